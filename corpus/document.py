@@ -1,0 +1,88 @@
+"""The document: one page on its way through the stages, with the views of its text that stages share."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from corpus.words import content_words, split_words
+
+if TYPE_CHECKING:
+    from corpus.warc.record import Record
+
+_PARAGRAPH_BREAK = re.compile(r"\n{2,}")
+_LINE_BREAK = re.compile(r"\n+")
+
+
+class Document:
+    """Identity, url, date, text and language of one page, and its words, lines and paragraphs, computed once.
+
+    `record` is the WARC record that the text comes from (None for a bare text). Setting `text` forgets
+    the views. `language` is an ISO 639 code as fastText prints it, None until the language stage ran.
+    """
+
+    __slots__ = (
+        "id", "url", "date", "record", "language", "language_score", "_text",
+        "_words", "_content_words", "_lines", "_paragraphs",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        id: str = "",
+        url: str = "",
+        date: str = "",
+        text: str = "",
+        record: Record | None = None,
+        language: str | None = None,
+    ) -> None:
+        self.id = id
+        self.url = url
+        self.date = date
+        self.record = record
+        self.language = language
+        self.language_score: float | None = None
+        self.text = text
+
+    @classmethod
+    def of(cls, record: Record) -> Document:
+        """The document of a response or conversion record; its text is empty until a stage extracts it."""
+        return cls(id=record.id, url=record.url, date=record.date, record=record)
+
+    @property
+    def text(self) -> str:
+        return self._text
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self._text = text
+        self._words: dict[str, list[str]] = {}
+        self._content_words: dict[str, list[str]] = {}
+        self._lines: list[str] | None = None
+        self._paragraphs: list[str] | None = None
+
+    def words(self, language: str = "en") -> list[str]:
+        """spaCy's blank-tokenizer tokens, stripped, without empty ones."""
+        if language not in self._words:
+            self._words[language] = split_words(self._text, language)
+        return self._words[language]
+
+    def content_words(self, language: str = "en") -> list[str]:
+        """The words with at least one character that is no punctuation (Gopher's words)."""
+        if language not in self._content_words:
+            self._content_words[language] = content_words(self.words(language))
+        return self._content_words[language]
+
+    @property
+    def lines(self) -> list[str]:
+        """The text split at runs of newlines."""
+        if self._lines is None:
+            self._lines = _LINE_BREAK.split(self._text)
+        return self._lines
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """The stripped text split at blank lines."""
+        if self._paragraphs is None:
+            self._paragraphs = _PARAGRAPH_BREAK.split(self._text.strip())
+        return self._paragraphs

@@ -1,0 +1,49 @@
+"""Every error that this project raises on purpose.
+
+    CorpusError                 exit code 1: one sentence what, one sentence what to do
+    ├── ConfigError             a recipe, a limit, an option or a path that can't be right (exit code 2 on the command line)
+    ├── InputError              an input that can't be read at all (a folder without WARCs, a file that is none)
+    ├── OutputError             an output that can't be written, or that belongs to another recipe
+    └── IntegrityError          committed data that does not match its record: missing, changed, not balanced, not tiling
+
+Bad *pages* and bad *records* never raise: they are rows of the ledger.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CorpusError(Exception):
+    """What went wrong, and what to do, each in one sentence."""
+
+    def __init__(self, what: str, todo: str = "") -> None:
+        super().__init__(f"{what} {todo}".strip())
+        self.what = what
+        self.todo = todo
+
+
+class ConfigError(CorpusError):
+    """A recipe, limit, option or path that can't be right."""
+
+
+class InputError(CorpusError):
+    """An input that can't be read at all."""
+
+
+class OutputError(CorpusError):
+    """An output that can't be written, or that belongs to something else."""
+
+
+class IntegrityError(CorpusError):
+    """Committed data that does not match its record."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence that names the nearest known names, for the end of an error message."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"Known: {', '.join(known)}."

@@ -1,0 +1,151 @@
+"""The contract of a per-document stage: measures with limits, and parameters. It never decides by itself.
+
+    class Shouting(Stage):
+        "Share of upper-case letters."
+
+        upper_ratio = Limit(max=0.3)
+
+        def apply(self, doc):
+            yield "upper_ratio", ratio(sum(map(str.isupper, doc.text)), len(doc.text))
+
+    Shouting().check("HELLO WORLD").rule      # 'upper_ratio'
+
+`apply` yields its measures in the order in which the rules apply, each once, as `(name, value)` or
+`(name, value, detail)`; the first value outside its limit is the verdict (`corpus.pipeline`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from corpus.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from corpus.document import Document
+    from corpus.outcome import Outcome
+
+Value = float | int | str | None
+Measured = tuple[str, Value] | tuple[str, Value, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a measure may be: `min`, `max` inclusive, `above`, `below` strict, `one_of` for categories.
+
+    A bound of None is switched off; a value of None (not measurable) is never outside.
+    `of` is the type of the measure: int, float or str.
+    """
+
+    min: float | None = None
+    max: float | None = None
+    above: float | None = None
+    below: float | None = None
+    one_of: tuple[str, ...] | None = None
+    of: type = float
+
+    def broken_by(self, value: Value) -> tuple[str, float | None] | None:
+        """The (bound name, bound) that `value` is outside of, or None. The bound of `one_of` is None."""
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return ("one_of", None) if self.one_of is not None and value not in self.one_of else None
+        if self.min is not None and value < self.min:
+            return "min", self.min
+        if self.max is not None and value > self.max:
+            return "max", self.max
+        if self.above is not None and value <= self.above:
+            return "above", self.above
+        if self.below is not None and value >= self.below:
+            return "below", self.below
+        return None
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """The bounds that are on, for recipes and reports."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "of"}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if v is not None}
+
+    def with_bounds(self, where: str, bounds: dict[str, Any]) -> Limit:
+        """This limit with some bounds replaced; "off" switches one off. `where` names it in errors."""
+        known = {f.name for f in fields(self)} - {"of"}
+        changes: dict[str, Any] = {}
+        for name, bound in bounds.items():
+            if name not in known:
+                raise ConfigError(f"{where} has no bound '{name}'.", did_you_mean(name, known))
+            if bound == "off":
+                changes[name] = None
+            elif name == "one_of":
+                if not isinstance(bound, list) or not all(isinstance(b, str) for b in bound):
+                    raise ConfigError(f"{where}.one_of must be a list of texts.", f"It is {bound!r}.")
+                changes[name] = tuple(bound)
+            elif isinstance(bound, bool) or not isinstance(bound, int | float) or bound != bound:
+                raise ConfigError(f"{where}.{name} must be a number or \"off\".", f"It is {bound!r}.")
+            else:
+                changes[name] = bound
+        changed = replace(self, **changes)
+        if (changed.one_of is not None) != (self.of is str) and changed.bounds:
+            raise ConfigError(f"{where} takes {'one_of' if self.of is str else 'numbers'} only.", f"It was given {bounds!r}.")
+        return changed
+
+
+def ratio(part: int, whole: int) -> float | None:
+    """part / whole as one division of two integers; None where there is no whole."""
+    return part / whole if whole else None
+
+
+class Stage:
+    """One rule family over single documents. Constructors only store keyword parameters.
+
+    What a stage loads (models, lists) it loads in `prepare`, into attributes that end in `_`: these stay
+    in the process, are not pickled and are no part of its identity. Files that decide results are named
+    by `resources`, so that their digests join the recipe's fingerprint.
+    """
+
+    limits: ClassVar[dict[str, Limit]] = {}
+    source: ClassVar[str] = ""
+    """The paper or code that the defaults come from."""
+    gate: ClassVar[bool] = False
+    """True: a document dropped here goes no further (no text yet, or the wrong language)."""
+
+    def __init_subclass__(cls) -> None:
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Limit)}
+        cls.limits = {**cls.limits, **own}
+
+    def apply(self, doc: Document) -> Iterator[Measured]:
+        """Yield the measures of `doc` in the order of the rules; may set `doc.text` when it ends."""
+        raise TypeError(f"{type(self).__name__} has no apply()")  # a class without rules is no stage
+
+    def prepare(self) -> None:
+        """Load models and lists once per process, into attributes that end in `_`."""
+
+    def resources(self) -> dict[str, str]:
+        """The sha256 of each file that decides results, by name. Raises ConfigError where one is missing."""
+        return {}
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The constructor's keyword parameters with their values, in order."""
+        return {name: getattr(self, name) for name in param_names(type(self))}
+
+    def check(self, text: str, **fields: Any) -> Outcome:
+        """The outcome of this stage alone, at its default limits, for one text (and url=…, language=…)."""
+        from corpus.document import Document
+        from corpus.pipeline import Pipeline
+
+        return Pipeline.of([self]).judge(Document(text=text, **fields))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if not name.endswith("_")}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
+
+
+def param_names(stage: type[Stage]) -> list[str]:
+    """The names of the keyword parameters of a stage class."""
+    if stage.__init__ is object.__init__:
+        return []
+    return [p for p in inspect.signature(stage).parameters]

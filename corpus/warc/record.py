@@ -1,0 +1,76 @@
+"""What a crawl archive holds, once read: records, and stretches of bytes that could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+JUDGED = ("response", "conversion")
+"""The record types that get a ledger row; all others are counted by type."""
+
+
+@dataclass(slots=True)
+class Record:
+    """One WARC or ARC record.
+
+    `offset` is where its gzip member starts in the file; in a streamed format (plain, zstd, one gzip member
+    around everything) it is the position in the decompressed stream. `inner` numbers the records of one
+    member, 0 for the first. Header names are lower-case. `block` is the WARC block (for a response: the HTTP
+    message), cut at the reader's `max_block` bytes; `block_size` is its size uncut. ARC documents are shown
+    as `response` records, the ARC file header as `warcinfo`.
+    """
+
+    warc: str
+    offset: int
+    kind: str
+    headers: dict[str, str]
+    block: bytes = field(repr=False)
+    block_size: int
+    inner: int = 0
+    note: str = ""
+    """What was wrong with a record that could be read all the same, such as "length_mismatch"."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.warc}:{self.offset}" + (f"+{self.inner}" if self.inner else "")
+
+    @property
+    def url(self) -> str:
+        return self.headers.get("warc-target-uri", "").strip("<> ")
+
+    @property
+    def date(self) -> str:
+        return self.headers.get("warc-date", "")
+
+    @property
+    def record_id(self) -> str:
+        return self.headers.get("warc-record-id", "")
+
+    @property
+    def content_type(self) -> str:
+        """The WARC record's own Content-Type: `application/http` for an HTTP message."""
+        return self.headers.get("content-type", "")
+
+
+@dataclass(slots=True)
+class Damage:
+    """A stretch of the file that could not be read as records: `length` bytes from `offset`.
+
+    Offsets are as in Record. `kind` is one of: truncated, gzip (inflate or CRC error), header (no WARC or ARC
+    header), length (a Content-Length that leads nowhere), zstd.
+    """
+
+    warc: str
+    offset: int
+    length: int
+    kind: str
+    detail: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    """The WARC headers, where they could still be read."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.warc}:{self.offset}"
+
+    @property
+    def url(self) -> str:
+        return self.headers.get("warc-target-uri", "").strip("<> ")
