@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from corpus.words import content_words, split_words
 
@@ -18,12 +18,23 @@ class Document:
     """Identity, url, date, text and language of one page, and its words, lines and paragraphs, computed once.
 
     `record` is the WARC record that the text comes from (None for a bare text). Setting `text` forgets
-    the views. `language` is an ISO 639 code as fastText prints it, None until the language stage ran.
+    the views. `page` is what stages share of the raw page (`filters.page`), None once there is a text.
+    `language` is an ISO 639 code as fastText prints it, None until the language stage ran.
     """
 
     __slots__ = (
-        "id", "url", "date", "record", "language", "language_score", "_text",
-        "_words", "_content_words", "_lines", "_paragraphs",
+        "_content_words",
+        "_lines",
+        "_paragraphs",
+        "_text",
+        "_words",
+        "date",
+        "id",
+        "language",
+        "language_score",
+        "page",
+        "record",
+        "url",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +53,7 @@ class Document:
         self.record = record
         self.language = language
         self.language_score: float | None = None
+        self.page: Any = None
         self.text = text
 
     @classmethod

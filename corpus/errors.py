@@ -1,10 +1,10 @@
 """Every error that this project raises on purpose.
 
-    CorpusError                 exit code 1: one sentence what, one sentence what to do
-    ├── ConfigError             a recipe, a limit, an option or a path that can't be right (exit code 2 on the command line)
-    ├── InputError              an input that can't be read at all (a folder without WARCs, a file that is none)
-    ├── OutputError             an output that can't be written, or that belongs to another recipe
-    └── IntegrityError          committed data that does not match its record: missing, changed, not balanced, not tiling
+    CorpusError             one sentence what, one sentence what to do; exit code 1
+    ├── ConfigError         a recipe, a limit, an option or a path that can't be right; exit code 2, as for usage
+    ├── InputError          an input that can't be read at all (a folder without WARCs, a file that is none)
+    ├── OutputError         an output that can't be written, or that belongs to another recipe
+    └── IntegrityError      committed data that does not match its record: missing, changed, unbalanced, not tiling
 
 Bad *pages* and bad *records* never raise: they are rows of the ledger.
 """

@@ -48,4 +48,6 @@ class Outcome:
         sign = {"min": "<", "max": ">", "above": "<=", "below": ">=", "one_of": "not"}[self.bound]
         limit = "" if self.limit is None else f" {self.limit:g}"
         value = f"{self.value:.6g}" if isinstance(self.value, float) else self.value
-        return f"{self.stage}.{self.rule}: {value} {sign} {self.bound}{limit}" + (f" ({self.detail})" if self.detail else "")
+        return f"{self.stage}.{self.rule}: {value} {sign} {self.bound}{limit}" + (
+            f" ({self.detail})" if self.detail else ""
+        )

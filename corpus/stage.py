@@ -46,6 +46,14 @@ class Limit:
     one_of: tuple[str, ...] | None = None
     of: type = float
 
+    def __post_init__(self) -> None:
+        # one form per number, so that 10 and 10.0 make one fingerprint
+        for name in ("min", "max", "above", "below"):
+            bound = getattr(self, name)
+            if bound is not None:
+                whole = self.of is int and float(bound).is_integer()
+                object.__setattr__(self, name, int(bound) if whole else float(bound))
+
     def broken_by(self, value: Value) -> tuple[str, float | None] | None:
         """The (bound name, bound) that `value` is outside of, or None. The bound of `one_of` is None."""
         if value is None:
@@ -82,12 +90,14 @@ class Limit:
                     raise ConfigError(f"{where}.one_of must be a list of texts.", f"It is {bound!r}.")
                 changes[name] = tuple(bound)
             elif isinstance(bound, bool) or not isinstance(bound, int | float) or bound != bound:
-                raise ConfigError(f"{where}.{name} must be a number or \"off\".", f"It is {bound!r}.")
+                raise ConfigError(f'{where}.{name} must be a number or "off".', f"It is {bound!r}.")
             else:
                 changes[name] = bound
         changed = replace(self, **changes)
-        if (changed.one_of is not None) != (self.of is str) and changed.bounds:
-            raise ConfigError(f"{where} takes {'one_of' if self.of is str else 'numbers'} only.", f"It was given {bounds!r}.")
+        wrong = set(changed.bounds) - ({"one_of"} if self.of is str else known - {"one_of"})
+        if wrong:
+            takes = "one_of" if self.of is str else "min, max, above and below"
+            raise ConfigError(f"{where} has no bound '{wrong.pop()}'.", f"It takes {takes}.")
         return changed
 
 
@@ -104,6 +114,8 @@ class Stage:
     by `resources`, so that their digests join the recipe's fingerprint.
     """
 
+    name: ClassVar[str] = ""
+    """Its name in the registry, in recipes and, by default, in the ledger."""
     limits: ClassVar[dict[str, Limit]] = {}
     source: ClassVar[str] = ""
     """The paper or code that the defaults come from."""

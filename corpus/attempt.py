@@ -1,0 +1,87 @@
+"""One attempt at a unit: run it under the guard, write its parts to scratch, commit them."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from corpus.commits import Commit, Part, add_part, commit, commit_key, read_commit
+from corpus.guard import Guard
+from corpus.ledger import add_counts, no_counts
+from corpus.store import LocalStore
+from corpus.unit import Batch, Unit
+
+ROWS_PER_CHUNK = 1024
+"""Rows of one record batch in a part. Fixed, so that a restarted page worker leaves the same bytes."""
+
+
+class PartWriter:
+    """Rows to an Arrow IPC file, in chunks that do not depend on how the rows arrived."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = 0
+        self._waiting: list[pa.Table] = []
+        self._waiting_rows = 0
+        self._writer: pa.RecordBatchFileWriter | None = None
+
+    def add(self, table: pa.Table) -> None:
+        if self._writer is None:
+            options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+            self._writer = pa.ipc.new_file(str(self.path), table.schema, options=options)
+        self.rows += table.num_rows
+        self._waiting.append(table)
+        self._waiting_rows += table.num_rows
+        if self._waiting_rows >= ROWS_PER_CHUNK:
+            self._flush(whole_chunks_only=True)
+
+    def _flush(self, whole_chunks_only: bool) -> None:
+        assert self._writer is not None
+        rows = pa.concat_tables(self._waiting).combine_chunks()
+        end = rows.num_rows - rows.num_rows % ROWS_PER_CHUNK if whole_chunks_only else rows.num_rows
+        for start in range(0, end, ROWS_PER_CHUNK):
+            self._writer.write_table(rows.slice(start, min(ROWS_PER_CHUNK, end - start)))
+        self._waiting = [rows.slice(end)]
+        self._waiting_rows = rows.num_rows - end
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._flush(whole_chunks_only=False)
+            self._writer.close()
+            self._writer = None
+
+
+def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str) -> Commit:
+    """The commit of a unit: the one that exists, or a new one. `depends` is a digest of recipe, code and versions."""
+    # The path is where this run reads the bytes; the identity says which bytes they are.
+    key = commit_key("pass", {k: v for k, v in unit.as_dict().items() if k != "path"}, depends)
+    done = read_commit(store, key)
+    if done is not None:
+        return done
+    started = time.monotonic()
+    about: dict[str, Any] = {"unit": unit.as_dict(), "counts": no_counts(), "other_records": {}, "exceptions": []}
+    writers = {kind: PartWriter(store.scratch()) for kind in ("ledger", "corpus")}
+
+    def take(batch: Batch) -> None:
+        writers["ledger"].add(batch.ledger)
+        writers["corpus"].add(batch.corpus)
+        add_counts(about["counts"], batch.counts)
+        add_counts(about["other_records"], batch.other_records)
+        about["exceptions"] += batch.exceptions
+        about["reached"] = batch.next[0]
+
+    with ExitStack() as cleanup:
+        for writer in writers.values():
+            cleanup.callback(writer.path.unlink, missing_ok=True)
+            cleanup.callback(writer.close)
+        guard.run(unit, take)
+        parts: list[Part] = []
+        for kind, writer in writers.items():
+            writer.close()
+            parts.append(add_part(store, kind, writer.path, writer.rows))
+    about["seconds"] = round(time.monotonic() - started, 3)
+    return commit(store, key, parts, about)

@@ -1,0 +1,107 @@
+"""Commits: one record, put if absent, makes all parts of a piece of work visible at once.
+
+Its key holds the phase, the piece, and a digest of everything that the result depends on, so stale work is never
+taken for current. A second attempt that comes late compares its parts with the winner's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import IntegrityError
+from corpus.recipe import digest
+from corpus.store import LocalStore
+
+
+@dataclass(frozen=True)
+class Part:
+    """A committed file: its kind, key, rows, size and sha256."""
+
+    kind: str
+    key: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one piece of work left: its parts, and facts about it (ranges, counts) in `about`."""
+
+    key: str
+    parts: tuple[Part, ...]
+    about: dict[str, Any]
+
+    def part(self, kind: str) -> Part:
+        """The part of a kind; raises KeyError."""
+        return {part.kind: part for part in self.parts}[kind]
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the commit, for what is made from it."""
+        return digest([asdict(part) for part in self.parts])
+
+
+def commit_key(phase: str, piece: Mapping[str, Any], depends: str) -> str:
+    """The key of a piece of work: `phase` and a digest of the piece and of what its result depends on."""
+    return f".work/commits/{phase}/{digest({'piece': piece, 'depends': depends})[:32]}.json"
+
+
+def add_part(store: LocalStore, kind: str, file: Path, rows: int, key: str = "", suffix: str = ".arrow") -> Part:
+    """Put a finished scratch file into the store, by default under a name made of its content."""
+    size, sha256 = file.stat().st_size, sha256_of(file)
+    key = key or f".work/parts/{kind}/{sha256[:32]}{suffix}"
+    part = Part(kind, key, rows, size, sha256)
+    if not store.adopt(file, key):
+        check_part(store, part)  # what was there before must be the same
+    return part
+
+
+def commit(store: LocalStore, key: str, parts: list[Part], about: dict[str, Any]) -> Commit:
+    """Make the parts visible. Where another attempt was first, its commit is returned, if it says the same."""
+    mine = Commit(key, tuple(parts), about)
+    data = json.dumps({"parts": [asdict(part) for part in parts], "about": about}, sort_keys=True).encode()
+    if store.put_new(key, data):
+        return mine
+    winner = read_commit(store, key)
+    assert winner is not None
+    if winner.sha256 != mine.sha256 and not (about.get("exceptions") or winner.about.get("exceptions")):
+        raise IntegrityError(
+            f"Two attempts at one piece of work gave different results ({key}).",
+            "A stage is not deterministic: `corpus` promises the same bytes only for stages that are.",
+        )
+    return winner
+
+
+def read_commit(store: LocalStore, key: str) -> Commit | None:
+    """The commit under a key, None where there is none."""
+    data = store.get(key)
+    if data is None:
+        return None
+    try:
+        content = json.loads(data)
+        return Commit(key, tuple(Part(**part) for part in content["parts"]), content["about"])
+    except (ValueError, KeyError, TypeError):
+        raise IntegrityError(
+            f"The commit {store.path(key)} is damaged.", "Delete it; its work is done again."
+        ) from None
+
+
+def sha256_of(file: Path) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_part(store: LocalStore, part: Part) -> Path:
+    """The file of a part, once its size and sha256 are what the commit says. Raises IntegrityError."""
+    path = store.path(part.key)
+    if not path.exists():
+        raise IntegrityError(f"{path} is missing.", "Restore it, or build again.")
+    if path.stat().st_size != part.bytes or sha256_of(path) != part.sha256:
+        raise IntegrityError(f"{path} is damaged: it is not what was committed.", "Restore it, or build again.")
+    return path

@@ -1,0 +1,134 @@
+"""How supervisor and page worker talk: length-prefixed frames over pipes, and a shared board for announcements.
+
+A frame is one kind byte, eight bytes of length, and the payload: JSON, or an Arrow IPC stream. Nothing is pickled.
+The board is a small shared mapping that outlives the worker: it says which record it was at, since when.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from corpus.unit import Batch, Place
+
+_HEAD = struct.Struct("<cQ")
+JOB, BATCH, CORPUS, LEDGER, ERROR = b"J", b"B", b"C", b"L", b"E"
+
+
+def write_frame(fd: int, kind: bytes, payload: bytes | memoryview) -> None:
+    """Write one whole frame; raises BrokenPipeError when the other side is gone."""
+    for part in (_HEAD.pack(kind, len(payload)), payload):
+        view = memoryview(part)
+        while view:
+            view = view[os.write(fd, view) :]
+
+
+class FrameReader:
+    """Takes bytes as they come and gives whole frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        self._buffer += data
+        frames = []
+        while len(self._buffer) >= _HEAD.size:
+            kind, length = _HEAD.unpack_from(self._buffer)
+            end = _HEAD.size + length
+            if len(self._buffer) < end:
+                break
+            frames.append((kind, bytes(self._buffer[_HEAD.size : end])))
+            del self._buffer[:end]
+        return frames
+
+
+def send_batch(fd: int, batch: Batch) -> None:
+    """A batch as three frames; the receiver takes it when the last one is there."""
+    write_frame(fd, LEDGER, _ipc(batch.ledger))
+    write_frame(fd, CORPUS, _ipc(batch.corpus))
+    about = {
+        "counts": batch.counts,
+        "others": batch.other_records,
+        "next": batch.next,
+        "exceptions": batch.exceptions,
+        "done": batch.done,
+    }
+    write_frame(fd, BATCH, json.dumps(about).encode())
+
+
+class BatchReader:
+    """Puts the frames of a worker together to batches."""
+
+    def __init__(self) -> None:
+        self._tables: dict[bytes, pa.Table] = {}
+
+    def take(self, kind: bytes, payload: bytes) -> Batch | None:
+        if kind != BATCH:
+            self._tables[kind] = pa.ipc.open_stream(payload).read_all()
+            return None
+        about: dict[str, Any] = json.loads(payload)
+        offset, inner = about["next"]
+        return Batch(
+            self._tables.pop(LEDGER),
+            self._tables.pop(CORPUS),
+            about["counts"],
+            about["others"],
+            (offset, inner),
+            about["exceptions"],
+            about["done"],
+        )
+
+
+def _ipc(table: pa.Table) -> memoryview:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return memoryview(sink.getvalue())
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Where a worker is: at `place`, since `wall` on the monotonic clock, its CPU clock then at `cpu` seconds."""
+
+    place: Place
+    wall: float
+    cpu: float
+
+
+class Board:
+    """The shared mapping that a worker writes its place to. A sequence number, odd while writing, guards readers."""
+
+    _FORM = struct.Struct("<QQQdd")
+
+    def __init__(self, fd: int) -> None:
+        self._map = mmap.mmap(fd, mmap.PAGESIZE)
+        self._turn = 0
+
+    @staticmethod
+    def create(fd: int) -> Board:
+        os.ftruncate(fd, mmap.PAGESIZE)
+        return Board(fd)
+
+    def announce(self, place: Place) -> None:
+        self._turn += 2
+        pack, form = self._FORM.pack_into, (*place, time.monotonic(), time.process_time())
+        pack(self._map, 0, self._turn - 1, *form)
+        pack(self._map, 0, self._turn, *form)
+
+    def read(self) -> Notice | None:
+        """The newest announcement; None before the first, or in the very moment of one."""
+        turn, offset, inner, wall, cpu = self._FORM.unpack_from(self._map)
+        again = self._FORM.unpack_from(self._map)[0]
+        if turn == 0 or turn % 2 or turn != again:
+            return None
+        return Notice((offset, inner), wall, cpu)
+
+    def close(self) -> None:
+        self._map.close()

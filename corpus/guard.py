@@ -1,0 +1,251 @@
+"""The guard: runs units in a page worker of its own, so that no page can hang, crash or exhaust a run.
+
+A record that stops its worker twice (the second time alone, with far more time and memory) gets the outcome
+`failed` with the kind crash, timeout or memory, and the unit goes on after it. A worker that was killed from
+outside costs a restart only: the record it was at passes the second time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from corpus.errors import CorpusError
+from corpus.frames import ERROR, JOB, BatchReader, Board, FrameReader, write_frame
+from corpus.unit import Batch, Place, Unit
+
+_POLL_S = 0.2
+_TRIES = 2
+_TRIES_KILLED = 4
+_FALSE_STARTS = 3
+
+
+@dataclass(frozen=True)
+class GuardSettings:
+    """What one page may cost. `page_cpu_s` is CPU time, which does not depend on the load of the machine;
+    `page_wall_s` catches what hangs without computing. A retry alone gets `alone` times all of it.
+    `worker_bytes` is the size at which a worker is replaced between two units."""
+
+    page_cpu_s: float = 30.0
+    page_wall_s: float = 300.0
+    memory_bytes: int = 2 << 30
+    alone: int = 4
+    worker_bytes: int = 700 << 20
+
+
+class WorkerError(CorpusError):
+    """The page worker reported an error that is not a page's: an input that can't be read, or our bug."""
+
+
+@dataclass
+class Incident:
+    """A record that stopped its worker: how, each time, and whether it is given up."""
+
+    place: Place
+    kinds: list[str] = field(default_factory=list)
+    failed: bool = False
+
+    def add(self, kind: str) -> None:
+        """One more death at this record. SIGKILLs that we did not send are the machine's doing, up to a point."""
+        self.kinds.append(kind)
+        own = sum(kind != "killed" for kind in self.kinds)
+        self.failed = own >= _TRIES or len(self.kinds) >= _TRIES_KILLED
+
+
+class Guard:
+    """A long-lived page worker and the rules for it. Not thread-safe: one guard per thread or Ray worker."""
+
+    def __init__(self, recipe: dict[str, Any], factory: str, settings: GuardSettings | None = None) -> None:
+        self.recipe = recipe
+        self.factory = factory
+        self.settings = settings or GuardSettings()
+        self._worker: _Worker | None = None
+
+    def run(self, unit: Unit, take: Callable[[Batch], None]) -> None:
+        """Run a unit and hand its batches to `take`, in order. Raises WorkerError for what is no page's fault."""
+        incidents: dict[Place, Incident] = {}
+        resume: Place | None = None
+        false_starts = 0
+        while True:
+            worker = self._ready_worker()
+            for batch in worker.run(self._job(unit, resume, incidents), frozenset(incidents)):
+                take(batch)
+                resume = batch.next
+                if batch.done:
+                    self._recycle()
+                    return
+            self.close()
+            if worker.place is None:
+                false_starts += 1
+                if false_starts > _FALSE_STARTS:
+                    raise WorkerError("The page worker does not start.", worker.last_words or "It says nothing.")
+                continue
+            incident = incidents.setdefault(worker.place, Incident(worker.place))
+            if incident.failed:
+                kinds = ", ".join([*incident.kinds, worker.ended_by])
+                raise WorkerError(
+                    f"The page worker stopped at {unit.warc}:{worker.place[0]}, a record left out ({kinds}).",
+                    "This is a fault in reading the archive: please report it with the file.",
+                )
+            incident.add(worker.ended_by)
+
+    def _job(self, unit: Unit, resume: Place | None, incidents: dict[Place, Incident]) -> dict[str, Any]:
+        return {
+            "unit": unit.as_dict(),
+            "resume": resume,
+            "failed": [(*i.place, i.kinds[-1]) for i in incidents.values() if i.failed],
+            "alone": [(*i.place, i.kinds[-1]) for i in incidents.values() if not i.failed],
+            "memory": self.settings.memory_bytes,
+            "memory_alone": self.settings.memory_bytes * self.settings.alone,
+        }
+
+    def _ready_worker(self) -> _Worker:
+        if self._worker is None:
+            self._worker = _Worker(self.recipe, self.factory, self.settings)
+        return self._worker
+
+    def _recycle(self) -> None:
+        if self._worker and self._worker.own_bytes() > self.settings.worker_bytes:
+            self.close()
+
+    def close(self) -> None:
+        """End the page worker, whatever it does."""
+        if self._worker:
+            self._worker.close()
+            self._worker = None
+
+
+class _Worker:
+    """The supervisor's side of one page worker process."""
+
+    def __init__(self, recipe: dict[str, Any], factory: str, settings: GuardSettings) -> None:
+        self._settings = settings
+        self._recipe: dict[str, Any] | None = recipe
+        self.place: Place | None = None
+        self.ended_by = ""
+        self.last_words = ""
+        job_read, self._job_write = os.pipe()
+        self._batch_read, batch_write = os.pipe()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
+        with tempfile.TemporaryFile() as board:
+            self._board = Board.create(board.fileno())
+            fds = (job_read, batch_write, board.fileno())
+            # exec, never fork: a forked copy of a threaded Ray worker can hold locks for ever
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "corpus.page_worker", *map(str, fds), factory],
+                pass_fds=fds,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,  # shown only where no page was touched yet: libraries quote pages
+                start_new_session=True,  # Ctrl-C is the driver's: units under way are finished
+                env=_environment(),
+            )
+        os.close(job_read)
+        os.close(batch_write)
+
+    def run(self, job: dict[str, Any], alone: frozenset[Place]) -> Iterator[Batch]:
+        """The batches of one job. Ends early where the worker died: then `place` and `ended_by` say how."""
+        if self._recipe is not None:
+            job["recipe"], self._recipe = self._recipe, None
+        started = time.monotonic()
+        try:
+            write_frame(self._job_write, JOB, json.dumps(job).encode())
+        except BrokenPipeError:
+            self._bury("", started)
+            return
+        frames, batches = FrameReader(), BatchReader()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._batch_read, selectors.EVENT_READ)
+            while True:
+                if not selector.select(_POLL_S):
+                    if self._overdue(started, alone):
+                        self._process.kill()
+                        self._bury("timeout", started)
+                        return
+                    continue
+                data = os.read(self._batch_read, 1 << 20)
+                if not data:
+                    self._bury("", started)
+                    return
+                for kind, payload in frames.feed(data):
+                    if kind == ERROR:
+                        self._raise(json.loads(payload), job["unit"]["warc"])
+                    batch = batches.take(kind, payload)
+                    if batch:
+                        yield batch
+                        if batch.done:
+                            return
+
+    def _overdue(self, job_started: float, alone: frozenset[Place]) -> bool:
+        notice = self._board.read()
+        if notice is None or notice.wall < job_started:
+            return False  # still importing, or loading models
+        factor = self._settings.alone if notice.place in alone else 1
+        if time.monotonic() - notice.wall > self._settings.page_wall_s * factor:
+            return True
+        used = _cpu_seconds(self._process.pid)
+        return used is not None and used - notice.cpu > self._settings.page_cpu_s * factor
+
+    def _bury(self, kind: str, job_started: float) -> None:
+        """Find out where and how the worker ended."""
+        code = self._process.wait()
+        notice = self._board.read()
+        if notice is not None and notice.wall >= job_started:
+            self.place = notice.place
+        else:
+            self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 2000))
+            self.last_words = self._stderr.read().decode(errors="replace").strip()
+        self.ended_by = kind or ("killed" if code == -signal.SIGKILL else "crash")
+
+    def _raise(self, about: dict[str, Any], warc: str) -> None:
+        message = about.get("message", "")
+        self.close()
+        raise WorkerError(
+            f"The page worker failed on {warc} with {about['class']}{': ' + message if message else ''}.",
+            f"It happened at:\n{about['traceback']}",
+        )
+
+    def own_bytes(self) -> int:
+        """Resident memory that the worker does not share with mapped files; 0 where /proc does not tell."""
+        try:
+            with open(f"/proc/{self._process.pid}/statm") as statm:
+                _, resident, shared, *_ = map(int, statm.read().split())
+        except OSError:
+            return 0
+        return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for fd in (self._job_write, self._batch_read):
+            os.close(fd)
+        self._board.close()
+        self._stderr.close()
+
+
+def _cpu_seconds(pid: int) -> float | None:
+    """The CPU time of another process, by its POSIX clock; None where the system has no such clock."""
+    try:
+        return time.clock_gettime(~pid << 3 | 2)
+    except OSError:
+        return None
+
+
+def _environment() -> dict[str, str]:
+    """The worker's environment: our import path, one thread per library."""
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "ARROW_NUM_THREADS": "1",
+    }

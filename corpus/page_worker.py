@@ -1,0 +1,106 @@
+"""The process that touches pages: `python -m corpus.page_worker IN OUT BOARD FACTORY`, started by the supervisor only.
+
+It reads jobs from the file descriptor IN and writes batches to OUT. Whatever a page does to it (endless loop,
+native crash, all memory), the supervisor survives and knows from the board which record it was.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from corpus.frames import ERROR, JOB, Board, FrameReader, send_batch, write_frame
+from corpus.pipeline import Pipeline
+from corpus.recipe import Recipe
+from corpus.unit import Place, Unit, run_unit
+from corpus.warc.source import LocalSource
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(argv: list[str]) -> None:
+    """Serve jobs until IN ends, which it does when the supervisor dies."""
+    fd_in, fd_out, fd_board = map(int, argv[:3])
+    _die_with_parent()
+    board = Board(fd_board)
+    pipeline: Pipeline | None = None
+    frames = FrameReader()
+    while data := os.read(fd_in, 1 << 16):
+        for kind, payload in frames.feed(data):
+            assert kind == JOB
+            job = json.loads(payload)
+            try:
+                if "recipe" in job:
+                    pipeline = _load(argv[3])(job["recipe"]).pipeline()
+                    pipeline.prepare()
+                assert pipeline is not None
+                _serve(pipeline, job, board, fd_out)
+            except BrokenPipeError:
+                return
+            except Exception as error:  # our own bug, or an input that can't be opened: the supervisor's to report
+                frames_only = "".join(traceback.format_tb(error.__traceback__))  # a message may quote a page
+                about = {"class": type(error).__name__, "traceback": frames_only}
+                if isinstance(error, OSError):
+                    about["message"] = str(error)
+                write_frame(fd_out, ERROR, json.dumps(about).encode())
+
+
+def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int) -> None:
+    unit = Unit(**job["unit"])
+    alone = {(offset, inner): kind for offset, inner, kind in job["alone"]}
+    memory, memory_alone = job["memory"], job["memory_alone"]
+
+    def announce(place: Place) -> None:
+        board.announce(place)
+        if alone:
+            _limit_memory(memory_alone if place in alone else memory)
+
+    _limit_memory(memory)
+    source = LocalSource(unit.path, unit.warc)
+    batches = run_unit(
+        pipeline,
+        source,
+        unit,
+        resume=tuple(job["resume"]) if job["resume"] else None,  # type: ignore[arg-type]
+        failed={(offset, inner): kind for offset, inner, kind in job["failed"]},
+        alone=alone,
+        announce=announce,
+        grant=lambda more: _limit_memory(memory_alone if more else memory),
+    )
+    for batch in batches:
+        send_batch(fd_out, batch)
+
+
+def _load(factory: str) -> Callable[[dict[str, Any]], Recipe]:
+    """The function `module:name` that makes a recipe of its canonical form."""
+    module, _, name = factory.partition(":")
+    made: Callable[[dict[str, Any]], Recipe] = getattr(importlib.import_module(module), name)
+    return made
+
+
+def _limit_memory(limit: int) -> None:
+    """Let allocations fail above `limit` bytes of own data; mapped lists and models read from files don't count."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft != limit and (hard == resource.RLIM_INFINITY or limit <= hard):
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the supervisor's thread dies, even inside a C loop."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

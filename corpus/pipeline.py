@@ -1,0 +1,110 @@
+"""Stages in a row, bound to their limits: one document in, one outcome out. No files, no processes, no Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from corpus.document import Document
+from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED, Outcome
+from corpus.stage import Limit, Stage
+from corpus.warc.record import JUDGED, Damage, Record
+
+
+@dataclass(frozen=True)
+class BoundStage:
+    """A stage under its name in the recipe, with its limits there."""
+
+    name: str
+    stage: Stage
+    limits: dict[str, Limit]
+    columns: dict[str, str] = field(init=False)
+    """Measure name to its ledger column, `stage.measure`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", {measure: f"{self.name}.{measure}" for measure in self.limits})
+
+
+class Pipeline:
+    """Judges documents. `measures` is "all" (a dropped document is measured by the later text stages too,
+    so that retuning from the ledger is exact) or "first" (stop at the first broken limit)."""
+
+    def __init__(self, stages: Iterable[BoundStage], measures: str = "all") -> None:
+        self.stages = list(stages)
+        self.measures = measures
+        self._prepared = False
+
+    @classmethod
+    def of(cls, stages: Iterable[Stage]) -> Pipeline:
+        """Bare stages at their default limits, each under its own name."""
+        return cls([BoundStage(stage.name or type(stage).__name__, stage, dict(stage.limits)) for stage in stages])
+
+    @property
+    def columns(self) -> dict[str, type]:
+        """Every ledger column that the stages may fill, with its type, in order."""
+        return {column: bound.limits[measure].of for bound in self.stages for measure, column in bound.columns.items()}
+
+    def prepare(self) -> None:
+        """Load what the stages need; once per process."""
+        if not self._prepared:
+            for bound in self.stages:
+                bound.stage.prepare()
+            self._prepared = True
+
+    def judge(self, doc: Document) -> Outcome:
+        """Run the stages over `doc`. An exception in a stage is an outcome too: failed, with its class name."""
+        self.prepare()
+        outcome = Outcome(KEPT, doc)
+        for bound in self.stages:
+            try:
+                going_on = self._measure(bound, outcome)
+            except Exception as error:  # whatever a page makes a library raise is that page's fate, not the run's
+                kind = "memory" if isinstance(error, MemoryError) else "error"
+                if outcome.outcome == KEPT or kind == "memory":
+                    outcome.outcome, outcome.stage, outcome.rule = FAILED, bound.name, kind
+                    # the class only: a message may quote the page
+                    outcome.value, outcome.limit, outcome.bound, outcome.detail = None, None, "", type(error).__name__
+                break
+            if not going_on:
+                break
+        return outcome
+
+    def _measure(self, bound: BoundStage, outcome: Outcome) -> bool:
+        """Take the measures of one stage into `outcome`; False where the document goes no further."""
+        for measure, value, *detail in bound.stage.apply(outcome.doc):
+            if isinstance(value, float) and value != value:
+                value = None
+            outcome.measures[bound.columns[measure]] = value
+            broken = bound.limits[measure].broken_by(value)
+            if broken is None:
+                continue
+            if outcome.outcome == KEPT:
+                outcome.outcome, outcome.stage, outcome.rule, outcome.value = DROPPED, bound.name, measure, value
+                outcome.bound, outcome.limit = broken
+                outcome.detail = detail[0] if detail else value if isinstance(value, str) else ""
+            if bound.stage.gate or self.measures == "first":
+                return False
+        return True
+
+    def judge_record(self, item: Record | Damage) -> Outcome | None:
+        """The outcome of what the archive reader gave; None for a record type that is only counted."""
+        if isinstance(item, Damage):
+            doc = Document(id=item.id, url=item.url)
+            return Outcome(FAILED, doc, rule="damaged", detail=f"{item.kind}: {item.length} bytes")
+        if item.kind not in JUDGED:
+            return None
+        if item.kind == "response" and not _is_http(item):
+            return Outcome(SKIPPED, Document.of(item), rule="not_http", detail=item.content_type[:100])
+        return self.judge(Document.of(item))
+
+    def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
+        """The outcomes of all judged records and damaged stretches, in order."""
+        for item in items:
+            outcome = self.judge_record(item)
+            if outcome is not None:
+                yield outcome
+
+
+def _is_http(record: Record) -> bool:
+    """Whether a response holds an HTTP message: DNS and FTP captures are responses too."""
+    return record.url[:4].lower() == "http" or record.content_type.lower().startswith("application/http")

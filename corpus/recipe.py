@@ -1,0 +1,204 @@
+"""A recipe: the ordered stages of a run with every parameter and limit. Data only, nothing executable.
+
+    name = "mine"
+    description = "English pages of some length."
+    measures = "all"                  # or "first": stop at the first broken limit
+
+    [[stages]]
+    stage = "gopher_quality"          # a name of the registry
+    name = "quality"                  # its name in the ledger; by default the same
+    language = "en"                   # a parameter
+    words = { min = 30, max = "off" } # limits of a measure; what is not said keeps its default
+
+The canonical form says everything, also what is default; its digest is the recipe's part of a fingerprint.
+Execution settings (workers, unit size, paths) are never part of a recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from corpus.errors import ConfigError, did_you_mean
+from corpus.outcome import Outcome
+from corpus.pipeline import BoundStage, Pipeline
+from corpus.stage import Stage, param_names
+from corpus.warc.record import Damage, Record
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_TOP = {"name", "description", "measures", "output", "stages"}
+
+ROWS_PER_PART = 100_000
+"""Corpus rows of one output part: some 500 MB of text in memory never, one row group at a time on disk."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An ordered list of stage instances with their limits."""
+
+    name: str
+    description: str
+    measures: str
+    rows_per_part: int
+    stages: tuple[BoundStage, ...]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Recipe:
+        """The recipe that `data` (parsed TOML, or a canonical form) describes. Raises ConfigError."""
+        _known(data, _TOP, "A recipe")
+        measures = data.get("measures", "all")
+        if measures not in ("all", "first"):
+            raise ConfigError(f"measures = {measures!r} is unknown.", 'It is "all" or "first".')
+        output = data.get("output", {})
+        _known(output, {"rows_per_part"}, "[output]")
+        rows = output.get("rows_per_part", ROWS_PER_PART)
+        if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
+            raise ConfigError(f"output.rows_per_part = {rows!r} is no count of rows.", "Give a whole number from 1 on.")
+        stages = tuple(_bind(table, registry) for table in data.get("stages", []))
+        if not stages:
+            raise ConfigError("The recipe has no stages.", "Add a [[stages]] table; `corpus stages` lists them.")
+        names = [bound.name for bound in stages]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ConfigError(f"The stage name '{twice.pop()}' is used twice.", "Give one of them another `name`.")
+        return cls(str(data.get("name", "unnamed")), str(data.get("description", "")), measures, rows, stages)
+
+    @classmethod
+    def from_toml(cls, text: str, registry: Mapping[str, type[Stage]], settings: Iterable[str] = ()) -> Recipe:
+        """The recipe of a TOML text, with `settings` such as "gopher_quality.words.min=30" laid over it."""
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"The recipe is not valid TOML: {error}.", "Mend that line.") from None
+        recipe = cls.from_dict(data, registry)
+        for setting in settings:
+            recipe = cls.from_dict(_with_setting(recipe.canonical(), setting), registry)
+        return recipe
+
+    def canonical(self) -> dict[str, Any]:
+        """Everything that decides results, in one form; `from_dict` reads it back."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "measures": self.measures,
+            "output": {"rows_per_part": self.rows_per_part},
+            "stages": [_canonical(bound) for bound in self.stages],
+        }
+
+    def resources(self) -> dict[str, str]:
+        """The sha256 of every file that decides results, by `stage.file`."""
+        return {
+            f"{bound.name}.{name}": digest
+            for bound in self.stages
+            for name, digest in sorted(bound.stage.resources().items())
+        }
+
+    def pipeline(self) -> Pipeline:
+        return Pipeline(self.stages, self.measures)
+
+    def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
+        """The outcomes of all judged records and damaged stretches of an archive, in order."""
+        return self.pipeline().run(items)
+
+
+def digest(data: Any) -> str:
+    """The sha256 of the canonical JSON of plain data."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """What differs between two canonical forms, one line each: `gopher_quality.words.min: 50 → 30`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        lines = []
+        for key in [*old, *(key for key in new if key not in old)]:
+            lines += differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+        return lines
+    if path == "stages" and isinstance(old, list) and isinstance(new, list):
+        order = [[stage["name"] for stage in side] for side in (old, new)]
+        lines = differences({s["name"]: s for s in old}, {s["name"]: s for s in new})
+        return lines if lines or order[0] == order[1] else [f"order: {' '.join(order[0])} → {' '.join(order[1])}"]
+    return [] if old == new else [f"{path}: {_shown(old)} → {_shown(new)}"]
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{where} has no '{key}'.", did_you_mean(key, known))
+
+
+def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> BoundStage:
+    use = table.get("stage")
+    if not isinstance(use, str):
+        raise ConfigError("A [[stages]] table has no `stage`.", "Name the stage it uses; `corpus stages` lists them.")
+    if use not in registry:
+        raise ConfigError(f"There is no stage '{use}'.", did_you_mean(use, registry))
+    cls = registry[use]
+    name = table.get("name", use)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} can't name a stage.", "Use lower-case letters, digits and underscores.")
+    params: dict[str, Any] = {}
+    limits = dict(cls.limits)
+    for key, value in table.items():
+        if key in ("stage", "name"):
+            continue
+        if key in limits:
+            if not isinstance(value, dict):
+                raise ConfigError(f"{name}.{key} = {value!r} is no limit.", "Write { min = …, max = … } or one bound.")
+            limits[key] = limits[key].with_bounds(f"{name}.{key}", value)
+        elif key in param_names(cls):
+            params[key] = value
+        else:
+            known = {*limits, *param_names(cls)}
+            raise ConfigError(f"The stage '{name}' has no measure or parameter '{key}'.", did_you_mean(key, known))
+    stage = cls(**params)
+    defaults = cls().params
+    for key, value in params.items():
+        if type(value) is not type(defaults[key]) and not (isinstance(defaults[key], float) and type(value) is int):
+            kind = type(defaults[key]).__name__
+            raise ConfigError(f"{name}.{key} = {value!r} has the wrong type.", f"It takes a {kind}.")
+    return BoundStage(name, stage, limits)
+
+
+def _canonical(bound: BoundStage) -> dict[str, Any]:
+    table: dict[str, Any] = {"stage": bound.stage.name, "name": bound.name, **bound.stage.params}
+    for measure, limit in bound.limits.items():
+        default = type(bound.stage).limits[measure]
+        shown = {bound: limit.bounds.get(bound, "off") for bound in {**default.bounds, **limit.bounds}}
+        table[measure] = dict(sorted(shown.items()))
+    return table
+
+
+def _with_setting(data: dict[str, Any], setting: str) -> dict[str, Any]:
+    """Canonical `data` with one `stage.measure.bound=value`, `stage.param=value` or `key=value` changed."""
+    path, separator, raw = setting.partition("=")
+    keys = path.strip().split(".")
+    if not separator or not all(keys) or len(keys) > 3:
+        raise ConfigError(f"'{setting}' is no setting.", "Write stage.measure.bound=value or stage.parameter=value.")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw.strip()  # a bare word is a text: language=de
+    if keys[0] in _TOP - {"stages"}:
+        target, keys = data, keys
+    else:
+        tables = {table["name"]: table for table in data["stages"]}
+        if keys[0] not in tables or len(keys) == 1:
+            raise ConfigError(f"The recipe has no stage '{keys[0]}'.", did_you_mean(keys[0], tables))
+        target, keys = tables[keys[0]], keys[1:]
+    for key in keys[:-1]:
+        if not isinstance(target.get(key), dict):
+            known = [name for name, inner in target.items() if isinstance(inner, dict)]
+            raise ConfigError(f"'{path}' leads to no limit: there is no measure '{key}'.", did_you_mean(key, known))
+        target = target[key]
+    target[keys[-1]] = value
+    return data

@@ -1,0 +1,143 @@
+"""The unit function: one byte range of one archive through a pipeline, as batches of rows.
+
+It knows nothing of processes. `announce` is called with each record's place before the record is touched,
+so that whoever runs this can say which record stopped it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from corpus.document import Document
+from corpus.ledger import CORPUS_SCHEMA, add_counts, corpus_row, count, ledger_row, ledger_schema, no_counts, table
+from corpus.outcome import FAILED, Outcome
+from corpus.pipeline import Pipeline
+from corpus.warc.reader import RangeReader
+from corpus.warc.record import Damage, Record
+from corpus.warc.source import Source
+
+Place = tuple[int, int]
+"""Where a record is: (offset, inner)."""
+
+ROWS_PER_BATCH = 64
+"""Ledger rows between two batches: what is lost and done again when a page kills its worker."""
+
+BYTES_PER_BATCH = 4 << 20
+"""Text of kept pages between two batches."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of work: the records that start in bytes [start, end) of one archive.
+
+    `warc` is its logical name, `path` where this run reads it, `identity` what its content is known by.
+    """
+
+    warc: str
+    path: str
+    identity: str
+    format: str
+    start: int
+    end: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class Batch:
+    """Rows of consecutive records, and the place before which everything of the unit is in this or an earlier batch."""
+
+    ledger: pa.Table
+    corpus: pa.Table
+    counts: dict[str, Any]
+    other_records: dict[str, int]
+    next: Place
+    exceptions: list[dict[str, str]]
+    """Records that passed only with more memory or time than a page has: id and what first stopped them."""
+    done: bool = False
+
+
+@dataclass
+class _Rows:
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    corpus: list[dict[str, Any]] = field(default_factory=list)
+    counts: dict[str, Any] = field(default_factory=no_counts)
+    others: dict[str, int] = field(default_factory=dict)
+    text_bytes: int = 0
+    exceptions: list[dict[str, str]] = field(default_factory=list)
+
+
+def run_unit(
+    pipeline: Pipeline,
+    source: Source,
+    unit: Unit,
+    *,
+    resume: Place | None = None,
+    failed: Mapping[Place, str] | None = None,
+    alone: Mapping[Place, str] | None = None,
+    announce: Callable[[Place], None] = lambda place: None,
+    grant: Callable[[bool], None] = lambda more: None,
+) -> Iterator[Batch]:
+    """Yield the batches of a unit, from `resume` on. The records in `failed` are not touched: they get that kind
+    of failure. A record in `alone` (with the kind that stopped it before) starts a new batch, so that nothing is
+    done again if it stops the worker. `grant(True)` lets one record have far more memory, `grant(False)` ends that.
+    """
+    failed, alone = failed or {}, alone or {}
+    schema = ledger_schema(pipeline.columns)
+    rows = _Rows()
+
+    def batch(next_place: Place, done: bool = False) -> Batch:
+        nonlocal rows
+        full, rows = rows, _Rows()
+        tables = table(full.ledger, schema), table(full.corpus, CORPUS_SCHEMA)
+        return Batch(*tables, full.counts, full.others, next_place, full.exceptions, done)
+
+    reader = RangeReader(source, unit.format, resume[0] if resume else unit.start, unit.end)
+    announce(resume or (unit.start, 0))  # finding the first record may stop us too
+    for item in reader:
+        place = (item.offset, item.inner if isinstance(item, Record) else 0)
+        if resume and place < resume:
+            continue
+        if place in alone and rows.ledger:
+            yield batch(place)
+        announce(place)
+        outcome = _judge(pipeline, item, failed.get(place))
+        stopped_by = alone.get(place, "")
+        if outcome and outcome.rule == "memory" and place not in failed:
+            stopped_by = "memory"
+            grant(True)
+            outcome = _judge(pipeline, item, None)
+            grant(False)
+        _add(item, outcome, rows)
+        if outcome and outcome.outcome != FAILED and stopped_by not in ("", "killed"):
+            rows.exceptions.append({"id": item.id, "stopped_by": stopped_by})
+        if len(rows.ledger) >= ROWS_PER_BATCH or rows.text_bytes >= BYTES_PER_BATCH:
+            yield batch((place[0], place[1] + 1))
+        announce((place[0], place[1] + 1))  # reading the next one
+    yield batch((reader.position, 0), done=True)
+
+
+def _judge(pipeline: Pipeline, item: Record | Damage, failure: str | None) -> Outcome | None:
+    if failure is not None and isinstance(item, Record):
+        return Outcome(FAILED, Document.of(item), rule=failure)
+    return pipeline.judge_record(item)
+
+
+def _add(item: Record | Damage, outcome: Outcome | None, rows: _Rows) -> None:
+    if outcome is None:
+        assert isinstance(item, Record)
+        known = item.kind.isascii() and item.kind.isalpha() and len(item.kind) <= 20
+        kind = item.kind if known else "unknown"
+        rows.others[kind] = rows.others.get(kind, 0) + 1
+        return
+    length = item.length if isinstance(item, Damage) else None
+    rows.ledger.append(ledger_row(outcome, item.warc, item.offset, length))
+    add_counts(rows.counts, count(outcome))
+    if outcome.kept:
+        rows.corpus.append(corpus_row(outcome, item.warc, item.offset))
+        rows.text_bytes += len(outcome.text)

@@ -1,0 +1,222 @@
+"""Records cut from the bytes of a stream, or of one gzip member.
+
+A header says how long its record is. It is believed where that leads to another header, to the line breaks that close
+a record, or to the end. Otherwise, inside a member, the member's end is the authority; in a stream, the next line
+that is a header by all signs is: what lies before it is the block, and no record behind a wrong length is lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from corpus.warc.feed import Feed
+from corpus.warc.head import FIRST_LINE, HEAD_BYTES, Head, parse_head
+from corpus.warc.record import Damage, Record
+from corpus.warc.source import Window
+
+MISMATCH = "length_mismatch"
+CHECKSUM = "checksum"
+"""The note of a stream's record at whose end a checksum failed: this record, or one before it, is not as it was."""
+
+_CLOSING = {"warc": (b"\r\n\r\n", b"\n\n"), "arc": (b"\n", b"\r\n")}
+_LINE_BREAKS = re.compile(rb"[\r\n]*")
+_GAP_BYTES = 64
+"""So much is looked at behind a block for line breaks and the next header."""
+_NEAR_BYTES = 8
+_SEARCH_BYTES = 1 << 20
+_OVERLAP_BYTES = 20 * 1024
+"""Kept when a search moves on, since a header's first line may straddle the edge: longer than an ARC header."""
+
+
+@dataclass(slots=True)
+class Cutter:
+    """Cuts records from feeds; holds what all records of one file share."""
+
+    warc: str
+    flavour: str
+    max_block: int
+    file: Window | None = None
+    """The file itself if it is the stream: then a place far ahead can be looked at without reading up to it."""
+
+    def member(self, feed: Feed, size: int, start: int, end: int) -> Iterator[Record | Damage]:
+        """Cut the records of an intact gzip member, `size` bytes long, that lies from `start` to `end` in the file."""
+        inner = 0
+        while True:
+            head = feed.head()
+            if head is None or not head.kind:
+                yield Damage(self.warc, start, end - start, "header", "the gzip member does not begin with a header")
+                return
+            feed.drop(head.size)
+            left = size - feed.position
+            length = min(left if head.length is None else head.length, left)
+            block = feed.take(min(length, self.max_block))
+            feed.drop(length - len(block))
+            left -= length
+            closing = self._line_breaks(feed)
+            another = len(closing) < left and self._sound_head(feed, len(closing))
+            exact = head.length == length and (another or len(closing) == left)
+            if not exact:  # the block goes on to the member's end
+                block += feed.take(min(left, self.max_block - len(block)))
+                block, length = self._without_closing(block, length + left)
+            note = "" if exact and self._closes(closing) else MISMATCH
+            yield self._record(head, start, block, length, note, inner)
+            if not another or not exact:
+                return
+            feed.drop(len(closing))
+            inner += 1
+
+    def stream(self, feed: Feed) -> Iterator[Record | Damage]:
+        """Cut a stream to its end. With each item, the feed has come to the start of the next."""
+        while True:
+            self._drop_line_breaks(feed)
+            start = feed.position
+            if not feed.want(1):
+                if feed.broken is None:
+                    return
+                yield self._damage(feed, start)
+                continue
+            head = feed.head()
+            if head is None or head.flavour != self.flavour or not head.kind:
+                feed.drop(1)
+                yield self._damage(feed, start, "header", f"no {self.flavour.upper()} header")
+            elif self._believable(feed, head):
+                yield self._believed(feed, head, start)
+            else:
+                yield self._searched(feed, head, start)
+
+    def _believed(self, feed: Feed, head: Head, start: int) -> Record | Damage:
+        """The record of a header whose length was found right, or could not be found wrong."""
+        assert head.length is not None
+        feed.drop(head.size)
+        block = feed.take(min(head.length, self.max_block))
+        dropped = feed.drop(head.length - len(block))
+        if len(block) + dropped < head.length:
+            return self._damage(feed, start, "truncated", headers=head.headers)
+        if not self._follows(feed, 0):
+            return self._damage(feed, start, "length", "Content-Length leads nowhere", head.headers)
+        note = "" if self._closes(self._line_breaks(feed)) else MISMATCH
+        self._drop_line_breaks(feed)
+        return self._record(head, start, block, head.length, self._checked(feed, note))
+
+    def _searched(self, feed: Feed, head: Head, start: int) -> Record | Damage:
+        """The record of a header whose length is wrong or leads past the end: it goes on to the next header."""
+        feed.drop(head.size)
+        block_start = feed.position
+        block = self._seek(feed, self.max_block)
+        size = feed.position - block_start
+        at_end = not feed.want(1)
+        if at_end and (feed.broken or (head.length is not None and size < head.length)):
+            return self._damage(feed, start, "truncated", "the file ends before the block does", head.headers)
+        stripped, stripped_size = self._without_closing(block, size)
+        if stripped_size == size and head.length is not None and 0 <= size - head.length <= _NEAR_BYTES:
+            stripped, stripped_size = block[: head.length], head.length  # only the closing line breaks are wrong
+        return self._record(head, start, stripped, stripped_size, self._checked(feed, MISMATCH))
+
+    def _damage(
+        self, feed: Feed, start: int, kind: str = "", detail: str = "", headers: dict[str, str] | None = None
+    ) -> Damage:
+        """The stretch from `start` to the next header, over any break in the stream."""
+        self._seek(feed, 0)
+        while not feed.want(1) and feed.broken is not None:
+            if kind in ("", "truncated"):
+                kind, detail = feed.broken.kind, feed.broken.detail
+            feed.go_on()
+            self._seek(feed, 0)
+        if self._checked(feed, ""):
+            detail = f"{detail}; a checksum failed".lstrip("; ")
+        return Damage(self.warc, start, feed.position - start, kind, detail, headers or {})
+
+    def _believable(self, feed: Feed, head: Head) -> bool:
+        """Whether the declared length leads to where a record can end."""
+        if head.length is None:
+            return False
+        end = head.size + head.length
+        if head.length <= self.max_block:
+            return feed.want(end) == end and self._follows(feed, end)
+        if self.file is not None:
+            place = feed.position + end
+            gap = self.file.read(place, _GAP_BYTES)
+            return place <= self.file.size and self._is_gap(gap, place + len(gap) == self.file.size)
+        # Too far to look in a compressed stream. Records that are found whole in the first of so large a block are
+        # taken for records behind a wrong length, not for an archive inside a page.
+        feed.want(self.max_block)
+        return not any(self._sound_head(feed, at) for at in self._first_lines(feed, head.size))
+
+    def _follows(self, feed: Feed, at: int) -> bool:
+        there = feed.want(at + _GAP_BYTES)
+        return self._is_gap(bytes(feed.buffer[at : at + _GAP_BYTES]), there < at + _GAP_BYTES)
+
+    def _is_gap(self, data: bytes, to_the_end: bool) -> bool:
+        """Whether a record can end before these bytes: they close it, begin the next, or are the last."""
+        breaks = _LINE_BREAKS.match(data)
+        rest = data[breaks.end() :] if breaks else data
+        if not rest:
+            return to_the_end or len(data) == _GAP_BYTES
+        if data.startswith(_CLOSING[self.flavour]):
+            return True  # what comes next is damaged, not this
+        return rest.startswith(b"WARC/") if self.flavour == "warc" else len(rest) < len(data)
+
+    def _sound_head(self, feed: Feed, at: int) -> bool:
+        """Whether a header starts `at` bytes ahead that says all it must, and leads to the end of a record."""
+        feed.want(at + HEAD_BYTES)
+        another = FIRST_LINE[self.flavour].search(feed.buffer, at)
+        head = parse_head(feed.buffer, at, another.start() + 1 if another else None)
+        if head is None or not head.kind or head.length is None:
+            return False
+        end = at + head.size + head.length
+        if head.length > self.max_block or feed.want(end) < end:
+            return True  # nothing to be seen there: what it says is judged when it is read
+        return self._follows(feed, end)
+
+    def _first_lines(self, feed: Feed, at: int) -> Iterator[int]:
+        """Where the buffered bytes have lines, from `at` on, that look like a header's first."""
+        if FIRST_LINE[self.flavour].match(b"\n" + feed.buffer[at : at + _OVERLAP_BYTES]):
+            yield at
+        while match := FIRST_LINE[self.flavour].search(feed.buffer, at):
+            at = match.start() + 1
+            yield at
+
+    def _seek(self, feed: Feed, keep: int) -> bytes:
+        """Go on to the next sound header, or to the end; return the first `keep` bytes that were passed."""
+        kept = bytearray()
+        while True:
+            at_end = feed.want(_SEARCH_BYTES) < _SEARCH_BYTES
+            found = next((at for at in self._first_lines(feed, 0) if self._sound_head(feed, at)), -1)
+            at_end = at_end and feed.ended
+            step = found if found >= 0 else len(feed.buffer) - (0 if at_end else _OVERLAP_BYTES)
+            kept += feed.buffer[: min(step, keep - len(kept))]
+            feed.drop(step)
+            if found >= 0 or at_end:
+                return bytes(kept)
+
+    def _line_breaks(self, feed: Feed) -> bytes:
+        feed.want(_GAP_BYTES)
+        match = _LINE_BREAKS.match(feed.buffer, 0, _GAP_BYTES)
+        return match.group() if match else b""
+
+    def _drop_line_breaks(self, feed: Feed) -> None:
+        while breaks := self._line_breaks(feed):
+            feed.drop(len(breaks))
+
+    def _closes(self, line_breaks: bytes) -> bool:
+        return self.flavour == "arc" or line_breaks in _CLOSING["warc"]
+
+    def _without_closing(self, block: bytes, size: int) -> tuple[bytes, int]:
+        """Take the closing line breaks off a block that was read up to the next header."""
+        if len(block) == size:
+            for closing in _CLOSING[self.flavour]:
+                if block.endswith(closing):
+                    return block[: -len(closing)], size - len(closing)
+        return block, size
+
+    def _checked(self, feed: Feed, note: str) -> str:
+        """Add to the note if a checksum failed before where the feed is now."""
+        if not feed.doubts or feed.doubts[0] > feed.position:
+            return note
+        feed.doubts = [doubt for doubt in feed.doubts if doubt > feed.position]
+        return f"{note},{CHECKSUM}".lstrip(",")
+
+    def _record(self, head: Head, offset: int, block: bytes, size: int, note: str, inner: int = 0) -> Record:
+        return Record(self.warc, offset, head.kind, head.headers, block, size, inner, note)

@@ -1,0 +1,116 @@
+"""Where the bytes of an archive come from, and a small window of blocks over them.
+
+A `Source` is all that the reader asks of storage: a name, a size, and positioned reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Protocol
+
+BLOCK_BYTES = 1 << 20
+_BLOCKS_KEPT = 6
+"""Enough for looking back 128 KiB from a place while reading ahead from it."""
+
+
+class Source(Protocol):
+    """Random access to one file under its logical name."""
+
+    @property
+    def name(self) -> str:
+        """The logical file name, as it appears in record ids: never a path."""
+
+    @property
+    def size(self) -> int:
+        """The number of bytes in the file."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the `length` bytes from `offset`, fewer only at the end of the file."""
+
+
+class LocalSource:
+    """A file on a local or mounted disk; pickled by its path and opened again where it is needed."""
+
+    def __init__(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        self.path = Path(path)
+        self.name = self.path.name if name is None else name
+        self.size = self.path.stat().st_size
+        self._fd: int | None = None
+
+    def read(self, offset: int, length: int) -> bytes:
+        if self._fd is None:
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        parts = []
+        while length > 0:  # pread may return less than asked for, and at most 2 GiB on Linux
+            part = os.pread(self._fd, length, offset)
+            if not part:
+                break
+            parts.append(part)
+            offset += len(part)
+            length -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_fd": None}
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", None) is not None:
+            self.close()
+
+
+class Window:
+    """The last few blocks of a source, so that small reads in any order near one place cost one read each block."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.size = source.size
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+
+    def block(self, index: int) -> bytes:
+        data = self._blocks.get(index)
+        if data is None:
+            data = self.source.read(index * BLOCK_BYTES, BLOCK_BYTES)
+            self._blocks[index] = data
+            if len(self._blocks) > _BLOCKS_KEPT:
+                self._blocks.popitem(last=False)
+        else:
+            self._blocks.move_to_end(index)
+        return data
+
+    def piece(self, offset: int, length: int) -> memoryview:
+        """Return up to `length` bytes from `offset` without a copy: fewer at the end of a block, none at the end."""
+        index, inside = divmod(offset, BLOCK_BYTES)
+        return memoryview(self.block(index))[inside : inside + length]
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the `length` bytes from `offset`, fewer at the end of the file."""
+        index, inside = divmod(offset, BLOCK_BYTES)
+        data = self.block(index)[inside : inside + length]
+        while len(data) < length and (index + 1) * BLOCK_BYTES < self.size:
+            index += 1
+            data += self.block(index)[: length - len(data)]
+        return data
+
+    def find(self, needle: bytes, offset: int, end: int | None = None) -> int:
+        """Return where `needle` next starts at or after `offset` and before `end`, or -1."""
+        end = self.size if end is None else min(end, self.size)
+        while offset < end:
+            index, inside = divmod(offset, BLOCK_BYTES)
+            found = self.block(index).find(needle, inside)
+            if found < 0:  # it may straddle the block's end
+                edge = max(offset, (index + 1) * BLOCK_BYTES - len(needle) + 1)
+                found = self.read(edge, 2 * len(needle) - 2).find(needle)
+                base = edge
+            else:
+                base = index * BLOCK_BYTES
+            if found >= 0:
+                return base + found if base + found < end else -1
+            offset = (index + 1) * BLOCK_BYTES
+        return -1

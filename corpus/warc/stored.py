@@ -1,0 +1,101 @@
+"""Could these bytes lie inside a stored block of a gzip member around them?
+
+A page can be a stored `.warc.gz`. What can't be compressed, deflate stores: blocks of at most 65,535 bytes, verbatim,
+each behind a 5-byte header (a type that ends on a byte boundary, LEN, and NLEN, its complement). Gzip members that lie
+in such a block look exactly like the file's own. Only what is around them tells.
+"""
+
+from __future__ import annotations
+
+import zlib
+from functools import lru_cache
+
+import numpy as np
+
+from corpus.warc.inflate import MAGIC
+from corpus.warc.source import Window
+
+BLOCK_MAX = 65_535
+HEADER = 5
+_CHUNK = 128 * 1024
+_GZIP_HEADER = 10
+_ANY_HISTORY = bytes(32 * 1024)
+
+
+class StoredBlocks:
+    """Looks for the stored blocks around a stretch of bytes. Depends on the bytes of the file only."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self._headers = lru_cache(maxsize=4)(self._find_headers)
+
+    def may_hold(self, start: int, end: int) -> bool:
+        """Whether a stored block could hold `start` to `end`, which are at most BLOCK_MAX bytes.
+
+        A false yes costs the records of a short run between two damaged places; a false no invents records. So
+        a block counts as real if it can be anchored on either side, and also if only its header was damaged.
+        """
+        blocks = self._blocks(start - 2 * (BLOCK_MAX + HEADER), start)
+        ends = {block_end for _, block_end in blocks}
+        for at, block_end in blocks:
+            anchored = at in ends or self._opens_member(at)
+            if at + HEADER <= start and end <= block_end:
+                if anchored or self._goes_on(block_end):
+                    return True
+            elif block_end <= start and end <= block_end + HEADER + BLOCK_MAX:
+                # A chain of stored blocks ends short of here in something that is none: a damaged block header.
+                if anchored and not self._goes_on(block_end):
+                    return True
+        return self._damaged_opening(start, end)
+
+    def _blocks(self, low: int, high: int) -> list[tuple[int, int]]:
+        low = max(low, 0)
+        found = []
+        for chunk in range(low // _CHUNK, (high - 1) // _CHUNK + 1 if high > 0 else 0):
+            found += [block for block in self._headers(chunk) if low <= block[0] and block[0] + HEADER <= high]
+        return found
+
+    def _find_headers(self, chunk: int) -> list[tuple[int, int]]:
+        """Every place in a chunk that reads as a stored block's header, and where its block would end."""
+        base = chunk * _CHUNK
+        data = np.frombuffer(self.window.read(base, _CHUNK + HEADER - 1), dtype=np.uint8)
+        if len(data) < HEADER:
+            return []
+        pairs = data[:-1].astype(np.uint16) | data[1:].astype(np.uint16) << 8
+        # The type's three bits and the padding behind them: the byte before LEN has no higher bit than a final
+        # block's mark in bit 5; a type that starts in bit 6 or 7 leaves a zero byte.
+        places = np.flatnonzero((pairs[1:-2] ^ pairs[3:] == 0xFFFF) & (data[:-4] < 0x40))
+        return [(base + int(i), base + int(i) + HEADER + int(pairs[i + 1])) for i in places]
+
+    def _opens_member(self, at: int) -> bool:
+        return at >= _GZIP_HEADER and self.window.read(at - _GZIP_HEADER, 4) == MAGIC + b"\0"
+
+    def _goes_on(self, at: int) -> bool:
+        """Whether `at` can be what follows a stored block: another block, or a trailer and the next member."""
+        if self._ends_member(at):
+            return True
+        data = self.window.read(at, 1024)
+        if len(data) >= HEADER and not data[0] & 6:
+            return data[1] ^ data[3] == 0xFF and data[2] ^ data[4] == 0xFF
+        # A Huffman block: what it refers back to is not known, but that does not matter for whether it decodes.
+        inflater = zlib.decompressobj(-15, zdict=_ANY_HISTORY)
+        try:
+            inflater.decompress(data)
+        except zlib.error:
+            return False
+        return not inflater.eof or self._ends_member(at + len(data) - len(inflater.unused_data))
+
+    def _ends_member(self, at: int) -> bool:
+        return at + 8 == self.window.size or self.window.read(at + 8, 3) == MAGIC
+
+    def _damaged_opening(self, start: int, end: int) -> bool:
+        """Whether a member near before `start` opens with a stored block whose header has one wrong byte."""
+        low = max(0, end - BLOCK_MAX - HEADER - _GZIP_HEADER)
+        at = self.window.find(MAGIC + b"\0", low, start)
+        while at >= 0:
+            kind, *rest = self.window.read(at + _GZIP_HEADER, HEADER).ljust(HEADER, b"\xff")
+            wrong = [rest[0] ^ rest[2] != 0xFF, rest[1] ^ rest[3] != 0xFF]
+            if at + _GZIP_HEADER + HEADER <= start and (kind > 1) + sum(wrong) == 1:
+                return True
+            at = self.window.find(MAGIC + b"\0", at + 1, start)
+        return False

@@ -1,0 +1,174 @@
+"""Words as spaCy's blank tokenizers split them, at the speed of a dictionary.
+
+spaCy's rule tokenizers treat each stretch without whitespace on its own, so a memo from stretch to tokens gives
+their very words: on 2,868 extracted web pages (2.4 million stretches) not one differed, at a twentieth of the time
+once the memo is warm. What differs from spaCy, by intent:
+
+- a stretch longer than 200 characters is cut after every 64 symbols and every 1,000 characters, because spaCy needs
+  quadratic time there (1.4 s for 4,000 brackets); 34 of the 2.4 million were longer than 200;
+- special cases that span whitespace ("Dr. med" in Indonesian, 20 languages) don't apply: no word holds whitespace;
+- lone surrogates, which spaCy refuses, become U+FFFD.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from collections.abc import Callable
+from functools import cache, lru_cache
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
+
+from corpus.errors import ConfigError
+from corpus.punctuation import PUNCTUATION_SET
+
+if TYPE_CHECKING:
+    from spacy.tokenizer import Tokenizer
+
+V = TypeVar("V")
+
+MEMO_LIMIT = 300_000
+"""Entries a memo may hold before it starts anew."""
+
+MAX_STRETCH = 1_000
+LONG_STRETCH = 200
+
+NEEDS_SEGMENTER = {"ja": "sudachipy", "ko": "mecab-ko", "th": "pythainlp", "vi": "pyvi", "zh": "jieba"}
+"""Languages whose words whitespace does not separate, and the package that spaCy wants for them."""
+
+_ALIASES = {"no": "nb"}  # fastText's code to spaCy's
+
+_PLAIN = re.compile(r"([A-Za-z]*[a-z])([,.!?;:]?)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SYMBOLS = re.compile(r"(?:[^\W_]*[\W_]){64}")
+_SPACES = re.compile(r"(\s+)")
+
+
+class Memo(dict[str, V]):
+    """A function of one word, remembered: `memo[word]`. It forgets everything when it is full."""
+
+    def __init__(self, function: Callable[[str], V]) -> None:
+        self._function = function
+
+    def __missing__(self, word: str) -> V:
+        value = self._function(word)
+        if len(self) >= MEMO_LIMIT:
+            self.clear()
+        self[word] = value
+        return value
+
+
+def split_words(text: str, language: str = "en") -> list[str]:
+    """The tokens of spaCy's blank tokenizer for `language`, without whitespace, in order.
+
+    `language` is an ISO 639 code; one that spaCy does not know is split by its multi-language rules ("xx").
+    Raises ConfigError where `check_language` does.
+    """
+    return list(chain.from_iterable(map(_stretches(language).__getitem__, text.split())))
+
+
+def content_words(words: list[str]) -> list[str]:
+    """The words with at least one character that is no punctuation."""
+    return list(filter(_is_content().__getitem__, words))
+
+
+def count_sentences(text: str, language: str = "en") -> int:
+    """The number of sentences that spaCy's rule-based sentencizer finds in `text`; 0 for an empty one.
+
+    A sentence starts at the first token that is no punctuation after one that ends a sentence; whitespace other
+    than a single space between two words is such a token too.
+    """
+    tokens_of = _stretches(language)
+    terminal = _sentence_ends()
+    pieces = _SPACES.split(text)
+    if terminal.isdisjoint(chain.from_iterable(map(tokens_of.__getitem__, filter(None, pieces[::2])))):
+        return 1 if text else 0
+    count, ended = 1, False
+    for i, piece in enumerate(pieces):
+        for token in (piece,) if i % 2 else tokens_of[piece] if piece else ():
+            if token in terminal:
+                ended = True
+            elif ended and token != " " and not _is_punctuation(token):
+                count, ended = count + 1, False
+    return count
+
+
+def check_language(language: str) -> None:
+    """Raise ConfigError for a language whose words can't be found by rules alone (Chinese, Japanese, Thai …)."""
+    _stretches(language)
+
+
+class _Stretches(Memo[tuple[str, ...]]):
+    """Stretch without whitespace → its tokens. A new tokenizer comes with each new start, because spaCy's string
+    store keeps every word it ever saw."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__(self._split)
+        self._language = language
+        self._tokenizer = _tokenizer(language)
+        self._lock = threading.Lock()
+
+    def clear(self) -> None:
+        super().clear()
+        self._tokenizer = _tokenizer(self._language)
+
+    def _split(self, stretch: str) -> tuple[str, ...]:
+        if len(stretch) > LONG_STRETCH and len(pieces := _cut(stretch)) > 1:
+            return tuple(chain.from_iterable(map(self.__getitem__, pieces)))
+        plain = _PLAIN.fullmatch(stretch) if self._language == "en" else None
+        if plain:
+            # Letters with at most one mark after them: no prefix, infix, URL or token rule can match, the mark is
+            # cut off, and only special cases ("dont", "Mr.") could say otherwise. 0 of 163,323 stretches differed.
+            core, mark = plain.groups()
+            rules = self._tokenizer.rules
+            if core not in rules and stretch not in rules:
+                return (core, mark) if mark else (stretch,)
+        if not stretch.isascii():
+            stretch = _SURROGATE.sub("\ufffd", stretch)
+        with self._lock:
+            return tuple(token.text for token in self._tokenizer(stretch))
+
+
+def _cut(stretch: str) -> list[str]:
+    """A long stretch in pieces: cut after every 64 symbols, and after 1,000 characters. A piece is not cut again."""
+    pieces = _SYMBOLS.sub(r"\g<0> ", stretch).split()
+    return [piece[i : i + MAX_STRETCH] for piece in pieces for i in range(0, len(piece), MAX_STRETCH)]
+
+
+@lru_cache(maxsize=16)
+def _stretches(language: str) -> _Stretches:
+    return _Stretches(language)
+
+
+def _tokenizer(language: str) -> Tokenizer:
+    """A fresh blank tokenizer."""
+    from spacy.util import get_lang_class  # a second to import: only for those who split words
+
+    try:
+        rules = get_lang_class(_ALIASES.get(language, language))
+    except ImportError:  # spaCy's way to say that it does not know a language
+        rules = get_lang_class("xx")
+    if rules.lang in NEEDS_SEGMENTER:
+        raise ConfigError(
+            f"Words of '{language}' can't be told apart without a segmenter ({NEEDS_SEGMENTER[rules.lang]}).",
+            "Leave out the stages that count words for this language.",
+        )
+    return rules().tokenizer
+
+
+@cache
+def _is_content() -> Memo[bool]:
+    marks = "".join(PUNCTUATION_SET)
+    return Memo(lambda word: bool(word.strip(marks)))
+
+
+@cache
+def _sentence_ends() -> frozenset[str]:
+    from spacy.pipeline import Sentencizer
+
+    return frozenset(Sentencizer.default_punct_chars)
+
+
+def _is_punctuation(token: str) -> bool:
+    return all(unicodedata.category(char)[0] == "P" for char in token)

@@ -1,0 +1,128 @@
+"""Gopher's rules on repetition and on document quality (Rae et al. 2021, arXiv:2112.11446, A1.1 and Table A1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+from corpus.document import Document
+from corpus.ngrams import duplicate_ngram_chars, top_ngram_chars
+from corpus.stage import Limit, Measured, Stage, ratio
+from corpus.words import Memo, check_language
+
+STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
+
+
+class GopherRepetition(Stage):
+    """Repeated lines, paragraphs and n-grams: signs of boilerplate and of machine-made text.
+
+    Table A1 of the paper, in the order in which datatrove applies it:
+
+        duplicate paragraph fraction             0.30     duplicate 5-gram character fraction   0.15
+        duplicate paragraph character fraction   0.20     duplicate 6-gram character fraction   0.14
+        duplicate line fraction                  0.30     duplicate 7-gram character fraction   0.13
+        duplicate line character fraction        0.20     duplicate 8-gram character fraction   0.12
+        top 2-gram character fraction            0.20     duplicate 9-gram character fraction   0.11
+        top 3-gram character fraction            0.18     duplicate 10-gram character fraction  0.10
+        top 4-gram character fraction            0.16
+
+    The paper leaves open what a word is, what the characters are divided by, and whether the first of several
+    equal lines is a duplicate. As in datatrove 0.10.1: spaCy's words; the length of the whole text, whitespace
+    included; and the first does not count. A top n-gram is measured with its spaces, a duplicate one without, and
+    duplicates don't overlap. Unlike datatrove, an empty text is measured (as not measurable) and not dropped here.
+    """
+
+    name = "gopher_repetition"
+    source = "arXiv:2112.11446 Table A1; datatrove 0.10.1 gopher_repetition_filter.py"
+
+    dup_para_frac = Limit(max=0.30)
+    dup_para_char_frac = Limit(max=0.20)
+    dup_line_frac = Limit(max=0.30)
+    dup_line_char_frac = Limit(max=0.20)
+    top_2_gram = Limit(max=0.20)
+    top_3_gram = Limit(max=0.18)
+    top_4_gram = Limit(max=0.16)
+    dup_5_gram = Limit(max=0.15)
+    dup_6_gram = Limit(max=0.14)
+    dup_7_gram = Limit(max=0.13)
+    dup_8_gram = Limit(max=0.12)
+    dup_9_gram = Limit(max=0.11)
+    dup_10_gram = Limit(max=0.10)
+
+    def __init__(self, *, language: str = "en") -> None:
+        self.language = language
+        """ISO 639 code of the rules that split words."""
+
+    def prepare(self) -> None:
+        check_language(self.language)
+
+    def apply(self, doc: Document) -> Iterator[Measured]:
+        size = len(doc.text)
+        for name, parts in (("dup_para", doc.paragraphs), ("dup_line", doc.lines)):
+            distinct = set(parts)
+            repeated_chars = sum(map(len, parts)) - sum(map(len, distinct))
+            yield f"{name}_frac", ratio(len(parts) - len(distinct), len(parts))
+            yield f"{name}_char_frac", ratio(repeated_chars, size)
+        words = doc.words(self.language)
+        for n, chars in top_ngram_chars(words, (2, 3, 4)).items():
+            yield f"top_{n}_gram", ratio(chars, size)
+        for n, chars in duplicate_ngram_chars(words, (5, 6, 7, 8, 9, 10)).items():
+            yield f"dup_{n}_gram", ratio(chars, size)
+
+
+class GopherQuality(Stage):
+    """Length, symbols, line shapes and stop words: whether a text is running language at all.
+
+    The paper, A1.1, keeps documents with
+
+        between 50 and 100,000 words
+        a mean word length between 3 and 10 characters
+        a symbol-to-word ratio of at most 0.1, for the hash symbol and for the ellipsis
+        at most 90% of lines starting with a bullet point, at most 30% ending with an ellipsis
+        at least 80% of words with an alphabetic character
+        at least two of: the, be, to, of, and, that, have, with
+
+    As in datatrove 0.10.1: `words` and `mean_word_length` are over words that are not all punctuation, every other
+    ratio is over all of spaCy's tokens, punctuation included (so `alpha_ratio` is stricter than it sounds); an
+    ellipsis is "..." or "…", a bullet "•" or "-"; stop words are counted once each, in this letter case only
+    (FineWeb as published counted every occurrence).
+    """
+
+    name = "gopher_quality"
+    source = "arXiv:2112.11446 A1.1; datatrove 0.10.1 gopher_quality_filter.py"
+
+    words = Limit(min=50, max=100_000, of=int)
+    mean_word_length = Limit(min=3, max=10)
+    hash_ratio = Limit(max=0.1)
+    ellipsis_ratio = Limit(max=0.1)
+    bullet_line_ratio = Limit(max=0.9)
+    ellipsis_line_ratio = Limit(max=0.3)
+    alpha_ratio = Limit(min=0.8)
+    stop_words = Limit(min=2, of=int)
+
+    def __init__(self, *, language: str = "en", stop_list: Sequence[str] = STOP_WORDS) -> None:
+        self.language = language
+        """ISO 639 code of the rules that split words."""
+        self.stop_list = stop_list
+        """The words that `stop_words` counts."""
+
+    def prepare(self) -> None:
+        check_language(self.language)
+
+    def apply(self, doc: Document) -> Iterator[Measured]:
+        text, words = doc.text, doc.words(self.language)
+        content = doc.content_words(self.language)
+        lines = text.splitlines()
+        yield "words", len(content)
+        yield "mean_word_length", ratio(sum(map(len, content)), len(content))
+        yield "hash_ratio", ratio(text.count("#"), len(words))
+        yield "ellipsis_ratio", ratio(text.count("...") + text.count("…"), len(words))
+        yield "bullet_line_ratio", ratio(sum(line.lstrip().startswith(("•", "-")) for line in lines), len(lines))
+        yield "ellipsis_line_ratio", ratio(sum(line.rstrip().endswith(("...", "…")) for line in lines), len(lines))
+        yield "alpha_ratio", ratio(sum(map(_has_letter().__getitem__, words)), len(words))
+        yield "stop_words", len(set(self.stop_list).intersection(words))
+
+
+@cache
+def _has_letter() -> Memo[bool]:
+    return Memo(lambda word: any(map(str.isalpha, word)))

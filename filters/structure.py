@@ -1,0 +1,134 @@
+"""How large and deep a page's markup is, from its bytes: known before a parser touches it.
+
+HTML parsers are fast on pages as people write them and quadratic on others: libxml2 needs 27 s for one tag with
+40,000 attributes. `scan` costs about 0.13 ms for 150 kB.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+from lxml import etree
+
+LONG_TAG = 1000
+"""Bytes from which on a tag's attributes are counted."""
+
+_LT, _SLASH = ord("<"), ord("/")
+_TAG = re.compile(rb"[a-zA-Z][^<>]{%d,}" % (LONG_TAG - 2))
+_ATTRIBUTE = re.compile(rb"""[\s/]++[^\s/=]++(?:\s*+=\s*+(?:"[^"]*+"?|'[^']*+'?|[^\s"']++))?""")
+
+_HIDDEN = re.compile(rb"<(script|style|!--)")
+
+_FLAT = """
+    area base br col embed hr img input link meta param source track wbr
+    p li dt dd tr td th thead tbody tfoot option rp rt script style title
+    path circle rect use line polygon ellipse stop
+""".split()
+"""Elements that hold none, end by themselves, or are written <path/>: they are not counted as nesting."""
+
+
+SURE_DEPTH = 80
+"""Up to this estimate, elements nest no deeper than 250: a nested table is three elements and counts as one."""
+
+
+class Structure(NamedTuple):
+    """`tags`: every "<". `attributes`: the most in one tag, of tags of 1,000 bytes or more, else 0.
+    `depth`: how deep elements may nest, without those that hold none or that end by themselves, such as cells and
+    list items."""
+
+    tags: int
+    attributes: int
+    depth: int
+
+
+def scan(body: bytes) -> Structure:
+    """The structure of a page in one of the ASCII-compatible charsets."""
+    data, starts = _starts(body)
+    attributes = 0
+    gaps = np.diff(starts, append=len(body))
+    for start in starts[gaps >= LONG_TAG].tolist():
+        tag = _TAG.match(body, start + 1)
+        if tag:
+            attributes = max(attributes, sum(1 for _ in _ATTRIBUTE.finditer(tag[0])))
+    depth = _depth(data, starts)
+    if depth > SURE_DEPTH:
+        # scripts that write tags: of 38 real pages above 125, all were at 66 or less without their scripts
+        depth = _depth(*_starts(_without_scripts(body)))
+    return Structure(len(starts), attributes, depth)
+
+
+def _starts(body: bytes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The bytes, with room to look ahead from the last one, and where each "<" is."""
+    data = np.frombuffer(body + b"\0\0\0\0", np.uint8)
+    return data, np.flatnonzero(data == _LT)
+
+
+def _without_scripts(body: bytes) -> bytes:
+    """The page without the contents of scripts, styles and comments; without all that follows an unclosed one."""
+    lower = body.lower()
+    parts = []
+    at = 0
+    for found in _HIDDEN.finditer(lower):
+        if found.start() < at:
+            continue
+        parts.append(body[at : found.start()])
+        at = lower.find(b"-->" if found[1] == b"!--" else b"</" + found[1], found.end())
+        if at < 0:
+            return b"".join(parts)
+    parts.append(body[at:])
+    return b"".join(parts)
+
+
+def _depth(data: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]) -> int:
+    """The highest level that open tags minus end tags reach."""
+    if not len(starts):
+        return 0
+    at = starts + 1
+    ends = data[at] == _SLASH
+    at += ends
+    second = _LETTERS[data[at + 1]]
+    third = np.where(second, _LETTERS[data[at + 2]], 0)
+    steps = _STEPS[_LETTERS[data[at]] << 10 | second << 5 | third].astype(np.int64)
+    np.negative(steps, out=steps, where=ends)
+    level = np.cumsum(steps)
+    # end tags of nothing do not lead below the ground
+    return int((level - np.minimum(np.minimum.accumulate(level), 0)).max())
+
+
+def _letters() -> np.ndarray[Any, Any]:
+    """Byte to 5 bits: letters without case, one value for digits, one for signs in names, 0 for all others."""
+    table = np.zeros(256, np.int32)
+    for i in range(26):
+        table[[ord("a") + i, ord("A") + i]] = i + 1
+    table[list(b"0123456789")] = 27
+    table[list(b"-:_")] = 28
+    return table
+
+
+def _steps() -> np.ndarray[Any, Any]:
+    """The first three letters of a name to 1 where it nests."""
+    table = np.ones(1 << 15, np.int8)
+    table[: 1 << 10] = 0
+    table[27 << 10 :] = 0
+    for name in _FLAT:
+        first, second, third = (int(_LETTERS[byte]) for byte in name.encode().ljust(3, b"\0")[:3])
+        table[first << 10 | second << 5 | third] = 0
+    return table
+
+
+_LETTERS = _letters()
+_STEPS = _steps()
+
+
+def tree_depth(tree: etree._Element) -> int:
+    """How deep the elements of a parsed page nest."""
+    depth = deepest = 0
+    for event, _ in etree.iterwalk(tree, events=("start", "end")):
+        if event == "start":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth -= 1
+    return deepest

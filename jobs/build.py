@@ -1,0 +1,328 @@
+"""`corpus build`: archives in, corpus and ledger out.
+
+plan units → the pass (one task per unit) → check that ranges tile and counts balance → pack → manifest and run.json.
+Everything before run.json lies under .work/ or is a part that only run.json and the manifest make count, so the
+same command takes up a run wherever it ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from corpus.commits import Commit
+from corpus.errors import IntegrityError, OutputError
+from corpus.guard import GuardSettings
+from corpus.ledger import add_counts, balances, no_counts
+from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, plan_pack
+from corpus.recipe import Recipe, differences, digest
+from corpus.store import LocalStore
+from corpus.unit import Unit
+from corpus.version import versions
+from jobs.engine import Engine, Stop, run
+from jobs.inputs import Input, find_inputs, plan_units
+from jobs.progress import Progress
+from jobs.tasks import commit_from_dict, pack_task, run_unit_task
+
+UNIT_BYTES = 16 << 20
+"""Some 500 pages of a Common Crawl WARC, five to ten seconds of work: what a crash costs at most."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A build as the user asked for it. `factory` names the function that makes a recipe of its canonical form."""
+
+    recipe: Recipe
+    inputs: list[str]
+    out: Path
+    unit_bytes: int = UNIT_BYTES
+    keep_work: bool = False
+    guard: GuardSettings = field(default_factory=GuardSettings)
+    factory: str = "filters:recipe_from_dict"
+
+
+@dataclass
+class Result:
+    """How a build ended: `exit_code` as the command line gives it, and what run.json says."""
+
+    exit_code: int
+    info: dict[str, Any] | None = None
+    already_done: bool = False
+
+
+@dataclass
+class Plan:
+    """What is to be done: inputs, units, and the fingerprint of all that decides the result."""
+
+    inputs: list[Input]
+    units: list[Unit]
+    identity: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(self.identity)
+
+
+def make_plan(job: Job) -> Plan:
+    """Find inputs and units. Raises CorpusError for whatever is wrong before any work starts."""
+    inputs = find_inputs(job.inputs)
+    identity = {
+        "recipe": job.recipe.canonical(),
+        "resources": job.recipe.resources(),
+        "versions": versions(),
+        "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
+    }
+    return Plan(inputs, [unit for item in inputs for unit in plan_units(item, job.unit_bytes)], identity)
+
+
+def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Result:
+    """Run a build to its end, or to the first stop signal. Raises CorpusError."""
+    plan = make_plan(job)
+    store = _open(job.out)
+    with _only_run(store), Stop() as stop:
+        _claim(store, plan)
+        finished = store.get("run.json")
+        if finished is not None and json.loads(finished)["complete"]:
+            if not job.keep_work:
+                store.remove(".work")
+            return Result(0, json.loads(finished), already_done=True)
+        started = time.monotonic()
+        engine = make_engine()
+        try:
+            commits, given_up = _pass(job, plan, store, engine, stop, progress)
+            if stop.signal is not None:
+                return Result(128 + stop.signal)
+            parts = _pack(job, store, engine, stop, progress, commits)
+            if stop.signal is not None:
+                return Result(128 + stop.signal)
+        finally:
+            engine.close()
+        info = _run_info(job, plan, commits, parts, given_up)
+        _finish(job, store, info, commits, parts, time.monotonic() - started)
+    return Result(3 if given_up else 0, info)
+
+
+def _open(out: Path) -> LocalStore:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        store = LocalStore(out)
+        probe = store.scratch()
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"{out} can't be written: {error.strerror}.", "Give another folder with -o.") from None
+    return store
+
+
+@contextmanager
+def _only_run(store: LocalStore) -> Iterator[None]:
+    """Hold the folder's lock, which the system releases when this process ends, however it ends."""
+    path = store.root / ".work" / "lock"
+    with open(path, "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(f"Another run is writing to {store.root}.", "Wait for it, or give another -o.") from None
+        store.remove(".work/tmp")
+        yield
+
+
+def _claim(store: LocalStore, plan: Plan) -> None:
+    """Bind the folder to this recipe, code and input, or show what differs from what it is bound to."""
+    foreign = {path.name for path in store.root.iterdir()} - {".work"}
+    mine = json.dumps(plan.identity, sort_keys=True).encode()
+    bound = store.get(".work/plan.json")
+    finished = store.get("run.json")
+    if bound is None and finished is not None:
+        info = json.loads(finished)
+        theirs = {key: info[key] for key in ("recipe", "resources", "versions")}
+        theirs["inputs"] = [{k: item[k] for k in ("name", "bytes", "identity")} for item in info["inputs"]]
+        bound = json.dumps(theirs, sort_keys=True).encode()
+    if bound is None:
+        if foreign:
+            raise OutputError(f"{store.root} holds other files, such as {sorted(foreign)[0]}.", "Give an empty folder.")
+        store.put_new(".work/plan.json", mine)
+        return
+    if bound != mine:
+        old = json.loads(bound)
+        lines = [
+            line for key in ("recipe", "resources", "versions") for line in differences(old[key], plan.identity[key])
+        ]
+        names = [{item["name"]: item["identity"] for item in side["inputs"]} for side in (old, plan.identity)]
+        lines += [f"input {line}" for line in differences(*names)]
+        shown = "".join(f"\n  {line}" for line in lines[:20]) + ("\n  …" if len(lines) > 20 else "")
+        raise OutputError(
+            f"{store.root} was made by another recipe, code or input (old → new):{shown}\n",
+            "Give another -o, or the same recipe and inputs as before.",
+        )
+
+
+def _pass(
+    job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, progress: Progress
+) -> tuple[list[Commit], list[dict[str, Any]]]:
+    """The commits of all units in (WARC, offset) order, and the units that were given up."""
+    depends = digest({key: plan.identity[key] for key in ("recipe", "resources", "versions")})
+    common = {
+        "store": str(store.root.resolve()),
+        "recipe": job.recipe.canonical(),
+        "factory": job.factory,
+        "guard": asdict(job.guard),
+        "depends": depends,
+    }
+    units = plan.units
+    done: dict[Unit, Commit] = {}
+    while True:
+        given_up: dict[Unit, list[str]] = {}
+        todo = [unit for unit in units if unit not in done]
+        progress.start("pass", len(units), sum(unit.end - unit.start for unit in units), done=len(units) - len(todo))
+        for answer in run(engine, run_unit_task, ({"unit": unit.as_dict(), **common} for unit in todo), stop):
+            unit = Unit(**answer.payload["unit"])
+            if answer.result is None:
+                given_up[unit] = list(answer.failures)
+            else:
+                done[unit] = commit_from_dict(answer.result)
+                progress.unit_done(unit.end - unit.start, done[unit].about["counts"])
+        progress.end()
+        if stop.signal is not None:
+            return [], []
+        false_starts = _untiled(units, done)
+        if not false_starts:
+            break
+        units = _merge(units, false_starts)
+        done = {unit: commit for unit, commit in done.items() if unit in set(units)}
+    quarantine = [
+        {"warc": unit.warc, "start": unit.start, "end": unit.end, "attempts": reasons}
+        for unit, reasons in given_up.items()
+    ]
+    return [done[unit] for unit in units if unit in done], quarantine
+
+
+def _untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
+    """The units that do not start where the one before them ended: their start lay inside a member.
+
+    Raises IntegrityError where an archive's last unit did not reach its end.
+    """
+    wrong = set()
+    for unit, after in zip(units, [*units[1:], None], strict=True):
+        if unit not in done:
+            continue
+        reached = done[unit].about["reached"]
+        if after is not None and after.warc == unit.warc:
+            if reached != after.start:
+                wrong.add(after)
+        elif unit.format == "members" and reached != unit.end:
+            raise IntegrityError(
+                f"{unit.warc} was read up to byte {reached} of {unit.end}.", "Please report this file."
+            )
+    return wrong
+
+
+def _merge(units: list[Unit], false_starts: set[Unit]) -> list[Unit]:
+    """Each unit with a false start becomes the end of the unit before it."""
+    merged: list[Unit] = []
+    for unit in units:
+        if unit in false_starts:
+            before = merged.pop()
+            merged.append(Unit(**{**before.as_dict(), "end": unit.end}))
+        else:
+            merged.append(unit)
+    return merged
+
+
+def _pack(
+    job: Job, store: LocalStore, engine: Engine, stop: Stop, progress: Progress, commits: list[Commit]
+) -> list[Commit]:
+    """The commits of the output files."""
+    packed = digest([commit.sha256 for commit in commits])
+    if (store.get(".work/packed") or b"").decode() != packed:
+        # what an earlier, shorter set of units left (a quarantined unit has come back) is no part of this one
+        (store.root / "run.json").unlink(missing_ok=True)
+        for folder in ("corpus", "ledger", "manifest"):
+            store.remove(folder)
+        store.remove(".work/commits/pack")
+        store.replace(".work/packed", packed.encode())
+    columns = {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()}
+    tasks = plan_pack("corpus", commits, job.recipe.rows_per_part)
+    tasks += plan_pack("ledger", commits, ROWS_PER_LEDGER_PART)
+    progress.start("pack", len(tasks), 0, done=0)
+    made: dict[tuple[str, int], Commit] = {}
+    for answer in run(engine, pack_task, (_pack_payload(task, store, columns) for task in tasks), stop):
+        if answer.result is None:
+            raise IntegrityError(
+                f"An output file could not be written: {answer.failures[-1]}.", "Run the same command again."
+            )
+        made[answer.payload["kind"], answer.payload["index"]] = commit_from_dict(answer.result)
+        progress.unit_done(0, {})
+    progress.end()
+    return [] if stop.signal is not None else [made[task.kind, task.index] for task in tasks]
+
+
+def _pack_payload(task: PackTask, store: LocalStore, columns: dict[str, str]) -> dict[str, Any]:
+    return {**asdict(task), "store": str(store.root.resolve()), "columns": columns}
+
+
+def _run_info(
+    job: Job, plan: Plan, commits: list[Commit], parts: list[Commit], given_up: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The content of run.json. Raises IntegrityError where the books do not balance."""
+    counts, others = no_counts(), dict[str, int]()
+    exceptions = []
+    for commit in commits:
+        add_counts(counts, commit.about["counts"])
+        add_counts(others, commit.about["other_records"])
+        exceptions += commit.about["exceptions"]
+    rows = {kind: sum(c.parts[0].rows for c in parts if c.parts[0].kind == kind) for kind in ("corpus", "ledger")}
+    if not balances(counts) or rows["ledger"] != counts["in"] or rows["corpus"] != counts["kept"]:
+        raise IntegrityError(f"The records do not balance: {counts}, rows written {rows}.", "Please report this.")
+    return {
+        "complete": not given_up,
+        "recipe": plan.identity["recipe"],
+        "resources": plan.identity["resources"],
+        "versions": plan.identity["versions"],
+        "fingerprint": plan.fingerprint,
+        "inputs": plan.identity["inputs"],
+        "records": counts,
+        "other_records": dict(sorted(others.items())),
+        "columns": {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()},
+        "exceptions": exceptions,
+        "quarantined": given_up,
+    }
+
+
+def _finish(
+    job: Job, store: LocalStore, info: dict[str, Any], commits: list[Commit], parts: list[Commit], seconds: float
+) -> None:
+    """Write manifest, timings and, last, run.json; then remove what was in between."""
+    for commit in parts:
+        part = commit.parts[0]
+        name = part.key.replace("/part-", "-").removesuffix(".parquet")
+        store.put_new(f"manifest/{name}.json", _json(asdict(part)))
+    timings = {
+        "seconds": round(seconds, 1),
+        "host": socket.gethostname(),
+        "argv": sys.argv,
+        "cpus": os.cpu_count(),
+        "units": [{**commit.about["unit"], "seconds": commit.about["seconds"]} for commit in commits],
+    }
+    store.replace("timings.json", _json(timings))
+    store.put_new("run.json", _json(_sorted_counts(info)))
+    if info["complete"] and not job.keep_work:
+        store.remove(".work")
+
+
+def _sorted_counts(info: dict[str, Any]) -> dict[str, Any]:
+    """The same info with the rules in alphabetical order: the order of counting depends on the units."""
+    return {**info, "records": json.loads(json.dumps(info["records"], sort_keys=True))}
+
+
+def _json(data: Any) -> bytes:
+    return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,62 @@
+"""`corpus stages` and `corpus recipes`: the registry and the named recipes, for people and for programs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from corpus.stage import Stage
+
+
+def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
+    """Every stage: name, first sentence, source, parameters with defaults, measures with type and default limits."""
+    return [
+        {
+            "stage": name,
+            "what": (inspect.getdoc(cls) or "").split("\n")[0],
+            "source": cls.source,
+            "gate": cls.gate,
+            "params": cls().params,
+            "measures": [
+                {"measure": measure, "type": limit.of.__name__, "limit": limit.bounds}
+                for measure, limit in cls.limits.items()
+            ],
+        }
+        for name, cls in registry.items()
+    ]
+
+
+def show_stages(listed: list[dict[str, Any]], console: Console) -> None:
+    for stage in listed:
+        console.print(f"[bold]{stage['stage']}[/bold]  {escape(stage['what'])}")
+        if stage["source"]:
+            console.print(f"  source: {escape(stage['source'])}", style="dim")
+        table = Table("measure", "type", "limit", box=None, header_style="dim", padding=(0, 2))
+        for measure in stage["measures"]:
+            table.add_row(measure["measure"], measure["type"], _limit(measure["limit"]))
+        console.print(table)
+        for name, value in stage["params"].items():
+            console.print(f"  parameter {name} = {escape(repr(value))}")
+        console.print()
+
+
+def show_recipes(listed: list[dict[str, Any]], console: Console) -> None:
+    for recipe in listed:
+        console.print(f"[bold]{recipe['name']}[/bold]  {escape(recipe['description'])}")
+        for stage in recipe["stages"]:
+            limits = ", ".join(
+                f"{key} {_limit({bound: v for bound, v in value.items() if v != 'off'}) or 'off'}"
+                for key, value in stage.items()
+                if isinstance(value, dict)
+            )
+            console.print(f"  {stage['name']}: {escape(limits)}")
+        console.print()
+
+
+def _limit(bounds: Mapping[str, Any]) -> str:
+    return " ".join(f"{bound} {', '.join(v) if isinstance(v, list) else f'{v:g}'}" for bound, v in bounds.items())

@@ -1,0 +1,217 @@
+"""The seam to Ray: run one function over many payloads, here or on a cluster. Ray is imported in this file only.
+
+Functions take and give plain data (JSON types). What they raise comes back as text, so nothing of ours is unpickled.
+Ray's own retries are off: `run` counts attempts by kind of failure, and gives up on a payload with a reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from corpus.errors import ConfigError, CorpusError
+
+Payload = dict[str, Any]
+Function = Callable[[Payload], Payload]
+
+ATTEMPTS = {"error": 2, "crash": 3, "memory": 3, "node": 10}
+"""Tries per kind of failure: an error of our own code is likely to come again, the loss of a node is not."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A payload with its result, or with the reasons why it was given up."""
+
+    payload: Payload
+    result: Payload | None
+    failures: tuple[str, ...] = ()
+
+
+class Stop:
+    """Ctrl-C and SIGTERM: the first one takes no new work, a second one ends at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __enter__(self) -> Stop:
+        self._before = {number: signal.signal(number, self._take) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number
+        print("\nStopping: units under way are finished and committed. Once more to stop at once.", file=sys.stderr)
+
+
+class Engine(Protocol):
+    """Something that runs a function over payloads, some at a time."""
+
+    workers: int
+
+    def submit(self, function: Function, payload: Payload) -> Any: ...
+
+    def wait(self, running: list[Any]) -> Any | None:
+        """One finished task, or None after about a second."""
+
+    def result(self, task: Any) -> Payload:
+        """{"ok": …} or {"error": text, "kind": kind}."""
+
+    def close(self) -> None: ...
+
+
+def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: Stop) -> Iterator[Done]:
+    """Run `function` over all payloads, at most two per worker submitted at a time; yield them as they end.
+
+    After a stop signal nothing new is submitted and what runs is waited for.
+    """
+    todo: deque[tuple[Payload, tuple[str, ...]]] = deque((payload, ()) for payload in payloads)
+    running: dict[Any, tuple[Payload, tuple[str, ...]]] = {}
+    while todo or running:
+        while todo and len(running) < 2 * engine.workers and stop.signal is None:
+            payload, failures = todo.popleft()
+            running[engine.submit(function, payload)] = (payload, failures)
+        if not running:
+            return
+        task = engine.wait(list(running))
+        if task is None:
+            continue
+        payload, failures = running.pop(task)
+        answer = engine.result(task)
+        if "ok" in answer:
+            yield Done(payload, answer["ok"], failures)
+            continue
+        kind = answer["kind"]
+        failures = (*failures, f"{kind}: {answer['error']}")
+        if sum(failure.startswith(f"{kind}:") for failure in failures) < ATTEMPTS[kind]:
+            todo.append((payload, failures))
+        else:
+            yield Done(payload, None, failures)
+
+
+def _answer(function: Function, payload: Payload) -> Payload:
+    """Call a function; what it raises becomes text."""
+    try:
+        return {"ok": function(payload)}
+    except CorpusError as error:
+        return {"error": str(error), "kind": "error"}
+    except Exception as error:
+        where = "".join(traceback.format_tb(error.__traceback__))  # a message may quote a page
+        return {"error": f"{type(error).__name__} at\n{where}", "kind": "error"}
+
+
+class LocalEngine:
+    """Threads of this process: each one supervises page workers of its own."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="supervisor")
+
+    def submit(self, function: Function, payload: Payload) -> Future[Payload]:
+        return self._pool.submit(_answer, function, payload)
+
+    def wait(self, running: list[Future[Payload]]) -> Future[Payload] | None:
+        done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+        return next(iter(done), None)
+
+    def result(self, task: Future[Payload]) -> Payload:
+        return task.result()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class RayEngine:
+    """Ray tasks: on a cluster at `address`, or on one of our own with `workers` processes on this machine."""
+
+    def __init__(self, workers: int | None, address: str | None = None) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        import ray
+        import ray.exceptions
+
+        self._ray = ray
+        self._temp: Path | None = None
+        # Workers must import what the driver imports, wherever it was started.
+        env = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
+        try:
+            if address:
+                ray.init(address=address, log_to_driver=False, runtime_env=env, configure_logging=False)
+                workers = workers or int(ray.cluster_resources().get("CPU", 1))
+            else:
+                _sweep()
+                workers = workers or os.cpu_count() or 1
+                os.environ.setdefault("RAY_AUTH_MODE", "token")
+                self._temp = Path(tempfile.mkdtemp(prefix=f"{_TEMP}{os.getpid()}-", dir="/tmp"))
+                before = os.umask(0o077)  # the session folder and the token are ours alone
+                try:
+                    ray.init(
+                        address="local",
+                        num_cpus=workers,
+                        include_dashboard=False,
+                        log_to_driver=False,
+                        configure_logging=False,
+                        object_store_memory=100 << 20,  # results are small: rows go to files
+                        _temp_dir=str(self._temp),
+                        runtime_env=env,
+                    )
+                finally:
+                    os.umask(before)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ConfigError(f"Ray does not start: {error}.", "Check --address, or build with --no-ray.") from None
+        self.workers = workers
+        self._remote: dict[Function, Any] = {}
+
+    def submit(self, function: Function, payload: Payload) -> Any:
+        if function not in self._remote:
+            self._remote[function] = self._ray.remote(_answer).options(max_retries=0, num_cpus=1)
+        return self._remote[function].remote(function, payload)
+
+    def wait(self, running: list[Any]) -> Any | None:
+        done, _ = self._ray.wait(running, num_returns=1, timeout=1)
+        return done[0] if done else None
+
+    def result(self, task: Any) -> Payload:
+        errors = self._ray.exceptions
+        try:
+            answer: Payload = self._ray.get(task)
+            return answer
+        except errors.OutOfMemoryError:
+            return {"error": "Ray's memory monitor ended the task", "kind": "memory"}
+        except errors.WorkerCrashedError:
+            return {"error": "the Ray worker died", "kind": "crash"}
+        except errors.RayError as error:
+            return {"error": type(error).__name__, "kind": "node"}
+
+    def close(self) -> None:
+        self._ray.shutdown()
+        if self._temp:
+            shutil.rmtree(self._temp, ignore_errors=True)
+
+
+_TEMP = "corpus-ray-"
+
+
+def _sweep() -> None:
+    """Remove the session folders of drivers that were killed."""
+    for folder in Path("/tmp").glob(f"{_TEMP}*"):
+        pid = folder.name.removeprefix(_TEMP).split("-")[0]
+        with contextlib.suppress(OSError, ValueError):
+            if folder.stat().st_uid == os.getuid() and not Path(f"/proc/{int(pid)}").exists():
+                shutil.rmtree(folder, ignore_errors=True)

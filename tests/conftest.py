@@ -1,0 +1,18 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data (WARCs, reference verdicts), which is no part of the repository."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("CORPUS_SHARED_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set CORPUS_SHARED_DATA to its folder")
+    return folder

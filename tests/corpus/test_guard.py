@@ -1,0 +1,128 @@
+"""The guard: pages that hang, crash or eat memory each cost one row; the rest of the unit is as without them."""
+
+import os
+import signal
+
+import pytest
+
+from corpus.guard import Guard, GuardSettings, WorkerError
+from corpus.ledger import add_counts, no_counts
+from corpus.unit import Unit
+from tests.stubs import FACTORY, recipe_from_dict
+from tests.warcs import page, write_warc
+
+SETTINGS = GuardSettings(page_cpu_s=0.6, page_wall_s=3.0, memory_bytes=600 << 20, alone=2)
+
+
+def recipe(memory=""):
+    stages = [{"stage": "hostile", "memory": memory}, {"stage": "paragraphs"}]
+    return recipe_from_dict({"stages": stages}).canonical()
+
+
+class Taken:
+    """What a guard gave for a unit."""
+
+    def __init__(self, guard, path):
+        self.rows, self.texts, self.exceptions = [], [], []
+        self.counts, self.others = no_counts(), {}
+        size = path.stat().st_size
+        guard.run(Unit(path.name, str(path), "x", "members", 0, size), self.take)
+
+    def take(self, batch):
+        self.rows += batch.ledger.to_pylist()
+        self.texts += batch.corpus["text"].to_pylist()
+        self.exceptions += batch.exceptions
+        add_counts(self.counts, batch.counts)
+        add_counts(self.others, batch.other_records)
+
+    @property
+    def fates(self):
+        return [row["rule"] or row["outcome"] for row in self.rows]
+
+
+@pytest.fixture
+def guard():
+    made = Guard(recipe(), FACTORY, SETTINGS)
+    yield made
+    made.close()
+
+
+def crawl(path, *acts):
+    return write_warc(path, {f"http://{number}.example/?{act}": page(act) for number, act in enumerate(acts)})
+
+
+@pytest.mark.parametrize(
+    ("act", "kind"),
+    [
+        ("loop", "timeout"),
+        ("sleep", "timeout"),
+        ("segfault", "crash"),
+        ("abort", "crash"),
+        ("exit", "crash"),
+        ("allocate", "memory"),
+        ("raise", "error"),
+    ],
+)
+def test_a_hostile_page_costs_one_row(guard, tmp_path, act, kind):
+    taken = Taken(guard, crawl(tmp_path / "w.warc.gz", "a", "b", act, "c", "d"))
+    assert taken.fates == ["kept", "kept", kind, "kept", "kept"]
+    assert taken.counts == {"in": 5, "kept": 4, "dropped": {}, "failed": {kind: 1}, "skipped": {}}
+    assert taken.others == {"request": 5}
+    assert taken.exceptions == []
+    assert "secret" not in str(taken.rows)
+
+
+def test_several_hostile_pages_in_one_unit(guard, tmp_path):
+    taken = Taken(guard, crawl(tmp_path / "w.warc.gz", "segfault", "a", "exit", "exit", "b", "segfault"))
+    assert taken.fates == ["crash", "kept", "crash", "crash", "kept", "crash"]
+
+
+def test_a_page_that_needs_more_memory_gets_it_once_and_is_listed(guard, tmp_path):
+    settings = GuardSettings(memory_bytes=350 << 20, alone=3)
+    hungry = Guard(recipe(), FACTORY, settings)
+    taken = Taken(hungry, crawl(tmp_path / "w.warc.gz", "a", "hungry", "b"))
+    hungry.close()
+    assert taken.fates == ["kept", "kept", "kept"]
+    assert [entry["stopped_by"] for entry in taken.exceptions] == ["memory"]
+    assert taken.exceptions[0]["id"] == taken.rows[1]["id"]
+
+
+def test_a_worker_killed_from_outside_changes_nothing(tmp_path):
+    path = crawl(tmp_path / "w.warc.gz", "a", "kill-once", "b")
+    killed = Guard(recipe(str(tmp_path / "flag")), FACTORY, SETTINGS)
+    taken = Taken(killed, path)
+    killed.close()
+    assert (tmp_path / "flag").exists()
+    assert taken.fates == ["kept", "kept", "kept"]
+    assert taken.exceptions == []
+
+
+def test_a_worker_killed_between_units_is_replaced(guard, tmp_path):
+    path = crawl(tmp_path / "w.warc.gz", "a", "b")
+    first = Taken(guard, path)
+    process = guard._worker._process
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert Taken(guard, path).rows == first.rows
+
+
+def test_the_worker_is_kept_from_unit_to_unit(guard, tmp_path):
+    path = crawl(tmp_path / "w.warc.gz", "a")
+    Taken(guard, path)
+    pid = guard._worker._process.pid
+    Taken(guard, path)
+    assert guard._worker._process.pid == pid
+
+
+def test_a_worker_that_cannot_start_says_why(tmp_path):
+    broken = Guard(recipe(), "tests.no_such_module:make", SETTINGS)
+    with pytest.raises(WorkerError, match="ModuleNotFoundError"):
+        Taken(broken, crawl(tmp_path / "w.warc.gz", "a"))
+
+
+def test_an_input_that_vanished_is_an_error(guard, tmp_path):
+    path = crawl(tmp_path / "w.warc.gz", "a")
+    unit = Unit(path.name, str(path), "x", "members", 0, path.stat().st_size)
+    path.unlink()
+    with pytest.raises(WorkerError, match="FileNotFoundError"):
+        guard.run(unit, lambda batch: None)

@@ -1,0 +1,148 @@
+"""Judging: limits decide, in order; what a dropped document is still measured for; exceptions are outcomes."""
+
+import pickle
+
+import pytest
+
+from corpus.document import Document
+from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED
+from corpus.pipeline import BoundStage, Pipeline
+from corpus.stage import Limit, Stage, ratio
+from corpus.warc.record import Damage, Record
+
+
+class Letters(Stage):
+    """Counts letters."""
+
+    name = "letters"
+    a = Limit(max=2, of=int)
+    b = Limit(above=0, of=int)
+
+    def apply(self, doc):
+        yield "a", doc.text.count("a")
+        yield "b", doc.text.count("b")
+
+
+class Kind(Stage):
+    """Says what a text starts with."""
+
+    name = "kind"
+    gate = True
+    first = Limit(one_of=("a", "b"), of=str)
+    size = Limit(of=int)
+
+    def apply(self, doc):
+        yield "first", doc.text[:1]
+        yield "size", len(doc.text)
+
+
+class Broken(Stage):
+    """Raises on x, and measures nonsense on n."""
+
+    name = "broken"
+    measure = Limit(max=1)
+
+    def apply(self, doc):
+        if "x" in doc.text:
+            raise ValueError(doc.text)
+        yield "measure", float("nan") if "n" in doc.text else 0.5
+
+
+def judge(text, *stages, measures="all"):
+    return Pipeline([BoundStage(s.name, s, dict(s.limits)) for s in stages], measures).judge(Document(text=text))
+
+
+@pytest.mark.parametrize(
+    ("limit", "inside", "outside"),
+    [
+        (Limit(min=2), 2, 1.9),
+        (Limit(max=2), 2, 2.1),
+        (Limit(above=2), 2.1, 2),
+        (Limit(below=2), 1.9, 2),
+        (Limit(min=1, max=3), 1, 4),
+        (Limit(one_of=("a",), of=str), "a", "b"),
+    ],
+)
+def test_bounds(limit, inside, outside):
+    assert limit.broken_by(inside) is None
+    assert limit.broken_by(None) is None
+    assert limit.broken_by(outside) is not None
+    assert Limit(of=limit.of).broken_by(outside) is None
+
+
+def test_the_first_broken_limit_is_the_verdict_and_all_is_measured():
+    outcome = judge("aaaa", Letters())
+    assert (outcome.outcome, outcome.stage, outcome.rule, outcome.value, outcome.limit) == (
+        DROPPED,
+        "letters",
+        "a",
+        4,
+        2,
+    )
+    assert outcome.measures == {"letters.a": 4, "letters.b": 0}
+    assert outcome.reason == "letters.a: 4 > max 2"
+    assert outcome.text == ""
+
+
+def test_measures_first_stops_at_the_verdict():
+    assert judge("aaaa", Letters(), measures="first").measures == {"letters.a": 4}
+
+
+def test_a_gate_stops_the_document_and_a_text_stage_does_not():
+    stopped = judge("zaaa", Kind(), Letters())
+    assert (stopped.rule, stopped.detail, stopped.measures) == ("first", "z", {"kind.first": "z"})
+    assert stopped.reason == "kind.first: z not one_of (z)"
+    going_on = judge("aaaa", Letters(), Kind())
+    assert (going_on.rule, going_on.measures["kind.first"]) == ("a", "a")
+
+
+def test_kept():
+    outcome = judge("ab", Kind(), Letters())
+    assert (outcome.outcome, outcome.reason, outcome.text) == (KEPT, "", "ab")
+
+
+def test_an_exception_is_a_failure_with_its_class_and_never_its_message():
+    outcome = judge("x secret", Broken())
+    assert (outcome.outcome, outcome.stage, outcome.rule, outcome.detail) == (FAILED, "broken", "error", "ValueError")
+
+
+def test_a_dropped_document_stays_dropped_when_a_later_stage_raises():
+    outcome = judge("aaax", Letters(), Broken())
+    assert (outcome.outcome, outcome.rule) == (DROPPED, "a")
+
+
+def test_nan_is_no_measure():
+    assert judge("n", Broken()).measures == {"broken.measure": None}
+
+
+def test_one_stage_on_a_string():
+    assert Letters().check("aaa b").rule == "a"
+    assert Letters().check("ab").kept
+
+
+def test_record_kinds():
+    def record(kind, url="http://x.example/", content_type="application/http"):
+        headers = {"warc-target-uri": url, "content-type": content_type}
+        return Record("w", 7, kind, headers, b"", 0)
+
+    items = [
+        record("request"),
+        record("response", "dns:x.example", "text/dns"),
+        Damage("w", 3, 50, "gzip"),
+        record("conversion", content_type="text/plain"),
+    ]
+    outcomes = list(Pipeline.of([Broken()]).run(items))
+    assert [(o.outcome, o.rule) for o in outcomes] == [(SKIPPED, "not_http"), (FAILED, "damaged"), (KEPT, "")]
+    assert outcomes[1].detail == "gzip: 50 bytes"
+
+
+def test_what_is_loaded_is_not_pickled():
+    stage = Letters()
+    stage.model_ = object()
+    stage.param = 3
+    assert vars(pickle.loads(pickle.dumps(stage))) == {"param": 3}  # noqa: S301
+
+
+def test_ratio():
+    assert ratio(1, 3) == 1 / 3
+    assert ratio(0, 0) is None

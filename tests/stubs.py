@@ -1,0 +1,66 @@
+"""Stages that misbehave on purpose, and the factory that page workers get them from."""
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+from corpus.recipe import Recipe
+from corpus.stage import Limit, Stage
+from filters import STAGES
+
+
+class Hostile(Stage):
+    """Does what the query of the URL says: ?loop, ?sleep, ?segfault, ?abort, ?allocate, ?exit, ?raise, ?hungry."""
+
+    name = "hostile"
+    survived = Limit(max=1, of=int)
+
+    def __init__(self, *, memory: str = "") -> None:
+        self.memory = memory
+
+    def apply(self, doc):
+        act = doc.url.partition("?")[2]
+        if act == "loop":
+            while True:
+                pass
+        if act == "sleep":
+            time.sleep(3600)
+        if act == "segfault":
+            ctypes.string_at(0)
+        if act == "abort":
+            os.abort()
+        if act == "exit":
+            os._exit(3)
+        if act == "allocate":
+            bytearray(20 << 30)
+        if act == "hungry":  # more than a page may take, less than a page alone may
+            bytearray(300 << 20)
+        if act == "raise":
+            raise ValueError("secret page text")
+        if act == "kill-once" and not Path(self.memory).exists():
+            Path(self.memory).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield "survived", 1
+
+
+class Paragraphs(Stage):
+    """Takes the HTTP body as text, and measures its length."""
+
+    name = "paragraphs"
+    chars = Limit(min=1, of=int)
+
+    def apply(self, doc):
+        doc.text = doc.record.block.partition(b"\r\n\r\n")[2].decode("utf-8", "replace")
+        yield "chars", len(doc.text)
+
+
+REGISTRY = {**STAGES, Hostile.name: Hostile, Paragraphs.name: Paragraphs}
+
+
+def recipe_from_dict(data):
+    return Recipe.from_dict(data, REGISTRY)
+
+
+FACTORY = "tests.stubs:recipe_from_dict"
