@@ -77,12 +77,16 @@ class Guard:
         false_starts = 0
         while True:
             worker = self._ready_worker()
-            for batch in worker.run(self._job(unit, resume, incidents), frozenset(incidents)):
-                take(batch)
-                resume = batch.next
-                if batch.done:
-                    self._recycle()
-                    return
+            try:
+                for batch in worker.run(self._job(unit, resume, incidents), frozenset(incidents)):
+                    take(batch)
+                    resume = batch.next
+                    if batch.done:
+                        self._recycle()
+                        return
+            except BaseException:
+                self.close()  # it is in the middle of something
+                raise
             self.close()
             if worker.place is None:
                 false_starts += 1
@@ -208,7 +212,6 @@ class _Worker:
 
     def _raise(self, about: dict[str, Any], warc: str) -> None:
         message = about.get("message", "")
-        self.close()
         raise WorkerError(
             f"The page worker failed on {warc} with {about['class']}{': ' + message if message else ''}.",
             f"It happened at:\n{about['traceback']}",
@@ -248,4 +251,5 @@ def _environment() -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "ARROW_NUM_THREADS": "1",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve a gigabyte
     }

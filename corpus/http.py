@@ -28,13 +28,15 @@ _MAX_MEMBERS = 1_000
 _PIECE = 1 << 18
 """Bytes decoded at a time."""
 
-_STATUS = re.compile(rb"\s*(?:HTTP/\d+(?:\.\d+)?|ICY)[ \t]+(\d{3})(?!\d)[^\r\n]*(?:\r?\n|\Z)", re.IGNORECASE)
+_STATUS = re.compile(
+    rb"\s*+(?:HTTP/\d{1,3}+(?:\.\d{1,3}+)?|ICY)(?:[ \t]++(\d{1,3})(?!\d))?[^\r\n]*+(?:\r?\n|\Z)", re.IGNORECASE
+)
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r?\n")
 
 
 @dataclass(slots=True)
 class HttpMessage:
-    """`status` is None where there is no status line (HTTP/0.9). Header names are lower-case; the values of a
+    """`status` is None where there is none (HTTP/0.9). Header names are lower-case; the values of a
     repeated header are joined by a comma, but the last Content-Type wins. `body` is as transferred."""
 
     status: int | None
@@ -51,8 +53,9 @@ def parse_http(block: bytes) -> HttpMessage:
             return HttpMessage(None, {}, block[start:])
         headers, start = _headers(block, status.end())
         # an interim answer (100 Continue, 103 Early Hints) comes before the real one
-        if status[1][:1] != b"1" or not _STATUS.match(block, start, start + MAX_HEADER_BYTES):
-            return HttpMessage(int(status[1]), headers, block[start:])
+        code = int(status[1]) if status[1] else None
+        if code is None or not 100 <= code < 200 or not _STATUS.match(block, start, start + MAX_HEADER_BYTES):
+            return HttpMessage(code, headers, block[start:])
 
 
 def _headers(block: bytes, at: int) -> tuple[dict[str, str], int]:
@@ -149,7 +152,7 @@ def _dechunk(body: bytes, max_bytes: int) -> tuple[bytes, str]:
 
 
 def _bounded(decoder: Callable[[bytes, int], Iterator[bytes]], data: bytes, max_bytes: int) -> tuple[bytes, str]:
-    """`data` through `decoder`, whose pieces are at most `_PIECE` bytes and whose last, empty one says "complete"."""
+    """`data` through `decoder`, which gives pieces of about `_PIECE` bytes and, where all is whole, an empty one."""
     out = bytearray()
     note = "truncated"
     try:
@@ -206,20 +209,30 @@ def _brotli(data: bytes, piece: int) -> Iterator[bytes]:
     decoder = brotli.Decompressor()
     got = decoder.process(data, output_buffer_limit=piece)
     while got:
-        # the limit is a hint: the buffer may grow past it by a block
-        yield got
-        if decoder.is_finished() or decoder.can_accept_more_data():
-            break
-        got = decoder.process(b"", output_buffer_limit=piece)
+        yield got  # up to twice `piece`: the limit keeps the buffer from growing, but not its last block
+        # of a truncated stream it holds text back even where it says that it wants more input
+        got = b"" if decoder.is_finished() else decoder.process(b"", output_buffer_limit=piece)
     if decoder.is_finished():
         yield b""
 
 
 def _zstd(data: bytes, piece: int) -> Iterator[bytes]:
     """zstd frames in a row. The window is bounded as in browsers (RFC 9659: 8 MB)."""
-    reader = zstandard.ZstdDecompressor(max_window_size=8 << 20).stream_reader(data, read_across_frames=True)
-    while got := reader.read(piece):
-        yield got
+    # this decoder knows when a frame is whole, but bounds no output: 64 bytes give 2 MiB at most (4 per 128 KiB block)
+    step = 64
+    at = 0
+    for _ in range(_MAX_MEMBERS):
+        frame = zstandard.ZstdDecompressor(max_window_size=8 << 20).decompressobj()
+        while at < len(data) and not frame.eof:
+            got = frame.decompress(data[at : at + step])
+            at += step
+            if got:
+                yield got
+        if not frame.eof:
+            return
+        at = min(at, len(data)) - len(frame.unused_data)
+        if not data.startswith(_MAGIC["zstd"], at):
+            break
     yield b""
 
 

@@ -28,6 +28,9 @@ Hashes = NDArray[np.uint64]
 _BASE = 0x9E3779B97F4A7C15
 _BASE_INVERSE = pow(_BASE, -1, 2**64)
 
+_TABLE_BITS = 14
+_TABLE_SHIFT = np.uint64(64 - _TABLE_BITS)
+
 
 def top_ngram_chars(words: Sequence[str], sizes: Iterable[int]) -> dict[int, int]:
     """The characters of the most frequent n-gram times its count, by n; 0 where there are fewer than n words.
@@ -68,14 +71,12 @@ def _top(ids: Ints, distinct: int, ends: Ints, n: int) -> int:
             radix = len(ids)
         grams = grams * distinct + ids[i : len(ids) - n + 1 + i]
         radix *= distinct
-    ordered = np.sort(grams)
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1], [True])))
-    counts = np.diff(starts)
+    order = np.argsort(grams)
+    ordered = grams[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    counts = np.diff(starts, append=len(ordered))
     count = int(counts.max())
-    first = 0
-    if count > 1:
-        most_frequent = ordered[starts[:-1][counts == count]]
-        first = int(np.flatnonzero(np.isin(grams, most_frequent))[0])
+    first = int(np.minimum.reduceat(order, starts)[counts == count].min())
     return (int(ends[first + n] - ends[first]) + n - 1) * count
 
 
@@ -102,7 +103,10 @@ def _duplicates(text: str, ends: Ints, prefixes: Hashes, scale: Hashes, n: int) 
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     if not len(repeated):
         return 0
-    candidates = np.flatnonzero(np.isin(hashes, repeated))
+    # A table over the top bits lets some others through too, at a tenth of the time of np.isin.
+    table = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
+    table[repeated >> _TABLE_SHIFT] = True
+    candidates = np.flatnonzero(table[hashes >> _TABLE_SHIFT])
     starts, stops = ends[candidates].tolist(), ends[candidates + n].tolist()
     seen: set[str] = set()
     characters = free_from = 0

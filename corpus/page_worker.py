@@ -32,6 +32,7 @@ def main(argv: list[str]) -> None:
     _die_with_parent()
     board = Board(fd_board)
     pipeline: Pipeline | None = None
+    own = 0
     frames = FrameReader()
     while data := os.read(fd_in, 1 << 16):
         for kind, payload in frames.feed(data):
@@ -41,8 +42,9 @@ def main(argv: list[str]) -> None:
                 if "recipe" in job:
                     pipeline = _load(argv[3])(job["recipe"]).pipeline()
                     pipeline.prepare()
+                    own = _data_bytes()
                 assert pipeline is not None
-                _serve(pipeline, job, board, fd_out)
+                _serve(pipeline, job, board, fd_out, own)
             except BrokenPipeError:
                 return
             except Exception as error:  # our own bug, or an input that can't be opened: the supervisor's to report
@@ -53,10 +55,10 @@ def main(argv: list[str]) -> None:
                 write_frame(fd_out, ERROR, json.dumps(about).encode())
 
 
-def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int) -> None:
+def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, own: int) -> None:
     unit = Unit(**job["unit"])
     alone = {(offset, inner): kind for offset, inner, kind in job["alone"]}
-    memory, memory_alone = job["memory"], job["memory_alone"]
+    memory, memory_alone = own + job["memory"], own + job["memory_alone"]
 
     def announce(place: Place) -> None:
         board.announce(place)
@@ -86,8 +88,17 @@ def _load(factory: str) -> Callable[[dict[str, Any]], Recipe]:
     return made
 
 
+def _data_bytes() -> int:
+    """What the system counts as this process's own data: more than it uses, as allocators reserve in advance."""
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[5]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
 def _limit_memory(limit: int) -> None:
-    """Let allocations fail above `limit` bytes of own data; mapped lists and models read from files don't count."""
+    """Let allocations fail above `limit` bytes of own data; mapped lists don't count."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if soft != limit and (hard == resource.RLIM_INFINITY or limit <= hard):
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))

@@ -16,7 +16,8 @@ from corpus.document import Document
 from corpus.ledger import CORPUS_SCHEMA, add_counts, corpus_row, count, ledger_row, ledger_schema, no_counts, table
 from corpus.outcome import FAILED, Outcome
 from corpus.pipeline import Pipeline
-from corpus.warc.reader import RangeReader
+from corpus.warc.plan import Plan
+from corpus.warc.reader import Walk, read_range
 from corpus.warc.record import Damage, Record
 from corpus.warc.source import Source
 
@@ -35,12 +36,16 @@ class Unit:
     """The unit of work: the records that start in bytes [start, end) of one archive.
 
     `warc` is its logical name, `path` where this run reads it, `identity` what its content is known by.
+    `format`, `codec` and `flavour` are those of `corpus.warc.plan.Plan`; the format "junk" is a file that only its
+    name calls an archive: one damaged stretch.
     """
 
     warc: str
     path: str
     identity: str
     format: str
+    codec: str
+    flavour: str
     start: int
     end: int
 
@@ -97,12 +102,10 @@ def run_unit(
         tables = table(full.ledger, schema), table(full.corpus, CORPUS_SCHEMA)
         return Batch(*tables, full.counts, full.others, next_place, full.exceptions, done)
 
-    reader = RangeReader(source, unit.format, resume[0] if resume else unit.start, unit.end)
-    announce(resume or (unit.start, 0))  # finding the first record may stop us too
-    for item in reader:
+    walk = _Junk(unit) if unit.format == "junk" else _walk(source, unit, resume)
+    announce((walk.offset, walk.inner))  # reading the first record may stop us too
+    for item in walk:
         place = (item.offset, item.inner if isinstance(item, Record) else 0)
-        if resume and place < resume:
-            continue
         if place in alone and rows.ledger:
             yield batch(place)
         announce(place)
@@ -117,9 +120,26 @@ def run_unit(
         if outcome and outcome.outcome != FAILED and stopped_by not in ("", "killed"):
             rows.exceptions.append({"id": item.id, "stopped_by": stopped_by})
         if len(rows.ledger) >= ROWS_PER_BATCH or rows.text_bytes >= BYTES_PER_BATCH:
-            yield batch((place[0], place[1] + 1))
-        announce((place[0], place[1] + 1))  # reading the next one
-    yield batch((reader.position, 0), done=True)
+            yield batch((walk.offset, walk.inner))
+        announce((walk.offset, walk.inner))  # reading the next one
+    yield batch((walk.end, 0), done=True)
+
+
+def _walk(source: Source, unit: Unit, resume: Place | None) -> Walk:
+    return read_range(source, Plan(unit.format, unit.codec, unit.flavour), unit.start, unit.end, resume=resume)
+
+
+class _Junk:
+    """The walk over a file that is no archive."""
+
+    offset = inner = 0
+
+    def __init__(self, unit: Unit) -> None:
+        self.end = unit.end
+        self._items = [Damage(unit.warc, 0, unit.end, "header", "not an archive")] if unit.end else []
+
+    def __iter__(self) -> Iterator[Record | Damage]:
+        return iter(self._items)
 
 
 def _judge(pipeline: Pipeline, item: Record | Damage, failure: str | None) -> Outcome | None:

@@ -171,7 +171,7 @@ def _strict(body: bytes, codec: str) -> str | None:
     except UnicodeDecodeError as error:
         if error.start < len(body) - _MOST_TAIL or error.start == 0:
             return None
-        if error.end < len(body) or codec not in _WIDE and codec != "utf-8":
+        if error.end < len(body) or (codec not in _WIDE and codec != "utf-8"):
             return None
         try:
             return body[: error.start].decode(codec)

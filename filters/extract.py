@@ -2,6 +2,8 @@
 
     for record in read_warc("x.warc.gz"):
         outcome = Pipeline.of([Extract()]).judge_record(record)
+
+What a page is before that (its bytes, charset and media type) is in `filters.page`.
 """
 
 from __future__ import annotations
@@ -39,10 +41,10 @@ class Extract(Stage):
     than `rescue_ratio` times resiliparse's, which then stands in for it. A conversion record (WET) is a text already.
     A document without a record keeps its text, and only `chars` is measured.
 
-    Measures: `http_status` (null for HTTP/0.9); `media_type`; `body_bytes`, decoded, counted up to one more than 20 MiB;
-    `tags`, `attributes`, `depth` of the markup, which keep parsers from their quadratic cases (the worst page of 60,000
-    tags found took trafilatura 26 s; 3,010 real ones have at most 51,331, 1,008 and 66); `charset` and
-    `charset_source`; the `engine` that gave the text ("none" for a text already); `chars` of the text.
+    Measures: `http_status` (null for HTTP/0.9); `media_type`; `body_bytes`, decoded, at most one more than 20 MiB;
+    `tags`, `attributes`, `depth` of the markup, which keep parsers from their quadratic cases (the worst page found
+    of 60,000 tags took trafilatura 26 s; 3,010 real ones have at most 51,331, 1,008 and 99); `charset` and
+    `charset_source`; `engine_used`, the one that gave the text ("none" for what was a text already); `chars`.
     """
 
     name = "extract"
@@ -83,7 +85,7 @@ class Extract(Stage):
 
     def _response(self, doc: Document, page: Page) -> Iterator[Measured]:
         yield "http_status", page.message.status
-        yield "media_type", page.media_type
+        yield "media_type", page.media_type if page.body else None
         yield "body_bytes", len(page.body) + (page.note == "too_large"), page.note
         yield "tags", page.structure.tags
         yield "attributes", page.structure.attributes
@@ -134,8 +136,9 @@ def deep_tree(page: Page) -> etree._Element | None:
     None where the page is not that deep after all, so that trafilatura gets it as it always does.
     """
     parser = HTMLParser(
-        collect_ids=False, default_doctype=False, encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True
-    )
+        collect_ids=False, default_doctype=False, encoding="utf-8",
+        remove_comments=True, remove_pis=True, huge_tree=True,
+    )  # fmt: skip
     html = repair_faulty_html(page.html, page.html[:50].lower())
     try:
         # as bytes: lxml refuses a str with an XML encoding declaration

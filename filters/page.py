@@ -1,7 +1,9 @@
 """The page behind a record, decoded step by step, each step once: what extraction and language screening share.
 
-    page = page_of(doc)          # cached as doc.page until there is a text
+    page = page_of(doc)
     page.media_type, page.html
+
+It is kept as `doc.page` until there is a text.
 """
 
 from __future__ import annotations

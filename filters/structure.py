@@ -21,11 +21,11 @@ _ATTRIBUTE = re.compile(rb"""[\s/]++[^\s/=]++(?:\s*+=\s*+(?:"[^"]*+"?|'[^']*+'?|
 
 _HIDDEN = re.compile(rb"<(script|style|!--)")
 
-_FLAT = """
-    area base br col embed hr img input link meta param source track wbr
-    p li dt dd tr td th thead tbody tfoot option rp rt script style title
-    path circle rect use line polygon ellipse stop
-""".split()
+_FLAT = [
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
+    "p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option", "rp", "rt",
+    "script", "style", "title", "path", "circle", "rect", "use", "line", "polygon", "ellipse", "stop",
+]  # fmt: skip
 """Elements that hold none, end by themselves, or are written <path/>: they are not counted as nesting."""
 
 

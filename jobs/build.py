@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from corpus.version import versions
 from jobs.engine import Engine, Stop, run
 from jobs.inputs import Input, find_inputs, plan_units
 from jobs.progress import Progress
-from jobs.tasks import commit_from_dict, pack_task, run_unit_task
+from jobs.tasks import close_guards, commit_from_dict, pack_task, run_unit_task
 
 UNIT_BYTES = 16 << 20
 """Some 500 pages of a Common Crawl WARC, five to ten seconds of work: what a crash costs at most."""
@@ -106,6 +106,7 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
                 return Result(128 + stop.signal)
         finally:
             engine.close()
+            close_guards()
         info = _run_info(job, plan, commits, parts, given_up)
         _finish(job, store, info, commits, parts, time.monotonic() - started)
     return Result(3 if given_up else 0, info)
@@ -118,6 +119,9 @@ def _open(out: Path) -> LocalStore:
         probe = store.scratch()
         probe.write_bytes(b"")
         probe.unlink()
+        with suppress(OSError):  # not empty: there is work
+            probe.parent.rmdir()
+            probe.parent.parent.rmdir()
     except OSError as error:
         raise OutputError(f"{out} can't be written: {error.strerror}.", "Give another folder with -o.") from None
     return store
@@ -126,14 +130,15 @@ def _open(out: Path) -> LocalStore:
 @contextmanager
 def _only_run(store: LocalStore) -> Iterator[None]:
     """Hold the folder's lock, which the system releases when this process ends, however it ends."""
-    path = store.root / ".work" / "lock"
-    with open(path, "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(f"Another run is writing to {store.root}.", "Wait for it, or give another -o.") from None
+    folder = os.open(store.root, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         store.remove(".work/tmp")
         yield
+    except BlockingIOError:
+        raise OutputError(f"Another run is writing to {store.root}.", "Wait for it, or give another -o.") from None
+    finally:
+        os.close(folder)
 
 
 def _claim(store: LocalStore, plan: Plan) -> None:

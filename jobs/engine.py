@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -141,41 +142,35 @@ class RayEngine:
     """Ray tasks: on a cluster at `address`, or on one of our own with `workers` processes on this machine."""
 
     def __init__(self, workers: int | None, address: str | None = None) -> None:
+        self._temp: Path | None = None
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-        import ray
+        if not address:
+            _sweep()
+            self._temp = _private_folder()
+        import ray  # only now: it reads the token mode when it is imported
         import ray.exceptions
 
         self._ray = ray
-        self._temp: Path | None = None
         # Workers must import what the driver imports, wherever it was started.
         env = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
+        common: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "runtime_env": env}
         try:
             if address:
-                ray.init(address=address, log_to_driver=False, runtime_env=env, configure_logging=False)
-                workers = workers or int(ray.cluster_resources().get("CPU", 1))
+                ray.init(address=address, **common)
+                self.workers = workers or int(ray.cluster_resources().get("CPU", 1))
             else:
-                _sweep()
-                workers = workers or os.cpu_count() or 1
-                os.environ.setdefault("RAY_AUTH_MODE", "token")
-                self._temp = Path(tempfile.mkdtemp(prefix=f"{_TEMP}{os.getpid()}-", dir="/tmp"))
-                before = os.umask(0o077)  # the session folder and the token are ours alone
-                try:
-                    ray.init(
-                        address="local",
-                        num_cpus=workers,
-                        include_dashboard=False,
-                        log_to_driver=False,
-                        configure_logging=False,
-                        object_store_memory=100 << 20,  # results are small: rows go to files
-                        _temp_dir=str(self._temp),
-                        runtime_env=env,
-                    )
-                finally:
-                    os.umask(before)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+                self.workers = workers or os.cpu_count() or 1
+                ray.init(
+                    address="local",
+                    num_cpus=self.workers,
+                    include_dashboard=False,
+                    object_store_memory=100 << 20,  # results are small: rows go to files
+                    _temp_dir=str(self._temp),
+                    **common,
+                )
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise ConfigError(f"Ray does not start: {error}.", "Check --address, or build with --no-ray.") from None
-        self.workers = workers
         self._remote: dict[Function, Any] = {}
 
     def submit(self, function: Function, payload: Payload) -> Any:
@@ -206,6 +201,18 @@ class RayEngine:
 
 
 _TEMP = "corpus-ray-"
+
+
+def _private_folder() -> Path:
+    """A folder for a cluster of our own, with the token without which nobody else may talk to it."""
+    # short, for socket paths end at 107 characters; private, for who writes there runs code as us
+    folder = Path(tempfile.mkdtemp(prefix=f"{_TEMP}{os.getpid()}-", dir="/tmp"))
+    token = folder / "token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+    return folder
 
 
 def _sweep() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from corpus.errors import InputError
 from corpus.unit import Unit
-from corpus.warc.plan import plan
+from corpus.warc.plan import Plan, plan
 from corpus.warc.source import LocalSource
 
 _ARCHIVE_NAME = re.compile(r"\.w?arc(\.|$)|\.(wet|wat)(\.|$)", re.IGNORECASE)
@@ -87,9 +87,10 @@ def plan_units(item: Input, unit_bytes: int) -> list[Unit]:
     except InputError:
         if not _ARCHIVE_NAME.search(item.name):
             raise
-        return [_unit(item, "junk", 0, item.size)]
-    return [_unit(item, planned.format, piece.start, piece.end) for piece in planned.ranges]
+        return [_unit(item, Plan("junk", "plain", "warc"), 0, item.size)]
+    return [_unit(item, planned, piece.start, piece.end) for piece in planned.ranges]
 
 
-def _unit(item: Input, form: str, start: int, end: int) -> Unit:
-    return Unit(item.name, item.path, item.identity, form, start, end)
+def _unit(item: Input, planned: Plan, start: int, end: int) -> Unit:
+    form, codec, flavour = planned.format, planned.codec, planned.flavour
+    return Unit(item.name, item.path, item.identity, form, codec, flavour, start, end)

@@ -247,10 +247,10 @@ _MAINS: dict[str, Callable[[Random, Site, Article, str], str]] = {
 
 
 def home_page(rng: Random, site: Site) -> str:
-    """A start page: teasers that end in an ellipsis, and links."""
+    """The start page of an English news site or blog: teasers that end in an ellipsis, and links."""
     cards = []
-    for _ in range(9):
-        article = write_article(rng, site.language, topic_for(rng, site), bodies=(0, 0))
+    for topic in rng.sample(TOPICS_BY_KIND[site.kind], 8):
+        article = write_article(rng, site.language, topic, bodies=(0, 0))
         cut = " ".join(article.paragraphs[0].split()[: rng.randint(14, 22)]).rstrip(".,;:")
         cards.append(f'<div class="teaser"><h2><a href="/{_slug(article.title)}">{escape(article.title)}</a></h2><p>{escape(cut)} …</p></div>')
     return frame(rng, site, site.name, "\n".join(cards))

@@ -54,7 +54,7 @@ def write_article(rng: Random, language: str = "en", topic: str = "", bodies: tu
     topics = load_topics(language)
     topic = topic or rng.choice(sorted(topics))
     parts = topics[topic]
-    names = _names(rng, language)
+    names = make_names(rng, language)
     count = min(rng.randint(*bodies), len(parts["body"]))
     chosen = [rng.choice(parts["lead"]), *rng.sample(parts["body"], count), rng.choice(parts["end"])]
     return Article(
@@ -87,10 +87,11 @@ def _slot(rng: Random, found: re.Match[str], names: dict[str, str]) -> str:
         return str(rng.randint(1848, 1931))
     if slot == "oldyear2":
         return str(rng.randint(1946, 1988))
-    return names[slot]
+    return names.get(slot, found[0])
 
 
-def _names(rng: Random, language: str) -> dict[str, str]:
+def make_names(rng: Random, language: str = "en") -> dict[str, str]:
+    """Values for the slots of templates: two people, two towns, and the months and days to choose from."""
     words = load_words(language)
     if "people" in words:
         people = rng.sample(words["people"], 2)

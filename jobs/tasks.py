@@ -27,6 +27,7 @@ class _Kept(threading.local):
 
 
 _kept = _Kept()  # per thread, for its life: a page worker takes seconds to start
+_open: set[Guard] = set()
 
 
 def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -54,9 +55,17 @@ def _guard(recipe: dict[str, Any], factory: str, settings: dict[str, Any]) -> Gu
     if _kept.key != key:
         if _kept.guard:
             _kept.guard.close()
+            _open.discard(_kept.guard)
         _kept.guard, _kept.key = Guard(recipe, factory, GuardSettings(**settings)), key
+        _open.add(_kept.guard)
     assert _kept.guard is not None
     return _kept.guard
+
+
+def close_guards() -> None:
+    """End the page workers of this process."""
+    while _open:
+        _open.pop().close()
 
 
 def commit_to_dict(commit: Commit) -> dict[str, Any]:

@@ -1,10 +1,7 @@
 """Small archives made on the spot."""
 
-import io
+import gzip
 from pathlib import Path
-
-from warcio.statusandheaders import StatusAndHeaders
-from warcio.warcwriter import WARCWriter
 
 WORDS = (
     "The river that runs through the old town has been the reason for most of its bridges, and each of them is "
@@ -16,26 +13,37 @@ WORDS = (
 
 
 def page(title: str = "A town", body: str = WORDS) -> bytes:
-    text = f"<html><head><title>{title}</title></head><body><article><h1>{title}</h1><p>{body}</p></article></body></html>"
+    text = (
+        f"<html><head><title>{title}</title></head><body><article><h1>{title}</h1><p>{body}</p></article></body></html>"
+    )
     return text.encode()
 
 
-def response(body: bytes, content_type: str = "text/html; charset=utf-8", status: str = "200 OK") -> StatusAndHeaders:
-    headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
-    return StatusAndHeaders(status, headers, protocol="HTTP/1.1")
+def http(body: bytes, content_type: str = "text/html; charset=utf-8", status: str = "200 OK", extra: str = "") -> bytes:
+    """An HTTP response message."""
+    return f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\n{extra}\r\n".encode() + body
 
 
-def write_warc(path: Path, pages: dict[str, bytes], *, gzip: bool = True, between: bytes = b"") -> Path:
-    """A WARC with a request and a response per URL; `between` is put after each response."""
+def record(kind: str, url: str, block: bytes, number: int = 0, content_type: str = "") -> bytes:
+    """One WARC record, not compressed."""
+    kinds = {"request": "application/http; msgtype=request", "response": "application/http; msgtype=response"}
+    headers = {
+        "WARC-Type": kind,
+        "WARC-Target-URI": url,
+        "WARC-Date": "2026-01-02T03:04:05Z",
+        "WARC-Record-ID": f"<urn:uuid:{number:032d}>",
+        "Content-Type": content_type or kinds.get(kind, "text/plain"),
+        "Content-Length": str(len(block)),
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"WARC/1.1\r\n{lines}\r\n".encode() + block + b"\r\n\r\n"
+
+
+def write_warc(path: Path, pages: dict[str, bytes], *, compressed: bool = True) -> Path:
+    """A WARC with a request and a response per URL."""
     with open(path, "wb") as out:
-        writer = WARCWriter(out, gzip=gzip, warc_version="1.1")
         for number, (url, body) in enumerate(pages.items()):
-            fixed = {"WARC-Date": "2026-01-02T03:04:05Z", "WARC-Record-ID": f"<urn:uuid:{number:032d}>"}
-            request = StatusAndHeaders("GET / HTTP/1.1", [("Host", "x")], is_http_request=True)
-            for kind, http, content in (("request", request, b""), ("response", response(body), body)):
-                record = writer.create_warc_record(
-                    url, kind, payload=io.BytesIO(content), http_headers=http, warc_headers_dict=dict(fixed)
-                )
-                writer.write_record(record)
-            out.write(between)
+            for kind, block in (("request", b"GET / HTTP/1.1\r\n\r\n"), ("response", http(body))):
+                raw = record(kind, url, block, number)
+                out.write(gzip.compress(raw, mtime=0) if compressed else raw)
     return path

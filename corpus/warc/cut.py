@@ -20,8 +20,8 @@ MISMATCH = "length_mismatch"
 CHECKSUM = "checksum"
 """The note of a stream's record at whose end a checksum failed: this record, or one before it, is not as it was."""
 
-_CLOSING = {"warc": (b"\r\n\r\n", b"\n\n"), "arc": (b"\n", b"\r\n")}
 _LINE_BREAKS = re.compile(rb"[\r\n]*")
+_BLANK = re.compile(rb"\n\r*\n\Z")
 _GAP_BYTES = 64
 """So much is looked at behind a block for line breaks and the next header."""
 _NEAR_BYTES = 8
@@ -59,8 +59,8 @@ class Cutter:
             exact = head.length == length and (another or len(closing) == left)
             if not exact:  # the block goes on to the member's end
                 block += feed.take(min(left, self.max_block - len(block)))
-                block, length = self._without_closing(block, length + left)
-            note = "" if exact and self._closes(closing) else MISMATCH
+                block, length = _without_closing(head, block, length + left)
+            note = "" if exact and _closes(head, closing) else MISMATCH
             yield self._record(head, start, block, length, note, inner)
             if not another or not exact:
                 return
@@ -94,9 +94,9 @@ class Cutter:
         dropped = feed.drop(head.length - len(block))
         if len(block) + dropped < head.length:
             return self._damage(feed, start, "truncated", headers=head.headers)
-        if not self._follows(feed, 0):
+        if not self._follows(feed, head, 0):
             return self._damage(feed, start, "length", "Content-Length leads nowhere", head.headers)
-        note = "" if self._closes(self._line_breaks(feed)) else MISMATCH
+        note = "" if _closes(head, self._line_breaks(feed)) else MISMATCH
         self._drop_line_breaks(feed)
         return self._record(head, start, block, head.length, self._checked(feed, note))
 
@@ -106,10 +106,14 @@ class Cutter:
         block_start = feed.position
         block = self._seek(feed, self.max_block)
         size = feed.position - block_start
-        at_end = not feed.want(1)
-        if at_end and (feed.broken or (head.length is not None and size < head.length)):
-            return self._damage(feed, start, "truncated", "the file ends before the block does", head.headers)
-        stripped, stripped_size = self._without_closing(block, size)
+        if not feed.want(1):
+            if feed.broken is not None:
+                return self._damage(feed, start, headers=head.headers)
+            # A compressed stream that ends as it should is whole, and the length wrong; of a plain file's end
+            # nothing is known.
+            if self.file is not None and head.length is not None and size < head.length:
+                return self._damage(feed, start, "truncated", "the file ends before the block does", head.headers)
+        stripped, stripped_size = _without_closing(head, block, size)
         if stripped_size == size and head.length is not None and 0 <= size - head.length <= _NEAR_BYTES:
             stripped, stripped_size = block[: head.length], head.length  # only the closing line breaks are wrong
         return self._record(head, start, stripped, stripped_size, self._checked(feed, MISMATCH))
@@ -134,41 +138,37 @@ class Cutter:
             return False
         end = head.size + head.length
         if head.length <= self.max_block:
-            return feed.want(end) == end and self._follows(feed, end)
+            return feed.want(end) == end and self._follows(feed, head, end)
         if self.file is not None:
             place = feed.position + end
             gap = self.file.read(place, _GAP_BYTES)
-            return place <= self.file.size and self._is_gap(gap, place + len(gap) == self.file.size)
+            return place <= self.file.size and _is_gap(head, gap, place + len(gap) == self.file.size)
         # Too far to look in a compressed stream. Records that are found whole in the first of so large a block are
         # taken for records behind a wrong length, not for an archive inside a page.
         feed.want(self.max_block)
         return not any(self._sound_head(feed, at) for at in self._first_lines(feed, head.size))
 
-    def _follows(self, feed: Feed, at: int) -> bool:
+    def _follows(self, feed: Feed, head: Head, at: int) -> bool:
         there = feed.want(at + _GAP_BYTES)
-        return self._is_gap(bytes(feed.buffer[at : at + _GAP_BYTES]), there < at + _GAP_BYTES)
-
-    def _is_gap(self, data: bytes, to_the_end: bool) -> bool:
-        """Whether a record can end before these bytes: they close it, begin the next, or are the last."""
-        breaks = _LINE_BREAKS.match(data)
-        rest = data[breaks.end() :] if breaks else data
-        if not rest:
-            return to_the_end or len(data) == _GAP_BYTES
-        if data.startswith(_CLOSING[self.flavour]):
-            return True  # what comes next is damaged, not this
-        return rest.startswith(b"WARC/") if self.flavour == "warc" else len(rest) < len(data)
+        return _is_gap(head, bytes(feed.buffer[at : at + _GAP_BYTES]), there < at + _GAP_BYTES)
 
     def _sound_head(self, feed: Feed, at: int) -> bool:
-        """Whether a header starts `at` bytes ahead that says all it must, and leads to the end of a record."""
+        """Whether a header starts `at` bytes ahead that says all it must, and that can be taken for the next record's.
+
+        It can if its length leads to the end of a record; or if it is complete and behind a blank line, since a file
+        whose line breaks were converted has a wrong length in every record.
+        """
         feed.want(at + HEAD_BYTES)
         another = FIRST_LINE[self.flavour].search(feed.buffer, at)
         head = parse_head(feed.buffer, at, another.start() + 1 if another else None)
         if head is None or not head.kind or head.length is None:
             return False
+        if "warc-record-id" in head.headers and "warc-date" in head.headers and _BLANK.search(feed.buffer[:at][-4:]):
+            return True
         end = at + head.size + head.length
         if head.length > self.max_block or feed.want(end) < end:
             return True  # nothing to be seen there: what it says is judged when it is read
-        return self._follows(feed, end)
+        return self._follows(feed, head, end)
 
     def _first_lines(self, feed: Feed, at: int) -> Iterator[int]:
         """Where the buffered bytes have lines, from `at` on, that look like a header's first."""
@@ -200,17 +200,6 @@ class Cutter:
         while breaks := self._line_breaks(feed):
             feed.drop(len(breaks))
 
-    def _closes(self, line_breaks: bytes) -> bool:
-        return self.flavour == "arc" or line_breaks in _CLOSING["warc"]
-
-    def _without_closing(self, block: bytes, size: int) -> tuple[bytes, int]:
-        """Take the closing line breaks off a block that was read up to the next header."""
-        if len(block) == size:
-            for closing in _CLOSING[self.flavour]:
-                if block.endswith(closing):
-                    return block[: -len(closing)], size - len(closing)
-        return block, size
-
     def _checked(self, feed: Feed, note: str) -> str:
         """Add to the note if a checksum failed before where the feed is now."""
         if not feed.doubts or feed.doubts[0] > feed.position:
@@ -220,3 +209,24 @@ class Cutter:
 
     def _record(self, head: Head, offset: int, block: bytes, size: int, note: str, inner: int = 0) -> Record:
         return Record(self.warc, offset, head.kind, head.headers, block, size, inner, note)
+
+
+def _is_gap(head: Head, data: bytes, to_the_end: bool) -> bool:
+    """Whether the record of this header can end before these bytes: they close it, begin the next, or are the last."""
+    rest = data.lstrip(b"\r\n")
+    if not rest:
+        return to_the_end or len(data) == _GAP_BYTES
+    if data.startswith(head.closing):
+        return True  # and what comes next is damaged, not this
+    return rest.startswith(b"WARC/") if head.flavour == "warc" else len(rest) < len(data)
+
+
+def _closes(head: Head, line_breaks: bytes) -> bool:
+    return line_breaks == head.closing or head.flavour == "arc"
+
+
+def _without_closing(head: Head, block: bytes, size: int) -> tuple[bytes, int]:
+    """Take the closing line breaks off a block that was read up to the next header."""
+    if len(block) == size and block.endswith(head.closing):
+        return block[: -len(head.closing)], size - len(head.closing)
+    return block, size

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from corpus.errors import InputError
-from corpus.warc.feed import Chunks, Feed
-from corpus.warc.head import FIRST_LINE, HEAD_BYTES, Head, parse_head
+from corpus.warc.head import FIRST_LINE, HEAD_BYTES, parse_head
 from corpus.warc.inflate import MAGIC as GZIP
-from corpus.warc.inflate import Inflation, Member, inflate
+from corpus.warc.inflate import Member, inflate
 from corpus.warc.source import Window
 from corpus.warc.starts import Starts
 from corpus.warc.streams import open_stream
@@ -51,20 +50,21 @@ def detect(window: Window) -> Format:
     if start.startswith(GZIP):
         found = _gzip(window)
     elif start.startswith(ZSTD) or is_skippable(start[:4]):
-        found = _stream(window, "zstd")
+        found = _search(window, "zstd")
     else:
-        found = _stream(window, "plain", at_start=True)
+        head = parse_head(window.read(0, HEAD_BYTES).lstrip(b"\r\n"))
+        if head is not None and head.kind:
+            found = Format("stream", "plain", head.flavour)
     if found is None:
         for magic, name in _OTHERS.items():
             if start.startswith(magic):
                 raise InputError(
-                    f"{window.source.name} is {name}, which is not read.",
-                    "Decompress it, or compress it as gzip or zstd with one record in each member.",
+                    f"{window.source.name} is {name}, which is not read.", "Unpack it, or compress it as gzip or zstd."
                 )
-        found = _behind_damage(window)
+        found = _behind_damage(window, "gzip" if start.startswith(GZIP) else "plain")
     if found is None:
         raise InputError(
-            f"{window.source.name} is no crawl archive: no WARC or ARC record found, it begins with {start!r}.",
+            f"{window.source.name} is no crawl archive: no WARC or ARC record was found, it begins with {start!r}.",
             "Give WARC, ARC, WET or WAT files: plain, gzip or zstd.",
         )
     return found
@@ -74,97 +74,73 @@ def _gzip(window: Window) -> Format | None:
     first = _first_member(window)
     head = parse_head(first.content)
     if head is None or not head.kind:
-        return None  # the first member is damaged, or no record: _behind_damage looks further
+        return None
     members = Format("members", "gzip", head.flavour)
     stream = Format("stream", "gzip", head.flavour)
-    record_end = head.size + (head.length or 0)
-    another = _another_record(first, head, record_end)
-    if first.state == "stopped":
-        return stream if another or first.size > record_end + HEAD_BYTES else members
+    record_size = head.size + (head.length or 0)
+    several = _begins_record(first.content, record_size)
+    if first.state == "stopped":  # its first record is complete, and it goes on
+        return stream
     if first.state in ("ok", "checksum") and first.end < window.size:
         second = inflate(window, first.end, HEAD_BYTES, stop=HEAD_BYTES)
-        if parse_head(second.content):
+        if parse_head(second.content) or (not several and first.size >= record_size):
             return members
-        ends_with_record = not another and head.length is not None and 0 <= first.size - record_end <= 8
-        if ends_with_record:
-            return members
-        return stream if second.state in ("ok", "stopped") or not _record_after(window, first.start) else members
-    if first.end < window.size or first.state != "ok":
-        if _record_after(window, first.start):
-            return members
-    return stream if another else members
+        if second.state in ("ok", "stopped"):
+            return stream
+        return members if _record_after(window, first.start) else stream
+    if first.state != "ok":
+        return members if _record_after(window, first.start) else stream
+    return members if 0 <= first.size - record_size <= len(head.closing) else stream
 
 
 def _first_member(window: Window) -> Member:
-    """The first member that is not empty; a bounded part of it if it is large."""
+    """The first member that is not empty, or what shows its first record and what follows."""
     at = 0
     while True:
-        inflation = Inflation(window, at)
-        first = next((part for part in inflation if part), b"")
-        head = parse_head(first)
-        stop = _LOOK_BYTES
+        head = parse_head(inflate(window, at, HEAD_BYTES, stop=HEAD_BYTES).content)
+        stop = _LOOK_BYTES + HEAD_BYTES
         if head is not None and head.length is not None:
-            stop = max(stop, min(head.size + head.length + HEAD_BYTES, 1 << 30))
+            stop += head.length
         member = inflate(window, at, _LOOK_BYTES, stop)
-        if member.state != "ok" or member.content.strip(b"\r\n") or member.end >= window.size:
+        if member.state != "ok" or member.content.strip(b"\r\n") or member.end == window.size:
             return member
         at = member.end
 
 
-def _another_record(first: Member, head: Head, record_end: int) -> bool:
-    """Whether a second record begins in the first member."""
-    at = record_end
-    while at < len(first.content) and first.content[at] in b"\r\n":
+def _begins_record(content: bytes, at: int) -> bool:
+    while at < len(content) and content[at] in b"\r\n":
         at += 1
-    if parse_head(first.content, at):
-        return True
-    return FIRST_LINE["warc"].search(first.content, head.size) is not None if head.length is None else False
+    return parse_head(content, at) is not None
 
 
 def _record_after(window: Window, start: int) -> bool:
-    return Starts(window).next(start + 1) < window.size
+    return Starts(window).next(start + 1, end=start + _SEARCH_BYTES) < window.size
 
 
-def _stream(window: Window, codec: str, at_start: bool = False) -> Format | None:
-    """The format of a stream, by its first header: at its very start or anywhere near it."""
-    feed = Feed(_until(open_stream(window, codec), _SEARCH_BYTES))
-    while True:
-        while feed.want(1) and feed.buffer[0] in b"\r\n":
-            feed.drop(1)
-        head = feed.head()
-        if head is not None and head.kind and (not at_start or head.length is not None):
-            return Format("stream", codec, head.flavour)
-        if at_start:
-            return None
-        # Not at the start: look for a line that is a header, of a WARC rather than of an ARC.
-        while not at_start:
-            there = feed.want(1 << 20)
-            for flavour, pattern in FIRST_LINE.items():
-                for match in pattern.finditer(feed.buffer):
-                    head = feed.head(match.start() + 1)
-                    if head is not None and head.kind and head.length is not None:
-                        return Format("stream", codec, flavour)
-            feed.drop(max(1, there - HEAD_BYTES) if there == 1 << 20 else there)
-            if not feed.want(1):
-                break
-        if feed.broken is None:
-            return None
-        feed.go_on()
-
-
-def _until(chunks: Chunks, size: int) -> Chunks:
-    for chunk in chunks:
-        yield chunk
-        size -= len(chunk) if isinstance(chunk, bytes) else 0
-        if size < 0:
-            return
-
-
-def _behind_damage(window: Window) -> Format | None:
+def _behind_damage(window: Window, codec: str) -> Format | None:
     """The format of a file whose beginning can't be read, by the first record that can."""
-    start = Starts(window).next(0)
+    start = Starts(window).next(0, end=_SEARCH_BYTES)
     if start < window.size:
         head = parse_head(inflate(window, start, HEAD_BYTES).content)
-        assert head is not None
-        return Format("members", "gzip", head.flavour)
+        return Format("members", "gzip", head.flavour if head else "warc")
+    return _search(window, codec) or (_search(window, "zstd") if window.find(ZSTD, 0, _SEARCH_BYTES) >= 0 else None)
+
+
+def _search(window: Window, codec: str) -> Format | None:
+    """The format of a stream by the first line in it that begins a sound header."""
+    data = b"\n"
+    passed = 0
+    for chunk in open_stream(window, codec):
+        if not isinstance(chunk, bytes):
+            data = b"\n"
+            continue
+        data = data[-HEAD_BYTES:] + chunk
+        for flavour, pattern in FIRST_LINE.items():
+            for match in pattern.finditer(data):
+                head = parse_head(data, match.start() + 1)
+                if head is not None and head.kind and head.length is not None:
+                    return Format("stream", codec, flavour)
+        passed += len(chunk)
+        if passed > _SEARCH_BYTES:
+            break
     return None

@@ -42,6 +42,13 @@ class Feed:
         self.doubts: list[int] = []
         """Positions in the stream where a checksum failed."""
 
+    @classmethod
+    def of(cls, content: bytes) -> Feed:
+        """A feed of bytes that are all there."""
+        feed = cls(iter(()))
+        feed.buffer += content
+        return feed
+
     def want(self, length: int) -> int:
         """Buffer `length` bytes if there are as many, and return how many are there (not more than `length`)."""
         buffer = self.buffer

@@ -14,16 +14,16 @@ HEAD_BYTES = 64 * 1024
 """A longer header is damage. Real ones stay under 2 KiB, but for target URIs of some dozen KiB."""
 ARC_LINE_BYTES = 16 * 1024
 
-_VERSION = re.compile(rb"WARC/\d{1,2}\.\d{1,2}[ \t]*\r?\n")
-_BLANK_LINE = re.compile(rb"\n\r?\n")
+_VERSION = re.compile(rb"WARC/\d{1,2}\.\d{1,2}[ \t\r]*\n")
+_BLANK_LINE = re.compile(rb"\n(\r*)\n")
 _ARC_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,30}:")
 _ARC_IP = re.compile(r"[0-9A-Fa-f.:]+|-")
-_ARC_DATE = re.compile(r"\d{12,17}")
+_ARC_DATE = re.compile(r"\d{12,20}")
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 FIRST_LINE = {
-    "warc": re.compile(rb"\nWARC/\d{1,2}\.\d{1,2}[ \t]*\r?(?=\n)"),
-    "arc": re.compile(rb"\n[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\n]{0,16000} \d{12,17} [^\n]{0,400}\d\r?(?=\n)"),
+    "warc": re.compile(rb"\nWARC/\d{1,2}\.\d{1,2}[ \t\r]*(?=\n)"),
+    "arc": re.compile(rb"\n[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\n]{0,16000} \d{12,20} [^\n]{0,400}\d\r?(?=\n)"),
 }
 """A line break and the line behind it, if that could be the first of a record. No field holds a line break, so a
 search through a page does not look far beyond each line's end."""
@@ -39,11 +39,8 @@ class Head:
     size: int
     length: int | None
     """The declared length of the block; None where it is missing, negative or not a number."""
-
-    @property
-    def sound(self) -> bool:
-        """Whether the header says all that is needed to walk on: what it is and how long."""
-        return bool(self.kind) and self.length is not None
+    closing: bytes
+    """The line breaks that should follow the block: two of the header's own sort in a WARC, one in an ARC."""
 
 
 def parse_head(data: bytes | bytearray, at: int = 0, end: int | None = None) -> Head | None:
@@ -61,7 +58,8 @@ def parse_head(data: bytes | bytearray, at: int = 0, end: int | None = None) -> 
             return None
         headers = _fields(bytes(data[version.end() : blank.start()]))
         kind = headers.get("warc-type", "").lower()
-        return Head("warc", kind, headers, blank.end() - at, _length(headers.get("content-length", "")))
+        closing = (blank.group(1) + b"\n") * 2
+        return Head("warc", kind, headers, blank.end() - at, _length(headers.get("content-length", "")), closing)
     if _ARC_SCHEME.match(data, at, limit):
         return _parse_arc(data, at, limit)
     return None
@@ -132,7 +130,7 @@ def _parse_arc(data: bytes | bytearray, at: int, limit: int) -> Head | None:
         "content-type": "application/http; msgtype=response" if url[:4].lower() == "http" else media_type,
         "content-length": words[-1],
     }
-    return Head("arc", kind, headers, newline + 1 - at, _length(words[-1]))
+    return Head("arc", kind, headers, newline + 1 - at, _length(words[-1]), b"\n")
 
 
 def _arc_date(digits: str) -> str:

@@ -46,10 +46,10 @@ class Starts:
             return True
         return offset < run_end == self.window.size and not self._stored.may_hold(offset, run_end)
 
-    def next(self, offset: int, proven: bool = False) -> int:
-        """Return the first start at or after `offset`, the size of the file if there is none."""
+    def next(self, offset: int, proven: bool = False, end: int | None = None) -> int:
+        """Return the first start at or after `offset` (and before `end`), the size of the file if there is none."""
         accept = self.is_proven if proven else self.is_record_start
-        while (offset := self._next_candidate(offset)) < self.window.size:
+        while (offset := self._next_candidate(offset, end)) < self.window.size:
             if accept(offset):
                 return offset
             # What is said of a run's first member holds for all of them: a block that may hold the run holds them.
@@ -57,8 +57,8 @@ class Starts:
             offset = max(self._run_end(offset), offset + 1)
         return self.window.size
 
-    def _next_candidate(self, offset: int) -> int:
-        while (offset := self.window.find(MAGIC, offset)) >= 0:
+    def _next_candidate(self, offset: int, end: int | None) -> int:
+        while (offset := self.window.find(MAGIC, offset, end)) >= 0:
             if self._link(offset)[1]:
                 return offset
             offset += 1

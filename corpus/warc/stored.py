@@ -39,13 +39,13 @@ class StoredBlocks:
         ends = {block_end for _, block_end in blocks}
         for at, block_end in blocks:
             anchored = at in ends or self._opens_member(at)
-            if at + HEADER <= start and end <= block_end:
-                if anchored or self._goes_on(block_end):
-                    return True
-            elif block_end <= start and end <= block_end + HEADER + BLOCK_MAX:
-                # A chain of stored blocks ends short of here in something that is none: a damaged block header.
-                if anchored and not self._goes_on(block_end):
-                    return True
+            holds = at + HEADER <= start and end <= block_end
+            if holds and (anchored or self._goes_on(block_end)):
+                return True
+            # A chain of stored blocks that ends before `start` in something that is none: a damaged block header.
+            near = block_end <= start and end <= block_end + HEADER + BLOCK_MAX
+            if near and anchored and not self._goes_on(block_end):
+                return True
         return self._damaged_opening(start, end)
 
     def _blocks(self, low: int, high: int) -> list[tuple[int, int]]:

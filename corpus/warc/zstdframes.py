@@ -5,6 +5,8 @@ A dictionary in a skippable frame at the start is used, as the IIPC's WARC zstd 
 
 from __future__ import annotations
 
+from typing import IO, cast
+
 import zstandard
 
 from corpus.warc.feed import Break, Chunks
@@ -62,8 +64,7 @@ class Frame:
 
     def chunks(self) -> Chunks:
         """Yield the content in pieces, as far as it can be decompressed; `error` stands afterwards."""
-        decompressor = zstandard.ZstdDecompressor(dict_data=self.dictionary, max_window_size=_WINDOW_MAX)
-        reader = decompressor.stream_reader(_Stretch(self, self.start, self.end))
+        reader = self._reader()
         done = 0
         try:
             while out := reader.read(_OUT_BYTES):
@@ -76,10 +77,13 @@ class Frame:
             self.error = str(error).rpartition(": ")[2]
             yield from self._salvage(done)
 
+    def _reader(self) -> zstandard.ZstdDecompressionReader:
+        decompressor = zstandard.ZstdDecompressor(dict_data=self.dictionary, max_window_size=_WINDOW_MAX)
+        return decompressor.stream_reader(cast("IO[bytes]", _Stretch(self)))
+
     def _salvage(self, done: int) -> Chunks:
         """Yield what the failed read could decompress before the bad block: once more, byte by byte from there."""
-        decompressor = zstandard.ZstdDecompressor(dict_data=self.dictionary, max_window_size=_WINDOW_MAX)
-        reader = decompressor.stream_reader(_Stretch(self, self.start, self.end))
+        reader = self._reader()
         try:
             while done:
                 done -= len(reader.read(min(done, _OUT_BYTES)))
@@ -92,16 +96,14 @@ class Frame:
 class _Stretch:
     """The file object that zstandard reads a frame's bytes from."""
 
-    def __init__(self, frame: Frame, start: int, end: int) -> None:
+    def __init__(self, frame: Frame) -> None:
         self.frame = frame
-        self.at = start
-        self.end = end
+        frame.read_to = frame.start
 
-    def read(self, length: int = -1) -> bytes:
-        length = self.end - self.at if length < 0 else min(length, self.end - self.at)
-        data = self.frame.window.read(self.at, length)
-        self.at += len(data)
-        self.frame.read_to = self.at
+    def read(self, length: int) -> bytes:
+        frame = self.frame
+        data = frame.window.read(frame.read_to, min(length, frame.end - frame.read_to))
+        frame.read_to += len(data)
         return data
 
 

@@ -11,7 +11,7 @@ from corpus.unit import Unit
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import page, write_warc
 
-SETTINGS = GuardSettings(page_cpu_s=0.6, page_wall_s=3.0, memory_bytes=600 << 20, alone=2)
+SETTINGS = GuardSettings(page_cpu_s=0.6, page_wall_s=1.5, memory_bytes=600 << 20, alone=2)
 
 
 def recipe(memory=""):
@@ -26,7 +26,7 @@ class Taken:
         self.rows, self.texts, self.exceptions = [], [], []
         self.counts, self.others = no_counts(), {}
         size = path.stat().st_size
-        guard.run(Unit(path.name, str(path), "x", "members", 0, size), self.take)
+        guard.run(Unit(path.name, str(path), "x", "members", "gzip", "warc", 0, size), self.take)
 
     def take(self, batch):
         self.rows += batch.ledger.to_pylist()
@@ -78,7 +78,7 @@ def test_several_hostile_pages_in_one_unit(guard, tmp_path):
 
 
 def test_a_page_that_needs_more_memory_gets_it_once_and_is_listed(guard, tmp_path):
-    settings = GuardSettings(memory_bytes=350 << 20, alone=3)
+    settings = GuardSettings(memory_bytes=200 << 20, alone=3)
     hungry = Guard(recipe(), FACTORY, settings)
     taken = Taken(hungry, crawl(tmp_path / "w.warc.gz", "a", "hungry", "b"))
     hungry.close()
@@ -122,7 +122,7 @@ def test_a_worker_that_cannot_start_says_why(tmp_path):
 
 def test_an_input_that_vanished_is_an_error(guard, tmp_path):
     path = crawl(tmp_path / "w.warc.gz", "a")
-    unit = Unit(path.name, str(path), "x", "members", 0, path.stat().st_size)
+    unit = Unit(path.name, str(path), "x", "members", "gzip", "warc", 0, path.stat().st_size)
     path.unlink()
     with pytest.raises(WorkerError, match="FileNotFoundError"):
         guard.run(unit, lambda batch: None)

@@ -71,7 +71,7 @@ def test_duplicated_ngrams_count_their_characters_without_spaces(text, n, chars)
 
 
 def test_a_longer_ngram_can_repeat_where_no_shorter_one_does():
-    words = "ab c d y a b cd".split()
+    words = ["ab", "c", "d", "y", "a", "b", "cd"]
     assert duplicate_ngram_chars(words, [2, 3]) == {2: 0, 3: 4}
     agrees(words)
 

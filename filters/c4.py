@@ -1,0 +1,129 @@
+"""C4's line cleaning with its rules on whole pages (Raffel et al. 2020, arXiv:1910.10683, 2.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from corpus.document import Document
+from corpus.stage import Limit, Measured, Stage
+from corpus.words import check_language, count_sentences
+
+_CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
+_END_MARKS = (".", "?", "!", '"', "'")
+_ELLIPSIS = "..."
+_POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+
+
+class C4(Stage):
+    """Cleans a text line by line, and judges the page by what is left of it.
+
+    A line is removed for the first of these that is true:
+
+        it has a word of more than 1,000 characters                          line_long_word
+        it does not end in . ? ! " ' or it ends in "..."                      line_no_end_mark
+        it has fewer than 3 words                                            line_few_words
+        it mentions javascript                                               line_javascript
+        it speaks of terms of use, privacy or cookie policies, or cookies    line_policy
+
+    and Wikipedia's marks ("[12]", "[edit]", "[citation needed]") are cut out. These measures count lines and marks.
+    A page is dropped for the words "lorem ipsum", for a curly bracket, or for fewer than 5 sentences. The first two
+    are counted in lines that came as far as the javascript rule, so a "{" in a line that is too short or mentions
+    javascript does no harm; the third in the lines that stay. The cleaned lines, without blank ones, become the text.
+
+    The order is that of C4's own code and of datatrove 0.10.1. As in the latter, words are what whitespace separates
+    and are counted before marks are cut out (C4's code: after); sentences are those of spaCy's sentencizer (NLTK's
+    punkt). The paper says nothing of long words, policies, ellipses and citations: these come from the code. FineWeb
+    runs it with `terminal_punctuation = false`, because that rule alone removes 30% of all tokens (arXiv:2406.17557,
+    3.5). Unlike datatrove, a page with both "lorem ipsum" and a curly bracket is always said to be dropped for the
+    first (there: for what comes first in the text).
+
+    Not here: C4's list of bad words, and its removal of repeated three-sentence spans.
+    """
+
+    name = "c4"
+    source = "arXiv:1910.10683 2.2; datatrove 0.10.1 c4_filters.py"
+
+    lorem_ipsum = Limit(max=0, of=int)
+    curly_bracket = Limit(max=0, of=int)
+    sentences = Limit(min=5, of=int)
+    line_long_word = Limit(of=int)
+    line_no_end_mark = Limit(of=int)
+    line_few_words = Limit(of=int)
+    line_javascript = Limit(of=int)
+    line_policy = Limit(of=int)
+    citations = Limit(of=int)
+
+    def __init__(
+        self,
+        *,
+        terminal_punctuation: bool = True,
+        min_words_per_line: int = 3,
+        max_word_length: int = 1000,
+        javascript_lines: bool = False,
+        policy_lines: bool = False,
+        language: str = "en",
+    ) -> None:
+        self.terminal_punctuation = terminal_punctuation
+        """Whether lines must end in a terminal punctuation mark."""
+        self.min_words_per_line = min_words_per_line
+        self.max_word_length = max_word_length
+        self.javascript_lines = javascript_lines
+        """Whether lines that mention javascript may stay."""
+        self.policy_lines = policy_lines
+        """Whether lines that speak of policies and cookies may stay."""
+        self.language = language
+        """ISO 639 code of the rules that split words, for counting sentences."""
+
+    def prepare(self) -> None:
+        check_language(self.language)
+
+    def apply(self, doc: Document) -> Iterator[Measured]:
+        kept: list[str] = []
+        lorem_ipsum = curly_bracket = sentences = 0
+        long_word = no_end_mark = few_words = javascript = policy = citations = 0
+        for raw in doc.text.splitlines():
+            line = raw.strip()
+            words = line.split()
+            if len(line) > self.max_word_length and any(len(word) > self.max_word_length for word in words):
+                long_word += 1
+                continue
+            if "[" in line:
+                line, found = _CITATION.subn("", line)
+                citations += found
+            if self.terminal_punctuation and (not line.endswith(_END_MARKS) or line.endswith(_ELLIPSIS)):
+                no_end_mark += 1
+                continue
+            if len(words) < self.min_words_per_line:
+                few_words += 1
+                continue
+            lower = line.lower()
+            lorem_ipsum += "lorem ipsum" in lower
+            if not self.javascript_lines and "javascript" in lower:
+                javascript += 1
+                continue
+            curly_bracket += "{" in line
+            if not self.policy_lines and _speaks_of_policy(lower):
+                policy += 1
+                continue
+            # without the space that a citation may leave at an end, which is no sentence
+            sentences += count_sentences(line.strip(), self.language)
+            kept.append(line)
+        yield "lorem_ipsum", lorem_ipsum
+        yield "curly_bracket", curly_bracket
+        yield "sentences", sentences
+        yield "line_long_word", long_word
+        yield "line_no_end_mark", no_end_mark
+        yield "line_few_words", few_words
+        yield "line_javascript", javascript
+        yield "line_policy", policy
+        yield "citations", citations
+        cleaned = "\n".join(kept).strip()
+        if cleaned != doc.text:
+            doc.text = cleaned
+
+
+def _speaks_of_policy(lower: str) -> bool:
+    if "cookie" in lower:
+        return any(phrase in lower for phrase in _POLICY)
+    return "terms of use" in lower or "privacy policy" in lower

@@ -1,0 +1,63 @@
+"""FineWeb's own quality rules (Penedo et al. 2024, arXiv:2406.17557, 3.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from corpus.document import Document
+from corpus.punctuation import TERMINAL_PUNCTUATION
+from corpus.stage import Limit, Measured, Stage, ratio
+from corpus.words import check_language
+
+
+class FineWebQuality(Stage):
+    """Lists, menus and repeated lines: pages whose lines are no sentences.
+
+    FineWeb's Table 2 and what its rules remove of the tokens, next to datatrove 0.10.1, which is followed here:
+
+                                                 paper             datatrove 0.10.1, here
+        lines that end in a punctuation mark     <= 0.12  10.14%   < 0.12
+        characters in repeated lines             >= 0.01  12.47%   > 0.01 (the paper's running text says 0.1)
+        lines of at most 30 characters           >= 0.67   3.73%   > 0.67
+        newlines per word                        –                 > 0.3
+
+    Lines are those between "\\n" that are not blank; a mark is one of 159 that end sentences in some script, quotation
+    marks not among them. The code that FineWeb was made with counted blank lines too, took . ' " ! ? as marks, and
+    dropped at equality, as the paper says. A repeated line is one that came before, in the very same characters; its
+    characters are divided by those of the whole text without "\\n". Words are spaCy's tokens. Unlike datatrove, a
+    blank text is measured (as not measurable) and not dropped here.
+    """
+
+    name = "fineweb"
+    source = "arXiv:2406.17557 3.6, Table 2; datatrove 0.10.1 fineweb_quality_filter.py"
+
+    line_punct_ratio = Limit(min=0.12)
+    short_line_ratio = Limit(max=0.67)
+    char_dup_ratio = Limit(max=0.01)
+    newline_ratio = Limit(max=0.3)
+
+    def __init__(self, *, short_line_length: int = 30, language: str = "en") -> None:
+        self.short_line_length = short_line_length
+        """Characters up to which a line is short."""
+        self.language = language
+        """ISO 639 code of the rules that split words."""
+
+    def prepare(self) -> None:
+        check_language(self.language)
+
+    def apply(self, doc: Document) -> Iterator[Measured]:
+        text = doc.text
+        lines = [line for line in text.split("\n") if line and not line.isspace()]
+        newlines = text.count("\n")
+        repeated_chars = sum(map(len, lines)) - sum(map(len, set(lines)))
+        marks, short = _end_marks(), self.short_line_length
+        yield "line_punct_ratio", ratio(sum(line[-1] in marks for line in lines), len(lines))
+        yield "short_line_ratio", ratio(sum(len(line) <= short for line in lines), len(lines))
+        yield "char_dup_ratio", ratio(repeated_chars, len(text) - newlines) if lines else None
+        yield "newline_ratio", ratio(newlines, len(doc.words(self.language)))
+
+
+@cache
+def _end_marks() -> frozenset[str]:
+    return TERMINAL_PUNCTUATION
