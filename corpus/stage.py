@@ -139,8 +139,9 @@ class Stage:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The constructor's keyword parameters with their values, in order."""
-        return {name: getattr(self, name) for name in param_names(type(self))}
+        """The constructor's keyword parameters with their values, in order; lists as recipes write them."""
+        values = {name: getattr(self, name) for name in param_names(type(self))}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def check(self, text: str, **fields: Any) -> Outcome:
         """The outcome of this stage alone, at its default limits, for one text (and url=…, language=…)."""

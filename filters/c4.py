@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from corpus.document import Document
 from corpus.stage import Limit, Measured, Stage
-from corpus.words import check_language, count_sentences
+from corpus.sentences import count_sentences
+from corpus.words import check_language
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _END_MARKS = (".", "?", "!", '"', "'")

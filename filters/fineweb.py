@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 
 from corpus.document import Document
 from corpus.punctuation import TERMINAL_PUNCTUATION
@@ -51,13 +50,8 @@ class FineWebQuality(Stage):
         lines = [line for line in text.split("\n") if line and not line.isspace()]
         newlines = text.count("\n")
         repeated_chars = sum(map(len, lines)) - sum(map(len, set(lines)))
-        marks, short = _end_marks(), self.short_line_length
-        yield "line_punct_ratio", ratio(sum(line[-1] in marks for line in lines), len(lines))
+        short = self.short_line_length
+        yield "line_punct_ratio", ratio(sum(line[-1] in TERMINAL_PUNCTUATION for line in lines), len(lines))
         yield "short_line_ratio", ratio(sum(len(line) <= short for line in lines), len(lines))
         yield "char_dup_ratio", ratio(repeated_chars, len(text) - newlines) if lines else None
         yield "newline_ratio", ratio(newlines, len(doc.words(self.language)))
-
-
-@cache
-def _end_marks() -> frozenset[str]:
-    return TERMINAL_PUNCTUATION

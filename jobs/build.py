@@ -33,8 +33,8 @@ from jobs.inputs import Input, find_inputs, plan_units
 from jobs.progress import Progress
 from jobs.tasks import close_guards, commit_from_dict, pack_task, run_unit_task
 
-UNIT_BYTES = 16 << 20
-"""Some 500 pages of a Common Crawl WARC, five to ten seconds of work: what a crash costs at most."""
+UNIT_BYTES = 8 << 20
+"""Some 250 pages of a Common Crawl WARC, a few seconds of work: what a crash costs at most."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
 from jobs.progress import Progress
 
-_console = Console(stderr=True)
+_console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 _folder = click.Path(path_type=Path)
 

@@ -27,6 +27,7 @@ class Progress:
     def start(self, phase: str, units: int, size: int, done: int) -> None:
         self._phase, self._units, self._size, self._done = phase, units, size, done
         self._skipped = done
+        self._printed_at = -1
         self._counts = no_counts()
         self._started = self._printed = time.monotonic()
         if self._console.is_terminal and not self._quiet:
@@ -54,11 +55,13 @@ class Progress:
         if self._bar:
             self._bar.stop()
             self._bar = None
-        self._line()
+        if self._printed_at != self._done:
+            self._line()
 
     def _line(self) -> None:
         if self._quiet:
             return
+        self._printed_at = self._done
         here = self._done - self._skipped
         elapsed = time.monotonic() - self._started
         left = (

@@ -41,7 +41,7 @@ class Expected:
     `intent` is one of: "kept"; "damaged" (`url` is "" where no page is hit); "skipped" (no HTTP message);
     `stage.measure`, the rule that drops it, in the names of the recipe "fineweb"; "duplicate_of:URL", where only
     the cluster is certain: a policy may keep another of its pages.
-    `notes` name what is special, such as "pii:email", "charset:utf-16" or "c4:policy" (a line that C4 takes out).
+    `notes` name what is special, such as "pii:email", "charset:utf-16" or "c4:line_policy" (a line that C4 takes out).
     `contains` must be in the extracted text and `absent` must not; `secrets` must not be in a corpus without PII.
     """
 

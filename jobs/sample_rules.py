@@ -238,13 +238,13 @@ def run_on(rng: Random) -> Page:
     for part in (article.paragraphs[:2], article.paragraphs[2:4], article.paragraphs[4:6]):
         clauses = [_SENTENCE_END.sub("", s).replace('"', "") for p in part for s in _SENTENCE_END.sub("\n", p).split("\n") if s]
         lines.append(f" {rng.choice(joins)} ".join(c.strip().replace("?", "").replace("!", "") for c in clauses) + ".")
-    return text_page(rng, "c4.too_few_sentences", article.title, lines)
+    return text_page(rng, "c4.sentences", article.title, lines)
 
 
 def removed_line(rng: Random, part: str) -> Page:
     """Kept, without the line or the mark that C4's rules take out."""
-    if part == "long_word":
-        line = re.sub(r"\W", "", "".join(_sentences(rng, 16))) + " has no spaces."
+    if part == "line_long_word":
+        line = re.sub(r"\W", "", "".join(_sentences(rng, 30)))[:1200] + " has no spaces."
     else:
         line = Phrases(rng, "c4lines").one(part)
     return article_page(rng, site=pick_site(rng, "en", "news"), extra=f"<p>{line}</p>", notes=(f"c4:{part}",))
@@ -276,7 +276,7 @@ def three_word_lines(rng: Random) -> Page:
     phrases = Phrases(rng, "triples")
     lines = list(dict.fromkeys(phrases.some(42)))
     lines = [f"{line}." if i % 7 == 0 else line for i, line in enumerate(lines)]
-    return text_page(rng, "fineweb.list_ratio", phrases.title, lines)
+    return text_page(rng, "fineweb.newline_ratio", phrases.title, lines)
 
 
 def mixed_languages(rng: Random) -> Page:
@@ -314,7 +314,7 @@ def syndicated(rng: Random) -> list[Page]:
         if i:
             text[-1] = f"{text[-1]} {rng.choice(('(Agency report)', 'This text came from a partner.', 'It was first printed on Monday.'))}"
         if i > 1:
-            text[0] = text[0].replace(" the ", " our ", 1)
+            text[1] = text[1].rpartition(". ")[0] + "."
         title = article.title if i % 2 == 0 else f"{article.title} ({rng.randint(2, 9)} min)"
         version = Article("en", article.topic, title, article.author, tuple(text))
         page = article_page(rng, site=site, article=version, notes=("duplicate:near",))
@@ -327,6 +327,6 @@ def syndicated(rng: Random) -> list[Page]:
 FAMILIES: tuple[Callable[[Random], Page | list[Page]], ...] = (
     stub, login, gallery, home, repeated_lines, repeated_long_line, top_2_gram, top_3_gram, top_4_gram, dup_5_gram,
     dup_10_gram, long_words, short_words, hashtags, dots, bullets, numbers, keywords, lorem, curly, run_on,
-    *(partial(removed_line, part=part) for part in ("javascript", "policy", "citation", "long_word")), headlines, verse, repeated_hint, three_word_lines, mixed_languages, same_text, syndicated,
+    *(partial(removed_line, part=part) for part in ("line_javascript", "line_policy", "citations", "line_long_word")), headlines, verse, repeated_hint, three_word_lines, mixed_languages, same_text, syndicated,
 )  # fmt: skip
 """What breaks which rule; each call makes another one."""

@@ -117,7 +117,7 @@ def load_topics(language: str) -> dict[str, dict[str, list[str]]]:
     """Topic to part to the templates of that part."""
     topics: dict[str, dict[str, list[str]]] = {}
     parts: dict[str, list[str]] = {}
-    for line in _read(f"{language}.txt").splitlines():
+    for line in read_data(f"{language}.txt").splitlines():
         if line.startswith("# "):
             parts = topics.setdefault(line[2:], {})
         elif line:
@@ -128,7 +128,7 @@ def load_topics(language: str) -> dict[str, dict[str, list[str]]]:
 
 @cache
 def _toml(name: str) -> dict[str, Any]:
-    return tomllib.loads(_read(name))
+    return tomllib.loads(read_data(name))
 
 
 def load_words(language: str) -> dict[str, Any]:
@@ -143,5 +143,6 @@ def load_sites(language: str) -> dict[str, list[list[str]]]:
     return sites
 
 
-def _read(name: str) -> str:
+def read_data(name: str) -> str:
+    """A file of the sample's data."""
     return resources.files("jobs").joinpath("sample_data", name).read_text(encoding="utf-8")

@@ -1,0 +1,154 @@
+"""Shingles: a text as the 5-grams of its normalised words, each as a 64-bit hash.
+
+    ours, theirs = shingle_set(shingles(text)), shingle_set(shingles(other))
+    jaccard(ours, theirs)       # exact, up to collisions of 64-bit hashes
+
+The normalisation is datatrove's (`utils/text.py`, `simplify_text`, 0.10.1): lower case, numbers to "0", punctuation
+to spaces, diacritics dropped. Whitespace separates everything in it: no whitespace is case-ignorable, a digit, a
+mark, or made by lowering or decomposing, so each stretch between whitespace can be normalised on its own, and a memo
+from stretch to words gives the words of the whole text. What differs, by intent:
+
+- words are those of `corpus.words`, with what it says of very long stretches and of lone surrogates;
+- digits are those of Python's Unicode (datatrove's are those of the `regex` package, which may know newer scripts);
+- a stretch longer than 200 characters is decomposed in slices, because putting marks in canonical order takes
+  quadratic time (3 s for 40,000 of them); only marks that take a place of their own (Mc) could come out in another
+  order, and only across a cut.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Literal, TypeVar
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from corpus.punctuation import PUNCTUATION
+from corpus.words import LONG_STRETCH, Memo, split_words
+
+Hashes = NDArray[np.uint64]
+V = TypeVar("V")
+
+SIZE = 5
+"""Words per shingle."""
+
+# Decimal separators of several scripts, between digits of any script.
+_NUMBER = re.compile(r"\d+([.,،٫⎖⎗⎘]\d+)?")
+_PUNCTUATION_TO_SPACE = str.maketrans(dict.fromkeys(PUNCTUATION, " "))
+
+_STEP = 0x9E3779B97F4A7C15  # odd, so that a product mod 2^64 loses nothing
+_FINISH = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)  # MurmurHash3's fmix64
+
+
+def normal_words(text: str, language: str = "en") -> list[str]:
+    """The words of the normalised text, in order. Raises ConfigError where `corpus.words.check_language` does."""
+    return list(chain.from_iterable(map(_words_of(language).__getitem__, text.split())))
+
+
+def shingles(text: str, language: str = "en", size: int = SIZE) -> Hashes:
+    """A hash for each run of `size` normalised words, in order and with repetition; none for a shorter text.
+
+    A word's hash is XXH3-64 of its UTF-8; those of a run are joined by `fold`.
+    """
+    packed = b"".join(map(_hashes_of(language).__getitem__, text.split()))
+    words = np.frombuffer(packed, dtype="<u8")
+    count = len(words) - size + 1
+    return fold([words[i : i + count] for i in range(size)]) if count > 0 else np.zeros(0, np.uint64)
+
+
+def joined_shingles(
+    text: str, language: str = "en", size: int = SIZE, hashed_by: Literal["xxh64", "sha1"] = "xxh64"
+) -> Hashes:
+    """datatrove's hash for each run of `size` words, joined by spaces: XXH64, its default, or SHA-1, FineWeb's.
+
+    Of a SHA-1 digest the first eight bytes count, as a little-endian number. Slow: for comparison with datatrove.
+    """
+    words = normal_words(text, language)
+    joined = [" ".join(words[i : i + size]) for i in range(len(words) - size + 1)]
+    digest: Callable[[str], int] = xxhash.xxh64_intdigest if hashed_by == "xxh64" else _sha1
+    return np.fromiter(map(digest, joined), dtype=np.uint64, count=len(joined))
+
+
+def fold(columns: Sequence[Hashes]) -> Hashes:
+    """One 64-bit hash per row of several columns of integers, which depends on their order.
+
+        h = 0;  for each column: h = (h ^ h >> 32) * odd + column;  then MurmurHash3's fmix64, all mod 2^64
+
+    Every step is a bijection, of what came before and of the column: rows that differ in one column never collide.
+    """
+    hashes = columns[0].astype(np.uint64)
+    shifted = np.empty_like(hashes)
+
+    def mix(shift: int, factor: int) -> None:
+        np.right_shift(hashes, shift, out=shifted)
+        np.bitwise_xor(hashes, shifted, out=hashes)
+        np.multiply(hashes, factor, out=hashes)
+
+    for column in columns[1:]:
+        mix(32, _STEP)
+        np.add(hashes, column, out=hashes)
+    mix(33, _FINISH[0])
+    mix(33, _FINISH[1])
+    mix(33, 1)
+    return hashes
+
+
+def shingle_set(hashes: Hashes) -> Hashes:
+    """The distinct hashes, sorted: what `jaccard` and `containment` compare."""
+    return np.unique(hashes)
+
+
+def jaccard(ours: Hashes, theirs: Hashes) -> float:
+    """The share of shingles of either set that both have; two empty sets have nothing in common (0)."""
+    common = _common(ours, theirs)
+    return common / max(len(ours) + len(theirs) - common, 1)
+
+
+def containment(part: Hashes, whole: Hashes) -> float:
+    """The share of the shingles of `part` that `whole` has; 0 for an empty `part`."""
+    return _common(part, whole) / max(len(part), 1)
+
+
+def _common(ours: Hashes, theirs: Hashes) -> int:
+    return len(np.intersect1d(ours, theirs, assume_unique=True))
+
+
+def _normal_words(stretch: str, language: str) -> list[str]:
+    """The normalised words of a text without whitespace."""
+    text = _NUMBER.sub("0", stretch.lower()).translate(_PUNCTUATION_TO_SPACE)
+    if not text.isascii():
+        slices = (text[i : i + LONG_STRETCH] for i in range(0, len(text), LONG_STRETCH))
+        decomposed = chain.from_iterable(unicodedata.normalize("NFD", part) for part in slices)
+        text = "".join(char for char in decomposed if unicodedata.category(char) != "Mn")
+    return split_words(text, language)
+
+
+class _Stretches(Memo[V]):
+    """A memo that does not keep long stretches, of which a page can make as many as it likes."""
+
+    def __missing__(self, word: str) -> V:
+        return self._function(word) if len(word) > LONG_STRETCH else super().__missing__(word)
+
+
+@lru_cache(maxsize=16)
+def _words_of(language: str) -> _Stretches[tuple[str, ...]]:
+    return _Stretches(lambda stretch: tuple(_normal_words(stretch, language)))
+
+
+@lru_cache(maxsize=16)
+def _hashes_of(language: str) -> _Stretches[bytes]:
+    """Stretch without whitespace → the hashes of its normalised words, eight little-endian bytes each."""
+    digest = xxhash.xxh3_64_intdigest
+    return _Stretches(
+        lambda stretch: b"".join(digest(word).to_bytes(8, "little") for word in _normal_words(stretch, language))
+    )
+
+
+def _sha1(text: str) -> int:
+    return int.from_bytes(hashlib.sha1(text.encode(), usedforsecurity=False).digest()[:8], "little")
