@@ -177,7 +177,7 @@ def verify(
         verdicts.round[rest[same]] = number
         rest = rest[~same]
         rest = rest[_has_company(component[rest])]  # one that is left alone was compared with all keepers
-    return _counted(verdicts, len(rest))
+    return _counted(verdicts, len(rest) - len(np.unique(component[rest])))
 
 
 def transitive(component: Ints, rank: Ints, similarity: Similarity) -> Verdicts:
@@ -267,8 +267,11 @@ def _first_of_each(component: Ints, docs: Ints) -> Ints:
 
 def _has_company(component: Ints) -> NDArray[np.bool_]:
     """Of sorted components, which entries have a neighbour in the same one."""
+    company = np.zeros(len(component), dtype=np.bool_)
     same = component[1:] == component[:-1]
-    return np.append(same, False)[: len(component)] | np.append(False, same)[: len(component)]
+    company[1:] |= same
+    company[:-1] |= same
+    return company
 
 
 def _all_kept(count: int) -> Verdicts:

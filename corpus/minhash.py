@@ -101,14 +101,14 @@ def text_hash(text: str) -> bytes:
 
 def _fmix32(tokens: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """MurmurHash3's finalizer, with which datasketch spreads tokens once before it permutes them."""
-    tokens = (tokens ^ (tokens >> 16)) * np.uint32(0x85EBCA6B)
-    tokens = (tokens ^ (tokens >> 13)) * np.uint32(0xC2B2AE35)
-    return tokens ^ (tokens >> 16)
+    tokens = (tokens ^ (tokens >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    tokens = (tokens ^ (tokens >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return tokens ^ (tokens >> np.uint32(16))
 
 
 def _modulo_mersenne(values: Signature) -> None:
     """values mod 2^61 - 1, in place: the high bits count once more, and the subtraction wraps where it isn't due."""
-    high = values >> 61
+    high = values >> np.uint64(61)
     values &= np.uint64(_MERSENNE)
     values += high
     np.minimum(values, values - np.uint64(_MERSENNE), out=values)

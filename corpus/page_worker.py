@@ -71,7 +71,7 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
         pipeline,
         source,
         unit,
-        resume=tuple(job["resume"]) if job["resume"] else None,  # type: ignore[arg-type]
+        resume=tuple(job["resume"]) if job["resume"] else None,
         failed={(offset, inner): kind for offset, inner, kind in job["failed"]},
         alone=alone,
         announce=announce,

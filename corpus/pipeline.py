@@ -71,6 +71,7 @@ class Pipeline:
 
     def _measure(self, bound: BoundStage, outcome: Outcome) -> bool:
         """Take the measures of one stage into `outcome`; False where the document goes no further."""
+        stopped = False
         for measure, value, *detail in bound.stage.apply(outcome.doc):
             if isinstance(value, float) and value != value:
                 value = None
@@ -82,9 +83,10 @@ class Pipeline:
                 outcome.outcome, outcome.stage, outcome.rule, outcome.value = DROPPED, bound.name, measure, value
                 outcome.bound, outcome.limit = broken
                 outcome.detail = detail[0] if detail else value if isinstance(value, str) else ""
-            if bound.stage.gate or self.measures == "first":
+            if bound.stage.costly or self.measures == "first":
                 return False
-        return True
+            stopped = stopped or bound.stage.gate
+        return not stopped
 
     def judge_record(self, item: Record | Damage) -> Outcome | None:
         """The outcome of what the archive reader gave; None for a record type that is only counted."""

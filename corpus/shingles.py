@@ -42,8 +42,8 @@ SIZE = 5
 _NUMBER = re.compile(r"\d+([.,،٫⎖⎗⎘]\d+)?")
 _PUNCTUATION_TO_SPACE = str.maketrans(dict.fromkeys(PUNCTUATION, " "))
 
-_STEP = 0x9E3779B97F4A7C15  # odd, so that a product mod 2^64 loses nothing
-_FINISH = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)  # MurmurHash3's fmix64
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # so that a product mod 2^64 loses nothing
+_FMIX64 = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 
 
 def normal_words(text: str, language: str = "en") -> list[str]:
@@ -71,31 +71,28 @@ def joined_shingles(
     """
     words = normal_words(text, language)
     joined = [" ".join(words[i : i + size]) for i in range(len(words) - size + 1)]
-    digest: Callable[[str], int] = xxhash.xxh64_intdigest if hashed_by == "xxh64" else _sha1
-    return np.fromiter(map(digest, joined), dtype=np.uint64, count=len(joined))
+    digest: Callable[[bytes], int] = xxhash.xxh64_intdigest if hashed_by == "xxh64" else _sha1
+    return np.fromiter(map(digest, map(str.encode, joined)), dtype=np.uint64, count=len(joined))
 
 
 def fold(columns: Sequence[Hashes]) -> Hashes:
     """One 64-bit hash per row of several columns of integers, which depends on their order.
 
-        h = 0;  for each column: h = (h ^ h >> 32) * odd + column;  then MurmurHash3's fmix64, all mod 2^64
+        h = first column;  for each other: h = h * odd + column;  then MurmurHash3's fmix64, all mod 2^64
 
-    Every step is a bijection, of what came before and of the column: rows that differ in one column never collide.
+    Rows that differ in one column never collide; two hashes that swap their places do only if they agree in 60 bits.
     """
     hashes = columns[0].astype(np.uint64)
-    shifted = np.empty_like(hashes)
-
-    def mix(shift: int, factor: int) -> None:
-        np.right_shift(hashes, shift, out=shifted)
-        np.bitwise_xor(hashes, shifted, out=hashes)
-        np.multiply(hashes, factor, out=hashes)
-
     for column in columns[1:]:
-        mix(32, _STEP)
-        np.add(hashes, column, out=hashes)
-    mix(33, _FINISH[0])
-    mix(33, _FINISH[1])
-    mix(33, 1)
+        hashes *= _ODD
+        hashes += column
+    shifted = np.empty_like(hashes)
+    for factor in _FMIX64:
+        np.right_shift(hashes, np.uint64(33), out=shifted)
+        hashes ^= shifted
+        hashes *= factor
+    np.right_shift(hashes, np.uint64(33), out=shifted)
+    hashes ^= shifted
     return hashes
 
 
@@ -146,9 +143,11 @@ def _hashes_of(language: str) -> _Stretches[bytes]:
     """Stretch without whitespace → the hashes of its normalised words, eight little-endian bytes each."""
     digest = xxhash.xxh3_64_intdigest
     return _Stretches(
-        lambda stretch: b"".join(digest(word).to_bytes(8, "little") for word in _normal_words(stretch, language))
+        lambda stretch: b"".join(
+            digest(word.encode()).to_bytes(8, "little") for word in _normal_words(stretch, language)
+        )
     )
 
 
-def _sha1(text: str) -> int:
-    return int.from_bytes(hashlib.sha1(text.encode(), usedforsecurity=False).digest()[:8], "little")
+def _sha1(joined: bytes) -> int:
+    return int.from_bytes(hashlib.sha1(joined, usedforsecurity=False).digest()[:8], "little")

@@ -121,6 +121,8 @@ class Stage:
     """The paper or code that the defaults come from."""
     gate: ClassVar[bool] = False
     """True: a document dropped here goes no further (no text yet, or the wrong language)."""
+    costly: ClassVar[bool] = False
+    """True: the later measures of this stage cost too much to be taken for a document that it drops."""
 
     def __init_subclass__(cls) -> None:
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Limit)}

@@ -36,15 +36,22 @@ from jobs.tasks import close_guards, commit_from_dict, pack_task, run_unit_task
 UNIT_BYTES = 8 << 20
 """Some 250 pages of a Common Crawl WARC, a few seconds of work: what a crash costs at most."""
 
+SMALL_UNIT_BYTES = 256 << 10
+"""Small inputs get smaller units, so that all workers have some; below this a unit is mostly overhead."""
+
+UNITS_PER_WORKER = 4
+
 
 @dataclass(frozen=True)
 class Job:
-    """A build as the user asked for it. `factory` names the function that makes a recipe of its canonical form."""
+    """A build as the user asked for it. `factory` names the function that makes a recipe of its canonical form.
+    Without `unit_bytes` a first run chooses, and what takes it up keeps to that."""
 
     recipe: Recipe
     inputs: list[str]
     out: Path
-    unit_bytes: int = UNIT_BYTES
+    unit_bytes: int | None = None
+    workers: int = 1
     keep_work: bool = False
     guard: GuardSettings = field(default_factory=GuardSettings)
     factory: str = "filters:recipe_from_dict"
@@ -61,10 +68,9 @@ class Result:
 
 @dataclass
 class Plan:
-    """What is to be done: inputs, units, and the fingerprint of all that decides the result."""
+    """What is to be done: inputs, and the fingerprint of all that decides the result."""
 
     inputs: list[Input]
-    units: list[Unit]
     identity: dict[str, Any]
 
     @property
@@ -73,7 +79,7 @@ class Plan:
 
 
 def make_plan(job: Job) -> Plan:
-    """Find inputs and units. Raises CorpusError for whatever is wrong before any work starts."""
+    """Find the inputs and what decides the result. Raises CorpusError for whatever is wrong before any work starts."""
     inputs = find_inputs(job.inputs)
     identity = {
         "recipe": job.recipe.canonical(),
@@ -81,12 +87,34 @@ def make_plan(job: Job) -> Plan:
         "versions": versions(),
         "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
     }
-    return Plan(inputs, [unit for item in inputs for unit in plan_units(item, job.unit_bytes)], identity)
+    return Plan(inputs, identity)
+
+
+def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit]:
+    """The units of all inputs. Raises InputError for a file that is no archive."""
+    size = unit_bytes or job.unit_bytes
+    if size is None:
+        share = sum(item.size for item in plan.inputs) // (UNITS_PER_WORKER * job.workers)
+        size = min(max(share, SMALL_UNIT_BYTES), UNIT_BYTES)
+    return [unit for item in plan.inputs for unit in plan_units(item, size)]
+
+
+def _chosen_units(job: Job, plan: Plan, store: LocalStore) -> list[Unit]:
+    """The units that the first run into this folder chose, so that its commits count."""
+    if job.unit_bytes is None:
+        chosen = store.get(".work/units.json")
+        if chosen is not None:
+            return [Unit(**unit) for unit in json.loads(chosen)]
+    units = make_units(job, plan)
+    if job.unit_bytes is None:
+        store.put_new(".work/units.json", json.dumps([unit.as_dict() for unit in units]).encode())
+    return units
 
 
 def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Result:
     """Run a build to its end, or to the first stop signal. Raises CorpusError."""
     plan = make_plan(job)
+    make_units(job, plan, 1 << 40)  # an input that is none is found before anything is written
     store = _open(job.out)
     with _only_run(store), Stop() as stop:
         _claim(store, plan)
@@ -96,13 +124,14 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
                 store.remove(".work")
             return Result(0, json.loads(finished), already_done=True)
         started = time.monotonic()
+        units = _chosen_units(job, plan, store)
         engine = make_engine()
         try:
-            commits, given_up = _pass(job, plan, store, engine, stop, progress)
-            if stop.signal is not None:
+            commits, given_up = _pass(job, plan, units, store, engine, stop, progress)
+            if stop.asked():
                 return Result(128 + stop.signal)
             parts = _pack(job, store, engine, stop, progress, commits)
-            if stop.signal is not None:
+            if stop.asked():
                 return Result(128 + stop.signal)
         finally:
             engine.close()
@@ -162,8 +191,8 @@ def _claim(store: LocalStore, plan: Plan) -> None:
         lines = [
             line for key in ("recipe", "resources", "versions") for line in differences(old[key], plan.identity[key])
         ]
-        names = [{item["name"]: item["identity"] for item in side["inputs"]} for side in (old, plan.identity)]
-        lines += [f"input {line}" for line in differences(*names)]
+        theirs, ours = ({item["name"]: item["identity"] for item in side["inputs"]} for side in (old, plan.identity))
+        lines += [f"input {line}" for line in differences(theirs, ours)]
         shown = "".join(f"\n  {line}" for line in lines[:20]) + ("\n  …" if len(lines) > 20 else "")
         raise OutputError(
             f"{store.root} was made by another recipe, code or input (old → new):{shown}\n",
@@ -172,7 +201,7 @@ def _claim(store: LocalStore, plan: Plan) -> None:
 
 
 def _pass(
-    job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, progress: Progress
+    job: Job, plan: Plan, units: list[Unit], store: LocalStore, engine: Engine, stop: Stop, progress: Progress
 ) -> tuple[list[Commit], list[dict[str, Any]]]:
     """The commits of all units in (WARC, offset) order, and the units that were given up."""
     depends = digest({key: plan.identity[key] for key in ("recipe", "resources", "versions")})
@@ -183,7 +212,6 @@ def _pass(
         "guard": asdict(job.guard),
         "depends": depends,
     }
-    units = plan.units
     done: dict[Unit, Commit] = {}
     while True:
         given_up: dict[Unit, list[str]] = {}
@@ -197,7 +225,7 @@ def _pass(
                 done[unit] = commit_from_dict(answer.result)
                 progress.unit_done(unit.end - unit.start, done[unit].about["counts"])
         progress.end()
-        if stop.signal is not None:
+        if stop.asked():
             return [], []
         false_starts = _untiled(units, done)
         if not false_starts:
@@ -268,7 +296,7 @@ def _pack(
         made[answer.payload["kind"], answer.payload["index"]] = commit_from_dict(answer.result)
         progress.unit_done(0, {})
     progress.end()
-    return [] if stop.signal is not None else [made[task.kind, task.index] for task in tasks]
+    return [] if stop.asked() else [made[task.kind, task.index] for task in tasks]
 
 
 def _pack_payload(task: PackTask, store: LocalStore, columns: dict[str, str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Exit codes: 0 fine; 1 expected failure; 2 usage; 3 finished with quarantined uni
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import traceback
@@ -20,9 +21,10 @@ from rich.console import Console
 from corpus.errors import ConfigError, CorpusError
 from corpus.guard import GuardSettings
 from corpus.run import open_run
+from corpus.unit import Unit
 from filters import STAGES, load_recipe, recipe_names
 from jobs import catalog, explain
-from jobs.build import UNIT_BYTES, Job, Plan, build, make_plan
+from jobs.build import Job, Plan, build, make_plan, make_units
 from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
 from jobs.progress import Progress
@@ -46,9 +48,7 @@ def cli() -> None:
 @click.option("--workers", type=click.IntRange(min=1), help="Units at a time; by default one per CPU.")
 @click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
 @click.option("--no-ray", is_flag=True, help="Run in this process and its page workers.")
-@click.option(
-    "--unit-mb", type=click.FloatRange(min=0.01), help="Compressed size of a unit.", default=UNIT_BYTES / 2**20
-)
+@click.option("--unit-mb", type=click.FloatRange(min=0.01), help="Compressed size of a unit; by default up to 8.")
 @click.option("--page-seconds", type=float, default=GuardSettings.page_cpu_s, help="CPU time that a page may take.")
 @click.option("--page-mb", type=int, default=GuardSettings.memory_bytes >> 20, help="Memory that a page may take.")
 @click.option("--keep-work", is_flag=True, help="Keep intermediate parts.")
@@ -56,7 +56,7 @@ def cli() -> None:
 @_json_option
 def build_command(
     inputs: tuple[str, ...], out: Path, recipe: str, settings: tuple[str, ...], workers: int | None,
-    address: str | None, no_ray: bool, unit_mb: float, page_seconds: float, page_mb: int, keep_work: bool,
+    address: str | None, no_ray: bool, unit_mb: float | None, page_seconds: float, page_mb: int, keep_work: bool,
     dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives.
@@ -69,14 +69,17 @@ def build_command(
     if no_ray and address:
         raise click.UsageError("--no-ray and --address exclude each other.")
     guard = GuardSettings(page_cpu_s=page_seconds, page_wall_s=10 * page_seconds, memory_bytes=page_mb << 20)
-    job = Job(load_recipe(recipe, settings), list(inputs), out, int(unit_mb * 2**20), keep_work, guard)
+    unit_bytes = int(unit_mb * 2**20) if unit_mb else None
+    at_once = workers or (1 if no_ray else os.cpu_count() or 1)
+    job = Job(load_recipe(recipe, settings), list(inputs), out, unit_bytes, at_once, keep_work, guard)
     if dry_run:
-        _show_plan(make_plan(job), job, as_json)
+        plan = make_plan(job)
+        _show_plan(plan, make_units(job, plan), job, as_json)
         return
 
     def make_engine() -> Engine:
         if no_ray:
-            return LocalEngine(workers or 1)
+            return LocalEngine(at_once)
         return RayEngine(workers, address)
 
     result = build(job, make_engine, Progress())
@@ -96,22 +99,22 @@ def build_command(
     sys.exit(result.exit_code)
 
 
-def _show_plan(plan: Plan, job: Job, as_json: bool) -> None:
+def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
     size = sum(item.size for item in plan.inputs)
     facts: dict[str, Any] = {
         "inputs": len(plan.inputs),
         "bytes": size,
-        "units": len(plan.units),
+        "units": len(units),
         "stages": [bound.name for bound in job.recipe.stages],
         "fingerprint": plan.fingerprint,
     }
     if as_json:
-        print(json.dumps({**facts, "plan": [unit.as_dict() for unit in plan.units]}))
+        print(json.dumps({**facts, "plan": [unit.as_dict() for unit in units]}))
         return
-    for unit in plan.units[:50]:
+    for unit in units[:50]:
         print(f"{unit.warc}  {unit.format}  bytes {unit.start:,} to {unit.end:,}", file=sys.stderr)
-    if len(plan.units) > 50:
-        print(f"… and {len(plan.units) - 50} more", file=sys.stderr)
+    if len(units) > 50:
+        print(f"… and {len(units) - 50} more", file=sys.stderr)
     print(f"{facts['inputs']} archives, {size:,} bytes, {facts['units']} units", file=sys.stderr)
     print(f"recipe {job.recipe.name}: {' → '.join(facts['stages'])}", file=sys.stderr)
 

@@ -44,7 +44,10 @@ class Stop:
     """Ctrl-C and SIGTERM: the first one takes no new work, a second one ends at once."""
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self.signal = 0
+
+    def asked(self) -> bool:
+        return self.signal != 0
 
     def __enter__(self) -> Stop:
         self._before = {number: signal.signal(number, self._take) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -55,7 +58,7 @@ class Stop:
             signal.signal(number, handler)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
+        if self.asked():
             raise KeyboardInterrupt
         self.signal = number
         print("\nStopping: units under way are finished and committed. Once more to stop at once.", file=sys.stderr)
@@ -85,7 +88,7 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
     todo: deque[tuple[Payload, tuple[str, ...]]] = deque((payload, ()) for payload in payloads)
     running: dict[Any, tuple[Payload, tuple[str, ...]]] = {}
     while todo or running:
-        while todo and len(running) < 2 * engine.workers and stop.signal is None:
+        while todo and len(running) < 2 * engine.workers and not stop.asked():
             payload, failures = todo.popleft()
             running[engine.submit(function, payload)] = (payload, failures)
         if not running:

@@ -68,7 +68,7 @@ def show(explained: list[dict[str, Any]], console: Console) -> None:
 def _verdict(row: dict[str, Any]) -> str:
     where = ".".join(part for part in (row["stage"], row["rule"]) if part)
     detail = f" ({row['detail']})" if row["detail"] else ""
-    return row["outcome"] + (f" at {where}" if where else "") + detail
+    return f"{row['outcome']}{f' at {where}' if where else ''}{detail}"
 
 
 def _number(value: Any) -> str:

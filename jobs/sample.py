@@ -21,9 +21,10 @@ from random import Random
 from typing import Any, BinaryIO
 
 from corpus.errors import ConfigError, OutputError
-from jobs import sample_rules, sample_transport
 from jobs.sample_archive import ODDITIES, Archive, truncated
 from jobs.sample_page import KEPT, Page, article_page
+from jobs.sample_rules import BROKEN_RULES
+from jobs.sample_transport import SPECIAL_ANSWERS
 
 SPECIAL_SHARE = 0.48
 """The share of pages that are made to break a rule, or to come close; 192 of 400."""
@@ -70,9 +71,10 @@ def write_sample(path: Path, pages: int = 400, seed: int = 0, expected: Path | N
             lines = (json.dumps(asdict(outcome), ensure_ascii=False) + "\n" for outcome in outcomes)
             expected.write_text("".join(lines), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{error.filename or path} can't be written: {error.strerror}.", "Give another path.") from None
+        what = f"{error.filename or path} can't be written: {error.strerror}."
+        raise OutputError(what, "Give another path.") from None
     intents = Counter(outcome.intent.partition(":")[0] for outcome in outcomes)
-    return {"pages": pages, "bytes": size, "records": dict(sorted(records.items())), "intents": dict(sorted(intents.items()))}
+    return {"pages": pages, "bytes": size, "records": _in_order(records), "intents": _in_order(intents)}
 
 
 def expected_outcomes(pages: int = 400, seed: int = 0) -> list[Expected]:
@@ -95,6 +97,10 @@ def _write(file: BinaryIO, pages: int, seed: int, outcomes: list[Expected]) -> C
             outcomes.append(_expected(oddities[i](archive)))
     outcomes.append(_expected(truncated(archive)))
     return archive.records
+
+
+def _in_order(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
 
 
 def _expected(page: Page) -> Expected:
@@ -122,7 +128,7 @@ def plan_pages(pages: int, seed: int) -> list[Page]:
 def _specials(wanted: int, seed: int) -> Iterator[Page]:
     """Pages that break rules and pages that are special otherwise, by turns; what does not fit in is left out."""
     for turn in count():
-        for name, families in (("rules", sample_rules.FAMILIES), ("transport", sample_transport.FAMILIES)):
+        for name, families in (("rules", BROKEN_RULES), ("transport", SPECIAL_ANSWERS)):
             round_, i = divmod(turn, len(families))
             made = families[i](Random(f"{seed}/{name}/{i}/{round_}"))
             batch = made if isinstance(made, list) else [made]

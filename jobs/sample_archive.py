@@ -22,6 +22,7 @@ from jobs.sample_page import Page, article_page
 _START = datetime(2024, 5, 18, 6, 0, tzinfo=UTC)
 _AGENT = "sample-crawler/1.0 (+https://crawler.example/about)"
 _FIELDS = "application/warc-fields"
+_REQUEST = "application/http; msgtype=request"
 _RESPONSE = "application/http; msgtype=response"
 
 
@@ -60,17 +61,17 @@ class Archive:
 
     def write_info(self) -> None:
         """The record that a file begins with."""
-        block = f"software: sample crawl\r\nformat: WARC File Format 1.1\r\nhostname: crawler.example\r\nseed: {self.seed}\r\n"
+        block = f"software: sample crawl\r\nformat: WARC File Format 1.1\r\nseed: {self.seed}\r\n"
         data, self._info = self.record("warcinfo", "", block.encode(), _FIELDS, ("WARC-Filename", "sample.warc.gz"))
         self.write(data)
 
     def write_page(self, page: Page, pack: Callable[[bytes], bytes] | None = None, extra_length: int = 0) -> None:
-        """Request, response and metadata of one page. `pack` makes the response's bytes in the file from its content."""
+        """Request, response and metadata of one page. `pack` makes the response's gzip member from its content."""
         path = "/" + page.url.partition("://")[2].partition("/")[2]
         host = page.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
         request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {_AGENT}\r\nAccept: text/html\r\n\r\n"
         address = ("WARC-IP-Address", f"203.0.113.{1 + zlib.crc32(host.encode()) % 250}")
-        data, request_id = self.record("request", page.url, request.encode(), "application/http; msgtype=request", address)
+        data, request_id = self.record("request", page.url, request.encode(), _REQUEST, address)
         self.write(data)
         data, response_id = self.record(
             "response", page.url, http_block(page), _RESPONSE, address,
@@ -80,7 +81,7 @@ class Archive:
             extra_length=extra_length,
         )  # fmt: skip
         self.file.write(pack(data) if pack else member(data))
-        fields = f'fetchTimeMs: {80 + len(page.body) % 700}\r\nlanguages: {{"reliable":true,"code":"{page.language}"}}\r\n'
+        fields = f"fetchTimeMs: {80 + len(page.body) % 700}\r\nlanguages: {page.language}\r\n"
         data, _ = self.record("metadata", page.url, fields.encode(), _FIELDS, ("WARC-Concurrent-To", response_id))
         self.write(data)
 
@@ -129,9 +130,13 @@ def stored_archive(archive: Archive) -> Page:
     data, _ = inner.record("response", page.url, http_block(page), _RESPONSE)
     body = member(data) * 2
     outer = Page(
-        "https://archive.example.org/files/other.warc.gz", "extract.media_type", body, notes=("media:application/gzip",),
-        content_type="application/octet-stream", media_type="application/gzip",
-    )  # fmt: skip
+        "https://archive.example.org/files/other.warc.gz",
+        "extract.media_type",
+        body,
+        notes=("media:application/gzip",),
+        content_type="application/octet-stream",
+        media_type="application/gzip",
+    )
     archive.write_page(outer, pack=lambda data: member(data, level=0))
     return outer
 

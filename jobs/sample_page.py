@@ -14,7 +14,8 @@ KEPT = "kept"
 
 @dataclass(slots=True)
 class Page:
-    """`intent` is "kept", "damaged", "skipped", `stage.measure` of the rule that drops it, or "duplicate_of:" and a URL.
+    """What a URL answers. `intent` is "kept", "damaged", "skipped", the `stage.measure` that drops it, or
+    "duplicate_of:" and a URL.
 
     `notes` say what is special about it, such as "pii:email" or "charset:windows-1252". `contains` is text that the
     extraction must hold, `absent` what it must not; `secrets` what must not be in the corpus where PII is removed.

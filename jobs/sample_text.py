@@ -49,7 +49,7 @@ class Article:
         return [s.strip() for p in self.paragraphs for s in _SENTENCE.split(p)]
 
 
-def write_article(rng: Random, language: str = "en", topic: str = "", bodies: tuple[int, int] = (4, 7)) -> Article:
+def write_article(rng: Random, language: str = "en", topic: str = "", bodies: tuple[int, int] = (5, 7)) -> Article:
     """A new article; the number of its body paragraphs is between the `bodies`, as far as the topic has as many."""
     topics = load_topics(language)
     topic = topic or rng.choice(sorted(topics))

@@ -1,4 +1,4 @@
-"""Pages of the sample crawl that are special by their address, answer, bytes or markup, and those with personal data."""
+"""Pages of the sample crawl that are special by address, answer, bytes or markup, or that hold personal data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def phrase(rng: Random, topic: str, part: str) -> str:
 
 def listed_domain(rng: Random) -> Page:
     page = article_page(rng, "url.domain")
-    host = rng.choice(("www.xxx-videos.example", "adult-example.test", "m.casino-example.example", "phishing-example.test"))
+    host = rng.choice(("www.xxx-videos.example", "adult-example.test", "m.casino-example.example"))
     return replace(page, url=f"https://{host}/{rng.randint(1000, 9999)}")
 
 
@@ -46,7 +46,7 @@ def hard_word(rng: Random) -> Page:
 def soft_words(rng: Random) -> Page:
     page = article_page(rng, "url.soft_words")
     words = rng.choice((("dating", "horny"), ("escort", "erotic"), ("casino", "betting")))
-    return replace(page, url=f"https://list-{rng.randint(10, 99)}.example.net/{words[0]}/{words[1]}-{rng.randint(100, 999)}")
+    return replace(page, url=f"https://lists.example.net/{words[0]}/{words[1]}-{rng.randint(1000, 99999)}")
 
 
 def subword(rng: Random) -> Page:
@@ -132,7 +132,8 @@ def oversized(rng: Random, measure: str) -> Page:
 def bomb(rng: Random) -> Page:
     """Thirty million blanks behind thirty kilobytes."""
     squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
-    body = squeeze.compress(b"<html><p>") + b"".join(squeeze.compress(b" " * 1_000_000) for _ in range(30)) + squeeze.flush()
+    pieces = [squeeze.compress(piece) for piece in (b"<html><p>", *[b" " * 1_000_000] * 30)]
+    body = b"".join(pieces) + squeeze.flush()
     page = article_page(rng, "extract.body_bytes")
     return replace(
         page, body=body, headers=(("Content-Encoding", "gzip"),), contains=(), absent=(), notes=("hostile:bomb",)
@@ -189,7 +190,7 @@ def charset(rng: Random, declared: tuple[str, str, str, str]) -> Page:
     language, codec, header, meta = declared
     line = phrase(rng, "accents", "line")
     if codec == "iso8859-15":
-        line = line.translate({ord(a): b for a, b in zip("’“”—", "'\"\"-", strict=True)})
+        line = line.translate({ord(a): b for a, b in zip("’“”—", '\'""-', strict=True)})
     site = pick_site(rng, language, "news")
     article = write_article(rng, language, topic_for(rng, site))
     html = render(rng, site, article, f"<p>{escape(line, quote=False)}</p>" if language == "en" else "")
@@ -217,7 +218,8 @@ def broken_markup(rng: Random, name: str) -> Page:
     if name == "unclosed":
         html = html.replace("</p>", "").replace("</div>", "", 3).replace("</li>", "")
     elif name == "nested":
-        html = html.replace("<article", "<div>" * 400 + "<article", 1).replace("</article>", "</article>" + "</div>" * 400, 1)
+        html = html.replace("<article", "<div>" * 400 + "<article", 1)
+        html = html.replace("</article>", "</article>" + "</div>" * 400, 1)
     elif name == "entities":
         html = html.replace("<p>", "<p>&nosuch; &#xFFFFFFF; &#0; &amp;amp; ", 1)
     elif name == "nul":
@@ -228,8 +230,8 @@ def broken_markup(rng: Random, name: str) -> Page:
         html = html.replace("</p>", "<!-- <p>not this --></p>").replace("<main", "<!-- a -- b --!><main", 1)
     else:
         html = html[: html.index("</main>")]
-    # the text itself is changed by NULs, and elements may swallow it
-    contains = () if name in ("nul", "entities") else page.contains
+    # these change the text itself
+    contains = () if name in ("nul", "entities", "no_head") else page.contains
     return replace(page, body=html.encode(), notes=(f"markup:{name}",), contains=contains, absent=())
 
 
@@ -275,7 +277,7 @@ def personal_data(rng: Random, kind: str) -> Page:
     return replace(page, secrets=(secret,), contains=(line, *((lan,) if kind == "ip" else ())))
 
 
-FAMILIES: tuple[Callable[[Random], Page | list[Page]], ...] = (
+SPECIAL_ANSWERS: tuple[Callable[[Random], Page | list[Page]], ...] = (
     listed_domain, hard_word, soft_words, subword, personal_url, empty, scripts_only, bomb,
     listed_domain, hard_word, soft_words, subword, personal_url, empty,
     *(partial(status, line=line) for line in _STATUSES),

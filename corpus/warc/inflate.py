@@ -68,9 +68,11 @@ def header_size(window: Window, start: int) -> int:
 class Inflation:
     """The content of the gzip member at `start`, in pieces; state, end, size and detail stand once they are used up."""
 
-    def __init__(self, window: Window, start: int) -> None:
+    def __init__(self, window: Window, start: int, salvage: bool = True) -> None:
         self.window = window
         self.start = start
+        self.salvage = salvage
+        """Whether to get at every byte before the bad one, at the cost of up to 30 ms."""
         self.end = start
         self.size = 0
         self.state = "none"
@@ -96,7 +98,8 @@ class Inflation:
                     out = inflater.decompress(data, OUT_BYTES)
                 except zlib.error as error:
                     # The output of a failed call is lost, so its input is given again, byte by byte.
-                    yield from self._salvage(before, given, self.size - size_before)
+                    if self.salvage:
+                        yield from self._salvage(before, given, self.size - size_before)
                     self.state, self.end, self.detail = "broken", at, _reason(error)
                     return
                 crc = zlib.crc32(out, crc)
@@ -135,9 +138,9 @@ class Inflation:
             return
 
 
-def inflate(window: Window, start: int, keep: int, stop: int | None = None) -> Member:
+def inflate(window: Window, start: int, keep: int, stop: int | None = None, salvage: bool = True) -> Member:
     """Inflate the member at `start` whole, or until `stop` bytes came out, and keep the first `keep` bytes."""
-    inflation = Inflation(window, start)
+    inflation = Inflation(window, start, salvage)
     parts: list[bytes] = []
     kept = 0
     for part in inflation:

@@ -20,6 +20,9 @@ from corpus.warc.source import Window
 from corpus.warc.stored import BLOCK_MAX, HEADER, StoredBlocks
 
 _CACHED = 100_000
+_WASTE_BYTES = 64 << 20
+"""A page could be made of overlapping false members, each inflating for long before it fails. Once that took so much,
+a search for a place to divide goes on only where the last one failed: a division less does no harm."""
 
 
 class Starts:
@@ -31,6 +34,8 @@ class Starts:
         """Whether members need not begin with a record's header (files whose members are pieces of records)."""
         self._stored = StoredBlocks(window)
         self._links: dict[int, tuple[int, bool]] = {}
+        self._failed_at = 0
+        self._wasted = 0
 
     def is_record_start(self, offset: int) -> bool:
         """Whether one of the file's own members starts at `offset`, and holds a record."""
@@ -49,7 +54,7 @@ class Starts:
     def next(self, offset: int, proven: bool = False, end: int | None = None) -> int:
         """Return the first start at or after `offset` (and before `end`), the size of the file if there is none."""
         accept = self.is_proven if proven else self.is_record_start
-        while (offset := self._next_candidate(offset, end)) < self.window.size:
+        while (offset := self._next_candidate(offset, end, frugal=proven)) < self.window.size:
             if accept(offset):
                 return offset
             # What is said of a run's first member holds for all of them: a block that may hold the run holds them.
@@ -57,11 +62,12 @@ class Starts:
             offset = max(self._run_end(offset), offset + 1)
         return self.window.size
 
-    def _next_candidate(self, offset: int, end: int | None) -> int:
+    def _next_candidate(self, offset: int, end: int | None, frugal: bool) -> int:
+        """The next good member that holds a record. A frugal search may miss some, in a file made to waste time."""
         while (offset := self.window.find(MAGIC, offset, end)) >= 0:
             if self._link(offset)[1]:
                 return offset
-            offset += 1
+            offset = self._failed_at if frugal and self._wasted > _WASTE_BYTES else offset + 1
         return self.window.size
 
     def _run_end(self, start: int) -> int:
@@ -80,6 +86,7 @@ class Starts:
         """Where the good member at `offset` ends (`offset` if there is none), and whether it holds a record."""
         known = self._links.get(offset)
         if known is None:
+            self._failed_at = offset + 1
             if not self._worth_inflating(offset):
                 return offset, False
             if len(self._links) >= _CACHED:
@@ -88,16 +95,16 @@ class Starts:
         return known
 
     def _check(self, offset: int) -> tuple[int, bool]:
-        member = inflate(self.window, offset, HEAD_BYTES)
-        if member.state != "ok":
-            return offset, False
-        if not member.content.strip(b"\r\n"):
-            return member.end, False
-        if not self.any_content:
+        member = inflate(self.window, offset, HEAD_BYTES, salvage=False)
+        if member.state == "ok":
+            if not member.content.strip(b"\r\n"):
+                return member.end, False
             head = parse_head(member.content)
-            if head is None or not head.kind:
-                return offset, False
-        return member.end, True
+            if self.any_content or (head is not None and head.kind):
+                return member.end, True
+        self._failed_at = max(offset + 1, member.end)
+        self._wasted += member.size
+        return offset, False
 
     def _worth_inflating(self, offset: int) -> bool:
         """A look at a candidate that costs little: does it inflate to what could be a record's header?"""

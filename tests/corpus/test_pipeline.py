@@ -90,10 +90,15 @@ def test_measures_first_stops_at_the_verdict():
 
 def test_a_gate_stops_the_document_and_a_text_stage_does_not():
     stopped = judge("zaaa", Kind(), Letters())
-    assert (stopped.rule, stopped.detail, stopped.measures) == ("first", "z", {"kind.first": "z"})
+    assert (stopped.rule, stopped.detail, stopped.measures) == ("first", "z", {"kind.first": "z", "kind.size": 4})
     assert stopped.reason == "kind.first: z not one_of (z)"
     going_on = judge("aaaa", Letters(), Kind())
     assert (going_on.rule, going_on.measures["kind.first"]) == ("a", "a")
+
+
+def test_a_costly_stage_stops_in_the_middle(monkeypatch):
+    monkeypatch.setattr(Kind, "costly", True)
+    assert judge("zaaa", Kind(), Letters()).measures == {"kind.first": "z"}
 
 
 def test_kept():

@@ -293,3 +293,30 @@ def test_a_hostile_page_costs_one_row_of_a_build(tmp_path):
     stages = {"stages": [{"stage": "hostile"}, {"stage": "paragraphs"}]}
     result = build_quietly(job([path], tmp_path / "out", stages, guard=GuardSettings(page_cpu_s=1)))
     assert result.info["records"] == {"in": 3, "kept": 2, "dropped": {}, "failed": {"crash": 1}, "skipped": {}}
+
+
+def test_a_run_keeps_to_the_units_it_began_with(archives, tmp_path, monkeypatch):
+    """Resumed with other workers, a run of units chosen by itself redoes nothing that was committed."""
+    import jobs.build
+
+    monkeypatch.setattr(jobs.build, "SMALL_UNIT_BYTES", 8_000)
+    first = job([archives], tmp_path / "out", workers=4)
+    taken = []
+
+    from jobs.tasks import run_unit_task
+
+    def some(payload):
+        taken.append((payload["unit"]["warc"], payload["unit"]["start"]))
+        if len(taken) > 3:
+            raise RuntimeError("not now")
+        return run_unit_task(payload)
+
+    monkeypatch.setattr(jobs.build, "run_unit_task", some)
+    assert build_quietly(first).exit_code == 3
+    before = {path.name for path in (tmp_path / "out" / ".work" / "commits" / "pass").iterdir()}
+    monkeypatch.setattr(jobs.build, "run_unit_task", run_unit_task)
+    again = job([archives], tmp_path / "out", workers=1, keep_work=True)
+    assert build_quietly(again).exit_code == 0
+    after = {path.name for path in (tmp_path / "out" / ".work" / "commits" / "pass").iterdir()}
+    assert len(before) == 3
+    assert before < after
