@@ -35,18 +35,27 @@ class StoredBlocks:
         A false yes costs the records of a short run between two damaged places; a false no invents records. So
         a block counts as real if it can be anchored on either side, and also if only its header was damaged.
         """
-        blocks = self._blocks(start - 2 * (BLOCK_MAX + HEADER), start)
+        blocks = self._blocks(start - 3 * (BLOCK_MAX + HEADER), start)
         ends = {block_end for _, block_end in blocks}
+        real_end = 0
         for at, block_end in blocks:
+            if at < real_end:
+                continue  # what reads as a header is content of the block before
             anchored = at in ends or self._opens_member(at)
-            holds = at + HEADER <= start and end <= block_end
-            if holds and (anchored or self._goes_on(block_end)):
+            goes_on = self._goes_on(block_end)
+            if not anchored and not goes_on:
+                continue
+            real_end = block_end
+            if at + HEADER <= start and end <= block_end:
                 return True
-            # A chain of stored blocks that ends before `start` in something that is none: a damaged block header.
-            near = block_end <= start and end <= block_end + HEADER + BLOCK_MAX
-            if near and anchored and not self._goes_on(block_end):
+            # The chain of blocks leads to something that is none: the header of the next may be what is damaged.
+            if not goes_on and self._in_next(block_end, start, end):
                 return True
         return self._damaged_opening(start, end)
+
+    def _in_next(self, at: int, start: int, end: int) -> bool:
+        """Whether a block whose header should be `at` could hold the stretch, and the trailer that must follow."""
+        return at <= start and end <= at + HEADER + BLOCK_MAX and end < self.window.size
 
     def _blocks(self, low: int, high: int) -> list[tuple[int, int]]:
         low = max(low, 0)
@@ -90,12 +99,11 @@ class StoredBlocks:
 
     def _damaged_opening(self, start: int, end: int) -> bool:
         """Whether a member near before `start` opens with a stored block whose header has one wrong byte."""
-        low = max(0, end - BLOCK_MAX - HEADER - _GZIP_HEADER)
-        at = self.window.find(MAGIC + b"\0", low, start)
-        while at >= 0:
-            kind, *rest = self.window.read(at + _GZIP_HEADER, HEADER).ljust(HEADER, b"\xff")
-            wrong = [rest[0] ^ rest[2] != 0xFF, rest[1] ^ rest[3] != 0xFF]
-            if at + _GZIP_HEADER + HEADER <= start and (kind > 1) + sum(wrong) == 1:
-                return True
-            at = self.window.find(MAGIC + b"\0", at + 1, start)
+        at = max(0, end - BLOCK_MAX - HEADER - _GZIP_HEADER) - 1
+        while (at := self.window.find(MAGIC + b"\0", at + 1, start)) >= 0:
+            header = self.window.read(at + _GZIP_HEADER, HEADER)
+            if len(header) == HEADER and self._in_next(at + _GZIP_HEADER, start, end):
+                wrong = [header[0] > 1, header[1] ^ header[3] != 0xFF, header[2] ^ header[4] != 0xFF]
+                if sum(wrong) == 1:
+                    return True
         return False
