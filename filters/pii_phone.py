@@ -10,15 +10,21 @@ place of 3.2.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
-from phonenumbers import PhoneNumberMatcher
+from phonenumbers import PhoneMetadata, PhoneNumberMatch, PhoneNumberMatcher
 from phonenumbers.phonenumbermatcher import _PATTERN, _TIME_STAMPS_SUFFIX
-from phonenumbers.phonenumberutil import _SECOND_NUMBER_START_PATTERN
+from phonenumbers.phonenumberutil import _PLUS_CHARS_PATTERN, _SECOND_NUMBER_START_PATTERN, COUNTRY_CODE_TO_REGION_CODE
 
 MAX_TRIES = 65_535
 """Wrong numbers after which phonenumbers gives up on a text."""
+
+LEAST_DIGITS = 4
+"""The shortest numbers of any country (Germany, Tristan da Cunha …); a test holds phonenumbers' data to it."""
+
+LEAST_INTERNATIONAL = 6
+"""A digit to call abroad, one of a country's code, and the shortest number."""
 
 _REMEMBERED = 1 << 15  # candidates, some 15 MB
 _SOON = 3  # characters behind a candidate that can matter: ":00" makes a time stamp of a date
@@ -77,11 +83,38 @@ class PhoneFinder:
         before = "a" if attached else " "
         verdicts = []
         for region in self._regions:
-            matcher = PhoneNumberMatcher(before + candidate + after, region, leniency=1, max_tries=MAX_TRIES)
+            matcher = _Matcher(before + candidate + after, region, leniency=1, max_tries=MAX_TRIES)
             match = matcher._extract_match(candidate, 1)
             tries = MAX_TRIES - matcher._max_tries
             verdicts.append(_Verdict((match.start - 1, match.end - 1), tries) if match else _Verdict(None, tries + 1))
         return tuple(verdicts)
+
+
+class _Matcher(PhoneNumberMatcher):
+    """phonenumbers' matcher, which parses nothing that is too short to be a number.
+
+    A valid number has a length that its country allows: four digits or more, and without + or the prefix of an
+    international call as many as numbers of the region have. Letters count, for "ext" can be dialled.
+    """
+
+    def _parse_and_verify(self, candidate: str, offset: int) -> PhoneNumberMatch | None:
+        digits = sum(map(str.isalnum, candidate))
+        if digits < LEAST_DIGITS:
+            return None
+        international = digits >= LEAST_INTERNATIONAL or _PLUS_CHARS_PATTERN.search(candidate)
+        if not international and digits < least_digits(self.preferred_region):
+            return None
+        return super()._parse_and_verify(candidate, offset)
+
+
+@cache
+def least_digits(region: str) -> int:
+    """The digits of the shortest number that is written as in `region`, without its country's code."""
+    metadata = PhoneMetadata.metadata_for_region(region)
+    siblings = map(PhoneMetadata.metadata_for_region, COUNTRY_CODE_TO_REGION_CODE[metadata.country_code])
+    shortest = min(min(sibling.general_desc.possible_length) for sibling in siblings)
+    added = sum(map(str.isdigit, metadata.national_prefix_transform_rule or ""))
+    return max(LEAST_DIGITS, shortest - added)
 
 
 def _after(text: str) -> str:

@@ -29,7 +29,8 @@ from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
 from jobs.progress import Progress
 
-_console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
+_WIDTH = 120  # of tables, where no terminal says otherwise
+_console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 _folder = click.Path(path_type=Path)
 
@@ -133,7 +134,7 @@ def explain_command(folder: Path, url_or_id: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, ensure_ascii=False))
     else:
-        explain.show(rows, Console())
+        explain.show(rows, _stdout())
 
 
 @cli.command("verify")
@@ -177,7 +178,11 @@ def _print(data: Any, show: Callable[[Any, Console], None], as_json: bool) -> No
     if as_json:
         print(json.dumps(data, ensure_ascii=False))
     else:
-        show(data, Console())
+        show(data, _stdout())
+
+
+def _stdout() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
 
 
 @cli.command("sample")

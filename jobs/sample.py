@@ -14,6 +14,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -73,6 +74,9 @@ def write_sample(path: Path, pages: int = 400, seed: int = 0, expected: Path | N
     except OSError as error:
         what = f"{error.filename or path} can't be written: {error.strerror}."
         raise OutputError(what, "Give another path.") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink()
     intents = Counter(outcome.intent.partition(":")[0] for outcome in outcomes)
     return {"pages": pages, "bytes": size, "records": _in_order(records), "intents": _in_order(intents)}
 

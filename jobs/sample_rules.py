@@ -85,9 +85,8 @@ def home(rng: Random) -> Page:
 
 def repeated_lines(rng: Random) -> Page:
     phrases = Phrases(rng, "call")
-    call = phrases.one().replace("today", rng.choice(("today", "now", "tonight")))
-    first = spin(rng, "Call <p1> today for a free quote.", phrases.names)
-    lines = [line for other in phrases.some(7) if other != call for line in (other, first)]
+    call = phrases.one("call")
+    lines = [line for other in phrases.some(7) for line in (other, call)]
     return text_page(rng, "gopher_repetition.dup_line_frac", phrases.title, lines)
 
 
@@ -143,29 +142,18 @@ def dup_5_gram(rng: Random) -> Page:
 
 
 def dup_10_gram(rng: Random) -> Page:
-    """Thirty words come twice and make 11% of the text: too much for ten words at a time, not for five."""
+    """Thirty words come twice and make 11.8% of the text: too much for ten words at a time, not for five to nine."""
     article = write_article(rng, "en", "council", bodies=(7, 8))
-    sentences = [s for s in article.sentences if '"' not in s and "'" not in s and "-" not in s]
-    chosen: list[str] = []
-    for sentence in sentences:
-        words = re.findall(r"[\w]+|[^\w\s]", f"{' '.join(chosen)} {sentence}")
-        chosen.append(sentence)
-        if len(words) >= 30:
-            break
-    again = re.findall(r"[\w]+|[^\w\s]|\s+", " ".join(chosen))
-    count, cut = 0, 0
-    while count < 30:
-        count += not again[cut].isspace()
-        cut += 1
-    repeated = "".join(again[:cut])
-    total = int(len(repeated.replace(" ", "")) / 0.118)
-    text: list[str] = []
+    sentences = [s for s in article.sentences if not re.search("[\"'-]", s)]  # where words are split as here
+    parts = re.findall(r"\w+|[^\w\s]|\s+", " ".join(sentences))
+    words = [i for i, part in enumerate(parts) if not part.isspace()]
+    repeated = "".join(parts[: words[29] + 1])
+    room = len("".join(repeated.split())) / 0.118 - len(repeated) - 60
+    text = ""
     for sentence in article.sentences:
-        if sum(map(len, text)) + len(text) < total - len(repeated) - 60:
-            text.append(sentence)
-    half = len(text) // 2
-    lines = [" ".join(text[:half]), " ".join(text[half:]), f"They wrote it twice: {repeated}"]
-    return text_page(rng, "gopher_repetition.dup_10_gram", article.title, lines)
+        if len(text) + len(sentence) < room:
+            text = f"{text} {sentence}".strip()
+    return text_page(rng, "gopher_repetition.dup_10_gram", article.title, [text, f"They wrote it twice: {repeated}"])
 
 
 def long_words(rng: Random) -> Page:
@@ -288,8 +276,8 @@ def three_word_lines(rng: Random) -> Page:
 
 
 def mixed_languages(rng: Random) -> Page:
-    """Six English lines and five in other languages, so that English is likeliest and not likely."""
-    english = [s for s in _sentences(rng, 30) if len(s.split()) > 10][:8]
+    """Seven English lines and five in other languages, so that English is likeliest and not likely."""
+    english = [s for s in _sentences(rng, 30) if len(s.split()) > 10][:7]
     lines = []
     for i, language in enumerate(("de", "fr", "es", "it", "pt")):
         other = next(s for s in write_article(rng, language).sentences if len(s.split()) > 10)

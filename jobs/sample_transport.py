@@ -254,7 +254,7 @@ def hostile(rng: Random, part: str) -> Page:
 # Personal data. The values are made up or published as examples: mails and numbers that belong to nobody
 # (RFC 2606; 555-01xx; Ofcom's numbers for drama), public resolvers, test cards, the IBANs of the standard's examples.
 
-_SECRETS = {
+SECRETS = {
     "email": ("martha.halloway@example.org", "OWEN+garden@example.com", "info@valley-courier.example"),
     "phone": ("+1 202-555-0143", "(303) 555-0117", "+44 20 7946 0958", "1-415-555-0199"),
     "ip": ("8.8.8.8", "9.9.9.9", "1.0.0.1"),
@@ -269,7 +269,7 @@ PRIVATE_ADDRESSES = ("192.168.1.20", "10.0.0.7", "172.16.4.1")
 
 
 def personal_data(rng: Random, kind: str) -> Page:
-    secret, lan = rng.choice(_SECRETS[kind]), rng.choice(PRIVATE_ADDRESSES)
+    secret, lan = rng.choice(SECRETS[kind]), rng.choice(PRIVATE_ADDRESSES)
     slot = {"email": "MAIL", "ip": "IP", "ipv6": "IPV6"}.get(kind, kind.upper())
     line = re.sub(rf"\b{slot}\b", secret, phrase(rng, "pii", kind)).replace("LAN", lan)
     site = pick_site(rng, "en", rng.choice(("news", "blog")))
@@ -280,13 +280,13 @@ def personal_data(rng: Random, kind: str) -> Page:
 SPECIAL_ANSWERS: tuple[Callable[[Random], Page | list[Page]], ...] = (
     listed_domain, hard_word, soft_words, subword, personal_url, empty, scripts_only, bomb,
     listed_domain, hard_word, soft_words, subword, personal_url, empty,
+    *(partial(oversized, measure=measure) for measure in _OVERSIZED),
     *(partial(status, line=line) for line in _STATUSES),
     *(partial(other_media, kind=kind) for kind in _MEDIA),
-    *(partial(oversized, measure=measure) for measure in _OVERSIZED),
     *(partial(encoded, name=name) for name in _ENCODINGS),
     *(partial(charset, declared=declared) for declared in _CHARSETS),
     *(partial(broken_markup, name=name) for name in _BREAKS),
     *(partial(hostile, part=part) for part in _HOSTILE),
-    *(partial(personal_data, kind=kind) for kind in _SECRETS),
+    *(partial(personal_data, kind=kind) for kind in SECRETS),
 )  # fmt: skip
 """What makes a special page, each variant for itself; each call makes another one."""

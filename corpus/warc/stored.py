@@ -36,9 +36,9 @@ class StoredBlocks:
         a block counts as real if it can be anchored on either side, and also if only its header was damaged.
         """
         blocks = self._blocks(start - 3 * (BLOCK_MAX + HEADER), start)
-        ends = {block_end for _, block_end in blocks}
+        ends = {block_end for _, block_end, _ in blocks}
         real_end = 0
-        for at, block_end in blocks:
+        for at, block_end, last in blocks:
             if at < real_end:
                 continue  # what reads as a header is content of the block before
             anchored = at in ends or self._opens_member(at)
@@ -49,7 +49,7 @@ class StoredBlocks:
             if at + HEADER <= start and end <= block_end:
                 return True
             # The chain of blocks leads to something that is none: the header of the next may be what is damaged.
-            if not goes_on and self._in_next(block_end, start, end):
+            if not goes_on and not last and self._in_next(block_end, start, end):
                 return True
         return self._damaged_opening(start, end)
 
@@ -57,15 +57,15 @@ class StoredBlocks:
         """Whether a block whose header should be `at` could hold the stretch, and the trailer that must follow."""
         return at <= start and end <= at + HEADER + BLOCK_MAX and end < self.window.size
 
-    def _blocks(self, low: int, high: int) -> list[tuple[int, int]]:
+    def _blocks(self, low: int, high: int) -> list[tuple[int, int, bool]]:
         low = max(low, 0)
-        found = []
+        found: list[tuple[int, int, bool]] = []
         for chunk in range(low // _CHUNK, (high - 1) // _CHUNK + 1 if high > 0 else 0):
             found += [block for block in self._headers(chunk) if low <= block[0] and block[0] + HEADER <= high]
         return found
 
-    def _find_headers(self, chunk: int) -> list[tuple[int, int]]:
-        """Every place in a chunk that reads as a stored block's header, and where its block would end."""
+    def _find_headers(self, chunk: int) -> list[tuple[int, int, bool]]:
+        """Every place in a chunk that reads as a stored block's header, where its block ends, and whether it is last."""
         base = chunk * _CHUNK
         data = np.frombuffer(self.window.read(base, _CHUNK + HEADER - 1), dtype=np.uint8)
         if len(data) < HEADER:
@@ -74,7 +74,7 @@ class StoredBlocks:
         # The type's three bits and the padding behind them: the byte before LEN has no higher bit than a final
         # block's mark in bit 5; a type that starts in bit 6 or 7 leaves a zero byte.
         places = np.flatnonzero((pairs[1:-2] ^ pairs[3:] == 0xFFFF) & (data[:-4] < 0x40))
-        return [(base + int(i), base + int(i) + HEADER + int(pairs[i + 1])) for i in places]
+        return [(base + int(i), base + int(i) + HEADER + int(pairs[i + 1]), bool(data[i])) for i in places]
 
     def _opens_member(self, at: int) -> bool:
         return at >= _GZIP_HEADER and self.window.read(at - _GZIP_HEADER, 4) == MAGIC + b"\0"
