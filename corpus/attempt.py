@@ -12,6 +12,7 @@ import pyarrow as pa
 from corpus.commits import Commit, Part, add_part, commit, commit_key, read_commit
 from corpus.guard import Guard
 from corpus.ledger import add_counts, no_counts
+from corpus.samples import SAMPLES_SCHEMA, draw
 from corpus.store import LocalStore
 from corpus.unit import Batch, Unit
 
@@ -64,24 +65,34 @@ def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str) -> C
         return done
     started = time.monotonic()
     about: dict[str, Any] = {"unit": unit.as_dict(), "counts": no_counts(), "other_records": {}, "exceptions": []}
-    writers = {kind: PartWriter(store.scratch()) for kind in ("ledger", "corpus")}
+    writers: dict[str, PartWriter] = {}
+    samples: list[dict[str, Any]] = []
 
     def take(batch: Batch) -> None:
-        writers["ledger"].add(batch.ledger)
-        writers["corpus"].add(batch.corpus)
+        nonlocal samples
+        samples = draw([*samples, *batch.tables["samples"].to_pylist()])
+        for kind, table in batch.tables.items():
+            if kind != "samples":
+                writer(kind).add(table)
         add_counts(about["counts"], batch.counts)
         add_counts(about["other_records"], batch.other_records)
         about["exceptions"] += batch.exceptions
         about["reached"] = batch.next[0]
 
     with ExitStack() as cleanup:
-        for writer in writers.values():
-            cleanup.callback(writer.path.unlink, missing_ok=True)
-            cleanup.callback(writer.close)
+
+        def writer(kind: str) -> PartWriter:
+            if kind not in writers:
+                writers[kind] = PartWriter(store.scratch())
+                cleanup.callback(writers[kind].path.unlink, missing_ok=True)
+                cleanup.callback(writers[kind].close)
+            return writers[kind]
+
         guard.run(unit, take)
+        writer("samples").add(pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA))
         parts: list[Part] = []
-        for kind, writer in writers.items():
-            writer.close()
-            parts.append(add_part(store, kind, writer.path, writer.rows))
+        for kind, made in sorted(writers.items()):
+            made.close()
+            parts.append(add_part(store, kind, made.path, made.rows))
     about["seconds"] = round(time.monotonic() - started, 3)
     return commit(store, key, parts, about)

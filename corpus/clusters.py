@@ -15,8 +15,8 @@ them; `compare` is their composition on one machine:
    removed, and the rest starts over. No document is removed because of a chain of unlike ones; or `transitive`, the
    classic way, in which all of a component is removed but one.
 
-Components are found here, not by scipy: its function is as fast (techniques: .98 s against 1.08 s for 10 million
-documents) but takes all edges at once, and nothing else in the project needs scipy.
+Components are found here and not by scipy, which needs all edges at once, is no faster (1 million documents with 1.7
+million edges: .22 s against .10 s) and would serve nothing else in the project.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ Similarity = Callable[[Ints, Ints], Floats]
 """How similar each of some documents is to its keeper: (documents, keepers) → values of 0 to 1."""
 
 THRESHOLD = 0.7
-ROUNDS = 64
-"""Keepers that a component may get; one of up to `rounds` + 1 documents always ends before."""
+ROUNDS = 256
+"""Rounds that a component may take: one of up to `rounds` + 1 documents always ends before. Of 300,000 made documents
+with clusters of up to 3,000, 64 rounds miss .05% of the removals and 256 rounds .02%, at the same cost."""
 
 _PAIRS_PER_BLOCK = 1024  # two signatures of 448 bytes each: a block stays in a core's cache
 _SIGNATURES_PER_BLOCK = 1 << 16
@@ -58,7 +59,7 @@ class Verdicts:
     similarity: Floats
     cluster_size: Ints
     exact: NDArray[np.bool_]
-    round: NDArray[np.int16]
+    round: NDArray[np.int32]
     unverified: int
 
     @property
@@ -280,7 +281,7 @@ def _all_kept(count: int) -> Verdicts:
         similarity=np.ones(count),
         cluster_size=np.ones(count, dtype=np.int64),
         exact=np.zeros(count, dtype=np.bool_),
-        round=np.zeros(count, dtype=np.int16),
+        round=np.zeros(count, dtype=np.int32),
         unverified=0,
     )
 

@@ -1,8 +1,8 @@
 """The contract of dedup: sign each document during the pass, compare all signatures after it, one verdict per document.
 
 Only documents that passed every stage are compared, so a cluster never loses its last good copy to a later filter.
-The place of a dedup in the recipe says which text is signed. Signatures of a unit are row by row those of its ledger
-part; verdicts are one sparse table over all units: `unit` and `row` say which ledger row, `corpus_row` which corpus row.
+The place of a dedup in the recipe says which text is signed. The signatures of a unit lie row by row beside its ledger
+rows; verdicts are one sparse table over all units, where `unit` and `row` name a ledger row, `corpus_row` a corpus row.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ VERDICTS_SCHEMA = pa.schema(
         pa.field("unit", pa.int32()),
         pa.field("row", pa.int64()),
         pa.field("corpus_row", pa.int64()),
+        pa.field("id", pa.string()),
         pa.field("removed", pa.bool_()),
         pa.field("kept_id", pa.string()),
         pa.field("similarity", pa.float64()),
@@ -93,17 +94,22 @@ def signature_row(doc_id: str, kept: bool, signed: Signed | None) -> dict[str, A
 def judge_all(dedup: Dedup, limit: Limit, units: Sequence[pa.Table]) -> tuple[pa.Table, list[int]]:
     """The verdicts table over the signature tables of all units in (archive, offset) order, and the number of
     documents removed per unit."""
-    unit_of, row_of, corpus_row_of, tables = [], [], [], []
+    if limit.below is None:
+        return VERDICTS_SCHEMA.empty_table(), [0] * len(units)
+    units_of: list[np.ndarray] = []
+    rows_of: list[np.ndarray] = []
+    corpus_rows_of: list[np.ndarray] = []
+    tables: list[pa.Table] = []
     for number, table in enumerate(units):
         kept = table["kept"].to_numpy()
         rows = np.flatnonzero(kept & table["text_hash"].is_valid().to_numpy())
-        unit_of.append(np.full(len(rows), number, dtype=np.int32))
-        row_of.append(rows)
-        corpus_row_of.append((np.cumsum(kept) - 1)[rows])
+        units_of.append(np.full(len(rows), number, dtype=np.int32))
+        rows_of.append(rows)
+        corpus_rows_of.append((np.cumsum(kept) - 1)[rows])
         tables.append(table.take(rows))
-    if not sum(map(len, row_of)):
+    if not sum(map(len, rows_of)):
         return VERDICTS_SCHEMA.empty_table(), [0] * len(units)
-    unit, row, corpus_row = map(np.concatenate, (unit_of, row_of, corpus_row_of))
+    unit, row, corpus_row = np.concatenate(units_of), np.concatenate(rows_of), np.concatenate(corpus_rows_of)
     docs = pa.concat_tables(tables).combine_chunks()
     hashes = np.frombuffer(b"".join(docs["text_hash"].to_pylist()), dtype="<u8").reshape(-1, 2)
     signed = docs["signature"].is_valid().to_numpy()
@@ -118,6 +124,7 @@ def judge_all(dedup: Dedup, limit: Limit, units: Sequence[pa.Table]) -> tuple[pa
             "unit": unit[told],
             "row": row[told],
             "corpus_row": corpus_row[told],
+            "id": docs["id"].take(pa.array(told)).combine_chunks(),
             "removed": removed,
             "kept_id": docs["id"].take(pa.array(found.kept_doc[told])).combine_chunks(),
             "similarity": pa.array(np.round(found.similarity[told], 6), mask=~removed),

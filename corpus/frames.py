@@ -19,7 +19,7 @@ import pyarrow as pa
 from corpus.unit import Batch, Place
 
 _HEAD = struct.Struct("<cQ")
-JOB, BATCH, CORPUS, LEDGER, ERROR = b"J", b"B", b"C", b"L", b"E"
+JOB, TABLE, BATCH, ERROR = b"J", b"T", b"B", b"E"
 
 
 def write_frame(fd: int, kind: bytes, payload: bytes | memoryview) -> None:
@@ -50,10 +50,11 @@ class FrameReader:
 
 
 def send_batch(fd: int, batch: Batch) -> None:
-    """A batch as three frames; the receiver takes it when the last one is there."""
-    write_frame(fd, LEDGER, _ipc(batch.ledger))
-    write_frame(fd, CORPUS, _ipc(batch.corpus))
+    """A batch: a frame per table, then one that names them; the receiver takes it when that is there."""
+    for table in batch.tables.values():
+        write_frame(fd, TABLE, _ipc(table))
     about = {
+        "tables": list(batch.tables),
         "counts": batch.counts,
         "others": batch.other_records,
         "next": batch.next,
@@ -67,17 +68,17 @@ class BatchReader:
     """Puts the frames of a worker together to batches."""
 
     def __init__(self) -> None:
-        self._tables: dict[bytes, pa.Table] = {}
+        self._tables: list[pa.Table] = []
 
     def take(self, kind: bytes, payload: bytes) -> Batch | None:
         if kind != BATCH:
-            self._tables[kind] = pa.ipc.open_stream(payload).read_all()
+            self._tables.append(pa.ipc.open_stream(payload).read_all())
             return None
         about: dict[str, Any] = json.loads(payload)
         offset, inner = about["next"]
+        tables, self._tables = dict(zip(about["tables"], self._tables, strict=True)), []
         return Batch(
-            self._tables.pop(LEDGER),
-            self._tables.pop(CORPUS),
+            tables,
             about["counts"],
             about["others"],
             (offset, inner),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from corpus.dedup import Signed
     from corpus.document import Document
     from corpus.stage import Value
 
@@ -28,6 +29,8 @@ class Outcome:
     limit: float | None = None
     detail: str = ""
     measures: dict[str, Value] = field(default_factory=dict)
+    signed: Signed | None = None
+    """What the recipe's dedup compares the document by, where it passed the stages before that."""
 
     @property
     def kept(self) -> bool:

@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
             job = json.loads(payload)
             try:
                 if "recipe" in job:
-                    pipeline = _load(argv[3])(job["recipe"]).pipeline()
+                    pipeline = load_factory(argv[3])(job["recipe"]).pipeline()
                     pipeline.prepare()
                     own = _data_bytes()
                 assert pipeline is not None
@@ -81,7 +81,7 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
         send_batch(fd_out, batch)
 
 
-def _load(factory: str) -> Callable[[dict[str, Any]], Recipe]:
+def load_factory(factory: str) -> Callable[[dict[str, Any]], Recipe]:
     """The function `module:name` that makes a recipe of its canonical form."""
     module, _, name = factory.partition(":")
     made: Callable[[dict[str, Any]], Recipe] = getattr(importlib.import_module(module), name)

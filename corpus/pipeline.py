@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from corpus.dedup import Dedup
 from corpus.document import Document
 from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED, Outcome
 from corpus.stage import Limit, Stage
@@ -40,6 +41,17 @@ class Pipeline:
         return cls([BoundStage(stage.name or type(stage).__name__, stage, dict(stage.limits)) for stage in stages])
 
     @property
+    def dedup(self) -> BoundStage | None:
+        """The stage that compares documents, if there is one."""
+        return next((bound for bound in self.stages if isinstance(bound.stage, Dedup)), None)
+
+    def redact(self, text: str) -> str:
+        """The text as it may be shown to people."""
+        for bound in self.stages:
+            text = bound.stage.redact(text)
+        return text
+
+    @property
     def columns(self) -> dict[str, type]:
         """Every ledger column that the stages may fill, with its type, in order."""
         return {column: bound.limits[measure].of for bound in self.stages for measure, column in bound.columns.items()}
@@ -71,6 +83,10 @@ class Pipeline:
 
     def _measure(self, bound: BoundStage, outcome: Outcome) -> bool:
         """Take the measures of one stage into `outcome`; False where the document goes no further."""
+        if isinstance(bound.stage, Dedup):
+            if outcome.outcome == KEPT:
+                outcome.signed = bound.stage.sign(outcome.doc)
+            return True
         stopped = False
         for measure, value, *detail in bound.stage.apply(outcome.doc):
             if isinstance(value, float) and value != value:

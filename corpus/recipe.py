@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from corpus.dedup import Dedup
 from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import Outcome
 from corpus.pipeline import BoundStage, Pipeline
@@ -66,6 +67,8 @@ class Recipe:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ConfigError(f"The stage name '{twice.pop()}' is used twice.", "Give one of them another `name`.")
+        if sum(isinstance(bound.stage, Dedup) for bound in stages) > 1:
+            raise ConfigError("The recipe compares documents twice.", "Keep one dedup stage.")
         return cls(str(data.get("name", "unnamed")), str(data.get("description", "")), measures, rows, stages)
 
     @classmethod

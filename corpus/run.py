@@ -72,7 +72,7 @@ class Run:
         """Re-read every committed file. Returns rows by kind; raises IntegrityError naming the file."""
         store = LocalStore(self.folder)
         rows: dict[str, int] = {}
-        for kind in ("corpus", "ledger"):
+        for kind in ("corpus", "ledger", "samples"):
             expected = self.parts(kind)
             listed = {key for key in store.keys(kind) if key.endswith(".parquet")}
             extra = listed - {part.key for part in expected}

@@ -135,6 +135,10 @@ class Stage:
     def prepare(self) -> None:
         """Load models and lists once per process, into attributes that end in `_`."""
 
+    def redact(self, text: str) -> str:
+        """The text as it may be shown to people. Only stages that remove personal data have something to do."""
+        return text
+
     def resources(self) -> dict[str, str]:
         """The sha256 of each file that decides results, by name. Raises ConfigError where one is missing."""
         return {}

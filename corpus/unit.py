@@ -12,10 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from corpus.dedup import SIGNATURES_SCHEMA, signature_row
 from corpus.document import Document
 from corpus.ledger import CORPUS_SCHEMA, add_counts, corpus_row, count, ledger_row, ledger_schema, no_counts, table
 from corpus.outcome import FAILED, Outcome
 from corpus.pipeline import Pipeline
+from corpus.samples import Sampler
 from corpus.warc.plan import Plan
 from corpus.warc.reader import Walk, read_range
 from corpus.warc.record import Damage, Record
@@ -57,8 +59,8 @@ class Unit:
 class Batch:
     """Rows of consecutive records, and the place before which everything of the unit is in this or an earlier batch."""
 
-    ledger: pa.Table
-    corpus: pa.Table
+    tables: dict[str, pa.Table]
+    """By kind: ledger, corpus, samples, and signatures where the recipe compares documents."""
     counts: dict[str, Any]
     other_records: dict[str, int]
     next: Place
@@ -71,6 +73,7 @@ class Batch:
 class _Rows:
     ledger: list[dict[str, Any]] = field(default_factory=list)
     corpus: list[dict[str, Any]] = field(default_factory=list)
+    signatures: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, Any] = field(default_factory=no_counts)
     others: dict[str, int] = field(default_factory=dict)
     text_bytes: int = 0
@@ -95,12 +98,20 @@ def run_unit(
     failed, alone = failed or {}, alone or {}
     schema = ledger_schema(pipeline.columns)
     rows = _Rows()
+    sampler = Sampler(pipeline.redact)
+    compares = pipeline.dedup is not None
 
     def batch(next_place: Place, done: bool = False) -> Batch:
         nonlocal rows
         full, rows = rows, _Rows()
-        tables = table(full.ledger, schema), table(full.corpus, CORPUS_SCHEMA)
-        return Batch(*tables, full.counts, full.others, next_place, full.exceptions, done)
+        tables = {
+            "ledger": table(full.ledger, schema),
+            "corpus": table(full.corpus, CORPUS_SCHEMA),
+            "samples": sampler.take(),
+        }
+        if compares:
+            tables["signatures"] = table(full.signatures, SIGNATURES_SCHEMA)
+        return Batch(tables, full.counts, full.others, next_place, full.exceptions, done)
 
     walk = _Junk(unit) if unit.format == "junk" else _walk(source, unit, resume)
     announce((walk.offset, walk.inner))  # reading the first record may stop us too
@@ -117,6 +128,8 @@ def run_unit(
             outcome = _judge(pipeline, item, None)
             grant(False)
         _add(item, outcome, rows)
+        if outcome:
+            sampler.offer(outcome)
         if outcome and outcome.outcome != FAILED and stopped_by not in ("", "killed"):
             rows.exceptions.append({"id": item.id, "stopped_by": stopped_by})
         if len(rows.ledger) >= ROWS_PER_BATCH or rows.text_bytes >= BYTES_PER_BATCH:
@@ -157,6 +170,7 @@ def _add(item: Record | Damage, outcome: Outcome | None, rows: _Rows) -> None:
         return
     length = item.length if isinstance(item, Damage) else None
     rows.ledger.append(ledger_row(outcome, item.warc, item.offset, length))
+    rows.signatures.append(signature_row(outcome.doc.id, outcome.kept, outcome.signed))
     add_counts(rows.counts, count(outcome))
     if outcome.kept:
         rows.corpus.append(corpus_row(outcome, item.warc, item.offset))

@@ -20,6 +20,7 @@ from corpus.stage import Stage
 from filters.extract import Extract
 from filters.gopher import GopherQuality, GopherRepetition
 from filters.language import Language
+from filters.minhash import MinHash
 from filters.url import Url
 
 STAGES: dict[str, type[Stage]] = {
@@ -30,6 +31,7 @@ STAGES: dict[str, type[Stage]] = {
         Language,
         GopherRepetition,
         GopherQuality,
+        MinHash,
     )
 }
 

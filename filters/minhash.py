@@ -1,12 +1,12 @@
 """Near-duplicates of whole documents by MinHash, verified before anything is removed.
 
-    minhash = MinHash(keep="earliest")
-    signed = minhash.sign(doc)
+minhash = MinHash(keep="earliest")
+signed = minhash.sign(doc)
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -44,7 +44,11 @@ class MinHash(Dedup):
     def __init__(
         self, *, scheme: Scheme = "affine32", keep: str = "longest", clusters: str = "verified", language: str = "en"
     ) -> None:
-        for what, value, known in (("scheme", scheme, get_args(Scheme)), ("keep", keep, KEEP), ("clusters", clusters, CLUSTERS)):
+        for what, value, known in (
+            ("scheme", scheme, get_args(Scheme)),
+            ("keep", keep, KEEP),
+            ("clusters", clusters, CLUSTERS),
+        ):
             if value not in known:
                 raise ConfigError(f"minhash.{what} = {value!r} is unknown.", did_you_mean(str(value), known))
         self.scheme = scheme
@@ -63,7 +67,7 @@ class MinHash(Dedup):
         kind = np.dtype("<u8" if self.scheme == "datatrove" else "<u4")
         width = BANDS * ROWS * kind.itemsize
         matrix = signatures.view(kind) if signatures.shape[1] == width else np.zeros((len(rank), BANDS * ROWS), kind)
-        threshold = None if self.clusters == "classic" else 2.0 if limit.below is None else limit.below
+        threshold = None if self.clusters == "classic" else limit.below
         return compare(hashes, matrix, signed=signed, rank=rank, threshold=threshold)
 
     def _preference(self, doc: Document) -> float:
@@ -77,6 +81,7 @@ class MinHash(Dedup):
 def _seconds(date: str) -> float:
     """A WARC date as seconds; one that can't be read comes last."""
     try:
-        return datetime.fromisoformat(date).timestamp()
+        read = datetime.fromisoformat(date)
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return float("inf")

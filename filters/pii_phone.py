@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from phonenumbers import PhoneMetadata, PhoneNumberMatch, PhoneNumberMatcher
+from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberMatch, PhoneNumberMatcher
 from phonenumbers.phonenumbermatcher import _PATTERN, _TIME_STAMPS_SUFFIX
 from phonenumbers.phonenumberutil import _PLUS_CHARS_PATTERN, _SECOND_NUMBER_START_PATTERN, COUNTRY_CODE_TO_REGION_CODE
 
@@ -26,6 +26,10 @@ LEAST_DIGITS = 4
 LEAST_INTERNATIONAL = 6
 """A digit to call abroad, one of a country's code, and the shortest number."""
 
+LENIENCY = 1
+"""presidio's: numbers that exist in their country's plan."""
+
+_ANY_NUMBER = PhoneNumber()
 _REMEMBERED = 1 << 15  # candidates, some 15 MB
 _SOON = 3  # characters behind a candidate that can matter: ":00" makes a time stamp of a date
 
@@ -83,7 +87,7 @@ class PhoneFinder:
         before = "a" if attached else " "
         verdicts = []
         for region in self._regions:
-            matcher = _Matcher(before + candidate + after, region, leniency=1, max_tries=MAX_TRIES)
+            matcher = _Matcher(before + candidate + after, region, leniency=LENIENCY, max_tries=MAX_TRIES)
             match = matcher._extract_match(candidate, 1)
             tries = MAX_TRIES - matcher._max_tries
             verdicts.append(_Verdict((match.start - 1, match.end - 1), tries) if match else _Verdict(None, tries + 1))
@@ -98,13 +102,26 @@ class _Matcher(PhoneNumberMatcher):
     """
 
     def _parse_and_verify(self, candidate: str, offset: int) -> PhoneNumberMatch | None:
-        digits = sum(map(str.isalnum, candidate))
-        if digits < LEAST_DIGITS:
-            return None
-        international = digits >= LEAST_INTERNATIONAL or _PLUS_CHARS_PATTERN.search(candidate)
-        if not international and digits < least_digits(self.preferred_region):
-            return None
-        return super()._parse_and_verify(candidate, offset)
+        end = offset + len(candidate)
+        before = offset > 0 and _is_attached(self.text[offset - 1])
+        after = end < len(self.text) and _is_attached(self.text[end])
+        if _is_number(candidate, before, after, self.preferred_region):
+            return PhoneNumberMatch(offset, candidate, _ANY_NUMBER)
+        return None
+
+
+@lru_cache(_REMEMBERED)
+def _is_number(candidate: str, before: bool, after: bool, region: str) -> bool:
+    """Whether a part of a text is a number as it stands, given whether something is attached to it."""
+    digits = sum(map(str.isalnum, candidate))
+    if digits < LEAST_DIGITS:
+        return False
+    international = digits >= LEAST_INTERNATIONAL or _PLUS_CHARS_PATTERN.search(candidate)
+    if not international and digits < least_digits(region):
+        return False
+    around = " a"
+    matcher = PhoneNumberMatcher(around[before] + candidate + around[after], region, leniency=LENIENCY)
+    return matcher._parse_and_verify(candidate, 1) is not None
 
 
 @cache

@@ -23,7 +23,7 @@ from corpus.commits import Commit
 from corpus.errors import IntegrityError, OutputError
 from corpus.guard import GuardSettings
 from corpus.ledger import add_counts, balances, no_counts
-from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, plan_pack
+from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, Verdicts, plan_pack
 from corpus.recipe import Recipe, differences, digest
 from corpus.store import LocalStore
 from corpus.unit import Unit
@@ -31,7 +31,7 @@ from corpus.version import versions
 from jobs.engine import Engine, Stop, run
 from jobs.inputs import Input, find_inputs, plan_units
 from jobs.progress import Progress
-from jobs.tasks import close_guards, commit_from_dict, pack_task, run_unit_task
+from jobs.tasks import close_guards, commit_from_dict, dedup_task, pack_task, run_unit_task
 
 UNIT_BYTES = 8 << 20
 """Some 250 pages of a Common Crawl WARC, a few seconds of work: what a crash costs at most."""
@@ -130,13 +130,16 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
             commits, given_up = _pass(job, plan, units, store, engine, stop, progress)
             if stop.asked():
                 return Result(128 + stop.signal)
-            parts = _pack(job, store, engine, stop, progress, commits)
+            verdicts = _dedup(job, plan, store, engine, stop, progress, commits)
+            if stop.asked():
+                return Result(128 + stop.signal)
+            parts = _pack(job, store, engine, stop, progress, commits, verdicts)
             if stop.asked():
                 return Result(128 + stop.signal)
         finally:
             engine.close()
             close_guards()
-        info = _run_info(job, plan, commits, parts, given_up)
+        info = _run_info(job, plan, commits, verdicts, parts, given_up)
         _finish(job, store, info, commits, parts, time.monotonic() - started)
     return Result(3 if given_up else 0, info)
 
@@ -271,21 +274,61 @@ def _merge(units: list[Unit], false_starts: set[Unit]) -> list[Unit]:
     return merged
 
 
+def _dedup(
+    job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, progress: Progress, commits: list[Commit]
+) -> Commit | None:
+    """The commit of the verdicts; None where the recipe compares no documents."""
+    bound = job.recipe.pipeline().dedup
+    if bound is None:
+        return None
+    payload = {
+        "store": str(store.root.resolve()),
+        "recipe": job.recipe.canonical(),
+        "factory": job.factory,
+        "stage": bound.name,
+        "depends": digest({key: plan.identity[key] for key in ("recipe", "versions")}),
+        "signatures": [asdict(commit.part("signatures")) for commit in commits],
+    }
+    progress.start("dedup", 1, 0, done=0)
+    for answer in run(engine, dedup_task, [payload], stop):
+        if answer.result is None:
+            raise IntegrityError(f"Dedup failed: {answer.failures[-1]}.", "Run the same command again.")
+        progress.unit_done(0, {})
+        progress.end()
+        return commit_from_dict(answer.result)
+    return None
+
+
 def _pack(
-    job: Job, store: LocalStore, engine: Engine, stop: Stop, progress: Progress, commits: list[Commit]
+    job: Job,
+    store: LocalStore,
+    engine: Engine,
+    stop: Stop,
+    progress: Progress,
+    commits: list[Commit],
+    verdicts: Commit | None,
 ) -> list[Commit]:
     """The commits of the output files."""
-    packed = digest([commit.sha256 for commit in commits])
+    packed = digest([commit.sha256 for commit in [*commits, *([verdicts] if verdicts else [])]])
     if (store.get(".work/packed") or b"").decode() != packed:
         # what an earlier, shorter set of units left (a quarantined unit has come back) is no part of this one
         (store.root / "run.json").unlink(missing_ok=True)
-        for folder in ("corpus", "ledger", "manifest"):
+        for folder in ("corpus", "ledger", "samples", "manifest"):
             store.remove(folder)
         store.remove(".work/commits/pack")
         store.replace(".work/packed", packed.encode())
     columns = {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()}
-    tasks = plan_pack("corpus", commits, job.recipe.rows_per_part)
-    tasks += plan_pack("ledger", commits, ROWS_PER_LEDGER_PART)
+    none = [0] * len(commits)
+    removed = verdicts.about["removed"] if verdicts else none
+    told = None
+    bound = job.recipe.pipeline().dedup
+    if verdicts and bound and sum(removed):
+        limit = bound.limits["similarity"].below
+        assert limit is not None
+        told = Verdicts(verdicts.parts[0], bound.name, limit)
+    tasks = plan_pack("corpus", commits, job.recipe.rows_per_part, removed, told)
+    tasks += plan_pack("ledger", commits, ROWS_PER_LEDGER_PART, none, told)
+    tasks += plan_pack("samples", commits, _ALL, none, told)
     progress.start("pack", len(tasks), 0, done=0)
     made: dict[tuple[str, int], Commit] = {}
     for answer in run(engine, pack_task, (_pack_payload(task, store, columns) for task in tasks), stop):
@@ -299,12 +342,20 @@ def _pack(
     return [] if stop.asked() else [made[task.kind, task.index] for task in tasks]
 
 
+_ALL = 1 << 60
+
+
 def _pack_payload(task: PackTask, store: LocalStore, columns: dict[str, str]) -> dict[str, Any]:
     return {**asdict(task), "store": str(store.root.resolve()), "columns": columns}
 
 
 def _run_info(
-    job: Job, plan: Plan, commits: list[Commit], parts: list[Commit], given_up: list[dict[str, Any]]
+    job: Job,
+    plan: Plan,
+    commits: list[Commit],
+    verdicts: Commit | None,
+    parts: list[Commit],
+    given_up: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """The content of run.json. Raises IntegrityError where the books do not balance."""
     counts, others = no_counts(), dict[str, int]()
@@ -313,6 +364,11 @@ def _run_info(
         add_counts(counts, commit.about["counts"])
         add_counts(others, commit.about["other_records"])
         exceptions += commit.about["exceptions"]
+    removed = sum(verdicts.about["removed"]) if verdicts else 0
+    bound = job.recipe.pipeline().dedup
+    if removed and bound:
+        counts["kept"] -= removed
+        add_counts(counts, {"dropped": {bound.name: {"similarity": removed}}})
     rows = {kind: sum(c.parts[0].rows for c in parts if c.parts[0].kind == kind) for kind in ("corpus", "ledger")}
     if not balances(counts) or rows["ledger"] != counts["in"] or rows["corpus"] != counts["kept"]:
         raise IntegrityError(f"The records do not balance: {counts}, rows written {rows}.", "Please report this.")

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -220,8 +221,11 @@ def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
 
     summary = build_blocklist(list(paths), out)
     if as_json:
-        print(json.dumps(summary))
-    print(f"{out}: {summary}. Use it with --set url.blocklist={out}", file=sys.stderr)
+        print(json.dumps(asdict(summary)))
+    print(f"{out}: {summary.domains:,} domains, {summary.urls:,} URLs, {summary.bytes:,} bytes.", file=sys.stderr)
+    if summary.ignored_lines:
+        print(f"{summary.ignored_lines} lines were ignored, the first: {summary.first_ignored}", file=sys.stderr)
+    print(f"Use it with --set url.blocklist={out}", file=sys.stderr)
 
 
 def main() -> None:

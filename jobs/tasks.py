@@ -10,11 +10,15 @@ import threading
 from dataclasses import asdict
 from typing import Any
 
-from corpus.attempt import attempt_unit
-from corpus.commits import Commit, Part
+from corpus.attempt import PartWriter, attempt_unit
+from corpus.commits import Commit, Part, add_part, commit, commit_key, read_commit
+from corpus.dedup import Dedup, judge_all
 from corpus.guard import Guard, GuardSettings
 from corpus.ledger import CORPUS_SCHEMA, ledger_schema
-from corpus.pack import PackTask, Slice, pack_part
+from corpus.pack import PackTask, Slice, Verdicts, pack_part, read_part
+from corpus.page_worker import load_factory
+from corpus.recipe import digest
+from corpus.samples import SAMPLES_SCHEMA
 from corpus.store import LocalStore
 from corpus.unit import Unit
 
@@ -32,22 +36,44 @@ _open: set[Guard] = set()
 
 def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Run and commit one unit."""
-    commit = attempt_unit(
+    done = attempt_unit(
         LocalStore(payload["store"]),
         _guard(payload["recipe"], payload["factory"], payload["guard"]),
         Unit(**payload["unit"]),
         payload["depends"],
     )
-    return commit_to_dict(commit)
+    return commit_to_dict(done)
 
 
 def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Write and commit one output file."""
-    slices = tuple(Slice(Part(**piece["part"]), piece["start"], piece["stop"]) for piece in payload["slices"])
-    task = PackTask(payload["kind"], payload["index"], slices)
+    slices = tuple(Slice(**{**piece, "part": Part(**piece["part"])}) for piece in payload["slices"])
+    told = payload["verdicts"]
+    verdicts = Verdicts(**{**told, "part": Part(**told["part"])}) if told else None
+    task = PackTask(payload["kind"], payload["index"], slices, verdicts)
     columns = {name: _KINDS[kind] for name, kind in payload["columns"].items()}
-    schema = CORPUS_SCHEMA if task.kind == "corpus" else ledger_schema(columns)
-    return commit_to_dict(pack_part(LocalStore(payload["store"]), task, schema))
+    schemas = {"corpus": CORPUS_SCHEMA, "ledger": ledger_schema(columns), "samples": SAMPLES_SCHEMA}
+    return commit_to_dict(pack_part(LocalStore(payload["store"]), task, schemas[task.kind]))
+
+
+def dedup_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Compare the signatures of all units and commit the verdicts."""
+    store = LocalStore(payload["store"])
+    parts = [Part(**part) for part in payload["signatures"]]
+    piece = {"stage": payload["stage"]}
+    key = commit_key("dedup", piece, digest([[part.sha256 for part in parts], payload["depends"]]))
+    done = read_commit(store, key)
+    if done is None:
+        bound = load_factory(payload["factory"])(payload["recipe"]).pipeline().dedup
+        assert bound is not None
+        assert isinstance(bound.stage, Dedup)
+        limit = bound.limits["similarity"]
+        verdicts, removed = judge_all(bound.stage, limit, [read_part(store, part) for part in parts])
+        writer = PartWriter(store.scratch())
+        writer.add(verdicts)
+        writer.close()
+        done = commit(store, key, [add_part(store, "verdicts", writer.path, writer.rows)], {"removed": removed})
+    return commit_to_dict(done)
 
 
 def _guard(recipe: dict[str, Any], factory: str, settings: dict[str, Any]) -> Guard:
@@ -68,8 +94,8 @@ def close_guards() -> None:
         _open.pop().close()
 
 
-def commit_to_dict(commit: Commit) -> dict[str, Any]:
-    return asdict(commit)
+def commit_to_dict(done: Commit) -> dict[str, Any]:
+    return asdict(done)
 
 
 def commit_from_dict(data: dict[str, Any]) -> Commit:

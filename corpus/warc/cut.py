@@ -92,13 +92,19 @@ class Cutter:
         feed.drop(head.size)
         block = feed.take(min(head.length, self.max_block))
         dropped = feed.drop(head.length - len(block))
-        if len(block) + dropped < head.length:
-            return self._damage(feed, start, "truncated", headers=head.headers)
+        size = len(block) + dropped
+        if size < head.length:
+            if feed.broken is not None or self.file is not None:
+                return self._damage(feed, start, "truncated", "the file ends before the block does", head.headers)
+            return self._record(head, start, *_without_closing(head, block, size), self._checked(feed, MISMATCH))
+        breaks = self._line_breaks(feed)
         if not self._follows(feed, head, 0):
-            return self._damage(feed, start, "length", "Content-Length leads nowhere", head.headers)
-        note = "" if _closes(head, self._line_breaks(feed)) else MISMATCH
+            if head.length > self.max_block:
+                return self._damage(feed, start, "length", "Content-Length leads nowhere", head.headers)
+            feed.drop(len(head.closing))
         self._drop_line_breaks(feed)
-        return self._record(head, start, block, head.length, self._checked(feed, note))
+        note = "" if _closes(head, breaks) else MISMATCH
+        return self._record(head, start, block, size, self._checked(feed, note))
 
     def _searched(self, feed: Feed, head: Head, start: int) -> Record | Damage:
         """The record of a header whose length is wrong or leads past the end: it goes on to the next header."""
@@ -138,7 +144,10 @@ class Cutter:
             return False
         end = head.size + head.length
         if head.length <= self.max_block:
-            return feed.want(end) == end and self._follows(feed, head, end)
+            if feed.want(end) < end:
+                return False
+            # If a header is where it should be, it is only the line breaks before it that are damaged.
+            return self._follows(feed, head, end) or self._sound_head(feed, end + len(head.closing))
         if self.file is not None:
             place = feed.position + end
             gap = self.file.read(place, _GAP_BYTES)
@@ -161,10 +170,12 @@ class Cutter:
         feed.want(at + HEAD_BYTES)
         another = FIRST_LINE[self.flavour].search(feed.buffer, at)
         head = parse_head(feed.buffer, at, another.start() + 1 if another else None)
-        if head is None or not head.kind or head.length is None:
+        if head is None or not head.kind:
             return False
         if "warc-record-id" in head.headers and "warc-date" in head.headers and _BLANK.search(feed.buffer[:at][-4:]):
             return True
+        if head.length is None:
+            return False
         end = at + head.size + head.length
         if head.length > self.max_block or feed.want(end) < end:
             return True  # nothing to be seen there: what it says is judged when it is read

@@ -78,39 +78,32 @@ def _gzip(window: Window) -> Format | None:
     members = Format("members", "gzip", head.flavour)
     stream = Format("stream", "gzip", head.flavour)
     record_size = head.size + (head.length or 0)
-    several = _begins_record(first.content, record_size)
+    rest = first.content[record_size:].lstrip(b"\r\n")
+    several = parse_head(rest) is not None
+    complete = first.size >= record_size and not rest
     if first.state == "stopped":  # its first record is complete, and it goes on
         return stream
     if first.state in ("ok", "checksum") and first.end < window.size:
-        second = inflate(window, first.end, HEAD_BYTES, stop=HEAD_BYTES)
-        if parse_head(second.content) or (not several and first.size >= record_size):
+        second = _first_member(window, first.end, HEAD_BYTES)
+        if parse_head(second.content) or complete:
             return members
         if second.state in ("ok", "stopped"):
             return stream
-        return members if _record_after(window, first.start) else stream
+        return members if not several or _record_after(window, first.start) else stream
     if first.state != "ok":
         return members if _record_after(window, first.start) else stream
-    return members if 0 <= first.size - record_size <= len(head.closing) else stream
+    return members if complete else stream
 
 
-def _first_member(window: Window) -> Member:
-    """The first member that is not empty, or what shows its first record and what follows."""
-    at = 0
+def _first_member(window: Window, at: int = 0, look: int = _LOOK_BYTES) -> Member:
+    """The first member from `at` that is not empty: `look` bytes of it, or what shows its first record and more."""
     while True:
         head = parse_head(inflate(window, at, HEAD_BYTES, stop=HEAD_BYTES).content)
-        stop = _LOOK_BYTES + HEAD_BYTES
-        if head is not None and head.length is not None:
-            stop += head.length
-        member = inflate(window, at, _LOOK_BYTES, stop)
+        record_size = head.size + (head.length or 0) if head is not None else 0
+        member = inflate(window, at, look, stop=record_size + look)
         if member.state != "ok" or member.content.strip(b"\r\n") or member.end == window.size:
             return member
         at = member.end
-
-
-def _begins_record(content: bytes, at: int) -> bool:
-    while at < len(content) and content[at] in b"\r\n":
-        at += 1
-    return parse_head(content, at) is not None
 
 
 def _record_after(window: Window, start: int) -> bool:

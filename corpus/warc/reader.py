@@ -29,8 +29,8 @@ class Walk:
     """An iterator over the records and damage of one range of a file.
 
     Before each `next`, (`offset`, `inner`) is where the next item begins (or an empty gzip member before it): to be
-    announced before it is touched, and to resume from. After the last, `end` is the byte of the file up to which this range's items reach: the
-    start of the next range.
+    announced before it is touched, and to resume from. After the last item, `end` is the byte of the file up to which
+    this range's items reach: the start of the next range.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ class StoredBlocks:
         return found
 
     def _find_headers(self, chunk: int) -> list[tuple[int, int, bool]]:
-        """Every place in a chunk that reads as a stored block's header, where its block ends, and whether it is last."""
+        """Every place in a chunk that reads as a stored block's header, where the block ends, and whether it is last."""
         base = chunk * _CHUNK
         data = np.frombuffer(self.window.read(base, _CHUNK + HEADER - 1), dtype=np.uint8)
         if len(data) < HEADER:
@@ -84,6 +84,8 @@ class StoredBlocks:
         if self._ends_member(at):
             return True
         data = self.window.read(at, 1024)
+        if not data:
+            return False
         if len(data) >= HEADER and not data[0] & 6:
             return data[1] ^ data[3] == 0xFF and data[2] ^ data[4] == 0xFF
         # A Huffman block: what it refers back to is not known, but that does not matter for whether it decodes.

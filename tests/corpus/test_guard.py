@@ -29,8 +29,8 @@ class Taken:
         guard.run(Unit(path.name, str(path), "x", "members", "gzip", "warc", 0, size), self.take)
 
     def take(self, batch):
-        self.rows += batch.ledger.to_pylist()
-        self.texts += batch.corpus["text"].to_pylist()
+        self.rows += batch.tables["ledger"].to_pylist()
+        self.texts += batch.tables["corpus"]["text"].to_pylist()
         self.exceptions += batch.exceptions
         add_counts(self.counts, batch.counts)
         add_counts(self.others, batch.other_records)

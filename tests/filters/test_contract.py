@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from corpus.dedup import Dedup
 from corpus.document import Document
 from corpus.pipeline import BoundStage, Pipeline
 from corpus.stage import Limit, param_names
@@ -91,7 +92,8 @@ def test_measures_come_once_and_in_the_order_declared(stage):
 
 def test_all_measures_are_reached_by_some_document(stage):
     reached = {name for text in TEXTS.values() for make in documents(text) for name, _ in measure(stage, make())}
-    assert reached == set(type(stage).limits)
+    # what a dedup measures, it measures on all documents together
+    assert reached == (set() if isinstance(stage, Dedup) else set(type(stage).limits))
 
 
 def test_pickles_without_what_it_loaded(stage):

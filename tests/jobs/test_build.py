@@ -76,7 +76,7 @@ def test_books_balance(reference):
     assert records["failed"] == {"damaged": 1}
     assert records["dropped"]["url"] == {"domain": 30} or sum(records["dropped"]["url"].values()) == 30
     assert records["dropped"]["paragraphs"]["chars"] > 0
-    assert run.verify() == {"corpus": records["kept"], "ledger": 300}
+    assert run.verify() == {"corpus": records["kept"], "ledger": 300, "samples": run.parts("samples")[0].rows}
     assert run.info["other_records"] == {"request": 300}
 
 
@@ -88,7 +88,7 @@ def test_rows_are_in_archive_order(reference):
 
 def test_what_a_run_leaves(reference):
     left = {path.name for path in reference.iterdir()}
-    assert left == {"corpus", "ledger", "manifest", "run.json", "timings.json"}
+    assert left == {"corpus", "ledger", "samples", "manifest", "run.json", "timings.json"}
 
 
 @pytest.mark.parametrize(("workers", "unit_bytes"), [(1, 4_000), (2, 20_000), (2, 1 << 30)])
@@ -164,7 +164,8 @@ def test_inputs_that_are_none(tmp_path):
         make_plan(job([tmp_path / "nothing*.warc.gz"], tmp_path / "out"))
     (tmp_path / "README.md").write_text("hello")
     with pytest.raises(InputError, match=r"README\.md"):
-        make_plan(job([tmp_path / "README.md"], tmp_path / "out"))
+        build_quietly(job([tmp_path / "README.md"], tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_two_different_files_of_one_name_are_refused(tmp_path):

@@ -101,7 +101,7 @@ def test_every_rule_drops_several_pages():
     intents = Counter(e.intent.partition(":")[0] for e in plan())
     assert set(intents) == RULES | {"kept", "duplicate_of", "damaged", "skipped"}
     assert min(intents[rule] for rule in RULES) >= 2
-    assert intents["kept"] > 140 and intents["language.label"] > 80 and intents["duplicate_of"] > 8
+    assert intents["kept"] > 100 and intents["language.label"] > 80 and intents["duplicate_of"] > 8
 
 
 def test_special_pages_of_every_kind():
@@ -142,7 +142,7 @@ def test_texts_hold_what_they_should(outcomes):
                 checked += 1
                 assert all(part in outcome.text for part in expected.contains), expected
                 assert not any(part in outcome.text for part in expected.absent), expected
-    assert checked > 140
+    assert checked > 100
 
 
 def test_c4_takes_out_what_it_should(outcomes):

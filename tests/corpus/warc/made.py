@@ -57,7 +57,9 @@ def record(
     return head + body + (eol * 2 if closing is None else closing)
 
 
-def arc(body: bytes = b"HTTP/1.0 200 OK\r\n\r\nhello", url: str = "http://example.com/", length: object = None) -> bytes:
+def arc(
+    body: bytes = b"HTTP/1.0 200 OK\r\n\r\nhello", url: str = "http://example.com/", length: object = None
+) -> bytes:
     size = len(body) if length is None else length
     return f"{url} 192.0.2.1 20040512000000 text/html {size}\n".encode() + body + b"\n"
 
@@ -65,7 +67,9 @@ def arc(body: bytes = b"HTTP/1.0 200 OK\r\n\r\nhello", url: str = "http://exampl
 def page(seed: int, size: int) -> bytes:
     """An HTTP message of about `size` bytes that compresses as text does."""
     chance = random.Random(seed)
-    words = (chance.choice([b"apple", b"pear", b"quince", b"</p>\r\n<p>", b"plum", b"%d" % i]) for i in range(size // 5))
+    words = (
+        chance.choice([b"apple", b"pear", b"quince", b"</p>\r\n<p>", b"plum", b"%d" % i]) for i in range(size // 5)
+    )
     return b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + b" ".join(words)[:size]
 
 
@@ -92,7 +96,9 @@ def walk(source: Memory, unit: int | None = None, max_block: int = 1 << 26) -> l
     return items
 
 
-def announced(source: Memory, planned: Plan, resume: tuple[int, int] | None = None) -> list[tuple[tuple[int, int], Item]]:
+def announced(
+    source: Memory, planned: Plan, resume: tuple[int, int] | None = None
+) -> list[tuple[tuple[int, int], Item]]:
     """Each item of a whole file with what the walk announced before it."""
     walking: Walk = read_range(source, planned, 0, source.size, resume=resume)
     found = []

@@ -1,0 +1,188 @@
+"""The command line: exit codes, one-sentence errors, help with examples, JSON on stdout and people's text on stderr."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from jobs.cli import cli, main
+from tests.warcs import page, write_warc
+
+
+def verbs(group=cli, path=()):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from verbs(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.fixture
+def corpus(monkeypatch, capsys):
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["corpus", *map(str, args)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    archive = write_warc(
+        folder / "w.warc.gz",
+        {"http://good.example/a": page(), "http://xxx-videos.example/b": page(), "http://good.example/c": b""},
+    )
+    command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--no-ray", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return archive, folder / "out", done
+
+
+@pytest.mark.parametrize("verb", list(verbs()), ids=" ".join)
+def test_every_verb_has_help_with_an_example(corpus, verb):
+    code, out, _ = corpus(*verb, "--help")
+    assert code == 0
+    assert f"Example: corpus {' '.join(verb)}" in out
+
+
+def test_build_prints_json_on_stdout_and_the_funnel_on_stderr(built):
+    _, _, done = built
+    assert json.loads(done.stdout)["records"]["in"] == 3
+    assert "kept" in done.stderr
+    assert "xxx-videos" not in done.stderr
+
+
+def test_explain_shows_each_value_beside_its_limit(corpus, built):
+    _, out, _ = built
+    code, shown, _ = corpus("explain", out, "http://xxx-videos.example/b")
+    assert code == 0
+    assert "dropped at url.domain" in shown
+    assert "ended here" in shown
+    assert "not reached" in shown
+
+
+def test_explain_gives_the_text_of_a_kept_page(corpus, built):
+    _, out, _ = built
+    code, shown, _ = corpus("explain", out, "http://good.example/a", "--json")
+    row = json.loads(shown)[0]
+    assert code == 0
+    assert row["outcome"] == "kept"
+    assert "three fishermen" in row["text"]
+    stage = next(stage for stage in row["stages"] if stage["stage"] == "gopher_quality")
+    words = next(measure for measure in stage["measures"] if measure["measure"] == "words")
+    assert words["limit"] == {"max": 100000, "min": 50}
+    assert words["value"] > 50
+
+
+def test_explain_by_id(corpus, built):
+    _, out, _ = built
+    _, shown, _ = corpus("explain", out, "http://good.example/c", "--json")
+    row = json.loads(shown)[0]
+    assert row["rule"] == "body_bytes"
+    assert json.loads(corpus("explain", out, row["id"], "--json")[1])[0]["url"] == row["url"]
+
+
+def test_explain_escapes_what_a_terminal_would_obey(corpus, tmp_path):
+    from jobs.explain import _plain
+
+    assert _plain("a\x1b[31mred\u202e\x00\nb") == "a\ufffd[31mred\ufffd\ufffd\ufffdb"
+    assert _plain("a\nb", keep_lines=True) == "a\nb"
+
+
+def test_verify(corpus, built):
+    _, out, _ = built
+    assert corpus("verify", out)[0] == 0
+
+
+def test_dry_run_writes_nothing(corpus, built, tmp_path):
+    archive, _, _ = built
+    code, out, err = corpus("build", archive, "-o", tmp_path / "new", "--dry-run", "--json")
+    plan = json.loads(out)
+    assert code == 0
+    assert plan["inputs"] == 1
+    assert plan["bytes"] == archive.stat().st_size
+    assert plan["plan"][0]["end"] == archive.stat().st_size
+    assert not (tmp_path / "new").exists()
+    assert "url → extract → language" in corpus("build", archive, "-o", tmp_path / "new", "--dry-run")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["build", "{in}", "-o", "{new}", "--set", "gopher_qualty.words.min=3"], 2, "Did you mean gopher_quality"),
+        (["build", "{in}", "-o", "{new}", "--set", "gopher_quality.wrds.min=3"], 2, "Did you mean words"),
+        (["build", "{in}", "-o", "{new}", "--set", "gopher_quality.words.mim=3"], 2, "Did you mean min"),
+        (["build", "{in}", "-o", "{new}", "--recipe", "finweb"], 2, "Did you mean fineweb?"),
+        (["build", "{in}", "-o", "{new}", "--set", "url.blocklist=/no/such.list"], 2, "/no/such.list"),
+        (["build", "{in}", "-o", "{new}", "--set", "extract.engine=magic"], 2, "unknown"),
+        (["build", "{in}", "-o", "{out}", "--set", "language.score.above=0.5", "--no-ray"], 1, "0.65 → 0.5"),
+        (["build", "/no/such/file.warc.gz", "-o", "{new}"], 1, "no file"),
+        (["build", "{empty}", "-o", "{new}"], 1, "holds no archive"),
+        (["build", "{in}", "-o", "{in}/out", "--no-ray"], 1, "can't be written"),
+        (["build", "{in}", "-o", "{new}", "--no-ray", "--address", "x"], 2, "exclude"),
+        (["build", "-o", "{new}"], 2, "Missing argument"),
+        (["explain", "{out}", "http://never.example/"], 1, "no record"),
+        (["explain", "{empty}", "x"], 1, "no finished run"),
+        (["verify", "{empty}"], 1, "no finished run"),
+        (["nonsense"], 2, "No such command"),
+    ],
+)
+def test_expected_failures_are_one_sentence_and_write_nothing(corpus, built, tmp_path, arguments, code, says):
+    archive, out, _ = built
+    (tmp_path / "empty").mkdir()
+    places = {"in": archive, "out": out, "new": tmp_path / "new", "empty": tmp_path / "empty"}
+    found, stdout, err = corpus(*[argument.format(**places) for argument in arguments])
+    assert found == code, err
+    assert says in err
+    assert "Traceback" not in err
+    assert stdout == ""
+    assert not (tmp_path / "new").exists()
+
+
+def test_our_own_bug_leaves_a_traceback_in_a_file(corpus, built, monkeypatch):
+    def broken(folder):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("jobs.cli.open_run", broken)
+    code, _, err = corpus("verify", built[1])
+    assert code == 70
+    report = Path(err.split()[-1])
+    assert "RuntimeError: a bug" in report.read_text()
+    report.unlink()
+
+
+@pytest.mark.parametrize("verb", ["stages", "recipes"])
+def test_listings(corpus, verb):
+    code, out, _ = corpus(verb)
+    assert code == 0
+    assert "gopher_quality" in out
+    listed = json.loads(corpus(verb, "--json")[1])
+    assert len(listed) >= 2
+
+
+def test_sample(corpus, tmp_path):
+    assert corpus("sample", "-o", tmp_path / "s.warc.gz", "--pages", "60")[0] == 0
+    assert (tmp_path / "s.warc.gz").stat().st_size > 10_000
+
+
+def test_blocklist(corpus, tmp_path, built):
+    (tmp_path / "domains").write_text("good.example\n")
+    code, out, _ = corpus("blocklist", "build", tmp_path / "domains", "-o", tmp_path / "my.list", "--json")
+    assert code == 0
+    assert json.loads(out)["domains"] == 1
+    archive, _, _ = built
+    done = corpus(
+        "build", archive, "-o", tmp_path / "out", "--no-ray", "--json", "--set", f"url.blocklist={tmp_path / 'my.list'}"
+    )
+    assert json.loads(done[1])["records"]["dropped"]["url"] == {"domain": 2}
