@@ -64,8 +64,14 @@ class Incident:
 class Guard:
     """A long-lived page worker and the rules for it. Not thread-safe: one guard per thread or Ray worker."""
 
-    def __init__(self, recipe: dict[str, Any], factory: str, settings: GuardSettings | None = None) -> None:
-        self.recipe = recipe
+    def __init__(
+        self,
+        recipe: dict[str, Any],
+        factory: str,
+        settings: GuardSettings | None = None,
+        modules: list[list[str]] | None = None,
+    ) -> None:
+        self.recipe = {"recipe": recipe, "modules": modules or []}
         self.factory = factory
         self.settings = settings or GuardSettings()
         self._worker: _Worker | None = None
@@ -159,7 +165,8 @@ class _Worker:
     def run(self, job: dict[str, Any], alone: frozenset[Place]) -> Iterator[Batch]:
         """The batches of one job. Ends early where the worker died: then `place` and `ended_by` say how."""
         if self._recipe is not None:
-            job["recipe"], self._recipe = self._recipe, None
+            job |= self._recipe
+            self._recipe = None
         started = time.monotonic()
         try:
             write_frame(self._job_write, JOB, json.dumps(job).encode())

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from corpus.frames import ERROR, JOB, Board, FrameReader, send_batch, write_frame
+from corpus.modules import Module
 from corpus.pipeline import Pipeline
 from corpus.recipe import Recipe
 from corpus.unit import Place, Unit, run_unit
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> None:
             job = json.loads(payload)
             try:
                 if "recipe" in job:
-                    pipeline = load_factory(argv[3])(job["recipe"]).pipeline()
+                    pipeline = make_recipe(argv[3], job["recipe"], job["modules"]).pipeline()
                     pipeline.prepare()
                     own = _data_bytes()
                 assert pipeline is not None
@@ -81,11 +82,11 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
         send_batch(fd_out, batch)
 
 
-def load_factory(factory: str) -> Callable[[dict[str, Any]], Recipe]:
-    """The function `module:name` that makes a recipe of its canonical form."""
+def make_recipe(factory: str, data: dict[str, Any], modules: list[list[str]]) -> Recipe:
+    """The recipe of a canonical form, by the function that `factory` names as `module:name`."""
     module, _, name = factory.partition(":")
-    made: Callable[[dict[str, Any]], Recipe] = getattr(importlib.import_module(module), name)
-    return made
+    make: Callable[[dict[str, Any], list[Module]], Recipe] = getattr(importlib.import_module(module), name)
+    return make(data, [Module(*pair) for pair in modules])
 
 
 def _data_bytes() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from corpus.dedup import Dedup
@@ -14,11 +14,13 @@ from corpus.warc.record import JUDGED, Damage, Record
 
 @dataclass(frozen=True)
 class BoundStage:
-    """A stage under its name in the recipe, with its limits there."""
+    """A stage under its name in the recipe, with its limits there. Where `languages` are given, documents in
+    other languages pass it by."""
 
     name: str
     stage: Stage
     limits: dict[str, Limit]
+    languages: tuple[str, ...] = ()
     columns: dict[str, str] = field(init=False)
     """Measure name to its ledger column, `stage.measure`."""
 
@@ -45,11 +47,10 @@ class Pipeline:
         """The stage that compares documents, if there is one."""
         return next((bound for bound in self.stages if isinstance(bound.stage, Dedup)), None)
 
-    def redact(self, text: str) -> str:
-        """The text as it may be shown to people."""
-        for bound in self.stages:
-            text = bound.stage.redact(text)
-        return text
+    @property
+    def redact(self) -> Callable[[str], str] | None:
+        """The function that takes personal data out of a text, of the stage that has one."""
+        return next((bound.stage.redact for bound in self.stages if type(bound.stage).redact is not Stage.redact), None)
 
     @property
     def columns(self) -> dict[str, type]:
@@ -68,6 +69,8 @@ class Pipeline:
         self.prepare()
         outcome = Outcome(KEPT, doc)
         for bound in self.stages:
+            if bound.languages and doc.language not in bound.languages:
+                continue
             try:
                 going_on = self._measure(bound, outcome)
             except Exception as error:  # whatever a page makes a library raise is that page's fate, not the run's

@@ -9,6 +9,7 @@
     name = "quality"                  # its name in the ledger; by default the same
     language = "en"                   # a parameter
     words = { min = 30, max = "off" } # limits of a measure; what is not said keeps its default
+    languages = ["en"]                # documents in other languages pass this stage by
 
 The canonical form says everything, also what is default; its digest is the recipe's part of a fingerprint.
 Execution settings (workers, unit size, paths) are never part of a recipe.
@@ -32,6 +33,9 @@ from corpus.stage import Stage, param_names
 from corpus.warc.record import Damage, Record
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+RESERVED = {"stage", "name", "languages"}
+"""Keys of a stage's table that can be neither parameter nor measure."""
+
 _TOP = {"name", "description", "measures", "output", "stages"}
 
 ROWS_PER_PART = 100_000
@@ -149,10 +153,13 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
     name = table.get("name", use)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} can't name a stage.", "Use lower-case letters, digits and underscores.")
+    languages = table.get("languages", [])
+    if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
+        raise ConfigError(f"{name}.languages = {languages!r} is no list of codes.", 'Write ["en", "de"].')
     params: dict[str, Any] = {}
     limits = dict(cls.limits)
     for key, value in table.items():
-        if key in ("stage", "name"):
+        if key in RESERVED:
             continue
         if key in limits:
             if not isinstance(value, dict):
@@ -169,11 +176,14 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
         if type(value) is not type(defaults[key]) and not (isinstance(defaults[key], float) and type(value) is int):
             kind = type(defaults[key]).__name__
             raise ConfigError(f"{name}.{key} = {value!r} has the wrong type.", f"It takes a {kind}.")
-    return BoundStage(name, stage, limits)
+    return BoundStage(name, stage, limits, tuple(languages))
 
 
 def _canonical(bound: BoundStage) -> dict[str, Any]:
-    table: dict[str, Any] = {"stage": bound.stage.name, "name": bound.name, **bound.stage.params}
+    table: dict[str, Any] = {"stage": bound.stage.name, "name": bound.name}
+    if bound.languages:
+        table["languages"] = list(bound.languages)
+    table |= bound.stage.params
     for measure, limit in bound.limits.items():
         default = type(bound.stage).limits[measure]
         shown = {bound: limit.bounds.get(bound, "off") for bound in {**default.bounds, **limit.bounds}}

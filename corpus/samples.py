@@ -37,38 +37,45 @@ SAMPLES_SCHEMA = pa.schema(
 
 
 class Sampler:
-    """Collects the samples of one batch."""
+    """Collects the samples of one unit, batch by batch. Without `redact` there are no excerpts: nothing says then
+    that they hold no personal data."""
 
-    def __init__(self, redact: Callable[[str], str]) -> None:
+    def __init__(self, redact: Callable[[str], str] | None) -> None:
         self._redact = redact
-        self._found: list[tuple[dict[str, Any], str]] = []
+        self._found: list[dict[str, Any]] = []
+        self._texts: dict[str, str] = {}
+        self._before: list[dict[str, Any]] = []
 
     def offer(self, outcome: Outcome) -> None:
         """Take note of a kept or dropped document; its excerpt is made only if it is drawn."""
         if outcome.outcome not in (KEPT, DROPPED):
             return
         value = outcome.value if isinstance(outcome.value, int | float) else None
+        doc = outcome.doc
         row = {
             "rule": KEPT if outcome.kept else f"{outcome.stage}.{outcome.rule}",
             "near": _near(value, outcome.limit),
-            "draw": xxhash.xxh3_64_intdigest(outcome.doc.id.encode("utf-8", "surrogatepass")),
-            "id": outcome.doc.id,
-            "url": outcome.doc.url,
+            "draw": xxhash.xxh3_64_intdigest(doc.id.encode("utf-8", "surrogatepass")),
+            "id": doc.id,
+            "url": doc.url,
             "value": value,
             "limit": outcome.limit,
             "detail": outcome.detail,
         }
-        self._found.append((row, outcome.doc.text[: 2 * EXCERPT_CHARS]))
+        self._found.append(row)
+        self._texts[doc.id] = doc.text[: 2 * EXCERPT_CHARS]
 
     def take(self) -> pa.Table:
-        """The drawn samples so far, and start anew."""
-        texts = {row["id"]: text for row, text in self._found}
-        drawn = draw(row for row, _ in self._found)
-        self._found = []
+        """The samples drawn since the last time, among all so far."""
+        # what was drawn before may push new ones out: fewer and fewer excerpts have to be made
+        self._before = draw([*self._before, *self._found])
+        drawn = [dict(row) for row in self._before if row["id"] in self._texts]
         for row in drawn:
-            row["excerpt"] = _storable(self._redact(texts[row["id"]])[:EXCERPT_CHARS])
+            text = self._texts[row["id"]]
+            row["excerpt"] = _storable(self._redact(text)[:EXCERPT_CHARS]) if self._redact else ""
             row["url"] = _storable(mask_url(row["url"]))
             row["detail"] = _storable(row["detail"])
+        self._found, self._texts = [], {}
         return pa.Table.from_pylist(drawn, schema=SAMPLES_SCHEMA)
 
 

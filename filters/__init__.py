@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import ConfigError, did_you_mean
+from corpus.modules import Module, stages_of
 from corpus.recipe import Recipe
 from corpus.stage import Stage
+from filters.c4 import C4
 from filters.extract import Extract
+from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
 from filters.language import Language
 from filters.minhash import MinHash
+from filters.pii import Pii
 from filters.url import Url
 
 STAGES: dict[str, type[Stage]] = {
@@ -32,6 +36,9 @@ STAGES: dict[str, type[Stage]] = {
         GopherRepetition,
         GopherQuality,
         MinHash,
+        C4,
+        FineWebQuality,
+        Pii,
     )
 }
 
@@ -42,9 +49,17 @@ def recipe_names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_recipe(name: str = "default", settings: Iterable[str] = ()) -> Recipe:
-    """A named recipe, or the one in a TOML file, with settings such as "gopher_quality.words.min=30" laid over it."""
-    return Recipe.from_toml(recipe_text(name), STAGES, settings)
+def load_recipe(name: str = "default", settings: Iterable[str] = (), modules: Iterable[Module] = ()) -> Recipe:
+    """A named recipe, or the one in a TOML file, with settings such as "gopher_quality.words.min=30" laid over it.
+
+    `modules` are executed: the stages that they define can be named in the recipe.
+    """
+    return Recipe.from_toml(recipe_text(name), registry(modules), settings)
+
+
+def registry(modules: Iterable[Module] = ()) -> dict[str, type[Stage]]:
+    """Our stages and those of the user's modules."""
+    return {**stages_of(modules), **STAGES}
 
 
 def recipe_text(name: str) -> str:
@@ -60,6 +75,6 @@ def recipe_text(name: str) -> str:
         raise ConfigError(f"The recipe {name} can't be read ({type(error).__name__}).", "Give a TOML file.") from None
 
 
-def recipe_from_dict(data: dict[str, Any]) -> Recipe:
+def recipe_from_dict(data: dict[str, Any], modules: Iterable[Module] = ()) -> Recipe:
     """The recipe of a canonical form: how page workers get theirs."""
-    return Recipe.from_dict(data, STAGES)
+    return Recipe.from_dict(data, registry(modules))

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from corpus.document import Document
-from corpus.stage import Limit, Measured, Stage
 from corpus.sentences import count_sentences
+from corpus.stage import Limit, Measured, Stage
 from corpus.words import check_language
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")

@@ -99,7 +99,7 @@ class Finder:
                 for result in recognizer.analyze(text[start:end], [], None):
                     if result.score >= self._threshold:
                         yield RecognizerResult(kind, start + result.start, start + result.end, result.score)
-        if self._phones and PhoneRecognizer.SCORE >= self._threshold:
+        if self._phones and self._threshold <= PhoneRecognizer.SCORE:
             spans, self.unsearched = self._phones.find(text, self._phone_tries)
             for start, end in spans:
                 yield RecognizerResult("phone", start, end, PhoneRecognizer.SCORE)

@@ -18,6 +18,9 @@ NAME_KINDS = {"person": "PERSON", "location": "LOCATION", "organization": "ORGAN
 CHUNK = 50_000
 """Characters that the model reads at once: spaCy needs some 10 kB of memory for each."""
 
+OVERLAP = 1_000
+
+_SPACE = re.compile("[ \n]")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # spaCy refuses them
 
 
@@ -44,7 +47,7 @@ class NameFinder:
         }
 
     def find(self, text: str) -> Iterator[Finding]:
-        """The names in `text`. It is read in chunks that end with a line, or a word."""
+        """The names in `text`, some twice: it is read in chunks that overlap."""
         for start, end in _chunks(text):
             with self._model.memory_zone():
                 for entity in self._model(_SURROGATE.sub("\ufffd", text[start:end])).ents:
@@ -67,11 +70,18 @@ def model_digest(folder: str) -> str:
 
 
 def _chunks(text: str) -> Iterator[tuple[int, int]]:
+    """Stretches that begin and end at spaces, where there are any, and overlap: a name lies whole in one of them."""
     start = 0
-    while start < len(text):
-        end = min(start + CHUNK, len(text))
-        if end < len(text):
-            cut = max(text.rfind("\n", start, end), 0) or text.rfind(" ", start, end)
-            end = cut if cut > start else end
+    while True:
+        end = start + CHUNK
+        if end >= len(text):
+            yield start, len(text)
+            return
+        end = _space_before(text, end, start + CHUNK // 2)
         yield start, end
-        start = end
+        start = _space_before(text, end - OVERLAP, start + CHUNK // 4)
+
+
+def _space_before(text: str, end: int, begin: int) -> int:
+    """The last space or newline from `begin` on, or `end`."""
+    return max(text.rfind(" ", begin, end), text.rfind("\n", begin, end)) if _SPACE.search(text, begin, end) else end

@@ -17,6 +17,8 @@ from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberMatch, PhoneNumb
 from phonenumbers.phonenumbermatcher import _PATTERN, _TIME_STAMPS_SUFFIX
 from phonenumbers.phonenumberutil import _PLUS_CHARS_PATTERN, _SECOND_NUMBER_START_PATTERN, COUNTRY_CODE_TO_REGION_CODE
 
+from corpus.errors import ConfigError
+
 MAX_TRIES = 65_535
 """Wrong numbers after which phonenumbers gives up on a text."""
 
@@ -49,7 +51,7 @@ class PhoneFinder:
     def find(self, text: str, max_tries: int = MAX_TRIES) -> tuple[set[tuple[int, int]], int]:
         """The spans that are a number in any region, and the characters at the end that were not searched in all.
 
-        Like phonenumbers, it gives up after `max_tries` wrong numbers, in each region.
+        It gives up after `max_tries` numbers and wrong numbers in a region; phonenumbers counts the wrong ones only.
         """
         found: set[tuple[int, int]] = set()
         unsearched = 0
@@ -76,6 +78,7 @@ class PhoneFinder:
                 span, tries = verdicts[region]
                 left[region] -= tries
                 if span:
+                    left[region] -= 1
                     found.add((start + span[0], start + span[1]))
                 if left[region] > 0:
                     waiting.setdefault(start + span[1] if span else end, []).append(region)
@@ -127,11 +130,20 @@ def _is_number(candidate: str, before: bool, after: bool, region: str) -> bool:
 @cache
 def least_digits(region: str) -> int:
     """The digits of the shortest number that is written as in `region`, without its country's code."""
-    metadata = PhoneMetadata.metadata_for_region(region)
-    siblings = map(PhoneMetadata.metadata_for_region, COUNTRY_CODE_TO_REGION_CODE[metadata.country_code])
-    shortest = min(min(sibling.general_desc.possible_length) for sibling in siblings)
-    added = sum(map(str.isdigit, metadata.national_prefix_transform_rule or ""))
+    plan = _plan(region)
+    siblings = map(_plan, COUNTRY_CODE_TO_REGION_CODE[plan.country_code or 0])
+    shortest: int = min(
+        length for sibling in siblings for length in getattr(sibling.general_desc, "possible_length", ())
+    )
+    added = sum(map(str.isdigit, plan.national_prefix_transform_rule or ""))
     return max(LEAST_DIGITS, shortest - added)
+
+
+def _plan(region: str) -> PhoneMetadata:
+    plan = PhoneMetadata.metadata_for_region(region)
+    if plan is None:
+        raise ConfigError(f"phonenumbers knows no region '{region}'.", "Give ISO 3166 codes, such as GB.")
+    return plan
 
 
 def _after(text: str) -> str:

@@ -23,6 +23,7 @@ from corpus.commits import Commit
 from corpus.errors import IntegrityError, OutputError
 from corpus.guard import GuardSettings
 from corpus.ledger import add_counts, balances, no_counts
+from corpus.modules import Module
 from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, Verdicts, plan_pack
 from corpus.recipe import Recipe, differences, digest
 from corpus.store import LocalStore
@@ -55,6 +56,8 @@ class Job:
     keep_work: bool = False
     guard: GuardSettings = field(default_factory=GuardSettings)
     factory: str = "filters:recipe_from_dict"
+    modules: tuple[Module, ...] = ()
+    """What the user allowed to be executed, and the recipe's own stages come from."""
 
 
 @dataclass
@@ -83,7 +86,7 @@ def make_plan(job: Job) -> Plan:
     inputs = find_inputs(job.inputs)
     identity = {
         "recipe": job.recipe.canonical(),
-        "resources": job.recipe.resources(),
+        "resources": job.recipe.resources() | {f"module.{module.name}": module.digest for module in job.modules},
         "versions": versions(),
         "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
     }
@@ -212,6 +215,7 @@ def _pass(
         "store": str(store.root.resolve()),
         "recipe": job.recipe.canonical(),
         "factory": job.factory,
+        "modules": [[module.name, module.source] for module in job.modules],
         "guard": asdict(job.guard),
         "depends": depends,
     }
@@ -285,6 +289,7 @@ def _dedup(
         "store": str(store.root.resolve()),
         "recipe": job.recipe.canonical(),
         "factory": job.factory,
+        "modules": [[module.name, module.source] for module in job.modules],
         "stage": bound.name,
         "depends": digest({key: plan.identity[key] for key in ("recipe", "versions")}),
         "signatures": [asdict(commit.part("signatures")) for commit in commits],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
         {
             "stage": name,
             "what": (inspect.getdoc(cls) or "").split("\n")[0],
+            "doc": inspect.getdoc(cls) or "",
             "source": cls.source,
             "gate": cls.gate,
             "params": cls().params,
@@ -56,6 +58,27 @@ def show_recipes(listed: list[dict[str, Any]], console: Console) -> None:
             )
             console.print(f"  {stage['name']}: {escape(limits)}")
         console.print()
+
+
+def markdown(listed: list[dict[str, Any]]) -> str:
+    """The stages as docs/filters.md, which is this text and nothing else."""
+    lines = [
+        "# Stages",
+        "",
+        "Generated from the registry by `make docs`; `corpus stages` prints the same. A value outside its limit drops",
+        "the document: `min` and `max` are inclusive, `above` and `below` strict. Tuned for English are the stop words",
+        "of `gopher_quality`, the phrases of `c4` and the words of `url`; words are split by the parameter `language`.",
+    ]
+    for stage in listed:
+        lines += ["", f"## {stage['stage']}", "", stage["doc"], "", f"Source: {stage['source']}."]
+        if stage["gate"]:
+            lines.append("A document dropped here goes no further.")
+        lines += ["", "| measure | type | limit |", "|---|---|---|"]
+        lines += [f"| `{m['measure']}` | {m['type']} | {_limit(m['limit'])} |" for m in stage["measures"]]
+        if stage["params"]:
+            lines += ["", "| parameter | default |", "|---|---|"]
+            lines += [f"| `{name}` | `{json.dumps(value)}` |" for name, value in stage["params"].items()]
+    return "\n".join(lines) + "\n"
 
 
 def _limit(bounds: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from corpus.errors import ConfigError, CorpusError
 from corpus.guard import GuardSettings
+from corpus.modules import read_module
 from corpus.run import open_run
 from corpus.unit import Unit
 from filters import STAGES, load_recipe, recipe_names
@@ -47,6 +48,7 @@ def cli() -> None:
 @click.option("-o", "--out", required=True, type=_folder, help="The folder of the run.")
 @click.option("--recipe", default="default", help="A named recipe or a TOML file.", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="STAGE.MEASURE.BOUND=VALUE", help="Change one setting.")
+@click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="A Python module with stages of yours.")
 @click.option("--workers", type=click.IntRange(min=1), help="Units at a time; by default one per CPU.")
 @click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
 @click.option("--no-ray", is_flag=True, help="Run in this process and its page workers.")
@@ -57,9 +59,9 @@ def cli() -> None:
 @click.option("--dry-run", is_flag=True, help="Print what would run, and stop.")
 @_json_option
 def build_command(
-    inputs: tuple[str, ...], out: Path, recipe: str, settings: tuple[str, ...], workers: int | None,
-    address: str | None, no_ray: bool, unit_mb: float | None, page_seconds: float, page_mb: int, keep_work: bool,
-    dry_run: bool, as_json: bool,
+    inputs: tuple[str, ...], out: Path, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
+    workers: int | None, address: str | None, no_ray: bool, unit_mb: float | None, page_seconds: float,
+    page_mb: int, keep_work: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives.
 
@@ -73,7 +75,9 @@ def build_command(
     guard = GuardSettings(page_cpu_s=page_seconds, page_wall_s=10 * page_seconds, memory_bytes=page_mb << 20)
     unit_bytes = int(unit_mb * 2**20) if unit_mb else None
     at_once = workers or (1 if no_ray else os.cpu_count() or 1)
-    job = Job(load_recipe(recipe, settings), list(inputs), out, unit_bytes, at_once, keep_work, guard)
+    own = tuple(read_module(module) for module in modules)
+    made = load_recipe(recipe, settings, own)
+    job = Job(made, list(inputs), out, unit_bytes, at_once, keep_work, guard, modules=own)
     if dry_run:
         plan = make_plan(job)
         _show_plan(plan, make_units(job, plan), job, as_json)
@@ -155,13 +159,18 @@ def verify_command(folder: Path, as_json: bool) -> None:
 
 @cli.command("stages")
 @_json_option
-def stages_command(as_json: bool) -> None:
+@click.option("--markdown", is_flag=True, help="Print docs/filters.md.")
+def stages_command(as_json: bool, markdown: bool) -> None:
     """List every stage with its measures, limits, parameters and source.
 
     \b
     Example: corpus stages
     """
-    _print(catalog.stages(STAGES), catalog.show_stages, as_json)
+    listed = catalog.stages(STAGES)
+    if markdown:
+        print(catalog.markdown(listed), end="")
+    else:
+        _print(listed, catalog.show_stages, as_json)
 
 
 @cli.command("recipes")
@@ -224,7 +233,7 @@ def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
         print(json.dumps(asdict(summary)))
     print(f"{out}: {summary.domains:,} domains, {summary.urls:,} URLs, {summary.bytes:,} bytes.", file=sys.stderr)
     if summary.ignored_lines:
-        print(f"{summary.ignored_lines} lines were ignored, the first: {summary.first_ignored}", file=sys.stderr)
+        print(f"{summary.ignored_lines} lines were ignored, the first: {summary.ignored_example}", file=sys.stderr)
     print(f"Use it with --set url.blocklist={out}", file=sys.stderr)
 
 

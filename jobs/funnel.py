@@ -30,5 +30,5 @@ def show_funnel(info: dict[str, Any], console: Console) -> None:
 
 def _rules(rules: dict[str, int]) -> str:
     ranked = sorted(rules.items(), key=lambda item: (-item[1], item[0]))
-    shown = ", ".join(f"{rule} {count}" for rule, count in ranked[:4])
-    return shown + (f", {len(ranked) - 4} more" if len(ranked) > 4 else "")
+    shown = ", ".join(f"{rule} {count}" for rule, count in ranked[:3])
+    return shown + (f", {len(ranked) - 3} more" if len(ranked) > 3 else "")

@@ -252,16 +252,17 @@ def hostile(rng: Random, part: str) -> Page:
 
 
 # Personal data. The values are made up or published as examples: mails and numbers that belong to nobody
-# (RFC 2606; 555-01xx; Ofcom's numbers for drama), public resolvers, test cards, the IBANs of the standard's examples.
+# (RFC 2606; 555-01xx; Ofcom's numbers for drama), public resolvers, test cards, the IBANs of the standard's examples,
+# SSNs of areas that were never given out.
 
 SECRETS = {
     "email": ("martha.halloway@example.org", "OWEN+garden@example.com", "info@valley-courier.example"),
     "phone": ("+1 202-555-0143", "(303) 555-0117", "+44 20 7946 0958", "1-415-555-0199"),
     "ip": ("8.8.8.8", "9.9.9.9", "1.0.0.1"),
     "ipv6": ("2001:4860:4860::8888", "2620:fe::fe"),
-    "card": ("4111 1111 1111 1111", "5555-5555-5555-4444", "378282246310005"),
-    "iban": ("GB82 WEST 1234 5698 7654 32", "DE89 3704 0044 0532 0130 00", "FR1420041010050500013M02606"),
-    "ssn": ("078-05-1120", "219-09-9999"),
+    "card": ("4012 8888 8888 1881", "5555-5555-5555-4444", "378282246310005"),
+    "iban": ("GB82 WEST 1234 5698 7654 32", "NL91 ABNA 0417 1643 00", "FR1420041010050500013M02606"),
+    "ssn": ("780-45-1267", "791-38-4420"),
     "btc": ("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"),
 }
 PRIVATE_ADDRESSES = ("192.168.1.20", "10.0.0.7", "172.16.4.1")

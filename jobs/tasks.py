@@ -16,7 +16,7 @@ from corpus.dedup import Dedup, judge_all
 from corpus.guard import Guard, GuardSettings
 from corpus.ledger import CORPUS_SCHEMA, ledger_schema
 from corpus.pack import PackTask, Slice, Verdicts, pack_part, read_part
-from corpus.page_worker import load_factory
+from corpus.page_worker import make_recipe
 from corpus.recipe import digest
 from corpus.samples import SAMPLES_SCHEMA
 from corpus.store import LocalStore
@@ -38,7 +38,7 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Run and commit one unit."""
     done = attempt_unit(
         LocalStore(payload["store"]),
-        _guard(payload["recipe"], payload["factory"], payload["guard"]),
+        _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"]),
         Unit(**payload["unit"]),
         payload["depends"],
     )
@@ -64,7 +64,7 @@ def dedup_task(payload: dict[str, Any]) -> dict[str, Any]:
     key = commit_key("dedup", piece, digest([[part.sha256 for part in parts], payload["depends"]]))
     done = read_commit(store, key)
     if done is None:
-        bound = load_factory(payload["factory"])(payload["recipe"]).pipeline().dedup
+        bound = make_recipe(payload["factory"], payload["recipe"], payload["modules"]).pipeline().dedup
         assert bound is not None
         assert isinstance(bound.stage, Dedup)
         limit = bound.limits["similarity"]
@@ -76,13 +76,13 @@ def dedup_task(payload: dict[str, Any]) -> dict[str, Any]:
     return commit_to_dict(done)
 
 
-def _guard(recipe: dict[str, Any], factory: str, settings: dict[str, Any]) -> Guard:
-    key = json.dumps([recipe, factory, settings], sort_keys=True)
+def _guard(recipe: dict[str, Any], factory: str, settings: dict[str, Any], modules: list[list[str]]) -> Guard:
+    key = json.dumps([recipe, factory, settings, modules], sort_keys=True)
     if _kept.key != key:
         if _kept.guard:
             _kept.guard.close()
             _open.discard(_kept.guard)
-        _kept.guard, _kept.key = Guard(recipe, factory, GuardSettings(**settings)), key
+        _kept.guard, _kept.key = Guard(recipe, factory, GuardSettings(**settings), modules), key
         _open.add(_kept.guard)
     assert _kept.guard is not None
     return _kept.guard

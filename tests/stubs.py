@@ -59,7 +59,7 @@ class Paragraphs(Stage):
 REGISTRY = {**STAGES, Hostile.name: Hostile, Paragraphs.name: Paragraphs}
 
 
-def recipe_from_dict(data):
+def recipe_from_dict(data, modules=()):
     return Recipe.from_dict(data, REGISTRY)
 
 

@@ -81,12 +81,11 @@ class Cutter:
             if head is None or head.flavour != self.flavour or not head.kind:
                 feed.drop(1)
                 yield self._damage(feed, start, "header", f"no {self.flavour.upper()} header")
-            elif self._believable(feed, head):
-                yield self._believed(feed, head, start)
-            else:
-                yield self._searched(feed, head, start)
+                continue
+            gap = self._believable(feed, head)
+            yield self._searched(feed, head, start) if gap is None else self._believed(feed, head, start, gap)
 
-    def _believed(self, feed: Feed, head: Head, start: int) -> Record | Damage:
+    def _believed(self, feed: Feed, head: Head, start: int, gap: int) -> Record | Damage:
         """The record of a header whose length was found right, or could not be found wrong."""
         assert head.length is not None
         feed.drop(head.size)
@@ -97,11 +96,10 @@ class Cutter:
             if feed.broken is not None or self.file is not None:
                 return self._damage(feed, start, "truncated", "the file ends before the block does", head.headers)
             return self._record(head, start, *_without_closing(head, block, size), self._checked(feed, MISMATCH))
+        if size > self.max_block and not self._follows(feed, head, 0):
+            return self._damage(feed, start, "length", "Content-Length leads nowhere", head.headers)
         breaks = self._line_breaks(feed)
-        if not self._follows(feed, head, 0):
-            if head.length > self.max_block:
-                return self._damage(feed, start, "length", "Content-Length leads nowhere", head.headers)
-            feed.drop(len(head.closing))
+        feed.drop(gap)
         self._drop_line_breaks(feed)
         note = "" if _closes(head, breaks) else MISMATCH
         return self._record(head, start, block, size, self._checked(feed, note))
@@ -138,24 +136,35 @@ class Cutter:
             detail = f"{detail}; a checksum failed".lstrip("; ")
         return Damage(self.warc, start, feed.position - start, kind, detail, headers or {})
 
-    def _believable(self, feed: Feed, head: Head) -> bool:
-        """Whether the declared length leads to where a record can end."""
+    def _believable(self, feed: Feed, head: Head) -> int | None:
+        """Whether the declared length leads to where a record can end: 0 if so.
+
+        Also if a header is just there, but the line breaks before it are missing or damaged: then the bytes between.
+        """
         if head.length is None:
-            return False
+            return None
         end = head.size + head.length
         if head.length <= self.max_block:
             if feed.want(end) < end:
-                return False
-            # If a header is where it should be, it is only the line breaks before it that are damaged.
-            return self._follows(feed, head, end) or self._sound_head(feed, end + len(head.closing))
+                return None
+            return 0 if self._follows(feed, head, end) else self._next_head(feed, head, end)
         if self.file is not None:
             place = feed.position + end
             gap = self.file.read(place, _GAP_BYTES)
-            return place <= self.file.size and _is_gap(head, gap, place + len(gap) == self.file.size)
+            return 0 if place <= self.file.size and _is_gap(head, gap, place + len(gap) == self.file.size) else None
         # Too far to look in a compressed stream. Records that are found whole in the first of so large a block are
         # taken for records behind a wrong length, not for an archive inside a page.
         feed.want(self.max_block)
-        return not any(self._sound_head(feed, at) for at in self._first_lines(feed, head.size))
+        return None if any(self._sound_head(feed, at) for at in self._first_lines(feed, head.size)) else 0
+
+    def _next_head(self, feed: Feed, head: Head, end: int) -> int | None:
+        feed.want(end + _GAP_BYTES)
+        gap = len(head.closing)
+        # Nearly anything can be the scheme of a URL, and so the start of an ARC header.
+        starts = (b"WARC/",) if self.flavour == "warc" else (b"http://", b"https://", b"ftp://", b"dns:", b"metadata:")
+        if feed.buffer.startswith(starts, end + gap) and self._sound_head(feed, end + gap):
+            return gap
+        return 0 if feed.buffer[end - 1] == 0x0A and self._sound_head(feed, end) else None
 
     def _follows(self, feed: Feed, head: Head, at: int) -> bool:
         there = feed.want(at + _GAP_BYTES)
@@ -172,7 +181,10 @@ class Cutter:
         head = parse_head(feed.buffer, at, another.start() + 1 if another else None)
         if head is None or not head.kind:
             return False
-        if "warc-record-id" in head.headers and "warc-date" in head.headers and _BLANK.search(feed.buffer[:at][-4:]):
+        if head.flavour == "arc":
+            return True  # hardly any other line has the five fields
+        complete = "warc-record-id" in head.headers and "warc-date" in head.headers
+        if complete and _BLANK.search(feed.buffer[max(0, at - 4) : at]):
             return True
         if head.length is None:
             return False

@@ -39,18 +39,17 @@ class StoredBlocks:
         ends = {block_end for _, block_end, _ in blocks}
         real_end = 0
         for at, block_end, last in blocks:
-            if at < real_end:
-                continue  # what reads as a header is content of the block before
-            anchored = at in ends or self._opens_member(at)
+            # What reads as a header within a block is likely content, which takes more evidence.
+            nested = at < real_end
             goes_on = self._goes_on(block_end)
-            if not anchored and not goes_on:
+            if not goes_on and (nested or not (at in ends or self._opens_member(at))):
                 continue
-            real_end = block_end
             if at + HEADER <= start and end <= block_end:
                 return True
             # The chain of blocks leads to something that is none: the header of the next may be what is damaged.
             if not goes_on and not last and self._in_next(block_end, start, end):
                 return True
+            real_end = max(real_end, block_end)
         return self._damaged_opening(start, end)
 
     def _in_next(self, at: int, start: int, end: int) -> bool:
@@ -65,7 +64,7 @@ class StoredBlocks:
         return found
 
     def _find_headers(self, chunk: int) -> list[tuple[int, int, bool]]:
-        """Every place in a chunk that reads as a stored block's header, where the block ends, and whether it is last."""
+        """Every place in a chunk that reads as a stored block's header, where that ends, and whether it is the last."""
         base = chunk * _CHUNK
         data = np.frombuffer(self.window.read(base, _CHUNK + HEADER - 1), dtype=np.uint8)
         if len(data) < HEADER:

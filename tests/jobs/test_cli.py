@@ -107,7 +107,7 @@ def test_verify(corpus, built):
 
 def test_dry_run_writes_nothing(corpus, built, tmp_path):
     archive, _, _ = built
-    code, out, err = corpus("build", archive, "-o", tmp_path / "new", "--dry-run", "--json")
+    code, out, _ = corpus("build", archive, "-o", tmp_path / "new", "--dry-run", "--json")
     plan = json.loads(out)
     assert code == 0
     assert plan["inputs"] == 1

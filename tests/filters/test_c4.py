@@ -1,0 +1,171 @@
+"""C4's line cleaning and page rules, each with one input, and its decisions against the reference's."""
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpus.document import Document
+from corpus.pipeline import BoundStage, Pipeline
+from filters.c4 import C4
+
+GOOD = "It was a fine day."
+PAGE = [GOOD] * 5
+FREE = C4(terminal_punctuation=False)
+
+
+def measured(stage, *lines):
+    doc = Document(text="\n".join(lines))
+    stage.prepare()
+    return dict(stage.apply(doc)), doc.text
+
+
+@pytest.mark.parametrize(
+    ("line", "measure"),
+    [
+        ("this has a " + "x" * 1001 + " in it.", "line_long_word"),
+        ("this line has no end mark", "line_no_end_mark"),
+        ("this line has no end mark,", "line_no_end_mark"),
+        ("this line trails off...", "line_no_end_mark"),
+        ("Two words.", "line_few_words"),
+        ("Please enable JavaScript in your browser.", "line_javascript"),
+        ("This site uses cookies for fun.", "line_policy"),
+        ("Read our Privacy Policy before that.", "line_policy"),
+        ("See the terms of use below.", "line_policy"),
+        ("A cookie policy is here.", "line_policy"),
+        ("We use cookies on this site.", "line_policy"),
+        ("By the use of cookies here.", "line_policy"),
+    ],
+)
+def test_line_is_removed_and_counted(line, measure):
+    values, text = measured(C4(), GOOD, line, GOOD)
+    assert {name for name, value in values.items() if value} == {"sentences", measure}
+    assert values[measure] == 1
+    assert text == f"{GOOD}\n{GOOD}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "this has a " + "x" * 1000 + " in it.",
+        'Now she said "stop"',
+        "Now she said 'stop'",
+        "Is this all?",
+        "This is all!",
+        "Now three words.",
+        "Eat a cookie now.",
+        "A java script ran.",
+    ],
+)
+def test_line_stays(line):
+    assert measured(C4(), line)[1] == line
+
+
+def test_a_line_of_four_dots_ends_in_an_ellipsis():
+    assert measured(C4(), "It trails off ....")[0]["line_no_end_mark"] == 1
+
+
+def test_without_terminal_punctuation():
+    assert measured(FREE, "this line has no end mark")[1] == "this line has no end mark"
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned", "citations"),
+    [
+        ("It is so[1] they say.[23]", "It is so they say.", 2),
+        ("History and more [edit]", "History and more ", 1),
+        ("It is so[citation needed] they say[].", "It is so they say.", 2),
+        ("It is [a] or [1a] here.", "It is [a] or [1a] here.", 0),
+    ],
+)
+def test_citations_are_cut_out(text, cleaned, citations):
+    values, result = measured(FREE, text, GOOD)
+    assert result == f"{cleaned}\n{GOOD}"
+    assert values["citations"] == citations
+
+
+def test_words_are_counted_before_citations_are_cut_out():
+    values, text = measured(FREE, "Notes [1] [2]", GOOD)
+    assert values["line_few_words"] == 0
+    assert text == f"Notes  \n{GOOD}"
+
+
+def test_a_line_of_citations_alone_is_no_sentence():
+    assert measured(FREE, "[1] [2] [3]")[0]["sentences"] == 0
+
+
+def test_the_end_of_a_line_is_judged_without_citations():
+    assert measured(C4(), "It is so, they say.[23]")[1] == "It is so, they say."
+
+
+@pytest.mark.parametrize(
+    ("lines", "rule", "value"),
+    [
+        (["We have Lorem Ipsum here."], "lorem_ipsum", 1),
+        (["if (x) then { y = 1."], "curly_bracket", 1),
+        (["a { is here.", "another { is here."], "curly_bracket", 2),
+        (["first a { line here.", "then lorem ipsum too."], "lorem_ipsum", 1),  # datatrove: curly_bracket
+    ],
+)
+def test_page_is_dropped(lines, rule, value):
+    outcome = C4().check("\n".join([*PAGE, *lines]))
+    assert (outcome.outcome, outcome.rule, outcome.value, outcome.limit) == ("dropped", rule, value, 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{ here.", "Javascript has a { here.", "no end mark { here", "lorem ipsum", "x" * 1001 + " lorem ipsum { here."],
+)
+def test_brackets_in_lines_that_go_before_do_no_harm(line):
+    assert C4().check("\n".join([*PAGE, line])).kept
+
+
+def test_a_bracket_in_a_line_on_policies_counts():
+    assert C4().check("\n".join([*PAGE, "We use cookies { here."])).rule == "curly_bracket"
+
+
+def test_page_with_a_bracket_keeps_its_line_where_the_limit_is_off():
+    stage = C4()
+    limits = dict(C4.limits, curly_bracket=C4.limits["curly_bracket"].with_bounds("c4", {"max": "off"}))
+    outcome = Pipeline([BoundStage("c4", stage, limits)]).judge(Document(text="\n".join([*PAGE, "a { is here."])))
+    assert outcome.kept
+    assert outcome.doc.text.endswith("a { is here.")
+
+
+def test_sentences_are_those_of_the_lines_that_stay():
+    assert C4().check("\n".join(PAGE)).kept
+    outcome = C4().check("\n".join([*PAGE[1:], "no end mark. No end mark. No end mark"]))
+    assert (outcome.rule, outcome.value, outcome.limit) == ("sentences", 4, 5)
+    assert C4().check("It is. It was. It will be. It could be. It should.").kept
+
+
+def test_blank_lines_and_spaces_around_lines_go():
+    assert measured(FREE, "", "  a b c  ", "\t", "d e f\r")[1] == "a b c\nd e f"
+
+
+def test_parameters():
+    assert measured(C4(min_words_per_line=0), "Two words.", "")[1] == "Two words."
+    assert measured(C4(max_word_length=4), "Three good words.")[0]["line_long_word"] == 1
+    assert "JavaScript" in measured(C4(javascript_lines=True), "We use JavaScript here.")[1]
+    assert measured(C4(policy_lines=True), "We use cookies here.")[1] == "We use cookies here."
+
+
+@given(st.text(alphabet="ab. \n\u2028[]1{?!'\"cookies\ud800\0", max_size=200))
+def test_every_line_is_kept_or_counted_once(text):
+    values, _ = measured(C4(), text)
+    removed = sum(value for name, value in values.items() if name.startswith("line_"))
+    assert 0 <= removed <= len(text.splitlines())
+    assert all(type(value) is int for value in values.values())
+
+
+def test_same_decisions_and_texts_as_datatrove(shared_data):
+    rows = pq.read_table(shared_data / "parity" / "datatrove_0.10.1.parquet").to_pylist()
+    rows = [row for row in rows if row["stage"] in (None, "c4", "fineweb")]
+    assert len(rows) == 1347
+    reasons = {"too_few_sentences": "sentences", "curly_bracket": "curly_bracket"}
+    pipeline = Pipeline.of([FREE])
+    for row in rows:
+        outcome = pipeline.judge(Document(text=row["text"]))
+        assert outcome.rule == (reasons[row["reason"]] if row["stage"] == "c4" else "")
+        if row["stage"] is None:
+            assert outcome.doc.text == row["final_text"]

@@ -1,0 +1,40 @@
+"""Documents that say what the code does are checked against it."""
+
+import re
+from pathlib import Path
+
+import click
+
+from filters import STAGES, recipe_names
+from jobs import catalog
+from jobs.cli import cli
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_filters_md_is_generated():
+    assert (ROOT / "docs" / "filters.md").read_text() == catalog.markdown(catalog.stages(STAGES)), "run `make docs`"
+
+
+def test_readme_names_every_stage_recipe_and_verb():
+    readme = (ROOT / "README.md").read_text()
+    verbs = [name for name, command in cli.commands.items() if not isinstance(command, click.Group)]
+    for name in [*STAGES, *recipe_names(), *(f"corpus {verb}" for verb in verbs)]:
+        assert f"`{name}" in readme, name
+
+
+def test_files_that_the_readme_names_exist():
+    readme = (ROOT / "README.md").read_text()
+    for path in re.findall(r"\]\(([\w./-]+)\)", readme):
+        assert (ROOT / path).exists(), path
+
+
+def test_python_of_the_readme_runs(tmp_path, monkeypatch):
+    from tests.warcs import page, write_warc
+
+    write_warc(tmp_path / "x.warc.gz", {"http://a.example/": page()})
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
