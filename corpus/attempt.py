@@ -58,13 +58,12 @@ class PartWriter:
 
 def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str) -> Commit:
     """The commit of a unit: the one that exists, or a new one. `depends` is a digest of recipe, code and versions."""
-    # The path is where this run reads the bytes; the identity says which bytes they are.
-    key = commit_key("pass", {k: v for k, v in unit.as_dict().items() if k != "path"}, depends)
+    key = commit_key("pass", unit.content(), depends)
     done = read_commit(store, key)
     if done is not None:
         return done
     started = time.monotonic()
-    about: dict[str, Any] = {"unit": unit.as_dict(), "counts": no_counts(), "other_records": {}, "exceptions": []}
+    about: dict[str, Any] = {"unit": unit.content(), "counts": no_counts(), "other_records": {}, "exceptions": []}
     writers: dict[str, PartWriter] = {}
     samples: list[dict[str, Any]] = []
 

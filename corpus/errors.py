@@ -3,6 +3,8 @@
     CorpusError             one sentence what, one sentence what to do; exit code 1
     ├── ConfigError         a recipe, a limit, an option or a path that can't be right; exit code 2, as for usage
     ├── InputError          an input that can't be read at all (a folder without WARCs, a file that is none)
+    │   ├── InputChanged        one that is no longer what it was when the run began
+    │   └── InputUnreachable    one that a server does not give, or not any more
     ├── OutputError         an output that can't be written, or that belongs to another recipe
     └── IntegrityError      committed data that does not match its record: missing, changed, unbalanced, not tiling
 
@@ -30,6 +32,14 @@ class ConfigError(CorpusError):
 
 class InputError(CorpusError):
     """An input that can't be read at all."""
+
+
+class InputChanged(InputError):
+    """An input that is no longer what it was when the run began."""
+
+
+class InputUnreachable(InputError):
+    """An input that a server does not give, or not any more."""
 
 
 class OutputError(CorpusError):

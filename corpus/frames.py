@@ -111,6 +111,7 @@ class Board:
     def __init__(self, fd: int) -> None:
         self._map = mmap.mmap(fd, mmap.PAGESIZE)
         self._turn = 0
+        self._last: tuple[Place, float] | None = None
 
     @staticmethod
     def create(fd: int) -> Board:
@@ -118,8 +119,19 @@ class Board:
         return Board(fd)
 
     def announce(self, place: Place) -> None:
+        self._last = (place, time.process_time())
+        self._write()
+
+    def waiting(self) -> None:
+        """Say that the record is not what takes the time: the input is slow to come."""
+        if self._last is not None:
+            self._write()
+
+    def _write(self) -> None:
+        assert self._last is not None
         self._turn += 2
-        pack, form = self._FORM.pack_into, (*place, time.monotonic(), time.process_time())
+        place, cpu = self._last
+        pack, form = self._FORM.pack_into, (*place, time.monotonic(), cpu)
         pack(self._map, 0, self._turn - 1, *form)
         pack(self._map, 0, self._turn, *form)
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from corpus.errors import CorpusError
+from corpus.errors import CorpusError, InputChanged, InputUnreachable
 from corpus.frames import ERROR, JOB, BatchReader, Board, FrameReader, write_frame
 from corpus.unit import Batch, Place, Unit
 
@@ -27,6 +27,7 @@ _POLL_S = 0.2
 _TRIES = 2
 _TRIES_KILLED = 4
 _FALSE_STARTS = 3
+_INPUT_ERRORS = {kind.__name__: kind for kind in (InputChanged, InputUnreachable)}
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,8 @@ class _Worker:
         self.ended_by = kind or ("killed" if code == -signal.SIGKILL else "crash")
 
     def _raise(self, about: dict[str, Any], warc: str) -> None:
+        if known := _INPUT_ERRORS.get(about["class"]):
+            raise known(about["what"], about["todo"])
         message = about.get("message", "")
         raise WorkerError(
             f"The page worker failed on {warc} with {about['class']}{': ' + message if message else ''}.",
@@ -257,6 +260,7 @@ def _environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "TOKIO_WORKER_THREADS": "1",
         "ARROW_NUM_THREADS": "1",
         "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve a gigabyte
     }

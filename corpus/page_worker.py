@@ -15,14 +15,16 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
+from corpus.errors import InputError
 from corpus.frames import ERROR, JOB, Board, FrameReader, send_batch, write_frame
 from corpus.modules import Module
 from corpus.pipeline import Pipeline
 from corpus.recipe import Recipe
+from corpus.remote import Client, open_source
 from corpus.unit import Place, Unit, run_unit
-from corpus.warc.source import LocalSource
 
 _PR_SET_PDEATHSIG = 1
 
@@ -35,6 +37,7 @@ def main(argv: list[str]) -> None:
     pipeline: Pipeline | None = None
     own = 0
     frames = FrameReader()
+    client = Client()
     while data := os.read(fd_in, 1 << 16):
         for kind, payload in frames.feed(data):
             assert kind == JOB
@@ -45,7 +48,7 @@ def main(argv: list[str]) -> None:
                     pipeline.prepare()
                     own = _data_bytes()
                 assert pipeline is not None
-                _serve(pipeline, job, board, fd_out, own)
+                _serve(pipeline, job, board, fd_out, own, client)
             except BrokenPipeError:
                 return
             except Exception as error:  # our own bug, or an input that can't be opened: the supervisor's to report
@@ -53,10 +56,14 @@ def main(argv: list[str]) -> None:
                 about = {"class": type(error).__name__, "traceback": frames_only}
                 if isinstance(error, OSError):
                     about["message"] = str(error)
+                if isinstance(error, InputError):
+                    about |= {"what": error.what, "todo": error.todo}
                 write_frame(fd_out, ERROR, json.dumps(about).encode())
 
 
-def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, own: int) -> None:
+def _serve(
+    pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, own: int, client: Client
+) -> None:
     unit = Unit(**job["unit"])
     alone = {(offset, inner): kind for offset, inner, kind in job["alone"]}
     memory, memory_alone = own + job["memory"], own + job["memory_alone"]
@@ -67,19 +74,23 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
             _limit_memory(memory_alone if place in alone else memory)
 
     _limit_memory(memory)
-    source = LocalSource(unit.path, unit.warc)
-    batches = run_unit(
-        pipeline,
-        source,
-        unit,
-        resume=tuple(job["resume"]) if job["resume"] else None,
-        failed={(offset, inner): kind for offset, inner, kind in job["failed"]},
-        alone=alone,
-        announce=announce,
-        grant=lambda more: _limit_memory(memory_alone if more else memory),
-    )
-    for batch in batches:
-        send_batch(fd_out, batch)
+    span = (unit.start, unit.end)
+    source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client, waiting=board.waiting)
+    with closing(source):
+        batches = run_unit(
+            pipeline,
+            source,
+            unit,
+            resume=tuple(job["resume"]) if job["resume"] else None,
+            failed={(offset, inner): kind for offset, inner, kind in job["failed"]},
+            alone=alone,
+            announce=announce,
+            grant=lambda more: _limit_memory(memory_alone if more else memory),
+        )
+        for batch in batches:
+            if batch.done:
+                source.check()  # what was read from a file that changed meanwhile must not be committed
+            send_batch(fd_out, batch)
 
 
 def make_recipe(factory: str, data: dict[str, Any], modules: list[list[str]]) -> Recipe:

@@ -73,6 +73,8 @@ class Recipe:
             raise ConfigError(f"The stage name '{twice.pop()}' is used twice.", "Give one of them another `name`.")
         if sum(isinstance(bound.stage, Dedup) for bound in stages) > 1:
             raise ConfigError("The recipe compares documents twice.", "Keep one dedup stage.")
+        for bound in stages:
+            bound.stage.agree(stages)
         return cls(str(data.get("name", "unnamed")), str(data.get("description", "")), measures, rows, stages)
 
     @classmethod

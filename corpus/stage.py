@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,6 +26,7 @@ from corpus.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from corpus.document import Document
     from corpus.outcome import Outcome
+    from corpus.pipeline import BoundStage
 
 Value = float | int | str | None
 Measured = tuple[str, Value] | tuple[str, Value, str]
@@ -134,6 +135,9 @@ class Stage:
 
     def prepare(self) -> None:
         """Load models and lists once per process, into attributes that end in `_`."""
+
+    def agree(self, stages: Sequence[BoundStage]) -> None:
+        """Raise ConfigError where this stage contradicts others of its recipe."""
 
     def redact(self, text: str) -> str:
         """The text as it may be shown to people. Only stages that remove personal data have something to do."""

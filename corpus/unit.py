@@ -37,7 +37,8 @@ BYTES_PER_BATCH = 4 << 20
 class Unit:
     """The unit of work: the records that start in bytes [start, end) of one archive.
 
-    `warc` is its logical name, `path` where this run reads it, `identity` what its content is known by.
+    `warc` is its logical name, `path` where this run reads it, `identity` what its content is known by on every
+    machine, `tag` what the file at `path` is known by while the run lasts (see `corpus.remote.open_source`).
     `format`, `codec` and `flavour` are those of `corpus.warc.plan.Plan`; the format "junk" is a file that only its
     name calls an archive: one damaged stretch.
     """
@@ -50,9 +51,14 @@ class Unit:
     flavour: str
     start: int
     end: int
+    tag: str = field(default="", compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def content(self) -> dict[str, Any]:
+        """All but where and when this run reads it: what a result depends on. The path may be a URL with secrets."""
+        return {key: value for key, value in self.as_dict().items() if key not in ("path", "tag")}
 
 
 @dataclass

@@ -7,8 +7,8 @@ import platform
 from importlib import metadata, resources
 
 LIBRARIES = (
-    "brotli", "fasttext-predict", "lxml", "numpy", "pyarrow", "resiliparse", "spacy", "tldextract", "trafilatura",
-    "xxhash", "zstandard",
+    "brotli", "fasttext-predict", "lxml", "numpy", "phonenumbers", "presidio-analyzer", "pyarrow", "regex",
+    "resiliparse", "spacy", "tldextract", "trafilatura", "xxhash", "zstandard",
 )  # fmt: skip
 """Libraries whose version can change a decision, a text or the bytes of a file."""
 
@@ -16,7 +16,7 @@ LIBRARIES = (
 def versions() -> dict[str, str]:
     """Our version, a digest of our code, the CPU architecture, Python's and the libraries' versions."""
     found = {"corpus": metadata.version("corpus"), "code": code_digest()}
-    found |= {"machine": platform.machine(), "python": ".".join(platform.python_version_tuple()[:2])}
+    found |= {"machine": platform.machine(), "python": platform.python_version()}
     return found | {name: metadata.version(name) for name in LIBRARIES}
 
 

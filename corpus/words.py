@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 import threading
-import unicodedata
 from collections.abc import Callable
 from functools import cache, lru_cache
 from itertools import chain
@@ -43,7 +42,6 @@ _ALIASES = {"no": "nb"}  # fastText's code to spaCy's
 _PLAIN = re.compile(r"([A-Za-z]*[a-z])([,.!?;:]?)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AFFIXES = re.compile(r"(?:['’][sS]|(?:US|[AC])?[$]|[\W_]){64}")
-_SPACES = re.compile(r"(\s+)")
 
 
 class Memo(dict[str, V]):
@@ -77,27 +75,6 @@ def split_words(text: str, language: str = "en") -> list[str]:
 def content_words(words: list[str]) -> list[str]:
     """The words with at least one character that is no punctuation."""
     return list(filter(_is_content().__getitem__, words))
-
-
-def count_sentences(text: str, language: str = "en") -> int:
-    """The number of sentences that spaCy's rule-based sentencizer finds in `text`; 0 for an empty one.
-
-    A sentence starts at the first token that is no punctuation after one that ends a sentence; whitespace other
-    than a single space between two words is such a token too.
-    """
-    tokens_of = _stretches(language)
-    terminal = _sentence_ends()
-    pieces = _SPACES.split(text)
-    if terminal.isdisjoint(chain.from_iterable(map(tokens_of.__getitem__, filter(None, pieces[::2])))):
-        return 1 if text else 0
-    count, ended = 1, False
-    for i, piece in enumerate(pieces):
-        for token in (piece,) if i % 2 else tokens_of[piece] if piece else ():
-            if token in terminal:
-                ended = True
-            elif ended and token != " " and not _is_punctuation(token):
-                count, ended = count + 1, False
-    return count
 
 
 def check_language(language: str) -> None:
@@ -167,14 +144,3 @@ def _tokenizer(language: str) -> Tokenizer:
 def _is_content() -> Memo[bool]:
     marks = "".join(PUNCTUATION_SET)
     return Memo(lambda word: bool(word.strip(marks)))
-
-
-@cache
-def _sentence_ends() -> frozenset[str]:
-    from spacy.pipeline import Sentencizer
-
-    return frozenset(Sentencizer.default_punct_chars)
-
-
-def _is_punctuation(token: str) -> bool:
-    return all(unicodedata.category(char)[0] == "P" for char in token)

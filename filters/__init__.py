@@ -25,12 +25,14 @@ from filters.gopher import GopherQuality, GopherRepetition
 from filters.language import Language
 from filters.minhash import MinHash
 from filters.pii import Pii
+from filters.screen import LanguageScreen
 from filters.url import Url
 
 STAGES: dict[str, type[Stage]] = {
     stage.name: stage
     for stage in (
         Url,
+        LanguageScreen,
         Extract,
         Language,
         GopherRepetition,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, cast
@@ -42,42 +42,57 @@ class Language(Stage):
         """What the model's digest must be; empty: any (for `model`)."""
 
     def prepare(self) -> None:
-        path, _ = self._checked_model()
-        import fasttext
-
-        self.model_ = cast(_Model, fasttext.load_model(str(path)).f)
+        self.predict_ = load_model(self.model, self.sha256)
 
     def resources(self) -> dict[str, str]:
-        path, digest = self._checked_model()
+        path, digest = checked_model(self.model, self.sha256)
         return {path.name: digest}
 
     def apply(self, doc: Document) -> Iterator[Measured]:
-        line = doc.text.replace("\n", " ") + "\n"  # fastText ends its sentence, and its search, at the newline
-        try:
-            best = self.model_.predict(line, 1, 0.0, "strict")
-        except TypeError:  # what the binding says to lone surrogates
-            best = self.model_.predict(line.encode("utf-8", "replace").decode("utf-8"), 1, 0.0, "strict")
-        probability, label = best[0] if best else (0.0, "")
-        doc.language = label.removeprefix("__label__")
+        best = self.predict_(doc.text, 1)
+        label, probability = best[0] if best else ("", 0.0)
+        doc.language = label
         doc.language_score = round(probability, 6)
         yield "label", doc.language
         yield "score", doc.language_score
 
-    def _checked_model(self) -> tuple[Path, str]:
-        """Path and sha256 of the model. A damaged model would crash the process at its first prediction."""
-        path, expected = (Path(self.model), self.sha256) if self.model else (_bundled_model(), LID_176_FTZ)
+
+Predict = Callable[[str, int], list[tuple[str, float]]]
+"""From a text and k to the k most likely language codes with their probabilities; k = -1 means all."""
+
+
+def load_model(model: str = "", sha256: str = "") -> Predict:
+    """The prediction of a checked fastText model; an empty path means lid.176.ftz."""
+    import fasttext
+
+    predict = cast(_Model, fasttext.load_model(str(checked_model(model, sha256)[0])).f).predict
+
+    def languages(text: str, k: int) -> list[tuple[str, float]]:
+        line = text.replace("\n", " ") + "\n"  # fastText ends its sentence, and its search, at the newline
         try:
-            with path.open("rb") as file:
-                magic = file.read(len(_MAGIC))
-                file.seek(0)
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise ConfigError(f"The language model {path} can't be read: {error.strerror}.", _TODO) from None
-        if magic != _MAGIC:
-            raise ConfigError(f"{path} is no fastText model.", _TODO)
-        if expected and digest != expected:
-            raise ConfigError(f"The language model {path} has sha256 {digest}, not {expected}.", _TODO)
-        return path, digest
+            found = predict(line, k, 0.0, "strict")
+        except TypeError:  # what the binding says to lone surrogates
+            found = predict(line.encode("utf-8", "replace").decode("utf-8"), k, 0.0, "strict")
+        return [(label.removeprefix("__label__"), probability) for probability, label in found]
+
+    return languages
+
+
+def checked_model(model: str = "", sha256: str = "") -> tuple[Path, str]:
+    """Path and sha256 of a model. A damaged model would crash the process at its first prediction."""
+    path, expected = (Path(model), sha256) if model else (_bundled_model(), LID_176_FTZ)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"The language model {path} can't be read: {error.strerror}.", _TODO) from None
+    if magic != _MAGIC:
+        raise ConfigError(f"{path} is no fastText model.", _TODO)
+    if expected and digest != expected:
+        raise ConfigError(f"The language model {path} has sha256 {digest}, not {expected}.", _TODO)
+    return path, digest
 
 
 class _Model(Protocol):

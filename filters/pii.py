@@ -187,18 +187,11 @@ class Pii(Stage):
 
         if self.replacement not in ("placeholder", "fake"):
             raise ConfigError(f"pii.replacement = {self.replacement!r} is unknown.", 'Use "placeholder" or "fake".')
-        for kind in self.entities:
-            if kind not in KINDS:
-                raise ConfigError(f"pii.entities has no kind '{kind}'.", did_you_mean(kind, KINDS))
-            if kind not in PATTERN_KINDS and not self.ner_model:
-                raise ConfigError(
-                    f"pii.entities = '{kind}' needs a language model.", "Set pii.ner_model to its folder."
-                )
-        for region in self.phone_regions:
-            if region not in SUPPORTED_REGIONS:
-                raise ConfigError(
-                    f"pii.phone_regions has no region '{region}'.", did_you_mean(region, SUPPORTED_REGIONS)
-                )
+        _known("entities", self.entities, KINDS)
+        _known("phone_regions", self.phone_regions, SUPPORTED_REGIONS)
+        names = set(self.entities).difference(PATTERN_KINDS)
+        if names and not self.ner_model:
+            raise ConfigError(f"pii.entities = '{min(names)}' needs a language model.", "Set ner_model to its folder.")
 
 
 _PLACEHOLDER = re.compile("<?(?:" + "|".join(KINDS).upper() + ")>?")

@@ -20,27 +20,34 @@ from pathlib import Path
 from typing import Any
 
 from corpus.commits import Commit
-from corpus.errors import IntegrityError, OutputError
+from corpus.errors import InputChanged, InputUnreachable, IntegrityError, OutputError
 from corpus.guard import GuardSettings
 from corpus.ledger import add_counts, balances, no_counts
 from corpus.modules import Module
 from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, Verdicts, plan_pack
 from corpus.recipe import Recipe, differences, digest
+from corpus.remote import is_url, redact
 from corpus.store import LocalStore
 from corpus.unit import Unit
 from corpus.version import versions
 from jobs.engine import Engine, Stop, run
-from jobs.inputs import Input, find_inputs, plan_units
+from jobs.inputs import Input, find_inputs, plan_all
 from jobs.progress import Progress
 from jobs.tasks import close_guards, commit_from_dict, dedup_task, pack_task, run_unit_task
 
 UNIT_BYTES = 8 << 20
 """Some 250 pages of a Common Crawl WARC, a few seconds of work: what a crash costs at most."""
 
+REMOTE_UNIT_BYTES = 32 << 20
+"""Of inputs that are not local: each unit costs some requests to plan, and a MiB that its neighbour reads too."""
+
 SMALL_UNIT_BYTES = 256 << 10
 """Small inputs get smaller units, so that all workers have some; below this a unit is mostly overhead."""
 
 UNITS_PER_WORKER = 4
+
+LOST_IN_A_ROW = 4
+"""Units in a row that no server gave, or two per worker if that is more: then it is not one file, and the run stops."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,10 @@ class Job:
     factory: str = "filters:recipe_from_dict"
     modules: tuple[Module, ...] = ()
     """What the user allowed to be executed, and the recipe's own stages come from."""
+    limit: int | None = None
+    """How many of the inputs to read."""
+    base: str | None = None
+    """Where crawls are looked up."""
 
 
 @dataclass
@@ -83,7 +94,7 @@ class Plan:
 
 def make_plan(job: Job) -> Plan:
     """Find the inputs and what decides the result. Raises CorpusError for whatever is wrong before any work starts."""
-    inputs = find_inputs(job.inputs)
+    inputs = find_inputs(job.inputs, job.limit, job.base)
     identity = {
         "recipe": job.recipe.canonical(),
         "resources": job.recipe.resources() | {f"module.{module.name}": module.digest for module in job.modules},
@@ -98,8 +109,9 @@ def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit
     size = unit_bytes or job.unit_bytes
     if size is None:
         share = sum(item.size for item in plan.inputs) // (UNITS_PER_WORKER * job.workers)
-        size = min(max(share, SMALL_UNIT_BYTES), UNIT_BYTES)
-    return [unit for item in plan.inputs for unit in plan_units(item, size)]
+        most = REMOTE_UNIT_BYTES if any(is_url(item.path) for item in plan.inputs) else UNIT_BYTES
+        size = min(max(share, SMALL_UNIT_BYTES), most)
+    return plan_all(plan.inputs, size)
 
 
 def _chosen_units(job: Job, plan: Plan, store: LocalStore) -> list[Unit]:
@@ -107,10 +119,11 @@ def _chosen_units(job: Job, plan: Plan, store: LocalStore) -> list[Unit]:
     if job.unit_bytes is None:
         chosen = store.get(".work/units.json")
         if chosen is not None:
-            return [Unit(**unit) for unit in json.loads(chosen)]
+            where = {item.name: {"path": item.path, "tag": item.tag} for item in plan.inputs}
+            return [Unit(**{**unit, **where[unit["warc"]]}) for unit in json.loads(chosen)]
     units = make_units(job, plan)
     if job.unit_bytes is None:
-        store.put_new(".work/units.json", json.dumps([unit.as_dict() for unit in units]).encode())
+        store.put_new(".work/units.json", json.dumps([unit.content() for unit in units]).encode())
     return units
 
 
@@ -222,13 +235,20 @@ def _pass(
     done: dict[Unit, Commit] = {}
     while True:
         given_up: dict[Unit, list[str]] = {}
+        lost = 0
         todo = [unit for unit in units if unit not in done]
         progress.start("pass", len(units), sum(unit.end - unit.start for unit in units), done=len(units) - len(todo))
         for answer in run(engine, run_unit_task, ({"unit": unit.as_dict(), **common} for unit in todo), stop):
             unit = Unit(**answer.payload["unit"])
             if answer.result is None:
+                kind, _, reason = answer.failures[-1].partition(": ")
+                lost += kind == "unreachable"
+                if kind == "changed" or lost >= max(LOST_IN_A_ROW, 2 * engine.workers):
+                    progress.end()
+                    raise InputChanged(reason) if kind == "changed" else InputUnreachable(reason)
                 given_up[unit] = list(answer.failures)
             else:
+                lost = 0
                 done[unit] = commit_from_dict(answer.result)
                 progress.unit_done(unit.end - unit.start, done[unit].about["counts"])
         progress.end()
@@ -403,7 +423,7 @@ def _finish(
     timings = {
         "seconds": round(seconds, 1),
         "host": socket.gethostname(),
-        "argv": sys.argv,
+        "argv": [redact(argument) for argument in sys.argv],
         "cpus": os.cpu_count(),
         "units": [{**commit.about["unit"], "seconds": commit.about["seconds"]} for commit in commits],
     }

@@ -49,6 +49,8 @@ def cli() -> None:
 @click.option("--recipe", default="default", help="A named recipe or a TOML file.", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="STAGE.MEASURE.BOUND=VALUE", help="Change one setting.")
 @click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="A Python module with stages of yours.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
+@click.option("--base", metavar="URL", help="Where crawls are looked up; by default Common Crawl's own server.")
 @click.option("--workers", type=click.IntRange(min=1), help="Units at a time; by default one per CPU.")
 @click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
 @click.option("--no-ray", is_flag=True, help="Run in this process and its page workers.")
@@ -60,15 +62,17 @@ def cli() -> None:
 @_json_option
 def build_command(
     inputs: tuple[str, ...], out: Path, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
-    workers: int | None, address: str | None, no_ray: bool, unit_mb: float | None, page_seconds: float,
-    page_mb: int, keep_work: bool, dry_run: bool, as_json: bool,
+    limit: int | None, base: str | None, workers: int | None, address: str | None, no_ray: bool,
+    unit_mb: float | None, page_seconds: float, page_mb: int, keep_work: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives.
 
-    INPUTS are files, globs or folders of WARC, ARC or WET archives.
+    INPUTS are files, globs or folders of WARC, ARC or WET archives; https:// or s3:// URLs of them, and s3:// prefixes
+    that end with a slash; or a crawl of Common Crawl by its name, of which --limit says how many files to read.
 
     \b
     Example: corpus build crawl/*.warc.gz -o out --recipe fineweb --set gopher_quality.words.min=30
+    Example: corpus build CC-MAIN-2026-43 --limit 2 -o out
     """
     if no_ray and address:
         raise click.UsageError("--no-ray and --address exclude each other.")
@@ -77,7 +81,7 @@ def build_command(
     at_once = workers or (1 if no_ray else os.cpu_count() or 1)
     own = tuple(read_module(module) for module in modules)
     made = load_recipe(recipe, settings, own)
-    job = Job(made, list(inputs), out, unit_bytes, at_once, keep_work, guard, modules=own)
+    job = Job(made, list(inputs), out, unit_bytes, at_once, keep_work, guard, modules=own, limit=limit, base=base)
     if dry_run:
         plan = make_plan(job)
         _show_plan(plan, make_units(job, plan), job, as_json)
@@ -115,7 +119,7 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
         "fingerprint": plan.fingerprint,
     }
     if as_json:
-        print(json.dumps({**facts, "plan": [unit.as_dict() for unit in units]}))
+        print(json.dumps({**facts, "plan": [unit.content() for unit in units]}))
         return
     for unit in units[:50]:
         print(f"{unit.warc}  {unit.format}  bytes {unit.start:,} to {unit.end:,}", file=sys.stderr)

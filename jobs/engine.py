@@ -22,13 +22,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from corpus.errors import ConfigError, CorpusError
+from corpus.errors import ConfigError, CorpusError, InputChanged, InputUnreachable
 
 Payload = dict[str, Any]
 Function = Callable[[Payload], Payload]
 
-ATTEMPTS = {"error": 2, "crash": 3, "memory": 3, "node": 10}
-"""Tries per kind of failure: an error of our own code is likely to come again, the loss of a node is not."""
+ATTEMPTS = {"error": 2, "crash": 3, "memory": 3, "node": 10, "changed": 1, "unreachable": 1}
+"""Tries per kind of failure: an error of our own code is likely to come again, the loss of a node is not. An input
+that changed stays so, and one that a server does not give was asked for many times already."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,10 @@ def _answer(function: Function, payload: Payload) -> Payload:
     """Call a function; what it raises becomes text."""
     try:
         return {"ok": function(payload)}
+    except InputChanged as error:
+        return {"error": str(error), "kind": "changed"}
+    except InputUnreachable as error:
+        return {"error": str(error), "kind": "unreachable"}
     except CorpusError as error:
         return {"error": str(error), "kind": "error"}
     except Exception as error:

@@ -1,50 +1,74 @@
-"""From what the user names (files, globs, folders) to archives and units."""
+"""From what the user names (files, globs, folders, URLs, crawls) to archives and units."""
 
 from __future__ import annotations
 
 import glob
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from corpus.errors import InputError
+from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
+from corpus.remote import Client, is_url, open_source, redact, url_name
+from corpus.transport import CONNECTIONS, OBJECT_STORES
 from corpus.unit import Unit
 from corpus.warc.plan import Plan, plan
-from corpus.warc.source import LocalSource
+from jobs.crawl import crawl_files, is_crawl
 
 _ARCHIVE_NAME = re.compile(r"\.w?arc(\.|$)|\.(wet|wat)(\.|$)", re.IGNORECASE)
 _SAMPLED = 1 << 16
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 
 @dataclass(frozen=True)
 class Input:
-    """One archive: its logical name, where it is, its size, and what its content is known by."""
+    """One archive: its logical name, its path or URL, its size, what its content is known by wherever it lies, and
+    (`tag`) what the file at that place is known by while a run lasts."""
 
     name: str
     path: str
     size: int
     identity: str
+    tag: str = ""
 
 
-def find_inputs(given: Iterable[str]) -> list[Input]:
-    """The archives that the arguments name, sorted by name. The same file given twice is read once.
+def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None) -> list[Input]:
+    """The archives that the arguments name, sorted by name: at most `limit`, the first in the order of the arguments.
+    The same file given twice is read once. `base` is where crawls are looked up.
 
-    Raises InputError where an argument names nothing, or two different files have one name.
+    Raises InputError where an argument names nothing that can be read, or two different files have one name.
     """
+    given = list(given)
+    if base is not None and not any(is_crawl(argument) for argument in given):
+        raise ConfigError("--base is where a crawl is looked up, but no input is one.", "Name one: CC-MAIN-2026-43.")
     found: dict[str, Input] = {}
-    for argument in given:
-        for path in _paths(argument):
-            item = _identify(path)
+    with Client() as client:
+        places = [place for argument in given for place in _places(argument, limit, base, client)]
+        first = list(dict.fromkeys(places))[:limit]
+        for item in _together(lambda place: _identify(place, client), first, first, client):
             same = found.get(item.name)
             if same is not None and same.identity != item.identity:
                 raise InputError(
-                    f"Two different inputs are called {item.name}: {same.path} and {item.path}.",
+                    f"Two different inputs are called {item.name}: {redact(same.path)} and {redact(item.path)}.",
                     "Rename one: outputs name records by file name and offset.",
                 )
             found.setdefault(item.name, item)
     return [found[name] for name in sorted(found)]
+
+
+def _places(argument: str, limit: int | None, base: str | None, client: Client) -> list[str]:
+    """The paths and URLs that an argument names."""
+    if is_crawl(argument):
+        return crawl_files(argument, limit, base, client)
+    if is_url(argument):
+        return _urls(argument, client)
+    return [str(path.resolve()) for path in _paths(argument)]
 
 
 def _paths(argument: str) -> list[Path]:
@@ -52,38 +76,100 @@ def _paths(argument: str) -> list[Path]:
     if path.is_dir():
         inside = sorted(p for p in path.rglob("*") if p.is_file() and _ARCHIVE_NAME.search(p.name))
         if not inside:
-            raise InputError(
-                f"The folder {argument} holds no archive.",
-                "Its files must be named *.warc, *.warc.gz, *.warc.zst, *.arc, *.wet or the like.",
-            )
+            raise InputError(f"The folder {argument} holds no archive.", _NAMED)
         return inside
     if path.is_file():
         return [path]
     matches = sorted(Path(match) for match in glob.glob(argument, recursive=True) if Path(match).is_file())
     if not matches:
-        raise InputError(f"There is no file {argument}.", "Name a file, a folder or a glob of archives.")
+        raise InputError(
+            f"There is no file {argument}.", "Name a file, a folder or a glob of archives, a URL or a crawl."
+        )
     return matches
 
 
-def _identify(path: Path) -> Input:
-    """Name, size and a fingerprint of the file: change time, and the content of both ends."""
+_NAMED = "Its files must be named *.warc, *.warc.gz, *.warc.zst, *.arc, *.wet or the like."
+
+
+def _urls(url: str, client: Client) -> list[str]:
+    scheme, _, rest = url.partition("://")
+    if scheme not in (*OBJECT_STORES, "http", "https"):
+        raise ConfigError(f"{redact(url)} can't be read.", "Give a path, or a URL of https, http, s3, gs or az.")
+    if scheme not in OBJECT_STORES:
+        path = redact(url).partition("://")[2].partition("/")[2]
+        if not path or path.endswith("/") or "*" in path:
+            raise ConfigError(f"{redact(url)} names no file, and web servers have no listing.", "Name single files.")
+        return [url]
+    bucket, _, key = rest.partition("/")
+    if not key or key.endswith("/"):
+        inside = [found for found in client.list(f"{scheme}://{bucket}/{key}") if _ARCHIVE_NAME.search(found)]
+        if not inside:
+            raise InputError(f"{url} holds no archive.", _NAMED)
+        return inside
+    if not re.search(r"[*?\[]", key):
+        return [url]
+    fixed = re.split(r"[^/]*[*?\[]", key, maxsplit=1)[0]
+    pattern = _glob(url)
+    matches = [found for found in client.list(f"{scheme}://{bucket}/{fixed}") if pattern.fullmatch(found)]
+    if not matches:
+        raise InputError(f"There is no object {url}.", "Check the bucket and the pattern.")
+    return matches
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    """As in a shell: `*` and `?` stop at slashes, `**/` is any number of folders."""
+    special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]/]+\])", pattern)
+    return re.compile(
+        "".join(
+            special.get(part) or (f"[{part[1:-1].replace('!', '^', 1)}]" if part[:1] == "[" else re.escape(part))
+            for part in parts
+        )
+    )
+
+
+def _identify(place: str, client: Client) -> Input:
+    """Name, size and a fingerprint of the content of both ends: the same wherever the file lies."""
     try:
-        stat = path.stat()
-        with open(path, "rb") as file:
-            ends = file.read(_SAMPLED)
-            file.seek(max(0, stat.st_size - _SAMPLED))
-            ends += file.read(_SAMPLED)
+        name = url_name(place) if is_url(place) else Path(place).name
+        with closing(open_source(place, name, client=client)) as source:
+            ends = source.read(0, _SAMPLED) + source.read(max(0, source.size - _SAMPLED), _SAMPLED)
+            identity = hashlib.sha256(ends + f"{source.size}".encode()).hexdigest()[:32]
+            return Input(name, place, source.size, identity, source.tag)
     except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}.", "Check its permissions.") from None
-    identity = hashlib.sha256(ends + f"{stat.st_size}".encode()).hexdigest()[:32]
-    return Input(path.name, str(path.resolve()), stat.st_size, identity)
+        raise InputError(f"{place} can't be read: {error.strerror}.", "Check its permissions.") from None
 
 
-def plan_units(item: Input, unit_bytes: int) -> list[Unit]:
+def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:
+    """The units of archives, in their order."""
+    with Client() as client:
+        planned = _together(
+            lambda item: plan_units(item, unit_bytes, client), items, [item.path for item in items], client
+        )
+    return [unit for units in planned for unit in units]
+
+
+def _together(function: Callable[[T], R], items: Sequence[T], places: Iterable[str], client: Client) -> list[R]:
+    """The function of each item: one after the other for files, some at a time where servers are waited for."""
+    if not any(map(is_url, places)):
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        try:
+            return list(pool.map(function, items))
+        except BaseException:
+            client.close()  # what is under way need not go on
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def plan_units(item: Input, unit_bytes: int, client: Client | None = None) -> list[Unit]:
     """The units of an archive. A file that looks like none is refused, unless its name says that it is one:
     then it is one unit with one damaged stretch."""
     try:
-        planned = plan(LocalSource(item.path, item.name), unit_bytes)
+        with closing(open_source(item.path, item.name, tag=item.tag, client=client)) as source:
+            planned = plan(source, unit_bytes)
+    except (InputChanged, InputUnreachable):
+        raise
     except InputError:
         if not _ARCHIVE_NAME.search(item.name):
             raise
@@ -93,4 +179,4 @@ def plan_units(item: Input, unit_bytes: int) -> list[Unit]:
 
 def _unit(item: Input, planned: Plan, start: int, end: int) -> Unit:
     form, codec, flavour = planned.format, planned.codec, planned.flavour
-    return Unit(item.name, item.path, item.identity, form, codec, flavour, start, end)
+    return Unit(item.name, item.path, item.identity, form, codec, flavour, start, end, item.tag)

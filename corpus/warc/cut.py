@@ -177,8 +177,8 @@ class Cutter:
         whose line breaks were converted has a wrong length in every record.
         """
         feed.want(at + HEAD_BYTES)
-        another = FIRST_LINE[self.flavour].search(feed.buffer, at)
-        head = parse_head(feed.buffer, at, another.start() + 1 if another else None)
+        another = FIRST_LINE[self.flavour].search(feed.buffer, at + 1)
+        head = parse_head(feed.buffer, at, another.start() if another else None)
         if head is None or not head.kind:
             return False
         if head.flavour == "arc":
@@ -194,16 +194,16 @@ class Cutter:
         return self._follows(feed, head, end)
 
     def _first_lines(self, feed: Feed, at: int) -> Iterator[int]:
-        """Where the buffered bytes have lines, from `at` on, that look like a header's first."""
-        if FIRST_LINE[self.flavour].match(b"\n" + feed.buffer[at : at + _OVERLAP_BYTES]):
-            yield at
+        """Where, from `at` on, the buffered bytes look like a header's first line."""
         while match := FIRST_LINE[self.flavour].search(feed.buffer, at):
+            yield match.start()
             at = match.start() + 1
-            yield at
 
     def _seek(self, feed: Feed, keep: int) -> bytes:
         """Go on to the next sound header, or to the end; return the first `keep` bytes that were passed."""
         kept = bytearray()
+        if feed.want(1) and self._sound_head(feed, 0):
+            return b""
         while True:
             at_end = feed.want(_SEARCH_BYTES) < _SEARCH_BYTES
             found = next((at for at in self._first_lines(feed, 0) if self._sound_head(feed, at)), -1)

@@ -6,22 +6,24 @@ holds them all, it is read as one *stream*. So is every other container.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from corpus.errors import InputError
-from corpus.warc.head import FIRST_LINE, HEAD_BYTES, parse_head
+from corpus.warc.head import FIRST_LINE, HEAD_BYTES, Head, parse_head
 from corpus.warc.inflate import MAGIC as GZIP
 from corpus.warc.inflate import Member, inflate
 from corpus.warc.source import Window
 from corpus.warc.starts import Starts
 from corpus.warc.streams import open_stream
 from corpus.warc.zstdframes import MAGIC as ZSTD
-from corpus.warc.zstdframes import is_skippable
+from corpus.warc.zstdframes import is_skippable, next_frame
 
 _LOOK_BYTES = 16 << 20
 """So much of the first member is inflated to see what it holds, or as much as its first record takes."""
 _SEARCH_BYTES = 64 << 20
 """So far into a file whose start is damaged a first record is looked for."""
+_NEXT_BYTES = 4096
 _OTHERS = {
     b"\x04\x22\x4d\x18": "lz4",
     b"BZh": "bzip2",
@@ -111,29 +113,43 @@ def _record_after(window: Window, start: int) -> bool:
 
 
 def _behind_damage(window: Window, codec: str) -> Format | None:
-    """The format of a file whose beginning can't be read, by the first record that can."""
-    start = Starts(window).next(0, end=_SEARCH_BYTES)
-    if start < window.size:
-        head = parse_head(inflate(window, start, HEAD_BYTES).content)
-        return Format("members", "gzip", head.flavour if head else "warc")
-    return _search(window, codec) or (_search(window, "zstd") if window.find(ZSTD, 0, _SEARCH_BYTES) >= 0 else None)
+    """The format of a file whose beginning can't be read, by the first records that can."""
+    if codec == "plain":
+        # A record that leads to another. This goes first: one of them may hold a page that is a `.warc.gz`.
+        for at, head in _heads(window, "plain"):
+            after = window.read(at + head.size + (head.length or 0), _NEXT_BYTES)
+            if parse_head(after.lstrip(b"\r\n")):
+                return Format("stream", "plain", head.flavour)
+    # What comes first holds the other, if both are there.
+    member = Starts(window).next(0, end=_SEARCH_BYTES)
+    frame = next_frame(window, 0, end=_SEARCH_BYTES)
+    if frame < member and (found := _search(window, "zstd")) is not None:
+        return found
+    if member < window.size:
+        head_of_member = parse_head(inflate(window, member, HEAD_BYTES).content)
+        return Format("members", "gzip", head_of_member.flavour if head_of_member else "warc")
+    return _search(window, codec)
 
 
 def _search(window: Window, codec: str) -> Format | None:
-    """The format of a stream by the first line in it that begins a sound header."""
-    data = b"\n"
-    passed = 0
+    """The format of a stream by the first sound header in it."""
+    return next((Format("stream", codec, head.flavour) for _, head in _heads(window, codec)), None)
+
+
+def _heads(window: Window, codec: str) -> Iterator[tuple[int, Head]]:
+    """What reads as a complete header near the start of a stream, wherever it stands, and its position."""
+    data = b""
+    end = 0
     for chunk in open_stream(window, codec):
         if not isinstance(chunk, bytes):
-            data = b"\n"
+            data = b""
             continue
-        data = data[-HEAD_BYTES:] + chunk
-        for flavour, pattern in FIRST_LINE.items():
+        data = (data[-HEAD_BYTES:] or b"\n") + chunk
+        end += len(chunk)
+        for pattern in FIRST_LINE.values():
             for match in pattern.finditer(data):
-                head = parse_head(data, match.start() + 1)
+                head = parse_head(data, match.start())
                 if head is not None and head.kind and head.length is not None:
-                    return Format("stream", codec, flavour)
-        passed += len(chunk)
-        if passed > _SEARCH_BYTES:
-            break
-    return None
+                    yield end - len(data) + match.start(), head
+        if end > _SEARCH_BYTES:
+            return

@@ -22,11 +22,10 @@ _ARC_DATE = re.compile(r"\d{12,20}")
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 FIRST_LINE = {
-    "warc": re.compile(rb"\nWARC/\d{1,2}\.\d{1,2}[ \t\r]*(?=\n)"),
-    "arc": re.compile(rb"\n[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\n]{0,16000} \d{12,20} [^\n]{0,400}\d\r?(?=\n)"),
+    "warc": re.compile(rb"WARC/\d{1,2}\.\d{1,2}[ \t\r]*(?=\n)"),
+    "arc": re.compile(rb"(?<=\n)[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\n]{0,16000} \d{12,20} [^\n]{0,400}\d\r?(?=\n)"),
 }
-"""A line break and the line behind it, if that could be the first of a record. No field holds a line break, so a
-search through a page does not look far beyond each line's end."""
+"""What the first line of a header looks like: to be searched for, without looking far beyond each line's end."""
 
 
 @dataclass(slots=True)
@@ -54,7 +53,7 @@ def parse_head(data: bytes | bytearray, at: int = 0, end: int | None = None) -> 
     if data.startswith(b"WARC/", at):
         version = _VERSION.match(data, at, limit)
         blank = _BLANK_LINE.search(data, version.end() - 1, limit) if version else None
-        if version is None or blank is None:
+        if version is None or blank is None or FIRST_LINE["warc"].search(data, version.end(), blank.start()):
             return None
         headers = _fields(bytes(data[version.end() : blank.start()]))
         kind = headers.get("warc-type", "").lower()

@@ -85,7 +85,7 @@ class Inflation:
         crc = 0
         feed = _FIRST_FEED
         inflater = zlib.decompressobj(-15)
-        before = inflater.copy()
+        before: zlib._Decompress | None = None
         while not inflater.eof:
             given = self.window.piece(at, feed)
             if not given:
@@ -99,7 +99,7 @@ class Inflation:
                 except zlib.error as error:
                     # The output of a failed call is lost, so its input is given again, byte by byte.
                     if self.salvage:
-                        yield from self._salvage(before, given, self.size - size_before)
+                        yield from self._salvage(before or zlib.decompressobj(-15), given, self.size - size_before)
                     self.state, self.end, self.detail = "broken", at, _reason(error)
                     return
                 crc = zlib.crc32(out, crc)

@@ -27,7 +27,12 @@ class Record:
     block_size: int
     inner: int = 0
     note: str = ""
-    """What was wrong with a record that could be read all the same, such as "length_mismatch"."""
+    """What was wrong with a record that could be read all the same, joined by commas.
+
+    "length_mismatch": the block is what lies before the next header or the end, not what Content-Length says, or other
+    line breaks than usual follow it. "checksum": a checksum of the stream failed at its end, so that this record or
+    one before it is not as it was.
+    """
 
     @property
     def id(self) -> str:
@@ -55,7 +60,8 @@ class Record:
 class Damage:
     """A stretch of the file that could not be read as records: `length` bytes from `offset`.
 
-    Offsets are as in Record. `kind` is one of: truncated, gzip (inflate or CRC error), header (no WARC or ARC
+    Offsets are as in Record; in a compressed stream, bytes of the file that could not be decompressed count as
+    themselves. `kind` is one of: truncated, gzip (inflate or CRC error), header (no WARC or ARC
     header), length (a Content-Length that leads nowhere), zstd.
     """
 

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Protocol
 
+from corpus.errors import InputChanged
+
 BLOCK_BYTES = 1 << 20
 _BLOCKS_KEPT = 6
 """Enough for looking back 128 KiB from a place while reading ahead from it."""
@@ -31,13 +33,31 @@ class Source(Protocol):
 
 
 class LocalSource:
-    """A file on a local or mounted disk; pickled by its path and opened again where it is needed."""
+    """A file on a local or mounted disk; pickled by its path and opened again where it is needed.
 
-    def __init__(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+    `tag` is what it is to be, as `tag` of an earlier source of it said: a file that is another one raises InputChanged.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], name: str | None = None, tag: str = "") -> None:
         self.path = Path(path)
         self.name = self.path.name if name is None else name
-        self.size = self.path.stat().st_size
         self._fd: int | None = None
+        self.tag = tag
+        if tag:
+            self.check()
+            self.size = int(tag.split()[0])
+        else:
+            stat = self.path.stat()
+            self.size, self.tag = stat.st_size, _tag(stat)
+
+    def check(self) -> None:
+        """Raise InputChanged where the file is no longer what it was."""
+        try:
+            now = _tag(os.fstat(self._fd) if self._fd is not None else self.path.stat())
+        except FileNotFoundError:
+            now = "nothing"
+        if now != self.tag:
+            raise changed(str(self.path))
 
     def read(self, offset: int, length: int) -> bytes:
         if self._fd is None:
@@ -63,6 +83,18 @@ class LocalSource:
     def __del__(self) -> None:
         if getattr(self, "_fd", None) is not None:
             self.close()
+
+
+def _tag(stat: os.stat_result) -> str:
+    return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
+def changed(place: str) -> InputChanged:
+    """The error for an input at a path, or a URL without secrets."""
+    return InputChanged(
+        f"{place} changed while the run was reading it.",
+        "Put back what it was and run the same command, or build anew with another -o.",
+    )
 
 
 class Window:

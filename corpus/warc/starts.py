@@ -67,7 +67,7 @@ class Starts:
         while (offset := self.window.find(MAGIC, offset, end)) >= 0:
             if self._link(offset)[1]:
                 return offset
-            offset = self._failed_at if frugal and self._wasted > _WASTE_BYTES else offset + 1
+            offset = max(offset + 1, self._failed_at if frugal and self._wasted > _WASTE_BYTES else 0)
         return self.window.size
 
     def _run_end(self, start: int) -> int:
@@ -86,7 +86,6 @@ class Starts:
         """Where the good member at `offset` ends (`offset` if there is none), and whether it holds a record."""
         known = self._links.get(offset)
         if known is None:
-            self._failed_at = offset + 1
             if not self._worth_inflating(offset):
                 return offset, False
             if len(self._links) >= _CACHED:
@@ -102,7 +101,7 @@ class Starts:
             head = parse_head(member.content)
             if self.any_content or (head is not None and head.kind):
                 return member.end, True
-        self._failed_at = max(offset + 1, member.end)
+        self._failed_at = member.end
         self._wasted += member.size
         return offset, False
 

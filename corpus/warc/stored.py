@@ -8,7 +8,6 @@ in such a block look exactly like the file's own. Only what is around them tells
 from __future__ import annotations
 
 import zlib
-from functools import lru_cache
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from corpus.warc.source import Window
 BLOCK_MAX = 65_535
 HEADER = 5
 _CHUNK = 128 * 1024
+_CHUNKS_KEPT = 16
 _GZIP_HEADER = 10
 _ANY_HISTORY = bytes(32 * 1024)
 
@@ -27,7 +27,7 @@ class StoredBlocks:
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self._headers = lru_cache(maxsize=4)(self._find_headers)
+        self._headers: dict[int, list[tuple[int, int, bool]]] = {}
 
     def may_hold(self, start: int, end: int) -> bool:
         """Whether a stored block could hold `start` to `end`, which are at most BLOCK_MAX bytes.
@@ -35,6 +35,8 @@ class StoredBlocks:
         A false yes costs the records of a short run between two damaged places; a false no invents records. So
         a block counts as real if it can be anchored on either side, and also if only its header was damaged.
         """
+        if self.window.read(end, 4) == b"\r\n\r\n":
+            return True  # the run is a page, to its end: members are followed by members
         blocks = self._blocks(start - 3 * (BLOCK_MAX + HEADER), start)
         ends = {block_end for _, block_end, _ in blocks}
         real_end = 0
@@ -60,7 +62,11 @@ class StoredBlocks:
         low = max(low, 0)
         found: list[tuple[int, int, bool]] = []
         for chunk in range(low // _CHUNK, (high - 1) // _CHUNK + 1 if high > 0 else 0):
-            found += [block for block in self._headers(chunk) if low <= block[0] and block[0] + HEADER <= high]
+            if chunk not in self._headers:
+                if len(self._headers) >= _CHUNKS_KEPT:
+                    self._headers.clear()
+                self._headers[chunk] = self._find_headers(chunk)
+            found += [block for block in self._headers[chunk] if low <= block[0] and block[0] + HEADER <= high]
         return found
 
     def _find_headers(self, chunk: int) -> list[tuple[int, int, bool]]:

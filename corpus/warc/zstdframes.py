@@ -44,7 +44,7 @@ def zstd_chunks(window: Window) -> Chunks:
         if frame.whole and not frame.error:
             at = frame.end
             continue
-        resumed = frame.end if frame.whole and _is_frame(window, frame.end) else _next_frame(window, at + 1, dictionary)
+        resumed = frame.end if frame.whole and _is_frame(window, frame.end) else next_frame(window, at + 1, dictionary)
         kind = "zstd" if frame.error or resumed < window.size else "truncated"
         detail = f"{frame.error or 'the frame is cut short'}, zstd frame at byte {at} of the file"
         yield Break(kind, detail, max(1, resumed - frame.read_to))
@@ -136,9 +136,11 @@ def _is_frame(window: Window, at: int) -> bool:
     return at == window.size or magic == MAGIC or is_skippable(magic)
 
 
-def _next_frame(window: Window, at: int, dictionary: zstandard.ZstdCompressionDict | None) -> int:
+def next_frame(
+    window: Window, at: int, dictionary: zstandard.ZstdCompressionDict | None = None, end: int | None = None
+) -> int:
     """Return the next frame at or after `at` that is whole, checks, and is followed by another or the file's end."""
-    while (at := window.find(MAGIC, at)) >= 0:
+    while (at := window.find(MAGIC, at, end)) >= 0:
         frame = Frame(window, at, dictionary)
         if frame.whole and _is_frame(window, frame.end):
             for _ in frame.chunks():

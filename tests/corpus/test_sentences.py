@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus import words
-from corpus.sentences import _sentence_ends, count_sentences
+from corpus.sentences import _sentence_ends, count_by_tokens, count_sentences
 
 
 @pytest.mark.parametrize(
@@ -30,18 +29,18 @@ from corpus.sentences import _sentence_ends, count_sentences
     ],
 )
 def test_small_texts(text, count):
-    assert count_sentences(text) == words.count_sentences(text) == count
+    assert count_sentences(text) == count_by_tokens(text) == count
 
 
 @given(st.text(alphabet='aB1.!?…,-)(”“" \t\n\u00a0。\ud800', max_size=40), st.sampled_from(["en", "de", "xx"]))
 def test_equal_to_going_through_all_tokens(text, language):
-    assert count_sentences(text, language) == words.count_sentences(text, language)
+    assert count_sentences(text, language) == count_by_tokens(text, language)
 
 
 def test_equal_on_real_lines(shared_data):
     texts = pq.read_table(shared_data / "parity" / "datatrove_0.10.1.parquet", columns=["text"])["text"].to_pylist()
     lines = [line for text in filter(None, texts[::10]) for line in (text, *text.splitlines())]
-    assert [count_sentences(line) for line in lines] == [words.count_sentences(line) for line in lines]
+    assert [count_sentences(line) for line in lines] == [count_by_tokens(line) for line in lines]
 
 
 def test_no_end_of_a_sentence_is_a_letter_or_a_digit():

@@ -68,7 +68,11 @@ def test_zstd_dictionary_in_the_first_frame() -> None:
 def test_cut_files_keep_all_before_the_cut(name: str) -> None:
     data = CONTAINERS[name]
     for cut in range(len(data) - 1, len(data) // 2, -max(1, len(data) // 40)):
-        items = walk(Memory(data[:cut]))
+        try:
+            items = walk(Memory(data[:cut]))
+        except InputError:
+            assert name == "one zstd frame", "its one block gives nothing unless it is whole"
+            continue
         found = urls(items)
         assert found == URLS[: len(found)]
         assert records(items) == records(walk(Memory(data)))[: len(found)] or records(items)[-1].note
@@ -79,15 +83,14 @@ def test_cut_files_keep_all_before_the_cut(name: str) -> None:
 
 def test_broken_gzip_member_keeps_all_before_the_bad_byte() -> None:
     records_of = [record(noise(i, 3_000), f"http://{i}/") for i in range(6)]
-    data = bytearray(gz(b"".join(records_of)))
+    data = bytearray(gz(b"".join(records_of), 0))
     data[10_000:10_004] = b"\xff" * 4  # in a stored block: only the checksum tells
     items = walk(Memory(bytes(data)))
     assert urls(items) == URLS
     assert [item.note for item in records(items)] == ["", "", "", "", "", "checksum"]
     assert sum(item.block != noise(i, 3_000) for i, item in enumerate(records(items))) == 1
-    text = bytearray(gz(RAW))
-    text[len(text) // 2 :] = bytes(len(text) - len(text) // 2)
-    items = walk(Memory(bytes(text)))
+    text = gz(RAW)
+    items = walk(Memory(text[: len(text) // 2] + noise(1, 3_000)))
     assert urls(items) == URLS[: len(urls(items))] != []
     assert [damage.kind for damage in damages(items)] == ["gzip"]
     assert damages(items)[0].url == URLS[len(urls(items))]

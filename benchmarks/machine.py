@@ -1,0 +1,27 @@
+"""What a benchmark ran on, and where real data is."""
+
+import os
+import platform
+from pathlib import Path
+
+
+def machine_line() -> str:
+    """One line: processor, cores, load, Python."""
+    model = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    load = os.getloadavg()[0]
+    return f"machine: {model}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
+
+
+def shared_data() -> Path:
+    """The folder of real data, which is no part of the repository (CORPUS_SHARED_DATA)."""
+    folder = Path(os.environ.get("CORPUS_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        raise SystemExit(f"There is no real data at {folder}. Set CORPUS_SHARED_DATA, or name archives.")
+    return folder

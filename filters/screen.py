@@ -1,0 +1,129 @@
+"""The language screen: drops a page before its text is extracted where the language rule is all but certain to.
+
+Extraction is most of the cost of a run, and half of a crawl is in languages that a recipe does not keep. This is an
+approximation, with its threshold in the recipe and its error printed by `python -m benchmarks.screen`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from resiliparse.extract.html2text import extract_plain_text
+
+from corpus.document import Document
+from corpus.errors import ConfigError
+from corpus.stage import Limit, Measured, Stage
+from filters.language import Language, checked_model, load_model
+from filters.page import page_of
+
+if TYPE_CHECKING:
+    from corpus.pipeline import BoundStage
+
+_FIRST_LOOK_CHARS = 1_000
+_CHARS = 4_000
+_SURE = 0.3
+"""A page whose first look is at least this likely in a wanted language passes at once."""
+
+_DOUBT = (0.02, 0.1)
+"""A page that seems as likely as this is read properly before anything is said of it: 67 of 3,010 pages."""
+
+_MIN_RUN = 16
+"""Shorter stretches of text are menus and buttons, often English on pages that are not."""
+
+_MIN_CHARS = 100
+"""With less visible text than this there is nothing to judge by."""
+
+_HIDDEN = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
+_CLOSING = {
+    name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "noscript", "template")
+}  # fmt: skip
+_HTML = ("text/html", "application/xhtml+xml")
+
+
+class LanguageScreen(Stage):
+    """Likelihood of the wanted languages in the visible text of a page, before extraction.
+
+    `wanted_score` is the probability, by lid.176, that the page is in one of `languages`: of the first 1,000
+    characters between tags if that is at least 0.3, else of the first 4,000, and if that leaves a doubt (0.02 to 0.1),
+    of the first 4,000 that resiliparse reads. Null, and so never outside, for what is no HTML page, and for
+    less than 100 characters. `languages` must be those that the language stage keeps.
+    """
+
+    name = "screen"
+    source = "our own; its error is measured by benchmarks/screen.py"
+    gate = True
+
+    wanted_score = Limit(min=0.05)
+
+    def __init__(self, *, languages: Sequence[str] = ("en",), model: str = "", sha256: str = "") -> None:
+        self.languages = languages
+        self.model = model
+        self.sha256 = sha256
+
+    def prepare(self) -> None:
+        self.predict_ = load_model(self.model, self.sha256)
+        self.wanted_ = frozenset(self.languages)
+
+    def resources(self) -> dict[str, str]:
+        path, digest = checked_model(self.model, self.sha256)
+        return {path.name: digest}
+
+    def agree(self, stages: Sequence[BoundStage]) -> None:
+        for bound in stages:
+            kept = bound.limits["label"].one_of if isinstance(bound.stage, Language) else None
+            if isinstance(bound.stage, Language) and set(kept or ()) != set(self.languages):
+                raise ConfigError(
+                    f"screen.languages = {list(self.languages)} differs from what {bound.name} keeps.",
+                    f"Set screen.languages to {list(kept or ())}, or leave the screen out.",
+                )
+
+    def apply(self, doc: Document) -> Iterator[Measured]:
+        yield "wanted_score", self._score(doc)
+
+    def _score(self, doc: Document) -> float | None:
+        if doc.record is None or doc.record.kind == "conversion":
+            return None
+        page = page_of(doc)
+        if page.message.status not in range(200, 300) or page.media_type not in _HTML or not page.body:
+            return None
+        text = visible_text(page.html, _FIRST_LOOK_CHARS)
+        if len(text) >= _MIN_CHARS:
+            score = self._wanted(text)
+            if score >= _SURE:
+                return score
+            if len(text) >= _FIRST_LOOK_CHARS:
+                score = self._wanted(visible_text(page.html, _CHARS))
+            if not _DOUBT[0] <= score < _DOUBT[1]:
+                return score
+        other = extract_plain_text(page.html, main_content=False, alt_texts=False, links=False)[:_CHARS]
+        return self._wanted(other) if len(other.strip()) >= _MIN_CHARS else None
+
+    def _wanted(self, text: str) -> float:
+        found = self.predict_(text, -1)
+        return round(min(sum(score for label, score in found if label in self.wanted_), 1.0), 6)
+
+
+def visible_text(html: str, chars: int) -> str:
+    """Up to `chars` characters of the text between tags, in stretches of 16 and more, scripts and styles left out."""
+    parts: list[str] = []
+    size = at = 0
+    end = len(html)
+    hidden = _HIDDEN.search(html)
+    while at < end and size < chars:
+        if hidden is not None and hidden.start() < at:
+            hidden = _HIDDEN.search(html, at)
+        opening = html.find("<", at)
+        opening = end if opening < 0 else opening
+        if opening - at >= _MIN_RUN:
+            run = html[at:opening].strip()
+            if len(run) >= _MIN_RUN:
+                parts.append(run[: chars - size])
+                size += len(parts[-1]) + 1
+        if hidden is not None and opening == hidden.start():
+            closing = _CLOSING[hidden.group(1).lower()].search(html, hidden.end())
+            opening = closing.start() if closing else end
+        closed = html.find(">", opening)
+        at = end if closed < 0 else closed + 1
+    return "\n".join(parts)
