@@ -31,7 +31,7 @@ _FIXED = [
     pa.field("rule", pa.string(), metadata={"is": "the measure outside its limit, or the kind of failure or skip"}),
     pa.field("value", pa.float64(), metadata={"is": "what was measured; null for categories"}),
     pa.field("limit", pa.float64(), metadata={"is": "the bound that it is outside of"}),
-    pa.field("detail", pa.string(), metadata={"is": "the category, the list entry or the kind of damage"}),
+    pa.field("detail", pa.string(), metadata={"is": "the category, the list entry, the kind of damage, or what was wrong with a record"}),
 ]
 
 CORPUS_SCHEMA = pa.schema(
@@ -72,7 +72,7 @@ def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None) -> 
         "rule": outcome.rule or None,
         "value": float(value) if isinstance(value, int | float) else None,
         "limit": outcome.limit,
-        "detail": _clean(outcome.detail) or None,
+        "detail": _clean(outcome.detail or (doc.record.note if doc.record else "")) or None,
         **outcome.measures,
     }
 

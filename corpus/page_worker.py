@@ -61,9 +61,7 @@ def main(argv: list[str]) -> None:
                 write_frame(fd_out, ERROR, json.dumps(about).encode())
 
 
-def _serve(
-    pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, own: int, client: Client
-) -> None:
+def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, own: int, client: Client) -> None:
     unit = Unit(**job["unit"])
     alone = {(offset, inner): kind for offset, inner, kind in job["alone"]}
     memory, memory_alone = own + job["memory"], own + job["memory_alone"]

@@ -217,13 +217,12 @@ class RemoteSource:
         self.name = url_name(url) if name is None else name
         self._stat = _stat_of(tag) if tag else None
         self._span = span
-        self._start()
-        self._client, self._waiting = client, waiting
+        self._start(client, waiting)
 
-    def _start(self) -> None:
-        self._client: Client | None = None
+    def _start(self, client: Client | None = None, waiting: Callable[[], None] = lambda: None) -> None:
+        self._client = client
         self._own_client: Client | None = None
-        self._waiting: Callable[[], None] = lambda: None
+        self._waiting = waiting
         self._fetcher: _Fetcher | None = None
         self._block, self._block_start = bytearray(), 0
         self._ahead: tuple[int, int, Future[bytearray]] | None = None

@@ -265,8 +265,12 @@ class _Objects:
         if "non-partial response" in text or isinstance(error, errors.NotSupportedError):
             return Refusal("the server does not serve ranges", "Download the file and give its path.")
         status = _status(error)
+        if status is None and "kind: Connect" in text:
+            return Trouble(
+                "its name can't be resolved" if "dns error" in text else "it can't be reached", answered=False
+            )
         if status is None:
-            return Trouble("it can't be reached", answered=False)
+            return Trouble("the connection broke")
         if status in (408, 425, 429) or status >= 500:
             return Trouble(f"it answers {status}", throttled=status in (429, 503))
         return _refusal(status)

@@ -45,10 +45,10 @@ _HTML = ("text/html", "application/xhtml+xml")
 class LanguageScreen(Stage):
     """Likelihood of the wanted languages in the visible text of a page, before extraction.
 
-    `wanted_score` is the probability, by lid.176, that the page is in one of `languages`: of the first 1,000
+    `wanted_score` is the probability, by lid.176, that the page is in one of `wanted`: of the first 1,000
     characters between tags if that is at least 0.3, else of the first 4,000, and if that leaves a doubt (0.02 to 0.1),
     of the first 4,000 that resiliparse reads. Null, and so never outside, for what is no HTML page, and for
-    less than 100 characters. `languages` must be those that the language stage keeps.
+    less than 100 characters. `wanted` must be the languages that the language stage keeps.
     """
 
     name = "screen"
@@ -57,14 +57,14 @@ class LanguageScreen(Stage):
 
     wanted_score = Limit(min=0.05)
 
-    def __init__(self, *, languages: Sequence[str] = ("en",), model: str = "", sha256: str = "") -> None:
-        self.languages = languages
+    def __init__(self, *, wanted: Sequence[str] = ("en",), model: str = "", sha256: str = "") -> None:
+        self.wanted = wanted
         self.model = model
         self.sha256 = sha256
 
     def prepare(self) -> None:
         self.predict_ = load_model(self.model, self.sha256)
-        self.wanted_ = frozenset(self.languages)
+        self.wanted_ = frozenset(self.wanted)
 
     def resources(self) -> dict[str, str]:
         path, digest = checked_model(self.model, self.sha256)
@@ -73,10 +73,10 @@ class LanguageScreen(Stage):
     def agree(self, stages: Sequence[BoundStage]) -> None:
         for bound in stages:
             kept = bound.limits["label"].one_of if isinstance(bound.stage, Language) else None
-            if isinstance(bound.stage, Language) and set(kept or ()) != set(self.languages):
+            if isinstance(bound.stage, Language) and set(kept or ()) != set(self.wanted):
                 raise ConfigError(
-                    f"screen.languages = {list(self.languages)} differs from what {bound.name} keeps.",
-                    f"Set screen.languages to {list(kept or ())}, or leave the screen out.",
+                    f"screen.wanted = {list(self.wanted)} differs from what {bound.name} keeps.",
+                    f"Set screen.wanted to {list(kept or ())}, or leave the screen out.",
                 )
 
     def apply(self, doc: Document) -> Iterator[Measured]:

@@ -13,7 +13,7 @@ from copy import copy, deepcopy
 import trafilatura
 from lxml import etree
 from trafilatura.core import _forum_thread_page, determine_returnstring
-from trafilatura.external import compare_extraction
+from trafilatura.external import SANITIZED_XPATH, _prefer_readability, sanitize_tree
 from trafilatura.main_extractor import (
     REBUILT_BLOCKS, NOT_AT_THE_END, SPACING_PROTECTED, TAG_CATALOG, _elem_text, handle_textelem, process_node, recover_wild_text,
     text_chars_test,
@@ -21,8 +21,10 @@ from trafilatura.main_extractor import (
 from trafilatura.settings import Document, Extractor
 
 from filters import trafilatura_tree as tree_steps
-from filters.trafilatura_rules import BODY, flags_of
+from filters.trafilatura_rules import FRAMES, flags_of
+from filters.trafilatura_rescue import justext, readability, text_bound
 from filters.trafilatura_tree import text_content
+from trafilatura.utils import trim
 
 SUPPORTED = "2.3.1"
 Element = etree._Element
@@ -41,20 +43,54 @@ def extract(html: str) -> str | None:
         return _plain(html)
 
 
+COUNT = dict(recover=0, read_maybe=0, read=0, just=0, readwin=0, justwin=0)
+
+
+def _raw(html: str) -> Element:
+    tree = tree_steps.parse(html)
+    tree_steps.prune_raw(tree)
+    return tree
+
+
 def _fast(html: str) -> str | None:
     tree = tree_steps.parse(html)
     if tree is None:
         return None
     forum = _forum_thread_page(tree)
     tree_steps.prune_raw(tree)
-    cleaned = copy(tree)
-    tree_steps.clean(cleaned)
-    backup = copy(cleaned)
-    tree_steps.convert(cleaned)
+    bound = tree_steps.clean(tree, lambda: text_bound(tree))
+    tree_steps.convert(tree)
     if not forum:
-        tree_steps.prune_comments(cleaned)
-    body, text = _content(cleaned)
-    body, text = compare_extraction(backup, tree, body, text, OPTIONS)
+        tree_steps.prune_comments(tree)
+    body, text = _content(tree)
+    limit = _limit(body, len(text))
+    adopted = False
+    if bound > limit:
+        COUNT["read_maybe"] += 1
+        raw = _raw(html)
+        for element in list(raw.iter("script", "style")):
+            tree_steps.delete(element)
+        tree_steps.prune_overall(raw)
+        if text_bound(raw) > limit:
+            COUNT["read"] += 1
+            article = readability(raw)
+            algo_text = trim(etree.tostring(article, method="text", encoding="utf-8").decode("utf-8"))
+            if _prefer_readability(body, article, algo_text, len(text), len(algo_text), OPTIONS):
+                body, text = article, algo_text
+                adopted = True
+                COUNT["readwin"] += 1
+    unclean = next(body.iterdescendants(*SANITIZED), None) is not None
+    if unclean or len(text) < 250:
+        COUNT["just"] += 1
+        raw = _raw(html)
+        tree_steps.clean(raw)
+        body2, text2 = justext(raw)
+        if text2 and (len(text) <= 3 * len(text2) if unclean else len(text) < len(text2)):
+            body, text = body2, text2
+            adopted = False
+            COUNT["justwin"] += 1
+    if adopted:
+        body, text = sanitize_tree(body, OPTIONS)
     if not text:
         return None
     document = Document()
@@ -62,11 +98,24 @@ def _fast(html: str) -> str | None:
     return determine_returnstring(document, OPTIONS)
 
 
+SANITIZED = tuple(SANITIZED_XPATH.replace(".//", "").split("|"))
+
+
+def _limit(body, length):
+    if length == 0:
+        return 0
+    ps = sum(1 for _ in body.iter("p"))
+    if ps == 0 or sum(1 for _ in body.iter("table")) > ps or not any(True for p in body.iter("p") for _ in p.itertext()):
+        return min(500, 2 * length)
+    return 2 * length
+
+
 def _content(tree: Element) -> tuple[Element, str]:
     backup = deepcopy(tree)
     order = list(tree.iter())
     body, text, potential_tags = _extract(tree)
     if len(body) == 0 or len(text) < 250:
+        COUNT["recover"] += 1
         consumed = {twin for elem, twin in zip(order, backup.iter(), strict=True) if elem.tag == "done"}
         body = recover_wild_text(backup, body, OPTIONS, potential_tags, consumed)
         text = " ".join(body.itertext()).strip()
@@ -74,7 +123,7 @@ def _content(tree: Element) -> tuple[Element, str]:
     for el in list(body):
         current = _elem_text(el)
         if current and current == previous and len(current) > 50:
-            el.getparent().remove(el)
+            body.remove(el)
         else:
             previous = current
     etree.strip_elements(body, "done")
@@ -91,7 +140,7 @@ def _content(tree: Element) -> tuple[Element, str]:
 
 def _frames(tree: Element):
     frames = ("article", "div", "main", "section")
-    for i, bit in enumerate(BODY):
+    for i, bit in enumerate(FRAMES):
         for element in tree.iterdescendants(*frames):
             if (i == 1 and element.tag == "article") or (i == 4 and element.tag == "main") or flags_of(element) & bit:
                 yield element

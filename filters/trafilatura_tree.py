@@ -10,7 +10,9 @@ Each does to the tree what the function of the same purpose does in trafilatura,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
+from copy import copy
+from typing import TypeVar
 
 from lxml import etree
 from lxml.html import HtmlComment, HtmlElement, HtmlEntity, HtmlProcessingInstruction, fromstring
@@ -48,7 +50,19 @@ PARSER = _parser()
 
 
 def parse(html: str) -> Element | None:
-    """The tree of a page, None for what is no page (`load_html`)."""
+    """The tree of a page, None for what is no page (`load_html`).
+
+    It stands alone: where libxml2 finds more than one root, or lxml.html took a part, that is copied.
+    """
+    tree = _parse(html)
+    if tree is None:
+        return None
+    if tree.getparent() is None and tree.getnext() is None and tree.getprevious() is None:
+        return tree
+    return copy(tree)
+
+
+def _parse(html: str) -> Element | None:
     beginning = html[:50].lower()
     data = html.encode().translate(None, _CONTROLS)
     if b"\xef\xbf" in data:
@@ -105,12 +119,21 @@ def prune_raw(tree: Element) -> None:
         delete(element)
 
 
+T = TypeVar("T")
+
+
+def _nothing() -> None:
+    return None
+
+
 _CLEANED = [tag for tag in MANUALLY_CLEANED if tag != "form"]
 _COLLECTED = (*_CLEANED, "form", "table")
 
 
-def clean(tree: Element) -> None:
-    """Take out what holds no text of the page (`tree_cleaning`)."""
+def clean(tree: Element, between: Callable[[], T] = _nothing) -> T:
+    """Take out what holds no text of the page (`tree_cleaning`).
+
+    Scripts and styles go first, which changes nothing, and then the value of `between` is taken."""
     found: dict[str, list[Element]] = {}
     for element in tree.iter(*_COLLECTED):
         found.setdefault(element.tag, []).append(element)
@@ -124,6 +147,10 @@ def clean(tree: Element) -> None:
             if table.get("role") in ("presentation", "none"):
                 table.tag = "div"
     etree.strip_tags(tree, MANUALLY_STRIPPED)
+    for tag in ("script", "style"):
+        for element in found.pop(tag, ()):
+            delete(element)
+    result = between()
     for tag in _CLEANED:
         elements = found.get(tag)
         if elements is None:
@@ -139,6 +166,7 @@ def clean(tree: Element) -> None:
     for element in [e for e in tree.iterdescendants(*CUT_EMPTY_ELEMS) if len(e) == 0 and e.text is None]:
         parent = element.getparent()
         parent.remove(element)
+    return result
 
 
 def _nested(elements: list[Element], tag: str) -> bool:

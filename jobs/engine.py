@@ -6,6 +6,7 @@ Ray's own retries are off: `run` counts attempts by kind of failure, and gives u
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import secrets
@@ -18,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -155,7 +157,7 @@ class RayEngine:
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         if not address:
             _sweep()
-            self._temp = _private_folder()
+            self._temp = Path(tempfile.mkdtemp(dir=_private_folder()))
         import ray  # only now: it reads the token mode when it is imported
         import ray.exceptions
 
@@ -211,10 +213,15 @@ class RayEngine:
 _TEMP = "corpus-ray-"
 
 
+@cache
 def _private_folder() -> Path:
-    """A folder for a cluster of our own, with the token without which nobody else may talk to it."""
+    """This process's folder for clusters of its own, with the token without which nobody else may talk to them.
+
+    One token per process: Ray reads it once.
+    """
     # short, for socket paths end at 107 characters; private, for who writes there runs code as us
     folder = Path(tempfile.mkdtemp(prefix=f"{_TEMP}{os.getpid()}-", dir="/tmp"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))

@@ -16,3 +16,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set CORPUS_SHARED_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def ray_engine():
+    """A function that gives the session's one Ray engine, which stays up when a build closes it."""
+    from jobs.engine import RayEngine
+
+    class Kept(RayEngine):
+        def close(self) -> None:
+            pass
+
+    engine = Kept(2)
+    yield lambda: engine
+    RayEngine.close(engine)

@@ -1,12 +1,13 @@
-"""A web server over a folder, on the loopback, that also speaks as much S3 as reading needs, and misbehaves on demand."""
+"""A web server over a folder, on the loopback: it speaks as much S3 as reading needs, and misbehaves on demand."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -31,6 +32,20 @@ class Server(ThreadingHTTPServer):
         self.before = lambda path: None
         """Called before each answer."""
         self.lock = threading.Lock()
+        self.connections = 0
+        self.open: list[socket.socket] = []
+
+    def get_request(self):
+        self.connections += 1
+        accepted = super().get_request()
+        self.open.append(accepted[0])
+        return accepted
+
+    def server_close(self) -> None:
+        for connection in self.open:  # what clients keep for later
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        super().server_close()
 
     @property
     def url(self) -> str:
@@ -42,7 +57,6 @@ class Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 10
     server: Server
 
     def log_message(self, format, *args) -> None:
@@ -64,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send(200, self.listing(parts), {"content-type": "application/xml"})
             return
         file = self.server.folder / unquote(parts.path).lstrip("/")
-        if fault.isdecimal():  # "503" or "4290": the last digit past three is Retry-After
+        if fault[:3].isdecimal():  # "503" or "4290": the last digit past three is Retry-After
             self.send(int(fault[:3]), b"<Error><Code>SlowDown</Code></Error>", {"retry-after": fault[3:] or "0"})
         elif not file.is_file():
             self.send(404, b"")

@@ -9,6 +9,8 @@ WORDS = (
     "morning often meet the same three fishermen, who have little to say about fish but much about the weather. "
     "In the market hall the bakers sell bread with caraway, and the cheese comes from farms that you can see from "
     "the church tower when the sky is clear. Nobody could tell us why the clock on the town hall is four minutes slow. "
+    "The baker says that it was his grandfather who set it so, because he wanted to have the loaves out in time. "
+    "We bought two of them, ate one on the bridge, and gave the rest to the ducks that were waiting for it. "
 )
 
 

@@ -66,7 +66,7 @@ def detect(window: Window) -> Format:
         found = _behind_damage(window, "gzip" if start.startswith(GZIP) else "plain")
     if found is None:
         raise InputError(
-            f"{window.source.name} is no crawl archive: no WARC or ARC record was found, it begins with {start!r}.",
+            f"{window.source.name} is no crawl archive: no WARC or ARC record was found in it.",
             "Give WARC, ARC, WET or WAT files: plain, gzip or zstd.",
         )
     return found

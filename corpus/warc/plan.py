@@ -14,6 +14,9 @@ from corpus.warc.detect import detect
 from corpus.warc.source import Source, Window
 from corpus.warc.starts import Starts
 
+_BLOCK_BYTES = 256 << 10
+"""Blocks read while planning: one or two at each division, about 1% of a file with units of 32 MiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -40,11 +43,11 @@ def plan(source: Source, unit_bytes: int) -> Plan:
     """Plan units of about `unit_bytes` each: one starts at the first proven member start in every stretch that long.
 
     An empty file has one empty range. A file of about one long record has fewer units than its size suggests. Reads
-    little: the first member, and some 100 KiB at each division. Raises InputError for what is no archive.
+    little: the first member, and some 256 KiB at each division. Raises InputError for what is no archive.
     """
     if unit_bytes < 1:
         raise ConfigError(f"A unit of {unit_bytes} bytes can't be.", "Give a positive number of bytes.")
-    window = Window(source)
+    window = Window(source, _BLOCK_BYTES)
     found = detect(window)
     divisions = [0]
     if found.layout == "members":

@@ -100,15 +100,16 @@ def changed(place: str) -> InputChanged:
 class Window:
     """The last few blocks of a source, so that small reads in any order near one place cost one read each block."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, block_bytes: int = BLOCK_BYTES) -> None:
         self.source = source
+        self.block_bytes = block_bytes
         self.size = source.size
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
     def block(self, index: int) -> bytes:
         data = self._blocks.get(index)
         if data is None:
-            data = self.source.read(index * BLOCK_BYTES, BLOCK_BYTES)
+            data = self.source.read(index * self.block_bytes, self.block_bytes)
             self._blocks[index] = data
             if len(self._blocks) > _BLOCKS_KEPT:
                 self._blocks.popitem(last=False)
@@ -118,14 +119,14 @@ class Window:
 
     def piece(self, offset: int, length: int) -> memoryview:
         """Return up to `length` bytes from `offset` without a copy: fewer at the end of a block, none at the end."""
-        index, inside = divmod(offset, BLOCK_BYTES)
+        index, inside = divmod(offset, self.block_bytes)
         return memoryview(self.block(index))[inside : inside + length]
 
     def read(self, offset: int, length: int) -> bytes:
         """Return the `length` bytes from `offset`, fewer at the end of the file."""
-        index, inside = divmod(offset, BLOCK_BYTES)
+        index, inside = divmod(offset, self.block_bytes)
         data = self.block(index)[inside : inside + length]
-        while len(data) < length and (index + 1) * BLOCK_BYTES < self.size:
+        while len(data) < length and (index + 1) * self.block_bytes < self.size:
             index += 1
             data += self.block(index)[: length - len(data)]
         return data
@@ -134,15 +135,15 @@ class Window:
         """Return where `needle` next starts at or after `offset` and before `end`, or -1."""
         end = self.size if end is None else min(end, self.size)
         while offset < end:
-            index, inside = divmod(offset, BLOCK_BYTES)
+            index, inside = divmod(offset, self.block_bytes)
             found = self.block(index).find(needle, inside)
             if found < 0:  # it may straddle the block's end
-                edge = max(offset, (index + 1) * BLOCK_BYTES - len(needle) + 1)
+                edge = max(offset, (index + 1) * self.block_bytes - len(needle) + 1)
                 found = self.read(edge, 2 * len(needle) - 2).find(needle)
                 base = edge
             else:
-                base = index * BLOCK_BYTES
+                base = index * self.block_bytes
             if found >= 0:
                 return base + found if base + found < end else -1
-            offset = (index + 1) * BLOCK_BYTES
+            offset = (index + 1) * self.block_bytes
         return -1

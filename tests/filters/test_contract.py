@@ -154,7 +154,7 @@ def test_named_recipes_load_and_say_what_they_are(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.description
-    assert [bound.name for bound in recipe.stages][:4] == ["url", "extract", "language", "gopher_repetition"]
+    assert [bound.name for bound in recipe.stages][:5] == ["url", "screen", "extract", "language", "gopher_repetition"]
 
 
 def test_importing_filters_loads_no_ray_and_no_torch():

@@ -28,7 +28,7 @@ def score(block, kind="response", **options):
 def test_foreign_pages_are_dropped_and_wanted_ones_pass():
     german = Pipeline.of([LanguageScreen()]).judge(Document.of(record(http(page(body=GERMAN * 3)))))
     assert (german.outcome, german.rule, german.limit) == (DROPPED, "wanted_score", 0.05)
-    assert score(http(page(body=GERMAN * 3)), languages=["de"]) > 0.5
+    assert score(http(page(body=GERMAN * 3)), wanted=["de"]) > 0.5
     assert score(http(page())) > 0.5
 
 
@@ -57,7 +57,7 @@ def test_what_cannot_be_judged_has_no_score(block, kind):
 
 
 def test_the_languages_must_be_those_that_are_kept():
-    with pytest.raises(ConfigError, match=r"Set screen\.languages to \['de'\]"):
+    with pytest.raises(ConfigError, match=r"Set screen\.wanted to \['de'\]"):
         load_recipe("fineweb", ["language.label.one_of=['de']"])
     with pytest.raises(ConfigError, match="leave the screen out"):
         load_recipe("fineweb", ["language.label.one_of=off"])

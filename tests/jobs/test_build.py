@@ -17,7 +17,7 @@ from corpus.errors import InputError, IntegrityError, OutputError
 from corpus.guard import GuardSettings
 from corpus.run import open_run
 from jobs.build import Job, build, make_plan
-from jobs.engine import LocalEngine, RayEngine
+from jobs.engine import LocalEngine
 from jobs.progress import Progress
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
@@ -98,8 +98,8 @@ def test_same_bytes_for_any_workers_and_unit_size(archives, reference, tmp_path,
 
 
 @pytest.mark.ray
-def test_same_bytes_on_ray(archives, reference, tmp_path):
-    result = build(job([archives], tmp_path / "out", unit_bytes=9_000), lambda: RayEngine(2), Progress(quiet=True))
+def test_same_bytes_on_ray(archives, reference, tmp_path, ray_engine):
+    result = build(job([archives], tmp_path / "out", unit_bytes=9_000), ray_engine, Progress(quiet=True))
     assert result.exit_code == 0
     assert tree(tmp_path / "out") == tree(reference)
 

@@ -114,7 +114,7 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
     assert plan["bytes"] == archive.stat().st_size
     assert plan["plan"][0]["end"] == archive.stat().st_size
     assert not (tmp_path / "new").exists()
-    assert "url → extract → language" in corpus("build", archive, "-o", tmp_path / "new", "--dry-run")[2]
+    assert "url → screen → extract → language" in corpus("build", archive, "-o", tmp_path / "new", "--dry-run")[2]
 
 
 @pytest.mark.parametrize(

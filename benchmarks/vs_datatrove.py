@@ -1,0 +1,334 @@
+"""Our `fineweb` recipe beside datatrove's FineWeb pipeline, on the same archives: `make bench-peer`, or
+
+    python -m benchmarks.vs_datatrove [WARC...] [--rounds 3] [--pages N] [--save]
+
+The peer gets an environment of its own in build/ (by pip, the first time). Each side is one process (with its children)
+on one and the same CPU, the sides take turns, and every round goes through all archives in each of them:
+
+    start-up       all CPU time up to the end of the first 5 pages, which load every model and list
+    warming        one archive (--warm) that is not counted
+    steady state   each archive given, from the first byte read to the last page judged
+
+CPU time is user and system of the process and its children. The work is told apart on both sides: reading to the last
+filter; MinHash signatures of what that leaves; removal of personal data in it. See `benchmarks/peer` for what each
+side runs, and docs/speed.md for how they differ. A whole `corpus build` is timed too, as a user starts it.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.machine import machine_line, shared_data
+from corpus.errors import CorpusError
+from corpus.warc.reader import read_warc
+from corpus.warc.record import JUDGED, Record
+from filters.blocklist import build_blocklist
+from filters.language import checked_model
+
+ROOT = Path(__file__).parents[1]
+BUILD = ROOT / "build"
+VENV = BUILD / "peer-venv"
+NEWER = BUILD / "peer-trafilatura"
+BLOCKLIST = BUILD / "peer.blocklist"
+FIGURES = Path(__file__).parent / "figures" / "vs_datatrove.txt"
+FIRST_PAGES = 5
+NEWER_TRAFILATURA = "2.3.1"
+STAGES = (
+    "url", "screen", "extract", "language", "gopher_repetition", "gopher_quality", "c4", "fineweb",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the things compared: its name in the tables and the command that judges archives."""
+
+    name: str
+    command: list[str]
+    job: dict
+    environment: dict[str, str] = field(default_factory=dict)
+    peer: bool = False
+
+
+def make_environment() -> None:
+    """The peer's virtual environment, trafilatura 2.3.1 to be laid over it, and its block lists in our form."""
+    wanted = Path(__file__).parent / "peer" / "requirements.txt"
+    stamp = VENV / "installed"
+    digest = hashlib.sha256(wanted.read_bytes() + NEWER_TRAFILATURA.encode()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != digest:
+        print(f"Installing the peer into {VENV} …", file=sys.stderr)
+        shutil.rmtree(VENV, ignore_errors=True)
+        shutil.rmtree(NEWER, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+        pip = [VENV / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "-r", wanted], check=True)
+        subprocess.run([*pip, "--no-deps", "--target", NEWER, f"trafilatura=={NEWER_TRAFILATURA}"], check=True)
+        stamp.write_text(digest)
+    if not BLOCKLIST.exists():
+        (assets,) = VENV.glob("lib/python*/site-packages/datatrove/assets")
+        words = [assets / f"{kind}.txt" for kind in ("banned_words", "soft_banned_words", "banned_subwords")]
+        build_blocklist([assets / "url_filterblacklistsv0_3_0.tar.gz", *words], BLOCKLIST)
+
+
+def cut(path: Path, pages: int, folder: Path) -> Path:
+    """A copy of the archive up to its first `pages` pages."""
+    seen, end = 0, path.stat().st_size
+    for item in read_warc(path):
+        if seen == pages:
+            end = item.offset
+            break
+        seen += isinstance(item, Record) and item.kind in JUDGED
+    out = folder / f"first-{pages}-{path.name}"
+    with path.open("rb") as whole:
+        out.write_bytes(whole.read(end))
+    return out
+
+
+class Memory(threading.Thread):
+    """Samples the memory of a process and its descendants: the highest PSS, and the highest PSS that is no mapped
+    file, in bytes."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.pid, self.pss, self.own = pid, 0, 0
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(1.0):
+            sizes = [_rollup(pid) for pid in _descendants(self.pid)]
+            self.pss = max(self.pss, sum(pss for pss, _ in sizes))
+            self.own = max(self.own, sum(pss - mapped for pss, mapped in sizes))
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+def _descendants(root: int) -> list[int]:
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                parents[int(entry)] = int(Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
+
+
+def _rollup(pid: int) -> tuple[int, int]:
+    """(PSS, the part of it that is mapped files), in bytes."""
+    try:
+        lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    except OSError:
+        return 0, 0
+    return tuple(int(lines.get(name, "0 kB").split()[0]) << 10 for name in ("Pss", "Pss_File"))
+
+
+def run_pinned(command: list, cpu: int, environment: dict[str, str] | None = None) -> dict[str, float]:
+    """Run a command and its children on one CPU. CPU seconds of all of them, wall seconds, peak memory in bytes."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        list(map(str, command)), cwd=ROOT, env={**os.environ, **(environment or {})},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, {cpu}),
+    )  # fmt: skip
+    memory = Memory(process.pid)
+    memory.start()
+    complaint = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    memory.end()
+    if process.returncode:
+        raise SystemExit(f"{command[0]} ended with {process.returncode}:\n{complaint.decode(errors='replace')[-4000:]}")
+    return {
+        "cpu": usage.ru_utime + usage.ru_stime, "wall": time.perf_counter() - started,
+        "pss": memory.pss, "own": memory.own,
+    }  # fmt: skip
+
+
+def run_side(side: Side, archives: list[Path], timed: list[Path], cpu: int, scratch: Path) -> dict:
+    """One turn of one side: what its process reports, and its peak memory."""
+    job, out = scratch / "job.json", scratch / "out.json"
+    limits = [] if side.peer or side.job["settings"][1:] else list(map(str, timed))
+    about = {**side.job, "archives": list(map(str, archives)), "limits": limits, "scratch": str(scratch)}
+    job.write_text(json.dumps({**about, "out": str(out)}))
+    used = run_pinned([*side.command, job], cpu, side.environment)
+    return {**json.loads(out.read_text()), "memory": used}
+
+
+def run_build(archive: Path, cpu: int, scratch: Path) -> dict:
+    """`corpus build` of one archive, as a user starts it, with one worker."""
+    command = [sys.executable, "-m", "jobs.cli", "build", archive, "-o", scratch / "run", "--no-ray", "--workers", "1"]
+    command += ["--recipe", "fineweb", "--set", f"url.blocklist={BLOCKLIST}"]
+    used = run_pinned(command, cpu)
+    counts = json.loads((scratch / "run" / "run.json").read_text())["records"]
+    shutil.rmtree(scratch / "run")
+    return {**used, "kept": counts["kept"]}
+
+
+def sides(lid: Path) -> list[Side]:
+    """In the order of their turns."""
+    ours = [sys.executable, "-m", "benchmarks.peer.ours"]
+    lists = f"url.blocklist={BLOCKLIST}"
+    recipe = {"recipe": "fineweb", "settings": [lists], "measures": "all"}
+    peer = [str(VENV / "bin" / "python"), str(Path(__file__).parent / "peer" / "datatrove_fineweb.py")]
+    offline = {"HF_ASSETS_CACHE": str(BUILD / "peer-assets"), "HF_HUB_OFFLINE": "1"}
+    newer = {**offline, "PYTHONPATH": str(NEWER)}
+    return [
+        Side("ours", ours, recipe),
+        Side("datatrove", peer, {"lid": str(lid)}, offline, peer=True),
+        Side("ours, resiliparse", ours, {**recipe, "settings": [lists, "extract.engine=resiliparse"]}),
+        Side(f"datatrove, trafilatura {NEWER_TRAFILATURA}", peer, {"lid": str(lid)}, newer, peer=True),
+    ]
+
+
+def spread(values: list[float], form: str = "{:.1f}") -> str:
+    """The median, with the least and the most where there are several."""
+    middle = form.format(statistics.median(values))
+    return middle if len(values) == 1 else f"{middle} ({form.format(min(values))}–{form.format(max(values))})"
+
+
+class Report:
+    """Lines to the screen and, in the end, to a file."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __call__(self, line: str = "") -> None:
+        self.lines.append(line)
+        print(line, flush=True)
+
+
+def cost(turn: dict, archive: str, parts: tuple[str, ...]) -> float:
+    return sum(turn["archives"][archive][part] for part in parts)
+
+
+SPANS = {"to last filter": ("judge",), "+ signatures": ("judge", "sign"), "+ personal data": ("judge", "sign", "pii")}
+
+
+def report_archive(say: Report, archive: str, turns: dict[str, list[dict]], builds: list[dict], names: list[Side]):
+    """The tables of one archive."""
+    first = turns["ours"]
+    pages = first[0]["archives"][archive]["pages"]
+    say(f"\n{archive}: {pages} pages, steady state, pages/s/core: median (min–max) of {len(first)} rounds")
+    say(f"  {'':30}" + "".join(f"{span:>24}" for span in SPANS) + f"{'wall, all three':>18}{'kept':>7}")
+    for side in names:
+        mine = turns[side.name]
+        cells = [spread([pages / cost(turn, archive, parts) for turn in mine]) for parts in SPANS.values()]
+        wall = spread([turn["archives"][archive]["wall"] for turn in mine], "{:.0f}")
+        kept = len(mine[0]["archives"][archive]["kept"])
+        say(f"  {side.name:30}" + "".join(f"{cell:>24}" for cell in cells) + f"{wall + ' s':>18}{kept:7}")
+    say(f"  {'whole `corpus build`':30}{'':48}{spread([pages / run['cpu'] for run in builds]):>24}"
+        f"{spread([run['wall'] for run in builds], '{:.0f}') + ' s':>18}{builds[0]['kept']:7}")  # fmt: skip
+    say("  times as fast, round by round")
+    for mine in (side for side in names if not side.peer):
+        for theirs in (side for side in names if side.peer):
+            pairs = list(zip(turns[mine.name], turns[theirs.name], strict=True))
+            cells = [
+                spread([cost(b, archive, parts) / cost(a, archive, parts) for a, b in pairs], "{:.2f}")
+                for parts in SPANS.values()
+            ]
+            say(f"    {mine.name} / {theirs.name}")
+            say(f"  {'':30}" + "".join(f"{cell:>24}" for cell in cells))
+    for theirs in (side for side in names if side.peer):
+        a, b = (set(turns[name][0]["archives"][archive]["kept"]) for name in ("ours", theirs.name))
+        trouble = {kind: [t["archives"][archive][kind] for t in turns[theirs.name]] for kind in ("timeouts", "broken")}
+        say(f"  kept by ours and {theirs.name}: {len(a & b)}, by ours alone {len(a - b)}, by it alone {len(b - a)}; "
+            f"its timeouts {trouble['timeouts']}, sandboxes lost {trouble['broken']}")  # fmt: skip
+    report_stages(say, archive, turns, names, pages)
+    say("  the limit, pages/s/core: " + ", ".join(
+        f"{name} {spread([pages / turn['limits'][archive][name] for turn in first], '{:.0f}')}"
+        for name in first[0]["limits"][archive]
+    ))  # fmt: skip
+    least = [turn["limits"][archive]["our reader + lxml"] / cost(turn, archive, ("judge",)) for turn in first]
+    native = [turn["limits"][archive]["fastwarc + resiliparse"] / cost(turn, archive, ("judge",)) for turn in first]
+    say(f"  of ours, decompressing and parsing alone: {statistics.median(least):.0%} with our reader and lxml, "
+        f"{statistics.median(native):.0%} with fastwarc and resiliparse")  # fmt: skip
+
+
+def report_stages(say: Report, archive: str, turns: dict[str, list[dict]], names: list[Side], pages: int) -> None:
+    """CPU milliseconds per page of the archive, stage by stage, all sides beside each other."""
+    say("  stage by stage, CPU ms a page (of all pages), median of rounds")
+    say(f"    {'':28}" + "".join(f"{side.name.removeprefix('datatrove, '):>22}" for side in names))
+
+    def row(label, of):
+        say(f"    {label:28}" + "".join(
+            f"{1e3 / pages * statistics.median(of(turn['archives'][archive]) for turn in turns[side.name]):22.3f}"
+            for side in names
+        ))  # fmt: skip
+
+    row("reading, and the rest", lambda done: done["judge"] - sum(done["stages"].get(stage, 0) for stage in STAGES))
+    for stage in STAGES:
+        row(stage, lambda done, stage=stage: done["stages"].get(stage, 0))
+    row("sum", lambda done: done["judge"])
+    row("signatures", lambda done: done["sign"])
+    row("personal data", lambda done: done["pii"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("warcs", nargs="*", type=Path)
+    parser.add_argument("--warm", type=Path, help="the archive that goes before, uncounted")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pages", type=int, help="cut every archive to its first pages: a quick look")
+    parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)))
+    parser.add_argument("--save", action="store_true", help=f"write the tables to {FIGURES.relative_to(ROOT)} too")
+    options = parser.parse_args()
+    data = shared_data() / "warc" if not (options.warcs and options.warm) else Path()
+    timed = [path.resolve() for path in options.warcs or (data / f"{n}.warc.gz" for n in ("mixed-00000", "english-00000"))]
+    warm = (options.warm or data / "mixed-00001.warc.gz").resolve()
+    make_environment()
+    lid, _ = checked_model("", "")
+    say = Report()
+    with tempfile.TemporaryDirectory(dir=BUILD) as temporary:
+        scratch = Path(temporary)
+        begin = cut(timed[-1], FIRST_PAGES, scratch)
+        if options.pages:
+            warm, *timed = (cut(path, options.pages, scratch) for path in (warm, *timed))
+        compared = sides(lid)
+        run_side(compared[1], [begin], [], options.cpu, scratch)  # the peer unpacks its lists at its very first run
+        turns: dict[str, list[dict]] = {side.name: [] for side in compared}
+        builds: dict[str, list[dict]] = {path.name: [] for path in timed}
+        say(machine_line() + f"; all on CPU {options.cpu}")
+        for number in range(options.rounds):
+            for side in compared:
+                turns[side.name].append(run_side(side, [begin, warm, *timed], timed, options.cpu, scratch))
+                print(f"round {number + 1}: {side.name} done", file=sys.stderr, flush=True)
+            for path in timed:
+                builds[path.name].append(run_build(path, options.cpu, scratch))
+    say(f"after the rounds, {machine_line().partition(', ')[2]}")
+    for side in compared:
+        versions = ", ".join(f"{name} {version}" for name, version in turns[side.name][0]["versions"].items())
+        say(f"{side.name}: {versions}")
+    for path in timed:
+        report_archive(say, path.name, turns, builds[path.name], compared)
+    say(f"\nstart-up, CPU s to the end of the first {FIRST_PAGES} pages; peak memory, MB (PSS, and without mapped files)")
+    for side in compared:
+        mine = turns[side.name]
+        start = spread([turn["archives"][begin.name]["since_start"] for turn in mine])
+        peak, own = (max(turn["memory"][kind] for turn in mine) / 1e6 for kind in ("pss", "own"))
+        say(f"  {side.name:30}{start:>20}{peak:10.0f}{own:10.0f}")
+    whole = [run for runs in builds.values() for run in runs]
+    peak, own = (max(run[kind] for run in whole) / 1e6 for kind in ("pss", "own"))
+    say(f"  {'whole `corpus build`':30}{'':20}{peak:10.0f}{own:10.0f}")
+    if options.save:
+        FIGURES.parent.mkdir(exist_ok=True)
+        FIGURES.write_text("\n".join(say.lines) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except CorpusError as error:
+        raise SystemExit(str(error)) from None
