@@ -19,7 +19,7 @@ demo: $(STAMP)
 	rm -rf demo && mkdir demo
 	$(BIN)/corpus sample -o demo/sample.warc.gz
 	$(BIN)/corpus build demo/sample.warc.gz -o demo/out
-	$(BIN)/corpus verify demo/out
+	$(BIN)/corpus verify demo/out --inputs demo/sample.warc.gz
 	@echo 'Look at demo/out/: corpus/ is the text, ledger/ says what became of every record, run.json what ran.'
 	@echo 'Ask why a page is not in the corpus: $(BIN)/corpus explain demo/out URL'
 

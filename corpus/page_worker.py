@@ -73,7 +73,7 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
 
     _limit_memory(memory)
     span = (unit.start, unit.end)
-    source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client, waiting=board.waiting)
+    source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client)
     with closing(source):
         batches = run_unit(
             pipeline,

@@ -26,6 +26,7 @@ from corpus.run import open_run
 from corpus.unit import Unit
 from filters import STAGES, load_recipe, recipe_names
 from jobs import catalog, explain
+from jobs.audit import audit
 from jobs.build import Job, Plan, build, make_plan, make_units
 from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
@@ -148,16 +149,22 @@ def explain_command(folder: Path, url_or_id: str, as_json: bool) -> None:
 
 @cli.command("verify")
 @click.argument("folder", type=_folder)
+@click.option("--inputs", multiple=True, help="Archives whose records to count once more, by an independent reader.")
 @_json_option
-def verify_command(folder: Path, as_json: bool) -> None:
+def verify_command(folder: Path, inputs: tuple[str, ...], as_json: bool) -> None:
     """Re-read every committed file and check that the books balance.
 
     \b
-    Example: corpus verify out
+    Example: corpus verify out --inputs crawl/
     """
-    rows = open_run(folder).verify()
+    run = open_run(folder)
+    rows = run.verify()
+    found = audit(run, inputs) if inputs else []
     if as_json:
-        print(json.dumps(rows))
+        print(json.dumps({**rows, "inputs": [asdict(entry) for entry in found]}))
+    for entry in found:
+        early = f" (it ended early: {entry.ended})" if entry.ended else ""
+        print(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by warcio{early}", file=sys.stderr)
     print(f"{folder}: {rows['corpus']} pages and {rows['ledger']} ledger rows, all as committed.", file=sys.stderr)
 
 

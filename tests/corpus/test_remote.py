@@ -371,10 +371,12 @@ def test_a_slow_server_is_no_fault_of_a_page(server, folder):
     settings = GuardSettings(page_cpu_s=0.6, page_wall_s=0.9)
     guard = Guard(recipe_from_dict({"stages": [{"stage": "paragraphs"}]}).canonical(), FACTORY, settings)
     rows = []
+    server.asked.clear()
     try:
         guard.run(unit, lambda batch: rows.extend(batch.tables["ledger"].to_pylist()))
     finally:
         guard.close()
+    assert len(server.asked) == 1  # by a worker that was not stopped and started again
     assert [row["outcome"] for row in rows] == ["kept"] * 3
 
 

@@ -105,6 +105,22 @@ def test_verify(corpus, built):
     assert corpus("verify", out)[0] == 0
 
 
+def test_verify_counts_the_inputs_once_more(corpus, built):
+    archive, out, _ = built
+    code, _, err = corpus("verify", out, "--inputs", archive)
+    assert code == 0
+    assert "w.warc.gz: 3 records, 3 by warcio" in err
+
+
+def test_verify_finds_a_record_that_the_ledger_has_not(corpus, built, tmp_path):
+    archive, out, _ = built
+    more = tmp_path / archive.name
+    more.write_bytes(archive.read_bytes() + archive.read_bytes())
+    code, _, err = corpus("verify", out, "--inputs", more)
+    assert code == 1
+    assert "holds 6 records by warcio's count, and the ledger 3" in err
+
+
 def test_dry_run_writes_nothing(corpus, built, tmp_path):
     archive, _, _ = built
     code, out, _ = corpus("build", archive, "-o", tmp_path / "new", "--dry-run", "--json")
