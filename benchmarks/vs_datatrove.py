@@ -43,6 +43,7 @@ BLOCKLIST = BUILD / "peer.blocklist"
 FIGURES = Path(__file__).parent / "figures" / "vs_datatrove.txt"
 FIRST_PAGES = 5
 NEWER_TRAFILATURA = "2.3.1"
+SAME_PERSONAL_DATA = 'pii.entities=["email", "ip_address"]'
 STAGES = (
     "url", "screen", "extract", "language", "gopher_repetition", "gopher_quality", "c4", "fineweb",
 )  # fmt: skip
@@ -160,9 +161,8 @@ def run_pinned(command: list, cpu: int, environment: dict[str, str] | None = Non
 def run_side(side: Side, archives: list[Path], timed: list[Path], cpu: int, scratch: Path) -> dict:
     """One turn of one side: what its process reports, and its peak memory."""
     job, out = scratch / "job.json", scratch / "out.json"
-    limits = [] if side.peer or side.job["settings"][1:] else list(map(str, timed))
-    about = {**side.job, "archives": list(map(str, archives)), "limits": limits, "scratch": str(scratch)}
-    job.write_text(json.dumps({**about, "out": str(out)}))
+    about = {"archives": archives, "limits": timed if side.name == "ours" else [], "scratch": scratch, "out": out}
+    job.write_text(json.dumps({**side.job, **about}, default=str))
     used = run_pinned([*side.command, job], cpu, side.environment)
     return {**json.loads(out.read_text()), "memory": used}
 
@@ -188,15 +188,20 @@ def sides(lid: Path) -> list[Side]:
     return [
         Side("ours", ours, recipe),
         Side("datatrove", peer, {"lid": str(lid)}, offline, peer=True),
+        Side("ours, peer's work only", ours, {**recipe, "settings": [lists, SAME_PERSONAL_DATA], "measures": "first"}),
         Side("ours, resiliparse", ours, {**recipe, "settings": [lists, "extract.engine=resiliparse"]}),
         Side(f"datatrove, trafilatura {NEWER_TRAFILATURA}", peer, {"lid": str(lid)}, newer, peer=True),
     ]
 
 
-def spread(values: list[float], form: str = "{:.1f}") -> str:
+def spread(values: list[float], form: str = "{:.1f}", extremes: bool = True) -> str:
     """The median, with the least and the most where there are several."""
     middle = form.format(statistics.median(values))
-    return middle if len(values) == 1 else f"{middle} ({form.format(min(values))}–{form.format(max(values))})"
+    return (
+        middle
+        if len(values) == 1 or not extremes
+        else f"{middle} ({form.format(min(values))}–{form.format(max(values))})"
+    )
 
 
 class Report:
@@ -210,56 +215,67 @@ class Report:
         print(line, flush=True)
 
 
+SPANS = {
+    "to last filter": ("judge",),
+    "+ signatures": ("judge", "sign"),
+    "+ personal data": ("judge", "sign", "pii"),
+    "+ start-up": ("judge", "sign", "pii", "start-up"),
+}
+
+
 def cost(turn: dict, archive: str, parts: tuple[str, ...]) -> float:
-    return sum(turn["archives"][archive][part] for part in parts)
-
-
-SPANS = {"to last filter": ("judge",), "+ signatures": ("judge", "sign"), "+ personal data": ("judge", "sign", "pii")}
+    """CPU seconds of the parts of one turn."""
+    start = next(iter(turn["archives"].values()))["since_start"]
+    return sum({**turn["archives"][archive], "start-up": start}[part] for part in parts)
 
 
 def report_archive(say: Report, archive: str, turns: dict[str, list[dict]], builds: list[dict], names: list[Side]):
     """The tables of one archive."""
     first = turns["ours"]
     pages = first[0]["archives"][archive]["pages"]
-    say(f"\n{archive}: {pages} pages, steady state, pages/s/core: median (min–max) of {len(first)} rounds")
-    say(f"  {'':30}" + "".join(f"{span:>24}" for span in SPANS) + f"{'wall, all three':>18}{'kept':>7}")
+    say(f"\n{archive}: {pages} pages. Pages/s/core in the steady state, median (min–max) of {len(first)} rounds")
+    say(f"  {'':30}" + "".join(f"{span:>22}" for span in SPANS) + f"{'wall s':>9}{'kept':>7}")
     for side in names:
         mine = turns[side.name]
         cells = [spread([pages / cost(turn, archive, parts) for turn in mine]) for parts in SPANS.values()]
-        wall = spread([turn["archives"][archive]["wall"] for turn in mine], "{:.0f}")
+        wall = spread([turn["archives"][archive]["wall"] for turn in mine], "{:.0f}", False)
         kept = len(mine[0]["archives"][archive]["kept"])
-        say(f"  {side.name:30}" + "".join(f"{cell:>24}" for cell in cells) + f"{wall + ' s':>18}{kept:7}")
-    say(f"  {'whole `corpus build`':30}{'':48}{spread([pages / run['cpu'] for run in builds]):>24}"
-        f"{spread([run['wall'] for run in builds], '{:.0f}') + ' s':>18}{builds[0]['kept']:7}")  # fmt: skip
-    say("  times as fast, round by round")
-    for mine in (side for side in names if not side.peer):
-        for theirs in (side for side in names if side.peer):
+        say(f"  {side.name:30}" + "".join(f"{cell:>22}" for cell in cells) + f"{wall:>9}{kept:7}")
+    speed, wall = (
+        spread([pages / run["cpu"] for run in builds]),
+        spread([run["wall"] for run in builds], "{:.0f}", False),
+    )
+    say(f"  {'whole `corpus build`':30}{speed:>88}{wall:>9}{builds[0]['kept']:7}")
+    say("  Times as fast, round by round")
+    for theirs in (side for side in names if side.peer):
+        for mine in (side for side in names if not side.peer):
             pairs = list(zip(turns[mine.name], turns[theirs.name], strict=True))
             cells = [
                 spread([cost(b, archive, parts) / cost(a, archive, parts) for a, b in pairs], "{:.2f}")
                 for parts in SPANS.values()
             ]
-            say(f"    {mine.name} / {theirs.name}")
-            say(f"  {'':30}" + "".join(f"{cell:>24}" for cell in cells))
+            say(f"    {mine.name + ' : ' + theirs.name:50}" + "".join(f"{cell:>20}" for cell in cells))
+        pairs = zip(builds, turns[theirs.name], strict=True)
+        whole = spread([cost(b, archive, SPANS["+ start-up"]) / run["cpu"] for run, b in pairs], "{:.2f}")
+        say(f"    {'`corpus build` : ' + theirs.name:50}{whole:>80}")
     for theirs in (side for side in names if side.peer):
         a, b = (set(turns[name][0]["archives"][archive]["kept"]) for name in ("ours", theirs.name))
         trouble = {kind: [t["archives"][archive][kind] for t in turns[theirs.name]] for kind in ("timeouts", "broken")}
         say(f"  kept by ours and {theirs.name}: {len(a & b)}, by ours alone {len(a - b)}, by it alone {len(b - a)}; "
             f"its timeouts {trouble['timeouts']}, sandboxes lost {trouble['broken']}")  # fmt: skip
     report_stages(say, archive, turns, names, pages)
-    say("  the limit, pages/s/core: " + ", ".join(
-        f"{name} {spread([pages / turn['limits'][archive][name] for turn in first], '{:.0f}')}"
-        for name in first[0]["limits"][archive]
+    least = {name: [turn["limits"][archive][name] for turn in first] for name in first[0]["limits"][archive]}
+    say("  The limit, pages/s/core: " + ", ".join(
+        f"{name} {spread([pages / seconds for seconds in each], '{:.0f}')}" for name, each in least.items()
     ))  # fmt: skip
-    least = [turn["limits"][archive]["our reader + lxml"] / cost(turn, archive, ("judge",)) for turn in first]
-    native = [turn["limits"][archive]["fastwarc + resiliparse"] / cost(turn, archive, ("judge",)) for turn in first]
-    say(f"  of ours, decompressing and parsing alone: {statistics.median(least):.0%} with our reader and lxml, "
-        f"{statistics.median(native):.0%} with fastwarc and resiliparse")  # fmt: skip
+    for name in ("our reader + lxml", "fastwarc + resiliparse"):
+        share = statistics.median(a / cost(b, archive, ("judge",)) for a, b in zip(least[name], first, strict=True))
+        say(f"    decompressing and parsing alone, {name}: {share:.0%} of what ours takes to the last filter")
 
 
 def report_stages(say: Report, archive: str, turns: dict[str, list[dict]], names: list[Side], pages: int) -> None:
     """CPU milliseconds per page of the archive, stage by stage, all sides beside each other."""
-    say("  stage by stage, CPU ms a page (of all pages), median of rounds")
+    say("  Stage by stage, CPU ms a page (of all pages), median of rounds")
     say(f"    {'':28}" + "".join(f"{side.name.removeprefix('datatrove, '):>22}" for side in names))
 
     def row(label, of):
@@ -286,7 +302,8 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help=f"write the tables to {FIGURES.relative_to(ROOT)} too")
     options = parser.parse_args()
     data = shared_data() / "warc" if not (options.warcs and options.warm) else Path()
-    timed = [path.resolve() for path in options.warcs or (data / f"{n}.warc.gz" for n in ("mixed-00000", "english-00000"))]
+    timed = options.warcs or [data / "mixed-00000.warc.gz", data / "english-00000.warc.gz"]
+    timed = [path.resolve() for path in timed]
     warm = (options.warm or data / "mixed-00001.warc.gz").resolve()
     make_environment()
     lid, _ = checked_model("", "")
@@ -297,7 +314,10 @@ def main() -> None:
         if options.pages:
             warm, *timed = (cut(path, options.pages, scratch) for path in (warm, *timed))
         compared = sides(lid)
-        run_side(compared[1], [begin], [], options.cpu, scratch)  # the peer unpacks its lists at its very first run
+        # the peer unpacks its lists at its very first run; and a sandbox that can't start looks like a time limit
+        for side in compared:
+            if not run_side(side, [begin], [], options.cpu, scratch)["archives"][begin.name]["kept"]:
+                raise SystemExit(f"{side.name} keeps none of the first {FIRST_PAGES} pages: something is amiss.")
         turns: dict[str, list[dict]] = {side.name: [] for side in compared}
         builds: dict[str, list[dict]] = {path.name: [] for path in timed}
         say(machine_line() + f"; all on CPU {options.cpu}")
@@ -313,15 +333,15 @@ def main() -> None:
         say(f"{side.name}: {versions}")
     for path in timed:
         report_archive(say, path.name, turns, builds[path.name], compared)
-    say(f"\nstart-up, CPU s to the end of the first {FIRST_PAGES} pages; peak memory, MB (PSS, and without mapped files)")
+    say(f"\n{'':32}{'start-up, CPU s':>20}{'peak PSS, MB':>18}{'without files':>18}")
     for side in compared:
         mine = turns[side.name]
         start = spread([turn["archives"][begin.name]["since_start"] for turn in mine])
         peak, own = (max(turn["memory"][kind] for turn in mine) / 1e6 for kind in ("pss", "own"))
-        say(f"  {side.name:30}{start:>20}{peak:10.0f}{own:10.0f}")
+        say(f"  {side.name:30}{start:>20}{peak:18.0f}{own:18.0f}")
     whole = [run for runs in builds.values() for run in runs]
     peak, own = (max(run[kind] for run in whole) / 1e6 for kind in ("pss", "own"))
-    say(f"  {'whole `corpus build`':30}{'':20}{peak:10.0f}{own:10.0f}")
+    say(f"  {'whole `corpus build`':30}{'':20}{peak:18.0f}{own:18.0f}")
     if options.save:
         FIGURES.parent.mkdir(exist_ok=True)
         FIGURES.write_text("\n".join(say.lines) + "\n")

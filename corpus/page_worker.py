@@ -18,12 +18,13 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+from corpus.client import Client
 from corpus.errors import InputError
 from corpus.frames import ERROR, JOB, Board, FrameReader, send_batch, write_frame
 from corpus.modules import Module
 from corpus.pipeline import Pipeline
 from corpus.recipe import Recipe
-from corpus.remote import Client, open_source
+from corpus.remote import open_source
 from corpus.unit import Place, Unit, run_unit
 
 _PR_SET_PDEATHSIG = 1
@@ -73,7 +74,7 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
 
     _limit_memory(memory)
     span = (unit.start, unit.end)
-    source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client)
+    source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client, waiting=board.waiting)
     with closing(source):
         batches = run_unit(
             pipeline,

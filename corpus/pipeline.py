@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from corpus.dedup import Dedup
@@ -66,23 +66,40 @@ class Pipeline:
 
     def judge(self, doc: Document) -> Outcome:
         """Run the stages over `doc`. An exception in a stage is an outcome too: failed, with its class name."""
-        self.prepare()
         outcome = Outcome(KEPT, doc)
-        for bound in self.stages:
-            if bound.languages and doc.language not in bound.languages:
-                continue
-            try:
-                going_on = self._measure(bound, outcome)
-            except Exception as error:  # whatever a page makes a library raise is that page's fate, not the run's
-                kind = "memory" if isinstance(error, MemoryError) else "error"
-                if outcome.outcome == KEPT or kind == "memory":
-                    outcome.outcome, outcome.stage, outcome.rule = FAILED, bound.name, kind
-                    # the class only: a message may quote the page
-                    outcome.value, outcome.limit, outcome.bound, outcome.detail = None, None, "", type(error).__name__
-                break
-            if not going_on:
-                break
+        self.judge_all([outcome])
         return outcome
+
+    def judge_all(self, outcomes: Sequence[Outcome], announce: Callable[[int], None] = lambda index: None) -> None:
+        """Run the stages over the documents of `outcomes`, which are kept ones so far: each stage over all of them
+        before the next, so that its code and memos stay in the cache (a tenth faster than page by page).
+
+        `announce` is called with the index of the document that a stage is about to touch.
+        """
+        self.prepare()
+        going = list(enumerate(outcomes))
+        for bound in self.stages:
+            still = []
+            for index, outcome in going:
+                if bound.languages and outcome.doc.language not in bound.languages:
+                    still.append((index, outcome))
+                    continue
+                announce(index)
+                if self._step(bound, outcome):
+                    still.append((index, outcome))
+            going = still
+
+    def _step(self, bound: BoundStage, outcome: Outcome) -> bool:
+        """One stage over one document; False where it goes no further."""
+        try:
+            return self._measure(bound, outcome)
+        except Exception as error:  # whatever a page makes a library raise is that page's fate, not the run's
+            kind = "memory" if isinstance(error, MemoryError) else "error"
+            if outcome.outcome == KEPT or kind == "memory":
+                outcome.outcome, outcome.stage, outcome.rule = FAILED, bound.name, kind
+                # the class only: a message may quote the page
+                outcome.value, outcome.limit, outcome.bound, outcome.detail = None, None, "", type(error).__name__
+            return False
 
     def _measure(self, bound: BoundStage, outcome: Outcome) -> bool:
         """Take the measures of one stage into `outcome`; False where the document goes no further."""
@@ -109,14 +126,10 @@ class Pipeline:
 
     def judge_record(self, item: Record | Damage) -> Outcome | None:
         """The outcome of what the archive reader gave; None for a record type that is only counted."""
-        if isinstance(item, Damage):
-            doc = Document(id=item.id, url=item.url)
-            return Outcome(FAILED, doc, rule="damaged", detail=f"{item.kind}: {item.length} bytes")
-        if item.kind not in JUDGED:
-            return None
-        if item.kind == "response" and not _is_http(item):
-            return Outcome(SKIPPED, Document.of(item), rule="not_http", detail=item.content_type[:100])
-        return self.judge(Document.of(item))
+        outcome = entry(item)
+        if outcome is not None and outcome.kept:
+            self.judge_all([outcome])
+        return outcome
 
     def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
         """The outcomes of all judged records and damaged stretches, in order."""
@@ -124,6 +137,19 @@ class Pipeline:
             outcome = self.judge_record(item)
             if outcome is not None:
                 yield outcome
+
+
+def entry(item: Record | Damage) -> Outcome | None:
+    """The outcome before any stage: kept so far, failed for a damaged stretch, skipped for what is no HTTP message;
+    None for a record type that is only counted."""
+    if isinstance(item, Damage):
+        doc = Document(id=item.id, url=item.url)
+        return Outcome(FAILED, doc, rule="damaged", detail=f"{item.kind}: {item.length} bytes")
+    if item.kind not in JUDGED:
+        return None
+    if item.kind == "response" and not _is_http(item):
+        return Outcome(SKIPPED, Document.of(item), rule="not_http", detail=item.content_type[:100])
+    return Outcome(KEPT, Document.of(item))
 
 
 def _is_http(record: Record) -> bool:

@@ -1,26 +1,22 @@
-"""Archives on web servers and in object stores: patience with servers, and a `Source` over ranges of a file.
+"""Archives on web servers and in object stores: a `Source` over ranges of a file.
 
-    for record in read_warc(RemoteSource("https://data.commoncrawl.org/crawl-data/…warc.gz")):
-        print(record.id)
-
-A URL's user name, password and query may be secrets: no name, message or output has more of it than `redact` leaves.
+for record in read_warc(RemoteSource("https://data.commoncrawl.org/crawl-data/…warc.gz")):
+    print(record.id)
 """
 
 from __future__ import annotations
 
 import queue
-import random
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from corpus.errors import ConfigError, InputUnreachable
-from corpus.transport import CONNECTIONS, OBJECT_STORES, Refusal, Stat, Transport, Trouble, open_transport
-from corpus.warc.source import BLOCK_BYTES, LocalSource, changed
+from corpus.client import Client
+from corpus.errors import InputUnreachable
+from corpus.transport import Stat
+from corpus.urls import is_url, url_name
+from corpus.warc.source import BLOCK_BYTES, LocalSource
 
 FETCH_BYTES = 8 << 20
 """Bytes of one request where a file is read from one end to the other. Two such blocks are held: one to read from,
@@ -29,170 +25,7 @@ and the next, asked for ahead."""
 _FIRST_BYTES = 1 << 16
 """Asked for to learn a file's size."""
 
-_REQUESTS_PER_S = 50
 _WAIT_S = 0.5
-_LONGEST_WAIT_S = 60.0
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How often a request is made again: after `first_s` seconds, then after twice as long each time, up to `most_s`,
-    or as long as the server asks for; until nothing came for `total_s`, or for `contact_s` from a server that never
-    answered."""
-
-    first_s: float = 0.5
-    most_s: float = 30.0
-    total_s: float = 300.0
-    contact_s: float = 8.0
-
-
-def is_url(path: str) -> bool:
-    return "://" in path
-
-
-def redact(path: str) -> str:
-    """A URL without what may be secret: user name, password, query and fragment. Anything else as it is."""
-    if not is_url(path):
-        return path
-    scheme, _, rest = path.partition("://")
-    host, slash, way = rest.split("?")[0].split("#")[0].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{way}"
-
-
-def url_name(url: str) -> str:
-    """The logical name of a file: the last part of its URL's path. Raises ConfigError where that says nothing."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ConfigError(f"{redact(url)} is no URL.", "Check its spelling.") from None
-    # a key may hold what ends a path elsewhere; %20 is a space on web servers only
-    path = url.partition("://")[2].partition("/")[2] if parts.scheme in OBJECT_STORES else unquote(parts.path)
-    name = path.rpartition("/")[2]
-    if not name or not name.isprintable():
-        raise ConfigError(f"{redact(url)} names no file.", "Give the URL of an archive.")
-    return name
-
-
-class Client:
-    """What one process asks of servers: at most 8 requests at a time and 50 a second. Where one says that it has too
-    many, all wait. Threads may share a client."""
-
-    def __init__(self, patience: Patience | None = None) -> None:
-        self._patience = patience or Patience()
-        self._transports: dict[str, Transport] = {}
-        self._reached: set[str] = set()
-        self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(CONNECTIONS)
-        self._next = 0.0
-        self._closed = threading.Event()
-
-    def read(self, url: str, offset: int, length: int, expect: Stat | None = None) -> tuple[bytearray, Stat]:
-        """The bytes of a file from `offset`, fewer than `length` only at its end, and what file they are of.
-
-        Raises InputChanged where that is not `expect`, InputUnreachable where patience ends.
-        """
-        got = bytearray()
-
-        def check(stat: Stat) -> None:
-            nonlocal expect
-            if expect is not None and stat != expect:
-                raise changed(redact(url))
-            expect = stat
-
-        def ask(transport: Transport) -> None:
-            while True:
-                before = len(got)
-                transport.get(url, offset + before, length - before, check, got.extend)
-                assert expect is not None
-                if len(got) >= min(length, expect.size - offset):
-                    return
-                if len(got) == before:
-                    raise Trouble("it sends nothing")
-
-        self._patiently(url, ask, lambda: len(got))
-        assert expect is not None
-        return got, expect
-
-    def list(self, url: str) -> list[str]:
-        """The URLs of all objects below a prefix that ends with a slash, sorted."""
-        scheme, _, rest = url.partition("://")
-        bucket, _, prefix = rest.partition("/")
-        keys: list[str] = []
-
-        def ask(transport: Transport) -> None:
-            keys[:] = transport.list(prefix.rstrip("/"))
-
-        self._patiently(url, ask, lambda: 0)
-        return [f"{scheme}://{bucket}/{key}" for key in sorted(keys)]
-
-    def _patiently(self, url: str, ask: Callable[[Transport], None], progress: Callable[[], int]) -> None:
-        patience, server = self._patience, url.split("://")[0] + "://" + urlsplit(url).netloc
-        before, since, tries = progress(), time.monotonic(), 0
-        try:
-            while True:
-                try:
-                    with self._places:
-                        self._turn()
-                        ask(self._transport(server, url))
-                    self._reached.add(server)
-                    return
-                except Trouble as trouble:
-                    if trouble.answered:
-                        self._reached.add(server)
-                    if progress() > before:
-                        before, since, tries = progress(), time.monotonic(), 0
-                    total = patience.total_s if server in self._reached else patience.contact_s
-                    delay = min(patience.most_s, patience.first_s * 2**tries) * random.uniform(0.5, 1)
-                    # never sooner than that: some servers ask for 0 seconds and mean it not
-                    delay = max(delay, min(trouble.after, _LONGEST_WAIT_S))
-                    if time.monotonic() + delay - since > total:
-                        raise InputUnreachable(
-                            f"{redact(url)} can't be read: {trouble.reason}, in {tries + 1} tries.",
-                            "Run the same command again when the server is well.",
-                        ) from None
-                    tries += 1
-                    if trouble.throttled:
-                        self._pause(delay)
-                    else:
-                        self._sleep(delay)
-        except Refusal as refusal:
-            raise InputUnreachable(f"{redact(url)} can't be read: {refusal.reason}.", refusal.todo) from None
-
-    def _transport(self, server: str, url: str) -> Transport:
-        with self._lock:
-            if server not in self._transports:
-                self._transports[server] = open_transport(url)
-            return self._transports[server]
-
-    def _turn(self) -> None:
-        """Wait for this request's turn."""
-        with self._lock:
-            now = time.monotonic()
-            mine = max(now, self._next)
-            self._next = mine + 1 / _REQUESTS_PER_S
-        self._sleep(mine - now)
-
-    def _pause(self, seconds: float) -> None:
-        with self._lock:
-            self._next = max(self._next, time.monotonic() + seconds)
-
-    def _sleep(self, seconds: float) -> None:
-        if seconds > 0 and self._closed.wait(seconds):
-            raise Refusal("this program has stopped asking")
-
-    def close(self) -> None:
-        """End all connections; who still waits for a server stops waiting."""
-        self._closed.set()
-        with self._lock:
-            for transport in self._transports.values():
-                transport.close()
-            self._transports.clear()
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 class RemoteSource:
@@ -311,6 +144,10 @@ class RemoteSource:
         if self._own_client is not None:
             self._own_client.close()
         self._start()
+
+    def __del__(self) -> None:
+        if getattr(self, "_fetcher", None) is not None or getattr(self, "_own_client", None) is not None:
+            self.close()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"url": self.url, "name": self.name, "_stat": self._stat, "_span": self._span}

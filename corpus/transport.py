@@ -14,6 +14,8 @@ from importlib import metadata
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from corpus.urls import OBJECT_STORES, object_key
+
 CONNECT_S = 10.0
 READ_S = 30.0
 """How long a server may say nothing."""
@@ -23,8 +25,6 @@ REQUEST_S = 300.0
 
 CONNECTIONS = 8
 """Requests at a time of one process to one server."""
-
-OBJECT_STORES = ("s3", "gs", "az")
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,6 @@ def open_transport(url: str) -> Transport:
     if parts.scheme in OBJECT_STORES:
         return _Objects(f"{parts.scheme}://{parts.netloc}")
     return _Http(parts.scheme, parts.hostname or "")
-
-
-def object_key(url: str) -> str:
-    """The key of an object: all that follows the bucket, as it is (it may hold `?`, `#` and `%`)."""
-    return url.split("://", 1)[1].partition("/")[2]
 
 
 class _Http:

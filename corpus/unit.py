@@ -16,7 +16,7 @@ from corpus.dedup import SIGNATURES_SCHEMA, signature_row
 from corpus.document import Document
 from corpus.ledger import CORPUS_SCHEMA, add_counts, corpus_row, count, ledger_row, ledger_schema, no_counts, table
 from corpus.outcome import FAILED, Outcome
-from corpus.pipeline import Pipeline
+from corpus.pipeline import Pipeline, entry
 from corpus.samples import Sampler
 from corpus.warc.plan import Plan
 from corpus.warc.reader import Walk, read_range
@@ -26,11 +26,12 @@ from corpus.warc.source import Source
 Place = tuple[int, int]
 """Where a record is: (offset, inner)."""
 
-ROWS_PER_BATCH = 64
-"""Ledger rows between two batches: what is lost and done again when a page kills its worker."""
+RECORDS_PER_BATCH = 192
+"""Records judged together, of all types: some 64 pages, which is what is lost and done again when one of them kills
+its worker."""
 
-BYTES_PER_BATCH = 4 << 20
-"""Text of kept pages between two batches."""
+BYTES_PER_BATCH = 8 << 20
+"""Of records judged together: what a batch holds in memory."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,21 @@ class Batch:
 
 
 @dataclass
+class _Waiting:
+    """A record on its way: where it is, and what is known of its fate."""
+
+    item: Record | Damage
+    place: Place
+    outcome: Outcome | None
+
+
+@dataclass
 class _Rows:
     ledger: list[dict[str, Any]] = field(default_factory=list)
     corpus: list[dict[str, Any]] = field(default_factory=list)
     signatures: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, Any] = field(default_factory=no_counts)
     others: dict[str, int] = field(default_factory=dict)
-    text_bytes: int = 0
     exceptions: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -119,28 +128,42 @@ def run_unit(
             tables["signatures"] = table(full.signatures, SIGNATURES_SCHEMA)
         return Batch(tables, full.counts, full.others, next_place, full.exceptions, done)
 
+    def judge(waiting: list[_Waiting]) -> None:
+        """Judge what waits, and add it to the rows in order."""
+        todo = [one for one in waiting if one.outcome is not None and one.outcome.kept]
+        pipeline.judge_all([one.outcome for one in todo if one.outcome], lambda i: announce(todo[i].place))
+        for one in waiting:
+            stopped_by = alone.get(one.place, "")
+            if one.outcome and one.outcome.rule == "memory" and one.place not in failed:
+                stopped_by = "memory"
+                announce(one.place)
+                grant(True)
+                one.outcome = pipeline.judge_record(one.item)
+                grant(False)
+            _add(one.item, one.outcome, rows)
+            if one.outcome:
+                sampler.offer(one.outcome)
+                if one.outcome.outcome != FAILED and stopped_by not in ("", "killed"):
+                    rows.exceptions.append({"id": one.item.id, "stopped_by": stopped_by})
+        waiting.clear()
+
     walk = _Junk(unit) if unit.format == "junk" else _walk(source, unit, resume)
     announce((walk.offset, walk.inner))  # reading the first record may stop us too
+    waiting: list[_Waiting] = []
+    size = 0
     for item in walk:
         place = (item.offset, item.inner if isinstance(item, Record) else 0)
-        if place in alone and rows.ledger:
+        if place in alone and waiting:
+            judge(waiting)
             yield batch(place)
-        announce(place)
-        outcome = _judge(pipeline, item, failed.get(place))
-        stopped_by = alone.get(place, "")
-        if outcome and outcome.rule == "memory" and place not in failed:
-            stopped_by = "memory"
-            grant(True)
-            outcome = _judge(pipeline, item, None)
-            grant(False)
-        _add(item, outcome, rows)
-        if outcome:
-            sampler.offer(outcome)
-        if outcome and outcome.outcome != FAILED and stopped_by not in ("", "killed"):
-            rows.exceptions.append({"id": item.id, "stopped_by": stopped_by})
-        if len(rows.ledger) >= ROWS_PER_BATCH or rows.text_bytes >= BYTES_PER_BATCH:
+        waiting.append(_Waiting(item, place, _entry(item, failed.get(place))))
+        size += item.block_size if isinstance(item, Record) else 0
+        if place in alone or len(waiting) >= RECORDS_PER_BATCH or size >= BYTES_PER_BATCH:
+            judge(waiting)
             yield batch((walk.offset, walk.inner))
+            size = 0
         announce((walk.offset, walk.inner))  # reading the next one
+    judge(waiting)
     yield batch((walk.end, 0), done=True)
 
 
@@ -161,10 +184,10 @@ class _Junk:
         return iter(self._items)
 
 
-def _judge(pipeline: Pipeline, item: Record | Damage, failure: str | None) -> Outcome | None:
+def _entry(item: Record | Damage, failure: str | None) -> Outcome | None:
     if failure is not None and isinstance(item, Record):
         return Outcome(FAILED, Document.of(item), rule=failure)
-    return pipeline.judge_record(item)
+    return entry(item)
 
 
 def _add(item: Record | Damage, outcome: Outcome | None, rows: _Rows) -> None:
@@ -180,4 +203,3 @@ def _add(item: Record | Damage, outcome: Outcome | None, rows: _Rows) -> None:
     add_counts(rows.counts, count(outcome))
     if outcome.kept:
         rows.corpus.append(corpus_row(outcome, item.warc, item.offset))
-        rows.text_bytes += len(outcome.text)

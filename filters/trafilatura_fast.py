@@ -21,7 +21,7 @@ from trafilatura.main_extractor import (
 from trafilatura.settings import Document, Extractor
 
 from filters import trafilatura_tree as tree_steps
-from filters.trafilatura_rules import FRAMES, flags_of
+from filters.trafilatura_rules import COMMENTS, FRAMES, flagged
 from filters.trafilatura_rescue import justext, readability, text_bound
 from filters.trafilatura_tree import text_content
 from trafilatura.utils import trim
@@ -57,12 +57,17 @@ def _fast(html: str) -> str | None:
     if tree is None:
         return None
     forum = _forum_thread_page(tree)
-    tree_steps.prune_raw(tree)
-    bound = tree_steps.clean(tree, lambda: text_bound(tree))
+    unread = tree_steps.prune_raw(tree)
+    found = tree_steps.drop_scripts(tree)
+    bound = text_bound(tree, unread)
+    tree_steps.clean(tree, found)
     tree_steps.convert(tree)
+    frames = flagged(tree.iterdescendants("article", "div", "main", "section", "list", "details"), COMMENTS | FRAME)
     if not forum:
-        tree_steps.prune_comments(tree)
-    body, text = _content(tree)
+        for el, flags in frames:
+            if flags & COMMENTS:
+                tree_steps.delete(el)
+    body, text = _content(tree, frames)
     limit = _limit(body, len(text))
     adopted = False
     if bound > limit:
@@ -71,10 +76,11 @@ def _fast(html: str) -> str | None:
         for element in list(raw.iter("script", "style")):
             tree_steps.delete(element)
         tree_steps.prune_overall(raw)
-        if text_bound(raw) > limit:
+        if text_bound(raw, []) > limit:
             COUNT["read"] += 1
             article = readability(raw)
             algo_text = trim(etree.tostring(article, method="text", encoding="utf-8").decode("utf-8"))
+            assert len(algo_text) <= bound, "BOUND"
             if _prefer_readability(body, article, algo_text, len(text), len(algo_text), OPTIONS):
                 body, text = article, algo_text
                 adopted = True
@@ -83,7 +89,7 @@ def _fast(html: str) -> str | None:
     if unclean or len(text) < 250:
         COUNT["just"] += 1
         raw = _raw(html)
-        tree_steps.clean(raw)
+        tree_steps.clean(raw, tree_steps.drop_scripts(raw))
         body2, text2 = justext(raw)
         if text2 and (len(text) <= 3 * len(text2) if unclean else len(text) < len(text2)):
             body, text = body2, text2
@@ -98,6 +104,7 @@ def _fast(html: str) -> str | None:
     return determine_returnstring(document, OPTIONS)
 
 
+FRAME = FRAMES[0] | FRAMES[2] | FRAMES[3] | FRAMES[4]
 SANITIZED = tuple(SANITIZED_XPATH.replace(".//", "").split("|"))
 
 
@@ -110,10 +117,10 @@ def _limit(body, length):
     return 2 * length
 
 
-def _content(tree: Element) -> tuple[Element, str]:
+def _content(tree: Element, marked) -> tuple[Element, str]:
     backup = deepcopy(tree)
     order = list(tree.iter())
-    body, text, potential_tags = _extract(tree)
+    body, text, potential_tags = _extract(tree, marked)
     if len(body) == 0 or len(text) < 250:
         COUNT["recover"] += 1
         consumed = {twin for elem, twin in zip(order, backup.iter(), strict=True) if elem.tag == "done"}
@@ -138,19 +145,26 @@ def _content(tree: Element) -> tuple[Element, str]:
     return body, text
 
 
-def _frames(tree: Element):
-    frames = ("article", "div", "main", "section")
+_FRAME_TAGS = ("article", "div", "main", "section")
+
+
+def _frames(tree: Element, marked):
     for i, bit in enumerate(FRAMES):
-        for element in tree.iterdescendants(*frames):
-            if (i == 1 and element.tag == "article") or (i == 4 and element.tag == "main") or flags_of(element) & bit:
-                yield element
-                break
+        if i == 1:
+            element = next(tree.iterdescendants("article"), None)
+        elif i == 4:
+            flags = dict(marked)
+            element = next((e for e in tree.iterdescendants(*_FRAME_TAGS) if e.tag == "main" or flags.get(e, 0) & bit), None)
+        else:
+            element = next((e for e, flags in marked if flags & bit and e.tag in _FRAME_TAGS and any(a is tree for a in e.iterancestors())), None)
+        if element is not None:
+            yield element
 
 
-def _extract(tree: Element):
+def _extract(tree: Element, marked):
     tags = {*TAG_CATALOG, "table", "td", "th", "tr"}
     body = etree.Element("body")
-    for subtree in _frames(tree):
+    for subtree in _frames(tree, marked):
         tree_steps.prune_sections(subtree)
         if len(subtree) == 0:
             continue

@@ -187,13 +187,14 @@ def readability(tree: Element) -> Element:
 _RAW_TEXT = ("noembed", "noframes", "plaintext", "title", "xmp")
 
 
-def text_bound(tree: Element) -> int:
+def text_bound(tree: Element, unread: list[Element]) -> int:
     """What the text that readability gives for a tree without scripts and styles can't be longer than.
 
-    Readability takes elements out, turns tags into others and wraps texts in <p>, which can only shorten a text whose
-    blanks are collapsed; a video's <iframe> gets the text "VIDEO". Then it writes XML and reads that as HTML, which
-    gives the same texts but in elements that hold raw text, where `&amp;` stays as it is and an empty one, written
-    `<title/>`, may swallow what follows. A page with such elements has no bound.
+    Before that it loses the elements in `unread`, given in the order of the page. Readability takes elements out,
+    turns tags into others and wraps texts in <p>, which can only shorten a text whose blanks are collapsed; a video's
+    <iframe> gets the text "VIDEO". Then it writes XML and reads that as HTML, which gives the same texts but in
+    elements that hold raw text, where `&amp;` stays as it is and an empty one, written `<title/>`, may swallow what
+    follows. A page with such elements has no bound.
     """
     length = len(trim(text_content(tree)))
     for element in tree.iter("iframe", *_RAW_TEXT):
@@ -201,4 +202,14 @@ def text_bound(tree: Element) -> int:
             length += len(" VIDEO")
         elif element.tag != "title" or not element.text:
             return sys.maxsize
+    # a text is at least so much shorter without a part as that part is long
+    outer = None
+    for element in unread:
+        for ancestor in element.iterancestors():
+            if ancestor is outer:
+                break
+            if ancestor is tree:
+                outer = element
+                length -= len(trim(text_content(element)))
+                break
     return length

@@ -63,7 +63,7 @@ class _Rules:
     def _add(self, bit: int, atom: re.Match[str]) -> None:
         if atom["re_a"]:
             for bit_, values in self._places(bit, atom["re_a"], atom["re_b"]):
-                values.add_pattern(bit_, atom["pattern"], re.IGNORECASE if atom["flag"] else 0)
+                values.add_pattern(bit_, atom["pattern"], any_case=bool(atom["flag"]))
         elif atom["call"]:
             pattern = re.escape(atom["text"])
             if atom["call"] == "starts-with":
@@ -137,8 +137,8 @@ UNLIKELY = _rules.bit(frozenset(), "")
 LIKELY = _rules.bit(frozenset(), "")
 """What readability drops is UNLIKELY and not LIKELY."""
 for _name in ("class", "id"):
-    _rules.values[_name].add_pattern(UNLIKELY, REGEXES["unlikelyCandidatesRe"].pattern, lower=True)
-    _rules.values[_name].add_pattern(LIKELY, REGEXES["okMaybeItsACandidateRe"].pattern, lower=True)
+    _rules.values[_name].add_lower(UNLIKELY, REGEXES["unlikelyCandidatesRe"].pattern)
+    _rules.values[_name].add_lower(LIKELY, REGEXES["okMaybeItsACandidateRe"].pattern)
 
 _ANY = sum(bit for bit, tags in _rules.tags.items() if not tags)
 _OF_TAG = {

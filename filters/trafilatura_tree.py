@@ -10,9 +10,7 @@ Each does to the tree what the function of the same purpose does in trafilatura,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from copy import copy
-from typing import TypeVar
 
 from lxml import etree
 from lxml.html import HtmlComment, HtmlElement, HtmlEntity, HtmlProcessingInstruction, fromstring
@@ -23,7 +21,7 @@ from trafilatura.settings import CUT_EMPTY_ELEMS, MANUALLY_CLEANED, MANUALLY_STR
 from trafilatura.utils import DOCTYPE_TAG, LINK_FARM_RATIO, load_html, trim
 
 from filters.trafilatura_rules import (
-    APPENDED, APPENDED_SURE, COMMENTS, OVERALL, RAW_COMMENTS, REST, SHARE_BUTTONS, flagged, flags_of,
+    APPENDED, APPENDED_SURE, LIKELY, OVERALL, RAW_COMMENTS, REST, SHARE_BUTTONS, UNLIKELY, flagged,
 )  # fmt: skip
 
 Element = etree._Element
@@ -101,44 +99,47 @@ def delete(element: Element) -> None:
     parent.remove(element)
 
 
-_RAW_TAGS = ("div", "section", "aside", "details", "ol", "ul", "list")
-_RAW = APPENDED | SHARE_BUTTONS | RAW_COMMENTS
-
-
-def prune_raw(tree: Element) -> None:
+def prune_raw(tree: Element) -> list[Element]:
     """Take out comments, appended articles and share buttons (RAW_TREE_PRUNE, REMOVE_COMMENTS_AND_LISTS).
 
     All three lists in one walk: which elements go depends on nothing that goes before, and taking one out twice,
-    or out of one that is gone, changes nothing.
+    or out of one that is gone, changes nothing. Given are the elements that readability would not get or not keep.
     """
     doomed = []
-    for element, flags in flagged(tree.iterdescendants(*_RAW_TAGS), _RAW):
-        if flags & (SHARE_BUTTONS | RAW_COMMENTS | APPENDED_SURE) or next(element.iterdescendants("h1"), None) is None:
+    unread = []
+    for element, flags in flagged(tree.iterdescendants("*"), _RAW | OVERALL | UNLIKELY):
+        if flags & (SHARE_BUTTONS | RAW_COMMENTS | APPENDED_SURE) or (
+            flags & APPENDED and next(element.iterdescendants("h1"), None) is None
+        ):
             doomed.append(element)
+        elif flags & OVERALL or (flags & UNLIKELY and not flags & LIKELY and element.tag not in ("html", "body")):
+            unread.append(element)
     for element in doomed:
         delete(element)
+    return unread
 
 
-T = TypeVar("T")
+_RAW = APPENDED | SHARE_BUTTONS | RAW_COMMENTS
+_CLEANED = [tag for tag in MANUALLY_CLEANED if tag not in ("form", "script", "style")]
+_COLLECTED = (*MANUALLY_CLEANED, "table")
+Found = dict[str, list[Element]]
 
 
-def _nothing() -> None:
-    return None
-
-
-_CLEANED = [tag for tag in MANUALLY_CLEANED if tag != "form"]
-_COLLECTED = (*_CLEANED, "form", "table")
-
-
-def clean(tree: Element, between: Callable[[], T] = _nothing) -> T:
-    """Take out what holds no text of the page (`tree_cleaning`).
-
-    Scripts and styles go first, which changes nothing, and then the value of `between` is taken."""
-    found: dict[str, list[Element]] = {}
+def drop_scripts(tree: Element) -> Found:
+    """Take out scripts and styles, and give the elements that `clean` looks at, by tag."""
+    found: Found = {}
     for element in tree.iter(*_COLLECTED):
         found.setdefault(element.tag, []).append(element)
     if "math" in found:
         recover_math(tree)
+    for tag in ("script", "style"):
+        for element in found.get(tag, ()):
+            delete(element)
+    return found
+
+
+def clean(tree: Element, found: Found) -> None:
+    """Take out what holds no text of the page (`tree_cleaning`), after `drop_scripts`."""
     if "table" in found:
         for figure in found.get("figure", ()):
             if next(figure.iterdescendants("table"), None) is not None:
@@ -147,10 +148,6 @@ def clean(tree: Element, between: Callable[[], T] = _nothing) -> T:
             if table.get("role") in ("presentation", "none"):
                 table.tag = "div"
     etree.strip_tags(tree, MANUALLY_STRIPPED)
-    for tag in ("script", "style"):
-        for element in found.pop(tag, ()):
-            delete(element)
-    result = between()
     for tag in _CLEANED:
         elements = found.get(tag)
         if elements is None:
@@ -166,7 +163,6 @@ def clean(tree: Element, between: Callable[[], T] = _nothing) -> T:
     for element in [e for e in tree.iterdescendants(*CUT_EMPTY_ELEMS) if len(e) == 0 and e.text is None]:
         parent = element.getparent()
         parent.remove(element)
-    return result
 
 
 def _nested(elements: list[Element], tag: str) -> bool:
@@ -212,15 +208,6 @@ def convert(tree: Element) -> None:
     etree.strip_tags(tree, *_STRIPPED)
     for element, tag in blocks:
         CONVERSIONS[tag](element)
-
-
-_SIX = frozenset(["div", "item", "list", "p", "section", "span"])
-
-
-def prune_comments(tree: Element) -> None:
-    """Take out comments that only conversion brought to light (REMOVE_COMMENTS)."""
-    for element, _ in flagged(list(tree.iterdescendants("div", "list", "section", "details")), COMMENTS):
-        delete(element)
 
 
 def prune_sections(tree: Element) -> None:

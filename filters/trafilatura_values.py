@@ -1,8 +1,11 @@
-"""Which of many patterns an attribute's value matches, with one search for a literal part of each.
+"""Which of many patterns an attribute's value matches, where only those are tried that share a word with it.
 
     values = Values()
     values.add_pattern(1, "^nav|side-?bar")
     values["navigation"]  # 1
+
+Class names and ids are made of few words, which most sites share. So a value that was never seen costs 1.5 µs, where
+the patterns one by one cost 25.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 MAX_REMEMBERED = 20_000
-"""Values after which the memory starts anew: at some 150 bytes each, 3 MB."""
+"""Values, and words, after which the memory starts anew: at some 150 bytes each, 3 MB."""
 
 MAX_LENGTH = 200
 """Characters of a value beyond which it is not remembered."""
 
-_PIECE = re.compile(r"\\?.", re.DOTALL)
+Test = tuple[int, Callable[[str], Any]]
+
+_WORDS = re.compile("[a-z]+", re.IGNORECASE | re.ASCII).findall
 
 
 class Values(dict[str, int]):
@@ -27,9 +32,8 @@ class Values(dict[str, int]):
         super().__init__()
         self._any = 0
         self._equal: dict[str, int] = {}
-        self._patterns: list[tuple[int, str, Callable[[str], Any]]] = []
-        self._find: Callable[[str], list[str]] | None = None
-        self._by_literal: dict[str, list[tuple[int, Callable[[str], Any]]]] = {}
+        self._all: list[Test] = []
+        self._words = _Words()
 
     def add_any(self, bit: int) -> None:
         """A bit that every value has."""
@@ -39,84 +43,100 @@ class Values(dict[str, int]):
         """A bit that this value has."""
         self._equal[value] = self._equal.get(value, 0) | bit
 
-    def add_pattern(self, bit: int, pattern: str, flags: int = 0, *, lower: bool = False) -> None:
-        """A bit that values have in which (`lower`: in whose lower case) this regular expression is found."""
-        for alternative in _alternatives(pattern):
-            search: Callable[[str], Any] = re.compile(alternative, flags).search
-            if lower:
-                search = _in_lower_case(search)
-            self._patterns += [(bit, literal.lower(), search) for literal in _literals(alternative)]
+    def add_pattern(self, bit: int, pattern: str, *, any_case: bool = False) -> None:
+        """A bit that values have in which this regular expression is found."""
+        self._all.append((bit, re.compile(pattern, re.IGNORECASE if any_case else 0).search))
+        self._words.add(bit, pattern, any_case)
+
+    def add_lower(self, bit: int, pattern: str) -> None:
+        """A bit that values have in whose lower case this regular expression, of lower case, is found."""
+        search = re.compile(pattern).search
+        self._all.append((bit, lambda value: search(value.lower())))
+        self._words.add(bit, pattern, True)
 
     def __missing__(self, value: str) -> int:
         bits = self._any | self._equal.get(value, 0)
-        if self._patterns:
-            bits |= self._matching(value)
+        if value.isascii():
+            for word in _WORDS(value):
+                sure, tests = self._words[word]
+                bits |= sure
+                for bit, search in tests:
+                    if not bits & bit and search(value):
+                        bits |= bit
+        else:
+            # letters beyond ASCII may count as equal to one of it without case, but not in lower case
+            for bit, search in self._all:
+                if search(value):
+                    bits |= bit
         if len(value) <= MAX_LENGTH:
             if len(self) >= MAX_REMEMBERED:
                 self.clear()
             self[value] = bits
         return bits
 
-    def _matching(self, value: str) -> int:
+
+class _Words(dict[str, tuple[int, list[Test]]]):
+    """Word to the bits of each ASCII value with this word, and the tests that may succeed on such a value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sure: list[tuple[int, str, bool]] = []
+        self._tests: dict[str, list[Test]] = {}
+        self._any_literal = re.compile("$^").search
+
+    def add(self, bit: int, pattern: str, any_case: bool) -> None:
+        for alternative in _alternatives(pattern):
+            if alternative.isalpha():
+                self._sure.append((bit, alternative, any_case))
+                continue
+            test = bit, re.compile(alternative, re.IGNORECASE if any_case else 0).search
+            for literal in _literals(alternative):
+                self._tests.setdefault(literal.lower(), []).append(test)
+        literals = {literal.lower() for _, literal, _ in self._sure} | set(self._tests)
+        self._any_literal = re.compile("|".join(sorted(literals))).search
+
+    def __missing__(self, word: str) -> tuple[int, list[Test]]:
+        lower = word.lower()
         bits = 0
-        if not value.isascii():
-            # letters beyond ASCII may count as equal to one of it without case, but not in lower case
-            for bit, _, search in self._patterns:
-                if search(value):
+        tests: list[Test] = []
+        if self._any_literal(lower):
+            for bit, literal, any_case in self._sure:
+                if (literal.lower() in lower) if any_case else literal in word:
                     bits |= bit
-            return bits
-        if self._find is None:
-            self._prepare()
-        assert self._find
-        for literal in self._find(value.lower()):
-            for bit, search in self._by_literal[literal]:
-                if not bits & bit and search(value):
-                    bits |= bit
-        return bits
-
-    def _prepare(self) -> None:
-        """Only literals that hold no other one are looked for: at one place there can be but one of them."""
-        for _, literal, _ in sorted(self._patterns, key=lambda entry: len(entry[1])):
-            if not any(shorter in literal for shorter in self._by_literal):
-                self._by_literal[literal] = []
-        for bit, literal, search in self._patterns:
-            shortest = next(shorter for shorter in self._by_literal if shorter in literal)
-            self._by_literal[shortest].append((bit, search))
-        self._find = re.compile(f"(?=({_trie(list(self._by_literal))}))").findall
-
-
-def _in_lower_case(search: Callable[[str], Any]) -> Callable[[str], Any]:
-    return lambda value: search(value.lower())
-
-
-def _alternatives(pattern: str) -> Iterator[str]:
-    """The parts of a pattern between its outermost bars."""
-    depth = start = 0
-    for found in _PIECE.finditer(pattern):
-        piece = found[0]
-        depth += (piece in ("(", "[")) - (piece in (")", "]"))
-        if piece == "|" and depth == 0:
-            yield pattern[start : found.start()]
-            start = found.end()
-    yield pattern[start:]
+            tests = [test for literal, tests in self._tests.items() if literal in lower for test in tests]
+        if len(self) >= MAX_REMEMBERED:
+            self.clear()
+        self[word] = bits, tests
+        return self[word]
 
 
 _TOKEN = re.compile(
     r"""
       (?P<group>\((?:\?[:!=])?(?P<inside>(?:[^()]|\([^()]*\))*)\)) (?P<optional>[?*])?
-    | (?P<other>\[[^\]]*\](?:[?*+]|\{[\d,]*\})? | \\[a-zA-Z] | [\^$.])
-    | (?P<plain>\\.|[^\\()\[\]{}|?*+]) (?P<times>[?*+]|\{[\d,]*\})?
+    | (?P<letter>[a-zA-Z]) (?P<times>[?*+]|\{[\d,]*\})?
+    | (?: \[[^\]]*\] | \\. | [^()\[\]{}|?*+] ) (?:[?*+]|\{[\d,]*\})?
     """,
     re.VERBOSE,
 )
 
 
-def _literals(alternative: str) -> list[str]:
-    """Strings of which one is in whatever an alternative matches.
+def _alternatives(pattern: str) -> Iterator[str]:
+    """The parts of a pattern between its outermost bars."""
+    depth = start = 0
+    for found in re.finditer(r"\\?.", pattern):
+        depth += (found[0] in ("(", "[")) - (found[0] in (")", "]"))
+        if found[0] == "|" and depth == 0:
+            yield pattern[start : found.start()]
+            start = found.end()
+    yield pattern[start:]
 
-    That is its longest run of plain characters outside of groups, else such a string of each alternative in a group.
+
+def _literals(alternative: str) -> list[str]:
+    """Letters of which one row is in whatever an alternative matches.
+
+    That is its longest row of letters outside of groups, else such a row of each alternative in a group.
     """
-    runs = [""]
+    rows = [""]
     groups = []
     at = 0
     while at < len(alternative):
@@ -124,24 +144,15 @@ def _literals(alternative: str) -> list[str]:
         if token is None:
             raise ValueError(f"unknown regular expression of trafilatura: {alternative!r}")
         at = token.end()
-        if token["plain"] and not token["times"]:
-            runs[-1] += token["plain"][-1]
+        if token["letter"] and not token["times"]:
+            rows[-1] += token["letter"]
             continue
-        runs.append("")
-        if token["group"] and not token["optional"] and token["group"][:3] not in ("(?!", "(?="):
+        rows.append("")
+        if token["group"] and not token["optional"] and not token["group"].startswith(("(?!", "(?=")):
             groups.append(token["inside"])
-    longest = max(runs, key=len)
+    longest = max(rows, key=len)
     if longest:
         return [longest]
     if not groups:
-        raise ValueError(f"no literal part in a regular expression of trafilatura: {alternative!r}")
+        raise ValueError(f"no letters in a regular expression of trafilatura: {alternative!r}")
     return [literal for inner in _alternatives(groups[0]) for literal in _literals(inner)]
-
-
-def _trie(words: list[str]) -> str:
-    """A pattern of these words, none of which begins with another, that tells them apart letter by letter."""
-    branches: dict[str, list[str]] = {}
-    for word in words:
-        branches.setdefault(word[0], []).append(word[1:])
-    parts = [re.escape(first) + (_trie(rest) if rest != [""] else "") for first, rest in branches.items()]
-    return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"

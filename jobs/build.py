@@ -26,9 +26,9 @@ from corpus.ledger import add_counts, balances, no_counts
 from corpus.modules import Module
 from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, Verdicts, plan_pack
 from corpus.recipe import Recipe, differences, digest
-from corpus.remote import is_url, redact
 from corpus.store import LocalStore
 from corpus.unit import Unit
+from corpus.urls import is_url, redact
 from corpus.version import versions
 from jobs.engine import Engine, Stop, run
 from jobs.inputs import Input, find_inputs, plan_all

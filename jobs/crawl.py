@@ -9,8 +9,9 @@ import zlib
 from itertools import islice
 from pathlib import Path
 
+from corpus.client import Client
 from corpus.errors import ConfigError, InputError, InputUnreachable
-from corpus.remote import Client, is_url, redact
+from corpus.urls import is_url, redact
 
 BASE = "https://data.commoncrawl.org/"
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from corpus.client import Client
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
-from corpus.remote import Client, is_url, open_source, redact, url_name
-from corpus.transport import CONNECTIONS, OBJECT_STORES
+from corpus.remote import open_source
+from corpus.transport import CONNECTIONS
 from corpus.unit import Unit
+from corpus.urls import OBJECT_STORES, is_url, redact, url_name
 from corpus.warc.plan import Plan, plan
 from jobs.crawl import crawl_files, is_crawl
 
@@ -96,9 +98,10 @@ def _urls(url: str, client: Client) -> list[str]:
     if scheme not in (*OBJECT_STORES, "http", "https"):
         raise ConfigError(f"{redact(url)} can't be read.", "Give a path, or a URL of https, http, s3, gs or az.")
     if scheme not in OBJECT_STORES:
-        path = redact(url).partition("://")[2].partition("/")[2]
-        if not path or path.endswith("/") or "*" in path:
+        path = url.split("?")[0]
+        if path.endswith("/") or "*" in path:
             raise ConfigError(f"{redact(url)} names no file, and web servers have no listing.", "Name single files.")
+        url_name(url)  # raises where there is none
         return [url]
     bucket, _, key = rest.partition("/")
     if not key or key.endswith("/"):

@@ -1,4 +1,4 @@
-"""CPU time of a process and its living and ended children. Imported on both sides of the comparison: no dependencies."""
+"""CPU time of a process and its children, living and ended. Both sides import this, so it has no dependencies."""
 
 import multiprocessing
 import resource

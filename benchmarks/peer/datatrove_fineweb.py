@@ -34,8 +34,13 @@ from datatrove.pipeline.dedup import MinhashDedupSignature  # noqa: E402
 from datatrove.pipeline.dedup.minhash import MinhashConfig  # noqa: E402
 from datatrove.pipeline.extractors import Trafilatura  # noqa: E402
 from datatrove.pipeline.filters import (  # noqa: E402
-    C4QualityFilter, FineWebQualityFilter, GopherQualityFilter, GopherRepetitionFilter, LanguageFilter, URLFilter,
-)  # fmt: skip
+    C4QualityFilter,
+    FineWebQualityFilter,
+    GopherQualityFilter,
+    GopherRepetitionFilter,
+    LanguageFilter,
+    URLFilter,
+)
 from datatrove.pipeline.formatters import PIIFormatter  # noqa: E402
 from datatrove.pipeline.readers import WarcReader  # noqa: E402
 from datatrove.utils.hashing import HashConfig  # noqa: E402

@@ -12,13 +12,16 @@ import time
 import obstore
 import pytest
 
+import corpus.client
 import corpus.remote
+from corpus.client import Client, Patience
 from corpus.errors import ConfigError, InputChanged, InputUnreachable
 from corpus.frames import Board
 from corpus.guard import Guard, GuardSettings
-from corpus.remote import FETCH_BYTES, Client, Patience, RemoteSource, open_source, redact, url_name
+from corpus.remote import FETCH_BYTES, RemoteSource, open_source
 from corpus.transport import Refusal, open_transport
 from corpus.unit import Unit
+from corpus.urls import redact, url_name
 from corpus.warc.reader import read_warc
 from corpus.warc.source import LocalSource, Window
 from tests.servers import serving
@@ -69,7 +72,10 @@ def small(request, server):
         ("https://SECRET@a.example?SECRET", "https://a.example", None),
         ("https://a.example/a%20b.warc.gz", "https://a.example/a%20b.warc.gz", "a b.warc.gz"),
         ("s3://bucket/x/a%20b.warc.gz", "s3://bucket/x/a%20b.warc.gz", "a%20b.warc.gz"),
-        ("https://[::bad/x", "https://[::bad/x", None),
+        ("https://[::bad/x", "https://…", None),
+        ("https://[::1]:80/x", "https://[::1]:80/x", "x"),
+        ("https://me:SECRET/more@a.example/x", "https://…", "x"),
+        ("https://me:SEC?RET@a.example/x", "https://…", None),
         ("https://a.example/%0a", "https://a.example/%0a", None),
     ],
 )
@@ -133,7 +139,7 @@ def test_patience_grows_and_ends(server, monkeypatch):
         now[0] += max(0, seconds)
 
     monkeypatch.setattr(Client, "_sleep", sleep)
-    monkeypatch.setattr(corpus.remote.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(corpus.client.time, "monotonic", lambda: now[0])
     server.always = "500"
     with Client(Patience(first_s=1, most_s=8, total_s=60)) as client, pytest.raises(InputUnreachable, match="500"):
         client.read(f"{server.url}/small.bin", 0, 10)
@@ -159,11 +165,23 @@ def test_a_server_that_always_sends_wrong_ranges(server, client):
         client.read(f"{server.url}/small.bin", 1, 10)
 
 
-@pytest.mark.parametrize("place", ["http://127.0.0.1:1/x", "http://no-such-host.invalid/x", "http://127.0.0.1:99999/x"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://127.0.0.1:1/x",
+        "http://no-such-host.invalid/x",
+        "http://127.0.0.1:99999/x",
+        "http://me:SECRET@a.example:b/x",
+        "http:///x",
+        "https://",
+        "s3:///x",
+    ],
+)
 def test_no_server(client, place):
     started = time.monotonic()
-    with pytest.raises(InputUnreachable, match="can't be"):
+    with pytest.raises(InputUnreachable, match="can't be") as caught:
         client.read(place, 0, 10)
+    assert "SECRET" not in str(caught.value)
     assert time.monotonic() - started < 5
 
 

@@ -159,7 +159,7 @@ def test_what_is_wrong_is_said_before_work_starts(base, folder, arguments, error
     assert "SECRET" not in str(caught.value)
 
 
-@pytest.mark.parametrize("place", ["http", "s3", "local"])
+@pytest.mark.parametrize("place", ["http", "local"])
 def test_an_input_that_changes_in_mid_run_stops_it(base, folder, tmp_path, monkeypatch, place):
     file = folder / "bucket" / "changes.warc.gz"
     shutil.copy(folder / "bucket" / SEGMENT / "a.warc.gz", file)
