@@ -8,27 +8,32 @@ to trafilatura itself. All 3,010 real pages and thousands of made ones give the 
 
 from __future__ import annotations
 
-from copy import copy, deepcopy
+import sys
+from copy import copy
 
 import trafilatura
 from lxml import etree
-from trafilatura.core import _forum_thread_page, determine_returnstring
+from trafilatura.core import _DISCUSSION_FORUM_POSTING_RE, determine_returnstring
 from trafilatura.external import SANITIZED_XPATH, _prefer_readability, sanitize_tree
-from trafilatura.main_extractor import (
-    REBUILT_BLOCKS, NOT_AT_THE_END, SPACING_PROTECTED, TAG_CATALOG, _elem_text, handle_textelem, process_node, recover_wild_text,
-    text_chars_test,
-)  # fmt: skip
-from trafilatura.settings import Document, Extractor
+from trafilatura.settings import Document
 
-from filters import trafilatura_tree as tree_steps
-from filters.trafilatura_rules import COMMENTS, FRAMES, flagged
+from filters.trafilatura_body import ENOUGH, OPTIONS, content
 from filters.trafilatura_rescue import justext, readability, text_bound
-from filters.trafilatura_tree import text_content
-from trafilatura.utils import trim
+from filters.trafilatura_rules import COMMENTS, FRAMES, flagged
+from filters.trafilatura_tree import Element, clean, collect, convert, delete, parse, prune_overall, prune_raw
 
 SUPPORTED = "2.3.1"
-Element = etree._Element
-OPTIONS = Extractor(precision=True, comments=False)
+_BLOCKS = ("article", "details", "div", "list", "main", "section")
+_BLOCK_BITS = COMMENTS | FRAMES[0] | FRAMES[2] | FRAMES[3] | FRAMES[4]
+_UNCLEAN = tuple(SANITIZED_XPATH.replace(".//", "").split("|"))
+
+
+def extract(html: str) -> str | None:
+    """The text of a decoded page, None where there is none."""
+    try:
+        return _fast(html)
+    except Exception:
+        return _plain(html)
 
 
 def _plain(html: str) -> str | None:
@@ -36,168 +41,78 @@ def _plain(html: str) -> str | None:
     return text
 
 
-def extract(html: str) -> str | None:
-    try:
-        return _fast(html)
-    except Exception:
-        return _plain(html)
-
-
-COUNT = dict(recover=0, read_maybe=0, read=0, just=0, readwin=0, justwin=0)
-
-
-def _raw(html: str) -> Element:
-    tree = tree_steps.parse(html)
-    tree_steps.prune_raw(tree)
-    return tree
-
-
 def _fast(html: str) -> str | None:
-    tree = tree_steps.parse(html)
+    tree = parse(html)
     if tree is None:
         return None
-    forum = _forum_thread_page(tree)
-    unread = tree_steps.prune_raw(tree)
-    found = tree_steps.drop_scripts(tree)
-    bound = text_bound(tree, unread)
-    tree_steps.clean(tree, found)
-    tree_steps.convert(tree)
-    frames = flagged(tree.iterdescendants("article", "div", "main", "section", "list", "details"), COMMENTS | FRAME)
+    forum = _is_forum(tree)
+    unread = prune_raw(tree)
+    found = collect(tree)
+    bound = sys.maxsize
+    if "math" not in found:
+        for tag in ("script", "style"):
+            for element in found.pop(tag, ()):
+                delete(element)
+        bound = text_bound(tree, unread)
+    raw = copy(tree)
+    clean(tree, found)
+    convert(tree)
+    marked = flagged(tree.iterdescendants(*_BLOCKS), _BLOCK_BITS)
     if not forum:
-        for el, flags in frames:
+        for element, flags in marked:
             if flags & COMMENTS:
-                tree_steps.delete(el)
-    body, text = _content(tree, frames)
-    limit = _limit(body, len(text))
-    adopted = False
-    if bound > limit:
-        COUNT["read_maybe"] += 1
-        raw = _raw(html)
-        for element in list(raw.iter("script", "style")):
-            tree_steps.delete(element)
-        tree_steps.prune_overall(raw)
-        if text_bound(raw, []) > limit:
-            COUNT["read"] += 1
-            article = readability(raw)
-            algo_text = trim(etree.tostring(article, method="text", encoding="utf-8").decode("utf-8"))
-            assert len(algo_text) <= bound, "BOUND"
-            if _prefer_readability(body, article, algo_text, len(text), len(algo_text), OPTIONS):
-                body, text = article, algo_text
-                adopted = True
-                COUNT["readwin"] += 1
-    unclean = next(body.iterdescendants(*SANITIZED), None) is not None
-    if unclean or len(text) < 250:
-        COUNT["just"] += 1
-        raw = _raw(html)
-        tree_steps.clean(raw, tree_steps.drop_scripts(raw))
-        body2, text2 = justext(raw)
-        if text2 and (len(text) <= 3 * len(text2) if unclean else len(text) < len(text2)):
-            body, text = body2, text2
-            adopted = False
-            COUNT["justwin"] += 1
-    if adopted:
-        body, text = sanitize_tree(body, OPTIONS)
+                delete(element)
+    body, text = content(tree, marked)
+    body, text = _second_opinions(raw, body, text, bound)
     if not text:
         return None
-    document = Document()
-    document.body = body
-    return determine_returnstring(document, OPTIONS)
+    document = Document(body=body)
+    return determine_returnstring(document, OPTIONS)  # type: ignore[no-any-return]
 
 
-FRAME = FRAMES[0] | FRAMES[2] | FRAMES[3] | FRAMES[4]
-SANITIZED = tuple(SANITIZED_XPATH.replace(".//", "").split("|"))
+def _is_forum(tree: Element) -> bool:
+    """Whether the page says that it is a forum thread: then the posts are its content (`_forum_thread_page`)."""
+    for script in tree.iterdescendants("script"):
+        text = script.text
+        if text and script.get("type") == "application/ld+json" and _DISCUSSION_FORUM_POSTING_RE.search(text):
+            return True
+    return False
 
 
-def _limit(body, length):
-    if length == 0:
-        return 0
-    ps = sum(1 for _ in body.iter("p"))
-    if ps == 0 or sum(1 for _ in body.iter("table")) > ps or not any(True for p in body.iter("p") for _ in p.itertext()):
-        return min(500, 2 * length)
-    return 2 * length
+def _second_opinions(raw: Element, body: Element, text: str, bound: int) -> tuple[Element, str]:
+    """The body to use, and its text: the given one, readability's or jusText's (`compare_extraction`).
 
-
-def _content(tree: Element, marked) -> tuple[Element, str]:
-    backup = deepcopy(tree)
-    order = list(tree.iter())
-    body, text, potential_tags = _extract(tree, marked)
-    if len(body) == 0 or len(text) < 250:
-        COUNT["recover"] += 1
-        consumed = {twin for elem, twin in zip(order, backup.iter(), strict=True) if elem.tag == "done"}
-        body = recover_wild_text(backup, body, OPTIONS, potential_tags, consumed)
-        text = " ".join(body.itertext()).strip()
-    previous = None
-    for el in list(body):
-        current = _elem_text(el)
-        if current and current == previous and len(current) > 50:
-            body.remove(el)
-        else:
-            previous = current
-    etree.strip_elements(body, "done")
-    etree.strip_tags(body, "div")
-    for linebreak in body.iter("lb"):
-        if (
-            linebreak.tail
-            and not text_chars_test(linebreak.tail)
-            and not any(anc.tag in SPACING_PROTECTED for anc in linebreak.iterancestors())
-        ):
-            linebreak.tail = None
+    `bound` is what the text of readability is not longer than. `raw` is used up.
+    """
+    adopted = False
+    if bound > _needed(body, len(text)):
+        spare, raw = raw, copy(raw)
+        prune_overall(spare)
+        article, article_text = readability(spare)
+        adopted = _prefer_readability(body, article, article_text, len(text), len(article_text), OPTIONS)
+        if adopted:
+            body, text = article, article_text
+    unclean = next(body.iterdescendants(*_UNCLEAN), None) is not None
+    if unclean or len(text) < ENOUGH:
+        clean(raw, collect(raw))
+        good, good_text = justext(raw)
+        if good_text and (len(text) <= 3 * len(good_text) if unclean else len(text) < len(good_text)):
+            return good, good_text
+    if adopted:
+        body, text = sanitize_tree(body, OPTIONS)
     return body, text
 
 
-_FRAME_TAGS = ("article", "div", "main", "section")
+def _needed(body: Element, length: int) -> int:
+    """How long a text of readability must at least be, less one, to be preferred to this body (`_prefer_readability`).
 
-
-def _frames(tree: Element, marked):
-    for i, bit in enumerate(FRAMES):
-        if i == 1:
-            element = next(tree.iterdescendants("article"), None)
-        elif i == 4:
-            flags = dict(marked)
-            element = next((e for e in tree.iterdescendants(*_FRAME_TAGS) if e.tag == "main" or flags.get(e, 0) & bit), None)
-        else:
-            element = next((e for e, flags in marked if flags & bit and e.tag in _FRAME_TAGS and any(a is tree for a in e.iterancestors())), None)
-        if element is not None:
-            yield element
-
-
-def _extract(tree: Element, marked):
-    tags = {*TAG_CATALOG, "table", "td", "th", "tr"}
-    body = etree.Element("body")
-    for subtree in _frames(tree, marked):
-        tree_steps.prune_sections(subtree)
-        if len(subtree) == 0:
-            continue
-        ptest = subtree.xpath("//p//text()")
-        if not ptest or len("".join(ptest)) < 250:
-            tags.add("div")
-        subelems = subtree.xpath(".//*")
-        names = {e.tag for e in subelems}
-        if names == {"lb"} or (subtree.tag == "div" and "div" in tags and names <= {"hi", "ref", "del", "code", "lb"}):
-            subelems = [subtree]
-        lead, start = None, len(body)
-        if subelems != [subtree] and text_chars_test(subtree.text):
-            lead = etree.Element("p")
-            lead.text = subtree.text
-            lead = process_node(lead, OPTIONS)
-        for elem in subelems:
-            if elem.getroottree().getroot() is body:
-                continue
-            tag, tail = elem.tag, elem.tail
-            done = handle_textelem(elem, tags, OPTIONS)
-            if done is not None:
-                body.append(done)
-                if elem.getroottree().getroot() is not body:
-                    elem.tag = "done"
-            if tag in REBUILT_BLOCKS and text_chars_test(tail) and (done is None or done.tail is None):
-                tail_elem = etree.Element("p")
-                tail_elem.text = tail
-                if process_node(tail_elem, OPTIONS) is not None:
-                    body.append(tail_elem)
-        while len(body) > 0 and body[-1].tag in NOT_AT_THE_END:
-            body.remove(body[-1])
-        if sum(e.tag != "graphic" for e in body) > 1:
-            if lead is not None:
-                body.insert(start, lead)
-            break
-    return body, " ".join(body.itertext()).strip(), tags
+    Precision mode prefers it where there is nothing else, where it is more than twice as long, and where it has more
+    than 500 characters while the body has no text in paragraphs or more tables than paragraphs.
+    """
+    if length == 0:
+        return 0
+    paragraphs = list(body.iterdescendants("p"))
+    tables = sum(1 for _ in body.iterdescendants("table"))
+    if tables > len(paragraphs) or not any(True for paragraph in paragraphs for _ in paragraph.itertext()):
+        return min(2 * ENOUGH, 2 * length)
+    return 2 * length

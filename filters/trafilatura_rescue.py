@@ -176,12 +176,13 @@ def _neighbours(kinds: list[int]) -> tuple[list[int], list[int]]:
     return sures, anys
 
 
-def readability(tree: Element) -> Element:
-    """What readability takes for the article of a raw tree (`try_readability`)."""
+def readability(tree: Element) -> tuple[Element, str]:
+    """What readability takes for the article of a raw tree, and its text (`try_readability`)."""
     try:
-        return fromstring(Document(tree, min_text_length=25).summary().encode("utf8", "surrogatepass"), parser=PARSER)
+        article = fromstring(Document(tree, min_text_length=25).summary().encode("utf8", "surrogatepass"), parser=PARSER)
     except Exception:
-        return HtmlElement()
+        article = HtmlElement()
+    return article, trim(etree.tostring(article, method="text", encoding="utf-8").decode())
 
 
 _RAW_TEXT = ("noembed", "noframes", "plaintext", "title", "xmp")
@@ -196,7 +197,7 @@ def text_bound(tree: Element, unread: list[Element]) -> int:
     elements that hold raw text, where `&amp;` stays as it is and an empty one, written `<title/>`, may swallow what
     follows. A page with such elements has no bound.
     """
-    length = len(trim(text_content(tree)))
+    length = _length(tree)
     for element in tree.iter("iframe", *_RAW_TEXT):
         if element.tag == "iframe":
             length += len(" VIDEO")
@@ -210,6 +211,10 @@ def text_bound(tree: Element, unread: list[Element]) -> int:
                 break
             if ancestor is tree:
                 outer = element
-                length -= len(trim(text_content(element)))
+                length -= _length(element)
                 break
     return length
+
+
+def _length(element: Element) -> int:
+    return len(" ".join(text_content(element).split()))

@@ -165,6 +165,27 @@ def flags_of(element: etree._Element) -> int:
     return (flags | flags >> 32 | flags >> 64) & _OWN & _OF_TAG.get(element.tag, _ANY)
 
 
+def flagged_by_name(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._Element, int]]:
+    """Like `flagged`, but only by what class and id say each for itself: enough for some bits, and twice as fast."""
+    found = []
+    classes = _rules.values["class"]
+    ids = _rules.values["id"]
+    for element in elements:
+        class_ = element.get("class")
+        id_ = element.get("id")
+        if class_:
+            flags = classes[class_] | ids[id_] if id_ else classes[class_]
+        elif id_:
+            flags = ids[id_]
+        else:
+            continue
+        if flags & bits:
+            flags &= _OF_TAG.get(element.tag, _ANY)
+            if flags & bits:
+                found.append((element, flags))
+    return found
+
+
 def flagged(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._Element, int]]:
     """The elements that have any of these bits, with all that they have."""
     return [(element, flags) for element in elements if (flags := flags_of(element)) & bits]

@@ -21,7 +21,7 @@ from trafilatura.settings import CUT_EMPTY_ELEMS, MANUALLY_CLEANED, MANUALLY_STR
 from trafilatura.utils import DOCTYPE_TAG, LINK_FARM_RATIO, load_html, trim
 
 from filters.trafilatura_rules import (
-    APPENDED, APPENDED_SURE, LIKELY, OVERALL, RAW_COMMENTS, REST, SHARE_BUTTONS, UNLIKELY, flagged,
+    APPENDED, APPENDED_SURE, LIKELY, OVERALL, RAW_COMMENTS, REST, SHARE_BUTTONS, UNLIKELY, flagged, flagged_by_name,
 )  # fmt: skip
 
 Element = etree._Element
@@ -99,47 +99,49 @@ def delete(element: Element) -> None:
     parent.remove(element)
 
 
+_RAW = APPENDED | SHARE_BUTTONS | RAW_COMMENTS
+_RAW_TAGS = (
+    "div", "section", "aside", "details", "ol", "ul", "list",
+    "footer", "form", "header", "nav", "p", "table",
+)  # fmt: skip
+
+
 def prune_raw(tree: Element) -> list[Element]:
     """Take out comments, appended articles and share buttons (RAW_TREE_PRUNE, REMOVE_COMMENTS_AND_LISTS).
 
     All three lists in one walk: which elements go depends on nothing that goes before, and taking one out twice,
-    or out of one that is gone, changes nothing. Given are the elements that readability would not get or not keep.
+    or out of one that is gone, changes nothing. Given are elements that readability would not get or not keep.
     """
     doomed = []
     unread = []
-    for element, flags in flagged(tree.iterdescendants("*"), _RAW | OVERALL | UNLIKELY):
+    for element, flags in flagged_by_name(tree.iterdescendants(*_RAW_TAGS), _RAW | OVERALL | UNLIKELY):
         if flags & (SHARE_BUTTONS | RAW_COMMENTS | APPENDED_SURE) or (
             flags & APPENDED and next(element.iterdescendants("h1"), None) is None
         ):
             doomed.append(element)
-        elif flags & OVERALL or (flags & UNLIKELY and not flags & LIKELY and element.tag not in ("html", "body")):
+        elif flags & OVERALL or (flags & UNLIKELY and not flags & LIKELY):
             unread.append(element)
     for element in doomed:
         delete(element)
     return unread
 
 
-_RAW = APPENDED | SHARE_BUTTONS | RAW_COMMENTS
-_CLEANED = [tag for tag in MANUALLY_CLEANED if tag not in ("form", "script", "style")]
 _COLLECTED = (*MANUALLY_CLEANED, "table")
 Found = dict[str, list[Element]]
 
 
-def drop_scripts(tree: Element) -> Found:
-    """Take out scripts and styles, and give the elements that `clean` looks at, by tag."""
+def collect(tree: Element) -> Found:
+    """The elements that `clean` looks at, by tag."""
     found: Found = {}
     for element in tree.iter(*_COLLECTED):
         found.setdefault(element.tag, []).append(element)
-    if "math" in found:
-        recover_math(tree)
-    for tag in ("script", "style"):
-        for element in found.get(tag, ()):
-            delete(element)
     return found
 
 
 def clean(tree: Element, found: Found) -> None:
-    """Take out what holds no text of the page (`tree_cleaning`), after `drop_scripts`."""
+    """Take out what holds no text of the page (`tree_cleaning`)."""
+    if "math" in found:
+        recover_math(tree)
     if "table" in found:
         for figure in found.get("figure", ()):
             if next(figure.iterdescendants("table"), None) is not None:
@@ -148,7 +150,8 @@ def clean(tree: Element, found: Found) -> None:
             if table.get("role") in ("presentation", "none"):
                 table.tag = "div"
     etree.strip_tags(tree, MANUALLY_STRIPPED)
-    for tag in _CLEANED:
+    forms = found.pop("form", ())
+    for tag in MANUALLY_CLEANED:
         elements = found.get(tag)
         if elements is None:
             continue
@@ -158,8 +161,8 @@ def clean(tree: Element, found: Found) -> None:
         for element in elements:
             if element.tag == tag:
                 delete(element)
-    if "form" in found:
-        _clean_forms(tree, found["form"])
+    if forms:
+        _clean_forms(tree, forms)
     for element in [e for e in tree.iterdescendants(*CUT_EMPTY_ELEMS) if len(e) == 0 and e.text is None]:
         parent = element.getparent()
         parent.remove(element)

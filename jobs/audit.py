@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import pyarrow.dataset as ds
 from warcio.archiveiterator import ArchiveIterator
 
-from corpus.errors import IntegrityError
+from corpus.errors import ConfigError, IntegrityError
 from corpus.run import Run
+from corpus.urls import is_url
 from corpus.warc.record import JUDGED
 from jobs.inputs import find_inputs
 
@@ -35,6 +36,8 @@ def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
     """Compare each archive with the ledger. Raises IntegrityError where they disagree without damage in between."""
     found = []
     for item in find_inputs(inputs):
+        if is_url(item.path):
+            raise ConfigError(f"{item.name} is not on this machine.", "Count files once more where they lie.")
         rows = run.ledger.to_table(columns=["length"], filter=ds.field("warc") == item.name)
         damaged = len(rows) - rows["length"].null_count
         in_ledger = len(rows) - damaged

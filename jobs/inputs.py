@@ -70,7 +70,7 @@ def _places(argument: str, limit: int | None, base: str | None, client: Client) 
         return crawl_files(argument, limit, base, client)
     if is_url(argument):
         return _urls(argument, client)
-    return [str(path.resolve()) for path in _paths(argument)]
+    return [str(path.absolute()) for path in _paths(argument)]
 
 
 def _paths(argument: str) -> list[Path]:

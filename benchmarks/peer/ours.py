@@ -1,7 +1,7 @@
 """Our side of the comparison: archives one after another in one process, as a page worker judges them.
 
     python -m benchmarks.peer.ours JOB
-    # {"archives": [paths], "recipe": name, "settings": [...], "measures": "all", "limits": [paths], "out": path}
+    # {"archives": [paths], "recipe": name, "settings": [...], "limits": [paths], "out": path}
 
 `run_unit` over the whole archive, every record announced on the board, every batch written as frames (to nowhere:
 the pipe to the supervisor is in `corpus build`, which `benchmarks.vs_datatrove` times too). The stages' own methods
@@ -117,7 +117,6 @@ def limits(path):
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     pipeline = load_recipe(job["recipe"], job["settings"]).pipeline()
-    pipeline.measures = job["measures"]
     pipeline.prepare()
     seconds: dict[str, float] = defaultdict(float)
     for bound in pipeline.stages:
