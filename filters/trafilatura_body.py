@@ -1,6 +1,6 @@
 """Trafilatura 2.3.1's own extraction: the frame that holds the content, and the blocks of text in it.
 
-    body, text = content(tree, marked)
+    body, text = content(tree)
 
 What becomes of each block is up to trafilatura's functions; here is the way through the page.
 """
@@ -18,27 +18,24 @@ from trafilatura.main_extractor import (
 from trafilatura.settings import DEDUPE_SCAN_CAP, INLINE_FORMATTABLE, MIN_DUPLICATE_LENGTH, TAG_CATALOG, Extractor
 from trafilatura.utils import SPACING_PROTECTED, text_chars_test, trim
 
-from filters.trafilatura_rules import FRAMES
+from filters.trafilatura_rules import FRAMES, flags_of
 from filters.trafilatura_tree import Element, prune_sections, text_content
 
 OPTIONS = Extractor(precision=True, comments=False)
 ENOUGH = OPTIONS.min_extracted_size
-Marked = list[tuple[Element, int]]
 
 _FRAME_TAGS = ("article", "div", "main", "section")
+_SURE_FRAMES = {"article": 1, "main": 4}
 _TAGS = TAG_CATALOG | {"table", "td", "th", "tr"}
 _INLINE = INLINE_FORMATTABLE | {"lb"}
 _HANDLED = CODES_QUOTES | {"list", "head", "p", "lb", "hi", "ref", "del", "table", "graphic", "div"}
 
 
-def content(tree: Element, marked: Marked) -> tuple[Element, str]:
-    """The body that trafilatura makes of a converted tree, and its text (`extract_content`).
-
-    `marked` are the elements of the tree with bits of FRAMES. The tree is used up.
-    """
+def content(tree: Element) -> tuple[Element, str]:
+    """The body that trafilatura makes of a converted tree, and its text (`extract_content`). Uses up the tree."""
     backup = deepcopy(tree)
     order = list(tree.iter())
-    body, text, tags = _extract(tree, marked)
+    body, text, tags = _extract(tree)
     if len(body) == 0 or len(text) < ENOUGH:
         consumed = {twin for element, twin in zip(order, backup.iter(), strict=True) if element.tag == "done"}
         _recover(backup, body, tags, consumed)
@@ -63,31 +60,40 @@ def _text(element: Element) -> str:
     return trim("".join(element.itertext()))  # type: ignore[no-any-return]
 
 
-def _frames(tree: Element, marked: Marked) -> Iterator[Element]:
-    """The first element for each expression of BODY_XPATH, which may look at what became of the tree meanwhile."""
-    for i, bit in enumerate(FRAMES):
-        frame: Element | None
-        if i == 1:
-            frame = next(tree.iterdescendants("article"), None)
-        elif i == 4:
-            flags = dict(marked)
-            frames = tree.iterdescendants(*_FRAME_TAGS)
-            frame = next((e for e in frames if e.tag == "main" or flags.get(e, 0) & bit), None)
-        else:
-            frame = next((e for e, flags in marked if flags & bit and e.tag in _FRAME_TAGS and _below(e, tree)), None)
+def _frames(tree: Element) -> Iterator[Element]:
+    """The first element for each expression of BODY_XPATH, in the tree as it is when that one's turn comes."""
+    firsts = _first_frames(tree, 0)
+    stale = False
+    for i in range(len(FRAMES)):
+        if stale:
+            firsts = _first_frames(tree, i)
+        frame = firsts[i]
         if frame is not None:
             yield frame
+            stale = True
 
 
-def _below(element: Element, tree: Element) -> bool:
-    return any(ancestor is tree for ancestor in element.iterancestors())
+def _first_frames(tree: Element, start: int) -> list[Element | None]:
+    """The first element for each expression from `start` on; the search ends with one for `start`."""
+    firsts: list[Element | None] = [None] * len(FRAMES)
+    for element in tree.iterdescendants(*_FRAME_TAGS):
+        flags = flags_of(element)
+        tag = element.tag
+        if not flags and tag not in _SURE_FRAMES:
+            continue
+        for i in range(start, len(FRAMES)):
+            if firsts[i] is None and (flags & FRAMES[i] or _SURE_FRAMES.get(tag) == i):
+                firsts[i] = element
+        if firsts[start] is not None:
+            break
+    return firsts
 
 
-def _extract(tree: Element, marked: Marked) -> tuple[Element, str, set[str]]:
+def _extract(tree: Element) -> tuple[Element, str, set[str]]:
     """The body from the first frame that gives enough, its text, and the tags that count as text (`_extract`)."""
     tags = set(_TAGS)
     body = etree.Element("body")
-    for frame in _frames(tree, marked):
+    for frame in _frames(tree):
         prune_sections(frame)
         if len(frame) == 0:
             continue

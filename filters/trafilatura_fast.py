@@ -19,12 +19,11 @@ from trafilatura.settings import Document
 
 from filters.trafilatura_body import ENOUGH, OPTIONS, content
 from filters.trafilatura_rescue import justext, readability, text_bound
-from filters.trafilatura_rules import COMMENTS, FRAMES, flagged
-from filters.trafilatura_tree import Element, clean, collect, convert, delete, parse, prune_overall, prune_raw
+from filters.trafilatura_tree import (
+    Element, Found, clean, collect, convert, delete, parse, prune_comments, prune_overall, prune_raw,
+)  # fmt: skip
 
 SUPPORTED = "2.3.1"
-_BLOCKS = ("article", "details", "div", "list", "main", "section")
-_BLOCK_BITS = COMMENTS | FRAMES[0] | FRAMES[2] | FRAMES[3] | FRAMES[4]
 _UNCLEAN = tuple(SANITIZED_XPATH.replace(".//", "").split("|"))
 
 
@@ -45,55 +44,55 @@ def _fast(html: str) -> str | None:
     tree = parse(html)
     if tree is None:
         return None
-    forum = _is_forum(tree)
-    unread = prune_raw(tree)
     found = collect(tree)
+    forum = _is_forum(found)
+    unread = prune_raw(tree)
     bound = sys.maxsize
     if "math" not in found:
         for tag in ("script", "style"):
             for element in found.pop(tag, ()):
                 delete(element)
         bound = text_bound(tree, unread)
-    raw = copy(tree)
-    clean(tree, found)
+    divs = clean(tree, found)
     convert(tree)
-    marked = flagged(tree.iterdescendants(*_BLOCKS), _BLOCK_BITS)
     if not forum:
-        for element, flags in marked:
-            if flags & COMMENTS:
-                delete(element)
-    body, text = content(tree, marked)
-    body, text = _second_opinions(raw, body, text, bound)
+        prune_comments(tree, divs)
+    body, text = content(tree)
+    body, text = _second_opinions(html, body, text, bound)
     if not text:
         return None
-    document = Document(body=body)
-    return determine_returnstring(document, OPTIONS)  # type: ignore[no-any-return]
+    return determine_returnstring(Document(body=body), OPTIONS)  # type: ignore[no-any-return]
 
 
-def _is_forum(tree: Element) -> bool:
+def _is_forum(found: Found) -> bool:
     """Whether the page says that it is a forum thread: then the posts are its content (`_forum_thread_page`)."""
-    for script in tree.iterdescendants("script"):
+    for script in found.get("script", ()):
         text = script.text
         if text and script.get("type") == "application/ld+json" and _DISCUSSION_FORUM_POSTING_RE.search(text):
             return True
     return False
 
 
-def _second_opinions(raw: Element, body: Element, text: str, bound: int) -> tuple[Element, str]:
+def _second_opinions(html: str, body: Element, text: str, bound: int) -> tuple[Element, str]:
     """The body to use, and its text: the given one, readability's or jusText's (`compare_extraction`).
 
-    `bound` is what the text of readability is not longer than. `raw` is used up.
+    `bound` is what the text of readability is not longer than.
     """
+    raw: Element | None = None
     adopted = False
     if bound > _needed(body, len(text)):
-        spare, raw = raw, copy(raw)
-        prune_overall(spare)
-        article, article_text = readability(spare)
+        raw = _raw_tree(html)
+        spare = copy(raw) if len(text) < ENOUGH else None
+        prune_overall(raw)
+        article, article_text = readability(raw)
+        raw = spare
         adopted = _prefer_readability(body, article, article_text, len(text), len(article_text), OPTIONS)
         if adopted:
             body, text = article, article_text
     unclean = next(body.iterdescendants(*_UNCLEAN), None) is not None
     if unclean or len(text) < ENOUGH:
+        if raw is None:
+            raw = _raw_tree(html)
         clean(raw, collect(raw))
         good, good_text = justext(raw)
         if good_text and (len(text) <= 3 * len(good_text) if unclean else len(text) < len(good_text)):
@@ -101,6 +100,14 @@ def _second_opinions(raw: Element, body: Element, text: str, bound: int) -> tupl
     if adopted:
         body, text = sanitize_tree(body, OPTIONS)
     return body, text
+
+
+def _raw_tree(html: str) -> Element:
+    """The tree again: parsing twice where it is needed costs less than a copy of every tree."""
+    tree = parse(html)
+    assert tree is not None
+    prune_raw(tree)
+    return tree
 
 
 def _needed(body: Element, length: int) -> int:

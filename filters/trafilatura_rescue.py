@@ -15,7 +15,7 @@ from trafilatura.readability_lxml import Document
 from trafilatura.utils import trim
 
 from filters.trafilatura_rules import BASIC, flagged
-from filters.trafilatura_tree import PARSER, Element, delete, text_content
+from filters.trafilatura_tree import PARSER, Element, delete, text_length
 
 _BASIC_TAGS = ("aside", "fencedframe", "footer", "script", "style", "svg", "template")
 
@@ -197,7 +197,7 @@ def text_bound(tree: Element, unread: list[Element]) -> int:
     elements that hold raw text, where `&amp;` stays as it is and an empty one, written `<title/>`, may swallow what
     follows. A page with such elements has no bound.
     """
-    length = _length(tree)
+    length = text_length(tree)
     for element in tree.iter("iframe", *_RAW_TEXT):
         if element.tag == "iframe":
             length += len(" VIDEO")
@@ -211,10 +211,7 @@ def text_bound(tree: Element, unread: list[Element]) -> int:
                 break
             if ancestor is tree:
                 outer = element
-                length -= _length(element)
+                length -= text_length(element)
                 break
     return length
 
-
-def _length(element: Element) -> int:
-    return len(" ".join(text_content(element).split()))

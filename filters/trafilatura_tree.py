@@ -10,6 +10,7 @@ Each does to the tree what the function of the same purpose does in trafilatura,
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from copy import copy
 
 from lxml import etree
@@ -18,10 +19,10 @@ from trafilatura.htmlprocessing import (
     CONVERSIONS, REND_TAG_MAPPING, collect_link_info, is_paragraph_listing, link_density_test_tables, recover_math,
 )  # fmt: skip
 from trafilatura.settings import CUT_EMPTY_ELEMS, MANUALLY_CLEANED, MANUALLY_STRIPPED
-from trafilatura.utils import DOCTYPE_TAG, LINK_FARM_RATIO, load_html, trim
+from trafilatura.utils import DOCTYPE_TAG, LINK_FARM_RATIO, load_html
 
 from filters.trafilatura_rules import (
-    APPENDED, APPENDED_SURE, LIKELY, OVERALL, RAW_COMMENTS, REST, SHARE_BUTTONS, UNLIKELY, flagged, flagged_by_name,
+    APPENDED, APPENDED_SURE, COMMENTS, LIKELY, OVERALL, RAW_COMMENTS, REST, SHARE_BUTTONS, UNLIKELY, flagged, flagged_by_name,
 )  # fmt: skip
 
 Element = etree._Element
@@ -29,6 +30,11 @@ Element = etree._Element
 _CONTROLS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20)])
 _NONCHARACTER = re.compile("\ufffe|\uffff".encode())
 text_content = etree.XPath("string()", smart_strings=False)
+
+
+def text_length(element: Element) -> int:
+    """Characters of the text below an element, its blanks collapsed."""
+    return len(" ".join(text_content(element).split()))
 
 
 def _parser() -> etree.HTMLParser:
@@ -63,7 +69,7 @@ def parse(html: str) -> Element | None:
 def _parse(html: str) -> Element | None:
     beginning = html[:50].lower()
     data = html.encode().translate(None, _CONTROLS)
-    if b"\xef\xbf" in data:
+    if "\ufffe" in html or "\uffff" in html:
         data = _NONCHARACTER.sub(b"", data)
     if "doctype" in beginning:
         first, _, rest = data.partition(b"\n")
@@ -138,17 +144,20 @@ def collect(tree: Element) -> Found:
     return found
 
 
-def clean(tree: Element, found: Found) -> None:
-    """Take out what holds no text of the page (`tree_cleaning`)."""
+def clean(tree: Element, found: Found) -> list[Element]:
+    """Take out what holds no text of the page (`tree_cleaning`). Given is what was made a <div>."""
+    divs = []
     if "math" in found:
         recover_math(tree)
     if "table" in found:
         for figure in found.get("figure", ()):
             if next(figure.iterdescendants("table"), None) is not None:
                 figure.tag = "div"
+                divs.append(figure)
         for table in found["table"]:
             if table.get("role") in ("presentation", "none"):
                 table.tag = "div"
+                divs.append(table)
     etree.strip_tags(tree, MANUALLY_STRIPPED)
     forms = found.pop("form", ())
     for tag in MANUALLY_CLEANED:
@@ -162,10 +171,11 @@ def clean(tree: Element, found: Found) -> None:
             if element.tag == tag:
                 delete(element)
     if forms:
-        _clean_forms(tree, forms)
+        divs += _clean_forms(tree, forms)
     for element in [e for e in tree.iterdescendants(*CUT_EMPTY_ELEMS) if len(e) == 0 and e.text is None]:
         parent = element.getparent()
         parent.remove(element)
+    return divs
 
 
 def _nested(elements: list[Element], tag: str) -> bool:
@@ -176,14 +186,17 @@ def _nested(elements: list[Element], tag: str) -> bool:
     )
 
 
-def _clean_forms(tree: Element, forms: list[Element]) -> None:
-    """Take forms out, but those that hold most of the page."""
+def _clean_forms(tree: Element, forms: list[Element]) -> list[Element]:
+    """Take forms out, but make a <div> of those that hold most of the page."""
+    kept = []
     total = len(text_content(tree))
     for form in forms:
         if total and len(text_content(form)) > total / 2:
             form.tag = "div"
+            kept.append(form)
         else:
             delete(form)
+    return kept
 
 
 _CONTAINERS = ("div", "li", "p", "table")
@@ -211,6 +224,16 @@ def convert(tree: Element) -> None:
     etree.strip_tags(tree, *_STRIPPED)
     for element, tag in blocks:
         CONVERSIONS[tag](element)
+
+
+def prune_comments(tree: Element, divs: list[Element]) -> None:
+    """Take out comments that only cleaning and conversion brought to light (REMOVE_COMMENTS).
+
+    All others went with `prune_raw`: new are <div> that were something else, <list> from <dl>, and the lists whose id
+    is of a kind that counts only here.
+    """
+    for element, _ in flagged([*divs, *tree.iterdescendants("list")], COMMENTS):
+        delete(element)
 
 
 def prune_sections(tree: Element) -> None:
@@ -251,89 +274,110 @@ _ITEMS = frozenset(["item", "td", "th"])
 
 
 def _prune_by_links(tree: Element) -> None:
-    """Take out blocks that are mostly links, then the links' own tags.
-
-    Trafilatura goes twice over div, list and p. What it finds in an element rests on what is below it and on whether
-    another element follows, so that the second time only elements can differ that are above or just before something
-    that was taken out.
-    """
-    linked: set[Element] = set()
-    for link in tree.iterdescendants("ref"):
-        for ancestor in link.iterancestors():
-            if ancestor in linked:
-                break
-            linked.add(ancestor)
-            if ancestor is tree:
-                break
-    if linked:
-        pictures = next(tree.iterdescendants("graphic"), None) is not None
-        changed: set[Element] = set()
-        for tag in ("div", "list", "p"):
-            _prune_tag(tree, tag, linked, changed, pictures)
-        if changed:
-            again = changed & linked
-            for tag in ("div", "list", "p"):
-                before = len(changed)
-                _prune_tag(tree, tag, again, changed, pictures)
-                if len(changed) != before:
-                    again = changed & linked
-        tables = [table for table in tree.iter("table") if table in linked and link_density_test_tables(table)]
-        for table in tables:
-            parent = table.getparent()
-            if parent is not None:
-                parent.remove(table)
-    while len(tree) > 0 and tree[-1].tag == "head":
-        tree.remove(tree[-1])
-    if linked:
-        for tag in ("head", "quote"):
-            _prune_tag(tree, tag, linked, changed, pictures)
+    """Take out blocks that are mostly links, then the links' own tags."""
+    links = list(tree.iterdescendants("ref"))
+    if links:
+        _LinkPruning(tree, links).run()
+    else:
+        _drop_last_titles(tree)
     etree.strip_tags(tree, "span", "ref")
 
 
-def _prune_tag(tree: Element, tag: str, linked: set[Element], changed: set[Element], pictures: bool) -> None:
-    """Take out elements of a tag that are mostly links (`delete_by_link_density`)."""
-    doomed = []
-    for element in tree.iter(tag):
-        if element not in linked:
-            continue
-        dense, short = _link_density(element, pictures)
-        if dense or (tag == "div" and short and len(element) >= 1 and len(trim(text_content(element))) < 200):
-            if tag == "p":
-                parent = element.getparent()
-                if parent is not None and parent.tag in _ITEMS:
-                    continue
-            doomed.append(element)
-    for element in doomed:
-        previous = element.getprevious()
-        if previous is not None:
-            changed.add(previous)
-        changed.update(element.iterancestors())
-        delete(element)
+def _drop_last_titles(tree: Element) -> None:
+    while len(tree) > 0 and tree[-1].tag == "head":
+        tree.remove(tree[-1])
 
 
-def _link_density(element: Element, pictures: bool) -> tuple[bool, bool]:
-    """Whether an element is mostly links, and whether it is short with links (`link_density_test`)."""
-    links = list(element.iterdescendants("ref"))
-    if not links or (pictures and next(element.iterdescendants("graphic"), None) is not None):
-        return False, False
-    text = trim(text_content(element))
-    length = len(text)
-    if len(links) == 1:
-        link_length = len(trim(text_content(links[0])))
-        if link_length > 10 and link_length > length * 0.9:
-            return True, False
-    last = element.getnext() is None
-    if element.tag == "p":
-        limit = 60 if last else 30
-    else:
-        limit = 300 if last else 100
-    if length < limit:
-        link_length, count, short, _ = collect_link_info(links)
-        if count == 0:
-            return True, False
-        return link_length > length * 0.8 or (count > 1 and short / count > 0.8), True
-    if len(links) > 4:
-        link_length, count, _, _ = collect_link_info(links)
-        if link_length > length * LINK_FARM_RATIO and link_length < 100 * count and not is_paragraph_listing(links):
-            return True, False
-    return False, False
+class _LinkPruning:
+    """The link density tests (`delete_by_link_density`) of all blocks below an element that have links.
+
+    Trafilatura goes twice over div, list and p. What it finds in a block rests on what is in it and on whether
+    another element follows, so that the second time only those can differ that are above or just before something
+    taken out.
+    """
+
+    def __init__(self, tree: Element, links: list[Element]) -> None:
+        self.blocks: dict[str, list[Element]] = {}
+        self.changed: set[Element] = set()
+        self.lengths: dict[Element, int] = {}
+        self._tree = tree
+        seen: set[Element] = set()
+        for link in links:
+            block: Element | None = link
+            while block is not None and block is not tree:
+                block = block.getparent()
+                if block is None or block in seen:
+                    break
+                seen.add(block)
+                self.blocks.setdefault(block.tag, []).append(block)
+
+    def run(self) -> None:
+        """Take out blocks, in trafilatura's order of tags."""
+        for tag in ("div", "list", "p"):
+            self._prune(tag, self.blocks.get(tag, ()))
+        for tag in ("div", "list", "p"):
+            if self.changed:
+                self._prune(tag, [block for block in self.blocks.get(tag, ()) if block in self.changed])
+        for table in [table for table in self.blocks.get("table", ()) if link_density_test_tables(table)]:
+            parent = table.getparent()
+            if parent is not None:
+                parent.remove(table)
+        _drop_last_titles(self._tree)
+        for tag in ("head", "quote"):
+            self.lengths.clear()
+            self._prune(tag, self.blocks.get(tag, ()))
+
+    def _prune(self, tag: str, blocks: Iterable[Element]) -> None:
+        doomed = []
+        for block in blocks:
+            if self._is_boilerplate(block, tag):
+                parent = block.getparent()
+                if tag != "p" or parent is None or parent.tag not in _ITEMS:
+                    doomed.append(block)
+        for block in doomed:
+            previous = block.getprevious()
+            if previous is not None:
+                self.changed.add(previous)
+            for ancestor in block.iterancestors():
+                self.changed.add(ancestor)
+                self.lengths.pop(ancestor, None)
+            delete(block)
+
+    def _is_boilerplate(self, block: Element, tag: str) -> bool:
+        """Whether a block goes: one mostly of links, or a short <div> with links (`link_density_test`)."""
+        links = list(block.iterdescendants("ref"))
+        if not links:
+            return False
+        length = text_length(block)
+        if not self._is_dense(block, tag, links, length):
+            return False
+        return next(block.iterdescendants("graphic"), None) is None
+
+    def _is_dense(self, block: Element, tag: str, links: list[Element], length: int) -> bool:
+        if len(links) == 1:
+            link_length = self._length(links[0])
+            if link_length > 10 and link_length > length * 0.9:
+                return True
+        last = block.getnext() is None
+        if length < ((60 if last else 30) if tag == "p" else (300 if last else 100)):
+            if tag == "div" and length < 200 and len(block) >= 1:
+                return True
+            lengths = [found for link in links if (found := self._length(link))]
+            if not lengths:
+                return True
+            short = sum(1 for found in lengths if found < 10)
+            return sum(lengths) > length * 0.8 or (len(lengths) > 1 and short / len(lengths) > 0.8)
+        if len(links) > 4:
+            lengths = [found for link in links if (found := self._length(link))]
+            link_length = sum(lengths)
+            if link_length > length * LINK_FARM_RATIO and link_length < 100 * len(lengths):
+                return not is_paragraph_listing(links)
+        return False
+
+    def _length(self, link: Element) -> int:
+        """Characters of a link's text, its blanks collapsed."""
+        length = self.lengths.get(link)
+        if length is None:
+            length = len(" ".join((link.text or "").split())) if len(link) == 0 else text_length(link)
+            self.lengths[link] = length
+        return length
