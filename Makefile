@@ -38,7 +38,7 @@ docs: $(STAMP)
 	$(BIN)/corpus stages --markdown > docs/filters.md
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.stages
 
 # exact versions with hashes, from the lower bounds in pyproject.toml
 lock:

@@ -19,9 +19,15 @@ def machine_line() -> str:
     return f"machine: {model}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
 
 
-def shared_data() -> Path:
-    """The folder of real data, which is no part of the repository (CORPUS_SHARED_DATA)."""
+def find_shared_data() -> Path | None:
+    """The folder of real data, which is no part of the repository (CORPUS_SHARED_DATA); None where it is absent."""
     folder = Path(os.environ.get("CORPUS_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    if not folder.is_dir():
-        raise SystemExit(f"There is no real data at {folder}. Set CORPUS_SHARED_DATA, or name archives.")
+    return folder if folder.is_dir() else None
+
+
+def shared_data() -> Path:
+    """The folder of real data; ends the program where it is absent."""
+    folder = find_shared_data()
+    if folder is None:
+        raise SystemExit("There is no real data here. Set CORPUS_SHARED_DATA to its folder, or name archives.")
     return folder

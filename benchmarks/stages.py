@@ -7,17 +7,19 @@ figures those that the next run prints beside its own (benchmarks/figures/stages
 
 import argparse
 import json
+import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
 
-from benchmarks.machine import machine_line, shared_data
+from benchmarks.machine import find_shared_data, machine_line
 from corpus.dedup import Dedup
 from corpus.document import Document
 from corpus.outcome import DROPPED, KEPT
 from corpus.warc.reader import read_warc
 from corpus.warc.record import JUDGED, Record
 from filters import load_recipe
+from jobs.sample import write_sample
 
 FIGURES = Path(__file__).parent / "figures" / "stages.json"
 
@@ -72,6 +74,15 @@ def run(path: Path, pipeline, timed: Timed) -> int:
             timed.add(bound.name, started)
             if stopped:
                 break
+
+
+def default_archives() -> list[Path]:
+    """Real archives, or the sample crawl where there are none."""
+    if real := find_shared_data():
+        return [real / "warc" / name for name in ("mixed-00000.warc.gz", "english-00000.warc.gz")]
+    sample = Path(tempfile.mkdtemp()) / "sample.warc.gz"
+    write_sample(sample, pages=1000)
+    return [sample]
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ def _count(path: str) -> tuple[Counter[str], str]:
     said = io.StringIO()  # it prints an error for each piece of damage
     with open(path, "rb") as file, redirect_stdout(said), redirect_stderr(said):
         try:
-            for record in ArchiveIterator(file, arc2warc=True):
+            for record in ArchiveIterator(file, no_record_parse=True, arc2warc=True):
                 counts[record.rec_type] += 1
         except Exception as error:  # it raises whatever its parsers raise
             return counts, type(error).__name__

@@ -219,7 +219,8 @@ def sample_command(out: Path, pages: int, seed: int) -> None:
     from jobs.sample import write_sample
 
     summary = write_sample(out, pages=pages, seed=seed)
-    print(f"{out}: {json.dumps(summary)}", file=sys.stderr)
+    records = sum(summary["records"].values())
+    print(f"{out}: {summary['pages']} pages, {records} records, {summary['bytes']:,} bytes", file=sys.stderr)
 
 
 @cli.group("blocklist")
