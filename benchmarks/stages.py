@@ -92,9 +92,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
-    warcs = options.warcs or [
-        shared_data() / "warc" / name for name in ("mixed-00000.warc.gz", "english-00000.warc.gz")
-    ]
+    warcs = options.warcs or default_archives()
     pipeline = load_recipe(options.recipe, options.settings).pipeline()
     pipeline.prepare()
     run(warcs[0], pipeline, Timed())
