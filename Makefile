@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-slow lint docs bench lock clean
+.PHONY: setup demo test test-slow lint docs bench bench-peer lock clean
 
 setup: $(STAMP)
 
@@ -36,6 +36,10 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/corpus stages --markdown > docs/filters.md
+
+# beside datatrove, in an environment of its own: some 30 minutes on an idle machine
+bench-peer: $(STAMP)
+	$(BIN)/python -m benchmarks.vs_datatrove
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.stages

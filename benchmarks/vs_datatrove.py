@@ -41,6 +41,7 @@ VENV = BUILD / "peer-venv"
 NEWER = BUILD / "peer-trafilatura"
 BLOCKLIST = BUILD / "peer.blocklist"
 FIGURES = Path(__file__).parent / "figures" / "vs_datatrove.txt"
+RAW = BUILD / "vs_datatrove.json"
 FIRST_PAGES = 5
 NEWER_TRAFILATURA = "2.3.1"
 SAME_WORK = ("measures=first", 'pii.entities=["email", "ip_address"]')
@@ -322,12 +323,15 @@ def main() -> None:
         turns: dict[str, list[dict]] = {side.name: [] for side in compared}
         builds: dict[str, list[dict]] = {path.name: [] for path in timed}
         say(machine_line() + f"; all on CPU {options.cpu}")
+        order = ", ".join(path.name for path in timed)
+        say(f"start-up: {FIRST_PAGES} pages of {timed[-1].name}; warming: {warm.name}; then {order}")
         for number in range(options.rounds):
             for side in compared:
                 turns[side.name].append(run_side(side, [begin, warm, *timed], timed, options.cpu, scratch))
                 print(f"round {number + 1}: {side.name} done", file=sys.stderr, flush=True)
             for path in timed:
                 builds[path.name].append(run_build(path, options.cpu, scratch))
+            RAW.write_text(json.dumps({"turns": turns, "builds": builds}, indent=1))
     say(f"after the rounds, {machine_line().partition(', ')[2]}")
     for side in compared:
         versions = ", ".join(f"{name} {version}" for name, version in turns[side.name][0]["versions"].items())

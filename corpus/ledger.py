@@ -31,7 +31,9 @@ _FIXED = [
     pa.field("rule", pa.string(), metadata={"is": "the measure outside its limit, or the kind of failure or skip"}),
     pa.field("value", pa.float64(), metadata={"is": "what was measured; null for categories"}),
     pa.field("limit", pa.float64(), metadata={"is": "the bound that it is outside of"}),
-    pa.field("detail", pa.string(), metadata={"is": "the category, the list entry, the kind of damage, or what was wrong with a record"}),
+    pa.field(
+        "detail", pa.string(), metadata={"is": "category, list entry, kind of damage, or what a record has wrong"}
+    ),
 ]
 
 CORPUS_SCHEMA = pa.schema(

@@ -22,6 +22,7 @@ from trafilatura.utils import repair_faulty_html
 from corpus.document import Document
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit, Measured, Stage
+from filters import trafilatura_fast
 from filters.page import MAX_BODY_BYTES, Page, page_of
 from filters.structure import SURE_DEPTH, tree_depth
 
@@ -101,7 +102,6 @@ class Extract(Stage):
         """The text of a page, and the engine that gave it."""
         if self.engine == "resiliparse":
             return resiliparse_text(page.html), "resiliparse"
-        # the one place to put another implementation of the same text
         text = trafilatura_text(page.html, deep_tree(page) if page.structure.depth > SURE_DEPTH else None)
         if self.engine == "rescue":
             other = resiliparse_text(page.html)
@@ -125,9 +125,11 @@ def _conversion(doc: Document, block: bytes) -> Iterator[Measured]:
 def trafilatura_text(html: str, deep: etree._Element | None = None) -> str:
     """What trafilatura gives for a decoded page, "" where it finds nothing. `deep` is its tree where libxml2 would
     lose part of it."""
-    text: str | None = trafilatura.extract(
-        html if deep is None else deep, favor_precision=True, include_comments=False, deduplicate=False
-    )
+    text: str | None
+    if deep is None:
+        text = trafilatura_fast.extract(html)
+    else:
+        text = trafilatura.extract(deep, favor_precision=True, include_comments=False, deduplicate=False)
     return text or ""
 
 

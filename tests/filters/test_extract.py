@@ -258,7 +258,7 @@ def test_an_exception_in_an_engine_is_a_failure(monkeypatch):
     def fails(*args, **kwargs):
         raise RecursionError("some text of the page")
 
-    monkeypatch.setattr("filters.extract.trafilatura.extract", fails)
+    monkeypatch.setattr("filters.extract.trafilatura_text", fails)
     outcome = judge(record())
     assert (outcome.outcome, outcome.rule, outcome.detail) == ("failed", "error", "RecursionError")
     assert outcome.doc.page is None

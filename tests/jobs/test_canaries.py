@@ -1,4 +1,4 @@
-"""Personal data of the crawl shows up nowhere: not in corpus, ledger, samples, manifest or run.json, nor on a terminal."""
+"""Personal data of the crawl shows up nowhere: not in corpus, ledger, samples or run.json, nor on a terminal."""
 
 import io
 import subprocess

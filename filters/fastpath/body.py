@@ -13,16 +13,20 @@ from copy import deepcopy
 from lxml import etree
 from trafilatura.htmlprocessing import process_node
 from trafilatura.main_extractor import (
-    CODES_QUOTES, NOT_AT_THE_END, REBUILT_BLOCKS, handle_textelem,
+    CODES_QUOTES,
+    NOT_AT_THE_END,
+    REBUILT_BLOCKS,
+    handle_textelem,
 )  # fmt: skip
 from trafilatura.settings import DEDUPE_SCAN_CAP, INLINE_FORMATTABLE, MIN_DUPLICATE_LENGTH, TAG_CATALOG, Extractor
 from trafilatura.utils import SPACING_PROTECTED, text_chars_test, trim
 
-from filters.trafilatura_rules import FRAMES, flags_of
-from filters.trafilatura_tree import Element, prune_sections, text_content
+from filters.fastpath.parse import Element, text_content
+from filters.fastpath.rules import FRAMES, flags_of
+from filters.fastpath.tree import prune_sections
 
 OPTIONS = Extractor(precision=True, comments=False)
-ENOUGH = OPTIONS.min_extracted_size
+ENOUGH: int = OPTIONS.min_extracted_size
 
 _FRAME_TAGS = ("article", "div", "main", "section")
 _SURE_FRAMES = {"article": 1, "main": 4}

@@ -17,7 +17,7 @@ from lxml import etree
 from trafilatura import settings, xpaths
 from trafilatura.readability_lxml import REGEXES
 
-from filters.trafilatura_values import Values
+from filters.fastpath.values import Values
 
 # XPath's string of `@id|@class` is that of the attribute which comes first in the source. Bits of such conditions are
 # kept apart, and once one of the two has been seen, the other's do not count.
@@ -153,9 +153,12 @@ _ATTRIBUTES = {
 
 def flags_of(element: etree._Element) -> int:
     """The bits of the expressions that select an element."""
+    items = element.items()
+    if not items:
+        return 0
     flags = 0
     still = -1
-    for name, value in element.items():
+    for name, value in items:
         attribute = _ATTRIBUTES.get(name)
         if attribute is not None:
             flags |= attribute[0][value] & still
@@ -163,6 +166,11 @@ def flags_of(element: etree._Element) -> int:
     if not flags:
         return 0
     return (flags | flags >> 32 | flags >> 64) & _OWN & _OF_TAG.get(element.tag, _ANY)
+
+
+def flagged(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._Element, int]]:
+    """The elements that have any of these bits, with all that they have."""
+    return [(element, flags) for element in elements if (flags := flags_of(element)) & bits]
 
 
 def flagged_by_name(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._Element, int]]:
@@ -173,19 +181,11 @@ def flagged_by_name(elements: Iterable[etree._Element], bits: int) -> list[tuple
     for element in elements:
         class_ = element.get("class")
         id_ = element.get("id")
-        if class_:
-            flags = classes[class_] | ids[id_] if id_ else classes[class_]
-        elif id_:
-            flags = ids[id_]
-        else:
-            continue
+        flags = classes[class_] if class_ else 0
+        if id_:
+            flags |= ids[id_]
         if flags & bits:
             flags &= _OF_TAG.get(element.tag, _ANY)
             if flags & bits:
                 found.append((element, flags))
     return found
-
-
-def flagged(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._Element, int]]:
-    """The elements that have any of these bits, with all that they have."""
-    return [(element, flags) for element in elements if (flags := flags_of(element)) & bits]

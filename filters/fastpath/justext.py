@@ -1,21 +1,21 @@
-"""What trafilatura 2.3.1 does with a page after its own extraction: readability and jusText as second opinions."""
+"""JusText's opinion of a page, as trafilatura 2.3.1 asks for it.
+
+body, text = justext(tree)
+"""
 
 from __future__ import annotations
 
 import re
-import sys
 from functools import cache
 from typing import NamedTuple
 
-from justext.core import PARAGRAPH_TAGS
-from justext.utils import get_stoplist, get_stoplists
+from justext.core import PARAGRAPH_TAGS  # type: ignore[import-untyped]
+from justext.utils import get_stoplist, get_stoplists  # type: ignore[import-untyped]
 from lxml import etree
-from lxml.html import HtmlElement, fromstring
-from trafilatura.readability_lxml import Document
 from trafilatura.utils import trim
 
-from filters.trafilatura_rules import BASIC, flagged
-from filters.trafilatura_tree import PARSER, Element, delete, text_length
+from filters.fastpath.parse import Element, delete
+from filters.fastpath.rules import BASIC, flagged
 
 _BASIC_TAGS = ("aside", "fencedframe", "footer", "script", "style", "svg", "template")
 
@@ -174,44 +174,3 @@ def _neighbours(kinds: list[int]) -> tuple[list[int], list[int]]:
         if kind != _SHORT:
             any_ = kind
     return sures, anys
-
-
-def readability(tree: Element) -> tuple[Element, str]:
-    """What readability takes for the article of a raw tree, and its text (`try_readability`)."""
-    try:
-        article = fromstring(Document(tree, min_text_length=25).summary().encode("utf8", "surrogatepass"), parser=PARSER)
-    except Exception:
-        article = HtmlElement()
-    return article, trim(etree.tostring(article, method="text", encoding="utf-8").decode())
-
-
-_RAW_TEXT = ("noembed", "noframes", "plaintext", "title", "xmp")
-
-
-def text_bound(tree: Element, unread: list[Element]) -> int:
-    """What the text that readability gives for a tree without scripts and styles can't be longer than.
-
-    Before that it loses the elements in `unread`, given in the order of the page. Readability takes elements out,
-    turns tags into others and wraps texts in <p>, which can only shorten a text whose blanks are collapsed; a video's
-    <iframe> gets the text "VIDEO". Then it writes XML and reads that as HTML, which gives the same texts but in
-    elements that hold raw text, where `&amp;` stays as it is and an empty one, written `<title/>`, may swallow what
-    follows. A page with such elements has no bound.
-    """
-    length = text_length(tree)
-    for element in tree.iter("iframe", *_RAW_TEXT):
-        if element.tag == "iframe":
-            length += len(" VIDEO")
-        elif element.tag != "title" or not element.text:
-            return sys.maxsize
-    # a text is at least so much shorter without a part as that part is long
-    outer = None
-    for element in unread:
-        for ancestor in element.iterancestors():
-            if ancestor is outer:
-                break
-            if ancestor is tree:
-                outer = element
-                length -= text_length(element)
-                break
-    return length
-
