@@ -26,6 +26,9 @@ _CHARS = 4_000
 _SURE = 0.3
 """A page whose first look is at least this likely in a wanted language passes at once."""
 
+_FOREIGN = 0.005
+"""One that is less likely than this after 1,000 characters is not looked at again."""
+
 _DOUBT = (0.02, 0.1)
 """A page that seems as likely as this is read properly before anything is said of it: 67 of 3,010 pages."""
 
@@ -46,10 +49,10 @@ _HTML = ("text/html", "application/xhtml+xml")
 class LanguageScreen(Stage):
     """Likelihood of the wanted languages in the visible text of a page, before extraction.
 
-    `wanted_score` is the probability, by lid.176, that the page is in one of `wanted`: of the first 1,000
-    characters between tags if that is at least 0.3, else of the first 4,000, and if that leaves a doubt (0.02 to 0.1),
-    of the first 4,000 that resiliparse reads. Null, and so never outside, for what is no HTML page, and for
-    less than 100 characters. `wanted` must be the languages that the language stage keeps.
+    `wanted_score` is the probability, by lid.176, that the page is in one of `wanted`: of the first 1,000 characters
+    between tags if that is at least 0.3 or below 0.005, else of the first 4,000, and if that leaves a doubt (0.02 to
+    0.1), of the first 4,000 that resiliparse reads. Null, and so never outside, for what is no HTML page, and for less
+    than 100 characters. `wanted` must be the languages that the language stage keeps.
     """
 
     name = "screen"
@@ -92,7 +95,7 @@ class LanguageScreen(Stage):
         text = visible_text(page.html, _FIRST_LOOK_CHARS)
         if len(text) >= _MIN_CHARS:
             score = self._wanted(text)
-            if score >= _SURE:
+            if score >= _SURE or (score < _FOREIGN and len(text) >= _FIRST_LOOK_CHARS):
                 return score
             if len(text) >= _FIRST_LOOK_CHARS:
                 score = self._wanted(visible_text(page.html, _CHARS))

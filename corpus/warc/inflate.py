@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from isal import isal_zlib
+
 from corpus.warc.source import Window
 
 MAGIC = b"\x1f\x8b\x08"
@@ -140,6 +142,8 @@ class Inflation:
 
 def inflate(window: Window, start: int, keep: int, stop: int | None = None, salvage: bool = True) -> Member:
     """Inflate the member at `start` whole, or until `stop` bytes came out, and keep the first `keep` bytes."""
+    if stop is None and (whole := _intact(window, start, keep)):
+        return whole
     inflation = Inflation(window, start, salvage)
     parts: list[bytes] = []
     kept = 0
@@ -152,6 +156,35 @@ def inflate(window: Window, start: int, keep: int, stop: int | None = None, salv
             break
     content = parts[0] if len(parts) == 1 else b"".join(parts)
     return Member(start, inflation.end, inflation.size, content, inflation.state, inflation.detail)
+
+
+def _intact(window: Window, start: int, keep: int) -> Member | None:
+    """The member at `start` if nothing is wrong with it and it is no longer than `keep`: by ISA-L, which takes two
+    thirds of zlib's time, but does not tell how far it came when something is."""
+    if not header_size(window, start):
+        return None
+    inflater = isal_zlib.decompressobj(31)
+    at, feed = start, _FIRST_FEED
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while not inflater.eof:
+            given = window.piece(at, feed)
+            if not given:
+                return None
+            data: bytes | memoryview = given
+            while data and not inflater.eof:
+                parts.append(inflater.decompress(data, OUT_BYTES))
+                size += len(parts[-1])
+                if size > keep:
+                    return None
+                data = inflater.unconsumed_tail
+            at += len(given)
+            feed = _FEED
+    except isal_zlib.error:
+        return None
+    content = parts[0] if len(parts) == 1 else b"".join(parts)
+    return Member(start, at - len(inflater.unused_data), size, content, "ok", "")
 
 
 def _reason(error: zlib.error) -> str:

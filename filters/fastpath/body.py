@@ -1,13 +1,13 @@
 """Trafilatura 2.3.1's own extraction: the frame that holds the content, and the blocks of text in it.
 
-    body, text = content(tree)
+    body, text = content(tree, again)
 
 What becomes of each block is up to trafilatura's functions; here is the way through the page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 
 from lxml import etree
@@ -28,6 +28,9 @@ from filters.fastpath.tree import prune_sections
 OPTIONS = Extractor(precision=True, comments=False)
 ENOUGH: int = OPTIONS.min_extracted_size
 
+LOOKS_LONG = 400
+"""Characters in paragraphs of the first frame from which on no copy of the tree is kept."""
+
 _FRAME_TAGS = ("article", "div", "main", "section")
 _SURE_FRAMES = {"article": 1, "main": 4}
 _TAGS = TAG_CATALOG | {"table", "td", "th", "tr"}
@@ -35,15 +38,17 @@ _INLINE = INLINE_FORMATTABLE | {"lb"}
 _HANDLED = CODES_QUOTES | {"list", "head", "p", "lb", "hi", "ref", "del", "table", "graphic", "div"}
 
 
-def content(tree: Element) -> tuple[Element, str]:
-    """The body that trafilatura makes of a converted tree, and its text (`extract_content`). Uses up the tree."""
-    backup = deepcopy(tree)
-    order = list(tree.iter())
-    body, text, tags = _extract(tree)
-    if len(body) == 0 or len(text) < ENOUGH:
-        consumed = {twin for element, twin in zip(order, backup.iter(), strict=True) if element.tag == "done"}
-        _recover(backup, body, tags, consumed)
-        text = " ".join(body.itertext()).strip()
+def content(tree: Element, again: Callable[[], Element]) -> tuple[Element, str]:
+    """The body that trafilatura makes of a converted tree, and its text (`extract_content`).
+
+    Uses up the tree, and where that was kept for nothing else but to be searched again, `again` gives another one.
+    """
+    if _looks_long(tree):
+        body, text, _ = _extract(tree)
+        if len(body) == 0 or len(text) < ENOUGH:
+            body, text = _extract_or_recover(again())
+    else:
+        body, text = _extract_or_recover(tree)
     previous = None
     for element in list(body):
         current = _text(element)
@@ -57,6 +62,32 @@ def content(tree: Element) -> tuple[Element, str]:
         tail = line.tail
         if tail and tail.isspace() and not any(a.tag in SPACING_PROTECTED for a in line.iterancestors()):
             line.tail = None
+    return body, text
+
+
+def _looks_long(tree: Element) -> bool:
+    """Whether the first frame holds much text in paragraphs: 55% of real pages do, and 1% of them all do and give
+    too little in the end."""
+    frame = next(filter(None, _first_frames(tree, 0)), None)
+    if frame is None:
+        return False
+    length = 0
+    for paragraph in frame.iterdescendants("p"):
+        length += len(paragraph.text or "")
+        if length >= LOOKS_LONG:
+            return True
+    return False
+
+
+def _extract_or_recover(tree: Element) -> tuple[Element, str]:
+    """The body of a tree and its text, filled up from anywhere in the tree where there is too little."""
+    backup = deepcopy(tree)
+    order = list(tree.iter())
+    body, text, tags = _extract(tree)
+    if len(body) == 0 or len(text) < ENOUGH:
+        consumed = {twin for element, twin in zip(order, backup.iter(), strict=True) if element.tag == "done"}
+        _recover(backup, body, tags, consumed)
+        text = " ".join(body.itertext()).strip()
     return body, text
 
 

@@ -11,8 +11,10 @@ from lxml import etree
 from trafilatura.htmlprocessing import is_paragraph_listing, link_density_test_tables
 from trafilatura.utils import LINK_FARM_RATIO
 
-from filters.fastpath.parse import Element, delete, text_length
+from filters.fastpath.parse import Element, delete, text_content, text_length
 
+_BEGINNING = 1000
+"""Characters that mostly show already that a block is long and not of links."""
 _ITEMS = frozenset(["item", "td", "th"])
 
 
@@ -91,12 +93,17 @@ class _LinkPruning:
         links = list(block.iterdescendants("ref"))
         if not links:
             return False
-        length = text_length(block)
-        if not self._is_dense(block, tag, links, length):
+        if not self._is_dense(block, tag, links):
             return False
         return next(block.iterdescendants("graphic"), None) is None
 
-    def _is_dense(self, block: Element, tag: str, links: list[Element], length: int) -> bool:
+    def _is_dense(self, block: Element, tag: str, links: list[Element]) -> bool:
+        text = text_content(block)
+        length = len(" ".join(text[:_BEGINNING].split()))
+        if len(text) > _BEGINNING:
+            if length >= 300 and (1 < len(links) <= 4 or sum(map(self._length, links)) <= length * 0.9):
+                return False  # as with all of the text, of which links are an even smaller part
+            length = len(" ".join(text.split()))
         if len(links) == 1:
             link_length = self._length(links[0])
             if link_length > 10 and link_length > length * 0.9:

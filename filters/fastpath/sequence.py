@@ -11,13 +11,14 @@ from __future__ import annotations
 import sys
 from copy import copy
 
+from lxml import etree
 from trafilatura.core import _DISCUSSION_FORUM_POSTING_RE, determine_returnstring
 from trafilatura.external import SANITIZED_XPATH, _prefer_readability, sanitize_tree
 from trafilatura.settings import Document
 
 from filters.fastpath.body import ENOUGH, OPTIONS, content
 from filters.fastpath.justext import justext
-from filters.fastpath.parse import Element, Source, delete
+from filters.fastpath.parse import Element, Source
 from filters.fastpath.readability import readability, text_bound
 from filters.fastpath.tree import Found, clean, collect, convert, prune_comments, prune_raw
 
@@ -35,19 +36,25 @@ def extract(html: str) -> str | None:
     unread = prune_raw(tree)
     bound = sys.maxsize
     if "math" not in found:
-        for tag in ("script", "style"):
-            for element in found.pop(tag, ()):
-                delete(element)
+        etree.strip_elements(tree, "script", "style", with_tail=False)
         bound = text_bound(tree, unread)
-    divs = clean(tree, found)
-    convert(tree)
-    if not forum:
-        prune_comments(tree, divs)
-    body, text = content(tree)
+
+    def converted(tree: Element, found: Found) -> Element:
+        divs = clean(tree, found)
+        convert(tree)
+        if not forum:
+            prune_comments(tree, divs)
+        return tree
+
+    def again() -> Element:
+        tree = _raw_tree(source)
+        return converted(tree, collect(tree))
+
+    body, text = content(converted(tree, found), again)
     body, text = _second_opinions(source, body, text, bound)
     if not text:
         return None
-    return determine_returnstring(Document(body=body), OPTIONS)  # type: ignore[no-any-return]
+    return determine_returnstring(Document(body=body), OPTIONS)
 
 
 def _is_forum(found: Found) -> bool:
