@@ -25,6 +25,8 @@ from filters.fastpath.parse import Element, text_content
 from filters.fastpath.rules import FRAMES, flags_of
 from filters.fastpath.tree import prune_sections
 
+Firsts = list[Element | None]
+
 OPTIONS = Extractor(precision=True, comments=False)
 ENOUGH: int = OPTIONS.min_extracted_size
 
@@ -43,12 +45,14 @@ def content(tree: Element, again: Callable[[], Element]) -> tuple[Element, str]:
 
     Uses up the tree, and where that was kept for nothing else but to be searched again, `again` gives another one.
     """
-    if _looks_long(tree):
-        body, text, _ = _extract(tree)
+    firsts = _first_frames(tree, 0)
+    if _looks_long(firsts):
+        body, text, _ = _extract(tree, firsts)
         if len(body) == 0 or len(text) < ENOUGH:
-            body, text = _extract_or_recover(again())
+            tree = again()
+            body, text = _extract_or_recover(tree, _first_frames(tree, 0))
     else:
-        body, text = _extract_or_recover(tree)
+        body, text = _extract_or_recover(tree, firsts)
     previous = None
     for element in list(body):
         current = _text(element)
@@ -65,25 +69,26 @@ def content(tree: Element, again: Callable[[], Element]) -> tuple[Element, str]:
     return body, text
 
 
-def _looks_long(tree: Element) -> bool:
-    """Whether the first frame holds much text in paragraphs: 55% of real pages do, and 1% of them all do and give
-    too little in the end."""
-    frame = next(filter(None, _first_frames(tree, 0)), None)
-    if frame is None:
-        return False
+def _looks_long(firsts: Firsts) -> bool:
+    """Whether the first frame holds much text in paragraphs.
+
+    55% of real pages do, and 1% of them all do and give too little in the end.
+    """
     length = 0
-    for paragraph in frame.iterdescendants("p"):
-        length += len(paragraph.text or "")
-        if length >= LOOKS_LONG:
-            return True
+    frame = next((frame for frame in firsts if frame is not None), None)
+    if frame is not None:
+        for paragraph in frame.iterdescendants("p"):
+            length += len(paragraph.text or "")
+            if length >= LOOKS_LONG:
+                return True
     return False
 
 
-def _extract_or_recover(tree: Element) -> tuple[Element, str]:
+def _extract_or_recover(tree: Element, firsts: Firsts) -> tuple[Element, str]:
     """The body of a tree and its text, filled up from anywhere in the tree where there is too little."""
     backup = deepcopy(tree)
     order = list(tree.iter())
-    body, text, tags = _extract(tree)
+    body, text, tags = _extract(tree, firsts)
     if len(body) == 0 or len(text) < ENOUGH:
         consumed = {twin for element, twin in zip(order, backup.iter(), strict=True) if element.tag == "done"}
         _recover(backup, body, tags, consumed)
@@ -95,9 +100,11 @@ def _text(element: Element) -> str:
     return trim("".join(element.itertext()))  # type: ignore[no-any-return]
 
 
-def _frames(tree: Element) -> Iterator[Element]:
-    """The first element for each expression of BODY_XPATH, in the tree as it is when that one's turn comes."""
-    firsts = _first_frames(tree, 0)
+def _frames(tree: Element, firsts: Firsts) -> Iterator[Element]:
+    """The first element for each expression of BODY_XPATH, in the tree as it is when that one's turn comes.
+
+    `firsts` are those of the tree as it is at the start.
+    """
     stale = False
     for i in range(len(FRAMES)):
         if stale:
@@ -108,9 +115,9 @@ def _frames(tree: Element) -> Iterator[Element]:
             stale = True
 
 
-def _first_frames(tree: Element, start: int) -> list[Element | None]:
+def _first_frames(tree: Element, start: int) -> Firsts:
     """The first element for each expression from `start` on; the search ends with one for `start`."""
-    firsts: list[Element | None] = [None] * len(FRAMES)
+    firsts: Firsts = [None] * len(FRAMES)
     for element in tree.iterdescendants(*_FRAME_TAGS):
         flags = flags_of(element)
         tag = element.tag
@@ -124,11 +131,11 @@ def _first_frames(tree: Element, start: int) -> list[Element | None]:
     return firsts
 
 
-def _extract(tree: Element) -> tuple[Element, str, set[str]]:
+def _extract(tree: Element, firsts: Firsts) -> tuple[Element, str, set[str]]:
     """The body from the first frame that gives enough, its text, and the tags that count as text (`_extract`)."""
     tags = set(_TAGS)
     body = etree.Element("body")
-    for frame in _frames(tree):
+    for frame in _frames(tree, firsts):
         prune_sections(frame)
         if len(frame) == 0:
             continue

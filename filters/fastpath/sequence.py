@@ -9,6 +9,7 @@ out because it can't change the text; why it can't is said where that is done.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from copy import copy
 
 from lxml import etree
@@ -18,9 +19,9 @@ from trafilatura.settings import Document
 
 from filters.fastpath.body import ENOUGH, OPTIONS, content
 from filters.fastpath.justext import justext
-from filters.fastpath.parse import Element, Source
+from filters.fastpath.parse import Element, Source, delete
 from filters.fastpath.readability import readability, text_bound
-from filters.fastpath.tree import Found, clean, collect, convert, prune_comments, prune_raw
+from filters.fastpath.tree import Found, clean, collect, convert, prune_comments, unwanted
 
 _UNCLEAN = tuple(SANITIZED_XPATH.replace(".//", "").split("|"))
 
@@ -33,11 +34,23 @@ def extract(html: str) -> str | None:
         return None
     found = collect(tree)
     forum = _is_forum(found)
-    unread = prune_raw(tree)
+    doomed, unread = unwanted(tree)
+    for element in doomed:
+        delete(element)
     bound = sys.maxsize
     if "math" not in found:
         etree.strip_elements(tree, "script", "style", with_tail=False)
+        found.pop("script", None)
+        found.pop("style", None)
         bound = text_bound(tree, unread)
+
+    def raw_again() -> Element:
+        """The tree before cleaning: parsing twice where that is needed costs less than a copy for each page."""
+        tree = source.tree()
+        if doomed:
+            for element in unwanted(tree)[0]:
+                delete(element)
+        return tree
 
     def converted(tree: Element, found: Found) -> Element:
         divs = clean(tree, found)
@@ -46,15 +59,16 @@ def extract(html: str) -> str | None:
             prune_comments(tree, divs)
         return tree
 
-    def again() -> Element:
-        tree = _raw_tree(source)
+    def converted_again() -> Element:
+        tree = raw_again()
         return converted(tree, collect(tree))
 
-    body, text = content(converted(tree, found), again)
-    body, text = _second_opinions(source, body, text, bound)
+    body, text = content(converted(tree, found), converted_again)
+    body, text = _second_opinions(raw_again, body, text, bound)
     if not text:
         return None
-    return determine_returnstring(Document(body=body), OPTIONS)
+    output: str = determine_returnstring(Document(body=body), OPTIONS)
+    return output
 
 
 def _is_forum(found: Found) -> bool:
@@ -66,7 +80,7 @@ def _is_forum(found: Found) -> bool:
     return False
 
 
-def _second_opinions(source: Source, body: Element, text: str, bound: int) -> tuple[Element, str]:
+def _second_opinions(raw_again: Callable[[], Element], body: Element, text: str, bound: int) -> tuple[Element, str]:
     """The body to use, and its text: the given one, readability's or jusText's (`compare_extraction`).
 
     `bound` is what the text of readability is not longer than.
@@ -75,7 +89,7 @@ def _second_opinions(source: Source, body: Element, text: str, bound: int) -> tu
     adopted = False
     needed = _needed(body, len(text))
     if bound > needed:
-        raw = _raw_tree(source)
+        raw = raw_again()
         spare = copy(raw) if len(text) < ENOUGH else None
         found = readability(raw, needed)
         raw = spare
@@ -85,7 +99,7 @@ def _second_opinions(source: Source, body: Element, text: str, bound: int) -> tu
     unclean = next(body.iterdescendants(*_UNCLEAN), None) is not None
     if unclean or len(text) < ENOUGH:
         if raw is None:
-            raw = _raw_tree(source)
+            raw = raw_again()
         clean(raw, collect(raw))
         good, good_text = justext(raw)
         if good_text and (len(text) <= 3 * len(good_text) if unclean else len(text) < len(good_text)):
@@ -93,14 +107,6 @@ def _second_opinions(source: Source, body: Element, text: str, bound: int) -> tu
     if adopted:
         body, text = sanitize_tree(body, OPTIONS)
     return body, text
-
-
-def _raw_tree(source: Source) -> Element:
-    """The tree again: parsing twice where it is needed costs less than a copy of every tree."""
-    tree = source.tree()
-    assert tree is not None
-    prune_raw(tree)
-    return tree
 
 
 def _needed(body: Element, length: int) -> int:

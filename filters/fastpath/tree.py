@@ -1,6 +1,6 @@
 """The steps of trafilatura 2.3.1 that change the tree of a page, as its precision mode takes them.
 
-    prune_raw(tree)
+    doomed, _ = unwanted(tree)
     clean(tree, collect(tree))
     convert(tree)
 
@@ -38,11 +38,12 @@ _RAW_TAGS = (
 )  # fmt: skip
 
 
-def prune_raw(tree: Element) -> list[Element]:
-    """Take out comments, appended articles and share buttons (RAW_TREE_PRUNE, REMOVE_COMMENTS_AND_LISTS).
+def unwanted(tree: Element) -> tuple[list[Element], list[Element]]:
+    """Comments, appended articles and share buttons in a raw tree, which go (RAW_TREE_PRUNE,
+    REMOVE_COMMENTS_AND_LISTS), and elements that readability would not get or not keep.
 
-    All three lists in one walk: which elements go depends on nothing that goes before, and taking one out twice,
-    or out of one that is gone, changes nothing. Given are elements that readability would not get or not keep.
+    All lists in one walk: which elements go depends on nothing that goes before, and taking one out twice, or out of
+    one that is gone, changes nothing.
     """
     doomed = []
     unread = []
@@ -53,9 +54,7 @@ def prune_raw(tree: Element) -> list[Element]:
             doomed.append(element)
         elif flags & OVERALL or (flags & UNLIKELY and not flags & LIKELY):
             unread.append(element)
-    for element in doomed:
-        delete(element)
-    return unread
+    return doomed, unread
 
 
 _COLLECTED = (*MANUALLY_CLEANED, "table")

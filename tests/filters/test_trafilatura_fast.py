@@ -338,7 +338,8 @@ def test_what_is_taken_out_is_what_trafilatura_takes_out():
         other = convert_tags(tree_cleaning(other.__copy__(), options), options)
         other = prune_unwanted_nodes(other, xpaths.REMOVE_COMMENTS_XPATH)
         found = tree.collect(mine)
-        tree.prune_raw(mine)
+        for element in tree.unwanted(mine)[0]:
+            parse.delete(element)
         divs = tree.clean(mine, found)
         tree.convert(mine)
         tree.prune_comments(mine, divs)
