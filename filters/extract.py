@@ -64,7 +64,7 @@ class Extract(Stage):
     engine_used = Limit(of=str)
     chars = Limit(min=1, max=5_000_000, of=int)
 
-    def __init__(self, *, engine: str = "trafilatura", rescue_ratio: float = 0.3) -> None:
+    def __init__(self, *, engine: str = "trafilatura", rescue_ratio: float = 0.6) -> None:
         if engine not in ENGINES:
             raise ConfigError(f"extract.engine = {engine!r} is unknown.", did_you_mean(str(engine), ENGINES))
         self.engine = engine

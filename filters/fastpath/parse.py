@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from lxml import etree
 from lxml.html import HtmlComment, HtmlElement, HtmlEntity, HtmlProcessingInstruction, fromstring
-from trafilatura.utils import DOCTYPE_TAG, load_html
+from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML, load_html
 
 Element: TypeAlias = etree._Element
 
@@ -56,23 +56,31 @@ class Source:
         if "doctype" in beginning:
             first, _, rest = data.partition(b"\n")
             data = DOCTYPE_TAG.sub("", first.decode(), count=1).encode() + b"\n" + rest
+        if _has_closed_root(data):
+            data = FAULTY_HTML.sub(r"\1>", data.decode(), count=1).encode()
         if _UNWRITABLE.search(data):
             raise ValueError("the page has characters that can't be written")
         self._html = html
         self._data = data
         self._dubious = "html" not in beginning
-        # whether lxml.html sees a whole document could here depend on bytes or text; the other needs more repair
-        self._odd = _BEFORE_MARKUP.match(data) is not None or _has_closed_root(data)
+        # whether lxml.html sees a whole document may here depend on its getting bytes or text
+        self._odd = _BEFORE_MARKUP.match(data) is not None
 
     def tree(self) -> Element | None:
         """A new tree, None for what is no page (`load_html`).
 
-        It stands alone: where libxml2 finds more than one root, or lxml.html took a part, that is copied.
+        It stands alone, also where lxml.html gives a part of a document, or libxml2 finds more than one root.
         """
         tree = load_html(self._html) if self._odd else self._parse()
-        if tree is None or (tree.getparent() is None and tree.getnext() is None and tree.getprevious() is None):
-            return tree
-        return copy(tree)
+        if tree is None:
+            return None
+        parent = tree.getparent()
+        if parent is not None:
+            parent.remove(tree)
+            tree.tail = None
+        elif tree.getnext() is not None or tree.getprevious() is not None:
+            return copy(tree)
+        return tree
 
     def _parse(self) -> Element | None:
         try:

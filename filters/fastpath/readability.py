@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 
 from lxml import etree
 from lxml.html import HtmlElement, fromstring
@@ -52,7 +52,7 @@ def text_bound(tree: Element, unread: Iterable[Element]) -> int:
 
 
 class _Document(Document):  # type: ignore[misc]
-    """Readability, with its two steps over all elements made faster."""
+    """Readability, with the steps over all elements made faster."""
 
     __slots__ = ("node",)
 
@@ -77,12 +77,19 @@ class _Document(Document):  # type: ignore[misc]
         for div in divs:
             _wrap_texts(div)
 
+    def get_link_density(self, elem: Element) -> float:
+        """The part of a text that is in links."""
+        links = list(elem.iterdescendants("a"))
+        if not links:
+            return 0.0
+        return sum(map(text_length, links)) / (text_length(elem) or 1)
+
     def sanitize(self, node: Element, candidates: dict[Element, object]) -> str:
         self.node = node
         return super().sanitize(node, candidates)  # type: ignore[no-any-return]
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _is_block(tag: str) -> bool:
     return tag.startswith(DIV_TO_P_PREFIXES)
 
@@ -118,7 +125,7 @@ def readability(tree: Element, limit: int) -> tuple[Element, str] | None:
     try:
         document = _Document(tree, min_text_length=25)
         summary = document.summary()
-        if text_bound(document.node, ()) <= limit:
+        if not document.node.tail and text_bound(document.node, ()) <= limit:
             return None
         article = fromstring(summary.encode("utf8", "surrogatepass"), parser=PARSER)
     except Exception:
