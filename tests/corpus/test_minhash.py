@@ -185,8 +185,24 @@ def follows_theory(pairs):
             f"{low:.2f}-{high:.2f} {within.sum():5} {candidate[within].mean():6.3f} {p[within].mean():7.3f}"
             f" {z:6.2f} {error[within].mean():11.4f}"
         )
+    report.append(removals(s, candidate, estimated_jaccard(ours, theirs)))
     print("\n".join(report))
     assert worst < 4, report
+
+
+def removals(s, candidate, estimate, limit=0.7):
+    """What would be removed at the default limit: how much of it is as similar as that, and how much is found.
+
+    The estimate has a standard error of .043 at .7, so pairs just below the limit are removed too; four standard
+    errors below it, none may be.
+    """
+    removed = candidate & (estimate >= limit)
+    precision = (s[removed] >= limit).mean()
+    recall = removed[s >= limit].mean()
+    assert (s[removed] >= limit - 4 * 0.043).all()
+    assert precision > 0.9
+    assert removed[s >= 0.85].mean() > 0.95
+    return f"removed {removed.sum()}: precision {precision:.3f} (true Jaccard >= {limit}), recall {recall:.3f}"
 
 
 @pytest.mark.parametrize("scheme", ["affine32", "datatrove"])
