@@ -23,8 +23,9 @@ ROWS_PER_CHUNK = 1024
 class PartWriter:
     """Rows to an Arrow IPC file, in chunks that do not depend on how the rows arrived."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, compression: str | None = "zstd") -> None:
         self.path = path
+        self._compression = compression
         self.rows = 0
         self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
@@ -32,7 +33,7 @@ class PartWriter:
 
     def add(self, table: pa.Table) -> None:
         if self._writer is None:
-            options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+            options = pa.ipc.IpcWriteOptions(compression=self._compression, use_threads=False)
             self._writer = pa.ipc.new_file(str(self.path), table.schema, options=options)
         self.rows += table.num_rows
         self._waiting.append(table)
@@ -82,7 +83,8 @@ def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str) -> C
 
         def writer(kind: str) -> PartWriter:
             if kind not in writers:
-                writers[kind] = PartWriter(store.scratch())
+                # hashes don't get smaller, and are read in place
+                writers[kind] = PartWriter(store.scratch(), None if kind == "signatures" else "zstd")
                 cleanup.callback(writers[kind].path.unlink, missing_ok=True)
                 cleanup.callback(writers[kind].close)
             return writers[kind]

@@ -139,29 +139,49 @@ def components(count: int, edges: Iterable[tuple[Ints, Ints]]) -> Ints:
     per document, by which the components of many batches or tasks can be joined. A batch of m edges between k
     components takes at most 2 log2(k) rounds over what is left of it.
     """
+    parent = np.arange(count)
+    for ours, theirs in edges:
+        connect(parent, ours, theirs)
+    return roots(parent, parent)
+
+
+def connect(parent: Ints, ours: Ints, theirs: Ints) -> None:
+    """Join what a batch of edges connects: `parent` names for each document one of its component that is no higher,
+    itself at first, and keeps doing so; `roots` follows it to the lowest."""
     # Of two roots that an edge connects, the higher one is hooked to the lowest that it has an edge with. A root
     # that survives two rounds has swallowed a neighbour of its own: in the first, all its neighbours are higher; were
     # they all hooked elsewhere, lower, then it has a lower neighbour in the second and is hooked itself.
-    parent = np.arange(count)
-    for ours, theirs in edges:
-        while len(ours):
-            ours, theirs = _roots(parent, ours), _roots(parent, theirs)
-            apart = ours != theirs
-            ours, theirs = ours[apart], theirs[apart]
-            high = np.maximum(ours, theirs)
-            np.minimum.at(parent, high, np.minimum(ours, theirs))
-            while not np.array_equal(above := parent[parent[high]], parent[high]):
-                parent[high] = above
-    return _roots(parent, parent)
+    while len(ours):
+        ours, theirs = roots(parent, ours), roots(parent, theirs)
+        apart = ours != theirs
+        ours, theirs = ours[apart], theirs[apart]
+        high = np.maximum(ours, theirs)
+        np.minimum.at(parent, high, np.minimum(ours, theirs))
+        while not np.array_equal(above := parent[parent[high]], parent[high]):
+            parent[high] = above
+
+
+def roots(parent: Ints, docs: Ints) -> Ints:
+    """The lowest document of each one's component, as far as `parent` knows."""
+    docs = parent[docs]
+    while not np.array_equal(above := parent[docs], docs):
+        docs = above
+    return docs
 
 
 def verify(
-    component: Ints, rank: Ints, similarity: Similarity, threshold: float = THRESHOLD, rounds: int = ROUNDS
+    component: Ints,
+    rank: Ints,
+    similarity: Similarity,
+    threshold: float = THRESHOLD,
+    rounds: int = ROUNDS,
+    stays: NDArray[np.bool_] | None = None,
 ) -> Verdicts:
     """Keep the preferred document of each component, remove those that are at least `threshold` similar to it, and
     start over with the rest, `rounds` times at most; what is left then is kept and counted.
 
-    `component` holds a number below n for each of n documents, equal where they belong together.
+    `component` holds a number below n for each of n documents, equal where they belong together. Documents of which
+    `stays` is true are not removed.
     """
     verdicts = _all_kept(len(component))
     rest = _members(component, rank)
@@ -172,7 +192,7 @@ def verify(
         others = rest != keepers
         rest, keepers = rest[others], keepers[others]
         values = similarity(rest, keepers)
-        same = values >= threshold
+        same = values >= threshold if stays is None else (values >= threshold) & ~stays[rest]
         verdicts.kept_doc[rest[same]] = keepers[same]
         verdicts.similarity[rest[same]] = values[same]
         verdicts.round[rest[same]] = number
@@ -181,13 +201,14 @@ def verify(
     return _counted(verdicts, len(rest) - len(np.unique(component[rest])))
 
 
-def transitive(component: Ints, rank: Ints, similarity: Similarity) -> Verdicts:
-    """Keep the preferred document of each component and remove all others, as datatrove does (there the keeper is
-    arbitrary). The similarity to the keeper is information: it can be low, at the other end of a chain."""
+def transitive(component: Ints, rank: Ints, similarity: Similarity, stays: NDArray[np.bool_] | None = None) -> Verdicts:
+    """Keep the preferred document of each component and remove all others but those that stay, as datatrove does
+    (there the keeper is arbitrary). The similarity to the keeper is information: it can be low, at the other end of a
+    chain."""
     verdicts = _all_kept(len(component))
     docs = _members(component, rank)
     keepers = _first_of_each(component[docs], docs)
-    others = docs != keepers
+    others = docs != keepers if stays is None else (docs != keepers) & ~stays[docs]
     docs, keepers = docs[others], keepers[others]
     verdicts.kept_doc[docs] = keepers
     verdicts.similarity[docs] = similarity(docs, keepers)
@@ -244,13 +265,6 @@ def _repeated(keys: Hashes) -> tuple[Ints, Ints]:
 def _sizes(starts: Ints, end: int) -> Ints:
     """The lengths of consecutive runs that begin at `starts`, the last one up to `end`."""
     return np.diff(starts, append=end)
-
-
-def _roots(parent: Ints, nodes: Ints) -> Ints:
-    nodes = parent[nodes]
-    while not np.array_equal(above := parent[nodes], nodes):
-        nodes = above
-    return nodes
 
 
 def _members(component: Ints, rank: Ints) -> Ints:

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from corpus.shingles import Hashes, fold
 
 Scheme = Literal["affine32", "datatrove"]
-Signature = NDArray[np.uint32] | NDArray[np.uint64]
-"""One document's values, or a matrix with a row per document; uint32 for affine32, uint64 for datatrove."""
+Signature = NDArray[np.uint32] | NDArray[np.uint64] | NDArray[np.uint16]
+"""One document's values, or a matrix with a row per document; uint32 for affine32, uint64 for datatrove, uint16 for
+the lower bits of either."""
 
 BANDS = 14
 ROWS = 8
@@ -71,12 +72,12 @@ def permutations(count: int = BANDS * ROWS, scheme: Scheme = "affine32") -> tupl
 def band_keys(signature: Signature, bands: int = BANDS, rows: int = ROWS) -> Hashes:
     """A 64-bit key for each band of `rows` values; of a matrix of signatures, a matrix with a row of keys for each.
 
-    A key is `corpus.shingles.fold` of the band's number and its values (an even number of 32-bit values: two to an
-    integer, the first in the low half), so it differs from band to band and is spread evenly over its range.
+    A key is `corpus.shingles.fold` of the band's number and its values (shorter ones as 64-bit integers, where they
+    fill them: the first in the low bits), so it differs from band to band and is spread evenly over its range.
     """
     assert signature.shape[-1] == bands * rows, (signature.shape, bands, rows)
     values: NDArray[Any] = np.ascontiguousarray(signature).reshape(-1, bands, rows)
-    if values.dtype == np.uint32 and rows % 2 == 0:
+    if rows * values.itemsize % 8 == 0:
         values = values.view("<u8")
     keys = np.empty(values.shape[:2], dtype=np.uint64)
     numbers = np.arange(bands, dtype=np.uint64)

@@ -17,8 +17,10 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from corpus.commits import Commit, Part, add_part, check_part, commit, commit_key, read_commit
+from corpus.dedup.exchange import read_boxes
+from corpus.dedup.verdicts import MEASURES, VERDICTS_SCHEMA
 from corpus.errors import IntegrityError
-from corpus.outcome import DROPPED
+from corpus.outcome import DROPPED, KEPT
 from corpus.recipe import digest
 from corpus.samples import draw
 from corpus.store import LocalStore
@@ -31,19 +33,23 @@ ROWS_PER_LEDGER_PART = 1_000_000
 
 @dataclass(frozen=True)
 class Slice:
-    """Rows [start, stop) of a unit's part, counted after the rows that dedup removed."""
+    """Rows [start, stop) of a unit's part, counted after the rows that dedup removed. What it said of the unit lies
+    in one box of a file."""
 
-    unit: int
     part: Part
     start: int
     stop: int
+    told: Part | None = None
+    box: int = 0
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The committed verdicts of dedup, its name in the recipe, and its limit."""
+    """What dedup found: how many rows each unit loses and where its verdicts lie, as file and box; its name in the
+    recipe, and its limit."""
 
-    part: Part
+    removed: list[int]
+    told: list[tuple[Part, int]]
     stage: str
     limit: float
 
@@ -55,7 +61,8 @@ class PackTask:
     kind: str
     index: int
     slices: tuple[Slice, ...]
-    verdicts: Verdicts | None = None
+    stage: str = ""
+    limit: float | None = None
 
     @property
     def key(self) -> str:
@@ -67,34 +74,40 @@ class PackTask:
 
 
 def plan_pack(
-    kind: str, commits: Sequence[Commit], rows_per_part: int, removed: Sequence[int], verdicts: Verdicts | None
+    kind: str, commits: Sequence[Commit], rows_per_part: int, verdicts: Verdicts | None = None
 ) -> list[PackTask]:
-    """The output files for the rows of `commits` in the order given, less the `removed` ones of each; at least one
+    """The output files for the rows of `commits` in the order given, a corpus less what dedup removed; at least one
     file, so that the schema is there."""
+    stage, limit = (verdicts.stage, verdicts.limit) if verdicts else ("", None)
     tasks: list[PackTask] = []
     slices: list[Slice] = []
     room = rows_per_part
-    for unit, (done, gone) in enumerate(zip(commits, removed, strict=True)):
+    for unit, done in enumerate(commits):
         part = done.part(kind)
+        told, box = verdicts.told[unit] if verdicts else (None, 0)
+        gone = verdicts.removed[unit] if verdicts and kind == "corpus" else 0
         start, rows = 0, part.rows - gone
         while start < rows:
             stop = min(rows, start + room)
-            slices.append(Slice(unit, part, start, stop))
+            slices.append(Slice(part, start, stop, told, box))
             room -= stop - start
             start = stop
             if room == 0:
-                tasks.append(PackTask(kind, len(tasks), tuple(slices), verdicts))
+                tasks.append(PackTask(kind, len(tasks), tuple(slices), stage, limit))
                 slices, room = [], rows_per_part
     if slices or not tasks:
-        tasks.append(PackTask(kind, len(tasks), tuple(slices), verdicts))
+        tasks.append(PackTask(kind, len(tasks), tuple(slices), stage, limit))
     return tasks
 
 
 def pack_part(store: LocalStore, task: PackTask, schema: pa.Schema) -> Commit:
     """Write one output file, read its footer back, and commit it."""
     piece = {"kind": task.kind, "index": task.index}
-    slices = [(piece.part.sha256, piece.start, piece.stop) for piece in task.slices]
-    key = commit_key("pack", piece, digest([slices, task.verdicts.part.sha256 if task.verdicts else ""]))
+    slices = [
+        (piece.part.sha256, piece.start, piece.stop, piece.told.sha256 if piece.told else "", piece.box)
+        for piece in task.slices
+    ]
+    key = commit_key("pack", piece, digest([slices, task.stage, task.limit]))
     done = read_commit(store, key)
     if done is not None and store.path(done.parts[0].key).exists():
         return done
@@ -147,99 +160,102 @@ def _write(tables: Iterator[pa.Table], kind: str, schema: pa.Schema, path: Path)
 
 def _tables(store: LocalStore, task: PackTask) -> Iterator[pa.Table]:
     """The rows of a task, chunk by chunk, with what dedup found laid over them."""
-    told = read_part(store, task.verdicts.part) if task.verdicts else None
     for piece in task.slices:
-        overlay = None
-        if task.verdicts and told is not None:
-            mine = told.filter(pc.equal(told["unit"], piece.unit))
-            overlay = _Overlay(task.kind, task.verdicts, mine) if mine.num_rows else None
+        told = _told(store, piece)
+        overlay = _Overlay(task, told) if told.num_rows else None
         path = check_part(store, piece.part)
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-            row = position = 0  # as read, and as counted without the removed ones
+            position = 0  # as counted without the removed ones
             for index in range(reader.num_record_batches):
                 if position >= piece.stop:
                     break
                 table = pa.Table.from_batches([reader.get_batch(index)])
-                read = table.num_rows
                 if overlay is not None:
-                    table = overlay.apply(table, row)
+                    table = overlay.apply(table)
                 first, last = max(piece.start - position, 0), min(piece.stop - position, table.num_rows)
                 if first < last:
                     yield table.slice(first, last - first)
-                row += read
                 position += table.num_rows
 
 
+def _told(store: LocalStore, piece: Slice) -> pa.RecordBatch:
+    """What dedup said of the unit of a slice."""
+    return read_boxes(store, [piece.told] if piece.told else [], piece.box, VERDICTS_SCHEMA)
+
+
 class _Overlay:
-    """The verdicts of one unit, laid over its ledger or corpus rows."""
+    """The verdicts of one unit, laid over its ledger or corpus rows, which come in order."""
 
-    def __init__(self, kind: str, verdicts: Verdicts, told: pa.Table) -> None:
-        self._kind = kind
-        self._verdicts = verdicts
-        self._at = told["corpus_row" if kind == "corpus" else "row"].to_numpy()
-        self._told: list[dict[str, Any]] = told.to_pylist()
+    def __init__(self, task: PackTask, told: pa.RecordBatch) -> None:
+        self._task = task
+        self._at = told["corpus_row"].to_numpy()
+        self._told = told
+        self._before = 0  # corpus rows so far
 
-    def apply(self, table: pa.Table, row: int) -> pa.Table:
-        """`table` holds the unit's rows from `row` on, as they were read."""
-        here = [
-            (at - row, self._told[index])
-            for index, at in enumerate(self._at.tolist())
-            if row <= at < row + table.num_rows
-        ]
-        if not here:
+    def apply(self, table: pa.Table) -> pa.Table:
+        """The next rows of the unit, changed."""
+        if self._task.kind == "corpus":
+            places = np.arange(table.num_rows)
+        else:
+            places = np.flatnonzero(pc.equal(table["outcome"], KEPT).to_numpy())
+        first, last = np.searchsorted(self._at, (self._before, self._before + len(places)))
+        at = places[self._at[first:last] - self._before]
+        self._before += len(places)
+        if first == last:
             return table
-        return self._corpus(table, here) if self._kind == "corpus" else self._ledger(table, here)
+        told = self._told.slice(first, last - first)
+        return self._corpus(table, at, told) if self._task.kind == "corpus" else self._ledger(table, at, told)
 
-    def _corpus(self, table: pa.Table, here: list[tuple[int, dict[str, Any]]]) -> pa.Table:
+    def _corpus(self, table: pa.Table, at: np.ndarray, told: pa.RecordBatch) -> pa.Table:
         """Without the removed rows, and with the number of duplicates that a kept one stands for."""
         duplicates = np.zeros(table.num_rows, dtype=np.int64)
+        duplicates[at] = told["cluster_size"].to_numpy() - 1
         kept = np.ones(table.num_rows, dtype=bool)
-        for at, told in here:
-            kept[at] = not told["removed"]
-            duplicates[at] = told["cluster_size"] - 1
+        kept[at] = ~told["removed"].to_numpy(zero_copy_only=False)
         place = table.schema.get_field_index("duplicates")
         return table.set_column(place, table.schema.field(place), [pa.array(duplicates)]).filter(pa.array(kept))
 
-    def _ledger(self, table: pa.Table, here: list[tuple[int, dict[str, Any]]]) -> pa.Table:
+    def _ledger(self, table: pa.Table, at: np.ndarray, told: pa.RecordBatch) -> pa.Table:
         """With the outcome, the evidence and the measures of dedup."""
-        stage = self._verdicts.stage
-        changes: dict[str, dict[int, Any]] = {f"{stage}.{name}": {} for name in ("similarity", "exact", "cluster_size")}
-        fixed = ("outcome", "stage", "rule", "value", "limit", "detail")
-        changes |= {name: {} for name in fixed}
-        for at, told in here:
-            for name in ("similarity", "exact", "cluster_size"):
-                changes[f"{stage}.{name}"][at] = told[name]
-            if told["removed"]:
-                verdict = (DROPPED, stage, "similarity", told["similarity"], self._verdicts.limit, told["kept_id"])
-                for name, value in zip(fixed, verdict, strict=True):
-                    changes[name][at] = value
-        for name, values in changes.items():
-            place = table.schema.get_field_index(name)
-            column = table[name].to_pylist()
-            for at, value in values.items():
-                column[at] = value
-            table = table.set_column(
-                place, table.schema.field(place), [pa.array(column, table.schema.field(place).type)]
-            )
-        return table
+        stage = self._task.stage
+        table = _with(table, at, {f"{stage}.{name}": told[name] for name in MEASURES})
+        removed = told["removed"]
+        gone = told.filter(removed)
+        fixed = {"outcome": DROPPED, "stage": stage, "rule": "similarity", "limit": self._task.limit}
+        columns: dict[str, pa.Array] = {name: pa.repeat(value, gone.num_rows) for name, value in fixed.items()}
+        columns |= {"value": gone["similarity"], "detail": gone["kept_id"]}
+        return _with(table, at[removed.to_numpy(zero_copy_only=False)], columns)
+
+
+def _with(table: pa.Table, at: np.ndarray, columns: dict[str, pa.Array]) -> pa.Table:
+    """The table with other values in the rows at `at`, in order."""
+    mask = np.zeros(table.num_rows, dtype=bool)
+    mask[at] = True
+    for name, values in columns.items():
+        place = table.schema.get_field_index(name)
+        field = table.schema.field(place)
+        column = table[name].combine_chunks()
+        changed = pc.replace_with_mask(column, pa.array(mask), values.cast(field.type))
+        table = table.set_column(place, field, changed)
+    return table
 
 
 def _samples(store: LocalStore, task: PackTask) -> Iterator[pa.Table]:
     """The samples of all units, drawn once more; those that dedup removed are no longer kept ones."""
-    told = read_part(store, task.verdicts.part) if task.verdicts else None
-    gone: dict[str, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []
-    if told is not None and task.verdicts is not None:
-        gone = {verdict["id"]: verdict for verdict in told.filter(told["removed"]).to_pylist()}
     schema = None
-    for piece in task.slices:
+    for number, piece in enumerate(task.slices):
         table = read_part(store, piece.part)
         schema = table.schema
-        rows = draw([*rows, *table.to_pylist()])
+        rows = draw([*rows, *({**row, "_slice": number} for row in table.to_pylist())])
+    gone: dict[str, dict[str, Any]] = {}
+    for number in sorted({row["_slice"] for row in rows}):
+        told = _told(store, task.slices[number])
+        gone |= {verdict["id"]: verdict for verdict in told.filter(told["removed"]).to_pylist()}
     for row in rows:  # only now: what was drawn as kept must not depend on the units
         verdict = gone.get(row["id"])
-        if verdict is not None and task.verdicts is not None:
-            row |= {"rule": f"{task.verdicts.stage}.similarity", "value": verdict["similarity"]}
-            row |= {"limit": task.verdicts.limit, "detail": verdict["kept_id"]}
+        if verdict is not None:
+            row |= {"rule": f"{task.stage}.similarity", "value": verdict["similarity"]}
+            row |= {"limit": task.limit, "detail": verdict["kept_id"]}
     if schema is not None:
         yield pa.Table.from_pylist(rows, schema=schema)

@@ -26,6 +26,7 @@ from itertools import chain
 from typing import Literal, TypeVar
 
 import numpy as np
+import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
@@ -33,6 +34,7 @@ from corpus.punctuation import PUNCTUATION
 from corpus.words import LONG_STRETCH, Memo, split_words
 
 Hashes = NDArray[np.uint64]
+Ints = NDArray[np.int64]
 V = TypeVar("V")
 
 SIZE = 5
@@ -110,6 +112,47 @@ def jaccard(ours: Hashes, theirs: Hashes) -> float:
 def containment(part: Hashes, whole: Hashes) -> float:
     """The share of the shingles of `part` that `whole` has; 0 for an empty `part`."""
     return _common(part, whole) / max(len(part), 1)
+
+
+def shingle_similarity(sets: pa.Array, *, contained: bool) -> Callable[[Ints, Ints], NDArray[np.float64]]:
+    """Jaccard's similarity of documents and keepers, or how much of the documents the keepers hold: (places, places) →
+    values. `sets` holds each one's distinct hashes as 32-bit integers."""
+    ends = (
+        np.frombuffer(sets.buffers()[1], dtype="<i4")[sets.offset : sets.offset + len(sets) + 1].astype(np.int64) // 4
+    )
+    values = np.frombuffer(sets.buffers()[2] or b"", dtype="<u4")
+    sizes = np.diff(ends)
+
+    def similarity(docs: Ints, keepers: Ints) -> NDArray[np.float64]:
+        common = np.empty(len(docs), dtype=np.int64)
+        start = 0
+        while start < len(docs):
+            held = np.cumsum(sizes[docs[start : start + _PAIRS]] + sizes[keepers[start : start + _PAIRS]])
+            stop = start + max(int(np.searchsorted(held, _HASHES, side="right")), 1)
+            block = slice(start, stop)
+            common[block] = _common_of_pairs(values, ends, docs[block], keepers[block])
+            start = stop
+        whole = sizes[docs] if contained else sizes[docs] + sizes[keepers] - common
+        return np.asarray(common / np.maximum(whole, 1))
+
+    return similarity
+
+
+_PAIRS = 1 << 12
+_HASHES = 1 << 18  # of the pairs compared at a time: a few MB
+
+
+def _common_of_pairs(values: NDArray[np.uint32], ends: Ints, ours: Ints, theirs: Ints) -> Ints:
+    """How many hashes the sets of each pair share: those that occur twice beside the pair's number."""
+    rows = []
+    for docs in (ours, theirs):
+        sizes = ends[docs + 1] - ends[docs]
+        pair = np.repeat(np.arange(len(docs), dtype=np.uint64), sizes)
+        at = np.arange(len(pair)) + np.repeat(ends[docs] - (np.cumsum(sizes) - sizes), sizes)
+        rows.append(pair << np.uint64(32) | values[at])
+    both = np.sort(np.concatenate(rows))
+    twice = both[1:][both[1:] == both[:-1]] >> np.uint64(32)
+    return np.bincount(twice.astype(np.int64), minlength=len(ours))
 
 
 def _common(ours: Hashes, theirs: Hashes) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from corpus.dedup import SIGNATURES_SCHEMA, signature_row
+from corpus.dedup import Dedup, signature_row, signatures_schema
 from corpus.document import Document
 from corpus.ledger import CORPUS_SCHEMA, add_counts, corpus_row, count, ledger_row, ledger_schema, no_counts, table
 from corpus.outcome import FAILED, Outcome
@@ -114,7 +114,8 @@ def run_unit(
     schema = ledger_schema(pipeline.columns)
     rows = _Rows()
     sampler = Sampler(pipeline.redact)
-    compares = pipeline.dedup is not None
+    dedup = pipeline.dedup.stage if pipeline.dedup else None
+    signed = signatures_schema(dedup) if isinstance(dedup, Dedup) else None
 
     def batch(next_place: Place, done: bool = False) -> Batch:
         nonlocal rows
@@ -124,8 +125,8 @@ def run_unit(
             "corpus": table(full.corpus, CORPUS_SCHEMA),
             "samples": sampler.take(),
         }
-        if compares:
-            tables["signatures"] = table(full.signatures, SIGNATURES_SCHEMA)
+        if signed is not None:
+            tables["signatures"] = table(full.signatures, signed)
         return Batch(tables, full.counts, full.others, next_place, full.exceptions, done)
 
     def judge(waiting: list[_Waiting]) -> None:
@@ -199,7 +200,8 @@ def _add(item: Record | Damage, outcome: Outcome | None, rows: _Rows) -> None:
         return
     length = item.length if isinstance(item, Damage) else None
     rows.ledger.append(ledger_row(outcome, item.warc, item.offset, length))
-    rows.signatures.append(signature_row(outcome.doc.id, outcome.kept, outcome.signed))
     add_counts(rows.counts, count(outcome))
     if outcome.kept:
         rows.corpus.append(corpus_row(outcome, item.warc, item.offset))
+        inner = item.inner if isinstance(item, Record) else 0
+        rows.signatures.append(signature_row(item.offset, inner, outcome.signed))

@@ -70,7 +70,7 @@ class Url(Stage):
         self.soft_words_ = frozenset(map(str.encode, self.lists_.soft_words))
         self.subwords_ = tuple(map(str.encode, self.lists_.subwords))
         self.find_subword_ = _finder(self.subwords_)
-        self.registered_domain_ = _registered_domains()
+        self.registered_domain_ = registered_domains()
         self.judge_host_ = lru_cache(_HOSTS_REMEMBERED)(self._judge_host)
 
     def resources(self) -> dict[str, str]:
@@ -125,7 +125,7 @@ def _count(measure: str, found: Iterable[bytes]) -> Measured:
     return (measure, len(words), ", ".join(words)) if words else (measure, 0)
 
 
-def _registered_domains() -> Callable[[str], str]:
+def registered_domains() -> Callable[[str], str]:
     """The function from a host to its registered domain; "" for an IP address, a bare name or a public suffix."""
     from tldextract import TLDExtract  # brings requests along, 0.1 s that only a run has to wait for
 

@@ -20,20 +20,22 @@ from pathlib import Path
 from typing import Any
 
 from corpus.commits import Commit
+from corpus.dedup.layout import MEMORY_BYTES
 from corpus.errors import InputChanged, InputUnreachable, IntegrityError, OutputError
 from corpus.guard import GuardSettings
 from corpus.ledger import add_counts, balances, no_counts
 from corpus.modules import Module
-from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, Verdicts, plan_pack
+from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, plan_pack
 from corpus.recipe import Recipe, differences, digest
 from corpus.store import LocalStore
 from corpus.unit import Unit
 from corpus.urls import is_url, redact
 from corpus.version import versions
+from jobs.dedup import ALARM_RATE, Compared, Dedup, Stopped, alarm
 from jobs.engine import Engine, Stop, run
 from jobs.inputs import Input, find_inputs, plan_all
 from jobs.progress import Progress
-from jobs.tasks import close_guards, commit_from_dict, dedup_task, pack_task, run_unit_task
+from jobs.tasks import close_guards, commit_from_dict, pack_task, run_unit_task
 
 UNIT_BYTES = 8 << 20
 """Some 250 pages of a Common Crawl WARC, a few seconds of work: what a crash costs at most."""
@@ -69,6 +71,10 @@ class Job:
     """How many of the inputs to read."""
     base: str | None = None
     """Where crawls are looked up."""
+    dedup_memory: int = MEMORY_BYTES
+    """What the rows that one task of dedup holds may take."""
+    alarm_rate: float = ALARM_RATE
+    """The share of documents, of the run or of one archive, above which dedup stops the run before it is packed."""
 
 
 @dataclass
@@ -78,6 +84,8 @@ class Result:
     exit_code: int
     info: dict[str, Any] | None = None
     already_done: bool = False
+    alarm: str = ""
+    """Why the run stopped before it was packed."""
 
 
 @dataclass
@@ -146,16 +154,21 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
             commits, given_up = _pass(job, plan, units, store, engine, stop, progress)
             if stop.asked():
                 return Result(128 + stop.signal)
-            verdicts = _dedup(job, plan, store, engine, stop, progress, commits)
+            compared = _compare(job, plan, store, engine, stop, progress, commits)
+            reason = alarm(compared.info, job.alarm_rate) if compared else ""
+            if reason:
+                facts = store.path(".work/dedup.json")
+                store.replace(".work/dedup.json", _json(compared.info if compared else None))
+                return Result(4, alarm=f"{reason}. See {facts}, then run again with another --alarm-rate.")
+            parts = _pack(job, store, engine, stop, progress, commits, compared)
             if stop.asked():
                 return Result(128 + stop.signal)
-            parts = _pack(job, store, engine, stop, progress, commits, verdicts)
-            if stop.asked():
-                return Result(128 + stop.signal)
+        except Stopped:
+            return Result(128 + stop.signal)
         finally:
             engine.close()
             close_guards()
-        info = _run_info(job, plan, commits, verdicts, parts, given_up)
+        info = _run_info(job, plan, commits, compared, parts, given_up)
         _finish(job, store, info, commits, parts, time.monotonic() - started)
     return Result(3 if given_up else 0, info)
 
@@ -298,30 +311,21 @@ def _merge(units: list[Unit], false_starts: set[Unit]) -> list[Unit]:
     return merged
 
 
-def _dedup(
+def _compare(
     job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, progress: Progress, commits: list[Commit]
-) -> Commit | None:
-    """The commit of the verdicts; None where the recipe compares no documents."""
+) -> Compared | None:
+    """What dedup found; None where the recipe compares no documents. Raises Stopped."""
     bound = job.recipe.pipeline().dedup
     if bound is None:
         return None
-    payload = {
+    common = {
         "store": str(store.root.resolve()),
         "recipe": job.recipe.canonical(),
         "factory": job.factory,
         "modules": [[module.name, module.source] for module in job.modules],
-        "stage": bound.name,
         "depends": digest({key: plan.identity[key] for key in ("recipe", "versions")}),
-        "signatures": [asdict(commit.part("signatures")) for commit in commits],
     }
-    progress.start("dedup", 1, 0, done=0)
-    for answer in run(engine, dedup_task, [payload], stop):
-        if answer.result is None:
-            raise IntegrityError(f"Dedup failed: {answer.failures[-1]}.", "Run the same command again.")
-        progress.unit_done(0, {})
-        progress.end()
-        return commit_from_dict(answer.result)
-    return None
+    return Dedup(store, bound, common, engine, stop, progress, job.dedup_memory).compare(commits)
 
 
 def _pack(
@@ -331,10 +335,10 @@ def _pack(
     stop: Stop,
     progress: Progress,
     commits: list[Commit],
-    verdicts: Commit | None,
+    compared: Compared | None,
 ) -> list[Commit]:
     """The commits of the output files."""
-    packed = digest([commit.sha256 for commit in [*commits, *([verdicts] if verdicts else [])]])
+    packed = digest([*(commit.sha256 for commit in commits), compared.digest if compared else ""])
     if (store.get(".work/packed") or b"").decode() != packed:
         # what an earlier, shorter set of units left (a quarantined unit has come back) is no part of this one
         (store.root / "run.json").unlink(missing_ok=True)
@@ -343,17 +347,10 @@ def _pack(
         store.remove(".work/commits/pack")
         store.replace(".work/packed", packed.encode())
     columns = {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()}
-    none = [0] * len(commits)
-    removed = verdicts.about["removed"] if verdicts else none
-    told = None
-    bound = job.recipe.pipeline().dedup
-    if verdicts and bound and sum(removed):
-        limit = bound.limits["similarity"].below
-        assert limit is not None
-        told = Verdicts(verdicts.parts[0], bound.name, limit)
-    tasks = plan_pack("corpus", commits, job.recipe.rows_per_part, removed, told)
-    tasks += plan_pack("ledger", commits, ROWS_PER_LEDGER_PART, none, told)
-    tasks += plan_pack("samples", commits, _ALL, none, told)
+    verdicts = compared.verdicts if compared and compared.removed else None
+    tasks = plan_pack("corpus", commits, job.recipe.rows_per_part, verdicts)
+    tasks += plan_pack("ledger", commits, ROWS_PER_LEDGER_PART, verdicts)
+    tasks += plan_pack("samples", commits, _ALL, verdicts)
     progress.start("pack", len(tasks), 0, done=0)
     made: dict[tuple[str, int], Commit] = {}
     for answer in run(engine, pack_task, (_pack_payload(task, store, columns) for task in tasks), stop):
@@ -378,7 +375,7 @@ def _run_info(
     job: Job,
     plan: Plan,
     commits: list[Commit],
-    verdicts: Commit | None,
+    compared: Compared | None,
     parts: list[Commit],
     given_up: list[dict[str, Any]],
 ) -> dict[str, Any]:
@@ -389,11 +386,9 @@ def _run_info(
         add_counts(counts, commit.about["counts"])
         add_counts(others, commit.about["other_records"])
         exceptions += commit.about["exceptions"]
-    removed = sum(verdicts.about["removed"]) if verdicts else 0
-    bound = job.recipe.pipeline().dedup
-    if removed and bound:
-        counts["kept"] -= removed
-        add_counts(counts, {"dropped": {bound.name: {"similarity": removed}}})
+    if compared and compared.removed:
+        counts["kept"] -= compared.removed
+        add_counts(counts, {"dropped": {compared.verdicts.stage: {"similarity": compared.removed}}})
     rows = {kind: sum(c.parts[0].rows for c in parts if c.parts[0].kind == kind) for kind in ("corpus", "ledger")}
     if not balances(counts) or rows["ledger"] != counts["in"] or rows["corpus"] != counts["kept"]:
         raise IntegrityError(f"The records do not balance: {counts}, rows written {rows}.", "Please report this.")
@@ -407,6 +402,7 @@ def _run_info(
         "records": counts,
         "other_records": dict(sorted(others.items())),
         "columns": {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()},
+        "dedup": compared.info if compared else None,
         "exceptions": exceptions,
         "quarantined": given_up,
     }

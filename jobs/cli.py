@@ -1,7 +1,7 @@
 """The command line: one verb per job. It prints for people on stderr; `--json` prints for programs on stdout.
 
-Exit codes: 0 fine; 1 expected failure; 2 usage; 3 finished with quarantined units; 70 our bug (traceback in a file);
-130 and 143 interrupted, resumable.
+Exit codes: 0 fine; 1 expected failure; 2 usage; 3 finished with quarantined units; 4 stopped by an alarm; 70 our bug
+(traceback in a file); 130 and 143 interrupted, resumable.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from corpus.dedup.layout import MEMORY_BYTES
 from corpus.errors import ConfigError, CorpusError
 from corpus.guard import GuardSettings
 from corpus.modules import read_module
@@ -28,6 +29,7 @@ from filters import STAGES, load_recipe, recipe_names
 from jobs import catalog, explain
 from jobs.audit import audit
 from jobs.build import Job, Plan, build, make_plan, make_units
+from jobs.dedup import ALARM_RATE
 from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
 from jobs.progress import Progress
@@ -58,13 +60,23 @@ def cli() -> None:
 @click.option("--unit-mb", type=click.FloatRange(min=0.01), help="Compressed size of a unit; by default up to 8.")
 @click.option("--page-seconds", type=float, default=GuardSettings.page_cpu_s, help="CPU time that a page may take.")
 @click.option("--page-mb", type=int, default=GuardSettings.memory_bytes >> 20, help="Memory that a page may take.")
+@click.option("--dedup-mb", type=click.IntRange(min=64), default=MEMORY_BYTES >> 20, help="Memory of a task of dedup.")
+@click.option(
+    "--alarm-rate",
+    type=click.FloatRange(0, 1),
+    default=ALARM_RATE,
+    show_default=True,
+    help="Stop before anything is packed where dedup would remove more than this share of the run or of an archive; "
+    "1 switches it off.",
+)
 @click.option("--keep-work", is_flag=True, help="Keep intermediate parts.")
 @click.option("--dry-run", is_flag=True, help="Print what would run, and stop.")
 @_json_option
 def build_command(
     inputs: tuple[str, ...], out: Path, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
     limit: int | None, base: str | None, workers: int | None, address: str | None, no_ray: bool,
-    unit_mb: float | None, page_seconds: float, page_mb: int, keep_work: bool, dry_run: bool, as_json: bool,
+    unit_mb: float | None, page_seconds: float, page_mb: int, dedup_mb: int, alarm_rate: float, keep_work: bool,
+    dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives.
 
@@ -82,7 +94,10 @@ def build_command(
     at_once = workers or (1 if no_ray else os.cpu_count() or 1)
     own = tuple(read_module(module) for module in modules)
     made = load_recipe(recipe, settings, own)
-    job = Job(made, list(inputs), out, unit_bytes, at_once, keep_work, guard, modules=own, limit=limit, base=base)
+    job = Job(
+        made, list(inputs), out, unit_bytes, at_once, keep_work, guard, modules=own, limit=limit, base=base,
+        dedup_memory=dedup_mb << 20, alarm_rate=alarm_rate,
+    )  # fmt: skip
     if dry_run:
         plan = make_plan(job)
         _show_plan(plan, make_units(job, plan), job, as_json)
@@ -94,6 +109,9 @@ def build_command(
         return RayEngine(workers, address)
 
     result = build(job, make_engine, Progress())
+    if result.alarm:
+        print(f"Stopped: {result.alarm}", file=sys.stderr)
+        sys.exit(result.exit_code)
     if result.info is None:
         print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
         sys.exit(result.exit_code)

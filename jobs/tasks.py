@@ -10,14 +10,14 @@ import threading
 from dataclasses import asdict
 from typing import Any
 
-from corpus.attempt import PartWriter, attempt_unit
-from corpus.commits import Commit, Part, add_part, commit, commit_key, read_commit
-from corpus.dedup import Dedup, judge_all
+from corpus.attempt import attempt_unit
+from corpus.commits import Commit, Part
+from corpus.dedup import Dedup
+from corpus.dedup.phases import Task, run_task
 from corpus.guard import Guard, GuardSettings
 from corpus.ledger import CORPUS_SCHEMA, ledger_schema
-from corpus.pack import PackTask, Slice, Verdicts, pack_part, read_part
+from corpus.pack import PackTask, Slice, pack_part
 from corpus.page_worker import make_recipe
-from corpus.recipe import digest
 from corpus.samples import SAMPLES_SCHEMA
 from corpus.store import LocalStore
 from corpus.unit import Unit
@@ -47,33 +47,32 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Write and commit one output file."""
-    slices = tuple(Slice(**{**piece, "part": Part(**piece["part"])}) for piece in payload["slices"])
-    told = payload["verdicts"]
-    verdicts = Verdicts(**{**told, "part": Part(**told["part"])}) if told else None
-    task = PackTask(payload["kind"], payload["index"], slices, verdicts)
+    slices = tuple(
+        Slice(**{**piece, "part": Part(**piece["part"]), "told": Part(**piece["told"]) if piece["told"] else None})
+        for piece in payload["slices"]
+    )
+    task = PackTask(payload["kind"], payload["index"], slices, payload["stage"], payload["limit"])
     columns = {name: _KINDS[kind] for name, kind in payload["columns"].items()}
     schemas = {"corpus": CORPUS_SCHEMA, "ledger": ledger_schema(columns), "samples": SAMPLES_SCHEMA}
     return commit_to_dict(pack_part(LocalStore(payload["store"]), task, schemas[task.kind]))
 
 
 def dedup_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Compare the signatures of all units and commit the verdicts."""
-    store = LocalStore(payload["store"])
-    parts = [Part(**part) for part in payload["signatures"]]
-    piece = {"stage": payload["stage"]}
-    key = commit_key("dedup", piece, digest([[part.sha256 for part in parts], payload["depends"]]))
-    done = read_commit(store, key)
-    if done is None:
-        bound = make_recipe(payload["factory"], payload["recipe"], payload["modules"]).pipeline().dedup
-        assert bound is not None
-        assert isinstance(bound.stage, Dedup)
-        limit = bound.limits["similarity"]
-        verdicts, removed = judge_all(bound.stage, limit, [read_part(store, part) for part in parts])
-        writer = PartWriter(store.scratch())
-        writer.add(verdicts)
-        writer.close()
-        done = commit(store, key, [add_part(store, "verdicts", writer.path, writer.rows)], {"removed": removed})
-    return commit_to_dict(done)
+    """Run and commit one piece of a phase of dedup."""
+    bound = make_recipe(payload["factory"], payload["recipe"], payload["modules"]).pipeline().dedup
+    assert bound is not None
+    assert isinstance(bound.stage, Dedup)
+    task = Task(
+        store=LocalStore(payload["store"]),
+        dedup=bound.stage,
+        threshold=payload["threshold"],
+        phase=payload["phase"],
+        piece=payload["piece"],
+        lists=payload["lists"],
+        payload=payload["own"],
+        depends=payload["depends"],
+    )
+    return commit_to_dict(run_task(task))
 
 
 def _guard(recipe: dict[str, Any], factory: str, settings: dict[str, Any], modules: list[list[str]]) -> Guard:

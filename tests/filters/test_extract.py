@@ -1,6 +1,7 @@
 import gzip
 import io
 import logging
+import math
 import pickle
 
 import pyarrow.parquet as pq
@@ -14,7 +15,7 @@ from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.pipeline import Pipeline
 from corpus.warc.record import Record
-from filters.extract import Extract
+from filters.extract import Extract, lost_words
 from filters.page import page_of, sniff
 from filters.structure import scan
 
@@ -241,7 +242,22 @@ def test_rescue_takes_the_other_text_where_much_is_missing():
     assert rescued.measures["extract.engine_used"] == "resiliparse"
     assert measured(record(), Extract(engine="rescue"))["engine_used"] == "trafilatura"
     assert judge(record(), Extract(engine="rescue")).text == judge(record()).text
-    assert measured(record(lost), Extract(engine="rescue", rescue_ratio=0.0))["engine_used"] == "trafilatura"
+    assert measured(record(lost), Extract(engine="rescue", rescue_ratio=1000.0))["engine_used"] == "trafilatura"
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "lost"),
+    [
+        ("", "", math.inf),
+        ("a b", "a b", 0),
+        ("a b", "x " * 30, 0),
+        ("a b", "x " * 60, 30),
+        ("a b", "a " * 60, 29.5),
+        ("a b c d", ("a b " + "x" * 100) + "\nshort line", 0.25),
+    ],
+)
+def test_lost_words_are_counted_in_long_lines(text, other, lost):
+    assert lost_words(text, other) == lost
 
 
 def test_an_unknown_engine_is_refused():

@@ -1,0 +1,140 @@
+"""The first phase: signatures → band keys and text hashes, each sent to the task that holds its range of keys.
+
+Of texts that are equal within the group only the preferred one goes on; the others follow it. Equal texts elsewhere
+are found by the ranges of text hashes, and go on here: what shares a text shares all keys, so that they change
+nothing about who is connected with whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.clusters import exact_keepers
+from corpus.commits import Part
+from corpus.dedup import Dedup
+from corpus.dedup.exchange import Outbox
+from corpus.dedup.layout import Layout, range_of
+from corpus.dedup.signed import hash_pairs, matrix, present, read_signed
+from corpus.shingles import Hashes
+from corpus.store import LocalStore
+
+KEYS_SCHEMA = pa.schema([pa.field("key", pa.uint64()), pa.field("doc", pa.uint32())])
+"""`doc` counts from the first document of the group."""
+
+TEXTS_SCHEMA = pa.schema(
+    [
+        pa.field("high", pa.uint64()),
+        pa.field("low", pa.uint64()),
+        pa.field("preference", pa.float64()),
+        pa.field("doc", pa.uint32()),
+    ]
+)
+FOLLOWERS_SCHEMA = pa.schema([pa.field("doc", pa.uint32()), pa.field("keeper", pa.uint32())])
+SITES_SCHEMA = pa.schema([pa.field("site", pa.string()), pa.field("documents", pa.int64())])
+
+_SIGNATURES_AT_ONCE = 1 << 15
+
+
+def bands(
+    store: LocalStore, dedup: Dedup, layout: Layout, units: Sequence[Part]
+) -> tuple[list[Part], dict[str, list[int]]]:
+    """Send what the signatures of a group's units have to say; the files, and how many documents of each are compared.
+
+    The files: `keys`, a box for each band and range; `texts`, a box for each range; `followers`, one box;
+    `sites`, a box for each range of domains.
+    """
+    batches = read_signed(store, dedup, units)
+    docs, hashes, preference = _texts(batches)
+    twins = exact_keepers(hashes, preference)
+    follows = twins != np.arange(len(docs))
+    lead = docs[~follows]
+
+    with (
+        Outbox(store, "keys", layout.boxes) as keys_out,
+        Outbox(store, "texts", 1 << layout.text_bits) as texts_out,
+        Outbox(store, "followers", 1) as followers_out,
+        Outbox(store, "sites", 1 << layout.site_bits) as sites_out,
+    ):
+        leads = np.zeros(sum(batch.num_rows for batch in batches), dtype=np.bool_)
+        leads[lead] = True
+        _send_keys(dedup, layout, batches, leads, keys_out)
+        columns = [hashes[~follows, 0], hashes[~follows, 1], preference[~follows], lead.astype(np.uint32)]
+        texts = pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=TEXTS_SCHEMA)
+        texts_out.scatter(range_of(hashes[~follows, 0], layout.text_bits), texts)
+        pairs = [docs[follows], docs[twins[follows]]]
+        followers = [pa.array(column.astype(np.uint32)) for column in pairs]
+        followers_out.put(0, pa.RecordBatch.from_arrays(followers, schema=FOLLOWERS_SCHEMA))
+        sites = pa.chunked_array([batch["site"] for batch in batches], pa.string())
+        send_sites(layout, sites, sites_out)
+        parts = [out.finish() for out in (keys_out, texts_out, followers_out, sites_out)]
+    starts = np.cumsum([0, *(part.rows for part in units)])
+    return parts, {"compared": np.diff(np.searchsorted(docs, starts)).tolist()}
+
+
+def _texts(batches: Sequence[pa.RecordBatch]) -> tuple[np.ndarray, Hashes, np.ndarray]:
+    """The places of the signed documents in the group, their text hashes and the keeper rule's values."""
+    valid = np.concatenate([present(batch["text_hash"]) for batch in batches])
+    hashes = np.concatenate([hash_pairs(batch["text_hash"]) for batch in batches])
+    preference = np.concatenate([batch["preference"].to_numpy(zero_copy_only=False) for batch in batches])
+    return np.flatnonzero(valid), hashes[valid], preference[valid]
+
+
+def _send_keys(dedup: Dedup, layout: Layout, batches: Sequence[pa.RecordBatch], leads: np.ndarray, out: Outbox) -> None:
+    waiting: list[np.ndarray] = []
+    docs: list[np.ndarray] = []
+
+    def send() -> None:
+        if not waiting:
+            return
+        keys = dedup.keys(np.concatenate(waiting))
+        send_keys(layout, keys, np.concatenate(docs).astype(np.uint32), out)
+        waiting.clear()
+        docs.clear()
+
+    held = before = 0
+    for batch in batches:
+        goes = present(batch["signature"]) & leads[before : before + batch.num_rows]
+        waiting.append(matrix(batch["signature"])[goes])
+        docs.append(np.flatnonzero(goes) + before)
+        before += batch.num_rows
+        held += len(docs[-1])
+        if held >= _SIGNATURES_AT_ONCE:
+            send()
+            held = 0
+    send()
+
+
+def send_keys(layout: Layout, keys: Hashes, docs: np.ndarray, out: Outbox) -> None:
+    """Send keys (n, bands) of documents to the boxes of their bands and ranges."""
+    ranges = 1 << layout.key_bits
+    for band, column in enumerate(np.ascontiguousarray(keys.T)):
+        if ranges == 1:
+            out.put(band, _keys(column, docs))
+            continue
+        of = range_of(column, layout.key_bits)
+        order = np.argsort(of, kind="stable")
+        ends = np.cumsum(np.bincount(of, minlength=ranges)).tolist()
+        column, sent = column[order], docs[order]
+        for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+            out.put(band * ranges + number, _keys(column[start:end], sent[start:end]))
+
+
+def _keys(keys: Hashes, docs: np.ndarray) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array(keys), pa.array(docs)], schema=KEYS_SCHEMA)
+
+
+def send_sites(layout: Layout, sites: pa.ChunkedArray, out: Outbox) -> None:
+    """Send how many documents each domain has to the boxes of their ranges."""
+    counts = sites.drop_null().value_counts()
+    if not len(counts):
+        return
+    names, numbers = counts.field("values"), counts.field("counts")
+    boxes = np.array([site_box(name, layout.site_bits) for name in names.to_pylist()], dtype=np.int64)
+    out.scatter(boxes, pa.RecordBatch.from_arrays([names, numbers], schema=SITES_SCHEMA))
+
+
+def site_box(site: str, bits: int) -> int:
+    return int.from_bytes(site.encode()[-8:], "little") * 0x9E3779B97F4A7C15 % (1 << 64) >> (64 - bits) if bits else 0

@@ -1,0 +1,109 @@
+"""The second phase: what is equal within a range of keys or of text hashes.
+
+Documents with an equal key are joined to the first of them: n - 1 edges for n documents. Of documents with an equal
+text all but the preferred one are its twins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.clusters import Ints, candidate_edges, exact_keepers
+from corpus.commits import Part
+from corpus.dedup.bands import KEYS_SCHEMA, TEXTS_SCHEMA
+from corpus.dedup.exchange import Outbox, read_box, read_boxes
+from corpus.dedup.layout import Layout
+from corpus.shingles import Hashes
+from corpus.store import LocalStore
+
+
+def edges_schema(layout: Layout) -> pa.Schema:
+    """Edges from a lower to a higher document."""
+    return pa.schema([pa.field("low", layout.number), pa.field("high", layout.number)])
+
+
+TWINS_SCHEMA = pa.schema(
+    [pa.field("doc", pa.int64()), pa.field("keeper", pa.int64()), pa.field("preference", pa.float64())]
+)
+"""`preference` is the keeper's."""
+
+
+def candidates(store: LocalStore, layout: Layout, keys: Sequence[Part], boxes: Sequence[int]) -> list[Part]:
+    """The edges of some ranges of keys, `keys` being the files of all groups: `edges`, a box for each span of
+    documents; an edge lies in the spans of both its ends."""
+    with Outbox(store, "edges", layout.spans) as out:
+        for box in boxes:
+            for low, high in _edges(store, layout, keys, box):
+                send_edges(layout, low, high, out)
+        return [out.finish()]
+
+
+def _edges(store: LocalStore, layout: Layout, keys: Sequence[Part], box: int) -> Iterator[tuple[Ints, Ints]]:
+    held_keys, held_docs = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    high = held_docs
+    for found_keys, found_docs in _chunks(store, layout, keys, box):
+        if len(held_docs):  # of each key the first document is enough; documents come in ascending order
+            first = np.ones(len(held_docs), dtype=np.bool_)
+            first[np.searchsorted(held_docs, high)] = False
+            found_keys = np.concatenate((held_keys[first], found_keys))
+            found_docs = np.concatenate((held_docs[first], found_docs))
+        held_keys, held_docs = found_keys, found_docs
+        low, high = candidate_edges(held_keys, held_docs)
+        yield low, high
+
+
+def _chunks(store: LocalStore, layout: Layout, files: Sequence[Part], box: int) -> Iterator[tuple[Hashes, Ints]]:
+    """Keys and documents in ascending order of documents, so many at a time as a task may hold."""
+    keys: list[Hashes] = []
+    docs: list[Ints] = []
+    held = 0
+    for first, part in zip(layout.groups, files, strict=False):
+        for batch in read_box(store, part, box, KEYS_SCHEMA):
+            keys.append(batch["key"].to_numpy())
+            docs.append(batch["doc"].to_numpy() + np.int64(first))
+            held += batch.num_rows
+            if held >= layout.keys_at_once:
+                yield np.concatenate(keys), np.concatenate(docs)
+                keys, docs, held = [], [], 0
+    if keys:
+        yield np.concatenate(keys), np.concatenate(docs)
+
+
+def send_edges(layout: Layout, low: Ints, high: Ints, out: Outbox) -> None:
+    """Send edges to the spans of both ends."""
+    if not len(low):
+        return
+    columns = [pa.array(low, layout.number), pa.array(high, layout.number)]
+    batch = pa.RecordBatch.from_arrays(columns, schema=edges_schema(layout))
+    if layout.spans == 1:
+        out.put(0, batch)
+        return
+    ours, theirs = low // layout.span, high // layout.span
+    out.scatter(ours, batch)
+    apart = ours != theirs
+    out.scatter(theirs[apart], batch.filter(pa.array(apart)))
+
+
+def twins(store: LocalStore, layout: Layout, texts: Sequence[Part], box: int) -> list[Part]:
+    """The twins of one range of text hashes: `twins`, a box for each group, for that of the twin and that of the
+    keeper. Within a group no text comes twice, so that a range holds a text as often as there are groups at most."""
+    found = [read_boxes(store, [part], box, TEXTS_SCHEMA) for part in texts]
+    docs = [batch["doc"].to_numpy() + np.int64(first) for batch, first in zip(found, layout.groups, strict=False)]
+    rows = pa.Table.from_batches(found, TEXTS_SCHEMA)
+    doc = np.concatenate(docs) if docs else np.zeros(0, np.int64)
+    hashes = np.stack((rows["high"].to_numpy(), rows["low"].to_numpy()), axis=1)
+    preference = rows["preference"].to_numpy()
+    keepers = exact_keepers(hashes, preference)
+    told = np.flatnonzero(keepers != np.arange(len(doc)))
+    keeper = keepers[told]
+    columns = [pa.array(values) for values in (doc[told], doc[keeper], preference[keeper])]
+    batch = pa.RecordBatch.from_arrays(columns, schema=TWINS_SCHEMA)
+    with Outbox(store, "twins", len(layout.groups) - 1) as out:
+        ours, theirs = layout.group_of(doc[told]), layout.group_of(doc[keeper])
+        out.scatter(ours, batch)
+        apart = ours != theirs
+        out.scatter(theirs[apart], batch.filter(pa.array(apart)))
+        return [out.finish()]

@@ -1,0 +1,188 @@
+"""Files by which many tasks hand rows to many tasks: one file per writer, in it a box for each reader.
+
+    blocks of rows (Arrow record batches, as they were put) │ entries, by box │ first entry of each box │ trailer
+
+A reader touches only its own entries and blocks, and checks each block by its hash, so that handing over costs as much
+as the rows, however many readers there are. A writer holds back at most `hold` bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from corpus.commits import Part, add_part
+from corpus.errors import IntegrityError
+from corpus.store import LocalStore
+
+HOLD_BYTES = 64 << 20
+
+_ENTRY = np.dtype([("box", "<u4"), ("rows", "<u4"), ("offset", "<u8"), ("length", "<u8"), ("xxh3", "<u8")])
+_TRAILER = np.dtype([("boxes", "<u8"), ("entries", "<u8")])
+_ALIGN = 64
+
+
+class Outbox:
+    """The file of one writer, in the making; its bytes depend on nothing but what is put into it."""
+
+    def __init__(
+        self, store: LocalStore, kind: str, boxes: int, *, hold: int = HOLD_BYTES, block: int | None = None
+    ) -> None:
+        """`block` is the most rows of a block, for readers that hold one of each writer at a time."""
+        self.kind = kind
+        self.boxes = boxes
+        self.rows = 0
+        self._store = store
+        self._hold = hold
+        self._block = block
+        self._path: Path = store.scratch()
+        self._file = self._path.open("xb")
+        self._waiting: dict[int, list[pa.RecordBatch]] = {}
+        self._held = 0
+        self._entries: list[tuple[int, int, int, int, int]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def put(self, box: int, batch: pa.RecordBatch) -> None:
+        """Add rows to a box; rows come out in the order in which they were put."""
+        if not batch.num_rows:
+            return
+        self._waiting.setdefault(box, []).append(batch)
+        self._held += batch.nbytes
+        self.rows += batch.num_rows
+        if self._held > self._hold:
+            self._flush()
+
+    def scatter(self, boxes: np.ndarray, batch: pa.RecordBatch) -> None:
+        """Add each row to its box."""
+        order = np.argsort(boxes, kind="stable")
+        ordered = batch.take(pa.array(order))
+        self.put_sorted(boxes[order], ordered)
+
+    def put_sorted(self, boxes: np.ndarray, batch: pa.RecordBatch) -> None:
+        """Add each row to its box, where the boxes are in ascending order."""
+        if not batch.num_rows:
+            return
+        starts = np.flatnonzero(np.append(True, boxes[1:] != boxes[:-1]))
+        ends = np.append(starts[1:], len(boxes))
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            self.put(int(boxes[start]), batch.slice(start, end - start))
+
+    def _flush(self) -> None:
+        for box in sorted(self._waiting):
+            rows = pa.Table.from_batches(self._waiting[box]).combine_chunks().to_batches(self._block)
+            for batch in rows:
+                block = batch.serialize()
+                offset = self._file.tell()
+                self._file.write(block)
+                self._file.write(bytes(-block.size % _ALIGN))
+                self._entries.append((box, batch.num_rows, offset, block.size, xxhash.xxh3_64_intdigest(block)))
+        self._waiting = {}
+        self._held = 0
+
+    def finish(self) -> Part:
+        """Write what waits and the index, and put the file into the store."""
+        self._flush()
+        entries = np.array(self._entries, dtype=_ENTRY)
+        entries = entries[np.argsort(entries["box"], kind="stable")]
+        starts = np.searchsorted(entries["box"], np.arange(self.boxes + 1)).astype("<u8")
+        trailer = np.array([(self.boxes, len(entries))], dtype=_TRAILER)
+        for piece in (entries, starts, trailer):
+            self._file.write(piece.tobytes())
+        self._file.close()
+        return add_part(self._store, self.kind, self._path, self.rows, suffix=".boxes")
+
+
+class Box:
+    """One reader's rows in one file. Raises IntegrityError where they are not what was written."""
+
+    def __init__(self, store: LocalStore, part: Part, box: int) -> None:
+        self._part = part
+        self._path = store.root / part.key
+        with self._open() as file:
+            boxes, entries = _read(file, part.bytes - _TRAILER.itemsize, _TRAILER, 1)[0].tolist()
+            if box >= boxes:
+                raise _damaged(self._path)
+            starts_at = part.bytes - _TRAILER.itemsize - 8 * (boxes + 1)
+            first, end = _read(file, starts_at + 8 * box, np.dtype("<u8"), 2).tolist()
+            entries_at = starts_at - _ENTRY.itemsize * (entries - first)
+            self._entries = _read(file, entries_at, _ENTRY, end - first)
+        if (self._entries["box"] != box).any():
+            raise _damaged(self._path)
+
+    @property
+    def rows(self) -> int:
+        return int(self._entries["rows"].sum())
+
+    @property
+    def bytes(self) -> int:
+        return int(self._entries["length"].sum())
+
+    @property
+    def blocks(self) -> int:
+        return len(self._entries)
+
+    def read(self, block: int, schema: pa.Schema) -> pa.RecordBatch:
+        """The rows of one block."""
+        entry = self._entries[block]
+        with self._open() as file:
+            content = _read(file, int(entry["offset"]), np.dtype(np.uint8), int(entry["length"]))
+        if xxhash.xxh3_64_intdigest(content.data) != entry["xxh3"]:
+            raise _damaged(self._path)
+        return pa.ipc.read_record_batch(pa.py_buffer(content), schema)
+
+    def _open(self) -> BinaryIO:
+        try:
+            if self._path.stat().st_size != self._part.bytes:
+                raise _damaged(self._path)
+            return self._path.open("rb", buffering=0)
+        except FileNotFoundError:
+            raise IntegrityError(f"{self._path} is missing.", "Restore it, or build again.") from None
+
+
+def read_box(store: LocalStore, part: Part, box: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows of one box, block by block."""
+    if part.rows:
+        found = Box(store, part, box)
+        for block in range(found.blocks):
+            yield found.read(block, schema)
+
+
+def read_boxes(store: LocalStore, parts: Sequence[Part], box: int, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows of one box in all files, as one batch."""
+    found = [batch for part in parts for batch in read_box(store, part, box, schema)]
+    return one_batch(found, schema)
+
+
+def one_batch(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    """Several batches as one."""
+    if len(batches) == 1:
+        return batches[0]
+    made = pa.Table.from_batches(batches, schema).combine_chunks().to_batches()
+    return made[0] if made else pa.RecordBatch.from_pylist([], schema=schema)
+
+
+def _read(file: BinaryIO, offset: int, kind: np.dtype, count: int) -> np.ndarray:
+    read = np.empty(count, dtype=kind)
+    file.seek(offset)
+    view, got = read.view(np.uint8).data, 0
+    while got < read.nbytes:
+        some = file.readinto(view[got:])  # type: ignore[attr-defined]
+        if not some:
+            raise _damaged(Path(file.name))
+        got += some
+    return read
+
+
+def _damaged(path: Path) -> IntegrityError:
+    return IntegrityError(f"{path} is damaged: it is not what was committed.", "Restore it, or build again.")

@@ -1,0 +1,132 @@
+"""How documents are numbered and divided among tasks: from their count and the memory that a task may take.
+
+A document's number is that of its row in the corpus before anything is removed, so it depends on neither units nor
+tasks. Documents of earlier runs come after those, each run with the numbers that it gave, shifted. No division changes
+a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.clusters import Ints
+
+MEMORY_BYTES = 1 << 30
+"""What the rows that one task holds may take. Python and its libraries come on top, some 150 MB."""
+
+_BYTES_PER_SIGNED = 1024  # a group holds its keys, and is a small part of what its task may take
+_BYTES_PER_KEY = 64
+_BYTES_PER_NODE = 32
+
+_LEAST_GROUP = 1 << 17
+"""Documents of a group, so that a few hundred thousand give some tasks; smaller ones only cost files."""
+_KEYS_PER_TASK = 1 << 20
+_MOST_GROUPS = 64  # as long as memory allows it
+_MEMBERS_PER_VERIFIER = 1 << 17
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`groups` are the first documents of the groups, each of whole units, and at the end the number of documents;
+    those of earlier runs follow. Keys are divided by their highest bits, documents into spans of equal length."""
+
+    documents: int
+    groups: tuple[int, ...]
+    numbers: int
+    """One more than the highest number of a document, earlier runs included."""
+    bands: int
+    key_bits: int
+    text_bits: int
+    span: int
+    """Documents of a span: those whose components one task holds."""
+    verifier_bits: int
+    site_bits: int
+    memory_bytes: int
+
+    @property
+    def keys_at_once(self) -> int:
+        """Twice what a range holds on average."""
+        return max(2 * self.memory_bytes // _BYTES_PER_KEY, 2)
+
+    @property
+    def boxes(self) -> int:
+        """Boxes of keys: one for each band and range."""
+        return self.bands << self.key_bits
+
+    @property
+    def boxes_at_once(self) -> int:
+        """Boxes of keys for one task, one after the other: a task costs as much as some 10,000 keys."""
+        return min(max((_KEYS_PER_TASK << self.key_bits) // max(self.documents, 1), 1), self.boxes)
+
+    @property
+    def spans(self) -> int:
+        return max(-(-self.numbers // self.span), 1)
+
+    @property
+    def number(self) -> pa.DataType:
+        """The type that holds a document's number."""
+        return pa.uint32() if self.numbers < 1 << 32 else pa.int64()
+
+    def group_of(self, docs: Ints) -> Ints:
+        return np.searchsorted(np.array(self.groups[1:]), docs, side="right")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Layout:
+        return cls(**{**data, "groups": tuple(data["groups"])})
+
+
+def make_layout(
+    rows: Sequence[int], bands: int, earlier: Sequence[int] = (), memory_bytes: int = MEMORY_BYTES
+) -> tuple[Layout, list[int]]:
+    """The layout for units of so many corpus rows, signatures of so many bands, and groups of earlier documents of so
+    many numbers; and the first unit of each group, with the number of units at the end."""
+    documents = sum(rows)
+    size = max(min(max(documents // _MOST_GROUPS, _LEAST_GROUP), memory_bytes // _BYTES_PER_SIGNED), 1)
+    starts, units, at, filled = [0], [0], 0, 0
+    for unit, count in enumerate(rows):
+        if filled and filled + count > size:
+            starts.append(at)
+            units.append(unit)
+            filled = 0
+        at += count
+        filled += count
+    starts.append(documents)
+    units.append(len(rows))
+    for count in earlier:
+        starts.append(starts[-1] + count)
+    keys = max(memory_bytes // _BYTES_PER_KEY, 1)
+    layout = Layout(
+        documents=documents,
+        groups=tuple(starts),
+        numbers=starts[-1],
+        bands=bands,
+        key_bits=_bits(documents, keys),
+        text_bits=_bits(documents, keys),
+        span=max(memory_bytes // _BYTES_PER_NODE, 1),
+        verifier_bits=_bits(documents // 2, _MEMBERS_PER_VERIFIER),
+        site_bits=_bits(documents, keys * 4),
+        memory_bytes=memory_bytes,
+    )
+    return layout, units
+
+
+def _bits(rows: int, at_once: int) -> int:
+    """How many halvings divide `rows` into parts of `at_once` at most."""
+    return max(-(-rows // at_once) - 1, 0).bit_length()
+
+
+def range_of(keys: np.ndarray, bits: int) -> np.ndarray:
+    """The range of each 64-bit key: its highest bits."""
+    return (
+        (keys >> np.uint64(64 - bits)).astype(np.uint16 if bits <= 16 else np.uint32)
+        if bits
+        else np.zeros(len(keys), np.uint16)
+    )

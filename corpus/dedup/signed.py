@@ -1,0 +1,62 @@
+"""Reading the signatures of units: zero-copy views of committed files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.commits import Part
+from corpus.dedup import Dedup, signatures_schema
+from corpus.errors import IntegrityError
+from corpus.shingles import Hashes
+from corpus.store import LocalStore
+
+
+def read_signed(store: LocalStore, dedup: Dedup, parts: Sequence[Part]) -> list[pa.RecordBatch]:
+    """The signature rows of consecutive units, in one batch or more.
+
+    Raises IntegrityError for a file that is not what was committed.
+    """
+    batches = []
+    for part in parts:
+        path = store.root / part.key
+        try:
+            with pa.memory_map(str(path)) as source:
+                content = source.read_buffer()
+        except FileNotFoundError:
+            raise IntegrityError(f"{path} is missing.", "Restore it, or build again.") from None
+        if content.size != part.bytes or hashlib.sha256(content).hexdigest() != part.sha256:
+            raise IntegrityError(f"{path} is damaged: it is not what was committed.", "Restore it, or build again.")
+        reader = pa.ipc.open_file(content)
+        batches += [reader.get_batch(index) for index in range(reader.num_record_batches)]
+    return batches or [pa.RecordBatch.from_pylist([], signatures_schema(dedup))]
+
+
+def matrix(column: pa.Array) -> np.ndarray:
+    """Fixed-size binary values as rows of bytes, without a copy; what null ones hold is undefined."""
+    width = column.type.byte_width
+    buffer = column.buffers()[1]
+    held = np.frombuffer(buffer if len(column) else b"", dtype=np.uint8)
+    return held[column.offset * width : (column.offset + len(column)) * width].reshape(-1, width)
+
+
+def hash_pairs(column: pa.Array) -> Hashes:
+    """16-byte hashes as (n, 2) integers."""
+    return matrix(column).view("<u8")
+
+
+def present(column: pa.Array) -> np.ndarray:
+    """Which values are not null."""
+    valid: np.ndarray = column.is_valid().to_numpy(zero_copy_only=False)
+    return valid
+
+
+def binary_column(rows: np.ndarray, null: np.ndarray | None = None) -> pa.Array:
+    """Rows of bytes as fixed-size binary values, null where `null` says so."""
+    rows = np.ascontiguousarray(rows)
+    kind = pa.binary(rows.shape[1])
+    mask = None if null is None else pa.py_buffer(np.packbits(~null, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(rows), [mask, pa.py_buffer(rows)])

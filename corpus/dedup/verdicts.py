@@ -1,0 +1,108 @@
+"""The last phase before pack: the verdicts of each unit, from those of all verifiers, and what was removed where."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.commits import Part
+from corpus.dedup.bands import SITES_SCHEMA, send_sites
+from corpus.dedup.exchange import Outbox, read_boxes
+from corpus.dedup.layout import Layout
+from corpus.dedup.verify import FOUND_SCHEMA
+from corpus.store import LocalStore
+
+VERDICTS_SCHEMA = pa.schema(
+    [
+        pa.field("corpus_row", pa.int64()),
+        pa.field("id", pa.string()),
+        pa.field("removed", pa.bool_()),
+        pa.field("kept_id", pa.string()),
+        pa.field("similarity", pa.float64()),
+        pa.field("exact", pa.int64()),
+        pa.field("preferred", pa.int64()),
+        pa.field("cluster_size", pa.int64()),
+    ]
+)
+"""What happened to a corpus row of a unit; those that are not told of are kept and alone."""
+
+MEASURES = ("similarity", "exact", "preferred", "cluster_size")
+"""Of the columns those that are measures of the stage."""
+
+MOST_SITES = 20
+
+
+def verdicts(
+    store: LocalStore,
+    layout: Layout,
+    group: int,
+    rows: Sequence[int],
+    archives: Sequence[str],
+    found: Sequence[Part],
+) -> tuple[list[Part], dict[str, Any]]:
+    """`verdicts`, a box for each of the group's units of so many corpus rows, and `sites`, the removed documents of
+    each domain; and how many documents each unit loses. `archives` are the names of all archives."""
+    told = read_boxes(store, found, group, FOUND_SCHEMA)
+    told = told.take(pa.array(np.argsort(told["doc"].to_numpy())))
+    starts = layout.groups[group] + np.cumsum([0, *rows])
+    doc = told["doc"].to_numpy()
+    removed = doc != told["kept_doc"].to_numpy()
+    unit = np.searchsorted(starts[1:], doc, side="right")
+    kept = pa.array(~removed)
+    names = pa.array(archives, pa.string())
+    columns = {
+        "corpus_row": pa.array(doc - starts[unit]),
+        "id": _ids(names, told, ""),
+        "removed": pa.array(removed),
+        "kept_id": _ids(names, told, "kept_"),
+        "similarity": pc.if_else(kept, None, pc.round(told["similarity"], 6)),
+        "exact": pc.if_else(kept, None, told["exact"].cast(pa.int64())),
+        "preferred": pc.if_else(kept, None, told["preferred"].cast(pa.int64())),
+        "cluster_size": told["cluster_size"],
+    }
+    batch = pa.RecordBatch.from_arrays([columns[name] for name in VERDICTS_SCHEMA.names], schema=VERDICTS_SCHEMA)
+    with (
+        Outbox(store, "verdicts", len(rows)) as verdicts_out,
+        Outbox(store, "sites", 1 << layout.site_bits) as sites_out,
+    ):
+        verdicts_out.put_sorted(unit, batch)
+        send_sites(layout, pa.chunked_array([told["site"].filter(pa.array(removed))]), sites_out)
+        parts = [verdicts_out.finish(), sites_out.finish()]
+    return parts, {
+        "removed": np.bincount(unit[removed], minlength=len(rows)).tolist(),
+        "exact": int(np.count_nonzero(told["exact"].to_numpy(zero_copy_only=False) & removed)),
+    }
+
+
+def _ids(names: pa.Array, told: pa.RecordBatch, prefix: str) -> pa.Array:
+    """The ids of records by their places, as `corpus.warc.record` makes them."""
+    inner = told[f"{prefix}inner"]
+    ids = pc.binary_join_element_wise(
+        names.take(told[f"{prefix}archive"]), told[f"{prefix}offset"].cast(pa.string()), ":"
+    )
+    if pc.sum(inner).as_py():
+        further = pc.binary_join_element_wise(ids, inner.cast(pa.string()), "+")
+        ids = pc.if_else(pc.greater(inner, 0), further, ids)
+    return ids
+
+
+def sites(store: LocalStore, compared: Sequence[Part], removed: Sequence[Part], box: int) -> dict[str, Any]:
+    """The domains of one range that lost most: [removed, documents, domain], and how many domains there are."""
+    tables = []
+    for files in (compared, removed):
+        table = pa.Table.from_batches([read_boxes(store, files, box, SITES_SCHEMA)])
+        tables.append(table.group_by("site").aggregate([("documents", "sum")]))
+    all_, lost = tables
+    joined = lost.join(all_, "site", right_suffix="_all", use_threads=False)
+    named = zip(
+        joined["documents_sum"].to_pylist(),
+        joined["documents_sum_all"].to_pylist(),
+        joined["site"].to_pylist(),
+        strict=True,
+    )
+    return {"sites": heapq.nlargest(MOST_SITES, named), "count": all_.num_rows}

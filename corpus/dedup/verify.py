@@ -1,0 +1,273 @@
+"""The fifth phase: in each component the preferred document is kept, and what is as similar to it as the limit goes.
+
+A verifier reads the members of its components from all groups, merged in the order that each group sorted them in, a
+bounded number at a time. A component that is larger than that is carried on by those of its documents that decide
+about the rest: its first kept ones (as many as `verify` has rounds, and one), and the last that led.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.clusters import ROUNDS, Floats, Ints, transitive, verify
+from corpus.commits import Part
+from corpus.dedup import Dedup
+from corpus.dedup.exchange import Box, Outbox, one_batch
+from corpus.dedup.layout import Layout
+from corpus.dedup.members import members_schema
+from corpus.dedup.signed import matrix
+from corpus.store import LocalStore
+
+LARGEST = 20
+"""Clusters that a run names."""
+
+FOUND_SCHEMA = pa.schema(
+    [
+        pa.field("doc", pa.int64()),
+        pa.field("archive", pa.int32()),
+        pa.field("offset", pa.int64()),
+        pa.field("inner", pa.int32()),
+        pa.field("site", pa.string()),
+        pa.field("kept_doc", pa.int64(), metadata={"is": "itself where it is kept"}),
+        pa.field("kept_archive", pa.int32()),
+        pa.field("kept_offset", pa.int64()),
+        pa.field("kept_inner", pa.int32()),
+        pa.field("similarity", pa.float64()),
+        pa.field("exact", pa.bool_()),
+        pa.field("preferred", pa.bool_(), metadata={"is": "whether the keeper rule prefers it to the one kept"}),
+        pa.field("cluster_size", pa.int64()),
+    ]
+)
+
+_STILL_GROWING = -1  # instead of the size of a cluster
+
+
+@dataclass
+class Judged:
+    """One entry per row: the row that is kept for it, how similar it is to that, whether their texts are equal."""
+
+    kept: Ints
+    similarity: Floats
+    exact: np.ndarray
+    component: Ints
+    leads: np.ndarray
+
+
+def judge(dedup: Dedup, threshold: float, rows: pa.RecordBatch, earlier: np.ndarray) -> Judged:
+    """The verdicts on whole components, given as sorted members; `earlier` ones always stay."""
+    doc, leader = rows["doc"].to_numpy(), rows["leader"].to_numpy()
+    component = np.cumsum(np.append(0, np.diff(rows["component"].to_numpy()) != 0)[: len(doc)])
+    leads = doc == leader
+    at = np.flatnonzero(leads)
+    shingles = rows["shingles"] if dedup.with_shingles else None
+    measure = dedup.compared(matrix(rows["signature"]), shingles)
+
+    def similarity(docs: Ints, keepers: Ints) -> Floats:
+        return measure(at[docs], at[keepers])
+
+    rank = np.arange(len(at))
+    if dedup.transitive:
+        verdicts = transitive(component[at], rank, similarity, stays=earlier[at])
+    else:
+        verdicts = verify(component[at], rank, similarity, threshold, ROUNDS, stays=earlier[at])
+    mine = np.cumsum(leads) - 1  # the leader right before, or itself
+    kept = at[verdicts.kept_doc[mine]]
+    exact = ~leads & (kept == at[mine])
+    return Judged(kept, verdicts.similarity[mine], exact, component, leads)
+
+
+class Verifier:
+    """Judges components that come in pieces, and sends each verdict to the group of its document."""
+
+    def __init__(self, store: LocalStore, dedup: Dedup, layout: Layout, threshold: float, out: Outbox) -> None:
+        self.unverified = 0
+        self.largest: list[tuple[int, int, tuple[int, int, int]]] = []
+        """(size, minus the document, its place) of the largest clusters."""
+        self._dedup, self._layout, self._threshold, self._out = dedup, layout, threshold, out
+        self._kept_on = 1 if dedup.transitive else ROUNDS + 1
+        self._carried = one_batch([], members_schema(dedup))
+        self._sizes = np.zeros(0, np.int64)  # of the clusters of carried documents, so far
+        self._waiting = _Waiting(store)
+
+    def take(self, piece: pa.RecordBatch, last: bool) -> None:
+        """Judge the next members, in order; `last` says that none come after them."""
+        old = self._carried.num_rows
+        rows = one_batch([self._carried, piece], members_schema(self._dedup))
+        doc = rows["doc"].to_numpy()
+        new, earlier = np.arange(len(doc)) >= old, doc >= self._layout.documents
+        judged = judge(self._dedup, self._threshold, rows, earlier)
+        removed = judged.kept != np.arange(len(doc))
+        sizes = np.bincount(judged.kept[new], minlength=len(doc))
+        sizes[:old] += self._sizes
+
+        is_open = (judged.component == judged.component[-1]) & (not last)
+        nth = _nth_kept(judged)
+        if not self._dedup.transitive:
+            self.unverified += int(np.count_nonzero((nth > ROUNDS) & new & ~earlier))
+        goes_on = is_open & (nth >= 0) & (nth < self._kept_on)
+        goes_on[np.flatnonzero(judged.leads)[-1]] |= not last
+        settled = ~removed & ~goes_on & (sizes > 1)  # kept ones that no more can join
+        self._note(rows, sizes, settled)
+
+        tell = np.where(removed, new, settled) & ~earlier
+        told = _told(rows, judged, np.where(goes_on[judged.kept], _STILL_GROWING, sizes[judged.kept]))
+        done = np.flatnonzero(~goes_on[:old])
+        self._waiting.know(doc[done], sizes[done])
+        if old and not (judged.component[0] == judged.component[-1] and not last):
+            for batch in self._waiting.settle():
+                self._send(batch)
+        self._send(told.filter(pa.array(tell & ~is_open)))
+        self._waiting.add(told.filter(pa.array(tell & is_open)))
+        places = np.flatnonzero(goes_on)
+        self._carried, self._sizes = rows.take(pa.array(places)), sizes[places]
+
+    def _send(self, told: pa.RecordBatch) -> None:
+        self._out.scatter(self._layout.group_of(told["doc"].to_numpy()), told)
+
+    def _note(self, rows: pa.RecordBatch, sizes: Ints, settled: np.ndarray) -> None:
+        places = np.flatnonzero(settled)
+        if len(places) > LARGEST:  # ties go to the lower document
+            order = np.lexsort((rows["doc"].to_numpy()[places], -sizes[places]))
+            places = places[order[:LARGEST]]
+        for row, size in zip(rows.take(pa.array(places)).to_pylist(), sizes[places].tolist(), strict=True):
+            self.largest.append((size, -row["doc"], (row["archive"], row["offset"], row["inner"])))
+        self.largest = heapq.nlargest(LARGEST, self.largest)
+
+
+class _Waiting:
+    """Verdicts of a component that goes on, on a file until the sizes of their clusters are known."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self._store = store
+        self._path: Path | None = None
+        self._writer: pa.RecordBatchStreamWriter | None = None
+        self._sizes: dict[int, int] = {}
+
+    def know(self, docs: Ints, sizes: Ints) -> None:
+        self._sizes |= dict(zip(docs.tolist(), sizes.tolist(), strict=True))
+
+    def add(self, told: pa.RecordBatch) -> None:
+        if not told.num_rows:
+            return
+        if self._writer is None:
+            self._path = self._store.scratch()
+            self._writer = pa.ipc.new_stream(str(self._path), FOUND_SCHEMA)
+        self._writer.write_batch(told)
+
+    def settle(self) -> Iterator[pa.RecordBatch]:
+        """What waited, complete."""
+        if self._writer is not None and self._path is not None:
+            self._writer.close()
+            with pa.OSFile(str(self._path)) as source:
+                for batch in pa.ipc.open_stream(source):
+                    yield self._completed(batch)
+            self.discard()
+        self._sizes = {}
+
+    def _completed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        sizes = batch["cluster_size"].to_numpy().copy()
+        growing = np.flatnonzero(sizes == _STILL_GROWING)
+        sizes[growing] = [self._sizes[doc] for doc in batch["kept_doc"].to_numpy()[growing].tolist()]
+        return batch.set_column(FOUND_SCHEMA.get_field_index("cluster_size"), "cluster_size", pa.array(sizes))
+
+    def discard(self) -> None:
+        if self._writer is not None and self._path is not None:
+            self._writer.close()
+            self._path.unlink(missing_ok=True)
+        self._writer = self._path = None
+
+
+def _nth_kept(judged: Judged) -> Ints:
+    """For each kept leader its number among those of its component, from 0; -1 for all other rows."""
+    nth = np.full(len(judged.kept), -1, dtype=np.int64)
+    kept = np.flatnonzero(judged.leads & (judged.kept == np.arange(len(judged.kept))))
+    component = judged.component[kept]
+    starts = np.flatnonzero(np.append(True, component[1:] != component[:-1])[: len(kept)])
+    nth[kept] = np.arange(len(kept)) - np.repeat(starts, np.diff(starts, append=len(kept)))
+    return nth
+
+
+def _told(rows: pa.RecordBatch, judged: Judged, sizes: Ints) -> pa.RecordBatch:
+    """The verdicts on all rows."""
+    kept = rows.select(["doc", "archive", "offset", "inner", "preference"]).take(pa.array(judged.kept))
+    columns = {name: rows[name] for name in ("doc", "archive", "offset", "inner", "site")}
+    columns |= {f"kept_{name}": kept[name] for name in ("doc", "archive", "offset", "inner")}
+    columns["similarity"] = pa.array(judged.similarity)
+    columns["exact"] = pa.array(judged.exact)
+    columns["preferred"] = pa.array(rows["preference"].to_numpy() < kept["preference"].to_numpy())
+    columns["cluster_size"] = pa.array(sizes)
+    return pa.RecordBatch.from_arrays([columns[name] for name in FOUND_SCHEMA.names], schema=FOUND_SCHEMA)
+
+
+def verify_box(
+    store: LocalStore, dedup: Dedup, layout: Layout, threshold: float, files: Sequence[Part], box: int
+) -> tuple[list[Part], dict[str, Any]]:
+    """The verdicts on the members in one box of all files: `found`, a box for each group; and facts about them."""
+    boxes = [found for found in (Box(store, part, box) for part in files if part.rows) if found.rows]
+    total = sum(found.rows for found in boxes)
+    size = sum(found.bytes for found in boxes) // max(total, 1) + 1
+    at_once = max(layout.memory_bytes // (4 * size), 16)
+    with Outbox(store, "found", len(layout.groups) - 1) as out:
+        verifier = Verifier(store, dedup, layout, threshold, out)
+        done = 0
+        for piece in merged(boxes, members_schema(dedup), at_once):
+            done += piece.num_rows
+            verifier.take(piece, last=done == total)
+        part = out.finish()
+    return [part], {"unverified": verifier.unverified, "largest": verifier.largest}
+
+
+def merged(boxes: Sequence[Box], schema: pa.Schema, at_once: int) -> Iterator[pa.RecordBatch]:
+    """The members of sorted boxes in one order, about `at_once` at a time."""
+    total = sum(box.rows for box in boxes)
+    if total <= at_once:
+        if total:
+            yield _ordered(one_batch([box.read(n, schema) for box in boxes for n in range(box.blocks)], schema))
+        return
+    want = max(at_once // len(boxes), 1)
+    held = [one_batch([], schema)] * len(boxes)
+    next_block = [0] * len(boxes)
+    ready: list[pa.RecordBatch] = []
+    while True:
+        for n, box in enumerate(boxes):
+            more = [held[n]]
+            while sum(batch.num_rows for batch in more) < want and next_block[n] < box.blocks:
+                more.append(box.read(next_block[n], schema))
+                next_block[n] += 1
+            held[n] = one_batch(more, schema)
+        rows = one_batch(held, schema)
+        of = np.repeat(np.arange(len(boxes)), [batch.num_rows for batch in held])
+        # what comes after the last row held of a box that has more may come after rows that are not read yet
+        limits = np.cumsum([batch.num_rows for batch in held])[
+            [box.blocks > at and batch.num_rows > 0 for box, at, batch in zip(boxes, next_block, held, strict=True)]
+        ]
+        order = _order(rows)
+        is_limit = np.isin(order, limits - 1)
+        end = int(np.argmax(is_limit)) + 1 if is_limit.any() else len(order)
+        if end:
+            ready.append(rows.take(pa.array(order[:end])))
+        rest = np.sort(order[end:])
+        held = [rows.take(pa.array(rest[of[rest] == n])) for n in range(len(boxes))]
+        complete = not len(rest) and not is_limit.any()
+        if ready and (complete or sum(batch.num_rows for batch in ready) >= at_once):
+            yield one_batch(ready, schema)
+            ready = []
+        if complete:
+            return
+
+
+def _ordered(rows: pa.RecordBatch) -> pa.RecordBatch:
+    return rows.take(pa.array(_order(rows)))
+
+
+def _order(rows: pa.RecordBatch) -> Ints:
+    """By component, in keeper order, each leader before its twins."""
+    doc, leader = rows["doc"].to_numpy(), rows["leader"].to_numpy()
+    return np.lexsort((doc, doc != leader, leader, rows["order"].to_numpy(), rows["component"].to_numpy()))

@@ -1,0 +1,213 @@
+"""The part of a build that compares documents: the phases of `corpus.dedup`, one after the other, each a set of tasks.
+
+Everything between phases lies in committed files, so a run that was killed goes on with the first task that has no
+commit. What a phase has used up is removed, so that a document never takes much more than its signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from corpus.commits import Commit
+from corpus.dedup.layout import MEMORY_BYTES, Layout, make_layout
+from corpus.dedup.phases import as_list, put_value
+from corpus.dedup.verdicts import MOST_SITES
+from corpus.dedup.verify import LARGEST
+from corpus.errors import IntegrityError
+from corpus.pack import Verdicts
+from corpus.pipeline import BoundStage
+from corpus.recipe import digest
+from corpus.store import LocalStore
+from jobs.engine import Engine, Stop, run
+from jobs.progress import Progress
+from jobs.tasks import commit_from_dict, dedup_task
+
+ALARM_RATE = 0.9
+ALARM_DOCUMENTS = 1_000
+"""Documents from which on a rate says something."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What dedup found: the verdicts for pack, a digest of them, and what run.json says about them."""
+
+    verdicts: Verdicts
+    digest: str
+    info: dict[str, Any]
+
+    @property
+    def removed(self) -> int:
+        return sum(self.verdicts.removed)
+
+
+class Stopped(Exception):
+    """A stop signal came."""
+
+
+@dataclass(frozen=True)
+class Dedup:
+    """The dedup of one run."""
+
+    store: LocalStore
+    bound: BoundStage
+    common: dict[str, Any]
+    """What every task's payload holds: store, recipe, factory, modules, depends."""
+    engine: Engine
+    stop: Stop
+    progress: Progress
+    memory_bytes: int = MEMORY_BYTES
+
+    def compare(self, units: Sequence[Commit]) -> Compared | None:
+        """The verdicts on the documents of all units, in (archive, offset) order; None where the limit is switched
+        off. Raises Stopped, and IntegrityError."""
+        threshold = self.bound.limits["similarity"].below
+        if threshold is None:
+            return None
+        signatures = [unit.part("signatures") for unit in units]
+        rows = [part.rows for part in signatures]
+        layout, starts = make_layout(rows, self._bands, memory_bytes=self.memory_bytes)
+        names = list(dict.fromkeys(unit.about["unit"]["warc"] for unit in units))
+        number = {name: index for index, name in enumerate(names)}
+        groups = [range(start, end) for start, end in pairwise(starts)]
+        own = [
+            {
+                "units": [asdict(signatures[unit]) for unit in group],
+                "archives": [number[units[unit].about["unit"]["warc"]] for unit in group],
+            }
+            for group in groups
+        ]
+        lists = {"layout": put_value(self.store, layout.as_dict()), "archives": put_value(self.store, names)}
+
+        bands = self._phase("bands", own, lists, ["layout"])
+        keys: list[dict[str, Any]] = [{}] * -(-layout.boxes // layout.boxes_at_once)
+        candidates = self._phase("candidates", keys, lists, ["layout", "bands"])
+        twins = self._phase("twins", [{}] * (1 << layout.text_bits), lists, ["layout", "bands"])
+        self._forget(bands, "keys", "texts")
+        labels = self._components(layout, lists, candidates)
+        members = self._phase("members", own, lists, ["layout", "bands", "labels", "twins"])
+        self._forget(labels, "labels")
+        self._forget(twins, "twins")
+        boxes: list[dict[str, Any]] = [{}] * (1 << layout.verifier_bits)
+        verified = self._phase("verify", boxes, lists, ["layout", "members"])
+        self._forget(members, "members")
+        verdicts = self._phase("verdicts", own, lists, ["layout", "archives", "verify"])
+        self._forget(verified, "found")
+        sites = self._phase("sites", [{}] * (1 << layout.site_bits), lists, ["layout", "bands", "verdicts"])
+
+        removed = [count for done in verdicts for count in done.about["removed"]]
+        told = [
+            (done.part("verdicts"), box)
+            for group, done in zip(groups, verdicts, strict=True)
+            for box in range(len(group))
+        ]
+        compared = [count for done in bands for count in done.about["compared"]]
+        info = {
+            "compared": sum(compared),
+            "removed": {"exact": sum(done.about["exact"] for done in verdicts), "all": sum(removed)},
+            "unverified": sum(done.about["unverified"] for done in verified),
+            "largest": _largest(verified, names),
+            "archives": _archives(units, compared, removed),
+            "domains": _domains(sites),
+        }
+        found = Verdicts(removed, told, self.bound.name, threshold)
+        return Compared(found, digest([done.sha256 for done in verdicts]), info)
+
+    @property
+    def _bands(self) -> int:
+        return int(self.bound.stage.bands)  # type: ignore[attr-defined]
+
+    def _components(self, layout: Layout, lists: dict[str, str], candidates: list[Commit]) -> list[Commit]:
+        """The labels, by one task or by rounds of tasks."""
+        lists["edges"] = lists["candidates"]
+        if layout.spans == 1:
+            found = self._phase("components", [{}], lists, ["layout", "edges"], "labels")
+            self._forget(candidates)
+            return found
+        pieces: list[dict[str, Any]] = [{}] * layout.spans
+        edges, number = candidates, 0
+        while True:
+            large = self._phase(f"large-{number}", pieces, lists, ["layout", "edges"])
+            if not sum(done.about["unfinished"] for done in large):
+                found = self._phase("labels", pieces, lists, ["layout", "edges"])
+                self._forget(edges)
+                self._forget(large)
+                return found
+            lists["edges"] = lists[f"large-{number}"]
+            small = self._phase(f"small-{number}", pieces, lists, ["layout", "edges"])
+            self._forget(edges)
+            self._forget(large)
+            lists["edges"] = lists[f"small-{number}"]
+            edges, number = small, number + 1
+
+    def _phase(
+        self, phase: str, own: Iterable[dict[str, Any]], lists: dict[str, str], reads: Sequence[str], name: str = ""
+    ) -> list[Commit]:
+        """Run all pieces of a phase; its list is added to `lists`, under `name` or its own name."""
+        common = {**self.common, "threshold": self.bound.limits["similarity"].below, "phase": phase}
+        common["lists"] = {read: lists[read] for read in reads}
+        payloads = [{**common, "piece": piece, "own": payload} for piece, payload in enumerate(own)]
+        made: dict[int, Commit] = {}
+        self.progress.start(f"{self.bound.name} {phase}", len(payloads), 0, done=0)
+        for answer in run(self.engine, dedup_task, payloads, self.stop):
+            if answer.result is None:
+                raise IntegrityError(f"Dedup failed ({phase}): {answer.failures[-1]}.", "Run the same command again.")
+            made[answer.payload["piece"]] = commit_from_dict(answer.result)
+            self.progress.unit_done(0, {})
+        self.progress.end()
+        if self.stop.asked():
+            raise Stopped
+        done = [made[piece] for piece in range(len(payloads))]
+        lists[name or phase] = as_list(self.store, done)
+        return done
+
+    def _forget(self, commits: Sequence[Commit], *kinds: str) -> None:
+        """Remove files that all their readers have read: each of these has its commit."""
+        for done in commits:
+            for part in done.parts:
+                if part.kind in kinds or not kinds:
+                    self.store.path(part.key).unlink(missing_ok=True)
+
+
+def _largest(verified: Sequence[Commit], names: Sequence[str]) -> list[dict[str, Any]]:
+    """The largest clusters, and of those of one size the first."""
+    found = sorted((entry for done in verified for entry in done.about["largest"]), reverse=True)[:LARGEST]
+    return [
+        {"id": f"{names[archive]}:{offset}" + (f"+{inner}" if inner else ""), "documents": size}
+        for size, _, (archive, offset, inner) in found
+    ]
+
+
+def _archives(units: Sequence[Commit], compared: Sequence[int], removed: Sequence[int]) -> list[dict[str, Any]]:
+    """What each archive lost."""
+    found: dict[str, list[int]] = {}
+    for unit, documents, gone in zip(units, compared, removed, strict=True):
+        counts = found.setdefault(unit.about["unit"]["warc"], [0, 0])
+        counts[0] += documents
+        counts[1] += gone
+    return [{"warc": name, **_rate(documents, gone)} for name, (documents, gone) in found.items()]
+
+
+def _domains(sites: Sequence[Commit]) -> dict[str, Any]:
+    """How many domains there are, and those that lost most."""
+    found = sorted((tuple(entry) for done in sites for entry in done.about["sites"]), reverse=True)[:MOST_SITES]
+    named = [{"domain": site, **_rate(documents, gone)} for gone, documents, site in found]
+    return {"number": sum(done.about["count"] for done in sites), "most_removed": named}
+
+
+def _rate(documents: int, removed: int) -> dict[str, Any]:
+    return {"compared": documents, "removed": removed, "rate": round(removed / documents, 4) if documents else 0.0}
+
+
+def alarm(info: dict[str, Any], rate: float) -> str:
+    """One sentence where more was removed than `rate`, of the run or of one archive; else nothing."""
+    whole = {"warc": "the run", **_rate(info["compared"], info["removed"]["all"])}
+    for entry in (whole, *info["archives"]):
+        if entry["compared"] >= ALARM_DOCUMENTS and entry["removed"] > rate * entry["compared"]:
+            return (
+                f"Dedup would remove {entry['removed']:,} of the {entry['compared']:,} documents of {entry['warc']}, "
+                f"more than the {rate:.0%} that raise an alarm"
+            )
+    return ""

@@ -1,0 +1,134 @@
+"""Signatures as the pass leaves them, and their verdicts as arrays."""
+
+import contextlib
+from dataclasses import asdict
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.attempt import PartWriter
+from corpus.commits import Commit, add_part
+from corpus.dedup import signatures_schema
+from corpus.dedup.exchange import read_box
+from corpus.dedup.signed import binary_column
+from corpus.dedup.verdicts import VERDICTS_SCHEMA
+from corpus.recipe import Recipe
+from corpus.store import LocalStore
+from filters import STAGES
+from filters.minhash import VALUE
+from jobs.dedup import Dedup
+from jobs.engine import LocalEngine, Stop
+from jobs.progress import Progress
+
+COUNT = 112
+
+
+def random_signatures(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 2**16, (count, COUNT), dtype=VALUE)
+
+
+def distinct_texts(count):
+    return np.arange(2 * count, dtype=np.uint64).reshape(count, 2) + np.uint64(1 << 40)
+
+
+def recipe(**minhash):
+    return Recipe.from_dict({"stages": [{"stage": "minhash", **minhash}]}, STAGES)
+
+
+def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=None):
+    """Units of so many corpus rows each, with the documents in order."""
+    count = len(texts)
+    signed = np.ones(count, np.bool_) if signed is None else signed
+    rank = np.zeros(count) if rank is None else np.asarray(rank, dtype=np.float64)
+    schema = signatures_schema(recipe().pipeline().dedup.stage)
+    units, at = [], 0
+    for number, size in enumerate(sizes):
+        here = slice(at, at + size)
+        columns = {
+            "offset": pa.array(np.arange(at, at + size)),
+            "inner": pa.array(np.arange(at, at + size) % 2, pa.int32()),
+            "text_hash": binary_column(np.ascontiguousarray(texts[here]).view(np.uint8)),
+            "preference": pa.array(rank[here]),
+            "site": pa.array([f"{n % 7}.example" for n in range(at, at + size)] if sites is None else sites[here]),
+            "signature": binary_column(np.ascontiguousarray(signatures[here]).view(np.uint8), ~signed[here]),
+        }
+        writer = PartWriter(store.scratch(), None)
+        writer.add(pa.table([columns[name] for name in schema.names], schema=schema))
+        writer.close()
+        part = add_part(store, "signatures", writer.path, writer.rows)
+        units.append(Commit(f"unit {number}", (part,), {"unit": {"warc": "w.warc.gz"}}))
+        at += size
+    assert at == count
+    return units
+
+
+class Found:
+    """Verdicts by document, as `corpus.clusters.Verdicts` has them."""
+
+    def __init__(self, store, sizes, compared, count):
+        self.info = compared.info
+        self.kept_doc = np.arange(count)
+        self.similarity = np.ones(count)
+        self.exact = np.zeros(count, np.bool_)
+        self.cluster_size = np.ones(count, np.int64)
+        self.preferred = np.zeros(count, np.bool_)
+        start = 0
+        for (part, box), size, removed in zip(compared.verdicts.told, sizes, compared.verdicts.removed, strict=True):
+            gone = 0
+            for batch in read_box(store, part, box, VERDICTS_SCHEMA):
+                for row in batch.to_pylist():
+                    doc = start + row["corpus_row"]
+                    assert row["id"] == place(doc)
+                    self.kept_doc[doc] = int(row["kept_id"].split(":")[1].split("+")[0])
+                    assert row["kept_id"] == place(self.kept_doc[doc])
+                    self.cluster_size[doc] = row["cluster_size"]
+                    if row["removed"]:
+                        self.similarity[doc], self.exact[doc] = row["similarity"], row["exact"]
+                        self.preferred[doc] = row["preferred"]
+                    gone += row["removed"]
+            assert gone == removed
+            start += size
+
+    def same_as(self, verdicts):
+        """Equal to the verdicts of `corpus.clusters.compare`."""
+        assert np.array_equal(self.kept_doc, verdicts.kept_doc)
+        assert np.array_equal(self.similarity, np.round(verdicts.similarity, 6))
+        assert np.array_equal(self.exact, verdicts.exact)
+        assert np.array_equal(self.cluster_size, verdicts.cluster_size)
+        assert self.info["unverified"] == verdicts.unverified
+        assert self.info["removed"] == {"exact": int(verdicts.exact.sum()), "all": len(verdicts.removed)}
+
+
+def place(doc):
+    return f"w.warc.gz:{doc}" + ("+1" if doc % 2 else "")
+
+
+def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None):
+    """Run all phases over units."""
+    made = made or recipe()
+    common = {
+        "store": str(store.root),
+        "recipe": made.canonical(),
+        "factory": "filters:recipe_from_dict",
+        "modules": [],
+        "depends": "",
+    }
+    engine = engine or LocalEngine(workers)
+    with contextlib.closing(engine), Stop() as stop:
+        return Dedup(store, made.pipeline().dedup, common, engine, stop, Progress(quiet=True), memory).compare(units)
+
+
+def verdicts(folder, texts, signatures, *, sizes=None, signed=None, rank=None, **options):
+    """The verdicts on documents, by all phases in a new folder."""
+    store = LocalStore(folder)
+    sizes = [len(texts)] if sizes is None else sizes
+    units = write_units(store, sizes, texts, signatures, signed, rank)
+    return Found(store, sizes, phases(store, units, **options), len(texts))
+
+
+def committed(folder):
+    """What the phases of dedup have committed, as facts that must not depend on when it ran."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("dedup-*/*.json"))}
+
+
+__all__ = ["Found", "asdict", "committed", "distinct_texts", "phases", "random_signatures", "recipe", "verdicts"]
