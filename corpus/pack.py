@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from corpus.commits import Commit, Part, add_part, check_part, commit, commit_key, read_commit
 from corpus.dedup.exchange import read_boxes
-from corpus.dedup.verdicts import MEASURES, VERDICTS_SCHEMA
+from corpus.dedup.told import MEASURES, VERDICTS_SCHEMA
 from corpus.errors import IntegrityError
 from corpus.outcome import DROPPED, KEPT
 from corpus.recipe import digest

@@ -17,6 +17,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from corpus.commits import Part, check_part
+from corpus.dedup.index import open_index
 from corpus.errors import InputError, IntegrityError
 from corpus.ledger import balances, total
 from corpus.mask import mask_url
@@ -84,7 +85,17 @@ class Run:
                 path = check_part(store, part)
                 rows[kind] += pq.read_table(path, page_checksum_verification=True).num_rows
         self._check_books(rows)
+        self._check_index(store)
         return rows
+
+    def _check_index(self, store: LocalStore) -> None:
+        if self.info.get("index") is not None:
+            found = open_index(self.folder)
+            if found.digest != self.info["index"]:
+                raise IntegrityError(f"{self.folder}: the index is not the one of run.json.", "Build again.")
+            for part in found.parts:
+                for file in (part.keys, part.texts, part.docs):
+                    check_part(store, file)
 
     def _check_books(self, rows: dict[str, int]) -> None:
         counts = self.info["records"]

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from corpus.commits import Commit
+from corpus.dedup import Dedup as Stage
+from corpus.dedup.index import Earlier, check_comparable, open_index
 from corpus.dedup.layout import MEMORY_BYTES
-from corpus.errors import InputChanged, InputUnreachable, IntegrityError, OutputError
+from corpus.errors import ConfigError, InputChanged, InputUnreachable, IntegrityError, OutputError
 from corpus.guard import GuardSettings
 from corpus.ledger import add_counts, balances, no_counts
 from corpus.modules import Module
@@ -71,6 +73,10 @@ class Job:
     """How many of the inputs to read."""
     base: str | None = None
     """Where crawls are looked up."""
+    against: tuple[str, ...] = ()
+    """The folders of earlier runs whose documents these are compared with."""
+    index: bool = True
+    """Whether to leave what later runs need to compare theirs with these."""
     dedup_memory: int = MEMORY_BYTES
     """What the rows that one task of dedup holds may take."""
     alarm_rate: float = ALARM_RATE
@@ -94,6 +100,7 @@ class Plan:
 
     inputs: list[Input]
     identity: dict[str, Any]
+    against: list[Earlier] = field(default_factory=list)
 
     @property
     def fingerprint(self) -> str:
@@ -103,13 +110,22 @@ class Plan:
 def make_plan(job: Job) -> Plan:
     """Find the inputs and what decides the result. Raises CorpusError for whatever is wrong before any work starts."""
     inputs = find_inputs(job.inputs, job.limit, job.base)
+    against = [open_index(folder) for folder in job.against]
+    bound = job.recipe.pipeline().dedup
+    for one in against:
+        if bound is None or not isinstance(bound.stage, Stage) or bound.limits["similarity"].below is None:
+            raise ConfigError(
+                "The recipe compares no documents, so it can't against an earlier run.", "Leave --against."
+            )
+        check_comparable(bound.stage, one)
     identity = {
         "recipe": job.recipe.canonical(),
         "resources": job.recipe.resources() | {f"module.{module.name}": module.digest for module in job.modules},
         "versions": versions(),
         "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
+        "against": [one.digest for one in against],
     }
-    return Plan(inputs, identity)
+    return Plan(inputs, identity, against)
 
 
 def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit]:
@@ -154,13 +170,15 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
             commits, given_up = _pass(job, plan, units, store, engine, stop, progress)
             if stop.asked():
                 return Result(128 + stop.signal)
-            compared = _compare(job, plan, store, engine, stop, progress, commits)
+            dedup = _dedup(job, plan, store, engine, stop, progress)
+            compared = dedup.compare(commits) if dedup else None
             reason = alarm(compared.info, job.alarm_rate) if compared else ""
             if reason:
                 facts = store.path(".work/dedup.json")
                 store.replace(".work/dedup.json", _json(compared.info if compared else None))
                 return Result(4, alarm=f"{reason}. See {facts}, then run again with another --alarm-rate.")
             parts = _pack(job, store, engine, stop, progress, commits, compared)
+            index = dedup.index(commits, compared) if dedup and compared and job.index else None
             if stop.asked():
                 return Result(128 + stop.signal)
         except Stopped:
@@ -169,6 +187,7 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
             engine.close()
             close_guards()
         info = _run_info(job, plan, commits, compared, parts, given_up)
+        info["index"] = index
         _finish(job, store, info, commits, parts, time.monotonic() - started)
     return Result(3 if given_up else 0, info)
 
@@ -210,7 +229,7 @@ def _claim(store: LocalStore, plan: Plan) -> None:
     finished = store.get("run.json")
     if bound is None and finished is not None:
         info = json.loads(finished)
-        theirs = {key: info[key] for key in ("recipe", "resources", "versions")}
+        theirs = {key: info[key] for key in ("recipe", "resources", "versions", "against")}
         theirs["inputs"] = [{k: item[k] for k in ("name", "bytes", "identity")} for item in info["inputs"]]
         bound = json.dumps(theirs, sort_keys=True).encode()
     if bound is None:
@@ -225,6 +244,7 @@ def _claim(store: LocalStore, plan: Plan) -> None:
         ]
         theirs, ours = ({item["name"]: item["identity"] for item in side["inputs"]} for side in (old, plan.identity))
         lines += [f"input {line}" for line in differences(theirs, ours)]
+        lines += differences(old["against"], plan.identity["against"], "against")
         shown = "".join(f"\n  {line}" for line in lines[:20]) + ("\n  …" if len(lines) > 20 else "")
         raise OutputError(
             f"{store.root} was made by another recipe, code or input (old → new):{shown}\n",
@@ -311,10 +331,8 @@ def _merge(units: list[Unit], false_starts: set[Unit]) -> list[Unit]:
     return merged
 
 
-def _compare(
-    job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, progress: Progress, commits: list[Commit]
-) -> Compared | None:
-    """What dedup found; None where the recipe compares no documents. Raises Stopped."""
+def _dedup(job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, progress: Progress) -> Dedup | None:
+    """The dedup of a run; None where the recipe compares no documents."""
     bound = job.recipe.pipeline().dedup
     if bound is None:
         return None
@@ -325,7 +343,7 @@ def _compare(
         "modules": [[module.name, module.source] for module in job.modules],
         "depends": digest({key: plan.identity[key] for key in ("recipe", "versions")}),
     }
-    return Dedup(store, bound, common, engine, stop, progress, job.dedup_memory).compare(commits)
+    return Dedup(store, bound, common, engine, stop, progress, job.dedup_memory, plan.against)
 
 
 def _pack(
@@ -342,7 +360,7 @@ def _pack(
     if (store.get(".work/packed") or b"").decode() != packed:
         # what an earlier, shorter set of units left (a quarantined unit has come back) is no part of this one
         (store.root / "run.json").unlink(missing_ok=True)
-        for folder in ("corpus", "ledger", "samples", "manifest"):
+        for folder in ("corpus", "ledger", "samples", "manifest", "index"):
             store.remove(folder)
         store.remove(".work/commits/pack")
         store.replace(".work/packed", packed.encode())
@@ -399,6 +417,7 @@ def _run_info(
         "versions": plan.identity["versions"],
         "fingerprint": plan.fingerprint,
         "inputs": plan.identity["inputs"],
+        "against": plan.identity["against"],
         "records": counts,
         "other_records": dict(sorted(others.items())),
         "columns": {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()},

@@ -60,6 +60,8 @@ def cli() -> None:
 @click.option("--unit-mb", type=click.FloatRange(min=0.01), help="Compressed size of a unit; by default up to 8.")
 @click.option("--page-seconds", type=float, default=GuardSettings.page_cpu_s, help="CPU time that a page may take.")
 @click.option("--page-mb", type=int, default=GuardSettings.memory_bytes >> 20, help="Memory that a page may take.")
+@click.option("--against", multiple=True, type=_folder, help="An earlier run to compare with; what repeats it goes.")
+@click.option("--no-index", is_flag=True, help="Leave no index, without which no later run can be --against this one.")
 @click.option("--dedup-mb", type=click.IntRange(min=64), default=MEMORY_BYTES >> 20, help="Memory of a task of dedup.")
 @click.option(
     "--alarm-rate",
@@ -75,8 +77,8 @@ def cli() -> None:
 def build_command(
     inputs: tuple[str, ...], out: Path, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
     limit: int | None, base: str | None, workers: int | None, address: str | None, no_ray: bool,
-    unit_mb: float | None, page_seconds: float, page_mb: int, dedup_mb: int, alarm_rate: float, keep_work: bool,
-    dry_run: bool, as_json: bool,
+    unit_mb: float | None, page_seconds: float, page_mb: int, against: tuple[Path, ...], no_index: bool,
+    dedup_mb: int, alarm_rate: float, keep_work: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives.
 
@@ -86,6 +88,7 @@ def build_command(
     \b
     Example: corpus build crawl/*.warc.gz -o out --recipe fineweb --set gopher_quality.words.min=30
     Example: corpus build CC-MAIN-2026-43 --limit 2 -o out
+    Example: corpus build new/*.warc.gz -o more --against out
     """
     if no_ray and address:
         raise click.UsageError("--no-ray and --address exclude each other.")
@@ -96,7 +99,7 @@ def build_command(
     made = load_recipe(recipe, settings, own)
     job = Job(
         made, list(inputs), out, unit_bytes, at_once, keep_work, guard, modules=own, limit=limit, base=base,
-        dedup_memory=dedup_mb << 20, alarm_rate=alarm_rate,
+        against=tuple(map(str, against)), index=not no_index, dedup_memory=dedup_mb << 20, alarm_rate=alarm_rate,
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)

@@ -11,7 +11,11 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from corpus.commits import Commit
+from corpus.dedup import Dedup as Stage
+from corpus.dedup.index import Earlier, index_entry, rows_per_part, write_index
 from corpus.dedup.layout import MEMORY_BYTES, Layout, make_layout
 from corpus.dedup.phases import as_list, put_value
 from corpus.dedup.verdicts import MOST_SITES
@@ -37,6 +41,7 @@ class Compared:
     verdicts: Verdicts
     digest: str
     info: dict[str, Any]
+    archives: list[str]
 
     @property
     def removed(self) -> int:
@@ -59,6 +64,7 @@ class Dedup:
     stop: Stop
     progress: Progress
     memory_bytes: int = MEMORY_BYTES
+    against: Sequence[Earlier] = ()
 
     def compare(self, units: Sequence[Commit]) -> Compared | None:
         """The verdicts on the documents of all units, in (archive, offset) order; None where the limit is switched
@@ -68,7 +74,12 @@ class Dedup:
             return None
         signatures = [unit.part("signatures") for unit in units]
         rows = [part.rows for part in signatures]
-        layout, starts = make_layout(rows, self._bands, memory_bytes=self.memory_bytes)
+        earlier = [
+            (number, place, part.end - part.first)
+            for number, one in enumerate(self.against)
+            for place, part in enumerate(one.parts)
+        ]
+        layout, starts = make_layout(rows, self._stage.bands, [size for _, _, size in earlier], self.memory_bytes)
         names = list(dict.fromkeys(unit.about["unit"]["warc"] for unit in units))
         number = {name: index for index, name in enumerate(names)}
         groups = [range(start, end) for start, end in pairwise(starts)]
@@ -79,21 +90,28 @@ class Dedup:
             }
             for group in groups
         ]
-        lists = {"layout": put_value(self.store, layout.as_dict()), "archives": put_value(self.store, names)}
+        lists = {
+            "layout": put_value(self.store, layout.as_dict()),
+            "archives": put_value(self.store, names),
+            "against": put_value(self.store, [one.digest for one in self.against]),
+        }
 
+        past = ["archives", "against"]  # the numbers of earlier archives come after those of these
         bands = self._phase("bands", own, lists, ["layout"])
         keys: list[dict[str, Any]] = [{}] * -(-layout.boxes // layout.boxes_at_once)
-        candidates = self._phase("candidates", keys, lists, ["layout", "bands"])
-        twins = self._phase("twins", [{}] * (1 << layout.text_bits), lists, ["layout", "bands"])
+        candidates = self._phase("candidates", keys, lists, ["layout", "bands", *past])
+        twins = self._phase("twins", [{}] * (1 << layout.text_bits), lists, ["layout", "bands", *past])
         self._forget(bands, "keys", "texts")
-        labels = self._components(layout, lists, candidates)
-        members = self._phase("members", own, lists, ["layout", "bands", "labels", "twins"])
+        labels = self._components(layout, lists, candidates, twins)
+        checked = [{**group, "files": done.about["files"]} for group, done in zip(own, bands, strict=True)]
+        checked += [{"earlier": number, "part": place} for number, place, _ in earlier]
+        members = self._phase("members", checked, lists, ["layout", "bands", "labels", "twins", *past])
         self._forget(labels, "labels")
-        self._forget(twins, "twins")
+        self._forget(twins)
         boxes: list[dict[str, Any]] = [{}] * (1 << layout.verifier_bits)
         verified = self._phase("verify", boxes, lists, ["layout", "members"])
         self._forget(members, "members")
-        verdicts = self._phase("verdicts", own, lists, ["layout", "archives", "verify"])
+        verdicts = self._phase("verdicts", own, lists, ["layout", "verify", *past])
         self._forget(verified, "found")
         sites = self._phase("sites", [{}] * (1 << layout.site_bits), lists, ["layout", "bands", "verdicts"])
 
@@ -108,20 +126,48 @@ class Dedup:
             "compared": sum(compared),
             "removed": {"exact": sum(done.about["exact"] for done in verdicts), "all": sum(removed)},
             "unverified": sum(done.about["unverified"] for done in verified),
-            "largest": _largest(verified, names),
+            "largest": _largest(verified, [*names, *(name for one in self.against for name in one.archives)]),
             "archives": _archives(units, compared, removed),
             "domains": _domains(sites),
         }
         found = Verdicts(removed, told, self.bound.name, threshold)
-        return Compared(found, digest([done.sha256 for done in verdicts]), info)
+        return Compared(found, digest([done.sha256 for done in verdicts]), info, names)
+
+    def index(self, units: Sequence[Commit], compared: Compared) -> str:
+        """Write the index of this run; its digest. Raises Stopped."""
+        stage = self._stage
+        signatures = [unit.part("signatures") for unit in units]
+        firsts = np.cumsum([0, *(part.rows for part in signatures)]).tolist()
+        size = rows_per_part(stage)
+        archives = {name: number for number, name in enumerate(compared.archives)}
+        pieces: list[dict[str, Any]] = [{"stretches": []} for _ in range(0, firsts[-1], size)]
+        for number, unit in enumerate(units):
+            told, box = compared.verdicts.told[number]
+            stretch = {
+                "signatures": asdict(signatures[number]),
+                "first": firsts[number],
+                "archive": archives[unit.about["unit"]["warc"]],
+                "told": asdict(told),
+                "box": box,
+            }
+            for piece in range(firsts[number] // size, -(-firsts[number + 1] // size)):
+                pieces[piece]["stretches"].append(stretch)
+        layout, _ = make_layout([part.rows for part in signatures], stage.bands, memory_bytes=self.memory_bytes)
+        lists = {"layout": put_value(self.store, layout.as_dict())}
+        made = self._phase("index", pieces, lists, ["layout"])
+        entries = [index_entry(done.parts, done.about) for done in made]
+        return write_index(self.store, stage, firsts[-1], compared.archives, entries)
 
     @property
-    def _bands(self) -> int:
-        return int(self.bound.stage.bands)  # type: ignore[attr-defined]
+    def _stage(self) -> Stage:
+        assert isinstance(self.bound.stage, Stage)
+        return self.bound.stage
 
-    def _components(self, layout: Layout, lists: dict[str, str], candidates: list[Commit]) -> list[Commit]:
+    def _components(
+        self, layout: Layout, lists: dict[str, str], candidates: list[Commit], twins: list[Commit]
+    ) -> list[Commit]:
         """The labels, by one task or by rounds of tasks."""
-        lists["edges"] = lists["candidates"]
+        lists["edges"] = as_list(self.store, [*candidates, *twins])
         if layout.spans == 1:
             found = self._phase("components", [{}], lists, ["layout", "edges"], "labels")
             self._forget(candidates)
@@ -146,7 +192,8 @@ class Dedup:
         self, phase: str, own: Iterable[dict[str, Any]], lists: dict[str, str], reads: Sequence[str], name: str = ""
     ) -> list[Commit]:
         """Run all pieces of a phase; its list is added to `lists`, under `name` or its own name."""
-        common = {**self.common, "threshold": self.bound.limits["similarity"].below, "phase": phase}
+        common = {**self.common, "against": [str(one.store.root.resolve()) for one in self.against]}
+        common |= {"threshold": self.bound.limits["similarity"].below, "phase": phase}
         common["lists"] = {read: lists[read] for read in reads}
         payloads = [{**common, "piece": piece, "own": payload} for piece, payload in enumerate(own)]
         made: dict[int, Commit] = {}

@@ -71,6 +71,7 @@ def dedup_task(payload: dict[str, Any]) -> dict[str, Any]:
         lists=payload["lists"],
         payload=payload["own"],
         depends=payload["depends"],
+        against=tuple(payload["against"]),
     )
     return commit_to_dict(run_task(task))
 

@@ -10,8 +10,9 @@ from corpus.attempt import PartWriter
 from corpus.commits import Commit, add_part
 from corpus.dedup import signatures_schema
 from corpus.dedup.exchange import read_box
+from corpus.dedup.index import open_index
 from corpus.dedup.signed import binary_column
-from corpus.dedup.verdicts import VERDICTS_SCHEMA
+from corpus.dedup.told import VERDICTS_SCHEMA
 from corpus.recipe import Recipe
 from corpus.store import LocalStore
 from filters import STAGES
@@ -35,7 +36,7 @@ def recipe(**minhash):
     return Recipe.from_dict({"stages": [{"stage": "minhash", **minhash}]}, STAGES)
 
 
-def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=None):
+def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=None, archive="w"):
     """Units of so many corpus rows each, with the documents in order."""
     count = len(texts)
     signed = np.ones(count, np.bool_) if signed is None else signed
@@ -56,7 +57,7 @@ def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=N
         writer.add(pa.table([columns[name] for name in schema.names], schema=schema))
         writer.close()
         part = add_part(store, "signatures", writer.path, writer.rows)
-        units.append(Commit(f"unit {number}", (part,), {"unit": {"warc": "w.warc.gz"}}))
+        units.append(Commit(f"unit {number}", (part,), {"unit": {"warc": f"{archive}.warc.gz"}}))
         at += size
     assert at == count
     return units
@@ -65,9 +66,10 @@ def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=N
 class Found:
     """Verdicts by document, as `corpus.clusters.Verdicts` has them."""
 
-    def __init__(self, store, sizes, compared, count):
+    def __init__(self, store, sizes, compared, count, archive="w"):
         self.info = compared.info
         self.kept_doc = np.arange(count)
+        self.kept_id = [place(doc, archive) for doc in range(count)]
         self.similarity = np.ones(count)
         self.exact = np.zeros(count, np.bool_)
         self.cluster_size = np.ones(count, np.int64)
@@ -78,9 +80,10 @@ class Found:
             for batch in read_box(store, part, box, VERDICTS_SCHEMA):
                 for row in batch.to_pylist():
                     doc = start + row["corpus_row"]
-                    assert row["id"] == place(doc)
-                    self.kept_doc[doc] = int(row["kept_id"].split(":")[1].split("+")[0])
-                    assert row["kept_id"] == place(self.kept_doc[doc])
+                    assert row["id"] == place(doc, archive)
+                    self.kept_doc[doc] = row["kept_doc"]
+                    self.kept_id[doc] = row["kept_id"]
+                    assert row["removed"] == (row["kept_doc"] != doc)
                     self.cluster_size[doc] = row["cluster_size"]
                     if row["removed"]:
                         self.similarity[doc], self.exact[doc] = row["similarity"], row["exact"]
@@ -92,6 +95,7 @@ class Found:
     def same_as(self, verdicts):
         """Equal to the verdicts of `corpus.clusters.compare`."""
         assert np.array_equal(self.kept_doc, verdicts.kept_doc)
+        assert self.kept_id == [place(doc) for doc in verdicts.kept_doc]
         assert np.array_equal(self.similarity, np.round(verdicts.similarity, 6))
         assert np.array_equal(self.exact, verdicts.exact)
         assert np.array_equal(self.cluster_size, verdicts.cluster_size)
@@ -99,12 +103,12 @@ class Found:
         assert self.info["removed"] == {"exact": int(verdicts.exact.sum()), "all": len(verdicts.removed)}
 
 
-def place(doc):
-    return f"w.warc.gz:{doc}" + ("+1" if doc % 2 else "")
+def place(doc, archive="w"):
+    return f"{archive}.warc.gz:{doc}" + ("+1" if doc % 2 else "")
 
 
-def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None):
-    """Run all phases over units."""
+def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None, against=(), index=False):
+    """Run all phases over units; leave an index too."""
     made = made or recipe()
     common = {
         "store": str(store.root),
@@ -114,8 +118,14 @@ def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None):
         "depends": "",
     }
     engine = engine or LocalEngine(workers)
+    earlier = [open_index(folder) for folder in against]
     with contextlib.closing(engine), Stop() as stop:
-        return Dedup(store, made.pipeline().dedup, common, engine, stop, Progress(quiet=True), memory).compare(units)
+        bound = made.pipeline().dedup
+        dedup = Dedup(store, bound, common, engine, stop, Progress(quiet=True), memory, earlier)
+        compared = dedup.compare(units)
+        if index:
+            dedup.index(units, compared)
+        return compared
 
 
 def verdicts(folder, texts, signatures, *, sizes=None, signed=None, rank=None, **options):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 
 from corpus.clusters import exact_keepers
 from corpus.commits import Part
@@ -41,12 +42,13 @@ _SIGNATURES_AT_ONCE = 1 << 15
 def bands(
     store: LocalStore, dedup: Dedup, layout: Layout, units: Sequence[Part]
 ) -> tuple[list[Part], dict[str, list[int]]]:
-    """Send what the signatures of a group's units have to say; the files, and how many documents of each are compared.
+    """Send what the signatures of a group's units have to say; the files, and of each unit how many
+    documents are compared, and a short hash of its file.
 
     The files: `keys`, a box for each band and range; `texts`, a box for each range; `followers`, one box;
     `sites`, a box for each range of domains.
     """
-    batches = read_signed(store, dedup, units)
+    batches, hashes_of_files = read_signed(store, dedup, units)
     docs, hashes, preference = _texts(batches)
     twins = exact_keepers(hashes, preference)
     follows = twins != np.arange(len(docs))
@@ -71,7 +73,7 @@ def bands(
         send_sites(layout, sites, sites_out)
         parts = [out.finish() for out in (keys_out, texts_out, followers_out, sites_out)]
     starts = np.cumsum([0, *(part.rows for part in units)])
-    return parts, {"compared": np.diff(np.searchsorted(docs, starts)).tolist()}
+    return parts, {"compared": np.diff(np.searchsorted(docs, starts)).tolist(), "files": hashes_of_files}
 
 
 def _texts(batches: Sequence[pa.RecordBatch]) -> tuple[np.ndarray, Hashes, np.ndarray]:
@@ -90,7 +92,7 @@ def _send_keys(dedup: Dedup, layout: Layout, batches: Sequence[pa.RecordBatch], 
         if not waiting:
             return
         keys = dedup.keys(np.concatenate(waiting))
-        send_keys(layout, keys, np.concatenate(docs).astype(np.uint32), out)
+        send_keys(layout.key_bits, keys, np.concatenate(docs).astype(np.uint32), out)
         waiting.clear()
         docs.clear()
 
@@ -107,14 +109,14 @@ def _send_keys(dedup: Dedup, layout: Layout, batches: Sequence[pa.RecordBatch], 
     send()
 
 
-def send_keys(layout: Layout, keys: Hashes, docs: np.ndarray, out: Outbox) -> None:
+def send_keys(bits: int, keys: Hashes, docs: np.ndarray, out: Outbox) -> None:
     """Send keys (n, bands) of documents to the boxes of their bands and ranges."""
-    ranges = 1 << layout.key_bits
+    ranges = 1 << bits
     for band, column in enumerate(np.ascontiguousarray(keys.T)):
         if ranges == 1:
             out.put(band, _keys(column, docs))
             continue
-        of = range_of(column, layout.key_bits)
+        of = range_of(column, bits)
         order = np.argsort(of, kind="stable")
         ends = np.cumsum(np.bincount(of, minlength=ranges)).tolist()
         column, sent = column[order], docs[order]
@@ -129,12 +131,9 @@ def _keys(keys: Hashes, docs: np.ndarray) -> pa.RecordBatch:
 def send_sites(layout: Layout, sites: pa.ChunkedArray, out: Outbox) -> None:
     """Send how many documents each domain has to the boxes of their ranges."""
     counts = sites.drop_null().value_counts()
-    if not len(counts):
+    batch = pa.RecordBatch.from_arrays([counts.field("values"), counts.field("counts")], schema=SITES_SCHEMA)
+    if layout.site_bits == 0:
+        out.put(0, batch)
         return
-    names, numbers = counts.field("values"), counts.field("counts")
-    boxes = np.array([site_box(name, layout.site_bits) for name in names.to_pylist()], dtype=np.int64)
-    out.scatter(boxes, pa.RecordBatch.from_arrays([names, numbers], schema=SITES_SCHEMA))
-
-
-def site_box(site: str, bits: int) -> int:
-    return int.from_bytes(site.encode()[-8:], "little") * 0x9E3779B97F4A7C15 % (1 << 64) >> (64 - bits) if bits else 0
+    hashes = np.fromiter(map(xxhash.xxh3_64_intdigest, batch["site"].to_pylist()), np.uint64, batch.num_rows)
+    out.scatter(range_of(hashes, layout.site_bits), batch)

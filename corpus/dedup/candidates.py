@@ -15,6 +15,7 @@ from corpus.clusters import Ints, candidate_edges, exact_keepers
 from corpus.commits import Part
 from corpus.dedup.bands import KEYS_SCHEMA, TEXTS_SCHEMA
 from corpus.dedup.exchange import Outbox, read_box, read_boxes
+from corpus.dedup.index import Earlier, earlier_with_keys, earlier_with_texts
 from corpus.dedup.layout import Layout
 from corpus.shingles import Hashes
 from corpus.store import LocalStore
@@ -26,33 +27,53 @@ def edges_schema(layout: Layout) -> pa.Schema:
 
 
 TWINS_SCHEMA = pa.schema(
-    [pa.field("doc", pa.int64()), pa.field("keeper", pa.int64()), pa.field("preference", pa.float64())]
+    [
+        pa.field("doc", pa.int64()),
+        pa.field("keeper", pa.int64()),
+        pa.field("preference", pa.float64(), metadata={"is": "the keeper's; of an earlier run's the least there is"}),
+        pa.field("similarity", pa.float64(), metadata={"is": "less than 1 where an earlier run had removed that text"}),
+        pa.field("exact", pa.bool_()),
+    ]
 )
-"""`preference` is the keeper's."""
 
 
-def candidates(store: LocalStore, layout: Layout, keys: Sequence[Part], boxes: Sequence[int]) -> list[Part]:
+def candidates(
+    store: LocalStore, layout: Layout, keys: Sequence[Part], boxes: Sequence[int], earlier: Sequence[Earlier] = ()
+) -> list[Part]:
     """The edges of some ranges of keys, `keys` being the files of all groups: `edges`, a box for each span of
     documents; an edge lies in the spans of both its ends."""
     with Outbox(store, "edges", layout.spans) as out:
         for box in boxes:
-            for low, high in _edges(store, layout, keys, box):
+            for low, high in _edges(store, layout, keys, box, earlier):
                 send_edges(layout, low, high, out)
         return [out.finish()]
 
 
-def _edges(store: LocalStore, layout: Layout, keys: Sequence[Part], box: int) -> Iterator[tuple[Ints, Ints]]:
-    held_keys, held_docs = np.zeros(0, np.uint64), np.zeros(0, np.int64)
-    high = held_docs
-    for found_keys, found_docs in _chunks(store, layout, keys, box):
-        if len(held_docs):  # of each key the first document is enough; documents come in ascending order
-            first = np.ones(len(held_docs), dtype=np.bool_)
-            first[np.searchsorted(held_docs, high)] = False
-            found_keys = np.concatenate((held_keys[first], found_keys))
-            found_docs = np.concatenate((held_docs[first], found_docs))
-        held_keys, held_docs = found_keys, found_docs
-        low, high = candidate_edges(held_keys, held_docs)
+def _edges(
+    store: LocalStore, layout: Layout, files: Sequence[Part], box: int, earlier: Sequence[Earlier]
+) -> Iterator[tuple[Ints, Ints]]:
+    keys, docs, high = np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64)
+    for found_keys, found_docs in _chunks(store, layout, files, box):
+        if len(docs):
+            keys, docs = _firsts(keys, docs, high)
+            found_keys, found_docs = np.concatenate((keys, found_keys)), np.concatenate((docs, found_docs))
+        keys, docs = found_keys, found_docs
+        low, high = candidate_edges(keys, docs)
         yield low, high
+    if earlier and len(docs):
+        keys, docs = _firsts(keys, docs, high)
+        order = np.argsort(keys)
+        keys, docs = keys[order], docs[order]
+        band, number = divmod(box, 1 << layout.key_bits)
+        for places, theirs in earlier_with_keys(earlier, band, layout.key_bits, number, keys):
+            yield docs[places], theirs
+
+
+def _firsts(keys: Hashes, docs: Ints, others: Ints) -> tuple[Hashes, Ints]:
+    """Of each key the first document, which is enough for those to come: without the `others`. Documents ascend."""
+    first = np.ones(len(docs), dtype=np.bool_)
+    first[np.searchsorted(docs, others)] = False
+    return keys[first], docs[first]
 
 
 def _chunks(store: LocalStore, layout: Layout, files: Sequence[Part], box: int) -> Iterator[tuple[Hashes, Ints]]:
@@ -87,9 +108,12 @@ def send_edges(layout: Layout, low: Ints, high: Ints, out: Outbox) -> None:
     out.scatter(theirs[apart], batch.filter(pa.array(apart)))
 
 
-def twins(store: LocalStore, layout: Layout, texts: Sequence[Part], box: int) -> list[Part]:
+def twins(
+    store: LocalStore, layout: Layout, texts: Sequence[Part], box: int, earlier: Sequence[Earlier] = ()
+) -> list[Part]:
     """The twins of one range of text hashes: `twins`, a box for each group, for that of the twin and that of the
-    keeper. Within a group no text comes twice, so that a range holds a text as often as there are groups at most."""
+    keeper. Within a group no text comes twice, so that a range holds a text as often as there are groups at most.
+    Those of documents of earlier runs are also `edges`."""
     found = [read_boxes(store, [part], box, TEXTS_SCHEMA) for part in texts]
     docs = [batch["doc"].to_numpy() + np.int64(first) for batch, first in zip(found, layout.groups, strict=False)]
     rows = pa.Table.from_batches(found, TEXTS_SCHEMA)
@@ -97,13 +121,22 @@ def twins(store: LocalStore, layout: Layout, texts: Sequence[Part], box: int) ->
     hashes = np.stack((rows["high"].to_numpy(), rows["low"].to_numpy()), axis=1)
     preference = rows["preference"].to_numpy()
     keepers = exact_keepers(hashes, preference)
-    told = np.flatnonzero(keepers != np.arange(len(doc)))
-    keeper = keepers[told]
-    columns = [pa.array(values) for values in (doc[told], doc[keeper], preference[keeper])]
-    batch = pa.RecordBatch.from_arrays(columns, schema=TWINS_SCHEMA)
-    with Outbox(store, "twins", len(layout.groups) - 1) as out:
-        ours, theirs = layout.group_of(doc[told]), layout.group_of(doc[keeper])
+    keeper, order = doc[keepers], preference[keepers]
+    similarity, exact = np.ones(len(doc)), np.ones(len(doc), dtype=np.bool_)
+    for ours, theirs, how, same in earlier_with_texts(earlier, layout.text_bits, box, hashes):
+        new, first = np.unique(ours, return_index=True)
+        first = first[keeper[new] < layout.documents]  # the first run that had it counts
+        ours = ours[first]
+        keeper[ours], order[ours] = theirs[first], -np.inf
+        similarity[ours], exact[ours] = how[first], same[first]
+    told = np.flatnonzero(keeper != doc)
+    columns = [values[told] for values in (doc, keeper, order, similarity, exact)]
+    batch = pa.RecordBatch.from_arrays([pa.array(values) for values in columns], schema=TWINS_SCHEMA)
+    with Outbox(store, "twins", len(layout.groups) - 1) as out, Outbox(store, "edges-twins", layout.spans) as edges_out:
+        ours, theirs = layout.group_of(doc[told]), layout.group_of(keeper[told])
         out.scatter(ours, batch)
         apart = ours != theirs
         out.scatter(theirs[apart], batch.filter(pa.array(apart)))
-        return [out.finish()]
+        old = told[keeper[told] >= layout.documents]
+        send_edges(layout, doc[old], keeper[old], edges_out)
+        return [out.finish(), edges_out.finish()]

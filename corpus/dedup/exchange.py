@@ -3,11 +3,13 @@
     blocks of rows (Arrow record batches, as they were put) │ entries, by box │ first entry of each box │ trailer
 
 A reader touches only its own entries and blocks, and checks each block by its hash, so that handing over costs as much
-as the rows, however many readers there are. A writer holds back at most `hold` bytes.
+as the rows, however many readers there are. A writer holds back at most `hold` bytes. The digest of such a file, and
+its name, is that of its index, unless it is to stay.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -31,15 +33,24 @@ class Outbox:
     """The file of one writer, in the making; its bytes depend on nothing but what is put into it."""
 
     def __init__(
-        self, store: LocalStore, kind: str, boxes: int, *, hold: int = HOLD_BYTES, block: int | None = None
+        self,
+        store: LocalStore,
+        kind: str,
+        boxes: int,
+        *,
+        hold: int = HOLD_BYTES,
+        block: int | None = None,
+        key: str = "",
     ) -> None:
-        """`block` is the most rows of a block, for readers that hold one of each writer at a time."""
+        """`block` is the most rows of a block, for readers that hold one of each writer at a time; `key` the place of
+        a file that stays."""
         self.kind = kind
         self.boxes = boxes
         self.rows = 0
         self._store = store
         self._hold = hold
         self._block = block
+        self._key = key
         self._path: Path = store.scratch()
         self._file = self._path.open("xb")
         self._waiting: dict[int, list[pa.RecordBatch]] = {}
@@ -97,10 +108,16 @@ class Outbox:
         entries = entries[np.argsort(entries["box"], kind="stable")]
         starts = np.searchsorted(entries["box"], np.arange(self.boxes + 1)).astype("<u8")
         trailer = np.array([(self.boxes, len(entries))], dtype=_TRAILER)
-        for piece in (entries, starts, trailer):
-            self._file.write(piece.tobytes())
+        index = b"".join(piece.tobytes() for piece in (entries, starts, trailer))
+        self._file.write(index)
         self._file.close()
-        return add_part(self._store, self.kind, self._path, self.rows, suffix=".boxes")
+        if self._key:
+            return add_part(self._store, self.kind, self._path, self.rows, key=self._key)
+        sha256 = hashlib.sha256(index).hexdigest()
+        size = self._path.stat().st_size
+        part = Part(self.kind, f".work/parts/{self.kind}/{sha256[:32]}.boxes", self.rows, size, sha256)
+        self._store.adopt(self._path, part.key)
+        return part
 
 
 class Box:

@@ -7,6 +7,8 @@ signature of their own: so a component of any size can be verified in one pass.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +20,7 @@ from corpus.dedup.bands import FOLLOWERS_SCHEMA
 from corpus.dedup.candidates import TWINS_SCHEMA
 from corpus.dedup.components import labels_schema
 from corpus.dedup.exchange import Outbox, read_boxes
+from corpus.dedup.index import Earlier, EarlierPart, earlier_rows
 from corpus.dedup.layout import Layout, range_of
 from corpus.dedup.signed import binary_column, matrix, present, read_signed
 from corpus.shingles import fold
@@ -32,6 +35,8 @@ def members_schema(dedup: Dedup) -> pa.Schema:
         pa.field("order", pa.float64(), metadata={"is": "the keeper rule's value of the document that leads it"}),
         pa.field("leader", pa.int64(), metadata={"is": "itself, or the document with the same text that is preferred"}),
         pa.field("doc", pa.int64()),
+        pa.field("similarity", pa.float64(), metadata={"is": "to the document that leads it"}),
+        pa.field("exact", pa.bool_(), metadata={"is": "whether its text is that of the document that leads it"}),
         pa.field("preference", pa.float64()),
         pa.field("archive", pa.int32()),
         pa.field("offset", pa.int64()),
@@ -51,78 +56,126 @@ def members(
     group: int,
     units: Sequence[Part],
     archives: Sequence[int],
+    files: Sequence[int],
     inputs: Mapping[str, Sequence[Part]],
 ) -> list[Part]:
     """Send the members among a group's documents: `members`, a box for each verifier.
 
-    `archives` has the number of each unit's archive. `inputs` are the group's own `followers`, and all files of
-    `twins` and `labels`.
+    `archives` has the number of each unit's archive, `files` the short hash of its file. `inputs` are the group's own
+    `followers`, and all files of `twins` and `labels`.
     """
-    batches = read_signed(store, dedup, units)
+    batches, _ = read_signed(store, dedup, units, files)
     preference = _column(batches, "preference")
-    label, leader, order = _found(store, layout, group, preference, inputs)
+    found = _found(store, layout, group, preference, inputs)
     first = layout.groups[group]
-    at = np.flatnonzero(label >= 0)
-    component = fold([label[at].astype(np.uint64)])
-    sorted_ = np.lexsort((at, leader[at] != at + first, leader[at], order[at], component))
-    at, component = at[sorted_], component[sorted_]
-
+    at = np.flatnonzero(found.label >= 0)
+    leads = found.leader[at] == at + first
     archive = np.repeat(np.array(archives, np.int32), [part.rows for part in units])
     columns = {
-        "component": component,
-        "order": order[at],
-        "leader": leader[at],
+        "component": fold([found.label[at].astype(np.uint64)]),
+        "order": found.order[at],
+        "leader": found.leader[at],
         "doc": at + first,
+        "similarity": found.similarity[at],
+        "exact": found.exact[at],
         "preference": preference[at],
         "archive": archive[at],
         "offset": _column(batches, "offset")[at],
         "inner": _column(batches, "inner")[at],
-    }
-    leads = leader[at] == at + first
-    made = {name: pa.array(values) for name, values in columns.items()}
-    made |= {
         "site": _chunked(batches, "site").take(pa.array(at)).combine_chunks(),
         "signature": _signatures(dedup, batches, at, leads),
     }
     if dedup.with_shingles:
         shingles = _chunked(batches, "shingles").take(pa.array(np.where(leads, at, 0), mask=~leads))
-        made["shingles"] = shingles.combine_chunks()
+        columns["shingles"] = shingles.combine_chunks()
+    return _send(store, dedup, layout, columns)
+
+
+def earlier_members(
+    store: LocalStore,
+    dedup: Dedup,
+    layout: Layout,
+    group: int,
+    one: Earlier,
+    part: EarlierPart,
+    inputs: Mapping[str, Sequence[Part]],
+) -> list[Part]:
+    """Send the documents of an earlier run that new ones may repeat. They come first in their components."""
+    labels = read_boxes(store, inputs["labels"], group, labels_schema(layout))
+    docs = labels["doc"].to_numpy().astype(np.int64)
+    order = np.argsort(docs)
+    docs, label = docs[order], labels["label"].to_numpy()[order].astype(np.uint64)
+    rows = earlier_rows(dedup, one, part, docs)
+    columns = {
+        "component": fold([label]),
+        "order": np.full(len(docs), -np.inf),
+        "leader": docs,
+        "doc": docs,
+        "similarity": np.ones(len(docs)),
+        "exact": np.ones(len(docs), dtype=np.bool_),
+        "archive": (rows["archive"].to_numpy() + one.archive).astype(np.int32),
+        "site": pa.nulls(len(docs), pa.string()),
+    }
+    columns |= {name: rows[name] for name in rows.schema.names if name not in columns}
+    return _send(store, dedup, layout, columns)
+
+
+def _send(store: LocalStore, dedup: Dedup, layout: Layout, columns: dict[str, Any]) -> list[Part]:
+    """Send rows to the verifiers of their components, in the order in which they are verified."""
+    doc, leader, component = columns["doc"], columns["leader"], columns["component"]
+    order = np.lexsort((doc, doc != leader, leader, columns["order"], component))
     schema = members_schema(dedup)
-    batch = pa.RecordBatch.from_arrays([made[name] for name in schema.names], schema=schema)
-    per_block = min(BLOCK_BYTES, layout.memory_bytes // (4 * len(layout.groups))) * len(at) // max(batch.nbytes, 1)
-    with Outbox(store, "members", 1 << layout.verifier_bits, block=max(per_block, 16)) as out:
-        out.put_sorted(range_of(component, layout.verifier_bits), batch)
+    arrays = [pa.array(columns[name]) for name in schema.names]
+    batch = pa.RecordBatch.from_arrays(arrays, schema=schema).take(pa.array(order))
+    size = batch.nbytes // max(len(order), 1) + 1
+    block = min(BLOCK_BYTES, layout.memory_bytes // (4 * len(layout.groups))) // size
+    with Outbox(store, "members", 1 << layout.verifier_bits, block=max(block, 16)) as out:
+        out.put_sorted(range_of(component[order], layout.verifier_bits), batch)
         return [out.finish()]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """For each document of a group: one that stands for its component, -1 where it has none; the one that leads it,
+    the keeper rule's value of that, and how similar it is to it."""
+
+    label: Ints
+    leader: Ints
+    order: np.ndarray
+    similarity: np.ndarray
+    exact: np.ndarray
 
 
 def _found(
     store: LocalStore, layout: Layout, group: int, preference: np.ndarray, inputs: Mapping[str, Sequence[Part]]
-) -> tuple[Ints, Ints, np.ndarray]:
-    """For each document of a group: a document that stands for its component, -1 where it has none; the one that
-    leads it; and the keeper rule's value of that one."""
+) -> _Found:
     first, end = layout.groups[group], layout.groups[group + 1]
     label = np.full(end - first, -1, dtype=np.int64)
-    leader = np.arange(first, end)
-    order = preference.copy()
+    leader, order = np.arange(first, end), preference.copy()
+    similarity, exact = np.ones(end - first), np.ones(end - first, dtype=np.bool_)
     labels = read_boxes(store, inputs["labels"], group, labels_schema(layout))
     label[labels["doc"].to_numpy().astype(np.int64) - first] = labels["label"].to_numpy()
 
     twins = read_boxes(store, inputs["twins"], group, TWINS_SCHEMA)
-    doc, keeper = twins["doc"].to_numpy(), twins["keeper"].to_numpy()
-    here = (doc >= first) & (doc < end)
-    leader[doc[here] - first] = keeper[here]
-    order[doc[here] - first] = twins["preference"].to_numpy()[here]
+    keeper = twins["keeper"].to_numpy()
     leads = keeper[(keeper >= first) & (keeper < end)] - first
+    doc = twins["doc"].to_numpy() - first
+    here = (doc >= 0) & (doc < end - first)
+    doc = doc[here]
+    leader[doc], order[doc] = keeper[here], twins["preference"].to_numpy()[here]
+    similarity[doc] = twins["similarity"].to_numpy()[here]
+    exact[doc] = twins["exact"].to_numpy(zero_copy_only=False)[here]
 
     pairs = read_boxes(store, inputs["followers"], 0, FOLLOWERS_SCHEMA)
     follower, local = pairs["doc"].to_numpy(), pairs["keeper"].to_numpy()
-    leader[follower], order[follower], label[follower] = leader[local], order[local], label[local]
+    for values in (leader, order, label, similarity, exact):
+        values[follower] = values[local]
 
     # equal texts that nothing else is like are a component that no edge has told of
-    told = np.concatenate((doc[here] - first, leads, follower, local))
+    told = np.concatenate((doc, leads, follower, local))
     alone = told[label[told] < 0]
     label[alone] = leader[alone]
-    return label, leader, order
+    return _Found(label, leader, order, similarity, exact)
 
 
 def _signatures(dedup: Dedup, batches: Sequence[pa.RecordBatch], at: Ints, wanted: np.ndarray) -> pa.Array:

@@ -14,25 +14,9 @@ from corpus.commits import Part
 from corpus.dedup.bands import SITES_SCHEMA, send_sites
 from corpus.dedup.exchange import Outbox, read_boxes
 from corpus.dedup.layout import Layout
+from corpus.dedup.told import VERDICTS_SCHEMA
 from corpus.dedup.verify import FOUND_SCHEMA
 from corpus.store import LocalStore
-
-VERDICTS_SCHEMA = pa.schema(
-    [
-        pa.field("corpus_row", pa.int64()),
-        pa.field("id", pa.string()),
-        pa.field("removed", pa.bool_()),
-        pa.field("kept_id", pa.string()),
-        pa.field("similarity", pa.float64()),
-        pa.field("exact", pa.int64()),
-        pa.field("preferred", pa.int64()),
-        pa.field("cluster_size", pa.int64()),
-    ]
-)
-"""What happened to a corpus row of a unit; those that are not told of are kept and alone."""
-
-MEASURES = ("similarity", "exact", "preferred", "cluster_size")
-"""Of the columns those that are measures of the stage."""
 
 MOST_SITES = 20
 
@@ -60,6 +44,7 @@ def verdicts(
         "id": _ids(names, told, ""),
         "removed": pa.array(removed),
         "kept_id": _ids(names, told, "kept_"),
+        "kept_doc": told["kept_doc"],
         "similarity": pc.if_else(kept, None, pc.round(told["similarity"], 6)),
         "exact": pc.if_else(kept, None, told["exact"].cast(pa.int64())),
         "preferred": pc.if_else(kept, None, told["preferred"].cast(pa.int64())),

@@ -79,8 +79,10 @@ def judge(dedup: Dedup, threshold: float, rows: pa.RecordBatch, earlier: np.ndar
         verdicts = verify(component[at], rank, similarity, threshold, ROUNDS, stays=earlier[at])
     mine = np.cumsum(leads) - 1  # the leader right before, or itself
     kept = at[verdicts.kept_doc[mine]]
-    exact = ~leads & (kept == at[mine])
-    return Judged(kept, verdicts.similarity[mine], exact, component, leads)
+    follows = ~leads & (kept == at[mine])
+    exact = follows & rows["exact"].to_numpy(zero_copy_only=False)
+    values = np.where(follows, rows["similarity"].to_numpy(), verdicts.similarity[mine])
+    return Judged(kept, values, exact, component, leads)
 
 
 class Verifier:

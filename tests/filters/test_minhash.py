@@ -1,16 +1,20 @@
 """MinHash in a run: who is kept, what is removed with which evidence, and what is not."""
 
+from dataclasses import replace
+
 import pytest
 
+import jobs.dedup
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.run import open_run
 from filters.minhash import MinHash
 from jobs.build import build
+from jobs.cli import main
 from jobs.engine import LocalEngine
 from jobs.progress import Progress
 from tests.jobs.test_build import job, tree
-from tests.warcs import write_warc
+from tests.warcs import page, write_warc
 
 
 def text(seed, words=400):
@@ -113,7 +117,7 @@ def test_keeper_rules():
     assert len(set(values)) == 4
 
 
-@pytest.mark.parametrize("option", ["scheme", "keep", "clusters"])
+@pytest.mark.parametrize("option", ["scheme", "keep", "clusters", "verify"])
 def test_unknown_options(option):
     with pytest.raises(ConfigError, match=option):
         MinHash(**{option: "nonsense"})
@@ -141,3 +145,58 @@ def test_the_same_documents_whatever_the_units(tmp_path, scheme):
         build(made, lambda: LocalEngine(2), Progress(quiet=True))
     assert tree(tmp_path / "x") == tree(tmp_path / "y")
     assert open_run(tmp_path / "x").info["records"]["dropped"]["minhash"]["similarity"] > 2
+
+
+def test_an_alarm_stops_before_anything_is_packed(tmp_path, monkeypatch):
+    """One archive of copies, one of different pages: the first raises the alarm, another rate lets it pass."""
+    monkeypatch.setattr(jobs.dedup, "ALARM_DOCUMENTS", 10)
+    write_warc(tmp_path / "copies.warc.gz", {f"http://{n}.copies.example/": text(1).encode() for n in range(20)})
+    write_warc(tmp_path / "pages.warc.gz", {f"http://{n}.pages.example/": text(2 + n).encode() for n in range(30)})
+    stages = {"stages": [{"stage": "paragraphs"}, {"stage": "minhash"}]}
+    made = job([tmp_path], tmp_path / "out", stages)
+    stopped = build(made, lambda: LocalEngine(1), Progress(quiet=True))
+    assert (stopped.exit_code, stopped.info) == (4, None)
+    assert "19 of the 20 documents of copies.warc.gz, more than the 90%" in stopped.alarm
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".work"}
+    again = build(replace(made, alarm_rate=0.95), lambda: LocalEngine(1), Progress(quiet=True))
+    assert again.exit_code == 0
+    facts = again.info["dedup"]
+    assert facts["archives"] == [
+        {"warc": "copies.warc.gz", "compared": 20, "removed": 19, "rate": 0.95},
+        {"warc": "pages.warc.gz", "compared": 30, "removed": 0, "rate": 0.0},
+    ]
+    assert facts["domains"] == {
+        "number": 2,
+        "most_removed": [{"domain": "copies.example", "compared": 20, "removed": 19, "rate": 0.95}],
+    }
+    kept = [row for row in open_run(tmp_path / "out").corpus.to_table().to_pylist() if row["duplicates"]]
+    assert facts["largest"] == [{"id": kept[0]["id"], "documents": 20}]
+    assert facts["removed"] == {"exact": 19, "all": 19}
+
+
+def test_the_alarm_on_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(jobs.dedup, "ALARM_DOCUMENTS", 4)
+    write_warc(tmp_path / "w.warc.gz", {f"http://{n}.example/": page("Page", text(1)) for n in range(5)})
+    command = ["corpus", "build", str(tmp_path / "w.warc.gz"), "-o", str(tmp_path / "out"), "--no-ray", "--alarm-rate"]
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[[stages]]\nstage = "extract"\n[[stages]]\nstage = "minhash"\n')
+    for rate, code in (("0.5", 4), ("1", 0)):
+        monkeypatch.setattr("sys.argv", [*command, rate, "--recipe", str(recipe)])
+        with pytest.raises(SystemExit) as exit:
+            main()
+        assert exit.value.code == code
+        said = capsys.readouterr().err
+        assert ("Stopped: Dedup would remove 4 of the 5 documents of the run" in said) == (code == 4)
+
+
+@pytest.mark.parametrize("verify", ["signature", "jaccard", "containment"])
+def test_what_similarity_is(tmp_path, verify):
+    """The second page is the first half of the first one, with which it shares a band: its shingles are contained."""
+    words = text(3, 1000).split()
+    pages = {"whole": " ".join(words), "part": " ".join(words[:800]), "other": text(9, 1000)}
+    _, rows = run(tmp_path, pages, verify=verify, clusters="classic")
+    assert rows["other"]["outcome"] == "kept"
+    exact = {"jaccard": 796 / 996, "containment": 1.0}.get(verify)
+    measured = rows["part"]["minhash.similarity"]
+    assert measured == (round(exact, 6) if exact else pytest.approx(0.8, abs=0.13))
+    assert rows["part"]["minhash.exact"] == 0
