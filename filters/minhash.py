@@ -122,7 +122,8 @@ class MinHash(Dedup):
         host = split_url(url)[0]
         if not hasattr(self, "site_of_"):
             self.prepare()
-        return self.site_of_(host) if len(host) <= MAX_HOST else ""
+        site = self.site_of_(host) if len(host) <= MAX_HOST else ""
+        return site if site.isascii() else site.encode("utf-8", "replace").decode()
 
     def _preference(self, doc: Document) -> float:
         if self.keep == "longest":

@@ -188,7 +188,8 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
             close_guards()
         info = _run_info(job, plan, commits, compared, parts, given_up)
         info["index"] = index
-        _finish(job, store, info, commits, parts, time.monotonic() - started)
+        costs = dedup.costs if dedup else {}
+        _finish(job, store, info, commits, parts, time.monotonic() - started, costs)
     return Result(3 if given_up else 0, info)
 
 
@@ -428,7 +429,13 @@ def _run_info(
 
 
 def _finish(
-    job: Job, store: LocalStore, info: dict[str, Any], commits: list[Commit], parts: list[Commit], seconds: float
+    job: Job,
+    store: LocalStore,
+    info: dict[str, Any],
+    commits: list[Commit],
+    parts: list[Commit],
+    seconds: float,
+    dedup: dict[str, Any],
 ) -> None:
     """Write manifest, timings and, last, run.json; then remove what was in between."""
     for commit in parts:
@@ -440,6 +447,7 @@ def _finish(
         "host": socket.gethostname(),
         "argv": [redact(argument) for argument in sys.argv],
         "cpus": os.cpu_count(),
+        "dedup": dedup,
         "units": [{**commit.about["unit"], "seconds": commit.about["seconds"]} for commit in commits],
     }
     store.replace("timings.json", _json(timings))

@@ -6,8 +6,9 @@ commit. What a phase has used up is removed, so that a document never takes much
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -65,6 +66,8 @@ class Dedup:
     progress: Progress
     memory_bytes: int = MEMORY_BYTES
     against: Sequence[Earlier] = ()
+    costs: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What each phase took in this process's run: for timings.json, as it differs from run to run."""
 
     def compare(self, units: Sequence[Commit]) -> Compared | None:
         """The verdicts on the documents of all units, in (archive, offset) order; None where the limit is switched
@@ -197,16 +200,22 @@ class Dedup:
         common["lists"] = {read: lists[read] for read in reads}
         payloads = [{**common, "piece": piece, "own": payload} for piece, payload in enumerate(own)]
         made: dict[int, Commit] = {}
+        started = time.monotonic()
+        costs = []
         self.progress.start(f"{self.bound.name} {phase}", len(payloads), 0, done=0)
         for answer in run(self.engine, dedup_task, payloads, self.stop):
             if answer.result is None:
                 raise IntegrityError(f"Dedup failed ({phase}): {answer.failures[-1]}.", "Run the same command again.")
             made[answer.payload["piece"]] = commit_from_dict(answer.result)
+            costs.append(answer.result["cost"])
             self.progress.unit_done(0, {})
         self.progress.end()
         if self.stop.asked():
             raise Stopped
         done = [made[piece] for piece in range(len(payloads))]
+        cpu, peak = sum(cost["cpu"] for cost in costs), max((cost["peak"] for cost in costs), default=0)
+        took = {"tasks": len(done), "seconds": round(time.monotonic() - started, 3), "cpu": round(cpu, 3), "peak": peak}
+        self.costs[phase] = took
         lists[name or phase] = as_list(self.store, done)
         return done
 

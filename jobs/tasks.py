@@ -6,7 +6,9 @@ Each supervisor keeps its page worker from unit to unit, so that models and list
 from __future__ import annotations
 
 import json
+import resource
 import threading
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -58,7 +60,7 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def dedup_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Run and commit one piece of a phase of dedup."""
+    """Run and commit one piece of a phase of dedup; with what it took: CPU seconds, and the process's most bytes."""
     bound = make_recipe(payload["factory"], payload["recipe"], payload["modules"]).pipeline().dedup
     assert bound is not None
     assert isinstance(bound.stage, Dedup)
@@ -73,7 +75,10 @@ def dedup_task(payload: dict[str, Any]) -> dict[str, Any]:
         depends=payload["depends"],
         against=tuple(payload["against"]),
     )
-    return commit_to_dict(run_task(task))
+    started = time.thread_time()
+    done = commit_to_dict(run_task(task))
+    cost = {"cpu": time.thread_time() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}
+    return {**done, "cost": cost}
 
 
 def _guard(recipe: dict[str, Any], factory: str, settings: dict[str, Any], modules: list[list[str]]) -> Guard:

@@ -123,6 +123,7 @@ def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None, a
         bound = made.pipeline().dedup
         dedup = Dedup(store, bound, common, engine, stop, Progress(quiet=True), memory, earlier)
         compared = dedup.compare(units)
+        assert set(dedup.costs) >= {"bands", "verdicts"}
         if index:
             dedup.index(units, compared)
         return compared

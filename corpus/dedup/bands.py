@@ -135,5 +135,6 @@ def send_sites(layout: Layout, sites: pa.ChunkedArray, out: Outbox) -> None:
     if layout.site_bits == 0:
         out.put(0, batch)
         return
-    hashes = np.fromiter(map(xxhash.xxh3_64_intdigest, batch["site"].to_pylist()), np.uint64, batch.num_rows)
+    names = map(str.encode, batch["site"].to_pylist())
+    hashes = np.fromiter(map(xxhash.xxh3_64_intdigest, names), np.uint64, batch.num_rows)
     out.scatter(range_of(hashes, layout.site_bits), batch)

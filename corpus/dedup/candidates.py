@@ -123,7 +123,8 @@ def twins(
     keepers = exact_keepers(hashes, preference)
     keeper, order = doc[keepers], preference[keepers]
     similarity, exact = np.ones(len(doc)), np.ones(len(doc), dtype=np.bool_)
-    for ours, theirs, how, same in earlier_with_texts(earlier, layout.text_bits, box, hashes):
+    found_earlier = earlier_with_texts(earlier, layout.text_bits, box, hashes) if earlier else ()
+    for ours, theirs, how, same in found_earlier:
         new, first = np.unique(ours, return_index=True)
         first = first[keeper[new] < layout.documents]  # the first run that had it counts
         ours = ours[first]

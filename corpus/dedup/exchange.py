@@ -27,6 +27,7 @@ HOLD_BYTES = 64 << 20
 _ENTRY = np.dtype([("box", "<u4"), ("rows", "<u4"), ("offset", "<u8"), ("length", "<u8"), ("xxh3", "<u8")])
 _TRAILER = np.dtype([("boxes", "<u8"), ("entries", "<u8")])
 _ALIGN = 64
+_LARGE = 1 << 16  # bytes of a batch from which on it is a block of its own
 
 
 class Outbox:
@@ -91,14 +92,15 @@ class Outbox:
 
     def _flush(self) -> None:
         for box in sorted(self._waiting):
-            rows = pa.Table.from_batches(self._waiting[box]).combine_chunks().to_batches(self._block)
-            for batch in rows:
+            batches = self._waiting.pop(box)
+            if self._block or sum(batch.nbytes for batch in batches) < _LARGE * len(batches):
+                batches = pa.Table.from_batches(batches).combine_chunks().to_batches(self._block)
+            for batch in batches:
                 block = batch.serialize()
                 offset = self._file.tell()
                 self._file.write(block)
                 self._file.write(bytes(-block.size % _ALIGN))
                 self._entries.append((box, batch.num_rows, offset, block.size, xxhash.xxh3_64_intdigest(block)))
-        self._waiting = {}
         self._held = 0
 
     def finish(self) -> Part:

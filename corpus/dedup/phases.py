@@ -7,6 +7,7 @@ in a folder.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -75,17 +76,18 @@ class Task:
 
 def put_value(store: LocalStore, value: Any) -> str:
     """Keep plain data under a name made of its digest."""
-    name = digest(value)
-    store.put_new(f".work/parts/lists/{name}.json", json.dumps(value, separators=(",", ":")).encode())
+    data = json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+    name = hashlib.sha256(data).hexdigest()
+    store.put_new(f".work/parts/lists/{name}.json", data)
     return name
 
 
 def get_value(store: LocalStore, name: str) -> Any:
     """The data of a name. Raises IntegrityError."""
-    value = json.loads(store.get(f".work/parts/lists/{name}.json") or b"null")
-    if digest(value) != name:
+    data = store.get(f".work/parts/lists/{name}.json") or b""
+    if hashlib.sha256(data).hexdigest() != name:
         raise IntegrityError(f"The list {name} of {store.root} is missing or damaged.", "Run the same command again.")
-    return value
+    return json.loads(data)
 
 
 def as_list(store: LocalStore, commits: Sequence[Commit]) -> str:

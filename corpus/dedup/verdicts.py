@@ -81,7 +81,7 @@ def sites(store: LocalStore, compared: Sequence[Part], removed: Sequence[Part], 
     tables = []
     for files in (compared, removed):
         table = pa.Table.from_batches([read_boxes(store, files, box, SITES_SCHEMA)])
-        tables.append(table.group_by("site").aggregate([("documents", "sum")]))
+        tables.append(table.group_by("site", use_threads=False).aggregate([("documents", "sum")]))
     all_, lost = tables
     joined = lost.join(all_, "site", right_suffix="_all", use_threads=False)
     named = zip(

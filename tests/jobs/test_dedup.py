@@ -1,5 +1,9 @@
 """The phases of dedup: the verdicts of `corpus.clusters.compare`, however the work is divided and wherever it dies."""
 
+import pickle
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -241,7 +245,8 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
                 key = tmp_path / "twice" / first["key"]
                 content = key.read_bytes()
                 key.unlink()  # as if another attempt had not seen it
-                assert function(payload) == first
+                again = function(payload)
+                assert {**again, "cost": None} == {**first, "cost": None}
                 assert key.read_bytes() == content
                 return first
 
@@ -259,6 +264,24 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
     plain = LocalStore(tmp_path / "plain")
     phases(plain, write_units(plain, sizes, texts, signatures, signed, rank), memory=TIGHT)
     assert committed(tmp_path / "plain") == committed(tmp_path / "twice")
+
+
+def test_domains_in_any_division(tmp_path):
+    """Of many domains each task counts some."""
+    texts, signatures, signed, rank = made(2_000, 9)
+    sites = [f"{n % 700}.example" for n in range(2_000)]
+    facts = []
+    for number, memory in enumerate((WHOLE, TIGHT // 8)):
+        store = LocalStore(tmp_path / str(number))
+        units = write_units(store, [2_000], texts, signatures, signed, rank, sites)
+        facts.append(phases(store, units, memory=memory).info)
+    assert facts[0] == facts[1]
+    assert facts[0]["domains"]["number"] == 700
+    removed = Found(store, [2_000], phases(store, units, memory=TIGHT // 8), 2_000).kept_doc != np.arange(2_000)
+    expected = sorted(((removed[n::700].sum(), f"{n}.example") for n in range(700)), reverse=True)[0]
+    most = facts[0]["domains"]["most_removed"]
+    assert most[0]["removed"] == expected[0]
+    assert len(most) == 20
 
 
 def test_other_memory_is_another_division_but_not_another_result(tmp_path):
@@ -297,4 +320,32 @@ def test_on_ray(tmp_path, ray_engine):
     found = verdicts(
         tmp_path, texts, signatures, signed=signed, rank=rank, sizes=of_units(3_000, 600), engine=ray_engine()
     )
+    found.same_as(compare(texts, signatures, signed=signed, rank=rank))
+
+
+@pytest.mark.slow
+def test_a_process_killed_again_and_again(tmp_path):
+    """SIGKILL after less and more work, until one run gets through."""
+    texts, signatures, signed, rank = made(20_000, 8)
+    sizes = of_units(20_000, 500)
+    store = LocalStore(tmp_path)
+    units = write_units(store, sizes, texts, signatures, signed, rank)
+    (tmp_path / "units.pickle").write_bytes(pickle.dumps(units))
+    program = (
+        "import pickle, sys; from corpus.store import LocalStore; from tests.dedups import phases; "
+        f"phases(LocalStore(sys.argv[1]), pickle.load(open(sys.argv[1] + '/units.pickle', 'rb')), memory={TIGHT * 4})"
+    )
+    killed, patience = 0, 0.7
+    while True:
+        child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)])
+        try:
+            assert child.wait(patience) == 0
+            break
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            killed += 1
+            patience *= 1.07
+    assert killed > 2
+    found = Found(store, sizes, phases(store, units, memory=TIGHT * 4), 20_000)
     found.same_as(compare(texts, signatures, signed=signed, rank=rank))

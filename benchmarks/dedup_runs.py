@@ -1,0 +1,102 @@
+"""The phases of dedup over signatures, without a pass before them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from corpus.commits import Commit, Part
+from corpus.dedup import Dedup as Stage
+from corpus.dedup import Signed, signature_row, signatures_schema
+from corpus.dedup.exchange import read_box
+from corpus.dedup.index import Earlier
+from corpus.dedup.told import VERDICTS_SCHEMA
+from corpus.recipe import Recipe
+from corpus.store import LocalStore
+from filters import STAGES
+from jobs.dedup import Compared, Dedup
+from jobs.engine import Engine, Stop
+from jobs.progress import Progress
+
+
+def recipe(**minhash: object) -> Recipe:
+    return Recipe.from_dict({"stages": [{"stage": "minhash", **minhash}]}, STAGES)
+
+
+def stage_of(made: Recipe) -> Stage:
+    bound = made.pipeline().dedup
+    assert bound is not None
+    assert isinstance(bound.stage, Stage)
+    return bound.stage
+
+
+def dedup_of(
+    folder: Path, made: Recipe, engine: Engine, stop: Stop, memory: int, against: Sequence[Earlier] = ()
+) -> Dedup:
+    common = {
+        "store": str(folder.resolve()),
+        "recipe": made.canonical(),
+        "factory": "filters:recipe_from_dict",
+        "modules": [],
+        "depends": "",
+    }
+    bound = made.pipeline().dedup
+    assert bound is not None
+    return Dedup(LocalStore(folder), bound, common, engine, stop, Progress(quiet=True), memory, against)
+
+
+def write_unit(store: LocalStore, batch: pa.RecordBatch, warc: str, name: str) -> Commit:
+    """The signature file of one unit, as the pass leaves it but for waiting until it is on the disk."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression=None)) as writer:
+        for start in range(0, batch.num_rows, 1024):
+            writer.write_batch(batch.slice(start, 1024))
+    content = sink.getvalue()
+    sha256 = hashlib.sha256(content).hexdigest()
+    part = Part(
+        "signatures", f".work/parts/signatures/{sha256[:2]}/{sha256[:32]}.arrow", batch.num_rows, content.size, sha256
+    )
+    path = store.path(part.key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return Commit(name, (part,), {"unit": {"warc": warc}})
+
+
+def compare(folder: Path, made: Recipe, signed: Iterable[Signed], engine: Engine) -> dict[int, tuple[int, float, bool]]:
+    """For each removed document its keeper, the similarity, and whether the texts are equal."""
+    rows = [signature_row(number, 0, one) for number, one in enumerate(signed)]
+    batch = pa.RecordBatch.from_pylist(rows, schema=signatures_schema(stage_of(made)))
+    units = [write_unit(LocalStore(folder), batch, "pairs.warc.gz", "pairs")]
+    with contextlib.closing(engine), Stop() as stop:
+        compared = dedup_of(folder, made, engine, stop, 1 << 30).compare(units)
+    assert compared is not None
+    return dict(removed(folder, compared))
+
+
+def removed(folder: Path, compared: Compared) -> Iterator[tuple[int, tuple[int, float, bool]]]:
+    for part, box in compared.verdicts.told:
+        for batch in read_box(LocalStore(folder), part, box, VERDICTS_SCHEMA):
+            for row in batch.filter(batch["removed"]).to_pylist():
+                yield row["corpus_row"], (row["kept_doc"], row["similarity"], bool(row["exact"]))
+
+
+class Disk:
+    """The most that a folder has held, looked at between phases."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.most = 0
+
+    def look(self) -> int:
+        held = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+        self.most = max(self.most, held)
+        return held
+
+
+def cpu_now() -> float:
+    return time.process_time()
