@@ -170,7 +170,7 @@ def test_our_own_bug_leaves_a_traceback_in_a_file(corpus, built, monkeypatch):
     def broken(folder):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("jobs.cli.open_run", broken)
+    monkeypatch.setattr("jobs.verbs.look.open_run", broken)
     code, _, err = corpus("verify", built[1])
     assert code == 70
     report = Path(err.split()[-1])

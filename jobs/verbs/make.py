@@ -1,0 +1,174 @@
+"""`build`, `sample`, `blocklist`: what makes things of archives and lists."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from corpus.dedup.layout import MEMORY_BYTES
+from corpus.guard import GuardSettings
+from corpus.modules import read_module
+from corpus.unit import Unit
+from filters import load_recipe
+from jobs.build import Job, Plan, build, make_plan, make_units
+from jobs.dedup import ALARM_RATE
+from jobs.engine import Engine, LocalEngine, RayEngine
+from jobs.funnel import show_funnel
+from jobs.progress import Progress
+from jobs.verbs.shared import console, folder_type, json_option
+
+
+@click.command("build")
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("-o", "--out", required=True, type=folder_type, help="The folder of the run.")
+@click.option("--recipe", default="default", help="A named recipe or a TOML file.", show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="STAGE.MEASURE.BOUND=VALUE", help="Change one setting.")
+@click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="A Python module with stages of yours.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
+@click.option("--base", metavar="URL", help="Where crawls are looked up; by default Common Crawl's own server.")
+@click.option("--workers", type=click.IntRange(min=1), help="Units at a time; by default one per CPU.")
+@click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
+@click.option("--no-ray", is_flag=True, help="Run in this process and its page workers.")
+@click.option("--unit-mb", type=click.FloatRange(min=0.01), help="Compressed size of a unit; by default up to 8.")
+@click.option("--page-seconds", type=float, default=GuardSettings.page_cpu_s, help="CPU time that a page may take.")
+@click.option("--page-mb", type=int, default=GuardSettings.memory_bytes >> 20, help="Memory that a page may take.")
+@click.option(
+    "--against", multiple=True, type=folder_type, help="An earlier run to compare with; what repeats it goes."
+)
+@click.option("--no-index", is_flag=True, help="Leave no index, without which no later run can be --against this one.")
+@click.option("--dedup-mb", type=click.IntRange(min=64), default=MEMORY_BYTES >> 20, help="Memory of a task of dedup.")
+@click.option(
+    "--alarm-rate",
+    type=click.FloatRange(0, 1),
+    default=ALARM_RATE,
+    show_default=True,
+    help="Stop before anything is packed where dedup would remove more than this share of the run or of an archive; "
+    "1 switches it off.",
+)
+@click.option("--keep-work", is_flag=True, help="Keep intermediate parts.")
+@click.option("--dry-run", is_flag=True, help="Print what would run, and stop.")
+@json_option
+def build_command(
+    inputs: tuple[str, ...], out: Path, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
+    limit: int | None, base: str | None, workers: int | None, address: str | None, no_ray: bool,
+    unit_mb: float | None, page_seconds: float, page_mb: int, against: tuple[Path, ...], no_index: bool,
+    dedup_mb: int, alarm_rate: float, keep_work: bool, dry_run: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Build a corpus from archives.
+
+    INPUTS are files, globs or folders of WARC, ARC or WET archives; https:// or s3:// URLs of them, and s3:// prefixes
+    that end with a slash; or a crawl of Common Crawl by its name, of which --limit says how many files to read.
+
+    \b
+    Example: corpus build crawl/*.warc.gz -o out --recipe fineweb --set gopher_quality.words.min=30
+    Example: corpus build CC-MAIN-2026-43 --limit 2 -o out
+    Example: corpus build new/*.warc.gz -o more --against out
+    """
+    if no_ray and address:
+        raise click.UsageError("--no-ray and --address exclude each other.")
+    guard = GuardSettings(page_cpu_s=page_seconds, page_wall_s=10 * page_seconds, memory_bytes=page_mb << 20)
+    unit_bytes = int(unit_mb * 2**20) if unit_mb else None
+    at_once = workers or (1 if no_ray else os.cpu_count() or 1)
+    own = tuple(read_module(module) for module in modules)
+    made = load_recipe(recipe, settings, own)
+    job = Job(
+        made, list(inputs), out, unit_bytes, at_once, keep_work, guard, modules=own, limit=limit, base=base,
+        against=tuple(map(str, against)), index=not no_index, dedup_memory=dedup_mb << 20, alarm_rate=alarm_rate,
+    )  # fmt: skip
+    if dry_run:
+        plan = make_plan(job)
+        _show_plan(plan, make_units(job, plan), job, as_json)
+        return
+
+    def make_engine() -> Engine:
+        if no_ray:
+            return LocalEngine(at_once)
+        return RayEngine(workers, address)
+
+    result = build(job, make_engine, Progress())
+    if result.alarm:
+        print(f"Stopped: {result.alarm}", file=sys.stderr)
+        sys.exit(result.exit_code)
+    if result.info is None:
+        print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
+        sys.exit(result.exit_code)
+    if result.already_done:
+        print(f"{out} is complete already.", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"records": result.info["records"], "quarantined": result.info["quarantined"]}))
+    show_funnel(result.info, console)
+    for unit in result.info["quarantined"]:
+        print(
+            f"Given up: {unit['warc']}, bytes {unit['start']} to {unit['end']}: {unit['attempts'][-1]}", file=sys.stderr
+        )
+    print(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json", file=sys.stderr)
+    sys.exit(result.exit_code)
+
+
+def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
+    size = sum(item.size for item in plan.inputs)
+    facts: dict[str, Any] = {
+        "inputs": len(plan.inputs),
+        "bytes": size,
+        "units": len(units),
+        "stages": [bound.name for bound in job.recipe.stages],
+        "fingerprint": plan.fingerprint,
+    }
+    if as_json:
+        print(json.dumps({**facts, "plan": [unit.content() for unit in units]}))
+        return
+    for unit in units[:50]:
+        print(f"{unit.warc}  {unit.format}  bytes {unit.start:,} to {unit.end:,}", file=sys.stderr)
+    if len(units) > 50:
+        print(f"… and {len(units) - 50} more", file=sys.stderr)
+    print(f"{facts['inputs']} archives, {size:,} bytes, {facts['units']} units", file=sys.stderr)
+    print(f"recipe {job.recipe.name}: {' → '.join(facts['stages'])}", file=sys.stderr)
+
+
+@click.command("sample")
+@click.option("-o", "--out", required=True, type=folder_type, help="The WARC file to write.")
+@click.option("--pages", type=click.IntRange(min=50), default=400, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+def sample_command(out: Path, pages: int, seed: int) -> None:
+    """Write the built-in sample crawl: generated pages, good and bad, as one WARC.
+
+    \b
+    Example: corpus sample -o sample.warc.gz
+    """
+    from jobs.sample import write_sample
+
+    summary = write_sample(out, pages=pages, seed=seed)
+    records = sum(summary["records"].values())
+    print(f"{out}: {summary['pages']} pages, {records} records, {summary['bytes']:,} bytes", file=sys.stderr)
+
+
+@click.group("blocklist")
+def blocklist_group() -> None:
+    """Block lists of domains and URLs."""
+
+
+@blocklist_group.command("build")
+@click.argument("paths", nargs=-1, required=True, type=folder_type)
+@click.option("-o", "--out", required=True, type=folder_type, help="The list file to write.")
+@json_option
+def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
+    """Make a memory-mapped list from files or folders (UT1 layout, tar.gz, or one domain or URL a line).
+
+    \b
+    Example: corpus blocklist build ut1/ -o adult.list
+    """
+    from filters.blocklist import build_blocklist
+
+    summary = build_blocklist(list(paths), out)
+    if as_json:
+        print(json.dumps(asdict(summary)))
+    print(f"{out}: {summary.domains:,} domains, {summary.urls:,} URLs, {summary.bytes:,} bytes.", file=sys.stderr)
+    if summary.ignored_lines:
+        print(f"{summary.ignored_lines} lines were ignored, the first: {summary.ignored_example}", file=sys.stderr)
+    print(f"Use it with --set url.blocklist={out}", file=sys.stderr)
