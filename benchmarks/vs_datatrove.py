@@ -175,8 +175,9 @@ def run_build(archive: Path, cpu: int, scratch: Path) -> dict:
     command += ["--recipe", "fineweb", "--set", f"url.blocklist={BLOCKLIST}"]
     used = run_pinned(command, cpu)
     counts = json.loads((scratch / "run" / "run.json").read_text())["records"]
+    written = sum(file.stat().st_size for file in (scratch / "run").rglob("*") if file.is_file())
     shutil.rmtree(scratch / "run")
-    return {**used, "kept": counts["kept"]}
+    return {**used, "kept": counts["kept"], "read": archive.stat().st_size, "written": written}
 
 
 def sides(lid: Path) -> list[Side]:
@@ -216,6 +217,8 @@ class Report:
         self.lines.append(line)
         print(line, flush=True)
 
+
+CRAWL_ARCHIVES, CRAWL_PAGES = 90_000, 3_000_000_000
 
 SPANS = {
     "to last filter": ("judge",),
@@ -294,6 +297,25 @@ def report_stages(say: Report, archive: str, turns: dict[str, list[dict]], names
     row("personal data", lambda done: done["pii"])
 
 
+def report_crawl(say: Report, archive: str, turns: dict[str, list[dict]], builds: list[dict]) -> None:
+    """What a whole crawl of such pages would take, from the medians."""
+    pages = turns["ours"][0]["archives"][archive]["pages"]
+    say(
+        f"\nOne Common Crawl ({CRAWL_ARCHIVES:,} archives, {CRAWL_PAGES:,} pages), if its pages were those of {archive}"
+    )
+    each = {
+        f"{name}, steady state": statistics.median(cost(turn, archive, SPANS["+ personal data"]) for turn in mine)
+        / pages
+        for name, mine in turns.items()
+    }
+    each["whole `corpus build`"] = statistics.median(run["cpu"] for run in builds) / pages
+    for name, seconds in each.items():
+        say(f"  {name:44}{seconds * CRAWL_PAGES / 3600:12,.0f} core-hours{1e3 * seconds:9.2f} ms a page")
+    read, written = (statistics.median(run[kind] for run in builds) / pages for kind in ("read", "written"))
+    for verb, size in (("reads", read), ("leaves", written)):
+        say(f"  `corpus build` {verb} {size:,.0f} bytes a page, {size * CRAWL_PAGES / 1e12:,.1f} TB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("warcs", nargs="*", type=Path)
@@ -347,6 +369,7 @@ def main() -> None:
     whole = [run for runs in builds.values() for run in runs]
     peak, own = (max(run[kind] for run in whole) / 1e6 for kind in ("pss", "own"))
     say(f"  {'whole `corpus build`':30}{'':20}{peak:18.0f}{own:18.0f}")
+    report_crawl(say, timed[0].name, turns, builds[timed[0].name])
     if options.save:
         FIGURES.parent.mkdir(exist_ok=True)
         FIGURES.write_text("\n".join(say.lines) + "\n")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from corpus.words import content_words, split_words
+from corpus.vocabulary import Words
+from corpus.words import words_of
 
 if TYPE_CHECKING:
     from corpus.warc.record import Record
@@ -23,7 +24,6 @@ class Document:
     """
 
     __slots__ = (
-        "_content_words",
         "_lines",
         "_paragraphs",
         "_text",
@@ -68,22 +68,16 @@ class Document:
     @text.setter
     def text(self, text: str) -> None:
         self._text = text
-        self._words: dict[str, list[str]] = {}
-        self._content_words: dict[str, list[str]] = {}
+        self._words: dict[str, Words] = {}
         self._lines: list[str] | None = None
         self._paragraphs: list[str] | None = None
 
-    def words(self, language: str = "en") -> list[str]:
-        """spaCy's blank-tokenizer tokens, stripped, without empty ones."""
+    def words(self, language: str = "en") -> Words:
+        """spaCy's blank-tokenizer tokens, stripped, without empty ones: their lengths and kinds as arrays, the tokens
+        themselves in `strings`."""
         if language not in self._words:
-            self._words[language] = split_words(self._text, language)
+            self._words[language] = words_of(self._text, language)
         return self._words[language]
-
-    def content_words(self, language: str = "en") -> list[str]:
-        """The words with at least one character that is no punctuation (Gopher's words)."""
-        if language not in self._content_words:
-            self._content_words[language] = content_words(self.words(language))
-        return self._content_words[language]
 
     @property
     def lines(self) -> list[str]:

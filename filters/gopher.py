@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 from corpus.document import Document
 from corpus.ngrams import duplicate_ngram_chars, top_ngram_chars
 from corpus.stage import Limit, Measured, Stage, ratio
-from corpus.words import Memo, check_language
+from corpus.words import check_language
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 
@@ -111,18 +110,14 @@ class GopherQuality(Stage):
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         text, words = doc.text, doc.words(self.language)
-        content = doc.content_words(self.language)
+        content = words.content
         lines = text.splitlines()
-        yield "words", len(content)
-        yield "mean_word_length", ratio(sum(map(len, content)), len(content))
+        count = int(content.sum())
+        yield "words", count
+        yield "mean_word_length", ratio(int(words.lengths[content].sum()), count)
         yield "hash_ratio", ratio(text.count("#"), len(words))
         yield "ellipsis_ratio", ratio(text.count("...") + text.count("…"), len(words))
         yield "bullet_line_ratio", ratio(sum(line.lstrip().startswith(("•", "-")) for line in lines), len(lines))
         yield "ellipsis_line_ratio", ratio(sum(line.rstrip().endswith(("...", "…")) for line in lines), len(lines))
-        yield "alpha_ratio", ratio(sum(map(_has_letter().__getitem__, words)), len(words))
-        yield "stop_words", len(set(self.stop_list).intersection(words))
-
-
-@cache
-def _has_letter() -> Memo[bool]:
-    return Memo(lambda word: any(map(str.isalpha, word)))
+        yield "alpha_ratio", ratio(int(words.letters.sum()), len(words))
+        yield "stop_words", sum(word in words for word in dict.fromkeys(self.stop_list))

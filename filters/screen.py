@@ -15,7 +15,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.stage import Limit, Measured, Stage
-from filters.language import Language, checked_model, load_model
+from filters.language import Language, Predictor, checked_model
 from filters.page import page_of
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ class LanguageScreen(Stage):
         self.sha256 = sha256
 
     def prepare(self) -> None:
-        self.predict_ = load_model(self.model, self.sha256)
-        self.wanted_ = frozenset(self.wanted)
+        self.predictor_ = Predictor(self.model, self.sha256)
 
     def resources(self) -> dict[str, str]:
         path, digest = checked_model(self.model, self.sha256)
@@ -105,8 +104,7 @@ class LanguageScreen(Stage):
         return self._wanted(other) if len(other.strip()) >= _MIN_CHARS else None
 
     def _wanted(self, text: str) -> float:
-        found = self.predict_(text, -1)
-        return round(min(sum(score for label, score in found if label in self.wanted_), 1.0), 6)
+        return round(self.predictor_.of(text, tuple(self.wanted)), 6)
 
 
 def visible_text(html: str, chars: int) -> str:

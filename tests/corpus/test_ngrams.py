@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.ngrams import duplicate_ngram_chars, top_ngram_chars
+from corpus.vocabulary import Words
 from corpus.words import split_words
 
 SIZES = range(1, 12)
@@ -34,8 +35,8 @@ def plain_duplicates(words, n):
 
 
 def agrees(words):
-    assert top_ngram_chars(words, SIZES) == {n: plain_top(words, n) for n in SIZES}
-    assert duplicate_ngram_chars(words, SIZES) == {n: plain_duplicates(words, n) for n in SIZES}
+    assert top_ngram_chars(Words.of(words), SIZES) == {n: plain_top(words, n) for n in SIZES}
+    assert duplicate_ngram_chars(Words.of(words), SIZES) == {n: plain_duplicates(words, n) for n in SIZES}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def agrees(words):
     ],
 )
 def test_the_top_ngram_is_the_most_frequent_and_the_first_of_equals(text, n, chars):
-    assert top_ngram_chars(text.split(), [n]) == {n: chars}
+    assert top_ngram_chars(Words.of(text.split()), [n]) == {n: chars}
 
 
 @pytest.mark.parametrize(
@@ -67,12 +68,12 @@ def test_the_top_ngram_is_the_most_frequent_and_the_first_of_equals(text, n, cha
 )
 def test_duplicated_ngrams_count_their_characters_without_spaces(text, n, chars):
     assert plain_duplicates(text.split(), n) == chars
-    assert duplicate_ngram_chars(text.split(), [n]) == {n: chars}
+    assert duplicate_ngram_chars(Words.of(text.split()), [n]) == {n: chars}
 
 
 def test_a_longer_ngram_can_repeat_where_no_shorter_one_does():
     words = ["ab", "c", "d", "y", "a", "b", "cd"]
-    assert duplicate_ngram_chars(words, [2, 3]) == {2: 0, 3: 4}
+    assert duplicate_ngram_chars(Words.of(words), [2, 3]) == {2: 0, 3: 4}
     agrees(words)
 
 
@@ -94,12 +95,12 @@ def test_thue_morse_words_which_collide_in_polynomial_hashes_agree_with_the_defi
         bits += bits.translate(str.maketrans("ab", "ba"))
     swapped = bits.translate(str.maketrans("ab", "ba"))
     words = [bits, "x", swapped, "x", bits, "y", swapped]
-    assert duplicate_ngram_chars(words, [1, 2]) == {n: plain_duplicates(words, n) for n in (1, 2)}
+    assert duplicate_ngram_chars(Words.of(words), [1, 2]) == {n: plain_duplicates(words, n) for n in (1, 2)}
 
 
 def test_more_distinct_words_than_fit_four_digits_of_a_64_bit_key():
     words = [str(i) for i in range(60_000)] + ["x", "y", "z", "w"] * 3
-    assert top_ngram_chars(words, [4]) == {4: 21}
+    assert top_ngram_chars(Words.of(words), [4]) == {4: 21}
 
 
 def test_real_pages_agree_with_the_definition(shared_data):

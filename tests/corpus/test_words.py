@@ -11,7 +11,8 @@ from corpus import words
 from corpus.errors import ConfigError
 from corpus.punctuation import PUNCTUATION, PUNCTUATION_SET, TERMINAL_PUNCTUATION
 from corpus.sentences import count_by_tokens as count_sentences
-from corpus.words import NEEDS_SEGMENTER, check_language, content_words, split_words
+from corpus.vocabulary import Words
+from corpus.words import NEEDS_SEGMENTER, check_language, split_words, words_of
 
 TEXTS = [
     "Mr. O'Neill can't say whether the U.S. pays $3.50/kg (see http://a.example/b?c=1), does he?",
@@ -70,17 +71,32 @@ def test_a_stretch_gives_the_tokens_of_spacy(english, text):
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.from_regex(r"[A-Za-z]{0,8}[a-z][,.!?;:]?", fullmatch=True))
-def test_the_shortcut_for_plain_words_gives_the_tokens_of_spacy(english, stretch):
+@given(st.from_regex(words._SHAPED, fullmatch=True))
+def test_the_shortcut_by_shapes_gives_the_tokens_of_spacy(english, stretch):
+    assert words._SHAPED.fullmatch(stretch)
     assert split_words(stretch) == spacy_words(english, stretch)
 
 
-def test_the_shortcut_respects_every_special_case(english):
+def test_the_shortcut_by_shapes_respects_every_special_case(english):
     for rule in english.tokenizer.rules:
-        for mark in ("", ",", ".", "?"):
-            for stretch in ((rule + mark), (rule.rstrip(".") + mark)):
-                if stretch and len(stretch.split()) == 1 and stretch == stretch.strip():
-                    assert split_words(stretch) == spacy_words(english, stretch)
+        if len(rule.split()) == 1 and rule == rule.strip():
+            for around in (
+                "{}",
+                "{},",
+                "{}.",
+                "{}?",
+                "({})",
+                "“{}”",
+                "{}'s",
+                "Anti-{}",
+                "{}-like.",
+                '"{}..."',
+                "*{}*:)",
+            ):
+                stretch = around.format(rule.rstrip("."))
+                assert split_words(stretch) == spacy_words(english, stretch)
+                stretch = around.format(rule)
+                assert split_words(stretch) == spacy_words(english, stretch)
 
 
 @settings(deadline=None)
@@ -124,15 +140,26 @@ def test_lone_surrogates_become_replacement_characters():
 
 
 def test_a_full_memo_starts_anew_and_gives_the_same(monkeypatch):
-    monkeypatch.setattr(words, "MEMO_LIMIT", 10)
-    words._stretches.cache_clear()
-    text = " ".join(f"word{i}, dont({i})" for i in range(40))
+    monkeypatch.setattr(words, "MEMO_LIMIT", 50)
+    monkeypatch.setattr(words, "_known", {})
+    text = " ".join(f"word{i}, dont({i})" for i in range(20))
     first = split_words(text)
-    tokenizer = words._stretches("en")._tokenizer
-    assert split_words(text) == first
-    assert len(words._stretches("en")) <= 10
-    assert words._stretches("en")._tokenizer is not tokenizer  # with its string store, which only grows
-    words._stretches.cache_clear()
+    known = words._stretches("en")
+    more = split_words(" ".join(f"more{i}" for i in range(40)))
+    assert more == [f"more{i}" for i in range(40)]
+    assert split_words(text) == first == words_of(text).strings
+    anew = words._stretches("en")
+    assert anew is not known
+    assert len(anew) == 40
+    assert anew._tokenizer is not known._tokenizer  # with its string store, which only grows
+
+
+def test_a_text_of_more_stretches_than_the_memo_holds_leaves_no_trace(monkeypatch):
+    monkeypatch.setattr(words, "MEMO_LIMIT", 50)
+    monkeypatch.setattr(words, "_known", {})
+    text = " ".join(f"(word{i})" for i in range(60))
+    assert words_of(text).strings == split_words(text) == [t for i in range(60) for t in ("(", f"word{i}", ")")]
+    assert not words._known
 
 
 @pytest.mark.parametrize("language", [*NEEDS_SEGMENTER, "zho", "jpn"])
@@ -148,7 +175,8 @@ def test_an_unknown_language_is_split_by_the_common_rules():
 
 
 def test_content_words_have_a_character_that_is_no_punctuation():
-    assert content_words(["the", ".", "...", "a.", "•", "$", "--", "€", "1", "１", "\x00", "。"]) == [
+    words = Words.of(["the", ".", "...", "a.", "•", "$", "--", "€", "1", "１", "\x00", "。"])
+    assert [word for word, content in zip(words.strings, words.content, strict=True) if content] == [
         "the", "a.", "•", "€", "1",
     ]  # fmt: skip
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.ngrams import duplicate_ngram_chars
-from corpus.words import content_words, split_words
+from corpus.vocabulary import Words
+from corpus.words import split_words, words_of
 from filters.gopher import STOP_WORDS, GopherQuality, GopherRepetition
 from filters.language import Language
 
@@ -73,7 +74,7 @@ def test_duplicated_ngrams(n, limit):
     chars = 10 * n * 7
     padding = fillers(700, start=300)
     text = words + " " + " ".join(padding[: int((chars / (limit + 0.003) - len(words)) / 8)])
-    assert duplicate_ngram_chars(text.split(), [n]) == {n: chars}
+    assert duplicate_ngram_chars(Words.of(text.split()), [n]) == {n: chars}
     assert limit < chars / len(text) < limit + 0.01
     assert rule_of(GopherRepetition(), text) == (f"dup_{n}_gram", chars / len(text))
 
@@ -112,7 +113,7 @@ def test_each_rule_of_quality(text, rule, value):
 def test_a_good_text_passes_quality():
     outcome = GopherQuality().check(GOOD)
     assert outcome.kept, outcome.reason
-    assert outcome.measures["gopher_quality.words"] == len(content_words(split_words(GOOD)))
+    assert outcome.measures["gopher_quality.words"] == int(words_of(GOOD).content.sum())
 
 
 def test_stop_words_are_counted_once_each_in_their_letter_case():

@@ -1,0 +1,141 @@
+"""What more workers and more pages cost: `python -m benchmarks.scaling [workers] [growth] [--save]`.
+
+`workers` builds the same archives with one and with two workers, in turns, and says what the machine itself gives: two
+builds of one worker at once, against one alone. `growth` builds 10,000 and 50,000 pages, made from the real ones by
+changing one word in eight in each copy, and compares CPU time per page, dedup and packing included. Both through
+`corpus build --no-ray`, from its start to its end; CPU time is that of all its processes.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from warcio.archiveiterator import ArchiveIterator
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
+
+from benchmarks.machine import machine_line, shared_data
+
+FIGURES = Path(__file__).parent / "figures" / "scaling.txt"
+ARCHIVES = ("mixed-00000.warc.gz", "mixed-00001.warc.gz", "english-00000.warc.gz")
+ROUNDS = 3
+_TEXT = re.compile(r">[^<>]{20,}<")
+_WORD = re.compile(r"[A-Za-z]{4,}")
+
+
+def command(archives, out, workers, *more):
+    return [
+        sys.executable, "-m", "jobs.cli", "build", *map(str, archives), "-o", str(out), "--recipe", "fineweb",
+        "--no-ray", "--workers", str(workers), "--no-index", *more,
+    ]  # fmt: skip
+
+
+def build(archives, out, workers, *more):
+    """Wall and CPU seconds of a build, its run.json and timings."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run(command(archives, out, workers, *more), check=True, capture_output=True)
+    wall, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall, cpu, json.loads((out / "run.json").read_text()), json.loads((out / "timings.json").read_text())
+
+
+def workers(say):
+    archives = [shared_data() / "warc" / name for name in ARCHIVES]
+    gains, limits, cpus = [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(ROUNDS):
+            small = ("--unit-mb", "1.2")
+            one, cpu_one, _, timings = build(archives, Path(folder) / f"one{number}", 1, *small)
+            two, cpu_two, *_ = build(archives, Path(folder) / f"two{number}", 2, *small)
+            started = time.monotonic()
+            both = [
+                subprocess.Popen(
+                    command(archives, Path(folder) / f"{name}{number}", 1, *small),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+                for name in ("left", "right")
+            ]
+            assert all(child.wait() == 0 for child in both)
+            gains.append(one / two)
+            limits.append(2 * one / (time.monotonic() - started))
+            cpus.append(cpu_two / cpu_one)
+            say(f"  {one:.1f} s with one worker, {two:.1f} s with two: {gains[-1]:.2f} times as fast;"
+                f" two builds at once: {limits[-1]:.2f} times; CPU with two: {cpus[-1]:.2f} times")  # fmt: skip
+    units, gain, limit = len(timings["units"]), sorted(gains)[ROUNDS // 2], sorted(limits)[ROUNDS // 2]
+    say(f"Two workers, {units} units: {gain:.2f} times as fast as one, start-up and packing included;")
+    say(f"the machine gives two independent builds {limit:.2f} times.")
+
+
+def growth(say):
+    with tempfile.TemporaryDirectory() as folder:
+        archives = changed_copies(shared_data() / "warc", Path(folder) / "in", 17)
+        each = {}
+        for pages, chosen in ((10_000, archives[:10]), (50_000, archives)):
+            wall, cpu, info, _ = build(chosen, Path(folder) / f"out{pages}", os.cpu_count() or 1)
+            count, kept, removed = info["records"]["in"], info["records"]["kept"], info["dedup"]["removed"]
+            each[pages] = cpu / count
+            say(f"  {count:,} pages: {1e3 * cpu / count:.2f} ms of CPU a page, {wall:.0f} s, {kept:,} kept,"
+                f" {removed:,} removed as duplicates")  # fmt: skip
+    say(f"Cost of a page, 50,000 against 10,000: {each[50_000] / each[10_000] - 1:+.1%}.")
+
+
+def changed_copies(folder, out, copies):
+    """Archives of all real pages, the words of each copy changed in its own way; three an archive set, in turns."""
+    out.mkdir()
+    paths = []
+    for copy in range(copies):
+        for name in ARCHIVES:
+            path = out / f"{name.removesuffix('.warc.gz')}-copy{copy:02}.warc.gz"
+            with open(folder / name, "rb") as source, open(path, "wb") as target:
+                writer = WARCWriter(target, gzip=True)
+                for record in ArchiveIterator(source):
+                    if record.rec_type == "response":
+                        writer.write_record(changed(writer, record, copy))
+            paths.append(path)
+    return paths
+
+
+def changed(writer, record, copy):
+    html = record.content_stream().read().decode("utf-8", "surrogateescape")
+
+    def word(found):
+        key = hashlib.blake2b(f"{copy} {found[0]}".encode(), digest_size=2).digest()
+        return found[0][::-1] if key[0] % 8 == 0 else found[0]
+
+    body = _TEXT.sub(lambda text: _WORD.sub(word, text[0]), html).encode("utf-8", "surrogateescape")
+    headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html")], "HTTP/1.1")
+    url = record.rec_headers.get_header("WARC-Target-URI")
+    return writer.create_warc_record(f"{url}?{copy}", "response", payload=io.BytesIO(body), http_headers=headers)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("parts", nargs="*", choices=["workers", "growth", []], default=[])
+    parser.add_argument("--save", action="store_true")
+    options = parser.parse_args()
+    lines = []
+
+    def say(line):
+        print(line, flush=True)
+        lines.append(line)
+
+    say(machine_line())
+    for part in options.parts or ["workers", "growth"]:
+        {"workers": workers, "growth": growth}[part](say)
+    say(f"after it, {machine_line()}")
+    if options.save:
+        FIGURES.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
