@@ -3,8 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TRAIN_STAMP := $(VENV)/.installed-train
+# of pyproject.toml's extra `train`; the rest of it is locked. Where pip gives the large build with CUDA and a CPU is all
+# there is, name an index of CPU builds in PIP_INDEX_URL.
+TORCH ?= torch==2.13.0
 
-.PHONY: setup demo test test-slow lint docs bench bench-peer lock clean
+.PHONY: setup setup-train demo demo-model test test-slow fuzz lint docs bench bench-peer lock clean
 
 setup: $(STAMP)
 
@@ -15,6 +19,12 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 
+setup-train: $(TRAIN_STAMP)
+
+$(TRAIN_STAMP): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)'
+	touch $(TRAIN_STAMP)
+
 demo: $(STAMP)
 	rm -rf demo && mkdir demo
 	$(BIN)/corpus sample -o demo/sample.warc.gz
@@ -23,13 +33,31 @@ demo: $(STAMP)
 	@echo 'Look at demo/out/: corpus/ is the text, ledger/ says what became of every record, run.json what ran.'
 	@echo 'Ask why a page is not in the corpus: $(BIN)/corpus explain demo/out URL'
 
-test: $(STAMP)
+# sample crawl → text → tokens → a model of its few sentences → more of the kind; under three minutes on two cores
+demo-model: $(TRAIN_STAMP)
+	rm -rf demo-model && mkdir demo-model
+	$(BIN)/corpus sample -o demo-model/sample.warc.gz
+	$(BIN)/corpus build demo-model/sample.warc.gz -o demo-model/out --no-ray --workers 2
+	$(BIN)/corpus tokenizer train demo-model/out -o demo-model/tok --vocab-size 1024
+	$(BIN)/corpus tokenize demo-model/out -o demo-model/tokens --tokenizer demo-model/tok --no-ray
+	$(BIN)/corpus train demo-model/tokens -o demo-model/model --preset demo
+	$(BIN)/corpus generate demo-model/model "The best way to" -n 3 --max-tokens 60
+	$(BIN)/corpus generate demo-model/model "The best way to" --show-probs --max-tokens 8
+
+test: $(TRAIN_STAMP)
 	$(BIN)/python -m pytest -q
 
-test-slow: $(STAMP)
+# hours, most of them the soak test; ends with the table of results, which is kept in build/reliability.json
+test-slow: $(TRAIN_STAMP)
 	$(BIN)/python -m pytest -q -m slow --timeout 1800
 
-lint: $(STAMP)
+# mutated real pages through all stages; what fails is saved in build/fuzz
+MINUTES ?= 15
+SEED ?= 1
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.faults.fuzz --minutes $(MINUTES) --seed $(SEED)
+
+lint: $(TRAIN_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -51,4 +79,4 @@ lock:
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo demo-model

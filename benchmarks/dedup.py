@@ -5,6 +5,7 @@
     python -m benchmarks.dedup scale 1 3 10 30        million documents: time, CPU, memory, disk, by phase
     python -m benchmarks.dedup peer [--documents N]   datatrove's stages 2 and 3 on the same signatures
     python -m benchmarks.dedup against 10             new documents against an index of so many million
+    python -m benchmarks.dedup lines 1 3              million documents whose lines are compared
 
 Signatures of `scale` and `peer` are made (see `dedup_scale`); pairs are made from real texts (see `dedup_pairs`). CPU
 time is user and system time of all tasks; both sides of `peer` are one process.
@@ -22,11 +23,13 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks.dedup_lines import lines
 from benchmarks.dedup_pairs import EDITS, articles, bins, made_pairs
-from benchmarks.dedup_runs import Disk, compare, dedup_of, recipe, stage_of
+from benchmarks.dedup_runs import Disk, Watched, compare, dedup_of, recipe, stage_of
 from benchmarks.dedup_scale import cluster_of, documents, write_units
 from benchmarks.machine import machine_line, shared_data
 from corpus.dedup.index import open_index
@@ -39,6 +42,7 @@ PEER = ROOT / "build" / "peer-venv" / "bin" / "python"
 WAYS = {
     "classic": {"clusters": "classic"},
     "signature": {},
+    "at .6": {"similarity": {"below": 0.6}},
     "jaccard": {"verify": "jaccard"},
     "containment": {"verify": "containment"},
 }
@@ -90,7 +94,7 @@ def pairs(each: int) -> None:
             print(f"{name}, {way}: {len(told & truth)} of {len(truth)} known pairs, {len(told - truth)} others")
 
 
-def removals(texts: list[str], **options: str) -> dict[int, tuple[int, float, bool]]:
+def removals(texts: list[str], **options: Any) -> dict[int, tuple[int, float, bool]]:
     made = recipe(**options)
     stage = stage_of(made)
     signed = [stage.sign(Document(id=str(number), text=text)) for number, text in enumerate(texts)]
@@ -135,25 +139,21 @@ def scale(millions: float, folder: Path, engine: Engine, memory: int, keep: bool
     disk = Disk(here)
     signatures = disk.look()
     started, own = time.monotonic(), time.process_time()
+    watched = Watched(disk)
     with Stop() as stop:
-        dedup = Watched(dedup_of(here, made, engine, stop, memory), disk)
-        compared = dedup.run(units)
+        dedup = dedup_of(here, made, engine, stop, memory, progress=watched)
+        compared = dedup.compare(units)
     seconds = time.monotonic() - started
-    driver = time.process_time() - own if not isinstance(engine, LocalEngine) else 0.0
-    costs = dedup.dedup.costs
-    cpu = sum(cost["cpu"] for cost in costs.values()) + driver
+    costs = dedup.costs
+    tasks = 0.0 if isinstance(engine, LocalEngine) else sum(cost["cpu"] for cost in costs.values())
+    driver = time.process_time() - own  # and all tasks, where they are threads of it
+    cpu = tasks + driver
     per_second = count / cpu
     print(f"\n{count:,} documents, {len(units):,} units, {memory >> 20} MiB for a task's rows")
-    print(f"  {'phase':14} {'tasks':>6} {'seconds':>8} {'CPU s':>8} {'µs/doc':>7} {'peak MB':>8} {'disk B/doc':>10}")
-    for phase, cost in costs.items():
-        each, held = cost["cpu"] / count * 1e6, dedup.held[phase] / count
-        print(
-            f"  {phase:14} {cost['tasks']:6} {cost['seconds']:8.1f} {cost['cpu']:8.1f} {each:7.3f} "
-            f"{cost['peak'] / 1e6:8.0f} {held:10.0f}"
-        )
+    watched.table(costs, count)
     info = compared.info
     print(
-        f"  in all {seconds:.1f} s, {cpu:.1f} CPU s (the driver's {driver:.1f}): {per_second:,.0f} documents "
+        f"  in all {seconds:.1f} s, {cpu:.1f} CPU s (this process {driver:.1f}): {per_second:,.0f} documents "
         f"per CPU second; disk at most {disk.most / count:.0f} B/doc, signatures {signatures / count:.0f} of them"
     )
     gone = info["removed"]
@@ -164,24 +164,6 @@ def scale(millions: float, folder: Path, engine: Engine, memory: int, keep: bool
     )
     if not keep:
         shutil.rmtree(here)
-
-
-class Watched:
-    """A dedup whose folder is looked at after each phase."""
-
-    def __init__(self, dedup, disk: Disk) -> None:
-        self.dedup, self.held = dedup, {}
-        real = type(dedup)._phase
-
-        def phase(own, name, *arguments):
-            done = real(own, name, *arguments)
-            self.held[name] = disk.look()
-            return done
-
-        object.__setattr__(dedup, "_phase", phase.__get__(dedup))
-
-    def run(self, units):
-        return self.dedup.compare(units)
 
 
 def peer(count: int, folder: Path) -> None:
@@ -261,9 +243,14 @@ def against(millions: float, folder: Path, engine: Engine, memory: int, new: int
         shutil.rmtree(path)
 
 
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["all", "pairs", "scale", "peer", "against"], default="all")
+    parser.add_argument("what", nargs="?", choices=["all", "pairs", "scale", "peer", "against", "lines"], default="all")
     parser.add_argument("millions", nargs="*", type=float, default=[1.0])
     parser.add_argument("--each", type=int, default=120, help="pairs of each kind")
     parser.add_argument("--documents", type=int, default=300_000, help="for peer")
@@ -278,14 +265,17 @@ def main() -> None:
     if chosen.what in ("all", "pairs"):
         pairs(chosen.each)
         s_curve()
-    if chosen.what in ("all", "scale", "against"):
+    if chosen.what in ("all", "scale", "against", "lines"):
         engine = LocalEngine(1) if chosen.no_ray else RayEngine(chosen.workers)
         with contextlib.closing(engine):
             for millions in chosen.millions:
                 if chosen.what == "against":
                     against(millions, chosen.folder, engine, memory)
-                else:
+                if chosen.what in ("all", "scale"):
                     scale(millions, chosen.folder, engine, memory, chosen.keep)
+                if chosen.what in ("all", "lines"):
+                    with tempfile.TemporaryDirectory(dir=_made(chosen.folder)) as folder:
+                        lines(millions, Path(folder), engine, memory)
     if chosen.what in ("all", "peer"):
         with contextlib.closing(LocalEngine(1)) as engine:
             scale(chosen.documents / 1e6, chosen.folder, engine, memory, keep=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -36,7 +35,13 @@ def stage_of(made: Recipe) -> Stage:
 
 
 def dedup_of(
-    folder: Path, made: Recipe, engine: Engine, stop: Stop, memory: int, against: Sequence[Earlier] = ()
+    folder: Path,
+    made: Recipe,
+    engine: Engine,
+    stop: Stop,
+    memory: int,
+    against: Sequence[Earlier] = (),
+    progress: Progress | None = None,
 ) -> Dedup:
     common = {
         "store": str(folder.resolve()),
@@ -47,20 +52,19 @@ def dedup_of(
     }
     bound = made.pipeline().dedup
     assert bound is not None
-    return Dedup(LocalStore(folder), bound, common, engine, stop, Progress(quiet=True), memory, against)
+    return Dedup(LocalStore(folder), bound, common, engine, stop, progress or Progress(quiet=True), memory, against)
 
 
-def write_unit(store: LocalStore, batch: pa.RecordBatch, warc: str, name: str) -> Commit:
-    """The signature file of one unit, as the pass leaves it but for waiting until it is on the disk."""
+def write_unit(store: LocalStore, batch: pa.RecordBatch, warc: str, name: str, kind: str = "signatures") -> Commit:
+    """What was signed of one unit, as the pass leaves it but for waiting until it is on the disk."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression=None)) as writer:
         for start in range(0, batch.num_rows, 1024):
             writer.write_batch(batch.slice(start, 1024))
     content = sink.getvalue()
     sha256 = hashlib.sha256(content).hexdigest()
-    part = Part(
-        "signatures", f".work/parts/signatures/{sha256[:2]}/{sha256[:32]}.arrow", batch.num_rows, content.size, sha256
-    )
+    key = f".work/parts/{kind}/{sha256[:2]}/{sha256[:32]}.arrow"
+    part = Part(kind, key, batch.num_rows, content.size, sha256)
     path = store.path(part.key)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -98,5 +102,29 @@ class Disk:
         return held
 
 
-def cpu_now() -> float:
-    return time.process_time()
+class Watched(Progress):
+    """Looks at a folder after each phase."""
+
+    def __init__(self, disk: Disk) -> None:
+        super().__init__(quiet=True)
+        self._disk = disk
+        self._held: dict[str, int] = {}
+
+    def start(self, phase: str, units: int, size: int, done: int) -> None:
+        super().start(phase, units, size, done)
+        self._name = phase.rpartition(" ")[2]
+
+    def end(self) -> None:
+        super().end()
+        self._held[self._name] = self._disk.look()
+
+    def table(self, costs: dict[str, dict[str, float]], count: int) -> None:
+        """Print what each phase took."""
+        print(
+            f"  {'phase':14} {'tasks':>6} {'seconds':>8} {'CPU s':>8} {'µs/doc':>7} {'peak MB':>8} {'disk B/doc':>10}"
+        )
+        for phase, cost in costs.items():
+            print(
+                f"  {phase:14} {cost['tasks']:6} {cost['seconds']:8.1f} {cost['cpu']:8.1f} "
+                f"{cost['cpu'] / count * 1e6:7.3f} {cost['peak'] / 1e6:8.0f} {self._held[phase] / count:10.0f}"
+            )

@@ -57,14 +57,16 @@ class PartWriter:
             self._writer = None
 
 
-def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str) -> Commit:
-    """The commit of a unit: the one that exists, or a new one. `depends` is a digest of recipe, code and versions."""
+def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str, taken: str = "") -> Commit:
+    """The commit of a unit: the one that exists, or a new one. `depends` is a digest of recipe, code and versions,
+    `taken` the file that says what was taken down."""
     key = commit_key("pass", unit.content(), depends)
     done = read_commit(store, key)
     if done is not None:
         return done
     started = time.monotonic()
     about: dict[str, Any] = {"unit": unit.content(), "counts": no_counts(), "other_records": {}, "exceptions": []}
+    about["stages"] = {}
     writers: dict[str, PartWriter] = {}
     samples: list[dict[str, Any]] = []
 
@@ -76,6 +78,7 @@ def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str) -> C
                 writer(kind).add(table)
         add_counts(about["counts"], batch.counts)
         add_counts(about["other_records"], batch.other_records)
+        add_counts(about["stages"], batch.seconds)
         about["exceptions"] += batch.exceptions
         about["reached"] = batch.next[0]
 
@@ -84,16 +87,18 @@ def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str) -> C
         def writer(kind: str) -> PartWriter:
             if kind not in writers:
                 # hashes don't get smaller, and are read in place
-                writers[kind] = PartWriter(store.scratch(), None if kind == "signatures" else "zstd")
+                packed = kind not in ("signatures", "lines")
+                writers[kind] = PartWriter(store.scratch(), "zstd" if packed else None)
                 cleanup.callback(writers[kind].path.unlink, missing_ok=True)
                 cleanup.callback(writers[kind].close)
             return writers[kind]
 
-        guard.run(unit, take)
+        guard.run(unit, take, taken=taken)
         writer("samples").add(pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA))
         parts: list[Part] = []
         for kind, made in sorted(writers.items()):
             made.close()
             parts.append(add_part(store, kind, made.path, made.rows))
     about["seconds"] = round(time.monotonic() - started, 3)
+    about["stages"] = {name: round(seconds, 3) for name, seconds in about["stages"].items()}
     return commit(store, key, parts, about)

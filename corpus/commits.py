@@ -64,8 +64,8 @@ def add_part(store: LocalStore, kind: str, file: Path, rows: int, key: str = "",
 
 def commit(store: LocalStore, key: str, parts: list[Part], about: dict[str, Any]) -> Commit:
     """Make the parts visible. Where another attempt was first, its commit is returned, if it says the same."""
-    mine = Commit(key, tuple(parts), about)
     data = json.dumps({"parts": [asdict(part) for part in parts], "about": about}, sort_keys=True).encode()
+    mine = Commit(key, tuple(parts), json.loads(data)["about"])  # as everybody else will read it
     if store.put_new(key, data):
         return mine
     winner = read_commit(store, key)

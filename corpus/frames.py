@@ -60,6 +60,7 @@ def send_batch(fd: int, batch: Batch) -> None:
         "next": batch.next,
         "exceptions": batch.exceptions,
         "done": batch.done,
+        "seconds": batch.seconds,
     }
     write_frame(fd, BATCH, json.dumps(about).encode())
 
@@ -84,6 +85,7 @@ class BatchReader:
             (offset, inner),
             about["exceptions"],
             about["done"],
+            about["seconds"],
         )
 
 

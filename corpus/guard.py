@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,15 +77,19 @@ class Guard:
         self.settings = settings or GuardSettings()
         self._worker: _Worker | None = None
 
-    def run(self, unit: Unit, take: Callable[[Batch], None]) -> None:
-        """Run a unit and hand its batches to `take`, in order. Raises WorkerError for what is no page's fault."""
+    def run(
+        self, unit: Unit, take: Callable[[Batch], None], *, only: Sequence[Place] | None = None, taken: str = ""
+    ) -> None:
+        """Run a unit, or of it the records in `only`, and hand its batches to `take`, in order. `taken` is the file
+        that says what was taken down. Raises WorkerError for what is no page's fault."""
         incidents: dict[Place, Incident] = {}
         resume: Place | None = None
         false_starts = 0
         while True:
             worker = self._ready_worker()
             try:
-                for batch in worker.run(self._job(unit, resume, incidents), frozenset(incidents)):
+                job = {**self._job(unit, resume, incidents), "only": only, "taken": taken}
+                for batch in worker.run(job, frozenset(incidents)):
                     take(batch)
                     resume = batch.next
                     if batch.done:

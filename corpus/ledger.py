@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from corpus.mask import mask_url
-from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED, Outcome
+from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED, SKIPPED, Outcome
 from corpus.stage import Value
 
 SCHEMA_VERSION = "1"
@@ -33,6 +33,11 @@ _FIXED = [
     pa.field("limit", pa.float64(), metadata={"is": "the bound that it is outside of"}),
     pa.field(
         "detail", pa.string(), metadata={"is": "category, list entry, kind of damage, or what a record has wrong"}
+    ),
+    pa.field(
+        "text_bytes",
+        pa.int64(),
+        metadata={"is": "of the text after the last stage, kept or not; null where it did not come so far"},
     ),
 ]
 
@@ -62,6 +67,8 @@ def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None) -> 
     """One ledger row; measures that were not reached are absent."""
     doc = outcome.doc
     value = outcome.value
+    # of what was taken down nothing is said but that it was
+    note = doc.record.note if doc.record and outcome.stage != REMOVED else ""
     return {
         "id": doc.id,
         "url": _clean(mask_url(doc.url)),
@@ -74,7 +81,8 @@ def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None) -> 
         "rule": outcome.rule or None,
         "value": float(value) if isinstance(value, int | float) else None,
         "limit": outcome.limit,
-        "detail": _clean(outcome.detail or (doc.record.note if doc.record else "")) or None,
+        "detail": _clean(outcome.detail or note) or None,
+        "text_bytes": _utf8_bytes(doc.text) if outcome.finished else None,
         **outcome.measures,
     }
 
@@ -129,6 +137,10 @@ def total(counts: int | Mapping[str, Any]) -> int:
 def balances(counts: Mapping[str, Any]) -> bool:
     """Whether records in = kept + dropped + failed + skipped."""
     return bool(counts["in"] == sum(total(counts[key]) for key in (KEPT, DROPPED, FAILED, SKIPPED)))
+
+
+def _utf8_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def _clean(text: str) -> str:

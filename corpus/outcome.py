@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from corpus.dedup import Signed
     from corpus.document import Document
     from corpus.stage import Value
 
 KEPT, DROPPED, FAILED, SKIPPED = "kept", "dropped", "failed", "skipped"
+REMOVED = "removed"
+"""The stage of what was taken down: no stage of a recipe may have this name."""
 
 
 @dataclass(slots=True)
@@ -29,8 +30,10 @@ class Outcome:
     limit: float | None = None
     detail: str = ""
     measures: dict[str, Value] = field(default_factory=dict)
-    signed: Signed | None = None
-    """What the recipe's dedup compares the document by, where it passed the stages before that."""
+    finished: bool = False
+    """Whether every stage is done with the document, kept or not: its text is then what a corpus would hold."""
+    signed: dict[str, Any] = field(default_factory=dict)
+    """What the stages that compare documents signed of it, by their kind, where it passed the stages before them."""
 
     @property
     def kept(self) -> bool:

@@ -25,6 +25,7 @@ from corpus.modules import Module
 from corpus.pipeline import Pipeline
 from corpus.recipe import Recipe
 from corpus.remote import open_source
+from corpus.takedown import read_takedown
 from corpus.unit import Place, Unit, run_unit
 
 _PR_SET_PDEATHSIG = 1
@@ -73,7 +74,8 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
             _limit_memory(memory_alone if place in alone else memory)
 
     _limit_memory(memory)
-    span = (unit.start, unit.end)
+    only = [(offset, inner) for offset, inner in job["only"]] if job["only"] is not None else None
+    span = (unit.start, unit.end) if only is None else None  # picked ones are not read in one go
     source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client, waiting=board.waiting)
     with closing(source):
         batches = run_unit(
@@ -83,6 +85,8 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
             resume=tuple(job["resume"]) if job["resume"] else None,
             failed={(offset, inner): kind for offset, inner, kind in job["failed"]},
             alone=alone,
+            only=only,
+            taken=read_takedown(job["taken"]) if job["taken"] else None,
             announce=announce,
             grant=lambda more: _limit_memory(memory_alone if more else memory),
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from corpus.dedup import Dedup
+from corpus.dedup import Collective, Dedup
+from corpus.dedup.lines import Lines
 from corpus.document import Document
 from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED, Outcome
 from corpus.stage import Limit, Stage
@@ -35,6 +37,8 @@ class Pipeline:
     def __init__(self, stages: Iterable[BoundStage], measures: str = "all") -> None:
         self.stages = list(stages)
         self.measures = measures
+        self.seconds: dict[str, float] = {}
+        """CPU time by stage, since whoever reads it last emptied it."""
         self._prepared = False
 
     @classmethod
@@ -44,8 +48,18 @@ class Pipeline:
 
     @property
     def dedup(self) -> BoundStage | None:
-        """The stage that compares documents, if there is one."""
+        """The stage that compares whole documents, if there is one."""
         return next((bound for bound in self.stages if isinstance(bound.stage, Dedup)), None)
+
+    @property
+    def lines(self) -> BoundStage | None:
+        """The stage that compares lines, if there is one."""
+        return next((bound for bound in self.stages if isinstance(bound.stage, Lines)), None)
+
+    @property
+    def collective(self) -> list[Collective]:
+        """The stages that compare documents with each other, in order."""
+        return [bound.stage for bound in self.stages if isinstance(bound.stage, Collective)]
 
     @property
     def redact(self) -> Callable[[str], str] | None:
@@ -79,6 +93,7 @@ class Pipeline:
         self.prepare()
         going = list(enumerate(outcomes))
         for bound in self.stages:
+            started = time.process_time()
             still = []
             for index, outcome in going:
                 if bound.languages and outcome.doc.language not in bound.languages:
@@ -88,6 +103,9 @@ class Pipeline:
                 if self._step(bound, outcome):
                     still.append((index, outcome))
             going = still
+            self.seconds[bound.name] = self.seconds.get(bound.name, 0.0) + time.process_time() - started
+        for _, outcome in going:
+            outcome.finished = True
 
     def _step(self, bound: BoundStage, outcome: Outcome) -> bool:
         """One stage over one document; False where it goes no further."""
@@ -103,9 +121,9 @@ class Pipeline:
 
     def _measure(self, bound: BoundStage, outcome: Outcome) -> bool:
         """Take the measures of one stage into `outcome`; False where the document goes no further."""
-        if isinstance(bound.stage, Dedup):
+        if isinstance(bound.stage, Collective):
             if outcome.outcome == KEPT:
-                outcome.signed = bound.stage.sign(outcome.doc)
+                outcome.signed[bound.stage.kind] = bound.stage.sign(outcome.doc)
             return True
         stopped = False
         for measure, value, *detail in bound.stage.apply(outcome.doc):
@@ -116,6 +134,8 @@ class Pipeline:
             if broken is None:
                 continue
             if outcome.outcome == KEPT:
+                if detail and measure not in bound.stage.detailed:
+                    raise TypeError(f"{measure} comes with a detail, but is not among the stage's `detailed`")
                 outcome.outcome, outcome.stage, outcome.rule, outcome.value = DROPPED, bound.name, measure, value
                 outcome.bound, outcome.limit = broken
                 outcome.detail = detail[0] if detail else value if isinstance(value, str) else ""

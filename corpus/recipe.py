@@ -27,7 +27,7 @@ from typing import Any
 
 from corpus.dedup import Dedup
 from corpus.errors import ConfigError, did_you_mean
-from corpus.outcome import Outcome
+from corpus.outcome import REMOVED, Outcome
 from corpus.pipeline import BoundStage, Pipeline
 from corpus.stage import Stage, param_names
 from corpus.warc.record import Damage, Record
@@ -155,6 +155,8 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
     name = table.get("name", use)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} can't name a stage.", "Use lower-case letters, digits and underscores.")
+    if name == REMOVED:
+        raise ConfigError(f"No stage can be called '{name}': that is where taken down pages are.", "Give another name.")
     languages = table.get("languages", [])
     if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
         raise ConfigError(f"{name}.languages = {languages!r} is no list of codes.", 'Write ["en", "de"].')

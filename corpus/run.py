@@ -19,9 +19,14 @@ import pyarrow.parquet as pq
 from corpus.commits import Part, check_part
 from corpus.dedup.index import open_index
 from corpus.errors import InputError, IntegrityError
+from corpus.explain import explain
 from corpus.ledger import balances, total
+from corpus.limits import Settings
+from corpus.manifest import SEAL, check_seal, checked_path, read_manifest
 from corpus.mask import mask_url
+from corpus.retuned import Retuned, retune
 from corpus.store import LocalStore
+from corpus.swap import check_no_swap
 
 
 @dataclass(frozen=True)
@@ -44,25 +49,43 @@ class Run:
     def _dataset(self, kind: str) -> ds.Dataset:
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
         form = ds.ParquetFileFormat(default_fragment_scan_options=options)
-        return ds.dataset([str(self._path(part)) for part in self.parts(kind)], format=form)
+        return ds.dataset([str(path) for path in self.paths(kind)], format=form)
 
     def parts(self, kind: str) -> list[Part]:
         """The committed files of a kind, in order, from the manifest."""
-        store = LocalStore(self.folder)
-        found = [json.loads(store.get(key) or b"") for key in store.keys("manifest")]
-        return [part for part in (Part(**data) for data in found) if part.kind == kind]
+        listed = read_manifest(LocalStore(self.folder), kind)
+        return [Part(part.kind, part.key, part.rows, part.bytes, part.sha256) for part in listed]
 
-    def _path(self, part: Part) -> Path:
-        path = LocalStore(self.folder).path(part.key)
-        if not path.exists():
-            raise IntegrityError(f"{path} is missing.", "Restore it, or build again.")
-        return path
+    def paths(self, kind: str) -> list[Path]:
+        """The committed files of a kind, in order. Raises IntegrityError where one is missing, or can be seen to be
+        damaged before its pages are read (whose checksums a reader must check)."""
+        store = LocalStore(self.folder)
+        return [checked_path(store, part) for part in read_manifest(store, kind)]
+
+    def places(self) -> dict[str, str]:
+        """Where the archives lay that the run read, by name: paths, or URLs without what is secret in them."""
+        data = LocalStore(self.folder).get("timings.json")
+        return dict(json.loads(data).get("inputs", {})) if data else {}
 
     def find(self, url_or_id: str) -> list[dict[str, Any]]:
         """The ledger rows of a URL (as crawled or masked) or of a record id."""
         condition = (ds.field("url") == mask_url(url_or_id)) | (ds.field("id") == url_or_id)
         rows: list[dict[str, Any]] = self.ledger.to_table(filter=condition).to_pylist()
         return rows
+
+    def explain(self, url_or_id: str) -> list[dict[str, Any]]:
+        """Every ledger row of a URL or id, with its measures beside their limits, and the text where kept.
+
+        Raises InputError where the ledger has none.
+        """
+        return explain(self, url_or_id)
+
+    def retune(self, settings: Settings) -> Retuned:
+        """What other limits would change, such as {"gopher_quality.words.min": 30}, from the ledger alone.
+
+        Raises ConfigError for what is no limit of the recipe.
+        """
+        return retune(self, settings)
 
     def text_of(self, record_id: str) -> str | None:
         """The text of a kept record."""
@@ -72,6 +95,7 @@ class Run:
     def verify(self) -> dict[str, int]:
         """Re-read every committed file. Returns rows by kind; raises IntegrityError naming the file."""
         store = LocalStore(self.folder)
+        check_seal(store)
         rows: dict[str, int] = {}
         for kind in ("corpus", "ledger", "samples"):
             expected = self.parts(kind)
@@ -83,16 +107,23 @@ class Run:
             rows[kind] = 0
             for part in expected:
                 path = check_part(store, part)
-                rows[kind] += pq.read_table(path, page_checksum_verification=True).num_rows
+                found = pq.read_table(path, page_checksum_verification=True).num_rows
+                if found != part.rows:
+                    raise IntegrityError(f"{path} has {found} rows, not {part.rows}.", "Please report this.")
+                rows[kind] += found
         self._check_books(rows)
         self._check_index(store)
         return rows
 
     def _check_index(self, store: LocalStore) -> None:
+        for signed in self.parts("signatures"):
+            check_part(store, signed)
         if self.info.get("index") is not None:
+            if not store.path("index/index.json").exists():
+                raise IntegrityError(f"{self.folder}/index/index.json is missing.", "Restore it, or build again.")
             found = open_index(self.folder)
             if found.digest != self.info["index"]:
-                raise IntegrityError(f"{self.folder}: the index is not the one of run.json.", "Build again.")
+                raise IntegrityError(f"{self.folder}/index/index.json is not the one of run.json.", "Build again.")
             for part in found.parts:
                 for file in (part.keys, part.texts, part.docs):
                     check_part(store, file)
@@ -116,10 +147,14 @@ class Run:
 def open_run(folder: str | Path) -> Run:
     """The run in a folder. Raises InputError where there is none, or it is not finished."""
     path = Path(folder) / "run.json"
+    check_no_swap(LocalStore(folder))
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{folder} holds no finished run.", "Run `corpus build … -o` on it first.") from None
     except ValueError:
         raise IntegrityError(f"{path} is damaged.", "Restore it, or build again.") from None
+    store = LocalStore(folder)
+    if store.path(SEAL).exists():  # where it is missing, `verify` says so
+        check_seal(store)
     return Run(Path(folder), info)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import xxhash
 
@@ -95,6 +96,13 @@ def _near(value: float | None, limit: float | None) -> bool:
     if value is None or limit is None:
         return False
     return abs(value - limit) <= max(abs(limit) * _NEAR, 1 if isinstance(value, int) and limit < 10 else 0)
+
+
+def is_near(values: np.ndarray, limits: np.ndarray, whole: bool) -> np.ndarray:
+    """Which values are near their limits, NaN being none; `whole` says that they are counts."""
+    reach = np.maximum(np.abs(limits) * _NEAR, np.where(limits < 10, 1.0 if whole else 0.0, 0.0))
+    found: np.ndarray = np.abs(values - limits) <= reach
+    return found
 
 
 def _storable(text: str) -> str:

@@ -124,6 +124,9 @@ class Stage:
     """True: a document dropped here goes no further (no text yet, or the wrong language)."""
     costly: ClassVar[bool] = False
     """True: the later measures of this stage cost too much to be taken for a document that it drops."""
+    detailed: ClassVar[tuple[str, ...]] = ()
+    """The measures that may come with a detail. It is not in the ledger of a document that they don't drop, so these
+    documents are read again where another limit makes them."""
 
     def __init_subclass__(cls) -> None:
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Limit)}

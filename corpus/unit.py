@@ -6,18 +6,20 @@ so that whoever runs this can say which record stopped it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from corpus.dedup import Dedup, signature_row, signatures_schema
+from corpus.dedup import Collective
 from corpus.document import Document
 from corpus.ledger import CORPUS_SCHEMA, add_counts, corpus_row, count, ledger_row, ledger_schema, no_counts, table
-from corpus.outcome import FAILED, Outcome
+from corpus.outcome import DROPPED, FAILED, REMOVED, Outcome
 from corpus.pipeline import Pipeline, entry
 from corpus.samples import Sampler
+from corpus.takedown import Takedown
+from corpus.warc.picked import Picked
 from corpus.warc.plan import Plan
 from corpus.warc.reader import Walk, read_range
 from corpus.warc.record import Damage, Record
@@ -67,13 +69,15 @@ class Batch:
     """Rows of consecutive records, and the place before which everything of the unit is in this or an earlier batch."""
 
     tables: dict[str, pa.Table]
-    """By kind: ledger, corpus, samples, and signatures where the recipe compares documents."""
+    """By kind: ledger, corpus, samples, and what was signed where the recipe compares documents."""
     counts: dict[str, Any]
     other_records: dict[str, int]
     next: Place
     exceptions: list[dict[str, str]]
     """Records that passed only with more memory or time than a page has: id and what first stopped them."""
     done: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+    """CPU time by stage: no part of the result."""
 
 
 @dataclass
@@ -89,7 +93,8 @@ class _Waiting:
 class _Rows:
     ledger: list[dict[str, Any]] = field(default_factory=list)
     corpus: list[dict[str, Any]] = field(default_factory=list)
-    signatures: list[dict[str, Any]] = field(default_factory=list)
+    signed: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """By kind, one row per corpus row."""
     counts: dict[str, Any] = field(default_factory=no_counts)
     others: dict[str, int] = field(default_factory=dict)
     exceptions: list[dict[str, str]] = field(default_factory=list)
@@ -103,19 +108,23 @@ def run_unit(
     resume: Place | None = None,
     failed: Mapping[Place, str] | None = None,
     alone: Mapping[Place, str] | None = None,
+    only: Sequence[Place] | None = None,
+    taken: Takedown | None = None,
     announce: Callable[[Place], None] = lambda place: None,
     grant: Callable[[bool], None] = lambda more: None,
 ) -> Iterator[Batch]:
     """Yield the batches of a unit, from `resume` on. The records in `failed` are not touched: they get that kind
     of failure. A record in `alone` (with the kind that stopped it before) starts a new batch, so that nothing is
-    done again if it stops the worker. `grant(True)` lets one record have far more memory, `grant(False)` ends that.
+    done again if it stops the worker. All records but those in `only`, which are in order, are passed over. Those whose
+    URL is in `taken` go no further than that. `grant(True)` lets one record have far more memory, `grant(False)` ends
+    that.
     """
     failed, alone = failed or {}, alone or {}
     schema = ledger_schema(pipeline.columns)
     rows = _Rows()
     sampler = Sampler(pipeline.redact)
-    dedup = pipeline.dedup.stage if pipeline.dedup else None
-    signed = signatures_schema(dedup) if isinstance(dedup, Dedup) else None
+    compared = pipeline.collective
+    signed = {stage.kind: stage.signed_schema() for stage in compared}
 
     def batch(next_place: Place, done: bool = False) -> Batch:
         nonlocal rows
@@ -125,9 +134,9 @@ def run_unit(
             "corpus": table(full.corpus, CORPUS_SCHEMA),
             "samples": sampler.take(),
         }
-        if signed is not None:
-            tables["signatures"] = table(full.signatures, signed)
-        return Batch(tables, full.counts, full.others, next_place, full.exceptions, done)
+        tables |= {kind: table(full.signed.get(kind, []), form) for kind, form in signed.items()}
+        seconds, pipeline.seconds = pipeline.seconds, {}
+        return Batch(tables, full.counts, full.others, next_place, full.exceptions, done, seconds)
 
     def judge(waiting: list[_Waiting]) -> None:
         """Judge what waits, and add it to the rows in order."""
@@ -141,14 +150,15 @@ def run_unit(
                 grant(True)
                 one.outcome = pipeline.judge_record(one.item)
                 grant(False)
-            _add(one.item, one.outcome, rows)
+            _add(one.item, one.outcome, rows, compared)
             if one.outcome:
-                sampler.offer(one.outcome)
+                if one.outcome.stage != REMOVED:
+                    sampler.offer(one.outcome)
                 if one.outcome.outcome != FAILED and stopped_by not in ("", "killed"):
                     rows.exceptions.append({"id": one.item.id, "stopped_by": stopped_by})
         waiting.clear()
 
-    walk = _Junk(unit) if unit.format == "junk" else _walk(source, unit, resume)
+    walk = _walk(source, unit, resume, only)
     announce((walk.offset, walk.inner))  # reading the first record may stop us too
     waiting: list[_Waiting] = []
     size = 0
@@ -157,7 +167,7 @@ def run_unit(
         if place in alone and waiting:
             judge(waiting)
             yield batch(place)
-        waiting.append(_Waiting(item, place, _entry(item, failed.get(place))))
+        waiting.append(_Waiting(item, place, _entry(item, failed.get(place), taken)))
         size += item.block_size if isinstance(item, Record) else 0
         if place in alone or len(waiting) >= RECORDS_PER_BATCH or size >= BYTES_PER_BATCH:
             judge(waiting)
@@ -168,8 +178,13 @@ def run_unit(
     yield batch((walk.end, 0), done=True)
 
 
-def _walk(source: Source, unit: Unit, resume: Place | None) -> Walk:
-    return read_range(source, Plan(unit.format, unit.codec, unit.flavour), unit.start, unit.end, resume=resume)
+def _walk(source: Source, unit: Unit, resume: Place | None, only: Sequence[Place] | None) -> Walk | Picked | _Junk:
+    plan = Plan(unit.format, unit.codec, unit.flavour)
+    if unit.format == "junk":
+        return _Junk(unit)
+    if only is not None:
+        return Picked(source, plan, [place for place in only if resume is None or place >= resume])
+    return read_range(source, plan, unit.start, unit.end, resume=resume)
 
 
 class _Junk:
@@ -185,13 +200,18 @@ class _Junk:
         return iter(self._items)
 
 
-def _entry(item: Record | Damage, failure: str | None) -> Outcome | None:
+def _entry(item: Record | Damage, failure: str | None, taken: Takedown | None) -> Outcome | None:
+    before = entry(item)
+    rule = taken.rule(before.doc.url) if taken is not None and before is not None and before.kept else ""
+    if before is not None and rule:
+        before.outcome, before.stage, before.rule = DROPPED, REMOVED, rule
+        return before
     if failure is not None and isinstance(item, Record):
         return Outcome(FAILED, Document.of(item), rule=failure)
-    return entry(item)
+    return before
 
 
-def _add(item: Record | Damage, outcome: Outcome | None, rows: _Rows) -> None:
+def _add(item: Record | Damage, outcome: Outcome | None, rows: _Rows, compared: Sequence[Collective]) -> None:
     if outcome is None:
         assert isinstance(item, Record)
         known = item.kind.isascii() and item.kind.isalpha() and len(item.kind) <= 20
@@ -204,4 +224,6 @@ def _add(item: Record | Damage, outcome: Outcome | None, rows: _Rows) -> None:
     if outcome.kept:
         rows.corpus.append(corpus_row(outcome, item.warc, item.offset))
         inner = item.inner if isinstance(item, Record) else 0
-        rows.signatures.append(signature_row(item.offset, inner, outcome.signed))
+        for stage in compared:
+            row = stage.signed_row(item.offset, inner, outcome.signed.get(stage.kind))
+            rows.signed.setdefault(stage.kind, []).append(row)

@@ -33,6 +33,9 @@ V = TypeVar("V")
 MEMO_LIMIT = 150_000
 """Entries that each of a memo's two generations may hold: some 120 MB in all for words of one language."""
 
+MEMO_CHARS = 4_000_000
+"""Characters of all stretches in a generation: three times what as many words of web pages have."""
+
 MAX_STRETCH = 1_000
 LONG_STRETCH = 200
 
@@ -81,14 +84,14 @@ def split_words(text: str, language: str = "en") -> list[str]:
     Raises ConfigError where `check_language` does.
     """
     stretches = text.split()
-    known = _stretches(language, len(stretches))
+    known = _stretches(language, len(stretches), len(text))
     return list(chain.from_iterable([known.pieces[known[stretch]] for stretch in stretches]))
 
 
 def words_of(text: str, language: str = "en") -> Words:
     """The same tokens, as numbers. Raises ConfigError where `check_language` does."""
     stretches = text.split()
-    return _stretches(language, len(stretches)).words(stretches)
+    return _stretches(language, len(stretches), len(text)).words(stretches)
 
 
 def check_language(language: str) -> None:
@@ -102,6 +105,7 @@ class _Stretches(dict[str, int]):
 
     def __init__(self, language: str, before: _Stretches | None = None) -> None:
         self.pieces: list[tuple[str, ...]] = []
+        self.chars = 0
         self.vocabulary = Vocabulary()
         self._language = language
         self._before = before
@@ -123,6 +127,7 @@ class _Stretches(dict[str, int]):
         with self._lock:
             if stretch not in self:
                 self.pieces.append(pieces)
+                self.chars += len(stretch)
                 self[stretch] = len(self.pieces) - 1  # last, for other threads look without the lock
         return self[stretch]
 
@@ -217,14 +222,14 @@ def _cut(stretch: str) -> list[str]:
 _known: dict[str, _Stretches] = {}
 
 
-def _stretches(language: str, count: int = 0) -> _Stretches:
-    """What is known of a language's stretches, with room for a text of `count`."""
-    if count > MEMO_LIMIT:
+def _stretches(language: str, count: int = 0, chars: int = 0) -> _Stretches:
+    """What is known of a language's stretches, with room for a text of `count` with `chars` characters in all."""
+    if count > MEMO_LIMIT or chars > MEMO_CHARS:
         return _Stretches(language)  # not to push out what all other texts need
     known = _known.get(language)
     if known is None:
         known = _known[language] = _Stretches(language)
-    elif len(known) >= MEMO_LIMIT:
+    elif len(known) >= MEMO_LIMIT or known.chars >= MEMO_CHARS:
         known = _known[language] = known.anew()
     return known
 

@@ -23,6 +23,7 @@ from filters.extract import Extract
 from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
 from filters.language import Language
+from filters.line_dedup import LineDedup
 from filters.minhash import MinHash
 from filters.pii import Pii
 from filters.screen import LanguageScreen
@@ -41,6 +42,7 @@ STAGES: dict[str, type[Stage]] = {
         C4,
         FineWebQuality,
         Pii,
+        LineDedup,
     )
 }
 

@@ -41,7 +41,7 @@ _NAMES = {"cp932": "shift_jis", "cp949": "euc-kr", "big5hkscs": "big5", "euc_jp"
 _ATTRIBUTE = re.compile(rb"""[\s/]*+(?P<end>>)?([^\s/>=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]*+)))?""")
 _META = re.compile(rb"<!--|<meta[\s/]", re.IGNORECASE)
 _XML = re.compile(rb"""<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([^"'>]{1,40})["']""")
-_CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([^\s"';,>]+)""", re.IGNORECASE)
+_CHARSET = re.compile(rb"""charset\s*+=\s*+["']?\s*+([^\s"';,>]++)""", re.IGNORECASE)
 
 
 def decode_html(body: bytes, http_charset: str | None = None) -> tuple[str, str, str]:

@@ -58,6 +58,7 @@ class Extract(Stage):
     source = "FineWeb (arXiv:2406.17557): trafilatura with favor_precision, without comments"
     gate = True
     costly = True
+    detailed = ("body_bytes",)
 
     http_status = Limit(min=200, max=299, of=int)
     media_type = Limit(one_of=("text/html", "application/xhtml+xml"), of=str)

@@ -19,6 +19,7 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.minhash import BANDS, ROWS, Scheme, band_keys, sign, text_hash
 from corpus.shingles import Hashes, joined_shingles, shingle_similarity, shingles
 from corpus.stage import Limit
+from corpus.words import check_language
 from filters.url import registered_domains
 from filters.url_parts import MAX_HOST, split_url
 
@@ -81,6 +82,7 @@ class MinHash(Dedup):
         self.language = language
 
     def prepare(self) -> None:
+        check_language(self.language)
         self.site_of_ = lru_cache(_HOSTS_REMEMBERED)(registered_domains())
 
     def sign(self, doc: Document) -> Signed:

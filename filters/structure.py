@@ -17,7 +17,8 @@ LONG_TAG = 1000
 
 _LT, _SLASH = ord("<"), ord("/")
 _TAG = re.compile(rb"[a-zA-Z][^<>]{%d,}" % (LONG_TAG - 2))
-_ATTRIBUTE = re.compile(rb"""[\s/]++[^\s/=]++(?:\s*+=\s*+(?:"[^"]*+"?|'[^']*+'?|[^\s"']++))?""")
+# with or without a name after the blanks: else 1 MB of blanks in a tag would be tried from each of them, for 10 minutes
+_ATTRIBUTE = re.compile(rb"""[\s/]++([^\s/=]++(?:\s*+=\s*+(?:"[^"]*+"?|'[^']*+'?|[^\s"']++))?)?""")
 
 _HIDDEN = re.compile(rb"<(script|style|!--)")
 
@@ -51,7 +52,7 @@ def scan(body: bytes) -> Structure:
     for start in starts[gaps >= LONG_TAG].tolist():
         tag = _TAG.match(body, start + 1)
         if tag:
-            attributes = max(attributes, sum(1 for _ in _ATTRIBUTE.finditer(tag[0])))
+            attributes = max(attributes, sum(1 for found in _ATTRIBUTE.finditer(tag[0]) if found[1]))
     depth = _depth(data, starts)
     if depth > SURE_DEPTH:
         # scripts that write tags: of 38 real pages above 125, all were at 66 or less without their scripts

@@ -52,6 +52,7 @@ class Url(Stage):
     name = "url"
     source = "RefinedWeb (arXiv:2306.01116, G.1); URLFilter of datatrove 0.10.1"
     gate = True
+    detailed = ("domain", "host", "url", "hard_words", "soft_words", "subwords")
 
     domain = Limit(max=0, of=int)
     host = Limit(max=0, of=int)

@@ -7,35 +7,40 @@ same command takes up a run wherever it ended.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from corpus.commits import Commit
+from corpus.dedup import Collective
 from corpus.dedup import Dedup as Stage
 from corpus.dedup.index import Earlier, check_comparable, open_index
 from corpus.dedup.layout import MEMORY_BYTES
 from corpus.errors import ConfigError, InputChanged, InputUnreachable, IntegrityError, OutputError
 from corpus.guard import GuardSettings
 from corpus.ledger import add_counts, balances, no_counts
+from corpus.manifest import write_manifest
 from corpus.modules import Module
 from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, plan_pack
 from corpus.recipe import Recipe, differences, digest
 from corpus.store import LocalStore
+from corpus.swap import JOURNAL, finish_swap
+from corpus.takedown import FILE as TAKEN_DOWN
+from corpus.takedown import read_takedown
 from corpus.unit import Unit
 from corpus.urls import is_url, redact
 from corpus.version import versions
 from jobs.dedup import ALARM_RATE, Compared, Dedup, Stopped, alarm
 from jobs.engine import Engine, Stop, run
+from jobs.folder import only_run, open_folder
 from jobs.inputs import Input, find_inputs, plan_all
+from jobs.lines import Lines, LinesCompared, lines_alarm
 from jobs.progress import Progress
 from jobs.tasks import close_guards, commit_from_dict, pack_task, run_unit_task
 
@@ -110,6 +115,11 @@ class Plan:
 def make_plan(job: Job) -> Plan:
     """Find the inputs and what decides the result. Raises CorpusError for whatever is wrong before any work starts."""
     inputs = find_inputs(job.inputs, job.limit, job.base)
+    if job.against and job.recipe.pipeline().lines:
+        raise ConfigError(
+            "Lines are compared within one run, so this recipe can't be built against an earlier one.",
+            "Leave --against, or take that stage out of the recipe.",
+        )
     against = [open_index(folder) for folder in job.against]
     bound = job.recipe.pipeline().dedup
     for one in against:
@@ -124,6 +134,7 @@ def make_plan(job: Job) -> Plan:
         "versions": versions(),
         "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
         "against": [one.digest for one in against],
+        "removed": read_takedown(job.out / TAKEN_DOWN).digest,
     }
     return Plan(inputs, identity, against)
 
@@ -153,11 +164,14 @@ def _chosen_units(job: Job, plan: Plan, store: LocalStore) -> list[Unit]:
 
 def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Result:
     """Run a build to its end, or to the first stop signal. Raises CorpusError."""
+    if (job.out / JOURNAL).exists():  # a takedown was cut off: what it says is part of the plan
+        with only_run(LocalStore(job.out)):
+            finish_swap(LocalStore(job.out))
     plan = make_plan(job)
     make_units(job, plan, 1 << 40)  # an input that is none is found before anything is written
-    store = _open(job.out)
-    with _only_run(store), Stop() as stop:
-        _claim(store, plan)
+    store = open_folder(job.out)
+    with only_run(store), Stop() as stop:
+        claim_folder(store, plan)
         finished = store.get("run.json")
         if finished is not None and json.loads(finished)["complete"]:
             if not job.keep_work:
@@ -170,67 +184,71 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
             commits, given_up = _pass(job, plan, units, store, engine, stop, progress)
             if stop.asked():
                 return Result(128 + stop.signal)
-            dedup = _dedup(job, plan, store, engine, stop, progress)
-            compared = dedup.compare(commits) if dedup else None
-            reason = alarm(compared.info, job.alarm_rate) if compared else ""
-            if reason:
-                facts = store.path(".work/dedup.json")
-                store.replace(".work/dedup.json", _json(compared.info if compared else None))
-                return Result(4, alarm=f"{reason}. See {facts}, then run again with another --alarm-rate.")
-            parts = _pack(job, store, engine, stop, progress, commits, compared)
-            index = dedup.index(commits, compared) if dedup and compared and job.index else None
-            if stop.asked():
-                return Result(128 + stop.signal)
+            return complete(job, plan, store, engine, stop, progress, commits, given_up, started)
         except Stopped:
             return Result(128 + stop.signal)
         finally:
             engine.close()
             close_guards()
-        info = _run_info(job, plan, commits, compared, parts, given_up)
-        info["index"] = index
-        costs = dedup.costs if dedup else {}
-        _finish(job, store, info, commits, parts, time.monotonic() - started, costs)
+
+
+Fill = Callable[[list[Commit], Compared | None], list[Commit]]
+
+
+def complete(
+    job: Job,
+    plan: Plan,
+    store: LocalStore,
+    engine: Engine,
+    stop: Stop,
+    progress: Progress,
+    commits: list[Commit],
+    given_up: list[dict[str, Any]],
+    started: float,
+    fill: Fill = lambda commits, compared: commits,
+) -> Result:
+    """From what the pass left to run.json: compare documents, pack, write. `fill` is called with what was found, before
+    anything is packed. Raises Stopped, and CorpusError."""
+    dedup = _dedup(job, plan, store, engine, stop, progress)
+    compared = dedup.compare(commits) if dedup else None
+    reason = alarm(compared.info, job.alarm_rate) if compared else ""
+    if reason:
+        return _alarmed(store, reason, compared.info if compared else None)
+    by_lines = _lines(job, plan, store, engine, stop, progress)
+    lines = by_lines.compare(commits, compared.verdicts if compared else None) if by_lines else None
+    reason = lines_alarm(lines.info, job.alarm_rate) if lines else ""
+    if reason:
+        return _alarmed(store, reason, lines.info if lines else None)
+    commits = fill(commits, compared)
+    parts = _pack(job, store, engine, stop, progress, commits, compared, lines)
+    # a document that loses lines is no longer what its signature says
+    has_index = dedup and compared and job.index and not lines
+    index = dedup.index(commits, compared) if dedup and compared and has_index else None
+    if stop.asked():
+        return Result(128 + stop.signal)
+    info = _run_info(job, plan, commits, compared, lines, parts, given_up)
+    info["index"] = index
+    costs = (dedup.costs if dedup else {}) | (by_lines.costs if by_lines else {})
+    _finish(job, plan, store, info, commits, parts, time.monotonic() - started, costs)
     return Result(3 if given_up else 0, info)
 
 
-def _open(out: Path) -> LocalStore:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        store = LocalStore(out)
-        probe = store.scratch()
-        probe.write_bytes(b"")
-        probe.unlink()
-        with suppress(OSError):  # not empty: there is work
-            probe.parent.rmdir()
-            probe.parent.parent.rmdir()
-    except OSError as error:
-        raise OutputError(f"{out} can't be written: {error.strerror}.", "Give another folder with -o.") from None
-    return store
+def _alarmed(store: LocalStore, reason: str, facts: dict[str, Any] | None) -> Result:
+    """The end of a run that would remove too much, and what it found so far."""
+    store.replace(".work/dedup.json", _json(facts))
+    where = store.path(".work/dedup.json")
+    return Result(4, alarm=f"{reason}. See {where}, then run again with another --alarm-rate.")
 
 
-@contextmanager
-def _only_run(store: LocalStore) -> Iterator[None]:
-    """Hold the folder's lock, which the system releases when this process ends, however it ends."""
-    folder = os.open(store.root, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        store.remove(".work/tmp")
-        yield
-    except BlockingIOError:
-        raise OutputError(f"Another run is writing to {store.root}.", "Wait for it, or give another -o.") from None
-    finally:
-        os.close(folder)
-
-
-def _claim(store: LocalStore, plan: Plan) -> None:
+def claim_folder(store: LocalStore, plan: Plan) -> None:
     """Bind the folder to this recipe, code and input, or show what differs from what it is bound to."""
-    foreign = {path.name for path in store.root.iterdir()} - {".work"}
+    foreign = {path.name for path in store.root.iterdir()} - {".work", TAKEN_DOWN}
     mine = json.dumps(plan.identity, sort_keys=True).encode()
     bound = store.get(".work/plan.json")
     finished = store.get("run.json")
     if bound is None and finished is not None:
         info = json.loads(finished)
-        theirs = {key: info[key] for key in ("recipe", "resources", "versions", "against")}
+        theirs = {key: info[key] for key in ("recipe", "resources", "versions", "against", "removed")}
         theirs["inputs"] = [{k: item[k] for k in ("name", "bytes", "identity")} for item in info["inputs"]]
         bound = json.dumps(theirs, sort_keys=True).encode()
     if bound is None:
@@ -245,7 +263,8 @@ def _claim(store: LocalStore, plan: Plan) -> None:
         ]
         theirs, ours = ({item["name"]: item["identity"] for item in side["inputs"]} for side in (old, plan.identity))
         lines += [f"input {line}" for line in differences(theirs, ours)]
-        lines += differences(old["against"], plan.identity["against"], "against")
+        for key in ("against", "removed"):
+            lines += differences(old[key], plan.identity[key], key)
         shown = "".join(f"\n  {line}" for line in lines[:20]) + ("\n  …" if len(lines) > 20 else "")
         raise OutputError(
             f"{store.root} was made by another recipe, code or input (old → new):{shown}\n",
@@ -257,7 +276,7 @@ def _pass(
     job: Job, plan: Plan, units: list[Unit], store: LocalStore, engine: Engine, stop: Stop, progress: Progress
 ) -> tuple[list[Commit], list[dict[str, Any]]]:
     """The commits of all units in (WARC, offset) order, and the units that were given up."""
-    depends = digest({key: plan.identity[key] for key in ("recipe", "resources", "versions")})
+    depends = digest({key: plan.identity[key] for key in ("recipe", "resources", "versions", "removed")})
     common = {
         "store": str(store.root.resolve()),
         "recipe": job.recipe.canonical(),
@@ -265,6 +284,7 @@ def _pass(
         "modules": [[module.name, module.source] for module in job.modules],
         "guard": asdict(job.guard),
         "depends": depends,
+        "taken": str(store.path(TAKEN_DOWN).resolve()),
     }
     done: dict[Unit, Commit] = {}
     while True:
@@ -337,14 +357,28 @@ def _dedup(job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, 
     bound = job.recipe.pipeline().dedup
     if bound is None:
         return None
-    common = {
+    common = _task_payload(job, plan, store)
+    return Dedup(store, bound, common, engine, stop, progress, job.dedup_memory, plan.against)
+
+
+def _lines(job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, progress: Progress) -> Lines | None:
+    """The dedup by lines of a run; None where the recipe compares none."""
+    bound = job.recipe.pipeline().lines
+    if bound is None:
+        return None
+    common = _task_payload(job, plan, store)
+    return Lines(store, bound, common, engine, stop, progress, job.dedup_memory)
+
+
+def _task_payload(job: Job, plan: Plan, store: LocalStore) -> dict[str, Any]:
+    """What every task of dedup is given."""
+    return {
         "store": str(store.root.resolve()),
         "recipe": job.recipe.canonical(),
         "factory": job.factory,
         "modules": [[module.name, module.source] for module in job.modules],
         "depends": digest({key: plan.identity[key] for key in ("recipe", "versions")}),
     }
-    return Dedup(store, bound, common, engine, stop, progress, job.dedup_memory, plan.against)
 
 
 def _pack(
@@ -355,21 +389,27 @@ def _pack(
     progress: Progress,
     commits: list[Commit],
     compared: Compared | None,
+    lines: LinesCompared | None,
 ) -> list[Commit]:
     """The commits of the output files."""
-    packed = digest([*(commit.sha256 for commit in commits), compared.digest if compared else ""])
+    found = [one.digest if one else "" for one in (compared, lines)]
+    packed = digest([*(commit.sha256 for commit in commits), *found])
     if (store.get(".work/packed") or b"").decode() != packed:
         # what an earlier, shorter set of units left (a quarantined unit has come back) is no part of this one
-        (store.root / "run.json").unlink(missing_ok=True)
+        for file in ("run.json", "report.html"):
+            (store.root / file).unlink(missing_ok=True)
         for folder in ("corpus", "ledger", "samples", "manifest", "index"):
             store.remove(folder)
         store.remove(".work/commits/pack")
         store.replace(".work/packed", packed.encode())
     columns = {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()}
     verdicts = compared.verdicts if compared and compared.removed else None
-    tasks = plan_pack("corpus", commits, job.recipe.rows_per_part, verdicts)
-    tasks += plan_pack("ledger", commits, ROWS_PER_LEDGER_PART, verdicts)
-    tasks += plan_pack("samples", commits, _ALL, verdicts)
+    said = (verdicts, lines.cuts if lines else None)
+    tasks = plan_pack("corpus", commits, job.recipe.rows_per_part, *said)
+    tasks += plan_pack("ledger", commits, ROWS_PER_LEDGER_PART, *said)
+    tasks += plan_pack("samples", commits, _ALL, *said)
+    if job.index and job.recipe.pipeline().dedup and not job.recipe.pipeline().lines:
+        tasks += [task for task in plan_pack("signatures", commits, ROWS_PER_LEDGER_PART) if task.slices]
     progress.start("pack", len(tasks), 0, done=0)
     made: dict[tuple[str, int], Commit] = {}
     for answer in run(engine, pack_task, (_pack_payload(task, store, columns) for task in tasks), stop):
@@ -395,6 +435,7 @@ def _run_info(
     plan: Plan,
     commits: list[Commit],
     compared: Compared | None,
+    lines: LinesCompared | None,
     parts: list[Commit],
     given_up: list[dict[str, Any]],
 ) -> dict[str, Any]:
@@ -408,6 +449,9 @@ def _run_info(
     if compared and compared.removed:
         counts["kept"] -= compared.removed
         add_counts(counts, {"dropped": {compared.verdicts.stage: {"similarity": compared.removed}}})
+    if lines and sum(lines.cuts.dropped):
+        counts["kept"] -= sum(lines.cuts.dropped)
+        add_counts(counts, {"dropped": {lines.cuts.stage: lines.info["removed"]["documents"]}})
     rows = {kind: sum(c.parts[0].rows for c in parts if c.parts[0].kind == kind) for kind in ("corpus", "ledger")}
     if not balances(counts) or rows["ledger"] != counts["in"] or rows["corpus"] != counts["kept"]:
         raise IntegrityError(f"The records do not balance: {counts}, rows written {rows}.", "Please report this.")
@@ -419,17 +463,27 @@ def _run_info(
         "fingerprint": plan.fingerprint,
         "inputs": plan.identity["inputs"],
         "against": plan.identity["against"],
+        "removed": plan.identity["removed"],
         "records": counts,
         "other_records": dict(sorted(others.items())),
         "columns": {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()},
+        "compared": {
+            bound.name: bound.stage.kind for bound in job.recipe.stages if isinstance(bound.stage, Collective)
+        },
         "dedup": compared.info if compared else None,
+        "lines": lines.info if lines else None,
         "exceptions": exceptions,
         "quarantined": given_up,
     }
 
 
+_COSTS = ("seconds", "stages", "read")
+"""What a unit's commit may say of its own making: wall time, CPU time by stage, how it read what it judged again."""
+
+
 def _finish(
     job: Job,
+    plan: Plan,
     store: LocalStore,
     info: dict[str, Any],
     commits: list[Commit],
@@ -438,20 +492,22 @@ def _finish(
     dedup: dict[str, Any],
 ) -> None:
     """Write manifest, timings and, last, run.json; then remove what was in between."""
-    for commit in parts:
-        part = commit.parts[0]
-        name = part.key.replace("/part-", "-").removesuffix(".parquet")
-        store.put_new(f"manifest/{name}.json", _json(asdict(part)))
+    run_json = store.get("run.json") or _json(_sorted_counts(info))  # what a run left that is as short as this one
+    write_manifest(store, [commit.parts[0] for commit in parts], run_json)
     timings = {
         "seconds": round(seconds, 1),
         "host": socket.gethostname(),
         "argv": [redact(argument) for argument in sys.argv],
         "cpus": os.cpu_count(),
         "dedup": dedup,
-        "units": [{**commit.about["unit"], "seconds": commit.about["seconds"]} for commit in commits],
+        "inputs": {item.name: redact(item.path) for item in plan.inputs},
+        "units": [
+            commit.about["unit"] | {key: commit.about[key] for key in _COSTS if key in commit.about}
+            for commit in commits
+        ],
     }
     store.replace("timings.json", _json(timings))
-    store.put_new("run.json", _json(_sorted_counts(info)))
+    store.put_new("run.json", run_json)
     if info["complete"] and not job.keep_work:
         store.remove(".work")
 

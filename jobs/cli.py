@@ -13,7 +13,7 @@ import traceback
 import click
 
 from corpus.errors import ConfigError, CorpusError
-from jobs.verbs import look, make
+from jobs.verbs import look, make, model, report, steer, tokens
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,6 +30,15 @@ for verb in (
     look.verify_command,
     look.stages_command,
     look.recipes_command,
+    report.report_command,
+    steer.tune_command,
+    steer.diff_command,
+    steer.remove_command,
+    tokens.tokenizer_group,
+    tokens.tokenize_command,
+    model.train_command,
+    model.generate_command,
+    tokens.export_command,
 ):
     cli.add_command(verb)
 

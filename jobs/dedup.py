@@ -1,14 +1,10 @@
-"""The part of a build that compares documents: the phases of `corpus.dedup`, one after the other, each a set of tasks.
-
-Everything between phases lies in committed files, so a run that was killed goes on with the first task that has no
-commit. What a phase has used up is removed, so that a document never takes much more than its signature.
-"""
+"""The part of a build that compares documents: the phases of `corpus.dedup`, one by one (`jobs.dedup_phases`)."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -18,21 +14,23 @@ from corpus.commits import Commit
 from corpus.dedup import Dedup as Stage
 from corpus.dedup.index import Earlier, index_entry, rows_per_part, write_index
 from corpus.dedup.layout import MEMORY_BYTES, Layout, make_layout
-from corpus.dedup.phases import as_list, put_value
+from corpus.dedup.pieces import as_list, put_value
 from corpus.dedup.verdicts import MOST_SITES
 from corpus.dedup.verify import LARGEST
-from corpus.errors import IntegrityError
 from corpus.pack import Verdicts
 from corpus.pipeline import BoundStage
 from corpus.recipe import digest
 from corpus.store import LocalStore
-from jobs.engine import Engine, Stop, run
+from jobs.dedup_phases import Phases, Stopped
+from jobs.engine import Engine, Stop
 from jobs.progress import Progress
-from jobs.tasks import commit_from_dict, dedup_task
+from jobs.tasks import dedup_task
+
+__all__ = ["ALARM_RATE", "Compared", "Dedup", "Stopped", "alarm"]
 
 ALARM_RATE = 0.9
-ALARM_DOCUMENTS = 1_000
-"""Documents from which on a rate says something."""
+ALARM_DOCUMENTS = 20
+"""Documents from which on a rate says something. Domains raise none: many a site is one page under many addresses."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +45,6 @@ class Compared:
     @property
     def removed(self) -> int:
         return sum(self.verdicts.removed)
-
-
-class Stopped(Exception):
-    """A stop signal came."""
 
 
 @dataclass(frozen=True)
@@ -93,30 +87,29 @@ class Dedup:
             }
             for group in groups
         ]
-        lists = {
-            "layout": put_value(self.store, layout.as_dict()),
-            "archives": put_value(self.store, names),
-            "against": put_value(self.store, [one.digest for one in self.against]),
-        }
+        phases = self._phases
+        phases.lists["layout"] = put_value(self.store, layout.as_dict())
+        phases.lists["archives"] = put_value(self.store, names)
+        phases.lists["against"] = put_value(self.store, [one.digest for one in self.against])
 
         past = ["archives", "against"]  # the numbers of earlier archives come after those of these
-        bands = self._phase("bands", own, lists, ["layout"])
+        bands = phases.run("bands", own, ["layout"])
         keys: list[dict[str, Any]] = [{}] * -(-layout.boxes // layout.boxes_at_once)
-        candidates = self._phase("candidates", keys, lists, ["layout", "bands", *past])
-        twins = self._phase("twins", [{}] * (1 << layout.text_bits), lists, ["layout", "bands", *past])
-        self._forget(bands, "keys", "texts")
-        labels = self._components(layout, lists, candidates, twins)
+        candidates = phases.run("candidates", keys, ["layout", "bands", *past])
+        twins = phases.run("twins", [{}] * (1 << layout.text_bits), ["layout", "bands", *past])
+        phases.forget(bands, "keys", "texts")
+        labels = self._components(layout, candidates, twins)
         checked = [{**group, "files": done.about["files"]} for group, done in zip(own, bands, strict=True)]
         checked += [{"earlier": number, "part": place} for number, place, _ in earlier]
-        members = self._phase("members", checked, lists, ["layout", "bands", "labels", "twins", *past])
-        self._forget(labels, "labels")
-        self._forget(twins)
+        members = phases.run("members", checked, ["layout", "bands", "labels", "twins", *past])
+        phases.forget(labels, "labels")
+        phases.forget(twins)
         boxes: list[dict[str, Any]] = [{}] * (1 << layout.verifier_bits)
-        verified = self._phase("verify", boxes, lists, ["layout", "members"])
-        self._forget(members, "members")
-        verdicts = self._phase("verdicts", own, lists, ["layout", "verify", *past])
-        self._forget(verified, "found")
-        sites = self._phase("sites", [{}] * (1 << layout.site_bits), lists, ["layout", "bands", "verdicts"])
+        verified = phases.run("verify", boxes, ["layout", "members"])
+        phases.forget(members, "members")
+        verdicts = phases.run("verdicts", own, ["layout", "verify", *past])
+        phases.forget(verified, "found")
+        sites = phases.run("sites", [{}] * (1 << layout.site_bits), ["layout", "bands", "verdicts"])
 
         removed = [count for done in verdicts for count in done.about["removed"]]
         told = [
@@ -156,8 +149,8 @@ class Dedup:
             for piece in range(firsts[number] // size, -(-firsts[number + 1] // size)):
                 pieces[piece]["stretches"].append(stretch)
         layout, _ = make_layout([part.rows for part in signatures], stage.bands, memory_bytes=self.memory_bytes)
-        lists = {"layout": put_value(self.store, layout.as_dict())}
-        made = self._phase("index", pieces, lists, ["layout"])
+        self._phases.lists["layout"] = put_value(self.store, layout.as_dict())
+        made = self._phases.run("index", pieces, ["layout"])
         entries = [index_entry(done.parts, done.about) for done in made]
         return write_index(self.store, stage, firsts[-1], compared.archives, entries)
 
@@ -166,65 +159,36 @@ class Dedup:
         assert isinstance(self.bound.stage, Stage)
         return self.bound.stage
 
-    def _components(
-        self, layout: Layout, lists: dict[str, str], candidates: list[Commit], twins: list[Commit]
-    ) -> list[Commit]:
+    @cached_property
+    def _phases(self) -> Phases:
+        common = {**self.common, "against": [str(one.store.root.resolve()) for one in self.against]}
+        common["threshold"] = self.bound.limits["similarity"].below
+        where = (self.engine, self.stop, self.progress)
+        return Phases(self.store, self.bound.name, dedup_task, common, *where, costs=self.costs)
+
+    def _components(self, layout: Layout, candidates: list[Commit], twins: list[Commit]) -> list[Commit]:
         """The labels, by one task or by rounds of tasks."""
-        lists["edges"] = as_list(self.store, [*candidates, *twins])
+        phases = self._phases
+        phases.lists["edges"] = as_list(self.store, [*candidates, *twins])
         if layout.spans == 1:
-            found = self._phase("components", [{}], lists, ["layout", "edges"], "labels")
-            self._forget(candidates)
+            found = phases.run("components", [{}], ["layout", "edges"], "labels")
+            phases.forget(candidates)
             return found
         pieces: list[dict[str, Any]] = [{}] * layout.spans
         edges, number = candidates, 0
         while True:
-            large = self._phase(f"large-{number}", pieces, lists, ["layout", "edges"])
+            large = phases.run(f"large-{number}", pieces, ["layout", "edges"])
             if not sum(done.about["unfinished"] for done in large):
-                found = self._phase("labels", pieces, lists, ["layout", "edges"])
-                self._forget(edges)
-                self._forget(large)
+                found = phases.run("labels", pieces, ["layout", "edges"])
+                phases.forget(edges)
+                phases.forget(large)
                 return found
-            lists["edges"] = lists[f"large-{number}"]
-            small = self._phase(f"small-{number}", pieces, lists, ["layout", "edges"])
-            self._forget(edges)
-            self._forget(large)
-            lists["edges"] = lists[f"small-{number}"]
+            phases.lists["edges"] = phases.lists[f"large-{number}"]
+            small = phases.run(f"small-{number}", pieces, ["layout", "edges"])
+            phases.forget(edges)
+            phases.forget(large)
+            phases.lists["edges"] = phases.lists[f"small-{number}"]
             edges, number = small, number + 1
-
-    def _phase(
-        self, phase: str, own: Iterable[dict[str, Any]], lists: dict[str, str], reads: Sequence[str], name: str = ""
-    ) -> list[Commit]:
-        """Run all pieces of a phase; its list is added to `lists`, under `name` or its own name."""
-        common = {**self.common, "against": [str(one.store.root.resolve()) for one in self.against]}
-        common |= {"threshold": self.bound.limits["similarity"].below, "phase": phase}
-        common["lists"] = {read: lists[read] for read in reads}
-        payloads = [{**common, "piece": piece, "own": payload} for piece, payload in enumerate(own)]
-        made: dict[int, Commit] = {}
-        started = time.monotonic()
-        costs = []
-        self.progress.start(f"{self.bound.name} {phase}", len(payloads), 0, done=0)
-        for answer in run(self.engine, dedup_task, payloads, self.stop):
-            if answer.result is None:
-                raise IntegrityError(f"Dedup failed ({phase}): {answer.failures[-1]}.", "Run the same command again.")
-            made[answer.payload["piece"]] = commit_from_dict(answer.result)
-            costs.append(answer.result["cost"])
-            self.progress.unit_done(0, {})
-        self.progress.end()
-        if self.stop.asked():
-            raise Stopped
-        done = [made[piece] for piece in range(len(payloads))]
-        cpu, peak = sum(cost["cpu"] for cost in costs), max((cost["peak"] for cost in costs), default=0)
-        took = {"tasks": len(done), "seconds": round(time.monotonic() - started, 3), "cpu": round(cpu, 3), "peak": peak}
-        self.costs[phase] = took
-        lists[name or phase] = as_list(self.store, done)
-        return done
-
-    def _forget(self, commits: Sequence[Commit], *kinds: str) -> None:
-        """Remove files that all their readers have read: each of these has its commit."""
-        for done in commits:
-            for part in done.parts:
-                if part.kind in kinds or not kinds:
-                    self.store.path(part.key).unlink(missing_ok=True)
 
 
 def _largest(verified: Sequence[Commit], names: Sequence[str]) -> list[dict[str, Any]]:

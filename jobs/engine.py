@@ -46,8 +46,9 @@ class Done:
 class Stop:
     """Ctrl-C and SIGTERM: the first one takes no new work, a second one ends at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, promise: str = "units under way are finished and committed.") -> None:
         self.signal = 0
+        self._promise = promise
 
     def asked(self) -> bool:
         return self.signal != 0
@@ -64,7 +65,7 @@ class Stop:
         if self.asked():
             raise KeyboardInterrupt
         self.signal = number
-        print("\nStopping: units under way are finished and committed. Once more to stop at once.", file=sys.stderr)
+        print(f"\nStopping: {self._promise} Once more to stop at once.", file=sys.stderr)
 
 
 class Engine(Protocol):

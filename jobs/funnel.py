@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from corpus.ledger import total
+from corpus.outcome import REMOVED
 
 
 def show_funnel(info: dict[str, Any], console: Console) -> None:
@@ -20,7 +21,7 @@ def show_funnel(info: dict[str, Any], console: Console) -> None:
         if records[outcome]:
             left -= total(records[outcome])
             table.add_row(outcome, f"-{total(records[outcome])}", str(left), _rules(records[outcome]))
-    for stage in info["recipe"]["stages"]:
+    for stage in [{"name": REMOVED}] * (REMOVED in records["dropped"]) + info["recipe"]["stages"]:
         rules = records["dropped"].get(stage["name"], {})
         left -= total(rules)
         table.add_row(stage["name"], f"-{total(rules)}" if rules else "0", str(left), _rules(rules))

@@ -9,19 +9,28 @@ import json
 import resource
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from corpus.attempt import attempt_unit
 from corpus.commits import Commit, Part
 from corpus.dedup import Dedup
+from corpus.dedup.line_phases import LineTask, run_line_task
+from corpus.dedup.lines import Lines
 from corpus.dedup.phases import Task, run_task
 from corpus.guard import Guard, GuardSettings
 from corpus.ledger import CORPUS_SCHEMA, ledger_schema
-from corpus.pack import PackTask, Slice, pack_part
+from corpus.pack import PackTask, pack_part
 from corpus.page_worker import make_recipe
+from corpus.recipe import Recipe
+from corpus.rejudge import Rejudge
+from corpus.rewrite import Piece, Reading, fill, rewrite
+from corpus.run import open_run
 from corpus.samples import SAMPLES_SCHEMA
 from corpus.store import LocalStore
+from corpus.takedown import read_takedown
 from corpus.unit import Unit
 
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
@@ -43,40 +52,82 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
         _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"]),
         Unit(**payload["unit"]),
         payload["depends"],
+        payload["taken"],
     )
     return commit_to_dict(done)
 
 
+def rewrite_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Rewrite and commit some pieces of a finished run."""
+    recipe = _recipe(payload)
+    folder = Path(payload["folder"])
+    taken = read_takedown(payload["taken"]) if payload["newly_taken"] else None
+    rejudge = Rejudge(open_run(folder).info, recipe, payload["signed"], taken)
+    store, stages = LocalStore(payload["store"]), recipe.pipeline().collective
+    made = []
+    for own in payload["pieces"]:
+        piece, reading = Piece.from_dict(own["piece"]), _reading(payload, own["archive"])
+        made.append(commit_to_dict(rewrite(store, folder, piece, rejudge, stages, reading, payload["depends"])))
+    return {"commits": made}
+
+
+def fill_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Read and commit the texts that some pieces of a finished run have come to need."""
+    store = LocalStore(payload["store"])
+    made = []
+    for own in payload["pieces"]:
+        told = Part(**own["told"]) if own["told"] else None
+        done, reading = commit_from_dict(own["commit"]), _reading(payload, own["archive"])
+        made.append(commit_to_dict(fill(store, done, told, own["box"], reading, payload["depends"])))
+    return {"commits": made}
+
+
+def _reading(payload: dict[str, Any], archive: dict[str, Any] | None) -> Reading:
+    guard = _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"])
+    return Reading(guard, Unit(**archive) if archive else None, payload["taken"])
+
+
 def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Write and commit one output file."""
-    slices = tuple(
-        Slice(**{**piece, "part": Part(**piece["part"]), "told": Part(**piece["told"]) if piece["told"] else None})
-        for piece in payload["slices"]
-    )
-    task = PackTask(payload["kind"], payload["index"], slices, payload["stage"], payload["limit"])
+    task = PackTask.from_dict({name: payload[name] for name in PackTask.__dataclass_fields__})
     columns = {name: _KINDS[kind] for name, kind in payload["columns"].items()}
     schemas = {"corpus": CORPUS_SCHEMA, "ledger": ledger_schema(columns), "samples": SAMPLES_SCHEMA}
-    return commit_to_dict(pack_part(LocalStore(payload["store"]), task, schemas[task.kind]))
+    return commit_to_dict(pack_part(LocalStore(payload["store"]), task, schemas.get(task.kind)))
 
 
 def dedup_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Run and commit one piece of a phase of dedup; with what it took: CPU seconds, and the process's most bytes."""
-    bound = make_recipe(payload["factory"], payload["recipe"], payload["modules"]).pipeline().dedup
+    """Run and commit one piece of a phase of dedup."""
+    bound = _recipe(payload).pipeline().dedup
     assert bound is not None
     assert isinstance(bound.stage, Dedup)
-    task = Task(
-        store=LocalStore(payload["store"]),
-        dedup=bound.stage,
-        threshold=payload["threshold"],
-        phase=payload["phase"],
-        piece=payload["piece"],
-        lists=payload["lists"],
-        payload=payload["own"],
-        depends=payload["depends"],
-        against=tuple(payload["against"]),
-    )
+    against = tuple(payload["against"])
+    task = Task(dedup=bound.stage, threshold=payload["threshold"], against=against, **_piece(payload))
+    return _with_cost(lambda: run_task(task))
+
+
+def lines_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Run and commit one piece of a phase of dedup by lines."""
+    bound = _recipe(payload).pipeline().lines
+    assert bound is not None
+    assert isinstance(bound.stage, Lines)
+    task = LineTask(lines=bound.stage, limits=bound.limits, **_piece(payload))
+    return _with_cost(lambda: run_line_task(task))
+
+
+def _recipe(payload: dict[str, Any]) -> Recipe:
+    return make_recipe(payload["factory"], payload["recipe"], payload["modules"])
+
+
+def _piece(payload: dict[str, Any]) -> dict[str, Any]:
+    """What `corpus.dedup.pieces.Piece` asks for."""
+    same = {name: payload[name] for name in ("phase", "piece", "lists", "depends")}
+    return {**same, "store": LocalStore(payload["store"]), "payload": payload["own"]}
+
+
+def _with_cost(work: Callable[[], Commit]) -> dict[str, Any]:
+    """A commit, with what it took: CPU seconds, and the process's most bytes."""
     started = time.thread_time()
-    done = commit_to_dict(run_task(task))
+    done = commit_to_dict(work())
     cost = {"cpu": time.thread_time() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}
     return {**done, "cost": cost}
 

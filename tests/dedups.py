@@ -139,7 +139,8 @@ def verdicts(folder, texts, signatures, *, sizes=None, signed=None, rank=None, *
 
 def committed(folder):
     """What the phases of dedup have committed, as facts that must not depend on when it ran."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("dedup-*/*.json"))}
+    commits = folder / ".work" / "commits"
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(commits.rglob("*.json"))}
 
 
 __all__ = ["Found", "asdict", "committed", "distinct_texts", "phases", "random_signatures", "recipe", "verdicts"]

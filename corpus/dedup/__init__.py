@@ -1,4 +1,6 @@
-"""The contract of dedup: sign each document during the pass, compare all signatures after it, one verdict per document.
+"""The contracts of dedup: sign each document during the pass, compare all signatures after it, one verdict for each.
+
+`Dedup` compares whole documents, `corpus.dedup.lines` compares their lines; both are a `Collective`.
 
 Only documents that passed every stage are compared, so a cluster never loses its last good copy to a later filter.
 The place of a dedup in the recipe says which text is signed. The signatures of a unit lie row by row beside its corpus
@@ -46,9 +48,34 @@ class Signed:
     """What an exact comparison needs beside the signature."""
 
 
-class Dedup(Stage):
-    """A stage that compares documents. Its measures are filled after the pass: a document is removed where
-    `similarity` to a kept one is outside its limit."""
+class Collective(Stage):
+    """A stage that compares documents with each other: it signs each during the pass, for what no stage before it
+    dropped, and its measures are filled after the pass."""
+
+    kind: ClassVar[str]
+    """Of the parts that hold what it signed."""
+
+    def apply(self, doc: Document) -> Iterator[Measured]:
+        """Nothing can be measured on one document alone."""
+        return iter(())
+
+    def sign(self, doc: Document) -> Any:
+        """What is compared of one document."""
+        raise TypeError(f"{type(self).__name__} has no sign()")
+
+    def signed_schema(self) -> pa.Schema:
+        """One row per corpus row of a unit: `offset`, `inner`, and columns that are null where it was not signed."""
+        raise TypeError(f"{type(self).__name__} has no signed_schema()")
+
+    def signed_row(self, offset: int, inner: int, signed: Any) -> dict[str, Any]:
+        """The row of a document, `signed` being None for one that this stage did not see."""
+        raise TypeError(f"{type(self).__name__} has no signed_row()")
+
+
+class Dedup(Collective):
+    """A stage that compares whole documents: one is removed where `similarity` to a kept one is outside its limit."""
+
+    kind = "signatures"
 
     similarity = Limit(below=0.7)
     exact = Limit(of=int)
@@ -58,13 +85,11 @@ class Dedup(Stage):
     bands: ClassVar[int]
     """How many keys a signature has."""
 
-    def apply(self, doc: Document) -> Iterator[Measured]:
-        """Nothing can be measured on one document alone."""
-        return iter(())
+    def signed_schema(self) -> pa.Schema:
+        return signatures_schema(self)
 
-    def sign(self, doc: Document) -> Signed:
-        """The signature of one document's text."""
-        raise TypeError(f"{type(self).__name__} has no sign()")
+    def signed_row(self, offset: int, inner: int, signed: Signed | None) -> dict[str, Any]:
+        return signature_row(offset, inner, signed)
 
     @property
     def signature_bytes(self) -> int:

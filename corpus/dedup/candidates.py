@@ -15,8 +15,9 @@ from corpus.clusters import Ints, candidate_edges, exact_keepers
 from corpus.commits import Part
 from corpus.dedup.bands import KEYS_SCHEMA, TEXTS_SCHEMA
 from corpus.dedup.exchange import Outbox, read_box, read_boxes
-from corpus.dedup.index import Earlier, earlier_with_keys, earlier_with_texts
+from corpus.dedup.index import Earlier
 from corpus.dedup.layout import Layout
+from corpus.dedup.lookup import earlier_with_keys, earlier_with_texts
 from corpus.shingles import Hashes
 from corpus.store import LocalStore
 

@@ -21,13 +21,18 @@ MEMORY_BYTES = 1 << 30
 
 _BYTES_PER_SIGNED = 1024  # a group holds its keys, and is a small part of what its task may take
 _BYTES_PER_KEY = 64
+_BYTES_PER_TEXT = 128
 _BYTES_PER_NODE = 32
 
 _LEAST_GROUP = 1 << 17
 """Documents of a group, so that a few hundred thousand give some tasks; smaller ones only cost files."""
 _KEYS_PER_TASK = 1 << 20
 _MOST_GROUPS = 64  # as long as memory allows it
-_MEMBERS_PER_VERIFIER = 1 << 17
+_LEAST_RANGE = 1 << 21
+"""Keys of a range: sorting more of them leaves the cache and takes half as long again."""
+_LEAST_MEMBERS = 1 << 17
+"""Of a verifier, which reads a box of each group."""
+_BYTES_PER_MEMBER = 2048  # what it holds is bounded anyway; this bounds what one verifier does
 
 
 @dataclass(frozen=True)
@@ -103,22 +108,24 @@ def make_layout(
     for count in earlier:
         starts.append(starts[-1] + count)
     keys = max(memory_bytes // _BYTES_PER_KEY, 1)
+    in_range = min(max(documents // _MOST_GROUPS, _LEAST_RANGE), keys)
+    members = min(max(documents // 2 // _MOST_GROUPS, _LEAST_MEMBERS), max(memory_bytes // _BYTES_PER_MEMBER, 1))
     layout = Layout(
         documents=documents,
         groups=tuple(starts),
         numbers=starts[-1],
         bands=bands,
-        key_bits=_bits(documents, keys),
-        text_bits=_bits(documents, keys),
+        key_bits=bits_for(documents, in_range),
+        text_bits=bits_for(documents, max(memory_bytes // _BYTES_PER_TEXT, 1)),
         span=max(memory_bytes // _BYTES_PER_NODE, 1),
-        verifier_bits=_bits(documents // 2, _MEMBERS_PER_VERIFIER),
-        site_bits=_bits(documents, keys * 4),
+        verifier_bits=bits_for(documents // 2, members),
+        site_bits=bits_for(documents, keys * 4),
         memory_bytes=memory_bytes,
     )
     return layout, units
 
 
-def _bits(rows: int, at_once: int) -> int:
+def bits_for(rows: int, at_once: int) -> int:
     """How many halvings divide `rows` into parts of `at_once` at most."""
     return max(-(-rows // at_once) - 1, 0).bit_length()
 

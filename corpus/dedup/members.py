@@ -20,8 +20,9 @@ from corpus.dedup.bands import FOLLOWERS_SCHEMA
 from corpus.dedup.candidates import TWINS_SCHEMA
 from corpus.dedup.components import labels_schema
 from corpus.dedup.exchange import Outbox, read_boxes
-from corpus.dedup.index import Earlier, EarlierPart, earlier_rows
+from corpus.dedup.index import Earlier, EarlierPart
 from corpus.dedup.layout import Layout, range_of
+from corpus.dedup.lookup import earlier_rows
 from corpus.dedup.signed import binary_column, matrix, present, read_signed
 from corpus.shingles import fold
 from corpus.store import LocalStore

@@ -27,22 +27,44 @@ def read_signed(
     hashes = []
     batches = []
     for part in parts:
-        path = store.root / part.key
-        try:
-            with pa.memory_map(str(path)) as source:
-                content = source.read_buffer()
-        except FileNotFoundError:
-            raise IntegrityError(f"{path} is missing.", "Restore it, or build again.") from None
+        content = _content(store, part)
         hashes.append(xxhash.xxh3_64_intdigest(content))
         if checked is None:
-            good = hashlib.sha256(content).hexdigest() == part.sha256
+            _check(store, part, hashlib.sha256(content).hexdigest() == part.sha256)
         else:
-            good = hashes[-1] == checked[len(hashes) - 1]
-        if content.size != part.bytes or not good:
-            raise IntegrityError(f"{path} is damaged: it is not what was committed.", "Restore it, or build again.")
-        reader = pa.ipc.open_file(content)
-        batches += [reader.get_batch(index) for index in range(reader.num_record_batches)]
+            _check(store, part, hashes[-1] == checked[len(hashes) - 1])
+        batches += _batches(content)
     return batches or [pa.RecordBatch.from_pylist([], signatures_schema(dedup))], hashes
+
+
+def read_batches(store: LocalStore, part: Part) -> list[pa.RecordBatch]:
+    """The rows of an uncompressed Arrow file, without a copy. Raises IntegrityError where it is not what was
+    committed."""
+    content = _content(store, part)
+    _check(store, part, hashlib.sha256(content).hexdigest() == part.sha256)
+    return _batches(content)
+
+
+def _content(store: LocalStore, part: Part) -> pa.Buffer:
+    path = store.root / part.key
+    try:
+        with pa.memory_map(str(path)) as source:
+            content = source.read_buffer()
+    except FileNotFoundError:
+        raise IntegrityError(f"{path} is missing.", "Restore it, or build again.") from None
+    _check(store, part, content.size == part.bytes)
+    return content
+
+
+def _check(store: LocalStore, part: Part, good: bool) -> None:
+    if not good:
+        path = store.root / part.key
+        raise IntegrityError(f"{path} is damaged: it is not what was committed.", "Restore it, or build again.")
+
+
+def _batches(content: pa.Buffer) -> list[pa.RecordBatch]:
+    reader = pa.ipc.open_file(content)
+    return [reader.get_batch(index) for index in range(reader.num_record_batches)]
 
 
 def matrix(column: pa.Array) -> np.ndarray:

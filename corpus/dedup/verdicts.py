@@ -14,7 +14,7 @@ from corpus.commits import Part
 from corpus.dedup.bands import SITES_SCHEMA, send_sites
 from corpus.dedup.exchange import Outbox, read_boxes
 from corpus.dedup.layout import Layout
-from corpus.dedup.told import VERDICTS_SCHEMA
+from corpus.dedup.told import VERDICTS_SCHEMA, record_ids
 from corpus.dedup.verify import FOUND_SCHEMA
 from corpus.store import LocalStore
 
@@ -41,9 +41,9 @@ def verdicts(
     names = pa.array(archives, pa.string())
     columns = {
         "corpus_row": pa.array(doc - starts[unit]),
-        "id": _ids(names, told, ""),
+        "id": record_ids(names, told),
         "removed": pa.array(removed),
-        "kept_id": _ids(names, told, "kept_"),
+        "kept_id": record_ids(names, told, "kept_"),
         "kept_doc": told["kept_doc"],
         "similarity": pc.if_else(kept, None, pc.round(told["similarity"], 6)),
         "exact": pc.if_else(kept, None, told["exact"].cast(pa.int64())),
@@ -62,18 +62,6 @@ def verdicts(
         "removed": np.bincount(unit[removed], minlength=len(rows)).tolist(),
         "exact": int(np.count_nonzero(told["exact"].to_numpy(zero_copy_only=False) & removed)),
     }
-
-
-def _ids(names: pa.Array, told: pa.RecordBatch, prefix: str) -> pa.Array:
-    """The ids of records by their places, as `corpus.warc.record` makes them."""
-    inner = told[f"{prefix}inner"]
-    ids = pc.binary_join_element_wise(
-        names.take(told[f"{prefix}archive"]), told[f"{prefix}offset"].cast(pa.string()), ":"
-    )
-    if pc.sum(inner).as_py():
-        further = pc.binary_join_element_wise(ids, inner.cast(pa.string()), "+")
-        ids = pc.if_else(pc.greater(inner, 0), further, ids)
-    return ids
 
 
 def sites(store: LocalStore, compared: Sequence[Part], removed: Sequence[Part], box: int) -> dict[str, Any]:

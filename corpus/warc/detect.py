@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 from corpus.errors import InputError
 from corpus.warc.head import FIRST_LINE, HEAD_BYTES, Head, parse_head
@@ -114,14 +115,18 @@ def _record_after(window: Window, start: int) -> bool:
 
 def _behind_damage(window: Window, codec: str) -> Format | None:
     """The format of a file whose beginning can't be read, by the first records that can."""
+    member = Starts(window).next(0, end=_SEARCH_BYTES)
     if codec == "plain":
-        # A record that leads to another. This goes first: one of them may hold a page that is a `.warc.gz`.
+        # Records that lead to one another. These go first: one of them may hold a page that is a `.warc.gz`. But if
+        # they end before a member of the file does begin, they are a page themselves, stored in a damaged member.
+        end = -1
         for at, head in _heads(window, "plain"):
-            after = window.read(at + head.size + (head.length or 0), _NEXT_BYTES)
-            if parse_head(after.lstrip(b"\r\n")):
+            if at <= end:
+                continue  # one of a chain that led nowhere
+            end = _chain_end(window, at, head, member)
+            if end > at and (end > member or member == window.size):
                 return Format("stream", "plain", head.flavour)
     # What comes first holds the other, if both are there.
-    member = Starts(window).next(0, end=_SEARCH_BYTES)
     frame = next_frame(window, 0, end=_SEARCH_BYTES)
     if frame < member and (found := _search(window, "zstd")) is not None:
         return found
@@ -129,6 +134,20 @@ def _behind_damage(window: Window, codec: str) -> Format | None:
         head_of_member = parse_head(inflate(window, member, HEAD_BYTES).content)
         return Format("members", "gzip", head_of_member.flavour if head_of_member else "warc")
     return _search(window, codec)
+
+
+def _chain_end(window: Window, at: int, head: Head, beyond: int) -> int:
+    """Where the last begins of the records that lead to one another from `at`; they are not followed far `beyond`."""
+    while True:
+        after = at + head.size + (head.length or 0)
+        data = window.read(after, _NEXT_BYTES)
+        rest = data.lstrip(b"\r\n")
+        following = parse_head(rest)
+        if following is None:
+            return at
+        at, head = after + len(data) - len(rest), following
+        if at > beyond or beyond == window.size:
+            return at
 
 
 def _search(window: Window, codec: str) -> Format | None:
@@ -147,9 +166,11 @@ def _heads(window: Window, codec: str) -> Iterator[tuple[int, Head]]:
         data = (data[-HEAD_BYTES:] or b"\n") + chunk
         end += len(chunk)
         for pattern in FIRST_LINE.values():
-            for match in pattern.finditer(data):
-                head = parse_head(data, match.start())
+            # a header ends before the next one's first line: without that, a page of first lines takes quadratic time
+            matches = chain((match.start() for match in pattern.finditer(data)), [len(data)])
+            for at, limit in pairwise(matches):
+                head = parse_head(data, at, limit)
                 if head is not None and head.kind and head.length is not None:
-                    yield end - len(data) + match.start(), head
+                    yield end - len(data) + at, head
         if end > _SEARCH_BYTES:
             return

@@ -71,11 +71,15 @@ def header_size(window: Window, start: int) -> int:
 class Inflation:
     """The content of the gzip member at `start`, in pieces; state, end, size and detail stand once they are used up."""
 
-    def __init__(self, window: Window, start: int, salvage: bool = True) -> None:
+    def __init__(
+        self, window: Window, start: int, salvage: bool = True, bomb: tuple[int, int] = (BOMB_BYTES, BOMB_RATIO)
+    ) -> None:
         self.window = window
         self.start = start
         self.salvage = salvage
         """Whether to get at every byte before the bad one, at the cost of up to 30 ms."""
+        self.bomb = bomb
+        """Bytes of content, and how many times its own size, that together make a member a bomb."""
         self.end = start
         self.size = 0
         self.state = "none"
@@ -109,12 +113,12 @@ class Inflation:
                 self.size += len(out)
                 yield out
                 data = inflater.unconsumed_tail
-                if self.size > BOMB_BYTES and self.size > BOMB_RATIO * (at + len(given) - self.start):
+                if self.size > self.bomb[0] and self.size > self.bomb[1] * (at + len(given) - self.start):
                     self.state, self.end, self.detail = "bomb", at, "bomb"
                     return
             at += len(given)
             if not inflater.eof:
-                before = inflater.copy()
+                before = inflater.copy() if self.salvage else None
                 feed = _FEED
         at -= len(inflater.unused_data)
         trailer = self.window.read(at, 8)
@@ -141,11 +145,18 @@ class Inflation:
             return
 
 
-def inflate(window: Window, start: int, keep: int, stop: int | None = None, salvage: bool = True) -> Member:
+def inflate(
+    window: Window,
+    start: int,
+    keep: int,
+    stop: int | None = None,
+    salvage: bool = True,
+    bomb: tuple[int, int] = (BOMB_BYTES, BOMB_RATIO),
+) -> Member:
     """Inflate the member at `start` whole, or until `stop` bytes came out, and keep the first `keep` bytes."""
     if stop is None and (whole := _intact(window, start, keep)):
         return whole
-    inflation = Inflation(window, start, salvage)
+    inflation = Inflation(window, start, salvage, bomb)
     parts: list[bytes] = []
     kept = 0
     for part in inflation:

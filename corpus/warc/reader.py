@@ -63,10 +63,7 @@ class Walk:
         at, skip = self.offset, self.inner
         while at < self._range_end:
             member = inflate(self._window, at, self._max_block + HEAD_BYTES)
-            if member.state == "ok" or (member.state == "checksum" and self._goes_on(starts, member.end)):
-                after = member.end
-            else:
-                after = starts.next(at + 1)
+            after = member.end if member.state == "ok" else self._after_damage(starts, at, member)
             items: Iterator[Record | Damage] = iter(())
             if member.state != "ok":
                 items = iter([self._damage(member, after)])
@@ -99,9 +96,15 @@ class Walk:
         headers = head.headers if head is not None else {}
         return Damage(self._window.source.name, member.start, after - member.start, kind, detail, headers)
 
-    def _goes_on(self, starts: Starts, at: int) -> bool:
-        """Whether the chain of members is intact at `at`, so that a failed checksum concerns its member only."""
-        return at == self._window.size or starts.is_record_start(at)
+    def _after_damage(self, starts: Starts, at: int, member: Member) -> int:
+        """Where reading goes on behind the damaged member at `at`."""
+        end = member.end
+        if member.state == "checksum" and (end == self._window.size or starts.is_record_start(end)):
+            # The chain of members is intact behind it. But what damage makes of a member may run over the start of the
+            # next, and end with that: a page of its own never leads to there.
+            swallowed = starts.next(at + 1, end=end)
+            return swallowed if swallowed < end and starts.leads_to(swallowed, end) else end
+        return starts.next(at + 1)
 
 
 _DETAIL = {"truncated": "cut short", "none": "no gzip member"}

@@ -13,97 +13,158 @@ walk does between, it meets every proven start, and the units of any size see th
 from __future__ import annotations
 
 import zlib
+from typing import NamedTuple
 
 from corpus.warc.head import HEAD_BYTES, may_be_head, parse_head
-from corpus.warc.inflate import MAGIC, header_size, inflate
+from corpus.warc.inflate import BOMB_BYTES, BOMB_RATIO, MAGIC, header_size, inflate
 from corpus.warc.source import Window
 from corpus.warc.stored import BLOCK_MAX, HEADER, StoredBlocks
 
 _CACHED = 100_000
-_WASTE_BYTES = 64 << 20
-"""A page could be made of overlapping false members, each inflating for long before it fails. Once that took so much,
-a search for a place to divide goes on only where the last one failed: a division less does no harm."""
+COST_LIMIT = 128 << 20
+"""A page could be made of overlapping false members, each inflating for long before it fails: 300,000 of them in 5 MiB,
+each to 256 MiB. A search that cost as many bytes as this is frugal from there on."""
+LOOK_COST = 1024
+"""What a look at a candidate takes, 2 to 10 µs, in bytes inflated."""
+FRUGAL_STEP = 16 << 10
+"""A frugal search goes on where the last candidate failed, and so much further at the least: that is linear. What it
+passed over just before the start that it found is then looked at from the end."""
+REGAINED = 1 << 20
+"""So far back."""
+FRUGAL_BOMB = (1 << 20, 100)
+"""Bytes, and how many times its own size, from which on a frugal search takes a candidate for a bomb."""
+
+
+class _Link(NamedTuple):
+    """A good member: where it `end`s and whether it holds a record. What is none ends where it starts.
+
+    `read_to`: how far it was read, `cost`: what that took, in bytes inflated.
+    """
+
+    end: int
+    record: bool
+    read_to: int
+    cost: int
 
 
 class Starts:
-    """Finds member starts in one file; what it learns about members is kept, so that a search takes linear time."""
+    """Finds member starts in one file; what it learns about members is kept, so that a search takes linear time.
+
+    What a search finds depends on the bytes of the file and on where it begins, never on searches before it.
+    """
 
     def __init__(self, window: Window, any_content: bool = False) -> None:
         self.window = window
         self.any_content = any_content
         """Whether members need not begin with a record's header (files whose members are pieces of records)."""
         self._stored = StoredBlocks(window)
-        self._links: dict[int, tuple[int, bool]] = {}
-        self._failed_at = 0
-        self._wasted = 0
+        self._links: dict[tuple[int, bool], _Link] = {}
+        self._cost = 0
+        self._frugal = False
 
     def is_record_start(self, offset: int) -> bool:
         """Whether one of the file's own members starts at `offset`, and holds a record."""
-        run_end = self._run_end(offset)
-        if run_end == offset:
-            return False
-        return run_end - offset > BLOCK_MAX or not self._stored.may_hold(offset, run_end)
+        self._begin()
+        return self._is_start(offset, self._run_end(offset), proven=False)
 
     def is_proven(self, offset: int) -> bool:
         """Whether that is certain: no stored block is long enough, or the file ends with the run."""
-        run_end = self._run_end(offset)
-        if run_end - offset > BLOCK_MAX:
-            return True
-        return offset < run_end == self.window.size and not self._stored.may_hold(offset, run_end)
+        self._begin()
+        return self._is_start(offset, self._run_end(offset), proven=True)
+
+    def leads_to(self, start: int, end: int) -> bool:
+        """Whether good members follow one another from `start` to exactly `end`."""
+        self._begin()
+        while start < end:
+            after = self._link(start).end
+            if after == start:
+                return False
+            start = after
+        return start == end
 
     def next(self, offset: int, proven: bool = False, end: int | None = None) -> int:
         """Return the first start at or after `offset` (and before `end`), the size of the file if there is none."""
-        accept = self.is_proven if proven else self.is_record_start
-        while (offset := self._next_candidate(offset, end, frugal=proven)) < self.window.size:
-            if accept(offset):
-                return offset
+        self._begin()
+        failed = offset
+        end = end if end is not None and end < self.window.size else None
+        while (offset := self.window.find(MAGIC, offset, end)) >= 0:
+            run_end = self._run_end(offset)
+            if self._is_start(offset, run_end, proven):
+                return self._regained(failed, offset, proven) if self._frugal else offset
             # What is said of a run's first member holds for all of them: a block that may hold the run holds them.
             # A run that is only not proven may go on with no block around it, but is too short for a proof as well.
-            offset = max(self._run_end(offset), offset + 1)
-        return self.window.size
+            step = offset + 1
+            if self._frugal and run_end == offset:
+                failed = offset
+                step = max(self._link(offset).read_to, offset + FRUGAL_STEP)
+            offset = max(run_end, step)
+        return self._regained(failed, self.window.size, proven) if self._frugal and end is None else self.window.size
 
-    def _next_candidate(self, offset: int, end: int | None, frugal: bool) -> int:
-        """The next good member that holds a record. A frugal search may miss some, in a file made to waste time."""
-        while (offset := self.window.find(MAGIC, offset, end)) >= 0:
-            if self._link(offset)[1]:
-                return offset
-            offset = max(offset + 1, self._failed_at if frugal and self._wasted > _WASTE_BYTES else 0)
-        return self.window.size
+    def _regained(self, low: int, found: int, proven: bool) -> int:
+        """The first start of the run that leads to `found`, of what a frugal search passed over from `low` on."""
+        self._begin()
+        low = max(low, found - REGAINED)
+        data = self.window.read(low, found - low)
+        first = chain = found
+        at = data.rfind(MAGIC)
+        while at >= 0 and not self._frugal:
+            link = self._link(low + at)
+            if link.end == chain:
+                chain = low + at
+                first = chain if link.record else first
+            at = data.rfind(MAGIC, 0, at + len(MAGIC) - 1)
+        return first if first < found and self._is_start(first, self._run_end(first), proven) else found
+
+    def _begin(self) -> None:
+        self._cost, self._frugal = 0, False
+        self._stored.begin()
+
+    def _is_start(self, offset: int, run_end: int, proven: bool) -> bool:
+        """Whether the run from `offset` is the file's own; for a proof it must be long, or be the end of the file."""
+        if run_end - offset > BLOCK_MAX:
+            return True
+        at_end = run_end == self.window.size
+        return run_end > offset and (at_end or not proven) and not self._stored.may_hold(offset, run_end)
 
     def _run_end(self, start: int) -> int:
         """Where the run of good members from `start` ends, or the first end that is more than a block away."""
-        end, record = self._link(start)
-        if not record:
+        link = self._link(start)
+        if not link.record:
             return start
+        end = link.end
         while end - start <= BLOCK_MAX:
-            after, _ = self._link(end)
+            after = self._link(end).end
             if after == end:
                 break
             end = after
         return end
 
-    def _link(self, offset: int) -> tuple[int, bool]:
-        """Where the good member at `offset` ends (`offset` if there is none), and whether it holds a record."""
-        known = self._links.get(offset)
-        if known is None:
-            if not self._worth_inflating(offset):
-                return offset, False
+    def _link(self, offset: int) -> _Link:
+        """The good member at `offset`, or that there is none."""
+        key = (offset, self._frugal)
+        link = self._links.get(key)
+        if link is None:
             if len(self._links) >= _CACHED:
                 self._links.clear()
-            known = self._links[offset] = self._check(offset)
-        return known
+            link = self._links[key] = self._check(offset)
+        # Also what is known already counts, for a search must not depend on those before it.
+        self._cost += link.cost
+        self._frugal = self._frugal or self._cost > COST_LIMIT
+        return link
 
-    def _check(self, offset: int) -> tuple[int, bool]:
-        member = inflate(self.window, offset, HEAD_BYTES, salvage=False)
+    def _check(self, offset: int) -> _Link:
+        if not self._worth_inflating(offset):
+            return _Link(offset, False, offset, LOOK_COST)
+        bomb = FRUGAL_BOMB if self._frugal else (BOMB_BYTES, BOMB_RATIO)
+        member = inflate(self.window, offset, HEAD_BYTES, salvage=False, bomb=bomb)
+        cost = LOOK_COST + member.size + member.end - offset
         if member.state == "ok":
             if not member.content.strip(b"\r\n"):
-                return member.end, False
+                return _Link(member.end, False, member.end, cost)
             head = parse_head(member.content)
             if self.any_content or (head is not None and head.kind):
-                return member.end, True
-        self._failed_at = member.end
-        self._wasted += member.size
-        return offset, False
+                return _Link(member.end, True, member.end, cost)
+        return _Link(offset, False, member.end, cost)
 
     def _worth_inflating(self, offset: int) -> bool:
         """A look at a candidate that costs little: does it inflate to what could be a record's header?"""

@@ -8,6 +8,8 @@ in such a block look exactly like the file's own. Only what is around them tells
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,7 +21,11 @@ HEADER = 5
 _CHUNK = 128 * 1024
 _CHUNKS_KEPT = 16
 _GZIP_HEADER = 10
+_LOOKS = 20_000
+"""Places looked at in one search. Where chance alone makes them, 200 kB have one that reads as a stored block's header;
+a page made for it has 100,000. Once the looks are used up, every short run is taken for a page's: 0.3 s at most."""
 _ANY_HISTORY = bytes(32 * 1024)
+_Blocks: TypeAlias = tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]
 
 
 class StoredBlocks:
@@ -27,7 +33,12 @@ class StoredBlocks:
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self._headers: dict[int, list[tuple[int, int, bool]]] = {}
+        self._headers: dict[int, _Blocks] = {}
+        self._looks = 0
+
+    def begin(self) -> None:
+        """A new search begins, with all its looks."""
+        self._looks = _LOOKS
 
     def may_hold(self, start: int, end: int) -> bool:
         """Whether a stored block could hold `start` to `end`, which are at most BLOCK_MAX bytes.
@@ -37,14 +48,18 @@ class StoredBlocks:
         """
         if self.window.read(end, 4) == b"\r\n\r\n":
             return True  # the run is a page, to its end: members are followed by members
-        blocks = self._blocks(start - 3 * (BLOCK_MAX + HEADER), start)
-        ends = {block_end for _, block_end, _ in blocks}
+        ends: set[int] = set()
         real_end = 0
-        for at, block_end, last in blocks:
+        for at, block_end, last in self._blocks(start - 3 * (BLOCK_MAX + HEADER), start):
+            self._looks -= 1
+            if self._looks < 0:
+                return True
             # What reads as a header within a block is likely content, which takes more evidence.
             nested = at < real_end
             goes_on = self._goes_on(block_end)
-            if not goes_on and (nested or not (at in ends or self._opens_member(at))):
+            anchored = at in ends or self._opens_member(at)
+            ends.add(block_end)
+            if not goes_on and (nested or not anchored):
                 continue
             if at + HEADER <= start and end <= block_end:
                 return True
@@ -58,28 +73,31 @@ class StoredBlocks:
         """Whether a block whose header should be `at` could hold the stretch, and the trailer that must follow."""
         return at <= start and end <= at + HEADER + BLOCK_MAX and end < self.window.size
 
-    def _blocks(self, low: int, high: int) -> list[tuple[int, int, bool]]:
+    def _blocks(self, low: int, high: int) -> Iterator[tuple[int, int, bool]]:
+        """Every place from `low` on that reads as a stored block's header and ends before `high`, in order: where it
+        is, where its block ends, and whether that is the last."""
         low = max(low, 0)
-        found: list[tuple[int, int, bool]] = []
         for chunk in range(low // _CHUNK, (high - 1) // _CHUNK + 1 if high > 0 else 0):
             if chunk not in self._headers:
                 if len(self._headers) >= _CHUNKS_KEPT:
                     self._headers.clear()
                 self._headers[chunk] = self._find_headers(chunk)
-            found += [block for block in self._headers[chunk] if low <= block[0] and block[0] + HEADER <= high]
-        return found
+            places, ends, lasts = self._headers[chunk]
+            for i in range(int(places.searchsorted(low)), int(places.searchsorted(high - HEADER, "right"))):
+                yield int(places[i]), int(ends[i]), bool(lasts[i])
 
-    def _find_headers(self, chunk: int) -> list[tuple[int, int, bool]]:
-        """Every place in a chunk that reads as a stored block's header, where that ends, and whether it is the last."""
+    def _find_headers(self, chunk: int) -> _Blocks:
+        """What `_blocks` gives for a chunk of the file."""
         base = chunk * _CHUNK
         data = np.frombuffer(self.window.read(base, _CHUNK + HEADER - 1), dtype=np.uint8)
         if len(data) < HEADER:
-            return []
+            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8)
         pairs = data[:-1].astype(np.uint16) | data[1:].astype(np.uint16) << 8
         # The type's three bits and the padding behind them: the byte before LEN has no higher bit than a final
         # block's mark in bit 5; a type that starts in bit 6 or 7 leaves a zero byte.
         places = np.flatnonzero((pairs[1:-2] ^ pairs[3:] == 0xFFFF) & (data[:-4] < 0x40))
-        return [(base + int(i), base + int(i) + HEADER + int(pairs[i + 1]), bool(data[i])) for i in places]
+        at = places + base
+        return at, at + HEADER + pairs[places + 1], data[places]
 
     def _opens_member(self, at: int) -> bool:
         return at >= _GZIP_HEADER and self.window.read(at - _GZIP_HEADER, 4) == MAGIC + b"\0"
@@ -108,6 +126,9 @@ class StoredBlocks:
         """Whether a member near before `start` opens with a stored block whose header has one wrong byte."""
         at = max(0, end - BLOCK_MAX - HEADER - _GZIP_HEADER) - 1
         while (at := self.window.find(MAGIC + b"\0", at + 1, start)) >= 0:
+            self._looks -= 1
+            if self._looks < 0:
+                return True
             header = self.window.read(at + _GZIP_HEADER, HEADER)
             if len(header) == HEADER and self._in_next(at + _GZIP_HEADER, start, end):
                 wrong = [header[0] > 1, header[1] ^ header[3] != 0xFF, header[2] ^ header[4] != 0xFF]

@@ -12,11 +12,16 @@ import zstandard
 from corpus.warc.feed import Break, Chunks
 from corpus.warc.inflate import BOMB_BYTES, BOMB_RATIO
 from corpus.warc.source import Window
+from corpus.warc.starts import COST_LIMIT, FRUGAL_BOMB, FRUGAL_STEP, LOOK_COST, REGAINED
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 DICTIONARY = b"\x5d\x2a\x4d\x18"
 _OUT_BYTES = 128 * 1024
 _BLOCK_MAX = 128 * 1024
+_BLOCKS_MAX = 1_000_000
+"""Blocks of one frame: 128 GB of content as zstd writes it, 4 MB of blocks of three bytes."""
+_BLOCK_COST = 128
+"""What following a block's header takes, some 0.5 µs, in bytes decompressed."""
 _WINDOW_MAX = 128 << 20
 """Frames that ask for a larger window than zstd's own command line accepts are not decompressed."""
 _DICTIONARY_MAX = 16 << 20
@@ -55,12 +60,15 @@ class Frame:
     """One frame: `end` by its block headers, as far as they can be followed; `whole` if they lead to its end."""
 
     def __init__(self, window: Window, start: int, dictionary: zstandard.ZstdCompressionDict | None) -> None:
+        self.bomb = (BOMB_BYTES, BOMB_RATIO)
+        self.salvage = True
+        """Whether to get at every byte before a bad block."""
         self.window = window
         self.start = start
         self.dictionary = dictionary
         self.error = ""
         self.read_to = start
-        self.end, self.whole = _extent(window, start)
+        self.end, self.whole, self.blocks = _extent(window, start)
 
     def chunks(self) -> Chunks:
         """Yield the content in pieces, as far as it can be decompressed; `error` stands afterwards."""
@@ -70,12 +78,13 @@ class Frame:
             while out := reader.read(_OUT_BYTES):
                 yield out
                 done += len(out)
-                if done > BOMB_BYTES and done > BOMB_RATIO * (self.read_to - self.start):
+                if done > self.bomb[0] and done > self.bomb[1] * (self.read_to - self.start):
                     self.error = "bomb"
                     return
         except zstandard.ZstdError as error:
             self.error = str(error).rpartition(": ")[2]
-            yield from self._salvage(done)
+            if self.salvage:
+                yield from self._salvage(done)
 
     def _reader(self) -> zstandard.ZstdDecompressionReader:
         decompressor = zstandard.ZstdDecompressor(dict_data=self.dictionary, max_window_size=_WINDOW_MAX)
@@ -107,28 +116,30 @@ class _Stretch:
         return data
 
 
-def _extent(window: Window, start: int) -> tuple[int, bool]:
-    """Follow a frame's block headers; return how far they lead, and whether to the frame's end."""
+def _extent(window: Window, start: int) -> tuple[int, bool, int]:
+    """Follow a frame's block headers; return how far they lead, whether to the frame's end, and how many they are."""
     head = window.read(start, 5)
     if len(head) < 5 or head[:4] != MAGIC or head[4] & 0x08:
-        return start, False
+        return start, False, 0
     single_segment = head[4] >> 5 & 1
     dictionary_id = (0, 1, 2, 4)[head[4] & 3]
     content_size = (single_segment, 2, 4, 8)[head[4] >> 6]
     at = start + 5 + (1 - single_segment) + dictionary_id + content_size
+    blocks = 0
     last = False
     while not last:
         block = window.read(at, 3)
         number = int.from_bytes(block, "little")
         kind, size = number >> 1 & 3, number >> 3
-        if len(block) < 3 or kind == 3 or size > _BLOCK_MAX:
-            return min(at, window.size), False
+        if len(block) < 3 or kind == 3 or size > _BLOCK_MAX or blocks == _BLOCKS_MAX:
+            return min(at, window.size), False, blocks
+        blocks += 1
         last = bool(number & 1)
         at += 3 + (1 if kind == 1 else size)
         if at > window.size:
-            return window.size, False
+            return window.size, False, blocks
     at += 4 if head[4] & 4 else 0  # a checksum of the content
-    return min(at, window.size), at <= window.size
+    return min(at, window.size), at <= window.size, blocks
 
 
 def _is_frame(window: Window, at: int) -> bool:
@@ -139,16 +150,58 @@ def _is_frame(window: Window, at: int) -> bool:
 def next_frame(
     window: Window, at: int, dictionary: zstandard.ZstdCompressionDict | None = None, end: int | None = None
 ) -> int:
-    """Return the next frame at or after `at` that is whole, checks, and is followed by another or the file's end."""
+    """Return the next frame at or after `at` that is whole, checks, and is followed by another or the file's end.
+
+    In linear time, by the same means as `corpus.warc.starts`: a page can be made of overlapping false frames.
+    """
+    search = _Search(window, dictionary)
+    failed = at
+    end = end if end is not None and end < window.size else None
     while (at := window.find(MAGIC, at, end)) >= 0:
-        frame = Frame(window, at, dictionary)
-        if frame.whole and _is_frame(window, frame.end):
-            for _ in frame.chunks():
-                pass
-            if not frame.error:
-                return at
-        at += 1
-    return window.size
+        frame_end, good = search.check(at)
+        if good:
+            return search.regained(failed, at)
+        failed = at
+        at = max(frame_end, at + FRUGAL_STEP) if search.frugal() else at + 1
+    return search.regained(failed, window.size) if end is None else window.size
+
+
+class _Search:
+    """Looks at places where a frame may begin, and counts what that costs."""
+
+    def __init__(self, window: Window, dictionary: zstandard.ZstdCompressionDict | None) -> None:
+        self._window = window
+        self._dictionary = dictionary
+        self._cost = 0
+
+    def frugal(self) -> bool:
+        return self._cost > COST_LIMIT
+
+    def check(self, at: int) -> tuple[int, bool]:
+        """How far a frame at `at` leads, and whether it is a good one."""
+        frame = Frame(self._window, at, self._dictionary)
+        frame.salvage = False
+        frame.bomb = FRUGAL_BOMB if self.frugal() else frame.bomb
+        self._cost += LOOK_COST + _BLOCK_COST * frame.blocks
+        if not frame.whole or not _is_frame(self._window, frame.end):
+            return frame.end, False
+        self._cost += sum(len(out) for out in frame.chunks() if isinstance(out, bytes))
+        return frame.end, not frame.error
+
+    def regained(self, low: int, found: int) -> int:
+        """The first of the frames that lead to `found`, of what a frugal search passed over from `low` on."""
+        if not self.frugal():
+            return found
+        self._cost = 0
+        low = max(low, found - REGAINED)
+        data = self._window.read(low, found - low)
+        place = data.rfind(MAGIC)
+        while place >= 0 and not self.frugal():
+            frame_end, good = self.check(low + place)
+            if good and frame_end == found:
+                found = low + place
+            place = data.rfind(MAGIC, 0, place + len(MAGIC) - 1)
+        return found
 
 
 def _dictionary(data: bytes) -> zstandard.ZstdCompressionDict | None:

@@ -26,7 +26,7 @@ def explain_command(folder: Path, url_or_id: str, as_json: bool) -> None:
     \b
     Example: corpus explain out https://example.com/page
     """
-    rows = explain.explain(open_run(folder), url_or_id)
+    rows = open_run(folder).explain(url_or_id)
     if as_json:
         print(json.dumps(rows, ensure_ascii=False))
     else:

@@ -55,7 +55,7 @@ def test_no_key_leaves_the_folder(store, key):
 
 
 def test_commit_reads_back(store):
-    made = commit(store, "c.json", [part(store, b"rows")], {"counts": {"in": 3}})
+    made = commit(store, "c.json", [part(store, b"rows")], {"counts": {"in": 3}, "places": [(1, 2)]})
     assert read_commit(store, "c.json") == made
     assert read_commit(store, "d.json") is None
     assert check_part(store, made.parts[0]).read_bytes() == b"rows"

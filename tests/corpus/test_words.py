@@ -154,6 +154,17 @@ def test_a_full_memo_starts_anew_and_gives_the_same(monkeypatch):
     assert anew._tokenizer is not known._tokenizer  # with its string store, which only grows
 
 
+def test_the_memo_is_bounded_in_characters_too(monkeypatch):
+    monkeypatch.setattr(words, "MEMO_CHARS", 500)
+    monkeypatch.setattr(words, "_known", {})
+    for start in range(0, 100, 5):
+        text = " ".join(f"word{i}" * 10 for i in range(start, start + 5))
+        assert split_words(text) == text.split()
+        assert words._known["en"].chars < 1_000
+    assert split_words("x" * 400 + " " + "y" * 400) == ["x" * 400, "y" * 400]
+    assert "x" * 400 not in words._known["en"]
+
+
 def test_a_text_of_more_stretches_than_the_memo_holds_leaves_no_trace(monkeypatch):
     monkeypatch.setattr(words, "MEMO_LIMIT", 50)
     monkeypatch.setattr(words, "_known", {})

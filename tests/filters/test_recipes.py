@@ -7,12 +7,12 @@ import pytest
 
 from corpus.document import Document
 from corpus.errors import ConfigError
+from corpus.explain import explain
 from corpus.modules import Module, read_module, stages_of
 from corpus.run import open_run
 from filters import load_recipe
 from jobs.build import Job, build
 from jobs.engine import LocalEngine
-from jobs.explain import explain
 from jobs.progress import Progress
 from tests.jobs.test_build import tree
 from tests.warcs import WORDS, page, write_warc

@@ -7,8 +7,9 @@ import sys
 import pyarrow.parquet as pq
 from rich.console import Console
 
+from corpus.explain import explain
 from corpus.run import open_run
-from jobs.explain import explain, show
+from jobs.explain import show
 from tests.warcs import WORDS, page, write_warc
 
 MAIL, PHONE = "canary.bird@cage-door.example.com", "+1 202-555-0142"

@@ -94,10 +94,10 @@ def test_explain_by_id(corpus, built):
 
 
 def test_explain_escapes_what_a_terminal_would_obey(corpus, tmp_path):
-    from jobs.explain import _plain
+    from jobs.explain import plain
 
-    assert _plain("a\x1b[31mred\u202e\x00\nb") == "a\ufffd[31mred\ufffd\ufffd\ufffdb"
-    assert _plain("a\nb", keep_lines=True) == "a\nb"
+    assert plain("a\x1b[31mred\u202e\x00\nb") == "a\ufffd[31mred\ufffd\ufffd\ufffdb"
+    assert plain("a\nb", keep_lines=True) == "a\nb"
 
 
 def test_verify(corpus, built):

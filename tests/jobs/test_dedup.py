@@ -9,7 +9,10 @@ import time
 import numpy as np
 import pytest
 
+import corpus.dedup.index
+import corpus.dedup.layout
 import jobs.dedup
+import jobs.dedup_phases
 from corpus.clusters import ROUNDS, compare
 from corpus.errors import IntegrityError
 from corpus.minhash import ROWS
@@ -26,6 +29,7 @@ from tests.dedups import (
     verdicts,
     write_units,
 )
+from tests.jobs.test_build import tree
 
 WHOLE = 1 << 30
 TIGHT = 1 << 16
@@ -128,6 +132,20 @@ def test_the_verdicts_are_those_of_one_machine_however_they_are_divided(tmp_path
         assert len(expected.removed) == (count - 1 if threshold is None else expected.removed.size)
 
 
+@pytest.mark.parametrize(("clusters", "kept"), [("verified", [0, 0, 2]), ("classic", [0, 0, 0])])
+@pytest.mark.parametrize("memory", [WHOLE, TIGHT])
+def test_a_chain_of_three(tmp_path, clusters, kept, memory):
+    """A ~ B ~ C and A ≁ C: B goes for A, and C only where clusters are transitive."""
+    signatures = random_signatures(3)
+    signatures[1, 22:] = signatures[0, 22:]
+    signatures[2, :22], signatures[2, 44:] = signatures[1, :22], signatures[1, 44:]
+    found = verdicts(
+        tmp_path, distinct_texts(3), signatures, sizes=[1, 1, 1], memory=memory, made=recipe(clusters=clusters)
+    )
+    assert found.kept_doc.tolist() == kept
+    assert found.similarity.tolist() == [1, round(90 / 112, 6), 1 if clusters == "verified" else round(68 / 112, 6)]
+
+
 def test_unsigned_documents_are_not_compared(tmp_path):
     """Those that a stage's `languages` let pass by have no text hash either."""
     store = LocalStore(tmp_path)
@@ -177,18 +195,22 @@ class Dies(Exception):
     pass
 
 
-def failing(after, monkeypatch, phase=None):
-    """Let the task number `after` (of a phase) and all later ones die before they commit."""
-    real = jobs.dedup.dedup_task
-    calls = []
+class Calls(list):
+    """What was called, and the function itself."""
+
+
+def failing(after, monkeypatch, phase):
+    """Let the task number `after` of a phase and all later ones die before they commit."""
+    calls = Calls()
 
     def task(payload):
-        if phase is None or payload["phase"] == phase:
-            calls.append(payload["phase"])
+        if payload["phase"] == phase:
+            calls.append(phase)
             if len(calls) > after:
                 raise Dies
-        return real(payload)
+        return calls.real(payload)
 
+    calls.real = jobs.dedup.dedup_task
     monkeypatch.setattr(jobs.dedup, "dedup_task", task)
     return calls
 
@@ -204,32 +226,41 @@ PHASES = (
     "members",
     "verify",
     "verdicts",
-    "sites",
+    "index",
 )
 
 
-@pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize(
+    ("phase", "after"),
+    [
+        *((phase, 1) for phase in PHASES),
+        ("components", 0),  # one task, as is the next
+        ("sites", 0),
+        *(pytest.param(phase, 0, marks=pytest.mark.slow) for phase in PHASES),
+    ],
+)
 def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
-    texts, signatures, signed, rank = made(2_500, 2)
+    memory = WHOLE if phase == "components" else TIGHT // 2  # one task finds all components, or rounds of tasks do
+    monkeypatch.setattr(corpus.dedup.index, "ROWS_PER_PART", 500)
+    monkeypatch.setattr(corpus.dedup.layout, "_KEYS_PER_TASK", 1 << 12)
+    texts, signatures, signed, rank = made(1_500, 2)
     expected = compare(texts, signatures, signed=signed, rank=rank)
-    sizes = of_units(2_500, 250)
+    sizes = of_units(1_500, 250)
     store = LocalStore(tmp_path / "killed")
     units = write_units(store, sizes, texts, signatures, signed, rank)
     calls = failing(after, monkeypatch, phase)
-    try:
-        phases(store, units, memory=TIGHT)
-        assert len(calls) <= after  # a phase of one task does not die at its second
-    except IntegrityError:
-        assert calls
-    monkeypatch.undo()
+    with pytest.raises(IntegrityError, match=phase):
+        phases(store, units, memory=memory, index=True)
+    assert len(calls) > after
+    monkeypatch.setattr(jobs.dedup, "dedup_task", calls.real)
     before = committed(tmp_path / "killed")
-    Found(store, sizes, phases(store, units, memory=TIGHT), 2_500).same_as(expected)
+    Found(store, sizes, phases(store, units, memory=memory, index=True), 1_500).same_as(expected)
     after_all = committed(tmp_path / "killed")
     assert before.items() <= after_all.items()  # nothing was done again
     whole = LocalStore(tmp_path / "whole")
-    phases(whole, write_units(whole, sizes, texts, signatures, signed, rank), memory=TIGHT)
+    phases(whole, write_units(whole, sizes, texts, signatures, signed, rank), memory=memory, index=True)
     assert after_all == committed(tmp_path / "whole")
+    assert tree(tmp_path / "whole" / "index") == tree(tmp_path / "killed" / "index")
 
 
 def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
@@ -252,10 +283,12 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
 
             return super().submit(both, payload)
 
-    real = jobs.dedup.run
-    monkeypatch.setattr(
-        jobs.dedup, "run", lambda engine, function, payloads, stop: real(engine, function, list(payloads)[::-1], stop)
-    )
+    real = jobs.dedup_phases.run
+
+    def backwards(engine, function, payloads, stop):
+        return real(engine, function, list(payloads)[::-1], stop)
+
+    monkeypatch.setattr(jobs.dedup_phases, "run", backwards)
     store = LocalStore(tmp_path / "twice")
     units = write_units(store, sizes, texts, signatures, signed, rank)
     found = Found(store, sizes, phases(store, units, memory=TIGHT, engine=Twice(3)), 2_500)

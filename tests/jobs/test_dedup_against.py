@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import corpus.dedup.index
+import corpus.dedup.lookup
 from corpus.clusters import candidate_edges, components, exact_keepers, signature_similarity, verify
 from corpus.errors import ConfigError, InputError, IntegrityError, OutputError
 from corpus.minhash import ROWS, band_keys
@@ -104,6 +105,7 @@ def test_new_documents_against_two_earlier_runs(tmp_path, monkeypatch, seed, mem
     if small:  # parts and boxes of few documents
         monkeypatch.setattr(corpus.dedup.index, "ROWS_PER_PART", 300)
         monkeypatch.setattr(corpus.dedup.index, "ROWS_PER_BOX", 16)
+        monkeypatch.setattr(corpus.dedup.lookup, "ROWS_PER_BOX", 16)
     a, b, new = mixed(seed)
     runs = [run_of(tmp_path / "a", "a", a), run_of(tmp_path / "b", "b", b)]
     expected = plain_against(runs, *new)

@@ -1,0 +1,93 @@
+"""Signed lines of any number of made documents, as the pass leaves them, and the phases of dedup by lines over them.
+
+A document has some 25 lines. Of its lines 15% are drawn from a pool a hundredth as large as there are documents, by a
+power law (the most common one is in every third document): menus, notices, calls to subscribe. One document in fifty
+repeats nine tenths of the lines of another one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.dedup_runs import Disk, Watched, write_unit
+from benchmarks.dedup_scale import mixed
+from corpus.commits import Commit
+from corpus.dedup.lines import LINES_SCHEMA
+from corpus.recipe import Recipe
+from corpus.store import LocalStore
+from filters import STAGES
+from jobs.engine import Engine, LocalEngine, Stop
+from jobs.lines import Lines
+
+LINES = 25
+COMMON = 0.15
+COPIES = 0.02
+
+
+def write_units(folder: Path, count: int, rows: int = 1000, seed: int = 1) -> Iterator[Commit]:
+    """Write the signed lines of `count` documents, `rows` to a unit; yield the units' commits."""
+    store = LocalStore(folder)
+    pool = max(count // 100, 10)
+    for start in range(0, count, rows):
+        rng = np.random.default_rng([seed, start])
+        size = min(rows, count - start)
+        lines = rng.poisson(LINES, size)
+        copied = rng.random(size) < COPIES
+        of = np.where(copied, rng.integers(0, count, size), np.arange(start, start + size))
+        doc = np.repeat(np.arange(size), lines)
+        line = np.arange(len(doc)) - np.repeat(np.cumsum(lines) - lines, lines)
+        own = of[doc].astype(np.uint64) * np.uint64(1000) + line.astype(np.uint64)
+        common = rng.random(len(doc)) < np.where(copied[doc], COMMON / 2, COMMON)
+        shared = rng.zipf(1.3, len(doc)) % pool
+        numbers = np.where(common, shared.astype(np.uint64) + np.uint64(1 << 62), own)
+        hashes, chars = mixed(numbers), (mixed(numbers + np.uint64(7)) % np.uint64(180) + np.uint64(10)).astype("<u4")
+        bounds = np.append(0, np.cumsum(lines))
+        columns = [
+            pa.array(np.arange(size) * 27_000),
+            pa.array(np.zeros(size, np.int32)),
+            _binary(hashes.astype("<u8"), bounds),
+            _binary(chars, bounds),
+        ]
+        batch = pa.RecordBatch.from_arrays(columns, schema=LINES_SCHEMA)
+        yield write_unit(store, batch, f"made-{start // 20_000:05d}.warc.gz", str(start), kind="lines")
+
+
+def _binary(values: np.ndarray, bounds: np.ndarray) -> pa.Array:
+    offsets = pa.py_buffer((bounds * values.itemsize).astype("<i4"))
+    return pa.Array.from_buffers(pa.binary(), len(bounds) - 1, [None, offsets, pa.py_buffer(values)])
+
+
+def lines(millions: float, folder: Path, engine: Engine, memory: int) -> None:
+    """Signed lines to cuts, by phase."""
+    count = int(millions * 1e6)
+    units = list(write_units(folder, count))
+    disk = Disk(folder)
+    signed = disk.look()
+    recipe = Recipe.from_dict({"stages": [{"stage": "lines"}]}, STAGES)
+    common = {"store": str(folder.resolve()), "recipe": recipe.canonical(), "depends": ""}
+    common |= {"factory": "filters:recipe_from_dict", "modules": []}
+    bound = recipe.pipeline().lines
+    assert bound is not None
+    watched = Watched(disk)
+    started, own = time.monotonic(), time.process_time()
+    with Stop() as stop:
+        dedup = Lines(LocalStore(folder), bound, common, engine, stop, watched, memory)
+        compared = dedup.compare(units, None)
+    tasks = 0.0 if isinstance(engine, LocalEngine) else sum(cost["cpu"] for cost in dedup.costs.values())
+    cpu, seconds = tasks + time.process_time() - own, time.monotonic() - started
+    info = compared.info
+    print(f"\n{count:,} documents of {info['compared']['lines']:,} lines, {memory >> 20} MiB for a task's rows")
+    watched.table(dedup.costs, count)
+    removed = info["removed"]
+    print(
+        f"  in all {seconds:.1f} s, {cpu:.1f} CPU s: {count / cpu:,.0f} documents per CPU second; disk at most "
+        f"{disk.most / count:.0f} B/doc, signed lines {signed / count:.0f} of them\n"
+        f"  removed {removed['lines']:,} lines from {removed['from_documents']:,} documents, and "
+        f"{sum(removed['documents'].values()):,} documents that would have lost too much",
+        flush=True,
+    )

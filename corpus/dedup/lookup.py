@@ -1,0 +1,115 @@
+"""What the indexes of earlier runs have in common with a run: by keys, by texts, and the rows of those documents.
+
+All keys of a range are read once, and of the rest only the boxes in which something was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.clusters import Ints
+from corpus.dedup import Dedup
+from corpus.dedup.bands import KEYS_SCHEMA
+from corpus.dedup.exchange import one_batch, read_box
+from corpus.dedup.index import BITS, ROWS_PER_BOX, TEXTS_SCHEMA, Earlier, EarlierPart, docs_schema
+from corpus.shingles import Hashes
+
+MOST_PER_KEY = 64
+"""Earlier documents that a key leads to: as many as a component has rounds for."""
+
+
+def earlier_with_keys(
+    earlier: Sequence[Earlier], band: int, bits: int, box: int, keys: Hashes
+) -> Iterator[tuple[Ints, Ints]]:
+    """(place in `keys`, earlier document) for documents that have one of them: distinct keys of one range of a band,
+    sorted. Of each key the first few count."""
+    known = _Known(keys)
+    counts = np.zeros(len(keys), dtype=np.int64)
+    for one in earlier:
+        for part in one.parts:
+            for number in _boxes(bits, box):
+                for batch in read_box(one.store, part.keys, (band << BITS) + number, KEYS_SCHEMA):
+                    rows, places = known.find(batch["key"].to_numpy())
+                    places, rows = _first_few(places, rows, counts)
+                    yield places, batch["doc"].to_numpy()[rows].astype(np.int64) + (part.first + one.shift)
+
+
+def earlier_with_texts(
+    earlier: Sequence[Earlier], bits: int, box: int, hashes: Hashes
+) -> Iterator[tuple[Ints, Ints, np.ndarray, np.ndarray]]:
+    """(row of `hashes`, earlier document, similarity to it, whether their texts are equal) for texts of one range of
+    hashes (n, 2) that earlier runs had, the first run that had one first."""
+    order = np.argsort(hashes[:, 0], kind="stable")
+    high = hashes[order, 0]
+    known = _Known(np.unique(high))
+    for one in earlier:
+        for part in one.parts:
+            for number in _boxes(bits, box):
+                for batch in read_box(one.store, part.texts, number, TEXTS_SCHEMA):
+                    rows, _ = known.find(batch["high"].to_numpy())
+                    theirs = batch.take(pa.array(rows))
+                    value = theirs["high"].to_numpy()
+                    starts, ends = np.searchsorted(high, value), np.searchsorted(high, value, side="right")
+                    which = np.repeat(np.arange(len(value)), ends - starts)
+                    within = np.arange(len(which)) - np.repeat(
+                        np.cumsum(ends - starts) - (ends - starts), ends - starts
+                    )
+                    ours = order[starts[which] + within]
+                    same = hashes[ours, 1] == theirs["low"].to_numpy()[which]
+                    ours, which = ours[same], which[same]
+                    theirs = theirs.take(pa.array(which))
+                    exact = theirs["exact"].to_numpy(zero_copy_only=False)
+                    yield ours, theirs["doc"].to_numpy() + one.shift, theirs["similarity"].to_numpy(), exact
+
+
+def earlier_rows(dedup: Dedup, one: Earlier, part: EarlierPart, docs: Ints) -> pa.RecordBatch:
+    """The rows of earlier documents, by their sorted numbers in this run."""
+    at = docs - (one.shift + part.first)
+    found = []
+    for box in np.unique(at // ROWS_PER_BOX).tolist():
+        batch = one_batch(list(read_box(one.store, part.docs, box, docs_schema(dedup))), docs_schema(dedup))
+        wanted = at[at // ROWS_PER_BOX == box]
+        rows = np.searchsorted(batch["doc"].to_numpy(), wanted + part.first)
+        found.append(batch.take(pa.array(rows)))
+    return one_batch(found, docs_schema(dedup))
+
+
+class _Known:
+    """Sorted distinct keys, and a table over their low bits by which most others are passed over at once."""
+
+    def __init__(self, keys: Hashes) -> None:
+        self._keys = keys
+        self._mask = np.uint64((1 << (8 * len(keys)).bit_length()) - 1)
+        self._table = np.zeros(int(self._mask) + 1, dtype=np.bool_)
+        self._table[keys & self._mask] = True
+
+    def find(self, keys: Hashes) -> tuple[Ints, Ints]:
+        """The places of those that are known, and which ones they are."""
+        rows = np.flatnonzero(self._table[keys & self._mask])
+        if not len(self._keys):
+            return rows[:0], rows[:0]
+        places = np.minimum(np.searchsorted(self._keys, keys[rows]), len(self._keys) - 1)
+        same = self._keys[places] == keys[rows]
+        return rows[same], places[same]
+
+
+def _first_few(places: Ints, rows: Ints, counts: Ints) -> tuple[Ints, Ints]:
+    """Those of `places` that did not come too often yet; `counts` goes on from call to call."""
+    order = np.argsort(places, kind="stable")
+    places, rows = places[order], rows[order]
+    starts = np.flatnonzero(np.append(True, places[1:] != places[:-1])[: len(places)])
+    sizes = np.diff(starts, append=len(places))
+    nth = np.arange(len(places)) - np.repeat(starts, sizes)
+    few = counts[places] + nth < MOST_PER_KEY
+    counts[places[starts]] += sizes
+    return places[few], rows[few]
+
+
+def _boxes(bits: int, box: int) -> range:
+    """The boxes of an index that hold what a range of 2^bits does, or the one that holds more."""
+    if bits > BITS:
+        return range(box >> (bits - BITS), (box >> (bits - BITS)) + 1)
+    return range(box << (BITS - bits), (box + 1) << (BITS - bits))

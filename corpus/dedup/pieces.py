@@ -1,0 +1,82 @@
+"""Pieces of a phase as committed work: each one's key holds the phase, its number, and a digest of its inputs.
+
+What a phase leaves is a list of commits, itself a file whose name is its digest; the next phase takes that name. So a
+task needs only the store and names, a killed run goes on where it ended, and nothing is decided by what happens to lie
+in a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from corpus.commits import Commit, Part, commit, commit_key, read_commit
+from corpus.errors import IntegrityError
+from corpus.recipe import digest
+from corpus.store import LocalStore
+
+Made = tuple[list[Part], dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One piece of a phase. `lists` names what earlier phases left; it, `payload` and `depends`, a digest of recipe,
+    code and versions, are all that the result depends on."""
+
+    store: LocalStore
+    phase: str
+    piece: int
+    lists: dict[str, str]
+    payload: dict[str, Any]
+    depends: str
+
+    @property
+    def kind(self) -> str:
+        """The phase; rounds of one kind have a number behind it."""
+        return self.phase.split("-")[0]
+
+    def value(self, name: str) -> Any:
+        return get_value(self.store, self.lists[name])
+
+    def parts(self, phase: str, kind: str) -> list[Part]:
+        """The files of one kind that a phase left, in the order of its tasks."""
+        return [Part(**entry[kind]) for entry in self.value(phase)]
+
+    def units(self) -> list[Part]:
+        return [Part(**part) for part in self.payload["units"]]
+
+
+def committed(piece: Piece, make: Callable[[], Made]) -> Commit:
+    """The commit of a piece: the one that exists, or a new one of what `make` gives."""
+    depends = digest([piece.depends, piece.lists, piece.payload])
+    stays = piece.kind == "index"  # its files are not in .work/, and may have been removed
+    key = commit_key("pack" if stays else f"dedup-{piece.kind}", {"phase": piece.phase, "piece": piece.piece}, depends)
+    done = read_commit(piece.store, key)
+    if done is None or (stays and not all(piece.store.path(part.key).exists() for part in done.parts)):
+        parts, about = make()
+        done = commit(piece.store, key, parts, about)
+    return done
+
+
+def put_value(store: LocalStore, value: Any) -> str:
+    """Keep plain data under a name made of its digest."""
+    data = json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+    name = hashlib.sha256(data).hexdigest()
+    store.put_new(f".work/parts/lists/{name}.json", data)
+    return name
+
+
+def get_value(store: LocalStore, name: str) -> Any:
+    """The data of a name. Raises IntegrityError."""
+    data = store.get(f".work/parts/lists/{name}.json") or b""
+    if hashlib.sha256(data).hexdigest() != name:
+        raise IntegrityError(f"The list {name} of {store.root} is missing or damaged.", "Run the same command again.")
+    return json.loads(data)
+
+
+def as_list(store: LocalStore, commits: Sequence[Commit]) -> str:
+    """The name of the list of what a phase left."""
+    return put_value(store, [{part.kind: asdict(part) for part in done.parts} for done in commits])

@@ -1,0 +1,251 @@
+"""The phases of dedup by lines: signed lines → which lines of which documents go.
+
+    linekeys      the different lines of a group's documents, sent to the task of their range of hashes
+    repeats       which of them enough documents have, sent back to the groups that have them
+    losers        documents that would lose too much; of the others, where each repeated line first is
+    keepers       of those the first over all groups, sent back to the groups                      (keep = "first")
+    cuts          the verdicts of each unit, for `corpus.pack`
+
+A line that a million documents share is one row per group. A document that is dropped frees the lines that it had
+first, so that others lose less than before and none that stayed has to be judged again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.clusters import Ints
+from corpus.commits import Part
+from corpus.dedup.exchange import Outbox, one_batch, read_box, read_boxes
+from corpus.dedup.group_lines import Group, read_group
+from corpus.dedup.layout import MEMORY_BYTES, bits_for, range_of
+from corpus.dedup.lines import Lines
+from corpus.shingles import Hashes
+from corpus.stage import Limit
+from corpus.store import LocalStore
+
+HAD_SCHEMA = pa.schema([pa.field("hash", pa.uint64()), pa.field("documents", pa.uint32())])
+REPEATED_SCHEMA = pa.schema(
+    [
+        pa.field("hash", pa.uint64()),
+        pa.field("first", pa.bool_(), metadata={"is": "whether no group before this one has it"}),
+    ]
+)
+PLACES_SCHEMA = pa.schema(
+    [
+        pa.field("hash", pa.uint64()),
+        pa.field("doc", pa.int64(), metadata={"is": "the first that has it and stays, -1 for none"}),
+        pa.field("archive", pa.int32()),
+        pa.field("offset", pa.int64()),
+        pa.field("inner", pa.int32()),
+    ]
+)
+FACTS = ("lines", "removed", "chars", "chars_removed")
+"""What is counted of a document: see `Group.losses`."""
+
+LOSERS_SCHEMA = pa.schema(
+    [
+        pa.field("doc", pa.int64()),
+        pa.field("rule", pa.string()),
+        pa.field("value", pa.float64()),
+        pa.field("limit", pa.float64()),
+        *(pa.field(name, pa.int64()) for name in FACTS),
+    ]
+)
+
+RULES = ("compared", "removed", "removed_ratio", "chars_left")
+"""The measures that can drop a document, in order."""
+
+_BYTES_PER_LINE = 12  # a hash and a length
+_HELD_PER_LINE = 128  # while a group is judged: hashes, lengths, documents, their order, and masks
+_BYTES_PER_ENTRY = 96
+_LEAST_GROUP_BYTES = 16 << 20
+_MOST_GROUPS = 64  # as long as memory allows it
+
+
+@dataclass(frozen=True)
+class LineLayout:
+    """`groups` are the numbers of the first documents of the groups, each of whole units, and at the end that of all
+    documents; lines are divided by the highest bits of their hashes. No division changes a verdict."""
+
+    groups: tuple[int, ...]
+    bits: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> LineLayout:
+        return cls(tuple(data["groups"]), data["bits"])
+
+
+def make_line_layout(units: Sequence[Part], memory_bytes: int = MEMORY_BYTES) -> tuple[LineLayout, list[int]]:
+    """The layout for units with these files, and the first unit of each group, with the number of units at the end."""
+    total = sum(part.bytes for part in units)
+    size = min(max(total // _MOST_GROUPS, _LEAST_GROUP_BYTES), memory_bytes * _BYTES_PER_LINE // _HELD_PER_LINE)
+    starts, firsts, at, filled = [0], [0], 0, 0
+    for number, part in enumerate(units):
+        if filled and filled + part.bytes > size:
+            starts.append(at)
+            firsts.append(number)
+            filled = 0
+        at += part.rows
+        filled += part.bytes
+    bits = bits_for(total // _BYTES_PER_LINE, max(memory_bytes // _BYTES_PER_ENTRY, 1))
+    return LineLayout((*starts, at), bits), [*firsts, len(units)]
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a task of one group gets: the files of its units, their archives' numbers, and of each unit where the
+    document dedup says which rows it removed."""
+
+    units: list[Part]
+    archives: list[int]
+    told: list[tuple[Part, int]]
+
+
+def line_keys(store: LocalStore, layout: LineLayout, number: int, own: Own) -> tuple[list[Part], dict[str, Any]]:
+    """`had`: of each different line of the group, how many documents have it; a box for each range."""
+    group = read_group(store, layout.groups[number], own.units, own.told)
+    hashes = group.pairs()[0]
+    starts = _starts(hashes)
+    batch = _batch(HAD_SCHEMA, hashes[starts], np.diff(starts, append=len(hashes)))
+    with Outbox(store, "had", 1 << layout.bits) as out:
+        out.put_sorted(range_of(hashes[starts], layout.bits), batch)
+        parts = [out.finish()]
+    documents = np.bincount(group.unit_of(np.flatnonzero(group.alive)), minlength=len(own.units))
+    chars = np.bincount(group.unit_of(group.doc), group.chars, minlength=len(own.units)).astype(np.int64)
+    return parts, {
+        "documents": documents.tolist(),
+        "chars": chars.tolist(),
+        "lines": int(np.count_nonzero(group.compared)),
+    }
+
+
+def repeats(store: LocalStore, layout: LineLayout, stage: Lines, files: Sequence[Part], box: int) -> list[Part]:
+    """`repeated`: the lines of one range that enough documents have, in a box for each group that has them."""
+    rows, groups = _by_group(store, files, box, HAD_SCHEMA)
+    order = np.argsort(rows["hash"].to_numpy(), kind="stable")
+    hashes, groups = rows["hash"].to_numpy()[order], groups[order]
+    starts = _starts(hashes)
+    if len(starts):
+        total = np.add.reduceat(rows["documents"].to_numpy()[order].astype(np.int64), starts)
+        first = np.zeros(len(hashes), dtype=np.bool_)
+        first[starts] = True
+        enough = np.repeat(total >= stage.documents, np.diff(starts, append=len(hashes)))
+        hashes, groups, first = hashes[enough], groups[enough], first[enough]
+    else:
+        first = np.zeros(0, dtype=np.bool_)
+    with Outbox(store, "repeated", len(layout.groups) - 1) as out:
+        out.scatter(groups, _batch(REPEATED_SCHEMA, hashes, first))
+        return [out.finish()]
+
+
+def losers(
+    store: LocalStore,
+    layout: LineLayout,
+    stage: Lines,
+    limits: dict[str, Limit],
+    number: int,
+    own: Own,
+    files: Sequence[Part],
+) -> tuple[list[Part], dict[str, Any]]:
+    """`losers`: the documents that lose too much, with what they lose; and `places`: where each repeated line first is
+    in those of the group that stay, a box for each range."""
+    group = read_group(store, layout.groups[number], own.units, own.told)
+    repeated = read_boxes(store, files, number, REPEATED_SCHEMA)
+    order = np.argsort(repeated["hash"].to_numpy())
+    known, first = repeated["hash"].to_numpy()[order], repeated["first"].to_numpy(zero_copy_only=False)[order]
+    at = group.find(known)
+    goes = at >= 0
+    if stage.keep == "first":
+        keeper = np.append(np.where(first, group.first_of(at, len(known)), -1), -1)
+        goes &= group.doc != keeper[at]
+    out_rows = judge(group, goes, limits)
+    with Outbox(store, "losers", 1) as losers_out, Outbox(store, "places", 1 << layout.bits) as places_out:
+        losers_out.put(0, out_rows)
+        parts = [losers_out.finish()]
+        if stage.keep == "first":
+            stays = group.alive.copy()
+            stays[out_rows["doc"].to_numpy() - group.first] = False
+            doc = group.first_of(np.where(stays[group.doc], at, -1), len(known))
+            there = np.maximum(doc, 0)
+            columns = (known, np.where(doc < 0, -1, doc + group.first), group.archive(own.archives)[there])
+            batch = _batch(PLACES_SCHEMA, *columns, group.offset[there], group.inner[there])
+            places_out.put_sorted(range_of(known, layout.bits), batch)
+        parts.append(places_out.finish())
+    return parts, {"losers": out_rows.num_rows}
+
+
+def judge(group: Group, goes: np.ndarray, limits: dict[str, Limit]) -> pa.RecordBatch:
+    """The documents of which too much `goes`, which has an entry for each line."""
+    facts = group.losses(goes)
+    values = measures_of(facts)
+    loses = facts["removed"] > 0
+    rules: dict[int, tuple[str, float, float | None]] = {}
+    for rule in reversed(RULES):
+        for doc in np.flatnonzero(loses & _outside(limits[rule], values[rule])).tolist():
+            value = values[rule][doc].item()
+            broken = limits[rule].broken_by(value)
+            assert broken is not None
+            rules[doc] = (rule, float(value), broken[1])
+    docs = np.array(sorted(rules), dtype=np.int64)
+    told = [rules[doc] for doc in docs.tolist()]
+    columns: list[Any] = [docs + group.first, *([one[place] for one in told] for place in range(3))]
+    columns += [facts[name][docs] for name in FACTS]
+    return _batch(LOSERS_SCHEMA, *columns)
+
+
+def _outside(limit: Limit, values: np.ndarray) -> np.ndarray:
+    """Which values a limit is broken by: `Limit.broken_by` of all at once."""
+    outside = np.zeros(len(values), dtype=np.bool_)
+    for bound, breaks in (("min", np.less), ("max", np.greater), ("above", np.less_equal), ("below", np.greater_equal)):
+        if bound in limit.bounds:
+            outside |= breaks(values, limit.bounds[bound])
+    return outside
+
+
+def measures_of(facts: dict[str, Ints]) -> dict[str, np.ndarray]:
+    """The measures that can drop a document, from what it loses."""
+    return {
+        "compared": facts["lines"],
+        "removed": facts["removed"],
+        "removed_ratio": facts["chars_removed"] / np.maximum(facts["chars"], 1),
+        "chars_left": facts["chars"] - facts["chars_removed"],
+    }
+
+
+def keepers(store: LocalStore, layout: LineLayout, files: Sequence[Part], box: int) -> list[Part]:
+    """`keepers`: of each repeated line of one range the first place where it stays, in a box for each group that has
+    the line."""
+    rows, groups = _by_group(store, files, box, PLACES_SCHEMA)
+    hashes = rows["hash"].to_numpy()
+    order = np.lexsort((groups, rows["doc"].to_numpy() < 0, hashes))
+    starts = _starts(hashes[order])
+    keeper = np.repeat(order[starts], np.diff(starts, append=len(order)))
+    told = rows.take(pa.array(keeper))
+    with Outbox(store, "keepers", len(layout.groups) - 1) as out:
+        out.scatter(groups[order], told)
+        return [out.finish()]
+
+
+def _by_group(store: LocalStore, files: Sequence[Part], box: int, schema: pa.Schema) -> tuple[pa.RecordBatch, Ints]:
+    """The rows of one box of all groups' files, and the number of the group of each."""
+    found = [one_batch(list(read_box(store, part, box, schema)), schema) for part in files]
+    return one_batch(found, schema), np.repeat(np.arange(len(found)), [batch.num_rows for batch in found])
+
+
+def _starts(ordered: Hashes) -> Ints:
+    """Where each run of equal hashes begins."""
+    return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+
+
+def _batch(schema: pa.Schema, *columns: Any) -> pa.RecordBatch:
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,213 @@
+"""Texts to train on: the corpus of a finished run, or any folder of parquet files with a column `text`.
+
+What follows reads them in pieces of whole row groups, so that one large file is work for many tasks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+
+from corpus.errors import InputChanged, InputError, IntegrityError
+from corpus.run import Run, open_run
+
+PIECE_BYTES = 64 << 20
+"""Of text in a piece: some seconds of work."""
+
+_MOST_PIECES = 1 << 14
+_SAMPLED = 1 << 16
+_ROWS_AT_ONCE = 1024
+_SAMPLE_SEED = 0x5A
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some row groups of one file. `first` is the number of their first row in the file."""
+
+    name: str
+    path: str
+    identity: str
+    groups: tuple[int, ...]
+    first: int
+    has_id: bool
+
+    def content(self) -> dict[str, Any]:
+        """All but where it lies: what a result depends on."""
+        return {"name": self.name, "identity": self.identity, "groups": self.groups}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Piece:
+        return cls(**{**data, "groups": tuple(data["groups"])})
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A parquet file: its name, its path, what its content is known by, and what its footer says."""
+
+    name: str
+    path: Path
+    identity: str
+    columns: tuple[str, ...]
+    groups: tuple[tuple[int, int], ...]
+    """Rows and bytes of text of each row group."""
+
+    @property
+    def rows(self) -> int:
+        return sum(rows for rows, _ in self.groups)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The files of a folder, in the order of their rows; `run` where they are the corpus of one."""
+
+    files: tuple[TextFile, ...]
+    run: Run | None
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    @property
+    def bytes(self) -> int:
+        """Of text, before compression, and a little more."""
+        return sum(size for file in self.files for _, size in file.groups)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that all files have."""
+        first = self.files[0].columns
+        return tuple(name for name in first if all(name in file.columns for file in self.files))
+
+    def identity(self) -> dict[str, Any]:
+        """What the texts are known by wherever they lie."""
+        made_by = {"fingerprint": self.run.info["fingerprint"]} if self.run else {}
+        files = [{"name": file.name, "rows": file.rows, "identity": file.identity} for file in self.files]
+        return {**made_by, "files": files}
+
+    def pieces(self) -> list[Piece]:
+        """The files in pieces of some size."""
+        most = max(PIECE_BYTES, self.bytes // _MOST_PIECES)
+        found = []
+        for file in self.files:
+            groups: list[int] = []
+            size = first = row = 0
+            for number, (rows, group_bytes) in enumerate(file.groups):
+                if groups and size + group_bytes > most:
+                    found.append(_piece(file, groups, first))
+                    groups, size, first = [], 0, row
+                groups.append(number)
+                size += group_bytes
+                row += rows
+            if groups:
+                found.append(_piece(file, groups, first))
+        return found
+
+
+def _piece(file: TextFile, groups: list[int], first: int) -> Piece:
+    return Piece(file.name, str(file.path.absolute()), file.identity, tuple(groups), first, "id" in file.columns)
+
+
+def open_texts(folder: str | Path) -> Texts:
+    """The texts in a folder. Raises InputError where there are none."""
+    folder = Path(folder)
+    run = open_run(folder) if (folder / "run.json").exists() else None
+    if run is not None:
+        parts = [(folder / part.key, part.sha256) for part in run.parts("corpus")]
+    else:
+        parts = [(path, "") for path in sorted(folder.glob("*.parquet"))]
+    if not parts:
+        raise InputError(
+            f"{folder} holds neither a finished run nor parquet files.",
+            "Run `corpus build … -o` on it first.",
+        )
+    found = Texts(tuple(_text_file(path, identity) for path, identity in parts), run)
+    if not found.rows:
+        raise InputError(f"{folder} holds no text.", "See run.json, or `corpus explain`, for why no page was kept.")
+    return found
+
+
+def _text_file(path: Path, identity: str) -> TextFile:
+    try:
+        if not identity:
+            identity = _ends(path)
+        metadata = pq.read_metadata(path)
+    except FileNotFoundError:
+        raise IntegrityError(f"{path} is missing.", "Restore it, or build again.") from None
+    except (OSError, pa.ArrowInvalid):
+        raise InputError(f"{path} is no parquet file.", "Move it away, or name another folder.") from None
+    schema = metadata.schema.to_arrow_schema()
+    kind = schema.field("text").type if "text" in schema.names else None
+    if kind not in (pa.string(), pa.large_string()):
+        raise InputError(f"{path} has no column `text` of strings.", "Rename the column that holds the texts.")
+    column = metadata.schema.names.index("text")
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
+    return TextFile(path.name, path, identity, tuple(schema.names), sizes)
+
+
+def _ends(path: Path) -> str:
+    """A digest of the size and of both ends, the second of which has the footer."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        ends = file.read(_SAMPLED)
+        file.seek(max(0, size - _SAMPLED))
+        ends += file.read(_SAMPLED)
+    return hashlib.sha256(ends + f"{size}".encode()).hexdigest()
+
+
+def read_piece(piece: Piece, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+    """The rows of a piece that have text, in order, in batches of `id`, `text` and the extra columns. What has no id
+    is known by file and row.
+
+    Raises InputError where a text is no UTF-8, and InputChanged or IntegrityError where the file is not what it was.
+    """
+    wanted = ["text", *(["id"] if piece.has_id else []), *extra]
+    row = piece.first
+    try:
+        if not piece.groups:
+            return
+        file = pq.ParquetFile(piece.path, page_checksum_verification=True)
+        for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=list(piece.groups), columns=wanted, use_threads=False):
+            ids = _row_ids(piece.name, row, batch.num_rows)
+            if piece.has_id:
+                ids = pc.coalesce(batch["id"].cast(pa.string()), ids)
+            row += batch.num_rows
+            texts = batch["text"].cast(pa.string())
+            texts.validate(full=True)
+            made = {"id": ids, "text": texts} | {name: batch[name] for name in extra}
+            whole = pa.RecordBatch.from_pydict(made)
+            yield whole.filter(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
+    except FileNotFoundError:
+        raise InputChanged(f"{piece.path} is gone.", "Restore it, and run the same command again.") from None
+    except pa.ArrowInvalid as error:
+        if "UTF8" in str(error):
+            raise InputError(f"{piece.path} holds text that is no UTF-8, before row {row}.", "Write it anew.") from None
+        raise IntegrityError(f"{piece.path} is damaged: it is not what was written.", "Restore it.") from None
+    except OSError:
+        raise IntegrityError(f"{piece.path} is damaged: it is not what was written.", "Restore it.") from None
+
+
+def read_sample(texts: Texts, most_bytes: int, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+    """Documents of some `most_bytes` of text, drawn evenly by the hash of their ids; all where there is no more."""
+    limit = min(most_bytes / max(texts.bytes, 1), 1) * 2**64
+    for piece in texts.pieces():
+        for batch in read_piece(piece, extra):
+            if limit >= 2**64:
+                yield batch
+            else:
+                drawn = [
+                    xxhash.xxh3_64_intdigest(name.encode(), _SAMPLE_SEED) < limit for name in batch["id"].to_pylist()
+                ]
+                yield batch.filter(pa.array(drawn, pa.bool_()))
+
+
+def _row_ids(name: str, first: int, rows: int) -> pa.Array:
+    return pa.array([f"{name}:{row}" for row in range(first, first + rows)], pa.string())

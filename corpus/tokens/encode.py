@@ -1,0 +1,121 @@
+"""The first half of tokenizing: a piece of texts → ids, sent to the boxes of the shuffle.
+
+A document is the separator and its ids. Equal texts fall on one side of train and val, whatever the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from corpus.commits import Commit, commit, commit_key, read_commit
+from corpus.dedup.exchange import Outbox
+from corpus.errors import IntegrityError
+from corpus.recipe import digest
+from corpus.shuffle import KEY, WEIGHT, boxes_of, keys_of
+from corpus.store import LocalStore
+from corpus.texts import Piece, read_piece
+from corpus.tokenizer import Tokenizer
+from corpus.tokenizer.encoder import Encoder
+from corpus.tokens import SPLITS
+
+SCHEMA = pa.schema(
+    [KEY, WEIGHT, pa.field("bytes", pa.int64()), pa.field("id", pa.string()), pa.field("tokens", pa.large_binary())]
+)
+"""`weight` counts the ids, the separator among them; `bytes` those of the text; `tokens` are the ids as they are
+written."""
+
+CHECKED = 8
+"""Documents of each piece that are encoded by HF tokenizers too."""
+
+COUNTS = ("tokens", "documents", "bytes")
+
+_SPLIT_SEED = 0x7A1
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What decides the ids and their order, but for the texts: the digest of the tokenizer, the shuffle's seed, the
+    share of val, and how many bits of a key tell boxes apart."""
+
+    tokenizer: str
+    seed: int
+    val_share: float
+    bits: int
+
+    @property
+    def boxes(self) -> int:
+        """Of each split; those of val come after those of train."""
+        return 1 << self.bits
+
+
+def encode_piece(store: LocalStore, piece: Piece, encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder) -> Commit:
+    """Encode a piece and commit one file of boxes. About it: tokens, documents and bytes of text by split, the tokens
+    of each box that has any, and the library that encoded."""
+    key = commit_key("encode", piece.content(), digest(asdict(encoding)))
+    done = read_commit(store, key)
+    if done is not None:
+        return done
+    totals = np.zeros((len(SPLITS), 3), dtype=np.int64)
+    weights = np.zeros(len(SPLITS) * encoding.boxes, dtype=np.int64)
+    checked = False
+    with Outbox(store, "encoded", len(weights)) as out:
+        for batch in read_piece(piece):
+            texts = batch["text"].to_pylist()
+            if not checked:
+                encoder.check(texts[:CHECKED])
+                checked = True
+            rows = _rows(batch, texts, encoding, tokenizer, encoder)
+            in_val = _in_val(texts, encoding.val_share)
+            boxes = boxes_of(rows["key"].to_numpy(), encoding.bits) + in_val * encoding.boxes
+            out.scatter(boxes, rows)
+            np.add.at(weights, boxes, rows["weight"].to_numpy())
+            counts = np.stack([rows["weight"].to_numpy(), np.ones(len(texts), np.int64), rows["bytes"].to_numpy()], 1)
+            np.add.at(totals, in_val, counts)
+        part = out.finish()
+    filled = np.flatnonzero(weights)
+    about = {
+        "splits": {
+            split: dict(zip(COUNTS, total, strict=True)) for split, total in zip(SPLITS, totals.tolist(), strict=True)
+        },
+        "weights": [filled.tolist(), weights[filled].tolist()],
+        "engine": encoder.engine,
+    }
+    return commit(store, key, [part], about)
+
+
+def _rows(
+    batch: pa.RecordBatch, texts: Sequence[str], encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder
+) -> pa.RecordBatch:
+    """The rows of some documents. Raises IntegrityError where ids do not add up to the bytes of their text."""
+    ids, lengths = encoder.encode(texts)
+    sizes = pc.binary_length(batch["text"]).to_numpy().astype(np.int64)
+    firsts = np.cumsum(lengths) - lengths
+    if not np.array_equal(np.add.reduceat(tokenizer.token_bytes[ids], firsts) if len(texts) else sizes, sizes):
+        raise IntegrityError(f"{encoder.engine} gave ids that are not the bytes of their text.", "Please report this.")
+    weights = lengths + 1
+    ends = np.cumsum(weights)
+    flat = np.empty(ends[-1] if len(texts) else 0, dtype=tokenizer.dtype)
+    starts = ends - weights
+    flat[starts] = tokenizer.bos
+    inside = np.ones(len(flat), dtype=bool)
+    inside[starts] = False
+    flat[inside] = ids
+    offsets = np.concatenate([[0], ends]) * flat.itemsize
+    buffers = [None, pa.py_buffer(offsets.astype(np.int64)), pa.py_buffer(flat)]
+    tokens = pa.Array.from_buffers(pa.large_binary(), len(texts), buffers)
+    keys = pa.array(keys_of(batch["id"].to_pylist(), encoding.seed))
+    columns = [keys, pa.array(weights), pa.array(sizes), batch["id"], tokens]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def _in_val(texts: Sequence[str], share: float) -> np.ndarray:
+    """1 for each text that belongs to val, else 0, by the hash of the text."""
+    limit = share * 2**64
+    drawn = (xxhash.xxh3_64_intdigest(text.encode(), _SPLIT_SEED) < limit for text in texts)
+    return np.fromiter(drawn, np.int64, len(texts))

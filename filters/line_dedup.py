@@ -1,0 +1,79 @@
+"""Lines or paragraphs that many documents have in common, as CCNet takes them out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xxhash
+
+from corpus.dedup.lines import KEEP, NOT_COMPARED, SPLITS, Lines, SignedLines, pieces
+from corpus.errors import ConfigError, did_you_mean
+from corpus.punctuation import PUNCTUATION
+from corpus.stage import Limit
+
+if TYPE_CHECKING:
+    from corpus.document import Document
+
+_DIGIT = re.compile(r"\d")
+_NO_PUNCTUATION = str.maketrans(dict.fromkeys(PUNCTUATION, ""))
+
+
+class LineDedup(Lines):
+    """Lines that several documents have in common, removed across the whole run (CCNet: Wenzek et al. 2020, 3.2).
+
+    Two lines are equal when they are after normalisation: lower case, each digit a 0, no punctuation, runs of
+    whitespace one space (`normalise = false`: when they are but for whitespace around them). Lines of fewer than
+    `min_chars` characters after that are not compared, so that headings can be left alone. A line that at least
+    `documents` documents have is repeated: `keep = "first"` leaves it in the first of them, in (archive, offset)
+    order; "none" takes it out everywhere, which suits boilerplate with a higher `documents`. What comes twice within
+    one document is left to the rules on repetition. `split` says what a line is: "lines" or "paragraphs", which blank
+    lines separate.
+
+    Only documents that passed every stage, and that no document dedup removed, are compared; so this stage comes
+    last. A document that would lose too much is dropped, and the lines that it had first then stay in the next one:
+    no line goes from a kept document of which no other kept one has a copy, but for `keep = "none"`. The measures
+    are null where nothing is removed: lines compared and removed, the share of characters in the latter, characters
+    left, and the document that holds most of them.
+    """
+
+    name = "lines"
+    source = "CCNet (arXiv:1911.00359, 3.2; cc_net's normalize_for_dedup); limits our own"
+
+    removed_ratio = Limit(max=0.8)
+    chars_left = Limit(min=200, of=int)
+
+    def __init__(
+        self,
+        *,
+        split: str = "lines",
+        documents: int = 2,
+        keep: str = "first",
+        min_chars: int = 1,
+        normalise: bool = True,
+    ) -> None:
+        for what, value, known in (("split", split, tuple(SPLITS)), ("keep", keep, KEEP)):
+            if value not in known:
+                raise ConfigError(f"lines.{what} = {value!r} is unknown.", did_you_mean(str(value), known))
+        for what, number, least in (("documents", documents, 2), ("min_chars", min_chars, 1)):
+            if not isinstance(number, int) or isinstance(number, bool) or number < least:
+                raise ConfigError(f"lines.{what} = {number!r} is no whole number from {least} on.", "Give one.")
+        self.split = split
+        self.documents = documents
+        self.keep = keep
+        self.min_chars = min_chars
+        self.normalise = normalise
+
+    def sign(self, doc: Document) -> SignedLines:
+        lines = pieces(doc.text, self.split)
+        hashes = np.fromiter(map(self._hash, lines), "<u8", len(lines))
+        return SignedLines(hashes.tobytes(), np.fromiter(map(len, lines), "<u4", len(lines)).tobytes())
+
+    def _hash(self, line: str) -> int:
+        text = line.strip()
+        if self.normalise:
+            text = " ".join(_DIGIT.sub("0", text.lower()).translate(_NO_PUNCTUATION).split())
+        if len(text) < self.min_chars:
+            return NOT_COMPARED
+        return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) or NOT_COMPARED + 1

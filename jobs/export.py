@@ -1,0 +1,196 @@
+"""`corpus export`: a corpus as files that others train on.
+
+rows (one task per piece) → boxes of the shuffle → write (one task per file) → export.json, and a data card. All but
+export.json lies under .work/ or is a file that only export.json makes count, so the same command takes up a run
+wherever it ended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpus.commits import Commit, Part, add_part
+from corpus.dedup.pieces import get_value, put_value
+from corpus.errors import InputError, IntegrityError
+from corpus.export import RowLayout, RowsTask, plan_rows, send_rows, write_rows
+from corpus.shuffle import Cut, bits_for, plan_cuts
+from corpus.store import LocalStore
+from corpus.texts import Piece, Texts, open_texts
+from corpus.version import versions
+from jobs.card import data_card
+from jobs.dedup_phases import Stopped
+from jobs.engine import Engine, Function, Stop
+from jobs.folder import claim, only_run, open_folder
+from jobs.phases import run_phase
+from jobs.progress import Progress
+from jobs.tasks import commit_to_dict
+
+TARGETS = ("nanochat", "datasets")
+
+
+@dataclass(frozen=True)
+class Job:
+    """An export as the user asked for it."""
+
+    texts: Path
+    out: Path
+    target: str
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """How it ended: `exit_code` as the command line gives it, and what export.json says."""
+
+    exit_code: int
+    info: dict[str, Any] | None = None
+    already_done: bool = False
+
+
+def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Result:
+    """Export to the end, or to the first stop signal. Raises CorpusError."""
+    texts = open_texts(job.texts)
+    schema = _schema(job, texts)
+    plan = {
+        "texts": texts.identity(),
+        "target": job.target,
+        "seed": job.seed,
+        "columns": schema.names,
+        "versions": versions(),
+    }
+    store = open_folder(job.out)
+    with only_run(store), Stop() as stop:
+        finished = json.loads(store.get("export.json") or b"null")
+        claim(store, plan, finished and finished["plan"])
+        if finished:
+            store.remove(".work")
+            return Result(0, finished, already_done=True)
+        engine = make_engine()
+        run = _Exporting(job, texts, schema, store, partial(run_phase, engine=engine, stop=stop, progress=progress))
+        try:
+            sent = run.send()
+            layout = run.layout(sent)
+            written = run.write(sent, layout)
+        except Stopped:
+            return Result(128 + stop.signal)
+        finally:
+            engine.close()
+        info = _info(layout, written, sum(done.about["bytes"] for done in sent), texts, plan)
+        if job.target == "datasets":
+            scratch = store.scratch()
+            scratch.write_text(data_card(job.out.resolve().name, texts, info), encoding="utf-8")
+            add_part(store, "card", scratch, 0, key="README.md")
+        store.put_new("export.json", (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode())
+        store.remove(".work")
+    return Result(0, info)
+
+
+def _schema(job: Job, texts: Texts) -> pa.Schema:
+    """The columns to write: the text alone, or all that every file has with one type."""
+    if job.target == "nanochat":
+        return pa.schema([pa.field("text", pa.string())])
+    schemas = [pq.read_schema(file.path) for file in texts.files]
+    fields = [
+        field.with_metadata(None)
+        for field in schemas[0]
+        if all(field.name in other.names and other.field(field.name).type == field.type for other in schemas)
+    ]
+    return pa.schema(fields)
+
+
+@dataclass(frozen=True)
+class _Exporting:
+    """One run of the job; `phase` runs a function over payloads."""
+
+    job: Job
+    texts: Texts
+    schema: pa.Schema
+    store: LocalStore
+    phase: Callable[[str, Function, list[dict[str, Any]]], list[Commit]]
+
+    @property
+    def _common(self) -> dict[str, Any]:
+        return {"store": str(self.store.root.resolve())}
+
+    def send(self) -> list[Commit]:
+        """The rows of all pieces, in boxes."""
+        self.store.put_new(_SCHEMA, self.schema.serialize().to_pybytes())
+        common = {**self._common, "seed": self.job.seed, "bits": bits_for(self.texts.bytes)}
+        return self.phase("rows", rows_task, [{**common, "piece": asdict(piece)} for piece in self.texts.pieces()])
+
+    def layout(self, sent: list[Commit]) -> RowLayout:
+        """How the rows lie in files. Raises InputError where there are too few, and sets the folder free again."""
+        try:
+            return plan_rows(sum(done.parts[0].rows for done in sent), sum(done.about["bytes"] for done in sent))
+        except InputError:
+            self.store.remove(".work")
+            raise
+
+    def write(self, sent: list[Commit], layout: RowLayout) -> list[Commit]:
+        """The output files, in order."""
+        weights = np.sum([done.about["weights"] for done in sent], axis=0).tolist()
+        cuts = plan_cuts(weights, layout.borders)
+        plain = self.job.target == "nanochat"
+        names = [_name(self.job.target, at, len(cuts)) for at in range(len(cuts))]
+        tasks = [RowsTask(name, cut, layout.group, plain) for name, cut in zip(names, cuts, strict=True)]
+        parts = put_value(self.store, [asdict(done.parts[0]) for done in sent])
+        common = {**self._common, "parts": parts}
+        return self.phase("write", write_task, [{**common, "task": asdict(task)} for task in tasks])
+
+
+_SCHEMA = ".work/schema"
+
+
+def _name(target: str, at: int, files: int) -> str:
+    """The last file is for validation: nanochat takes the last one by name."""
+    if target == "nanochat":
+        return f"shard_{at:05d}.parquet"
+    if at == files - 1:
+        return "data/validation-00000-of-00001.parquet"
+    return f"data/train-{at:05d}-of-{files - 1:05d}.parquet"
+
+
+def _info(
+    layout: RowLayout, written: list[Commit], text_bytes: int, texts: Texts, plan: dict[str, Any]
+) -> dict[str, Any]:
+    """The content of export.json, once the books balance."""
+    files = [done.parts[0] for done in written]
+    documents = sum(file.rows for file in files)
+    if documents != layout.borders[-1]:
+        raise IntegrityError(f"{documents} documents were written of {layout.borders[-1]}.", "Please report this.")
+    return {
+        "documents": {"in": texts.rows, "train": documents - files[-1].rows, "val": files[-1].rows},
+        "bytes": text_bytes,
+        "row_group": layout.group,
+        "val_row_groups": layout.val_groups,
+        "files": [{"name": file.key, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256} for file in files],
+        "plan": plan,
+    }
+
+
+def rows_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Put one piece into boxes, and commit."""
+    store = LocalStore(payload["store"])
+    piece = Piece.from_dict(payload["piece"])
+    return commit_to_dict(send_rows(store, piece, _read_schema(store), payload["seed"], payload["bits"]))
+
+
+def write_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Write and commit one output file."""
+    store = LocalStore(payload["store"])
+    parts = [Part(**part) for part in get_value(store, payload["parts"])]
+    task = RowsTask(**{**payload["task"], "cut": Cut(**payload["task"]["cut"])})
+    return commit_to_dict(write_rows(store, task, parts, payload["parts"], _read_schema(store)))
+
+
+def _read_schema(store: LocalStore) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(store.get(_SCHEMA) or b""))

@@ -1,0 +1,209 @@
+"""The pictures: one small histogram per measure, kept documents above the line and dropped ones below it.
+
+Matplotlib draws them. It is told to read no settings and to write none of its own, and nothing in a picture depends
+on the time or on the machine's fonts.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+
+from jobs.report.bins import Bins, nice_step
+from jobs.report.show import tick
+from jobs.report.svg import inline
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_PLAIN: dict[str, Any] = {"parse_math": False, "clip_on": False}
+_BELOW: dict[str, Any] = {"ha": "center", "va": "top", "gid": "x-tick", **_PLAIN}
+_BESIDE: dict[str, Any] = {"ha": "right", "va": "center", "gid": "x-count", **_PLAIN}
+
+Grow = Callable[[Any], Any]
+
+_WIDTH, _HEIGHT = 312, 156
+_WIDE, _TALL = 760, 220
+_FEWEST = 8
+"""Bars that there is room for at least: two of them should not be two walls."""
+
+_LOG_COUNTS = 30.0
+"""Counts on a log scale where the longest bar has so many times the documents of the middle one, or of the
+shortest if there are few."""
+
+
+@contextmanager
+def plotting() -> Iterator[None]:
+    """Matplotlib with its own defaults, and its font list in a folder that goes away again."""
+    before = os.environ.get("MPLCONFIGDIR")
+    with tempfile.TemporaryDirectory(prefix="corpus-report-") as folder:
+        os.environ["MPLCONFIGDIR"] = folder
+        try:
+            import matplotlib
+
+            with matplotlib.rc_context():
+                matplotlib.rcdefaults()
+                matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "corpus", "font.size": 11})
+                yield
+        finally:
+            if before is None:
+                del os.environ["MPLCONFIGDIR"]
+            else:
+                os.environ["MPLCONFIGDIR"] = before
+
+
+def histogram(
+    bins: Bins, kept: np.ndarray, dropped: np.ndarray, bounds: dict[str, str], label: str, *, whole: bool
+) -> tuple[Markup, bool]:
+    """The picture of a measure, and whether its counts are on a log scale. `bounds` are the words for those of
+    `bins.marks`. Called inside `plotting()`."""
+    axes, figure = _axes(_WIDTH, _HEIGHT, (0.09, 0.16, 0.895, 0.72))
+    logarithmic = _wants_log(np.concatenate([kept, dropped]))
+    grow = np.log1p if logarithmic else np.asarray
+    top = _draw(axes, bins, kept, dropped, whole, grow)
+    for start, stop in _outside(bins):
+        axes.axvspan(start, stop, gid="x-outside", zorder=0)
+    _limit_lines(axes, bins, bounds, top)
+    return _drawn(figure, label, "histogram"), logarithmic
+
+
+def _draw(axes: Axes, bins: Bins, kept: np.ndarray, dropped: np.ndarray, whole: bool, grow: Grow) -> float:
+    """Bars, lines and labels; the upper end of the axis."""
+    top = max(float(grow(kept.max())), 1e-9)
+    bottom = max(float(grow(dropped.max())), 1e-9)
+    height = top + bottom
+    axes.set_xlim(-0.4, max(bins.number, _FEWEST) + 0.4)
+    axes.set_ylim(-bottom - 0.04 * height, top + 0.04 * height)
+    _count_lines(axes, top, bottom, grow is np.log1p)
+    for name, side, sign in (("kept", kept, 1), ("dropped", dropped, -1)):
+        for place, number in enumerate(side.tolist()):
+            if number:
+                title = f"{_bin_name(bins, place, whole)}: {number:,} {name}"
+                axes.bar(place + 0.5, sign * max(float(grow(number)), 0.012 * height), 0.86, gid=f"x-{name}:{title}")
+    axes.axhline(0, gid="x-base")
+    for position, text in _x_ticks(bins):
+        axes.text(position, -0.035, text, transform=axes.get_xaxis_transform(), **_BELOW)
+    return top + 0.04 * height
+
+
+def lengths(bins: Bins, kept: np.ndarray, dropped: np.ndarray, label: str) -> Markup:
+    """The same, wide, for the bins that hold anything. Called inside `plotting()`."""
+    used = np.flatnonzero(kept + dropped)
+    first, last = int(used[0]), int(used[-1]) + 1
+    part = Bins(bins.edges[first : last + 1], bins.scale, {})
+    axes, figure = _axes(_WIDE, _TALL, (0.05, 0.12, 0.945, 0.86))
+    _draw(axes, part, kept[first:last], dropped[first:last], True, np.asarray)
+    return _drawn(figure, label, "histogram wide")
+
+
+def _axes(width: int, height: int, place: tuple[float, float, float, float]) -> tuple[Axes, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / 72, height / 72))
+    axes = figure.add_axes(place)
+    axes.set_axis_off()
+    return axes, figure
+
+
+def _drawn(figure: Any, label: str, kind: str) -> Markup:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    out = BytesIO()
+    FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
+    return inline(out.getvalue(), label, kind)
+
+
+def _wants_log(counts: np.ndarray) -> bool:
+    there = counts[counts > 0]
+    if not len(there):
+        return False
+    usual = np.median(there) if len(there) > _FEWEST else there.min()
+    return bool(there.max() > _LOG_COUNTS * usual)
+
+
+def _count_lines(axes: Axes, top: float, bottom: float, logarithmic: bool) -> None:
+    """A thin line with its number on each side of the base."""
+    for sign, reach in ((1, top), (-1, bottom)):
+        most = float(np.expm1(reach)) if logarithmic else reach
+        if most < 1:
+            continue
+        if logarithmic:
+            marks = [10.0**power for power in range(1, int(np.log10(most)) + 1)][-2:] or [most]
+        else:
+            step = nice_step(most / 2.2)
+            marks = [step * factor for factor in (1, 2) if step * factor <= most * 1.001] or [most]
+        for mark in marks:
+            height = float(np.log1p(mark)) if logarithmic else mark
+            if height < 0.12 * (top + bottom):
+                continue
+            axes.axhline(sign * height, gid="x-grid", zorder=0.5)
+            axes.text(-0.008, sign * height, tick(mark), transform=axes.get_yaxis_transform(), **_BESIDE)
+
+
+def _outside(bins: Bins) -> Iterator[tuple[float, float]]:
+    """The stretches that a limit rules out."""
+    for bound, place in bins.marks.items():
+        low = bound in ("min", "above")
+        if 0 < place < bins.number or (place == bins.number if low else place == 0):
+            yield (-0.4, place) if low else (place, max(bins.number, _FEWEST) + 0.4)
+
+
+def _limit_lines(axes: Axes, bins: Bins, bounds: dict[str, str], top: float) -> None:
+    texts = sorted((place, bounds[bound]) for bound, place in bins.marks.items())
+    for index, (place, text) in enumerate(texts):
+        axes.axvline(place, gid="x-limit")
+        left = place < bins.number / 2 if len(texts) == 1 else index == 0
+        side = "left" if left else "right"
+        nudge = 0.012 if left else -0.012
+        if len(texts) > 1 and (place < bins.number * 0.3) == (index == 0):
+            side, nudge = ("left", 0.012) if index == 0 else ("right", -0.012)
+        axes.text(place + nudge * max(bins.number, _FEWEST), top, text, ha=side, va="bottom", gid="x-bound", **_PLAIN)
+
+
+def _x_ticks(bins: Bins) -> list[tuple[float, str]]:
+    """Places on the axis, counted in bins, with their labels."""
+    edges = bins.edges
+    if bins.scale == "unit":
+        every = max(1, int(nice_step(bins.number / 10)))
+        return [(place + 0.5, tick(edges[place])) for place in range(bins.number) if edges[place] % every == 0]
+    if bins.scale == "log":
+        ticks = [(0.5, "0")] if edges[0] <= 0 else []
+        start = int(edges[0] <= 0)
+        edges = edges[np.isfinite(edges)]
+        low, high = edges[start], edges[-1]
+        powers = range(int(np.ceil(np.log10(low) - 1e-9)), int(np.floor(np.log10(high) + 1e-9)) + 1)
+        for power in list(powers)[:: max(1, len(powers) // 5)]:
+            position = float(np.interp(power, np.log10(edges[start:]), np.arange(start, len(edges))))
+            ticks.append((position, tick(10.0**power)))
+        return _apart(ticks, bins.number)
+    low, high = float(edges[0]), float(edges[-2])
+    step = nice_step((high - low) / 5)
+    numbers = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step
+    numbers[np.abs(numbers) < step / 2] = 0.0
+    places = np.interp(numbers, edges, np.arange(len(edges)))
+    return [(place, tick(number)) for place, number in zip(places.tolist(), numbers.tolist(), strict=True)]
+
+
+def _apart(ticks: list[tuple[float, str]], number: int) -> list[tuple[float, str]]:
+    """The labels that have room, from the right: the one at zero gives way."""
+    shown: list[tuple[float, str]] = []
+    for position, text in reversed(ticks):
+        if not shown or shown[-1][0] - position > number * 0.075:
+            shown.append((position, text))
+    return shown[::-1]
+
+
+def _bin_name(bins: Bins, place: int, whole: bool) -> str:
+    low, high = float(bins.edges[place]), float(bins.edges[place + 1])
+    if whole:
+        if not np.isfinite(high):
+            return f"{low:,.0f} or more"
+        return f"{low:,.0f}" if high - low <= 1 else f"{low:,.0f} to {high - 1:,.0f}"
+    return f"{low:.4g} to {high:.4g}"

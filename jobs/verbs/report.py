@@ -1,0 +1,37 @@
+"""`report`: a run as one page to look at."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from corpus.run import open_run
+from jobs.progress import Progress
+from jobs.verbs.shared import folder_type, json_option
+
+
+@click.command("report")
+@click.argument("folder", type=folder_type)
+@click.option("-o", "--out", type=folder_type, help="The file to write; by default report.html in DIR.")
+@json_option
+def report_command(folder: Path, out: Path | None, as_json: bool) -> None:
+    """Write a run's report: one HTML file with what was kept and dropped, and why, that needs nothing else.
+
+    \b
+    Example: corpus report out
+    """
+    from jobs.report.page import write_report
+    from jobs.report.scan import batches_of
+
+    run = open_run(folder)
+    path = out or folder / "report.html"
+    progress = Progress()
+    progress.start("report", batches_of(run), 0, done=0)
+    size = write_report(run, path, lambda: progress.unit_done(0, {}))
+    progress.end()
+    if as_json:
+        print(json.dumps({"report": str(path), "bytes": size}))
+    print(f"{path}: {size:,} bytes. Open it in a browser.", file=sys.stderr)

@@ -1,0 +1,148 @@
+"""`tune`, `diff`, `remove`: what changes a finished run, or says what a change would do."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from corpus.diff import diff
+from corpus.guard import GuardSettings
+from corpus.limits import with_limits
+from corpus.modules import read_module
+from corpus.outcome import REMOVED
+from corpus.run import open_run
+from corpus.takedown import FILE, Takedown, read_takedown
+from filters import STAGES, recipe_from_dict
+from jobs.build import Job, Result
+from jobs.engine import Engine, LocalEngine, RayEngine
+from jobs.funnel import show_funnel
+from jobs.progress import Progress
+from jobs.verbs.shared import console, folder_type, json_option, print_as
+
+_LIMIT = "STAGE.MEASURE.BOUND=VALUE"
+
+
+def rewriting_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of what makes a new run of a finished one."""
+    options = (
+        click.option("--inputs", multiple=True, help="Where the archives are, if not where the run read them."),
+        click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="The run's own Python modules."),
+        click.option("--against", multiple=True, type=folder_type, help="The earlier runs that it was compared with."),
+        click.option("--workers", type=click.IntRange(min=1), help="Pieces at a time; by default one per CPU."),
+        click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine."),
+        click.option("--no-ray", is_flag=True, help="Run in this process and its page workers."),
+        click.option("--page-seconds", type=float, default=GuardSettings.page_cpu_s, help="CPU time of a page."),
+        click.option("--page-mb", type=int, default=GuardSettings.memory_bytes >> 20, help="Memory of a page."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("tune")
+@click.argument("folder", type=folder_type)
+@click.option("--set", "settings", multiple=True, required=True, metavar=_LIMIT, help="Another limit, or off.")
+@click.option("--write", type=folder_type, metavar="NEWDIR", help="Make the run that a build with these limits makes.")
+@rewriting_options
+@json_option
+def tune_command(folder: Path, settings: tuple[str, ...], write: Path | None, as_json: bool, **how: Any) -> None:
+    """Say what other limits would change, from the ledger alone; with --write, make that run.
+
+    \b
+    Example: corpus tune out --set gopher_quality.words.min=30 --set c4.curly_bracket=off
+    Example: corpus tune out --set gopher_quality.words.min=30 --write out-30
+    """
+    from jobs.tune import show_tuned
+
+    run = open_run(folder)
+    recipe = with_limits(run.info, settings)
+    if write is None:
+        if {stage["stage"] for stage in recipe["stages"]} <= set(STAGES):
+            recipe_from_dict(recipe)  # stages may contradict each other now
+        found = run.retune(settings)
+        print_as(found.as_dict(), lambda _, shown: show_tuned(found, shown), as_json)
+        return
+    from jobs.rewrite import rewrite
+
+    job = _job(recipe, write, how)
+    result = rewrite(run, job, read_takedown(folder / FILE), lambda: _make_engine(how), Progress())
+    _end(result, write, as_json)
+
+
+def _job(recipe: dict[str, Any], out: Path, how: dict[str, Any]) -> Job:
+    own = tuple(map(read_module, how["modules"]))
+    seconds = how["page_seconds"]
+    guard = GuardSettings(page_cpu_s=seconds, page_wall_s=10 * seconds, memory_bytes=how["page_mb"] << 20)
+    against = tuple(map(str, how["against"]))
+    made = recipe_from_dict(recipe, own)
+    return Job(made, list(how["inputs"]), out, workers=_at_once(how), guard=guard, modules=own, against=against)
+
+
+def _make_engine(how: dict[str, Any]) -> Engine:
+    return LocalEngine(_at_once(how)) if how["no_ray"] else RayEngine(how["workers"], how["address"])
+
+
+def _at_once(how: dict[str, Any]) -> int:
+    if how["no_ray"] and how["address"]:
+        raise click.UsageError("--no-ray and --address exclude each other.")
+    return how["workers"] or (1 if how["no_ray"] else os.cpu_count() or 1)
+
+
+def _end(result: Result, out: Path, as_json: bool) -> None:
+    """Say how it ended, as `corpus build` does."""
+    if result.alarm:
+        print(f"Stopped: {result.alarm}", file=sys.stderr)
+    elif result.info is None:
+        print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
+    else:
+        if as_json:
+            print(json.dumps({"records": result.info["records"]}))
+        show_funnel(result.info, console)
+        print(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json", file=sys.stderr)
+    sys.exit(result.exit_code)
+
+
+@click.command("remove")
+@click.argument("folder", type=folder_type)
+@click.option("--urls", type=folder_type, metavar="FILE", help="URLs to take down, one a line.")
+@click.option("--domains", type=folder_type, metavar="FILE", help="Domains, with all their subdomains, one a line.")
+@rewriting_options
+@json_option
+def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_json: bool, **how: Any) -> None:
+    """Take pages down from a finished run, for good: no later build of the folder brings them back.
+
+    
+    Example: corpus remove out --urls takedown.txt
+    """
+    from jobs.remove import read_list, remove
+
+    entries = Takedown.of(read_list(urls), read_list(domains))
+    result = remove(folder, entries, lambda recipe, out: _job(recipe, out, how), lambda: _make_engine(how), Progress())
+    if result.already_done:
+        print("Nothing to do: all of that is taken down already.", file=sys.stderr)
+    if result.info is not None and not as_json:
+        gone = result.info["records"]["dropped"].get(REMOVED, {})
+        print(f"Taken down so far: {sum(gone.values()):,} pages.", file=sys.stderr)
+    _end(result, folder, as_json)
+
+
+@click.command("diff")
+@click.argument("folder_a", type=folder_type)
+@click.argument("folder_b", type=folder_type)
+@json_option
+def diff_command(folder_a: Path, folder_b: Path, as_json: bool) -> None:
+    """Say which documents moved between two runs, by rule, and whose text changed.
+
+    \b
+    Example: corpus diff out-before out-after
+    """
+    from jobs.diff import show_diff
+
+    found = diff(open_run(folder_a), open_run(folder_b))
+    print_as(found.as_dict(), lambda _, shown: show_diff(found, shown), as_json)

@@ -1,0 +1,77 @@
+"""One run in the place of another: whatever step is the last before a kill, going on ends with the new one whole."""
+
+import os
+
+import pytest
+
+import corpus.swap
+from corpus.errors import IntegrityError
+from corpus.store import LocalStore
+from corpus.swap import JOURNAL, check_no_swap, finish_swap, swap
+
+NAMES = ["corpus", "ledger", "index", "report.html", "run.json", "removed.json"]
+
+
+def write(root, content):
+    for name, text in content.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def read(root):
+    return {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*") if path.is_file()}
+
+
+OLD = {"corpus/1": "a", "corpus/2": "b", "ledger/1": "c", "index/1": "d", "report.html": "e", "run.json": "f"}
+NEW = {"corpus/1": "A", "ledger/1": "C", "run.json": "F", "removed.json": "G"}
+
+
+def prepared(folder):
+    write(folder, OLD)
+    write(folder / ".work" / "fresh", NEW)
+    return LocalStore(folder)
+
+
+def test_all_is_replaced_and_what_has_no_successor_is_gone(tmp_path):
+    store = prepared(tmp_path)
+    swap(store, ".work/fresh", NAMES)
+    assert read(tmp_path) == NEW
+    check_no_swap(store)
+
+
+@pytest.mark.parametrize("call", ["rename", "fsync"])
+def test_a_kill_at_any_step(tmp_path, monkeypatch, call):
+    steps = 0
+    while True:
+        folder = tmp_path / f"{steps}"
+        store = prepared(folder)
+        left = [steps]
+        real = {"rename": os.rename, "fsync": os.fsync}[call]
+
+        def killed(*args, left=left, real=real):
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return real(*args)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(corpus.swap.os, call, killed)
+            try:
+                swap(store, ".work/fresh", NAMES)
+                break
+            except KeyboardInterrupt:
+                pass
+        if store.path(JOURNAL).exists():
+            with pytest.raises(IntegrityError, match="cut off"):
+                check_no_swap(store)
+            assert finish_swap(store)
+            assert read(folder) == NEW
+        else:
+            assert read(folder) == {**OLD, **{f".work/fresh/{name}": text for name, text in NEW.items()}}
+        steps += 1
+    assert steps > (6 if call == "rename" else 0)
+
+
+def test_nothing_to_finish(tmp_path):
+    assert not finish_swap(LocalStore(tmp_path))

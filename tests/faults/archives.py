@@ -1,0 +1,115 @@
+"""Small archives to damage, the real ones cut from larger ones, and the check that every damage must pass."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from corpus.errors import InputError
+from corpus.warc.reader import read_warc
+from corpus.warc.record import Damage, Record
+from tests.corpus.warc.made import Item, Memory, damages, gz, noise, page, record, records, walk
+from tests.warcs import WORDS
+
+MOST_SECONDS = 5.0
+"""No archive, whatever its damage, may take longer."""
+
+MADE = [
+    record(b"software: test\r\nformat: WARC File Format 1.0\r\n", "", "warcinfo"),
+    record(b"GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n", "http://a.example/a", "request"),
+    record(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>" + WORDS.encode(), "http://a.example/a"),
+    record(b"HTTP/1.1 200 OK\r\n\r\n" + noise(3, 700), "http://a.example/image"),
+    record(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/warc\r\n\r\n" + gz(record(page(5, 300), "http://inner.example/1"))
+        + gz(record(noise(6, 300), "http://inner.example/2")),
+        "http://a.example/stored.warc.gz",
+    ),
+    record(page(4, 500), "http://a.example/b"),
+]  # fmt: skip
+"""The records of the made archive; one page is a `.warc.gz` of its own."""
+
+
+@dataclass
+class Whole:
+    """An archive as it should be: its members, and what is read from them."""
+
+    name: str
+    members: list[bytes]
+    items: list[Record] = field(init=False)
+    ends: list[int] = field(init=False)
+    known: set[tuple[str, str, bytes]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.items = records(walk(Memory(self.data)))
+        self.ends = list(itertools.accumulate(map(len, self.members)))
+        self.known = {key(item) for item in self.items}
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(self.members)
+
+
+def made(level: int = 6) -> Whole:
+    return Whole(f"made, level {level}", [gz(part, level) for part in MADE])
+
+
+def cut_from(path: Path, pages: int = 2, others: int = 6) -> Whole:
+    """Small members of a real archive, in order: pages, requests and metadata, that make a file of some kilobytes."""
+    data = path.read_bytes()
+    items = [item for item in itertools.islice(read_warc(path), 1_500) if isinstance(item, Record)]
+    left = {True: pages, False: others}
+    taken = []
+    for item, after in itertools.pairwise(items):
+        is_page = item.kind == "response"
+        if left[is_page] and after.offset - item.offset <= 6_000:
+            left[is_page] -= 1
+            taken.append(data[item.offset : after.offset])
+    return Whole(path.name, taken)
+
+
+def key(item: Record) -> tuple[str, str, bytes]:
+    return item.kind, item.url, item.block
+
+
+@dataclass
+class Tally:
+    """What damaging archives showed."""
+
+    tried: int = 0
+    slowest: float = 0.0
+    lost: int = 0
+    invented: int = 0
+    silent: int = 0
+
+    def check(self, whole: Whole, data: bytes, first: int, end: int) -> None:
+        """Read `data`: `whole`, whose bytes from `first` up to `end` are not as they were, or are gone.
+
+        Every record whose member has none of these bytes is there, no other record is but those that it held, and the
+        damaged stretches together cover every member that lost its record.
+        """
+        started = time.process_time()
+        try:
+            items: list[Item] = walk(Memory(data))
+        except InputError:  # then a run makes one damaged stretch of the whole file
+            items = []
+            assert first < whole.ends[0], "only a file without a readable beginning is no archive"
+        self.slowest = max(self.slowest, time.process_time() - started)
+        self.tried += 1
+        found = {key(item) for item in records(items)}
+        self.invented += len(found - whole.known)
+        start = 0
+        for original, member_end in zip(whole.items, whole.ends, strict=True):
+            touched = first < member_end and end > start
+            if not touched and key(original) not in found:
+                self.lost += bool(items) or first >= whole.ends[0]
+            if touched and key(original) not in found and start < len(data):
+                self.silent += bool(items) and not _covered(damages(items), start, min(member_end, len(data)))
+            start = member_end
+
+
+def _covered(stretches: list[Damage], start: int, end: int) -> bool:
+    """Whether damaged stretches cover these bytes; a cut first member is read as a stream, of what is left in it."""
+    alone = start == 0 and len(stretches) == 1 and stretches[0].offset == 0
+    return alone or any(one.offset <= start and end <= one.offset + one.length for one in stretches)

@@ -1,0 +1,337 @@
+"""Archives with any damage: no hang, no record made up, no untouched record lost, every loss in the ledger by range."""
+
+from __future__ import annotations
+
+import random
+import time
+import zlib
+from collections.abc import Callable
+
+import pytest
+import zstandard
+
+from corpus.run import open_run
+from jobs.build import Job, build
+from jobs.engine import LocalEngine
+from jobs.progress import Progress
+from tests.corpus.warc.made import Memory, damages, gz, noise, page, record, records, urls, walk
+from tests.faults.archives import MOST_SECONDS, Tally, Whole, cut_from, made
+from tests.stubs import FACTORY, recipe_from_dict
+
+Change = Callable[[bytes, int], tuple[bytes, int]]
+
+
+def cut(data: bytes, place: int) -> tuple[bytes, int]:
+    return data[:place], len(data)
+
+
+def flip(bits: int) -> Change:
+    return lambda data, place: (data[:place] + bytes([data[place] ^ bits]) + data[place + 1 :], place + 1)
+
+
+def drop(data: bytes, place: int) -> tuple[bytes, int]:
+    """One byte is missing: all that follows has moved, but is as it was."""
+    return data[:place] + data[place + 1 :], place + 1
+
+
+def zero(data: bytes, place: int) -> tuple[bytes, int]:
+    """A sector of zeros, as a disk leaves it."""
+    return data[:place] + bytes(len(data[place : place + 512])) + data[place + 512 :], place + 512
+
+
+CHANGES: dict[str, Change] = {"cut": cut, "bit 0": flip(1), "bit 7": flip(128), "all bits": flip(255), "zeros": zero}
+
+
+def every(whole: Whole, change: Change, tally: Tally, sample: int | None = None) -> None:
+    data = whole.data
+    places = range(1 if change is cut else 0, len(data))
+    for place in places if sample is None else sorted(random.Random(8).sample(places, min(sample, len(places)))):
+        changed, end = change(data, place)
+        if changed != data:
+            tally.check(whole, changed, place, end)
+
+
+def judge(tally: Tally) -> None:
+    assert tally.invented == 0
+    assert tally.lost == 0
+    assert tally.silent == 0
+    assert tally.slowest < MOST_SECONDS
+
+
+@pytest.mark.parametrize("level", [0, 6])
+def test_sampled_damage_to_a_made_archive(level: int) -> None:
+    tally = Tally()
+    for change in CHANGES.values():
+        every(made(level), change, tally, sample=150)
+    assert tally.tried > 600
+    judge(tally)
+
+
+def test_sampled_damage_to_a_real_archive(shared_data) -> None:
+    tally = Tally()
+    whole = cut_from(shared_data / "warc" / "mixed-00001.warc.gz")
+    assert [item.kind for item in whole.items].count("response") == 2
+    for change in CHANGES.values():
+        every(whole, change, tally, sample=60)
+    judge(tally)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_byte_of_a_made_archive(record_result) -> None:
+    for name, change in CHANGES.items():
+        tally = Tally()
+        for level in (0, 6):
+            every(made(level), change, tally)
+        judge(tally)
+        record_result(
+            f"archive, made, every byte: {name}",
+            tried=tally.tried,
+            measured=f"slowest {tally.slowest:.2f} s",
+            limit=f"{MOST_SECONDS:.0f} s",
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["warc/mixed-00001.warc.gz", "warc/english-00000.warc.gz"])
+def test_every_byte_of_a_real_archive(shared_data, record_result, name: str) -> None:
+    whole = cut_from(shared_data / name)
+    for kind, change in CHANGES.items():
+        tally = Tally()
+        every(whole, change, tally)
+        judge(tally)
+        record_result(
+            f"archive, cut from {whole.name}, every byte: {kind}",
+            tried=tally.tried,
+            measured=f"slowest {tally.slowest:.2f} s",
+            limit=f"{MOST_SECONDS:.0f} s",
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_sampled_damage_to_a_large_archive(shared_data, record_result) -> None:
+    """24 MB, 1,951 records: what lies before and behind each damage is all there."""
+    data = (shared_data / "warc" / "mixed-00001.warc.gz").read_bytes()
+    originals = [(item.offset, item.id, hash(item.block)) for item in records(walk(Memory(data)))]
+    starts = [offset for offset, *_ in originals]
+    chance = random.Random(4)
+    slowest, tried = 0.0, 0
+    for name, change in [*CHANGES.items(), ("lost byte", drop)] * 5:
+        place = chance.randrange(len(data))
+        changed, end = change(data, place)
+        started = time.process_time()
+        items = walk(Memory(changed))
+        taken = time.process_time() - started
+        slowest, tried = max(slowest, taken), tried + 1
+        shift = len(data) - len(changed) if change is drop else 0
+        found = {(item.offset, hash(item.block)) for item in records(items)}
+        for start, after, (_, _, block) in zip(starts, [*starts[1:], len(data)], originals, strict=True):
+            moved = start - shift if start >= end else start
+            if not (place < after and end > start):
+                assert (moved, block) in found, (name, place, start)
+        assert len(found) <= len(originals)
+        assert len(damages(items)) == (1 if changed != data else 0) or (change is cut and place in starts)
+    # reading all of it takes most of that
+    record_result("archive of 24 MB, random place", tried=tried, measured=f"slowest {slowest:.1f} s with reading it")
+
+
+INNER = b"".join(gz(record(noise(i, 1_200), f"http://inner/{i}")) for i in range(60))
+A, B, C = (gz(record(page(i, 2_000), f"http://{name}/")) for i, name in enumerate("abc"))
+
+
+@pytest.mark.parametrize("level", [0, 6])
+def test_a_stored_archive_inside_a_page_stays_inside(level: int) -> None:
+    """Wherever the page around it is damaged, and whatever unit a reader begins with, its members are no records."""
+    outer = gz(record(b"HTTP/1.1 200 OK\r\n\r\n" + INNER, "http://outer/"), level)
+    chance = random.Random(2)
+    for place in [0, 1, 2, 3, 10, 11, 13, len(outer) - 1, *(chance.randrange(len(outer)) for _ in range(40))]:
+        damaged = bytearray(A + outer + C)
+        damaged[len(A) + place] ^= 0x11
+        for unit in (10**9, 20_000):
+            items = walk(Memory(bytes(damaged)), unit)
+            assert set(urls(items)) - {"http://outer/"} == {"http://a/", "http://c/"}, place
+
+
+def test_a_stored_plain_archive_in_a_damaged_first_member_stays_inside() -> None:
+    """A file that does not begin with gzip's magic number any more, and in which uncompressed records can be read."""
+    inner = b"".join(record(b"secret %d" % i, f"http://inner/{i}") for i in range(500))
+    outer = gz(record(b"HTTP/1.1 200 OK\r\n\r\n" + inner, "http://outer/"), 0)
+    for place in (0, 1, 2):
+        data = bytearray(outer + A + C)
+        data[place] ^= 0x40
+        items = walk(Memory(bytes(data)))
+        assert urls(items) == ["http://a/", "http://c/"]
+        assert [(one.offset, one.length) for one in damages(items)] == [(0, len(outer))]
+
+
+def test_members_that_overlap() -> None:
+    """The end of one member is missing, so that the next begins inside it; and one is there twice in part."""
+    for keep in (30, len(B) // 2, len(B) - 1):
+        items = walk(Memory(A + B[:keep] + C))
+        assert urls(items) == ["http://a/", "http://c/"]
+        assert [(one.offset, one.length) for one in damages(items)] == [(len(A), keep)]
+        items = walk(Memory(A + B[:keep] + B + C))
+        assert urls(items) == ["http://a/", "http://b/", "http://c/"]
+        assert [(one.offset, one.length) for one in damages(items)] == [(len(A), keep)]
+
+
+def test_a_damaged_member_that_swallows_others() -> None:
+    """Damage to a length can make a member run on and end exactly where a later one ends: a real archive of tiny
+    members, with 512 zeros in it, lost its last record so."""
+    for swallowed, rest in (([B], [C]), ([B, C], []), ([B, C], [A])):
+        greedy = bytearray(gz(record(b"x" * 900, "http://greedy/"), 0))
+        length = len(greedy) + len(b"".join(swallowed)) - 8 - 15
+        greedy[11:15] = length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little")
+        items = walk(Memory(A + bytes(greedy) + b"".join(swallowed + rest)))
+        names = {A: "http://a/", B: "http://b/", C: "http://c/"}
+        assert urls(items) == ["http://a/", *(names[member] for member in swallowed + rest)]
+        assert [(one.offset, one.length) for one in damages(items)] == [(len(A), len(greedy))]
+
+
+def test_archives_one_behind_the_other() -> None:
+    """`cat a.warc.gz b.warc.gz`, also where the first was cut, and with line breaks or zeros between."""
+    for between in (b"", b"\r\n", bytes(512), gz(b"")):
+        data = A + B + between + A + C
+        assert urls(walk(Memory(data))) == ["http://a/", "http://b/", "http://a/", "http://c/"]
+        cut_first = A + B[:-5] + between + A + C
+        assert urls(walk(Memory(cut_first))) == ["http://a/", "http://a/", "http://c/"]
+
+
+def test_the_ledger_has_every_loss_by_range(tmp_path) -> None:
+    """Through a build: rows and damaged stretches tile the archive, and name what was lost."""
+    whole = made()
+    data = bytearray(whole.data)
+    for member in (1, 3):  # a byte in the middle of a request's and an image's member
+        data[(whole.ends[member - 1] + whole.ends[member]) // 2] ^= 0xFF
+    del data[-20:]
+    path = tmp_path / "harmed.warc.gz"
+    path.write_bytes(data)
+    recipe = recipe_from_dict({"stages": [{"stage": "paragraphs"}]})
+    made_job = Job(recipe, [str(path)], tmp_path / "out", factory=FACTORY)
+    assert build(made_job, lambda: LocalEngine(1), Progress(quiet=True)).exit_code == 0
+    run = open_run(tmp_path / "out")
+    run.verify()
+    rows = run.ledger.to_table(columns=["url", "offset", "length", "outcome", "rule", "detail"]).to_pylist()
+    starts = [0, *whole.ends]
+    assert [(row["offset"], row["length"]) for row in rows if row["rule"] == "damaged"] == [
+        (starts[1], len(whole.members[1])),
+        (starts[3], len(whole.members[3])),
+        (starts[5], len(whole.members[5]) - 20),
+    ]
+    assert [row["url"] for row in rows if row["outcome"] == "kept"] == [
+        "http://a.example/a",
+        "http://a.example/stored.warc.gz",
+    ]
+    assert [row["detail"].partition(":")[0] for row in rows if row["rule"] == "damaged"] == [
+        "gzip",
+        "gzip",
+        "truncated",
+    ]
+
+
+def hostile(kind: str, size: int) -> bytes:
+    """A page of `size` bytes that wastes the time of whoever looks in it for the next record."""
+    opening = b"\x1f\x8b\x08\x00" + bytes(6)
+    header = b"WARC/1.0\nWARC-Type:a\n\n"
+    stored = len(opening) + 5 + len(header)
+    chunk = 60_000 // stored
+    if kind == "magic":
+        return opening[:3] * (size // 3)
+    if kind == "names":
+        return b"\x1f\x8b\x08\x1c" * (size // 4)
+    if kind == "headers":
+        return b"WARC/1.0\n" * (size // 9)
+    if kind == "arc lines":
+        return (b"a:" + b" 123456789012 " * 1_100 + b"\n") * (size // 15_400)
+    if kind == "runs":  # whole members, too few in a row to prove anything, among what reads as stored blocks
+        return (gz(record(b"x", "http://inner/")) + b"\x00\x00\xff\xff" * 64) * (size // 400)
+    # false members that begin every 37 bytes, and all lead to one end: the next 1,600, or a bomb
+    end = deflated_bomb() if kind == "bombs" else b""
+    parts: list[bytes] = []
+    length = 0
+    while length < size:
+        for i in range(chunk):
+            left = (chunk - i) * stored - 15
+            parts.append(opening + b"\0" + left.to_bytes(2, "little") + (left ^ 0xFFFF).to_bytes(2, "little") + header)
+        left = chunk * stored
+        parts.append(end or b"\0" + left.to_bytes(2, "little") + (left ^ 0xFFFF).to_bytes(2, "little"))
+        length += chunk * stored + len(parts[-1])
+    return b"".join(parts)
+
+
+def deflated_bomb() -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(bytes(64 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+
+
+def false_frames(size: int) -> bytes:
+    """zstd frames that begin every 9 bytes and lead to one long row of blocks, each of 4 bytes for 128 KiB."""
+    block = (1 << 1 | 131_072 << 3).to_bytes(3, "little") + b"a"
+    parts = []
+    for _ in range(size // 8 // 18_000 + 1):
+        parts += [b"\x28\xb5\x2f\xfd\x00\x58" + ((2_000 - i) * 9 - 9 << 3).to_bytes(3, "little") for i in range(2_000)]
+        parts.append(block * 8)
+    return b"".join(parts) + block * (size * 7 // 8 // 4)
+
+
+KINDS = ("magic", "names", "headers", "arc lines", "runs", "overlapping", "bombs")
+ROOM = gz(record(noise(1, 70_000), "http://room/"))
+"""Behind the page, long enough to be the file's own whatever the page did."""
+
+
+def harmed_outer(kind: str, size: int, where: str) -> tuple[bytes, int]:
+    """An archive whose hostile page is damaged, and how long its member is."""
+    outer = bytearray(gz(record(b"HTTP/1.1 200 OK\r\n\r\n" + hostile(kind, size), "http://outer/"), 0))
+    outer[{"magic": 1, "inside": 300, "checksum": len(outer) - 6}[where]] ^= 0x55
+    return bytes(outer), len(outer)
+
+
+def check_hostile(kind: str, size: int, where: str, first: bool) -> float:
+    outer, length = harmed_outer(kind, size, where)
+    before = b"" if first else A
+    data = before + outer + ROOM + C
+    started = time.process_time()
+    items = walk(Memory(data))
+    taken = time.process_time() - started
+    expected = [*([] if first else ["http://a/"]), "http://room/", "http://c/"]
+    assert urls(items) == expected, (kind, where, first)
+    assert [(one.offset, one.length) for one in damages(items)] == [(len(before), length)], (kind, where, first)
+    return taken
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("where", "first"), [("magic", False), ("inside", False), ("checksum", False), ("magic", True)]
+)
+def test_a_hostile_damaged_page_takes_linear_time(kind: str, where: str, first: bool) -> None:
+    assert check_hostile(kind, 1 << 18, where, first) < MOST_SECONDS
+
+
+def test_hostile_frames_take_linear_time() -> None:
+    frame = zstandard.ZstdCompressor(write_checksum=True).compress
+    data = frame(record(b"q", "http://a/")) + b"\x28\xb5\x2f\xfc" + false_frames(1 << 18)
+    started = time.process_time()
+    items = walk(Memory(data + frame(record(b"q", "http://c/"))))
+    assert time.process_time() - started < MOST_SECONDS
+    assert urls(items) == ["http://a/", "http://c/"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_hostile_damaged_pages_of_any_size(record_result) -> None:
+    """5 MiB, as Common Crawl cuts pages, and 20 MiB: within the cap."""
+    for size in (5 << 20, 20 << 20):
+        times = [
+            check_hostile(kind, size, where, first)
+            for kind in KINDS
+            for where, first in (("magic", False), ("inside", False), ("checksum", False), ("magic", True))
+        ]
+        assert max(times) < MOST_SECONDS * max(1, size / (5 << 20))
+        record_result(
+            f"hostile page of {size >> 20} MiB, damaged: search for the next record",
+            tried=len(times),
+            measured=f"slowest {max(times):.1f} s",
+            limit=f"{MOST_SECONDS * max(1, size / (5 << 20)):.0f} s",
+        )

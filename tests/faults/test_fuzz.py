@@ -1,0 +1,106 @@
+"""The fuzzer itself, a few of its pages, and the pages that it or a person found once."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from corpus.document import Document
+from corpus.http import decode_body, parse_http
+from filters import pii_find
+from filters.charset import http_charset
+from filters.pii import Pii
+from filters.structure import LONG_TAG, scan
+from tests.faults import fuzz
+from tests.faults.mutate import MUTATIONS, mutated
+from tests.warcs import page
+
+CRASHERS = json.loads((Path(__file__).parent / "data" / "crashers.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("crasher", CRASHERS, ids=lambda crasher: crasher["what"])
+def test_what_once_failed(crasher) -> None:
+    body = crasher["before"] + crasher["atom"] * crasher["times"] + crasher["after"]
+    assert fuzz.fault_of(body.encode(), crasher["charset"]) == ""
+
+
+def test_some_pages_of_the_fuzzer() -> None:
+    bodies = fuzz.real_pages([], most=30)
+    faults = {seed: fuzz.fault_of(*fuzz.page_of_seed(seed, bodies)[:2]) for seed in range(20)}
+    assert set(faults.values()) == {""}, faults
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_every_mutation_changes_pages_and_takes_any(mutation) -> None:
+    body = page("A & B").replace(b"<body>", b"<body class=a><table><tr><td>1</td></tr></table>")
+    changed = [mutation(random.Random(seed), body, page("Other")) for seed in range(60)]
+    assert sum(one != body for one in changed) >= 10
+    assert changed == [mutation(random.Random(seed), body, page("Other")) for seed in range(60)]
+    for seed in range(20):
+        mutation(random.Random(seed), b"<", b"x")
+
+
+def test_a_seed_gives_the_same_page() -> None:
+    assert mutated(random.Random(7), page(), page("B")) == mutated(random.Random(7), page(), page("B"))
+
+
+def test_faults_are_found(monkeypatch) -> None:
+    """A stage that raises, a result that differs, a fast path that differs: none passes."""
+    assert fuzz.fault_of(page()) == ""
+    monkeypatch.setattr(fuzz, "extract", lambda html: "something else")
+    assert fuzz.fault_of(page()) == "fast extraction differs"
+    results = iter(range(100))
+    monkeypatch.setattr(fuzz, "judged", lambda body, charset: ("kept", next(results)))
+    assert fuzz.fault_of(page()) == "not deterministic"
+    monkeypatch.setattr(fuzz, "judged", lambda body, charset: ("failed", "extract", "error"))
+    assert fuzz.fault_of(page()) == "failed: extract error"
+    monkeypatch.setattr(fuzz, "judged", lambda body, charset: 1 / 0)
+    assert fuzz.fault_of(page()) == "escaped: ZeroDivisionError"
+
+
+def test_a_fault_is_made_small(monkeypatch) -> None:
+    monkeypatch.setattr(fuzz, "fault_of", lambda body, charset="": "bad" if b"x" in body and b"y" in body else "")
+    assert fuzz.shrink(b"<p>much x and more</p> y" * 20) in (b"xy", b"yx")
+
+
+_PLAINLY = re.compile(rb"""[\s/]++[^\s/=]++(?:\s*+=\s*+(?:"[^"]*+"?|'[^']*+'?|[^\s"']++))?""")
+
+
+def test_attributes_are_counted_as_before() -> None:
+    """The pattern that takes linear time counts what the plain one counts."""
+    chance = random.Random(3)
+    for _ in range(3_000):
+        inside = bytes(chance.choices(b"""ab=/ "'\n""", k=chance.randrange(60)))
+        tag = b"a" + inside + b" " + b"x" * LONG_TAG
+        assert scan(b"<" + tag + b">").attributes == sum(1 for _ in _PLAINLY.finditer(tag)), tag
+
+
+@pytest.mark.timeout(20)
+def test_megabytes_of_blanks_take_linear_time() -> None:
+    for blanks in (b" " * 4_000_000 + b">", b"/" * 4_000_000 + b"=>", b"a=" + b" " * 4_000_000 + b">"):
+        assert scan(b"<a" + blanks).attributes <= 2
+    assert http_charset("text/html; charset=" + " " * 60_000 + ";") is None
+    assert http_charset("text/html; charset = ' utf-8'") == "utf-8"
+
+
+@pytest.mark.timeout(20)
+def test_many_gzip_members_before_much_data_take_linear_time() -> None:
+    import gzip
+
+    members = gzip.compress(b"a") * 999
+    block = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + members + b"\x1f\x8bjunk" + bytes(20 << 20)
+    assert decode_body(parse_http(block), 1 << 20) == (b"a" * 999, "")
+
+
+def test_more_addresses_than_are_looked_at_drop_the_page(monkeypatch) -> None:
+    monkeypatch.setattr(pii_find, "MOST_STRETCHES", 100)
+    stage = Pii(entities=["ip_address"])
+    stage.prepare()
+    enough = dict(one[:2] for one in stage.apply(Document(text="::1 " * 100)))
+    too_many = dict(one[:2] for one in stage.apply(Document(text="::1 " * 110)))
+    assert enough["unsearched"] == 0
+    assert too_many["unsearched"] == 40

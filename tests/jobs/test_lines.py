@@ -1,0 +1,283 @@
+"""The phases of dedup by lines: the rules' verdicts, however the work is divided and wherever it dies."""
+
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import jobs.dedup_phases
+import jobs.lines
+from corpus.errors import IntegrityError
+from corpus.run import open_run
+from corpus.store import LocalStore
+from jobs.engine import LocalEngine
+from tests.dedups import committed
+from tests.filters.test_minhash import text
+from tests.jobs.test_build import tree
+from tests.line_runs import phases, plainly, recipe, signed_of, told, write_units
+from tests.warcs import write_warc
+
+WHOLE = 1 << 30
+TIGHT = 1 << 13
+"""Memory for the lines of a unit, and for 128 of a range."""
+
+
+def made(count, seed):
+    """Documents of few and many lines, some lines in very many of them, some documents all copies, some not signed."""
+    rng = np.random.default_rng(seed)
+    hashes = rng.integers(1, 2**64, 10 * count, dtype=np.uint64)
+    documents = []
+    for number in range(count):
+        kind = rng.random()
+        if kind < 0.03:
+            documents.append(None)
+        elif kind < 0.1 and number:
+            documents.append(documents[rng.integers(number)])
+        else:
+            own = rng.integers(0, len(hashes), rng.integers(0, 12))
+            common = rng.zipf(1.2, rng.integers(0, 12)) % max(count // 2, 1)
+            places = rng.permutation(np.concatenate((own, common)))
+            lines = [(int(hashes[place]), int(10 + place % 90)) for place in places]
+            documents.append(lines + [(0, 5)] * int(rng.integers(0, 3)))
+    return documents
+
+
+def of_units(count, size):
+    return [size] * (count // size) + [0] + ([count % size] if count % size else [])
+
+
+def facts_of(rows):
+    """As `plainly` gives them."""
+    return [
+        None
+        if row is None
+        else (row["rule"], row["lines_removed"], row["kept_in"] and int(row["kept_in"].rpartition(":")[2]))
+        for row in rows
+    ]
+
+
+def expected_of(documents, **options):
+    return [None if one is None else (one[0], len(one[1]), one[2]) for one in plainly(documents, **options)]
+
+
+def cut_of(documents, **options):
+    return [None if one is None else [] if one[0] else one[1] for one in plainly(documents, **options)]
+
+
+OPTIONS = [
+    ({}, {}),
+    ({"documents": 4}, {"least": 4}),
+    ({"keep": "none", "documents": 3}, {"keep": "none", "least": 3}),
+    ({"removed_ratio": {"max": 0.3}, "chars_left": {"min": 400}}, {"ratio": 0.3, "left": 400}),
+    ({"removed_ratio": {"max": "off"}, "chars_left": {"min": "off"}}, {"ratio": 1, "left": 0}),
+]
+
+
+@pytest.mark.parametrize(("ours", "plain"), OPTIONS)
+def test_the_verdicts_are_those_of_the_rules_however_they_are_divided(tmp_path, ours, plain):
+    documents = made(300, 1)
+    expected = expected_of(documents, **plain)
+    infos = []
+    for number, (memory, sizes) in enumerate(((WHOLE, [300]), (TIGHT, of_units(300, 40)), (TIGHT * 4, [15] * 20))):
+        store = LocalStore(tmp_path / str(number))
+        compared = phases(store, write_units(store, sizes, signed_of(documents)), memory=memory, made=recipe(**ours))
+        rows = told(store, sizes, compared, 300)
+        assert facts_of(rows) == expected
+        assert [row and row["cut"] for row in rows] == cut_of(documents, **plain)
+        infos.append(compared.info)
+    assert infos[0] == infos[1] == infos[2]
+    dropped = sum(one is not None and one[0] is not None for one in expected)
+    assert sum(infos[0]["removed"]["documents"].values()) == dropped
+    assert (dropped > 5) == (plain.get("left") != 0)
+    assert infos[0]["removed"]["lines"] == sum(map(len, filter(None, cut_of(documents, **plain))))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_line_that_goes_stays_in_another_kept_document(tmp_path, seed):
+    documents = made(300, seed + 10)
+    store = LocalStore(tmp_path)
+    rows = told(store, [300], phases(store, write_units(store, [300], signed_of(documents))), 300)
+    left = set()
+    for lines, row in zip(documents, rows, strict=True):
+        if lines is not None and not (row and row["removed"]):
+            gone = set(row["cut"]) if row else set()
+            left |= {value for number, (value, _) in enumerate(lines) if number not in gone}
+    cut = {lines[number][0] for lines, row in zip(documents, rows, strict=True) if row for number in row["cut"]}
+    assert len(cut) > 20
+    assert cut <= left
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_almost_nothing(tmp_path, count):
+    store = LocalStore(tmp_path)
+    compared = phases(store, write_units(store, [count], signed_of(made(count, 0))))
+    assert compared.info["removed"]["lines"] == 0
+    assert told(store, [count], compared, count) == [None] * count
+
+
+@pytest.mark.slow
+def test_a_million_documents_of_the_same_lines_end_with_one_quickly(tmp_path):
+    count, sizes = 1_000_000, [50_000] * 20
+    lines = signed_of([[(number + 1, 40) for number in range(10)]])
+    store = LocalStore(tmp_path)
+    units = write_units(store, sizes, lines * count)
+    start = time.process_time()
+    compared = phases(store, units, memory=64 << 20)
+    assert time.process_time() - start < 60
+    assert compared.info["removed"]["documents"] == {"removed_ratio": count - 1}
+    assert compared.info["removed"]["lines"] == 0
+
+
+# what dies, and when
+
+
+class Dies(Exception):
+    pass
+
+
+@pytest.mark.parametrize("phase", ["linekeys", "repeats", "losers", "keepers", "cuts"])
+@pytest.mark.parametrize("after", [0, 1])
+def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
+    documents, sizes = made(250, 2), of_units(250, 50)
+    store = LocalStore(tmp_path / "killed")
+    units = write_units(store, sizes, signed_of(documents))
+    real, calls = jobs.lines.lines_task, []
+
+    def task(payload):
+        if payload["phase"] == phase:
+            calls.append(phase)
+            if len(calls) > after:
+                raise Dies
+        return real(payload)
+
+    monkeypatch.setattr(jobs.lines, "lines_task", task)
+    with pytest.raises(IntegrityError, match=phase):
+        phases(store, units, memory=TIGHT)
+    monkeypatch.undo()
+    before = committed(tmp_path / "killed")
+    rows = told(store, sizes, phases(store, units, memory=TIGHT), 250)
+    assert facts_of(rows) == expected_of(documents)
+    after_all = committed(tmp_path / "killed")
+    assert before.items() <= after_all.items()  # nothing was done again
+    whole = LocalStore(tmp_path / "whole")
+    phases(whole, write_units(whole, sizes, signed_of(documents)), memory=TIGHT)
+    assert after_all == committed(tmp_path / "whole")
+    left = {path.name for path in (tmp_path / "killed" / ".work" / "parts").iterdir() if list(path.iterdir())}
+    assert left == {"lines", "cuts", "lists"}
+
+
+def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
+    documents, sizes = made(250, 3), of_units(250, 50)
+
+    class Twice(LocalEngine):
+        """Does each task once more, as if another attempt had not seen its commit."""
+
+        def submit(self, function, payload):
+            def both(payload):
+                first = function(payload)
+                key = tmp_path / "twice" / first["key"]
+                content = key.read_bytes()
+                key.unlink()
+                assert {**function(payload), "cost": None} == {**first, "cost": None}
+                assert key.read_bytes() == content
+                return first
+
+            return super().submit(both, payload)
+
+    real = jobs.dedup_phases.run
+
+    def backwards(engine, function, payloads, stop):
+        return real(engine, function, list(payloads)[::-1], stop)
+
+    monkeypatch.setattr(jobs.dedup_phases, "run", backwards)
+    store = LocalStore(tmp_path / "twice")
+    units = write_units(store, sizes, signed_of(documents))
+    rows = told(store, sizes, phases(store, units, memory=TIGHT, engine=Twice(3)), 250)
+    monkeypatch.undo()
+    assert facts_of(rows) == expected_of(documents)
+    plain = LocalStore(tmp_path / "plain")
+    phases(plain, write_units(plain, sizes, signed_of(documents)), memory=TIGHT)
+    assert committed(tmp_path / "plain") == committed(tmp_path / "twice")
+
+
+def test_a_damaged_file_stops_the_run(tmp_path):
+    store = LocalStore(tmp_path)
+    units = write_units(store, [50], signed_of(made(50, 4)))
+    path = store.path(units[0].part("lines").key)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="damaged"):
+        phases(store, units)
+
+
+@pytest.mark.slow
+def test_a_process_killed_again_and_again(tmp_path):
+    """SIGKILL after less and more work, until one run gets through."""
+    documents, sizes = made(6_000, 5), of_units(6_000, 200)
+    store = LocalStore(tmp_path)
+    units = write_units(store, sizes, signed_of(documents))
+    (tmp_path / "units.pickle").write_bytes(pickle.dumps(units))
+    program = (
+        "import pickle, sys; from corpus.store import LocalStore; from tests.line_runs import phases; "
+        f"phases(LocalStore(sys.argv[1]), pickle.load(open(sys.argv[1] + '/units.pickle', 'rb')), memory={TIGHT * 2})"
+    )
+    killed, patience = 0, 0.7
+    while True:
+        child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)])
+        try:
+            assert child.wait(patience) == 0
+            break
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            killed += 1
+            patience *= 1.07
+    assert killed > 2
+    rows = told(store, sizes, phases(store, units, memory=TIGHT * 2), 6_000)
+    assert facts_of(rows) == expected_of(documents)
+
+
+@pytest.mark.slow
+def test_a_whole_run_killed_again_and_again(tmp_path):
+    """SIGKILL anywhere from the pass to the pack, with documents and lines compared: the same bytes in the end."""
+    rng = np.random.default_rng(3)
+    for name in "ab":
+        pages = {}
+        for number in range(40):
+            lines = [text(int(seed), 30) for seed in rng.zipf(1.4, 10) % 50] + [text(1000 + number, 60)] * (number % 7)
+            pages[f"http://{name}{number}.example/"] = "\n".join(lines).encode()
+        write_warc(tmp_path / f"{name}.warc.gz", pages)
+    program = (
+        "import sys; from pathlib import Path; from jobs.build import build; from jobs.engine import LocalEngine; "
+        "from jobs.progress import Progress; from tests.jobs.test_build import job; "
+        "stages = {'stages': [{'stage': name} for name in ('paragraphs', 'minhash', 'lines')]}; "
+        "made = job(sys.argv[2:], Path(sys.argv[1]), stages, unit_bytes=6_000, dedup_memory=1 << 16); "
+        "sys.exit(build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code)"
+    )
+
+    def start(out):
+        inputs = [str(tmp_path / f"{name}.warc.gz") for name in "ab"]
+        return subprocess.Popen([sys.executable, "-c", program, str(tmp_path / out), *inputs])
+
+    assert start("whole").wait() == 0
+    killed, patience = 0, 1.5
+    while True:
+        child = start("killed")
+        try:
+            assert child.wait(patience) == 0
+            break
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            killed += 1
+            patience *= 1.05
+    assert killed > 2
+    assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
+    facts = open_run(tmp_path / "whole").info
+    assert facts["records"]["dropped"].keys() == {"minhash", "lines"}
+    assert facts["lines"]["removed"]["lines"] > 20

@@ -1,0 +1,136 @@
+"""Signed lines as the pass leaves them, the verdicts on them, and the same by plain Python."""
+
+import contextlib
+from collections import Counter, defaultdict
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.attempt import PartWriter
+from corpus.commits import Commit, add_part
+from corpus.dedup.exchange import read_box
+from corpus.dedup.lines import LINES_SCHEMA, NOT_COMPARED, SignedLines, without
+from corpus.dedup.told import CUTS_SCHEMA
+from corpus.document import Document
+from corpus.recipe import Recipe
+from corpus.store import LocalStore
+from filters import STAGES
+from jobs.engine import LocalEngine, Stop
+from jobs.lines import Lines
+from jobs.progress import Progress
+
+
+def recipe(**lines):
+    return Recipe.from_dict({"stages": [{"stage": "lines", **lines}]}, STAGES)
+
+
+def signed_of(documents):
+    """Of documents as lists of (hash, length)."""
+    return [
+        None if lines is None else SignedLines(*(np.array(column, kind).tobytes() for column, kind in _columns(lines)))
+        for lines in documents
+    ]
+
+
+def _columns(lines):
+    hashes, chars = zip(*lines, strict=True) if lines else ((), ())
+    return (hashes, "<u8"), (chars, "<u4")
+
+
+def write_units(store, sizes, signed, warc="w.warc.gz"):
+    """Units of so many corpus rows each, with the documents in order."""
+    units, at = [], 0
+    stage = recipe().pipeline().lines.stage
+    for number, size in enumerate(sizes):
+        rows = [stage.signed_row(at + n, 0, one) for n, one in enumerate(signed[at : at + size])]
+        writer = PartWriter(store.scratch(), None)
+        writer.add(pa.Table.from_pylist(rows, schema=LINES_SCHEMA))
+        writer.close()
+        part = add_part(store, "lines", writer.path, writer.rows)
+        units.append(Commit(f"unit {number}", (part,), {"unit": {"warc": warc}}))
+        at += size
+    assert at == len(signed)
+    return units
+
+
+def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None):
+    """Run all phases over units."""
+    made = made or recipe()
+    common = {
+        "store": str(store.root),
+        "recipe": made.canonical(),
+        "factory": "filters:recipe_from_dict",
+        "modules": [],
+        "depends": "",
+    }
+    with contextlib.closing(engine or LocalEngine(workers)) as engine, Stop() as stop:
+        bound = made.pipeline().lines
+        return Lines(store, bound, common, engine, stop, Progress(quiet=True), memory).compare(units, None)
+
+
+def told(store, sizes, compared, count):
+    """The row of each document that loses something, None for the others."""
+    found, start = [None] * count, 0
+    for (part, box), size, dropped in zip(compared.cuts.told, sizes, compared.cuts.dropped, strict=True):
+        rows = [row for batch in read_box(store, part, box, CUTS_SCHEMA) for row in batch.to_pylist()]
+        assert sum(row["removed"] for row in rows) == dropped
+        for row in rows:
+            found[start + row["corpus_row"]] = row
+        start += size
+    return found
+
+
+def of_texts(folder, texts, sizes=None, **lines):
+    """What becomes of each text (None where its document is dropped), and what is told of it."""
+    made = recipe(**lines)
+    stage = made.pipeline().lines.stage
+    store = LocalStore(folder)
+    sizes = sizes or [len(texts)]
+    units = write_units(store, sizes, [stage.sign(Document(text=text)) for text in texts])
+    compared = phases(store, units, made=made)
+    rows = told(store, sizes, compared, len(texts))
+    left = [
+        text if row is None else None if row["removed"] else without(text, row["cut"], stage.split)
+        for text, row in zip(texts, rows, strict=True)
+    ]
+    return left, rows, compared.info
+
+
+def plainly(documents, *, least=2, keep="first", ratio=0.8, left=200):
+    """The rules, document by document: for each that loses something (dropped, lines, document that keeps most)."""
+    lines = [[] if document is None else document for document in documents]
+    have = defaultdict(list)
+    for doc, own in enumerate(lines):
+        for value in dict.fromkeys(value for value, _ in own if value != NOT_COMPARED):
+            have[value].append(doc)
+    repeated = {value: docs for value, docs in have.items() if len(docs) >= least}
+
+    def lost(doc, keepers):
+        return [n for n, (value, _) in enumerate(lines[doc]) if value in repeated and keepers.get(value) != doc]
+
+    def judged(doc, gone):
+        size, cut = sum(chars for _, chars in lines[doc]), sum(lines[doc][n][1] for n in gone)
+        if not gone:
+            return None
+        return "removed_ratio" if cut / size > ratio else "chars_left" if size - cut < left else None
+
+    keepers = {value: docs[0] for value, docs in repeated.items()} if keep == "first" else {}
+    rules = {doc: rule for doc in range(len(lines)) if (rule := judged(doc, lost(doc, keepers)))}
+    first_losses = {doc: lost(doc, keepers) for doc in rules}
+    if keep == "first":
+        stay = {value: [doc for doc in docs if doc not in rules] for value, docs in repeated.items()}
+        keepers = {value: docs[0] for value, docs in stay.items() if docs}
+    found = []
+    for doc in range(len(lines)):
+        gone = lost(doc, keepers)
+        if not gone and doc not in rules:
+            found.append(None)
+            continue
+        held = Counter()
+        for n in gone:
+            value, chars = lines[doc][n]
+            if value in keepers:
+                held[keepers[value]] += chars
+        most = min(held, key=lambda keeper: (-held[keeper], keeper)) if held else None
+        found.append((rules.get(doc), first_losses.get(doc, gone), most))
+    return found
