@@ -8,7 +8,7 @@ TRAIN_STAMP := $(VENV)/.installed-train
 # there is, name an index of CPU builds in PIP_INDEX_URL.
 TORCH ?= torch==2.13.0
 
-.PHONY: setup setup-train demo demo-model test test-slow fuzz lint docs bench bench-peer lock clean
+.PHONY: setup setup-train demo demo-model test test-slow fuzz lint audit sbom docs bench bench-peer lock clean
 
 setup: $(STAMP)
 
@@ -61,6 +61,15 @@ lint: $(TRAIN_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# known vulnerabilities of the locked versions; fails where there are some, and (75) where the service can't be reached
+audit: sbom
+	$(BIN)/python .ci/audit.py requirements.lock build/audit.json
+
+# what we are made of, as CycloneDX
+sbom: $(STAMP)
+	mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json
 
 docs: $(STAMP)
 	$(BIN)/corpus stages --markdown > docs/filters.md

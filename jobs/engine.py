@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import traceback
@@ -25,6 +26,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from corpus.errors import ConfigError, CorpusError, InputChanged, InputUnreachable
+from jobs.nodes import Mark, check_node, look_around, require_token, sees, unshared
 
 Payload = dict[str, Any]
 Function = Callable[[Payload], Payload]
@@ -113,8 +115,10 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
             yield Done(payload, None, failures)
 
 
-def _answer(function: Function, payload: Payload) -> Payload:
-    """Call a function; what it raises becomes text."""
+def _answer(function: Function, payload: Payload, mark: str = "") -> Payload:
+    """Call a function; what it raises becomes text. A node that joined late may lack the folder with the mark."""
+    if not sees(mark):
+        return {"error": socket.gethostname(), "kind": "unshared"}
     try:
         return {"ok": function(payload)}
     except InputChanged as error:
@@ -150,15 +154,26 @@ class LocalEngine:
 
 
 class RayEngine:
-    """Ray tasks: on a cluster at `address`, or on one of our own with `workers` processes on this machine."""
+    """Ray tasks: on a cluster at `address`, or on one of our own with `workers` processes on this machine.
 
-    def __init__(self, workers: int | None, address: str | None = None) -> None:
+    A cluster must have a token unless `insecure`, our code, and the folder `shared`: all nodes are asked before any
+    work starts. Raises ConfigError and OutputError.
+    """
+
+    def __init__(
+        self, workers: int | None, address: str | None = None, shared: Path | None = None, insecure: bool = False
+    ) -> None:
         self._temp: Path | None = None
+        self._mark: Mark | None = None
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         if not address:
             _sweep()
             self._temp = Path(tempfile.mkdtemp(dir=_private_folder()))
+        elif insecure:
+            os.environ["RAY_AUTH_MODE"] = "disabled"
+        else:
+            require_token(address)
         import ray  # only now: it reads the token mode when it is imported
         import ray.exceptions
 
@@ -183,11 +198,46 @@ class RayEngine:
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise ConfigError(f"Ray does not start: {error}.", "Check --address, or build with --no-ray.") from None
         self._remote: dict[Function, Any] = {}
+        if address:
+            try:
+                self._mark = Mark(shared) if shared else None
+                self._ask_nodes(insecure)
+            except BaseException:
+                self.close()
+                raise
+
+    def _ask_nodes(self, insecure: bool) -> None:
+        """Ask every node that takes work whether it can."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        mark = str(self._mark.file) if self._mark else ""
+        nodes = [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        ask = self._ray.remote(look_around)
+        asked = {}
+        for node in nodes:
+            there = NodeAffinitySchedulingStrategy(node, soft=False)
+            asked[ask.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(mark, node)] = node
+        if not nodes:  # one is started where there is something to do
+            asked[ask.options(num_cpus=1, max_retries=0).remote(mark, "first")] = "first"
+        patience = _ANSWER_S if nodes else _START_S
+        done, late = self._ray.wait(list(asked), num_returns=len(asked), timeout=patience)
+        if late:
+            raise ConfigError(f"{len(late)} of {len(asked)} nodes do not answer.", "Look at `ray status`.")
+        for one in done:
+            try:
+                told = self._ray.get(one)
+            except self._ray.exceptions.RayTaskError as error:
+                raise ConfigError(
+                    f"A node can't run our code: {type(error.cause).__name__}.", "Install the same on all machines."
+                ) from None
+            except self._ray.exceptions.RayError:
+                continue  # it is gone
+            check_node(told, asked[one], self._mark, insecure)
 
     def submit(self, function: Function, payload: Payload) -> Any:
         if function not in self._remote:
             self._remote[function] = self._ray.remote(_answer).options(max_retries=0, num_cpus=1)
-        return self._remote[function].remote(function, payload)
+        return self._remote[function].remote(function, payload, str(self._mark.file) if self._mark else "")
 
     def wait(self, running: list[Any]) -> Any | None:
         done, _ = self._ray.wait(running, num_returns=1, timeout=1)
@@ -197,19 +247,29 @@ class RayEngine:
         errors = self._ray.exceptions
         try:
             answer: Payload = self._ray.get(task)
-            return answer
         except errors.OutOfMemoryError:
             return {"error": "Ray's memory monitor ended the task", "kind": "memory"}
         except errors.WorkerCrashedError:
             return {"error": "the Ray worker died", "kind": "crash"}
         except errors.RayError as error:
             return {"error": type(error).__name__, "kind": "node"}
+        if answer.get("kind") == "unshared":
+            raise unshared(answer["error"])
+        return answer
 
     def close(self) -> None:
         self._ray.shutdown()
+        if self._mark:
+            self._mark.remove()
         if self._temp:
             shutil.rmtree(self._temp, ignore_errors=True)
 
+
+_ANSWER_S = 120.0
+"""How long a node may take to answer: the first task on a node starts a process and imports."""
+
+_START_S = 900.0
+"""How long the first node of a cluster that has none may take to come."""
 
 _TEMP = "corpus-ray-"
 

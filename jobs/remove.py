@@ -16,9 +16,10 @@ from corpus.run import open_run
 from corpus.store import LocalStore
 from corpus.swap import JOURNAL, finish_swap, swap
 from corpus.takedown import FILE, Takedown, read_takedown
-from jobs.build import Job, Result
+from jobs.build import Result
 from jobs.engine import Engine
 from jobs.folder import only_run
+from jobs.plan import Job
 from jobs.progress import Progress
 from jobs.rewrite import rewrite
 

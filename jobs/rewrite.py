@@ -23,12 +23,13 @@ from corpus.store import LocalStore
 from corpus.takedown import FILE, Takedown
 from corpus.unit import Unit
 from corpus.version import versions
-from jobs.build import Job, Plan, Result, claim_folder, complete
+from jobs.build import Result, complete
 from jobs.dedup import Compared
 from jobs.dedup_phases import Stopped
 from jobs.engine import Engine, Function, Stop, run
 from jobs.folder import only_run, open_folder
 from jobs.inputs import Input, find_inputs, plan_units
+from jobs.plan import Job, Plan, claim_folder
 from jobs.progress import Progress
 from jobs.tasks import close_guards, commit_from_dict, fill_task, rewrite_task
 

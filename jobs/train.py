@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +85,19 @@ def train(
     peaks = [(group, group["lr"]) for optimizer in optimizers.values() for group in optimizer.param_groups]
     state = checkpoint.resume(folder, model, optimizers) or {"step": 0, "seconds": 0.0}
     step, seconds_before = state["step"], state["seconds"]
-    parallel: nn.Module = DistributedDataParallel(model) if place.workers > 1 else model
+    _check_agreed(step, folder, place)
+    parallel: nn.Module = DistributedDataParallel(model, broadcast_buffers=False) if place.workers > 1 else model
 
     facts: dict[str, Any] = {
         "shape": asdict(shape),
         "bos": tokens.bos,
         "parameters": sum(weight.numel() for weight in model.parameters()),
+        "versions": {"corpus": metadata.version("corpus"), "torch": torch.__version__},
     }
 
     def save() -> None:
+        if metrics:
+            metrics.sync()
         checkpoint.save(folder, step, model, optimizers, {**facts, "seconds": row["seconds"]})
 
     row: dict[str, Any] = {}
@@ -105,7 +110,7 @@ def train(
             ending.callback(progress.end)
         while step < settings.steps and not _any(stopped(), place):
             ids, targets = windows.batch(step * settings.batch + place.rank * share, share)
-            loss = _backward(parallel, ids.to(place.device), targets.to(place.device), place)
+            loss = backward(parallel, ids.to(place.device), targets.to(place.device), place)
             at = lr_share(step, settings.steps)
             for group, peak in peaks:
                 group["lr"] = peak * at
@@ -131,10 +136,11 @@ def train(
             if lead and time.monotonic() - saved > place.checkpoint_s and step < settings.steps:
                 save()
                 saved = time.monotonic()
+        if lead and row:
+            save()
     if not lead:
         return None
-    if row:
-        save()
+    if step:
         draw_curve(folder)
     if step < settings.steps:
         return None
@@ -142,7 +148,7 @@ def train(
     return checkpoint.finish(folder, model, facts)
 
 
-def _backward(model: nn.Module, ids: Tensor, targets: Tensor, place: Place) -> float:
+def backward(model: nn.Module, ids: Tensor, targets: Tensor, place: Place) -> float:
     """Add up the gradients of the mean loss of a worker's windows, some at a time; workers then have the mean of all.
     Gives the mean loss over all workers, in nats per token.
 
@@ -163,6 +169,15 @@ def _backward(model: nn.Module, ids: Tensor, targets: Tensor, place: Place) -> f
     if place.workers > 1:
         dist.all_reduce(total)
     return float(total) / place.workers
+
+
+def _check_agreed(step: int, folder: Path, place: Place) -> None:
+    """Raises CorpusError where workers begin at different steps, since a folder that lags is not the same to all."""
+    if place.workers > 1:
+        ends = torch.tensor([step, -step], device=place.device)
+        dist.all_reduce(ends, dist.ReduceOp.MAX)
+        if ends.sum() != 0:
+            raise CorpusError(f"Workers see different checkpoints in {folder}.", "Give a folder that all share.")
 
 
 def _any(asked: bool, place: Place) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -31,6 +32,10 @@ class Metrics:
     def add(self, row: dict[str, Any]) -> None:
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
+
+    def sync(self) -> None:
+        """Make sure that no crash of the machine takes back what was added."""
+        os.fsync(self._file.fileno())
 
     def __enter__(self) -> Metrics:
         return self

@@ -24,7 +24,7 @@ _LOOK_EVERY_S = 0.5
 
 def train_on_ray(
     folder: Path, tokens_folder: Path, settings: Settings, place: Place, threads: int, address: str | None,
-    stop: Stop, progress: Progress | None,
+    stop: Stop, progress: Progress | None, insecure: bool = False,
 ) -> dict[str, Any] | None:  # fmt: skip
     """`jobs.train.train` on `place.workers` workers of `threads` threads each; folders must be shared by all of them.
 
@@ -36,7 +36,7 @@ def train_on_ray(
     if done := checkpoint.finished(folder):
         return done
     _clear(folder)
-    engine = RayEngine(place.workers * threads, address)
+    engine = RayEngine(place.workers * threads, address, folder, insecure)
     scratch = tempfile.mkdtemp(prefix=_SCRATCH, dir=folder)
     try:
         from ray.train import FailureConfig, RunConfig, ScalingConfig  # only now: the engine sets Ray's token mode

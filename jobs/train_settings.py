@@ -43,7 +43,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the weights, besides the tokens. A folder is bound to it."""
+    """What decides the weights, besides the tokens, and what the curve shows. A folder is bound to it."""
 
     depth: int
     window: int

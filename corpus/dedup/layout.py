@@ -119,7 +119,7 @@ def make_layout(
         text_bits=bits_for(documents, max(memory_bytes // _BYTES_PER_TEXT, 1)),
         span=max(memory_bytes // _BYTES_PER_NODE, 1),
         verifier_bits=bits_for(documents // 2, members),
-        site_bits=bits_for(documents, keys * 4),
+        site_bits=bits_for(documents, keys),
         memory_bytes=memory_bytes,
     )
     return layout, units

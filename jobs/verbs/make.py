@@ -16,12 +16,13 @@ from corpus.guard import GuardSettings
 from corpus.modules import read_module
 from corpus.unit import Unit
 from filters import load_recipe
-from jobs.build import Job, Plan, build, make_plan, make_units
+from jobs.build import build
 from jobs.dedup import ALARM_RATE
 from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
+from jobs.plan import Job, Plan, make_plan, make_units
 from jobs.progress import Progress
-from jobs.verbs.shared import console, folder_type, json_option
+from jobs.verbs.shared import console, folder_type, insecure_option, json_option
 
 
 @click.command("build")
@@ -34,6 +35,7 @@ from jobs.verbs.shared import console, folder_type, json_option
 @click.option("--base", metavar="URL", help="Where crawls are looked up; by default Common Crawl's own server.")
 @click.option("--workers", type=click.IntRange(min=1), help="Units at a time; by default one per CPU.")
 @click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
+@insecure_option
 @click.option("--no-ray", is_flag=True, help="Run in this process and its page workers.")
 @click.option("--unit-mb", type=click.FloatRange(min=0.01), help="Compressed size of a unit; by default up to 8.")
 @click.option("--page-seconds", type=float, default=GuardSettings.page_cpu_s, help="CPU time that a page may take.")
@@ -56,7 +58,7 @@ from jobs.verbs.shared import console, folder_type, json_option
 @json_option
 def build_command(
     inputs: tuple[str, ...], out: Path, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
-    limit: int | None, base: str | None, workers: int | None, address: str | None, no_ray: bool,
+    limit: int | None, base: str | None, workers: int | None, address: str | None, insecure: bool, no_ray: bool,
     unit_mb: float | None, page_seconds: float, page_mb: int, against: tuple[Path, ...], no_index: bool,
     dedup_mb: int, alarm_rate: float, keep_work: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
@@ -89,7 +91,7 @@ def build_command(
     def make_engine() -> Engine:
         if no_ray:
             return LocalEngine(at_once)
-        return RayEngine(workers, address)
+        return RayEngine(workers, address, out, insecure)
 
     result = build(job, make_engine, Progress())
     if result.alarm:

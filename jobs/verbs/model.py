@@ -13,7 +13,7 @@ import click
 from corpus.errors import ConfigError
 from corpus.tokens import open_tokens
 from jobs.train_settings import DEFAULTS, PRESETS, Place, Settings, Shape, plan_steps
-from jobs.verbs.shared import folder_type, json_option
+from jobs.verbs.shared import folder_type, insecure_option, json_option
 
 if TYPE_CHECKING:
     from jobs.generate import Continuer, Sampling
@@ -27,7 +27,8 @@ def _device(wanted: str) -> str:
     try:
         import torch
     except ImportError:
-        raise ConfigError("Models need torch, which is not installed.", "Run `pip install 'corpus[train]'`.") from None
+        todo = "Run `make setup-train`, or `pip install '.[train]'` where the source is."
+        raise ConfigError("Models need torch, which is not installed.", todo) from None
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("There is no CUDA device here.", "Use --device cpu.")
     if wanted == "auto":
@@ -56,11 +57,12 @@ def _device(wanted: str) -> str:
 @click.option("--micro-batch", type=click.IntRange(min=1), help="Windows at a time, where memory is short.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="More than one train by Ray.")
 @click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
+@insecure_option
 @json_option
 def train_command(
     tokens_folder: Path, out: Path, preset: str | None, lr: float, seed: int, precision: str,
     checkpoint_seconds: float, device: str, threads: int | None, micro_batch: int | None, workers: int,
-    address: str | None, as_json: bool, **sizes: int | None,
+    address: str | None, insecure: bool, as_json: bool, **sizes: int | None,
 ) -> None:  # fmt: skip
     """Train a small base model on tokens. The same command goes on where a run was stopped.
 
@@ -68,7 +70,9 @@ def train_command(
     Example: corpus train tokens -o model --preset cpu-5min
     Example: corpus train tokens -o model --depth 12 --window 1024 --batch 256 --workers 8 --device cuda
     """
-    place = Place(_device(device), micro_batch, checkpoint_seconds, workers=workers)
+    if address:
+        device = "cuda" if device == "cuda" else "cpu"  # of the cluster, which this machine may know nothing about
+    place = Place(_device(device) if not address else device, micro_batch, checkpoint_seconds, workers=workers)
     values = {**DEFAULTS, **PRESETS.get(preset or "", {}), **{k: v for k, v in sizes.items() if v is not None}}
     tokens = open_tokens(tokens_folder)
     shape = Shape.of_depth(values["depth"], tokens.vocab_size, values["window"])
@@ -79,7 +83,8 @@ def train_command(
         steps=plan_steps(shape, values["batch"], tokens.train.tokens, values.get("tokens")), lr=lr, seed=seed,
         precision=precision, eval_every=values["eval_every"], eval_tokens=values["eval_tokens"],
     )  # fmt: skip
-    result = _run(tokens_folder, out, settings, place, threads or max(1, (os.cpu_count() or 1) // workers), address)
+    threads = threads or max(1, (os.cpu_count() or 1) // workers)
+    result = _run(tokens_folder, out, settings, place, threads, address, insecure)
     if as_json:
         print(json.dumps({key: result.get(key) for key in _FACTS}))
     score = f", {result['bpb']:.3f} bits per byte on validation text" if "bpb" in result else ", no validation text"
@@ -91,7 +96,7 @@ _FACTS = ("step", "tokens", "parameters", "loss", "val_loss", "bits_per_token", 
 
 
 def _run(
-    tokens_folder: Path, out: Path, settings: Settings, place: Place, threads: int, address: str | None
+    tokens_folder: Path, out: Path, settings: Settings, place: Place, threads: int, address: str | None, insecure: bool
 ) -> dict[str, Any]:
     """Train here, or by Ray where there are several workers; ends the program where a signal stopped it."""
     import torch
@@ -105,7 +110,7 @@ def _run(
         if place.workers > 1 or address:
             from jobs.train_ray import train_on_ray
 
-            result = train_on_ray(out, tokens_folder, settings, place, threads, address, stop, Progress())
+            result = train_on_ray(out, tokens_folder, settings, place, threads, address, stop, Progress(), insecure)
         else:
             torch.set_num_threads(threads)
             result = train(out, open_tokens(tokens_folder), settings, place, stop.asked, Progress())
@@ -169,6 +174,7 @@ def _print_probabilities(continuer: Continuer, ids: list[int], sampling: Samplin
     from jobs.generate import piece
 
     tokens = continuer.tokenizer.tokens
+    print(f"{'drawn':16} the model's likeliest", file=sys.stderr, flush=True)
     for drawn in continuer.draw(ids, sampling, number, _SHOWN):
         likeliest = "  ".join(f"{share:5.1%} {piece(tokens[token])}" for token, share in drawn.likeliest)
         print(f"{piece(tokens[drawn.id]):16} {likeliest}", flush=True)

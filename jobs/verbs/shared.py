@@ -15,6 +15,7 @@ _WIDTH = 120  # of tables, where no terminal says otherwise
 console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 folder_type = click.Path(path_type=Path)
+insecure_option = click.option("--insecure-cluster", "insecure", is_flag=True, help="Join a cluster without a token.")
 
 
 def stdout_console() -> Console:

@@ -19,11 +19,12 @@ from corpus.outcome import REMOVED
 from corpus.run import open_run
 from corpus.takedown import FILE, Takedown, read_takedown
 from filters import STAGES, recipe_from_dict
-from jobs.build import Job, Result
+from jobs.build import Result
 from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
+from jobs.plan import Job
 from jobs.progress import Progress
-from jobs.verbs.shared import console, folder_type, json_option, print_as
+from jobs.verbs.shared import console, folder_type, insecure_option, json_option, print_as
 
 _LIMIT = "STAGE.MEASURE.BOUND=VALUE"
 
@@ -36,6 +37,7 @@ def rewriting_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--against", multiple=True, type=folder_type, help="The earlier runs that it was compared with."),
         click.option("--workers", type=click.IntRange(min=1), help="Pieces at a time; by default one per CPU."),
         click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine."),
+        insecure_option,
         click.option("--no-ray", is_flag=True, help="Run in this process and its page workers."),
         click.option("--page-seconds", type=float, default=GuardSettings.page_cpu_s, help="CPU time of a page."),
         click.option("--page-mb", type=int, default=GuardSettings.memory_bytes >> 20, help="Memory of a page."),
@@ -71,7 +73,7 @@ def tune_command(folder: Path, settings: tuple[str, ...], write: Path | None, as
     from jobs.rewrite import rewrite
 
     job = _job(recipe, write, how)
-    result = rewrite(run, job, read_takedown(folder / FILE), lambda: _make_engine(how), Progress())
+    result = rewrite(run, job, read_takedown(folder / FILE), lambda: _make_engine(how, write), Progress())
     _end(result, write, as_json)
 
 
@@ -84,8 +86,10 @@ def _job(recipe: dict[str, Any], out: Path, how: dict[str, Any]) -> Job:
     return Job(made, list(how["inputs"]), out, workers=_at_once(how), guard=guard, modules=own, against=against)
 
 
-def _make_engine(how: dict[str, Any]) -> Engine:
-    return LocalEngine(_at_once(how)) if how["no_ray"] else RayEngine(how["workers"], how["address"])
+def _make_engine(how: dict[str, Any], out: Path) -> Engine:
+    if how["no_ray"]:
+        return LocalEngine(_at_once(how))
+    return RayEngine(how["workers"], how["address"], out, how["insecure"])
 
 
 def _at_once(how: dict[str, Any]) -> int:
@@ -123,7 +127,9 @@ def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_jso
     from jobs.remove import read_list, remove
 
     entries = Takedown.of(read_list(urls), read_list(domains))
-    result = remove(folder, entries, lambda recipe, out: _job(recipe, out, how), lambda: _make_engine(how), Progress())
+    result = remove(
+        folder, entries, lambda recipe, out: _job(recipe, out, how), lambda: _make_engine(how, folder), Progress()
+    )
     if result.already_done:
         print("Nothing to do: all of that is taken down already.", file=sys.stderr)
     if result.info is not None and not as_json:

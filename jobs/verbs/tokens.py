@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus.errors import ConfigError
-from jobs.verbs.shared import folder_type, json_option, print_as
+from jobs.verbs.shared import folder_type, insecure_option, json_option, print_as
 
 if TYPE_CHECKING:
     from jobs.engine import Engine
@@ -104,6 +104,7 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say where a job runs."""
     for option in (
         click.option("--no-ray", is_flag=True, help="Run in this process."),
+        insecure_option,
         click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine."),
         click.option("--workers", type=click.IntRange(min=1), help="Tasks at a time; by default one per CPU."),
     ):
@@ -111,13 +112,17 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def engine_maker(workers: int | None, address: str | None, no_ray: bool) -> Callable[[], Engine]:
+def engine_maker(
+    workers: int | None, address: str | None, insecure: bool, no_ray: bool, out: Path
+) -> Callable[[], Engine]:
     """A function that makes the engine of these options, once there is something to do."""
     from jobs.engine import LocalEngine, RayEngine
 
     if no_ray and address:
         raise click.UsageError("--no-ray and --address exclude each other.")
-    return lambda: LocalEngine(workers or os.cpu_count() or 1) if no_ray else RayEngine(workers, address)
+    if no_ray:
+        return lambda: LocalEngine(workers or os.cpu_count() or 1)
+    return lambda: RayEngine(workers, address, out, insecure)
 
 
 def ended(exit_code: int, already_done: bool, out: Path) -> None:
@@ -149,7 +154,7 @@ def ended(exit_code: int, already_done: bool, out: Path) -> None:
 @json_option
 def tokenize_command(
     folder: Path, out: Path, tokenizer: str, layout: str, val_share: float | None, seed: int, file_tokens: int | None,
-    vocab_dir: Path | None, workers: int | None, address: str | None, no_ray: bool, as_json: bool,
+    vocab_dir: Path | None, workers: int | None, address: str | None, insecure: bool, no_ray: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Turn the texts of a finished run, or of a folder of parquet, into shuffled files of tokens.
 
@@ -161,7 +166,7 @@ def tokenize_command(
     from jobs.progress import Progress
     from jobs.tokenize import FILE_TOKENS, Job, tokenize
 
-    make_engine = engine_maker(workers, address, no_ray)
+    make_engine = engine_maker(workers, address, insecure, no_ray, out)
     loaded = load_tokenizer(tokenizer, vocab_dir)
     job = Job(folder, out, loaded, layout, seed, val_share, file_tokens or FILE_TOKENS)
     result = tokenize(job, make_engine, Progress())
@@ -195,8 +200,8 @@ def tokenize_command(
 @engine_options
 @json_option
 def export_command(
-    folder: Path, out: Path, target: str, seed: int, workers: int | None, address: str | None, no_ray: bool,
-    as_json: bool,
+    folder: Path, out: Path, target: str, seed: int, workers: int | None, address: str | None, insecure: bool,
+    no_ray: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Write the texts of a finished run, or of a folder of parquet, shuffled, for others to train on.
 
@@ -207,7 +212,7 @@ def export_command(
     from jobs.export import Job, export
     from jobs.progress import Progress
 
-    make_engine = engine_maker(workers, address, no_ray)
+    make_engine = engine_maker(workers, address, insecure, no_ray, out)
     result = export(Job(folder, out, target, seed), make_engine, Progress())
     ended(result.exit_code, result.already_done, out)
     assert result.info is not None

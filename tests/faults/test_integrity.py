@@ -15,8 +15,9 @@ import pytest
 
 from corpus.errors import CorpusError
 from corpus.run import open_run
-from jobs.build import Job, build
+from jobs.build import build
 from jobs.engine import LocalEngine
+from jobs.plan import Job
 from jobs.progress import Progress
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc

@@ -14,9 +14,10 @@ from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.run import open_run
 from filters.line_dedup import LineDedup
-from jobs.build import build, make_plan
+from jobs.build import build
 from jobs.cli import main
 from jobs.engine import LocalEngine
+from jobs.plan import make_plan
 from jobs.progress import Progress
 from tests.filters.test_minhash import letters, text
 from tests.jobs.test_build import job, tree

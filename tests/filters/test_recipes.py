@@ -11,8 +11,9 @@ from corpus.explain import explain
 from corpus.modules import Module, read_module, stages_of
 from corpus.run import open_run
 from filters import load_recipe
-from jobs.build import Job, build
+from jobs.build import build
 from jobs.engine import LocalEngine
+from jobs.plan import Job
 from jobs.progress import Progress
 from tests.jobs.test_build import tree
 from tests.warcs import WORDS, page, write_warc

@@ -16,8 +16,9 @@ import pytest
 from corpus.errors import InputError, IntegrityError, OutputError
 from corpus.guard import GuardSettings
 from corpus.run import open_run
-from jobs.build import Job, build, make_plan
+from jobs.build import build
 from jobs.engine import LocalEngine
+from jobs.plan import Job, make_plan
 from jobs.progress import Progress
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
@@ -186,7 +187,8 @@ def test_a_file_that_is_an_archive_by_name_only_is_a_damaged_stretch(tmp_path, c
 
 
 def test_a_unit_that_fails_is_quarantined_and_taken_up_later(archives, tmp_path, monkeypatch):
-    import jobs.build
+    import jobs.plan
+    import jobs.units
     from jobs.tasks import run_unit_task
 
     broken = job([archives], tmp_path / "out", unit_bytes=15_000)
@@ -196,7 +198,7 @@ def test_a_unit_that_fails_is_quarantined_and_taken_up_later(archives, tmp_path,
             raise RuntimeError("out of luck")
         return run_unit_task(payload)
 
-    monkeypatch.setattr(jobs.build, "run_unit_task", poison)
+    monkeypatch.setattr(jobs.units, "run_unit_task", poison)
     result = build_quietly(broken)
     assert result.exit_code == 3
     assert {unit["warc"] for unit in result.info["quarantined"]} == {"b.warc.gz"}
@@ -298,9 +300,10 @@ def test_a_hostile_page_costs_one_row_of_a_build(tmp_path):
 
 def test_a_run_keeps_to_the_units_it_began_with(archives, tmp_path, monkeypatch):
     """Resumed with other workers, a run of units chosen by itself redoes nothing that was committed."""
-    import jobs.build
+    import jobs.plan
+    import jobs.units
 
-    monkeypatch.setattr(jobs.build, "SMALL_UNIT_BYTES", 8_000)
+    monkeypatch.setattr(jobs.plan, "SMALL_UNIT_BYTES", 8_000)
     first = job([archives], tmp_path / "out", workers=4)
     taken = []
 
@@ -312,10 +315,10 @@ def test_a_run_keeps_to_the_units_it_began_with(archives, tmp_path, monkeypatch)
             raise RuntimeError("not now")
         return run_unit_task(payload)
 
-    monkeypatch.setattr(jobs.build, "run_unit_task", some)
+    monkeypatch.setattr(jobs.units, "run_unit_task", some)
     assert build_quietly(first).exit_code == 3
     before = {path.name for path in (tmp_path / "out" / ".work" / "commits" / "pass").iterdir()}
-    monkeypatch.setattr(jobs.build, "run_unit_task", run_unit_task)
+    monkeypatch.setattr(jobs.units, "run_unit_task", run_unit_task)
     again = job([archives], tmp_path / "out", workers=1, keep_work=True)
     assert build_quietly(again).exit_code == 0
     after = {path.name for path in (tmp_path / "out" / ".work" / "commits" / "pass").iterdir()}

@@ -12,9 +12,10 @@ from rich.console import Console
 from corpus.mask import mask_url
 from corpus.run import open_run
 from filters import load_recipe
-from jobs.build import Job, build
+from jobs.build import build
 from jobs.engine import LocalEngine
 from jobs.funnel import show_funnel
+from jobs.plan import Job
 from jobs.progress import Progress
 from jobs.sample import expected_outcomes, write_sample
 

@@ -1,9 +1,9 @@
 """A corpus as files for others, read by their own rules."""
 
 import hashlib
+import itertools
 import json
 import random
-from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,10 +13,11 @@ import corpus.shuffle
 import corpus.texts
 from corpus.errors import InputError, OutputError
 from corpus.export import FILE_BYTES, GROUP_ROWS, plan_rows
-from jobs.build import Job as BuildJob
+from corpus.store import LocalStore
 from jobs.build import build
 from jobs.engine import LocalEngine
 from jobs.export import Job, export
+from jobs.plan import Job as BuildJob
 from jobs.progress import Progress
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
@@ -78,7 +79,7 @@ def test_nanochat_reads_every_text_once(texts, tmp_path, ranks):
     assert 0.05 < sum(map(len, found["val"])) / ROWS < 0.25
     in_order = [text for batch in found["train"] for text in batch]
     numbers = [int(text.split()[1]) for text in in_order]
-    assert sum(a < b for a, b in pairwise(numbers)) < 0.6 * len(numbers)  # shuffled
+    assert sum(a < b for a, b in itertools.pairwise(numbers)) < 0.6 * len(numbers)  # shuffled
     assert (
         0.25 < sum(int(t.split()[1]) < ROWS / 2 for b in found["val"] for t in b) / sum(map(len, found["val"])) < 0.75
     )
@@ -98,7 +99,7 @@ def test_nanochat_files_are_written_as_its_own(texts, tmp_path):
 @pytest.mark.parametrize("mean_bytes", [100, 4000])
 def test_layouts(documents, mean_bytes):
     layout = plan_rows(documents, documents * mean_bytes)
-    sizes = [stop - start for start, stop in pairwise(layout.borders)]
+    sizes = [stop - start for start, stop in itertools.pairwise(layout.borders)]
     assert sum(sizes) == documents
     assert len(sizes) >= 2
     assert all(size and size % layout.group == 0 for size in sizes[:-1])
@@ -145,6 +146,39 @@ def test_a_finished_folder_is_left_and_other_settings_need_another(texts, tmp_pa
     with pytest.raises(OutputError, match="target"):
         run(texts, tmp_path, "datasets")
     assert tree(tmp_path) == before
+
+
+class Crash(BaseException):
+    """What no handler of ours takes for an error."""
+
+
+def test_ended_before_any_visible_file_and_run_again(texts, tmp_path, monkeypatch):
+    """The process ends right before, and right after, each file that becomes visible."""
+    run(texts, tmp_path / "reference" / "x", "datasets")
+    monkeypatch.setattr(corpus.texts, "PIECE_BYTES", 1000)
+    publish = LocalStore._publish
+    for at in itertools.count(1):
+        left = at
+
+        def crashing(self, scratch, key, after=at % 2 == 0):
+            nonlocal left
+            left -= 1
+            if left or after:
+                stored = publish(self, scratch, key)
+            if left:
+                return stored
+            raise Crash(key)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalStore, "_publish", crashing)
+            try:
+                run(texts, tmp_path / f"{at}" / "x", "datasets")
+                break  # there is no such file any more
+            except Crash:
+                pass
+        assert run(texts, tmp_path / f"{at}" / "x", "datasets").exit_code == 0
+        assert tree(tmp_path / f"{at}") == tree(tmp_path / "reference")
+    assert at > 12
 
 
 def test_another_parquet_file_would_be_trained_on(texts, tmp_path):

@@ -1,7 +1,6 @@
 """Generation: the tokens drawn, the text shown, the command line."""
 
 import json
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ import torch
 
 from corpus.errors import InputError, IntegrityError
 from corpus.tokens import open_tokens
+from jobs.cli import main
 from jobs.generate import Continuer, Sampling, TextStream, piece
 from jobs.train import train
 from jobs.train_settings import Place, Settings
@@ -162,31 +162,33 @@ def test_what_is_no_model_is_said(tmp_path, model):
         Continuer(broken)
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "jobs.cli", "generate", *map(str, arguments)], capture_output=True, check=False
-    )
+@pytest.fixture
+def run(model, monkeypatch, capsys):
+    """`corpus generate` in this process: what it prints on stdout."""
+
+    def generate(*arguments):
+        monkeypatch.setattr(sys, "argv", ["corpus", "generate", str(model), *map(str, arguments)])
+        main()
+        return capsys.readouterr().out
+
+    return generate
 
 
-def test_the_command_line(model):
-    text = run(model, "the old dog\x1b", "-n", 2, "--max-tokens", 8, "--temperature", 0)
-    assert text.returncode == 0, text.stderr
-    first, second = text.stdout.decode().strip().split("\n\n")
+def test_the_command_line_prints_the_prompt_and_its_continuations(run):
+    first, second = run("the old dog\x1b", "-n", 2, "--max-tokens", 8, "--temperature", 0).strip().split("\n\n")
     assert first.startswith("the old dog\ufffd")
+    assert len(first) > len("the old dog\ufffd")
     assert first == second
-    rows = [json.loads(line) for line in run(model, "a", "-n", 2, "--json", "--show-probs").stdout.splitlines()]
+
+
+def test_the_command_line_prints_json(run):
+    rows = [json.loads(line) for line in run("a", "-n", 2, "--json", "--show-probs").splitlines()]
     assert [len(row["ids"]) == len(row["likeliest"]) for row in rows] == [True, True]
     assert rows[0]["ids"] != rows[1]["ids"]
 
 
-def test_the_command_line_shows_probabilities(model, capsys, monkeypatch):
-    from jobs.cli import main
-
-    monkeypatch.setattr(
-        sys, "argv", ["corpus", "generate", str(model), "the old dog", "--show-probs", "--max-tokens", "3"]
-    )
-    main()
-    lines = capsys.readouterr().out.splitlines()
+def test_the_command_line_shows_probabilities(run):
+    lines = run("the old dog", "--show-probs", "--max-tokens", 3).splitlines()
     assert len([line for line in lines if line.count("%") == 5]) == 3
 
 

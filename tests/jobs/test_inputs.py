@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-import jobs.build
+import jobs.units
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
 from corpus.run import open_run
 from jobs.inputs import find_inputs
@@ -173,7 +173,7 @@ def test_an_input_that_changes_in_mid_run_stops_it(base, folder, tmp_path, monke
             file.write_bytes(content)
         return run_unit_task(payload)
 
-    monkeypatch.setattr(jobs.build, "run_unit_task", change)
+    monkeypatch.setattr(jobs.units, "run_unit_task", change)
     made = job([f"{base[place]}/changes.warc.gz"], tmp_path / "out", unit_bytes=1000)
     try:
         with pytest.raises(InputChanged, match=r"changes\.warc\.gz changed while the run was reading it"):
@@ -194,8 +194,8 @@ def test_inputs_that_no_server_gives_any_more_stop_a_run(base, folder, tmp_path,
         file.unlink(missing_ok=True)
         return run_unit_task(payload)
 
-    monkeypatch.setattr(jobs.build, "run_unit_task", remove)
-    monkeypatch.setattr(jobs.build, "LOST_IN_A_ROW", 2)
+    monkeypatch.setattr(jobs.units, "run_unit_task", remove)
+    monkeypatch.setattr(jobs.units, "LOST_IN_A_ROW", 2)
     with pytest.raises(InputUnreachable, match="404"):
         build_quietly(job([f"{base['http']}/goes.warc.gz"], tmp_path / "out", unit_bytes=1000))
     assert len(tasks) <= 3
@@ -212,7 +212,7 @@ def test_a_lost_file_is_given_up_and_taken_up_from_elsewhere(base, folder, refer
         file.unlink(missing_ok=True)
         return run_unit_task(payload)
 
-    monkeypatch.setattr(jobs.build, "run_unit_task", remove)
+    monkeypatch.setattr(jobs.units, "run_unit_task", remove)
     try:
         done = build_quietly(job([place + "?sig=SECRET" for place in places], tmp_path / "out"))
     finally:

@@ -247,9 +247,12 @@ def test_a_whole_run_killed_again_and_again(tmp_path):
     """SIGKILL anywhere from the pass to the pack, with documents and lines compared: the same bytes in the end."""
     rng = np.random.default_rng(3)
     for name in "ab":
-        pages = {}
+        pages, before = {}, []
         for number in range(40):
             lines = [text(int(seed), 30) for seed in rng.zipf(1.4, 10) % 50] + [text(1000 + number, 60)] * (number % 7)
+            if number % 5 == 4:  # like the page before it
+                lines = [*before, text(2000 + number, 5)]
+            before = lines
             pages[f"http://{name}{number}.example/"] = "\n".join(lines).encode()
         write_warc(tmp_path / f"{name}.warc.gz", pages)
     program = (

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from corpus.run import open_run
-from jobs.build import Job, build
+from jobs.build import build
 from jobs.engine import LocalEngine
+from jobs.plan import Job
 from jobs.progress import Progress
 from tests.jobs.test_build import job, tree
 from tests.stubs import FACTORY, recipe_from_dict

@@ -18,9 +18,10 @@ from corpus.modules import read_module
 from corpus.run import open_run
 from corpus.stage import Limit
 from filters import load_recipe
-from jobs.build import Job, build
+from jobs.build import build
 from jobs.cli import main
 from jobs.engine import LocalEngine
+from jobs.plan import Job
 from jobs.progress import Progress
 from jobs.report.page import write_report
 from tests.jobs.test_build import build_quietly, job

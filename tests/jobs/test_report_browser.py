@@ -8,8 +8,9 @@ import pytest
 
 from corpus.run import open_run
 from filters import load_recipe
-from jobs.build import Job, build
+from jobs.build import build
 from jobs.engine import LocalEngine
+from jobs.plan import Job
 from jobs.progress import Progress
 from jobs.report.page import write_report
 from tests.reports import pages, sample, write_run

@@ -5,7 +5,7 @@ import pytest
 from corpus.commits import Commit
 from corpus.errors import IntegrityError
 from corpus.unit import Unit
-from jobs.build import _merge, _untiled
+from jobs.units import merge, untiled
 
 
 def unit(start, end, warc="w"):
@@ -19,28 +19,28 @@ def commit(reached):
 def test_units_that_tile_are_left_alone():
     units = [unit(0, 10), unit(10, 20), unit(0, 5, "v")]
     done = {units[0]: commit(10), units[1]: commit(20), units[2]: commit(5)}
-    assert _untiled(units, done) == set()
-    assert _merge(units, set()) == units
+    assert untiled(units, done) == set()
+    assert merge(units, set()) == units
 
 
 def test_a_start_inside_a_member_is_merged_away():
     units = [unit(0, 10), unit(10, 20), unit(20, 30)]
     done = {units[0]: commit(13), units[1]: commit(20), units[2]: commit(30)}
-    assert _untiled(units, done) == {units[1]}
-    assert _merge(units, {units[1]}) == [unit(0, 20), unit(20, 30)]
+    assert untiled(units, done) == {units[1]}
+    assert merge(units, {units[1]}) == [unit(0, 20), unit(20, 30)]
 
 
 def test_several_false_starts_in_a_row():
     units = [unit(0, 10), unit(10, 20), unit(20, 30), unit(30, 40)]
-    assert _merge(units, {units[1], units[2]}) == [unit(0, 30), unit(30, 40)]
+    assert merge(units, {units[1], units[2]}) == [unit(0, 30), unit(30, 40)]
 
 
 def test_an_archive_that_was_not_read_to_its_end():
     units = [unit(0, 10), unit(10, 20)]
     with pytest.raises(IntegrityError, match="up to byte 18 of 20"):
-        _untiled(units, {units[0]: commit(10), units[1]: commit(18)})
+        untiled(units, {units[0]: commit(10), units[1]: commit(18)})
 
 
 def test_a_unit_that_was_given_up_says_nothing_of_the_next():
     units = [unit(0, 10), unit(10, 20)]
-    assert _untiled(units, {units[1]: commit(20)}) == set()
+    assert untiled(units, {units[1]: commit(20)}) == set()

@@ -1,0 +1,83 @@
+"""Ray clusters of `ray start` processes on loopback addresses, each node with an address and a process of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+RAY = str(Path(sys.executable).with_name("ray"))
+STARTED = "Ray runtime started"
+
+
+def environment(token: Path | None) -> dict[str, str]:
+    """The environment of a process with a token, or with none and with no home where one might be."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    own |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "HOME": "/nonexistent"}
+    own["RAY_raylet_start_wait_time_s"] = "180"  # 30 are not enough on a loaded machine
+    if token:
+        own |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    return own
+
+
+class Cluster:
+    """A head that takes no tasks, on 127.0.0.1, and the nodes that `add` starts."""
+
+    def __init__(self, folder: Path, token: Path | None) -> None:
+        self.folder = folder
+        self.env = environment(token) if token else environment(None) | {"RAY_AUTH_MODE": "disabled"}
+        self.nodes: list[subprocess.Popen[str]] = []
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        port = self.address.rpartition(":")[2]
+        self._start(["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}"], 1, cpus=0)
+
+    def add(self, before: tuple[str, ...] = ()) -> None:
+        """Start a node with two CPUs; `before` is a command that runs it."""
+        self._start([f"--address={self.address}"], len(self.nodes) + 1, cpus=2, before=before)
+
+    def _start(self, how: list[str], number: int, cpus: int, before: tuple[str, ...] = ()) -> None:
+        command = [
+            *before, RAY, "start", *how, f"--node-ip-address=127.0.0.{number}", f"--num-cpus={cpus}", "--block",
+            "--object-store-memory=100000000", "--min-worker-port=0", "--max-worker-port=0",
+        ]  # fmt: skip
+        node = subprocess.Popen(
+            command, env=self.env, cwd=self.folder, text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.nodes.append(node)
+        said = []
+        assert node.stdout is not None
+        for line in node.stdout:
+            said.append(line)
+            if STARTED in line:
+                return
+        raise AssertionError("".join(said))
+
+    def close(self) -> None:
+        for node in reversed(self.nodes):
+            node.send_signal(signal.SIGTERM)
+        for node in reversed(self.nodes):
+            node.communicate()
+
+
+@contextmanager
+def cluster(token: Path | None) -> Iterator[Cluster]:
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # short, for socket paths end at 107 characters
+    made = None
+    try:
+        made = Cluster(folder, token)
+        made.add()
+        yield made
+    finally:
+        if made:
+            made.close()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,116 @@
+"""Whatever an archive or its name claims, nothing is written outside the output folder."""
+
+import gzip
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corpus.run import open_run
+from tests.servers import serving
+from tests.warcs import WORDS, http, page
+
+ROOT = Path(__file__).resolve().parents[2]
+UP = "../" * 12
+
+
+def claims(target):
+    """(URL, record id, more WARC headers, more HTTP headers) that name a file which is not theirs to write."""
+    path = str(target)
+    yield f"http://a.example/{UP}{path}", f"<urn:uuid:{UP}{path}>", "", ""
+    yield f"file://{path}", f"<file://{path}>", f"WARC-Filename: {path}\r\n", ""
+    yield path, path, f"WARC-Filename: {UP}{path}\r\n", ""
+    yield f"http://{UP}{path}", f"{UP}{path}", f"WARC-Concurrent-To: <{path}>\r\n", ""
+    yield (
+        "http://b.example/%2e%2e%2f%2e%2e%2fhit",
+        "<../../hit>",
+        "",
+        f'Content-Disposition: attachment; filename="{path}"\r\n',
+    )
+    yield (
+        "http://c.example/a\\..\\..\\hit",
+        "<..\\..\\hit>",
+        f"WARC-Block-Digest: {path}\r\n",
+        f"Content-Location: {path}\r\n",
+    )
+    yield f"http://d.example/\0{path}", f"<{path}\0>", "", f"Location: file://{path}\r\n"
+    yield "http://..", "<.work/plan.json>", "WARC-Filename: .work/plan.json\r\n", ""
+    yield "http://e.example/;touch hit;`touch hit`$(touch hit)|touch hit", "<$(touch hit)>", "", ""
+
+
+def archive(target):
+    records = []
+    head = f"WARC-Type: warcinfo\r\nWARC-Filename: {UP}{target}\r\nContent-Length: 0\r\n"
+    records.append(f"WARC/1.0\r\n{head}\r\n\r\n\r\n")
+    for number, (url, name, warc, answer) in enumerate(claims(target)):
+        body = page(f"Page {number} {target}", f"{number}. {WORDS[number:]} {target}").decode()
+        block = http(body.encode(), extra=answer).decode()
+        head = (
+            f"WARC-Type: response\r\nWARC-Target-URI: {url}\r\nWARC-Record-ID: {name}\r\n"
+            f"WARC-Date: 2026-01-02T03:04:05Z\r\n{warc}"
+            f"Content-Type: application/http; msgtype=response\r\nContent-Length: {len(block.encode())}\r\n"
+        )
+        records.append(f"WARC/1.0\r\n{head}\r\n{block}\r\n\r\n")
+    return b"".join(gzip.compress(record.encode(), mtime=0) for record in records)
+
+
+def snapshot(folder, *without):
+    """Every file and folder below, with the files' content, links unfollowed."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.name.startswith("torchinductor_"):  # torch makes this folder where it is installed and imported
+            continue
+        if not any(path == left or left in path.parents for left in without):
+            known = os.readlink(path) if path.is_symlink() else ""
+            known += hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else str(path.is_dir())
+            found[str(path)] = known
+    return found
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder that holds all that a run may see: its archive, home, scratch folder and output."""
+    for name in ("in", "home", "tmp", "work"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "work" / "precious.txt").write_text("precious")
+    return tmp_path
+
+
+def corpus(place, *arguments):
+    env = {**os.environ, "HOME": str(place / "home"), "TMPDIR": str(place / "tmp"), "PYTHONPATH": str(ROOT)}
+    env |= {"XDG_CACHE_HOME": str(place / "home" / "cache"), "MPLCONFIGDIR": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "jobs.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=place / "work")
+
+
+NAMES = ("..%2f..%2fhit.warc.gz", "-o hit.warc.gz", "hit;touch hit.warc.gz", "$(touch hit).warc.gz", "....warc.gz")
+
+
+def test_nothing_is_written_outside(place):
+    for number, name in enumerate(NAMES):
+        (place / "in" / name).write_bytes(archive(place / "work" / f"hit-{number}"))
+    before = snapshot(place)
+    out = place / "work" / "out"
+    done = corpus(place, "build", place / "in", "-o", out, "--no-ray")
+    assert done.returncode == 0, done.stderr
+    assert open_run(out).info["records"]["kept"] > 0
+    assert open_run(out).info["records"]["in"] >= len(NAMES) * 9
+    assert snapshot(place, out) == before
+    assert all(path.resolve().is_relative_to(out) for path in out.rglob("*"))
+    left = {path.name for path in out.iterdir()}
+    assert left <= {"corpus", "ledger", "samples", "manifest", "index", "run.json", "timings.json"}
+
+
+def test_nor_by_the_name_of_a_url(place):
+    (place / "hit.warc.gz").write_bytes(archive(place / "work" / "hit"))  # where the server looks for such a name
+    (place / "in" / "x").mkdir()
+    before = snapshot(place)
+    out = place / "work" / "out"
+    with serving(place / "in" / "x") as server:
+        done = corpus(place, "build", f"{server.url}/..%2f..%2fhit.warc.gz", "-o", out, "--no-ray")
+    assert done.returncode == 0, done.stderr
+    assert [item["name"] for item in open_run(out).info["inputs"]] == ["hit.warc.gz"]
+    assert snapshot(place, out) == before
