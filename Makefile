@@ -45,7 +45,7 @@ demo-model: $(TRAIN_STAMP)
 	$(BIN)/corpus generate demo-model/model "The best way to" --show-probs --max-tokens 8
 
 test: $(TRAIN_STAMP)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # hours, most of them the soak test; ends with the table of results, which is kept in build/reliability.json
 test-slow: $(TRAIN_STAMP)

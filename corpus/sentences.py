@@ -13,6 +13,7 @@ import unicodedata
 from functools import lru_cache
 from itertools import filterfalse
 
+from corpus.imports import without_heavy
 from corpus.words import Memo, split_words
 
 _SPACES = re.compile(r"(\s+)")
@@ -64,7 +65,8 @@ def _role(tokens: list[str]) -> str:
 
 @lru_cache(maxsize=1)
 def _sentence_ends() -> frozenset[str]:
-    from spacy.pipeline import Sentencizer  # a second to import: only for those who split words
+    with without_heavy():
+        from spacy.pipeline import Sentencizer  # a second to import: only for those who split words
 
     return frozenset(Sentencizer.default_punct_chars)
 

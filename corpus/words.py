@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from corpus.errors import ConfigError
+from corpus.imports import without_heavy
 from corpus.vocabulary import Column, Vocabulary, Words
 
 if TYPE_CHECKING:
@@ -236,15 +237,16 @@ def _stretches(language: str, count: int = 0, chars: int = 0) -> _Stretches:
 
 def _tokenizer(language: str) -> Tokenizer:
     """A fresh blank tokenizer."""
-    from spacy.util import get_lang_class  # a second to import: only for those who split words
+    with without_heavy():  # spaCy loads what other packages offer it too
+        from spacy.util import get_lang_class  # a second to import: only for those who split words
 
-    try:
-        rules = get_lang_class(_ALIASES.get(language, language))
-    except ImportError:  # spaCy's way to say that it does not know a language
-        rules = get_lang_class("xx")
-    if rules.lang in NEEDS_SEGMENTER:
-        raise ConfigError(
-            f"Words of '{language}' can't be told apart without a segmenter ({NEEDS_SEGMENTER[rules.lang]}).",
-            "Leave out the stages that count words for this language.",
-        )
-    return rules().tokenizer
+        try:
+            rules = get_lang_class(_ALIASES.get(language, language))
+        except ImportError:  # spaCy's way to say that it does not know a language
+            rules = get_lang_class("xx")
+        if rules.lang in NEEDS_SEGMENTER:
+            raise ConfigError(
+                f"Words of '{language}' can't be told apart without a segmenter ({NEEDS_SEGMENTER[rules.lang]}).",
+                "Leave out the stages that count words for this language.",
+            )
+        return rules().tokenizer

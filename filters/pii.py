@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import xxhash
 
 from corpus.errors import ConfigError, did_you_mean
+from corpus.imports import without_heavy
 from corpus.stage import Limit, Measured, Stage
 
 if TYPE_CHECKING:
@@ -110,13 +111,15 @@ class Pii(Stage):
         """The folder of a spaCy model, for person, location, organization and nrp. Findings depend on its version."""
 
     def prepare(self) -> None:
-        from filters.pii_find import Finder  # presidio takes a second to import: only for those who use it
+        with without_heavy():
+            from filters.pii_find import Finder  # presidio takes a second to import: only for those who use it
 
         self._check_params()
         self.finder_ = Finder(self.entities, self.score_threshold, self.phone_regions, self.phone_tries)
         self.names_ = None
         if self.ner_model:
-            from filters.pii_names import NameFinder
+            with without_heavy():
+                from filters.pii_names import NameFinder
 
             self.names_ = NameFinder(self.ner_model, self.entities)
 
@@ -124,7 +127,8 @@ class Pii(Stage):
         snapshot = (resources.files("tldextract") / _SNAPSHOT).read_bytes()
         digests = {"public_suffix_list": hashlib.sha256(snapshot).hexdigest()}
         if self.ner_model:
-            from filters.pii_names import model_digest
+            with without_heavy():
+                from filters.pii_names import model_digest
 
             digests["ner_model"] = model_digest(self.ner_model)
         return digests
@@ -164,7 +168,8 @@ class Pii(Stage):
         return text, counts, len(text) if findings else self.finder_.unsearched
 
     def _findings(self, text: str) -> list[Finding]:
-        from filters.pii_find import is_public
+        with without_heavy():
+            from filters.pii_find import is_public
 
         found = self.finder_.find(text)
         # a private address is no one's, and no phone number either

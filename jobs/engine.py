@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -182,19 +183,20 @@ class RayEngine:
         env = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
         common: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "runtime_env": env}
         try:
-            if address:
-                ray.init(address=address, **common)
-                self.workers = workers or int(ray.cluster_resources().get("CPU", 1))
-            else:
-                self.workers = workers or os.cpu_count() or 1
-                ray.init(
-                    address="local",
-                    num_cpus=self.workers,
-                    include_dashboard=False,
-                    object_store_memory=100 << 20,  # results are small: rows go to files
-                    _temp_dir=str(self._temp),
-                    **common,
-                )
+            with _signals_kept():
+                if address:
+                    ray.init(address=address, **common)
+                    self.workers = workers or int(ray.cluster_resources().get("CPU", 1))
+                else:
+                    self.workers = workers or os.cpu_count() or 1
+                    ray.init(
+                        address="local",
+                        num_cpus=self.workers,
+                        include_dashboard=False,
+                        object_store_memory=100 << 20,  # results are small: rows go to files
+                        _temp_dir=str(self._temp),
+                        **common,
+                    )
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise ConfigError(f"Ray does not start: {error}.", "Check --address, or build with --no-ray.") from None
         self._remote: dict[Function, Any] = {}
@@ -270,6 +272,19 @@ _ANSWER_S = 120.0
 
 _START_S = 900.0
 """How long the first node of a cluster that has none may take to come."""
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Put the handlers of signals back that Ray replaces as it starts: at SIGTERM its own one aborts the process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
 
 _TEMP = "corpus-ray-"
 

@@ -121,7 +121,7 @@ def _end(result: Result, out: Path, as_json: bool) -> None:
 def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_json: bool, **how: Any) -> None:
     """Take pages down from a finished run, for good: no later build of the folder brings them back.
 
-    
+    \b
     Example: corpus remove out --urls takedown.txt
     """
     from jobs.remove import read_list, remove

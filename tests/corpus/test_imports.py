@@ -1,0 +1,33 @@
+"""What a page worker does not import."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from corpus.imports import HEAVY, without_heavy
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="torch is not installed, so nothing can import it"
+)
+def test_a_whole_recipe_is_ready_without_torch():
+    program = (
+        "import sys; from filters import load_recipe; load_recipe('default').pipeline().prepare(); "
+        "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_is_in_use_stays_and_the_rest_can_be_imported_later(monkeypatch):
+    used = sys.modules["json"]
+    monkeypatch.setitem(sys.modules, "torch", used)
+    for name in HEAVY[1:]:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with without_heavy():
+        assert sys.modules["torch"] is used
+        with pytest.raises(ImportError):
+            importlib.import_module(HEAVY[1])
+    assert HEAVY[1] not in sys.modules
