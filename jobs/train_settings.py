@@ -85,7 +85,7 @@ class Place:
 
 DEFAULTS = {"depth": 4, "window": 256, "batch": 16, "eval_every": 100, "eval_tokens": 1 << 17}
 PRESETS = {
-    "demo": {"window": 128, "batch": 32, "tokens": 100 << 12, "eval_every": 50, "eval_tokens": 1 << 15},
+    "demo": {"window": 128, "tokens": 300 << 11, "eval_every": 100, "eval_tokens": 1 << 15},
     "cpu-5min": {"tokens": 750 << 12, "eval_every": 150, "eval_tokens": 1 << 16},
 }
 """Values of options; an option that is given wins."""

@@ -20,7 +20,9 @@ _KILL, _ALLOW = 0x80000000, 0x7FFF0000
 
 
 def recipe_from_dict(data, modules=()):
-    if sys.modules["__main__"].__spec__.name == "corpus.page_worker":  # not the driver, which makes recipes too
+    if (
+        getattr(sys.modules["__main__"].__spec__, "name", "") == "corpus.page_worker"
+    ):  # not the driver, which makes recipes too
         sys.addaudithook(_refuse_to_reach)
         Pipeline.prepare = _prepare
     return filters.recipe_from_dict(data, modules)
