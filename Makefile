@@ -36,13 +36,13 @@ demo: $(STAMP)
 # sample crawl → text → tokens → a model of its few sentences → more of the kind; under three minutes on two cores
 demo-model: $(TRAIN_STAMP)
 	rm -rf demo-model && mkdir demo-model
-	$(BIN)/corpus sample -o demo-model/sample.warc.gz
+	$(BIN)/corpus sample -o demo-model/sample.warc.gz --pages 1200
 	$(BIN)/corpus build demo-model/sample.warc.gz -o demo-model/out --no-ray --workers 2
 	$(BIN)/corpus tokenizer train demo-model/out -o demo-model/tok --vocab-size 1024
 	$(BIN)/corpus tokenize demo-model/out -o demo-model/tokens --tokenizer demo-model/tok --no-ray
 	$(BIN)/corpus train demo-model/tokens -o demo-model/model --preset demo
-	$(BIN)/corpus generate demo-model/model "The best way to" -n 3 --max-tokens 60
-	$(BIN)/corpus generate demo-model/model "The best way to" --show-probs --max-tokens 8
+	$(BIN)/corpus generate demo-model/model "The town council" -n 3 --max-tokens 60 --temperature 0.5
+	$(BIN)/corpus generate demo-model/model "The town council" --show-probs --max-tokens 8
 
 test: $(TRAIN_STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
