@@ -13,7 +13,7 @@ from corpus.commits import Commit, Part, add_part, commit, commit_key, read_comm
 from corpus.guard import Guard
 from corpus.ledger import add_counts, no_counts
 from corpus.samples import SAMPLES_SCHEMA, draw
-from corpus.store import LocalStore
+from corpus.store import Store
 from corpus.unit import Batch, Unit
 
 ROWS_PER_CHUNK = 1024
@@ -57,7 +57,7 @@ class PartWriter:
             self._writer = None
 
 
-def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str, taken: str = "") -> Commit:
+def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, taken: str = "") -> Commit:
     """The commit of a unit: the one that exists, or a new one. `depends` is a digest of recipe, code and versions,
     `taken` the file that says what was taken down."""
     key = commit_key("pass", unit.content(), depends)

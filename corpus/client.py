@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from corpus.errors import InputUnreachable
-from corpus.transport import CONNECTIONS, Refusal, Stat, Transport, Trouble, open_transport
+from corpus.errors import CorpusError, InputUnreachable, OutputError
+from corpus.transport import CONNECTIONS, Objects, Refusal, Stat, Transport, Trouble, open_transport
 from corpus.urls import redact
 from corpus.warc.source import changed
+
+_T = TypeVar("_T")
 
 _REQUESTS_PER_S = 50
 _LONGEST_WAIT_S = 60.0
@@ -31,11 +34,12 @@ class Patience:
 
 
 class Client:
-    """What one process asks of servers: at most 8 requests at a time and 50 a second. Where one says that it has too
-    many, all wait. Threads may share a client."""
+    """What one process asks of servers: at most 8 requests at a time and `rate` a second. Where one says that it has
+    too many, all wait. Threads may share a client."""
 
-    def __init__(self, patience: Patience | None = None) -> None:
+    def __init__(self, patience: Patience | None = None, rate: float = _REQUESTS_PER_S) -> None:
         self._patience = patience or Patience()
+        self._rate = rate
         self._transports: dict[str, Transport] = {}
         self._reached: set[str] = set()
         self._lock = threading.Lock()
@@ -82,7 +86,25 @@ class Client:
         self._patiently(url, ask, lambda: 0)
         return [f"{scheme}://{bucket}/{key}" for key in sorted(keys)]
 
-    def _patiently(self, url: str, ask: Callable[[Transport], None], progress: Callable[[], int]) -> None:
+    def ask(self, url: str, question: Callable[[Objects], _T]) -> _T:
+        """What a bucket answers to a question that may be asked again. Raises OutputError where patience ends."""
+        answers: list[_T] = []
+
+        def ask(transport: Transport) -> None:
+            assert isinstance(transport, Objects)
+            answers.append(question(transport))
+
+        self._patiently(url, ask, lambda: 0, OutputError, "used")
+        return answers[0]
+
+    def _patiently(
+        self,
+        url: str,
+        ask: Callable[[Transport], None],
+        progress: Callable[[], int],
+        failed: type[CorpusError] = InputUnreachable,
+        what: str = "read",
+    ) -> None:
         patience, server = self._patience, url.split("://")[0] + "://" + urlsplit(url).netloc
         before, since, tries = progress(), time.monotonic(), 0
         try:
@@ -103,8 +125,8 @@ class Client:
                     # never sooner than that: some servers ask for 0 seconds and mean it not
                     delay = max(delay, min(trouble.after, _LONGEST_WAIT_S))
                     if time.monotonic() + delay - since > total:
-                        raise InputUnreachable(
-                            f"{redact(url)} can't be read: {trouble.reason}, in {tries + 1} tries.",
+                        raise failed(
+                            f"{redact(url)} can't be {what}: {trouble.reason}, in {tries + 1} tries.",
                             "Run the same command again when the server is well.",
                         ) from None
                     tries += 1
@@ -113,7 +135,7 @@ class Client:
                     else:
                         self._sleep(delay)
         except Refusal as refusal:
-            raise InputUnreachable(f"{redact(url)} can't be read: {refusal.reason}.", refusal.todo) from None
+            raise failed(f"{redact(url)} can't be {what}: {refusal.reason}.", refusal.todo) from None
 
     def _transport(self, server: str, url: str) -> Transport:
         with self._lock:
@@ -126,7 +148,7 @@ class Client:
         with self._lock:
             now = time.monotonic()
             mine = max(now, self._next)
-            self._next = mine + 1 / _REQUESTS_PER_S
+            self._next = mine + 1 / self._rate
         self._sleep(mine - now)
 
     def _pause(self, seconds: float) -> None:

@@ -13,9 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
-from corpus.store import LocalStore
+from corpus.store import Store
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def commit_key(phase: str, piece: Mapping[str, Any], depends: str) -> str:
     return f".work/commits/{phase}/{digest({'piece': piece, 'depends': depends})[:32]}.json"
 
 
-def add_part(store: LocalStore, kind: str, file: Path, rows: int, key: str = "", suffix: str = ".arrow") -> Part:
+def add_part(store: Store, kind: str, file: Path, rows: int, key: str = "", suffix: str = ".arrow") -> Part:
     """Put a finished scratch file into the store, by default under a name made of its content."""
     size, sha256 = file.stat().st_size, sha256_of(file)
     key = key or f".work/parts/{kind}/{sha256[:32]}{suffix}"
@@ -62,7 +64,7 @@ def add_part(store: LocalStore, kind: str, file: Path, rows: int, key: str = "",
     return part
 
 
-def commit(store: LocalStore, key: str, parts: list[Part], about: dict[str, Any]) -> Commit:
+def commit(store: Store, key: str, parts: list[Part], about: dict[str, Any]) -> Commit:
     """Make the parts visible. Where another attempt was first, its commit is returned, if it says the same."""
     data = json.dumps({"parts": [asdict(part) for part in parts], "about": about}, sort_keys=True).encode()
     mine = Commit(key, tuple(parts), json.loads(data)["about"])  # as everybody else will read it
@@ -78,7 +80,7 @@ def commit(store: LocalStore, key: str, parts: list[Part], about: dict[str, Any]
     return winner
 
 
-def read_commit(store: LocalStore, key: str) -> Commit | None:
+def read_commit(store: Store, key: str) -> Commit | None:
     """The commit under a key, None where there is none."""
     data = store.get(key)
     if data is None:
@@ -88,7 +90,7 @@ def read_commit(store: LocalStore, key: str) -> Commit | None:
         return Commit(key, tuple(Part(**part) for part in content["parts"]), content["about"])
     except (ValueError, KeyError, TypeError):
         raise IntegrityError(
-            f"The commit {store.path(key)} is damaged.", "Delete it; its work is done again."
+            f"The commit {store.where(key)} is damaged.", "Delete it; its work is done again."
         ) from None
 
 
@@ -97,11 +99,35 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def check_part(store: LocalStore, part: Part) -> Path:
-    """The file of a part, once its size and sha256 are what the commit says. Raises IntegrityError."""
-    path = store.path(part.key)
-    if not path.exists():
-        raise IntegrityError(f"{path} is missing.", "Restore it, or build again.")
-    if path.stat().st_size != part.bytes or sha256_of(path) != part.sha256:
-        raise IntegrityError(f"{path} is damaged: it is not what was committed.", "Restore it, or build again.")
-    return path
+def check_part(store: Store, part: Part) -> pa.Buffer:
+    """The content of a part, once its size and sha256 are what the commit says. Raises IntegrityError."""
+    content = part_content(store, part)
+    if hashlib.sha256(content).hexdigest() != part.sha256:
+        raise damaged(store, part)
+    return content
+
+
+def part_content(store: Store, part: Part) -> pa.Buffer:
+    """The content of a part of the right size, which is still to be checked. Raises IntegrityError."""
+    try:
+        content = store.buffer(part.key)
+    except FileNotFoundError:
+        raise missing(store, part) from None
+    if content.size != part.bytes:
+        raise damaged(store, part)
+    return content
+
+
+def is_there(store: Store, part: Part) -> bool:
+    """Whether a part that is not under .work/ is still where its commit says."""
+    return store.size(part.key) is not None
+
+
+def missing(store: Store, part: Part) -> IntegrityError:
+    return IntegrityError(f"{store.where(part.key)} is missing.", "Restore it, or build again.")
+
+
+def damaged(store: Store, part: Part) -> IntegrityError:
+    return IntegrityError(
+        f"{store.where(part.key)} is damaged: it is not what was committed.", "Restore it, or build again."
+    )

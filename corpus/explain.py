@@ -19,7 +19,9 @@ def explain(run: Run, url_or_id: str) -> list[dict[str, Any]]:
     """
     rows = run.find(url_or_id)
     if not rows:
-        raise InputError(f"The ledger of {run.folder} has no record of {url_or_id}.", "Give the URL as it was crawled.")
+        raise InputError(
+            f"The ledger of {run.store.where()} has no record of {url_or_id}.", "Give the URL as it was crawled."
+        )
     return [_explained(run, row) for row in rows]
 
 

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.commits import Commit, Part, add_part, commit, commit_key, read_commit
+from corpus.commits import Commit, Part, add_part, commit, commit_key, is_there, read_commit
 from corpus.dedup.exchange import Outbox
 from corpus.errors import InputError
 from corpus.recipe import digest
 from corpus.shuffle import KEY, WEIGHT, Cut, boxes_of, in_groups, keys_of, read_cut
-from corpus.store import LocalStore
+from corpus.store import Store
 from corpus.texts import Piece, read_piece
 
 GROUP_ROWS = 1024
@@ -69,7 +69,7 @@ def plan_rows(documents: int, text_bytes: int) -> RowLayout:
     return RowLayout(group, (*borders, documents))
 
 
-def send_rows(store: LocalStore, piece: Piece, schema: pa.Schema, seed: int, bits: int) -> Commit:
+def send_rows(store: Store, piece: Piece, schema: pa.Schema, seed: int, bits: int) -> Commit:
     """Put the rows of a piece into the boxes of the shuffle. About it: documents, bytes of text, rows of each box."""
     key = commit_key("rows", piece.content(), digest([schema.to_string(), seed, bits]))
     done = read_commit(store, key)
@@ -108,11 +108,11 @@ class RowsTask:
     plain: bool
 
 
-def write_rows(store: LocalStore, task: RowsTask, parts: Sequence[Part], inputs: str, schema: pa.Schema) -> Commit:
+def write_rows(store: Store, task: RowsTask, parts: Sequence[Part], inputs: str, schema: pa.Schema) -> Commit:
     """Write one output file and commit it. `inputs` is a digest of the files of boxes, `parts`."""
     key = commit_key("write", {"key": task.key}, digest([asdict(task), inputs]))
     done = read_commit(store, key)
-    if done is not None and store.path(task.key).exists():
+    if done is not None and is_there(store, done.parts[0]):
         return done
     scratch = store.scratch()
     names = [field.name for field in schema if field.name not in ("text", "url", "id")]

@@ -13,13 +13,13 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from corpus.commits import Part
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
-from corpus.store import LocalStore
+from corpus.store import Store
 
 SEAL = "manifest/seal.json"
 _MAGIC = b"PAR1"
@@ -33,47 +33,47 @@ class Listed(Part):
     footer: str = ""
 
 
-def write_manifest(store: LocalStore, parts: Iterable[Part], run_json: bytes) -> None:
+def write_manifest(store: Store, parts: Iterable[Part], run_json: bytes) -> None:
     """List finished files, and seal the list together with what run.json will be."""
     digests = {"run.json": _sha256(run_json)}
     for part in parts:
-        path = store.path(part.key)
-        listed = Listed(**asdict(part), footer=_footer(path) if path.suffix == ".parquet" else "")
-        key = f"manifest/{part.kind}-{path.stem.rpartition('-')[2]}.json"
+        name = PurePosixPath(part.key)
+        listed = Listed(**asdict(part), footer=_footer(store, part) if name.suffix == ".parquet" else "")
+        key = f"manifest/{part.kind}-{name.stem.rpartition('-')[2]}.json"
         data = _json(asdict(listed))
         store.put_new(key, data)
         digests[key] = _sha256(data)
     store.replace(SEAL, _json({"files": digests, "sha256": digest(digests)}))
 
 
-def read_manifest(store: LocalStore, kind: str) -> list[Listed]:
+def read_manifest(store: Store, kind: str) -> list[Listed]:
     """The listed files of a kind, in order. Raises IntegrityError that names a damaged file of the manifest."""
     listed = (_entry(store, key) for key in store.keys("manifest") if key != SEAL)
     return [part for part in listed if part.kind == kind]
 
 
-def check_seal(store: LocalStore) -> None:
+def check_seal(store: Store) -> None:
     """Raise IntegrityError unless run.json and the manifest are what the run wrote, and no file of it is missing."""
     for key, sha256 in _sealed(store).items():
         if _sha256(_content(store, key)) != sha256:
-            raise IntegrityError(f"{store.path(key)} is damaged: it is not what the run wrote.", _TODO)
+            raise IntegrityError(f"{store.where(key)} is damaged: it is not what the run wrote.", _TODO)
     extra = set(store.keys("manifest")) - set(_sealed(store)) - {SEAL}
     if extra:
-        raise IntegrityError(f"{store.path(min(extra))} is no file of the run.", "Remove it.")
+        raise IntegrityError(f"{store.where(min(extra))} is no file of the run.", "Remove it.")
 
 
-def checked_path(store: LocalStore, part: Listed) -> Path:
+def checked_path(store: Store, part: Listed) -> Path:
     """The path of a listed file that is there, as long as it should be, and whose footer is whole: what a reader that
     checks the pages needs to know. Raises IntegrityError."""
-    path = store.path(part.key)
-    if not path.exists():
-        raise IntegrityError(f"{path} is missing.", _TODO)
-    if path.stat().st_size != part.bytes or (part.footer and _footer(path) != part.footer):
-        raise IntegrityError(f"{path} is damaged: it is not what the run wrote.", _TODO)
-    return path
+    size = store.size(part.key)
+    if size is None:
+        raise IntegrityError(f"{store.where(part.key)} is missing.", _TODO)
+    if size != part.bytes or (part.footer and _footer(store, part) != part.footer):
+        raise IntegrityError(f"{store.where(part.key)} is damaged: it is not what the run wrote.", _TODO)
+    return store.local(part.key)
 
 
-def _sealed(store: LocalStore) -> dict[str, str]:
+def _sealed(store: Store) -> dict[str, str]:
     data = _content(store, SEAL)
     try:
         seal: dict[str, Any] = json.loads(data)
@@ -82,34 +82,30 @@ def _sealed(store: LocalStore) -> dict[str, str]:
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
-        raise IntegrityError(f"{store.path(SEAL)} is damaged.", _TODO)
+        raise IntegrityError(f"{store.where(SEAL)} is damaged.", _TODO)
     return files
 
 
-def _entry(store: LocalStore, key: str) -> Listed:
+def _entry(store: Store, key: str) -> Listed:
     try:
         return Listed(**json.loads(_content(store, key)))
     except (ValueError, TypeError):
-        raise IntegrityError(f"{store.path(key)} is damaged.", _TODO) from None
+        raise IntegrityError(f"{store.where(key)} is damaged.", _TODO) from None
 
 
-def _content(store: LocalStore, key: str) -> bytes:
+def _content(store: Store, key: str) -> bytes:
     data = store.get(key)
     if data is None:
-        raise IntegrityError(f"{store.path(key)} is missing.", _TODO)
+        raise IntegrityError(f"{store.where(key)} is missing.", _TODO)
     return data
 
 
-def _footer(path: Path) -> str:
+def _footer(store: Store, part: Part) -> str:
     """The sha256 of a parquet file's footer, as long as its last bytes say; of these alone where they say nonsense."""
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        file.seek(max(0, size - 8))
-        tail = file.read()
-        length = int.from_bytes(tail[:4], "little") if tail[4:] == _MAGIC else 0
-        if 0 < length <= size - 8:
-            file.seek(size - 8 - length)
-            tail = file.read()
+    tail = store.read(part.key, max(0, part.bytes - 8), 8)
+    length = int.from_bytes(tail[:4], "little") if tail[4:] == _MAGIC else 0
+    if 0 < length <= part.bytes - 8:
+        tail = store.read(part.key, part.bytes - 8 - length, length + 8)
     return _sha256(tail)
 
 

@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from corpus.commits import Commit, Part, add_part, check_part, commit, commit_key, read_commit
+from corpus.commits import Commit, Part, add_part, check_part, commit, commit_key, is_there, part_content, read_commit
 from corpus.dedup.exchange import read_boxes
 from corpus.dedup.told import CUTS_SCHEMA, VERDICTS_SCHEMA
 from corpus.errors import IntegrityError
 from corpus.overlay import Overlay
 from corpus.recipe import digest
 from corpus.samples import draw
-from corpus.store import LocalStore
+from corpus.store import Store
 
 ROW_GROUP = {"corpus": 1024, "ledger": 65_536, "samples": 65_536, "signatures": 65_536}
 """Rows of a row group: 1024 pages are some 5 MB of text; a ledger row is small."""
@@ -132,7 +132,7 @@ def plan_pack(
     return tasks
 
 
-def pack_part(store: LocalStore, task: PackTask, schema: pa.Schema | None = None) -> Commit:
+def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> Commit:
     """Write one output file, by default with the schema of what goes into it, read its footer back, and commit it."""
     piece = {"kind": task.kind, "index": task.index}
     slices = [
@@ -141,7 +141,7 @@ def pack_part(store: LocalStore, task: PackTask, schema: pa.Schema | None = None
     ]
     key = commit_key("pack", piece, digest([slices, task.stage, task.limit, task.lines, task.split]))
     done = read_commit(store, key)
-    if done is not None and store.path(done.parts[0].key).exists():
+    if done is not None and is_there(store, done.parts[0]):
         return done
     scratch = store.scratch()
     try:
@@ -156,8 +156,8 @@ def pack_part(store: LocalStore, task: PackTask, schema: pa.Schema | None = None
     return commit(store, key, [part], piece)
 
 
-def _schema(store: LocalStore, part: Part) -> pa.Schema:
-    with pa.memory_map(str(store.path(part.key))) as source, pa.ipc.open_file(source) as reader:
+def _schema(store: Store, part: Part) -> pa.Schema:
+    with pa.ipc.open_file(part_content(store, part)) as reader:
         return reader.schema
 
 
@@ -165,9 +165,9 @@ def _name(part: Part | None) -> str:
     return part.sha256 if part else ""
 
 
-def read_part(store: LocalStore, part: Part) -> pa.Table:
+def read_part(store: Store, part: Part) -> pa.Table:
     """A whole intermediate part, checked."""
-    with pa.memory_map(str(check_part(store, part))) as source, pa.ipc.open_file(source) as reader:
+    with pa.ipc.open_file(check_part(store, part)) as reader:
         return reader.read_all()
 
 
@@ -199,12 +199,11 @@ def write_rows(tables: Iterator[pa.Table], kind: str, schema: pa.Schema, path: P
     return rows
 
 
-def _tables(store: LocalStore, task: PackTask) -> Iterator[pa.Table]:
+def _tables(store: Store, task: PackTask) -> Iterator[pa.Table]:
     """The rows of a task, chunk by chunk, with what dedup found laid over them."""
     for piece in task.slices:
         overlay = Overlay(*_told(store, piece))
-        path = check_part(store, piece.part)
-        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+        with pa.ipc.open_file(check_part(store, piece.part)) as reader:
             position = 0  # as counted without the removed ones
             for index in range(reader.num_record_batches):
                 if position >= piece.stop:
@@ -220,13 +219,13 @@ def _tables(store: LocalStore, task: PackTask) -> Iterator[pa.Table]:
                 position += table.num_rows
 
 
-def _told(store: LocalStore, piece: Slice) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def _told(store: Store, piece: Slice) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """What the dedups by documents and by lines said of the unit of a slice."""
     told = read_boxes(store, [piece.told] if piece.told else [], piece.box, VERDICTS_SCHEMA)
     return told, read_boxes(store, [piece.cuts] if piece.cuts else [], piece.cuts_box, CUTS_SCHEMA)
 
 
-def _samples(store: LocalStore, task: PackTask) -> Iterator[pa.Table]:
+def _samples(store: Store, task: PackTask) -> Iterator[pa.Table]:
     """The samples of all units, drawn once more; those that dedup removed are no longer kept ones."""
     rows: list[dict[str, Any]] = []
     schema = None

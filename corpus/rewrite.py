@@ -32,7 +32,7 @@ from corpus.pack import read_part
 from corpus.rejudge import READ, Rejudge, put
 from corpus.run import open_run
 from corpus.samples import SAMPLES_SCHEMA
-from corpus.store import LocalStore
+from corpus.store import Location, Store
 from corpus.unit import Batch, Place, Unit
 
 
@@ -81,7 +81,7 @@ class Reading:
         return tables, [exception for batch in batches for exception in batch.exceptions]
 
 
-def rewrite(store: LocalStore, folder: Path, piece: Piece, rejudge: Rejudge, stages: Sequence[Collective],
+def rewrite(store: Store, folder: Location, piece: Piece, rejudge: Rejudge, stages: Sequence[Collective],
             reading: Reading, depends: str) -> Commit:  # fmt: skip
     """The commit of a piece of the run in `folder`. `stages` are those that compare documents."""
     key = commit_key("rewrite", piece.as_dict(), depends)
@@ -125,7 +125,7 @@ def rewrite(store: LocalStore, folder: Path, piece: Piece, rejudge: Rejudge, sta
     return commit(store, key, _write(store, made), about)
 
 
-def fill(store: LocalStore, done: Commit, told: Part | None, box: int, reading: Reading, depends: str) -> Commit:
+def fill(store: Store, done: Commit, told: Part | None, box: int, reading: Reading, depends: str) -> Commit:
     """The commit of a piece whose every text is there, but for those that comparing documents removed."""
     key = commit_key("fill", {"rewritten": done.sha256, "told": told.sha256 if told else "", "box": box}, depends)
     filled = read_commit(store, key)
@@ -150,7 +150,7 @@ def fill(store: LocalStore, done: Commit, told: Part | None, box: int, reading: 
     return commit(store, key, [*others, *_write(store, {"corpus": corpus, "ledger": ledger})], about)
 
 
-def lacking(store: LocalStore, done: Commit, told: Part | None, box: int) -> np.ndarray:
+def lacking(store: Store, done: Commit, told: Part | None, box: int) -> np.ndarray:
     """Which corpus rows have no text, of those that comparing documents has left: what it said of the piece lies in a
     box of `told`."""
     found = np.zeros(done.part("corpus").rows, np.bool_)
@@ -251,7 +251,7 @@ def _counts(ledger: pa.Table) -> dict[str, Any]:
     return counts
 
 
-def _write(store: LocalStore, tables: Mapping[str, pa.Table]) -> list[Part]:
+def _write(store: Store, tables: Mapping[str, pa.Table]) -> list[Part]:
     """The parts of some tables, as a pass writes them."""
     parts = []
     with ExitStack() as cleanup:

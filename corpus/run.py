@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -25,16 +26,21 @@ from corpus.limits import Settings
 from corpus.manifest import SEAL, check_seal, checked_path, read_manifest
 from corpus.mask import mask_url
 from corpus.retuned import Retuned, retune
-from corpus.store import LocalStore
+from corpus.store import Location, Store, open_store
 from corpus.swap import check_no_swap
 
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of a run with its run.json."""
+    """Where a run is, and its run.json."""
 
-    folder: Path
+    store: Store
     info: dict[str, Any]
+
+    @property
+    def place(self) -> str:
+        """Its folder, or its URL."""
+        return self.store.place
 
     @property
     def ledger(self) -> ds.Dataset:
@@ -53,18 +59,17 @@ class Run:
 
     def parts(self, kind: str) -> list[Part]:
         """The committed files of a kind, in order, from the manifest."""
-        listed = read_manifest(LocalStore(self.folder), kind)
+        listed = read_manifest(self.store, kind)
         return [Part(part.kind, part.key, part.rows, part.bytes, part.sha256) for part in listed]
 
     def paths(self, kind: str) -> list[Path]:
         """The committed files of a kind, in order. Raises IntegrityError where one is missing, or can be seen to be
         damaged before its pages are read (whose checksums a reader must check)."""
-        store = LocalStore(self.folder)
-        return [checked_path(store, part) for part in read_manifest(store, kind)]
+        return [checked_path(self.store, part) for part in read_manifest(self.store, kind)]
 
     def places(self) -> dict[str, str]:
         """Where the archives lay that the run read, by name: paths, or URLs without what is secret in them."""
-        data = LocalStore(self.folder).get("timings.json")
+        data = self.store.get("timings.json")
         return dict(json.loads(data).get("inputs", {})) if data else {}
 
     def find(self, url_or_id: str) -> list[dict[str, Any]]:
@@ -94,7 +99,7 @@ class Run:
 
     def verify(self) -> dict[str, int]:
         """Re-read every committed file. Returns rows by kind; raises IntegrityError naming the file."""
-        store = LocalStore(self.folder)
+        store = self.store
         check_seal(store)
         rows: dict[str, int] = {}
         for kind in ("corpus", "ledger", "samples"):
@@ -103,27 +108,30 @@ class Run:
             extra = listed - {part.key for part in expected}
             if extra or not expected:
                 what = f"{min(extra)} is not in the manifest" if extra else f"the manifest lists no {kind}"
-                raise IntegrityError(f"{self.folder}: {what}.", "Restore the folder, or build again.")
+                raise IntegrityError(f"{store.where()}: {what}.", "Restore the folder, or build again.")
             rows[kind] = 0
             for part in expected:
-                path = check_part(store, part)
-                found = pq.read_table(path, page_checksum_verification=True).num_rows
+                content = pa.BufferReader(check_part(store, part))
+                found = pq.read_table(content, page_checksum_verification=True).num_rows
                 if found != part.rows:
-                    raise IntegrityError(f"{path} has {found} rows, not {part.rows}.", "Please report this.")
+                    raise IntegrityError(
+                        f"{store.where(part.key)} has {found} rows, not {part.rows}.", "Please report this."
+                    )
                 rows[kind] += found
         self._check_books(rows)
         self._check_index(store)
         return rows
 
-    def _check_index(self, store: LocalStore) -> None:
+    def _check_index(self, store: Store) -> None:
         for signed in self.parts("signatures"):
             check_part(store, signed)
         if self.info.get("index") is not None:
-            if not store.path("index/index.json").exists():
-                raise IntegrityError(f"{self.folder}/index/index.json is missing.", "Restore it, or build again.")
-            found = open_index(self.folder)
+            index = store.where("index/index.json")
+            if store.size("index/index.json") is None:
+                raise IntegrityError(f"{index} is missing.", "Restore it, or build again.")
+            found = open_index(store.place)
             if found.digest != self.info["index"]:
-                raise IntegrityError(f"{self.folder}/index/index.json is not the one of run.json.", "Build again.")
+                raise IntegrityError(f"{index} is not the one of run.json.", "Build again.")
             for part in found.parts:
                 for file in (part.keys, part.texts, part.docs):
                     check_part(store, file)
@@ -132,29 +140,31 @@ class Run:
         counts = self.info["records"]
         if not balances(counts) or counts["in"] != rows["ledger"] or counts["kept"] != rows["corpus"]:
             raise IntegrityError(
-                f"{self.folder}/run.json does not balance with its files: {counts} but {rows} rows.", "Build again."
+                f"{self.store.where('run.json')} does not balance with its files: {counts} but {rows} rows.",
+                "Build again.",
             )
         outcomes = self.ledger.to_table(columns=["outcome"])["outcome"]
         for outcome in ("kept", "dropped", "failed", "skipped"):
             written = pc.sum(pc.equal(outcomes, outcome)).as_py() or 0
             if written != total(counts[outcome]):
                 raise IntegrityError(
-                    f"{self.folder}: run.json counts {total(counts[outcome])} {outcome}, the ledger holds {written}.",
+                    f"{self.store.where()}: run.json counts {total(counts[outcome])} {outcome}, "
+                    f"the ledger holds {written}.",
                     "Build again.",
                 )
 
 
-def open_run(folder: str | Path) -> Run:
-    """The run in a folder. Raises InputError where there is none, or it is not finished."""
-    path = Path(folder) / "run.json"
-    check_no_swap(LocalStore(folder))
+def open_run(folder: Location) -> Run:
+    """The run in a folder, or under a URL. Raises InputError where there is none, or it is not finished."""
+    store = open_store(folder)
+    check_no_swap(store)
+    data = store.get("run.json")
+    if data is None:
+        raise InputError(f"{store.where()} holds no finished run.", "Run `corpus build … -o` on it first.")
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{folder} holds no finished run.", "Run `corpus build … -o` on it first.") from None
+        info = json.loads(data)
     except ValueError:
-        raise IntegrityError(f"{path} is damaged.", "Restore it, or build again.") from None
-    store = LocalStore(folder)
-    if store.path(SEAL).exists():  # where it is missing, `verify` says so
+        raise IntegrityError(f"{store.where('run.json')} is damaged.", "Restore it, or build again.") from None
+    if store.size(SEAL) is not None:  # where it is missing, `verify` says so
         check_seal(store)
-    return Run(Path(folder), info)
+    return Run(store, info)

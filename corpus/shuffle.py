@@ -17,7 +17,7 @@ import xxhash
 from corpus.commits import Part
 from corpus.dedup.exchange import read_boxes
 from corpus.dedup.layout import range_of
-from corpus.store import LocalStore
+from corpus.store import Store
 
 BOX_BYTES = 128 << 20
 """What the rows of one box take, about: they are sorted in memory."""
@@ -67,7 +67,7 @@ def plan_cuts(weights: Sequence[int], borders: Sequence[int]) -> list[Cut]:
 
 
 def read_cut(
-    store: LocalStore, parts: Sequence[Part], schema: pa.Schema, cut: Cut, first: int = 0
+    store: Store, parts: Sequence[Part], schema: pa.Schema, cut: Cut, first: int = 0
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a file in order, box by box, where the boxes begin with the number `first`. Rows of one key stay in
     the order of `parts`, which is that of the input."""

@@ -1,24 +1,97 @@
-"""Where committed bytes live. The one operation that everything rests on is put-if-absent.
+"""Where committed bytes live: a folder, or a prefix in an object store. All rests on one operation, put-if-absent.
 
-A file or object appears whole or not at all, and never changes after that.
+A file or object appears whole or not at all. What is made is first a file on this machine, under `scratch()`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import Protocol
 
-from corpus.errors import OutputError
+import pyarrow as pa
+
+from corpus.errors import ConfigError, OutputError
+from corpus.urls import OBJECT_STORES, is_url, redact
+
+Location = str | Path
+"""A path, or the URL of a prefix of a bucket."""
+
+
+class Store(Protocol):
+    """Bytes by key. Keys are relative paths with forward slashes, made by us and never from page data."""
+
+    @property
+    def place(self) -> str:
+        """The absolute path, or the URL: `open_store(place)` is the same store in any process that can reach it."""
+
+    def where(self, key: str = "") -> str:
+        """What to call a key, or the whole, before a person."""
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Store `data` under `key` unless there is something already; whether it was stored."""
+
+    def adopt(self, scratch: Path, key: str) -> bool:
+        """Move a finished file of `scratch()` to `key` unless there is something already; whether it was moved."""
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Store `data` under `key`, whatever was there: only for what is no promise, such as timings."""
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes of a key, None where there is nothing."""
+
+    def size(self, key: str) -> int | None:
+        """How many bytes a key has, None where there is nothing."""
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        """Some bytes of a key, fewer than `length` only at its end. Raises FileNotFoundError."""
+
+    def buffer(self, key: str) -> pa.Buffer:
+        """All bytes of a key, in memory only as far as they are read where that can be. Raises FileNotFoundError."""
+
+    def local(self, key: str) -> Path:
+        """A file of this machine with the bytes of a key, for libraries that want one. Raises FileNotFoundError."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys below a folder, sorted. A hint only: what counts is the content of commits."""
+
+    def names(self) -> set[str]:
+        """What lies at the top: the first parts of all keys."""
+
+    def scratch(self) -> Path:
+        """A new name for a file in the making."""
+
+    def discard(self, key: str) -> None:
+        """Remove a key if it is there."""
+
+    def remove(self, prefix: str) -> None:
+        """Remove everything below a folder."""
+
+    def only_run(self) -> AbstractContextManager[None]:
+        """Be the only run that writes here. Raises OutputError where there is another."""
+
+    def prepare(self) -> None:
+        """Make sure that this place can be written to and keeps what is promised above. Raises OutputError."""
 
 
 class LocalStore:
-    """A folder. Keys are relative paths with forward slashes, made by us and never from page data."""
+    """A folder."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+
+    @property
+    def place(self) -> str:
+        return str(self.root.resolve())
+
+    def where(self, key: str = "") -> str:
+        return str(self.root / key)
 
     def path(self, key: str) -> Path:
         """The local file of a key; raises OutputError for a key that would leave the folder."""
@@ -28,7 +101,6 @@ class LocalStore:
         return path
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Store `data` under `key` unless there is something already; whether it was stored."""
         scratch = self.scratch()
         try:
             with open(scratch, "xb") as file:
@@ -38,7 +110,6 @@ class LocalStore:
             scratch.unlink(missing_ok=True)
 
     def adopt(self, scratch: Path, key: str) -> bool:
-        """Move a finished file of `scratch()` to `key` unless there is something already; whether it was moved."""
         try:
             return self._publish(scratch, key)
         finally:
@@ -75,34 +146,108 @@ class LocalStore:
             lock.unlink()
 
     def replace(self, key: str, data: bytes) -> None:
-        """Store `data` under `key`, whatever was there: only for what is no promise, such as timings."""
         scratch = self.scratch()
         scratch.write_bytes(data)
         os.replace(scratch, self.path(key))
 
     def get(self, key: str) -> bytes | None:
-        """The bytes of a key, None where there is nothing."""
         try:
             return self.path(key).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def size(self, key: str) -> int | None:
+        try:
+            return (self.root / key).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        with (self.root / key).open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), length, offset)
+
+    def buffer(self, key: str) -> pa.Buffer:
+        with pa.memory_map(str(self.root / key)) as source:
+            return source.read_buffer()
+
+    def local(self, key: str) -> Path:
+        path = self.path(key)
+        if not path.exists():
+            raise FileNotFoundError(path)
+        return path
+
     def keys(self, prefix: str) -> Iterator[str]:
-        """The keys below a folder, sorted. A hint only: what counts is the content of commits."""
         folder = self.path(prefix)
         for path in sorted(folder.rglob("*")):
             if path.is_file() and not path.name.startswith("."):
                 yield path.relative_to(self.root).as_posix()
 
+    def names(self) -> set[str]:
+        return {path.name for path in self.root.iterdir()} if self.root.is_dir() else set()
+
     def scratch(self) -> Path:
-        """A new name for a file in the making, on the same file system."""
-        folder = self.root / ".work" / "tmp"
+        folder = self.root / ".work" / "tmp"  # on the same file system
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{os.getpid()}-{uuid.uuid4().hex}"
 
+    def discard(self, key: str) -> None:
+        self.path(key).unlink(missing_ok=True)
+
     def remove(self, prefix: str) -> None:
-        """Remove everything below a folder."""
         shutil.rmtree(self.path(prefix), ignore_errors=True)
+
+    @contextmanager
+    def only_run(self) -> Iterator[None]:
+        """By a lock that the system releases when this process ends, however it ends."""
+        folder = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.remove(".work/tmp")
+            yield
+        except BlockingIOError:
+            raise OutputError(f"Another run is writing to {self.root}.", "Wait for it, or give another -o.") from None
+        finally:
+            os.close(folder)
+
+    def prepare(self) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.scratch()
+            probe.write_bytes(b"")
+            probe.unlink()
+            with suppress(OSError):  # not empty: there is work
+                probe.parent.rmdir()
+                probe.parent.parent.rmdir()
+        except OSError as error:
+            raise OutputError(
+                f"{self.root} can't be written: {error.strerror}.", "Give another folder with -o."
+            ) from None
+
+
+def open_store(place: Location) -> Store:
+    """The store at a path or URL. Raises ConfigError for a URL of no object store."""
+    if not isinstance(place, str) or not is_url(place):
+        return LocalStore(place)
+    if place.split("://")[0] not in OBJECT_STORES:
+        raise ConfigError(
+            f"{redact(place)} is no place to write to.", f"Give a folder, or a URL of {', '.join(OBJECT_STORES)}."
+        )
+    return _object_store(place.rstrip("/"))
+
+
+def local_file(place: Location) -> Path:
+    """A file of this machine with what is at a path or URL. Raises FileNotFoundError, and ConfigError."""
+    if not isinstance(place, str) or not is_url(place):
+        return Path(place)
+    prefix, _, name = place.rpartition("/")
+    return open_store(prefix).local(name)
+
+
+@cache  # it holds connections, and blocks that were read
+def _object_store(url: str) -> Store:
+    from corpus.object_store import ObjectStore
+
+    return ObjectStore(url)
 
 
 def _sync_folder(folder: Path) -> None:

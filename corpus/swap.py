@@ -12,7 +12,7 @@ import os
 import shutil
 
 from corpus.errors import IntegrityError
-from corpus.store import LocalStore
+from corpus.store import LocalStore, Store
 
 JOURNAL = ".work/swap.json"
 _GONE = ".work/gone"
@@ -48,11 +48,12 @@ def finish_swap(store: LocalStore) -> bool:
     return True
 
 
-def check_no_swap(store: LocalStore) -> None:
+def check_no_swap(store: Store) -> None:
     """Raise IntegrityError where a swap was cut off."""
-    if store.path(JOURNAL).exists():
+    if store.size(JOURNAL) is not None:
         raise IntegrityError(
-            f"A takedown in {store.root} was cut off while files were moved.", "Run `corpus remove` on it to finish it."
+            f"A takedown in {store.where()} was cut off while files were moved.",
+            "Run `corpus remove` on it to finish it.",
         )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from corpus.errors import IntegrityError
 from corpus.mask import mask_url
 from corpus.recipe import digest
+from corpus.store import Store
 
 FILE = "removed.json"
 """In the folder of a run."""
@@ -77,6 +78,11 @@ def read_takedown(path: str | Path) -> Takedown:
     """The takedown in a file; an empty one where there is none."""
     file = Path(path)
     return _read(str(file), file.stat().st_mtime_ns) if file.exists() else Takedown(frozenset(), frozenset())
+
+
+def taken_from(store: Store) -> Takedown:
+    """What was taken down from the run in a store."""
+    return read_takedown(store.local(FILE)) if store.size(FILE) is not None else Takedown(frozenset(), frozenset())
 
 
 def url_form(url: str) -> str:

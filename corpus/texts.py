@@ -18,6 +18,8 @@ import xxhash
 
 from corpus.errors import InputChanged, InputError, IntegrityError
 from corpus.run import Run, open_run
+from corpus.store import Location, local_file, open_store
+from corpus.urls import redact
 
 PIECE_BYTES = 64 << 20
 """Of text in a piece: some seconds of work."""
@@ -33,7 +35,7 @@ class Piece:
     """Some row groups of one file. `first` is the number of their first row in the file."""
 
     name: str
-    path: str
+    place: str
     identity: str
     groups: tuple[int, ...]
     first: int
@@ -50,10 +52,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class TextFile:
-    """A parquet file: its name, its path, what its content is known by, and what its footer says."""
+    """A parquet file: its name, its path or URL, what its content is known by, and what its footer says."""
 
     name: str
-    path: Path
+    place: str
     identity: str
     columns: tuple[str, ...]
     groups: tuple[tuple[int, int], ...]
@@ -112,33 +114,37 @@ class Texts:
 
 
 def _piece(file: TextFile, groups: list[int], first: int) -> Piece:
-    return Piece(file.name, str(file.path.absolute()), file.identity, tuple(groups), first, "id" in file.columns)
+    return Piece(file.name, file.place, file.identity, tuple(groups), first, "id" in file.columns)
 
 
-def open_texts(folder: str | Path) -> Texts:
-    """The texts in a folder. Raises InputError where there are none."""
-    folder = Path(folder)
-    run = open_run(folder) if (folder / "run.json").exists() else None
+def open_texts(folder: Location) -> Texts:
+    """The texts in a folder, or under a URL. Raises InputError where there are none."""
+    store = open_store(folder)
+    run = open_run(folder) if store.size("run.json") is not None else None
     if run is not None:
-        parts = [(folder / part.key, part.sha256) for part in run.parts("corpus")]
+        parts = [(part.key, part.sha256) for part in run.parts("corpus")]
     else:
-        parts = [(path, "") for path in sorted(folder.glob("*.parquet"))]
+        parts = [(name, "") for name in sorted(store.names()) if name.endswith(".parquet")]
     if not parts:
         raise InputError(
-            f"{folder} holds neither a finished run nor parquet files.",
+            f"{store.where()} holds neither a finished run nor parquet files.",
             "Run `corpus build … -o` on it first.",
         )
-    found = Texts(tuple(_text_file(path, identity) for path, identity in parts), run)
+    found = Texts(tuple(_text_file(f"{store.place}/{key}", identity) for key, identity in parts), run)
     if not found.rows:
-        raise InputError(f"{folder} holds no text.", "See run.json, or `corpus explain`, for why no page was kept.")
+        raise InputError(
+            f"{store.where()} holds no text.", "See run.json, or `corpus explain`, for why no page was kept."
+        )
     return found
 
 
-def _text_file(path: Path, identity: str) -> TextFile:
+def _text_file(place: str, identity: str) -> TextFile:
+    path = redact(place)
     try:
+        file = local_file(place)
         if not identity:
-            identity = _ends(path)
-        metadata = pq.read_metadata(path)
+            identity = _ends(file)
+        metadata = pq.read_metadata(file)
     except FileNotFoundError:
         raise IntegrityError(f"{path} is missing.", "Restore it, or build again.") from None
     except (OSError, pa.ArrowInvalid):
@@ -150,7 +156,7 @@ def _text_file(path: Path, identity: str) -> TextFile:
     column = metadata.schema.names.index("text")
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
-    return TextFile(path.name, path, identity, tuple(schema.names), sizes)
+    return TextFile(place.rpartition("/")[2], place, identity, tuple(schema.names), sizes)
 
 
 def _ends(path: Path) -> str:
@@ -174,7 +180,7 @@ def read_piece(piece: Piece, extra: Sequence[str] = ()) -> Iterator[pa.RecordBat
     try:
         if not piece.groups:
             return
-        file = pq.ParquetFile(piece.path, page_checksum_verification=True)
+        file = pq.ParquetFile(local_file(piece.place), page_checksum_verification=True)
         for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=list(piece.groups), columns=wanted, use_threads=False):
             ids = _row_ids(piece.name, row, batch.num_rows)
             if piece.has_id:
@@ -186,13 +192,15 @@ def read_piece(piece: Piece, extra: Sequence[str] = ()) -> Iterator[pa.RecordBat
             whole = pa.RecordBatch.from_pydict(made)
             yield whole.filter(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
     except FileNotFoundError:
-        raise InputChanged(f"{piece.path} is gone.", "Restore it, and run the same command again.") from None
+        raise InputChanged(f"{redact(piece.place)} is gone.", "Restore it, and run the same command again.") from None
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
-            raise InputError(f"{piece.path} holds text that is no UTF-8, before row {row}.", "Write it anew.") from None
-        raise IntegrityError(f"{piece.path} is damaged: it is not what was written.", "Restore it.") from None
+            raise InputError(
+                f"{redact(piece.place)} holds text that is no UTF-8, before row {row}.", "Write it anew."
+            ) from None
+        raise IntegrityError(f"{redact(piece.place)} is damaged: it is not what was written.", "Restore it.") from None
     except OSError:
-        raise IntegrityError(f"{piece.path} is damaged: it is not what was written.", "Restore it.") from None
+        raise IntegrityError(f"{redact(piece.place)} is damaged: it is not what was written.", "Restore it.") from None
 
 
 def read_sample(texts: Texts, most_bytes: int, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:

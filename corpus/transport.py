@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Protocol
@@ -75,7 +75,7 @@ def open_transport(url: str) -> Transport:
     """The transport for a URL's server or bucket."""
     parts = urlsplit(url)
     if parts.scheme in OBJECT_STORES:
-        return _Objects(f"{parts.scheme}://{parts.netloc}")
+        return Objects(f"{parts.scheme}://{parts.netloc}")
     return _Http(parts.scheme, parts.hostname or "")
 
 
@@ -156,7 +156,7 @@ class _Http:
         if status == 416:
             told = re.fullmatch(r"bytes \*/(\d+)", headers.get("content-range", ""))
             return Stat(int(told[1]) if told else 0, mark), 0
-        if status in (408, 425, 429) or status >= 500:
+        if status in (408, 409, 425, 429) or status >= 500:
             raise Trouble(f"it answers {status}", after=self._asked_to_wait(response), throttled=status in (429, 503))
         raise _refusal(status)
 
@@ -194,7 +194,7 @@ class _Http:
         self._pool.clear()
 
 
-class _Objects:
+class Objects:
     """A bucket. Credentials and endpoint are those of the environment or the machine; AWS_SKIP_SIGNATURE=true asks
     without any."""
 
@@ -205,10 +205,14 @@ class _Objects:
         from obstore.store import from_url
 
         self._get, self._head, self._list = obstore.get, obstore.head, obstore.list
+        self._put, self._delete = obstore.put, obstore.delete
         self._errors = obstore.exceptions
+        # the server compares what arrives with its SHA-256, and refuses what was changed on the way
+        checked: dict[str, Any] = {"checksum_algorithm": "SHA256"} if root.startswith("s3://") else {}
         try:
             self._store = from_url(
                 root,
+                **checked,
                 retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=REQUEST_S)},  # we ask again
                 client_options={
                     "connect_timeout": timedelta(seconds=CONNECT_S),
@@ -246,6 +250,51 @@ class _Objects:
         except (self._errors.BaseError, OSError) as error:
             raise self._explained(error) from None
 
+    def head(self, key: str) -> Stat | None:
+        """What an object is known by, None where there is none."""
+        try:
+            return _stat(self._head(self._store, key))
+        except FileNotFoundError:
+            return None
+        except (self._errors.BaseError, OSError) as error:
+            raise self._explained(error) from None
+
+    def fetch(self, key: str, offset: int, length: int) -> bytes:
+        """Bytes of an object from `offset`, fewer than `length` only at its end. Raises FileNotFoundError."""
+        try:
+            found = self._get(self._store, key, options={"range": (offset, offset + length)})
+            return bytes(found.bytes())
+        except FileNotFoundError:
+            raise
+        except (self._errors.BaseError, OSError) as error:
+            if _status(error) == 416:
+                return b""
+            raise self._explained(error) from None
+
+    def put(self, key: str, data: Any, over: str | None = "") -> bool:
+        """Store an object in one request: where there is none (`over` is empty), in place of the one whose ETag is
+        `over`, or in place of any (None). Whether it was stored; a request whose answer was lost may have been."""
+        mode: Any = {"e_tag": over} if over else "overwrite" if over is None else "create"
+        try:
+            self._put(self._store, key, data, mode=mode, use_multipart=False)
+            return True
+        except (self._errors.AlreadyExistsError, self._errors.PreconditionError, FileNotFoundError):
+            # two at a time, and the server lets neither through: the library says so in the same way
+            if over is None or (over == "" and self.head(key) is None):
+                raise Trouble("it answers 409") from None
+            return False
+        except (self._errors.BaseError, OSError) as error:
+            raise self._explained(error) from None
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects that may be there."""
+        try:
+            self._delete(self._store, keys)
+        except FileNotFoundError:
+            pass
+        except (self._errors.BaseError, OSError) as error:
+            raise self._explained(error) from None
+
     def _explained(self, error: Exception) -> Exception:
         errors = self._errors
         if isinstance(error, FileNotFoundError):
@@ -266,7 +315,7 @@ class _Objects:
             )
         if status is None:
             return Trouble("the connection broke")
-        if status in (408, 425, 429) or status >= 500:
+        if status in (408, 409, 425, 429) or status >= 500:
             return Trouble(f"it answers {status}", throttled=status in (429, 503))
         return _refusal(status)
 

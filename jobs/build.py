@@ -17,12 +17,12 @@ from corpus.commits import Commit
 from corpus.errors import IntegrityError
 from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, plan_pack
 from corpus.recipe import digest
-from corpus.store import LocalStore
+from corpus.store import LocalStore, Store, open_store
 from corpus.swap import JOURNAL, finish_swap
 from jobs.dedup import Compared, Dedup, Stopped, alarm
 from jobs.engine import Engine, Stop, run
 from jobs.finish import as_json, finish, run_info
-from jobs.folder import only_run, open_folder
+from jobs.folder import open_folder
 from jobs.lines import Lines, LinesCompared, lines_alarm
 from jobs.plan import Job, Plan, chosen_units, claim_folder, make_plan, make_units
 from jobs.progress import Progress
@@ -43,13 +43,14 @@ class Result:
 
 def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Result:
     """Run a build to its end, or to the first stop signal. Raises CorpusError."""
-    if (job.out / JOURNAL).exists():  # a takedown was cut off: what it says is part of the plan
-        with only_run(LocalStore(job.out)):
-            finish_swap(LocalStore(job.out))
+    before = open_store(job.out)
+    if isinstance(before, LocalStore) and before.size(JOURNAL) is not None:
+        with before.only_run():  # a takedown was cut off: what it says is part of the plan
+            finish_swap(before)
     plan = make_plan(job)
     make_units(job, plan, 1 << 40)  # an input that is none is found before anything is written
     store = open_folder(job.out)
-    with only_run(store), Stop() as stop:
+    with store.only_run(), Stop() as stop:
         claim_folder(store, plan)
         finished = store.get("run.json")
         if finished is not None and json.loads(finished)["complete"]:
@@ -77,7 +78,7 @@ Fill = Callable[[list[Commit], Compared | None], list[Commit]]
 def complete(
     job: Job,
     plan: Plan,
-    store: LocalStore,
+    store: Store,
     engine: Engine,
     stop: Stop,
     progress: Progress,
@@ -112,14 +113,14 @@ def complete(
     return Result(3 if given_up else 0, info)
 
 
-def _alarmed(store: LocalStore, reason: str, facts: dict[str, Any] | None) -> Result:
+def _alarmed(store: Store, reason: str, facts: dict[str, Any] | None) -> Result:
     """The end of a run that would remove too much, and what it found so far."""
     store.replace(".work/dedup.json", as_json(facts))
-    where = store.path(".work/dedup.json")
+    where = store.where(".work/dedup.json")
     return Result(4, alarm=f"{reason}. See {where}, then run again with another --alarm-rate.")
 
 
-def _dedup(job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, progress: Progress) -> Dedup | None:
+def _dedup(job: Job, plan: Plan, store: Store, engine: Engine, stop: Stop, progress: Progress) -> Dedup | None:
     """The dedup of a run; None where the recipe compares no documents."""
     bound = job.recipe.pipeline().dedup
     if bound is None:
@@ -128,7 +129,7 @@ def _dedup(job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, 
     return Dedup(store, bound, common, engine, stop, progress, job.dedup_memory, plan.against)
 
 
-def _lines(job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, progress: Progress) -> Lines | None:
+def _lines(job: Job, plan: Plan, store: Store, engine: Engine, stop: Stop, progress: Progress) -> Lines | None:
     """The dedup by lines of a run; None where the recipe compares none."""
     bound = job.recipe.pipeline().lines
     if bound is None:
@@ -137,10 +138,10 @@ def _lines(job: Job, plan: Plan, store: LocalStore, engine: Engine, stop: Stop, 
     return Lines(store, bound, common, engine, stop, progress, job.dedup_memory)
 
 
-def _task_payload(job: Job, plan: Plan, store: LocalStore) -> dict[str, Any]:
+def _task_payload(job: Job, plan: Plan, store: Store) -> dict[str, Any]:
     """What every task of dedup is given."""
     return {
-        "store": str(store.root.resolve()),
+        "store": store.place,
         "recipe": job.recipe.canonical(),
         "factory": job.factory,
         "modules": [[module.name, module.source] for module in job.modules],
@@ -150,7 +151,7 @@ def _task_payload(job: Job, plan: Plan, store: LocalStore) -> dict[str, Any]:
 
 def _pack(
     job: Job,
-    store: LocalStore,
+    store: Store,
     engine: Engine,
     stop: Stop,
     progress: Progress,
@@ -164,7 +165,7 @@ def _pack(
     if (store.get(".work/packed") or b"").decode() != packed:
         # what an earlier, shorter set of units left (a quarantined unit has come back) is no part of this one
         for file in ("run.json", "report.html"):
-            (store.root / file).unlink(missing_ok=True)
+            store.discard(file)
         for folder in ("corpus", "ledger", "samples", "manifest", "index"):
             store.remove(folder)
         store.remove(".work/commits/pack")
@@ -193,5 +194,5 @@ def _pack(
 _ALL = 1 << 60
 
 
-def _pack_payload(task: PackTask, store: LocalStore, columns: dict[str, str]) -> dict[str, Any]:
-    return {**asdict(task), "store": str(store.root.resolve()), "columns": columns}
+def _pack_payload(task: PackTask, store: Store, columns: dict[str, str]) -> dict[str, Any]:
+    return {**asdict(task), "store": store.place, "columns": columns}

@@ -20,7 +20,7 @@ from corpus.dedup.verify import LARGEST
 from corpus.pack import Verdicts
 from corpus.pipeline import BoundStage
 from corpus.recipe import digest
-from corpus.store import LocalStore
+from corpus.store import Store
 from jobs.dedup_phases import Phases, Stopped
 from jobs.engine import Engine, Stop
 from jobs.progress import Progress
@@ -51,7 +51,7 @@ class Compared:
 class Dedup:
     """The dedup of one run."""
 
-    store: LocalStore
+    store: Store
     bound: BoundStage
     common: dict[str, Any]
     """What every task's payload holds: store, recipe, factory, modules, depends."""
@@ -161,7 +161,7 @@ class Dedup:
 
     @cached_property
     def _phases(self) -> Phases:
-        common = {**self.common, "against": [str(one.store.root.resolve()) for one in self.against]}
+        common = {**self.common, "against": [one.store.place for one in self.against]}
         common["threshold"] = self.bound.limits["similarity"].below
         where = (self.engine, self.stop, self.progress)
         return Phases(self.store, self.bound.name, dedup_task, common, *where, costs=self.costs)

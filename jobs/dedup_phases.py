@@ -14,7 +14,7 @@ from typing import Any
 from corpus.commits import Commit
 from corpus.dedup.pieces import as_list
 from corpus.errors import IntegrityError
-from corpus.store import LocalStore
+from corpus.store import Store
 from jobs.engine import Engine, Function, Stop, run
 from jobs.progress import Progress
 from jobs.tasks import commit_from_dict
@@ -28,7 +28,7 @@ class Stopped(Exception):
 class Phases:
     """The phases of one stage of one run. `common` is what every task's payload holds."""
 
-    store: LocalStore
+    store: Store
     stage: str
     function: Function
     common: dict[str, Any]
@@ -72,4 +72,4 @@ class Phases:
         for done in commits:
             for part in done.parts:
                 if part.kind in kinds or not kinds:
-                    self.store.path(part.key).unlink(missing_ok=True)
+                    self.store.discard(part.key)

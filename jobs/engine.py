@@ -18,7 +18,7 @@ import tempfile
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +27,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from corpus.errors import ConfigError, CorpusError, InputChanged, InputUnreachable
+from corpus.store import Location
 from jobs.nodes import Mark, check_node, look_around, require_token, sees, unshared
 
 Payload = dict[str, Any]
@@ -116,9 +117,9 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
             yield Done(payload, None, failures)
 
 
-def _answer(function: Function, payload: Payload, mark: str = "") -> Payload:
+def _answer(function: Function, payload: Payload, mark: Sequence[str] = ()) -> Payload:
     """Call a function; what it raises becomes text. A node that joined late may lack the folder with the mark."""
-    if not sees(mark):
+    if not sees(list(mark)):
         return {"error": socket.gethostname(), "kind": "unshared"}
     try:
         return {"ok": function(payload)}
@@ -162,7 +163,7 @@ class RayEngine:
     """
 
     def __init__(
-        self, workers: int | None, address: str | None = None, shared: Path | None = None, insecure: bool = False
+        self, workers: int | None, address: str | None = None, shared: Location | None = None, insecure: bool = False
     ) -> None:
         self._temp: Path | None = None
         self._mark: Mark | None = None
@@ -212,7 +213,7 @@ class RayEngine:
         """Ask every node that takes work whether it can."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        mark = str(self._mark.file) if self._mark else ""
+        mark = self._mark.told if self._mark else []
         nodes = [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         ask = self._ray.remote(look_around)
         asked = {}
@@ -239,7 +240,7 @@ class RayEngine:
     def submit(self, function: Function, payload: Payload) -> Any:
         if function not in self._remote:
             self._remote[function] = self._ray.remote(_answer).options(max_retries=0, num_cpus=1)
-        return self._remote[function].remote(function, payload, str(self._mark.file) if self._mark else "")
+        return self._remote[function].remote(function, payload, self._mark.told if self._mark else [])
 
     def wait(self, running: list[Any]) -> Any | None:
         done, _ = self._ray.wait(running, num_returns=1, timeout=1)

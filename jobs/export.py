@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,13 @@ from corpus.dedup.pieces import get_value, put_value
 from corpus.errors import InputError, IntegrityError
 from corpus.export import RowLayout, RowsTask, plan_rows, send_rows, write_rows
 from corpus.shuffle import Cut, bits_for, plan_cuts
-from corpus.store import LocalStore
+from corpus.store import Location, Store, local_file, open_store
 from corpus.texts import Piece, Texts, open_texts
 from corpus.version import versions
 from jobs.card import data_card
 from jobs.dedup_phases import Stopped
 from jobs.engine import Engine, Function, Stop
-from jobs.folder import claim, only_run, open_folder
+from jobs.folder import claim, open_folder
 from jobs.phases import run_phase
 from jobs.progress import Progress
 from jobs.tasks import commit_to_dict
@@ -41,8 +41,8 @@ TARGETS = ("nanochat", "datasets")
 class Job:
     """An export as the user asked for it."""
 
-    texts: Path
-    out: Path
+    texts: Location
+    out: Location
     target: str
     seed: int = 0
 
@@ -68,7 +68,7 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
         "versions": versions(),
     }
     store = open_folder(job.out)
-    with only_run(store), Stop() as stop:
+    with store.only_run(), Stop() as stop:
         finished = json.loads(store.get("export.json") or b"null")
         claim(store, plan, finished and finished["plan"])
         if finished:
@@ -87,7 +87,7 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
         info = _info(layout, written, sum(done.about["bytes"] for done in sent), texts, plan)
         if job.target == "datasets":
             scratch = store.scratch()
-            scratch.write_text(data_card(job.out.resolve().name, texts, info), encoding="utf-8")
+            scratch.write_text(data_card(PurePosixPath(store.place).name, texts, info), encoding="utf-8")
             add_part(store, "card", scratch, 0, key="README.md")
         store.put_new("export.json", (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode())
         store.remove(".work")
@@ -98,7 +98,7 @@ def _schema(job: Job, texts: Texts) -> pa.Schema:
     """The columns to write: the text alone, or all that every file has with one type."""
     if job.target == "nanochat":
         return pa.schema([pa.field("text", pa.string())])
-    schemas = [pq.read_schema(file.path) for file in texts.files]
+    schemas = [pq.read_schema(local_file(file.place)) for file in texts.files]
     fields = [
         field.with_metadata(None)
         for field in schemas[0]
@@ -114,12 +114,12 @@ class _Exporting:
     job: Job
     texts: Texts
     schema: pa.Schema
-    store: LocalStore
+    store: Store
     phase: Callable[[str, Function, list[dict[str, Any]]], list[Commit]]
 
     @property
     def _common(self) -> dict[str, Any]:
-        return {"store": str(self.store.root.resolve())}
+        return {"store": self.store.place}
 
     def send(self) -> list[Commit]:
         """The rows of all pieces, in boxes."""
@@ -179,18 +179,18 @@ def _info(
 
 def rows_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Put one piece into boxes, and commit."""
-    store = LocalStore(payload["store"])
+    store = open_store(payload["store"])
     piece = Piece.from_dict(payload["piece"])
     return commit_to_dict(send_rows(store, piece, _read_schema(store), payload["seed"], payload["bits"]))
 
 
 def write_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Write and commit one output file."""
-    store = LocalStore(payload["store"])
+    store = open_store(payload["store"])
     parts = [Part(**part) for part in get_value(store, payload["parts"])]
     task = RowsTask(**{**payload["task"], "cut": Cut(**payload["task"]["cut"])})
     return commit_to_dict(write_rows(store, task, parts, payload["parts"], _read_schema(store)))
 
 
-def _read_schema(store: LocalStore) -> pa.Schema:
+def _read_schema(store: Store) -> pa.Schema:
     return pa.ipc.read_schema(pa.py_buffer(store.get(_SCHEMA) or b""))

@@ -13,7 +13,7 @@ from corpus.dedup import Collective
 from corpus.errors import IntegrityError
 from corpus.ledger import add_counts, balances, no_counts
 from corpus.manifest import write_manifest
-from corpus.store import LocalStore
+from corpus.store import Store
 from corpus.urls import redact
 from jobs.dedup import Compared
 from jobs.lines import LinesCompared
@@ -74,7 +74,7 @@ _COSTS = ("seconds", "stages", "read")
 def finish(
     job: Job,
     plan: Plan,
-    store: LocalStore,
+    store: Store,
     info: dict[str, Any],
     commits: list[Commit],
     parts: list[Commit],

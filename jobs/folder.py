@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from corpus.errors import OutputError
 from corpus.recipe import differences
-from corpus.store import LocalStore
+from corpus.store import Store, open_store
 
 
-def open_folder(out: Path) -> LocalStore:
-    """The store in a folder that can be written. Raises OutputError."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        store = LocalStore(out)
-        probe = store.scratch()
-        probe.write_bytes(b"")
-        probe.unlink()
-        with suppress(OSError):  # not empty: there is work
-            probe.parent.rmdir()
-            probe.parent.parent.rmdir()
-    except OSError as error:
-        raise OutputError(f"{out} can't be written: {error.strerror}.", "Give another folder with -o.") from None
+def open_folder(out: str | Path) -> Store:
+    """The store at a path or URL, once it can be written to. Raises OutputError, and ConfigError."""
+    store = open_store(out)
+    store.prepare()
     return store
 
 
-@contextmanager
-def only_run(store: LocalStore) -> Iterator[None]:
-    """Hold the folder's lock, which the system releases when this process ends, however it ends."""
-    folder = os.open(store.root, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        store.remove(".work/tmp")
-        yield
-    except BlockingIOError:
-        raise OutputError(f"Another run is writing to {store.root}.", "Wait for it, or give another -o.") from None
-    finally:
-        os.close(folder)
-
-
-def claim(store: LocalStore, plan: dict[str, Any], finished: dict[str, Any] | None) -> None:
+def claim(store: Store, plan: dict[str, Any], finished: dict[str, Any] | None) -> None:
     """Bind an empty folder to a plan. Raises OutputError where it is bound to another, which is `finished` where that
     came to its end, or holds other files."""
     bound = finished
@@ -53,15 +26,15 @@ def claim(store: LocalStore, plan: dict[str, Any], finished: dict[str, Any] | No
         data = store.get(".work/plan.json")
         bound = json.loads(data) if data is not None else None
     if bound is None:
-        foreign = sorted(path.name for path in store.root.iterdir() if path.name != ".work")
+        foreign = sorted(store.names() - {".work"})
         if foreign:
-            raise OutputError(f"{store.root} holds other files, such as {foreign[0]}.", "Give an empty folder.")
+            raise OutputError(f"{store.where()} holds other files, such as {foreign[0]}.", "Give an empty folder.")
         store.put_new(".work/plan.json", json.dumps(plan, sort_keys=True).encode())
         return
     lines = differences(bound, json.loads(json.dumps(plan)))
     if lines:
         shown = "".join(f"\n  {line[:200]}" for line in lines[:20]) + ("\n  …" if len(lines) > 20 else "")
         raise OutputError(
-            f"{store.root} was made of other input, settings or code (old → new):{shown}\n",
+            f"{store.where()} was made of other input, settings or code (old → new):{shown}\n",
             "Give another -o, or the same as before.",
         )

@@ -16,7 +16,7 @@ from corpus.ledger import add_counts, total
 from corpus.pack import Cuts, Verdicts
 from corpus.pipeline import BoundStage
 from corpus.recipe import digest
-from corpus.store import LocalStore
+from corpus.store import Store
 from jobs.dedup import ALARM_DOCUMENTS
 from jobs.dedup_phases import Phases
 from jobs.engine import Engine, Stop
@@ -37,7 +37,7 @@ class LinesCompared:
 class Lines:
     """The dedup by lines of one run."""
 
-    store: LocalStore
+    store: Store
     bound: BoundStage
     common: dict[str, Any]
     """What every task's payload holds: store, recipe, factory, modules, depends."""

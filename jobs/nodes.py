@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -15,40 +14,44 @@ from typing import Any
 
 from corpus.errors import ConfigError, CorpusError, OutputError
 from corpus.recipe import differences
+from corpus.store import LocalStore, Location, open_store
 from corpus.version import versions
 
 
 class Mark:
     """A file of the driver's in the folder of a run, under a name that was never used before."""
 
-    def __init__(self, folder: Path) -> None:
-        self._root = folder.resolve()
-        self._folder = self._root / ".work" / "tmp" / f"nodes-{secrets.token_hex(8)}"
-        self._folder.mkdir(parents=True)
-        self.file = self._folder / "driver"
-        self.file.touch()
+    def __init__(self, place: Location) -> None:
+        self._store = open_store(place)
+        self._folder = f".work/tmp/nodes-{secrets.token_hex(8)}"
+        self.told = [self._store.place, self._folder]
+        self._store.put_new(f"{self._folder}/driver", b"1")
 
     def answered(self, name: str) -> bool:
-        return (self._folder / name).exists()
+        return self._store.size(f"{self._folder}/{name}") is not None
 
     def remove(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        for folder in (self._root / ".work" / "tmp", self._root / ".work"):
-            with suppress(OSError):  # not empty, or gone already: the run is complete
-                folder.rmdir()
+        self._store.remove(self._folder)
+        if isinstance(self._store, LocalStore):
+            for folder in (".work/tmp", ".work"):
+                with suppress(OSError):  # not empty, or gone already: the run is complete
+                    self._store.path(folder).rmdir()
 
 
-def sees(mark: str) -> bool:
-    """Whether this node has the folder that the driver left its mark in."""
-    return not mark or Path(mark).exists()
+def sees(mark: list[str]) -> bool:
+    """Whether this node has the folder that the driver left its mark in, which `Mark.told` tells."""
+    try:
+        return not mark or open_store(mark[0]).size(f"{mark[1]}/driver") is not None
+    except CorpusError:
+        return False
 
 
-def look_around(mark: str, name: str) -> dict[str, Any]:
+def look_around(mark: list[str], name: str) -> dict[str, Any]:
     """What a node says of itself; where it sees the mark it leaves an answer called `name` beside it."""
     seen = sees(mark)
     if mark and seen:
-        with suppress(OSError):  # the driver does not find it, then
-            Path(mark).with_name(name).touch()
+        with suppress(OSError, CorpusError):  # the driver does not find it, then
+            open_store(mark[0]).put_new(f"{mark[1]}/{name}", b"1")
     return {"host": socket.gethostname(), "sees": seen, "versions": versions(), "auth": os.environ.get("RAY_AUTH_MODE")}
 
 
@@ -72,7 +75,7 @@ def check_node(told: dict[str, Any], name: str, mark: Mark | None, insecure: boo
 def unshared(host: str) -> CorpusError:
     return OutputError(
         f"The node {host} does not have the output folder, or may not write there.",
-        "Give an -o that all nodes share, such as a mounted file system.",
+        "Give an -o that all nodes share: a mounted file system, or s3://.",
     )
 
 

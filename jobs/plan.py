@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from corpus.dedup import Dedup as Stage
@@ -14,9 +13,9 @@ from corpus.errors import ConfigError, OutputError
 from corpus.guard import GuardSettings
 from corpus.modules import Module
 from corpus.recipe import Recipe, differences, digest
-from corpus.store import LocalStore
+from corpus.store import Location, Store, open_store
 from corpus.takedown import FILE as TAKEN_DOWN
-from corpus.takedown import read_takedown
+from corpus.takedown import taken_from
 from corpus.unit import Unit
 from corpus.urls import is_url
 from corpus.version import versions
@@ -42,7 +41,7 @@ class Job:
 
     recipe: Recipe
     inputs: list[str]
-    out: Path
+    out: Location
     unit_bytes: int | None = None
     workers: int = 1
     keep_work: bool = False
@@ -99,7 +98,7 @@ def make_plan(job: Job) -> Plan:
         "versions": versions(),
         "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
         "against": [one.digest for one in against],
-        "removed": read_takedown(job.out / TAKEN_DOWN).digest,
+        "removed": taken_from(open_store(job.out)).digest,
     }
     return Plan(inputs, identity, against)
 
@@ -114,7 +113,7 @@ def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit
     return plan_all(plan.inputs, size)
 
 
-def chosen_units(job: Job, plan: Plan, store: LocalStore) -> list[Unit]:
+def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
     """The units that the first run into this folder chose, so that its commits count."""
     if job.unit_bytes is None:
         chosen = store.get(".work/units.json")
@@ -127,9 +126,9 @@ def chosen_units(job: Job, plan: Plan, store: LocalStore) -> list[Unit]:
     return units
 
 
-def claim_folder(store: LocalStore, plan: Plan) -> None:
+def claim_folder(store: Store, plan: Plan) -> None:
     """Bind the folder to this recipe, code and input, or show what differs from what it is bound to."""
-    foreign = {path.name for path in store.root.iterdir()} - {".work", TAKEN_DOWN}
+    foreign = store.names() - {".work", TAKEN_DOWN}
     mine = json.dumps(plan.identity, sort_keys=True).encode()
     bound = store.get(".work/plan.json")
     finished = store.get("run.json")
@@ -140,7 +139,9 @@ def claim_folder(store: LocalStore, plan: Plan) -> None:
         bound = json.dumps(theirs, sort_keys=True).encode()
     if bound is None:
         if foreign:
-            raise OutputError(f"{store.root} holds other files, such as {sorted(foreign)[0]}.", "Give an empty folder.")
+            raise OutputError(
+                f"{store.where()} holds other files, such as {sorted(foreign)[0]}.", "Give an empty folder."
+            )
         store.put_new(".work/plan.json", mine)
         return
     if bound != mine:
@@ -154,6 +155,6 @@ def claim_folder(store: LocalStore, plan: Plan) -> None:
             lines += differences(old[key], plan.identity[key], key)
         shown = "".join(f"\n  {line}" for line in lines[:20]) + ("\n  …" if len(lines) > 20 else "")
         raise OutputError(
-            f"{store.root} was made by another recipe, code or input (old → new):{shown}\n",
+            f"{store.where()} was made by another recipe, code or input (old → new):{shown}\n",
             "Give another -o, or the same recipe and inputs as before.",
         )

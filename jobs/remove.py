@@ -18,7 +18,6 @@ from corpus.swap import JOURNAL, finish_swap, swap
 from corpus.takedown import FILE, Takedown, read_takedown
 from jobs.build import Result
 from jobs.engine import Engine
-from jobs.folder import only_run
 from jobs.plan import Job
 from jobs.progress import Progress
 from jobs.rewrite import rewrite
@@ -45,14 +44,14 @@ def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], 
     job of a recipe and a folder. A removal that was cut off is finished first."""
     store = LocalStore(folder)
     if store.path(JOURNAL).exists():
-        with only_run(store):
+        with store.only_run():
             finish_swap(store)
             store.remove(".work")
     run = open_run(folder)
     taken = read_takedown(folder / FILE) | entries
     if taken.digest == run.info["removed"]:
         return Result(0, run.info, already_done=True)
-    with only_run(store):
+    with store.only_run():
         fresh = f".work/takedown-{taken.digest[:16]}"
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # of another list, which was cut off

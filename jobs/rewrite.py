@@ -19,7 +19,7 @@ from corpus.recipe import differences, digest
 from corpus.rejudge import Rejudge
 from corpus.rewrite import Piece, lacking
 from corpus.run import Run
-from corpus.store import LocalStore
+from corpus.store import Store
 from corpus.takedown import FILE, Takedown
 from corpus.unit import Unit
 from corpus.version import versions
@@ -27,7 +27,7 @@ from jobs.build import Result, complete
 from jobs.dedup import Compared
 from jobs.dedup_phases import Stopped
 from jobs.engine import Engine, Function, Stop, run
-from jobs.folder import only_run, open_folder
+from jobs.folder import open_folder
 from jobs.inputs import Input, find_inputs, plan_units
 from jobs.plan import Job, Plan, claim_folder
 from jobs.progress import Progress
@@ -45,7 +45,9 @@ def make_plan(old: Run, job: Job, taken: Takedown) -> Plan:
     """What decides the result: as that of a build, but that the inputs are those of the run. Raises ConfigError where
     something else than limits differs, since then the rows of the run are no longer what a build would make."""
     if not old.info["complete"]:
-        raise ConfigError(f"The run in {old.folder} is not complete.", "Finish it: run its `corpus build` again.")
+        raise ConfigError(
+            f"The run in {old.store.where()} is not complete.", "Finish it: run its `corpus build` again."
+        )
     against = [open_index(folder) for folder in job.against]
     now = {
         "resources": job.recipe.resources() | {f"module.{module.name}": module.digest for module in job.modules},
@@ -56,7 +58,7 @@ def make_plan(old: Run, job: Job, taken: Takedown) -> Plan:
     if lines:
         shown = "".join(f"\n  {line}" for line in lines[:20])
         raise ConfigError(
-            f"{old.folder} was made with other code, lists or earlier runs (then → now):{shown}\n",
+            f"{old.store.where()} was made with other code, lists or earlier runs (then → now):{shown}\n",
             "Build anew; or use that version, the same lists, and the same --against.",
         )
     inputs = old.info["inputs"]
@@ -70,7 +72,7 @@ def rewrite(old: Run, job: Job, taken: Takedown, make_engine: Callable[[], Engin
     """Make the run `job.out` of a finished one; `job.inputs` say where its archives are, if not where they were."""
     plan = make_plan(old, job, taken)
     store = open_folder(job.out)
-    with only_run(store), Stop() as stop:
+    with store.only_run(), Stop() as stop:
         if taken:
             store.put_new(FILE, taken.as_json())
         claim_folder(store, plan)
@@ -140,7 +142,7 @@ class Rewriting:
     old: Run
     job: Job
     plan: Plan
-    store: LocalStore
+    store: Store
     archives: Archives
     stop: Stop
     progress: Progress
@@ -218,15 +220,14 @@ class Rewriting:
     def _common(self) -> dict[str, Any]:
         """What every task is given."""
         depends = {key: self.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")}
-        taken = self.store.path(FILE)
         return {
-            "store": str(self.store.root.resolve()),
-            "folder": str(self.old.folder.resolve()),
+            "store": self.store.place,
+            "folder": self.old.store.place,
             "recipe": self.job.recipe.canonical(),
             "factory": self.job.factory,
             "modules": [[module.name, module.source] for module in self.job.modules],
             "guard": asdict(self.job.guard),
-            "taken": str(taken.resolve()) if self.taken else "",
+            "taken": bool(self.taken),
             "signed": self._signed,
             "newly_taken": self.taken.digest != self.old.info["removed"],
             "depends": digest([depends, self.old.info["fingerprint"]]),

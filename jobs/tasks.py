@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from corpus.attempt import attempt_unit
@@ -29,7 +28,8 @@ from corpus.rejudge import Rejudge
 from corpus.rewrite import Piece, Reading, fill, rewrite
 from corpus.run import open_run
 from corpus.samples import SAMPLES_SCHEMA
-from corpus.store import LocalStore
+from corpus.store import open_store
+from corpus.takedown import FILE as TAKEN_DOWN
 from corpus.takedown import read_takedown
 from corpus.unit import Unit
 
@@ -48,11 +48,11 @@ _open: set[Guard] = set()
 def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Run and commit one unit."""
     done = attempt_unit(
-        LocalStore(payload["store"]),
+        open_store(payload["store"]),
         _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"]),
         Unit(**payload["unit"]),
         payload["depends"],
-        payload["taken"],
+        _taken(payload),
     )
     return commit_to_dict(done)
 
@@ -60,10 +60,10 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
 def rewrite_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Rewrite and commit some pieces of a finished run."""
     recipe = _recipe(payload)
-    folder = Path(payload["folder"])
-    taken = read_takedown(payload["taken"]) if payload["newly_taken"] else None
+    folder = payload["folder"]
+    taken = read_takedown(_taken(payload)) if payload["newly_taken"] else None
     rejudge = Rejudge(open_run(folder).info, recipe, payload["signed"], taken)
-    store, stages = LocalStore(payload["store"]), recipe.pipeline().collective
+    store, stages = open_store(payload["store"]), recipe.pipeline().collective
     made = []
     for own in payload["pieces"]:
         piece, reading = Piece.from_dict(own["piece"]), _reading(payload, own["archive"])
@@ -73,7 +73,7 @@ def rewrite_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 def fill_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Read and commit the texts that some pieces of a finished run have come to need."""
-    store = LocalStore(payload["store"])
+    store = open_store(payload["store"])
     made = []
     for own in payload["pieces"]:
         told = Part(**own["told"]) if own["told"] else None
@@ -84,7 +84,7 @@ def fill_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 def _reading(payload: dict[str, Any], archive: dict[str, Any] | None) -> Reading:
     guard = _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"])
-    return Reading(guard, Unit(**archive) if archive else None, payload["taken"])
+    return Reading(guard, Unit(**archive) if archive else None, _taken(payload))
 
 
 def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
     task = PackTask.from_dict({name: payload[name] for name in PackTask.__dataclass_fields__})
     columns = {name: _KINDS[kind] for name, kind in payload["columns"].items()}
     schemas = {"corpus": CORPUS_SCHEMA, "ledger": ledger_schema(columns), "samples": SAMPLES_SCHEMA}
-    return commit_to_dict(pack_part(LocalStore(payload["store"]), task, schemas.get(task.kind)))
+    return commit_to_dict(pack_part(open_store(payload["store"]), task, schemas.get(task.kind)))
 
 
 def dedup_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -114,6 +114,11 @@ def lines_task(payload: dict[str, Any]) -> dict[str, Any]:
     return _with_cost(lambda: run_line_task(task))
 
 
+def _taken(payload: dict[str, Any]) -> str:
+    """The file that says what was taken down, if there is one."""
+    return str(open_store(payload["store"]).local(TAKEN_DOWN)) if payload["taken"] else ""
+
+
 def _recipe(payload: dict[str, Any]) -> Recipe:
     return make_recipe(payload["factory"], payload["recipe"], payload["modules"])
 
@@ -121,7 +126,7 @@ def _recipe(payload: dict[str, Any]) -> Recipe:
 def _piece(payload: dict[str, Any]) -> dict[str, Any]:
     """What `corpus.dedup.pieces.Piece` asks for."""
     same = {name: payload[name] for name in ("phase", "piece", "lists", "depends")}
-    return {**same, "store": LocalStore(payload["store"]), "payload": payload["own"]}
+    return {**same, "store": open_store(payload["store"]), "payload": payload["own"]}
 
 
 def _with_cost(work: Callable[[], Commit]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from corpus.commits import Commit, Part
 from corpus.dedup.pieces import get_value, put_value
 from corpus.errors import InputError, IntegrityError
 from corpus.shuffle import Cut, bits_for, plan_cuts
-from corpus.store import LocalStore
+from corpus.store import Location, Store, open_store
 from corpus.texts import Piece, Texts, open_texts
 from corpus.tokenizer import Tokenizer
 from corpus.tokenizer.encoder import Encoder
@@ -35,7 +34,7 @@ from corpus.tokens.write import FileTask, add_data, write_file
 from corpus.version import versions
 from jobs.dedup_phases import Stopped
 from jobs.engine import Engine, Function, Stop
-from jobs.folder import claim, only_run, open_folder
+from jobs.folder import claim, open_folder
 from jobs.phases import run_phase
 from jobs.progress import Progress
 from jobs.tasks import commit_to_dict
@@ -49,8 +48,8 @@ class Job:
     """A tokenizing as the user asked for it. Without `val_share` the number of documents decides
     (`val_share_for`)."""
 
-    texts: Path
-    out: Path
+    texts: Location
+    out: Location
     tokenizer: Tokenizer
     layout: str = "flat"
     seed: int = 0
@@ -78,7 +77,7 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
     texts = open_texts(job.texts)
     plan = _plan(job, texts)
     store = open_folder(job.out)
-    with only_run(store), Stop() as stop:
+    with store.only_run(), Stop() as stop:
         finished = json.loads(store.get("tokens.json") or b"null")
         claim(store, plan, finished and finished["plan"])
         if finished:
@@ -131,7 +130,7 @@ class _Tokenizing:
     job: Job
     plan: dict[str, Any]
     texts: Texts
-    store: LocalStore
+    store: Store
     phase: Callable[[str, Function, list[dict[str, Any]]], list[Commit]]
 
     @property
@@ -143,7 +142,7 @@ class _Tokenizing:
     def encode(self) -> list[Commit]:
         """The ids of all pieces, in boxes."""
         self.store.put_new(_TOKENIZER, self.job.tokenizer.data)
-        common = {"store": str(self.store.root.resolve()), "encoding": asdict(self.encoding)}
+        common = {"store": self.store.place, "encoding": asdict(self.encoding)}
         return self.phase("encode", encode_task, [{**common, "piece": asdict(piece)} for piece in self.texts.pieces()])
 
     def totals(self, encoded: list[Commit]) -> dict[str, dict[str, int]]:
@@ -179,7 +178,7 @@ class _Tokenizing:
                 task = FileTask(split, at, cut, number * boxes, self.job.layout, self.job.tokenizer.dtype.itemsize)
                 tasks.append(task)
         parts = put_value(self.store, [asdict(done.parts[0]) for done in encoded])
-        common = {"store": str(self.store.root.resolve()), "parts": parts}
+        common = {"store": self.store.place, "parts": parts}
         written = self.phase("write", write_task, [{**common, "task": asdict(task)} for task in tasks])
         return list(zip(tasks, written, strict=True))
 
@@ -225,10 +224,10 @@ def _json(data: Any, indent: int | None = 2) -> bytes:
 
 def encode_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Encode and commit one piece."""
-    store, encoding = LocalStore(payload["store"]), Encoding(**payload["encoding"])
+    store, encoding = open_store(payload["store"]), Encoding(**payload["encoding"])
     tokenizer, encoder = _encoder(store.get(_TOKENIZER) or b"{}")
     if tokenizer.sha256 != encoding.tokenizer:
-        raise IntegrityError(f"{store.path(_TOKENIZER)} is damaged.", "Delete the folder, and tokenize again.")
+        raise IntegrityError(f"{store.where(_TOKENIZER)} is damaged.", "Delete the folder, and tokenize again.")
     return commit_to_dict(encode_piece(store, Piece.from_dict(payload["piece"]), encoding, tokenizer, encoder))
 
 
@@ -241,7 +240,7 @@ def _encoder(data: bytes) -> tuple[Tokenizer, Encoder]:
 
 def write_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Write and commit one output file."""
-    store = LocalStore(payload["store"])
+    store = open_store(payload["store"])
     parts = [Part(**part) for part in get_value(store, payload["parts"])]
     task = FileTask(**{**payload["task"], "cut": Cut(**payload["task"]["cut"])})
     return commit_to_dict(write_file(store, task, parts, payload["parts"]))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,12 @@ from rich.text import Text
 
 from corpus.commits import add_part
 from corpus.errors import ConfigError, OutputError
+from corpus.store import Location
 from corpus.texts import Texts, open_texts, read_sample
 from corpus.tokenizer import Tokenizer
 from corpus.tokenizer.encoder import Encoder
 from corpus.tokenizer.train import train_tokenizer
-from jobs.folder import only_run, open_folder
+from jobs.folder import open_folder
 
 MOST_CHARS = 2_000_000_000
 """Of text to learn from: nanochat's 2 billion; what comes after changes little."""
@@ -34,13 +35,13 @@ COMPARED_BYTES = 50 << 20
 _TOLD_EVERY_S = 10.0
 
 
-def train(folder: Path, out: Path, vocab_size: int, most_chars: int = MOST_CHARS) -> dict[str, Any]:
+def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MOST_CHARS) -> dict[str, Any]:
     """Learn a tokenizer from the texts of a folder and write it to another: tokenizer.json, last, with what
     `transformers` wants beside it, the byte length of each id, and what it was learned from; that is returned."""
     texts = open_texts(folder)
     store = open_folder(out)
-    with only_run(store):
-        made = train_tokenizer(out.resolve().name, _told(texts, most_chars), vocab_size)
+    with store.only_run():
+        made = train_tokenizer(PurePosixPath(store.place).name, _told(texts, most_chars), vocab_size)
         facts = {
             "texts": texts.identity(),
             "most_chars": most_chars,
@@ -55,9 +56,11 @@ def train(folder: Path, out: Path, vocab_size: int, most_chars: int = MOST_CHARS
             "tokenizer_config.json": _json(_config(made), 2),
             "tokenizer.json": made.data,
         }
-        others = {path.name for path in out.iterdir()} - {*files, ".work"}
+        others = store.names() - {*files, ".work"}
         if others or any(store.get(name) not in (None, data) for name, data in files.items()):
-            raise OutputError(f"{out} holds another tokenizer, or other files.", "Give an empty folder with -o.")
+            raise OutputError(
+                f"{store.where()} holds another tokenizer, or other files.", "Give an empty folder with -o."
+            )
         for name, data in files.items():
             scratch = store.scratch()
             scratch.write_bytes(data)
@@ -138,7 +141,10 @@ def show_pieces(found: Sequence[Shown], console: Console) -> None:
 
 
 def compare(
-    tokenizers: Sequence[Tokenizer], folder: Path, most_bytes: int = COMPARED_BYTES, told: Callable[[str], None] = print
+    tokenizers: Sequence[Tokenizer],
+    folder: Location,
+    most_bytes: int = COMPARED_BYTES,
+    told: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
     """How many bytes of text a token of each tokenizer stands for: one row for all, then one per language, those with
     most text first."""

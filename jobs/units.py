@@ -8,7 +8,7 @@ from typing import Any
 from corpus.commits import Commit
 from corpus.errors import InputChanged, InputUnreachable, IntegrityError
 from corpus.recipe import digest
-from corpus.store import LocalStore
+from corpus.store import Store
 from corpus.takedown import FILE as TAKEN_DOWN
 from corpus.unit import Unit
 from jobs.engine import Engine, Stop, run
@@ -21,18 +21,18 @@ LOST_IN_A_ROW = 4
 
 
 def run_units(
-    job: Job, plan: Plan, units: list[Unit], store: LocalStore, engine: Engine, stop: Stop, progress: Progress
+    job: Job, plan: Plan, units: list[Unit], store: Store, engine: Engine, stop: Stop, progress: Progress
 ) -> tuple[list[Commit], list[dict[str, Any]]]:
     """The commits of all units in (WARC, offset) order, and the units that were given up."""
     depends = digest({key: plan.identity[key] for key in ("recipe", "resources", "versions", "removed")})
     common = {
-        "store": str(store.root.resolve()),
+        "store": store.place,
         "recipe": job.recipe.canonical(),
         "factory": job.factory,
         "modules": [[module.name, module.source] for module in job.modules],
         "guard": asdict(job.guard),
         "depends": depends,
-        "taken": str(store.path(TAKEN_DOWN).resolve()),
+        "taken": store.size(TAKEN_DOWN) is not None,
     }
     done: dict[Unit, Commit] = {}
     while True:

@@ -20,7 +20,7 @@ from corpus.dedup.exchange import Outbox
 from corpus.dedup.layout import Layout, range_of
 from corpus.dedup.signed import hash_pairs, matrix, present, read_signed
 from corpus.shingles import Hashes
-from corpus.store import LocalStore
+from corpus.store import Store
 
 KEYS_SCHEMA = pa.schema([pa.field("key", pa.uint64()), pa.field("doc", pa.uint32())])
 """`doc` counts from the first document of the group."""
@@ -39,9 +39,7 @@ SITES_SCHEMA = pa.schema([pa.field("site", pa.string()), pa.field("documents", p
 _SIGNATURES_AT_ONCE = 1 << 15
 
 
-def bands(
-    store: LocalStore, dedup: Dedup, layout: Layout, units: Sequence[Part]
-) -> tuple[list[Part], dict[str, list[int]]]:
+def bands(store: Store, dedup: Dedup, layout: Layout, units: Sequence[Part]) -> tuple[list[Part], dict[str, list[int]]]:
     """Send what the signatures of a group's units have to say; the files, and of each unit how many
     documents are compared, and a short hash of its file.
 

@@ -19,7 +19,7 @@ from corpus.dedup.index import Earlier
 from corpus.dedup.layout import Layout
 from corpus.dedup.lookup import earlier_with_keys, earlier_with_texts
 from corpus.shingles import Hashes
-from corpus.store import LocalStore
+from corpus.store import Store
 
 
 def edges_schema(layout: Layout) -> pa.Schema:
@@ -39,7 +39,7 @@ TWINS_SCHEMA = pa.schema(
 
 
 def candidates(
-    store: LocalStore, layout: Layout, keys: Sequence[Part], boxes: Sequence[int], earlier: Sequence[Earlier] = ()
+    store: Store, layout: Layout, keys: Sequence[Part], boxes: Sequence[int], earlier: Sequence[Earlier] = ()
 ) -> list[Part]:
     """The edges of some ranges of keys, `keys` being the files of all groups: `edges`, a box for each span of
     documents; an edge lies in the spans of both its ends."""
@@ -51,7 +51,7 @@ def candidates(
 
 
 def _edges(
-    store: LocalStore, layout: Layout, files: Sequence[Part], box: int, earlier: Sequence[Earlier]
+    store: Store, layout: Layout, files: Sequence[Part], box: int, earlier: Sequence[Earlier]
 ) -> Iterator[tuple[Ints, Ints]]:
     keys, docs, high = np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64)
     for found_keys, found_docs in _chunks(store, layout, files, box):
@@ -77,7 +77,7 @@ def _firsts(keys: Hashes, docs: Ints, others: Ints) -> tuple[Hashes, Ints]:
     return keys[first], docs[first]
 
 
-def _chunks(store: LocalStore, layout: Layout, files: Sequence[Part], box: int) -> Iterator[tuple[Hashes, Ints]]:
+def _chunks(store: Store, layout: Layout, files: Sequence[Part], box: int) -> Iterator[tuple[Hashes, Ints]]:
     """Keys and documents in ascending order of documents, so many at a time as a task may hold."""
     keys: list[Hashes] = []
     docs: list[Ints] = []
@@ -109,9 +109,7 @@ def send_edges(layout: Layout, low: Ints, high: Ints, out: Outbox) -> None:
     out.scatter(theirs[apart], batch.filter(pa.array(apart)))
 
 
-def twins(
-    store: LocalStore, layout: Layout, texts: Sequence[Part], box: int, earlier: Sequence[Earlier] = ()
-) -> list[Part]:
+def twins(store: Store, layout: Layout, texts: Sequence[Part], box: int, earlier: Sequence[Earlier] = ()) -> list[Part]:
     """The twins of one range of text hashes: `twins`, a box for each group, for that of the twin and that of the
     keeper. Within a group no text comes twice, so that a range holds a text as often as there are groups at most.
     Those of documents of earlier runs are also `edges`."""

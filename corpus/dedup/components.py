@@ -19,7 +19,7 @@ from corpus.commits import Part
 from corpus.dedup.candidates import edges_schema, send_edges
 from corpus.dedup.exchange import Outbox, read_box
 from corpus.dedup.layout import Layout
-from corpus.store import LocalStore
+from corpus.store import Store
 
 _AT_ONCE = 1 << 20
 
@@ -29,7 +29,7 @@ def labels_schema(layout: Layout) -> pa.Schema:
     return pa.schema([pa.field("doc", layout.number), pa.field("label", layout.number)])
 
 
-def components(store: LocalStore, layout: Layout, edges: Sequence[Part]) -> list[Part]:
+def components(store: Store, layout: Layout, edges: Sequence[Part]) -> list[Part]:
     """All components at once: `labels`, a box for each group."""
     parent = np.arange(layout.numbers)
     for low, high in _edges(store, layout, edges, 0):
@@ -40,7 +40,7 @@ def components(store: LocalStore, layout: Layout, edges: Sequence[Part]) -> list
 
 
 def large_star(
-    store: LocalStore, layout: Layout, edges: Sequence[Part], span: int, kind: str
+    store: Store, layout: Layout, edges: Sequence[Part], span: int, kind: str
 ) -> tuple[list[Part], dict[str, int]]:
     """The edges for the small star of each span, and how many documents of this one are neither the centre of a star
     nor at its edge: the `unfinished`. Where there are none anywhere, components are found; `star_labels` tells them."""
@@ -59,7 +59,7 @@ def large_star(
         return [out.finish()], {"unfinished": int(unfinished)}
 
 
-def small_star(store: LocalStore, layout: Layout, edges: Sequence[Part], span: int, kind: str) -> list[Part]:
+def small_star(store: Store, layout: Layout, edges: Sequence[Part], span: int, kind: str) -> list[Part]:
     """The edges for the large star of each span; `edges` lie in the spans of their higher ends."""
     first, least = _least_neighbours(store, layout, edges, span)
     with Outbox(store, kind, layout.spans) as out:
@@ -72,7 +72,7 @@ def small_star(store: LocalStore, layout: Layout, edges: Sequence[Part], span: i
         return [out.finish()]
 
 
-def star_labels(store: LocalStore, layout: Layout, edges: Sequence[Part], span: int) -> list[Part]:
+def star_labels(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> list[Part]:
     """The labels of a span once all components are stars: `labels`, a box for each group."""
     first, least = _least_neighbours(store, layout, edges, span)
     centres = np.zeros(len(least), dtype=np.bool_)
@@ -81,7 +81,7 @@ def star_labels(store: LocalStore, layout: Layout, edges: Sequence[Part], span: 
     return _labels(store, layout, first, least, centres)
 
 
-def _labels(store: LocalStore, layout: Layout, first: int, labels: Ints, told: np.ndarray | None = None) -> list[Part]:
+def _labels(store: Store, layout: Layout, first: int, labels: Ints, told: np.ndarray | None = None) -> list[Part]:
     """Send the labels of documents from `first` on to their groups: of those that have another label, and of `told`;
     by default of those that are labels."""
     others = labels != np.arange(first, first + len(labels))
@@ -98,7 +98,7 @@ def _labels(store: LocalStore, layout: Layout, first: int, labels: Ints, told: n
         return [out.finish()]
 
 
-def _least_neighbours(store: LocalStore, layout: Layout, edges: Sequence[Part], span: int) -> tuple[int, Ints]:
+def _least_neighbours(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> tuple[int, Ints]:
     """The first document of a span, and for each of its documents the lowest of itself and its neighbours."""
     first = span * layout.span
     least = np.arange(first, min(first + layout.span, layout.numbers))
@@ -107,7 +107,7 @@ def _least_neighbours(store: LocalStore, layout: Layout, edges: Sequence[Part], 
     return first, least
 
 
-def _neighbours(store: LocalStore, layout: Layout, edges: Sequence[Part], span: int) -> Iterator[tuple[Ints, Ints]]:
+def _neighbours(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> Iterator[tuple[Ints, Ints]]:
     """(document of the span, neighbour), for each end of an edge that lies in the span."""
     for low, high in _edges(store, layout, edges, span):
         for doc, other in ((low, high), (high, low)):
@@ -115,7 +115,7 @@ def _neighbours(store: LocalStore, layout: Layout, edges: Sequence[Part], span: 
             yield doc[here], other[here]
 
 
-def _edges(store: LocalStore, layout: Layout, edges: Sequence[Part], span: int) -> Iterator[tuple[Ints, Ints]]:
+def _edges(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> Iterator[tuple[Ints, Ints]]:
     schema = edges_schema(layout)
     for part in edges:
         for batch in read_box(store, part, span, schema):

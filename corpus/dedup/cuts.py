@@ -14,11 +14,11 @@ from corpus.dedup.exchange import Outbox, read_boxes
 from corpus.dedup.group_lines import Group, read_group
 from corpus.dedup.repeats import FACTS, LOSERS_SCHEMA, PLACES_SCHEMA, REPEATED_SCHEMA, LineLayout, Own, measures_of
 from corpus.dedup.told import CUTS_SCHEMA, record_ids
-from corpus.store import LocalStore
+from corpus.store import Store
 
 
 def cuts(
-    store: LocalStore,
+    store: Store,
     layout: LineLayout,
     number: int,
     own: Own,

@@ -12,15 +12,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import xxhash
 
-from corpus.commits import Part, add_part
-from corpus.errors import IntegrityError
-from corpus.store import LocalStore
+from corpus.commits import Part, add_part, damaged, missing
+from corpus.store import Store
 
 HOLD_BYTES = 64 << 20
 
@@ -35,7 +34,7 @@ class Outbox:
 
     def __init__(
         self,
-        store: LocalStore,
+        store: Store,
         kind: str,
         boxes: int,
         *,
@@ -125,19 +124,17 @@ class Outbox:
 class Box:
     """One reader's rows in one file. Raises IntegrityError where they are not what was written."""
 
-    def __init__(self, store: LocalStore, part: Part, box: int) -> None:
-        self._part = part
-        self._path = store.root / part.key
-        with self._open() as file:
-            boxes, entries = _read(file, part.bytes - _TRAILER.itemsize, _TRAILER, 1)[0].tolist()
-            if box >= boxes:
-                raise _damaged(self._path)
-            starts_at = part.bytes - _TRAILER.itemsize - 8 * (boxes + 1)
-            first, end = _read(file, starts_at + 8 * box, np.dtype("<u8"), 2).tolist()
-            entries_at = starts_at - _ENTRY.itemsize * (entries - first)
-            self._entries = _read(file, entries_at, _ENTRY, end - first)
+    def __init__(self, store: Store, part: Part, box: int) -> None:
+        self._store, self._part = store, part
+        boxes, entries = self._trailer()
+        if box >= boxes:
+            raise damaged(store, part)
+        starts_at = part.bytes - _TRAILER.itemsize - 8 * (boxes + 1)
+        first, end = self._read(starts_at + 8 * box, np.dtype("<u8"), 2).tolist()
+        entries_at = starts_at - _ENTRY.itemsize * (entries - first)
+        self._entries = self._read(entries_at, _ENTRY, end - first)
         if (self._entries["box"] != box).any():
-            raise _damaged(self._path)
+            raise damaged(store, part)
 
     @property
     def rows(self) -> int:
@@ -154,22 +151,37 @@ class Box:
     def read(self, block: int, schema: pa.Schema) -> pa.RecordBatch:
         """The rows of one block."""
         entry = self._entries[block]
-        with self._open() as file:
-            content = _read(file, int(entry["offset"]), np.dtype(np.uint8), int(entry["length"]))
+        content = self._read(int(entry["offset"]), np.dtype(np.uint8), int(entry["length"]))
         if xxhash.xxh3_64_intdigest(content.data) != entry["xxh3"]:
-            raise _damaged(self._path)
+            raise damaged(self._store, self._part)
         return pa.ipc.read_record_batch(pa.py_buffer(content), schema)
 
-    def _open(self) -> BinaryIO:
+    def _trailer(self) -> tuple[int, int]:
+        start = self._part.bytes - _TRAILER.itemsize
         try:
-            if self._path.stat().st_size != self._part.bytes:
-                raise _damaged(self._path)
-            return self._path.open("rb", buffering=0)
+            # no byte must be behind it
+            read = self._store.read(self._part.key, start, _TRAILER.itemsize + 1) if start >= 0 else b""
         except FileNotFoundError:
-            raise IntegrityError(f"{self._path} is missing.", "Restore it, or build again.") from None
+            raise missing(self._store, self._part) from None
+        if len(read) != _TRAILER.itemsize:
+            raise damaged(self._store, self._part)
+        boxes, entries = np.frombuffer(read, _TRAILER)[0].tolist()
+        return boxes, entries
+
+    def _read(self, offset: int, kind: np.dtype, count: int) -> np.ndarray:
+        length = count * kind.itemsize
+        if offset < 0 or count < 0 or offset + length > self._part.bytes:
+            raise damaged(self._store, self._part)
+        try:
+            read = self._store.read(self._part.key, offset, length) if length else b""
+        except FileNotFoundError:
+            raise missing(self._store, self._part) from None
+        if len(read) != length:
+            raise damaged(self._store, self._part)
+        return np.frombuffer(read, kind)
 
 
-def read_box(store: LocalStore, part: Part, box: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def read_box(store: Store, part: Part, box: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The rows of one box, block by block."""
     if part.rows:
         found = Box(store, part, box)
@@ -177,7 +189,7 @@ def read_box(store: LocalStore, part: Part, box: int, schema: pa.Schema) -> Iter
             yield found.read(block, schema)
 
 
-def read_boxes(store: LocalStore, parts: Sequence[Part], box: int, schema: pa.Schema) -> pa.RecordBatch:
+def read_boxes(store: Store, parts: Sequence[Part], box: int, schema: pa.Schema) -> pa.RecordBatch:
     """The rows of one box in all files, as one batch."""
     found = [batch for part in parts for batch in read_box(store, part, box, schema)]
     return one_batch(found, schema)
@@ -189,19 +201,3 @@ def one_batch(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Record
         return batches[0]
     made = pa.Table.from_batches(batches, schema).combine_chunks().to_batches()
     return made[0] if made else pa.RecordBatch.from_pylist([], schema=schema)
-
-
-def _read(file: BinaryIO, offset: int, kind: np.dtype, count: int) -> np.ndarray:
-    read = np.empty(count, dtype=kind)
-    file.seek(offset)
-    view, got = read.view(np.uint8).data, 0
-    while got < read.nbytes:
-        some = file.readinto(view[got:])  # type: ignore[attr-defined]
-        if not some:
-            raise _damaged(Path(file.name))
-        got += some
-    return read
-
-
-def _damaged(path: Path) -> IntegrityError:
-    return IntegrityError(f"{path} is damaged: it is not what was committed.", "Restore it, or build again.")

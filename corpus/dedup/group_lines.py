@@ -15,7 +15,7 @@ from corpus.dedup.lines import LINES_SCHEMA, NOT_COMPARED
 from corpus.dedup.signed import read_batches
 from corpus.dedup.told import VERDICTS_SCHEMA
 from corpus.shingles import Hashes
-from corpus.store import LocalStore
+from corpus.store import Store
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Group:
         return {name: values.astype(np.int64) for name, values in sums.items()}
 
 
-def read_group(store: LocalStore, first: int, units: Sequence[Part], told: Sequence[tuple[Part, int]]) -> Group:
+def read_group(store: Store, first: int, units: Sequence[Part], told: Sequence[tuple[Part, int]]) -> Group:
     """The lines of the documents of some units, the first of which has the number `first`, without those that the
     document dedup removed."""
     rows = pa.Table.from_batches([batch for part in units for batch in read_batches(store, part)], LINES_SCHEMA)

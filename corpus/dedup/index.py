@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from corpus.dedup.signed import hash_pairs, matrix, present, read_signed
 from corpus.dedup.told import VERDICTS_SCHEMA
 from corpus.errors import ConfigError, InputError, IntegrityError
 from corpus.recipe import digest
-from corpus.store import LocalStore
+from corpus.store import Location, Store, open_store
 
 BITS = 6
 """Halvings of the keys of a band, and of text hashes: a later run of some hundred million documents reads a box only
@@ -82,7 +81,7 @@ class Stretch:
 
 
 def index_part(
-    store: LocalStore, dedup: Dedup, number: int, documents: int, stretches: Sequence[Stretch]
+    store: Store, dedup: Dedup, number: int, documents: int, stretches: Sequence[Stretch]
 ) -> tuple[list[Part], dict[str, Any]]:
     """Write one part of the index of a run of so many documents, from the units that have rows in it."""
     first = number * rows_per_part(dedup)
@@ -126,7 +125,7 @@ def index_part(
 
 
 def write_index(
-    store: LocalStore, dedup: Dedup, documents: int, archives: Sequence[str], parts: Sequence[dict[str, Any]]
+    store: Store, dedup: Dedup, documents: int, archives: Sequence[str], parts: Sequence[dict[str, Any]]
 ) -> str:
     """Make the parts an index; its digest."""
     content = {
@@ -156,7 +155,7 @@ class EarlierPart:
 class Earlier:
     """The index of an earlier run. `shift` is what this run adds to its numbers, `archive` to those of its archives."""
 
-    store: LocalStore
+    store: Store
     digest: str
     content: dict[str, Any]
     parts: tuple[EarlierPart, ...]
@@ -172,9 +171,9 @@ class Earlier:
         return list(self.content["archives"])
 
 
-def open_index(folder: str | Path) -> Earlier:
+def open_index(folder: Location) -> Earlier:
     """The index in the folder of a run. Raises InputError where there is none."""
-    store = LocalStore(folder)
+    store = open_store(folder)
     data = store.get(_FILE)
     if data is None:
         raise InputError(
@@ -187,7 +186,7 @@ def open_index(folder: str | Path) -> Earlier:
             for entry in content["parts"]
         )
     except (ValueError, KeyError, TypeError):
-        raise IntegrityError(f"{store.path(_FILE)} is damaged.", "Restore it, or build that run again.") from None
+        raise IntegrityError(f"{store.where(_FILE)} is damaged.", "Restore it, or build that run again.") from None
     return Earlier(store, digest(content), content, parts)
 
 
@@ -196,7 +195,7 @@ def check_comparable(dedup: Dedup, earlier: Earlier) -> None:
     theirs, ours = earlier.content["comparable"], dedup.comparable()
     if earlier.content["stage"] != dedup.name or any(theirs.get(name) != value for name, value in ours.items()):
         raise ConfigError(
-            f"The index of {earlier.store.root} was made with {theirs}, this recipe compares with {ours}.",
+            f"The index of {earlier.store.where()} was made with {theirs}, this recipe compares with {ours}.",
             "Use the recipe of that run.",
         )
 

@@ -25,7 +25,7 @@ from corpus.dedup.layout import Layout, range_of
 from corpus.dedup.lookup import earlier_rows
 from corpus.dedup.signed import binary_column, matrix, present, read_signed
 from corpus.shingles import fold
-from corpus.store import LocalStore
+from corpus.store import Store
 
 BLOCK_BYTES = 256 << 10
 
@@ -51,7 +51,7 @@ def members_schema(dedup: Dedup) -> pa.Schema:
 
 
 def members(
-    store: LocalStore,
+    store: Store,
     dedup: Dedup,
     layout: Layout,
     group: int,
@@ -93,7 +93,7 @@ def members(
 
 
 def earlier_members(
-    store: LocalStore,
+    store: Store,
     dedup: Dedup,
     layout: Layout,
     group: int,
@@ -121,7 +121,7 @@ def earlier_members(
     return _send(store, dedup, layout, columns)
 
 
-def _send(store: LocalStore, dedup: Dedup, layout: Layout, columns: dict[str, Any]) -> list[Part]:
+def _send(store: Store, dedup: Dedup, layout: Layout, columns: dict[str, Any]) -> list[Part]:
     """Send rows to the verifiers of their components, in the order in which they are verified."""
     doc, leader, component = columns["doc"], columns["leader"], columns["component"]
     order = np.lexsort((doc, doc != leader, leader, columns["order"], component))
@@ -148,7 +148,7 @@ class _Found:
 
 
 def _found(
-    store: LocalStore, layout: Layout, group: int, preference: np.ndarray, inputs: Mapping[str, Sequence[Part]]
+    store: Store, layout: Layout, group: int, preference: np.ndarray, inputs: Mapping[str, Sequence[Part]]
 ) -> _Found:
     first, end = layout.groups[group], layout.groups[group + 1]
     label = np.full(end - first, -1, dtype=np.int64)

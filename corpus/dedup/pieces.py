@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from corpus.commits import Commit, Part, commit, commit_key, read_commit
+from corpus.commits import Commit, Part, commit, commit_key, is_there, read_commit
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
-from corpus.store import LocalStore
+from corpus.store import Store
 
 Made = tuple[list[Part], dict[str, Any]]
 
@@ -26,7 +26,7 @@ class Piece:
     """One piece of a phase. `lists` names what earlier phases left; it, `payload` and `depends`, a digest of recipe,
     code and versions, are all that the result depends on."""
 
-    store: LocalStore
+    store: Store
     phase: str
     piece: int
     lists: dict[str, str]
@@ -55,13 +55,13 @@ def committed(piece: Piece, make: Callable[[], Made]) -> Commit:
     stays = piece.kind == "index"  # its files are not in .work/, and may have been removed
     key = commit_key("pack" if stays else f"dedup-{piece.kind}", {"phase": piece.phase, "piece": piece.piece}, depends)
     done = read_commit(piece.store, key)
-    if done is None or (stays and not all(piece.store.path(part.key).exists() for part in done.parts)):
+    if done is None or (stays and not all(is_there(piece.store, part) for part in done.parts)):
         parts, about = make()
         done = commit(piece.store, key, parts, about)
     return done
 
 
-def put_value(store: LocalStore, value: Any) -> str:
+def put_value(store: Store, value: Any) -> str:
     """Keep plain data under a name made of its digest."""
     data = json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
     name = hashlib.sha256(data).hexdigest()
@@ -69,14 +69,16 @@ def put_value(store: LocalStore, value: Any) -> str:
     return name
 
 
-def get_value(store: LocalStore, name: str) -> Any:
+def get_value(store: Store, name: str) -> Any:
     """The data of a name. Raises IntegrityError."""
     data = store.get(f".work/parts/lists/{name}.json") or b""
     if hashlib.sha256(data).hexdigest() != name:
-        raise IntegrityError(f"The list {name} of {store.root} is missing or damaged.", "Run the same command again.")
+        raise IntegrityError(
+            f"The list {name} of {store.where()} is missing or damaged.", "Run the same command again."
+        )
     return json.loads(data)
 
 
-def as_list(store: LocalStore, commits: Sequence[Commit]) -> str:
+def as_list(store: Store, commits: Sequence[Commit]) -> str:
     """The name of the list of what a phase left."""
     return put_value(store, [{part.kind: asdict(part) for part in done.parts} for done in commits])

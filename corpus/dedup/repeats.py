@@ -27,7 +27,7 @@ from corpus.dedup.layout import MEMORY_BYTES, bits_for, range_of
 from corpus.dedup.lines import Lines
 from corpus.shingles import Hashes
 from corpus.stage import Limit
-from corpus.store import LocalStore
+from corpus.store import Store
 
 HAD_SCHEMA = pa.schema([pa.field("hash", pa.uint64()), pa.field("documents", pa.uint32())])
 REPEATED_SCHEMA = pa.schema(
@@ -110,7 +110,7 @@ class Own:
     told: list[tuple[Part, int]]
 
 
-def line_keys(store: LocalStore, layout: LineLayout, number: int, own: Own) -> tuple[list[Part], dict[str, Any]]:
+def line_keys(store: Store, layout: LineLayout, number: int, own: Own) -> tuple[list[Part], dict[str, Any]]:
     """`had`: of each different line of the group, how many documents have it; a box for each range."""
     group = read_group(store, layout.groups[number], own.units, own.told)
     hashes = group.pairs()[0]
@@ -128,7 +128,7 @@ def line_keys(store: LocalStore, layout: LineLayout, number: int, own: Own) -> t
     }
 
 
-def repeats(store: LocalStore, layout: LineLayout, stage: Lines, files: Sequence[Part], box: int) -> list[Part]:
+def repeats(store: Store, layout: LineLayout, stage: Lines, files: Sequence[Part], box: int) -> list[Part]:
     """`repeated`: the lines of one range that enough documents have, in a box for each group that has them."""
     rows, groups = _by_group(store, files, box, HAD_SCHEMA)
     order = np.argsort(rows["hash"].to_numpy(), kind="stable")
@@ -148,7 +148,7 @@ def repeats(store: LocalStore, layout: LineLayout, stage: Lines, files: Sequence
 
 
 def losers(
-    store: LocalStore,
+    store: Store,
     layout: LineLayout,
     stage: Lines,
     limits: dict[str, Limit],
@@ -221,7 +221,7 @@ def measures_of(facts: dict[str, Ints]) -> dict[str, np.ndarray]:
     }
 
 
-def keepers(store: LocalStore, layout: LineLayout, files: Sequence[Part], box: int) -> list[Part]:
+def keepers(store: Store, layout: LineLayout, files: Sequence[Part], box: int) -> list[Part]:
     """`keepers`: of each repeated line of one range the first place where it stays, in a box for each group that has
     the line."""
     rows, groups = _by_group(store, files, box, PLACES_SCHEMA)
@@ -235,7 +235,7 @@ def keepers(store: LocalStore, layout: LineLayout, files: Sequence[Part], box: i
         return [out.finish()]
 
 
-def _by_group(store: LocalStore, files: Sequence[Part], box: int, schema: pa.Schema) -> tuple[pa.RecordBatch, Ints]:
+def _by_group(store: Store, files: Sequence[Part], box: int, schema: pa.Schema) -> tuple[pa.RecordBatch, Ints]:
     """The rows of one box of all groups' files, and the number of the group of each."""
     found = [one_batch(list(read_box(store, part, box, schema)), schema) for part in files]
     return one_batch(found, schema), np.repeat(np.arange(len(found)), [batch.num_rows for batch in found])

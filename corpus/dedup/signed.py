@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import xxhash
 
-from corpus.commits import Part
+from corpus.commits import Part, check_part, damaged, part_content
 from corpus.dedup import Dedup, signatures_schema
-from corpus.errors import IntegrityError
 from corpus.shingles import Hashes
-from corpus.store import LocalStore
+from corpus.store import Store
 
 
 def read_signed(
-    store: LocalStore, dedup: Dedup, parts: Sequence[Part], checked: Sequence[int] | None = None
+    store: Store, dedup: Dedup, parts: Sequence[Part], checked: Sequence[int] | None = None
 ) -> tuple[list[pa.RecordBatch], list[int]]:
     """The signature rows of consecutive units, in one batch or more, and a short hash of each file.
 
@@ -27,39 +25,18 @@ def read_signed(
     hashes = []
     batches = []
     for part in parts:
-        content = _content(store, part)
+        content = check_part(store, part) if checked is None else part_content(store, part)
         hashes.append(xxhash.xxh3_64_intdigest(content))
-        if checked is None:
-            _check(store, part, hashlib.sha256(content).hexdigest() == part.sha256)
-        else:
-            _check(store, part, hashes[-1] == checked[len(hashes) - 1])
+        if checked is not None and hashes[-1] != checked[len(hashes) - 1]:
+            raise damaged(store, part)
         batches += _batches(content)
     return batches or [pa.RecordBatch.from_pylist([], signatures_schema(dedup))], hashes
 
 
-def read_batches(store: LocalStore, part: Part) -> list[pa.RecordBatch]:
+def read_batches(store: Store, part: Part) -> list[pa.RecordBatch]:
     """The rows of an uncompressed Arrow file, without a copy. Raises IntegrityError where it is not what was
     committed."""
-    content = _content(store, part)
-    _check(store, part, hashlib.sha256(content).hexdigest() == part.sha256)
-    return _batches(content)
-
-
-def _content(store: LocalStore, part: Part) -> pa.Buffer:
-    path = store.root / part.key
-    try:
-        with pa.memory_map(str(path)) as source:
-            content = source.read_buffer()
-    except FileNotFoundError:
-        raise IntegrityError(f"{path} is missing.", "Restore it, or build again.") from None
-    _check(store, part, content.size == part.bytes)
-    return content
-
-
-def _check(store: LocalStore, part: Part, good: bool) -> None:
-    if not good:
-        path = store.root / part.key
-        raise IntegrityError(f"{path} is damaged: it is not what was committed.", "Restore it, or build again.")
+    return _batches(check_part(store, part))
 
 
 def _batches(content: pa.Buffer) -> list[pa.RecordBatch]:

@@ -16,13 +16,13 @@ from corpus.dedup.exchange import Outbox, read_boxes
 from corpus.dedup.layout import Layout
 from corpus.dedup.told import VERDICTS_SCHEMA, record_ids
 from corpus.dedup.verify import FOUND_SCHEMA
-from corpus.store import LocalStore
+from corpus.store import Store
 
 MOST_SITES = 20
 
 
 def verdicts(
-    store: LocalStore,
+    store: Store,
     layout: Layout,
     group: int,
     rows: Sequence[int],
@@ -64,7 +64,7 @@ def verdicts(
     }
 
 
-def sites(store: LocalStore, compared: Sequence[Part], removed: Sequence[Part], box: int) -> dict[str, Any]:
+def sites(store: Store, compared: Sequence[Part], removed: Sequence[Part], box: int) -> dict[str, Any]:
     """The domains of one range that lost most: [removed, documents, domain], and how many domains there are."""
     tables = []
     for files in (compared, removed):

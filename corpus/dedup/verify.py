@@ -24,7 +24,7 @@ from corpus.dedup.layout import Layout
 from corpus.dedup.members import members_schema
 from corpus.dedup.merge import merged
 from corpus.dedup.signed import matrix
-from corpus.store import LocalStore
+from corpus.store import Store
 
 LARGEST = 20
 """Clusters that a run names."""
@@ -89,7 +89,7 @@ def judge(dedup: Dedup, threshold: float, rows: pa.RecordBatch, earlier: np.ndar
 class Verifier:
     """Judges components that come in pieces, and sends each verdict to the group of its document."""
 
-    def __init__(self, store: LocalStore, dedup: Dedup, layout: Layout, threshold: float, out: Outbox) -> None:
+    def __init__(self, store: Store, dedup: Dedup, layout: Layout, threshold: float, out: Outbox) -> None:
         self.unverified = 0
         self.largest: list[tuple[int, int, tuple[int, int, int]]] = []
         """(size, minus the document, its place) of the largest clusters."""
@@ -147,7 +147,7 @@ class Verifier:
 class _Waiting:
     """Verdicts of a component that goes on, on a file until the sizes of their clusters are known."""
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._path: Path | None = None
         self._writer: pa.RecordBatchStreamWriter | None = None
@@ -210,7 +210,7 @@ def _told(rows: pa.RecordBatch, judged: Judged, sizes: Ints) -> pa.RecordBatch:
 
 
 def verify_box(
-    store: LocalStore, dedup: Dedup, layout: Layout, threshold: float, files: Sequence[Part], box: int
+    store: Store, dedup: Dedup, layout: Layout, threshold: float, files: Sequence[Part], box: int
 ) -> tuple[list[Part], dict[str, Any]]:
     """The verdicts on the members in one box of all files: `found`, a box for each group; and facts about them."""
     boxes = [found for found in (Box(store, part, box) for part in files if part.rows) if found.rows]

@@ -18,7 +18,7 @@ from corpus.dedup.exchange import Outbox
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
 from corpus.shuffle import KEY, WEIGHT, boxes_of, keys_of
-from corpus.store import LocalStore
+from corpus.store import Store
 from corpus.texts import Piece, read_piece
 from corpus.tokenizer import Tokenizer
 from corpus.tokenizer.encoder import Encoder
@@ -54,7 +54,7 @@ class Encoding:
         return 1 << self.bits
 
 
-def encode_piece(store: LocalStore, piece: Piece, encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder) -> Commit:
+def encode_piece(store: Store, piece: Piece, encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder) -> Commit:
     """Encode a piece and commit one file of boxes. About it: tokens, documents and bytes of text by split, the tokens
     of each box that has any, and the library that encoded."""
     key = commit_key("encode", piece.content(), digest(asdict(encoding)))

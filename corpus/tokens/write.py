@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.commits import Commit, Part, add_part, commit, commit_key, read_commit
+from corpus.commits import Commit, Part, add_part, commit, commit_key, is_there, read_commit
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
 from corpus.shuffle import Cut, in_groups, read_cut
-from corpus.store import LocalStore
+from corpus.store import Store
 from corpus.tokens.encode import SCHEMA
 
 LAYOUTS = ("flat", "megatron", "parquet")
@@ -49,18 +49,18 @@ class FileTask:
         return f"{self.split}-{self.index:05d}"
 
 
-def write_file(store: LocalStore, task: FileTask, parts: Sequence[Part], inputs: str) -> Commit:
+def write_file(store: Store, task: FileTask, parts: Sequence[Part], inputs: str) -> Commit:
     """Write one output file and commit it. `inputs` is a digest of the files of boxes, `parts`."""
     key = commit_key("write", {"split": task.split, "index": task.index}, digest([asdict(task), inputs]))
     done = read_commit(store, key)
-    if done is not None and all(store.path(part.key).exists() for part in done.parts):
+    if done is not None and all(is_there(store, part) for part in done.parts):
         return done
     rows = read_cut(store, parts, SCHEMA, task.cut, task.first_box)
     made, about = _parquet(store, task, rows) if task.layout == "parquet" else _flat(store, task, rows)
     return commit(store, key, made, about)
 
 
-def _flat(store: LocalStore, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tuple[list[Part], dict[str, int]]:
+def _flat(store: Store, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tuple[list[Part], dict[str, int]]:
     scratch = store.scratch()
     lengths: list[np.ndarray] = []
     text_bytes = 0
@@ -91,7 +91,7 @@ def _ids(batch: pa.RecordBatch) -> memoryview:
     return memoryview(data)[ends[0] : ends[-1]]
 
 
-def add_data(store: LocalStore, kind: str, data: bytes, rows: int, key: str) -> Part:
+def add_data(store: Store, kind: str, data: bytes, rows: int, key: str) -> Part:
     """Put bytes into the store, as `add_part` does with a file."""
     scratch = store.scratch()
     scratch.write_bytes(data)
@@ -108,7 +108,7 @@ def _megatron(lengths: np.ndarray, item_bytes: int) -> bytes:
     return head + b"".join(array.tobytes() for array in arrays)
 
 
-def _parquet(store: LocalStore, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tuple[list[Part], dict[str, int]]:
+def _parquet(store: Store, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tuple[list[Part], dict[str, int]]:
     kind = {2: pa.uint16(), 4: pa.uint32()}[task.item_bytes]
     schema = pa.schema([pa.field("id", pa.string()), pa.field("tokens", pa.large_list(kind))])
     totals = {"tokens": 0, "documents": 0, "bytes": 0}

@@ -42,8 +42,8 @@ class RuleSamples:
 
 def read_samples(run: Run) -> list[dict[str, Any]]:
     """The rows of the samples; none where the run has no such file."""
-    paths = [run.folder / part.key for part in run.parts("samples")]
-    tables = [pq.read_table(path, page_checksum_verification=True) for path in paths if path.exists()]
+    parts = [part for part in run.parts("samples") if run.store.size(part.key) is not None]
+    tables = [pq.read_table(run.store.local(part.key), page_checksum_verification=True) for part in parts]
     return [row for table in tables for row in table.to_pylist()]
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from corpus.run import open_run
+from corpus.store import Location
 from filters import STAGES, load_recipe, recipe_names
 from jobs import catalog, explain
 from jobs.audit import audit
-from jobs.verbs.shared import folder_type, json_option, print_as, stdout_console
+from jobs.verbs.shared import json_option, place_type, print_as, stdout_console
 
 
 @click.command("explain")
-@click.argument("folder", type=folder_type)
+@click.argument("folder", type=place_type)
 @click.argument("url_or_id")
 @json_option
-def explain_command(folder: Path, url_or_id: str, as_json: bool) -> None:
+def explain_command(folder: Location, url_or_id: str, as_json: bool) -> None:
     """Say why a page is in the corpus, or not.
 
     \b
@@ -34,10 +34,10 @@ def explain_command(folder: Path, url_or_id: str, as_json: bool) -> None:
 
 
 @click.command("verify")
-@click.argument("folder", type=folder_type)
+@click.argument("folder", type=place_type)
 @click.option("--inputs", multiple=True, help="Archives whose records to count once more, by an independent reader.")
 @json_option
-def verify_command(folder: Path, inputs: tuple[str, ...], as_json: bool) -> None:
+def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> None:
     """Re-read every committed file and check that the books balance.
 
     \b

@@ -14,6 +14,7 @@ import click
 from corpus.dedup.layout import MEMORY_BYTES
 from corpus.guard import GuardSettings
 from corpus.modules import read_module
+from corpus.store import Location
 from corpus.unit import Unit
 from filters import load_recipe
 from jobs.build import build
@@ -22,12 +23,12 @@ from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
 from jobs.plan import Job, Plan, make_plan, make_units
 from jobs.progress import Progress
-from jobs.verbs.shared import console, folder_type, insecure_option, json_option
+from jobs.verbs.shared import console, folder_type, insecure_option, json_option, place_type
 
 
 @click.command("build")
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("-o", "--out", required=True, type=folder_type, help="The folder of the run.")
+@click.option("-o", "--out", required=True, type=place_type, help="The folder of the run, or an s3:// URL.")
 @click.option("--recipe", default="default", help="A named recipe or a TOML file.", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="STAGE.MEASURE.BOUND=VALUE", help="Change one setting.")
 @click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="A Python module with stages of yours.")
@@ -40,9 +41,7 @@ from jobs.verbs.shared import console, folder_type, insecure_option, json_option
 @click.option("--unit-mb", type=click.FloatRange(min=0.01), help="Compressed size of a unit; by default up to 8.")
 @click.option("--page-seconds", type=float, default=GuardSettings.page_cpu_s, help="CPU time that a page may take.")
 @click.option("--page-mb", type=int, default=GuardSettings.memory_bytes >> 20, help="Memory that a page may take.")
-@click.option(
-    "--against", multiple=True, type=folder_type, help="An earlier run to compare with; what repeats it goes."
-)
+@click.option("--against", multiple=True, type=place_type, help="An earlier run to compare with; what repeats it goes.")
 @click.option("--no-index", is_flag=True, help="Leave no index, without which no later run can be --against this one.")
 @click.option("--dedup-mb", type=click.IntRange(min=64), default=MEMORY_BYTES >> 20, help="Memory of a task of dedup.")
 @click.option(
@@ -57,9 +56,9 @@ from jobs.verbs.shared import console, folder_type, insecure_option, json_option
 @click.option("--dry-run", is_flag=True, help="Print what would run, and stop.")
 @json_option
 def build_command(
-    inputs: tuple[str, ...], out: Path, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
+    inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
     limit: int | None, base: str | None, workers: int | None, address: str | None, insecure: bool, no_ray: bool,
-    unit_mb: float | None, page_seconds: float, page_mb: int, against: tuple[Path, ...], no_index: bool,
+    unit_mb: float | None, page_seconds: float, page_mb: int, against: tuple[Location, ...], no_index: bool,
     dedup_mb: int, alarm_rate: float, keep_work: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives.

@@ -102,11 +102,11 @@ def _run(
     import torch
 
     from jobs.engine import Stop
-    from jobs.folder import only_run, open_folder
+    from jobs.folder import open_folder
     from jobs.train import train
     from jobs.train_curve import Progress
 
-    with only_run(open_folder(out)), Stop("the step under way is finished and a checkpoint is written.") as stop:
+    with open_folder(out).only_run(), Stop("the step under way is finished and a checkpoint is written.") as stop:
         if place.workers > 1 or address:
             from jobs.train_ray import train_on_ray
 

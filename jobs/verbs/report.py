@@ -9,15 +9,16 @@ from pathlib import Path
 import click
 
 from corpus.run import open_run
+from corpus.store import Location
 from jobs.progress import Progress
-from jobs.verbs.shared import folder_type, json_option
+from jobs.verbs.shared import folder_type, json_option, place_type
 
 
 @click.command("report")
-@click.argument("folder", type=folder_type)
+@click.argument("folder", type=place_type)
 @click.option("-o", "--out", type=folder_type, help="The file to write; by default report.html in DIR.")
 @json_option
-def report_command(folder: Path, out: Path | None, as_json: bool) -> None:
+def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
     """Write a run's report: one HTML file with what was kept and dropped, and why, that needs nothing else.
 
     \b
@@ -27,7 +28,9 @@ def report_command(folder: Path, out: Path | None, as_json: bool) -> None:
     from jobs.report.scan import batches_of
 
     run = open_run(folder)
-    path = out or folder / "report.html"
+    if out is None and not isinstance(folder, Path):
+        raise click.UsageError("Say with -o which file to write: the run is not on this machine.")
+    path = out or Path(folder) / "report.html"
     progress = Progress()
     progress.start("report", batches_of(run), 0, done=0)
     size = write_report(run, path, lambda: progress.unit_done(0, {}))

@@ -11,10 +11,25 @@ from typing import Any
 import click
 from rich.console import Console
 
+from corpus.store import Location
+from corpus.urls import is_url
+
 _WIDTH = 120  # of tables, where no terminal says otherwise
 console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 folder_type = click.Path(path_type=Path)
+
+
+class _PlaceType(click.ParamType[Location]):
+    """A folder, or the URL of a prefix of a bucket."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Location:
+        return value if isinstance(value, str) and is_url(value) else Path(value)
+
+
+place_type = _PlaceType()
 insecure_option = click.option("--insecure-cluster", "insecure", is_flag=True, help="Join a cluster without a token.")
 
 

@@ -17,14 +17,15 @@ from corpus.limits import with_limits
 from corpus.modules import read_module
 from corpus.outcome import REMOVED
 from corpus.run import open_run
-from corpus.takedown import FILE, Takedown, read_takedown
+from corpus.store import Location
+from corpus.takedown import Takedown, taken_from
 from filters import STAGES, recipe_from_dict
 from jobs.build import Result
 from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
 from jobs.plan import Job
 from jobs.progress import Progress
-from jobs.verbs.shared import console, folder_type, insecure_option, json_option, print_as
+from jobs.verbs.shared import console, folder_type, insecure_option, json_option, place_type, print_as
 
 _LIMIT = "STAGE.MEASURE.BOUND=VALUE"
 
@@ -34,7 +35,7 @@ def rewriting_options(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option("--inputs", multiple=True, help="Where the archives are, if not where the run read them."),
         click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="The run's own Python modules."),
-        click.option("--against", multiple=True, type=folder_type, help="The earlier runs that it was compared with."),
+        click.option("--against", multiple=True, type=place_type, help="The earlier runs that it was compared with."),
         click.option("--workers", type=click.IntRange(min=1), help="Pieces at a time; by default one per CPU."),
         click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine."),
         insecure_option,
@@ -48,12 +49,14 @@ def rewriting_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("tune")
-@click.argument("folder", type=folder_type)
+@click.argument("folder", type=place_type)
 @click.option("--set", "settings", multiple=True, required=True, metavar=_LIMIT, help="Another limit, or off.")
-@click.option("--write", type=folder_type, metavar="NEWDIR", help="Make the run that a build with these limits makes.")
+@click.option("--write", type=place_type, metavar="NEWDIR", help="Make the run that a build with these limits makes.")
 @rewriting_options
 @json_option
-def tune_command(folder: Path, settings: tuple[str, ...], write: Path | None, as_json: bool, **how: Any) -> None:
+def tune_command(
+    folder: Location, settings: tuple[str, ...], write: Location | None, as_json: bool, **how: Any
+) -> None:
     """Say what other limits would change, from the ledger alone; with --write, make that run.
 
     \b
@@ -73,11 +76,11 @@ def tune_command(folder: Path, settings: tuple[str, ...], write: Path | None, as
     from jobs.rewrite import rewrite
 
     job = _job(recipe, write, how)
-    result = rewrite(run, job, read_takedown(folder / FILE), lambda: _make_engine(how, write), Progress())
+    result = rewrite(run, job, taken_from(run.store), lambda: _make_engine(how, write), Progress())
     _end(result, write, as_json)
 
 
-def _job(recipe: dict[str, Any], out: Path, how: dict[str, Any]) -> Job:
+def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
     own = tuple(map(read_module, how["modules"]))
     seconds = how["page_seconds"]
     guard = GuardSettings(page_cpu_s=seconds, page_wall_s=10 * seconds, memory_bytes=how["page_mb"] << 20)
@@ -86,7 +89,7 @@ def _job(recipe: dict[str, Any], out: Path, how: dict[str, Any]) -> Job:
     return Job(made, list(how["inputs"]), out, workers=_at_once(how), guard=guard, modules=own, against=against)
 
 
-def _make_engine(how: dict[str, Any], out: Path) -> Engine:
+def _make_engine(how: dict[str, Any], out: Location) -> Engine:
     if how["no_ray"]:
         return LocalEngine(_at_once(how))
     return RayEngine(how["workers"], how["address"], out, how["insecure"])
@@ -98,7 +101,7 @@ def _at_once(how: dict[str, Any]) -> int:
     return how["workers"] or (1 if how["no_ray"] else os.cpu_count() or 1)
 
 
-def _end(result: Result, out: Path, as_json: bool) -> None:
+def _end(result: Result, out: Location, as_json: bool) -> None:
     """Say how it ended, as `corpus build` does."""
     if result.alarm:
         print(f"Stopped: {result.alarm}", file=sys.stderr)
@@ -139,10 +142,10 @@ def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_jso
 
 
 @click.command("diff")
-@click.argument("folder_a", type=folder_type)
-@click.argument("folder_b", type=folder_type)
+@click.argument("folder_a", type=place_type)
+@click.argument("folder_b", type=place_type)
 @json_option
-def diff_command(folder_a: Path, folder_b: Path, as_json: bool) -> None:
+def diff_command(folder_a: Location, folder_b: Location, as_json: bool) -> None:
     """Say which documents moved between two runs, by rule, and whose text changed.
 
     \b

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus.errors import ConfigError
-from jobs.verbs.shared import folder_type, insecure_option, json_option, print_as
+from corpus.store import Location
+from jobs.verbs.shared import folder_type, insecure_option, json_option, place_type, print_as
 
 if TYPE_CHECKING:
     from jobs.engine import Engine
@@ -34,12 +35,12 @@ def tokenizer_group() -> None:
 
 
 @tokenizer_group.command("train")
-@click.argument("folder", metavar="DIR", type=folder_type)
-@click.option("-o", "--out", required=True, type=folder_type, help="Folder to write.")
+@click.argument("folder", metavar="DIR", type=place_type)
+@click.option("-o", "--out", required=True, type=place_type, help="Folder or s3:// URL to write to.")
 @click.option("--vocab-size", type=click.IntRange(min=1), default=32768, show_default=True, help="Ids, with specials.")
 @click.option("--max-chars", type=click.IntRange(min=1), help="Characters to learn from; by default 2 billion.")
 @json_option
-def train_command(folder: Path, out: Path, vocab_size: int, max_chars: int | None, as_json: bool) -> None:
+def train_command(folder: Location, out: Location, vocab_size: int, max_chars: int | None, as_json: bool) -> None:
     """Learn a byte-level BPE from the texts of a finished run, or of a folder of parquet with a column `text`.
 
     \b
@@ -81,10 +82,10 @@ def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: boo
 
 @tokenizer_group.command("compare")
 @click.argument("tokenizers", nargs=-1, required=True)
-@click.option("--on", "folder", required=True, type=folder_type, help="A finished run, or a folder of parquet.")
+@click.option("--on", "folder", required=True, type=place_type, help="A finished run, or a folder of parquet.")
 @vocab_option
 @json_option
-def compare_command(tokenizers: tuple[str, ...], folder: Path, vocab_dir: Path | None, as_json: bool) -> None:
+def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Path | None, as_json: bool) -> None:
     """Print how many bytes of text a token stands for, by language.
 
     \b
@@ -113,7 +114,7 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def engine_maker(
-    workers: int | None, address: str | None, insecure: bool, no_ray: bool, out: Path
+    workers: int | None, address: str | None, insecure: bool, no_ray: bool, out: Location
 ) -> Callable[[], Engine]:
     """A function that makes the engine of these options, once there is something to do."""
     from jobs.engine import LocalEngine, RayEngine
@@ -125,7 +126,7 @@ def engine_maker(
     return lambda: RayEngine(workers, address, out, insecure)
 
 
-def ended(exit_code: int, already_done: bool, out: Path) -> None:
+def ended(exit_code: int, already_done: bool, out: Location) -> None:
     """Say how a job ended, and leave where it was interrupted."""
     if exit_code:
         print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
@@ -135,8 +136,8 @@ def ended(exit_code: int, already_done: bool, out: Path) -> None:
 
 
 @click.command("tokenize")
-@click.argument("folder", metavar="DIR", type=folder_type)
-@click.option("-o", "--out", required=True, type=folder_type, help="Folder to write.")
+@click.argument("folder", metavar="DIR", type=place_type)
+@click.option("-o", "--out", required=True, type=place_type, help="Folder or s3:// URL to write to.")
 @click.option("--tokenizer", required=True, help="A folder or tokenizer.json, or gpt2, cl100k, o200k.")
 @click.option(
     "--format",
@@ -153,8 +154,9 @@ def ended(exit_code: int, already_done: bool, out: Path) -> None:
 @engine_options
 @json_option
 def tokenize_command(
-    folder: Path, out: Path, tokenizer: str, layout: str, val_share: float | None, seed: int, file_tokens: int | None,
-    vocab_dir: Path | None, workers: int | None, address: str | None, insecure: bool, no_ray: bool, as_json: bool,
+    folder: Location, out: Location, tokenizer: str, layout: str, val_share: float | None, seed: int,
+    file_tokens: int | None, vocab_dir: Path | None, workers: int | None, address: str | None, insecure: bool,
+    no_ray: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Turn the texts of a finished run, or of a folder of parquet, into shuffled files of tokens.
 
@@ -187,8 +189,8 @@ def tokenize_command(
 
 
 @click.command("export")
-@click.argument("folder", metavar="DIR", type=folder_type)
-@click.option("-o", "--out", required=True, type=folder_type, help="Folder to write.")
+@click.argument("folder", metavar="DIR", type=place_type)
+@click.option("-o", "--out", required=True, type=place_type, help="Folder or s3:// URL to write to.")
 @click.option(
     "--for",
     "target",
@@ -200,7 +202,7 @@ def tokenize_command(
 @engine_options
 @json_option
 def export_command(
-    folder: Path, out: Path, target: str, seed: int, workers: int | None, address: str | None, insecure: bool,
+    folder: Location, out: Location, target: str, seed: int, workers: int | None, address: str | None, insecure: bool,
     no_ray: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Write the texts of a finished run, or of a folder of parquet, shuffled, for others to train on.

@@ -20,7 +20,7 @@ from corpus.errors import ConfigError, CorpusError, InputError, IntegrityError, 
 from corpus.tokens import open_tokens
 from jobs import train_checkpoint as checkpoint
 from jobs.cli import main
-from jobs.folder import only_run, open_folder
+from jobs.folder import open_folder
 from jobs.model import GPT
 from jobs.train import backward, lr_share, train
 from jobs.train_curve import read_metrics
@@ -395,7 +395,7 @@ def test_the_command_line_trains_and_says_what_came_out(tokens_folder, tmp_path,
 
 def test_a_folder_that_another_run_writes_to_is_refused(tokens_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["corpus", *command(tmp_path, tokens_folder)[3:]])
-    with only_run(open_folder(tmp_path)), pytest.raises(SystemExit) as ended:
+    with open_folder(tmp_path).only_run(), pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
     assert "Another run is writing" in capsys.readouterr().err

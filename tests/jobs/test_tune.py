@@ -111,7 +111,7 @@ def test_a_written_run_is_that_of_a_fresh_build(run, changed, tmp_path):
     settings, fresh = changed
     result = write(run, recipe_with(run, settings), tmp_path / "out")
     assert result.exit_code == 0
-    assert tree(tmp_path / "out") == tree(fresh.folder)
+    assert tree(tmp_path / "out") == tree(Path(fresh.place))
     open_run(tmp_path / "out").verify()
 
 
