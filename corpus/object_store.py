@@ -168,7 +168,8 @@ class ObjectStore:
 
     def prepare(self) -> None:
         key = f".work/probe-{uuid.uuid4().hex}"
-        if not self.put_new(key, b"1") or self.put_new(key, b"2"):
+        self.put_new(key, b"1")  # says no where it was stored but the answer was lost
+        if self.put_new(key, b"2"):
             raise OutputError(
                 f"The object store of {redact(self._url)} stores over what is there, where it is asked not to.",
                 "Use one that knows `If-None-Match: *`.",

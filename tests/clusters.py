@@ -21,6 +21,7 @@ def environment(token: Path | None) -> dict[str, str]:
     """The environment of a process with a token, or with none and with no home where one might be."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     own |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "HOME": "/nonexistent"}
+    own["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), own["PATH"]])
     own["RAY_raylet_start_wait_time_s"] = "180"  # 30 are not enough on a loaded machine
     if token:
         own |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
@@ -28,17 +29,19 @@ def environment(token: Path | None) -> dict[str, str]:
 
 
 class Cluster:
-    """A head that takes no tasks, on 127.0.0.1, and the nodes that `add` starts."""
+    """A head that takes no tasks, on 127.0.0.1, with a dashboard if asked for, and the nodes that `add` starts."""
 
-    def __init__(self, folder: Path, token: Path | None) -> None:
+    def __init__(self, folder: Path, token: Path | None, dashboard: bool = False) -> None:
         self.folder = folder
         self.env = environment(token) if token else environment(None) | {"RAY_AUTH_MODE": "disabled"}
         self.nodes: list[subprocess.Popen[str]] = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
-        port = self.address.rpartition(":")[2]
-        self._start(["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}"], 1, cpus=0)
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            two.bind(("127.0.0.1", 0))
+            port, web = one.getsockname()[1], two.getsockname()[1]
+        self.address, self.dashboard = f"127.0.0.1:{port}", f"http://127.0.0.1:{web}"
+        look = ["--dashboard-host=127.0.0.1", f"--dashboard-port={web}"] if dashboard else ["--include-dashboard=false"]
+        self._start(["--head", f"--port={port}", *look, f"--temp-dir={folder}"], 1, cpus=0)
 
     def add(self, before: tuple[str, ...] = ()) -> None:
         """Start a node with two CPUs; `before` is a command that runs it."""
@@ -70,11 +73,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(token: Path | None) -> Iterator[Cluster]:
+def cluster(token: Path | None, dashboard: bool = False) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # short, for socket paths end at 107 characters
     made = None
     try:
-        made = Cluster(folder, token)
+        made = Cluster(folder, token, dashboard)
         made.add()
         yield made
     finally:

@@ -2,6 +2,7 @@
 files in deploy/, as far as they can be checked without a cloud."""
 
 import copy
+import http.client
 import os
 import re
 import shlex
@@ -52,6 +53,23 @@ def test_same_bytes_from_a_third_process(archive, closed, token, tmp_path):
     assert build(archive, tmp_path / "laptop", "--no-ray").returncode == 0
     assert tree(tmp_path / "cluster") == tree(tmp_path / "laptop")
     assert not (tmp_path / "cluster" / ".work").exists()
+
+
+@pytest.mark.slow
+def test_a_job_that_is_submitted(archive, token, tmp_path):
+    """By deploy/submit.sh, from a process that is no part of the cluster."""
+    pytest.importorskip("aiohttp_cors", reason="a dashboard, which takes jobs, needs ray[default]")
+    with cluster(token, dashboard=True) as made:
+        stranger = http.client.HTTPConnection(made.dashboard.removeprefix("http://"))
+        stranger.request("GET", "/api/jobs/")
+        assert stranger.getresponse().status == 401
+        stranger.close()
+        own = environment(token) | {"RAY_ADDRESS": made.dashboard}
+        command = ["bash", str(DEPLOY / "submit.sh"), "build", str(archive), "-o", str(tmp_path / "job")]
+        done = subprocess.run([*command, "--unit-mb", "0.01"], capture_output=True, text=True, env=own, cwd=ROOT)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert build(archive, tmp_path / "laptop", "--no-ray").returncode == 0
+    assert tree(tmp_path / "job") == tree(tmp_path / "laptop")
 
 
 @pytest.mark.slow
