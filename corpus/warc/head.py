@@ -23,9 +23,13 @@ _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 FIRST_LINE = {
     "warc": re.compile(rb"WARC/\d{1,2}\.\d{1,2}[ \t\r]*(?=\n)"),
-    "arc": re.compile(rb"(?<=\n)[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\n]{0,16000} \d{12,20} [^\n]{0,400}\d\r?(?=\n)"),
+    "arc": re.compile(
+        rb"(?<=\n)[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\n]{0,16000} \d{12,20} (?=[^\n]{0,402}+\n)[^\n]{0,400}\d\r?(?=\n)"
+    ),
 }
-"""What the first line of a header looks like: to be searched for, without looking far beyond each line's end."""
+"""What the first line of a header looks like: to be searched for, without looking far beyond each line's end. A date
+must stand in the last 402 bytes of an ARC header's line, which is looked at before what is behind it is tried: in lines
+of dates that end wrongly that takes a twentieth of the time."""
 
 
 @dataclass(slots=True)

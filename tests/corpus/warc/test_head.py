@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from corpus.warc.head import HEAD_BYTES, parse_head
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpus.warc.head import FIRST_LINE, HEAD_BYTES, parse_head
 
 
 def head(*lines: bytes, eol: bytes = b"\r\n") -> bytes:
@@ -75,3 +79,28 @@ def test_arc_lines() -> None:
     short_date = parse_head(b"dns:a 2001:db8::1 200405120102 text/dns -1\n")
     assert short_date is not None
     assert (short_date.headers["warc-date"], short_date.length) == ("2004-05-12T01:02:00Z", None)
+
+
+PLAIN_ARC_LINE = re.compile(rb"(?<=\n)[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\n]{0,16000} \d{12,20} [^\n]{0,400}\d\r?(?=\n)")
+"""What is searched for, said without the look ahead."""
+
+PIECES = st.sampled_from(
+    [b"a:", b"http://x", b" ", b" 123456789012 ", b"20260101000000", b"7", b"\r", b"\n", b"z" * 398, b"z" * 15_990]
+)
+
+
+@given(st.lists(PIECES, max_size=40).map(b"".join))
+def test_looking_ahead_finds_the_same_lines(data: bytes) -> None:
+    text = b"\n" + data + b"\n"
+    found, plain = (
+        [match.span() for match in pattern.finditer(text)] for pattern in (FIRST_LINE["arc"], PLAIN_ARC_LINE)
+    )
+    assert found == plain
+
+
+@pytest.mark.parametrize("behind", range(396, 406))
+def test_how_far_the_end_of_a_line_may_be(behind: int) -> None:
+    for end in (b"7\n", b"7\r\n", b"7z\n"):
+        text = b"\na: 123456789012 " + b"z" * behind + end
+        found, plain = (pattern.search(text) is None for pattern in (FIRST_LINE["arc"], PLAIN_ARC_LINE))
+        assert found == plain
