@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from corpus.errors import OutputError
+from corpus.publish import make_folders, publish, sync_folder
 
 
 class LocalStore:
@@ -46,39 +47,23 @@ class LocalStore:
 
     def _publish(self, scratch: Path, key: str) -> bool:
         final = self.path(key)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with open(scratch, "rb") as file:
-            os.fsync(file.fileno())
-        try:
-            os.link(scratch, final)  # fails where it exists: that makes it put-if-absent
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without hard links
-            return self._publish_without_links(scratch, final)
-        _sync_folder(final.parent)
-        return True
-
-    def _publish_without_links(self, scratch: Path, final: Path) -> bool:
-        """Reserve the name by an exclusive lock file, then rename."""
-        lock = final.with_name(f".lock-{final.name}")
-        try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            raise OutputError(f"{lock} is in the way of a commit.", "If no other run is writing, delete it.") from None
-        try:
-            if final.exists():
-                return False
-            os.replace(scratch, final)
-            _sync_folder(final.parent)
-            return True
-        finally:
-            lock.unlink()
+        make_folders(final.parent)
+        _sync(scratch)
+        made = publish(scratch, final, self.root / ".work" / "publish.lock")
+        if made:
+            sync_folder(final.parent)
+        return made
 
     def replace(self, key: str, data: bytes) -> None:
         """Store `data` under `key`, whatever was there: only for what is no promise, such as timings."""
-        scratch = self.scratch()
-        scratch.write_bytes(data)
-        os.replace(scratch, self.path(key))
+        scratch, final = self.scratch(), self.path(key)
+        try:
+            scratch.write_bytes(data)
+            _sync(scratch)
+            os.replace(scratch, final)
+        finally:
+            scratch.unlink(missing_ok=True)
+        sync_folder(final.parent)
 
     def get(self, key: str) -> bytes | None:
         """The bytes of a key, None where there is nothing."""
@@ -105,9 +90,6 @@ class LocalStore:
         shutil.rmtree(self.path(prefix), ignore_errors=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _sync(file: Path) -> None:
+    with open(file, "rb") as stream:
+        os.fsync(stream.fileno())

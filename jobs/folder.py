@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import OutputError
+from corpus.errors import OutputError, no_room
+from corpus.publish import locked
 from corpus.recipe import differences
 from corpus.store import LocalStore
 
@@ -31,18 +30,33 @@ def open_folder(out: Path) -> LocalStore:
     return store
 
 
+LOCK = ".work/lock"
+
+
 @contextmanager
 def only_run(store: LocalStore) -> Iterator[None]:
-    """Hold the folder's lock, which the system releases when this process ends, however it ends."""
-    folder = os.open(store.root, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        store.remove(".work/tmp")
-        yield
-    except BlockingIOError:
-        raise OutputError(f"Another run is writing to {store.root}.", "Wait for it, or give another -o.") from None
-    finally:
-        os.close(folder)
+    """Hold the folder's lock, which the system releases when this process ends, however it ends. Raises OutputError,
+    also for whatever is done meanwhile in a folder that takes no more."""
+    lock = store.path(LOCK)
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(lock, wait=False))
+        except BlockingIOError:
+            raise OutputError(f"Another run is writing to {store.root}.", "Wait for it, or give another -o.") from None
+        except OSError as error:
+            raise OutputError(f"{store.root} can't be written: {error.strerror}.", "Mend that first.") from None
+        try:
+            store.remove(".work/tmp")
+            yield
+        except OSError as error:
+            if full := no_room(error, store.root):
+                raise full from None
+            raise
+        finally:
+            with suppress(OSError):
+                if [path.name for path in lock.parent.iterdir()] == [lock.name]:  # leave no trace
+                    lock.unlink()
+                    lock.parent.rmdir()
 
 
 def claim(store: LocalStore, plan: dict[str, Any], finished: dict[str, Any] | None) -> None:

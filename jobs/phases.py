@@ -21,7 +21,7 @@ def run_phase(
     progress.start(name, len(payloads), 0, done=0)
     for answer in run(engine, function, ({**payload, "place": at} for at, payload in enumerate(payloads)), stop):
         if answer.result is None:
-            reason = answer.failures[-1].partition(": ")[2]
+            reason = answer.failures[-1].reason
             raise IntegrityError(f"{name} failed: {reason}", "Mend that, and run the same command again.")
         made[answer.payload["place"]] = commit_from_dict(answer.result)
         progress.unit_done(0, {})

@@ -183,7 +183,8 @@ def check_domains(reference, html):
 
 @pytest.mark.parametrize("measures", ["all", "first"])
 def test_numbers_equal_run_json_and_ledger(tmp_path, measures):
-    gap = {"warc": "w.warc.gz", "start": 100, "end": 103, "attempts": ["crash: signal 11"]}
+    gap = {"warc": "w.warc.gz", "start": 100, "end": 103, "record": "w.warc.gz:101"}
+    gap |= {"attempts": {"crash": 3}, "reason": "the Ray worker died"}
     made = recipe(measures=measures)
     folder = write_run(tmp_path / "run", pages(800), made, complete=False, quarantined=[gap])
     html = report(folder)
