@@ -104,6 +104,8 @@ def attempt_unit(
             return writers[kind]
 
         guard.run(unit, take, taken=taken, wall_s=wall_s, footprint=footprint)
+        if footprint:
+            Path(footprint).unlink(missing_ok=True)  # no record is to blame for what comes now
         writer("samples").add(pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA))
         parts: list[Part] = []
         for kind, made in sorted(writers.items()):
