@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,7 +40,7 @@ def pages(name: str) -> dict[str, bytes]:
     }
 
 
-def make(folder: Path, act: str, **poison: object) -> tuple[Job, Path]:
+def make(folder: Path, act: str, stages: Sequence[dict] = STAGES, **poison: object) -> tuple[Job, Path]:
     """A build of two archives with one page in the second that does `act` while the file `flag` is there."""
     flag = folder / "flag"
     given = folder / "in"
@@ -48,7 +49,7 @@ def make(folder: Path, act: str, **poison: object) -> tuple[Job, Path]:
         for name in "ab":
             bad = {"http://bad.example/?poison-" + act: page("Bad", f"{CANARY} {'REDACT' * (act == 'no')} {WORDS}")}
             write_warc(given / f"{name}.warc.gz", pages(name) | (bad if name == "b" else {}))
-    recipe = recipe_from_dict({"stages": [{"stage": "poison", "flag": str(flag), **poison}, *STAGES]})
+    recipe = recipe_from_dict({"stages": [{"stage": "poison", "flag": str(flag), **poison}, *stages]})
     return Job(recipe, [str(given)], folder / "out", 8_000, factory=FACTORY, keep_work=True), flag
 
 
@@ -100,7 +101,7 @@ def taken_up(job: Job, make_engine, tmp_path) -> tuple[int, int]:
 
 
 def test_an_error_at_a_record_through_threads(tmp_path, capfd) -> None:
-    job, flag = make(tmp_path, "no")
+    job, flag = make(tmp_path, "no", STAGES[:1])
     flag.touch()
     assert_quarantined(build_quietly(job), job, "user error", RULES["user error"].tries)
     kept = files_but(job.out, ".work/parts/", "corpus/", "samples/")
