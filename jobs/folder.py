@@ -53,6 +53,7 @@ def only_run(store: LocalStore) -> Iterator[None]:
                 raise full from None
             raise
         finally:
+            store.remove(".work/tmp")  # what tasks that failed left
             with suppress(OSError):
                 if [path.name for path in lock.parent.iterdir()] == [lock.name]:  # leave no trace
                     lock.unlink()
