@@ -6,34 +6,25 @@ Ray's own retries are off: `run` counts failed tries by class (`jobs.retries`), 
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import os
-import secrets
 import shutil
 import signal
-import socket
 import sys
 import tempfile
-import threading
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from corpus.errors import ConfigError, CorpusError, InputChanged, InputUnreachable, NoRoom, no_room
+from corpus.errors import ConfigError, NoRoom
 from corpus.footprint import read_footprint
-from corpus.guard import Overdue, WorkerError
-from jobs.nodes import Mark, check_node, look_around, require_token, sees, unshared
-from jobs.retries import CHANGED, DEADLINE, MEMORY, UNREACHABLE, Failure, Payload, Slots, Tally, Try
-
-Function = Callable[[Payload], Payload]
+from jobs.nodes import Mark, check_node, look_around, require_token, unshared
+from jobs.private import private_folder, signals_kept, sweep
+from jobs.retries import DEADLINE, MEMORY, NO_ROOM, Failure, Function, Payload, Slots, Tally, Try, answer_of
 
 _GRACE_S = 60.0
 """How long after its deadline a task that watches its own (under "wall_s") may still take to say so; and how long one
@@ -136,7 +127,7 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
         if "ok" in answer:
             ended.pop(task, None)
             yield Done(one.payload, answer["ok"], one.failures)
-        elif answer.get("kind") == _NO_ROOM:
+        elif answer.get("kind") == NO_ROOM:
             raise NoRoom(answer["error"], answer["todo"])
         else:
             if ended.pop(task, None) is not None:
@@ -168,37 +159,6 @@ def _failure(answer: Payload, payload: Payload) -> Failure:
     return Failure(answer["kind"], answer["error"], (told[0], told[1]) if told else None)
 
 
-_NO_ROOM = "no room"
-"""A failure of no payload: it ends the run."""
-
-
-def _answer(function: Function, payload: Payload, mark: str = "") -> Payload:
-    """Call a function; what it raises becomes text. A node that joined late may lack the folder with the mark."""
-    if not sees(mark):
-        return {"error": socket.gethostname(), "kind": "unshared"}
-    try:
-        return {"ok": function(payload)}
-    except InputChanged as error:
-        return {"error": str(error), "kind": CHANGED}
-    except InputUnreachable as error:
-        return {"error": str(error), "kind": UNREACHABLE}
-    except WorkerError as error:
-        kind = DEADLINE if isinstance(error, Overdue) else "user error"
-        return {"error": str(error), "kind": kind, "place": error.place}
-    except NoRoom as error:
-        return {"error": error.what, "todo": error.todo, "kind": _NO_ROOM}
-    except CorpusError as error:
-        return {"error": str(error), "kind": "user error"}
-    except MemoryError:
-        return {"error": "there was no memory for more", "kind": MEMORY}
-    except Exception as error:
-        full = no_room(error, payload.get("store", "The output")) if isinstance(error, OSError) else None
-        if full:
-            return {"error": full.what, "todo": full.todo, "kind": _NO_ROOM}
-        where = "".join(traceback.format_tb(error.__traceback__))  # a message may quote a page
-        return {"error": f"{type(error).__name__} at\n{where}", "kind": "user error"}
-
-
 class LocalEngine:
     """Threads of this process: each one supervises page workers of its own. A thread can't be ended, so that only the
     guard watches over deadlines: a unit that goes on after it loses its page worker."""
@@ -214,7 +174,7 @@ class LocalEngine:
 
     def _run(self, function: Function, payload: Payload, slots: int) -> Payload:
         with self._slots.take(slots):
-            return _answer(function, payload)
+            return answer_of(function, payload)
 
     def wait(self, running: list[Future[Payload]]) -> Future[Payload] | None:
         done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
@@ -245,7 +205,7 @@ class _Task:
 def _stream(function: Function, payload: Payload, mark: str) -> Iterator[Payload]:
     """What runs as a Ray task. That it has started is said at once: Ray tells only when it was submitted."""
     yield {}
-    yield _answer(function, payload, mark)
+    yield answer_of(function, payload, mark)
 
 
 class RayEngine:
@@ -264,8 +224,8 @@ class RayEngine:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         if not address:
-            _sweep()
-            self._temp = Path(tempfile.mkdtemp(dir=_private_folder()))
+            sweep()
+            self._temp = Path(tempfile.mkdtemp(dir=private_folder()))
         elif insecure:
             os.environ["RAY_AUTH_MODE"] = "disabled"
         else:
@@ -278,7 +238,7 @@ class RayEngine:
         env = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
         common: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "runtime_env": env}
         try:
-            with _signals_kept():
+            with signals_kept():
                 if address:
                     ray.init(address=address, **common)
                     self.workers = workers or int(ray.cluster_resources().get("CPU", 1))
@@ -377,7 +337,7 @@ class RayEngine:
         except errors.WorkerCrashedError:
             return {"error": "the Ray worker died", "kind": "crash"}
         except errors.OutOfDiskError:
-            return {"error": "The disk that Ray keeps its files on is full.", "todo": _FREE_TMP, "kind": _NO_ROOM}
+            return {"error": "The disk that Ray keeps its files on is full.", "todo": _FREE_TMP, "kind": NO_ROOM}
         except errors.RayTaskError as error:
             return {"error": f"{type(error.cause).__name__} in Ray", "kind": "user error"}
         except errors.RayError as error:
@@ -401,44 +361,3 @@ _ANSWER_S = 120.0
 
 _START_S = 900.0
 """How long the first node of a cluster that has none may take to come."""
-
-
-@contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Put the handlers of signals back that Ray replaces as it starts: at SIGTERM its own one aborts the process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-_TEMP = "corpus-ray-"
-
-
-@cache
-def _private_folder() -> Path:
-    """This process's folder for clusters of its own, with the token without which nobody else may talk to them.
-
-    One token per process: Ray reads it once.
-    """
-    # short, for socket paths end at 107 characters; private, for who writes there runs code as us
-    folder = Path(tempfile.mkdtemp(prefix=f"{_TEMP}{os.getpid()}-", dir="/tmp"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    token = folder / "token"
-    token.touch(mode=0o600)
-    token.write_text(secrets.token_hex(32))
-    os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
-    return folder
-
-
-def _sweep() -> None:
-    """Remove the session folders of drivers that were killed."""
-    for folder in Path("/tmp").glob(f"{_TEMP}*"):
-        pid = folder.name.removeprefix(_TEMP).split("-")[0]
-        with contextlib.suppress(OSError, ValueError):
-            if folder.stat().st_uid == os.getuid() and not Path(f"/proc/{int(pid)}").exists():
-                shutil.rmtree(folder, ignore_errors=True)

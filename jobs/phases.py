@@ -8,8 +8,9 @@ from typing import Any
 from corpus.commits import Commit
 from corpus.errors import IntegrityError
 from jobs.dedup_phases import Stopped
-from jobs.engine import Engine, Function, Stop, run
+from jobs.engine import Engine, Stop, run
 from jobs.progress import Progress
+from jobs.retries import Function
 from jobs.tasks import commit_from_dict
 
 

@@ -1,16 +1,23 @@
-"""What becomes of a task that fails: by the class of the failure how often it is tried, after how long, and with how
-many slots, so that fewer tasks run beside it."""
+"""What becomes of a task that fails: the class of its failure, and by that how often it is tried, after how long, and
+with how many slots, so that fewer tasks run beside it."""
 
 from __future__ import annotations
 
+import socket
 import threading
+import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from corpus.errors import CorpusError, InputChanged, InputUnreachable, NoRoom, no_room
+from corpus.guard import Overdue, WorkerError
+from jobs.nodes import sees
+
 Payload = dict[str, Any]
+Function = Callable[[Payload], Payload]
 
 TASK_S = 6 * 3600.0
 """What a task may take by the clock where its payload does not say, under "wall_s": pieces of all phases are cut so as
@@ -42,6 +49,10 @@ RULES = {
     CHANGED: Rule(1),  # it stays so
     UNREACHABLE: Rule(1),  # it was asked many times already
 }
+
+
+NO_ROOM = "no room"
+"""A failure that is no payload's: it ends the run."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,33 @@ def by_class(failures: tuple[Failure, ...]) -> dict[str, int]:
 def last_place(failures: tuple[Failure, ...]) -> tuple[int, int] | None:
     """The record that was at work when it last was known."""
     return next((one.place for one in reversed(failures) if one.place is not None), None)
+
+
+def answer_of(function: Function, payload: Payload, mark: str = "") -> Payload:
+    """Call a function; what it raises becomes text. A node that joined late may lack the folder with the mark."""
+    if not sees(mark):
+        return {"error": socket.gethostname(), "kind": "unshared"}
+    try:
+        return {"ok": function(payload)}
+    except InputChanged as error:
+        return {"error": str(error), "kind": CHANGED}
+    except InputUnreachable as error:
+        return {"error": str(error), "kind": UNREACHABLE}
+    except WorkerError as error:
+        kind = DEADLINE if isinstance(error, Overdue) else "user error"
+        return {"error": str(error), "kind": kind, "place": error.place}
+    except NoRoom as error:
+        return {"error": error.what, "todo": error.todo, "kind": NO_ROOM}
+    except CorpusError as error:
+        return {"error": str(error), "kind": "user error"}
+    except MemoryError:
+        return {"error": "there was no memory for more", "kind": MEMORY}
+    except Exception as error:
+        full = no_room(error, payload.get("store", "The output")) if isinstance(error, OSError) else None
+        if full:
+            return {"error": full.what, "todo": full.todo, "kind": NO_ROOM}
+        where = "".join(traceback.format_tb(error.__traceback__))  # a message may quote a page
+        return {"error": f"{type(error).__name__} at\n{where}", "kind": "user error"}
 
 
 class Tally:

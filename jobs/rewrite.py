@@ -26,12 +26,12 @@ from corpus.version import versions
 from jobs.build import Result, complete
 from jobs.dedup import Compared
 from jobs.dedup_phases import Stopped
-from jobs.engine import Engine, Function, Stop, run
+from jobs.engine import Engine, Stop, run
 from jobs.folder import only_run, open_folder
 from jobs.inputs import Input, find_inputs, plan_units
 from jobs.plan import Job, Plan, claim_folder
 from jobs.progress import Progress
-from jobs.retries import CHANGED, UNREACHABLE
+from jobs.retries import CHANGED, UNREACHABLE, Function
 from jobs.tasks import close_guards, commit_from_dict, fill_task, rewrite_task
 
 _PIECES_PER_WORKER = 4

@@ -191,7 +191,7 @@ def test_numbers_equal_run_json_and_ledger(tmp_path, measures):
     check_all(folder, html)
     text = html.text_content()
     assert "This run is not whole" in text
-    assert "signal 11" in text
+    assert "at w.warc.gz:101, crash 3×: the Ray worker died" in " ".join(text.split())
 
 
 def test_equal_values_lie_on_the_side_where_the_bound_has_them(tmp_path):
