@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -57,9 +58,18 @@ class PartWriter:
             self._writer = None
 
 
-def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, taken: str = "") -> Commit:
-    """The commit of a unit: the one that exists, or a new one. `depends` is a digest of recipe, code and versions,
-    `taken` the file that says what was taken down."""
+def attempt_unit(
+    store: Store,
+    guard: Guard,
+    unit: Unit,
+    depends: str,
+    *,
+    taken: str = "",
+    wall_s: float = math.inf,
+    footprint: str = "",
+) -> Commit:
+    """The commit of a unit: the one that exists, or a new one. `depends` is a digest of recipe, code and versions; the
+    rest is as in `Guard.run`."""
     key = commit_key("pass", unit.content(), depends)
     done = read_commit(store, key)
     if done is not None:
@@ -93,7 +103,9 @@ def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, taken: st
                 cleanup.callback(writers[kind].close)
             return writers[kind]
 
-        guard.run(unit, take, taken=taken)
+        guard.run(unit, take, taken=taken, wall_s=wall_s, footprint=footprint)
+        if footprint:
+            Path(footprint).unlink(missing_ok=True)  # no record is to blame for what comes now
         writer("samples").add(pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA))
         parts: list[Part] = []
         for kind, made in sorted(writers.items()):

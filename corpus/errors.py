@@ -6,6 +6,7 @@
     │   ├── InputChanged        one that is no longer what it was when the run began
     │   └── InputUnreachable    one that a server does not give, or not any more
     ├── OutputError         an output that can't be written, or that belongs to another recipe
+    │   └── NoRoom              one on a file system that takes no more
     └── IntegrityError      committed data that does not match its record: missing, changed, unbalanced, not tiling
 
 Bad *pages* and bad *records* never raise: they are rows of the ledger.
@@ -14,6 +15,8 @@ Bad *pages* and bad *records* never raise: they are rows of the ledger.
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
 
 
@@ -46,8 +49,26 @@ class OutputError(CorpusError):
     """An output that can't be written, or that belongs to something else."""
 
 
+class NoRoom(OutputError):
+    """An output on a file system that takes no more."""
+
+
 class IntegrityError(CorpusError):
     """Committed data that does not match its record."""
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""No space, a quota, the largest size of a file, read-only: nothing but writing fails with these."""
+
+
+def no_room(error: OSError, folder: object) -> NoRoom | None:
+    """What to raise where writing to a folder failed because it takes no more, None for any other failure."""
+    if error.errno not in _NO_ROOM:
+        return None
+    return NoRoom(
+        f"{folder} takes no more: {os.strerror(error.errno)}.",
+        "Make room, and run the same command again: it goes on where this one ended.",
+    )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -145,5 +145,10 @@ class Board:
             return None
         return Notice((offset, inner), wall, cpu)
 
+    @property
+    def used(self) -> bool:
+        """Whether any record was ever announced."""
+        return bool(self._FORM.unpack_from(self._map)[0])
+
     def close(self) -> None:
         self._map.close()

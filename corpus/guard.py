@@ -8,6 +8,7 @@ outside costs a restart only: the record it was at passes the second time.
 from __future__ import annotations
 
 import json
+import math
 import os
 import selectors
 import signal
@@ -17,8 +18,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
+from corpus.environment import worker_environment
 from corpus.errors import CorpusError, InputChanged, InputUnreachable
 from corpus.frames import ERROR, JOB, BatchReader, Board, FrameReader, write_frame
 from corpus.unit import Batch, Place, Unit
@@ -27,6 +29,8 @@ _POLL_S = 0.2
 _TRIES = 2
 _TRIES_KILLED = 4
 _FALSE_STARTS = 3
+_PAGE_BYTES = 32 << 10  # of a compressed archive, some 250 pages in 8 MiB
+_HUNG = "What hangs is no page: each of these has limits of its own. See to the storage or server it is read from."
 _INPUT_ERRORS = {kind.__name__: kind for kind in (InputChanged, InputUnreachable)}
 
 
@@ -42,9 +46,23 @@ class GuardSettings:
     alone: int = 4
     worker_bytes: int = 700 << 20
 
+    def unit_wall_s(self, size: int) -> float:
+        """What a unit of `size` bytes may take by the clock: as long as if every page of it had to be stopped twice.
+        That much time passes only where something else than a page hangs: storage, a server, or our own code."""
+        return (1 + self.alone) * (self.page_wall_s + self.page_cpu_s * (1 + size // _PAGE_BYTES))
+
 
 class WorkerError(CorpusError):
-    """The page worker reported an error that is not a page's: an input that can't be read, or our bug."""
+    """The page worker reported an error that is not a page's: an input that can't be read, or our bug. `place` is that
+    of the record it was at, if it was at one."""
+
+    def __init__(self, what: str, todo: str = "", place: Place | None = None) -> None:
+        super().__init__(what, todo)
+        self.place = place
+
+
+class Overdue(WorkerError):
+    """The unit took longer than a unit may."""
 
 
 @dataclass
@@ -78,18 +96,27 @@ class Guard:
         self._worker: _Worker | None = None
 
     def run(
-        self, unit: Unit, take: Callable[[Batch], None], *, only: Sequence[Place] | None = None, taken: str = ""
+        self,
+        unit: Unit,
+        take: Callable[[Batch], None],
+        *,
+        only: Sequence[Place] | None = None,
+        taken: str = "",
+        wall_s: float = math.inf,
+        footprint: str = "",
     ) -> None:
         """Run a unit, or of it the records in `only`, and hand its batches to `take`, in order. `taken` is the file
-        that says what was taken down. Raises WorkerError for what is no page's fault."""
+        that says what was taken down, `footprint` one that is to say which record is at work. Raises Overdue after
+        `wall_s` seconds, and WorkerError for whatever else is no page's fault."""
+        ends = time.monotonic() + wall_s
         incidents: dict[Place, Incident] = {}
         resume: Place | None = None
         false_starts = 0
         while True:
-            worker = self._ready_worker()
+            worker = self._ready_worker(unit.path)
             try:
-                job = {**self._job(unit, resume, incidents), "only": only, "taken": taken}
-                for batch in worker.run(job, frozenset(incidents)):
+                job = self._job(unit, resume, incidents) | {"only": only, "taken": taken, "footprint": footprint}
+                for batch in worker.run(job, frozenset(incidents), ends):
                     take(batch)
                     resume = batch.next
                     if batch.done:
@@ -110,6 +137,7 @@ class Guard:
                 raise WorkerError(
                     f"The page worker stopped at {unit.warc}:{worker.place[0]}, a record left out ({kinds}).",
                     "This is a fault in reading the archive: please report it with the file.",
+                    worker.place,
                 )
             incident.add(worker.ended_by)
 
@@ -123,9 +151,12 @@ class Guard:
             "memory_alone": self.settings.memory_bytes * self.settings.alone,
         }
 
-    def _ready_worker(self) -> _Worker:
+    def _ready_worker(self, archive: str) -> _Worker:
+        environment = worker_environment(archive)
+        if self._worker is not None and self._worker.environment != environment:
+            self.close()  # it may see less than it needs, or more
         if self._worker is None:
-            self._worker = _Worker(self.recipe, self.factory, self.settings)
+            self._worker = _Worker(self.recipe, self.factory, self.settings, environment)
         return self._worker
 
     def _recycle(self) -> None:
@@ -142,16 +173,19 @@ class Guard:
 class _Worker:
     """The supervisor's side of one page worker process."""
 
-    def __init__(self, recipe: dict[str, Any], factory: str, settings: GuardSettings) -> None:
+    def __init__(
+        self, recipe: dict[str, Any], factory: str, settings: GuardSettings, environment: dict[str, str]
+    ) -> None:
+        self.environment = environment
         self._settings = settings
         self._recipe: dict[str, Any] | None = recipe
         self.place: Place | None = None
         self.ended_by = ""
         self.last_words = ""
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         job_read, self._job_write = os.pipe()
         self._batch_read, batch_write = os.pipe()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        with tempfile.TemporaryFile() as board:
+        with _memory_file() as board:
             self._board = Board.create(board.fileno())
             fds = (job_read, batch_write, board.fileno())
             # exec, never fork: a forked copy of a threaded Ray worker can hold locks for ever
@@ -162,13 +196,14 @@ class _Worker:
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,  # shown only where no page was touched yet: libraries quote pages
                 start_new_session=True,  # Ctrl-C is the driver's: units under way are finished
-                env=_environment(),
+                env=environment,
             )
         os.close(job_read)
         os.close(batch_write)
 
-    def run(self, job: dict[str, Any], alone: frozenset[Place]) -> Iterator[Batch]:
-        """The batches of one job. Ends early where the worker died: then `place` and `ended_by` say how."""
+    def run(self, job: dict[str, Any], alone: frozenset[Place], ends: float) -> Iterator[Batch]:
+        """The batches of one job. Ends early where the worker died: then `place` and `ended_by` say how. Raises Overdue
+        where it goes on after `ends`."""
         if self._recipe is not None:
             job |= self._recipe
             self._recipe = None
@@ -182,6 +217,8 @@ class _Worker:
         with selectors.DefaultSelector() as selector:
             selector.register(self._batch_read, selectors.EVENT_READ)
             while True:
+                if time.monotonic() > ends:
+                    raise Overdue(f"A unit of {job['unit']['warc']} takes too long.", _HUNG, self._place_since(started))
                 if not selector.select(_POLL_S):
                     if self._overdue(started, alone):
                         self._process.kill()
@@ -194,7 +231,7 @@ class _Worker:
                     return
                 for kind, payload in frames.feed(data):
                     if kind == ERROR:
-                        self._raise(json.loads(payload), job["unit"]["warc"])
+                        self._raise(json.loads(payload), job["unit"]["warc"], self._place_since(started))
                     batch = batches.take(kind, payload)
                     if batch:
                         yield batch
@@ -214,21 +251,25 @@ class _Worker:
     def _bury(self, kind: str, job_started: float) -> None:
         """Find out where and how the worker ended."""
         code = self._process.wait()
-        notice = self._board.read()
-        if notice is not None and notice.wall >= job_started:
-            self.place = notice.place
-        else:
+        self.place = self._place_since(job_started)
+        if not self._board.used:  # else it may quote pages, of earlier jobs too
             self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 2000))
             self.last_words = self._stderr.read().decode(errors="replace").strip()
         self.ended_by = kind or ("killed" if code == -signal.SIGKILL else "crash")
 
-    def _raise(self, about: dict[str, Any], warc: str) -> None:
+    def _place_since(self, job_started: float) -> Place | None:
+        """The record that the worker is or was at in this job."""
+        notice = self._board.read()
+        return notice.place if notice is not None and notice.wall >= job_started else None
+
+    def _raise(self, about: dict[str, Any], warc: str, place: Place | None) -> None:
         if known := _INPUT_ERRORS.get(about["class"]):
             raise known(about["what"], about["todo"])
         message = about.get("message", "")
         raise WorkerError(
             f"The page worker failed on {warc} with {about['class']}{': ' + message if message else ''}.",
             f"It happened at:\n{about['traceback']}",
+            place,
         )
 
     def own_bytes(self) -> int:
@@ -257,14 +298,9 @@ def _cpu_seconds(pid: int) -> float | None:
         return None
 
 
-def _environment() -> dict[str, str]:
-    """The worker's environment: our import path, one thread per library."""
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "TOKIO_WORKER_THREADS": "1",
-        "ARROW_NUM_THREADS": "1",
-        "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve a gigabyte
-    }
+def _memory_file() -> IO[bytes]:
+    """A file for the board, in memory where the system has such: a write to a mapped file on a full disk would kill the
+    page worker, and its page would be blamed."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("corpus-board"), "w+b")
+    return tempfile.TemporaryFile()

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from corpus.client import Client
-from corpus.errors import OutputError
+from corpus.errors import OutputError, no_room
 from corpus.lease import Lease
 from corpus.transport import Objects, Stat
 from corpus.urls import object_key, redact
@@ -159,6 +159,10 @@ class ObjectStore:
             try:
                 yield
                 self._check_lease()
+            except OSError as error:
+                if full := no_room(error, tempfile.gettempdir()):
+                    raise full from None
+                raise
             finally:
                 self._lease = None
 

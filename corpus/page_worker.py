@@ -20,6 +20,7 @@ from typing import Any
 
 from corpus.client import Client
 from corpus.errors import InputError
+from corpus.footprint import Footprint
 from corpus.frames import ERROR, JOB, Board, FrameReader, send_batch, write_frame
 from corpus.modules import Module
 from corpus.pipeline import Pipeline
@@ -68,8 +69,11 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
     alone = {(offset, inner): kind for offset, inner, kind in job["alone"]}
     memory, memory_alone = own + job["memory"], own + job["memory_alone"]
 
+    footprint = Footprint(job["footprint"])
+
     def announce(place: Place) -> None:
         board.announce(place)
+        footprint.leave(place)
         if alone:
             _limit_memory(memory_alone if place in alone else memory)
 
@@ -77,7 +81,7 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
     only = [(offset, inner) for offset, inner in job["only"]] if job["only"] is not None else None
     span = (unit.start, unit.end) if only is None else None  # picked ones are not read in one go
     source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client, waiting=board.waiting)
-    with closing(source):
+    with closing(footprint), closing(source):
         batches = run_unit(
             pipeline,
             source,

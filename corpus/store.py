@@ -5,20 +5,22 @@ A file or object appears whole or not at all. What is made is first a file on th
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
-from corpus.errors import ConfigError, OutputError
+from corpus.errors import ConfigError, OutputError, no_room
+from corpus.publish import locked, make_folders, publish, sync_folder
 from corpus.urls import OBJECT_STORES, is_url, redact
+
+LOCK = ".work/lock"
 
 Location = str | Path
 """A path, or the URL of a prefix of a bucket."""
@@ -117,38 +119,22 @@ class LocalStore:
 
     def _publish(self, scratch: Path, key: str) -> bool:
         final = self.path(key)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with open(scratch, "rb") as file:
-            os.fsync(file.fileno())
-        try:
-            os.link(scratch, final)  # fails where it exists: that makes it put-if-absent
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without hard links
-            return self._publish_without_links(scratch, final)
-        _sync_folder(final.parent)
-        return True
-
-    def _publish_without_links(self, scratch: Path, final: Path) -> bool:
-        """Reserve the name by an exclusive lock file, then rename."""
-        lock = final.with_name(f".lock-{final.name}")
-        try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            raise OutputError(f"{lock} is in the way of a commit.", "If no other run is writing, delete it.") from None
-        try:
-            if final.exists():
-                return False
-            os.replace(scratch, final)
-            _sync_folder(final.parent)
-            return True
-        finally:
-            lock.unlink()
+        make_folders(final.parent)
+        _sync(scratch)
+        made = publish(scratch, final, self.root / ".work" / "publish.lock")
+        if made:
+            sync_folder(final.parent)
+        return made
 
     def replace(self, key: str, data: bytes) -> None:
-        scratch = self.scratch()
-        scratch.write_bytes(data)
-        os.replace(scratch, self.path(key))
+        scratch, final = self.scratch(), self.path(key)
+        try:
+            scratch.write_bytes(data)
+            _sync(scratch)
+            os.replace(scratch, final)
+        finally:
+            scratch.unlink(missing_ok=True)
+        sync_folder(final.parent)
 
     def get(self, key: str) -> bytes | None:
         try:
@@ -198,16 +184,31 @@ class LocalStore:
 
     @contextmanager
     def only_run(self) -> Iterator[None]:
-        """By a lock that the system releases when this process ends, however it ends."""
-        folder = os.open(self.root, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.remove(".work/tmp")
-            yield
-        except BlockingIOError:
-            raise OutputError(f"Another run is writing to {self.root}.", "Wait for it, or give another -o.") from None
-        finally:
-            os.close(folder)
+        """By a lock that the system releases when this process ends, however it ends. Raises OutputError also for
+        whatever is done meanwhile in a folder that takes no more."""
+        lock = self.path(LOCK)
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(lock, wait=False))
+            except BlockingIOError:
+                raise OutputError(
+                    f"Another run is writing to {self.root}.", "Wait for it, or give another -o."
+                ) from None
+            except OSError as error:
+                raise OutputError(f"{self.root} can't be written: {error.strerror}.", "Mend that first.") from None
+            try:
+                self.remove(".work/tmp")
+                yield
+            except OSError as error:
+                if full := no_room(error, self.root):
+                    raise full from None
+                raise
+            finally:
+                self.remove(".work/tmp")  # what tasks that failed left
+                with suppress(OSError):
+                    if [path.name for path in lock.parent.iterdir()] == [lock.name]:  # leave no trace
+                        lock.unlink()
+                        lock.parent.rmdir()
 
     def prepare(self) -> None:
         try:
@@ -250,9 +251,6 @@ def _object_store(url: str) -> Store:
     return ObjectStore(url)
 
 
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _sync(file: Path) -> None:
+    with open(file, "rb") as stream:
+        os.fsync(stream.fileno())

@@ -12,6 +12,7 @@ import os
 import shutil
 
 from corpus.errors import IntegrityError
+from corpus.publish import sync_folder
 from corpus.store import LocalStore, Store
 
 JOURNAL = ".work/swap.json"
@@ -41,7 +42,7 @@ def finish_swap(store: LocalStore) -> bool:
         if new.exists():  # else this step was done
             _away(store, name)
             os.rename(new, store.path(name))
-    _sync(store)
+    sync_folder(store.root)
     store.path(JOURNAL).unlink()
     store.remove(_GONE)
     store.remove(journal["fresh"])
@@ -64,11 +65,3 @@ def _away(store: LocalStore, name: str) -> None:
         if aside.is_dir():
             shutil.rmtree(aside)
         os.rename(path, aside)
-
-
-def _sync(store: LocalStore) -> None:
-    folder = os.open(store.root, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -143,10 +143,10 @@ def run_unit(
         todo = [one for one in waiting if one.outcome is not None and one.outcome.kept]
         pipeline.judge_all([one.outcome for one in todo if one.outcome], lambda i: announce(todo[i].place))
         for one in waiting:
+            announce(one.place)  # its excerpt is looked through for personal data
             stopped_by = alone.get(one.place, "")
             if one.outcome and one.outcome.rule == "memory" and one.place not in failed:
                 stopped_by = "memory"
-                announce(one.place)
                 grant(True)
                 one.outcome = pipeline.judge_record(one.item)
                 grant(False)

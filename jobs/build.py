@@ -109,7 +109,7 @@ def complete(
     info = run_info(job, plan, commits, compared, lines, parts, given_up)
     info["index"] = index
     costs = (dedup.costs if dedup else {}) | (by_lines.costs if by_lines else {})
-    finish(job, plan, store, info, commits, parts, time.monotonic() - started, costs)
+    finish(job, plan, store, info, commits, parts, time.monotonic() - started, costs, engine.tally.as_dict())
     return Result(3 if given_up else 0, info)
 
 

@@ -15,8 +15,9 @@ from corpus.commits import Commit
 from corpus.dedup.pieces import as_list
 from corpus.errors import IntegrityError
 from corpus.store import Store
-from jobs.engine import Engine, Function, Stop, run
+from jobs.engine import Engine, Stop, run
 from jobs.progress import Progress
+from jobs.retries import Function
 from jobs.tasks import commit_from_dict
 
 

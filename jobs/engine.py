@@ -1,50 +1,44 @@
 """The seam to Ray: run one function over many payloads, here or on a cluster. Ray is imported in this file only.
 
 Functions take and give plain data (JSON types). What they raise comes back as text, so nothing of ours is unpickled.
-Ray's own retries are off: `run` counts attempts by kind of failure, and gives up on a payload with a reason.
+Ray's own retries are off: `run` counts failed tries by class (`jobs.retries`), and gives up on a payload with reasons.
 """
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import os
-import secrets
 import shutil
 import signal
-import socket
 import sys
 import tempfile
-import threading
-import traceback
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from corpus.errors import ConfigError, CorpusError, InputChanged, InputUnreachable
+from corpus.errors import ConfigError, NoRoom
+from corpus.footprint import read_footprint
 from corpus.store import Location
-from jobs.nodes import Mark, check_node, look_around, require_token, sees, unshared
+from jobs.nodes import Mark, check_node, look_around, require_token, unshared
+from jobs.private import private_folder, signals_kept, sweep
+from jobs.retries import DEADLINE, MEMORY, NO_ROOM, Failure, Function, Payload, Slots, Tally, Try, answer_of
 
-Payload = dict[str, Any]
-Function = Callable[[Payload], Payload]
-
-ATTEMPTS = {"error": 2, "crash": 3, "memory": 3, "node": 10, "changed": 1, "unreachable": 1}
-"""Tries per kind of failure: an error of our own code is likely to come again, the loss of a node is not. An input
-that changed stays so, and one that a server does not give was asked for many times already."""
+_GRACE_S = 60.0
+"""How long after its deadline a task that watches its own (under "wall_s") may still take to say so; and how long one
+that was ended may take to be gone, before it is left alone."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A payload with its result, or with the reasons why it was given up."""
+    """A payload with its result, or without one where it was given up, and the tries that failed."""
 
     payload: Payload
     result: Payload | None
-    failures: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
 
 class Stop:
@@ -76,73 +70,112 @@ class Engine(Protocol):
     """Something that runs a function over payloads, some at a time."""
 
     workers: int
+    tally: Tally
 
-    def submit(self, function: Function, payload: Payload) -> Any: ...
+    @property
+    def most_slots(self) -> int:
+        """How many slots a task may take."""
+
+    def submit(self, function: Function, payload: Payload, slots: int) -> Any: ...
 
     def wait(self, running: list[Any]) -> Any | None:
         """One finished task, or None after about a second."""
 
     def result(self, task: Any) -> Payload:
-        """{"ok": …} or {"error": text, "kind": kind}."""
+        """{"ok": …} or {"error": text, "kind": class}, and "place" where that is known."""
+
+    def running_s(self, task: Any) -> float:
+        """How long a task has been running, 0 while it waits for a slot or where it can't be ended."""
+
+    def end(self, task: Any) -> None:
+        """End a running task, whatever it does."""
 
     def close(self) -> None: ...
 
 
 def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: Stop) -> Iterator[Done]:
-    """Run `function` over all payloads, at most two per worker submitted at a time; yield them as they end.
+    """Run `function` over all payloads, with at most two slots per worker submitted at a time; yield them as they end.
 
-    After a stop signal nothing new is submitted and what runs is waited for.
+    A payload may say under "wall_s" how long it may take, and under "footprint" where a file says which record is at
+    work. After a stop signal nothing new is submitted and what runs is waited for. Raises NoRoom.
     """
-    todo: deque[tuple[Payload, tuple[str, ...]]] = deque((payload, ()) for payload in payloads)
-    running: dict[Any, tuple[Payload, tuple[str, ...]]] = {}
-    while todo or running:
-        while todo and len(running) < 2 * engine.workers and not stop.asked():
-            payload, failures = todo.popleft()
-            running[engine.submit(function, payload)] = (payload, failures)
+    fresh = deque(Try(payload) for payload in payloads)
+    again: list[Try] = []
+    running: dict[Any, Try] = {}
+    ended: dict[Any, float] = {}
+    while fresh or again or running:
+        room = 2 * engine.workers - sum(one.slots for one in running.values())
+        while room > 0 and not stop.asked() and (due := _next(fresh, again)):
+            running[engine.submit(function, due.payload, due.slots)] = due
+            room -= due.slots
         if not running:
-            return
+            if stop.asked():
+                return
+            time.sleep(max(0.0, min(1.0, min(one.ready for one in again) - time.monotonic())))
+            continue
         task = engine.wait(list(running))
-        if task is None:
-            continue
-        payload, failures = running.pop(task)
-        answer = engine.result(task)
-        if "ok" in answer:
-            yield Done(payload, answer["ok"], failures)
-            continue
-        kind = answer["kind"]
-        failures = (*failures, f"{kind}: {answer['error']}")
-        if sum(failure.startswith(f"{kind}:") for failure in failures) < ATTEMPTS[kind]:
-            todo.append((payload, failures))
+        for late, one in running.items():
+            if late is not task and late not in ended and engine.running_s(late) > one.wall_s + _GRACE_S:
+                engine.end(late)
+                ended[late] = time.monotonic()
+        if task is not None:
+            answer = engine.result(task)
+        elif lost := [late for late, since in ended.items() if time.monotonic() - since > _GRACE_S]:
+            task, answer = lost[0], {}  # it can't be ended: its node is not to be reached, or its storage hangs
         else:
-            yield Done(payload, None, failures)
+            continue
+        one = running.pop(task)
+        if "ok" in answer:
+            ended.pop(task, None)
+            yield Done(one.payload, answer["ok"], one.failures)
+        elif answer.get("kind") == NO_ROOM:
+            raise NoRoom(answer["error"], answer["todo"])
+        else:
+            if ended.pop(task, None) is not None:
+                answer = {"error": f"it took more than {one.wall_s:,.0f} s", "kind": DEADLINE}
+            failed = one.failed(_failure(answer, one.payload), time.monotonic(), engine.most_slots)
+            engine.tally.add(function.__name__, failed.failures[-1].kind)
+            if failed.given_up:
+                yield Done(one.payload, None, failed.failures)
+            else:
+                again.append(failed)
 
 
-def _answer(function: Function, payload: Payload, mark: Sequence[str] = ()) -> Payload:
-    """Call a function; what it raises becomes text. A node that joined late may lack the folder with the mark."""
-    if not sees(list(mark)):
-        return {"error": socket.gethostname(), "kind": "unshared"}
-    try:
-        return {"ok": function(payload)}
-    except InputChanged as error:
-        return {"error": str(error), "kind": "changed"}
-    except InputUnreachable as error:
-        return {"error": str(error), "kind": "unreachable"}
-    except CorpusError as error:
-        return {"error": str(error), "kind": "error"}
-    except Exception as error:
-        where = "".join(traceback.format_tb(error.__traceback__))  # a message may quote a page
-        return {"error": f"{type(error).__name__} at\n{where}", "kind": "error"}
+def _next(fresh: deque[Try], again: list[Try]) -> Try | None:
+    """What is to be tried next: again, once its time has come; else for the first time."""
+    now = time.monotonic()
+    due = next((one for one in again if one.ready <= now), None)
+    if due is not None:
+        again.remove(due)
+        return due
+    return fresh.popleft() if fresh else None
+
+
+def _failure(answer: Payload, payload: Payload) -> Failure:
+    """The failure that an answer tells of, with the record that the task itself or its footprint names."""
+    footprint = payload.get("footprint", "")
+    told = answer.get("place") or read_footprint(footprint)
+    if footprint:
+        Path(footprint).unlink(missing_ok=True)  # it is no other try's
+    return Failure(answer["kind"], answer["error"], (told[0], told[1]) if told else None)
 
 
 class LocalEngine:
-    """Threads of this process: each one supervises page workers of its own."""
+    """Threads of this process: each one supervises page workers of its own. A thread can't be ended, so that only the
+    guard watches over deadlines: a unit that goes on after it loses its page worker."""
 
     def __init__(self, workers: int) -> None:
-        self.workers = workers
+        self.workers = self.most_slots = workers
+        self.tally = Tally()
+        self._slots = Slots(workers)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="supervisor")
 
-    def submit(self, function: Function, payload: Payload) -> Future[Payload]:
-        return self._pool.submit(_answer, function, payload)
+    def submit(self, function: Function, payload: Payload, slots: int) -> Future[Payload]:
+        return self._pool.submit(self._run, function, payload, slots)
+
+    def _run(self, function: Function, payload: Payload, slots: int) -> Payload:
+        with self._slots.take(slots):
+            return answer_of(function, payload)
 
     def wait(self, running: list[Future[Payload]]) -> Future[Payload] | None:
         done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
@@ -151,8 +184,29 @@ class LocalEngine:
     def result(self, task: Future[Payload]) -> Payload:
         return task.result()
 
+    def running_s(self, task: Future[Payload]) -> float:
+        return 0.0
+
+    def end(self, task: Future[Payload]) -> None:
+        raise NotImplementedError
+
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(eq=False)
+class _Task:
+    """A Ray task: a stream of a mark that it has started, and of its answer."""
+
+    stream: Any
+    started: float = 0.0
+    answer: Any = None
+
+
+def _stream(function: Function, payload: Payload, mark: str) -> Iterator[Payload]:
+    """What runs as a Ray task. That it has started is said at once: Ray tells only when it was submitted."""
+    yield {}
+    yield answer_of(function, payload, mark)
 
 
 class RayEngine:
@@ -167,11 +221,12 @@ class RayEngine:
     ) -> None:
         self._temp: Path | None = None
         self._mark: Mark | None = None
+        self.tally = Tally()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         if not address:
-            _sweep()
-            self._temp = Path(tempfile.mkdtemp(dir=_private_folder()))
+            sweep()
+            self._temp = Path(tempfile.mkdtemp(dir=private_folder()))
         elif insecure:
             os.environ["RAY_AUTH_MODE"] = "disabled"
         else:
@@ -184,7 +239,7 @@ class RayEngine:
         env = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
         common: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "runtime_env": env}
         try:
-            with _signals_kept():
+            with signals_kept():
                 if address:
                     ray.init(address=address, **common)
                     self.workers = workers or int(ray.cluster_resources().get("CPU", 1))
@@ -200,7 +255,7 @@ class RayEngine:
                     )
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise ConfigError(f"Ray does not start: {error}.", "Check --address, or build with --no-ray.") from None
-        self._remote: dict[Function, Any] = {}
+        self._remote = ray.remote(_stream)
         if address:
             try:
                 self._mark = Mark(shared) if shared else None
@@ -237,25 +292,57 @@ class RayEngine:
                 continue  # it is gone
             check_node(told, asked[one], self._mark, insecure)
 
-    def submit(self, function: Function, payload: Payload) -> Any:
-        if function not in self._remote:
-            self._remote[function] = self._ray.remote(_answer).options(max_retries=0, num_cpus=1)
-        return self._remote[function].remote(function, payload, self._mark.told if self._mark else [])
+    @property
+    def most_slots(self) -> int:
+        nodes = self._ray.nodes()
+        return int(max((node["Resources"].get("CPU", 1) for node in nodes if node["Alive"]), default=1))
 
-    def wait(self, running: list[Any]) -> Any | None:
-        done, _ = self._ray.wait(running, num_returns=1, timeout=1)
-        return done[0] if done else None
+    def submit(self, function: Function, payload: Payload, slots: int) -> _Task:
+        mark = self._mark.told if self._mark else []
+        task = self._remote.options(max_retries=0, num_returns="streaming", num_cpus=slots)
+        return _Task(task.remote(function, payload, mark))
 
-    def result(self, task: Any) -> Payload:
+    def wait(self, running: list[_Task]) -> _Task | None:
+        tasks = {task.stream: task for task in running}
+        until = time.monotonic() + 1
+        while True:
+            ready, _ = self._ray.wait(list(tasks), num_returns=1, timeout=max(0.0, until - time.monotonic()))
+            if not ready:
+                return None
+            task = tasks[ready[0]]
+            task.answer = next(task.stream)
+            if task.started or self._failed(task.answer):
+                return task
+            task.started = time.monotonic()
+
+    def _failed(self, answer: Any) -> bool:
+        try:
+            self._ray.get(answer)
+        except self._ray.exceptions.RayError:
+            return True
+        return False
+
+    def running_s(self, task: _Task) -> float:
+        return time.monotonic() - task.started if task.started else 0.0
+
+    def end(self, task: _Task) -> None:
+        # by force at once: after a gentle try Ray does not end what hangs in native code
+        self._ray.cancel(task.stream, force=True)
+
+    def result(self, task: _Task) -> Payload:
         errors = self._ray.exceptions
         try:
-            answer: Payload = self._ray.get(task)
+            answer: Payload = self._ray.get(task.answer)
         except errors.OutOfMemoryError:
-            return {"error": "Ray's memory monitor ended the task", "kind": "memory"}
+            return {"error": "Ray's memory monitor ended the task", "kind": MEMORY}
         except errors.WorkerCrashedError:
             return {"error": "the Ray worker died", "kind": "crash"}
+        except errors.OutOfDiskError:
+            return {"error": "The disk that Ray keeps its files on is full.", "todo": _FREE_TMP, "kind": NO_ROOM}
+        except errors.RayTaskError as error:
+            return {"error": f"{type(error.cause).__name__} in Ray", "kind": "user error"}
         except errors.RayError as error:
-            return {"error": type(error).__name__, "kind": "node"}
+            return {"error": type(error).__name__, "kind": "node lost"}
         if answer.get("kind") == "unshared":
             raise unshared(answer["error"])
         return answer
@@ -268,49 +355,10 @@ class RayEngine:
             shutil.rmtree(self._temp, ignore_errors=True)
 
 
+_FREE_TMP = "Make room in its temporary folder (/tmp), and run the same command again."
+
 _ANSWER_S = 120.0
 """How long a node may take to answer: the first task on a node starts a process and imports."""
 
 _START_S = 900.0
 """How long the first node of a cluster that has none may take to come."""
-
-
-@contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Put the handlers of signals back that Ray replaces as it starts: at SIGTERM its own one aborts the process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-_TEMP = "corpus-ray-"
-
-
-@cache
-def _private_folder() -> Path:
-    """This process's folder for clusters of its own, with the token without which nobody else may talk to them.
-
-    One token per process: Ray reads it once.
-    """
-    # short, for socket paths end at 107 characters; private, for who writes there runs code as us
-    folder = Path(tempfile.mkdtemp(prefix=f"{_TEMP}{os.getpid()}-", dir="/tmp"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    token = folder / "token"
-    token.touch(mode=0o600)
-    token.write_text(secrets.token_hex(32))
-    os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
-    return folder
-
-
-def _sweep() -> None:
-    """Remove the session folders of drivers that were killed."""
-    for folder in Path("/tmp").glob(f"{_TEMP}*"):
-        pid = folder.name.removeprefix(_TEMP).split("-")[0]
-        with contextlib.suppress(OSError, ValueError):
-            if folder.stat().st_uid == os.getuid() and not Path(f"/proc/{int(pid)}").exists():
-                shutil.rmtree(folder, ignore_errors=True)

@@ -28,10 +28,11 @@ from corpus.texts import Piece, Texts, open_texts
 from corpus.version import versions
 from jobs.card import data_card
 from jobs.dedup_phases import Stopped
-from jobs.engine import Engine, Function, Stop
+from jobs.engine import Engine, Stop
 from jobs.folder import claim, open_folder
 from jobs.phases import run_phase
 from jobs.progress import Progress
+from jobs.retries import Function
 from jobs.tasks import commit_to_dict
 
 TARGETS = ("nanochat", "datasets")

@@ -67,8 +67,9 @@ def run_info(
     }
 
 
-_COSTS = ("seconds", "stages", "read")
-"""What a unit's commit may say of its own making: wall time, CPU time by stage, how it read what it judged again."""
+_COSTS = ("seconds", "stages", "read", "failed_tries")
+"""What a unit's commit may say of its own making: wall time, CPU time by stage, how it read what it judged again; and
+in this run the tries before it that failed, by class."""
 
 
 def finish(
@@ -80,9 +81,12 @@ def finish(
     parts: list[Commit],
     seconds: float,
     dedup: dict[str, Any],
+    failed_tries: dict[str, dict[str, int]],
 ) -> None:
     """Write manifest, timings and, last, run.json; then remove what was in between."""
-    run_json = store.get("run.json") or as_json(_sorted_counts(info))  # what a run left that is as short as this one
+    if not info["complete"]:
+        store.discard("run.json")  # of a run as short as this one, with other reasons
+    run_json = store.get("run.json") or as_json(_sorted_counts(info))
     write_manifest(store, [commit.parts[0] for commit in parts], run_json)
     timings = {
         "seconds": round(seconds, 1),
@@ -90,6 +94,7 @@ def finish(
         "argv": [redact(argument) for argument in sys.argv],
         "cpus": os.cpu_count(),
         "dedup": dedup,
+        "failed_tries": failed_tries,
         "inputs": {item.name: redact(item.path) for item in plan.inputs},
         "units": [
             commit.about["unit"] | {key: commit.about[key] for key in _COSTS if key in commit.about}

@@ -8,8 +8,9 @@ from typing import Any
 from corpus.commits import Commit
 from corpus.errors import IntegrityError
 from jobs.dedup_phases import Stopped
-from jobs.engine import Engine, Function, Stop, run
+from jobs.engine import Engine, Stop, run
 from jobs.progress import Progress
+from jobs.retries import Function
 from jobs.tasks import commit_from_dict
 
 
@@ -21,7 +22,7 @@ def run_phase(
     progress.start(name, len(payloads), 0, done=0)
     for answer in run(engine, function, ({**payload, "place": at} for at, payload in enumerate(payloads)), stop):
         if answer.result is None:
-            reason = answer.failures[-1].partition(": ")[2]
+            reason = answer.failures[-1].reason
             raise IntegrityError(f"{name} failed: {reason}", "Mend that, and run the same command again.")
         made[answer.payload["place"]] = commit_from_dict(answer.result)
         progress.unit_done(0, {})

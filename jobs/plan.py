@@ -59,6 +59,8 @@ class Job:
     """Whether to leave what later runs need to compare theirs with these."""
     dedup_memory: int = MEMORY_BYTES
     """What the rows that one task of dedup holds may take."""
+    unit_seconds: float | None = None
+    """What a unit may take by the clock; without it, as long as its pages may (`GuardSettings.unit_wall_s`)."""
     alarm_rate: float = ALARM_RATE
     """The share of documents, of the run or of one archive, above which dedup stops the run before it is packed."""
 

@@ -26,11 +26,12 @@ from corpus.version import versions
 from jobs.build import Result, complete
 from jobs.dedup import Compared
 from jobs.dedup_phases import Stopped
-from jobs.engine import Engine, Function, Stop, run
+from jobs.engine import Engine, Stop, run
 from jobs.folder import open_folder
 from jobs.inputs import Input, find_inputs, plan_units
 from jobs.plan import Job, Plan, claim_folder
 from jobs.progress import Progress
+from jobs.retries import CHANGED, UNREACHABLE, Function
 from jobs.tasks import close_guards, commit_from_dict, fill_task, rewrite_task
 
 _PIECES_PER_WORKER = 4
@@ -200,9 +201,9 @@ class Rewriting:
         for answer in run(engine, function, payloads, self.stop):
             if answer.result is None:
                 self.progress.end()
-                kind, _, reason = answer.failures[-1].partition(": ")
-                errors = {"changed": InputChanged, "unreachable": InputUnreachable}
-                raise errors.get(kind, IntegrityError)(f"A piece of the run could not be rewritten: {reason}")
+                last = answer.failures[-1]
+                errors = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable}
+                raise errors.get(last.kind, IntegrityError)(f"A piece of the run could not be rewritten: {last.reason}")
             for number, commit in zip(answer.payload["numbers"], answer.result["commits"], strict=True):
                 made[number] = commit_from_dict(commit)
                 self.progress.unit_done(0, made[number].about["counts"])

@@ -52,7 +52,9 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
         _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"]),
         Unit(**payload["unit"]),
         payload["depends"],
-        _taken(payload),
+        taken=_taken(payload),
+        wall_s=payload["wall_s"],
+        footprint=payload["footprint"],
     )
     return commit_to_dict(done)
 

@@ -33,10 +33,11 @@ from corpus.tokens.encode import COUNTS, Encoding, encode_piece
 from corpus.tokens.write import FileTask, add_data, write_file
 from corpus.version import versions
 from jobs.dedup_phases import Stopped
-from jobs.engine import Engine, Function, Stop
+from jobs.engine import Engine, Stop
 from jobs.folder import claim, open_folder
 from jobs.phases import run_phase
 from jobs.progress import Progress
+from jobs.retries import Function
 from jobs.tasks import commit_to_dict
 
 FILE_TOKENS = 100_000_000

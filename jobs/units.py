@@ -11,9 +11,11 @@ from corpus.recipe import digest
 from corpus.store import Store
 from corpus.takedown import FILE as TAKEN_DOWN
 from corpus.unit import Unit
+from corpus.warc.record import record_id
 from jobs.engine import Engine, Stop, run
 from jobs.plan import Job, Plan
 from jobs.progress import Progress
+from jobs.retries import CHANGED, UNREACHABLE, Failure, by_class, last_place
 from jobs.tasks import commit_from_dict, run_unit_task
 
 LOST_IN_A_ROW = 4
@@ -36,22 +38,24 @@ def run_units(
     }
     done: dict[Unit, Commit] = {}
     while True:
-        given_up: dict[Unit, list[str]] = {}
+        given_up: dict[Unit, tuple[Failure, ...]] = {}
         lost = 0
         todo = [unit for unit in units if unit not in done]
         progress.start("pass", len(units), sum(unit.end - unit.start for unit in units), done=len(units) - len(todo))
-        for answer in run(engine, run_unit_task, ({"unit": unit.as_dict(), **common} for unit in todo), stop):
+        payloads = [{"unit": unit.as_dict(), **_own(job, unit, store), **common} for unit in todo]
+        for answer in run(engine, run_unit_task, payloads, stop):
             unit = Unit(**answer.payload["unit"])
             if answer.result is None:
-                kind, _, reason = answer.failures[-1].partition(": ")
-                lost += kind == "unreachable"
-                if kind == "changed" or lost >= max(LOST_IN_A_ROW, 2 * engine.workers):
+                last = answer.failures[-1]
+                lost += last.kind == UNREACHABLE
+                if last.kind == CHANGED or lost >= max(LOST_IN_A_ROW, 2 * engine.workers):
                     progress.end()
-                    raise InputChanged(reason) if kind == "changed" else InputUnreachable(reason)
-                given_up[unit] = list(answer.failures)
+                    raise InputChanged(last.reason) if last.kind == CHANGED else InputUnreachable(last.reason)
+                given_up[unit] = answer.failures
             else:
                 lost = 0
                 done[unit] = commit_from_dict(answer.result)
+                done[unit].about["failed_tries"] = by_class(answer.failures)  # of this run: no part of the commit
                 progress.unit_done(unit.end - unit.start, done[unit].about["counts"])
         progress.end()
         if stop.asked():
@@ -61,11 +65,27 @@ def run_units(
             break
         units = merge(units, false_starts)
         done = {unit: commit for unit, commit in done.items() if unit in set(units)}
-    quarantine = [
-        {"warc": unit.warc, "start": unit.start, "end": unit.end, "attempts": reasons}
-        for unit, reasons in given_up.items()
-    ]
+    quarantine = [quarantined(unit, given_up[unit]) for unit in units if unit in given_up]
     return [done[unit] for unit in units if unit in done], quarantine
+
+
+def _own(job: Job, unit: Unit, store: Store) -> dict[str, Any]:
+    """What a unit's payload says to `run`: how long it may take, and where it says which record it is at."""
+    limit = job.guard.unit_wall_s(unit.end - unit.start) if job.unit_seconds is None else job.unit_seconds
+    return {"wall_s": limit, "footprint": str(store.scratch().resolve())}
+
+
+def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:
+    """What run.json says of a unit that was given up. Never what a page says."""
+    place = last_place(failures)
+    return {
+        "warc": unit.warc,
+        "start": unit.start,
+        "end": unit.end,
+        "record": record_id(unit.warc, *place) if place else None,
+        "attempts": by_class(failures),
+        "reason": failures[-1].reason,
+    }
 
 
 def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:

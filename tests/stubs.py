@@ -12,7 +12,8 @@ from filters import STAGES
 
 
 class Hostile(Stage):
-    """Does what the query of the URL says: ?loop, ?sleep, ?segfault, ?abort, ?allocate, ?exit, ?raise, ?hungry."""
+    """Does what the query of the URL says: ?loop, ?sleep, ?segfault, ?abort, ?allocate, ?exit, ?raise, ?hungry;
+    ?environment breaks the limit where a canary is in the environment."""
 
     name = "hostile"
     survived = Limit(max=1, of=int)
@@ -37,12 +38,43 @@ class Hostile(Stage):
             bytearray(20 << 30)
         if act == "hungry":  # more than a page may take, less than a page alone may
             bytearray(300 << 20)
+        if act == "environment" and "canary" in str(os.environ):
+            yield "survived", 2
         if act == "raise":
             raise ValueError("secret page text")
         if act == "kill-once" and not Path(self.memory).exists():
             Path(self.memory).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         yield "survived", 1
+
+
+class Poison(Stage):
+    """As long as the file `flag` exists does what the query of the URL says: ?poison-sleep, ?poison-supervisor (kills
+    it), ?poison-memory (takes `gigabytes`, and time); where a text says REDACT, to look through it fails."""
+
+    name = "poison"
+    survived = Limit(max=1, of=int)
+
+    def __init__(self, *, flag: str = "", gigabytes: int = 1) -> None:
+        self.flag = flag
+        self.gigabytes = gigabytes
+
+    def apply(self, doc):
+        act = doc.url.partition("?poison-")[2] if Path(self.flag).exists() else ""
+        if act == "sleep":
+            time.sleep(3600)
+        if act == "supervisor":
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(3600)
+        if act == "memory":
+            self.held = [b"x" * (64 << 20) for _ in range(16 * self.gigabytes)]
+            time.sleep(3600)
+        yield "survived", 1
+
+    def redact(self, text):
+        if "REDACT" in text and Path(self.flag).exists():
+            raise ValueError(text)
+        return text
 
 
 class Paragraphs(Stage):
@@ -56,7 +88,7 @@ class Paragraphs(Stage):
         yield "chars", len(doc.text)
 
 
-REGISTRY = {**STAGES, Hostile.name: Hostile, Paragraphs.name: Paragraphs}
+REGISTRY = {**STAGES, Hostile.name: Hostile, Poison.name: Poison, Paragraphs.name: Paragraphs}
 
 
 def recipe_from_dict(data, modules=()):

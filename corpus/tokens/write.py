@@ -94,8 +94,11 @@ def _ids(batch: pa.RecordBatch) -> memoryview:
 def add_data(store: Store, kind: str, data: bytes, rows: int, key: str) -> Part:
     """Put bytes into the store, as `add_part` does with a file."""
     scratch = store.scratch()
-    scratch.write_bytes(data)
-    return add_part(store, kind, scratch, rows, key=key)
+    try:
+        scratch.write_bytes(data)
+        return add_part(store, kind, scratch, rows, key=key)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _megatron(lengths: np.ndarray, item_bytes: int) -> bytes:

@@ -36,7 +36,7 @@ class Record:
 
     @property
     def id(self) -> str:
-        return f"{self.warc}:{self.offset}" + (f"+{self.inner}" if self.inner else "")
+        return record_id(self.warc, self.offset, self.inner)
 
     @property
     def url(self) -> str:
@@ -80,3 +80,8 @@ class Damage:
     @property
     def url(self) -> str:
         return self.headers.get("warc-target-uri", "").strip("<> ")
+
+
+def record_id(warc: str, offset: int, inner: int) -> str:
+    """The id of a record by its place."""
+    return f"{warc}:{offset}" + (f"+{inner}" if inner else "")

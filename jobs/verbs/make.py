@@ -41,6 +41,9 @@ from jobs.verbs.shared import console, folder_type, insecure_option, json_option
 @click.option("--unit-mb", type=click.FloatRange(min=0.01), help="Compressed size of a unit; by default up to 8.")
 @click.option("--page-seconds", type=float, default=GuardSettings.page_cpu_s, help="CPU time that a page may take.")
 @click.option("--page-mb", type=int, default=GuardSettings.memory_bytes >> 20, help="Memory that a page may take.")
+@click.option(
+    "--unit-seconds", type=click.FloatRange(min=0, min_open=True), help="What a unit may take; by default hours."
+)
 @click.option("--against", multiple=True, type=place_type, help="An earlier run to compare with; what repeats it goes.")
 @click.option("--no-index", is_flag=True, help="Leave no index, without which no later run can be --against this one.")
 @click.option("--dedup-mb", type=click.IntRange(min=64), default=MEMORY_BYTES >> 20, help="Memory of a task of dedup.")
@@ -58,8 +61,9 @@ from jobs.verbs.shared import console, folder_type, insecure_option, json_option
 def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
     limit: int | None, base: str | None, workers: int | None, address: str | None, insecure: bool, no_ray: bool,
-    unit_mb: float | None, page_seconds: float, page_mb: int, against: tuple[Location, ...], no_index: bool,
-    dedup_mb: int, alarm_rate: float, keep_work: bool, dry_run: bool, as_json: bool,
+    unit_mb: float | None, page_seconds: float, page_mb: int, unit_seconds: float | None,
+    against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, keep_work: bool,
+    dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives.
 
@@ -80,7 +84,8 @@ def build_command(
     made = load_recipe(recipe, settings, own)
     job = Job(
         made, list(inputs), out, unit_bytes, at_once, keep_work, guard, modules=own, limit=limit, base=base,
-        against=tuple(map(str, against)), index=not no_index, dedup_memory=dedup_mb << 20, alarm_rate=alarm_rate,
+        against=tuple(map(str, against)), index=not no_index, dedup_memory=dedup_mb << 20,
+        unit_seconds=unit_seconds, alarm_rate=alarm_rate,
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)
@@ -104,12 +109,25 @@ def build_command(
     if as_json:
         print(json.dumps({"records": result.info["records"], "quarantined": result.info["quarantined"]}))
     show_funnel(result.info, console)
-    for unit in result.info["quarantined"]:
-        print(
-            f"Given up: {unit['warc']}, bytes {unit['start']} to {unit['end']}: {unit['attempts'][-1]}", file=sys.stderr
-        )
+    _show_quarantined(result.info["quarantined"])
     print(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json", file=sys.stderr)
     sys.exit(result.exit_code)
+
+
+def _show_quarantined(units: list[dict[str, Any]]) -> None:
+    """Say which units were given up, and what to do."""
+    for unit in units[:_SHOWN]:
+        where = f" at {unit['record']}" if unit["record"] else ""
+        tries = ", ".join(f"{kind} {times}×" for kind, times in unit["attempts"].items())
+        span = f"{unit['warc']}, bytes {unit['start']:,} to {unit['end']:,}"
+        print(f"Quarantined: {span}{where} ({tries}): {unit['reason'].splitlines()[0]}", file=sys.stderr)
+    if len(units) > _SHOWN:
+        print(f"… and {len(units) - _SHOWN} more, in run.json", file=sys.stderr)
+    if units:
+        print("The same command tries these again, and does again only what depends on them.", file=sys.stderr)
+
+
+_SHOWN = 50
 
 
 def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
@@ -124,10 +142,10 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
     if as_json:
         print(json.dumps({**facts, "plan": [unit.content() for unit in units]}))
         return
-    for unit in units[:50]:
+    for unit in units[:_SHOWN]:
         print(f"{unit.warc}  {unit.format}  bytes {unit.start:,} to {unit.end:,}", file=sys.stderr)
-    if len(units) > 50:
-        print(f"… and {len(units) - 50} more", file=sys.stderr)
+    if len(units) > _SHOWN:
+        print(f"… and {len(units) - _SHOWN} more", file=sys.stderr)
     print(f"{facts['inputs']} archives, {size:,} bytes, {facts['units']} units", file=sys.stderr)
     print(f"recipe {job.recipe.name}: {' → '.join(facts['stages'])}", file=sys.stderr)
 

@@ -38,16 +38,6 @@ def test_put_if_absent_has_one_winner(store):
     assert list((store.root / ".work" / "tmp").iterdir()) == []
 
 
-def test_without_hard_links(store, monkeypatch):
-    def refuse(*args):
-        raise PermissionError
-
-    monkeypatch.setattr("os.link", refuse)
-    assert store.put_new("a", b"1")
-    assert not store.put_new("a", b"2")
-    assert store.get("a") == b"1"
-
-
 @pytest.mark.parametrize("key", ["../x", "/etc/x", "a/../../x"])
 def test_no_key_leaves_the_folder(store, key):
     with pytest.raises(OutputError):

@@ -1,6 +1,5 @@
 """The whole path on made archives: books that balance, the same bytes however it ran, resume, refusals."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,8 +15,10 @@ import pytest
 from corpus.errors import InputError, IntegrityError, OutputError
 from corpus.guard import GuardSettings
 from corpus.run import open_run
+from corpus.store import LocalStore
 from jobs.build import build
 from jobs.engine import LocalEngine
+from jobs.folder import only_run
 from jobs.plan import Job, make_plan
 from jobs.progress import Progress
 from tests.stubs import FACTORY, recipe_from_dict
@@ -151,11 +152,8 @@ def test_an_output_that_cannot_be_written(archives, tmp_path):
 
 
 def test_two_runs_into_one_folder(archives, tmp_path):
-    folder = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(folder, fcntl.LOCK_EX)
-    with pytest.raises(OutputError, match="Another run"):
+    with only_run(LocalStore(tmp_path)), pytest.raises(OutputError, match="Another run"):
         build_quietly(job([archives], tmp_path))
-    os.close(folder)
 
 
 def test_inputs_that_are_none(tmp_path):

@@ -183,14 +183,15 @@ def check_domains(reference, html):
 
 @pytest.mark.parametrize("measures", ["all", "first"])
 def test_numbers_equal_run_json_and_ledger(tmp_path, measures):
-    gap = {"warc": "w.warc.gz", "start": 100, "end": 103, "attempts": ["crash: signal 11"]}
+    gap = {"warc": "w.warc.gz", "start": 100, "end": 103, "record": "w.warc.gz:101"}
+    gap |= {"attempts": {"crash": 3}, "reason": "the Ray worker died"}
     made = recipe(measures=measures)
     folder = write_run(tmp_path / "run", pages(800), made, complete=False, quarantined=[gap])
     html = report(folder)
     check_all(folder, html)
     text = html.text_content()
     assert "This run is not whole" in text
-    assert "signal 11" in text
+    assert "at w.warc.gz:101, crash 3×: the Ray worker died" in " ".join(text.split())
 
 
 def test_equal_values_lie_on_the_side_where_the_bound_has_them(tmp_path):

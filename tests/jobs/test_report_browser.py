@@ -83,7 +83,7 @@ def hostile(tmp_path_factory):
         one["first.note"] = BAD if number % 2 else long
     info = {
         "exceptions": [{"id": f"{BAD}:7", "stopped_by": "timeout"}],
-        "quarantined": [{"warc": BAD, "start": 0, "end": 9, "attempts": [BAD]}],
+        "quarantined": [{"warc": BAD, "start": 0, "end": 9, "record": BAD, "attempts": {BAD: 1}, "reason": BAD}],
         "complete": False,
         "dedup": {
             "compared": 9,

@@ -1,9 +1,7 @@
 """Texts to a folder of tokens: every document once, the same bytes however it ran, and files that others read."""
 
-import fcntl
 import hashlib
 import json
-import os
 import random
 import struct
 import subprocess
@@ -25,6 +23,7 @@ from corpus.tokenizer.encoder import Encoder
 from corpus.tokens import open_tokens
 from jobs import tokenize as job_module
 from jobs.engine import LocalEngine
+from jobs.folder import only_run
 from jobs.progress import Progress
 from jobs.tokenize import Job, tokenize, val_share_for
 from tests.bpe import TEXTS, small_tokenizer
@@ -264,11 +263,8 @@ def test_a_folder_of_something_else_and_a_locked_one(texts, tmp_path):
     with pytest.raises(OutputError, match=r"notes\.txt"):
         run(texts, tmp_path)
     (tmp_path / "out").mkdir()
-    held = os.open(tmp_path / "out", os.O_RDONLY)
-    fcntl.flock(held, fcntl.LOCK_EX)
-    with pytest.raises(OutputError, match="Another run is writing"):
+    with only_run(LocalStore(tmp_path / "out")), pytest.raises(OutputError, match="Another run is writing"):
         run(texts, tmp_path / "out")
-    os.close(held)
 
 
 def test_an_empty_split_says_so_and_leaves_the_folder_free(texts, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import jobs.engine
+import jobs.private
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,8 +22,8 @@ def test_token_and_folder_are_private(monkeypatch, tmp_path):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "nobody's")
     try:
-        folder = jobs.engine._private_folder.__wrapped__()
-        again = jobs.engine._private_folder.__wrapped__()
+        folder = jobs.private.private_folder.__wrapped__()
+        again = jobs.private.private_folder.__wrapped__()
     finally:
         os.umask(before)
     assert mode(folder) == 0o700

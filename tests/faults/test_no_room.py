@@ -1,0 +1,211 @@
+"""A disk that is full: one sentence, nothing half written, and with room the same command ends with the same bytes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import corpus.store
+from corpus.commits import check_part, read_commit
+from corpus.errors import NoRoom
+from corpus.run import open_run
+from corpus.store import LocalStore
+from jobs.build import build
+from jobs.engine import LocalEngine
+from jobs.plan import Job
+from jobs.progress import Progress
+from jobs.sample import write_sample
+from tests.faults.test_poison_units import STAGES, pages
+from tests.jobs.test_build import tree
+from tests.stubs import FACTORY, recipe_from_dict
+from tests.warcs import write_warc
+
+ROOT = Path(__file__).resolve().parents[2]
+AFTER = "exit 1, then the same bytes"
+PLACES = (
+    ".work/plan.json", ".work/units.json", ".work/parts/ledger/", ".work/commits/pass/", ".work/parts/lists/",
+    ".work/parts/keys/", ".work/commits/dedup-bands/", ".work/parts/verdicts/", ".work/packed", "corpus/part-",
+    ".work/commits/pack/", "samples/part-", "index/", "manifest/corpus-", "manifest/seal.json",
+    "timings.json", "run.json",
+)  # fmt: skip
+"""Where a build writes, in order, by the start of the key."""
+
+
+def full_at(monkeypatch, root: Path, start: str) -> list[str]:
+    """Let the disk be full for keys that start so; the keys that found it full."""
+    asked: list[str] = []
+
+    def refuse(final: Path) -> None:
+        key = final.relative_to(root).as_posix()
+        if key.startswith(start):
+            asked.append(key)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    publish, replace = corpus.store.publish, os.replace
+
+    def full_publish(scratch: Path, final: Path, lock: Path) -> bool:
+        refuse(final)
+        return publish(scratch, final, lock)
+
+    def full_replace(source: Path, target: Path) -> None:
+        refuse(Path(target))
+        replace(source, target)
+
+    monkeypatch.setattr("corpus.store.publish", full_publish)
+    monkeypatch.setattr("os.replace", full_replace)
+    return asked
+
+
+def assert_nothing_half_written(out: Path) -> None:
+    """What a commit names is whole, and no file is in the making."""
+    store = LocalStore(out)
+    for key in store.keys(".work/commits"):
+        done = read_commit(store, key)
+        assert done is not None
+        for part in done.parts:
+            if store.path(part.key).exists() and not part.key.endswith(".boxes"):
+                check_part(store, part)
+    assert not (out / ".work" / "tmp").exists()
+    assert not (out / "run.json").exists()
+
+
+def full_in_turn(tmp_path: Path, monkeypatch, stages: list[dict], places: tuple[str, ...]) -> None:
+    """One build, stopped wherever it writes, each time with room for a little more."""
+    given = tmp_path / "in"
+    given.mkdir()
+    write_warc(given / "a.warc.gz", pages("a"))
+    recipe = recipe_from_dict({"stages": stages})
+
+    def into(out: Path):
+        job = Job(recipe, [str(given)], out, factory=FACTORY)
+        return build(job, lambda: LocalEngine(1), Progress(quiet=True))
+
+    out = tmp_path / "out"
+    for place in places:
+        with monkeypatch.context() as patch:
+            asked = full_at(patch, out, place)
+            with pytest.raises(NoRoom, match=r"^\S*out takes no more: No space left on device\. Make room"):
+                into(out)
+        assert asked, place
+        assert_nothing_half_written(out)
+    assert into(out).exit_code == 0
+    assert into(tmp_path / "whole").exit_code == 0
+    assert tree(out) == tree(tmp_path / "whole")
+    open_run(out).verify()
+
+
+def test_full_at_three_places(tmp_path, monkeypatch) -> None:
+    full_in_turn(tmp_path, monkeypatch, STAGES[:1], (".work/commits/pass/", "corpus/part-", "run.json"))
+
+
+@pytest.mark.slow
+def test_full_at_every_place(tmp_path, monkeypatch, record_result) -> None:
+    full_in_turn(tmp_path, monkeypatch, STAGES, PLACES)
+    record_result("full disk (ENOSPC) at each place where a build writes", tried=len(PLACES), measured=AFTER)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "jobs.cli", *map(str, arguments)]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> tuple[Path, Path]:
+    """An archive, and the folder of an undisturbed build and tokenization of it."""
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder / "s.warc.gz", pages=150)
+    subprocess.run(command("build", folder / "s.warc.gz", "-o", folder / "out", "--no-ray"), check=True)
+    subprocess.run(command("tokenizer", "train", folder / "out", "-o", folder / "tok", "--vocab-size", 400), check=True)
+    tokenize = command("tokenize", folder / "out", "-o", folder / "tokens", "--tokenizer", folder / "tok", "--no-ray")
+    subprocess.run(tokenize, check=True)
+    return folder / "s.warc.gz", folder
+
+
+def jobs(archive: Path, whole: Path, out: Path) -> dict[str, list[str]]:
+    return {
+        "out": command("build", archive, "-o", out / "out", "--no-ray", "--unit-mb", "0.05"),
+        "tokens": command("tokenize", whole / "out", "-o", out / "tokens", "--tokenizer", whole / "tok", "--no-ray"),
+    }
+
+
+def assert_one_sentence(done: subprocess.CompletedProcess[str], what: str) -> None:
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert what in last
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["out", "tokens"])
+def test_files_that_may_not_grow(sample, tmp_path, record_result, name) -> None:
+    """A limit of the size of files, so that writing fails in the middle of one, raised by a fifth each time."""
+    archive, whole = sample
+    limit, failed = 6000, 0
+    while True:
+        done = subprocess.run(
+            jobs(archive, whole, tmp_path)[name], capture_output=True, text=True,
+            preexec_fn=lambda most=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+        )  # fmt: skip
+        if done.returncode == 0:
+            break
+        assert_one_sentence(done, "takes no more: File too large")
+        if (tmp_path / name).exists():
+            assert_nothing_half_written(tmp_path / name)
+        failed += 1
+        limit = limit * 6 // 5
+    assert tree(tmp_path / name) == tree(whole / name)
+    assert failed >= 5
+    verb = {"out": "build", "tokens": "tokenize"}[name]
+    record_result(
+        f"files that may not grow (RLIMIT_FSIZE), {verb}", tried=failed, measured="exit 1, then the same bytes"
+    )
+
+
+SMALL_DISK = """
+mount -t tmpfs -o size=${SIZE}k,nr_inodes=100k tmpfs "$DISK" || exit 77
+n=0
+while :; do
+    "$@" 2> "$SAID/$n"
+    code=$?
+    [ $code = 0 ] && break
+    echo $code >> "$SAID/codes"
+    find "$DISK" -path '*/.work/tmp/*' -type f > "$SAID/left-$n"
+    n=$((n + 1))
+    SIZE=$((SIZE + STEP))
+    mount -o remount,size=${SIZE}k "$DISK" || exit 78
+done
+cp -a "$DISK/." "$COPY"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "size", "step"), [("out", 60, 40), ("tokens", 40, 12)])
+def test_a_small_disk_that_grows(sample, tmp_path, record_result, name, size, step) -> None:
+    """A file system of its own in memory, in a namespace that goes with its processes."""
+    archive, whole = sample
+    disk, said, copy = (tmp_path / part for part in ("disk", "said", "copy"))
+    for folder in (disk, said, copy):
+        folder.mkdir()
+    env = {**os.environ, "SIZE": str(size), "STEP": str(step), "DISK": str(disk), "SAID": str(said), "COPY": str(copy)}
+    run = ["unshare", "--mount", "sh", "-c", SMALL_DISK, "sh", *jobs(archive, whole, disk)[name]]
+    done = subprocess.run(run, env=env, capture_output=True, text=True)
+    if done.returncode == 77 or "unshare:" in done.stderr:
+        pytest.skip("this user may not mount a file system")
+    assert done.returncode == 0, done.stderr
+    codes = (said / "codes").read_text().split()
+    assert set(codes) == {"1"}
+    assert len(codes) >= 5
+    for number in range(len(codes)):
+        text = (said / str(number)).read_text()
+        assert "No space left on device" in text.strip().splitlines()[-1], text
+        assert "Traceback" not in text
+        assert (said / f"left-{number}").read_text() == ""
+    assert tree(copy / name) == tree(whole / name)
+    verb = {"out": "build", "tokens": "tokenize"}[name]
+    record_result(f"full disk (tmpfs), {verb}", tried=len(codes), measured=AFTER)

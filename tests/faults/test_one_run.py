@@ -1,0 +1,110 @@
+"""Two runs into one folder at once: the second one is refused in a sentence, whatever it is and however it is run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corpus.errors import OutputError
+from corpus.store import LocalStore
+from jobs.build import build
+from jobs.cli import cli
+from jobs.engine import LocalEngine
+from jobs.folder import only_run
+from jobs.plan import Job
+from jobs.progress import Progress
+from tests.faults.test_poison_units import STAGES, pages
+from tests.faults.test_put_if_absent import missing, without
+from tests.jobs.test_build import tree
+from tests.stubs import FACTORY, recipe_from_dict
+from tests.warcs import write_warc
+
+
+def built(folder: Path, archive: Path, stages: list[dict]) -> Path:
+    job = Job(recipe_from_dict({"stages": stages}), [str(archive)], folder, factory=FACTORY)
+    assert build(job, lambda: LocalEngine(1), Progress(quiet=True)).exit_code == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory) -> Path:
+    return write_warc(tmp_path_factory.mktemp("in") / "a.warc.gz", pages("a"))
+
+
+@pytest.fixture(scope="module")
+def finished(archive, tmp_path_factory) -> Path:
+    return built(tmp_path_factory.mktemp("finished") / "out", archive, STAGES[:1])
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "build {archive} -o {free}",
+        "build {archive} -o {free} --no-ray",
+        "build {archive} -o {free} --address 127.0.0.1:1",
+        "tokenizer train {out} -o {free} --vocab-size 300",
+        "tokenize {out} -o {free} --tokenizer {tok}",
+        "tokenize {out} -o {free} --tokenizer {tok} --no-ray",
+        "export {out} -o {free} --for datasets",
+        "export {out} -o {free} --for datasets --no-ray",
+        "remove {out} --urls {urls}",
+        "remove {out} --urls {urls} --no-ray",
+    ],
+)
+def test_the_second_is_refused_before_it_starts_anything(verb, archive, finished, tmp_path) -> None:
+    from tests.bpe import small_tokenizer
+
+    names = {"archive": archive, "out": finished, "free": tmp_path / "free", "tok": tmp_path / "tok"}
+    names["urls"] = tmp_path / "urls"
+    names["urls"].write_text("http://a1.example/\n")
+    names["tok"].mkdir()
+    (names["tok"] / "tokenizer.json").write_bytes(small_tokenizer().data)
+    held = finished if "remove" in verb else names["free"]
+    held.mkdir(exist_ok=True)
+    before = tree(finished)
+    with only_run(LocalStore(held)), pytest.raises(OutputError, match=f"Another run is writing to {held}"):
+        cli.main([part.format(**names) for part in verb.split()], standalone_mode=False)
+    assert tree(finished) == before
+    assert not (held / ".work").exists()
+
+
+def test_a_folder_of_somebody_else_is_left_without_a_trace(archive, tmp_path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(OutputError, match=r"thesis\.txt"):
+        built(tmp_path, archive, STAGES[:1])
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [["--no-ray"], ["--workers", "1"]])
+def test_four_at_once_leave_one_run(archive, tmp_path, record_result, how) -> None:
+    command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "--unit-mb", "0.01"]
+    at_once = [
+        subprocess.Popen([*command, "-o", str(tmp_path / "out"), *how], stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    said = [process.communicate()[1] for process in at_once]
+    codes = [process.returncode for process in at_once]
+    assert 0 in codes
+    for code, text in zip(codes, said, strict=True):
+        assert code == 0 or (code == 1 and f"Error: Another run is writing to {tmp_path / 'out'}." in text), text
+    subprocess.run([*command, "-o", str(tmp_path / "whole"), "--no-ray"], check=True, stderr=subprocess.DEVNULL)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+    record_result(
+        f"four builds into one folder at once, {'threads' if '--no-ray' in how else 'Ray'}",
+        tried=3,
+        measured=f"{codes.count(1)} refused, {codes.count(0) - 1} found it complete",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["rename", "lock"])
+def test_same_bytes_without_hard_links(archive, tmp_path, monkeypatch, record_result, way) -> None:
+    built(tmp_path / "whole", archive, STAGES)
+    without(monkeypatch, *missing(way))
+    built(tmp_path / "out", archive, STAGES)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+    record_result(f"build without hard links, by {'renameat2' if way == 'rename' else 'flock'}", tried=1)
