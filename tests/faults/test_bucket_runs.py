@@ -14,11 +14,11 @@ import sys
 
 import pytest
 
-from corpus.store import open_store
+from corpus.store import _object_store, open_store
 from tests.jobs.test_build import tree
 from tests.s3 import BUCKET, at_random, fault_proxy, s3_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 FAULTS = ("503", "500", "409", "lost", "reset", "slow")
 KILLS = int(os.environ.get("CORPUS_BUCKET_KILLS", "12"))
 RACES = 20
@@ -44,6 +44,7 @@ def proxy(server, monkeypatch):
     with fault_proxy(server.port) as made:
         for name, value in server.environment(made.url).items():
             monkeypatch.setenv(name, value)
+        _object_store.cache_clear()  # stores keep the endpoint that they were made with
         yield made
 
 
@@ -164,6 +165,7 @@ def _race(place, number, barrier, won):
 def test_races_of_twelve_processes(server, monkeypatch, record_result):
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
+    _object_store.cache_clear()
     context = multiprocessing.get_context("spawn")
     barrier, won = context.Barrier(12), context.Queue()
     place = f"s3://{BUCKET}/races"

@@ -13,7 +13,6 @@ from corpus.store import LocalStore
 from jobs.build import build
 from jobs.cli import cli
 from jobs.engine import LocalEngine
-from jobs.folder import only_run
 from jobs.plan import Job
 from jobs.progress import Progress
 from tests.faults.test_poison_units import STAGES, pages
@@ -65,7 +64,7 @@ def test_the_second_is_refused_before_it_starts_anything(verb, archive, finished
     held = finished if "remove" in verb else names["free"]
     held.mkdir(exist_ok=True)
     before = tree(finished)
-    with only_run(LocalStore(held)), pytest.raises(OutputError, match=f"Another run is writing to {held}"):
+    with LocalStore(held).only_run(), pytest.raises(OutputError, match=f"Another run is writing to {held}"):
         cli.main([part.format(**names) for part in verb.split()], standalone_mode=False)
     assert tree(finished) == before
     assert not (held / ".work").exists()

@@ -18,7 +18,6 @@ from corpus.run import open_run
 from corpus.store import LocalStore
 from jobs.build import build
 from jobs.engine import LocalEngine
-from jobs.folder import only_run
 from jobs.plan import Job, make_plan
 from jobs.progress import Progress
 from tests.stubs import FACTORY, recipe_from_dict
@@ -152,7 +151,7 @@ def test_an_output_that_cannot_be_written(archives, tmp_path):
 
 
 def test_two_runs_into_one_folder(archives, tmp_path):
-    with only_run(LocalStore(tmp_path)), pytest.raises(OutputError, match="Another run"):
+    with LocalStore(tmp_path).only_run(), pytest.raises(OutputError, match="Another run"):
         build_quietly(job([archives], tmp_path))
 
 

@@ -23,7 +23,6 @@ from corpus.tokenizer.encoder import Encoder
 from corpus.tokens import open_tokens
 from jobs import tokenize as job_module
 from jobs.engine import LocalEngine
-from jobs.folder import only_run
 from jobs.progress import Progress
 from jobs.tokenize import Job, tokenize, val_share_for
 from tests.bpe import TEXTS, small_tokenizer
@@ -263,7 +262,7 @@ def test_a_folder_of_something_else_and_a_locked_one(texts, tmp_path):
     with pytest.raises(OutputError, match=r"notes\.txt"):
         run(texts, tmp_path)
     (tmp_path / "out").mkdir()
-    with only_run(LocalStore(tmp_path / "out")), pytest.raises(OutputError, match="Another run is writing"):
+    with LocalStore(tmp_path / "out").only_run(), pytest.raises(OutputError, match="Another run is writing"):
         run(texts, tmp_path / "out")
 
 
