@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from corpus.commits import Commit, Part, add_part, commit, commit_key, read_commit
+from corpus.crash import reached
 from corpus.guard import Guard
 from corpus.ledger import add_counts, no_counts
 from corpus.samples import SAMPLES_SCHEMA, draw
@@ -64,6 +65,7 @@ def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str, take
     done = read_commit(store, key)
     if done is not None:
         return done
+    reached("unit_begun")
     started = time.monotonic()
     about: dict[str, Any] = {"unit": unit.content(), "counts": no_counts(), "other_records": {}, "exceptions": []}
     about["stages"] = {}
@@ -76,6 +78,7 @@ def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str, take
         for kind, table in batch.tables.items():
             if kind != "samples":
                 writer(kind).add(table)
+        reached("unit_batch_taken")
         add_counts(about["counts"], batch.counts)
         add_counts(about["other_records"], batch.other_records)
         add_counts(about["stages"], batch.seconds)
@@ -94,6 +97,7 @@ def attempt_unit(store: LocalStore, guard: Guard, unit: Unit, depends: str, take
             return writers[kind]
 
         guard.run(unit, take, taken=taken)
+        reached("unit_read")
         writer("samples").add(pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA))
         parts: list[Part] = []
         for kind, made in sorted(writers.items()):

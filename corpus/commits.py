@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from corpus.crash import reached
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
 from corpus.store import LocalStore
@@ -59,6 +60,7 @@ def add_part(store: LocalStore, kind: str, file: Path, rows: int, key: str = "",
     part = Part(kind, key, rows, size, sha256)
     if not store.adopt(file, key):
         check_part(store, part)  # what was there before must be the same
+    reached("part_stored")
     return part
 
 
@@ -66,7 +68,10 @@ def commit(store: LocalStore, key: str, parts: list[Part], about: dict[str, Any]
     """Make the parts visible. Where another attempt was first, its commit is returned, if it says the same."""
     data = json.dumps({"parts": [asdict(part) for part in parts], "about": about}, sort_keys=True).encode()
     mine = Commit(key, tuple(parts), json.loads(data)["about"])  # as everybody else will read it
-    if store.put_new(key, data):
+    reached("before_commit")
+    first = store.put_new(key, data)
+    reached("after_commit")
+    if first:
         return mine
     winner = read_commit(store, key)
     assert winner is not None

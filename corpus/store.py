@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from corpus.crash import reached
 from corpus.errors import OutputError
 
 
@@ -33,6 +34,7 @@ class LocalStore:
         try:
             with open(scratch, "xb") as file:
                 file.write(data)
+            reached("scratch_written")
             return self._publish(scratch, key)
         finally:
             scratch.unlink(missing_ok=True)
@@ -49,12 +51,14 @@ class LocalStore:
         final.parent.mkdir(parents=True, exist_ok=True)
         with open(scratch, "rb") as file:
             os.fsync(file.fileno())
+        reached("before_link")
         try:
             os.link(scratch, final)  # fails where it exists: that makes it put-if-absent
         except FileExistsError:
             return False
         except OSError:  # a file system without hard links
             return self._publish_without_links(scratch, final)
+        reached("after_link")
         _sync_folder(final.parent)
         return True
 
@@ -78,6 +82,7 @@ class LocalStore:
         """Store `data` under `key`, whatever was there: only for what is no promise, such as timings."""
         scratch = self.scratch()
         scratch.write_bytes(data)
+        reached("before_replace")
         os.replace(scratch, self.path(key))
 
     def get(self, key: str) -> bytes | None:

@@ -15,6 +15,7 @@ from jobs.engine import LocalEngine
 from jobs.plan import Job
 from jobs.progress import Progress
 from tests.jobs.test_build import job, tree
+from tests.processes import children
 from tests.stubs import FACTORY, recipe_from_dict
 
 
@@ -114,14 +115,6 @@ def test_memory_of_supervisor_and_page_worker(shared_data, tmp_path):
     assert process.returncode == 0
     print(f"peak {peak >> 20} MB")
     assert peak <= 600 << 20
-
-
-def children(pid: int) -> list[int]:
-    task = Path(f"/proc/{pid}/task")
-    try:
-        return [int(child) for thread in task.iterdir() for child in (thread / "children").read_text().split()]
-    except OSError:
-        return []
 
 
 def own_pss(pid: int) -> int:

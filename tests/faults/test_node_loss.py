@@ -1,0 +1,183 @@
+"""Nodes that vanish in mid-run, and attempts that come back late: the same bytes, and one winner."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from signal import SIGCONT, SIGSTOP
+
+import pytest
+
+from corpus.run import open_run
+from tests.faults.kills import ROOT, begun, under_way, wait_for
+from tests.faults.nodes import cluster
+from tests.jobs.test_build import tree
+from tests.processes import parent, state
+from tests.warcs import WORDS, page, write_warc
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short name, for socket paths end at 107 characters."""
+    folder = Path(tempfile.mkdtemp(prefix="nodes-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def token(short: Path) -> Path:
+    made = short / "token"
+    made.touch(mode=0o600)
+    made.write_text("a-token-of-the-tests-0123456789abcdef")
+    return made
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from jobs.sample import write_sample
+
+    path = tmp_path_factory.mktemp("in") / "sample.warc.gz"
+    write_sample(path, pages=300)
+    return path
+
+
+@pytest.fixture(scope="module")
+def laptop(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the build leaves on one machine without Ray."""
+    out = tmp_path_factory.mktemp("laptop") / "out"
+    assert start(archive, out, "--no-ray", "--workers", "2").wait() == 0
+    return tree(out)
+
+
+def start(archive: Path, out: Path, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(out), "--unit-mb", "0.02", *options]
+    return subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+
+def commits(out: Path) -> list[Path]:
+    return list(out.glob(".work/commits/pass/*.json"))
+
+
+def lines(trace: Path) -> list[str]:
+    return trace.read_text().splitlines() if trace.exists() else []
+
+
+def test_nodes_removed_in_mid_run(archive, laptop, short, token, tmp_path, record_result) -> None:
+    """Of three nodes two go, one after the other, while they work; one comes instead."""
+    out, trace = tmp_path / "out", tmp_path / "trace"
+    with cluster(3, short, token, CORPUS_CRASH_TRACE=str(trace)) as nodes:
+        run = start(archive, out, "--address", nodes.address, env=nodes.env)
+        for node in range(2):
+            before = len(commits(out))
+            wait_for(lambda before=before: len(commits(out)) > before or run.poll() is not None)
+            assert run.poll() is None, run.communicate()
+            nodes.remove(node)
+        before = len(commits(out))
+        nodes.add()
+        assert run.poll() is None
+        wait_for(lambda: len(commits(out)) > before or run.poll() is not None)
+        _, said = run.communicate()
+        assert run.returncode == 0, said
+        left = [pid for pid in workers_of(lines(trace)) if state(pid)]
+    assert tree(out) == laptop
+    assert not (out / ".work").exists()
+    again = under_way(lines(trace))
+    assert 0 <= again <= 2
+    record_result(
+        "nodes removed from a cluster of three",
+        tried=2,
+        measured=f"{again} pieces of work done again, of {begun(lines(trace))}",
+        limit="one of each node",
+    )
+    assert left  # the head and the node that came were at work to the end
+
+
+def workers_of(trace: list[str]) -> set[int]:
+    return {int(line.split()[1]) for line in trace}
+
+
+def test_a_partitioned_node_comes_back(archive, laptop, short, token, tmp_path, record_result) -> None:
+    """A node stops before a commit, is given up by the cluster, and goes on when another one has done the work."""
+    out, trace, paused = tmp_path / "out", tmp_path / "trace", tmp_path / "paused"
+    stop = {"CORPUS_CRASH_AT": "before_commit", "CORPUS_CRASH_SIGNAL": "SIGSTOP", "CORPUS_CRASH_ONCE": str(paused)}
+    impatient = {"RAY_health_check_period_ms": "1000", "RAY_health_check_timeout_ms": "5000"}
+    with cluster(2, short, token, CORPUS_CRASH_TRACE=str(trace), **impatient) as nodes:
+        nodes.add(**stop)
+        run = start(archive, out, "--address", nodes.address, "--keep-work", env=nodes.env)
+        wait_for(lambda: paused.exists() and bool(paused.read_text()) or run.poll() is not None)
+        assert run.poll() is None, run.communicate()
+        worker = int(paused.read_text())
+        raylet = parent(worker)
+        wait_for(lambda: state(worker) == "T")
+        os.kill(raylet, SIGSTOP)
+        _, said = run.communicate()
+        assert run.returncode == 0, said
+        assert state(worker) == "T"  # it is late, indeed
+        before = {path: path.stat() for path in out.rglob("*") if path.is_file()}
+        os.kill(worker, SIGCONT)
+        wait_for(lambda: f"after_commit {worker}" in lines(trace))
+        os.kill(raylet, SIGCONT)
+        wait_for(lambda: state(worker) in ("", "Z"))
+    after = {path: path.stat() for path in out.rglob("*") if path.is_file()}
+    assert {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in after.items()} == {
+        path: (stat.st_ino, stat.st_mtime_ns) for path, stat in before.items()
+    }
+    assert {name: sha256 for name, sha256 in tree(out).items() if not name.startswith(".work/")} == laptop
+    record_result("a partitioned node that comes back after the run", tried=1, measured="nothing changed by it")
+
+
+ATTEMPT = """
+import json, sys
+from dataclasses import asdict
+from pathlib import Path
+from corpus.attempt import attempt_unit
+from corpus.guard import Guard
+from corpus.store import LocalStore
+from corpus.unit import Unit
+from tests.jobs.test_build import STAGES
+from tests.stubs import FACTORY, recipe_from_dict
+path = Path(sys.argv[1])
+unit = Unit(path.name, str(path), "x", "stream", "plain", "warc", 0, path.stat().st_size)
+guard = Guard(recipe_from_dict(STAGES).canonical(), FACTORY)
+done = attempt_unit(LocalStore(sys.argv[2]), guard, unit, "depends")
+guard.close()
+print(json.dumps(asdict(done)))
+"""
+
+
+def attempt(path: Path, out: Path, **environ: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", ATTEMPT, str(path), str(out)]
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ}, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], list[str]]:
+    """A small archive, what an attempt at it leaves, and the points that it reaches."""
+    folder = tmp_path_factory.mktemp("attempt")
+    pages = {f"http://site{n}.example/": page(f"Town {n}", WORDS[n:]) for n in range(20)}
+    path = write_warc(folder / "a.warc", pages, compressed=False)
+    done = attempt(path, folder / "whole", CORPUS_CRASH_TRACE=str(folder / "trace"))
+    assert done.wait() == 0
+    return path, content(folder / "whole"), [line.split()[0] for line in lines(folder / "trace")]
+
+
+def content(out: Path) -> dict[str, str]:
+    """The committed files; what a commit says of the time it took is no promise."""
+    (done,) = commits(out)
+    parts = {part["key"] for part in json.loads(done.read_text())["parts"]}
+    return {name: sha256 for name, sha256 in tree(out).items() if name in parts or name == str(done.relative_to(out))}
+
+
+def test_an_attempt_that_comes_back_late(undisturbed, tmp_path, record_result) -> None:
+    """Stopped at every point before its commit, while another attempt at the same unit gets to its end."""
+    path, whole, points = undisturbed
+    before = points[: points.index("before_commit") + 1] + [points[-2]]
+    tried = 0
