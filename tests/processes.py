@@ -29,9 +29,18 @@ def command_line(pid: int) -> str:
         return ""
 
 
+def parent(pid: int) -> int:
+    return int(_status(pid)[1])
+
+
 def state(pid: int) -> str:
     """R runs, S sleeps, T is stopped, Z has ended; empty where there is none of that number."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return _status(pid)[0]
     except OSError:
         return ""
+
+
+def _status(pid: int) -> list[str]:
+    """The fields from the state on; the name before it may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -1,6 +1,6 @@
 """A job as the command line runs it, of stages that cost little, divided into many small tasks; for tests that kill it.
 
-    python -m tests.faults.killed_run build|lines|tokenize local|ray INPUT OUT
+python -m tests.faults.killed_run build|lines|tokenize local|ray INPUT OUT
 """
 
 from __future__ import annotations

@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from corpus.run import open_run
 from tests.bpe import small_tokenizer
 from tests.faults.kills import PATIENCE_S, ROOT, Story, Work
 from tests.warcs import WORDS, write_warc
@@ -41,7 +42,7 @@ def named_points() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def works(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Work]:
+def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]:
     """Commands in this process and its page workers, measured undisturbed."""
     folder = tmp_path_factory.mktemp("kills")
     archives = write_archives(folder / "in")
@@ -51,14 +52,22 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Work]:
         command = [sys.executable, "-m", "tests.faults.killed_run", kind, "local", str(given)]
         made[kind] = Work(kind, command, folder / kind)
         made[kind].measure()
-    return made
+    removed = open_run(made["lines"].folder / "whole").info["records"]["dropped"]
+    assert removed.keys() == {"minhash", "lines"}  # there is something to compare
+    yield made
+    end(made)
+
+
+def end(works: dict[str, Work]) -> None:
+    for work in works.values():
+        work.slowest_end()
 
 
 def tell(record: Callable[..., None], what: str, stories: list[Story]) -> None:
     """Check and record what stories of one work and one kind of kill came to."""
     again = sum(story.done_again() for story in stories)
     kills, allowed = sum(story.kills for story in stories), sum(story.allowed for story in stories)
-    left = max(run.end() for run in stories[0].work.kept)
+    left = stories[0].work.slowest_end()
     record(
         what,
         tried=kills,
@@ -113,7 +122,7 @@ def test_page_workers_killed_at_any_time(works, record_result) -> None:
 
 
 @pytest.fixture(scope="module")
-def on_ray(works, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Work]:
+def on_ray(works, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]:
     """The command line on Ray: the default recipe on the sample crawl, and tokens of what the cheap build left."""
     from jobs.sample import write_sample
 
@@ -128,7 +137,8 @@ def on_ray(works, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Work]:
     made = {name: Work(name, [*cli, *verb], folder / name) for name, verb in (("build", build), ("tokenize", tokenize))}
     for work in made.values():
         work.measure()
-    return made
+    yield made
+    end(made)
 
 
 @pytest.mark.slow
@@ -161,11 +171,14 @@ def test_workers_killed_on_ray(on_ray, kind, says, kills, record_result) -> None
     tell(record_result, f"kill {what}: {kind}, on Ray", stories)
 
 
+POINTS_ON_RAY = ("unit_read", "part_stored", "before_commit", "after_link", "piece_made", "before_list", "before_seal")
+
+
 @pytest.mark.slow
 def test_killed_at_named_points_on_ray(on_ray, record_result) -> None:
     """In a task, and in the driver."""
     work, chance, stories = on_ray["build"], Random(SEED), []
-    for point in ("unit_read", "part_stored", "before_commit", "after_link", "piece_made", "before_list", "before_seal"):
+    for point in POINTS_ON_RAY:
         story = Story(work, f"at-{point}")
         assert story.crash(point, 1), point
         other = chance.choice(work.points())

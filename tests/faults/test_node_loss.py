@@ -14,7 +14,6 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 
-from corpus.run import open_run
 from tests.faults.kills import ROOT, begun, under_way, wait_for
 from tests.faults.nodes import cluster
 from tests.jobs.test_build import tree
@@ -112,7 +111,7 @@ def test_a_partitioned_node_comes_back(archive, laptop, short, token, tmp_path, 
     with cluster(2, short, token, CORPUS_CRASH_TRACE=str(trace), **impatient) as nodes:
         nodes.add(**stop)
         run = start(archive, out, "--address", nodes.address, "--keep-work", env=nodes.env)
-        wait_for(lambda: paused.exists() and bool(paused.read_text()) or run.poll() is not None)
+        wait_for(lambda: (paused.exists() and bool(paused.read_text())) or run.poll() is not None)
         assert run.poll() is None, run.communicate()
         worker = int(paused.read_text())
         raylet = parent(worker)
@@ -149,7 +148,7 @@ unit = Unit(path.name, str(path), "x", "stream", "plain", "warc", 0, path.stat()
 guard = Guard(recipe_from_dict(STAGES).canonical(), FACTORY)
 done = attempt_unit(LocalStore(sys.argv[2]), guard, unit, "depends")
 guard.close()
-print(json.dumps(asdict(done)))
+print(json.dumps(asdict(done), sort_keys=True))
 """
 
 
@@ -158,26 +157,46 @@ def attempt(path: Path, out: Path, **environ: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ}, stdout=subprocess.PIPE, text=True)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], list[str]]:
-    """A small archive, what an attempt at it leaves, and the points that it reaches."""
-    folder = tmp_path_factory.mktemp("attempt")
+def test_an_attempt_that_comes_back_late(tmp_path, record_result) -> None:
+    """Stopped at each point that it reaches, while another attempt at the same unit gets to its end."""
     pages = {f"http://site{n}.example/": page(f"Town {n}", WORDS[n:]) for n in range(20)}
-    path = write_warc(folder / "a.warc", pages, compressed=False)
-    done = attempt(path, folder / "whole", CORPUS_CRASH_TRACE=str(folder / "trace"))
-    assert done.wait() == 0
-    return path, content(folder / "whole"), [line.split()[0] for line in lines(folder / "trace")]
+    path = write_warc(tmp_path / "a.warc", pages, compressed=False)
+    assert attempt(path, tmp_path / "whole", CORPUS_CRASH_TRACE=str(tmp_path / "trace")).wait() == 0
+    whole = parts(tmp_path / "whole")
+    points = [line.split()[0] for line in lines(tmp_path / "trace")]
+    winners = []
+    for number, point in enumerate(points):
+        out = tmp_path / f"out-{number}"
+        times = points[: number + 1].count(point)
+        late = attempt(path, out, CORPUS_CRASH_AT=f"{point}:{times}", CORPUS_CRASH_SIGNAL="SIGSTOP")
+        wait_for(lambda late=late: late.poll() is not None or state(late.pid) == "T")
+        assert late.poll() is None
+        was_first = bool(commits(out))
+        other = attempt(path, out)
+        told, _ = other.communicate()
+        (winner,) = commits(out)
+        late.send_signal(SIGCONT)
+        late_told, _ = late.communicate()
+        assert (late.returncode, other.returncode) == (0, 0)
+        assert late_told == told == winner_of(out)
+        assert commits(out) == [winner]
+        assert parts(out) == whole
+        assert not list((out / ".work" / "tmp").iterdir())
+        winners.append("late" if was_first else "other")
+    assert winners == sorted(winners, reverse=True)  # whoever's commit was there first
+    record_result(
+        "an attempt that stops, and comes back late",
+        tried=len(points),
+        measured=f"one winner each: {winners.count('other')} times the other, {winners.count('late')} times itself",
+    )
 
 
-def content(out: Path) -> dict[str, str]:
-    """The committed files; what a commit says of the time it took is no promise."""
-    (done,) = commits(out)
-    parts = {part["key"] for part in json.loads(done.read_text())["parts"]}
-    return {name: sha256 for name, sha256 in tree(out).items() if name in parts or name == str(done.relative_to(out))}
+def parts(out: Path) -> dict[str, str]:
+    return {name: sha256 for name, sha256 in tree(out).items() if name.startswith(".work/parts/")}
 
 
-def test_an_attempt_that_comes_back_late(undisturbed, tmp_path, record_result) -> None:
-    """Stopped at every point before its commit, while another attempt at the same unit gets to its end."""
-    path, whole, points = undisturbed
-    before = points[: points.index("before_commit") + 1] + [points[-2]]
-    tried = 0
+def winner_of(out: Path) -> str:
+    """The commit as an attempt prints it."""
+    (file,) = commits(out)
+    told = json.loads(file.read_text())
+    return json.dumps({"key": str(file.relative_to(out)), **told}, sort_keys=True) + "\n"

@@ -1,7 +1,6 @@
 """Real archives through the whole path: books that balance on what crawlers wrote and projects broke, and memory."""
 
 import os
-import random
 import subprocess
 import sys
 import time
@@ -79,29 +78,6 @@ def test_same_bytes_on_real_pages(real, tmp_path, options):
     archive, reference = real
     assert start([archive], tmp_path / "out", *options).wait() == 0
     assert tree(tmp_path / "out") == tree(reference)
-
-
-@pytest.mark.slow
-def test_ten_random_kills_on_real_pages(real, tmp_path):
-    """SIGKILL at random times, on Ray and without in turn, until a run ends by itself; ten kills at least."""
-    archive, reference = real
-    rng = random.Random(int(os.environ.get("CORPUS_SEED", "1")))
-    kills, round_number = 0, 0
-    while kills < 10:
-        round_number += 1
-        out = tmp_path / f"out{round_number}"
-        while True:
-            ray = rng.random() < 0.5
-            options = ("--workers", "2") if ray else ("--no-ray", "--workers", "2")
-            process = start([archive], out, *options, "--unit-mb", "1")
-            try:
-                assert process.wait(timeout=rng.uniform(3, 40)) == 0
-                break
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                kills += 1
-        assert tree(out) == tree(reference)
 
 
 @pytest.mark.slow
