@@ -26,7 +26,7 @@ def main(nodes: int) -> None:
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     others = [cluster.add_node(num_cpus=1) for _ in range(nodes - 1)]
-    tell(cluster.address)
+    tell({"address": cluster.address, "raylets": [raylet(node) for node in others]})
     for line in sys.stdin:
         order = json.loads(line)
         if order["do"] == "add":
@@ -34,10 +34,17 @@ def main(nodes: int) -> None:
             others.append(cluster.add_node(num_cpus=1))
             for name in order["environ"]:
                 del os.environ[name]
+            tell(raylet(others[-1]))
         else:
             cluster.remove_node(others[order["node"]], allow_graceful=False)
-        tell(len(others))
+            tell(None)
     cluster.shutdown()
+
+
+def raylet(node: Any) -> int:
+    """The process that the workers of a node are children of."""
+    pid: int = node.all_processes["raylet"][0].process.pid
+    return pid
 
 
 def tell(what: object) -> None:
@@ -60,20 +67,26 @@ class Nodes:
             text=True,
         )
         self._said: list[str] = []
-        self.address: str = self._answer()
+        told = self._answer()
+        self.address: str = told["address"]
+        self.raylets: list[int] = told["raylets"]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def remove(self, node: int) -> None:
         """SIGKILL to all processes of a node but its Ray workers, which then find that it is gone."""
         self._order({"do": "remove", "node": node})
 
     def add(self, **environ: str) -> None:
-        self._order({"do": "add", "environ": environ})
+        self.raylets.append(self._order({"do": "add", "environ": environ}))
 
-    def _order(self, order: dict[str, Any]) -> None:
+    def _order(self, order: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        self._answer()
+        return self._answer()
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
