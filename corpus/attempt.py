@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from corpus.commits import Commit, Part, add_part, commit, commit_key, read_commit
+from corpus.crash import reached
 from corpus.guard import Guard
 from corpus.ledger import add_counts, no_counts
 from corpus.samples import SAMPLES_SCHEMA, draw
@@ -74,6 +75,7 @@ def attempt_unit(
     done = read_commit(store, key)
     if done is not None:
         return done
+    reached("unit_begun")
     started = time.monotonic()
     about: dict[str, Any] = {"unit": unit.content(), "counts": no_counts(), "other_records": {}, "exceptions": []}
     about["stages"] = {}
@@ -86,6 +88,7 @@ def attempt_unit(
         for kind, table in batch.tables.items():
             if kind != "samples":
                 writer(kind).add(table)
+        reached("unit_batch_taken")
         add_counts(about["counts"], batch.counts)
         add_counts(about["other_records"], batch.other_records)
         add_counts(about["stages"], batch.seconds)
@@ -106,6 +109,7 @@ def attempt_unit(
         guard.run(unit, take, taken=taken, wall_s=wall_s, footprint=footprint)
         if footprint:
             Path(footprint).unlink(missing_ok=True)  # no record is to blame for what comes now
+        reached("unit_read")
         writer("samples").add(pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA))
         parts: list[Part] = []
         for kind, made in sorted(writers.items()):

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from corpus.crash import reached
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
 from corpus.store import Store
@@ -61,6 +62,7 @@ def add_part(store: Store, kind: str, file: Path, rows: int, key: str = "", suff
     part = Part(kind, key, rows, size, sha256)
     if not store.adopt(file, key):
         check_part(store, part)  # what was there before must be the same
+    reached("part_stored")
     return part
 
 
@@ -68,7 +70,10 @@ def commit(store: Store, key: str, parts: list[Part], about: dict[str, Any]) -> 
     """Make the parts visible. Where another attempt was first, its commit is returned, if it says the same."""
     data = json.dumps({"parts": [asdict(part) for part in parts], "about": about}, sort_keys=True).encode()
     mine = Commit(key, tuple(parts), json.loads(data)["about"])  # as everybody else will read it
-    if store.put_new(key, data):
+    reached("before_commit")
+    first = store.put_new(key, data)
+    reached("after_commit")
+    if first:
         return mine
     winner = read_commit(store, key)
     assert winner is not None

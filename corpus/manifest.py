@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from corpus.commits import Part
+from corpus.crash import reached
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
 from corpus.store import Store
@@ -42,7 +43,9 @@ def write_manifest(store: Store, parts: Iterable[Part], run_json: bytes) -> None
         key = f"manifest/{part.kind}-{name.stem.rpartition('-')[2]}.json"
         data = _json(asdict(listed))
         store.put_new(key, data)
+        reached("manifest_file_stored")
         digests[key] = _sha256(data)
+    reached("before_seal")
     store.replace(SEAL, _json({"files": digests, "sha256": digest(digests)}))
 
 

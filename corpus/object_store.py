@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from corpus.client import Client
+from corpus.crash import reached
 from corpus.errors import OutputError, no_room
 from corpus.lease import Lease
 from corpus.transport import Objects, Stat
@@ -69,16 +70,22 @@ class ObjectStore:
         return redact(f"{self._url}/{key}" if key else self._url)
 
     def put_new(self, key: str, data: bytes) -> bool:
-        return self._ask(key, lambda objects, name: objects.put(name, data))
+        return self._publish(key, data)
 
     def adopt(self, scratch: Path, key: str) -> bool:
         try:
             if scratch.stat().st_size > MOST_BYTES:
                 raise OutputError(f"{self.where(key)} would be larger than 5 GiB.", "Set a smaller `rows_per_part`.")
             with _mapped(scratch) as content:
-                return self._ask(key, lambda objects, name: objects.put(name, content))
+                return self._publish(key, content)
         finally:
             scratch.unlink(missing_ok=True)
+
+    def _publish(self, key: str, content: Any) -> bool:
+        reached("before_link")
+        made = self._ask(key, lambda objects, name: objects.put(name, content))
+        reached("after_link")
+        return made
 
     def replace(self, key: str, data: bytes) -> None:
         self._check_lease()

@@ -15,6 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from corpus.commits import Commit, Part, add_part, check_part, commit, commit_key, is_there, part_content, read_commit
+from corpus.crash import reached
 from corpus.dedup.exchange import read_boxes
 from corpus.dedup.told import CUTS_SCHEMA, VERDICTS_SCHEMA
 from corpus.errors import IntegrityError
@@ -143,6 +144,7 @@ def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> 
     done = read_commit(store, key)
     if done is not None and is_there(store, done.parts[0]):
         return done
+    reached("pack_begun")
     scratch = store.scratch()
     try:
         tables = _samples(store, task) if task.kind == "samples" else _tables(store, task)
@@ -150,6 +152,7 @@ def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> 
         written = pq.read_metadata(scratch).num_rows
         if written != rows or (task.kind != "samples" and rows != task.rows):
             raise IntegrityError(f"{task.key} got {written} rows instead of {task.rows}.", "Please report this.")
+        reached("pack_written")
         part = add_part(store, task.kind, scratch, rows, key=task.key)
     finally:
         scratch.unlink(missing_ok=True)

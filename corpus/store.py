@@ -16,6 +16,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from corpus.crash import reached
 from corpus.errors import ConfigError, OutputError, no_room
 from corpus.publish import locked, make_folders, publish, sync_folder
 from corpus.urls import OBJECT_STORES, is_url, redact
@@ -107,6 +108,7 @@ class LocalStore:
         try:
             with open(scratch, "xb") as file:
                 file.write(data)
+            reached("scratch_written")
             return self._publish(scratch, key)
         finally:
             scratch.unlink(missing_ok=True)
@@ -121,8 +123,10 @@ class LocalStore:
         final = self.path(key)
         make_folders(final.parent)
         _sync(scratch)
+        reached("before_link")
         made = publish(scratch, final, self.root / ".work" / "publish.lock")
         if made:
+            reached("after_link")
             sync_folder(final.parent)
         return made
 
@@ -131,6 +135,7 @@ class LocalStore:
         try:
             scratch.write_bytes(data)
             _sync(scratch)
+            reached("before_replace")
             os.replace(scratch, final)
         finally:
             scratch.unlink(missing_ok=True)

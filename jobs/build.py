@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from corpus.commits import Commit
+from corpus.crash import reached
 from corpus.errors import IntegrityError
 from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, plan_pack
 from corpus.recipe import digest
@@ -163,12 +164,14 @@ def _pack(
     found = [one.digest if one else "" for one in (compared, lines)]
     packed = digest([*(commit.sha256 for commit in commits), *found])
     if (store.get(".work/packed") or b"").decode() != packed:
+        reached("before_pack")
         # what an earlier, shorter set of units left (a quarantined unit has come back) is no part of this one
         for file in ("run.json", "report.html"):
             store.discard(file)
         for folder in ("corpus", "ledger", "samples", "manifest", "index"):
             store.remove(folder)
         store.remove(".work/commits/pack")
+        reached("pack_cleared")
         store.replace(".work/packed", packed.encode())
     columns = {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()}
     verdicts = compared.verdicts if compared and compared.removed else None

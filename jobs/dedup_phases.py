@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from corpus.commits import Commit
+from corpus.crash import reached
 from corpus.dedup.pieces import as_list
 from corpus.errors import IntegrityError
 from corpus.store import Store
@@ -65,6 +66,7 @@ class Phases:
         cpu, peak = sum(cost["cpu"] for cost in costs), max((cost["peak"] for cost in costs), default=0)
         took = {"tasks": len(done), "seconds": round(time.monotonic() - started, 3), "cpu": round(cpu, 3), "peak": peak}
         self.costs[phase] = took
+        reached("before_list")
         self.lists[name or phase] = as_list(self.store, done)
         return done
 
@@ -74,3 +76,4 @@ class Phases:
             for part in done.parts:
                 if part.kind in kinds or not kinds:
                     self.store.discard(part.key)
+                    reached("part_forgotten")

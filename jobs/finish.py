@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from corpus.commits import Commit
+from corpus.crash import reached
 from corpus.dedup import Collective
 from corpus.errors import IntegrityError
 from corpus.ledger import add_counts, balances, no_counts
@@ -87,7 +88,9 @@ def finish(
     if not info["complete"]:
         store.discard("run.json")  # of a run as short as this one, with other reasons
     run_json = store.get("run.json") or as_json(_sorted_counts(info))
+    reached("before_manifest")
     write_manifest(store, [commit.parts[0] for commit in parts], run_json)
+    reached("after_manifest")
     timings = {
         "seconds": round(seconds, 1),
         "host": socket.gethostname(),
@@ -102,9 +105,12 @@ def finish(
         ],
     }
     store.replace("timings.json", as_json(timings))
+    reached("before_run_json")
     store.put_new("run.json", run_json)
+    reached("after_run_json")
     if info["complete"] and not job.keep_work:
         store.remove(".work")
+        reached("work_removed")
 
 
 def _sorted_counts(info: dict[str, Any]) -> dict[str, Any]:

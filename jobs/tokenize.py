@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from corpus.commits import Commit, Part
+from corpus.crash import reached
 from corpus.dedup.pieces import get_value, put_value
 from corpus.errors import InputError, IntegrityError
 from corpus.shuffle import Cut, bits_for, plan_cuts
@@ -105,8 +106,11 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
             "encoders": engines,
         }
         store.replace("timings.json", _json(timings))
+        reached("before_tokens_json")
         store.put_new("tokens.json", _json(info))
+        reached("after_tokens_json")
         store.remove(".work")
+        reached("tokens_work_removed")
     return Result(0, info)
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import xxhash
 
 from corpus.commits import Part, add_part, damaged, missing
+from corpus.crash import reached
 from corpus.store import Store
 
 HOLD_BYTES = 64 << 20
@@ -118,6 +119,7 @@ class Outbox:
         size = self._path.stat().st_size
         part = Part(self.kind, f".work/parts/{self.kind}/{sha256[:32]}.boxes", self.rows, size, sha256)
         self._store.adopt(self._path, part.key)
+        reached("part_stored")
         return part
 
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from corpus.commits import Commit, Part, commit, commit_key, is_there, read_commit
+from corpus.crash import reached
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
 from corpus.store import Store
@@ -56,7 +57,9 @@ def committed(piece: Piece, make: Callable[[], Made]) -> Commit:
     key = commit_key("pack" if stays else f"dedup-{piece.kind}", {"phase": piece.phase, "piece": piece.piece}, depends)
     done = read_commit(piece.store, key)
     if done is None or (stays and not all(is_there(piece.store, part) for part in done.parts)):
+        reached("piece_begun")
         parts, about = make()
+        reached("piece_made")
         done = commit(piece.store, key, parts, about)
     return done
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from corpus.commits import Commit, commit, commit_key, read_commit
+from corpus.crash import reached
 from corpus.dedup.exchange import Outbox
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
@@ -61,6 +62,7 @@ def encode_piece(store: Store, piece: Piece, encoding: Encoding, tokenizer: Toke
     done = read_commit(store, key)
     if done is not None:
         return done
+    reached("encode_begun")
     totals = np.zeros((len(SPLITS), 3), dtype=np.int64)
     weights = np.zeros(len(SPLITS) * encoding.boxes, dtype=np.int64)
     checked = False

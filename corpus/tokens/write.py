@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpus.commits import Commit, Part, add_part, commit, commit_key, is_there, read_commit
+from corpus.crash import reached
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
 from corpus.shuffle import Cut, in_groups, read_cut
@@ -55,6 +56,7 @@ def write_file(store: Store, task: FileTask, parts: Sequence[Part], inputs: str)
     done = read_commit(store, key)
     if done is not None and all(is_there(store, part) for part in done.parts):
         return done
+    reached("write_begun")
     rows = read_cut(store, parts, SCHEMA, task.cut, task.first_box)
     made, about = _parquet(store, task, rows) if task.layout == "parquet" else _flat(store, task, rows)
     return commit(store, key, made, about)

@@ -13,7 +13,8 @@ import pytest
 
 from corpus.run import open_run
 from tests.faults.soak import write_archives
-from tests.jobs.test_real import children, own_pss
+from tests.jobs.test_real import own_pss
+from tests.processes import descendants
 
 PAGES = int(os.environ.get("CORPUS_SOAK_PAGES", "200000"))
 GROWTH = 1.15
@@ -42,13 +43,6 @@ class Watch:
         """The mean of the first, second or last third of the samples."""
         part = values[len(values) * which // 3 : len(values) * (which + 1) // 3]
         return sum(part) / len(part)
-
-
-def descendants(pid: int) -> list[int]:
-    found = [pid]
-    for one in found:
-        found += children(one)
-    return found
 
 
 def open_files(pid: int) -> int:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -244,16 +243,31 @@ def start(archives, out):
     return subprocess.Popen([sys.executable, "-c", SCRIPT, str(archives), str(out)], stderr=subprocess.DEVNULL)
 
 
-def test_killed_and_run_again(archives, reference, tmp_path):
-    """SIGKILL once as soon as the first commit is there, then run the same command again."""
+CRASHES = """
+import os, sys
+from pathlib import Path
+import corpus.crash
+from tests.jobs.test_build import build_quietly, job
+for point in sys.argv[3:]:
+    child = os.fork()  # importing takes longer than the build
+    if not child:
+        code = 70
+        try:
+            corpus.crash._crash = corpus.crash.Crash({"CORPUS_CRASH_AT": point})
+            code = build_quietly(job([sys.argv[1]], Path(sys.argv[2]), unit_bytes=15_000)).exit_code
+        finally:
+            os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_killed_at_named_points_and_run_again(archives, reference, tmp_path):
+    """A sample of tests/faults/test_kill_loop.py: in the pass, in the pack, right before the end."""
     out = tmp_path / "out"
-    process = start(archives, out)
-    while process.poll() is None and not list(out.glob(".work/commits/pass/*")):
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
-    assert not (out / "run.json").exists()
-    assert start(archives, out).wait() == 0
+    points = ("part_stored:4", "pack_written:2", "before_run_json", "none")
+    command = [sys.executable, "-c", CRASHES, str(archives), str(out), *points]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.split() == ["-9", "-9", "-9", "0"], done.stderr
     assert tree(out) == tree(reference)
 
 
@@ -267,23 +281,6 @@ def test_sigterm_finishes_units_under_way(archives, reference, tmp_path):
     assert not (out / "run.json").exists()
     assert start(archives, out).wait() == 0
     assert tree(out) == tree(reference)
-
-
-@pytest.mark.slow
-def test_many_random_kills(archives, reference, tmp_path):
-    """Ten runs killed at random times, the whole process group or one process of it, each taken up again."""
-    rng = random.Random(int(os.environ.get("CORPUS_SEED", "0")))
-    for round_number in range(10):
-        out = tmp_path / f"out{round_number}"
-        for _ in range(40):
-            process = start(archives, out)
-            try:
-                assert process.wait(timeout=rng.uniform(0.5, 6)) == 0
-                break
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        assert tree(out) == tree(reference)
 
 
 def test_a_hostile_page_costs_one_row_of_a_build(tmp_path):

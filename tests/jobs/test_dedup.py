@@ -1,9 +1,5 @@
 """The phases of dedup: the verdicts of `corpus.clusters.compare`, however the work is divided and wherever it dies."""
 
-import pickle
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -353,32 +349,4 @@ def test_on_ray(tmp_path, ray_engine):
     found = verdicts(
         tmp_path, texts, signatures, signed=signed, rank=rank, sizes=of_units(3_000, 600), engine=ray_engine()
     )
-    found.same_as(compare(texts, signatures, signed=signed, rank=rank))
-
-
-@pytest.mark.slow
-def test_a_process_killed_again_and_again(tmp_path):
-    """SIGKILL after less and more work, until one run gets through."""
-    texts, signatures, signed, rank = made(20_000, 8)
-    sizes = of_units(20_000, 500)
-    store = LocalStore(tmp_path)
-    units = write_units(store, sizes, texts, signatures, signed, rank)
-    (tmp_path / "units.pickle").write_bytes(pickle.dumps(units))
-    program = (
-        "import pickle, sys; from corpus.store import LocalStore; from tests.dedups import phases; "
-        f"phases(LocalStore(sys.argv[1]), pickle.load(open(sys.argv[1] + '/units.pickle', 'rb')), memory={TIGHT * 4})"
-    )
-    killed, patience = 0, 0.7
-    while True:
-        child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)])
-        try:
-            assert child.wait(patience) == 0
-            break
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-            killed += 1
-            patience *= 1.07
-    assert killed > 2
-    found = Found(store, sizes, phases(store, units, memory=TIGHT * 4), 20_000)
     found.same_as(compare(texts, signatures, signed=signed, rank=rank))

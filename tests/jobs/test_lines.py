@@ -1,9 +1,5 @@
 """The phases of dedup by lines: the rules' verdicts, however the work is divided and wherever it dies."""
 
-import pickle
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -12,14 +8,10 @@ import pytest
 import jobs.dedup_phases
 import jobs.lines
 from corpus.errors import IntegrityError
-from corpus.run import open_run
 from corpus.store import LocalStore
 from jobs.engine import LocalEngine
 from tests.dedups import committed
-from tests.filters.test_minhash import text
-from tests.jobs.test_build import tree
 from tests.line_runs import phases, plainly, recipe, signed_of, told, write_units
-from tests.warcs import write_warc
 
 WHOLE = 1 << 30
 TIGHT = 1 << 13
@@ -213,74 +205,3 @@ def test_a_damaged_file_stops_the_run(tmp_path):
     path.write_bytes(content)
     with pytest.raises(IntegrityError, match="damaged"):
         phases(store, units)
-
-
-@pytest.mark.slow
-def test_a_process_killed_again_and_again(tmp_path):
-    """SIGKILL after less and more work, until one run gets through."""
-    documents, sizes = made(6_000, 5), of_units(6_000, 200)
-    store = LocalStore(tmp_path)
-    units = write_units(store, sizes, signed_of(documents))
-    (tmp_path / "units.pickle").write_bytes(pickle.dumps(units))
-    program = (
-        "import pickle, sys; from corpus.store import LocalStore; from tests.line_runs import phases; "
-        f"phases(LocalStore(sys.argv[1]), pickle.load(open(sys.argv[1] + '/units.pickle', 'rb')), memory={TIGHT * 2})"
-    )
-    killed, patience = 0, 0.7
-    while True:
-        child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)])
-        try:
-            assert child.wait(patience) == 0
-            break
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-            killed += 1
-            patience *= 1.07
-    assert killed > 2
-    rows = told(store, sizes, phases(store, units, memory=TIGHT * 2), 6_000)
-    assert facts_of(rows) == expected_of(documents)
-
-
-@pytest.mark.slow
-def test_a_whole_run_killed_again_and_again(tmp_path):
-    """SIGKILL anywhere from the pass to the pack, with documents and lines compared: the same bytes in the end."""
-    rng = np.random.default_rng(3)
-    for name in "ab":
-        pages, before = {}, []
-        for number in range(40):
-            lines = [text(int(seed), 30) for seed in rng.zipf(1.4, 10) % 50] + [text(1000 + number, 60)] * (number % 7)
-            if number % 5 == 4:  # like the page before it
-                lines = [*before, text(2000 + number, 5)]
-            before = lines
-            pages[f"http://{name}{number}.example/"] = "\n".join(lines).encode()
-        write_warc(tmp_path / f"{name}.warc.gz", pages)
-    program = (
-        "import sys; from pathlib import Path; from jobs.build import build; from jobs.engine import LocalEngine; "
-        "from jobs.progress import Progress; from tests.jobs.test_build import job; "
-        "stages = {'stages': [{'stage': name} for name in ('paragraphs', 'minhash', 'lines')]}; "
-        "made = job(sys.argv[2:], Path(sys.argv[1]), stages, unit_bytes=6_000, dedup_memory=1 << 16); "
-        "sys.exit(build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code)"
-    )
-
-    def start(out):
-        inputs = [str(tmp_path / f"{name}.warc.gz") for name in "ab"]
-        return subprocess.Popen([sys.executable, "-c", program, str(tmp_path / out), *inputs])
-
-    assert start("whole").wait() == 0
-    killed, patience = 0, 1.5
-    while True:
-        child = start("killed")
-        try:
-            assert child.wait(patience) == 0
-            break
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-            killed += 1
-            patience *= 1.05
-    assert killed > 2
-    assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
-    facts = open_run(tmp_path / "whole").info
-    assert facts["records"]["dropped"].keys() == {"minhash", "lines"}
-    assert facts["lines"]["removed"]["lines"] > 20

@@ -1,7 +1,6 @@
 """Real archives through the whole path: books that balance on what crawlers wrote and projects broke, and memory."""
 
 import os
-import random
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from jobs.engine import LocalEngine
 from jobs.plan import Job
 from jobs.progress import Progress
 from tests.jobs.test_build import job, tree
+from tests.processes import children
 from tests.stubs import FACTORY, recipe_from_dict
 
 
@@ -81,29 +81,6 @@ def test_same_bytes_on_real_pages(real, tmp_path, options):
 
 
 @pytest.mark.slow
-def test_ten_random_kills_on_real_pages(real, tmp_path):
-    """SIGKILL at random times, on Ray and without in turn, until a run ends by itself; ten kills at least."""
-    archive, reference = real
-    rng = random.Random(int(os.environ.get("CORPUS_SEED", "1")))
-    kills, round_number = 0, 0
-    while kills < 10:
-        round_number += 1
-        out = tmp_path / f"out{round_number}"
-        while True:
-            ray = rng.random() < 0.5
-            options = ("--workers", "2") if ray else ("--no-ray", "--workers", "2")
-            process = start([archive], out, *options, "--unit-mb", "1")
-            try:
-                assert process.wait(timeout=rng.uniform(3, 40)) == 0
-                break
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                kills += 1
-        assert tree(out) == tree(reference)
-
-
-@pytest.mark.slow
 def test_memory_of_supervisor_and_page_worker(shared_data, tmp_path):
     """At most 600 MB of PSS together, mapped files left out."""
     process = start([shared_data / "warc" / "english-00000.warc.gz"], tmp_path / "out", "--no-ray", "--workers", "1")
@@ -114,14 +91,6 @@ def test_memory_of_supervisor_and_page_worker(shared_data, tmp_path):
     assert process.returncode == 0
     print(f"peak {peak >> 20} MB")
     assert peak <= 600 << 20
-
-
-def children(pid: int) -> list[int]:
-    task = Path(f"/proc/{pid}/task")
-    try:
-        return [int(child) for thread in task.iterdir() for child in (thread / "children").read_text().split()]
-    except OSError:
-        return []
 
 
 def own_pss(pid: int) -> int:

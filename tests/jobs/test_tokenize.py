@@ -6,7 +6,6 @@ import random
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -194,30 +193,6 @@ def test_ended_before_any_visible_file_and_run_again(texts, reference, tmp_path,
         assert run(texts, out).exit_code == 0
         assert tree(out) == tree(reference)
     assert at > 15
-
-
-SCRIPT = """
-import sys
-from pathlib import Path
-import corpus.texts
-from tests.jobs.test_tokenize import run
-corpus.texts.PIECE_BYTES = 1
-sys.exit(run(Path(sys.argv[1]), Path(sys.argv[2])).exit_code)
-"""
-
-
-def test_killed_and_run_again(texts, reference, tmp_path):
-    out = tmp_path / "out"
-    start = [sys.executable, "-c", SCRIPT, str(texts), str(out)]
-    process = subprocess.Popen(start, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not list(out.glob(".work/commits/encode/*")):
-        time.sleep(0.002)
-    process.kill()
-    process.wait()
-    kept = {path.name: path.stat().st_mtime_ns for path in out.glob(".work/commits/encode/*")}
-    assert kept
-    assert subprocess.run(start, stderr=subprocess.DEVNULL, check=False).returncode == 0
-    assert tree(out) == tree(reference)
 
 
 def test_committed_pieces_are_not_encoded_again(texts, reference, tmp_path, monkeypatch):

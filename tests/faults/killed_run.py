@@ -1,0 +1,40 @@
+"""A job as the command line runs it, of stages that cost little, divided into many small tasks; for tests that kill it.
+
+python -m tests.faults.killed_run build|lines|tokenize local|ray INPUT OUT
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import corpus.texts
+from jobs.build import build
+from jobs.engine import Engine, LocalEngine, RayEngine
+from jobs.plan import Job
+from jobs.progress import Progress
+from jobs.tokenize import Job as TokenizeJob
+from jobs.tokenize import tokenize
+from tests.bpe import small_tokenizer
+from tests.stubs import FACTORY, recipe_from_dict
+
+WORKERS = 2
+STAGES = {"build": ("paragraphs", "minhash"), "lines": ("paragraphs", "minhash", "lines")}
+
+
+def main(kind: str, where: str, given: Path, out: Path) -> int:
+    def make_engine() -> Engine:
+        return RayEngine(WORKERS, None, out) if where == "ray" else LocalEngine(WORKERS)
+
+    progress = Progress(quiet=True)
+    if kind == "tokenize":
+        corpus.texts.PIECE_BYTES = 1  # each row group is a task
+        job = TokenizeJob(given, out, small_tokenizer(60), val_share=0.1, file_tokens=4_000)
+        return tokenize(job, make_engine, progress).exit_code
+    recipe = recipe_from_dict({"output": {"rows_per_part": 15}, "stages": [{"stage": name} for name in STAGES[kind]]})
+    options = {"unit_bytes": 6_000, "workers": WORKERS, "dedup_memory": 1 << 16, "factory": FACTORY}
+    return build(Job(recipe, [str(given)], out, **options), make_engine, progress).exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:3], *map(Path, sys.argv[3:])))

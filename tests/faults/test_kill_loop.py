@@ -1,0 +1,188 @@
+"""SIGKILL anywhere, and the same command again: the bytes of the undisturbed run, hardly anything done twice, and
+nothing left of what was killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from corpus.run import open_run
+from tests.bpe import small_tokenizer
+from tests.faults.kills import PATIENCE_S, ROOT, Story, Work
+from tests.warcs import WORDS, write_warc
+
+SEED = int(os.environ.get("CORPUS_SEED", "1"))
+
+
+def write_archives(folder: Path) -> Path:
+    """Two archives of pages of which some repeat others, as a whole or line by line."""
+    folder.mkdir()
+    words = WORDS.split()
+    for name in "ab":
+        rng, pages, lines = Random(name), {}, [""]
+        for number in range(40):
+            if number % 5 != 4:  # else like the page before it
+                lines = [" ".join(Random(rng.randrange(40)).choices(words, k=30)) for _ in range(6)]
+            own = " ".join(rng.choices(words, k=8))
+            pages[f"http://{name}{number}.example/"] = "\n".join([*lines, own]).encode()
+        write_warc(folder / f"{name}.warc.gz", pages)
+    return folder
+
+
+def named_points() -> set[str]:
+    """The points that the sources name."""
+    files = [path for room in ("corpus", "jobs") for path in (ROOT / room).rglob("*.py") if path.name != "crash.py"]
+    return {name for path in files for name in re.findall(r'\breached\("(\w+)"\)', path.read_text())}
+
+
+@pytest.fixture(scope="module")
+def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]:
+    """Commands in this process and its page workers, measured undisturbed."""
+    folder = tmp_path_factory.mktemp("kills")
+    archives = write_archives(folder / "in")
+    made = {}
+    for kind in ("build", "lines", "tokenize"):
+        given = made["build"].folder / "whole" if kind == "tokenize" else archives
+        command = [sys.executable, "-m", "tests.faults.killed_run", kind, "local", str(given)]
+        made[kind] = Work(kind, command, folder / kind)
+        made[kind].measure()
+    removed = open_run(made["lines"].folder / "whole").info["records"]["dropped"]
+    assert removed.keys() == {"minhash", "lines"}  # there is something to compare
+    yield made
+    end(made)
+
+
+def end(works: dict[str, Work]) -> None:
+    for work in works.values():
+        work.slowest_end()
+
+
+def tell(record: Callable[..., None], what: str, stories: list[Story]) -> None:
+    """Check and record what stories of one work and one kind of kill came to."""
+    again = sum(story.done_again() for story in stories)
+    kills, allowed = sum(story.kills for story in stories), sum(story.allowed for story in stories)
+    left = stories[0].work.slowest_end()
+    record(
+        what,
+        tried=kills,
+        measured=f"{again} pieces of work done again of {allowed} under way, processes gone after {left:.0f} s",
+        limit=f"what was under way, {PATIENCE_S:.0f} s",
+    )
+
+
+@pytest.mark.slow
+def test_every_named_point_is_reached(works) -> None:
+    assert {point for work in works.values() for point in work.points()} == named_points()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["build", "lines", "tokenize"])
+def test_killed_at_every_named_point(works, kind, record_result) -> None:
+    """At each point that the command has, at any of the times that it is there; then at another one; then no more."""
+    work, chance, stories = works[kind], Random(SEED), []
+    for point in work.points():
+        story = Story(work, f"at-{point}")
+        assert story.crash(point, chance.randint(1, work.times(point))), point
+        other = chance.choice(work.points())
+        story.crash(other, chance.randint(1, work.times(other)))
+        story.finish()
+        stories.append(story)
+    tell(record_result, f"kill at named points: {kind}, without Ray", stories)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "kills"), [("build", 12), ("lines", 6), ("tokenize", 6)])
+def test_driver_killed_at_any_time(works, kind, kills, record_result) -> None:
+    work, chance, stories = works[kind], Random(SEED), []
+    while sum(story.kills for story in stories) < kills:
+        story = Story(work, f"driver-{len(stories)}")
+        while story.kill_driver(chance.randint(1, len(work.lines) // 2)):
+            pass
+        story.finish()
+        stories.append(story)
+    tell(record_result, f"kill the driver: {kind}, without Ray", stories)
+
+
+@pytest.mark.slow
+def test_page_workers_killed_at_any_time(works, record_result) -> None:
+    work, chance, stories = works["build"], Random(SEED), []
+    while sum(story.kills for story in stories) < 10:
+        story = Story(work, f"pages-{len(stories)}")
+        counts = chance.sample(range(1, work.times("unit_begun") + work.times("unit_batch_taken")), 3)
+        assert story.kill_others("corpus.page_worker", "unit_", counts, chance) > 0
+        story.finish()
+        stories.append(story)
+    tell(record_result, "kill page workers: build, without Ray", stories)
+
+
+@pytest.fixture(scope="module")
+def on_ray(works, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]:
+    """The command line on Ray: the default recipe on the sample crawl, and tokens of what the cheap build left."""
+    from jobs.sample import write_sample
+
+    folder = tmp_path_factory.mktemp("ray")
+    write_sample(folder / "sample.warc.gz", pages=120)
+    (folder / "tokenizer.json").write_bytes(small_tokenizer(60).data)
+    cli = [sys.executable, "-m", "jobs.cli"]
+    build = ["build", str(folder / "sample.warc.gz"), "--unit-mb", "0.03", "--workers", "2", "-o"]
+    texts = str(works["build"].folder / "whole")
+    tokenize = ["tokenize", texts, "--tokenizer", str(folder / "tokenizer.json"), "--workers", "2"]
+    tokenize += ["--file-tokens", "4000", "-o"]
+    made = {name: Work(name, [*cli, *verb], folder / name) for name, verb in (("build", build), ("tokenize", tokenize))}
+    for work in made.values():
+        work.measure()
+    yield made
+    end(made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "kills"), [("build", 6), ("tokenize", 2)])
+def test_driver_killed_on_ray(on_ray, kind, kills, record_result) -> None:
+    work, chance, stories = on_ray[kind], Random(SEED), []
+    while sum(story.kills for story in stories) < kills:
+        story = Story(work, f"driver-{len(stories)}")
+        while story.kill_driver(chance.randint(1, len(work.lines) // 2)):
+            assert list(Path("/tmp").glob(f"corpus-ray-{story.last.pid}-*"))  # there is something to sweep
+        story.finish()
+        stories.append(story)
+    tell(record_result, f"kill the driver: {kind}, on Ray", stories)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "says", "kills"), [
+    ("build", "ray::_answer", 4), ("build", "corpus.page_worker", 3), ("tokenize", "ray::_answer", 2),
+])  # fmt: skip
+def test_workers_killed_on_ray(on_ray, kind, says, kills, record_result) -> None:
+    work, chance, stories = on_ray[kind], Random(SEED), []
+    points = "unit_" if says.startswith("corpus") else ""
+    most = sum(line.startswith(points) for line in work.lines)
+    while sum(story.kills for story in stories) < kills:
+        story = Story(work, f"{says[-6:]}-{len(stories)}")
+        story.kill_others(says, points, chance.sample(range(1, most), 2), chance)
+        story.finish()
+        stories.append(story)
+    what = "page workers" if says.startswith("corpus") else "supervisors"
+    tell(record_result, f"kill {what}: {kind}, on Ray", stories)
+
+
+POINTS_ON_RAY = ("unit_read", "part_stored", "before_commit", "after_link", "piece_made", "before_list", "before_seal")
+
+
+@pytest.mark.slow
+def test_killed_at_named_points_on_ray(on_ray, record_result) -> None:
+    """In a task, and in the driver."""
+    work, chance, stories = on_ray["build"], Random(SEED), []
+    for point in POINTS_ON_RAY:
+        story = Story(work, f"at-{point}")
+        assert story.crash(point, 1), point
+        other = chance.choice(work.points())
+        story.crash(other, 1)
+        story.finish()
+        stories.append(story)
+    tell(record_result, "kill at named points: build, on Ray", stories)

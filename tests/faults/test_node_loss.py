@@ -1,0 +1,219 @@
+"""Nodes that vanish in mid-run, and attempts that come back late: the same bytes, and one winner."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from signal import SIGCONT, SIGSTOP
+
+import pytest
+
+from tests.faults.kills import PATIENCE_S, ROOT, begun, under_way, wait_for
+from tests.faults.nodes import cluster
+from tests.jobs.test_build import tree
+from tests.processes import command_line, descendants, parent, state
+from tests.warcs import WORDS, page, write_warc
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short name, for socket paths end at 107 characters."""
+    folder = Path(tempfile.mkdtemp(prefix="nodes-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def token(short: Path) -> Path:
+    made = short / "token"
+    made.touch(mode=0o600)
+    made.write_text("a-token-of-the-tests-0123456789abcdef")
+    return made
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from jobs.sample import write_sample
+
+    path = tmp_path_factory.mktemp("in") / "sample.warc.gz"
+    write_sample(path, pages=600)
+    return path
+
+
+@pytest.fixture(scope="module")
+def laptop(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], int]:
+    """What the build leaves on one machine without Ray, and of how many pieces of work."""
+    folder = tmp_path_factory.mktemp("laptop")
+    env = {**os.environ, "CORPUS_CRASH_TRACE": str(folder / "trace")}
+    run = start(archive, folder / "out", "--no-ray", "--workers", "2", env=env)
+    _, said = run.communicate()
+    assert run.returncode == 0, said
+    return tree(folder / "out"), begun(lines(folder / "trace"))
+
+
+def start(archive: Path, out: Path, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(out), "--unit-mb", "0.06", *options]
+    return subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+
+def commits(out: Path) -> list[Path]:
+    return list(out.glob(".work/commits/pass/*.json"))
+
+
+def lines(trace: Path) -> list[str]:
+    return trace.read_text().splitlines() if trace.exists() else []
+
+
+def at_work(trace: Path, raylet: int) -> bool:
+    """Whether a worker of a node has begun a unit, and not yet read it to its end."""
+    last = {line.split()[1]: line.split()[0] for line in lines(trace)}
+    own = [point for pid, point in last.items() if state(int(pid)) not in ("", "Z") and parent(int(pid)) == raylet]
+    return bool({"unit_begun", "unit_batch_taken"} & set(own))
+
+
+def busy(pid: int) -> list[str]:
+    """The page workers, and the Ray workers that have something to do, below a process."""
+    said = [command_line(one) for one in descendants(pid)]
+    return [line for line in said if "corpus.page_worker" in line or line.startswith("ray::_answer")]
+
+
+def test_nodes_removed_in_mid_run(archive, laptop, short, token, tmp_path, record_result) -> None:
+    """Of three nodes two go, one after the other, each in the middle of a unit; another one comes. Before that the
+    driver is killed, and the cluster must be rid of its work."""
+    out, trace = tmp_path / "out", tmp_path / "trace"
+    whole, pieces = laptop
+    with cluster(3, short, token, CORPUS_CRASH_TRACE=str(trace)) as nodes:
+        run = start(archive, out, "--address", nodes.address, env=nodes.env)
+        wait_for(lambda: bool(commits(out)) or run.poll() is not None)
+        assert run.poll() is None, run.communicate()
+        run.kill()
+        run.communicate()
+        under_way_then = under_way(lines(trace))
+        wait_for(lambda: not busy(nodes.pid), PATIENCE_S)
+
+        run = start(archive, out, "--address", nodes.address, env=nodes.env)
+        for node, raylet in enumerate(nodes.raylets):
+            wait_for(lambda raylet=raylet: at_work(trace, raylet) or run.poll() is not None)
+            assert run.poll() is None, run.communicate()
+            nodes.remove(node)
+        nodes.add()
+        wait_for(lambda: at_work(trace, nodes.raylets[-1]) or run.poll() is not None)
+        _, said = run.communicate()
+        assert run.returncode == 0, said
+    assert tree(out) == whole
+    assert not (out / ".work").exists()
+    again = begun(lines(trace)) - pieces
+    assert 0 <= again <= under_way_then + 2
+    record_result(
+        "nodes removed from a cluster of three, while they work",
+        tried=2,
+        measured=f"{again} pieces of work done again, {under_way_then} of them as the driver was killed before",
+        limit="what was under way: one more of each node",
+    )
+
+
+def test_a_partitioned_node_comes_back(archive, laptop, short, token, tmp_path, record_result) -> None:
+    """A node stops before a commit, is given up by the cluster, and goes on when another one has done the work."""
+    out, trace, paused = tmp_path / "out", tmp_path / "trace", tmp_path / "paused"
+    stop = {"CORPUS_CRASH_AT": "before_commit", "CORPUS_CRASH_SIGNAL": "SIGSTOP", "CORPUS_CRASH_ONCE": str(paused)}
+    impatient = {"RAY_health_check_period_ms": "1000", "RAY_health_check_timeout_ms": "5000"}
+    with cluster(2, short, token, CORPUS_CRASH_TRACE=str(trace), **impatient) as nodes:
+        nodes.add(**stop)
+        run = start(archive, out, "--address", nodes.address, "--keep-work", env=nodes.env)
+        wait_for(lambda: (paused.exists() and bool(paused.read_text())) or run.poll() is not None)
+        assert run.poll() is None, run.communicate()
+        worker = int(paused.read_text())
+        raylet = parent(worker)
+        wait_for(lambda: state(worker) == "T")
+        os.kill(raylet, SIGSTOP)
+        _, said = run.communicate()
+        assert run.returncode == 0, said
+        assert state(worker) == "T"  # it is late, indeed
+        before = {path: path.stat() for path in out.rglob("*") if path.is_file()}
+        os.kill(worker, SIGCONT)
+        wait_for(lambda: f"after_commit {worker}" in lines(trace))
+        os.kill(raylet, SIGCONT)
+        wait_for(lambda: state(worker) in ("", "Z"))
+    after = {path: path.stat() for path in out.rglob("*") if path.is_file()}
+    assert {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in after.items()} == {
+        path: (stat.st_ino, stat.st_mtime_ns) for path, stat in before.items()
+    }
+    assert {name: sha256 for name, sha256 in tree(out).items() if not name.startswith(".work/")} == laptop[0]
+    record_result("a partitioned node that comes back after the run", tried=1, measured="nothing changed by it")
+
+
+ATTEMPT = """
+import json, sys
+from dataclasses import asdict
+from pathlib import Path
+from corpus.attempt import attempt_unit
+from corpus.guard import Guard
+from corpus.store import LocalStore
+from corpus.unit import Unit
+from tests.jobs.test_build import STAGES
+from tests.stubs import FACTORY, recipe_from_dict
+path = Path(sys.argv[1])
+unit = Unit(path.name, str(path), "x", "stream", "plain", "warc", 0, path.stat().st_size)
+guard = Guard(recipe_from_dict(STAGES).canonical(), FACTORY)
+done = attempt_unit(LocalStore(sys.argv[2]), guard, unit, "depends")
+guard.close()
+print(json.dumps(asdict(done), sort_keys=True))
+"""
+
+
+def attempt(path: Path, out: Path, **environ: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", ATTEMPT, str(path), str(out)]
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ}, stdout=subprocess.PIPE, text=True)
+
+
+def test_an_attempt_that_comes_back_late(tmp_path, record_result) -> None:
+    """Stopped at each point that it reaches, while another attempt at the same unit gets to its end."""
+    pages = {f"http://site{n}.example/": page(f"Town {n}", WORDS[n:]) for n in range(20)}
+    path = write_warc(tmp_path / "a.warc", pages, compressed=False)
+    attempt(path, tmp_path / "whole", CORPUS_CRASH_TRACE=str(tmp_path / "trace")).communicate()
+    whole = parts(tmp_path / "whole")
+    points = [line.split()[0] for line in lines(tmp_path / "trace")]
+    winners = []
+    for number, point in enumerate(points):
+        out = tmp_path / f"out-{number}"
+        times = points[: number + 1].count(point)
+        late = attempt(path, out, CORPUS_CRASH_AT=f"{point}:{times}", CORPUS_CRASH_SIGNAL="SIGSTOP")
+        wait_for(lambda late=late: late.poll() is not None or state(late.pid) == "T")
+        assert late.poll() is None
+        was_first = bool(commits(out))
+        other = attempt(path, out)
+        told, _ = other.communicate()
+        (winner,) = commits(out)
+        late.send_signal(SIGCONT)
+        late_told, _ = late.communicate()
+        assert (late.returncode, other.returncode) == (0, 0)
+        assert late_told == told == winner_of(out)
+        assert commits(out) == [winner]
+        assert parts(out) == whole
+        assert not list((out / ".work" / "tmp").iterdir())
+        winners.append("late" if was_first else "other")
+    assert winners == sorted(winners, reverse=True)  # whoever's commit was there first
+    record_result(
+        "an attempt that stops, and comes back late",
+        tried=len(points),
+        measured=f"one winner each: {winners.count('other')} times the other, {winners.count('late')} times itself",
+    )
+
+
+def parts(out: Path) -> dict[str, str]:
+    return {name: sha256 for name, sha256 in tree(out).items() if name.startswith(".work/parts/")}
+
+
+def winner_of(out: Path) -> str:
+    """The commit as an attempt prints it."""
+    (file,) = commits(out)
+    told = json.loads(file.read_text())
+    return json.dumps({"key": str(file.relative_to(out)), **told}, sort_keys=True) + "\n"
