@@ -266,7 +266,7 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
     class Twice(LocalEngine):
         """Takes tasks up in another order, and does each once more."""
 
-        def submit(self, function, payload):
+        def submit(self, function, payload, slots):
             def both(payload):
                 first = function(payload)
                 key = tmp_path / "twice" / first["key"]
@@ -277,7 +277,7 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
                 assert key.read_bytes() == content
                 return first
 
-            return super().submit(both, payload)
+            return super().submit(both, payload, slots)
 
     real = jobs.dedup_phases.run
 
