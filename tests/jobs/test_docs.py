@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import click
+import pytest
 
+from benchmarks.quoted import DOCUMENTS, quoted
 from filters import STAGES, recipe_names
 from jobs import catalog
 from jobs.cli import cli
@@ -14,6 +16,11 @@ ROOT = Path(__file__).parents[2]
 
 def test_filters_md_is_generated():
     assert (ROOT / "docs" / "filters.md").read_text() == catalog.markdown(catalog.stages(STAGES)), "run `make docs`"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_figures_are_those_that_were_saved(path):
+    assert path.read_text() == quoted(path.read_text()), "run `python -m benchmarks.quoted`"
 
 
 def test_readme_names_every_stage_recipe_and_verb():
