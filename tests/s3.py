@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -44,8 +45,16 @@ class S3Server:
             "-master.volumeSizeLimitMB=64", "-volume.max=40", "-master.telemetry=false",
         ]  # fmt: skip
         log = (folder / "log").open("wb")
+        self.temporary = tempfile.mkdtemp(prefix="weed-", dir="/tmp")  # for its log files
+        self.ports = free
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            start_new_session=True,
+            env={**os.environ, "TMPDIR": self.temporary},
         )
         log.close()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -86,6 +95,10 @@ class S3Server:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         shutil.rmtree(self.folder / "data", ignore_errors=True)
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        for port in self.ports:
+            for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                socket_file.unlink()
 
 
 @contextmanager
