@@ -104,6 +104,19 @@ def test_full_at_three_places(tmp_path, monkeypatch) -> None:
     full_in_turn(tmp_path, monkeypatch, STAGES[:1], (".work/commits/pass/", "corpus/part-", "run.json"))
 
 
+def test_a_full_disk_in_any_verb_is_no_bug(monkeypatch, capsys) -> None:
+    from jobs.cli import main
+
+    def full(**how: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/report.html")
+
+    monkeypatch.setattr("jobs.cli.cli", full)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("Error: /data/report.html takes no more: No space left on device. Make")
+
+
 @pytest.mark.slow
 def test_full_at_every_place(tmp_path, monkeypatch, record_result) -> None:
     full_in_turn(tmp_path, monkeypatch, STAGES, PLACES)
