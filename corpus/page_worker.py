@@ -69,8 +69,6 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
     alone = {(offset, inner): kind for offset, inner, kind in job["alone"]}
     memory, memory_alone = own + job["memory"], own + job["memory_alone"]
 
-    footprint = Footprint(job["footprint"])
-
     def announce(place: Place) -> None:
         board.announce(place)
         footprint.leave(place)
@@ -81,6 +79,7 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
     only = [(offset, inner) for offset, inner in job["only"]] if job["only"] is not None else None
     span = (unit.start, unit.end) if only is None else None  # picked ones are not read in one go
     source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client, waiting=board.waiting)
+    footprint = Footprint(job["footprint"])
     with closing(footprint), closing(source):
         batches = run_unit(
             pipeline,
