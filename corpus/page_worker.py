@@ -57,8 +57,8 @@ def main(argv: list[str]) -> None:
             except Exception as error:  # our own bug, or an input that can't be opened: the supervisor's to report
                 frames_only = "".join(traceback.format_tb(error.__traceback__))  # a message may quote a page
                 about = {"class": type(error).__name__, "traceback": frames_only}
-                if isinstance(error, OSError):
-                    about["message"] = str(error)
+                if isinstance(error, OSError) and error.errno:
+                    about["message"] = os.strerror(error.errno)
                 if isinstance(error, InputError):
                     about |= {"what": error.what, "todo": error.todo}
                 write_frame(fd_out, ERROR, json.dumps(about).encode())
