@@ -19,9 +19,12 @@ def open_folder(out: Path) -> LocalStore:
     try:
         out.mkdir(parents=True, exist_ok=True)
         store = LocalStore(out)
-        probe = store.scratch()
-        probe.write_bytes(b"")
-        probe.unlink()
+        try:
+            probe = store.scratch()
+            probe.write_bytes(b"")
+            probe.unlink()
+        except (FileNotFoundError, FileExistsError):
+            return store  # swept by another run, which `only_run` finds
         with suppress(OSError):  # not empty: there is work
             probe.parent.rmdir()
             probe.parent.parent.rmdir()
