@@ -57,8 +57,8 @@ def main(argv: list[str]) -> None:
             except Exception as error:  # our own bug, or an input that can't be opened: the supervisor's to report
                 frames_only = "".join(traceback.format_tb(error.__traceback__))  # a message may quote a page
                 about = {"class": type(error).__name__, "traceback": frames_only}
-                if isinstance(error, OSError):
-                    about["message"] = str(error)
+                if isinstance(error, OSError) and error.errno:
+                    about["message"] = os.strerror(error.errno)
                 if isinstance(error, InputError):
                     about |= {"what": error.what, "todo": error.todo}
                 write_frame(fd_out, ERROR, json.dumps(about).encode())
@@ -68,8 +68,6 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
     unit = Unit(**job["unit"])
     alone = {(offset, inner): kind for offset, inner, kind in job["alone"]}
     memory, memory_alone = own + job["memory"], own + job["memory_alone"]
-
-    footprint = Footprint(job["footprint"])
 
     def announce(place: Place) -> None:
         board.announce(place)
@@ -81,6 +79,7 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
     only = [(offset, inner) for offset, inner in job["only"]] if job["only"] is not None else None
     span = (unit.start, unit.end) if only is None else None  # picked ones are not read in one go
     source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client, waiting=board.waiting)
+    footprint = Footprint(job["footprint"])
     with closing(footprint), closing(source):
         batches = run_unit(
             pipeline,

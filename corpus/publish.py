@@ -90,11 +90,11 @@ def locked(lock: Path, *, wait: bool) -> Iterator[None]:
 
 def _lock(lock: Path, how: int) -> int:
     for _ in range(_TURNS):
-        lock.parent.mkdir(parents=True, exist_ok=True)
         try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
             # writable, since NFS makes of this a lock of a range of bytes; and no folder, which NFS locks on one client
             held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except FileNotFoundError:  # the folder was removed just now
+        except (FileNotFoundError, FileExistsError):  # another one is removing the folder
             continue
         try:
             fcntl.flock(held, how)

@@ -218,9 +218,12 @@ class LocalStore:
     def prepare(self) -> None:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            probe = self.scratch()
-            probe.write_bytes(b"")
-            probe.unlink()
+            try:
+                probe = self.scratch()
+                probe.write_bytes(b"")
+                probe.unlink()
+            except (FileNotFoundError, FileExistsError):
+                return  # swept by another run, which `only_run` finds
             with suppress(OSError):  # not empty: there is work
                 probe.parent.rmdir()
                 probe.parent.parent.rmdir()

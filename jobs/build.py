@@ -69,6 +69,7 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
         except Stopped:
             return Result(128 + stop.signal)
         finally:
+            progress.stop()
             engine.close()
             close_guards()
 

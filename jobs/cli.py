@@ -12,7 +12,7 @@ import traceback
 
 import click
 
-from corpus.errors import ConfigError, CorpusError
+from corpus.errors import ConfigError, CorpusError, no_room
 from jobs.verbs import look, make, model, report, steer, tokens
 
 
@@ -58,7 +58,11 @@ def main() -> None:
     except CorpusError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
-    except Exception:
+    except Exception as error:
+        full = no_room(error, error.filename or "The disk") if isinstance(error, OSError) else None
+        if full:
+            print(f"Error: {full}", file=sys.stderr)
+            sys.exit(1)
         with tempfile.NamedTemporaryFile("w", prefix="corpus-bug-", suffix=".txt", delete=False) as file:
             traceback.print_exc(file=file)
         print(f"This is a bug in corpus. Please report it with {file.name}", file=sys.stderr)

@@ -84,6 +84,7 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
         except Stopped:
             return Result(128 + stop.signal)
         finally:
+            progress.stop()
             engine.close()
         info = _info(layout, written, sum(done.about["bytes"] for done in sent), texts, plan)
         if job.target == "datasets":

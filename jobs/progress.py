@@ -51,10 +51,14 @@ class Progress:
             self._printed = time.monotonic()
             self._line()
 
-    def end(self) -> None:
+    def stop(self) -> None:
+        """Give the terminal back, however the phase ended."""
         if self._bar:
             self._bar.stop()
             self._bar = None
+
+    def end(self) -> None:
+        self.stop()
         if self._printed_at != self._done:
             self._line()
 

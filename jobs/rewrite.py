@@ -93,6 +93,7 @@ def rewrite(old: Run, job: Job, taken: Takedown, make_engine: Callable[[], Engin
         except Stopped:
             return Result(128 + stop.signal)
         finally:
+            progress.stop()
             engine.close()
             close_guards()
 

@@ -98,6 +98,7 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
         except Stopped:
             return Result(128 + stop.signal)
         finally:
+            progress.stop()
             engine.close()
         timings = {
             "seconds": round(time.monotonic() - started, 1),

@@ -55,7 +55,8 @@ def run_units(
             else:
                 lost = 0
                 done[unit] = commit_from_dict(answer.result)
-                done[unit].about["failed_tries"] = by_class(answer.failures)  # of this run: no part of the commit
+                if answer.failures:  # of this run, and no part of the commit
+                    done[unit].about["failed_tries"] = by_class(answer.failures)
                 progress.unit_done(unit.end - unit.start, done[unit].about["counts"])
         progress.end()
         if stop.asked():

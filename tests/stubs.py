@@ -73,7 +73,7 @@ class Poison(Stage):
 
     def redact(self, text):
         if "REDACT" in text and Path(self.flag).exists():
-            raise ValueError(text)
+            raise OSError(text)
         return text
 
 

@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from corpus.guard import Guard, GuardSettings, WorkerError
+from corpus.footprint import read_footprint
+from corpus.guard import Guard, GuardSettings, Overdue, WorkerError
 from corpus.ledger import add_counts, no_counts
 from corpus.unit import Unit
 from tests.stubs import FACTORY, recipe_from_dict
@@ -112,6 +113,25 @@ def test_the_worker_is_kept_from_unit_to_unit(guard, tmp_path):
     pid = guard._worker._process.pid
     Taken(guard, path)
     assert guard._worker._process.pid == pid
+
+
+def test_a_unit_past_its_time_is_ended_and_its_record_named(tmp_path):
+    """Where no limit of a page ends it: the record is named by the error and, should nobody live to tell, by a file."""
+    patient = Guard(recipe(), FACTORY, GuardSettings(page_wall_s=3600))
+    path = crawl(tmp_path / "w.warc.gz", "a", "sleep", "b")
+    unit = Unit(path.name, str(path), "x", "members", "gzip", "warc", 0, path.stat().st_size)
+    with pytest.raises(Overdue, match=r"w\.warc\.gz takes too long") as overdue:
+        patient.run(unit, lambda batch: None, wall_s=1.5, footprint=str(tmp_path / "footprint"))
+    assert patient._worker is None
+    assert overdue.value.place == read_footprint(str(tmp_path / "footprint"))
+    assert path.read_bytes()[overdue.value.place[0] :][:2] == bytes.fromhex("1f8b")
+
+
+def test_a_unit_has_time_for_pages_that_are_all_stopped_twice():
+    settings = GuardSettings(page_cpu_s=2, page_wall_s=20, alone=3)
+    pages = (8 << 20) // (32 << 10)
+    assert settings.unit_wall_s(8 << 20) >= pages * 2 * (1 + 3)
+    assert settings.unit_wall_s(0) >= 20 * (1 + 3)
 
 
 def test_a_worker_that_cannot_start_says_why(tmp_path):

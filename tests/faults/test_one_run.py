@@ -77,6 +77,51 @@ def test_a_folder_of_somebody_else_is_left_without_a_trace(archive, tmp_path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+RUSH = """
+import os, sys
+from pathlib import Path
+from corpus.errors import OutputError
+from jobs.folder import only_run, open_folder
+out, rounds, runs = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+gate, go = os.pipe()
+for run in range(runs):
+    if os.fork() == 0:
+        os.close(go)
+        os.read(gate, 1)  # until all are there
+        held = 0
+        for _ in range(rounds):
+            try:
+                with only_run(open_folder(out)) as _:
+                    os.close(os.open(out / "alone", os.O_CREAT | os.O_EXCL))
+                    held += 1
+                    (out / "alone").unlink()
+            except OutputError as error:
+                if "Another run is writing" not in str(error):
+                    print(error)
+                    os._exit(2)
+            except FileExistsError:
+                print("two at once")
+                os._exit(3)
+        print(held, flush=True)
+        os._exit(0)
+os.close(go)
+sys.exit(max(os.wait()[1] for _ in range(runs)))
+"""
+
+
+@pytest.mark.slow
+def test_a_lock_that_comes_and_goes_is_held_by_one(tmp_path, record_result) -> None:
+    """The folder of the lock is removed by whoever leaves nothing in it, while others try to take it."""
+    done = subprocess.run([sys.executable, "-c", RUSH, str(tmp_path), "500", "6"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    held = sum(map(int, done.stdout.split()))
+    assert held >= 6
+    assert list(tmp_path.iterdir()) == []
+    record_result(
+        "6 processes take and leave one folder", tried=3000, measured=f"held {held:,} times, by one each time"
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [["--no-ray"], ["--workers", "1"]])
 def test_four_at_once_leave_one_run(archive, tmp_path, record_result, how) -> None:

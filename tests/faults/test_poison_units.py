@@ -119,7 +119,7 @@ def test_an_error_at_a_record_through_threads(tmp_path, capfd) -> None:
 @pytest.mark.slow
 def test_a_unit_past_its_deadline_through_threads(tmp_path, record_result) -> None:
     job, flag = make(tmp_path, "sleep")
-    slow = Job(**{**vars(job), "unit_seconds": 4.0})
+    slow = Job(**{**vars(job), "unit_seconds": 30.0})
     flag.touch()
     assert_quarantined(build_quietly(slow), job, "deadline", RULES["deadline"].tries)
     flag.unlink()
@@ -133,7 +133,7 @@ def test_a_unit_past_its_deadline_through_threads(tmp_path, record_result) -> No
 @pytest.mark.parametrize(("act", "kind"), [("no", "user error"), ("supervisor", "crash"), ("sleep", "deadline")])
 def test_poison_through_ray(tmp_path, ray_engine, record_result, act, kind) -> None:
     job, flag = make(tmp_path, act)
-    job = Job(**{**vars(job), "unit_seconds": 20.0 if act == "sleep" else None})
+    job = Job(**{**vars(job), "unit_seconds": 30.0 if act == "sleep" else None})
     flag.touch()
     engine = ray_engine()
     engine.tally = type(engine.tally)()  # it serves the whole session
