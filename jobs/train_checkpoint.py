@@ -44,7 +44,7 @@ def bind(folder: Path, settings: Mapping[str, Any]) -> None:
                 "Use the old settings, or another folder.",
             )
         return
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(path.name != ".work" for path in folder.iterdir()):  # where the run's lock is
         raise OutputError(f"{folder} is not empty and holds no model of ours.", "Name another folder.")
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, _as_json(settings))
