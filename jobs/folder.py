@@ -57,10 +57,10 @@ def only_run(store: LocalStore) -> Iterator[None]:
             raise
         finally:
             store.remove(".work/tmp")  # what tasks that failed left
-            with suppress(OSError):
-                if [path.name for path in lock.parent.iterdir()] == [lock.name]:  # leave no trace
-                    lock.unlink()
-                    lock.parent.rmdir()
+            with suppress(OSError):  # gone already with a run that is complete
+                lock.unlink()
+            with suppress(OSError):  # not empty: there is work
+                lock.parent.rmdir()
 
 
 def claim(store: LocalStore, plan: dict[str, Any], finished: dict[str, Any] | None) -> None:
