@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from corpus.errors import OutputError
@@ -78,13 +78,18 @@ def by_lock(scratch: Path, final: Path, lock: Path) -> bool:
 
 
 @contextmanager
-def locked(lock: Path, *, wait: bool) -> Iterator[None]:
-    """Hold a lock file, which the system releases when this process ends, however it ends. Without `wait` raises
-    BlockingIOError where another one holds it; OutputError where the file system knows no locks."""
+def locked(lock: Path, *, wait: bool, leave: bool = True) -> Iterator[None]:
+    """Hold a lock file, which the system releases when this process ends, however it ends; at the end it is there for
+    the next holder, or gone if not `leave`. Without `wait` raises BlockingIOError where another one holds it;
+    OutputError where the file system knows no locks."""
     held = _lock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         yield
     finally:
+        if not leave:
+            with suppress(OSError):  # gone already, with all that was beside it
+                if os.path.samestat(os.fstat(held), os.stat(lock)):  # else it is another holder's
+                    lock.unlink()
         os.close(held)
 
 

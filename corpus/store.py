@@ -193,8 +193,9 @@ class LocalStore:
         whatever is done meanwhile in a folder that takes no more."""
         lock = self.path(LOCK)
         with ExitStack() as held:
+            held.callback(self._tidy)
             try:
-                held.enter_context(locked(lock, wait=False))
+                held.enter_context(locked(lock, wait=False, leave=False))
             except BlockingIOError:
                 raise OutputError(
                     f"Another run is writing to {self.root}.", "Wait for it, or give another -o."
@@ -210,10 +211,11 @@ class LocalStore:
                 raise
             finally:
                 self.remove(".work/tmp")  # what tasks that failed left
-                with suppress(OSError):
-                    if [path.name for path in lock.parent.iterdir()] == [lock.name]:  # leave no trace
-                        lock.unlink()
-                        lock.parent.rmdir()
+
+    def _tidy(self) -> None:
+        """Leave no trace in a folder where no work was begun."""
+        with suppress(OSError):  # not empty, or not there
+            self.path(LOCK).parent.rmdir()
 
     def prepare(self) -> None:
         try:
