@@ -187,7 +187,7 @@ class FastModel:
         rows = self._rows(text)
         hidden = np.zeros(len(self._output), np.float32)
         for start in range(0, len(rows), _ROWS_AT_ONCE):
-            vectors = self._vectors[rows[start : start + _ROWS_AT_ONCE]]
+            vectors = self._vectors.take(rows[start : start + _ROWS_AT_ONCE], axis=0)  # eight times as fast as by []
             vectors[0] += hidden
             hidden = np.add.reduce(vectors, axis=0, dtype=np.float32)  # row after row, never in pairs
         hidden *= np.float32(1.0 / max(len(rows), 1))
@@ -224,7 +224,8 @@ class FastModel:
         wide: _Wide | None = None
         if (data >= 0x80).any():
             at = np.flatnonzero((data & 0xC0) != 0x80)
-            wide = at, np.diff(at, append=len(data))
+            sizes = np.diff(at, append=len(data))
+            wide = at, sizes, int(sizes.max())
             starts, ends = np.searchsorted(at, starts), np.searchsorted(at, ends)
         count = int(ends[-1])
         rows = np.full((count, 2 + self._maxn - self._minn), _NONE, np.uint16)
@@ -234,7 +235,7 @@ class FastModel:
         for n in range(1, self._maxn + 1):
             hashes = _add_character(hashes[: count - n + 1], signed, wide, n - 1)
             if n >= self._minn:
-                found = self._slots[hashes % self._bucket]
+                found = self._slots.take(hashes % self._bucket)
                 found[left[: len(found)] < n] = _NONE
                 rows[: len(found), n - self._minn + 1] = found
         kept = rows != _NONE
@@ -250,8 +251,8 @@ class FastModel:
         return self._words.get(token, int(_NONE))
 
 
-_Wide = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Where characters start, and of how many bytes they are, in a text that is not all ASCII."""
+_Wide = tuple[NDArray[np.int64], NDArray[np.int64], int]
+"""Where characters start, of how many bytes they are, and of how many at most, in a text that is not all ASCII."""
 
 
 def _add_character(
@@ -262,7 +263,7 @@ def _add_character(
         return (hashes ^ signed[ahead:]) * _FNV_PRIME
     at, lengths = wide[0][ahead:], wide[1][ahead:]
     hashes = (hashes ^ signed[at]) * _FNV_PRIME
-    for byte in range(1, 4):
+    for byte in range(1, wide[2]):
         longer = np.flatnonzero(lengths > byte)
         hashes[longer] = (hashes[longer] ^ signed[at[longer] + byte]) * _FNV_PRIME
     return hashes
