@@ -193,6 +193,7 @@ def sides(lid: Path) -> list[Side]:
         Side("datatrove", peer, {"lid": str(lid)}, offline, peer=True),
         Side("ours, same work", ours, {**recipe, "settings": [lists, *SAME_WORK]}),
         Side("ours, resiliparse", ours, {**recipe, "settings": [lists, "extract.engine=resiliparse"]}),
+        Side("same work, resiliparse", ours, {**recipe, "settings": [lists, *SAME_WORK, "extract.engine=resiliparse"]}),
         Side(f"datatrove, trafilatura {NEWER_TRAFILATURA}", peer, {"lid": str(lid)}, newer, peer=True),
     ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import filterfalse
 
@@ -52,7 +53,14 @@ def count_by_tokens(text: str, language: str = "en") -> int:
 
 @lru_cache(maxsize=16)
 def _roles(language: str) -> Memo[str]:
-    return Memo(lambda stretch: _role(split_words(stretch, language)))
+    plain = _without_ends()
+    return Memo(lambda stretch: _PLAIN if plain(stretch) else _role(split_words(stretch, language)))
+
+
+def _without_ends() -> Callable[[str], object]:
+    """A function that is true of what needs not be split: with a letter or digit, but no end of a sentence in it."""
+    others = f"[^{re.escape(''.join(sorted(_sentence_ends())))}]*+"
+    return re.compile(rf"(?=[\W_]*+[^\W_]){others}").fullmatch
 
 
 def _role(tokens: list[str]) -> str:

@@ -249,4 +249,6 @@ def _tokenizer(language: str) -> Tokenizer:
                 f"Words of '{language}' can't be told apart without a segmenter ({NEEDS_SEGMENTER[rules.lang]}).",
                 "Leave out the stages that count words for this language.",
             )
-        return rules().tokenizer
+        tokenizer: Tokenizer = rules().tokenizer
+        tokenizer.vocab.lex_attr_getters = {}  # what else spaCy notes of each new word: half of the time for it
+        return tokenizer

@@ -15,8 +15,9 @@ import ctypes
 import math
 import struct
 from collections.abc import Callable
+from itertools import repeat
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,7 +188,7 @@ class FastModel:
         rows = self._rows(text)
         hidden = np.zeros(len(self._output), np.float32)
         for start in range(0, len(rows), _ROWS_AT_ONCE):
-            vectors = self._vectors[rows[start : start + _ROWS_AT_ONCE]]
+            vectors = self._vectors.take(rows[start : start + _ROWS_AT_ONCE], axis=0)  # eight times as fast as by []
             vectors[0] += hidden
             hidden = np.add.reduce(vectors, axis=0, dtype=np.float32)  # row after row, never in pairs
         hidden *= np.float32(1.0 / max(len(rows), 1))
@@ -197,18 +198,22 @@ class FastModel:
 
     def _rows(self, text: str) -> NDArray[np.uint16]:
         """The rows of words and n-grams that the model kept, in fastText's order."""
-        tokens = text.replace("\0", " ").encode("utf-8", "replace").split()
+        line = text.encode("utf-8", "replace").replace(b"\0", b" ")
+        tokens = line.split()
         tokens.append(_EOS)
-        del tokens[tokens.index(_EOS) + 1 :]  # fastText ends a line at the first
-        found = list(map(self._memo.get, tokens))
-        if None in found:
-            unknown = list(dict.fromkeys(token for token, rows in zip(tokens, found, strict=True) if rows is None))
-            if len(self._memo) + len(unknown) > _MEMO_LIMIT:
+        if _EOS in line:
+            del tokens[tokens.index(_EOS) + 1 :]  # fastText ends a line at the first
+        memo = self._memo
+        try:
+            found = b"".join(map(memo.__getitem__, tokens))
+        except KeyError:
+            unknown = list(set(tokens).difference(memo))
+            if len(memo) + len(unknown) > _MEMO_LIMIT:
                 self._forget()
             learned = self._learn(unknown)
             self._memo.update((token, rows) for token, rows in learned.items() if len(token) <= _MEMO_BYTES)
-            found = [learned[token] if rows is None else rows for token, rows in zip(tokens, found, strict=True)]
-        return np.frombuffer(b"".join(cast(list[bytes], found)), np.uint16)
+            found = b"".join([learned[token] if token in learned else memo[token] for token in tokens])
+        return np.frombuffer(found, np.uint16)
 
     def _forget(self) -> None:
         self._memo = {_EOS: self._end}
@@ -216,42 +221,43 @@ class FastModel:
     def _learn(self, tokens: list[bytes]) -> dict[bytes, bytes]:
         """The rows of each token, all their n-grams looked up at once: its own, if it is a word that the model has,
         and for each character those of the n-grams that start there, short ones first."""
-        data = np.frombuffer(b"<" + b"><".join(tokens) + b">", np.uint8)
+        line = b"<" + b"><".join(tokens) + b">"
+        data = np.frombuffer(line, np.uint8)
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens)) + 2
         ends = np.cumsum(lengths)
         starts = ends - lengths
         signed = data.view(np.int8).astype(np.int32).view(np.uint32)  # fastText's characters have signs
         wide: _Wide | None = None
         if (data >= 0x80).any():
-            at = np.flatnonzero((data & 0xC0) != 0x80)
-            wide = at, np.diff(at, append=len(data))
+            (at,) = ((data & 0xC0) != 0x80).nonzero()
+            sizes = np.empty_like(at)
+            np.subtract(at[1:], at[:-1], out=sizes[:-1])
+            sizes[-1] = 1  # the last is ">"
+            wide = at, sizes, int(sizes.max())
             starts, ends = np.searchsorted(at, starts), np.searchsorted(at, ends)
         count = int(ends[-1])
         rows = np.full((count, 2 + self._maxn - self._minn), _NONE, np.uint16)
-        rows[starts, 0] = np.fromiter(map(self._word, tokens), np.uint16, len(tokens))
+        rows[starts, 0] = np.fromiter(map(self._words.get, tokens, repeat(int(_NONE))), np.uint16, len(tokens))
         left = np.repeat(ends, ends - starts) - np.arange(count)  # characters to the end of the token
         hashes = np.full(count, _FNV_OFFSET)
         for n in range(1, self._maxn + 1):
             hashes = _add_character(hashes[: count - n + 1], signed, wide, n - 1)
             if n >= self._minn:
-                found = self._slots[hashes % self._bucket]
+                found = self._slots.take(hashes % self._bucket)
                 found[left[: len(found)] < n] = _NONE
                 rows[: len(found), n - self._minn + 1] = found
         kept = rows != _NONE
         flat = rows[kept].tobytes()
         before = np.concatenate(([0], np.cumsum(kept.sum(axis=1))))
         cuts = (2 * before[np.append(starts, count)]).tolist()
-        return {  # what looks like a label is one, for fastText, and no word
-            token: b"" if token.startswith(_LABEL) else flat[start:end]
-            for token, start, end in zip(tokens, cuts, cuts[1:], strict=False)
-        }
-
-    def _word(self, token: bytes) -> int:
-        return self._words.get(token, int(_NONE))
+        learned = {token: flat[start:end] for token, start, end in zip(tokens, cuts, cuts[1:], strict=False)}
+        if _LABEL in line:  # what looks like a label is one, for fastText, and no word
+            learned.update((token, b"") for token in tokens if token.startswith(_LABEL))
+        return learned
 
 
-_Wide = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Where characters start, and of how many bytes they are, in a text that is not all ASCII."""
+_Wide = tuple[NDArray[np.int64], NDArray[np.int64], int]
+"""Where characters start, of how many bytes they are, and of how many at most, in a text that is not all ASCII."""
 
 
 def _add_character(
@@ -262,8 +268,8 @@ def _add_character(
         return (hashes ^ signed[ahead:]) * _FNV_PRIME
     at, lengths = wide[0][ahead:], wide[1][ahead:]
     hashes = (hashes ^ signed[at]) * _FNV_PRIME
-    for byte in range(1, 4):
-        longer = np.flatnonzero(lengths > byte)
+    for byte in range(1, wide[2]):
+        (longer,) = (lengths > byte).nonzero()
         hashes[longer] = (hashes[longer] ^ signed[at[longer] + byte]) * _FNV_PRIME
     return hashes
 

@@ -61,8 +61,8 @@ def scan(body: bytes) -> Structure:
 
 
 def _starts(body: bytes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """The bytes, with room to look ahead from the last one, and where each "<" is."""
-    data = np.frombuffer(body + b"\0\0\0\0", np.uint8)
+    """The bytes, with room to look four ahead from each "<", and where these are."""
+    data = np.frombuffer(body + b"\0\0\0\0" if b"<" in body[-4:] else body, np.uint8)
     return data, np.flatnonzero(data == _LT)
 
 
@@ -87,11 +87,11 @@ def _depth(data: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]) -> int:
     if not len(starts):
         return 0
     at = starts + 1
-    ends = data[at] == _SLASH
+    ends = data.take(at) == _SLASH  # `take` is several times as fast as []
     at += ends
-    second = _LETTERS[data[at + 1]]
-    third = np.where(second, _LETTERS[data[at + 2]], 0)
-    steps = _STEPS[_LETTERS[data[at]] << 10 | second << 5 | third].astype(np.int64)
+    first, second, third = (_LETTERS.take(data.take(at + ahead)) for ahead in range(3))
+    third *= second != 0
+    steps = _STEPS.take(first << 10 | second << 5 | third).astype(np.int64)
     np.negative(steps, out=steps, where=ends)
     level = np.cumsum(steps)
     # end tags of nothing do not lead below the ground

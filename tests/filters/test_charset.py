@@ -144,3 +144,15 @@ def test_prescan_is_linear(junk):
     start = time.process_time()
     meta_charset(junk * 1_000_000)
     assert time.process_time() - start < 0.1
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["utf-8", "utf-16le", "utf-16be", "ibm866", *(f"iso-8859-{i}" for i in range(2, 17) if i != 12), "koi8-r", "koi8-u",
+     "macintosh", *(f"windows-125{i}" for i in range(9)), "windows-874", "x-mac-cyrillic", "gbk", "gb18030", "big5",
+     "euc-jp", "iso-2022-jp", "shift_jis", "euc-kr", "x-user-defined"],
+)  # fmt: skip
+def test_no_charset_gives_a_nul_without_a_zero_byte(label):
+    pairs = bytes(byte for first in range(1, 256) for second in range(1, 256) for byte in (first, second))
+    mixed = pairs + b"".join(pairs[i : i + 2] + pairs[-i - 3 : -i - 1] for i in range(0, len(pairs) - 3, 2))
+    assert "\0" not in mixed.decode(codec_of(label), "replace")
