@@ -51,7 +51,6 @@ _SHAPED = re.compile(
     r"""(?:[A-Za-z]+(?:[-–—][A-Za-z]+){0,3}(?:['’]s)?|[0-9]+(?:[.,:/–-][0-9]+){0,2}(?:-[A-Za-z]+)?)"""
     r"""[.,;:!?)"”…\]*%]{0,4}"""
 )
-_PARTS = re.compile("[A-Za-z]+|[0-9]+|['’]s|.")
 _CASES = str.maketrans(ascii_letters + digits, "q" * 26 + "Q" * 26 + "0" * 10)
 _POSSESSIVE = ("'s", "’s")  # special cases of one token: themselves
 _PARTS = re.compile("[A-Za-z]+|['’]s|.")
