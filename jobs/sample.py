@@ -61,6 +61,8 @@ def write_sample(path: Path, pages: int = 400, seed: int = 0, expected: Path | N
 
     Returns pages (damaged ones and other oddities come in addition), bytes, records by type, and pages by intent.
     """
+    if path.exists() and not path.is_file():  # a device, say, which a file must not take the place of
+        raise OutputError(f"{path} is no file.", "Give another path.")
     outcomes: list[Expected] = []
     partial = path.with_name(f"{path.name}.partial")
     try:

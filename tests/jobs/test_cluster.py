@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from jobs.private import private_folder
 from tests.clusters import cluster, environment
 from tests.jobs.test_build import tree
 from tests.warcs import WORDS, page, write_warc
@@ -24,6 +25,12 @@ DEPLOY = ROOT / "deploy"
 def build(archive, out, *options, env=None):
     command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(out), "--unit-mb", "0.01"]
     return subprocess.run([*command, *options], capture_output=True, text=True, env=env, cwd=ROOT)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_token():
+    """Ray takes its token when it is first imported, which a test here may do before one that starts a cluster."""
+    private_folder()
 
 
 @pytest.fixture(scope="module")

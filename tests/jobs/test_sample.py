@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import re
 from collections import Counter, defaultdict
 from functools import cache
@@ -254,3 +255,10 @@ def test_errors(tmp_path):
     with pytest.raises(ConfigError, match="too small"):
         write_sample(tmp_path / "s.warc.gz", 5)
     assert not list(tmp_path.iterdir())
+
+
+def test_nothing_but_a_file_is_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="is no file"):
+        write_sample(tmp_path / "pipe", pages=50)
+    assert not (tmp_path / "pipe").is_file()
