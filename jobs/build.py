@@ -15,19 +15,19 @@ from typing import Any
 
 from corpus.commits import Commit
 from corpus.crash import reached
-from corpus.errors import IntegrityError
-from corpus.pack import ROWS_PER_LEDGER_PART, PackTask, plan_pack
+from corpus.pack import ROWS_PER_LEDGER_PART, plan_pack
 from corpus.recipe import digest
 from corpus.store import LocalStore, Store, open_store
 from corpus.swap import JOURNAL, finish_swap
-from jobs.dedup import Compared, Dedup, Stopped, alarm
-from jobs.engine import Engine, Stop, run
+from jobs.dedup import Compared, Dedup, alarm
+from jobs.engine import Engine, Stop
 from jobs.finish import as_json, finish, run_info
 from jobs.folder import open_folder
 from jobs.lines import Lines, LinesCompared, lines_alarm
+from jobs.phases import Stopped, run_commits
 from jobs.plan import Job, Plan, chosen_units, claim_folder, make_plan, make_units
 from jobs.progress import Progress
-from jobs.tasks import close_guards, commit_from_dict, pack_task
+from jobs.tasks import close_guards, pack_task
 from jobs.units import run_units
 
 
@@ -106,8 +106,6 @@ def complete(
     # a document that loses lines is no longer what its signature says
     has_index = dedup and compared and job.index and not lines
     index = dedup.index(commits, compared) if dedup and compared and has_index else None
-    if stop.asked():
-        return Result(128 + stop.signal)
     info = run_info(job, plan, commits, compared, lines, parts, given_up)
     info["index"] = index
     costs = (dedup.costs if dedup else {}) | (by_lines.costs if by_lines else {})
@@ -161,7 +159,7 @@ def _pack(
     compared: Compared | None,
     lines: LinesCompared | None,
 ) -> list[Commit]:
-    """The commits of the output files."""
+    """The commits of the output files. Raises Stopped."""
     found = [one.digest if one else "" for one in (compared, lines)]
     packed = digest([*(commit.sha256 for commit in commits), *found])
     if (store.get(".work/packed") or b"").decode() != packed:
@@ -182,21 +180,8 @@ def _pack(
     tasks += plan_pack("samples", commits, _ALL, *said)
     if job.index and job.recipe.pipeline().dedup and not job.recipe.pipeline().lines:
         tasks += [task for task in plan_pack("signatures", commits, ROWS_PER_LEDGER_PART) if task.slices]
-    progress.start("pack", len(tasks), 0, done=0)
-    made: dict[tuple[str, int], Commit] = {}
-    for answer in run(engine, pack_task, (_pack_payload(task, store, columns) for task in tasks), stop):
-        if answer.result is None:
-            raise IntegrityError(
-                f"An output file could not be written: {answer.failures[-1]}.", "Run the same command again."
-            )
-        made[answer.payload["kind"], answer.payload["index"]] = commit_from_dict(answer.result)
-        progress.unit_done(0, {})
-    progress.end()
-    return [] if stop.asked() else [made[task.kind, task.index] for task in tasks]
+    payloads = [{**asdict(task), "store": store.place, "columns": columns} for task in tasks]
+    return run_commits("pack", pack_task, payloads, engine, stop, progress)
 
 
 _ALL = 1 << 60
-
-
-def _pack_payload(task: PackTask, store: Store, columns: dict[str, str]) -> dict[str, Any]:
-    return {**asdict(task), "store": store.place, "columns": columns}

@@ -21,12 +21,10 @@ from corpus.pack import Verdicts
 from corpus.pipeline import BoundStage
 from corpus.recipe import digest
 from corpus.store import Store
-from jobs.dedup_phases import Phases, Stopped
+from jobs.dedup_phases import Phases
 from jobs.engine import Engine, Stop
 from jobs.progress import Progress
 from jobs.tasks import dedup_task
-
-__all__ = ["ALARM_RATE", "Compared", "Dedup", "Stopped", "alarm"]
 
 ALARM_RATE = 0.9
 ALARM_DOCUMENTS = 20

@@ -14,16 +14,12 @@ from typing import Any
 from corpus.commits import Commit
 from corpus.crash import reached
 from corpus.dedup.pieces import as_list
-from corpus.errors import IntegrityError
 from corpus.store import Store
-from jobs.engine import Engine, Stop, run
+from jobs.engine import Engine, Stop
+from jobs.phases import run_phase
 from jobs.progress import Progress
 from jobs.retries import Function
 from jobs.tasks import commit_from_dict
-
-
-class Stopped(Exception):
-    """A stop signal came."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +45,11 @@ class Phases:
         """
         common = {**self.common, "phase": phase, "lists": {read: self.lists[read] for read in reads}}
         payloads = [{**common, "piece": piece, "own": payload} for piece, payload in enumerate(own)]
-        made: dict[int, Commit] = {}
         started = time.monotonic()
-        costs = []
-        self.progress.start(f"{self.stage} {phase}", len(payloads), 0, done=0)
-        for answer in run(self.engine, self.function, payloads, self.stop):
-            if answer.result is None:
-                raise IntegrityError(f"Dedup failed ({phase}): {answer.failures[-1]}.", "Run the same command again.")
-            made[answer.payload["piece"]] = commit_from_dict(answer.result)
-            costs.append(answer.result["cost"])
-            self.progress.unit_done(0, {})
-        self.progress.end()
-        if self.stop.asked():
-            raise Stopped
-        done = [made[piece] for piece in range(len(payloads))]
+        where = (self.engine, self.stop, self.progress)
+        results = run_phase(f"{self.stage} {phase}", self.function, payloads, *where)
+        done = [commit_from_dict(result) for result in results]
+        costs = [result["cost"] for result in results]
         cpu, peak = sum(cost["cpu"] for cost in costs), max((cost["peak"] for cost in costs), default=0)
         took = {"tasks": len(done), "seconds": round(time.monotonic() - started, 3), "cpu": round(cpu, 3), "peak": peak}
         self.costs[phase] = took

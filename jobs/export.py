@@ -27,10 +27,9 @@ from corpus.store import Location, Store, local_file, open_store
 from corpus.texts import Piece, Texts, open_texts
 from corpus.version import versions
 from jobs.card import data_card
-from jobs.dedup_phases import Stopped
 from jobs.engine import Engine, Stop
 from jobs.folder import claim, open_folder
-from jobs.phases import run_phase
+from jobs.phases import Stopped, run_commits
 from jobs.progress import Progress
 from jobs.retries import Function
 from jobs.tasks import commit_to_dict
@@ -76,7 +75,7 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
             store.remove(".work")
             return Result(0, finished, already_done=True)
         engine = make_engine()
-        run = _Exporting(job, texts, schema, store, partial(run_phase, engine=engine, stop=stop, progress=progress))
+        run = _Exporting(job, texts, schema, store, partial(run_commits, engine=engine, stop=stop, progress=progress))
         try:
             sent = run.send()
             layout = run.layout(sent)

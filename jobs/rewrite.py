@@ -25,10 +25,10 @@ from corpus.unit import Unit
 from corpus.version import versions
 from jobs.build import Result, complete
 from jobs.dedup import Compared
-from jobs.dedup_phases import Stopped
 from jobs.engine import Engine, Stop, run
 from jobs.folder import open_folder
 from jobs.inputs import Input, find_inputs, plan_units
+from jobs.phases import Stopped
 from jobs.plan import Job, Plan, claim_folder
 from jobs.progress import Progress
 from jobs.retries import CHANGED, UNREACHABLE, Function

@@ -33,10 +33,9 @@ from corpus.tokens import FORMAT_VERSION, SPLITS
 from corpus.tokens.encode import COUNTS, Encoding, encode_piece
 from corpus.tokens.write import FileTask, add_data, write_file
 from corpus.version import versions
-from jobs.dedup_phases import Stopped
 from jobs.engine import Engine, Stop
 from jobs.folder import claim, open_folder
-from jobs.phases import run_phase
+from jobs.phases import Stopped, run_commits
 from jobs.progress import Progress
 from jobs.retries import Function
 from jobs.tasks import commit_to_dict
@@ -87,7 +86,7 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
             return Result(0, finished, already_done=True)
         started = time.monotonic()
         engine = make_engine()
-        run = _Tokenizing(job, plan, texts, store, partial(run_phase, engine=engine, stop=stop, progress=progress))
+        run = _Tokenizing(job, plan, texts, store, partial(run_commits, engine=engine, stop=stop, progress=progress))
         try:
             encoded = run.encode()
             engines = sorted({done.about["engine"] for done in encoded})

@@ -8,7 +8,7 @@ import pytest
 import corpus.dedup.index
 import corpus.dedup.layout
 import jobs.dedup
-import jobs.dedup_phases
+import jobs.phases
 from corpus.clusters import ROUNDS, compare
 from corpus.errors import IntegrityError
 from corpus.minhash import ROWS
@@ -279,12 +279,12 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
 
             return super().submit(both, payload, slots)
 
-    real = jobs.dedup_phases.run
+    real = jobs.phases.run
 
     def backwards(engine, function, payloads, stop):
         return real(engine, function, list(payloads)[::-1], stop)
 
-    monkeypatch.setattr(jobs.dedup_phases, "run", backwards)
+    monkeypatch.setattr(jobs.phases, "run", backwards)
     store = LocalStore(tmp_path / "twice")
     units = write_units(store, sizes, texts, signatures, signed, rank)
     found = Found(store, sizes, phases(store, units, memory=TIGHT, engine=Twice(3)), 2_500)

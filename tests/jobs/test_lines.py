@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
-import jobs.dedup_phases
 import jobs.lines
+import jobs.phases
 from corpus.errors import IntegrityError
 from corpus.store import LocalStore
 from jobs.engine import LocalEngine
@@ -180,12 +180,12 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
 
             return super().submit(both, payload, slots)
 
-    real = jobs.dedup_phases.run
+    real = jobs.phases.run
 
     def backwards(engine, function, payloads, stop):
         return real(engine, function, list(payloads)[::-1], stop)
 
-    monkeypatch.setattr(jobs.dedup_phases, "run", backwards)
+    monkeypatch.setattr(jobs.phases, "run", backwards)
     store = LocalStore(tmp_path / "twice")
     units = write_units(store, sizes, signed_of(documents))
     rows = told(store, sizes, phases(store, units, memory=TIGHT, engine=Twice(3)), 250)
