@@ -81,7 +81,7 @@ RUSH = """
 import os, sys
 from pathlib import Path
 from corpus.errors import OutputError
-from jobs.folder import only_run, open_folder
+from jobs.folder import open_folder
 out, rounds, runs = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 gate, go = os.pipe()
 for run in range(runs):
@@ -91,7 +91,7 @@ for run in range(runs):
         held = 0
         for _ in range(rounds):
             try:
-                with only_run(open_folder(out)) as _:
+                with open_folder(out).only_run():
                     os.close(os.open(out / "alone", os.O_CREAT | os.O_EXCL))
                     held += 1
                     (out / "alone").unlink()

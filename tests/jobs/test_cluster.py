@@ -73,7 +73,10 @@ def test_a_job_that_is_submitted(archive, token, tmp_path):
         stranger.close()
         own = environment(token) | {"RAY_ADDRESS": made.dashboard}
         command = ["bash", str(DEPLOY / "submit.sh"), "build", str(archive), "-o", str(tmp_path / "job")]
-        done = subprocess.run([*command, "--unit-mb", "0.01"], capture_output=True, text=True, env=own, cwd=ROOT)
+        for _ in range(30):  # a head that has just started has nobody yet to give a job to, and says so after a while
+            done = subprocess.run([*command, "--unit-mb", "0.01"], capture_output=True, text=True, env=own, cwd=ROOT)
+            if "No available agent" not in done.stderr:
+                break
         assert done.returncode == 0, done.stdout + done.stderr
     assert build(archive, tmp_path / "laptop", "--no-ray").returncode == 0
     assert tree(tmp_path / "job") == tree(tmp_path / "laptop")
