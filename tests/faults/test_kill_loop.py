@@ -156,7 +156,7 @@ def test_driver_killed_on_ray(on_ray, kind, kills, record_result) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "says", "kills"), [
-    ("build", "ray::_answer", 4), ("build", "corpus.page_worker", 3), ("tokenize", "ray::_answer", 2),
+    ("build", "ray::_stream", 4), ("build", "corpus.page_worker", 3), ("tokenize", "ray::_stream", 2),
 ])  # fmt: skip
 def test_workers_killed_on_ray(on_ray, kind, says, kills, record_result) -> None:
     work, chance, stories = on_ray[kind], Random(SEED), []

@@ -83,7 +83,7 @@ def at_work(trace: Path, raylet: int) -> bool:
 def busy(pid: int) -> list[str]:
     """The page workers, and the Ray workers that have something to do, below a process."""
     said = [command_line(one) for one in descendants(pid)]
-    return [line for line in said if "corpus.page_worker" in line or line.startswith("ray::_answer")]
+    return [line for line in said if "corpus.page_worker" in line or line.startswith("ray::_stream")]
 
 
 def test_nodes_removed_in_mid_run(archive, laptop, short, token, tmp_path, record_result) -> None:
@@ -165,7 +165,7 @@ def test_a_partitioned_node_comes_back(archive, laptop, short, token, tmp_path, 
         os.kill(worker, SIGCONT)
         wait_for(lambda: f"after_commit {worker}" in lines(trace))
         os.kill(raylet, SIGCONT)
-        wait_for(lambda: not command_line(worker).startswith("ray::_answer"))  # it is done with it, or has ended
+        wait_for(lambda: not command_line(worker).startswith("ray::_stream"))  # it is done with it, or has ended
     after = {path: path.stat() for path in out.rglob("*") if path.is_file()}
     assert {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in after.items()} == {
         path: (stat.st_ino, stat.st_mtime_ns) for path, stat in before.items()
