@@ -130,7 +130,6 @@ def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
 
 def claim_folder(store: Store, plan: Plan) -> None:
     """Bind the folder to this recipe, code and input, or show what differs from what it is bound to."""
-    foreign = store.names() - {".work", TAKEN_DOWN}
     mine = json.dumps(plan.identity, sort_keys=True).encode()
     bound = store.get(".work/plan.json")
     finished = store.get("run.json")
@@ -140,6 +139,7 @@ def claim_folder(store: Store, plan: Plan) -> None:
         theirs["inputs"] = [{k: item[k] for k in ("name", "bytes", "identity")} for item in info["inputs"]]
         bound = json.dumps(theirs, sort_keys=True).encode()
     if bound is None:
+        foreign = store.names() - {".work", TAKEN_DOWN}
         if foreign:
             raise OutputError(
                 f"{store.where()} holds other files, such as {sorted(foreign)[0]}.", "Give an empty folder."

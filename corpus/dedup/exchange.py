@@ -128,7 +128,7 @@ class Box:
 
     def __init__(self, store: Store, part: Part, box: int) -> None:
         self._store, self._part = store, part
-        boxes, entries = self._trailer()
+        boxes, entries = self._read(part.bytes - _TRAILER.itemsize, _TRAILER, 1, last=True)[0].tolist()
         if box >= boxes:
             raise damaged(store, part)
         starts_at = part.bytes - _TRAILER.itemsize - 8 * (boxes + 1)
@@ -158,24 +158,13 @@ class Box:
             raise damaged(self._store, self._part)
         return pa.ipc.read_record_batch(pa.py_buffer(content), schema)
 
-    def _trailer(self) -> tuple[int, int]:
-        start = self._part.bytes - _TRAILER.itemsize
-        try:
-            # no byte must be behind it
-            read = self._store.read(self._part.key, start, _TRAILER.itemsize + 1) if start >= 0 else b""
-        except FileNotFoundError:
-            raise missing(self._store, self._part) from None
-        if len(read) != _TRAILER.itemsize:
-            raise damaged(self._store, self._part)
-        boxes, entries = np.frombuffer(read, _TRAILER)[0].tolist()
-        return boxes, entries
-
-    def _read(self, offset: int, kind: np.dtype, count: int) -> np.ndarray:
+    def _read(self, offset: int, kind: np.dtype, count: int, last: bool = False) -> np.ndarray:
+        """Some items of the file, of which none may be behind the `last`."""
         length = count * kind.itemsize
         if offset < 0 or count < 0 or offset + length > self._part.bytes:
             raise damaged(self._store, self._part)
         try:
-            read = self._store.read(self._part.key, offset, length) if length else b""
+            read = self._store.read(self._part.key, offset, length + last) if length else b""
         except FileNotFoundError:
             raise missing(self._store, self._part) from None
         if len(read) != length:
