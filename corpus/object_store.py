@@ -6,17 +6,15 @@ Files in the making are on this machine, in a private folder that goes with the 
 
 from __future__ import annotations
 
-import atexit
 import mmap
 import os
-import shutil
 import tempfile
 import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache, partial
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +25,7 @@ from corpus.client import Client
 from corpus.crash import reached
 from corpus.errors import OutputError, no_room
 from corpus.lease import Lease
+from corpus.private import private_folder
 from corpus.transport import Objects, Stat
 from corpus.urls import object_key, redact
 
@@ -128,7 +127,7 @@ class ObjectStore:
         if found is None:
             raise FileNotFoundError(self.where(key))
         suffix = Path(key).suffix
-        path = _private_folder() / f"{sha256(f'{self._url}/{key} {found.mark}'.encode()).hexdigest()}{suffix}"
+        path = _own_files() / f"{sha256(f'{self._url}/{key} {found.mark}'.encode()).hexdigest()}{suffix}"
         if not path.exists():
             scratch = self.scratch()
             scratch.write_bytes(self._whole(key))
@@ -145,7 +144,7 @@ class ObjectStore:
         return {key.split("/")[0] for key in self.keys("")}
 
     def scratch(self) -> Path:
-        return _private_folder() / uuid.uuid4().hex
+        return _own_files() / uuid.uuid4().hex
 
     def discard(self, key: str) -> None:
         self._delete([key])
@@ -230,17 +229,6 @@ def _mapped(path: Path) -> Iterator[Any]:
             yield content
 
 
-_TEMP = "corpus-files-"
-
-
-@cache
-def _private_folder() -> Path:
-    """This process's folder for files in the making and copies of objects; those of processes that were killed go."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_TEMP}*"):
-        with suppress(OSError, ValueError):
-            pid = int(folder.name.removeprefix(_TEMP).split("-")[0])
-            if folder.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():
-                shutil.rmtree(folder, ignore_errors=True)
-    made = Path(tempfile.mkdtemp(prefix=f"{_TEMP}{os.getpid()}-"))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
+def _own_files() -> Path:
+    """Where files in the making are, and copies of objects."""
+    return private_folder("corpus-files-")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import pyarrow as pa
 
@@ -237,7 +237,7 @@ class LocalStore:
 
 def open_store(place: Location) -> Store:
     """The store at a path or URL. Raises ConfigError for a URL of no object store."""
-    if not isinstance(place, str) or not is_url(place):
+    if not _is_remote(place):
         return LocalStore(place)
     if place.split("://")[0] not in OBJECT_STORES:
         raise ConfigError(
@@ -248,10 +248,14 @@ def open_store(place: Location) -> Store:
 
 def local_file(place: Location) -> Path:
     """A file of this machine with what is at a path or URL. Raises FileNotFoundError, and ConfigError."""
-    if not isinstance(place, str) or not is_url(place):
+    if not _is_remote(place):
         return Path(place)
     prefix, _, name = place.rpartition("/")
     return open_store(prefix).local(name)
+
+
+def _is_remote(place: Location) -> TypeGuard[str]:
+    return isinstance(place, str) and is_url(place)
 
 
 @cache  # it holds connections, and blocks that were read

@@ -24,7 +24,7 @@ from corpus.errors import ConfigError, NoRoom
 from corpus.footprint import read_footprint
 from corpus.store import Location
 from jobs.nodes import Mark, check_node, look_around, require_token, unshared
-from jobs.private import private_folder, signals_kept, sweep
+from jobs.private import ray_folder, signals_kept
 from jobs.retries import DEADLINE, MEMORY, NO_ROOM, Failure, Function, Payload, Slots, Tally, Try, answer_of
 
 _GRACE_S = 60.0
@@ -225,8 +225,7 @@ class RayEngine:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         if not address:
-            sweep()
-            self._temp = Path(tempfile.mkdtemp(dir=private_folder()))
+            self._temp = Path(tempfile.mkdtemp(dir=ray_folder()))
         elif insecure:
             os.environ["RAY_AUTH_MODE"] = "disabled"
         else:

@@ -3,19 +3,16 @@ where the driver was killed; and the signal handlers that Ray would replace. No 
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import secrets
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-_TEMP = "corpus-ray-"
+from corpus.private import private_folder
 
 
 @contextlib.contextmanager
@@ -31,26 +28,16 @@ def signals_kept() -> Iterator[None]:
 
 
 @cache
-def private_folder() -> Path:
+def ray_folder() -> Path:
     """This process's folder for clusters of its own, with the token without which nobody else may talk to them.
 
     One token per process: Ray reads it once.
     """
     # short, for socket paths end at 107 characters; private, for who writes there runs code as us
-    folder = Path(tempfile.mkdtemp(prefix=f"{_TEMP}{os.getpid()}-", dir="/tmp"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = private_folder("corpus-ray-", "/tmp")
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
     return folder
-
-
-def sweep() -> None:
-    """Remove the session folders of drivers that were killed."""
-    for folder in Path("/tmp").glob(f"{_TEMP}*"):
-        pid = folder.name.removeprefix(_TEMP).split("-")[0]
-        with contextlib.suppress(OSError, ValueError):
-            if folder.stat().st_uid == os.getuid() and not Path(f"/proc/{int(pid)}").exists():
-                shutil.rmtree(folder, ignore_errors=True)

@@ -30,7 +30,7 @@ from corpus.run import open_run
 from corpus.samples import SAMPLES_SCHEMA
 from corpus.store import open_store
 from corpus.takedown import FILE as TAKEN_DOWN
-from corpus.takedown import read_takedown
+from corpus.takedown import taken_from
 from corpus.unit import Unit
 
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
@@ -63,7 +63,7 @@ def rewrite_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Rewrite and commit some pieces of a finished run."""
     recipe = _recipe(payload)
     folder = payload["folder"]
-    taken = read_takedown(_taken(payload)) if payload["newly_taken"] else None
+    taken = taken_from(open_store(payload["store"])) if payload["newly_taken"] else None
     rejudge = Rejudge(open_run(folder).info, recipe, payload["signed"], taken)
     store, stages = open_store(payload["store"]), recipe.pipeline().collective
     made = []

@@ -30,3 +30,25 @@ def ray_engine():
     engine = Kept(2)
     yield lambda: engine
     RayEngine.close(engine)
+
+
+@pytest.fixture(scope="module")
+def bucket_server(tmp_path_factory):
+    """A real S3 server with an empty bucket."""
+    from tests.s3 import s3_server
+
+    with s3_server(tmp_path_factory.mktemp("s3")) as made:
+        yield made
+
+
+@pytest.fixture
+def proxy(bucket_server, monkeypatch):
+    """What makes faults before that server: where the environment says that the bucket is."""
+    from corpus.store import _object_store
+    from tests.s3 import fault_proxy
+
+    with fault_proxy(bucket_server.port) as made:
+        for name, value in bucket_server.environment(made.url).items():
+            monkeypatch.setenv(name, value)
+        _object_store.cache_clear()  # stores keep the endpoint that they were made with
+        yield made

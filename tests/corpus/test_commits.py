@@ -1,6 +1,4 @@
-"""Put-if-absent, commits, and parts that are not what was committed."""
-
-import threading
+"""Commits, and parts that are not what was committed."""
 
 import pytest
 
@@ -18,24 +16,6 @@ def part(store, content, key=""):
     scratch = store.scratch()
     scratch.write_bytes(content)
     return add_part(store, "x", scratch, 1, key)
-
-
-def test_put_if_absent_has_one_winner(store):
-    barrier, won = threading.Barrier(12), []
-
-    def race(number):
-        barrier.wait()
-        if store.put_new("commits/a.json", str(number).encode()):
-            won.append(number)
-
-    threads = [threading.Thread(target=race, args=(number,)) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(won) == 1
-    assert store.get("commits/a.json") == str(won[0]).encode()
-    assert list((store.root / ".work" / "tmp").iterdir()) == []
 
 
 @pytest.mark.parametrize("key", ["../x", "/etc/x", "a/../../x"])

@@ -23,24 +23,10 @@ from jobs.build import build
 from jobs.engine import LocalEngine
 from jobs.progress import Progress
 from tests.jobs.test_build import build_quietly, job, tree
-from tests.s3 import BUCKET, SECRET, fault_proxy, s3_server
+from tests.s3 import BUCKET, SECRET
 from tests.warcs import WORDS, page, write_warc
 
 QUICK = Patience(first_s=0.001, most_s=0.01, total_s=5.0, contact_s=1.0)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with s3_server(tmp_path_factory.mktemp("s3")) as made:
-        yield made
-
-
-@pytest.fixture
-def proxy(server, monkeypatch):
-    with fault_proxy(server.port) as made:
-        for name, value in server.environment(made.url).items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 @pytest.fixture
@@ -157,6 +143,8 @@ def test_of_twelve_writers_one_wins(store):
             thread.join()
         assert len(won) == 1
         assert store.get(f"c/{number}.json") == str(won[0]).encode()
+    if isinstance(store, LocalStore):
+        assert not any(store.scratch().parent.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -200,8 +188,8 @@ def test_a_server_that_stays_ill_is_one_sentence(proxy, fault):
         assert ill.size("x") is None
 
 
-def test_a_wrong_secret_is_one_sentence(server, monkeypatch):
-    for name, value in (server.environment() | {"AWS_SECRET_ACCESS_KEY": "canary-of-a-wrong-secret"}).items():
+def test_a_wrong_secret_is_one_sentence(bucket_server, monkeypatch):
+    for name, value in (bucket_server.environment() | {"AWS_SECRET_ACCESS_KEY": "canary-of-a-wrong-secret"}).items():
         monkeypatch.setenv(name, value)
     with Client(QUICK) as client, pytest.raises(OutputError, match="access is denied") as raised:
         ObjectStore(f"s3://{BUCKET}/x", client).prepare()
@@ -308,9 +296,9 @@ def archive(tmp_path_factory):
     return path
 
 
-def test_a_build_leaves_the_same_bytes(archive, bucket, server, monkeypatch, tmp_path):
+def test_a_build_leaves_the_same_bytes(archive, bucket, bucket_server, monkeypatch, tmp_path):
     """Input and output in the bucket, as many units as make parts meet, and an index; and the same in a folder."""
-    monkeypatch.setenv("AWS_ENDPOINT", server.url)
+    monkeypatch.setenv("AWS_ENDPOINT", bucket_server.url)
     stages = {
         "stages": [{"stage": "paragraphs", "chars": {"min": 10}}, {"stage": "minhash"}],
     }

@@ -16,7 +16,7 @@ import pytest
 
 from corpus.store import _object_store, open_store
 from tests.jobs.test_build import tree
-from tests.s3 import BUCKET, at_random, fault_proxy, s3_server
+from tests.s3 import BUCKET, at_random
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 FAULTS = ("503", "500", "409", "lost", "reset", "slow")
@@ -31,21 +31,6 @@ def corpus(*arguments, expect=0):
     )
     assert done.returncode == expect, done.stderr[-3000:]
     return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with s3_server(tmp_path_factory.mktemp("s3")) as made:
-        yield made
-
-
-@pytest.fixture
-def proxy(server, monkeypatch):
-    with fault_proxy(server.port) as made:
-        for name, value in server.environment(made.url).items():
-            monkeypatch.setenv(name, value)
-        _object_store.cache_clear()  # stores keep the endpoint that they were made with
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +147,8 @@ def _race(place, number, barrier, won):
             won.put((race, number))
 
 
-def test_races_of_twelve_processes(server, monkeypatch, record_result):
-    for name, value in server.environment().items():
+def test_races_of_twelve_processes(bucket_server, monkeypatch, record_result):
+    for name, value in bucket_server.environment().items():
         monkeypatch.setenv(name, value)
     _object_store.cache_clear()
     context = multiprocessing.get_context("spawn")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs.private import private_folder
+from jobs.private import ray_folder
 from tests.clusters import cluster, environment
 from tests.jobs.test_build import tree
 from tests.warcs import WORDS, page, write_warc
@@ -30,7 +30,7 @@ def build(archive, out, *options, env=None):
 @pytest.fixture(autouse=True, scope="module")
 def own_token():
     """Ray takes its token when it is first imported, which a test here may do before one that starts a cluster."""
-    private_folder()
+    ray_folder()
 
 
 @pytest.fixture(scope="module")

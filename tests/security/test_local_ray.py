@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import jobs.private
+from corpus.private import private_folder
+from jobs.private import ray_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,8 +23,10 @@ def test_token_and_folder_are_private(monkeypatch, tmp_path):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "nobody's")
     try:
-        folder = jobs.private.private_folder.__wrapped__()
-        again = jobs.private.private_folder.__wrapped__()
+        private_folder.cache_clear()
+        folder = ray_folder.__wrapped__()
+        private_folder.cache_clear()
+        again = ray_folder.__wrapped__()
     finally:
         os.umask(before)
     assert mode(folder) == 0o700
