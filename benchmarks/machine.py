@@ -29,5 +29,7 @@ def shared_data() -> Path:
     """The folder of real data; ends the program where it is absent."""
     folder = find_shared_data()
     if folder is None:
-        raise SystemExit("There is no real data here. Set CORPUS_SHARED_DATA to its folder, or name archives.")
+        raise SystemExit(
+            "There is no real data here. Set CORPUS_SHARED_DATA to its folder, or name archives (the peer: and --warm)."
+        )
     return folder

@@ -20,7 +20,8 @@ def explain(run: Run, url_or_id: str) -> list[dict[str, Any]]:
     rows = run.find(url_or_id)
     if not rows:
         raise InputError(
-            f"The ledger of {run.store.where()} has no record of {url_or_id}.", "Give the URL as it was crawled."
+            f"The ledger of {run.store.where()} has no record of {url_or_id}.",
+            "Give the URL as it was crawled, or an id.",
         )
     return [_explained(run, row) for row in rows]
 

@@ -46,19 +46,25 @@ def with_limits(info: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     for path, value in _pairs(settings):
         stage, measure, bound = _parts(path, tables, info["columns"])
         before: dict[str, Any] = tables[stage][measure]
-        if bound:
-            changes = {bound: value}
-        elif value in _OFF:
-            changes = dict.fromkeys(before, "off")
-        elif isinstance(value, Mapping):
-            changes = dict(value)
-        else:
-            raise ConfigError(f"'{path}' names no bound.", f"Write {path}.min=…, .max=…, or {path}=off.")
-        changes = {name: "off" if _is_off(given) else given for name, given in changes.items()}
+        changes = changes_of(path, before, bound, value)
         limit = _limit(info["columns"][f"{stage}.{measure}"], before).with_bounds(f"{stage}.{measure}", changes)
         shown = {name: limit.bounds.get(name, "off") for name in {**before, **limit.bounds}}
         tables[stage][measure] = dict(sorted(shown.items()))
     return recipe
+
+
+def changes_of(path: str, before: Mapping[str, Any], bound: str, value: Any) -> dict[str, Any]:
+    """What the setting `path` = `value` makes of a limit's bounds `before`, or of that one `bound`, as recipes write
+    it. Raises ConfigError where it names none."""
+    if bound:
+        changes = {bound: value}
+    elif _is_off(value):
+        changes = dict.fromkeys(before, "off")
+    elif isinstance(value, Mapping):
+        changes = dict(value)
+    else:
+        raise ConfigError(f"'{path}' names no bound.", f"Write {path}.min=…, .max=…, or {path}=off.")
+    return {name: "off" if _is_off(given) else given for name, given in changes.items()}
 
 
 def rules_of(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[Rule]:
@@ -99,13 +105,14 @@ def _limit(kind: str, bounds: Mapping[str, Any]) -> Limit:
 def _pairs(settings: Settings) -> list[tuple[str, Any]]:
     if isinstance(settings, Mapping):
         return list(settings.items())
-    return [_pair(setting) for setting in settings]
+    return [setting_of(setting) for setting in settings]
 
 
-def _pair(setting: str) -> tuple[str, Any]:
+def setting_of(setting: str) -> tuple[str, Any]:
+    """The path and the value of `path=value`; a bare word is a text. Raises ConfigError."""
     path, separator, raw = setting.partition("=")
-    if not separator:
-        raise ConfigError(f"'{setting}' is no setting.", "Write stage.measure.bound=value.")
+    if not separator or not all(path.strip().split(".")):
+        raise ConfigError(f"'{setting}' is no setting.", "Write stage.measure.bound=value or stage.parameter=value.")
     try:
         return path.strip(), tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:

@@ -1,8 +1,11 @@
-"""A recipe: the ordered stages of a run with every parameter and limit. Data only, nothing executable.
+"""The ordered stages of a run with every parameter and limit, in TOML. Data only, nothing executable.
 
     name = "mine"
     description = "English pages of some length."
     measures = "all"                  # or "first": stop at the first broken limit
+
+    [output]
+    rows_per_part = 100000            # rows of one file of corpus/
 
     [[stages]]
     stage = "gopher_quality"          # a name of the registry
@@ -21,12 +24,14 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from corpus.dedup import Dedup
 from corpus.errors import ConfigError, did_you_mean
+from corpus.limits import changes_of, setting_of
 from corpus.outcome import REMOVED, Outcome
 from corpus.pipeline import BoundStage, Pipeline
 from corpus.stage import Stage, param_names
@@ -39,7 +44,7 @@ RESERVED = {"stage", "name", "languages"}
 _TOP = {"name", "description", "measures", "output", "stages"}
 
 ROWS_PER_PART = 100_000
-"""Corpus rows of one output part: some 500 MB of text in memory never, one row group at a time on disk."""
+"""Corpus rows of one output part: some 500 MB of text, of which one row group at a time is in memory."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +83,15 @@ class Recipe:
         return cls(str(data.get("name", "unnamed")), str(data.get("description", "")), measures, rows, stages)
 
     @classmethod
-    def from_toml(cls, text: str, registry: Mapping[str, type[Stage]], settings: Iterable[str] = ()) -> Recipe:
-        """The recipe of a TOML text, with `settings` such as "gopher_quality.words.min=30" laid over it."""
+    def from_toml(cls, text: str, registry: Mapping[str, type[Stage]], settings: Sequence[str] = ()) -> Recipe:
+        """The recipe of a TOML text, with all `settings`, such as "gopher_quality.words.min=30", laid over it."""
         try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"The recipe is not valid TOML: {error}.", "Mend that line.") from None
         recipe = cls.from_dict(data, registry)
-        for setting in settings:
-            recipe = cls.from_dict(_with_setting(recipe.canonical(), setting), registry)
-        return recipe
+        changed = reduce(_with_setting, settings, recipe.canonical())
+        return cls.from_dict(changed, registry) if settings else recipe
 
     def canonical(self) -> dict[str, Any]:
         """Everything that decides results, in one form; `from_dict` reads it back."""
@@ -197,25 +201,21 @@ def _canonical(bound: BoundStage) -> dict[str, Any]:
 
 def _with_setting(data: dict[str, Any], setting: str) -> dict[str, Any]:
     """Canonical `data` with one `stage.measure.bound=value`, `stage.param=value` or `key=value` changed."""
-    path, separator, raw = setting.partition("=")
-    keys = path.strip().split(".")
-    if not separator or not all(keys) or len(keys) > 3:
-        raise ConfigError(f"'{setting}' is no setting.", "Write stage.measure.bound=value or stage.parameter=value.")
-    try:
-        value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = raw.strip()  # a bare word is a text: language=de
-    if keys[0] in _TOP - {"stages"}:
-        target, keys = data, keys
+    path, value = setting_of(setting)
+    first, *keys = path.split(".")
+    if first in _TOP - {"stages"}:
+        changed, keys = data, [first, *keys]
     else:
         tables = {table["name"]: table for table in data["stages"]}
-        if keys[0] not in tables or len(keys) == 1:
-            raise ConfigError(f"The recipe has no stage '{keys[0]}'.", did_you_mean(keys[0], tables))
-        target, keys = tables[keys[0]], keys[1:]
-    for key in keys[:-1]:
-        if not isinstance(target.get(key), dict):
-            known = [name for name, inner in target.items() if isinstance(inner, dict)]
-            raise ConfigError(f"'{path}' leads to no limit: there is no measure '{key}'.", did_you_mean(key, known))
-        target = target[key]
-    target[keys[-1]] = value
+        if first not in tables or not keys:
+            raise ConfigError(f"The recipe has no stage '{first}'.", did_you_mean(first, tables))
+        changed = tables[first]
+    key, *bound = keys
+    if isinstance(changed.get(key), dict) and len(bound) <= 1:
+        changed[key] |= changes_of(path, changed[key], "".join(bound), value)
+    elif bound:
+        known = [name for name, inner in changed.items() if isinstance(inner, dict)]
+        raise ConfigError(f"'{path}' leads to no limit: there is no measure '{key}'.", did_you_mean(key, known))
+    else:
+        changed[key] = value
     return data

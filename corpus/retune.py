@@ -1,7 +1,6 @@
 """Verdicts under other limits, from the ledger alone.
 
-    for table in open_run("out").retune({"gopher_quality.words.min": 30}).tables():
-        print(table)
+    print(open_run("out").retune({"gopher_quality.words.min": 30}).rules)
 
 A document's new verdict is the first rule that its measured values break now. It is certain, except for one that now
 goes on past its old verdict and was never measured by what comes after: such a document is *open*, and counts only as

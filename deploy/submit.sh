@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Run `corpus` as a job of a cluster, from a machine that reaches its dashboard:
 #   RAY_ADDRESS=http://127.0.0.1:8265 deploy/submit.sh build CC-MAIN-2026-43 --limit 100 -o /mnt/shared/out
-# The token is in ~/.ray/auth_token. An id makes it safe to send twice: set CORPUS_JOB to go on with a run.
+# The token is in ~/.ray/auth_token. With CORPUS_JOB set, sending twice starts it once; to go on with a run, send the
+# same command under another id.
 set -euo pipefail
 : "${RAY_ADDRESS:?the address of the dashboard, such as http://127.0.0.1:8265}"
 export RAY_AUTH_MODE=token

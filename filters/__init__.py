@@ -9,7 +9,7 @@ for outcome in load_recipe("fineweb").run(read_warc("x.warc.gz")):
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def recipe_names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_recipe(name: str = "default", settings: Iterable[str] = (), modules: Iterable[Module] = ()) -> Recipe:
+def load_recipe(name: str = "default", settings: Sequence[str] = (), modules: Iterable[Module] = ()) -> Recipe:
     """A named recipe, or the one in a TOML file, with settings such as "gopher_quality.words.min=30" laid over it.
 
     `modules` are executed: the stages that they define can be named in the recipe.

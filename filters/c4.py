@@ -68,7 +68,9 @@ class C4(Stage):
         self.terminal_punctuation = terminal_punctuation
         """Whether lines must end in a terminal punctuation mark."""
         self.min_words_per_line = min_words_per_line
+        """Lines of fewer words go."""
         self.max_word_length = max_word_length
+        """Lines with a longer word go."""
         self.javascript_lines = javascript_lines
         """Whether lines that mention javascript may stay."""
         self.policy_lines = policy_lines

@@ -48,10 +48,8 @@ class Extract(Stage):
     is empty. A conversion record (WET) is a text already. A document without a record keeps its text, and only `chars`
     is measured.
 
-    Measures: `http_status` (null for HTTP/0.9); `media_type`; `body_bytes`, decoded, at most one more than 20 MiB;
-    `tags`, `attributes`, `depth` of the markup, which keep parsers from their quadratic cases (the worst page found
-    of 60,000 tags took trafilatura 26 s; 3,010 real ones have at most 51,331, 1,008 and 99); `charset` and
-    `charset_source`; `engine_used`, the one that gave the text ("none" for what was a text already); `chars`.
+    The limits of the markup keep parsers from their quadratic cases: the worst page found of 60,000 tags took
+    trafilatura 26 s, while 3,010 real ones have at most 51,331 tags, 1,008 attributes in one, and a depth of 99.
     """
 
     name = "extract"
@@ -61,21 +59,33 @@ class Extract(Stage):
     detailed = ("body_bytes",)
 
     http_status = Limit(min=200, max=299, of=int)
+    """Null for HTTP/0.9, which has none."""
     media_type = Limit(one_of=("text/html", "application/xhtml+xml"), of=str)
+    """What the first bytes, the crawler or the server say that it is."""
     body_bytes = Limit(min=1, max=MAX_BODY_BYTES, of=int)
+    """Decoded; one more than 20 MiB for all that are longer."""
     tags = Limit(max=60_000, of=int)
+    """Every "<"."""
     attributes = Limit(max=5_000, of=int)
+    """The most in one tag, of tags of 1,000 bytes and more."""
     depth = Limit(max=1_000, of=int)
+    """How deep elements may nest, at most."""
     charset = Limit(of=str)
+    """The WHATWG name."""
     charset_source = Limit(of=str)
+    """What the charset rests on: bom, http, meta, utf-8 (the bytes are valid), detected, or replaced (some are not)."""
     engine_used = Limit(of=str)
+    """The one that gave the text; "none" for what was a text already."""
     chars = Limit(min=1, max=5_000_000, of=int)
+    """Of the text."""
 
     def __init__(self, *, engine: str = "trafilatura", rescue_ratio: float = 0.4) -> None:
         if engine not in ENGINES:
             raise ConfigError(f"extract.engine = {engine!r} is unknown.", did_you_mean(str(engine), ENGINES))
         self.engine = engine
+        """"trafilatura", "resiliparse" or "rescue"."""
         self.rescue_ratio = rescue_ratio
+        """Words that trafilatura's text lacks, per word that it has, from which on "rescue" takes the other."""
 
     def prepare(self) -> None:
         """Silence trafilatura, which writes a line to stderr for each page without text."""
@@ -168,7 +178,7 @@ def deep_tree(page: Page) -> etree._Element | None:
 def resiliparse_text(html: str) -> str:
     """The main content that resiliparse finds in a decoded page.
 
-    The options are those of the highest token F1 on 774 pages with hand-made main text. What it takes for comments
+    The options are those of the highest token F1 on pages with hand-made main text. What it takes for comments
     stays in: leaving it out costs four points, for it is often the text itself.
     """
     text: str = extract_plain_text(

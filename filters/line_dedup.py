@@ -28,14 +28,12 @@ class LineDedup(Lines):
     `min_chars` characters after that are not compared, so that headings can be left alone. A line that at least
     `documents` documents have is repeated: `keep = "first"` leaves it in the first of them, in (archive, offset)
     order; "none" takes it out everywhere, which suits boilerplate with a higher `documents`. What comes twice within
-    one document is left to the rules on repetition. `split` says what a line is: "lines" or "paragraphs", which blank
-    lines separate.
+    one document is left to the rules on repetition.
 
     Only documents that passed every stage, and that no document dedup removed, are compared; so this stage comes
     last. A document that would lose too much is dropped, and the lines that it had first then stay in the next one:
     no line goes from a kept document of which no other kept one has a copy, but for `keep = "none"`. The measures
-    are null where nothing is removed: lines compared and removed, the share of characters in the latter, characters
-    left, and the document that holds most of them.
+    are null where nothing is removed.
     """
 
     name = "lines"
@@ -60,10 +58,15 @@ class LineDedup(Lines):
             if not isinstance(number, int) or isinstance(number, bool) or number < least:
                 raise ConfigError(f"lines.{what} = {number!r} is no whole number from {least} on.", "Give one.")
         self.split = split
+        """"lines", or "paragraphs", which blank lines separate."""
         self.documents = documents
+        """Documents that must have a line for it to be repeated."""
         self.keep = keep
+        """"first": it stays in the first of them; "none": it goes everywhere."""
         self.min_chars = min_chars
+        """Shorter lines, normalised, are not compared."""
         self.normalise = normalise
+        """Whether lines are equal that differ in case, digits, punctuation or whitespace only."""
 
     def sign(self, doc: Document) -> SignedLines:
         lines = pieces(doc.text, self.split)

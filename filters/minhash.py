@@ -47,9 +47,7 @@ class MinHash(Dedup):
     of everything that is connected, as datatrove does, and gives the similarity as information. `verify` says what
     similarity is: Jaccard's as the "signature" estimates it (standard error .043 at .7), the exact "jaccard" of the
     sets of shingles, or the "containment": the share of a document's shingles that the kept one has. The two exact
-    ones keep the shingles of every document until the run is complete, some 2.5 KB. `keep` prefers the "longest" text,
-    the "earliest" capture, or the "best" language score; ties go to the first in (archive, offset) order. `scheme` is
-    "affine32" (datasketch 2.0's) or "datatrove".
+    ones keep the shingles of every document until the run is complete, some 2.5 KB.
     """
 
     name = "minhash"
@@ -76,10 +74,16 @@ class MinHash(Dedup):
             if value not in known:
                 raise ConfigError(f"minhash.{what} = {value!r} is unknown.", did_you_mean(str(value), known))
         self.scheme = scheme
+        """The hash functions: "affine32" (datasketch 2.0's) or "datatrove"."""
         self.keep = keep
+        """The preferred document: the "longest" text, the "earliest" capture, or the "best" language score; of equal
+        ones the first in (archive, offset) order."""
         self.clusters = clusters
+        """"verified" or "classic"."""
         self.verify = verify
+        """What similarity is: "signature", "jaccard" or "containment"."""
         self.language = language
+        """ISO 639 code of the rules that split words."""
 
     def prepare(self) -> None:
         check_language(self.language)

@@ -62,9 +62,10 @@ class Pii(Stage):
     words around a finding don't count. Findings that overlap are replaced as one, under the surest and then longest.
     The result is searched again until nothing is found, so the stage changes nothing the second time (names apart).
 
-    `unsearched` is not zero, and the page dropped, if it has so many phone numbers and other numbers (`phone_tries`)
-    that the rest of it was not searched for them: presidio gives up silently after 65,535. One of 2,868 web pages, of
-    670,000 characters, had more than 10,000; two more than 4,000.
+    `unsearched` counts characters, and a page with any is dropped: a text of more than `phone_tries` phone numbers and
+    other numbers is not searched for phone numbers beyond them (presidio gives up silently after 65,535), one of more
+    than 50,000 stretches that might be of a kind not for that kind beyond them, and one in which ten searches found
+    something each counts whole.
 
     It does not cover: names, addresses, dates of birth and whatever else needs understanding (with `ner_model`: names,
     as far as the model goes); user names and handles; passwords, keys and tokens; ID, tax and licence numbers of any
@@ -104,9 +105,11 @@ class Pii(Stage):
         self.replacement = replacement
         """"placeholder", or "fake": the same value gets the same made-up one, in every document."""
         self.score_threshold = score_threshold
+        """From which score on a finding counts; the scores are above."""
         self.phone_regions = phone_regions
         """ISO 3166 codes of the countries whose numbers are found without country code; presidio's."""
         self.phone_tries = phone_tries
+        """Numbers in a text that are looked at, for each region: what a page of nothing but numbers may cost."""
         self.ner_model = ner_model
         """The folder of a spaCy model, for person, location, organization and nrp. Findings depend on its version."""
 

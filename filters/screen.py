@@ -52,8 +52,7 @@ class LanguageScreen(Stage):
     `wanted_score` is the probability, by lid.176, that the page is in one of `wanted`: of the first 1,000 characters
     between tags if that is at least 0.3 or below 0.005, else of the first 4,000, and if that leaves a doubt (0.02 to
     0.1), of the first 4,000 that resiliparse reads. Null, and so never outside, for what is no HTML page, and for less
-    than 100 characters. `wanted` must be the languages that the language stage keeps.
-    """
+    than 100 characters."""
 
     name = "screen"
     source = "our own; its error is measured by benchmarks/screen.py"
@@ -63,8 +62,11 @@ class LanguageScreen(Stage):
 
     def __init__(self, *, wanted: Sequence[str] = ("en",), model: str = "", sha256: str = "") -> None:
         self.wanted = wanted
+        """The languages that the language stage keeps: no others."""
         self.model = model
+        """Path of a fastText model; empty: lid.176.ftz."""
         self.sha256 = sha256
+        """What the model's digest must be; empty: any (for `model`)."""
 
     def prepare(self) -> None:
         self.predictor_ = Predictor(self.model, self.sha256)
@@ -74,12 +76,20 @@ class LanguageScreen(Stage):
         return {path.name: digest}
 
     def agree(self, stages: Sequence[BoundStage]) -> None:
+        own = next(bound for bound in stages if bound.stage is self)
+        if not own.limits["wanted_score"].bounds:
+            return
+        off = f"switch the screen off: {own.name}.wanted_score=off."
+        if not self.wanted:
+            raise ConfigError(f"{own.name}.wanted is empty, so every page would go.", f"Name languages, or {off}")
         for bound in stages:
-            kept = bound.limits["label"].one_of if isinstance(bound.stage, Language) else None
-            if isinstance(bound.stage, Language) and set(kept or ()) != set(self.wanted):
+            kept = bound.limits["label"].one_of if isinstance(bound.stage, Language) else self.wanted
+            if kept is None:
+                raise ConfigError(f"{bound.name} keeps every language, {own.name} does not.", f"Then {off}")
+            if set(kept) != set(self.wanted):
                 raise ConfigError(
-                    f"screen.wanted = {list(self.wanted)} differs from what {bound.name} keeps.",
-                    f"Set screen.wanted to {list(kept or ())}, or leave the screen out.",
+                    f"{own.name}.wanted = {list(self.wanted)} differs from what {bound.name} keeps.",
+                    f"Set {own.name}.wanted to {list(kept)}, or {off}",
                 )
 
     def apply(self, doc: Document) -> Iterator[Measured]:

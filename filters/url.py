@@ -46,7 +46,7 @@ _HOSTS_REMEMBERED = 8192  # a page's neighbours in a crawl are often of the same
 class Url(Stage):
     """Block lists and banned words for URLs (RefinedWeb: Penedo et al. 2023, arXiv:2306.01116, G.1).
 
-    `blocklist` is the path of a built list. A document without URL has no measures.
+    A document without URL has no measures.
     """
 
     name = "url"
@@ -55,15 +55,24 @@ class Url(Stage):
     detailed = ("domain", "host", "url", "hard_words", "soft_words", "subwords")
 
     domain = Limit(max=0, of=int)
+    """1 where the registered domain is listed."""
     host = Limit(max=0, of=int)
+    """1 where the host itself is listed."""
     url = Limit(max=0, of=int)
+    """1 where the URL is listed."""
     hard_words = Limit(max=0, of=int)
+    """Different words of the URL that are banned by themselves."""
     soft_words = Limit(max=1, of=int)
+    """Different words of the URL that are banned where there are two of them."""
     subwords = Limit(max=0, of=int)
+    """Different strings that are banned also within a word, or across the signs between words."""
 
     def __init__(self, *, blocklist: str = "", case_sensitive_words: bool = False) -> None:
         self.blocklist = blocklist
+        """Path of a list that `corpus blocklist build` made. It takes the place of our own domains and words: to keep
+        these, build it of `filters/lists` too."""
         self.case_sensitive_words = case_sensitive_words
+        """Whether banned words are only found in the case in which they are listed; sub-words always in any."""
 
     def prepare(self) -> None:
         self.lists_ = self._open()

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
+import textwrap
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+import corpus.recipe
 from corpus.stage import Stage
 
 
 def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
-    """Every stage: name, first sentence, source, parameters with defaults, measures with type and default limits."""
+    """Every stage: name, first sentence, source, parameters with defaults, measures with type and default limits; and
+    what its parameters and measures mean, where that is said of one by itself."""
     return [
         {
             "stage": name,
@@ -28,6 +33,7 @@ def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
                 {"measure": measure, "type": limit.of.__name__, "limit": limit.bounds}
                 for measure, limit in cls.limits.items()
             ],
+            "meanings": _meanings(cls),
         }
         for name, cls in registry.items()
     ]
@@ -38,12 +44,13 @@ def show_stages(listed: list[dict[str, Any]], console: Console) -> None:
         console.print(f"[bold]{stage['stage']}[/bold]  {escape(stage['what'])}")
         if stage["source"]:
             console.print(f"  source: {escape(stage['source'])}", style="dim")
-        table = Table("measure", "type", "limit", box=None, header_style="dim", padding=(0, 2))
+        table = Table("measure", "type", "limit", "", box=None, header_style="dim", padding=(0, 2))
         for measure in stage["measures"]:
-            table.add_row(measure["measure"], measure["type"], _limit(measure["limit"]))
+            meaning = escape(stage["meanings"].get(measure["measure"], ""))
+            table.add_row(measure["measure"], measure["type"], _limit(measure["limit"]), meaning)
         console.print(table)
         for name, value in stage["params"].items():
-            console.print(f"  parameter {name} = {escape(repr(value))}")
+            console.print(f"  parameter {name} = {escape(repr(value))}  {escape(stage['meanings'].get(name, ''))}")
         console.print()
 
 
@@ -69,17 +76,37 @@ def markdown(listed: list[dict[str, Any]]) -> str:
         "the document: `min` and `max` are inclusive, `above` and `below` strict. Tuned for English are the stop words",
         "of `gopher_quality`, the phrases of `c4` and the words of `url`; words are split by the parameter `language`.",
     ]
+    lines += ["", "## Recipes", "", inspect.getdoc(corpus.recipe) or ""]
     for stage in listed:
         lines += ["", f"## {stage['stage']}", "", stage["doc"], "", f"Source: {stage['source']}."]
         if stage["gate"]:
             lines.append("A document dropped here goes no further.")
-        lines += ["", "| measure | type | limit |", "|---|---|---|"]
-        lines += [f"| `{m['measure']}` | {m['type']} | {_limit(m['limit'])} |" for m in stage["measures"]]
+        meanings = stage["meanings"]
+        lines += ["", "| measure | type | limit | |", "|---|---|---|---|"]
+        lines += [
+            f"| `{m['measure']}` | {m['type']} | {_limit(m['limit'])} | {meanings.get(m['measure'], '')} |"
+            for m in stage["measures"]
+        ]
         if stage["params"]:
-            lines += ["", "| parameter | default |", "|---|---|"]
-            lines += [f"| `{name}` | `{json.dumps(value)}` |" for name, value in stage["params"].items()]
+            lines += ["", "| parameter | default | |", "|---|---|---|"]
+            lines += [f"| `{n}` | `{json.dumps(v)}` | {meanings.get(n, '')} |" for n, v in stage["params"].items()]
     return "\n".join(lines) + "\n"
 
 
 def _limit(bounds: Mapping[str, Any]) -> str:
-    return " ".join(f"{bound} {', '.join(v) if isinstance(v, list) else f'{v:g}'}" for bound, v in bounds.items())
+    return " ".join(f"{bound} {', '.join(v) if isinstance(v, list) else v}" for bound, v in bounds.items())
+
+
+def _meanings(stage: type[Stage]) -> dict[str, str]:
+    """The docstrings of the attributes of a stage, by name: those of its class, then those of its constructor."""
+    found: dict[str, str] = {}
+    for cls in reversed(stage.__mro__[: stage.__mro__.index(Stage)]):
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+        assert isinstance(body, ast.ClassDef)
+        makers = [node.body for node in body.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
+        for statements in (body.body, *makers):
+            for statement, after in pairwise(statements):
+                if isinstance(statement, ast.Assign) and isinstance(after, ast.Expr):
+                    name = ast.unparse(statement.targets[0]).removeprefix("self.")
+                    found[name] = " ".join(str(ast.literal_eval(after.value)).split())
+    return found

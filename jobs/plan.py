@@ -91,7 +91,7 @@ def make_plan(job: Job) -> Plan:
     for one in against:
         if bound is None or not isinstance(bound.stage, Stage) or bound.limits["similarity"].below is None:
             raise ConfigError(
-                "The recipe compares no documents, so it can't against an earlier run.", "Leave --against."
+                "The recipe compares no documents, with those of an earlier run neither.", "Leave --against."
             )
         check_comparable(bound.stage, one)
     identity = {

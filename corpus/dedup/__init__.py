@@ -78,9 +78,13 @@ class Dedup(Collective):
     kind = "signatures"
 
     similarity = Limit(below=0.7)
+    """To the kept document that is named in the detail."""
     exact = Limit(of=int)
+    """1 where the two texts are equal."""
     cluster_size = Limit(of=int)
+    """Documents for which the kept one stands, itself included."""
     preferred = Limit(of=int)
+    """1 where `keep` would have preferred this one, but the other is of an earlier run."""
 
     bands: ClassVar[int]
     """How many keys a signature has."""

@@ -60,10 +60,15 @@ class Lines(Collective):
     kind = "lines"
 
     compared = Limit(of=int)
+    """Lines compared."""
     removed = Limit(of=int)
+    """Lines removed."""
     removed_ratio = Limit()
+    """Characters in removed lines, as a share of all."""
     chars_left = Limit(of=int)
+    """Characters in the other lines."""
     kept_in = Limit(of=str)
+    """The id of the document that holds most of them."""
 
     split: str
     """What a line is: see `SPLITS`."""

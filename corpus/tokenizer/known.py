@@ -75,7 +75,7 @@ def load_tokenizer(given: str, vocab_dir: Path | None = None) -> Tokenizer:
     path = Path(given)
     if not path.exists():
         what = f"There is no tokenizer {given}."
-        raise ConfigError(what, f"Name a folder or a tokenizer.json, or: {did_you_mean(given, KNOWN)}")
+        raise ConfigError(what, f"{did_you_mean(given, KNOWN)} Or give a folder or a tokenizer.json.")
     file = path / "tokenizer.json" if path.is_dir() else path
     for name, files in KNOWN.items():
         inside = [file.parent / one.name for one in files]
@@ -92,9 +92,10 @@ def _find(name: str, file: _File, vocab_dir: Path | None) -> Path:
         if path.is_file():
             return path
     where = "the folder of --vocab-dir" if vocab_dir else "tiktoken's cache or an installed package"
+    all_files = " and ".join(one.name for one in KNOWN[name])
     raise ConfigError(
         f"The vocabulary of {name} is not on this machine: there is no {file.name} in {where}.",
-        f"Give --vocab-dir, a folder that holds {file.name}, or set CORPUS_VOCAB_DIR to it; nothing is downloaded.",
+        f"Give --vocab-dir, a folder that holds {all_files}, or set CORPUS_VOCAB_DIR to it; nothing is downloaded.",
     )
 
 

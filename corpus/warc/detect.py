@@ -68,7 +68,7 @@ def detect(window: Window) -> Format:
     if found is None:
         raise InputError(
             f"{window.source.name} is no crawl archive: no WARC or ARC record was found in it.",
-            "Give WARC, ARC, WET or WAT files: plain, gzip or zstd.",
+            "Give WARC, ARC or WET files: plain, gzip or zstd.",
         )
     return found
 

@@ -49,7 +49,7 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
     if as_json:
         print(json.dumps({**rows, "inputs": [asdict(entry) for entry in found]}))
     for entry in found:
-        early = f" (it ended early: {entry.ended})" if entry.ended else ""
+        early = ", which ends at the first damage" if entry.ended or entry.counted != entry.in_ledger else ""
         print(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by warcio{early}", file=sys.stderr)
     print(f"{folder}: {rows['corpus']} pages and {rows['ledger']} ledger rows, all as committed.", file=sys.stderr)
 

@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from corpus.dedup.layout import MEMORY_BYTES
-from corpus.guard import GuardSettings
 from corpus.modules import read_module
 from corpus.store import Location
 from corpus.unit import Unit
@@ -23,30 +22,52 @@ from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
 from jobs.plan import Job, Plan, make_plan, make_units
 from jobs.progress import Progress
-from jobs.verbs.shared import console, folder_type, insecure_option, json_option, place_type
+from jobs.verbs.shared import (
+    WORKERS,
+    console,
+    folder_type,
+    guard_of,
+    insecure_option,
+    json_option,
+    page_options,
+    place_type,
+)
+
+SETTING = (
+    "STAGE.MEASURE.BOUND=VALUE, STAGE.MEASURE=off, STAGE.PARAMETER=VALUE or measures=first; laid over the recipe. "
+    "May be given again."
+)
+UNIT_MB = "MiB of an archive in a unit, as it is stored; by default up to 8, of one at a URL up to 32."
 
 
 @click.command("build")
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("-o", "--out", required=True, type=place_type, help="The folder of the run, or an s3:// URL.")
 @click.option("--recipe", default="default", help="A named recipe or a TOML file.", show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="STAGE.MEASURE.BOUND=VALUE", help="Change one setting.")
+@click.option("--set", "settings", multiple=True, metavar="SETTING", help=SETTING)
 @click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="A Python module with stages of yours.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
 @click.option("--base", metavar="URL", help="Where crawls are looked up; by default Common Crawl's own server.")
-@click.option("--workers", type=click.IntRange(min=1), help="Units at a time; by default one per CPU.")
+@click.option("--workers", type=click.IntRange(min=1), help=WORKERS)
 @click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
 @insecure_option
 @click.option("--no-ray", is_flag=True, help="Run in this process and its page workers.")
-@click.option("--unit-mb", type=click.FloatRange(min=0.01), help="Compressed size of a unit; by default up to 8.")
-@click.option("--page-seconds", type=float, default=GuardSettings.page_cpu_s, help="CPU time that a page may take.")
-@click.option("--page-mb", type=int, default=GuardSettings.memory_bytes >> 20, help="Memory that a page may take.")
+@click.option("--unit-mb", type=click.FloatRange(min=0.01), help=UNIT_MB)
+@page_options
 @click.option(
-    "--unit-seconds", type=click.FloatRange(min=0, min_open=True), help="What a unit may take; by default hours."
+    "--unit-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="What a unit may take; by default what its pages may at most.",
 )
 @click.option("--against", multiple=True, type=place_type, help="An earlier run to compare with; what repeats it goes.")
 @click.option("--no-index", is_flag=True, help="Leave no index, without which no later run can be --against this one.")
-@click.option("--dedup-mb", type=click.IntRange(min=64), default=MEMORY_BYTES >> 20, help="Memory of a task of dedup.")
+@click.option(
+    "--dedup-mb",
+    type=click.IntRange(min=64),
+    default=MEMORY_BYTES >> 20,
+    show_default=True,
+    help="Memory of a task of dedup.",
+)
 @click.option(
     "--alarm-rate",
     type=click.FloatRange(0, 1),
@@ -77,7 +98,7 @@ def build_command(
     """
     if no_ray and address:
         raise click.UsageError("--no-ray and --address exclude each other.")
-    guard = GuardSettings(page_cpu_s=page_seconds, page_wall_s=10 * page_seconds, memory_bytes=page_mb << 20)
+    guard = guard_of(page_seconds, page_mb)
     unit_bytes = int(unit_mb * 2**20) if unit_mb else None
     at_once = workers or (1 if no_ray else os.cpu_count() or 1)
     own = tuple(read_module(module) for module in modules)

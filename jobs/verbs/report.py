@@ -16,7 +16,7 @@ from jobs.verbs.shared import folder_type, json_option, place_type
 
 @click.command("report")
 @click.argument("folder", type=place_type)
-@click.option("-o", "--out", type=folder_type, help="The file to write; by default report.html in DIR.")
+@click.option("-o", "--out", type=folder_type, help="The file to write; by default report.html in FOLDER.")
 @json_option
 def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
     """Write a run's report: one HTML file with what was kept and dropped, and why, that needs nothing else.

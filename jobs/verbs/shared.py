@@ -11,13 +11,24 @@ from typing import Any
 import click
 from rich.console import Console
 
+from corpus.guard import GuardSettings
 from corpus.store import Location
-from corpus.urls import is_url
+from corpus.urls import is_url, redact
 
 _WIDTH = 120  # of tables, where no terminal says otherwise
 console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-folder_type = click.Path(path_type=Path)
+
+
+class _FolderType(click.ParamType[Path]):
+    """A path on this machine."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if isinstance(value, str) and is_url(value):
+            self.fail(f"{redact(value)} is a URL; give a path on this machine.", param, ctx)
+        return Path(value)
 
 
 class _PlaceType(click.ParamType[Location]):
@@ -29,8 +40,28 @@ class _PlaceType(click.ParamType[Location]):
         return value if isinstance(value, str) and is_url(value) else Path(value)
 
 
+folder_type = _FolderType()
 place_type = _PlaceType()
+WORKERS = "What runs at a time; by default one per CPU, on a cluster of all its nodes, and with --no-ray one."
 insecure_option = click.option("--insecure-cluster", "insecure", is_flag=True, help="Join a cluster without a token.")
+
+
+def page_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options for what a page may take."""
+    seconds = click.option(
+        "--page-seconds", type=click.FloatRange(min=0.1), default=GuardSettings.page_cpu_s, show_default=True,
+        help="CPU time that a page may take; by the clock ten times that.",
+    )  # fmt: skip
+    memory = click.option(
+        "--page-mb", type=click.IntRange(min=256), default=GuardSettings.memory_bytes >> 20, show_default=True,
+        help="MiB that a page may take beyond what the stages hold; tried again alone, four times that and that time.",
+    )  # fmt: skip
+    return seconds(memory(command))
+
+
+def guard_of(page_seconds: float, page_mb: int) -> GuardSettings:
+    """What these options say."""
+    return GuardSettings(page_cpu_s=page_seconds, page_wall_s=10 * page_seconds, memory_bytes=page_mb << 20)
 
 
 def stdout_console() -> Console:

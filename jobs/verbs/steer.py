@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from corpus.diff import diff
-from corpus.guard import GuardSettings
 from corpus.limits import with_limits
 from corpus.modules import read_module
 from corpus.outcome import REMOVED
@@ -25,7 +24,17 @@ from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
 from jobs.plan import Job
 from jobs.progress import Progress
-from jobs.verbs.shared import console, folder_type, insecure_option, json_option, place_type, print_as
+from jobs.verbs.shared import (
+    WORKERS,
+    console,
+    folder_type,
+    guard_of,
+    insecure_option,
+    json_option,
+    page_options,
+    place_type,
+    print_as,
+)
 
 _LIMIT = "STAGE.MEASURE.BOUND=VALUE"
 
@@ -36,12 +45,11 @@ def rewriting_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--inputs", multiple=True, help="Where the archives are, if not where the run read them."),
         click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="The run's own Python modules."),
         click.option("--against", multiple=True, type=place_type, help="The earlier runs that it was compared with."),
-        click.option("--workers", type=click.IntRange(min=1), help="Pieces at a time; by default one per CPU."),
+        click.option("--workers", type=click.IntRange(min=1), help=WORKERS),
         click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine."),
         insecure_option,
         click.option("--no-ray", is_flag=True, help="Run in this process and its page workers."),
-        click.option("--page-seconds", type=float, default=GuardSettings.page_cpu_s, help="CPU time of a page."),
-        click.option("--page-mb", type=int, default=GuardSettings.memory_bytes >> 20, help="Memory of a page."),
+        page_options,
     )
     for option in reversed(options):
         command = option(command)
@@ -82,8 +90,7 @@ def tune_command(
 
 def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
     own = tuple(map(read_module, how["modules"]))
-    seconds = how["page_seconds"]
-    guard = GuardSettings(page_cpu_s=seconds, page_wall_s=10 * seconds, memory_bytes=how["page_mb"] << 20)
+    guard = guard_of(how["page_seconds"], how["page_mb"])
     against = tuple(map(str, how["against"]))
     made = recipe_from_dict(recipe, own)
     return Job(made, list(how["inputs"]), out, workers=_at_once(how), guard=guard, modules=own, against=against)
@@ -129,6 +136,8 @@ def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_jso
     """
     from jobs.remove import read_list, remove
 
+    if urls is None and domains is None:
+        raise click.UsageError("Say with --urls or --domains what to take down.")
     entries = Takedown.of(read_list(urls), read_list(domains))
     result = remove(
         folder, entries, lambda recipe, out: _job(recipe, out, how), lambda: _make_engine(how, folder), Progress()
@@ -137,7 +146,8 @@ def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_jso
         print("Nothing to do: all of that is taken down already.", file=sys.stderr)
     if result.info is not None and not as_json:
         gone = result.info["records"]["dropped"].get(REMOVED, {})
-        print(f"Taken down so far: {sum(gone.values()):,} pages.", file=sys.stderr)
+        listed = len(entries.urls) + len(entries.domains)
+        print(f"{listed:,} entries given; taken down so far: {sum(gone.values()):,} pages.", file=sys.stderr)
     _end(result, folder, as_json)
 
 

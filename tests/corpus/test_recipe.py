@@ -71,6 +71,9 @@ def test_what_means_the_same_has_one_digest(same):
     [
         ("shape.chars.min=30", "shape.chars.min: 10 → 30"),
         ("shape.chars.min=off", 'shape.chars.min: 10 → "off"'),
+        ("shape.chars.min=none", 'shape.chars.min: 10 → "off"'),
+        ("shape.upper=off", 'shape.upper.max: 0.5 → "off"'),
+        ("shape.upper={ above = 0 }", "shape.upper.above: none → 0.0"),
         ("shape.upper.above=0", "shape.upper.above: none → 0.0"),
         ("shape.language=de", 'shape.language: "en" → "de"'),
         ("shape.kind.one_of=['poem']", 'shape.kind.one_of: ["prose"] → ["poem"]'),
@@ -106,6 +109,9 @@ def test_settings(setting, difference):
         (PLAIN, ("shape.char.min=1",), "no measure 'char'. Did you mean chars?"),
         (PLAIN, ("shape.chars.min",), "is no setting"),
         (PLAIN, ("shape=1",), "no stage 'shape'"),
+        (PLAIN, ("shape.chars=1",), "names no bound"),
+        (PLAIN, ("shape.chars.min.x=1",), "leads to no limit"),
+        (PLAIN, (".chars.min=1",), "is no setting"),
     ],
 )
 def test_errors_say_what_was_meant(toml, settings, message):

@@ -59,8 +59,13 @@ def test_what_cannot_be_judged_has_no_score(block, kind):
 def test_the_languages_must_be_those_that_are_kept():
     with pytest.raises(ConfigError, match=r"Set screen\.wanted to \['de'\]"):
         load_recipe("fineweb", ["language.label.one_of=['de']"])
-    with pytest.raises(ConfigError, match="leave the screen out"):
-        load_recipe("fineweb", ["language.label.one_of=off"])
+    with pytest.raises(ConfigError, match="keeps every language"):
+        load_recipe("fineweb", ["language.label=off"])
+    with pytest.raises(ConfigError, match="every page would go"):
+        load_recipe("fineweb", ["language.label=off", "screen.wanted=[]"])
+    load_recipe("fineweb", ["language.label=off", "screen.wanted_score=off"])
+    both = ["language.label.one_of=['de', 'en']", "screen.wanted=['en', 'de']"]
+    assert load_recipe("fineweb", both).canonical() == load_recipe("fineweb", both[::-1]).canonical()
 
 
 @pytest.mark.parametrize(
