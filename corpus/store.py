@@ -5,8 +5,10 @@ A file or object appears whole or not at all. What is made is first a file on th
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -22,6 +24,7 @@ from corpus.publish import locked, make_folders, publish, sync_folder
 from corpus.urls import OBJECT_STORES, is_url, redact
 
 LOCK = ".work/lock"
+_PROBE = ".probe-"
 
 Location = str | Path
 """A path, or the URL of a prefix of a bucket."""
@@ -99,7 +102,11 @@ class LocalStore:
     def path(self, key: str) -> Path:
         """The local file of a key; raises OutputError for a key that would leave the folder."""
         path = self.root / key
-        if not path.resolve().is_relative_to(self.root.resolve()):
+        try:
+            inside = path.resolve().is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+            raise _unreadable(path, error) from None
+        if not inside:
             raise OutputError(f"The key {key!r} leads out of {self.root}.", "This is a bug: please report it.")
         return path
 
@@ -127,7 +134,7 @@ class LocalStore:
         made = publish(scratch, final, self.root / ".work" / "publish.lock")
         if made:
             reached("after_link")
-            sync_folder(final.parent)
+        sync_folder(final.parent)  # also where another one made it, who may not have come to this
         return made
 
     def replace(self, key: str, data: bytes) -> None:
@@ -146,12 +153,16 @@ class LocalStore:
             return self.path(key).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise _unreadable(self.root / key, error) from None
 
     def size(self, key: str) -> int | None:
         try:
             return (self.root / key).stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise _unreadable(self.root / key, error) from None
 
     def read(self, key: str, offset: int, length: int) -> bytes:
         with (self.root / key).open("rb", buffering=0) as file:
@@ -174,7 +185,8 @@ class LocalStore:
                 yield path.relative_to(self.root).as_posix()
 
     def names(self) -> set[str]:
-        return {path.name for path in self.root.iterdir()} if self.root.is_dir() else set()
+        found = {path.name for path in self.root.iterdir()} if self.root.is_dir() else set()
+        return {name for name in found if not name.startswith(_PROBE)}
 
     def scratch(self) -> Path:
         folder = self.root / ".work" / "tmp"  # on the same file system
@@ -220,15 +232,8 @@ class LocalStore:
     def prepare(self) -> None:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            try:
-                probe = self.scratch()
-                probe.write_bytes(b"")
-                probe.unlink()
-            except (FileNotFoundError, FileExistsError):
-                return  # swept by another run, which `only_run` finds
-            with suppress(OSError):  # not empty: there is work
-                probe.parent.rmdir()
-                probe.parent.parent.rmdir()
+            with tempfile.TemporaryFile(prefix=_PROBE, dir=self.root):  # .work is the run's that holds the folder
+                pass
         except OSError as error:
             raise OutputError(
                 f"{self.root} can't be written: {error.strerror}.", "Give another folder with -o."
@@ -263,6 +268,12 @@ def _object_store(url: str) -> Store:
     from corpus.object_store import ObjectStore
 
     return ObjectStore(url)
+
+
+def _unreadable(path: Path, error: Exception) -> OutputError:
+    """What to raise where it can't be told whether there is anything at a path."""
+    reason = error.strerror if isinstance(error, OSError) else os.strerror(errno.ELOOP)
+    return OutputError(f"{path} can't be read: {reason}.", "Give another folder, or mend that first.")
 
 
 def _sync(file: Path) -> None:

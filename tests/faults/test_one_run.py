@@ -28,6 +28,16 @@ def built(folder: Path, archive: Path, stages: list[dict]) -> Path:
     return folder
 
 
+def test_who_is_about_to_be_refused_is_not_in_the_way(tmp_path) -> None:
+    """It tries the folder before it asks for the lock, while the other one is about to open a file."""
+    store = LocalStore(tmp_path)
+    with store.only_run():
+        scratch = store.scratch()
+        LocalStore(tmp_path).prepare()
+        scratch.write_bytes(b"")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory) -> Path:
     return write_warc(tmp_path_factory.mktemp("in") / "a.warc.gz", pages("a"))

@@ -165,6 +165,16 @@ def test_a_lock_that_was_removed_and_made_anew_is_not_held_twice(tmp_path) -> No
             pass
 
 
+def test_who_comes_second_lets_the_name_last_too(tmp_path, monkeypatch) -> None:
+    """It commits what it found, though the first one may have died before it came to this."""
+    store = LocalStore(tmp_path)
+    assert store.put_new("parts/a", b"1")
+    synced: list[Path] = []
+    monkeypatch.setattr("corpus.store.sync_folder", synced.append)
+    assert not store.put_new("parts/a", b"1")
+    assert synced == [tmp_path / "parts"]
+
+
 def test_folders_that_know_no_fsync(tmp_path, monkeypatch) -> None:
     sync = os.fsync
 
