@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import tempfile
@@ -15,14 +16,40 @@ from pathlib import Path
 def private_folder(prefix: str, parent: str | None = None) -> Path:
     """This process's folder of the name `prefix`, in `parent` or where temporary files go; nobody else may look in.
 
-    The folders of processes that were killed are removed first.
+    The folders of processes that were killed are removed first. Whose process is alive is told by a lock on the folder,
+    not by the number in its name, which says nothing to a container with numbers of its own.
     """
     parent = parent or tempfile.gettempdir()
     for folder in Path(parent).glob(f"{prefix}*"):
-        with suppress(OSError, ValueError):
-            pid = int(folder.name.removeprefix(prefix).split("-")[0])
-            if folder.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():
-                shutil.rmtree(folder, ignore_errors=True)
-    made = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
+        with suppress(OSError):
+            _sweep(folder)
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent))
+        if _held_for_life(made):
+            atexit.register(shutil.rmtree, made, ignore_errors=True)
+            return made
+
+
+def _sweep(folder: Path) -> None:
+    """Remove a folder of this user's that no process holds. Raises OSError."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(opened).st_uid == os.getuid():
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(opened)
+
+
+def _held_for_life(folder: Path) -> bool:
+    """Lock a new folder until this process and its forks have ended; False where another one swept it before."""
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # never closed
+    except FileNotFoundError:
+        return False
+    with suppress(OSError):  # no locks here: then nobody can sweep it either
+        fcntl.flock(held, fcntl.LOCK_EX)
+    if folder.exists():
+        return True
+    os.close(held)
+    return False
