@@ -25,7 +25,7 @@ _LONGEST_WAIT_S = 60.0
 class Patience:
     """How often a request is made again: after `first_s` seconds, then after twice as long each time, up to `most_s`,
     or as long as the server asks for; until nothing came for `total_s`, or for `contact_s` from a server that never
-    answered."""
+    answered. One that did is asked at least twice, however long the first request took."""
 
     first_s: float = 0.5
     most_s: float = 30.0
@@ -120,11 +120,12 @@ class Client:
                         self._reached.add(server)
                     if progress() > before:
                         before, since, tries = progress(), time.monotonic(), 0
-                    total = patience.total_s if server in self._reached else patience.contact_s
+                    reached = server in self._reached
+                    total = patience.total_s if reached else patience.contact_s
                     delay = min(patience.most_s, patience.first_s * 2**tries) * random.uniform(0.5, 1)
                     # never sooner than that: some servers ask for 0 seconds and mean it not
                     delay = max(delay, min(trouble.after, _LONGEST_WAIT_S))
-                    if time.monotonic() + delay - since > total:
+                    if time.monotonic() + delay - since > total and (tries or not reached):
                         raise failed(
                             f"{redact(url)} can't be {what}: {trouble.reason}, in {tries + 1} tries.",
                             "Run the same command again when the server is well.",

@@ -21,7 +21,8 @@ READ_S = 30.0
 """How long a server may say nothing."""
 
 REQUEST_S = 300.0
-"""How long one request may take: a block of 8 MiB at 28 KB/s."""
+"""How long one request may take: a block of 8 MiB at 28 KB/s. What is sent has only this limit, since the other one
+counts while a server listens, too."""
 
 CONNECTIONS = 8
 """Requests at a time of one process to one server."""
@@ -208,19 +209,18 @@ class Objects:
         self._put, self._delete = obstore.put, obstore.delete
         self._errors = obstore.exceptions
         # the server compares what arrives with its SHA-256, and refuses what was changed on the way
-        checked: dict[str, Any] = {"checksum_algorithm": "SHA256"} if root.startswith("s3://") else {}
+        settings: dict[str, Any] = {"checksum_algorithm": "SHA256"} if root.startswith("s3://") else {}
+        settings["retry_config"] = {"max_retries": 0, "retry_timeout": timedelta(seconds=REQUEST_S)}  # we ask again
+        options: Any = {
+            "connect_timeout": timedelta(seconds=CONNECT_S),
+            "timeout": timedelta(seconds=REQUEST_S),
+            "allow_http": True,  # where the environment names an endpoint without TLS
+            "user_agent": f"corpus/{metadata.version('corpus')}",
+        }
         try:
-            self._store = from_url(
-                root,
-                **checked,
-                retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=REQUEST_S)},  # we ask again
-                client_options={
-                    "connect_timeout": timedelta(seconds=CONNECT_S),
-                    "timeout": timedelta(seconds=REQUEST_S),
-                    "allow_http": True,  # where the environment names an endpoint without TLS
-                    "user_agent": f"corpus/{metadata.version('corpus')}",
-                },
-            )
+            self._sending = from_url(root, **settings, client_options=options)
+            options["read_timeout"] = timedelta(seconds=READ_S)
+            self._store = from_url(root, **settings, client_options=options)
         except (self._errors.BaseError, ValueError):
             raise Refusal("this is no bucket, or its settings in the environment are wrong") from None
 
@@ -276,9 +276,11 @@ class Objects:
         `over`, or in place of any (None). Whether it was stored; a request whose answer was lost may have been."""
         mode: Any = {"e_tag": over} if over else "overwrite" if over is None else "create"
         try:
-            self._put(self._store, key, data, mode=mode, use_multipart=False)
+            self._put(self._sending, key, data, mode=mode, use_multipart=False)
             return True
-        except (self._errors.AlreadyExistsError, self._errors.PreconditionError, FileNotFoundError):
+        except FileNotFoundError:
+            raise Refusal("there is no such bucket (404)", "Check its spelling, or make it.") from None
+        except (self._errors.AlreadyExistsError, self._errors.PreconditionError):
             # two at a time, and the server lets neither through: the library says so in the same way
             if over is None or (over == "" and self.head(key) is None):
                 raise Trouble("it answers 409") from None
@@ -289,7 +291,7 @@ class Objects:
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects that may be there."""
         try:
-            self._delete(self._store, keys)
+            self._delete(self._sending, keys)
         except FileNotFoundError:
             pass
         except (self._errors.BaseError, OSError) as error:

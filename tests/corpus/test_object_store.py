@@ -196,6 +196,13 @@ def test_a_wrong_secret_is_one_sentence(bucket_server, monkeypatch):
     assert "canary" not in str(raised.value)
 
 
+def test_a_bucket_that_is_not_there_is_refused_at_once(bucket, proxy):
+    proxy.fault = lambda method, path: "404"
+    with pytest.raises(OutputError, match=r"there is no such bucket \(404\)"):
+        bucket.prepare()
+    assert len(proxy.asked) == 1
+
+
 def test_a_server_that_stores_over_what_is_there_is_refused(bucket, proxy):
     proxy.fault = lambda method, path: "deaf"
     with pytest.raises(OutputError, match="stores over what is there"):

@@ -19,7 +19,7 @@ from corpus.errors import ConfigError, InputChanged, InputUnreachable
 from corpus.frames import Board
 from corpus.guard import Guard, GuardSettings
 from corpus.remote import FETCH_BYTES, RemoteSource, open_source
-from corpus.transport import Refusal, open_transport
+from corpus.transport import Refusal, Trouble, open_transport
 from corpus.unit import Unit
 from corpus.urls import redact, url_name
 from corpus.warc.reader import read_warc
@@ -146,6 +146,40 @@ def test_patience_grows_and_ends(server, monkeypatch):
     for number, seconds in enumerate(slept):
         assert min(8, 2**number) / 2 <= seconds <= min(8, 2**number)
     assert 50 < now[0] <= 60
+
+
+def test_a_connection_that_says_nothing_is_left_for_another(server, client, monkeypatch):
+    monkeypatch.setattr("corpus.transport.READ_S", 0.1)
+    asked, again = [], threading.Event()
+
+    def before(path):
+        asked.append(path)
+        if len(asked) == 1:
+            again.wait(10)
+        again.set()
+
+    server.before = before
+    assert client.read("s3://bucket/in/a b%20.bin", 0, 10)[0] == DATA[:10]
+    assert len(asked) == 2
+
+
+def test_a_request_that_took_all_patience_is_made_again(client, monkeypatch):
+    class Stalled:
+        tries = 0
+
+        def list(self, prefix):
+            self.tries += 1
+            if self.tries == 1:
+                now[0] += QUICK.total_s
+                raise Trouble("it stopped answering")
+            return ["x"]
+
+        def close(self): ...
+
+    now = [0.0]
+    monkeypatch.setattr(corpus.client.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(corpus.client, "open_transport", lambda url: Stalled())
+    assert client.list("s3://bucket/") == ["s3://bucket/x"]
 
 
 @pytest.mark.parametrize(
