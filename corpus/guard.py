@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -182,11 +183,17 @@ class _Worker:
         self.place: Place | None = None
         self.ended_by = ""
         self.last_words = ""
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        job_read, self._job_write = os.pipe()
-        self._batch_read, batch_write = os.pipe()
-        with _memory_file() as board:
+        with ExitStack() as here, ExitStack() as kept:  # nothing stays open where the process can't be started
+            self._stderr = kept.enter_context(tempfile.TemporaryFile())
+            job_read, self._job_write = os.pipe()
+            here.callback(os.close, job_read)
+            kept.callback(os.close, self._job_write)
+            self._batch_read, batch_write = os.pipe()
+            here.callback(os.close, batch_write)
+            kept.callback(os.close, self._batch_read)
+            board = here.enter_context(_memory_file())
             self._board = Board.create(board.fileno())
+            kept.callback(self._board.close)
             fds = (job_read, batch_write, board.fileno())
             # exec, never fork: a forked copy of a threaded Ray worker can hold locks for ever
             self._process = subprocess.Popen(
@@ -198,8 +205,7 @@ class _Worker:
                 start_new_session=True,  # Ctrl-C is the driver's: units under way are finished
                 env=environment,
             )
-        os.close(job_read)
-        os.close(batch_write)
+            kept.pop_all()
 
     def run(self, job: dict[str, Any], alone: frozenset[Place], ends: float) -> Iterator[Batch]:
         """The batches of one job. Ends early where the worker died: then `place` and `ended_by` say how. Raises Overdue

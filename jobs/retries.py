@@ -3,6 +3,7 @@ with how many slots, so that fewer tasks run beside it."""
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import traceback
@@ -109,6 +110,9 @@ def last_place(failures: tuple[Failure, ...]) -> tuple[int, int] | None:
     return next((one.place for one in reversed(failures) if one.place is not None), None)
 
 
+_OUT_OF_MEMORY = {"error": "there was no memory for more", "kind": MEMORY}
+
+
 def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) -> Payload:
     """Call a function; what it raises becomes text. A node that joined late may lack the folder with the mark."""
     if not sees(list(mark)):
@@ -127,11 +131,13 @@ def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) ->
     except CorpusError as error:
         return {"error": str(error), "kind": "user error"}
     except MemoryError:
-        return {"error": "there was no memory for more", "kind": MEMORY}
+        return _OUT_OF_MEMORY
     except Exception as error:
         full = no_room(error, payload.get("store", "The output")) if isinstance(error, OSError) else None
         if full:
             return {"error": full.what, "todo": full.todo, "kind": NO_ROOM}
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # of a page worker that can't be started, say
+            return _OUT_OF_MEMORY
         where = "".join(traceback.format_tb(error.__traceback__))  # a message may quote a page
         return {"error": f"{type(error).__name__} at\n{where}", "kind": "user error"}
 

@@ -1,5 +1,7 @@
 """The guard: pages that hang, crash or eat memory each cost one row; the rest of the unit is as without them."""
 
+import errno
+import gc
 import os
 import signal
 
@@ -138,6 +140,19 @@ def test_a_worker_that_cannot_start_says_why(tmp_path):
     broken = Guard(recipe(), "tests.no_such_module:make", SETTINGS)
     with pytest.raises(WorkerError, match="ModuleNotFoundError"):
         Taken(broken, crawl(tmp_path / "w.warc.gz", "a"))
+
+
+def test_a_worker_that_cannot_be_made_leaves_nothing_open(guard, tmp_path, monkeypatch):
+    def start(*arguments, **how):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    path = crawl(tmp_path / "w.warc.gz", "a")
+    monkeypatch.setattr("subprocess.Popen", start)
+    gc.collect()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match="memory"):
+        Taken(guard, path)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_an_input_that_vanished_is_an_error(guard, tmp_path):

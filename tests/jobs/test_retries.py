@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
 import threading
 from collections import Counter
 from dataclasses import dataclass
@@ -13,9 +16,17 @@ import pytest
 from corpus.errors import NoRoom
 from corpus.footprint import Footprint
 from jobs.engine import _GRACE_S, LocalEngine, run
-from jobs.retries import MEMORY, RULES, Slots, Tally, by_class, last_place
+from jobs.retries import MEMORY, RULES, Slots, Tally, answer_of, by_class, last_place
 
 HANG = 1e9
+
+
+def test_a_process_that_finds_no_memory_is_out_of_memory(monkeypatch) -> None:
+    def start(*arguments, **how):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr("subprocess.Popen", start)
+    assert answer_of(lambda payload: subprocess.Popen(["true"]), {})["kind"] == MEMORY
 
 
 @dataclass(eq=False)
