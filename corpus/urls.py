@@ -11,11 +11,18 @@ from corpus.errors import ConfigError
 
 OBJECT_STORES = ("s3", "gs", "az")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # how Python tells of such bytes
 _HOST = re.compile(r"[\w.-]*(:\d*)?|\[[\da-fA-F:.]*\](:\d*)?")
 
 
 def is_url(path: str) -> bool:
     return "://" in path
+
+
+def is_utf8(path: str) -> bool:
+    """Whether a path can be written down: names on this machine may hold any bytes."""
+    return not _NOT_UTF8.search(path)
 
 
 def redact(path: str) -> str:
@@ -45,5 +52,13 @@ def url_name(url: str) -> str:
 
 
 def object_key(url: str) -> str:
-    """The key of an object: all that follows the bucket, as it is (it may hold `?`, `#` and `%`)."""
-    return url.split("://", 1)[1].partition("/")[2]
+    """The key of an object or a prefix: all that follows the bucket, as it is (it may hold `?`, `#` and `%`). Raises
+    ConfigError for one that the library for object stores can't name."""
+    bucket, _, key = url.partition("://")[2].partition("/")
+    if not bucket:
+        raise ConfigError(f"{redact(url)!r} names no bucket.", "Write s3://BUCKET/PREFIX.")
+    if _CONTROL.search(key) or not is_utf8(key) or (key and {"", ".", ".."} & set(key.split("/"))):
+        raise ConfigError(
+            f"{redact(url)!r} can't be named in an object store.", "Leave out empty parts, dots and control characters."
+        )
+    return key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachabl
 from corpus.remote import open_source
 from corpus.transport import CONNECTIONS
 from corpus.unit import Unit
-from corpus.urls import OBJECT_STORES, is_url, redact, url_name
+from corpus.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, url_name
 from corpus.warc.plan import Plan, plan
 from jobs.crawl import crawl_files, is_crawl
 
@@ -74,8 +75,16 @@ def _places(argument: str, limit: int | None, base: str | None, client: Client) 
 
 
 def _paths(argument: str) -> list[Path]:
+    try:
+        return _matches(argument)
+    except OSError as error:
+        raise _unreadable(argument, error) from None
+
+
+def _matches(argument: str) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
+        os.scandir(path).close()  # raises where it may not be listed, which rglob takes for empty
         inside = sorted(p for p in path.rglob("*") if p.is_file() and _ARCHIVE_NAME.search(p.name))
         if not inside:
             raise InputError(f"The folder {argument} holds no archive.", _NAMED)
@@ -103,11 +112,12 @@ def _urls(url: str, client: Client) -> list[str]:
             raise ConfigError(f"{redact(url)} names no file, and web servers have no listing.", "Name single files.")
         url_name(url)  # raises where there is none
         return [url]
+    object_key(url.rstrip("/"))  # raises where it names none
     bucket, _, key = rest.partition("/")
     if not key or key.endswith("/"):
         inside = [found for found in client.list(f"{scheme}://{bucket}/{key}") if _ARCHIVE_NAME.search(found)]
         if not inside:
-            raise InputError(f"{url} holds no archive.", _NAMED)
+            raise InputError(f"{redact(url)} holds no archive.", _NAMED)
         return inside
     if not re.search(r"[*?\[]", key):
         return [url]
@@ -115,7 +125,7 @@ def _urls(url: str, client: Client) -> list[str]:
     pattern = _glob(url)
     matches = [found for found in client.list(f"{scheme}://{bucket}/{fixed}") if pattern.fullmatch(found)]
     if not matches:
-        raise InputError(f"There is no object {url}.", "Check the bucket and the pattern.")
+        raise InputError(f"There is no object {redact(url)}.", "Check the bucket and the pattern.")
     return matches
 
 
@@ -133,6 +143,8 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 def _identify(place: str, client: Client) -> Input:
     """Name, size and a fingerprint of the content of both ends: the same wherever the file lies."""
+    if not is_utf8(place):
+        raise InputError(f"The path {place!r} is not UTF-8, as names in outputs are.", "Rename it.")
     try:
         name = url_name(place) if is_url(place) else Path(place).name
         with closing(open_source(place, name, client=client)) as source:
@@ -140,7 +152,11 @@ def _identify(place: str, client: Client) -> Input:
             identity = hashlib.sha256(ends + f"{source.size}".encode()).hexdigest()[:32]
             return Input(name, place, source.size, identity, source.tag)
     except OSError as error:
-        raise InputError(f"{place} can't be read: {error.strerror}.", "Check its permissions.") from None
+        raise _unreadable(place, error) from None
+
+
+def _unreadable(place: str, error: OSError) -> InputError:
+    return InputError(f"{redact(place)} can't be read: {error.strerror}.", "Check its permissions.")
 
 
 def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:

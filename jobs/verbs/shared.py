@@ -13,7 +13,7 @@ from rich.console import Console
 
 from corpus.guard import GuardSettings
 from corpus.store import Location
-from corpus.urls import is_url, redact
+from corpus.urls import is_url, is_utf8, redact
 
 _WIDTH = 120  # of tables, where no terminal says otherwise
 console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
@@ -28,7 +28,7 @@ class _FolderType(click.ParamType[Path]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if isinstance(value, str) and is_url(value):
             self.fail(f"{redact(value)} is a URL; give a path on this machine.", param, ctx)
-        return Path(value)
+        return _path(self, value, param, ctx)
 
 
 class _PlaceType(click.ParamType[Location]):
@@ -37,7 +37,14 @@ class _PlaceType(click.ParamType[Location]):
     name = "place"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Location:
-        return value if isinstance(value, str) and is_url(value) else Path(value)
+        return value if isinstance(value, str) and is_url(value) else _path(self, value, param, ctx)
+
+
+def _path(kind: click.ParamType[Any], value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+    path = Path(value).absolute()
+    if not is_utf8(str(path)):
+        kind.fail(f"The path {str(path)!r} is not UTF-8, as names in outputs are.", param, ctx)
+    return Path(value)
 
 
 folder_type = _FolderType()

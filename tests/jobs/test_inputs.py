@@ -143,8 +143,11 @@ def test_one_file_here_and_there_is_read_once(base, folder):
         ((["{http}/" + SEGMENT + "/a.warc.gz", "{http}/none.warc.gz"],), InputUnreachable, "nothing"),
         ((["ftp://host/x.warc.gz"],), ConfigError, "https"),
         ((["https://[::bad/x.warc.gz"],), ConfigError, "no URL"),
-        ((["s3://bucket/nothing/"],), InputError, "no archive"),
-        ((["s3://bucket/*.warc.gz"],), InputError, "no object"),
+        ((["s3://me:SECRET@bucket/nothing/"],), InputError, "no archive"),
+        ((["s3://me:SECRET@bucket/*.warc.gz"],), InputError, "no object"),
+        ((["s3://"],), ConfigError, "no bucket"),
+        ((["s3://bucket/a//x.warc.gz"],), ConfigError, "empty parts"),
+        ((["x" * 300],), InputError, "can't be read: File name too long"),
         ((["s3://bucket/none.warc.gz"],), InputUnreachable, "nothing"),
     ],
 )
@@ -157,6 +160,13 @@ def test_what_is_wrong_is_said_before_work_starts(base, folder, arguments, error
     with pytest.raises(error, match=says) as caught:
         find_inputs([argument.format(**base) for argument in given], *rest)
     assert "SECRET" not in str(caught.value)
+
+
+def test_a_name_that_no_output_could_hold_is_refused(folder, tmp_path):
+    file = tmp_path / "a\udcff.warc.gz"
+    shutil.copy(folder / "bucket" / SEGMENT / "a.warc.gz", file)
+    with pytest.raises(InputError, match=r"a\\udcff\.warc\.gz' is not UTF-8"):
+        find_inputs([str(tmp_path)])
 
 
 @pytest.mark.parametrize("place", ["http", "local"])
