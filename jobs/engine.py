@@ -25,6 +25,7 @@ from corpus.footprint import read_footprint
 from corpus.store import Location
 from jobs.nodes import Mark, check_node, look_around, require_token, unshared
 from jobs.private import ray_folder, signals_kept
+from jobs.progress import say
 from jobs.retries import DEADLINE, MEMORY, NO_ROOM, Failure, Function, Payload, Slots, Tally, Try, answer_of
 
 _GRACE_S = 60.0
@@ -63,7 +64,7 @@ class Stop:
         if self.asked():
             raise KeyboardInterrupt
         self.signal = number
-        print(f"\nStopping: {self._promise} Once more to stop at once.", file=sys.stderr)
+        say(f"\nStopping: {self._promise} Once more to stop at once.")
 
 
 class Engine(Protocol):

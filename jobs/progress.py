@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +15,14 @@ from rich.progress import Progress as Bar
 from corpus.ledger import add_counts, no_counts, total
 
 _PLAIN_EVERY_S = 10.0
+
+
+def say(line: str) -> None:
+    """Print a line on stderr. Where nobody reads that any more, the work goes on in silence."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Progress:
@@ -71,7 +80,7 @@ class Progress:
         left = (
             f", {elapsed / here * (self._units - self._done):.0f} s left" if here and self._done < self._units else ""
         )
-        print(f"{self._phase} {self._done}/{self._units}{left}{self._facts(', ')}", file=sys.stderr, flush=True)
+        say(f"{self._phase} {self._done}/{self._units}{left}{self._facts(', ')}")
 
     def _facts(self, start: str = "") -> str:
         seen = self._counts["in"]
