@@ -167,4 +167,6 @@ def open_run(folder: Location) -> Run:
         raise IntegrityError(f"{store.where('run.json')} is damaged.", "Restore it, or build again.") from None
     if store.size(SEAL) is not None:  # where it is missing, `verify` says so
         check_seal(store)
+    if not isinstance(info, dict) or not {"recipe", "records"} <= info.keys():
+        raise InputError(f"{store.where('run.json')} is of another program.", "Name the folder of a finished run.")
     return Run(store, info)

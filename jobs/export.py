@@ -69,9 +69,8 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
     }
     store = open_folder(job.out)
     with store.only_run(), Stop() as stop:
-        finished = json.loads(store.get("export.json") or b"null")
-        claim(store, plan, finished and finished["plan"])
-        if finished:
+        finished = claim(store, plan, "export.json")
+        if finished is not None:
             store.remove(".work")
             return Result(0, finished, already_done=True)
         engine = make_engine()

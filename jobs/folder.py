@@ -18,23 +18,29 @@ def open_folder(out: str | Path) -> Store:
     return store
 
 
-def claim(store: Store, plan: dict[str, Any], finished: dict[str, Any] | None) -> None:
-    """Bind an empty folder to a plan. Raises OutputError where it is bound to another, which is `finished` where that
-    came to its end, or holds other files."""
-    bound = finished
-    if bound is None:
-        data = store.get(".work/plan.json")
-        bound = json.loads(data) if data is not None else None
-    if bound is None:
+def claim(store: Store, plan: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Bind an empty folder to a plan. What is in the file `name`, with the plan, where the job came to its end. Raises
+    OutputError for a folder that is bound to another plan, or holds other files."""
+    finished, begun = store.get(name), store.get(".work/plan.json")
+    if finished is None and begun is None:
         foreign = sorted(store.names() - {".work"})
         if foreign:
             raise OutputError(f"{store.where()} holds other files, such as {foreign[0]}.", "Give an empty folder.")
         store.put_new(".work/plan.json", json.dumps(plan, sort_keys=True).encode())
-        return
-    lines = differences(bound, json.loads(json.dumps(plan)))
+        return None
+    try:
+        info: dict[str, Any] | None = json.loads(finished) if finished is not None else None
+        bound = info["plan"] if info is not None else json.loads(begun or b"")
+        lines = differences(bound, json.loads(json.dumps(plan)))
+    except (ValueError, KeyError, TypeError):
+        foreign_file = name if finished is not None else ".work/plan.json"
+        raise OutputError(
+            f"{store.where()} holds other files, such as {foreign_file}.", "Give an empty folder."
+        ) from None
     if lines:
         shown = "".join(f"\n  {line[:200]}" for line in lines[:20]) + ("\n  …" if len(lines) > 20 else "")
         raise OutputError(
             f"{store.where()} was made of other input, settings or code (old → new):{shown}\n",
             "Give another -o, or the same as before.",
         )
+    return info

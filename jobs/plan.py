@@ -133,12 +133,7 @@ def claim_folder(store: Store, plan: Plan) -> None:
     mine = json.dumps(plan.identity, sort_keys=True).encode()
     bound = store.get(".work/plan.json")
     finished = store.get("run.json")
-    if bound is None and finished is not None:
-        info = json.loads(finished)
-        theirs = {key: info[key] for key in ("recipe", "resources", "versions", "against", "removed")}
-        theirs["inputs"] = [{k: item[k] for k in ("name", "bytes", "identity")} for item in info["inputs"]]
-        bound = json.dumps(theirs, sort_keys=True).encode()
-    if bound is None:
+    if bound is None and finished is None:
         foreign = store.names() - {".work", TAKEN_DOWN}
         if foreign:
             raise OutputError(
@@ -146,17 +141,33 @@ def claim_folder(store: Store, plan: Plan) -> None:
             )
         store.put_new(".work/plan.json", mine)
         return
-    if bound != mine:
-        old = json.loads(bound)
-        lines = [
-            line for key in ("recipe", "resources", "versions") for line in differences(old[key], plan.identity[key])
-        ]
-        theirs, ours = ({item["name"]: item["identity"] for item in side["inputs"]} for side in (old, plan.identity))
-        lines += [f"input {line}" for line in differences(theirs, ours)]
-        for key in ("against", "removed"):
-            lines += differences(old[key], plan.identity[key], key)
+    try:
+        old = json.loads(bound) if bound is not None else _identity_of(json.loads(finished or b""))
+        lines = _differences(old, plan.identity)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        foreign_file = "run.json" if bound is None else ".work/plan.json"
+        raise OutputError(
+            f"{store.where()} holds other files, such as {foreign_file}.", "Give an empty folder."
+        ) from None
+    if json.dumps(old, sort_keys=True).encode() != mine:
         shown = "".join(f"\n  {line}" for line in lines[:20]) + ("\n  …" if len(lines) > 20 else "")
         raise OutputError(
             f"{store.where()} was made by another recipe, code or input (old → new):{shown}\n",
             "Give another -o, or the same recipe and inputs as before.",
         )
+
+
+def _identity_of(info: dict[str, Any]) -> dict[str, Any]:
+    """The plan's identity of a finished run. Raises KeyError and TypeError for what is none."""
+    found = {key: info[key] for key in ("recipe", "resources", "versions", "against", "removed")}
+    found["inputs"] = [{key: item[key] for key in ("name", "bytes", "identity")} for item in info["inputs"]]
+    return found
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    lines = [line for key in ("recipe", "resources", "versions") for line in differences(old[key], new[key])]
+    theirs, ours = ({item["name"]: item["identity"] for item in side["inputs"]} for side in (old, new))
+    lines += [f"input {line}" for line in differences(theirs, ours)]
+    for key in ("against", "removed"):
+        lines += differences(old[key], new[key], key)
+    return lines

@@ -79,9 +79,8 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
     plan = _plan(job, texts)
     store = open_folder(job.out)
     with store.only_run(), Stop() as stop:
-        finished = json.loads(store.get("tokens.json") or b"null")
-        claim(store, plan, finished and finished["plan"])
-        if finished:
+        finished = claim(store, plan, "tokens.json")
+        if finished is not None:
             store.remove(".work")
             return Result(0, finished, already_done=True)
         started = time.monotonic()

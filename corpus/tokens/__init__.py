@@ -132,6 +132,8 @@ def open_tokens(folder: str | Path) -> Tokens:
         info = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{folder} holds no finished tokens.", "Run `corpus tokenize … -o` on it first.") from None
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.", "Check its permissions.") from None
     except ValueError:
         raise IntegrityError(f"{path} is damaged.", "Restore it, or tokenize again.") from None
     if info.get("version") != FORMAT_VERSION:

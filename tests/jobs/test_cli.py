@@ -1,6 +1,7 @@
 """The command line: exit codes, one-sentence errors, help with examples, JSON on stdout and people's text on stderr."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import click
 import pytest
 
 from jobs.cli import cli, main
+from jobs.progress import Progress
 from tests.warcs import page, write_warc
 
 
@@ -146,6 +148,18 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
         (["build", "/no/such/file.warc.gz", "-o", "{new}"], 1, "no file"),
         (["build", "{empty}", "-o", "{new}"], 1, "holds no archive"),
         (["build", "{in}", "-o", "{in}/out", "--no-ray"], 1, "can't be written"),
+        (["build", "{in}", "-o", "{new}" + "x" * 300, "--no-ray"], 1, "can't be read: File name too long"),
+        (["build", "{in}", "-o", "{loop}/out", "--no-ray"], 1, "can't be read: Too many levels"),
+        (["build", "{in}", "-o", "{new}\udcff"], 2, "not UTF-8"),
+        (["build", "{in}", "-o", "s3://"], 2, "names no bucket"),
+        (["build", "{in}", "-o", "s3://bucket/a//b"], 2, "empty parts"),
+        (["build", "{in}", "-o", "s3://bucket/./b"], 2, "dots"),
+        (["build", "{in}", "-o", "s3://bucket/a\nb"], 2, "control characters"),
+        (["build", "{in}", "-o", "{foreign}", "--no-ray"], 1, "holds other files, such as run.json"),
+        (["build", "{in}", "-o", "{begun}", "--no-ray"], 1, "holds other files, such as .work/plan.json"),
+        (["export", "{out}", "-o", "{foreign}", "--for", "datasets"], 1, "holds other files, such as export.json"),
+        (["explain", "{foreign}", "x"], 1, "of another program"),
+        (["verify", "{loop}"], 1, "can't be read: Too many levels"),
         (["build", "{in}", "-o", "{new}", "--no-ray", "--address", "x"], 2, "exclude"),
         (["build", "-o", "{new}"], 2, "Missing argument"),
         (["explain", "{out}", "http://never.example/"], 1, "no record"),
@@ -156,8 +170,16 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
 )
 def test_expected_failures_are_one_sentence_and_write_nothing(corpus, built, tmp_path, arguments, code, says):
     archive, out, _ = built
-    (tmp_path / "empty").mkdir()
-    places = {"in": archive, "out": out, "new": tmp_path / "new", "empty": tmp_path / "empty"}
+    places = {"in": archive, "out": out, "new": tmp_path / "new"}
+    for name in ("empty", "foreign", "begun"):
+        places[name] = tmp_path / name
+        places[name].mkdir()
+    for name in ("run.json", "export.json"):
+        (places["foreign"] / name).write_text("{}")
+    (places["begun"] / ".work").mkdir()
+    (places["begun"] / ".work" / "plan.json").write_text('{"target": "datasets"}')
+    places["loop"] = tmp_path / "loop"
+    places["loop"].symlink_to(places["loop"])
     found, stdout, err = corpus(*[argument.format(**places) for argument in arguments])
     assert found == code, err
     assert says in err
@@ -176,6 +198,17 @@ def test_our_own_bug_leaves_a_traceback_in_a_file(corpus, built, monkeypatch):
     report = Path(err.split()[-1])
     assert "RuntimeError: a bug" in report.read_text()
     report.unlink()
+
+
+def test_work_goes_on_where_nobody_reads_its_progress(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as stderr, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stderr)
+        progress = Progress()
+        progress.start("pass", 1, 1, 0)
+        progress.end()
+        print("the funnel", file=sys.stderr, flush=True)
 
 
 @pytest.mark.parametrize("verb", ["stages", "recipes"])
