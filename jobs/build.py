@@ -15,6 +15,7 @@ from typing import Any
 
 from corpus.commits import Commit
 from corpus.crash import reached
+from corpus.dedup.pieces import begin
 from corpus.pack import ROWS_PER_LEDGER_PART, plan_pack
 from corpus.recipe import digest
 from corpus.store import LocalStore, Store, open_store
@@ -91,6 +92,7 @@ def complete(
 ) -> Result:
     """From what the pass left to run.json: compare documents, pack, write. `fill` is called with what was found, before
     anything is packed. Raises Stopped, and CorpusError."""
+    begin(store, digest([[[one.key, one.sha256] for one in commits], job.dedup_memory]))
     dedup = _dedup(job, plan, store, engine, stop, progress)
     compared = dedup.compare(commits) if dedup else None
     reason = alarm(compared.info, job.alarm_rate) if compared else ""
@@ -161,7 +163,7 @@ def _pack(
 ) -> list[Commit]:
     """The commits of the output files. Raises Stopped."""
     found = [one.digest if one else "" for one in (compared, lines)]
-    packed = digest([*(commit.sha256 for commit in commits), *found])
+    packed = digest([*(commit.sha256 for commit in commits), *found, job.index])
     if (store.get(".work/packed") or b"").decode() != packed:
         reached("before_pack")
         # what an earlier, shorter set of units left (a quarantined unit has come back) is no part of this one
