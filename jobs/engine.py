@@ -20,12 +20,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from corpus.errors import ConfigError, NoRoom
+from corpus.errors import ConfigError, NoRoom, OutputError
 from corpus.footprint import read_footprint
 from corpus.store import Location
 from jobs.nodes import Mark, check_node, look_around, require_token, unshared
 from jobs.private import ray_folder, signals_kept
-from jobs.retries import DEADLINE, MEMORY, NO_ROOM, Failure, Function, Payload, Slots, Tally, Try, answer_of
+from jobs.retries import DEADLINE, MEMORY, NO_ROOM, OUTPUT, Failure, Function, Payload, Slots, Tally, Try, answer_of
 
 _GRACE_S = 60.0
 """How long after its deadline a task that watches its own (under "wall_s") may still take to say so; and how long one
@@ -82,7 +82,7 @@ class Engine(Protocol):
         """One finished task, or None after about a second."""
 
     def result(self, task: Any) -> Payload:
-        """{"ok": …} or {"error": text, "kind": class}, and "place" where that is known."""
+        """{"ok": …} or {"error": text, "kind": class}, and "place" or "todo" where that is known."""
 
     def running_s(self, task: Any) -> float:
         """How long a task has been running, 0 while it waits for a slot or where it can't be ended."""
@@ -97,7 +97,8 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
     """Run `function` over all payloads, with at most two slots per worker submitted at a time; yield them as they end.
 
     A payload may say under "wall_s" how long it may take, and under "footprint" where a file says which record is at
-    work. After a stop signal nothing new is submitted and what runs is waited for. Raises NoRoom.
+    work. After a stop signal nothing new is submitted and what runs is waited for. Raises NoRoom, and OutputError where
+    no try could write.
     """
     fresh = deque(Try(payload) for payload in payloads)
     again: list[Try] = []
@@ -135,6 +136,8 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
                 answer = {"error": f"it took more than {one.wall_s:,.0f} s", "kind": DEADLINE}
             failed = one.failed(_failure(answer, one.payload), time.monotonic(), engine.most_slots)
             engine.tally.add(function.__name__, failed.failures[-1].kind)
+            if failed.given_up and answer["kind"] == OUTPUT:
+                raise OutputError(answer["error"], answer["todo"])
             if failed.given_up:
                 yield Done(one.payload, None, failed.failures)
             else:
