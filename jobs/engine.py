@@ -208,8 +208,10 @@ class _Task:
 
 def _stream(function: Function, payload: Payload, mark: str) -> Iterator[Payload]:
     """What runs as a Ray task. That it has started is said at once: Ray tells only when it was submitted."""
+    import ray
+
     yield {}
-    yield answer_of(function, payload, mark)
+    yield {**answer_of(function, payload, mark), "node": ray.get_runtime_context().get_node_id()}
 
 
 class RayEngine:
@@ -224,6 +226,8 @@ class RayEngine:
     ) -> None:
         self._temp: Path | None = None
         self._mark: Mark | None = None
+        self._unable: set[str] = set()
+        """Nodes that could not write: what is submitted from then on goes to others, where these have room."""
         self.tally = Tally()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
@@ -301,8 +305,17 @@ class RayEngine:
 
     def submit(self, function: Function, payload: Payload, slots: int) -> _Task:
         mark = self._mark.told if self._mark else []
-        task = self._remote.options(max_retries=0, num_returns="streaming", num_cpus=slots)
+        where = self._elsewhere()
+        task = self._remote.options(max_retries=0, num_returns="streaming", num_cpus=slots, scheduling_strategy=where)
         return _Task(task.remote(function, payload, mark))
+
+    def _elsewhere(self) -> Any:
+        """What Ray is to be told of where a task may run."""
+        from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
+
+        if not self._unable:
+            return None
+        return NodeLabelSchedulingStrategy({}, soft={"ray.io/node-id": NotIn(*self._unable)})
 
     def wait(self, running: list[_Task]) -> _Task | None:
         tasks = {task.stream: task for task in running}
@@ -347,6 +360,8 @@ class RayEngine:
             return {"error": type(error).__name__, "kind": "node lost"}
         if answer.get("kind") == "unshared":
             raise unshared(answer["error"])
+        if answer.get("kind") == OUTPUT:
+            self._unable.add(answer["node"])
         return answer
 
     def close(self) -> None:
