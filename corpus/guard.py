@@ -98,6 +98,7 @@ class Guard:
         self.factory = factory
         self.settings = settings or GuardSettings()
         self._worker: _Worker | None = None
+        self._ended = False
 
     def run(
         self,
@@ -161,6 +162,9 @@ class Guard:
             self.close()  # it may see less than it needs, or more
         if self._worker is None:
             self._worker = _Worker(self.recipe, self.factory, self.settings, environment)
+        if self._ended:  # looked at once there is a worker, which `end` may not have seen
+            self.close()
+            raise WorkerError("The run was stopped.", "Run the same command again.")
         return self._worker
 
     def _recycle(self) -> None:
@@ -172,6 +176,12 @@ class Guard:
         if self._worker:
             self._worker.close()
             self._worker = None
+
+    def end(self) -> None:
+        """End the page worker for good, from another thread than that which runs it: there `run` raises WorkerError."""
+        self._ended = True
+        if worker := self._worker:
+            worker.kill()
 
 
 class _Worker:
@@ -293,8 +303,11 @@ class _Worker:
             return 0
         return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
 
-    def close(self) -> None:
+    def kill(self) -> None:
         self._process.kill()
+
+    def close(self) -> None:
+        self.kill()
         self._process.wait()
         for fd in (self._job_write, self._batch_read):
             os.close(fd)

@@ -24,10 +24,10 @@ from jobs.engine import Engine, Stop
 from jobs.finish import as_json, finish, run_info
 from jobs.folder import open_folder
 from jobs.lines import Lines, LinesCompared, lines_alarm
-from jobs.phases import Stopped, run_commits
+from jobs.phases import Stopped, end_work, run_commits
 from jobs.plan import Job, Plan, chosen_units, claim_folder, make_plan, make_units
 from jobs.progress import Progress
-from jobs.tasks import close_guards, pack_task
+from jobs.tasks import pack_task
 from jobs.units import run_units
 
 
@@ -69,9 +69,7 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
         except Stopped:
             return Result(128 + stop.signal)
         finally:
-            progress.stop()
-            engine.close()
-            close_guards()
+            end_work(engine, stop, progress)
 
 
 Fill = Callable[[list[Commit], Compared | None], list[Commit]]

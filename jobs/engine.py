@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from corpus.errors import ConfigError, NoRoom, OutputError
 from corpus.footprint import read_footprint
 from corpus.store import Location
+from jobs.at_once import AtOnce
 from jobs.nodes import Mark, check_node, look_around, require_token, unshared
 from jobs.private import ray_folder, signals_kept
 from jobs.retries import DEADLINE, MEMORY, NO_ROOM, OUTPUT, Failure, Function, Payload, Slots, Tally, Try, answer_of
@@ -42,10 +43,11 @@ class Done:
 
 
 class Stop:
-    """Ctrl-C and SIGTERM: the first one takes no new work, a second one ends at once."""
+    """Ctrl-C and SIGTERM: the first one takes no new work, a second one raises AtOnce."""
 
     def __init__(self, promise: str = "units under way are finished and committed.") -> None:
         self.signal = 0
+        self.at_once = False
         self._promise = promise
 
     def asked(self) -> bool:
@@ -61,7 +63,8 @@ class Stop:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self.asked():
-            raise KeyboardInterrupt
+            self.at_once = True
+            raise AtOnce(128 + number)
         self.signal = number
         print(f"\nStopping: {self._promise} Once more to stop at once.", file=sys.stderr)
 
@@ -90,7 +93,8 @@ class Engine(Protocol):
     def end(self, task: Any) -> None:
         """End a running task, whatever it does."""
 
-    def close(self) -> None: ...
+    def close(self, wait: bool = True) -> None:
+        """End it, and what it runs, after that has come to its end or, where it can be, at once."""
 
 
 def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: Stop) -> Iterator[Done]:
@@ -193,8 +197,8 @@ class LocalEngine:
     def end(self, task: Future[Payload]) -> None:
         raise NotImplementedError
 
-    def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def close(self, wait: bool = True) -> None:
+        self._pool.shutdown(wait=wait, cancel_futures=True)
 
 
 @dataclass(eq=False)
@@ -364,7 +368,7 @@ class RayEngine:
             self._unable.add(answer["node"])
         return answer
 
-    def close(self) -> None:
+    def close(self, wait: bool = True) -> None:
         self._ray.shutdown()
         if self._mark:
             self._mark.remove()

@@ -35,7 +35,7 @@ from corpus.tokens.write import FileTask, add_data, write_file
 from corpus.version import versions
 from jobs.engine import Engine, Stop
 from jobs.folder import claim, open_folder
-from jobs.phases import Stopped, run_commits
+from jobs.phases import Stopped, end_work, run_commits
 from jobs.progress import Progress
 from jobs.retries import Function
 from jobs.tasks import commit_to_dict
@@ -97,8 +97,7 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
         except Stopped:
             return Result(128 + stop.signal)
         finally:
-            progress.stop()
-            engine.close()
+            end_work(engine, stop, progress)
         timings = {
             "seconds": round(time.monotonic() - started, 1),
             "host": socket.gethostname(),
