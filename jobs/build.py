@@ -17,11 +17,11 @@ from corpus.commits import Commit
 from corpus.crash import reached
 from corpus.pack import ROWS_PER_LEDGER_PART, plan_pack
 from corpus.recipe import digest
-from corpus.store import LocalStore, Store, open_store
+from corpus.store import LocalStore, Store, as_json, open_store
 from corpus.swap import JOURNAL, finish_swap
 from jobs.dedup import Compared, Dedup, alarm
 from jobs.engine import Engine, Stop
-from jobs.finish import as_json, finish, run_info
+from jobs.finish import finish, run_info
 from jobs.folder import open_folder
 from jobs.lines import Lines, LinesCompared, lines_alarm
 from jobs.phases import Stopped, end_work, run_commits

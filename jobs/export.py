@@ -23,7 +23,7 @@ from corpus.dedup.pieces import get_value, put_value
 from corpus.errors import InputError, IntegrityError
 from corpus.export import RowLayout, RowsTask, plan_rows, send_rows, write_rows
 from corpus.shuffle import Cut, bits_for, plan_cuts
-from corpus.store import Location, Store, local_file, open_store
+from corpus.store import Location, Store, as_json, local_file, open_store
 from corpus.texts import Piece, Texts, open_texts
 from corpus.version import versions
 from jobs.card import data_card
@@ -33,8 +33,6 @@ from jobs.phases import Stopped, end_work, run_commits
 from jobs.progress import Progress
 from jobs.retries import Function
 from jobs.tasks import commit_to_dict
-
-TARGETS = ("nanochat", "datasets")
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
         if job.target == "datasets":
             # one that an earlier try left may have the name that the folder had then
             store.replace("README.md", data_card(PurePosixPath(store.place).name, texts, info).encode())
-        store.put_new("export.json", (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode())
+        store.put_new("export.json", as_json(info))
         store.remove(".work")
     return Result(0, info)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import filecmp
 import glob
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -21,10 +20,10 @@ from corpus.transport import CONNECTIONS
 from corpus.unit import Unit
 from corpus.urls import OBJECT_STORES, is_url, redact, url_name
 from corpus.warc.plan import Plan, plan
+from corpus.warc.source import digest_of_ends
 from jobs.crawl import crawl_files, is_crawl
 
 _ARCHIVE_NAME = re.compile(r"\.w?arc(\.|$)|\.(wet|wat)(\.|$)", re.IGNORECASE)
-_SAMPLED = 1 << 16
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -139,9 +138,7 @@ def _identify(place: str, client: Client) -> Input:
     try:
         name = url_name(place) if is_url(place) else Path(place).name
         with closing(open_source(place, name, client=client)) as source:
-            ends = source.read(0, _SAMPLED) + source.read(max(0, source.size - _SAMPLED), _SAMPLED)
-            identity = hashlib.sha256(ends + f"{source.size}".encode()).hexdigest()[:32]
-            return Input(name, place, source.size, identity, source.tag)
+            return Input(name, place, source.size, digest_of_ends(source)[:32], source.tag)
     except OSError as error:
         raise InputError(f"{place} can't be read: {error.strerror}.", "Check its permissions.") from None
 
