@@ -18,17 +18,17 @@ from corpus.crash import reached
 from corpus.dedup.pieces import begin
 from corpus.pack import ROWS_PER_LEDGER_PART, plan_pack
 from corpus.recipe import digest
-from corpus.store import LocalStore, Store, open_store
+from corpus.store import LocalStore, Store, as_json, open_store
 from corpus.swap import JOURNAL, finish_swap
 from jobs.dedup import Compared, Dedup, alarm
 from jobs.engine import Engine, Stop
-from jobs.finish import as_json, finish, run_info
+from jobs.finish import finish, run_info
 from jobs.folder import open_folder
 from jobs.lines import Lines, LinesCompared, lines_alarm
-from jobs.phases import Stopped, run_commits
+from jobs.phases import Stopped, end_work, run_commits
 from jobs.plan import Job, Plan, chosen_units, claim_folder, make_plan, make_units
 from jobs.progress import Progress
-from jobs.tasks import close_guards, pack_task
+from jobs.tasks import pack_task
 from jobs.units import run_units
 
 
@@ -70,9 +70,7 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
         except Stopped:
             return Result(128 + stop.signal)
         finally:
-            progress.stop()
-            engine.close()
-            close_guards()
+            end_work(engine, stop, progress)
 
 
 Fill = Callable[[list[Commit], Compared | None], list[Commit]]

@@ -29,11 +29,11 @@ from jobs.dedup import Compared
 from jobs.engine import Engine, Stop, run
 from jobs.folder import open_folder
 from jobs.inputs import Input, find_inputs, plan_units
-from jobs.phases import Stopped
+from jobs.phases import Stopped, end_work
 from jobs.plan import Job, Plan, claim_folder
 from jobs.progress import Progress
 from jobs.retries import CHANGED, UNREACHABLE, Function
-from jobs.tasks import close_guards, commit_from_dict, fill_task, rewrite_task
+from jobs.tasks import commit_from_dict, fill_task, rewrite_task
 
 _PIECES_PER_WORKER = 4
 _LEAST_ROWS = 1024
@@ -99,9 +99,7 @@ def rewrite(old: Run, job: Job, taken: Takedown, make_engine: Callable[[], Engin
         except Stopped:
             return Result(128 + stop.signal)
         finally:
-            progress.stop()
-            engine.close()
-            close_guards()
+            end_work(engine, stop, progress)
 
 
 @dataclass

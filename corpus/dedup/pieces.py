@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from corpus.commits import Commit, Part, commit, commit_key, is_there, read_commit
+from corpus.commits import Commit, Part, commit, commit_key, is_there, make_anew, read_commit
 from corpus.crash import reached
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
@@ -88,9 +88,7 @@ def get_value(store: Store, name: str) -> Any:
     """The data of a name. Raises IntegrityError."""
     data = store.get(f".work/parts/lists/{name}.json") or b""
     if hashlib.sha256(data).hexdigest() != name:
-        raise IntegrityError(
-            f"The list {name} of {store.where()} is missing or damaged.", "Run the same command again."
-        )
+        raise IntegrityError(f"The list {name} of {store.where()} is missing or damaged.", make_anew(store))
     return json.loads(data)
 
 
