@@ -129,10 +129,19 @@ def is_there(store: Store, part: Part) -> bool:
 
 
 def missing(store: Store, part: Part) -> IntegrityError:
-    return IntegrityError(f"{store.where(part.key)} is missing.", "Restore it, or build again.")
+    return IntegrityError(f"{store.where(part.key)} is missing.", _mend(store, part))
 
 
 def damaged(store: Store, part: Part) -> IntegrityError:
-    return IntegrityError(
-        f"{store.where(part.key)} is damaged: it is not what was committed.", "Restore it, or build again."
-    )
+    return IntegrityError(f"{store.where(part.key)} is damaged: it is not what was committed.", _mend(store, part))
+
+
+def _mend(store: Store, part: Part) -> str:
+    return make_anew(store) if part.key.startswith(".work/") else "Restore it, or build again."
+
+
+def make_anew(store: Store) -> str:
+    """What helps where intermediate files are not what they were: as long as commits name them they are not made
+    again, and as long as they lie there nothing takes their names."""
+    parts, commits = store.where(".work/parts"), store.where(".work/commits")
+    return f"Remove {parts} and {commits}, and run the same command again: it does that work anew."

@@ -22,9 +22,14 @@ _HEAD = struct.Struct("<cQ")
 JOB, TABLE, BATCH, ERROR = b"J", b"T", b"B", b"E"
 
 
+def frame_head(kind: bytes, payload: bytes | memoryview) -> bytes:
+    """What goes before the payload of a frame."""
+    return _HEAD.pack(kind, len(payload))
+
+
 def write_frame(fd: int, kind: bytes, payload: bytes | memoryview) -> None:
     """Write one whole frame; raises BrokenPipeError when the other side is gone."""
-    for part in (_HEAD.pack(kind, len(payload)), payload):
+    for part in (frame_head(kind, payload), payload):
         view = memoryview(part)
         while view:
             view = view[os.write(fd, view) :]

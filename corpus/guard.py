@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from corpus.environment import worker_environment
 from corpus.errors import CorpusError, InputChanged, InputUnreachable
-from corpus.frames import ERROR, JOB, BatchReader, Board, FrameReader, write_frame
+from corpus.frames import ERROR, JOB, BatchReader, Board, FrameReader, frame_head
 from corpus.unit import Batch, Place, Unit
 
 _POLL_S = 0.2
@@ -48,9 +48,13 @@ class GuardSettings:
     worker_bytes: int = 700 << 20
 
     def unit_wall_s(self, size: int) -> float:
-        """What a unit of `size` bytes may take by the clock: as long as if every page of it had to be stopped twice.
-        That much time passes only where something else than a page hangs: storage, a server, or our own code."""
-        return (1 + self.alone) * (self.page_wall_s + self.page_cpu_s * (1 + size // _PAGE_BYTES))
+        """What a unit of `size` bytes may take by the clock."""
+        return self.pages_wall_s(1 + size // _PAGE_BYTES)
+
+    def pages_wall_s(self, pages: int) -> float:
+        """What so many pages may take by the clock: as long as if every one of them had to be stopped twice. That much
+        time passes only where something else than a page hangs: storage, a server, or our own code."""
+        return (1 + self.alone) * (self.page_wall_s + self.page_cpu_s * pages)
 
 
 class WorkerError(CorpusError):
@@ -95,6 +99,7 @@ class Guard:
         self.factory = factory
         self.settings = settings or GuardSettings()
         self._worker: _Worker | None = None
+        self._ended = False
 
     def run(
         self,
@@ -158,6 +163,9 @@ class Guard:
             self.close()  # it may see less than it needs, or more
         if self._worker is None:
             self._worker = _Worker(self.recipe, self.factory, self.settings, environment)
+        if self._ended:  # looked at once there is a worker, which `end` may not have seen
+            self.close()
+            raise WorkerError("The run was stopped.", "Run the same command again.")
         return self._worker
 
     def _recycle(self) -> None:
@@ -169,6 +177,12 @@ class Guard:
         if self._worker:
             self._worker.close()
             self._worker = None
+
+    def end(self) -> None:
+        """End the page worker for good, from another thread than that which runs it: there `run` raises WorkerError."""
+        self._ended = True
+        if worker := self._worker:
+            worker.kill()
 
 
 class _Worker:
@@ -186,6 +200,7 @@ class _Worker:
         with ExitStack() as here, ExitStack() as kept:  # nothing stays open where the process can't be started
             self._stderr = kept.enter_context(tempfile.TemporaryFile())
             job_read, self._job_write = os.pipe()
+            os.set_blocking(self._job_write, False)  # a job may be more than a pipe holds, and its reader may hang
             here.callback(os.close, job_read)
             kept.callback(os.close, self._job_write)
             self._batch_read, batch_write = os.pipe()
@@ -214,22 +229,29 @@ class _Worker:
             job |= self._recipe
             self._recipe = None
         started = time.monotonic()
-        try:
-            write_frame(self._job_write, JOB, json.dumps(job).encode())
-        except BrokenPipeError:
-            self._bury("", started)
-            return
+        payload = json.dumps(job).encode()
+        unsent = memoryview(frame_head(JOB, payload) + payload)
         frames, batches = FrameReader(), BatchReader()
         with selectors.DefaultSelector() as selector:
             selector.register(self._batch_read, selectors.EVENT_READ)
+            selector.register(self._job_write, selectors.EVENT_WRITE)
             while True:
                 if time.monotonic() > ends:
                     raise Overdue(f"A unit of {job['unit']['warc']} takes too long.", _HUNG, self._place_since(started))
-                if not selector.select(_POLL_S):
-                    if self._overdue(started, alone):
-                        self._process.kill()
-                        self._bury("timeout", started)
+                ready = {key.fd for key, _ in selector.select(_POLL_S)}
+                if not ready and self._overdue(started, alone):
+                    self._process.kill()
+                    self._bury("timeout", started)
+                    return
+                if self._job_write in ready:
+                    try:
+                        unsent = unsent[os.write(self._job_write, unsent) :]
+                    except BrokenPipeError:
+                        self._bury("", started)
                         return
+                    if not unsent:
+                        selector.unregister(self._job_write)
+                if self._batch_read not in ready:
                     continue
                 data = os.read(self._batch_read, 1 << 20)
                 if not data:
@@ -287,8 +309,11 @@ class _Worker:
             return 0
         return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
 
-    def close(self) -> None:
+    def kill(self) -> None:
         self._process.kill()
+
+    def close(self) -> None:
+        self.kill()
         self._process.wait()
         for fd in (self._job_write, self._batch_read):
             os.close(fd)

@@ -20,7 +20,7 @@ from corpus.commits import Part
 from corpus.crash import reached
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
-from corpus.store import Store
+from corpus.store import Store, as_json
 
 SEAL = "manifest/seal.json"
 _MAGIC = b"PAR1"
@@ -41,12 +41,12 @@ def write_manifest(store: Store, parts: Iterable[Part], run_json: bytes) -> None
         name = PurePosixPath(part.key)
         listed = Listed(**asdict(part), footer=_footer(store, part) if name.suffix == ".parquet" else "")
         key = f"manifest/{part.kind}-{name.stem.rpartition('-')[2]}.json"
-        data = _json(asdict(listed))
+        data = as_json(asdict(listed))
         store.put_new(key, data)
         reached("manifest_file_stored")
         digests[key] = _sha256(data)
     reached("before_seal")
-    store.replace(SEAL, _json({"files": digests, "sha256": digest(digests)}))
+    store.replace(SEAL, as_json({"files": digests, "sha256": digest(digests)}))
 
 
 def read_manifest(store: Store, kind: str) -> list[Listed]:
@@ -81,7 +81,7 @@ def _sealed(store: Store) -> dict[str, str]:
     try:
         seal: dict[str, Any] = json.loads(data)
         files: dict[str, str] = seal["files"]
-        whole = digest(files) == seal["sha256"] and data == _json(seal)
+        whole = digest(files) == seal["sha256"] and data == as_json(seal)
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
@@ -114,7 +114,3 @@ def _footer(store: Store, part: Part) -> str:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _json(data: Any) -> bytes:
-    return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()

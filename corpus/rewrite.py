@@ -74,7 +74,10 @@ class Reading:
             return {}, []
         assert self.archive is not None
         batches: list[Batch] = []
-        self.guard.run(self.archive, batches.append, only=list(places), taken=self.taken)
+        settings, size = self.guard.settings, self.archive.end - self.archive.start
+        # without members, all that lies before a page is read, too
+        wall_s = settings.pages_wall_s(len(places)) if self.archive.format == "members" else settings.unit_wall_s(size)
+        self.guard.run(self.archive, batches.append, only=list(places), taken=self.taken, wall_s=wall_s)
         tables = {kind: pa.concat_tables([batch.tables[kind] for batch in batches]) for kind in kinds}
         if tables["ledger"].num_rows != len(places):
             raise InputChanged(f"{self.archive.warc} has other records than the run found.", "Give the same archives.")

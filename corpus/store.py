@@ -6,6 +6,7 @@ A file or object appears whole or not at all. What is made is first a file on th
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import pyarrow as pa
 
@@ -238,6 +239,11 @@ class LocalStore:
             raise OutputError(
                 f"{self.root} can't be written: {error.strerror}.", "Give another folder with -o."
             ) from None
+
+
+def as_json(data: Any, indent: int | None = 2) -> bytes:
+    """Plain data as a file for people and programs."""
+    return (json.dumps(data, indent=indent, ensure_ascii=False) + "\n").encode()
 
 
 def open_store(place: Location) -> Store:

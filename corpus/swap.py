@@ -43,9 +43,9 @@ def finish_swap(store: LocalStore) -> bool:
             _away(store, name)
             os.rename(new, store.path(name))
     sync_folder(store.root)
-    store.path(JOURNAL).unlink()
     store.remove(_GONE)
     store.remove(journal["fresh"])
+    store.path(JOURNAL).unlink()  # last: until then somebody comes back for what was to go
     return True
 
 

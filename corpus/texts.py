@@ -5,10 +5,9 @@ What follows reads them in pieces of whole row groups, so that one large file is
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,12 +19,12 @@ from corpus.errors import InputChanged, InputError, IntegrityError
 from corpus.run import Run, open_run
 from corpus.store import Location, local_file, open_store
 from corpus.urls import redact
+from corpus.warc.source import LocalSource, digest_of_ends
 
 PIECE_BYTES = 64 << 20
 """Of text in a piece: some seconds of work."""
 
 _MOST_PIECES = 1 << 14
-_SAMPLED = 1 << 16
 _ROWS_AT_ONCE = 1024
 _SAMPLE_SEED = 0x5A
 
@@ -143,7 +142,8 @@ def _text_file(place: str, identity: str) -> TextFile:
     try:
         file = local_file(place)
         if not identity:
-            identity = _ends(file)
+            with closing(LocalSource(file)) as source:
+                identity = digest_of_ends(source)  # the second end has the footer
         metadata = pq.read_metadata(file)
     except FileNotFoundError:
         raise IntegrityError(f"{path} is missing.", "Restore it, or build again.") from None
@@ -157,16 +157,6 @@ def _text_file(place: str, identity: str) -> TextFile:
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
     return TextFile(place.rpartition("/")[2], place, identity, tuple(schema.names), sizes)
-
-
-def _ends(path: Path) -> str:
-    """A digest of the size and of both ends, the second of which has the footer."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        ends = file.read(_SAMPLED)
-        file.seek(max(0, size - _SAMPLED))
-        ends += file.read(_SAMPLED)
-    return hashlib.sha256(ends + f"{size}".encode()).hexdigest()
 
 
 def read_piece(piece: Piece, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:

@@ -15,19 +15,20 @@ from typing import Any
 
 from corpus.commits import Commit
 from corpus.crash import reached
+from corpus.dedup.pieces import begin
 from corpus.pack import ROWS_PER_LEDGER_PART, plan_pack
 from corpus.recipe import digest
-from corpus.store import LocalStore, Store, open_store
+from corpus.store import LocalStore, Store, as_json, open_store
 from corpus.swap import JOURNAL, finish_swap
 from jobs.dedup import Compared, Dedup, alarm
 from jobs.engine import Engine, Stop
-from jobs.finish import as_json, finish, run_info
+from jobs.finish import finish, run_info
 from jobs.folder import open_folder
 from jobs.lines import Lines, LinesCompared, lines_alarm
-from jobs.phases import Stopped, run_commits
+from jobs.phases import Stopped, end_work, run_commits
 from jobs.plan import Job, Plan, chosen_units, claim_folder, make_plan, make_units
 from jobs.progress import Progress
-from jobs.tasks import close_guards, pack_task
+from jobs.tasks import pack_task
 from jobs.units import run_units
 
 
@@ -69,9 +70,7 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
         except Stopped:
             return Result(128 + stop.signal)
         finally:
-            progress.stop()
-            engine.close()
-            close_guards()
+            end_work(engine, stop, progress)
 
 
 Fill = Callable[[list[Commit], Compared | None], list[Commit]]
@@ -91,6 +90,7 @@ def complete(
 ) -> Result:
     """From what the pass left to run.json: compare documents, pack, write. `fill` is called with what was found, before
     anything is packed. Raises Stopped, and CorpusError."""
+    begin(store, digest([[[one.key, one.sha256] for one in commits], job.dedup_memory]))
     dedup = _dedup(job, plan, store, engine, stop, progress)
     compared = dedup.compare(commits) if dedup else None
     reason = alarm(compared.info, job.alarm_rate) if compared else ""
@@ -161,7 +161,7 @@ def _pack(
 ) -> list[Commit]:
     """The commits of the output files. Raises Stopped."""
     found = [one.digest if one else "" for one in (compared, lines)]
-    packed = digest([*(commit.sha256 for commit in commits), *found])
+    packed = digest([*(commit.sha256 for commit in commits), *found, job.index])
     if (store.get(".work/packed") or b"").decode() != packed:
         reached("before_pack")
         # what an earlier, shorter set of units left (a quarantined unit has come back) is no part of this one

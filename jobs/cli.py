@@ -13,6 +13,7 @@ import traceback
 import click
 
 from corpus.errors import ConfigError, CorpusError, no_room
+from jobs.at_once import AtOnce, end_at_once
 from jobs.verbs import look, make, model, report, steer, tokens
 
 
@@ -50,6 +51,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
+    except AtOnce as stopped:
+        end_at_once(stopped.code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except ConfigError as error:

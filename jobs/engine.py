@@ -20,13 +20,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from corpus.errors import ConfigError, NoRoom
+from corpus.errors import ConfigError, NoRoom, OutputError
 from corpus.footprint import read_footprint
 from corpus.store import Location
+from jobs.at_once import AtOnce
 from jobs.nodes import Mark, check_node, look_around, require_token, unshared
 from jobs.private import ray_folder, signals_kept
 from jobs.progress import say
-from jobs.retries import DEADLINE, MEMORY, NO_ROOM, Failure, Function, Payload, Slots, Tally, Try, answer_of
+from jobs.retries import DEADLINE, MEMORY, NO_ROOM, OUTPUT, Failure, Function, Payload, Slots, Tally, Try, answer_of
 
 _GRACE_S = 60.0
 """How long after its deadline a task that watches its own (under "wall_s") may still take to say so; and how long one
@@ -43,10 +44,11 @@ class Done:
 
 
 class Stop:
-    """Ctrl-C and SIGTERM: the first one takes no new work, a second one ends at once."""
+    """Ctrl-C and SIGTERM: the first one takes no new work, a second one raises AtOnce."""
 
     def __init__(self, promise: str = "units under way are finished and committed.") -> None:
         self.signal = 0
+        self.at_once = False
         self._promise = promise
 
     def asked(self) -> bool:
@@ -62,7 +64,8 @@ class Stop:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self.asked():
-            raise KeyboardInterrupt
+            self.at_once = True
+            raise AtOnce(128 + number)
         self.signal = number
         say(f"\nStopping: {self._promise} Once more to stop at once.")
 
@@ -83,7 +86,7 @@ class Engine(Protocol):
         """One finished task, or None after about a second."""
 
     def result(self, task: Any) -> Payload:
-        """{"ok": …} or {"error": text, "kind": class}, and "place" where that is known."""
+        """{"ok": …} or {"error": text, "kind": class}, and "place" or "todo" where that is known."""
 
     def running_s(self, task: Any) -> float:
         """How long a task has been running, 0 while it waits for a slot or where it can't be ended."""
@@ -91,14 +94,16 @@ class Engine(Protocol):
     def end(self, task: Any) -> None:
         """End a running task, whatever it does."""
 
-    def close(self) -> None: ...
+    def close(self, wait: bool = True) -> None:
+        """End it, and what it runs, after that has come to its end or, where it can be, at once."""
 
 
 def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: Stop) -> Iterator[Done]:
     """Run `function` over all payloads, with at most two slots per worker submitted at a time; yield them as they end.
 
     A payload may say under "wall_s" how long it may take, and under "footprint" where a file says which record is at
-    work. After a stop signal nothing new is submitted and what runs is waited for. Raises NoRoom.
+    work. After a stop signal nothing new is submitted and what runs is waited for. Raises NoRoom, and OutputError where
+    no try could write.
     """
     fresh = deque(Try(payload) for payload in payloads)
     again: list[Try] = []
@@ -136,6 +141,8 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
                 answer = {"error": f"it took more than {one.wall_s:,.0f} s", "kind": DEADLINE}
             failed = one.failed(_failure(answer, one.payload), time.monotonic(), engine.most_slots)
             engine.tally.add(function.__name__, failed.failures[-1].kind)
+            if failed.given_up and answer["kind"] == OUTPUT:
+                raise OutputError(answer["error"], answer["todo"])
             if failed.given_up:
                 yield Done(one.payload, None, failed.failures)
             else:
@@ -191,8 +198,8 @@ class LocalEngine:
     def end(self, task: Future[Payload]) -> None:
         raise NotImplementedError
 
-    def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def close(self, wait: bool = True) -> None:
+        self._pool.shutdown(wait=wait, cancel_futures=True)
 
 
 @dataclass(eq=False)
@@ -206,8 +213,10 @@ class _Task:
 
 def _stream(function: Function, payload: Payload, mark: str) -> Iterator[Payload]:
     """What runs as a Ray task. That it has started is said at once: Ray tells only when it was submitted."""
+    import ray
+
     yield {}
-    yield answer_of(function, payload, mark)
+    yield {**answer_of(function, payload, mark), "node": ray.get_runtime_context().get_node_id()}
 
 
 class RayEngine:
@@ -222,6 +231,8 @@ class RayEngine:
     ) -> None:
         self._temp: Path | None = None
         self._mark: Mark | None = None
+        self._unable: set[str] = set()
+        """Nodes that could not write: what is submitted from then on goes to others, where these have room."""
         self.tally = Tally()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
@@ -299,8 +310,17 @@ class RayEngine:
 
     def submit(self, function: Function, payload: Payload, slots: int) -> _Task:
         mark = self._mark.told if self._mark else []
-        task = self._remote.options(max_retries=0, num_returns="streaming", num_cpus=slots)
+        where = self._elsewhere()
+        task = self._remote.options(max_retries=0, num_returns="streaming", num_cpus=slots, scheduling_strategy=where)
         return _Task(task.remote(function, payload, mark))
+
+    def _elsewhere(self) -> Any:
+        """What Ray is to be told of where a task may run."""
+        from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
+
+        if not self._unable:
+            return None
+        return NodeLabelSchedulingStrategy({}, soft={"ray.io/node-id": NotIn(*self._unable)})
 
     def wait(self, running: list[_Task]) -> _Task | None:
         tasks = {task.stream: task for task in running}
@@ -345,9 +365,11 @@ class RayEngine:
             return {"error": type(error).__name__, "kind": "node lost"}
         if answer.get("kind") == "unshared":
             raise unshared(answer["error"])
+        if answer.get("kind") == OUTPUT:
+            self._unable.add(answer["node"])
         return answer
 
-    def close(self) -> None:
+    def close(self, wait: bool = True) -> None:
         self._ray.shutdown()
         if self._mark:
             self._mark.remove()

@@ -7,7 +7,6 @@ wherever it ended.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,23 +17,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.commits import Commit, Part, add_part
+from corpus.commits import Commit, Part
 from corpus.dedup.pieces import get_value, put_value
 from corpus.errors import InputError, IntegrityError
 from corpus.export import RowLayout, RowsTask, plan_rows, send_rows, write_rows
 from corpus.shuffle import Cut, bits_for, plan_cuts
-from corpus.store import Location, Store, local_file, open_store
+from corpus.store import Location, Store, as_json, local_file, open_store
 from corpus.texts import Piece, Texts, open_texts
 from corpus.version import versions
 from jobs.card import data_card
 from jobs.engine import Engine, Stop
 from jobs.folder import claim, open_folder
-from jobs.phases import Stopped, run_commits
+from jobs.phases import Stopped, end_work, run_commits
 from jobs.progress import Progress
 from jobs.retries import Function
 from jobs.tasks import commit_to_dict
-
-TARGETS = ("nanochat", "datasets")
 
 
 @dataclass(frozen=True)
@@ -82,14 +79,12 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
         except Stopped:
             return Result(128 + stop.signal)
         finally:
-            progress.stop()
-            engine.close()
+            end_work(engine, stop, progress)
         info = _info(layout, written, sum(done.about["bytes"] for done in sent), texts, plan)
         if job.target == "datasets":
-            scratch = store.scratch()
-            scratch.write_text(data_card(PurePosixPath(store.place).name, texts, info), encoding="utf-8")
-            add_part(store, "card", scratch, 0, key="README.md")
-        store.put_new("export.json", (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode())
+            # one that an earlier try left may have the name that the folder had then
+            store.replace("README.md", data_card(PurePosixPath(store.place).name, texts, info).encode())
+        store.put_new("export.json", as_json(info))
         store.remove(".work")
     return Result(0, info)
 

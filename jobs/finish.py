@@ -14,7 +14,7 @@ from corpus.dedup import Collective
 from corpus.errors import IntegrityError
 from corpus.ledger import add_counts, balances, no_counts
 from corpus.manifest import write_manifest
-from corpus.store import Store
+from corpus.store import Store, as_json
 from corpus.urls import redact
 from jobs.dedup import Compared
 from jobs.lines import LinesCompared
@@ -116,7 +116,3 @@ def finish(
 def _sorted_counts(info: dict[str, Any]) -> dict[str, Any]:
     """The same info with the rules in alphabetical order: the order of counting depends on the units."""
     return {**info, "records": json.loads(json.dumps(info["records"], sort_keys=True))}
-
-
-def as_json(data: Any) -> bytes:
-    return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()

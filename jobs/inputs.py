@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
 import glob
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -20,10 +20,10 @@ from corpus.transport import CONNECTIONS
 from corpus.unit import Unit
 from corpus.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, url_name
 from corpus.warc.plan import Plan, plan
+from corpus.warc.source import digest_of_ends
 from jobs.crawl import crawl_files, is_crawl
 
 _ARCHIVE_NAME = re.compile(r"\.w?arc(\.|$)|\.(wet|wat)(\.|$)", re.IGNORECASE)
-_SAMPLED = 1 << 16
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,7 +45,7 @@ def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None
     """The archives that the arguments name, sorted by name: at most `limit`, the first in the order of the arguments.
     The same file given twice is read once. `base` is where crawls are looked up.
 
-    Raises InputError where an argument names nothing that can be read, or two different files have one name.
+    Raises InputError where an argument names nothing that can be read, or two files of one name may differ.
     """
     given = list(given)
     if base is not None and not any(is_crawl(argument) for argument in given):
@@ -56,10 +56,11 @@ def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None
         first = list(dict.fromkeys(places))[:limit]
         for item in _together(lambda place: _identify(place, client), first, first, client):
             same = found.get(item.name)
-            if same is not None and same.identity != item.identity:
+            if same is not None and not _are_same(same, item):
                 raise InputError(
-                    f"Two different inputs are called {item.name}: {redact(same.path)} and {redact(item.path)}.",
-                    "Rename one: outputs name records by file name and offset.",
+                    f"Two inputs are called {item.name}, and nothing shows that they are the same: "
+                    f"{redact(same.path)} and {redact(item.path)}.",
+                    "Give one of them, or rename one: outputs name records by file name and offset.",
                 )
             found.setdefault(item.name, item)
     return [found[name] for name in sorted(found)]
@@ -148,15 +149,27 @@ def _identify(place: str, client: Client) -> Input:
     try:
         name = url_name(place) if is_url(place) else Path(place).name
         with closing(open_source(place, name, client=client)) as source:
-            ends = source.read(0, _SAMPLED) + source.read(max(0, source.size - _SAMPLED), _SAMPLED)
-            identity = hashlib.sha256(ends + f"{source.size}".encode()).hexdigest()[:32]
-            return Input(name, place, source.size, identity, source.tag)
+            return Input(name, place, source.size, digest_of_ends(source)[:32], source.tag)
     except OSError as error:
         raise _unreadable(place, error) from None
 
 
 def _unreadable(place: str, error: OSError) -> InputError:
     return InputError(f"{redact(place)} can't be read: {error.strerror}.", "Check its permissions.")
+
+
+def _are_same(one: Input, other: Input) -> bool:
+    """Whether it is known that two inputs of one name have the same bytes. `identity` is of both ends alone, so files
+    are compared; for two URLs of one server its strong ETag says it; a file and a URL would have to be read whole."""
+    if one.identity != other.identity or is_url(one.path) != is_url(other.path):
+        return False
+    if is_url(one.path):
+        servers = {redact(item.path).split("/")[2] for item in (one, other)}
+        return len(servers) == 1 and one.tag == other.tag and one.tag.partition(" ")[2].startswith('"')
+    try:
+        return os.path.samefile(one.path, other.path) or filecmp.cmp(one.path, other.path, shallow=False)
+    except OSError as error:
+        raise InputError(f"{error.filename} can't be read: {error.strerror}.", "Check its permissions.") from None
 
 
 def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:

@@ -9,7 +9,7 @@ from corpus.errors import IntegrityError
 from jobs.engine import Engine, Stop, run
 from jobs.progress import Progress
 from jobs.retries import Function, Payload
-from jobs.tasks import commit_from_dict
+from jobs.tasks import close_guards, commit_from_dict, end_guards
 
 
 class Stopped(Exception):
@@ -40,3 +40,14 @@ def run_commits(
 ) -> list[Commit]:
     """The same where each piece of work leaves a commit."""
     return [commit_from_dict(result) for result in run_phase(name, function, payloads, engine, stop, progress)]
+
+
+def end_work(engine: Engine, stop: Stop, progress: Progress) -> None:
+    """The end of all phases, however they ended: what is under way is waited for, unless all is to end at once."""
+    progress.stop()
+    if stop.at_once:
+        end_guards()
+        engine.close(wait=False)
+    else:
+        engine.close()
+        close_guards()

@@ -43,15 +43,15 @@ def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], 
     """Take down what `entries` say from the run in `folder`, beside what was taken down before. `make_job` makes the
     job of a recipe and a folder. A removal that was cut off is finished first."""
     store = LocalStore(folder)
-    if store.path(JOURNAL).exists():
-        with store.only_run():
-            finish_swap(store)
-            store.remove(".work")
-    run = open_run(folder)
-    taken = read_takedown(folder / FILE) | entries
-    if taken.digest == run.info["removed"]:
-        return Result(0, run.info, already_done=True)
+    if store.size(JOURNAL) is None:
+        open_run(folder)  # nothing is made where there is none
     with store.only_run():
+        finish_swap(store)
+        run = open_run(folder)
+        taken = read_takedown(folder / FILE) | entries
+        if taken.digest == run.info["removed"]:
+            store.remove(".work")  # a removal may have been cut off at its very end
+            return Result(0, run.info, already_done=True)
         fresh = f".work/takedown-{taken.digest[:16]}"
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # of another list, which was cut off

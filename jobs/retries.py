@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from corpus.errors import CorpusError, InputChanged, InputUnreachable, NoRoom, no_room
+from corpus.errors import CorpusError, InputChanged, InputUnreachable, NoRoom, OutputError, no_room
 from corpus.guard import Overdue, WorkerError
 from jobs.nodes import sees
 
@@ -40,6 +40,8 @@ MEMORY = "out of memory"
 DEADLINE = "deadline"
 CHANGED = "input changed"
 UNREACHABLE = "input unreachable"
+OUTPUT = "output"
+"""Where the tries come to an end this ends the run: what can't write one result can write no other."""
 
 RULES = {
     "user error": Rule(2),  # of our own code or a stage's author: likely to come again
@@ -49,11 +51,12 @@ RULES = {
     DEADLINE: Rule(2),
     CHANGED: Rule(1),  # it stays so
     UNREACHABLE: Rule(1),  # it was asked many times already
+    OUTPUT: Rule(5, 2.0),  # one node may lack a mount or credentials that others have
 }
 
 
 NO_ROOM = "no room"
-"""A failure that is no payload's: it ends the run."""
+"""A failure that is no payload's: it ends the run at once."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) ->
         return {"error": str(error), "kind": kind, "place": error.place}
     except NoRoom as error:
         return {"error": error.what, "todo": error.todo, "kind": NO_ROOM}
+    except OutputError as error:
+        return {"error": error.what, "todo": error.todo, "kind": OUTPUT}
     except CorpusError as error:
         return {"error": str(error), "kind": "user error"}
     except MemoryError:

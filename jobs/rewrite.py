@@ -6,6 +6,7 @@ judge the ledger anew → rewrite the pieces → compare documents → read the 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -28,11 +29,11 @@ from jobs.dedup import Compared
 from jobs.engine import Engine, Stop, run
 from jobs.folder import open_folder
 from jobs.inputs import Input, find_inputs, plan_units
-from jobs.phases import Stopped
+from jobs.phases import Stopped, end_work
 from jobs.plan import Job, Plan, claim_folder
 from jobs.progress import Progress
 from jobs.retries import CHANGED, UNREACHABLE, Function
-from jobs.tasks import close_guards, commit_from_dict, fill_task, rewrite_task
+from jobs.tasks import commit_from_dict, fill_task, rewrite_task
 
 _PIECES_PER_WORKER = 4
 _LEAST_ROWS = 1024
@@ -73,10 +74,15 @@ def rewrite(old: Run, job: Job, taken: Takedown, make_engine: Callable[[], Engin
     """Make the run `job.out` of a finished one; `job.inputs` say where its archives are, if not where they were."""
     plan = make_plan(old, job, taken)
     store = open_folder(job.out)
+    if store.place == old.place:
+        raise ConfigError(f"{old.store.where()} can't be written in place of itself.", "Give another folder.")
     with store.only_run(), Stop() as stop:
         if taken:
             store.put_new(FILE, taken.as_json())
         claim_folder(store, plan)
+        finished = store.get("run.json")
+        if finished is not None:
+            return Result(0, json.loads(finished), already_done=True)
         started = time.monotonic()
         work = Rewriting(old, job, plan, store, Archives(old, job.inputs), stop, progress, taken)
         engine = make_engine()
@@ -93,9 +99,7 @@ def rewrite(old: Run, job: Job, taken: Takedown, make_engine: Callable[[], Engin
         except Stopped:
             return Result(128 + stop.signal)
         finally:
-            progress.stop()
-            engine.close()
-            close_guards()
+            end_work(engine, stop, progress)
 
 
 @dataclass

@@ -157,6 +157,12 @@ def close_guards() -> None:
         _open.pop().close()
 
 
+def end_guards() -> None:
+    """End the page workers of this process in the middle of their work, which then fails."""
+    for guard in list(_open):
+        guard.end()
+
+
 def commit_to_dict(done: Commit) -> dict[str, Any]:
     return asdict(done)
 

@@ -7,7 +7,6 @@ wherever it ended.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -25,7 +24,7 @@ from corpus.crash import reached
 from corpus.dedup.pieces import get_value, put_value
 from corpus.errors import InputError, IntegrityError
 from corpus.shuffle import Cut, bits_for, plan_cuts
-from corpus.store import Location, Store, open_store
+from corpus.store import Location, Store, as_json, open_store
 from corpus.texts import Piece, Texts, open_texts
 from corpus.tokenizer import Tokenizer
 from corpus.tokenizer.encoder import Encoder
@@ -35,7 +34,7 @@ from corpus.tokens.write import FileTask, add_data, write_file
 from corpus.version import versions
 from jobs.engine import Engine, Stop
 from jobs.folder import claim, open_folder
-from jobs.phases import Stopped, run_commits
+from jobs.phases import Stopped, end_work, run_commits
 from jobs.progress import Progress
 from jobs.retries import Function
 from jobs.tasks import commit_to_dict
@@ -96,17 +95,16 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
         except Stopped:
             return Result(128 + stop.signal)
         finally:
-            progress.stop()
-            engine.close()
+            end_work(engine, stop, progress)
         timings = {
             "seconds": round(time.monotonic() - started, 1),
             "host": socket.gethostname(),
             "cpus": os.cpu_count(),
             "encoders": engines,
         }
-        store.replace("timings.json", _json(timings))
+        store.replace("timings.json", as_json(timings))
         reached("before_tokens_json")
-        store.put_new("tokens.json", _json(info))
+        store.put_new("tokens.json", as_json(info))
         reached("after_tokens_json")
         store.remove(".work")
         reached("tokens_work_removed")
@@ -199,7 +197,7 @@ class _Tokenizing:
             splits[split] = {**sums, "files": files}
         documents = sum(split["documents"] for split in splits.values())
         parts = [part for _, done in written for part in done.parts]
-        beside = {"tokenizer.json": tokenizer.data, "token_bytes.json": _json(tokenizer.token_bytes.tolist(), None)}
+        beside = {"tokenizer.json": tokenizer.data, "token_bytes.json": as_json(tokenizer.token_bytes.tolist(), None)}
         parts += [add_data(self.store, "tokenizer", data, 0, name) for name, data in beside.items()]
         return {
             "version": FORMAT_VERSION,
@@ -220,10 +218,6 @@ class _Tokenizing:
 
 
 _TOKENIZER = ".work/tokenizer.json"
-
-
-def _json(data: Any, indent: int | None = 2) -> bytes:
-    return (json.dumps(data, indent=indent, ensure_ascii=False) + "\n").encode()
 
 
 def encode_task(payload: dict[str, Any]) -> dict[str, Any]:

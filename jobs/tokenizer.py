@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +16,13 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from corpus.commits import add_part
 from corpus.errors import ConfigError, OutputError
-from corpus.store import Location
+from corpus.store import Location, as_json
 from corpus.texts import Texts, open_texts, read_sample
 from corpus.tokenizer import Tokenizer
 from corpus.tokenizer.encoder import Encoder
 from corpus.tokenizer.train import train_tokenizer
+from corpus.tokens.write import add_data
 from jobs.folder import open_folder
 
 MOST_CHARS = 2_000_000_000
@@ -51,9 +50,9 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
             "versions": {name: metadata.version(name) for name in ("corpus", "rustbpe")},
         }
         files = {
-            "training.json": _json(facts, 2),
-            "token_bytes.json": _json(made.token_bytes.tolist()),
-            "tokenizer_config.json": _json(_config(made), 2),
+            "training.json": as_json(facts),
+            "token_bytes.json": as_json(made.token_bytes.tolist(), None),
+            "tokenizer_config.json": as_json(_config(made)),
             "tokenizer.json": made.data,
         }
         others = store.names() - {*files, ".work"}
@@ -62,15 +61,9 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
                 f"{store.where()} holds another tokenizer, or other files.", "Give an empty folder with -o."
             )
         for name, data in files.items():
-            scratch = store.scratch()
-            scratch.write_bytes(data)
-            add_part(store, "tokenizer", scratch, 0, key=name)
+            add_data(store, "tokenizer", data, 0, name)
         store.remove(".work")
     return facts
-
-
-def _json(data: Any, indent: int | None = None) -> bytes:
-    return (json.dumps(data, indent=indent, ensure_ascii=False) + "\n").encode()
 
 
 def _config(made: Tokenizer) -> dict[str, Any]:

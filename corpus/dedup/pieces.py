@@ -13,11 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from corpus.commits import Commit, Part, commit, commit_key, is_there, read_commit
+from corpus.commits import Commit, Part, commit, commit_key, is_there, make_anew, read_commit
 from corpus.crash import reached
 from corpus.errors import IntegrityError
 from corpus.recipe import digest
 from corpus.store import Store
+
+FOLDER = "dedup"
+"""Of the commits of pieces, in that of all commits."""
 
 Made = tuple[list[Part], dict[str, Any]]
 
@@ -54,7 +57,8 @@ def committed(piece: Piece, make: Callable[[], Made]) -> Commit:
     """The commit of a piece: the one that exists, or a new one of what `make` gives."""
     depends = digest([piece.depends, piece.lists, piece.payload])
     stays = piece.kind == "index"  # its files are not in .work/, and may have been removed
-    key = commit_key("pack" if stays else f"dedup-{piece.kind}", {"phase": piece.phase, "piece": piece.piece}, depends)
+    folder = "pack" if stays else f"{FOLDER}/{piece.kind}"
+    key = commit_key(folder, {"phase": piece.phase, "piece": piece.piece}, depends)
     done = read_commit(piece.store, key)
     if done is None or (stays and not all(is_there(piece.store, part) for part in done.parts)):
         reached("piece_begun")
@@ -62,6 +66,14 @@ def committed(piece: Piece, make: Callable[[], Made]) -> Commit:
         reached("piece_made")
         done = commit(piece.store, key, parts, about)
     return done
+
+
+def begin(store: Store, work: str) -> None:
+    """Forget what phases left that compared other documents, or divided them otherwise, than the work of this digest:
+    some of it may have been removed as used up, though other work needs it."""
+    if (store.get(".work/compared") or b"").decode() != work:
+        store.remove(f".work/commits/{FOLDER}")
+        store.replace(".work/compared", work.encode())
 
 
 def put_value(store: Store, value: Any) -> str:
@@ -76,9 +88,7 @@ def get_value(store: Store, name: str) -> Any:
     """The data of a name. Raises IntegrityError."""
     data = store.get(f".work/parts/lists/{name}.json") or b""
     if hashlib.sha256(data).hexdigest() != name:
-        raise IntegrityError(
-            f"The list {name} of {store.where()} is missing or damaged.", "Run the same command again."
-        )
+        raise IntegrityError(f"The list {name} of {store.where()} is missing or damaged.", make_anew(store))
     return json.loads(data)
 
 

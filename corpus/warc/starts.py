@@ -67,11 +67,6 @@ class Starts:
         self._begin()
         return self._is_start(offset, self._run_end(offset), proven=False)
 
-    def is_proven(self, offset: int) -> bool:
-        """Whether that is certain: no stored block is long enough, or the file ends with the run."""
-        self._begin()
-        return self._is_start(offset, self._run_end(offset), proven=True)
-
     def leads_to(self, start: int, end: int) -> bool:
         """Whether good members follow one another from `start` to exactly `end`."""
         self._begin()

@@ -17,13 +17,13 @@ from corpus.store import Location
 from corpus.unit import Unit
 from filters import load_recipe
 from jobs.build import build
-from jobs.dedup import ALARM_RATE
 from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
 from jobs.plan import Job, Plan, make_plan, make_units
 from jobs.progress import Progress
 from jobs.verbs.shared import (
     WORKERS,
+    alarm_option,
     console,
     folder_type,
     guard_of,
@@ -68,14 +68,7 @@ UNIT_MB = "MiB of an archive in a unit, as it is stored; by default up to 8, of 
     show_default=True,
     help="Memory of a task of dedup.",
 )
-@click.option(
-    "--alarm-rate",
-    type=click.FloatRange(0, 1),
-    default=ALARM_RATE,
-    show_default=True,
-    help="Stop before anything is packed where dedup would remove more than this share of the run or of an archive; "
-    "1 switches it off.",
-)
+@alarm_option
 @click.option("--keep-work", is_flag=True, help="Keep intermediate parts.")
 @click.option("--dry-run", is_flag=True, help="Print what would run, and stop.")
 @json_option

@@ -14,6 +14,7 @@ from rich.console import Console
 from corpus.guard import GuardSettings
 from corpus.store import Location
 from corpus.urls import is_url, is_utf8, redact
+from jobs.dedup import ALARM_RATE
 
 _WIDTH = 120  # of tables, where no terminal says otherwise
 console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
@@ -51,6 +52,15 @@ folder_type = _FolderType()
 place_type = _PlaceType()
 WORKERS = "What runs at a time; by default one per CPU, on a cluster of all its nodes, and with --no-ray one."
 insecure_option = click.option("--insecure-cluster", "insecure", is_flag=True, help="Join a cluster without a token.")
+
+alarm_option = click.option(
+    "--alarm-rate",
+    type=click.FloatRange(0, 1),
+    default=ALARM_RATE,
+    show_default=True,
+    help="Stop before anything is packed where dedup would remove more than this share of the run or of an archive; "
+    "1 switches it off.",
+)
 
 
 def page_options(command: Callable[..., None]) -> Callable[..., None]:

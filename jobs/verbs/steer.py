@@ -26,6 +26,7 @@ from jobs.plan import Job
 from jobs.progress import Progress
 from jobs.verbs.shared import (
     WORKERS,
+    alarm_option,
     console,
     folder_type,
     guard_of,
@@ -60,6 +61,7 @@ def rewriting_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("folder", type=place_type)
 @click.option("--set", "settings", multiple=True, required=True, metavar=_LIMIT, help="Another limit, or off.")
 @click.option("--write", type=place_type, metavar="NEWDIR", help="Make the run that a build with these limits makes.")
+@alarm_option
 @rewriting_options
 @json_option
 def tune_command(
@@ -85,6 +87,8 @@ def tune_command(
 
     job = _job(recipe, write, how)
     result = rewrite(run, job, taken_from(run.store), lambda: _make_engine(how, write), Progress())
+    if result.already_done:
+        print(f"{write} is complete already.", file=sys.stderr)
     _end(result, write, as_json)
 
 
@@ -93,7 +97,12 @@ def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
     guard = guard_of(how["page_seconds"], how["page_mb"])
     against = tuple(map(str, how["against"]))
     made = recipe_from_dict(recipe, own)
-    return Job(made, list(how["inputs"]), out, workers=_at_once(how), guard=guard, modules=own, against=against)
+    # what a takedown leaves was accepted before, whatever its rate of duplicates
+    rate = how.get("alarm_rate", 1.0)
+    return Job(
+        made, list(how["inputs"]), out, workers=_at_once(how), guard=guard, modules=own, against=against,
+        alarm_rate=rate,
+    )  # fmt: skip
 
 
 def _make_engine(how: dict[str, Any], out: Location) -> Engine:

@@ -1,5 +1,7 @@
 """Commits, and parts that are not what was committed."""
 
+import re
+
 import pytest
 
 from corpus.commits import Commit, Part, add_part, check_part, commit, commit_key, read_commit
@@ -61,7 +63,8 @@ def test_harmed_parts_are_named(store, harm):
         path.unlink()
     else:
         path.write_bytes(b"0123456780" if harm == "flip" else b"01234")
-    with pytest.raises(IntegrityError, match=path.name):
+    anew = f"Remove {store.where('.work/parts')} and {store.where('.work/commits')}, and run the same command again"
+    with pytest.raises(IntegrityError, match=f"{path.name}.*{re.escape(anew)}"):
         check_part(store, made)
 
 

@@ -4,12 +4,14 @@ import errno
 import gc
 import os
 import signal
+import sys
 
 import pytest
 
 from corpus.footprint import read_footprint
 from corpus.guard import Guard, GuardSettings, Overdue, WorkerError
 from corpus.ledger import add_counts, no_counts
+from corpus.rewrite import Reading
 from corpus.unit import Unit
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import page, write_warc
@@ -127,6 +129,33 @@ def test_a_unit_past_its_time_is_ended_and_its_record_named(tmp_path):
     assert patient._worker is None
     assert overdue.value.place == read_footprint(str(tmp_path / "footprint"))
     assert path.read_bytes()[overdue.value.place[0] :][:2] == bytes.fromhex("1f8b")
+
+
+def test_a_worker_that_does_not_read_its_job_is_ended_too(tmp_path, monkeypatch):
+    """Also where the job is more than a pipe holds."""
+    hung = tmp_path / "hung"
+    hung.write_text("#!/bin/sh\nexec sleep 2\n")
+    hung.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(hung))
+    unit = Unit("w.warc.gz", "w.warc.gz", "x", "members", "gzip", "warc", 0, 10)
+    with pytest.raises(Overdue):
+        Guard(recipe(), FACTORY).run(unit, lambda batch: None, only=[(n, 0) for n in range(20_000)], wall_s=0.2)
+
+
+@pytest.mark.parametrize(("form", "size"), [("members", 1 << 40), ("plain", 64 << 10)])
+def test_pages_that_are_read_again_have_an_end(monkeypatch, form, size):
+    """By their number where each is read alone, by the whole archive where not."""
+    settings, seen = GuardSettings(page_cpu_s=1, page_wall_s=10, alone=1), {}
+
+    def run(guard, unit, take, **how):
+        seen.update(how)
+        raise Overdue("late")
+
+    monkeypatch.setattr(Guard, "run", run)
+    unit = Unit("w.warc.gz", "w.warc.gz", "x", form, "gzip", "warc", 0, size)
+    with pytest.raises(Overdue):
+        Reading(Guard(recipe(), FACTORY, settings), unit).pages([(0, 0), (9, 0), (12, 0)], ["ledger"])
+    assert seen["wall_s"] == 2 * (10 + 3)
 
 
 def test_a_unit_has_time_for_pages_that_are_all_stopped_twice():

@@ -1,10 +1,10 @@
 """One run in the place of another: whatever step is the last before a kill, going on ends with the new one whole."""
 
 import os
+import shutil
 
 import pytest
 
-import corpus.swap
 from corpus.errors import IntegrityError
 from corpus.store import LocalStore
 from corpus.swap import JOURNAL, check_no_swap, finish_swap, swap
@@ -40,23 +40,24 @@ def test_all_is_replaced_and_what_has_no_successor_is_gone(tmp_path):
     check_no_swap(store)
 
 
-@pytest.mark.parametrize("call", ["rename", "fsync"])
+@pytest.mark.parametrize("call", ["rename", "fsync", "rmtree"])
 def test_a_kill_at_any_step(tmp_path, monkeypatch, call):
     steps = 0
     while True:
         folder = tmp_path / f"{steps}"
         store = prepared(folder)
         left = [steps]
-        real = {"rename": os.rename, "fsync": os.fsync}[call]
+        module = shutil if call == "rmtree" else os
+        real = getattr(module, call)
 
-        def killed(*args, left=left, real=real):
+        def killed(*args, left=left, real=real, **options):
             if left[0] == 0:
                 raise KeyboardInterrupt
             left[0] -= 1
-            return real(*args)
+            return real(*args, **options)
 
         with monkeypatch.context() as patched:
-            patched.setattr(corpus.swap.os, call, killed)
+            patched.setattr(module, call, killed)
             try:
                 swap(store, ".work/fresh", NAMES)
                 break
@@ -70,7 +71,7 @@ def test_a_kill_at_any_step(tmp_path, monkeypatch, call):
         else:
             assert read(folder) == {**OLD, **{f".work/fresh/{name}": text for name, text in NEW.items()}}
         steps += 1
-    assert steps > (6 if call == "rename" else 0)
+    assert steps >= {"rename": 7, "fsync": 1, "rmtree": 2}[call]
 
 
 def test_nothing_to_finish(tmp_path):

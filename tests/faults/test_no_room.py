@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AFTER = "exit 1, then the same bytes"
 PLACES = (
     ".work/plan.json", ".work/units.json", ".work/parts/ledger/", ".work/commits/pass/", ".work/parts/lists/",
-    ".work/parts/keys/", ".work/commits/dedup-bands/", ".work/parts/verdicts/", ".work/packed", "corpus/part-",
+    ".work/parts/keys/", ".work/commits/dedup/bands/", ".work/parts/verdicts/", ".work/packed", "corpus/part-",
     ".work/commits/pack/", "samples/part-", "index/", "manifest/corpus-", "manifest/seal.json",
     "timings.json", "run.json",
 )  # fmt: skip

@@ -2,19 +2,25 @@
 
 import hashlib
 import json
+import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pyarrow.parquet as pq
 import pytest
 
+import jobs.tasks
 from corpus.errors import InputError, IntegrityError, OutputError
 from corpus.guard import GuardSettings
 from corpus.run import open_run
 from corpus.store import LocalStore
+from jobs.at_once import AtOnce
 from jobs.build import build
 from jobs.engine import LocalEngine
 from jobs.plan import Job, make_plan
@@ -206,6 +212,35 @@ def test_a_unit_that_fails_is_quarantined_and_taken_up_later(archives, tmp_path,
     assert tree(tmp_path / "out") == tree(whole)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", ["flip", "delete"])
+def test_work_that_is_harmed_at_rest_is_done_again_as_the_error_says(archives, reference, tmp_path, monkeypatch, harm):
+    """Found in the middle of the pack, when some files are in their places."""
+    out = tmp_path / "out"
+    pack = jobs.tasks.pack_part
+
+    def crash_at_the_ledger(store, task, *more):
+        if task.kind == "ledger":
+            raise SystemExit
+        return pack(store, task, *more)
+
+    monkeypatch.setattr(jobs.tasks, "pack_part", crash_at_the_ledger)
+    with pytest.raises(SystemExit):
+        build_quietly(job([archives], out))
+    monkeypatch.undo()
+    assert (out / "corpus" / "part-00000.parquet").exists()
+    part = next(iter((out / ".work" / "parts" / "ledger").iterdir()))
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content) if harm == "flip" else part.unlink()
+    with pytest.raises(IntegrityError, match=part.name) as error:
+        build_quietly(job([archives], out))
+    for folder in re.findall(r"Remove (\S+) and (\S+), and run the same command again", str(error.value))[0]:
+        shutil.rmtree(folder)
+    assert build_quietly(job([archives], out)).exit_code == 0
+    assert tree(out) == tree(reference)
+
+
 @pytest.mark.parametrize("harm", ["flip", "cut", "delete", "swap", "add", "books"])
 def test_verify_finds_harm(archives, tmp_path, harm):
     out = tmp_path / "out"
@@ -281,6 +316,32 @@ def test_sigterm_finishes_units_under_way(archives, reference, tmp_path):
     assert not (out / "run.json").exists()
     assert start(archives, out).wait() == 0
     assert tree(out) == tree(reference)
+
+
+@pytest.mark.slow
+def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference, tmp_path):
+    """A page worker that stands still is ended, and its thread starts no other; what was committed counts."""
+    made = job([archives], tmp_path / "out", unit_bytes=15_000)
+
+    def stop_twice():
+        while not any(guard._worker and guard._worker._board.used for guard in list(jobs.tasks._open)):
+            time.sleep(0.005)
+        os.kill(next(iter(jobs.tasks._open))._worker._process.pid, signal.SIGSTOP)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+
+    signals = threading.Thread(target=stop_twice)
+    signals.start()
+    with pytest.raises(AtOnce) as ended:
+        build_quietly(made)
+    assert ended.value.code == 143
+    signals.join()
+    for thread in threading.enumerate():
+        if thread.name.startswith("supervisor"):
+            thread.join(10)
+            assert not thread.is_alive()
+    assert build_quietly(made).exit_code == 0
+    assert tree(tmp_path / "out") == tree(reference)
 
 
 def test_a_hostile_page_costs_one_row_of_a_build(tmp_path):

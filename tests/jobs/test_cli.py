@@ -211,6 +211,24 @@ def test_work_goes_on_where_nobody_reads_its_progress(monkeypatch):
         print("the funnel", file=sys.stderr, flush=True)
 
 
+AT_ONCE = """
+import threading
+from jobs.at_once import AtOnce
+from jobs.cli import cli, main
+
+@cli.command()
+def hang():
+    threading.Thread(target=threading.Event().wait).start()
+    raise AtOnce(143)
+
+main()
+"""
+
+
+def test_the_end_at_once_waits_for_no_thread():
+    assert subprocess.run([sys.executable, "-c", AT_ONCE, "hang"], timeout=60).returncode == 143
+
+
 @pytest.mark.parametrize("verb", ["stages", "recipes"])
 def test_listings(corpus, verb):
     code, out, _ = corpus(verb)

@@ -107,6 +107,38 @@ def test_a_folder_that_a_node_lacks_is_found_before_work_starts(archive, closed,
     assert left <= {".work/plan.json", ".work/units.json"}
 
 
+ILL_NODE = """
+import sys
+
+import ray
+
+from corpus.errors import OutputError
+from jobs.engine import RayEngine, Stop, run
+
+def write(payload):
+    if ray.get_runtime_context().get_node_id() == payload["ill"]:
+        raise OutputError("The bucket can't be used.", "Check the credentials.")
+    return {}
+
+engine = RayEngine(None, sys.argv[1])
+ill = next(node["NodeID"] for node in ray.nodes() if node["Resources"].get("CPU"))
+with Stop() as stop:
+    done = list(run(engine, write, [{"ill": ill}] * 20, stop))
+engine.close()
+assert all(one.result is not None for one in done), engine.tally.as_dict()
+assert engine.tally.as_dict(), "the node was never asked"
+"""
+
+
+@pytest.mark.slow
+def test_what_one_node_can_not_write_another_does(token):
+    with cluster(token) as made:
+        made.add()
+        command = [sys.executable, "-c", ILL_NODE, made.address]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment(token), cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 def test_a_cluster_without_token_is_joined_by_flag_only(archive, token, tmp_path):
     with cluster(None) as opened:

@@ -181,6 +181,22 @@ def test_ended_before_any_visible_file_and_run_again(texts, tmp_path, monkeypatc
     assert at > 12
 
 
+def test_ended_before_the_end_and_gone_on_with_under_another_name(texts, tmp_path, monkeypatch):
+    put_new = LocalStore.put_new
+
+    def crashing(self, key, data):
+        if key == "export.json":
+            raise Crash
+        return put_new(self, key, data)
+
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(LocalStore, "put_new", crashing)
+        run(texts, tmp_path / "old", "datasets")
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert run(texts, tmp_path / "new", "datasets").exit_code == 0
+    assert "# new" in (tmp_path / "new" / "README.md").read_text().splitlines()
+
+
 def test_another_parquet_file_would_be_trained_on(texts, tmp_path):
     (tmp_path / "stats.parquet").write_bytes(b"")
     with pytest.raises(OutputError, match=r"stats\.parquet"):

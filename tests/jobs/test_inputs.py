@@ -111,11 +111,34 @@ def test_a_limit_is_for_any_inputs(folder):
     assert [item.name for item in find_inputs(given, 2)] == ["a.warc.gz", "b.warc.gz"]
 
 
-def test_one_file_here_and_there_is_read_once(base, folder):
-    archives = folder / "bucket" / SEGMENT
-    found = find_inputs([str(archives / "a.warc.gz"), f"{base['http']}/{SEGMENT}/a.warc.gz", f"s3://bucket/{SEGMENT}/"])
-    assert [item.name for item in found] == ["a.warc.gz", "b.warc.gz", "c.warc.gz"]
-    assert "://" not in found[0].path
+def test_one_file_in_two_places_is_read_once(server, base, folder, tmp_path):
+    archive, copy = folder / "bucket" / SEGMENT / "a.warc.gz", tmp_path / "a.warc.gz"
+    shutil.copy(archive, copy)
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "a.warc.gz").symlink_to(archive)
+    found = find_inputs([str(archive), str(copy), str(tmp_path / "link")])
+    assert [item.path for item in found] == [str(archive)]
+    url = f"{base['http']}/{SEGMENT}/a.warc.gz"
+    assert [item.path for item in find_inputs([url, url + "?again"])] == [url]
+    for places in ([str(archive), url], [url, f"s3://bucket/{SEGMENT}/a.warc.gz"]):
+        with pytest.raises(InputError, match=r"nothing shows that they are the same: \S+ and \S+\."):
+            find_inputs(places)
+    server.etags = False  # and the time of a change says too little
+    with pytest.raises(InputError, match="nothing shows"):
+        find_inputs([url, url + "?again"])
+
+
+def test_files_of_one_name_that_differ_in_the_middle_alone_are_two(server, base, folder, tmp_path):
+    """As far as their ends tell they are the same."""
+    content = bytearray(random.Random(1).randbytes(200_000))
+    for name, middle in (("x", 0), ("y", 1)):
+        content[100_000] = middle
+        for place in (tmp_path, folder / "bucket"):
+            (place / name).mkdir()
+            (place / name / "same.gz").write_bytes(content)
+    for place in (tmp_path, base["http"]):
+        with pytest.raises(InputError, match=r"called same\.gz.*/x/same\.gz and .*/y/same\.gz"):
+            find_inputs([f"{place}/x/same.gz", f"{place}/y/same.gz"])
 
 
 @pytest.mark.parametrize(

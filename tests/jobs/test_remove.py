@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pyarrow.dataset as ds
 import pytest
@@ -13,14 +15,17 @@ import pytest
 import corpus.swap
 from corpus.errors import IntegrityError
 from corpus.run import open_run
+from corpus.store import LocalStore
 from corpus.swap import JOURNAL
 from corpus.takedown import FILE, Takedown, host_of, read_takedown, url_form
+from jobs.cli import cli
 from jobs.engine import LocalEngine
+from jobs.plan import Job
 from jobs.progress import Progress
 from jobs.remove import read_list, remove
 from tests.jobs.test_build import build_quietly, job, tree
 from tests.jobs.test_tune import STAGES, archives  # noqa: F401
-from tests.warcs import WORDS
+from tests.warcs import WORDS, page, write_warc
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +184,55 @@ def test_a_kill_while_files_are_moved(folder, archives, monkeypatch):  # noqa: F
         assert go_on().already_done
         assert tree(broken) == tree(whole)
         open_run(broken).verify()
+
+
+def test_a_kill_at_the_very_end(folder, monkeypatch):
+    """The same command, which has nothing to do but that, removes what was left of the pages."""
+    without_places(folder)
+    entries = Takedown.of([next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)])
+
+    def killed(self, prefix, remove=LocalStore.remove):
+        if prefix == ".work":
+            raise KeyboardInterrupt
+        remove(self, prefix)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(LocalStore, "remove", killed)
+        remove_quietly(folder, entries)
+    assert (folder / ".work").exists()
+    assert remove_quietly(folder, entries).already_done
+    assert not (folder / ".work").exists()
+
+
+def test_two_lists_at_once_are_both_kept(folder, monkeypatch):
+    """Another removal comes to its end just before this one takes the folder."""
+    without_places(folder)
+    one, other = [row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None][:2]
+    waiting = [Takedown.of([other])]
+
+    @contextmanager
+    def only_run(self, own=LocalStore.only_run):
+        if waiting:
+            assert remove_quietly(folder, waiting.pop()).exit_code == 0
+        with own(self):
+            yield
+
+    monkeypatch.setattr(LocalStore, "only_run", only_run)
+    assert remove_quietly(folder, Takedown.of([one])).exit_code == 0
+    assert read_takedown(folder / FILE) == Takedown.of([one, other])
+    assert {row["url"] for row in rows(folder) if row["stage"] == "removed"} == {one, other}
+
+
+def test_no_alarm_where_the_run_had_passed_it(tmp_path):
+    write_warc(tmp_path / "a.warc.gz", {f"http://site{n}.example/": page("One", WORDS) for n in range(30)})
+    stages = {"stages": [{"stage": "extract"}, {"stage": "minhash"}]}
+    made = job([tmp_path], tmp_path / "out", stages, alarm_rate=1.0)
+    assert build_quietly(replace(made, factory=Job.factory)).exit_code == 0
+    (tmp_path / "list").write_text("http://site29.example/")
+    with pytest.raises(SystemExit) as ended:
+        cli(["remove", str(tmp_path / "out"), "--urls", str(tmp_path / "list"), "--no-ray"], standalone_mode=False)
+    assert ended.value.code == 0
+    assert rows(tmp_path / "out", "dropped")[-1]["stage"] == "removed"
 
 
 SCRIPT = """

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from corpus.errors import NoRoom
+from corpus.errors import NoRoom, OutputError
 from corpus.footprint import Footprint
 from jobs.engine import _GRACE_S, LocalEngine, run
-from jobs.retries import MEMORY, RULES, Slots, Tally, answer_of, by_class, last_place
+from jobs.retries import MEMORY, OUTPUT, RULES, Slots, Tally, answer_of, by_class, last_place
 
 HANG = 1e9
 
@@ -119,7 +119,7 @@ def failing(kind, seconds=1.0):
 OK = (1.0, {"ok": {"made": 1}})
 
 
-@pytest.mark.parametrize("kind", RULES)
+@pytest.mark.parametrize("kind", [kind for kind in RULES if kind != OUTPUT])
 def test_a_poison_task_is_given_up_after_its_tries_and_the_rest_is_done(monkeypatch, kind) -> None:
     engine = Scripted({"bad": [failing(kind)]}, monkeypatch)
     done = play(engine, ["a", "bad", *"bcdefghij"])
@@ -205,6 +205,20 @@ def test_a_full_disk_ends_the_run_and_is_no_tasks_fault(monkeypatch) -> None:
     with pytest.raises(NoRoom, match=r"full Make room\."):
         play(engine, ["any"])
     assert engine.tally.as_dict() == {}
+
+
+def refused(payload):
+    raise OutputError("The bucket can't be used.", "Check the credentials.")
+
+
+def test_an_output_that_no_try_can_write_ends_the_run(monkeypatch) -> None:
+    refusal = (1.0, answer_of(refused, {}))
+    engine = Scripted({"any": [refusal, refusal, OK]}, monkeypatch)
+    assert play(engine, ["any"])["any"].result == {"made": 1}
+    engine = Scripted({"any": [refusal]}, monkeypatch)
+    with pytest.raises(OutputError, match=r"^The bucket can't be used\. Check the credentials\.$"):
+        play(engine, ["any", "other"])
+    assert engine.tally.as_dict() == {"noop": {OUTPUT: RULES[OUTPUT].tries}}
 
 
 def test_threads_take_slots_all_at_once() -> None:

@@ -113,6 +113,9 @@ def test_a_written_run_is_that_of_a_fresh_build(run, changed, tmp_path):
     assert result.exit_code == 0
     assert tree(tmp_path / "out") == tree(Path(fresh.place))
     open_run(tmp_path / "out").verify()
+    assert write(run, recipe_with(run, settings), tmp_path / "out").already_done
+    with pytest.raises(ConfigError, match="in place of itself"):
+        write(run, recipe_with(run, {}), run.place)
 
 
 def test_the_answer_holds_what_a_fresh_build_finds(run, changed):
