@@ -37,7 +37,9 @@ _FIXED = [
     pa.field(
         "text_bytes",
         pa.int64(),
-        metadata={"is": "of the text after the last stage, kept or not; null where it did not come so far"},
+        metadata={
+            "is": "of the text after the last stage, kept or not, uncut by `lines`; null where it came not so far"
+        },
     ),
 ]
 

@@ -120,7 +120,7 @@ def rewrite(store: Store, folder: Location, piece: Piece, rejudge: Rejudge, stag
         "unit": {"warc": piece.warc, "rows": list(piece.ledger)},
         "counts": _counts(ledger),
         "other_records": {},
-        "exceptions": [*(one for one in piece.exceptions if one["id"] in untouched), *exceptions],
+        "exceptions": _exceptions([one for one in piece.exceptions if one["id"] in untouched], exceptions, ledger),
         "read": int(again.sum()),
         "missing": made["missing"].num_rows,
         "seconds": round(time.monotonic() - started, 3),
@@ -147,7 +147,7 @@ def fill(store: Store, done: Commit, told: Part | None, box: int, reading: Readi
         here[rows] = True
         ledger = _interleaved(ledger, here, tables["ledger"])
     about = {**done.about, "read": done.about["read"] + int(wanted.sum())}
-    about["exceptions"] = [*done.about["exceptions"], *exceptions]
+    about["exceptions"] = _exceptions(done.about["exceptions"], exceptions, ledger)
     about["seconds"] = round(done.about["seconds"] + time.monotonic() - started, 3)
     others = [part for part in done.parts if part.kind not in ("corpus", "ledger")]
     return commit(store, key, [*others, *_write(store, {"corpus": corpus, "ledger": ledger})], about)
@@ -178,6 +178,12 @@ def read_rows(paths: Sequence[Path], first: int, end: int) -> pa.Table:
             if not tables and path == paths[-1]:
                 tables.append(file.schema_arrow.empty_table())
     return pa.concat_tables(tables).combine_chunks()
+
+
+def _exceptions(before: Sequence[dict[str, str]], now: Sequence[dict[str, str]], ledger: pa.Table) -> list[Any]:
+    """What passed only with more time or memory, before and now, in the order of the ledger; the latter counts."""
+    said = {one["id"]: one for one in (*before, *now)}
+    return [said[record] for record in ledger["id"].to_pylist() if record in said] if said else []
 
 
 def _places(rows: pa.Table) -> list[Place]:

@@ -81,6 +81,20 @@ class Plan:
 def make_plan(job: Job) -> Plan:
     """Find the inputs and what decides the result. Raises CorpusError for whatever is wrong before any work starts."""
     inputs = find_inputs(job.inputs, job.limit, job.base)
+    against = open_earlier(job)
+    identity = {
+        "recipe": job.recipe.canonical(),
+        "resources": job.recipe.resources() | {f"module.{module.name}": module.digest for module in job.modules},
+        "versions": versions(),
+        "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
+        "against": [one.digest for one in against],
+        "removed": taken_from(open_store(job.out)).digest,
+    }
+    return Plan(inputs, identity, against)
+
+
+def open_earlier(job: Job) -> list[Earlier]:
+    """The indexes of the runs to compare with. Raises ConfigError where the recipe can't, and InputError."""
     if job.against and job.recipe.pipeline().lines:
         raise ConfigError(
             "Lines are compared within one run, so this recipe can't be built against an earlier one.",
@@ -94,15 +108,7 @@ def make_plan(job: Job) -> Plan:
                 "The recipe compares no documents, with those of an earlier run neither.", "Leave --against."
             )
         check_comparable(bound.stage, one)
-    identity = {
-        "recipe": job.recipe.canonical(),
-        "resources": job.recipe.resources() | {f"module.{module.name}": module.digest for module in job.modules},
-        "versions": versions(),
-        "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
-        "against": [one.digest for one in against],
-        "removed": taken_from(open_store(job.out)).digest,
-    }
-    return Plan(inputs, identity, against)
+    return against
 
 
 def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit]:

@@ -55,7 +55,7 @@ def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], 
         fresh = f".work/takedown-{taken.digest[:16]}"
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # of another list, which was cut off
-        job = replace(make_job(run.info["recipe"], folder / fresh), index=bool(run.info["index"]))
+        job = replace(make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")))
         result = rewrite(run, job, taken, make_engine, progress)
         if result.info is not None and result.exit_code == 0:
             swap(store, fresh, _NAMES)

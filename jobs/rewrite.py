@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from corpus.commits import Commit, Part
-from corpus.dedup.index import open_index
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable, IntegrityError
 from corpus.pieces import pieces_of
 from corpus.recipe import differences, digest
@@ -30,7 +29,7 @@ from jobs.engine import Engine, Stop, run
 from jobs.folder import open_folder
 from jobs.inputs import Input, find_inputs, plan_units
 from jobs.phases import Stopped, end_work
-from jobs.plan import Job, Plan, claim_folder
+from jobs.plan import Job, Plan, claim_folder, open_earlier
 from jobs.progress import Progress
 from jobs.retries import CHANGED, UNREACHABLE, Function
 from jobs.tasks import commit_from_dict, fill_task, rewrite_task
@@ -50,7 +49,7 @@ def make_plan(old: Run, job: Job, taken: Takedown) -> Plan:
         raise ConfigError(
             f"The run in {old.store.where()} is not complete.", "Finish it: run its `corpus build` again."
         )
-    against = [open_index(folder) for folder in job.against]
+    against = open_earlier(job)
     now = {
         "resources": job.recipe.resources() | {f"module.{module.name}": module.digest for module in job.modules},
         "versions": versions(),

@@ -109,10 +109,18 @@ def send_edges(layout: Layout, low: Ints, high: Ints, out: Outbox) -> None:
     out.scatter(theirs[apart], batch.filter(pa.array(apart)))
 
 
-def twins(store: Store, layout: Layout, texts: Sequence[Part], box: int, earlier: Sequence[Earlier] = ()) -> list[Part]:
+def twins(
+    store: Store,
+    layout: Layout,
+    texts: Sequence[Part],
+    box: int,
+    earlier: Sequence[Earlier] = (),
+    least: float = 0.0,
+) -> list[Part]:
     """The twins of one range of text hashes: `twins`, a box for each group, for that of the twin and that of the
     keeper. Within a group no text comes twice, so that a range holds a text as often as there are groups at most.
-    Those of documents of earlier runs are also `edges`."""
+    Those of documents of earlier runs are also `edges`; what such a run removed counts only where it is as similar as
+    `least` to the document that it kept, since it may have had another limit."""
     found = [read_boxes(store, [part], box, TEXTS_SCHEMA) for part in texts]
     docs = [batch["doc"].to_numpy() + np.int64(first) for batch, first in zip(found, layout.groups, strict=False)]
     rows = pa.Table.from_batches(found, TEXTS_SCHEMA)
@@ -124,6 +132,8 @@ def twins(store: Store, layout: Layout, texts: Sequence[Part], box: int, earlier
     similarity, exact = np.ones(len(doc)), np.ones(len(doc), dtype=np.bool_)
     found_earlier = earlier_with_texts(earlier, layout.text_bits, box, hashes) if earlier else ()
     for ours, theirs, how, same in found_earlier:
+        similar = how >= least
+        ours, theirs, how, same = ours[similar], theirs[similar], how[similar], same[similar]
         new, first = np.unique(ours, return_index=True)
         first = first[keeper[new] < layout.documents]  # the first run that had it counts
         ours = ours[first]

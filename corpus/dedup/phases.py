@@ -57,6 +57,11 @@ def _candidates(task: Task) -> Made:
     return candidates(task.store, task.layout, task.parts("bands", "keys"), boxes, task.earlier), {}
 
 
+def _twins(task: Task) -> Made:
+    least = 0.0 if task.dedup.transitive else task.threshold
+    return twins(task.store, task.layout, task.parts("bands", "texts"), task.piece, task.earlier, least), {}
+
+
 def _members(task: Task) -> Made:
     inputs = {
         "labels": task.parts("labels", "labels"),
@@ -90,7 +95,7 @@ def _index(task: Task) -> Made:
 _PHASES: dict[str, Callable[[Task], Made]] = {
     "bands": lambda t: bands(t.store, t.dedup, t.layout, t.units()),
     "candidates": _candidates,
-    "twins": lambda t: (twins(t.store, t.layout, t.parts("bands", "texts"), t.piece, t.earlier), {}),
+    "twins": _twins,
     "components": lambda t: (components(t.store, t.layout, t.edges()), {}),
     "large": lambda t: large_star(t.store, t.layout, t.edges(), t.piece, t.phase),
     "small": lambda t: (small_star(t.store, t.layout, t.edges(), t.piece, t.phase), {}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 JUDGED = ("response", "conversion")
@@ -40,7 +41,7 @@ class Record:
 
     @property
     def url(self) -> str:
-        return self.headers.get("warc-target-uri", "").strip("<> ")
+        return target_uri(self.headers)
 
     @property
     def date(self) -> str:
@@ -79,7 +80,13 @@ class Damage:
 
     @property
     def url(self) -> str:
-        return self.headers.get("warc-target-uri", "").strip("<> ")
+        return target_uri(self.headers)
+
+
+def target_uri(headers: Mapping[str, str]) -> str:
+    """The URL of a record, without the <> that WARC 1.0's grammar has around it and some writers put there."""
+    uri = headers.get("warc-target-uri", "").strip(" ")
+    return uri[1:-1].strip(" ") if uri.startswith("<") and uri.endswith(">") else uri
 
 
 def record_id(warc: str, offset: int, inner: int) -> str:

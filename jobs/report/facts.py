@@ -90,7 +90,7 @@ def read_times(run: Run) -> Times | None:
     for unit in units:
         for name, seconds in unit.get("stages", {}).items():
             stages[name] += seconds
-    timed = [unit for unit in units if "seconds" in unit]
+    timed = [unit for unit in units if "start" in unit]  # pieces of a run that was made of another have rows
     slowest = sorted(timed, key=lambda unit: (-unit["seconds"], unit["warc"], unit["start"]))[:SLOWEST]
     return Times(
         seconds=found["seconds"],

@@ -2,7 +2,8 @@
 
 A ledger row stands for the bytes from its record to the next row's (a request or metadata record that follows it
 included), or to the end of the archive. So the sums are what the inputs weigh, less what lies before the first row
-of each archive and what was quarantined. In an archive that is one compressed stream, offsets count decompressed bytes.
+of each archive and what was quarantined. In an archive that is one compressed stream, offsets count decompressed bytes,
+and the last record counts nothing, since nothing tells where it ends.
 """
 
 from __future__ import annotations

@@ -188,6 +188,17 @@ def test_archives_added_to_a_run(tmp_path):
     assert len(texts) == len(set(texts)) == 3
 
 
+def test_what_an_earlier_run_removed_counts_by_the_limit_of_this_one(tmp_path):
+    base = text(1)
+    run(tmp_path, "old", {"a": base, "b": edited(base, 0.03)[: len(base) - 40]})
+    gone = ledger(tmp_path / "old")["b"]
+    assert 0.7 <= gone["value"] < 0.99
+    for below, outcome in ((0.99, "kept"), (0.7, "dropped")):
+        run(tmp_path, f"at{below}", {"c": edited(base, 0.03)[: len(base) - 40]}, [tmp_path / "old"],
+            stages(similarity={"below": below}))  # fmt: skip
+        assert ledger(tmp_path / f"at{below}")["c"]["outcome"] == outcome
+
+
 def test_what_the_earlier_run_is_decides_the_result(tmp_path):
     run(tmp_path, "old", {"a": text(1)})
     run(tmp_path, "other", {"a": text(2)})

@@ -23,6 +23,7 @@ from jobs.engine import LocalEngine
 from jobs.plan import Job
 from jobs.progress import Progress
 from jobs.remove import read_list, remove
+from jobs.report.page import write_report
 from tests.jobs.test_build import build_quietly, job, tree
 from tests.jobs.test_tune import STAGES, archives  # noqa: F401
 from tests.warcs import WORDS, page, write_warc
@@ -69,6 +70,7 @@ def test_a_page_is_gone_and_the_ledger_says_why(folder):
     assert result.exit_code == 0
     run = open_run(folder)
     run.verify()
+    write_report(run, folder.parent / "report.html")
     row = run.find(page["url"])[0]
     assert (row["outcome"], row["stage"], row["rule"]) == ("dropped", "removed", "url")
     assert row["gopher_quality.words"] is row["text_bytes"] is row["detail"] is None
@@ -233,6 +235,21 @@ def test_no_alarm_where_the_run_had_passed_it(tmp_path):
         cli(["remove", str(tmp_path / "out"), "--urls", str(tmp_path / "list"), "--no-ray"], standalone_mode=False)
     assert ended.value.code == 0
     assert rows(tmp_path / "out", "dropped")[-1]["stage"] == "removed"
+
+
+def test_signatures_stay_where_their_limit_is_off(archives, tmp_path):  # noqa: F811
+    """Such a run compares nothing and has no index, but other limits may ask for what documents are compared by."""
+    stages = {"stages": [{**one, "similarity": {"below": "off"}} if one["stage"] == "minhash" else one
+                         for one in STAGES["stages"]]}  # fmt: skip
+    entries = Takedown.of([], ["site2.example"])
+    for name in ("removed", "built"):
+        (tmp_path / name).mkdir()
+    assert build_quietly(job([archives], tmp_path / "removed" / "out", stages)).exit_code == 0
+    assert remove_quietly(tmp_path / "removed" / "out", entries).exit_code == 0
+    (tmp_path / "built" / "out").mkdir()
+    (tmp_path / "built" / "out" / FILE).write_bytes(entries.as_json())
+    assert build_quietly(job([archives], tmp_path / "built" / "out", stages)).exit_code == 0
+    assert tree(tmp_path / "removed" / "out") == tree(tmp_path / "built" / "out")
 
 
 SCRIPT = """

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.warc.head import FIRST_LINE, HEAD_BYTES, parse_head
+from corpus.warc.record import target_uri
 
 
 def head(*lines: bytes, eol: bytes = b"\r\n") -> bytes:
@@ -104,3 +105,17 @@ def test_how_far_the_end_of_a_line_may_be(behind: int) -> None:
         text = b"\na: 123456789012 " + b"z" * behind + end
         found, plain = (pattern.search(text) is None for pattern in (FIRST_LINE["arc"], PLAIN_ARC_LINE))
         assert found == plain
+
+
+@pytest.mark.parametrize(
+    ("header", "url"),
+    [
+        ("http://a.example/", "http://a.example/"),
+        ("<http://a.example/>", "http://a.example/"),
+        (" < http://a.example/ > ", "http://a.example/"),
+        ("http://a.example/a>", "http://a.example/a>"),
+        ("", ""),
+    ],
+)
+def test_urls_with_and_without_brackets(header: str, url: str) -> None:
+    assert target_uri({"warc-target-uri": header}) == url
