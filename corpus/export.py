@@ -75,26 +75,28 @@ def send_rows(store: Store, piece: Piece, schema: pa.Schema, seed: int, bits: in
     done = read_commit(store, key)
     if done is not None:
         return done
-    extra = [name for name in schema.names if name not in ("id", "text")]
+    extra = [name for name in schema.names if name != "text"]
     weights = np.zeros(1 << bits, dtype=np.int64)
     text_bytes = 0
     with Outbox(store, "rows", 1 << bits) as out:
         for batch in read_piece(piece, extra):
-            keys = keys_of(batch["id"].to_pylist(), seed)
+            keys = keys_of(batch.column(0).to_pylist(), seed)
             ones = pa.array(np.ones(len(keys), dtype=np.int64))
-            columns = [batch[name].cast(schema.field(name).type) for name in schema.names]
+            given = dict(zip(batch.schema.names, batch.columns, strict=True))  # a file's own `id` is the last one
+            columns = [given[field.name].cast(field.type) for field in schema]
             rows = pa.RecordBatch.from_arrays([pa.array(keys), ones, *columns], schema=boxed(schema))
             boxes = boxes_of(keys, bits)
             out.scatter(boxes, rows)
             weights += np.bincount(boxes, minlength=len(weights))
-            text_bytes += pc.sum(pc.binary_length(batch["text"])).as_py() or 0
+            text_bytes += pc.sum(pc.binary_length(given["text"])).as_py() or 0
         part = out.finish()
     return commit(store, key, [part], {"bytes": text_bytes, "weights": weights.tolist()})
 
 
 def boxed(schema: pa.Schema) -> pa.Schema:
-    """The rows in the boxes: those of the output with their place in the shuffle."""
-    return pa.schema([KEY, WEIGHT, *schema])
+    """The rows in the boxes: those of the output with their place in the shuffle, columns by number, as any name may be
+    taken."""
+    return pa.schema([KEY, WEIGHT, *(field.with_name(str(number)) for number, field in enumerate(schema))])
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def write_rows(store: Store, task: RowsTask, parts: Sequence[Part], inputs: str,
             write_page_checksum=True,
         ) as writer:
             for group in in_groups(read_cut(store, parts, boxed(schema), task.cut), task.group):
-                writer.write_table(group.select(schema.names).cast(schema), row_group_size=task.group)
+                writer.write_table(pa.Table.from_arrays(group.columns[2:], schema=schema), row_group_size=task.group)
                 rows += group.num_rows
         part = add_part(store, "rows", scratch, rows, key=task.key)
     finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from corpus.errors import InputChanged, InputError, IntegrityError
 from corpus.run import Run, open_run
 from corpus.store import Location, local_file, open_store
 from corpus.urls import redact
-from corpus.warc.source import LocalSource, digest_of_ends
+from corpus.warc.source import LocalSource, changed, digest_of_ends
 
 PIECE_BYTES = 64 << 20
 """Of text in a piece: some seconds of work."""
@@ -39,6 +40,7 @@ class Piece:
     groups: tuple[int, ...]
     first: int
     has_id: bool
+    of_run: bool
 
     def content(self) -> dict[str, Any]:
         """All but where it lies: what a result depends on."""
@@ -51,11 +53,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class TextFile:
-    """A parquet file: its name, its path or URL, what its content is known by, and what its footer says."""
+    """A parquet file: its name, its path or URL, what its content is known by, whether it is a part of a run, and what
+    its footer says. `has_id` is whether its column `id` can name documents."""
 
     name: str
     place: str
     identity: str
+    of_run: bool
+    has_id: bool
     columns: tuple[str, ...]
     groups: tuple[tuple[int, int], ...]
     """Rows and bytes of text of each row group."""
@@ -113,7 +118,7 @@ class Texts:
 
 
 def _piece(file: TextFile, groups: list[int], first: int) -> Piece:
-    return Piece(file.name, file.place, file.identity, tuple(groups), first, "id" in file.columns)
+    return Piece(file.name, file.place, file.identity, tuple(groups), first, file.has_id, file.of_run)
 
 
 def open_texts(folder: Location) -> Texts:
@@ -123,7 +128,8 @@ def open_texts(folder: Location) -> Texts:
     if run is not None:
         parts = [(part.key, part.sha256) for part in run.parts("corpus")]
     else:
-        parts = [(name, "") for name in sorted(store.names()) if name.endswith(".parquet")]
+        names = sorted(store.names())  # those that are hidden are not data: what Spark and others leave beside it
+        parts = [(name, "") for name in names if name.endswith(".parquet") and not name.startswith((".", "_"))]
     if not parts:
         raise InputError(
             f"{store.where()} holds neither a finished run nor parquet files.",
@@ -139,48 +145,79 @@ def open_texts(folder: Location) -> Texts:
 
 def _text_file(place: str, identity: str) -> TextFile:
     path = redact(place)
+    of_run = bool(identity)
     try:
         file = local_file(place)
-        if not identity:
-            with closing(LocalSource(file)) as source:
-                identity = digest_of_ends(source)  # the second end has the footer
+        if not of_run:
+            identity = _digest(file)
         metadata = pq.read_metadata(file)
     except FileNotFoundError:
         raise IntegrityError(f"{path} is missing.", "Restore it, or build again.") from None
     except (OSError, pa.ArrowInvalid):
         raise InputError(f"{path} is no parquet file.", "Move it away, or name another folder.") from None
     schema = metadata.schema.to_arrow_schema()
-    kind = schema.field("text").type if "text" in schema.names else None
-    if kind not in (pa.string(), pa.large_string()):
-        raise InputError(f"{path} has no column `text` of strings.", "Rename the column that holds the texts.")
+    kinds = {field.name: value_type(field.type) for field in schema}
+    if "text" not in kinds:
+        raise InputError(f"{path} has no column `text`.", "Rename the column that holds the texts.")
+    if kinds["text"] not in STRINGS:
+        raise InputError(f"{path} has a column `text` of {kinds['text']}.", "Write the texts as strings.")
+    id_kind = kinds.get("id", pa.null())
+    has_id = id_kind in STRINGS or pa.types.is_integer(id_kind) or pa.types.is_floating(id_kind)
     column = metadata.schema.names.index("text")
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
-    return TextFile(place.rpartition("/")[2], place, identity, tuple(schema.names), sizes)
+    return TextFile(place.rpartition("/")[2], place, identity, of_run, has_id, tuple(schema.names), sizes)
+
+
+STRINGS = (pa.string(), pa.large_string())
+
+
+def value_type(kind: pa.DataType) -> pa.DataType:
+    """The type of a column's values, be they in a dictionary or views, which Arrow can't do all with."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind)
+
+
+def _digest(file: Path) -> str:
+    """What is known of the content of a file that nobody vouches for: the second end has the footer."""
+    with closing(LocalSource(file)) as source:
+        return digest_of_ends(source)
+
+
+def _check(piece: Piece, file: Path) -> None:
+    """Raise InputChanged where a file is no longer what it was. Parts of runs have page checksums instead."""
+    if not piece.of_run and _digest(file) != piece.identity:
+        raise changed(redact(piece.place))
 
 
 def read_piece(piece: Piece, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
     """The rows of a piece that have text, in order, in batches of `id`, `text` and the extra columns. What has no id
-    is known by file and row.
+    that is a string or a number is known by file and row; as an extra column, `id` is once more there as it is.
 
     Raises InputError where a text is no UTF-8, and InputChanged or IntegrityError where the file is not what it was.
     """
-    wanted = ["text", *(["id"] if piece.has_id else []), *extra]
+    wanted = {"text", *(["id"] if piece.has_id else []), *extra}
     row = piece.first
     try:
         if not piece.groups:
             return
-        file = pq.ParquetFile(local_file(piece.place), page_checksum_verification=True)
-        for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=list(piece.groups), columns=wanted, use_threads=False):
+        path = local_file(piece.place)
+        _check(piece, path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        groups, columns = list(piece.groups), sorted(wanted)
+        for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=groups, columns=columns, use_threads=False):
             ids = _row_ids(piece.name, row, batch.num_rows)
             if piece.has_id:
-                ids = pc.coalesce(batch["id"].cast(pa.string()), ids)
+                own = batch["id"].cast(value_type(batch["id"].type))
+                ids = pc.coalesce(own.cast(pa.string()), ids)
             row += batch.num_rows
             texts = batch["text"].cast(pa.string())
             texts.validate(full=True)
-            made = {"id": ids, "text": texts} | {name: batch[name] for name in extra}
-            whole = pa.RecordBatch.from_pydict(made)
+            others = [batch[name].cast(value_type(batch[name].type)) for name in extra]
+            whole = pa.RecordBatch.from_arrays([ids, texts, *others], names=["id", "text", *extra])
             yield whole.filter(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
+        _check(piece, path)
     except FileNotFoundError:
         raise InputChanged(f"{redact(piece.place)} is gone.", "Restore it, and run the same command again.") from None
     except pa.ArrowInvalid as error:

@@ -7,7 +7,8 @@ wherever it ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -23,7 +24,7 @@ from corpus.errors import InputError, IntegrityError
 from corpus.export import RowLayout, RowsTask, plan_rows, send_rows, write_rows
 from corpus.shuffle import Cut, bits_for, plan_cuts
 from corpus.store import Location, Store, as_json, local_file, open_store
-from corpus.texts import Piece, Texts, open_texts
+from corpus.texts import STRINGS, Piece, Texts, open_texts, value_type
 from corpus.version import versions
 from jobs.card import data_card
 from jobs.engine import Engine, Stop
@@ -56,7 +57,7 @@ class Result:
 def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Result:
     """Export to the end, or to the first stop signal. Raises CorpusError."""
     texts = open_texts(job.texts)
-    schema = _schema(job, texts)
+    schema, left_out = _schema(job, texts)
     plan = {
         "texts": texts.identity(),
         "target": job.target,
@@ -70,6 +71,8 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
         if finished is not None:
             store.remove(".work")
             return Result(0, finished, already_done=True)
+        if left_out:
+            print(f"Left out, not plain and of one type in all files: {', '.join(left_out)}", file=sys.stderr)
         engine = make_engine()
         run = _Exporting(job, texts, schema, store, partial(run_commits, engine=engine, stop=stop, progress=progress))
         try:
@@ -82,6 +85,7 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
             end_work(engine, stop, progress)
         info = _info(layout, written, sum(done.about["bytes"] for done in sent), texts, plan)
         if job.target == "datasets":
+            info["columns_left_out"] = left_out
             # one that an earlier try left may have the name that the folder had then
             store.replace("README.md", data_card(PurePosixPath(store.place).name, texts, info).encode())
         store.put_new("export.json", as_json(info))
@@ -89,17 +93,34 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
     return Result(0, info)
 
 
-def _schema(job: Job, texts: Texts) -> pa.Schema:
-    """The columns to write: the text alone, or all that every file has with one type."""
+def _schema(job: Job, texts: Texts) -> tuple[pa.Schema, list[str]]:
+    """The columns to write: the text alone, or all that every file has with one type; and the names of the others."""
     if job.target == "nanochat":
-        return pa.schema([pa.field("text", pa.string())])
+        return pa.schema([pa.field("text", pa.string())]), []
     schemas = [pq.read_schema(local_file(file.place)) for file in texts.files]
-    fields = [
-        field.with_metadata(None)
-        for field in schemas[0]
-        if all(field.name in other.names and other.field(field.name).type == field.type for other in schemas)
-    ]
-    return pa.schema(fields)
+    names = dict.fromkeys(name for schema in schemas for name in schema.names)
+    found = {name: _field(name, schemas) for name in names}
+    return pa.schema([field for field in found.values() if field]), [name for name in names if not found[name]]
+
+
+def _field(name: str, schemas: Sequence[pa.Schema]) -> pa.Field | None:
+    """What holds a column of all files; None where one lacks it, or has it of another type."""
+    if any(name not in schema.names for schema in schemas):
+        return None
+    fields = [schema.field(name) for schema in schemas]
+    kinds = [value_type(field.type) for field in fields]
+    kind = kinds[0]
+    if all(kind in STRINGS for kind in kinds):
+        kind = pa.large_string() if pa.large_string() in kinds else pa.string()
+    elif any(other != kind for other in kinds) or not _is_plain(kind):
+        return None
+    return pa.field(name, kind, nullable=any(field.nullable for field in fields))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether no dictionary is nested in a type: the boxes of the shuffle hold none."""
+    inside = (kind.field(number).type for number in range(kind.num_fields))
+    return value_type(kind) == kind and all(map(_is_plain, inside))
 
 
 @dataclass(frozen=True)

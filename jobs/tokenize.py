@@ -74,6 +74,7 @@ def val_share_for(documents: int) -> float:
 
 def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Result:
     """Tokenize to the end, or to the first stop signal. Raises CorpusError."""
+    _check(job.tokenizer)
     texts = open_texts(job.texts)
     plan = _plan(job, texts)
     store = open_folder(job.out)
@@ -109,6 +110,12 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
         store.remove(".work")
         reached("tokens_work_removed")
     return Result(0, info)
+
+
+def _check(tokenizer: Tokenizer) -> None:
+    """Raise ConfigError here where each task would."""
+    _ = tokenizer.bos
+    _encoder(tokenizer.data)
 
 
 def _plan(job: Job, texts: Texts) -> dict[str, Any]:

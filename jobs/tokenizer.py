@@ -32,6 +32,7 @@ COMPARED_BYTES = 50 << 20
 """Of text to compare tokenizers on: more changes no ratio that is shown."""
 
 _TOLD_EVERY_S = 10.0
+_FILES = {"training.json", "token_bytes.json", "tokenizer_config.json", "tokenizer.json"}
 
 
 def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MOST_CHARS) -> dict[str, Any]:
@@ -39,7 +40,10 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
     `transformers` wants beside it, the byte length of each id, and what it was learned from; that is returned."""
     texts = open_texts(folder)
     store = open_folder(out)
+    other = OutputError(f"{store.where()} holds another tokenizer, or other files.", "Give an empty folder with -o.")
     with store.only_run():
+        if store.names() - _FILES - {".work"}:
+            raise other
         made = train_tokenizer(PurePosixPath(store.place).name, _told(texts, most_chars), vocab_size)
         facts = {
             "texts": texts.identity(),
@@ -55,11 +59,8 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
             "tokenizer_config.json": as_json(_config(made)),
             "tokenizer.json": made.data,
         }
-        others = store.names() - {*files, ".work"}
-        if others or any(store.get(name) not in (None, data) for name, data in files.items()):
-            raise OutputError(
-                f"{store.where()} holds another tokenizer, or other files.", "Give an empty folder with -o."
-            )
+        if any(store.get(name) not in (None, data) for name, data in files.items()):
+            raise other
         for name, data in files.items():
             add_data(store, "tokenizer", data, 0, name)
         store.remove(".work")
@@ -154,7 +155,7 @@ def compare(
         for language, row in zip(languages, rows, strict=True):
             for name in (_ALL, language or "unknown"):
                 counts[name] = counts.get(name, 0) + row
-        if done % 20 == 19:
+        if done % 20 == 19 and counts:
             told(f"{counts[_ALL][1] / 1e6:,.0f} MB")
     ranked = sorted(counts.items(), key=lambda item: (item[0] != _ALL, -item[1][1], item[0]))
     return [

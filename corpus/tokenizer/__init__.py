@@ -27,17 +27,21 @@ class Tokenizer:
     def __init__(self, name: str, data: bytes) -> None:
         self.name = name
         self.data = data
-        self.content = _parse(name, data)
-        vocab: dict[str, int] = self.content["model"]["vocab"]
-        added: list[dict[str, Any]] = self.content.get("added_tokens") or []
-        self.specials: dict[str, int] = {token["content"]: token["id"] for token in added if token.get("special")}
-        self.vocab_size = 1 + max([*vocab.values(), *(token["id"] for token in added)])
-        self.tokens: list[bytes | None] = [None] * self.vocab_size
-        """The bytes of each id; None of specials and of ids that nothing has."""
-        for text, number in vocab.items():
-            self.tokens[number] = to_bytes(text)
-        for token in added:
-            self.tokens[token["id"]] = None if token.get("special") else token["content"].encode()
+        try:
+            self.content: dict[str, Any] = json.loads(data)
+            _check_kind(name, self.content)
+            vocab: dict[str, int] = self.content["model"]["vocab"]
+            added: list[dict[str, Any]] = self.content.get("added_tokens") or []
+            self.specials: dict[str, int] = {token["content"]: token["id"] for token in added if token.get("special")}
+            self.vocab_size = 1 + max([*vocab.values(), *(token["id"] for token in added)])
+            self.tokens: list[bytes | None] = [None] * self.vocab_size
+            """The bytes of each id; None of specials and of ids that nothing has."""
+            for text, number in vocab.items():
+                self.tokens[number] = to_bytes(text)
+            for token in added:
+                self.tokens[token["id"]] = None if token.get("special") else token["content"].encode()
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise ConfigError(f"{name} is no tokenizer.json.", "Give a file that HF tokenizers writes.") from None
         _check_bytes(name, self.tokens)
 
     @cached_property
@@ -73,25 +77,27 @@ class Tokenizer:
         return b"".join(self.tokens[number] or b"" for number in ids)
 
     def plain(self) -> dict[str, Any]:
-        """The content without special tokens: what encodes text, which so can't give their ids."""
+        """The content without special tokens: what encodes text, which so can't give their ids; and without what else
+        would put ids in, leave some out, or draw them by chance."""
         added = [token for token in self.content.get("added_tokens") or [] if not token.get("special")]
-        return {**self.content, "added_tokens": added, "post_processor": None}
+        model = {**self.content["model"], "dropout": None}
+        unused = dict.fromkeys(("post_processor", "truncation", "padding"))
+        return {**self.content, "added_tokens": added, "model": model, **unused}
 
 
-def _parse(name: str, data: bytes) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(data)
-        kind, steps = content["model"]["type"], _steps(content.get("pre_tokenizer"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ConfigError(f"{name} is no tokenizer.json.", "Give a file that HF tokenizers writes.") from None
-    level = [step for step in steps if step.get("type") == "ByteLevel"]
+def keeps_no_text(name: str) -> ConfigError:
+    """The error for a tokenizer whose ids do not add up to the bytes of a text."""
+    return ConfigError(
+        f"{name} is no byte-level BPE that keeps text as it is.",
+        "Give one such as those of GPT-2, GPT-4 or Llama 3, or train one: `corpus tokenizer train`.",
+    )
+
+
+def _check_kind(name: str, content: dict[str, Any]) -> None:
+    level = [step for step in _steps(content.get("pre_tokenizer")) if step.get("type") == "ByteLevel"]
     changes = content.get("normalizer") or any(step.get("add_prefix_space") for step in level)
-    if kind != "BPE" or not level or changes:
-        raise ConfigError(
-            f"{name} is no byte-level BPE that keeps text as it is.",
-            "Give one such as those of GPT-2, GPT-4 or Llama 3, or train one: `corpus tokenizer train`.",
-        )
-    return content
+    if content["model"]["type"] != "BPE" or not level or changes:
+        raise keeps_no_text(name)
 
 
 def _steps(pre_tokenizer: dict[str, Any] | None) -> list[dict[str, Any]]:

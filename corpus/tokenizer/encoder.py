@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from corpus.errors import ConfigError
-from corpus.tokenizer import Tokenizer
+from corpus.tokenizer import Tokenizer, keeps_no_text
 from corpus.tokenizer.fast import Fast
 
 Encoded = tuple[np.ndarray, np.ndarray]
@@ -18,7 +18,10 @@ Encoded = tuple[np.ndarray, np.ndarray]
 
 
 class Encoder:
-    """Encodes texts with the ids of HF tokenizers, on one core. Threads may share it."""
+    """Encodes texts with the ids of HF tokenizers, on one core. Threads may share it.
+
+    Raises ConfigError where these ids do not add up to the bytes of a text, as odd texts show at once.
+    """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         from tokenizers import Tokenizer as HF
@@ -28,12 +31,16 @@ class Encoder:
             self._hf = HF.from_str(json.dumps(plain))
         except Exception as error:  # it raises nothing narrower
             raise ConfigError(f"{tokenizer.name} does not load: {error}.", "Give a valid tokenizer.json.") from None
+        added = [f"a  {token['content']}  b" for token in plain["added_tokens"]]
+        tried = [*odd_texts(), *tokenizer.specials, *added]
+        if tokenizer.decode(self._slow(tried)[0].tolist()) != "".join(tried).encode():
+            raise keeps_no_text(tokenizer.name)
         self._fast: Fast | None = None
         try:
             self._fast = Fast(plain, self._hf)
         except (ValueError, RuntimeError):
             return  # a split pattern that gigatoken does not know
-        self.check([*odd_texts(), *tokenizer.specials])
+        self.check(tried)
 
     @property
     def engine(self) -> str:

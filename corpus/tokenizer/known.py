@@ -70,6 +70,13 @@ def load_tokenizer(given: str, vocab_dir: Path | None = None) -> Tokenizer:
 
     Raises ConfigError where there is none, or a vocabulary is not the published one.
     """
+    try:
+        return _load(given, vocab_dir)
+    except OSError as error:
+        raise ConfigError(f"{given} can't be read: {error.strerror}.", "Name another folder or file.") from None
+
+
+def _load(given: str, vocab_dir: Path | None) -> Tokenizer:
     if given in KNOWN:
         return _of_files(given, [_find(given, file, vocab_dir) for file in KNOWN[given]])
     path = Path(given)

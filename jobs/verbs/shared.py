@@ -29,7 +29,12 @@ class _FolderType(click.ParamType[Path]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if isinstance(value, str) and is_url(value):
             self.fail(f"{redact(value)} is a URL; give a path on this machine.", param, ctx)
-        return _path(self, value, param, ctx)
+        path = _path(self, value, param, ctx)
+        try:
+            path.exists()
+        except OSError as error:
+            self.fail(f"{path} can't be read: {error.strerror}.", param, ctx)
+        return path
 
 
 class _PlaceType(click.ParamType[Location]):

@@ -40,6 +40,33 @@ def test_a_null_id_is_replaced_by_the_place(tmp_path):
     assert read(texts, ["n"])[1] == {"id": "a.parquet:1", "text": "two", "n": 2}
 
 
+@pytest.mark.parametrize(
+    ("ids", "found"),
+    [
+        (pa.array([7, None]), ["7", "a.parquet:1"]),
+        (pa.array(["x", "y"]).dictionary_encode(), ["x", "y"]),
+        (pa.array([{"n": 1}, None]), ["a.parquet:0", "a.parquet:1"]),
+        (pa.array([b"\xff", b"x"]), ["a.parquet:0", "a.parquet:1"]),
+    ],
+)
+def test_ids_that_are_neither_string_nor_number_are_none(tmp_path, ids, found):
+    write(tmp_path / "t", "a.parquet", {"id": ids, "text": ["one", "two"]})
+    assert [row["id"] for row in read(open_texts(tmp_path / "t"))] == found
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+def test_strings_of_any_kind_are_text(tmp_path, kind):
+    write(tmp_path / "t", "a.parquet", {"text": pa.array(["one", None, "two"]).cast(kind)})
+    assert [row["text"] for row in read(open_texts(tmp_path / "t"))] == ["one", "two"]
+
+
+@pytest.mark.parametrize("name", [".a.parquet", "_a.parquet"])
+def test_hidden_files_are_not_read(tmp_path, name):
+    write(tmp_path / "t", "a.parquet", {"text": ["one"]})
+    write(tmp_path / "t", name, {"text": ["hidden"]})
+    assert open_texts(tmp_path / "t").rows == 1
+
+
 def test_the_identity_is_of_the_content(tmp_path):
     for folder, text in (("one", "text"), ("two", "text"), ("three", "texT")):
         write(tmp_path / folder, "a.parquet", {"text": [text]})
@@ -50,8 +77,8 @@ def test_the_identity_is_of_the_content(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"words": ["x"]}, "no column `text`"),
-        ({"text": [1]}, "no column `text`"),
+        ({"words": ["x"]}, "no column `text`.*Rename"),
+        ({"text": [1]}, "a column `text` of int64.*as strings"),
         ({"text": pa.array([], pa.string())}, "no text"),
     ],
 )
@@ -79,16 +106,28 @@ def test_text_that_is_no_utf8_is_named(tmp_path):
 
 
 def test_damage_is_named(tmp_path):
-    write(tmp_path / "t", "a.parquet", {"text": ["x" * 500] * 3}, write_page_checksum=True, compression=None)
+    options = {"write_page_checksum": True, "compression": None, "use_dictionary": False}
+    write(tmp_path / "t", "a.parquet", {"text": ["x" * 100_000] * 3}, **options)
     texts = open_texts(tmp_path / "t")
     content = bytearray((tmp_path / "t" / "a.parquet").read_bytes())
-    content[100] ^= 0xFF
+    content[len(content) // 2] ^= 0xFF
     (tmp_path / "t" / "a.parquet").write_bytes(content)
     with pytest.raises(IntegrityError, match=r"a\.parquet is damaged"):
         read(texts)
     (tmp_path / "t" / "a.parquet").unlink()
     with pytest.raises(InputChanged, match="is gone"):
         read(texts)
+
+
+def test_a_file_that_is_replaced_is_not_taken(tmp_path):
+    write(tmp_path / "t", "a.parquet", {"text": ["old"] * 3})
+    texts = open_texts(tmp_path / "t")
+    begun = read_piece(texts.pieces()[0])
+    next(begun)
+    write(tmp_path / "t", "a.parquet", {"text": ["new"] * 3})
+    for rest in (begun, read_piece(texts.pieces()[0])):
+        with pytest.raises(InputChanged, match=r"a\.parquet changed while"):
+            list(rest)
 
 
 def test_a_sample_is_a_part_drawn_evenly(tmp_path):

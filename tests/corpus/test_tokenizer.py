@@ -182,11 +182,46 @@ def changed(tokenizer, change):
         (lambda c: c.update(pre_tokenizer=None), "byte-level BPE"),
         (lambda c: c["model"]["vocab"].pop("A"), "lacks 1 of the 256 bytes"),
         (lambda c: c.pop("model"), "is no tokenizer"),
+        (lambda c: c.update(model={"type": "BPE"}), "is no tokenizer"),
+        (lambda c: c["model"]["vocab"].update(A="1"), "is no tokenizer"),
     ],
 )
 def test_what_would_lose_bytes_is_refused(tokenizer, change, message):
     with pytest.raises(ConfigError, match=message):
         Tokenizer("other", changed(tokenizer, change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["pre_tokenizer"]["pretokenizers"].insert(0, {"type": "WhitespaceSplit"}),
+        lambda c: c["added_tokens"].append({**c["added_tokens"][0], "content": "☃", "lstrip": True, "special": False}),
+    ],
+)
+def test_what_shows_only_in_encoding_is_refused_before_any_work(tokenizer, change):
+    with pytest.raises(ConfigError, match="other is no byte-level BPE that keeps text"):
+        Encoder(Tokenizer("other", changed(tokenizer, change)))
+
+
+PADDING = {
+    "strategy": {"Fixed": 999}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 1, "pad_type_id": 0,
+    "pad_token": "!",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.update(truncation=dict(direction="Right", max_length=4, strategy="LongestFirst", stride=0)),
+        lambda c: c.update(padding=PADDING),
+        lambda c: c["model"].update(dropout=0.9),
+    ],
+    ids=["truncation", "padding", "dropout"],
+)
+def test_ids_are_all_of_the_text_s_and_always_the_same(tokenizer, encoder, change):
+    made = Encoder(Tokenizer("other", changed(tokenizer, change)))
+    assert made._slow([TEXTS[0]])[0].tolist() == encoder.encode([TEXTS[0]])[0].tolist()
+    assert made.engine == "gigatoken"
 
 
 def test_a_tokenizer_without_separator_is_refused(tokenizer):
@@ -244,6 +279,8 @@ def test_names_paths_and_what_is_missing(tokenizer, tmp_path, monkeypatch):
     assert load_tokenizer(str(tmp_path / "tok")).name == "tok"
     with pytest.raises(ConfigError, match=r"not on this machine.*--vocab-dir"):
         load_tokenizer("gpt2")
+    with pytest.raises(ConfigError, match="can't be read: File name too long"):
+        load_tokenizer("x" * 300)
     with pytest.raises(ConfigError, match="gpt2"):
         load_tokenizer("gtp2")
     with pytest.raises(ConfigError, match=r"no tokenizer\.json"):

@@ -149,6 +149,8 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
         (["build", "{empty}", "-o", "{new}"], 1, "holds no archive"),
         (["build", "{in}", "-o", "{in}/out", "--no-ray"], 1, "can't be written"),
         (["build", "{in}", "-o", "{new}" + "x" * 300, "--no-ray"], 1, "can't be read: File name too long"),
+        (["generate", "{new}" + "x" * 300, "the"], 2, "can't be read: File name too long"),
+        (["tokenizer", "show", "x" * 300, "the"], 2, "can't be read: File name too long"),
         (["build", "{in}", "-o", "{loop}/out", "--no-ray"], 1, "can't be read: Too many levels"),
         (["build", "{in}", "-o", "{new}\udcff"], 2, "not UTF-8"),
         (["build", "{in}", "-o", "s3://"], 2, "names no bucket"),

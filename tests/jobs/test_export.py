@@ -43,6 +43,12 @@ def run(texts, out, target, workers=1, **options):
     return export(Job(texts, out, target, **options), lambda: LocalEngine(workers), Progress(quiet=True))
 
 
+def written(folder):
+    """The rows of an export, by text."""
+    tables = [pq.read_table(path) for path in sorted((folder / "data").iterdir())]
+    return {row["text"]: row for table in tables for row in table.to_pylist()}
+
+
 def tree(folder):
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -93,6 +99,40 @@ def test_nanochat_files_are_written_as_its_own(texts, tmp_path):
         column = pq.read_metadata(path).row_group(0).column(0)
         assert (column.path_in_schema, column.compression, column.statistics) == ("text", "ZSTD", None)
         assert not {"PLAIN_DICTIONARY", "RLE_DICTIONARY"} & set(column.encodings)
+
+
+def test_columns_that_files_have_in_other_ways(tmp_path, capsys):
+    """One file's strings are another one's large strings or dictionary; what can't be one column is named."""
+    (tmp_path / "in").mkdir()
+    url = pa.schema([pa.field("text", pa.string()), pa.field("url", pa.string(), nullable=False)])
+    first = pa.table({"text": ["a", "b"], "url": ["u", "v"]}, schema=url)
+    first = first.append_column("n", pa.array([1, 2])).append_column("alone", pa.array([1, 2]))
+    second = {"text": pa.array(["c", "d"], pa.large_string()), "url": pa.array([None, "w"]).dictionary_encode()}
+    pq.write_table(first, tmp_path / "in" / "0.parquet")
+    pq.write_table(pa.table({**second, "n": ["1", "2"]}), tmp_path / "in" / "1.parquet")
+    info = run(tmp_path / "in", tmp_path / "out", "datasets").info
+    assert {text: row["url"] for text, row in written(tmp_path / "out").items()} == dict(a="u", b="v", c=None, d="w")
+    assert info["plan"]["columns"] == ["text", "url"]
+    assert info["columns_left_out"] == ["n", "alone"]
+    assert "n, alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"key": ["x", "y", "z"], "weight": [0.5, None, 2.0], "0": [1, 2, 3]},
+        {"id": [None, 2, 3], "language": pa.array(["en", None, "en"]).dictionary_encode()},
+        {"id": [{"n": 1}, None, {"n": 3}], "lists": [["a"], [], None]},
+        {"id": [b"\xff", None, b"y"], "views": pa.array(["a", None, "c"], pa.string_view())},
+    ],
+    ids=lambda columns: " ".join(columns),
+)
+def test_columns_come_out_as_they_went_in(tmp_path, columns):
+    (tmp_path / "in").mkdir()
+    table = pa.table({**columns, "text": ["one", "two", "three"]})
+    pq.write_table(table, tmp_path / "in" / "a.parquet")
+    assert run(tmp_path / "in", tmp_path / "out", "datasets").info["columns_left_out"] == []
+    assert written(tmp_path / "out") == {row["text"]: row for row in table.to_pylist()}
 
 
 @pytest.mark.parametrize("documents", [2, 3, 7, 100, 2048, 8191, 8192, 8200, 100_000, 3_000_000])

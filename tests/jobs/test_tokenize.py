@@ -15,7 +15,7 @@ import pytest
 
 import corpus.shuffle
 import corpus.texts
-from corpus.errors import InputError, IntegrityError, OutputError
+from corpus.errors import ConfigError, InputError, IntegrityError, OutputError
 from corpus.shuffle import keys_of
 from corpus.store import LocalStore
 from corpus.tokenizer.encoder import Encoder
@@ -268,6 +268,22 @@ def test_wide_ids_for_a_large_vocabulary(texts, tmp_path):
     tokens = open_tokens(tmp_path / "out")
     assert tokens.train.read(0, 1).dtype == np.uint32
     assert (tokens.vocab_size, len(tokens.token_bytes)) == (70_001, 70_001)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.update(added_tokens=[]),
+        lambda c: c["pre_tokenizer"]["pretokenizers"].insert(0, {"type": "WhitespaceSplit"}),
+    ],
+    ids=["no separator", "drops blanks"],
+)
+def test_a_tokenizer_that_will_not_do_binds_no_folder(texts, tmp_path, change):
+    content = json.loads(small_tokenizer().data)
+    change(content)
+    with pytest.raises(ConfigError):
+        run(texts, tmp_path / "out", tokenizer=type(small_tokenizer())("other", json.dumps(content).encode()))
+    assert not (tmp_path / "out").exists()
 
 
 def megatron_documents(prefix, dtypes={8: np.uint16, 4: np.int32}):  # noqa: B006

@@ -64,6 +64,14 @@ def test_training_again_gives_the_same_and_never_overwrites(texts, trained, tmp_
     assert load_tokenizer(str(tmp_path / "tok")).vocab_size == 600
 
 
+def test_a_folder_of_other_files_is_refused_before_learning(texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "train_tokenizer", None)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="other files"):
+        job.train(texts, tmp_path, 600)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_less_text_is_read_where_wanted(texts, trained, tmp_path):
     with pytest.raises(Exception, match="vocabulary of"):
         job.train(texts, tmp_path / "tok", 600, most_chars=1)
@@ -134,6 +142,11 @@ def test_compare_counts_bytes_and_tokens_by_language(texts):
             assert row["bytes_per_token"][tokenizer.name] == round(size / tokens, 4)
     sizes = [row["bytes"] for row in rows[1:]]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_compare_where_texts_come_late(tmp_path):
+    pq.write_table(pa.table({"text": [None] * 21_000 + ["text"]}), tmp_path / "a.parquet")
+    assert job.compare([small_tokenizer()], tmp_path)[0]["documents"] == 1
 
 
 def test_compare_as_a_table_and_as_json(texts, trained):
