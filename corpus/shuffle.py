@@ -6,7 +6,7 @@ are cut from that order by weight (tokens, or rows), so that neither pieces, box
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,13 +14,16 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from corpus.commits import Part
+from corpus.commits import Commit, Part
 from corpus.dedup.exchange import read_boxes
 from corpus.dedup.layout import range_of
 from corpus.store import Store
 
 BOX_BYTES = 128 << 20
 """What the rows of one box take, about: they are sorted in memory."""
+
+ROW_BYTES = 100
+"""What a row takes there besides its text, about: key, id, weights."""
 
 _MOST_BITS = 16
 
@@ -31,6 +34,24 @@ WEIGHT = pa.field("weight", pa.int64())
 def bits_for(size: int) -> int:
     """How many of a key's bits tell boxes apart, for rows of so many bytes."""
     return min(max(-(-size // BOX_BYTES) - 1, 0).bit_length(), _MOST_BITS)
+
+
+def fill_boxes(store: Store, size: int, send: Callable[[int], list[Commit]]) -> tuple[int, list[Commit]]:
+    """Send rows of about so many bytes to boxes; `send` is given how many bits tell these apart. They are returned too.
+
+    The size is of parquet's footers, which may say a thousandth of what is there (a dictionary of a few texts that
+    repeat). So what was sent is measured, and sent again to more boxes where these would be twice as large, or more.
+    """
+    bits = bits_for(size)
+    sent = send(bits)
+    real = sum(part.bytes for done in sent for part in done.parts)
+    if bits_for(real // 2) <= bits:
+        return bits, sent
+    for done in sent:
+        for part in done.parts:
+            store.discard(part.key)
+    bits = bits_for(real)
+    return bits, send(bits)
 
 
 def keys_of(ids: Sequence[str], seed: int) -> np.ndarray:

@@ -64,6 +64,8 @@ class TextFile:
     columns: tuple[str, ...]
     groups: tuple[tuple[int, int], ...]
     """Rows and bytes of text of each row group."""
+    all_bytes: int
+    """Of all columns."""
 
     @property
     def rows(self) -> int:
@@ -83,8 +85,13 @@ class Texts:
 
     @property
     def bytes(self) -> int:
-        """Of text, before compression, and a little more."""
+        """Of text, before compression, and a little more; less where a dictionary stands for texts that repeat."""
         return sum(size for file in self.files for _, size in file.groups)
+
+    @property
+    def all_bytes(self) -> int:
+        """Of all columns, in the same way."""
+        return sum(file.all_bytes for file in self.files)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -163,10 +170,12 @@ def _text_file(place: str, identity: str) -> TextFile:
         raise InputError(f"{path} has a column `text` of {kinds['text']}.", "Write the texts as strings.")
     id_kind = kinds.get("id", pa.null())
     has_id = id_kind in STRINGS or pa.types.is_integer(id_kind) or pa.types.is_floating(id_kind)
-    column = metadata.schema.names.index("text")
+    leaves = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+    column = leaves.index("text")  # a nested one may have that name, too
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
-    return TextFile(place.rpartition("/")[2], place, identity, of_run, has_id, tuple(schema.names), sizes)
+    all_bytes = sum(group.total_byte_size for group in groups)
+    return TextFile(place.rpartition("/")[2], place, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes)
 
 
 STRINGS = (pa.string(), pa.large_string())

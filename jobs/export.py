@@ -22,7 +22,7 @@ from corpus.commits import Commit, Part
 from corpus.dedup.pieces import get_value, put_value
 from corpus.errors import InputError, IntegrityError
 from corpus.export import RowLayout, RowsTask, plan_rows, send_rows, write_rows
-from corpus.shuffle import Cut, bits_for, plan_cuts
+from corpus.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.store import Location, Store, as_json, local_file, open_store
 from corpus.texts import STRINGS, Piece, Texts, open_texts, value_type
 from corpus.version import versions
@@ -140,7 +140,11 @@ class _Exporting:
     def send(self) -> list[Commit]:
         """The rows of all pieces, in boxes."""
         self.store.put_new(_SCHEMA, self.schema.serialize().to_pybytes())
-        common = {**self._common, "seed": self.job.seed, "bits": bits_for(self.texts.bytes)}
+        size = self.texts.bytes if self.job.target == "nanochat" else self.texts.all_bytes
+        return fill_boxes(self.store, size + ROW_BYTES * self.texts.rows, self._send)[1]
+
+    def _send(self, bits: int) -> list[Commit]:
+        common = {**self._common, "seed": self.job.seed, "bits": bits}
         return self.phase("rows", rows_task, [{**common, "piece": asdict(piece)} for piece in self.texts.pieces()])
 
     def layout(self, sent: list[Commit]) -> RowLayout:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,8 @@ class Continuer:
     def draw(self, prompt: Sequence[int], sampling: Sampling, number: int = 0, shown: int = 0) -> Iterator[Drawn]:
         """Up to `max_tokens` tokens; none after the end of the document. Continuations of other numbers are other
         ones; the same number, seed and device give the same one."""
-        chance = torch.Generator().manual_seed(sampling.seed * 1_000_003 + number)
+        drawn = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
+        chance = torch.Generator().manual_seed(int.from_bytes(drawn[:8]) >> 1)  # 63 bits: what it takes
         reader = _Reader(self.model, self.device)
         logits = reader.read(prompt)
         for left in reversed(range(sampling.max_tokens)):
@@ -102,7 +104,8 @@ class _Reader:
 def _choose(logits: Tensor, sampling: Sampling, chance: torch.Generator) -> int:
     if sampling.temperature == 0:
         return int(logits.argmax())
-    logits = logits / sampling.temperature
+    # doubles, with the likeliest at 0: else the smallest temperatures make it infinite, which is no probability
+    logits = (logits - logits.max()).double() / sampling.temperature
     if sampling.top_k:
         least = logits.topk(min(sampling.top_k, len(logits))).values[-1]
         logits = logits.masked_fill(logits < least, -torch.inf)

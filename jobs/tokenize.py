@@ -23,7 +23,7 @@ from corpus.commits import Commit, Part
 from corpus.crash import reached
 from corpus.dedup.pieces import get_value, put_value
 from corpus.errors import InputError, IntegrityError
-from corpus.shuffle import Cut, bits_for, plan_cuts
+from corpus.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.store import Location, Store, as_json, open_store
 from corpus.texts import Piece, Texts, open_texts
 from corpus.tokenizer import Tokenizer
@@ -87,12 +87,12 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
         engine = make_engine()
         run = _Tokenizing(job, plan, texts, store, partial(run_commits, engine=engine, stop=stop, progress=progress))
         try:
-            encoded = run.encode()
+            boxes, encoded = run.encode()
             engines = sorted({done.about["engine"] for done in encoded})
             if "tokenizers" in engines:
                 print("HF tokenizers encodes: the fast way does not know this tokenizer, or differs.", file=sys.stderr)
             totals = run.totals(encoded)
-            info = run.finish(totals, run.write(encoded, totals))
+            info = run.finish(totals, run.write(boxes, encoded, totals))
         except Stopped:
             return Result(128 + stop.signal)
         finally:
@@ -142,16 +142,17 @@ class _Tokenizing:
     store: Store
     phase: Callable[[str, Function, list[dict[str, Any]]], list[Commit]]
 
-    @property
-    def encoding(self) -> Encoding:
-        # some four bytes of text give an id
-        bits = bits_for(self.texts.bytes // 4 * self.job.tokenizer.dtype.itemsize)
-        return Encoding(self.job.tokenizer.sha256, self.job.seed, self.plan["val_share"], bits)
-
-    def encode(self) -> list[Commit]:
-        """The ids of all pieces, in boxes."""
+    def encode(self) -> tuple[int, list[Commit]]:
+        """The ids of all pieces, in boxes, and how many boxes a split has."""
         self.store.put_new(_TOKENIZER, self.job.tokenizer.data)
-        common = {"store": self.store.place, "encoding": asdict(self.encoding)}
+        # some four bytes of text give an id
+        size = self.texts.bytes // 4 * self.job.tokenizer.dtype.itemsize + ROW_BYTES * self.texts.rows
+        bits, encoded = fill_boxes(self.store, size, self._encode)
+        return 1 << bits, encoded
+
+    def _encode(self, bits: int) -> list[Commit]:
+        encoding = Encoding(self.job.tokenizer.sha256, self.job.seed, self.plan["val_share"], bits)
+        common = {"store": self.store.place, "encoding": asdict(encoding)}
         return self.phase("encode", encode_task, [{**common, "piece": asdict(piece)} for piece in self.texts.pieces()])
 
     def totals(self, encoded: list[Commit]) -> dict[str, dict[str, int]]:
@@ -171,9 +172,10 @@ class _Tokenizing:
                 )
         return found
 
-    def write(self, encoded: list[Commit], totals: dict[str, dict[str, int]]) -> list[tuple[FileTask, Commit]]:
+    def write(
+        self, boxes: int, encoded: list[Commit], totals: dict[str, dict[str, int]]
+    ) -> list[tuple[FileTask, Commit]]:
         """The output files, in order."""
-        boxes = self.encoding.boxes
         weights = np.zeros(len(SPLITS) * boxes, dtype=np.int64)
         for done in encoded:
             at, tokens = done.about["weights"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -70,20 +70,23 @@ def train(
     """
     place.check(settings.batch)
     shape = Shape.of_depth(settings.depth, tokens.vocab_size, settings.window)
-    windows = Windows(tokens.train, settings.window, settings.seed)
     lead = place.rank == 0
-    if lead:
-        checkpoint.bind(folder, settings.bound(tokens))
-        checkpoint.write_whole(folder / "tokenizer.json", tokens.tokenizer_path.read_bytes())
-    if done := checkpoint.finished(folder):
+    with together(place):
+        windows = Windows(tokens.train, settings.window, settings.seed)
+        if lead:
+            checkpoint.bind(folder, settings.bound(tokens))
+            checkpoint.write_whole(folder / "tokenizer.json", tokens.tokenizer_path.read_bytes())
+        done = checkpoint.finished(folder)
+    if done:
         return done
 
     model = GPT(shape, torch.bfloat16 if settings.precision == "bf16" else torch.float32)
     model.init_weights(settings.seed)
     model.to(place.device)
     optimizers = make_optimizers(model, settings.lr)
+    with together(place):
+        state = checkpoint.resume(folder, model, optimizers) or {"step": 0, "seconds": 0.0}
     peaks = [(group, group["lr"]) for optimizer in optimizers.values() for group in optimizer.param_groups]
-    state = checkpoint.resume(folder, model, optimizers) or {"step": 0, "seconds": 0.0}
     step, seconds_before = state["step"], state["seconds"]
     _check_agreed(step, folder, place)
     parallel: nn.Module = DistributedDataParallel(model, broadcast_buffers=False) if place.workers > 1 else model
@@ -118,8 +121,6 @@ def train(
                 optimizer.step()
                 optimizer.zero_grad()
             step += 1
-            if not math.isfinite(loss):
-                raise CorpusError(f"The loss is {loss} at step {step}.", "Train in another folder with a smaller --lr.")
             row = {
                 "step": step,
                 "tokens": step * settings.batch * settings.window,
@@ -128,6 +129,10 @@ def train(
             }
             if step % settings.eval_every == 0 or step == settings.steps:
                 row |= evaluate(model, tokens.val, tokens.token_bytes, settings.eval_tokens, place)
+            for found in (loss, row.get("val_loss", 0.0)):
+                if not math.isfinite(found):
+                    todo = "Train in another folder with a smaller --lr."
+                    raise CorpusError(f"The loss is {found} at step {step}.", todo)
             row["seconds"] = round(seconds_before + time.monotonic() - started, 3)
             if metrics:
                 metrics.add(row)
@@ -171,6 +176,23 @@ def backward(model: nn.Module, ids: Tensor, targets: Tensor, place: Place) -> fl
     return float(total) / place.workers
 
 
+class FailedElsewhere(CorpusError):
+    """Another worker failed; it says why."""
+
+
+@contextmanager
+def together(place: Place) -> Iterator[None]:
+    """What one worker may fail at while others do not. Then all end at once: at the next sum over workers the others
+    would wait for it, half an hour long. Raises FailedElsewhere on those."""
+    try:
+        yield
+    except CorpusError:
+        _any(True, place)
+        raise
+    if _any(False, place):
+        raise FailedElsewhere("Another worker failed.", "See what it says.")
+
+
 def _check_agreed(step: int, folder: Path, place: Place) -> None:
     """Raises CorpusError where workers begin at different steps, since a folder that lags is not the same to all."""
     if place.workers > 1:
@@ -180,10 +202,10 @@ def _check_agreed(step: int, folder: Path, place: Place) -> None:
             raise CorpusError(f"Workers see different checkpoints in {folder}.", "Give a folder that all share.")
 
 
-def _any(asked: bool, place: Place) -> bool:
-    """Whether any worker was asked to stop; they must stop at the same step."""
+def _any(said: bool, place: Place) -> bool:
+    """Whether any worker says so. All must ask: they stop at the same step."""
     if place.workers == 1:
-        return asked
-    flag = torch.tensor(float(asked), device=place.device)
+        return said
+    flag = torch.tensor(float(said), device=place.device)
     dist.all_reduce(flag)
     return bool(flag > 0)

@@ -77,13 +77,19 @@ def finish(folder: Path, model: GPT, facts: Mapping[str, Any]) -> dict[str, Any]
     _sync(scratch)
     os.replace(scratch, folder / "model.safetensors")
     _seal(folder, facts, ("model.safetensors",))
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return _checked(folder)
+    return _ended(folder)
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
     """The state of a finished model, None where there is none yet."""
-    return _checked(folder) if (folder / "state.json").exists() else None
+    return _ended(folder) if (folder / "state.json").exists() else None
+
+
+def _ended(folder: Path) -> dict[str, Any]:
+    """The state of a finished model, whose checkpoints go; a run may have been killed before they did."""
+    state = _checked(folder)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return state
 
 
 def resume(folder: Path, model: GPT, optimizers: Optimizers) -> dict[str, Any] | None:
@@ -153,13 +159,18 @@ def _moments(model: GPT, optimizers: Optimizers) -> dict[str, Tensor]:
 
 
 def _put_moments(model: GPT, optimizers: Optimizers, moments: Mapping[str, Tensor]) -> None:
+    """By the optimizers' own loading, which knows the device of each: AdamW's count of steps is where its weight is if
+    it is fused, else on the CPU. It makes the groups of weights anew."""
     weights = dict(model.named_parameters())
-    for path, value in moments.items():
-        kind, name, key = path.split("/")
-        weight = weights[name]
-        # AdamW counts its steps in a tensor without dimensions, on the CPU
-        place = weight.device if value.dim() else torch.device("cpu")
-        optimizers[kind].state[weight][key] = value.to(place)
+    for kind, optimizer in optimizers.items():
+        order = [weight for group in optimizer.param_groups for weight in group["params"]]
+        places = {weight: at for at, weight in enumerate(order)}
+        state: dict[int, dict[str, Tensor]] = {}
+        for path, value in moments.items():
+            owner, name, key = path.split("/")
+            if owner == kind:
+                state.setdefault(places[weights[name]], {})[key] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

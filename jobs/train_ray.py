@@ -17,7 +17,7 @@ from jobs.engine import RayEngine, Stop
 from jobs.train_curve import Progress, read_metrics
 from jobs.train_settings import Place, Settings
 
-_STOP, _FAILED, _SCRATCH = ".stop", ".failed", ".ray-"
+_STOP, _FAILED, _SCRATCH = ".stop", ".failed-", ".ray-"
 _RESTARTS = 3
 _LOOK_EVERY_S = 0.5
 
@@ -58,11 +58,11 @@ def train_on_ray(
         _fit(trainer, folder, settings, stop, progress)
     finally:
         engine.close()
-    failed = folder / _FAILED
-    why = json.loads(failed.read_text()) if failed.exists() else None
+    failures = sorted(json.loads(file.read_text()) for file in folder.glob(f"{_FAILED}*"))
     _clear(folder)
-    if why:
-        raise CorpusError(*why)
+    if failures:
+        rank, what, todo = failures[0]
+        raise CorpusError(f"Worker {rank}: {what}" if rank else what, todo)
     return checkpoint.finished(folder)
 
 
@@ -102,12 +102,12 @@ def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: P
 
 
 def _worker(config: dict[str, Any]) -> None:
-    """What each worker runs. An expected failure is left in a file, for to try again would change nothing."""
+    """What each worker runs. An expected failure is left in its file, for to try again would change nothing."""
     import torch
     from ray.train import get_context
     from ray.train.torch import get_device
 
-    from jobs.train import train
+    from jobs.train import FailedElsewhere, together, train
 
     torch.set_num_threads(config["threads"])
     folder, context = Path(config["folder"]), get_context()
@@ -118,15 +118,18 @@ def _worker(config: dict[str, Any]) -> None:
         workers=context.get_world_size(),
     )
     try:
-        train(folder, open_tokens(config["tokens"]), Settings(**config["settings"]), place, (folder / _STOP).exists)
+        with together(place):
+            tokens = open_tokens(config["tokens"])
+        train(folder, tokens, Settings(**config["settings"]), place, (folder / _STOP).exists)
+    except FailedElsewhere:
+        return
     except CorpusError as error:
-        if place.rank == 0:
-            (folder / _FAILED).write_text(json.dumps([error.what, error.todo]))
+        (folder / f"{_FAILED}{place.rank}").write_text(json.dumps([place.rank, error.what, error.todo]))
 
 
 def _clear(folder: Path) -> None:
     """Remove what a run leaves for its own use, and what one that was killed left."""
-    for name in (_STOP, _FAILED):
-        (folder / name).unlink(missing_ok=True)
+    for leftover in (folder / _STOP, *folder.glob(f"{_FAILED}*")):
+        leftover.unlink(missing_ok=True)
     for scratch in folder.glob(f"{_SCRATCH}*"):
         shutil.rmtree(scratch, ignore_errors=True)

@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from corpus.tokenizer.bytelevel import CHAR_OF_BYTE, GPT4_PATTERN, OUR_PATTERN
+
+MOST_IDS = 1 << 26
+"""Ids that one encoder of gigatoken gives, for some 256 MB of text. It keeps each word that it has seen: texts whose
+words are all new (numbers, names, languages without spaces) would fill the memory of any machine."""
 
 _FRESH, _SAME, _DIFFERENT = range(3)
 _CODES = 0x110000
@@ -22,7 +27,7 @@ _OURS, _GPT4 = json.dumps(OUR_PATTERN), json.dumps(GPT4_PATTERN)
 
 
 class Fast:
-    """Encodes on one core. Raises ValueError where gigatoken does not know this kind of tokenizer."""
+    """Encodes on one core. Threads may share it. Raises ValueError where gigatoken does not know a tokenizer's kind."""
 
     def __init__(self, plain: dict[str, Any], hf: Any) -> None:
         """`plain` is a tokenizer.json without special tokens, `hf` what HF tokenizers made of it."""
@@ -31,7 +36,8 @@ class Fast:
 
         ours = _OURS in json.dumps(plain["pre_tokenizer"])
         self._numbers = regex.compile(r"\p{N}{3,}") if ours else None
-        self._encode = _gigatoken(plain if ours else hf)
+        self._make = partial(_gigatoken, plain if ours else hf)
+        self._encoder, self._given = self._make(), 0
         probe = _probe(plain)
         self._probes = HF.from_str(json.dumps(probe)), _gigatoken(probe)
         self._known = np.full(_CODES, _FRESH, dtype=np.uint8)
@@ -44,9 +50,14 @@ class Fast:
         for text in texts:
             pieces.extend(self._cut(text))
             firsts.append(len(pieces))
-        layout = self._encode.encode_batch(pieces, parallel=False).layout
+        layout = self._encoder.encode_batch(pieces, parallel=False).layout
         ends = layout.offsets.data
-        return layout.content.data[ends[0] : ends[-1]], np.diff(ends[firsts])
+        ids = layout.content.data[ends[0] : ends[-1]]
+        self._given += len(ids)  # a thread that comes between may undo this, which only makes it later
+        if self._given > MOST_IDS:
+            self._given = 0
+            self._encoder = self._make()
+        return ids, np.diff(ends[firsts])
 
     def _cut(self, text: str) -> Iterator[str]:
         """The text in pieces that end after each second digit of a longer number."""

@@ -23,6 +23,7 @@ from jobs.plan import Job, Plan, make_plan, make_units
 from jobs.progress import Progress
 from jobs.verbs.shared import (
     WORKERS,
+    Finite,
     alarm_option,
     console,
     folder_type,
@@ -52,11 +53,11 @@ UNIT_MB = "MiB of an archive in a unit, as it is stored; by default up to 8, of 
 @click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
 @insecure_option
 @click.option("--no-ray", is_flag=True, help="Run in this process and its page workers.")
-@click.option("--unit-mb", type=click.FloatRange(min=0.01), help=UNIT_MB)
+@click.option("--unit-mb", type=Finite(min=0.01), help=UNIT_MB)
 @page_options
 @click.option(
     "--unit-seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     help="What a unit may take; by default what its pages may at most.",
 )
 @click.option("--against", multiple=True, type=place_type, help="An earlier run to compare with; what repeats it goes.")

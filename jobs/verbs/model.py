@@ -13,7 +13,7 @@ import click
 from corpus.errors import ConfigError
 from corpus.tokens import open_tokens
 from jobs.train_settings import DEFAULTS, PRESETS, Place, Settings, Shape, plan_steps
-from jobs.verbs.shared import folder_type, insecure_option, json_option
+from jobs.verbs.shared import SEED, Finite, folder_type, insecure_option, json_option
 
 if TYPE_CHECKING:
     from jobs.generate import Continuer, Sampling
@@ -45,13 +45,13 @@ def _device(wanted: str) -> str:
 @click.option("--batch", type=click.IntRange(min=1), help="Windows per step, over all workers. By default 16.")
 @click.option("--tokens", type=click.IntRange(min=1), help="Tokens to train on; by default 10 per weight, but at most "
               "4 epochs.")  # fmt: skip
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=0.01, show_default=True, help="Peak rate.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the first weights and the order of windows.")
+@click.option("--lr", type=Finite(min=0, min_open=True), default=0.01, show_default=True, help="Peak rate.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the first weights and the order of windows.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True,
               help="Of activations: bf16 on CUDA, fp32 on a CPU.")  # fmt: skip
 @click.option("--eval-every", type=click.IntRange(min=1), help="Steps between validations. By default 100.")
 @click.option("--eval-tokens", type=click.IntRange(min=1), help="Tokens of a validation. By default 131,072.")
-@click.option("--checkpoint-seconds", type=click.FloatRange(min=0), default=60.0, show_default=True)
+@click.option("--checkpoint-seconds", type=Finite(min=0), default=60.0, show_default=True)
 @device_option
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads of a worker; by default one per CPU of one.")
 @click.option("--micro-batch", type=click.IntRange(min=1), help="Windows at a time, where memory is short.")
@@ -125,9 +125,9 @@ def _run(
 @click.argument("prompt")
 @click.option("-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="Continuations.")
 @click.option("--max-tokens", type=click.IntRange(min=1), default=200, show_default=True)
-@click.option("--temperature", type=click.FloatRange(min=0), default=0.8, show_default=True, help="0: the likeliest.")
+@click.option("--temperature", type=Finite(min=0), default=0.8, show_default=True, help="0: the likeliest.")
 @click.option("--top-k", type=click.IntRange(min=0), default=50, show_default=True, help="Of the likeliest; 0: of all.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--show-probs", is_flag=True, help="Print the likeliest next tokens with their probabilities.")
 @device_option
 @json_option

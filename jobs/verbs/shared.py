@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,14 +54,25 @@ def _path(kind: click.ParamType[Any], value: Any, param: click.Parameter | None,
     return Path(value)
 
 
+class Finite(click.FloatRange):
+    """A number within bounds. Of nan click does not see that it is within none, and infinity is no amount."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
 folder_type = _FolderType()
+SEED = click.IntRange(0, 2**64 - 1)
 place_type = _PlaceType()
 WORKERS = "What runs at a time; by default one per CPU, on a cluster of all its nodes, and with --no-ray one."
 insecure_option = click.option("--insecure-cluster", "insecure", is_flag=True, help="Join a cluster without a token.")
 
 alarm_option = click.option(
     "--alarm-rate",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     default=ALARM_RATE,
     show_default=True,
     help="Stop before anything is packed where dedup would remove more than this share of the run or of an archive; "
@@ -71,7 +83,7 @@ alarm_option = click.option(
 def page_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options for what a page may take."""
     seconds = click.option(
-        "--page-seconds", type=click.FloatRange(min=0.1), default=GuardSettings.page_cpu_s, show_default=True,
+        "--page-seconds", type=Finite(min=0.1), default=GuardSettings.page_cpu_s, show_default=True,
         help="CPU time that a page may take; by the clock ten times that.",
     )  # fmt: skip
     memory = click.option(

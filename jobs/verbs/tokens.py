@@ -13,7 +13,7 @@ import click
 
 from corpus.errors import ConfigError
 from corpus.store import Location
-from jobs.verbs.shared import folder_type, insecure_option, json_option, place_type, print_as
+from jobs.verbs.shared import SEED, Finite, folder_type, insecure_option, json_option, place_type, print_as
 
 if TYPE_CHECKING:
     from jobs.engine import Engine
@@ -37,7 +37,9 @@ def tokenizer_group() -> None:
 @tokenizer_group.command("train")
 @click.argument("folder", metavar="DIR", type=place_type)
 @click.option("-o", "--out", required=True, type=place_type, help="Folder or s3:// URL to write to.")
-@click.option("--vocab-size", type=click.IntRange(min=1), default=32768, show_default=True, help="Ids, with specials.")
+@click.option(
+    "--vocab-size", type=click.IntRange(1, 2**31), default=32768, show_default=True, help="Ids, with specials."
+)
 @click.option("--max-chars", type=click.IntRange(min=1), help="Characters to learn from; by default 2 billion.")
 @json_option
 def train_command(folder: Location, out: Location, vocab_size: int, max_chars: int | None, as_json: bool) -> None:
@@ -147,8 +149,8 @@ def ended(exit_code: int, already_done: bool, out: Location) -> None:
     show_default=True,
     help="flat: .bin and document index; megatron: with Megatron-LM's .idx as well; parquet: id and tokens.",
 )
-@click.option("--val-share", type=click.FloatRange(0, 1, max_open=True), help="Of documents; by default some 0.01.")
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of the shuffle.")
+@click.option("--val-share", type=Finite(0, 1, max_open=True), help="Of documents; by default some 0.01.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
 @click.option("--file-tokens", type=click.IntRange(min=1), help="Tokens of a file; by default 100 million.")
 @vocab_option
 @engine_options
@@ -198,7 +200,7 @@ def tokenize_command(
     required=True,
     help="nanochat: shards of texts, of which the last validates; datasets: all columns, two splits, a data card.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of the shuffle.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
 @engine_options
 @json_option
 def export_command(

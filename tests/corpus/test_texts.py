@@ -67,6 +67,13 @@ def test_hidden_files_are_not_read(tmp_path, name):
     assert open_texts(tmp_path / "t").rows == 1
 
 
+def test_sizes_are_of_the_text_and_not_of_a_nested_column_of_its_name(tmp_path):
+    nested = pa.array([{"text": None}] * 3, pa.struct([("text", pa.string())]))
+    write(tmp_path / "t", "a.parquet", {"meta": nested, "text": [f"{n}" * 1000 for n in range(3)]})
+    texts = open_texts(tmp_path / "t")
+    assert 3000 < texts.bytes < texts.all_bytes
+
+
 def test_the_identity_is_of_the_content(tmp_path):
     for folder, text in (("one", "text"), ("two", "text"), ("three", "texT")):
         write(tmp_path / folder, "a.parquet", {"text": [text]})

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as HF
 
+import corpus.tokenizer.fast
 from corpus.errors import ConfigError, InputError
 from corpus.tokenizer import Tokenizer
 from corpus.tokenizer.bytelevel import OUR_PATTERN, merge_of, to_bytes
@@ -102,6 +103,22 @@ def test_every_character_of_unicode(tokenizer, encoder):
         fast, slow = encoder.encode(texts), encoder._slow(texts)
         assert np.array_equal(fast[0], slow[0])
         assert np.array_equal(fast[1], slow[1])
+
+
+def test_an_encoder_that_has_seen_much_is_made_anew(tokenizer, monkeypatch):
+    """It keeps all words that it has seen."""
+    monkeypatch.setattr(corpus.tokenizer.fast, "MOST_IDS", 100)
+    encoder = Encoder(tokenizer)
+    used = []
+    for number in range(6):
+        texts = [f"words of number {number} and {word}" for word in range(10)]
+        used.append(encoder._fast._encoder)
+        ids, lengths = encoder.encode(texts)
+        expected, counts = encoder._slow(texts)
+        assert np.array_equal(ids, expected)
+        assert np.array_equal(lengths, counts)
+    assert encoder.engine == "gigatoken"
+    assert len({id(one) for one in used}) > 3
 
 
 @pytest.mark.parametrize("fast", [True, False])

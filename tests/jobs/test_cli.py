@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import reduce
 from pathlib import Path
 
 import click
@@ -188,6 +189,33 @@ def test_expected_failures_are_one_sentence_and_write_nothing(corpus, built, tmp
     assert "Traceback" not in err
     assert stdout == ""
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_numbers_that_are_none_are_refused(number):
+    commands = [reduce(lambda group, name: group.commands[name], verb, cli) for verb in verbs()]
+    options = [
+        one for command in commands for one in command.params if isinstance(one.type, click.types.FloatParamType)
+    ]
+    assert len(options) > 5
+    for option in options:
+        with pytest.raises(click.BadParameter):
+            option.type_cast_value(click.Context(cli), number)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "tokens", "-o", "model", "--seed", 2**64),
+        ("train", "tokens", "-o", "model", "--seed", -1),
+        ("generate", "model", "Once", "--seed", 2**64),
+        ("tokenizer", "train", "out", "-o", "tok", "--vocab-size", 5_000_000_000),
+    ],
+)
+def test_numbers_that_are_too_large_are_refused(corpus, arguments):
+    code, _, err = corpus(*arguments)
+    assert code == 2
+    assert f"{arguments[-1]} is not in the range" in err
 
 
 def test_our_own_bug_leaves_a_traceback_in_a_file(corpus, built, monkeypatch):

@@ -179,6 +179,33 @@ def test_same_bytes_for_any_workers_pieces_and_boxes(
     assert tree(tmp_path / "three") != tree(tmp_path / "one")
 
 
+LONG = ["x" * 1000 + str(number) for number in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("target", "columns"),
+    [
+        ("nanochat", {"text": LONG[:1] * 200}),  # a dictionary stands for them
+        ("datasets", {"text": ["a"] * 200, "html": LONG}),
+    ],
+)
+def test_boxes_are_of_some_size_whatever_footers_say_of_the_text(tmp_path, monkeypatch, target, columns):
+    (tmp_path / "t").mkdir()
+    pq.write_table(pa.table(columns), tmp_path / "t" / "a.parquet")
+    monkeypatch.setattr(corpus.shuffle, "BOX_BYTES", 50_000)
+    read, sizes = corpus.shuffle.read_boxes, []
+
+    def measured(*args):
+        rows = read(*args)
+        sizes.append(rows.nbytes)
+        return rows
+
+    monkeypatch.setattr(corpus.shuffle, "read_boxes", measured)
+    assert run(tmp_path / "t", tmp_path / "out", target).info["documents"]["in"] == 200
+    assert sum(sizes) > 200_000
+    assert max(sizes) < 100_000
+
+
 def test_a_finished_folder_is_left_and_other_settings_need_another(texts, tmp_path):
     run(texts, tmp_path, "nanochat")
     before = tree(tmp_path)

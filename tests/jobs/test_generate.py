@@ -70,6 +70,16 @@ def test_the_seed_and_the_number_decide_the_continuation(continuer):
     assert ids(continuer, Sampling(20, 1.5, None, seed=1)) != first
 
 
+@pytest.mark.parametrize("seed", [0, 20_000_000_000_000, 2**64 - 1])
+def test_any_seed_draws(continuer, seed):
+    assert len(ids(continuer, Sampling(5, 1.0, seed=seed))) == 5
+
+
+@pytest.mark.parametrize("temperature", [1e-39, 5e-324])
+def test_the_smallest_temperatures_are_greedy(continuer, temperature):
+    assert ids(continuer, Sampling(10, temperature)) == ids(continuer, Sampling(10, 0))
+
+
 def test_top_k_of_one_is_greedy(continuer):
     assert ids(continuer, Sampling(10, 1.0, 1)) == ids(continuer, Sampling(10, 0))
 

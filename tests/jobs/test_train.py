@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from jobs.model import GPT
 from jobs.train import backward, lr_share, train
 from jobs.train_curve import read_metrics
 from jobs.train_eval import evaluate
+from jobs.train_ray import _worker
 from jobs.train_settings import DEFAULTS, PRESETS, Place, Settings, Shape, plan_steps
 from jobs.train_windows import Windows, in_order, shuffled
 from tests.bpe import small_tokenizer
@@ -322,6 +324,29 @@ def test_a_checkpoint_holds_weights_and_moments_and_nothing_that_runs(tokens, tm
     assert moments["muon/blocks.0.up.weight/momentum_buffer"].abs().sum() > 0
 
 
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+@pytest.mark.parametrize(("fused", "device"), [(True, "meta"), (False, "cpu")])
+def test_moments_are_put_where_the_optimizer_wants_them(tokens, tmp_path, fused, device):
+    """A device that is not the CPU, as CUDA is: a fused AdamW wants its count of steps there."""
+    train(tmp_path / "m", tokens, SETTINGS, Place(), After(3))
+    model = GPT(Shape.of_depth(1, tokens.vocab_size, 16)).to("meta")
+    adamw = torch.optim.AdamW([model.embed.weight, model.head.weight], fused=fused)
+    muon = torch.optim.Muon(model.blocks.parameters())
+    checkpoint.resume(tmp_path / "m", model, {"muon": muon, "adamw": adamw})
+    for weight in (model.embed.weight, model.head.weight):
+        devices = {key: value.device.type for key, value in adamw.state[weight].items()}
+        assert devices == {"step": device, "exp_avg": "meta", "exp_avg_sq": "meta"}
+
+
+def test_killed_before_its_checkpoints_went_a_finished_model_loses_them(tokens, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", lambda *args, **options: None)
+    train(tmp_path / "m", tokens, SETTINGS, Place())
+    assert (tmp_path / "m" / "checkpoints").exists()
+    monkeypatch.undo()
+    assert train(tmp_path / "m", tokens, SETTINGS, Place())["step"] == STEPS
+    assert not (tmp_path / "m" / "checkpoints").exists()
+
+
 # -- the rest of the loop
 
 
@@ -360,6 +385,13 @@ def test_without_validation_text_it_trains(tokens_folder, tmp_path):
 def test_a_loss_that_is_no_number_ends_the_run(tokens, tmp_path):
     with pytest.raises(CorpusError, match=r"The loss is nan at step .*smaller --lr"):
         train(tmp_path / "m", tokens, replace(SETTINGS, lr=1e38), Place())
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_run_each_time(tokens, tmp_path):
+    for _ in range(2):
+        with pytest.raises(CorpusError, match=r"The loss is nan at step 1\. .*smaller --lr"):
+            train(tmp_path / "m", tokens, replace(SETTINGS, lr=1e20, steps=1), Place())
+    assert not (tmp_path / "m" / "state.json").exists()
 
 
 def test_workers_must_share_a_batch_evenly(tokens, tmp_path):
@@ -436,6 +468,41 @@ def test_nothing_heavy_is_imported_for_help():
 
 
 # -- several workers
+
+
+@pytest.fixture
+def worker(tokens_folder, tmp_path, monkeypatch):
+    """Runs one of two workers, of which the other said at each question whether it fails; gives what this one said."""
+    monkeypatch.setitem(sys.modules, "ray.train.torch", SimpleNamespace(get_device=lambda: "cpu"))
+    said = []
+
+    def run(rank, tokens=tokens_folder, other_fails=False):
+        context = SimpleNamespace(get_world_rank=lambda: rank, get_world_size=lambda: 2)
+        monkeypatch.setitem(sys.modules, "ray.train", SimpleNamespace(get_context=lambda: context))
+
+        def all_reduce(flag):
+            said.append(bool(flag))
+            flag += other_fails
+
+        monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+        config = {"folder": str(tmp_path), "tokens": str(tokens), "threads": 1}
+        _worker({**config, "settings": asdict(SETTINGS), "place": asdict(Place())})
+        return said
+
+    return run
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_worker_that_fails_says_why_and_lets_no_other_wait(worker, tmp_path, rank):
+    assert worker(rank, tmp_path / "nothing") == [True]
+    (left,) = tmp_path.glob(".failed*")
+    number, what, _ = json.loads(left.read_text())
+    assert (number, what) == (rank, f"{tmp_path / 'nothing'} holds no finished tokens.")
+
+
+def test_where_another_worker_fails_this_one_ends_without_a_word(worker, tmp_path):
+    assert worker(0, other_fails=True) == [False]
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
