@@ -49,7 +49,7 @@ class Rejudge:
         canonical = recipe.canonical()
         self.rules = rules_of(info, canonical)
         self.compared = list(info["compared"])
-        self._judge = Judge(self.rules, self.compared)
+        self._judge = Judge(self.rules, info["columns"], self.compared)
         self._signed = signed
         self._taken = taken
         stages = {bound.name: bound.stage for bound in recipe.stages}
