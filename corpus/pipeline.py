@@ -10,7 +10,7 @@ from corpus.dedup import Collective, Dedup
 from corpus.dedup.lines import Lines
 from corpus.document import Document
 from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED, Outcome
-from corpus.stage import Limit, Stage
+from corpus.stage import Limit, Stage, Value
 from corpus.warc.record import JUDGED, Damage, Record
 
 
@@ -127,10 +127,13 @@ class Pipeline:
             return True
         stopped = False
         for measure, value, *detail in bound.stage.apply(outcome.doc):
-            if isinstance(value, float) and value != value:
+            limit = bound.limits[measure]
+            if value != value:  # NaN
                 value = None
+            if type(value) is not limit.of and value is not None:
+                value = _of(limit.of, measure, value)
             outcome.measures[bound.columns[measure]] = value
-            broken = bound.limits[measure].broken_by(value)
+            broken = limit.broken_by(value)
             if broken is None:
                 continue
             if outcome.outcome == KEPT:
@@ -157,6 +160,14 @@ class Pipeline:
             outcome = self.judge_record(item)
             if outcome is not None:
                 yield outcome
+
+
+def _of(kind: type, measure: str, value: Value) -> Value:
+    """The value in the type of its measure, in which the ledger has it."""
+    found: Value = kind(value)
+    if found != value:
+        raise TypeError(f"{measure} is of {kind.__name__}, and {value!r} is none")
+    return found
 
 
 def entry(item: Record | Damage) -> Outcome | None:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from corpus.limits import Rule, rules_of
 from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED
 from corpus.recipe import Recipe
-from corpus.retune import Columns, Ends, Judge
+from corpus.retune import Columns, Ends, Judge, outside
 from corpus.stage import Limit
 from corpus.takedown import Takedown
 
@@ -49,7 +49,7 @@ class Rejudge:
         canonical = recipe.canonical()
         self.rules = rules_of(info, canonical)
         self.compared = list(info["compared"])
-        self._judge = Judge(self.rules, self.compared)
+        self._judge = Judge(self.rules, info["columns"], self.compared)
         self._signed = signed
         self._taken = taken
         stages = {bound.name: bound.stage for bound in recipe.stages}
@@ -91,9 +91,26 @@ class Rejudge:
         ).to_numpy()
         if self._changed:
             action[failed] = READ
+        action[self._measured_otherwise(read, new)] = READ
         taken = self._now_taken(read, failed)
         action[taken] = FOLLOWS
         return Fates(old, new, action, taken)
+
+    def _measured_otherwise(self, read: Columns, new: np.ndarray) -> np.ndarray:
+        """Which documents a later rule than that of their verdict stops now and did not, or no longer does."""
+        unmeasured = np.array([*map(len, self._after), 0])
+        found: np.ndarray = (new < self.ends.kept) & (np.append(unmeasured, [0] * 3)[new] == 0)
+        stopping = [place for place, after in enumerate(self._after) if after]
+        if not found.any() or not any(self.rules[place].changed for place in stopping):
+            return np.zeros(len(new), np.bool_)
+        was, now = (np.full(len(new), self.ends.kept) for _ in range(2))
+        for place in reversed(stopping):
+            rule = self.rules[place]
+            values = read([rule.column]).column(0)
+            was[outside(rule.old, values)] = place
+            now[outside(rule.new, values)] = place
+        found &= unmeasured[was] != unmeasured[now]
+        return found
 
     def _now_taken(self, read: Columns, failed: np.ndarray) -> np.ndarray:
         taken = np.zeros(len(failed), np.bool_)
@@ -128,7 +145,9 @@ class Rejudge:
         values = table[rule.column].filter(mask)
         fixed: dict[str, Any] = {"outcome": DROPPED, "stage": rule.stage, "rule": rule.measure}
         if rule.new.of is str:
-            return put(table, here, {**fixed, "value": None, "limit": None, "detail": values})
+            # an empty one leaves the detail to what the archive's reader noted
+            details = pc.if_else(pc.equal(values, ""), table["detail"].filter(mask), values)
+            return put(table, here, {**fixed, "value": None, "limit": None, "detail": details})
         limits = pa.array(broken(rule.new, values))
         return put(table, here, {**fixed, "value": values.cast(pa.float64()), "limit": limits})
 
@@ -160,9 +179,9 @@ def broken(limit: Limit, values: pa.ChunkedArray) -> np.ndarray:
         (limit.min, np.less), (limit.max, np.greater), (limit.above, np.less_equal), (limit.below, np.greater_equal),
     ]  # fmt: skip
     found = np.full(len(numbers), np.nan)
-    for bound, outside in reversed(checks):
+    for bound, breaks in reversed(checks):
         if bound is not None:
-            found[outside(numbers, bound)] = bound
+            found[breaks(numbers, bound)] = bound
     return found
 
 

@@ -11,7 +11,7 @@ where a document is set free.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,10 +105,12 @@ class Tally:
 
 
 class Judge:
-    """Judges the rows of a ledger anew. `compared` are the names of the stages that compare documents."""
+    """Judges the rows of a ledger anew. `compared` are the names of the stages that compare documents, `columns` the
+    measures of all stages."""
 
-    def __init__(self, rules: Sequence[Rule], compared: Sequence[str], dedup: str = "") -> None:
+    def __init__(self, rules: Sequence[Rule], columns: Iterable[str], compared: Sequence[str], dedup: str = "") -> None:
         self.ends = Ends(tuple(rules))
+        self._columns = [column for column in columns if column.split(".")[0] not in compared]
         self._dedup = dedup
         self._compared = set(compared)
         self._places = {(rule.stage, rule.measure): place for place, rule in enumerate(rules)}
@@ -137,13 +139,12 @@ class Judge:
     def _further(self, read: Columns, rows: np.ndarray, at: np.ndarray) -> np.ndarray:
         """The new ends of documents that no longer break the rule at which they ended."""
         rules = self.ends.rules
+        # measured in order, so one that has the last value has them all; a stage without limits may have failed, too
+        ends = read(["text_bytes", self._columns[-1]]).take(pa.array(rows))
+        unmeasured = ends[0].is_null().to_numpy() & ends[1].is_null().to_numpy()
+        new = np.where(unmeasured, self.ends.open, self.ends.kept)
         later = [place for place in range(int(at.min()) + 1, len(rules)) if rules[place].new.bounds]
-        table = read(["text_bytes", *(rules[place].column for place in later)]).take(pa.array(rows))
-        new = np.full(len(rows), self.ends.kept)
-        if later:
-            # measured in order, so one that has the last value has them all
-            unmeasured = table["text_bytes"].is_null().to_numpy() & table[-1].is_null().to_numpy()
-            new[unmeasured & (at < later[-1])] = self.ends.open
+        table = read([rules[place].column for place in later]).take(pa.array(rows))
         for place in reversed(later):
             new[(at < place) & outside(rules[place].new, table[rules[place].column])] = place
         return new

@@ -30,7 +30,7 @@ class Retuned:
 
     `kept` is (least, most), equal where `exact`: what passes every rule is known of each document but the open ones,
     and which of those that pass repeat another is known as long as the same documents are compared. Where others are,
-    the least takes each of them to replace at most one page that was kept.
+    the least takes each of them to replace at most one page that was kept; where lines are compared, it is 0.
     """
 
     recipe: dict[str, Any]
@@ -71,7 +71,7 @@ def retune(run: Run, settings: Settings) -> Retuned:
     rules = rules_of(info, recipe)
     changes = differences(info["recipe"], recipe)
     dedup = compared_limit(info, recipe)
-    judge = Judge(rules, list(info["compared"]), dedup[0] if dedup else "")
+    judge = Judge(rules, info["columns"], list(info["compared"]), dedup[0] if dedup else "")
     groups = _row_groups(run)
 
     def tally(number: int) -> Tally:
@@ -146,8 +146,10 @@ def _kept(info: dict[str, Any], recipe: dict[str, Any], found: Tally) -> tuple[t
     below = now[1] if now and now[1] is not None else 2.0
     certain = max(found.copies - found.lost_keepers, 0) if below <= 1 and before and before[1] is not None else 0
     least = stayed
-    if moved:  # whatever shares a key with another might go; if none was looked for, anything
-        least = stayed - found.candidates if before and before[1] is not None and not others else min(stayed, 1)
+    if others:  # lines that are new, or gone, can take from any page
+        least = 0
+    elif moved:  # whatever shares a key with another might go; if none was looked for, anything
+        least = stayed - found.candidates if before and before[1] is not None else min(stayed, 1)
     names = " and ".join(sorted(compared))
     because = "its limit is another one" if moved else "other documents are compared than before"
     return (least, stayed + repeated - certain + gained + opened), f"{names}: {because}"

@@ -173,8 +173,7 @@ def _pack(
         reached("pack_cleared")
         store.replace(".work/packed", packed.encode())
     columns = {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()}
-    verdicts = compared.verdicts if compared and compared.removed else None
-    said = (verdicts, lines.cuts if lines else None)
+    said = (compared.verdicts if compared else None, lines.cuts if lines else None)
     tasks = plan_pack("corpus", commits, job.recipe.rows_per_part, *said)
     tasks += plan_pack("ledger", commits, ROWS_PER_LEDGER_PART, *said)
     tasks += plan_pack("samples", commits, _ALL, *said)

@@ -74,6 +74,7 @@ class Found:
         self.exact = np.zeros(count, np.bool_)
         self.cluster_size = np.ones(count, np.int64)
         self.preferred = np.zeros(count, np.bool_)
+        self.told = np.zeros(count, np.int64)
         start = 0
         for (part, box), size, removed in zip(compared.verdicts.told, sizes, compared.verdicts.removed, strict=True):
             gone = 0
@@ -81,6 +82,7 @@ class Found:
                 for row in batch.to_pylist():
                     doc = start + row["corpus_row"]
                     assert row["id"] == place(doc, archive)
+                    self.told[doc] += 1
                     self.kept_doc[doc] = row["kept_doc"]
                     self.kept_id[doc] = row["kept_id"]
                     assert row["removed"] == (row["kept_doc"] != doc)

@@ -107,6 +107,7 @@ def write_run(folder: Path, made, outcomes, rows_per_part=None):
         "recipe": made.canonical(),
         "columns": {name: kind.__name__ for name, kind in columns.items()},
         "compared": {},
+        "records": {"in": len(outcomes)},
     }
     data = json.dumps(info).encode()
     write_manifest(LocalStore(folder), parts, data)

@@ -82,7 +82,8 @@ class Dedup(Collective):
     exact = Limit(of=int)
     """1 where the two texts are equal."""
     cluster_size = Limit(of=int)
-    """Documents for which the kept one stands, itself included."""
+    """Documents for which the kept one stands, itself included; 1 says that it shared a key with another, and that
+    none repeats it."""
     preferred = Limit(of=int)
     """1 where `keep` would have preferred this one, but the other is of an earlier run."""
 

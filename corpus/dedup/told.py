@@ -18,7 +18,7 @@ VERDICTS_SCHEMA = pa.schema(
         pa.field("cluster_size", pa.int64()),
     ]
 )
-"""What happened to a corpus row of a unit; those that are not told of are kept and alone."""
+"""What happened to a corpus row of a unit; those that are not told of shared no key with another, and are kept."""
 
 MEASURES = ("similarity", "exact", "preferred", "cluster_size")
 """Of the columns those that are measures of the stage."""

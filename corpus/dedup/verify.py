@@ -116,8 +116,8 @@ class Verifier:
             self.unverified += int(np.count_nonzero((nth > ROUNDS) & new & ~earlier))
         goes_on = is_open & (nth >= 0) & (nth < self._kept_on)
         goes_on[np.flatnonzero(judged.leads)[-1]] |= not last
-        settled = ~removed & ~goes_on & (sizes > 1)  # kept ones that no more can join
-        self._note(rows, sizes, settled)
+        settled = ~removed & ~goes_on  # kept ones that no more can join
+        self._note(rows, sizes, settled & (sizes > 1))
 
         tell = np.where(removed, new, settled) & ~earlier
         told = _told(rows, judged, np.where(goes_on[judged.kept], _STILL_GROWING, sizes[judged.kept]))

@@ -120,6 +120,25 @@ def test_nan_is_no_measure():
     assert judge("n", Broken()).measures == {"broken.measure": None}
 
 
+class Loose(Stage):
+    """Measures in other types than it declares."""
+
+    name = "loose"
+    share = Limit(max=5)
+    size = Limit(of=int)
+
+    def apply(self, doc):
+        yield "share", len(doc.text)
+        yield "size", len(doc.text) / 2
+
+
+def test_a_value_is_of_the_type_of_its_measure():
+    outcome = judge("123456", Loose())
+    assert (type(outcome.value), type(outcome.measures["loose.size"])) == (float, int)
+    outcome = judge("123", Loose())
+    assert (outcome.outcome, outcome.rule, outcome.detail) == (FAILED, "error", "TypeError")
+
+
 def test_one_stage_on_a_string():
     assert Letters().check("aaa b").rule == "a"
     assert Letters().check("ab").kept

@@ -78,7 +78,7 @@ def test_verdicts_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, se
     old = recipe(measures=measures)
     measured = pages(500, seed, failing=0.01)
     run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
-    judge = Judge(rules_of(run.info, with_limits(run.info, settings)), [])
+    judge = Judge(rules_of(run.info, with_limits(run.info, settings)), run.info["columns"], [])
     with pq.ParquetFile(run.paths("ledger")[0]) as file:
         before, found = judge.verdicts(reader(file, 0))
     fresh = judged(recipe(settings, measures=measures), measured)
@@ -100,6 +100,27 @@ def test_open_is_only_what_was_not_measured(tmp_path):
     assert certain == most
     certain, most = run.retune(["door.score.above=0.1"]).passing
     assert certain < most
+
+
+def test_open_is_what_a_stage_without_limits_may_have_failed_on(tmp_path):
+    """A page that broke a rule before says nothing of a failure after it."""
+    old = recipe()
+    fine = {"door.label": "en", "door.score": 0.9, "dear.size": 9, "dear.depth": 1, "first.words": 40}
+    fine |= {"first.ratio": 0.1, "first.note": "a", "last.sentences": 9, "last.share": 0.1, "last.count": 1}
+    run = open_run(write_run(tmp_path / "run", old, judged(old, [fine, {**fine, "last.count": "raise"}])))
+    assert run.retune(["first.words.min=30"]).passing == (1, 2)
+
+
+@pytest.mark.parametrize("setting", ["lines.removed.max=0", "first.words.min=80"])
+def test_other_lines_can_take_every_page(tmp_path, setting):
+    """One page may lose what many have, and one that comes back may take from many."""
+    old = recipe()
+    run = open_run(write_run(tmp_path / "run", old, judged(old, pages(300, 4))))
+    run.info["recipe"]["stages"].append({"name": "lines", "stage": "lines", "removed": {"max": "off"}})
+    run.info["columns"]["lines.removed"] = "int"
+    run.info["compared"] = {"lines": "lines"}
+    assert run.retune([]).exact
+    assert run.retune([setting]).kept[0] == 0
 
 
 def test_counts_bytes_and_examples(tmp_path):

@@ -109,6 +109,18 @@ def of_units(count, size):
     return [size] * (count // size) + [0] + ([count % size] if count % size else [])
 
 
+def connected(texts, signatures, signed):
+    """Which documents share a text or a key with another."""
+    signed = np.ones(len(texts), np.bool_) if signed is None else signed
+    keys = recipe().pipeline().dedup.stage.keys(signatures.view(np.uint8))
+    shared = np.unique(texts, axis=0, return_inverse=True, return_counts=True)
+    found = shared[2][shared[1].ravel()] > 1
+    for band in keys[signed].T:
+        _, at, counts = np.unique(band, return_inverse=True, return_counts=True)
+        found[signed] |= counts[at] > 1
+    return found
+
+
 @pytest.mark.parametrize("clusters", ["verified", "classic"])
 @pytest.mark.parametrize("case", CASES)
 def test_the_verdicts_are_those_of_one_machine_however_they_are_divided(tmp_path, case, clusters):
@@ -122,6 +134,7 @@ def test_the_verdicts_are_those_of_one_machine_however_they_are_divided(tmp_path
             sizes=sizes, memory=memory, made=recipe(clusters=clusters),
         )  # fmt: skip
         found.same_as(expected)
+        assert np.array_equal(found.told, connected(texts, signatures, signed))
     if case == "hot band" and threshold:
         assert expected.unverified > count // 2
     if case == "chain":

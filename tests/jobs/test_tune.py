@@ -216,6 +216,26 @@ def test_kinds_of_runs(kind, archives, tmp_path):
     assert found.kept[0] <= open_run(tmp_path / "fresh").info["records"]["kept"] <= found.kept[1]
 
 
+@pytest.mark.slow
+def test_what_was_compared_and_not_removed_is_known(tmp_path):
+    """Two pages share a key and are too little alike: a lower limit removes one, though none was removed before."""
+    rng = random.Random(2)
+    words = [a + b for a in ("ba", "ki", "mo", "tu", "re") for b in ("lor", "men", "dar", "fis", "gon", "hup")]
+    text = rng.choices(words, k=300)
+    other = [rng.choice(words) if number % 25 == 0 else word for number, word in enumerate(text)]
+    pages = {f"http://{name}.example/": " ".join(one).encode() for name, one in (("a", text), ("b", other))}
+    archive = write_warc(tmp_path / "w.warc.gz", pages)
+    stages = {"stages": [{"stage": "paragraphs"}, {"stage": "minhash", "similarity": {"below": 0.9}}]}
+    build_quietly(job([archive], tmp_path / "base", stages))
+    base = open_run(tmp_path / "base")
+    settings = ["minhash.similarity.below=0.5"]
+    build_quietly(job([archive], tmp_path / "fresh", recipe_with(base, settings).canonical()))
+    assert base.ledger.to_table(columns=["minhash.cluster_size"]).column(0).to_pylist() == [1, 1]
+    assert base.info["records"]["kept"] == 2
+    assert open_run(tmp_path / "fresh").info["records"]["kept"] == 1
+    assert base.retune(settings).kept == (0, 2)
+
+
 def corpus_command(*arguments):
     subprocess.run([sys.executable, "-m", "jobs.cli", *map(str, arguments)], check=True, stderr=subprocess.DEVNULL)
 
