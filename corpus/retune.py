@@ -211,7 +211,8 @@ class Judge:
         found.copies = int(np.count_nonzero((old == self.ends.repeated) & stays & (exact == 1)))
         found.candidates = int(np.count_nonzero(near & stays & (old == self.ends.kept)))
         found.lost_candidates = int(np.count_nonzero(near & ~stays))
-        found.lost_keepers = int(np.count_nonzero(near & ~stays & (old == self.ends.kept) & (size > 1)))
+        # those that lines took later, too: they repeated nothing
+        found.lost_keepers = int(np.count_nonzero(near & ~stays & np.isnan(exact) & (size > 1)))
 
 
 def outside(limit: Limit, column: pa.ChunkedArray) -> np.ndarray:
