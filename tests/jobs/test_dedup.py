@@ -356,6 +356,7 @@ def test_what_a_phase_used_up_is_removed(tmp_path):
     assert not list((tmp_path / ".work" / "tmp").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_on_ray(tmp_path, ray_engine):
     texts, signatures, signed, rank = made(3_000, 7)

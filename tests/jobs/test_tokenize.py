@@ -149,6 +149,7 @@ def test_same_tokens_for_any_size_of_the_parts(reference, tmp_path, sizes):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_same_bytes_on_ray(texts, reference, tmp_path, ray_engine):
     made = Job(texts, tmp_path / "out", small_tokenizer(), val_share=0.1, file_tokens=3000)
