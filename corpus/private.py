@@ -16,13 +16,13 @@ from pathlib import Path
 def private_folder(prefix: str, parent: str | None = None) -> Path:
     """This process's folder of the name `prefix`, in `parent` or where temporary files go; nobody else may look in.
 
-    The folders of processes that were killed are removed first. Whose process is alive is told by a lock on the folder,
-    not by the number in its name, which says nothing to a container with numbers of its own.
+    The folders of processes that were killed are removed, now and once more as this one ends, since what such a process
+    had started may live on for a minute and write there. Whose process is alive is told by a lock on the folder, not by
+    the number in its name, which says nothing to a container with numbers of its own.
     """
     parent = parent or tempfile.gettempdir()
-    for folder in Path(parent).glob(f"{prefix}*"):
-        with suppress(OSError):
-            _sweep(folder)
+    _sweep(parent, prefix)
+    atexit.register(_sweep, parent, prefix)
     while True:
         made = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent))
         if _held_for_life(made):
@@ -30,7 +30,13 @@ def private_folder(prefix: str, parent: str | None = None) -> Path:
             return made
 
 
-def _sweep(folder: Path) -> None:
+def _sweep(parent: str, prefix: str) -> None:
+    for folder in Path(parent).glob(f"{prefix}*"):
+        with suppress(OSError):
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
     """Remove a folder of this user's that no process holds. Raises OSError."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

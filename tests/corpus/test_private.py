@@ -26,3 +26,15 @@ def test_a_folder_lasts_as_long_as_its_process(tmp_path):
     private_folder.cache_clear()
     second = private_folder("own-", str(tmp_path))
     assert set(tmp_path.iterdir()) == {first, second}
+
+
+def test_what_others_left_goes_at_the_end_too(tmp_path):
+    """What a killed process had started may make its folder again."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    holder.stdout.readline()
+    (tmp_path / "own-left").mkdir()
+    (tmp_path / "other").mkdir()
+    holder.communicate()
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
