@@ -161,6 +161,7 @@ class Crash(BaseException):
     """What no handler of ours takes for an error."""
 
 
+@pytest.mark.slow
 def test_ended_before_any_visible_file_and_run_again(texts, reference, tmp_path, monkeypatch):
     """The process ends right before, and right after, each file that becomes visible."""
     monkeypatch.setattr(corpus.texts, "PIECE_BYTES", 9000)
