@@ -85,7 +85,7 @@ def growth(say):
         each = {}
         for pages, chosen in ((10_000, archives[:10]), (50_000, archives)):
             wall, cpu, info, _ = build(chosen, Path(folder) / f"out{pages}", os.cpu_count() or 1)
-            count, kept, removed = info["records"]["in"], info["records"]["kept"], info["dedup"]["removed"]
+            count, kept, removed = info["records"]["in"], info["records"]["kept"], info["dedup"]["removed"]["all"]
             each[pages] = cpu / count
             say(f"  {count:,} pages: {1e3 * cpu / count:.2f} ms of CPU a page, {wall:.0f} s, {kept:,} kept,"
                 f" {removed:,} removed as duplicates")  # fmt: skip
