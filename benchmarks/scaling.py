@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import logging
 import os
 import re
 import resource
@@ -102,6 +103,7 @@ def changed_copies(folder, out, copies):
 
 
 def changed_copy(archive, copy, path):
+    logging.getLogger("warcio").setLevel(logging.ERROR)  # it warns of each URL with a space
     writer = WARCWriter(io.BytesIO(), gzip=False)
     with open(archive, "rb") as source, open(path, "wb") as target:
         for record in ArchiveIterator(source):

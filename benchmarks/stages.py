@@ -1,79 +1,113 @@
 """CPU time per page and stage, in one process: `python -m benchmarks.stages WARC... [--recipe fineweb] [--save]`.
 
-Each stage is timed on the documents that reach it, with the views that the stages before it have computed. The first
-archive is gone through once before anything is counted, so that memos and models are warm. `--save` makes the
-figures those that the next run prints beside its own (benchmarks/figures/stages.json).
+Stages take their turns over batches of pages, as in a run; the first that needs words pays for them, which is shown
+apart. The first archive is gone through once before anything is counted, so that models are loaded. Each archive is
+then read twice: at first sight, when many of its words are new, and again, when all are known, as nearly all are in a
+long run. Of the kept pages of some 5 kB of text (4,000 to 6,000 characters) it is said what each group of stages after
+extraction takes. `--save` makes the figures those that the next run prints beside its own
+(benchmarks/figures/stages.json).
 """
 
 import argparse
 import json
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.machine import find_shared_data, machine_line
 from corpus.dedup import Dedup
 from corpus.document import Document
 from corpus.outcome import DROPPED, KEPT
+from corpus.unit import RECORDS_PER_BATCH
 from corpus.warc.reader import read_warc
 from corpus.warc.record import JUDGED, Record
 from filters import load_recipe
 from jobs.sample import write_sample
 
 FIGURES = Path(__file__).parent / "figures" / "stages.json"
+GROUPS = {
+    "language": ("language",),
+    "words + Gopher + C4 + FineWeb": ("words", "gopher_repetition", "gopher_quality", "c4", "fineweb"),
+    "signature": ("minhash",),
+    "personal data": ("pii",),
+}
+SOME_5_KB = range(4_000, 6_000)
 
 
 class Timed:
-    """CPU seconds and documents by stage."""
+    """CPU seconds and documents by stage, and seconds by stage of the kept pages of some 5 kB."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.pages: dict[str, int] = defaultdict(int)
+        self.pages = 0
+        self.seconds: Counter[str] = Counter()
+        self.documents: Counter[str] = Counter()
+        self.kept = 0
+        self.of_kept: Counter[str] = Counter()
 
-    def add(self, stage: str, started: float) -> None:
-        self.seconds[stage] += time.process_time() - started
-        self.pages[stage] += 1
+
+class Timing:
+    """A document on its way through the stages."""
+
+    def __init__(self, record: Record) -> None:
+        self.doc = Document.of(record)
+        self.fate = KEPT
+        self.stopped = False
+        self.chars = 0
+        self.seconds: Counter[str] = Counter()
+
+    def take(self, bound) -> None:
+        """Its turn in a stage."""
+        if bound.name == "gopher_repetition":
+            started = time.process_time()
+            self.doc.words()
+            self.seconds["words"] += time.process_time() - started
+        started = time.process_time()
+        if isinstance(bound.stage, Dedup):
+            if self.fate != KEPT:
+                return
+            bound.stage.sign(self.doc)
+        else:
+            self.stopped = self._measured(bound)
+        self.seconds[bound.name] += time.process_time() - started
+        if bound.name == "extract":
+            self.chars = len(self.doc.text)
+
+    def _measured(self, bound) -> bool:
+        """Whether it goes no further."""
+        stopped = False
+        for measure, value, *_ in bound.stage.apply(self.doc):
+            if bound.limits[measure].broken_by(value):
+                self.fate = DROPPED
+                stopped = stopped or bound.stage.gate
+                if bound.stage.costly:
+                    return True
+        return stopped
 
 
-def run(path: Path, pipeline, timed: Timed) -> int:
-    """Judge an archive, timing each stage. Returns the number of judged records."""
-    records = 0
+def run(path: Path, pipeline, timed: Timed) -> Timed:
+    """Judge an archive, timing each stage."""
     walk = read_warc(path)
     while True:
         started = time.process_time()
-        item = next(walk, None)
-        timed.add("read", started)
-        if item is None:
-            return records
-        if not isinstance(item, Record) or item.kind not in JUDGED:
-            continue
-        records += 1
-        doc = Document.of(item)
-        fate = KEPT
+        items = list(islice(walk, RECORDS_PER_BATCH))
+        timed.seconds["read"] += time.process_time() - started
+        timed.documents["read"] += len(items)
+        if not items:
+            return timed
+        batch = [Timing(item) for item in items if isinstance(item, Record) and item.kind in JUDGED]
         for bound in pipeline.stages:
-            stage = bound.stage
-            if bound.name == "gopher_repetition":  # the first that needs words pays for them: shown apart
-                started = time.process_time()
-                doc.words()
-                timed.add("words", started)
-            started = time.process_time()
-            stopped = False
-            if isinstance(stage, Dedup):
-                if fate == KEPT:
-                    stage.sign(doc)
-                    timed.add(bound.name, started)
-                continue
-            for measure, value, *_ in stage.apply(doc):
-                if bound.limits[measure].broken_by(value):
-                    fate = DROPPED
-                    if stage.costly:
-                        stopped = True
-                        break
-                    stopped = stopped or stage.gate
-            timed.add(bound.name, started)
-            if stopped:
-                break
+            for one in batch:
+                if not one.stopped:
+                    one.take(bound)
+        timed.pages += len(batch)
+        for one in batch:
+            timed.seconds += one.seconds
+            timed.documents.update(one.seconds.keys())
+            if one.fate == KEPT and one.chars in SOME_5_KB:
+                timed.kept += 1
+                timed.of_kept += one.seconds
 
 
 def default_archives() -> list[Path]:
@@ -83,6 +117,26 @@ def default_archives() -> list[Path]:
     sample = Path(tempfile.mkdtemp()) / "sample.warc.gz"
     write_sample(sample, pages=1000)
     return [sample]
+
+
+def show(name: str, timed: Timed, again: Timed, before: dict[str, float]) -> None:
+    """The figures of an archive."""
+    total = sum(timed.seconds.values())
+    each, speed = 1e3 * total / timed.pages, timed.pages / total
+    print(f"\n{name}: {timed.pages} pages, {each:.2f} ms a page, {speed:.0f} pages/s/core")
+    print(f"  {'stage':20}{'µs a page':>12}{'before':>10}{'documents':>12}{'µs each':>10}{'share':>8}{'again':>10}")
+    for stage, seconds in timed.seconds.items():
+        reached = timed.documents[stage]
+        print(
+            f"  {stage:20}{1e6 * seconds / timed.pages:12.1f}{before.get(stage, ''):>10}{reached:12}"
+            f"{1e6 * seconds / reached:10.1f}{seconds / total:8.1%}{1e6 * again.seconds[stage] / reached:10.1f}"
+        )
+    if not timed.kept:
+        return
+    print(f"  ms per kept page of 4,000 to 6,000 characters ({timed.kept}): at first sight, again")
+    for group, stages in GROUPS.items():
+        first, then = (1e3 * sum(one.of_kept[stage] for stage in stages) / one.kept for one in (timed, again))
+        print(f"    {group:32}{first:6.2f}{then:8.2f}")
 
 
 def main() -> None:
@@ -100,20 +154,9 @@ def main() -> None:
     figures = {}
     print(machine_line())
     for path in warcs:
-        timed = Timed()
-        pages = run(path, pipeline, timed)
-        total = sum(timed.seconds.values())
-        print(f"\n{path.name}: {pages} pages, {1e3 * total / pages:.2f} ms a page, {pages / total:.0f} pages/s/core")
-        print(f"  {'stage':20}{'µs a page':>12}{'before':>10}{'documents':>12}{'µs each':>10}{'share':>8}")
-        for stage, seconds in timed.seconds.items():
-            each = 1e6 * seconds / pages
-            old = before.get(path.name, {}).get(stage)
-            figures.setdefault(path.name, {})[stage] = round(each, 1)
-            reached = timed.pages[stage]
-            print(
-                f"  {stage:20}{each:12.1f}{old if old is not None else '':>10}{reached:12}"
-                f"{1e6 * seconds / reached:10.1f}{seconds / total:8.1%}"
-            )
+        timed, again = (run(path, pipeline, Timed()) for _ in range(2))
+        show(path.name, timed, again, before.get(path.name, {}))
+        figures[path.name] = {stage: round(1e6 * one / timed.pages, 1) for stage, one in timed.seconds.items()}
     if options.save:
         FIGURES.parent.mkdir(exist_ok=True)
         FIGURES.write_text(json.dumps(before | figures, indent=1) + "\n")

@@ -7,7 +7,6 @@ same command takes up a run wherever it ended.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -53,12 +52,11 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Re
     make_units(job, plan, 1 << 40)  # an input that is none is found before anything is written
     store = open_folder(job.out)
     with store.only_run(), Stop() as stop:
-        claim_folder(store, plan)
-        finished = store.get("run.json")
-        if finished is not None and json.loads(finished)["complete"]:
+        finished = claim_folder(store, plan)
+        if finished is not None and finished["complete"]:
             if not job.keep_work:
                 store.remove(".work")
-            return Result(0, json.loads(finished), already_done=True)
+            return Result(0, finished, already_done=True)
         started = time.monotonic()
         units = chosen_units(job, plan, store)
         engine = make_engine()

@@ -9,7 +9,7 @@ from typing import Any
 from corpus.dedup import Dedup as Stage
 from corpus.dedup.index import Earlier, check_comparable, open_index
 from corpus.dedup.layout import MEMORY_BYTES
-from corpus.errors import ConfigError, OutputError
+from corpus.errors import ConfigError
 from corpus.guard import GuardSettings
 from corpus.modules import Module
 from corpus.recipe import Recipe, differences, digest
@@ -20,6 +20,7 @@ from corpus.unit import Unit
 from corpus.urls import is_url
 from corpus.version import versions
 from jobs.dedup import ALARM_RATE
+from jobs.folder import claim
 from jobs.inputs import Input, find_inputs, plan_all
 
 UNIT_BYTES = 8 << 20
@@ -134,33 +135,9 @@ def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
     return units
 
 
-def claim_folder(store: Store, plan: Plan) -> None:
-    """Bind the folder to this recipe, code and input, or show what differs from what it is bound to."""
-    mine = json.dumps(plan.identity, sort_keys=True).encode()
-    bound = store.get(".work/plan.json")
-    finished = store.get("run.json")
-    if bound is None and finished is None:
-        foreign = store.names() - {".work", TAKEN_DOWN}
-        if foreign:
-            raise OutputError(
-                f"{store.where()} holds other files, such as {sorted(foreign)[0]}.", "Give an empty folder."
-            )
-        store.put_new(".work/plan.json", mine)
-        return
-    try:
-        old = json.loads(bound) if bound is not None else _identity_of(json.loads(finished or b""))
-        lines = _differences(old, plan.identity)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        foreign_file = "run.json" if bound is None else ".work/plan.json"
-        raise OutputError(
-            f"{store.where()} holds other files, such as {foreign_file}.", "Give an empty folder."
-        ) from None
-    if json.dumps(old, sort_keys=True).encode() != mine:
-        shown = "".join(f"\n  {line}" for line in lines[:20]) + ("\n  …" if len(lines) > 20 else "")
-        raise OutputError(
-            f"{store.where()} was made by another recipe, code or input (old → new):{shown}\n",
-            "Give another -o, or the same recipe and inputs as before.",
-        )
+def claim_folder(store: Store, plan: Plan) -> dict[str, Any] | None:
+    """Bind the folder to this recipe, code and input, as `claim` does. The facts of its run, if that ended."""
+    return claim(store, plan.identity, "run.json", _identity_of, _differences, beside={TAKEN_DOWN})
 
 
 def _identity_of(info: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ judge the ledger anew → rewrite the pieces → compare documents → read the 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -78,10 +77,9 @@ def rewrite(old: Run, job: Job, taken: Takedown, make_engine: Callable[[], Engin
     with store.only_run(), Stop() as stop:
         if taken:
             store.put_new(FILE, taken.as_json())
-        claim_folder(store, plan)
-        finished = store.get("run.json")
+        finished = claim_folder(store, plan)
         if finished is not None:
-            return Result(0, json.loads(finished), already_done=True)
+            return Result(0, finished, already_done=True)
         started = time.monotonic()
         work = Rewriting(old, job, plan, store, Archives(old, job.inputs), stop, progress, taken)
         engine = make_engine()

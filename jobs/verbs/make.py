@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,18 +16,17 @@ from corpus.store import Location
 from corpus.unit import Unit
 from filters import load_recipe
 from jobs.build import build
-from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
 from jobs.plan import Job, Plan, make_plan, make_units
 from jobs.progress import Progress
 from jobs.verbs.shared import (
-    WORKERS,
     Finite,
+    Where,
     alarm_option,
     console,
+    engine_options,
     folder_type,
     guard_of,
-    insecure_option,
     json_option,
     page_options,
     place_type,
@@ -49,10 +47,7 @@ UNIT_MB = "MiB of an archive in a unit, as it is stored; by default up to 8, of 
 @click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="A Python module with stages of yours.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
 @click.option("--base", metavar="URL", help="Where crawls are looked up; by default Common Crawl's own server.")
-@click.option("--workers", type=click.IntRange(min=1), help=WORKERS)
-@click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
-@insecure_option
-@click.option("--no-ray", is_flag=True, help="Run in this process and its page workers.")
+@engine_options(alone=1)
 @click.option("--unit-mb", type=Finite(min=0.01), help=UNIT_MB)
 @page_options
 @click.option(
@@ -75,7 +70,7 @@ UNIT_MB = "MiB of an archive in a unit, as it is stored; by default up to 8, of 
 @json_option
 def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
-    limit: int | None, base: str | None, workers: int | None, address: str | None, insecure: bool, no_ray: bool,
+    limit: int | None, base: str | None, where: Where,
     unit_mb: float | None, page_seconds: float, page_mb: int, unit_seconds: float | None,
     against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, keep_work: bool,
     dry_run: bool, as_json: bool,
@@ -90,15 +85,12 @@ def build_command(
     Example: corpus build CC-MAIN-2026-43 --limit 2 -o out
     Example: corpus build new/*.warc.gz -o more --against out
     """
-    if no_ray and address:
-        raise click.UsageError("--no-ray and --address exclude each other.")
     guard = guard_of(page_seconds, page_mb)
     unit_bytes = int(unit_mb * 2**20) if unit_mb else None
-    at_once = workers or (1 if no_ray else os.cpu_count() or 1)
     own = tuple(read_module(module) for module in modules)
     made = load_recipe(recipe, settings, own)
     job = Job(
-        made, list(inputs), out, unit_bytes, at_once, keep_work, guard, modules=own, limit=limit, base=base,
+        made, list(inputs), out, unit_bytes, where.at_once, keep_work, guard, modules=own, limit=limit, base=base,
         against=tuple(map(str, against)), index=not no_index, dedup_memory=dedup_mb << 20,
         unit_seconds=unit_seconds, alarm_rate=alarm_rate,
     )  # fmt: skip
@@ -107,12 +99,7 @@ def build_command(
         _show_plan(plan, make_units(job, plan), job, as_json)
         return
 
-    def make_engine() -> Engine:
-        if no_ray:
-            return LocalEngine(at_once)
-        return RayEngine(workers, address, out, insecure)
-
-    result = build(job, make_engine, Progress())
+    result = build(job, lambda: where.engine(out), Progress())
     if result.alarm:
         print(f"Stopped: {result.alarm}", file=sys.stderr)
         sys.exit(result.exit_code)

@@ -1,13 +1,16 @@
-"""What the verbs share: the terminal, `--json`, folders as arguments."""
+"""What the verbs share: the terminal, `--json`, folders as arguments, where a job runs."""
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -16,6 +19,9 @@ from corpus.guard import GuardSettings
 from corpus.store import Location
 from corpus.urls import is_url, is_utf8, redact
 from jobs.dedup import ALARM_RATE
+
+if TYPE_CHECKING:
+    from jobs.engine import Engine
 
 _WIDTH = 120  # of tables, where no terminal says otherwise
 console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
@@ -67,7 +73,6 @@ class Finite(click.FloatRange):
 folder_type = _FolderType()
 SEED = click.IntRange(0, 2**64 - 1)
 place_type = _PlaceType()
-WORKERS = "What runs at a time; by default one per CPU, on a cluster of all its nodes, and with --no-ray one."
 insecure_option = click.option("--insecure-cluster", "insecure", is_flag=True, help="Join a cluster without a token.")
 
 alarm_option = click.option(
@@ -78,6 +83,60 @@ alarm_option = click.option(
     help="Stop before anything is packed where dedup would remove more than this share of the run or of an archive; "
     "1 switches it off.",
 )
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a job runs, as the options of `engine_options` say."""
+
+    workers: int | None
+    address: str | None
+    insecure: bool
+    no_ray: bool
+    alone: int | None
+    """How many tasks run at a time without Ray, if nobody says; None: one per CPU."""
+
+    @property
+    def at_once(self) -> int:
+        """How many tasks run at a time on this machine."""
+        return self.workers or (self.alone if self.no_ray else None) or os.cpu_count() or 1
+
+    def engine(self, out: Location) -> Engine:
+        """The engine for a job that writes to `out`."""
+        # Ray is imported only where there is something to do
+        from jobs.engine import LocalEngine, RayEngine
+
+        if self.no_ray:
+            return LocalEngine(self.at_once)
+        return RayEngine(self.workers, self.address, out, self.insecure)
+
+
+def engine_options(alone: int | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options that say where a job runs, which the command gets as one argument: `where`."""
+    local = ", and with --no-ray one" if alone == 1 else ""
+    options = (
+        click.option(
+            "--workers", type=click.IntRange(min=1),
+            help=f"What runs at a time; by default one per CPU, on a cluster of all its nodes{local}.",
+        ),
+        click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine."),
+        insecure_option,
+        click.option("--no-ray", is_flag=True, help="Run on this machine without Ray."),
+    )  # fmt: skip
+
+    def with_where(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def called(*, workers: int | None, address: str | None, insecure: bool, no_ray: bool, **others: Any) -> None:
+            if no_ray and address:
+                raise click.UsageError("--no-ray and --address exclude each other.")
+            command(where=Where(workers, address, insecure, no_ray, alone), **others)
+
+        made: Callable[..., None] = called
+        for option in reversed(options):
+            made = option(made)
+        return made
+
+    return with_where
 
 
 def page_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,17 +19,15 @@ from corpus.store import Location
 from corpus.takedown import Takedown, taken_from
 from filters import STAGES, recipe_from_dict
 from jobs.build import Result
-from jobs.engine import Engine, LocalEngine, RayEngine
 from jobs.funnel import show_funnel
 from jobs.plan import Job
 from jobs.progress import Progress
 from jobs.verbs.shared import (
-    WORKERS,
     alarm_option,
     console,
+    engine_options,
     folder_type,
     guard_of,
-    insecure_option,
     json_option,
     page_options,
     place_type,
@@ -46,10 +43,7 @@ def rewriting_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--inputs", multiple=True, help="Where the archives are, if not where the run read them."),
         click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="The run's own Python modules."),
         click.option("--against", multiple=True, type=place_type, help="The earlier runs that it was compared with."),
-        click.option("--workers", type=click.IntRange(min=1), help=WORKERS),
-        click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine."),
-        insecure_option,
-        click.option("--no-ray", is_flag=True, help="Run in this process and its page workers."),
+        engine_options(alone=1),
         page_options,
     )
     for option in reversed(options):
@@ -86,7 +80,7 @@ def tune_command(
     from jobs.rewrite import rewrite
 
     job = _job(recipe, write, how)
-    result = rewrite(run, job, taken_from(run.store), lambda: _make_engine(how, write), Progress())
+    result = rewrite(run, job, taken_from(run.store), lambda: how["where"].engine(write), Progress())
     if result.already_done:
         print(f"{write} is complete already.", file=sys.stderr)
     _end(result, write, as_json)
@@ -100,21 +94,9 @@ def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
     # what a takedown leaves was accepted before, whatever its rate of duplicates
     rate = how.get("alarm_rate", 1.0)
     return Job(
-        made, list(how["inputs"]), out, workers=_at_once(how), guard=guard, modules=own, against=against,
+        made, list(how["inputs"]), out, workers=how["where"].at_once, guard=guard, modules=own, against=against,
         alarm_rate=rate,
     )  # fmt: skip
-
-
-def _make_engine(how: dict[str, Any], out: Location) -> Engine:
-    if how["no_ray"]:
-        return LocalEngine(_at_once(how))
-    return RayEngine(how["workers"], how["address"], out, how["insecure"])
-
-
-def _at_once(how: dict[str, Any]) -> int:
-    if how["no_ray"] and how["address"]:
-        raise click.UsageError("--no-ray and --address exclude each other.")
-    return how["workers"] or (1 if how["no_ray"] else os.cpu_count() or 1)
 
 
 def _end(result: Result, out: Location, as_json: bool) -> None:
@@ -149,7 +131,7 @@ def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_jso
         raise click.UsageError("Say with --urls or --domains what to take down.")
     entries = Takedown.of(read_list(urls), read_list(domains))
     result = remove(
-        folder, entries, lambda recipe, out: _job(recipe, out, how), lambda: _make_engine(how, folder), Progress()
+        folder, entries, lambda recipe, out: _job(recipe, out, how), lambda: how["where"].engine(folder), Progress()
     )
     if result.already_done:
         print("Nothing to do: all of that is taken down already.", file=sys.stderr)

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from corpus.errors import ConfigError
 from corpus.store import Location
-from jobs.verbs.shared import SEED, Finite, folder_type, insecure_option, json_option, place_type, print_as
-
-if TYPE_CHECKING:
-    from jobs.engine import Engine
+from jobs.verbs.shared import SEED, Finite, Where, engine_options, folder_type, json_option, place_type, print_as
 
 vocab_option = click.option(
     "--vocab-dir",
@@ -103,31 +97,6 @@ def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Pa
     print_as(rows, show_comparison, as_json)
 
 
-def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say where a job runs."""
-    for option in (
-        click.option("--no-ray", is_flag=True, help="Run in this process."),
-        insecure_option,
-        click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine."),
-        click.option("--workers", type=click.IntRange(min=1), help="Tasks at a time; by default one per CPU."),
-    ):
-        command = option(command)
-    return command
-
-
-def engine_maker(
-    workers: int | None, address: str | None, insecure: bool, no_ray: bool, out: Location
-) -> Callable[[], Engine]:
-    """A function that makes the engine of these options, once there is something to do."""
-    from jobs.engine import LocalEngine, RayEngine
-
-    if no_ray and address:
-        raise click.UsageError("--no-ray and --address exclude each other.")
-    if no_ray:
-        return lambda: LocalEngine(workers or os.cpu_count() or 1)
-    return lambda: RayEngine(workers, address, out, insecure)
-
-
 def ended(exit_code: int, already_done: bool, out: Location) -> None:
     """Say how a job ended, and leave where it was interrupted."""
     if exit_code:
@@ -153,12 +122,11 @@ def ended(exit_code: int, already_done: bool, out: Location) -> None:
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
 @click.option("--file-tokens", type=click.IntRange(min=1), help="Tokens of a file; by default 100 million.")
 @vocab_option
-@engine_options
+@engine_options()
 @json_option
 def tokenize_command(
     folder: Location, out: Location, tokenizer: str, layout: str, val_share: float | None, seed: int,
-    file_tokens: int | None, vocab_dir: Path | None, workers: int | None, address: str | None, insecure: bool,
-    no_ray: bool, as_json: bool,
+    file_tokens: int | None, vocab_dir: Path | None, where: Where, as_json: bool,
 ) -> None:  # fmt: skip
     """Turn the texts of a finished run, or of a folder of parquet, into shuffled files of tokens.
 
@@ -170,10 +138,9 @@ def tokenize_command(
     from jobs.progress import Progress
     from jobs.tokenize import FILE_TOKENS, Job, tokenize
 
-    make_engine = engine_maker(workers, address, insecure, no_ray, out)
     loaded = load_tokenizer(tokenizer, vocab_dir)
     job = Job(folder, out, loaded, layout, seed, val_share, file_tokens or FILE_TOKENS)
-    result = tokenize(job, make_engine, Progress())
+    result = tokenize(job, lambda: where.engine(out), Progress())
     ended(result.exit_code, result.already_done, out)
     assert result.info is not None
     splits = result.info["splits"]
@@ -201,12 +168,9 @@ def tokenize_command(
     help="nanochat: shards of texts, of which the last validates; datasets: all columns, two splits, a data card.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
-@engine_options
+@engine_options()
 @json_option
-def export_command(
-    folder: Location, out: Location, target: str, seed: int, workers: int | None, address: str | None, insecure: bool,
-    no_ray: bool, as_json: bool,
-) -> None:  # fmt: skip
+def export_command(folder: Location, out: Location, target: str, seed: int, where: Where, as_json: bool) -> None:
     """Write the texts of a finished run, or of a folder of parquet, shuffled, for others to train on.
 
     \b
@@ -216,8 +180,7 @@ def export_command(
     from jobs.export import Job, export
     from jobs.progress import Progress
 
-    make_engine = engine_maker(workers, address, insecure, no_ray, out)
-    result = export(Job(folder, out, target, seed), make_engine, Progress())
+    result = export(Job(folder, out, target, seed), lambda: where.engine(out), Progress())
     ended(result.exit_code, result.already_done, out)
     assert result.info is not None
     info = result.info
