@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from corpus.vocabulary import Words
-from corpus.words import words_of
+from corpus.words import Stretched, stretched
 
 if TYPE_CHECKING:
     from corpus.warc.record import Record
@@ -26,6 +26,7 @@ class Document:
     __slots__ = (
         "_lines",
         "_paragraphs",
+        "_stretched",
         "_text",
         "_words",
         "date",
@@ -68,27 +69,41 @@ class Document:
     @text.setter
     def text(self, text: str) -> None:
         self._text = text
+        self._stretched: dict[str, Stretched] = {}
         self._words: dict[str, Words] = {}
         self._lines: list[str] | None = None
         self._paragraphs: list[str] | None = None
+
+    def shorten(self, text: str, stretches: Stretched) -> None:
+        """Set the text, whose stretches are known."""
+        self.text = text
+        self._stretched[stretches.table.language] = stretches
+
+    def stretches(self, language: str = "en") -> Stretched:
+        """What stands between whitespace, as numbers of a table that knows the words of each."""
+        if language not in self._stretched:
+            self._stretched[language] = stretched(self._text, language)
+        return self._stretched[language]
 
     def words(self, language: str = "en") -> Words:
         """spaCy's blank-tokenizer tokens, stripped, without empty ones: their lengths and kinds as arrays, the tokens
         themselves in `strings`."""
         if language not in self._words:
-            self._words[language] = words_of(self._text, language)
+            self._words[language] = self.stretches(language).words
         return self._words[language]
 
     @property
     def lines(self) -> list[str]:
         """The text split at runs of newlines."""
         if self._lines is None:
-            self._lines = _LINE_BREAK.split(self._text)
+            text = self._text
+            self._lines = _LINE_BREAK.split(text) if "\n\n" in text else text.split("\n")
         return self._lines
 
     @property
     def paragraphs(self) -> list[str]:
         """The stripped text split at blank lines."""
         if self._paragraphs is None:
-            self._paragraphs = _PARAGRAPH_BREAK.split(self._text.strip())
+            text = self._text.strip()
+            self._paragraphs = _PARAGRAPH_BREAK.split(text) if "\n\n" in text else [text]
         return self._paragraphs

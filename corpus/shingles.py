@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -31,11 +32,11 @@ import xxhash
 from numpy.typing import NDArray
 
 from corpus.punctuation import PUNCTUATION
-from corpus.words import LONG_STRETCH, Memo, split_words
+from corpus.vocabulary import Column
+from corpus.words import LONG_STRETCH, Memo, Stretched, Stretches, split_words, stretched
 
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
-V = TypeVar("V")
 
 SIZE = 5
 """Words per shingle."""
@@ -58,8 +59,12 @@ def shingles(text: str, language: str = "en", size: int = SIZE) -> Hashes:
 
     A word's hash is XXH3-64 of its UTF-8; those of a run are joined by `fold`.
     """
-    packed = b"".join(map(_hashes_of(language).__getitem__, text.split()))
-    words = np.frombuffer(packed, dtype="<u8")
+    return shingles_of(stretched(text, language), size)
+
+
+def shingles_of(stretches: Stretched, size: int = SIZE) -> Hashes:
+    """The same for a text by its stretches."""
+    words = stretches.table.beside(_Hashed).of(stretches.numbers)
     count = len(words) - size + 1
     return fold([words[i : i + count] for i in range(size)]) if count > 0 else np.zeros(0, np.uint64)
 
@@ -169,27 +174,75 @@ def _normal_words(stretch: str, language: str) -> list[str]:
     return split_words(text, language)
 
 
-class _Stretches(Memo[V]):
+class _Words(Memo[tuple[str, ...]]):
     """A memo that does not keep long stretches, of which a page can make as many as it likes."""
 
-    def __missing__(self, word: str) -> V:
+    def __missing__(self, word: str) -> tuple[str, ...]:
         return self._function(word) if len(word) > LONG_STRETCH else super().__missing__(word)
 
 
 @lru_cache(maxsize=16)
-def _words_of(language: str) -> _Stretches[tuple[str, ...]]:
-    return _Stretches(lambda stretch: tuple(_normal_words(stretch, language)))
+def _words_of(language: str) -> _Words:
+    return _Words(lambda stretch: tuple(_normal_words(stretch, language)))
 
 
-@lru_cache(maxsize=16)
-def _hashes_of(language: str) -> _Stretches[bytes]:
-    """Stretch without whitespace → the hashes of its normalised words, eight little-endian bytes each."""
-    digest = xxhash.xxh3_64_intdigest
-    return _Stretches(
-        lambda stretch: b"".join(
-            digest(word.encode()).to_bytes(8, "little") for word in _normal_words(stretch, language)
-        )
-    )
+class _Hashed:
+    """The hashes of the normalised words of a table's stretches: one after another in a pool, those of each stretch
+    once it was asked for."""
+
+    def __init__(self, table: Stretches) -> None:
+        self._table = table
+        self._first, self._counts, self._pool = Column(np.int64), Column(np.int64), Column(np.uint64)
+        self._lock = threading.Lock()
+
+    def of(self, numbers: Ints) -> Hashes:
+        """The hashes of stretches, in order."""
+        if len(self._first) < len(self._table.strings):
+            self._grow()
+        first = self._first.values[numbers]
+        if len(first) and first.min() < 0:
+            self._learn(np.unique(numbers[first < 0]).tolist())
+            first = self._first.values[numbers]
+        each = self._counts.values[numbers]
+        ends = np.cumsum(each)
+        places = np.repeat(first - (ends - each), each)
+        places += np.arange(len(places))
+        hashes: Hashes = self._pool.values[places]
+        return hashes
+
+    def _grow(self) -> None:
+        with self._lock:
+            more = len(self._table.strings) - len(self._first)
+            self._counts.extend(np.zeros(more, np.int64))
+            self._first.extend(np.full(more, -1))
+
+    def _learn(self, numbers: list[int]) -> None:
+        before = self._table.before
+        known = before.beside(_Hashed) if before is not None else None
+        found = []
+        for number in numbers:
+            stretch = self._table.strings[number]
+            hashes = known.known(stretch) if known is not None else None
+            found.append(hashes if hashes is not None else _word_hashes(stretch, self._table.language))
+        counts = np.fromiter(map(len, found), np.int64, len(found))
+        with self._lock:  # of two threads that learn the same the later counts
+            first = len(self._pool) + np.cumsum(counts) - counts
+            self._pool.extend(np.array(list(chain.from_iterable(found)), np.uint64))
+            self._counts.values[numbers] = counts
+            self._first.values[numbers] = first
+
+    def known(self, stretch: str) -> list[int] | None:
+        """The hashes of a stretch that was asked for before."""
+        number = self._table.get(stretch, len(self._first))
+        if number >= len(self._first) or self._first.values[number] < 0:
+            return None
+        first = int(self._first.values[number])
+        hashes: list[int] = self._pool.values[first : first + int(self._counts.values[number])].tolist()
+        return hashes
+
+
+def _word_hashes(stretch: str, language: str) -> list[int]:
+    return [xxhash.xxh3_64_intdigest(word.encode()) for word in _normal_words(stretch, language)]
 
 
 def _sha1(joined: bytes) -> int:

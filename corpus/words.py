@@ -16,15 +16,16 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 from string import ascii_letters, digits
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from corpus.errors import ConfigError
 from corpus.imports import without_heavy
-from corpus.vocabulary import Column, Vocabulary, Words
+from corpus.vocabulary import Column, Ints, Vocabulary, Words
 
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer
@@ -90,8 +91,14 @@ def split_words(text: str, language: str = "en") -> list[str]:
 
 def words_of(text: str, language: str = "en") -> Words:
     """The same tokens, as numbers. Raises ConfigError where `check_language` does."""
+    return stretched(text, language).words
+
+
+def stretched(text: str, language: str = "en") -> Stretched:
+    """The stretches of a text between whitespace. Raises ConfigError where `check_language` does."""
     stretches = text.split()
-    return _stretches(language, len(stretches), len(text)).words(stretches)
+    known = _stretches(language, len(stretches), len(text))
+    return Stretched(known, known.numbers(stretches))
 
 
 def check_language(language: str) -> None:
@@ -99,41 +106,52 @@ def check_language(language: str) -> None:
     _stretches(language)
 
 
-class _Stretches(dict[str, int]):
-    """Stretch without whitespace → its number: `pieces` holds its tokens. Stretches found in `before` are not split
-    again."""
+class Stretches(dict[str, int]):
+    """Stretch without whitespace → its number: `strings` holds it, `pieces` its tokens. Stretches found in `before` are
+    not split again."""
 
-    def __init__(self, language: str, before: _Stretches | None = None) -> None:
+    def __init__(self, language: str, before: Stretches | None = None) -> None:
+        self.language = language
+        self.before = before
+        self.strings: list[str] = []
         self.pieces: list[tuple[str, ...]] = []
         self.chars = 0
         self.vocabulary = Vocabulary()
-        self._language = language
-        self._before = before
         # a new one each time, because spaCy's string store keeps every word it ever saw
         self._tokenizer = _tokenizer(language)
         self._lock = threading.Lock()
         self._shapes: dict[tuple[str, ...], list[tuple[int, int]]] | None = {} if language == "en" else None
         self._first, self._counts, self._pool = Column(np.int64), Column(np.int64), Column(np.int64)
+        self._beside: dict[type[Any], Any] = {}
 
-    def anew(self) -> _Stretches:
+    def anew(self) -> Stretches:
         """An empty one that takes from this one what it is asked for again, so that frequent words stay."""
-        self._before = None
-        return _Stretches(self._language, self)
+        self.before = None
+        return Stretches(self.language, self)
+
+    def beside(self, kind: type[V]) -> V:
+        """What a class works out of these stretches, `kind(self)`, made once."""
+        found: V | None = self._beside.get(kind)
+        return found if found is not None else self._beside.setdefault(kind, kind(self))  # type: ignore[call-arg]
 
     def __missing__(self, stretch: str) -> int:
-        before = self._before
+        before = self.before
         known = before.get(stretch) if before is not None else None
         pieces = before.pieces[known] if before is not None and known is not None else self._split(stretch)
         with self._lock:
             if stretch not in self:
+                self.strings.append(stretch)
                 self.pieces.append(pieces)
                 self.chars += len(stretch)
                 self[stretch] = len(self.pieces) - 1  # last, for other threads look without the lock
         return self[stretch]
 
-    def words(self, stretches: list[str]) -> Words:
+    def numbers(self, stretches: list[str]) -> Ints:
+        """The number of each, new ones if need be."""
+        return np.fromiter(map(self.__getitem__, stretches), np.int64, len(stretches))
+
+    def words(self, numbers: Ints) -> Words:
         """The tokens of stretches."""
-        numbers = np.fromiter(map(self.__getitem__, stretches), np.int64, len(stretches))
         if len(self._first) < len(self.pieces):
             self._learn()
         each = self._counts.values[numbers]
@@ -206,6 +224,19 @@ class _Stretches(dict[str, int]):
         return list(pairwise(places))
 
 
+@dataclass(frozen=True, slots=True)
+class Stretched:
+    """The stretches of a text, in order, as numbers of a table."""
+
+    table: Stretches
+    numbers: Ints
+
+    @property
+    def words(self) -> Words:
+        """Their tokens."""
+        return self.table.words(self.numbers)
+
+
 def _shape_of(part: str) -> str:
     """Letters as "q" and "Q", of more than four the first two and the last two; a mark as it is."""
     if not part.isalnum():
@@ -219,16 +250,16 @@ def _cut(stretch: str) -> list[str]:
     return [piece[i : i + MAX_STRETCH] for piece in pieces for i in range(0, len(piece), MAX_STRETCH)]
 
 
-_known: dict[str, _Stretches] = {}
+_known: dict[str, Stretches] = {}
 
 
-def _stretches(language: str, count: int = 0, chars: int = 0) -> _Stretches:
+def _stretches(language: str, count: int = 0, chars: int = 0) -> Stretches:
     """What is known of a language's stretches, with room for a text of `count` with `chars` characters in all."""
     if count > MEMO_LIMIT or chars > MEMO_CHARS:
-        return _Stretches(language)  # not to push out what all other texts need
+        return Stretches(language)  # not to push out what all other texts need
     known = _known.get(language)
     if known is None:
-        known = _known[language] = _Stretches(language)
+        known = _known[language] = Stretches(language)
     elif len(known) >= MEMO_LIMIT or known.chars >= MEMO_CHARS:
         known = _known[language] = known.anew()
     return known

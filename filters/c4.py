@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import numpy as np
+
 from corpus.document import Document
-from corpus.sentences import count_sentences
+from corpus.sentences import count_sentences, roles_of
 from corpus.stage import Limit, Measured, Stage
-from corpus.words import check_language
+from corpus.words import Stretched, check_language
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _END_MARKS = (".", "?", "!", '"', "'")
@@ -83,14 +85,20 @@ class C4(Stage):
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         kept: list[str] = []
+        stretches = doc.stretches(self.language)
+        table, numbers, roles = stretches.table, stretches.numbers, roles_of(stretches)
+        kept_numbers = []
+        end = 0
         lorem_ipsum = curly_bracket = sentences = 0
         long_word = no_end_mark = few_words = javascript = policy = citations = 0
         for raw in doc.text.splitlines():
             line = raw.strip()
             words = line.split()
+            start, end = end, end + len(words)  # no end of a line is within a stretch
             if len(line) > self.max_word_length and any(len(word) > self.max_word_length for word in words):
                 long_word += 1
                 continue
+            found = 0
             if "[" in line:
                 line, found = _CITATION.subn("", line)
                 citations += found
@@ -109,9 +117,12 @@ class C4(Stage):
             if not self.policy_lines and _speaks_of_policy(lower):
                 policy += 1
                 continue
+            left = Stretched(table, table.numbers(line.split()) if found else numbers[start:end])
             # without the space that a citation may leave at an end, which is no sentence
-            sentences += count_sentences(line.strip(), self.language)
+            line_roles = roles_of(left) if found else roles[start:end]
+            sentences += count_sentences(line.strip(), self.language, line_roles)
             kept.append(line)
+            kept_numbers.append(left.numbers)
         yield "lorem_ipsum", lorem_ipsum
         yield "curly_bracket", curly_bracket
         yield "sentences", sentences
@@ -123,7 +134,7 @@ class C4(Stage):
         yield "citations", citations
         cleaned = "\n".join(kept).strip()
         if cleaned != doc.text:
-            doc.text = cleaned
+            doc.shorten(cleaned, Stretched(table, np.concatenate(kept_numbers or [numbers[:0]])))
 
 
 def _speaks_of_policy(lower: str) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, cast
@@ -66,11 +67,7 @@ class Predictor:
     the same to the last bit, else by fastText. Newlines in a text are spaces to it."""
 
     def __init__(self, model: str = "", sha256: str = "") -> None:
-        import fasttext
-
-        path = checked_model(model, sha256)[0]
-        self._slow = cast(_Model, fasttext.load_model(str(path)).f).predict
-        self._fast = FastModel.of(path, lambda text: self._slow(text + "\n", -1, 0.0, "strict"))
+        self._slow, self._fast = _loaded(*checked_model(model, sha256))
 
     def best(self, text: str) -> tuple[str, float]:
         """The likeliest language code with its probability; ("", 0) where there is none."""
@@ -111,6 +108,18 @@ def checked_model(model: str = "", sha256: str = "") -> tuple[Path, str]:
     if expected and digest != expected:
         raise ConfigError(f"The language model {path} has sha256 {digest}, not {expected}.", _TODO)
     return path, digest
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, digest: str) -> tuple[_Predict, FastModel | None]:
+    """A model as fastText and, if that can be, as `FastModel`: one for all stages that use it."""
+    import fasttext
+
+    slow = cast(_Model, fasttext.load_model(str(path)).f).predict
+    return slow, FastModel.of(path, lambda text: slow(text + "\n", -1, 0.0, "strict"))
+
+
+_Predict = Callable[[str, int, float, str], list[tuple[float, str]]]
 
 
 class _Model(Protocol):

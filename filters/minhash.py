@@ -17,7 +17,7 @@ from corpus.clusters import Similarity, signature_similarity
 from corpus.dedup import Dedup, Signed
 from corpus.errors import ConfigError, did_you_mean
 from corpus.minhash import BANDS, ROWS, Scheme, band_keys, sign, text_hash
-from corpus.shingles import Hashes, joined_shingles, shingle_similarity, shingles
+from corpus.shingles import Hashes, joined_shingles, shingle_similarity, shingles_of
 from corpus.stage import Limit
 from corpus.words import check_language
 from filters.url import registered_domains
@@ -90,7 +90,10 @@ class MinHash(Dedup):
         self.site_of_ = lru_cache(_HOSTS_REMEMBERED)(registered_domains())
 
     def sign(self, doc: Document) -> Signed:
-        hashes = (joined_shingles if self.scheme == "datatrove" else shingles)(doc.text, self.language)
+        if self.scheme == "datatrove":
+            hashes = joined_shingles(doc.text, self.language)
+        else:
+            hashes = shingles_of(doc.stretches(self.language))
         values = sign(hashes, BANDS * ROWS, self.scheme)
         return Signed(
             text_hash(doc.text),

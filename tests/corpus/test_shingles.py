@@ -134,18 +134,24 @@ def test_marks_in_thousands_take_no_quadratic_time():
 
 
 def test_a_megabyte_without_whitespace_is_not_remembered():
-    shingles("x y z " + "long" * 250_000)
-    assert max(map(len, module._hashes_of("en"))) <= words.LONG_STRETCH
+    normal_words("x y z " + "long" * 250_000)
+    assert max(map(len, module._words_of("en"))) <= words.LONG_STRETCH
 
 
-def test_a_full_memo_starts_anew_and_gives_the_same(monkeypatch):
-    text = " ".join(f"Word{i}, déjà-vu({i})" for i in range(40))
+def test_a_full_table_starts_anew_and_hashes_no_stretch_twice(monkeypatch):
+    text = " ".join(f"Word{i}, déjà-vu({i})" for i in range(10))
     expected = shingles(text).tolist()
-    monkeypatch.setattr(words, "MEMO_LIMIT", 10)
-    module._hashes_of.cache_clear()
-    assert shingles(text).tolist() == shingles(text).tolist() == expected
-    assert len(module._hashes_of("en")) <= 10
-    module._hashes_of.cache_clear()
+    hashed = []
+    plain = module._word_hashes
+    monkeypatch.setattr(module, "_word_hashes", lambda *stretch: hashed.append(stretch) or plain(*stretch))
+    monkeypatch.setattr(words, "MEMO_LIMIT", 60)
+    monkeypatch.setattr(words, "_known", {})
+    assert shingles(text).tolist() == expected
+    table = words._known["en"]
+    shingles(" ".join(f"other{i}" for i in range(60)))
+    assert shingles(text + " " + text).tolist()[: len(expected)] == expected
+    assert words._known["en"].before is table
+    assert len(hashed) == len(set(hashed)) == 20 + 60
 
 
 def test_lone_surrogates_have_shingles():

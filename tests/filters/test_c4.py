@@ -2,11 +2,12 @@
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.document import Document
 from corpus.pipeline import BoundStage, Pipeline
+from corpus.sentences import count_by_tokens
 from filters.c4 import C4
 
 GOOD = "It was a fine day."
@@ -156,6 +157,16 @@ def test_every_line_is_kept_or_counted_once(text):
     removed = sum(value for name, value in values.items() if name.startswith("line_"))
     assert 0 <= removed <= len(text.splitlines())
     assert all(type(value) is int for value in values.values())
+
+
+@settings(deadline=None)  # the first one loads spaCy
+@given(st.text(alphabet="aB. \n\t\x85\x1c\u2028\xa0[]1{?!'\"cookies\ud800\0", max_size=200))
+def test_the_stretches_and_sentences_of_what_is_left_are_those_of_a_new_document(text):
+    doc = Document(text=text)
+    values = dict(C4(terminal_punctuation=False, min_words_per_line=1).apply(doc))
+    again = Document(text=doc.text)
+    assert doc.words().strings == again.words().strings
+    assert values["sentences"] == sum(count_by_tokens(line) for line in doc.text.split("\n"))
 
 
 def test_same_decisions_and_texts_as_datatrove(shared_data):
