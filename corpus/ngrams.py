@@ -64,12 +64,14 @@ def _top(ids: Ints, ends: Ints, n: int) -> int:
         grams = grams * len(ids) + ids[i : len(ids) - n + 1 + i]
         radix *= len(ids)
     ordered = np.sort(grams)
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    counts = np.diff(starts, append=len(ordered))
+    changes = np.flatnonzero(ordered[1:] != ordered[:-1])
+    lasts = np.empty(len(changes) + 2, np.int64)  # of each run of equal ones, behind a -1
+    lasts[0], lasts[1:-1], lasts[-1] = -1, changes, len(ordered) - 1
+    counts = lasts[1:] - lasts[:-1]
     count = int(counts.max())
     first = 0
     if count > 1:
-        most = ordered[starts[counts == count]]
+        most = ordered[lasts[1:][counts == count]]
         at = np.minimum(np.searchsorted(most, grams), len(most) - 1) if len(most) > 1 else 0
         first = int((grams == most[at]).argmax())
     return (int(ends[first + n] - ends[first]) + n - 1) * count

@@ -23,7 +23,7 @@ import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, compress, repeat
 from typing import Literal
 
 import numpy as np
@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from corpus.punctuation import PUNCTUATION
 from corpus.vocabulary import Column
-from corpus.words import LONG_STRETCH, Memo, Stretched, Stretches, split_words, stretched
+from corpus.words import LONG_STRETCH, Memo, Stretched, Stretches, split_in_passing, stretched
 
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
@@ -171,7 +171,7 @@ def _normal_words(stretch: str, language: str) -> list[str]:
         slices = (text[i : i + LONG_STRETCH] for i in range(0, len(text), LONG_STRETCH))
         decomposed = chain.from_iterable(unicodedata.normalize("NFD", part) for part in slices)
         text = "".join(char for char in decomposed if unicodedata.category(char) != "Mn")
-    return split_words(text, language)
+    return split_in_passing(text, language)
 
 
 class _Words(Memo[tuple[str, ...]]):
@@ -201,11 +201,13 @@ class _Hashed:
             self._grow()
         first = self._first.values[numbers]
         if len(first) and first.min() < 0:
-            self._learn(np.unique(numbers[first < 0]).tolist())
+            self._learn(np.unique(numbers[first < 0]))
             first = self._first.values[numbers]
-        each = self._counts.values[numbers]
-        ends = np.cumsum(each)
-        places = np.repeat(first - (ends - each), each)
+        return self._gathered(first, self._counts.values[numbers])
+
+    def _gathered(self, first: Ints, counts: Ints) -> Hashes:
+        ends = np.cumsum(counts)
+        places = np.repeat(first - (ends - counts), counts)
         places += np.arange(len(places))
         hashes: Hashes = self._pool.values[places]
         return hashes
@@ -216,29 +218,29 @@ class _Hashed:
             self._counts.extend(np.zeros(more, np.int64))
             self._first.extend(np.full(more, -1))
 
-    def _learn(self, numbers: list[int]) -> None:
+    def _learn(self, numbers: Ints) -> None:
+        """Take the hashes of stretches from the table before, or work them out."""
+        strings = [self._table.strings[number] for number in numbers.tolist()]
         before = self._table.before
-        known = before.beside(_Hashed) if before is not None else None
-        found = []
-        for number in numbers:
-            stretch = self._table.strings[number]
-            hashes = known.known(stretch) if known is not None else None
-            found.append(hashes if hashes is not None else _word_hashes(stretch, self._table.language))
-        counts = np.fromiter(map(len, found), np.int64, len(found))
+        if before is not None:
+            old = before.beside(_Hashed)
+            there = np.fromiter(map(before.get, strings, repeat(-1)), np.int64, len(strings))
+            there[there >= len(old._first)] = -1
+            first = np.where(there >= 0, old._first.values[there], -1) if len(old._first) else there
+            known = first >= 0
+            counts = old._counts.values[there[known]]
+            self._add(numbers[known], counts, old._gathered(first[known], counts))
+            numbers, strings = numbers[~known], list(compress(strings, ~known))
+        hashes = [_word_hashes(stretch, self._table.language) for stretch in strings]
+        counts = np.fromiter(map(len, hashes), np.int64, len(hashes))
+        self._add(numbers, counts, np.array(list(chain.from_iterable(hashes)), np.uint64))
+
+    def _add(self, numbers: Ints, counts: Ints, hashes: Hashes) -> None:
         with self._lock:  # of two threads that learn the same the later counts
             first = len(self._pool) + np.cumsum(counts) - counts
-            self._pool.extend(np.array(list(chain.from_iterable(found)), np.uint64))
+            self._pool.extend(hashes)
             self._counts.values[numbers] = counts
             self._first.values[numbers] = first
-
-    def known(self, stretch: str) -> list[int] | None:
-        """The hashes of a stretch that was asked for before."""
-        number = self._table.get(stretch, len(self._first))
-        if number >= len(self._first) or self._first.values[number] < 0:
-            return None
-        first = int(self._first.values[number])
-        hashes: list[int] = self._pool.values[first : first + int(self._counts.values[number])].tolist()
-        return hashes
 
 
 def _word_hashes(stretch: str, language: str) -> list[int]:

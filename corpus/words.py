@@ -89,6 +89,13 @@ def split_words(text: str, language: str = "en") -> list[str]:
     return list(chain.from_iterable([known.pieces[known[stretch]] for stretch in stretches]))
 
 
+def split_in_passing(text: str, language: str = "en") -> list[str]:
+    """The same tokens for a text that need not be remembered."""
+    stretches = text.split()
+    known = _stretches(language, len(stretches), len(text))
+    return list(chain.from_iterable(map(known.look_up, stretches)))
+
+
 def words_of(text: str, language: str = "en") -> Words:
     """The same tokens, as numbers. Raises ConfigError where `check_language` does."""
     return stretched(text, language).words
@@ -134,10 +141,17 @@ class Stretches(dict[str, int]):
         found: V | None = self._beside.get(kind)
         return found if found is not None else self._beside.setdefault(kind, kind(self))  # type: ignore[call-arg]
 
-    def __missing__(self, stretch: str) -> int:
+    def look_up(self, stretch: str) -> tuple[str, ...]:
+        """The tokens of a stretch, which is not remembered."""
+        number = self.get(stretch)
+        if number is not None:
+            return self.pieces[number]
         before = self.before
-        known = before.get(stretch) if before is not None else None
-        pieces = before.pieces[known] if before is not None and known is not None else self._split(stretch)
+        number = before.get(stretch) if before is not None else None
+        return before.pieces[number] if before is not None and number is not None else self._split(stretch)
+
+    def __missing__(self, stretch: str) -> int:
+        pieces = self.look_up(stretch)
         with self._lock:
             if stretch not in self:
                 self.strings.append(stretch)
