@@ -119,7 +119,8 @@ class Extract(Stage):
         """The text of a page, and the engine that gave it."""
         if self.engine == "resiliparse":
             return resiliparse_text(page.html), "resiliparse"
-        text = trafilatura_text(page.html, deep_tree(page) if page.structure.depth > SURE_DEPTH else None)
+        deep = deep_tree(page) if page.structure.depth > SURE_DEPTH else None
+        text = trafilatura_text(page.html, deep, page.utf8)
         if self.engine == "rescue":
             other = resiliparse_text(page.html)
             if other and lost_words(text, other) > self.rescue_ratio:
@@ -146,12 +147,12 @@ def lost_words(text: str, other: str) -> float:
     return (theirs - has).total() / has.total() if has else math.inf
 
 
-def trafilatura_text(html: str, deep: etree._Element | None = None) -> str:
+def trafilatura_text(html: str, deep: etree._Element | None = None, utf8: bytes | None = None) -> str:
     """What trafilatura gives for a decoded page, "" where it finds nothing. `deep` is its tree where libxml2 would
-    lose part of it."""
+    lose part of it, `utf8` the page in UTF-8 for those who have it."""
     text: str | None
     if deep is None:
-        text = trafilatura_fast.extract(html)
+        text = trafilatura_fast.extract(html, utf8)
     else:
         text = trafilatura.extract(deep, favor_precision=True, include_comments=False, deduplicate=False)
     return text or ""

@@ -50,6 +50,8 @@ def scan(body: bytes) -> Structure:
     attributes = 0
     gaps = np.diff(starts, append=len(body))
     for start in starts[gaps >= LONG_TAG].tolist():
+        if body.find(b">", start + 1, start + LONG_TAG) >= 0:
+            continue  # a short tag and a long text
         tag = _TAG.match(body, start + 1)
         if tag:
             attributes = max(attributes, sum(1 for found in _ATTRIBUTE.finditer(tag[0]) if found[1]))

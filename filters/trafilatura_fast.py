@@ -19,12 +19,13 @@ VERSION = "2.3.1"
 _log = logging.getLogger(__name__)
 
 
-def extract(html: str) -> str | None:
-    """The main text of a decoded page, None where trafilatura finds none."""
+def extract(html: str, utf8: bytes | None = None) -> str | None:
+    """The main text of a decoded page, None where trafilatura finds none. `utf8` is the page in UTF-8, for those who
+    have it."""
     fast = _fast_extract()
     if fast is not None:
         try:
-            return fast(html)
+            return fast(html, utf8)
         except Exception as error:
             _log.debug("trafilatura itself takes a page, after %s", type(error).__name__)
     return plain_extract(html)
@@ -43,7 +44,7 @@ def fits() -> bool:
 
 
 @cache
-def _fast_extract() -> Callable[[str], str | None] | None:
+def _fast_extract() -> Callable[[str, bytes | None], str | None] | None:
     if not fits():
         return None
     # imported here because another version may have none of the names that it imports

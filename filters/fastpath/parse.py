@@ -48,14 +48,17 @@ class Source:
     with one, so that any step left out or done otherwise could change whether there is a text at all.
     """
 
-    def __init__(self, html: str) -> None:
+    def __init__(self, html: str, utf8: bytes | None = None) -> None:
         beginning = html[:50].lower()
-        data = html.encode().translate(None, _CONTROLS)
-        if "\ufffe" in html or "\uffff" in html:
+        data = (html.encode() if utf8 is None else utf8).translate(None, _CONTROLS)
+        if b"\xef" in data:  # the first byte of both: looking for one byte takes next to nothing
             data = _NONCHARACTER.sub(b"", data)
         if "doctype" in beginning:
-            first, _, rest = data.partition(b"\n")
-            data = DOCTYPE_TAG.sub("", first.decode(), count=1).encode() + b"\n" + rest
+            if b"\n" not in data:
+                data += b"\n"  # trafilatura takes the first line out and adds the rest, which is nothing
+            tag = data[: data.find(b">") + 1]
+            if b"/" in tag and b"\n" not in tag:
+                data = DOCTYPE_TAG.sub("", tag.decode(), count=1).encode() + data[len(tag) :]
         if _has_closed_root(data):
             data = FAULTY_HTML.sub(r"\1>", data.decode(), count=1).encode()
         if _UNWRITABLE.search(data):

@@ -26,9 +26,9 @@ from filters.fastpath.tree import Found, clean, collect, convert, prune_comments
 _UNCLEAN = tuple(SANITIZED_XPATH.replace(".//", "").split("|"))
 
 
-def extract(html: str) -> str | None:
-    """The text of a decoded page, None where there is none."""
-    source = Source(html)
+def extract(html: str, utf8: bytes | None = None) -> str | None:
+    """The text of a decoded page, None where there is none. `utf8` is the page in UTF-8, for those who have it."""
+    source = Source(html, utf8)
     tree = source.tree()
     if tree is None:
         return None

@@ -304,6 +304,17 @@ def test_extraction_never_raises_and_is_always_writable(tail, start):
         outcome.doc.text.encode()
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    st.binary(max_size=60) | st.text(max_size=60).map(str.encode),
+    st.sampled_from([b"", b"\xef\xbb\xbf", b"\xff\xfe", "naïve <p>".encode(), b"<meta charset=utf-8>"]),
+    st.sampled_from([b"", b"\0", "é".encode()[:1], "漢".encode()[:2], b"\xff", b"</html>\n"]),
+)
+def test_a_page_in_utf8_is_its_text(body, start, end):
+    page = page_of(Document.of(record(start + body + end)))
+    assert page.utf8 == page.html.encode()
+
+
 # real pages
 
 

@@ -364,7 +364,7 @@ def test_another_version_is_left_to_itself(monkeypatch):
 
 
 def test_the_unforeseen_is_left_to_trafilatura(monkeypatch):
-    def fails(html):
+    def fails(html, utf8):
         raise RecursionError
 
     monkeypatch.setattr(trafilatura_fast, "_fast_extract", lambda: fails)
