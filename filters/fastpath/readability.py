@@ -20,6 +20,9 @@ from trafilatura.utils import trim
 from filters.fastpath.parse import PARSER, Element, delete, text_length
 from filters.fastpath.rules import LIKELY, OVERALL, UNLIKELY, flagged
 
+# of the text, with XML's blanks collapsed, in C: never shorter than with all blanks of Unicode collapsed
+_collapsed_length = etree.XPath("string-length(normalize-space(string()))")
+
 _RAW_TEXT = ("noembed", "noframes", "plaintext", "title", "xmp")
 
 
@@ -32,7 +35,7 @@ def text_bound(tree: Element, unread: Iterable[Element]) -> int:
     elements that hold raw text, where `&amp;` stays as it is and an empty one, written `<title/>`, may swallow what
     follows. A page with such elements has no bound.
     """
-    length = text_length(tree)
+    length = int(_collapsed_length(tree))
     for element in tree.iter("iframe", *_RAW_TEXT):
         if element.tag == "iframe":
             length += len(" VIDEO")
@@ -46,7 +49,7 @@ def text_bound(tree: Element, unread: Iterable[Element]) -> int:
                 break
             if ancestor is tree:
                 outer = element
-                length -= text_length(element)
+                length -= int(_collapsed_length(element))
                 break
     return length
 

@@ -14,8 +14,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-MAX_REMEMBERED = 20_000
-"""Values, and words, after which the memory starts anew: at some 150 bytes each, 3 MB."""
+MAX_REMEMBERED = 50_000
+"""Values, and words, after which the memory starts anew: at some 150 bytes each, 7 MB."""
 
 MAX_LENGTH = 200
 """Characters of a value beyond which it is not remembered."""
