@@ -4,8 +4,8 @@ Stages take their turns over batches of pages, as in a run; the first that needs
 apart. The first archive is gone through once before anything is counted, so that models are loaded. Each archive is
 then read twice: at first sight, when many of its words are new, and again, when all are known, as nearly all are in a
 long run. Of the kept pages of some 5 kB of text (4,000 to 6,000 characters) it is said what each group of stages after
-extraction takes. `--save` makes the figures those that the next run prints beside its own
-(benchmarks/figures/stages.json).
+extraction takes. `--save` keeps what is printed (benchmarks/figures/stages.txt), and makes the figures those that the
+next run prints beside its own (stages.json).
 """
 
 import argparse
@@ -13,6 +13,7 @@ import json
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -119,24 +120,25 @@ def default_archives() -> list[Path]:
     return [sample]
 
 
-def show(name: str, timed: Timed, again: Timed, before: dict[str, float]) -> None:
+def lines_of(name: str, timed: Timed, again: Timed, before: dict[str, float]) -> Iterator[str]:
     """The figures of an archive."""
     total = sum(timed.seconds.values())
     each, speed = 1e3 * total / timed.pages, timed.pages / total
-    print(f"\n{name}: {timed.pages} pages, {each:.2f} ms a page, {speed:.0f} pages/s/core")
-    print(f"  {'stage':20}{'µs a page':>12}{'before':>10}{'documents':>12}{'µs each':>10}{'share':>8}{'again':>10}")
+    yield ""
+    yield f"{name}: {timed.pages} pages, {each:.2f} ms a page, {speed:.0f} pages/s/core"
+    yield f"  {'stage':20}{'µs a page':>12}{'before':>10}{'documents':>12}{'µs each':>10}{'share':>8}{'again':>10}"
     for stage, seconds in timed.seconds.items():
         reached = timed.documents[stage]
-        print(
+        yield (
             f"  {stage:20}{1e6 * seconds / timed.pages:12.1f}{before.get(stage, ''):>10}{reached:12}"
             f"{1e6 * seconds / reached:10.1f}{seconds / total:8.1%}{1e6 * again.seconds[stage] / reached:10.1f}"
         )
     if not timed.kept:
         return
-    print(f"  ms per kept page of 4,000 to 6,000 characters ({timed.kept}): at first sight, again")
+    yield f"  ms per kept page of 4,000 to 6,000 characters ({timed.kept}): at first sight, again"
     for group, stages in GROUPS.items():
         first, then = (1e3 * sum(one.of_kept[stage] for stage in stages) / one.kept for one in (timed, again))
-        print(f"    {group:32}{first:6.2f}{then:8.2f}")
+        yield f"    {group:32}{first:6.2f}{then:8.2f}"
 
 
 def main() -> None:
@@ -152,13 +154,14 @@ def main() -> None:
     run(warcs[0], pipeline, Timed())
     before = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     figures = {}
-    print(machine_line())
+    lines = [machine_line()]
     for path in warcs:
         timed, again = (run(path, pipeline, Timed()) for _ in range(2))
-        show(path.name, timed, again, before.get(path.name, {}))
+        lines += lines_of(path.name, timed, again, before.get(path.name, {}))
         figures[path.name] = {stage: round(1e6 * one / timed.pages, 1) for stage, one in timed.seconds.items()}
+    print("\n".join(lines))
     if options.save:
-        FIGURES.parent.mkdir(exist_ok=True)
+        FIGURES.with_suffix(".txt").write_text("\n".join(lines) + "\n")
         FIGURES.write_text(json.dumps(before | figures, indent=1) + "\n")
 
 
