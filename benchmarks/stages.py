@@ -21,6 +21,7 @@ from benchmarks.machine import find_shared_data, machine_line
 from corpus.dedup import Dedup
 from corpus.document import Document
 from corpus.outcome import DROPPED, KEPT
+from corpus.page_worker import settle
 from corpus.unit import RECORDS_PER_BATCH
 from corpus.warc.reader import read_warc
 from corpus.warc.record import JUDGED, Record
@@ -151,6 +152,7 @@ def main() -> None:
     warcs = options.warcs or default_archives()
     pipeline = load_recipe(options.recipe, options.settings).pipeline()
     pipeline.prepare()
+    settle()
     run(warcs[0], pipeline, Timed())
     before = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     figures = {}

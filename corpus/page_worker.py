@@ -7,6 +7,7 @@ native crash, all memory), the supervisor survives and knows from the board whic
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -49,6 +50,7 @@ def main(argv: list[str]) -> None:
                 if "recipe" in job:
                     pipeline = make_recipe(argv[3], job["recipe"], job["modules"]).pipeline()
                     pipeline.prepare()
+                    settle()
                     own = _data_bytes()
                 assert pipeline is not None
                 _serve(pipeline, job, board, fd_out, own, client)
@@ -97,6 +99,14 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
             if batch.done:
                 source.check()  # what was read from a file that changed meanwhile must not be committed
             send_batch(fd_out, batch)
+
+
+def settle() -> None:
+    """Spare the garbage collector what was loaded for good, and let it look seldom: pages leave next to no cycles, and
+    looking for them took a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
 
 
 def make_recipe(factory: str, data: dict[str, Any], modules: list[list[str]]) -> Recipe:

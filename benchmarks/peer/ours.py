@@ -23,6 +23,7 @@ from resiliparse.parse.html import HTMLTree
 from benchmarks.peer.clock import Lap, tree_cpu
 from corpus.document import Document
 from corpus.frames import Board, send_batch
+from corpus.page_worker import settle
 from corpus.unit import Unit, run_unit
 from corpus.warc.plan import plan
 from corpus.warc.reader import read_warc
@@ -114,6 +115,7 @@ def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     pipeline = load_recipe(job["recipe"], job["settings"]).pipeline()
     pipeline.prepare()
+    settle()
     seconds: dict[str, float] = defaultdict(float)
     for bound in pipeline.stages:
         with_timers(bound.stage, bound.name, seconds)
