@@ -45,7 +45,7 @@ demo-model: $(TRAIN_STAMP)
 	$(BIN)/corpus generate demo-model/model "The town council" --show-probs --max-tokens 8
 
 test: $(TRAIN_STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 # hours, most of them the soak test; ends with the table of results, which is kept in build/reliability.json
 test-slow: $(TRAIN_STAMP)
