@@ -1,9 +1,11 @@
-"""What more workers and more pages cost: `python -m benchmarks.scaling [workers] [growth] [--save]`.
+"""What workers, fences and more pages cost: `python -m benchmarks.scaling [workers] [overhead] [growth] [--save]`.
 
 `workers` builds the same archives with one and with two workers, in turns, and says what the machine itself gives: two
-builds of one worker at once, against one alone. `growth` builds 10,000 and 50,000 pages, made from the real ones by
-changing one word in eight in each copy, and compares CPU time per page, dedup and packing included. Both through
-`corpus build --no-ray`, from its start to its end; CPU time is that of all its processes.
+builds of one worker at once, against one alone. `overhead` is CPU time per page beyond start-up (a run over a sample
+crawl) of the stages alone, of these behind the guard in their page worker, and of whole builds, without Ray and on it.
+`growth` builds 10,000 and 50,000 pages, made from the real ones by
+changing one word in eight in each copy, and compares CPU time per page, dedup and packing included. Builds are timed
+from start to end, without Ray if nothing else is said; CPU time is that of all their processes.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import hashlib
 import io
 import json
 import logging
+import multiprocessing
 import os
 import re
 import resource
@@ -20,6 +23,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,6 +32,16 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from benchmarks.machine import machine_line, shared_data
+from corpus.guard import Guard
+from corpus.page_worker import settle
+from corpus.unit import run_unit
+from corpus.warc.reader import read_warc
+from corpus.warc.record import JUDGED, Record
+from corpus.warc.source import LocalSource
+from filters import load_recipe
+from jobs.inputs import find_inputs, plan_all
+from jobs.plan import UNIT_BYTES
+from jobs.sample import write_sample
 
 FIGURES = Path(__file__).parent / "figures" / "scaling.txt"
 ARCHIVES = ("mixed-00000.warc.gz", "mixed-00001.warc.gz", "english-00000.warc.gz")
@@ -36,10 +50,10 @@ _TEXT = re.compile(r">[^<>]{20,}<")
 _WORD = re.compile(r"[A-Za-z]{4,}")
 
 
-def command(archives, out, workers, *more):
+def command(archives, out, workers, *more, ray=False):
     return [
         sys.executable, "-m", "jobs.cli", "build", *map(str, archives), "-o", str(out), "--recipe", "fineweb",
-        "--no-ray", "--workers", str(workers), "--no-index", *more,
+        *([] if ray else ["--no-ray"]), "--workers", str(workers), "--no-index", *more,
     ]  # fmt: skip
 
 
@@ -78,6 +92,71 @@ def workers(say):
     units, gain, limit = len(timings["units"]), sorted(gains)[ROUNDS // 2], sorted(limits)[ROUNDS // 2]
     say(f"Two workers, {units} units: {gain:.2f} times as fast as one, start-up and packing included;")
     say(f"the machine gives two independent builds {limit:.2f} times.")
+
+
+def overhead(say):
+    archives = [shared_data() / "warc" / name for name in ARCHIVES]
+    pages = sum(1 for path in archives for item in read_warc(path) if isinstance(item, Record) and item.kind in JUDGED)
+    took = {name: [] for name in WAYS}
+    with tempfile.TemporaryDirectory() as folder:
+        sample = Path(folder) / "sample.warc.gz"
+        write_sample(sample, pages=50)
+        for number in range(ROUNDS):
+            for name, way in WAYS.items():
+                start = cpu_of(way, [sample], Path(folder) / f"{name}{number}-start")
+                took[name].append(1e3 * (cpu_of(way, archives, Path(folder) / f"{name}{number}") - start) / pages)
+    say(f"CPU time of a page beyond start-up, ms, median (min–max) of {ROUNDS} rounds over {pages:,} pages, one worker")
+    for name, values in took.items():
+        low, middle, high = min(values), sorted(values)[ROUNDS // 2], max(values)
+        say(f"  {name:28}{middle:6.2f} ({low:.2f}–{high:.2f})")
+
+
+def cpu_of(way, archives, out):
+    """CPU seconds of a way to process archives, in a process of its own, with all that this starts."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = multiprocessing.get_context("spawn").Process(target=way, args=(archives, out))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def bare(archives, out):
+    pipeline = load_recipe("fineweb").pipeline()
+    pipeline.prepare()
+    settle()
+    for unit in units_of(archives):
+        with closing(LocalSource(unit.path)) as source:
+            for _ in run_unit(pipeline, source, unit):
+                pass
+
+
+def guarded(archives, out):
+    guard = Guard(load_recipe("fineweb").canonical(), "filters:recipe_from_dict")
+    for unit in units_of(archives):
+        guard.run(unit, lambda batch: None)
+    guard.close()
+
+
+def units_of(archives):
+    return plan_all(find_inputs([str(path) for path in archives]), UNIT_BYTES)
+
+
+def built(archives, out, ray=False):
+    subprocess.run(command(archives, out, 1, ray=ray), check=True, capture_output=True)
+
+
+def built_on_ray(archives, out):
+    built(archives, out, ray=True)
+
+
+WAYS = {
+    "the stages alone": bare,
+    "behind the guard": guarded,
+    "whole build": built,
+    "whole build on Ray": built_on_ray,
+}
 
 
 def growth(say):
@@ -129,9 +208,12 @@ def changed_word(copy, word):
     return word[::-1] if key[0] % 8 == 0 else word
 
 
+PARTS = {"workers": workers, "overhead": overhead, "growth": growth}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("parts", nargs="*", choices=["workers", "growth", []], default=[])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
     lines = []
@@ -141,8 +223,8 @@ def main() -> None:
         lines.append(line)
 
     say(machine_line())
-    for part in options.parts or ["workers", "growth"]:
-        {"workers": workers, "growth": growth}[part](say)
+    for part in options.parts or PARTS:
+        PARTS[part](say)
     say(f"after it, {machine_line()}")
     if options.save:
         FIGURES.write_text("\n".join(lines) + "\n")

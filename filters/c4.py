@@ -117,12 +117,14 @@ class C4(Stage):
             if not self.policy_lines and _speaks_of_policy(lower):
                 policy += 1
                 continue
-            left = Stretched(table, table.numbers(line.split()) if found else numbers[start:end])
+            line_numbers, line_roles = numbers[start:end], roles[start:end]
+            if found:
+                line_numbers = table.numbers(line.split())
+                line_roles = roles_of(Stretched(table, line_numbers))
             # without the space that a citation may leave at an end, which is no sentence
-            line_roles = roles_of(left) if found else roles[start:end]
             sentences += count_sentences(line.strip(), self.language, line_roles)
             kept.append(line)
-            kept_numbers.append(left.numbers)
+            kept_numbers.append(line_numbers)
         yield "lorem_ipsum", lorem_ipsum
         yield "curly_bracket", curly_bracket
         yield "sentences", sentences
