@@ -41,7 +41,7 @@ class S3Server:
         ports = [f"-{name}={port}" for name, port in zip(names, free, strict=True)]
         command = [
             str(Path(sys.executable).with_name("weed")), "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1", "-s3", *ports, f"-s3.config={config}",
+            "-ip.bind=127.0.0.1", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0", *ports, f"-s3.config={config}",
             "-master.volumeSizeLimitMB=64", "-volume.max=40", "-master.telemetry=false",
         ]  # fmt: skip
         log = (folder / "log").open("wb")
