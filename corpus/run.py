@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from corpus.commits import Part, check_part
@@ -28,6 +27,9 @@ from corpus.mask import mask_url
 from corpus.retuned import Retuned, retune
 from corpus.store import Location, Store, open_store
 from corpus.swap import check_no_swap
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Run:
         return self._dataset("corpus")
 
     def _dataset(self, kind: str) -> ds.Dataset:
+        import pyarrow.dataset as ds  # with it comes pandas: not for page workers, which import this package too
+
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
         form = ds.ParquetFileFormat(default_fragment_scan_options=options)
         return ds.dataset([str(path) for path in self.paths(kind)], format=form)
@@ -74,7 +78,7 @@ class Run:
 
     def find(self, url_or_id: str) -> list[dict[str, Any]]:
         """The ledger rows of a URL (as crawled or masked) or of a record id."""
-        condition = (ds.field("url") == mask_url(url_or_id)) | (ds.field("id") == url_or_id)
+        condition = (pc.field("url") == mask_url(url_or_id)) | (pc.field("id") == url_or_id)
         rows: list[dict[str, Any]] = self.ledger.to_table(filter=condition).to_pylist()
         return rows
 
@@ -94,7 +98,7 @@ class Run:
 
     def text_of(self, record_id: str) -> str | None:
         """The text of a kept record."""
-        found = self.corpus.to_table(columns=["text"], filter=ds.field("id") == record_id)
+        found = self.corpus.to_table(columns=["text"], filter=pc.field("id") == record_id)
         return found["text"][0].as_py() if found.num_rows else None
 
     def verify(self) -> dict[str, int]:

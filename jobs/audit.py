@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 from warcio.archiveiterator import ArchiveIterator
 
 from corpus.errors import ConfigError, IntegrityError
@@ -38,7 +38,7 @@ def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
     for item in find_inputs(inputs):
         if is_url(item.path):
             raise ConfigError(f"{item.name} is not on this machine.", "Count files once more where they lie.")
-        rows = run.ledger.to_table(columns=["length"], filter=ds.field("warc") == item.name)
+        rows = run.ledger.to_table(columns=["length"], filter=pc.field("warc") == item.name)
         damaged = len(rows) - rows["length"].null_count
         in_ledger = len(rows) - damaged
         counts, ended = _count(item.path)

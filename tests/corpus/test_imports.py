@@ -12,10 +12,10 @@ from corpus.imports import HEAVY, without_heavy
 @pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed, so nothing can import it"
 )
-def test_a_whole_recipe_is_ready_without_torch():
+def test_a_whole_recipe_is_ready_without_heavy_packages():
     program = (
         "import sys; from filters import load_recipe; load_recipe('default').pipeline().prepare(); "
-        "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+        "print([name for name in ('torch', 'transformers', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
