@@ -60,7 +60,7 @@ def crawl(path, *acts):
     ("act", "kind"),
     [
         ("loop", "timeout"),
-        ("sleep", "timeout"),
+        pytest.param("sleep", "timeout", marks=pytest.mark.slow),
         ("segfault", "crash"),
         ("abort", "crash"),
         ("exit", "crash"),

@@ -182,6 +182,7 @@ REASONS = {
 }
 
 
+@pytest.mark.slow
 def test_language_and_gopher_decide_as_datatrove_does_on_every_real_page(shared_data):
     table = pq.read_table(shared_data / "parity" / "datatrove_0.10.1.parquet", columns=["text", "stage", "reason"])
     stages = [Language(), GopherRepetition(), GopherQuality()]

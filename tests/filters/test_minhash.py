@@ -134,7 +134,7 @@ def test_a_limit_switched_off_removes_nothing(tmp_path):
     assert kept(rows) == {"a", "b"}
 
 
-@pytest.mark.parametrize("scheme", ["affine32", "datatrove"])
+@pytest.mark.parametrize("scheme", ["affine32", pytest.param("datatrove", marks=pytest.mark.slow)])
 def test_the_same_documents_whatever_the_units(tmp_path, scheme):
     base = text(6)
     pages = {f"p{n}": edited(base, 0.05 + n / 50) if n % 2 else text(n) for n in range(30)}

@@ -199,6 +199,7 @@ def test_what_an_earlier_run_removed_counts_by_the_limit_of_this_one(tmp_path):
         assert ledger(tmp_path / f"at{below}")["c"]["outcome"] == outcome
 
 
+@pytest.mark.slow
 def test_what_the_earlier_run_is_decides_the_result(tmp_path):
     run(tmp_path, "old", {"a": text(1)})
     run(tmp_path, "other", {"a": text(2)})

@@ -258,6 +258,7 @@ def test_a_lost_file_is_given_up_and_taken_up_from_elsewhere(base, folder, refer
     assert tree(tmp_path / "out") == tree(reference)
 
 
+@pytest.mark.slow
 def test_killed_over_http_and_run_again(base, server, reference, tmp_path):
     """SIGKILL while a server waits with an answer, once something is committed; then the same command again."""
     out, at = tmp_path / "out", f"{base['http']}/{SEGMENT}/{{}}.warc.gz"
