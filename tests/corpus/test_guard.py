@@ -77,6 +77,7 @@ def test_a_hostile_page_costs_one_row(guard, tmp_path, act, kind):
     assert "secret" not in str(taken.rows)
 
 
+@pytest.mark.slow
 def test_several_hostile_pages_in_one_unit(guard, tmp_path):
     taken = Taken(guard, crawl(tmp_path / "w.warc.gz", "segfault", "a", "exit", "exit", "b", "segfault"))
     assert taken.fates == ["crash", "kept", "crash", "crash", "kept", "crash"]

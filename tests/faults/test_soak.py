@@ -112,6 +112,7 @@ def test_memory_and_handles_stay_flat(tmp_path, record_result) -> None:
     assert watch.third(watch.scratch, 2) <= watch.third(watch.scratch, 1) + 4
 
 
+@pytest.mark.slow
 def test_a_worker_leaves_no_handles_behind(tmp_path) -> None:
     """Workers that die and are started again, with the guard that stays: what each opened is closed."""
     from corpus.guard import Guard

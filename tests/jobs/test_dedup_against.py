@@ -188,6 +188,7 @@ def test_archives_added_to_a_run(tmp_path):
     assert len(texts) == len(set(texts)) == 3
 
 
+@pytest.mark.slow
 def test_what_an_earlier_run_removed_counts_by_the_limit_of_this_one(tmp_path):
     base = text(1)
     run(tmp_path, "old", {"a": base, "b": edited(base, 0.03)[: len(base) - 40]})

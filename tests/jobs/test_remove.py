@@ -237,6 +237,7 @@ def test_no_alarm_where_the_run_had_passed_it(tmp_path):
     assert rows(tmp_path / "out", "dropped")[-1]["stage"] == "removed"
 
 
+@pytest.mark.slow
 def test_signatures_stay_where_their_limit_is_off(archives, tmp_path):  # noqa: F811
     """Such a run compares nothing and has no index, but other limits may ask for what documents are compared by."""
     stages = {"stages": [{**one, "similarity": {"below": "off"}} if one["stage"] == "minhash" else one

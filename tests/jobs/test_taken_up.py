@@ -28,6 +28,7 @@ def whole(archives, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_an_alarm_and_then_other_units(archives, whole, tmp_path):
     """What the phases of dedup used up is gone, and the other units need it."""
     assert build_quietly(job([archives], tmp_path / "out", STAGES)).exit_code == 4
