@@ -32,7 +32,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from corpus.punctuation import PUNCTUATION
-from corpus.vocabulary import Column
+from corpus.vocabulary import Column, runs
 from corpus.words import LONG_STRETCH, Memo, Stretched, Stretches, split_in_passing, stretched
 
 Hashes = NDArray[np.uint64]
@@ -153,8 +153,7 @@ def _common_of_pairs(values: NDArray[np.uint32], ends: Ints, ours: Ints, theirs:
     for docs in (ours, theirs):
         sizes = ends[docs + 1] - ends[docs]
         pair = np.repeat(np.arange(len(docs), dtype=np.uint64), sizes)
-        at = np.arange(len(pair)) + np.repeat(ends[docs] - (np.cumsum(sizes) - sizes), sizes)
-        rows.append(pair << np.uint64(32) | values[at])
+        rows.append(pair << np.uint64(32) | values[runs(ends[docs], sizes)])
     both = np.sort(np.concatenate(rows))
     twice = both[1:][both[1:] == both[:-1]] >> np.uint64(32)
     return np.bincount(twice.astype(np.int64), minlength=len(ours))
@@ -203,13 +202,7 @@ class _Hashed:
         if len(first) and first.min() < 0:
             self._learn(np.unique(numbers[first < 0]))
             first = self._first.values[numbers]
-        return self._gathered(first, self._counts.values[numbers])
-
-    def _gathered(self, first: Ints, counts: Ints) -> Hashes:
-        ends = np.cumsum(counts)
-        places = np.repeat(first - (ends - counts), counts)
-        places += np.arange(len(places))
-        hashes: Hashes = self._pool.values[places]
+        hashes: Hashes = self._pool.values[runs(first, self._counts.values[numbers])]
         return hashes
 
     def _grow(self) -> None:
@@ -229,7 +222,7 @@ class _Hashed:
             first = np.where(there >= 0, old._first.values[there], -1) if len(old._first) else there
             known = first >= 0
             counts = old._counts.values[there[known]]
-            self._add(numbers[known], counts, old._gathered(first[known], counts))
+            self._add(numbers[known], counts, old._pool.values[runs(first[known], counts)])
             numbers, strings = numbers[~known], list(compress(strings, ~known))
         hashes = [_word_hashes(stretch, self._table.language) for stretch in strings]
         counts = np.fromiter(map(len, hashes), np.int64, len(hashes))

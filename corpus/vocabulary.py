@@ -51,6 +51,14 @@ class Column(Generic[Kind]):
         self._size = size
 
 
+def runs(first: Ints, counts: Ints) -> Ints:
+    """The places of runs of neighbours, one run after another: from each of `first` on, as many as `counts` says."""
+    ends = np.cumsum(counts)
+    places = np.repeat(first - (ends - counts), counts)
+    places += np.arange(len(places))
+    return places
+
+
 class Vocabulary:
     """Numbers words in the order in which they come, and knows of each its length, whether it has a letter and a
     character that is no punctuation, and a hash: the sum of (char + 1) * HASH_BASE^i mod 2^64 over its characters."""

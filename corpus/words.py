@@ -25,7 +25,7 @@ import numpy as np
 
 from corpus.errors import ConfigError
 from corpus.imports import without_heavy
-from corpus.vocabulary import Column, Ints, Vocabulary, Words
+from corpus.vocabulary import Column, Ints, Vocabulary, Words, runs
 
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer
@@ -168,10 +168,7 @@ class Stretches(dict[str, int]):
         """The tokens of stretches."""
         if len(self._first) < len(self.pieces):
             self._learn()
-        each = self._counts.values[numbers]
-        ends = np.cumsum(each)
-        places = np.repeat(self._first.values[numbers] - (ends - each), each)
-        places += np.arange(len(places))
+        places = runs(self._first.values[numbers], self._counts.values[numbers])
         return Words(self.vocabulary, self._pool.values[places])
 
     def _learn(self) -> None:
