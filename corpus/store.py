@@ -5,7 +5,6 @@ A file or object appears whole or not at all. What is made is first a file on th
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ import pyarrow as pa
 
 from corpus.crash import reached
 from corpus.errors import ConfigError, OutputError, no_room
+from corpus.inside import inside
 from corpus.publish import locked, make_folders, publish, sync_folder
 from corpus.urls import OBJECT_STORES, is_url, redact
 
@@ -101,15 +101,8 @@ class LocalStore:
         return str(self.root / key)
 
     def path(self, key: str) -> Path:
-        """The local file of a key; raises OutputError for a key that would leave the folder."""
-        path = self.root / key
-        try:
-            inside = path.resolve().is_relative_to(self.root.resolve())
-        except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
-            raise _unreadable(path, error) from None
-        if not inside:
-            raise OutputError(f"The key {key!r} leads out of {self.root}.", "This is a bug: please report it.")
-        return path
+        """Return the local file of a key. Raises IntegrityError if it leads out of the folder or through a link."""
+        return inside(self.root, key)
 
     def put_new(self, key: str, data: bytes) -> bool:
         scratch = self.scratch()
@@ -132,7 +125,7 @@ class LocalStore:
         make_folders(final.parent)
         _sync(scratch)
         reached("before_link")
-        made = publish(scratch, final, self.root / ".work" / "publish.lock")
+        made = publish(scratch, final, self.path(".work/publish.lock"))
         if made:
             reached("after_link")
         sync_folder(final.parent)  # also where another one made it, who may not have come to this
@@ -159,18 +152,18 @@ class LocalStore:
 
     def size(self, key: str) -> int | None:
         try:
-            return (self.root / key).stat().st_size
+            return self.path(key).stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise _unreadable(self.root / key, error) from None
 
     def read(self, key: str, offset: int, length: int) -> bytes:
-        with (self.root / key).open("rb", buffering=0) as file:
+        with self.path(key).open("rb", buffering=0) as file:
             return os.pread(file.fileno(), length, offset)
 
     def buffer(self, key: str) -> pa.Buffer:
-        with pa.memory_map(str(self.root / key)) as source:
+        with pa.memory_map(str(self.path(key))) as source:
             return source.read_buffer()
 
     def local(self, key: str) -> Path:
@@ -190,7 +183,7 @@ class LocalStore:
         return {name for name in found if not name.startswith(_PROBE)}
 
     def scratch(self) -> Path:
-        folder = self.root / ".work" / "tmp"  # on the same file system
+        folder = self.path(".work/tmp")  # on the same file system
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{os.getpid()}-{uuid.uuid4().hex}"
 
@@ -276,10 +269,9 @@ def _object_store(url: str) -> Store:
     return ObjectStore(url)
 
 
-def _unreadable(path: Path, error: Exception) -> OutputError:
+def _unreadable(path: Path, error: OSError) -> OutputError:
     """What to raise where it can't be told whether there is anything at a path."""
-    reason = error.strerror if isinstance(error, OSError) else os.strerror(errno.ELOOP)
-    return OutputError(f"{path} can't be read: {reason}.", "Give another folder, or mend that first.")
+    return OutputError(f"{path} can't be read: {error.strerror}.", "Give another folder, or mend that first.")
 
 
 def _sync(file: Path) -> None:

@@ -14,16 +14,13 @@ from typing import Any
 from corpus.errors import ConfigError
 from corpus.run import open_run
 from corpus.store import LocalStore
-from corpus.swap import JOURNAL, finish_swap, swap
-from corpus.takedown import FILE, Takedown, read_takedown
+from corpus.swap import JOURNAL, finish_swap, fresh_folder, swap
+from corpus.takedown import Takedown, taken_from
 from jobs.build import Result
 from jobs.engine import Engine
 from jobs.plan import Job
 from jobs.progress import Progress
 from jobs.rewrite import rewrite
-
-_NAMES = ["corpus", "ledger", "samples", "manifest", "index", "timings.json", "report.html", FILE, "run.json"]
-"""What belongs to a run. A report holds excerpts, so it goes, and can be made again."""
 
 
 def read_list(path: Path | None) -> list[str]:
@@ -48,16 +45,16 @@ def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], 
     with store.only_run():
         finish_swap(store)
         run = open_run(folder)
-        taken = read_takedown(folder / FILE) | entries
+        taken = taken_from(store) | entries
         if taken.digest == run.info["removed"]:
             store.remove(".work")  # a removal may have been cut off at its very end
             return Result(0, run.info, already_done=True)
-        fresh = f".work/takedown-{taken.digest[:16]}"
+        fresh = fresh_folder(taken.digest)
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # of another list, which was cut off
         job = replace(make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")))
         result = rewrite(run, job, taken, make_engine, progress)
         if result.info is not None and result.exit_code == 0:
-            swap(store, fresh, _NAMES)
+            swap(store, fresh)
             store.remove(".work")  # parts of pages that are gone
         return result

@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 
 from corpus.commits import sha256_of
 from corpus.errors import InputError, IntegrityError, OutputError
+from corpus.inside import inside
 from corpus.recipe import differences, digest
 from jobs.model import GPT
 from jobs.train_settings import Shape
@@ -195,7 +196,7 @@ def _checked(folder: Path) -> dict[str, Any]:
     if state.pop("sha256", None) != digest(state):
         raise _damaged(folder / "state.json")
     for name, entry in state["files"].items():
-        file = folder / name
+        file = inside(folder, name)
         if not file.exists() or file.stat().st_size != entry["bytes"] or sha256_of(file) != entry["sha256"]:
             raise _damaged(file)
     return state

@@ -22,9 +22,11 @@ import numpy as np
 
 from corpus.commits import sha256_of
 from corpus.errors import InputError, IntegrityError
+from corpus.inside import inside
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "val")
+_DTYPES = ("uint16", "uint32")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Split:
 
     @property
     def files(self) -> list[Path]:
-        return [self.folder / entry["name"] for entry in self.info["files"]]
+        return [inside(self.folder, entry["name"]) for entry in self.info["files"]]
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -120,8 +122,9 @@ class Tokens:
     def verify(self) -> None:
         """Re-read every file. Raises IntegrityError naming one that is not what was written."""
         for entry in self.info["files"]:
-            if sha256_of(self.folder / entry["name"]) != entry["sha256"]:
-                raise _damaged(self.folder / entry["name"])
+            file = inside(self.folder, entry["name"])
+            if sha256_of(file) != entry["sha256"]:
+                raise _damaged(file)
 
 
 def open_tokens(folder: str | Path) -> Tokens:
@@ -138,10 +141,12 @@ def open_tokens(folder: str | Path) -> Tokens:
         raise IntegrityError(f"{path} is damaged.", "Restore it, or tokenize again.") from None
     if info.get("version") != FORMAT_VERSION:
         raise InputError(f"{path} is of format {info.get('version')}, not {FORMAT_VERSION}.", "Tokenize again.")
+    if info["layout"] != "parquet" and info["dtype"] not in _DTYPES:
+        raise IntegrityError(f"{path} gives its ids a type that is none of {', '.join(_DTYPES)}.", "Tokenize again.")
     if info["layout"] == "parquet":
         raise InputError(f"{folder} holds tokens as parquet.", "Tokenize into another folder with --format flat.")
     for entry in info["files"]:
-        file = Path(folder) / entry["name"]
+        file = inside(Path(folder), entry["name"])
         if not file.exists() or file.stat().st_size != entry["bytes"]:
             raise _damaged(file)
     return Tokens(Path(folder), info)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from corpus.commits import Commit, Part, add_part, check_part, commit, commit_key, read_commit
-from corpus.errors import IntegrityError, OutputError
+from corpus.errors import IntegrityError
 from corpus.store import LocalStore
 
 
@@ -22,7 +22,7 @@ def part(store, content, key=""):
 
 @pytest.mark.parametrize("key", ["../x", "/etc/x", "a/../../x"])
 def test_no_key_leaves_the_folder(store, key):
-    with pytest.raises(OutputError):
+    with pytest.raises(IntegrityError):
         store.put_new(key, b"")
 
 

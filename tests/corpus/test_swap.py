@@ -9,7 +9,7 @@ from corpus.errors import IntegrityError
 from corpus.store import LocalStore
 from corpus.swap import JOURNAL, check_no_swap, finish_swap, swap
 
-NAMES = ["corpus", "ledger", "index", "report.html", "run.json", "removed.json"]
+FRESH = ".work/takedown-0123456789abcdef"
 
 
 def write(root, content):
@@ -29,13 +29,13 @@ NEW = {"corpus/1": "A", "ledger/1": "C", "run.json": "F", "removed.json": "G"}
 
 def prepared(folder):
     write(folder, OLD)
-    write(folder / ".work" / "fresh", NEW)
+    write(folder / ".work" / "takedown-0123456789abcdef", NEW)
     return LocalStore(folder)
 
 
 def test_all_is_replaced_and_what_has_no_successor_is_gone(tmp_path):
     store = prepared(tmp_path)
-    swap(store, ".work/fresh", NAMES)
+    swap(store, FRESH)
     assert read(tmp_path) == NEW
     check_no_swap(store)
 
@@ -59,7 +59,7 @@ def test_a_kill_at_any_step(tmp_path, monkeypatch, call):
         with monkeypatch.context() as patched:
             patched.setattr(module, call, killed)
             try:
-                swap(store, ".work/fresh", NAMES)
+                swap(store, FRESH)
                 break
             except KeyboardInterrupt:
                 pass
@@ -69,7 +69,7 @@ def test_a_kill_at_any_step(tmp_path, monkeypatch, call):
             assert finish_swap(store)
             assert read(folder) == NEW
         else:
-            assert read(folder) == {**OLD, **{f".work/fresh/{name}": text for name, text in NEW.items()}}
+            assert read(folder) == {**OLD, **{f"{FRESH}/{name}": text for name, text in NEW.items()}}
         steps += 1
     assert steps >= {"rename": 7, "fsync": 1, "rmtree": 2}[call]
 

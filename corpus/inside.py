@@ -1,0 +1,46 @@
+"""Names that come from files of a folder, turned into paths below it: the only way that such a name becomes a path.
+
+A run folder may come from somebody else, in a tar file for example. A name in it may hold `..`, be absolute, or lead
+through a link to any file of the user.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+from corpus.errors import IntegrityError
+
+_PART = re.compile(r"[A-Za-z0-9._=+-]{1,255}")
+_LONGEST = 1024
+_REMEDY = "Use only folders that `corpus` wrote, or build again."
+
+
+def inside(folder: Path, name: object) -> Path:
+    """Return the path of `name` below `folder`; nothing needs to be there.
+
+    Raises IntegrityError if `name` is not a relative path of plain characters, or if a part of it is a symbolic link.
+    """
+    if not isinstance(name, str) or len(name) > _LONGEST:
+        raise IntegrityError(f"{folder} names a file by {shown(name)}, which is not a path.", _REMEDY)
+    parts = name.rstrip("/").split("/")
+    if not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts):
+        raise IntegrityError(f"{folder} names the file {shown(name)}, which may lie outside of the folder.", _REMEDY)
+    path = folder
+    for part in parts:
+        path /= part
+        try:
+            mode = path.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            break  # nothing below it exists either
+        except OSError as error:
+            raise IntegrityError(f"{path} can't be read: {error.strerror}.", _REMEDY) from None
+        if stat.S_ISLNK(mode):
+            raise IntegrityError(f"{path} is a symbolic link, which no run contains.", _REMEDY)
+    return folder.joinpath(*parts)
+
+
+def shown(name: object) -> str:
+    """Return a hostile name as a short text without control characters."""
+    return ascii(name)[:100]

@@ -1,0 +1,188 @@
+"""A run folder from a stranger: whatever its files name, no verb reads or writes outside of it."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from corpus.errors import CorpusError, IntegrityError
+from corpus.inside import inside
+from corpus.store import LocalStore
+from corpus.swap import JOURNAL, RUN_FILES, finish_swap, fresh_folder
+from corpus.tokens import open_tokens
+from jobs.cli import main
+from tests.security.test_stays_inside import snapshot
+
+LEADS_OUT = ["../victim", "/etc/hostname", "corpus/../../victim", "", ".", "..", "a\0b", "a/./b", "a//b", "x" * 300,
+             "é", "a" + "/b" * 600, 7, None, ["corpus"], "a\nb", "C:\\x", "~root"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    archive, out = folder / "s.warc.gz", folder / "out"
+    for command in (["sample", "-o", archive, "--pages", "60"], ["build", archive, "-o", out, "--no-ray"]):
+        code, said = run(*command)
+        assert code == 0, said
+    return folder / "out"
+
+
+@pytest.fixture
+def place(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "out")
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "precious.txt").write_text("precious")
+    (tmp_path / "takedown.txt").write_text("http://nobody.example/\n")
+    return tmp_path
+
+
+def run(*command):
+    """Return the exit code and all that a verb prints. A bug of ours would be exit code 70."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        patched.setattr(sys, "argv", ["corpus", *map(str, command)])
+        try:
+            main()
+        except SystemExit as ended:
+            return ended.code or 0, said.getvalue()
+    return 0, said.getvalue()
+
+
+def verbs(place):
+    out = place / "out"
+    yield "verify", out
+    yield "report", out
+    yield "explain", out, "http://nobody.example/"
+    yield "tune", out, "--set", "gopher_quality.words.min=30"
+    yield "diff", out, out
+    yield "export", out, "-o", place / "exported", "--for", "datasets", "--no-ray"
+    yield "remove", out, "--urls", place / "takedown.txt", "--no-ray"
+    yield "build", place / "none.warc.gz", "-o", out, "--no-ray"
+
+
+@pytest.mark.parametrize("name", LEADS_OUT, ids=lambda name: ascii(name)[:20])
+def test_a_name_that_leads_out_is_no_path(tmp_path, name):
+    with pytest.raises(IntegrityError):
+        inside(tmp_path, name)
+
+
+def test_names_of_ours_are_paths(tmp_path):
+    for name in ("corpus/part-00000.parquet", ".work/commits/pass/0a.json", "run.json", ".work/tmp/1-2"):
+        assert inside(tmp_path, name) == tmp_path / name
+
+
+@pytest.mark.parametrize("part", ["corpus", "corpus/part"])
+def test_a_link_is_no_part(tmp_path, part):
+    (tmp_path / "victim").mkdir()
+    link = tmp_path / "run" / part
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "victim")
+    with pytest.raises(IntegrityError, match="symbolic link"):
+        LocalStore(tmp_path / "run").get("corpus/part")
+
+
+@given(st.text() | st.lists(st.sampled_from(["..", ".", "a", "corpus", "", "/"])).map("/".join))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_name_leads_out(tmp_path, name):
+    try:
+        path = inside(tmp_path, name)
+    except IntegrityError:
+        return
+    assert Path(os.path.normpath(path)) == path
+    assert tmp_path in path.parents
+
+
+JOURNALS = [
+    {"fresh": "../victim", "replace": ["corpus"], "remove": []},
+    {"fresh": ".work/takedown-0123456789abcdef", "replace": [], "remove": ["../victim"]},
+    {"fresh": ".work/takedown-0123456789abcdef", "replace": ["../victim"], "remove": []},
+    {"fresh": ".work/takedown-0123456789abcdef", "replace": [], "remove": ["/etc/hostname"]},
+    {"fresh": "corpus", "replace": ["ledger"], "remove": []},
+    {"fresh": ".work/takedown-../../../victim", "replace": ["corpus"], "remove": []},
+    {"fresh": ["x"], "replace": "corpus", "remove": "run.json"},
+    {"fresh": ".work/takedown-0123456789abcdef", "replace": [["corpus"]], "remove": [None]},
+    {"fresh": ".work/takedown-0123456789abcdef"},
+    [],
+    None,
+    "x",
+]
+
+
+@pytest.mark.parametrize("journal", JOURNALS)
+def test_a_hostile_swap_moves_nothing(place, journal):
+    (place / "out" / ".work").mkdir()
+    (place / "out" / JOURNAL).write_text(json.dumps(journal))
+    before = snapshot(place)
+    for command in verbs(place):
+        code, said = run(*command)
+        assert code == 1, (command, said)
+        assert snapshot(place) == before, command
+
+
+def test_a_swap_of_ours_through_links_moves_nothing(place):
+    fresh = place / "out" / fresh_folder("0123456789abcdef")
+    fresh.parent.mkdir()
+    fresh.symlink_to(place / "victim")
+    journal = {"fresh": fresh_folder("0123456789abcdef"), "replace": list(RUN_FILES), "remove": []}
+    (place / "out" / JOURNAL).write_text(json.dumps(journal))
+    before = snapshot(place)
+    with pytest.raises(IntegrityError, match="symbolic link"):
+        finish_swap(LocalStore(place / "out"))
+    after = snapshot(place)
+    after.pop(str(place / "out" / ".work" / "gone"), None)
+    assert after == before
+
+
+@pytest.mark.parametrize("name", ["/etc/hostname", "../victim/precious.txt", "corpus/../run.json", 7])
+def test_a_manifest_that_names_others(place, name):
+    entry = next((place / "out" / "manifest").glob("corpus-*.json"))
+    entry.write_text(json.dumps({**json.loads(entry.read_text()), "key": name}))
+    before = snapshot(place)
+    for command in verbs(place):
+        code, said = run(*command)
+        assert code in (0, 1), (command, said)
+        assert "precious" not in said
+        assert {path: was for path, was in snapshot(place).items() if str(place / "victim") in path} == {
+            path: was for path, was in before.items() if str(place / "victim") in path
+        }
+
+
+@pytest.mark.parametrize("linked", ["corpus", "ledger", "manifest", "index", "samples", ".work", "run.json"])
+def test_a_link_in_the_place_of_a_part_is_named(place, linked):
+    path = place / "out" / linked
+    if path.exists():
+        path.rename(place / "victim" / "moved")
+    path.symlink_to(place / "victim" / "moved")
+    before = {name: was for name, was in snapshot(place).items() if str(place / "victim") in name}
+    for command in verbs(place):
+        code, said = run(*command)
+        assert code in (0, 1), (command, said)
+        after = {name: was for name, was in snapshot(place).items() if str(place / "victim") in name}
+        assert after == before, command
+    code, said = run("verify", place / "out")
+    assert code == 1, said
+
+
+@pytest.mark.parametrize("dtype", ["O", "object", "float64", "V8", 7])
+def test_tokens_of_a_strange_type_are_not_mapped(tmp_path, dtype):
+    info = {"version": 1, "layout": "flat", "dtype": dtype, "files": []}
+    (tmp_path / "tokens.json").write_text(json.dumps(info))
+    with pytest.raises(CorpusError):
+        open_tokens(tmp_path)
+
+
+def test_tokens_outside_of_their_folder_are_not_read(tmp_path):
+    file = {"name": "../victim.bin", "bytes": 0, "tokens": 0, "sha256": ""}
+    info = {"version": 1, "layout": "flat", "dtype": "uint16", "files": [file]}
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "victim.bin").write_bytes(b"")
+    (tmp_path / "tokens" / "tokens.json").write_text(json.dumps(info))
+    with pytest.raises(IntegrityError):
+        open_tokens(tmp_path / "tokens")
