@@ -60,6 +60,7 @@ fuzz: $(STAMP)
 lint: $(TRAIN_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
 # known vulnerabilities of the locked versions; fails where there are some, and (75) where the service can't be reached

@@ -33,9 +33,9 @@ from benchmarks.dedup_runs import Disk, Watched, compare, dedup_of, recipe, stag
 from benchmarks.dedup_scale import cluster_of, documents, write_units
 from benchmarks.machine import machine_line, shared_data
 from corpus.dedup.index import open_index
+from corpus.dedup.minhash import BANDS, ROWS, band_keys, sign
 from corpus.document import Document
-from corpus.minhash import BANDS, ROWS, band_keys, sign
-from jobs.engine import Engine, LocalEngine, RayEngine, Stop
+from jobs.runner.engine import Engine, LocalEngine, RayEngine, Stop
 
 ROOT = Path(__file__).parents[1]
 PEER = ROOT / "build" / "peer-venv" / "bin" / "python"

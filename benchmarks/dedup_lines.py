@@ -16,13 +16,13 @@ import pyarrow as pa
 
 from benchmarks.dedup_runs import Disk, Watched, write_unit
 from benchmarks.dedup_scale import mixed
-from corpus.commits import Commit
 from corpus.dedup.lines import LINES_SCHEMA
 from corpus.recipe import Recipe
-from corpus.store import LocalStore
+from corpus.storage.commits import Commit
+from corpus.storage.store import LocalStore
 from filters import STAGES
-from jobs.engine import Engine, LocalEngine, Stop
-from jobs.lines import Lines
+from jobs.build.compare_lines import Lines
+from jobs.runner.engine import Engine, LocalEngine, Stop
 
 LINES = 25
 COMMON = 0.15

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from corpus.shingles import jaccard, shingle_set, shingles
+from corpus.text.shingles import jaccard, shingle_set, shingles
 
 MONTHS = ["January", "March", "April", "May", "June", "July", "August", "October", "November", "December"]
 

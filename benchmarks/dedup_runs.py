@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from corpus.commits import Commit, Part
-from corpus.dedup import Dedup as Stage
-from corpus.dedup import Signed, signature_row, signatures_schema
-from corpus.dedup.exchange import read_box
+from corpus.dedup.contract import Dedup as Stage
+from corpus.dedup.contract import Signed, signature_row, signatures_schema
 from corpus.dedup.index import Earlier
-from corpus.dedup.told import VERDICTS_SCHEMA
 from corpus.recipe import Recipe
-from corpus.store import LocalStore
+from corpus.storage.boxes import read_box
+from corpus.storage.commits import Commit, Part
+from corpus.storage.store import LocalStore
+from corpus.tables.verdict_columns import VERDICTS_SCHEMA
 from filters import STAGES
-from jobs.dedup import Compared, Dedup
-from jobs.engine import Engine, Stop
-from jobs.progress import Progress
+from jobs.build.compare_documents import Compared, Dedup
+from jobs.runner.engine import Engine, Stop
+from jobs.runner.progress import Progress
 
 
 def recipe(**minhash: object) -> Recipe:

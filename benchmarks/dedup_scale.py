@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.dedup_runs import write_unit
-from corpus.commits import Commit
-from corpus.dedup import Dedup, signatures_schema
+from corpus.dedup.contract import Dedup, signatures_schema
 from corpus.dedup.signed import binary_column
-from corpus.store import LocalStore
+from corpus.storage.commits import Commit
+from corpus.storage.store import LocalStore
 from filters.minhash import VALUE
 
 VALUES = 112

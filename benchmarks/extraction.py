@@ -28,12 +28,17 @@ from benchmarks.machine import machine_line, shared_data
 from corpus.document import Document
 from corpus.warc.reader import read_warc
 from corpus.warc.record import Record
-from filters import trafilatura_fast
-from filters.extract import Extract, resiliparse_text
-from filters.page import page_of
+from filters.extract import precision_mode
+from filters.extract.extraction import Extract, resiliparse_text
+from filters.extract.page import page_of
 
 FIGURES = Path(__file__).parent / "figures" / "extraction.txt"
-OWN, FAST, OTHER, RESCUE = "trafilatura's own call", "filters.trafilatura_fast", "resiliparse", "rescue, as it ships"
+OWN, FAST, OTHER, RESCUE = (
+    "trafilatura's own call",
+    "filters.extract.precision_mode",
+    "resiliparse",
+    "rescue, as it ships",
+)
 SHARES = tuple(round(0.1 * n, 1) for n in range(1, 11))
 LINE_CHARS = (0, 40, 60, 80, 100)
 
@@ -116,7 +121,7 @@ def read_pages(limit: int | None) -> list[Page]:
                 continue
             everything = words(extract_plain_text(html, main_content=False))
             page = Page(sha1, truth, (everything & truth).total() * 2 >= truth.total())
-            for name, extract in ((OWN, own_call), (FAST, trafilatura_fast.extract), (OTHER, resiliparse_text)):
+            for name, extract in ((OWN, own_call), (FAST, precision_mode.extract), (OTHER, resiliparse_text)):
                 started = time.process_time()
                 text = extract(html)
                 page.add(name, text or "", time.process_time() - started)

@@ -21,12 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.machine import machine_line
-from corpus.commits import Part, sha256_of
-from corpus.ledger import CORPUS_SCHEMA, add_counts, ledger_schema, no_counts
-from corpus.manifest import write_manifest
-from corpus.recipe import digest
-from corpus.samples import SAMPLES_SCHEMA
-from corpus.store import LocalStore
+from corpus.digests import digest
+from corpus.storage.commits import Part, sha256_of
+from corpus.storage.manifest import write_manifest
+from corpus.storage.store import LocalStore
+from corpus.tables.ledger import CORPUS_SCHEMA, add_counts, ledger_schema, no_counts
+from corpus.tables.samples import SAMPLES_SCHEMA
 from filters import load_recipe
 from jobs.report.columns import measures_of
 

@@ -33,16 +33,16 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from benchmarks.machine import machine_line, shared_data
-from corpus.guard import Guard
-from corpus.page_worker import settle
-from corpus.unit import run_unit
+from corpus.sandbox.guard import Guard
+from corpus.sandbox.page_worker import settle
+from corpus.sandbox.unit import run_unit
 from corpus.warc.reader import read_warc
 from corpus.warc.record import JUDGED, Record
 from corpus.warc.source import LocalSource
 from filters import load_recipe
-from jobs.inputs import find_inputs, plan_all
-from jobs.plan import UNIT_BYTES
-from jobs.sample import write_sample
+from jobs.build.inputs import find_inputs, plan_all
+from jobs.build.plan import UNIT_BYTES
+from jobs.sample.sample_crawl import write_sample
 
 FIGURES = Path(__file__).parent / "figures"
 ARCHIVES = ("mixed-00000.warc.gz", "mixed-00001.warc.gz", "english-00000.warc.gz")

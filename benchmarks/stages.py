@@ -18,15 +18,15 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.machine import find_shared_data, machine_line
-from corpus.dedup import Dedup
+from corpus.dedup.contract import Dedup
 from corpus.document import Document
 from corpus.outcome import DROPPED, KEPT
-from corpus.page_worker import settle
-from corpus.unit import RECORDS_PER_BATCH
+from corpus.sandbox.page_worker import settle
+from corpus.sandbox.unit import RECORDS_PER_BATCH
 from corpus.warc.reader import read_warc
 from corpus.warc.record import JUDGED, Record
 from filters import load_recipe
-from jobs.sample import write_sample
+from jobs.sample.sample_crawl import write_sample
 
 FIGURES = Path(__file__).parent / "figures" / "stages.json"
 GROUPS = {

@@ -19,12 +19,12 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.machine import find_shared_data, machine_line, shared_data
-from corpus.commits import Part, sha256_of
-from corpus.ledger import ledger_schema
-from corpus.manifest import write_manifest
-from corpus.pack import ROWS_PER_LEDGER_PART, write_rows
 from corpus.stage import Limit
-from corpus.store import LocalStore
+from corpus.storage.commits import Part, sha256_of
+from corpus.storage.manifest import write_manifest
+from corpus.storage.store import LocalStore
+from corpus.tables.ledger import ledger_schema
+from corpus.tables.pack import ROWS_PER_LEDGER_PART, write_rows
 from filters import load_recipe
 
 SETTINGS = {

@@ -32,8 +32,8 @@ from benchmarks.machine import machine_line, shared_data
 from corpus.errors import CorpusError
 from corpus.warc.reader import read_warc
 from corpus.warc.record import JUDGED, Record
-from filters.blocklist import build_blocklist
-from filters.language import checked_model
+from filters.language.identification import checked_model
+from filters.url.blocklist import build_blocklist
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build"

@@ -120,9 +120,9 @@ def train_ours(data: dict[str, np.ndarray], steps: int, lr: float, seed: int, da
     """`corpus train`, without its command line."""
     import torch
 
-    from jobs.train import train
-    from jobs.train_checkpoint import load_model
-    from jobs.train_settings import Place, Settings
+    from jobs.model.checkpoint import load_model
+    from jobs.model.train import train
+    from jobs.model.train_settings import Place, Settings
 
     tokens: Any = SimpleNamespace(
         info={"files": []}, vocab_size=VOCAB, bos=0, token_bytes=np.ones(VOCAB, np.int32),

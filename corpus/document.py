@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from corpus.vocabulary import Words
-from corpus.words import Stretched, stretched
+from corpus.text.vocabulary import Words
+from corpus.text.words import Stretched, stretched
 
 if TYPE_CHECKING:
     from corpus.warc.record import Record
@@ -19,7 +19,7 @@ class Document:
     """Identity, url, date, text and language of one page, and its words, lines and paragraphs, computed once.
 
     `record` is the WARC record that the text comes from (None for a bare text). Setting `text` forgets
-    the views. `page` is what stages share of the raw page (`filters.page`), None once there is a text.
+    the views. `page` is what stages share of the raw page (`filters.extract.page`), None once there is a text.
     `language` is an ISO 639 code as fastText prints it, None until the language stage ran.
     """
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from corpus.document import Document
-    from corpus.stage import Value
+from corpus.document import Document
+
+Value = float | int | str | None
+"""The value of a measure; None where there is nothing to measure."""
 
 KEPT, DROPPED, FAILED, SKIPPED = "kept", "dropped", "failed", "skipped"
 REMOVED = "removed"

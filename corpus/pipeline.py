@@ -4,30 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
-from corpus.dedup import Collective, Dedup
-from corpus.dedup.lines import Lines
+from corpus.collective import Collective
 from corpus.document import Document
-from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED, Outcome
-from corpus.stage import Limit, Stage, Value
+from corpus.outcome import FAILED, KEPT, SKIPPED, Outcome
+from corpus.stage import BoundStage, Stage
 from corpus.warc.record import JUDGED, Damage, Record
-
-
-@dataclass(frozen=True)
-class BoundStage:
-    """A stage under its name in the recipe, with its limits there. Where `languages` are given, documents in
-    other languages pass it by."""
-
-    name: str
-    stage: Stage
-    limits: dict[str, Limit]
-    languages: tuple[str, ...] = ()
-    columns: dict[str, str] = field(init=False)
-    """Measure name to its ledger column, `stage.measure`."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", {measure: f"{self.name}.{measure}" for measure in self.limits})
 
 
 class Pipeline:
@@ -44,17 +26,23 @@ class Pipeline:
     @classmethod
     def of(cls, stages: Iterable[Stage]) -> Pipeline:
         """Bare stages at their default limits, each under its own name."""
-        return cls([BoundStage(stage.name or type(stage).__name__, stage, dict(stage.limits)) for stage in stages])
+        return cls(map(BoundStage.of, stages))
 
     @property
     def dedup(self) -> BoundStage | None:
         """The stage that compares whole documents, if there is one."""
-        return next((bound for bound in self.stages if isinstance(bound.stage, Dedup)), None)
+        return self._comparing("documents")
 
     @property
     def lines(self) -> BoundStage | None:
         """The stage that compares lines, if there is one."""
-        return next((bound for bound in self.stages if isinstance(bound.stage, Lines)), None)
+        return self._comparing("lines")
+
+    def _comparing(self, what: str) -> BoundStage | None:
+        for bound in self.stages:
+            if isinstance(bound.stage, Collective) and bound.stage.compares == what:
+                return bound
+        return None
 
     @property
     def collective(self) -> list[Collective]:
@@ -100,52 +88,12 @@ class Pipeline:
                     still.append((index, outcome))
                     continue
                 announce(index)
-                if self._step(bound, outcome):
+                if bound.judge(outcome, self.measures == "first"):
                     still.append((index, outcome))
             going = still
             self.seconds[bound.name] = self.seconds.get(bound.name, 0.0) + time.process_time() - started
         for _, outcome in going:
             outcome.finished = True
-
-    def _step(self, bound: BoundStage, outcome: Outcome) -> bool:
-        """One stage over one document; False where it goes no further."""
-        try:
-            return self._measure(bound, outcome)
-        except Exception as error:  # whatever a page makes a library raise is that page's fate, not the run's
-            kind = "memory" if isinstance(error, MemoryError) else "error"
-            if outcome.outcome == KEPT or kind == "memory":
-                outcome.outcome, outcome.stage, outcome.rule = FAILED, bound.name, kind
-                # the class only: a message may quote the page
-                outcome.value, outcome.limit, outcome.bound, outcome.detail = None, None, "", type(error).__name__
-            return False
-
-    def _measure(self, bound: BoundStage, outcome: Outcome) -> bool:
-        """Take the measures of one stage into `outcome`; False where the document goes no further."""
-        if isinstance(bound.stage, Collective):
-            if outcome.outcome == KEPT:
-                outcome.signed[bound.stage.kind] = bound.stage.sign(outcome.doc)
-            return True
-        stopped = False
-        for measure, value, *detail in bound.stage.apply(outcome.doc):
-            limit = bound.limits[measure]
-            if value != value:  # NaN
-                value = None
-            if type(value) is not limit.of and value is not None:
-                value = _of(limit.of, measure, value)
-            outcome.measures[bound.columns[measure]] = value
-            broken = limit.broken_by(value)
-            if broken is None:
-                continue
-            if outcome.outcome == KEPT:
-                if detail and measure not in bound.stage.detailed:
-                    raise TypeError(f"{measure} comes with a detail, but is not among the stage's `detailed`")
-                outcome.outcome, outcome.stage, outcome.rule, outcome.value = DROPPED, bound.name, measure, value
-                outcome.bound, outcome.limit = broken
-                outcome.detail = detail[0] if detail else value if isinstance(value, str) else ""
-            if bound.stage.costly or self.measures == "first":
-                return False
-            stopped = stopped or bound.stage.gate
-        return not stopped
 
     def judge_record(self, item: Record | Damage) -> Outcome | None:
         """The outcome of what the archive reader gave; None for a record type that is only counted."""
@@ -160,14 +108,6 @@ class Pipeline:
             outcome = self.judge_record(item)
             if outcome is not None:
                 yield outcome
-
-
-def _of(kind: type, measure: str, value: Value) -> Value:
-    """The value in the type of its measure, in which the ledger has it."""
-    found: Value = kind(value)
-    if found != value:
-        raise TypeError(f"{measure} is of {kind.__name__}, and {value!r} is none")
-    return found
 
 
 def entry(item: Record | Damage) -> Outcome | None:

@@ -20,8 +20,6 @@ Execution settings (workers, unit size, paths) are never part of a recipe.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,12 +27,12 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from corpus.dedup import Dedup
+from corpus.collective import Collective
 from corpus.errors import ConfigError, did_you_mean
-from corpus.limits import changes_of, setting_of
 from corpus.outcome import REMOVED, Outcome
-from corpus.pipeline import BoundStage, Pipeline
-from corpus.stage import Stage, param_names
+from corpus.pipeline import Pipeline
+from corpus.settings import changes_of, setting_of
+from corpus.stage import BoundStage, Stage, param_names
 from corpus.warc.record import Damage, Record
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -76,7 +74,7 @@ class Recipe:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ConfigError(f"The stage name '{twice.pop()}' is used twice.", "Give one of them another `name`.")
-        if sum(isinstance(bound.stage, Dedup) for bound in stages) > 1:
+        if sum(isinstance(one.stage, Collective) and one.stage.compares == "documents" for one in stages) > 1:
             raise ConfigError("The recipe compares documents twice.", "Keep one dedup stage.")
         for bound in stages:
             bound.stage.agree(stages)
@@ -117,30 +115,6 @@ class Recipe:
     def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
         """The outcomes of all judged records and damaged stretches of an archive, in order."""
         return self.pipeline().run(items)
-
-
-def digest(data: Any) -> str:
-    """The sha256 of the canonical JSON of plain data."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """What differs between two canonical forms, one line each: `gopher_quality.words.min: 50 → 30`."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        lines = []
-        for key in [*old, *(key for key in new if key not in old)]:
-            lines += differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-        return lines
-    if path == "stages" and isinstance(old, list) and isinstance(new, list):
-        order = [[stage["name"] for stage in side] for side in (old, new)]
-        lines = differences({s["name"]: s for s in old}, {s["name"]: s for s in new})
-        return lines if lines or order[0] == order[1] else [f"order: {' '.join(order[0])} → {' '.join(order[1])}"]
-    return [] if old == new else [f"{path}: {_shown(old)} → {_shown(new)}"]
-
-
-def _shown(value: Any) -> str:
-    return "none" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:

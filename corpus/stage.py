@@ -18,17 +18,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
 
+from corpus.document import Document
 from corpus.errors import ConfigError, did_you_mean
+from corpus.outcome import DROPPED, FAILED, KEPT, Outcome, Value
 
-if TYPE_CHECKING:
-    from corpus.document import Document
-    from corpus.outcome import Outcome
-    from corpus.pipeline import BoundStage
-
-Value = float | int | str | None
 Measured = tuple[str, Value] | tuple[str, Value, str]
 
 
@@ -136,6 +132,31 @@ class Stage:
         """Yield the measures of `doc` in the order of the rules; may set `doc.text` when it ends."""
         raise TypeError(f"{type(self).__name__} has no apply()")  # a class without rules is no stage
 
+    def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
+        """Take the measures of a document into `outcome`, under the limits of `bound`; the first broken one is the
+        verdict. False where the document goes no further."""
+        stopped = False
+        for measure, value, *detail in self.apply(outcome.doc):
+            limit = bound.limits[measure]
+            if value != value:  # NaN
+                value = None
+            if type(value) is not limit.of and value is not None:
+                value = _of(limit.of, measure, value)
+            outcome.measures[bound.columns[measure]] = value
+            broken = limit.broken_by(value)
+            if broken is None:
+                continue
+            if outcome.outcome == KEPT:
+                if detail and measure not in self.detailed:
+                    raise TypeError(f"{measure} comes with a detail, but is not among the stage's `detailed`")
+                outcome.outcome, outcome.stage, outcome.rule, outcome.value = DROPPED, bound.name, measure, value
+                outcome.bound, outcome.limit = broken
+                outcome.detail = detail[0] if detail else value if isinstance(value, str) else ""
+            if self.costly or first:
+                return False
+            stopped = stopped or self.gate
+        return not stopped
+
     def prepare(self) -> None:
         """Load models and lists once per process, into attributes that end in `_`."""
 
@@ -158,10 +179,10 @@ class Stage:
 
     def check(self, text: str, **fields: Any) -> Outcome:
         """The outcome of this stage alone, at its default limits, for one text (and url=…, language=…)."""
-        from corpus.document import Document
-        from corpus.pipeline import Pipeline
-
-        return Pipeline.of([self]).judge(Document(text=text, **fields))
+        outcome = Outcome(KEPT, Document(text=text, **fields))
+        self.prepare()
+        outcome.finished = BoundStage.of(self).judge(outcome)
+        return outcome
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if not name.endswith("_")}
@@ -175,3 +196,45 @@ def param_names(stage: type[Stage]) -> list[str]:
     if stage.__init__ is object.__init__:
         return []
     return [p for p in inspect.signature(stage).parameters]
+
+
+@dataclass(frozen=True)
+class BoundStage:
+    """A stage under its name in the recipe, with its limits there. Where `languages` are given, documents in
+    other languages pass it by."""
+
+    name: str
+    stage: Stage
+    limits: dict[str, Limit]
+    languages: tuple[str, ...] = ()
+    columns: dict[str, str] = field(init=False)
+    """Measure name to its ledger column, `stage.measure`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", {measure: f"{self.name}.{measure}" for measure in self.limits})
+
+    @classmethod
+    def of(cls, stage: Stage) -> BoundStage:
+        """A stage at its default limits, under its own name."""
+        return cls(stage.name or type(stage).__name__, stage, dict(stage.limits))
+
+    def judge(self, outcome: Outcome, first: bool = False) -> bool:
+        """Run the stage over one document; False where the document goes no further. With `first`, the first broken
+        limit ends it. An exception in the stage is an outcome too."""
+        try:
+            return self.stage.visit(outcome, self, first)
+        except Exception as error:  # whatever a page makes a library raise is that page's fate, not the run's
+            kind = "memory" if isinstance(error, MemoryError) else "error"
+            if outcome.outcome == KEPT or kind == "memory":
+                outcome.outcome, outcome.stage, outcome.rule = FAILED, self.name, kind
+                # the class only: a message may quote the page
+                outcome.value, outcome.limit, outcome.bound, outcome.detail = None, None, "", type(error).__name__
+            return False
+
+
+def _of(kind: type, measure: str, value: Value) -> Value:
+    """The value in the type of its measure, in which the ledger has it."""
+    found: Value = kind(value)
+    if found != value:
+        raise TypeError(f"{measure} is of {kind.__name__}, and {value!r} is none")
+    return found

@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import ConfigError, did_you_mean
-from corpus.modules import Module, stages_of
+from corpus.plugins import Module, stages_of
 from corpus.recipe import Recipe
 from corpus.stage import Stage
 from filters.c4 import C4
-from filters.extract import Extract
+from filters.extract.extraction import Extract
 from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
-from filters.language import Language
+from filters.language.identification import Language
+from filters.language.screen import LanguageScreen
 from filters.line_dedup import LineDedup
 from filters.minhash import MinHash
-from filters.pii import Pii
-from filters.screen import LanguageScreen
-from filters.url import Url
+from filters.pii.personal_data import Pii
+from filters.url.url_filter import Url
 
 STAGES: dict[str, type[Stage]] = {
     stage.name: stage

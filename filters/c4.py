@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from corpus.document import Document
-from corpus.sentences import count_sentences, roles_of
 from corpus.stage import Limit, Measured, Stage
-from corpus.words import Stretched, check_language
+from corpus.text.sentences import count_sentences, roles_of
+from corpus.text.words import Stretched, check_language
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _END_MARKS = (".", "?", "!", '"', "'")

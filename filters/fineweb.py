@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from corpus.document import Document
-from corpus.punctuation import TERMINAL_PUNCTUATION
 from corpus.stage import Limit, Measured, Stage, ratio
-from corpus.words import check_language
+from corpus.text.punctuation import TERMINAL_PUNCTUATION
+from corpus.text.words import check_language
 
 
 class FineWebQuality(Stage):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from corpus.document import Document
-from corpus.ngrams import duplicate_ngram_chars, top_ngram_chars
 from corpus.stage import Limit, Measured, Stage, ratio
-from corpus.words import check_language
+from corpus.text.ngrams import duplicate_ngram_chars, top_ngram_chars
+from corpus.text.words import check_language
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xxhash
 
-from corpus.dedup.lines import KEEP, NOT_COMPARED, SPLITS, Lines, SignedLines, pieces
+from corpus.dedup.lines import KEEP, NOT_COMPARED, Lines, SignedLines
 from corpus.errors import ConfigError, did_you_mean
-from corpus.punctuation import PUNCTUATION
 from corpus.stage import Limit
+from corpus.text.lines import SPLITS, split_lines
+from corpus.text.punctuation import PUNCTUATION
 
 if TYPE_CHECKING:
     from corpus.document import Document
@@ -69,7 +70,7 @@ class LineDedup(Lines):
         """Whether lines are equal that differ in case, digits, punctuation or whitespace only."""
 
     def sign(self, doc: Document) -> SignedLines:
-        lines = pieces(doc.text, self.split)
+        lines = split_lines(doc.text, self.split)
         hashes = np.fromiter(map(self._hash, lines), "<u8", len(lines))
         return SignedLines(hashes.tobytes(), np.fromiter(map(len, lines), "<u4", len(lines)).tobytes())
 

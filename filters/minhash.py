@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pyarrow as pa
 
-from corpus.clusters import Similarity, signature_similarity
-from corpus.dedup import Dedup, Signed
+from corpus.dedup.clusters import Similarity, signature_similarity
+from corpus.dedup.contract import Dedup, Signed
+from corpus.dedup.minhash import BANDS, ROWS, Scheme, band_keys, sign, text_hash
 from corpus.errors import ConfigError, did_you_mean
-from corpus.minhash import BANDS, ROWS, Scheme, band_keys, sign, text_hash
-from corpus.shingles import Hashes, joined_shingles, shingle_similarity, shingles_of
 from corpus.stage import Limit
-from corpus.words import check_language
-from filters.url import registered_domains
-from filters.url_parts import MAX_HOST, split_url
+from corpus.text.shingles import Hashes, joined_shingles, shingle_similarity, shingles_of
+from corpus.text.words import check_language
+from filters.url.url_filter import registered_domains
+from filters.url.url_parts import MAX_HOST, split_url
 
 if TYPE_CHECKING:
     from corpus.document import Document

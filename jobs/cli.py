@@ -13,8 +13,8 @@ import traceback
 import click
 
 from corpus.errors import ConfigError, CorpusError, no_room
-from jobs.at_once import AtOnce, end_at_once
-from jobs.verbs import look, make, model, report, steer, tokens
+from jobs.runner.at_once import AtOnce, end_at_once
+from jobs.verbs import look, make, models, reports, steer, tokenizing
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,15 +31,15 @@ for verb in (
     look.verify_command,
     look.stages_command,
     look.recipes_command,
-    report.report_command,
+    reports.report_command,
     steer.tune_command,
     steer.diff_command,
     steer.remove_command,
-    tokens.tokenizer_group,
-    tokens.tokenize_command,
-    model.train_command,
-    model.generate_command,
-    tokens.export_command,
+    tokenizing.tokenizer_group,
+    tokenizing.tokenize_command,
+    models.train_command,
+    models.generate_command,
+    tokenizing.export_command,
 ):
     cli.add_command(verb)
 

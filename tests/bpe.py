@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import regex
 
-from corpus.tokenizer import Tokenizer
-from corpus.tokenizer.bytelevel import OUR_PATTERN, to_chars, tokenizer_json
-from corpus.tokenizer.train import SPECIALS
+from corpus.tokens.bytelevel import OUR_PATTERN, to_chars, tokenizer_json
+from corpus.tokens.tokenizer import Tokenizer
+from corpus.tokens.train_bpe import SPECIALS
 from tests.warcs import WORDS
 
 TEXTS = (

@@ -28,7 +28,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def ray_engine():
     """A function that gives the session's one Ray engine, which stays up when a build closes it."""
-    from jobs.engine import RayEngine
+    from jobs.runner.engine import RayEngine
 
     class Kept(RayEngine):
         def close(self) -> None:
@@ -51,7 +51,7 @@ def bucket_server(tmp_path_factory):
 @pytest.fixture
 def proxy(bucket_server, monkeypatch):
     """What makes faults before that server: where the environment says that the bucket is."""
-    from corpus.store import _object_store
+    from corpus.storage.store import _object_store
     from tests.s3 import fault_proxy
 
     with fault_proxy(bucket_server.port) as made:

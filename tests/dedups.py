@@ -6,20 +6,20 @@ from dataclasses import asdict
 import numpy as np
 import pyarrow as pa
 
-from corpus.attempt import PartWriter
-from corpus.commits import Commit, add_part
-from corpus.dedup import signatures_schema
-from corpus.dedup.exchange import read_box
+from corpus.dedup.contract import signatures_schema
 from corpus.dedup.index import open_index
 from corpus.dedup.signed import binary_column
-from corpus.dedup.told import VERDICTS_SCHEMA
 from corpus.recipe import Recipe
-from corpus.store import LocalStore
+from corpus.sandbox.attempt import PartWriter
+from corpus.storage.boxes import read_box
+from corpus.storage.commits import Commit, add_part
+from corpus.storage.store import LocalStore
+from corpus.tables.verdict_columns import VERDICTS_SCHEMA
 from filters import STAGES
 from filters.minhash import VALUE
-from jobs.dedup import Dedup
-from jobs.engine import LocalEngine, Stop
-from jobs.progress import Progress
+from jobs.build.compare_documents import Dedup
+from jobs.runner.engine import LocalEngine, Stop
+from jobs.runner.progress import Progress
 
 COUNT = 112
 
@@ -64,7 +64,7 @@ def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=N
 
 
 class Found:
-    """Verdicts by document, as `corpus.clusters.Verdicts` has them."""
+    """Verdicts by document, as `corpus.dedup.clusters.Verdicts` has them."""
 
     def __init__(self, store, sizes, compared, count, archive="w"):
         self.info = compared.info
@@ -95,7 +95,7 @@ class Found:
             start += size
 
     def same_as(self, verdicts):
-        """Equal to the verdicts of `corpus.clusters.compare`."""
+        """Equal to the verdicts of `corpus.dedup.clusters.compare`."""
         assert np.array_equal(self.kept_doc, verdicts.kept_doc)
         assert self.kept_id == [place(doc) for doc in verdicts.kept_doc]
         assert np.array_equal(self.similarity, np.round(verdicts.similarity, 6))

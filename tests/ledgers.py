@@ -3,15 +3,15 @@
 import json
 from pathlib import Path
 
-from corpus.commits import Part, sha256_of
 from corpus.document import Document
-from corpus.ledger import CORPUS_SCHEMA, corpus_row, ledger_row, ledger_schema, table
-from corpus.manifest import write_manifest
-from corpus.pack import write_rows
 from corpus.pipeline import Pipeline
 from corpus.recipe import Recipe
 from corpus.stage import Limit, Stage
-from corpus.store import LocalStore
+from corpus.storage.commits import Part, sha256_of
+from corpus.storage.manifest import write_manifest
+from corpus.storage.store import LocalStore
+from corpus.tables.ledger import CORPUS_SCHEMA, corpus_row, ledger_row, ledger_schema, table
+from corpus.tables.pack import write_rows
 
 
 class Given(Stage):

@@ -6,18 +6,19 @@ from collections import Counter, defaultdict
 import numpy as np
 import pyarrow as pa
 
-from corpus.attempt import PartWriter
-from corpus.commits import Commit, add_part
-from corpus.dedup.exchange import read_box
-from corpus.dedup.lines import LINES_SCHEMA, NOT_COMPARED, SignedLines, without
-from corpus.dedup.told import CUTS_SCHEMA
+from corpus.dedup.lines import LINES_SCHEMA, NOT_COMPARED, SignedLines
 from corpus.document import Document
 from corpus.recipe import Recipe
-from corpus.store import LocalStore
+from corpus.sandbox.attempt import PartWriter
+from corpus.storage.boxes import read_box
+from corpus.storage.commits import Commit, add_part
+from corpus.storage.store import LocalStore
+from corpus.tables.verdict_columns import CUTS_SCHEMA
+from corpus.text.lines import without_lines
 from filters import STAGES
-from jobs.engine import LocalEngine, Stop
-from jobs.lines import Lines
-from jobs.progress import Progress
+from jobs.build.compare_lines import Lines
+from jobs.runner.engine import LocalEngine, Stop
+from jobs.runner.progress import Progress
 
 
 def recipe(**lines):
@@ -90,7 +91,7 @@ def of_texts(folder, texts, sizes=None, **lines):
     compared = phases(store, units, made=made)
     rows = told(store, sizes, compared, len(texts))
     left = [
-        text if row is None else None if row["removed"] else without(text, row["cut"], stage.split)
+        text if row is None else None if row["removed"] else without_lines(text, row["cut"], stage.split)
         for text, row in zip(texts, rows, strict=True)
     ]
     return left, rows, compared.info

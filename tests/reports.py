@@ -7,12 +7,12 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.commits import Part, sha256_of
-from corpus.ledger import add_counts, count, no_counts
-from corpus.manifest import write_manifest
 from corpus.outcome import FAILED, SKIPPED
-from corpus.samples import SAMPLES_SCHEMA, Sampler
-from corpus.store import LocalStore
+from corpus.storage.commits import Part, sha256_of
+from corpus.storage.manifest import write_manifest
+from corpus.storage.store import LocalStore
+from corpus.tables.ledger import add_counts, count, no_counts
+from corpus.tables.samples import SAMPLES_SCHEMA, Sampler
 from tests.ledgers import judged, recipe
 from tests.ledgers import write_run as write_ledger
 

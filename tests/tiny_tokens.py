@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.tokens import open_tokens
-from jobs.engine import LocalEngine
-from jobs.progress import Progress
-from jobs.tokenize import Job, tokenize
+from corpus.tokens.shards import open_tokens
+from jobs.runner.engine import LocalEngine
+from jobs.runner.progress import Progress
+from jobs.tokens.tokenize import Job, tokenize
 from tests.bpe import small_tokenizer
 
 SUBJECTS = ("the fisherman", "a child", "my neighbour", "the old dog", "our teacher", "the café owner")

@@ -22,15 +22,15 @@ from resiliparse.parse.html import HTMLTree
 
 from benchmarks.peer.clock import Lap, tree_cpu
 from corpus.document import Document
-from corpus.frames import Board, send_batch
-from corpus.page_worker import settle
-from corpus.unit import Unit, run_unit
+from corpus.sandbox.page_worker import settle
+from corpus.sandbox.unit import Unit, run_unit
+from corpus.sandbox.wire import Board, send_batch
 from corpus.warc.plan import plan
 from corpus.warc.reader import read_warc
 from corpus.warc.record import JUDGED, Record
 from corpus.warc.source import LocalSource
 from filters import load_recipe
-from filters.page import page_of
+from filters.extract.page import page_of
 
 
 def with_timers(stage, name, seconds):

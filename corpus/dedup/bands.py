@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from corpus.clusters import exact_keepers
-from corpus.commits import Part
-from corpus.dedup import Dedup
-from corpus.dedup.exchange import Outbox
-from corpus.dedup.layout import Layout, range_of
+from corpus.dedup.clusters import exact_keepers
+from corpus.dedup.contract import Dedup
+from corpus.dedup.layout import Layout
 from corpus.dedup.signed import hash_pairs, matrix, present, read_signed
-from corpus.shingles import Hashes
-from corpus.store import Store
+from corpus.storage.boxes import Outbox, range_of
+from corpus.storage.commits import Part
+from corpus.storage.store import Store
+from corpus.text.shingles import Hashes
 
 KEYS_SCHEMA = pa.schema([pa.field("key", pa.uint64()), pa.field("doc", pa.uint32())])
 """`doc` counts from the first document of the group."""

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from corpus.clusters import Ints, candidate_edges, exact_keepers
-from corpus.commits import Part
 from corpus.dedup.bands import KEYS_SCHEMA, TEXTS_SCHEMA
-from corpus.dedup.exchange import Outbox, read_box, read_boxes
+from corpus.dedup.clusters import Ints, candidate_edges, exact_keepers
 from corpus.dedup.index import Earlier
 from corpus.dedup.layout import Layout
 from corpus.dedup.lookup import earlier_with_keys, earlier_with_texts
-from corpus.shingles import Hashes
-from corpus.store import Store
+from corpus.storage.boxes import Outbox, read_box, read_boxes
+from corpus.storage.commits import Part
+from corpus.storage.store import Store
+from corpus.text.shingles import Hashes
 
 
 def edges_schema(layout: Layout) -> pa.Schema:

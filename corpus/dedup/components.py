@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from corpus.clusters import Ints, connect, roots
-from corpus.commits import Part
 from corpus.dedup.candidates import edges_schema, send_edges
-from corpus.dedup.exchange import Outbox, read_box
+from corpus.dedup.clusters import Ints, connect, roots
 from corpus.dedup.layout import Layout
-from corpus.store import Store
+from corpus.storage.boxes import Outbox, read_box
+from corpus.storage.commits import Part
+from corpus.storage.store import Store
 
 _AT_ONCE = 1 << 20
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.clusters import Ints
-from corpus.commits import Part
-from corpus.dedup.exchange import Outbox, read_boxes
+from corpus.dedup.clusters import Ints
 from corpus.dedup.group_lines import Group, read_group
 from corpus.dedup.repeats import FACTS, LOSERS_SCHEMA, PLACES_SCHEMA, REPEATED_SCHEMA, LineLayout, Own, measures_of
-from corpus.dedup.told import CUTS_SCHEMA, record_ids
-from corpus.store import Store
+from corpus.storage.boxes import Outbox, read_boxes
+from corpus.storage.commits import Part
+from corpus.storage.store import Store
+from corpus.tables.verdict_columns import CUTS_SCHEMA, record_ids
 
 
 def cuts(

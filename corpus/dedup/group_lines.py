@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from corpus.clusters import Ints
-from corpus.commits import Part
-from corpus.dedup.exchange import read_boxes
+from corpus.dedup.clusters import Ints
 from corpus.dedup.lines import LINES_SCHEMA, NOT_COMPARED
 from corpus.dedup.signed import read_batches
-from corpus.dedup.told import VERDICTS_SCHEMA
-from corpus.shingles import Hashes
-from corpus.store import Store
+from corpus.storage.boxes import read_boxes
+from corpus.storage.commits import Part
+from corpus.storage.store import Store
+from corpus.tables.verdict_columns import VERDICTS_SCHEMA
+from corpus.text.shingles import Hashes
 
 
 @dataclass(frozen=True)

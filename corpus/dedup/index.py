@@ -19,16 +19,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.commits import Part
-from corpus.dedup import Dedup, signatures_schema
 from corpus.dedup.bands import send_keys
-from corpus.dedup.exchange import Outbox, one_batch, read_boxes
-from corpus.dedup.layout import range_of
+from corpus.dedup.contract import Dedup, signatures_schema
 from corpus.dedup.signed import hash_pairs, matrix, present, read_signed
-from corpus.dedup.told import VERDICTS_SCHEMA
+from corpus.digests import digest
 from corpus.errors import ConfigError, InputError, IntegrityError
-from corpus.recipe import digest
-from corpus.store import Location, Store, open_store
+from corpus.storage.boxes import Outbox, one_batch, range_of, read_boxes
+from corpus.storage.commits import Part
+from corpus.storage.store import Location, Store, open_store
+from corpus.tables.verdict_columns import VERDICTS_SCHEMA
 
 BITS = 6
 """Halvings of the keys of a band, and of text hashes: a later run of some hundred million documents reads a box only

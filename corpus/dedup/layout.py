@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.clusters import Ints
+from corpus.dedup.clusters import Ints
+from corpus.storage.boxes import bits_for
 
 MEMORY_BYTES = 1 << 30
 """What the rows that one task holds may take. Python and its libraries come on top, some 150 MB."""
@@ -123,17 +124,3 @@ def make_layout(
         memory_bytes=memory_bytes,
     )
     return layout, units
-
-
-def bits_for(rows: int, at_once: int) -> int:
-    """How many halvings divide `rows` into parts of `at_once` at most."""
-    return max(-(-rows // at_once) - 1, 0).bit_length()
-
-
-def range_of(keys: np.ndarray, bits: int) -> np.ndarray:
-    """The range of each 64-bit key: its highest bits."""
-    return (
-        (keys >> np.uint64(64 - bits)).astype(np.uint16 if bits <= 16 else np.uint32)
-        if bits
-        else np.zeros(len(keys), np.uint16)
-    )

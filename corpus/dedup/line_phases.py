@@ -1,4 +1,4 @@
-"""The phases of dedup by lines: what each piece does with what earlier ones left (`corpus.dedup.pieces`)."""
+"""The phases of dedup by lines: what each piece does with what earlier ones left (`corpus.storage.task_commits`)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from corpus.commits import Commit, Part
 from corpus.dedup.cuts import cuts
 from corpus.dedup.lines import Lines
-from corpus.dedup.pieces import Made, Piece, committed
 from corpus.dedup.repeats import LineLayout, Own, keepers, line_keys, losers, repeats
 from corpus.stage import Limit
+from corpus.storage.commits import Commit, Part
+from corpus.storage.task_commits import Made, Piece, committed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,23 +9,19 @@ is written. Rounds and phases: `corpus.dedup.repeats`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from corpus.dedup import Collective
+from corpus.collective import Collective
 from corpus.errors import ConfigError
 from corpus.stage import Limit
 
 if TYPE_CHECKING:
     from corpus.document import Document
-    from corpus.pipeline import BoundStage
-
-SPLITS = {"lines": re.compile(r"(\n+)"), "paragraphs": re.compile(r"(\n{2,})")}
-"""What lies between two pieces of a text."""
+    from corpus.stage import BoundStage
 
 KEEP = ("first", "none")
 
@@ -58,6 +54,7 @@ class Lines(Collective):
     """A stage that compares lines. Its measures are null where a document loses none."""
 
     kind = "lines"
+    compares = "lines"
 
     compared = Limit(of=int)
     """Lines compared."""
@@ -102,17 +99,3 @@ class Lines(Collective):
                     f"{mine.name}.{measure} can't have the bound '{wrong.pop()}'.",
                     f"It takes {' and '.join(sides) or 'none'}.",
                 )
-
-
-def pieces(text: str, split: str) -> list[str]:
-    """The lines, or paragraphs, of a text: at least one."""
-    return SPLITS[split].split(text)[::2]
-
-
-def without(text: str, gone: Sequence[int], split: str) -> str:
-    """The text without some of its `pieces`, each taken with what separates it from the next. The rest is as it was."""
-    parts = SPLITS[split].split(text)
-    left = sorted(set(range(0, len(parts), 2)) - {2 * number for number in gone})
-    if not left:
-        return ""
-    return "".join(part for at in left[:-1] for part in parts[at : at + 2]) + parts[left[-1]]

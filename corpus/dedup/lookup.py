@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from corpus.clusters import Ints
-from corpus.dedup import Dedup
 from corpus.dedup.bands import KEYS_SCHEMA
-from corpus.dedup.exchange import one_batch, read_box
+from corpus.dedup.clusters import Ints
+from corpus.dedup.contract import Dedup
 from corpus.dedup.index import BITS, ROWS_PER_BOX, TEXTS_SCHEMA, Earlier, EarlierPart, docs_schema
-from corpus.shingles import Hashes
+from corpus.storage.boxes import one_batch, read_box
+from corpus.text.shingles import Hashes
 
 MOST_PER_KEY = 64
 """Earlier documents that a key leads to: as many as a component has rounds for."""

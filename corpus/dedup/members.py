@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.clusters import Ints
-from corpus.commits import Part
-from corpus.dedup import Dedup
 from corpus.dedup.bands import FOLLOWERS_SCHEMA
 from corpus.dedup.candidates import TWINS_SCHEMA
+from corpus.dedup.clusters import Ints
 from corpus.dedup.components import labels_schema
-from corpus.dedup.exchange import Outbox, read_boxes
+from corpus.dedup.contract import Dedup
 from corpus.dedup.index import Earlier, EarlierPart
-from corpus.dedup.layout import Layout, range_of
+from corpus.dedup.layout import Layout
 from corpus.dedup.lookup import earlier_rows
 from corpus.dedup.signed import binary_column, matrix, present, read_signed
-from corpus.shingles import fold
-from corpus.store import Store
+from corpus.storage.boxes import Outbox, range_of, read_boxes
+from corpus.storage.commits import Part
+from corpus.storage.store import Store
+from corpus.text.shingles import fold
 
 BLOCK_BYTES = 256 << 10
 

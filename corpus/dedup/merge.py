@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from corpus.clusters import Ints
-from corpus.dedup.exchange import Box, one_batch
+from corpus.dedup.clusters import Ints
+from corpus.storage.boxes import Box, one_batch
 
 
 def merged(boxes: Sequence[Box], schema: pa.Schema, at_once: int) -> Iterator[pa.RecordBatch]:

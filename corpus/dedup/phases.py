@@ -1,4 +1,4 @@
-"""The phases of dedup by documents: what each piece does with what earlier ones left (`corpus.dedup.pieces`)."""
+"""The phases of dedup by documents: what each piece does with what earlier ones left."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from corpus.commits import Commit, Part
-from corpus.dedup import Dedup
 from corpus.dedup.bands import bands
 from corpus.dedup.candidates import candidates, twins
 from corpus.dedup.components import components, large_star, small_star, star_labels
+from corpus.dedup.contract import Dedup
 from corpus.dedup.index import Earlier, Stretch, index_part, open_index, shifted
 from corpus.dedup.layout import Layout
 from corpus.dedup.members import earlier_members, members
-from corpus.dedup.pieces import Made, Piece, committed
 from corpus.dedup.verdicts import sites, verdicts
 from corpus.dedup.verify import verify_box
 from corpus.errors import InputChanged
+from corpus.storage.commits import Commit, Part
+from corpus.storage.task_commits import Made, Piece, committed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@
     repeats       which of them enough documents have, sent back to the groups that have them
     losers        documents that would lose too much; of the others, where each repeated line first is
     keepers       of those the first over all groups, sent back to the groups                      (keep = "first")
-    cuts          the verdicts of each unit, for `corpus.pack`
+    cuts          the verdicts of each unit, for `corpus.tables.pack`
 
 A line that a million documents share is one row per group. A document that is dropped frees the lines that it had
 first, so that others lose less than before and none that stayed has to be judged again.
@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.clusters import Ints
-from corpus.commits import Part
-from corpus.dedup.exchange import Outbox, one_batch, read_box, read_boxes
+from corpus.dedup.clusters import Ints
 from corpus.dedup.group_lines import Group, read_group
-from corpus.dedup.layout import MEMORY_BYTES, bits_for, range_of
+from corpus.dedup.layout import MEMORY_BYTES
 from corpus.dedup.lines import Lines
-from corpus.shingles import Hashes
 from corpus.stage import Limit
-from corpus.store import Store
+from corpus.storage.boxes import Outbox, bits_for, one_batch, range_of, read_box, read_boxes
+from corpus.storage.commits import Part
+from corpus.storage.store import Store
+from corpus.text.shingles import Hashes
 
 HAD_SCHEMA = pa.schema([pa.field("hash", pa.uint64()), pa.field("documents", pa.uint32())])
 REPEATED_SCHEMA = pa.schema(

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from corpus.commits import Part, check_part, damaged, part_content
-from corpus.dedup import Dedup, signatures_schema
-from corpus.shingles import Hashes
-from corpus.store import Store
+from corpus.dedup.contract import Dedup, signatures_schema
+from corpus.storage.commits import Part, check_part, damaged, part_content
+from corpus.storage.store import Store
+from corpus.text.shingles import Hashes
 
 
 def read_signed(

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.commits import Part
 from corpus.dedup.bands import SITES_SCHEMA, send_sites
-from corpus.dedup.exchange import Outbox, read_boxes
 from corpus.dedup.layout import Layout
-from corpus.dedup.told import VERDICTS_SCHEMA, record_ids
 from corpus.dedup.verify import FOUND_SCHEMA
-from corpus.store import Store
+from corpus.storage.boxes import Outbox, read_boxes
+from corpus.storage.commits import Part
+from corpus.storage.store import Store
+from corpus.tables.verdict_columns import VERDICTS_SCHEMA, record_ids
 
 MOST_SITES = 20
 

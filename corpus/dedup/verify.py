@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.clusters import ROUNDS, Floats, Ints, transitive, verify
-from corpus.commits import Part
-from corpus.dedup import Dedup
-from corpus.dedup.exchange import Box, Outbox, one_batch
+from corpus.dedup.clusters import ROUNDS, Floats, Ints, transitive, verify
+from corpus.dedup.contract import Dedup
 from corpus.dedup.layout import Layout
 from corpus.dedup.members import members_schema
 from corpus.dedup.merge import merged
 from corpus.dedup.signed import matrix
-from corpus.store import Store
+from corpus.storage.boxes import Box, Outbox, one_batch
+from corpus.storage.commits import Part
+from corpus.storage.store import Store
 
 LARGEST = 20
 """Clusters that a run names."""

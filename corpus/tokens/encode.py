@@ -13,17 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from corpus.commits import Commit, commit, commit_key, read_commit
-from corpus.crash import reached
-from corpus.dedup.exchange import Outbox
+from corpus.digests import digest
 from corpus.errors import IntegrityError
-from corpus.recipe import digest
-from corpus.shuffle import KEY, WEIGHT, boxes_of, keys_of
-from corpus.store import Store
-from corpus.texts import Piece, read_piece
-from corpus.tokenizer import Tokenizer
-from corpus.tokenizer.encoder import Encoder
-from corpus.tokens import SPLITS
+from corpus.storage.boxes import Outbox
+from corpus.storage.commits import Commit, commit, commit_key, read_commit
+from corpus.storage.crash_points import reached
+from corpus.storage.store import Store
+from corpus.tokens.encoder import Encoder
+from corpus.tokens.shards import SPLITS
+from corpus.tokens.shuffle import KEY, WEIGHT, boxes_of, keys_of
+from corpus.tokens.texts import Piece, read_piece
+from corpus.tokens.tokenizer import Tokenizer
 
 SCHEMA = pa.schema(
     [KEY, WEIGHT, pa.field("bytes", pa.int64()), pa.field("id", pa.string()), pa.field("tokens", pa.large_binary())]

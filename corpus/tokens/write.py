@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.commits import Commit, Part, add_part, commit, commit_key, is_there, read_commit
-from corpus.crash import reached
+from corpus.digests import digest
 from corpus.errors import IntegrityError
-from corpus.recipe import digest
-from corpus.shuffle import Cut, in_groups, read_cut
-from corpus.store import Store
+from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, is_there, read_commit
+from corpus.storage.crash_points import reached
+from corpus.storage.store import Store
 from corpus.tokens.encode import SCHEMA
+from corpus.tokens.shuffle import Cut, in_groups, read_cut
 
 LAYOUTS = ("flat", "megatron", "parquet")
 

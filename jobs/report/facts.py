@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from corpus.recipe import RESERVED, differences
+from corpus.digests import differences
+from corpus.recipe import RESERVED
 from corpus.run import Run
 from filters import load_recipe, recipe_names
-from jobs.report import show
+from jobs.report import formats
 from jobs.report.columns import BOUNDS
 
 SLOWEST = 5
@@ -66,7 +67,7 @@ def _stage(table: dict[str, Any], columns: dict[str, str]) -> StageFacts:
         if f"{name}.{key}" in columns
     }
     params = {key: value for key, value in table.items() if key not in limits and key not in RESERVED}
-    on = {key: show.limit(bounds) for key, bounds in limits.items() if bounds}
+    on = {key: formats.limit(bounds) for key, bounds in limits.items() if bounds}
     return StageFacts(
         name, table["stage"], table.get("languages", []), params, on, [key for key in limits if key not in on]
     )

@@ -17,7 +17,7 @@ import numpy as np
 from markupsafe import Markup
 
 from jobs.report.bins import Bins, nice_step
-from jobs.report.show import tick
+from jobs.report.formats import tick
 from jobs.report.svg import inline
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from markupsafe import Markup
 from corpus.outcome import KEPT
 from corpus.run import Run
 from jobs.report import facts, figures, sections
-from jobs.report.samples import RuleSamples, group_samples, read_samples
+from jobs.report.contrasts import RuleSamples, group_samples, read_samples
 from jobs.report.scan import DOMAIN, Tick, scan
-from jobs.report.tally import Tally, Top
-from jobs.report.texts import LENGTHS, Texts, measure_texts
+from jobs.report.text_sizes import LENGTHS, Texts, measure_texts
+from jobs.report.top_counts import Tally, Top
 
 DOMAINS = 25
 LANGUAGES = 30

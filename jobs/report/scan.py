@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 
 from corpus.outcome import DROPPED, KEPT
 from corpus.run import Run
-from filters.url import registered_domains
-from filters.url_parts import MAX_HOST, split_url
+from filters.url.url_filter import registered_domains
+from filters.url.url_parts import MAX_HOST, split_url
 from jobs.report.bins import Bins, Spread, make_bins
 from jobs.report.columns import Measure, as_numbers, measures_of
 from jobs.report.spans import Spans
-from jobs.report.tally import Tally
-from jobs.report.texts import LENGTHS
+from jobs.report.text_sizes import LENGTHS
+from jobs.report.top_counts import Tally
 
 BATCH_ROWS = 32_768
 _SAMPLE_ROWS = 40_000

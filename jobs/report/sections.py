@@ -8,13 +8,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from corpus.ledger import total
 from corpus.outcome import DROPPED, FAILED, SKIPPED
-from jobs.report import show
+from corpus.tables.ledger import total
+from jobs.report import formats
 from jobs.report.columns import Measure
 from jobs.report.figures import histogram
 from jobs.report.scan import RuleCounts, Scan
-from jobs.report.tally import Row, Tally, Top
+from jobs.report.top_counts import Row, Tally, Top
 
 CATEGORIES = 8
 """Categories of a measure that are shown by name."""
@@ -134,10 +134,10 @@ def _numbers(measure: Measure, scan: Scan, tally: Tally, judged: int) -> Card:
         return Card(*plain, "never measured")
     found = scan.histograms.get(measure.column)
     if found is None:
-        return Card(*plain, f"always {show.value(float(values.least))}")
-    words = {bound: show.limit({bound: given}) for bound, given in measure.bounds.items()}
+        return Card(*plain, f"always {formats.value(float(values.least))}")
+    words = {bound: formats.limit({bound: given}) for bound, given in measure.bounds.items()}
     label = (
-        f"{measure.column}: from {show.value(float(values.least))} to {show.value(float(values.most))} "
+        f"{measure.column}: from {formats.value(float(values.least))} to {formats.value(float(values.most))} "
         f"in {values.kept:,} kept and {values.dropped:,} dropped documents; {outside:,} outside the limit"
     )
     whole = measure.kind == "int"

@@ -9,11 +9,11 @@ from dataclasses import asdict
 import click
 
 from corpus.run import open_run
-from corpus.store import Location
+from corpus.storage.store import Location
 from filters import STAGES, load_recipe, recipe_names
-from jobs import catalog, explain
-from jobs.audit import audit
-from jobs.verbs.shared import json_option, place_type, print_as, stdout_console
+from jobs.build.audit import audit
+from jobs.show import catalog, explanation
+from jobs.verbs.options import json_option, place_type, print_as, stdout_console
 
 
 @click.command("explain")
@@ -30,7 +30,7 @@ def explain_command(folder: Location, url_or_id: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, ensure_ascii=False))
     else:
-        explain.show(rows, stdout_console())
+        explanation.show(rows, stdout_console())
 
 
 @click.command("verify")

@@ -11,15 +11,15 @@ from typing import Any
 import click
 
 from corpus.dedup.layout import MEMORY_BYTES
-from corpus.modules import read_module
-from corpus.store import Location
-from corpus.unit import Unit
+from corpus.plugins import read_module
+from corpus.sandbox.unit import Unit
+from corpus.storage.store import Location
 from filters import load_recipe
-from jobs.build import build
-from jobs.funnel import show_funnel
-from jobs.plan import Job, Plan, make_plan, make_units
-from jobs.progress import Progress
-from jobs.verbs.shared import (
+from jobs.build.build import build
+from jobs.build.plan import Job, Plan, make_plan, make_units
+from jobs.runner.progress import Progress
+from jobs.show.funnel import show_funnel
+from jobs.verbs.options import (
     Finite,
     Where,
     alarm_option,
@@ -162,7 +162,7 @@ def sample_command(out: Path, pages: int, seed: int) -> None:
     \b
     Example: corpus sample -o sample.warc.gz
     """
-    from jobs.sample import write_sample
+    from jobs.sample.sample_crawl import write_sample
 
     summary = write_sample(out, pages=pages, seed=seed)
     records = sum(summary["records"].values())
@@ -184,7 +184,7 @@ def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
     \b
     Example: corpus blocklist build ut1/ -o adult.list
     """
-    from filters.blocklist import build_blocklist
+    from filters.url.blocklist import build_blocklist
 
     summary = build_blocklist(list(paths), out)
     if as_json:

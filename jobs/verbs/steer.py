@@ -10,19 +10,19 @@ from typing import Any
 
 import click
 
-from corpus.diff import diff
-from corpus.limits import with_limits
-from corpus.modules import read_module
 from corpus.outcome import REMOVED
+from corpus.plugins import read_module
+from corpus.revise.differences import diff
+from corpus.revise.limits import with_limits
 from corpus.run import open_run
-from corpus.store import Location
-from corpus.takedown import Takedown, taken_from
+from corpus.storage.store import Location
+from corpus.tables.takedown import Takedown, taken_from
 from filters import STAGES, recipe_from_dict
-from jobs.build import Result
-from jobs.funnel import show_funnel
-from jobs.plan import Job
-from jobs.progress import Progress
-from jobs.verbs.shared import (
+from jobs.build.build import Result
+from jobs.build.plan import Job
+from jobs.runner.progress import Progress
+from jobs.show.funnel import show_funnel
+from jobs.verbs.options import (
     alarm_option,
     console,
     engine_options,
@@ -67,7 +67,7 @@ def tune_command(
     Example: corpus tune out --set gopher_quality.words.min=30 --set c4.curly_bracket=off
     Example: corpus tune out --set gopher_quality.words.min=30 --write out-30
     """
-    from jobs.tune import show_tuned
+    from jobs.show.tuning import show_tuned
 
     run = open_run(folder)
     recipe = with_limits(run.info, settings)
@@ -77,7 +77,7 @@ def tune_command(
         found = run.retune(settings)
         print_as(found.as_dict(), lambda _, shown: show_tuned(found, shown), as_json)
         return
-    from jobs.rewrite import rewrite
+    from jobs.build.replay_run import rewrite
 
     job = _job(recipe, write, how)
     result = rewrite(run, job, taken_from(run.store), lambda: how["where"].engine(write), Progress())
@@ -125,7 +125,7 @@ def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_jso
     \b
     Example: corpus remove out --urls takedown.txt
     """
-    from jobs.remove import read_list, remove
+    from jobs.build.remove import read_list, remove
 
     if urls is None and domains is None:
         raise click.UsageError("Say with --urls or --domains what to take down.")
@@ -152,7 +152,7 @@ def diff_command(folder_a: Location, folder_b: Location, as_json: bool) -> None:
     \b
     Example: corpus diff out-before out-after
     """
-    from jobs.diff import show_diff
+    from jobs.show.moves import show_diff
 
     found = diff(open_run(folder_a), open_run(folder_b))
     print_as(found.as_dict(), lambda _, shown: show_diff(found, shown), as_json)

@@ -6,8 +6,8 @@ import pytest
 
 from corpus.document import Document
 from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED
-from corpus.pipeline import BoundStage, Pipeline
-from corpus.stage import Limit, Stage, ratio
+from corpus.pipeline import Pipeline
+from corpus.stage import BoundStage, Limit, Stage, ratio
 from corpus.warc.record import Damage, Record
 
 

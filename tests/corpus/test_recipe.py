@@ -2,8 +2,9 @@
 
 import pytest
 
+from corpus.digests import differences, digest
 from corpus.errors import ConfigError
-from corpus.recipe import Recipe, differences, digest
+from corpus.recipe import Recipe
 from corpus.stage import Limit, Stage
 
 

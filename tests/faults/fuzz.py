@@ -31,9 +31,9 @@ from corpus.pipeline import Pipeline
 from corpus.warc.reader import read_warc
 from corpus.warc.record import Record
 from filters import load_recipe
-from filters.page import Page
-from filters.structure import SURE_DEPTH
-from filters.trafilatura_fast import extract, plain_extract
+from filters.extract.page import Page
+from filters.extract.precision_mode import extract, plain_extract
+from filters.extract.structure import SURE_DEPTH
 from tests.faults.mutate import _CHARSETS, mutated
 from tests.warcs import WORDS, http, page
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import corpus.texts
-from jobs.build import build
-from jobs.engine import Engine, LocalEngine, RayEngine
-from jobs.plan import Job
-from jobs.progress import Progress
-from jobs.tokenize import Job as TokenizeJob
-from jobs.tokenize import tokenize
+import corpus.tokens.texts
+from jobs.build.build import build
+from jobs.build.plan import Job
+from jobs.runner.engine import Engine, LocalEngine, RayEngine
+from jobs.runner.progress import Progress
+from jobs.tokens.tokenize import Job as TokenizeJob
+from jobs.tokens.tokenize import tokenize
 from tests.bpe import small_tokenizer
 from tests.stubs import FACTORY, recipe_from_dict
 
@@ -28,7 +28,7 @@ def main(kind: str, where: str, given: Path, out: Path) -> int:
 
     progress = Progress(quiet=True)
     if kind == "tokenize":
-        corpus.texts.PIECE_BYTES = 1  # each row group is a task
+        corpus.tokens.texts.PIECE_BYTES = 1  # each row group is a task
         job = TokenizeJob(given, out, small_tokenizer(60), val_share=0.1, file_tokens=4_000)
         return tokenize(job, make_engine, progress).exit_code
     recipe = recipe_from_dict({"output": {"rows_per_part": 15}, "stages": [{"stage": name} for name in STAGES[kind]]})

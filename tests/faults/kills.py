@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from signal import SIGKILL
 
-from tests.jobs.test_build import tree
+from tests.jobs.build.test_build import tree
 from tests.processes import command_line, descendants
 
 ROOT = Path(__file__).resolve().parents[2]

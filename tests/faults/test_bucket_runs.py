@@ -14,8 +14,8 @@ import sys
 
 import pytest
 
-from corpus.store import _object_store, open_store
-from tests.jobs.test_build import tree
+from corpus.storage.store import _object_store, open_store
+from tests.jobs.build.test_build import tree
 from tests.s3 import BUCKET, at_random
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -11,10 +11,10 @@ import pytest
 import zstandard
 
 from corpus.run import open_run
-from jobs.build import build
-from jobs.engine import LocalEngine
-from jobs.plan import Job
-from jobs.progress import Progress
+from jobs.build.build import build
+from jobs.build.plan import Job
+from jobs.runner.engine import LocalEngine
+from jobs.runner.progress import Progress
 from tests.corpus.warc.made import Memory, damages, gz, noise, page, record, records, urls, walk
 from tests.faults.archives import MOST_SECONDS, Tally, Whole, cut_from, made
 from tests.stubs import FACTORY, recipe_from_dict

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from corpus.document import Document
-from corpus.http import decode_body, parse_http
-from filters import pii_find
-from filters.charset import http_charset
-from filters.pii import Pii
-from filters.structure import LONG_TAG, scan
+from corpus.warc.http_message import decode_body, parse_http
+from filters.extract.charset import http_charset
+from filters.extract.structure import LONG_TAG, scan
+from filters.pii import findings
+from filters.pii.personal_data import Pii
 from tests.faults import fuzz
 from tests.faults.mutate import MUTATIONS, mutated
 from tests.warcs import page
@@ -97,7 +97,7 @@ def test_many_gzip_members_before_much_data_take_linear_time() -> None:
 
 
 def test_more_addresses_than_are_looked_at_drop_the_page(monkeypatch) -> None:
-    monkeypatch.setattr(pii_find, "MOST_STRETCHES", 100)
+    monkeypatch.setattr(findings, "MOST_STRETCHES", 100)
     stage = Pii(entities=["ip_address"])
     stage.prepare()
     enough = dict(one[:2] for one in stage.apply(Document(text="::1 " * 100)))

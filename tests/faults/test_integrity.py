@@ -15,10 +15,10 @@ import pytest
 
 from corpus.errors import CorpusError
 from corpus.run import open_run
-from jobs.build import build
-from jobs.engine import LocalEngine
-from jobs.plan import Job
-from jobs.progress import Progress
+from jobs.build.build import build
+from jobs.build.plan import Job
+from jobs.runner.engine import LocalEngine
+from jobs.runner.progress import Progress
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
 

@@ -115,7 +115,7 @@ def test_page_workers_killed_at_any_time(works, record_result) -> None:
     while sum(story.kills for story in stories) < 10:
         story = Story(work, f"pages-{len(stories)}")
         counts = chance.sample(range(1, work.times("unit_begun") + work.times("unit_batch_taken")), 3)
-        assert story.kill_others("corpus.page_worker", "unit_", counts, chance) > 0
+        assert story.kill_others("corpus.sandbox.page_worker", "unit_", counts, chance) > 0
         story.finish()
         stories.append(story)
     tell(record_result, "kill page workers: build, without Ray", stories)
@@ -124,7 +124,7 @@ def test_page_workers_killed_at_any_time(works, record_result) -> None:
 @pytest.fixture(scope="module")
 def on_ray(works, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]:
     """The command line on Ray: the default recipe on the sample crawl, and tokens of what the cheap build left."""
-    from jobs.sample import write_sample
+    from jobs.sample.sample_crawl import write_sample
 
     folder = tmp_path_factory.mktemp("ray")
     write_sample(folder / "sample.warc.gz", pages=120)
@@ -156,7 +156,7 @@ def test_driver_killed_on_ray(on_ray, kind, kills, record_result) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "says", "kills"), [
-    ("build", "ray::_stream", 4), ("build", "corpus.page_worker", 3), ("tokenize", "ray::_stream", 2),
+    ("build", "ray::_stream", 4), ("build", "corpus.sandbox.page_worker", 3), ("tokenize", "ray::_stream", 2),
 ])  # fmt: skip
 def test_workers_killed_on_ray(on_ray, kind, says, kills, record_result) -> None:
     work, chance, stories = on_ray[kind], Random(SEED), []

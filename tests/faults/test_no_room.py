@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-import corpus.store
-from corpus.commits import check_part, read_commit
+import corpus.storage.store
 from corpus.errors import NoRoom
 from corpus.run import open_run
-from corpus.store import LocalStore
-from jobs.build import build
-from jobs.engine import LocalEngine
-from jobs.plan import Job
-from jobs.progress import Progress
-from jobs.sample import write_sample
+from corpus.storage.commits import check_part, read_commit
+from corpus.storage.store import LocalStore
+from jobs.build.build import build
+from jobs.build.plan import Job
+from jobs.runner.engine import LocalEngine
+from jobs.runner.progress import Progress
+from jobs.sample.sample_crawl import write_sample
 from tests.faults.test_poison_units import STAGES, pages
-from tests.jobs.test_build import tree
+from tests.jobs.build.test_build import tree
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import write_warc
 
@@ -48,7 +48,7 @@ def full_at(monkeypatch, root: Path, start: str) -> list[str]:
             asked.append(key)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    publish, replace = corpus.store.publish, os.replace
+    publish, replace = corpus.storage.store.publish, os.replace
 
     def full_publish(scratch: Path, final: Path, lock: Path) -> bool:
         refuse(final)
@@ -58,7 +58,7 @@ def full_at(monkeypatch, root: Path, start: str) -> list[str]:
         refuse(Path(target))
         replace(source, target)
 
-    monkeypatch.setattr("corpus.store.publish", full_publish)
+    monkeypatch.setattr("corpus.storage.store.publish", full_publish)
     monkeypatch.setattr("os.replace", full_replace)
     return asked
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.faults.kills import PATIENCE_S, ROOT, begun, under_way, wait_for
 from tests.faults.nodes import cluster
-from tests.jobs.test_build import tree
+from tests.jobs.build.test_build import tree
 from tests.processes import command_line, descendants, parent, state
 from tests.warcs import WORDS, page, write_warc
 
@@ -42,7 +42,7 @@ def token(short: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from jobs.sample import write_sample
+    from jobs.sample.sample_crawl import write_sample
 
     path = tmp_path_factory.mktemp("in") / "sample.warc.gz"
     write_sample(path, pages=600)
@@ -83,7 +83,7 @@ def at_work(trace: Path, raylet: int) -> bool:
 def busy(pid: int) -> list[str]:
     """The page workers, and the Ray workers that have something to do, below a process."""
     said = [command_line(one) for one in descendants(pid)]
-    return [line for line in said if "corpus.page_worker" in line or line.startswith("ray::_stream")]
+    return [line for line in said if "corpus.sandbox.page_worker" in line or line.startswith("ray::_stream")]
 
 
 def test_nodes_removed_in_mid_run(archive, laptop, short, token, tmp_path, record_result) -> None:
@@ -178,11 +178,11 @@ ATTEMPT = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
-from corpus.attempt import attempt_unit
-from corpus.guard import Guard
-from corpus.store import LocalStore
-from corpus.unit import Unit
-from tests.jobs.test_build import STAGES
+from corpus.sandbox.attempt import attempt_unit
+from corpus.sandbox.guard import Guard
+from corpus.storage.store import LocalStore
+from corpus.sandbox.unit import Unit
+from tests.jobs.build.test_build import STAGES
 from tests.stubs import FACTORY, recipe_from_dict
 path = Path(sys.argv[1])
 unit = Unit(path.name, str(path), "x", "stream", "plain", "warc", 0, path.stat().st_size)

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from corpus.errors import OutputError
-from corpus.store import LocalStore
-from jobs.build import build
+from corpus.storage.store import LocalStore
+from jobs.build.build import build
+from jobs.build.plan import Job
 from jobs.cli import cli
-from jobs.engine import LocalEngine
-from jobs.plan import Job
-from jobs.progress import Progress
+from jobs.runner.engine import LocalEngine
+from jobs.runner.progress import Progress
 from tests.faults.test_poison_units import STAGES, pages
 from tests.faults.test_put_if_absent import missing, without
-from tests.jobs.test_build import tree
+from tests.jobs.build.test_build import tree
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import write_warc
 
@@ -91,7 +91,7 @@ RUSH = """
 import os, sys
 from pathlib import Path
 from corpus.errors import OutputError
-from jobs.folder import open_folder
+from jobs.runner.folder import open_folder
 out, rounds, runs = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 gate, go = os.pipe()
 for run in range(runs):

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pytest
 
 from corpus.run import open_run
-from jobs.build import build
-from jobs.engine import LocalEngine, Stop, run
-from jobs.plan import Job
-from jobs.progress import Progress
-from jobs.retries import RULES, by_class
-from tests.jobs.test_build import tree
+from jobs.build.build import build
+from jobs.build.plan import Job
+from jobs.runner.engine import LocalEngine, Stop, run
+from jobs.runner.progress import Progress
+from jobs.runner.retries import RULES, by_class
+from tests.jobs.build.test_build import tree
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
 
@@ -149,7 +149,7 @@ def test_poison_through_ray(tmp_path, ray_engine, record_result, act, kind) -> N
 @pytest.mark.ray
 def test_a_supervisor_that_hangs_in_native_code_is_ended(ray_engine, monkeypatch, record_result) -> None:
     """With the interpreter's lock held, so that no Python code of that process runs any more."""
-    monkeypatch.setattr("jobs.engine._GRACE_S", 1.0)
+    monkeypatch.setattr("jobs.runner.engine._GRACE_S", 1.0)
     engine = ray_engine()
     payloads = [{"seconds": 0, "wall_s": 2.0} for _ in range(6)] + [{"seconds": 3600, "wall_s": 2.0}]
     with Stop() as stop:
@@ -171,9 +171,9 @@ def hang(payload):
 OUT_OF_MEMORY = """
 import sys
 from pathlib import Path
-from corpus.guard import GuardSettings
-from jobs.engine import RayEngine
-from jobs.plan import Job
+from corpus.sandbox.guard import GuardSettings
+from jobs.runner.engine import RayEngine
+from jobs.build.plan import Job
 from tests.faults.test_poison_units import build_quietly, make
 job, flag = make(Path(sys.argv[1]), "memory", gigabytes=int(sys.argv[2]))
 guard = GuardSettings(memory_bytes=1 << 40)
@@ -222,15 +222,15 @@ def read_texts(path: Path) -> list[str]:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import corpus.store
+import corpus.storage.store
 from tests.faults.test_poison_units import build_quietly, make
 job, _ = make(Path(sys.argv[1]), "no")
-put_new = corpus.store.LocalStore.put_new
+put_new = corpus.storage.store.LocalStore.put_new
 def die(store, key, data):
     if "commits/pass" in key and len(list(store.keys(".work/commits/pass"))) >= 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return put_new(store, key, data)
-corpus.store.LocalStore.put_new = die
+corpus.storage.store.LocalStore.put_new = die
 build_quietly(job)
 """
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from corpus.errors import OutputError
-from corpus.publish import locked
-from corpus.store import LocalStore
+from corpus.storage.put_if_absent import locked
+from corpus.storage.store import LocalStore
 
 WAYS = ("link", "rename", "lock")
 WRITERS = 12
@@ -25,8 +25,8 @@ def without(monkeypatch, *ways, how=errno.EPERM) -> None:
     if "link" in ways:
         monkeypatch.setattr("os.link", lambda *names: fail(how))
     if "rename" in ways:
-        monkeypatch.setattr("corpus.publish._NO_SUCH_RENAME", set(range(1, 200)))
-        monkeypatch.setattr("corpus.publish._RENAME_NOREPLACE", 1 << 30)  # no kernel knows that
+        monkeypatch.setattr("corpus.storage.put_if_absent._NO_SUCH_RENAME", set(range(1, 200)))
+        monkeypatch.setattr("corpus.storage.put_if_absent._RENAME_NOREPLACE", 1 << 30)  # no kernel knows that
 
 
 def fail(code: int, *names: object) -> None:
@@ -42,7 +42,7 @@ RACE = """
 import os, signal, sys
 import pytest
 from tests.faults.test_put_if_absent import missing, without
-from corpus.store import LocalStore
+from corpus.storage.store import LocalStore
 way, root, keys, writers = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 without(pytest.MonkeyPatch(), *missing(way))
 store = LocalStore(root)
@@ -129,11 +129,11 @@ DIE = """
 import os, signal, sys
 import pytest
 from tests.faults.test_put_if_absent import missing, without
-from corpus.store import LocalStore
+from corpus.storage.store import LocalStore
 patch = pytest.MonkeyPatch()
 without(patch, *missing(sys.argv[1]))
 die = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
-patch.setattr(*{"link": ("os.link", die), "lock": ("os.replace", die), "rename": ("corpus.publish.by_rename", die)}[sys.argv[1]])
+patch.setattr(*{"link": ("os.link", die), "lock": ("os.replace", die), "rename": ("corpus.storage.put_if_absent.by_rename", die)}[sys.argv[1]])
 LocalStore(sys.argv[2]).put_new("commits/a", b"of a dead one")
 """  # noqa: E501
 
@@ -170,7 +170,7 @@ def test_who_comes_second_lets_the_name_last_too(tmp_path, monkeypatch) -> None:
     store = LocalStore(tmp_path)
     assert store.put_new("parts/a", b"1")
     synced: list[Path] = []
-    monkeypatch.setattr("corpus.store.sync_folder", synced.append)
+    monkeypatch.setattr("corpus.storage.store.sync_folder", synced.append)
     assert not store.put_new("parts/a", b"1")
     assert synced == [tmp_path / "parts"]
 

@@ -13,7 +13,7 @@ import pytest
 
 from corpus.run import open_run
 from tests.faults.soak import write_archives
-from tests.jobs.test_real import own_pss
+from tests.jobs.build.test_real import own_pss
 from tests.processes import descendants
 
 PAGES = int(os.environ.get("CORPUS_SOAK_PAGES", "200000"))
@@ -115,8 +115,8 @@ def test_memory_and_handles_stay_flat(tmp_path, record_result) -> None:
 @pytest.mark.slow
 def test_a_worker_leaves_no_handles_behind(tmp_path) -> None:
     """Workers that die and are started again, with the guard that stays: what each opened is closed."""
-    from corpus.guard import Guard
-    from tests.corpus.test_guard import SETTINGS, Taken, crawl, recipe
+    from corpus.sandbox.guard import Guard
+    from tests.corpus.sandbox.test_guard import SETTINGS, Taken, crawl, recipe
     from tests.stubs import FACTORY
 
     guard = Guard(recipe(), FACTORY, SETTINGS)

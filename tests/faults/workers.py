@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from corpus.guard import Guard, GuardSettings, _cpu_seconds
-from corpus.ledger import add_counts, balances, no_counts
-from corpus.unit import Batch, Unit
+from corpus.sandbox.guard import Guard, GuardSettings, _cpu_seconds
+from corpus.sandbox.unit import Batch, Unit
+from corpus.tables.ledger import add_counts, balances, no_counts
 from filters import load_recipe
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, http, page, record

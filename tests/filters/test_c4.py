@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.document import Document
-from corpus.pipeline import BoundStage, Pipeline
-from corpus.sentences import count_by_tokens
+from corpus.pipeline import Pipeline
+from corpus.stage import BoundStage
+from corpus.text.sentences import count_by_tokens
 from filters.c4 import C4
 
 GOOD = "It was a fine day."

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from corpus.dedup import Collective
+from corpus.collective import Collective
 from corpus.document import Document
-from corpus.pipeline import BoundStage, Pipeline
+from corpus.pipeline import Pipeline
 from corpus.recipe import RESERVED
-from corpus.stage import Limit, param_names
+from corpus.stage import BoundStage, Limit, param_names
 from corpus.warc.record import Record
 from filters import STAGES, load_recipe, recipe_names
 from tests.warcs import WORDS, http, page
@@ -133,8 +133,8 @@ def test_documented_tested_and_sourced(stage):
     assert summary.endswith(".")
     assert len(summary) > 20
     assert cls.source
-    module = cls.__module__.removeprefix("filters.")
-    assert (Path(__file__).parent / f"test_{module}.py").exists()
+    *package, module = cls.__module__.split(".")[1:]
+    assert Path(__file__).parent.joinpath(*package, f"test_{module}.py").exists()
     contributing = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
     assert "filters/__init__.py" in contributing
     assert cls.name in (Path(__file__).parents[2] / "README.md").read_text()
@@ -170,7 +170,8 @@ def test_the_supervisor_imports_no_page_library():
     import sys
 
     code = (
-        "import sys, jobs.tasks; bad = {'trafilatura', 'lxml', 'spacy', 'fasttext', 'resiliparse', 'filters'}; "
+        "import sys, jobs.runner.task_functions; "
+        "bad = {'trafilatura', 'lxml', 'spacy', 'fasttext', 'resiliparse', 'filters'}; "
         "print(bad & set(sys.modules)); sys.exit(bool(bad & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
@@ -180,8 +181,8 @@ def test_the_supervisor_imports_no_page_library():
 def test_every_stage_file_has_a_registered_stage():
     folder = Path(importlib.import_module("filters").__file__).parent
     stage = re.compile(r"^class \w+\((Stage|Dedup|Lines)\)", re.MULTILINE)
-    with_stage = {path.stem for path in folder.glob("*.py") if stage.search(path.read_text())}
-    assert with_stage == {cls.__module__.removeprefix("filters.") for cls in STAGES.values()}
+    with_stage = {path for path in folder.rglob("*.py") if stage.search(path.read_text())}
+    assert with_stage == {Path(importlib.import_module(cls.__module__).__file__) for cls in STAGES.values()}
 
 
 def test_limits_of_a_pipeline_are_bound_not_shared():

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from corpus.document import Document
 from corpus.errors import ConfigError
-from corpus.ngrams import duplicate_ngram_chars
-from corpus.vocabulary import Words
-from corpus.words import split_words, words_of
+from corpus.text.ngrams import duplicate_ngram_chars
+from corpus.text.vocabulary import Words
+from corpus.text.words import split_words, words_of
 from filters.gopher import STOP_WORDS, GopherQuality, GopherRepetition
-from filters.language import Language
+from filters.language.identification import Language
 
 STAGES = [GopherRepetition, GopherQuality]
 

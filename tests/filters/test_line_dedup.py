@@ -8,19 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import jobs.lines
-from corpus.dedup.lines import NOT_COMPARED, pieces, without
+import jobs.build.compare_lines
+from corpus.dedup.lines import NOT_COMPARED
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.run import open_run
+from corpus.text.lines import split_lines, without_lines
 from filters.line_dedup import LineDedup
-from jobs.build import build
+from jobs.build.build import build
+from jobs.build.plan import make_plan
 from jobs.cli import main
-from jobs.engine import LocalEngine
-from jobs.plan import make_plan
-from jobs.progress import Progress
+from jobs.runner.engine import LocalEngine
+from jobs.runner.progress import Progress
 from tests.filters.test_minhash import letters, text
-from tests.jobs.test_build import job, tree
+from tests.jobs.build.test_build import job, tree
 from tests.line_runs import of_texts
 from tests.stubs import recipe_from_dict
 from tests.warcs import page, write_warc
@@ -281,7 +282,7 @@ def test_documents_of_other_languages_pass_it_by(tmp_path):
 
 
 def test_an_alarm_stops_the_run_before_it_is_packed(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(jobs.lines, "ALARM_DOCUMENTS", 4)
+    monkeypatch.setattr(jobs.build.compare_lines, "ALARM_DOCUMENTS", 4)
     shared = "<p>".join(own(1, 30))
     pages = {f"http://{number}.example/": page("x", f"{shared}<p>{text(number, 40)}") for number in range(6)}
     write_warc(tmp_path / "a.warc.gz", pages)
@@ -332,14 +333,14 @@ def test_the_same_bytes_however_it_ran(tmp_path, minhash):
 
 @given(st.text(alphabet="ab \n", max_size=40), st.sampled_from(["lines", "paragraphs"]), st.data())
 def test_cutting_takes_those_lines_and_nothing_else(original, split, data):
-    parts = pieces(original, split)
+    parts = split_lines(original, split)
     gone = data.draw(st.sets(st.integers(0, len(parts) - 1)))
     left = [part for number, part in enumerate(parts) if number not in gone]
-    found = without(original, sorted(gone), split)
+    found = without_lines(original, sorted(gone), split)
     if not gone:
         assert found == original
     if left:
-        assert pieces(found, split) == left
+        assert split_lines(found, split) == left
     else:
         assert found == ""
 

@@ -7,15 +7,15 @@ import pytest
 
 from corpus.document import Document
 from corpus.errors import ConfigError
-from corpus.explain import explain
-from corpus.modules import Module, read_module, stages_of
+from corpus.plugins import Module, read_module, stages_of
+from corpus.revise.explain import explain
 from corpus.run import open_run
 from filters import load_recipe
-from jobs.build import build
-from jobs.engine import LocalEngine
-from jobs.plan import Job
-from jobs.progress import Progress
-from tests.jobs.test_build import tree
+from jobs.build.build import build
+from jobs.build.plan import Job
+from jobs.runner.engine import LocalEngine
+from jobs.runner.progress import Progress
+from tests.jobs.build.test_build import tree
 from tests.warcs import WORDS, page, write_warc
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from jobs.cli import cli, main
-from jobs.progress import Progress
+from jobs.runner.progress import Progress
 from tests.warcs import page, write_warc
 
 
@@ -97,7 +97,7 @@ def test_explain_by_id(corpus, built):
 
 
 def test_explain_escapes_what_a_terminal_would_obey(corpus, tmp_path):
-    from jobs.explain import plain
+    from jobs.runner.terminal import plain
 
     assert plain("a\x1b[31mred\u202e\x00\nb") == "a\ufffd[31mred\ufffd\ufffd\ufffdb"
     assert plain("a\nb", keep_lines=True) == "a\nb"
@@ -243,7 +243,7 @@ def test_work_goes_on_where_nobody_reads_its_progress(monkeypatch):
 
 AT_ONCE = """
 import threading
-from jobs.at_once import AtOnce
+from jobs.runner.at_once import AtOnce
 from jobs.cli import cli, main
 
 @cli.command()

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.quoted import DOCUMENTS, quoted
 from filters import STAGES, recipe_names
-from jobs import catalog
 from jobs.cli import cli
+from jobs.show import catalog
 
 ROOT = Path(__file__).parents[2]
 

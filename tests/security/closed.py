@@ -21,7 +21,7 @@ _KILL, _ALLOW = 0x80000000, 0x7FFF0000
 
 def recipe_from_dict(data, modules=()):
     if (
-        getattr(sys.modules["__main__"].__spec__, "name", "") == "corpus.page_worker"
+        getattr(sys.modules["__main__"].__spec__, "name", "") == "corpus.sandbox.page_worker"
     ):  # not the driver, which makes recipes too
         sys.addaudithook(_refuse_to_reach)
         Pipeline.prepare = _prepare

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from corpus.environment import worker_environment
-from corpus.guard import Guard
-from tests.corpus.test_guard import SETTINGS, Taken, crawl, recipe
+from corpus.sandbox.environment import worker_environment
+from corpus.sandbox.guard import Guard
+from tests.corpus.sandbox.test_guard import SETTINGS, Taken, crawl, recipe
 from tests.stubs import FACTORY
 
 SECRETS = {

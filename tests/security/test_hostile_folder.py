@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import CorpusError, IntegrityError
-from corpus.inside import inside
-from corpus.store import LocalStore
-from corpus.swap import JOURNAL, RUN_FILES, finish_swap, fresh_folder
-from corpus.tokens import open_tokens
+from corpus.storage.inside import inside
+from corpus.storage.store import LocalStore
+from corpus.storage.swap import JOURNAL, RUN_FILES, finish_swap, fresh_folder
+from corpus.tokens.shards import open_tokens
 from jobs.cli import main
 from tests.security.test_stays_inside import snapshot
 

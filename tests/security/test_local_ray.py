@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus.private import private_folder
-from jobs.private import ray_folder
+from corpus.storage.private_folder import private_folder
+from jobs.runner.ray_folder import ray_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,11 +9,11 @@ import pytest
 
 from corpus.run import open_run
 from filters import load_recipe
-from jobs.build import Job, build
-from jobs.engine import LocalEngine
-from jobs.progress import Progress
-from jobs.sample import write_sample
-from tests.jobs.test_build import tree
+from jobs.build.build import Job, build
+from jobs.runner.engine import LocalEngine
+from jobs.runner.progress import Progress
+from jobs.sample.sample_crawl import write_sample
+from tests.jobs.build.test_build import tree
 from tests.security.closed import FACTORY
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,41 @@
+"""Why a page is in a corpus, or not: each ledger row of a URL, its measures beside their limits, where it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from corpus.errors import InputError
+from corpus.outcome import DROPPED, KEPT
+from corpus.revise.limits import measures_of
+
+if TYPE_CHECKING:
+    from corpus.tables.run_files import RunFiles
+
+
+def explain(run: RunFiles, url_or_id: str) -> list[dict[str, Any]]:
+    """Every ledger row of a URL or id, with its measures beside their limits, and the text where kept.
+
+    Raises InputError where the ledger has none.
+    """
+    rows = run.find(url_or_id)
+    if not rows:
+        raise InputError(
+            f"The ledger of {run.store.where()} has no record of {url_or_id}.",
+            "Give the URL as it was crawled, or an id.",
+        )
+    return [_explained(run, row) for row in rows]
+
+
+def _explained(run: RunFiles, row: dict[str, Any]) -> dict[str, Any]:
+    stages = []
+    for stage in run.info["recipe"]["stages"]:
+        measures = []
+        for measure in measures_of(run.info["columns"], stage["name"]):
+            ended = row["outcome"] == DROPPED and (row["stage"], row["rule"]) == (stage["name"], measure)
+            limit = {bound: value for bound, value in stage.get(measure, {}).items() if value != "off"}
+            value = row[f"{stage['name']}.{measure}"]
+            measures.append({"measure": measure, "value": value, "limit": limit, "ended_here": ended})
+        stages.append({"stage": stage["name"], "measures": measures})
+    fixed = {key: value for key, value in row.items() if key not in run.info["columns"]}
+    text = run.text_of(row["id"]) if row["outcome"] == KEPT else None
+    return {**fixed, "stages": stages, "text": text}

@@ -1,0 +1,145 @@
+"""The process that touches pages: `python -m corpus.sandbox.page_worker IN OUT BOARD FACTORY`.
+
+It reads jobs from the file descriptor IN and writes batches to OUT. Whatever a page does to it (endless loop,
+native crash, all memory), the supervisor survives and knows from the board which record it was.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from corpus.errors import InputError
+from corpus.net.client import Client
+from corpus.net.remote import open_source
+from corpus.pipeline import Pipeline
+from corpus.plugins import Module
+from corpus.recipe import Recipe
+from corpus.sandbox.footprint import Footprint
+from corpus.sandbox.unit import Place, Unit, run_unit
+from corpus.sandbox.wire import ERROR, JOB, Board, FrameReader, send_batch, write_frame
+from corpus.tables.takedown import read_takedown
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(argv: list[str]) -> None:
+    """Serve jobs until IN ends, which it does when the supervisor dies."""
+    fd_in, fd_out, fd_board = map(int, argv[:3])
+    _die_with_parent()
+    board = Board(fd_board)
+    pipeline: Pipeline | None = None
+    own = 0
+    frames = FrameReader()
+    client = Client()
+    while data := os.read(fd_in, 1 << 16):
+        for kind, payload in frames.feed(data):
+            assert kind == JOB
+            job = json.loads(payload)
+            try:
+                if "recipe" in job:
+                    pipeline = make_recipe(argv[3], job["recipe"], job["modules"]).pipeline()
+                    pipeline.prepare()
+                    settle()
+                    own = _data_bytes()
+                assert pipeline is not None
+                _serve(pipeline, job, board, fd_out, own, client)
+            except BrokenPipeError:
+                return
+            except Exception as error:  # our own bug, or an input that can't be opened: the supervisor's to report
+                frames_only = "".join(traceback.format_tb(error.__traceback__))  # a message may quote a page
+                about = {"class": type(error).__name__, "traceback": frames_only}
+                if isinstance(error, OSError) and error.errno:
+                    about["message"] = os.strerror(error.errno)
+                if isinstance(error, InputError):
+                    about |= {"what": error.what, "todo": error.todo}
+                write_frame(fd_out, ERROR, json.dumps(about).encode())
+
+
+def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, own: int, client: Client) -> None:
+    unit = Unit(**job["unit"])
+    alone = {(offset, inner): kind for offset, inner, kind in job["alone"]}
+    memory, memory_alone = own + job["memory"], own + job["memory_alone"]
+
+    def announce(place: Place) -> None:
+        board.announce(place)
+        footprint.leave(place)
+        if alone:
+            _limit_memory(memory_alone if place in alone else memory)
+
+    _limit_memory(memory)
+    only = [(offset, inner) for offset, inner in job["only"]] if job["only"] is not None else None
+    span = (unit.start, unit.end) if only is None else None  # picked ones are not read in one go
+    source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client, waiting=board.waiting)
+    footprint = Footprint(job["footprint"])
+    with closing(footprint), closing(source):
+        batches = run_unit(
+            pipeline,
+            source,
+            unit,
+            resume=tuple(job["resume"]) if job["resume"] else None,
+            failed={(offset, inner): kind for offset, inner, kind in job["failed"]},
+            alone=alone,
+            only=only,
+            taken=read_takedown(job["taken"]) if job["taken"] else None,
+            announce=announce,
+            grant=lambda more: _limit_memory(memory_alone if more else memory),
+        )
+        for batch in batches:
+            if batch.done:
+                source.check()  # what was read from a file that changed meanwhile must not be committed
+            send_batch(fd_out, batch)
+
+
+def settle() -> None:
+    """Spare the garbage collector what was loaded for good, and let it look seldom: pages leave next to no cycles, and
+    looking for them took a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
+
+
+def make_recipe(factory: str, data: dict[str, Any], modules: list[list[str]]) -> Recipe:
+    """The recipe of a canonical form, by the function that `factory` names as `module:name`."""
+    module, _, name = factory.partition(":")
+    make: Callable[[dict[str, Any], list[Module]], Recipe] = getattr(importlib.import_module(module), name)
+    return make(data, [Module(*pair) for pair in modules])
+
+
+def _data_bytes() -> int:
+    """What the system counts as this process's own data: more than it uses, as allocators reserve in advance."""
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[5]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _limit_memory(limit: int) -> None:
+    """Let allocations fail above `limit` bytes of own data; mapped lists don't count."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft != limit and (hard == resource.RLIM_INFINITY or limit <= hard):
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the supervisor's thread dies, even inside a C loop."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

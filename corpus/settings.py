@@ -1,0 +1,44 @@
+"""Settings laid over a recipe: `stage.measure.bound=value`, as on the command line or from Python."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from corpus.errors import ConfigError
+
+Settings = Iterable[str] | Mapping[str, Any]
+"""`stage.measure.bound=value` as on the command line, or {"stage.measure.bound": value}; "off", "none" and None switch
+a bound off, and without a bound the whole rule."""
+
+_OFF = ("off", "none", None)
+
+
+def changes_of(path: str, before: Mapping[str, Any], bound: str, value: Any) -> dict[str, Any]:
+    """What the setting `path` = `value` makes of a limit's bounds `before`, or of that one `bound`, as recipes write
+    it. Raises ConfigError where it names none."""
+    if bound:
+        changes = {bound: value}
+    elif _is_off(value):
+        changes = dict.fromkeys(before, "off")
+    elif isinstance(value, Mapping):
+        changes = dict(value)
+    else:
+        raise ConfigError(f"'{path}' names no bound.", f"Write {path}.min=…, .max=…, or {path}=off.")
+    return {name: "off" if _is_off(given) else given for name, given in changes.items()}
+
+
+def setting_of(setting: str) -> tuple[str, Any]:
+    """The path and the value of `path=value`; a bare word is a text. Raises ConfigError."""
+    path, separator, raw = setting.partition("=")
+    if not separator or not all(path.strip().split(".")):
+        raise ConfigError(f"'{setting}' is no setting.", "Write stage.measure.bound=value or stage.parameter=value.")
+    try:
+        return path.strip(), tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return path.strip(), raw.strip()
+
+
+def _is_off(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value in _OFF)

@@ -1,0 +1,208 @@
+"""Files by which many tasks hand rows to many tasks: one file per writer, in it a box for each reader.
+
+    blocks of rows (Arrow record batches, as they were put) │ entries, by box │ first entry of each box │ trailer
+
+A reader touches only its own entries and blocks, and checks each block by its hash, so that handing over costs as much
+as the rows, however many readers there are. A writer holds back at most `hold` bytes. The digest of such a file, and
+its name, is that of its index, unless it is to stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from corpus.storage.commits import Part, add_part, damaged, missing
+from corpus.storage.crash_points import reached
+from corpus.storage.store import Store
+
+HOLD_BYTES = 64 << 20
+
+_ENTRY = np.dtype([("box", "<u4"), ("rows", "<u4"), ("offset", "<u8"), ("length", "<u8"), ("xxh3", "<u8")])
+_TRAILER = np.dtype([("boxes", "<u8"), ("entries", "<u8")])
+_ALIGN = 64
+_LARGE = 1 << 16  # bytes of a batch from which on it is a block of its own
+
+
+class Outbox:
+    """The file of one writer, in the making; its bytes depend on nothing but what is put into it."""
+
+    def __init__(
+        self,
+        store: Store,
+        kind: str,
+        boxes: int,
+        *,
+        hold: int = HOLD_BYTES,
+        block: int | None = None,
+        key: str = "",
+    ) -> None:
+        """`block` is the most rows of a block, for readers that hold one of each writer at a time; `key` the place of
+        a file that stays."""
+        self.kind = kind
+        self.boxes = boxes
+        self.rows = 0
+        self._store = store
+        self._hold = hold
+        self._block = block
+        self._key = key
+        self._path: Path = store.scratch()
+        self._file = self._path.open("xb")
+        self._waiting: dict[int, list[pa.RecordBatch]] = {}
+        self._held = 0
+        self._entries: list[tuple[int, int, int, int, int]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def put(self, box: int, batch: pa.RecordBatch) -> None:
+        """Add rows to a box; rows come out in the order in which they were put."""
+        if not batch.num_rows:
+            return
+        self._waiting.setdefault(box, []).append(batch)
+        self._held += batch.nbytes
+        self.rows += batch.num_rows
+        if self._held > self._hold:
+            self._flush()
+
+    def scatter(self, boxes: np.ndarray, batch: pa.RecordBatch) -> None:
+        """Add each row to its box."""
+        order = np.argsort(boxes, kind="stable")
+        ordered = batch.take(pa.array(order))
+        self.put_sorted(boxes[order], ordered)
+
+    def put_sorted(self, boxes: np.ndarray, batch: pa.RecordBatch) -> None:
+        """Add each row to its box, where the boxes are in ascending order."""
+        if not batch.num_rows:
+            return
+        starts = np.flatnonzero(np.append(True, boxes[1:] != boxes[:-1]))
+        ends = np.append(starts[1:], len(boxes))
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            self.put(int(boxes[start]), batch.slice(start, end - start))
+
+    def _flush(self) -> None:
+        for box in sorted(self._waiting):
+            batches = self._waiting.pop(box)
+            if self._block or sum(batch.nbytes for batch in batches) < _LARGE * len(batches):
+                batches = pa.Table.from_batches(batches).combine_chunks().to_batches(self._block)
+            for batch in batches:
+                block = batch.serialize()
+                offset = self._file.tell()
+                self._file.write(block)
+                self._file.write(bytes(-block.size % _ALIGN))
+                self._entries.append((box, batch.num_rows, offset, block.size, xxhash.xxh3_64_intdigest(block)))
+        self._held = 0
+
+    def finish(self) -> Part:
+        """Write what waits and the index, and put the file into the store."""
+        self._flush()
+        entries = np.array(self._entries, dtype=_ENTRY)
+        entries = entries[np.argsort(entries["box"], kind="stable")]
+        starts = np.searchsorted(entries["box"], np.arange(self.boxes + 1)).astype("<u8")
+        trailer = np.array([(self.boxes, len(entries))], dtype=_TRAILER)
+        index = b"".join(piece.tobytes() for piece in (entries, starts, trailer))
+        self._file.write(index)
+        self._file.close()
+        if self._key:
+            return add_part(self._store, self.kind, self._path, self.rows, key=self._key)
+        sha256 = hashlib.sha256(index).hexdigest()
+        size = self._path.stat().st_size
+        part = Part(self.kind, f".work/parts/{self.kind}/{sha256[:32]}.boxes", self.rows, size, sha256)
+        self._store.adopt(self._path, part.key)
+        reached("part_stored")
+        return part
+
+
+class Box:
+    """One reader's rows in one file. Raises IntegrityError where they are not what was written."""
+
+    def __init__(self, store: Store, part: Part, box: int) -> None:
+        self._store, self._part = store, part
+        boxes, entries = self._read(part.bytes - _TRAILER.itemsize, _TRAILER, 1, last=True)[0].tolist()
+        if box >= boxes:
+            raise damaged(store, part)
+        starts_at = part.bytes - _TRAILER.itemsize - 8 * (boxes + 1)
+        first, end = self._read(starts_at + 8 * box, np.dtype("<u8"), 2).tolist()
+        entries_at = starts_at - _ENTRY.itemsize * (entries - first)
+        self._entries = self._read(entries_at, _ENTRY, end - first)
+        if (self._entries["box"] != box).any():
+            raise damaged(store, part)
+
+    @property
+    def rows(self) -> int:
+        return int(self._entries["rows"].sum())
+
+    @property
+    def bytes(self) -> int:
+        return int(self._entries["length"].sum())
+
+    @property
+    def blocks(self) -> int:
+        return len(self._entries)
+
+    def read(self, block: int, schema: pa.Schema) -> pa.RecordBatch:
+        """The rows of one block."""
+        entry = self._entries[block]
+        content = self._read(int(entry["offset"]), np.dtype(np.uint8), int(entry["length"]))
+        if xxhash.xxh3_64_intdigest(content.data) != entry["xxh3"]:
+            raise damaged(self._store, self._part)
+        return pa.ipc.read_record_batch(pa.py_buffer(content), schema)
+
+    def _read(self, offset: int, kind: np.dtype, count: int, last: bool = False) -> np.ndarray:
+        """Some items of the file, of which none may be behind the `last`."""
+        length = count * kind.itemsize
+        if offset < 0 or count < 0 or offset + length > self._part.bytes:
+            raise damaged(self._store, self._part)
+        try:
+            read = self._store.read(self._part.key, offset, length + last) if length else b""
+        except FileNotFoundError:
+            raise missing(self._store, self._part) from None
+        if len(read) != length:
+            raise damaged(self._store, self._part)
+        return np.frombuffer(read, kind)
+
+
+def read_box(store: Store, part: Part, box: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows of one box, block by block."""
+    if part.rows:
+        found = Box(store, part, box)
+        for block in range(found.blocks):
+            yield found.read(block, schema)
+
+
+def read_boxes(store: Store, parts: Sequence[Part], box: int, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows of one box in all files, as one batch."""
+    found = [batch for part in parts for batch in read_box(store, part, box, schema)]
+    return one_batch(found, schema)
+
+
+def one_batch(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    """Several batches as one."""
+    if len(batches) == 1:
+        return batches[0]
+    made = pa.Table.from_batches(batches, schema).combine_chunks().to_batches()
+    return made[0] if made else pa.RecordBatch.from_pylist([], schema=schema)
+
+
+def bits_for(rows: int, at_once: int) -> int:
+    """How many halvings divide `rows` into parts of `at_once` at most."""
+    return max(-(-rows // at_once) - 1, 0).bit_length()
+
+
+def range_of(keys: np.ndarray, bits: int) -> np.ndarray:
+    """The range of each 64-bit key: its highest bits."""
+    return (
+        (keys >> np.uint64(64 - bits)).astype(np.uint16 if bits <= 16 else np.uint32)
+        if bits
+        else np.zeros(len(keys), np.uint16)
+    )

@@ -1,0 +1,153 @@
+"""The ledger and the corpus as tables.
+
+One ledger row per judged record or damaged stretch, one corpus row per kept page.
+
+Never page text in the ledger. URLs are masked where they carry a user name or an e-mail address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED, SKIPPED, Outcome, Value
+from corpus.tables.mask import mask_url
+
+SCHEMA_VERSION = "1"
+_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+
+_FIXED = [
+    pa.field("id", pa.string(), metadata={"is": "warc:offset, +n for the n-th further record of one gzip member"}),
+    pa.field("url", pa.string(), metadata={"is": "target URI; user names and e-mail addresses masked"}),
+    pa.field("warc", pa.string(), metadata={"is": "file name of the archive"}),
+    pa.field("offset", pa.int64(), metadata={"is": "start of the gzip member, or position in the decompressed stream"}),
+    pa.field("length", pa.int64(), metadata={"is": "bytes of a damaged stretch, else null"}),
+    pa.field("record_id", pa.string(), metadata={"is": "WARC-Record-ID as the crawler wrote it"}),
+    pa.field("outcome", pa.string(), metadata={"is": "kept, dropped, failed or skipped"}),
+    pa.field("stage", pa.string(), metadata={"is": "where it was dropped or failed"}),
+    pa.field("rule", pa.string(), metadata={"is": "the measure outside its limit, or the kind of failure or skip"}),
+    pa.field("value", pa.float64(), metadata={"is": "what was measured; null for categories"}),
+    pa.field("limit", pa.float64(), metadata={"is": "the bound that it is outside of"}),
+    pa.field(
+        "detail", pa.string(), metadata={"is": "category, list entry, kind of damage, or what a record has wrong"}
+    ),
+    pa.field(
+        "text_bytes",
+        pa.int64(),
+        metadata={
+            "is": "of the text after the last stage, kept or not, uncut by `lines`; null where it came not so far"
+        },
+    ),
+]
+
+CORPUS_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string()),
+        pa.field("url", pa.string()),
+        pa.field("date", pa.string()),
+        pa.field("language", pa.string()),
+        pa.field("language_score", pa.float64()),
+        pa.field("text", pa.string()),
+        pa.field("duplicates", pa.int64()),
+        pa.field("warc", pa.string()),
+        pa.field("offset", pa.int64()),
+    ],
+    metadata={"corpus.schema": SCHEMA_VERSION},
+)
+
+
+def ledger_schema(columns: Mapping[str, type]) -> pa.Schema:
+    """The fixed columns, then one per measure, null where it was not reached."""
+    measures = [pa.field(name, _TYPES[kind]) for name, kind in columns.items()]
+    return pa.schema([*_FIXED, *measures], metadata={"corpus.schema": SCHEMA_VERSION})
+
+
+def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None) -> dict[str, Value]:
+    """One ledger row; measures that were not reached are absent."""
+    doc = outcome.doc
+    value = outcome.value
+    # of what was taken down nothing is said but that it was
+    note = doc.record.note if doc.record and outcome.stage != REMOVED else ""
+    return {
+        "id": doc.id,
+        "url": _clean(mask_url(doc.url)),
+        "warc": warc,
+        "offset": offset,
+        "length": length,
+        "record_id": _clean(doc.record.record_id) if doc.record else None,
+        "outcome": outcome.outcome,
+        "stage": outcome.stage or None,
+        "rule": outcome.rule or None,
+        "value": float(value) if isinstance(value, int | float) else None,
+        "limit": outcome.limit,
+        "detail": _clean(outcome.detail or note) or None,
+        "text_bytes": _utf8_bytes(doc.text) if outcome.finished else None,
+        **outcome.measures,
+    }
+
+
+def corpus_row(outcome: Outcome, warc: str, offset: int) -> dict[str, Value]:
+    """One corpus row of a kept document."""
+    doc = outcome.doc
+    return {
+        "id": doc.id,
+        "url": _clean(mask_url(doc.url)),
+        "date": _clean(doc.date),
+        "language": doc.language,
+        "language_score": doc.language_score,
+        "text": _clean(doc.text),
+        "duplicates": 0,
+        "warc": warc,
+        "offset": offset,
+    }
+
+
+def table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+def add_counts(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add nested counts."""
+    for key, value in more.items():
+        if isinstance(value, Mapping):
+            add_counts(into.setdefault(key, {}), value)
+        else:
+            into[key] = into.get(key, 0) + value
+
+
+def count(outcome: Outcome) -> dict[str, Any]:
+    """One outcome as the counts of run.json."""
+    if outcome.outcome == KEPT:
+        return {"in": 1, KEPT: 1}
+    if outcome.outcome == DROPPED:
+        return {"in": 1, DROPPED: {outcome.stage: {outcome.rule: 1}}}
+    return {"in": 1, outcome.outcome: {outcome.rule: 1}}
+
+
+def no_counts() -> dict[str, Any]:
+    return {"in": 0, KEPT: 0, DROPPED: {}, FAILED: {}, SKIPPED: {}}
+
+
+def total(counts: int | Mapping[str, Any]) -> int:
+    """The sum of nested counts."""
+    return counts if isinstance(counts, int) else sum(total(inner) for inner in counts.values())
+
+
+def balances(counts: Mapping[str, Any]) -> bool:
+    """Whether records in = kept + dropped + failed + skipped."""
+    return bool(counts["in"] == sum(total(counts[key]) for key in (KEPT, DROPPED, FAILED, SKIPPED)))
+
+
+def _utf8_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def _clean(text: str) -> str:
+    """Text that UTF-8 can hold: headers of broken crawlers decode to lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text

@@ -1,0 +1,127 @@
+"""What was taken down from a run: URLs and domains, so that no later build of its folder brings them back.
+
+Entries are stored as hashes. Those of pages that the run holds can be told from its ledger anyway; of the others, which
+a list may name, nobody who does not know them already is told. It is no protection against guessing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from corpus.digests import digest
+from corpus.errors import IntegrityError
+from corpus.storage.store import Store
+from corpus.tables.mask import mask_url
+
+FILE = "removed.json"
+"""In the folder of a run."""
+
+_SITE = re.compile(r"\A([A-Za-z][A-Za-z0-9+.\-]*+)://([^/?#]*+)")
+
+
+@dataclass(frozen=True)
+class Takedown:
+    """Hashes of URLs and of domains, whose subdomains are meant too.
+
+    A URL is compared without its fragment and as the ledger has it: with user names and e-mail addresses masked. So
+    one with an address in it stands for all that differ in that address only.
+    """
+
+    urls: frozenset[str]
+    domains: frozenset[str]
+
+    @classmethod
+    def of(cls, urls: Iterable[str] = (), domains: Iterable[str] = ()) -> Takedown:
+        """The takedown of URLs, as crawled or as the ledger has them, and of domains."""
+        return cls(
+            frozenset(_hash(url_form(url)) for url in urls), frozenset(_hash(domain_form(name)) for name in domains)
+        )
+
+    def rule(self, url: str) -> str:
+        """Why a page goes: "url", "domain", or "" where it stays."""
+        if self.urls and _hash(url_form(url)) in self.urls:
+            return "url"
+        if self.domains and any(_hash(name) in self.domains for name in _parents(host_of(url))):
+            return "domain"
+        return ""
+
+    def __or__(self, other: Takedown) -> Takedown:
+        return Takedown(self.urls | other.urls, self.domains | other.domains)
+
+    def __bool__(self) -> bool:
+        return bool(self.urls or self.domains)
+
+    @property
+    def digest(self) -> str:
+        return digest([sorted(self.urls), sorted(self.domains)])
+
+    def as_json(self) -> bytes:
+        return (json.dumps({"urls": sorted(self.urls), "domains": sorted(self.domains)}, indent=1) + "\n").encode()
+
+
+@lru_cache(2)
+def _read(path: str, changed: int) -> Takedown:
+    try:
+        data = json.loads(Path(path).read_bytes())
+        return Takedown(frozenset(data["urls"]), frozenset(data["domains"]))
+    except (ValueError, KeyError, TypeError):
+        raise IntegrityError(f"{path} is damaged.", "Restore it: it says what was taken down.") from None
+
+
+def read_takedown(path: str | Path) -> Takedown:
+    """The takedown in a file; an empty one where there is none."""
+    file = Path(path)
+    return _read(str(file), file.stat().st_mtime_ns) if file.exists() else Takedown(frozenset(), frozenset())
+
+
+def taken_from(store: Store) -> Takedown:
+    """What was taken down from the run in a store."""
+    return read_takedown(store.local(FILE)) if store.size(FILE) is not None else Takedown(frozenset(), frozenset())
+
+
+def url_form(url: str) -> str:
+    """The form in which URLs are compared."""
+    url = mask_url(url.strip()).partition("#")[0]
+    match = _SITE.match(url)
+    if match is None:
+        return url
+    user, at, host = match[2].rpartition("@")
+    rest = url[match.end() :]
+    return f"{match[1].lower()}://{user}{at}{host.lower()}{rest or '/'}"
+
+
+def host_of(url: str) -> str:
+    """The host of a URL as domains are compared; "" where there is none."""
+    match = _SITE.match(url.strip())
+    if match is None:
+        return ""
+    host = match[2].rpartition("@")[2]
+    return domain_form(host if host.startswith("[") else host.partition(":")[0])
+
+
+def domain_form(name: str) -> str:
+    """The form in which domains are compared: lower case, without dots at the ends, other scripts as IDNA."""
+    name = name.strip().strip(".").lower()
+    if name.isascii():
+        return name
+    try:
+        return name.encode("idna").decode()
+    except UnicodeError:
+        return name
+
+
+def _parents(host: str) -> Iterator[str]:
+    """A host and the domains that it belongs to."""
+    while host:
+        yield host
+        host = host.partition(".")[2]
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()

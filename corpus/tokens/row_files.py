@@ -1,0 +1,138 @@
+"""Texts to files for others: the two halves of the shuffle, and how rows are laid out in files.
+
+What a trainer needs of them (nanochat's `dataset.py` and `dataloader.py`): documents shuffled when they are written,
+two files at least, of which the last one is what it validates on, and enough row groups in each for all its GPUs, since
+each of them reads every n-th row group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpus.digests import digest
+from corpus.errors import InputError
+from corpus.storage.boxes import Outbox
+from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, is_there, read_commit
+from corpus.storage.store import Store
+from corpus.tokens.shuffle import KEY, WEIGHT, Cut, boxes_of, in_groups, keys_of, read_cut
+from corpus.tokens.texts import Piece, read_piece
+
+GROUP_ROWS = 1024
+"""Documents of a row group, as in nanochat's own files."""
+
+FILE_BYTES = 250_000_000
+"""Of text in a file, some 100 MB as zstd: nanochat's size of a shard."""
+
+_FEW_GROUPS = 8
+"""Where there are not so many, row groups are made smaller: else the last file, which also takes what fills no row
+group, would be a large part of a small corpus."""
+
+_VAL_SHARE = 0.01
+VAL_GROUPS = 8
+"""Row groups of the last file, where there are documents enough: one for each GPU of a usual machine."""
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """How many documents a row group has, and the first row of each file, with the number of rows at the end; the last
+    file is for validation. All row groups are full but the last one of all."""
+
+    group: int
+    borders: tuple[int, ...]
+
+    @property
+    def val_groups(self) -> int:
+        return -(-(self.borders[-1] - self.borders[-2]) // self.group)
+
+
+def plan_rows(documents: int, text_bytes: int) -> RowLayout:
+    """The layout of so many documents. Raises InputError where there are not two."""
+    if documents < 2:
+        raise InputError(
+            f"A corpus of {documents} document can't be split in two.", "One is needed to train on, one to validate."
+        )
+    group = GROUP_ROWS
+    while group > 1 and documents // group < _FEW_GROUPS:
+        group //= 2
+    groups = documents // group
+    per_file = max(round(FILE_BYTES / (text_bytes / documents) / group), 1)
+    val = min(max(round(groups * _VAL_SHARE), min(VAL_GROUPS, groups // 8), 1), per_file)
+    train = groups - val
+    files = max(round(train / per_file), 1)
+    borders = [group * (train * file // files) for file in range(files + 1)]
+    return RowLayout(group, (*borders, documents))
+
+
+def send_rows(store: Store, piece: Piece, schema: pa.Schema, seed: int, bits: int) -> Commit:
+    """Put the rows of a piece into the boxes of the shuffle. About it: documents, bytes of text, rows of each box."""
+    key = commit_key("rows", piece.content(), digest([schema.to_string(), seed, bits]))
+    done = read_commit(store, key)
+    if done is not None:
+        return done
+    extra = [name for name in schema.names if name != "text"]
+    weights = np.zeros(1 << bits, dtype=np.int64)
+    text_bytes = 0
+    with Outbox(store, "rows", 1 << bits) as out:
+        for batch in read_piece(piece, extra):
+            keys = keys_of(batch.column(0).to_pylist(), seed)
+            ones = pa.array(np.ones(len(keys), dtype=np.int64))
+            given = dict(zip(batch.schema.names, batch.columns, strict=True))  # a file's own `id` is the last one
+            columns = [given[field.name].cast(field.type) for field in schema]
+            rows = pa.RecordBatch.from_arrays([pa.array(keys), ones, *columns], schema=boxed(schema))
+            boxes = boxes_of(keys, bits)
+            out.scatter(boxes, rows)
+            weights += np.bincount(boxes, minlength=len(weights))
+            text_bytes += pc.sum(pc.binary_length(given["text"])).as_py() or 0
+        part = out.finish()
+    return commit(store, key, [part], {"bytes": text_bytes, "weights": weights.tolist()})
+
+
+def boxed(schema: pa.Schema) -> pa.Schema:
+    """The rows in the boxes: those of the output with their place in the shuffle, columns by number, as any name may be
+    taken."""
+    return pa.schema([KEY, WEIGHT, *(field.with_name(str(number)) for number, field in enumerate(schema))])
+
+
+@dataclass(frozen=True)
+class RowsTask:
+    """One output file: its key, its rows, the size of its row groups, and whether it has statistics and dictionaries,
+    which nanochat's own files do without."""
+
+    key: str
+    cut: Cut
+    group: int
+    plain: bool
+
+
+def write_rows(store: Store, task: RowsTask, parts: Sequence[Part], inputs: str, schema: pa.Schema) -> Commit:
+    """Write one output file and commit it. `inputs` is a digest of the files of boxes, `parts`."""
+    key = commit_key("write", {"key": task.key}, digest([asdict(task), inputs]))
+    done = read_commit(store, key)
+    if done is not None and is_there(store, done.parts[0]):
+        return done
+    scratch = store.scratch()
+    names = [field.name for field in schema if field.name not in ("text", "url", "id")]
+    rows = 0
+    try:
+        with pq.ParquetWriter(
+            scratch,
+            schema,
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=False if task.plain else names,
+            write_statistics=False if task.plain else names,
+            write_page_checksum=True,
+        ) as writer:
+            for group in in_groups(read_cut(store, parts, boxed(schema), task.cut), task.group):
+                writer.write_table(pa.Table.from_arrays(group.columns[2:], schema=schema), row_group_size=task.group)
+                rows += group.num_rows
+        part = add_part(store, "rows", scratch, rows, key=task.key)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return commit(store, key, [part], {"documents": rows})

@@ -1,0 +1,156 @@
+"""A folder of tokens, for reading: flat files of ids in a global shuffle, split into train and val.
+
+tokens = open_tokens("tokens")
+tokens.train.read(0, 1024)     # ids, across file borders
+
+Each document is stored as the separator (`bos`) and its tokens. The files `train-00000.bin`, … are nothing but ids,
+uint16 or uint32, little-endian, so that `np.memmap` reads them as well; beside each lies its document index in
+datatrove's format. `tokens.json` is written last: a folder without it is not finished.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corpus.errors import InputError, IntegrityError
+from corpus.storage.commits import sha256_of
+from corpus.storage.inside import inside
+
+FORMAT_VERSION = 1
+SPLITS = ("train", "val")
+_DTYPES = ("uint16", "uint32")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The training or the validation documents, as one long sequence of ids over some files."""
+
+    folder: Path
+    dtype: np.dtype[Any]
+    info: dict[str, Any]
+    """Its entry in tokens.json: tokens, documents, bytes of text, files."""
+
+    @property
+    def tokens(self) -> int:
+        return int(self.info["tokens"])
+
+    @property
+    def documents(self) -> int:
+        return int(self.info["documents"])
+
+    @property
+    def files(self) -> list[Path]:
+        return [inside(self.folder, entry["name"]) for entry in self.info["files"]]
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """The first token of each file, and at the end the number of tokens."""
+        return [0, *accumulate(entry["tokens"] for entry in self.info["files"])]
+
+    @cached_property
+    def _maps(self) -> list[np.ndarray]:
+        """The files, mapped into memory; an empty file can't be."""
+        return [
+            np.memmap(path, dtype=self.dtype, mode="r") if entry["tokens"] else np.empty(0, self.dtype)
+            for path, entry in zip(self.files, self.info["files"], strict=True)
+        ]
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        """The ids at `start` … `start + count`, as a new array of the dtype of the files. Raises ValueError where
+        they are not all there."""
+        if start < 0 or count < 0 or start + count > self.tokens:
+            raise ValueError(f"tokens {start} to {start + count} of {self.tokens}")
+        read = np.empty(count, self.dtype)
+        got, file = 0, bisect_right(self._starts, start) - 1
+        while got < count:
+            inner = start + got - self._starts[file]
+            some = self._maps[file][inner : inner + count - got]
+            read[got : got + len(some)] = some
+            got += len(some)
+            file += 1
+        return read
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A finished folder of tokens."""
+
+    folder: Path
+    info: dict[str, Any]
+    """The content of tokens.json."""
+
+    @property
+    def vocab_size(self) -> int:
+        """One more than the highest id."""
+        return int(self.info["tokenizer"]["vocab_size"])
+
+    @property
+    def bos(self) -> int:
+        """The id that stands before each document: `<|bos|>`, or `<|endoftext|>` of OpenAI's vocabularies."""
+        return int(self.info["tokenizer"]["bos"])
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """A tokenizer.json, as `tokenizers` and `transformers` load it."""
+        return self.folder / "tokenizer.json"
+
+    @cached_property
+    def token_bytes(self) -> np.ndarray:
+        """The UTF-8 bytes that each id stands for, int32 (vocab_size,); 0 for specials and for ids without a token."""
+        lengths = json.loads((self.folder / "token_bytes.json").read_text(encoding="utf-8"))
+        return np.array(lengths, dtype=np.int32)
+
+    @cached_property
+    def train(self) -> Split:
+        return self._split("train")
+
+    @cached_property
+    def val(self) -> Split:
+        return self._split("val")
+
+    def _split(self, name: str) -> Split:
+        return Split(self.folder, np.dtype(self.info["dtype"]).newbyteorder("<"), self.info["splits"][name])
+
+    def verify(self) -> None:
+        """Re-read every file. Raises IntegrityError naming one that is not what was written."""
+        for entry in self.info["files"]:
+            file = inside(self.folder, entry["name"])
+            if sha256_of(file) != entry["sha256"]:
+                raise _damaged(file)
+
+
+def open_tokens(folder: str | Path) -> Tokens:
+    """The tokens in a folder. Raises InputError where there are none, or they are not finished or not flat files;
+    IntegrityError where a file is missing or has another length."""
+    path = Path(folder) / "tokens.json"
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{folder} holds no finished tokens.", "Run `corpus tokenize … -o` on it first.") from None
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.", "Check its permissions.") from None
+    except ValueError:
+        raise IntegrityError(f"{path} is damaged.", "Restore it, or tokenize again.") from None
+    if info.get("version") != FORMAT_VERSION:
+        raise InputError(f"{path} is of format {info.get('version')}, not {FORMAT_VERSION}.", "Tokenize again.")
+    if info["layout"] != "parquet" and info["dtype"] not in _DTYPES:
+        raise IntegrityError(f"{path} gives its ids a type that is none of {', '.join(_DTYPES)}.", "Tokenize again.")
+    if info["layout"] == "parquet":
+        raise InputError(f"{folder} holds tokens as parquet.", "Tokenize into another folder with --format flat.")
+    for entry in info["files"]:
+        file = inside(Path(folder), entry["name"])
+        if not file.exists() or file.stat().st_size != entry["bytes"]:
+            raise _damaged(file)
+    return Tokens(Path(folder), info)
+
+
+def _damaged(file: Path) -> IntegrityError:
+    return IntegrityError(f"{file} is missing or damaged.", "Restore it, or tokenize again.")

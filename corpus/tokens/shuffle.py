@@ -1,0 +1,120 @@
+"""A global shuffle in bounded memory: rows are ordered by the hash of seed and document id.
+
+Writers put rows into boxes by the highest bits of their keys; box after box, each sorted, is the whole in order. Files
+are cut from that order by weight (tokens, or rows), so that neither pieces, boxes nor workers show in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from corpus.storage.boxes import range_of, read_boxes
+from corpus.storage.commits import Commit, Part
+from corpus.storage.store import Store
+
+BOX_BYTES = 128 << 20
+"""What the rows of one box take, about: they are sorted in memory."""
+
+ROW_BYTES = 100
+"""What a row takes there besides its text, about: key, id, weights."""
+
+_MOST_BITS = 16
+
+KEY = pa.field("key", pa.uint64())
+WEIGHT = pa.field("weight", pa.int64())
+
+
+def bits_for(size: int) -> int:
+    """How many of a key's bits tell boxes apart, for rows of so many bytes."""
+    return min(max(-(-size // BOX_BYTES) - 1, 0).bit_length(), _MOST_BITS)
+
+
+def fill_boxes(store: Store, size: int, send: Callable[[int], list[Commit]]) -> tuple[int, list[Commit]]:
+    """Send rows of about so many bytes to boxes; `send` is given how many bits tell these apart. They are returned too.
+
+    The size is of parquet's footers, which may say a thousandth of what is there (a dictionary of a few texts that
+    repeat). So what was sent is measured, and sent again to more boxes where these would be twice as large, or more.
+    """
+    bits = bits_for(size)
+    sent = send(bits)
+    real = sum(part.bytes for done in sent for part in done.parts)
+    if bits_for(real // 2) <= bits:
+        return bits, sent
+    for done in sent:
+        for part in done.parts:
+            store.discard(part.key)
+    bits = bits_for(real)
+    return bits, send(bits)
+
+
+def keys_of(ids: Sequence[str], seed: int) -> np.ndarray:
+    """The place of each document in the shuffle of this seed, as uint64."""
+    return np.fromiter((xxhash.xxh3_64_intdigest(name.encode(), seed) for name in ids), np.uint64, len(ids))
+
+
+def boxes_of(keys: np.ndarray, bits: int) -> np.ndarray:
+    """The box of each key: its highest bits."""
+    return range_of(keys, bits).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The rows of one file: those whose first unit of weight is in [start, stop) of all. They lie in the boxes from
+    `box` up to `end`, before which there is a weight of `before`."""
+
+    box: int
+    end: int
+    before: int
+    start: int
+    stop: int
+
+
+def plan_cuts(weights: Sequence[int], borders: Sequence[int]) -> list[Cut]:
+    """The files between the borders, given the weight of each box."""
+    ends = np.cumsum(np.array(weights, dtype=np.int64))
+    starts = ends - weights
+    cuts = []
+    for start, stop in pairwise(borders):
+        box, end = int(np.searchsorted(ends, start, side="right")), int(np.searchsorted(starts, stop))
+        cuts.append(Cut(box, end, int(starts[box]) if box < end else 0, start, stop))
+    return cuts
+
+
+def read_cut(
+    store: Store, parts: Sequence[Part], schema: pa.Schema, cut: Cut, first: int = 0
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a file in order, box by box, where the boxes begin with the number `first`. Rows of one key stay in
+    the order of `parts`, which is that of the input."""
+    before = cut.before
+    for box in range(cut.box, cut.end):
+        rows = read_boxes(store, parts, first + box, schema)
+        order = np.argsort(rows["key"].to_numpy(), kind="stable")
+        weights = rows["weight"].to_numpy()[order]
+        starts = before + np.cumsum(weights) - weights
+        low, high = np.searchsorted(starts, (cut.start, cut.stop))
+        before += int(weights.sum())
+        if low < high:
+            yield rows.take(pa.array(order[low:high]))
+
+
+def in_groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of exactly so many, the last one of what is left."""
+    waiting: list[pa.RecordBatch] = []
+    held = 0
+    for batch in batches:
+        while held + batch.num_rows >= rows:
+            some = batch.slice(0, rows - held)
+            yield pa.Table.from_batches([*waiting, some]).combine_chunks()
+            batch = batch.slice(some.num_rows)
+            waiting, held = [], 0
+        if batch.num_rows:
+            waiting.append(batch)
+            held += batch.num_rows
+    if held:
+        yield pa.Table.from_batches(waiting).combine_chunks()

@@ -1,0 +1,113 @@
+"""A byte-level BPE tokenizer: one tokenizer.json, and what it says about ids and bytes.
+
+Text never gives a special id: those are put in by whoever writes documents or conversations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from corpus.errors import ConfigError
+from corpus.tokens.bytelevel import to_bytes
+
+SEPARATORS = ("<|bos|>", "<|endoftext|>", "<|begin_of_text|>", "<bos>", "<s>")
+"""What may stand before each document, by preference."""
+
+
+class Tokenizer:
+    """A tokenizer by the content of its tokenizer.json. Raises ConfigError where it is not a byte-level BPE that keeps
+    every byte of a text, since then ids would not add up to bytes."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        self.name = name
+        self.data = data
+        try:
+            self.content: dict[str, Any] = json.loads(data)
+            _check_kind(name, self.content)
+            vocab: dict[str, int] = self.content["model"]["vocab"]
+            added: list[dict[str, Any]] = self.content.get("added_tokens") or []
+            self.specials: dict[str, int] = {token["content"]: token["id"] for token in added if token.get("special")}
+            self.vocab_size = 1 + max([*vocab.values(), *(token["id"] for token in added)])
+            self.tokens: list[bytes | None] = [None] * self.vocab_size
+            """The bytes of each id; None of specials and of ids that nothing has."""
+            for text, number in vocab.items():
+                self.tokens[number] = to_bytes(text)
+            for token in added:
+                self.tokens[token["id"]] = None if token.get("special") else token["content"].encode()
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise ConfigError(f"{name} is no tokenizer.json.", "Give a file that HF tokenizers writes.") from None
+        _check_bytes(name, self.tokens)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of tokenizer.json: what tokens are bound to."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def bos(self) -> int:
+        """The id that separates documents. Raises ConfigError where there is none."""
+        return self.specials[self.bos_text]
+
+    @cached_property
+    def bos_text(self) -> str:
+        for text in SEPARATORS:
+            if text in self.specials:
+                return text
+        known = ", ".join(SEPARATORS)
+        raise ConfigError(f"{self.name} has no special token that separates documents.", f"It needs one of {known}.")
+
+    @cached_property
+    def token_bytes(self) -> np.ndarray:
+        """The bytes that each id stands for, int32 (vocab_size,); 0 for specials."""
+        return np.array([len(token or b"") for token in self.tokens], dtype=np.int32)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest little-endian type that holds every id."""
+        return np.dtype("<u2" if self.vocab_size <= 1 << 16 else "<u4")
+
+    def decode(self, ids: Iterable[int]) -> bytes:
+        """The bytes of ids; specials stand for none. One id may be a part of a character."""
+        return b"".join(self.tokens[number] or b"" for number in ids)
+
+    def plain(self) -> dict[str, Any]:
+        """The content without special tokens: what encodes text, which so can't give their ids; and without what else
+        would put ids in, leave some out, or draw them by chance."""
+        added = [token for token in self.content.get("added_tokens") or [] if not token.get("special")]
+        model = {**self.content["model"], "dropout": None}
+        unused = dict.fromkeys(("post_processor", "truncation", "padding"))
+        return {**self.content, "added_tokens": added, "model": model, **unused}
+
+
+def keeps_no_text(name: str) -> ConfigError:
+    """The error for a tokenizer whose ids do not add up to the bytes of a text."""
+    return ConfigError(
+        f"{name} is no byte-level BPE that keeps text as it is.",
+        "Give one such as those of GPT-2, GPT-4 or Llama 3, or train one: `corpus tokenizer train`.",
+    )
+
+
+def _check_kind(name: str, content: dict[str, Any]) -> None:
+    level = [step for step in _steps(content.get("pre_tokenizer")) if step.get("type") == "ByteLevel"]
+    changes = content.get("normalizer") or any(step.get("add_prefix_space") for step in level)
+    if content["model"]["type"] != "BPE" or not level or changes:
+        raise keeps_no_text(name)
+
+
+def _steps(pre_tokenizer: dict[str, Any] | None) -> list[dict[str, Any]]:
+    if pre_tokenizer is None:
+        return []
+    return list(pre_tokenizer.get("pretokenizers", [pre_tokenizer]))
+
+
+def _check_bytes(name: str, tokens: list[bytes | None]) -> None:
+    """All 256 single bytes must have an id, else some text has no encoding."""
+    missing = 256 - len({token for token in tokens if token is not None and len(token) == 1})
+    if missing:
+        raise ConfigError(f"{name} lacks {missing} of the 256 bytes.", "Give a byte-level tokenizer.")

@@ -1,0 +1,44 @@
+"""Learning a byte-level BPE from texts, by rustbpe; kept as one tokenizer.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from corpus.errors import ConfigError, InputError
+from corpus.tokens.bytelevel import OUR_PATTERN, merge_of, to_chars, tokenizer_json
+from corpus.tokens.tokenizer import Tokenizer
+
+MOST_CHARS_PER_TEXT = 10_000
+"""So that no page of endless tables decides what is learned (nanochat's value)."""
+
+CHAT_SPECIALS = ("<|bos|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>")
+RESERVED = 12
+"""Ids for special tokens to come: without them fine-tuning has to make the embeddings larger."""
+
+SPECIALS = (*CHAT_SPECIALS, *(f"<|reserved_{number}|>" for number in range(RESERVED)))
+LEAST_VOCAB = 256 + len(SPECIALS)
+
+
+def train_tokenizer(name: str, texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Learn a vocabulary of `vocab_size` ids, the specials among them at its end. The order of the texts and the number
+    of threads change nothing.
+
+    Raises ConfigError for a size that can't be, InputError where the texts give fewer tokens.
+    """
+    import rustbpe  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    if vocab_size < LEAST_VOCAB:
+        raise ConfigError(f"A vocabulary of {vocab_size} is too small.", f"256 bytes and specials are {LEAST_VOCAB}.")
+    learner = rustbpe.Tokenizer()
+    learned = vocab_size - len(SPECIALS)
+    learner.train_from_iterator((text[:MOST_CHARS_PER_TEXT] for text in texts), learned, pattern=OUR_PATTERN)
+    ranks = {bytes(token): rank for token, rank in learner.get_mergeable_ranks()}
+    if len(ranks) < learned:
+        most = len(ranks) + len(SPECIALS)
+        raise InputError(f"The texts give a vocabulary of {most} at most.", f"Use --vocab-size {most}, or more texts.")
+    tokens = sorted(ranks, key=ranks.__getitem__)
+    merges = [merge_of(token, ranks) for token in tokens[256:]]
+    vocab = {to_chars(token): ranks[token] for token in tokens}
+    specials = {special: learned + number for number, special in enumerate(SPECIALS)}
+    written = [(to_chars(left), to_chars(right)) for left, right in merges]
+    return Tokenizer(name, tokenizer_json(vocab, written, OUR_PATTERN, specials))

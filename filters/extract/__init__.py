@@ -1,0 +1,1 @@
+"""From a record to the main text of its page: decoding, structure, extraction."""

@@ -1,0 +1,147 @@
+"""The page behind a record, decoded step by step, each step once: what extraction and language screening share.
+
+    page = page_of(doc)
+    page.media_type, page.html
+
+It is kept as `doc.page` until there is a text.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+from corpus.document import Document
+from corpus.warc.http_message import HttpMessage, decode_body, parse_http
+from corpus.warc.record import Record
+from filters.extract.charset import decode_html, http_charset
+from filters.extract.structure import Structure, scan
+
+MAX_BODY_BYTES = 20 << 20
+"""Where a decoded body is cut. Common Crawl itself cuts at 5 MiB (1 MiB before March 2025)."""
+
+_SNIFFED_BYTES = 1024
+_HTML = re.compile(
+    rb"\s*+(?:(?><!--.{0,512}?-->)\s*+){0,4}+"
+    rb"<(?:!doctype\s+html|html|head|body|title|meta|link|script|style|div|table|center|font|h1|p|a|b|br|iframe)[\s>/]",
+    re.IGNORECASE | re.DOTALL,
+)
+_XML = re.compile(rb"\s*<\?xml\s")
+_XML_KINDS = (
+    (re.compile(rb"<html[\s>]|<!doctype\s+html", re.IGNORECASE), "application/xhtml+xml"),
+    (re.compile(rb"<rss[\s>]"), "application/rss+xml"),
+    (re.compile(rb"<feed[\s>]"), "application/atom+xml"),
+    (re.compile(rb"<(?:\w+:)?RDF[\s>]"), "application/rdf+xml"),
+    (re.compile(rb"<svg[\s>]"), "image/svg+xml"),
+    (re.compile(rb"<(?:urlset|sitemapindex)[\s>]"), "application/xml"),
+)
+_MAGIC = (
+    (b"%PDF-", "application/pdf"), (b"%!PS-", "application/postscript"), (b"{\\rtf", "application/rtf"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"),
+    (b"\xff\xd8\xff", "image/jpeg"), (b"\0\0\x01\0", "image/x-icon"),
+    (b"PK\x03\x04", "application/zip"), (b"\x1f\x8b\x08", "application/gzip"), (b"BZh9", "application/x-bzip2"),
+    (b"\x28\xb5\x2f\xfd", "application/zstd"), (b"Rar!\x1a\x07", "application/vnd.rar"),
+    (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"), (b"\xd0\xcf\x11\xe0", "application/x-ole-storage"),
+    (b"OggS", "application/ogg"), (b"ID3\x03", "audio/mpeg"), (b"\x1aE\xdf\xa3", "video/webm"),
+    (b"\x7fELF", "application/x-elf"), (b"wOFF", "font/woff"), (b"wOF2", "font/woff2"),
+)  # fmt: skip
+
+
+class Page:
+    """The HTTP message of a response record, its body, media type, structure and text."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    @cached_property
+    def message(self) -> HttpMessage:
+        return parse_http(self._record.block)
+
+    @cached_property
+    def _decoded(self) -> tuple[bytes, str]:
+        return decode_body(self.message, MAX_BODY_BYTES)
+
+    @property
+    def body(self) -> bytes:
+        """The body without transfer and content encodings, cut at MAX_BODY_BYTES."""
+        return self._decoded[0]
+
+    @property
+    def note(self) -> str:
+        """What was wrong with the body, as in `decode_body`."""
+        return self._decoded[1]
+
+    @cached_property
+    def media_type(self) -> str:
+        """By the first bytes where these are of something binary, else as the crawler identified it, else by the
+        first bytes, else as the server said, else application/octet-stream."""
+        sniffed = sniff(self.body)
+        if sniffed is not None and not sniffed.startswith("text/") and not sniffed.endswith("xml"):
+            return sniffed
+        identified = _essence(self._record.headers.get("warc-identified-payload-type", ""))
+        if identified and identified != "application/octet-stream":
+            return identified
+        served = _essence(self.message.headers.get("content-type", ""))
+        return sniffed or served or "application/octet-stream"
+
+    @cached_property
+    def structure(self) -> Structure:
+        return scan(self.html.encode() if self.charset.startswith("utf-16") else self.body)
+
+    @cached_property
+    def _html(self) -> tuple[str, str, str]:
+        return decode_html(self.body, http_charset(self.message.headers.get("content-type", "")))
+
+    @property
+    def html(self) -> str:
+        """The decoded page, always possible to write as UTF-8."""
+        return self._html[0]
+
+    @property
+    def utf8(self) -> bytes:
+        """The same in UTF-8."""
+        html, charset, how = self._html
+        body = self.body
+        # nothing was taken away: no mark, no NUL, no last character that is cut; nine of ten pages
+        if charset == "utf-8" and how not in ("bom", "replaced") and body[-1:].isascii() and b"\0" not in body:
+            return body
+        return html.encode()
+
+    @property
+    def charset(self) -> str:
+        return self._html[1]
+
+    @property
+    def charset_source(self) -> str:
+        """What the charset rests on, as in `decode_html`."""
+        return self._html[2]
+
+
+def page_of(doc: Document) -> Page:
+    """The page of a document that has a response record, computed once and kept as `doc.page`."""
+    if doc.page is None:
+        assert doc.record is not None
+        doc.page = Page(doc.record)
+    page: Page = doc.page
+    return page
+
+
+def sniff(body: bytes) -> str | None:
+    """The media type that the first bytes prove; None where they prove nothing."""
+    head = body[:_SNIFFED_BYTES]
+    for magic, media_type in _MAGIC:
+        if head.startswith(magic):
+            return media_type
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        head = head[2:].replace(b"\0", b"")
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    if _HTML.match(head):
+        return "text/html"
+    if _XML.match(head):
+        return next((kind for pattern, kind in _XML_KINDS if pattern.search(head)), None)
+    return None
+
+
+def _essence(header: str) -> str:
+    """A media type without its parameters."""
+    return header.split(";", 1)[0].split(",", 1)[0].strip().lower()

@@ -1,0 +1,176 @@
+"""JusText's opinion of a page, as trafilatura 2.3.1 asks for it.
+
+body, text = justext(tree)
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import NamedTuple
+
+from justext.core import PARAGRAPH_TAGS  # type: ignore[import-untyped]
+from justext.utils import get_stoplist, get_stoplists  # type: ignore[import-untyped]
+from lxml import etree
+from trafilatura.utils import trim
+
+from filters.extract.trafilatura.parse import Element, delete
+from filters.extract.trafilatura.rules import BASIC, flagged
+
+_BASIC_TAGS = ("aside", "fencedframe", "footer", "script", "style", "svg", "template")
+
+
+class Paragraph(NamedTuple):
+    """A stretch of text between block tags. `select`: an open tag has "select" in its name."""
+
+    text: str
+    in_links: int
+    select: bool
+
+
+def justext(tree: Element) -> tuple[Element, str]:
+    """The paragraphs of a cleaned tree that jusText takes for content, and their text (`justext_rescue`)."""
+    doomed = {element for element, _ in flagged(tree.iterdescendants("*"), BASIC)}
+    doomed.update(tree.iterdescendants(*_BASIC_TAGS))
+    for element in doomed:
+        delete(element)
+    body = etree.Element("body")
+    texts = _good(_paragraphs(tree))
+    for text in texts:
+        etree.SubElement(body, "p").text = text
+    return body, trim(" ".join(body.itertext()))
+
+
+_BLANKS = re.compile(r"\s\s+|[^\S \n]")
+
+
+def _blank(found: re.Match[str]) -> str:
+    blanks = found[0]
+    return "\n" if "\n" in blanks or "\r" in blanks else " "
+
+
+def _paragraphs(tree: Element) -> list[Paragraph]:
+    """`ParagraphMaker`, without its detour over SAX."""
+    paragraphs: list[Paragraph] = []
+    parts: list[str] = []
+    link_chars = 0
+    link = after_break = False
+    selects = 0
+    select = False
+
+    def add(text: str) -> None:
+        nonlocal link_chars, after_break
+        if not text or text.isspace():
+            return
+        text = _BLANKS.sub(_blank, text)
+        parts.append(text)
+        if link:
+            link_chars += len(text)
+        after_break = False
+
+    def start() -> None:
+        nonlocal link_chars, parts, select
+        if parts:
+            text = "".join(parts).strip()
+            paragraphs.append(Paragraph(_BLANKS.sub(_blank, text), link_chars, select))
+            parts = []
+        link_chars = 0
+        select = selects > 0
+
+    for event, element in etree.iterwalk(tree, events=("start", "end")):
+        tag = element.tag
+        if event == "start":
+            if "select" in tag:
+                selects += 1
+            if tag in PARAGRAPH_TAGS or (after_break and tag == "br"):
+                start()
+            else:
+                after_break = tag == "br"
+                if after_break:
+                    parts.append(" ")
+                elif tag == "a":
+                    link = True
+            if text := element.text:
+                add(text)
+        else:
+            if "select" in tag:
+                selects -= 1
+            if tag in PARAGRAPH_TAGS:
+                start()
+            elif tag == "a":
+                link = False
+            if text := element.tail:
+                add(text)
+    start()
+    return paragraphs
+
+
+@cache
+def _stopwords() -> frozenset[str]:
+    """The stop words of all languages that jusText knows."""
+    return frozenset(word.lower() for language in get_stoplists() for word in get_stoplist(language))
+
+
+_SHORT, _BAD, _NEAR, _GOOD = range(4)
+
+
+def _good(paragraphs: list[Paragraph]) -> list[str]:
+    """`classify_paragraphs` and `revise_paragraph_classification`, as trafilatura calls them."""
+    kinds = [_first_kind(p) for p in paragraphs]
+    if _GOOD not in kinds:
+        # without one good paragraph all short and near ones have bad neighbours only, and end as bad
+        return []
+    for i, p in enumerate(paragraphs):
+        if kinds[i] >= _NEAR:
+            words = p.text.split()
+            stopwords = _stopwords()
+            density = sum(word.lower() in stopwords for word in words) / len(words)
+            kinds[i] = (_GOOD if len(p.text) > 150 else _NEAR) if density >= 0.2 else _NEAR if density >= 0.1 else _BAD
+    if _GOOD not in kinds:
+        return []
+    return [p.text for p, kind in zip(paragraphs, _revised(kinds), strict=True) if kind == _GOOD]
+
+
+def _first_kind(p: Paragraph) -> int:
+    """The kind that a paragraph has at best, without a look at its words."""
+    length = len(p.text)
+    if (length and p.in_links / length > 0.25) or p.select or "\xa9" in p.text or "&copy" in p.text:
+        return _BAD
+    if length < 50:
+        return _BAD if p.in_links else _SHORT
+    return _GOOD if length > 150 else _NEAR
+
+
+def _revised(kinds: list[int]) -> list[int]:
+    """Short and near paragraphs become good or bad by what stands around them."""
+    before, before_near = _neighbours(kinds)
+    after, after_near = (side[::-1] for side in _neighbours(kinds[::-1]))
+    revised = list(kinds)
+    for i, kind in enumerate(kinds):
+        if kind == _SHORT:
+            if before[i] == after[i]:
+                revised[i] = before[i]
+            else:
+                near = (before[i] == _BAD and before_near[i] == _NEAR) or (after[i] == _BAD and after_near[i] == _NEAR)
+                revised[i] = _GOOD if near else _BAD
+    after = _neighbours(revised[::-1])[0][::-1]
+    last = _BAD
+    for i, kind in enumerate(revised):
+        if kind == _NEAR:
+            revised[i] = _BAD if last == after[i] == _BAD else _GOOD
+        last = revised[i]
+    return revised
+
+
+def _neighbours(kinds: list[int]) -> tuple[list[int], list[int]]:
+    """What stands before each paragraph: the last good or bad one, and the last that is not short."""
+    sure, any_ = _BAD, _BAD
+    sures, anys = [], []
+    for kind in kinds:
+        sures.append(sure)
+        anys.append(any_)
+        if kind in (_GOOD, _BAD):
+            sure = kind
+        if kind != _SHORT:
+            any_ = kind
+    return sures, anys

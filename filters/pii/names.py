@@ -1,0 +1,87 @@
+"""Names of people and places, found by a spaCy model that the user brings."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from presidio_analyzer.nlp_engine import NerModelConfiguration
+
+from corpus.errors import ConfigError
+from filters.pii.findings import Finding
+
+NAME_KINDS = {"person": "PERSON", "location": "LOCATION", "organization": "ORGANIZATION", "nrp": "NRP"}
+"""Our names of presidio's entities. NRP: nationality, religious or political group."""
+
+CHUNK = 50_000
+"""Characters that the model reads at once: spaCy needs some 10 kB of memory for each."""
+
+OVERLAP = 1_000
+
+_SPACE = re.compile("[ \n]")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # spaCy refuses them
+
+
+class NameFinder:
+    """Finds names by the model in a folder, at the score that presidio gives to spaCy's entities."""
+
+    def __init__(self, folder: str, kinds: Sequence[str]) -> None:
+        import spacy
+
+        try:
+            self._model = spacy.load(Path(folder))
+        except (OSError, ValueError, ImportError) as error:
+            raise ConfigError(
+                f"The language model {folder} can't be loaded ({type(error).__name__}).",
+                "Give the folder of a spaCy model with named entities (it has a config.cfg).",
+            ) from None
+        presidio = NerModelConfiguration()
+        self._score = presidio.default_score
+        wanted = {entity: kind for kind, entity in NAME_KINDS.items() if kind in kinds}
+        self._kinds = {
+            label: wanted[entity]
+            for label, entity in presidio.model_to_presidio_entity_mapping.items()
+            if entity in wanted
+        }
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """The names in `text`, some twice: it is read in chunks that overlap."""
+        for start, end in _chunks(text):
+            with self._model.memory_zone():
+                for entity in self._model(_SURROGATE.sub("\ufffd", text[start:end])).ents:
+                    if entity.label_ in self._kinds:
+                        kind = self._kinds[entity.label_]
+                        yield Finding(start + entity.start_char, start + entity.end_char, kind, self._score)
+
+
+def model_digest(folder: str) -> str:
+    """The sha256 over all files of a model. Raises ConfigError where there is none."""
+    root = Path(folder)
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    if not files:
+        raise ConfigError(f"There is no language model at {folder}.", "Give the folder of a spaCy model.")
+    total = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        total.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
+    return total.hexdigest()
+
+
+def _chunks(text: str) -> Iterator[tuple[int, int]]:
+    """Stretches that begin and end at spaces, where there are any, and overlap: a name lies whole in one of them."""
+    start = 0
+    while True:
+        end = start + CHUNK
+        if end >= len(text):
+            yield start, len(text)
+            return
+        end = _space_before(text, end, start + CHUNK // 2)
+        yield start, end
+        start = _space_before(text, end - OVERLAP, start + CHUNK // 4)
+
+
+def _space_before(text: str, end: int, begin: int) -> int:
+    """The last space or newline from `begin` on, or `end`."""
+    return max(text.rfind(" ", begin, end), text.rfind("\n", begin, end)) if _SPACE.search(text, begin, end) else end

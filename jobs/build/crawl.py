@@ -1,0 +1,66 @@
+"""Common Crawl by the name of a crawl: the first files of its list, on Common Crawl's server or on a copy."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from itertools import islice
+from pathlib import Path
+
+from corpus.errors import ConfigError, InputError, InputUnreachable
+from corpus.net.client import Client
+from corpus.net.urls import is_url, redact
+
+BASE = "https://data.commoncrawl.org/"
+
+_LIKE_A_NAME = re.compile(r"cc-[a-z]+[\w-]*", re.IGNORECASE)
+_NAME = re.compile(r"CC-MAIN-20\d\d-([0-4]\d|5[0-3])")
+_LIST_BYTES = 64 << 20
+"""A list of 100,000 files is about 1 MB."""
+
+_LINE_BYTES = 4096
+
+
+def is_crawl(argument: str) -> bool:
+    """Whether an argument is meant as the name of a crawl."""
+    return _LIKE_A_NAME.fullmatch(argument) is not None and not Path(argument).exists()
+
+
+def crawl_files(name: str, limit: int | None, base: str | None, client: Client) -> list[str]:
+    """The paths or URLs of the first `limit` WARC files of a crawl, in the order of its list."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name} is not the name of a crawl.",
+            "They have a year and a week, like CC-MAIN-2026-43: see https://index.commoncrawl.org/collinfo.json.",
+        )
+    if limit is None:
+        raise ConfigError(
+            f"All of {name} would be some 90,000 files of 1 GB.", "Say with --limit how many of them to read."
+        )
+    base = (base or BASE).rstrip("/")
+    if is_url(base) and redact(base) != base:
+        raise ConfigError("A --base URL can't have a user name or a query.", "Set credentials in the environment.")
+    return [f"{base}/{path}" for path in _list(name, f"{base}/crawl-data/{name}/warc.paths.gz", limit, client)]
+
+
+def _list(name: str, place: str, limit: int, client: Client) -> list[str]:
+    try:
+        packed = client.read(place, 0, _LIST_BYTES)[0] if is_url(place) else Path(place).read_bytes()
+    except InputUnreachable as error:
+        raise InputError(f"The crawl {name} can't be looked up. {error.what}", error.todo) from None
+    except OSError as error:
+        raise InputError(
+            f"The crawl {name} can't be looked up: {place}: {error.strerror}.", "Check the name, and --base."
+        ) from None
+    try:
+        with gzip.open(io.BytesIO(packed)) as lines:
+            first = list(islice(iter(lambda: lines.readline(_LINE_BYTES), b""), limit))
+        paths = [line.decode("ascii").strip() for line in first]
+    except (OSError, EOFError, zlib.error, ValueError):
+        raise InputError(f"{redact(place)} is damaged.", "Check --base.") from None
+    for path in paths:
+        if not re.fullmatch(r"[\w.=+-]+(/[\w.=+-]+)*", path) or ".." in path.split("/"):
+            raise InputError(f"{redact(place)} lists {path[:100]!r}, which is no path below it.", "Check --base.")
+    return paths

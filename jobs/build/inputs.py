@@ -1,0 +1,214 @@
+"""From what the user names (files, globs, folders, URLs, crawls) to archives and units."""
+
+from __future__ import annotations
+
+import filecmp
+import glob
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
+from corpus.net.client import Client
+from corpus.net.remote import open_source
+from corpus.net.transport import CONNECTIONS
+from corpus.net.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, url_name
+from corpus.sandbox.unit import Unit
+from corpus.warc.plan import Plan, plan
+from corpus.warc.source import digest_of_ends
+from jobs.build.crawl import crawl_files, is_crawl
+
+_ARCHIVE_NAME = re.compile(r"\.w?arc(\.|$)|\.(wet|wat)(\.|$)", re.IGNORECASE)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One archive: its logical name, its path or URL, its size, what its content is known by wherever it lies, and
+    (`tag`) what the file at that place is known by while a run lasts."""
+
+    name: str
+    path: str
+    size: int
+    identity: str
+    tag: str = ""
+
+
+def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None) -> list[Input]:
+    """The archives that the arguments name, sorted by name: at most `limit`, the first in the order of the arguments.
+    The same file given twice is read once. `base` is where crawls are looked up.
+
+    Raises InputError where an argument names nothing that can be read, or two files of one name may differ.
+    """
+    given = list(given)
+    if base is not None and not any(is_crawl(argument) for argument in given):
+        raise ConfigError("--base is where a crawl is looked up, but no input is one.", "Name one: CC-MAIN-2026-43.")
+    found: dict[str, Input] = {}
+    with Client() as client:
+        places = [place for argument in given for place in _places(argument, limit, base, client)]
+        first = list(dict.fromkeys(places))[:limit]
+        for item in _together(lambda place: _identify(place, client), first, first, client):
+            same = found.get(item.name)
+            if same is not None and not _are_same(same, item):
+                raise InputError(
+                    f"Two inputs are called {item.name}, and nothing shows that they are the same: "
+                    f"{redact(same.path)} and {redact(item.path)}.",
+                    "Give one of them, or rename one: outputs name records by file name and offset.",
+                )
+            found.setdefault(item.name, item)
+    return [found[name] for name in sorted(found)]
+
+
+def _places(argument: str, limit: int | None, base: str | None, client: Client) -> list[str]:
+    """The paths and URLs that an argument names."""
+    if is_crawl(argument):
+        return crawl_files(argument, limit, base, client)
+    if is_url(argument):
+        return _urls(argument, client)
+    return [str(path.absolute()) for path in _paths(argument)]
+
+
+def _paths(argument: str) -> list[Path]:
+    try:
+        return _matches(argument)
+    except OSError as error:
+        raise _unreadable(argument, error) from None
+
+
+def _matches(argument: str) -> list[Path]:
+    path = Path(argument)
+    if path.is_dir():
+        os.scandir(path).close()  # raises where it may not be listed, which rglob takes for empty
+        inside = sorted(p for p in path.rglob("*") if p.is_file() and _ARCHIVE_NAME.search(p.name))
+        if not inside:
+            raise InputError(f"The folder {argument} holds no archive.", _NAMED)
+        return inside
+    if path.is_file():
+        return [path]
+    matches = sorted(Path(match) for match in glob.glob(argument, recursive=True) if Path(match).is_file())
+    if not matches:
+        raise InputError(
+            f"There is no file {argument}.", "Name a file, a folder or a glob of archives, a URL or a crawl."
+        )
+    return matches
+
+
+_NAMED = "Its files must be named *.warc, *.warc.gz, *.warc.zst, *.arc, *.wet or the like."
+
+
+def _urls(url: str, client: Client) -> list[str]:
+    scheme, _, rest = url.partition("://")
+    if scheme not in (*OBJECT_STORES, "http", "https"):
+        raise ConfigError(f"{redact(url)} can't be read.", "Give a path, or a URL of https, http, s3, gs or az.")
+    if scheme not in OBJECT_STORES:
+        path = url.split("?")[0]
+        if path.endswith("/") or "*" in path:
+            raise ConfigError(f"{redact(url)} names no file, and web servers have no listing.", "Name single files.")
+        url_name(url)  # raises where there is none
+        return [url]
+    object_key(url.rstrip("/"))  # raises where it names none
+    bucket, _, key = rest.partition("/")
+    if not key or key.endswith("/"):
+        inside = [found for found in client.list(f"{scheme}://{bucket}/{key}") if _ARCHIVE_NAME.search(found)]
+        if not inside:
+            raise InputError(f"{redact(url)} holds no archive.", _NAMED)
+        return inside
+    if not re.search(r"[*?\[]", key):
+        return [url]
+    fixed = re.split(r"[^/]*[*?\[]", key, maxsplit=1)[0]
+    pattern = _glob(url)
+    matches = [found for found in client.list(f"{scheme}://{bucket}/{fixed}") if pattern.fullmatch(found)]
+    if not matches:
+        raise InputError(f"There is no object {redact(url)}.", "Check the bucket and the pattern.")
+    return matches
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    """As in a shell: `*` and `?` stop at slashes, `**/` is any number of folders."""
+    special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]/]+\])", pattern)
+    return re.compile(
+        "".join(
+            special.get(part) or (f"[{part[1:-1].replace('!', '^', 1)}]" if part[:1] == "[" else re.escape(part))
+            for part in parts
+        )
+    )
+
+
+def _identify(place: str, client: Client) -> Input:
+    """Name, size and a fingerprint of the content of both ends: the same wherever the file lies."""
+    if not is_utf8(place):
+        raise InputError(f"The path {place!r} is not UTF-8, as names in outputs are.", "Rename it.")
+    try:
+        name = url_name(place) if is_url(place) else Path(place).name
+        with closing(open_source(place, name, client=client)) as source:
+            return Input(name, place, source.size, digest_of_ends(source)[:32], source.tag)
+    except OSError as error:
+        raise _unreadable(place, error) from None
+
+
+def _unreadable(place: str, error: OSError) -> InputError:
+    return InputError(f"{redact(place)} can't be read: {error.strerror}.", "Check its permissions.")
+
+
+def _are_same(one: Input, other: Input) -> bool:
+    """Whether it is known that two inputs of one name have the same bytes. `identity` is of both ends alone, so files
+    are compared; for two URLs of one server its strong ETag says it; a file and a URL would have to be read whole."""
+    if one.identity != other.identity or is_url(one.path) != is_url(other.path):
+        return False
+    if is_url(one.path):
+        servers = {redact(item.path).split("/")[2] for item in (one, other)}
+        return len(servers) == 1 and one.tag == other.tag and one.tag.partition(" ")[2].startswith('"')
+    try:
+        return os.path.samefile(one.path, other.path) or filecmp.cmp(one.path, other.path, shallow=False)
+    except OSError as error:
+        raise InputError(f"{error.filename} can't be read: {error.strerror}.", "Check its permissions.") from None
+
+
+def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:
+    """The units of archives, in their order."""
+    with Client() as client:
+        planned = _together(
+            lambda item: plan_units(item, unit_bytes, client), items, [item.path for item in items], client
+        )
+    return [unit for units in planned for unit in units]
+
+
+def _together(function: Callable[[T], R], items: Sequence[T], places: Iterable[str], client: Client) -> list[R]:
+    """The function of each item: one after the other for files, some at a time where servers are waited for."""
+    if not any(map(is_url, places)):
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        try:
+            return list(pool.map(function, items))
+        except BaseException:
+            client.close()  # what is under way need not go on
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def plan_units(item: Input, unit_bytes: int, client: Client | None = None) -> list[Unit]:
+    """The units of an archive. A file that looks like none is refused, unless its name says that it is one:
+    then it is one unit with one damaged stretch."""
+    try:
+        with closing(open_source(item.path, item.name, tag=item.tag, client=client)) as source:
+            planned = plan(source, unit_bytes)
+    except (InputChanged, InputUnreachable):
+        raise
+    except InputError:
+        if not _ARCHIVE_NAME.search(item.name):
+            raise
+        return [_unit(item, Plan("junk", "plain", "warc"), 0, item.size)]
+    return [_unit(item, planned, piece.start, piece.end) for piece in planned.ranges]
+
+
+def _unit(item: Input, planned: Plan, start: int, end: int) -> Unit:
+    form, codec, flavour = planned.format, planned.codec, planned.flavour
+    return Unit(item.name, item.path, item.identity, form, codec, flavour, start, end, item.tag)

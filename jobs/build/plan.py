@@ -1,0 +1,157 @@
+"""What a build is to do: the job as the user asked for it, its inputs and units, and the folder bound to them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from corpus.dedup.contract import Dedup as Stage
+from corpus.dedup.index import Earlier, check_comparable, open_index
+from corpus.dedup.layout import MEMORY_BYTES
+from corpus.digests import differences, digest
+from corpus.errors import ConfigError
+from corpus.net.urls import is_url
+from corpus.plugins import Module
+from corpus.recipe import Recipe
+from corpus.sandbox.guard import GuardSettings
+from corpus.sandbox.unit import Unit
+from corpus.storage.store import Location, Store, open_store
+from corpus.tables.takedown import FILE as TAKEN_DOWN
+from corpus.tables.takedown import taken_from
+from corpus.version import versions
+from jobs.build.compare_documents import ALARM_RATE
+from jobs.build.inputs import Input, find_inputs, plan_all
+from jobs.runner.folder import claim
+
+UNIT_BYTES = 8 << 20
+"""Some 250 pages of a Common Crawl WARC, a few seconds of work: what a crash costs at most."""
+
+REMOTE_UNIT_BYTES = 32 << 20
+"""Of inputs that are not local: each unit costs some requests to plan, and a MiB that its neighbour reads too."""
+
+SMALL_UNIT_BYTES = 256 << 10
+"""Small inputs get smaller units, so that all workers have some; below this a unit is mostly overhead."""
+
+UNITS_PER_WORKER = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """A build as the user asked for it. `factory` names the function that makes a recipe of its canonical form.
+    Without `unit_bytes` a first run chooses, and what takes it up keeps to that."""
+
+    recipe: Recipe
+    inputs: list[str]
+    out: Location
+    unit_bytes: int | None = None
+    workers: int = 1
+    keep_work: bool = False
+    guard: GuardSettings = field(default_factory=GuardSettings)
+    factory: str = "filters:recipe_from_dict"
+    modules: tuple[Module, ...] = ()
+    """What the user allowed to be executed, and the recipe's own stages come from."""
+    limit: int | None = None
+    """How many of the inputs to read."""
+    base: str | None = None
+    """Where crawls are looked up."""
+    against: tuple[str, ...] = ()
+    """The folders of earlier runs whose documents these are compared with."""
+    index: bool = True
+    """Whether to leave what later runs need to compare theirs with these."""
+    dedup_memory: int = MEMORY_BYTES
+    """What the rows that one task of dedup holds may take."""
+    unit_seconds: float | None = None
+    """What a unit may take by the clock; without it, as long as its pages may (`GuardSettings.unit_wall_s`)."""
+    alarm_rate: float = ALARM_RATE
+    """The share of documents, of the run or of one archive, above which dedup stops the run before it is packed."""
+
+
+@dataclass
+class Plan:
+    """What is to be done: inputs, and the fingerprint of all that decides the result."""
+
+    inputs: list[Input]
+    identity: dict[str, Any]
+    against: list[Earlier] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(self.identity)
+
+
+def make_plan(job: Job) -> Plan:
+    """Find the inputs and what decides the result. Raises CorpusError for whatever is wrong before any work starts."""
+    inputs = find_inputs(job.inputs, job.limit, job.base)
+    against = open_earlier(job)
+    identity = {
+        "recipe": job.recipe.canonical(),
+        "resources": job.recipe.resources() | {f"module.{module.name}": module.digest for module in job.modules},
+        "versions": versions(),
+        "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
+        "against": [one.digest for one in against],
+        "removed": taken_from(open_store(job.out)).digest,
+    }
+    return Plan(inputs, identity, against)
+
+
+def open_earlier(job: Job) -> list[Earlier]:
+    """The indexes of the runs to compare with. Raises ConfigError where the recipe can't, and InputError."""
+    if job.against and job.recipe.pipeline().lines:
+        raise ConfigError(
+            "Lines are compared within one run, so this recipe can't be built against an earlier one.",
+            "Leave --against, or take that stage out of the recipe.",
+        )
+    against = [open_index(folder) for folder in job.against]
+    bound = job.recipe.pipeline().dedup
+    for one in against:
+        if bound is None or not isinstance(bound.stage, Stage) or bound.limits["similarity"].below is None:
+            raise ConfigError(
+                "The recipe compares no documents, with those of an earlier run neither.", "Leave --against."
+            )
+        check_comparable(bound.stage, one)
+    return against
+
+
+def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit]:
+    """The units of all inputs. Raises InputError for a file that is no archive."""
+    size = unit_bytes or job.unit_bytes
+    if size is None:
+        share = sum(item.size for item in plan.inputs) // (UNITS_PER_WORKER * job.workers)
+        most = REMOTE_UNIT_BYTES if any(is_url(item.path) for item in plan.inputs) else UNIT_BYTES
+        size = min(max(share, SMALL_UNIT_BYTES), most)
+    return plan_all(plan.inputs, size)
+
+
+def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
+    """The units that the first run into this folder chose, so that its commits count."""
+    if job.unit_bytes is None:
+        chosen = store.get(".work/units.json")
+        if chosen is not None:
+            where = {item.name: {"path": item.path, "tag": item.tag} for item in plan.inputs}
+            return [Unit(**{**unit, **where[unit["warc"]]}) for unit in json.loads(chosen)]
+    units = make_units(job, plan)
+    if job.unit_bytes is None:
+        store.put_new(".work/units.json", json.dumps([unit.content() for unit in units]).encode())
+    return units
+
+
+def claim_folder(store: Store, plan: Plan) -> dict[str, Any] | None:
+    """Bind the folder to this recipe, code and input, as `claim` does. The facts of its run, if that ended."""
+    return claim(store, plan.identity, "run.json", _identity_of, _differences, beside={TAKEN_DOWN})
+
+
+def _identity_of(info: dict[str, Any]) -> dict[str, Any]:
+    """The plan's identity of a finished run. Raises KeyError and TypeError for what is none."""
+    found = {key: info[key] for key in ("recipe", "resources", "versions", "against", "removed")}
+    found["inputs"] = [{key: item[key] for key in ("name", "bytes", "identity")} for item in info["inputs"]]
+    return found
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    lines = [line for key in ("recipe", "resources", "versions") for line in differences(old[key], new[key])]
+    theirs, ours = ({item["name"]: item["identity"] for item in side["inputs"]} for side in (old, new))
+    lines += [f"input {line}" for line in differences(theirs, ours)]
+    for key in ("against", "removed"):
+        lines += differences(old[key], new[key], key)
+    return lines

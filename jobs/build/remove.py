@@ -1,0 +1,60 @@
+"""`corpus remove`: pages taken down from a finished run, for good.
+
+The run without them is made beside it, as a run of its own (`jobs.build.replay_run`), and then put in its place. Their
+text is in no file of the folder afterwards; the ledger keeps that they were there, and why they are not any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import ConfigError
+from corpus.run import open_run
+from corpus.storage.store import LocalStore
+from corpus.storage.swap import JOURNAL, finish_swap, fresh_folder, swap
+from corpus.tables.takedown import Takedown, taken_from
+from jobs.build.build import Result
+from jobs.build.plan import Job
+from jobs.build.replay_run import rewrite
+from jobs.runner.engine import Engine
+from jobs.runner.progress import Progress
+
+
+def read_list(path: Path | None) -> list[str]:
+    """The entries of a list: one a line, without empty lines and comments. Raises ConfigError."""
+    if path is None:
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = type(error).__name__
+        raise ConfigError(f"{path} can't be read ({reason}).", "Give a text file, one entry a line.") from None
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], Path], Job],
+           make_engine: Callable[[], Engine], progress: Progress) -> Result:  # fmt: skip
+    """Take down what `entries` say from the run in `folder`, beside what was taken down before. `make_job` makes the
+    job of a recipe and a folder. A removal that was cut off is finished first."""
+    store = LocalStore(folder)
+    if store.size(JOURNAL) is None:
+        open_run(folder)  # nothing is made where there is none
+    with store.only_run():
+        finish_swap(store)
+        run = open_run(folder)
+        taken = taken_from(store) | entries
+        if taken.digest == run.info["removed"]:
+            store.remove(".work")  # a removal may have been cut off at its very end
+            return Result(0, run.info, already_done=True)
+        fresh = fresh_folder(taken.digest)
+        for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
+            store.remove(f".work/{key}")  # of another list, which was cut off
+        job = replace(make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")))
+        result = rewrite(run, job, taken, make_engine, progress)
+        if result.info is not None and result.exit_code == 0:
+            swap(store, fresh)
+            store.remove(".work")  # parts of pages that are gone
+        return result

@@ -1,0 +1,121 @@
+"""The pass: one task per unit, until the ranges that were read tile every archive."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from corpus.digests import digest
+from corpus.errors import InputChanged, InputUnreachable, IntegrityError
+from corpus.sandbox.unit import Unit
+from corpus.storage.commits import Commit
+from corpus.storage.store import Store
+from corpus.tables.takedown import FILE as TAKEN_DOWN
+from corpus.warc.record import record_id
+from jobs.build.plan import Job, Plan
+from jobs.runner.engine import Engine, Stop, run
+from jobs.runner.progress import Progress
+from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_place
+from jobs.runner.task_functions import commit_from_dict, run_unit_task
+
+LOST_IN_A_ROW = 4
+"""Units in a row that no server gave, or two per worker if that is more: then it is not one file, and the run stops."""
+
+
+def run_units(
+    job: Job, plan: Plan, units: list[Unit], store: Store, engine: Engine, stop: Stop, progress: Progress
+) -> tuple[list[Commit], list[dict[str, Any]]]:
+    """The commits of all units in (WARC, offset) order, and the units that were given up."""
+    depends = digest({key: plan.identity[key] for key in ("recipe", "resources", "versions", "removed")})
+    common = {
+        "store": store.place,
+        "recipe": job.recipe.canonical(),
+        "factory": job.factory,
+        "modules": [[module.name, module.source] for module in job.modules],
+        "guard": asdict(job.guard),
+        "depends": depends,
+        "taken": store.size(TAKEN_DOWN) is not None,
+    }
+    done: dict[Unit, Commit] = {}
+    while True:
+        given_up: dict[Unit, tuple[Failure, ...]] = {}
+        lost = 0
+        todo = [unit for unit in units if unit not in done]
+        progress.start("pass", len(units), sum(unit.end - unit.start for unit in units), done=len(units) - len(todo))
+        payloads = [{"unit": unit.as_dict(), **_own(job, unit, store), **common} for unit in todo]
+        for answer in run(engine, run_unit_task, payloads, stop):
+            unit = Unit(**answer.payload["unit"])
+            if answer.result is None:
+                last = answer.failures[-1]
+                lost += last.kind == UNREACHABLE
+                if last.kind == CHANGED or lost >= max(LOST_IN_A_ROW, 2 * engine.workers):
+                    progress.end()
+                    raise InputChanged(last.reason) if last.kind == CHANGED else InputUnreachable(last.reason)
+                given_up[unit] = answer.failures
+            else:
+                lost = 0
+                done[unit] = commit_from_dict(answer.result)
+                if answer.failures:  # of this run, and no part of the commit
+                    done[unit].about["failed_tries"] = by_class(answer.failures)
+                progress.unit_done(unit.end - unit.start, done[unit].about["counts"])
+        progress.end()
+        if stop.asked():
+            return [], []
+        false_starts = untiled(units, done)
+        if not false_starts:
+            break
+        units = merge(units, false_starts)
+        done = {unit: commit for unit, commit in done.items() if unit in set(units)}
+    quarantine = [quarantined(unit, given_up[unit]) for unit in units if unit in given_up]
+    return [done[unit] for unit in units if unit in done], quarantine
+
+
+def _own(job: Job, unit: Unit, store: Store) -> dict[str, Any]:
+    """What a unit's payload says to `run`: how long it may take, and where it says which record it is at."""
+    limit = job.guard.unit_wall_s(unit.end - unit.start) if job.unit_seconds is None else job.unit_seconds
+    return {"wall_s": limit, "footprint": str(store.scratch().resolve())}
+
+
+def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:
+    """What run.json says of a unit that was given up. Never what a page says."""
+    place = last_place(failures)
+    return {
+        "warc": unit.warc,
+        "start": unit.start,
+        "end": unit.end,
+        "record": record_id(unit.warc, *place) if place else None,
+        "attempts": by_class(failures),
+        "reason": failures[-1].reason,
+    }
+
+
+def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
+    """The units that do not start where the one before them ended: their start lay inside a member.
+
+    Raises IntegrityError where an archive's last unit did not reach its end.
+    """
+    wrong = set()
+    for unit, after in zip(units, [*units[1:], None], strict=True):
+        if unit not in done:
+            continue
+        reached = done[unit].about["reached"]
+        if after is not None and after.warc == unit.warc:
+            if reached != after.start:
+                wrong.add(after)
+        elif unit.format == "members" and reached != unit.end:
+            raise IntegrityError(
+                f"{unit.warc} was read up to byte {reached} of {unit.end}.", "Please report this file."
+            )
+    return wrong
+
+
+def merge(units: list[Unit], false_starts: set[Unit]) -> list[Unit]:
+    """Each unit with a false start becomes the end of the unit before it."""
+    merged: list[Unit] = []
+    for unit in units:
+        if unit in false_starts:
+            before = merged.pop()
+            merged.append(Unit(**{**before.as_dict(), "end": unit.end}))
+        else:
+            merged.append(unit)
+    return merged

@@ -1,0 +1,228 @@
+"""Checkpoints: whole or not there, checked by digest, and safe to load (safetensors and JSON, no pickle).
+
+    model/settings.json                     what the folder is bound to, written first
+    model/checkpoints/step-00000120/        model.safetensors, optimizer.safetensors, state.json
+    model/model.safetensors, state.json     the finished model
+
+A checkpoint is made in a scratch folder and renamed. `state.json` names each file with its size and sha256, and holds
+a digest of itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from corpus.digests import differences, digest
+from corpus.errors import InputError, IntegrityError, OutputError
+from corpus.storage.commits import sha256_of
+from corpus.storage.inside import inside
+from jobs.model.model import GPT
+from jobs.model.train_settings import Shape
+
+KEPT = 2
+"""Checkpoints that stay: where the newest is damaged, the one before is used."""
+
+Optimizers = Mapping[str, Optimizer]
+
+
+def bind(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Bind a new folder to its settings; raises OutputError with the difference where it has others."""
+    path = folder / "settings.json"
+    if path.exists():
+        if changed := differences(_read_json(path), dict(settings)):
+            raise OutputError(
+                f"{folder} was begun with other settings ({'; '.join(changed)}).",
+                "Use the old settings, or another folder.",
+            )
+        return
+    if folder.exists() and any(path.name != ".work" for path in folder.iterdir()):  # where the run's lock is
+        raise OutputError(f"{folder} is not empty and holds no model of ours.", "Name another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, _as_json(settings))
+
+
+def save(folder: Path, step: int, model: GPT, optimizers: Optimizers, facts: Mapping[str, Any]) -> None:
+    """Leave a checkpoint of `step`, and remove those before the last two."""
+    root = folder / "checkpoints"
+    root.mkdir(exist_ok=True)
+    for leftover in root.glob(".new-*"):
+        shutil.rmtree(leftover)
+    scratch = root / f".new-{step:08}"
+    scratch.mkdir()
+    _write_tensors(scratch / "model.safetensors", _weights(model))
+    _write_tensors(scratch / "optimizer.safetensors", _moments(model, optimizers))
+    _seal(scratch, {**facts, "step": step}, ("model.safetensors", "optimizer.safetensors"))
+    final = root / f"step-{step:08}"
+    if final.exists():  # one that was found damaged
+        shutil.rmtree(final)
+    os.rename(scratch, final)
+    _sync(root)
+    for old in _checkpoints(folder)[:-KEPT]:
+        shutil.rmtree(old)
+
+
+def finish(folder: Path, model: GPT, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave the finished model, remove its checkpoints, and give its state."""
+    scratch = folder / ".new-model.safetensors"
+    _write_tensors(scratch, _weights(model))
+    _sync(scratch)
+    os.replace(scratch, folder / "model.safetensors")
+    _seal(folder, facts, ("model.safetensors",))
+    return _ended(folder)
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """The state of a finished model, None where there is none yet."""
+    return _ended(folder) if (folder / "state.json").exists() else None
+
+
+def _ended(folder: Path) -> dict[str, Any]:
+    """The state of a finished model, whose checkpoints go; a run may have been killed before they did."""
+    state = _checked(folder)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return state
+
+
+def resume(folder: Path, model: GPT, optimizers: Optimizers) -> dict[str, Any] | None:
+    """Put the newest undamaged checkpoint into model and optimizers and give its state; None where there is none at
+    all. Raises IntegrityError where there are only damaged ones."""
+    damage: IntegrityError | None = None
+    for checkpoint in reversed(_checkpoints(folder)):
+        try:
+            state = _checked(checkpoint)
+            weights = load_file(checkpoint / "model.safetensors")
+            moments = load_file(checkpoint / "optimizer.safetensors")
+        except IntegrityError as error:
+            damage = damage or error
+            continue
+        model.load_state_dict(weights)
+        _put_moments(model, optimizers, moments)
+        return state
+    if damage:
+        raise damage
+    return None
+
+
+def load_model(folder: Path, device: torch.device) -> tuple[GPT, dict[str, Any]]:
+    """The finished model of a folder, or that of its newest undamaged checkpoint, and its state. Raises InputError
+    where there is none, IntegrityError where it is damaged."""
+    places = [folder] if (folder / "state.json").exists() else _checkpoints(folder)[::-1]
+    if not places:
+        raise InputError(f"{folder} holds no trained model.", "Run `corpus train … -o` on it first.")
+    for last, place in enumerate(places, 1):
+        try:
+            state = _checked(place)
+        except IntegrityError:
+            if last == len(places):
+                raise
+            continue
+        model = GPT(Shape(**state["shape"]))
+        model.load_state_dict(load_file(place / "model.safetensors"))
+        return model.to(device).eval(), state
+    raise AssertionError("unreachable: the last place gives a model or raises")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all, whatever was there before."""
+    scratch = path.with_name(f".new-{path.name}")
+    scratch.write_bytes(data)
+    _sync(scratch)
+    os.replace(scratch, path)
+    _sync(path.parent)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted((folder / "checkpoints").glob("step-*"))
+
+
+def _weights(model: GPT) -> dict[str, Tensor]:
+    return {name: weight.detach().contiguous().cpu() for name, weight in model.named_parameters()}
+
+
+def _moments(model: GPT, optimizers: Optimizers) -> dict[str, Tensor]:
+    """All that the optimizers remember, under `optimizer/weight/what`."""
+    return {
+        f"{kind}/{name}/{key}": value.detach().contiguous().cpu()
+        for kind, optimizer in optimizers.items()
+        for name, weight in model.named_parameters()
+        for key, value in optimizer.state.get(weight, {}).items()
+    }
+
+
+def _put_moments(model: GPT, optimizers: Optimizers, moments: Mapping[str, Tensor]) -> None:
+    """By the optimizers' own loading, which knows the device of each: AdamW's count of steps is where its weight is if
+    it is fused, else on the CPU. It makes the groups of weights anew."""
+    weights = dict(model.named_parameters())
+    for kind, optimizer in optimizers.items():
+        order = [weight for group in optimizer.param_groups for weight in group["params"]]
+        places = {weight: at for at, weight in enumerate(order)}
+        state: dict[int, dict[str, Tensor]] = {}
+        for path, value in moments.items():
+            owner, name, key = path.split("/")
+            if owner == kind:
+                state.setdefault(places[weights[name]], {})[key] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(tensors, path)
+    path.chmod(mode)  # save_file leaves it to its owner alone
+
+
+def _seal(folder: Path, facts: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    files = {}
+    for name in names:
+        _sync(folder / name)
+        files[name] = {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
+    state = {**facts, "files": files}
+    write_whole(folder / "state.json", _as_json({**state, "sha256": digest(state)}))
+
+
+def _checked(folder: Path) -> dict[str, Any]:
+    """The state of a checkpoint whose files are what it says; raises IntegrityError."""
+    state = _read_json(folder / "state.json")
+    if state.pop("sha256", None) != digest(state):
+        raise _damaged(folder / "state.json")
+    for name, entry in state["files"].items():
+        file = inside(folder, name)
+        if not file.exists() or file.stat().st_size != entry["bytes"] or sha256_of(file) != entry["sha256"]:
+            raise _damaged(file)
+    return state
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return content
+    except (OSError, ValueError):
+        raise _damaged(path) from None
+
+
+def _damaged(file: Path) -> IntegrityError:
+    return IntegrityError(
+        f"{file} is missing or damaged.", "Restore it, or remove it to go on from what is left, or train anew."
+    )
+
+
+def _as_json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,133 @@
+"""What a training run shows: a line per step in metrics.jsonl, a picture of it, and progress for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from jobs.model.checkpoint import write_whole
+
+_PLAIN_EVERY_S = 10.0
+
+
+class Metrics:
+    """metrics.jsonl: one JSON object per step with `step`, `tokens`, `loss` (nats per token), `lr` (of its peak) and
+    `seconds`; where the validation split was read also `val_loss`, `bpb` and `bits_per_token`."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        """Go on after `step`: lines of later steps, whose checkpoint was lost, go; they come again."""
+        path = folder / "metrics.jsonl"
+        kept = [row for row in read_metrics(folder) if row["step"] <= step]
+        write_whole(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  it is open as long as the run goes on
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Make sure that no crash of the machine takes back what was added."""
+        os.fsync(self._file.fileno())
+
+    def __enter__(self) -> Metrics:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """All whole lines of metrics.jsonl; a last one that a crash cut short is left out."""
+    path = folder / "metrics.jsonl"
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if not line.endswith("\n"):
+            break
+        rows.append(json.loads(line))
+    return rows
+
+
+def draw_curve(folder: Path) -> Path:
+    """Draw loss.svg from metrics.jsonl: training loss with its running mean, and validation loss where measured."""
+    from matplotlib.figure import Figure
+
+    rows = read_metrics(folder)
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    tokens = [row["tokens"] for row in rows]
+    losses = [row["loss"] for row in rows]
+    axes.plot(tokens, losses, color="#9ecae1", linewidth=0.8, label="training loss")
+    axes.plot(tokens, _running_mean(losses), color="#08519c", linewidth=1.5, label="its running mean")
+    axes.set(xlabel="tokens", ylabel="nats per token", title="Loss")
+    axes.grid(alpha=0.3)
+    measured = [row for row in rows if row.get("bpb") is not None]
+    if measured:
+        axes.plot([r["tokens"] for r in measured], [r["val_loss"] for r in measured], "o-", color="#d94801", ms=4,
+                  label=f"validation loss; at the end {measured[-1]['bpb']:.3f} bits per byte")  # fmt: skip
+    axes.legend()
+    scratch = folder / ".new-loss.svg"
+    figure.savefig(scratch, format="svg", metadata={"Date": None})
+    return scratch.replace(folder / "loss.svg")
+
+
+def _running_mean(values: list[float], share: float = 0.1) -> list[float]:
+    """An exponential mean; each new value has this share, the first ones more."""
+    means: list[float] = []
+    for count, value in enumerate(values, 1):
+        weight = max(share, 1 / count)
+        means.append(value if not means else means[-1] + weight * (value - means[-1]))
+    return means
+
+
+class Progress:
+    """Steps done, loss, bits per byte, tokens per second, time left: a live line on a terminal, plain lines
+    elsewhere, on stderr. It is fed with the rows of metrics.jsonl."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar: Bar | None = None
+        self._bpb: float | None = None
+
+    def start(self, steps: int, done: int, tokens: int) -> None:
+        """A run of so many steps, of which some are done; tokens are those of one step."""
+        self._steps, self._first, self._tokens = steps, done, tokens
+        self._started = self._printed = time.monotonic()
+        if self._console.is_terminal:
+            columns = (
+                TextColumn("train"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[facts]}"),
+            )
+            self._bar = Bar(*columns, console=self._console)
+            self._task = self._bar.add_task("train", total=steps, completed=done, facts="")
+            self._bar.start()
+
+    def step(self, row: dict[str, Any]) -> None:
+        self._bpb = row.get("bpb", self._bpb)
+        now = time.monotonic()
+        rate = (row["step"] - self._first) * self._tokens / max(now - self._started, 1e-3)
+        facts = f"loss {row['loss']:.3f}, " + (f"{self._bpb:.3f} bits per byte, " if self._bpb else "")
+        facts += f"{rate:,.0f} tokens/s"
+        if self._bar:
+            self._bar.update(self._task, completed=row["step"], facts=facts)
+        elif now - self._printed > _PLAIN_EVERY_S or row["step"] == self._steps:
+            self._printed = now
+            left = (self._steps - row["step"]) * self._tokens / max(rate, 1e-3)
+            print(f"step {row['step']}/{self._steps}, {left:.0f} s left, {facts}", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = None

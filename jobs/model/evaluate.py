@@ -1,0 +1,45 @@
+"""How well a model predicts text: bits per byte, which no tokenizer changes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+
+from corpus.tokens.shards import Split
+from jobs.model.model import GPT
+from jobs.model.train_settings import Place
+from jobs.model.windows import in_order
+
+_LOGITS_AT_ONCE = 2**24
+
+
+@torch.no_grad()
+def evaluate(model: GPT, split: Split, token_bytes: np.ndarray, limit: int, place: Place) -> dict[str, Any]:
+    """Loss over the first `limit` targets of a split: nats and bits per token, bits per byte of text.
+
+    Bytes are those that each token stands for, not those of its decoded text: a token may end within a character.
+    Specials stand for none and are not counted. Where no target counts there is nothing to say: {}.
+    """
+    lengths = torch.from_numpy(token_bytes.astype(np.int64)).to(place.device)
+    sums = torch.zeros(3, dtype=torch.float64, device=place.device)  # nats, tokens, bytes
+    window = model.shape.window
+    rows = max(1, _LOGITS_AT_ONCE // (model.shape.vocab_size * window))
+    for number, (ids, targets) in enumerate(in_order(split, window, limit, rows)):
+        if number % place.workers != place.rank:
+            continue
+        wanted = targets.to(place.device).flatten()
+        nats = F.cross_entropy(model(ids.to(place.device)).flatten(0, 1), wanted, reduction="none").double()
+        size = lengths[wanted]
+        sums += torch.stack([nats[size > 0].sum(), (size > 0).sum().double(), size.sum().double()])
+    if place.workers > 1:
+        dist.all_reduce(sums)
+    total, count, size = sums.tolist()
+    if not count:
+        return {}
+    bits = total / math.log(2)
+    return {"val_loss": total / count, "bits_per_token": bits / count, "bpb": bits / size, "val_tokens": int(count)}

@@ -1,0 +1,145 @@
+"""Continue a prompt with a trained model, token by token."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from corpus.errors import ConfigError, IntegrityError
+from corpus.tokens.encoder import Encoder
+from corpus.tokens.tokenizer import Tokenizer
+from jobs.model.checkpoint import load_model
+from jobs.model.model import GPT, Cache
+from jobs.runner.terminal import plain
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is drawn. At temperature 0 it is the likeliest."""
+
+    max_tokens: int = 200
+    temperature: float = 0.8
+    top_k: int | None = 50
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A token that was drawn, and the likeliest ones there with the probabilities that the model gives them, before
+    temperature and top-k."""
+
+    id: int
+    likeliest: tuple[tuple[int, float], ...]
+
+
+class Continuer:
+    """A model with its tokenizer. Raises InputError where `folder` holds no model, IntegrityError for a damaged one."""
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.model, state = load_model(folder, self.device)
+        self.bos: int = state["bos"]
+        try:
+            self.tokenizer = Tokenizer("tokenizer.json", (folder / "tokenizer.json").read_bytes())
+        except (OSError, ConfigError):
+            raise IntegrityError(
+                f"{folder / 'tokenizer.json'} is missing or damaged.", "Copy it from the folder of the tokens."
+            ) from None
+
+    def encode(self, prompt: str) -> list[int]:
+        """The ids of a prompt at the start of a document. Names of special tokens in it are text like any other."""
+        ids, _ = Encoder(self.tokenizer).encode([prompt.encode("utf-8", "replace").decode()])
+        return [self.bos, *ids.tolist()]
+
+    def draw(self, prompt: Sequence[int], sampling: Sampling, number: int = 0, shown: int = 0) -> Iterator[Drawn]:
+        """Up to `max_tokens` tokens; none after the end of the document. Continuations of other numbers are other
+        ones; the same number, seed and device give the same one."""
+        drawn = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
+        chance = torch.Generator().manual_seed(int.from_bytes(drawn[:8]) >> 1)  # 63 bits: what it takes
+        reader = _Reader(self.model, self.device)
+        logits = reader.read(prompt)
+        for left in reversed(range(sampling.max_tokens)):
+            logits[len(self.tokenizer.tokens) :] = -torch.inf
+            chosen = _choose(logits, sampling, chance)
+            if self.ends(chosen):
+                return
+            yield Drawn(chosen, _likeliest(logits, shown))
+            if left:
+                logits = reader.read([chosen])
+
+    def ends(self, token: int) -> bool:
+        """Whether a token ends the document: the separator, or any other one without text."""
+        return token == self.bos or self.tokenizer.tokens[token] is None
+
+
+class _Reader:
+    """Gives the logits after all tokens read so far. Where the window is full, it goes on from its later half."""
+
+    def __init__(self, model: GPT, device: torch.device) -> None:
+        self.model, self.device = model, device
+        self.held: list[int] = []
+        self._cache = self._new_cache()
+
+    @torch.no_grad()
+    def read(self, ids: Sequence[int]) -> Tensor:
+        window = self.model.shape.window
+        self.held = [*self.held, *ids]
+        if len(self.held) > window:
+            ids = self.held = self.held[-(window // 2) :]
+            self._cache = self._new_cache()
+        logits = self.model(torch.tensor([list(ids)], device=self.device), cache=self._cache)
+        last: Tensor = logits[0, -1].float().cpu()
+        return last
+
+    def _new_cache(self) -> Cache:
+        return Cache(self.model.shape, 1, self.device, self.model.compute)
+
+
+def _choose(logits: Tensor, sampling: Sampling, chance: torch.Generator) -> int:
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    # doubles, with the likeliest at 0: else the smallest temperatures make it infinite, which is no probability
+    logits = (logits - logits.max()).double() / sampling.temperature
+    if sampling.top_k:
+        least = logits.topk(min(sampling.top_k, len(logits))).values[-1]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    return int(torch.multinomial(logits.softmax(0), 1, generator=chance))
+
+
+def _likeliest(logits: Tensor, count: int) -> tuple[tuple[int, float], ...]:
+    top = logits.softmax(0).topk(min(count, len(logits)))
+    return tuple(zip(top.indices.tolist(), top.values.tolist(), strict=True))
+
+
+class TextStream:
+    """Turns tokens into text that a terminal may show: bytes wait until they are whole characters, bytes that never
+    will be and control characters become U+FFFD."""
+
+    def __init__(self, tokens: Sequence[bytes | None]) -> None:
+        self._tokens = tokens
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def add(self, token: int) -> str:
+        return plain(self._decoder.decode(self._tokens[token] or b""), keep_lines=True)
+
+    def end(self) -> str:
+        """What is left of a character cut short."""
+        return plain(self._decoder.decode(b"", final=True), keep_lines=True)
+
+
+def piece(token: bytes | None) -> str:
+    """A token on one line: its text in quotes, with escapes for what is not a visible character; bytes that are no
+    text as they are in Python."""
+    if token is None:
+        return "end of document"
+    try:
+        text = token.decode()
+    except UnicodeDecodeError:
+        return repr(token)[1:]
+    return repr(text) if text.isprintable() else "'" + text.encode("unicode_escape").decode() + "'"

@@ -1,0 +1,184 @@
+"""A GPT: token ids in, logits of the next token out. One file, read from top to bottom.
+
+What differs from GPT-2, each because it was measured to learn more from the same tokens (docs/trainer.md): RMSNorm
+without gain, rotary positions, normed queries and keys, ReLU², no biases, a head of its own, softly capped logits, and
+projections into the residual stream that begin at zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from jobs.model.train_settings import Shape
+
+SOFTCAP = 15.0
+ROPE_BASE = 10_000.0
+LOGITS_AT_ONCE, LOGITS_AT_ONCE_GPU = 2**19, 2**28
+
+
+class Cache:
+    """Keys and values of the positions read so far, for one batch of sequences; room for `window` positions."""
+
+    def __init__(self, shape: Shape, batch: int, device: torch.device, dtype: torch.dtype) -> None:
+        size = (shape.depth, batch, shape.heads, shape.window, shape.width // shape.heads)
+        self.keys = torch.zeros(size, device=device, dtype=dtype)
+        self.values = torch.zeros(size, device=device, dtype=dtype)
+        self.length = 0
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the keys and values (batch, heads, time, head width) of new positions; give all up to the last."""
+        end = self.length + keys.size(2)
+        self.keys[layer, :, :, self.length : end] = keys
+        self.values[layer, :, :, self.length : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+
+def norm(x: Tensor) -> Tensor:
+    """RMSNorm over the last dimension, without a gain."""
+    return F.rms_norm(x, (x.size(-1),))
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn each pair (i, i + half) of x (…, time, head width) by the angle of its position (arXiv:2104.09864)."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
+
+
+class Linear(nn.Linear):
+    """A projection without bias that computes in the type of its input; its weight stays in float32."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(x.dtype))
+
+
+class CappedLoss(torch.autograd.Function):
+    """Mean cross entropy of capped logits, and its gradient in the same pass, some rows at a time.
+
+    Logits of a whole batch are its largest tensor by far and are needed only once; rows that fit the cache are several
+    times as fast on a CPU, and the gradient costs no second look. x (rows, width), weight (vocabulary, width), targets
+    (rows); nats.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        rows = max(1, (LOGITS_AT_ONCE if x.device.type == "cpu" else LOGITS_AT_ONCE_GPU) // len(weight))
+        total = torch.zeros((), device=x.device)
+        to_x, to_weight = torch.empty_like(x), torch.zeros_like(weight)
+        cast = weight.to(x.dtype)
+        for start in range(0, len(x), rows):
+            part, wanted = x[start : start + rows], targets[start : start + rows]
+            squashed = (part @ cast.T).float().div_(SOFTCAP).tanh_()
+            logs = F.log_softmax(squashed * SOFTCAP, dim=-1)
+            total -= logs.gather(1, wanted[:, None]).sum()
+            grad = logs.exp_()
+            grad.scatter_add_(1, wanted[:, None], grad.new_full((len(wanted), 1), -1.0))
+            grad.addcmul_(grad, squashed.square_(), value=-1.0)  # the slope of the cap: 1 - tanh²
+            grad = grad.to(x.dtype)
+            torch.mm(grad, cast, out=to_x[start : start + rows])
+            to_weight += grad.T @ part
+        ctx.save_for_backward(to_x.div_(len(x)), to_weight.div_(len(x)))
+        return total / len(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        to_x, to_weight = ctx.saved_tensors
+        return grads[0].to(to_x.dtype) * to_x, grads[0] * to_weight, None
+
+
+class Attention(nn.Module):
+    def __init__(self, shape: Shape, layer: int) -> None:
+        super().__init__()
+        self.layer, self.heads = layer, shape.heads
+        self.query = Linear(shape.width, shape.width)
+        self.key = Linear(shape.width, shape.width)
+        self.value = Linear(shape.width, shape.width)
+        self.out = Linear(shape.width, shape.width)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None) -> Tensor:
+        batch, time, width = x.shape
+        q, k, v = (
+            layer(x).view(batch, time, self.heads, width // self.heads).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
+        q, k = rotate(norm(q), cos, sin), rotate(norm(k), cos, sin)
+        if cache is None:
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            k, v = cache.extend(self.layer, k, v)
+            past = torch.ones(time, k.size(2), dtype=torch.bool, device=x.device).tril(k.size(2) - time)
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=past)
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, time, width))
+        return out
+
+
+class Block(nn.Module):
+    def __init__(self, shape: Shape, layer: int) -> None:
+        super().__init__()
+        self.attention = Attention(shape, layer)
+        self.up = Linear(shape.width, 4 * shape.width)
+        self.down = Linear(4 * shape.width, shape.width)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None) -> Tensor:
+        x = x + self.attention(norm(x), cos, sin, cache)
+        out: Tensor = x + self.down(F.relu(self.up(norm(x))).square())
+        return out
+
+
+class GPT(nn.Module):
+    """`model(ids)` gives logits (batch, time, vocabulary) in float32, `model(ids, targets)` the mean loss in nats. With
+    a cache, ids are only those after the ones that it holds."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, shape: Shape, compute: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.shape, self.compute = shape, compute
+        self.embed = nn.Embedding(shape.vocab_size, shape.width)
+        self.blocks = nn.ModuleList(Block(shape, layer) for layer in range(shape.depth))
+        self.head = Linear(shape.width, shape.vocab_size)
+        half = shape.width // shape.heads // 2
+        angles = torch.outer(torch.arange(shape.window), ROPE_BASE ** (-torch.arange(half) / half))
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+
+    def init_weights(self, seed: int) -> None:
+        """Draw all weights; the same seed gives the same ones on every device."""
+        draw = torch.Generator().manual_seed(seed)
+        for name, weight in self.named_parameters():
+            if name.endswith(("out.weight", "down.weight")):
+                std = 0.0  # each block begins as the identity
+            elif name == "head.weight":
+                std = 0.001
+            elif name == "embed.weight":
+                std = 1.0
+            else:
+                std = self.shape.width**-0.5
+            weight.data.copy_(torch.empty(weight.shape).normal_(0, std, generator=draw))
+
+    def trunk(self, ids: Tensor, cache: Cache | None = None) -> Tensor:
+        """What the head reads: (batch, time, width)."""
+        start = cache.length if cache is not None else 0
+        end = start + ids.size(1)
+        x = norm(self.embed(ids).to(self.compute))
+        cos, sin = self.cos[start:end].to(self.compute), self.sin[start:end].to(self.compute)
+        for block in self.blocks:
+            x = block(x, cos, sin, cache)
+        if cache is not None:
+            cache.length = end
+        return norm(x)
+
+    def forward(self, ids: Tensor, targets: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+        x = self.trunk(ids, cache)
+        if targets is not None:
+            loss: Tensor = CappedLoss.apply(x.flatten(0, 1), self.head.weight, targets.flatten())  # type: ignore[no-untyped-call]
+            return loss
+        logits: Tensor = self.head(x).float()
+        return SOFTCAP * torch.tanh(logits / SOFTCAP)

@@ -1,0 +1,211 @@
+"""Train a model on tokens: the whole loop, read from top to bottom.
+
+The weights are decided by `Settings` and the tokens alone. A run can end at any moment; the same command goes on from
+the newest checkpoint and, in fp32 on the same number of threads, ends with the same weights bit for bit: the order of
+windows and the learning rate are functions of the step, and nothing is drawn after the first weights.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from corpus.errors import CorpusError
+from corpus.tokens.shards import Tokens
+from jobs.model import checkpoint
+from jobs.model.curve import Metrics, Progress, draw_curve, read_metrics
+from jobs.model.evaluate import evaluate
+from jobs.model.model import GPT
+from jobs.model.train_settings import Place, Settings, Shape
+from jobs.model.windows import Windows
+
+WARMUP, WARMDOWN = 0.03, 0.6
+"""Shares of all steps in which the learning rate rises, and falls to nothing; between them it stays."""
+
+EMBED_LR, HEAD_LR = 30.0, 3.0
+"""Learning rates of embedding and head by AdamW, in units of that of the matrices by Muon."""
+
+
+def lr_share(step: int, steps: int) -> float:
+    """The learning rate of a step (from 0) as a share of its peak: up, level, down."""
+    rise = (step + 1) / max(1.0, WARMUP * steps)
+    fall = (steps - step) / max(1.0, WARMDOWN * steps)
+    return min(1.0, rise, fall)
+
+
+def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks; AdamW for embedding and head, which are tables of vectors."""
+    muon = torch.optim.Muon(model.blocks.parameters(), lr=lr, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+    tables = [
+        {"params": [model.embed.weight], "lr": lr * EMBED_LR},
+        {"params": [model.head.weight], "lr": lr * HEAD_LR},
+    ]
+    adamw = torch.optim.AdamW(tables, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0, fused=True)
+    return {"muon": muon, "adamw": adamw}
+
+
+def train(
+    folder: Path,
+    tokens: Tokens,
+    settings: Settings,
+    place: Place,
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Progress | None = None,
+) -> dict[str, Any] | None:
+    """Train until the last step and leave the finished model: its facts, or None where `stopped` said so first.
+
+    Raises OutputError where the folder is bound to other settings, InputError where there are too few tokens for one
+    window, CorpusError where the loss is no number any more.
+    """
+    place.check(settings.batch)
+    shape = Shape.of_depth(settings.depth, tokens.vocab_size, settings.window)
+    lead = place.rank == 0
+    with together(place):
+        windows = Windows(tokens.train, settings.window, settings.seed)
+        if lead:
+            checkpoint.bind(folder, settings.bound(tokens))
+            checkpoint.write_whole(folder / "tokenizer.json", tokens.tokenizer_path.read_bytes())
+        done = checkpoint.finished(folder)
+    if done:
+        return done
+
+    model = GPT(shape, torch.bfloat16 if settings.precision == "bf16" else torch.float32)
+    model.init_weights(settings.seed)
+    model.to(place.device)
+    optimizers = make_optimizers(model, settings.lr)
+    with together(place):
+        state = checkpoint.resume(folder, model, optimizers) or {"step": 0, "seconds": 0.0}
+    peaks = [(group, group["lr"]) for optimizer in optimizers.values() for group in optimizer.param_groups]
+    step, seconds_before = state["step"], state["seconds"]
+    _check_agreed(step, folder, place)
+    parallel: nn.Module = DistributedDataParallel(model, broadcast_buffers=False) if place.workers > 1 else model
+
+    facts: dict[str, Any] = {
+        "shape": asdict(shape),
+        "bos": tokens.bos,
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "versions": {"corpus": metadata.version("corpus"), "torch": torch.__version__},
+    }
+
+    def save() -> None:
+        if metrics:
+            metrics.sync()
+        checkpoint.save(folder, step, model, optimizers, {**facts, "seconds": row["seconds"]})
+
+    row: dict[str, Any] = {}
+    share = settings.batch // place.workers
+    started = saved = time.monotonic()
+    with ExitStack() as ending:
+        metrics = ending.enter_context(Metrics(folder, step)) if lead else None
+        if progress:
+            progress.start(settings.steps, step, settings.batch * settings.window)
+            ending.callback(progress.end)
+        while step < settings.steps and not _any(stopped(), place):
+            ids, targets = windows.batch(step * settings.batch + place.rank * share, share)
+            loss = backward(parallel, ids.to(place.device), targets.to(place.device), place)
+            at = lr_share(step, settings.steps)
+            for group, peak in peaks:
+                group["lr"] = peak * at
+            for optimizer in optimizers.values():
+                optimizer.step()
+                optimizer.zero_grad()
+            step += 1
+            row = {
+                "step": step,
+                "tokens": step * settings.batch * settings.window,
+                "loss": loss,
+                "lr": settings.lr * at,
+            }
+            if step % settings.eval_every == 0 or step == settings.steps:
+                row |= evaluate(model, tokens.val, tokens.token_bytes, settings.eval_tokens, place)
+            for found in (loss, row.get("val_loss", 0.0)):
+                if not math.isfinite(found):
+                    todo = "Train in another folder with a smaller --lr."
+                    raise CorpusError(f"The loss is {found} at step {step}.", todo)
+            row["seconds"] = round(seconds_before + time.monotonic() - started, 3)
+            if metrics:
+                metrics.add(row)
+            if progress:
+                progress.step(row)
+            if lead and time.monotonic() - saved > place.checkpoint_s and step < settings.steps:
+                save()
+                saved = time.monotonic()
+        if lead and row:
+            save()
+    if not lead:
+        return None
+    if step:
+        draw_curve(folder)
+    if step < settings.steps:
+        return None
+    facts |= {"settings": asdict(settings), **read_metrics(folder)[-1]}
+    return checkpoint.finish(folder, model, facts)
+
+
+def backward(model: nn.Module, ids: Tensor, targets: Tensor, place: Place) -> float:
+    """Add up the gradients of the mean loss of a worker's windows, some at a time; workers then have the mean of all.
+    Gives the mean loss over all workers, in nats per token.
+
+    One worker alone adds two halves, as two workers would. So both give the same bits, where Muon, which rounds to
+    bf16, would make more of any difference.
+    """
+    some = place.micro_batch or max(1, len(ids) * place.workers // 2)
+    starts = range(0, len(ids), some)
+    total = torch.zeros((), device=ids.device)
+    for start in starts:
+        last = start == starts[-1]
+        part, wanted = ids[start : start + some], targets[start : start + some]
+        waits = nullcontext() if last or place.workers == 1 else model.no_sync()  # type: ignore[operator]
+        with waits:
+            loss = model(part, wanted) * (len(part) / len(ids))
+            loss.backward()
+        total += loss.detach()
+    if place.workers > 1:
+        dist.all_reduce(total)
+    return float(total) / place.workers
+
+
+class FailedElsewhere(CorpusError):
+    """Another worker failed; it says why."""
+
+
+@contextmanager
+def together(place: Place) -> Iterator[None]:
+    """What one worker may fail at while others do not. Then all end at once: at the next sum over workers the others
+    would wait for it, half an hour long. Raises FailedElsewhere on those."""
+    try:
+        yield
+    except CorpusError:
+        _any(True, place)
+        raise
+    if _any(False, place):
+        raise FailedElsewhere("Another worker failed.", "See what it says.")
+
+
+def _check_agreed(step: int, folder: Path, place: Place) -> None:
+    """Raises CorpusError where workers begin at different steps, since a folder that lags is not the same to all."""
+    if place.workers > 1:
+        ends = torch.tensor([step, -step], device=place.device)
+        dist.all_reduce(ends, dist.ReduceOp.MAX)
+        if ends.sum() != 0:
+            raise CorpusError(f"Workers see different checkpoints in {folder}.", "Give a folder that all share.")
+
+
+def _any(said: bool, place: Place) -> bool:
+    """Whether any worker says so. All must ask: they stop at the same step."""
+    if place.workers == 1:
+        return said
+    flag = torch.tensor(float(said), device=place.device)
+    dist.all_reduce(flag)
+    return bool(flag > 0)

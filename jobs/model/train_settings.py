@@ -1,0 +1,97 @@
+"""What decides a model, and what only decides where and how fast it is trained. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from corpus.digests import digest
+from corpus.errors import ConfigError
+from corpus.tokens.shards import Tokens
+
+WIDTH_PER_LAYER = 32
+HEAD_WIDTH = 64
+
+TOKENS_PER_WEIGHT = 10
+"""Where no number of tokens is given: so many per weight of blocks and head, about the best use of a given effort with
+Muon (nanochat measured 10.5) …"""
+EPOCHS = 4
+"""… but no more epochs than are nearly as good as new text (Muennighoff et al. 2023, arXiv:2305.16264)."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a model; `of_depth` derives them from the one dial."""
+
+    vocab_size: int
+    window: int
+    depth: int
+    width: int
+    heads: int
+
+    @classmethod
+    def of_depth(cls, depth: int, vocab_size: int, window: int) -> Shape:
+        """Width is 32 per layer, rounded up to whole heads of 64."""
+        heads = -(-depth * WIDTH_PER_LAYER // HEAD_WIDTH)
+        return cls(vocab_size, window, depth, heads * HEAD_WIDTH, heads)
+
+    @property
+    def scaling_weights(self) -> int:
+        """Weights that each token passes through as matrix products: those of the blocks, and the head."""
+        return 12 * self.depth * self.width**2 + self.vocab_size * self.width
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the weights, besides the tokens, and what the curve shows. A folder is bound to it."""
+
+    depth: int
+    window: int
+    batch: int
+    """Windows per step, over all workers."""
+    steps: int
+    lr: float
+    seed: int
+    precision: str
+    """fp32, or bf16 for activations; weights and their moments are fp32."""
+    eval_every: int
+    """Steps between readings of the validation split; there is always one at the end."""
+    eval_tokens: int
+
+    def bound(self, tokens: Tokens) -> dict[str, Any]:
+        """What a folder is bound to: these, and the digest of the tokens."""
+        return {**asdict(self), "tokens": digest(tokens.info["files"])}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is executed. It decides no weight beyond rounding."""
+
+    device: str = "cpu"
+    micro_batch: int | None = None
+    """Windows per forward pass; by default half of a step, or all of a worker."""
+    checkpoint_s: float = 60.0
+    rank: int = 0
+    workers: int = 1
+
+    def check(self, batch: int) -> None:
+        """Raises ConfigError where the windows of a step can't be shared out evenly."""
+        if batch % self.workers:
+            raise ConfigError(
+                f"A batch of {batch} windows can't be shared by {self.workers} workers.",
+                "Give a --batch that is a multiple of --workers.",
+            )
+
+
+DEFAULTS = {"depth": 4, "window": 256, "batch": 16, "eval_every": 100, "eval_tokens": 1 << 17}
+PRESETS = {
+    "demo": {"window": 128, "tokens": 300 << 11, "eval_every": 100, "eval_tokens": 1 << 15},
+    "cpu-5min": {"tokens": 750 << 12, "eval_every": 150, "eval_tokens": 1 << 16},
+}
+"""Values of options; an option that is given wins."""
+
+
+def plan_steps(shape: Shape, batch: int, train_tokens: int, wanted: int | None) -> int:
+    """The steps that `wanted` tokens take, or as many as suit the model and the corpus."""
+    tokens = wanted or min(TOKENS_PER_WEIGHT * shape.scaling_weights, EPOCHS * train_tokens)
+    return max(1, tokens // (batch * shape.window))

@@ -1,0 +1,86 @@
+"""Which tokens a training step sees: windows without replacement, in an order that (seed, epoch) decides.
+
+The state of the reader is one integer, the number of windows read so far; nothing is drawn, so nothing is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from corpus.errors import InputError
+from corpus.tokens.shards import Split
+
+_ROUNDS = 4
+
+
+def shuffled(places: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
+    """Where a permutation of range(size) takes `places`, without holding it: a Feistel network over the next power of
+    four, walked until it lands inside (cycle walking; Black and Rogaway 2002). The same on every machine and version.
+    """
+    half = np.uint64(max(1, (size - 1).bit_length() + 1) // 2)
+    mask = (np.uint64(1) << half) - np.uint64(1)
+    digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
+    keys = np.frombuffer(digest, "<u8", _ROUNDS)
+    found = places.astype(np.uint64)
+    todo = np.ones(len(found), bool)
+    while todo.any():
+        left, right = found[todo] >> half, found[todo] & mask
+        for key in keys:
+            left, right = right, left ^ (_mix(right ^ key) & mask)
+        found[todo] = left << half | right
+        todo = found >= size
+    inside: np.ndarray = found.astype(np.int64)
+    return inside
+
+
+def _mix(x: np.ndarray) -> np.ndarray:
+    """splitmix64's finalizer."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.ndarray = x ^ (x >> np.uint64(31))
+    return mixed
+
+
+class Windows:
+    """A split cut into windows of `length` tokens, each with the token after it; every token but the first is a target
+    once per epoch, except those of a shorter last window."""
+
+    def __init__(self, split: Split, length: int, seed: int) -> None:
+        self.split, self.length, self.seed = split, length, seed
+        self.count = (split.tokens - 1) // length
+        if self.count < 1:
+            raise InputError(
+                f"There are {split.tokens} training tokens, fewer than one window of {length} and its next token.",
+                "Train on more text, or with a smaller --window.",
+            )
+
+    def batch(self, first: int, count: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets (count, length) of the windows number `first` … `first + count` of all epochs."""
+        numbers = np.arange(first, first + count)
+        starts = np.empty(count, np.int64)
+        for epoch in np.unique(numbers // self.count):
+            here = numbers // self.count == epoch
+            starts[here] = shuffled(numbers[here] % self.count, self.count, self.seed, int(epoch))
+        rows = np.stack([self.split.read(int(start) * self.length, self.length + 1) for start in starts])
+        ids = torch.from_numpy(rows.astype(np.int64))
+        return ids[:, :-1], ids[:, 1:]
+
+
+def in_order(split: Split, length: int, limit: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The first `limit` targets of a split as batches of windows (batch, length), in order; a shorter last window
+    comes alone. Nothing where there is no target."""
+    targets = min(limit, split.tokens - 1)
+    whole = max(0, targets) // length
+    for first in range(0, whole, batch):
+        count = min(batch, whole - first)
+        ids = torch.from_numpy(split.read(first * length, count * length + 1).astype(np.int64))
+        yield ids[:-1].view(count, length), ids[1:].view(count, length)
+    rest = targets - whole * length
+    if rest > 0:
+        ids = torch.from_numpy(split.read(whole * length, rest + 1).astype(np.int64))[None]
+        yield ids[:, :-1], ids[:, 1:]

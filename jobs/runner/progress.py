@@ -1,0 +1,91 @@
+"""Progress for people: a live line on a terminal, plain lines elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from corpus.tables.ledger import add_counts, no_counts, total
+
+_PLAIN_EVERY_S = 10.0
+
+
+def say(line: str) -> None:
+    """Print a line on stderr. Where nobody reads that any more, the work goes on in silence."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+class Progress:
+    """Units done, records per second, kept, dropped by stage, time left."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True)
+        self._bar: Bar | None = None
+
+    def start(self, phase: str, units: int, size: int, done: int) -> None:
+        self._phase, self._units, self._size, self._done = phase, units, size, done
+        self._skipped = done
+        self._printed_at = -1
+        self._counts = no_counts()
+        self._started = self._printed = time.monotonic()
+        if self._console.is_terminal and not self._quiet:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[facts]}"),
+            )
+            self._bar = Bar(*columns, console=self._console)
+            self._task = self._bar.add_task(phase, total=units, completed=done, facts="")
+            self._bar.start()
+
+    def unit_done(self, size: int, counts: Mapping[str, Any]) -> None:
+        self._done += 1
+        add_counts(self._counts, counts)
+        if self._bar:
+            self._bar.update(self._task, completed=self._done, facts=self._facts())
+        elif time.monotonic() - self._printed > _PLAIN_EVERY_S:
+            self._printed = time.monotonic()
+            self._line()
+
+    def stop(self) -> None:
+        """Give the terminal back, however the phase ended."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+    def end(self) -> None:
+        self.stop()
+        if self._printed_at != self._done:
+            self._line()
+
+    def _line(self) -> None:
+        if self._quiet:
+            return
+        self._printed_at = self._done
+        here = self._done - self._skipped
+        elapsed = time.monotonic() - self._started
+        left = (
+            f", {elapsed / here * (self._units - self._done):.0f} s left" if here and self._done < self._units else ""
+        )
+        say(f"{self._phase} {self._done}/{self._units}{left}{self._facts(', ')}")
+
+    def _facts(self, start: str = "") -> str:
+        seen = self._counts["in"]
+        if not seen:
+            return ""
+        rate = seen / max(time.monotonic() - self._started, 1e-3)
+        dropped = ", ".join(f"{stage} {total(rules)}" for stage, rules in self._counts["dropped"].items())
+        return f"{start}{rate:.0f} records/s, kept {self._counts['kept']}, dropped: {dropped or 'none'}"

@@ -1,0 +1,216 @@
+"""`corpus export`: a corpus as files that others train on.
+
+rows (one task per piece) → boxes of the shuffle → write (one task per file) → export.json, and a data card. All but
+export.json lies under .work/ or is a file that only export.json makes count, so the same command takes up a run
+wherever it ended.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpus.errors import InputError, IntegrityError
+from corpus.storage.commits import Commit, Part
+from corpus.storage.store import Location, Store, as_json, local_file, open_store
+from corpus.storage.task_commits import get_value, put_value
+from corpus.tokens.row_files import RowLayout, RowsTask, plan_rows, send_rows, write_rows
+from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
+from corpus.tokens.texts import STRINGS, Piece, Texts, open_texts, value_type
+from corpus.version import versions
+from jobs.runner.engine import Engine, Stop
+from jobs.runner.folder import claim, open_folder
+from jobs.runner.phases import Stopped, end_work, run_commits
+from jobs.runner.progress import Progress
+from jobs.runner.retries import Function
+from jobs.runner.task_functions import commit_to_dict
+from jobs.tokens.card import data_card
+
+
+@dataclass(frozen=True)
+class Job:
+    """An export as the user asked for it."""
+
+    texts: Location
+    out: Location
+    target: str
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """How it ended: `exit_code` as the command line gives it, and what export.json says."""
+
+    exit_code: int
+    info: dict[str, Any] | None = None
+    already_done: bool = False
+
+
+def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Result:
+    """Export to the end, or to the first stop signal. Raises CorpusError."""
+    texts = open_texts(job.texts)
+    schema, left_out = _schema(job, texts)
+    plan = {
+        "texts": texts.identity(),
+        "target": job.target,
+        "seed": job.seed,
+        "columns": schema.names,
+        "versions": versions(),
+    }
+    store = open_folder(job.out)
+    with store.only_run(), Stop() as stop:
+        finished = claim(store, plan, "export.json")
+        if finished is not None:
+            store.remove(".work")
+            return Result(0, finished, already_done=True)
+        if left_out:
+            print(f"Left out, not plain and of one type in all files: {', '.join(left_out)}", file=sys.stderr)
+        engine = make_engine()
+        run = _Exporting(job, texts, schema, store, partial(run_commits, engine=engine, stop=stop, progress=progress))
+        try:
+            sent = run.send()
+            layout = run.layout(sent)
+            written = run.write(sent, layout)
+        except Stopped:
+            return Result(128 + stop.signal)
+        finally:
+            end_work(engine, stop, progress)
+        info = _info(layout, written, sum(done.about["bytes"] for done in sent), texts, plan)
+        if job.target == "datasets":
+            info["columns_left_out"] = left_out
+            # one that an earlier try left may have the name that the folder had then
+            store.replace("README.md", data_card(PurePosixPath(store.place).name, texts, info).encode())
+        store.put_new("export.json", as_json(info))
+        store.remove(".work")
+    return Result(0, info)
+
+
+def _schema(job: Job, texts: Texts) -> tuple[pa.Schema, list[str]]:
+    """The columns to write: the text alone, or all that every file has with one type; and the names of the others."""
+    if job.target == "nanochat":
+        return pa.schema([pa.field("text", pa.string())]), []
+    schemas = [pq.read_schema(local_file(file.place)) for file in texts.files]
+    names = dict.fromkeys(name for schema in schemas for name in schema.names)
+    found = {name: _field(name, schemas) for name in names}
+    return pa.schema([field for field in found.values() if field]), [name for name in names if not found[name]]
+
+
+def _field(name: str, schemas: Sequence[pa.Schema]) -> pa.Field | None:
+    """What holds a column of all files; None where one lacks it, or has it of another type."""
+    if any(name not in schema.names for schema in schemas):
+        return None
+    fields = [schema.field(name) for schema in schemas]
+    kinds = [value_type(field.type) for field in fields]
+    kind = kinds[0]
+    if all(kind in STRINGS for kind in kinds):
+        kind = pa.large_string() if pa.large_string() in kinds else pa.string()
+    elif any(other != kind for other in kinds) or not _is_plain(kind):
+        return None
+    return pa.field(name, kind, nullable=any(field.nullable for field in fields))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether no dictionary is nested in a type: the boxes of the shuffle hold none."""
+    inside = (kind.field(number).type for number in range(kind.num_fields))
+    return value_type(kind) == kind and all(map(_is_plain, inside))
+
+
+@dataclass(frozen=True)
+class _Exporting:
+    """One run of the job; `phase` runs a function over payloads."""
+
+    job: Job
+    texts: Texts
+    schema: pa.Schema
+    store: Store
+    phase: Callable[[str, Function, list[dict[str, Any]]], list[Commit]]
+
+    @property
+    def _common(self) -> dict[str, Any]:
+        return {"store": self.store.place}
+
+    def send(self) -> list[Commit]:
+        """The rows of all pieces, in boxes."""
+        self.store.put_new(_SCHEMA, self.schema.serialize().to_pybytes())
+        size = self.texts.bytes if self.job.target == "nanochat" else self.texts.all_bytes
+        return fill_boxes(self.store, size + ROW_BYTES * self.texts.rows, self._send)[1]
+
+    def _send(self, bits: int) -> list[Commit]:
+        common = {**self._common, "seed": self.job.seed, "bits": bits}
+        return self.phase("rows", rows_task, [{**common, "piece": asdict(piece)} for piece in self.texts.pieces()])
+
+    def layout(self, sent: list[Commit]) -> RowLayout:
+        """How the rows lie in files. Raises InputError where there are too few, and sets the folder free again."""
+        try:
+            return plan_rows(sum(done.parts[0].rows for done in sent), sum(done.about["bytes"] for done in sent))
+        except InputError:
+            self.store.remove(".work")
+            raise
+
+    def write(self, sent: list[Commit], layout: RowLayout) -> list[Commit]:
+        """The output files, in order."""
+        weights = np.sum([done.about["weights"] for done in sent], axis=0).tolist()
+        cuts = plan_cuts(weights, layout.borders)
+        plain = self.job.target == "nanochat"
+        names = [_name(self.job.target, at, len(cuts)) for at in range(len(cuts))]
+        tasks = [RowsTask(name, cut, layout.group, plain) for name, cut in zip(names, cuts, strict=True)]
+        parts = put_value(self.store, [asdict(done.parts[0]) for done in sent])
+        common = {**self._common, "parts": parts}
+        return self.phase("write", write_task, [{**common, "task": asdict(task)} for task in tasks])
+
+
+_SCHEMA = ".work/schema"
+
+
+def _name(target: str, at: int, files: int) -> str:
+    """The last file is for validation: nanochat takes the last one by name."""
+    if target == "nanochat":
+        return f"shard_{at:05d}.parquet"
+    if at == files - 1:
+        return "data/validation-00000-of-00001.parquet"
+    return f"data/train-{at:05d}-of-{files - 1:05d}.parquet"
+
+
+def _info(
+    layout: RowLayout, written: list[Commit], text_bytes: int, texts: Texts, plan: dict[str, Any]
+) -> dict[str, Any]:
+    """The content of export.json, once the books balance."""
+    files = [done.parts[0] for done in written]
+    documents = sum(file.rows for file in files)
+    if documents != layout.borders[-1]:
+        raise IntegrityError(f"{documents} documents were written of {layout.borders[-1]}.", "Please report this.")
+    return {
+        "documents": {"in": texts.rows, "train": documents - files[-1].rows, "val": files[-1].rows},
+        "bytes": text_bytes,
+        "row_group": layout.group,
+        "val_row_groups": layout.val_groups,
+        "files": [{"name": file.key, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256} for file in files],
+        "plan": plan,
+    }
+
+
+def rows_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Put one piece into boxes, and commit."""
+    store = open_store(payload["store"])
+    piece = Piece.from_dict(payload["piece"])
+    return commit_to_dict(send_rows(store, piece, _read_schema(store), payload["seed"], payload["bits"]))
+
+
+def write_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Write and commit one output file."""
+    store = open_store(payload["store"])
+    parts = [Part(**part) for part in get_value(store, payload["parts"])]
+    task = RowsTask(**{**payload["task"], "cut": Cut(**payload["task"]["cut"])})
+    return commit_to_dict(write_rows(store, task, parts, payload["parts"], _read_schema(store)))
+
+
+def _read_schema(store: Store) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(store.get(_SCHEMA) or b""))

@@ -1,0 +1,253 @@
+"""`corpus tokenize`: texts in, a folder of tokens out (`corpus.tokens.shards`).
+
+encode (one task per piece of a part) → boxes of the shuffle → write (one task per output file) → tokens.json. All but
+tokens.json lies under .work/ or is a file that only tokens.json makes count, so the same command takes up a run
+wherever it ended.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from corpus.errors import InputError, IntegrityError
+from corpus.storage.commits import Commit, Part
+from corpus.storage.crash_points import reached
+from corpus.storage.store import Location, Store, as_json, open_store
+from corpus.storage.task_commits import get_value, put_value
+from corpus.tokens.encode import COUNTS, Encoding, encode_piece
+from corpus.tokens.encoder import Encoder
+from corpus.tokens.shards import FORMAT_VERSION, SPLITS
+from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
+from corpus.tokens.texts import Piece, Texts, open_texts
+from corpus.tokens.tokenizer import Tokenizer
+from corpus.tokens.write import FileTask, add_data, write_file
+from corpus.version import versions
+from jobs.runner.engine import Engine, Stop
+from jobs.runner.folder import claim, open_folder
+from jobs.runner.phases import Stopped, end_work, run_commits
+from jobs.runner.progress import Progress
+from jobs.runner.retries import Function
+from jobs.runner.task_functions import commit_to_dict
+
+FILE_TOKENS = 100_000_000
+"""Tokens of a file: 200 or 400 MB."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A tokenizing as the user asked for it. Without `val_share` the number of documents decides
+    (`val_share_for`)."""
+
+    texts: Location
+    out: Location
+    tokenizer: Tokenizer
+    layout: str = "flat"
+    seed: int = 0
+    val_share: float | None = None
+    file_tokens: int = FILE_TOKENS
+
+
+@dataclass(frozen=True)
+class Result:
+    """How it ended: `exit_code` as the command line gives it, and what tokens.json says."""
+
+    exit_code: int
+    info: dict[str, Any] | None = None
+    already_done: bool = False
+
+
+def val_share_for(documents: int) -> float:
+    """One in a hundred; of a few documents more, so that there are some hundred, at most one in ten; of very many less,
+    so that there are 50,000."""
+    return round(min(max(0.01, min(0.1, 100 / documents)), max(50_000 / documents, 1e-6)), 6)
+
+
+def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Result:
+    """Tokenize to the end, or to the first stop signal. Raises CorpusError."""
+    _check(job.tokenizer)
+    texts = open_texts(job.texts)
+    plan = _plan(job, texts)
+    store = open_folder(job.out)
+    with store.only_run(), Stop() as stop:
+        finished = claim(store, plan, "tokens.json")
+        if finished is not None:
+            store.remove(".work")
+            return Result(0, finished, already_done=True)
+        started = time.monotonic()
+        engine = make_engine()
+        run = _Tokenizing(job, plan, texts, store, partial(run_commits, engine=engine, stop=stop, progress=progress))
+        try:
+            boxes, encoded = run.encode()
+            engines = sorted({done.about["engine"] for done in encoded})
+            if "tokenizers" in engines:
+                print("HF tokenizers encodes: the fast way does not know this tokenizer, or differs.", file=sys.stderr)
+            totals = run.totals(encoded)
+            info = run.finish(totals, run.write(boxes, encoded, totals))
+        except Stopped:
+            return Result(128 + stop.signal)
+        finally:
+            end_work(engine, stop, progress)
+        timings = {
+            "seconds": round(time.monotonic() - started, 1),
+            "host": socket.gethostname(),
+            "cpus": os.cpu_count(),
+            "encoders": engines,
+        }
+        store.replace("timings.json", as_json(timings))
+        reached("before_tokens_json")
+        store.put_new("tokens.json", as_json(info))
+        reached("after_tokens_json")
+        store.remove(".work")
+        reached("tokens_work_removed")
+    return Result(0, info)
+
+
+def _check(tokenizer: Tokenizer) -> None:
+    """Raise ConfigError here where each task would."""
+    _ = tokenizer.bos
+    _encoder(tokenizer.data)
+
+
+def _plan(job: Job, texts: Texts) -> dict[str, Any]:
+    """All that decides the bytes of the result."""
+    libraries = {name: metadata.version(name) for name in ("gigatoken", "tokenizers")}
+    return {
+        "texts": texts.identity(),
+        "tokenizer": job.tokenizer.sha256,
+        "layout": job.layout,
+        "seed": job.seed,
+        "val_share": val_share_for(texts.rows) if job.val_share is None else job.val_share,
+        "file_tokens": job.file_tokens,
+        "versions": versions() | libraries,
+    }
+
+
+@dataclass(frozen=True)
+class _Tokenizing:
+    """One run of the job; `phase` runs a function over payloads."""
+
+    job: Job
+    plan: dict[str, Any]
+    texts: Texts
+    store: Store
+    phase: Callable[[str, Function, list[dict[str, Any]]], list[Commit]]
+
+    def encode(self) -> tuple[int, list[Commit]]:
+        """The ids of all pieces, in boxes, and how many boxes a split has."""
+        self.store.put_new(_TOKENIZER, self.job.tokenizer.data)
+        # some four bytes of text give an id
+        size = self.texts.bytes // 4 * self.job.tokenizer.dtype.itemsize + ROW_BYTES * self.texts.rows
+        bits, encoded = fill_boxes(self.store, size, self._encode)
+        return 1 << bits, encoded
+
+    def _encode(self, bits: int) -> list[Commit]:
+        encoding = Encoding(self.job.tokenizer.sha256, self.job.seed, self.plan["val_share"], bits)
+        common = {"store": self.store.place, "encoding": asdict(encoding)}
+        return self.phase("encode", encode_task, [{**common, "piece": asdict(piece)} for piece in self.texts.pieces()])
+
+    def totals(self, encoded: list[Commit]) -> dict[str, dict[str, int]]:
+        """Tokens, documents and bytes of text by split. Raises InputError where a split is empty, and sets the folder
+        free again."""
+        found = {
+            split: {name: sum(done.about["splits"][split][name] for done in encoded) for name in COUNTS}
+            for split in SPLITS
+        }
+        share = self.plan["val_share"]
+        for split, wanted in (("train", True), ("val", share > 0)):
+            if wanted and not found[split]["documents"]:
+                self.store.remove(".work")
+                raise InputError(
+                    f"Of {self.texts.rows} documents none is in {split}, with a share of {share} for val.",
+                    "Give another --val-share, or more documents.",
+                )
+        return found
+
+    def write(
+        self, boxes: int, encoded: list[Commit], totals: dict[str, dict[str, int]]
+    ) -> list[tuple[FileTask, Commit]]:
+        """The output files, in order."""
+        weights = np.zeros(len(SPLITS) * boxes, dtype=np.int64)
+        for done in encoded:
+            at, tokens = done.about["weights"]
+            weights[at] += np.array(tokens, dtype=np.int64)
+        tasks = []
+        for number, split in enumerate(SPLITS):
+            tokens = totals[split]["tokens"]
+            borders = [*range(0, tokens, self.job.file_tokens), tokens]
+            cuts = plan_cuts(weights[number * boxes :][:boxes].tolist(), borders)
+            for at, cut in enumerate(cuts):
+                task = FileTask(split, at, cut, number * boxes, self.job.layout, self.job.tokenizer.dtype.itemsize)
+                tasks.append(task)
+        parts = put_value(self.store, [asdict(done.parts[0]) for done in encoded])
+        common = {"store": self.store.place, "parts": parts}
+        written = self.phase("write", write_task, [{**common, "task": asdict(task)} for task in tasks])
+        return list(zip(tasks, written, strict=True))
+
+    def finish(self, totals: dict[str, dict[str, int]], written: list[tuple[FileTask, Commit]]) -> dict[str, Any]:
+        """The content of tokens.json, once the books balance and what goes with the files lies beside them."""
+        tokenizer = self.job.tokenizer
+        splits: dict[str, dict[str, Any]] = {}
+        for split in SPLITS:
+            own = [done for task, done in written if task.split == split]
+            files = [{"name": done.parts[0].key} | {name: done.about[name] for name in COUNTS} for done in own]
+            sums = {name: sum(file[name] for file in files) for name in COUNTS}
+            if sums != totals[split]:
+                raise IntegrityError(f"{split} got {sums} instead of {totals[split]}.", "Please report this.")
+            splits[split] = {**sums, "files": files}
+        documents = sum(split["documents"] for split in splits.values())
+        parts = [part for _, done in written for part in done.parts]
+        beside = {"tokenizer.json": tokenizer.data, "token_bytes.json": as_json(tokenizer.token_bytes.tolist(), None)}
+        parts += [add_data(self.store, "tokenizer", data, 0, name) for name, data in beside.items()]
+        return {
+            "version": FORMAT_VERSION,
+            "layout": self.job.layout,
+            "dtype": tokenizer.dtype.name,
+            "tokenizer": {
+                "name": tokenizer.name,
+                "sha256": tokenizer.sha256,
+                "vocab_size": tokenizer.vocab_size,
+                "bos": tokenizer.bos,
+                "bos_text": tokenizer.bos_text,
+            },
+            "splits": splits,
+            "documents": {"in": self.texts.rows, "tokenized": documents, "empty": self.texts.rows - documents},
+            "files": [{"name": part.key, "bytes": part.bytes, "sha256": part.sha256} for part in parts],
+            "plan": self.plan,
+        }
+
+
+_TOKENIZER = ".work/tokenizer.json"
+
+
+def encode_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Encode and commit one piece."""
+    store, encoding = open_store(payload["store"]), Encoding(**payload["encoding"])
+    tokenizer, encoder = _encoder(store.get(_TOKENIZER) or b"{}")
+    if tokenizer.sha256 != encoding.tokenizer:
+        raise IntegrityError(f"{store.where(_TOKENIZER)} is damaged.", "Delete the folder, and tokenize again.")
+    return commit_to_dict(encode_piece(store, Piece.from_dict(payload["piece"]), encoding, tokenizer, encoder))
+
+
+@lru_cache(maxsize=1)
+def _encoder(data: bytes) -> tuple[Tokenizer, Encoder]:
+    """Kept from piece to piece: it takes a second to make, and gets faster with the words that it has seen."""
+    tokenizer = Tokenizer("tokenizer.json", data)
+    return tokenizer, Encoder(tokenizer)
+
+
+def write_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Write and commit one output file."""
+    store = open_store(payload["store"])
+    parts = [Part(**part) for part in get_value(store, payload["parts"])]
+    task = FileTask(**{**payload["task"], "cut": Cut(**payload["task"]["cut"])})
+    return commit_to_dict(write_file(store, task, parts, payload["parts"]))

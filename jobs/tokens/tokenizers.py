@@ -1,0 +1,189 @@
+"""`corpus tokenizer train`, `show` and `compare`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from corpus.errors import ConfigError, OutputError
+from corpus.storage.store import Location, as_json
+from corpus.tokens.encoder import Encoder
+from corpus.tokens.texts import Texts, open_texts, read_sample
+from corpus.tokens.tokenizer import Tokenizer
+from corpus.tokens.train_bpe import train_tokenizer
+from corpus.tokens.write import add_data
+from jobs.runner.folder import open_folder
+
+MOST_CHARS = 2_000_000_000
+"""Of text to learn from: nanochat's 2 billion; what comes after changes little."""
+
+COMPARED_BYTES = 50 << 20
+"""Of text to compare tokenizers on: more changes no ratio that is shown."""
+
+_TOLD_EVERY_S = 10.0
+_FILES = {"training.json", "token_bytes.json", "tokenizer_config.json", "tokenizer.json"}
+
+
+def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MOST_CHARS) -> dict[str, Any]:
+    """Learn a tokenizer from the texts of a folder and write it to another: tokenizer.json, last, with what
+    `transformers` wants beside it, the byte length of each id, and what it was learned from; that is returned."""
+    texts = open_texts(folder)
+    store = open_folder(out)
+    other = OutputError(f"{store.where()} holds another tokenizer, or other files.", "Give an empty folder with -o.")
+    with store.only_run():
+        if store.names() - _FILES - {".work"}:
+            raise other
+        made = train_tokenizer(PurePosixPath(store.place).name, _told(texts, most_chars), vocab_size)
+        facts = {
+            "texts": texts.identity(),
+            "most_chars": most_chars,
+            "vocab_size": made.vocab_size,
+            "specials": made.specials,
+            "sha256": made.sha256,
+            "versions": {name: metadata.version(name) for name in ("corpus", "rustbpe")},
+        }
+        files = {
+            "training.json": as_json(facts),
+            "token_bytes.json": as_json(made.token_bytes.tolist(), None),
+            "tokenizer_config.json": as_json(_config(made)),
+            "tokenizer.json": made.data,
+        }
+        if any(store.get(name) not in (None, data) for name, data in files.items()):
+            raise other
+        for name, data in files.items():
+            add_data(store, "tokenizer", data, 0, name)
+        store.remove(".work")
+    return facts
+
+
+def _config(made: Tokenizer) -> dict[str, Any]:
+    """What `transformers.AutoTokenizer` reads beside tokenizer.json."""
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": made.bos_text,
+        "eos_token": made.bos_text,
+        "clean_up_tokenization_spaces": False,
+    }
+
+
+def _told(texts: Texts, most_chars: int) -> Iterator[str]:
+    """The texts to learn from, with a line about them now and then. A character has a byte or more, so that the bytes
+    in parquet's footers bound the characters."""
+    started = time.monotonic()
+    chars, told = 0, started
+    for batch in read_sample(texts, most_chars):
+        for text in batch["text"].to_pylist():
+            chars += len(text)
+            yield text
+        if time.monotonic() - told > _TOLD_EVERY_S:
+            told = time.monotonic()
+            print(f"read {chars / 1e6:,.0f} million characters", file=sys.stderr, flush=True)
+    print(f"learning from {chars / 1e6:,.1f} million characters", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One id of a text: its bytes, and how they are printed."""
+
+    id: int
+    bytes: bytes
+
+    @property
+    def text(self) -> str:
+        """Its characters, with what is none or moves the cursor escaped."""
+        text = self.bytes.decode("utf-8", "backslashreplace")
+        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def pieces(tokenizer: Tokenizer, text: str) -> list[Shown]:
+    """The tokens of a text. Raises ConfigError for a text that is no Unicode."""
+    try:
+        ids, _ = Encoder(tokenizer).encode([text])
+    except (UnicodeEncodeError, TypeError):
+        raise ConfigError("The text is not valid UTF-8.", "Give text; single bytes have no encoding.") from None
+    return [Shown(number, tokenizer.tokens[number] or b"") for number in ids.tolist()]
+
+
+_COLOURS = ("#a8d1ff", "#b9e6b0", "#ffd59e", "#ffb3b3", "#d7c2ff")
+
+
+def show_pieces(found: Sequence[Shown], console: Console) -> None:
+    """Print the tokens on coloured ground, and their ids in the same colours, as Tiktokenizer does. Without colours
+    they stand apart by bars."""
+    between = "" if console.color_system else "│"
+    for shown in (lambda one: one.text, lambda one: f" {one.id} " if not between else str(one.id)):
+        line = Text(between.join(map(shown, found)))
+        start = 0
+        for at, one in enumerate(found):
+            end = start + len(shown(one))
+            line.stylize(Style(color="black", bgcolor=_COLOURS[at % len(_COLOURS)]), start, end)
+            start = end + len(between)
+        console.print(line)
+    size = sum(len(one.bytes) for one in found)
+    console.print(f"{len(found)} tokens, {size} bytes, {size / max(len(found), 1):.2f} bytes per token")
+
+
+def compare(
+    tokenizers: Sequence[Tokenizer],
+    folder: Location,
+    most_bytes: int = COMPARED_BYTES,
+    told: Callable[[str], None] = print,
+) -> list[dict[str, Any]]:
+    """How many bytes of text a token of each tokenizer stands for: one row for all, then one per language, those with
+    most text first."""
+    texts = open_texts(folder)
+    extra = ("language",) if "language" in texts.columns else ()
+    encoders = [Encoder(one) for one in tokenizers]
+    counts: dict[str, np.ndarray] = {}
+    for done, batch in enumerate(read_sample(texts, most_bytes, extra)):
+        written = batch["text"].to_pylist()
+        sizes = [len(text.encode()) for text in written]
+        tokens = [encoder.encode(written)[1] for encoder in encoders]
+        rows = np.array([np.ones(len(written)), sizes, *tokens], dtype=np.int64).T
+        languages = batch["language"].to_pylist() if extra else [None] * len(written)
+        for language, row in zip(languages, rows, strict=True):
+            for name in (_ALL, language or "unknown"):
+                counts[name] = counts.get(name, 0) + row
+        if done % 20 == 19 and counts:
+            told(f"{counts[_ALL][1] / 1e6:,.0f} MB")
+    ranked = sorted(counts.items(), key=lambda item: (item[0] != _ALL, -item[1][1], item[0]))
+    return [
+        {
+            "language": name,
+            "documents": int(row[0]),
+            "bytes": int(row[1]),
+            "bytes_per_token": {
+                one.name: round(int(row[1]) / int(count), 4) for one, count in zip(tokenizers, row[2:], strict=True)
+            },
+        }
+        for name, row in ranked
+    ]
+
+
+_ALL = "all"
+
+
+def show_comparison(rows: Sequence[dict[str, Any]], console: Console) -> None:
+    """Print bytes per token as a table; the highest of each row is bold."""
+    names = list(rows[0]["bytes_per_token"]) if rows else []
+    table = Table("language", box=None, header_style="dim")
+    for heading in ("documents", "MB", *names):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        best = max(row["bytes_per_token"].values())
+        cells = [f"{value:.2f}" for value in row["bytes_per_token"].values()]
+        styled = [Text(cell, "bold" if float(cell) >= round(best, 2) else "") for cell in cells]
+        table.add_row(row["language"], f"{row['documents']:,}", f"{row['bytes'] / 1e6:.2f}", *styled)
+    console.print(table)
+    console.print("Bytes of text per token: more is better for the same size of vocabulary.")

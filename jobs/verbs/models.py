@@ -1,0 +1,193 @@
+"""`train` and `generate`: a small base model, and what it has learned."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from corpus.errors import ConfigError
+from corpus.tokens.shards import open_tokens
+from jobs.model.train_settings import DEFAULTS, PRESETS, Place, Settings, Shape, plan_steps
+from jobs.verbs.options import SEED, Finite, folder_type, insecure_option, json_option
+
+if TYPE_CHECKING:
+    from jobs.model.generate import Continuer, Sampling
+
+_DEVICES = click.Choice(["auto", "cpu", "cuda"])
+device_option = click.option("--device", type=_DEVICES, default="auto", show_default=True)
+
+
+def _device(wanted: str) -> str:
+    """The device to compute on. Raises ConfigError where torch or the device is missing."""
+    try:
+        import torch
+    except ImportError:
+        todo = "Run `make setup-train`, or `pip install '.[train]'` where the source is."
+        raise ConfigError("Models need torch, which is not installed.", todo) from None
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("There is no CUDA device here.", "Use --device cpu.")
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+@click.command("train")
+@click.argument("tokens_folder", metavar="TOKENS", type=folder_type)
+@click.option("-o", "--out", required=True, type=folder_type, help="The folder of the model.")
+@click.option("--depth", type=click.IntRange(min=1), help="Layers, from which all other sizes follow. By default 4.")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="Values for the options that are not given.")
+@click.option("--window", type=click.IntRange(min=2), help="Tokens that the model sees at once. By default 256.")
+@click.option("--batch", type=click.IntRange(min=1), help="Windows per step, over all workers. By default 16.")
+@click.option("--tokens", type=click.IntRange(min=1), help="Tokens to train on; by default 10 per weight, but at most "
+              "4 epochs.")  # fmt: skip
+@click.option("--lr", type=Finite(min=0, min_open=True), default=0.01, show_default=True, help="Peak rate.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the first weights and the order of windows.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True,
+              help="Of activations: bf16 on CUDA, fp32 on a CPU.")  # fmt: skip
+@click.option("--eval-every", type=click.IntRange(min=1), help="Steps between validations. By default 100.")
+@click.option("--eval-tokens", type=click.IntRange(min=1), help="Tokens of a validation. By default 131,072.")
+@click.option("--checkpoint-seconds", type=Finite(min=0), default=60.0, show_default=True)
+@device_option
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads of a worker; by default one per CPU of one.")
+@click.option("--micro-batch", type=click.IntRange(min=1), help="Windows at a time, where memory is short.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="More than one train by Ray.")
+@click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
+@insecure_option
+@json_option
+def train_command(
+    tokens_folder: Path, out: Path, preset: str | None, lr: float, seed: int, precision: str,
+    checkpoint_seconds: float, device: str, threads: int | None, micro_batch: int | None, workers: int,
+    address: str | None, insecure: bool, as_json: bool, **sizes: int | None,
+) -> None:  # fmt: skip
+    """Train a small base model on tokens. The same command goes on where a run was stopped.
+
+    \b
+    Example: corpus train tokens -o model --preset cpu-5min
+    Example: corpus train tokens -o model --depth 12 --window 1024 --batch 256 --workers 8 --device cuda
+    """
+    if address:
+        device = "cuda" if device == "cuda" else "cpu"  # of the cluster, which this machine may know nothing about
+    place = Place(_device(device) if not address else device, micro_batch, checkpoint_seconds, workers=workers)
+    values = {**DEFAULTS, **PRESETS.get(preset or "", {}), **{k: v for k, v in sizes.items() if v is not None}}
+    tokens = open_tokens(tokens_folder)
+    shape = Shape.of_depth(values["depth"], tokens.vocab_size, values["window"])
+    if precision == "auto":
+        precision = "bf16" if place.device == "cuda" else "fp32"
+    settings = Settings(
+        depth=values["depth"], window=values["window"], batch=values["batch"],
+        steps=plan_steps(shape, values["batch"], tokens.train.tokens, values.get("tokens")), lr=lr, seed=seed,
+        precision=precision, eval_every=values["eval_every"], eval_tokens=values["eval_tokens"],
+    )  # fmt: skip
+    threads = threads or max(1, (os.cpu_count() or 1) // workers)
+    result = _run(tokens_folder, out, settings, place, threads, address, insecure)
+    if as_json:
+        print(json.dumps({key: result.get(key) for key in _FACTS}))
+    score = f", {result['bpb']:.3f} bits per byte on validation text" if "bpb" in result else ", no validation text"
+    print(f"{out}: {result['tokens']:,} tokens, loss {result['loss']:.3f}{score}", file=sys.stderr)
+    print(f'Loss curve: {out}/loss.svg   Try it: corpus generate {out} "Once upon"', file=sys.stderr)
+
+
+_FACTS = ("step", "tokens", "parameters", "loss", "val_loss", "bits_per_token", "bpb", "seconds")
+
+
+def _run(
+    tokens_folder: Path, out: Path, settings: Settings, place: Place, threads: int, address: str | None, insecure: bool
+) -> dict[str, Any]:
+    """Train here, or by Ray where there are several workers; ends the program where a signal stopped it."""
+    import torch
+
+    from jobs.model.curve import Progress
+    from jobs.model.train import train
+    from jobs.runner.engine import Stop
+    from jobs.runner.folder import open_folder
+
+    with open_folder(out).only_run(), Stop("the step under way is finished and a checkpoint is written.") as stop:
+        if place.workers > 1 or address:
+            from jobs.model.train_ray import train_on_ray
+
+            result = train_on_ray(out, tokens_folder, settings, place, threads, address, stop, Progress(), insecure)
+        else:
+            torch.set_num_threads(threads)
+            result = train(out, open_tokens(tokens_folder), settings, place, stop.asked, Progress())
+    if result is None:
+        print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
+        sys.exit(128 + stop.signal)
+    return result
+
+
+@click.command("generate")
+@click.argument("model", type=folder_type)
+@click.argument("prompt")
+@click.option("-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="Continuations.")
+@click.option("--max-tokens", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--temperature", type=Finite(min=0), default=0.8, show_default=True, help="0: the likeliest.")
+@click.option("--top-k", type=click.IntRange(min=0), default=50, show_default=True, help="Of the likeliest; 0: of all.")
+@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option("--show-probs", is_flag=True, help="Print the likeliest next tokens with their probabilities.")
+@device_option
+@json_option
+def generate_command(
+    model: Path, prompt: str, count: int, max_tokens: int, temperature: float, top_k: int, seed: int,
+    show_probs: bool, device: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Continue a prompt, as the text of a page that begins with it.
+
+    \b
+    Example: corpus generate model "The best way to" -n 5 --temperature 0.7
+    Example: corpus generate model "The best way to" --show-probs --max-tokens 10
+    """
+    where = _device(device)
+    from jobs.model.generate import Continuer, Sampling
+
+    sampling = Sampling(max_tokens, temperature, top_k, seed)
+    continuer = Continuer(model, where)
+    ids = continuer.encode(prompt)
+    for number in range(count):
+        if as_json:
+            _print_json(continuer, prompt, ids, sampling, number, show_probs)
+        elif show_probs:
+            _print_probabilities(continuer, ids, sampling, number)
+        else:
+            _print_text(continuer, prompt, ids, sampling, number)
+
+
+def _print_text(continuer: Continuer, prompt: str, ids: list[int], sampling: Sampling, number: int) -> None:
+    from jobs.model.generate import TextStream
+    from jobs.runner.terminal import plain
+
+    stream = TextStream(continuer.tokenizer.tokens)
+    print(plain(prompt, keep_lines=True), end="", flush=True)
+    for drawn in continuer.draw(ids, sampling, number):
+        print(stream.add(drawn.id), end="", flush=True)
+    print(stream.end() + "\n", flush=True)
+
+
+_SHOWN = 5
+
+
+def _print_probabilities(continuer: Continuer, ids: list[int], sampling: Sampling, number: int) -> None:
+    from jobs.model.generate import piece
+
+    tokens = continuer.tokenizer.tokens
+    print(f"{'drawn':16} the model's likeliest", file=sys.stderr, flush=True)
+    for drawn in continuer.draw(ids, sampling, number, _SHOWN):
+        likeliest = "  ".join(f"{share:5.1%} {piece(tokens[token])}" for token, share in drawn.likeliest)
+        print(f"{piece(tokens[drawn.id]):16} {likeliest}", flush=True)
+    print(flush=True)
+
+
+def _print_json(
+    continuer: Continuer, prompt: str, ids: list[int], sampling: Sampling, number: int, shown: bool
+) -> None:
+    """One line per continuation; its text is what its bytes are in UTF-8, with U+FFFD for what is none."""
+    found = list(continuer.draw(ids, sampling, number, _SHOWN if shown else 0))
+    row: dict[str, Any] = {"prompt": prompt, "ids": [drawn.id for drawn in found]}
+    row["text"] = continuer.tokenizer.decode(row["ids"]).decode("utf-8", "replace")
+    if shown:
+        row["likeliest"] = [[{"id": i, "probability": share} for i, share in drawn.likeliest] for drawn in found]
+    print(json.dumps(row), flush=True)

@@ -1,0 +1,196 @@
+"""`tokenizer train|show|compare`, `tokenize`, `export`: from a corpus to what models are trained on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from corpus.errors import ConfigError
+from corpus.storage.store import Location
+from jobs.verbs.options import SEED, Finite, Where, engine_options, folder_type, json_option, place_type, print_as
+
+vocab_option = click.option(
+    "--vocab-dir",
+    type=folder_type,
+    envvar="CORPUS_VOCAB_DIR",
+    help="Where the vocabulary files of gpt2, cl100k and o200k are, if not in tiktoken's cache.",
+)
+
+
+@click.group("tokenizer")
+def tokenizer_group() -> None:
+    """Learn tokenizers, look at them, compare them.
+
+    A tokenizer is given as a folder or file with a tokenizer.json, or as gpt2, cl100k or o200k.
+    """
+
+
+@tokenizer_group.command("train")
+@click.argument("folder", metavar="DIR", type=place_type)
+@click.option("-o", "--out", required=True, type=place_type, help="Folder or s3:// URL to write to.")
+@click.option(
+    "--vocab-size", type=click.IntRange(1, 2**31), default=32768, show_default=True, help="Ids, with specials."
+)
+@click.option("--max-chars", type=click.IntRange(min=1), help="Characters to learn from; by default 2 billion.")
+@json_option
+def train_command(folder: Location, out: Location, vocab_size: int, max_chars: int | None, as_json: bool) -> None:
+    """Learn a byte-level BPE from the texts of a finished run, or of a folder of parquet with a column `text`.
+
+    \b
+    Example: corpus tokenizer train out -o tok --vocab-size 32768
+    """
+    from jobs.tokens import tokenizers as tokenizer
+
+    facts = tokenizer.train(folder, out, vocab_size, max_chars or tokenizer.MOST_CHARS)
+    if as_json:
+        print(json.dumps({name: facts[name] for name in ("vocab_size", "specials", "sha256")}))
+    print(
+        f"{out}/tokenizer.json: {facts['vocab_size']:,} ids, {len(facts['specials'])} of them special", file=sys.stderr
+    )
+    print(f'Look at it: corpus tokenizer show {out} "Hello world"', file=sys.stderr)
+
+
+@tokenizer_group.command("show")
+@click.argument("tokenizer")
+@click.argument("text")
+@vocab_option
+@json_option
+def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: bool) -> None:
+    """Print the tokens of a text in colours, with their ids. A text of - is read from stdin.
+
+    \b
+    Example: corpus tokenizer show tok "Hello world"
+    """
+    from corpus.tokens.known import load_tokenizer
+    from jobs.tokens.tokenizers import pieces, show_pieces
+
+    if text == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    found = pieces(load_tokenizer(tokenizer, vocab_dir), text)
+    if as_json:
+        print(json.dumps([{"id": one.id, "text": one.text, "bytes": one.bytes.hex()} for one in found]))
+    else:
+        print_as(found, show_pieces, as_json)
+
+
+@tokenizer_group.command("compare")
+@click.argument("tokenizers", nargs=-1, required=True)
+@click.option("--on", "folder", required=True, type=place_type, help="A finished run, or a folder of parquet.")
+@vocab_option
+@json_option
+def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Path | None, as_json: bool) -> None:
+    """Print how many bytes of text a token stands for, by language.
+
+    \b
+    Example: corpus tokenizer compare tok gpt2 cl100k o200k --on out
+    """
+    from corpus.tokens.known import load_tokenizer
+    from jobs.tokens.tokenizers import compare, show_comparison
+
+    loaded = [load_tokenizer(name, vocab_dir) for name in tokenizers]
+    if len({one.name for one in loaded}) < len(loaded):
+        raise ConfigError("Two of the tokenizers have one name.", "Rename a folder.")
+    rows = compare(loaded, folder, told=lambda line: print(line, file=sys.stderr, flush=True))
+    print_as(rows, show_comparison, as_json)
+
+
+def ended(exit_code: int, already_done: bool, out: Location) -> None:
+    """Say how a job ended, and leave where it was interrupted."""
+    if exit_code:
+        print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
+        sys.exit(exit_code)
+    if already_done:
+        print(f"{out} is complete already.", file=sys.stderr)
+
+
+@click.command("tokenize")
+@click.argument("folder", metavar="DIR", type=place_type)
+@click.option("-o", "--out", required=True, type=place_type, help="Folder or s3:// URL to write to.")
+@click.option("--tokenizer", required=True, help="A folder or tokenizer.json, or gpt2, cl100k, o200k.")
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["flat", "megatron", "parquet"]),
+    default="flat",
+    show_default=True,
+    help="flat: .bin and document index; megatron: with Megatron-LM's .idx as well; parquet: id and tokens.",
+)
+@click.option("--val-share", type=Finite(0, 1, max_open=True), help="Of documents; by default some 0.01.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
+@click.option("--file-tokens", type=click.IntRange(min=1), help="Tokens of a file; by default 100 million.")
+@vocab_option
+@engine_options()
+@json_option
+def tokenize_command(
+    folder: Location, out: Location, tokenizer: str, layout: str, val_share: float | None, seed: int,
+    file_tokens: int | None, vocab_dir: Path | None, where: Where, as_json: bool,
+) -> None:  # fmt: skip
+    """Turn the texts of a finished run, or of a folder of parquet, into shuffled files of tokens.
+
+    \b
+    Example: corpus tokenize out -o tokens --tokenizer tok
+    Example: corpus tokenize out -o tokens --tokenizer gpt2 --vocab-dir vocab --format megatron
+    """
+    from corpus.tokens.known import load_tokenizer
+    from jobs.runner.progress import Progress
+    from jobs.tokens.tokenize import FILE_TOKENS, Job, tokenize
+
+    loaded = load_tokenizer(tokenizer, vocab_dir)
+    job = Job(folder, out, loaded, layout, seed, val_share, file_tokens or FILE_TOKENS)
+    result = tokenize(job, lambda: where.engine(out), Progress())
+    ended(result.exit_code, result.already_done, out)
+    assert result.info is not None
+    splits = result.info["splits"]
+    if as_json:
+        counts = {name: {key: split[key] for key in ("tokens", "documents", "bytes")} for name, split in splits.items()}
+        print(json.dumps({"splits": counts, "documents": result.info["documents"]}))
+    for name, split in splits.items():
+        per_token = split["bytes"] / max(split["tokens"] - split["documents"], 1)
+        print(
+            f"{name}: {split['tokens']:,} tokens of {split['documents']:,} documents in {len(split['files'])} files, "
+            f"{per_token:.2f} bytes per token",
+            file=sys.stderr,
+        )
+    print(f"Facts: {out}/tokens.json", file=sys.stderr)
+
+
+@click.command("export")
+@click.argument("folder", metavar="DIR", type=place_type)
+@click.option("-o", "--out", required=True, type=place_type, help="Folder or s3:// URL to write to.")
+@click.option(
+    "--for",
+    "target",
+    type=click.Choice(["nanochat", "datasets"]),
+    required=True,
+    help="nanochat: shards of texts, of which the last validates; datasets: all columns, two splits, a data card.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
+@engine_options()
+@json_option
+def export_command(folder: Location, out: Location, target: str, seed: int, where: Where, as_json: bool) -> None:
+    """Write the texts of a finished run, or of a folder of parquet, shuffled, for others to train on.
+
+    \b
+    Example: corpus export out -o shards --for nanochat
+    """
+    from corpus.tokens.row_files import VAL_GROUPS
+    from jobs.runner.progress import Progress
+    from jobs.tokens.export import Job, export
+
+    result = export(Job(folder, out, target, seed), lambda: where.engine(out), Progress())
+    ended(result.exit_code, result.already_done, out)
+    assert result.info is not None
+    info = result.info
+    if as_json:
+        print(json.dumps({name: info[name] for name in ("documents", "bytes", "row_group", "val_row_groups")}))
+    counts = info["documents"]
+    print(f"{out}: {counts['train']:,} documents to train on, {counts['val']:,} to validate", file=sys.stderr)
+    if target == "nanochat" and info["val_row_groups"] < VAL_GROUPS:
+        print(
+            f"A small corpus: the last file has {info['val_row_groups']} row groups of {info['row_group']} documents, "
+            "and nanochat can use no more GPUs than that.",
+            file=sys.stderr,
+        )

@@ -1,0 +1,193 @@
+"""The guard: pages that hang, crash or eat memory each cost one row; the rest of the unit is as without them."""
+
+import errno
+import gc
+import os
+import signal
+import sys
+
+import pytest
+
+from corpus.revise.replay import Reading
+from corpus.sandbox.footprint import read_footprint
+from corpus.sandbox.guard import Guard, GuardSettings, Overdue, WorkerError
+from corpus.sandbox.unit import Unit
+from corpus.tables.ledger import add_counts, no_counts
+from tests.stubs import FACTORY, recipe_from_dict
+from tests.warcs import page, write_warc
+
+SETTINGS = GuardSettings(page_cpu_s=0.6, page_wall_s=1.5, memory_bytes=600 << 20, alone=2)
+
+
+def recipe(memory=""):
+    stages = [{"stage": "hostile", "memory": memory}, {"stage": "paragraphs"}]
+    return recipe_from_dict({"stages": stages}).canonical()
+
+
+class Taken:
+    """What a guard gave for a unit."""
+
+    def __init__(self, guard, path):
+        self.rows, self.texts, self.exceptions = [], [], []
+        self.counts, self.others = no_counts(), {}
+        size = path.stat().st_size
+        guard.run(Unit(path.name, str(path), "x", "members", "gzip", "warc", 0, size), self.take)
+
+    def take(self, batch):
+        self.rows += batch.tables["ledger"].to_pylist()
+        self.texts += batch.tables["corpus"]["text"].to_pylist()
+        self.exceptions += batch.exceptions
+        add_counts(self.counts, batch.counts)
+        add_counts(self.others, batch.other_records)
+
+    @property
+    def fates(self):
+        return [row["rule"] or row["outcome"] for row in self.rows]
+
+
+@pytest.fixture
+def guard():
+    made = Guard(recipe(), FACTORY, SETTINGS)
+    yield made
+    made.close()
+
+
+def crawl(path, *acts):
+    return write_warc(path, {f"http://{number}.example/?{act}": page(act) for number, act in enumerate(acts)})
+
+
+@pytest.mark.parametrize(
+    ("act", "kind"),
+    [
+        ("loop", "timeout"),
+        pytest.param("sleep", "timeout", marks=pytest.mark.slow),
+        ("segfault", "crash"),
+        ("abort", "crash"),
+        ("exit", "crash"),
+        ("allocate", "memory"),
+        ("raise", "error"),
+    ],
+)
+def test_a_hostile_page_costs_one_row(guard, tmp_path, act, kind):
+    taken = Taken(guard, crawl(tmp_path / "w.warc.gz", "a", "b", act, "c", "d"))
+    assert taken.fates == ["kept", "kept", kind, "kept", "kept"]
+    assert taken.counts == {"in": 5, "kept": 4, "dropped": {}, "failed": {kind: 1}, "skipped": {}}
+    assert taken.others == {"request": 5}
+    assert taken.exceptions == []
+    assert "secret" not in str(taken.rows)
+
+
+@pytest.mark.slow
+def test_several_hostile_pages_in_one_unit(guard, tmp_path):
+    taken = Taken(guard, crawl(tmp_path / "w.warc.gz", "segfault", "a", "exit", "exit", "b", "segfault"))
+    assert taken.fates == ["crash", "kept", "crash", "crash", "kept", "crash"]
+
+
+def test_a_page_that_needs_more_memory_gets_it_once_and_is_listed(guard, tmp_path):
+    settings = GuardSettings(memory_bytes=200 << 20, alone=3)
+    hungry = Guard(recipe(), FACTORY, settings)
+    taken = Taken(hungry, crawl(tmp_path / "w.warc.gz", "a", "hungry", "b"))
+    hungry.close()
+    assert taken.fates == ["kept", "kept", "kept"]
+    assert [entry["stopped_by"] for entry in taken.exceptions] == ["memory"]
+    assert taken.exceptions[0]["id"] == taken.rows[1]["id"]
+
+
+def test_a_worker_killed_from_outside_changes_nothing(tmp_path):
+    path = crawl(tmp_path / "w.warc.gz", "a", "kill-once", "b")
+    killed = Guard(recipe(str(tmp_path / "flag")), FACTORY, SETTINGS)
+    taken = Taken(killed, path)
+    killed.close()
+    assert (tmp_path / "flag").exists()
+    assert taken.fates == ["kept", "kept", "kept"]
+    assert taken.exceptions == []
+
+
+def test_a_worker_killed_between_units_is_replaced(guard, tmp_path):
+    path = crawl(tmp_path / "w.warc.gz", "a", "b")
+    first = Taken(guard, path)
+    process = guard._worker._process
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert Taken(guard, path).rows == first.rows
+
+
+def test_the_worker_is_kept_from_unit_to_unit(guard, tmp_path):
+    path = crawl(tmp_path / "w.warc.gz", "a")
+    Taken(guard, path)
+    pid = guard._worker._process.pid
+    Taken(guard, path)
+    assert guard._worker._process.pid == pid
+
+
+def test_a_unit_past_its_time_is_ended_and_its_record_named(tmp_path):
+    """Where no limit of a page ends it: the record is named by the error and, should nobody live to tell, by a file."""
+    patient = Guard(recipe(), FACTORY, GuardSettings(page_wall_s=3600))
+    path = crawl(tmp_path / "w.warc.gz", "a", "sleep", "b")
+    unit = Unit(path.name, str(path), "x", "members", "gzip", "warc", 0, path.stat().st_size)
+    with pytest.raises(Overdue, match=r"w\.warc\.gz takes too long") as overdue:
+        patient.run(unit, lambda batch: None, wall_s=1.5, footprint=str(tmp_path / "footprint"))
+    assert patient._worker is None
+    assert overdue.value.place == read_footprint(str(tmp_path / "footprint"))
+    assert path.read_bytes()[overdue.value.place[0] :][:2] == bytes.fromhex("1f8b")
+
+
+def test_a_worker_that_does_not_read_its_job_is_ended_too(tmp_path, monkeypatch):
+    """Also where the job is more than a pipe holds."""
+    hung = tmp_path / "hung"
+    hung.write_text("#!/bin/sh\nexec sleep 2\n")
+    hung.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(hung))
+    unit = Unit("w.warc.gz", "w.warc.gz", "x", "members", "gzip", "warc", 0, 10)
+    with pytest.raises(Overdue):
+        Guard(recipe(), FACTORY).run(unit, lambda batch: None, only=[(n, 0) for n in range(20_000)], wall_s=0.2)
+
+
+@pytest.mark.parametrize(("form", "size"), [("members", 1 << 40), ("plain", 64 << 10)])
+def test_pages_that_are_read_again_have_an_end(monkeypatch, form, size):
+    """By their number where each is read alone, by the whole archive where not."""
+    settings, seen = GuardSettings(page_cpu_s=1, page_wall_s=10, alone=1), {}
+
+    def run(guard, unit, take, **how):
+        seen.update(how)
+        raise Overdue("late")
+
+    monkeypatch.setattr(Guard, "run", run)
+    unit = Unit("w.warc.gz", "w.warc.gz", "x", form, "gzip", "warc", 0, size)
+    with pytest.raises(Overdue):
+        Reading(Guard(recipe(), FACTORY, settings), unit).pages([(0, 0), (9, 0), (12, 0)], ["ledger"])
+    assert seen["wall_s"] == 2 * (10 + 3)
+
+
+def test_a_unit_has_time_for_pages_that_are_all_stopped_twice():
+    settings = GuardSettings(page_cpu_s=2, page_wall_s=20, alone=3)
+    pages = (8 << 20) // (32 << 10)
+    assert settings.unit_wall_s(8 << 20) >= pages * 2 * (1 + 3)
+    assert settings.unit_wall_s(0) >= 20 * (1 + 3)
+
+
+def test_a_worker_that_cannot_start_says_why(tmp_path):
+    broken = Guard(recipe(), "tests.no_such_module:make", SETTINGS)
+    with pytest.raises(WorkerError, match="ModuleNotFoundError"):
+        Taken(broken, crawl(tmp_path / "w.warc.gz", "a"))
+
+
+def test_a_worker_that_cannot_be_made_leaves_nothing_open(guard, tmp_path, monkeypatch):
+    def start(*arguments, **how):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    path = crawl(tmp_path / "w.warc.gz", "a")
+    monkeypatch.setattr("subprocess.Popen", start)
+    gc.collect()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match="memory"):
+        Taken(guard, path)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_an_input_that_vanished_is_an_error(guard, tmp_path):
+    path = crawl(tmp_path / "w.warc.gz", "a")
+    unit = Unit(path.name, str(path), "x", "members", "gzip", "warc", 0, path.stat().st_size)
+    path.unlink()
+    with pytest.raises(WorkerError, match="FileNotFoundError"):
+        guard.run(unit, lambda batch: None)

@@ -1,0 +1,323 @@
+"""What a store promises, for a folder and for a bucket of a real S3 server; and what a bucket's server may do to it."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pyarrow as pa
+import pytest
+
+from corpus.errors import ConfigError, OutputError
+from corpus.net.client import Client, Patience
+from corpus.net.transport import Objects
+from corpus.storage.boxes import Outbox, read_box
+from corpus.storage.bucket import BLOCK_BYTES, ObjectStore
+from corpus.storage.commits import add_part, check_part, commit, read_commit
+from corpus.storage.lease import KEY, Lease
+from corpus.storage.store import LocalStore, open_store
+from jobs.build.build import build
+from jobs.runner.engine import LocalEngine
+from jobs.runner.progress import Progress
+from tests.jobs.build.test_build import build_quietly, job, tree
+from tests.s3 import BUCKET, SECRET
+from tests.warcs import WORDS, page, write_warc
+
+QUICK = Patience(first_s=0.001, most_s=0.01, total_s=5.0, contact_s=1.0)
+
+
+@pytest.fixture
+def bucket(proxy, request):
+    """A store under a prefix of its own."""
+    with Client(QUICK, rate=10_000) as client:
+        yield ObjectStore(f"s3://{BUCKET}/{abs(hash(request.node.nodeid))}/run 1%20ä", client)
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request, tmp_path):
+    return LocalStore(tmp_path / "out") if request.param == "folder" else request.getfixturevalue("bucket")
+
+
+def scratch(store, content):
+    path = store.scratch()
+    path.write_bytes(content)
+    return path
+
+
+def fetched(store):
+    """Every object under a prefix, those that `keys` does not show too."""
+    names = store._client.ask(store.place, lambda objects: objects.list(store._prefix))
+    return {name.removeprefix(f"{store._prefix}/") for name in names}
+
+
+def test_what_is_stored_comes_back(store, monkeypatch):
+    big = os.urandom(2 * BLOCK_BYTES + 1000)
+    monkeypatch.setattr("corpus.storage.bucket.FETCH_BYTES", len(big) - 1)
+    for key, content in {"a.json": b"1", "empty": b"", ".work/parts/x/big": big, "big": big[:-1]}.items():
+        assert store.size(key) is None
+        assert store.get(key) is None
+        assert store.put_new(key, content)
+        assert not store.put_new(key, content + b"more")
+        assert store.get(key) == store.local(key).read_bytes() == content
+        assert store.size(key) == len(content)
+        for offset, length in ((0, 5), (BLOCK_BYTES - 3, 7), (BLOCK_BYTES + 1, BLOCK_BYTES), (len(content) - 2, 9)):
+            if offset >= 0:
+                assert store.read(key, offset, length) == content[offset : offset + length]
+    assert bytes(store.buffer("big")) == big[:-1]
+
+
+def test_a_file_is_adopted_once(store):
+    path = scratch(store, b"rows")
+    assert store.adopt(path, "corpus/part-00000.parquet")
+    assert not path.exists()
+    path = scratch(store, b"other rows")
+    assert not store.adopt(path, "corpus/part-00000.parquet")
+    assert not path.exists()
+    assert store.get("corpus/part-00000.parquet") == b"rows"
+
+
+def test_what_is_not_there(store):
+    store.put_new("there/x", b"")
+    for ask in (store.buffer, store.local, lambda key: store.read(key, 0, 1)):
+        with pytest.raises(FileNotFoundError):
+            ask("nothing/here")
+    store.discard("nothing/here")
+    store.remove("nothing")
+
+
+def test_listing_and_removing(store):
+    for key in ("b/2", "b/1", "b/c/3", "bb/4", "run.json"):
+        store.put_new(key, b"x")
+    assert list(store.keys("b")) == ["b/1", "b/2", "b/c/3"]
+    assert store.names() - {".work"} == {"b", "bb", "run.json"}
+    store.discard("b/1")
+    store.remove("bb")
+    assert sorted(key for key in store.keys("") if not key.startswith(".work")) == ["b/2", "b/c/3", "run.json"]
+
+
+def test_more_keys_than_one_request_deletes(bucket, monkeypatch):
+    monkeypatch.setattr("corpus.storage.bucket.DELETE_KEYS", 3)
+    for number in range(8):
+        bucket.put_new(f"a/{number}", b"")
+    bucket.put_new("b", b"")
+    bucket.remove("a")
+    assert list(bucket.keys("")) == ["b"]
+
+
+def test_what_is_replaced_is_read_anew(store):
+    for content in (b"one", b"two"):
+        store.replace("timings.json", content)
+        assert store.get("timings.json") == store.local("timings.json").read_bytes() == content
+
+
+def test_commits_and_boxes(store):
+    part = add_part(store, "x", scratch(store, b"rows"), 1)
+    made = commit(store, ".work/commits/c.json", [part], {"n": 1})
+    assert read_commit(store, ".work/commits/c.json") == made
+    assert check_part(store, part).to_pybytes() == b"rows"
+    schema = pa.schema([("n", pa.int64())])
+    with Outbox(store, "things", 3) as out:
+        for box in (2, 0, 2):
+            out.put(box, pa.record_batch([pa.array([box, box + 10])], schema=schema))
+        filed = out.finish()
+    found = [[n for batch in read_box(store, filed, box, schema) for n in batch["n"].to_pylist()] for box in range(3)]
+    assert found == [[0, 10], [], [2, 12, 2, 12]]
+
+
+def test_of_twelve_writers_one_wins(store):
+    for number in range(2):
+        barrier, won = threading.Barrier(12), []
+
+        def race(writer, number=number, barrier=barrier, won=won):
+            barrier.wait()
+            if store.put_new(f"c/{number}.json", str(writer).encode()):
+                won.append(writer)
+
+        threads = [threading.Thread(target=race, args=(writer,)) for writer in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        assert store.get(f"c/{number}.json") == str(won[0]).encode()
+    if isinstance(store, LocalStore):
+        assert not any(store.scratch().parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    "fault", ["503", "409", "lost", "reset", *(pytest.param(name, marks=pytest.mark.slow) for name in ("500", "slow"))]
+)
+def test_faults_are_waited_out(bucket, proxy, fault):
+    """Each request fails twice before it is let through; what a lost answer was about has been done."""
+    seen = {}
+
+    def twice(method, path):
+        if fault == "409" and method != "PUT":
+            return ""
+        seen[method, path] = seen.get((method, path), 0) + 1
+        return fault if seen[method, path] <= 2 else ""
+
+    proxy.fault = twice
+    content = os.urandom(300_000)
+    part = add_part(bucket, "x", scratch(bucket, content), 1)
+    made = commit(bucket, ".work/commits/c.json", [part], {})
+    assert read_commit(bucket, ".work/commits/c.json") == made
+    assert check_part(bucket, part).to_pybytes() == content
+    assert bucket.read(part.key, 1000, 10) == content[1000:1010]
+    bucket.replace("timings.json", b"2")
+    assert bucket.get("timings.json") == b"2"
+    assert set(bucket.keys("")) == {part.key, ".work/commits/c.json", "timings.json"}
+    bucket.remove(".work")
+    proxy.fault = lambda method, path: ""
+    assert fetched(bucket) == {"timings.json"}
+    assert proxy.made[fault] >= 6
+
+
+@pytest.mark.parametrize("fault", ["503", "reset"])
+def test_a_server_that_stays_ill_is_one_sentence(proxy, fault):
+    with Client(Patience(first_s=0.001, most_s=0.01, total_s=0.2, contact_s=0.2)) as client:
+        ill = ObjectStore(f"s3://{BUCKET}/ill", client)
+        proxy.fault = lambda method, path: fault
+        with pytest.raises(OutputError, match=r"can't be used: .*, in .* tries") as raised:
+            ill.put_new("x", b"0" * 1000)
+        assert SECRET not in str(raised.value)
+        proxy.fault = lambda method, path: ""
+        assert ill.size("x") is None
+
+
+def test_a_wrong_secret_is_one_sentence(bucket_server, monkeypatch):
+    for name, value in (bucket_server.environment() | {"AWS_SECRET_ACCESS_KEY": "canary-of-a-wrong-secret"}).items():
+        monkeypatch.setenv(name, value)
+    with Client(QUICK) as client, pytest.raises(OutputError, match="access is denied") as raised:
+        ObjectStore(f"s3://{BUCKET}/x", client).prepare()
+    assert "canary" not in str(raised.value)
+
+
+def test_a_bucket_that_is_not_there_is_refused_at_once(bucket, proxy):
+    proxy.fault = lambda method, path: "404"
+    with pytest.raises(OutputError, match=r"there is no such bucket \(404\)"):
+        bucket.prepare()
+    assert len(proxy.asked) == 1
+
+
+def test_a_server_that_stores_over_what_is_there_is_refused(bucket, proxy):
+    proxy.fault = lambda method, path: "deaf"
+    with pytest.raises(OutputError, match="stores over what is there"):
+        bucket.prepare()
+
+
+def test_a_place_that_is_none():
+    with pytest.raises(ConfigError, match="no place to write to"):
+        open_store("https://example.com/out")
+
+
+def test_an_exception_leaves_nothing(bucket):
+    schema = pa.schema([("n", pa.int64())])
+    with pytest.raises(ZeroDivisionError), Outbox(bucket, "things", 1) as out:
+        out.put(0, pa.record_batch([pa.array([1])], schema=schema))
+        raise ZeroDivisionError
+    assert fetched(bucket) == set()
+
+
+def test_a_kill_amid_an_upload_leaves_nothing(bucket, proxy):
+    proxy.fault = lambda method, path: "stuck" if method == "PUT" else ""
+    program = (
+        "import sys; from corpus.storage.store import open_store; store = open_store(sys.argv[1]); "
+        "path = store.scratch(); "
+        "path.write_bytes(b'0' * (8 << 20)); store.adopt(path, 'corpus/part-00000.parquet')"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", program, bucket.place])
+    assert proxy.held.wait(60)
+    writer.kill()
+    assert writer.wait() == -signal.SIGKILL
+    proxy.fault = lambda method, path: ""
+    assert fetched(bucket) == set()
+    assert bucket.put_new("corpus/part-00000.parquet", b"whole")
+
+
+def test_a_second_run_is_refused(bucket):
+    with Lease(bucket._client, bucket.place, renewed_s=0.01):
+        assert KEY in fetched(bucket)
+        assert KEY not in bucket.names()
+        other = ObjectStore(bucket.place, bucket._client)
+        with pytest.raises(OutputError, match="Another run is writing to s3://"), other.only_run():
+            raise AssertionError
+    assert KEY not in fetched(bucket)
+    with bucket.only_run():  # and let go again
+        pass
+
+
+def _hold(place, held):
+    store = open_store(place)
+    with store.only_run():
+        held.set()
+        signal.pause()
+
+
+def test_what_a_killed_run_held_is_free_at_once(bucket):
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    holder = context.Process(target=_hold, args=(bucket.place, held))
+    holder.start()
+    assert held.wait(60)
+    holder.kill()
+    holder.join()
+    with Lease(bucket._client, bucket.place, renewed_s=3600, expires_s=3600):  # else it would watch for an hour
+        pass
+
+
+def _foreign(bucket):
+    """A lease as a run on another machine would write it."""
+    return bucket.put_new(KEY, json.dumps({"run": "theirs", "host": "elsewhere", "pid": 1}).encode())
+
+
+def test_what_nobody_renews_is_taken_over(bucket):
+    assert _foreign(bucket)
+    with Lease(bucket._client, bucket.place, renewed_s=0.01, expires_s=0.05) as lease:
+        assert json.loads(bucket.get(KEY))["run"] == lease._content["run"]
+
+
+def test_who_lost_the_lease_stops(bucket):
+    """Another run has taken over, as after a long pause of this one: it must not remove what is now the other's."""
+    bucket.put_new(".work/commits/theirs.json", b"{}")
+    with pytest.raises(OutputError, match="Another run"), bucket.only_run():
+        lease = bucket._lease
+        lease._ended.set()  # the renewer sleeps, as the whole process would
+        lease._renewer.join()
+        lease._ended.clear()
+        bucket._client.ask(bucket.place, lambda objects: Objects.put(objects, lease._name, b'{"run": "theirs"}', None))
+        lease._renewed_s = 0.001
+        lease._renew()
+        bucket.remove(".work")
+    assert ".work/commits/theirs.json" in fetched(bucket)
+    assert json.loads(bucket.get(KEY)) == {"run": "theirs"}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    path = tmp_path_factory.mktemp("archive") / "a.warc.gz"
+    words = WORDS.split()
+    write_warc(path, {f"http://s{n}.example/": page(f"{n}", " ".join(words[: 40 + n % 30])) for n in range(60)})
+    return path
+
+
+def test_a_build_leaves_the_same_bytes(archive, bucket, bucket_server, monkeypatch, tmp_path):
+    """Input and output in the bucket, as many units as make parts meet, and an index; and the same in a folder."""
+    monkeypatch.setenv("AWS_ENDPOINT", bucket_server.url)
+    stages = {
+        "stages": [{"stage": "paragraphs", "chars": {"min": 10}}, {"stage": "minhash"}],
+    }
+    objects = ObjectStore(f"s3://{BUCKET}/in", bucket._client)
+    objects.put_new("a.warc.gz", archive.read_bytes())
+    build_quietly(job([archive], tmp_path / "out", stages, unit_bytes=3000, alarm_rate=1))
+    made = job(["s3://runs/in/a.warc.gz"], bucket.place, stages, unit_bytes=6000, alarm_rate=1)
+    assert build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code == 0
+    keys = fetched(bucket)
+    for key in keys:
+        (tmp_path / "copy" / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "copy" / key).write_bytes(bucket.get(key))
+    assert tree(tmp_path / "copy") == tree(tmp_path / "out")
+    assert build(made, lambda: LocalEngine(1), Progress(quiet=True)).already_done

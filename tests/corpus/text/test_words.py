@@ -1,0 +1,226 @@
+import gzip
+import time
+
+import pyarrow.parquet as pq
+import pytest
+import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.errors import ConfigError
+from corpus.text import words
+from corpus.text.punctuation import PUNCTUATION, PUNCTUATION_SET, TERMINAL_PUNCTUATION
+from corpus.text.sentences import count_by_tokens as count_sentences
+from corpus.text.vocabulary import Words
+from corpus.text.words import NEEDS_SEGMENTER, check_language, split_words, words_of
+
+TEXTS = [
+    "Mr. O'Neill can't say whether the U.S. pays $3.50/kg (see http://a.example/b?c=1), does he?",
+    "dont gonna Im cannot; ''They said'' it's 5km \u2014 \u201cquite far\u201d\u2026 e.g. 10:30a.m.\u00a0on 1/2/2020",
+    "line one\n\n  line\ttwo \r\n :-) <3 \U0001f600\U0001f600 foo.bar@baz.example #tag C++ a/b IS_ALPHA ORTH",
+    "Größe naïve Привет мир שלום עולם 日本語テキスト。",
+]
+
+MARKS = "a'.,!?…-_()/\\:;@#$%\"“”"
+
+
+@pytest.fixture(scope="module")
+def english():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    return nlp
+
+
+def spacy_words(nlp, text):
+    return [stripped for token in nlp.tokenizer(text) if (stripped := token.text.strip())]
+
+
+def spacy_sentences(nlp, text):
+    return sum(1 for _ in nlp(text).sents)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_words_are_spacys(english, text):
+    assert split_words(text) == spacy_words(english, text)
+
+
+def test_words_and_sentences_are_spacys_on_real_pages(english, shared_data):
+    texts = pq.read_table(shared_data / "parity" / "datatrove_0.10.1.parquet", columns=["text"])["text"].to_pylist()
+    for text in filter(None, texts[::80]):
+        assert split_words(text) == spacy_words(english, text)
+        for line in text.splitlines()[:20]:
+            assert count_sentences(line) == spacy_sentences(english, line)
+
+
+@pytest.mark.parametrize("language", ["de", "es", "ru", "ar", "xx"])
+def test_words_are_spacys_in_other_languages(shared_data, language):
+    with gzip.open(shared_data / "langid" / "sentences.tsv.gz", "rt", encoding="utf-8") as file:
+        rows = [line.rstrip("\n").split("\t") for line in file]
+    nlp = spacy.blank(language)
+    sentences = [sentence for code, sentence in rows if code in (language, "pl")][:100]
+    assert sentences
+    for sentence in sentences:
+        assert split_words(sentence, language) == spacy_words(nlp, sentence)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(MARKS), max_size=30))
+def test_a_stretch_gives_the_tokens_of_spacy(english, text):
+    for stretch in text.split():
+        assert split_words(stretch) == spacy_words(english, stretch)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.from_regex(words._SHAPED, fullmatch=True))
+def test_the_shortcut_by_shapes_gives_the_tokens_of_spacy(english, stretch):
+    assert words._SHAPED.fullmatch(stretch)
+    assert split_words(stretch) == spacy_words(english, stretch)
+
+
+def test_the_shortcut_by_shapes_respects_every_special_case(english):
+    for rule in english.tokenizer.rules:
+        if len(rule.split()) == 1 and rule == rule.strip():
+            for around in (
+                "{}",
+                "{},",
+                "{}.",
+                "{}?",
+                "({})",
+                "“{}”",
+                "{}'s",
+                "Anti-{}",
+                "{}-like.",
+                '"{}..."',
+                "*{}*:)",
+            ):
+                stretch = around.format(rule.rstrip("."))
+                assert split_words(stretch) == spacy_words(english, stretch)
+                stretch = around.format(rule)
+                assert split_words(stretch) == spacy_words(english, stretch)
+
+
+@settings(deadline=None)
+@given(st.text(st.characters() | st.sampled_from(MARKS + " \n")))
+def test_any_text_can_be_split_and_loses_only_whitespace(text):
+    found = split_words(text)
+    assert "".join(found) == words._SURROGATE.sub("\ufffd", "".join(text.split()))
+    assert all(word and not any(map(str.isspace, word)) for word in found)
+    count_sentences(text)
+
+
+def test_nothing_gives_no_words():
+    assert split_words("") == split_words(" \n\t\u00a0\x1c ") == []
+
+
+@pytest.mark.parametrize("unit", ["x", "()", "'s", "😀", "\x00", "שלום", ":-)", "http://a/", "\ud800"])
+def test_a_line_of_a_megabyte_takes_no_quadratic_time(unit):
+    start = time.process_time()
+    found = split_words(unit * (1_000_000 // len(unit)))
+    assert time.process_time() - start < 5
+    assert max(map(len, found)) <= words.MAX_STRETCH
+
+
+@pytest.mark.parametrize("symbols", ["()[]:;'\"😀“”?!", ["'s", "’s", "'S"], ["US$", "(", "C$"]])
+def test_symbols_of_no_pattern_take_no_quadratic_time(symbols):
+    text = "".join(symbols[(i * i + i // 7) % len(symbols)] for i in range(30_000))
+    start = time.process_time()
+    split_words(text)
+    assert time.process_time() - start < 5
+
+
+def test_long_stretches_are_cut_after_a_thousand_characters_or_64_affixes():
+    assert [len(word) for word in split_words("x" * 2_500)] == [1_000, 1_000, 500]
+    assert [len(word) for word in split_words("-" * 200)] == [200]
+    assert [len(word) for word in split_words("-" * 201)] == [64, 64, 64, 9]
+    assert [len(word) for word in split_words("'s" * 101)] == [2] * 101
+
+
+def test_lone_surrogates_become_replacement_characters():
+    assert split_words("a \ud800b, \udfff") == ["a", "\ufffd", "b", ",", "\ufffd"]
+
+
+def test_a_full_memo_starts_anew_and_gives_the_same(monkeypatch):
+    monkeypatch.setattr(words, "MEMO_LIMIT", 50)
+    monkeypatch.setattr(words, "_known", {})
+    text = " ".join(f"word{i}, dont({i})" for i in range(20))
+    first = split_words(text)
+    known = words._stretches("en")
+    more = split_words(" ".join(f"more{i}" for i in range(40)))
+    assert more == [f"more{i}" for i in range(40)]
+    assert split_words(text) == first == words_of(text).strings
+    anew = words._stretches("en")
+    assert anew is not known
+    assert len(anew) == 40
+    assert anew._tokenizer is not known._tokenizer  # with its string store, which only grows
+
+
+def test_the_memo_is_bounded_in_characters_too(monkeypatch):
+    monkeypatch.setattr(words, "MEMO_CHARS", 500)
+    monkeypatch.setattr(words, "_known", {})
+    for start in range(0, 100, 5):
+        text = " ".join(f"word{i}" * 10 for i in range(start, start + 5))
+        assert split_words(text) == text.split()
+        assert words._known["en"].chars < 1_000
+    assert split_words("x" * 400 + " " + "y" * 400) == ["x" * 400, "y" * 400]
+    assert "x" * 400 not in words._known["en"]
+
+
+def test_a_text_of_more_stretches_than_the_memo_holds_leaves_no_trace(monkeypatch):
+    monkeypatch.setattr(words, "MEMO_LIMIT", 50)
+    monkeypatch.setattr(words, "_known", {})
+    text = " ".join(f"(word{i})" for i in range(60))
+    assert words_of(text).strings == split_words(text) == [t for i in range(60) for t in ("(", f"word{i}", ")")]
+    assert not words._known
+
+
+@pytest.mark.parametrize("language", [*NEEDS_SEGMENTER, "zho", "jpn"])
+def test_languages_without_spaces_are_refused_in_words(language):
+    with pytest.raises(ConfigError, match="without a segmenter"):
+        check_language(language)
+
+
+def test_an_unknown_language_is_split_by_the_common_rules():
+    text = "Ang kalibotan, usa ka butang (1.5)."
+    assert split_words(text, "ceb") == spacy_words(spacy.blank("xx"), text)
+    assert split_words("bl.a. dette", "no") == spacy_words(spacy.blank("nb"), "bl.a. dette")
+
+
+def test_content_words_have_a_character_that_is_no_punctuation():
+    words = Words.of(["the", ".", "...", "a.", "•", "$", "--", "€", "1", "１", "\x00", "。"])
+    assert [word for word, content in zip(words.strings, words.content, strict=True) if content] == [
+        "the", "a.", "•", "€", "1",
+    ]  # fmt: skip
+
+
+def test_the_punctuation_sets_have_the_sizes_of_their_source():
+    assert (len(PUNCTUATION), len(TERMINAL_PUNCTUATION), len(PUNCTUATION_SET)) == (129, 159, 281)
+    assert not PUNCTUATION & set("\t\n •")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", 0),
+        (" ", 1),
+        ("no end", 1),
+        ("One. Two! Three?", 3),
+        ('He said "Stop." Then he left.', 2),
+        ("Dr. Smith paid 3.50.", 1),
+        ("Wait... what?! Yes.", 2),
+        ("One.\nTwo.", 2),
+        ("One.  ", 2),  # the second space is a sentence to spaCy
+        ("One. ", 1),
+    ],
+)
+def test_sentences_are_counted_as_spacy_does(english, text, count):
+    assert spacy_sentences(english, text) == count
+    assert count_sentences(text) == count
+
+
+PIECES = ["A", "b", ".", "!", "?", "...", '"', ")", "(", " ", "  ", "\n", "\t", "。", "1.5", "Mr.", "-", "€", "x.y"]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
+def test_sentences_of_any_text_are_counted_as_spacy_does(english, text):
+    assert count_sentences(text) == spacy_sentences(english, text)

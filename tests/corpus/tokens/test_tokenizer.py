@@ -1,0 +1,333 @@
+"""Text to ids and back: nothing is lost, nothing is forged, and the ids are HF tokenizers' own."""
+
+import json
+import os
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as HF
+
+import corpus.tokens.gigatoken_ids
+from corpus.errors import ConfigError, InputError
+from corpus.tokens.bytelevel import OUR_PATTERN, merge_of, to_bytes
+from corpus.tokens.encoder import Encoder, odd_texts
+from corpus.tokens.gigatoken_ids import Fast
+from corpus.tokens.known import KNOWN, load_tokenizer
+from corpus.tokens.tokenizer import Tokenizer
+from corpus.tokens.train_bpe import SPECIALS, train_tokenizer
+from tests.bpe import TEXTS, merges_of, small_tokenizer
+
+# letters, numbers in runs, spaces and marks next to each other: where splits are decided
+TEXT = st.one_of(
+    st.text(),
+    st.lists(
+        st.sampled_from(
+            ["a", "É", "日", "1", "23", "٣", "½", " ", "  ", "\n", "\r\n", "'s", "'LL", "!", "\u0301", "👩", "ſ"]
+        )
+    ).map("".join),
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return small_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def encoder(tokenizer):
+    made = Encoder(tokenizer)
+    assert made.engine == "gigatoken"
+    return made
+
+
+@cache
+def plain_hf(tokenizer):
+    return HF.from_str(json.dumps({**tokenizer.content, "added_tokens": []}))
+
+
+def hf_ids(tokenizer, text):
+    """By HF tokenizers alone, where a text can't name a special."""
+    return plain_hf(tokenizer).encode(text, add_special_tokens=False).ids
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXT)
+def test_any_text_comes_back_and_its_bytes_add_up(tokenizer, encoder, text):
+    ids, counts = encoder.encode([text])
+    assert tokenizer.decode(ids.tolist()) == text.encode()
+    assert tokenizer.token_bytes[ids].sum() == len(text.encode())
+    assert counts.tolist() == [len(ids)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TEXT, min_size=1, max_size=5))
+def test_ids_are_those_of_hf(tokenizer, encoder, texts):
+    ids, counts = encoder.encode(texts)
+    expected = [hf_ids(tokenizer, text) for text in texts]
+    assert ids.tolist() == [number for found in expected for number in found]
+    assert counts.tolist() == [len(found) for found in expected]
+
+
+def test_ids_of_odd_texts_and_of_all_texts_at_once(tokenizer, encoder):
+    texts = [*odd_texts(), *TEXTS, "", *SPECIALS]
+    ids, counts = encoder.encode(texts)
+    assert np.split(ids, np.cumsum(counts)[:-1])[5].tolist() == hf_ids(tokenizer, texts[5])
+    assert ids.tolist() == [number for text in texts for number in hf_ids(tokenizer, text)]
+
+
+@pytest.mark.parametrize("digits", range(1, 12))
+@pytest.mark.parametrize("digit", ["7", "٣", "½"])
+def test_numbers_are_split_after_each_second_digit(tokenizer, encoder, digit, digits):
+    text = f"a{digit * digits} {digit * digits}b"
+    assert encoder.encode([text])[0].tolist() == hf_ids(tokenizer, text)
+    pieces = [piece for piece, _ in HF.from_str(tokenizer.data.decode()).pre_tokenizer.pre_tokenize_str("x1234567")]
+    assert pieces == ["x", "12", "34", "56", "7"]
+
+
+def test_characters_that_libraries_disagree_on(tokenizer, encoder):
+    """Unicode 17 made these letters, and not every library knows yet."""
+    texts = [f"a{chr(code)}a{chr(code)} 1{chr(code)}" for code in (0x088F, 0xA7CE, 0x10940, 0x323B0, 0x33479)]
+    texts.append("plain")
+    assert encoder.encode(texts)[0].tolist() == [number for text in texts for number in hf_ids(tokenizer, text)]
+    assert encoder.engine == "gigatoken"
+
+
+@pytest.mark.slow
+def test_every_character_of_unicode(tokenizer, encoder):
+    codes = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    for start in range(0, len(codes), 20_000):
+        texts = [f"a{chr(code)}a {chr(code)}{chr(code)}{chr(code)}1{chr(code)}\n" for code in codes[start:][:20_000]]
+        fast, slow = encoder.encode(texts), encoder._slow(texts)
+        assert np.array_equal(fast[0], slow[0])
+        assert np.array_equal(fast[1], slow[1])
+
+
+def test_an_encoder_that_has_seen_much_is_made_anew(tokenizer, monkeypatch):
+    """It keeps all words that it has seen."""
+    monkeypatch.setattr(corpus.tokens.gigatoken_ids, "MOST_IDS", 100)
+    encoder = Encoder(tokenizer)
+    used = []
+    for number in range(6):
+        texts = [f"words of number {number} and {word}" for word in range(10)]
+        used.append(encoder._fast._encoder)
+        ids, lengths = encoder.encode(texts)
+        expected, counts = encoder._slow(texts)
+        assert np.array_equal(ids, expected)
+        assert np.array_equal(lengths, counts)
+    assert encoder.engine == "gigatoken"
+    assert len({id(one) for one in used}) > 3
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_text_gives_no_special_id(tokenizer, fast):
+    made = Encoder(tokenizer)
+    if not fast:
+        made._fast = None
+    texts = [f"{special}x {special}{special}" for special in tokenizer.specials]
+    ids, _ = made.encode(texts)
+    assert not set(ids.tolist()) & set(tokenizer.specials.values())
+    assert tokenizer.decode(ids.tolist()).decode() == "".join(texts)
+
+
+def test_every_byte_has_an_id_and_comes_back(tokenizer):
+    single = {token[0]: number for number, token in enumerate(tokenizer.tokens) if token and len(token) == 1}
+    assert sorted(single) == list(range(256))
+    scattered = bytes([0xFF, 0x80, 0xC3, 0x00, 0xE2, 0x82])
+    assert tokenizer.decode([single[byte] for byte in scattered]) == scattered
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_lone_surrogates_are_refused(tokenizer, fast):
+    made = Encoder(tokenizer)
+    if not fast:
+        made._fast = None
+    with pytest.raises((UnicodeEncodeError, TypeError)):
+        made.encode(["fine", "not \ud800 fine"])
+
+
+def test_an_encoder_that_is_wrong_is_not_used(tokenizer, monkeypatch):
+    right = Fast.encode
+
+    def wrong(self, texts):
+        ids, counts = right(self, texts)
+        return np.where(ids == ids.max(), ids - 1, ids), counts
+
+    monkeypatch.setattr(Fast, "encode", wrong)
+    made = Encoder(tokenizer)
+    assert made.engine == "tokenizers"
+    assert made.encode([TEXTS[0]])[0].tolist() == hf_ids(tokenizer, TEXTS[0])
+
+
+def test_documents_are_checked_too(tokenizer, monkeypatch):
+    """What shows in none of the built-in texts still shows in the documents that are compared."""
+    made = Encoder(tokenizer)
+    right = Fast.encode
+
+    def wrong(self, texts):
+        ids, counts = right(self, texts)
+        return (ids[::-1] if any("caraway" in text for text in texts) else ids), counts
+
+    monkeypatch.setattr(Fast, "encode", wrong)
+    assert made.check(["nothing of it"])
+    assert not made.check([TEXTS[0]])
+    assert made.encode([TEXTS[0]])[0].tolist() == hf_ids(tokenizer, TEXTS[0])
+
+
+def test_an_unknown_pattern_is_encoded_by_hf(tokenizer):
+    changed = json.loads(tokenizer.data)
+    changed["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\s+|\S"
+    other = Tokenizer("other", json.dumps(changed).encode())
+    made = Encoder(other)
+    assert made.engine == "tokenizers"
+    assert other.decode(made.encode([TEXTS[1]])[0].tolist()) == TEXTS[1].encode()
+
+
+def changed(tokenizer, change):
+    content = json.loads(tokenizer.data)
+    change(content)
+    return json.dumps(content).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["model"].update(type="WordPiece"), "byte-level BPE"),
+        (lambda c: c.update(normalizer={"type": "NFC"}), "byte-level BPE"),
+        (lambda c: c.update(pre_tokenizer=None), "byte-level BPE"),
+        (lambda c: c["model"]["vocab"].pop("A"), "lacks 1 of the 256 bytes"),
+        (lambda c: c.pop("model"), "is no tokenizer"),
+        (lambda c: c.update(model={"type": "BPE"}), "is no tokenizer"),
+        (lambda c: c["model"]["vocab"].update(A="1"), "is no tokenizer"),
+    ],
+)
+def test_what_would_lose_bytes_is_refused(tokenizer, change, message):
+    with pytest.raises(ConfigError, match=message):
+        Tokenizer("other", changed(tokenizer, change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["pre_tokenizer"]["pretokenizers"].insert(0, {"type": "WhitespaceSplit"}),
+        lambda c: c["added_tokens"].append({**c["added_tokens"][0], "content": "☃", "lstrip": True, "special": False}),
+    ],
+)
+def test_what_shows_only_in_encoding_is_refused_before_any_work(tokenizer, change):
+    with pytest.raises(ConfigError, match="other is no byte-level BPE that keeps text"):
+        Encoder(Tokenizer("other", changed(tokenizer, change)))
+
+
+PADDING = {
+    "strategy": {"Fixed": 999}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 1, "pad_type_id": 0,
+    "pad_token": "!",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.update(truncation=dict(direction="Right", max_length=4, strategy="LongestFirst", stride=0)),
+        lambda c: c.update(padding=PADDING),
+        lambda c: c["model"].update(dropout=0.9),
+    ],
+    ids=["truncation", "padding", "dropout"],
+)
+def test_ids_are_all_of_the_text_s_and_always_the_same(tokenizer, encoder, change):
+    made = Encoder(Tokenizer("other", changed(tokenizer, change)))
+    assert made._slow([TEXTS[0]])[0].tolist() == encoder.encode([TEXTS[0]])[0].tolist()
+    assert made.engine == "gigatoken"
+
+
+def test_a_tokenizer_without_separator_is_refused(tokenizer):
+    made = Tokenizer("other", changed(tokenizer, lambda c: c.update(added_tokens=[])))
+    with pytest.raises(ConfigError, match="separates documents"):
+        _ = made.bos
+
+
+def test_training_is_plain_bpe():
+    learned = train_tokenizer("t", TEXTS, 256 + 200 + len(SPECIALS))
+    tokens = [bytes([byte]) for byte in range(256)]
+    for left, right in merges_of(TEXTS, 200):
+        tokens.append(tokens[left] + tokens[right])
+    bytes_at = [learned.tokens[number] for number in range(256)]
+    assert sorted(bytes_at) == tokens[:256]
+    assert [to_bytes(left) + to_bytes(right) for left, right in learned.content["model"]["merges"]] == tokens[256:]
+    assert list(learned.specials) == list(SPECIALS)
+    assert min(learned.specials.values()) == len(tokens)
+    assert learned.vocab_size == len(tokens) + len(SPECIALS)
+    assert json.dumps(OUR_PATTERN) in learned.data.decode()
+
+
+def test_training_gives_the_same_bytes_in_any_order():
+    first = train_tokenizer("t", TEXTS, 500)
+    assert train_tokenizer("t", TEXTS[::-1], 500).data == first.data
+    assert train_tokenizer("t", (text for text in TEXTS), 500).data == first.data
+
+
+def test_a_long_text_counts_to_its_ten_thousandth_character():
+    many = "zq" * 5_000
+    capped = train_tokenizer("t", [*TEXTS, many], 400)
+    assert train_tokenizer("t", [*TEXTS, many + " xw" * 9_000], 400).data == capped.data
+
+
+@pytest.mark.parametrize(("size", "error"), [(271, ConfigError), (30_000, InputError)])
+def test_sizes_that_can_not_be(size, error):
+    with pytest.raises(error, match="vocabulary of"):
+        train_tokenizer("t", ["some words, some more words"], size)
+
+
+def test_the_halves_of_a_token():
+    ranks = {bytes([byte]): byte for byte in range(256)} | {b"ab": 256, b"cd": 257, b"abc": 258, b"abcd": 259}
+    assert merge_of(b"abc", ranks) == (b"ab", b"c")
+    assert merge_of(b"abcd", ranks) == (b"ab", b"cd")
+    with pytest.raises(ValueError, match="rank 260"):
+        merge_of(b"xyz", {**ranks, b"xyz": 260})
+
+
+def test_names_paths_and_what_is_missing(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "none"))
+    (tmp_path / "tok").mkdir()
+    (tmp_path / "tok" / "tokenizer.json").write_bytes(tokenizer.data)
+    for given_as in ("tok", "tok/tokenizer.json"):
+        assert load_tokenizer(str(tmp_path / given_as)).sha256 == tokenizer.sha256
+    assert load_tokenizer(str(tmp_path / "tok")).name == "tok"
+    with pytest.raises(ConfigError, match=r"not on this machine.*--vocab-dir"):
+        load_tokenizer("gpt2")
+    with pytest.raises(ConfigError, match="can't be read: File name too long"):
+        load_tokenizer("x" * 300)
+    with pytest.raises(ConfigError, match="gpt2"):
+        load_tokenizer("gtp2")
+    with pytest.raises(ConfigError, match=r"no tokenizer\.json"):
+        load_tokenizer(str(tmp_path))
+    (tmp_path / "cl100k_base.tiktoken").write_bytes(b"YQ== 0\n")
+    for given_as in ("cl100k", str(tmp_path / "cl100k_base.tiktoken")):
+        with pytest.raises(ConfigError, match="not the published"):
+            load_tokenizer(given_as, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("gpt2", "gpt2"),
+        pytest.param("cl100k", "cl100k_base", marks=pytest.mark.slow),  # some seconds each to load in Python
+        pytest.param("o200k", "o200k_base", marks=pytest.mark.slow),
+    ],
+)
+def test_known_vocabularies_give_tiktoken_s_ids(shared_data, tmp_path, monkeypatch, name, encoding):
+    import tiktoken
+
+    for file in KNOWN[name]:
+        os.symlink(shared_data / "vocab" / file.name, tmp_path / file.cached)
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    tokenizer = load_tokenizer(name)  # by the cache that tiktoken has
+    encoder = Encoder(tokenizer)
+    assert encoder.engine == "gigatoken"
+    theirs = tiktoken.get_encoding(encoding)
+    assert (tokenizer.vocab_size, tokenizer.bos) == (theirs.n_vocab, theirs.eot_token)
+    texts = [*odd_texts(), *TEXTS]
+    new = [text for text in texts if encoder._fast.unsure([text])]  # tiktoken's Unicode is of yet another year
+    texts = [text for text in texts if text not in new]
+    assert encoder.encode(texts)[0].tolist() == [n for text in texts for n in theirs.encode_ordinary(text)]

@@ -1,0 +1,353 @@
+import gzip
+import io
+import logging
+import math
+import pickle
+
+import pyarrow.parquet as pq
+import pytest
+import trafilatura
+from fastwarc.warc import ArchiveIterator, WarcRecordType
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus.document import Document
+from corpus.errors import ConfigError
+from corpus.pipeline import Pipeline
+from corpus.warc.record import Record
+from filters.extract.extraction import Extract, lost_words
+from filters.extract.page import page_of, sniff
+from filters.extract.structure import scan
+
+SENTENCE = "The quick brown fox jumps over the lazy dog, and then it goes home to sleep. "
+PARAGRAPHS = "".join(f"<p>Part {i}. {SENTENCE * 3}</p>" for i in range(9))
+ARTICLE = f"<article><h1>A story</h1>{PARAGRAPHS}</article>"
+PAGE = f"<!doctype html><html><head><title>t</title></head><body>{ARTICLE}</body></html>"
+
+
+def record(body=PAGE, *, status=b"200 OK", headers=(), warc=(), kind="response"):
+    body = body.encode() if isinstance(body, str) else body
+    if kind == "response":
+        lines = [b"HTTP/1.1 " + status, *headers]
+        body = b"\r\n".join(lines) + b"\r\n\r\n" + body
+    return Record("x.warc", 0, kind, {"content-type": "application/http", **dict(warc)}, body, len(body))
+
+
+def judge(item, stage=None):
+    return Pipeline.of([stage or Extract()]).judge_record(item)
+
+
+def measured(item, stage=None):
+    return {name.partition(".")[2]: value for name, value in judge(item, stage).measures.items()}
+
+
+def test_a_page():
+    outcome = judge(record(headers=[b"Content-Type: text/html; charset=utf-8"]))
+    assert outcome.kept
+    assert SENTENCE.strip() in outcome.text
+    assert outcome.doc.page is None
+    assert outcome.measures == {
+        "extract.http_status": 200,
+        "extract.media_type": "text/html",
+        "extract.body_bytes": len(PAGE),
+        "extract.tags": PAGE.count("<"),
+        "extract.attributes": 0,
+        "extract.depth": 4,
+        "extract.charset": "utf-8",
+        "extract.charset_source": "http",
+        "extract.engine_used": "trafilatura",
+        "extract.chars": len(outcome.text),
+    }
+
+
+@pytest.mark.parametrize(
+    ("item", "rule", "value"),
+    [
+        (record(status=b"404 Not Found"), "http_status", 404),
+        (record(status=b"301 Moved"), "http_status", 301),
+        (record(b"%PDF-1.4 x", headers=[b"Content-Type: text/html"]), "media_type", "application/pdf"),
+        (record(gzip.compress(b"x")), "media_type", "application/gzip"),
+        (record("{}", headers=[b"Content-Type: application/json; charset=x"]), "media_type", "application/json"),
+        (record("words only"), "media_type", "application/octet-stream"),
+        (record(warc=[("warc-identified-payload-type", "text/plain")]), "media_type", "text/plain"),
+        (record(""), "body_bytes", 0),
+        (record(b"<html>" + bytes(21 << 20)), "body_bytes", (20 << 20) + 1),
+        (
+            record(gzip.compress(b"<html>" + bytes(100 << 20)), headers=[b"Content-Encoding: gzip"]),
+            "body_bytes",
+            (20 << 20) + 1,
+        ),
+        (record("<html>" + "<br>" * 60_000), "tags", 60_001),
+        (record("<html><p " + "".join(f'a{i}="b" ' for i in range(5001)) + ">"), "attributes", 5001),
+        (record("<html><p " + "".join(f"a{i} " for i in range(5001)) + ">"), "attributes", 5001),
+        (record("<html>" + "<div>" * 1001), "depth", 1002),
+        (record("<html>" + "<font>" * 1001), "depth", 1002),
+        (record("<html><body></body></html>"), "chars", 0),
+        (record("", kind="conversion"), "body_bytes", 0),
+        (record("word " * 1_100_000, kind="conversion"), "chars", 5_500_000),
+    ],
+)
+def test_each_rule_drops(item, rule, value):
+    outcome = judge(item)
+    assert (outcome.outcome, outcome.rule, outcome.value) == ("dropped", rule, value)
+    assert outcome.doc.page is None
+
+
+def test_a_broken_encoding_is_noted():
+    outcome = judge(
+        record(gzip.compress(bytes(100 << 20)), headers=[b"Content-Encoding: gzip", b"Content-Type: text/html"])
+    )
+    assert outcome.detail == "too_large"
+
+
+def test_http_0_9_has_no_status():
+    item = record()
+    item.block = PAGE.encode()
+    assert measured(item)["http_status"] is None
+    assert judge(item).kept
+
+
+def test_a_conversion_record_is_a_text():
+    outcome = judge(record("\ufeffEin Satz.\nNoch einer.\0", kind="conversion"))
+    assert outcome.text == "Ein Satz.\nNoch einer."
+    assert outcome.measures["extract.engine_used"] == "none"
+    assert judge(record(b"caf\xe9 au lait", kind="conversion")).text == "caf\ufffd au lait"
+
+
+def test_a_bare_text_stays():
+    assert Extract().check("Only words.").text == "Only words."
+    assert Extract().check("").rule == "chars"
+
+
+def test_encodings_and_charset_of_the_message_count():
+    text = PAGE.replace("lazy dog", "faule Hündin — träge")
+    headers = [b"Content-Encoding: gzip", b"Content-Type: text/html; charset=iso-8859-1"]
+    outcome = judge(record(gzip.compress(text.encode("cp1252")), headers=headers))
+    assert "faule Hündin — träge" in outcome.text
+    assert outcome.measures["extract.charset"] == "windows-1252"
+    assert "faule Hündin" in judge(record(b"\xff\xfe" + text.encode("utf-16-le"))).text
+
+
+# markup: what libxml2 loses, and what the scan says of it
+
+
+@pytest.mark.parametrize("depth", [260, 900])
+def test_text_nested_deeper_than_libxml2_goes_is_kept(depth):
+    deep = "<div>" * depth + f"<p>Deep words. {SENTENCE * 5}</p>" + "</div>" * depth
+    page = f"<!doctype html><html><body><p>{SENTENCE * 4}</p>{deep}<p>Words after. {SENTENCE * 5}</p></body></html>"
+    text = judge(record(page)).text
+    assert "Deep words." in text
+    assert "Words after." in text
+    assert "Words after." not in trafilatura.extract(page, favor_precision=True, include_comments=False)
+
+
+def test_nested_tables_are_seen_as_deep():
+    nested = "<table><tr><td>" * 90 + f"<p>Deep words. {SENTENCE * 5}</p>" + "</td></tr></table>" * 90
+    page = f"<!doctype html><html><body>{nested}<p>Words after. {SENTENCE * 5}</p></body></html>"
+    assert "Words after." in judge(record(page)).text
+
+
+def test_scripts_that_write_tags_do_not_count_as_depth():
+    script = "<script>" + "if (i<b && '<div>') " * 400 + "</SCRIPT>"
+    assert measured(record(PAGE.replace("<article>", script + "<!--" + "<div>" * 300 + "--><article>")))["depth"] == 4
+
+
+@pytest.mark.parametrize(
+    ("html", "depth"),
+    [
+        (b"", 0),
+        (b"no tags", 0),
+        (b"<", 0),
+        (b"</", 0),
+        (b"<a", 1),
+        (b"a < b <3 <>", 0),
+        (b"<DIV><Span></sPAN></div>", 2),
+        (b"</div></div><div>", 1),
+        (b"<p><p><p><li><td><br><img><IMG/>", 0),
+        (b"<ul><li><ul><li></ul></ul>", 2),
+        (b"<!doctype html><?xml ?><!-- x -->", 0),
+        (b"<x-y><x:z><h1>", 3),
+        (b"<b><br></b><base><blockquote>", 1),
+        (b"<script></script>" * 100 + b"<div>" * 100, 100),
+        (b"<script>" * 100 + b"<div>" * 100, 0),
+    ],
+)
+def test_depth(html, depth):
+    assert scan(html).depth == depth
+
+
+def test_attributes_are_counted_in_long_tags_of_any_writing():
+    assert scan(b"<p a b c>").attributes == 0
+    assert scan(b"<p " + b"a='x y' " * 200 + b'b="z w"/c d = e>').attributes == 203
+    assert scan(b"<p>" + b"words = words " * 200).attributes == 0
+    assert scan(b'<p class="' + b"x " * 1000 + b'">').attributes == 1
+    assert scan(b'<p class="' + b"x " * 1000).attributes == 1
+
+
+def test_the_scan_is_fast_on_hostile_bytes():
+    for junk in (b"<", b"<a", b"<a ", b"<a b='", b"</", b"<script", b"<!--", b"<p " + b"a" * 998, b"a=", b"<div>"):
+        scan(junk * (2_000_000 // len(junk)))  # the test's timeout is the assertion
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="<>/!-ab \"'=scriptdv\0", max_size=200).map(str.encode) | st.binary(max_size=100))
+def test_the_scan_never_raises(body):
+    structure = scan(body)
+    assert 0 <= structure.depth <= structure.tags == body.count(b"<")
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b"<!DOCTYPE html>", "text/html"),
+        (b"\xef\xbb\xbf \n<HTML lang=en>", "text/html"),
+        (b"<!-- a --><!-- b -->\n<head>", "text/html"),
+        ("\ufeff<html>".encode("utf-16-le"), "text/html"),
+        (b"<p>x", "text/html"),
+        (b"<pre>x", None),
+        (b"plain words", None),
+        (b"", None),
+        (b'<?xml version="1.0"?><!DOCTYPE html PUBLIC "x"><html xmlns="y">', "application/xhtml+xml"),
+        (b'<?xml version="1.0"?><rss version="2.0">', "application/rss+xml"),
+        (b'<?xml version="1.0"?><feed xmlns="x">', "application/atom+xml"),
+        (b'<?xml version="1.0"?><other>', None),
+        (b"GIF89a", "image/gif"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"PK\x03\x04", "application/zip"),
+        (b"<!--" * 300, None),
+        (b"<!---->" * 150, None),
+    ],
+)
+def test_sniff(body, media_type):
+    assert sniff(body) == media_type
+
+
+# engines
+
+
+def test_resiliparse():
+    outcome = judge(record(PAGE.replace("</p>", "&nbsp; x</p>\n\n\n\n")), Extract(engine="resiliparse"))
+    assert outcome.measures["extract.engine_used"] == "resiliparse"
+    assert SENTENCE.strip() in outcome.text
+    assert "\n\n\n" not in outcome.text
+    assert outcome.text == outcome.text.strip()
+
+
+def test_rescue_takes_the_other_text_where_much_is_missing():
+    # a page whose text trafilatura takes for boilerplate
+    lost = f"<!doctype html><html><body><p>{SENTENCE}</p><div class='comments'>{PARAGRAPHS}</div></body></html>"
+    plain = judge(record(lost))
+    rescued = judge(record(lost), Extract(engine="rescue"))
+    assert len(plain.text) < 0.3 * len(rescued.text)
+    assert rescued.measures["extract.engine_used"] == "resiliparse"
+    assert measured(record(), Extract(engine="rescue"))["engine_used"] == "trafilatura"
+    assert judge(record(), Extract(engine="rescue")).text == judge(record()).text
+    assert measured(record(lost), Extract(engine="rescue", rescue_ratio=1000.0))["engine_used"] == "trafilatura"
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "lost"),
+    [
+        ("", "", math.inf),
+        ("a b", "a b", 0),
+        ("a b", "x " * 30, 0),
+        ("a b", "x " * 60, 30),
+        ("a b", "a " * 60, 29.5),
+        ("a b c d", ("a b " + "x" * 100) + "\nshort line", 0.25),
+    ],
+)
+def test_lost_words_are_counted_in_long_lines(text, other, lost):
+    assert lost_words(text, other) == lost
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(ConfigError, match="trafilatura"):
+        Extract(engine="trafilatra")
+
+
+def test_it_can_be_pickled_and_shown():
+    stage = pickle.loads(pickle.dumps(Extract(engine="rescue", rescue_ratio=0.4)))  # noqa: S301
+    assert repr(stage) == "Extract(engine='rescue', rescue_ratio=0.4)"
+
+
+def test_an_exception_in_an_engine_is_a_failure(monkeypatch):
+    def fails(*args, **kwargs):
+        raise RecursionError("some text of the page")
+
+    monkeypatch.setattr("filters.extract.extraction.trafilatura_text", fails)
+    outcome = judge(record())
+    assert (outcome.outcome, outcome.rule, outcome.detail) == ("failed", "error", "RecursionError")
+    assert outcome.doc.page is None
+
+
+def test_trafilatura_writes_nothing(capfd):
+    judge(record("<p>x"))
+    assert logging.getLogger("trafilatura.core").getEffectiveLevel() == logging.CRITICAL
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_page_is_decoded_once(monkeypatch):
+    doc = Document.of(record())
+    page = page_of(doc)
+    assert page.html == PAGE
+    monkeypatch.setattr("filters.extract.page.decode_html", None)
+    list(Extract().apply(doc))
+    assert doc.text
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from([b"<html>", b"<!doctype html><body><p>", b"\xff\xfe<\0"]))
+def test_extraction_never_raises_and_is_always_writable(tail, start):
+    for engine in ("trafilatura", "rescue"):
+        outcome = judge(record(start + tail), Extract(engine=engine))
+        assert outcome.outcome in ("kept", "dropped")
+        outcome.doc.text.encode()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.binary(max_size=60) | st.text(max_size=60).map(str.encode),
+    st.sampled_from([b"", b"\xef\xbb\xbf", b"\xff\xfe", "naïve <p>".encode(), b"<meta charset=utf-8>"]),
+    st.sampled_from([b"", b"\0", "é".encode()[:1], "漢".encode()[:2], b"\xff", b"</html>\n"]),
+)
+def test_a_page_in_utf8_is_its_text(body, start, end):
+    page = page_of(Document.of(record(start + body + end)))
+    assert page.utf8 == page.html.encode()
+
+
+# real pages
+
+
+def responses(path, limit):
+    with open(path, "rb") as file:
+        stream = io.BytesIO(file.read(limit))
+        try:
+            for item in ArchiveIterator(stream, record_types=WarcRecordType.response, parse_http=False):
+                headers = {name.lower(): value for name, value in item.headers}
+                block = item.reader.read()
+                yield Record(path.name, item.stream_pos, "response", headers, block, len(block))
+        except OSError:
+            return  # the file is cut at `limit`
+
+
+def is_utf8(item):
+    try:
+        item.block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", ["english-00000", "mixed-00000"])
+def test_the_text_is_trafilaturas_own(shared_data, name):
+    table = pq.read_table(
+        shared_data / "parity" / "datatrove_0.10.1.parquet",
+        columns=["id", "text"],
+        filters=[("warc", "=", f"{name}.warc.gz")],
+    )
+    reference = dict(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
+    # where bytes are not UTF-8, the reference guessed the charset, often wrongly
+    records = [r for r in responses(shared_data / "warc" / f"{name}.warc.gz", 3 << 20) if is_utf8(r)][:60]
+    assert len(records) == 60
+    for item in records:
+        assert judge(item).doc.text == (reference[item.record_id] or ""), item.url

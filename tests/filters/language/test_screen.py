@@ -1,0 +1,105 @@
+"""The language screen: foreign pages go before extraction, and what can't be judged stays."""
+
+import pytest
+
+from corpus.document import Document
+from corpus.errors import ConfigError
+from corpus.outcome import DROPPED
+from corpus.pipeline import Pipeline
+from corpus.warc.record import Record
+from filters import load_recipe
+from filters.language.screen import LanguageScreen, visible_text
+from tests.filters.test_recipes import GERMAN
+from tests.warcs import WORDS, http, page
+
+
+def record(block, kind="response"):
+    headers = {"warc-target-uri": "http://a.example/", "content-type": "application/http; msgtype=response"}
+    return Record("w", 0, kind, headers, block, len(block))
+
+
+def score(block, kind="response", **options):
+    stage = LanguageScreen(**options)
+    stage.prepare()
+    ((_, value),) = stage.apply(Document.of(record(block, kind)))
+    return value
+
+
+def test_foreign_pages_are_dropped_and_wanted_ones_pass():
+    german = Pipeline.of([LanguageScreen()]).judge(Document.of(record(http(page(body=GERMAN * 3)))))
+    assert (german.outcome, german.rule, german.limit) == (DROPPED, "wanted_score", 0.05)
+    assert score(http(page(body=GERMAN * 3)), wanted=["de"]) > 0.5
+    assert score(http(page())) > 0.5
+
+
+def test_english_menus_do_not_save_a_foreign_page():
+    menu = "".join(f"<li>{word}</li>" for word in ("Home", "About us", "Contact", "Imprint") * 30)
+    assert score(http(page(body=f"<ul>{menu}</ul>" + GERMAN * 10))) < 0.05
+
+
+def test_english_scripts_do_not_save_a_foreign_page():
+    script = f"<script>var text = '{WORDS * 3}';</script><STYLE>{WORDS}</STYLE>"
+    assert score(http(page(body=script + GERMAN * 10))) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("block", "kind"),
+    [
+        (http(b""), "response"),
+        (http(page(body="Kurz.")), "response"),
+        (http(b"\x89PNG\r\n\x1a\n" + bytes(2000), "image/png"), "response"),
+        (http(page(body=GERMAN * 3), status="404 Not Found"), "response"),
+        (GERMAN.encode(), "conversion"),
+    ],
+)
+def test_what_cannot_be_judged_has_no_score(block, kind):
+    assert score(block, kind) is None
+
+
+def test_the_languages_must_be_those_that_are_kept():
+    with pytest.raises(ConfigError, match=r"Set screen\.wanted to \['de'\]"):
+        load_recipe("fineweb", ["language.label.one_of=['de']"])
+    with pytest.raises(ConfigError, match="keeps every language"):
+        load_recipe("fineweb", ["language.label=off"])
+    with pytest.raises(ConfigError, match="every page would go"):
+        load_recipe("fineweb", ["language.label=off", "screen.wanted=[]"])
+    load_recipe("fineweb", ["language.label=off", "screen.wanted_score=off"])
+    both = ["language.label.one_of=['de', 'en']", "screen.wanted=['en', 'de']"]
+    assert load_recipe("fineweb", both).canonical() == load_recipe("fineweb", both[::-1]).canonical()
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>sixteen letters.</p>", "sixteen letters."),
+        ("<p>fifteen letters</p>", ""),
+        ("sixteen letters.", "sixteen letters."),
+        ("<script>sixteen letters.</script>and sixteen more", "and sixteen more"),
+        ("<script>sixteen letters.", ""),
+        ("<scripted>sixteen letters.</scripted>", "sixteen letters."),
+        ("<p title='a'>sixteen letters.<p>again the sixteen", "sixteen letters.\nagain the sixteen"),
+        ("<", ""),
+        ("", ""),
+    ],
+)
+def test_visible_text(html, text):
+    assert visible_text(html, 4000) == text
+
+
+def test_visible_text_is_cut_and_linear():
+    assert len(visible_text("<p>" + "a" * 50 + "</p>" * 1000, 30)) == 30
+    assert visible_text("<script" * 200_000, 4000) == ""
+
+
+@pytest.mark.slow
+def test_the_kept_set_is_the_same_with_and_without(shared_data):
+    """On every real archive: the screen costs no kept page."""
+    from corpus import read_warc
+
+    with_screen, without = load_recipe("fineweb").pipeline(), load_recipe("fineweb").pipeline()
+    wanted = ("extract", "language", "gopher_repetition", "gopher_quality", "c4", "fineweb")
+    without.stages = [bound for bound in without.stages if bound.name in wanted]
+    with_screen.stages = [bound for bound in with_screen.stages if bound.name in (*wanted, "screen")]
+    for path in sorted((shared_data / "warc").glob("*.warc.gz")):
+        kept = [{o.doc.id for o in pipeline.run(read_warc(path)) if o.kept} for pipeline in (with_screen, without)]
+        assert kept[0] == kept[1]

@@ -1,0 +1,207 @@
+"""The phases of dedup by lines: the rules' verdicts, however the work is divided and wherever it dies."""
+
+import time
+
+import numpy as np
+import pytest
+
+import jobs.build.compare_lines
+import jobs.runner.phases
+from corpus.errors import IntegrityError
+from corpus.storage.store import LocalStore
+from jobs.runner.engine import LocalEngine
+from tests.dedups import committed
+from tests.line_runs import phases, plainly, recipe, signed_of, told, write_units
+
+WHOLE = 1 << 30
+TIGHT = 1 << 13
+"""Memory for the lines of a unit, and for 128 of a range."""
+
+
+def made(count, seed):
+    """Documents of few and many lines, some lines in very many of them, some documents all copies, some not signed."""
+    rng = np.random.default_rng(seed)
+    hashes = rng.integers(1, 2**64, 10 * count, dtype=np.uint64)
+    documents = []
+    for number in range(count):
+        kind = rng.random()
+        if kind < 0.03:
+            documents.append(None)
+        elif kind < 0.1 and number:
+            documents.append(documents[rng.integers(number)])
+        else:
+            own = rng.integers(0, len(hashes), rng.integers(0, 12))
+            common = rng.zipf(1.2, rng.integers(0, 12)) % max(count // 2, 1)
+            places = rng.permutation(np.concatenate((own, common)))
+            lines = [(int(hashes[place]), int(10 + place % 90)) for place in places]
+            documents.append(lines + [(0, 5)] * int(rng.integers(0, 3)))
+    return documents
+
+
+def of_units(count, size):
+    return [size] * (count // size) + [0] + ([count % size] if count % size else [])
+
+
+def facts_of(rows):
+    """As `plainly` gives them."""
+    return [
+        None
+        if row is None
+        else (row["rule"], row["lines_removed"], row["kept_in"] and int(row["kept_in"].rpartition(":")[2]))
+        for row in rows
+    ]
+
+
+def expected_of(documents, **options):
+    return [None if one is None else (one[0], len(one[1]), one[2]) for one in plainly(documents, **options)]
+
+
+def cut_of(documents, **options):
+    return [None if one is None else [] if one[0] else one[1] for one in plainly(documents, **options)]
+
+
+OPTIONS = [
+    ({}, {}),
+    ({"documents": 4}, {"least": 4}),
+    ({"keep": "none", "documents": 3}, {"keep": "none", "least": 3}),
+    ({"removed_ratio": {"max": 0.3}, "chars_left": {"min": 400}}, {"ratio": 0.3, "left": 400}),
+    ({"removed_ratio": {"max": "off"}, "chars_left": {"min": "off"}}, {"ratio": 1, "left": 0}),
+]
+
+
+@pytest.mark.parametrize(("ours", "plain"), OPTIONS)
+def test_the_verdicts_are_those_of_the_rules_however_they_are_divided(tmp_path, ours, plain):
+    documents = made(300, 1)
+    expected = expected_of(documents, **plain)
+    infos = []
+    for number, (memory, sizes) in enumerate(((WHOLE, [300]), (TIGHT, of_units(300, 40)), (TIGHT * 4, [15] * 20))):
+        store = LocalStore(tmp_path / str(number))
+        compared = phases(store, write_units(store, sizes, signed_of(documents)), memory=memory, made=recipe(**ours))
+        rows = told(store, sizes, compared, 300)
+        assert facts_of(rows) == expected
+        assert [row and row["cut"] for row in rows] == cut_of(documents, **plain)
+        infos.append(compared.info)
+    assert infos[0] == infos[1] == infos[2]
+    dropped = sum(one is not None and one[0] is not None for one in expected)
+    assert sum(infos[0]["removed"]["documents"].values()) == dropped
+    assert (dropped > 5) == (plain.get("left") != 0)
+    assert infos[0]["removed"]["lines"] == sum(map(len, filter(None, cut_of(documents, **plain))))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_line_that_goes_stays_in_another_kept_document(tmp_path, seed):
+    documents = made(300, seed + 10)
+    store = LocalStore(tmp_path)
+    rows = told(store, [300], phases(store, write_units(store, [300], signed_of(documents))), 300)
+    left = set()
+    for lines, row in zip(documents, rows, strict=True):
+        if lines is not None and not (row and row["removed"]):
+            gone = set(row["cut"]) if row else set()
+            left |= {value for number, (value, _) in enumerate(lines) if number not in gone}
+    cut = {lines[number][0] for lines, row in zip(documents, rows, strict=True) if row for number in row["cut"]}
+    assert len(cut) > 20
+    assert cut <= left
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_almost_nothing(tmp_path, count):
+    store = LocalStore(tmp_path)
+    compared = phases(store, write_units(store, [count], signed_of(made(count, 0))))
+    assert compared.info["removed"]["lines"] == 0
+    assert told(store, [count], compared, count) == [None] * count
+
+
+@pytest.mark.slow
+def test_a_million_documents_of_the_same_lines_end_with_one_quickly(tmp_path):
+    count, sizes = 1_000_000, [50_000] * 20
+    lines = signed_of([[(number + 1, 40) for number in range(10)]])
+    store = LocalStore(tmp_path)
+    units = write_units(store, sizes, lines * count)
+    start = time.process_time()
+    compared = phases(store, units, memory=64 << 20)
+    assert time.process_time() - start < 60
+    assert compared.info["removed"]["documents"] == {"removed_ratio": count - 1}
+    assert compared.info["removed"]["lines"] == 0
+
+
+# what dies, and when
+
+
+class Dies(Exception):
+    pass
+
+
+@pytest.mark.parametrize("phase", ["linekeys", "repeats", "losers", "keepers", "cuts"])
+@pytest.mark.parametrize("after", [0, 1])
+def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
+    documents, sizes = made(250, 2), of_units(250, 50)
+    store = LocalStore(tmp_path / "killed")
+    units = write_units(store, sizes, signed_of(documents))
+    real, calls = jobs.build.compare_lines.lines_task, []
+
+    def task(payload):
+        if payload["phase"] == phase:
+            calls.append(phase)
+            if len(calls) > after:
+                raise Dies
+        return real(payload)
+
+    monkeypatch.setattr(jobs.build.compare_lines, "lines_task", task)
+    with pytest.raises(IntegrityError, match=phase):
+        phases(store, units, memory=TIGHT)
+    monkeypatch.undo()
+    before = committed(tmp_path / "killed")
+    rows = told(store, sizes, phases(store, units, memory=TIGHT), 250)
+    assert facts_of(rows) == expected_of(documents)
+    after_all = committed(tmp_path / "killed")
+    assert before.items() <= after_all.items()  # nothing was done again
+    whole = LocalStore(tmp_path / "whole")
+    phases(whole, write_units(whole, sizes, signed_of(documents)), memory=TIGHT)
+    assert after_all == committed(tmp_path / "whole")
+    left = {path.name for path in (tmp_path / "killed" / ".work" / "parts").iterdir() if list(path.iterdir())}
+    assert left == {"lines", "cuts", "lists"}
+
+
+def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
+    documents, sizes = made(250, 3), of_units(250, 50)
+
+    class Twice(LocalEngine):
+        """Does each task once more, as if another attempt had not seen its commit."""
+
+        def submit(self, function, payload, slots):
+            def both(payload):
+                first = function(payload)
+                key = tmp_path / "twice" / first["key"]
+                content = key.read_bytes()
+                key.unlink()
+                assert {**function(payload), "cost": None} == {**first, "cost": None}
+                assert key.read_bytes() == content
+                return first
+
+            return super().submit(both, payload, slots)
+
+    real = jobs.runner.phases.run
+
+    def backwards(engine, function, payloads, stop):
+        return real(engine, function, list(payloads)[::-1], stop)
+
+    monkeypatch.setattr(jobs.runner.phases, "run", backwards)
+    store = LocalStore(tmp_path / "twice")
+    units = write_units(store, sizes, signed_of(documents))
+    rows = told(store, sizes, phases(store, units, memory=TIGHT, engine=Twice(3)), 250)
+    monkeypatch.undo()
+    assert facts_of(rows) == expected_of(documents)
+    plain = LocalStore(tmp_path / "plain")
+    phases(plain, write_units(plain, sizes, signed_of(documents)), memory=TIGHT)
+    assert committed(tmp_path / "plain") == committed(tmp_path / "twice")
+
+
+def test_a_damaged_file_stops_the_run(tmp_path):
+    store = LocalStore(tmp_path)
+    units = write_units(store, [50], signed_of(made(50, 4)))
+    path = store.path(units[0].part("lines").key)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="damaged"):
+        phases(store, units)

@@ -1,0 +1,110 @@
+"""Real archives through the whole path: books that balance on what crawlers wrote and projects broke, and memory."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from corpus.run import open_run
+from jobs.build.build import build
+from jobs.build.plan import Job
+from jobs.runner.engine import LocalEngine
+from jobs.runner.progress import Progress
+from tests.jobs.build.test_build import job, tree
+from tests.processes import children
+from tests.stubs import FACTORY, recipe_from_dict
+
+
+def test_every_wild_file_tiles_and_balances(shared_data, tmp_path):
+    """100 archives of 15 projects in one run; each file's rows cover it, and its records are those that are there."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in sorted((shared_data / "wild").rglob("*")):
+        if path.is_file() and not path.name.endswith((".paths.gz", ".lz4")):
+            (folder / f"{path.parent.name}+{path.name}".replace("/", "+")).symlink_to(path)
+    recipe = recipe_from_dict({"stages": [{"stage": "url"}, {"stage": "paragraphs"}]})
+    made = Job(recipe, [str(folder)], tmp_path / "out", factory=FACTORY)
+    result = build(made, lambda: LocalEngine(2), Progress(quiet=True))
+    assert result.exit_code == 0
+    run = open_run(tmp_path / "out")
+    rows = run.verify()
+    assert rows["ledger"] == run.info["records"]["in"] > 2000
+    assert len(run.info["inputs"]) > 100
+    names = set(run.ledger.to_table(columns=["warc"])["warc"].to_pylist())
+    assert len(names) > 90
+    ids = run.ledger.to_table(columns=["id"])["id"].to_pylist()
+    assert len(set(ids)) == len(ids)
+
+
+def start(inputs, out, *options):
+    command = [
+        sys.executable,
+        "-m",
+        "jobs.cli",
+        "build",
+        *map(str, inputs),
+        "-o",
+        str(out),
+        "--recipe",
+        "fineweb",
+        *options,
+    ]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()})
+
+
+@pytest.fixture(scope="module")
+def real(shared_data, tmp_path_factory):
+    """The output for one real archive, on one worker without Ray."""
+    out = tmp_path_factory.mktemp("real") / "out"
+    archive = shared_data / "warc" / "mixed-00001.warc.gz"
+    assert start([archive], out, "--no-ray").wait() == 0
+    return archive, out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--workers", "1"),
+        ("--workers", "2", "--unit-mb", "1"),
+        ("--no-ray", "--workers", "2", "--unit-mb", "0.2"),
+        ("--workers", "2", "--unit-mb", "1000"),
+    ],
+)
+def test_same_bytes_on_real_pages(real, tmp_path, options):
+    archive, reference = real
+    assert start([archive], tmp_path / "out", *options).wait() == 0
+    assert tree(tmp_path / "out") == tree(reference)
+
+
+@pytest.mark.slow
+def test_memory_of_supervisor_and_page_worker(shared_data, tmp_path):
+    """At most 600 MB of PSS together, mapped files left out."""
+    process = start([shared_data / "warc" / "english-00000.warc.gz"], tmp_path / "out", "--no-ray", "--workers", "1")
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, sum(map(own_pss, [process.pid, *children(process.pid)])))
+        time.sleep(0.2)
+    assert process.returncode == 0
+    print(f"peak {peak >> 20} MB")
+    assert peak <= 600 << 20
+
+
+def own_pss(pid: int) -> int:
+    """Proportional set size without file mappings, in bytes."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    values = {line.split(":")[0]: int(line.split()[1]) << 10 for line in rollup.splitlines()[1:]}
+    return values["Pss"] - values.get("Pss_File", 0)
+
+
+def test_the_same_rows_in_another_order_of_inputs(shared_data, tmp_path):
+    files = [shared_data / "wild" / "allenai+dolma" / name for name in ("sample-0000.warc.gz", "sample-0001.warc.gz")]
+    for name, given in (("a", files), ("b", files[::-1])):
+        build(job(given, tmp_path / name), lambda: LocalEngine(1), Progress(quiet=True))
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")

@@ -1,0 +1,220 @@
+"""Generation: the tokens drawn, the text shown, the command line."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from corpus.errors import InputError, IntegrityError
+from corpus.tokens.shards import open_tokens
+from jobs.cli import main
+from jobs.model.generate import Continuer, Sampling, TextStream, piece
+from jobs.model.train import train
+from jobs.model.train_settings import Place, Settings
+from tests.tiny_tokens import make_tokens
+
+WINDOW = 48
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("generate")
+    tokens = open_tokens(make_tokens(folder))
+    torch.set_num_threads(1)
+    settings = Settings(depth=1, window=WINDOW, batch=8, steps=60, lr=0.01, seed=0, precision="fp32", eval_every=60,
+                        eval_tokens=1000)  # fmt: skip
+    train(folder / "model", tokens, settings, Place())
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def continuer(model):
+    return Continuer(model)
+
+
+def ids(continuer, sampling, prompt="the old dog", number=0):
+    return [drawn.id for drawn in continuer.draw(continuer.encode(prompt), sampling, number)]
+
+
+def stubbed(continuer, logits):
+    """A continuer whose model always gives these logits; it counts how many positions it read at a time."""
+    read = []
+
+    def model(given, cache):
+        read.append(given.size(1))
+        return logits.expand(1, given.size(1), -1).clone()
+
+    model.shape, model.compute = continuer.model.shape, torch.float32
+    made = Continuer.__new__(Continuer)
+    made.model, made.device, made.bos, made.tokenizer = model, torch.device("cpu"), continuer.bos, continuer.tokenizer
+    return made, read
+
+
+def test_greedy_tokens_are_the_likeliest_of_the_whole_text_read_anew(continuer):
+    found = ids(continuer, Sampling(max_tokens=20, temperature=0))
+    text = continuer.encode("the old dog")
+    with torch.no_grad():
+        for token in found:
+            assert int(continuer.model(torch.tensor([text]))[0, -1].argmax()) == token
+            text.append(token)
+    assert len(found) == 20
+
+
+def test_the_seed_and_the_number_decide_the_continuation(continuer):
+    hot = Sampling(max_tokens=20, temperature=1.5, top_k=None)
+    first = ids(continuer, hot)
+    assert ids(continuer, hot) == first
+    assert ids(continuer, hot, number=1) != first
+    assert ids(continuer, Sampling(20, 1.5, None, seed=1)) != first
+
+
+@pytest.mark.parametrize("seed", [0, 20_000_000_000_000, 2**64 - 1])
+def test_any_seed_draws(continuer, seed):
+    assert len(ids(continuer, Sampling(5, 1.0, seed=seed))) == 5
+
+
+@pytest.mark.parametrize("temperature", [1e-39, 5e-324])
+def test_the_smallest_temperatures_are_greedy(continuer, temperature):
+    assert ids(continuer, Sampling(10, temperature)) == ids(continuer, Sampling(10, 0))
+
+
+def test_top_k_of_one_is_greedy(continuer):
+    assert ids(continuer, Sampling(10, 1.0, 1)) == ids(continuer, Sampling(10, 0))
+
+
+def test_top_k_draws_from_the_likeliest_alone(continuer):
+    logits = torch.zeros(continuer.model.shape.vocab_size)
+    logits[[65, 66, 67]] = torch.tensor([1.0, 1.2, 1.1])
+    made, _ = stubbed(continuer, logits)
+    assert {*ids(made, Sampling(40, 1.0, 2))} == {66, 67}
+    assert len({*ids(made, Sampling(40, 5.0, None))}) > 3
+
+
+def test_probabilities_are_of_the_model_and_in_order(continuer):
+    prompt = continuer.encode("the old dog")
+    drawn = next(iter(continuer.draw(prompt, Sampling(temperature=0.3, top_k=1), shown=4)))
+    with torch.no_grad():
+        expected = continuer.model(torch.tensor([prompt]))[0, -1].softmax(0)
+    for token, share in drawn.likeliest:
+        assert share == pytest.approx(expected[token].item(), abs=1e-5)
+    shares = [share for _, share in drawn.likeliest]
+    assert shares == sorted(shares, reverse=True)
+    assert len(shares) == 4
+    assert drawn.id == drawn.likeliest[0][0]
+
+
+@pytest.mark.parametrize("special", ["<|bos|>", "<|im_start|>"])
+def test_it_ends_with_the_document_and_shows_no_special(continuer, special):
+    logits = torch.zeros(continuer.model.shape.vocab_size)
+    logits[continuer.tokenizer.specials[special]] = 100.0
+    made, _ = stubbed(continuer, logits)
+    assert ids(made, Sampling(10)) == []
+
+
+def test_it_goes_on_where_the_window_is_full(continuer):
+    logits = torch.zeros(continuer.model.shape.vocab_size)
+    logits[65] = 100.0
+    made, read = stubbed(continuer, logits)
+    assert ids(made, Sampling(3 * WINDOW), "a") == [65] * 3 * WINDOW
+    assert max(read) == WINDOW // 2  # read again only now and then
+    assert sum(read) < 6 * WINDOW
+    long = continuer.encode("the old dog sees the sea. " * 30)
+    assert len(long) > WINDOW
+    assert len(list(continuer.draw(long, Sampling(5, 0)))) == 5
+
+
+def test_a_prompt_forges_no_special(continuer):
+    found = continuer.encode("<|bos|><|im_start|>the")
+    assert found[0] == continuer.bos
+    assert not {*found[1:]} & {*continuer.tokenizer.specials.values()}
+    assert continuer.tokenizer.decode(found) == b"<|bos|><|im_start|>the"
+
+
+def test_a_stream_holds_bytes_back_until_they_are_characters():
+    stream = TextStream([bytes([number]) for number in range(256)])
+    shown = [stream.add(byte) for byte in "a日é\n".encode()]
+    assert shown == ["a", "", "", "日", "", "é", "\n"]
+    assert [stream.add(byte) for byte in b"\xe6\x97a"] == ["", "", "\ufffda"]
+    assert stream.add(0xE6) == ""
+    assert stream.end() == "\ufffd"
+
+
+def test_a_stream_shows_nothing_that_a_terminal_obeys():
+    stream = TextStream([b"\x1b[2J", b"\r\x07\x9b"[:2], "\u202e".encode(), "\x9b31m".encode(), None])
+    shown = "".join(stream.add(token) for token in range(5)) + stream.end()
+    assert shown == "\ufffd[2J\ufffd\ufffd\ufffd\ufffd31m"
+
+
+def test_pieces_are_visible():
+    assert piece(b" the") == "' the'"
+    assert piece(b"\n\x1b") == r"'\n\x1b'"
+    assert piece(b"\xe6\x97") == r"'\xe6\x97'"
+    assert piece("日".encode()) == "'日'"
+    assert piece(None) == "end of document"
+
+
+def test_what_is_no_model_is_said(tmp_path, model):
+    with pytest.raises(InputError, match="holds no trained model"):
+        Continuer(tmp_path)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in model.iterdir():
+        (broken / file.name).write_bytes(file.read_bytes())
+    (broken / "tokenizer.json").write_text("{")
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json"):
+        Continuer(broken)
+    data = bytearray((broken / "model.safetensors").read_bytes())
+    data[len(data) // 2] ^= 1
+    (broken / "model.safetensors").write_bytes(data)
+    with pytest.raises(IntegrityError, match=r"model\.safetensors is missing or damaged"):
+        Continuer(broken)
+
+
+@pytest.fixture
+def run(model, monkeypatch, capsys):
+    """`corpus generate` in this process: what it prints on stdout."""
+
+    def generate(*arguments):
+        monkeypatch.setattr(sys, "argv", ["corpus", "generate", str(model), *map(str, arguments)])
+        main()
+        return capsys.readouterr().out
+
+    return generate
+
+
+def test_the_command_line_prints_the_prompt_and_its_continuations(run):
+    first, second = run("the old dog\x1b", "-n", 2, "--max-tokens", 8, "--temperature", 0).strip().split("\n\n")
+    assert first.startswith("the old dog\ufffd")
+    assert len(first) > len("the old dog\ufffd")
+    assert first == second
+
+
+def test_the_command_line_prints_json(run):
+    rows = [json.loads(line) for line in run("a", "-n", 2, "--json", "--show-probs").splitlines()]
+    assert [len(row["ids"]) == len(row["likeliest"]) for row in rows] == [True, True]
+    assert rows[0]["ids"] != rows[1]["ids"]
+
+
+def test_the_command_line_shows_probabilities(run):
+    lines = run("the old dog", "--show-probs", "--max-tokens", 3).splitlines()
+    assert len([line for line in lines if line.count("%") == 5]) == 3
+
+
+def test_an_unfinished_model_can_speak(tmp_path, model):
+    tokens = open_tokens(model.parent / "tokens")
+    steps = iter([False] * 3 + [True])
+    settings = Settings(depth=1, window=16, batch=2, steps=9, lr=0.01, seed=0, precision="fp32", eval_every=9,
+                        eval_tokens=100)  # fmt: skip
+    assert train(tmp_path / "m", tokens, settings, Place(), lambda: next(steps)) is None
+    assert len(ids(Continuer(tmp_path / "m"), Sampling(5, 0))) == 5
+
+
+def test_ids_that_the_tokenizer_lacks_are_never_drawn(continuer):
+    logits = torch.zeros(continuer.model.shape.vocab_size)
+    logits[-1] = 100.0
+    made, _ = stubbed(continuer, logits)
+    made.tokenizer = SimpleNamespace(tokens=[bytes([n]) for n in range(256)], specials={})
+    made.bos = 255
+    assert all(token < 255 for token in [d.id for d in made.draw([1], Sampling(20))])

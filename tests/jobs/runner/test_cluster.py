@@ -1,0 +1,285 @@
+"""A cluster of processes: same command, same bytes; what is wrong with one is found before any work starts. And the
+files in deploy/, as far as they can be checked without a cloud."""
+
+import copy
+import http.client
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from jobs.runner.ray_folder import ray_folder
+from tests.clusters import cluster, environment
+from tests.jobs.build.test_build import tree
+from tests.warcs import WORDS, page, write_warc
+
+ROOT = Path(__file__).resolve().parents[3]
+DEPLOY = ROOT / "deploy"
+
+
+def build(archive, out, *options, env=None):
+    command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(out), "--unit-mb", "0.01"]
+    return subprocess.run([*command, *options], capture_output=True, text=True, env=env, cwd=ROOT)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_token():
+    """Ray takes its token when it is first imported, which a test here may do before one that starts a cluster."""
+    ray_folder()
+
+
+@pytest.fixture(scope="module")
+def token(tmp_path_factory):
+    made = tmp_path_factory.mktemp("auth") / "token"
+    made.touch(mode=0o600)
+    made.write_text("a-token-of-the-tests-0123456789abcdef")
+    return made
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    pages = {f"http://site{n}.example/": page(f"Town {n}", f"Page {n}. " + WORDS[n % 40 :] * 2) for n in range(120)}
+    return write_warc(tmp_path_factory.mktemp("in") / "a.warc.gz", pages)
+
+
+@pytest.fixture(scope="module")
+def closed(token):
+    with cluster(token) as made:
+        yield made
+
+
+@pytest.mark.slow
+def test_same_bytes_from_a_third_process(archive, closed, token, tmp_path):
+    done = build(archive, tmp_path / "cluster", "--address", closed.address, env=environment(token))
+    assert done.returncode == 0, done.stderr
+    assert build(archive, tmp_path / "laptop", "--no-ray").returncode == 0
+    assert tree(tmp_path / "cluster") == tree(tmp_path / "laptop")
+    assert not (tmp_path / "cluster" / ".work").exists()
+
+
+@pytest.mark.slow
+def test_a_job_that_is_submitted(archive, token, tmp_path):
+    """By deploy/submit.sh, from a process that is no part of the cluster."""
+    pytest.importorskip("aiohttp_cors", reason="a dashboard, which takes jobs, needs ray[default]")
+    with cluster(token, dashboard=True) as made:
+        stranger = http.client.HTTPConnection(made.dashboard.removeprefix("http://"))
+        stranger.request("GET", "/api/jobs/")
+        assert stranger.getresponse().status == 401
+        stranger.close()
+        own = environment(token) | {"RAY_ADDRESS": made.dashboard}
+        command = ["bash", str(DEPLOY / "submit.sh"), "build", str(archive), "-o", str(tmp_path / "job")]
+        for _ in range(30):  # a head that has just started has nobody yet to give a job to, and says so after a while
+            done = subprocess.run([*command, "--unit-mb", "0.01"], capture_output=True, text=True, env=own, cwd=ROOT)
+            if "No available agent" not in done.stderr:
+                break
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert build(archive, tmp_path / "laptop", "--no-ray").returncode == 0
+    assert tree(tmp_path / "job") == tree(tmp_path / "laptop")
+
+
+@pytest.mark.slow
+def test_a_wrong_token_is_refused(archive, closed, token, tmp_path):
+    other = token.with_name("other")
+    other.write_text("another-token-0123456789abcdef0123456789")
+    done = build(archive, tmp_path / "out", "--address", closed.address, env=environment(other))
+    assert done.returncode == 2
+    assert "Ray does not start" in done.stderr
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+@pytest.mark.slow
+def test_a_folder_that_a_node_lacks_is_found_before_work_starts(archive, closed, token, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    hide = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {shlex.quote(str(out))} && exec "$0" "$@"')
+    if subprocess.run([*hide, "true"], capture_output=True).returncode:
+        pytest.skip("a node without the folder needs a mount namespace, which is not allowed here")
+    closed.add(hide)
+    done = build(archive, out, "--address", closed.address, env=environment(token))
+    assert done.returncode == 1, done.stderr
+    assert "does not have the output folder" in done.stderr
+    left = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert left <= {".work/plan.json", ".work/units.json"}
+
+
+ILL_NODE = """
+import sys
+
+import ray
+
+from corpus.errors import OutputError
+from jobs.runner.engine import RayEngine, Stop, run
+
+def write(payload):
+    if ray.get_runtime_context().get_node_id() == payload["ill"]:
+        raise OutputError("The bucket can't be used.", "Check the credentials.")
+    return {}
+
+engine = RayEngine(None, sys.argv[1])
+ill = next(node["NodeID"] for node in ray.nodes() if node["Resources"].get("CPU"))
+with Stop() as stop:
+    done = list(run(engine, write, [{"ill": ill}] * 20, stop))
+engine.close()
+assert all(one.result is not None for one in done), engine.tally.as_dict()
+assert engine.tally.as_dict(), "the node was never asked"
+"""
+
+
+@pytest.mark.slow
+def test_what_one_node_can_not_write_another_does(token):
+    with cluster(token) as made:
+        made.add()
+        command = [sys.executable, "-c", ILL_NODE, made.address]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment(token), cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_cluster_without_token_is_joined_by_flag_only(archive, token, tmp_path):
+    with cluster(None) as opened:
+        done = build(archive, tmp_path / "a", "--address", opened.address, env=environment(token))
+        assert done.returncode == 2, done.stderr
+        assert "token" in done.stderr
+        assert not list(tmp_path.rglob("*.parquet"))
+        bare = environment(None)
+        done = build(archive, tmp_path / "b", "--address", opened.address, "--insecure-cluster", env=bare)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("mode", [{}, {"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token"}])
+def test_no_cluster_is_joined_without_a_token(archive, tmp_path, mode):
+    # nothing listens there: it is refused before anybody is asked
+    done = build(archive, tmp_path / "out", "--address", "127.0.0.1:1", env=environment(None) | mode)
+    assert done.returncode == 2
+    assert "There is no token" in done.stderr
+    assert "--insecure-cluster" in done.stderr
+
+
+def test_ray_up_file_passes_rays_own_schema(monkeypatch):
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    given = yaml.safe_load((DEPLOY / "ray-up.yaml").read_text())
+    validate_config(prepare_config(copy.deepcopy(given)))
+    types = given["available_node_types"]
+    assert given["head_node_type"] in types
+    assert types["head"]["resources"] == {"CPU": 0}
+    for commands in (given["head_start_ray_commands"], given["worker_start_ray_commands"]):
+        (start,) = (command for command in commands if "ray start" in command)
+        assert "RAY_AUTH_MODE=token ray start" in start.replace("RAY_USAGE_STATS_ENABLED=0 ", "")
+        assert parses("start", start.partition("ray start ")[2])
+    assert "--dashboard-host=127.0.0.1" in given["head_start_ray_commands"][1]
+    assert given["file_mounts"] == {"/home/ray/.ray/auth_token": "~/.ray/auth_token"}
+    broken = prepare_config({**copy.deepcopy(given), "docker": {"picture": "x"}})
+    with pytest.raises(Exception, match="picture"):
+        validate_config(broken)
+
+
+def parses(verb, arguments):
+    """The options of a command line of Ray's, by Ray's own parser, which exits on what it does not know."""
+    from ray.scripts.scripts import cli
+
+    command = cli.get_command(None, verb)
+    return command.make_context(verb, shlex.split(os.path.expandvars(arguments))).params
+
+
+KUBERAY = {
+    "": "apiVersion kind metadata spec",
+    "spec": "activeDeadlineSeconds backoffLimit clusterSelector deletionStrategy entrypoint entrypointNumCpus "
+    "entrypointNumGpus entrypointResources jobId managedBy metadata rayClusterSpec runtimeEnvYAML "
+    "shutdownAfterJobFinishes submissionMode submitterConfig submitterPodTemplate suspend ttlSecondsAfterFinished",
+    "rayClusterSpec": "authOptions autoscalerOptions enableInTreeAutoscaling gcsFaultToleranceOptions "
+    "headGroupSpec headServiceAnnotations managedBy rayVersion suspend workerGroupSpecs",
+    "authOptions": "enableK8sTokenAuth mode secretName",
+    "headGroupSpec": "enableIngress headService labels rayStartParams resources serviceType template",
+    "worker": "groupName idleTimeoutSeconds labels maxReplicas minReplicas numOfHosts rayStartParams replicas "
+    "resources scaleStrategy suspend template",
+}
+"""The fields of KubeRay 1.6: https://ray-project.github.io/kuberay/reference/api/"""
+
+
+def fields(name):
+    return set(KUBERAY[name].split())
+
+
+def test_rayjob_has_only_fields_that_kuberay_knows():
+    job = yaml.safe_load((DEPLOY / "rayjob.yaml").read_text())
+    spec, ray = job["spec"], job["spec"]["rayClusterSpec"]
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    assert set(job) <= fields("")
+    assert set(spec) <= fields("spec")
+    assert set(ray) <= fields("rayClusterSpec")
+    assert set(ray["authOptions"]) <= fields("authOptions")
+    assert set(ray["headGroupSpec"]) <= fields("headGroupSpec")
+    assert all(set(group) <= fields("worker") for group in ray["workerGroupSpecs"])
+    assert spec["submissionMode"] in {"K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"}
+    assert all(isinstance(spec[name], int) for name in ("backoffLimit", "activeDeadlineSeconds"))
+    assert ray["authOptions"]["mode"] == "token"
+
+
+def test_rayjob_pods_are_alike_and_unprivileged():
+    ray = yaml.safe_load((DEPLOY / "rayjob.yaml").read_text())["spec"]["rayClusterSpec"]
+    groups = [ray["headGroupSpec"], *ray["workerGroupSpecs"]]
+    pods = [group["template"]["spec"] for group in groups]
+    for group, pod in zip(groups, pods, strict=True):
+        assert all(isinstance(value, str) for value in group["rayStartParams"].values())  # a map of strings
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert not container["securityContext"]["allowPrivilegeEscalation"]
+        assert not pod["automountServiceAccountToken"]
+        mounts = {mount["name"] for mount in container["volumeMounts"]}
+        assert mounts == {volume["name"] for volume in pod["volumes"]}
+    assert len({pod["containers"][0]["image"] for pod in pods}) == 1
+    assert groups[0]["rayStartParams"]["num-cpus"] == "0"
+
+
+def commands():
+    """Every command of `corpus` in deploy/ and docs/cluster.md."""
+    job = yaml.safe_load((DEPLOY / "rayjob.yaml").read_text())
+    yield job["spec"]["entrypoint"]
+    for line in (ROOT / "docs" / "cluster.md").read_text().splitlines():
+        found = re.search(r"(?:^| -- )(corpus (?:build|tokenize) .*)", line)
+        if found:
+            yield found[1]
+
+
+def test_commands_are_ours():
+    from jobs.cli import cli
+
+    given = list(commands())
+    assert len(given) >= 3
+    for command in given:
+        _, verb, *arguments = shlex.split(command)
+        params = cli.commands[verb].make_context(verb, arguments).params
+        assert params["address"], command
+
+
+def test_versions_of_ray_agree():
+    locked = re.search(r"^ray==(\S+)", (ROOT / "requirements.lock").read_text(), re.M)[1]
+    job = yaml.safe_load((DEPLOY / "rayjob.yaml").read_text())
+    assert job["spec"]["rayClusterSpec"]["rayVersion"] == locked
+    assert f"rayproject/ray:{locked}-py311" in (DEPLOY / "Dockerfile").read_text()
+
+
+def test_submit_runs_ray_job_submit(tmp_path):
+    """With a stand-in for `ray`, what it is given is read by Ray's own parser."""
+    fake = tmp_path / "ray"
+    fake.write_text('#!/bin/sh\n[ "$RAY_AUTH_MODE" = token ] && printf "%s\\n" "$@"\n')
+    fake.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "RAY_ADDRESS": "http://127.0.0.1:8265"}
+    command = [DEPLOY / "submit.sh", "build", "a b.warc.gz", "-o", "/mnt/shared/out"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    job, submit, *arguments = done.stdout.splitlines()
+    assert (job, submit) == ("job", "submit")
+
+    from ray.dashboard.modules.job.cli import submit as rays
+
+    params = rays.make_context("submit", arguments).params
+    assert params["submission_id"].startswith("corpus-")
+    assert params["entrypoint"] == ("corpus", "build", "a b.warc.gz", "-o", "/mnt/shared/out", "--address", "auto")
+    del env["RAY_ADDRESS"]
+    assert subprocess.run(command, env=env, capture_output=True).returncode == 1

@@ -1,0 +1,314 @@
+"""A corpus as files for others, read by their own rules."""
+
+import hashlib
+import itertools
+import json
+import random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import corpus.tokens.shuffle
+import corpus.tokens.texts
+from corpus.errors import InputError, OutputError
+from corpus.storage.store import LocalStore
+from corpus.tokens.row_files import FILE_BYTES, GROUP_ROWS, plan_rows
+from jobs.build.build import build
+from jobs.build.plan import Job as BuildJob
+from jobs.runner.engine import LocalEngine
+from jobs.runner.progress import Progress
+from jobs.tokens.export import Job, export
+from tests.stubs import FACTORY, recipe_from_dict
+from tests.warcs import WORDS, page, write_warc
+
+ROWS = 300
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("texts")
+    for part in range(3):
+        numbers = range(part * 100, part * 100 + 100)
+        columns = {
+            "id": [f"d{n}" for n in numbers],
+            "text": [f"text {n} " + "é" * (n % 7) for n in numbers],
+            "n": list(numbers),
+        }
+        pq.write_table(pa.table(columns), folder / f"{part}.parquet", row_group_size=30)
+    return folder
+
+
+def run(texts, out, target, workers=1, **options):
+    return export(Job(texts, out, target, **options), lambda: LocalEngine(workers), Progress(quiet=True))
+
+
+def written(folder):
+    """The rows of an export, by text."""
+    tables = [pq.read_table(path) for path in sorted((folder / "data").iterdir())]
+    return {row["text"]: row for table in tables for row in table.to_pylist()}
+
+
+def tree(folder):
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def nanochat_batches(folder, split, ranks, rank):
+    """What nanochat reads (its dataset.py and dataloader.py): files sorted by name, the last one for val; rank r takes
+    row groups r, r + ranks, … of each, and of them the column `text`."""
+    files = sorted(path for path in folder.iterdir() if path.name.endswith(".parquet"))
+    assert len(files) > 1, "it would wait forever"
+    for path in files[:-1] if split == "train" else files[-1:]:
+        file = pq.ParquetFile(path)
+        for group in range(rank, file.num_row_groups, ranks):
+            yield file.read_row_group(group).column("text").to_pylist()
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_nanochat_reads_every_text_once(texts, tmp_path, ranks):
+    run(texts, tmp_path / "out", "nanochat")
+    found = {
+        split: [batch for rank in range(ranks) for batch in nanochat_batches(tmp_path / "out", split, ranks, rank)]
+        for split in ("train", "val")
+    }
+    wanted = {f"text {n} " + "é" * (n % 7) for n in range(ROWS)}
+    together = [text for batches in found.values() for batch in batches for text in batch]
+    assert len(together) == ROWS
+    assert set(together) == wanted
+    group = max(map(len, found["train"]))
+    assert {len(batch) for batch in found["train"]} == {group}  # row groups are full
+    assert max(map(len, found["val"])) == group
+    assert 0.05 < sum(map(len, found["val"])) / ROWS < 0.25
+    in_order = [text for batch in found["train"] for text in batch]
+    numbers = [int(text.split()[1]) for text in in_order]
+    assert sum(a < b for a, b in itertools.pairwise(numbers)) < 0.6 * len(numbers)  # shuffled
+    assert (
+        0.25 < sum(int(t.split()[1]) < ROWS / 2 for b in found["val"] for t in b) / sum(map(len, found["val"])) < 0.75
+    )
+
+
+def test_nanochat_files_are_written_as_its_own(texts, tmp_path):
+    run(texts, tmp_path / "out", "nanochat")
+    files = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in files] == ["export.json", "shard_00000.parquet", "shard_00001.parquet"]
+    for path in files[1:]:
+        column = pq.read_metadata(path).row_group(0).column(0)
+        assert (column.path_in_schema, column.compression, column.statistics) == ("text", "ZSTD", None)
+        assert not {"PLAIN_DICTIONARY", "RLE_DICTIONARY"} & set(column.encodings)
+
+
+def test_columns_that_files_have_in_other_ways(tmp_path, capsys):
+    """One file's strings are another one's large strings or dictionary; what can't be one column is named."""
+    (tmp_path / "in").mkdir()
+    url = pa.schema([pa.field("text", pa.string()), pa.field("url", pa.string(), nullable=False)])
+    first = pa.table({"text": ["a", "b"], "url": ["u", "v"]}, schema=url)
+    first = first.append_column("n", pa.array([1, 2])).append_column("alone", pa.array([1, 2]))
+    second = {"text": pa.array(["c", "d"], pa.large_string()), "url": pa.array([None, "w"]).dictionary_encode()}
+    pq.write_table(first, tmp_path / "in" / "0.parquet")
+    pq.write_table(pa.table({**second, "n": ["1", "2"]}), tmp_path / "in" / "1.parquet")
+    info = run(tmp_path / "in", tmp_path / "out", "datasets").info
+    assert {text: row["url"] for text, row in written(tmp_path / "out").items()} == dict(a="u", b="v", c=None, d="w")
+    assert info["plan"]["columns"] == ["text", "url"]
+    assert info["columns_left_out"] == ["n", "alone"]
+    assert "n, alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"key": ["x", "y", "z"], "weight": [0.5, None, 2.0], "0": [1, 2, 3]},
+        {"id": [None, 2, 3], "language": pa.array(["en", None, "en"]).dictionary_encode()},
+        {"id": [{"n": 1}, None, {"n": 3}], "lists": [["a"], [], None]},
+        {"id": [b"\xff", None, b"y"], "views": pa.array(["a", None, "c"], pa.string_view())},
+    ],
+    ids=lambda columns: " ".join(columns),
+)
+def test_columns_come_out_as_they_went_in(tmp_path, columns):
+    (tmp_path / "in").mkdir()
+    table = pa.table({**columns, "text": ["one", "two", "three"]})
+    pq.write_table(table, tmp_path / "in" / "a.parquet")
+    assert run(tmp_path / "in", tmp_path / "out", "datasets").info["columns_left_out"] == []
+    assert written(tmp_path / "out") == {row["text"]: row for row in table.to_pylist()}
+
+
+@pytest.mark.parametrize("documents", [2, 3, 7, 100, 2048, 8191, 8192, 8200, 100_000, 3_000_000])
+@pytest.mark.parametrize("mean_bytes", [100, 4000])
+def test_layouts(documents, mean_bytes):
+    layout = plan_rows(documents, documents * mean_bytes)
+    sizes = [stop - start for start, stop in itertools.pairwise(layout.borders)]
+    assert sum(sizes) == documents
+    assert len(sizes) >= 2
+    assert all(size and size % layout.group == 0 for size in sizes[:-1])
+    assert sizes[-1] >= layout.group
+    assert layout.group == GROUP_ROWS or documents < 8 * GROUP_ROWS
+    if documents >= 8 * GROUP_ROWS:
+        assert sizes[-1] <= max(0.25 * documents, GROUP_ROWS)
+        assert max(sizes[:-1]) * mean_bytes < 1.6 * FILE_BYTES
+        assert max(sizes[:-1]) - min(sizes[:-1]) <= GROUP_ROWS
+    if documents >= 64 * GROUP_ROWS:
+        assert layout.val_groups >= 8
+
+
+def test_too_small_to_split(tmp_path):
+    pq.write_table(pa.table({"text": ["alone", ""]}), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="1 document can't be split"):
+        run(tmp_path, tmp_path / "out", "nanochat")
+    pq.write_table(pa.table({"text": ["one", "two"]}), tmp_path / "t.parquet")
+    run(tmp_path, tmp_path / "out", "nanochat")
+    assert [list(nanochat_batches(tmp_path / "out", split, 1, 0)) for split in ("train", "val")] in (
+        [[["one"]], [["two"]]],
+        [[["two"]], [["one"]]],
+    )
+
+
+@pytest.mark.parametrize("target", ["nanochat", "datasets"])
+@pytest.mark.parametrize(("workers", "piece_bytes", "box_bytes"), [(1, 1, 300), (3, 500, 1 << 20)])
+def test_same_bytes_for_any_workers_pieces_and_boxes(
+    texts, tmp_path, monkeypatch, target, workers, piece_bytes, box_bytes
+):
+    run(texts, tmp_path / "one" / "x", target)
+    monkeypatch.setattr(corpus.tokens.texts, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(corpus.tokens.shuffle, "BOX_BYTES", box_bytes)
+    run(texts, tmp_path / "two" / "x", target, workers)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+    run(texts, tmp_path / "three" / "x", target, seed=1)
+    assert tree(tmp_path / "three") != tree(tmp_path / "one")
+
+
+LONG = ["x" * 1000 + str(number) for number in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("target", "columns"),
+    [
+        ("nanochat", {"text": LONG[:1] * 200}),  # a dictionary stands for them
+        ("datasets", {"text": ["a"] * 200, "html": LONG}),
+    ],
+)
+def test_boxes_are_of_some_size_whatever_footers_say_of_the_text(tmp_path, monkeypatch, target, columns):
+    (tmp_path / "t").mkdir()
+    pq.write_table(pa.table(columns), tmp_path / "t" / "a.parquet")
+    monkeypatch.setattr(corpus.tokens.shuffle, "BOX_BYTES", 50_000)
+    read, sizes = corpus.tokens.shuffle.read_boxes, []
+
+    def measured(*args):
+        rows = read(*args)
+        sizes.append(rows.nbytes)
+        return rows
+
+    monkeypatch.setattr(corpus.tokens.shuffle, "read_boxes", measured)
+    assert run(tmp_path / "t", tmp_path / "out", target).info["documents"]["in"] == 200
+    assert sum(sizes) > 200_000
+    assert max(sizes) < 100_000
+
+
+def test_a_finished_folder_is_left_and_other_settings_need_another(texts, tmp_path):
+    run(texts, tmp_path, "nanochat")
+    before = tree(tmp_path)
+    assert run(texts, tmp_path, "nanochat").already_done
+    with pytest.raises(OutputError, match="target"):
+        run(texts, tmp_path, "datasets")
+    assert tree(tmp_path) == before
+
+
+class Crash(BaseException):
+    """What no handler of ours takes for an error."""
+
+
+def test_ended_before_any_visible_file_and_run_again(texts, tmp_path, monkeypatch):
+    """The process ends right before, and right after, each file that becomes visible."""
+    run(texts, tmp_path / "reference" / "x", "datasets")
+    monkeypatch.setattr(corpus.tokens.texts, "PIECE_BYTES", 1000)
+    publish = LocalStore._publish
+    for at in itertools.count(1):
+        left = at
+
+        def crashing(self, scratch, key, after=at % 2 == 0):
+            nonlocal left
+            left -= 1
+            if left or after:
+                stored = publish(self, scratch, key)
+            if left:
+                return stored
+            raise Crash(key)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalStore, "_publish", crashing)
+            try:
+                run(texts, tmp_path / f"{at}" / "x", "datasets")
+                break  # there is no such file any more
+            except Crash:
+                pass
+        assert run(texts, tmp_path / f"{at}" / "x", "datasets").exit_code == 0
+        assert tree(tmp_path / f"{at}") == tree(tmp_path / "reference")
+    assert at > 12
+
+
+def test_ended_before_the_end_and_gone_on_with_under_another_name(texts, tmp_path, monkeypatch):
+    put_new = LocalStore.put_new
+
+    def crashing(self, key, data):
+        if key == "export.json":
+            raise Crash
+        return put_new(self, key, data)
+
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(LocalStore, "put_new", crashing)
+        run(texts, tmp_path / "old", "datasets")
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert run(texts, tmp_path / "new", "datasets").exit_code == 0
+    assert "# new" in (tmp_path / "new" / "README.md").read_text().splitlines()
+
+
+def test_another_parquet_file_would_be_trained_on(texts, tmp_path):
+    (tmp_path / "stats.parquet").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"stats\.parquet"):
+        run(texts, tmp_path, "nanochat")
+
+
+@pytest.fixture(scope="module")
+def corpus_run(tmp_path_factory):
+    """A finished run, with pages that were dropped."""
+    folder = tmp_path_factory.mktemp("run")
+    rng = random.Random(1)
+    pages = {}
+    for n in range(60):
+        words = "short" if n % 5 == 0 else " ".join(rng.choices(WORDS.split(), k=80))
+        pages[f"http://site{n}.example/"] = page(f"Page {n}", words)
+    write_warc(folder / "w.warc.gz", pages)
+    recipe = recipe_from_dict({"stages": [{"stage": "url"}, {"stage": "paragraphs", "chars": {"min": 300}}]})
+    job = BuildJob(recipe, [str(folder / "w.warc.gz")], folder / "out", factory=FACTORY)
+    assert build(job, lambda: LocalEngine(1), Progress(quiet=True)).exit_code == 0
+    return folder / "out"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_datasets_loads_the_splits_by_the_card(corpus_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    from datasets import load_dataset
+
+    run(corpus_run, tmp_path / "out", "datasets")
+    loaded = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    rows = [row for split in ("train", "validation") for row in loaded[split]]
+    original = [row for path in sorted((corpus_run / "corpus").iterdir()) for row in pq.read_table(path).to_pylist()]
+    assert set(loaded) == {"train", "validation"}
+    assert sorted(rows, key=lambda row: row["id"]) == sorted(original, key=lambda row: row["id"])
+    assert [row["id"] for row in rows] != [row["id"] for row in original]
+
+
+def test_the_card_says_how_it_was_made(corpus_run, tmp_path):
+    info = run(corpus_run, tmp_path / "out", "datasets").info
+    card = (tmp_path / "out" / "README.md").read_text()
+    records = json.loads((corpus_run / "run.json").read_text())
+    assert f"| in | {records['records']['in']} |" in card
+    assert f"| dropped by paragraphs | {sum(records['records']['dropped']['paragraphs'].values())} |" in card
+    assert f"| kept | {records['records']['kept']} | {records['records']['kept']} |" in card
+    assert records["fingerprint"] in card
+    assert '"min": 300' in card
+    assert f"| train | {info['documents']['train']} |" in card
+    assert "belong to those who wrote them" in card
+    assert "fishermen" not in card  # no text of a page
