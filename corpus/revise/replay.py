@@ -25,7 +25,7 @@ from corpus.outcome import DROPPED, KEPT
 from corpus.revise.fates import READ, Rejudge, put
 from corpus.sandbox.attempt import PartWriter
 from corpus.sandbox.guard import Guard
-from corpus.sandbox.unit import Batch, Place, Unit
+from corpus.sandbox.unit import Batch, Unit
 from corpus.storage.boxes import read_boxes
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
@@ -34,6 +34,7 @@ from corpus.tables.pack import read_part
 from corpus.tables.run_files import RunFiles
 from corpus.tables.samples import SAMPLES_SCHEMA
 from corpus.tables.verdict_columns import VERDICTS_SCHEMA
+from corpus.warc.record import Place
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Reading:
         batches: list[Batch] = []
         settings, size = self.guard.settings, self.archive.end - self.archive.start
         # without members, all that lies before a page is read, too
-        wall_s = settings.pages_wall_s(len(places)) if self.archive.format == "members" else settings.unit_wall_s(size)
+        wall_s = settings.pages_wall_s(len(places)) if self.archive.layout == "members" else settings.unit_wall_s(size)
         self.guard.run(self.archive, batches.append, only=list(places), taken=self.taken, wall_s=wall_s)
         tables = {kind: pa.concat_tables([batch.tables[kind] for batch in batches]) for kind in kinds}
         if tables["ledger"].num_rows != len(places):

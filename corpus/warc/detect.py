@@ -1,7 +1,7 @@
-"""What sort of archive a file is, by its content and never by its name.
+"""The format of an archive, detected from its content and never from its name.
 
-A gzip file is read by *members* if each of them begins a record; if records run over the ends of members, or one member
-holds them all, it is read as one *stream*. So is every other container.
+A gzip file is read by *members* if each member begins a record. It is read as one *stream* if records extend over the
+ends of members, or if one member holds them all. All other containers are streams.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from corpus.warc.head import FIRST_LINE, HEAD_BYTES, Head, parse_head
 from corpus.warc.inflate import MAGIC as GZIP
 from corpus.warc.inflate import Member, inflate
 from corpus.warc.source import Window
-from corpus.warc.starts import Starts
+from corpus.warc.starts import MemberStarts
 from corpus.warc.streams import open_stream
 from corpus.warc.zstdframes import MAGIC as ZSTD
 from corpus.warc.zstdframes import is_skippable, next_frame
 
 _LOOK_BYTES = 16 << 20
-"""So much of the first member is inflated to see what it holds, or as much as its first record takes."""
+"""How much of the first member is inflated, beyond its first record, to see what it holds."""
 _SEARCH_BYTES = 64 << 20
-"""So far into a file whose start is damaged a first record is looked for."""
+"""How far the first record is searched in a file with a damaged start."""
 _NEXT_BYTES = 4096
 _OTHERS = {
     b"\x04\x22\x4d\x18": "lz4",
@@ -37,15 +37,16 @@ _OTHERS = {
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a file is to be read: as "members" or a "stream"; through which codec; holding WARC or ARC records."""
+    """How to read a file. `layout` is "members" or "stream", `codec` "gzip", "zstd" or "plain", `flavor` "warc" or
+    "arc"."""
 
     layout: str
     codec: str
-    flavour: str
+    flavor: str
 
 
 def detect(window: Window) -> Format:
-    """Tell the format of a file. Raises InputError where no record can be found."""
+    """Return the format of a file. Raises InputError if the file holds no record."""
     start = window.read(0, 16)
     if not start:
         return Format("stream", "plain", "warc")
@@ -57,17 +58,18 @@ def detect(window: Window) -> Format:
     else:
         head = parse_head(window.read(0, HEAD_BYTES).lstrip(b"\r\n"))
         if head is not None and head.kind:
-            found = Format("stream", "plain", head.flavour)
+            found = Format("stream", "plain", head.flavor)
     if found is None:
-        for magic, name in _OTHERS.items():
-            if start.startswith(magic):
-                raise InputError(
-                    f"{window.source.name} is {name}, which is not read.", "Unpack it, or compress it as gzip or zstd."
-                )
+        other = next((name for magic, name in _OTHERS.items() if start.startswith(magic)), None)
+        if other is not None:
+            raise InputError(
+                f"{window.source.name} is a file of {other}, which can't be read.",
+                "Unpack it, or compress it as gzip or zstd.",
+            )
         found = _behind_damage(window, "gzip" if start.startswith(GZIP) else "plain")
     if found is None:
         raise InputError(
-            f"{window.source.name} is no crawl archive: no WARC or ARC record was found in it.",
+            f"{window.source.name} is not an archive: it holds no WARC or ARC record.",
             "Give WARC, ARC or WET files: plain, gzip or zstd.",
         )
     return found
@@ -78,28 +80,28 @@ def _gzip(window: Window) -> Format | None:
     head = parse_head(first.content)
     if head is None or not head.kind:
         return None
-    members = Format("members", "gzip", head.flavour)
-    stream = Format("stream", "gzip", head.flavour)
     record_size = head.size + (head.length or 0)
     rest = first.content[record_size:].lstrip(b"\r\n")
-    several = parse_head(rest) is not None
     complete = first.size >= record_size and not rest
-    if first.state == "stopped":  # its first record is complete, and it goes on
-        return stream
-    if first.state in ("ok", "checksum") and first.end < window.size:
+    if first.state == "stopped":  # the first record is complete, and the member continues
+        members = False
+    elif first.state in ("ok", "checksum") and first.end < window.size:
         second = _first_member(window, first.end, HEAD_BYTES)
         if parse_head(second.content) or complete:
-            return members
-        if second.state in ("ok", "stopped"):
-            return stream
-        return members if not several or _record_after(window, first.start) else stream
-    if first.state != "ok":
-        return members if _record_after(window, first.start) else stream
-    return members if complete else stream
+            members = True
+        elif second.state in ("ok", "stopped"):
+            members = False
+        else:
+            members = parse_head(rest) is None or _record_after(window, first.start)
+    elif first.state != "ok":
+        members = _record_after(window, first.start)
+    else:
+        members = complete
+    return Format("members" if members else "stream", "gzip", head.flavor)
 
 
 def _first_member(window: Window, at: int = 0, look: int = _LOOK_BYTES) -> Member:
-    """The first member from `at` that is not empty: `look` bytes of it, or what shows its first record and more."""
+    """Inflate `look` bytes beyond the first record of the first member from `at` that is not empty."""
     while True:
         head = parse_head(inflate(window, at, HEAD_BYTES, stop=HEAD_BYTES).content)
         record_size = head.size + (head.length or 0) if head is not None else 0
@@ -110,34 +112,34 @@ def _first_member(window: Window, at: int = 0, look: int = _LOOK_BYTES) -> Membe
 
 
 def _record_after(window: Window, start: int) -> bool:
-    return Starts(window).next(start + 1, end=start + _SEARCH_BYTES) < window.size
+    return MemberStarts(window).next(start + 1, end=start + _SEARCH_BYTES) < window.size
 
 
 def _behind_damage(window: Window, codec: str) -> Format | None:
-    """The format of a file whose beginning can't be read, by the first records that can."""
-    member = Starts(window).next(0, end=_SEARCH_BYTES)
+    """Return the format of a file with an unreadable start, by its first readable records."""
+    member = MemberStarts(window).next(0, end=_SEARCH_BYTES)
     if codec == "plain":
-        # Records that lead to one another. These go first: one of them may hold a page that is a `.warc.gz`. But if
-        # they end before a member of the file does begin, they are a page themselves, stored in a damaged member.
+        # Plain records that lead to one another come first, because one of them may hold a page that is a `.warc.gz`.
+        # But if they end before a member of the file begins, they are a page themselves, stored in a damaged member.
         end = -1
         for at, head in _heads(window, "plain"):
             if at <= end:
-                continue  # one of a chain that led nowhere
+                continue  # part of a chain that led nowhere
             end = _chain_end(window, at, head, member)
             if end > at and (end > member or member == window.size):
-                return Format("stream", "plain", head.flavour)
-    # What comes first holds the other, if both are there.
+                return Format("stream", "plain", head.flavor)
+    # If both are there, the first holds the other.
     frame = next_frame(window, 0, end=_SEARCH_BYTES)
     if frame < member and (found := _search(window, "zstd")) is not None:
         return found
     if member < window.size:
         head_of_member = parse_head(inflate(window, member, HEAD_BYTES).content)
-        return Format("members", "gzip", head_of_member.flavour if head_of_member else "warc")
+        return Format("members", "gzip", head_of_member.flavor if head_of_member else "warc")
     return _search(window, codec)
 
 
 def _chain_end(window: Window, at: int, head: Head, beyond: int) -> int:
-    """Where the last begins of the records that lead to one another from `at`; they are not followed far `beyond`."""
+    """Follow records that lead to one another from `at`, not far `beyond`. Return where the last of them begins."""
     while True:
         after = at + head.size + (head.length or 0)
         data = window.read(after, _NEXT_BYTES)
@@ -151,12 +153,12 @@ def _chain_end(window: Window, at: int, head: Head, beyond: int) -> int:
 
 
 def _search(window: Window, codec: str) -> Format | None:
-    """The format of a stream by the first sound header in it."""
-    return next((Format("stream", codec, head.flavour) for _, head in _heads(window, codec)), None)
+    """Return the format of a stream by its first sound header."""
+    return next((Format("stream", codec, head.flavor) for _, head in _heads(window, codec)), None)
 
 
 def _heads(window: Window, codec: str) -> Iterator[tuple[int, Head]]:
-    """What reads as a complete header near the start of a stream, wherever it stands, and its position."""
+    """Yield everything that reads as a complete header near the start of a stream, with its position."""
     data = b""
     end = 0
     for chunk in open_stream(window, codec):
@@ -166,7 +168,7 @@ def _heads(window: Window, codec: str) -> Iterator[tuple[int, Head]]:
         data = (data[-HEAD_BYTES:] or b"\n") + chunk
         end += len(chunk)
         for pattern in FIRST_LINE.values():
-            # a header ends before the next one's first line: without that, a page of first lines takes quadratic time
+            # A header ends before the next first line. Without this bound, a page of first lines takes quadratic time.
             matches = chain((match.start() for match in pattern.finditer(data)), [len(data)])
             for at, limit in pairwise(matches):
                 head = parse_head(data, at, limit)

@@ -115,7 +115,9 @@ def test_a_full_disk_in_any_verb_is_no_bug(monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
-    assert capsys.readouterr().err.startswith("Error: /data/report.html accepts no more data: No space left on device. Make")
+    assert capsys.readouterr().err.startswith(
+        "Error: /data/report.html accepts no more data: No space left on device. Make"
+    )
 
 
 @pytest.mark.slow

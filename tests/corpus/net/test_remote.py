@@ -15,9 +15,9 @@ import pytest
 import corpus.net.client
 import corpus.net.remote
 from corpus.errors import ConfigError, InputChanged, InputUnreachable
-from corpus.net.client import Client, Patience
+from corpus.net.client import Client, RetryPolicy
 from corpus.net.remote import FETCH_BYTES, RemoteSource, open_source
-from corpus.net.transport import Refusal, Trouble, open_transport
+from corpus.net.transport import PermanentError, TransientError, open_transport
 from corpus.net.urls import redact, url_name
 from corpus.sandbox.guard import Guard, GuardSettings
 from corpus.sandbox.unit import Unit
@@ -29,7 +29,7 @@ from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import page, write_warc
 
 MIB = 1 << 20
-QUICK = Patience(first_s=0.001, total_s=0.2, contact_s=0.02)
+QUICK = RetryPolicy(first_wait_s=0.001, total_s=0.2, unreached_s=0.02)
 DATA = random.Random(3).randbytes(18 * MIB + 12_345)
 
 
@@ -124,7 +124,7 @@ def test_servers_say_how_long_to_wait(server, monkeypatch, asked, at_least, at_m
     slept = []
     monkeypatch.setattr(Client, "_sleep", lambda self, seconds: slept.append(seconds))
     server.faults = [f"503{asked}"]
-    with Client(Patience(first_s=1, total_s=1000)) as client:
+    with Client(RetryPolicy(first_wait_s=1, total_s=1000)) as client:
         client.read(f"{server.url}/small.bin", 0, 10)
     assert at_least - 0.1 <= max(slept) <= at_most
 
@@ -141,7 +141,10 @@ def test_patience_grows_and_ends(server, monkeypatch):
     monkeypatch.setattr(Client, "_sleep", sleep)
     monkeypatch.setattr(corpus.net.client.time, "monotonic", lambda: now[0])
     server.always = "500"
-    with Client(Patience(first_s=1, most_s=8, total_s=60)) as client, pytest.raises(InputUnreachable, match="500"):
+    with (
+        Client(RetryPolicy(first_wait_s=1, longest_wait_s=8, total_s=60)) as client,
+        pytest.raises(InputUnreachable, match="500"),
+    ):
         client.read(f"{server.url}/small.bin", 0, 10)
     for number, seconds in enumerate(slept):
         assert min(8, 2**number) / 2 <= seconds <= min(8, 2**number)
@@ -171,7 +174,7 @@ def test_a_request_that_took_all_patience_is_made_again(client, monkeypatch):
             self.tries += 1
             if self.tries == 1:
                 now[0] += QUICK.total_s
-                raise Trouble("it stopped answering")
+                raise TransientError("it stopped answering")
             return ["x"]
 
         def close(self): ...
@@ -234,7 +237,7 @@ def test_a_server_without_tls(server, client):
 def test_what_object_stores_mean(server, text, says):
     error = obstore.exceptions.GenericError(text)
     refusal = open_transport("s3://bucket/x")._explained(error)
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, PermanentError)
     assert says in refusal.reason
 
 
@@ -326,7 +329,7 @@ def test_read_in_order_few_requests_and_one_connection_are_enough(server, client
 
 
 def test_a_span_is_read_ahead_and_no_further(server, client):
-    tag = f"{len(DATA)} {client.read(f'{server.url}/big.bin', 0, 1)[1].mark}"
+    tag = f"{len(DATA)} {client.read(f'{server.url}/big.bin', 0, 1)[1].validator}"
     server.asked.clear()
     source = open_source(f"{server.url}/big.bin", "n", tag=tag, span=(MIB + 77, 12 * MIB + 5), client=client)
     window = Window(source)
