@@ -1,16 +1,16 @@
 """The positions where members of a `.warc.gz` start, decided only from the bytes nearby.
 
-A magic number proves nothing. A page can be a `.warc.gz` that deflate stored uncompressed, so that its members lie
+A magic number proves nothing: a page can be a `.warc.gz` that deflate stored uncompressed, so that its members lie
 verbatim in the member around it. But deflate stores at most 65,535 bytes in one block. The 5 header bytes between two
 blocks break the embedded member that they fall into.
 
-This module therefore looks at runs of members. In a run, each member follows the one before it, inflates with a correct
-checksum and begins with the header of a record. A run longer than one block can't be embedded, so its first member is a
-*proven* start. A shorter run ends at damage, at the end of a block or at the end of the file. It counts unless a stored
-block may hold it.
+So this module looks at runs. In a run, each member follows the one before it, inflates with a correct checksum and
+begins with the header of a record. A run longer than one block can't be embedded, and its first member is a *proven*
+start. A shorter run ends at damage, at the end of a block or at the end of the file. It counts unless a stored block may
+hold it.
 
-Files are divided at proven starts only. After damage, reading continues at the first start of either kind. A reader
-thus meets every proven start, and units of any size see the same records.
+Files are divided at proven starts only. After damage, reading continues at the first start of either kind. So a reader
+meets every proven start, and units of any size see the same records.
 """
 
 from __future__ import annotations
@@ -25,25 +25,21 @@ from corpus.warc.stored import BLOCK_MAX, HEADER, StoredBlocks
 
 _CACHED = 100_000
 COST_LIMIT = 128 << 20
-"""The cost of a search, in inflated bytes, above which it becomes frugal. A page could hold overlapping false members
-that each inflate for long before they fail: 300,000 of them in 5 MiB, each to 256 MiB."""
+"""A search that cost more inflated bytes than this becomes frugal. A page could hold overlapping false members that
+inflate for long before they fail: 300,000 of them in 5 MiB, each to 256 MiB."""
 LOOK_COST = 1024
 """The cost of a look at a candidate in inflated bytes. It takes 2 to 10 µs."""
 FRUGAL_STEP = 16 << 10
-"""The shortest step of a frugal search. It continues where the last candidate failed, or this far ahead if that is
-further, so its time is linear. Afterwards it looks at the last bytes that it passed over, from their end."""
+"""A frugal search continues where the last candidate failed, and at least this far ahead. So its time is linear."""
 REGAINED = 1 << 20
-"""The number of these last bytes."""
+"""A frugal search ends with a look, backwards, at so many of the bytes before the start that it found."""
 FRUGAL_BOMB = (1 << 20, 100)
-"""What a frugal search takes for a bomb: bytes of content, and the ratio of content to compressed size."""
+"""The BOMB of a frugal search."""
 
 
 class _Candidate(NamedTuple):
-    """The result of a look at a position where a member may start.
-
-    `end` is the end of a good member. If there is no good member, it is the position itself. `record` is True if the
-    member holds a record. `read_to` is how far the look read, `cost` its cost in inflated bytes.
-    """
+    """A position where a member may start. `end` is the end of a good member, or the position itself if there is none.
+    `record` is True if the member holds a record. The look read up to `read_to` and cost `cost` inflated bytes."""
 
     end: int
     record: bool
@@ -52,7 +48,7 @@ class _Candidate(NamedTuple):
 
 
 class MemberStarts:
-    """A search for member starts in one file. It caches its looks at candidates, so that a search takes linear time.
+    """Finds member starts in one file. Looks at candidates are cached, so that a search takes linear time.
 
     The result depends on the bytes of the file and on where the search begins, never on earlier searches. Members must
     begin with a record's header, unless `any_content` is set for files whose members are pieces of records.
@@ -90,8 +86,8 @@ class MemberStarts:
             run_end = self._run_end(offset)
             if self._is_start(offset, run_end, proven):
                 return self._regained(failed, offset, proven) if self._frugal else offset
-            # The answer for the first member of a run is the answer for the whole run. A stored block that may hold the
-            # run holds all its members. If the run is only not proven, the rest of it is too short for a proof as well.
+            # The answer for a run's first member holds for the whole run. A stored block that may hold the run holds all
+            # its members. If the run is only not proven, the rest of it is too short for a proof as well.
             step = offset + 1
             if self._frugal and run_end == offset:
                 failed = offset
@@ -153,13 +149,12 @@ class MemberStarts:
         bomb = FRUGAL_BOMB if self._frugal else BOMB
         member = inflate(self.window, offset, HEAD_BYTES, salvage=False, bomb=bomb)
         cost = LOOK_COST + member.size + member.end - offset
-        if member.state == "ok":
-            if not member.content.strip(b"\r\n"):
-                return _Candidate(member.end, False, member.end, cost)
-            head = parse_head(member.content)
-            if self.any_content or (head is not None and head.kind):
-                return _Candidate(member.end, True, member.end, cost)
-        return _Candidate(offset, False, member.end, cost)
+        if member.state != "ok":
+            return _Candidate(offset, False, member.end, cost)
+        empty = not member.content.strip(b"\r\n")
+        head = parse_head(member.content)
+        record = not empty and (self.any_content or (head is not None and head.kind != ""))
+        return _Candidate(member.end if record or empty else offset, record, member.end, cost)
 
     def _worth_inflating(self, offset: int) -> bool:
         """Return False if the first bytes show, at little cost, that no member with a record's header starts here."""
