@@ -53,7 +53,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def no_room(error: OSError, folder: object) -> NoRoom | None:
-    """Return the error to raise if writing to `folder` failed for lack of room, None if it failed for another reason."""
+    """Return the error to raise if a write to `folder` failed for lack of room, None if it failed otherwise."""
     if error.errno not in _NO_ROOM:
         return None
     return NoRoom(

@@ -6,8 +6,9 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 from corpus.errors import CorpusError, InputUnreachable, OutputError
@@ -44,7 +45,7 @@ class RetryPolicy:
     unreached_s: float = 8.0
 
 
-class Client:
+class Client(AbstractContextManager["Client"]):
     """All requests of one process. It sends at most 8 at a time and `rate` a second. All of them wait if a server has
     too many requests. Threads may share a client."""
 
@@ -94,13 +95,8 @@ class Client:
         return [f"{scheme}://{bucket}/{key}" for key in sorted(keys)]
 
     def ask(self, url: str, request: Callable[[BucketTransport], _T]) -> _T:
-        """Send a request to a bucket that may be repeated. Raises OutputError if all retries failed."""
-
-        def attempt(transport: Transport) -> _T:
-            assert isinstance(transport, BucketTransport)
-            return request(transport)
-
-        return self._retry(url, attempt, failed=OutputError, verb="used")
+        """Send a repeatable request to a bucket. Raises OutputError if all retries failed."""
+        return self._retry(url, cast(Callable[[Transport], _T], request), failed=OutputError, verb="used")
 
     def _retry(
         self,
@@ -168,9 +164,6 @@ class Client:
             for transport in self._transports.values():
                 transport.close()
             self._transports.clear()
-
-    def __enter__(self) -> Client:
-        return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()

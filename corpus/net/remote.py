@@ -33,9 +33,9 @@ _WAIT_S = 0.5
 class RemoteSource:
     """A file behind a URL. A pickled source holds the URL and connects again when it reads.
 
-    `tag` identifies the file. A given tag must match, otherwise InputChanged is raised. Reads in order fetch ever larger
-    blocks, the next one in the background. `span` declares the bytes that will be read in order, so that no byte after
-    them is fetched. `waiting` is called every half second while a read waits.
+    `tag` identifies the file. A given tag must match, otherwise InputChanged is raised. Reads in order fetch larger and
+    larger blocks, the next one in the background. `span` declares the bytes that will be read in order, so that no byte
+    after them is fetched. `waiting` is called every half second while a read waits.
     """
 
     _fetcher: _Fetcher | None = None

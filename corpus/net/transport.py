@@ -114,11 +114,8 @@ class _HttpTransport:
     def get(self, url: str, offset: int, length: int, check: Check, sink: Sink) -> None:
         parts = urlsplit(url)
         bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
-        headers = {
-            "range": f"bytes={offset}-{offset + length - 1}",
-            "accept-encoding": "identity",
-            "user-agent": self._agent,
-        }
+        span = f"bytes={offset}-{offset + length - 1}"
+        headers = {"range": span, "accept-encoding": "identity", "user-agent": self._agent}
         if parts.username is not None:
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             headers |= self._make_headers(basic_auth=user)
@@ -171,19 +168,17 @@ class _HttpTransport:
         reason = getattr(error, "reason", None)
         if isinstance(error, errors.MaxRetryError) and isinstance(reason, Exception):
             error = reason
-        if isinstance(error, errors.SSLError):
-            todo = "Set SSL_CERT_FILE if an authority of your own signs its certificate."
-            return PermanentError("its TLS connection can't be trusted", todo)
-        if isinstance(error, errors.ResponseError):
-            return PermanentError("it redirects too often")
-        if isinstance(error, errors.LocationValueError):
-            return PermanentError("the URL is not valid", "Check its spelling.")
-        if isinstance(error, errors.NameResolutionError):
-            return TransientError("its name can't be resolved", answered=False)
-        if isinstance(error, errors.NewConnectionError | errors.ConnectTimeoutError | errors.ProxyError):
-            return TransientError("it can't be reached", answered=False)
-        stopped = isinstance(error, errors.TimeoutError)
-        return TransientError("it stopped answering" if stopped else "the connection broke")
+        unreached = (errors.NewConnectionError, errors.ConnectTimeoutError, errors.ProxyError)
+        meanings: dict[Any, TransientError | PermanentError] = {
+            errors.SSLError: PermanentError("its TLS connection can't be trusted", _CERTIFICATES),
+            errors.ResponseError: PermanentError("it redirects too often"),
+            errors.LocationValueError: PermanentError("the URL is not valid", "Check its spelling."),
+            errors.NameResolutionError: TransientError("its name can't be resolved", answered=False),
+            unreached: TransientError("it can't be reached", answered=False),
+            errors.TimeoutError: TransientError("it stopped answering"),
+            Exception: TransientError("the connection broke"),
+        }
+        return next(meaning for kind, meaning in meanings.items() if isinstance(error, kind))
 
     def list(self, prefix: str) -> list[str]:
         raise PermanentError("a web server has no listing", "Name files, or a crawl with --limit.")
@@ -219,22 +214,20 @@ class BucketTransport:
             raise PermanentError("the bucket's name or its settings in the environment are wrong") from None
 
     def get(self, url: str, offset: int, length: int, check: Check, sink: Sink) -> None:
-        key, found = object_key(url), None
-        try:
+        key = object_key(url)
+        with self._explaining():
             try:
                 found = self._obstore.get(self._store, key, options={"range": (offset, offset + length)})
             except self._errors.BaseError as error:
                 if _status(error) != 416:
                     raise
-                check(_version(self._obstore.head(self._store, key)))  # the object ends before `offset`
-                return
-            check(_version(found.meta))
+                return check(_version(self._obstore.head(self._store, key)))  # the object ends before `offset`
+        check(_version(found.meta))
+        try:
             for piece in found.stream(min_chunk_size=1 << 20):
                 sink(memoryview(piece))
-        except (self._errors.BaseError, OSError) as error:
-            if found is not None:
-                raise TransientError("the connection broke") from None
-            raise self._explained(error) from None
+        except (self._errors.BaseError, OSError):
+            raise TransientError("the connection broke") from None
 
     def list(self, prefix: str) -> list[str]:
         with self._explaining():
@@ -258,9 +251,11 @@ class BucketTransport:
             raise self._explained(error) from None
 
     def put(self, key: str, data: Any, over: str | None = "") -> bool:
-        """Store an object in one request, and return True if it was stored. An empty `over` stores only a new object, an
-        ETag replaces only the object with this ETag, and None replaces any object. A request whose answer was lost may
-        have stored the object."""
+        """Store an object in one request. Return True if it was stored, or False if `over` did not allow it.
+
+        An empty `over` stores only a new object. An ETag replaces only the object with this ETag, None replaces any
+        object. A request may have stored the object although its answer was lost.
+        """
         mode: Any = {"e_tag": over} if over else "overwrite" if over is None else "create"
         with self._explaining():
             try:
@@ -311,6 +306,7 @@ class BucketTransport:
         """Do nothing: connections end with the store."""
 
 
+_CERTIFICATES = "Set SSL_CERT_FILE if an authority of your own signs its certificate."
 _CREDENTIALS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket."
 
 

@@ -1,5 +1,5 @@
-"""URLs of inputs and outputs. User name, password and query of a URL may be secrets, so names, messages and output files
-show only what `redact` leaves.
+"""URLs of inputs and outputs. Their user name, password and query may be secrets. So names, messages and output files
+show only what `redact` leaves of a URL.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def redact(path: str) -> str:
 
 
 def url_name(url: str) -> str:
-    """Return the logical name of a file, the last part of its URL's path. Raises ConfigError if this part is no name."""
+    """Return the logical name of a file: the last part of its URL's path. Raises ConfigError if there is none."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -28,7 +28,7 @@ from corpus.tables.ledger import (
 )
 from corpus.tables.samples import Sampler
 from corpus.tables.takedown import Takedown
-from corpus.warc.detect import Format
+from corpus.warc.plan import Format
 from corpus.warc.reader import PlaceReader, RangeReader
 from corpus.warc.record import Damage, Place, Record
 from corpus.warc.source import Source
@@ -47,7 +47,7 @@ class Unit:
 
     `warc` is its logical name, `path` where this run reads it, `identity` what its content is known by on every
     machine, `tag` what the file at `path` is known by while the run lasts (see `corpus.net.remote.open_source`).
-    `layout`, `codec` and `flavor` are as in `corpus.warc.detect.Format`. The layout "junk" is a file that is an archive
+    `layout`, `codec` and `flavor` are as in `corpus.warc.plan.Format`. The layout "junk" is a file that is an archive
     only by its name. It is one damaged stretch.
     """
 

@@ -36,8 +36,8 @@ _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r?\n"
 
 @dataclass(slots=True)
 class HttpMessage:
-    """An HTTP message. `status` is None if it is missing, as in HTTP/0.9. Header names are lower-case. A comma joins the
-    values of a repeated header, except that the last Content-Type wins. `body` is as transferred."""
+    """`status` is None if it is missing, as in HTTP/0.9. Header names are lower-case. A comma joins the values of a
+    repeated header, except that the last Content-Type wins. `body` is as transferred."""
 
     status: int | None
     headers: dict[str, str]
@@ -89,10 +89,10 @@ def _headers(block: bytes, at: int) -> tuple[dict[str, str], int]:
 def decode_body(message: HttpMessage, max_bytes: int) -> tuple[bytes, str]:
     """Remove transfer and content encodings. Return at most `max_bytes` of the body, and a note on problems.
 
-    The note is "" or one of: too_large (cut at `max_bytes`), truncated (the encoded data ends early), corrupt (a part of
-    the data can't be decoded), mislabelled (a header names an encoding that the body does not have). The body is then
-    what could be decoded. Common Crawl stores bodies decoded and renames the original headers to X-Crawler-*. These
-    count only if the first bytes prove that the body is still encoded.
+    The note is "" or one of: too_large (cut at `max_bytes`), truncated (the encoded data ends early), corrupt (only the
+    first part can be decoded), mislabelled (a header names an encoding that the body does not have). Common Crawl
+    stores bodies decoded and renames the original headers to X-Crawler-*. These count only if the first bytes prove
+    that the body is still encoded.
     """
     body, notes = message.body, []
     transfer = _tokens(message.headers.get("transfer-encoding", ""))
@@ -112,10 +112,7 @@ def decode_body(message: HttpMessage, max_bytes: int) -> tuple[bytes, str]:
     if len(body) > max_bytes:
         body = body[:max_bytes]
         notes.append("too_large")
-    return body, next((note for note in _NOTES if note in notes), "")
-
-
-_NOTES = ("too_large", "corrupt", "truncated", "mislabelled")
+    return body, next((note for note in ("too_large", "corrupt", "truncated", "mislabelled") if note in notes), "")
 
 
 def _tokens(header: str) -> list[str]:
@@ -216,8 +213,8 @@ def _brotli(data: bytes) -> Iterator[bytes]:
 
 def _zstd(data: bytes) -> Iterator[bytes]:
     """Decompress a row of zstd frames. The window is bounded as in browsers (RFC 9659: 8 MB)."""
-    # This decoder reports the end of a frame but does not limit its output. So it gets 64 bytes at a time, which give at
-    # most 2 MiB (4 bytes can hold a block of 128 KiB).
+    # This decoder reports the end of a frame but does not limit its output. So it gets 64 bytes at a time. They give
+    # at most 2 MiB, because 4 bytes can hold a block of 128 KiB.
     step = 64
     at = 0
     for _ in range(_MAX_MEMBERS):
@@ -236,7 +233,8 @@ def _zstd(data: bytes) -> Iterator[bytes]:
 
 
 _DECODERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
-    "gzip": partial(_inflate, wbits=31), "x-gzip": partial(_inflate, wbits=31), "deflate": _deflate, "br": _brotli, "zstd": _zstd,
+    "gzip": partial(_inflate, wbits=31), "x-gzip": partial(_inflate, wbits=31),
+    "deflate": _deflate, "br": _brotli, "zstd": _zstd,
 }  # fmt: skip
 _MAGIC: dict[str, tuple[bytes, ...]] = {
     "gzip": (b"\x1f\x8b\x08",), "x-gzip": (b"\x1f\x8b\x08",), "zstd": (b"\x28\xb5\x2f\xfd",),

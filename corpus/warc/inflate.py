@@ -72,8 +72,8 @@ def header_size(window: Window, start: int) -> int:
 class Inflater:
     """An iterable over the content of the gzip member at `start`, in pieces.
 
-    `state`, `end`, `size` and `detail` are as in `Member`. They are valid after the last piece. `salvage` recovers every
-    byte before the damaged byte, which takes up to 30 ms. `bomb` replaces BOMB.
+    `state`, `end`, `size` and `detail` are as in `Member` and valid after the last piece. `salvage` recovers every byte
+    before the damaged byte, which takes up to 30 ms. `bomb` replaces BOMB.
     """
 
     def __init__(self, window: Window, start: int, salvage: bool = True, bomb: tuple[int, int] = BOMB) -> None:
@@ -145,12 +145,7 @@ class Inflater:
 
 
 def inflate(
-    window: Window,
-    start: int,
-    keep: int,
-    stop: int | None = None,
-    salvage: bool = True,
-    bomb: tuple[int, int] = BOMB,
+    window: Window, start: int, keep: int, stop: int | None = None, salvage: bool = True, bomb: tuple[int, int] = BOMB
 ) -> Member:
     """Inflate the member at `start`, completely or until `stop` bytes came out. Keep the first `keep` bytes."""
     if stop is None and (intact := _intact(window, start, keep)):

@@ -1,7 +1,7 @@
 """Records parsed from the bytes of a stream, or of one gzip member.
 
 A header declares the length of its record. The parser believes it if it leads to another header, to the line breaks
-that close a record, or to the end. Otherwise, in a member, the record ends with the member. In a stream, the record ends
+that close a record, or to the end. Otherwise, a record in a member ends with the member. A record in a stream ends
 at the next sound header, so that a wrong length never hides the records after it.
 """
 
@@ -19,7 +19,6 @@ from corpus.warc.stream_buffer import StreamBuffer
 MISMATCH = "length_mismatch"
 CHECKSUM = "checksum"
 
-_LINE_BREAKS = re.compile(rb"[\r\n]*")
 _BLANK = re.compile(rb"\n\r*\n\Z")
 _GAP_BYTES = 64
 """How far the parser looks behind a block for line breaks and the next header."""
@@ -223,8 +222,8 @@ class RecordParser:
 
 def _line_breaks(buffer: StreamBuffer) -> bytes:
     buffer.fill(_GAP_BYTES)
-    match = _LINE_BREAKS.match(buffer.data, 0, _GAP_BYTES)
-    return match.group() if match else b""
+    data = bytes(buffer.data[:_GAP_BYTES])
+    return data[: len(data) - len(data.lstrip(b"\r\n"))]
 
 
 def _drop_line_breaks(buffer: StreamBuffer) -> None:

@@ -13,11 +13,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
 
 from corpus.errors import InputChanged
-from corpus.warc.detect import Format
 from corpus.warc.head import HEAD_BYTES, parse_head
 from corpus.warc.inflate import Inflater, Member, inflate
 from corpus.warc.parse_records import RecordParser
-from corpus.warc.plan import plan
+from corpus.warc.plan import Format, plan
 from corpus.warc.record import Damage, Place, Record
 from corpus.warc.source import LocalSource, Source, Window
 from corpus.warc.starts import MemberStarts
@@ -27,11 +26,11 @@ from corpus.warc.streams import open_stream
 MAX_BLOCK = 64 << 20
 
 
-class RangeReader:
+class RangeReader(Iterator[Record | Damage]):
     """An iterator over the records and damage in the bytes from `start` to `end` of a file.
 
-    Before each `next`, (`offset`, `inner`) is the place of the next item, or of an empty gzip member before it. A caller
-    can announce this place before the item is touched, and a reader can `resume` there. After the last item, `end` is
+    Before each `next`, (`offset`, `inner`) is the place of the next item, or of an empty gzip member before it. The
+    caller can announce this place before the item is read. A reader can `resume` there. After the last item, `end` is
     the byte of the file up to which the items reach: the start of the next range.
     """
 
@@ -41,7 +40,6 @@ class RangeReader:
         form: Format,
         start: int,
         end: int,
-        *,
         resume: Place | None = None,
         max_block: int = MAX_BLOCK,
     ) -> None:
@@ -50,13 +48,9 @@ class RangeReader:
         self._window = Window(source)
         self._range_end = end
         self._max_block = max_block
-        self._parser = RecordParser(
-            source.name, form.flavor, max_block, self._window if form.codec == "plain" else None
-        )
+        plain = self._window if form.codec == "plain" else None
+        self._parser = RecordParser(source.name, form.flavor, max_block, plain)
         self._items = self._members() if form.layout == "members" else self._stream(form.codec)
-
-    def __iter__(self) -> Iterator[Record | Damage]:
-        return self
 
     def __next__(self) -> Record | Damage:
         return next(self._items)
@@ -123,11 +117,11 @@ class RangeReader:
 _DETAIL = {"truncated": "cut short", "none": "no gzip member"}
 
 
-class PlaceReader:
+class PlaceReader(Iterator[Record]):
     """An iterator over the records at `places`, which must be in ascending order.
 
-    Before each `next`, (`offset`, `inner`) is the place of the next record. Members are read alone, with a seek for each.
-    A stream is read from its start. Raises InputChanged if a place has no record.
+    Before each `next`, (`offset`, `inner`) is the place of the next record. Each member is read alone, after a seek. A
+    stream is read from its start. Raises InputChanged if a place has no record.
     """
 
     def __init__(self, source: Source, form: Format, places: Sequence[Place], max_block: int = MAX_BLOCK) -> None:
@@ -135,9 +129,6 @@ class PlaceReader:
         self._places = [*places, (self.end, 0)]
         self.offset, self.inner = self._places[0]
         self._records = self._read(source, form, max_block)
-
-    def __iter__(self) -> Iterator[Record]:
-        return self
 
     def __next__(self) -> Record:
         return next(self._records)
@@ -151,10 +142,8 @@ class PlaceReader:
             found = (item for item in items if isinstance(item, Record) and (item.offset, item.inner) == place)
             record = next(found, None)
             if record is None:
-                raise InputChanged(
-                    f"{source.name} has no record at {place[0]}, where the run found one.",
-                    "Give the archives that the run read.",
-                )
+                what = f"{source.name} has no record at {place[0]}, where the run found one."
+                raise InputChanged(what, "Give the archives that the run read.")
             self.offset, self.inner = following
             yield record
 

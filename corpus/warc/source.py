@@ -45,12 +45,10 @@ class LocalSource:
         self.path = Path(path)
         self.name = self.path.name if name is None else name
         self.tag = tag
+        self.tag = tag or _tag(self.path.stat())
+        self.size = int(self.tag.split()[0])
         if tag:
             self.check()
-            self.size = int(tag.split()[0])
-        else:
-            stat = self.path.stat()
-            self.size, self.tag = stat.st_size, _tag(stat)
 
     def check(self) -> None:
         """Raise InputChanged if the file has changed since the run began."""

@@ -6,8 +6,7 @@ blocks break the embedded member that they fall into.
 
 So this module looks at runs. In a run, each member follows the one before it, inflates with a correct checksum and
 begins with the header of a record. A run longer than one block can't be embedded, and its first member is a *proven*
-start. A shorter run ends at damage, at the end of a block or at the end of the file. It counts unless a stored block may
-hold it.
+start. A shorter run ends at damage, at a block's end or at the file's end. It counts unless a stored block may hold it.
 
 Files are divided at proven starts only. After damage, reading continues at the first start of either kind. So a reader
 meets every proven start, and units of any size see the same records.
@@ -16,6 +15,7 @@ meets every proven start, and units of any size see the same records.
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 from corpus.warc.head import HEAD_BYTES, may_be_head, parse_head
@@ -37,7 +37,7 @@ FRUGAL_BOMB = (1 << 20, 100)
 """The BOMB of a frugal search."""
 
 
-class _Candidate(NamedTuple):
+class Candidate(NamedTuple):
     """A position where a member may start. `end` is the end of a good member, or the position itself if there is none.
     `record` is True if the member holds a record. The look read up to `read_to` and cost `cost` inflated bytes."""
 
@@ -47,31 +47,73 @@ class _Candidate(NamedTuple):
     cost: int
 
 
-class MemberStarts:
-    """Finds member starts in one file. Looks at candidates are cached, so that a search takes linear time.
+class FrugalSearch(ABC):
+    """A search for candidates that counts its cost. It caches its looks, so that it takes linear time.
 
-    The result depends on the bytes of the file and on where the search begins, never on earlier searches. Members must
-    begin with a record's header, unless `any_content` is set for files whose members are pieces of records.
+    The result depends on the bytes of the file and on where the search begins, never on earlier searches.
     """
 
-    def __init__(self, window: Window, any_content: bool = False) -> None:
+    def __init__(self, window: Window, magic: bytes) -> None:
         self.window = window
+        self.frugal = False
+        self._magic = magic
+        self._cost = 0
+        self._looked_at: dict[tuple[int, bool], Candidate] = {}
+
+    @abstractmethod
+    def inspect(self, offset: int) -> Candidate:
+        """Read the candidate at `offset`."""
+
+    def look(self, offset: int) -> Candidate:
+        key = (offset, self.frugal)
+        candidate = self._looked_at.get(key)
+        if candidate is None:
+            if len(self._looked_at) >= _CACHED:
+                self._looked_at.clear()
+            candidate = self._looked_at[key] = self.inspect(offset)
+        # Cached results count too. Otherwise a search would depend on earlier searches.
+        self._cost += candidate.cost
+        self.frugal = self.frugal or self._cost > COST_LIMIT
+        return candidate
+
+    def begin(self) -> None:
+        self._cost, self.frugal = 0, False
+
+    def chain_start(self, low: int, found: int) -> int:
+        """Return the first candidate with a record, from `low`, of the chain that leads to `found`."""
+        self.begin()
+        low = max(low, found - REGAINED)
+        data = self.window.read(low, found - low)
+        first = chain = found
+        at = data.rfind(self._magic)
+        while at >= 0 and not self.frugal:
+            candidate = self.look(low + at)
+            if candidate.end == chain:
+                chain = low + at
+                first = chain if candidate.record else first
+            at = data.rfind(self._magic, 0, at + len(self._magic) - 1)
+        return first
+
+
+class MemberStarts(FrugalSearch):
+    """A search for member starts in one file. Members must begin with a record's header. `any_content` lifts this rule
+    for files whose members are pieces of records."""
+
+    def __init__(self, window: Window, any_content: bool = False) -> None:
+        super().__init__(window, MAGIC)
         self.any_content = any_content
         self._stored = StoredBlocks(window)
-        self._looked_at: dict[tuple[int, bool], _Candidate] = {}
-        self._cost = 0
-        self._frugal = False
 
     def is_record_start(self, offset: int) -> bool:
         """Return True if a member of this file starts at `offset` and holds a record."""
-        self._begin()
+        self.begin()
         return self._is_start(offset, self._run_end(offset), proven=False)
 
     def leads_to(self, start: int, end: int) -> bool:
         """Return True if good members follow one another from `start` to exactly `end`."""
-        self._begin()
+        self.begin()
         while start < end:
-            after = self._look(start).end
+            after = self.look(start).end
             if after == start:
                 return False
             start = after
@@ -79,39 +121,28 @@ class MemberStarts:
 
     def next(self, offset: int, proven: bool = False, end: int | None = None) -> int:
         """Return the first start from `offset` up to `end`, or the file's size if there is none."""
-        self._begin()
+        self.begin()
         failed = offset
         end = end if end is not None and end < self.window.size else None
         while (offset := self.window.find(MAGIC, offset, end)) >= 0:
             run_end = self._run_end(offset)
             if self._is_start(offset, run_end, proven):
-                return self._regained(failed, offset, proven) if self._frugal else offset
-            # The answer for a run's first member holds for the whole run. A stored block that may hold the run holds all
-            # its members. If the run is only not proven, the rest of it is too short for a proof as well.
+                return self._regained(failed, offset, proven) if self.frugal else offset
+            # The answer for a run's first member holds for the whole run. A stored block that may hold the run holds
+            # all its members. If the run is only not proven, the rest of it is too short for a proof as well.
             step = offset + 1
-            if self._frugal and run_end == offset:
+            if self.frugal and run_end == offset:
                 failed = offset
-                step = max(self._look(offset).read_to, offset + FRUGAL_STEP)
+                step = max(self.look(offset).read_to, offset + FRUGAL_STEP)
             offset = max(run_end, step)
-        return self._regained(failed, self.window.size, proven) if self._frugal and end is None else self.window.size
+        return self._regained(failed, self.window.size, proven) if self.frugal and end is None else self.window.size
 
     def _regained(self, low: int, found: int, proven: bool) -> int:
-        """Return the first start of the run that leads to `found`, among the bytes from `low` that were passed over."""
-        self._begin()
-        low = max(low, found - REGAINED)
-        data = self.window.read(low, found - low)
-        first = chain = found
-        at = data.rfind(MAGIC)
-        while at >= 0 and not self._frugal:
-            candidate = self._look(low + at)
-            if candidate.end == chain:
-                chain = low + at
-                first = chain if candidate.record else first
-            at = data.rfind(MAGIC, 0, at + len(MAGIC) - 1)
+        first = self.chain_start(low, found)
         return first if first < found and self._is_start(first, self._run_end(first), proven) else found
 
-    def _begin(self) -> None:
-        self._cost, self._frugal = 0, False
+    def begin(self) -> None:
+        super().begin()
         self._stored.begin()
 
     def _is_start(self, offset: int, run_end: int, proven: bool) -> bool:
@@ -123,38 +154,26 @@ class MemberStarts:
 
     def _run_end(self, start: int) -> int:
         """Return the end of the run of good members from `start`, or its first end more than a block away."""
-        candidate = self._look(start)
+        candidate = self.look(start)
         if not candidate.record:
             return start
         end = candidate.end
-        while end - start <= BLOCK_MAX and (after := self._look(end).end) != end:
+        while end - start <= BLOCK_MAX and (after := self.look(end).end) != end:
             end = after
         return end
 
-    def _look(self, offset: int) -> _Candidate:
-        key = (offset, self._frugal)
-        candidate = self._looked_at.get(key)
-        if candidate is None:
-            if len(self._looked_at) >= _CACHED:
-                self._looked_at.clear()
-            candidate = self._looked_at[key] = self._inspect(offset)
-        # Cached results count too. Otherwise a search would depend on earlier searches.
-        self._cost += candidate.cost
-        self._frugal = self._frugal or self._cost > COST_LIMIT
-        return candidate
-
-    def _inspect(self, offset: int) -> _Candidate:
+    def inspect(self, offset: int) -> Candidate:
         if not self._worth_inflating(offset):
-            return _Candidate(offset, False, offset, LOOK_COST)
-        bomb = FRUGAL_BOMB if self._frugal else BOMB
+            return Candidate(offset, False, offset, LOOK_COST)
+        bomb = FRUGAL_BOMB if self.frugal else BOMB
         member = inflate(self.window, offset, HEAD_BYTES, salvage=False, bomb=bomb)
         cost = LOOK_COST + member.size + member.end - offset
         if member.state != "ok":
-            return _Candidate(offset, False, member.end, cost)
+            return Candidate(offset, False, member.end, cost)
         empty = not member.content.strip(b"\r\n")
         head = parse_head(member.content)
         record = not empty and (self.any_content or (head is not None and head.kind != ""))
-        return _Candidate(member.end if record or empty else offset, record, member.end, cost)
+        return Candidate(member.end if record or empty else offset, record, member.end, cost)
 
     def _worth_inflating(self, offset: int) -> bool:
         """Return False if the first bytes show, at little cost, that no member with a record's header starts here."""

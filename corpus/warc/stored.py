@@ -1,8 +1,8 @@
-"""A test if bytes may lie inside a stored block of a gzip member around them.
+"""Stored blocks: does a stretch of bytes lie inside a stored block of a gzip member around it?
 
-A page can be a stored `.warc.gz`. Deflate stores what it can't compress, in blocks of at most 65,535 bytes. A block holds
-its bytes verbatim, after a 5-byte header: a type that ends on a byte boundary, LEN, and its complement NLEN. Gzip members
-in such a block look exactly like members of the file. Only the bytes around them show the difference.
+A page can be a stored `.warc.gz`. Deflate stores what it can't compress, in blocks of at most 65,535 bytes. A block
+begins with a 5-byte header (a type that ends on a byte boundary, LEN, and its complement NLEN) and holds its bytes
+verbatim. Gzip members in it look exactly like members of the file. Only the bytes around them show the difference.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class StoredBlocks:
             # A header inside another block is probably content, so it needs more evidence.
             nested = at < real_end
             goes_on = self._goes_on(block_end)
-            anchored = at in ends or self._opens_member(at)
+            opening = at >= _GZIP_HEADER and self.window.read(at - _GZIP_HEADER, 4) == MAGIC + b"\0"
+            anchored = opening or at in ends
             ends.add(block_end)
             if not goes_on and (nested or not anchored):
                 continue
@@ -98,9 +99,6 @@ class StoredBlocks:
         inside = np.flatnonzero((pairs[1:-2] ^ pairs[3:] == 0xFFFF) & (data[:-4] < 0x40))
         at = inside + base
         return at, at + HEADER + pairs[inside + 1], data[inside]
-
-    def _opens_member(self, at: int) -> bool:
-        return at >= _GZIP_HEADER and self.window.read(at - _GZIP_HEADER, 4) == MAGIC + b"\0"
 
     def _goes_on(self, at: int) -> bool:
         """Return True if `at` may follow a stored block: another block is there, or a trailer and the next member."""

@@ -1,8 +1,8 @@
 """The decompressed bytes of a file that is read as one stream: plain, gzip or zstd.
 
 A stream is an iterator of bytes in pieces of at most 1 MiB, with a `LostBytes` where bytes are missing and a
-`BadChecksum` where a checksum failed. A position in the stream counts the decompressed bytes. Each lost byte of the file
-counts as one position, so that what follows has a position of its own.
+`BadChecksum` where a checksum failed. A position in the stream is a number of decompressed bytes. Each lost byte of
+the file counts as one byte, so that the bytes after it have positions of their own.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import zstandard
 
 from corpus.warc.inflate import BOMB
 from corpus.warc.source import Window
-from corpus.warc.starts import COST_LIMIT, FRUGAL_BOMB, FRUGAL_STEP, LOOK_COST, REGAINED
+from corpus.warc.starts import FRUGAL_BOMB, FRUGAL_STEP, LOOK_COST, Candidate, FrugalSearch
 from corpus.warc.stream_buffer import Chunks, LostBytes
 
 MAGIC = b"\x28\xb5\x2f\xfd"
@@ -50,7 +50,9 @@ def zstd_chunks(window: Window) -> Chunks:
         if frame.whole and not frame.error:
             at = frame.end
             continue
-        resumed = frame.end if frame.whole and _is_frame(window, frame.end) else next_frame(window, at + 1, dictionary)
+        resumed = frame.end
+        if not frame.whole or not _is_frame(window, frame.end):
+            resumed = FrameStarts(window, dictionary).next(at + 1)
         kind = "zstd" if frame.error or resumed < window.size else "truncated"
         detail = f"{frame.error or 'the frame is cut short'}, zstd frame at byte {at} of the file"
         yield LostBytes(kind, detail, max(1, resumed - frame.read_to))
@@ -82,10 +84,18 @@ class _Frame:
                 if done > bomb[0] and done > bomb[1] * (self.read_to - self.start):
                     self.error = "bomb"
                     return
+            return
         except zstandard.ZstdError as error:
             self.error = str(error).rpartition(": ")[2]
-            if salvage:
-                yield from self._salvage(done)
+            if not salvage:
+                return
+        # The output of the failed read is lost, so the frame is read again, and byte by byte after `done`.
+        reader = self._reader()
+        with suppress(zstandard.ZstdError):
+            while done:
+                done -= len(reader.read(min(done, _OUT_BYTES)))
+            while out := reader.read(1):
+                yield out
 
     def read(self, length: int) -> bytes:
         """Return the next compressed bytes. zstandard reads the frame as a file."""
@@ -97,15 +107,6 @@ class _Frame:
         self.read_to = self.start
         decompressor = zstandard.ZstdDecompressor(dict_data=self.dictionary, max_window_size=_WINDOW_MAX)
         return decompressor.stream_reader(cast("IO[bytes]", self))
-
-    def _salvage(self, done: int) -> Chunks:
-        """Read the frame again and yield what follows the first `done` bytes, byte by byte up to the bad block."""
-        reader = self._reader()
-        with suppress(zstandard.ZstdError):
-            while done:
-                done -= len(reader.read(min(done, _OUT_BYTES)))
-            while out := reader.read(1):
-                yield out
 
 
 def _extent(window: Window, start: int) -> tuple[int, bool, int]:
@@ -139,61 +140,38 @@ def _is_frame(window: Window, at: int) -> bool:
     return at == window.size or magic == MAGIC or is_skippable(magic)
 
 
-def next_frame(
-    window: Window, at: int, dictionary: zstandard.ZstdCompressionDict | None = None, end: int | None = None
-) -> int:
-    """Return the first frame from `at` up to `end` that is whole and intact, with a frame or the file's end after it.
+class FrameStarts(FrugalSearch):
+    """A search for frames in one file. It becomes frugal like a search for gzip members, because a page may hold
+    overlapping false frames."""
 
-    Return the file's size if there is none. A page may hold overlapping false frames, so the search becomes frugal like
-    a search for gzip members (see `corpus.warc.starts`) and takes linear time.
-    """
-    search = _FrameSearch(window, dictionary)
-    failed = at
-    end = end if end is not None and end < window.size else None
-    while (at := window.find(MAGIC, at, end)) >= 0:
-        frame_end, good = search.look(at)
-        if good:
-            return search.regained(failed, at)
-        failed = at
-        at = max(frame_end, at + FRUGAL_STEP) if search.frugal() else at + 1
-    return search.regained(failed, window.size) if end is None else window.size
-
-
-class _FrameSearch:
-    """Looks at positions where a frame may begin, and counts the cost."""
-
-    def __init__(self, window: Window, dictionary: zstandard.ZstdCompressionDict | None) -> None:
-        self._window = window
+    def __init__(self, window: Window, dictionary: zstandard.ZstdCompressionDict | None = None) -> None:
+        super().__init__(window, MAGIC)
         self._dictionary = dictionary
-        self._cost = 0
 
-    def frugal(self) -> bool:
-        return self._cost > COST_LIMIT
+    def next(self, at: int, end: int | None = None) -> int:
+        """Return the first frame from `at` up to `end` that is intact and leads to another or to the file's end.
 
-    def look(self, at: int) -> tuple[int, bool]:
-        """Return how far a frame at `at` leads, and if it is good."""
-        frame = _Frame(self._window, at, self._dictionary)
-        bomb = FRUGAL_BOMB if self.frugal() else BOMB
-        self._cost += LOOK_COST + _BLOCK_COST * frame.blocks
-        if not frame.whole or not _is_frame(self._window, frame.end):
-            return frame.end, False
-        self._cost += sum(len(out) for out in frame.chunks(False, bomb) if isinstance(out, bytes))
-        return frame.end, not frame.error
+        Return the file's size if there is none.
+        """
+        failed, size = at, self.window.size
+        end = end if end is not None and end < size else None
+        while (at := self.window.find(MAGIC, at, end)) >= 0:
+            candidate = self.look(at)
+            if candidate.record:
+                return self.chain_start(failed, at) if self.frugal else at
+            failed = at
+            at = max(candidate.read_to, at + FRUGAL_STEP) if self.frugal else at + 1
+        return self.chain_start(failed, size) if self.frugal and end is None else size
 
-    def regained(self, low: int, found: int) -> int:
-        """Return the first of the frames that lead to `found`, among the bytes from `low` that were passed over."""
-        if not self.frugal():
-            return found
-        self._cost = 0
-        low = max(low, found - REGAINED)
-        data = self._window.read(low, found - low)
-        at = data.rfind(MAGIC)
-        while at >= 0 and not self.frugal():
-            frame_end, good = self.look(low + at)
-            if good and frame_end == found:
-                found = low + at
-            at = data.rfind(MAGIC, 0, at + len(MAGIC) - 1)
-        return found
+    def inspect(self, offset: int) -> Candidate:
+        frame = _Frame(self.window, offset, self._dictionary)
+        bomb = FRUGAL_BOMB if self.frugal else BOMB
+        cost = LOOK_COST + _BLOCK_COST * frame.blocks
+        good = frame.whole and _is_frame(self.window, frame.end)
+        if good:
+            cost += sum(len(out) for out in frame.chunks(False, bomb) if isinstance(out, bytes))
+            good = not frame.error
+        return Candidate(frame.end if good else offset, good, frame.end, cost)
 
 
 def _dictionary(data: bytes) -> zstandard.ZstdCompressionDict | None:

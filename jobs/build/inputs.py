@@ -19,8 +19,7 @@ from corpus.net.remote import open_source
 from corpus.net.transport import CONNECTIONS
 from corpus.net.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, url_name
 from corpus.sandbox.unit import Unit
-from corpus.warc.detect import Format
-from corpus.warc.plan import plan
+from corpus.warc.plan import Format, plan
 from corpus.warc.source import digest_of_ends
 from jobs.build.crawl import crawl_files, is_crawl
 

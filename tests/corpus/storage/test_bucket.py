@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pyarrow as pa
 import pytest
@@ -288,9 +289,8 @@ def test_who_lost_the_lease_stops(bucket):
         lease._ended.set()  # the renewer sleeps, as the whole process would
         lease._renewer.join()
         lease._ended.clear()
-        bucket._client.ask(
-            bucket.place, lambda objects: BucketTransport.put(objects, lease._name, b'{"run": "theirs"}', None)
-        )
+        theirs = partial(BucketTransport.put, key=lease._name, data=b'{"run": "theirs"}', over=None)
+        bucket._client.ask(bucket.place, theirs)
         lease._renewed_s = 0.001
         lease._renew()
         bucket.remove(".work")
