@@ -69,6 +69,7 @@ def header_size(window: Window, start: int) -> int:
     return 10 + extra + at + (flags & 2)  # the header's own checksum is ignored: the content has a better one
 
 
+@dataclass(slots=True)
 class Inflater:
     """An iterable over the content of the gzip member at `start`, in pieces.
 
@@ -76,18 +77,17 @@ class Inflater:
     before the damaged byte, which takes up to 30 ms. `bomb` replaces BOMB.
     """
 
-    def __init__(self, window: Window, start: int, salvage: bool = True, bomb: tuple[int, int] = BOMB) -> None:
-        self.window = window
-        self.start = start
-        self.salvage = salvage
-        self.bomb = bomb
-        self.end = start
-        self.size = 0
-        self.state = "none"
-        self.detail = ""
+    window: Window
+    start: int
+    salvage: bool = True
+    bomb: tuple[int, int] = BOMB
+    end: int = 0
+    size: int = 0
+    state: str = "none"
+    detail: str = ""
 
     def __iter__(self) -> Iterator[bytes]:
-        at = self.start + header_size(self.window, self.start)
+        at = self.end = self.start + header_size(self.window, self.start)
         if at == self.start:
             return
         crc = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 
 from corpus.errors import InputChanged
 from corpus.warc.head import HEAD_BYTES, parse_head
@@ -75,15 +75,10 @@ class RangeReader(Iterator[Record | Damage]):
             elif member.content.strip(b"\r\n"):
                 items = self._parser.member(self._buffer(member), member.size, at, after)
             # One item is read ahead, to know if the next place is in this member or in the next.
-            item = next(items, None)
-            number = 0
-            while item is not None:
-                following = next(items, None)
-                number += 1
+            for number, (item, following) in enumerate(pairwise(chain(items, [None])), 1):
                 self.offset, self.inner = (after, 0) if following is None else (at, number)
-                if number > skip:
+                if item is not None and number > skip:
                     yield item
-                item = following
             at, skip = after, 0
             self.offset, self.inner = at, 0
         self.end = at
