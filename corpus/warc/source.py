@@ -44,7 +44,6 @@ class LocalSource:
     def __init__(self, path: str | os.PathLike[str], name: str | None = None, tag: str = "") -> None:
         self.path = Path(path)
         self.name = self.path.name if name is None else name
-        self.tag = tag
         self.tag = tag or _tag(self.path.stat())
         self.size = int(self.tag.split()[0])
         if tag:
