@@ -28,7 +28,7 @@ from corpus.tables.ledger import (
 )
 from corpus.tables.samples import Sampler
 from corpus.tables.takedown import Takedown
-from corpus.warc.plan import Format
+from corpus.warc.plan import Format, Range
 from corpus.warc.reader import PlaceReader, RangeReader
 from corpus.warc.record import Damage, Place, Record
 from corpus.warc.source import Source
@@ -191,7 +191,7 @@ def _reader(
         return _Junk(unit)
     if only is not None:
         return PlaceReader(source, form, [place for place in only if resume is None or place >= resume])
-    return RangeReader(source, form, unit.start, unit.end, resume=resume)
+    return RangeReader(source, form, Range(unit.start, unit.end), resume)
 
 
 class _Junk:

@@ -9,7 +9,7 @@ import hashlib
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from corpus.errors import InputChanged
 
@@ -34,10 +34,8 @@ class Source(Protocol):
 
 
 class LocalSource:
-    """A file on a local or mounted disk. A pickled source holds the path and opens the file again when it reads.
-
-    `tag` identifies the file: its size and time of change. A given tag must match, otherwise InputChanged is raised.
-    """
+    """A file on a local or mounted disk. It is opened at the first read. `tag` identifies the file: its size and time of
+    change. A given tag must match, otherwise InputChanged is raised."""
 
     _fd: int | None = None
 
@@ -73,9 +71,6 @@ class LocalSource:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_fd": None}
 
     __del__ = close
 

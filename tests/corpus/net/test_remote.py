@@ -1,7 +1,6 @@
 """Files behind URLs: patience with servers, blocks read ahead, changed files, and secrets that stay secret."""
 
 import os
-import pickle
 import random
 import subprocess
 import sys
@@ -362,16 +361,6 @@ def test_a_read_ahead_that_fails_is_no_error(server, client):
     assert source.read(0, 10) == DATA[:10]
     assert source.read(9 * MIB, 10) == DATA[9 * MIB : 9 * MIB + 10]
     source.close()
-
-
-def test_a_source_is_pickled_by_its_url(server, client):
-    source = RemoteSource(f"{server.url}/small.bin", client=client)
-    assert source.read(5, 5) == DATA[5:10]
-    copy = pickle.loads(pickle.dumps(source))  # noqa: S301
-    source.close()
-    assert (copy.name, copy.size, copy.tag) == (source.name, 5000, source.tag)
-    assert copy.read(5, 5) == DATA[5:10]
-    copy.close()
 
 
 def test_a_process_asks_for_few_things_at_a_time(server, client):

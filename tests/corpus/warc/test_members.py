@@ -187,7 +187,7 @@ def test_gzip_headers_with_optional_fields() -> None:
 def test_reading_ahead_is_not_needed_to_announce() -> None:
     source = Memory(A + B + C)
     planned = plan(source, 1 << 20)
-    walking = RangeReader(source, planned, 0, source.size)
+    walking = RangeReader(source, planned, Range(0, source.size))
     assert (walking.offset, walking.inner) == (0, 0)
     next(walking)
     assert (walking.offset, walking.inner) == (len(A), 0)
