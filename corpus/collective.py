@@ -25,10 +25,15 @@ class Collective(Stage):
     """The kind of the parts that hold its signatures."""
     compares: ClassVar[str]
     """"documents" or "lines"."""
-    evidence: ClassVar[dict[str, str]]
+    evidence: ClassVar[dict[str, str]] = {}
     """The column of the verdicts (`corpus.tables.verdicts`) that fills each measure."""
     bounds: ClassVar[dict[str, tuple[str, ...]]]
     """The bounds that a limit may have, by column of the verdicts. Measures of other columns can't have a limit."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.limits and set(cls.limits) != set(cls.evidence):
+            raise TypeError(f"{cls.__name__}.evidence must name a column for each measure: {', '.join(cls.limits)}")
 
     def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
         """Sign a document that no stage before dropped; nothing can be measured on one document alone."""

@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from corpus.collective import Collective
 from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import REMOVED, Outcome
 from corpus.pipeline import Pipeline
@@ -74,8 +73,6 @@ class Recipe:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ConfigError(f"The stage name '{twice.pop()}' is used twice.", "Give one of them another `name`.")
-        if sum(isinstance(one.stage, Collective) and one.stage.compares == "documents" for one in stages) > 1:
-            raise ConfigError("The recipe compares documents twice.", "Keep one dedup stage.")
         for bound in stages:
             bound.stage.agree(stages)
         return cls(str(data.get("name", "unnamed")), str(data.get("description", "")), measures, rows, stages)
