@@ -29,22 +29,6 @@ class Pipeline:
         return cls(map(BoundStage.of, stages))
 
     @property
-    def dedup(self) -> BoundStage | None:
-        """The stage that compares whole documents, if there is one."""
-        return self._comparing("documents")
-
-    @property
-    def lines(self) -> BoundStage | None:
-        """The stage that compares lines, if there is one."""
-        return self._comparing("lines")
-
-    def _comparing(self, what: str) -> BoundStage | None:
-        for bound in self.stages:
-            if isinstance(bound.stage, Collective) and bound.stage.compares == what:
-                return bound
-        return None
-
-    @property
     def collective(self) -> list[Collective]:
         """The stages that compare documents with each other, in order."""
         return [bound.stage for bound in self.stages if isinstance(bound.stage, Collective)]
