@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus.errors import ConfigError
-from corpus.plugins import read_module
+from corpus.plugins import read_plugin
 from corpus.run import open_run
 from filters import load_recipe, recipe_from_dict
 from jobs.build.build import build
@@ -51,7 +51,7 @@ def archive(tmp_path_factory):
 
 
 def run_of(archive, out, workers=1, **options):
-    module = read_module(MODULE)
+    module = read_plugin(MODULE)
     recipe = load_recipe(RECIPE, modules=[module])
     job = Job(recipe, [str(archive)], out, modules=(module,), alarm_rate=1, **options)
     result = build(job, lambda: LocalEngine(workers), Progress(quiet=True))
@@ -137,7 +137,7 @@ def test_what_tune_writes_is_what_a_build_makes(archive, tmp_path, corpus):  # n
 
 
 def test_two_that_sign_the_same_are_refused():
-    module = read_module(MODULE)
+    module = read_plugin(MODULE)
     table = {"stage": "url_variants"}
     with pytest.raises(ConfigError, match="compare the same thing"):
         recipe_from_dict({"stages": [table, {**table, "name": "again"}]}, (module,))
