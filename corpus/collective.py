@@ -7,7 +7,7 @@ see `corpus.dedup.contract`. A recipe may have several collective stages; each c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow as pa
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.outcome import KEPT, Outcome
-from corpus.stage import BoundStage, Stage
+from corpus.stage import BoundStage, Measured, Stage
 
 
 class Collective(Stage):
@@ -35,8 +35,12 @@ class Collective(Stage):
         if cls.limits and set(cls.limits) != set(cls.evidence):
             raise TypeError(f"{cls.__name__}.evidence must name a column for each measure: {', '.join(cls.limits)}")
 
+    def apply(self, doc: Document) -> Iterator[Measured]:
+        """Yield nothing: no measure can be taken on one document alone."""
+        return iter(())
+
     def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
-        """Sign a document that no stage before dropped; nothing can be measured on one document alone."""
+        """Sign a document that no stage before dropped."""
         if outcome.outcome == KEPT:
             outcome.signed[self.kind] = self.sign(outcome.doc)
         return True

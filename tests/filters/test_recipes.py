@@ -48,7 +48,7 @@ def test_stages_go_by_language():
 
 
 def test_languages_must_be_codes():
-    with pytest.raises(ConfigError, match="no list of codes"):
+    with pytest.raises(ConfigError, match="is not a list of language codes"):
         load_recipe("fineweb", ["c4.languages=de"])
 
 
