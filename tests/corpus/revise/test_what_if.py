@@ -118,7 +118,7 @@ def test_other_lines_can_take_every_page(tmp_path, setting):
     run = open_run(write_run(tmp_path / "run", old, judged(old, pages(300, 4))))
     run.info["recipe"]["stages"].append({"name": "lines", "stage": "lines", "removed": {"max": "off"}})
     run.info["columns"]["lines.removed"] = "int"
-    run.info["compared"] = {"lines": "lines"}
+    run.info["compared"] = {"lines": {"compares": "lines", "kind": "lines", "measures": {}}}
     assert run.retune([]).exact
     assert run.retune([setting]).kept[0] == 0
 
@@ -207,7 +207,7 @@ def test_ways_to_switch_a_rule_off(tmp_path, settings):
         ("measures=first", "is no limit"),
         ("output.rows_per_part=3", "Only limits can be judged"),
         ("door.label.min=3", "has no bound 'min'"),
-        ("first.words.min", "no setting"),
+        ("first.words.min", "is not a setting"),
     ],
 )
 def test_what_is_no_limit_is_refused(tmp_path, setting, says):
