@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
+from corpus.cpus import usable_cpus
 from corpus.outcome import KEPT
 from corpus.revise.fates import FOLLOWS, READ, Fates, Rejudge, broken
 from corpus.revise.judge import Columns
@@ -63,7 +63,7 @@ def pieces_of(run: RunFiles, rejudge: Rejudge, rows: int) -> tuple[list[Piece], 
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return _scan(reader(file, inside), first, rejudge, min(rows, _MOST_ROWS))
 
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_THREADS, usable_cpus())) as pool:
         scanned = list(pool.map(scan, groups))
     pieces = list(_numbered([piece for one in scanned for piece in one.pieces]))
     counts = [count for one in scanned for count in one.read]

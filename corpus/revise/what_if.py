@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpus.cpus import usable_cpus
 from corpus.digests import differences
 from corpus.outcome import KEPT
 from corpus.revise.judge import Columns, Ends, Judge, Tally, combined
@@ -81,7 +81,7 @@ def retune(run: RunFiles, settings: Settings) -> Retuned:
             return judge.tally(reader(file, inside), number, first)
 
     found = Tally(judge.ends)
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_THREADS, usable_cpus())) as pool:
         for part in pool.map(tally, range(len(groups))):
             found.add(part)
     ends = judge.ends

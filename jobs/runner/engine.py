@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError, NoRoom, OutputError
 from corpus.sandbox.footprint import read_footprint
 from corpus.storage.store import Location
@@ -267,7 +268,7 @@ class RayEngine:
                     ray.init(address=address, **common)
                     self.workers = workers or int(ray.cluster_resources().get("CPU", 1))
                 else:
-                    self.workers = workers or os.cpu_count() or 1
+                    self.workers = workers or usable_cpus()
                     ray.init(
                         address="local",
                         num_cpus=self.workers,

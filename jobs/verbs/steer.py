@@ -43,7 +43,7 @@ def rewriting_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--inputs", multiple=True, help="Where the archives are, if not where the run read them."),
         click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="The run's own Python modules."),
         click.option("--against", multiple=True, type=place_type, help="The earlier runs that it was compared with."),
-        engine_options(alone=1),
+        engine_options,
         page_options,
     )
     for option in reversed(options):
