@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from corpus.digests import differences
 from corpus.outcome import KEPT
+from corpus.tables.row_groups import read_batches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,14 +93,9 @@ class _Rows:
     """The rows of some files in order, held as far as needed."""
 
     def __init__(self, paths: Sequence[Path], columns: list[str], rows: int) -> None:
-        self._batches = self._read(paths, columns, rows)
+        self._batches = read_batches(paths, columns, rows)
         self.held: pa.Table | None = None
         self.ended = False
-
-    def _read(self, paths: Sequence[Path], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-        for path in paths:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                yield from file.iter_batches(rows, columns=columns)
 
     def more(self) -> None:
         """Hold one batch more."""

@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED
 from corpus.recipe import Recipe
-from corpus.revise.judge import Columns, Ends, Judge, outside
+from corpus.revise.judge import Ends, Judge, outside
 from corpus.revise.limits import Rule, rules_of
 from corpus.stage import Limit
+from corpus.tables.row_groups import Columns
 from corpus.tables.takedown import Takedown
 
 STAYS, FOLLOWS, READ = 0, 1, 2

@@ -11,7 +11,7 @@ where a document is set free.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,9 +21,7 @@ import pyarrow.compute as pc
 from corpus.outcome import DROPPED, KEPT
 from corpus.revise.limits import Rule
 from corpus.stage import Limit
-
-Columns = Callable[[Sequence[str]], pa.Table]
-"""Reads some columns of a row group."""
+from corpus.tables.row_groups import Columns
 
 EXAMPLES = 5
 """URLs shown for a rule and kind."""
@@ -73,8 +71,8 @@ class Tally:
     """Documents whose bytes of text are not known."""
     combinations: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     """[documents, bytes] by kind and by the changed rules (as bits) that were broken together."""
-    drawn: dict[tuple[str, int], list[tuple[int, int, int]]] = field(default_factory=dict)
-    """(draw, row group, row) by kind and rule: the examples."""
+    drawn: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
+    """(draw, row) by kind and rule: the examples."""
     copies: int = 0
     """Documents with the very text of a kept one that pass every rule."""
     candidates: int = 0
@@ -164,8 +162,8 @@ class Judge:
         found: np.ndarray = lookup[outcome[0], stage[0], rule[0]]
         return found
 
-    def tally(self, read: Columns, group: int, first: int) -> Tally:
-        """Count the rows of one row group; `group` is its number, `first` that of its first row in the ledger."""
+    def tally(self, read: Columns, first: int) -> Tally:
+        """Count the rows of one row group. `first` is the number of its first row in the ledger."""
         ends, found = self.ends, Tally(self.ends)
         old, new = self.verdicts(read)
         sizes = read(["text_bytes"])["text_bytes"].to_numpy()
@@ -185,7 +183,7 @@ class Judge:
         for kind, rows in kinds.items():
             if len(rows):
                 self._combine(found, read, kind, rows, sizes[rows])
-                _draw(found, kind, (new if kind == "lost" else old)[rows], rows, group, first)
+                _draw(found, kind, (new if kind == "lost" else old)[rows], rows, first)
         if self._dedup:
             self._clusters(found, read, old, new)
         return found
@@ -245,7 +243,7 @@ def _codes(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
     return encoded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False), names
 
 
-def _draw(found: Tally, kind: str, places: np.ndarray, rows: np.ndarray, group: int, first: int) -> None:
+def _draw(found: Tally, kind: str, places: np.ndarray, rows: np.ndarray, first: int) -> None:
     """Choose examples by a scrambled number of their row, the same ones every time."""
     draws = (rows + first).astype(np.uint64) * _SCRAMBLE
     by_rule: dict[int, list[int]] = defaultdict(list)
@@ -254,7 +252,7 @@ def _draw(found: Tally, kind: str, places: np.ndarray, rows: np.ndarray, group: 
         if len(chosen) < EXAMPLES:
             chosen.append(index)
     for place, chosen in by_rule.items():
-        found.drawn[kind, place] = [(int(draws[index]), group, int(rows[index])) for index in chosen]
+        found.drawn[kind, place] = [(int(draws[index]), first + int(rows[index])) for index in chosen]
 
 
 def combined(mask: int, rules: Sequence[Rule]) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,12 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from corpus.cpus import usable_cpus
 from corpus.outcome import KEPT
 from corpus.revise.fates import FOLLOWS, READ, Fates, Rejudge, broken
-from corpus.revise.judge import Columns
 from corpus.revise.replay import Piece
-from corpus.revise.what_if import reader
+from corpus.tables.row_groups import Columns, RowGroup, map_row_groups, row_groups
 from corpus.tables.run_files import RunFiles
 from corpus.tables.samples import PER_KEPT, PER_RULE, is_near
 
@@ -56,15 +53,11 @@ class Scanned:
 def pieces_of(run: RunFiles, rejudge: Rejudge, rows: int) -> tuple[list[Piece], dict[tuple[int, int], int]]:
     """The pieces of a run, of so many rows at most, in order; and how many pages of each, by its ledger rows, are to be
     read again before documents are compared."""
-    groups = _row_groups(run)
 
-    def scan(group: tuple[str, int, int]) -> Scanned:
-        path, inside, first = group
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return _scan(reader(file, inside), first, rejudge, min(rows, _MOST_ROWS))
+    def scan(group: RowGroup, read: Columns) -> Scanned:
+        return _scan(read, group.first, rejudge, min(rows, _MOST_ROWS))
 
-    with ThreadPoolExecutor(min(_THREADS, usable_cpus())) as pool:
-        scanned = list(pool.map(scan, groups))
+    scanned = list(map_row_groups(scan, row_groups(run.paths("ledger")), _THREADS))
     pieces = list(_numbered([piece for one in scanned for piece in one.pieces]))
     counts = [count for one in scanned for count in one.read]
     read = {piece.ledger: count for piece, count in zip(pieces, counts, strict=True)}
@@ -75,16 +68,6 @@ def pieces_of(run: RunFiles, rejudge: Rejudge, rows: int) -> tuple[list[Piece], 
     named = [piece for item in run.info["inputs"] for piece in by_archive.get(item["name"], [_empty(item["name"])])]
     drawn = _least((one.drawn for one in scanned), rejudge.ends.kept)
     return list(_with_samples(named, drawn, run, rejudge, read)), read
-
-
-def _row_groups(run: RunFiles) -> list[tuple[str, int, int]]:
-    found, row = [], 0
-    for path in run.paths("ledger"):
-        metadata = pq.read_metadata(path)
-        for group in range(metadata.num_row_groups):
-            found.append((str(path), group, row))
-            row += metadata.row_group(group).num_rows
-    return found
 
 
 def _scan(read: Columns, first: int, rejudge: Rejudge, rows: int) -> Scanned:

@@ -11,13 +11,11 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from corpus.collective import Collective
 from corpus.errors import InputChanged
@@ -31,6 +29,7 @@ from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, r
 from corpus.storage.store import Location, Store
 from corpus.tables.ledger import CORPUS_SCHEMA
 from corpus.tables.pack import read_part
+from corpus.tables.row_groups import read_rows
 from corpus.tables.run_files import RunFiles
 from corpus.tables.samples import SAMPLES_SCHEMA
 from corpus.tables.verdict_columns import VERDICTS_SCHEMA
@@ -161,23 +160,6 @@ def lacking(store: Store, done: Commit, told: Part | None, box: int) -> np.ndarr
     verdicts = read_boxes(store, [told] if told else [], box, VERDICTS_SCHEMA)
     found[verdicts.filter(verdicts["removed"])["corpus_row"].to_numpy()] = False
     return found
-
-
-def read_rows(paths: Sequence[Path], first: int, end: int) -> pa.Table:
-    """Rows [first, end) of some parquet files, one after the other; only the row groups that hold them are read."""
-    tables = []
-    before = 0
-    for path in paths:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for group in range(file.num_row_groups):
-                rows = file.metadata.row_group(group).num_rows
-                start, stop = max(first - before, 0), min(end - before, rows)
-                if start < stop:
-                    tables.append(file.read_row_group(group).slice(start, stop - start))
-                before += rows
-            if not tables and path == paths[-1]:
-                tables.append(file.schema_arrow.empty_table())
-    return pa.concat_tables(tables).combine_chunks()
 
 
 def _exceptions(before: Sequence[dict[str, str]], now: Sequence[dict[str, str]], ledger: pa.Table) -> list[Any]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from corpus.cpus import usable_cpus
 from corpus.digests import differences
 from corpus.outcome import KEPT
-from corpus.revise.judge import Columns, Ends, Judge, Tally, combined
+from corpus.revise.judge import Ends, Judge, Tally, combined
 from corpus.revise.limits import Rule, compared_limit, rules_of, with_limits
 from corpus.settings import Settings
+from corpus.tables.row_groups import RowGroup, map_row_groups, row_groups
 
 if TYPE_CHECKING:
     from corpus.tables.run_files import RunFiles
@@ -73,17 +71,10 @@ def retune(run: RunFiles, settings: Settings) -> Retuned:
     changes = differences(info["recipe"], recipe)
     dedup = compared_limit(info, recipe)
     judge = Judge(rules, info["columns"], list(info["compared"]), dedup[0] if dedup else "")
-    groups = _row_groups(run)
-
-    def tally(number: int) -> Tally:
-        path, inside, first = groups[number]
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return judge.tally(reader(file, inside), number, first)
-
+    groups = row_groups(run.paths("ledger"))
     found = Tally(judge.ends)
-    with ThreadPoolExecutor(min(_THREADS, usable_cpus())) as pool:
-        for part in pool.map(tally, range(len(groups))):
-            found.add(part)
+    for part in map_row_groups(lambda group, read: judge.tally(read, group.first), groups, _THREADS):
+        found.add(part)
     ends = judge.ends
     certain = int(found.moves[:, [ends.kept, ends.repeated]].sum())
     kept, repeats = _kept(info, recipe, found)
@@ -99,32 +90,6 @@ def retune(run: RunFiles, settings: Settings) -> Retuned:
         together=_together(found),
         examples=_examples(found, groups),
     )
-
-
-def reader(file: pq.ParquetFile, group: int) -> Columns:
-    """Reads columns of one row group, each once."""
-    held: dict[str, pa.ChunkedArray] = {}
-
-    def read(names: Sequence[str]) -> pa.Table:
-        missing = [name for name in dict.fromkeys(names) if name not in held]
-        if missing:
-            table = file.read_row_group(group, columns=missing, use_threads=False)
-            held.update({name: table[name] for name in missing})
-        return pa.table({name: held[name] for name in names})
-
-    return read
-
-
-def _row_groups(run: RunFiles) -> list[tuple[str, int, int]]:
-    """The row groups of the ledger: file, number in it, first row."""
-    found = []
-    row = 0
-    for path in run.paths("ledger"):
-        metadata = pq.read_metadata(path)
-        for group in range(metadata.num_row_groups):
-            found.append((str(path), group, row))
-            row += metadata.row_group(group).num_rows
-    return found
 
 
 def _kept(info: dict[str, Any], recipe: dict[str, Any], found: Tally) -> tuple[tuple[int, int], str]:
@@ -246,20 +211,19 @@ _TOGETHER_SCHEMA = pa.schema(
 )
 
 
-def _examples(found: Tally, groups: Sequence[tuple[str, int, int]]) -> pa.Table:
+def _examples(found: Tally, groups: Sequence[RowGroup]) -> pa.Table:
     """The drawn rows, with their URL and value."""
-    wanted: dict[int, list[tuple[str, int, int]]] = {}
-    for (kind, place), drawn in found.drawn.items():
-        for _, group, row in drawn:
-            wanted.setdefault(group, []).append((kind, place, row))
+    wanted = [(kind, place, row) for (kind, place), drawn in found.drawn.items() for _, row in drawn]
     rows = []
-    for group, drawn_here in sorted(wanted.items()):
-        path, inside, _ = groups[group]
+    for group in groups:
+        drawn_here = [one for one in wanted if group.first <= one[2] < group.first + group.rows]
+        if not drawn_here:
+            continue
         columns = {found.ends.rules[place].column for _, place, _ in drawn_here}
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = reader(file, inside)(["id", "url", *sorted(columns)])
+        with group.open() as read:
+            table = read(["id", "url", *sorted(columns)])
         for kind, place, row in drawn_here:
-            here = table.slice(row, 1).to_pylist()[0]
+            here = table.slice(row - group.first, 1).to_pylist()[0]
             column = found.ends.rules[place].column
             value = here[column]
             shown_value = f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)

@@ -3,15 +3,14 @@
 import random
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from corpus.errors import ConfigError
 from corpus.outcome import DROPPED, FAILED, KEPT
 from corpus.revise.judge import Judge
 from corpus.revise.limits import rules_of, with_limits
-from corpus.revise.what_if import reader
 from corpus.run import open_run
+from corpus.tables.row_groups import row_groups
 from tests.ledgers import judged, recipe, write_run
 
 SETTINGS = [
@@ -79,8 +78,8 @@ def test_verdicts_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, se
     measured = pages(500, seed, failing=0.01)
     run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
     judge = Judge(rules_of(run.info, with_limits(run.info, settings)), run.info["columns"], [])
-    with pq.ParquetFile(run.paths("ledger")[0]) as file:
-        before, found = judge.verdicts(reader(file, 0))
+    with row_groups(run.paths("ledger"))[0].open() as read:
+        before, found = judge.verdicts(read)
     fresh = judged(recipe(settings, measures=measures), measured)
     assert before.tolist() == ends_of(judged(old, measured), judge)
     expected = np.array(ends_of(fresh, judge))
