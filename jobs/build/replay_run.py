@@ -13,9 +13,9 @@ from typing import Any
 
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable, IntegrityError
-from corpus.revise.fates import Rejudge
-from corpus.revise.portions import pieces_of
-from corpus.revise.replay import Piece, lacking
+from corpus.revise.ledger_replay import LedgerReplay
+from corpus.revise.portion_replay import missing_texts
+from corpus.revise.portions import Portion, portions_of
 from corpus.run import Run
 from corpus.sandbox.unit import Unit
 from corpus.storage.commits import Commit, Part
@@ -154,15 +154,15 @@ class Rewriting:
     def rewritten(self, engine: Engine) -> list[Commit]:
         """The commits of all pieces, in order."""
         new = self.taken if self.taken.digest != self.old.info["removed"] else None
-        rejudge = Rejudge(self.old.info, self.job.recipe, self._signed, new)
+        replay = LedgerReplay(self.old.info, self.job.recipe, self._signed, new)
         share = self.old.info["records"]["in"] // (_PIECES_PER_WORKER * engine.workers)
-        pieces, pages = pieces_of(self.old, rejudge, max(share, _LEAST_ROWS))
+        pieces, pages = portions_of(self.old, replay, max(share, _LEAST_ROWS))
         pieces = [self._readable(one, pages) for one in pieces]
         units = self.archives.units(dict.fromkeys(one.warc for one in pieces if pages.get(one.ledger)))
         payloads = [{"piece": one.as_dict(), "archive": _as_dict(units.get(one.warc))} for one in pieces]
         return self._run(engine, "judge", rewrite_task, payloads, [pages.get(one.ledger, 0) for one in pieces])
 
-    def _readable(self, piece: Piece, pages: dict[tuple[int, int], int]) -> Piece:
+    def _readable(self, piece: Portion, pages: dict[tuple[int, int], int]) -> Portion:
         """The piece; without further samples, where these alone would need an archive that is not there."""
         if not piece.extra or pages[piece.ledger] != len(piece.extra) or self.archives.has(piece.warc):
             return piece
@@ -174,7 +174,7 @@ class Rewriting:
         pages = {}
         for number, done in enumerate(commits):
             told, box = self._told(number, compared)
-            if done.about["missing"] and (wanted := int(lacking(self.store, done, told, box).sum())):
+            if done.about["missing"] and (wanted := int(missing_texts(self.store, done, told, box).sum())):
                 pages[number] = wanted
         units = self.archives.units(dict.fromkeys(commits[number].about["unit"]["warc"] for number in pages))
         payloads = []

@@ -74,7 +74,7 @@ def tune_command(
     if write is None:
         if {stage["stage"] for stage in recipe["stages"]} <= set(STAGES):
             recipe_from_dict(recipe)  # stages may contradict each other now
-        found = run.retune(settings)
+        found = run.tune(settings)
         print_as(found.as_dict(), lambda _, shown: show_tuned(found, shown), as_json)
         return
     from jobs.build.replay_run import rewrite
