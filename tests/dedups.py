@@ -18,7 +18,8 @@ from corpus.tables.verdict_columns import VERDICTS_SCHEMA
 from filters import STAGES
 from filters.minhash import VALUE
 from jobs.build.compare_documents import Dedup
-from jobs.runner.engine import LocalEngine, Stop
+from jobs.runner.engine import Stop
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 
 COUNT = 112

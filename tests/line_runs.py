@@ -17,7 +17,8 @@ from corpus.tables.verdict_columns import CUTS_SCHEMA
 from corpus.text.lines import without_lines
 from filters import STAGES
 from jobs.build.compare_lines import Lines
-from jobs.runner.engine import LocalEngine, Stop
+from jobs.runner.engine import Stop
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 
 

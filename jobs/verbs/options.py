@@ -102,7 +102,8 @@ class Where:
     def engine(self, out: Location) -> Engine:
         """The engine for a job that writes to `out`."""
         # Ray is imported only where there is something to do
-        from jobs.runner.engine import LocalEngine, RayEngine
+        from jobs.runner.local_engine import LocalEngine
+        from jobs.runner.ray_engine import RayEngine
 
         if self.no_ray:
             return LocalEngine(self.at_once)

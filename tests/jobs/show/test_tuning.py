@@ -13,7 +13,7 @@ from corpus.revise.limits import with_limits
 from corpus.run import open_run
 from corpus.tables.takedown import Takedown
 from jobs.build.replay_run import rewrite
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.stubs import recipe_from_dict

@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.verbs import options
 
 
