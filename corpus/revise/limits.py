@@ -74,13 +74,27 @@ def measures_of(columns: Iterable[str], stage: str) -> list[str]:
     return [column.removeprefix(f"{stage}.") for column in columns if column.split(".")[0] == stage]
 
 
-def similarity_limit(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> tuple[str, float | None] | None:
-    """The name of the stage that compares whole documents, and the similarity at which it removes them."""
-    for table in recipe["stages"]:
-        if info["compared"].get(table["name"]) == "signatures":
-            below = table["similarity"].get("below", "off")
-            return table["name"], None if below == "off" else float(below)
-    return None
+@dataclass(frozen=True)
+class SimilarityLimit:
+    """The limit of a stage that compares whole documents, and the ledger columns with its evidence, if it has them."""
+
+    below: float | None
+    """The similarity at which a document is removed; None if the limit is off."""
+    cluster_size: str | None
+    exact: str | None
+
+
+def similarity_limit(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> SimilarityLimit | None:
+    """The limit of the stage that compares whole documents; None if there is no such stage, or more than one."""
+    found = [(name, one["measures"]) for name, one in info["compared"].items() if one["compares"] == "documents"]
+    if len(found) != 1:
+        return None
+    [(name, columns)] = found
+    table = next(table for table in recipe["stages"] if table["name"] == name)
+    measures = {column: measure for measure, column in columns.items()}
+    below = table[measures["similarity"]].get("below", "off")
+    evidence = [f"{name}.{measures[column]}" if column in measures else None for column in ("cluster_size", "exact")]
+    return SimilarityLimit(None if below == "off" else float(below), *evidence)
 
 
 def _limit(kind: str, bounds: Mapping[str, Any]) -> Limit:

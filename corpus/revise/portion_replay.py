@@ -25,7 +25,6 @@ from corpus.revise.portions import Portion
 from corpus.sandbox.attempt import PartWriter
 from corpus.sandbox.guard import Guard
 from corpus.sandbox.unit import Batch, Place, Unit
-from corpus.storage.boxes import read_boxes
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
 from corpus.tables.ledger import CORPUS_SCHEMA, add_counts, no_counts
@@ -33,7 +32,7 @@ from corpus.tables.pack import read_part
 from corpus.tables.row_groups import read_rows
 from corpus.tables.run_files import RunFiles
 from corpus.tables.samples import SAMPLES_SCHEMA
-from corpus.tables.verdict_columns import VERDICTS_SCHEMA
+from corpus.tables.verdicts import VerdictBox, removed_rows
 
 
 @dataclass(frozen=True)
@@ -107,20 +106,20 @@ def replay_portion(store: Store, folder: Location, portion: Portion, replay: Led
 
 
 def add_missing_texts(
-    store: Store, done: Commit, verdicts: Part | None, box: int, reader: PageReader, depends: str
+    store: Store, done: Commit, verdicts: Sequence[VerdictBox], reader: PageReader, depends: str
 ) -> Commit:
     """Read the texts that a replayed portion lacks, and commit its parts with them.
 
-    `box` of `verdicts` has what the comparison of documents found in this portion.
+    `verdicts` are those of the comparisons about the documents of the portion.
     """
-    compared = {"rewritten": done.sha256, "told": verdicts.sha256 if verdicts else "", "box": box}
-    key = commit_key("fill", compared, depends)
+    boxes = [[box.part.sha256, box.box] for box in verdicts]
+    key = commit_key("fill", {"rewritten": done.sha256, "verdicts": boxes}, depends)
     filled = read_commit(store, key)
     if filled is not None:
         return filled
     started = time.monotonic()
     corpus, ledger = read_part(store, done.part("corpus")), read_part(store, done.part("ledger"))
-    missing = missing_texts(store, done, verdicts, box)
+    missing = missing_texts(store, done, verdicts)
     tables, exceptions = reader.read(_places(corpus.filter(pa.array(missing))), ["ledger", "corpus"])
     if tables:
         if tables["corpus"].num_rows != tables["ledger"].num_rows:
@@ -136,12 +135,11 @@ def add_missing_texts(
     return commit(store, key, [*others, *_write(store, {"corpus": corpus, "ledger": ledger})], facts)
 
 
-def missing_texts(store: Store, done: Commit, verdicts: Part | None, box: int) -> np.ndarray:
-    """Return True for the corpus rows of a replayed portion that have no text and stay after the comparison."""
+def missing_texts(store: Store, done: Commit, verdicts: Sequence[VerdictBox]) -> np.ndarray:
+    """Return True for the corpus rows of a replayed portion that have no text and that no comparison removed."""
     found = np.zeros(done.part("corpus").rows, np.bool_)
     found[read_part(store, done.part("missing"))["corpus_row"].to_numpy()] = True
-    rows = read_boxes(store, [verdicts] if verdicts else [], box, VERDICTS_SCHEMA)
-    found[rows.filter(rows["removed"])["corpus_row"].to_numpy()] = False
+    found[removed_rows(store, verdicts)] = False
     return found
 
 

@@ -33,8 +33,8 @@ class WhatIf:
 
     `kept` is (least, most). Both are equal if the result is `exact`. Whether a document passes every rule is known,
     except for open documents. Whether it repeats another is known only if the same documents are compared as before.
-    If other documents are compared, the least assumes that each of them replaces one kept page; if lines are compared,
-    the least is 0.
+    If other documents are compared, the least assumes that each of them replaces one kept page. If several stages
+    compare, or one that leaves no evidence about documents, the least is 0.
     """
 
     recipe: dict[str, Any]
@@ -76,11 +76,10 @@ def what_if(run: RunFiles, settings: Settings) -> WhatIf:
     info = run.info
     recipe = with_limits(info, settings)
     judge = LedgerJudge(rules_of(info, recipe), info["columns"], info["compared"])
-    dedup = similarity_limit(info, recipe)
-    name = dedup[0] if dedup else ""
+    documents = similarity_limit(info, recipe)
     groups = row_groups(run.paths("ledger"))
     codes, counts = judge.codes, WhatIfCounts(judge.codes)
-    for part in map_row_groups(lambda group, read: count_rows(judge, name, read, group.first), groups, _THREADS):
+    for part in map_row_groups(lambda group, read: count_rows(judge, documents, read, group.first), groups, _THREADS):
         counts.add(part)
     certain = int(counts.moves[:, [codes.kept, codes.repeated]].sum())
     kept, repeats = _kept(info, recipe, counts)
@@ -105,21 +104,23 @@ def _kept(info: dict[str, Any], recipe: dict[str, Any], counts: WhatIfCounts) ->
     stayed, repeated = int(moves[codes.kept, codes.kept]), int(moves[codes.repeated, codes.repeated])
     gained = int(moves[: codes.kept, codes.kept].sum())
     opened = int(moves[:, codes.open].sum())
-    lines = any(kind != "signatures" for kind in info["compared"].values())
-    if not info["compared"] or (now and now[1] is None and not lines):
+    # bounds are known only if a single stage compares documents, and leaves evidence about all of them
+    known = len(info["compared"]) == 1 and now and now.cluster_size and now.exact
+    if not info["compared"] or (known and now and now.below is None):
         return (stayed + repeated + gained, stayed + repeated + gained + opened), ""
     compared = {table["name"]: table for table in recipe["stages"] if table["name"] in info["compared"]}
     changed = any(compared.get(table["name"], table) != table for table in info["recipe"]["stages"])
-    lost = int(moves[codes.kept :, : codes.kept].sum()) if lines else counts.lost_candidates
+    lost = counts.lost_candidates if known else int(moves[codes.kept :, : codes.kept].sum())
     if not (gained or opened or lost or changed):
         return (stayed, stayed), ""
-    below = now[1] if now and now[1] is not None else 2.0
-    certain = max(counts.copies - counts.lost_keepers, 0) if below <= 1 and before and before[1] is not None else 0
+    had_limit = before is not None and before.below is not None
+    removes_copies = now is not None and now.below is not None and now.below <= 1
+    certain = max(counts.copies - counts.lost_keepers, 0) if removes_copies and had_limit else 0
     least = stayed
-    if lines:  # the comparison of lines can remove any page where lines are new or gone
+    if not known:  # a comparison of lines, for example, can remove any page if lines are new or gone
         least = 0
     elif changed:  # a page that shares a key may go; any page may go if the run had no similarity limit
-        least = stayed - counts.candidates if before and before[1] is not None else min(stayed, 1)
+        least = stayed - counts.candidates if had_limit else min(stayed, 1)
     why = "its limit is another one" if changed else "other documents are compared than before"
     return (least, stayed + repeated - certain + gained + opened), f"{' and '.join(sorted(compared))}: {why}"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.revise.judge import LedgerJudge, VerdictCodes, outside
+from corpus.revise.limits import SimilarityLimit
 from corpus.tables.row_groups import Columns
 
 EXAMPLES = 5
@@ -61,10 +62,10 @@ class WhatIfCounts:
         self.lost_keepers += other.lost_keepers
 
 
-def count_rows(judge: LedgerJudge, dedup: str, read: Columns, first: int) -> WhatIfCounts:
-    """Count the rows of a row group. `dedup` names the stage that compares whole documents, or is "".
+def count_rows(judge: LedgerJudge, documents: SimilarityLimit | None, read: Columns, first: int) -> WhatIfCounts:
+    """Count the rows of a row group. `first` is the number of its first row in the ledger.
 
-    `first` is the number of the group's first row in the ledger.
+    `documents` names the columns with the evidence of the old comparison of documents.
     """
     codes, found = judge.codes, WhatIfCounts(judge.codes)
     old, new = judge.verdicts(read)
@@ -85,8 +86,8 @@ def count_rows(judge: LedgerJudge, dedup: str, read: Columns, first: int) -> Wha
         if len(rows):
             _count_combinations(found, read, kind, rows, sizes[rows])
             _draw_examples(found, kind, (new if kind == "lost" else old)[rows], rows + first)
-    if dedup:
-        _count_compared(found, dedup, read, old, new)
+    if documents and documents.cluster_size and documents.exact:
+        _count_compared(found, read([documents.cluster_size, documents.exact]), old, new)
     return found
 
 
@@ -114,10 +115,10 @@ def _draw_examples(found: WhatIfCounts, kind: str, verdicts: np.ndarray, rows: n
     found.examples |= {(kind, rule): drawn for rule, drawn in by_rule.items()}
 
 
-def _count_compared(found: WhatIfCounts, dedup: str, read: Columns, old: np.ndarray, new: np.ndarray) -> None:
+def _count_compared(found: WhatIfCounts, evidence: pa.Table, old: np.ndarray, new: np.ndarray) -> None:
     """Count what the old comparison of documents says about a new one."""
     codes = found.codes
-    size, exact = (read([f"{dedup}.{name}"]).column(0).to_numpy() for name in ("cluster_size", "exact"))
+    size, exact = (column.to_numpy() for column in evidence.columns)
     stays = new == old
     near = ((old == codes.kept) | (old == codes.repeated)) & ~np.isnan(size)
     found.copies = int(np.count_nonzero((old == codes.repeated) & stays & (exact == 1)))

@@ -16,7 +16,7 @@ from typing import TypedDict
 from corpus.digests import differences
 from corpus.errors import ConfigError, CorpusError, OutputError
 from corpus.storage.store import LocalStore, Location, open_store
-from corpus.version import versions
+from corpus.version import ALL_ROOMS, versions
 
 
 class NodeFacts(TypedDict):
@@ -63,7 +63,8 @@ def describe_node(mark: Sequence[str], name: str) -> NodeFacts:
     if mark and seen:
         with suppress(OSError, CorpusError):  # the driver will miss the answer
             open_store(mark[0]).put_new(f"{mark[1]}/{name}", b"1")
-    return {"host": socket.gethostname(), "sees": seen, "versions": versions(), "auth": os.environ.get("RAY_AUTH_MODE")}
+    auth = os.environ.get("RAY_AUTH_MODE")
+    return {"host": socket.gethostname(), "sees": seen, "versions": versions(ALL_ROOMS), "auth": auth}
 
 
 def check_node(facts: NodeFacts, name: str, mark: Mark | None, insecure: bool) -> None:
@@ -71,7 +72,7 @@ def check_node(facts: NodeFacts, name: str, mark: Mark | None, insecure: bool) -
     host = facts["host"]
     if facts["auth"] != "token" and not insecure:
         raise ConfigError(f"The cluster's node {host} takes work from anyone, without a token.", _TOKEN_OR_FLAG)
-    differ = differences(facts["versions"], versions())
+    differ = differences(facts["versions"], versions(ALL_ROOMS))
     if differ:
         raise ConfigError(
             f"The node {host} has other code (there → here): {', '.join(differ[:3])}.",

@@ -117,7 +117,7 @@ def test_other_lines_can_take_every_page(tmp_path, setting):
     run = open_run(write_run(tmp_path / "run", old, judged(old, pages(300, 4))))
     run.info["recipe"]["stages"].append({"name": "lines", "stage": "lines", "removed": {"max": "off"}})
     run.info["columns"]["lines.removed"] = "int"
-    run.info["compared"] = {"lines": "lines"}
+    run.info["compared"] = {"lines": {"compares": "lines", "kind": "lines", "measures": {"removed": "lines_removed"}}}
     assert run.tune([]).exact
     assert run.tune([setting]).kept[0] == 0
 
@@ -206,7 +206,7 @@ def test_ways_to_switch_a_rule_off(tmp_path, settings):
         ("measures=first", "is not a limit"),
         ("output.rows_per_part=3", "Only limits can be judged"),
         ("door.label.min=3", "has no bound 'min'"),
-        ("first.words.min", "no setting"),
+        ("first.words.min", "is not a setting"),
     ],
 )
 def test_what_is_no_limit_is_refused(tmp_path, setting, says):
