@@ -1,4 +1,4 @@
-"""Progress for people: a live line on a terminal, plain lines elsewhere. Always on stderr."""
+"""Progress on stderr: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN_EVERY_S = 10.0
 
 
 def say(line: str) -> None:
-    """Print a line on stderr. Where nobody reads that any more, the work goes on in silence."""
+    """Print a line on stderr. If stderr is closed, the work goes on in silence."""
     try:
         print(line, file=sys.stderr, flush=True)
     except OSError:
@@ -26,7 +26,7 @@ def say(line: str) -> None:
 
 
 class Progress:
-    """Units done, records per second, kept, dropped by stage, time left."""
+    """Shows the units done, records per second, kept and dropped records, and the time left."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -61,7 +61,7 @@ class Progress:
             self._line()
 
     def stop(self) -> None:
-        """Give the terminal back, however the phase ended."""
+        """Release the terminal, also after an error."""
         if self._bar:
             self._bar.stop()
             self._bar = None
