@@ -9,7 +9,6 @@ Only the columns of the changed rules are read, and those of the other rules whe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -21,41 +20,24 @@ from corpus.stage import Limit
 from corpus.tables.row_groups import Columns
 
 
-@dataclass(frozen=True)
 class VerdictCodes:
-    """Verdicts as numbers: the index of a rule, or one of the four codes after the rules."""
+    """Verdicts as numbers: the index of a rule, or one of four codes after the rules.
 
-    rules: tuple[TunedRule, ...]
+    `repeated` documents pass every rule, and were removed by a comparison. `fixed` ones failed, were skipped or taken
+    down, which no limit changes. `open` ones pass every rule that measured them, but were not measured by all.
+    """
 
-    @property
-    def kept(self) -> int:
-        return len(self.rules)
-
-    @property
-    def repeated(self) -> int:
-        """Passed every rule, and was removed by a comparison."""
-        return len(self.rules) + 1
-
-    @property
-    def fixed(self) -> int:
-        """Failed, skipped or taken down. No limit changes that."""
-        return len(self.rules) + 2
-
-    @property
-    def open(self) -> int:
-        """Passes every rule that it was measured by, but was not measured by all."""
-        return len(self.rules) + 3
-
-    @property
-    def count(self) -> int:
-        return len(self.rules) + 4
+    def __init__(self, rules: Sequence[TunedRule]) -> None:
+        self.rules = tuple(rules)
+        first = len(rules)
+        self.kept, self.repeated, self.fixed, self.open, self.count = range(first, first + 5)
 
 
 class LedgerJudge:
     """Gives ledger rows new verdicts. `columns` are the measures of all stages; `compared` names collective stages."""
 
     def __init__(self, rules: Sequence[TunedRule], columns: Iterable[str], compared: Iterable[str]) -> None:
-        self.codes = VerdictCodes(tuple(rules))
+        self.codes = VerdictCodes(rules)
         self._compared = set(compared)
         self._columns = [column for column in columns if column.split(".")[0] not in self._compared]
         self._index = {(rule.stage, rule.measure): index for index, rule in enumerate(rules)}

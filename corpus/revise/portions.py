@@ -64,15 +64,6 @@ class SampleCandidate:
     """True if its sample in the run stays valid, except for value and limit."""
 
 
-@dataclass(frozen=True)
-class _ScannedGroup:
-    """The portions of a row group, its sample candidates, and the number of pages to read again per portion."""
-
-    portions: list[Portion]
-    candidates: list[SampleCandidate]
-    pages: list[int]
-
-
 def portions_of(run: RunFiles, replay: LedgerReplay, rows: int) -> tuple[list[Portion], dict[tuple[int, int], int]]:
     """Divide a run into portions of at most `rows` rows, in order.
 
@@ -80,39 +71,43 @@ def portions_of(run: RunFiles, replay: LedgerReplay, rows: int) -> tuple[list[Po
     are compared.
     """
 
-    def scan(group: RowGroup, read: Columns) -> _ScannedGroup:
-        return _scan(read, group.first, replay, min(rows, _MOST_ROWS))
+    candidates: list[SampleCandidate] = []
+    counted: list[tuple[Portion, int]] = []
 
-    scanned = list(map_row_groups(scan, row_groups(run.paths("ledger")), _THREADS))
-    portions = list(_numbered([portion for group in scanned for portion in group.portions]))
-    counts = [count for group in scanned for count in group.pages]
-    pages = {portion.ledger: count for portion, count in zip(portions, counts, strict=True)}
+    def scan(group: RowGroup, read: Columns) -> tuple[list[tuple[Portion, int]], list[SampleCandidate]]:
+        actions = replay.actions(read)
+        divided = _divide(read, group.first, replay, actions, min(rows, _MOST_ROWS))
+        return list(divided), list(_candidates(read, group.first, replay, actions))
+
+    for some, more in map_row_groups(scan, row_groups(run.paths("ledger")), _THREADS):
+        counted += some
+        candidates += more
+    portions = list(_numbered([portion for portion, _ in counted]))
+    pages = {portion.ledger: count for portion, (_, count) in zip(portions, counted, strict=True)}
     by_archive: dict[str, list[Portion]] = {}
     for portion in portions:
         by_archive.setdefault(portion.warc, []).append(portion)
     named: list[Portion] = []
     for item in run.info["inputs"]:  # an archive without records has one portion without rows
         named += by_archive.get(item["name"], [Portion(item["name"], (0, 0), (0, 0), (0, 0))])
-    candidates = _least_draws((one for group in scanned for one in group.candidates), replay.codes.kept)
-    return list(_with_samples(named, candidates, run, replay, pages)), pages
+    return list(_with_samples(named, _least_draws(candidates, replay.codes.kept), run, replay, pages)), pages
 
 
-def _scan(read: Columns, first: int, replay: LedgerReplay, rows: int) -> _ScannedGroup:
-    actions = replay.actions(read)
+def _divide(
+    read: Columns, first: int, replay: LedgerReplay, actions: RowActions, rows: int
+) -> Iterator[tuple[Portion, int]]:
+    """The portions of a row group, each with the number of pages to read again."""
     warcs = read(["warc"]).column(0).combine_chunks().dictionary_encode()
     names = warcs.dictionary.to_pylist()
     archive = warcs.indices.to_numpy()
     kept = pc.equal(read(["outcome"]).column(0), KEPT).to_numpy()
     passed = np.isin(actions.old, (replay.codes.kept, replay.codes.repeated))
-    portions: list[Portion] = []
-    pages = []
     for start, stop in _runs(archive):
         for at in range(start, stop, rows):
             end = min(at + rows, stop)
-            pages.append(int(np.count_nonzero(actions.action[at:end] == READ)))
-            counts = int(kept[at:end].sum()), int(passed[at:end].sum())
-            portions.append(Portion(names[archive[at]], (first + at, first + end), (0, counts[0]), (0, counts[1])))
-    return _ScannedGroup(portions, list(_candidates(read, first, replay, actions)), pages)
+            corpus, signed = (0, int(kept[at:end].sum())), (0, int(passed[at:end].sum()))
+            portion = Portion(names[archive[at]], (first + at, first + end), corpus, signed)
+            yield portion, int(np.count_nonzero(actions.action[at:end] == READ))
 
 
 def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -191,7 +191,7 @@ class Rewriting:
         tasks = list(_together(pages))
         payloads = [{**self._common, "pieces": [pieces[number] for number in task], "numbers": task} for task in tasks]
         progress = self.execution.progress
-        progress.start(name, len(pieces), 0, done=0)
+        progress.start(name, len(pieces))
         made: dict[int, Commit] = {}
         for answer in run(self.execution.engine, function, payloads, self.execution.stop):
             if answer.result is None:
@@ -201,7 +201,7 @@ class Rewriting:
                 raise errors.get(last.kind, IntegrityError)(f"A piece of the run could not be rewritten: {last.reason}")
             for number, commit in zip(answer.payload["numbers"], answer.result["commits"], strict=True):
                 made[number] = commit_from_dict(commit)
-                progress.unit_done(0, made[number].about["counts"])
+                progress.unit_done(made[number].about["counts"])
         progress.end()
         if self.execution.stop.asked():
             raise Stopped

@@ -33,9 +33,8 @@ class Progress:
         self._console = Console(stderr=True)
         self._bar: Bar | None = None
 
-    def start(self, phase: str, units: int, size: int, done: int) -> None:
-        self._phase, self._units, self._size, self._done = phase, units, size, done
-        self._skipped = done
+    def start(self, phase: str, units: int, done: int = 0) -> None:
+        self._phase, self._units, self._done, self._skipped = phase, units, done, done
         self._printed_at = -1
         self._counts = no_counts()
         self._started = self._printed = time.monotonic()
@@ -51,9 +50,9 @@ class Progress:
             self._task = self._bar.add_task(phase, total=units, completed=done, facts="")
             self._bar.start()
 
-    def unit_done(self, size: int, counts: Mapping[str, Any]) -> None:
+    def unit_done(self, counts: Mapping[str, Any] | None = None) -> None:
         self._done += 1
-        add_counts(self._counts, counts)
+        add_counts(self._counts, counts or {})
         if self._bar:
             self._bar.update(self._task, completed=self._done, facts=self._facts())
         elif time.monotonic() - self._printed > _PLAIN_EVERY_S:
@@ -77,9 +76,8 @@ class Progress:
         self._printed_at = self._done
         here = self._done - self._skipped
         elapsed = time.monotonic() - self._started
-        left = (
-            f", {elapsed / here * (self._units - self._done):.0f} s left" if here and self._done < self._units else ""
-        )
+        units_left = self._units - self._done
+        left = f", {elapsed / here * units_left:.0f} s left" if here and units_left > 0 else ""
         say(f"{self._phase} {self._done}/{self._units}{left}{self._facts(', ')}")
 
     def _facts(self, start: str = "") -> str:

@@ -88,22 +88,14 @@ class RayEngine:
         self._ray = ray
         # workers must import what the driver imports, wherever it was started
         env = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
-        common: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "runtime_env": env}
+        options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "runtime_env": env}
+        if not address:
+            options |= {"num_cpus": workers or usable_cpus(), "include_dashboard": False, "_temp_dir": str(self._temp)}
+            options["object_store_memory"] = 100 << 20  # results are small, as rows go to files
         try:
             with signals_kept():
-                if address:
-                    ray.init(address=address, **common)
-                    self.workers = workers or int(ray.cluster_resources().get("CPU", 1))
-                else:
-                    self.workers = workers or usable_cpus()
-                    ray.init(
-                        address="local",
-                        num_cpus=self.workers,
-                        include_dashboard=False,
-                        object_store_memory=100 << 20,  # results are small, as rows go to files
-                        _temp_dir=str(self._temp),
-                        **common,
-                    )
+                ray.init(address=address or "local", **options)
+                self.workers = workers or int(ray.cluster_resources().get("CPU", 1))
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise ConfigError(f"Ray does not start: {error}.", "Check --address, or build with --no-ray.") from None
         self._remote = ray.remote(_stream)

@@ -86,9 +86,6 @@ class Failure:
     reason: str
     place: tuple[int, int] | None = None
 
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.reason}"
-
 
 @dataclass(frozen=True)
 class PendingTask:
