@@ -22,8 +22,8 @@ from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
 from filters.language.identification import Language
 from filters.url.url_filter import Url
-from jobs.sample.sample_crawl import expected_outcomes, write_sample
-from jobs.sample.transport_pages import SECRETS
+from jobs.sample.crawl import expected_outcomes, write_sample
+from jobs.sample.response_cases import SECRETS
 
 RULES = {
     "url.domain", "url.hard_words", "url.soft_words", "url.subwords",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from jobs.sample.phrases import Article, write_article
-from jobs.sample.site_pages import Site, pick_site, render, topic_for
+from jobs.sample.sites import Site, pick_site, render, topic_for
 
 HTML = "text/html; charset=utf-8"
 KEPT = "kept"

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import BinaryIO
 
-from jobs.sample.sample_page import Page, article_page
+from jobs.sample.page import Page, article_page
 
 _START = datetime(2024, 5, 18, 6, 0, tzinfo=UTC)
 _AGENT = "sample-crawler/1.0 (+https://crawler.example/about)"

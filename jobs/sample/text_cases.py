@@ -10,9 +10,9 @@ from html import escape
 from itertools import cycle, islice
 from random import Random
 
+from jobs.sample.page import Page, article_page
 from jobs.sample.phrases import Article, load_topics, make_names, spin, write_article
-from jobs.sample.sample_page import Page, article_page
-from jobs.sample.site_pages import frame, gallery_page, home_page, login_page, pick_site, topic_for
+from jobs.sample.sites import frame, gallery_page, home_page, login_page, pick_site, topic_for
 
 _SENTENCE_END = re.compile(r"[.!?](?= |$)")
 

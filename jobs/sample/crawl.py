@@ -22,10 +22,10 @@ from random import Random
 from typing import Any, BinaryIO
 
 from corpus.errors import ConfigError, OutputError
-from jobs.sample.rule_pages import BROKEN_RULES
-from jobs.sample.sample_archive import ODDITIES, Archive, truncated
-from jobs.sample.sample_page import KEPT, Page, article_page
-from jobs.sample.transport_pages import SPECIAL_ANSWERS
+from jobs.sample.archive import ODDITIES, Archive, truncated
+from jobs.sample.page import KEPT, Page, article_page
+from jobs.sample.response_cases import SPECIAL_ANSWERS
+from jobs.sample.text_cases import BROKEN_RULES
 
 SPECIAL_SHARE = 0.48
 """The share of pages that are made to break a rule, or to come close; 192 of 400."""

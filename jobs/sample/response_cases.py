@@ -16,9 +16,9 @@ from random import Random
 import brotli
 import zstandard
 
+from jobs.sample.page import HTML, KEPT, Page, article_page
 from jobs.sample.phrases import Article, load_topics, make_names, spin, write_article
-from jobs.sample.sample_page import HTML, KEPT, Page, article_page
-from jobs.sample.site_pages import pick_site, render, topic_for
+from jobs.sample.sites import pick_site, render, topic_for
 
 _ESCAPED = re.compile(r"\\u([0-9A-F]{4})")
 
