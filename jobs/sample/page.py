@@ -2,52 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from random import Random
-
-from jobs.sample.phrases import Article, write_article
-from jobs.sample.sites import Site, pick_site, render, topic_for
+from dataclasses import dataclass, fields
 
 HTML = "text/html; charset=utf-8"
 KEPT = "kept"
 
 
-@dataclass(slots=True)
-class Page:
-    """What a URL answers. `intent` is "kept", "damaged", "skipped", the `stage.measure` that drops it, or
-    "duplicate_of:" and a URL.
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What should become of one page or one damaged stretch.
 
-    `notes` say what is special about it, such as "pii:email" or "charset:windows-1252". `contains` is text that the
-    extraction must hold, `absent` what it must not; `secrets` what must not be in the corpus where PII is removed.
-    Pages of one `cluster` are duplicates of each other.
+    `intent` is one of:
+      "kept";
+      "damaged", with an empty `url` if no page is hit;
+      "skipped", for a record without an HTTP message;
+      "stage.measure", the rule that drops the page, as the recipe "fineweb" names it;
+      "duplicate_of:URL". Only the cluster is certain: a policy may keep another of its pages.
+
+    `notes` name what is special, such as "pii:email", "charset:utf-16" or "c4:line_policy" (a line that C4 removes).
+    The extracted text must hold `contains` and must not hold `absent`. A corpus without personal data must not hold
+    `secrets`.
     """
 
     url: str
     intent: str
-    body: bytes
     language: str = "en"
     notes: tuple[str, ...] = ()
     contains: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePage(Expected):
+    """A URL, the answer to it, and its expected outcome. Pages of one `cluster` are duplicates of each other."""
+
+    body: bytes = b""
     cluster: str = ""
     status: str = "200 OK"
     content_type: str = HTML
     media_type: str = "text/html"
-    """What the crawler found the payload to be."""
+    """The media type that the crawler identified."""
     headers: tuple[tuple[str, str], ...] = ()
 
-
-def article_page(
-    rng: Random, intent: str = KEPT, *, site: Site | None = None, article: Article | None = None, extra: str = "",
-    language: str = "en", notes: tuple[str, ...] = (),
-) -> Page:  # fmt: skip
-    """An ordinary page with an article, from which others are made by changing something."""
-    site = site or pick_site(rng, language)
-    article = article or write_article(rng, site.language, topic_for(rng, site))
-    html = render(rng, site, article, extra)
-    absent = (site.words["cookies"], site.words["newsletter"])
-    middle = article.paragraphs[len(article.paragraphs) // 2]
-    return Page(
-        site.url(rng, article.title), intent, html.encode(), site.language, notes, contains=(middle,), absent=absent
-    )
+    def expected(self) -> Expected:
+        """Return the expected outcome alone."""
+        return Expected(*(getattr(self, field.name) for field in fields(Expected)))

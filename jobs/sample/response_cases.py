@@ -1,4 +1,4 @@
-"""Pages of the sample crawl that are special by address, answer, bytes or markup, or that hold personal data."""
+"""Pages of the sample crawl with a special address, answer, encoding or markup, or with personal data."""
 
 from __future__ import annotations
 
@@ -12,51 +12,36 @@ from dataclasses import replace
 from functools import partial
 from html import escape
 from random import Random
+from urllib.parse import urljoin
 
 import brotli
 import zstandard
 
-from jobs.sample.page import HTML, KEPT, Page, article_page
-from jobs.sample.phrases import Article, load_topics, make_names, spin, write_article
-from jobs.sample.sites import pick_site, render, topic_for
+from jobs.sample.page import HTML, KEPT, SamplePage
+from jobs.sample.phrases import load_toml, load_topics, make_names, spin
+from jobs.sample.sites import article_page, paragraph, pick_site
 
+_CASES = load_topics("cases")
 _ESCAPED = re.compile(r"\\u([0-9A-F]{4})")
 
 
-def phrase(rng: Random, topic: str, part: str) -> str:
-    """One text of rules.txt."""
-    text = spin(rng, rng.choice(load_topics("rules")[topic][part]), make_names(rng))
+def _phrase(rng: Random, topic: str, part: str) -> str:
+    """One text of cases.txt."""
+    text = spin(rng, rng.choice(_CASES[topic][part]), make_names(rng))
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 # Addresses
 
 
-def listed_domain(rng: Random) -> Page:
-    page = article_page(rng, "url.domain")
-    host = rng.choice(("www.xxx-videos.example", "adult-example.test", "m.casino-example.example"))
-    return replace(page, url=f"https://{host}/{rng.randint(1000, 9999)}")
+def blocked_url(rng: Random, rule: str) -> SamplePage:
+    """An ordinary page under an address that the URL filter drops."""
+    page = article_page(rng, f"url.{rule}")
+    return replace(page, url=urljoin(page.url, spin(rng, _CASES["urls"][rule][0], {})))
 
 
-def hard_word(rng: Random) -> Page:
-    page = article_page(rng, "url.hard_words")
-    return replace(page, url=f"{page.url}?tag={rng.choice(('porn', 'Hentai', 'XXX', 'bdsm'))}")
-
-
-def soft_words(rng: Random) -> Page:
-    page = article_page(rng, "url.soft_words")
-    words = rng.choice((("dating", "horny"), ("escort", "erotic"), ("casino", "betting")))
-    return replace(page, url=f"https://lists.example.net/{words[0]}/{words[1]}-{rng.randint(1000, 99999)}")
-
-
-def subword(rng: Random) -> Page:
-    page = article_page(rng, "url.subwords")
-    host = rng.choice(("best-online-casino-tips.example", "myporntubeclips.example", "www.xxvideo-sexvideos4.test"))
-    return replace(page, url=f"https://{host}/{rng.randint(1000, 9999)}")
-
-
-def personal_url(rng: Random) -> Page:
-    """An address that names a person; the page is fine."""
+def personal_url(rng: Random) -> SamplePage:
+    """An ordinary page under an address that names a person."""
     page = article_page(rng)
     if rng.random() < 0.5:
         mail = f"{rng.choice(('w.lomax', 'clara.fenn', 'ravi_b'))}{rng.randint(1, 99)}@example.org"
@@ -68,31 +53,44 @@ def personal_url(rng: Random) -> Page:
 
 # Answers
 
-
 _STATUSES = ("301 Moved Permanently", "302 Found", "403 Forbidden", "404 Not Found", "410 Gone", "503 Unavailable")
 
 
-def status(rng: Random, line: str) -> Page:
+def _without_text(page: SamplePage, body: bytes, *headers: tuple[str, str]) -> SamplePage:
+    return replace(page, body=body, headers=headers, contains=(), absent=())
+
+
+def status(rng: Random, line: str) -> SamplePage:
     page = article_page(rng, "extract.http_status")
     body = f"<html><head><title>{line}</title></head><body><h1>{line}</h1></body></html>".encode()
-    headers = (("Location", page.url.replace("https://", "https://www.")),) if line[0] == "3" else ()
-    return replace(page, status=line, body=body, headers=headers, contains=(), absent=())
+    headers = [("Location", page.url.replace("https://", "https://www."))] if line[0] == "3" else []
+    return replace(_without_text(page, body, *headers), status=line)
 
 
-def empty(rng: Random) -> Page:
-    return replace(article_page(rng, "extract.body_bytes"), body=b"", contains=(), absent=(), notes=("body:empty",))
+def empty(rng: Random) -> SamplePage:
+    return _without_text(article_page(rng, "extract.body_bytes", notes=("body:empty",)), b"")
 
 
-def other_media(rng: Random, kind: str) -> Page:
-    """Something that is no page; some say they are HTML."""
+def bomb(rng: Random) -> SamplePage:
+    """Thirty million blanks in thirty kilobytes."""
+    squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
+    pieces = [squeeze.compress(piece) for piece in (b"<html><p>", *[b" " * 1_000_000] * 30)]
+    page = article_page(rng, "extract.body_bytes", notes=("hostile:bomb",))
+    return _without_text(page, b"".join(pieces) + squeeze.flush(), ("Content-Encoding", "gzip"))
+
+
+_MEDIA = ("image/png", "application/pdf", "application/json", "application/rss+xml", "text/css")
+
+
+def other_media(rng: Random, kind: str) -> SamplePage:
+    """A file that is not a page. Some servers say that it is HTML."""
     site = pick_site(rng)
     body = _media(rng)[kind]
     url = f"https://{site.host}/files/{rng.randint(1000, 9999)}.{kind.rpartition('/')[2].rpartition('+')[2]}"
     content_type = HTML if kind in ("image/png", "application/pdf") and rng.random() < 0.5 else kind
-    return Page(url, "extract.media_type", body, content_type=content_type, media_type=kind, notes=(f"media:{kind}",))
-
-
-_MEDIA = ("image/png", "application/pdf", "application/json", "application/rss+xml", "text/css")
+    return SamplePage(
+        url, "extract.media_type", notes=(f"media:{kind}",), body=body, content_type=content_type, media_type=kind
+    )
 
 
 def _media(rng: Random) -> dict[str, bytes]:
@@ -107,68 +105,51 @@ def _media(rng: Random) -> dict[str, bytes]:
     return dict(zip(_MEDIA, (png, pdf, data, feed, b"body{margin:0}h1{color:#222}"), strict=True))
 
 
-def scripts_only(rng: Random) -> Page:
+def scripts_only(rng: Random) -> SamplePage:
     site = pick_site(rng)
     script = f'<div id="app"></div><script>window.__STATE__={{"user":null,"n":{rng.randint(1, 999)}}};</script>'
     html = f"<!DOCTYPE html><html><head><title>{site.name}</title></head><body>{script}</body></html>"
-    return Page(site.url(rng, "app"), "extract.chars", html.encode(), notes=("page:scripts",))
+    return SamplePage(site.url(rng, "app"), "extract.chars", notes=("page:scripts",), body=html.encode())
 
 
-_OVERSIZED = ("depth", "tags", "attributes")
+_OVERSIZED = {
+    "depth": b"<div>" * 1500 + b"deep" + b"</div>" * 1500,
+    "tags": b"<b>a</b>" * 60_000,
+    "attributes": b"<p " + b"".join(b"a%d=%d " % (i, i) for i in range(6000)) + b">many</p>",
+}
 
 
-def oversized(rng: Random, measure: str) -> Page:
-    """What is cheap to write and dear to parse."""
-    site = pick_site(rng)
-    body = {
-        "depth": b"<div>" * 1500 + b"deep" + b"</div>" * 1500,
-        "tags": b"<b>a</b>" * 60_000,
-        "attributes": b"<p " + b"".join(b"a%d=%d " % (i, i) for i in range(6000)) + b">many</p>",
-    }[measure]
-    html = b"<!DOCTYPE html><html><head><title>Big</title></head><body>" + body + b"</body></html>"
-    return Page(site.url(rng, "big"), f"extract.{measure}", html, notes=("hostile:size",))
-
-
-def bomb(rng: Random) -> Page:
-    """Thirty million blanks behind thirty kilobytes."""
-    squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
-    pieces = [squeeze.compress(piece) for piece in (b"<html><p>", *[b" " * 1_000_000] * 30)]
-    body = b"".join(pieces) + squeeze.flush()
-    page = article_page(rng, "extract.body_bytes")
-    return replace(
-        page, body=body, headers=(("Content-Encoding", "gzip"),), contains=(), absent=(), notes=("hostile:bomb",)
-    )
+def oversized(rng: Random, measure: str) -> SamplePage:
+    """A page that is cheap to write and expensive to parse."""
+    head = b"<!DOCTYPE html><html><head><title>Big</title></head><body>"
+    body = head + _OVERSIZED[measure] + b"</body></html>"
+    return SamplePage(pick_site(rng).url(rng, "big"), f"extract.{measure}", notes=("hostile:size",), body=body)
 
 
 # Bytes
 
+_ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": partial(gzip.compress, mtime=0),
+    "br": partial(brotli.compress, quality=5),
+    "zstd": zstandard.ZstdCompressor().compress,
+    "deflate": zlib.compress,
+    "raw deflate": partial(zlib.compress, wbits=-15),
+}
 
-_ENCODINGS = ("gzip", "br", "zstd", "deflate", "raw deflate", "chunked", "chunked gzip")
 
-
-def encoded(rng: Random, name: str) -> Page:
-    """Bodies as they came over the wire; most crawlers store them decoded."""
-    page = article_page(rng)
+def encoded(rng: Random, name: str) -> SamplePage:
+    """A body in an HTTP encoding. Most crawlers store bodies decoded."""
+    page = article_page(rng, notes=(f"encoding:{name}",))
     body, headers = page.body, []
-    if "gzip" in name:
-        body = gzip.compress(body, mtime=0)
-    if name == "br":
-        body = brotli.compress(body, quality=5)
-    if name == "zstd":
-        body = zstandard.ZstdCompressor().compress(body)
-    if name == "deflate":
-        body = zlib.compress(body)
-    if name == "raw deflate":
-        raw = zlib.compressobj(wbits=-15)
-        body = raw.compress(body) + raw.flush()
-    encoding = name.removeprefix("chunked").removeprefix("raw").strip()
-    if encoding:
-        headers.append(("Content-Encoding", encoding))
+    content = name.removeprefix("chunked").strip()
+    if content:
+        body = _ENCODERS[content](body)
+        headers.append(("Content-Encoding", content.removeprefix("raw ")))
     if name.startswith("chunked"):
         pieces = [body[i : i + 1400] for i in range(0, len(body), 1400)]
         body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
         headers.append(("Transfer-Encoding", "chunked"))
-    return replace(page, body=body, headers=tuple(headers), notes=(f"encoding:{name}",))
+    return replace(page, body=body, headers=tuple(headers))
 
 
 _CHARSETS = (
@@ -177,117 +158,100 @@ _CHARSETS = (
     ("en", "cp1252", "", "ISO-8859-1"),
     ("en", "iso8859-15", "", "iso-8859-15"),
     ("en", "utf-16", "", ""),
-    ("en", "utf-8", "iso-8859-1", "utf-8"),  # wrong in the header
-    ("en", "cp1252", "utf-8", "utf-8"),  # wrong everywhere
-    ("en", "utf-8", "x-klingon", ""),  # no charset at all
+    ("en", "utf-8", "iso-8859-1", "utf-8"),  # the header is wrong
+    ("en", "cp1252", "utf-8", "utf-8"),  # both are wrong
+    ("en", "utf-8", "x-klingon", ""),  # not a charset
     ("ja", "shift_jis", "", "Shift_JIS"),
     ("ru", "cp1251", "windows-1251", ""),
-    ("de", "cp1252", "", ""),  # nobody says
+    ("de", "cp1252", "", ""),  # nothing declares it
 )
 
 
-def charset(rng: Random, declared: tuple[str, str, str, str]) -> Page:
+def charset(rng: Random, declared: tuple[str, str, str, str]) -> SamplePage:
     language, codec, header, meta = declared
-    line = phrase(rng, "accents", "line")
+    line = _phrase(rng, "accents", "line")
     if codec == "iso8859-15":
-        line = line.translate({ord(a): b for a, b in zip("’“”—", '\'""-', strict=True)})
+        line = line.translate(str.maketrans("’“”—", '\'""-'))
     site = pick_site(rng, language, "news")
-    article = write_article(rng, language, topic_for(rng, site))
-    html = render(rng, site, article, f"<p>{escape(line, quote=False)}</p>" if language == "en" else "")
-    html = html.replace('<meta charset="utf-8">', f'<meta charset="{meta}">' if meta else "")
-    return Page(
-        site.url(rng, article.title),
-        KEPT if language == "en" else "language.label",
-        html.encode(codec, "xmlcharrefreplace"),
-        language,
-        notes=(f"charset:{codec}",),
-        contains=(line,) if language == "en" else (article.paragraphs[1],),
-        content_type=f"text/html; charset={header}" if header else "text/html",
-    )
+    article = site.article(rng)
+    intent, extra, text = (KEPT, paragraph(line), line)
+    if language != "en":
+        intent, extra, text = ("language.label", "", article.paragraphs[1])
+    page = article_page(rng, intent, site=site, article=article, extra=extra, notes=(f"charset:{codec}",))
+    html = page.body.decode().replace('<meta charset="utf-8">', f'<meta charset="{meta}">' if meta else "")
+    content_type = f"text/html; charset={header}" if header else "text/html"
+    body = html.encode(codec, "xmlcharrefreplace")
+    return replace(page, body=body, contains=(text,), absent=(), content_type=content_type)
 
 
 # Markup
 
+_BREAKS: dict[str, tuple[tuple[str, str, int], ...]] = {
+    # what is replaced, by what, and how often (-1: everywhere)
+    "unclosed": (("</p>", "", -1), ("</div>", "", 3), ("</li>", "", -1)),
+    "nested": (("<article", "<div>" * 400 + "<article", 1), ("</article>", "</article>" + "</div>" * 400, 1)),
+    "entities": (("<p>", "<p>&nosuch; &#xFFFFFFF; &#0; &amp;amp; ", 1),),
+    "nul": ((" and ", " and\0 ", -1), ("<p>", "<p>\0", -1)),
+    "no_head": (('"', "", -1),),
+    "comment": (("</p>", "<!-- <p>not this --></p>", -1), ("<main", "<!-- a -- b --!><main", 1)),
+    "cut": (),
+}
 
-_BREAKS = ("unclosed", "nested", "entities", "nul", "no_head", "comment", "cut")
 
-
-def broken_markup(rng: Random, name: str) -> Page:
-    page = article_page(rng, site=pick_site(rng, "en", rng.choice(("news", "blog"))))
+def broken_markup(rng: Random, name: str) -> SamplePage:
+    page = article_page(rng, site=pick_site(rng, "en", "news", "blog"), notes=(f"markup:{name}",))
     html = page.body.decode()
-    if name == "unclosed":
-        html = html.replace("</p>", "").replace("</div>", "", 3).replace("</li>", "")
-    elif name == "nested":
-        html = html.replace("<article", "<div>" * 400 + "<article", 1)
-        html = html.replace("</article>", "</article>" + "</div>" * 400, 1)
-    elif name == "entities":
-        html = html.replace("<p>", "<p>&nosuch; &#xFFFFFFF; &#0; &amp;amp; ", 1)
-    elif name == "nul":
-        html = html.replace(" and ", " and\0 ").replace("<p>", "<p>\0")
-    elif name == "no_head":
-        html = html[html.index("<main") :].replace('"', "")
-    elif name == "comment":
-        html = html.replace("</p>", "<!-- <p>not this --></p>").replace("<main", "<!-- a -- b --!><main", 1)
-    else:
+    if name == "no_head":
+        html = html[html.index("<main") :]
+    if name == "cut":
         html = html[: html.index("</main>")]
+    for old, new, times in _BREAKS[name]:
+        html = html.replace(old, new, times)
     # these change the text itself
     contains = () if name in ("nul", "entities", "no_head") else page.contains
-    return replace(page, body=html.encode(), notes=(f"markup:{name}",), contains=contains, absent=())
+    return replace(page, body=html.encode(), contains=contains, absent=())
 
 
-_HOSTILE = ("title", "text", "attr", "close", "bidi", "formula", "markup")
-
-
-def hostile(rng: Random, part: str) -> Page:
-    """Text that some report, log or spreadsheet would run; for a corpus it is text."""
-    line = phrase(rng, "hostile", part)
-    site = pick_site(rng, "en", rng.choice(("news", "blog")))
-    article = write_article(rng, "en", topic_for(rng, site))
+def hostile(rng: Random, part: str) -> SamplePage:
+    """A text that an unsafe report, log or spreadsheet would run. In a corpus it is a text like any other."""
+    line = _phrase(rng, "hostile", part)
+    site = pick_site(rng, "en", "news", "blog")
+    article = site.article(rng)
     if part == "title":
-        article = Article("en", article.topic, line, article.author, article.paragraphs)
+        article = replace(article, title=line)
     extra = "" if part == "title" else f"<p>{escape(line)}</p>"
     page = article_page(rng, site=site, article=article, extra=extra, notes=(f"hostile:{part}",))
-    # extraction leaves out the signs that turn the direction of writing
+    # extraction removes characters that change the direction of writing
     return page if part in ("title", "bidi") else replace(page, contains=(line,))
 
 
-# Personal data. The values are made up or published as examples: mails and numbers that belong to nobody
-# (RFC 2606; 555-01xx; Ofcom's numbers for drama), public resolvers, test cards, the IBANs of the standard's examples,
-# SSNs of areas that were never given out.
+# Personal data
 
-SECRETS = {
-    "email": ("martha.halloway@example.org", "OWEN+garden@example.com", "info@valley-courier.example"),
-    "phone": ("+1 202-555-0143", "(303) 555-0117", "+44 20 7946 0958", "1-415-555-0199"),
-    "ip": ("8.8.8.8", "9.9.9.9", "1.0.0.1"),
-    "ipv6": ("2001:4860:4860::8888", "2620:fe::fe"),
-    "card": ("4012 8888 8888 1881", "5555-5555-5555-4444", "378282246310005"),
-    "iban": ("GB82 WEST 1234 5698 7654 32", "NL91 ABNA 0417 1643 00", "FR1420041010050500013M02606"),
-    "ssn": ("780-45-1267", "791-38-4420"),
-    "btc": ("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"),
-}
+SECRETS: dict[str, list[str]] = load_toml("secrets.toml")["by_kind"]
 PRIVATE_ADDRESSES = ("192.168.1.20", "10.0.0.7", "172.16.4.1")
-"""Addresses of local networks, which name nobody and stay."""
+"""Addresses of local networks. They identify nobody and stay in the text."""
 
 
-def personal_data(rng: Random, kind: str) -> Page:
+def personal_data(rng: Random, kind: str) -> SamplePage:
     secret, lan = rng.choice(SECRETS[kind]), rng.choice(PRIVATE_ADDRESSES)
-    slot = {"email": "MAIL", "ip": "IP", "ipv6": "IPV6"}.get(kind, kind.upper())
-    line = re.sub(rf"\b{slot}\b", secret, phrase(rng, "pii", kind)).replace("LAN", lan)
-    site = pick_site(rng, "en", rng.choice(("news", "blog")))
-    page = article_page(rng, site=site, extra=f"<p>{escape(line, quote=False)}</p>", notes=(f"pii:{kind}",))
+    line = re.sub(rf"\b{kind.upper()}\b", secret, _phrase(rng, "pii", kind)).replace("LAN", lan)
+    site = pick_site(rng, "en", "news", "blog")
+    page = article_page(rng, site=site, extra=paragraph(line), notes=(f"pii:{kind}",))
     return replace(page, secrets=(secret,), contains=(line, *((lan,) if kind == "ip" else ())))
 
 
-SPECIAL_ANSWERS: tuple[Callable[[Random], Page | list[Page]], ...] = (
-    listed_domain, hard_word, soft_words, subword, personal_url, empty, scripts_only, bomb,
-    listed_domain, hard_word, soft_words, subword, personal_url, empty,
+_URLS: tuple[Callable[[Random], SamplePage], ...] = (
+    *(partial(blocked_url, rule=rule) for rule in _CASES["urls"]), personal_url, empty,
+)  # fmt: skip
+RESPONSE_CASES: tuple[Callable[[Random], SamplePage], ...] = (
+    *_URLS, scripts_only, bomb, *_URLS,
     *(partial(oversized, measure=measure) for measure in _OVERSIZED),
     *(partial(status, line=line) for line in _STATUSES),
     *(partial(other_media, kind=kind) for kind in _MEDIA),
-    *(partial(encoded, name=name) for name in _ENCODINGS),
+    *(partial(encoded, name=name) for name in (*_ENCODERS, "chunked", "chunked gzip")),
     *(partial(charset, declared=declared) for declared in _CHARSETS),
     *(partial(broken_markup, name=name) for name in _BREAKS),
-    *(partial(hostile, part=part) for part in _HOSTILE),
+    *(partial(hostile, part=part) for part in _CASES["hostile"]),
     *(partial(personal_data, kind=kind) for kind in SECRETS),
 )  # fmt: skip
-"""What makes a special page, each variant for itself; each call makes another one."""
+"""Each call of a function makes another page."""

@@ -165,8 +165,8 @@ def sample_command(out: Path, pages: int, seed: int) -> None:
     from jobs.sample.crawl import write_sample
 
     summary = write_sample(out, pages=pages, seed=seed)
-    records = sum(summary["records"].values())
-    print(f"{out}: {summary['pages']} pages, {records} records, {summary['bytes']:,} bytes", file=sys.stderr)
+    records = sum(summary.records.values())
+    print(f"{out}: {summary.pages} pages, {records} records, {summary.bytes:,} bytes", file=sys.stderr)
 
 
 @click.group("blocklist")
