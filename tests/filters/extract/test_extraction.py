@@ -15,7 +15,8 @@ from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.pipeline import Pipeline
 from corpus.warc.record import Record
-from filters.extract.extraction import Extract, lost_words
+from filters.extract import Extract
+from filters.extract.extraction import lost_words
 from filters.extract.page import page_of, sniff
 from filters.extract.structure import scan
 

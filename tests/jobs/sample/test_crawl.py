@@ -17,7 +17,7 @@ from corpus.pipeline import Pipeline
 from corpus.warc.reader import read_warc
 from corpus.warc.record import Damage
 from filters.c4 import C4
-from filters.extract.extraction import Extract
+from filters.extract import Extract
 from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
 from filters.language.identification import Language
