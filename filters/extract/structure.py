@@ -29,6 +29,20 @@ _FLAT = [
 ]  # fmt: skip
 """Elements that do not count as nesting: they hold no others, end by themselves, or are written <path/>."""
 
+_LETTERS = np.zeros(256, np.int32)
+"""Maps a byte to 5 bits: letters without case, one value for digits, one for signs in names, 0 for the rest."""
+_LETTERS[list(b"abcdefghijklmnopqrstuvwxyz")] = _LETTERS[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")] = range(1, 27)
+_LETTERS[list(b"0123456789")] = 27
+_LETTERS[list(b"-:_")] = 28
+
+_STEPS = np.ones(1 << 15, np.int8)
+"""Maps the first three letters of a name to 1 if the element nests, else to 0."""
+_STEPS[: 1 << 10] = 0
+_STEPS[27 << 10 :] = 0
+for _name in _FLAT:
+    _first, _second, _third = (int(_LETTERS[byte]) for byte in _name.encode().ljust(3, b"\0")[:3])
+    _STEPS[_first << 10 | _second << 5 | _third] = 0
+
 SURE_DEPTH = 80
 """Up to this estimate, elements nest no deeper than 250. A nested table is three elements and counts as one."""
 
@@ -97,31 +111,6 @@ def _depth(data: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]) -> int:
     level = np.cumsum(steps)
     # end tags without a start tag must not lower the level
     return int((level - np.minimum(np.minimum.accumulate(level), 0)).max())
-
-
-def _letters() -> np.ndarray[Any, Any]:
-    """Map a byte to 5 bits: letters without case, one value for digits, one for signs in names, 0 for the rest."""
-    table = np.zeros(256, np.int32)
-    for i in range(26):
-        table[[ord("a") + i, ord("A") + i]] = i + 1
-    table[list(b"0123456789")] = 27
-    table[list(b"-:_")] = 28
-    return table
-
-
-def _steps() -> np.ndarray[Any, Any]:
-    """Map the first three letters of a name to 1 if the element nests, else to 0."""
-    table = np.ones(1 << 15, np.int8)
-    table[: 1 << 10] = 0
-    table[27 << 10 :] = 0
-    for name in _FLAT:
-        first, second, third = (int(_LETTERS[byte]) for byte in name.encode().ljust(3, b"\0")[:3])
-        table[first << 10 | second << 5 | third] = 0
-    return table
-
-
-_LETTERS = _letters()
-_STEPS = _steps()
 
 
 def tree_depth(tree: etree._Element) -> int:

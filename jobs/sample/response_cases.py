@@ -187,7 +187,7 @@ def charset(rng: Random, declared: tuple[str, str, str, str]) -> SamplePage:
 # Markup
 
 _BREAKS: dict[str, tuple[tuple[str, str, int], ...]] = {
-    # what is replaced, by what, and how often (-1: everywhere)
+    # the old text, its replacement, and how many times (-1: all)
     "unclosed": (("</p>", "", -1), ("</div>", "", 3), ("</li>", "", -1)),
     "nested": (("<article", "<div>" * 400 + "<article", 1), ("</article>", "</article>" + "</div>" * 400, 1)),
     "entities": (("<p>", "<p>&nosuch; &#xFFFFFFF; &#0; &amp;amp; ", 1),),

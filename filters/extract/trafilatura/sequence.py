@@ -50,18 +50,14 @@ def extract(html: str, utf8: bytes | None = None) -> str | None:
             delete(unwanted(tree)[0])
         return tree
 
-    def converted(tree: Element, found: Found) -> Element:
-        divs = clean(tree, found)
+    def converted(tree: Element, found: Found | None = None) -> Element:
+        divs = clean(tree, collect(tree) if found is None else found)
         convert(tree)
         if not forum:
             prune_comments(tree, divs)
         return tree
 
-    def converted_again() -> Element:
-        tree = raw_again()
-        return converted(tree, collect(tree))
-
-    body, text = content(converted(tree, found), converted_again)
+    body, text = content(converted(tree, found), lambda: converted(raw_again()))
     body, text = _second_opinions(raw_again, body, text, bound)
     if not text:
         return None

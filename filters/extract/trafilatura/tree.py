@@ -15,22 +15,12 @@ from lxml import etree
 from trafilatura.htmlprocessing import CONVERSIONS, REND_TAG_MAPPING, recover_math
 from trafilatura.settings import CUT_EMPTY_ELEMS, MANUALLY_CLEANED, MANUALLY_STRIPPED
 
+from filters.extract.trafilatura import rules
 from filters.extract.trafilatura.links import prune_by_links
 from filters.extract.trafilatura.parse import Element, delete, text_content
-from filters.extract.trafilatura.rules import (
-    APPENDED,
-    APPENDED_SURE,
-    COMMENTS,
-    LIKELY,
-    OVERALL,
-    RAW_COMMENTS,
-    REST,
-    SHARE_BUTTONS,
-    UNLIKELY,
-    flagged,
-    flagged_by_name,
-)
 
+_REMOVED = rules.APPENDED_SURE | rules.SHARE_BUTTONS | rules.RAW_COMMENTS
+_LISTED = _REMOVED | rules.APPENDED | rules.OVERALL | rules.UNLIKELY
 _RAW_TAGS = (
     "div", "section", "aside", "details", "ol", "ul", "list",
     "footer", "form", "header", "nav", "p", "table",
@@ -46,13 +36,10 @@ def unwanted(tree: Element) -> tuple[list[Element], list[Element]]:
     """
     doomed = []
     unread = []
-    wanted = APPENDED | SHARE_BUTTONS | RAW_COMMENTS | OVERALL | UNLIKELY
-    for element, flags in flagged_by_name(tree.iterdescendants(*_RAW_TAGS), wanted):
-        if flags & (SHARE_BUTTONS | RAW_COMMENTS | APPENDED_SURE) or (
-            flags & APPENDED and next(element.iterdescendants("h1"), None) is None
-        ):
+    for element, flags in rules.flagged_by_name(tree.iterdescendants(*_RAW_TAGS), _LISTED):
+        if flags & _REMOVED or (flags & rules.APPENDED and next(element.iterdescendants("h1"), None) is None):
             doomed.append(element)
-        elif flags & OVERALL or (flags & UNLIKELY and not flags & LIKELY):
+        elif flags & rules.OVERALL or (flags & rules.UNLIKELY and not flags & rules.LIKELY):
             unread.append(element)
     return doomed, unread
 
@@ -158,16 +145,16 @@ def prune_comments(tree: Element, divs: list[Element]) -> None:
     `unwanted` found all others. New are each <div> that was something else, each <list> that was a <dl>, and lists
     with an id that counts only here.
     """
-    delete(element for element, _ in flagged([*divs, *tree.iterdescendants("list")], COMMENTS))
+    delete(element for element, _ in rules.flagged([*divs, *tree.iterdescendants("list")], rules.COMMENTS))
 
 
 def prune_sections(tree: Element) -> None:
     """Remove what looks like boilerplate below an element (`prune_unwanted_sections`)."""
-    found = flagged(tree.iterdescendants("*"), OVERALL | REST)
-    overall = [element for element, flags in found if flags & OVERALL]
+    found = rules.flagged(tree.iterdescendants("*"), rules.OVERALL | rules.REST)
+    overall = [element for element, flags in found if flags & rules.OVERALL]
     if overall:
         _prune_guarded(tree, overall)
-    delete(element for element, flags in found if flags & REST)
+    delete(element for element, flags in found if flags & rules.REST)
     delete(list(tree.iterdescendants("header")))
     prune_by_links(tree)
 
