@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from corpus.dedup.layout import MEMORY_BYTES
-from corpus.plugins import read_module
+from corpus.plugins import read_plugin
 from corpus.sandbox.unit import Unit
 from corpus.storage.store import Location
 from filters import load_recipe
@@ -47,7 +47,7 @@ UNIT_MB = "MiB of an archive in a unit, as it is stored; by default up to 8, of 
 @click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="A Python module with stages of yours.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
 @click.option("--base", metavar="URL", help="Where crawls are looked up; by default Common Crawl's own server.")
-@engine_options(alone=1)
+@engine_options
 @click.option("--unit-mb", type=Finite(min=0.01), help=UNIT_MB)
 @page_options
 @click.option(
@@ -87,7 +87,7 @@ def build_command(
     """
     guard = guard_of(page_seconds, page_mb)
     unit_bytes = int(unit_mb * 2**20) if unit_mb else None
-    own = tuple(read_module(module) for module in modules)
+    own = tuple(read_plugin(module) for module in modules)
     made = load_recipe(recipe, settings, own)
     job = Job(
         made, list(inputs), out, unit_bytes, where.at_once, keep_work, guard, modules=own, limit=limit, base=base,

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from corpus.outcome import REMOVED
-from corpus.plugins import read_module
+from corpus.plugins import read_plugin
 from corpus.revise.differences import diff
 from corpus.revise.limits import with_limits
 from corpus.run import open_run
@@ -43,7 +43,7 @@ def rewriting_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--inputs", multiple=True, help="Where the archives are, if not where the run read them."),
         click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="The run's own Python modules."),
         click.option("--against", multiple=True, type=place_type, help="The earlier runs that it was compared with."),
-        engine_options(alone=1),
+        engine_options,
         page_options,
     )
     for option in reversed(options):
@@ -74,7 +74,7 @@ def tune_command(
     if write is None:
         if {stage["stage"] for stage in recipe["stages"]} <= set(STAGES):
             recipe_from_dict(recipe)  # stages may contradict each other now
-        found = run.retune(settings)
+        found = run.tune(settings)
         print_as(found.as_dict(), lambda _, shown: show_tuned(found, shown), as_json)
         return
     from jobs.build.replay_run import rewrite
@@ -87,7 +87,7 @@ def tune_command(
 
 
 def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
-    own = tuple(map(read_module, how["modules"]))
+    own = tuple(map(read_plugin, how["modules"]))
     guard = guard_of(how["page_seconds"], how["page_mb"])
     against = tuple(map(str, how["against"]))
     made = recipe_from_dict(recipe, own)
