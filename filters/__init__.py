@@ -19,7 +19,7 @@ from corpus.plugins import Plugin, stages_of
 from corpus.recipe import Recipe
 from corpus.stage import Stage
 from filters.c4 import C4
-from filters.extract.extraction import Extract
+from filters.extract import Extract
 from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
 from filters.language.identification import Language

@@ -162,11 +162,11 @@ def sample_command(out: Path, pages: int, seed: int) -> None:
     \b
     Example: corpus sample -o sample.warc.gz
     """
-    from jobs.sample.sample_crawl import write_sample
+    from jobs.sample.crawl import write_sample
 
     summary = write_sample(out, pages=pages, seed=seed)
-    records = sum(summary["records"].values())
-    print(f"{out}: {summary['pages']} pages, {records} records, {summary['bytes']:,} bytes", file=sys.stderr)
+    records = sum(summary.records.values())
+    print(f"{out}: {summary.pages} pages, {records} records, {summary.bytes:,} bytes", file=sys.stderr)
 
 
 @click.group("blocklist")

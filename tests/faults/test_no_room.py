@@ -21,7 +21,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.sample.sample_crawl import write_sample
+from jobs.sample.crawl import write_sample
 from tests.faults.test_poison_units import STAGES, pages
 from tests.jobs.build.test_build import tree
 from tests.stubs import FACTORY, recipe_from_dict

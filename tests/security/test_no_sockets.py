@@ -12,7 +12,7 @@ from filters import load_recipe
 from jobs.build.build import Job, build
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.sample.sample_crawl import write_sample
+from jobs.sample.crawl import write_sample
 from tests.jobs.build.test_build import tree
 from tests.security.closed import FACTORY
 

@@ -16,7 +16,7 @@ from corpus.warc.reader import read_warc
 from corpus.warc.record import Record
 from filters.extract import precision_mode
 from filters.extract.page import page_of
-from filters.extract.precision_mode import extract, fits, plain_extract
+from filters.extract.precision_mode import extract, plain_extract
 from filters.extract.structure import SURE_DEPTH
 from filters.extract.trafilatura import parse, rules, sequence, tree, values
 
@@ -34,7 +34,7 @@ def article(more):
 
 
 def assert_same(html):
-    assert fits()
+    assert precision_mode.fast_extract() is not None
     assert extract(html) == plain_extract(html)
 
 
@@ -203,12 +203,12 @@ def test_literals(pattern, literals):
 @pytest.mark.parametrize("pattern", ["[0-9]+", "(a(b(c)))", ""])
 def test_a_pattern_without_letters_is_refused(pattern):
     with pytest.raises(ValueError, match="trafilatura"):
-        values.Values().add_pattern(1, pattern)
+        values.ValueFlags().add_pattern(1, pattern)
 
 
 def test_values_are_remembered_up_to_a_number(monkeypatch):
     monkeypatch.setattr(values, "MAX_REMEMBERED", 10)
-    found = values.Values()
+    found = values.ValueFlags()
     found.add_pattern(1, "nav|side-bar")
     found.add_value(2, "x")
     found.add_any(4)
@@ -327,7 +327,7 @@ def test_what_is_taken_out_is_what_trafilatura_takes_out():
     options = Extractor(precision=True, comments=False)
     for name, html in ODD.items():
         try:
-            mine = parse.Source(html).tree()
+            mine = parse.HtmlSource(html).tree()
         except ValueError:
             continue
         other = load_html(html)
@@ -338,8 +338,7 @@ def test_what_is_taken_out_is_what_trafilatura_takes_out():
         other = convert_tags(tree_cleaning(other.__copy__(), options), options)
         other = prune_unwanted_nodes(other, xpaths.REMOVE_COMMENTS_XPATH)
         found = tree.collect(mine)
-        for element in tree.unwanted(mine)[0]:
-            parse.delete(element)
+        parse.delete(tree.unwanted(mine)[0])
         divs = tree.clean(mine, found)
         tree.convert(mine)
         tree.prune_comments(mine, divs)
@@ -354,20 +353,20 @@ def test_what_is_taken_out_is_what_trafilatura_takes_out():
 
 def test_another_version_is_left_to_itself(monkeypatch):
     monkeypatch.setattr(trafilatura, "__version__", "2.4.0")
-    precision_mode._fast_extract.cache_clear()
+    precision_mode.fast_extract.cache_clear()
     try:
-        assert not fits()
+        assert precision_mode.fast_extract() is None
         monkeypatch.setattr(precision_mode, "plain_extract", lambda html: "plain")
         assert extract(page(PARAGRAPHS)) == "plain"
     finally:
-        precision_mode._fast_extract.cache_clear()
+        precision_mode.fast_extract.cache_clear()
 
 
 def test_the_unforeseen_is_left_to_trafilatura(monkeypatch):
     def fails(html, utf8):
         raise RecursionError
 
-    monkeypatch.setattr(precision_mode, "_fast_extract", lambda: fails)
+    monkeypatch.setattr(precision_mode, "fast_extract", lambda: fails)
     assert SENTENCE.strip() in extract(page(PARAGRAPHS))
 
 

@@ -16,7 +16,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.sample.sample_crawl import expected_outcomes, write_sample
+from jobs.sample.crawl import expected_outcomes, write_sample
 from jobs.show.funnel import show_funnel
 
 

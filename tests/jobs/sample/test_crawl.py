@@ -17,13 +17,13 @@ from corpus.pipeline import Pipeline
 from corpus.warc.reader import read_warc
 from corpus.warc.record import Damage
 from filters.c4 import C4
-from filters.extract.extraction import Extract
+from filters.extract import Extract
 from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
 from filters.language.identification import Language
 from filters.url.url_filter import Url
-from jobs.sample.sample_crawl import expected_outcomes, write_sample
-from jobs.sample.transport_pages import SECRETS
+from jobs.sample.crawl import expected_outcomes, write_sample
+from jobs.sample.response_cases import SECRETS
 
 RULES = {
     "url.domain", "url.hard_words", "url.soft_words", "url.subwords",
@@ -78,10 +78,10 @@ def test_another_seed_gives_other_pages(tmp_path):
 
 def test_size_and_summary(sample):
     path, summary = sample
-    assert summary["bytes"] == path.stat().st_size < 3_000_000
-    assert summary["pages"] == 400
-    assert summary["records"]["response"] == summary["records"]["request"] + 2  # DNS, and the truncated last one
-    assert summary["intents"] == Counter(e.intent.partition(":")[0] for e in plan())
+    assert summary.bytes == path.stat().st_size < 3_000_000
+    assert summary.pages == 400
+    assert summary.records["response"] == summary.records["request"] + 2  # DNS, and the truncated last one
+    assert summary.intents == Counter(e.intent.partition(":")[0] for e in plan())
 
 
 def test_no_time_is_written(sample):
@@ -94,7 +94,7 @@ def test_no_time_is_written(sample):
 @pytest.mark.parametrize("pages", [20, 50, 137])
 def test_any_number_of_pages(tmp_path, pages):
     summary = write_sample(tmp_path / "s.warc.gz", pages)
-    assert summary["records"]["response"] == pages + 7
+    assert summary.records["response"] == pages + 7
     assert len(plan(pages)) == pages + 8  # one for the junk, none for the revisit and the resource
 
 
@@ -163,7 +163,7 @@ def test_damage_is_found_and_names_its_pages(sample):
     assert sorted(item.kind for item in damage) == ["gzip", "gzip", "header", "truncated"]
     damaged = [e for e in plan() if e.intent == "damaged"]
     assert [item.url for item in damage] == [e.url for e in damaged]
-    assert damage[-1].offset + damage[-1].length == sample[1]["bytes"]
+    assert damage[-1].offset + damage[-1].length == sample[1].bytes
 
 
 def test_other_readers_agree_up_to_the_first_damage(sample):
@@ -259,6 +259,6 @@ def test_errors(tmp_path):
 
 def test_nothing_but_a_file_is_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OutputError, match="is no file"):
+    with pytest.raises(OutputError, match="is not a file"):
         write_sample(tmp_path / "pipe", pages=50)
     assert not (tmp_path / "pipe").is_file()
