@@ -10,7 +10,7 @@ import numpy as np
 from corpus.document import Document
 from corpus.stage import Limit, Measured, Stage
 from corpus.text.sentences import count_sentences, roles_of
-from corpus.text.words import Stretched, check_language
+from corpus.text.words import TextStretches, check_language
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _END_MARKS = (".", "?", "!", '"', "'")
@@ -120,7 +120,7 @@ class C4(Stage):
             line_numbers, line_roles = numbers[start:end], roles[start:end]
             if found:
                 line_numbers = table.numbers(line.split())
-                line_roles = roles_of(Stretched(table, line_numbers))
+                line_roles = roles_of(TextStretches(table, line_numbers))
             # without the space that a citation may leave at an end, which is no sentence
             sentences += count_sentences(line.strip(), self.language, line_roles)
             kept.append(line)
@@ -136,7 +136,7 @@ class C4(Stage):
         yield "citations", citations
         cleaned = "\n".join(kept).strip()
         if cleaned != doc.text:
-            doc.shorten(cleaned, Stretched(table, np.concatenate(kept_numbers or [numbers[:0]])))
+            doc.shorten(cleaned, TextStretches(table, np.concatenate(kept_numbers or [numbers[:0]])))
 
 
 def _speaks_of_policy(lower: str) -> bool:
