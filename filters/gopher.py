@@ -1,4 +1,4 @@
-"""Gopher's rules on repetition and on document quality (Rae et al. 2021, arXiv:2112.11446, A1.1 and Table A1)."""
+"""Gopher's rules for repetition and document quality (Rae et al. 2021, arXiv:2112.11446, A1.1 and Table A1)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class GopherRepetition(Stage):
         top 3-gram character fraction            0.18     duplicate 10-gram character fraction  0.10
         top 4-gram character fraction            0.16
 
-    The paper leaves open what a word is, what the characters are divided by, and whether the first of several
-    equal lines is a duplicate. As in datatrove 0.10.1: spaCy's words; the length of the whole text, whitespace
-    included; and the first does not count. A top n-gram is measured with its spaces, a duplicate one without, and
-    duplicates don't overlap. Unlike datatrove, an empty text is measured (as not measurable) and not dropped here.
+    The paper does not define a word, the divisor of the characters, or whether the first of several equal lines is a
+    duplicate. As in datatrove 0.10.1, words are spaCy's, the divisor is the length of the whole text with whitespace,
+    and the first line does not count. A top n-gram is measured with its spaces, a duplicate n-gram without, and
+    duplicates don't overlap. The measures of an empty text are null, so it is not dropped, unlike in datatrove.
     """
 
     name = "gopher_repetition"
@@ -70,7 +70,7 @@ class GopherRepetition(Stage):
 
 
 class GopherQuality(Stage):
-    """Length, symbols, line shapes and stop words: whether a text is running language at all.
+    """Length, symbols, line shapes and stop words: signs that a text is running language.
 
     The paper, A1.1, keeps documents with
 
@@ -81,10 +81,10 @@ class GopherQuality(Stage):
         at least 80% of words with an alphabetic character
         at least two of: the, be, to, of, and, that, have, with
 
-    As in datatrove 0.10.1: `words` and `mean_word_length` are over words that are not all punctuation, every other
-    ratio is over all of spaCy's tokens, punctuation included (so `alpha_ratio` is stricter than it sounds); an
-    ellipsis is "..." or "…", a bullet "•" or "-"; stop words are counted once each, in this letter case only
-    (FineWeb as published counted every occurrence).
+    As in datatrove 0.10.1, `words` and `mean_word_length` count words that are not all punctuation. Every other ratio
+    counts all of spaCy's tokens, with punctuation, so `alpha_ratio` is stricter than it sounds. An ellipsis is "..."
+    or "…", a bullet "•" or "-". Each stop word counts once, in this letter case only. The published FineWeb counted
+    every occurrence.
     """
 
     name = "gopher_quality"
