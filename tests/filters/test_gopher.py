@@ -12,7 +12,7 @@ from corpus.text.ngrams import duplicate_ngram_chars
 from corpus.text.vocabulary import Words
 from corpus.text.words import split_words, stretches_of
 from filters.gopher import STOP_WORDS, GopherQuality, GopherRepetition
-from filters.language.identification import Language
+from filters.language import Language
 
 STAGES = [GopherRepetition, GopherQuality]
 
