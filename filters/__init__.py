@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import ConfigError, did_you_mean
-from corpus.plugins import Module, stages_of
+from corpus.plugins import Plugin, stages_of
 from corpus.recipe import Recipe
 from corpus.stage import Stage
 from filters.c4 import C4
@@ -52,7 +52,7 @@ def recipe_names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_recipe(name: str = "default", settings: Sequence[str] = (), modules: Iterable[Module] = ()) -> Recipe:
+def load_recipe(name: str = "default", settings: Sequence[str] = (), modules: Iterable[Plugin] = ()) -> Recipe:
     """Load a named recipe or a TOML file, and change it by settings such as "gopher_quality.words.min=30".
 
     `modules` are executed. The recipe can then name their stages.
@@ -60,7 +60,7 @@ def load_recipe(name: str = "default", settings: Sequence[str] = (), modules: It
     return Recipe.from_toml(recipe_text(name), registry(modules), settings)
 
 
-def registry(modules: Iterable[Module] = ()) -> dict[str, type[Stage]]:
+def registry(modules: Iterable[Plugin] = ()) -> dict[str, type[Stage]]:
     """Return our stages and those of the user's modules, by name."""
     return {**stages_of(modules), **STAGES}
 
@@ -78,6 +78,6 @@ def recipe_text(name: str) -> str:
         raise ConfigError(f"The recipe {name} can't be read ({type(error).__name__}).", "Give a TOML file.") from None
 
 
-def recipe_from_dict(data: dict[str, Any], modules: Iterable[Module] = ()) -> Recipe:
+def recipe_from_dict(data: dict[str, Any], modules: Iterable[Plugin] = ()) -> Recipe:
     """Return the recipe of a canonical form, as page workers receive it."""
     return Recipe.from_dict(data, registry(modules))

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from corpus.dedup.layout import MEMORY_BYTES
-from corpus.plugins import read_module
+from corpus.plugins import read_plugin
 from corpus.sandbox.unit import Unit
 from corpus.storage.store import Location
 from filters import load_recipe
@@ -87,7 +87,7 @@ def build_command(
     """
     guard = guard_of(page_seconds, page_mb)
     unit_bytes = int(unit_mb * 2**20) if unit_mb else None
-    own = tuple(read_module(module) for module in modules)
+    own = tuple(read_plugin(module) for module in modules)
     made = load_recipe(recipe, settings, own)
     job = Job(
         made, list(inputs), out, unit_bytes, where.at_once, keep_work, guard, modules=own, limit=limit, base=base,

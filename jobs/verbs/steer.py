@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from corpus.outcome import REMOVED
-from corpus.plugins import read_module
+from corpus.plugins import read_plugin
 from corpus.revise.differences import diff
 from corpus.revise.limits import with_limits
 from corpus.run import open_run
@@ -87,7 +87,7 @@ def tune_command(
 
 
 def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
-    own = tuple(map(read_module, how["modules"]))
+    own = tuple(map(read_plugin, how["modules"]))
     guard = guard_of(how["page_seconds"], how["page_mb"])
     against = tuple(map(str, how["against"]))
     made = recipe_from_dict(recipe, own)

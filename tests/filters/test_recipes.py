@@ -6,7 +6,7 @@ import pytest
 
 from corpus.document import Document
 from corpus.errors import ConfigError
-from corpus.plugins import Module, read_module, stages_of
+from corpus.plugins import Plugin, read_plugin, stages_of
 from filters import load_recipe
 from tests.warcs import WORDS
 
@@ -40,7 +40,7 @@ def test_stages_go_by_language():
 
 
 def test_languages_must_be_codes():
-    with pytest.raises(ConfigError, match="no list of codes"):
+    with pytest.raises(ConfigError, match="is not a list of language codes"):
         load_recipe("fineweb", ["c4.languages=de"])
 
 
@@ -55,15 +55,15 @@ def test_without_permission_a_stage_is_unknown():
 )
 def test_modules_that_are_none(source, message):
     with pytest.raises(ConfigError, match=message):
-        stages_of([Module("mine", source)])
+        stages_of([Plugin("mine", source)])
 
 
 @pytest.mark.parametrize("named", ["/no/such.py", "no.such.module"])
 def test_modules_that_are_not_there(named):
     with pytest.raises(ConfigError, match=r"no module|can't be read"):
-        read_module(named)
+        read_plugin(named)
 
 
 def test_a_users_stage_cannot_take_the_place_of_ours():
     source = 'from corpus import Stage, Limit\nclass Mine(Stage):\n    name = "url"\n    x = Limit()\n'
-    assert load_recipe("fineweb", modules=[Module("mine", source)]).stages[0].stage.source.startswith("RefinedWeb")
+    assert load_recipe("fineweb", modules=[Plugin("mine", source)]).stages[0].stage.source.startswith("RefinedWeb")

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from benchmarks.quoted import DOCUMENTS, quoted
-from corpus.plugins import Module, stages_of
+from corpus.plugins import Plugin, stages_of
 from filters import STAGES, load_recipe, recipe_names
 from jobs.cli import cli
 from jobs.show import catalog
@@ -81,7 +81,7 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
 
 def test_the_stage_of_contributing_works():
     (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
-    ((name, stage),) = stages_of([Module("shouting", textwrap.dedent(snippet))]).items()
+    ((name, stage),) = stages_of([Plugin("shouting", textwrap.dedent(snippet))]).items()
     assert name == "shouting"
     assert name not in STAGES
     shouted = stage().check("HELLO WORLD")

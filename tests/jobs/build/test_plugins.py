@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.plugins import Module, read_module
+from corpus.plugins import Plugin, read_plugin
 from corpus.revise.explain import explain
 from corpus.run import open_run
 from filters import load_recipe
@@ -28,7 +28,7 @@ def archive(tmp_path_factory):
 
 @pytest.mark.parametrize("ray", [False, pytest.param(True, marks=pytest.mark.ray)])
 def test_the_example_stage_gets_everything(archive, tmp_path, ray, request):
-    module = read_module(str(EXAMPLES / "code_share.py"))
+    module = read_plugin(str(EXAMPLES / "code_share.py"))
     recipe = load_recipe(str(EXAMPLES / "code_share.toml"), modules=[module])
     job = Job(recipe, [str(archive)], tmp_path / "out", modules=(module,))
     make = request.getfixturevalue("ray_engine") if ray else lambda: LocalEngine(1)
@@ -46,7 +46,7 @@ def test_the_example_stage_gets_everything(archive, tmp_path, ray, request):
 def test_a_changed_module_is_another_recipe(archive, tmp_path):
     source = (EXAMPLES / "code_share.py").read_text()
     for number, text in enumerate((source, source.replace("=>", "==>"))):
-        module = Module("code_share", text)
+        module = Plugin("code_share", text)
         recipe = load_recipe(str(EXAMPLES / "code_share.toml"), modules=[module])
         build(
             Job(recipe, [str(archive)], tmp_path / str(number), modules=(module,)),
