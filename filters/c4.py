@@ -30,9 +30,9 @@ class C4(Stage):
         It mentions terms of use, a privacy policy, or the use of cookies.    line_policy
 
     Wikipedia's marks ("[12]", "[edit]", "[citation needed]") are cut out. The measures count lines and marks. A page
-    is dropped if it has the words "lorem ipsum", a curly bracket, or fewer than 5 sentences. The first two are not
-    counted in lines that an earlier rule removed, so a "{" in a line that is too short or mentions javascript does no
-    harm. Sentences are counted in the remaining lines. These lines, without blank ones, become the text.
+    is dropped if it has the words "lorem ipsum", a curly bracket, or fewer than 5 sentences. "lorem ipsum" counts in
+    lines that reach the javascript rule, a curly bracket in lines that pass it. So a "{" in a line that is too short
+    or mentions javascript does no harm. Sentences are counted in the lines that stay. These lines become the text.
 
     The order is that of C4's own code and of datatrove 0.10.1. As in datatrove, words are separated by whitespace and
     counted before marks are cut out (C4's code: after), and sentences are those of spaCy's sentencizer (C4's code:
@@ -89,51 +89,42 @@ class C4(Stage):
         table, numbers, roles = stretches.table, stretches.numbers, roles_of(stretches)
         kept_numbers = []
         end = 0
-        lorem_ipsum = curly_bracket = sentences = 0
-        long_word = no_end_mark = few_words = javascript = policy = citations = 0
+        counts = dict.fromkeys(self.limits, 0)
         for raw in doc.text.splitlines():
             line = raw.strip()
             words = line.split()
             start, end = end, end + len(words)  # a stretch never crosses the end of a line
             if len(line) > self.max_word_length and any(len(word) > self.max_word_length for word in words):
-                long_word += 1
+                counts["line_long_word"] += 1
                 continue
             found = 0
             if "[" in line:
                 line, found = _CITATION.subn("", line)
-                citations += found
+                counts["citations"] += found
             if self.terminal_punctuation and (not line.endswith(_END_MARKS) or line.endswith(_ELLIPSIS)):
-                no_end_mark += 1
+                counts["line_no_end_mark"] += 1
                 continue
             if len(words) < self.min_words_per_line:
-                few_words += 1
+                counts["line_few_words"] += 1
                 continue
             lower = line.lower()
-            lorem_ipsum += "lorem ipsum" in lower
+            counts["lorem_ipsum"] += "lorem ipsum" in lower
             if not self.javascript_lines and "javascript" in lower:
-                javascript += 1
+                counts["line_javascript"] += 1
                 continue
-            curly_bracket += "{" in line
+            counts["curly_bracket"] += "{" in line
             if not self.policy_lines and _mentions_policy(lower):
-                policy += 1
+                counts["line_policy"] += 1
                 continue
             line_numbers, line_roles = numbers[start:end], roles[start:end]
             if found:
                 line_numbers = table.numbers(line.split())
                 line_roles = roles_of(TextStretches(table, line_numbers))
             # stripped, because the space that a citation may leave at an end is not a sentence
-            sentences += count_sentences(line.strip(), self.language, line_roles)
+            counts["sentences"] += count_sentences(line.strip(), self.language, line_roles)
             kept.append(line)
             kept_numbers.append(line_numbers)
-        yield "lorem_ipsum", lorem_ipsum
-        yield "curly_bracket", curly_bracket
-        yield "sentences", sentences
-        yield "line_long_word", long_word
-        yield "line_no_end_mark", no_end_mark
-        yield "line_few_words", few_words
-        yield "line_javascript", javascript
-        yield "line_policy", policy
-        yield "citations", citations
+        yield from counts.items()
         cleaned = "\n".join(kept).strip()
         if cleaned != doc.text:
             doc.shorten(cleaned, TextStretches(table, np.concatenate(kept_numbers or [numbers[:0]])))

@@ -24,8 +24,8 @@ class FineWebQuality(Stage):
     Lines are separated by "\\n", and blank lines don't count. 159 marks end a sentence in some script; quotation marks
     are not among them. The original code of FineWeb also counted blank lines, took . ' " ! ? as marks, and dropped at
     equality, as the paper says. A repeated line equals an earlier one in every character. Its characters are divided
-    by those of the whole text without "\\n". Words are spaCy's tokens. The measures of a blank text are null, so it is
-    not dropped, unlike in datatrove.
+    by those of the whole text without "\\n". Words are spaCy's tokens. A blank text breaks no limit
+    here. datatrove drops it.
     """
 
     name = "fineweb"

@@ -15,20 +15,13 @@ STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 class GopherRepetition(Stage):
     """Repeated lines, paragraphs and n-grams: signs of boilerplate and of machine-made text.
 
-    Table A1 of the paper, in the order in which datatrove applies it:
-
-        duplicate paragraph fraction             0.30     duplicate 5-gram character fraction   0.15
-        duplicate paragraph character fraction   0.20     duplicate 6-gram character fraction   0.14
-        duplicate line fraction                  0.30     duplicate 7-gram character fraction   0.13
-        duplicate line character fraction        0.20     duplicate 8-gram character fraction   0.12
-        top 2-gram character fraction            0.20     duplicate 9-gram character fraction   0.11
-        top 3-gram character fraction            0.18     duplicate 10-gram character fraction  0.10
-        top 4-gram character fraction            0.16
+    The measures are the fractions of the paper's Table A1, with its limits and in datatrove's order: duplicate
+    paragraphs and lines, the characters in them, those in the top n-gram, and those in duplicate n-grams.
 
     The paper does not define a word, the divisor of the characters, or whether the first of several equal lines is a
     duplicate. As in datatrove 0.10.1, words are spaCy's, the divisor is the length of the whole text with whitespace,
     and the first line does not count. A top n-gram is measured with its spaces, a duplicate n-gram without, and
-    duplicates don't overlap. The measures of an empty text are null, so it is not dropped, unlike in datatrove.
+    duplicates don't overlap. An empty text breaks no limit here. datatrove drops it.
     """
 
     name = "gopher_repetition"

@@ -1,6 +1,7 @@
 """Shingles: the 5-grams of a text's normalized words, each as a 64-bit hash.
 
-    np.intersect1d(shingles(text), shingles(other))     # the shingles that two texts share
+    ours, theirs = shingles_of(stretches_of(text)), shingles_of(stretches_of(other))
+    np.intersect1d(ours, theirs)     # the shingles that two texts share
 
 The normalization is datatrove's (`utils/text.py`, `simplify_text`, 0.10.1): lower case, numbers to "0", punctuation
 to spaces, diacritics removed. Whitespace separates all of its steps: no whitespace is case-ignorable, a digit or a
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 
 from corpus.text.punctuation import PUNCTUATION
 from corpus.text.vocabulary import Column, Ints, runs
-from corpus.text.words import LONG_STRETCH, TABLE_LIMIT, StretchTable, TextStretches, split_words, stretches_of
+from corpus.text.words import LONG_STRETCH, TABLE_LIMIT, StretchTable, TextStretches, split_words
 
 Hashes = NDArray[np.uint64]
 
@@ -56,16 +57,11 @@ def normal_words(text: str, language: str = "en") -> list[str]:
     ]
 
 
-def shingles(text: str, language: str = "en", size: int = SIZE) -> Hashes:
+def shingles_of(stretches: TextStretches, size: int = SIZE) -> Hashes:
     """Return a hash for each run of `size` normalized words, in order and with repetition. A shorter text has none.
 
     A word's hash is the XXH3-64 of its UTF-8. `fold` joins the hashes of a run.
     """
-    return shingles_of(stretches_of(text, language), size)
-
-
-def shingles_of(stretches: TextStretches, size: int = SIZE) -> Hashes:
-    """Return the `shingles` of a text whose stretches are known."""
     words = stretches.table.derived(_WordHashes).of(stretches.numbers)
     count = len(words) - size + 1
     return fold([words[i : i + count] for i in range(size)]) if count > 0 else np.zeros(0, np.uint64)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, cast
 
 from corpus.document import Document
 from corpus.errors import ConfigError
@@ -42,7 +41,7 @@ class FastTextStage(Stage):
 
 
 class Language(FastTextStage):
-    """The most likely language and its probability. Keeps English with more than 0.65, as FineWeb does.
+    """The most likely language and its probability. Keeps English above 0.65, as FineWeb does.
 
     For other languages set `label.one_of = ["en", "de"]`, and `screen.wanted` to the same if the recipe has a screen.
     For any language use `--set language.label=off --set screen.wanted_score=off`. datatrove (0.10.1) keeps a document
@@ -121,17 +120,11 @@ def _loaded(path: Path, digest: str) -> tuple[_Predict, FastModel | None]:
     """Load a model as fastText and, if possible, as `FastModel`. All stages of a process share it."""
     import fasttext
 
-    slow = cast(_Model, fasttext.load_model(str(path)).f).predict
+    slow: _Predict = fasttext.load_model(str(path)).f.predict  # unlike the Python class's, it needs no numpy
     return slow, FastModel.of(path, lambda text: slow(text + "\n", -1, 0.0, "strict"))
 
 
 _Predict = Callable[[str, int, float, str], list[tuple[float, str]]]
-
-
-class _Model(Protocol):
-    """The part of fastText's binding that we use. Unlike `predict` of the Python class, it needs no numpy."""
-
-    def predict(self, line: str, k: int, threshold: float, on_unicode_error: str) -> list[tuple[float, str]]: ...
 
 
 def _bundled_model() -> Path:

@@ -112,43 +112,33 @@ class ListFiles:
             chunk += file.readline()
             if line_number == 1:
                 chunk = chunk.removeprefix(b"\xef\xbb\xbf")
-            lines = chunk.split(b"\n") if not chunk.endswith(b"\n") else chunk[:-1].split(b"\n")
+            lines = chunk.removesuffix(b"\n").split(b"\n")
             if kind in (_DOMAINS, _PLAIN) and _all_plain(chunk) and max(map(len, lines)) <= MAX_HOST:
                 self._add(_DOMAINS, [xxh3_64_intdigest(line) for line in lines if line])
-            elif kind in WORD_KINDS:
-                self._add_words(name, kind, lines, line_number)
             else:
-                self._add_entries(name, kind, lines, line_number)
+                self._parse(name, kind, lines, line_number)
             line_number += len(lines)
 
     def _add(self, kind: str, hashes: list[int]) -> None:
         self.hashes[kind].append(np.array(hashes, dtype="<u8"))
 
-    def _add_entries(self, name: str, kind: str, lines: list[bytes], line_number: int) -> None:
+    def _parse(self, name: str, kind: str, lines: list[bytes], line_number: int) -> None:
         found: dict[str, list[int]] = {_DOMAINS: [], _URLS: []}
         for number, line in enumerate(lines, line_number):
-            if entry := _entry_of(line):
-                try:
-                    to, key = _parse(entry, kind)
-                except ValueError:
-                    self._ignore(name, number, entry)
-                else:
-                    found[to].append(hash_of(key))
+            if not (entry := _entry_of(line)):
+                continue
+            try:
+                to, key = _parsed_word(entry, kind) if kind in WORD_KINDS else _parsed_address(entry, kind)
+            except ValueError:
+                self.ignored_example = self.ignored_example or f"{name}:{number}: {entry[:80]}"
+                self.ignored_lines += 1
+                continue
+            if to in WORD_KINDS:
+                self.words[to].add(key)
+            else:
+                found[to].append(hash_of(key))
         for to, hashes in found.items():
             self._add(to, hashes)
-
-    def _add_words(self, name: str, kind: str, lines: list[bytes], line_number: int) -> None:
-        for number, line in enumerate(lines, line_number):
-            if entry := _entry_of(line):
-                word = _NOT_ALNUM.sub("", entry).lower()
-                if word:
-                    self.words[kind].add(word)
-                else:
-                    self._ignore(name, number, entry)
-
-    def _ignore(self, name: str, number: int, entry: str) -> None:
-        self.ignored_example = self.ignored_example or f"{name}:{number}: {entry[:80]}"
-        self.ignored_lines += 1
 
     @property
     def entries(self) -> int:
@@ -181,7 +171,14 @@ def _entry_of(line: bytes) -> str:
     return "" if entry.startswith("#") else _NOTE.sub("", entry)
 
 
-def _parse(entry: str, kind: str) -> tuple[str, str]:
+def _parsed_word(entry: str, kind: str) -> tuple[str, str]:
+    word = _NOT_ALNUM.sub("", entry).lower()
+    if not word:
+        raise ValueError
+    return kind, word
+
+
+def _parsed_address(entry: str, kind: str) -> tuple[str, str]:
     """Return the list and stored form of an entry. Raises ValueError if it can't be a domain or URL."""
     if " " in entry or "\ufffd" in entry or not entry.isprintable():  # control and invisible characters
         raise ValueError

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.dedup.minhash import BANDS, ROWS, band_keys, estimated_jaccard, permutations, sign, text_hash
-from corpus.text.shingles import joined_shingles, shingles
-from tests.corpus.text.test_shingles import plain_fold
+from corpus.text.shingles import joined_shingles
+from tests.corpus.text.test_shingles import plain_fold, shingles
 
 COUNT = BANDS * ROWS
 LENGTHS = [1, 5, 511, 512, 513, 3_000]

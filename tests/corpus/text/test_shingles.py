@@ -16,8 +16,12 @@ from corpus.errors import ConfigError
 from corpus.text import shingles as module
 from corpus.text import words
 from corpus.text.punctuation import PUNCTUATION
-from corpus.text.shingles import fold, joined_shingles, normal_words, shingle_similarity, shingles
-from corpus.text.words import split_words
+from corpus.text.shingles import fold, joined_shingles, normal_words, shingle_similarity, shingles_of
+from corpus.text.words import split_words, stretches_of
+
+
+def shingles(text, language="en", size=5):
+    return shingles_of(stretches_of(text, language), size)
 
 
 def simplified(text):
