@@ -6,13 +6,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from corpus.revise.what_if import Retuned
+from corpus.revise.what_if import WhatIf
 from jobs.runner.terminal import plain
 
 _MOST_MOVES = 12
 
 
-def show_tuned(found: Retuned, console: Console) -> None:
+def show_tuned(found: WhatIf, console: Console) -> None:
     """Print the sums, the changed rules, what is left open, and URLs."""
     for line in found.changes or ["nothing changes: these are the limits of the run"]:
         console.print(Text(plain(line)))
@@ -37,14 +37,14 @@ def show_tuned(found: Retuned, console: Console) -> None:
             console.print(Text(line, overflow="ellipsis", no_wrap=True))
 
 
-def _sums(found: Retuned) -> str:
+def _sums(found: WhatIf) -> str:
     least, most = found.kept
     if found.exact:
         return f"kept {found.before:,} → {least:,}, exactly"
     return f"kept {found.before:,} → between {least:,} and {most:,}"
 
 
-def _why(found: Retuned) -> list[str]:
+def _why(found: WhatIf) -> list[str]:
     """One line for each reason why the answer is no single number."""
     certain, most = found.passing
     lines = []
@@ -59,7 +59,7 @@ def _why(found: Retuned) -> list[str]:
     return lines
 
 
-def _rules(found: Retuned) -> Table:
+def _rules(found: WhatIf) -> Table:
     table = Table("rule", "limit", "lost", "by it alone", "gained", "by it alone", "open", "held by others", "text",
                   box=None, header_style="dim")  # fmt: skip
     for row in found.rules.to_pylist():
@@ -76,7 +76,7 @@ def _rules(found: Retuned) -> Table:
     return table
 
 
-def _show_moves(found: Retuned, console: Console) -> None:
+def _show_moves(found: WhatIf, console: Console) -> None:
     rows = found.moves.to_pylist()
     if not rows:
         return

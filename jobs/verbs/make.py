@@ -47,7 +47,7 @@ UNIT_MB = "MiB of an archive in a unit, as it is stored; by default up to 8, of 
 @click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="A Python module with stages of yours.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
 @click.option("--base", metavar="URL", help="Where crawls are looked up; by default Common Crawl's own server.")
-@engine_options(alone=1)
+@engine_options
 @click.option("--unit-mb", type=Finite(min=0.01), help=UNIT_MB)
 @page_options
 @click.option(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from corpus.cpus import usable_cpus
 from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import Location
@@ -93,50 +93,45 @@ class Where:
     address: str | None
     insecure: bool
     no_ray: bool
-    alone: int | None
-    """How many tasks run at a time without Ray, if nobody says; None: one per CPU."""
 
     @property
     def at_once(self) -> int:
-        """How many tasks run at a time on this machine."""
-        return self.workers or (self.alone if self.no_ray else None) or os.cpu_count() or 1
+        """The number of tasks that run at the same time on this machine."""
+        return self.workers or usable_cpus()
 
     def engine(self, out: Location) -> Engine:
         """The engine for a job that writes to `out`."""
         # Ray is imported only where there is something to do
-        from jobs.runner.engine import LocalEngine, RayEngine
+        from jobs.runner.local_engine import LocalEngine
+        from jobs.runner.ray_engine import RayEngine
 
         if self.no_ray:
             return LocalEngine(self.at_once)
         return RayEngine(self.workers, self.address, out, self.insecure)
 
 
-def engine_options(alone: int | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options that say where a job runs, which the command gets as one argument: `where`."""
-    local = ", and with --no-ray one" if alone == 1 else ""
+def engine_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say where a job runs. The command gets them as one argument, `where`."""
     options = (
         click.option(
             "--workers", type=click.IntRange(min=1),
-            help=f"What runs at a time; by default one per CPU, on a cluster of all its nodes{local}.",
+            help="Tasks that run at the same time. By default one per usable CPU: of this machine, or of the cluster.",
         ),
         click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine."),
         insecure_option,
         click.option("--no-ray", is_flag=True, help="Run on this machine without Ray."),
     )  # fmt: skip
 
-    def with_where(command: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(command)
-        def called(*, workers: int | None, address: str | None, insecure: bool, no_ray: bool, **others: Any) -> None:
-            if no_ray and address:
-                raise click.UsageError("--no-ray and --address exclude each other.")
-            command(where=Where(workers, address, insecure, no_ray, alone), **others)
+    @functools.wraps(command)
+    def called(*, workers: int | None, address: str | None, insecure: bool, no_ray: bool, **others: Any) -> None:
+        if no_ray and address:
+            raise click.UsageError("--no-ray and --address exclude each other.")
+        command(where=Where(workers, address, insecure, no_ray), **others)
 
-        made: Callable[..., None] = called
-        for option in reversed(options):
-            made = option(made)
-        return made
-
-    return with_where
+    made: Callable[..., None] = called
+    for option in reversed(options):
+        made = option(made)
+    return made
 
 
 def page_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -43,7 +43,7 @@ def rewriting_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--inputs", multiple=True, help="Where the archives are, if not where the run read them."),
         click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="The run's own Python modules."),
         click.option("--against", multiple=True, type=place_type, help="The earlier runs that it was compared with."),
-        engine_options(alone=1),
+        engine_options,
         page_options,
     )
     for option in reversed(options):
@@ -74,7 +74,7 @@ def tune_command(
     if write is None:
         if {stage["stage"] for stage in recipe["stages"]} <= set(STAGES):
             recipe_from_dict(recipe)  # stages may contradict each other now
-        found = run.retune(settings)
+        found = run.tune(settings)
         print_as(found.as_dict(), lambda _, shown: show_tuned(found, shown), as_json)
         return
     from jobs.build.replay_run import rewrite
