@@ -73,7 +73,9 @@ sbom: $(STAMP)
 	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json
 
 docs: $(STAMP)
-	$(BIN)/corpus stages --markdown > docs/filters.md
+	mkdir -p build
+	$(BIN)/corpus stages --markdown > build/filters.md
+	mv build/filters.md docs/filters.md
 
 # beside datatrove, in an environment of its own: some 30 minutes on an idle machine
 bench-peer: $(STAMP)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from corpus.outcome import DROPPED, KEPT
 from corpus.run import Run
-from filters.url.url_filter import registered_domains
+from filters.url.public_suffixes import registered_domains
 from filters.url.url_parts import MAX_HOST, split_url
 from jobs.report.bins import Bins, Spread, make_bins
 from jobs.report.columns import Measure, as_numbers, measures_of
