@@ -57,7 +57,7 @@ SEED ?= 1
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.faults.fuzz --minutes $(MINUTES) --seed $(SEED)
 
-lint: $(TRAIN_STAMP)
+lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
