@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from corpus.outcome import DROPPED, FAILED, SKIPPED
+from corpus.outcome import DROPPED
+from corpus.tables.funnel import funnel as count_funnel
 from corpus.tables.ledger import total
 from jobs.report import formats
 from jobs.report.columns import Measure
@@ -72,23 +72,18 @@ class Card:
 
 def funnel(info: dict[str, Any], scan: Scan) -> list[Step]:
     """From all records to the kept ones, stage by stage."""
-    records = info["records"]
-    left, left_bytes = records["in"], sum(scan.spans.values())
-    steps = [Step("records", "in", left, left_bytes, left, left_bytes)]
-
-    def take(name: str, kind: str, count: int, belongs: Callable[[tuple[str, str, str]], bool]) -> None:
-        nonlocal left, left_bytes
-        size = sum(bytes_ for verdict, bytes_ in scan.spans.items() if belongs(verdict))
-        left, left_bytes = left - count, left_bytes - size
-        steps.append(Step(name, kind, count, size, left, left_bytes))
-
-    for outcome in (SKIPPED, FAILED):
-        if records[outcome]:
-            take(outcome, outcome, total(records[outcome]), lambda verdict, o=outcome: verdict[0] == o)  # type: ignore[misc]
-    names = [table["name"] for table in info["recipe"]["stages"]]
-    for name in [*(other for other in records[DROPPED] if other not in names), *names]:  # first what was taken down
-        count = total(records[DROPPED].get(name, {}))
-        take(name, DROPPED, count, lambda verdict, s=name: verdict[:2] == (DROPPED, s))  # type: ignore[misc]
+    left_bytes = sum(scan.spans.values())
+    steps = [Step("records", "in", info["records"]["in"], left_bytes, info["records"]["in"], left_bytes)]
+    for row in count_funnel(info):
+        if row.records or row.outcome == DROPPED:
+            ended = row.outcome, row.name if row.outcome == DROPPED else None
+            size = sum(
+                bytes_
+                for (outcome, stage, _), bytes_ in scan.spans.items()
+                if (outcome, stage if outcome == DROPPED else None) == ended
+            )
+            left_bytes -= size
+            steps.append(Step(row.name, row.outcome, row.records, size, row.left, left_bytes))
     return steps
 
 
