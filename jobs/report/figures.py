@@ -1,7 +1,7 @@
-"""The pictures: one small histogram per measure, kept documents above the line and dropped ones below it.
+"""The pictures: one small histogram per measure, with kept documents above the line and dropped ones below it.
 
-Matplotlib draws them. It is told to read no settings and to write none of its own, and nothing in a picture depends
-on the time or on the machine's fonts.
+Matplotlib draws them without the user's settings, and leaves no files behind. A picture does not depend on the time or
+on the machine's fonts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from markupsafe import Markup
 
 from jobs.report.bins import Bins, nice_step
-from jobs.report.formats import tick
+from jobs.report.formatting import tick
 from jobs.report.svg import inline
 
 if TYPE_CHECKING:
@@ -32,16 +32,16 @@ Grow = Callable[[Any], Any]
 _WIDTH, _HEIGHT = 312, 156
 _WIDE, _TALL = 760, 220
 _FEWEST = 8
-"""Bars that there is room for at least: two of them should not be two walls."""
+"""A picture has room for at least this many bars, so that two bars do not fill it."""
 
 _LOG_COUNTS = 30.0
-"""Counts on a log scale where the longest bar has so many times the documents of the middle one, or of the
-shortest if there are few."""
+"""Counts are on a log scale if the longest bar has this many times the documents of the median bar, or of the
+shortest one where bars are few."""
 
 
 @contextmanager
 def plotting() -> Iterator[None]:
-    """Matplotlib with its own defaults, and its font list in a folder that goes away again."""
+    """Run matplotlib with its own defaults and with its font list in a temporary folder."""
     before = os.environ.get("MPLCONFIGDIR")
     with tempfile.TemporaryDirectory(prefix="corpus-report-") as folder:
         os.environ["MPLCONFIGDIR"] = folder
@@ -62,8 +62,10 @@ def plotting() -> Iterator[None]:
 def histogram(
     bins: Bins, kept: np.ndarray, dropped: np.ndarray, bounds: dict[str, str], label: str, *, whole: bool
 ) -> tuple[Markup, bool]:
-    """The picture of a measure, and whether its counts are on a log scale. `bounds` are the words for those of
-    `bins.marks`. Called inside `plotting()`."""
+    """Draw a measure. Return the picture, and True if its counts are on a log scale.
+
+    `bounds` has the words for the bounds of `bins.marks`. Call this inside `plotting()`.
+    """
     axes, figure = _axes(_WIDTH, _HEIGHT, (0.09, 0.16, 0.895, 0.72))
     logarithmic = _wants_log(np.concatenate([kept, dropped]))
     grow = np.log1p if logarithmic else np.asarray
@@ -75,7 +77,7 @@ def histogram(
 
 
 def _draw(axes: Axes, bins: Bins, kept: np.ndarray, dropped: np.ndarray, whole: bool, grow: Grow) -> float:
-    """Bars, lines and labels; the upper end of the axis."""
+    """Draw bars, lines and labels; return the upper end of the axis."""
     top = max(float(grow(kept.max())), 1e-9)
     bottom = max(float(grow(dropped.max())), 1e-9)
     height = top + bottom
@@ -83,10 +85,10 @@ def _draw(axes: Axes, bins: Bins, kept: np.ndarray, dropped: np.ndarray, whole: 
     axes.set_ylim(-bottom - 0.04 * height, top + 0.04 * height)
     _count_lines(axes, top, bottom, grow is np.log1p)
     for name, side, sign in (("kept", kept, 1), ("dropped", dropped, -1)):
-        for place, number in enumerate(side.tolist()):
+        for index, number in enumerate(side.tolist()):
             if number:
-                title = f"{_bin_name(bins, place, whole)}: {number:,} {name}"
-                axes.bar(place + 0.5, sign * max(float(grow(number)), 0.012 * height), 0.86, gid=f"x-{name}:{title}")
+                title = f"{_bin_name(bins, index, whole)}: {number:,} {name}"
+                axes.bar(index + 0.5, sign * max(float(grow(number)), 0.012 * height), 0.86, gid=f"x-{name}:{title}")
     axes.axhline(0, gid="x-base")
     for position, text in _x_ticks(bins):
         axes.text(position, -0.035, text, transform=axes.get_xaxis_transform(), **_BELOW)
@@ -94,7 +96,7 @@ def _draw(axes: Axes, bins: Bins, kept: np.ndarray, dropped: np.ndarray, whole: 
 
 
 def lengths(bins: Bins, kept: np.ndarray, dropped: np.ndarray, label: str) -> Markup:
-    """The same, wide, for the bins that hold anything. Called inside `plotting()`."""
+    """Draw a wide picture of the bins that are not empty. Call this inside `plotting()`."""
     used = np.flatnonzero(kept + dropped)
     first, last = int(used[0]), int(used[-1]) + 1
     part = Bins(bins.edges[first : last + 1], bins.scale, {})
@@ -103,11 +105,11 @@ def lengths(bins: Bins, kept: np.ndarray, dropped: np.ndarray, label: str) -> Ma
     return _drawn(figure, label, "histogram wide")
 
 
-def _axes(width: int, height: int, place: tuple[float, float, float, float]) -> tuple[Axes, Any]:
+def _axes(width: int, height: int, box: tuple[float, float, float, float]) -> tuple[Axes, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width / 72, height / 72))
-    axes = figure.add_axes(place)
+    axes = figure.add_axes(box)
     axes.set_axis_off()
     return axes, figure
 
@@ -129,7 +131,7 @@ def _wants_log(counts: np.ndarray) -> bool:
 
 
 def _count_lines(axes: Axes, top: float, bottom: float, logarithmic: bool) -> None:
-    """A thin line with its number on each side of the base."""
+    """Draw thin lines with their numbers on both sides of the base line."""
     for sign, reach in ((1, top), (-1, bottom)):
         most = float(np.expm1(reach)) if logarithmic else reach
         if most < 1:
@@ -148,31 +150,31 @@ def _count_lines(axes: Axes, top: float, bottom: float, logarithmic: bool) -> No
 
 
 def _outside(bins: Bins) -> Iterator[tuple[float, float]]:
-    """The stretches that a limit rules out."""
-    for bound, place in bins.marks.items():
+    """The ranges on the axis that a limit rules out."""
+    for bound, edge in bins.marks.items():
         low = bound in ("min", "above")
-        if 0 < place < bins.number or (place == bins.number if low else place == 0):
-            yield (-0.4, place) if low else (place, max(bins.number, _FEWEST) + 0.4)
+        if 0 < edge < bins.number or (edge == bins.number if low else edge == 0):
+            yield (-0.4, edge) if low else (edge, max(bins.number, _FEWEST) + 0.4)
 
 
 def _limit_lines(axes: Axes, bins: Bins, bounds: dict[str, str], top: float) -> None:
-    texts = sorted((place, bounds[bound]) for bound, place in bins.marks.items())
-    for index, (place, text) in enumerate(texts):
-        axes.axvline(place, gid="x-limit")
-        left = place < bins.number / 2 if len(texts) == 1 else index == 0
+    texts = sorted((edge, bounds[bound]) for bound, edge in bins.marks.items())
+    for index, (edge, text) in enumerate(texts):
+        axes.axvline(edge, gid="x-limit")
+        left = edge < bins.number / 2 if len(texts) == 1 else index == 0
         side = "left" if left else "right"
         nudge = 0.012 if left else -0.012
-        if len(texts) > 1 and (place < bins.number * 0.3) == (index == 0):
+        if len(texts) > 1 and (edge < bins.number * 0.3) == (index == 0):
             side, nudge = ("left", 0.012) if index == 0 else ("right", -0.012)
-        axes.text(place + nudge * max(bins.number, _FEWEST), top, text, ha=side, va="bottom", gid="x-bound", **_PLAIN)
+        axes.text(edge + nudge * max(bins.number, _FEWEST), top, text, ha=side, va="bottom", gid="x-bound", **_PLAIN)
 
 
 def _x_ticks(bins: Bins) -> list[tuple[float, str]]:
-    """Places on the axis, counted in bins, with their labels."""
+    """Positions on the axis, counted in bins, with their labels."""
     edges = bins.edges
     if bins.scale == "unit":
         every = max(1, int(nice_step(bins.number / 10)))
-        return [(place + 0.5, tick(edges[place])) for place in range(bins.number) if edges[place] % every == 0]
+        return [(index + 0.5, tick(edges[index])) for index in range(bins.number) if edges[index] % every == 0]
     if bins.scale == "log":
         ticks = [(0.5, "0")] if edges[0] <= 0 else []
         start = int(edges[0] <= 0)
@@ -187,12 +189,12 @@ def _x_ticks(bins: Bins) -> list[tuple[float, str]]:
     step = nice_step((high - low) / 5)
     numbers = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step
     numbers[np.abs(numbers) < step / 2] = 0.0
-    places = np.interp(numbers, edges, np.arange(len(edges)))
-    return [(place, tick(number)) for place, number in zip(places.tolist(), numbers.tolist(), strict=True)]
+    positions = np.interp(numbers, edges, np.arange(len(edges)))
+    return [(position, tick(number)) for position, number in zip(positions.tolist(), numbers.tolist(), strict=True)]
 
 
 def _apart(ticks: list[tuple[float, str]], number: int) -> list[tuple[float, str]]:
-    """The labels that have room, from the right: the one at zero gives way."""
+    """Keep the labels that have room, from the right. The label at zero gives way."""
     shown: list[tuple[float, str]] = []
     for position, text in reversed(ticks):
         if not shown or shown[-1][0] - position > number * 0.075:
@@ -200,8 +202,8 @@ def _apart(ticks: list[tuple[float, str]], number: int) -> list[tuple[float, str
     return shown[::-1]
 
 
-def _bin_name(bins: Bins, place: int, whole: bool) -> str:
-    low, high = float(bins.edges[place]), float(bins.edges[place + 1])
+def _bin_name(bins: Bins, index: int, whole: bool) -> str:
+    low, high = float(bins.edges[index]), float(bins.edges[index + 1])
     if whole:
         if not np.isfinite(high):
             return f"{low:,.0f} or more"

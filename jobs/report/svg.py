@@ -1,7 +1,7 @@
-"""Matplotlib's SVG as a page with a strict policy can hold it: no styles, ids or definitions; classes instead, so that
-the page's style sheet gives the colours, light and dark.
+"""Matplotlib's SVG without styles, ids and definitions, which the page's security policy forbids.
 
-An artist's gid is its class, or `class:title`, where the title shows when a pointer rests on it.
+Elements have classes instead, and the page's style sheet gives their colors, light and dark. The class comes from the
+artist's gid: `x-class`, or `x-class:title` with a title that shows when the pointer rests on the element.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _SVG = "{http://www.w3.org/2000/svg}"
 
 
 def inline(drawn: bytes, label: str, kind: str) -> Markup:
-    """The SVG element for a drawing; `label` is read to those who can't see it, `kind` is its class."""
-    root = ElementTree.fromstring(drawn)  # made by matplotlib here and now
+    """The SVG element for a drawing. Screen readers read `label`; `kind` is its class."""
+    root = ElementTree.fromstring(drawn)  # matplotlib wrote it in this process
     parts: list[str] = []
     for group in root.iter(f"{_SVG}g"):
         name, _, title = group.get("id", "").partition(":")

@@ -24,7 +24,7 @@ def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
     \b
     Example: corpus report out
     """
-    from jobs.report.html_page import write_report
+    from jobs.report.render import write_report
     from jobs.report.scan import batches_of
 
     run = open_run(folder)

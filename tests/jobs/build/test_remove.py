@@ -21,7 +21,7 @@ from corpus.tables.takedown import FILE, Takedown, host_of, read_takedown, url_f
 from jobs.build.plan import Job
 from jobs.build.remove import read_list, remove
 from jobs.cli import cli
-from jobs.report.html_page import write_report
+from jobs.report.render import write_report
 from jobs.runner.engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job, tree

@@ -21,7 +21,7 @@ from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.cli import main
-from jobs.report.html_page import write_report
+from jobs.report.render import write_report
 from jobs.runner.engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job
