@@ -1,4 +1,4 @@
-"""`corpus diff`: what two runs make of their documents, for people."""
+"""`corpus diff`, printed for people."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _MOST_MOVES = 30
 
 
 def show_diff(found: Diff, console: Console) -> None:
-    """Print the moves, each with its first URL, and how many texts are others."""
+    """Print how many documents moved, each move with its first URL, and how many texts changed."""
     for line in found.recipe:
         console.print(Text(plain(line)))
     (documents, others), (kept, now) = found.documents, found.kept
     console.print(Text(f"records {documents:,} → {others:,}, kept {kept:,} → {now:,}", style="bold"))
-    console.print(f"{found.same:,} end in the same place")
+    console.print(f"{found.same:,} records end at the same rule in both runs")
     table = Table("ended at", "ends at", "records", "for example", box=None, header_style="dim")
     rows = found.as_dict()["moves"]
     for row in rows[:_MOST_MOVES]:
@@ -27,7 +27,7 @@ def show_diff(found: Diff, console: Console) -> None:
     if rows:
         console.print(table)
     if len(rows) > _MOST_MOVES:
-        console.print(Text(f"and {len(rows) - _MOST_MOVES} more; --json has all of them", style="dim"))
-    console.print(f"of the pages kept in both, {found.same_text:,} have the same text and {found.other_text:,} another")
+        console.print(Text(f"and {len(rows) - _MOST_MOVES} more; --json prints all of them", style="dim"))
+    console.print(f"{found.same_text:,} pages kept in both runs have the same text, {found.other_text:,} another text")
     for url in found.text_examples:
         console.print(Text(plain(f"  {url}"), overflow="ellipsis", no_wrap=True))

@@ -1,4 +1,4 @@
-"""`corpus tune`: what other limits would change, for people."""
+"""`corpus tune`, printed for people."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ _MOST_MOVES = 12
 
 
 def show_tuned(found: Retuned, console: Console) -> None:
-    """Print the sums, the changed rules, what is left open, and URLs."""
-    for line in found.changes or ["nothing changes: these are the limits of the run"]:
+    """Print the sums, the changed rules, the moves, and URLs of pages lost, gained or open."""
+    for line in found.changes or ["nothing changes: the run already has these limits"]:
         console.print(Text(plain(line)))
     console.print()
-    console.print(Text(_sums(found), style="bold"))
-    for line in _why(found):
-        console.print(Text(line, style="dim"))
+    least, most = found.kept
+    now = f"{least:,}, exactly" if found.exact else f"between {least:,} and {most:,}"
+    console.print(Text(f"kept {found.before:,} → {now}", style="bold"))
+    console.print(Text(_certainty(found), style="dim"))
+    if found.repeats:
+        console.print(Text(f"which of them repeat another page is not known for all: {found.repeats}", style="dim"))
     if found.rules.num_rows:
         console.print()
         console.print(_rules(found))
     _show_moves(found, console)
     for row in found.together.to_pylist():
         if len(row["rules"]) > 1:
-            console.print(f"{row['kind']} by several at once: {row['documents']:,}  {' + '.join(row['rules'])}")
+            console.print(f"{row['kind']} by several rules at once: {row['documents']:,}  {' + '.join(row['rules'])}")
     for kind in ("lost", "gained", "open"):
         rows = [row for row in found.examples.to_pylist() if row["kind"] == kind]
         if rows:
@@ -37,42 +40,21 @@ def show_tuned(found: Retuned, console: Console) -> None:
             console.print(Text(line, overflow="ellipsis", no_wrap=True))
 
 
-def _sums(found: Retuned) -> str:
-    least, most = found.kept
-    if found.exact:
-        return f"kept {found.before:,} → {least:,}, exactly"
-    return f"kept {found.before:,} → between {least:,} and {most:,}"
-
-
-def _why(found: Retuned) -> list[str]:
-    """One line for each reason why the answer is no single number."""
+def _certainty(found: Retuned) -> str:
     certain, most = found.passing
-    lines = []
     if most > certain:
-        lines.append(
-            f"{most - certain:,} pages ended at a changed rule and went no further: what comes after was not measured"
-        )
-    else:
-        lines.append(f"{certain:,} pages pass every rule, exactly: all that is needed was measured")
-    if found.repeats:
-        lines.append(f"which of them repeat another page is not known of all: {found.repeats}")
-    return lines
+        return f"{most - certain:,} pages ended at a changed rule, and their later measures are unknown"
+    return f"{certain:,} pages pass every rule, exactly: everything needed was measured"
 
 
 def _rules(found: Retuned) -> Table:
     table = Table("rule", "limit", "lost", "by it alone", "gained", "by it alone", "open", "held by others", "text",
                   box=None, header_style="dim")  # fmt: skip
+    counts = ("lost", "lost_by_it_alone", "gained", "gained_by_it_alone", "open", "held_by_others")
     for row in found.rules.to_pylist():
         size = row["gained_bytes"] - row["lost_bytes"]
-        more = " or more" if row["unsized"] else ""
-        table.add_row(
-            row["rule"],
-            f"{row['before']} → {row['now']}",
-            *(f"{row[name]:,}" for name in ("lost", "lost_by_it_alone", "gained", "gained_by_it_alone")),
-            f"{row['open']:,}",
-            f"{row['held_by_others']:,}",
-            f"{size / 1e6:+,.2f} MB{more}",
-        )
+        text = f"{size / 1e6:+,.2f} MB{' or more' if row['unsized'] else ''}"
+        table.add_row(row["rule"], f"{row['before']} → {row['now']}", *(f"{row[name]:,}" for name in counts), text)
     return table
 
 
