@@ -5,8 +5,6 @@ spills to disk if it has to.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
 
 import duckdb
 import numpy as np
@@ -45,17 +43,14 @@ class TopCategories:
 
 
 class CategoryCounts:
-    """Kept and dropped documents by group and category. Use as a context; DuckDB may fill the folder `scratch`."""
+    """Kept and dropped documents by group and category. DuckDB may fill the folder `scratch`. Close it at the end."""
 
-    def __init__(self, scratch: Path) -> None:
-        self._database = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(scratch), "threads": 1})
+    def __init__(self, scratch: str) -> None:
+        self._database = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": scratch, "threads": 1})
         self._database.execute("SET autoinstall_known_extensions = false")
         self._database.execute("CREATE TABLE seen (part VARCHAR, name VARCHAR, kept BIGINT, dropped BIGINT)")
 
-    def __enter__(self) -> CategoryCounts:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def close(self) -> None:
         self._database.close()
 
     def add(self, group: str, names: pa.Array, kept: np.ndarray, dropped: np.ndarray) -> None:

@@ -7,18 +7,19 @@ on the machine's fonts.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from jobs.report.bins import Bins, nice_step
 from jobs.report.formatting import tick
-from jobs.report.svg import inline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 _PLAIN: dict[str, Any] = {"parse_math": False, "clip_on": False}
 _BELOW: dict[str, Any] = {"ha": "center", "va": "top", "gid": "x-tick", **_PLAIN}
 _BESIDE: dict[str, Any] = {"ha": "right", "va": "center", "gid": "x-count", **_PLAIN}
+
+_NUMBER = re.compile(r"-?\d+\.\d+")
+_SPACE = re.compile(r"\s+")
+_ANCHOR = re.compile(r"text-anchor:\s*(\w+)")
+_SVG = "{http://www.w3.org/2000/svg}"
 
 Grow = Callable[[Any], Any]
 
@@ -59,7 +65,7 @@ def plotting() -> Iterator[None]:
                 os.environ["MPLCONFIGDIR"] = before
 
 
-def histogram(
+def draw_histogram(
     bins: Bins, kept: np.ndarray, dropped: np.ndarray, bounds: dict[str, str], label: str, *, whole: bool
 ) -> tuple[Markup, bool]:
     """Draw a measure. Return the picture, and True if its counts are on a log scale.
@@ -95,7 +101,7 @@ def _draw(axes: Axes, bins: Bins, kept: np.ndarray, dropped: np.ndarray, whole: 
     return top + 0.04 * height
 
 
-def lengths(bins: Bins, kept: np.ndarray, dropped: np.ndarray, label: str) -> Markup:
+def draw_lengths(bins: Bins, kept: np.ndarray, dropped: np.ndarray, label: str) -> Markup:
     """Draw a wide picture of the bins that are not empty. Call this inside `plotting()`."""
     used = np.flatnonzero(kept + dropped)
     first, last = int(used[0]), int(used[-1]) + 1
@@ -119,7 +125,7 @@ def _drawn(figure: Any, label: str, kind: str) -> Markup:
 
     out = BytesIO()
     FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
-    return inline(out.getvalue(), label, kind)
+    return _inline(out.getvalue(), label, kind)
 
 
 def _wants_log(counts: np.ndarray) -> bool:
@@ -209,3 +215,43 @@ def _bin_name(bins: Bins, index: int, whole: bool) -> str:
             return f"{low:,.0f} or more"
         return f"{low:,.0f}" if high - low <= 1 else f"{low:,.0f} to {high - 1:,.0f}"
     return f"{low:.4g} to {high:.4g}"
+
+
+def _inline(drawn: bytes, label: str, kind: str) -> Markup:
+    """Rewrite matplotlib's SVG without styles, ids and definitions, which the page's security policy forbids.
+
+    Elements have classes instead, and the page's style sheet gives their colors, light and dark. The class comes from
+    the artist's gid: `x-class`, or `x-class:title` with a title that shows when the pointer rests on the element.
+    """
+    root = ElementTree.fromstring(drawn)  # matplotlib wrote it in this process
+    parts: list[str] = []
+    for group in root.iter(f"{_SVG}g"):
+        name, _, title = group.get("id", "").partition(":")
+        if not name.startswith("x-"):
+            continue
+        for element in group:
+            parts.append(_element(element, name.removeprefix("x-"), title))
+    box = escape(root.get("viewBox", ""))
+    head = f'<svg class="{escape(kind)}" viewBox="{box}" role="img" aria-label="{escape(label)}">'
+    return Markup(head + "".join(parts) + "</svg>")
+
+
+def _element(element: ElementTree.Element, name: str, title: str) -> str:
+    css = escape(name)
+    if element.tag == f"{_SVG}path":
+        inner = f"<title>{escape(title)}</title>" if title else ""
+        return f'<path class="{css}" d="{_path(element.get("d", ""))}">{inner}</path>'
+    if element.tag == f"{_SVG}text":
+        found = _ANCHOR.search(element.get("style", ""))
+        anchor = f' text-anchor="{found.group(1)}"' if found and found.group(1) != "start" else ""
+        x, y = (_short(element.get(axis, "0")) for axis in ("x", "y"))
+        return f'<text class="{css}" x="{x}" y="{y}"{anchor}>{escape(element.text or "")}</text>'
+    return ""
+
+
+def _path(data: str) -> str:
+    return str(escape(_SPACE.sub(" ", _NUMBER.sub(lambda number: _short(number.group()), data)).strip()))
+
+
+def _short(number: str) -> str:
+    return f"{float(number):.1f}".removesuffix(".0")

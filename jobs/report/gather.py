@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,13 +53,14 @@ def gather(run: Run, tick: Tick = lambda: None) -> Report:
     samples = read_samples(run)
     largest = {entry["id"] for entry in info["dedup"]["largest"]} if info["dedup"] else set()
     wanted = largest | {row["id"] for row in samples if row["rule"] == KEPT}
-    with tempfile.TemporaryDirectory(prefix="corpus-report-") as scratch, CategoryCounts(Path(scratch)) as counts:
+    with tempfile.TemporaryDirectory(prefix="corpus-report-") as folder, closing(CategoryCounts(folder)) as counts:
         found = scan(run, counts, wanted, largest, tick)
         texts = measure_texts(run)
         with figures.plotting():
             cards = sections.cards(info, found, counts)
             lengths = _lengths(texts, found.lengths_dropped)
-        label = _language_column(info)
+        labels = [f"{table['name']}.label" for table in info["recipe"]["stages"] if table["stage"] == "language"]
+        label = next((column for column in labels if column in info["columns"]), None)
         by_rule, kept = group_samples(samples, found.measures, found.rows)
         return Report(
             info=info,
@@ -94,10 +95,4 @@ def _lengths(texts: TextSizes, dropped: np.ndarray) -> Markup | None:
         f"Lengths of {texts.documents:,} kept texts, {texts.bytes:,} bytes in all, the longest {texts.most:,}, "
         f"and of {int(dropped.sum()):,} dropped ones"
     )
-    return figures.lengths(LENGTHS, texts.lengths, dropped, label)
-
-
-def _language_column(info: dict[str, Any]) -> str | None:
-    """The ledger column with the labels of a language stage."""
-    columns = (f"{table['name']}.label" for table in info["recipe"]["stages"] if table["stage"] == "language")
-    return next((column for column in columns if column in info["columns"]), None)
+    return figures.draw_lengths(LENGTHS, texts.lengths, dropped, label)

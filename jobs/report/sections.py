@@ -17,9 +17,9 @@ from corpus.tables.ledger import total
 from filters import load_recipe, recipe_names
 from jobs.report import formatting
 from jobs.report.categories import CategoryCounts, TopCategories
-from jobs.report.figures import histogram
+from jobs.report.figures import draw_histogram
 from jobs.report.measures import Measure, active_bounds
-from jobs.report.scan import RuleCounts, Scan
+from jobs.report.scan import Histogram, RuleCounts, Scan
 
 _CATEGORIES = 8
 """Categories of a measure that are shown by name."""
@@ -70,9 +70,7 @@ class MeasureCard:
     sentence: str = ""
     picture: Markup | None = None
     logarithmic: bool = False
-    edges: list[float] | None = None
-    kept_bars: list[int] | None = None
-    dropped_bars: list[int] | None = None
+    histogram: Histogram | None = None
     categories: TopCategories | None = None
 
 
@@ -178,15 +176,8 @@ def _number_card(measure: Measure, scan: Scan) -> MeasureCard:
         f"in {values.kept:,} kept and {values.dropped:,} dropped documents; {outside:,} outside the limit"
     )
     whole = measure.kind == "int"
-    picture, logarithmic = histogram(found.bins, found.kept, found.dropped, words, label, whole=whole)
-    return MeasureCard(
-        *counts,
-        picture=picture,
-        logarithmic=logarithmic,
-        edges=found.bins.edges.tolist(),
-        kept_bars=found.kept.tolist(),
-        dropped_bars=found.dropped.tolist(),
-    )
+    picture, logarithmic = draw_histogram(found.bins, found.kept, found.dropped, words, label, whole=whole)
+    return MeasureCard(*counts, picture=picture, logarithmic=logarithmic, histogram=found)
 
 
 def stage_tables(info: dict[str, Any]) -> list[StageTable]:
