@@ -16,7 +16,7 @@ from corpus.recipe import Recipe
 from corpus.storage.boxes import read_box
 from corpus.storage.commits import Commit, Part
 from corpus.storage.store import LocalStore
-from corpus.tables.verdict_columns import VERDICTS_SCHEMA
+from corpus.tables.verdicts import VERDICTS_SCHEMA
 from filters import STAGES
 from jobs.build.compare_documents import Compared, Dedup
 from jobs.runner.engine import Engine, Stop

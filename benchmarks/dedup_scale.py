@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from benchmarks.dedup_runs import write_unit
 from corpus.dedup.contract import Dedup, signatures_schema
-from corpus.dedup.signed import binary_column
+from corpus.dedup.signature_rows import binary_column
 from corpus.storage.commits import Commit
 from corpus.storage.store import LocalStore
 from filters.minhash import VALUE

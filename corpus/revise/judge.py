@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT
-from corpus.revise.limits import Rule
+from corpus.revise.limits import DocumentLimit, Rule
 from corpus.stage import Limit
 
 Columns = Callable[[Sequence[str]], pa.Table]
@@ -108,10 +108,16 @@ class Judge:
     """Judges the rows of a ledger anew. `compared` are the names of the stages that compare documents, `columns` the
     measures of all stages."""
 
-    def __init__(self, rules: Sequence[Rule], columns: Iterable[str], compared: Sequence[str], dedup: str = "") -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        columns: Iterable[str],
+        compared: Sequence[str],
+        documents: DocumentLimit | None = None,
+    ) -> None:
         self.ends = Ends(tuple(rules))
         self._columns = [column for column in columns if column.split(".")[0] not in compared]
-        self._dedup = dedup
+        self._documents = documents
         self._compared = set(compared)
         self._places = {(rule.stage, rule.measure): place for place, rule in enumerate(rules)}
         self._changed = [place for place, rule in enumerate(rules) if rule.changed]
@@ -186,8 +192,9 @@ class Judge:
             if len(rows):
                 self._combine(found, read, kind, rows, sizes[rows])
                 _draw(found, kind, (new if kind == "lost" else old)[rows], rows, group, first)
-        if self._dedup:
-            self._clusters(found, read, old, new)
+        if self._documents and self._documents.cluster_size and self._documents.exact:
+            columns = [self._documents.cluster_size, self._documents.exact]
+            self._clusters(found, read(columns), old, new)
         return found
 
     def _combine(self, found: Tally, read: Columns, kind: str, rows: np.ndarray, sizes: np.ndarray) -> None:
@@ -202,9 +209,9 @@ class Judge:
             same = bits == mask
             found.combinations[kind, mask] = [int(same.sum()), int(np.nansum(sizes[same]))]
 
-    def _clusters(self, found: Tally, read: Columns, old: np.ndarray, new: np.ndarray) -> None:
+    def _clusters(self, found: Tally, evidence: pa.Table, old: np.ndarray, new: np.ndarray) -> None:
         """What the documents that were compared say of those that would be compared now."""
-        size, exact = (read([f"{self._dedup}.{name}"]).column(0).to_numpy() for name in ("cluster_size", "exact"))
+        size, exact = (column.to_numpy() for column in evidence.columns)
         was = (old == self.ends.kept) | (old == self.ends.repeated)
         stays = new == old
         near = was & ~np.isnan(size)

@@ -70,13 +70,30 @@ def measures_of(columns: Iterable[str], stage: str) -> list[str]:
     return [column.removeprefix(f"{stage}.") for column in columns if column.split(".")[0] == stage]
 
 
-def compared_limit(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> tuple[str, float | None] | None:
-    """The name of the stage that compares whole documents, and from which similarity on they are removed."""
-    for table in recipe["stages"]:
-        if info["compared"].get(table["name"]) == "signatures":
-            below = table["similarity"].get("below", "off")
-            return table["name"], None if below == "off" else float(below)
-    return None
+@dataclass(frozen=True)
+class DocumentLimit:
+    """The limit of a stage that compares whole documents: its name, the similarity from which on it removes a document
+    (None if it is off), and the columns that hold its evidence, where it has measures for it."""
+
+    stage: str
+    below: float | None
+    cluster_size: str | None
+    exact: str | None
+
+
+def document_limit(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> DocumentLimit | None:
+    """Return the limit of the stage that compares whole documents; None if there is none, or several."""
+    compared = [(name, one) for name, one in info["compared"].items() if one["compares"] == "documents"]
+    if len(compared) != 1:
+        return None
+    name, one = compared[0]
+    columns = {column: f"{name}.{measure}" for measure, column in one["measures"].items()}
+    measure = columns["similarity"].removeprefix(f"{name}.")
+    table = next(table for table in recipe["stages"] if table["name"] == name)
+    below = table[measure].get("below", "off")
+    return DocumentLimit(
+        name, None if below == "off" else float(below), columns.get("cluster_size"), columns.get("exact")
+    )
 
 
 def _limit(kind: str, bounds: Mapping[str, Any]) -> Limit:

@@ -26,14 +26,13 @@ from corpus.revise.fates import READ, Rejudge, put
 from corpus.sandbox.attempt import PartWriter
 from corpus.sandbox.guard import Guard
 from corpus.sandbox.unit import Batch, Place, Unit
-from corpus.storage.boxes import read_boxes
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
 from corpus.tables.ledger import CORPUS_SCHEMA
 from corpus.tables.pack import read_part
 from corpus.tables.run_files import RunFiles
 from corpus.tables.samples import SAMPLES_SCHEMA
-from corpus.tables.verdict_columns import VERDICTS_SCHEMA
+from corpus.tables.verdicts import VerdictBox, removed_rows
 
 
 @dataclass(frozen=True)
@@ -128,15 +127,16 @@ def rewrite(store: Store, folder: Location, piece: Piece, rejudge: Rejudge, stag
     return commit(store, key, _write(store, made), about)
 
 
-def fill(store: Store, done: Commit, told: Part | None, box: int, reading: Reading, depends: str) -> Commit:
+def fill(store: Store, done: Commit, verdicts: Sequence[VerdictBox], reading: Reading, depends: str) -> Commit:
     """The commit of a piece whose every text is there, but for those that comparing documents removed."""
-    key = commit_key("fill", {"rewritten": done.sha256, "told": told.sha256 if told else "", "box": box}, depends)
+    boxes = [[box.part.sha256, box.box] for box in verdicts]
+    key = commit_key("fill", {"rewritten": done.sha256, "verdicts": boxes}, depends)
     filled = read_commit(store, key)
     if filled is not None:
         return filled
     started = time.monotonic()
     corpus, ledger = read_part(store, done.part("corpus")), read_part(store, done.part("ledger"))
-    wanted = lacking(store, done, told, box)
+    wanted = lacking(store, done, verdicts)
     tables, exceptions = reading.pages(_places(corpus.filter(pa.array(wanted))), ["ledger", "corpus"])
     if tables:
         if tables["corpus"].num_rows != tables["ledger"].num_rows:
@@ -153,13 +153,11 @@ def fill(store: Store, done: Commit, told: Part | None, box: int, reading: Readi
     return commit(store, key, [*others, *_write(store, {"corpus": corpus, "ledger": ledger})], about)
 
 
-def lacking(store: Store, done: Commit, told: Part | None, box: int) -> np.ndarray:
-    """Which corpus rows have no text, of those that comparing documents has left: what it said of the piece lies in a
-    box of `told`."""
+def lacking(store: Store, done: Commit, verdicts: Sequence[VerdictBox]) -> np.ndarray:
+    """Return which corpus rows have no text, of those that no comparison removed."""
     found = np.zeros(done.part("corpus").rows, np.bool_)
     found[read_part(store, done.part("missing"))["corpus_row"].to_numpy()] = True
-    verdicts = read_boxes(store, [told] if told else [], box, VERDICTS_SCHEMA)
-    found[verdicts.filter(verdicts["removed"])["corpus_row"].to_numpy()] = False
+    found[removed_rows(store, verdicts)] = False
     return found
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from corpus.digests import differences
 from corpus.outcome import KEPT
 from corpus.revise.judge import Columns, Ends, Judge, Tally, combined
-from corpus.revise.limits import Rule, compared_limit, rules_of, with_limits
+from corpus.revise.limits import Rule, document_limit, rules_of, with_limits
 from corpus.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def retune(run: RunFiles, settings: Settings) -> Retuned:
     recipe = with_limits(info, settings)
     rules = rules_of(info, recipe)
     changes = differences(info["recipe"], recipe)
-    dedup = compared_limit(info, recipe)
-    judge = Judge(rules, info["columns"], list(info["compared"]), dedup[0] if dedup else "")
+    judge = Judge(rules, info["columns"], list(info["compared"]), document_limit(info, recipe))
     groups = _row_groups(run)
 
     def tally(number: int) -> Tally:
@@ -130,12 +129,13 @@ def _row_groups(run: RunFiles) -> list[tuple[str, int, int]]:
 def _kept(info: dict[str, Any], recipe: dict[str, Any], found: Tally) -> tuple[tuple[int, int], str]:
     """The least and the most documents that would be kept, and why that is not one number."""
     ends, moves = found.ends, found.moves
-    before, now = compared_limit(info, info["recipe"]), compared_limit(info, recipe)
+    before, now = document_limit(info, info["recipe"]), document_limit(info, recipe)
     stayed, repeated = int(moves[ends.kept, ends.kept]), int(moves[ends.repeated, ends.repeated])
     gained = int(moves[: ends.kept, ends.kept].sum())
     opened = int(moves[:, ends.open].sum())
-    others = any(kind != "signatures" for kind in info["compared"].values())
-    if not info["compared"] or (now and now[1] is None and not others):
+    # only one stage that compares documents, and leaves evidence about all of them, bounds what others may take
+    others = len(info["compared"]) > 1 or not (now and now.cluster_size and now.exact)
+    if not info["compared"] or (now and now.below is None and not others):
         return (stayed + repeated + gained, stayed + repeated + gained + opened), ""
     compared = {table["name"]: table for table in recipe["stages"] if table["name"] in info["compared"]}
     moved = [
@@ -144,13 +144,13 @@ def _kept(info: dict[str, Any], recipe: dict[str, Any], found: Tally) -> tuple[t
     lost = found.lost_candidates if not others else int(moves[ends.kept :, : ends.kept].sum())
     if not (gained or opened or lost or moved):
         return (stayed, stayed), ""
-    below = now[1] if now and now[1] is not None else 2.0
-    certain = max(found.copies - found.lost_keepers, 0) if below <= 1 and before and before[1] is not None else 0
+    below = now.below if now and now.below is not None else 2.0
+    certain = max(found.copies - found.lost_keepers, 0) if below <= 1 and before and before.below is not None else 0
     least = stayed
     if others:  # lines that are new, or gone, can take from any page
         least = 0
     elif moved:  # whatever shares a key with another might go; if none was looked for, anything
-        least = stayed - found.candidates if before and before[1] is not None else min(stayed, 1)
+        least = stayed - found.candidates if before and before.below is not None else min(stayed, 1)
     names = " and ".join(sorted(compared))
     because = "its limit is another one" if moved else "other documents are compared than before"
     return (least, stayed + repeated - certain + gained + opened), f"{names}: {because}"

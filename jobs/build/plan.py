@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from corpus.dedup.contract import Dedup as Stage
+from corpus.dedup.contract import DocumentComparison
 from corpus.dedup.index import Earlier, check_comparable, open_index
 from corpus.dedup.layout import MEMORY_BYTES
 from corpus.digests import differences, digest
@@ -16,11 +16,12 @@ from corpus.plugins import Module
 from corpus.recipe import Recipe
 from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Unit
+from corpus.stage import BoundStage
 from corpus.storage.store import Location, Store, open_store
 from corpus.tables.takedown import FILE as TAKEN_DOWN
 from corpus.tables.takedown import taken_from
 from corpus.version import versions
-from jobs.build.compare_documents import ALARM_RATE
+from jobs.build.compare import ALARM_RATE
 from jobs.build.inputs import Input, find_inputs, plan_all
 from jobs.runner.folder import claim
 
@@ -66,6 +67,19 @@ class Job:
     alarm_rate: float = ALARM_RATE
     """The share of documents, of the run or of one archive, above which dedup stops the run before it is packed."""
 
+    def recipe_payload(self) -> dict[str, Any]:
+        """Return what a task needs to make the recipe."""
+        modules = [[module.name, module.source] for module in self.modules]
+        return {"recipe": self.recipe.canonical(), "factory": self.factory, "modules": modules}
+
+    @property
+    def indexed(self) -> BoundStage | None:
+        """The stage whose signatures later runs can compare with, if there is one."""
+        for bound in self.recipe.stages:
+            if isinstance(bound.stage, DocumentComparison) and bound.stage.indexed:
+                return bound
+        return None
+
 
 @dataclass
 class Plan:
@@ -74,6 +88,8 @@ class Plan:
     inputs: list[Input]
     identity: dict[str, Any]
     against: list[Earlier] = field(default_factory=list)
+    indexed: str = ""
+    """The name of the stage whose signatures are compared with those of `against`."""
 
     @property
     def fingerprint(self) -> str:
@@ -92,24 +108,26 @@ def make_plan(job: Job) -> Plan:
         "against": [one.digest for one in against],
         "removed": taken_from(open_store(job.out)).digest,
     }
-    return Plan(inputs, identity, against)
+    return Plan(inputs, identity, against, job.indexed.name if job.indexed else "")
 
 
 def open_earlier(job: Job) -> list[Earlier]:
     """The indexes of the runs to compare with. Raises ConfigError where the recipe can't, and InputError."""
-    if job.against and job.recipe.pipeline().lines:
+    if job.against and any(stage.compares == "lines" for stage in job.recipe.pipeline().collective):
         raise ConfigError(
             "Lines are compared within one run, so this recipe can't be built against an earlier one.",
             "Leave --against, or take that stage out of the recipe.",
         )
     against = [open_index(folder) for folder in job.against]
-    bound = job.recipe.pipeline().dedup
+    bound = job.indexed
     for one in against:
-        if bound is None or not isinstance(bound.stage, Stage) or bound.limits["similarity"].below is None:
+        stage = bound.stage if bound else None
+        if bound is None or not isinstance(stage, DocumentComparison) or bound.limits[stage.rule].below is None:
             raise ConfigError(
-                "The recipe compares no documents, with those of an earlier run neither.", "Leave --against."
+                "The recipe compares no documents with those of an earlier run.",
+                "Leave --against, or add such a stage, for example minhash.",
             )
-        check_comparable(bound.stage, one)
+        check_comparable(stage, one)
     return against
 
 

@@ -6,7 +6,6 @@ judge the ledger anew → rewrite the pieces → compare documents → read the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -18,17 +17,16 @@ from corpus.revise.portions import pieces_of
 from corpus.revise.replay import Piece, lacking
 from corpus.run import Run
 from corpus.sandbox.unit import Unit
-from corpus.storage.commits import Commit, Part
-from corpus.storage.store import Store
+from corpus.storage.commits import Commit
 from corpus.tables.takedown import FILE, Takedown
+from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
-from jobs.build.build import Result, complete
-from jobs.build.compare_documents import Compared
+from jobs.build.build import Build, Result, carry_out, complete
 from jobs.build.inputs import Input, find_inputs, plan_units
 from jobs.build.plan import Job, Plan, claim_folder, open_earlier
 from jobs.runner.engine import Engine, Stop, run
+from jobs.runner.execution import Execution, Stopped
 from jobs.runner.folder import open_folder
-from jobs.runner.phases import Stopped, end_work
 from jobs.runner.progress import Progress
 from jobs.runner.retries import CHANGED, UNREACHABLE, Function
 from jobs.runner.task_functions import commit_from_dict, fill_task, rewrite_task
@@ -65,7 +63,7 @@ def make_plan(old: Run, job: Job, taken: Takedown) -> Plan:
     identity = {"recipe": job.recipe.canonical(), **now, "inputs": inputs, "removed": taken.digest}
     places = old.places()
     found = [Input(one["name"], places.get(one["name"], ""), one["bytes"], one["identity"]) for one in inputs]
-    return Plan(found, identity, against)
+    return Plan(found, identity, against, job.indexed.name if job.indexed else "")
 
 
 def rewrite(old: Run, job: Job, taken: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> Result:
@@ -80,23 +78,20 @@ def rewrite(old: Run, job: Job, taken: Takedown, make_engine: Callable[[], Engin
         finished = claim_folder(store, plan)
         if finished is not None:
             return Result(0, finished, already_done=True)
-        started = time.monotonic()
-        work = Rewriting(old, job, plan, store, Archives(old, job.inputs), stop, progress, taken)
-        engine = make_engine()
-        try:
-            commits = work.rewritten(engine)
-            commits[0].about["other_records"] = old.info["other_records"]  # only their sum is told
 
-            def fill(commits: list[Commit], compared: Compared | None) -> list[Commit]:
-                filled = work.filled(engine, commits, compared)
-                plan.inputs = [replace(one, path=work.archives.place(one)) for one in plan.inputs]
+        def work(run: Build) -> Result:
+            replay = Rewriting(old, job, plan, run.execution, Archives(old, job.inputs), taken)
+            commits = replay.rewritten()
+            commits[0].about["other_records"] = old.info["other_records"]  # only their sum is written
+
+            def fill(commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
+                filled = replay.filled(commits, verdicts)
+                plan.inputs = [replace(one, path=replay.archives.place(one)) for one in plan.inputs]
                 return filled
 
-            return complete(job, plan, store, engine, stop, progress, commits, [], started, fill)
-        except Stopped:
-            return Result(128 + stop.signal)
-        finally:
-            end_work(engine, stop, progress)
+            return complete(run, commits, [], fill)
+
+        return carry_out(job, plan, store, make_engine, stop, progress, work)
 
 
 @dataclass
@@ -145,22 +140,20 @@ class Rewriting:
     old: Run
     job: Job
     plan: Plan
-    store: Store
+    execution: Execution
     archives: Archives
-    stop: Stop
-    progress: Progress
     taken: Takedown
 
-    def rewritten(self, engine: Engine) -> list[Commit]:
+    def rewritten(self) -> list[Commit]:
         """The commits of all pieces, in order."""
         new = self.taken if self.taken.digest != self.old.info["removed"] else None
         rejudge = Rejudge(self.old.info, self.job.recipe, self._signed, new)
-        share = self.old.info["records"]["in"] // (_PIECES_PER_WORKER * engine.workers)
+        share = self.old.info["records"]["in"] // (_PIECES_PER_WORKER * self.execution.engine.workers)
         pieces, pages = pieces_of(self.old, rejudge, max(share, _LEAST_ROWS))
         pieces = [self._readable(one, pages) for one in pieces]
         units = self.archives.units(dict.fromkeys(one.warc for one in pieces if pages.get(one.ledger)))
         payloads = [{"piece": one.as_dict(), "archive": _as_dict(units.get(one.warc))} for one in pieces]
-        return self._run(engine, "judge", rewrite_task, payloads, [pages.get(one.ledger, 0) for one in pieces])
+        return self._run("judge", rewrite_task, payloads, [pages.get(one.ledger, 0) for one in pieces])
 
     def _readable(self, piece: Piece, pages: dict[tuple[int, int], int]) -> Piece:
         """The piece; without further samples, where these alone would need an archive that is not there."""
@@ -169,66 +162,57 @@ class Rewriting:
         pages[piece.ledger] = 0
         return replace(piece, extra=())
 
-    def filled(self, engine: Engine, commits: list[Commit], compared: Compared | None) -> list[Commit]:
+    def filled(self, commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
         """The commits with every text that is to be packed."""
-        pages = {}
+        store, pages = self.execution.store, {}
+        boxes = [tuple(one.boxes[number] for one in verdicts) for number in range(len(commits))]
         for number, done in enumerate(commits):
-            told, box = self._told(number, compared)
-            if done.about["missing"] and (wanted := int(lacking(self.store, done, told, box).sum())):
+            if done.about["missing"] and (wanted := int(lacking(store, done, boxes[number]).sum())):
                 pages[number] = wanted
         units = self.archives.units(dict.fromkeys(commits[number].about["unit"]["warc"] for number in pages))
         payloads = []
         for number in pages:
-            told, box = self._told(number, compared)
             done = commits[number]
-            own = {"commit": asdict(done), "told": asdict(told) if told else None, "box": box}
+            own = {"commit": asdict(done), "verdicts": [box.as_dict() for box in boxes[number]]}
             payloads.append({**own, "archive": _as_dict(units[done.about["unit"]["warc"]])})
-        made = self._run(engine, "read", fill_task, payloads, list(pages.values()))
+        made = self._run("read", fill_task, payloads, list(pages.values()))
         filled = dict(zip(pages, made, strict=True))
         return [filled.get(number, done) for number, done in enumerate(commits)]
 
-    @staticmethod
-    def _told(number: int, compared: Compared | None) -> tuple[Part | None, int]:
-        """Where it lies what comparing documents said of a piece."""
-        return compared.verdicts.told[number] if compared else (None, 0)
-
-    def _run(
-        self, engine: Engine, name: str, function: Function, pieces: list[dict[str, Any]], pages: list[int]
-    ) -> list[Commit]:
+    def _run(self, name: str, function: Function, pieces: list[dict[str, Any]], pages: list[int]) -> list[Commit]:
         """The commits of all pieces, in order; `pages` says how many pages of each are read again."""
         tasks = list(_together(pages))
         payloads = [{**self._common, "pieces": [pieces[number] for number in task], "numbers": task} for task in tasks]
-        self.progress.start(name, len(pieces), 0, done=0)
+        progress = self.execution.progress
+        progress.start(name, len(pieces), 0, done=0)
         made: dict[int, Commit] = {}
-        for answer in run(engine, function, payloads, self.stop):
+        for answer in run(self.execution.engine, function, payloads, self.execution.stop):
             if answer.result is None:
-                self.progress.end()
+                progress.end()
                 last = answer.failures[-1]
                 errors = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable}
                 raise errors.get(last.kind, IntegrityError)(f"A piece of the run could not be rewritten: {last.reason}")
             for number, commit in zip(answer.payload["numbers"], answer.result["commits"], strict=True):
                 made[number] = commit_from_dict(commit)
-                self.progress.unit_done(0, made[number].about["counts"])
-        self.progress.end()
-        if self.stop.asked():
+                progress.unit_done(0, made[number].about["counts"])
+        progress.end()
+        if self.execution.stop.asked():
             raise Stopped
         return [made[number] for number in range(len(pieces))]
 
     @property
     def _signed(self) -> bool:
         """Whether what documents are compared by is there, or not needed."""
-        return bool(self.old.parts("signatures")) or not self.old.info["compared"]
+        return all(self.old.parts(one["kind"]) for one in self.old.info["compared"].values())
 
     @property
     def _common(self) -> dict[str, Any]:
         """What every task is given."""
         depends = {key: self.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")}
         return {
-            "store": self.store.place,
+            "store": self.execution.store.place,
             "folder": self.old.store.place,
-            "recipe": self.job.recipe.canonical(),
-            "factory": self.job.factory,
-            "modules": [[module.name, module.source] for module in self.job.modules],
+            **self.job.recipe_payload(),
             "guard": asdict(self.job.guard),
             "taken": bool(self.taken),
             "signed": self._signed,

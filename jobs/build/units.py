@@ -13,8 +13,8 @@ from corpus.storage.store import Store
 from corpus.tables.takedown import FILE as TAKEN_DOWN
 from corpus.warc.record import record_id
 from jobs.build.plan import Job, Plan
-from jobs.runner.engine import Engine, Stop, run
-from jobs.runner.progress import Progress
+from jobs.runner.engine import run
+from jobs.runner.execution import Execution, Stopped
 from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_place
 from jobs.runner.task_functions import commit_from_dict, run_unit_task
 
@@ -23,15 +23,14 @@ LOST_IN_A_ROW = 4
 
 
 def run_units(
-    job: Job, plan: Plan, units: list[Unit], store: Store, engine: Engine, stop: Stop, progress: Progress
+    job: Job, plan: Plan, units: list[Unit], execution: Execution
 ) -> tuple[list[Commit], list[dict[str, Any]]]:
-    """The commits of all units in (WARC, offset) order, and the units that were given up."""
+    """Return the commits of all units in (archive, offset) order, and the units that were given up. Raises Stopped."""
+    store, engine, progress = execution.store, execution.engine, execution.progress
     depends = digest({key: plan.identity[key] for key in ("recipe", "resources", "versions", "removed")})
     common = {
         "store": store.place,
-        "recipe": job.recipe.canonical(),
-        "factory": job.factory,
-        "modules": [[module.name, module.source] for module in job.modules],
+        **job.recipe_payload(),
         "guard": asdict(job.guard),
         "depends": depends,
         "taken": store.size(TAKEN_DOWN) is not None,
@@ -43,7 +42,7 @@ def run_units(
         todo = [unit for unit in units if unit not in done]
         progress.start("pass", len(units), sum(unit.end - unit.start for unit in units), done=len(units) - len(todo))
         payloads = [{"unit": unit.as_dict(), **_own(job, unit, store), **common} for unit in todo]
-        for answer in run(engine, run_unit_task, payloads, stop):
+        for answer in run(engine, run_unit_task, payloads, execution.stop):
             unit = Unit(**answer.payload["unit"])
             if answer.result is None:
                 last = answer.failures[-1]
@@ -59,8 +58,8 @@ def run_units(
                     done[unit].about["failed_tries"] = by_class(answer.failures)
                 progress.unit_done(unit.end - unit.start, done[unit].about["counts"])
         progress.end()
-        if stop.asked():
-            return [], []
+        if execution.stop.asked():
+            raise Stopped
         false_starts = untiled(units, done)
         if not false_starts:
             break

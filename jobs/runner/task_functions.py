@@ -9,14 +9,10 @@ import json
 import resource
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from corpus.dedup.contract import Dedup
-from corpus.dedup.line_phases import LineTask, run_line_task
-from corpus.dedup.lines import Lines
-from corpus.dedup.phases import Task, run_task
+from corpus.dedup.phases import ComparisonTask, run_task
 from corpus.recipe import Recipe
 from corpus.revise.fates import Rejudge
 from corpus.revise.replay import Piece, Reading, fill, rewrite
@@ -32,6 +28,7 @@ from corpus.tables.pack import PackTask, pack_part
 from corpus.tables.samples import SAMPLES_SCHEMA
 from corpus.tables.takedown import FILE as TAKEN_DOWN
 from corpus.tables.takedown import taken_from
+from corpus.tables.verdicts import VerdictBox
 
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
 
@@ -78,9 +75,9 @@ def fill_task(payload: dict[str, Any]) -> dict[str, Any]:
     store = open_store(payload["store"])
     made = []
     for own in payload["pieces"]:
-        told = Part(**own["told"]) if own["told"] else None
+        verdicts = [VerdictBox.from_dict(box) for box in own["verdicts"]]
         done, reading = commit_from_dict(own["commit"]), _reading(payload, own["archive"])
-        made.append(commit_to_dict(fill(store, done, told, own["box"], reading, payload["depends"])))
+        made.append(commit_to_dict(fill(store, done, verdicts, reading, payload["depends"])))
     return {"commits": made}
 
 
@@ -97,23 +94,21 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
     return commit_to_dict(pack_part(open_store(payload["store"]), task, schemas.get(task.kind)))
 
 
-def dedup_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Run and commit one piece of a phase of dedup."""
-    bound = _recipe(payload).pipeline().dedup
-    assert bound is not None
-    assert isinstance(bound.stage, Dedup)
-    against = tuple(payload["against"])
-    task = Task(dedup=bound.stage, threshold=payload["threshold"], against=against, **_piece(payload))
-    return _with_cost(lambda: run_task(task))
-
-
-def lines_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Run and commit one piece of a phase of dedup by lines."""
-    bound = _recipe(payload).pipeline().lines
-    assert bound is not None
-    assert isinstance(bound.stage, Lines)
-    task = LineTask(lines=bound.stage, limits=bound.limits, **_piece(payload))
-    return _with_cost(lambda: run_line_task(task))
+def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Run and commit one task of a comparison. The result also has what it took."""
+    bound = next(bound for bound in _recipe(payload).stages if bound.name == payload["stage"])
+    same = {name: payload[name] for name in ("phase", "number", "lists", "depends")}
+    task = ComparisonTask(
+        store=open_store(payload["store"]),
+        bound=bound,
+        against=tuple(payload["against"]),
+        payload=payload["own"],
+        **same,
+    )
+    started = time.thread_time()
+    done = commit_to_dict(run_task(task))
+    cost = {"cpu": time.thread_time() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}
+    return {**done, "cost": cost}
 
 
 def _taken(payload: dict[str, Any]) -> str:
@@ -123,20 +118,6 @@ def _taken(payload: dict[str, Any]) -> str:
 
 def _recipe(payload: dict[str, Any]) -> Recipe:
     return make_recipe(payload["factory"], payload["recipe"], payload["modules"])
-
-
-def _piece(payload: dict[str, Any]) -> dict[str, Any]:
-    """What `corpus.storage.task_commits.Piece` asks for."""
-    same = {name: payload[name] for name in ("phase", "piece", "lists", "depends")}
-    return {**same, "store": open_store(payload["store"]), "payload": payload["own"]}
-
-
-def _with_cost(work: Callable[[], Commit]) -> dict[str, Any]:
-    """A commit, with what it took: CPU seconds, and the process's most bytes."""
-    started = time.thread_time()
-    done = commit_to_dict(work())
-    cost = {"cpu": time.thread_time() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}
-    return {**done, "cost": cost}
 
 
 def _guard(recipe: dict[str, Any], factory: str, settings: dict[str, Any], modules: list[list[str]]) -> Guard:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -27,8 +26,8 @@ from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.tokens.texts import STRINGS, Piece, Texts, open_texts, value_type
 from corpus.version import versions
 from jobs.runner.engine import Engine, Stop
+from jobs.runner.execution import Stopped, executing
 from jobs.runner.folder import claim, open_folder
-from jobs.runner.phases import Stopped, end_work, run_commits
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
 from jobs.runner.task_functions import commit_to_dict
@@ -73,16 +72,14 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
             return Result(0, finished, already_done=True)
         if left_out:
             print(f"Left out, not plain and of one type in all files: {', '.join(left_out)}", file=sys.stderr)
-        engine = make_engine()
-        run = _Exporting(job, texts, schema, store, partial(run_commits, engine=engine, stop=stop, progress=progress))
         try:
-            sent = run.send()
-            layout = run.layout(sent)
-            written = run.write(sent, layout)
+            with executing(store, make_engine, stop, progress) as execution:
+                run = _Exporting(job, texts, schema, store, execution.commits)
+                sent = run.send()
+                layout = run.layout(sent)
+                written = run.write(sent, layout)
         except Stopped:
             return Result(128 + stop.signal)
-        finally:
-            end_work(engine, stop, progress)
         info = _info(layout, written, sum(done.about["bytes"] for done in sent), texts, plan)
         if job.target == "datasets":
             info["columns_left_out"] = left_out

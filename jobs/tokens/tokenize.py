@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -33,8 +33,8 @@ from corpus.tokens.tokenizer import Tokenizer
 from corpus.tokens.write import FileTask, add_data, write_file
 from corpus.version import versions
 from jobs.runner.engine import Engine, Stop
+from jobs.runner.execution import Stopped, executing
 from jobs.runner.folder import claim, open_folder
-from jobs.runner.phases import Stopped, end_work, run_commits
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
 from jobs.runner.task_functions import commit_to_dict
@@ -84,19 +84,19 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
             store.remove(".work")
             return Result(0, finished, already_done=True)
         started = time.monotonic()
-        engine = make_engine()
-        run = _Tokenizing(job, plan, texts, store, partial(run_commits, engine=engine, stop=stop, progress=progress))
         try:
-            boxes, encoded = run.encode()
-            engines = sorted({done.about["engine"] for done in encoded})
-            if "tokenizers" in engines:
-                print("HF tokenizers encodes: the fast way does not know this tokenizer, or differs.", file=sys.stderr)
-            totals = run.totals(encoded)
-            info = run.finish(totals, run.write(boxes, encoded, totals))
+            with executing(store, make_engine, stop, progress) as execution:
+                run = _Tokenizing(job, plan, texts, store, execution.commits)
+                boxes, encoded = run.encode()
+                engines = sorted({done.about["engine"] for done in encoded})
+                if "tokenizers" in engines:
+                    print(
+                        "HF tokenizers encodes: the fast way does not know this tokenizer, or differs.", file=sys.stderr
+                    )
+                totals = run.totals(encoded)
+                info = run.finish(totals, run.write(boxes, encoded, totals))
         except Stopped:
             return Result(128 + stop.signal)
-        finally:
-            end_work(engine, stop, progress)
         timings = {
             "seconds": round(time.monotonic() - started, 1),
             "host": socket.gethostname(),

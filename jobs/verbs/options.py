@@ -18,7 +18,7 @@ from rich.console import Console
 from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import Location
-from jobs.build.compare_documents import ALARM_RATE
+from jobs.build.compare import ALARM_RATE
 
 if TYPE_CHECKING:
     from jobs.runner.engine import Engine

@@ -9,17 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup.clusters import Ints
-from corpus.dedup.lines import LINES_SCHEMA, NOT_COMPARED
-from corpus.dedup.signed import read_batches
-from corpus.storage.boxes import read_boxes
-from corpus.storage.commits import Part
+from corpus.dedup.contract import LINES_SCHEMA, NOT_COMPARED
+from corpus.dedup.layout import Group
+from corpus.dedup.signature_rows import read_batches
 from corpus.storage.store import Store
-from corpus.tables.verdict_columns import VERDICTS_SCHEMA
 from corpus.text.shingles import Hashes
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupLines:
     """`first` is the number of its first document; documents count from there. `alive` says which are compared, `doc`
     which document each line is of; lines are in order."""
 
@@ -81,16 +79,11 @@ class Group:
         return {name: values.astype(np.int64) for name, values in sums.items()}
 
 
-def read_group(store: Store, first: int, units: Sequence[Part], told: Sequence[tuple[Part, int]]) -> Group:
-    """The lines of the documents of some units, the first of which has the number `first`, without those that the
-    document dedup removed."""
-    rows = pa.Table.from_batches([batch for part in units for batch in read_batches(store, part)], LINES_SCHEMA)
-    ends = np.cumsum([part.rows for part in units], dtype=np.int64)
-    alive = ~rows["hashes"].is_null().to_numpy()
-    for (part, box), end, unit in zip(told, ends.tolist(), units, strict=bool(told)):
-        verdicts = read_boxes(store, [part], box, VERDICTS_SCHEMA)
-        gone = verdicts.filter(verdicts["removed"])["corpus_row"].to_numpy()
-        alive[gone + (end - unit.rows)] = False
+def read_group(store: Store, first: int, group: Group) -> GroupLines:
+    """Return the lines of a group's documents, the first of which has the number `first`, without those of documents
+    that earlier comparisons removed."""
+    rows = pa.Table.from_batches([batch for part in group.parts for batch in read_batches(store, part)], LINES_SCHEMA)
+    alive = ~rows["hashes"].is_null().to_numpy() & group.stays(store)
     counts = np.zeros(rows.num_rows, dtype=np.int64)
     hashes, chars = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
     at = 0
@@ -105,7 +98,8 @@ def read_group(store: Store, first: int, units: Sequence[Part], told: Sequence[t
     here = alive[doc]
     flat = (np.concatenate(hashes), np.concatenate(chars), doc, line)
     places = (rows["offset"].to_numpy(), rows["inner"].to_numpy())
-    return Group(first, ends, alive, *places, *(values[here] for values in flat))
+    ends = np.cumsum(group.rows, dtype=np.int64)
+    return GroupLines(first, ends, alive, *places, *(values[here] for values in flat))
 
 
 def _values(column: pa.Array, kind: str) -> tuple[Ints, np.ndarray]:

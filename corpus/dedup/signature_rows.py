@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from corpus.dedup.contract import Dedup, signatures_schema
+from corpus.dedup.contract import DocumentComparison
 from corpus.storage.commits import Part, check_part, damaged, part_content
 from corpus.storage.store import Store
 from corpus.text.shingles import Hashes
 
 
 def read_signed(
-    store: Store, dedup: Dedup, parts: Sequence[Part], checked: Sequence[int] | None = None
+    store: Store, dedup: DocumentComparison, parts: Sequence[Part], checked: Sequence[int] | None = None
 ) -> tuple[list[pa.RecordBatch], list[int]]:
     """The signature rows of consecutive units, in one batch or more, and a short hash of each file.
 
@@ -30,7 +30,7 @@ def read_signed(
         if checked is not None and hashes[-1] != checked[len(hashes) - 1]:
             raise damaged(store, part)
         batches += _batches(content)
-    return batches or [pa.RecordBatch.from_pylist([], signatures_schema(dedup))], hashes
+    return batches or [pa.RecordBatch.from_pylist([], dedup.signed_schema())], hashes
 
 
 def read_batches(store: Store, part: Part) -> list[pa.RecordBatch]:

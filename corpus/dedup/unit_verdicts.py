@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.dedup.bands import SITES_SCHEMA, send_sites
-from corpus.dedup.layout import Layout
+from corpus.dedup.layout import Group, Layout
 from corpus.dedup.verify import FOUND_SCHEMA
 from corpus.storage.boxes import Outbox, read_boxes
 from corpus.storage.commits import Part
 from corpus.storage.store import Store
-from corpus.tables.verdict_columns import VERDICTS_SCHEMA, record_ids
+from corpus.storage.task_commits import Made
+from corpus.tables.verdicts import VERDICT_SCHEMAS, record_ids
 
 MOST_SITES = 20
 
@@ -24,44 +25,55 @@ MOST_SITES = 20
 def verdicts(
     store: Store,
     layout: Layout,
-    group: int,
-    rows: Sequence[int],
+    number: int,
+    group: Group,
     archives: Sequence[str],
-    found: Sequence[Part],
-) -> tuple[list[Part], dict[str, Any]]:
-    """`verdicts`, a box for each of the group's units of so many corpus rows, and `sites`, the removed documents of
-    each domain; and how many documents each unit loses. `archives` are the names of all archives."""
-    told = read_boxes(store, found, group, FOUND_SCHEMA)
-    told = told.take(pa.array(np.argsort(told["doc"].to_numpy())))
-    starts = layout.groups[group] + np.cumsum([0, *rows])
-    doc = told["doc"].to_numpy()
-    removed = doc != told["kept_doc"].to_numpy()
+    files: Sequence[Part],
+    limit: tuple[str, float],
+) -> Made:
+    """Write `verdicts`, a box for each unit of the group, and `sites`, the removed documents of each domain. The facts
+    are how many documents each unit loses. `archives` are the names of all archives, `limit` is the rule and its
+    threshold."""
+    found = read_boxes(store, files, number, FOUND_SCHEMA)
+    found = found.take(pa.array(np.argsort(found["doc"].to_numpy())))
+    rows = group.rows
+    starts = layout.groups[number] + np.cumsum([0, *rows])
+    doc = found["doc"].to_numpy()
+    removed = doc != found["kept_doc"].to_numpy()
     unit = np.searchsorted(starts[1:], doc, side="right")
     kept = pa.array(~removed)
     names = pa.array(archives, pa.string())
     columns = {
         "corpus_row": pa.array(doc - starts[unit]),
-        "id": record_ids(names, told),
+        "id": record_ids(names, found),
         "removed": pa.array(removed),
-        "kept_id": record_ids(names, told, "kept_"),
-        "kept_doc": told["kept_doc"],
-        "similarity": pc.if_else(kept, None, pc.round(told["similarity"], 6)),
-        "exact": pc.if_else(kept, None, told["exact"].cast(pa.int64())),
-        "preferred": pc.if_else(kept, None, told["preferred"].cast(pa.int64())),
-        "cluster_size": told["cluster_size"],
+        "rule": _where(removed, pa.scalar(limit[0])),
+        "value": pc.if_else(kept, None, pc.round(found["similarity"], 6)),
+        "limit": _where(removed, pa.scalar(limit[1])),
+        "detail": pc.if_else(kept, None, record_ids(names, found, "kept_")),
+        "kept_doc": found["kept_doc"],
+        "similarity": pc.if_else(kept, None, pc.round(found["similarity"], 6)),
+        "exact": pc.if_else(kept, None, found["exact"].cast(pa.int64())),
+        "preferred": pc.if_else(kept, None, found["preferred"].cast(pa.int64())),
+        "cluster_size": found["cluster_size"],
     }
-    batch = pa.RecordBatch.from_arrays([columns[name] for name in VERDICTS_SCHEMA.names], schema=VERDICTS_SCHEMA)
+    schema = VERDICT_SCHEMAS["documents"]
+    batch = pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
     with (
         Outbox(store, "verdicts", len(rows)) as verdicts_out,
         Outbox(store, "sites", 1 << layout.site_bits) as sites_out,
     ):
         verdicts_out.put_sorted(unit, batch)
-        send_sites(layout, pa.chunked_array([told["site"].filter(pa.array(removed))]), sites_out)
+        send_sites(layout, pa.chunked_array([found["site"].filter(pa.array(removed))]), sites_out)
         parts = [verdicts_out.finish(), sites_out.finish()]
     return parts, {
         "removed": np.bincount(unit[removed], minlength=len(rows)).tolist(),
-        "exact": int(np.count_nonzero(told["exact"].to_numpy(zero_copy_only=False) & removed)),
+        "exact": int(np.count_nonzero(found["exact"].to_numpy(zero_copy_only=False) & removed)),
     }
+
+
+def _where(here: np.ndarray, value: pa.Scalar) -> pa.Array:
+    return pc.if_else(pa.array(here), value, pa.scalar(None, value.type))
 
 
 def sites(store: Store, compared: Sequence[Part], removed: Sequence[Part], box: int) -> dict[str, Any]:
