@@ -190,7 +190,7 @@ def test_numbers_equal_run_json_and_ledger(tmp_path, measures):
     html = report(folder)
     check_all(folder, html)
     text = html.text_content()
-    assert "This run is not whole" in text
+    assert "This run is incomplete" in text
     assert "at w.warc.gz:101, crash 3×: the Ray worker died" in " ".join(text.split())
 
 
