@@ -35,7 +35,7 @@ def main(lock: str, out: Path) -> int:
         print("Raise the lower bound in pyproject.toml and run `make lock`.", file=sys.stderr)
         return 1
     if unasked:  # a mirror without the service answers that it knows none of the packages
-        print(f"The vulnerability service has no answer for {len(unasked)} of {len(packages)} packages.", file=sys.stderr)
+        print(f"The vulnerability service does not know {len(unasked)} of {len(packages)} packages.", file=sys.stderr)
         return UNREACHABLE
     return 0
 

@@ -7,7 +7,7 @@ see `corpus.dedup.contract`. A recipe may have several collective stages; each c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow as pa
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.outcome import KEPT, Outcome
-from corpus.stage import BoundStage, Stage
+from corpus.stage import BoundStage, Measured, Stage
 
 
 class Collective(Stage):
@@ -25,13 +25,22 @@ class Collective(Stage):
     """The kind of the parts that hold its signatures."""
     compares: ClassVar[str]
     """"documents" or "lines"."""
-    evidence: ClassVar[dict[str, str]]
+    evidence: ClassVar[dict[str, str]] = {}
     """The column of the verdicts (`corpus.tables.verdicts`) that fills each measure."""
     bounds: ClassVar[dict[str, tuple[str, ...]]]
     """The bounds that a limit may have, by column of the verdicts. Measures of other columns can't have a limit."""
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.limits and set(cls.limits) != set(cls.evidence):
+            raise TypeError(f"{cls.__name__}.evidence must name a column for each measure: {', '.join(cls.limits)}")
+
+    def apply(self, doc: Document) -> Iterator[Measured]:
+        """Yield nothing: no measure can be taken on one document alone."""
+        return iter(())
+
     def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
-        """Sign a document that no stage before dropped; nothing can be measured on one document alone."""
+        """Sign a document that no stage before dropped."""
         if outcome.outcome == KEPT:
             outcome.signed[self.kind] = self.sign(outcome.doc)
         return True

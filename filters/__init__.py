@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import ConfigError, did_you_mean
-from corpus.plugins import Module, stages_of
+from corpus.plugins import Plugin, stages_of
 from corpus.recipe import Recipe
 from corpus.stage import Stage
 from filters.c4 import C4
@@ -53,7 +53,7 @@ def recipe_names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_recipe(name: str = "default", settings: Sequence[str] = (), modules: Iterable[Module] = ()) -> Recipe:
+def load_recipe(name: str = "default", settings: Sequence[str] = (), modules: Iterable[Plugin] = ()) -> Recipe:
     """A named recipe, or the one in a TOML file, with settings such as "gopher_quality.words.min=30" laid over it.
 
     `modules` are executed: the stages that they define can be named in the recipe.
@@ -61,7 +61,7 @@ def load_recipe(name: str = "default", settings: Sequence[str] = (), modules: It
     return Recipe.from_toml(recipe_text(name), registry(modules), settings)
 
 
-def registry(modules: Iterable[Module] = ()) -> dict[str, type[Stage]]:
+def registry(modules: Iterable[Plugin] = ()) -> dict[str, type[Stage]]:
     """Our stages and those of the user's modules."""
     return {**stages_of(modules), **STAGES}
 
@@ -79,6 +79,6 @@ def recipe_text(name: str) -> str:
         raise ConfigError(f"The recipe {name} can't be read ({type(error).__name__}).", "Give a TOML file.") from None
 
 
-def recipe_from_dict(data: dict[str, Any], modules: Iterable[Module] = ()) -> Recipe:
+def recipe_from_dict(data: dict[str, Any], modules: Iterable[Plugin] = ()) -> Recipe:
     """The recipe of a canonical form: how page workers get theirs."""
     return Recipe.from_dict(data, registry(modules))

@@ -1,6 +1,6 @@
-"""Pack: the rows of all units, in (archive, offset) order and with the verdicts of dedup, into full parquet files.
+"""The pack phase: the rows of all units, in (archive, offset) order and with all verdicts, as full parquet files.
 
-Part k holds rows kN … (k+1)N of the whole, so that files and row groups depend on nothing but the rows.
+File k holds rows kN … (k+1)N of the whole, so files and row groups depend on the rows alone.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def plan_pack(
 
 
 def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> Commit:
-    """Write one output file, by default with the schema of what goes into it, read its footer back, and commit it."""
+    """Write one output file, read its footer back, and commit it. Without `schema` it has that of its rows."""
     piece = {"kind": task.kind, "index": task.index}
     slices = [
         (one.part.sha256, one.start, one.stop, [(box.part.sha256, box.box) for box in one.verdicts])
@@ -140,13 +140,13 @@ def _schema(store: Store, part: Part) -> pa.Schema:
 
 
 def read_part(store: Store, part: Part) -> pa.Table:
-    """A whole intermediate part, checked."""
+    """Return a whole intermediate part. Raises IntegrityError if it is not as committed."""
     with pa.ipc.open_file(check_part(store, part)) as reader:
         return reader.read_all()
 
 
 def write_rows(tables: Iterator[pa.Table], kind: str, schema: pa.Schema, path: Path) -> int:
-    """Write a parquet file with full row groups; the number of rows."""
+    """Write a parquet file with full row groups and return the number of rows."""
     group = ROW_GROUP.get(kind, _SIGNED_ROW_GROUP)
     texts = {"text", "url", "excerpt"}  # long values: no dictionary, no statistics
     named = [field.name for field in schema if field.name not in texts]
@@ -174,11 +174,11 @@ def write_rows(tables: Iterator[pa.Table], kind: str, schema: pa.Schema, path: P
 
 
 def _tables(store: Store, task: PackTask) -> Iterator[pa.Table]:
-    """The rows of a task, chunk by chunk, with what dedup found laid over them."""
+    """Yield the rows of a task, chunk by chunk, with the verdicts laid over them."""
     for piece in task.slices:
         overlay = Overlay(task.compared, [box.read(store) for box in piece.verdicts])
         with pa.ipc.open_file(check_part(store, piece.part)) as reader:
-            position = 0  # as counted without the removed ones
+            position = 0  # counted without removed rows
             for index in range(reader.num_record_batches):
                 if position >= piece.stop:
                     break
@@ -194,7 +194,7 @@ def _tables(store: Store, task: PackTask) -> Iterator[pa.Table]:
 
 
 def _samples(store: Store, task: PackTask) -> Iterator[pa.Table]:
-    """The samples of all units, drawn once more; those that dedup removed are no longer kept ones."""
+    """Yield the samples of all units, drawn once more. A kept page that a comparison removed has another rule now."""
     rows: list[dict[str, Any]] = []
     schema = None
     for number, piece in enumerate(task.slices):
@@ -208,7 +208,7 @@ def _samples(store: Store, task: PackTask) -> Iterator[pa.Table]:
             for one in verdicts.filter(verdicts["removed"]).to_pylist():
                 about = {name: one[name] for name in ("value", "limit", "detail")}
                 gone[one["id"]] = {"rule": f"{stage.stage}.{one['rule']}", **about}
-    for row in rows:  # only now: what was drawn as kept must not depend on the units
+    for row in rows:  # only now, since the units must not decide which kept pages are drawn
         row |= gone.get(row["id"], {})
     if schema is not None:
         yield pa.Table.from_pylist(rows, schema=schema)

@@ -1,4 +1,4 @@
-"""The end of a build: run.json, whose books must balance, the manifest, and what may differ between two runs."""
+"""The end of a build: run.json, whose counts must balance, the manifest, and timings.json."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run_info(
     parts: list[Commit],
     given_up: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """The content of run.json. Raises IntegrityError where the books do not balance."""
+    """Return the content of run.json. Raises IntegrityError if the counts do not balance."""
     counts, others = no_counts(), dict[str, int]()
     exceptions = []
     for commit in commits:
@@ -76,8 +76,8 @@ def _facts(verdicts: list[Verdicts], compares: str, stage: str = "") -> dict[str
 
 
 _COSTS = ("seconds", "stages", "read", "failed_tries")
-"""What a unit's commit may say of its own making: wall time, CPU time by stage, how it read what it judged again; and
-in this run the tries before it that failed, by class."""
+"""The facts of a unit's commit that go into timings.json: seconds by the clock, CPU time by stage, pages that were read
+again, and failed attempts by class."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ class Finished:
 
 
 def finish(job: Job, plan: Plan, store: Store, done: Finished) -> None:
-    """Write manifest, timings and, last, run.json; then remove what was in between."""
+    """Write the manifest, timings.json and, last, run.json. Then remove intermediate files."""
     info = done.info
     if not info["complete"]:
-        store.discard("run.json")  # of a run as short as this one, with other reasons
+        store.discard("run.json")  # of an earlier try with as many units, but other reasons
     run_json = store.get("run.json") or as_json(_sorted_counts(info))
     reached("before_manifest")
     write_manifest(store, [commit.parts[0] for commit in done.parts], run_json)
@@ -124,5 +124,5 @@ def finish(job: Job, plan: Plan, store: Store, done: Finished) -> None:
 
 
 def _sorted_counts(info: dict[str, Any]) -> dict[str, Any]:
-    """The same info with the rules in alphabetical order: the order of counting depends on the units."""
+    """Return `info` with its rules in alphabetical order, since the order of counting depends on the units."""
     return {**info, "records": json.loads(json.dumps(info["records"], sort_keys=True))}

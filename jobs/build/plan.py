@@ -1,4 +1,4 @@
-"""What a build is to do: the job as the user asked for it, its inputs and units, and the folder bound to them."""
+"""The plan of a build: the job as the user asked for it, its inputs and units, and the folder bound to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from corpus.dedup.layout import MEMORY_BYTES
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError
 from corpus.net.urls import is_url
-from corpus.plugins import Module
+from corpus.plugins import Plugin
 from corpus.recipe import Recipe
 from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Unit
@@ -26,21 +26,24 @@ from jobs.build.inputs import Input, find_inputs, plan_all
 from jobs.runner.folder import claim
 
 UNIT_BYTES = 8 << 20
-"""Some 250 pages of a Common Crawl WARC, a few seconds of work: what a crash costs at most."""
+"""Some 250 pages of a Common Crawl WARC, a few seconds of work. A crash costs no more than that."""
 
 REMOTE_UNIT_BYTES = 32 << 20
-"""Of inputs that are not local: each unit costs some requests to plan, and a MiB that its neighbour reads too."""
+"""The same for remote inputs. Each unit costs some requests to plan, and a MiB that its neighbor reads too."""
 
 SMALL_UNIT_BYTES = 256 << 10
-"""Small inputs get smaller units, so that all workers have some; below this a unit is mostly overhead."""
+"""Small inputs get smaller units, so that all workers have some. Below this size a unit is mostly overhead."""
 
 UNITS_PER_WORKER = 4
 
 
 @dataclass(frozen=True)
 class Job:
-    """A build as the user asked for it. `factory` names the function that makes a recipe of its canonical form.
-    Without `unit_bytes` a first run chooses, and what takes it up keeps to that."""
+    """A build as the user asked for it.
+
+    `factory` names the function that makes a recipe from its canonical form. Without `unit_bytes` the first run into a
+    folder chooses a size, and later ones keep it.
+    """
 
     recipe: Recipe
     inputs: list[str]
@@ -50,22 +53,22 @@ class Job:
     keep_work: bool = False
     guard: GuardSettings = field(default_factory=GuardSettings)
     factory: str = "filters:recipe_from_dict"
-    modules: tuple[Module, ...] = ()
-    """What the user allowed to be executed, and the recipe's own stages come from."""
+    modules: tuple[Plugin, ...] = ()
+    """The plugins that the user allowed."""
     limit: int | None = None
-    """How many of the inputs to read."""
+    """The number of inputs to read."""
     base: str | None = None
-    """Where crawls are looked up."""
+    """The location where crawls are looked up."""
     against: tuple[str, ...] = ()
-    """The folders of earlier runs whose documents these are compared with."""
+    """The earlier runs to compare documents with."""
     index: bool = True
-    """Whether to leave what later runs need to compare theirs with these."""
+    """Whether to write an index, so that later runs can compare with this one."""
     dedup_memory: int = MEMORY_BYTES
-    """What the rows that one task of dedup holds may take."""
+    """The memory for the rows that one task of a comparison holds."""
     unit_seconds: float | None = None
-    """What a unit may take by the clock; without it, as long as its pages may (`GuardSettings.unit_wall_s`)."""
+    """The deadline of a unit; by default as long as its pages may take together (`GuardSettings.unit_wall_s`)."""
     alarm_rate: float = ALARM_RATE
-    """The share of documents, of the run or of one archive, above which dedup stops the run before it is packed."""
+    """The run stops before it is packed if a comparison removes a larger share of the run or of one archive."""
 
     def recipe_payload(self) -> dict[str, Any]:
         """Return what a task needs to make the recipe."""
@@ -83,7 +86,7 @@ class Job:
 
 @dataclass
 class Plan:
-    """What is to be done: inputs, and the fingerprint of all that decides the result."""
+    """The inputs of a build, and the identity of everything that decides its result."""
 
     inputs: list[Input]
     identity: dict[str, Any]
@@ -97,7 +100,7 @@ class Plan:
 
 
 def make_plan(job: Job) -> Plan:
-    """Find the inputs and what decides the result. Raises CorpusError for whatever is wrong before any work starts."""
+    """Find the inputs and everything that decides the result. Raises CorpusError before any work starts."""
     inputs = find_inputs(job.inputs, job.limit, job.base)
     against = open_earlier(job)
     identity = {
@@ -112,11 +115,11 @@ def make_plan(job: Job) -> Plan:
 
 
 def open_earlier(job: Job) -> list[Earlier]:
-    """The indexes of the runs to compare with. Raises ConfigError where the recipe can't, and InputError."""
+    """Return the indexes of the earlier runs. Raises ConfigError if the recipe can't use them, and InputError."""
     if job.against and any(stage.compares == "lines" for stage in job.recipe.pipeline().collective):
         raise ConfigError(
             "Lines are compared within one run, so this recipe can't be built against an earlier one.",
-            "Leave --against, or take that stage out of the recipe.",
+            "Leave out --against, or that stage.",
         )
     against = [open_index(folder) for folder in job.against]
     bound = job.indexed
@@ -125,14 +128,14 @@ def open_earlier(job: Job) -> list[Earlier]:
         if bound is None or not isinstance(stage, DocumentComparison) or bound.limits[stage.rule].below is None:
             raise ConfigError(
                 "The recipe compares no documents with those of an earlier run.",
-                "Leave --against, or add such a stage, for example minhash.",
+                "Leave out --against, or add such a stage, for example minhash.",
             )
         check_comparable(stage, one)
     return against
 
 
 def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit]:
-    """The units of all inputs. Raises InputError for a file that is no archive."""
+    """Return the units of all inputs. Raises InputError for a file that is not an archive."""
     size = unit_bytes or job.unit_bytes
     if size is None:
         share = sum(item.size for item in plan.inputs) // (UNITS_PER_WORKER * job.workers)
@@ -142,7 +145,7 @@ def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit
 
 
 def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
-    """The units that the first run into this folder chose, so that its commits count."""
+    """Return the units that the first run into this folder chose, so that its commits count."""
     if job.unit_bytes is None:
         chosen = store.get(".work/units.json")
         if chosen is not None:
@@ -155,12 +158,12 @@ def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
 
 
 def claim_folder(store: Store, plan: Plan) -> dict[str, Any] | None:
-    """Bind the folder to this recipe, code and input, as `claim` does. The facts of its run, if that ended."""
+    """Bind the folder to this plan (see `claim`). Return its run.json if a run has ended there."""
     return claim(store, plan.identity, "run.json", _identity_of, _differences, beside={TAKEN_DOWN})
 
 
 def _identity_of(info: dict[str, Any]) -> dict[str, Any]:
-    """The plan's identity of a finished run. Raises KeyError and TypeError for what is none."""
+    """Return the identity in a run.json. Raises KeyError and TypeError if it has none."""
     found = {key: info[key] for key in ("recipe", "resources", "versions", "against", "removed")}
     found["inputs"] = [{key: item[key] for key in ("name", "bytes", "identity")} for item in info["inputs"]]
     return found

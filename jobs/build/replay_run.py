@@ -40,27 +40,34 @@ _PAGES_PER_TASK = 200
 
 
 def make_plan(old: Run, job: Job, taken: Takedown) -> Plan:
-    """What decides the result: as that of a build, but that the inputs are those of the run. Raises ConfigError where
-    something else than limits differs, since then the rows of the run are no longer what a build would make."""
+    """Return what decides the result: the same as for a build, with the inputs of the run.
+
+    Raises ConfigError if something else than limits differs, since a build would then give other rows. A takedown must
+    always be possible, so it keeps the run's own versions and lists.
+    """
+    where = old.store.where()
     if not old.info["complete"]:
-        raise ConfigError(
-            f"The run in {old.store.where()} is not complete.", "Finish it: run its `corpus build` again."
-        )
+        raise ConfigError(f"The run in {where} is not complete.", "Finish it: run its `corpus build` again.")
     against = open_earlier(job)
-    now = {
-        "resources": job.recipe.resources() | {f"module.{module.name}": module.digest for module in job.modules},
-        "versions": versions(),
-        "against": [one.digest for one in against],
-    }
-    lines = [line for key, value in now.items() for line in differences(old.info[key], value, key)]
-    if lines:
-        shown = "".join(f"\n  {line}" for line in lines[:20])
+    earlier = [one.digest for one in against]
+    if earlier != old.info["against"]:
         raise ConfigError(
-            f"{old.store.where()} was made with other code, lists or earlier runs (then → now):{shown}\n",
-            "Build anew; or use that version, the same lists, and the same --against.",
+            f"{where} was compared with {len(old.info['against'])} earlier runs, and --against names others.",
+            "Name the same earlier runs.",
         )
+    if taken.digest == old.info["removed"]:
+        modules = {f"module.{module.name}": module.digest for module in job.modules}
+        now = {"resources": job.recipe.resources() | modules, "versions": versions()}
+        lines = [line for key, value in now.items() for line in differences(old.info[key], value, key)]
+        if lines:
+            shown = "".join(f"\n  {line}" for line in lines[:20])
+            raise ConfigError(
+                f"{where} was made with other code or lists, so its rows can't be judged again (then → now):{shown}\n",
+                "Build anew, or use the version and the lists that made it.",
+            )
+    same = {key: old.info[key] for key in ("resources", "versions")}
     inputs = old.info["inputs"]
-    identity = {"recipe": job.recipe.canonical(), **now, "inputs": inputs, "removed": taken.digest}
+    identity = {"recipe": job.recipe.canonical(), **same, "against": earlier, "inputs": inputs, "removed": taken.digest}
     places = old.places()
     found = [Input(one["name"], places.get(one["name"], ""), one["bytes"], one["identity"]) for one in inputs]
     return Plan(found, identity, against, job.indexed.name if job.indexed else "")

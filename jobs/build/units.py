@@ -1,4 +1,4 @@
-"""The pass: one task per unit, until the ranges that were read tile every archive."""
+"""The pass: one task per unit, until the units tile every archive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_pl
 from jobs.runner.task_functions import commit_from_dict, run_unit_task
 
 LOST_IN_A_ROW = 4
-"""Units in a row that no server gave, or two per worker if that is more: then it is not one file, and the run stops."""
+"""The run stops if so many units in a row can't be fetched, or two per worker if that is more: the server is down."""
 
 
 def run_units(
@@ -54,7 +54,7 @@ def run_units(
             else:
                 lost = 0
                 done[unit] = commit_from_dict(answer.result)
-                if answer.failures:  # of this run, and no part of the commit
+                if answer.failures:  # of this process, and no part of the commit
                     done[unit].about["failed_tries"] = by_class(answer.failures)
                 progress.unit_done(unit.end - unit.start, done[unit].about["counts"])
         progress.end()
@@ -70,13 +70,13 @@ def run_units(
 
 
 def _own(job: Job, unit: Unit, store: Store) -> dict[str, Any]:
-    """What a unit's payload says to `run`: how long it may take, and where it says which record it is at."""
+    """Return the deadline of a unit, and the file in which its worker names the record that it is at."""
     limit = job.guard.unit_wall_s(unit.end - unit.start) if job.unit_seconds is None else job.unit_seconds
     return {"wall_s": limit, "footprint": str(store.scratch().resolve())}
 
 
 def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:
-    """What run.json says of a unit that was given up. Never what a page says."""
+    """Return the entry of run.json for a unit that was given up. It never quotes a page."""
     place = last_place(failures)
     return {
         "warc": unit.warc,
@@ -89,9 +89,9 @@ def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:
 
 
 def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
-    """The units that do not start where the one before them ended: their start lay inside a member.
+    """Return the units that do not start where the one before them ended: their start lies inside a member.
 
-    Raises IntegrityError where an archive's last unit did not reach its end.
+    Raises IntegrityError if the last unit of an archive did not reach its end.
     """
     wrong = set()
     for unit, after in zip(units, [*units[1:], None], strict=True):
@@ -109,7 +109,7 @@ def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
 
 
 def merge(units: list[Unit], false_starts: set[Unit]) -> list[Unit]:
-    """Each unit with a false start becomes the end of the unit before it."""
+    """Return the units with each false start joined to the unit before it."""
     merged: list[Unit] = []
     for unit in units:
         if unit in false_starts:

@@ -15,7 +15,7 @@ from typing import Any
 from corpus.digests import differences
 from corpus.errors import ConfigError, CorpusError, OutputError
 from corpus.storage.store import LocalStore, Location, open_store
-from corpus.version import versions
+from corpus.version import ALL_ROOMS, versions
 
 
 class Mark:
@@ -52,7 +52,8 @@ def look_around(mark: list[str], name: str) -> dict[str, Any]:
     if mark and seen:
         with suppress(OSError, CorpusError):  # the driver does not find it, then
             open_store(mark[0]).put_new(f"{mark[1]}/{name}", b"1")
-    return {"host": socket.gethostname(), "sees": seen, "versions": versions(), "auth": os.environ.get("RAY_AUTH_MODE")}
+    found = {"host": socket.gethostname(), "sees": seen, "versions": versions(ALL_ROOMS)}
+    return {**found, "auth": os.environ.get("RAY_AUTH_MODE")}
 
 
 def check_node(told: dict[str, Any], name: str, mark: Mark | None, insecure: bool) -> None:
@@ -62,7 +63,7 @@ def check_node(told: dict[str, Any], name: str, mark: Mark | None, insecure: boo
         raise ConfigError(
             f"The cluster's node {host} takes work from whoever reaches it, without a token.", _TOKEN_OR_FLAG
         )
-    differ = differences(told["versions"], versions())
+    differ = differences(told["versions"], versions(ALL_ROOMS))
     if differ:
         raise ConfigError(
             f"The node {host} has other code (there → here): {', '.join(differ[:3])}.",

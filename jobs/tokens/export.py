@@ -24,7 +24,7 @@ from corpus.storage.task_commits import get_value, put_value
 from corpus.tokens.row_files import RowLayout, RowsTask, plan_rows, send_rows, write_rows
 from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.tokens.texts import STRINGS, Piece, Texts, open_texts, value_type
-from corpus.version import versions
+from corpus.version import TOKEN_ROOMS, versions
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import Stopped, executing
 from jobs.runner.folder import claim, open_folder
@@ -62,7 +62,7 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
         "target": job.target,
         "seed": job.seed,
         "columns": schema.names,
-        "versions": versions(),
+        "versions": versions(TOKEN_ROOMS),
     }
     store = open_folder(job.out)
     with store.only_run(), Stop() as stop:

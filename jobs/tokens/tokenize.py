@@ -31,7 +31,7 @@ from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.tokens.texts import Piece, Texts, open_texts
 from corpus.tokens.tokenizer import Tokenizer
 from corpus.tokens.write import FileTask, add_data, write_file
-from corpus.version import versions
+from corpus.version import TOKEN_ROOMS, versions
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import Stopped, executing
 from jobs.runner.folder import claim, open_folder
@@ -128,7 +128,7 @@ def _plan(job: Job, texts: Texts) -> dict[str, Any]:
         "seed": job.seed,
         "val_share": val_share_for(texts.rows) if job.val_share is None else job.val_share,
         "file_tokens": job.file_tokens,
-        "versions": versions() | libraries,
+        "versions": versions(TOKEN_ROOMS) | libraries,
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from corpus.dedup.layout import MEMORY_BYTES
-from corpus.plugins import read_module
+from corpus.plugins import read_plugin
 from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Unit
 from corpus.storage.store import Location
@@ -86,7 +86,7 @@ def build_command(
     Example: corpus build new/*.warc.gz -o more --against out
     """
     unit_bytes = int(unit_mb * 2**20) if unit_mb else None
-    own = tuple(map(read_module, modules))
+    own = tuple(map(read_plugin, modules))
     job = Job(
         load_recipe(recipe, settings, own), list(inputs), out, unit_bytes, where.at_once, keep_work, guard,
         modules=own, limit=limit, base=base, against=tuple(map(str, against)), index=not no_index,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from corpus.outcome import REMOVED
-from corpus.plugins import read_module
+from corpus.plugins import read_plugin
 from corpus.revise.differences import diff
 from corpus.revise.limits import with_limits
 from corpus.run import open_run
@@ -74,7 +74,7 @@ def tune_command(
 
 
 def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
-    own = tuple(map(read_module, how["modules"]))
+    own = tuple(map(read_plugin, how["modules"]))
     return Job(
         recipe_from_dict(recipe, own),
         list(how["inputs"]),

@@ -180,7 +180,7 @@ def test_the_supervisor_imports_no_page_library():
 
 def test_every_stage_file_has_a_registered_stage():
     folder = Path(importlib.import_module("filters").__file__).parent
-    stage = re.compile(r"^class \w+\((Stage|Dedup|Lines)\)", re.MULTILINE)
+    stage = re.compile(r"^class \w+\((Stage|DocumentComparison|LineComparison)\)", re.MULTILINE)
     with_stage = {path for path in folder.rglob("*.py") if stage.search(path.read_text())}
     assert with_stage == {Path(importlib.import_module(cls.__module__).__file__) for cls in STAGES.values()}
 

@@ -7,7 +7,7 @@ import pytest
 
 from corpus.document import Document
 from corpus.errors import ConfigError
-from corpus.plugins import Module, read_module, stages_of
+from corpus.plugins import Plugin, read_plugin, stages_of
 from corpus.revise.explain import explain
 from corpus.run import open_run
 from filters import load_recipe
@@ -48,7 +48,7 @@ def test_stages_go_by_language():
 
 
 def test_languages_must_be_codes():
-    with pytest.raises(ConfigError, match="no list of codes"):
+    with pytest.raises(ConfigError, match="is not a list of language codes"):
         load_recipe("fineweb", ["c4.languages=de"])
 
 
@@ -61,7 +61,7 @@ def archive(tmp_path_factory):
 
 @pytest.mark.parametrize("ray", [False, pytest.param(True, marks=pytest.mark.ray)])
 def test_the_example_stage_gets_everything(archive, tmp_path, ray, request):
-    module = read_module(str(EXAMPLES / "code_share.py"))
+    module = read_plugin(str(EXAMPLES / "code_share.py"))
     recipe = load_recipe(str(EXAMPLES / "code_share.toml"), modules=[module])
     job = Job(recipe, [str(archive)], tmp_path / "out", modules=(module,))
     make = request.getfixturevalue("ray_engine") if ray else lambda: LocalEngine(1)
@@ -79,7 +79,7 @@ def test_the_example_stage_gets_everything(archive, tmp_path, ray, request):
 def test_a_changed_module_is_another_recipe(archive, tmp_path):
     source = (EXAMPLES / "code_share.py").read_text()
     for number, text in enumerate((source, source.replace("=>", "==>"))):
-        module = Module("code_share", text)
+        module = Plugin("code_share", text)
         recipe = load_recipe(str(EXAMPLES / "code_share.toml"), modules=[module])
         build(
             Job(recipe, [str(archive)], tmp_path / str(number), modules=(module,)),
@@ -102,15 +102,15 @@ def test_without_permission_a_stage_is_unknown():
 )
 def test_modules_that_are_none(source, message):
     with pytest.raises(ConfigError, match=message):
-        stages_of([Module("mine", source)])
+        stages_of([Plugin("mine", source)])
 
 
 @pytest.mark.parametrize("named", ["/no/such.py", "no.such.module"])
 def test_modules_that_are_not_there(named):
     with pytest.raises(ConfigError, match=r"no module|can't be read"):
-        read_module(named)
+        read_plugin(named)
 
 
 def test_a_users_stage_cannot_take_the_place_of_ours():
     source = 'from corpus import Stage, Limit\nclass Mine(Stage):\n    name = "url"\n    x = Limit()\n'
-    assert load_recipe("fineweb", modules=[Module("mine", source)]).stages[0].stage.source.startswith("RefinedWeb")
+    assert load_recipe("fineweb", modules=[Plugin("mine", source)]).stages[0].stage.source.startswith("RefinedWeb")

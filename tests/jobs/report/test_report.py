@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus.errors import OutputError
-from corpus.plugins import read_module
+from corpus.plugins import read_plugin
 from corpus.run import open_run
 from corpus.stage import Limit
 from corpus.tables.ledger import ledger_schema, total
@@ -360,7 +360,7 @@ def own_stage(tmp_path_factory):
     code = "<pre>" + "\n".join(f"int x{n} = {n};" for n in range(40)) + "</pre>" + WORDS
     bodies = {f"http://site{n}.example/": page(body=code if n % 3 == 0 else WORDS * (n + 1)) for n in range(12)}
     write_warc(folder / "w.warc.gz", bodies)
-    module = read_module(str(EXAMPLES / "code_share.py"))
+    module = read_plugin(str(EXAMPLES / "code_share.py"))
     made = load_recipe(str(EXAMPLES / "code_share.toml"), modules=[module])
     build(
         Job(made, [str(folder / "w.warc.gz")], folder / "out", modules=(module,)),
