@@ -168,10 +168,7 @@ def _limit_lines(axes: Axes, bins: Bins, bounds: dict[str, str], top: float) -> 
     for index, (edge, text) in enumerate(texts):
         axes.axvline(edge, gid="x-limit")
         left = edge < bins.number / 2 if len(texts) == 1 else index == 0
-        side = "left" if left else "right"
-        nudge = 0.012 if left else -0.012
-        if len(texts) > 1 and (edge < bins.number * 0.3) == (index == 0):
-            side, nudge = ("left", 0.012) if index == 0 else ("right", -0.012)
+        side, nudge = ("left", 0.012) if left else ("right", -0.012)
         axes.text(edge + nudge * max(bins.number, _FEWEST), top, text, ha=side, va="bottom", gid="x-bound", **_PLAIN)
 
 

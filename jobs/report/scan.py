@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -250,14 +251,9 @@ def _mask(values: pa.Array) -> np.ndarray:
 def _domains() -> Callable[[str | None], str]:
     """Return a function from a URL to its registered domain, or to its host if that has none."""
     registered = registered_domains()
-    known: dict[str, str] = {}
 
-    def domain(url: str | None) -> str:
-        host = split_url(url or "")[0]
-        if host not in known:
-            if len(known) >= 1 << 16:
-                known.clear()
-            known[host] = (registered(host) or host) if len(host) <= MAX_HOST else host[:MAX_HOST]
-        return known[host]
+    @lru_cache(1 << 16)
+    def domain(host: str) -> str:
+        return (registered(host) or host) if len(host) <= MAX_HOST else host[:MAX_HOST]
 
-    return domain
+    return lambda url: domain(split_url(url or "")[0])

@@ -54,7 +54,7 @@ def tune_command(
     Example: corpus tune out --set gopher_quality.words.min=30 --set c4.curly_bracket=off
     Example: corpus tune out --set gopher_quality.words.min=30 --write out-30
     """
-    from jobs.show.tuning import show_tuned
+    from jobs.show.steering import show_tuned
 
     run = open_run(folder)
     recipe = with_limits(run.info, settings)
@@ -128,7 +128,7 @@ def diff_command(folder_a: Location, folder_b: Location, as_json: bool) -> None:
     \b
     Example: corpus diff out-before out-after
     """
-    from jobs.show.moves import show_diff
+    from jobs.show.steering import show_diff
 
     found = diff(open_run(folder_a), open_run(folder_b))
     options.print_as(found.as_dict(), lambda _, shown: show_diff(found, shown), as_json)

@@ -1,4 +1,4 @@
-"""Pieces of a finished run made anew; the whole way: tests/jobs/show/test_tuning.py and test_remove.py."""
+"""Pieces of a finished run made anew; the whole way: tests/jobs/show/test_steering.py and test_remove.py."""
 
 import pyarrow as pa
 

@@ -27,7 +27,7 @@ from jobs.report.render import write_report
 from jobs.runner.engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job, tree
-from tests.jobs.show.test_tuning import STAGES, archives  # noqa: F401
+from tests.jobs.show.test_steering import STAGES, archives  # noqa: F401
 from tests.warcs import WORDS, page, write_warc
 
 

@@ -1,15 +1,16 @@
-"""`corpus tune`, printed for people."""
+"""`corpus tune` and `corpus diff`, printed for people."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from corpus.revise.differences import Diff
 from corpus.revise.what_if import Retuned
 from jobs.runner.terminal import plain
-
-_MOST_MOVES = 12
 
 
 def show_tuned(found: Retuned, console: Console) -> None:
@@ -26,7 +27,9 @@ def show_tuned(found: Retuned, console: Console) -> None:
     if found.rules.num_rows:
         console.print()
         console.print(_rules(found))
-    _show_moves(found, console)
+    if found.moves.num_rows:
+        console.print()
+        _show_moves(found.moves.to_pylist(), 12, console)
     for row in found.together.to_pylist():
         if len(row["rules"]) > 1:
             console.print(f"{row['kind']} by several rules at once: {row['documents']:,}  {' + '.join(row['rules'])}")
@@ -36,8 +39,7 @@ def show_tuned(found: Retuned, console: Console) -> None:
             console.print()
             console.print(Text(f"{kind}, for example", style="bold"))
         for row in rows:
-            line = plain(f"  {row['rule']} {row['value']}  {row['url'] or row['id']}")
-            console.print(Text(line, overflow="ellipsis", no_wrap=True))
+            console.print(_line(f"  {row['rule']} {row['value']}  {row['url'] or row['id']}"))
 
 
 def _certainty(found: Retuned) -> str:
@@ -58,14 +60,31 @@ def _rules(found: Retuned) -> Table:
     return table
 
 
-def _show_moves(found: Retuned, console: Console) -> None:
-    rows = found.moves.to_pylist()
-    if not rows:
-        return
-    table = Table("ended at", "ends at", "pages", box=None, header_style="dim")
-    for row in rows[:_MOST_MOVES]:
-        table.add_row(row["from"], row["to"], f"{row['documents']:,}")
-    console.print()
-    console.print(table)
-    if len(rows) > _MOST_MOVES:
-        console.print(Text(f"and {len(rows) - _MOST_MOVES} more", style="dim"))
+def show_diff(found: Diff, console: Console) -> None:
+    """Print how many documents moved, each move with its first URL, and how many texts changed."""
+    for line in found.recipe:
+        console.print(Text(plain(line)))
+    (documents, others), (kept, now) = found.documents, found.kept
+    console.print(Text(f"records {documents:,} → {others:,}, kept {kept:,} → {now:,}", style="bold"))
+    console.print(f"{found.same:,} records end at the same rule in both runs")
+    _show_moves(found.as_dict()["moves"], 30, console)
+    console.print(f"{found.same_text:,} pages kept in both runs have the same text, {found.other_text:,} another text")
+    for url in found.text_examples:
+        console.print(_line(f"  {url}"))
+
+
+def _show_moves(rows: list[dict[str, Any]], most: int, console: Console) -> None:
+    """Print the first `most` moves, each with its first URL if it has any."""
+    example = "for example" if any("examples" in row for row in rows) else ""
+    table = Table("ended at", "ends at", "records", example, box=None, header_style="dim")
+    for row in rows[:most]:
+        table.add_row(row["from"], row["to"], f"{row['documents']:,}", _line(*row.get("examples", [])[:1]))
+    if rows:
+        console.print(table)
+    if len(rows) > most:
+        console.print(Text(f"and {len(rows) - most:,} more; --json prints all of them", style="dim"))
+
+
+def _line(text: str = "") -> Text:
+    """Text from a page as one line, cut to the width of the terminal."""
+    return Text(plain(text), overflow="ellipsis", no_wrap=True)
