@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 
 from jobs.report.bins import Bins, nice_step
 from jobs.report.formatting import tick
+from jobs.report.text_sizes import LENGTHS, TextSizes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,13 +102,19 @@ def _draw(axes: Axes, bins: Bins, kept: np.ndarray, dropped: np.ndarray, whole: 
     return top + 0.04 * height
 
 
-def draw_lengths(bins: Bins, kept: np.ndarray, dropped: np.ndarray, label: str) -> Markup:
-    """Draw a wide picture of the bins that are not empty. Call this inside `plotting()`."""
-    used = np.flatnonzero(kept + dropped)
+def draw_lengths(texts: TextSizes, dropped: np.ndarray) -> Markup | None:
+    """Draw all texts by their bytes, without the empty bins at both ends. Call this inside `plotting()`."""
+    if not texts.documents and not dropped.any():
+        return None
+    used = np.flatnonzero(texts.lengths + dropped)
     first, last = int(used[0]), int(used[-1]) + 1
-    part = Bins(bins.edges[first : last + 1], bins.scale, {})
+    part = Bins(LENGTHS.edges[first : last + 1], LENGTHS.scale, {})
     axes, figure = _axes(_WIDE, _TALL, (0.05, 0.12, 0.945, 0.86))
-    _draw(axes, part, kept[first:last], dropped[first:last], True, np.asarray)
+    _draw(axes, part, texts.lengths[first:last], dropped[first:last], True, np.asarray)
+    label = (
+        f"Lengths of {texts.documents:,} kept texts, {texts.bytes:,} bytes in all, the longest {texts.most:,}, "
+        f"and of {int(dropped.sum()):,} dropped ones"
+    )
     return _drawn(figure, label, "histogram wide")
 
 

@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from corpus.outcome import KEPT
@@ -16,7 +15,7 @@ from jobs.report import figures, sections
 from jobs.report.categories import CategoryCounts, TopCategories
 from jobs.report.samples import RuleSamples, group_samples, read_samples
 from jobs.report.scan import DOMAIN, Tick, scan
-from jobs.report.text_sizes import LENGTHS, TextSizes, measure_texts
+from jobs.report.text_sizes import TextSizes, measure_texts
 
 _DOMAINS = 25
 _LANGUAGES = 30
@@ -58,7 +57,7 @@ def gather(run: Run, tick: Tick = lambda: None) -> Report:
         texts = measure_texts(run)
         with figures.plotting():
             cards = sections.cards(info, found, counts)
-            lengths = _lengths(texts, found.lengths_dropped)
+            lengths = figures.draw_lengths(texts, found.lengths_dropped)
         labels = [f"{table['name']}.label" for table in info["recipe"]["stages"] if table["stage"] == "language"]
         label = next((column for column in labels if column in info["columns"]), None)
         by_rule, kept = group_samples(samples, found.measures, found.rows)
@@ -85,14 +84,3 @@ def gather(run: Run, tick: Tick = lambda: None) -> Report:
                 for parts in [run.parts(kind)]
             },
         )
-
-
-def _lengths(texts: TextSizes, dropped: np.ndarray) -> Markup | None:
-    """The picture of all texts by their bytes."""
-    if not texts.documents and not dropped.any():
-        return None
-    label = (
-        f"Lengths of {texts.documents:,} kept texts, {texts.bytes:,} bytes in all, the longest {texts.most:,}, "
-        f"and of {int(dropped.sum()):,} dropped ones"
-    )
-    return figures.draw_lengths(LENGTHS, texts.lengths, dropped, label)

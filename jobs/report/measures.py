@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-BOUNDS = ("min", "max", "above", "below", "one_of")
 SIGNS = {"min": "<", "max": ">", "above": "≤", "below": "≥", "one_of": "not"}
 """How a value outside a bound compares with it."""
 
@@ -71,7 +70,7 @@ def measures_of(info: dict[str, Any]) -> list[Measure]:
 def active_bounds(limit: Any) -> dict[str, Any]:
     """The bounds of a recipe's limit that are not switched off."""
     bounds = limit if isinstance(limit, dict) else {}
-    return {bound: bounds[bound] for bound in BOUNDS if bounds.get(bound, "off") != "off"}
+    return {bound: bounds[bound] for bound in SIGNS if bounds.get(bound, "off") != "off"}
 
 
 def as_numbers(values: pa.Array) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -64,6 +65,10 @@ class ValueRange:
     sample: list[np.ndarray] = field(default_factory=list)
 
     @property
+    def varied(self) -> bool:
+        return self.least < self.most
+
+    @property
     def spread(self) -> Spread:
         sample = np.concatenate(self.sample) if self.sample else np.array([])
         return Spread(self.least, self.most, min(self.least_positive, self.most), sample)
@@ -85,15 +90,16 @@ class Scan:
     measures: list[Measure]
     spans: dict[Verdict, int] = field(default_factory=dict)
     """Bytes of the archives by verdict, see `jobs.report.spans`."""
-    rules: dict[str, RuleCounts] = field(default_factory=dict)
-    stages: dict[str, RuleCounts] = field(default_factory=dict)
-    values: dict[str, ValueRange] = field(default_factory=dict)
+    rules: defaultdict[str, RuleCounts] = field(default_factory=lambda: defaultdict(RuleCounts))
+    stages: defaultdict[str, RuleCounts] = field(default_factory=lambda: defaultdict(RuleCounts))
+    values: defaultdict[str, ValueRange] = field(default_factory=lambda: defaultdict(ValueRange))
+    """The values of numeric measures, by ledger column."""
     histograms: dict[str, Histogram] = field(default_factory=dict)
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The wanted ledger rows, by id."""
     lengths_dropped: np.ndarray = field(default_factory=lambda: np.zeros(LENGTHS.number, dtype=np.int64))
     """Dropped documents by the bytes of their text, if they have one."""
-    repeats: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    repeats: defaultdict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     """Some duplicates of each wanted keeper, by its id."""
 
 
@@ -105,11 +111,6 @@ def scan(run: Run, counts: CategoryCounts, wanted: set[str], keepers: set[str], 
     """
     measures = measures_of(run.info)
     found = Scan(measures)
-    for measure in measures:
-        found.rules[measure.column] = RuleCounts()
-        found.stages.setdefault(measure.stage, RuleCounts())
-        if measure.kind != "str":
-            found.values[measure.column] = ValueRange()
     counter = _Counter(found, run.info, counts, wanted, keepers)
     for batch in batches(run, "ledger", _FIXED + [measure.column for measure in measures], _BATCH_ROWS):
         counter.add(batch)
@@ -181,11 +182,11 @@ class _Counter:
                 number += mask
         end = self._stage_end[own]  # of the stage that dropped the document: a gate finishes its stage before it stops
         went_on = (reached > end) | (end < 0) | (end == self._last)
-        in_stage: dict[str, np.ndarray] = {}
+        in_stage: defaultdict[str, np.ndarray] = defaultdict(lambda: np.zeros(batch.num_rows, dtype=np.int32))
         for index, mask in broken.items():
             measure = measures[index]
             self._found.rules[measure.column].add(mask, mask & (number == 1), went_on)
-            in_stage[measure.stage] = in_stage.get(measure.stage, np.zeros(batch.num_rows, dtype=np.int32)) + mask
+            in_stage[measure.stage] += mask
         for stage, count in in_stage.items():
             self._found.stages[stage].add(count > 0, (count > 0) & (count == number), went_on)
 
@@ -218,20 +219,15 @@ class _Counter:
         if len(self._keepers):
             named = pc.is_in(batch["detail"], value_set=self._keepers)
             for row in batch.select(_FIXED).filter(pc.and_(pc.equal(batch["outcome"], DROPPED), named)).to_pylist():
-                repeats = self._found.repeats.setdefault(row["detail"], [])
-                if len(repeats) < _REPEATS:
-                    repeats.append(row)
+                if len(self._found.repeats[row["detail"]]) < _REPEATS:
+                    self._found.repeats[row["detail"]].append(row)
 
 
 def _count_histograms(run: Run, found: Scan, tick: Tick) -> None:
     """Read a ledger for the second time and count the values in each bin."""
-    varied = []
-    for measure in found.measures:
-        values = found.values.get(measure.column)
-        if values is None or values.least >= values.most:
-            continue
-        varied.append(measure)
-        bins = make_bins(values.spread, measure.bounds, measure.kind == "int")
+    varied = [m for m in found.measures if m.kind != "str" and found.values[m.column].varied]
+    for measure in varied:
+        bins = make_bins(found.values[measure.column].spread, measure.bounds, measure.kind == "int")
         empty = np.zeros(bins.number, dtype=np.int64)
         found.histograms[measure.column] = Histogram(bins, empty, empty.copy())
     for batch in batches(run, "ledger", ["outcome", *(measure.column for measure in varied)], _BATCH_ROWS):

@@ -21,7 +21,12 @@ def show_tuned(found: Retuned, console: Console) -> None:
     least, most = found.kept
     now = f"{least:,}, exactly" if found.exact else f"between {least:,} and {most:,}"
     console.print(Text(f"kept {found.before:,} → {now}", style="bold"))
-    console.print(Text(_certainty(found), style="dim"))
+    certain, passing = found.passing
+    if passing > certain:
+        why = f"{passing - certain:,} pages ended at a changed rule, and their later measures are unknown"
+    else:
+        why = f"{certain:,} pages pass every rule, exactly: everything needed was measured"
+    console.print(Text(why, style="dim"))
     if found.repeats:
         console.print(Text(f"which of them repeat another page is not known for all: {found.repeats}", style="dim"))
     if found.rules.num_rows:
@@ -40,13 +45,6 @@ def show_tuned(found: Retuned, console: Console) -> None:
             console.print(Text(f"{kind}, for example", style="bold"))
         for row in rows:
             console.print(_line(f"  {row['rule']} {row['value']}  {row['url'] or row['id']}"))
-
-
-def _certainty(found: Retuned) -> str:
-    certain, most = found.passing
-    if most > certain:
-        return f"{most - certain:,} pages ended at a changed rule, and their later measures are unknown"
-    return f"{certain:,} pages pass every rule, exactly: everything needed was measured"
 
 
 def _rules(found: Retuned) -> Table:
