@@ -68,6 +68,7 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 @click.option("--keep-work", is_flag=True, help="Keep intermediate parts.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @options.json_option
+# click passes each option as a parameter of its own
 def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
     limit: int | None, base: str | None, where: options.Where,
