@@ -12,9 +12,9 @@ from typing import Any
 
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable, IntegrityError
-from corpus.revise.fates import Rejudge
-from corpus.revise.portions import pieces_of
-from corpus.revise.replay import Piece, lacking
+from corpus.revise.ledger_replay import LedgerReplay
+from corpus.revise.portion_replay import missing_texts
+from corpus.revise.portions import Portion, portions_of
 from corpus.run import Run
 from corpus.sandbox.unit import Unit
 from corpus.storage.commits import Commit
@@ -154,15 +154,15 @@ class Rewriting:
     def rewritten(self) -> list[Commit]:
         """The commits of all pieces, in order."""
         new = self.taken if self.taken.digest != self.old.info["removed"] else None
-        rejudge = Rejudge(self.old.info, self.job.recipe, self._signed, new)
+        replay = LedgerReplay(self.old.info, self.job.recipe, self._signed, new)
         share = self.old.info["records"]["in"] // (_PIECES_PER_WORKER * self.execution.engine.workers)
-        pieces, pages = pieces_of(self.old, rejudge, max(share, _LEAST_ROWS))
+        pieces, pages = portions_of(self.old, replay, max(share, _LEAST_ROWS))
         pieces = [self._readable(one, pages) for one in pieces]
         units = self.archives.units(dict.fromkeys(one.warc for one in pieces if pages.get(one.ledger)))
         payloads = [{"piece": one.as_dict(), "archive": _as_dict(units.get(one.warc))} for one in pieces]
         return self._run("judge", rewrite_task, payloads, [pages.get(one.ledger, 0) for one in pieces])
 
-    def _readable(self, piece: Piece, pages: dict[tuple[int, int], int]) -> Piece:
+    def _readable(self, piece: Portion, pages: dict[tuple[int, int], int]) -> Portion:
         """The piece; without further samples, where these alone would need an archive that is not there."""
         if not piece.extra or pages[piece.ledger] != len(piece.extra) or self.archives.has(piece.warc):
             return piece
@@ -174,7 +174,7 @@ class Rewriting:
         store, pages = self.execution.store, {}
         boxes = [tuple(one.boxes[number] for one in verdicts) for number in range(len(commits))]
         for number, done in enumerate(commits):
-            if done.about["missing"] and (wanted := int(lacking(store, done, boxes[number]).sum())):
+            if done.about["missing"] and (wanted := int(missing_texts(store, done, boxes[number]).sum())):
                 pages[number] = wanted
         units = self.archives.units(dict.fromkeys(commits[number].about["unit"]["warc"] for number in pages))
         payloads = []
@@ -191,7 +191,7 @@ class Rewriting:
         tasks = list(_together(pages))
         payloads = [{**self._common, "pieces": [pieces[number] for number in task], "numbers": task} for task in tasks]
         progress = self.execution.progress
-        progress.start(name, len(pieces), 0, done=0)
+        progress.start(name, len(pieces))
         made: dict[int, Commit] = {}
         for answer in run(self.execution.engine, function, payloads, self.execution.stop):
             if answer.result is None:
@@ -201,7 +201,7 @@ class Rewriting:
                 raise errors.get(last.kind, IntegrityError)(f"A piece of the run could not be rewritten: {last.reason}")
             for number, commit in zip(answer.payload["numbers"], answer.result["commits"], strict=True):
                 made[number] = commit_from_dict(commit)
-                progress.unit_done(0, made[number].about["counts"])
+                progress.unit_done(made[number].about["counts"])
         progress.end()
         if self.execution.stop.asked():
             raise Stopped

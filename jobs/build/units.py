@@ -40,7 +40,7 @@ def run_units(
         given_up: dict[Unit, tuple[Failure, ...]] = {}
         lost = 0
         todo = [unit for unit in units if unit not in done]
-        progress.start("pass", len(units), sum(unit.end - unit.start for unit in units), done=len(units) - len(todo))
+        progress.start("pass", len(units), done=len(units) - len(todo))
         payloads = [{"unit": unit.as_dict(), **_own(job, unit, store), **common} for unit in todo]
         for answer in run(engine, run_unit_task, payloads, execution.stop):
             unit = Unit(**answer.payload["unit"])
@@ -56,7 +56,7 @@ def run_units(
                 done[unit] = commit_from_dict(answer.result)
                 if answer.failures:  # of this process, and no part of the commit
                     done[unit].about["failed_tries"] = by_class(answer.failures)
-                progress.unit_done(unit.end - unit.start, done[unit].about["counts"])
+                progress.unit_done(done[unit].about["counts"])
         progress.end()
         if execution.stop.asked():
             raise Stopped

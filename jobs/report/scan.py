@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT
 from corpus.run import Run
+from corpus.tables.row_groups import read_batches
 from filters.url.url_filter import registered_domains
 from filters.url.url_parts import MAX_HOST, split_url
-from jobs.report.batches import batches
 from jobs.report.bins import Bins, Spread, make_bins
 from jobs.report.categories import CategoryCounts
 from jobs.report.measures import Measure, as_numbers, measures_of
@@ -112,7 +112,7 @@ def scan(run: Run, counts: CategoryCounts, wanted: set[str], keepers: set[str], 
     measures = measures_of(run.info)
     found = Scan(measures)
     counter = _Counter(found, run.info, counts, wanted, keepers)
-    for batch in batches(run, "ledger", _FIXED + [measure.column for measure in measures], _BATCH_ROWS):
+    for batch in read_batches(run.paths("ledger"), _FIXED + [measure.column for measure in measures], _BATCH_ROWS):
         counter.add(batch)
         tick()
     counter.end()
@@ -230,7 +230,7 @@ def _count_histograms(run: Run, found: Scan, tick: Tick) -> None:
         bins = make_bins(found.values[measure.column].spread, measure.bounds, measure.kind == "int")
         empty = np.zeros(bins.number, dtype=np.int64)
         found.histograms[measure.column] = Histogram(bins, empty, empty.copy())
-    for batch in batches(run, "ledger", ["outcome", *(measure.column for measure in varied)], _BATCH_ROWS):
+    for batch in read_batches(run.paths("ledger"), ["outcome", *(m.column for m in varied)], _BATCH_ROWS):
         masks = [_mask(pc.equal(batch["outcome"], which)) for which in (KEPT, DROPPED)]
         for measure in varied:
             histogram = found.histograms[measure.column]

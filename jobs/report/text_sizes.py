@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.run import Run
-from jobs.report.batches import batches
+from corpus.tables.row_groups import read_batches
 from jobs.report.bins import Bins
 
 _ROWS = 1024
@@ -34,7 +34,7 @@ class TextSizes:
 def measure_texts(run: Run) -> TextSizes:
     """Read the texts of a run's corpus, about a thousand at a time."""
     found = TextSizes()
-    for batch in batches(run, "corpus", ["text", "language"], _ROWS):
+    for batch in read_batches(run.paths("corpus"), ["text", "language"], _ROWS):
         sizes = pc.binary_length(batch["text"].cast(pa.binary())).to_numpy()
         if not len(sizes):
             continue

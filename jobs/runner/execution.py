@@ -35,13 +35,13 @@ class Execution:
         """
         order = {id(payload): number for number, payload in enumerate(payloads)}
         made: list[Payload] = [{}] * len(payloads)
-        self.progress.start(name, len(payloads), 0, done=0)
+        self.progress.start(name, len(payloads))
         for answer in run(self.engine, function, payloads, self.stop):
             if answer.result is None:
                 reason = answer.failures[-1].reason
                 raise IntegrityError(f"{name} failed: {reason}", "Mend that, and run the same command again.")
             made[order[id(answer.payload)]] = answer.result
-            self.progress.unit_done(0, {})
+            self.progress.unit_done()
         self.progress.end()
         if self.stop.asked():
             raise Stopped

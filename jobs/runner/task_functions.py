@@ -14,8 +14,9 @@ from typing import Any
 
 from corpus.dedup.phases import ComparisonTask, run_task
 from corpus.recipe import Recipe
-from corpus.revise.fates import Rejudge
-from corpus.revise.replay import Piece, Reading, fill, rewrite
+from corpus.revise.ledger_replay import LedgerReplay
+from corpus.revise.portion_replay import PageReader, add_missing_texts, replay_portion
+from corpus.revise.portions import Portion
 from corpus.run import open_run
 from corpus.sandbox.attempt import attempt_unit
 from corpus.sandbox.guard import Guard, GuardSettings
@@ -61,12 +62,13 @@ def rewrite_task(payload: dict[str, Any]) -> dict[str, Any]:
     recipe = _recipe(payload)
     folder = payload["folder"]
     taken = taken_from(open_store(payload["store"])) if payload["newly_taken"] else None
-    rejudge = Rejudge(open_run(folder).info, recipe, payload["signed"], taken)
+    replay = LedgerReplay(open_run(folder).info, recipe, payload["signed"], taken)
     store, stages = open_store(payload["store"]), recipe.pipeline().collective
     made = []
     for own in payload["pieces"]:
-        piece, reading = Piece.from_dict(own["piece"]), _reading(payload, own["archive"])
-        made.append(commit_to_dict(rewrite(store, folder, piece, rejudge, stages, reading, payload["depends"])))
+        portion, reader = Portion.from_dict(own["piece"]), _page_reader(payload, own["archive"])
+        done = replay_portion(store, folder, portion, replay, stages, reader, payload["depends"])
+        made.append(commit_to_dict(done))
     return {"commits": made}
 
 
@@ -76,14 +78,14 @@ def fill_task(payload: dict[str, Any]) -> dict[str, Any]:
     made = []
     for own in payload["pieces"]:
         verdicts = [VerdictBox.from_dict(box) for box in own["verdicts"]]
-        done, reading = commit_from_dict(own["commit"]), _reading(payload, own["archive"])
-        made.append(commit_to_dict(fill(store, done, verdicts, reading, payload["depends"])))
+        done, reader = commit_from_dict(own["commit"]), _page_reader(payload, own["archive"])
+        made.append(commit_to_dict(add_missing_texts(store, done, verdicts, reader, payload["depends"])))
     return {"commits": made}
 
 
-def _reading(payload: dict[str, Any], archive: dict[str, Any] | None) -> Reading:
+def _page_reader(payload: dict[str, Any], archive: dict[str, Any] | None) -> PageReader:
     guard = _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"])
-    return Reading(guard, Unit(**archive) if archive else None, _taken(payload))
+    return PageReader(guard, Unit(**archive) if archive else None, _taken(payload))
 
 
 def pack_task(payload: dict[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from corpus.revise.differences import Diff
-from corpus.revise.what_if import Retuned
+from corpus.revise.what_if import WhatIf
 from jobs.runner.terminal import plain
 
 
-def show_tuned(found: Retuned, console: Console) -> None:
+def show_tuned(found: WhatIf, console: Console) -> None:
     """Print the sums, the changed rules, the moves, and URLs of pages lost, gained or open."""
     for line in found.changes or ["nothing changes: the run already has these limits"]:
         console.print(Text(plain(line)))
@@ -47,7 +47,7 @@ def show_tuned(found: Retuned, console: Console) -> None:
             console.print(_line(f"  {row['rule']} {row['value']}  {row['url'] or row['id']}"))
 
 
-def _rules(found: Retuned) -> Table:
+def _rules(found: WhatIf) -> Table:
     table = Table("rule", "limit", "lost", "by it alone", "gained", "by it alone", "open", "held by others", "text",
                   box=None, header_style="dim")  # fmt: skip
     counts = ("lost", "lost_by_it_alone", "gained", "gained_by_it_alone", "open", "held_by_others")

@@ -70,8 +70,8 @@ def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
         raise click.UsageError("The run is not on this machine. Name the file to write with -o.")
     path = out or Path(folder) / "report.html"
     progress = Progress()
-    progress.start("report", batches_of(run), 0, done=0)
-    size = write_report(run, path, lambda: progress.unit_done(0, {}))
+    progress.start("report", batches_of(run))
+    size = write_report(run, path, progress.unit_done)
     progress.end()
     if as_json:
         print(json.dumps({"report": str(path), "bytes": size}))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from corpus.cpus import usable_cpus
 from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import Location
@@ -102,47 +102,42 @@ class Where:
     address: str | None
     insecure: bool
     no_ray: bool
-    alone: int | None
-    """The default number of tasks at a time without Ray. None means one per CPU."""
 
     @property
     def at_once(self) -> int:
         """The number of tasks that run at the same time on this machine."""
-        return self.workers or (self.alone if self.no_ray else None) or os.cpu_count() or 1
+        return self.workers or usable_cpus()
 
     def engine(self, out: Location) -> Engine:
         """Start the engine for a job that writes to `out`."""
         # Ray takes long to import, and many commands find nothing to do
-        from jobs.runner.engine import LocalEngine, RayEngine
+        from jobs.runner.local_engine import LocalEngine
+        from jobs.runner.ray_engine import RayEngine
 
         if self.no_ray:
             return LocalEngine(self.at_once)
         return RayEngine(self.workers, self.address, out, self.insecure)
 
 
-def engine_options(alone: int | None = None) -> Callable[[Command], Command]:
+def engine_options(command: Command) -> Command:
     """The options for where a job runs. The command gets their values as one argument, `where`."""
-    local = "; with --no-ray one" if alone == 1 else ""
     options = (
         click.option(
             "--workers", type=click.IntRange(min=1),
-            help=f"Tasks that run at the same time. Default: one per CPU of this machine or of the cluster{local}.",
+            help="Tasks that run at the same time. Default: one per usable CPU of this machine or of the cluster.",
         ),
         click.option("--address", help="Address of a Ray cluster. Default: start Ray on this machine."),
         insecure_option,
         click.option("--no-ray", is_flag=True, help="Run on this machine without Ray."),
     )  # fmt: skip
 
-    def with_where(command: Command) -> Command:
-        @functools.wraps(command)
-        def called(*, workers: int | None, address: str | None, insecure: bool, no_ray: bool, **others: Any) -> None:
-            if no_ray and address:
-                raise click.UsageError("--no-ray and --address exclude each other. Leave one of them out.")
-            command(where=Where(workers, address, insecure, no_ray, alone), **others)
+    @functools.wraps(command)
+    def called(*, workers: int | None, address: str | None, insecure: bool, no_ray: bool, **others: Any) -> None:
+        if no_ray and address:
+            raise click.UsageError("--no-ray and --address exclude each other. Leave one of them out.")
+        command(where=Where(workers, address, insecure, no_ray), **others)
 
-        return with_options(options, called)
-
-    return with_where
+    return with_options(options, called)
 
 
 def page_options(command: Command) -> Command:

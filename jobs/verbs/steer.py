@@ -31,7 +31,7 @@ _rewriting_options = functools.partial(
         click.option("--inputs", multiple=True, help="Where the archives are now, if they have moved. Repeatable."),
         click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="Python module of the run."),
         click.option("--against", multiple=True, type=options.place_type, help="Run that it was compared with."),
-        options.engine_options(alone=1),
+        options.engine_options,
         options.page_options,
     ),
 )
@@ -61,7 +61,7 @@ def tune_command(
     if write is None:
         if {stage["stage"] for stage in recipe["stages"]} <= set(STAGES):
             recipe_from_dict(recipe)  # raises if stages contradict each other under the new limits
-        found = run.retune(settings)
+        found = run.tune(settings)
         options.print_as(found.as_dict(), lambda _, shown: show_tuned(found, shown), as_json)
         return
     from jobs.build.replay_run import rewrite

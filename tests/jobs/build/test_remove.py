@@ -24,7 +24,7 @@ from jobs.build.remove import read_list, remove
 from jobs.build.replay_run import rewrite
 from jobs.cli import cli
 from jobs.report.render import write_report
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.jobs.show.test_steering import STAGES, archives  # noqa: F401

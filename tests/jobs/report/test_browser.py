@@ -11,7 +11,7 @@ from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.report.render import write_report
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.reports import pages, sample, write_run
 from tests.warcs import WORDS, http, page, record

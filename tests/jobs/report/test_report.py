@@ -22,7 +22,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.cli import main
 from jobs.report.render import write_report
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job
 from tests.ledgers import recipe

@@ -14,7 +14,7 @@ from corpus.tables.mask import mask_url
 from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.sample.sample_crawl import expected_outcomes, write_sample
 from jobs.show.funnel import show_funnel

@@ -13,7 +13,7 @@ from corpus.revise.limits import with_limits
 from corpus.run import open_run
 from corpus.tables.takedown import Takedown
 from jobs.build.replay_run import rewrite
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.stubs import recipe_from_dict
@@ -120,7 +120,7 @@ def test_a_written_run_is_that_of_a_fresh_build(run, changed, tmp_path):
 
 def test_the_answer_holds_what_a_fresh_build_finds(run, changed):
     settings, fresh = changed
-    found = run.retune(settings)
+    found = run.tune(settings)
     kept = fresh.info["records"]["kept"]
     assert found.kept[0] <= kept <= found.kept[1]
     assert not found.exact or kept == found.kept[0]
@@ -212,7 +212,7 @@ def test_kinds_of_runs(kind, archives, tmp_path):
     made = job([], tmp_path / "made", recipe.canonical(), **options)
     rewrite(base, made, Takedown.of(), lambda: LocalEngine(1), Progress(quiet=True))
     assert tree(tmp_path / "made") == tree(tmp_path / "fresh")
-    found = base.retune(settings)
+    found = base.tune(settings)
     assert found.kept[0] <= open_run(tmp_path / "fresh").info["records"]["kept"] <= found.kept[1]
 
 
@@ -233,7 +233,7 @@ def test_what_was_compared_and_not_removed_is_known(tmp_path):
     assert base.ledger.to_table(columns=["minhash.cluster_size"]).column(0).to_pylist() == [1, 1]
     assert base.info["records"]["kept"] == 2
     assert open_run(tmp_path / "fresh").info["records"]["kept"] == 1
-    assert base.retune(settings).kept == (0, 2)
+    assert base.tune(settings).kept == (0, 2)
 
 
 def corpus_command(*arguments):
@@ -250,7 +250,7 @@ def test_a_stage_of_ones_own(archives, tmp_path):
     command = ["build", archives / "a.warc.gz", "--recipe", example / "code_share.toml", *how]
     corpus_command(*command, "-o", tmp_path / "base")
     corpus_command(*command, "-o", tmp_path / "fresh", *setting)
-    found = open_run(tmp_path / "base").retune({"code_share.code_ratio.max": 0.01})
+    found = open_run(tmp_path / "base").tune({"code_share.code_ratio.max": 0.01})
     assert found.exact
     assert found.kept[0] == open_run(tmp_path / "fresh").info["records"]["kept"]
     corpus_command("tune", tmp_path / "base", *setting, "--write", tmp_path / "made", *how)
@@ -272,5 +272,5 @@ def test_real_pages(shared_data, tmp_path_factory, setting):
     corpus_command("build", archive, "-o", fresh, "--no-ray", "--set", setting)
     corpus_command("tune", base, "--write", made, "--no-ray", "--set", setting)
     assert tree(made) == tree(fresh)
-    found = open_run(base).retune([setting])
+    found = open_run(base).tune([setting])
     assert found.kept[0] <= open_run(fresh).info["records"]["kept"] <= found.kept[1]

@@ -1,8 +1,8 @@
-"""Pieces of a finished run made anew; the whole way: tests/jobs/show/test_steering.py and test_remove.py."""
+"""Portions of a finished run; the whole way: tests/jobs/show/test_steering.py and test_remove.py."""
 
 import pyarrow as pa
 
-from corpus.revise.replay import _exceptions
+from corpus.revise.portion_replay import _exceptions
 
 
 def test_an_exception_is_said_once_in_the_order_of_the_ledger():

@@ -1,6 +1,6 @@
-"""What other limits would change in a finished run, asked from Python.
+"""Ask from Python what other limits would change in a finished run.
 
-    python examples/retune.py out gopher_quality.words.min=30
+    python examples/tune.py out gopher_quality.words.min=30
 
 The ledger is a lazy Arrow dataset; DuckDB and polars read it as it is.
 """
@@ -16,7 +16,7 @@ from corpus import open_run
 def main(folder: str, *settings: str) -> None:
     """Print what changes, why one page is where it is, and two questions to the ledger."""
     run = open_run(folder)
-    found = run.retune(settings or {"gopher_quality.words.min": 30})
+    found = run.tune(settings or {"gopher_quality.words.min": 30})
     least, most = found.kept
     print(f"{found.before} pages are kept; with the new limits {least if found.exact else f'{least} to {most}'}")
     for rule in found.rules.to_pylist():

@@ -5,7 +5,7 @@ import random
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.revise.fates import READ, STAYS, Rejudge
+from corpus.revise.ledger_replay import READ, STAYS, LedgerReplay
 from corpus.run import open_run
 from corpus.tables.ledger import ledger_row, ledger_schema, table
 from tests.corpus.revise.test_what_if import SETTINGS, pages
@@ -25,10 +25,10 @@ def test_rows_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, seed):
     old, new = recipe(**top), recipe(settings, **top)
     run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
     before = pq.read_table(run.paths("ledger")[0])
-    rejudge = Rejudge(run.info, new, True, None)
-    fates = rejudge.fates(before.select)
+    replay = LedgerReplay(run.info, new, True, None)
+    actions = replay.actions(before.select)
     rows = [ledger_row(one, "w.warc.gz", number, None) for number, one in enumerate(judged(new, measured))]
     expected = table(rows, ledger_schema(new.pipeline().columns)).to_pylist()
-    for made, row, action in zip(rejudge.table(before, fates).to_pylist(), expected, fates.action, strict=True):
+    for made, row, action in zip(replay.table(before, actions).to_pylist(), expected, actions.action, strict=True):
         assert action == READ or made == row
-    assert (fates.action == STAYS).any()
+    assert (actions.action == STAYS).any()
