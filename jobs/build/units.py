@@ -33,7 +33,7 @@ def run_units(
         **job.recipe_payload(),
         "guard": asdict(job.guard),
         "depends": depends,
-        "taken": store.size(TAKEN_DOWN) is not None,
+        "takedown": store.size(TAKEN_DOWN) is not None,
     }
     done: dict[Unit, Commit] = {}
     while True:

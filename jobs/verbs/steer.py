@@ -64,10 +64,10 @@ def tune_command(
         found = run.tune(settings)
         options.print_as(found.as_dict(), lambda _, shown: show_tuned(found, shown), as_json)
         return
-    from jobs.build.replay_run import rewrite
+    from jobs.build.replay_run import replay
 
     job = _job(recipe, write, how)
-    result = rewrite(run, job, taken_from(run.store), lambda: how["where"].engine(write), Progress())
+    result = replay(run, job, taken_from(run.store), lambda: how["where"].engine(write), Progress())
     if result.already_done:
         print(f"{write} is complete already.", file=sys.stderr)
     end_build(result, write, as_json)
