@@ -23,11 +23,11 @@ from jobs.build.plan import Job
 from jobs.build.remove import read_list, remove
 from jobs.build.replay_run import replay
 from jobs.cli import cli
-from jobs.report.html_page import write_report
+from jobs.report.render import write_report
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job, tree
-from tests.jobs.show.test_tuning import STAGES, archives  # noqa: F401
+from tests.jobs.show.test_steering import STAGES, archives  # noqa: F401
 from tests.warcs import WORDS, page, write_warc
 
 
