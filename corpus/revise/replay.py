@@ -25,10 +25,10 @@ from corpus.outcome import DROPPED, KEPT
 from corpus.revise.fates import READ, Rejudge, put
 from corpus.sandbox.attempt import PartWriter
 from corpus.sandbox.guard import Guard
-from corpus.sandbox.unit import Batch, Place, Unit
+from corpus.sandbox.unit import Batch, Place, Unit, UnitFacts
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
-from corpus.tables.ledger import CORPUS_SCHEMA
+from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_counts, no_counts
 from corpus.tables.pack import read_part
 from corpus.tables.run_files import RunFiles
 from corpus.tables.samples import SAMPLES_SCHEMA
@@ -115,7 +115,7 @@ def rewrite(store: Store, folder: Location, piece: Piece, rejudge: Rejudge, stag
     samples = [*piece.samples, *(tables["samples"].to_pylist() if tables else ())]
     made["samples"] = pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA)
     untouched = set(old["id"].filter(pa.array(~again & ~fates.taken)).to_pylist()) if piece.exceptions else set()
-    about: dict[str, Any] = {
+    facts: UnitFacts = {
         "unit": {"warc": piece.warc, "rows": list(piece.ledger)},
         "counts": _counts(ledger),
         "other_records": {},
@@ -124,7 +124,7 @@ def rewrite(store: Store, folder: Location, piece: Piece, rejudge: Rejudge, stag
         "missing": made["missing"].num_rows,
         "seconds": round(time.monotonic() - started, 3),
     }
-    return commit(store, key, _write(store, made), about)
+    return commit(store, key, _write(store, made), facts)
 
 
 def fill(store: Store, done: Commit, verdicts: Sequence[VerdictBox], reading: Reading, depends: str) -> Commit:
@@ -146,11 +146,11 @@ def fill(store: Store, done: Commit, verdicts: Sequence[VerdictBox], reading: Re
         here = np.zeros(ledger.num_rows, np.bool_)
         here[rows] = True
         ledger = _interleaved(ledger, here, tables["ledger"])
-    about = {**done.about, "read": done.about["read"] + int(wanted.sum())}
-    about["exceptions"] = _exceptions(done.about["exceptions"], exceptions, ledger)
-    about["seconds"] = round(done.about["seconds"] + time.monotonic() - started, 3)
+    facts = {**done.facts, "read": done.facts["read"] + int(wanted.sum())}
+    facts["exceptions"] = _exceptions(done.facts["exceptions"], exceptions, ledger)
+    facts["seconds"] = round(done.facts["seconds"] + time.monotonic() - started, 3)
     others = [part for part in done.parts if part.kind not in ("corpus", "ledger")]
-    return commit(store, key, [*others, *_write(store, {"corpus": corpus, "ledger": ledger})], about)
+    return commit(store, key, [*others, *_write(store, {"corpus": corpus, "ledger": ledger})], facts)
 
 
 def lacking(store: Store, done: Commit, verdicts: Sequence[VerdictBox]) -> np.ndarray:
@@ -243,18 +243,14 @@ def _corpus(ledger: pa.Table, keeps: np.ndarray, again: np.ndarray, had: np.ndar
     return _in_order(found, CORPUS_SCHEMA)
 
 
-def _counts(ledger: pa.Table) -> dict[str, Any]:
+def _counts(ledger: pa.Table) -> Counts:
     """The rows as the counts of run.json."""
-    counts: dict[str, Any] = {"in": ledger.num_rows, "kept": 0, "dropped": {}, "failed": {}, "skipped": {}}
+    counts = no_counts()
     grouped = ledger.select(["outcome", "stage", "rule"]).group_by(["outcome", "stage", "rule"], use_threads=False)
     for row in grouped.aggregate([([], "count_all")]).to_pylist():
-        if row["outcome"] == KEPT:
-            counts["kept"] += row["count_all"]
-            continue
-        where = counts[row["outcome"]]
-        if row["outcome"] == DROPPED:
-            where = where.setdefault(row["stage"], {})
-        where[row["rule"]] = where.get(row["rule"], 0) + row["count_all"]
+        number, rules = row["count_all"], {row["rule"]: row["count_all"]}
+        ended = {KEPT: number, DROPPED: {row["stage"]: rules}}.get(row["outcome"], rules)
+        add_counts(counts, {"in": number, row["outcome"]: ended})
     return counts
 
 

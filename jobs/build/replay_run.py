@@ -29,7 +29,7 @@ from jobs.runner.execution import Execution, Stopped
 from jobs.runner.folder import open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.retries import CHANGED, UNREACHABLE, Function
-from jobs.runner.task_functions import commit_from_dict, fill_task, rewrite_task
+from jobs.runner.task_functions import fill_task, rewrite_task
 
 _PIECES_PER_WORKER = 4
 _LEAST_ROWS = 1024
@@ -89,7 +89,7 @@ def rewrite(old: Run, job: Job, taken: Takedown, make_engine: Callable[[], Engin
         def work(run: Build) -> Result:
             replay = Rewriting(old, job, plan, run.execution, Archives(old, job.inputs), taken)
             commits = replay.rewritten()
-            commits[0].about["other_records"] = old.info["other_records"]  # only their sum is written
+            commits[0].facts["other_records"] = old.info["other_records"]  # only their sum is written
 
             def fill(commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
                 filled = replay.filled(commits, verdicts)
@@ -174,14 +174,14 @@ class Rewriting:
         store, pages = self.execution.store, {}
         boxes = [tuple(one.boxes[number] for one in verdicts) for number in range(len(commits))]
         for number, done in enumerate(commits):
-            if done.about["missing"] and (wanted := int(lacking(store, done, boxes[number]).sum())):
+            if done.facts["missing"] and (wanted := int(lacking(store, done, boxes[number]).sum())):
                 pages[number] = wanted
-        units = self.archives.units(dict.fromkeys(commits[number].about["unit"]["warc"] for number in pages))
+        units = self.archives.units(dict.fromkeys(commits[number].facts["unit"]["warc"] for number in pages))
         payloads = []
         for number in pages:
             done = commits[number]
-            own = {"commit": asdict(done), "verdicts": [box.as_dict() for box in boxes[number]]}
-            payloads.append({**own, "archive": _as_dict(units[done.about["unit"]["warc"]])})
+            own = {"commit": done.as_dict(), "verdicts": [box.as_dict() for box in boxes[number]]}
+            payloads.append({**own, "archive": _as_dict(units[done.facts["unit"]["warc"]])})
         made = self._run("read", fill_task, payloads, list(pages.values()))
         filled = dict(zip(pages, made, strict=True))
         return [filled.get(number, done) for number, done in enumerate(commits)]
@@ -200,8 +200,8 @@ class Rewriting:
                 errors = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable}
                 raise errors.get(last.kind, IntegrityError)(f"A piece of the run could not be rewritten: {last.reason}")
             for number, commit in zip(answer.payload["numbers"], answer.result["commits"], strict=True):
-                made[number] = commit_from_dict(commit)
-                progress.unit_done(0, made[number].about["counts"])
+                made[number] = Commit.from_dict(commit)
+                progress.unit_done(0, made[number].facts["counts"])
         progress.end()
         if self.execution.stop.asked():
             raise Stopped
