@@ -219,5 +219,5 @@ def shifted(found: Sequence[Earlier], documents: int, archives: int) -> list[Ear
     return placed
 
 
-def index_entry(parts: Sequence[Part], about: dict[str, Any]) -> dict[str, Any]:
-    return {**about, **{part.kind: asdict(part) for part in parts}}
+def index_entry(parts: Sequence[Part], facts: dict[str, Any]) -> dict[str, Any]:
+    return {**facts, **{part.kind: asdict(part) for part in parts}}

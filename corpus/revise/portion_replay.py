@@ -24,10 +24,10 @@ from corpus.revise.ledger_replay import READ, LedgerReplay, put
 from corpus.revise.portions import Portion
 from corpus.sandbox.attempt import PartWriter
 from corpus.sandbox.guard import Guard
-from corpus.sandbox.unit import Batch, Unit
+from corpus.sandbox.unit import Batch, Unit, UnitFacts
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
-from corpus.tables.ledger import CORPUS_SCHEMA, add_counts, no_counts
+from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_counts, no_counts
 from corpus.tables.pack import read_part
 from corpus.tables.row_groups import read_rows
 from corpus.tables.run_files import RunFiles
@@ -94,7 +94,7 @@ def replay_portion(store: Store, folder: Location, portion: Portion, replay: Led
     samples = [*portion.samples, *(tables["samples"].to_pylist() if tables else ())]
     made["samples"] = pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA)
     untouched = set(old["id"].filter(pa.array(~again & ~actions.taken_down)).to_pylist()) if portion.exceptions else ()
-    facts: dict[str, Any] = {
+    facts: UnitFacts = {
         "unit": {"warc": portion.warc, "rows": list(portion.ledger)},
         "counts": _counts(ledger),
         "other_records": {},
@@ -129,9 +129,9 @@ def add_missing_texts(
         here = np.zeros(ledger.num_rows, np.bool_)
         here[np.flatnonzero(pc.equal(ledger["outcome"], KEPT).to_numpy())[missing]] = True
         ledger = _replaced(ledger, here, tables["ledger"])
-    facts = {**done.about, "read": done.about["read"] + int(missing.sum())}
-    facts["exceptions"] = _exceptions(done.about["exceptions"], exceptions, ledger)
-    facts["seconds"] = round(done.about["seconds"] + time.monotonic() - started, 3)
+    facts = {**done.facts, "read": done.facts["read"] + int(missing.sum())}
+    facts["exceptions"] = _exceptions(done.facts["exceptions"], exceptions, ledger)
+    facts["seconds"] = round(done.facts["seconds"] + time.monotonic() - started, 3)
     others = [part for part in done.parts if part.kind not in ("corpus", "ledger")]
     return commit(store, key, [*others, *_write(store, {"corpus": corpus, "ledger": ledger})], facts)
 
@@ -211,15 +211,13 @@ def _corpus(ledger: pa.Table, keeps: np.ndarray, again: np.ndarray, had: np.ndar
     return _in_order(found, CORPUS_SCHEMA)
 
 
-def _counts(ledger: pa.Table) -> dict[str, Any]:
-    """The ledger rows as the counts of run.json."""
+def _counts(ledger: pa.Table) -> Counts:
     counts = no_counts()
-    grouped = ledger.select(["outcome", "stage", "rule"]).group_by(["outcome", "stage", "rule"], use_threads=False)
-    for row in grouped.aggregate([([], "count_all")]).to_pylist():
-        number, outcome = row["count_all"], row["outcome"]
-        rules = {row["rule"]: number}
-        inner = number if outcome == KEPT else {row["stage"]: rules} if outcome == DROPPED else rules
-        add_counts(counts, {"in": number, outcome: inner})
+    table = ledger.group_by(["outcome", "stage", "rule"], use_threads=False).aggregate([([], "count_all")])
+    for row in table.to_pylist():
+        number, rules = row["count_all"], {row["rule"]: row["count_all"]}
+        ended = {KEPT: number, DROPPED: {row["stage"]: rules}}.get(row["outcome"], rules)
+        add_counts(counts, {"in": number, row["outcome"]: ended})
     return counts
 
 

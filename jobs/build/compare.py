@@ -21,7 +21,7 @@ from corpus.storage.crash_points import reached
 from corpus.storage.task_commits import as_list, put_value
 from corpus.tables.verdicts import Compared, VerdictBox, Verdicts
 from jobs.runner.execution import Execution
-from jobs.runner.task_functions import commit_from_dict, compare_task
+from jobs.runner.task_functions import compare_task
 
 ALARM_RATE = 0.9
 ALARM_DOCUMENTS = 20
@@ -58,7 +58,7 @@ class Comparison:
     @property
     def archives(self) -> list[str]:
         """The names of all archives, in order."""
-        return list(dict.fromkeys(unit.about["unit"]["warc"] for unit in self.units))
+        return list(dict.fromkeys(unit.facts["unit"]["warc"] for unit in self.units))
 
     def removed(self, unit: int) -> tuple[VerdictBox, ...]:
         """Return the verdicts of earlier comparisons on a unit."""
@@ -70,7 +70,7 @@ class Comparison:
         groups = []
         for group in (range(start, end) for start, end in pairwise(starts)):
             parts = tuple(self.units[unit].part(self.stage.kind) for unit in group)
-            archives = tuple(numbers[self.units[unit].about["unit"]["warc"]] for unit in group)
+            archives = tuple(numbers[self.units[unit].facts["unit"]["warc"]] for unit in group)
             groups.append(Group(parts, archives, tuple(map(self.removed, group))))
         return groups
 
@@ -92,7 +92,7 @@ class Comparison:
         payloads = [{**common, "number": number, "own": payload} for number, payload in enumerate(own)]
         started = time.monotonic()
         results = self.execution.phase(f"{self.bound.name} {phase}", compare_task, payloads)
-        done = [commit_from_dict(result) for result in results]
+        done = [Commit.from_dict(result) for result in results]
         costs = [result["cost"] for result in results]
         self.costs[phase] = {
             "tasks": len(done),

@@ -46,7 +46,7 @@ def compare_documents(work: Comparison) -> Verdicts | None:
     twins = work.phase("twins", [{}] * (1 << layout.text_bits), ["layout", "bands", *past])
     work.forget(bands, "keys", "texts")
     labels = _components(work, layout, candidates, twins)
-    checked = [{**group, "files": done.about["files"]} for group, done in zip(own, bands, strict=True)]
+    checked = [{**group, "files": done.facts["files"]} for group, done in zip(own, bands, strict=True)]
     checked += [{"earlier": number, "part": index} for number, index, _ in earlier]
     members = work.phase("members", checked, ["layout", "bands", "labels", "twins", *past])
     work.forget(labels, "labels")
@@ -58,12 +58,12 @@ def compare_documents(work: Comparison) -> Verdicts | None:
     work.forget(verified, "found")
     sites = work.phase("sites", [{}] * (1 << layout.site_bits), ["layout", "bands", "verdicts"])
 
-    removed = [count for done in verdicts for count in done.about["removed"]]
-    compared = [count for done in bands for count in done.about["compared"]]
+    removed = [count for done in verdicts for count in done.facts["removed"]]
+    compared = [count for done in bands for count in done.facts["compared"]]
     facts = {
         "compared": sum(compared),
-        "removed": {"exact": sum(done.about["exact"] for done in verdicts), "all": sum(removed)},
-        "unverified": sum(done.about["unverified"] for done in verified),
+        "removed": {"exact": sum(done.facts["exact"] for done in verdicts), "all": sum(removed)},
+        "unverified": sum(done.facts["unverified"] for done in verified),
         "largest": _largest(verified, [*names, *(name for one in work.against for name in one.archives)]),
         "archives": _archives(work.units, compared, removed),
         "domains": _domains(sites),
@@ -82,14 +82,14 @@ def make_index(work: Comparison, verdicts: Verdicts) -> str:
     archives = {name: number for number, name in enumerate(work.archives)}
     parts: list[dict[str, Any]] = [{"units": []} for _ in range(0, firsts[-1], size)]
     for number, unit in enumerate(work.units):
-        archive = archives[unit.about["unit"]["warc"]]
+        archive = archives[unit.facts["unit"]["warc"]]
         own = UnitRows(signatures[number], firsts[number], archive, verdicts.boxes[number], work.removed(number))
         for part in range(firsts[number] // size, -(-firsts[number + 1] // size)):
             parts[part]["units"].append(own.as_dict())
     layout, _ = make_layout([part.rows for part in signatures], stage.bands, memory_bytes=work.memory_bytes)
     work.put("layout", layout.as_dict())
     made = work.phase("index", parts, ["layout"])
-    entries = [index_entry(done.parts, done.about) for done in made]
+    entries = [index_entry(done.parts, done.facts) for done in made]
     return write_index(work.execution.store, stage, firsts[-1], work.archives, entries)
 
 
@@ -116,7 +116,7 @@ def _components(work: Comparison, layout: Layout, candidates: list[Commit], twin
     edges, number = candidates, 0
     while True:
         large = work.phase(f"large-{number}", spans, ["layout", "edges"])
-        if not sum(done.about["unfinished"] for done in large):
+        if not sum(done.facts["unfinished"] for done in large):
             found = work.phase("labels", spans, ["layout", "edges"])
             work.forget(edges)
             work.forget(large)
@@ -131,7 +131,7 @@ def _components(work: Comparison, layout: Layout, candidates: list[Commit], twin
 
 def _largest(verified: Sequence[Commit], names: Sequence[str]) -> list[dict[str, Any]]:
     """Return the largest clusters; among equals the first."""
-    found = sorted((entry for done in verified for entry in done.about["largest"]), reverse=True)[:LARGEST]
+    found = sorted((entry for done in verified for entry in done.facts["largest"]), reverse=True)[:LARGEST]
     return [
         {"id": f"{names[archive]}:{offset}" + (f"+{inner}" if inner else ""), "documents": size}
         for size, _, (archive, offset, inner) in found
@@ -142,7 +142,7 @@ def _archives(units: Sequence[Commit], compared: Sequence[int], removed: Sequenc
     """Return what each archive lost."""
     found: dict[str, list[int]] = {}
     for unit, documents, gone in zip(units, compared, removed, strict=True):
-        counts = found.setdefault(unit.about["unit"]["warc"], [0, 0])
+        counts = found.setdefault(unit.facts["unit"]["warc"], [0, 0])
         counts[0] += documents
         counts[1] += gone
     return [{"warc": name, **_rate(documents, gone)} for name, (documents, gone) in found.items()]
@@ -150,9 +150,9 @@ def _archives(units: Sequence[Commit], compared: Sequence[int], removed: Sequenc
 
 def _domains(sites: Sequence[Commit]) -> dict[str, Any]:
     """Return the number of domains, and those that lost most."""
-    found = sorted((tuple(entry) for done in sites for entry in done.about["sites"]), reverse=True)[:MOST_SITES]
+    found = sorted((tuple(entry) for done in sites for entry in done.facts["sites"]), reverse=True)[:MOST_SITES]
     named = [{"domain": site, **_rate(documents, gone)} for gone, documents, site in found]
-    return {"number": sum(done.about["count"] for done in sites), "most_removed": named}
+    return {"number": sum(done.facts["count"] for done in sites), "most_removed": named}
 
 
 def _rate(documents: int, removed: int) -> dict[str, Any]:

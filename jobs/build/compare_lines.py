@@ -43,16 +43,16 @@ def compare_lines(work: Comparison) -> Verdicts:
     work.forget(repeated)
     work.forget(losers)
 
-    counts = [unit for done in cuts for unit in done.about["units"]]
+    counts = [unit for done in cuts for unit in done.facts["units"]]
     rules: dict[str, int] = {}
     for unit in counts:
         add_counts(rules, unit["dropped"])
     rules = dict(sorted(rules.items()))
     facts = {
         "compared": {
-            "documents": sum(count for done in had for count in done.about["documents"]),
-            "lines": sum(done.about["lines"] for done in had),
-            "chars": sum(count for done in had for count in done.about["chars"]),
+            "documents": sum(count for done in had for count in done.facts["documents"]),
+            "lines": sum(done.facts["lines"] for done in had),
+            "chars": sum(count for done in had for count in done.facts["chars"]),
         },
         "removed": {
             "documents": rules,
@@ -60,7 +60,7 @@ def compare_lines(work: Comparison) -> Verdicts:
             "chars": sum(unit["chars"] for unit in counts),
             "from_documents": sum(unit["changed"] for unit in counts),
         },
-        "archives": _archives([unit.about["unit"]["warc"] for unit in work.units], had, counts),
+        "archives": _archives([unit.facts["unit"]["warc"] for unit in work.units], had, counts),
     }
     removed = [total(unit["dropped"]) for unit in counts]
     found = digest([done.sha256 for done in cuts])
@@ -78,8 +78,8 @@ def lines_alarm(facts: dict[str, Any], rate: float) -> str:
 def _archives(warcs: Sequence[str], had: Sequence[Commit], counts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what each archive lost."""
     found: dict[str, dict[str, int]] = {}
-    documents = [count for done in had for count in done.about["documents"]]
-    chars = [count for done in had for count in done.about["chars"]]
+    documents = [count for done in had for count in done.facts["documents"]]
+    chars = [count for done in had for count in done.facts["chars"]]
     for warc, compared, size, lost in zip(warcs, documents, chars, counts, strict=True):
         own = found.setdefault(warc, {})
         gone = {"dropped": total(lost["dropped"]), "lines": lost["lines"], "chars_removed": lost["chars"]}

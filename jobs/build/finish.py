@@ -33,9 +33,9 @@ def run_info(
     counts, others = no_counts(), dict[str, int]()
     exceptions = []
     for commit in commits:
-        add_counts(counts, commit.about["counts"])
-        add_counts(others, commit.about["other_records"])
-        exceptions += commit.about["exceptions"]
+        add_counts(counts, commit.facts["counts"])
+        add_counts(others, commit.facts["other_records"])
+        exceptions += commit.facts["exceptions"]
     for one in verdicts:
         if sum(one.removed):
             counts["kept"] -= sum(one.removed)
@@ -110,7 +110,7 @@ def finish(job: Job, plan: Plan, store: Store, done: Finished) -> None:
         "failed_tries": done.failed_tries,
         "inputs": {item.name: redact(item.path) for item in plan.inputs},
         "units": [
-            commit.about["unit"] | {key: commit.about[key] for key in _COSTS if key in commit.about}
+            commit.facts["unit"] | {key: commit.facts[key] for key in _COSTS if key in commit.facts}
             for commit in done.commits
         ],
     }

@@ -31,7 +31,7 @@ from jobs.runner.execution import Execution
 from jobs.runner.folder import open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
-from jobs.runner.task_functions import commit_from_dict, replay_task, texts_task
+from jobs.runner.task_functions import replay_task, texts_task
 
 _PORTIONS_PER_WORKER = 4
 _LEAST_ROWS = 1024
@@ -97,7 +97,7 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
         def work(run: Build) -> Result:
             portions = _Replay(old, job, plan, run.execution, _Archives(old, job.inputs), takedown)
             commits = portions.commits()
-            commits[0].about["other_records"] = old.info["other_records"]  # only their sum is written
+            commits[0].facts["other_records"] = old.info["other_records"]  # only their sum is written
             return complete(run, commits, [], portions.with_texts)
 
         return carry_out(job, plan, store, make_engine, stop, progress, work)
@@ -172,16 +172,16 @@ class _Replay:
         pages = {}
         boxes = [tuple(one.boxes[number] for one in verdicts) for number in range(len(commits))]
         for number, done in enumerate(commits):
-            if done.about["missing"]:
+            if done.facts["missing"]:
                 wanted = int(missing_texts(self.execution.store, done, boxes[number]).sum())
                 if wanted:
                     pages[number] = wanted
-        units = self.archives.units(dict.fromkeys(commits[number].about["unit"]["warc"] for number in pages))
+        units = self.archives.units(dict.fromkeys(commits[number].facts["unit"]["warc"] for number in pages))
         own = [
             {
                 "commit": asdict(commits[number]),
                 "verdicts": [box.as_dict() for box in boxes[number]],
-                "archive": _as_dict(units[commits[number].about["unit"]["warc"]]),
+                "archive": _as_dict(units[commits[number].facts["unit"]["warc"]]),
             }
             for number in pages
         ]
@@ -206,7 +206,7 @@ class _Replay:
         payloads = [{**common, "portions": [portions[number] for number in task]} for task in tasks]
         made: dict[int, Commit] = {}
         for task, result in zip(tasks, self.execution.phase(name, function, payloads), strict=True):
-            made |= zip(task, map(commit_from_dict, result["commits"]), strict=True)
+            made |= zip(task, map(Commit.from_dict, result["commits"]), strict=True)
         return [made[number] for number in range(len(portions))]
 
     @property

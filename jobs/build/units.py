@@ -16,7 +16,7 @@ from jobs.build.plan import Job, Plan
 from jobs.runner.engine import run
 from jobs.runner.execution import Execution, Stopped
 from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_place
-from jobs.runner.task_functions import commit_from_dict, run_unit_task
+from jobs.runner.task_functions import run_unit_task
 
 LOST_IN_A_ROW = 4
 """The run stops if so many units in a row can't be fetched, or two per worker if that is more: the server is down."""
@@ -53,10 +53,10 @@ def run_units(
                 given_up[unit] = answer.failures
             else:
                 lost = 0
-                done[unit] = commit_from_dict(answer.result)
+                done[unit] = Commit.from_dict(answer.result)
                 if answer.failures:  # of this process, and no part of the commit
-                    done[unit].about["failed_tries"] = by_class(answer.failures)
-                progress.unit_done(done[unit].about["counts"])
+                    done[unit].facts["failed_tries"] = by_class(answer.failures)
+                progress.unit_done(done[unit].facts["counts"])
         progress.end()
         if execution.stop.asked():
             raise Stopped
@@ -97,7 +97,7 @@ def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
     for unit, after in zip(units, [*units[1:], None], strict=True):
         if unit not in done:
             continue
-        reached = done[unit].about["reached"]
+        reached = done[unit].facts["reached"]
         if after is not None and after.warc == unit.warc:
             if reached != after.start:
                 wrong.add(after)

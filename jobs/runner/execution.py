@@ -12,7 +12,7 @@ from corpus.storage.store import Store
 from jobs.runner.engine import Engine, Stop, run
 from jobs.runner.progress import Progress
 from jobs.runner.retries import CHANGED, UNREACHABLE, Function, Payload
-from jobs.runner.task_functions import close_guards, commit_from_dict, end_guards
+from jobs.runner.task_functions import close_guards, end_guards
 
 
 class Stopped(Exception):
@@ -52,7 +52,7 @@ class Execution:
 
     def commits(self, name: str, function: Function, payloads: Sequence[Payload]) -> list[Commit]:
         """Run a phase whose tasks leave commits."""
-        return [commit_from_dict(result) for result in self.phase(name, function, payloads)]
+        return [Commit.from_dict(result) for result in self.phase(name, function, payloads)]
 
 
 @contextmanager

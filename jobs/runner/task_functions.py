@@ -9,7 +9,6 @@ import json
 import resource
 import threading
 import time
-from dataclasses import asdict
 from typing import Any
 
 from corpus.dedup.phases import ComparisonTask, run_task
@@ -22,7 +21,7 @@ from corpus.sandbox.attempt import attempt_unit
 from corpus.sandbox.guard import Guard, GuardSettings
 from corpus.sandbox.page_worker import make_recipe
 from corpus.sandbox.unit import Unit
-from corpus.storage.commits import Commit, Part
+from corpus.storage.commits import Commit
 from corpus.storage.store import open_store
 from corpus.tables.ledger import CORPUS_SCHEMA, ledger_schema
 from corpus.tables.pack import PackTask, pack_part
@@ -54,7 +53,7 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
         wall_s=payload["wall_s"],
         footprint=payload["footprint"],
     )
-    return commit_to_dict(done)
+    return done.as_dict()
 
 
 def replay_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def replay_task(payload: dict[str, Any]) -> dict[str, Any]:
     for own in payload["portions"]:
         portion, reader = Portion.from_dict(own["portion"]), _page_reader(payload, own["archive"])
         done = replay_portion(store, folder, portion, replay, stages, reader, payload["depends"])
-        made.append(commit_to_dict(done))
+        made.append(done.as_dict())
     return {"commits": made}
 
 
@@ -78,8 +77,8 @@ def texts_task(payload: dict[str, Any]) -> dict[str, Any]:
     made = []
     for own in payload["portions"]:
         verdicts = [VerdictBox.from_dict(box) for box in own["verdicts"]]
-        done, reader = commit_from_dict(own["commit"]), _page_reader(payload, own["archive"])
-        made.append(commit_to_dict(add_missing_texts(store, done, verdicts, reader, payload["depends"])))
+        done, reader = Commit.from_dict(own["commit"]), _page_reader(payload, own["archive"])
+        made.append(add_missing_texts(store, done, verdicts, reader, payload["depends"]).as_dict())
     return {"commits": made}
 
 
@@ -93,7 +92,7 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
     task = PackTask.from_dict({name: payload[name] for name in PackTask.__dataclass_fields__})
     columns = {name: _KINDS[kind] for name, kind in payload["columns"].items()}
     schemas = {"corpus": CORPUS_SCHEMA, "ledger": ledger_schema(columns), "samples": SAMPLES_SCHEMA}
-    return commit_to_dict(pack_part(open_store(payload["store"]), task, schemas.get(task.kind)))
+    return pack_part(open_store(payload["store"]), task, schemas.get(task.kind)).as_dict()
 
 
 def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +107,7 @@ def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
         **same,
     )
     started = time.thread_time()
-    done = commit_to_dict(run_task(task))
+    done = run_task(task).as_dict()
     cost = {"cpu": time.thread_time() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}
     return {**done, "cost": cost}
 
@@ -144,11 +143,3 @@ def end_guards() -> None:
     """End the page workers of this process in the middle of their work, which then fails."""
     for guard in list(_open):
         guard.end()
-
-
-def commit_to_dict(done: Commit) -> dict[str, Any]:
-    return asdict(done)
-
-
-def commit_from_dict(data: dict[str, Any]) -> Commit:
-    return Commit(data["key"], tuple(Part(**part) for part in data["parts"]), data["about"])

@@ -30,7 +30,6 @@ from jobs.runner.execution import Stopped, executing
 from jobs.runner.folder import claim, open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
-from jobs.runner.task_functions import commit_to_dict
 from jobs.tokens.card import data_card
 
 
@@ -80,7 +79,7 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
                 written = run.write(sent, layout)
         except Stopped:
             return Result(128 + stop.signal)
-        info = _info(layout, written, sum(done.about["bytes"] for done in sent), texts, plan)
+        info = _info(layout, written, sum(done.facts["bytes"] for done in sent), texts, plan)
         if job.target == "datasets":
             info["columns_left_out"] = left_out
             # one that an earlier try left may have the name that the folder had then
@@ -147,14 +146,14 @@ class _Exporting:
     def layout(self, sent: list[Commit]) -> RowLayout:
         """How the rows lie in files. Raises InputError where there are too few, and sets the folder free again."""
         try:
-            return plan_rows(sum(done.parts[0].rows for done in sent), sum(done.about["bytes"] for done in sent))
+            return plan_rows(sum(done.parts[0].rows for done in sent), sum(done.facts["bytes"] for done in sent))
         except InputError:
             self.store.remove(".work")
             raise
 
     def write(self, sent: list[Commit], layout: RowLayout) -> list[Commit]:
         """The output files, in order."""
-        weights = np.sum([done.about["weights"] for done in sent], axis=0).tolist()
+        weights = np.sum([done.facts["weights"] for done in sent], axis=0).tolist()
         cuts = plan_cuts(weights, layout.borders)
         plain = self.job.target == "nanochat"
         names = [_name(self.job.target, at, len(cuts)) for at in range(len(cuts))]
@@ -198,7 +197,7 @@ def rows_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Put one piece into boxes, and commit."""
     store = open_store(payload["store"])
     piece = Piece.from_dict(payload["piece"])
-    return commit_to_dict(send_rows(store, piece, _read_schema(store), payload["seed"], payload["bits"]))
+    return send_rows(store, piece, _read_schema(store), payload["seed"], payload["bits"]).as_dict()
 
 
 def write_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -206,7 +205,7 @@ def write_task(payload: dict[str, Any]) -> dict[str, Any]:
     store = open_store(payload["store"])
     parts = [Part(**part) for part in get_value(store, payload["parts"])]
     task = RowsTask(**{**payload["task"], "cut": Cut(**payload["task"]["cut"])})
-    return commit_to_dict(write_rows(store, task, parts, payload["parts"], _read_schema(store)))
+    return write_rows(store, task, parts, payload["parts"], _read_schema(store)).as_dict()
 
 
 def _read_schema(store: Store) -> pa.Schema:

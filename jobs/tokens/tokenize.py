@@ -37,7 +37,6 @@ from jobs.runner.execution import Stopped, executing
 from jobs.runner.folder import claim, open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
-from jobs.runner.task_functions import commit_to_dict
 
 FILE_TOKENS = 100_000_000
 """Tokens of a file: 200 or 400 MB."""
@@ -88,7 +87,7 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
             with executing(store, make_engine, stop, progress) as execution:
                 run = _Tokenizing(job, plan, texts, store, execution.commits)
                 boxes, encoded = run.encode()
-                engines = sorted({done.about["engine"] for done in encoded})
+                engines = sorted({done.facts["engine"] for done in encoded})
                 if "tokenizers" in engines:
                     print(
                         "HF tokenizers encodes: the fast way does not know this tokenizer, or differs.", file=sys.stderr
@@ -159,7 +158,7 @@ class _Tokenizing:
         """Tokens, documents and bytes of text by split. Raises InputError where a split is empty, and sets the folder
         free again."""
         found = {
-            split: {name: sum(done.about["splits"][split][name] for done in encoded) for name in COUNTS}
+            split: {name: sum(done.facts["splits"][split][name] for done in encoded) for name in COUNTS}
             for split in SPLITS
         }
         share = self.plan["val_share"]
@@ -178,7 +177,7 @@ class _Tokenizing:
         """The output files, in order."""
         weights = np.zeros(len(SPLITS) * boxes, dtype=np.int64)
         for done in encoded:
-            at, tokens = done.about["weights"]
+            at, tokens = done.facts["weights"]
             weights[at] += np.array(tokens, dtype=np.int64)
         tasks = []
         for number, split in enumerate(SPLITS):
@@ -199,7 +198,7 @@ class _Tokenizing:
         splits: dict[str, dict[str, Any]] = {}
         for split in SPLITS:
             own = [done for task, done in written if task.split == split]
-            files = [{"name": done.parts[0].key} | {name: done.about[name] for name in COUNTS} for done in own]
+            files = [{"name": done.parts[0].key} | {name: done.facts[name] for name in COUNTS} for done in own]
             sums = {name: sum(file[name] for file in files) for name in COUNTS}
             if sums != totals[split]:
                 raise IntegrityError(f"{split} got {sums} instead of {totals[split]}.", "Please report this.")
@@ -235,7 +234,7 @@ def encode_task(payload: dict[str, Any]) -> dict[str, Any]:
     tokenizer, encoder = _encoder(store.get(_TOKENIZER) or b"{}")
     if tokenizer.sha256 != encoding.tokenizer:
         raise IntegrityError(f"{store.where(_TOKENIZER)} is damaged.", "Delete the folder, and tokenize again.")
-    return commit_to_dict(encode_piece(store, Piece.from_dict(payload["piece"]), encoding, tokenizer, encoder))
+    return encode_piece(store, Piece.from_dict(payload["piece"]), encoding, tokenizer, encoder).as_dict()
 
 
 @lru_cache(maxsize=1)
@@ -250,4 +249,4 @@ def write_task(payload: dict[str, Any]) -> dict[str, Any]:
     store = open_store(payload["store"])
     parts = [Part(**part) for part in get_value(store, payload["parts"])]
     task = FileTask(**{**payload["task"], "cut": Cut(**payload["task"]["cut"])})
-    return commit_to_dict(write_file(store, task, parts, payload["parts"]))
+    return write_file(store, task, parts, payload["parts"]).as_dict()
