@@ -57,26 +57,26 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
     return commit_to_dict(done)
 
 
-def rewrite_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Rewrite and commit some pieces of a finished run."""
+def replay_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Replay and commit some portions of a finished run."""
     recipe = _recipe(payload)
     folder = payload["folder"]
-    taken = taken_from(open_store(payload["store"])) if payload["newly_taken"] else None
+    taken = taken_from(open_store(payload["store"])) if payload["new_takedown"] else None
     replay = LedgerReplay(open_run(folder).info, recipe, payload["signed"], taken)
     store, stages = open_store(payload["store"]), recipe.pipeline().collective
     made = []
-    for own in payload["pieces"]:
-        portion, reader = Portion.from_dict(own["piece"]), _page_reader(payload, own["archive"])
+    for own in payload["portions"]:
+        portion, reader = Portion.from_dict(own["portion"]), _page_reader(payload, own["archive"])
         done = replay_portion(store, folder, portion, replay, stages, reader, payload["depends"])
         made.append(commit_to_dict(done))
     return {"commits": made}
 
 
-def fill_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Read and commit the texts that some pieces of a finished run have come to need."""
+def texts_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Read and commit the texts that some portions of a finished run lack."""
     store = open_store(payload["store"])
     made = []
-    for own in payload["pieces"]:
+    for own in payload["portions"]:
         verdicts = [VerdictBox.from_dict(box) for box in own["verdicts"]]
         done, reader = commit_from_dict(own["commit"]), _page_reader(payload, own["archive"])
         made.append(commit_to_dict(add_missing_texts(store, done, verdicts, reader, payload["depends"])))
@@ -97,7 +97,7 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Run and commit one task of a comparison. The result also has what it took."""
+    """Run and commit one task of a comparison. The result also has its cost."""
     bound = next(bound for bound in _recipe(payload).stages if bound.name == payload["stage"])
     same = {name: payload[name] for name in ("phase", "number", "lists", "depends")}
     task = ComparisonTask(
@@ -114,8 +114,8 @@ def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _taken(payload: dict[str, Any]) -> str:
-    """The file that says what was taken down, if there is one."""
-    return str(open_store(payload["store"]).local(TAKEN_DOWN)) if payload["taken"] else ""
+    """Return the takedown list of the run, if there is one."""
+    return str(open_store(payload["store"]).local(TAKEN_DOWN)) if payload["takedown"] else ""
 
 
 def _recipe(payload: dict[str, Any]) -> Recipe:

@@ -20,8 +20,8 @@ from filters.c4 import C4
 from filters.extract import Extract
 from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
-from filters.language.identification import Language
-from filters.url.url_filter import Url
+from filters.language import Language
+from filters.url import Url
 from jobs.sample.crawl import expected_outcomes, write_sample
 from jobs.sample.response_cases import SECRETS
 

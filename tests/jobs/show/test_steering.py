@@ -12,7 +12,7 @@ from corpus.errors import ConfigError, InputChanged, InputError
 from corpus.revise.limits import with_limits
 from corpus.run import open_run
 from corpus.tables.takedown import Takedown
-from jobs.build.replay_run import rewrite
+from jobs.build.replay_run import replay
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job, tree
@@ -75,7 +75,7 @@ def recipe_with(run, settings):
 
 def write(run, recipe, out, inputs=(), taken=None):
     made = job(inputs, out, recipe.canonical(), workers=2)
-    return rewrite(run, made, taken or Takedown.of(), lambda: LocalEngine(2), Progress(quiet=True))
+    return replay(run, made, taken or Takedown.of(), lambda: LocalEngine(2), Progress(quiet=True))
 
 
 CHANGES = {
@@ -152,7 +152,7 @@ def test_archives_that_moved(run, archives, tmp_path):
     with pytest.raises(InputChanged, match=r"b\.warc is not the archive"):
         write(run, recipe, tmp_path / "b", [str(moved)])
     (moved / "b.warc").unlink()
-    with pytest.raises(InputError, match=r"b\.warc have to be read again. Say with --inputs"):
+    with pytest.raises(InputError, match=r"Some pages of b\.warc must be read again. Say with --inputs"):
         write(run, recipe, tmp_path / "c", [str(moved)])
 
 
@@ -210,7 +210,7 @@ def test_kinds_of_runs(kind, archives, tmp_path):
     recipe = recipe_with(base, settings)
     build_quietly(job(inputs, tmp_path / "fresh", recipe.canonical(), **options))
     made = job([], tmp_path / "made", recipe.canonical(), **options)
-    rewrite(base, made, Takedown.of(), lambda: LocalEngine(1), Progress(quiet=True))
+    replay(base, made, Takedown.of(), lambda: LocalEngine(1), Progress(quiet=True))
     assert tree(tmp_path / "made") == tree(tmp_path / "fresh")
     found = base.tune(settings)
     assert found.kept[0] <= open_run(tmp_path / "fresh").info["records"]["kept"] <= found.kept[1]

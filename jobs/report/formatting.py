@@ -1,4 +1,4 @@
-"""Values as a person reads them, and text of crawled pages as a browser may have it."""
+"""Values as people read them, and text of crawled pages in a form that is safe to show."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-LONGEST = 2_000
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e0fff\ud800-\udfff]"
 )
-"""Characters that can't be seen: control characters, those that turn the direction of text, invisible marks and tags.
-The joiners of Indic and Arabic scripts (U+200C, U+200D) and variation selectors belong to the text."""
-
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+"""Invisible characters: control characters, changes of text direction, marks and tags. The joiners of Indic and Arabic
+scripts (U+200C, U+200D) and variation selectors belong to the text and are not among them."""
 
 
-def crawled(text: Any, most: int = LONGEST) -> Markup:
-    """Text that came with a page, escaped, in its own direction, with what can't be seen made visible, and cut."""
+def crawled(text: Any, most: int = 2_000) -> Markup:
+    """Text of a page: escaped, cut, in its own direction, and with invisible characters shown as codes."""
     whole = str(text)
     parts = [Markup("<bdi>")]
     done = 0
@@ -34,19 +31,19 @@ def crawled(text: Any, most: int = LONGEST) -> Markup:
 
 
 def plain(text: Any, most: int = 200) -> str:
-    """The same for places that hold no markup: a title, a label."""
+    """The same without markup, for titles and labels."""
     whole = str(text)
     seen = _HIDDEN.sub(lambda hidden: f"⟨U+{ord(hidden.group()):04X}⟩", whole[:most])
     return seen + (f" … {len(whole) - most:,} more characters" if len(whole) > most else "")
 
 
 def count(number: int) -> str:
-    """A whole number in groups of three."""
+    """A whole number with thousands separators."""
     return f"{number:,}"
 
 
 def percent(part: float, whole: float) -> str:
-    """A share; never 0% of something, nor 100% of less than all."""
+    """A share in percent. A part is never shown as 0% unless it is 0, nor as 100% unless it is the whole."""
     if not whole:
         return "–"
     share = 100 * part / whole
@@ -58,16 +55,17 @@ def percent(part: float, whole: float) -> str:
 
 
 def size(number: float) -> str:
-    """Bytes in powers of 1000."""
-    for unit in _UNITS:
-        if number < 999.5 or unit == _UNITS[-1]:
-            return f"{number:.0f} {unit}" if unit == "B" or number >= 99.5 else f"{number:.3g} {unit}"
-        number /= 1000
-    raise AssertionError("the last unit takes all")
+    """Bytes with a unit, in powers of 1000."""
+    unit = "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if number < 999.5:
+            break
+        number, unit = number / 1000, larger
+    return f"{number:.0f} {unit}" if unit == "B" or number >= 99.5 else f"{number:.3g} {unit}"
 
 
 def value(number: Any) -> str:
-    """A measured value or a bound: whole numbers in groups, others with as many digits as say something."""
+    """A measured value or a bound: whole numbers with separators, other numbers with four digits."""
     if number is None:
         return "–"
     if isinstance(number, list):
@@ -80,7 +78,7 @@ def value(number: Any) -> str:
 
 
 def tick(number: float) -> str:
-    """A label of an axis: 0.05, 50, 2k, 1M."""
+    """A label of an axis, such as 0.05, 50, 2k or 1M."""
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= factor * 0.9995:
             return f"{number / factor:.3g}{unit}"
@@ -88,7 +86,7 @@ def tick(number: float) -> str:
 
 
 def seconds(number: float) -> str:
-    """A time."""
+    """A duration with a unit."""
     if number >= 5400:
         return f"{number / 3600:.1f} h"
     if number >= 90:
@@ -99,10 +97,10 @@ def seconds(number: float) -> str:
 
 
 def limit(bounds: dict[str, Any]) -> str:
-    """A limit in words: "min 50, max 100,000"."""
+    """A limit in words, such as "min 50, max 100,000"."""
     return ", ".join(f"{bound.replace('_', ' ')} {value(given)}" for bound, given in bounds.items())
 
 
 def breakable(name: str) -> Markup:
-    """A name that may be broken after its underscores."""
+    """A name that may break after its underscores."""
     return Markup("_<wbr>").join(name.split("_"))

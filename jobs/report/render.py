@@ -1,7 +1,7 @@
-"""The report as one HTML page that needs nothing else and lets nothing in.
+"""The report as one HTML page that needs no other file and makes no request.
 
-Its policy allows the one style sheet and the one script that are in it, by their digests, and nothing more: no
-request, no inline handler, no style attribute. The template escapes whatever it is given.
+Its content security policy allows only the one style sheet and the one script in the file, by their digests. It forbids
+requests, inline handlers and style attributes. The template escapes every value.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from markupsafe import Markup
 from corpus.errors import OutputError
 from corpus.run import Run
 from corpus.tables.samples import EXCERPT_CHARS
-from jobs.report import formats
+from jobs.report import formatting
 from jobs.report.gather import Report, gather
 from jobs.report.scan import Tick
 
+_FILTERS = ("crawled", "plain", "count", "percent", "size", "value", "seconds", "limit", "breakable")
+
 
 def write_report(run: Run, out: Path, tick: Tick = lambda: None) -> int:
-    """Write the report of a run to a file, whole or not at all; its size in bytes. Raises OutputError."""
+    """Write the report of a run to a file, atomically; return its size in bytes. Raises OutputError."""
     data = render(gather(run, tick)).encode()
     scratch = out.with_name(f".{out.name}.{os.getpid()}")
     try:
@@ -32,12 +34,12 @@ def write_report(run: Run, out: Path, tick: Tick = lambda: None) -> int:
         os.replace(scratch, out)
     except OSError as error:
         scratch.unlink(missing_ok=True)
-        raise OutputError(f"{out} can't be written: {error.strerror}.", "Give another file with --out.") from None
+        raise OutputError(f"{out} can't be written: {error.strerror}.", "Name another file with --out.") from None
     return len(data)
 
 
 def render(report: Report) -> str:
-    """The page."""
+    """Render the page."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
         autoescape=True,
@@ -45,27 +47,15 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("crawled", "plain", "count", "percent", "size", "value", "seconds", "limit", "breakable"):
-        environment.filters[name] = getattr(formats, name)
+    environment.filters.update({name: getattr(formatting, name) for name in _FILTERS})
     style, script = _template("report.css"), _template("report.js")
     return environment.get_template("report.html").render(
         report=report,
         excerpt_chars=EXCERPT_CHARS,
         style=Markup(style),
         script=Markup(script),
-        policy=_policy(style, script),
-    )
-
-
-def _policy(style: str, script: str) -> str:
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"style-src '{_digest(style)}'",
-            f"script-src '{_digest(script)}'",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
+        policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'",
     )
 
 
