@@ -128,6 +128,7 @@ def load_toml(name: str) -> dict[str, dict[str, Any]]:
     return tomllib.loads(read_data(name))
 
 
+@cache
 def read_data(name: str) -> str:
     """Read a data file of the sample crawl."""
     return resources.files("jobs.sample").joinpath("data", name).read_text(encoding="utf-8")

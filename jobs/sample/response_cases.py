@@ -254,4 +254,4 @@ RESPONSE_CASES: tuple[Callable[[Random], SamplePage], ...] = (
     *(partial(hostile, part=part) for part in _CASES["hostile"]),
     *(partial(personal_data, kind=kind) for kind in SECRETS),
 )  # fmt: skip
-"""Each call of a function makes another page."""
+"""Functions that each make another page with each call."""

@@ -11,7 +11,6 @@ import json
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
 from html import escape
 from random import Random
 from string import Template
@@ -159,9 +158,5 @@ def _links(rng: Random, labels: list[str]) -> str:
 
 def fill(template: str, site: Site, /, **values: object) -> str:
     """Fill a template with the site's labels and these values."""
-    return _template(template).substitute({key: escape(label) for key, label in site.labels.items()}, **values)
-
-
-@cache
-def _template(name: str) -> Template:
-    return Template(read_data(f"{name}.html"))
+    labels = {key: escape(label) for key, label in site.labels.items()}
+    return Template(read_data(f"{template}.html")).substitute(labels, **values)

@@ -93,7 +93,7 @@ def top_2_gram(rng: Random) -> SamplePage:
 
 
 def search_phrase(rng: Random, rule: str, phrase: str, share: float) -> SamplePage:
-    """Lines that all end in a search phrase. The phrase makes up that share of the text."""
+    """Lines that all end in a search phrase. `share` is the share of the phrase in the text."""
     leads = rng.sample(("by", "ask", "with", "thank", "see", "not without", "says one of", "for", "like", "try"), 9)
     words = cycle(" ".join(_sentences(rng, 40)).split())
     lines = []
@@ -106,7 +106,7 @@ def search_phrase(rng: Random, rule: str, phrase: str, share: float) -> SamplePa
 
 
 def _sentences(rng: Random, count: int, *topics: str) -> list[str]:
-    """Different sentences from articles, without quotation marks. One of the topics is chosen for all."""
+    """Different sentences from articles on one of these topics, without quotation marks."""
     topic = rng.choice(topics) if len(topics) > 1 else "".join(topics)
     found: dict[str, None] = {}
     while len(found) < count:
@@ -122,7 +122,7 @@ def dup_5_gram(rng: Random) -> SamplePage:
 
 
 def dup_10_gram(rng: Random) -> SamplePage:
-    """Thirty words come twice and make 11% of the text: too much for ten words at a time, not for five to nine."""
+    """Thirty words come twice and make 11% of the text: too much for 10-grams, but not for 5- to 9-grams."""
     article = write_article(rng, "en", "council", bodies=(7, 8))
     # only sentences that this pattern and the rule split into the same words
     sentences = [s for s in article.sentences if not re.search("[\"'-]", s)]
@@ -233,7 +233,7 @@ def headlines(rng: Random) -> SamplePage:
 
 
 def verse(rng: Random) -> SamplePage:
-    """Sentences broken into lines of four words. The last line of a sentence takes the rest, too."""
+    """Sentences broken into lines of four words. The last line of each sentence takes the rest, too."""
     lines = []
     for sentence in _sentences(rng, 12, "garden", "bees", "coastwalk"):
         words = sentence.split()
@@ -307,4 +307,4 @@ TEXT_CASES: tuple[Callable[[Random], SamplePage | list[SamplePage]], ...] = (
     *(partial(removed_line, part=part) for part in ("line_javascript", "line_policy", "citations", "line_long_word")),
     headlines, verse, repeated_hint, three_word_lines, mixed_languages, same_text, syndicated, same_text, syndicated,
 )  # fmt: skip
-"""Each call of a function makes another page, or another cluster of pages."""
+"""Functions that each make another page, or another cluster of pages, with each call."""

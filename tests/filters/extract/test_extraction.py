@@ -126,7 +126,7 @@ def test_encodings_and_charset_of_the_message_count():
     assert "faule Hündin" in judge(record(b"\xff\xfe" + text.encode("utf-16-le"))).text
 
 
-# markup: what libxml2 loses, and what the scan says of it
+# markup: the text that libxml2 loses, and the scan's estimate of it
 
 
 @pytest.mark.parametrize("depth", [260, 900])
@@ -254,7 +254,7 @@ def test_the_text_is_trafilaturas_own(shared_data, name):
         filters=[("warc", "=", f"{name}.warc.gz")],
     )
     reference = dict(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
-    # where bytes are not UTF-8, the reference guessed the charset, often wrongly
+    # for bytes that are not UTF-8 the reference guessed the charset, often wrongly
     records = [r for r in responses(shared_data / "warc" / f"{name}.warc.gz", 3 << 20) if is_utf8(r)][:60]
     assert len(records) == 60
     for item in records:

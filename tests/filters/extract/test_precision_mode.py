@@ -1,4 +1,4 @@
-"""The fast path gives what trafilatura gives: rule by rule, on made pages, on real ones, and on real ones spoilt."""
+"""The fast path gives trafilatura's results: rule by rule, and on made, real and spoiled pages."""
 
 import random
 import re
@@ -57,7 +57,7 @@ EXPRESSIONS = [
                  "OVERALL_DISCARD_XPATH", "TEASER_DISCARD_XPATH", "PRECISION_DISCARD_XPATH", "DISCARD_IMAGE_ELEMENTS")
     for expression in getattr(xpaths, name)
 ] + [BASIC_CLEAN_XPATH]  # fmt: skip
-# what the quoted strings of all expressions say, with the signs of regular expressions taken out
+# the words in the quoted strings of all expressions, without the signs of regular expressions
 VALUES = sorted(
     {
         re.sub(r"\(\?!\w+\)|\\s|\(\?:|[\^$()?]|\[-_\]|\{.*?\}", "", re.sub(r"\[(\w)\w\]", r"\1", token))
@@ -128,7 +128,7 @@ def test_each_value_on_each_tag(name, form):
 
 
 def writable(text):
-    """Without what lxml refuses in an attribute."""
+    """Remove characters that lxml refuses in an attribute."""
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text)
 
 
@@ -220,7 +220,7 @@ def test_values_are_remembered_up_to_a_number(monkeypatch):
         assert len(found._words) <= 10
 
 
-# made pages: each is there for a step of its own
+# made pages, each for one step
 
 ODD = {
     "empty": "",
@@ -348,7 +348,7 @@ def test_what_is_taken_out_is_what_trafilatura_takes_out():
         assert etree.tostring(mine) == etree.tostring(other), name
 
 
-# when it is not to be used
+# when trafilatura itself extracts a page
 
 
 def test_another_version_is_left_to_itself(monkeypatch):
@@ -380,7 +380,7 @@ def test_pages_do_not_change_each_other():
 
 
 def pages_of(folder, every):
-    """Every so many pages of the archives, decoded, without those that nest too deep for libxml2."""
+    """Yield one in `every` pages of the archives, decoded, if libxml2 can parse it to its end."""
     number = 0
     for path in sorted((folder / "warc").glob("*.warc.gz")):
         for record in read_warc(path):
@@ -400,16 +400,16 @@ def test_real_pages(shared_data):
     assert count > 140
 
 
-def test_spoilt_real_pages(shared_data):
+def test_spoiled_real_pages(shared_data):
     rng = random.Random(4)
     pages = [html for _, html in pages_of(shared_data, 100) if len(html) < 100_000]
     for html in pages:
         for _ in range(4):
-            assert_same(spoilt(html, rng))
+            assert_same(spoiled(html, rng))
 
 
-def spoilt(html, rng):
-    """A page cut, with pieces moved, tags renamed or attributes swapped."""
+def spoiled(html, rng):
+    """Cut a page, move pieces of it, rename tags or swap attributes."""
     for _ in range(rng.choice([1, 2, 4])):
         tags = [found.start() for found in re.finditer("<", html)] or [0]
         start, end, place = sorted(rng.choice(tags) for _ in range(3))

@@ -50,7 +50,7 @@ def sample(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outcomes(sample):
-    """URL to the outcomes of its records, as far as the rules that judge pages one by one go."""
+    """URL to the outcomes of its records, by the stages that judge pages one by one."""
     stages = [
         Url(), Extract(), Language(), GopherRepetition(), GopherQuality(), C4(terminal_punctuation=False),
         FineWebQuality(),
