@@ -24,7 +24,7 @@ from corpus.revise.ledger_replay import READ, LedgerReplay, put
 from corpus.revise.portions import Portion
 from corpus.sandbox.attempt import PartWriter
 from corpus.sandbox.guard import Guard
-from corpus.sandbox.unit import Batch, Place, Unit
+from corpus.sandbox.unit import Batch, Unit
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
 from corpus.tables.ledger import CORPUS_SCHEMA, add_counts, no_counts
@@ -33,6 +33,7 @@ from corpus.tables.row_groups import read_rows
 from corpus.tables.run_files import RunFiles
 from corpus.tables.samples import SAMPLES_SCHEMA
 from corpus.tables.verdicts import VerdictBox, removed_rows
+from corpus.warc.record import Place
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class PageReader:
         batches: list[Batch] = []
         settings, size = self.guard.settings, self.archive.end - self.archive.start
         # an archive without members must be read from its start up to each page
-        wall_s = settings.pages_wall_s(len(places)) if self.archive.format == "members" else settings.unit_wall_s(size)
+        wall_s = settings.pages_wall_s(len(places)) if self.archive.layout == "members" else settings.unit_wall_s(size)
         self.guard.run(self.archive, batches.append, only=list(places), taken=self.takedown, wall_s=wall_s)
         tables = {kind: pa.concat_tables([batch.tables[kind] for batch in batches]) for kind in kinds}
         if tables["ledger"].num_rows != len(places):

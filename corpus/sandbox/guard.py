@@ -23,8 +23,9 @@ from typing import IO, Any
 
 from corpus.errors import CorpusError, InputChanged, InputUnreachable
 from corpus.sandbox.environment import worker_environment
-from corpus.sandbox.unit import Batch, Place, Unit
+from corpus.sandbox.unit import Batch, Unit
 from corpus.sandbox.wire import ERROR, JOB, BatchReader, Board, FrameReader, frame_head
+from corpus.warc.record import Place
 
 _POLL_S = 0.2
 _TRIES = 2

@@ -26,9 +26,10 @@ from corpus.pipeline import Pipeline
 from corpus.plugins import Plugin
 from corpus.recipe import Recipe
 from corpus.sandbox.footprint import Footprint
-from corpus.sandbox.unit import Place, Unit, run_unit
+from corpus.sandbox.unit import Unit, run_unit
 from corpus.sandbox.wire import ERROR, JOB, Board, FrameReader, send_batch, write_frame
 from corpus.tables.takedown import read_takedown
+from corpus.warc.record import Place
 
 _PR_SET_PDEATHSIG = 1
 

@@ -28,14 +28,10 @@ from corpus.tables.ledger import (
 )
 from corpus.tables.samples import Sampler
 from corpus.tables.takedown import Takedown
-from corpus.warc.picked import Picked
-from corpus.warc.plan import Plan
-from corpus.warc.reader import Walk, read_range
-from corpus.warc.record import Damage, Record
+from corpus.warc.plan import Format
+from corpus.warc.reader import PlaceReader, RangeReader
+from corpus.warc.record import Damage, Place, Record
 from corpus.warc.source import Source
-
-Place = tuple[int, int]
-"""Where a record is: (offset, inner)."""
 
 RECORDS_PER_BATCH = 192
 """Records judged together, of all types: some 64 pages, which is what is lost and done again when one of them kills
@@ -51,16 +47,16 @@ class Unit:
 
     `warc` is its logical name, `path` where this run reads it, `identity` what its content is known by on every
     machine, `tag` what the file at `path` is known by while the run lasts (see `corpus.net.remote.open_source`).
-    `format`, `codec` and `flavour` are those of `corpus.warc.plan.Plan`; the format "junk" is a file that only its
-    name calls an archive: one damaged stretch.
+    `layout`, `codec` and `flavor` are as in `corpus.warc.plan.Format`. The layout "junk" is a file that is an archive
+    only by its name. It is one damaged stretch.
     """
 
     warc: str
     path: str
     identity: str
-    format: str
+    layout: str
     codec: str
-    flavour: str
+    flavor: str
     start: int
     end: int
     tag: str = field(default="", compare=False)
@@ -167,11 +163,11 @@ def run_unit(
                     rows.exceptions.append({"id": one.item.id, "stopped_by": stopped_by})
         waiting.clear()
 
-    walk = _walk(source, unit, resume, only)
-    announce((walk.offset, walk.inner))  # reading the first record may stop us too
+    reader = _reader(source, unit, resume, only)
+    announce((reader.offset, reader.inner))  # reading the first record may stop us too
     waiting: list[_Waiting] = []
     size = 0
-    for item in walk:
+    for item in reader:
         place = (item.offset, item.inner if isinstance(item, Record) else 0)
         if place in alone and waiting:
             judge(waiting)
@@ -180,24 +176,26 @@ def run_unit(
         size += item.block_size if isinstance(item, Record) else 0
         if place in alone or len(waiting) >= RECORDS_PER_BATCH or size >= BYTES_PER_BATCH:
             judge(waiting)
-            yield batch((walk.offset, walk.inner))
+            yield batch((reader.offset, reader.inner))
             size = 0
-        announce((walk.offset, walk.inner))  # reading the next one
+        announce((reader.offset, reader.inner))  # reading the next one
     judge(waiting)
-    yield batch((walk.end, 0), done=True)
+    yield batch((reader.end, 0), done=True)
 
 
-def _walk(source: Source, unit: Unit, resume: Place | None, only: Sequence[Place] | None) -> Walk | Picked | _Junk:
-    plan = Plan(unit.format, unit.codec, unit.flavour)
-    if unit.format == "junk":
+def _reader(
+    source: Source, unit: Unit, resume: Place | None, only: Sequence[Place] | None
+) -> RangeReader | PlaceReader | _Junk:
+    form = Format(unit.layout, unit.codec, unit.flavor)
+    if unit.layout == "junk":
         return _Junk(unit)
     if only is not None:
-        return Picked(source, plan, [place for place in only if resume is None or place >= resume])
-    return read_range(source, plan, unit.start, unit.end, resume=resume)
+        return PlaceReader(source, form, [place for place in only if resume is None or place >= resume])
+    return RangeReader(source, form, unit.start, unit.end, resume=resume)
 
 
 class _Junk:
-    """The walk over a file that is no archive."""
+    """The reader of a file that is no archive."""
 
     offset = inner = 0
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from corpus.sandbox.unit import Batch, Place
+from corpus.sandbox.unit import Batch
+from corpus.warc.record import Place
 
 _HEAD = struct.Struct("<cQ")
 JOB, TABLE, BATCH, ERROR = b"J", b"T", b"B", b"E"

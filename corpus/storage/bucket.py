@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from corpus.errors import OutputError, no_room
 from corpus.net.client import Client
-from corpus.net.transport import Objects, Stat
+from corpus.net.transport import BucketTransport, FileVersion
 from corpus.net.urls import object_key, redact
 from corpus.storage.crash_points import reached
 from corpus.storage.lease import Lease
@@ -99,7 +99,7 @@ class ObjectStore:
         found = self._head(key)
         return found.size if found else None
 
-    def _head(self, key: str) -> Stat | None:
+    def _head(self, key: str) -> FileVersion | None:
         return self._ask(key, lambda objects, name: objects.head(name))
 
     def _whole(self, key: str) -> bytes:
@@ -127,7 +127,7 @@ class ObjectStore:
         if found is None:
             raise FileNotFoundError(self.where(key))
         suffix = Path(key).suffix
-        path = _own_files() / f"{sha256(f'{self._url}/{key} {found.mark}'.encode()).hexdigest()}{suffix}"
+        path = _own_files() / f"{sha256(f'{self._url}/{key} {found.validator}'.encode()).hexdigest()}{suffix}"
         if not path.exists():
             scratch = self.scratch()
             scratch.write_bytes(self._whole(key))
@@ -156,7 +156,7 @@ class ObjectStore:
         self._check_lease()
         for start in range(0, len(keys), DELETE_KEYS):
             names = [f"{self._prefix}/{key}" for key in keys[start : start + DELETE_KEYS]]
-            self._client.ask(self._url, partial(Objects.delete, keys=names))
+            self._client.ask(self._url, partial(BucketTransport.delete, keys=names))
 
     @contextmanager
     def only_run(self) -> Iterator[None]:
@@ -186,7 +186,7 @@ class ObjectStore:
             )
         self.discard(key)
 
-    def _ask(self, key: str, question: Callable[[Objects, str], _T]) -> _T:
+    def _ask(self, key: str, question: Callable[[BucketTransport, str], _T]) -> _T:
         name = f"{self._prefix}/{key}"
         return self._client.ask(f"{self._url}/{key}", lambda objects: question(objects, name))
 

@@ -19,7 +19,7 @@ from corpus.net.remote import open_source
 from corpus.net.transport import CONNECTIONS
 from corpus.net.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, url_name
 from corpus.sandbox.unit import Unit
-from corpus.warc.plan import Plan, plan
+from corpus.warc.plan import Format, plan
 from corpus.warc.source import digest_of_ends
 from jobs.build.crawl import crawl_files, is_crawl
 
@@ -208,11 +208,9 @@ def plan_units(item: Input, unit_bytes: int, client: Client | None = None) -> li
     except InputError:
         if not _ARCHIVE_NAME.search(item.name):
             raise
-        return [_unit(item, Plan("junk", "plain", "warc"), 0, item.size)]
+        return [_unit(item, Format("junk", "plain", "warc"), 0, item.size)]
     return [_unit(item, planned, span.start, span.end) for span in planned.ranges]
 
 
-def _unit(item: Input, form: Plan, start: int, end: int) -> Unit:
-    return Unit(
-        item.name, item.path, item.identity, form.format, form.codec, form.flavour, start, end, item.tag
-    )  # fmt: skip
+def _unit(item: Input, form: Format, start: int, end: int) -> Unit:
+    return Unit(item.name, item.path, item.identity, form.layout, form.codec, form.flavor, start, end, item.tag)

@@ -101,7 +101,7 @@ def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
         if after is not None and after.warc == unit.warc:
             if reached != after.start:
                 wrong.add(after)
-        elif unit.format == "members" and reached != unit.end:
+        elif unit.layout == "members" and reached != unit.end:
             raise IntegrityError(
                 f"{unit.warc} was read up to byte {reached} of {unit.end}.", "Please report this file."
             )

@@ -140,7 +140,7 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
         print(json.dumps({**counts, **identity, "plan": [unit.content() for unit in units]}))
         return
     for unit in units[:_SHOWN]:
-        print(f"{unit.warc}  {unit.format}  bytes {unit.start:,} to {unit.end:,}", file=sys.stderr)
+        print(f"{unit.warc}  {unit.layout}  bytes {unit.start:,} to {unit.end:,}", file=sys.stderr)
     if len(units) > _SHOWN:
         print(f"… and {len(units) - _SHOWN} more", file=sys.stderr)
     print(f"{len(plan.inputs)} archives, {size:,} bytes, {len(units)} units", file=sys.stderr)
