@@ -30,9 +30,8 @@ from numpy.typing import NDArray
 
 from corpus.text.punctuation import PUNCTUATION
 from corpus.text.vocabulary import Column, Ints, runs
+from corpus.text.vocabulary import Hashes as Hashes
 from corpus.text.words import LONG_STRETCH, TABLE_LIMIT, StretchTable, TextStretches, split_words
-
-Hashes = NDArray[np.uint64]
 
 SIZE = 5
 """Words per shingle."""

@@ -56,11 +56,11 @@ class Pii(Stage):
         crypto         Bitcoin addresses with a valid checksum                                 1.0
         person, location, organization, nrp    with `ner_model` only                           0.85
 
-    Findings below `score_threshold` stay in the text. At 0.35 these are nine digits without separators, which may be
-    an SSN (0.05), and the address "::" (0.1). Words near a finding, such as "SSN", don't count: presidio needs a
-    language model to raise scores by them. Overlapping findings are replaced together, under the kind with the highest
-    score, then the longest. The result is searched again until nothing is found, so a second run of the stage changes
-    nothing, except for names.
+    Findings below `score_threshold` stay in the text. Two kinds score below the default: nine digits without
+    separators, which may be an SSN (0.05), and the address "::" (0.1). Words near a finding, such as "SSN", don't
+    count: presidio needs a language model to raise scores by them. Overlapping findings are replaced as one. Its kind
+    is that of the highest score, then of the longest finding. The result is searched again until nothing is found, so
+    a second run of the stage changes nothing, except for names.
 
     `unsearched` counts the characters that were not searched, and a page with any is dropped. The search for phone
     numbers stops after `phone_tries` numbers of any kind (presidio gives up silently after 65,535). The search for
