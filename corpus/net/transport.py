@@ -29,6 +29,11 @@ while a server listens."""
 CONNECTIONS = 8
 """Concurrent requests of one process to one server."""
 
+_NO_RANGES = ("the server does not serve ranges", "Download the file and give its path.")
+_CERTIFICATES = "Set SSL_CERT_FILE if an authority of your own signs its certificate."
+_CERTIFICATES = "Set SSL_CERT_FILE if an authority of your own signs its certificate."
+_CREDENTIALS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket."
+
 
 @dataclass(frozen=True)
 class FileVersion:
@@ -93,7 +98,7 @@ class _HttpTransport:
 
         import urllib3
 
-        self._agent = _user_agent()
+        self._agent = f"corpus/{metadata.version('corpus')}"
         self._errors = urllib3.exceptions
         self._retry_after = urllib3.Retry().get_retry_after
         self._make_headers = urllib3.make_headers
@@ -153,7 +158,7 @@ class _HttpTransport:
             size = headers.get("content-length", "")
             if offset == 0 and size.isdecimal() and int(size) <= length:  # the range was the whole file
                 return FileVersion(int(size), validator), int(size)
-            raise _no_ranges()
+            raise PermanentError(*_NO_RANGES)
         if status == 416:
             sent = re.fullmatch(r"bytes \*/(\d+)", headers.get("content-range", ""))
             return FileVersion(int(sent[1]) if sent else 0, validator), 0
@@ -204,7 +209,7 @@ class BucketTransport:
             "connect_timeout": timedelta(seconds=CONNECT_S),
             "timeout": timedelta(seconds=REQUEST_S),
             "allow_http": True,  # the environment may name an endpoint without TLS
-            "user_agent": _user_agent(),
+            "user_agent": f"corpus/{metadata.version('corpus')}",
         }
         try:
             self._uploads = from_url(root, **settings, client_options=options)
@@ -293,7 +298,7 @@ class BucketTransport:
         if "redirect without LOCATION" in text:
             return PermanentError("the bucket is in another region", "Set AWS_REGION.")
         if "non-partial response" in text or isinstance(error, errors.NotSupportedError):
-            return _no_ranges()
+            return PermanentError(*_NO_RANGES)
         status = _status(error)
         if status is not None:
             return _status_error(status)
@@ -304,14 +309,6 @@ class BucketTransport:
 
     def close(self) -> None:
         """Do nothing: connections end with the store."""
-
-
-_CERTIFICATES = "Set SSL_CERT_FILE if an authority of your own signs its certificate."
-_CREDENTIALS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket."
-
-
-def _user_agent() -> str:
-    return f"corpus/{metadata.version('corpus')}"
 
 
 def _version(meta: Any) -> FileVersion:
@@ -333,7 +330,3 @@ def _status_error(status: int, wait_s: float = 0.0) -> TransientError | Permanen
         todo = "Check that it exists, and the credentials in the environment."
         return PermanentError(f"access is denied ({status})", todo)
     return PermanentError(f"the server answers {status}")
-
-
-def _no_ranges() -> PermanentError:
-    return PermanentError("the server does not serve ranges", "Download the file and give its path.")

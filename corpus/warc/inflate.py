@@ -30,24 +30,6 @@ BOMB = (BOMB_BYTES, 200)
 Text compresses 3 to 50 times. The time for one member stays in proportion to its compressed size, plus 0.25 s."""
 
 
-@dataclass(slots=True)
-class Member:
-    """The member at `start`: its state, and the first bytes of its content.
-
-    `state` is "ok"; "checksum" (the deflate data ends, but its CRC or size differs); "broken" (it can't be inflated);
-    "truncated" (the file ends inside it); "bomb"; "none" (no gzip header here); "stopped" (at `stop`). `end` is the
-    byte after the trailer. Without a trailer, it is the byte up to which the member was read.
-    """
-
-    start: int
-    end: int
-    size: int
-    content: bytes
-    """The first `keep` bytes of the content. It is complete if `len(content) == size`."""
-    state: str
-    detail: str = ""
-
-
 def header_size(window: Window, start: int) -> int:
     """Return the length of the gzip header at `start`, 0 if it is missing or incomplete."""
     head = window.read(start, 10)
@@ -69,25 +51,30 @@ def header_size(window: Window, start: int) -> int:
     return 10 + extra + at + (flags & 2)  # the header's own checksum is ignored: the content has a better one
 
 
-class Inflater:
-    """An iterable over the content of the gzip member at `start`, in pieces.
+@dataclass(slots=True)
+class Member:
+    """The gzip member at `start`. Iterating over it inflates its content, in pieces.
 
-    `state`, `end`, `size` and `detail` are as in `Member` and valid after the last piece. `salvage` recovers every byte
-    before the damaged byte, which takes up to 30 ms. `bomb` replaces BOMB.
+    `salvage` recovers every byte before a damaged byte, which takes up to 30 ms. `bomb` replaces BOMB. All other fields
+    are valid after the last piece. `state` is "ok"; "checksum" (the deflate data ends, but its CRC or size differs);
+    "broken" (it can't be inflated); "truncated" (the file ends inside it); "bomb"; "none" (no gzip header here);
+    "stopped" (by `inflate`). `end` is the byte after the trailer. Without a trailer, it is the byte up to which the
+    member was read.
     """
 
-    def __init__(self, window: Window, start: int, salvage: bool = True, bomb: tuple[int, int] = BOMB) -> None:
-        self.window = window
-        self.start = start
-        self.salvage = salvage
-        self.bomb = bomb
-        self.end = start
-        self.size = 0
-        self.state = "none"
-        self.detail = ""
+    window: Window
+    start: int
+    salvage: bool = True
+    bomb: tuple[int, int] = BOMB
+    end: int = 0
+    size: int = 0
+    content: bytes = b""
+    """The first bytes of the content, if `inflate` kept them. They are all of it if `len(content) == size`."""
+    state: str = "none"
+    detail: str = ""
 
     def __iter__(self) -> Iterator[bytes]:
-        at = self.start + header_size(self.window, self.start)
+        at = self.end = self.start + header_size(self.window, self.start)
         if at == self.start:
             return
         crc = 0
@@ -150,17 +137,18 @@ def inflate(
     """Inflate the member at `start`, completely or until `stop` bytes came out. Keep the first `keep` bytes."""
     if stop is None and (intact := _intact(window, start, keep)):
         return intact
-    inflater = Inflater(window, start, salvage, bomb)
+    member = Member(window, start, salvage, bomb)
     parts: list[bytes] = []
     kept = 0
-    for part in inflater:
+    for part in member:
         if kept < keep:
             parts.append(part if kept + len(part) <= keep else part[: keep - kept])
             kept += len(parts[-1])
-        if stop is not None and inflater.size >= stop:
-            inflater.state = "stopped"
+        if stop is not None and member.size >= stop:
+            member.state = "stopped"
             break
-    return Member(start, inflater.end, inflater.size, b"".join(parts), inflater.state, inflater.detail)
+    member.content = b"".join(parts)
+    return member
 
 
 def _intact(window: Window, start: int, keep: int) -> Member | None:
@@ -188,4 +176,4 @@ def _intact(window: Window, start: int, keep: int) -> Member | None:
             feed = _FEED
     except IsalError:  # type: ignore[misc]  # the stub calls it an instance
         return None
-    return Member(start, at - len(inflater.unused_data), size, b"".join(parts), "ok")
+    return Member(window, start, end=at - len(inflater.unused_data), size=size, content=b"".join(parts), state="ok")

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 
 from corpus.errors import InputChanged
 from corpus.warc.head import HEAD_BYTES, parse_head
-from corpus.warc.inflate import Inflater, Member, inflate
+from corpus.warc.inflate import Member, inflate
 from corpus.warc.parse_records import RecordParser
 from corpus.warc.plan import Format, plan
 from corpus.warc.record import Damage, Place, Record
@@ -75,15 +75,11 @@ class RangeReader(Iterator[Record | Damage]):
             elif member.content.strip(b"\r\n"):
                 items = self._parser.member(self._buffer(member), member.size, at, after)
             # One item is read ahead, to know if the next place is in this member or in the next.
-            item = next(items, None)
-            number = 0
-            while item is not None:
-                following = next(items, None)
-                number += 1
+            for number, (item, following) in enumerate(pairwise(chain(items, [None])), 1):
                 self.offset, self.inner = (after, 0) if following is None else (at, number)
-                if number > skip:
+                if item is not None and number > skip:
                     yield item
-                item = following
+                item = None  # a large record is freed before the next member is inflated
             at, skip = after, 0
             self.offset, self.inner = at, 0
         self.end = at
@@ -92,13 +88,13 @@ class RangeReader(Iterator[Record | Damage]):
         content, member.content = member.content, b""
         if len(content) == member.size:
             return StreamBuffer.of(content)
-        return StreamBuffer(iter(Inflater(self._window, member.start)))
+        return StreamBuffer(iter(Member(self._window, member.start)))
 
     def _damage(self, member: Member, after: int) -> Damage:
-        kind = "truncated" if member.state == "truncated" and after == self._window.size else "gzip"
+        kind = "header" if member.state == "none" else "gzip"
+        if member.state == "truncated" and after == self._window.size:
+            kind = "truncated"
         detail = member.detail or _DETAIL[member.state]
-        if member.state == "none":
-            kind = "header"
         head = parse_head(member.content)
         headers = head.headers if head is not None else {}
         return Damage(self._window.source.name, member.start, after - member.start, kind, detail, headers)

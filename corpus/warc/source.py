@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,7 +44,6 @@ class LocalSource:
     def __init__(self, path: str | os.PathLike[str], name: str | None = None, tag: str = "") -> None:
         self.path = Path(path)
         self.name = self.path.name if name is None else name
-        self.tag = tag
         self.tag = tag or _tag(self.path.stat())
         self.size = int(self.tag.split()[0])
         if tag:
@@ -109,17 +108,7 @@ class Window:
         self.source = source
         self.block_bytes = block_bytes
         self.size = source.size
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
-
-    def block(self, index: int) -> bytes:
-        data = self._blocks.get(index)
-        if data is not None:
-            self._blocks.move_to_end(index)
-            return data
-        data = self._blocks[index] = self.source.read(index * self.block_bytes, self.block_bytes)
-        if len(self._blocks) > _BLOCKS_KEPT:
-            self._blocks.popitem(last=False)
-        return data
+        self.block = lru_cache(_BLOCKS_KEPT)(lambda index: source.read(index * block_bytes, block_bytes))
 
     def piece(self, offset: int, length: int) -> memoryview:
         """Return up to `length` bytes from `offset` without a copy: fewer at a block's end, none at the file's end."""

@@ -24,22 +24,22 @@ from corpus.warc.source import Window
 from corpus.warc.stored import BLOCK_MAX, HEADER, StoredBlocks
 
 _CACHED = 100_000
-COST_LIMIT = 128 << 20
+_COST_LIMIT = 128 << 20
 """A search that cost more inflated bytes than this becomes frugal. A page could hold overlapping false members that
 inflate for long before they fail: 300,000 of them in 5 MiB, each to 256 MiB."""
 LOOK_COST = 1024
 """The cost of a look at a candidate in inflated bytes. It takes 2 to 10 µs."""
 FRUGAL_STEP = 16 << 10
 """A frugal search continues where the last candidate failed, and at least this far ahead. So its time is linear."""
-REGAINED = 1 << 20
-"""A frugal search ends with a look, backwards, at so many of the bytes before the start that it found."""
+_LOOK_BACK_BYTES = 1 << 20
+"""A frugal search passes over starts. So it finally looks back over this many bytes before the start that it found."""
 FRUGAL_BOMB = (1 << 20, 100)
 """The BOMB of a frugal search."""
 
 
 class Candidate(NamedTuple):
-    """A position where a member may start. `end` is the end of a good member, or the position itself if there is none.
-    `record` is True if the member holds a record. The look read up to `read_to` and cost `cost` inflated bytes."""
+    """A position where a member or frame may start. `end` is the end of a good one, or the position itself. `record` is
+    True if it holds a record. The look read up to `read_to` and cost `cost` inflated bytes."""
 
     end: int
     record: bool
@@ -48,10 +48,8 @@ class Candidate(NamedTuple):
 
 
 class FrugalSearch(ABC):
-    """A search for candidates that counts its cost. It caches its looks, so that it takes linear time.
-
-    The result depends on the bytes of the file and on where the search begins, never on earlier searches.
-    """
+    """A search that counts the cost of its looks at candidates, and caches the looks to take linear time. The result
+    depends on the bytes of the file and on where the search begins, never on earlier searches."""
 
     def __init__(self, window: Window, magic: bytes) -> None:
         self.window = window
@@ -73,16 +71,16 @@ class FrugalSearch(ABC):
             candidate = self._looked_at[key] = self.inspect(offset)
         # Cached results count too. Otherwise a search would depend on earlier searches.
         self._cost += candidate.cost
-        self.frugal = self.frugal or self._cost > COST_LIMIT
+        self.frugal = self.frugal or self._cost > _COST_LIMIT
         return candidate
 
     def begin(self) -> None:
         self._cost, self.frugal = 0, False
 
     def chain_start(self, low: int, found: int) -> int:
-        """Return the first candidate with a record, from `low`, of the chain that leads to `found`."""
+        """Return the first record from `low` in the chain of candidates that leads to `found`."""
         self.begin()
-        low = max(low, found - REGAINED)
+        low = max(low, found - _LOOK_BACK_BYTES)
         data = self.window.read(low, found - low)
         first = chain = found
         at = data.rfind(self._magic)
@@ -127,7 +125,7 @@ class MemberStarts(FrugalSearch):
         while (offset := self.window.find(MAGIC, offset, end)) >= 0:
             run_end = self._run_end(offset)
             if self._is_start(offset, run_end, proven):
-                return self._regained(failed, offset, proven) if self.frugal else offset
+                return self._first_of_run(failed, offset, proven) if self.frugal else offset
             # The answer for a run's first member holds for the whole run. A stored block that may hold the run holds
             # all its members. If the run is only not proven, the rest of it is too short for a proof as well.
             step = offset + 1
@@ -135,9 +133,9 @@ class MemberStarts(FrugalSearch):
                 failed = offset
                 step = max(self.look(offset).read_to, offset + FRUGAL_STEP)
             offset = max(run_end, step)
-        return self._regained(failed, self.window.size, proven) if self.frugal and end is None else self.window.size
+        return self._first_of_run(failed, self.window.size, proven) if self.frugal and end is None else self.window.size
 
-    def _regained(self, low: int, found: int, proven: bool) -> int:
+    def _first_of_run(self, low: int, found: int, proven: bool) -> int:
         first = self.chain_start(low, found)
         return first if first < found and self._is_start(first, self._run_end(first), proven) else found
 

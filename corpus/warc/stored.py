@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -34,7 +35,7 @@ class StoredBlocks:
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self._headers: dict[int, _Headers] = {}
+        self._headers = lru_cache(_CHUNKS_KEPT)(partial(_find_headers, window))
         self._looks = 0
 
     def begin(self) -> None:
@@ -80,25 +81,9 @@ class StoredBlocks:
         end of its block, and if the block is final."""
         low = max(low, 0)
         for chunk in range(low // _CHUNK, (high - 1) // _CHUNK + 1 if high > 0 else 0):
-            if chunk not in self._headers:
-                if len(self._headers) >= _CHUNKS_KEPT:
-                    self._headers.clear()
-                self._headers[chunk] = self._find_headers(chunk)
-            positions, ends, lasts = self._headers[chunk]
+            positions, ends, lasts = self._headers(chunk)
             for i in range(int(positions.searchsorted(low)), int(positions.searchsorted(high - HEADER, "right"))):
                 yield int(positions[i]), int(ends[i]), bool(lasts[i])
-
-    def _find_headers(self, chunk: int) -> _Headers:
-        base = chunk * _CHUNK
-        data = np.frombuffer(self.window.read(base, _CHUNK + HEADER - 1), dtype=np.uint8)
-        if len(data) < HEADER:
-            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8)
-        pairs = data[:-1].astype(np.uint16) | data[1:].astype(np.uint16) << 8
-        # The byte before LEN holds the block's three type bits and the padding after them. Its highest possible bit is
-        # bit 5, the mark of a final block. A type that starts in bit 6 or 7 leaves a zero byte.
-        inside = np.flatnonzero((pairs[1:-2] ^ pairs[3:] == 0xFFFF) & (data[:-4] < 0x40))
-        at = inside + base
-        return at, at + HEADER + pairs[inside + 1], data[inside]
 
     def _goes_on(self, at: int) -> bool:
         """Return True if `at` may follow a stored block: another block is there, or a trailer and the next member."""
@@ -133,3 +118,16 @@ class StoredBlocks:
                 if sum(wrong) == 1:
                     return True
         return False
+
+
+def _find_headers(window: Window, chunk: int) -> _Headers:
+    base = chunk * _CHUNK
+    data = np.frombuffer(window.read(base, _CHUNK + HEADER - 1), dtype=np.uint8)
+    if len(data) < HEADER:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8)
+    pairs = data[:-1].astype(np.uint16) | data[1:].astype(np.uint16) << 8
+    # The byte before LEN holds the block's three type bits and the padding after them. Its highest possible bit is
+    # bit 5, the mark of a final block. A type that starts in bit 6 or 7 leaves a zero byte.
+    inside = np.flatnonzero((pairs[1:-2] ^ pairs[3:] == 0xFFFF) & (data[:-4] < 0x40))
+    at = inside + base
+    return at, at + HEADER + pairs[inside + 1], data[inside]

@@ -8,7 +8,7 @@ the file counts as one byte, so that the bytes after it have positions of their 
 from __future__ import annotations
 
 from corpus.errors import InputError
-from corpus.warc.inflate import Inflater
+from corpus.warc.inflate import Member
 from corpus.warc.source import BLOCK_BYTES, Window
 from corpus.warc.starts import MemberStarts
 from corpus.warc.stream_buffer import BadChecksum, Chunks, LostBytes
@@ -47,17 +47,17 @@ def _gzip(window: Window) -> Chunks:
     starts = MemberStarts(window, any_content=True)
     at = 0
     while at < window.size:
-        inflater = Inflater(window, at)
-        yield from inflater
-        if inflater.state == "checksum":
+        member = Member(window, at)
+        yield from member
+        if member.state == "checksum":
             yield BadChecksum()
-        if inflater.state in ("ok", "checksum"):
-            at = inflater.end
+        if member.state in ("ok", "checksum"):
+            at = member.end
             continue
         resumed = starts.next(at + 1)
-        cut = inflater.state == "truncated" and resumed == window.size
-        detail = f"{inflater.detail or _DETAIL[inflater.state]}, gzip member at byte {at} of the file"
-        yield LostBytes("truncated" if cut else "gzip", detail, max(1, resumed - inflater.end))
+        kind = "truncated" if member.state == "truncated" and resumed == window.size else "gzip"
+        detail = f"{member.detail or _DETAIL[member.state]}, gzip member at byte {at} of the file"
+        yield LostBytes(kind, detail, max(1, resumed - member.end))
         at = resumed
 
 

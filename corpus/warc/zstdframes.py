@@ -110,7 +110,7 @@ class _Frame:
 
 
 def _extent(window: Window, start: int) -> tuple[int, bool, int]:
-    """Follow a frame's block headers. Return how far they lead, if this is the frame's end, and their number."""
+    """Follow a frame's block headers. Return where they lead to, True if this is the frame's end, and their number."""
     head = window.read(start, 5)
     if len(head) < 5 or head[:4] != MAGIC or head[4] & 0x08:
         return start, False, 0
