@@ -29,13 +29,16 @@ import numpy as np
 
 from benchmarks.dedup_lines import lines
 from benchmarks.dedup_pairs import EDITS, articles, bins, made_pairs
-from benchmarks.dedup_runs import Disk, Watched, compare, dedup_of, recipe, stage_of
+from benchmarks.dedup_runs import Disk, Watched, compare, comparison, recipe, stage_of
 from benchmarks.dedup_scale import cluster_of, documents, write_units
 from benchmarks.machine import machine_line, shared_data
 from corpus.dedup.index import open_index
 from corpus.dedup.minhash import BANDS, ROWS, band_keys, sign
 from corpus.document import Document
-from jobs.runner.engine import Engine, LocalEngine, RayEngine, Stop
+from jobs.build.compare_documents import compare_documents, make_index
+from jobs.runner.engine import Engine, Stop
+from jobs.runner.local_engine import LocalEngine
+from jobs.runner.ray_engine import RayEngine
 
 ROOT = Path(__file__).parents[1]
 PEER = ROOT / "build" / "peer-venv" / "bin" / "python"
@@ -141,17 +144,17 @@ def scale(millions: float, folder: Path, engine: Engine, memory: int, keep: bool
     started, own = time.monotonic(), time.process_time()
     watched = Watched(disk)
     with Stop() as stop:
-        dedup = dedup_of(here, made, engine, stop, memory, progress=watched)
-        compared = dedup.compare(units)
+        work = comparison(here, made, units, engine, stop, memory, progress=watched)
+        compared = compare_documents(work)
     seconds = time.monotonic() - started
-    costs = dedup.costs
+    costs = work.costs
     tasks = 0.0 if isinstance(engine, LocalEngine) else sum(cost["cpu"] for cost in costs.values())
     driver = time.process_time() - own  # and all tasks, where they are threads of it
     cpu = tasks + driver
     per_second = count / cpu
     print(f"\n{count:,} documents, {len(units):,} units, {memory >> 20} MiB for a task's rows")
     watched.table(costs, count)
-    info = compared.info
+    info = compared.facts
     print(
         f"  in all {seconds:.1f} s, {cpu:.1f} CPU s (this process {driver:.1f}): {per_second:,.0f} documents "
         f"per CPU second; disk at most {disk.most / count:.0f} B/doc, signatures {signatures / count:.0f} of them"
@@ -215,12 +218,12 @@ def against(millions: float, folder: Path, engine: Engine, memory: int, new: int
         path.mkdir(parents=True)
     with Stop() as stop:
         units = list(write_units(old, stage_of(made), count))
-        dedup = dedup_of(old, made, engine, stop, memory)
-        compared = dedup.compare(units)
-        dedup.index(units, compared)
+        work = comparison(old, made, units, engine, stop, memory)
+        compared = compare_documents(work)
+        make_index(work, compared)
         index = sum(path.stat().st_size for path in (old / "index").iterdir())
-        kept = count - compared.removed
-        print(f"\nindex of {count:,} documents, {kept:,} kept: {dedup.costs['index']['cpu']:.1f} CPU s, "
+        kept = count - sum(compared.removed)
+        print(f"\nindex of {count:,} documents, {kept:,} kept: {work.costs['index']['cpu']:.1f} CPU s, "
               f"{index / kept:.0f} bytes per kept document")  # fmt: skip
         shutil.rmtree(old / ".work")
         for name, earlier in (("alone", []), ("against it", [open_index(old)])):
@@ -228,17 +231,17 @@ def against(millions: float, folder: Path, engine: Engine, memory: int, new: int
             more.mkdir()
             # of what is new nearly half is like something in the old run
             units = list(itertools.islice(write_units(more, stage_of(made), count, later=1), new // 1000))
-            dedup = dedup_of(more, made, engine, stop, memory, earlier)
+            work = comparison(more, made, units, engine, stop, memory, earlier)
             started = time.monotonic()
-            compared = dedup.compare(units)
-            cpu = sum(cost["cpu"] for cost in dedup.costs.values())
-            peak = max(cost["peak"] for cost in dedup.costs.values())
+            compared = compare_documents(work)
+            cpu = sum(cost["cpu"] for cost in work.costs.values())
+            peak = max(cost["peak"] for cost in work.costs.values())
             print(
                 f"  {new:,} documents {name}: {time.monotonic() - started:.1f} s, {cpu:.1f} CPU s, "
-                f"peak {peak / 1e6:.0f} MB, removed {compared.removed:,}",
+                f"peak {peak / 1e6:.0f} MB, removed {sum(compared.removed):,}",
                 flush=True,
             )
-            print("   ", {phase: round(cost["cpu"], 2) for phase, cost in dedup.costs.items()})
+            print("   ", {phase: round(cost["cpu"], 2) for phase, cost in work.costs.items()})
     for path in (old, more):
         shutil.rmtree(path)
 

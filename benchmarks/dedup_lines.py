@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.dedup_runs import Disk, Watched, write_unit
+from benchmarks.dedup_runs import Disk, Watched, comparison, write_unit
 from benchmarks.dedup_scale import mixed
-from corpus.dedup.lines import LINES_SCHEMA
+from corpus.dedup.contract import LINES_SCHEMA
 from corpus.recipe import Recipe
 from corpus.storage.commits import Commit
 from corpus.storage.store import LocalStore
 from filters import STAGES
-from jobs.build.compare_lines import Lines
-from jobs.runner.engine import Engine, LocalEngine, Stop
+from jobs.build.compare_lines import compare_lines
+from jobs.runner.engine import Engine, Stop
+from jobs.runner.local_engine import LocalEngine
 
 LINES = 25
 COMMON = 0.15
@@ -69,20 +70,16 @@ def lines(millions: float, folder: Path, engine: Engine, memory: int) -> None:
     disk = Disk(folder)
     signed = disk.look()
     recipe = Recipe.from_dict({"stages": [{"stage": "lines"}]}, STAGES)
-    common = {"store": str(folder.resolve()), "recipe": recipe.canonical(), "depends": ""}
-    common |= {"factory": "filters:recipe_from_dict", "modules": []}
-    bound = recipe.pipeline().lines
-    assert bound is not None
     watched = Watched(disk)
     started, own = time.monotonic(), time.process_time()
     with Stop() as stop:
-        dedup = Lines(LocalStore(folder), bound, common, engine, stop, watched, memory)
-        compared = dedup.compare(units, None)
-    tasks = 0.0 if isinstance(engine, LocalEngine) else sum(cost["cpu"] for cost in dedup.costs.values())
+        work = comparison(folder, recipe, units, engine, stop, memory, progress=watched)
+        compared = compare_lines(work)
+    tasks = 0.0 if isinstance(engine, LocalEngine) else sum(cost["cpu"] for cost in work.costs.values())
     cpu, seconds = tasks + time.process_time() - own, time.monotonic() - started
-    info = compared.info
+    info = compared.facts
     print(f"\n{count:,} documents of {info['compared']['lines']:,} lines, {memory >> 20} MiB for a task's rows")
-    watched.table(dedup.costs, count)
+    watched.table(work.costs, count)
     removed = info["removed"]
     print(
         f"  in all {seconds:.1f} s, {cpu:.1f} CPU s: {count / cpu:,.0f} documents per CPU second; disk at most "

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from corpus.dedup.contract import Dedup as Stage
-from corpus.dedup.contract import Signed, signature_row, signatures_schema
+from corpus.dedup.contract import DocumentComparison, Signed
 from corpus.dedup.index import Earlier
 from corpus.recipe import Recipe
-from corpus.storage.boxes import read_box
 from corpus.storage.commits import Commit, Part
 from corpus.storage.store import LocalStore
-from corpus.tables.verdict_columns import VERDICTS_SCHEMA
+from corpus.tables.verdicts import Verdicts
 from filters import STAGES
-from jobs.build.compare_documents import Compared, Dedup
+from jobs.build.compare import Comparison
+from jobs.build.compare_documents import compare_documents
 from jobs.runner.engine import Engine, Stop
+from jobs.runner.execution import Execution
 from jobs.runner.progress import Progress
 
 
@@ -27,22 +27,22 @@ def recipe(**minhash: object) -> Recipe:
     return Recipe.from_dict({"stages": [{"stage": "minhash", **minhash}]}, STAGES)
 
 
-def stage_of(made: Recipe) -> Stage:
-    bound = made.pipeline().dedup
-    assert bound is not None
-    assert isinstance(bound.stage, Stage)
-    return bound.stage
+def stage_of(made: Recipe) -> DocumentComparison:
+    stage = made.stages[0].stage
+    assert isinstance(stage, DocumentComparison)
+    return stage
 
 
-def dedup_of(
+def comparison(
     folder: Path,
     made: Recipe,
+    units: Sequence[Commit],
     engine: Engine,
     stop: Stop,
-    memory: int,
+    memory: int = 1 << 30,
     against: Sequence[Earlier] = (),
     progress: Progress | None = None,
-) -> Dedup:
+) -> Comparison:
     common = {
         "store": str(folder.resolve()),
         "recipe": made.canonical(),
@@ -50,9 +50,8 @@ def dedup_of(
         "modules": [],
         "depends": "",
     }
-    bound = made.pipeline().dedup
-    assert bound is not None
-    return Dedup(LocalStore(folder), bound, common, engine, stop, progress or Progress(quiet=True), memory, against)
+    execution = Execution(LocalStore(folder), engine, stop, progress or Progress(quiet=True))
+    return Comparison(execution, made.stages[0], common, units, memory_bytes=memory, against=against)
 
 
 def write_unit(store: LocalStore, batch: pa.RecordBatch, warc: str, name: str, kind: str = "signatures") -> Commit:
@@ -73,20 +72,21 @@ def write_unit(store: LocalStore, batch: pa.RecordBatch, warc: str, name: str, k
 
 def compare(folder: Path, made: Recipe, signed: Iterable[Signed], engine: Engine) -> dict[int, tuple[int, float, bool]]:
     """For each removed document its keeper, the similarity, and whether the texts are equal."""
-    rows = [signature_row(number, 0, one) for number, one in enumerate(signed)]
-    batch = pa.RecordBatch.from_pylist(rows, schema=signatures_schema(stage_of(made)))
+    stage = stage_of(made)
+    rows = [stage.signed_row(number, 0, one) for number, one in enumerate(signed)]
+    batch = pa.RecordBatch.from_pylist(rows, schema=stage.signed_schema())
     units = [write_unit(LocalStore(folder), batch, "pairs.warc.gz", "pairs")]
     with contextlib.closing(engine), Stop() as stop:
-        compared = dedup_of(folder, made, engine, stop, 1 << 30).compare(units)
+        compared = compare_documents(comparison(folder, made, units, engine, stop))
     assert compared is not None
     return dict(removed(folder, compared))
 
 
-def removed(folder: Path, compared: Compared) -> Iterator[tuple[int, tuple[int, float, bool]]]:
-    for part, box in compared.verdicts.told:
-        for batch in read_box(LocalStore(folder), part, box, VERDICTS_SCHEMA):
-            for row in batch.filter(batch["removed"]).to_pylist():
-                yield row["corpus_row"], (row["kept_doc"], row["similarity"], bool(row["exact"]))
+def removed(folder: Path, compared: Verdicts) -> Iterator[tuple[int, tuple[int, float, bool]]]:
+    for box in compared.boxes:
+        batch = box.read(LocalStore(folder))
+        for row in batch.filter(batch["removed"]).to_pylist():
+            yield row["corpus_row"], (row["kept_doc"], row["similarity"], bool(row["exact"]))
 
 
 class Disk:

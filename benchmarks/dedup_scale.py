@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.dedup_runs import write_unit
-from corpus.dedup.contract import Dedup, signatures_schema
-from corpus.dedup.signed import binary_column
+from corpus.dedup.contract import DocumentComparison
+from corpus.dedup.signature_rows import binary_column
 from corpus.storage.commits import Commit
 from corpus.storage.store import LocalStore
 from filters.minhash import VALUE
@@ -82,7 +82,7 @@ def documents(
 
 def write_units(
     folder: Path,
-    dedup: Dedup,
+    dedup: DocumentComparison,
     count: int,
     *,
     rows: int = 1000,
@@ -93,7 +93,7 @@ def write_units(
     """Write the signature files of `count` documents, `rows` to a unit; yield the units' commits. Those of another
     crawl (`later`) are other members of the same clusters, or pages of their own."""
     store = LocalStore(folder)
-    schema = signatures_schema(dedup)
+    schema = dedup.signed_schema()
     clusters = cluster_of(count, seed)
     clusters[clusters >= count] += 1 << 62
     for start in range(0, count, 16 * rows):

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.machine import find_shared_data, machine_line
-from corpus.dedup.contract import Dedup
+from corpus.dedup.contract import DocumentComparison
 from corpus.document import Document
 from corpus.outcome import DROPPED, KEPT
 from corpus.sandbox.page_worker import settle
@@ -26,7 +26,7 @@ from corpus.sandbox.unit import RECORDS_PER_BATCH
 from corpus.warc.reader import read_warc
 from corpus.warc.record import JUDGED, Record
 from filters import load_recipe
-from jobs.sample.sample_crawl import write_sample
+from jobs.sample.crawl import write_sample
 
 FIGURES = Path(__file__).parent / "figures" / "stages.json"
 GROUPS = {
@@ -66,7 +66,7 @@ class Timing:
             self.doc.words()
             self.seconds["words"] += time.process_time() - started
         started = time.process_time()
-        if isinstance(bound.stage, Dedup):
+        if isinstance(bound.stage, DocumentComparison):
             if self.fate != KEPT:
                 return
             bound.stage.sign(self.doc)

@@ -1,40 +1,79 @@
-"""The contract of a stage that compares documents with each other."""
+"""The contract of a collective stage: a stage that compares documents with each other.
+
+In the pass it signs each document that no stage before it dropped. After the pass its comparison reads all signatures
+and gives verdicts, with evidence for the stage's measures. There are two comparisons, of whole documents and of lines:
+see `corpus.dedup.contract`. A recipe may have several collective stages; each compares what the ones before it left.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from corpus.document import Document
+from corpus.errors import ConfigError
 from corpus.outcome import KEPT, Outcome
-from corpus.stage import BoundStage, Stage
+from corpus.stage import BoundStage, Measured, Stage
 
 
 class Collective(Stage):
-    """A stage that compares documents with each other: it signs each during the pass, for what no stage before it
-    dropped, and its measures are filled after the pass."""
+    """A stage that compares documents with each other. Its measures are null for a document in the pass."""
 
     kind: ClassVar[str]
-    """Of the parts that hold what it signed."""
-
+    """The kind of the parts that hold its signatures."""
     compares: ClassVar[str]
     """"documents" or "lines"."""
+    evidence: ClassVar[dict[str, str]] = {}
+    """The column of the verdicts (`corpus.tables.verdicts`) that fills each measure."""
+    bounds: ClassVar[dict[str, tuple[str, ...]]]
+    """The bounds that a limit may have, by column of the verdicts. Measures of other columns can't have a limit."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.limits and set(cls.limits) != set(cls.evidence):
+            raise TypeError(f"{cls.__name__}.evidence must name a column for each measure: {', '.join(cls.limits)}")
+
+    def apply(self, doc: Document) -> Iterator[Measured]:
+        """Yield nothing: no measure can be taken on one document alone."""
+        return iter(())
 
     def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
-        """Sign a document that no stage before dropped: nothing can be measured on one document alone."""
+        """Sign a document that no stage before dropped."""
         if outcome.outcome == KEPT:
             outcome.signed[self.kind] = self.sign(outcome.doc)
         return True
 
     def sign(self, doc: Document) -> Any:
-        """What is compared of one document."""
+        """Return what is compared of a document."""
         raise TypeError(f"{type(self).__name__} has no sign()")
 
     def signed_schema(self) -> pa.Schema:
-        """One row per corpus row of a unit: `offset`, `inner`, and columns that are null where it was not signed."""
+        """Return the columns of a signature: `offset`, `inner`, and columns that are null where there is none."""
         raise TypeError(f"{type(self).__name__} has no signed_schema()")
 
     def signed_row(self, offset: int, inner: int, signed: Any) -> dict[str, Any]:
-        """The row of a document, `signed` being None for one that this stage did not see."""
+        """Return the row of a document. `signed` is None if this stage did not see it."""
         raise TypeError(f"{type(self).__name__} has no signed_row()")
+
+    def measure_of(self, column: str) -> str:
+        """Return the measure that a column of the verdicts fills. Raises KeyError if no measure uses it."""
+        return {filled: measure for measure, filled in self.evidence.items()}[column]
+
+    def agree(self, stages: Sequence[BoundStage]) -> None:
+        """Raise ConfigError if another stage signs the same, or if a limit has a bound that its measure can't have."""
+        mine = next(bound for bound in stages if bound.stage is self)
+        for other in stages:
+            if other is not mine and isinstance(other.stage, Collective) and other.stage.kind == self.kind:
+                raise ConfigError(
+                    f"'{mine.name}' and '{other.name}' compare the same thing ({self.kind}).", "Keep one of them."
+                )
+        for measure, limit in mine.limits.items():
+            allowed = self.bounds.get(self.evidence[measure], ())
+            wrong = sorted(set(limit.bounds) - set(allowed))
+            if wrong:
+                raise ConfigError(
+                    f"{mine.name}.{measure} can't have the bound '{wrong[0]}'.",
+                    f"It takes {' and '.join(allowed)}." if allowed else "It takes none.",
+                )

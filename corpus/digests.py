@@ -1,4 +1,4 @@
-"""Digests of plain data, and what differs between two pieces of it."""
+"""Digests of plain data, and the differences between two pieces of it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 
 def digest(data: Any) -> str:
-    """The sha256 of the canonical JSON of plain data."""
+    """Return the sha256 of the canonical JSON of plain data."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """What differs between two canonical forms, one line each: `gopher_quality.words.min: 50 → 30`."""
+    """Return the differences of two canonical forms, a line for each: `gopher_quality.words.min: 50 → 30`."""
     if isinstance(old, dict) and isinstance(new, dict):
         lines = []
         for key in [*old, *(key for key in new if key not in old)]:

@@ -1,4 +1,4 @@
-"""Stages in a row, bound to their limits: one document in, one outcome out. No files, no processes, no Ray."""
+"""A row of stages with their limits: one document in, one outcome out. No files, no processes, no Ray."""
 
 from __future__ import annotations
 
@@ -13,70 +13,57 @@ from corpus.warc.record import JUDGED, Damage, Record
 
 
 class Pipeline:
-    """Judges documents. `measures` is "all" (a dropped document is measured by the later text stages too,
-    so that retuning from the ledger is exact) or "first" (stop at the first broken limit)."""
+    """Judges documents, one stage after the other.
+
+    `measures` is "all" or "first". With "all", later text stages measure a dropped document too, so that other limits
+    can be judged from the ledger alone. With "first", a document ends at the first broken limit.
+    """
 
     def __init__(self, stages: Iterable[BoundStage], measures: str = "all") -> None:
         self.stages = list(stages)
         self.measures = measures
         self.seconds: dict[str, float] = {}
-        """CPU time by stage, since whoever reads it last emptied it."""
+        """CPU time by stage. The reader empties it."""
         self._prepared = False
 
     @classmethod
     def of(cls, stages: Iterable[Stage]) -> Pipeline:
-        """Bare stages at their default limits, each under its own name."""
+        """Bind stages to their default limits, each under its own name."""
         return cls(map(BoundStage.of, stages))
 
     @property
-    def dedup(self) -> BoundStage | None:
-        """The stage that compares whole documents, if there is one."""
-        return self._comparing("documents")
-
-    @property
-    def lines(self) -> BoundStage | None:
-        """The stage that compares lines, if there is one."""
-        return self._comparing("lines")
-
-    def _comparing(self, what: str) -> BoundStage | None:
-        for bound in self.stages:
-            if isinstance(bound.stage, Collective) and bound.stage.compares == what:
-                return bound
-        return None
-
-    @property
     def collective(self) -> list[Collective]:
-        """The stages that compare documents with each other, in order."""
+        """The collective stages, in order."""
         return [bound.stage for bound in self.stages if isinstance(bound.stage, Collective)]
 
     @property
     def redact(self) -> Callable[[str], str] | None:
-        """The function that takes personal data out of a text, of the stage that has one."""
+        """The function that removes personal data from a text, if a stage has one."""
         return next((bound.stage.redact for bound in self.stages if type(bound.stage).redact is not Stage.redact), None)
 
     @property
     def columns(self) -> dict[str, type]:
-        """Every ledger column that the stages may fill, with its type, in order."""
+        """The ledger columns that the stages may fill, with their types, in order."""
         return {column: bound.limits[measure].of for bound in self.stages for measure, column in bound.columns.items()}
 
     def prepare(self) -> None:
-        """Load what the stages need; once per process."""
+        """Load the models and lists of all stages, once per process."""
         if not self._prepared:
             for bound in self.stages:
                 bound.stage.prepare()
             self._prepared = True
 
     def judge(self, doc: Document) -> Outcome:
-        """Run the stages over `doc`. An exception in a stage is an outcome too: failed, with its class name."""
+        """Return the outcome of a document."""
         outcome = Outcome(KEPT, doc)
         self.judge_all([outcome])
         return outcome
 
     def judge_all(self, outcomes: Sequence[Outcome], announce: Callable[[int], None] = lambda index: None) -> None:
-        """Run the stages over the documents of `outcomes`, which are kept ones so far: each stage over all of them
-        before the next, so that its code and memos stay in the cache (a tenth faster than page by page).
+        """Run the stages over documents that are kept so far. Each stage sees all of them before the next stage starts,
+        so that its code and memos stay in the cache: a tenth faster than page by page.
 
-        `announce` is called with the index of the document that a stage is about to touch.
+        `announce` is called with the index of the document before a stage touches it.
         """
         self.prepare()
         going = list(enumerate(outcomes))
@@ -96,14 +83,14 @@ class Pipeline:
             outcome.finished = True
 
     def judge_record(self, item: Record | Damage) -> Outcome | None:
-        """The outcome of what the archive reader gave; None for a record type that is only counted."""
+        """Return the outcome of a record or of damage; None for a record type that is only counted."""
         outcome = entry(item)
         if outcome is not None and outcome.kept:
             self.judge_all([outcome])
         return outcome
 
     def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
-        """The outcomes of all judged records and damaged stretches, in order."""
+        """Yield the outcomes of all judged records and all damage, in order."""
         for item in items:
             outcome = self.judge_record(item)
             if outcome is not None:
@@ -111,8 +98,8 @@ class Pipeline:
 
 
 def entry(item: Record | Damage) -> Outcome | None:
-    """The outcome before any stage: kept so far, failed for a damaged stretch, skipped for what is no HTTP message;
-    None for a record type that is only counted."""
+    """Return the outcome before any stage: failed for damage, skipped for a response without an HTTP message, else
+    kept. None for a record type that is only counted."""
     if isinstance(item, Damage):
         doc = Document(id=item.id, url=item.url)
         return Outcome(FAILED, doc, rule="damaged", detail=f"{item.kind}: {item.length} bytes")
@@ -124,5 +111,5 @@ def entry(item: Record | Damage) -> Outcome | None:
 
 
 def _is_http(record: Record) -> bool:
-    """Whether a response holds an HTTP message: DNS and FTP captures are responses too."""
+    """Return True if a response holds an HTTP message. Captures of DNS and FTP are responses too."""
     return record.url[:4].lower() == "http" or record.content_type.lower().startswith("application/http")

@@ -1,7 +1,7 @@
-"""Users' own stages: Python modules that a run was explicitly allowed to execute.
+"""Plugins: Python modules with a user's own stages, which a run was explicitly allowed to execute.
 
-The source travels with the run to wherever pages are judged, and its digest joins the fingerprint. A module may
-import what is installed there, but none of its neighbours.
+The source travels with the run to every machine that judges pages, and its digest joins the fingerprint. A plugin may
+import installed packages, but no module beside it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from corpus.stage import Stage
 
 
 @dataclass(frozen=True)
-class Module:
-    """A module's name and source."""
+class Plugin:
+    """The name and the source of a module."""
 
     name: str
     source: str
@@ -31,8 +31,8 @@ class Module:
         return hashlib.sha256(self.source.encode()).hexdigest()
 
 
-def read_module(named: str) -> Module:
-    """The module in a .py file, or an importable one by its dotted name. Nothing is executed yet."""
+def read_plugin(named: str) -> Plugin:
+    """Return the module in a .py file, or the one with a dotted name. Nothing is executed yet. Raises ConfigError."""
     path = Path(named)
     if path.suffix != ".py":
         try:
@@ -43,40 +43,40 @@ def read_module(named: str) -> Module:
             raise ConfigError(f"There is no module {named}.", "Give the path of a .py file, or a name that imports.")
         path = Path(spec.origin)
     try:
-        return Module(path.stem, path.read_text(encoding="utf-8"))
+        return Plugin(path.stem, path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The module {path} can't be read ({type(error).__name__}).", "Give a .py file.") from None
 
 
-def stages_of(modules: Iterable[Module]) -> dict[str, type[Stage]]:
-    """Execute modules and find the stages that they define, by name."""
+def stages_of(plugins: Iterable[Plugin]) -> dict[str, type[Stage]]:
+    """Execute plugins and return the stages that they define, by name. Raises ConfigError."""
     found: dict[str, type[Stage]] = {}
-    for module in modules:
-        loaded = _load(module)
+    for plugin in plugins:
+        loaded = _load(plugin)
         classes = [value for value in vars(loaded).values() if isinstance(value, type) and issubclass(value, Stage)]
         own = {cls.name: cls for cls in classes if cls.__module__ == loaded.__name__ and cls.name}
         if not own:
             raise ConfigError(
-                f"The module {module.name} defines no stage.", "A stage is a class derived from Stage, with a `name`."
+                f"The module {plugin.name} defines no stage.", "A stage is a class derived from Stage, with a `name`."
             )
         found |= own
     return found
 
 
 class _Source(importlib.abc.InspectLoader):
-    """Executes a module from the source at hand."""
+    """Executes a module from its source text."""
 
-    def __init__(self, module: Module) -> None:
-        self._module = module
+    def __init__(self, plugin: Plugin) -> None:
+        self._plugin = plugin
 
     def get_source(self, fullname: str) -> str:
-        return self._module.source
+        return self._plugin.source
 
 
-def _load(module: Module) -> ModuleType:
-    name = f"corpus_user_{module.name}_{module.digest[:8]}"
+def _load(plugin: Plugin) -> ModuleType:
+    name = f"corpus_user_{plugin.name}_{plugin.digest[:8]}"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_loader(name, _Source(module))
+        spec = importlib.util.spec_from_loader(name, _Source(plugin))
         assert spec is not None
         assert spec.loader is not None
         loaded = importlib.util.module_from_spec(spec)
@@ -85,5 +85,5 @@ def _load(module: Module) -> ModuleType:
             spec.loader.exec_module(loaded)
         except Exception as error:
             del sys.modules[name]
-            raise ConfigError(f"The module {module.name} does not load: {error!r}.", "Mend it.") from error
+            raise ConfigError(f"The module {plugin.name} does not load: {error!r}.", "Correct the module.") from error
     return sys.modules[name]

@@ -1,4 +1,4 @@
-"""The ordered stages of a run with every parameter and limit, in TOML. Data only, nothing executable.
+"""A recipe: the ordered stages of a run with every parameter and limit, in TOML. It is data only.
 
     name = "mine"
     description = "English pages of some length."
@@ -11,11 +11,11 @@
     stage = "gopher_quality"          # a name of the registry
     name = "quality"                  # its name in the ledger; by default the same
     language = "en"                   # a parameter
-    words = { min = 30, max = "off" } # limits of a measure; what is not said keeps its default
-    languages = ["en"]                # documents in other languages pass this stage by
+    words = { min = 30, max = "off" } # limits of a measure; the others keep their defaults
+    languages = ["en"]                # documents in other languages skip this stage
 
-The canonical form says everything, also what is default; its digest is the recipe's part of a fingerprint.
-Execution settings (workers, unit size, paths) are never part of a recipe.
+The canonical form has every value, defaults too. Its digest is the recipe's part of a fingerprint. Workers, unit sizes,
+paths and the like are never part of a recipe.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from corpus.collective import Collective
 from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import REMOVED, Outcome
 from corpus.pipeline import Pipeline
@@ -37,12 +36,12 @@ from corpus.warc.record import Damage, Record
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 RESERVED = {"stage", "name", "languages"}
-"""Keys of a stage's table that can be neither parameter nor measure."""
+"""The keys of a stage's table that no parameter and no measure may have."""
 
 _TOP = {"name", "description", "measures", "output", "stages"}
 
 ROWS_PER_PART = 100_000
-"""Corpus rows of one output part: some 500 MB of text, of which one row group at a time is in memory."""
+"""The corpus rows of one output file: some 500 MB of text. One row group at a time is in memory."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Recipe:
-        """The recipe that `data` (parsed TOML, or a canonical form) describes. Raises ConfigError."""
+        """Make a recipe from parsed TOML or from a canonical form. Raises ConfigError."""
         _known(data, _TOP, "A recipe")
         measures = data.get("measures", "all")
         if measures not in ("all", "first"):
@@ -66,7 +65,9 @@ class Recipe:
         _known(output, {"rows_per_part"}, "[output]")
         rows = output.get("rows_per_part", ROWS_PER_PART)
         if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
-            raise ConfigError(f"output.rows_per_part = {rows!r} is no count of rows.", "Give a whole number from 1 on.")
+            raise ConfigError(
+                f"output.rows_per_part = {rows!r} is not a number of rows.", "Give a whole number from 1 on."
+            )
         stages = tuple(_bind(table, registry) for table in data.get("stages", []))
         if not stages:
             raise ConfigError("The recipe has no stages.", "Add a [[stages]] table; `corpus stages` lists them.")
@@ -74,25 +75,23 @@ class Recipe:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ConfigError(f"The stage name '{twice.pop()}' is used twice.", "Give one of them another `name`.")
-        if sum(isinstance(one.stage, Collective) and one.stage.compares == "documents" for one in stages) > 1:
-            raise ConfigError("The recipe compares documents twice.", "Keep one dedup stage.")
         for bound in stages:
             bound.stage.agree(stages)
         return cls(str(data.get("name", "unnamed")), str(data.get("description", "")), measures, rows, stages)
 
     @classmethod
     def from_toml(cls, text: str, registry: Mapping[str, type[Stage]], settings: Sequence[str] = ()) -> Recipe:
-        """The recipe of a TOML text, with all `settings`, such as "gopher_quality.words.min=30", laid over it."""
+        """Make a recipe from a TOML text and lay `settings` over it, such as "gopher_quality.words.min=30"."""
         try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"The recipe is not valid TOML: {error}.", "Mend that line.") from None
+            raise ConfigError(f"The recipe is not valid TOML: {error}.", "Correct that line.") from None
         recipe = cls.from_dict(data, registry)
         changed = reduce(_with_setting, settings, recipe.canonical())
         return cls.from_dict(changed, registry) if settings else recipe
 
     def canonical(self) -> dict[str, Any]:
-        """Everything that decides results, in one form; `from_dict` reads it back."""
+        """Return every value that decides results, in one form that `from_dict` reads back."""
         return {
             "name": self.name,
             "description": self.description,
@@ -102,7 +101,7 @@ class Recipe:
         }
 
     def resources(self) -> dict[str, str]:
-        """The sha256 of every file that decides results, by `stage.file`."""
+        """Return the sha256 of every file that decides results, by `stage.file`."""
         return {
             f"{bound.name}.{name}": digest
             for bound in self.stages
@@ -113,7 +112,7 @@ class Recipe:
         return Pipeline(self.stages, self.measures)
 
     def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
-        """The outcomes of all judged records and damaged stretches of an archive, in order."""
+        """Yield the outcomes of all judged records and all damage of an archive, in order."""
         return self.pipeline().run(items)
 
 
@@ -132,12 +131,12 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
     cls = registry[use]
     name = table.get("name", use)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} can't name a stage.", "Use lower-case letters, digits and underscores.")
+        raise ConfigError(f"{name!r} is not a valid stage name.", "Use lower-case letters, digits and underscores.")
     if name == REMOVED:
-        raise ConfigError(f"No stage can be called '{name}': that is where taken down pages are.", "Give another name.")
+        raise ConfigError(f"'{name}' is reserved for pages taken down.", "Choose another stage name.")
     languages = table.get("languages", [])
     if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
-        raise ConfigError(f"{name}.languages = {languages!r} is no list of codes.", 'Write ["en", "de"].')
+        raise ConfigError(f"{name}.languages = {languages!r} is not a list of language codes.", 'Write ["en", "de"].')
     params: dict[str, Any] = {}
     limits = dict(cls.limits)
     for key, value in table.items():
@@ -145,7 +144,9 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
             continue
         if key in limits:
             if not isinstance(value, dict):
-                raise ConfigError(f"{name}.{key} = {value!r} is no limit.", "Write { min = …, max = … } or one bound.")
+                raise ConfigError(
+                    f"{name}.{key} = {value!r} is not a limit.", "Write { min = …, max = … } or one bound."
+                )
             limits[key] = limits[key].with_bounds(f"{name}.{key}", value)
         elif key in param_names(cls):
             params[key] = value
@@ -174,7 +175,7 @@ def _canonical(bound: BoundStage) -> dict[str, Any]:
 
 
 def _with_setting(data: dict[str, Any], setting: str) -> dict[str, Any]:
-    """Canonical `data` with one `stage.measure.bound=value`, `stage.param=value` or `key=value` changed."""
+    """Change one `stage.measure.bound=value`, `stage.parameter=value` or `key=value` of canonical `data`."""
     path, value = setting_of(setting)
     first, *keys = path.split(".")
     if first in _TOP - {"stages"}:
@@ -189,7 +190,7 @@ def _with_setting(data: dict[str, Any], setting: str) -> dict[str, Any]:
         changed[key] |= changes_of(path, changed[key], "".join(bound), value)
     elif bound:
         known = [name for name, inner in changed.items() if isinstance(inner, dict)]
-        raise ConfigError(f"'{path}' leads to no limit: there is no measure '{key}'.", did_you_mean(key, known))
+        raise ConfigError(f"'{path}' names no limit: the stage has no measure '{key}'.", did_you_mean(key, known))
     else:
         changed[key] = value
     return data

@@ -9,15 +9,15 @@ from typing import Any
 from corpus.errors import ConfigError
 
 Settings = Iterable[str] | Mapping[str, Any]
-"""`stage.measure.bound=value` as on the command line, or {"stage.measure.bound": value}; "off", "none" and None switch
-a bound off, and without a bound the whole rule."""
+"""`stage.measure.bound=value` as on the command line, or {"stage.measure.bound": value}. The values "off", "none" and
+None switch a bound off. Without a bound they switch off the whole rule."""
 
 _OFF = ("off", "none", None)
 
 
 def changes_of(path: str, before: Mapping[str, Any], bound: str, value: Any) -> dict[str, Any]:
-    """What the setting `path` = `value` makes of a limit's bounds `before`, or of that one `bound`, as recipes write
-    it. Raises ConfigError where it names none."""
+    """Return the bounds that the setting `path` = `value` changes, as recipes write them. `before` are the bounds of
+    the limit; `bound` is the one that the path names, or empty. Raises ConfigError if the setting names no bound."""
     if bound:
         changes = {bound: value}
     elif _is_off(value):
@@ -30,10 +30,10 @@ def changes_of(path: str, before: Mapping[str, Any], bound: str, value: Any) -> 
 
 
 def setting_of(setting: str) -> tuple[str, Any]:
-    """The path and the value of `path=value`; a bare word is a text. Raises ConfigError."""
+    """Return the path and the value of `path=value`. A bare word is a text. Raises ConfigError."""
     path, separator, raw = setting.partition("=")
     if not separator or not all(path.strip().split(".")):
-        raise ConfigError(f"'{setting}' is no setting.", "Write stage.measure.bound=value or stage.parameter=value.")
+        raise ConfigError(f"'{setting}' is not a setting.", "Write stage.measure.bound=value or stage.parameter=value.")
     try:
         return path.strip(), tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""The contract of a per-document stage: measures with limits, and parameters. It never decides by itself.
+"""The contract of a stage: measures with limits, and parameters. A stage measures; the limits decide.
 
     class Shouting(Stage):
         "Share of upper-case letters."
@@ -10,8 +10,8 @@
 
     Shouting().check("HELLO WORLD").rule      # 'upper_ratio'
 
-`apply` yields its measures in the order in which the rules apply, each once, as `(name, value)` or
-`(name, value, detail)`; the first value outside its limit is the verdict (`corpus.pipeline`).
+`apply` yields each measure once, in the order of the rules, as `(name, value)` or `(name, value, detail)`. The first
+value outside its limit is the verdict.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Measured = tuple[str, Value] | tuple[str, Value, str]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a measure may be: `min`, `max` inclusive, `above`, `below` strict, `one_of` for categories.
+    """The allowed range of a measure: `min` and `max` inclusive, `above` and `below` strict, `one_of` for categories.
 
-    A bound of None is switched off; a value of None (not measurable) is never outside.
-    `of` is the type of the measure: int, float or str.
+    A bound of None is switched off. A value of None (there was nothing to measure) is never outside. `of` is the type
+    of the measure: int, float or str.
     """
 
     min: float | None = None
@@ -52,7 +52,7 @@ class Limit:
                 object.__setattr__(self, name, int(bound) if whole else float(bound))
 
     def broken_by(self, value: Value) -> tuple[str, float | None] | None:
-        """The (bound name, bound) that `value` is outside of, or None. The bound of `one_of` is None."""
+        """Return the bound that `value` breaks, as (name, number), or None. The number of `one_of` is None."""
         if value is None:
             return None
         if isinstance(value, str):
@@ -69,12 +69,12 @@ class Limit:
 
     @property
     def bounds(self) -> dict[str, Any]:
-        """The bounds that are on, for recipes and reports."""
+        """The bounds that are switched on, as recipes write them."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "of"}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if v is not None}
 
     def with_bounds(self, where: str, bounds: dict[str, Any]) -> Limit:
-        """This limit with some bounds replaced; "off" switches one off. `where` names it in errors."""
+        """Return this limit with other bounds; "off" switches a bound off. `where` names the limit in errors."""
         known = {f.name for f in fields(self)} - {"of"}
         changes: dict[str, Any] = {}
         for name, bound in bounds.items():
@@ -99,42 +99,42 @@ class Limit:
 
 
 def ratio(part: int, whole: int) -> float | None:
-    """part / whole as one division of two integers; None where there is no whole."""
+    """Return `part / whole` as one division of two integers, or None if `whole` is 0."""
     return part / whole if whole else None
 
 
 class Stage:
-    """One rule family over single documents. Constructors only store keyword parameters.
+    """A rule family over single documents. The constructor only stores keyword parameters.
 
-    What a stage loads (models, lists) it loads in `prepare`, into attributes that end in `_`: these stay
-    in the process, are not pickled and are no part of its identity. Files that decide results are named
-    by `resources`, so that their digests join the recipe's fingerprint.
+    A stage loads its models and lists in `prepare`, into attributes that end in `_`. These stay in the process; they
+    are not pickled, and two stages with the same parameters are equal without them. `resources` names the files that
+    decide results, so that their digests join the recipe's fingerprint.
     """
 
     name: ClassVar[str] = ""
-    """Its name in the registry, in recipes and, by default, in the ledger."""
+    """The name in the registry, in recipes and, by default, in the ledger."""
     limits: ClassVar[dict[str, Limit]] = {}
     source: ClassVar[str] = ""
-    """The paper or code that the defaults come from."""
+    """The paper or the code that the default limits come from."""
     gate: ClassVar[bool] = False
-    """True: a document dropped here goes no further (no text yet, or the wrong language)."""
+    """True: later stages do not measure a document that this stage drops (no text yet, or the wrong language)."""
     costly: ClassVar[bool] = False
-    """True: the later measures of this stage cost too much to be taken for a document that it drops."""
+    """True: after its verdict a stage measures nothing more, because its later measures cost too much."""
     detailed: ClassVar[tuple[str, ...]] = ()
-    """The measures that may come with a detail. It is not in the ledger of a document that they don't drop, so these
-    documents are read again where another limit makes them."""
+    """The measures that may come with a detail. The ledger has the detail only of a document that such a measure drops.
+    If another limit makes it drop others, their pages must be read again."""
 
     def __init_subclass__(cls) -> None:
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Limit)}
         cls.limits = {**cls.limits, **own}
 
     def apply(self, doc: Document) -> Iterator[Measured]:
-        """Yield the measures of `doc` in the order of the rules; may set `doc.text` when it ends."""
+        """Yield the measures of `doc` in the order of the rules. At its end it may set `doc.text`."""
         raise TypeError(f"{type(self).__name__} has no apply()")  # a class without rules is no stage
 
     def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
-        """Take the measures of a document into `outcome`, under the limits of `bound`; the first broken one is the
-        verdict. False where the document goes no further."""
+        """Measure a document into `outcome`; the first broken limit of `bound` is the verdict. Return False if later
+        stages must not see it. With `first`, measuring ends at the first broken limit."""
         stopped = False
         for measure, value, *detail in self.apply(outcome.doc):
             limit = bound.limits[measure]
@@ -148,7 +148,7 @@ class Stage:
                 continue
             if outcome.outcome == KEPT:
                 if detail and measure not in self.detailed:
-                    raise TypeError(f"{measure} comes with a detail, but is not among the stage's `detailed`")
+                    raise TypeError(f"{measure} comes with a detail, but `detailed` does not name it")
                 outcome.outcome, outcome.stage, outcome.rule, outcome.value = DROPPED, bound.name, measure, value
                 outcome.bound, outcome.limit = broken
                 outcome.detail = detail[0] if detail else value if isinstance(value, str) else ""
@@ -161,24 +161,25 @@ class Stage:
         """Load models and lists once per process, into attributes that end in `_`."""
 
     def agree(self, stages: Sequence[BoundStage]) -> None:
-        """Raise ConfigError where this stage contradicts others of its recipe."""
+        """Raise ConfigError if this stage contradicts another one of its recipe."""
 
     def redact(self, text: str) -> str:
-        """The text as it may be shown to people. Only stages that remove personal data have something to do."""
+        """Return the text as people may see it. Only a stage that removes personal data changes it."""
         return text
 
     def resources(self) -> dict[str, str]:
-        """The sha256 of each file that decides results, by name. Raises ConfigError where one is missing."""
+        """Return the sha256 of each file that decides results, by name. Raises ConfigError if one is missing."""
         return {}
 
     @property
     def params(self) -> dict[str, Any]:
-        """The constructor's keyword parameters with their values, in order; lists as recipes write them."""
+        """The constructor's parameters with their values, in order and as recipes write them."""
         values = {name: getattr(self, name) for name in param_names(type(self))}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def check(self, text: str, **fields: Any) -> Outcome:
-        """The outcome of this stage alone, at its default limits, for one text (and url=…, language=…)."""
+        """Return the outcome of this stage alone, at its default limits, for one text. `fields` are those of Document,
+        such as `url` and `language`."""
         outcome = Outcome(KEPT, Document(text=text, **fields))
         self.prepare()
         outcome.finished = BoundStage.of(self).judge(outcome)
@@ -192,49 +193,46 @@ class Stage:
 
 
 def param_names(stage: type[Stage]) -> list[str]:
-    """The names of the keyword parameters of a stage class."""
-    if stage.__init__ is object.__init__:
-        return []
-    return [p for p in inspect.signature(stage).parameters]
+    """Return the names of the parameters of a stage class."""
+    return [] if stage.__init__ is object.__init__ else list(inspect.signature(stage).parameters)
 
 
 @dataclass(frozen=True)
 class BoundStage:
-    """A stage under its name in the recipe, with its limits there. Where `languages` are given, documents in
-    other languages pass it by."""
+    """A stage under its name in the recipe, with its limits there. If `languages` are given, documents in other
+    languages skip it."""
 
     name: str
     stage: Stage
     limits: dict[str, Limit]
     languages: tuple[str, ...] = ()
     columns: dict[str, str] = field(init=False)
-    """Measure name to its ledger column, `stage.measure`."""
+    """The ledger column of each measure: `stage.measure`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", {measure: f"{self.name}.{measure}" for measure in self.limits})
 
     @classmethod
     def of(cls, stage: Stage) -> BoundStage:
-        """A stage at its default limits, under its own name."""
+        """Bind a stage to its default limits, under its own name."""
         return cls(stage.name or type(stage).__name__, stage, dict(stage.limits))
 
     def judge(self, outcome: Outcome, first: bool = False) -> bool:
-        """Run the stage over one document; False where the document goes no further. With `first`, the first broken
-        limit ends it. An exception in the stage is an outcome too."""
+        """Run the stage over one document (`Stage.visit`). An exception in the stage is an outcome too: failed."""
         try:
             return self.stage.visit(outcome, self, first)
-        except Exception as error:  # whatever a page makes a library raise is that page's fate, not the run's
+        except Exception as error:  # a page that makes a library raise fails alone, not the run
             kind = "memory" if isinstance(error, MemoryError) else "error"
             if outcome.outcome == KEPT or kind == "memory":
                 outcome.outcome, outcome.stage, outcome.rule = FAILED, self.name, kind
-                # the class only: a message may quote the page
+                # only the class: a message may quote the page
                 outcome.value, outcome.limit, outcome.bound, outcome.detail = None, None, "", type(error).__name__
             return False
 
 
 def _of(kind: type, measure: str, value: Value) -> Value:
-    """The value in the type of its measure, in which the ledger has it."""
+    """Return the value in the type of its measure, as the ledger has it."""
     found: Value = kind(value)
     if found != value:
-        raise TypeError(f"{measure} is of {kind.__name__}, and {value!r} is none")
+        raise TypeError(f"{measure} is of type {kind.__name__}, so {value!r} is no value of it")
     return found

@@ -1,10 +1,12 @@
-"""Which code and which libraries made a result: part of every fingerprint."""
+"""The code and the libraries that made a result: part of every fingerprint."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from importlib import metadata, resources
+from importlib.resources.abc import Traversable
 
 LIBRARIES = (
     "brotli", "fasttext-predict", "lxml", "numpy", "phonenumbers", "presidio-analyzer", "pyarrow", "regex",
@@ -12,27 +14,42 @@ LIBRARIES = (
 )  # fmt: skip
 """Libraries whose version can change a decision, a text or the bytes of a file."""
 
+PASS_ROOMS = (
+    "corpus/collective.py", "corpus/document.py", "corpus/outcome.py", "corpus/pipeline.py", "corpus/recipe.py",
+    "corpus/stage.py", "corpus/dedup", "corpus/sandbox", "corpus/storage/boxes.py", "corpus/tables", "corpus/text",
+    "corpus/warc", "filters",
+)  # fmt: skip
+"""The rooms that decide the bytes of a run. The others read, move or show what is there."""
 
-def versions() -> dict[str, str]:
-    """Our version, a digest of our code, the CPU architecture, Python's and the libraries' versions."""
-    found = {"corpus": metadata.version("corpus"), "code": code_digest()}
+ALL_ROOMS = ("corpus", "filters", "jobs")
+
+TOKEN_ROOMS = ("corpus/tokens", "corpus/storage/boxes.py")
+"""The rooms that decide the bytes of tokens and exports."""
+
+
+def versions(rooms: Iterable[str] = PASS_ROOMS) -> dict[str, str]:
+    """Return our version, a digest of the code in `rooms`, the CPU architecture, and the versions of Python and of the
+    libraries."""
+    found = {"corpus": metadata.version("corpus"), "code": code_digest(rooms)}
     found |= {"machine": platform.machine(), "python": platform.python_version()}
     return found | {name: metadata.version(name) for name in LIBRARIES}
 
 
-def code_digest() -> str:
-    """A digest of the source of `corpus` and `filters`, which decide what comes out."""
+def code_digest(rooms: Iterable[str], root: Traversable | None = None) -> str:
+    """Return a digest of the source files in some rooms. `root` is the folder that holds the packages."""
     total = hashlib.sha256()
-    for package in ("corpus", "filters"):
-        _add(resources.files(package), package, total)
+    for room in rooms:
+        package, *path = room.split("/")
+        entry = resources.files(package) if root is None else root.joinpath(package)
+        _add(entry.joinpath(*path) if path else entry, room, total)
     return total.hexdigest()[:16]
 
 
-def _add(folder: resources.abc.Traversable, name: str, total: hashlib._Hash) -> None:
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        inner = f"{name}/{entry.name}"
-        if entry.is_dir() and entry.name != "__pycache__":
-            _add(entry, inner, total)
-        elif entry.name.endswith((".py", ".toml", ".txt")):
-            content = entry.read_bytes()
-            total.update(f"{inner} {len(content)}\n".encode() + content)
+def _add(entry: Traversable, name: str, total: hashlib._Hash) -> None:
+    if entry.is_dir():
+        for inner in sorted(entry.iterdir(), key=lambda entry: entry.name):
+            if inner.name != "__pycache__":
+                _add(inner, f"{name}/{inner.name}", total)
+    elif name.endswith((".py", ".toml", ".txt")):
+        content = entry.read_bytes()
+        total.update(f"{name} {len(content)}\n".encode() + content)

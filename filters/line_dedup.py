@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import xxhash
 
-from corpus.dedup.lines import KEEP, NOT_COMPARED, Lines, SignedLines
+from corpus.dedup.contract import KEEP, NOT_COMPARED, LineComparison, SignedLines
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit
 from corpus.text.lines import SPLITS, split_lines
@@ -21,7 +21,7 @@ _DIGIT = re.compile(r"\d")
 _NO_PUNCTUATION = str.maketrans(dict.fromkeys(PUNCTUATION, ""))
 
 
-class LineDedup(Lines):
+class LineDedup(LineComparison):
     """Lines that several documents have in common, removed across the whole run (CCNet: Wenzek et al. 2020, 3.2).
 
     Two lines are equal when they are after normalisation: lower case, each digit a 0, no punctuation, runs of
@@ -40,8 +40,26 @@ class LineDedup(Lines):
     name = "lines"
     source = "CCNet (arXiv:1911.00359, 3.2; cc_net's normalize_for_dedup); limits our own"
 
+    kind = "lines"
+
+    compared = Limit(of=int)
+    """Lines compared."""
+    removed = Limit(of=int)
+    """Lines removed."""
     removed_ratio = Limit(max=0.8)
+    """Characters in removed lines, as a share of all."""
     chars_left = Limit(min=200, of=int)
+    """Characters in the other lines."""
+    kept_in = Limit(of=str)
+    """The id of the document that holds most of them."""
+
+    evidence: ClassVar[dict[str, str]] = {
+        "compared": "lines_compared",
+        "removed": "lines_removed",
+        "removed_ratio": "removed_ratio",
+        "chars_left": "chars_left",
+        "kept_in": "kept_in",
+    }
 
     def __init__(
         self,

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 import pyarrow as pa
 
 from corpus.dedup.clusters import Similarity, signature_similarity
-from corpus.dedup.contract import Dedup, Signed
+from corpus.dedup.contract import DocumentComparison, Signed
 from corpus.dedup.minhash import BANDS, ROWS, Scheme, band_keys, sign, text_hash
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit
 from corpus.text.shingles import Hashes, joined_shingles, shingle_similarity, shingles_of
 from corpus.text.words import check_language
-from filters.url.url_filter import registered_domains
+from filters.url.public_suffixes import registered_domains
 from filters.url.url_parts import MAX_HOST, split_url
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ fifth of the standard error that the estimate has anyway. It halves what is stor
 _HOSTS_REMEMBERED = 1 << 16
 
 
-class MinHash(Dedup):
+class MinHash(DocumentComparison):
     """Near-duplicate documents by MinHash over word 5-grams, 14 bands of 8 (FineWeb: Penedo et al. 2024, E.1).
 
     Equal texts are found first, by hash. Texts that share a band are candidates; what a candidate group removes is
@@ -52,9 +52,21 @@ class MinHash(Dedup):
 
     name = "minhash"
     source = "FineWeb (arXiv:2406.17557, E.1); MinHash of datatrove 0.10.1; affine32 of datasketch 2.0"
+    kind = "signatures"
+    indexed = True
     bands = BANDS
 
     similarity = Limit(below=0.7)
+    """To the kept document that is named in the detail."""
+    exact = Limit(of=int)
+    """1 where the two texts are equal."""
+    cluster_size = Limit(of=int)
+    """Documents for which the kept one stands, itself included; 1 says that it shared a key with another, and that
+    none repeats it."""
+    preferred = Limit(of=int)
+    """1 where `keep` would have preferred this one, but the other is of an earlier run."""
+
+    evidence: ClassVar[dict[str, str]] = {name: name for name in ("similarity", "exact", "cluster_size", "preferred")}
 
     def __init__(
         self,

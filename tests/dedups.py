@@ -6,19 +6,19 @@ from dataclasses import asdict
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup.contract import signatures_schema
 from corpus.dedup.index import open_index
-from corpus.dedup.signed import binary_column
+from corpus.dedup.signature_rows import binary_column
 from corpus.recipe import Recipe
 from corpus.sandbox.attempt import PartWriter
-from corpus.storage.boxes import read_box
 from corpus.storage.commits import Commit, add_part
 from corpus.storage.store import LocalStore
-from corpus.tables.verdict_columns import VERDICTS_SCHEMA
 from filters import STAGES
 from filters.minhash import VALUE
-from jobs.build.compare_documents import Dedup
-from jobs.runner.engine import LocalEngine, Stop
+from jobs.build.compare import Comparison
+from jobs.build.compare_documents import compare_documents, make_index
+from jobs.runner.engine import Stop
+from jobs.runner.execution import Execution
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 
 COUNT = 112
@@ -41,7 +41,7 @@ def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=N
     count = len(texts)
     signed = np.ones(count, np.bool_) if signed is None else signed
     rank = np.zeros(count) if rank is None else np.asarray(rank, dtype=np.float64)
-    schema = signatures_schema(recipe().pipeline().dedup.stage)
+    schema = recipe().stages[0].stage.signed_schema()
     units, at = [], 0
     for number, size in enumerate(sizes):
         here = slice(at, at + size)
@@ -67,7 +67,7 @@ class Found:
     """Verdicts by document, as `corpus.dedup.clusters.Verdicts` has them."""
 
     def __init__(self, store, sizes, compared, count, archive="w"):
-        self.info = compared.info
+        self.facts = compared.facts
         self.kept_doc = np.arange(count)
         self.kept_id = [place(doc, archive) for doc in range(count)]
         self.similarity = np.ones(count)
@@ -76,21 +76,21 @@ class Found:
         self.preferred = np.zeros(count, np.bool_)
         self.told = np.zeros(count, np.int64)
         start = 0
-        for (part, box), size, removed in zip(compared.verdicts.told, sizes, compared.verdicts.removed, strict=True):
+        for box, size, removed in zip(compared.boxes, sizes, compared.removed, strict=True):
             gone = 0
-            for batch in read_box(store, part, box, VERDICTS_SCHEMA):
-                for row in batch.to_pylist():
-                    doc = start + row["corpus_row"]
-                    assert row["id"] == place(doc, archive)
-                    self.told[doc] += 1
-                    self.kept_doc[doc] = row["kept_doc"]
-                    self.kept_id[doc] = row["kept_id"]
-                    assert row["removed"] == (row["kept_doc"] != doc)
-                    self.cluster_size[doc] = row["cluster_size"]
-                    if row["removed"]:
-                        self.similarity[doc], self.exact[doc] = row["similarity"], row["exact"]
-                        self.preferred[doc] = row["preferred"]
-                    gone += row["removed"]
+            for row in box.read(store).to_pylist():
+                doc = start + row["corpus_row"]
+                assert row["id"] == place(doc, archive)
+                self.told[doc] += 1
+                self.kept_doc[doc] = row["kept_doc"]
+                assert row["removed"] == (row["kept_doc"] != doc) == (row["rule"] is not None)
+                self.cluster_size[doc] = row["cluster_size"]
+                if row["removed"]:
+                    self.kept_id[doc] = row["detail"]
+                    self.similarity[doc], self.exact[doc] = row["similarity"], row["exact"]
+                    self.preferred[doc] = row["preferred"]
+                    assert (row["rule"], row["value"]) == ("similarity", row["similarity"])
+                gone += row["removed"]
             assert gone == removed
             start += size
 
@@ -101,8 +101,8 @@ class Found:
         assert np.array_equal(self.similarity, np.round(verdicts.similarity, 6))
         assert np.array_equal(self.exact, verdicts.exact)
         assert np.array_equal(self.cluster_size, verdicts.cluster_size)
-        assert self.info["unverified"] == verdicts.unverified
-        assert self.info["removed"] == {"exact": int(verdicts.exact.sum()), "all": len(verdicts.removed)}
+        assert self.facts["unverified"] == verdicts.unverified
+        assert self.facts["removed"] == {"exact": int(verdicts.exact.sum()), "all": len(verdicts.removed)}
 
 
 def place(doc, archive="w"):
@@ -122,12 +122,12 @@ def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None, a
     engine = engine or LocalEngine(workers)
     earlier = [open_index(folder) for folder in against]
     with contextlib.closing(engine), Stop() as stop:
-        bound = made.pipeline().dedup
-        dedup = Dedup(store, bound, common, engine, stop, Progress(quiet=True), memory, earlier)
-        compared = dedup.compare(units)
-        assert set(dedup.costs) >= {"bands", "verdicts"}
+        execution = Execution(store, engine, stop, Progress(quiet=True))
+        work = Comparison(execution, made.stages[0], common, units, memory_bytes=memory, against=earlier)
+        compared = compare_documents(work)
+        assert set(work.costs) >= {"bands", "verdicts"}
         if index:
-            dedup.index(units, compared)
+            make_index(work, compared)
         return compared
 
 

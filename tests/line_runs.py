@@ -6,18 +6,19 @@ from collections import Counter, defaultdict
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup.lines import LINES_SCHEMA, NOT_COMPARED, SignedLines
+from corpus.dedup.contract import NOT_COMPARED, SignedLines
 from corpus.document import Document
 from corpus.recipe import Recipe
 from corpus.sandbox.attempt import PartWriter
-from corpus.storage.boxes import read_box
 from corpus.storage.commits import Commit, add_part
 from corpus.storage.store import LocalStore
-from corpus.tables.verdict_columns import CUTS_SCHEMA
 from corpus.text.lines import without_lines
 from filters import STAGES
-from jobs.build.compare_lines import Lines
-from jobs.runner.engine import LocalEngine, Stop
+from jobs.build.compare import Comparison
+from jobs.build.compare_lines import compare_lines
+from jobs.runner.engine import Stop
+from jobs.runner.execution import Execution
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 
 
@@ -41,11 +42,11 @@ def _columns(lines):
 def write_units(store, sizes, signed, warc="w.warc.gz"):
     """Units of so many corpus rows each, with the documents in order."""
     units, at = [], 0
-    stage = recipe().pipeline().lines.stage
+    stage = recipe().stages[0].stage
     for number, size in enumerate(sizes):
         rows = [stage.signed_row(at + n, 0, one) for n, one in enumerate(signed[at : at + size])]
         writer = PartWriter(store.scratch(), None)
-        writer.add(pa.Table.from_pylist(rows, schema=LINES_SCHEMA))
+        writer.add(pa.Table.from_pylist(rows, schema=stage.signed_schema()))
         writer.close()
         part = add_part(store, "lines", writer.path, writer.rows)
         units.append(Commit(f"unit {number}", (part,), {"unit": {"warc": warc}}))
@@ -65,15 +66,15 @@ def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None):
         "depends": "",
     }
     with contextlib.closing(engine or LocalEngine(workers)) as engine, Stop() as stop:
-        bound = made.pipeline().lines
-        return Lines(store, bound, common, engine, stop, Progress(quiet=True), memory).compare(units, None)
+        execution = Execution(store, engine, stop, Progress(quiet=True))
+        return compare_lines(Comparison(execution, made.stages[0], common, units, memory_bytes=memory))
 
 
 def told(store, sizes, compared, count):
     """The row of each document that loses something, None for the others."""
     found, start = [None] * count, 0
-    for (part, box), size, dropped in zip(compared.cuts.told, sizes, compared.cuts.dropped, strict=True):
-        rows = [row for batch in read_box(store, part, box, CUTS_SCHEMA) for row in batch.to_pylist()]
+    for box, size, dropped in zip(compared.boxes, sizes, compared.removed, strict=True):
+        rows = box.read(store).to_pylist()
         assert sum(row["removed"] for row in rows) == dropped
         for row in rows:
             found[start + row["corpus_row"]] = row
@@ -84,7 +85,7 @@ def told(store, sizes, compared, count):
 def of_texts(folder, texts, sizes=None, **lines):
     """What becomes of each text (None where its document is dropped), and what is told of it."""
     made = recipe(**lines)
-    stage = made.pipeline().lines.stage
+    stage = made.stages[0].stage
     store = LocalStore(folder)
     sizes = sizes or [len(texts)]
     units = write_units(store, sizes, [stage.sign(Document(text=text)) for text in texts])
@@ -94,7 +95,7 @@ def of_texts(folder, texts, sizes=None, **lines):
         text if row is None else None if row["removed"] else without_lines(text, row["cut"], stage.split)
         for text, row in zip(texts, rows, strict=True)
     ]
-    return left, rows, compared.info
+    return left, rows, compared.facts
 
 
 def plainly(documents, *, least=2, keep="first", ratio=0.8, left=200):

@@ -11,7 +11,7 @@ from corpus.outcome import FAILED, SKIPPED
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
 from corpus.storage.store import LocalStore
-from corpus.tables.ledger import add_counts, count, no_counts
+from corpus.tables.ledger import add_outcome, no_counts
 from corpus.tables.samples import SAMPLES_SCHEMA, Sampler
 from tests.ledgers import judged, recipe
 from tests.ledgers import write_run as write_ledger
@@ -54,7 +54,7 @@ def write_run(folder, found, made=None, samples=None, **info):
     counts = no_counts()
     sampler = Sampler(lambda text: text)
     for outcome in outcomes:
-        add_counts(counts, count(outcome))
+        add_outcome(counts, outcome)
         sampler.offer(outcome)
     drawn = sampler.take() if samples is None else pa.Table.from_pylist(samples, SAMPLES_SCHEMA)
     write_part(folder, "samples", drawn)

@@ -14,12 +14,12 @@ import pyarrow as pa
 import xxhash
 
 from corpus.dedup.clusters import exact_keepers
-from corpus.dedup.contract import Dedup
-from corpus.dedup.layout import Layout
-from corpus.dedup.signed import hash_pairs, matrix, present, read_signed
+from corpus.dedup.contract import DocumentComparison
+from corpus.dedup.layout import Group, Layout
+from corpus.dedup.signature_rows import hash_pairs, matrix, present, read_signed
 from corpus.storage.boxes import Outbox, range_of
-from corpus.storage.commits import Part
 from corpus.storage.store import Store
+from corpus.storage.task_commits import Made
 from corpus.text.shingles import Hashes
 
 KEYS_SCHEMA = pa.schema([pa.field("key", pa.uint64()), pa.field("doc", pa.uint32())])
@@ -39,15 +39,16 @@ SITES_SCHEMA = pa.schema([pa.field("site", pa.string()), pa.field("documents", p
 _SIGNATURES_AT_ONCE = 1 << 15
 
 
-def bands(store: Store, dedup: Dedup, layout: Layout, units: Sequence[Part]) -> tuple[list[Part], dict[str, list[int]]]:
-    """Send what the signatures of a group's units have to say; the files, and of each unit how many
-    documents are compared, and a short hash of its file.
+def bands(store: Store, dedup: DocumentComparison, layout: Layout, group: Group) -> Made:
+    """Send the keys, text hashes and domains of a group's documents. The facts are how many documents of each unit are
+    compared, and a short hash of its file.
 
     The files: `keys`, a box for each band and range; `texts`, a box for each range; `followers`, one box;
     `sites`, a box for each range of domains.
     """
-    batches, hashes_of_files = read_signed(store, dedup, units)
-    docs, hashes, preference = _texts(batches)
+    batches, hashes_of_files = read_signed(store, dedup, group.parts)
+    stays = group.stays(store)
+    docs, hashes, preference = _texts(batches, stays)
     twins = exact_keepers(hashes, preference)
     follows = twins != np.arange(len(docs))
     lead = docs[~follows]
@@ -67,22 +68,24 @@ def bands(store: Store, dedup: Dedup, layout: Layout, units: Sequence[Part]) -> 
         pairs = [docs[follows], docs[twins[follows]]]
         followers = [pa.array(column.astype(np.uint32)) for column in pairs]
         followers_out.put(0, pa.RecordBatch.from_arrays(followers, schema=FOLLOWERS_SCHEMA))
-        sites = pa.chunked_array([batch["site"] for batch in batches], pa.string())
+        sites = pa.chunked_array([batch["site"] for batch in batches], pa.string()).filter(pa.array(stays))
         send_sites(layout, sites, sites_out)
         parts = [out.finish() for out in (keys_out, texts_out, followers_out, sites_out)]
-    starts = np.cumsum([0, *(part.rows for part in units)])
+    starts = np.cumsum([0, *group.rows])
     return parts, {"compared": np.diff(np.searchsorted(docs, starts)).tolist(), "files": hashes_of_files}
 
 
-def _texts(batches: Sequence[pa.RecordBatch]) -> tuple[np.ndarray, Hashes, np.ndarray]:
-    """The places of the signed documents in the group, their text hashes and the keeper rule's values."""
-    valid = np.concatenate([present(batch["text_hash"]) for batch in batches])
+def _texts(batches: Sequence[pa.RecordBatch], stays: np.ndarray) -> tuple[np.ndarray, Hashes, np.ndarray]:
+    """Return the positions of the signed documents in the group, their text hashes and the keeper rule's values."""
+    valid = np.concatenate([present(batch["text_hash"]) for batch in batches]) & stays
     hashes = np.concatenate([hash_pairs(batch["text_hash"]) for batch in batches])
     preference = np.concatenate([batch["preference"].to_numpy(zero_copy_only=False) for batch in batches])
     return np.flatnonzero(valid), hashes[valid], preference[valid]
 
 
-def _send_keys(dedup: Dedup, layout: Layout, batches: Sequence[pa.RecordBatch], leads: np.ndarray, out: Outbox) -> None:
+def _send_keys(
+    dedup: DocumentComparison, layout: Layout, batches: Sequence[pa.RecordBatch], leads: np.ndarray, out: Outbox
+) -> None:
     waiting: list[np.ndarray] = []
     docs: list[np.ndarray] = []
 

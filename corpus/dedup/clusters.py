@@ -45,7 +45,7 @@ _SIGNATURES_PER_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class ClusterVerdicts:
     """One entry per document in every array.
 
     `kept_doc` is the kept document that stands for it, itself where it is kept; `similarity` how similar it is to
@@ -78,7 +78,7 @@ def compare(
     rows: int = ROWS,
     threshold: float | None = THRESHOLD,
     rounds: int = ROUNDS,
-) -> Verdicts:
+) -> ClusterVerdicts:
     """The verdict on each of n documents, all of them compared with each other.
 
     `text_hashes` has shape (n, 2): 16 bytes per document as two integers. `signatures` has shape (n, bands × rows)
@@ -176,7 +176,7 @@ def verify(
     threshold: float = THRESHOLD,
     rounds: int = ROUNDS,
     stays: NDArray[np.bool_] | None = None,
-) -> Verdicts:
+) -> ClusterVerdicts:
     """Keep the preferred document of each component, remove those that are at least `threshold` similar to it, and
     start over with the rest, `rounds` times at most; what is left then is kept and counted.
 
@@ -201,7 +201,9 @@ def verify(
     return _counted(verdicts, len(rest) - len(np.unique(component[rest])))
 
 
-def transitive(component: Ints, rank: Ints, similarity: Similarity, stays: NDArray[np.bool_] | None = None) -> Verdicts:
+def transitive(
+    component: Ints, rank: Ints, similarity: Similarity, stays: NDArray[np.bool_] | None = None
+) -> ClusterVerdicts:
     """Keep the preferred document of each component and remove all others but those that stay, as datatrove does
     (there the keeper is arbitrary). The similarity to the keeper is information: it can be low, at the other end of a
     chain."""
@@ -216,7 +218,7 @@ def transitive(component: Ints, rank: Ints, similarity: Similarity, stays: NDArr
     return _counted(verdicts, 0)
 
 
-def with_twins(verdicts: Verdicts, twins: Ints) -> Verdicts:
+def with_twins(verdicts: ClusterVerdicts, twins: Ints) -> ClusterVerdicts:
     """The verdicts, changed for those documents that `exact_keepers` set aside: each has the fate of its equal, and
     where that is kept, repeats it exactly."""
     docs = np.flatnonzero(twins != np.arange(len(twins)))
@@ -289,8 +291,8 @@ def _has_company(component: Ints) -> NDArray[np.bool_]:
     return company
 
 
-def _all_kept(count: int) -> Verdicts:
-    return Verdicts(
+def _all_kept(count: int) -> ClusterVerdicts:
+    return ClusterVerdicts(
         kept_doc=np.arange(count),
         similarity=np.ones(count),
         cluster_size=np.ones(count, dtype=np.int64),
@@ -300,6 +302,6 @@ def _all_kept(count: int) -> Verdicts:
     )
 
 
-def _counted(verdicts: Verdicts, unverified: int) -> Verdicts:
+def _counted(verdicts: ClusterVerdicts, unverified: int) -> ClusterVerdicts:
     sizes = np.bincount(verdicts.kept_doc, minlength=1)[verdicts.kept_doc]
-    return Verdicts(verdicts.kept_doc, verdicts.similarity, sizes, verdicts.exact, verdicts.round, unverified)
+    return ClusterVerdicts(verdicts.kept_doc, verdicts.similarity, sizes, verdicts.exact, verdicts.round, unverified)

@@ -1,82 +1,75 @@
-"""The contracts of dedup: sign each document during the pass, compare all signatures after it, one verdict for each.
+"""What a collective stage declares, so that one frame can compare, decide and explain for all of them.
 
-`Dedup` compares whole documents, `corpus.dedup.lines` compares their lines; both are a `Collective`.
+`DocumentComparison` compares whole documents, `LineComparison` their lines. A stage says what it signs, what makes two
+signatures candidates, how similar they are, and which evidence fills its measures. The rest is the same for all: the
+signatures of a unit lie row by row beside its corpus rows, and after the pass a row of phases compares them, each a
+set of tasks over committed files (`corpus.dedup.phases`).
 
 Only documents that passed every stage are compared, so a cluster never loses its last good copy to a later filter.
-The place of a dedup in the recipe says which text is signed. The signatures of a unit lie row by row beside its corpus
-rows. What happens with them after the pass is a row of phases, each a set of tasks over committed files:
-
-    layout      how documents are numbered and divided, from their count and the memory that a task may take
-    bands       signatures → band keys and text hashes, each sent to the task of its range
-    candidates  equal keys → edges, equal texts → twins
-    components  edges → the component of each document that has any
-    members     the signatures of those documents, sent to the task of their component
-    verify      components → verdicts with evidence, sent back to where the documents are
-    verdicts    the verdicts of each unit, for `corpus.tables.pack`, and what was removed per domain
-    index       what a later run needs to compare its documents with these
+The place of the stage in the recipe says which text is signed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
 from corpus.collective import Collective
 from corpus.dedup.clusters import Similarity
-from corpus.stage import Limit
+from corpus.document import Document
+from corpus.errors import ConfigError
+from corpus.stage import BoundStage
 from corpus.text.shingles import Hashes
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What a dedup keeps of a document."""
+    """The signature of a document that is compared as a whole."""
 
     text_hash: bytes
-    signature: bytes | None
-    """None for a text too short to have one."""
-    preference: float
-    """The keeper rule's value: the least is kept."""
+    """16 bytes, such as a hash of the text. Documents with equal ones are duplicates."""
+    signature: bytes | None = None
+    """None for a document that is compared by its `text_hash` alone."""
+    preference: float = 0.0
+    """The keeper of a cluster is the document with the lowest value; among equals the first in (archive, offset)
+    order."""
     site: str = ""
-    """The domain, for the counts of what was removed where."""
+    """The domain, for the counts of removed documents by domain."""
     shingles: bytes | None = None
-    """What an exact comparison needs beside the signature."""
+    """Hashes of the shingles, where an exact comparison needs them."""
 
 
-class Dedup(Collective):
-    """A stage that compares whole documents: one is removed where `similarity` to a kept one is outside its limit."""
+class DocumentComparison(Collective):
+    """A stage that compares whole documents and keeps one of each cluster.
 
-    kind = "signatures"
+    A document is removed if its similarity to a kept one is not below the limit of the measure that `evidence` fills
+    with "similarity". A stage that only sets `Signed.text_hash` needs no other method than `sign`.
+    """
+
     compares = "documents"
+    bounds: ClassVar[dict[str, tuple[str, ...]]] = {"similarity": ("below",)}
+    indexed: ClassVar[bool] = False
+    """True: the run leaves an index of the signatures, so that later runs can be built `--against` it."""
+    bands: ClassVar[int] = 1
+    """Keys of a signature."""
 
-    similarity = Limit(below=0.7)
-    """To the kept document that is named in the detail."""
-    exact = Limit(of=int)
-    """1 where the two texts are equal."""
-    cluster_size = Limit(of=int)
-    """Documents for which the kept one stands, itself included; 1 says that it shared a key with another, and that
-    none repeats it."""
-    preferred = Limit(of=int)
-    """1 where `keep` would have preferred this one, but the other is of an earlier run."""
+    def sign(self, doc: Document) -> Signed:
+        """Return what is compared of a document."""
+        raise TypeError(f"{type(self).__name__} has no sign()")
 
-    bands: ClassVar[int]
-    """How many keys a signature has."""
-
-    def signed_schema(self) -> pa.Schema:
-        return signatures_schema(self)
-
-    def signed_row(self, offset: int, inner: int, signed: Signed | None) -> dict[str, Any]:
-        return signature_row(offset, inner, signed)
+    @property
+    def rule(self) -> str:
+        """The measure that removes documents."""
+        return self.measure_of("similarity")
 
     @property
     def signature_bytes(self) -> int:
         """The length of every signature."""
-        raise TypeError(f"{type(self).__name__} has no signature_bytes")
+        return 1
 
     @property
     def with_shingles(self) -> bool:
@@ -85,41 +78,106 @@ class Dedup(Collective):
 
     @property
     def transitive(self) -> bool:
-        """Whether all of a component is removed but one."""
+        """Whether a component keeps one document only, whatever the similarities in it."""
         return False
 
     def comparable(self) -> dict[str, Any]:
-        """The parameters that signatures of two runs must share to be compared."""
+        """Return the parameters that signatures of two runs must share to be compared."""
         return self.params
 
     def keys(self, signatures: np.ndarray) -> Hashes:
-        """The keys (n, bands) of signatures given as bytes (n, signature_bytes); equal ones make a candidate."""
-        raise TypeError(f"{type(self).__name__} has no keys()")
+        """Return the keys (n, bands) of signatures given as bytes (n, signature_bytes). Documents with an equal key are
+        candidates."""
+        return np.zeros((len(signatures), self.bands), np.uint64)
 
     def compared(self, signatures: np.ndarray, shingles: pa.Array | None) -> Similarity:
-        """How similar documents are, by their places in `signatures` and `shingles`."""
-        raise TypeError(f"{type(self).__name__} has no compared()")
+        """Return a function that gives the similarity of candidates, by their positions in `signatures`."""
+        return lambda docs, keepers: np.zeros(len(docs))
+
+    def signed_schema(self) -> pa.Schema:
+        fields = [
+            pa.field("offset", pa.int64()),
+            pa.field("inner", pa.int32()),
+            pa.field("text_hash", pa.binary(16)),
+            pa.field("preference", pa.float64(), metadata={"is": "the keeper rule's value; the least is kept"}),
+            pa.field("site", pa.string()),
+            pa.field(
+                "signature", pa.binary(self.signature_bytes), metadata={"is": "null for a text too short for one"}
+            ),
+        ]
+        if self.with_shingles:
+            fields.append(pa.field("shingles", pa.binary()))
+        return pa.schema(fields)
+
+    def signed_row(self, offset: int, inner: int, signed: Signed | None) -> dict[str, Any]:
+        return {"offset": offset, "inner": inner, **(asdict(signed) if signed else {})}
 
 
-def signatures_schema(dedup: Dedup) -> pa.Schema:
-    """One row per corpus row of a unit; all but the place null where the document was not signed."""
-    fields = [
+KEEP = ("first", "none")
+
+NOT_COMPARED = 0
+"""The hash of a line that is not compared."""
+
+
+LINES_SCHEMA = pa.schema(
+    [
         pa.field("offset", pa.int64()),
         pa.field("inner", pa.int32()),
-        pa.field("text_hash", pa.binary(16)),
-        pa.field("preference", pa.float64(), metadata={"is": "the keeper rule's value; the least is kept"}),
-        pa.field("site", pa.string()),
-        pa.field("signature", pa.binary(dedup.signature_bytes), metadata={"is": "null for a text too short for one"}),
+        pa.field("hashes", pa.binary(), metadata={"is": "one 64-bit integer for each line; null without a signature"}),
+        pa.field("chars", pa.binary(), metadata={"is": "the length of each line, as 32-bit integers"}),
     ]
-    if dedup.with_shingles:
-        fields.append(pa.field("shingles", pa.binary()))
-    return pa.schema(fields)
+)
 
 
-def signature_row(offset: int, inner: int, signed: Signed | None) -> dict[str, Any]:
-    """The signature row beside a corpus row."""
-    row: dict[str, Any] = {"offset": offset, "inner": inner}
-    if signed is not None:
-        row |= {"text_hash": signed.text_hash, "signature": signed.signature, "preference": signed.preference}
-        row |= {"site": signed.site, "shingles": signed.shingles}
-    return row
+@dataclass(frozen=True, slots=True)
+class SignedLines:
+    """The signature of a document whose lines are compared: the 64-bit hash and the length of each line, in order.
+
+    Equal hashes count as equal lines. Among n different lines some n² / 2^65 pairs have equal hashes by accident: 3 of
+    10 billion.
+    """
+
+    hashes: bytes
+    chars: bytes
+
+
+class LineComparison(Collective):
+    """A stage that removes lines which several documents share. The documents stay, unless they lose too much.
+
+    A line that at least `documents` documents have is removed from all of them but the first, or from all. The pack
+    phase cuts the lines from the text, so this stage must be the last of a recipe.
+    """
+
+    compares = "lines"
+    bounds: ClassVar[dict[str, tuple[str, ...]]] = {
+        "lines_compared": ("min", "max", "above", "below"),
+        "lines_removed": ("max", "below"),
+        "removed_ratio": ("max", "below"),
+        "chars_left": ("min", "above"),
+    }  # a document may lose less than it first seemed, so no limit may turn then
+
+    split: str
+    """How a text is divided: see `corpus.text.lines.SPLITS`."""
+    documents: int
+    """A line is repeated if so many documents have it."""
+    keep: str
+    """Who keeps a repeated line: see `KEEP`."""
+
+    def sign(self, doc: Document) -> SignedLines:
+        """Return the hashes and lengths of a document's lines."""
+        raise TypeError(f"{type(self).__name__} has no sign()")
+
+    def signed_schema(self) -> pa.Schema:
+        return LINES_SCHEMA
+
+    def signed_row(self, offset: int, inner: int, signed: SignedLines | None) -> dict[str, Any]:
+        return {"offset": offset, "inner": inner, **(asdict(signed) if signed else {})}
+
+    def agree(self, stages: Sequence[BoundStage]) -> None:
+        mine = next(bound for bound in stages if bound.stage is self)
+        if stages[-1] is not mine:
+            raise ConfigError(
+                f"'{mine.name}' cuts lines from the text that is written, but '{stages[-1].name}' comes after it.",
+                "Make it the last stage.",
+            )
+        super().agree(stages)

@@ -7,82 +7,83 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpus.dedup.clusters import Ints
-from corpus.dedup.group_lines import Group, read_group
-from corpus.dedup.repeats import FACTS, LOSERS_SCHEMA, PLACES_SCHEMA, REPEATED_SCHEMA, LineLayout, Own, measures_of
+from corpus.dedup.layout import Group
+from corpus.dedup.line_group import GroupLines, read_group
+from corpus.dedup.repeats import FACTS, LOSERS_SCHEMA, PLACES_SCHEMA, REPEATED_SCHEMA, LineLayout, evidence_of
 from corpus.storage.boxes import Outbox, read_boxes
 from corpus.storage.commits import Part
 from corpus.storage.store import Store
-from corpus.tables.verdict_columns import CUTS_SCHEMA, record_ids
+from corpus.storage.task_commits import Made
+from corpus.tables.verdicts import VERDICT_SCHEMAS, record_ids
 
 
 def cuts(
     store: Store,
     layout: LineLayout,
     number: int,
-    own: Own,
+    group: Group,
     losers: Part,
     repeated: Sequence[Part],
     keepers: Sequence[Part] | None,
     archives: Sequence[str],
-) -> tuple[list[Part], dict[str, Any]]:
-    """`cuts`, a box for each unit of the group; and what each loses. `keepers` is None where no document keeps a
-    repeated line; `archives` are the names of all archives."""
-    group = read_group(store, layout.groups[number], own.units, own.told)
+) -> Made:
+    """Write `cuts`, a box for each unit of the group. The facts are what each unit loses. `keepers` is None where no
+    document keeps a repeated line; `archives` are the names of all archives."""
+    lines = read_group(store, layout.groups[number], group)
     if keepers is None:
         places = read_boxes(store, repeated, number, REPEATED_SCHEMA)
     else:
         places = read_boxes(store, keepers, number, PLACES_SCHEMA)
     places = places.take(pa.array(np.argsort(places["hash"].to_numpy())))
-    at = group.find(places["hash"].to_numpy())
+    at = lines.find(places["hash"].to_numpy())
     keeper = np.full(places.num_rows + 1, -1) if keepers is None else np.append(places["doc"].to_numpy(), -1)
-    goes = (at >= 0) & (keeper[at] != group.doc + group.first)
+    cut = (at >= 0) & (keeper[at] != lines.doc + lines.first)
 
     out = read_boxes(store, [losers], 0, LOSERS_SCHEMA)
-    gone = out["doc"].to_numpy() - group.first
-    facts = group.losses(goes)
-    for name in FACTS:  # a dropped one lost this before it made others lose less
-        facts[name][gone] = out[name].to_numpy()
-    removed = np.zeros(len(group.alive), dtype=np.bool_)
-    removed[gone] = True
-    docs = np.flatnonzero(removed | (facts["removed"] > 0))
-    told = _told(group, docs, removed, goes, facts, own.archives, archives)
-    told |= {name: _laid_over(docs, gone, out[name]) for name in ("rule", "value", "limit")}
-    told["kept_in"] = _kept_in(group, goes, at, keeper, docs, places, archives)
-    batch = pa.RecordBatch.from_arrays([told[name] for name in CUTS_SCHEMA.names], schema=CUTS_SCHEMA)
-    unit = group.unit_of(docs)
-    with Outbox(store, "cuts", len(own.units)) as cuts_out:
-        cuts_out.put_sorted(unit, batch)
+    dropped = out["doc"].to_numpy() - lines.first
+    losses = lines.losses(cut)
+    for name in FACTS:  # a dropped document lost this before it made others lose less
+        losses[name][dropped] = out[name].to_numpy()
+    removed = np.zeros(len(lines.alive), dtype=np.bool_)
+    removed[dropped] = True
+    docs = np.flatnonzero(removed | (losses["removed"] > 0))
+    columns = _columns(lines, docs, removed, cut, losses, group.archives, archives)
+    columns |= {name: _laid_over(docs, dropped, out[name]) for name in ("rule", "value", "limit")}
+    columns["kept_in"] = _kept_in(lines, cut, at, keeper, docs, places, archives)
+    columns["detail"] = pc.if_else(columns["removed"], columns["kept_in"], None)
+    schema = VERDICT_SCHEMAS["lines"]
+    batch = pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+    with Outbox(store, "cuts", len(group.parts)) as cuts_out:
+        cuts_out.put_sorted(lines.unit_of(docs), batch)
         parts = [cuts_out.finish()]
-    return parts, {"units": _counts(group, facts, docs[~removed[docs]], gone, out["rule"])}
+    return parts, {"units": _counts(lines, losses, docs[~removed[docs]], dropped, out["rule"])}
 
 
-def _told(
-    group: Group,
+def _columns(
+    lines: GroupLines,
     docs: Ints,
     removed: np.ndarray,
-    goes: np.ndarray,
-    facts: dict[str, Ints],
+    cut: np.ndarray,
+    losses: dict[str, Ints],
     numbers: Sequence[int],
     archives: Sequence[str],
 ) -> dict[str, pa.Array]:
-    """The columns that are known of the group alone."""
-    places = {"archive": group.archive(numbers)[docs], "offset": group.offset[docs], "inner": group.inner[docs]}
-    cut = np.flatnonzero(goes & ~removed[group.doc])
-    ends = np.searchsorted(group.doc[cut], docs, side="right")
-    measures = measures_of({name: values[docs] for name, values in facts.items()})
+    """Return the columns that the group alone decides."""
+    places = {"archive": lines.archive(numbers)[docs], "offset": lines.offset[docs], "inner": lines.inner[docs]}
+    gone = np.flatnonzero(cut & ~removed[lines.doc])
+    ends = np.searchsorted(lines.doc[gone], docs, side="right")
+    evidence = evidence_of({name: values[docs] for name, values in losses.items()})
     return {
-        "corpus_row": pa.array(docs - np.append(0, group.ends)[group.unit_of(docs)]),
+        "corpus_row": pa.array(docs - np.append(0, lines.ends)[lines.unit_of(docs)]),
         "id": record_ids(pa.array(archives, pa.string()), pa.RecordBatch.from_pydict(places)),
         "removed": pa.array(removed[docs]),
         "cut": pa.ListArray.from_arrays(
-            pa.array(np.append(0, ends), pa.int32()), pa.array(group.line[cut].astype(np.uint32))
+            pa.array(np.append(0, ends), pa.int32()), pa.array(lines.line[gone].astype(np.uint32))
         ),
-        "lines_compared": pa.array(measures["compared"]),
-        "lines_removed": pa.array(measures["removed"]),
-        "removed_ratio": pa.array(measures["removed_ratio"]),
-        "chars_left": pa.array(measures["chars_left"]),
+        **{name: pa.array(values) for name, values in evidence.items()},
     }
 
 
@@ -94,7 +95,7 @@ def _laid_over(docs: Ints, some: Ints, values: pa.Array) -> pa.Array:
 
 
 def _kept_in(
-    group: Group,
+    lines: GroupLines,
     goes: np.ndarray,
     at: Ints,
     keeper: Ints,
@@ -103,23 +104,23 @@ def _kept_in(
     archives: Sequence[str],
 ) -> pa.Array:
     """For each of `docs` the id of the one that keeps most of what it loses, by characters; of equals the first."""
-    lines = np.flatnonzero(goes & (keeper[at] >= 0))
-    if not len(lines):
+    some = np.flatnonzero(goes & (keeper[at] >= 0))
+    if not len(some):
         return pa.nulls(len(docs), pa.string())
-    order = lines[np.lexsort((keeper[at[lines]], group.doc[lines]))]
-    doc, kept = group.doc[order], keeper[at[order]]
+    order = some[np.lexsort((keeper[at[some]], lines.doc[some]))]
+    doc, kept = lines.doc[order], keeper[at[order]]
     starts = np.flatnonzero(np.append(True, (doc[1:] != doc[:-1]) | (kept[1:] != kept[:-1])))
-    held = np.add.reduceat(group.chars[order], starts)
+    held = np.add.reduceat(lines.chars[order], starts)
     best = np.lexsort((kept[starts], -held, doc[starts]))
     first = np.append(True, np.diff(doc[starts][best]) != 0)
     chosen = order[starts[best[first]]]
     ids = record_ids(pa.array(archives, pa.string()), places.take(pa.array(at[chosen])))
-    return _laid_over(docs, group.doc[chosen], ids)
+    return _laid_over(docs, lines.doc[chosen], ids)
 
 
-def _counts(group: Group, facts: dict[str, Ints], kept: Ints, gone: Ints, rules: pa.Array) -> list[dict[str, Any]]:
+def _counts(lines: GroupLines, facts: dict[str, Ints], kept: Ints, gone: Ints, rules: pa.Array) -> list[dict[str, Any]]:
     """Of each unit: documents dropped, by rule, kept ones that lose lines, and the lines and characters they lose."""
-    units, of = len(group.ends), group.unit_of(kept)
+    units, of = len(lines.ends), lines.unit_of(kept)
     columns = {
         "changed": np.bincount(of, minlength=units),
         "lines": np.bincount(of, facts["removed"][kept], minlength=units),
@@ -128,7 +129,7 @@ def _counts(group: Group, facts: dict[str, Ints], kept: Ints, gone: Ints, rules:
     counts: list[dict[str, Any]] = [
         {"dropped": {}, **{name: int(values[place]) for name, values in columns.items()}} for place in range(units)
     ]
-    for place, rule in zip(group.unit_of(gone).tolist(), rules.to_pylist(), strict=True):
+    for place, rule in zip(lines.unit_of(gone).tolist(), rules.to_pylist(), strict=True):
         dropped = counts[place]["dropped"]
         dropped[rule] = dropped.get(rule, 0) + 1
     return counts

@@ -12,7 +12,7 @@ how it was divided. A later run reads all keys once, and of the rest only the bo
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,14 +20,14 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup.bands import send_keys
-from corpus.dedup.contract import Dedup, signatures_schema
-from corpus.dedup.signed import hash_pairs, matrix, present, read_signed
+from corpus.dedup.contract import DocumentComparison
+from corpus.dedup.signature_rows import hash_pairs, matrix, present, read_signed
 from corpus.digests import digest
 from corpus.errors import ConfigError, InputError, IntegrityError
-from corpus.storage.boxes import Outbox, one_batch, range_of, read_boxes
+from corpus.storage.boxes import Outbox, one_batch, range_of
 from corpus.storage.commits import Part
 from corpus.storage.store import Location, Store, open_store
-from corpus.tables.verdict_columns import VERDICTS_SCHEMA
+from corpus.tables.verdicts import VerdictBox, removed_rows
 
 BITS = 6
 """Halvings of the keys of a band, and of text hashes: a later run of some hundred million documents reads a box only
@@ -50,7 +50,7 @@ TEXTS_SCHEMA = pa.schema(
 _FILE = "index/index.json"
 
 
-def docs_schema(dedup: Dedup) -> pa.Schema:
+def docs_schema(dedup: DocumentComparison) -> pa.Schema:
     fields = [
         pa.field("doc", pa.int64()),
         pa.field("archive", pa.int32()),
@@ -64,46 +64,56 @@ def docs_schema(dedup: Dedup) -> pa.Schema:
     return pa.schema(fields)
 
 
-def rows_per_part(dedup: Dedup) -> int:
+def rows_per_part(dedup: DocumentComparison) -> int:
     return ROWS_PER_PART_WITH_SHINGLES if dedup.with_shingles else ROWS_PER_PART
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Rows of one unit: its signatures, the number of its first document, its archive, and what dedup said of it."""
+class UnitRows:
+    """The documents of one unit: their signatures, the number of the first one, that of their archive, the verdicts of
+    the comparison, and those of earlier ones."""
 
     signatures: Part
     first: int
     archive: int
-    told: Part
-    box: int
+    verdicts: VerdictBox
+    removed: tuple[VerdictBox, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> UnitRows:
+        verdicts, removed = VerdictBox.from_dict(data["verdicts"]), tuple(map(VerdictBox.from_dict, data["removed"]))
+        return cls(Part(**data["signatures"]), data["first"], data["archive"], verdicts, removed)
 
 
 def index_part(
-    store: Store, dedup: Dedup, number: int, documents: int, stretches: Sequence[Stretch]
+    store: Store, dedup: DocumentComparison, number: int, documents: int, units: Sequence[UnitRows]
 ) -> tuple[list[Part], dict[str, Any]]:
     """Write one part of the index of a run of so many documents, from the units that have rows in it."""
     first = number * rows_per_part(dedup)
     end = min(first + rows_per_part(dedup), documents)
     texts: list[pa.RecordBatch] = []
     docs: list[pa.RecordBatch] = []
-    for stretch in stretches:
-        rows = one_batch(read_signed(store, dedup, [stretch.signatures])[0], signatures_schema(dedup))
-        doc = stretch.first + np.arange(rows.num_rows)
+    for unit in units:
+        rows = one_batch(read_signed(store, dedup, [unit.signatures])[0], dedup.signed_schema())
+        doc = unit.first + np.arange(rows.num_rows)
         kept_doc, similarity, exact = doc.copy(), np.ones(len(doc)), np.ones(len(doc), dtype=np.bool_)
-        told = read_boxes(store, [stretch.told], stretch.box, VERDICTS_SCHEMA)
-        gone = told.filter(told["removed"])
+        verdicts = unit.verdicts.read(store)
+        gone = verdicts.filter(verdicts["removed"])
         kept_doc[gone["corpus_row"].to_numpy()] = gone["kept_doc"].to_numpy()
         similarity[gone["corpus_row"].to_numpy()] = gone["similarity"].to_numpy()
         exact[gone["corpus_row"].to_numpy()] = gone["exact"].to_numpy() > 0
         here = present(rows["text_hash"]) & (doc >= first) & (doc < end)
+        here[removed_rows(store, unit.removed)] = False
         # what repeats a document of a still earlier run is found where that one is
         named = here & (kept_doc < documents)
         pairs = hash_pairs(rows["text_hash"])[named]
         columns = [pairs[:, 0], pairs[:, 1], kept_doc[named], similarity[named], exact[named]]
         texts.append(pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=TEXTS_SCHEMA))
         stays = pa.array(here & (kept_doc == doc))
-        made = {"doc": pa.array(doc), "archive": pa.array(np.full(len(doc), stretch.archive, np.int32))}
+        made = {"doc": pa.array(doc), "archive": pa.array(np.full(len(doc), unit.archive, np.int32))}
         made |= {name: rows[name] for name in docs_schema(dedup).names if name not in made}
         columns_of_docs = [made[name] for name in docs_schema(dedup).names]
         docs.append(pa.RecordBatch.from_arrays(columns_of_docs, schema=docs_schema(dedup)).filter(stays))
@@ -124,7 +134,7 @@ def index_part(
 
 
 def write_index(
-    store: Store, dedup: Dedup, documents: int, archives: Sequence[str], parts: Sequence[dict[str, Any]]
+    store: Store, dedup: DocumentComparison, documents: int, archives: Sequence[str], parts: Sequence[dict[str, Any]]
 ) -> str:
     """Make the parts an index; its digest."""
     content = {
@@ -189,7 +199,7 @@ def open_index(folder: Location) -> Earlier:
     return Earlier(store, digest(content), content, parts)
 
 
-def check_comparable(dedup: Dedup, earlier: Earlier) -> None:
+def check_comparable(dedup: DocumentComparison, earlier: Earlier) -> None:
     """Raise ConfigError where the signatures of an earlier run were made in another way."""
     theirs, ours = earlier.content["comparable"], dedup.comparable()
     if earlier.content["stage"] != dedup.name or any(theirs.get(name) != value for name, value in ours.items()):
@@ -209,5 +219,5 @@ def shifted(found: Sequence[Earlier], documents: int, archives: int) -> list[Ear
     return placed
 
 
-def index_entry(parts: Sequence[Part], about: dict[str, Any]) -> dict[str, Any]:
-    return {**about, **{part.kind: asdict(part) for part in parts}}
+def index_entry(parts: Sequence[Part], facts: dict[str, Any]) -> dict[str, Any]:
+    return {**facts, **{part.kind: asdict(part) for part in parts}}

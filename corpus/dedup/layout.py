@@ -7,7 +7,7 @@ a verdict.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ import pyarrow as pa
 
 from corpus.dedup.clusters import Ints
 from corpus.storage.boxes import bits_for
+from corpus.storage.commits import Part
+from corpus.storage.store import Store
+from corpus.tables.verdicts import VerdictBox, stays
 
 MEMORY_BYTES = 1 << 30
 """What the rows that one task holds may take. Python and its libraries come on top, some 150 MB."""
@@ -34,6 +37,33 @@ _LEAST_RANGE = 1 << 21
 _LEAST_MEMBERS = 1 << 17
 """Of a verifier, which reads a box of each group."""
 _BYTES_PER_MEMBER = 2048  # what it holds is bounded anyway; this bounds what one verifier does
+
+
+@dataclass(frozen=True)
+class Group:
+    """Consecutive units whose documents one task holds: of each unit the part with its signatures, the number of its
+    archive, and the verdicts of earlier comparisons."""
+
+    parts: tuple[Part, ...]
+    archives: tuple[int, ...]
+    removed: tuple[tuple[VerdictBox, ...], ...]
+
+    @property
+    def rows(self) -> list[int]:
+        """The corpus rows of each unit, before any comparison removed one."""
+        return [part.rows for part in self.parts]
+
+    def stays(self, store: Store) -> np.ndarray:
+        """Return which documents no earlier comparison removed."""
+        return stays(store, self.rows, self.removed)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Group:
+        removed = tuple(tuple(map(VerdictBox.from_dict, boxes)) for boxes in data["removed"])
+        return cls(tuple(Part(**part) for part in data["parts"]), tuple(data["archives"]), removed)
 
 
 @dataclass(frozen=True)

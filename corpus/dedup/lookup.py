@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from corpus.dedup.bands import KEYS_SCHEMA
 from corpus.dedup.clusters import Ints
-from corpus.dedup.contract import Dedup
+from corpus.dedup.contract import DocumentComparison
 from corpus.dedup.index import BITS, ROWS_PER_BOX, TEXTS_SCHEMA, Earlier, EarlierPart, docs_schema
 from corpus.storage.boxes import one_batch, read_box
 from corpus.text.shingles import Hashes
@@ -65,7 +65,7 @@ def earlier_with_texts(
                     yield ours, theirs["doc"].to_numpy() + one.shift, theirs["similarity"].to_numpy(), exact
 
 
-def earlier_rows(dedup: Dedup, one: Earlier, part: EarlierPart, docs: Ints) -> pa.RecordBatch:
+def earlier_rows(dedup: DocumentComparison, one: Earlier, part: EarlierPart, docs: Ints) -> pa.RecordBatch:
     """The rows of earlier documents, by their sorted numbers in this run."""
     at = docs - (one.shift + part.first)
     found = []

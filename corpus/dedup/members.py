@@ -17,11 +17,11 @@ from corpus.dedup.bands import FOLLOWERS_SCHEMA
 from corpus.dedup.candidates import TWINS_SCHEMA
 from corpus.dedup.clusters import Ints
 from corpus.dedup.components import labels_schema
-from corpus.dedup.contract import Dedup
+from corpus.dedup.contract import DocumentComparison
 from corpus.dedup.index import Earlier, EarlierPart
-from corpus.dedup.layout import Layout
+from corpus.dedup.layout import Group, Layout
 from corpus.dedup.lookup import earlier_rows
-from corpus.dedup.signed import binary_column, matrix, present, read_signed
+from corpus.dedup.signature_rows import binary_column, matrix, present, read_signed
 from corpus.storage.boxes import Outbox, range_of, read_boxes
 from corpus.storage.commits import Part
 from corpus.storage.store import Store
@@ -30,7 +30,7 @@ from corpus.text.shingles import fold
 BLOCK_BYTES = 256 << 10
 
 
-def members_schema(dedup: Dedup) -> pa.Schema:
+def members_schema(dedup: DocumentComparison) -> pa.Schema:
     fields = [
         pa.field("component", pa.uint64(), metadata={"is": "a hash of the lowest document, different for each"}),
         pa.field("order", pa.float64(), metadata={"is": "the keeper rule's value of the document that leads it"}),
@@ -52,26 +52,25 @@ def members_schema(dedup: Dedup) -> pa.Schema:
 
 def members(
     store: Store,
-    dedup: Dedup,
+    dedup: DocumentComparison,
     layout: Layout,
-    group: int,
-    units: Sequence[Part],
-    archives: Sequence[int],
+    number: int,
+    group: Group,
     files: Sequence[int],
     inputs: Mapping[str, Sequence[Part]],
 ) -> list[Part]:
     """Send the members among a group's documents: `members`, a box for each verifier.
 
-    `archives` has the number of each unit's archive, `files` the short hash of its file. `inputs` are the group's own
-    `followers`, and all files of `twins` and `labels`.
+    `files` has the short hash of each unit's file. `inputs` are the group's own `followers`, and all files of `twins`
+    and `labels`.
     """
-    batches, _ = read_signed(store, dedup, units, files)
+    batches, _ = read_signed(store, dedup, group.parts, files)
     preference = _column(batches, "preference")
-    found = _found(store, layout, group, preference, inputs)
-    first = layout.groups[group]
+    found = _found(store, layout, number, preference, inputs)
+    first = layout.groups[number]
     at = np.flatnonzero(found.label >= 0)
     leads = found.leader[at] == at + first
-    archive = np.repeat(np.array(archives, np.int32), [part.rows for part in units])
+    archive = np.repeat(np.array(group.archives, np.int32), group.rows)
     columns = {
         "component": fold([found.label[at].astype(np.uint64)]),
         "order": found.order[at],
@@ -94,7 +93,7 @@ def members(
 
 def earlier_members(
     store: Store,
-    dedup: Dedup,
+    dedup: DocumentComparison,
     layout: Layout,
     group: int,
     one: Earlier,
@@ -121,7 +120,7 @@ def earlier_members(
     return _send(store, dedup, layout, columns)
 
 
-def _send(store: Store, dedup: Dedup, layout: Layout, columns: dict[str, Any]) -> list[Part]:
+def _send(store: Store, dedup: DocumentComparison, layout: Layout, columns: dict[str, Any]) -> list[Part]:
     """Send rows to the verifiers of their components, in the order in which they are verified."""
     doc, leader, component = columns["doc"], columns["leader"], columns["component"]
     order = np.lexsort((doc, doc != leader, leader, columns["order"], component))
@@ -179,7 +178,7 @@ def _found(
     return _Found(label, leader, order, similarity, exact)
 
 
-def _signatures(dedup: Dedup, batches: Sequence[pa.RecordBatch], at: Ints, wanted: np.ndarray) -> pa.Array:
+def _signatures(dedup: DocumentComparison, batches: Sequence[pa.RecordBatch], at: Ints, wanted: np.ndarray) -> pa.Array:
     """The signatures of the rows at `at` of which `wanted` is true, null for the others and where there is none."""
     rows = np.zeros((len(at), dedup.signature_bytes), dtype=np.uint8)
     null = ~wanted

@@ -1,13 +1,7 @@
-"""The phases of dedup by lines: signed lines → which lines of which documents go.
-
-    linekeys      the different lines of a group's documents, sent to the task of their range of hashes
-    repeats       which of them enough documents have, sent back to the groups that have them
-    losers        documents that would lose too much; of the others, where each repeated line first is
-    keepers       of those the first over all groups, sent back to the groups                      (keep = "first")
-    cuts          the verdicts of each unit, for `corpus.tables.pack`
+"""Lines that several documents share: from signed lines to the lines that each document loses.
 
 A line that a million documents share is one row per group. A document that is dropped frees the lines that it had
-first, so that others lose less than before and none that stayed has to be judged again.
+first. Others then lose less than before, so no document that stayed must be judged again.
 """
 
 from __future__ import annotations
@@ -20,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup.clusters import Ints
-from corpus.dedup.group_lines import Group, read_group
-from corpus.dedup.layout import MEMORY_BYTES
-from corpus.dedup.lines import Lines
-from corpus.stage import Limit
+from corpus.dedup.contract import LineComparison
+from corpus.dedup.layout import MEMORY_BYTES, Group
+from corpus.dedup.line_group import GroupLines, read_group
+from corpus.stage import BoundStage, Limit
 from corpus.storage.boxes import Outbox, bits_for, one_batch, range_of, read_box, read_boxes
 from corpus.storage.commits import Part
 from corpus.storage.store import Store
+from corpus.storage.task_commits import Made
 from corpus.text.shingles import Hashes
 
 HAD_SCHEMA = pa.schema([pa.field("hash", pa.uint64()), pa.field("documents", pa.uint32())])
@@ -57,9 +52,6 @@ LOSERS_SCHEMA = pa.schema(
         *(pa.field(name, pa.int64()) for name in FACTS),
     ]
 )
-
-RULES = ("compared", "removed", "removed_ratio", "chars_left")
-"""The measures that can drop a document, in order."""
 
 _BYTES_PER_LINE = 12  # a hash and a length
 _HELD_PER_LINE = 128  # while a group is judged: hashes, lengths, documents, their order, and masks
@@ -100,35 +92,25 @@ def make_line_layout(units: Sequence[Part], memory_bytes: int = MEMORY_BYTES) ->
     return LineLayout((*starts, at), bits), [*firsts, len(units)]
 
 
-@dataclass(frozen=True)
-class Own:
-    """What a task of one group gets: the files of its units, their archives' numbers, and of each unit where the
-    document dedup says which rows it removed."""
-
-    units: list[Part]
-    archives: list[int]
-    told: list[tuple[Part, int]]
-
-
-def line_keys(store: Store, layout: LineLayout, number: int, own: Own) -> tuple[list[Part], dict[str, Any]]:
+def line_keys(store: Store, layout: LineLayout, number: int, group: Group) -> Made:
     """`had`: of each different line of the group, how many documents have it; a box for each range."""
-    group = read_group(store, layout.groups[number], own.units, own.told)
-    hashes = group.pairs()[0]
+    lines = read_group(store, layout.groups[number], group)
+    hashes = lines.pairs()[0]
     starts = _starts(hashes)
     batch = _batch(HAD_SCHEMA, hashes[starts], np.diff(starts, append=len(hashes)))
     with Outbox(store, "had", 1 << layout.bits) as out:
         out.put_sorted(range_of(hashes[starts], layout.bits), batch)
         parts = [out.finish()]
-    documents = np.bincount(group.unit_of(np.flatnonzero(group.alive)), minlength=len(own.units))
-    chars = np.bincount(group.unit_of(group.doc), group.chars, minlength=len(own.units)).astype(np.int64)
+    documents = np.bincount(lines.unit_of(np.flatnonzero(lines.alive)), minlength=len(group.parts))
+    chars = np.bincount(lines.unit_of(lines.doc), lines.chars, minlength=len(group.parts)).astype(np.int64)
     return parts, {
         "documents": documents.tolist(),
         "chars": chars.tolist(),
-        "lines": int(np.count_nonzero(group.compared)),
+        "lines": int(np.count_nonzero(lines.compared)),
     }
 
 
-def repeats(store: Store, layout: LineLayout, stage: Lines, files: Sequence[Part], box: int) -> list[Part]:
+def repeats(store: Store, layout: LineLayout, stage: LineComparison, files: Sequence[Part], box: int) -> list[Part]:
     """`repeated`: the lines of one range that enough documents have, in a box for each group that has them."""
     rows, groups = _by_group(store, files, box, HAD_SCHEMA)
     order = np.argsort(rows["hash"].to_numpy(), kind="stable")
@@ -150,55 +132,60 @@ def repeats(store: Store, layout: LineLayout, stage: Lines, files: Sequence[Part
 def losers(
     store: Store,
     layout: LineLayout,
-    stage: Lines,
-    limits: dict[str, Limit],
+    bound: BoundStage,
     number: int,
-    own: Own,
+    group: Group,
     files: Sequence[Part],
-) -> tuple[list[Part], dict[str, Any]]:
+) -> Made:
     """`losers`: the documents that lose too much, with what they lose; and `places`: where each repeated line first is
     in those of the group that stay, a box for each range."""
-    group = read_group(store, layout.groups[number], own.units, own.told)
+    assert isinstance(bound.stage, LineComparison)
+    keep_first = bound.stage.keep == "first"
+    lines = read_group(store, layout.groups[number], group)
     repeated = read_boxes(store, files, number, REPEATED_SCHEMA)
     order = np.argsort(repeated["hash"].to_numpy())
     known, first = repeated["hash"].to_numpy()[order], repeated["first"].to_numpy(zero_copy_only=False)[order]
-    at = group.find(known)
+    at = lines.find(known)
     goes = at >= 0
-    if stage.keep == "first":
-        keeper = np.append(np.where(first, group.first_of(at, len(known)), -1), -1)
-        goes &= group.doc != keeper[at]
-    out_rows = judge(group, goes, limits)
+    if keep_first:
+        keeper = np.append(np.where(first, lines.first_of(at, len(known)), -1), -1)
+        goes &= lines.doc != keeper[at]
+    out_rows = judge(lines, goes, bound)
     with Outbox(store, "losers", 1) as losers_out, Outbox(store, "places", 1 << layout.bits) as places_out:
         losers_out.put(0, out_rows)
         parts = [losers_out.finish()]
-        if stage.keep == "first":
-            stays = group.alive.copy()
-            stays[out_rows["doc"].to_numpy() - group.first] = False
-            doc = group.first_of(np.where(stays[group.doc], at, -1), len(known))
+        if keep_first:
+            stays = lines.alive.copy()
+            stays[out_rows["doc"].to_numpy() - lines.first] = False
+            doc = lines.first_of(np.where(stays[lines.doc], at, -1), len(known))
             there = np.maximum(doc, 0)
-            columns = (known, np.where(doc < 0, -1, doc + group.first), group.archive(own.archives)[there])
-            batch = _batch(PLACES_SCHEMA, *columns, group.offset[there], group.inner[there])
+            columns = (known, np.where(doc < 0, -1, doc + lines.first), lines.archive(group.archives)[there])
+            batch = _batch(PLACES_SCHEMA, *columns, lines.offset[there], lines.inner[there])
             places_out.put_sorted(range_of(known, layout.bits), batch)
         parts.append(places_out.finish())
     return parts, {"losers": out_rows.num_rows}
 
 
-def judge(group: Group, goes: np.ndarray, limits: dict[str, Limit]) -> pa.RecordBatch:
-    """The documents of which too much `goes`, which has an entry for each line."""
-    facts = group.losses(goes)
-    values = measures_of(facts)
-    loses = facts["removed"] > 0
+def judge(lines: GroupLines, removed: np.ndarray, bound: BoundStage) -> pa.RecordBatch:
+    """Return the documents that lose too much. `removed` has one entry per line."""
+    assert isinstance(bound.stage, LineComparison)
+    losses = lines.losses(removed)
+    evidence = evidence_of(losses)
+    loses = losses["removed"] > 0
     rules: dict[int, tuple[str, float, float | None]] = {}
-    for rule in reversed(RULES):
-        for doc in np.flatnonzero(loses & _outside(limits[rule], values[rule])).tolist():
-            value = values[rule][doc].item()
-            broken = limits[rule].broken_by(value)
+    for measure, limit in reversed(bound.limits.items()):
+        values = evidence.get(bound.stage.evidence[measure])
+        if values is None:
+            continue
+        for doc in np.flatnonzero(loses & _outside(limit, values)).tolist():
+            value = values[doc].item()
+            broken = limit.broken_by(value)
             assert broken is not None
-            rules[doc] = (rule, float(value), broken[1])
+            rules[doc] = (measure, float(value), broken[1])
     docs = np.array(sorted(rules), dtype=np.int64)
-    told = [rules[doc] for doc in docs.tolist()]
-    columns: list[Any] = [docs + group.first, *([one[place] for one in told] for place in range(3))]
-    columns += [facts[name][docs] for name in FACTS]
+    verdicts = [rules[doc] for doc in docs.tolist()]
+    columns: list[Any] = [docs + lines.first, *([one[column] for one in verdicts] for column in range(3))]
+    columns += [losses[name][docs] for name in FACTS]
     return _batch(LOSERS_SCHEMA, *columns)
 
 
@@ -211,13 +198,13 @@ def _outside(limit: Limit, values: np.ndarray) -> np.ndarray:
     return outside
 
 
-def measures_of(facts: dict[str, Ints]) -> dict[str, np.ndarray]:
-    """The measures that can drop a document, from what it loses."""
+def evidence_of(losses: dict[str, Ints]) -> dict[str, np.ndarray]:
+    """Return the columns of the verdicts that can drop a document, from what each document loses."""
     return {
-        "compared": facts["lines"],
-        "removed": facts["removed"],
-        "removed_ratio": facts["chars_removed"] / np.maximum(facts["chars"], 1),
-        "chars_left": facts["chars"] - facts["chars_removed"],
+        "lines_compared": losses["lines"],
+        "lines_removed": losses["removed"],
+        "removed_ratio": losses["chars_removed"] / np.maximum(losses["chars"], 1),
+        "chars_left": losses["chars"] - losses["chars_removed"],
     }
 
 

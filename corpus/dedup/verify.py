@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup.clusters import ROUNDS, Floats, Ints, transitive, verify
-from corpus.dedup.contract import Dedup
+from corpus.dedup.contract import DocumentComparison
 from corpus.dedup.layout import Layout
 from corpus.dedup.members import members_schema
 from corpus.dedup.merge import merged
-from corpus.dedup.signed import matrix
+from corpus.dedup.signature_rows import matrix
 from corpus.storage.boxes import Box, Outbox, one_batch
 from corpus.storage.commits import Part
 from corpus.storage.store import Store
@@ -61,7 +61,7 @@ class Judged:
     leads: np.ndarray
 
 
-def judge(dedup: Dedup, threshold: float, rows: pa.RecordBatch, earlier: np.ndarray) -> Judged:
+def judge(dedup: DocumentComparison, threshold: float, rows: pa.RecordBatch, earlier: np.ndarray) -> Judged:
     """The verdicts on whole components, given as sorted members; `earlier` ones always stay."""
     doc, leader = rows["doc"].to_numpy(), rows["leader"].to_numpy()
     component = np.cumsum(np.append(0, np.diff(rows["component"].to_numpy()) != 0)[: len(doc)])
@@ -89,7 +89,7 @@ def judge(dedup: Dedup, threshold: float, rows: pa.RecordBatch, earlier: np.ndar
 class Verifier:
     """Judges components that come in pieces, and sends each verdict to the group of its document."""
 
-    def __init__(self, store: Store, dedup: Dedup, layout: Layout, threshold: float, out: Outbox) -> None:
+    def __init__(self, store: Store, dedup: DocumentComparison, layout: Layout, threshold: float, out: Outbox) -> None:
         self.unverified = 0
         self.largest: list[tuple[int, int, tuple[int, int, int]]] = []
         """(size, minus the document, its place) of the largest clusters."""
@@ -210,7 +210,7 @@ def _told(rows: pa.RecordBatch, judged: Judged, sizes: Ints) -> pa.RecordBatch:
 
 
 def verify_box(
-    store: Store, dedup: Dedup, layout: Layout, threshold: float, files: Sequence[Part], box: int
+    store: Store, dedup: DocumentComparison, layout: Layout, threshold: float, files: Sequence[Part], box: int
 ) -> tuple[list[Part], dict[str, Any]]:
     """The verdicts on the members in one box of all files: `found`, a box for each group; and facts about them."""
     boxes = [found for found in (Box(store, part, box) for part in files if part.rows) if found.rows]

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from corpus.sandbox.guard import Guard
-from corpus.sandbox.unit import Batch, Unit
+from corpus.sandbox.unit import Batch, Unit, UnitFacts
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store
@@ -77,8 +77,14 @@ def attempt_unit(
         return done
     reached("unit_begun")
     started = time.monotonic()
-    about: dict[str, Any] = {"unit": unit.content(), "counts": no_counts(), "other_records": {}, "exceptions": []}
-    about["stages"] = {}
+    stages: dict[str, float] = {}
+    facts: UnitFacts = {
+        "unit": unit.content(),
+        "counts": no_counts(),
+        "other_records": {},
+        "exceptions": [],
+        "seconds": 0.0,
+    }
     writers: dict[str, PartWriter] = {}
     samples: list[dict[str, Any]] = []
 
@@ -89,11 +95,11 @@ def attempt_unit(
             if kind != "samples":
                 writer(kind).add(table)
         reached("unit_batch_taken")
-        add_counts(about["counts"], batch.counts)
-        add_counts(about["other_records"], batch.other_records)
-        add_counts(about["stages"], batch.seconds)
-        about["exceptions"] += batch.exceptions
-        about["reached"] = batch.next[0]
+        add_counts(facts["counts"], batch.counts)
+        add_counts(facts["other_records"], batch.other_records)
+        add_counts(stages, batch.seconds)
+        facts["exceptions"] += batch.exceptions
+        facts["reached"] = batch.next[0]
 
     with ExitStack() as cleanup:
 
@@ -115,6 +121,6 @@ def attempt_unit(
         for kind, made in sorted(writers.items()):
             made.close()
             parts.append(add_part(store, kind, made.path, made.rows))
-    about["seconds"] = round(time.monotonic() - started, 3)
-    about["stages"] = {name: round(seconds, 3) for name, seconds in about["stages"].items()}
-    return commit(store, key, parts, about)
+    facts["seconds"] = round(time.monotonic() - started, 3)
+    facts["stages"] = {name: round(seconds, 3) for name, seconds in stages.items()}
+    return commit(store, key, parts, facts)

@@ -23,7 +23,7 @@ from corpus.errors import InputError
 from corpus.net.client import Client
 from corpus.net.remote import open_source
 from corpus.pipeline import Pipeline
-from corpus.plugins import Module
+from corpus.plugins import Plugin
 from corpus.recipe import Recipe
 from corpus.sandbox.footprint import Footprint
 from corpus.sandbox.unit import Unit, run_unit
@@ -113,8 +113,8 @@ def settle() -> None:
 def make_recipe(factory: str, data: dict[str, Any], modules: list[list[str]]) -> Recipe:
     """The recipe of a canonical form, by the function that `factory` names as `module:name`."""
     module, _, name = factory.partition(":")
-    make: Callable[[dict[str, Any], list[Module]], Recipe] = getattr(importlib.import_module(module), name)
-    return make(data, [Module(*pair) for pair in modules])
+    make: Callable[[dict[str, Any], list[Plugin]], Recipe] = getattr(importlib.import_module(module), name)
+    return make(data, [Plugin(*pair) for pair in modules])
 
 
 def _data_bytes() -> int:

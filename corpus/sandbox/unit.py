@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import pyarrow as pa
 
@@ -18,9 +18,9 @@ from corpus.outcome import DROPPED, FAILED, REMOVED, Outcome
 from corpus.pipeline import Pipeline, entry
 from corpus.tables.ledger import (
     CORPUS_SCHEMA,
-    add_counts,
+    Counts,
+    add_outcome,
     corpus_row,
-    count,
     ledger_row,
     ledger_schema,
     no_counts,
@@ -69,13 +69,36 @@ class Unit:
         return {key: value for key, value in self.as_dict().items() if key not in ("path", "tag")}
 
 
+class UnitFacts(TypedDict):
+    """The facts in the commit of a unit, or of a portion of a replayed run."""
+
+    unit: dict[str, Any]
+    """What `Unit.content` returns; for a portion its archive and rows."""
+    counts: Counts
+    other_records: dict[str, int]
+    """Records of other types than response, by type."""
+    exceptions: list[dict[str, str]]
+    """Records that passed only with more memory or time than a page has: id and what first stopped them."""
+    seconds: float
+    stages: NotRequired[dict[str, float]]
+    """CPU seconds by stage."""
+    reached: NotRequired[int]
+    """The offset up to which a unit was read."""
+    read: NotRequired[int]
+    """Pages of a portion that were read again."""
+    missing: NotRequired[int]
+    """Corpus rows of a portion whose text is still missing."""
+    failed_tries: NotRequired[dict[str, int]]
+    """Failed attempts by class. The driver adds them; they are not in the commit file."""
+
+
 @dataclass
 class Batch:
     """Rows of consecutive records, and the place before which everything of the unit is in this or an earlier batch."""
 
     tables: dict[str, pa.Table]
     """By kind: ledger, corpus, samples, and what was signed where the recipe compares documents."""
-    counts: dict[str, Any]
+    counts: Counts
     other_records: dict[str, int]
     next: Place
     exceptions: list[dict[str, str]]
@@ -100,7 +123,7 @@ class _Rows:
     corpus: list[dict[str, Any]] = field(default_factory=list)
     signed: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By kind, one row per corpus row."""
-    counts: dict[str, Any] = field(default_factory=no_counts)
+    counts: Counts = field(default_factory=no_counts)
     others: dict[str, int] = field(default_factory=dict)
     exceptions: list[dict[str, str]] = field(default_factory=list)
 
@@ -227,7 +250,7 @@ def _add(item: Record | Damage, outcome: Outcome | None, rows: _Rows, compared: 
         return
     length = item.length if isinstance(item, Damage) else None
     rows.ledger.append(ledger_row(outcome, item.warc, item.offset, length))
-    add_counts(rows.counts, count(outcome))
+    add_outcome(rows.counts, outcome)
     if outcome.kept:
         rows.corpus.append(corpus_row(outcome, item.warc, item.offset))
         inner = item.inner if isinstance(item, Record) else 0

@@ -34,11 +34,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Commit:
-    """What one piece of work left: its parts, and facts about it (ranges, counts) in `about`."""
+    """The result of one task: its parts, and facts such as ranges and counts. A unit's facts are `UnitFacts`."""
 
     key: str
     parts: tuple[Part, ...]
-    about: dict[str, Any]
+    facts: dict[str, Any]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Commit:
+        return cls(data["key"], tuple(Part(**part) for part in data["parts"]), data["facts"])
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
     def part(self, kind: str) -> Part:
         """The part of a kind; raises KeyError."""
@@ -66,9 +73,9 @@ def add_part(store: Store, kind: str, file: Path, rows: int, key: str = "", suff
     return part
 
 
-def commit(store: Store, key: str, parts: list[Part], about: dict[str, Any]) -> Commit:
+def commit(store: Store, key: str, parts: list[Part], facts: Mapping[str, Any]) -> Commit:
     """Make the parts visible. Where another attempt was first, its commit is returned, if it says the same."""
-    data = json.dumps({"parts": [asdict(part) for part in parts], "about": about}, sort_keys=True).encode()
+    data = json.dumps({"parts": [asdict(part) for part in parts], "about": facts}, sort_keys=True).encode()
     mine = Commit(key, tuple(parts), json.loads(data)["about"])  # as everybody else will read it
     reached("before_commit")
     first = store.put_new(key, data)
@@ -77,7 +84,7 @@ def commit(store: Store, key: str, parts: list[Part], about: dict[str, Any]) -> 
         return mine
     winner = read_commit(store, key)
     assert winner is not None
-    if winner.sha256 != mine.sha256 and not (about.get("exceptions") or winner.about.get("exceptions")):
+    if winner.sha256 != mine.sha256 and not (facts.get("exceptions") or winner.facts.get("exceptions")):
         raise IntegrityError(
             f"Two attempts at one piece of work gave different results ({key}).",
             "A stage is not deterministic: `corpus` promises the same bytes only for stages that are.",

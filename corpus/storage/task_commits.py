@@ -1,8 +1,8 @@
-"""Pieces of a phase as committed work: each one's key holds the phase, its number, and a digest of its inputs.
+"""The tasks of a phase as committed work.
 
-What a phase leaves is a list of commits, itself a file whose name is its digest; the next phase takes that name. So a
-task needs only the store and names, a killed run goes on where it ended, and nothing is decided by what happens to lie
-in a folder.
+The key of a task's commit holds the phase, the task's number, and a digest of its inputs. A phase leaves a list of its
+commits, itself a file whose name is its digest, and the next phase takes that name. So a task needs only the store and
+names, a killed run goes on where it ended, and nothing depends on what happens to lie in a folder.
 """
 
 from __future__ import annotations
@@ -20,64 +20,62 @@ from corpus.storage.crash_points import reached
 from corpus.storage.store import Store
 
 FOLDER = "dedup"
-"""Of the commits of pieces, in that of all commits."""
+"""The folder of these commits, below the folder of all commits."""
 
 Made = tuple[list[Part], dict[str, Any]]
+"""The parts and the facts that a task leaves."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
-    """One piece of a phase. `lists` names what earlier phases left; it, `payload` and `depends`, a digest of recipe,
-    code and versions, are all that the result depends on."""
+class Task:
+    """One task of a phase. Its result depends on `lists`, which names what earlier phases left, on `payload`, and on
+    `depends`, a digest of recipe, code and versions."""
 
     store: Store
     phase: str
-    piece: int
+    number: int
     lists: dict[str, str]
     payload: dict[str, Any]
     depends: str
 
     @property
     def kind(self) -> str:
-        """The phase; rounds of one kind have a number behind it."""
+        """The phase without the number that rounds of one kind have at the end."""
         return self.phase.split("-")[0]
 
     def value(self, name: str) -> Any:
         return get_value(self.store, self.lists[name])
 
     def parts(self, phase: str, kind: str) -> list[Part]:
-        """The files of one kind that a phase left, in the order of its tasks."""
+        """Return the files of one kind that a phase left, in the order of its tasks."""
         return [Part(**entry[kind]) for entry in self.value(phase)]
 
-    def units(self) -> list[Part]:
-        return [Part(**part) for part in self.payload["units"]]
 
-
-def committed(piece: Piece, make: Callable[[], Made]) -> Commit:
-    """The commit of a piece: the one that exists, or a new one of what `make` gives."""
-    depends = digest([piece.depends, piece.lists, piece.payload])
-    stays = piece.kind == "index"  # its files are not in .work/, and may have been removed
-    folder = "pack" if stays else f"{FOLDER}/{piece.kind}"
-    key = commit_key(folder, {"phase": piece.phase, "piece": piece.piece}, depends)
-    done = read_commit(piece.store, key)
-    if done is None or (stays and not all(is_there(piece.store, part) for part in done.parts)):
+def committed(task: Task, make: Callable[[], Made]) -> Commit:
+    """Return the commit of a task: the existing one, or a new one with what `make` returns."""
+    depends = digest([task.depends, task.lists, task.payload])
+    stays = task.kind == "index"  # its files are not in .work/, and may have been removed
+    folder = "pack" if stays else f"{FOLDER}/{task.kind}"
+    key = commit_key(folder, {"phase": task.phase, "piece": task.number}, depends)
+    done = read_commit(task.store, key)
+    if done is None or (stays and not all(is_there(task.store, part) for part in done.parts)):
         reached("piece_begun")
-        parts, about = make()
+        parts, facts = make()
         reached("piece_made")
-        done = commit(piece.store, key, parts, about)
+        done = commit(task.store, key, parts, facts)
     return done
 
 
 def begin(store: Store, work: str) -> None:
-    """Forget what phases left that compared other documents, or divided them otherwise, than the work of this digest:
-    some of it may have been removed as used up, though other work needs it."""
+    """Remove the commits of phases whose work had another digest: other documents, or another division of them. Some of
+    their parts may be gone as used up, though this work needs them."""
     if (store.get(".work/compared") or b"").decode() != work:
         store.remove(f".work/commits/{FOLDER}")
         store.replace(".work/compared", work.encode())
 
 
 def put_value(store: Store, value: Any) -> str:
-    """Keep plain data under a name made of its digest."""
+    """Store plain data and return its name, which is its digest."""
     data = json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
     name = hashlib.sha256(data).hexdigest()
     store.put_new(f".work/parts/lists/{name}.json", data)
@@ -85,7 +83,7 @@ def put_value(store: Store, value: Any) -> str:
 
 
 def get_value(store: Store, name: str) -> Any:
-    """The data of a name. Raises IntegrityError."""
+    """Return the data under a name. Raises IntegrityError."""
     data = store.get(f".work/parts/lists/{name}.json") or b""
     if hashlib.sha256(data).hexdigest() != name:
         raise IntegrityError(f"The list {name} of {store.where()} is missing or damaged.", make_anew(store))
@@ -93,5 +91,5 @@ def get_value(store: Store, name: str) -> Any:
 
 
 def as_list(store: Store, commits: Sequence[Commit]) -> str:
-    """The name of the list of what a phase left."""
+    """Store the list of what a phase left and return its name."""
     return put_value(store, [{part.kind: asdict(part) for part in done.parts} for done in commits])

@@ -8,11 +8,11 @@ Never page text in the ledger. URLs are masked where they carry a user name or a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import pyarrow as pa
 
-from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED, SKIPPED, Outcome, Value
+from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED, Outcome, Value
 from corpus.tables.mask import mask_url
 
 SCHEMA_VERSION = "1"
@@ -108,26 +108,44 @@ def table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=schema)
 
 
-def add_counts(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+Counts = TypedDict(
+    "Counts",
+    {
+        "in": int,
+        "kept": int,
+        "dropped": dict[str, dict[str, int]],  # by stage and rule
+        "failed": dict[str, int],  # by kind
+        "skipped": dict[str, int],  # by kind
+    },
+)
+"""Records by outcome, as in run.json."""
+
+
+def no_counts() -> Counts:
+    return {"in": 0, "kept": 0, "dropped": {}, "failed": {}, "skipped": {}}
+
+
+def add_counts(into: Counts | dict[str, Any], more: Mapping[str, Any]) -> None:
     """Add nested counts."""
+    counts = cast(dict[str, Any], into)
     for key, value in more.items():
         if isinstance(value, Mapping):
-            add_counts(into.setdefault(key, {}), value)
+            add_counts(counts.setdefault(key, {}), value)
         else:
-            into[key] = into.get(key, 0) + value
+            counts[key] = counts.get(key, 0) + value
 
 
-def count(outcome: Outcome) -> dict[str, Any]:
-    """One outcome as the counts of run.json."""
+def add_outcome(counts: Counts, outcome: Outcome) -> None:
+    """Count one record."""
+    counts["in"] += 1
     if outcome.outcome == KEPT:
-        return {"in": 1, KEPT: 1}
+        counts["kept"] += 1
+        return
     if outcome.outcome == DROPPED:
-        return {"in": 1, DROPPED: {outcome.stage: {outcome.rule: 1}}}
-    return {"in": 1, outcome.outcome: {outcome.rule: 1}}
-
-
-def no_counts() -> dict[str, Any]:
-    return {"in": 0, KEPT: 0, DROPPED: {}, FAILED: {}, SKIPPED: {}}
+        rules = counts["dropped"].setdefault(outcome.stage, {})
+    else:
+        rules = counts["failed"] if outcome.outcome == FAILED else counts["skipped"]
+    rules[outcome.rule] = rules.get(outcome.rule, 0) + 1
 
 
 def total(counts: int | Mapping[str, Any]) -> int:
@@ -135,9 +153,11 @@ def total(counts: int | Mapping[str, Any]) -> int:
     return counts if isinstance(counts, int) else sum(total(inner) for inner in counts.values())
 
 
-def balances(counts: Mapping[str, Any]) -> bool:
-    """Whether records in = kept + dropped + failed + skipped."""
-    return bool(counts["in"] == sum(total(counts[key]) for key in (KEPT, DROPPED, FAILED, SKIPPED)))
+def balances(counts: Counts) -> bool:
+    """Return True if records in = kept + dropped + failed + skipped."""
+    return counts["in"] == counts["kept"] + total(counts["dropped"]) + total(counts["failed"]) + total(
+        counts["skipped"]
+    )
 
 
 def _utf8_bytes(text: str) -> int:

@@ -81,14 +81,14 @@ def encode_piece(store: Store, piece: Piece, encoding: Encoding, tokenizer: Toke
             np.add.at(totals, in_val, counts)
         part = out.finish()
     filled = np.flatnonzero(weights)
-    about = {
+    facts = {
         "splits": {
             split: dict(zip(COUNTS, total, strict=True)) for split, total in zip(SPLITS, totals.tolist(), strict=True)
         },
         "weights": [filled.tolist(), weights[filled].tolist()],
         "engine": encoder.engine,
     }
-    return commit(store, key, [part], about)
+    return commit(store, key, [part], facts)
 
 
 def _rows(

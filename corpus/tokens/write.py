@@ -58,8 +58,8 @@ def write_file(store: Store, task: FileTask, parts: Sequence[Part], inputs: str)
         return done
     reached("write_begun")
     rows = read_cut(store, parts, SCHEMA, task.cut, task.first_box)
-    made, about = _parquet(store, task, rows) if task.layout == "parquet" else _flat(store, task, rows)
-    return commit(store, key, made, about)
+    made, facts = _parquet(store, task, rows) if task.layout == "parquet" else _flat(store, task, rows)
+    return commit(store, key, made, facts)
 
 
 def _flat(store: Store, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tuple[list[Part], dict[str, int]]:

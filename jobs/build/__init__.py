@@ -1,0 +1,1 @@
+"""A build from inputs to run.json, and the replays and takedowns of a finished run."""

@@ -1,4 +1,4 @@
-"""The end of a build: run.json, whose books must balance, the manifest, and what may differ between two runs."""
+"""The end of a build: run.json, whose counts must balance, the manifest, and timings.json."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 from corpus.collective import Collective
@@ -16,8 +17,7 @@ from corpus.storage.crash_points import reached
 from corpus.storage.manifest import write_manifest
 from corpus.storage.store import Store, as_json
 from corpus.tables.ledger import add_counts, balances, no_counts
-from jobs.build.compare_documents import Compared
-from jobs.build.compare_lines import LinesCompared
+from corpus.tables.verdicts import Verdicts
 from jobs.build.plan import Job, Plan
 
 
@@ -25,24 +25,21 @@ def run_info(
     job: Job,
     plan: Plan,
     commits: list[Commit],
-    compared: Compared | None,
-    lines: LinesCompared | None,
+    verdicts: list[Verdicts],
     parts: list[Commit],
     given_up: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """The content of run.json. Raises IntegrityError where the books do not balance."""
+    """Return the content of run.json. Raises IntegrityError if the counts do not balance."""
     counts, others = no_counts(), dict[str, int]()
     exceptions = []
     for commit in commits:
-        add_counts(counts, commit.about["counts"])
-        add_counts(others, commit.about["other_records"])
-        exceptions += commit.about["exceptions"]
-    if compared and compared.removed:
-        counts["kept"] -= compared.removed
-        add_counts(counts, {"dropped": {compared.verdicts.stage: {"similarity": compared.removed}}})
-    if lines and sum(lines.cuts.dropped):
-        counts["kept"] -= sum(lines.cuts.dropped)
-        add_counts(counts, {"dropped": {lines.cuts.stage: lines.info["removed"]["documents"]}})
+        add_counts(counts, commit.facts["counts"])
+        add_counts(others, commit.facts["other_records"])
+        exceptions += commit.facts["exceptions"]
+    for one in verdicts:
+        if sum(one.removed):
+            counts["kept"] -= sum(one.removed)
+            add_counts(counts, {"dropped": {one.compared.stage: one.rules}})
     rows = {kind: sum(c.parts[0].rows for c in parts if c.parts[0].kind == kind) for kind in ("corpus", "ledger")}
     if not balances(counts) or rows["ledger"] != counts["in"] or rows["corpus"] != counts["kept"]:
         raise IntegrityError(f"The records do not balance: {counts}, rows written {rows}.", "Please report this.")
@@ -59,49 +56,62 @@ def run_info(
         "other_records": dict(sorted(others.items())),
         "columns": {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()},
         "compared": {
-            bound.name: bound.stage.kind for bound in job.recipe.stages if isinstance(bound.stage, Collective)
+            bound.name: {"compares": bound.stage.compares, "kind": bound.stage.kind, "measures": bound.stage.evidence}
+            for bound in job.recipe.stages
+            if isinstance(bound.stage, Collective)
         },
-        "dedup": compared.info if compared else None,
-        "lines": lines.info if lines else None,
+        "dedup": _facts(verdicts, "documents", plan.indexed),
+        "lines": _facts(verdicts, "lines"),
+        "comparisons": {one.compared.stage: one.facts for one in verdicts},
         "exceptions": exceptions,
         "quarantined": given_up,
     }
 
 
+def _facts(verdicts: list[Verdicts], compares: str, stage: str = "") -> dict[str, Any] | None:
+    """Return the facts of a comparison: that of `stage`, or else the first of its kind."""
+    found = [one for one in verdicts if one.compared.compares == compares]
+    chosen = [one for one in found if one.compared.stage == stage] or found
+    return chosen[0].facts if chosen else None
+
+
 _COSTS = ("seconds", "stages", "read", "failed_tries")
-"""What a unit's commit may say of its own making: wall time, CPU time by stage, how it read what it judged again; and
-in this run the tries before it that failed, by class."""
+"""The facts of a unit's commit that go into timings.json: seconds by the clock, CPU time by stage, pages that were read
+again, and failed attempts by class."""
 
 
-def finish(
-    job: Job,
-    plan: Plan,
-    store: Store,
-    info: dict[str, Any],
-    commits: list[Commit],
-    parts: list[Commit],
-    seconds: float,
-    dedup: dict[str, Any],
-    failed_tries: dict[str, dict[str, int]],
-) -> None:
-    """Write manifest, timings and, last, run.json; then remove what was in between."""
+@dataclass(frozen=True)
+class Finished:
+    """A build whose output files are written: run.json, the commits of units and files, and what it took."""
+
+    info: dict[str, Any]
+    commits: list[Commit]
+    parts: list[Commit]
+    seconds: float
+    dedup: dict[str, Any]
+    failed_tries: dict[str, dict[str, int]]
+
+
+def finish(job: Job, plan: Plan, store: Store, done: Finished) -> None:
+    """Write the manifest, timings.json and, last, run.json. Then remove intermediate files."""
+    info = done.info
     if not info["complete"]:
-        store.discard("run.json")  # of a run as short as this one, with other reasons
+        store.discard("run.json")  # of an earlier try with as many units, but other reasons
     run_json = store.get("run.json") or as_json(_sorted_counts(info))
     reached("before_manifest")
-    write_manifest(store, [commit.parts[0] for commit in parts], run_json)
+    write_manifest(store, [commit.parts[0] for commit in done.parts], run_json)
     reached("after_manifest")
     timings = {
-        "seconds": round(seconds, 1),
+        "seconds": round(done.seconds, 1),
         "host": socket.gethostname(),
         "argv": [redact(argument) for argument in sys.argv],
         "cpus": os.cpu_count(),
-        "dedup": dedup,
-        "failed_tries": failed_tries,
+        "dedup": done.dedup,
+        "failed_tries": done.failed_tries,
         "inputs": {item.name: redact(item.path) for item in plan.inputs},
         "units": [
-            commit.about["unit"] | {key: commit.about[key] for key in _COSTS if key in commit.about}
-            for commit in commits
+            commit.facts["unit"] | {key: commit.facts[key] for key in _COSTS if key in commit.facts}
+            for commit in done.commits
         ],
     }
     store.replace("timings.json", as_json(timings))
@@ -114,5 +124,5 @@ def finish(
 
 
 def _sorted_counts(info: dict[str, Any]) -> dict[str, Any]:
-    """The same info with the rules in alphabetical order: the order of counting depends on the units."""
+    """Return `info` with its rules in alphabetical order, since the order of counting depends on the units."""
     return {**info, "records": json.loads(json.dumps(info["records"], sort_keys=True))}

@@ -1,4 +1,4 @@
-"""What a build is to do: the job as the user asked for it, its inputs and units, and the folder bound to them."""
+"""The plan of a build: the job as the user asked for it, its inputs and units, and the folder bound to them."""
 
 from __future__ import annotations
 
@@ -6,40 +6,44 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from corpus.dedup.contract import Dedup as Stage
+from corpus.dedup.contract import DocumentComparison
 from corpus.dedup.index import Earlier, check_comparable, open_index
 from corpus.dedup.layout import MEMORY_BYTES
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError
 from corpus.net.urls import is_url
-from corpus.plugins import Module
+from corpus.plugins import Plugin
 from corpus.recipe import Recipe
 from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Unit
+from corpus.stage import BoundStage
 from corpus.storage.store import Location, Store, open_store
 from corpus.tables.takedown import FILE as TAKEN_DOWN
 from corpus.tables.takedown import taken_from
 from corpus.version import versions
-from jobs.build.compare_documents import ALARM_RATE
+from jobs.build.compare import ALARM_RATE
 from jobs.build.inputs import Input, find_inputs, plan_all
 from jobs.runner.folder import claim
 
 UNIT_BYTES = 8 << 20
-"""Some 250 pages of a Common Crawl WARC, a few seconds of work: what a crash costs at most."""
+"""Some 250 pages of a Common Crawl WARC, a few seconds of work. A crash costs no more than that."""
 
 REMOTE_UNIT_BYTES = 32 << 20
-"""Of inputs that are not local: each unit costs some requests to plan, and a MiB that its neighbour reads too."""
+"""The same for remote inputs. Each unit costs some requests to plan, and a MiB that its neighbor reads too."""
 
 SMALL_UNIT_BYTES = 256 << 10
-"""Small inputs get smaller units, so that all workers have some; below this a unit is mostly overhead."""
+"""Small inputs get smaller units, so that all workers have some. Below this size a unit is mostly overhead."""
 
 UNITS_PER_WORKER = 4
 
 
 @dataclass(frozen=True)
 class Job:
-    """A build as the user asked for it. `factory` names the function that makes a recipe of its canonical form.
-    Without `unit_bytes` a first run chooses, and what takes it up keeps to that."""
+    """A build as the user asked for it.
+
+    `factory` names the function that makes a recipe from its canonical form. Without `unit_bytes` the first run into a
+    folder chooses a size, and later ones keep it.
+    """
 
     recipe: Recipe
     inputs: list[str]
@@ -49,31 +53,46 @@ class Job:
     keep_work: bool = False
     guard: GuardSettings = field(default_factory=GuardSettings)
     factory: str = "filters:recipe_from_dict"
-    modules: tuple[Module, ...] = ()
-    """What the user allowed to be executed, and the recipe's own stages come from."""
+    modules: tuple[Plugin, ...] = ()
+    """The plugins that the user allowed."""
     limit: int | None = None
-    """How many of the inputs to read."""
+    """The number of inputs to read."""
     base: str | None = None
-    """Where crawls are looked up."""
+    """The location where crawls are looked up."""
     against: tuple[str, ...] = ()
-    """The folders of earlier runs whose documents these are compared with."""
+    """The earlier runs to compare documents with."""
     index: bool = True
-    """Whether to leave what later runs need to compare theirs with these."""
+    """Whether to write an index, so that later runs can compare with this one."""
     dedup_memory: int = MEMORY_BYTES
-    """What the rows that one task of dedup holds may take."""
+    """The memory for the rows that one task of a comparison holds."""
     unit_seconds: float | None = None
-    """What a unit may take by the clock; without it, as long as its pages may (`GuardSettings.unit_wall_s`)."""
+    """The deadline of a unit; by default as long as its pages may take together (`GuardSettings.unit_wall_s`)."""
     alarm_rate: float = ALARM_RATE
-    """The share of documents, of the run or of one archive, above which dedup stops the run before it is packed."""
+    """The run stops before it is packed if a comparison removes a larger share of the run or of one archive."""
+
+    def recipe_payload(self) -> dict[str, Any]:
+        """Return what a task needs to make the recipe."""
+        modules = [[module.name, module.source] for module in self.modules]
+        return {"recipe": self.recipe.canonical(), "factory": self.factory, "modules": modules}
+
+    @property
+    def indexed(self) -> BoundStage | None:
+        """The stage whose signatures later runs can compare with, if there is one."""
+        for bound in self.recipe.stages:
+            if isinstance(bound.stage, DocumentComparison) and bound.stage.indexed:
+                return bound
+        return None
 
 
 @dataclass
 class Plan:
-    """What is to be done: inputs, and the fingerprint of all that decides the result."""
+    """The inputs of a build, and the identity of everything that decides its result."""
 
     inputs: list[Input]
     identity: dict[str, Any]
     against: list[Earlier] = field(default_factory=list)
+    indexed: str = ""
+    """The name of the stage whose signatures are compared with those of `against`."""
 
     @property
     def fingerprint(self) -> str:
@@ -81,7 +100,7 @@ class Plan:
 
 
 def make_plan(job: Job) -> Plan:
-    """Find the inputs and what decides the result. Raises CorpusError for whatever is wrong before any work starts."""
+    """Find the inputs and everything that decides the result. Raises CorpusError before any work starts."""
     inputs = find_inputs(job.inputs, job.limit, job.base)
     against = open_earlier(job)
     identity = {
@@ -92,29 +111,31 @@ def make_plan(job: Job) -> Plan:
         "against": [one.digest for one in against],
         "removed": taken_from(open_store(job.out)).digest,
     }
-    return Plan(inputs, identity, against)
+    return Plan(inputs, identity, against, job.indexed.name if job.indexed else "")
 
 
 def open_earlier(job: Job) -> list[Earlier]:
-    """The indexes of the runs to compare with. Raises ConfigError where the recipe can't, and InputError."""
-    if job.against and job.recipe.pipeline().lines:
+    """Return the indexes of the earlier runs. Raises ConfigError if the recipe can't use them, and InputError."""
+    if job.against and any(stage.compares == "lines" for stage in job.recipe.pipeline().collective):
         raise ConfigError(
             "Lines are compared within one run, so this recipe can't be built against an earlier one.",
-            "Leave --against, or take that stage out of the recipe.",
+            "Leave out --against, or that stage.",
         )
     against = [open_index(folder) for folder in job.against]
-    bound = job.recipe.pipeline().dedup
+    bound = job.indexed
     for one in against:
-        if bound is None or not isinstance(bound.stage, Stage) or bound.limits["similarity"].below is None:
+        stage = bound.stage if bound else None
+        if bound is None or not isinstance(stage, DocumentComparison) or bound.limits[stage.rule].below is None:
             raise ConfigError(
-                "The recipe compares no documents, with those of an earlier run neither.", "Leave --against."
+                "The recipe compares no documents with those of an earlier run.",
+                "Leave out --against, or add such a stage, for example minhash.",
             )
-        check_comparable(bound.stage, one)
+        check_comparable(stage, one)
     return against
 
 
 def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit]:
-    """The units of all inputs. Raises InputError for a file that is no archive."""
+    """Return the units of all inputs. Raises InputError for a file that is not an archive."""
     size = unit_bytes or job.unit_bytes
     if size is None:
         share = sum(item.size for item in plan.inputs) // (UNITS_PER_WORKER * job.workers)
@@ -124,7 +145,7 @@ def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit
 
 
 def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
-    """The units that the first run into this folder chose, so that its commits count."""
+    """Return the units that the first run into this folder chose, so that its commits count."""
     if job.unit_bytes is None:
         chosen = store.get(".work/units.json")
         if chosen is not None:
@@ -137,12 +158,12 @@ def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
 
 
 def claim_folder(store: Store, plan: Plan) -> dict[str, Any] | None:
-    """Bind the folder to this recipe, code and input, as `claim` does. The facts of its run, if that ended."""
+    """Bind the folder to this plan (see `claim`). Return its run.json if a run has ended there."""
     return claim(store, plan.identity, "run.json", _identity_of, _differences, beside={TAKEN_DOWN})
 
 
 def _identity_of(info: dict[str, Any]) -> dict[str, Any]:
-    """The plan's identity of a finished run. Raises KeyError and TypeError for what is none."""
+    """Return the identity in a run.json. Raises KeyError and TypeError if it has none."""
     found = {key: info[key] for key in ("recipe", "resources", "versions", "against", "removed")}
     found["inputs"] = [{key: item[key] for key in ("name", "bytes", "identity")} for item in info["inputs"]]
     return found

@@ -1,7 +1,7 @@
-"""`corpus remove`: pages taken down from a finished run, for good.
+"""`corpus remove`: take pages down from a finished run, for good.
 
-The run without them is made beside it, as a run of its own (`jobs.build.replay_run`), and then put in its place. Their
-text is in no file of the folder afterwards; the ledger keeps that they were there, and why they are not any more.
+The run without them is made beside it, as a run of its own (`jobs.build.replay_run`), and then takes its place. No file
+of the folder has their text afterwards. The ledger keeps a row for each, which says that it was taken down.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from corpus.storage.swap import JOURNAL, finish_swap, fresh_folder, swap
 from corpus.tables.takedown import Takedown, taken_from
 from jobs.build.build import Result
 from jobs.build.plan import Job
-from jobs.build.replay_run import rewrite
+from jobs.build.replay_run import replay
 from jobs.runner.engine import Engine
 from jobs.runner.progress import Progress
 
 
 def read_list(path: Path | None) -> list[str]:
-    """The entries of a list: one a line, without empty lines and comments. Raises ConfigError."""
+    """Return the entries of a list, one a line, without empty lines and comments. Raises ConfigError."""
     if path is None:
         return []
     try:
@@ -37,24 +37,26 @@ def read_list(path: Path | None) -> list[str]:
 
 def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], Path], Job],
            make_engine: Callable[[], Engine], progress: Progress) -> Result:  # fmt: skip
-    """Take down what `entries` say from the run in `folder`, beside what was taken down before. `make_job` makes the
-    job of a recipe and a folder. A removal that was cut off is finished first."""
+    """Take the pages of `entries` down from the run in `folder`. Earlier takedowns stay.
+
+    `make_job` makes the job for a recipe and a folder. A takedown that was cut off is finished first.
+    """
     store = LocalStore(folder)
     if store.size(JOURNAL) is None:
-        open_run(folder)  # nothing is made where there is none
+        open_run(folder)  # raises if there is no run, before anything is written
     with store.only_run():
         finish_swap(store)
         run = open_run(folder)
         taken = taken_from(store) | entries
         if taken.digest == run.info["removed"]:
-            store.remove(".work")  # a removal may have been cut off at its very end
+            store.remove(".work")  # an earlier takedown may have been cut off at its very end
             return Result(0, run.info, already_done=True)
         fresh = fresh_folder(taken.digest)
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
-            store.remove(f".work/{key}")  # of another list, which was cut off
+            store.remove(f".work/{key}")  # another takedown that was cut off
         job = replace(make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")))
-        result = rewrite(run, job, taken, make_engine, progress)
+        result = replay(run, job, taken, make_engine, progress)
         if result.info is not None and result.exit_code == 0:
             swap(store, fresh)
-            store.remove(".work")  # parts of pages that are gone
+            store.remove(".work")  # it holds texts of the pages
         return result

@@ -1,4 +1,4 @@
-"""The pass: one task per unit, until the ranges that were read tile every archive."""
+"""The pass: one task per unit, until the units tile every archive."""
 
 from __future__ import annotations
 
@@ -13,37 +13,36 @@ from corpus.storage.store import Store
 from corpus.tables.takedown import FILE as TAKEN_DOWN
 from corpus.warc.record import record_id
 from jobs.build.plan import Job, Plan
-from jobs.runner.engine import Engine, Stop, run
-from jobs.runner.progress import Progress
+from jobs.runner.engine import run
+from jobs.runner.execution import Execution, Stopped
 from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_place
-from jobs.runner.task_functions import commit_from_dict, run_unit_task
+from jobs.runner.task_functions import run_unit_task
 
 LOST_IN_A_ROW = 4
-"""Units in a row that no server gave, or two per worker if that is more: then it is not one file, and the run stops."""
+"""The run stops if so many units in a row can't be fetched, or two per worker if that is more: the server is down."""
 
 
 def run_units(
-    job: Job, plan: Plan, units: list[Unit], store: Store, engine: Engine, stop: Stop, progress: Progress
+    job: Job, plan: Plan, units: list[Unit], execution: Execution
 ) -> tuple[list[Commit], list[dict[str, Any]]]:
-    """The commits of all units in (WARC, offset) order, and the units that were given up."""
+    """Return the commits of all units in (archive, offset) order, and the units that were given up. Raises Stopped."""
+    store, engine, progress = execution.store, execution.engine, execution.progress
     depends = digest({key: plan.identity[key] for key in ("recipe", "resources", "versions", "removed")})
     common = {
         "store": store.place,
-        "recipe": job.recipe.canonical(),
-        "factory": job.factory,
-        "modules": [[module.name, module.source] for module in job.modules],
+        **job.recipe_payload(),
         "guard": asdict(job.guard),
         "depends": depends,
-        "taken": store.size(TAKEN_DOWN) is not None,
+        "takedown": store.size(TAKEN_DOWN) is not None,
     }
     done: dict[Unit, Commit] = {}
     while True:
         given_up: dict[Unit, tuple[Failure, ...]] = {}
         lost = 0
         todo = [unit for unit in units if unit not in done]
-        progress.start("pass", len(units), sum(unit.end - unit.start for unit in units), done=len(units) - len(todo))
+        progress.start("pass", len(units), done=len(units) - len(todo))
         payloads = [{"unit": unit.as_dict(), **_own(job, unit, store), **common} for unit in todo]
-        for answer in run(engine, run_unit_task, payloads, stop):
+        for answer in run(engine, run_unit_task, payloads, execution.stop):
             unit = Unit(**answer.payload["unit"])
             if answer.result is None:
                 last = answer.failures[-1]
@@ -54,13 +53,13 @@ def run_units(
                 given_up[unit] = answer.failures
             else:
                 lost = 0
-                done[unit] = commit_from_dict(answer.result)
-                if answer.failures:  # of this run, and no part of the commit
-                    done[unit].about["failed_tries"] = by_class(answer.failures)
-                progress.unit_done(unit.end - unit.start, done[unit].about["counts"])
+                done[unit] = Commit.from_dict(answer.result)
+                if answer.failures:  # of this process, and no part of the commit
+                    done[unit].facts["failed_tries"] = by_class(answer.failures)
+                progress.unit_done(done[unit].facts["counts"])
         progress.end()
-        if stop.asked():
-            return [], []
+        if execution.stop.asked():
+            raise Stopped
         false_starts = untiled(units, done)
         if not false_starts:
             break
@@ -71,13 +70,13 @@ def run_units(
 
 
 def _own(job: Job, unit: Unit, store: Store) -> dict[str, Any]:
-    """What a unit's payload says to `run`: how long it may take, and where it says which record it is at."""
+    """Return the deadline of a unit, and the file in which its worker names the record that it is at."""
     limit = job.guard.unit_wall_s(unit.end - unit.start) if job.unit_seconds is None else job.unit_seconds
     return {"wall_s": limit, "footprint": str(store.scratch().resolve())}
 
 
 def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:
-    """What run.json says of a unit that was given up. Never what a page says."""
+    """Return the entry of run.json for a unit that was given up. It never quotes a page."""
     place = last_place(failures)
     return {
         "warc": unit.warc,
@@ -90,15 +89,15 @@ def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:
 
 
 def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
-    """The units that do not start where the one before them ended: their start lay inside a member.
+    """Return the units that do not start where the one before them ended: their start lies inside a member.
 
-    Raises IntegrityError where an archive's last unit did not reach its end.
+    Raises IntegrityError if the last unit of an archive did not reach its end.
     """
     wrong = set()
     for unit, after in zip(units, [*units[1:], None], strict=True):
         if unit not in done:
             continue
-        reached = done[unit].about["reached"]
+        reached = done[unit].facts["reached"]
         if after is not None and after.warc == unit.warc:
             if reached != after.start:
                 wrong.add(after)
@@ -110,7 +109,7 @@ def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
 
 
 def merge(units: list[Unit], false_starts: set[Unit]) -> list[Unit]:
-    """Each unit with a false start becomes the end of the unit before it."""
+    """Return the units with each false start joined to the unit before it."""
     merged: list[Unit] = []
     for unit in units:
         if unit in false_starts:

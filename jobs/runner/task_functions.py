@@ -9,29 +9,26 @@ import json
 import resource
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
-from corpus.dedup.contract import Dedup
-from corpus.dedup.line_phases import LineTask, run_line_task
-from corpus.dedup.lines import Lines
-from corpus.dedup.phases import Task, run_task
+from corpus.dedup.phases import ComparisonTask, run_task
 from corpus.recipe import Recipe
-from corpus.revise.fates import Rejudge
-from corpus.revise.replay import Piece, Reading, fill, rewrite
+from corpus.revise.ledger_replay import LedgerReplay
+from corpus.revise.portion_replay import PageReader, add_missing_texts, replay_portion
+from corpus.revise.portions import Portion
 from corpus.run import open_run
 from corpus.sandbox.attempt import attempt_unit
 from corpus.sandbox.guard import Guard, GuardSettings
 from corpus.sandbox.page_worker import make_recipe
 from corpus.sandbox.unit import Unit
-from corpus.storage.commits import Commit, Part
+from corpus.storage.commits import Commit
 from corpus.storage.store import open_store
 from corpus.tables.ledger import CORPUS_SCHEMA, ledger_schema
 from corpus.tables.pack import PackTask, pack_part
 from corpus.tables.samples import SAMPLES_SCHEMA
 from corpus.tables.takedown import FILE as TAKEN_DOWN
 from corpus.tables.takedown import taken_from
+from corpus.tables.verdicts import VerdictBox
 
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
 
@@ -56,37 +53,38 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
         wall_s=payload["wall_s"],
         footprint=payload["footprint"],
     )
-    return commit_to_dict(done)
+    return done.as_dict()
 
 
-def rewrite_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Rewrite and commit some pieces of a finished run."""
+def replay_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Replay and commit some portions of a finished run."""
     recipe = _recipe(payload)
     folder = payload["folder"]
-    taken = taken_from(open_store(payload["store"])) if payload["newly_taken"] else None
-    rejudge = Rejudge(open_run(folder).info, recipe, payload["signed"], taken)
+    taken = taken_from(open_store(payload["store"])) if payload["new_takedown"] else None
+    replay = LedgerReplay(open_run(folder).info, recipe, payload["signed"], taken)
     store, stages = open_store(payload["store"]), recipe.pipeline().collective
     made = []
-    for own in payload["pieces"]:
-        piece, reading = Piece.from_dict(own["piece"]), _reading(payload, own["archive"])
-        made.append(commit_to_dict(rewrite(store, folder, piece, rejudge, stages, reading, payload["depends"])))
+    for own in payload["portions"]:
+        portion, reader = Portion.from_dict(own["portion"]), _page_reader(payload, own["archive"])
+        done = replay_portion(store, folder, portion, replay, stages, reader, payload["depends"])
+        made.append(done.as_dict())
     return {"commits": made}
 
 
-def fill_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Read and commit the texts that some pieces of a finished run have come to need."""
+def texts_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Read and commit the texts that some portions of a finished run lack."""
     store = open_store(payload["store"])
     made = []
-    for own in payload["pieces"]:
-        told = Part(**own["told"]) if own["told"] else None
-        done, reading = commit_from_dict(own["commit"]), _reading(payload, own["archive"])
-        made.append(commit_to_dict(fill(store, done, told, own["box"], reading, payload["depends"])))
+    for own in payload["portions"]:
+        verdicts = [VerdictBox.from_dict(box) for box in own["verdicts"]]
+        done, reader = Commit.from_dict(own["commit"]), _page_reader(payload, own["archive"])
+        made.append(add_missing_texts(store, done, verdicts, reader, payload["depends"]).as_dict())
     return {"commits": made}
 
 
-def _reading(payload: dict[str, Any], archive: dict[str, Any] | None) -> Reading:
+def _page_reader(payload: dict[str, Any], archive: dict[str, Any] | None) -> PageReader:
     guard = _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"])
-    return Reading(guard, Unit(**archive) if archive else None, _taken(payload))
+    return PageReader(guard, Unit(**archive) if archive else None, _taken(payload))
 
 
 def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -94,49 +92,33 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
     task = PackTask.from_dict({name: payload[name] for name in PackTask.__dataclass_fields__})
     columns = {name: _KINDS[kind] for name, kind in payload["columns"].items()}
     schemas = {"corpus": CORPUS_SCHEMA, "ledger": ledger_schema(columns), "samples": SAMPLES_SCHEMA}
-    return commit_to_dict(pack_part(open_store(payload["store"]), task, schemas.get(task.kind)))
+    return pack_part(open_store(payload["store"]), task, schemas.get(task.kind)).as_dict()
 
 
-def dedup_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Run and commit one piece of a phase of dedup."""
-    bound = _recipe(payload).pipeline().dedup
-    assert bound is not None
-    assert isinstance(bound.stage, Dedup)
-    against = tuple(payload["against"])
-    task = Task(dedup=bound.stage, threshold=payload["threshold"], against=against, **_piece(payload))
-    return _with_cost(lambda: run_task(task))
-
-
-def lines_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Run and commit one piece of a phase of dedup by lines."""
-    bound = _recipe(payload).pipeline().lines
-    assert bound is not None
-    assert isinstance(bound.stage, Lines)
-    task = LineTask(lines=bound.stage, limits=bound.limits, **_piece(payload))
-    return _with_cost(lambda: run_line_task(task))
+def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Run and commit one task of a comparison. The result also has its cost."""
+    bound = next(bound for bound in _recipe(payload).stages if bound.name == payload["stage"])
+    same = {name: payload[name] for name in ("phase", "number", "lists", "depends")}
+    task = ComparisonTask(
+        store=open_store(payload["store"]),
+        bound=bound,
+        against=tuple(payload["against"]),
+        payload=payload["own"],
+        **same,
+    )
+    started = time.thread_time()
+    done = run_task(task).as_dict()
+    cost = {"cpu": time.thread_time() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}
+    return {**done, "cost": cost}
 
 
 def _taken(payload: dict[str, Any]) -> str:
-    """The file that says what was taken down, if there is one."""
-    return str(open_store(payload["store"]).local(TAKEN_DOWN)) if payload["taken"] else ""
+    """Return the takedown list of the run, if there is one."""
+    return str(open_store(payload["store"]).local(TAKEN_DOWN)) if payload["takedown"] else ""
 
 
 def _recipe(payload: dict[str, Any]) -> Recipe:
     return make_recipe(payload["factory"], payload["recipe"], payload["modules"])
-
-
-def _piece(payload: dict[str, Any]) -> dict[str, Any]:
-    """What `corpus.storage.task_commits.Piece` asks for."""
-    same = {name: payload[name] for name in ("phase", "piece", "lists", "depends")}
-    return {**same, "store": open_store(payload["store"]), "payload": payload["own"]}
-
-
-def _with_cost(work: Callable[[], Commit]) -> dict[str, Any]:
-    """A commit, with what it took: CPU seconds, and the process's most bytes."""
-    started = time.thread_time()
-    done = commit_to_dict(work())
-    cost = {"cpu": time.thread_time() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}
-    return {**done, "cost": cost}
 
 
 def _guard(recipe: dict[str, Any], factory: str, settings: dict[str, Any], modules: list[list[str]]) -> Guard:
@@ -161,11 +143,3 @@ def end_guards() -> None:
     """End the page workers of this process in the middle of their work, which then fails."""
     for guard in list(_open):
         guard.end()
-
-
-def commit_to_dict(done: Commit) -> dict[str, Any]:
-    return asdict(done)
-
-
-def commit_from_dict(data: dict[str, Any]) -> Commit:
-    return Commit(data["key"], tuple(Part(**part) for part in data["parts"]), data["about"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,13 +24,12 @@ from corpus.storage.task_commits import get_value, put_value
 from corpus.tokens.row_files import RowLayout, RowsTask, plan_rows, send_rows, write_rows
 from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.tokens.texts import STRINGS, Piece, Texts, open_texts, value_type
-from corpus.version import versions
+from corpus.version import TOKEN_ROOMS, versions
 from jobs.runner.engine import Engine, Stop
+from jobs.runner.execution import Stopped, executing
 from jobs.runner.folder import claim, open_folder
-from jobs.runner.phases import Stopped, end_work, run_commits
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
-from jobs.runner.task_functions import commit_to_dict
 from jobs.tokens.card import data_card
 
 
@@ -63,7 +61,7 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
         "target": job.target,
         "seed": job.seed,
         "columns": schema.names,
-        "versions": versions(),
+        "versions": versions(TOKEN_ROOMS),
     }
     store = open_folder(job.out)
     with store.only_run(), Stop() as stop:
@@ -73,17 +71,15 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
             return Result(0, finished, already_done=True)
         if left_out:
             print(f"Left out, not plain and of one type in all files: {', '.join(left_out)}", file=sys.stderr)
-        engine = make_engine()
-        run = _Exporting(job, texts, schema, store, partial(run_commits, engine=engine, stop=stop, progress=progress))
         try:
-            sent = run.send()
-            layout = run.layout(sent)
-            written = run.write(sent, layout)
+            with executing(store, make_engine, stop, progress) as execution:
+                run = _Exporting(job, texts, schema, store, execution.commits)
+                sent = run.send()
+                layout = run.layout(sent)
+                written = run.write(sent, layout)
         except Stopped:
             return Result(128 + stop.signal)
-        finally:
-            end_work(engine, stop, progress)
-        info = _info(layout, written, sum(done.about["bytes"] for done in sent), texts, plan)
+        info = _info(layout, written, sum(done.facts["bytes"] for done in sent), texts, plan)
         if job.target == "datasets":
             info["columns_left_out"] = left_out
             # one that an earlier try left may have the name that the folder had then
@@ -150,14 +146,14 @@ class _Exporting:
     def layout(self, sent: list[Commit]) -> RowLayout:
         """How the rows lie in files. Raises InputError where there are too few, and sets the folder free again."""
         try:
-            return plan_rows(sum(done.parts[0].rows for done in sent), sum(done.about["bytes"] for done in sent))
+            return plan_rows(sum(done.parts[0].rows for done in sent), sum(done.facts["bytes"] for done in sent))
         except InputError:
             self.store.remove(".work")
             raise
 
     def write(self, sent: list[Commit], layout: RowLayout) -> list[Commit]:
         """The output files, in order."""
-        weights = np.sum([done.about["weights"] for done in sent], axis=0).tolist()
+        weights = np.sum([done.facts["weights"] for done in sent], axis=0).tolist()
         cuts = plan_cuts(weights, layout.borders)
         plain = self.job.target == "nanochat"
         names = [_name(self.job.target, at, len(cuts)) for at in range(len(cuts))]
@@ -201,7 +197,7 @@ def rows_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Put one piece into boxes, and commit."""
     store = open_store(payload["store"])
     piece = Piece.from_dict(payload["piece"])
-    return commit_to_dict(send_rows(store, piece, _read_schema(store), payload["seed"], payload["bits"]))
+    return send_rows(store, piece, _read_schema(store), payload["seed"], payload["bits"]).as_dict()
 
 
 def write_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +205,7 @@ def write_task(payload: dict[str, Any]) -> dict[str, Any]:
     store = open_store(payload["store"])
     parts = [Part(**part) for part in get_value(store, payload["parts"])]
     task = RowsTask(**{**payload["task"], "cut": Cut(**payload["task"]["cut"])})
-    return commit_to_dict(write_rows(store, task, parts, payload["parts"], _read_schema(store)))
+    return write_rows(store, task, parts, payload["parts"], _read_schema(store)).as_dict()
 
 
 def _read_schema(store: Store) -> pa.Schema:

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -31,13 +31,12 @@ from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.tokens.texts import Piece, Texts, open_texts
 from corpus.tokens.tokenizer import Tokenizer
 from corpus.tokens.write import FileTask, add_data, write_file
-from corpus.version import versions
+from corpus.version import TOKEN_ROOMS, versions
 from jobs.runner.engine import Engine, Stop
+from jobs.runner.execution import Stopped, executing
 from jobs.runner.folder import claim, open_folder
-from jobs.runner.phases import Stopped, end_work, run_commits
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
-from jobs.runner.task_functions import commit_to_dict
 
 FILE_TOKENS = 100_000_000
 """Tokens of a file: 200 or 400 MB."""
@@ -84,19 +83,19 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
             store.remove(".work")
             return Result(0, finished, already_done=True)
         started = time.monotonic()
-        engine = make_engine()
-        run = _Tokenizing(job, plan, texts, store, partial(run_commits, engine=engine, stop=stop, progress=progress))
         try:
-            boxes, encoded = run.encode()
-            engines = sorted({done.about["engine"] for done in encoded})
-            if "tokenizers" in engines:
-                print("HF tokenizers encodes: the fast way does not know this tokenizer, or differs.", file=sys.stderr)
-            totals = run.totals(encoded)
-            info = run.finish(totals, run.write(boxes, encoded, totals))
+            with executing(store, make_engine, stop, progress) as execution:
+                run = _Tokenizing(job, plan, texts, store, execution.commits)
+                boxes, encoded = run.encode()
+                engines = sorted({done.facts["engine"] for done in encoded})
+                if "tokenizers" in engines:
+                    print(
+                        "HF tokenizers encodes: the fast way does not know this tokenizer, or differs.", file=sys.stderr
+                    )
+                totals = run.totals(encoded)
+                info = run.finish(totals, run.write(boxes, encoded, totals))
         except Stopped:
             return Result(128 + stop.signal)
-        finally:
-            end_work(engine, stop, progress)
         timings = {
             "seconds": round(time.monotonic() - started, 1),
             "host": socket.gethostname(),
@@ -128,7 +127,7 @@ def _plan(job: Job, texts: Texts) -> dict[str, Any]:
         "seed": job.seed,
         "val_share": val_share_for(texts.rows) if job.val_share is None else job.val_share,
         "file_tokens": job.file_tokens,
-        "versions": versions() | libraries,
+        "versions": versions(TOKEN_ROOMS) | libraries,
     }
 
 
@@ -159,7 +158,7 @@ class _Tokenizing:
         """Tokens, documents and bytes of text by split. Raises InputError where a split is empty, and sets the folder
         free again."""
         found = {
-            split: {name: sum(done.about["splits"][split][name] for done in encoded) for name in COUNTS}
+            split: {name: sum(done.facts["splits"][split][name] for done in encoded) for name in COUNTS}
             for split in SPLITS
         }
         share = self.plan["val_share"]
@@ -178,7 +177,7 @@ class _Tokenizing:
         """The output files, in order."""
         weights = np.zeros(len(SPLITS) * boxes, dtype=np.int64)
         for done in encoded:
-            at, tokens = done.about["weights"]
+            at, tokens = done.facts["weights"]
             weights[at] += np.array(tokens, dtype=np.int64)
         tasks = []
         for number, split in enumerate(SPLITS):
@@ -199,7 +198,7 @@ class _Tokenizing:
         splits: dict[str, dict[str, Any]] = {}
         for split in SPLITS:
             own = [done for task, done in written if task.split == split]
-            files = [{"name": done.parts[0].key} | {name: done.about[name] for name in COUNTS} for done in own]
+            files = [{"name": done.parts[0].key} | {name: done.facts[name] for name in COUNTS} for done in own]
             sums = {name: sum(file[name] for file in files) for name in COUNTS}
             if sums != totals[split]:
                 raise IntegrityError(f"{split} got {sums} instead of {totals[split]}.", "Please report this.")
@@ -235,7 +234,7 @@ def encode_task(payload: dict[str, Any]) -> dict[str, Any]:
     tokenizer, encoder = _encoder(store.get(_TOKENIZER) or b"{}")
     if tokenizer.sha256 != encoding.tokenizer:
         raise IntegrityError(f"{store.where(_TOKENIZER)} is damaged.", "Delete the folder, and tokenize again.")
-    return commit_to_dict(encode_piece(store, Piece.from_dict(payload["piece"]), encoding, tokenizer, encoder))
+    return encode_piece(store, Piece.from_dict(payload["piece"]), encoding, tokenizer, encoder).as_dict()
 
 
 @lru_cache(maxsize=1)
@@ -250,4 +249,4 @@ def write_task(payload: dict[str, Any]) -> dict[str, Any]:
     store = open_store(payload["store"])
     parts = [Part(**part) for part in get_value(store, payload["parts"])]
     task = FileTask(**{**payload["task"], "cut": Cut(**payload["task"]["cut"])})
-    return commit_to_dict(write_file(store, task, parts, payload["parts"]))
+    return write_file(store, task, parts, payload["parts"]).as_dict()

@@ -19,9 +19,9 @@ from corpus.storage.commits import check_part, read_commit
 from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.sample.sample_crawl import write_sample
+from jobs.sample.crawl import write_sample
 from tests.faults.test_poison_units import STAGES, pages
 from tests.jobs.build.test_build import tree
 from tests.stubs import FACTORY, recipe_from_dict

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import jobs.build.compare_lines
-from corpus.dedup.lines import NOT_COMPARED
+import jobs.build.compare
+from corpus.dedup.contract import NOT_COMPARED
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.run import open_run
@@ -18,7 +18,7 @@ from filters.line_dedup import LineDedup
 from jobs.build.build import build
 from jobs.build.plan import make_plan
 from jobs.cli import main
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.filters.test_minhash import letters, text
 from tests.jobs.build.test_build import job, tree
@@ -282,7 +282,7 @@ def test_documents_of_other_languages_pass_it_by(tmp_path):
 
 
 def test_an_alarm_stops_the_run_before_it_is_packed(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(jobs.build.compare_lines, "ALARM_DOCUMENTS", 4)
+    monkeypatch.setattr(jobs.build.compare, "ALARM_DOCUMENTS", 4)
     shared = "<p>".join(own(1, 30))
     pages = {f"http://{number}.example/": page("x", f"{shared}<p>{text(number, 40)}") for number in range(6)}
     write_warc(tmp_path / "a.warc.gz", pages)

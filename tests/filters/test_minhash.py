@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-import jobs.build.compare_documents
+import jobs.build.compare
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.run import open_run
 from filters.minhash import MinHash
 from jobs.build.build import build
 from jobs.cli import main
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import job, tree
 from tests.warcs import page, write_warc
@@ -149,7 +149,7 @@ def test_the_same_documents_whatever_the_units(tmp_path, scheme):
 
 def test_an_alarm_stops_before_anything_is_packed(tmp_path, monkeypatch):
     """One archive of copies, one of different pages: the first raises the alarm, another rate lets it pass."""
-    monkeypatch.setattr(jobs.build.compare_documents, "ALARM_DOCUMENTS", 10)
+    monkeypatch.setattr(jobs.build.compare, "ALARM_DOCUMENTS", 10)
     write_warc(tmp_path / "copies.warc.gz", {f"http://{n}.copies.example/": text(1).encode() for n in range(20)})
     write_warc(tmp_path / "pages.warc.gz", {f"http://{n}.pages.example/": text(2 + n).encode() for n in range(30)})
     stages = {"stages": [{"stage": "paragraphs"}, {"stage": "minhash"}]}
@@ -175,7 +175,7 @@ def test_an_alarm_stops_before_anything_is_packed(tmp_path, monkeypatch):
 
 
 def test_the_alarm_on_the_command_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(jobs.build.compare_documents, "ALARM_DOCUMENTS", 4)
+    monkeypatch.setattr(jobs.build.compare, "ALARM_DOCUMENTS", 4)
     write_warc(tmp_path / "w.warc.gz", {f"http://{n}.example/": page("Page", text(1)) for n in range(5)})
     command = ["corpus", "build", str(tmp_path / "w.warc.gz"), "-o", str(tmp_path / "out"), "--no-ray", "--alarm-rate"]
     recipe = tmp_path / "recipe.toml"

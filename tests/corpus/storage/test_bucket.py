@@ -21,7 +21,7 @@ from corpus.storage.commits import add_part, check_part, commit, read_commit
 from corpus.storage.lease import KEY, Lease
 from corpus.storage.store import LocalStore, open_store
 from jobs.build.build import build
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.s3 import BUCKET, SECRET

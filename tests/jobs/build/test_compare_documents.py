@@ -7,13 +7,13 @@ import pytest
 
 import corpus.dedup.index
 import corpus.dedup.layout
-import jobs.build.compare_documents
-import jobs.runner.phases
+import jobs.build.compare
+import jobs.runner.execution
 from corpus.dedup.clusters import ROUNDS, compare
 from corpus.dedup.minhash import ROWS
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from tests.dedups import (
     COUNT,
     Found,
@@ -112,7 +112,7 @@ def of_units(count, size):
 def connected(texts, signatures, signed):
     """Which documents share a text or a key with another."""
     signed = np.ones(len(texts), np.bool_) if signed is None else signed
-    keys = recipe().pipeline().dedup.stage.keys(signatures.view(np.uint8))
+    keys = recipe().stages[0].stage.keys(signatures.view(np.uint8))
     shared = np.unique(texts, axis=0, return_inverse=True, return_counts=True)
     found = shared[2][shared[1].ravel()] > 1
     for band in keys[signed].T:
@@ -161,8 +161,8 @@ def test_unsigned_documents_are_not_compared(tmp_path):
     texts, signatures = one_text(4)[:2]
     units = write_units(store, [4], texts, signatures)
     found = phases(store, units)
-    assert found.info["compared"] == 4
-    assert found.removed == 3
+    assert found.facts["compared"] == 4
+    assert sum(found.removed) == 3
 
 
 @pytest.mark.parametrize("texts", ["equal", "different"])
@@ -179,9 +179,9 @@ def test_a_million_documents_of_one_page_end_with_one_quickly(tmp_path, texts):
     start = time.process_time()
     compared = phases(store, units, memory=64 << 20)
     assert time.process_time() - start < 40
-    assert compared.removed == count - 1
-    assert compared.info["removed"]["exact"] == (count - 1 if texts == "equal" else 0)
-    assert compared.info["largest"] == [{"id": "w.warc.gz:123456", "documents": count}]
+    assert sum(compared.removed) == count - 1
+    assert compared.facts["removed"]["exact"] == (count - 1 if texts == "equal" else 0)
+    assert compared.facts["largest"] == [{"id": "w.warc.gz:123456", "documents": count}]
     assert (Found(store, sizes, compared, count).kept_doc == 123_456).all()
 
 
@@ -193,8 +193,8 @@ def test_a_band_shared_by_very_many_costs_no_pairs(tmp_path):
     start = time.process_time()
     found = verdicts(tmp_path, distinct_texts(count), signatures, memory=8 << 20, sizes=[5_000] * 6)
     assert time.process_time() - start < 20
-    assert found.info["unverified"] == count - ROUNDS - 1
-    assert found.info["removed"] == {"exact": 0, "all": 0}
+    assert found.facts["unverified"] == count - ROUNDS - 1
+    assert found.facts["removed"] == {"exact": 0, "all": 0}
 
 
 # what dies, and when
@@ -219,8 +219,8 @@ def failing(after, monkeypatch, phase):
                 raise Dies
         return calls.real(payload)
 
-    calls.real = jobs.build.compare_documents.dedup_task
-    monkeypatch.setattr(jobs.build.compare_documents, "dedup_task", task)
+    calls.real = jobs.build.compare.compare_task
+    monkeypatch.setattr(jobs.build.compare, "compare_task", task)
     return calls
 
 
@@ -261,7 +261,7 @@ def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
     with pytest.raises(IntegrityError, match=phase):
         phases(store, units, memory=memory, index=True)
     assert len(calls) > after
-    monkeypatch.setattr(jobs.build.compare_documents, "dedup_task", calls.real)
+    monkeypatch.setattr(jobs.build.compare, "compare_task", calls.real)
     before = committed(tmp_path / "killed")
     Found(store, sizes, phases(store, units, memory=memory, index=True), 1_500).same_as(expected)
     after_all = committed(tmp_path / "killed")
@@ -292,12 +292,12 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
 
             return super().submit(both, payload, slots)
 
-    real = jobs.runner.phases.run
+    real = jobs.runner.execution.run
 
     def backwards(engine, function, payloads, stop):
         return real(engine, function, list(payloads)[::-1], stop)
 
-    monkeypatch.setattr(jobs.runner.phases, "run", backwards)
+    monkeypatch.setattr(jobs.runner.execution, "run", backwards)
     store = LocalStore(tmp_path / "twice")
     units = write_units(store, sizes, texts, signatures, signed, rank)
     found = Found(store, sizes, phases(store, units, memory=TIGHT, engine=Twice(3)), 2_500)
@@ -316,7 +316,7 @@ def test_domains_in_any_division(tmp_path):
     for number, memory in enumerate((WHOLE, TIGHT // 8)):
         store = LocalStore(tmp_path / str(number))
         units = write_units(store, [2_000], texts, signatures, signed, rank, sites)
-        facts.append(phases(store, units, memory=memory).info)
+        facts.append(phases(store, units, memory=memory).facts)
     assert facts[0] == facts[1]
     assert facts[0]["domains"]["number"] == 700
     removed = Found(store, [2_000], phases(store, units, memory=TIGHT // 8), 2_000).kept_doc != np.arange(2_000)
@@ -330,7 +330,7 @@ def test_other_memory_is_another_division_but_not_another_result(tmp_path):
     texts, signatures, signed, rank = made(2_000, 4)
     store = LocalStore(tmp_path)
     units = write_units(store, [2_000], texts, signatures, signed, rank)
-    one, two = (phases(store, units, memory=memory).info for memory in (WHOLE, TIGHT))
+    one, two = (phases(store, units, memory=memory).facts for memory in (WHOLE, TIGHT))
     assert one == two
 
 

@@ -5,11 +5,11 @@ import time
 import numpy as np
 import pytest
 
-import jobs.build.compare_lines
-import jobs.runner.phases
+import jobs.build.compare
+import jobs.runner.execution
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from tests.dedups import committed
 from tests.line_runs import phases, plainly, recipe, signed_of, told, write_units
 
@@ -80,7 +80,7 @@ def test_the_verdicts_are_those_of_the_rules_however_they_are_divided(tmp_path, 
         rows = told(store, sizes, compared, 300)
         assert facts_of(rows) == expected
         assert [row and row["cut"] for row in rows] == cut_of(documents, **plain)
-        infos.append(compared.info)
+        infos.append(compared.facts)
     assert infos[0] == infos[1] == infos[2]
     dropped = sum(one is not None and one[0] is not None for one in expected)
     assert sum(infos[0]["removed"]["documents"].values()) == dropped
@@ -107,7 +107,7 @@ def test_a_line_that_goes_stays_in_another_kept_document(tmp_path, seed):
 def test_almost_nothing(tmp_path, count):
     store = LocalStore(tmp_path)
     compared = phases(store, write_units(store, [count], signed_of(made(count, 0))))
-    assert compared.info["removed"]["lines"] == 0
+    assert compared.facts["removed"]["lines"] == 0
     assert told(store, [count], compared, count) == [None] * count
 
 
@@ -120,8 +120,8 @@ def test_a_million_documents_of_the_same_lines_end_with_one_quickly(tmp_path):
     start = time.process_time()
     compared = phases(store, units, memory=64 << 20)
     assert time.process_time() - start < 60
-    assert compared.info["removed"]["documents"] == {"removed_ratio": count - 1}
-    assert compared.info["removed"]["lines"] == 0
+    assert compared.facts["removed"]["documents"] == {"removed_ratio": count - 1}
+    assert compared.facts["removed"]["lines"] == 0
 
 
 # what dies, and when
@@ -137,7 +137,7 @@ def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
     documents, sizes = made(250, 2), of_units(250, 50)
     store = LocalStore(tmp_path / "killed")
     units = write_units(store, sizes, signed_of(documents))
-    real, calls = jobs.build.compare_lines.lines_task, []
+    real, calls = jobs.build.compare.compare_task, []
 
     def task(payload):
         if payload["phase"] == phase:
@@ -146,7 +146,7 @@ def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
                 raise Dies
         return real(payload)
 
-    monkeypatch.setattr(jobs.build.compare_lines, "lines_task", task)
+    monkeypatch.setattr(jobs.build.compare, "compare_task", task)
     with pytest.raises(IntegrityError, match=phase):
         phases(store, units, memory=TIGHT)
     monkeypatch.undo()
@@ -180,12 +180,12 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
 
             return super().submit(both, payload, slots)
 
-    real = jobs.runner.phases.run
+    real = jobs.runner.execution.run
 
     def backwards(engine, function, payloads, stop):
         return real(engine, function, list(payloads)[::-1], stop)
 
-    monkeypatch.setattr(jobs.runner.phases, "run", backwards)
+    monkeypatch.setattr(jobs.runner.execution, "run", backwards)
     store = LocalStore(tmp_path / "twice")
     units = write_units(store, sizes, signed_of(documents))
     rows = told(store, sizes, phases(store, units, memory=TIGHT, engine=Twice(3)), 250)

@@ -14,7 +14,7 @@ from corpus.errors import ConfigError, InputError, IntegrityError, OutputError
 from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from jobs.build.build import build
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.dedups import Found, distinct_texts, phases, place, random_signatures, write_units
 from tests.filters.test_minhash import edited, text
@@ -141,8 +141,8 @@ def test_a_key_that_very_many_earlier_documents_share(tmp_path):
     documents = (distinct_texts(50) + np.uint64(1 << 50), new, np.ones(50, np.bool_), np.arange(50))
     found = run_of(tmp_path / "new", "new", documents, against=[tmp_path / "a"])["found"]
     assert found.kept_id[7] == place(20, "a")
-    assert found.info["removed"] == {"exact": 0, "all": 1}
-    assert found.info["unverified"] > 0
+    assert found.facts["removed"] == {"exact": 0, "all": 1}
+    assert found.facts["unverified"] > 0
 
 
 # whole runs

@@ -13,19 +13,21 @@ import pyarrow.dataset as ds
 import pytest
 
 import corpus.storage.swap
-from corpus.errors import IntegrityError
+from corpus.errors import ConfigError, IntegrityError, OutputError
+from corpus.revise.differences import diff
 from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL
-from corpus.tables.takedown import FILE, Takedown, host_of, read_takedown, url_form
+from corpus.tables.takedown import FILE, Takedown, host_of, read_takedown, taken_from, url_form
 from jobs.build.plan import Job
 from jobs.build.remove import read_list, remove
+from jobs.build.replay_run import replay
 from jobs.cli import cli
-from jobs.report.html_page import write_report
-from jobs.runner.engine import LocalEngine
+from jobs.report.render import write_report
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job, tree
-from tests.jobs.show.test_tuning import STAGES, archives  # noqa: F401
+from tests.jobs.show.test_steering import STAGES, archives  # noqa: F401
 from tests.warcs import WORDS, page, write_warc
 
 
@@ -324,3 +326,26 @@ def test_domains_are_not_parts_of_names():
 def test_a_list_is_one_entry_a_line(tmp_path):
     (tmp_path / "list").write_text("# why\n\nhttp://a.example/\n  b.example  \n")
     assert read_list(tmp_path / "list") == ["http://a.example/", "b.example"]
+
+
+def test_a_run_of_another_version(folder, archives, monkeypatch):  # noqa: F811
+    """Everything that reads it works, and a takedown. A build and new limits say why not."""
+    monkeypatch.setattr("corpus.version.code_digest", lambda rooms: "other")
+    run = open_run(folder)
+    url = next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)
+    run.verify()
+    write_report(run, folder.parent / "report.html")
+    assert run.explain(url)
+    assert not diff(run, run).moves
+    before = run.info["versions"]
+    with pytest.raises(OutputError, match="code: "):
+        build_quietly(job([archives], folder, STAGES))
+    with pytest.raises(ConfigError, match="made with other code or lists"):
+        replay(run, job([archives], folder.parent / "new", STAGES), taken_from(run.store), lambda: LocalEngine(1),
+                Progress(quiet=True))  # fmt: skip
+    assert not (folder.parent / "new").exists()
+    assert remove_quietly(folder, Takedown.of([url])).exit_code == 0
+    run = open_run(folder)
+    run.verify()
+    assert run.find(url)[0]["stage"] == "removed"
+    assert run.info["versions"] == before

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpus.errors import OutputError
-from corpus.plugins import read_module
+from corpus.plugins import read_plugin
 from corpus.run import open_run
 from corpus.stage import Limit
 from corpus.tables.ledger import ledger_schema, total
@@ -21,8 +21,8 @@ from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.cli import main
-from jobs.report.html_page import write_report
-from jobs.runner.engine import LocalEngine
+from jobs.report.render import write_report
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job
 from tests.ledgers import recipe
@@ -190,7 +190,7 @@ def test_numbers_equal_run_json_and_ledger(tmp_path, measures):
     html = report(folder)
     check_all(folder, html)
     text = html.text_content()
-    assert "This run is not whole" in text
+    assert "This run is incomplete" in text
     assert "at w.warc.gz:101, crash 3×: the Ray worker died" in " ".join(text.split())
 
 
@@ -360,7 +360,7 @@ def own_stage(tmp_path_factory):
     code = "<pre>" + "\n".join(f"int x{n} = {n};" for n in range(40)) + "</pre>" + WORDS
     bodies = {f"http://site{n}.example/": page(body=code if n % 3 == 0 else WORDS * (n + 1)) for n in range(12)}
     write_warc(folder / "w.warc.gz", bodies)
-    module = read_module(str(EXAMPLES / "code_share.py"))
+    module = read_plugin(str(EXAMPLES / "code_share.py"))
     made = load_recipe(str(EXAMPLES / "code_share.toml"), modules=[module])
     build(
         Job(made, [str(folder / "w.warc.gz")], folder / "out", modules=(module,)),

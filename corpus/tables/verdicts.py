@@ -1,0 +1,129 @@
+"""The verdicts of comparisons: one row for each document that a comparison has something to say about.
+
+Each comparison leaves the verdicts of a unit in one box of a file. A row names its corpus row, counted before any
+comparison removes one; a document without a row is kept and has no evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.storage.boxes import read_boxes
+from corpus.storage.commits import Part
+from corpus.storage.store import Store
+from corpus.text.vocabulary import Ints
+
+_VERDICT = [
+    pa.field("corpus_row", pa.int64()),
+    pa.field("id", pa.string()),
+    pa.field("removed", pa.bool_()),
+    pa.field("rule", pa.string(), metadata={"is": "the measure that removes the document; null where it stays"}),
+    pa.field("value", pa.float64()),
+    pa.field("limit", pa.float64()),
+    pa.field("detail", pa.string(), metadata={"is": "the id of the document that is kept instead"}),
+]
+
+VERDICT_SCHEMAS = {
+    "documents": pa.schema(
+        [
+            *_VERDICT,
+            pa.field("kept_doc", pa.int64(), metadata={"is": "the number of the kept document in this run's order"}),
+            pa.field("similarity", pa.float64()),
+            pa.field("exact", pa.int64()),
+            pa.field("preferred", pa.int64()),
+            pa.field("cluster_size", pa.int64()),
+        ]
+    ),
+    "lines": pa.schema(
+        [
+            *_VERDICT,
+            pa.field("cut", pa.list_(pa.uint32()), metadata={"is": "the numbers of the lines that a kept one loses"}),
+            pa.field("lines_compared", pa.int64()),
+            pa.field("lines_removed", pa.int64()),
+            pa.field("removed_ratio", pa.float64()),
+            pa.field("chars_left", pa.int64()),
+            pa.field("kept_in", pa.string()),
+        ]
+    ),
+}
+"""By what is compared. The columns after `detail` are the evidence."""
+
+
+@dataclass(frozen=True)
+class VerdictBox:
+    """One box of a file: the verdicts of one comparison on one unit."""
+
+    compares: str
+    part: Part
+    box: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> VerdictBox:
+        return cls(data["compares"], Part(**data["part"]), data["box"])
+
+    def read(self, store: Store) -> pa.RecordBatch:
+        """Return the verdicts, in the order of corpus rows."""
+        return read_boxes(store, [self.part], self.box, VERDICT_SCHEMAS[self.compares])
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A stage whose comparison is over, as the pack phase needs it: its name in the recipe, what it compares, the
+    evidence column of each of its measures, and how its texts are split into lines."""
+
+    stage: str
+    compares: str
+    measures: dict[str, str]
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The result of a comparison: a box and the number of removed documents for each unit, how many documents each rule
+    removed, and the facts for run.json. `digest` stands for all verdicts."""
+
+    compared: Compared
+    boxes: list[VerdictBox]
+    removed: list[int]
+    rules: dict[str, int]
+    digest: str
+    facts: dict[str, Any]
+
+
+def removed_rows(store: Store, boxes: Iterable[VerdictBox]) -> Ints:
+    """Return the corpus rows of a unit that earlier comparisons removed."""
+    rows = [np.zeros(0, np.int64)]
+    for box in boxes:
+        verdicts = box.read(store)
+        rows.append(verdicts.filter(verdicts["removed"])["corpus_row"].to_numpy())
+    return np.concatenate(rows)
+
+
+def stays(store: Store, rows: Sequence[int], removed: Sequence[Sequence[VerdictBox]]) -> np.ndarray:
+    """Return which documents of consecutive units earlier comparisons left. `rows` counts the corpus rows of each
+    unit, `removed` has its boxes."""
+    found = np.ones(sum(rows), dtype=np.bool_)
+    for first, boxes in zip(np.cumsum([0, *rows]).tolist(), removed, strict=False):
+        found[first + removed_rows(store, boxes)] = False
+    return found
+
+
+def record_ids(names: pa.Array, places: pa.RecordBatch, prefix: str = "") -> pa.Array:
+    """Return the ids of records, as `corpus.warc.record` makes them, from the columns `archive` (an index into
+    `names`), `offset` and `inner`, whose names start with `prefix`."""
+    inner = places[f"{prefix}inner"]
+    archives = names.take(places[f"{prefix}archive"])
+    ids = pc.binary_join_element_wise(archives, places[f"{prefix}offset"].cast(pa.string()), ":")
+    if pc.sum(inner).as_py():
+        further = pc.binary_join_element_wise(ids, inner.cast(pa.string()), "+")
+        ids = pc.if_else(pc.greater(inner, 0), further, ids)
+    return ids

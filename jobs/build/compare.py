@@ -1,0 +1,139 @@
+"""The comparisons of a build: one frame for all collective stages, whatever they compare.
+
+The stages compare one after the other, in the order of the recipe, and each sees what the ones before it left. The
+phases of a comparison are in `compare_documents` and `compare_lines`; here is what both share.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from corpus.collective import Collective
+from corpus.dedup.index import Earlier
+from corpus.dedup.layout import MEMORY_BYTES, Group
+from corpus.stage import BoundStage
+from corpus.storage.commits import Commit
+from corpus.storage.crash_points import reached
+from corpus.storage.task_commits import as_list, put_value
+from corpus.tables.verdicts import Compared, VerdictBox, Verdicts
+from jobs.runner.execution import Execution
+from jobs.runner.task_functions import compare_task
+
+ALARM_RATE = 0.9
+ALARM_DOCUMENTS = 20
+"""A rate says something from so many documents on. Domains raise no alarm: many a site is one page under many
+addresses."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The comparison of one collective stage: its units, and the phases that have run.
+
+    What a phase has used up is removed, so that a document never takes much more space than its signature.
+    """
+
+    execution: Execution
+    bound: BoundStage
+    common: dict[str, Any]
+    """The part of every task's payload that is the same: store, recipe, factory, modules, depends."""
+    units: Sequence[Commit]
+    before: Sequence[Verdicts] = ()
+    """The verdicts of the comparisons before this one."""
+    memory_bytes: int = MEMORY_BYTES
+    against: Sequence[Earlier] = ()
+    lists: dict[str, str] = field(default_factory=dict)
+    """The names of what phases left, and of what their tasks are given."""
+    costs: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What each phase took in this process, for timings.json."""
+
+    @property
+    def stage(self) -> Collective:
+        assert isinstance(self.bound.stage, Collective)
+        return self.bound.stage
+
+    @property
+    def archives(self) -> list[str]:
+        """The names of all archives, in order."""
+        return list(dict.fromkeys(unit.facts["unit"]["warc"] for unit in self.units))
+
+    def removed(self, unit: int) -> tuple[VerdictBox, ...]:
+        """Return the verdicts of earlier comparisons on a unit."""
+        return tuple(verdicts.boxes[unit] for verdicts in self.before if verdicts.removed[unit])
+
+    def groups(self, starts: Sequence[int]) -> list[Group]:
+        """Return the units in groups. `starts` has the first unit of each, and at the end the number of units."""
+        numbers = {name: number for number, name in enumerate(self.archives)}
+        groups = []
+        for group in (range(start, end) for start, end in pairwise(starts)):
+            parts = tuple(self.units[unit].part(self.stage.kind) for unit in group)
+            archives = tuple(numbers[self.units[unit].facts["unit"]["warc"]] for unit in group)
+            groups.append(Group(parts, archives, tuple(map(self.removed, group))))
+        return groups
+
+    def put(self, name: str, value: Any) -> None:
+        """Store plain data that tasks are given under a name."""
+        self.lists[name] = put_value(self.execution.store, value)
+
+    def put_list(self, name: str, commits: Sequence[Commit]) -> None:
+        """Store the list of what a phase left under a name."""
+        self.lists[name] = as_list(self.execution.store, commits)
+
+    def phase(self, phase: str, own: Iterable[dict[str, Any]], reads: Sequence[str], name: str = "") -> list[Commit]:
+        """Run the tasks of a phase, which may read the lists `reads`. Its own list is added under `name`, or its name.
+
+        Raises Stopped, and IntegrityError if a task was given up.
+        """
+        common = {**self.common, "stage": self.bound.name, "against": [one.store.place for one in self.against]}
+        common |= {"phase": phase, "lists": {read: self.lists[read] for read in reads}}
+        payloads = [{**common, "number": number, "own": payload} for number, payload in enumerate(own)]
+        started = time.monotonic()
+        results = self.execution.phase(f"{self.bound.name} {phase}", compare_task, payloads)
+        done = [Commit.from_dict(result) for result in results]
+        costs = [result["cost"] for result in results]
+        self.costs[phase] = {
+            "tasks": len(done),
+            "seconds": round(time.monotonic() - started, 3),
+            "cpu": round(sum(cost["cpu"] for cost in costs), 3),
+            "peak": max((cost["peak"] for cost in costs), default=0),
+        }
+        reached("before_list")
+        self.put_list(name or phase, done)
+        return done
+
+    def forget(self, commits: Sequence[Commit], *kinds: str) -> None:
+        """Remove files that all their readers have read: each reader has its commit."""
+        for done in commits:
+            for part in done.parts:
+                if part.kind in kinds or not kinds:
+                    self.execution.store.discard(part.key)
+                    reached("part_forgotten")
+
+    def compared(self, split: str = "") -> Compared:
+        """Return the stage as the pack phase needs it."""
+        return Compared(self.bound.name, self.stage.compares, dict(self.stage.evidence), split)
+
+    def boxes(self, groups: Sequence[Group], done: Sequence[Commit], kind: str) -> list[VerdictBox]:
+        """Return the verdicts of each unit, from the commits of the last phase."""
+        return [
+            VerdictBox(self.stage.compares, commit.part(kind), box)
+            for group, commit in zip(groups, done, strict=True)
+            for box in range(len(group.parts))
+        ]
+
+
+def alarm(what: str, entries: Iterable[tuple[str, int, int, int]], rate: float) -> str:
+    """Return one sentence if a comparison removes more than `rate` of the run or of one archive, else an empty text.
+
+    `entries` are (where, documents, all, removed); `what` names what is removed.
+    """
+    for where, documents, size, removed in entries:
+        if documents >= ALARM_DOCUMENTS and removed > rate * size:
+            return (
+                f"Dedup would remove {removed:,} of the {size:,} {what} of {where}, "
+                f"more than the {rate:.0%} that raise an alarm"
+            )
+    return ""

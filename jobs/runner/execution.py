@@ -1,0 +1,71 @@
+"""A job that is running: where it writes, what runs its tasks, what stops it, and what shows its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from corpus.errors import InputChanged, InputUnreachable, IntegrityError
+from corpus.storage.commits import Commit
+from corpus.storage.store import Store
+from jobs.runner.engine import Engine, Stop, run
+from jobs.runner.progress import Progress
+from jobs.runner.retries import CHANGED, UNREACHABLE, Function, Payload
+from jobs.runner.task_functions import close_guards, end_guards
+
+
+class Stopped(Exception):
+    """Raised by a stop signal. What is committed stays, and the same command goes on from there."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A job that is running. `store` is where it writes."""
+
+    store: Store
+    engine: Engine
+    stop: Stop
+    progress: Progress
+
+    def phase(self, name: str, function: Function, payloads: Sequence[Payload]) -> list[Payload]:
+        """Run one function over all payloads and return the results in the order of the payloads.
+
+        Raises Stopped after a stop signal. If a task was given up, it raises InputChanged, InputUnreachable or
+        IntegrityError.
+        """
+        order = {id(payload): number for number, payload in enumerate(payloads)}
+        made: list[Payload] = [{}] * len(payloads)
+        self.progress.start(name, len(payloads))
+        for answer in run(self.engine, function, payloads, self.stop):
+            if answer.result is None:
+                self.progress.end()
+                last = answer.failures[-1]
+                error = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable}.get(last.kind, IntegrityError)
+                raise error(f"{name} failed: {last.reason}", "Remove the cause, and run the same command again.")
+            made[order[id(answer.payload)]] = answer.result
+            self.progress.unit_done()
+        self.progress.end()
+        if self.stop.asked():
+            raise Stopped
+        return made
+
+    def commits(self, name: str, function: Function, payloads: Sequence[Payload]) -> list[Commit]:
+        """Run a phase whose tasks leave commits."""
+        return [Commit.from_dict(result) for result in self.phase(name, function, payloads)]
+
+
+@contextmanager
+def executing(store: Store, make_engine: Callable[[], Engine], stop: Stop, progress: Progress) -> Iterator[Execution]:
+    """Yield the execution of a job. At the end its running tasks finish first, unless a second signal came."""
+    engine = make_engine()
+    try:
+        yield Execution(store, engine, stop, progress)
+    finally:
+        progress.stop()
+        if stop.at_once:
+            end_guards()
+            engine.close(wait=False)
+        else:
+            engine.close()
+            close_guards()
