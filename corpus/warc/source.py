@@ -34,8 +34,10 @@ class Source(Protocol):
 
 
 class LocalSource:
-    """A file on a local or mounted disk. It is opened at the first read. `tag` identifies the file: its size and time of
-    change. A given tag must match, otherwise InputChanged is raised."""
+    """A file on a local or mounted disk, opened at its first read.
+
+    `tag` identifies the file: its size and time of change. A given tag must match, otherwise InputChanged is raised.
+    """
 
     _fd: int | None = None
 

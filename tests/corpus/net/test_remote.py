@@ -1,4 +1,4 @@
-"""Files behind URLs: patience with servers, blocks read ahead, changed files, and secrets that stay secret."""
+"""Files behind URLs: retries, blocks read ahead, changed files, and secrets that stay secret."""
 
 import os
 import random
@@ -135,8 +135,8 @@ def test_servers_say_how_long_to_wait(server, monkeypatch, asked, at_least, at_m
     assert at_least - 0.1 <= max(slept) <= at_most
 
 
-def test_patience_grows_and_ends(server, monkeypatch):
-    """Waits double with jitter up to a most; after `total_s` without anything it is over."""
+def test_waits_grow_and_end(server, monkeypatch):
+    """Waits double, with jitter, up to the longest wait. The client gives up after `total_s` without data."""
     now, slept = [0.0], []
 
     def sleep(self, seconds):
@@ -172,7 +172,7 @@ def test_a_connection_that_says_nothing_is_left_for_another(server, client, monk
     assert len(asked) == 2
 
 
-def test_a_request_that_took_all_patience_is_made_again(quick, monkeypatch):
+def test_a_request_that_took_all_the_time_is_repeated(quick, monkeypatch):
     class Stalled:
         tries = 0
 
@@ -330,7 +330,7 @@ def test_read_in_order_few_requests_and_one_connection_are_enough(server, client
     source.close()
     assert server.connections == 1
     assert len(server.asked) <= 6
-    assert sum(length for *_, length in server.asked) == len(DATA)  # nothing twice
+    assert sum(length for *_, length in server.asked) == len(DATA)  # no byte is fetched twice
     assert max(length for *_, length in server.asked) <= FETCH_BYTES
 
 
@@ -364,7 +364,7 @@ def test_a_read_ahead_that_fails_is_no_error(server, client):
 
 
 def test_a_process_asks_for_few_things_at_a_time(server, client):
-    """Twenty threads of one client: never more than eight requests under way."""
+    """Twenty threads share a client. It never sends more than eight requests at a time."""
     lock, gate, busy, most = threading.Lock(), threading.Semaphore(0), [0], [0]
 
     def before(path):
@@ -418,7 +418,7 @@ def test_a_slow_server_is_no_fault_of_a_page(server, folder):
     url = f"{server.url}/slow.warc.gz"
     with RemoteSourceOf(url) as source:
         unit = Unit(path.name, url, "x", "members", "gzip", "warc", 0, source.size, source.tag)
-    server.before = lambda path: threading.Event().wait(1.5)  # longer than a page may take
+    server.before = lambda path: threading.Event().wait(1.5)  # longer than the limit for a page
     settings = GuardSettings(page_cpu_s=0.6, page_wall_s=0.9)
     guard = Guard(recipe_from_dict({"stages": [{"stage": "paragraphs"}]}).canonical(), FACTORY, settings)
     rows = []
@@ -427,12 +427,12 @@ def test_a_slow_server_is_no_fault_of_a_page(server, folder):
         guard.run(unit, lambda batch: rows.extend(batch.tables["ledger"].to_pylist()))
     finally:
         guard.close()
-    assert len(server.asked) == 1  # by a worker that was not stopped and started again
+    assert len(server.asked) == 1  # the worker was not stopped and started again
     assert [row["outcome"] for row in rows] == ["kept"] * 3
 
 
 class RemoteSourceOf(RemoteSource):
-    """A source that a `with` closes."""
+    """A source as a context manager."""
 
     def __enter__(self):
         return self
