@@ -105,13 +105,10 @@ class RemoteSource:
 
     def _length(self, offset: int, end: int) -> int:
         """Return how much to request at `offset` if the bytes up to `end` are needed."""
-        if self._in_span(offset):
-            assert self._span is not None
+        if self._span is not None and self._in_span(offset):
             return max(end - offset, min(FETCH_BYTES, self._span[1] - offset))
-        if self._span is None and offset == self._reached:
-            self._run = min(max(2 * self._run, end - offset), FETCH_BYTES)
-        else:
-            self._run = end - offset
+        in_order = self._span is None and offset == self._reached
+        self._run = min(max(2 * self._run, end - offset), FETCH_BYTES) if in_order else end - offset
         return min(max(self._run, end - offset), self.size - offset)
 
     def _in_span(self, offset: int) -> bool:

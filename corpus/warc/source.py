@@ -19,15 +19,13 @@ _BLOCKS_KEPT = 6
 
 
 class Source(Protocol):
-    """Random access to one file under its logical name."""
+    """Random access to one file. `name` is its logical name, as in record ids, and never a path. `size` is in bytes."""
 
     @property
-    def name(self) -> str:
-        """The logical file name, as in record ids. It is never a path."""
+    def name(self) -> str: ...
 
     @property
-    def size(self) -> int:
-        """The number of bytes in the file."""
+    def size(self) -> int: ...
 
     def read(self, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset`, fewer only at the end of the file."""

@@ -14,7 +14,7 @@ import pytest
 import corpus.net.client
 import corpus.net.remote
 from corpus.errors import ConfigError, InputChanged, InputUnreachable
-from corpus.net.client import Client, RetryPolicy
+from corpus.net.client import Client, RetryTimes
 from corpus.net.remote import FETCH_BYTES, RemoteSource, open_source
 from corpus.net.transport import PermanentError, TransientError, open_transport
 from corpus.net.urls import redact, url_name
@@ -28,7 +28,7 @@ from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import page, write_warc
 
 MIB = 1 << 20
-QUICK = RetryPolicy(first_wait_s=0.001, total_s=0.2, unreached_s=0.02)
+QUICK = RetryTimes(first_wait_s=0.001, total_s=0.2, unreached_s=0.02)
 DATA = random.Random(3).randbytes(18 * MIB + 12_345)
 
 
@@ -53,7 +53,7 @@ def server(folder, monkeypatch):
 
 @pytest.fixture
 def client():
-    with Client(RetryPolicy(first_wait_s=0.001)) as made:
+    with Client(RetryTimes(first_wait_s=0.001)) as made:
         yield made
 
 
@@ -130,7 +130,7 @@ def test_servers_say_how_long_to_wait(server, monkeypatch, asked, at_least, at_m
     slept = []
     monkeypatch.setattr(Client, "_sleep", lambda self, seconds: slept.append(seconds))
     server.faults = [f"503{asked}"]
-    with Client(RetryPolicy(first_wait_s=1, total_s=1000)) as client:
+    with Client(RetryTimes(first_wait_s=1, total_s=1000)) as client:
         client.read(f"{server.url}/small.bin", 0, 10)
     assert at_least - 0.1 <= max(slept) <= at_most
 
@@ -148,7 +148,7 @@ def test_waits_grow_and_end(server, monkeypatch):
     monkeypatch.setattr(corpus.net.client.time, "monotonic", lambda: now[0])
     server.always = "500"
     with (
-        Client(RetryPolicy(first_wait_s=1, longest_wait_s=8, total_s=60)) as client,
+        Client(RetryTimes(first_wait_s=1, longest_wait_s=8, total_s=60)) as client,
         pytest.raises(InputUnreachable, match="500"),
     ):
         client.read(f"{server.url}/small.bin", 0, 10)

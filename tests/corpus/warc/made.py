@@ -6,7 +6,7 @@ import random
 import zlib
 from dataclasses import dataclass
 
-from corpus.warc.plan import Plan, Range, plan
+from corpus.warc.plan import FilePlan, Range, plan
 from corpus.warc.reader import RangeReader
 from corpus.warc.record import Damage, Record
 
@@ -97,7 +97,7 @@ def read_units(source: Memory, unit: int | None = None, max_block: int = 1 << 26
 
 
 def announced(
-    source: Memory, planned: Plan, resume: tuple[int, int] | None = None
+    source: Memory, planned: FilePlan, resume: tuple[int, int] | None = None
 ) -> list[tuple[tuple[int, int], Item]]:
     """Each item of a whole file with the place that the reader announced before it."""
     reader = RangeReader(source, planned, Range(0, source.size), resume)
