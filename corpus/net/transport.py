@@ -31,7 +31,6 @@ CONNECTIONS = 8
 
 _NO_RANGES = ("the server does not serve ranges", "Download the file and give its path.")
 _CERTIFICATES = "Set SSL_CERT_FILE if an authority of your own signs its certificate."
-_CERTIFICATES = "Set SSL_CERT_FILE if an authority of your own signs its certificate."
 _CREDENTIALS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket."
 
 
