@@ -67,7 +67,7 @@ class FilePlan(Format):
 
 
 def plan(source: Source, unit_bytes: int) -> FilePlan:
-    """FilePlan units of about `unit_bytes` each. In every stretch of this length, a unit starts at the first proven start.
+    """Plan units of about `unit_bytes` each. In every stretch of this length, a unit starts at the first proven start.
 
     An empty file has one empty range. A file of long records has fewer units than its size suggests. Planning reads
     little: the first member, and some 256 KiB at each division. Raises InputError if the file is no archive.
