@@ -14,6 +14,7 @@ from typing import Protocol
 from corpus.errors import InputChanged
 
 BLOCK_BYTES = 1 << 20
+_SAMPLED = 1 << 16
 _BLOCKS_KEPT = 6
 """Enough to look back 128 KiB from a position while reading ahead of it."""
 
@@ -85,9 +86,6 @@ def input_changed(location: str) -> InputChanged:
         f"{location} changed while the run was reading it.",
         "Restore the file and run the same command again, or build into another folder with -o.",
     )
-
-
-_SAMPLED = 1 << 16
 
 
 def digest_of_ends(source: Source) -> str:
