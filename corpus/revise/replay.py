@@ -25,7 +25,7 @@ from corpus.outcome import DROPPED, KEPT
 from corpus.revise.fates import READ, Rejudge, put
 from corpus.sandbox.attempt import PartWriter
 from corpus.sandbox.guard import Guard
-from corpus.sandbox.unit import Batch, Place, Unit, UnitFacts
+from corpus.sandbox.unit import Batch, Place, Unit, UnitFacts, UnitOptions
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
 from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_counts, no_counts
@@ -76,7 +76,7 @@ class Reading:
         settings, size = self.guard.settings, self.archive.end - self.archive.start
         # without members, all that lies before a page is read, too
         wall_s = settings.pages_wall_s(len(places)) if self.archive.format == "members" else settings.unit_wall_s(size)
-        self.guard.run(self.archive, batches.append, only=list(places), taken=self.taken, wall_s=wall_s)
+        self.guard.run(self.archive, batches.append, UnitOptions(places, self.taken, wall_s=wall_s))
         tables = {kind: pa.concat_tables([batch.tables[kind] for batch in batches]) for kind in kinds}
         if tables["ledger"].num_rows != len(places):
             raise InputChanged(f"{self.archive.warc} has other records than the run found.", "Give the same archives.")

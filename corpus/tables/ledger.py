@@ -155,7 +155,7 @@ def total(counts: int | Mapping[str, Any]) -> int:
 
 def balances(counts: Counts) -> bool:
     """Return True if records in = kept + dropped + failed + skipped."""
-    return counts["in"] == counts["kept"] + total(counts["dropped"]) + total(counts["failed"]) + total(counts["skipped"])
+    return counts["in"] == total({outcome: number for outcome, number in counts.items() if outcome != "in"})
 
 
 def _utf8_bytes(text: str) -> int:

@@ -19,7 +19,7 @@ from corpus.run import open_run
 from corpus.sandbox.attempt import attempt_unit
 from corpus.sandbox.guard import Guard, GuardSettings
 from corpus.sandbox.page_worker import make_recipe
-from corpus.sandbox.unit import Unit
+from corpus.sandbox.unit import Unit, UnitOptions
 from corpus.storage.commits import Commit
 from corpus.storage.store import open_store
 from corpus.tables.ledger import CORPUS_SCHEMA, ledger_schema
@@ -48,9 +48,7 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
         _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"]),
         Unit(**payload["unit"]),
         payload["depends"],
-        taken=_taken(payload),
-        wall_s=payload["wall_s"],
-        footprint=payload["footprint"],
+        UnitOptions(takedown=_taken(payload), footprint=payload["footprint"], wall_s=payload["wall_s"]),
     )
     return done.as_dict()
 
