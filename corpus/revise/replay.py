@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,10 @@ from corpus.collective import Collective
 from corpus.errors import InputChanged
 from corpus.outcome import DROPPED, KEPT
 from corpus.revise.fates import READ, Rejudge, put
-from corpus.sandbox.attempt import PartWriter
+from corpus.sandbox.attempt import PartFiles
 from corpus.sandbox.guard import Guard
 from corpus.sandbox.unit import Batch, Place, Unit, UnitFacts, UnitOptions
-from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
+from corpus.storage.commits import Commit, Part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
 from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_counts, no_counts
 from corpus.tables.pack import read_part
@@ -256,12 +255,7 @@ def _counts(ledger: pa.Table) -> Counts:
 
 def _write(store: Store, tables: Mapping[str, pa.Table]) -> list[Part]:
     """The parts of some tables, as a pass writes them."""
-    parts = []
-    with ExitStack() as cleanup:
-        for kind, table in sorted(tables.items()):
-            writer = PartWriter(store.scratch(), "zstd" if kind in ("ledger", "corpus", "samples") else None)
-            cleanup.callback(writer.path.unlink, missing_ok=True)
-            writer.add(table)
-            writer.close()
-            parts.append(add_part(store, kind, writer.path, writer.rows))
-    return parts
+    with PartFiles(store) as files:
+        for kind, table in tables.items():
+            files.add(kind, table)
+        return files.finish()

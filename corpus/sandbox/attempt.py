@@ -55,6 +55,31 @@ class PartWriter:
             self._writer = None
 
 
+class PartFiles(ExitStack):
+    """Writes the parts of one commit: a file for each kind. On exit, files that were not moved are removed."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+        self._writers: dict[str, PartWriter] = {}
+
+    def add(self, kind: str, table: pa.Table) -> None:
+        if kind not in self._writers:
+            texts = kind in ("ledger", "corpus", "samples")  # others are hashes, which don't compress
+            writer = self._writers[kind] = PartWriter(self._store.scratch(), "zstd" if texts else None)
+            self.callback(writer.path.unlink, missing_ok=True)
+            self.callback(writer.close)
+        self._writers[kind].add(table)
+
+    def finish(self) -> list[Part]:
+        """Move the files into the store."""
+        parts = []
+        for kind, writer in sorted(self._writers.items()):
+            writer.close()
+            parts.append(add_part(self._store, kind, writer.path, writer.rows))
+        return parts
+
+
 def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, options: UnitOptions | None = None) -> Commit:
     """Return the commit of a unit: the existing one, or a new one. `depends` is a digest of recipe, code and versions.
     Raises what `Guard.run` raises."""
@@ -73,7 +98,6 @@ def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, options: 
         "exceptions": [],
         "seconds": 0.0,
     }
-    writers: dict[str, PartWriter] = {}
     samples: list[dict[str, Any]] = []
 
     def take(batch: Batch) -> None:
@@ -81,7 +105,7 @@ def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, options: 
         samples = draw([*samples, *batch.tables["samples"].to_pylist()])
         for kind, table in batch.tables.items():
             if kind != "samples":
-                writer(kind).add(table)
+                files.add(kind, table)
         reached("unit_batch_taken")
         add_counts(facts["counts"], batch.counts)
         add_counts(facts["other_records"], batch.other_records)
@@ -89,25 +113,13 @@ def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, options: 
         facts["exceptions"] += batch.exceptions
         facts["reached"] = batch.next[0]
 
-    with ExitStack() as cleanup:
-
-        def writer(kind: str) -> PartWriter:
-            if kind not in writers:
-                hashes = kind in ("signatures", "lines")  # they don't compress, and are read in place
-                writers[kind] = PartWriter(store.scratch(), None if hashes else "zstd")
-                cleanup.callback(writers[kind].path.unlink, missing_ok=True)
-                cleanup.callback(writers[kind].close)
-            return writers[kind]
-
+    with PartFiles(store) as files:
         guard.run(unit, take, options)
         if options.footprint:
             Path(options.footprint).unlink(missing_ok=True)  # no record is to blame for what comes now
         reached("unit_read")
-        writer("samples").add(pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA))
-        parts: list[Part] = []
-        for kind, made in sorted(writers.items()):
-            made.close()
-            parts.append(add_part(store, kind, made.path, made.rows))
+        files.add("samples", pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA))
+        parts = files.finish()
     facts["seconds"] = round(time.monotonic() - started, 3)
     facts["stages"] = {name: round(seconds, 3) for name, seconds in stages.items()}
     return commit(store, key, parts, facts)

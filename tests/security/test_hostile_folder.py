@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import CorpusError, IntegrityError
-from corpus.storage.inside import inside
+from corpus.storage.safe_join import safe_join
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL, RUN_FILES, finish_swap, fresh_folder
 from corpus.tokens.shards import open_tokens
@@ -70,12 +70,12 @@ def verbs(place):
 @pytest.mark.parametrize("name", LEADS_OUT, ids=lambda name: ascii(name)[:20])
 def test_a_name_that_leads_out_is_no_path(tmp_path, name):
     with pytest.raises(IntegrityError):
-        inside(tmp_path, name)
+        safe_join(tmp_path, name)
 
 
 def test_names_of_ours_are_paths(tmp_path):
     for name in ("corpus/part-00000.parquet", ".work/commits/pass/0a.json", "run.json", ".work/tmp/1-2"):
-        assert inside(tmp_path, name) == tmp_path / name
+        assert safe_join(tmp_path, name) == tmp_path / name
 
 
 @pytest.mark.parametrize("part", ["corpus", "corpus/part"])
@@ -92,7 +92,7 @@ def test_a_link_is_no_part(tmp_path, part):
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_name_leads_out(tmp_path, name):
     try:
-        path = inside(tmp_path, name)
+        path = safe_join(tmp_path, name)
     except IntegrityError:
         return
     assert Path(os.path.normpath(path)) == path

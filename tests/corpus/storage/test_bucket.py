@@ -205,12 +205,12 @@ def test_a_bucket_that_is_not_there_is_refused_at_once(bucket, proxy):
 
 def test_a_server_that_stores_over_what_is_there_is_refused(bucket, proxy):
     proxy.fault = lambda method, path: "deaf"
-    with pytest.raises(OutputError, match="stores over what is there"):
+    with pytest.raises(OutputError, match="overwrites objects although it is asked not to"):
         bucket.prepare()
 
 
 def test_a_place_that_is_none():
-    with pytest.raises(ConfigError, match="no place to write to"):
+    with pytest.raises(ConfigError, match="is no object store"):
         open_store("https://example.com/out")
 
 

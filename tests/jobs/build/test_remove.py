@@ -183,7 +183,7 @@ def test_a_kill_while_files_are_moved(folder, archives, monkeypatch):  # noqa: F
             patched.setattr(corpus.storage.swap.os, "rename", killed)
             remove_quietly(broken, entries)
         assert (broken / JOURNAL).exists()
-        with pytest.raises(IntegrityError, match="was cut off"):
+        with pytest.raises(IntegrityError, match="was interrupted"):
             open_run(broken)
         assert go_on().already_done
         assert tree(broken) == tree(whole)
