@@ -1,11 +1,11 @@
-# One interface: CI calls the same targets. `make demo` and `make test` are all that a newcomer needs.
+# The one interface: CI calls the same targets. A newcomer needs only `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRAIN_STAMP := $(VENV)/.installed-train
-# of pyproject.toml's extra `train`; the rest of it is locked. Where pip gives the large build with CUDA and a CPU is all
-# there is, name an index of CPU builds in PIP_INDEX_URL.
+# The version that pyproject.toml's extra `train` names; requirements.lock has the rest of that extra. pip may choose the
+# large build with CUDA. On a machine without a GPU, name an index of CPU builds in PIP_INDEX_URL.
 TORCH ?= torch==2.13.0
 
 .PHONY: setup setup-train demo demo-model test test-slow fuzz lint audit sbom docs bench bench-peer lock clean
@@ -30,10 +30,10 @@ demo: $(STAMP)
 	$(BIN)/corpus sample -o demo/sample.warc.gz
 	$(BIN)/corpus build demo/sample.warc.gz -o demo/out
 	$(BIN)/corpus verify demo/out --inputs demo/sample.warc.gz
-	@echo 'Look at demo/out/: corpus/ is the text, ledger/ says what became of every record, run.json what ran.'
-	@echo 'Ask why a page is not in the corpus: $(BIN)/corpus explain demo/out URL'
+	@echo 'Look at demo/out/: corpus/ has the text, ledger/ has one row per record, run.json says what ran.'
+	@echo 'See it in a browser: $(BIN)/corpus report demo/out. Ask about a page: $(BIN)/corpus explain demo/out URL'
 
-# sample crawl → text → tokens → a model of its few sentences → more of the kind; under three minutes on two cores
+# Sample crawl → text → tokens → a small model → generated text. Takes under three minutes on two cores.
 demo-model: $(TRAIN_STAMP)
 	rm -rf demo-model && mkdir demo-model
 	$(BIN)/corpus sample -o demo-model/sample.warc.gz --pages 1200
@@ -47,42 +47,45 @@ demo-model: $(TRAIN_STAMP)
 test: $(TRAIN_STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
-# hours, most of them the soak test; ends with the table of results, which is kept in build/reliability.json
+# Takes hours, most of them for the soak test. Ends with the table of results, kept in build/reliability.json.
 test-slow: $(TRAIN_STAMP)
 	$(BIN)/python -m pytest -q -m slow --timeout 1800
 
-# mutated real pages through all stages; what fails is saved in build/fuzz
+# Sends mutated real pages through all stages and saves failing pages in build/fuzz.
 MINUTES ?= 15
 SEED ?= 1
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.faults.fuzz --minutes $(MINUTES) --seed $(SEED)
 
-lint: $(TRAIN_STAMP)
+lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
-# known vulnerabilities of the locked versions; fails where there are some, and (75) where the service can't be reached
+# Looks up known vulnerabilities of the locked versions. Fails if there are some, and with 75 if the service can't be
+# reached.
 audit: sbom
 	$(BIN)/python .ci/audit.py requirements.lock build/audit.json
 
-# what we are made of, as CycloneDX
+# The software bill of materials, as CycloneDX.
 sbom: $(STAMP)
 	mkdir -p build
 	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json
 
 docs: $(STAMP)
-	$(BIN)/corpus stages --markdown > docs/filters.md
+	mkdir -p build
+	$(BIN)/corpus stages --markdown > build/filters.md
+	mv build/filters.md docs/filters.md
 
-# beside datatrove, in an environment of its own: some 30 minutes on an idle machine
+# Compares with datatrove, which gets its own environment. Takes about 30 minutes on an idle machine.
 bench-peer: $(STAMP)
 	$(BIN)/python -m benchmarks.vs_datatrove
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.stages
 
-# exact versions with hashes, from the lower bounds in pyproject.toml
+# Writes exact versions with hashes, from the lower bounds in pyproject.toml.
 lock:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet pip-tools

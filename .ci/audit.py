@@ -1,5 +1,7 @@
-"""Ask the vulnerability service about the locked versions: exit code 0 none known, 1 some, 75 the service can't be
-reached and nothing is known. What it says is in build/audit.json."""
+"""Look up known vulnerabilities of the locked versions. The answer is in build/audit.json.
+
+Exit codes: 0 none known; 1 some; 75 the service can't be reached, so nothing is known.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-UNREACHABLE = 75  # sysexits.h: try again later
+UNREACHABLE = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 def main(lock: str, out: Path) -> int:
@@ -19,7 +21,7 @@ def main(lock: str, out: Path) -> int:
         [*command, "--progress-spinner=off", "--format=json", f"--output={out}"], capture_output=True, text=True
     )
     if not out.exists():
-        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         print(f"The vulnerability service can't be reached, so nothing was audited: {last}", file=sys.stderr)
         return UNREACHABLE
     packages = json.loads(out.read_text())["dependencies"]
@@ -32,8 +34,8 @@ def main(lock: str, out: Path) -> int:
     if found:
         print("Raise the lower bound in pyproject.toml and run `make lock`.", file=sys.stderr)
         return 1
-    if unasked:  # a mirror without that service says that it knows none of them
-        print(f"The vulnerability service gave nothing on {len(unasked)} of {len(packages)}.", file=sys.stderr)
+    if unasked:  # a mirror without the service answers that it knows none of the packages
+        print(f"The vulnerability service does not know {len(unasked)} of {len(packages)} packages.", file=sys.stderr)
         return UNREACHABLE
     return 0
 

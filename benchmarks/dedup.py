@@ -36,7 +36,9 @@ from corpus.dedup.index import open_index
 from corpus.dedup.minhash import BANDS, ROWS, band_keys, sign
 from corpus.document import Document
 from jobs.build.compare_documents import compare_documents, make_index
-from jobs.runner.engine import Engine, LocalEngine, RayEngine, Stop
+from jobs.runner.engine import Engine, Stop
+from jobs.runner.local_engine import LocalEngine
+from jobs.runner.ray_engine import RayEngine
 
 ROOT = Path(__file__).parents[1]
 PEER = ROOT / "build" / "peer-venv" / "bin" / "python"

@@ -22,7 +22,8 @@ from corpus.storage.commits import Commit
 from corpus.storage.store import LocalStore
 from filters import STAGES
 from jobs.build.compare_lines import compare_lines
-from jobs.runner.engine import Engine, LocalEngine, Stop
+from jobs.runner.engine import Engine, Stop
+from jobs.runner.local_engine import LocalEngine
 
 LINES = 25
 COMMON = 0.15

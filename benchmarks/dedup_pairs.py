@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from corpus.text.shingles import jaccard, shingle_set, shingles
+from corpus.text.shingles import shingles_of
+from corpus.text.words import stretches_of
 
 MONTHS = ["January", "March", "April", "May", "June", "July", "August", "October", "November", "December"]
 
@@ -147,7 +148,8 @@ def made_pairs(data: Path, each: int, seed: int = 0) -> list[Pair]:
         while found < each and bodies:
             body = bodies.pop()
             ours, theirs = edit(body, others if alike else [bodies.pop(), *others], rng)
-            value = jaccard(shingle_set(shingles(ours)), shingle_set(shingles(theirs)))
+            a, b = shingles_of(stretches_of(ours)), shingles_of(stretches_of(theirs))
+            value = len(np.intersect1d(a, b)) / max(len(np.union1d(a, b)), 1)
             if 0.3 <= value < 1:
                 pairs.append(Pair(kind, alike, ours, theirs, value))
                 found += 1

@@ -28,8 +28,8 @@ from benchmarks.machine import machine_line, shared_data
 from corpus.document import Document
 from corpus.warc.reader import read_warc
 from corpus.warc.record import Record
-from filters.extract import precision_mode
-from filters.extract.extraction import Extract, resiliparse_text
+from filters.extract import Extract, precision_mode
+from filters.extract.extraction import resiliparse_text
 from filters.extract.page import page_of
 
 FIGURES = Path(__file__).parent / "figures" / "extraction.txt"

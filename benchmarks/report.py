@@ -28,7 +28,7 @@ from corpus.storage.store import LocalStore
 from corpus.tables.ledger import CORPUS_SCHEMA, add_counts, ledger_schema, no_counts
 from corpus.tables.samples import SAMPLES_SCHEMA
 from filters import load_recipe
-from jobs.report.columns import measures_of
+from jobs.report.measures import measures_of
 
 CHUNK = 50_000
 DOMAINS = 400_000

@@ -42,7 +42,7 @@ from corpus.warc.source import LocalSource
 from filters import load_recipe
 from jobs.build.inputs import find_inputs, plan_all
 from jobs.build.plan import UNIT_BYTES
-from jobs.sample.sample_crawl import write_sample
+from jobs.sample.crawl import write_sample
 
 FIGURES = Path(__file__).parent / "figures"
 ARCHIVES = ("mixed-00000.warc.gz", "mixed-00001.warc.gz", "english-00000.warc.gz")

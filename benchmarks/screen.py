@@ -17,7 +17,7 @@ from corpus.outcome import KEPT
 from corpus.warc.reader import read_warc
 from corpus.warc.record import Record
 from filters import load_recipe
-from filters.language.screen import LanguageScreen
+from filters.language import LanguageScreen
 
 THRESHOLDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 

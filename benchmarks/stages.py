@@ -26,7 +26,7 @@ from corpus.sandbox.unit import RECORDS_PER_BATCH
 from corpus.warc.reader import read_warc
 from corpus.warc.record import JUDGED, Record
 from filters import load_recipe
-from jobs.sample.sample_crawl import write_sample
+from jobs.sample.crawl import write_sample
 
 FIGURES = Path(__file__).parent / "figures" / "stages.json"
 GROUPS = {

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from corpus.text.vocabulary import Words
-from corpus.text.words import Stretched, stretched
+from corpus.text.words import TextStretches, stretches_of
 
 if TYPE_CHECKING:
     from corpus.warc.record import Record
@@ -16,19 +16,18 @@ _LINE_BREAK = re.compile(r"\n+")
 
 
 class Document:
-    """Identity, url, date, text and language of one page, and its words, lines and paragraphs, computed once.
+    """The identity, URL, date, text and language of one page, and views of the text: words, lines, paragraphs.
 
-    `record` is the WARC record that the text comes from (None for a bare text). Setting `text` forgets
-    the views. `page` is what stages share of the raw page (`filters.extract.page`), None once there is a text.
-    `language` is an ISO 639 code as fastText prints it, None until the language stage ran.
+    Each view is computed once, at first use. Setting `text` discards the views. `record` is the WARC record of the
+    page, or None for a bare text. `page` holds what stages share of the raw page (`filters.extract.page`). It is None
+    once the text is extracted. `language` is an ISO 639 code as fastText prints it, or None before the language stage.
     """
 
     __slots__ = (
         "_lines",
         "_paragraphs",
-        "_stretched",
+        "_stretches",
         "_text",
-        "_words",
         "date",
         "id",
         "language",
@@ -59,7 +58,7 @@ class Document:
 
     @classmethod
     def of(cls, record: Record) -> Document:
-        """The document of a response or conversion record; its text is empty until a stage extracts it."""
+        """Return the document of a response or conversion record. Its text is empty until a stage extracts it."""
         return cls(id=record.id, url=record.url, date=record.date, record=record)
 
     @property
@@ -69,28 +68,24 @@ class Document:
     @text.setter
     def text(self, text: str) -> None:
         self._text = text
-        self._stretched: dict[str, Stretched] = {}
-        self._words: dict[str, Words] = {}
+        self._stretches: dict[str, TextStretches] = {}
         self._lines: list[str] | None = None
         self._paragraphs: list[str] | None = None
 
-    def shorten(self, text: str, stretches: Stretched) -> None:
-        """Set the text, whose stretches are known."""
+    def shorten(self, text: str, stretches: TextStretches) -> None:
+        """Set the text to a part of itself whose stretches are known."""
         self.text = text
-        self._stretched[stretches.table.language] = stretches
+        self._stretches[stretches.table.language] = stretches
 
-    def stretches(self, language: str = "en") -> Stretched:
-        """What stands between whitespace, as numbers of a table that knows the words of each."""
-        if language not in self._stretched:
-            self._stretched[language] = stretched(self._text, language)
-        return self._stretched[language]
+    def stretches(self, language: str = "en") -> TextStretches:
+        """The runs of characters without whitespace, as numbers of a table that knows their words."""
+        if language not in self._stretches:
+            self._stretches[language] = stretches_of(self._text, language)
+        return self._stretches[language]
 
     def words(self, language: str = "en") -> Words:
-        """spaCy's blank-tokenizer tokens, stripped, without empty ones: their lengths and kinds as arrays, the tokens
-        themselves in `strings`."""
-        if language not in self._words:
-            self._words[language] = self.stretches(language).words
-        return self._words[language]
+        """The tokens of spaCy's blank tokenizer, without whitespace: as arrays of properties, and in `strings`."""
+        return self.stretches(language).words
 
     @property
     def lines(self) -> list[str]:

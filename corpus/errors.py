@@ -1,15 +1,6 @@
-"""Every error that this project raises on purpose.
+"""The errors that this project raises on purpose. The command line turns each into an exit code.
 
-    CorpusError             one sentence what, one sentence what to do; exit code 1
-    ├── ConfigError         a recipe, a limit, an option or a path that can't be right; exit code 2, as for usage
-    ├── InputError          an input that can't be read at all (a folder without WARCs, a file that is none)
-    │   ├── InputChanged        one that is no longer what it was when the run began
-    │   └── InputUnreachable    one that a server does not give, or not any more
-    ├── OutputError         an output that can't be written, or that belongs to another recipe
-    │   └── NoRoom              one on a file system that takes no more
-    └── IntegrityError      committed data that does not match its record: missing, changed, unbalanced, not tiling
-
-Bad *pages* and bad *records* never raise: they are rows of the ledger.
+Damaged records and hostile pages never raise an error. They become rows of the ledger.
 """
 
 from __future__ import annotations
@@ -21,7 +12,7 @@ from collections.abc import Iterable
 
 
 class CorpusError(Exception):
-    """What went wrong, and what to do, each in one sentence."""
+    """An expected failure: one sentence says what happened, one what to do. Exit code 1."""
 
     def __init__(self, what: str, todo: str = "") -> None:
         super().__init__(f"{what} {todo}".strip())
@@ -30,49 +21,49 @@ class CorpusError(Exception):
 
 
 class ConfigError(CorpusError):
-    """A recipe, limit, option or path that can't be right."""
+    """A recipe, limit, option or path is wrong. Exit code 2, as for wrong usage."""
 
 
 class InputError(CorpusError):
-    """An input that can't be read at all."""
+    """An input can't be read, such as a folder without archives or a file that is no archive."""
 
 
 class InputChanged(InputError):
-    """An input that is no longer what it was when the run began."""
+    """An input is not the file that it was when the run began."""
 
 
 class InputUnreachable(InputError):
-    """An input that a server does not give, or not any more."""
+    """A server does not deliver an input, or has stopped delivering it."""
 
 
 class OutputError(CorpusError):
-    """An output that can't be written, or that belongs to something else."""
+    """An output can't be written, or belongs to another recipe."""
 
 
 class NoRoom(OutputError):
-    """An output on a file system that takes no more."""
+    """The file system of an output accepts no more data."""
 
 
 class IntegrityError(CorpusError):
-    """Committed data that does not match its record."""
+    """Committed data does not match its record: it is missing, changed, unbalanced or does not tile."""
 
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-"""No space, a quota, the largest size of a file, read-only: nothing but writing fails with these."""
+"""The errors that only writing can cause: no space, a quota, the largest file size, a read-only file system."""
 
 
 def no_room(error: OSError, folder: object) -> NoRoom | None:
-    """What to raise where writing to a folder failed because it takes no more, None for any other failure."""
+    """Return the error to raise if a write to `folder` failed for lack of room, None if it failed otherwise."""
     if error.errno not in _NO_ROOM:
         return None
     return NoRoom(
-        f"{folder} takes no more: {os.strerror(error.errno)}.",
-        "Make room, and run the same command again: it goes on where this one ended.",
+        f"{folder} accepts no more data: {os.strerror(error.errno)}.",
+        "Make room and run the same command again. It continues where this run stopped.",
     )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest known names, for the end of an error message."""
+    """Return a sentence for the end of an error message. It suggests the known names most like `name`."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:

@@ -1,7 +1,7 @@
-"""Imports without what they pull in for features that nobody uses here.
+"""Import a library without the heavy packages that it would load for features unused here.
 
-spaCy and presidio import torch and transformers where these are installed, which they are for the trainer: 2 s of
-start-up and 140 MB in every page worker.
+spaCy and presidio import torch and transformers if these are installed, as they are for the trainer. That costs every
+page worker 2 s of start-up and 140 MB.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HEAVY = ("torch", "transformers", "tensorflow")
 
 @contextmanager
 def without_heavy() -> Iterator[None]:
-    """Let what is imported inside believe that the heavy packages are not installed, unless they are in use already."""
+    """Hide the heavy packages from imports inside the block, except those that are already loaded."""
     modules = cast(dict[str, ModuleType | None], sys.modules)
     blocked = [name for name in HEAVY if name not in modules]
     modules.update(dict.fromkeys(blocked))

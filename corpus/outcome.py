@@ -1,4 +1,4 @@
-"""What became of one record: kept, dropped by a rule, failed, or skipped, with every value measured on the way."""
+"""The outcome of one record: kept, dropped by a rule, failed or skipped, with all values that were measured."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 from corpus.document import Document
 
 Value = float | int | str | None
-"""The value of a measure; None where there is nothing to measure."""
+"""The value of a measure, or None if there is nothing to measure."""
 
 KEPT, DROPPED, FAILED, SKIPPED = "kept", "dropped", "failed", "skipped"
 REMOVED = "removed"
-"""The stage of what was taken down: no stage of a recipe may have this name."""
+"""The stage that the ledger names for pages of a takedown. No stage of a recipe may have this name."""
 
 
 @dataclass(slots=True)
 class Outcome:
     """One ledger row in memory. `rule` is the measure that broke its limit, or the kind of failure or skip.
 
-    `measures` maps "stage.measure" to its value, for the measures that were reached.
+    `measures` maps "stage.measure" to its value, for each measure that was reached.
     """
 
     outcome: str
@@ -32,9 +32,9 @@ class Outcome:
     detail: str = ""
     measures: dict[str, Value] = field(default_factory=dict)
     finished: bool = False
-    """Whether every stage is done with the document, kept or not: its text is then what a corpus would hold."""
+    """True if every stage is done with the document, kept or not. Its text is then what a corpus would hold."""
     signed: dict[str, Any] = field(default_factory=dict)
-    """What the stages that compare documents signed of it, by their kind, where it passed the stages before them."""
+    """The signatures of the collective stages, by kind. A stage signs only documents that passed the stages before."""
 
     @property
     def kept(self) -> bool:
@@ -42,19 +42,18 @@ class Outcome:
 
     @property
     def text(self) -> str:
-        """The text where kept, else an empty one."""
+        """The text if the document is kept, else an empty one."""
         return self.doc.text if self.kept else ""
 
     @property
     def reason(self) -> str:
-        """One line: where it ended and why, such as `gopher_quality.words: 31 < min 50`; empty where kept."""
+        """One line that says where the document ended and why: `gopher_quality.words: 31 < min 50`. Empty if kept."""
         if self.outcome == KEPT:
             return ""
+        detail = f" ({self.detail})" if self.detail else ""
         if self.outcome != DROPPED:
-            return f"{self.outcome}: {self.rule}" + (f" ({self.detail})" if self.detail else "")
+            return f"{self.outcome}: {self.rule}{detail}"
         sign = {"min": "<", "max": ">", "above": "<=", "below": ">=", "one_of": "not"}[self.bound]
         limit = "" if self.limit is None else f" {self.limit:g}"
         value = f"{self.value:.6g}" if isinstance(self.value, float) else self.value
-        return f"{self.stage}.{self.rule}: {value} {sign} {self.bound}{limit}" + (
-            f" ({self.detail})" if self.detail else ""
-        )
+        return f"{self.stage}.{self.rule}: {value} {sign} {self.bound}{limit}{detail}"

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from corpus.dedup.index import open_index
 from corpus.errors import IntegrityError
 from corpus.revise.explain import explain
-from corpus.revise.what_if import Retuned, retune
+from corpus.revise.what_if import WhatIf, what_if
 from corpus.settings import Settings
 from corpus.storage.commits import check_part
 from corpus.storage.manifest import check_seal
@@ -29,18 +29,18 @@ class Run(RunFiles):
     """A finished run."""
 
     def explain(self, url_or_id: str) -> list[dict[str, Any]]:
-        """Every ledger row of a URL or id, with its measures beside their limits, and the text where kept.
+        """Every ledger row of a URL or id, with each measure beside its limit, and the text of a kept page.
 
-        Raises InputError where the ledger has none.
+        Raises InputError if the ledger has no such row.
         """
         return explain(self, url_or_id)
 
-    def retune(self, settings: Settings) -> Retuned:
-        """What other limits would change, such as {"gopher_quality.words.min": 30}, from the ledger alone.
+    def tune(self, settings: Settings) -> WhatIf:
+        """Judge the ledger under other limits, such as {"gopher_quality.words.min": 30}.
 
-        Raises ConfigError for what is no limit of the recipe.
+        Raises ConfigError for a setting that names no limit of the recipe.
         """
-        return retune(self, settings)
+        return what_if(self, settings)
 
     def verify(self) -> dict[str, int]:
         """Re-read every committed file. Returns rows by kind; raises IntegrityError naming the file."""

@@ -1,4 +1,4 @@
-"""The stages: one file per rule family, this explicit registry, and the named recipes.
+"""The stages (one file per rule family), their registry `STAGES`, and the named recipes.
 
 from corpus import read_warc
 from filters import load_recipe
@@ -19,15 +19,14 @@ from corpus.plugins import Plugin, stages_of
 from corpus.recipe import Recipe
 from corpus.stage import Stage
 from filters.c4 import C4
-from filters.extract.extraction import Extract
+from filters.extract import Extract
 from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
-from filters.language.identification import Language
-from filters.language.screen import LanguageScreen
+from filters.language import Language, LanguageScreen
 from filters.line_dedup import LineDedup
 from filters.minhash import MinHash
-from filters.pii.personal_data import Pii
-from filters.url.url_filter import Url
+from filters.pii import Pii
+from filters.url import Url
 
 STAGES: dict[str, type[Stage]] = {
     stage.name: stage
@@ -48,26 +47,26 @@ STAGES: dict[str, type[Stage]] = {
 
 
 def recipe_names() -> list[str]:
-    """The names of the recipes that ship with the project."""
+    """Return the names of the recipes that ship with corpus."""
     folder = resources.files("filters") / "recipes"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
 def load_recipe(name: str = "default", settings: Sequence[str] = (), modules: Iterable[Plugin] = ()) -> Recipe:
-    """A named recipe, or the one in a TOML file, with settings such as "gopher_quality.words.min=30" laid over it.
+    """Load a named recipe or a TOML file, and change it by settings such as "gopher_quality.words.min=30".
 
-    `modules` are executed: the stages that they define can be named in the recipe.
+    `modules` are executed. The recipe can then name their stages.
     """
     return Recipe.from_toml(recipe_text(name), registry(modules), settings)
 
 
 def registry(modules: Iterable[Plugin] = ()) -> dict[str, type[Stage]]:
-    """Our stages and those of the user's modules."""
+    """Return our stages and those of the user's modules, by name."""
     return {**stages_of(modules), **STAGES}
 
 
 def recipe_text(name: str) -> str:
-    """The TOML of a named recipe or of a file."""
+    """Return the TOML of a named recipe or of a file."""
     if name in recipe_names():
         return (resources.files("filters") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
     path = Path(name)
@@ -80,5 +79,5 @@ def recipe_text(name: str) -> str:
 
 
 def recipe_from_dict(data: dict[str, Any], modules: Iterable[Plugin] = ()) -> Recipe:
-    """The recipe of a canonical form: how page workers get theirs."""
+    """Return the recipe of a canonical form, as page workers receive it."""
     return Recipe.from_dict(data, registry(modules))

@@ -1,4 +1,4 @@
-"""C4's line cleaning with its rules on whole pages (Raffel et al. 2020, arXiv:1910.10683, 2.2)."""
+"""C4's line cleaning and its rules for whole pages (Raffel et al. 2020, arXiv:1910.10683, 2.2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from corpus.document import Document
 from corpus.stage import Limit, Measured, Stage
 from corpus.text.sentences import count_sentences, roles_of
-from corpus.text.words import Stretched, check_language
+from corpus.text.words import TextStretches, check_language
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _END_MARKS = (".", "?", "!", '"', "'")
@@ -19,29 +19,29 @@ _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "u
 
 
 class C4(Stage):
-    """Cleans a text line by line, and judges the page by what is left of it.
+    """Cleans a text line by line, then judges the page by the remaining text.
 
-    A line is removed for the first of these that is true:
+    The first of these rules that applies removes a line:
 
-        it has a word of more than 1,000 characters                          line_long_word
-        it does not end in . ? ! " ' or it ends in "..."                      line_no_end_mark
-        it has fewer than 3 words                                            line_few_words
-        it mentions javascript                                               line_javascript
-        it speaks of terms of use, privacy or cookie policies, or cookies    line_policy
+        It has a word of more than 1,000 characters.                          line_long_word
+        It does not end in . ? ! " ' or it ends in "...".                     line_no_end_mark
+        It has fewer than 3 words.                                            line_few_words
+        It mentions javascript.                                               line_javascript
+        It mentions terms of use, a privacy policy, or the use of cookies.    line_policy
 
-    and Wikipedia's marks ("[12]", "[edit]", "[citation needed]") are cut out. These measures count lines and marks.
-    A page is dropped for the words "lorem ipsum", for a curly bracket, or for fewer than 5 sentences. The first two
-    are counted in lines that came as far as the javascript rule, so a "{" in a line that is too short or mentions
-    javascript does no harm; the third in the lines that stay. The cleaned lines, without blank ones, become the text.
+    Wikipedia's marks ("[12]", "[edit]", "[citation needed]") are cut out. The measures count lines and marks. A page
+    is dropped if it has the words "lorem ipsum", a curly bracket, or fewer than 5 sentences. "lorem ipsum" counts in
+    lines that reach the javascript rule, a curly bracket in lines that pass it. So a "{" in a line that is too short
+    or mentions javascript does no harm. Sentences are counted in the lines that stay. These lines become the text.
 
-    The order is that of C4's own code and of datatrove 0.10.1. As in the latter, words are what whitespace separates
-    and are counted before marks are cut out (C4's code: after); sentences are those of spaCy's sentencizer (NLTK's
-    punkt). The paper says nothing of long words, policies, ellipses and citations: these come from the code. FineWeb
-    runs it with `terminal_punctuation = false`, because that rule alone removes 30% of all tokens (arXiv:2406.17557,
-    3.5). Unlike datatrove, a page with both "lorem ipsum" and a curly bracket is always said to be dropped for the
-    first (there: for what comes first in the text).
+    The order is that of C4's own code and of datatrove 0.10.1. As in datatrove, words are separated by whitespace and
+    counted before marks are cut out (C4's code: after), and sentences are those of spaCy's sentencizer (C4's code:
+    NLTK's punkt). The rules for long words, policies, ellipses and citations come from the code; the paper does not
+    mention them. FineWeb uses `terminal_punctuation = false`, because that rule alone removes 30% of all tokens
+    (arXiv:2406.17557, 3.5). A page with both "lorem ipsum" and a curly bracket is always dropped for the first. In
+    datatrove the one that comes first in the text counts.
 
-    Not here: C4's list of bad words, and its removal of repeated three-sentence spans.
+    Not included: C4's list of bad words, and its removal of repeated three-sentence spans.
     """
 
     name = "c4"
@@ -68,17 +68,17 @@ class C4(Stage):
         language: str = "en",
     ) -> None:
         self.terminal_punctuation = terminal_punctuation
-        """Whether lines must end in a terminal punctuation mark."""
+        """If true, lines must end in a terminal punctuation mark."""
         self.min_words_per_line = min_words_per_line
-        """Lines of fewer words go."""
+        """Lines with fewer words are removed."""
         self.max_word_length = max_word_length
-        """Lines with a longer word go."""
+        """Lines with a longer word are removed."""
         self.javascript_lines = javascript_lines
-        """Whether lines that mention javascript may stay."""
+        """If true, lines that mention javascript stay."""
         self.policy_lines = policy_lines
-        """Whether lines that speak of policies and cookies may stay."""
+        """If true, lines that mention policies and cookies stay."""
         self.language = language
-        """ISO 639 code of the rules that split words, for counting sentences."""
+        """ISO 639 code of the rules that split words to count sentences."""
 
     def prepare(self) -> None:
         check_language(self.language)
@@ -89,57 +89,48 @@ class C4(Stage):
         table, numbers, roles = stretches.table, stretches.numbers, roles_of(stretches)
         kept_numbers = []
         end = 0
-        lorem_ipsum = curly_bracket = sentences = 0
-        long_word = no_end_mark = few_words = javascript = policy = citations = 0
+        counts = dict.fromkeys(self.limits, 0)
         for raw in doc.text.splitlines():
             line = raw.strip()
             words = line.split()
-            start, end = end, end + len(words)  # no end of a line is within a stretch
+            start, end = end, end + len(words)  # a stretch never crosses the end of a line
             if len(line) > self.max_word_length and any(len(word) > self.max_word_length for word in words):
-                long_word += 1
+                counts["line_long_word"] += 1
                 continue
             found = 0
             if "[" in line:
                 line, found = _CITATION.subn("", line)
-                citations += found
+                counts["citations"] += found
             if self.terminal_punctuation and (not line.endswith(_END_MARKS) or line.endswith(_ELLIPSIS)):
-                no_end_mark += 1
+                counts["line_no_end_mark"] += 1
                 continue
             if len(words) < self.min_words_per_line:
-                few_words += 1
+                counts["line_few_words"] += 1
                 continue
             lower = line.lower()
-            lorem_ipsum += "lorem ipsum" in lower
+            counts["lorem_ipsum"] += "lorem ipsum" in lower
             if not self.javascript_lines and "javascript" in lower:
-                javascript += 1
+                counts["line_javascript"] += 1
                 continue
-            curly_bracket += "{" in line
-            if not self.policy_lines and _speaks_of_policy(lower):
-                policy += 1
+            counts["curly_bracket"] += "{" in line
+            if not self.policy_lines and _mentions_policy(lower):
+                counts["line_policy"] += 1
                 continue
             line_numbers, line_roles = numbers[start:end], roles[start:end]
             if found:
                 line_numbers = table.numbers(line.split())
-                line_roles = roles_of(Stretched(table, line_numbers))
-            # without the space that a citation may leave at an end, which is no sentence
-            sentences += count_sentences(line.strip(), self.language, line_roles)
+                line_roles = roles_of(TextStretches(table, line_numbers))
+            # stripped, because the space that a citation may leave at an end is not a sentence
+            counts["sentences"] += count_sentences(line.strip(), self.language, line_roles)
             kept.append(line)
             kept_numbers.append(line_numbers)
-        yield "lorem_ipsum", lorem_ipsum
-        yield "curly_bracket", curly_bracket
-        yield "sentences", sentences
-        yield "line_long_word", long_word
-        yield "line_no_end_mark", no_end_mark
-        yield "line_few_words", few_words
-        yield "line_javascript", javascript
-        yield "line_policy", policy
-        yield "citations", citations
+        yield from counts.items()
         cleaned = "\n".join(kept).strip()
         if cleaned != doc.text:
-            doc.shorten(cleaned, Stretched(table, np.concatenate(kept_numbers or [numbers[:0]])))
+            doc.shorten(cleaned, TextStretches(table, np.concatenate(kept_numbers or [numbers[:0]])))
 
 
-def _speaks_of_policy(lower: str) -> bool:
+def _mentions_policy(lower: str) -> bool:
     if "cookie" in lower:
         return any(phrase in lower for phrase in _POLICY)
     return "terms of use" in lower or "privacy policy" in lower

@@ -11,21 +11,21 @@ from corpus.text.words import check_language
 
 
 class FineWebQuality(Stage):
-    """Lists, menus and repeated lines: pages whose lines are no sentences.
+    """Lists, menus and repeated lines: pages whose lines are not sentences.
 
-    FineWeb's Table 2 and what its rules remove of the tokens, next to datatrove 0.10.1, which is followed here:
+    FineWeb's Table 2, the share of tokens that each rule removes, and the rules of datatrove 0.10.1, used here:
 
-                                                 paper             datatrove 0.10.1, here
+                                                 dropped in paper  dropped in datatrove, here
         lines that end in a punctuation mark     <= 0.12  10.14%   < 0.12
         characters in repeated lines             >= 0.01  12.47%   > 0.01 (the paper's running text says 0.1)
         lines of at most 30 characters           >= 0.67   3.73%   > 0.67
         newlines per word                        –                 > 0.3
 
-    Lines are those between "\\n" that are not blank; a mark is one of 159 that end sentences in some script, quotation
-    marks not among them. The code that FineWeb was made with counted blank lines too, took . ' " ! ? as marks, and
-    dropped at equality, as the paper says. A repeated line is one that came before, in the very same characters; its
-    characters are divided by those of the whole text without "\\n". Words are spaCy's tokens. Unlike datatrove, a
-    blank text is measured (as not measurable) and not dropped here.
+    Lines are separated by "\\n", and blank lines don't count. 159 marks end a sentence in some script; quotation marks
+    are not among them. The original code of FineWeb also counted blank lines, took . ' " ! ? as marks, and dropped at
+    equality, as the paper says. A repeated line equals an earlier one in every character. Its characters are divided
+    by those of the whole text without "\\n". Words are spaCy's tokens. A blank text breaks no limit
+    here. datatrove drops it.
     """
 
     name = "fineweb"
@@ -38,7 +38,7 @@ class FineWebQuality(Stage):
 
     def __init__(self, *, short_line_length: int = 30, language: str = "en") -> None:
         self.short_line_length = short_line_length
-        """Characters up to which a line is short."""
+        """The length of the longest short line, in characters."""
         self.language = language
         """ISO 639 code of the rules that split words."""
 

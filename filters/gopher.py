@@ -1,4 +1,4 @@
-"""Gopher's rules on repetition and on document quality (Rae et al. 2021, arXiv:2112.11446, A1.1 and Table A1)."""
+"""Gopher's rules for repetition and document quality (Rae et al. 2021, arXiv:2112.11446, A1.1 and Table A1)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,13 @@ STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 class GopherRepetition(Stage):
     """Repeated lines, paragraphs and n-grams: signs of boilerplate and of machine-made text.
 
-    Table A1 of the paper, in the order in which datatrove applies it:
+    The measures are the fractions of the paper's Table A1, with its limits and in datatrove's order: duplicate
+    paragraphs and lines, the characters in them, those in the top n-gram, and those in duplicate n-grams.
 
-        duplicate paragraph fraction             0.30     duplicate 5-gram character fraction   0.15
-        duplicate paragraph character fraction   0.20     duplicate 6-gram character fraction   0.14
-        duplicate line fraction                  0.30     duplicate 7-gram character fraction   0.13
-        duplicate line character fraction        0.20     duplicate 8-gram character fraction   0.12
-        top 2-gram character fraction            0.20     duplicate 9-gram character fraction   0.11
-        top 3-gram character fraction            0.18     duplicate 10-gram character fraction  0.10
-        top 4-gram character fraction            0.16
-
-    The paper leaves open what a word is, what the characters are divided by, and whether the first of several
-    equal lines is a duplicate. As in datatrove 0.10.1: spaCy's words; the length of the whole text, whitespace
-    included; and the first does not count. A top n-gram is measured with its spaces, a duplicate one without, and
-    duplicates don't overlap. Unlike datatrove, an empty text is measured (as not measurable) and not dropped here.
+    The paper does not define a word, the divisor of the characters, or whether the first of several equal lines is a
+    duplicate. As in datatrove 0.10.1, words are spaCy's, the divisor is the length of the whole text with whitespace,
+    and the first line does not count. A top n-gram is measured with its spaces, a duplicate n-gram without, and
+    duplicates don't overlap. An empty text breaks no limit here. datatrove drops it.
     """
 
     name = "gopher_repetition"
@@ -70,7 +63,7 @@ class GopherRepetition(Stage):
 
 
 class GopherQuality(Stage):
-    """Length, symbols, line shapes and stop words: whether a text is running language at all.
+    """Length, symbols, line shapes and stop words: signs that a text is running language.
 
     The paper, A1.1, keeps documents with
 
@@ -81,10 +74,10 @@ class GopherQuality(Stage):
         at least 80% of words with an alphabetic character
         at least two of: the, be, to, of, and, that, have, with
 
-    As in datatrove 0.10.1: `words` and `mean_word_length` are over words that are not all punctuation, every other
-    ratio is over all of spaCy's tokens, punctuation included (so `alpha_ratio` is stricter than it sounds); an
-    ellipsis is "..." or "…", a bullet "•" or "-"; stop words are counted once each, in this letter case only
-    (FineWeb as published counted every occurrence).
+    As in datatrove 0.10.1, `words` and `mean_word_length` count words that are not all punctuation. Every other ratio
+    counts all of spaCy's tokens, with punctuation, so `alpha_ratio` is stricter than it sounds. An ellipsis is "..."
+    or "…", a bullet "•" or "-". Each stop word counts once, in this letter case only. The published FineWeb counted
+    every occurrence.
     """
 
     name = "gopher_quality"

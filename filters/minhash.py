@@ -20,7 +20,7 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit
 from corpus.text.shingles import Hashes, joined_shingles, shingle_similarity, shingles_of
 from corpus.text.words import check_language
-from filters.url.url_filter import registered_domains
+from filters.url.public_suffixes import registered_domains
 from filters.url.url_parts import MAX_HOST, split_url
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""The command line: one verb per job. It prints for people on stderr; `--json` prints for programs on stdout.
+"""The command line: one verb per job. Text for people goes to stderr, JSON for programs (`--json`) to stdout.
 
-Exit codes: 0 fine; 1 expected failure; 2 usage; 3 finished with quarantined units; 4 stopped by an alarm; 70 our bug
-(traceback in a file); 130 and 143 interrupted, resumable.
+Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units were quarantined; 4 stopped by an alarm;
+70 a bug of ours (its traceback is in a file); 130 and 143 interrupted, and the same command continues.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import click
 
 from corpus.errors import ConfigError, CorpusError, no_room
 from jobs.runner.at_once import AtOnce, end_at_once
-from jobs.verbs import look, make, models, reports, steer, tokenizing
+from jobs.verbs import look, make, models, steer, tokenizing
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,7 +31,7 @@ for verb in (
     look.verify_command,
     look.stages_command,
     look.recipes_command,
-    reports.report_command,
+    look.report_command,
     steer.tune_command,
     steer.diff_command,
     steer.remove_command,
@@ -45,7 +45,7 @@ for verb in (
 
 
 def main() -> None:
-    """The entry point: every expected failure is one sentence what and one what to do."""
+    """Run the command line. An expected failure prints what is wrong and what to do."""
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
@@ -55,17 +55,11 @@ def main() -> None:
         end_at_once(stopped.code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except ConfigError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except CorpusError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(1)
     except Exception as error:
-        full = no_room(error, error.filename or "The disk") if isinstance(error, OSError) else None
-        if full:
-            print(f"Error: {full}", file=sys.stderr)
-            sys.exit(1)
+        expected = no_room(error, error.filename or "The disk") if isinstance(error, OSError) else error
+        if isinstance(expected, CorpusError):
+            print(f"Error: {expected}", file=sys.stderr)
+            sys.exit(2 if isinstance(expected, ConfigError) else 1)
         with tempfile.NamedTemporaryFile("w", prefix="corpus-bug-", suffix=".txt", delete=False) as file:
             traceback.print_exc(file=file)
         print(f"This is a bug in corpus. Please report it with {file.name}", file=sys.stderr)

@@ -28,7 +28,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def ray_engine():
     """A function that gives the session's one Ray engine, which stays up when a build closes it."""
-    from jobs.runner.engine import RayEngine
+    from jobs.runner.ray_engine import RayEngine
 
     class Kept(RayEngine):
         def close(self) -> None:

@@ -16,8 +16,9 @@ from filters import STAGES
 from filters.minhash import VALUE
 from jobs.build.compare import Comparison
 from jobs.build.compare_documents import compare_documents, make_index
-from jobs.runner.engine import LocalEngine, Stop
+from jobs.runner.engine import Stop
 from jobs.runner.execution import Execution
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 
 COUNT = 112

@@ -16,8 +16,9 @@ from corpus.text.lines import without_lines
 from filters import STAGES
 from jobs.build.compare import Comparison
 from jobs.build.compare_lines import compare_lines
-from jobs.runner.engine import LocalEngine, Stop
+from jobs.runner.engine import Stop
 from jobs.runner.execution import Execution
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpus.tokens.shards import open_tokens
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens.tokenize import Job, tokenize
 from tests.bpe import small_tokenizer

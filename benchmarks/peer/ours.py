@@ -71,7 +71,7 @@ def judge(path, pipeline, seconds, board, nowhere):
     lap = Lap()
     source = LocalSource(path)
     found = plan(source, max(1, source.size))
-    unit = Unit(source.name, str(path), "", found.format, found.codec, found.flavour, 0, source.size, source.tag)
+    unit = Unit(source.name, str(path), "", found.layout, found.codec, found.flavor, 0, source.size, source.tag)
     for batch in run_unit(pipeline, source, unit, announce=board.announce):
         send_batch(nowhere, batch)
         rows = batch.tables["ledger"]

@@ -1,93 +1,103 @@
-"""Single requests to a web server (urllib3) or an object store (obstore), each imported when it is first asked.
+"""Single requests to a web server (urllib3) or an object store (obstore). Each library is imported at its first use.
 
-Nothing here asks twice: `Trouble` is what may be over in a while, `Refusal` what will not. Neither quotes a library's
-message, since those hold the whole URL, with its credentials and signatures.
+Nothing here asks twice. A failed request raises `TransientError` if it may succeed later, otherwise `PermanentError`.
+Neither quotes a library's message, because that contains the whole URL, with credentials and signatures.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import metadata
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from corpus.net.urls import OBJECT_STORES, object_key
 
 CONNECT_S = 10.0
 READ_S = 30.0
-"""How long a server may say nothing."""
+"""How long a server may send nothing."""
 
 REQUEST_S = 300.0
-"""How long one request may take: a block of 8 MiB at 28 KB/s. What is sent has only this limit, since the other one
-counts while a server listens, too."""
+"""How long a request may take: a block of 8 MiB at 28 KB/s. An upload has only this limit, because READ_S also counts
+while a server listens."""
 
 CONNECTIONS = 8
-"""Requests at a time of one process to one server."""
+"""Concurrent requests of one process to one server."""
+
+_NO_RANGES = ("the server does not serve ranges", "Download the file and give its path.")
+_CERTIFICATES = "Set SSL_CERT_FILE if an authority of your own signs its certificate."
+_CREDENTIALS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket."
 
 
 @dataclass(frozen=True)
-class Stat:
-    """What a file is known by while a run lasts: its size, and its ETag, or where there is none its time of change."""
+class FileVersion:
+    """The identity of a file during a run: its size and its ETag, or its time of change if it has no ETag."""
 
     size: int
-    mark: str
+    validator: str
 
 
-class Trouble(Exception):
-    """A request that may succeed later. `after` is the number of seconds that the server asked us to wait, `throttled`
-    says that it has too many requests, `answered` that there is a server at all."""
+@dataclass(eq=False)
+class TransientError(Exception):
+    """A request failed that may succeed later.
 
-    def __init__(self, reason: str, *, after: float = 0.0, throttled: bool = False, answered: bool = True) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.after = after
-        self.throttled = throttled
-        self.answered = answered
+    `wait_s` is how long the server asked us to wait. `throttled` is True if the server has too many requests,
+    `answered` if it answered at all.
+    """
+
+    reason: str
+    wait_s: float = 0.0
+    throttled: bool = False
+    answered: bool = True
 
 
-class Refusal(Exception):
-    """A request that would fail again: why, and what to do."""
+@dataclass(eq=False)
+class PermanentError(Exception):
+    """A request failed that would fail again: the reason, and what to do."""
 
-    def __init__(self, reason: str, todo: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.todo = todo
+    reason: str
+    todo: str = ""
+
+
+Check: TypeAlias = Callable[[FileVersion], None]
+Sink: TypeAlias = Callable[[Any], object]
 
 
 class Transport(Protocol):
-    """One server, or one bucket."""
+    """The requests to one server or one bucket. All methods raise TransientError or PermanentError."""
 
-    def get(
-        self, url: str, offset: int, length: int, check: Callable[[Stat], None], sink: Callable[[Any], None]
-    ) -> None:
-        """Hand the bytes from `offset` to `sink` piece by piece, at most `length` of them, after `check` has seen what
-        file they are of. Raises Trouble or Refusal; what `sink` got before that is good."""
+    def get(self, url: str, offset: int, length: int, check: Check, sink: Sink) -> None:
+        """Pass at most `length` bytes from `offset` to `sink`, piece by piece, after `check` has seen the file's
+        version. The pieces passed before an error are valid."""
 
     def list(self, prefix: str) -> list[str]:
-        """The keys below a prefix of a bucket."""
+        """Return the keys below a prefix of a bucket."""
 
     def close(self) -> None: ...
 
 
 def open_transport(url: str) -> Transport:
-    """The transport for a URL's server or bucket."""
+    """Return the transport for the server or bucket of a URL."""
     parts = urlsplit(url)
     if parts.scheme in OBJECT_STORES:
-        return Objects(f"{parts.scheme}://{parts.netloc}")
-    return _Http(parts.scheme, parts.hostname or "")
+        return BucketTransport(f"{parts.scheme}://{parts.netloc}")
+    return _HttpTransport(parts.scheme, parts.hostname or "")
 
 
-class _Http:
-    """A web server. Redirects are followed, proxies and certificates are those of the environment."""
+class _HttpTransport:
+    """Requests to a web server. They follow redirects and use the proxies and certificates of the environment."""
 
     def __init__(self, scheme: str, host: str) -> None:
         import urllib.request
 
         import urllib3
 
+        self._agent = f"corpus/{metadata.version('corpus')}"
         self._errors = urllib3.exceptions
         self._retry_after = urllib3.Retry().get_retry_after
         self._make_headers = urllib3.make_headers
@@ -104,18 +114,12 @@ class _Http:
             if proxy and not urllib.request.proxy_bypass(host)
             else urllib3.PoolManager(**options)
         )
-        self._agent = f"corpus/{metadata.version('corpus')}"
 
-    def get(
-        self, url: str, offset: int, length: int, check: Callable[[Stat], None], sink: Callable[[Any], None]
-    ) -> None:
+    def get(self, url: str, offset: int, length: int, check: Check, sink: Sink) -> None:
         parts = urlsplit(url)
         bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
-        headers = {
-            "range": f"bytes={offset}-{offset + length - 1}",
-            "accept-encoding": "identity",
-            "user-agent": self._agent,
-        }
+        span = f"bytes={offset}-{offset + length - 1}"
+        headers = {"range": span, "accept-encoding": "identity", "user-agent": self._agent}
         if parts.username is not None:
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             headers |= self._make_headers(basic_auth=user)
@@ -123,147 +127,126 @@ class _Http:
         try:
             response = self._pool.request("GET", bare, headers=headers, preload_content=False, decode_content=False)
             try:
-                stat, expected = self._answered(response, offset, length)
-                check(stat)
+                version, left = self._answered(response, offset, length)
+                check(version)
                 for piece in response.stream(1 << 18, decode_content=False):
-                    sink(memoryview(piece)[:expected])
-                    expected -= len(piece)
-                    if expected <= 0:
+                    sink(memoryview(piece)[:left])
+                    left -= len(piece)
+                    if left <= 0:
                         break
                     if time.monotonic() > deadline:
-                        raise Trouble("it is too slow")
+                        raise TransientError("it is too slow")
             finally:
-                response.close()  # a connection whose answer was read to its end is in the pool again by now
+                response.close()  # after a complete answer, the connection is already back in the pool
         except self._errors.HTTPError as error:
             raise self._explained(error) from None
-        if expected > 0:
-            raise Trouble("the connection broke")
+        if left > 0:
+            raise TransientError("the connection broke")
 
-    def _answered(self, response: Any, offset: int, length: int) -> tuple[Stat, int]:
-        """What file an answer is of, and how many bytes of it follow."""
+    def _answered(self, response: Any, offset: int, length: int) -> tuple[FileVersion, int]:
+        """Return the version of the file that an answer belongs to, and how many of its bytes follow."""
         headers, status = response.headers, response.status
-        mark = headers.get("etag") or headers.get("last-modified") or ""
+        validator = headers.get("etag") or headers.get("last-modified") or ""
         if status == 206:
-            told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", headers.get("content-range", ""))
-            first, last, size = map(int, told.groups()) if told else (-1, 0, 0)
+            sent = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", headers.get("content-range", ""))
+            first, last, size = map(int, sent.groups()) if sent else (-1, 0, 0)
             if first != offset or not offset <= last < min(offset + length, size):
-                raise Trouble("it sends another range than the one asked for")
-            return Stat(size, mark), last - offset + 1
+                raise TransientError("it sends another range than requested")
+            return FileVersion(size, validator), last - offset + 1
         if status == 200:
             size = headers.get("content-length", "")
-            if offset == 0 and size.isdecimal() and int(size) <= length:  # the range was all of it
-                return Stat(int(size), mark), int(size)
-            raise Refusal("the server does not serve ranges", "Download the file and give its path.")
+            if offset == 0 and size.isdecimal() and int(size) <= length:  # the range was the whole file
+                return FileVersion(int(size), validator), int(size)
+            raise PermanentError(*_NO_RANGES)
         if status == 416:
-            told = re.fullmatch(r"bytes \*/(\d+)", headers.get("content-range", ""))
-            return Stat(int(told[1]) if told else 0, mark), 0
-        if status in (408, 409, 425, 429) or status >= 500:
-            raise Trouble(f"it answers {status}", after=self._asked_to_wait(response), throttled=status in (429, 503))
-        raise _refusal(status)
-
-    def _asked_to_wait(self, response: Any) -> float:
+            sent = re.fullmatch(r"bytes \*/(\d+)", headers.get("content-range", ""))
+            return FileVersion(int(sent[1]) if sent else 0, validator), 0
         try:
-            return self._retry_after(response) or 0.0
-        except self._errors.HTTPError:  # a header that is neither seconds nor a date
-            return 0.0
+            wait_s = self._retry_after(response) or 0.0
+        except self._errors.HTTPError:  # the header is neither seconds nor a date
+            wait_s = 0.0
+        raise _status_error(status, wait_s)
 
-    def _explained(self, error: Exception) -> Exception:
+    def _explained(self, error: Exception) -> TransientError | PermanentError:
         errors = self._errors
         reason = getattr(error, "reason", None)
         if isinstance(error, errors.MaxRetryError) and isinstance(reason, Exception):
             error = reason
-        if isinstance(error, errors.SSLError):
-            return Refusal(
-                "no TLS connection to it can be trusted", "Set SSL_CERT_FILE where an authority of your own signs."
-            )
-        if isinstance(error, errors.ResponseError):
-            return Refusal("it redirects too often")
-        if isinstance(error, errors.LocationValueError):
-            return Refusal("this is no URL", "Check its spelling.")
-        if isinstance(error, errors.NameResolutionError):
-            return Trouble("its name can't be resolved", answered=False)
-        if isinstance(error, errors.NewConnectionError | errors.ConnectTimeoutError | errors.ProxyError):
-            return Trouble("it can't be reached", answered=False)
-        if isinstance(error, errors.TimeoutError):
-            return Trouble("it stopped answering")
-        return Trouble("the connection broke")
+        unreached = (errors.NewConnectionError, errors.ConnectTimeoutError, errors.ProxyError)
+        meanings: dict[Any, TransientError | PermanentError] = {
+            errors.SSLError: PermanentError("its TLS connection can't be trusted", _CERTIFICATES),
+            errors.ResponseError: PermanentError("it redirects too often"),
+            errors.LocationValueError: PermanentError("the URL is not valid", "Check its spelling."),
+            errors.NameResolutionError: TransientError("its name can't be resolved", answered=False),
+            unreached: TransientError("it can't be reached", answered=False),
+            errors.TimeoutError: TransientError("it stopped answering"),
+            Exception: TransientError("the connection broke"),
+        }
+        return next(meaning for kind, meaning in meanings.items() if isinstance(error, kind))
 
     def list(self, prefix: str) -> list[str]:
-        raise Refusal("a web server has no listing", "Name files, or a crawl with --limit.")
+        raise PermanentError("a web server has no listing", "Name files, or a crawl with --limit.")
 
     def close(self) -> None:
         self._pool.clear()
 
 
-class Objects:
-    """A bucket. Credentials and endpoint are those of the environment or the machine; AWS_SKIP_SIGNATURE=true asks
-    without any."""
+class BucketTransport:
+    """Requests to a bucket. The environment or the machine gives credentials and endpoint. AWS_SKIP_SIGNATURE=true
+    sends requests without credentials."""
 
     def __init__(self, root: str) -> None:
-        from datetime import timedelta
-
         import obstore
         from obstore.store import from_url
 
-        self._get, self._head, self._list = obstore.get, obstore.head, obstore.list
-        self._put, self._delete = obstore.put, obstore.delete
+        self._obstore = obstore
         self._errors = obstore.exceptions
-        # the server compares what arrives with its SHA-256, and refuses what was changed on the way
+        # The server compares the SHA-256 of what arrives, and rejects an upload that was changed on the way.
         settings: dict[str, Any] = {"checksum_algorithm": "SHA256"} if root.startswith("s3://") else {}
-        settings["retry_config"] = {"max_retries": 0, "retry_timeout": timedelta(seconds=REQUEST_S)}  # we ask again
+        settings["retry_config"] = {"max_retries": 0, "retry_timeout": timedelta(seconds=REQUEST_S)}  # `Client` retries
         options: Any = {
             "connect_timeout": timedelta(seconds=CONNECT_S),
             "timeout": timedelta(seconds=REQUEST_S),
-            "allow_http": True,  # where the environment names an endpoint without TLS
+            "allow_http": True,  # the environment may name an endpoint without TLS
             "user_agent": f"corpus/{metadata.version('corpus')}",
         }
         try:
-            self._sending = from_url(root, **settings, client_options=options)
+            self._uploads = from_url(root, **settings, client_options=options)
             options["read_timeout"] = timedelta(seconds=READ_S)
             self._store = from_url(root, **settings, client_options=options)
         except (self._errors.BaseError, ValueError):
-            raise Refusal("this is no bucket, or its settings in the environment are wrong") from None
+            raise PermanentError("the bucket's name or its settings in the environment are wrong") from None
 
-    def get(
-        self, url: str, offset: int, length: int, check: Callable[[Stat], None], sink: Callable[[Any], None]
-    ) -> None:
-        key, found = object_key(url), None
-        try:
+    def get(self, url: str, offset: int, length: int, check: Check, sink: Sink) -> None:
+        key = object_key(url)
+        with self._explaining():
             try:
-                found = self._get(self._store, key, options={"range": (offset, offset + length)})
+                found = self._obstore.get(self._store, key, options={"range": (offset, offset + length)})
             except self._errors.BaseError as error:
                 if _status(error) != 416:
                     raise
-                check(_stat(self._head(self._store, key)))  # there is nothing at `offset`
-                return
-            check(_stat(found.meta))
+                return check(_version(self._obstore.head(self._store, key)))  # the object ends before `offset`
+        check(_version(found.meta))
+        try:
             for piece in found.stream(min_chunk_size=1 << 20):
                 sink(memoryview(piece))
-        except (self._errors.BaseError, OSError) as error:
-            if found is not None:
-                raise Trouble("the connection broke") from None
-            raise self._explained(error) from None
+        except (self._errors.BaseError, OSError):
+            raise TransientError("the connection broke") from None
 
     def list(self, prefix: str) -> list[str]:
-        try:
-            return [meta["path"] for chunk in self._list(self._store, prefix or None) for meta in chunk]
-        except (self._errors.BaseError, OSError) as error:
-            raise self._explained(error) from None
+        with self._explaining():
+            return [meta["path"] for chunk in self._obstore.list(self._store, prefix or None) for meta in chunk]
 
-    def head(self, key: str) -> Stat | None:
-        """What an object is known by, None where there is none."""
-        try:
-            return _stat(self._head(self._store, key))
-        except FileNotFoundError:
-            return None
-        except (self._errors.BaseError, OSError) as error:
-            raise self._explained(error) from None
+    def head(self, key: str) -> FileVersion | None:
+        """Return the version of an object, None if there is no such object."""
+        with self._explaining(), suppress(FileNotFoundError):
+            return _version(self._obstore.head(self._store, key))
+        return None
 
     def fetch(self, key: str, offset: int, length: int) -> bytes:
-        """Bytes of an object from `offset`, fewer than `length` only at its end. Raises FileNotFoundError."""
+        """Return `length` bytes of an object from `offset`, fewer only at its end. Raises FileNotFoundError."""
         try:
-            found = self._get(self._store, key, options={"range": (offset, offset + length)})
-            return bytes(found.bytes())
+            return bytes(self._obstore.get(self._store, key, options={"range": (offset, offset + length)}).bytes())
         except FileNotFoundError:
             raise
         except (self._errors.BaseError, OSError) as error:
@@ -272,75 +255,77 @@ class Objects:
             raise self._explained(error) from None
 
     def put(self, key: str, data: Any, over: str | None = "") -> bool:
-        """Store an object in one request: where there is none (`over` is empty), in place of the one whose ETag is
-        `over`, or in place of any (None). Whether it was stored; a request whose answer was lost may have been."""
+        """Store an object in one request. Return True if it was stored, or False if `over` did not allow it.
+
+        An empty `over` stores only a new object. An ETag replaces only the object with this ETag, None replaces any
+        object. A request may have stored the object although its answer was lost.
+        """
         mode: Any = {"e_tag": over} if over else "overwrite" if over is None else "create"
-        try:
-            self._put(self._sending, key, data, mode=mode, use_multipart=False)
-            return True
-        except FileNotFoundError:
-            raise Refusal("there is no such bucket (404)", "Check its spelling, or make it.") from None
-        except (self._errors.AlreadyExistsError, self._errors.PreconditionError):
-            # two at a time, and the server lets neither through: the library says so in the same way
-            if over is None or (over == "" and self.head(key) is None):
-                raise Trouble("it answers 409") from None
-            return False
-        except (self._errors.BaseError, OSError) as error:
-            raise self._explained(error) from None
+        with self._explaining():
+            try:
+                self._obstore.put(self._uploads, key, data, mode=mode, use_multipart=False)
+                return True
+            except FileNotFoundError:
+                raise PermanentError("there is no such bucket (404)", "Check its spelling, or make it.") from None
+            except (self._errors.AlreadyExistsError, self._errors.PreconditionError):
+                # The library raises the same errors if the server rejected two concurrent requests.
+                if over is None or (over == "" and self.head(key) is None):
+                    raise TransientError("it answers 409") from None
+                return False
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Remove objects that may be there."""
+        """Remove objects, if they exist."""
+        with self._explaining(), suppress(FileNotFoundError):
+            self._obstore.delete(self._uploads, keys)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
         try:
-            self._delete(self._sending, keys)
-        except FileNotFoundError:
-            pass
+            yield
         except (self._errors.BaseError, OSError) as error:
             raise self._explained(error) from None
 
-    def _explained(self, error: Exception) -> Exception:
+    def _explained(self, error: Exception) -> TransientError | PermanentError:
         errors = self._errors
         if isinstance(error, FileNotFoundError):
-            return _refusal(404)
+            return _status_error(404)
         if isinstance(error, errors.PermissionDeniedError | errors.UnauthenticatedError):
-            return _refusal(403)
+            return _status_error(403)
         text = str(error)
-        if "169.254.169.254" in text or "169.254.170.2" in text:  # where machines of a cloud ask for theirs
-            return Refusal("there are no credentials", _CREDENTIALS)
+        if "169.254.169.254" in text or "169.254.170.2" in text:  # a cloud machine asks for its credentials there
+            return PermanentError("there are no credentials", _CREDENTIALS)
         if "redirect without LOCATION" in text:
-            return Refusal("the bucket is in another region", "Set AWS_REGION.")
+            return PermanentError("the bucket is in another region", "Set AWS_REGION.")
         if "non-partial response" in text or isinstance(error, errors.NotSupportedError):
-            return Refusal("the server does not serve ranges", "Download the file and give its path.")
+            return PermanentError(*_NO_RANGES)
         status = _status(error)
-        if status is None and "kind: Connect" in text:
-            return Trouble(
-                "its name can't be resolved" if "dns error" in text else "it can't be reached", answered=False
-            )
-        if status is None:
-            return Trouble("the connection broke")
-        if status in (408, 409, 425, 429) or status >= 500:
-            return Trouble(f"it answers {status}", throttled=status in (429, 503))
-        return _refusal(status)
+        if status is not None:
+            return _status_error(status)
+        if "kind: Connect" in text:
+            reason = "its name can't be resolved" if "dns error" in text else "it can't be reached"
+            return TransientError(reason, answered=False)
+        return TransientError("the connection broke")
 
     def close(self) -> None:
-        """Nothing: connections end with the store."""
+        """Do nothing: connections end with the store."""
 
 
-_CREDENTIALS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket."
-
-
-def _stat(meta: Any) -> Stat:
-    return Stat(meta["size"], meta["e_tag"] or meta["last_modified"].isoformat())
+def _version(meta: Any) -> FileVersion:
+    return FileVersion(meta["size"], meta["e_tag"] or meta["last_modified"].isoformat())
 
 
 def _status(error: Exception) -> int | None:
-    """The HTTP status that an object store's error tells of."""
-    told = re.search(r"status code: (\d{3})", str(error))
-    return int(told[1]) if told else None
+    """Return the HTTP status in the message of an object store's error."""
+    found = re.search(r"status code: (\d{3})", str(error))
+    return int(found[1]) if found else None
 
 
-def _refusal(status: int) -> Refusal:
+def _status_error(status: int, wait_s: float = 0.0) -> TransientError | PermanentError:
+    if status in (408, 409, 425, 429) or status >= 500:
+        return TransientError(f"it answers {status}", wait_s=wait_s, throttled=status in (429, 503))
     if status in (404, 410):
-        return Refusal(f"there is nothing ({status})", "Check its spelling.")
+        return PermanentError(f"there is nothing ({status})", "Check its spelling.")
     if status in (401, 403):
-        return Refusal(f"access is denied ({status})", "Check that it exists, and the credentials in the environment.")
-    return Refusal(f"the server answers {status}")
+        todo = "Check that it exists, and the credentials in the environment."
+        return PermanentError(f"access is denied ({status})", todo)
+    return PermanentError(f"the server answers {status}")

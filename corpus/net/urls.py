@@ -1,5 +1,5 @@
-"""URLs of inputs. Their user name, password and query may be secrets: no name, message or output has more of one than
-`redact` leaves.
+"""URLs of inputs and outputs. Their user name, password and query may be secrets. So names, messages and output files
+show only what `redact` leaves of a URL.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from corpus.errors import ConfigError
 OBJECT_STORES = ("s3", "gs", "az")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # how Python tells of such bytes
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # Python puts these in a path for bytes that are not UTF-8
 _HOST = re.compile(r"[\w.-]*(:\d*)?|\[[\da-fA-F:.]*\](:\d*)?")
 
 
@@ -21,29 +21,29 @@ def is_url(path: str) -> bool:
 
 
 def is_utf8(path: str) -> bool:
-    """Whether a path can be written down: names on this machine may hold any bytes."""
+    """Return True if a path can be written as text. File names on this machine may hold any bytes."""
     return not _NOT_UTF8.search(path)
 
 
 def redact(path: str) -> str:
-    """A URL without what may be secret: user name, password, query and fragment. Anything else as it is."""
+    """Return a URL without user name, password, query and fragment, which may be secret. Return a path as it is."""
     if not is_url(path):
         return path
     scheme, _, rest = path.partition("://")
     authority, slash, way = rest.split("?")[0].split("#")[0].partition("/")
     host = authority.rpartition("@")[2]
-    if not _HOST.fullmatch(host):  # a password with a slash in it, say
+    if not _HOST.fullmatch(host):  # for example, a password with a slash in it
         return f"{scheme}://…"
     return f"{scheme}://{host}{slash}{way}"
 
 
 def url_name(url: str) -> str:
-    """The logical name of a file: the last part of its URL's path. Raises ConfigError where that says nothing."""
+    """Return the logical name of a file: the last part of its URL's path. Raises ConfigError if there is none."""
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ConfigError(f"{redact(url)} is no URL.", "Check its spelling.") from None
-    # a key may hold what ends a path elsewhere; %20 is a space on web servers only
+        raise ConfigError(f"{redact(url)} is not a valid URL.", "Check its spelling.") from None
+    # A key may hold ? and #, which end a path elsewhere. %20 is a space only on web servers.
     path = url.partition("://")[2].partition("/")[2] if parts.scheme in OBJECT_STORES else unquote(parts.path)
     name = path.rpartition("/")[2]
     if not name or not name.isprintable():
@@ -52,13 +52,15 @@ def url_name(url: str) -> str:
 
 
 def object_key(url: str) -> str:
-    """The key of an object or a prefix: all that follows the bucket, as it is (it may hold `?`, `#` and `%`). Raises
-    ConfigError for one that the library for object stores can't name."""
+    """Return the key of an object or prefix: everything after the bucket, unchanged, as it may hold `?`, `#` and `%`.
+
+    Raises ConfigError if the library for object stores can't name the key.
+    """
     bucket, _, key = url.partition("://")[2].partition("/")
     if not bucket:
         raise ConfigError(f"{redact(url)!r} names no bucket.", "Write s3://BUCKET/PREFIX.")
     if _CONTROL.search(key) or not is_utf8(key) or (key and {"", ".", ".."} & set(key.split("/"))):
         raise ConfigError(
-            f"{redact(url)!r} can't be named in an object store.", "Leave out empty parts, dots and control characters."
+            f"{redact(url)!r} is not valid in an object store.", "Leave out empty parts, dots and control characters."
         )
     return key

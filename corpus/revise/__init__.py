@@ -1,0 +1,1 @@
+"""A finished run under other limits, or without pages that were taken down: explain, what-if, differences, replay."""

@@ -1,4 +1,4 @@
-"""Why a page is in a corpus, or not: each ledger row of a URL, its measures beside their limits, where it ended."""
+"""The ledger rows of a URL, with each measure beside its limit, and the verdict."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def explain(run: RunFiles, url_or_id: str) -> list[dict[str, Any]]:
-    """Every ledger row of a URL or id, with its measures beside their limits, and the text where kept.
+    """Every ledger row of a URL or id, with each measure beside its limit, and the text of a kept page.
 
-    Raises InputError where the ledger has none.
+    Raises InputError if the ledger has no such row.
     """
     rows = run.find(url_or_id)
     if not rows:

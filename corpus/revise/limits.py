@@ -1,4 +1,4 @@
-"""Other limits for the recipe of a finished run, as data: no stage is loaded, so a user's own need not be there."""
+"""New limits for the recipe of a finished run, as data. Stages are not loaded, so plugins can be absent."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from corpus.settings import Settings, changes_of, setting_of
 from corpus.stage import Limit
 
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
-_NEW_RUN = "Only limits can be judged from a ledger: give it to `corpus build`, with another -o."
+_NEW_RUN = "Only limits can be judged from a ledger. Give this setting to `corpus build`, with another -o."
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A measure with its limit before and now. `place` is that of its stage in the recipe."""
+class TunedRule:
+    """A measure with its limit in the run and its new limit."""
 
     stage: str
     measure: str
-    place: int
     old: Limit
     new: Limit
 
@@ -35,25 +34,30 @@ class Rule:
 
 
 def with_limits(info: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """The recipe of a run (its run.json) with other limits. Raises ConfigError for what is no limit of it."""
+    """Return the recipe of a run with new limits. `info` is its run.json.
+
+    Raises ConfigError for a setting that names no limit of the recipe.
+    """
     recipe: dict[str, Any] = copy.deepcopy(info["recipe"])
     tables = {table["name"]: table for table in recipe["stages"]}
-    for path, value in _pairs(settings):
-        stage, measure, bound = _parts(path, tables, info["columns"])
+    for path, value in settings.items() if isinstance(settings, Mapping) else map(setting_of, settings):
+        stage, measure, bound = _split(path, tables, info["columns"])
         before: dict[str, Any] = tables[stage][measure]
         changes = changes_of(path, before, bound, value)
         limit = _limit(info["columns"][f"{stage}.{measure}"], before).with_bounds(f"{stage}.{measure}", changes)
-        shown = {name: limit.bounds.get(name, "off") for name in {**before, **limit.bounds}}
-        tables[stage][measure] = dict(sorted(shown.items()))
+        bounds = {name: limit.bounds.get(name, "off") for name in {**before, **limit.bounds}}
+        tables[stage][measure] = dict(sorted(bounds.items()))
     return recipe
 
 
-def rules_of(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[Rule]:
-    """The rules that have a limit in the run's recipe or in `recipe`, in the order in which they apply. Stages that
-    compare documents have none: they measure nothing on one document."""
+def rules_of(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[TunedRule]:
+    """The rules that have a limit in the run or in `recipe`, in the order in which they apply.
+
+    Collective stages have no rules here, as they measure nothing on a single document.
+    """
     before = {table["name"]: table for table in info["recipe"]["stages"]}
     found = []
-    for place, table in enumerate(recipe["stages"]):
+    for table in recipe["stages"]:
         name = table["name"]
         if name in info["compared"]:
             continue
@@ -61,61 +65,53 @@ def rules_of(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[Rule]:
             kind = info["columns"][f"{name}.{measure}"]
             old, new = _limit(kind, before[name][measure]), _limit(kind, table[measure])
             if old.bounds or new.bounds:
-                found.append(Rule(name, measure, place, old, new))
+                found.append(TunedRule(name, measure, old, new))
     return found
 
 
 def measures_of(columns: Iterable[str], stage: str) -> list[str]:
-    """The measures of a stage, by the ledger's columns."""
+    """The measures of a stage, from the columns of the ledger."""
     return [column.removeprefix(f"{stage}.") for column in columns if column.split(".")[0] == stage]
 
 
 @dataclass(frozen=True)
-class DocumentLimit:
-    """The limit of a stage that compares whole documents: its name, the similarity from which on it removes a document
-    (None if it is off), and the columns that hold its evidence, where it has measures for it."""
+class SimilarityLimit:
+    """The limit of a stage that compares whole documents, and the ledger columns with its evidence, if it has them."""
 
-    stage: str
     below: float | None
+    """The similarity at which a document is removed; None if the limit is off."""
     cluster_size: str | None
     exact: str | None
 
 
-def document_limit(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> DocumentLimit | None:
-    """Return the limit of the stage that compares whole documents; None if there is none, or several."""
-    compared = [(name, one) for name, one in info["compared"].items() if one["compares"] == "documents"]
-    if len(compared) != 1:
+def similarity_limit(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> SimilarityLimit | None:
+    """The limit of the stage that compares whole documents; None if there is no such stage, or more than one."""
+    found = [(name, one["measures"]) for name, one in info["compared"].items() if one["compares"] == "documents"]
+    if len(found) != 1:
         return None
-    name, one = compared[0]
-    columns = {column: f"{name}.{measure}" for measure, column in one["measures"].items()}
-    measure = columns["similarity"].removeprefix(f"{name}.")
+    [(name, columns)] = found
     table = next(table for table in recipe["stages"] if table["name"] == name)
-    below = table[measure].get("below", "off")
-    return DocumentLimit(
-        name, None if below == "off" else float(below), columns.get("cluster_size"), columns.get("exact")
-    )
+    measures = {column: measure for measure, column in columns.items()}
+    below = table[measures["similarity"]].get("below", "off")
+    evidence = [f"{name}.{measures[column]}" if column in measures else None for column in ("cluster_size", "exact")]
+    return SimilarityLimit(None if below == "off" else float(below), *evidence)
 
 
 def _limit(kind: str, bounds: Mapping[str, Any]) -> Limit:
     return Limit(of=_KINDS[kind]).with_bounds("a limit", dict(bounds))
 
 
-def _pairs(settings: Settings) -> list[tuple[str, Any]]:
-    if isinstance(settings, Mapping):
-        return list(settings.items())
-    return [setting_of(setting) for setting in settings]
-
-
-def _parts(path: str, tables: Mapping[str, Any], columns: Iterable[str]) -> tuple[str, str, str]:
+def _split(path: str, tables: Mapping[str, Any], columns: Iterable[str]) -> tuple[str, str, str]:
+    """Split the path of a setting into stage, measure and bound."""
     stage, _, rest = path.partition(".")
     measure, _, bound = rest.partition(".")
     if stage in ("name", "description", "measures", "output"):
-        raise ConfigError(f"'{path}' is no limit.", _NEW_RUN)
+        raise ConfigError(f"'{path}' is not a limit.", _NEW_RUN)
     if stage not in tables:
         raise ConfigError(f"The recipe has no stage '{stage}'.", did_you_mean(stage, tables))
     measures = measures_of(columns, stage)
     if measure not in measures:
         if measure in tables[stage]:
-            raise ConfigError(f"{stage}.{measure} is no limit: another value of it gives other texts.", _NEW_RUN)
+            raise ConfigError(f"{stage}.{measure} is a parameter, not a limit. Changing it changes the text.", _NEW_RUN)
         raise ConfigError(f"The stage '{stage}' has no measure '{measure}'.", did_you_mean(measure, measures))
     return stage, measure, bound

@@ -1,13 +1,11 @@
-"""A finished run in pieces, each of which can be judged anew alone; and which pages their samples need."""
+"""A finished run in portions that can be replayed one by one, and the pages that their samples need."""
 
 from __future__ import annotations
 
 import heapq
-import os
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +15,8 @@ import pyarrow.parquet as pq
 import xxhash
 
 from corpus.outcome import KEPT
-from corpus.revise.fates import FOLLOWS, READ, Fates, Rejudge, broken
-from corpus.revise.judge import Columns
-from corpus.revise.replay import Piece
-from corpus.revise.what_if import reader
+from corpus.revise.ledger_replay import FOLLOWS, READ, LedgerReplay, RowActions, broken_bounds
+from corpus.tables.row_groups import Columns, RowGroup, map_row_groups, row_groups
 from corpus.tables.run_files import RunFiles
 from corpus.tables.samples import PER_KEPT, PER_RULE, is_near
 
@@ -29,171 +25,182 @@ _MOST_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A row that may be a sample: those of one rule with the least draws are."""
+class Portion:
+    """Consecutive ledger rows of one archive, with their corpus rows and signatures, each as (first, end).
+
+    `extra` are the ids of pages that are read for their samples alone, `samples` the samples that the run has.
+    `exceptions` are those of the archive.
+    """
+
+    warc: str
+    ledger: tuple[int, int]
+    corpus: tuple[int, int]
+    signed: tuple[int, int]
+    extra: tuple[str, ...] = ()
+    samples: tuple[dict[str, Any], ...] = ()
+    exceptions: tuple[dict[str, str], ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Portion:
+        lists: dict[str, Any] = {name: tuple(value) for name, value in data.items() if name != "warc"}
+        return cls(data["warc"], **lists)
+
+
+@dataclass(frozen=True)
+class SampleCandidate:
+    """A row that may become a sample. The samples of a rule are the rows with the least draws."""
 
     draw: int
     id: str
     row: int
-    end: int
+    verdict: int
     value: float | None
     limit: float | None
     near: bool
-    stays: bool
-    """Whether its sample in the run, if it has one, says all but its limit."""
+    reusable: bool
+    """True if its sample in the run stays valid, except for value and limit."""
 
 
-@dataclass(frozen=True)
-class Scanned:
-    """What a row group of the ledger comes to."""
+def portions_of(run: RunFiles, replay: LedgerReplay, rows: int) -> tuple[list[Portion], dict[tuple[int, int], int]]:
+    """Divide a run into portions of at most `rows` rows, in order.
 
-    pieces: list[Piece]
-    drawn: list[Drawn]
-    read: list[int]
-    """Of each piece the pages to be read again."""
+    The second result is the number of pages per portion, by its ledger rows, that must be read again before documents
+    are compared.
+    """
 
+    candidates: list[SampleCandidate] = []
+    counted: list[tuple[Portion, int]] = []
 
-def pieces_of(run: RunFiles, rejudge: Rejudge, rows: int) -> tuple[list[Piece], dict[tuple[int, int], int]]:
-    """The pieces of a run, of so many rows at most, in order; and how many pages of each, by its ledger rows, are to be
-    read again before documents are compared."""
-    groups = _row_groups(run)
+    def scan(group: RowGroup, read: Columns) -> tuple[list[tuple[Portion, int]], list[SampleCandidate]]:
+        actions = replay.actions(read)
+        divided = _divide(read, group.first, replay, actions, min(rows, _MOST_ROWS))
+        return list(divided), list(_candidates(read, group.first, replay, actions))
 
-    def scan(group: tuple[str, int, int]) -> Scanned:
-        path, inside, first = group
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return _scan(reader(file, inside), first, rejudge, min(rows, _MOST_ROWS))
-
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        scanned = list(pool.map(scan, groups))
-    pieces = list(_numbered([piece for one in scanned for piece in one.pieces]))
-    counts = [count for one in scanned for count in one.read]
-    read = {piece.ledger: count for piece, count in zip(pieces, counts, strict=True)}
-    by_archive: dict[str, list[Piece]] = {}
-    for piece in pieces:
-        by_archive.setdefault(piece.warc, []).append(piece)
-    # one without rows for an archive without records
-    named = [piece for item in run.info["inputs"] for piece in by_archive.get(item["name"], [_empty(item["name"])])]
-    drawn = _least((one.drawn for one in scanned), rejudge.ends.kept)
-    return list(_with_samples(named, drawn, run, rejudge, read)), read
+    for some, more in map_row_groups(scan, row_groups(run.paths("ledger")), _THREADS):
+        counted += some
+        candidates += more
+    portions = list(_numbered([portion for portion, _ in counted]))
+    pages = {portion.ledger: count for portion, (_, count) in zip(portions, counted, strict=True)}
+    by_archive: dict[str, list[Portion]] = {}
+    for portion in portions:
+        by_archive.setdefault(portion.warc, []).append(portion)
+    named: list[Portion] = []
+    for item in run.info["inputs"]:  # an archive without records has one portion without rows
+        named += by_archive.get(item["name"], [Portion(item["name"], (0, 0), (0, 0), (0, 0))])
+    return list(_with_samples(named, _least_draws(candidates, replay.codes.kept), run, replay, pages)), pages
 
 
-def _row_groups(run: RunFiles) -> list[tuple[str, int, int]]:
-    found, row = [], 0
-    for path in run.paths("ledger"):
-        metadata = pq.read_metadata(path)
-        for group in range(metadata.num_row_groups):
-            found.append((str(path), group, row))
-            row += metadata.row_group(group).num_rows
-    return found
-
-
-def _scan(read: Columns, first: int, rejudge: Rejudge, rows: int) -> Scanned:
-    fates = rejudge.fates(read)
+def _divide(
+    read: Columns, first: int, replay: LedgerReplay, actions: RowActions, rows: int
+) -> Iterator[tuple[Portion, int]]:
+    """The portions of a row group, each with the number of pages to read again."""
     warcs = read(["warc"]).column(0).combine_chunks().dictionary_encode()
     names = warcs.dictionary.to_pylist()
-    numbers = warcs.indices.to_numpy()
+    archive = warcs.indices.to_numpy()
     kept = pc.equal(read(["outcome"]).column(0), KEPT).to_numpy()
-    passed = np.isin(fates.old, (rejudge.ends.kept, rejudge.ends.repeated))
-    edges = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1])).tolist() if len(numbers) else []
-    pieces: list[Piece] = []
-    again = []
-    for start, stop in zip(edges, [*edges[1:], len(numbers)], strict=True):
-        name = names[numbers[start]]
+    passed = np.isin(actions.old, (replay.codes.kept, replay.codes.repeated))
+    for start, stop in _runs(archive):
         for at in range(start, stop, rows):
             end = min(at + rows, stop)
-            again.append(int(np.count_nonzero(fates.action[at:end] == READ)))
-            counts = int(kept[at:end].sum()), int(passed[at:end].sum())
-            pieces.append(Piece(name, (first + at, first + end), (0, counts[0]), (0, counts[1])))
-    return Scanned(pieces, list(_draw(read, first, rejudge, fates)), again)
+            corpus, signed = (0, int(kept[at:end].sum())), (0, int(passed[at:end].sum()))
+            portion = Portion(names[archive[at]], (first + at, first + end), corpus, signed)
+            yield portion, int(np.count_nonzero(actions.action[at:end] == READ))
 
 
-def _draw(read: Columns, first: int, rejudge: Rejudge, fates: Fates) -> Iterator[Drawn]:
-    """The rows with the least draws of each rule, near and far, of those whose pages need not be read again."""
-    ends = rejudge.ends
-    end = np.where(fates.new == ends.repeated, ends.kept, fates.new)
-    rows = np.flatnonzero((end <= ends.kept) & (fates.action != READ) & ~fates.taken)
+def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
+    """The runs of equal values, as (start, stop)."""
+    edges = np.flatnonzero(np.append(True, values[1:] != values[:-1])).tolist() if len(values) else []
+    return zip(edges, [*edges[1:], len(values)], strict=True)
+
+
+def _candidates(read: Columns, first: int, replay: LedgerReplay, actions: RowActions) -> Iterator[SampleCandidate]:
+    """The rows with the least draws of each rule, near its limit and far, among those whose pages are not read again.
+
+    Pages that are read again draw their own samples.
+    """
+    codes = replay.codes
+    verdict = np.where(actions.new == codes.repeated, codes.kept, actions.new)
+    rows = np.flatnonzero((verdict <= codes.kept) & (actions.action != READ) & ~actions.taken_down)
     if not len(rows):
         return
     table = read(["id", "value", "limit"]).take(pa.array(rows))
     ids = table["id"].to_pylist()
     draws = np.fromiter((xxhash.xxh3_64_intdigest(one.encode()) for one in ids), np.uint64, len(ids))
+    verdicts = verdict[rows]
     values, limits = (table[name].to_numpy().astype(np.float64) for name in ("value", "limit"))
-    values[end[rows] == ends.kept] = limits[end[rows] == ends.kept] = np.nan
+    values[verdicts == codes.kept] = limits[verdicts == codes.kept] = np.nan
     near = np.zeros(len(rows), np.bool_)
-    for place, rule in enumerate(rejudge.rules):
-        here = end[rows] == place
-        follows = here & (fates.action[rows] == FOLLOWS)
+    for index, rule in enumerate(replay.rules):
+        here = verdicts == index
+        follows = here & (actions.action[rows] == FOLLOWS)
         if follows.any():
-            taken = read([rule.column]).column(0).take(pa.array(rows[follows]))
-            numbers = np.full(len(taken), np.nan) if rule.new.of is str else taken.cast(pa.float64()).to_numpy()
-            values[follows] = numbers
-            limits[follows] = np.nan if rule.new.of is str else broken(rule.new, taken)
+            measured = read([rule.column]).column(0).take(pa.array(rows[follows]))
+            worded = rule.new.of is str
+            values[follows] = np.nan if worded else measured.cast(pa.float64()).to_numpy()
+            limits[follows] = np.nan if worded else broken_bounds(rule.new, measured)
         near[here] = is_near(values[here], limits[here], rule.new.of is int)
-    order = np.lexsort((draws, near, end[rows]))
-    group = end[rows][order] * 2 + near[order]
-    starts = np.flatnonzero(np.append(True, group[1:] != group[:-1])).tolist()
-    for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
-        most = PER_KEPT if group[start] // 2 == ends.kept else PER_RULE
+    order = np.lexsort((draws, near, verdicts))
+    group = verdicts[order] * 2 + near[order]
+    for start, stop in _runs(group):
+        most = PER_KEPT if group[start] // 2 == codes.kept else PER_RULE
         for at in order[start : min(stop, start + most)].tolist():
-            place, row = int(end[rows[at]]), int(rows[at])
-            moved = fates.old[row] != fates.new[row] and place < ends.kept
-            stays = not (moved and (rejudge.stops(place) or rejudge.rules[place].new.of is str))
-            value, limit = (None if np.isnan(one[at]) else float(one[at]) for one in (values, limits))
-            yield Drawn(int(draws[at]), ids[at], first + row, place, value, limit, bool(near[at]), stays)
+            index, row = int(verdicts[at]), int(rows[at])
+            moved = actions.old[row] != actions.new[row] and index < codes.kept
+            reusable = not (moved and (replay.stops(index) or replay.rules[index].new.of is str))
+            value, limit = (None if np.isnan(numbers[at]) else float(numbers[at]) for numbers in (values, limits))
+            yield SampleCandidate(int(draws[at]), ids[at], first + row, index, value, limit, bool(near[at]), reusable)
 
 
-def _least(drawn: Iterator[list[Drawn]], kept: int) -> list[Drawn]:
-    """The least draws of each rule, near and far, over the whole run. More may be there than the new run has: pages
-    read again are drawn beside them."""
-    groups: dict[tuple[int, bool], list[Drawn]] = {}
-    for some in drawn:
-        for one in some:
-            groups.setdefault((one.end, one.near), []).append(one)
+def _least_draws(candidates: Iterable[SampleCandidate], kept: int) -> list[SampleCandidate]:
+    """The least draws of each rule, near and far, over the whole run. The new run may need fewer of them."""
+    groups: dict[tuple[int, bool], list[SampleCandidate]] = {}
+    for one in candidates:
+        groups.setdefault((one.verdict, one.near), []).append(one)
     found = []
-    for (end, _), group in groups.items():
-        found += heapq.nsmallest(PER_KEPT if end == kept else PER_RULE, group, key=lambda one: (one.draw, one.id))
+    for (verdict, _), group in groups.items():
+        most = PER_KEPT if verdict == kept else PER_RULE
+        found += heapq.nsmallest(most, group, key=lambda one: (one.draw, one.id))
     return found
 
 
-def _numbered(pieces: Sequence[Piece]) -> Iterator[Piece]:
-    """The pieces with the places of their corpus rows and signatures, of which so far they have the number."""
+def _numbered(portions: Sequence[Portion]) -> Iterator[Portion]:
+    """The portions with the numbers of their corpus rows and signatures. They come with the counts alone."""
     corpus = signed = 0
-    for piece in pieces:
-        ends = corpus + piece.corpus[1], signed + piece.signed[1]
-        yield replace(piece, corpus=(corpus, ends[0]), signed=(signed, ends[1]))
+    for portion in portions:
+        ends = corpus + portion.corpus[1], signed + portion.signed[1]
+        yield replace(portion, corpus=(corpus, ends[0]), signed=(signed, ends[1]))
         corpus, signed = ends
 
 
-def _empty(name: str) -> Piece:
-    return Piece(name, (0, 0), (0, 0), (0, 0))
-
-
 def _with_samples(
-    pieces: Sequence[Piece], drawn: Sequence[Drawn], run: RunFiles, rejudge: Rejudge, read: dict[tuple[int, int], int]
-) -> Iterator[Piece]:
-    """The pieces with the samples of their rows: those that the run has, and the pages that must be read for others."""
+    portions: Sequence[Portion], candidates: list[SampleCandidate], run: RunFiles, replay: LedgerReplay,
+    pages: dict[tuple[int, int], int],
+) -> Iterator[Portion]:  # fmt: skip
+    """The portions with the samples that the run has, and the pages that must be read for the others."""
     had: dict[str, dict[str, Any]] = {}
     for path in run.paths("samples"):
         had |= {row["id"]: row for row in pq.read_table(path).to_pylist()}
-    by_row = sorted(drawn, key=lambda one: one.row)
-    rows = [one.row for one in by_row]
+    candidates.sort(key=lambda one: one.row)
+    rows = [one.row for one in candidates]
     exceptions: dict[str, list[dict[str, str]]] = {}
     for one in run.info["exceptions"]:
         exceptions.setdefault(one["id"].rpartition(":")[0], []).append(one)
-    for piece in pieces:
-        mine = by_row[bisect_left(rows, piece.ledger[0]) : bisect_left(rows, piece.ledger[1])]
-        extra = tuple(one.id for one in mine if not (one.stays and one.id in had))
-        samples = tuple(_sample(one, had[one.id], rejudge) for one in mine if one.stays and one.id in had)
+    for portion in portions:
+        mine = candidates[bisect_left(rows, portion.ledger[0]) : bisect_left(rows, portion.ledger[1])]
+        extra = tuple(one.id for one in mine if not (one.reusable and one.id in had))
+        samples = tuple(_sample(one, had[one.id], replay) for one in mine if one.reusable and one.id in had)
         if extra:
-            read[piece.ledger] += len(extra)
-        yield replace(piece, extra=extra, samples=samples, exceptions=tuple(exceptions.get(piece.warc, ())))
+            pages[portion.ledger] += len(extra)
+        yield replace(portion, extra=extra, samples=samples, exceptions=tuple(exceptions.get(portion.warc, ())))
 
 
-def _sample(drawn: Drawn, before: Mapping[str, Any], rejudge: Rejudge) -> dict[str, Any]:
-    """The sample of a row, from that of the run."""
-    about: dict[str, Any] = {"near": drawn.near, "value": drawn.value, "limit": drawn.limit}
-    if drawn.end == rejudge.ends.kept:
-        return {**before, **about, "rule": KEPT, "detail": ""}
-    rule = rejudge.rules[drawn.end]
-    same = before["rule"] == rule.column
-    return {**before, **about, "rule": rule.column, "detail": before["detail"] if same else ""}
+def _sample(candidate: SampleCandidate, before: Mapping[str, Any], replay: LedgerReplay) -> dict[str, Any]:
+    """The new sample of a row, made from its sample in the run."""
+    facts: dict[str, Any] = {"near": candidate.near, "value": candidate.value, "limit": candidate.limit}
+    if candidate.verdict == replay.codes.kept:
+        return {**before, **facts, "rule": KEPT, "detail": ""}
+    rule = replay.rules[candidate.verdict].column
+    return {**before, **facts, "rule": rule, "detail": before["detail"] if before["rule"] == rule else ""}

@@ -23,7 +23,8 @@ from typing import IO, Any
 from corpus.errors import CorpusError, InputChanged, InputUnreachable
 from corpus.sandbox.environment import worker_environment
 from corpus.sandbox.protocol import ERROR, JOB, BatchReader, Board, FrameReader, frame_head
-from corpus.sandbox.unit import Batch, Place, Unit, UnitOptions
+from corpus.sandbox.unit import Batch, Unit, UnitOptions
+from corpus.warc.record import Place
 
 _POLL_S = 0.2
 _TRIES = 2

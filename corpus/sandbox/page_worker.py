@@ -27,7 +27,8 @@ from corpus.plugins import Plugin
 from corpus.recipe import Recipe
 from corpus.sandbox.footprint import Footprint
 from corpus.sandbox.protocol import ERROR, JOB, Board, FrameReader, send_batch, write_frame
-from corpus.sandbox.unit import Place, Unit, UnitOptions, run_unit
+from corpus.sandbox.unit import Unit, UnitOptions, run_unit
+from corpus.warc.record import Place
 
 _PR_SET_PDEATHSIG = 1
 

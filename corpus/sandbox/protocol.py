@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from corpus.sandbox.unit import Batch, Place
+from corpus.sandbox.unit import Batch
+from corpus.warc.record import Place
 
 _HEAD = struct.Struct("<cQ")
 JOB, TABLE, BATCH, ERROR = b"J", b"T", b"B", b"E"

@@ -19,14 +19,10 @@ from corpus.pipeline import Pipeline, entry
 from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_outcome, corpus_row, ledger_row, ledger_schema, no_counts
 from corpus.tables.samples import Sampler
 from corpus.tables.takedown import Takedown, read_takedown
-from corpus.warc.picked import Picked
-from corpus.warc.plan import Plan
-from corpus.warc.reader import Walk, read_range
-from corpus.warc.record import Damage, Record
+from corpus.warc.plan import Format
+from corpus.warc.reader import PlaceReader, RangeReader
+from corpus.warc.record import Damage, Place, Record
 from corpus.warc.source import Source
-
-Place = tuple[int, int]
-"""The position of a record: (offset, inner)."""
 
 RECORDS_PER_BATCH = 192
 """Records of all types in a batch: some 64 pages. A page that kills its worker costs this much repeated work."""
@@ -40,17 +36,17 @@ class Unit:
     """The unit of work: the records that start in bytes [start, end) of one archive.
 
     `warc` is the name of the archive and `path` its location in this run. `identity` identifies its content on every
-    machine. `tag` identifies the file at `path` during the run (see `corpus.net.remote.open_source`). `format`, `codec`
-    and `flavour` are those of `corpus.warc.plan.Plan`. The format "junk" is a file that is an archive only by its name;
-    it yields one damage.
+    machine. `tag` identifies the file at `path` during the run (see `corpus.net.remote.open_source`). `layout`, `codec`
+    and `flavor` are as in `corpus.warc.plan.Format`. The layout "junk" is a file that is an archive only by its name.
+    It yields one damage.
     """
 
     warc: str
     path: str
     identity: str
-    format: str
+    layout: str
     codec: str
-    flavour: str
+    flavor: str
     start: int
     end: int
     tag: str = field(default="", compare=False)
@@ -155,21 +151,21 @@ def run_unit(
     options = options or UnitOptions()
     takedown = read_takedown(options.takedown) if options.takedown else None
     rows = _Rows(pipeline, options, announce, grant)
-    walk = _walk(source, unit, options)
-    announce((walk.offset, walk.inner))  # reading the first record may stop us too
+    reader = _reader(source, unit, options)
+    announce((reader.offset, reader.inner))  # reading the first record may stop us too
     waiting: list[_Waiting] = []
     size = 0
-    for item in walk:
+    for item in reader:
         place = (item.offset, item.inner if isinstance(item, Record) else 0)
         if place in options.alone and waiting:
             yield rows.judge(waiting, place)
         waiting.append(_Waiting(item, place, _entry(item, options.failed.get(place), takedown)))
         size += item.block_size if isinstance(item, Record) else 0
         if place in options.alone or len(waiting) >= RECORDS_PER_BATCH or size >= BYTES_PER_BATCH:
-            yield rows.judge(waiting, (walk.offset, walk.inner))
+            yield rows.judge(waiting, (reader.offset, reader.inner))
             size = 0
-        announce((walk.offset, walk.inner))  # reading the next one
-    yield rows.judge(waiting, (walk.end, 0), done=True)
+        announce((reader.offset, reader.inner))  # reading the next one
+    yield rows.judge(waiting, (reader.end, 0), done=True)
 
 
 class _Rows:
@@ -233,17 +229,17 @@ def _count_other(item: Record | Damage, others: dict[str, int]) -> None:
     others[kind] = others.get(kind, 0) + 1
 
 
-def _walk(source: Source, unit: Unit, options: UnitOptions) -> Walk | Picked | _Junk:
-    plan = Plan(unit.format, unit.codec, unit.flavour)
-    if unit.format == "junk":
+def _reader(source: Source, unit: Unit, options: UnitOptions) -> RangeReader | PlaceReader | _Junk:
+    form, resume = Format(unit.layout, unit.codec, unit.flavor), options.resume
+    if unit.layout == "junk":
         return _Junk(unit)
     if options.only is not None:
-        return Picked(source, plan, [place for place in options.only if not options.resume or place >= options.resume])
-    return read_range(source, plan, unit.start, unit.end, resume=options.resume)
+        return PlaceReader(source, form, [place for place in options.only if not resume or place >= resume])
+    return RangeReader(source, form, unit.start, unit.end, resume=resume)
 
 
 class _Junk:
-    """The walk over a file that is no archive."""
+    """The reader of a file that is no archive."""
 
     offset = inner = 0
 

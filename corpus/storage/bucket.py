@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from corpus.errors import OutputError, no_room
 from corpus.net.client import Client
-from corpus.net.transport import Objects, Stat
+from corpus.net.transport import BucketTransport, FileVersion
 from corpus.net.urls import object_key, redact
 from corpus.storage.crash_points import reached
 from corpus.storage.lease import Lease
@@ -99,8 +99,8 @@ class ObjectStore:
         found = self._head(key)
         return found.size if found else None
 
-    def _head(self, key: str) -> Stat | None:
-        return self._ask(key, Objects.head)
+    def _head(self, key: str) -> FileVersion | None:
+        return self._ask(key, BucketTransport.head)
 
     def _whole(self, key: str) -> bytes:
         """Return all bytes of an object. A small one takes one request. A broken transfer of a larger one goes on where
@@ -129,7 +129,7 @@ class ObjectStore:
             raise FileNotFoundError(self.where(key))
         suffix = Path(key).suffix
         scratch = self.scratch()
-        path = scratch.with_name(f"{sha256(f'{self._url}/{key} {found.mark}'.encode()).hexdigest()}{suffix}")
+        path = scratch.with_name(f"{sha256(f'{self._url}/{key} {found.validator}'.encode()).hexdigest()}{suffix}")
         if not path.exists():
             scratch.write_bytes(self._whole(key))
             os.replace(scratch, path)
@@ -157,7 +157,7 @@ class ObjectStore:
         self._check_lease()
         for start in range(0, len(keys), DELETE_KEYS):
             names = [f"{self._prefix}/{key}" for key in keys[start : start + DELETE_KEYS]]
-            self._client.ask(self._url, partial(Objects.delete, keys=names))
+            self._client.ask(self._url, partial(BucketTransport.delete, keys=names))
 
     @contextmanager
     def only_run(self) -> Iterator[None]:
@@ -187,7 +187,7 @@ class ObjectStore:
             )
         self.discard(key)
 
-    def _ask(self, key: str, question: Callable[[Objects, str], _T]) -> _T:
+    def _ask(self, key: str, question: Callable[[BucketTransport, str], _T]) -> _T:
         name = f"{self._prefix}/{key}"
         return self._client.ask(f"{self._url}/{key}", lambda objects: question(objects, name))
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from corpus.errors import OutputError
 from corpus.net.client import Client
-from corpus.net.transport import Objects
+from corpus.net.transport import BucketTransport
 from corpus.net.urls import object_key, redact
 
 KEY = ".lease"
@@ -112,17 +112,17 @@ class Lease:
         return True
 
     def _read(self) -> tuple[dict[str, Any], str] | None:
-        def read(objects: Objects) -> tuple[dict[str, Any], str] | None:
+        def read(objects: BucketTransport) -> tuple[dict[str, Any], str] | None:
             stat = objects.head(self._name)
             if stat is None:
                 return None
             try:
                 content: dict[str, Any] = json.loads(objects.fetch(self._name, 0, 1 << 16))
-                return content, stat.mark
+                return content, stat.validator
             except FileNotFoundError:
                 return None
             except ValueError:
-                return {}, stat.mark
+                return {}, stat.validator
 
         return self._client.ask(self._url, read)
 

@@ -19,6 +19,15 @@ from corpus.tables.mask import mask_url
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
+_FORMER_COMPARISONS = {
+    "signatures": {
+        "compares": "documents",
+        "kind": "signatures",
+        "measures": {name: name for name in ("similarity", "exact", "cluster_size", "preferred")},
+    },
+    "lines": {"compares": "lines", "kind": "lines", "measures": {}},
+}
+
 
 @dataclass(frozen=True)
 class RunFiles:
@@ -43,6 +52,9 @@ class RunFiles:
             check_seal(store)
         if not isinstance(info, dict) or not {"recipe", "records"} <= info.keys():
             raise InputError(f"{store.where('run.json')} was not written by corpus.", "Is this the folder of a run?")
+        for name, kind in info.get("compared", {}).items():
+            if isinstance(kind, str):  # as runs had it until 2026-11
+                info["compared"][name] = _FORMER_COMPARISONS[kind]
         return cls(store, info)
 
     @property

@@ -1,0 +1,1 @@
+"""Words, sentences, lines, n-grams and shingles of a text."""

@@ -1,15 +1,14 @@
-"""Which characters count as punctuation: data, as ranges of code points.
+"""The characters that count as punctuation, as ranges of code points.
 
-Source: datatrove 0.10.1, `utils/text.py` (Apache-2.0), whose sets decide what Gopher's and FineWeb's rules call a
-word and the end of a line. They are kept as they are, so that verdicts stay comparable: control characters are
-in, "•" and most symbols are not, and the fullwidth digit one is.
+Source: datatrove 0.10.1, `utils/text.py` (Apache-2.0). Its sets decide what Gopher's and FineWeb's rules call a word
+and the end of a line. They are unchanged, so that verdicts stay comparable. Control characters and the fullwidth
+digit one are punctuation; "•" and most symbols are not.
 """
 
 from __future__ import annotations
 
 
 def _chars(ranges: str) -> frozenset[str]:
-    """The characters of ranges such as "0021 002E 0030-0039"."""
     chars: set[str] = set()
     for part in ranges.split():
         first, _, last = part.partition("-")
@@ -23,7 +22,7 @@ PUNCTUATION = _chars(
     2501 25BA 3001-3002 3008-300D 3010-3011 FF01 FF05 FF08-FF09 FF0C FF0E FF11 FF1A-FF1B FF1F FF5E
     """
 )
-"""129 characters that text normalisation (MinHash) turns into spaces. Tab and newline are not among them."""
+"""The 129 characters that MinHash's normalization turns into spaces. Tab and newline are not among them."""
 
 TERMINAL_PUNCTUATION = _chars(
     """
@@ -36,7 +35,7 @@ TERMINAL_PUNCTUATION = _chars(
     16A6E-16A6F 16AF5 16B37-16B38 16B44 16E98 1BC9F 1DA88
     """
 )
-"""159 characters that end a sentence in some script."""
+"""The 159 characters that end a sentence in some script."""
 
 PUNCTUATION_SET = PUNCTUATION | TERMINAL_PUNCTUATION
-"""281 characters: a word made of these only is no word to Gopher's rules."""
+"""The 281 characters of both sets. Gopher's rules don't count a word that consists of these characters only."""

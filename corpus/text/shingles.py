@@ -1,30 +1,27 @@
-"""Shingles: a text as the 5-grams of its normalised words, each as a 64-bit hash.
+"""Shingles: the 5-grams of a text's normalized words, each as a 64-bit hash.
 
-    ours, theirs = shingle_set(shingles(text)), shingle_set(shingles(other))
-    jaccard(ours, theirs)       # exact, up to collisions of 64-bit hashes
+    ours, theirs = shingles_of(stretches_of(text)), shingles_of(stretches_of(other))
+    np.intersect1d(ours, theirs)     # the shingles that two texts share
 
-The normalisation is datatrove's (`utils/text.py`, `simplify_text`, 0.10.1): lower case, numbers to "0", punctuation
-to spaces, diacritics dropped. Whitespace separates everything in it: no whitespace is case-ignorable, a digit, a
-mark, or made by lowering or decomposing, so each stretch between whitespace can be normalised on its own, and a memo
-from stretch to words gives the words of the whole text. What differs, by intent:
+The normalization is datatrove's (`utils/text.py`, `simplify_text`, 0.10.1): lower case, numbers to "0", punctuation
+to spaces, diacritics removed. Whitespace separates all of its steps: no whitespace is case-ignorable, a digit or a
+mark, and none comes from lowering or decomposing. So each stretch can be normalized on its own, and a table from
+stretch to words gives the words of the whole text. Three differences are intended:
 
-- words are those of `corpus.text.words`, with what it says of very long stretches and of lone surrogates;
-- digits are those of Python's Unicode (datatrove's are those of the `regex` package, which may know newer scripts);
-- a stretch longer than 200 characters is decomposed in slices, because putting marks in canonical order takes
-  quadratic time (3 s for 40,000 of them); only marks that take a place of their own (Mc) could come out in another
-  order, and only across a cut.
+- Words are those of `corpus.text.words`, which treats very long stretches and lone surrogates differently.
+- Digits are those of Python's Unicode. datatrove uses the `regex` package, which may know newer scripts.
+- A stretch of over 200 characters is decomposed in slices, because sorting its marks into canonical order takes
+  quadratic time (3 s for 40,000 marks). Only spacing marks (Mc) on both sides of a cut could change their order.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain, compress, repeat
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -32,62 +29,59 @@ import xxhash
 from numpy.typing import NDArray
 
 from corpus.text.punctuation import PUNCTUATION
-from corpus.text.vocabulary import Column, runs
-from corpus.text.words import LONG_STRETCH, Memo, Stretched, Stretches, split_in_passing, stretched
-
-Hashes = NDArray[np.uint64]
-Ints = NDArray[np.int64]
+from corpus.text.vocabulary import Column, Ints, runs
+from corpus.text.vocabulary import Hashes as Hashes
+from corpus.text.words import LONG_STRETCH, TABLE_LIMIT, StretchTable, TextStretches, split_words
 
 SIZE = 5
 """Words per shingle."""
 
-# Decimal separators of several scripts, between digits of any script.
+# decimal separators of several scripts, between digits of any script
 _NUMBER = re.compile(r"\d+([.,،٫⎖⎗⎘]\d+)?")
 _PUNCTUATION_TO_SPACE = str.maketrans(dict.fromkeys(PUNCTUATION, " "))
 
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # so that a product mod 2^64 loses nothing
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # multiplying by an odd number mod 2^64 loses nothing
 _FMIX64 = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 
 
 def normal_words(text: str, language: str = "en") -> list[str]:
-    """The words of the normalised text, in order. Raises ConfigError where `corpus.text.words.check_language` does."""
-    return list(chain.from_iterable(map(_words_of(language).__getitem__, text.split())))
+    """Return the words of the normalized text, in order. Raises the ConfigError of `corpus.text.words.check_language`.
 
-
-def shingles(text: str, language: str = "en", size: int = SIZE) -> Hashes:
-    """A hash for each run of `size` normalised words, in order and with repetition; none for a shorter text.
-
-    A word's hash is XXH3-64 of its UTF-8; those of a run are joined by `fold`.
+    Words of long stretches are not remembered: a page can have any number of them.
     """
-    return shingles_of(stretched(text, language), size)
+    return [
+        word
+        for stretch in text.split()
+        for word in (_normal_words if len(stretch) > LONG_STRETCH else _remembered_words)(stretch, language)
+    ]
 
 
-def shingles_of(stretches: Stretched, size: int = SIZE) -> Hashes:
-    """The same for a text by its stretches."""
-    words = stretches.table.beside(_Hashed).of(stretches.numbers)
+def shingles_of(stretches: TextStretches, size: int = SIZE) -> Hashes:
+    """Return a hash for each run of `size` normalized words, in order and with repetition. A shorter text has none.
+
+    A word's hash is the XXH3-64 of its UTF-8. `fold` joins the hashes of a run.
+    """
+    words = stretches.table.derived(_WordHashes).of(stretches.numbers)
     count = len(words) - size + 1
     return fold([words[i : i + count] for i in range(size)]) if count > 0 else np.zeros(0, np.uint64)
 
 
-def joined_shingles(
-    text: str, language: str = "en", size: int = SIZE, hashed_by: Literal["xxh64", "sha1"] = "xxh64"
-) -> Hashes:
-    """datatrove's hash for each run of `size` words, joined by spaces: XXH64, its default, or SHA-1, FineWeb's.
+def joined_shingles(text: str, language: str = "en", size: int = SIZE) -> Hashes:
+    """Return datatrove's hash of each run of `size` words: the XXH64 of the words joined by spaces.
 
-    Of a SHA-1 digest the first eight bytes count, as a little-endian number. Slow: for comparison with datatrove.
+    Slow. Use it to compare with datatrove.
     """
     words = normal_words(text, language)
-    joined = [" ".join(words[i : i + size]) for i in range(len(words) - size + 1)]
-    digest: Callable[[bytes], int] = xxhash.xxh64_intdigest if hashed_by == "xxh64" else _sha1
-    return np.fromiter(map(digest, map(str.encode, joined)), dtype=np.uint64, count=len(joined))
+    joined = [" ".join(words[i : i + size]).encode() for i in range(len(words) - size + 1)]
+    return np.fromiter(map(xxhash.xxh64_intdigest, joined), dtype=np.uint64, count=len(joined))
 
 
 def fold(columns: Sequence[Hashes]) -> Hashes:
-    """One 64-bit hash per row of several columns of integers, which depends on their order.
+    """Return one 64-bit hash per row of several columns of integers. The order of the columns matters.
 
         h = first column;  for each other: h = h * odd + column;  then MurmurHash3's fmix64, all mod 2^64
 
-    Rows that differ in one column never collide; two hashes that swap their places do only if they agree in 60 bits.
+    Rows that differ in one column never collide. Swapping two values changes the hash unless they agree in 60 bits.
     """
     hashes = columns[0].astype(np.uint64)
     for column in columns[1:]:
@@ -103,25 +97,12 @@ def fold(columns: Sequence[Hashes]) -> Hashes:
     return hashes
 
 
-def shingle_set(hashes: Hashes) -> Hashes:
-    """The distinct hashes, sorted: what `jaccard` and `containment` compare."""
-    return np.unique(hashes)
-
-
-def jaccard(ours: Hashes, theirs: Hashes) -> float:
-    """The share of shingles of either set that both have; two empty sets have nothing in common (0)."""
-    common = _common(ours, theirs)
-    return common / max(len(ours) + len(theirs) - common, 1)
-
-
-def containment(part: Hashes, whole: Hashes) -> float:
-    """The share of the shingles of `part` that `whole` has; 0 for an empty `part`."""
-    return _common(part, whole) / max(len(part), 1)
-
-
 def shingle_similarity(sets: pa.Array, *, contained: bool) -> Callable[[Ints, Ints], NDArray[np.float64]]:
-    """Jaccard's similarity of documents and keepers, or how much of the documents the keepers hold: (places, places) →
-    values. `sets` holds each one's distinct hashes as 32-bit integers."""
+    """Return a function from the indices of documents and keepers to the similarity of each pair.
+
+    It is the Jaccard similarity or, if `contained`, the share of a document's shingles that the keeper has. `sets`
+    holds the distinct hashes of each document as 32-bit integers.
+    """
     ends = (
         np.frombuffer(sets.buffers()[1], dtype="<i4")[sets.offset : sets.offset + len(sets) + 1].astype(np.int64) // 4
     )
@@ -144,11 +125,11 @@ def shingle_similarity(sets: pa.Array, *, contained: bool) -> Callable[[Ints, In
 
 
 _PAIRS = 1 << 12
-_HASHES = 1 << 18  # of the pairs compared at a time: a few MB
+_HASHES = 1 << 18  # hashes of the pairs that are compared at a time: a few MB
 
 
 def _common_of_pairs(values: NDArray[np.uint32], ends: Ints, ours: Ints, theirs: Ints) -> Ints:
-    """How many hashes the sets of each pair share: those that occur twice beside the pair's number."""
+    """Count the hashes that the two sets of each pair share. A shared hash occurs twice with the pair's number."""
     rows = []
     for docs in (ours, theirs):
         sizes = ends[docs + 1] - ends[docs]
@@ -159,45 +140,33 @@ def _common_of_pairs(values: NDArray[np.uint32], ends: Ints, ours: Ints, theirs:
     return np.bincount(twice.astype(np.int64), minlength=len(ours))
 
 
-def _common(ours: Hashes, theirs: Hashes) -> int:
-    return len(np.intersect1d(ours, theirs, assume_unique=True))
-
-
 def _normal_words(stretch: str, language: str) -> list[str]:
-    """The normalised words of a text without whitespace."""
     text = _NUMBER.sub("0", stretch.lower()).translate(_PUNCTUATION_TO_SPACE)
     if not text.isascii():
         slices = (text[i : i + LONG_STRETCH] for i in range(0, len(text), LONG_STRETCH))
         decomposed = chain.from_iterable(unicodedata.normalize("NFD", part) for part in slices)
         text = "".join(char for char in decomposed if unicodedata.category(char) != "Mn")
-    return split_in_passing(text, language)
+    return split_words(text, language)
 
 
-class _Words(Memo[tuple[str, ...]]):
-    """A memo that does not keep long stretches, of which a page can make as many as it likes."""
-
-    def __missing__(self, word: str) -> tuple[str, ...]:
-        return self._function(word) if len(word) > LONG_STRETCH else super().__missing__(word)
+_remembered_words = lru_cache(TABLE_LIMIT)(_normal_words)
 
 
-@lru_cache(maxsize=16)
-def _words_of(language: str) -> _Words:
-    return _Words(lambda stretch: tuple(_normal_words(stretch, language)))
+class _WordHashes:
+    """The hashes of the normalized words of a table's stretches, computed at first use and kept in one pool."""
 
-
-class _Hashed:
-    """The hashes of the normalised words of a table's stretches: one after another in a pool, those of each stretch
-    once it was asked for."""
-
-    def __init__(self, table: Stretches) -> None:
+    def __init__(self, table: StretchTable) -> None:
         self._table = table
         self._first, self._counts, self._pool = Column(np.int64), Column(np.int64), Column(np.uint64)
         self._lock = threading.Lock()
 
     def of(self, numbers: Ints) -> Hashes:
-        """The hashes of stretches, in order."""
+        """Return the hashes of the stretches with these numbers, in order."""
         if len(self._first) < len(self._table.strings):
-            self._grow()
+            with self._lock:
+                more = len(self._table.strings) - len(self._first)
+                self._counts.extend(np.zeros(more, np.int64))
+                self._first.extend(np.full(more, -1))
         first = self._first.values[numbers]
         if len(first) and first.min() < 0:
             self._learn(np.unique(numbers[first < 0]))
@@ -205,23 +174,17 @@ class _Hashed:
         hashes: Hashes = self._pool.values[runs(first, self._counts.values[numbers])]
         return hashes
 
-    def _grow(self) -> None:
-        with self._lock:
-            more = len(self._table.strings) - len(self._first)
-            self._counts.extend(np.zeros(more, np.int64))
-            self._first.extend(np.full(more, -1))
-
     def _learn(self, numbers: Ints) -> None:
-        """Take the hashes of stretches from the table before, or work them out."""
+        """Copy the hashes of stretches from the previous table, or compute them."""
         strings = [self._table.strings[number] for number in numbers.tolist()]
-        before = self._table.before
-        if before is not None:
-            old = before.beside(_Hashed)
-            there = np.fromiter(map(before.get, strings, repeat(-1)), np.int64, len(strings))
-            there[there >= len(old._first)] = -1
-            first = np.where(there >= 0, old._first.values[there], -1) if len(old._first) else there
+        previous = self._table.previous
+        if previous is not None:
+            old = previous.derived(_WordHashes)
+            old_numbers = np.fromiter(map(previous.get, strings, repeat(-1)), np.int64, len(strings))
+            old_numbers[old_numbers >= len(old._first)] = -1
+            first = np.where(old_numbers >= 0, old._first.values[old_numbers], -1) if len(old._first) else old_numbers
             known = first >= 0
-            counts = old._counts.values[there[known]]
+            counts = old._counts.values[old_numbers[known]]
             self._add(numbers[known], counts, old._pool.values[runs(first[known], counts)])
             numbers, strings = numbers[~known], list(compress(strings, ~known))
         hashes = [_word_hashes(stretch, self._table.language) for stretch in strings]
@@ -229,7 +192,7 @@ class _Hashed:
         self._add(numbers, counts, np.array(list(chain.from_iterable(hashes)), np.uint64))
 
     def _add(self, numbers: Ints, counts: Ints, hashes: Hashes) -> None:
-        with self._lock:  # of two threads that learn the same the later counts
+        with self._lock:  # if two threads learn the same stretch, the later one counts
             first = len(self._pool) + np.cumsum(counts) - counts
             self._pool.extend(hashes)
             self._counts.values[numbers] = counts
@@ -238,7 +201,3 @@ class _Hashed:
 
 def _word_hashes(stretch: str, language: str) -> list[int]:
     return [xxhash.xxh3_64_intdigest(word.encode()) for word in _normal_words(stretch, language)]
-
-
-def _sha1(joined: bytes) -> int:
-    return int.from_bytes(hashlib.sha1(joined, usedforsecurity=False).digest()[:8], "little")

@@ -1,4 +1,4 @@
-"""Words as numbers: what stages ask of a word is worked out once, and asked of a whole text by array arithmetic.
+"""Words as numbers: the properties of each word are computed once, those of a whole text by array arithmetic.
 
 words = Words.of("to be or not to be".split())
 int(words.lengths.sum()), len(words)        # 13, 6
@@ -21,14 +21,15 @@ Hashes = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
 Kind = TypeVar("Kind", bound=np.generic)
 
-# An odd multiplier has an inverse mod 2^64, by which the hash of a slice follows from two prefix sums.
 HASH_BASE = 0x9E3779B97F4A7C15
+"""An odd base has an inverse mod 2^64, so the hash of a slice follows from two prefix sums."""
 
 _MARKS = "".join(PUNCTUATION_SET)
+_POWERS_KEPT = 1 << 17
 
 
 class Column(Generic[Kind]):
-    """An array that grows at its end. Views of it stay as they are."""
+    """An array that grows at its end. Earlier views of it stay valid."""
 
     def __init__(self, dtype: type[Kind]) -> None:
         self._room: NDArray[Kind] = np.zeros(1024, dtype)
@@ -52,92 +53,100 @@ class Column(Generic[Kind]):
 
 
 def runs(first: Ints, counts: Ints) -> Ints:
-    """The places of runs of neighbours, one run after another: from each of `first` on, as many as `counts` says."""
+    """Return the indices of runs of neighbors, one run after another. Run i has `counts[i]` indices from `first[i]`."""
     ends = np.cumsum(counts)
-    places = np.repeat(first - (ends - counts), counts)
-    places += np.arange(len(places))
-    return places
+    indices = np.repeat(first - (ends - counts), counts)
+    indices += np.arange(len(indices))
+    return indices
+
+
+class Powers:
+    """The powers of a base mod 2^64."""
+
+    def __init__(self, base: int) -> None:
+        self._base = base
+        self._values = self._first(1024)
+
+    def at(self, exponents: Ints, most: int) -> Hashes:
+        """Return the powers for these exponents. None of them may be above `most`."""
+        values = self._values
+        if most >= len(values):
+            values = self._first(2 * most)
+            if most < _POWERS_KEPT:
+                self._values = values
+        return values[exponents]
+
+    def _first(self, count: int) -> Hashes:
+        values = np.full(count, self._base, dtype=np.uint64)
+        values[:1] = 1
+        return np.cumprod(values, out=values)
+
+
+POWERS = Powers(HASH_BASE)
 
 
 class Vocabulary:
-    """Numbers words in the order in which they come, and knows of each its length, whether it has a letter and a
-    character that is no punctuation, and a hash: the sum of (char + 1) * HASH_BASE^i mod 2^64 over its characters."""
+    """Words numbered in the order in which they first come, with the properties of each word (see `Words`)."""
 
     def __init__(self) -> None:
         self.strings: list[str] = []
-        self._numbers: dict[str, int] = {}
-        self._lock = threading.Lock()
-        self._lengths = Column(np.int64)
-        self._content = Column(np.bool_)
-        self._letters = Column(np.bool_)
-        self._hashes = Column(np.uint64)
+        self.numbers: dict[str, int] = {}
+        self.lengths = Column(np.int64)
+        self.content = Column(np.bool_)
+        self.letters = Column(np.bool_)
+        self.hashes = Column(np.uint64)
         self._last = Column(np.int64)
+        self._lock = threading.Lock()
 
     def number(self, word: str) -> int:
-        """The number of a word, a new one if need be."""
-        found = self._numbers.get(word)
+        """Return the number of a word, and add the word if it is new."""
+        found = self.numbers.get(word)
         if found is None:
-            found = self._numbers[word] = len(self.strings)
+            found = self.numbers[word] = len(self.strings)
             self.strings.append(word)
         return found
 
-    def number_of(self, word: str) -> int | None:
-        """The number of a word that came before."""
-        return self._numbers.get(word)
-
-    def lengths(self, numbers: Ints) -> Ints:
-        self._learn()
-        return self._lengths.values[numbers]
-
-    def content(self, numbers: Ints) -> Flags:
-        self._learn()
-        return self._content.values[numbers]
-
-    def letters(self, numbers: Ints) -> Flags:
-        self._learn()
-        return self._letters.values[numbers]
-
-    def hashes(self, numbers: Ints) -> Hashes:
-        self._learn()
-        return self._hashes.values[numbers]
-
     def dense(self, numbers: Ints) -> Ints:
-        """For each word the place where it comes last: equal for equal words, and below their count."""
-        self._learn()
+        """Return for each word the index of its last occurrence: equal words get equal numbers below their count."""
+        self.update()
         with self._lock:
             last = self._last.values
             last[numbers] = np.arange(len(numbers))
             return last[numbers]
 
-    def _learn(self) -> None:
-        """Work out what is to be known of the words that are new."""
-        if len(self._last) == len(self.strings):
-            return
-        with self._lock:
-            words = self.strings[len(self._last) :]
-            lengths = np.fromiter(map(len, words), np.int64, len(words))
-            self._lengths.extend(lengths)
-            self._content.extend([word.isalpha() or bool(word.strip(_MARKS)) for word in words])
-            self._letters.extend([word.isalpha() or any(map(str.isalpha, word)) for word in words])
-            self._hashes.extend(_hashes(words, lengths))
-            self._last.extend(lengths)
+    def update(self) -> Vocabulary:
+        """Compute the properties of words that were added since the last call."""
+        if len(self._last) < len(self.strings):
+            with self._lock:
+                words = self.strings[len(self._last) :]
+                lengths = np.fromiter(map(len, words), np.int64, len(words))
+                self.lengths.extend(lengths)
+                self.content.extend([word.isalpha() or bool(word.strip(_MARKS)) for word in words])
+                self.letters.extend([word.isalpha() or any(map(str.isalpha, word)) for word in words])
+                self.hashes.extend(_hashes(words, lengths))
+                self._last.extend(lengths)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of a text, in order, as numbers of a vocabulary."""
+    """The words of a text, in order, as numbers of a vocabulary. Properties have one value per word."""
 
     vocabulary: Vocabulary
     numbers: Ints
 
     @classmethod
-    def of(cls, words: Sequence[str], vocabulary: Vocabulary | None = None) -> Words:
-        """Any words."""
-        vocabulary = vocabulary or Vocabulary()
+    def of(cls, words: Sequence[str]) -> Words:
+        """Number any words in a vocabulary of their own."""
+        vocabulary = Vocabulary()
         return cls(vocabulary, np.fromiter(map(vocabulary.number, words), np.int64, len(words)))
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def __contains__(self, word: object) -> bool:
+        number = self.vocabulary.numbers.get(word) if isinstance(word, str) else None
+        return number is not None and bool((self.numbers == number).any())
 
     @property
     def strings(self) -> list[str]:
@@ -145,58 +154,31 @@ class Words:
 
     @property
     def lengths(self) -> Ints:
-        """The characters of each word."""
-        return self.vocabulary.lengths(self.numbers)
+        """The number of characters."""
+        return self.vocabulary.update().lengths.values[self.numbers]
 
     @property
     def content(self) -> Flags:
-        """Whether a word has a character that is no punctuation: Gopher's words."""
-        return self.vocabulary.content(self.numbers)
+        """True for a word with a character other than punctuation. Gopher's rules count these words."""
+        return self.vocabulary.update().content.values[self.numbers]
 
     @property
     def letters(self) -> Flags:
-        """Whether a word has a letter."""
-        return self.vocabulary.letters(self.numbers)
+        """True for a word with a letter."""
+        return self.vocabulary.update().letters.values[self.numbers]
 
-    def __contains__(self, word: object) -> bool:
-        number = self.vocabulary.number_of(word) if isinstance(word, str) else None
-        return number is not None and bool((self.numbers == number).any())
-
-
-def powers(base: int, count: int) -> Hashes:
-    """base^0 … base^(count - 1) mod 2^64."""
-    values = np.full(count, base, dtype=np.uint64)
-    values[:1] = 1
-    return np.cumprod(values, out=values)
-
-
-class Powers:
-    """The powers of a base mod 2^64, as far as they were asked for."""
-
-    def __init__(self, base: int) -> None:
-        self._base = base
-        self._values = powers(base, 1024)
-
-    def at(self, exponents: Ints, most: int) -> Hashes:
-        """The powers of given exponents, none of them above `most`."""
-        values = self._values
-        if most >= len(values):
-            values = powers(self._base, 2 * most)
-            if most < _POWERS_KEPT:
-                self._values = values
-        return values[exponents]
-
-
-_POWERS_KEPT = 1 << 17
-_POWERS = Powers(HASH_BASE)
+    @property
+    def hashes(self) -> Hashes:
+        """The sum of (char + 1) * HASH_BASE^i mod 2^64 over the characters."""
+        return self.vocabulary.update().hashes.values[self.numbers]
 
 
 def _hashes(words: Sequence[str], lengths: Ints) -> Hashes:
     chars = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     starts = np.cumsum(lengths) - lengths
-    places = np.arange(len(chars)) - np.repeat(starts, lengths)
+    exponents = np.arange(len(chars)) - np.repeat(starts, lengths)
     chars += np.uint64(1)
-    chars *= _POWERS.at(places, int(lengths.max(initial=0)))
+    chars *= POWERS.at(exponents, int(lengths.max(initial=0)))
     sums = np.zeros(len(chars) + 1, np.uint64)
     np.cumsum(chars, out=sums[1:])
     hashes: Hashes = sums[starts + lengths] - sums[starts]

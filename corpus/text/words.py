@@ -1,22 +1,22 @@
-"""Words as spaCy's blank tokenizers split them, at the speed of a dictionary.
+"""Split text into words as spaCy's blank tokenizers do, at the speed of a dictionary lookup.
 
-spaCy's rule tokenizers treat each stretch without whitespace on its own, so a memo from stretch to tokens gives
-their very words: on 2,868 extracted web pages (2.4 million stretches) not one differed, at a twentieth of the time
-once the memo is warm. What differs from spaCy, by intent:
+A stretch is a run of characters without whitespace. spaCy's rule tokenizers split each stretch on its own, so a table
+from stretch to tokens gives exactly their words. On 2,868 extracted web pages (2.4 million stretches) no word
+differed, and a filled table takes a twentieth of the time. Three differences from spaCy are intended:
 
-- a stretch longer than 200 characters is cut after 64 symbols in a row (or "'s" or "US$", which spaCy takes off one
-  by one too) and after 1,000 characters, because spaCy needs quadratic time there (1.4 s for 4,000 brackets); 34 of
-  the 2.4 million were longer than 200, none had to be cut;
-- special cases that span whitespace ("Dr. med" in Indonesian, 20 languages) don't apply: no word holds whitespace;
-- lone surrogates, which spaCy refuses, become U+FFFD.
+- A stretch of over 200 characters is cut after 64 symbols in a row, and after 1,000 characters. "'s" and "US$" count
+  as symbols, since spaCy also splits them off one by one. spaCy needs quadratic time there (1.4 s for 4,000 brackets).
+  34 of the 2.4 million stretches were longer than 200 characters, and none of them had to be cut.
+- Special cases with whitespace ("Dr. med" in Indonesian, 20 languages) don't apply: no word contains whitespace.
+- Lone surrogates, which spaCy refuses, become U+FFFD.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, chain, pairwise
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
-MEMO_LIMIT = 150_000
-"""Entries that each of a memo's two generations may hold: some 120 MB in all for words of one language."""
+TABLE_LIMIT = 150_000
+"""Stretches that a table may hold. The two tables of a language, current and previous, take some 120 MB."""
 
-MEMO_CHARS = 4_000_000
-"""Characters of all stretches in a generation: three times what as many words of web pages have."""
+TABLE_CHARS = 4_000_000
+"""Characters that the stretches of a table may have in all: three times the usual for web pages."""
 
 MAX_STRETCH = 1_000
 LONG_STRETCH = 200
 
 NEEDS_SEGMENTER = {"ja": "sudachipy", "ko": "mecab-ko", "th": "pythainlp", "vi": "pyvi", "zh": "jieba"}
-"""Languages whose words whitespace does not separate, and the package that spaCy wants for them."""
+"""Languages that do not separate words by whitespace, with the package that spaCy needs for each."""
 
 _ALIASES = {"no": "nb"}  # fastText's code to spaCy's
 
@@ -53,102 +53,67 @@ _SHAPED = re.compile(
     r"""[.,;:!?)"”…\]*%]{0,4}"""
 )
 _CASES = str.maketrans(ascii_letters + digits, "q" * 26 + "Q" * 26 + "0" * 10)
-_POSSESSIVE = ("'s", "’s")  # special cases of one token: themselves
+_POSSESSIVE = ("'s", "’s")  # special cases that stay one token
 _PARTS = re.compile("[A-Za-z]+|['’]s|.")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AFFIXES = re.compile(r"(?:['’][sS]|(?:US|[AC])?[$]|[\W_]){64}")
 
 
-class Memo(dict[str, V]):
-    """A function of one word, remembered: `memo[word]`.
-
-    When it is full it starts anew, but looks up once more in what it knew before, so that frequent words stay.
-    """
-
-    def __init__(self, function: Callable[[str], V]) -> None:
-        self._function = function
-        self._before: dict[str, V] = {}
-
-    def __missing__(self, word: str) -> V:
-        value = self._before[word] if word in self._before else self._function(word)
-        if len(self) >= MEMO_LIMIT:
-            self._before = dict(self)
-            self.clear()
-        self[word] = value
-        return value
-
-
 def split_words(text: str, language: str = "en") -> list[str]:
-    """The tokens of spaCy's blank tokenizer for `language`, without whitespace, in order.
+    """Return the tokens of spaCy's blank tokenizer for `language`, in order and without whitespace.
 
-    `language` is an ISO 639 code; one that spaCy does not know is split by its multi-language rules ("xx").
-    Raises ConfigError where `check_language` does.
+    `language` is an ISO 639 code. Languages that spaCy does not know are split by its multi-language rules ("xx").
+    New stretches are not added to the table. Raises the ConfigError of `check_language`.
     """
     stretches = text.split()
-    known = _stretches(language, len(stretches), len(text))
-    return list(chain.from_iterable([known.pieces[known[stretch]] for stretch in stretches]))
+    return list(chain.from_iterable(map(_table_for(language, len(stretches), len(text)).look_up, stretches)))
 
 
-def split_in_passing(text: str, language: str = "en") -> list[str]:
-    """The same tokens for a text that need not be remembered."""
+def stretches_of(text: str, language: str = "en") -> TextStretches:
+    """Return the stretches of a text, and add new ones to the table. Raises the ConfigError of `check_language`."""
     stretches = text.split()
-    known = _stretches(language, len(stretches), len(text))
-    return list(chain.from_iterable(map(known.look_up, stretches)))
-
-
-def words_of(text: str, language: str = "en") -> Words:
-    """The same tokens, as numbers. Raises ConfigError where `check_language` does."""
-    return stretched(text, language).words
-
-
-def stretched(text: str, language: str = "en") -> Stretched:
-    """The stretches of a text between whitespace. Raises ConfigError where `check_language` does."""
-    stretches = text.split()
-    known = _stretches(language, len(stretches), len(text))
-    return Stretched(known, known.numbers(stretches))
+    table = _table_for(language, len(stretches), len(text))
+    return TextStretches(table, table.numbers(stretches))
 
 
 def check_language(language: str) -> None:
-    """Raise ConfigError for a language whose words can't be found by rules alone (Chinese, Japanese, Thai …)."""
-    _stretches(language)
+    """Raise ConfigError if rules alone can't find the words of a language (Chinese, Japanese, Thai …)."""
+    _table_for(language)
 
 
-class Stretches(dict[str, int]):
-    """Stretch without whitespace → its number: `strings` holds it, `pieces` its tokens. Stretches found in `before` are
-    not split again."""
+class StretchTable(dict[str, int]):
+    """The numbers of stretches. `strings` and `pieces` hold the stretch and its tokens at each number.
 
-    def __init__(self, language: str, before: Stretches | None = None) -> None:
+    Stretches found in `previous`, the table before this one, are not split again.
+    """
+
+    def __init__(self, language: str, previous: StretchTable | None = None) -> None:
         self.language = language
-        self.before = before
+        self.previous = previous
         self.strings: list[str] = []
         self.pieces: list[tuple[str, ...]] = []
         self.chars = 0
         self.vocabulary = Vocabulary()
-        # a new one each time, because spaCy's string store keeps every word it ever saw
+        # each table has its own tokenizer, because spaCy's string store keeps every word it ever saw
         self._tokenizer = _tokenizer(language)
         self._lock = threading.Lock()
         self._shapes: dict[tuple[str, ...], list[tuple[int, int]]] | None = {} if language == "en" else None
         self._first, self._counts, self._pool = Column(np.int64), Column(np.int64), Column(np.int64)
-        self._beside: dict[type[Any], Any] = {}
+        self._derived: dict[type[Any], Any] = {}
 
-    def anew(self) -> Stretches:
-        """An empty one that takes from this one what it is asked for again, so that frequent words stay."""
-        self.before = None
-        return Stretches(self.language, self)
-
-    def beside(self, kind: type[V]) -> V:
-        """What a class works out of these stretches, `kind(self)`, made once."""
-        found: V | None = self._beside.get(kind)
-        return found if found is not None else self._beside.setdefault(kind, kind(self))  # type: ignore[call-arg]
+    def derived(self, kind: type[V]) -> V:
+        """Return `kind(self)`, created at the first call. It holds values that follow from the stretches."""
+        found: V | None = self._derived.get(kind)
+        return found if found is not None else self._derived.setdefault(kind, kind(self))  # type: ignore[call-arg]
 
     def look_up(self, stretch: str) -> tuple[str, ...]:
-        """The tokens of a stretch, which is not remembered."""
+        """Return the tokens of a stretch, without adding it."""
         number = self.get(stretch)
         if number is not None:
             return self.pieces[number]
-        before = self.before
-        number = before.get(stretch) if before is not None else None
-        return before.pieces[number] if before is not None and number is not None else self._split(stretch)
+        previous = self.previous  # another thread may unset it
+        number = previous.get(stretch) if previous is not None else None
+        return previous.pieces[number] if previous is not None and number is not None else self._split(stretch)
 
     def __missing__(self, stretch: str) -> int:
         pieces = self.look_up(stretch)
@@ -157,22 +122,22 @@ class Stretches(dict[str, int]):
                 self.strings.append(stretch)
                 self.pieces.append(pieces)
                 self.chars += len(stretch)
-                self[stretch] = len(self.pieces) - 1  # last, for other threads look without the lock
+                self[stretch] = len(self.pieces) - 1  # last, because other threads read without the lock
         return self[stretch]
 
     def numbers(self, stretches: list[str]) -> Ints:
-        """The number of each, new ones if need be."""
+        """Return the number of each stretch. Stretches that are not in the table are added."""
         return np.fromiter(map(self.__getitem__, stretches), np.int64, len(stretches))
 
     def words(self, numbers: Ints) -> Words:
-        """The tokens of stretches."""
+        """Return the tokens of the stretches with these numbers."""
         if len(self._first) < len(self.pieces):
-            self._learn()
-        places = runs(self._first.values[numbers], self._counts.values[numbers])
-        return Words(self.vocabulary, self._pool.values[places])
+            self._add_tokens()
+        indices = runs(self._first.values[numbers], self._counts.values[numbers])
+        return Words(self.vocabulary, self._pool.values[indices])
 
-    def _learn(self) -> None:
-        """Lay down the tokens of the stretches that are new: where those of each start in the pool, how many."""
+    def _add_tokens(self) -> None:
+        """Store the tokens of new stretches one after another in the pool, with the start and count of each stretch."""
         with self._lock:
             new = self.pieces[len(self._first) :]
             counts = np.fromiter(map(len, new), np.int64, len(new))
@@ -195,16 +160,16 @@ class Stretches(dict[str, int]):
             return tuple(token.text for token in self._tokenizer(stretch))
 
     def _by_shape(self, stretch: str) -> tuple[str, ...] | None:
-        """The tokens of letters or a number, perhaps hyphenated, with common marks around: as spaCy splits the same
-        marks around any letters or digits. None for all else.
+        """Return the tokens of a common stretch: letters or a number, perhaps hyphenated, between common marks.
 
-        No prefix, suffix, infix or URL rule of English tells such letters apart but by their case and by whether there
-        is one, two or more of them; special cases ("dont", "Mr.", ":)") could, so no part may be one. 302,638 of
-        485,121 different stretches of web pages, articles and e-mails are of this kind, and not one differed.
+        Return None for other stretches. spaCy splits such a stretch as it splits any other of the same shape: its
+        English rules for prefixes, suffixes, infixes and URLs see only the case of letters, and whether there are one,
+        two or more of them. Special cases ("dont", "Mr.", ":)") are exceptions, so no part may be one. 302,638 of
+        485,121 different stretches of web pages, articles and e-mails are common ones, and their tokens never differed.
         """
         rules = self._tokenizer.rules
         plain = _PLAIN.fullmatch(stretch)
-        if plain:  # half of all, in a third of the time: the mark is cut off
+        if plain:  # half of all stretches: cutting off the mark takes a third of the time
             core, mark = plain.groups()
             return None if core in rules or stretch in rules else (core, mark) if mark else (stretch,)
         parts = _PARTS.findall(stretch) if _SHAPED.fullmatch(stretch) else None
@@ -224,72 +189,69 @@ class Stretches(dict[str, int]):
         return tuple("".join(parts[start:end]) for start, end in splits) if splits else None
 
     def _splits(self, shape: tuple[str, ...]) -> list[tuple[int, int]]:
-        """Of which parts of a stretch of this shape each token is; empty where a part is split."""
+        """Return the parts (start, end) that make up each token of a shape; empty if spaCy splits a part."""
         with self._lock:
             tokens = [token.text for token in self._tokenizer("".join(shape))]
         ends = list(accumulate(map(len, shape), initial=0))
         cuts = list(accumulate(map(len, tokens), initial=0))
-        if not set(cuts) <= set(ends):
-            return []
-        places = [ends.index(cut) for cut in cuts]
-        return list(pairwise(places))
+        return list(pairwise(map(ends.index, cuts))) if set(cuts) <= set(ends) else []
 
 
-@dataclass(frozen=True, slots=True)
-class Stretched:
+@dataclass(frozen=True)
+class TextStretches:
     """The stretches of a text, in order, as numbers of a table."""
 
-    table: Stretches
+    table: StretchTable
     numbers: Ints
 
-    @property
+    @cached_property
     def words(self) -> Words:
-        """Their tokens."""
+        """spaCy's tokens of the text."""
         return self.table.words(self.numbers)
 
 
 def _shape_of(part: str) -> str:
-    """Letters as "q" and "Q", of more than four the first two and the last two; a mark as it is."""
+    """Write letters as "q" and "Q", and only the first and last two of more than four. Marks stay as they are."""
     if not part.isalnum():
-        return part  # "'s" too
+        return part  # a mark, or "'s"
     return (part if len(part) <= 4 else part[:2] + part[-2:]).translate(_CASES)
 
 
 def _cut(stretch: str) -> list[str]:
-    """A long stretch in pieces: cut after every 64 affixes in a row, and after 1,000 characters."""
+    """Cut a long stretch after every 64 affixes in a row, and after 1,000 characters."""
     pieces = _AFFIXES.sub(r"\g<0> ", stretch).split()
     return [piece[i : i + MAX_STRETCH] for piece in pieces for i in range(0, len(piece), MAX_STRETCH)]
 
 
-_known: dict[str, Stretches] = {}
+_tables: dict[str, StretchTable] = {}
 
 
-def _stretches(language: str, count: int = 0, chars: int = 0) -> Stretches:
-    """What is known of a language's stretches, with room for a text of `count` with `chars` characters in all."""
-    if count > MEMO_LIMIT or chars > MEMO_CHARS:
-        return Stretches(language)  # not to push out what all other texts need
-    known = _known.get(language)
-    if known is None:
-        known = _known[language] = Stretches(language)
-    elif len(known) >= MEMO_LIMIT or known.chars >= MEMO_CHARS:
-        known = _known[language] = known.anew()
-    return known
+def _table_for(language: str, count: int = 0, chars: int = 0) -> StretchTable:
+    """Return the language's table, with room for a text of `count` stretches and `chars` characters."""
+    if count > TABLE_LIMIT or chars > TABLE_CHARS:
+        return StretchTable(language)  # a huge text would displace the words of all other texts
+    table = _tables.get(language)
+    if table is None:
+        table = _tables[language] = StretchTable(language)
+    elif len(table) >= TABLE_LIMIT or table.chars >= TABLE_CHARS:
+        table.previous = None
+        table = _tables[language] = StretchTable(language, table)
+    return table
 
 
 def _tokenizer(language: str) -> Tokenizer:
-    """A fresh blank tokenizer."""
-    with without_heavy():  # spaCy loads what other packages offer it too
-        from spacy.util import get_lang_class  # a second to import: only for those who split words
+    with without_heavy():  # spaCy also loads the plugins of other packages
+        from spacy.util import get_lang_class  # takes a second, so only when words are split
 
         try:
             rules = get_lang_class(_ALIASES.get(language, language))
-        except ImportError:  # spaCy's way to say that it does not know a language
+        except ImportError:  # spaCy's error for an unknown language
             rules = get_lang_class("xx")
         if rules.lang in NEEDS_SEGMENTER:
             raise ConfigError(
-                f"Words of '{language}' can't be told apart without a segmenter ({NEEDS_SEGMENTER[rules.lang]}).",
+                f"'{language}' can't be split into words without a segmenter ({NEEDS_SEGMENTER[rules.lang]}).",
                 "Leave out the stages that count words for this language.",
             )
         tokenizer: Tokenizer = rules().tokenizer
-        tokenizer.vocab.lex_attr_getters = {}  # what else spaCy notes of each new word: half of the time for it
+        tokenizer.vocab.lex_attr_getters = {}  # these attributes of new words take half of the time, and are not used
         return tokenizer

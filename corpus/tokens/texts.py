@@ -20,7 +20,7 @@ from corpus.errors import InputChanged, InputError, IntegrityError
 from corpus.net.urls import redact
 from corpus.storage.store import Location, local_file, open_store
 from corpus.tables.run_files import RunFiles
-from corpus.warc.source import LocalSource, changed, digest_of_ends
+from corpus.warc.source import LocalSource, digest_of_ends, input_changed
 
 PIECE_BYTES = 64 << 20
 """Of text in a piece: some seconds of work."""
@@ -197,7 +197,7 @@ def _digest(file: Path) -> str:
 def _check(piece: Piece, file: Path) -> None:
     """Raise InputChanged where a file is no longer what it was. Parts of runs have page checksums instead."""
     if not piece.of_run and _digest(file) != piece.identity:
-        raise changed(redact(piece.place))
+        raise input_changed(redact(piece.place))
 
 
 def read_piece(piece: Piece, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:

@@ -1,10 +1,10 @@
-"""The HTTP message inside a response record: its status, its headers, and the body that a browser would see.
+"""The HTTP message in a response record: its status, its headers, and the body that a browser would see.
 
     message = parse_http(record.block)
     body, note = decode_body(message, max_bytes=20 << 20)
 
-Crawlers write what servers sent, and servers send anything. Nothing here raises on any bytes, and no compressed
-body can take more memory than `max_bytes`.
+Servers send anything, and crawlers store it. No bytes raise an error here, and no compressed body can take more memory
+than `max_bytes`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import brotli
 import zstandard
 
 MAX_HEADER_BYTES = 64 << 10
-"""Where the search for the end of the headers stops."""
-
+"""The search for the end of the headers stops here."""
 MAX_CHUNKS = 100_000
-"""Chunks of one body. Servers send kilobytes in each; one byte in each would cost seconds."""
-
+"""Chunks of one body. Servers send kilobytes in a chunk. A body in chunks of one byte would cost seconds."""
 _MAX_LAYERS = 4
 _MAX_MEMBERS = 1_000
 _PIECE = 1 << 18
@@ -37,8 +36,8 @@ _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r?\n"
 
 @dataclass(slots=True)
 class HttpMessage:
-    """`status` is None where there is none (HTTP/0.9). Header names are lower-case; the values of a
-    repeated header are joined by a comma, but the last Content-Type wins. `body` is as transferred."""
+    """`status` is None if it is missing, as in HTTP/0.9. Header names are lower-case. A comma joins the values of a
+    repeated header, except that the last Content-Type wins. `body` is as transferred."""
 
     status: int | None
     headers: dict[str, str]
@@ -46,21 +45,21 @@ class HttpMessage:
 
 
 def parse_http(block: bytes) -> HttpMessage:
-    """The message in a WARC block: HTTP/0.9 to 2 and ICY, with bare newlines, junk headers or no blank line."""
+    """Parse the message in a WARC block: HTTP/0.9 to 2 or ICY, with bare newlines, junk headers or no blank line."""
     start = 0
     while True:
         status = _STATUS.match(block, start, start + MAX_HEADER_BYTES)
         if status is None:
             return HttpMessage(None, {}, block[start:])
         headers, start = _headers(block, status.end())
-        # an interim answer (100 Continue, 103 Early Hints) comes before the real one
+        # An interim answer, such as 100 Continue or 103 Early Hints, precedes the real one.
         code = int(status[1]) if status[1] else None
         if code is None or not 100 <= code < 200 or not _STATUS.match(block, start, start + MAX_HEADER_BYTES):
             return HttpMessage(code, headers, block[start:])
 
 
 def _headers(block: bytes, at: int) -> tuple[dict[str, str], int]:
-    """The headers from `at` on, and where the body starts."""
+    """Return the headers at `at`, and the position of the body."""
     headers: dict[str, str] = {}
     stop = min(at + MAX_HEADER_BYTES, len(block))
     name = ""
@@ -71,7 +70,7 @@ def _headers(block: bytes, at: int) -> tuple[dict[str, str], int]:
         if not line:
             return headers, after
         if line.lstrip()[:1] == b"<":
-            return headers, at  # the blank line is missing: no header name holds a "<"
+            return headers, at  # the blank line is missing, because no header name holds a "<"
         at = after
         text = line.decode("latin-1")
         if text[0] in " \t":
@@ -79,23 +78,21 @@ def _headers(block: bytes, at: int) -> tuple[dict[str, str], int]:
                 headers[name] += " " + text.strip()
             continue
         key, colon, value = text.partition(":")
-        key, value = key.strip().lower(), value.strip()
-        name = key if colon else ""
-        if not colon or not key:
-            continue
-        if key in headers and key != "content-type":
-            value = f"{headers[key]}, {value}"
-        headers[key] = value or headers.get(key, "")
+        name, value = key.strip().lower() if colon else "", value.strip()
+        if name in headers and name != "content-type":
+            value = f"{headers[name]}, {value}"
+        if name:
+            headers[name] = value or headers.get(name, "")
     return headers, at
 
 
 def decode_body(message: HttpMessage, max_bytes: int) -> tuple[bytes, str]:
-    """The body without transfer and content encodings, at most `max_bytes` of it, and a note on what was wrong.
+    """Remove transfer and content encodings. Return at most `max_bytes` of the body, and a note on problems.
 
-    The note is "" or one of: too_large (cut at `max_bytes`), truncated (the encoded data ends early), corrupt (it
-    could be decoded up to some point), mislabelled (a header names an encoding that the body does not have). What
-    could be decoded is returned. Common Crawl stores bodies decoded, with the original headers renamed to
-    X-Crawler-*; these count only where the first bytes prove that the body is still encoded.
+    The note is "" or one of: too_large (cut at `max_bytes`), truncated (the encoded data ends early), corrupt (only the
+    first part can be decoded), mislabelled (a header names an encoding that the body does not have). Common Crawl
+    stores bodies decoded and renames the original headers to X-Crawler-*. These count only if the first bytes prove
+    that the body is still encoded.
     """
     body, notes = message.body, []
     transfer = _tokens(message.headers.get("transfer-encoding", ""))
@@ -109,16 +106,13 @@ def decode_body(message: HttpMessage, max_bytes: int) -> tuple[bytes, str]:
     for layer in reversed(layers[:_MAX_LAYERS]):
         decoder = _DECODERS.get(layer)
         if decoder is None:
-            continue  # identity, utf-8, none, and other things that servers put there
+            continue  # identity, utf-8, none and other values that are no encoding
         body, note = _bounded(decoder, body, max_bytes)
         notes.append(note)
     if len(body) > max_bytes:
         body = body[:max_bytes]
         notes.append("too_large")
-    return body, next((note for note in _NOTES if note in notes), "")
-
-
-_NOTES = ("too_large", "corrupt", "truncated", "mislabelled")
+    return body, next((note for note in ("too_large", "corrupt", "truncated", "mislabelled") if note in notes), "")
 
 
 def _tokens(header: str) -> list[str]:
@@ -126,38 +120,37 @@ def _tokens(header: str) -> list[str]:
 
 
 def _dechunk(body: bytes, max_bytes: int) -> tuple[bytes, str]:
-    """Chunked data joined. A body that does not begin as chunks is passed through."""
-    out: list[bytes] = []
-    at = size = 0
+    """Join the chunks of a body. Return a body that does not begin with a chunk as it is."""
+    out = bytearray()
+    at = 0
     for _ in range(MAX_CHUNKS):
         header = _CHUNK.match(body, at)
         if header is None:
             if not out:
                 return body, "mislabelled" if body else ""
-            return b"".join(out), "truncated" if len(body) - at < 10 else "corrupt"
+            return bytes(out), "truncated" if len(body) - at < 10 else "corrupt"
         length = int(header[1], 16)
         if length == 0:
-            return b"".join(out), ""
+            return bytes(out), ""
         at = header.end() + length
         line_end = b"\r\n" if body.startswith(b"\r\n", at) else b"\n"
         if not out and at < len(body) and not body.startswith(line_end, at):
             return body, "mislabelled"  # a text that happens to begin with a number
-        out.append(body[header.end() : at])
-        size += len(out[-1])
-        if size > max_bytes:
-            return b"".join(out)[:max_bytes], "too_large"
+        out += body[header.end() : at]
+        if len(out) > max_bytes:
+            return bytes(out[:max_bytes]), "too_large"
         if at > len(body):
-            return b"".join(out), "truncated"
+            return bytes(out), "truncated"
         at += len(line_end)
-    return b"".join(out), "corrupt"
+    return bytes(out), "corrupt"
 
 
-def _bounded(decoder: Callable[[bytes, int], Iterator[bytes]], data: bytes, max_bytes: int) -> tuple[bytes, str]:
-    """`data` through `decoder`, which gives pieces of about `_PIECE` bytes and, where all is whole, an empty one."""
+def _bounded(decoder: Callable[[bytes], Iterator[bytes]], data: bytes, max_bytes: int) -> tuple[bytes, str]:
+    """Decode `data`. The decoder yields pieces of about `_PIECE` bytes, and an empty piece after complete data."""
     out = bytearray()
     note = "truncated"
     try:
-        for piece in decoder(data, _PIECE):
+        for piece in decoder(data):
             if not piece:
                 note = ""
                 break
@@ -171,22 +164,22 @@ def _bounded(decoder: Callable[[bytes, int], Iterator[bytes]], data: bytes, max_
     return bytes(out), note
 
 
-def _inflate(data: bytes, piece: int, wbits: int) -> Iterator[bytes]:
-    """One zlib stream, or gzip members in a row, of which later ones may be junk."""
+def _inflate(data: bytes, wbits: int) -> Iterator[bytes]:
+    """Inflate one zlib stream, or a row of gzip members. Junk may follow the first member."""
     at = 0
     for member in range(_MAX_MEMBERS):
         inflater = zlib.decompressobj(wbits)
         rest = b""
         while not inflater.eof:
-            if not rest:  # in pieces, because zlib copies what it leaves: 1,000 members before 20 MB took 2 s
+            if not rest:  # a piece at a time, because zlib copies unused input: 1,000 members before 20 MB took 2 s
                 rest = data[at : at + _PIECE]
                 at += len(rest)
             try:
-                got = inflater.decompress(rest, piece)
+                got = inflater.decompress(rest, _PIECE)
             except zlib.error:
                 if not member:
                     raise
-                yield b""  # junk after a whole member, as gzip(1) ignores it
+                yield b""  # gzip(1) ignores junk after a member, too
                 return
             rest = inflater.unconsumed_tail
             if got:
@@ -199,32 +192,29 @@ def _inflate(data: bytes, piece: int, wbits: int) -> Iterator[bytes]:
     yield b""
 
 
-def _gzip(data: bytes, piece: int) -> Iterator[bytes]:
-    return _inflate(data, piece, 31)
-
-
-def _deflate(data: bytes, piece: int) -> Iterator[bytes]:
-    """zlib as the standard says, or raw deflate as some servers do."""
+def _deflate(data: bytes) -> Iterator[bytes]:
+    """Inflate zlib data, as the standard says, or the raw deflate or gzip data that some servers send."""
     if data.startswith(b"\x1f\x8b"):
-        return _inflate(data, piece, 31)
+        return _inflate(data, 31)
     is_zlib = len(data) > 1 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
-    return _inflate(data, piece, 15 if is_zlib else -15)
+    return _inflate(data, 15 if is_zlib else -15)
 
 
-def _brotli(data: bytes, piece: int) -> Iterator[bytes]:
+def _brotli(data: bytes) -> Iterator[bytes]:
     decoder = brotli.Decompressor()
-    got = decoder.process(data, output_buffer_limit=piece)
+    got = decoder.process(data, output_buffer_limit=_PIECE)
     while got:
-        yield got  # up to twice `piece`: the limit keeps the buffer from growing, but not its last block
-        # of a truncated stream it holds text back even where it says that it wants more input
-        got = b"" if decoder.is_finished() else decoder.process(b"", output_buffer_limit=piece)
+        yield got  # up to twice `_PIECE`: the limit applies to the growth of the buffer, not to its last block
+        # In a truncated stream, the decoder holds text back even if it says that it needs more input.
+        got = b"" if decoder.is_finished() else decoder.process(b"", output_buffer_limit=_PIECE)
     if decoder.is_finished():
         yield b""
 
 
-def _zstd(data: bytes, piece: int) -> Iterator[bytes]:
-    """zstd frames in a row. The window is bounded as in browsers (RFC 9659: 8 MB)."""
-    # this decoder knows when a frame is whole, but bounds no output: 64 bytes give 2 MiB at most (4 per 128 KiB block)
+def _zstd(data: bytes) -> Iterator[bytes]:
+    """Decompress a row of zstd frames. The window is bounded as in browsers (RFC 9659: 8 MB)."""
+    # This decoder reports the end of a frame but does not limit its output. So it gets 64 bytes at a time. They give
+    # at most 2 MiB, because 4 bytes can hold a block of 128 KiB.
     step = 64
     at = 0
     for _ in range(_MAX_MEMBERS):
@@ -242,8 +232,9 @@ def _zstd(data: bytes, piece: int) -> Iterator[bytes]:
     yield b""
 
 
-_DECODERS: dict[str, Callable[[bytes, int], Iterator[bytes]]] = {
-    "gzip": _gzip, "x-gzip": _gzip, "deflate": _deflate, "br": _brotli, "zstd": _zstd,
+_DECODERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
+    "gzip": partial(_inflate, wbits=31), "x-gzip": partial(_inflate, wbits=31),
+    "deflate": _deflate, "br": _brotli, "zstd": _zstd,
 }  # fmt: skip
 _MAGIC: dict[str, tuple[bytes, ...]] = {
     "gzip": (b"\x1f\x8b\x08",), "x-gzip": (b"\x1f\x8b\x08",), "zstd": (b"\x28\xb5\x2f\xfd",),

@@ -1,13 +1,14 @@
-"""One gzip member: inflated, checked, and measured, whatever its state.
+"""One gzip member, inflated, checked and measured, whatever its state.
 
-zlib's own gzip mode forgets how far it came when a checksum fails, so header and trailer are read here and the
-deflate data in between is inflated raw. The output of every input byte before a damaged one is kept.
+zlib's gzip mode forgets its position when a checksum fails. So this module reads header and trailer itself and inflates
+the raw deflate data between them. It keeps the output of every byte before the damaged byte.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from isal import isal_zlib
@@ -18,37 +19,19 @@ from corpus.warc.source import Window
 MAGIC = b"\x1f\x8b\x08"
 OUT_BYTES = 1 << 20
 _FIRST_FEED = 16 * 1024
-"""A page is 10 KiB on average: what is fed beyond a member's end is copied once, so the first helping is small."""
+"""The first piece is small, because bytes fed beyond a member's end are copied once. A page has 10 KiB on average."""
 _FEED = 64 * 1024
 _NAME_BYTES = 2048
-"""A file name and comment longer than this are no gzip header: looking for their ends costs time at false magics."""
+"""The longest file name and comment of a gzip header. A limit saves time at false magic numbers."""
 
 BOMB_BYTES = 256 << 20
-BOMB_RATIO = 200
-"""A member that gave more than both is given up as a bomb: text compresses 3 to 50 times, and the time that one
-member costs stays in proportion to its compressed size plus a quarter of a second."""
-
-
-@dataclass(slots=True)
-class Member:
-    """What became of the member at `start`: its state, and the first bytes of its content.
-
-    `state` is "ok"; "checksum" (the deflate data has an end, but its CRC or size is another); "broken" (it can't be
-    inflated); "truncated" (the file ends inside it); "bomb"; "none" (no gzip header here); "stopped" (at `stop`).
-    `end` is the byte after the trailer where there is one, otherwise how far it was read.
-    """
-
-    start: int
-    end: int
-    size: int
-    content: bytes
-    """The first `keep` bytes of the content; all of it where `len(content) == size`."""
-    state: str
-    detail: str = ""
+BOMB = (BOMB_BYTES, 200)
+"""Bytes of content, and the ratio of content to compressed size. A member that exceeds both is abandoned as a bomb.
+Text compresses 3 to 50 times. The time for one member stays in proportion to its compressed size, plus 0.25 s."""
 
 
 def header_size(window: Window, start: int) -> int:
-    """Return the length of the gzip header at `start`, 0 where there is none or it is cut."""
+    """Return the length of the gzip header at `start`, 0 if it is missing or incomplete."""
     head = window.read(start, 10)
     if len(head) < 10 or not head.startswith(MAGIC) or head[3] & 0xE0:
         return 0
@@ -65,28 +48,33 @@ def header_size(window: Window, start: int) -> int:
             at = head.find(b"\0", at) + 1
             if not at:
                 return 0
-    return 10 + extra + at + (flags & 2)  # a checksum of the header is not looked at: the content has a better one
+    return 10 + extra + at + (flags & 2)  # the header's own checksum is ignored: the content has a better one
 
 
-class Inflation:
-    """The content of the gzip member at `start`, in pieces; state, end, size and detail stand once they are used up."""
+@dataclass(slots=True)
+class Member:
+    """The gzip member at `start`. Iterating over it inflates its content, in pieces.
 
-    def __init__(
-        self, window: Window, start: int, salvage: bool = True, bomb: tuple[int, int] = (BOMB_BYTES, BOMB_RATIO)
-    ) -> None:
-        self.window = window
-        self.start = start
-        self.salvage = salvage
-        """Whether to get at every byte before the bad one, at the cost of up to 30 ms."""
-        self.bomb = bomb
-        """Bytes of content, and how many times its own size, that together make a member a bomb."""
-        self.end = start
-        self.size = 0
-        self.state = "none"
-        self.detail = ""
+    `salvage` recovers every byte before a damaged byte, which takes up to 30 ms. `bomb` replaces BOMB. All other fields
+    are valid after the last piece. `state` is "ok"; "checksum" (the deflate data ends, but its CRC or size differs);
+    "broken" (it can't be inflated); "truncated" (the file ends inside it); "bomb"; "none" (no gzip header here);
+    "stopped" (by `inflate`). `end` is the byte after the trailer. Without a trailer, it is the byte up to which the
+    member was read.
+    """
+
+    window: Window
+    start: int
+    salvage: bool = True
+    bomb: tuple[int, int] = BOMB
+    end: int = 0
+    size: int = 0
+    content: bytes = b""
+    """The first bytes of the content, if `inflate` kept them. They are all of it if `len(content) == size`."""
+    state: str = "none"
+    detail: str = ""
 
     def __iter__(self) -> Iterator[bytes]:
-        at = self.start + header_size(self.window, self.start)
+        at = self.end = self.start + header_size(self.window, self.start)
         if at == self.start:
             return
         crc = 0
@@ -104,10 +92,10 @@ class Inflation:
                 try:
                     out = inflater.decompress(data, OUT_BYTES)
                 except zlib.error as error:
-                    # The output of a failed call is lost, so its input is given again, byte by byte.
+                    # The output of a failed call is lost, so its input is fed again, byte by byte.
                     if self.salvage:
                         yield from self._salvage(before or zlib.decompressobj(-15), given, self.size - size_before)
-                    self.state, self.end, self.detail = "broken", at, _reason(error)
+                    self.state, self.end, self.detail = "broken", at, str(error).rpartition(": ")[2]
                     return
                 crc = zlib.crc32(out, crc)
                 self.size += len(out)
@@ -131,7 +119,7 @@ class Inflation:
             self.state = "ok"
 
     def _salvage(self, inflater: zlib._Decompress, given: memoryview, skip: int) -> Iterator[bytes]:
-        try:
+        with suppress(zlib.error):
             for i in range(len(given)):
                 data: bytes | memoryview = given[i : i + 1]
                 while data:
@@ -141,38 +129,31 @@ class Inflation:
                     skip = max(0, skip - len(out))
                     self.size += len(fresh)
                     yield fresh
-        except zlib.error:
-            return
 
 
 def inflate(
-    window: Window,
-    start: int,
-    keep: int,
-    stop: int | None = None,
-    salvage: bool = True,
-    bomb: tuple[int, int] = (BOMB_BYTES, BOMB_RATIO),
+    window: Window, start: int, keep: int, stop: int | None = None, salvage: bool = True, bomb: tuple[int, int] = BOMB
 ) -> Member:
-    """Inflate the member at `start` whole, or until `stop` bytes came out, and keep the first `keep` bytes."""
-    if stop is None and (whole := _intact(window, start, keep)):
-        return whole
-    inflation = Inflation(window, start, salvage, bomb)
+    """Inflate the member at `start`, completely or until `stop` bytes came out. Keep the first `keep` bytes."""
+    if stop is None and (intact := _intact(window, start, keep)):
+        return intact
+    member = Member(window, start, salvage, bomb)
     parts: list[bytes] = []
     kept = 0
-    for part in inflation:
+    for part in member:
         if kept < keep:
             parts.append(part if kept + len(part) <= keep else part[: keep - kept])
             kept += len(parts[-1])
-        if stop is not None and inflation.size >= stop:
-            inflation.state = "stopped"
+        if stop is not None and member.size >= stop:
+            member.state = "stopped"
             break
-    content = parts[0] if len(parts) == 1 else b"".join(parts)
-    return Member(start, inflation.end, inflation.size, content, inflation.state, inflation.detail)
+    member.content = b"".join(parts)
+    return member
 
 
 def _intact(window: Window, start: int, keep: int) -> Member | None:
-    """The member at `start` if nothing is wrong with it and it is no longer than `keep`: by ISA-L, which takes two
-    thirds of zlib's time, but does not tell how far it came when something is."""
+    """Inflate the member at `start` if it is intact and not longer than `keep`, by ISA-L. ISA-L takes two thirds of
+    zlib's time, but does not report how far it came when it fails."""
     if not header_size(window, start):
         return None
     inflater = isal_zlib.decompressobj(31)
@@ -195,9 +176,4 @@ def _intact(window: Window, start: int, keep: int) -> Member | None:
             feed = _FEED
     except IsalError:  # type: ignore[misc]  # the stub calls it an instance
         return None
-    content = parts[0] if len(parts) == 1 else b"".join(parts)
-    return Member(start, at - len(inflater.unused_data), size, content, "ok", "")
-
-
-def _reason(error: zlib.error) -> str:
-    return str(error).rpartition(": ")[2]
+    return Member(window, start, end=at - len(inflater.unused_data), size=size, content=b"".join(parts), state="ok")

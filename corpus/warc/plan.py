@@ -1,25 +1,58 @@
-"""How a file is divided into units: byte ranges that tile it, each of which can be read alone.
+"""The plan for reading a file: its format, and its division into units.
 
-Only files of one record per gzip member are divided; `corpus.warc.starts` tells how a start is proven.
+The format follows from the content, never from the name. A gzip file is read by *members* if each member begins a
+record. It is read as one *stream* if records extend over the ends of members, or if one member holds them all. All
+other containers are streams.
+
+Units are byte ranges that tile the file and can each be read alone. Only files that are read by members are divided.
+`corpus.warc.starts` explains how a start is proven.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
+from typing import NamedTuple
 
-from corpus.errors import ConfigError
-from corpus.warc.detect import detect
+from corpus.errors import ConfigError, InputError
+from corpus.warc.head import FIRST_LINE, HEAD_BYTES, Head, parse_head
+from corpus.warc.inflate import MAGIC as GZIP
+from corpus.warc.inflate import Member, inflate
 from corpus.warc.source import Source, Window
-from corpus.warc.starts import Starts
+from corpus.warc.starts import MemberStarts
+from corpus.warc.streams import open_stream
+from corpus.warc.zstdframes import MAGIC as ZSTD
+from corpus.warc.zstdframes import FrameStarts, is_skippable
 
 _BLOCK_BYTES = 256 << 10
-"""Blocks read while planning: one or two at each division, about 1% of a file with units of 32 MiB."""
+"""The size of a read. Planning reads one or two blocks at each division: 1% of a file with units of 32 MiB."""
+_LOOK_BYTES = 16 << 20
+"""How much of the first member is inflated, beyond its first record, to see what it holds."""
+_SEARCH_BYTES = 64 << 20
+"""How far the first record is searched in a file with a damaged start."""
+_NEXT_BYTES = 4096
+_OTHERS = {
+    b"\x04\x22\x4d\x18": "lz4",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"PK\x03\x04": "zip",
+    b"PAR1": "parquet",
+    b"Obj\x01": "avro",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class Format:
+    """How to read a file. `layout` is "members" or "stream", `codec` "gzip", "zstd" or "plain", `flavor` "warc" or
+    "arc"."""
+
+    layout: str
+    codec: str
+    flavor: str
+
+
+class Range(NamedTuple):
     """The bytes of a file from `start` up to `end`."""
 
     start: int
@@ -27,34 +60,160 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How to read a file: its format, and the ranges, in order, that together are all of it.
+class Plan(Format):
+    """The format of a file, and the ranges, in order, that together are all of it."""
 
-    `format` is "members" or "stream", `codec` "gzip", "zstd" or "plain", `flavour` "warc" or "arc".
-    """
-
-    format: str
-    codec: str
-    flavour: str
-    ranges: Sequence[Range] = ()
+    ranges: Sequence[Range]
 
 
 def plan(source: Source, unit_bytes: int) -> Plan:
-    """Plan units of about `unit_bytes` each: one starts at the first proven member start in every stretch that long.
+    """Plan units of about `unit_bytes` each. In every stretch of this length, a unit starts at the first proven start.
 
-    An empty file has one empty range. A file of about one long record has fewer units than its size suggests. Reads
-    little: the first member, and some 256 KiB at each division. Raises InputError for what is no archive.
+    An empty file has one empty range. A file of long records has fewer units than its size suggests. Planning reads
+    little: the first member, and some 256 KiB at each division. Raises InputError if the file is no archive.
     """
     if unit_bytes < 1:
-        raise ConfigError(f"A unit of {unit_bytes} bytes can't be.", "Give a positive number of bytes.")
+        raise ConfigError(f"A unit of {unit_bytes} bytes is not possible.", "Give a positive number of bytes.")
     window = Window(source, _BLOCK_BYTES)
-    found = detect(window)
+    found = _detect(window)
     divisions = [0]
     if found.layout == "members":
-        starts = Starts(window)
+        starts = MemberStarts(window)
         for nominal in range(unit_bytes, source.size, unit_bytes):
-            if nominal > divisions[-1]:  # otherwise the last search already came past here
+            if nominal > divisions[-1]:  # otherwise the last search already passed this position
                 divisions.append(starts.next(nominal, proven=True))
-    divisions = [*(start for start in divisions if start < source.size), source.size] if source.size else [0, 0]
-    ranges = [Range(start, end) for start, end in pairwise(divisions)]
-    return Plan(found.layout, found.codec, found.flavour, ranges)
+    ends = [*(start for start in divisions[1:] if start < source.size), source.size]
+    return Plan(found.layout, found.codec, found.flavor, [Range(*pair) for pair in pairwise([0, *ends])])
+
+
+def _detect(window: Window) -> Format:
+    """Return the format of a file. Raises InputError if the file holds no record."""
+    start = window.read(0, 16)
+    if not start:
+        return Format("stream", "plain", "warc")
+    found: Format | None = None
+    if start.startswith(GZIP):
+        found = _gzip(window)
+    elif start.startswith(ZSTD) or is_skippable(start[:4]):
+        found = _search(window, "zstd")
+    else:
+        head = parse_head(window.read(0, HEAD_BYTES).lstrip(b"\r\n"))
+        if head is not None and head.kind:
+            found = Format("stream", "plain", head.flavor)
+    if found is None:
+        other = next((name for magic, name in _OTHERS.items() if start.startswith(magic)), None)
+        if other is not None:
+            raise InputError(
+                f"{window.source.name} is a file of {other}, which can't be read.",
+                "Unpack it, or compress it as gzip or zstd.",
+            )
+        found = _behind_damage(window, "gzip" if start.startswith(GZIP) else "plain")
+    if found is None:
+        raise InputError(
+            f"{window.source.name} is not an archive: it holds no WARC or ARC record.",
+            "Give WARC, ARC or WET files: plain, gzip or zstd.",
+        )
+    return found
+
+
+def _gzip(window: Window) -> Format | None:
+    first = _first_member(window)
+    head = parse_head(first.content)
+    if head is None or not head.kind:
+        return None
+    record_size = head.size + (head.length or 0)
+    rest = first.content[record_size:].lstrip(b"\r\n")
+    complete = first.size >= record_size and not rest
+    if first.state == "stopped":  # the first record is complete, and the member continues
+        members = False
+    elif first.state in ("ok", "checksum") and first.end < window.size:
+        second = _first_member(window, first.end, HEAD_BYTES)
+        if parse_head(second.content) or complete:
+            members = True
+        elif second.state in ("ok", "stopped"):
+            members = False
+        else:
+            members = parse_head(rest) is None or _record_after(window, first.start)
+    elif first.state != "ok":
+        members = _record_after(window, first.start)
+    else:
+        members = complete
+    return Format("members" if members else "stream", "gzip", head.flavor)
+
+
+def _first_member(window: Window, at: int = 0, look: int = _LOOK_BYTES) -> Member:
+    """Inflate `look` bytes beyond the first record of the first member from `at` that is not empty."""
+    while True:
+        head = parse_head(inflate(window, at, HEAD_BYTES, stop=HEAD_BYTES).content)
+        record_size = head.size + (head.length or 0) if head is not None else 0
+        member = inflate(window, at, look, stop=record_size + look)
+        if member.state != "ok" or member.content.strip(b"\r\n") or member.end == window.size:
+            return member
+        at = member.end
+
+
+def _record_after(window: Window, start: int) -> bool:
+    return MemberStarts(window).next(start + 1, end=start + _SEARCH_BYTES) < window.size
+
+
+def _behind_damage(window: Window, codec: str) -> Format | None:
+    """Return the format of a file with an unreadable start, by its first readable records."""
+    member = MemberStarts(window).next(0, end=_SEARCH_BYTES)
+    if codec == "plain":
+        # Plain records that lead to one another come first, because one of them may hold a page that is a `.warc.gz`.
+        # But if they end before a member of the file begins, they are a page themselves, stored in a damaged member.
+        end = -1
+        for at, head in _heads(window, "plain"):
+            if at <= end:
+                continue  # part of a chain that led nowhere
+            end = _chain_end(window, at, head, member)
+            if end > at and (end > member or member == window.size):
+                return Format("stream", "plain", head.flavor)
+    # If both are there, the first holds the other.
+    frame = FrameStarts(window).next(0, end=_SEARCH_BYTES)
+    if frame < member and (found := _search(window, "zstd")) is not None:
+        return found
+    if member < window.size:
+        head_of_member = parse_head(inflate(window, member, HEAD_BYTES).content)
+        return Format("members", "gzip", head_of_member.flavor if head_of_member else "warc")
+    return _search(window, codec)
+
+
+def _chain_end(window: Window, at: int, head: Head, beyond: int) -> int:
+    """Follow records that lead to one another from `at`, not far `beyond`. Return where the last of them begins."""
+    while True:
+        after = at + head.size + (head.length or 0)
+        data = window.read(after, _NEXT_BYTES)
+        rest = data.lstrip(b"\r\n")
+        following = parse_head(rest)
+        if following is None:
+            return at
+        at, head = after + len(data) - len(rest), following
+        if at > beyond or beyond == window.size:
+            return at
+
+
+def _search(window: Window, codec: str) -> Format | None:
+    """Return the format of a stream by its first sound header."""
+    return next((Format("stream", codec, head.flavor) for _, head in _heads(window, codec)), None)
+
+
+def _heads(window: Window, codec: str) -> Iterator[tuple[int, Head]]:
+    """Yield everything that reads as a complete header near the start of a stream, with its position."""
+    data = b""
+    end = 0
+    for chunk in open_stream(window, codec):
+        if not isinstance(chunk, bytes):
+            data = b""
+            continue
+        data = (data[-HEAD_BYTES:] or b"\n") + chunk
+        end += len(chunk)
+        for pattern in FIRST_LINE.values():
+            # A header ends before the next first line. Without this bound, a page of first lines takes quadratic time.
+            matches = chain((match.start() for match in pattern.finditer(data)), [len(data)])
+            for at, limit in pairwise(matches):
+                head = parse_head(data, at, limit)
+                if head is not None and head.kind and head.length is not None:
+                    yield end - len(data) + at, head
+        if end > _SEARCH_BYTES:
+            return

@@ -1,65 +1,70 @@
-"""Records and damaged stretches of a crawl archive, so that every byte of the file is accounted for.
+"""Readers of an archive. They account for every byte of the file, as records or as damage.
 
     for item in read_warc("CC-MAIN.warc.gz"):
         print(item.id, item.url)
 
-What a walk finds does not depend on how the file was divided, nor on where the walk was interrupted and resumed.
+A reader finds the same items however the file is divided, and wherever reading is interrupted and resumed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice, pairwise
 
-from corpus.errors import InputError
-from corpus.warc.cut import Cutter
-from corpus.warc.feed import Feed
+from corpus.errors import InputChanged
 from corpus.warc.head import HEAD_BYTES, parse_head
-from corpus.warc.inflate import Inflation, Member, inflate
-from corpus.warc.plan import Plan, plan
-from corpus.warc.record import Damage, Record
+from corpus.warc.inflate import Member, inflate
+from corpus.warc.parse_records import RecordParser
+from corpus.warc.plan import Format, plan
+from corpus.warc.record import Damage, Place, Record
 from corpus.warc.source import LocalSource, Source, Window
-from corpus.warc.starts import Starts
+from corpus.warc.starts import MemberStarts
+from corpus.warc.stream_buffer import StreamBuffer
 from corpus.warc.streams import open_stream
 
 MAX_BLOCK = 64 << 20
 
 
-class Walk:
-    """An iterator over the records and damage of one range of a file.
+class RangeReader(Iterator[Record | Damage]):
+    """An iterator over the records and damage in the bytes from `start` to `end` of a file.
 
-    Before each `next`, (`offset`, `inner`) is where the next item begins (or an empty gzip member before it): to be
-    announced before it is touched, and to resume from. After the last item, `end` is the byte of the file up to which
-    this range's items reach: the start of the next range.
+    Before each `next`, (`offset`, `inner`) is the place of the next item, or of an empty gzip member before it. The
+    caller can announce this place before the item is read. A reader can `resume` there. After the last item, `end` is
+    the byte of the file up to which the items reach: the start of the next range.
     """
 
     def __init__(
-        self, source: Source, plan: Plan, start: int, end: int, resume: tuple[int, int] | None, max_block: int
+        self,
+        source: Source,
+        form: Format,
+        start: int,
+        end: int,
+        resume: Place | None = None,
+        max_block: int = MAX_BLOCK,
     ) -> None:
         self.offset, self.inner = resume or (start, 0)
         self.end = start
         self._window = Window(source)
         self._range_end = end
         self._max_block = max_block
-        self._cutter = Cutter(source.name, plan.flavour, max_block, self._window if plan.codec == "plain" else None)
-        self._items = self._members() if plan.format == "members" else self._stream(plan.codec)
-
-    def __iter__(self) -> Iterator[Record | Damage]:
-        return self
+        plain = self._window if form.codec == "plain" else None
+        self._parser = RecordParser(source.name, form.flavor, max_block, plain)
+        self._items = self._members() if form.layout == "members" else self._stream(form.codec)
 
     def __next__(self) -> Record | Damage:
         return next(self._items)
 
     def _stream(self, codec: str) -> Iterator[Record | Damage]:
-        feed = Feed(open_stream(self._window, codec, self.offset), self.offset)
-        for item in self._cutter.stream(feed):
-            self.offset = feed.position
+        buffer = StreamBuffer(open_stream(self._window, codec, self.offset), self.offset)
+        for item in self._parser.stream(buffer):
+            self.offset = buffer.position
             yield item
-        self.offset = feed.position
+        self.offset = buffer.position
         self.end = self._window.size
 
     def _members(self) -> Iterator[Record | Damage]:
-        starts = Starts(self._window)
+        starts = MemberStarts(self._window)
         at, skip = self.offset, self.inner
         while at < self._range_end:
             member = inflate(self._window, at, self._max_block + HEAD_BYTES)
@@ -68,40 +73,38 @@ class Walk:
             if member.state != "ok":
                 items = iter([self._damage(member, after)])
             elif member.content.strip(b"\r\n"):
-                items = self._cutter.member(self._feed(member), member.size, at, after)
-            # One item is read ahead, to tell whether the next to announce is in this member or the one after.
-            item = next(items, None)
-            number = 0
-            while item is not None:
-                following = next(items, None)
-                number += 1
+                items = self._parser.member(self._buffer(member), member.size, at, after)
+            # One item is read ahead, to know if the next place is in this member or in the next.
+            for number, (item, following) in enumerate(pairwise(chain(items, [None])), 1):
                 self.offset, self.inner = (after, 0) if following is None else (at, number)
-                if number > skip:
+                if item is not None and number > skip:
                     yield item
-                item = following
+                item = None  # a large record is freed before the next member is inflated
             at, skip = after, 0
             self.offset, self.inner = at, 0
         self.end = at
 
-    def _feed(self, member: Member) -> Feed:
+    def _buffer(self, member: Member) -> StreamBuffer:
         content, member.content = member.content, b""
-        return Feed.of(content) if len(content) == member.size else Feed(iter(Inflation(self._window, member.start)))
+        if len(content) == member.size:
+            return StreamBuffer.of(content)
+        return StreamBuffer(iter(Member(self._window, member.start)))
 
     def _damage(self, member: Member, after: int) -> Damage:
-        kind = "truncated" if member.state == "truncated" and after == self._window.size else "gzip"
+        kind = "header" if member.state == "none" else "gzip"
+        if member.state == "truncated" and after == self._window.size:
+            kind = "truncated"
         detail = member.detail or _DETAIL[member.state]
-        if member.state == "none":
-            kind = "header"
         head = parse_head(member.content)
         headers = head.headers if head is not None else {}
         return Damage(self._window.source.name, member.start, after - member.start, kind, detail, headers)
 
-    def _after_damage(self, starts: Starts, at: int, member: Member) -> int:
-        """Where reading goes on behind the damaged member at `at`."""
+    def _after_damage(self, starts: MemberStarts, at: int, member: Member) -> int:
+        """Return where reading continues after the damaged member at `at`."""
         end = member.end
         if member.state == "checksum" and (end == self._window.size or starts.is_record_start(end)):
-            # The chain of members is intact behind it. But what damage makes of a member may run over the start of the
-            # next, and end with that: a page of its own never leads to there.
+            # The chain of members is intact after it. But a damaged member may run over the start of the next and end
+            # where that ends. A page inside the member never leads to this end.
             swallowed = starts.next(at + 1, end=end)
             return swallowed if swallowed < end and starts.leads_to(swallowed, end) else end
         return starts.next(at + 1)
@@ -110,31 +113,38 @@ class Walk:
 _DETAIL = {"truncated": "cut short", "none": "no gzip member"}
 
 
-def read_range(
-    source: Source,
-    plan: Plan,
-    start: int,
-    end: int,
-    *,
-    resume: tuple[int, int] | None = None,
-    max_block: int = MAX_BLOCK,
-) -> Walk:
-    """Walk the range from `start` to `end` of a planned file, `resume` being an (offset, inner) to begin at instead."""
-    return Walk(source, plan, start, end, resume, max_block)
+class PlaceReader(Iterator[Record]):
+    """An iterator over the records at `places`, which must be in ascending order.
 
-
-def read_warc(path_or_source: str | os.PathLike[str] | Source, max_block: int = MAX_BLOCK) -> Walk:
-    """Walk a whole file of any format. Raises InputError for what is no archive."""
-    source = LocalSource(path_or_source) if isinstance(path_or_source, str | os.PathLike) else path_or_source
-    return read_range(source, plan(source, max(1, source.size)), 0, source.size, max_block=max_block)
-
-
-def read_at(source: Source, plan: Plan, offset: int, inner: int = 0, *, max_block: int = MAX_BLOCK) -> Record:
-    """Read the one record at (`offset`, `inner`). Raises InputError if no record is there.
-
-    Costs a seek, but in a gzip or zstd stream decompressing all that lies before it.
+    Before each `next`, (`offset`, `inner`) is the place of the next record. Each member is read alone, after a seek. A
+    stream is read from its start. Raises InputChanged if a place has no record.
     """
-    item = next(read_range(source, plan, offset, source.size, resume=(offset, inner), max_block=max_block), None)
-    if not isinstance(item, Record) or (item.offset, item.inner) != (offset, inner):
-        raise InputError(f"{source.name} has no readable record at {offset}{f'+{inner}' if inner else ''}.")
-    return item
+
+    def __init__(self, source: Source, form: Format, places: Sequence[Place], max_block: int = MAX_BLOCK) -> None:
+        self.end = source.size
+        self._places = [*places, (self.end, 0)]
+        self.offset, self.inner = self._places[0]
+        self._records = self._read(source, form, max_block)
+
+    def __next__(self) -> Record:
+        return next(self._records)
+
+    def _read(self, source: Source, form: Format, max_block: int) -> Iterator[Record]:
+        items: Iterator[Record | Damage] = RangeReader(source, form, 0, self.end, max_block=max_block)
+        for place, following in pairwise(self._places):
+            if form.layout == "members":
+                alone = RangeReader(source, form, place[0], self.end, resume=place, max_block=max_block)
+                items = islice(alone, 1)
+            found = (item for item in items if isinstance(item, Record) and (item.offset, item.inner) == place)
+            record = next(found, None)
+            if record is None:
+                what = f"{source.name} has no record at {place[0]}, where the run found one."
+                raise InputChanged(what, "Give the archives that the run read.")
+            self.offset, self.inner = following
+            yield record
+
+
+def read_warc(path_or_source: str | os.PathLike[str] | Source, max_block: int = MAX_BLOCK) -> RangeReader:
+    """Read a whole file of any format. Raises InputError if the file is no archive."""
+    source = LocalSource(path_or_source) if isinstance(path_or_source, str | os.PathLike) else path_or_source
+    return RangeReader(source, plan(source, max(1, source.size)), 0, source.size, max_block=max_block)

@@ -1,23 +1,26 @@
-"""What a crawl archive holds, once read: records, and stretches of bytes that could not be read."""
+"""The items of an archive: records, and stretches of bytes that could not be read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+Place = tuple[int, int]
+"""Where a record is in its archive: (offset, inner), as in `Record`."""
+
 JUDGED = ("response", "conversion")
-"""The record types that get a ledger row; all others are counted by type."""
+"""The record types that get a ledger row. Records of all other types are only counted."""
 
 
 @dataclass(slots=True)
 class Record:
     """One WARC or ARC record.
 
-    `offset` is where its gzip member starts in the file; in a streamed format (plain, zstd, one gzip member
-    around everything) it is the position in the decompressed stream. `inner` numbers the records of one
-    member, 0 for the first. Header names are lower-case. `block` is the WARC block (for a response: the HTTP
-    message), cut at the reader's `max_block` bytes; `block_size` is its size uncut. ARC documents are shown
-    as `response` records, the ARC file header as `warcinfo`.
+    `offset` is the position of its gzip member in the file. In a stream (plain, zstd, or one gzip member around all
+    records) it is the position in the decompressed bytes. `inner` numbers the records of one member from 0. Header
+    names are lower-case. `block` is the WARC block, which is the HTTP message of a response. It is cut at the reader's
+    `max_block` bytes; `block_size` is its full size. ARC documents have the type `response`, the ARC file header
+    `warcinfo`.
     """
 
     warc: str
@@ -28,11 +31,11 @@ class Record:
     block_size: int
     inner: int = 0
     note: str = ""
-    """What was wrong with a record that could be read all the same, joined by commas.
+    """Problems in a record that was still readable, comma-separated.
 
-    "length_mismatch": the block is what lies before the next header or the end, not what Content-Length says, or other
-    line breaks than usual follow it. "checksum": a checksum of the stream failed at its end, so that this record or
-    one before it is not as it was.
+    "length_mismatch": Content-Length is wrong, or unusual line breaks follow the block. The block then ends at the next
+    header or at the end. "checksum": a checksum of the stream failed at the record's end. This record or an earlier
+    record has changed.
     """
 
     @property
@@ -53,17 +56,17 @@ class Record:
 
     @property
     def content_type(self) -> str:
-        """The WARC record's own Content-Type: `application/http` for an HTTP message."""
+        """The Content-Type of the WARC record itself: `application/http` for an HTTP message."""
         return self.headers.get("content-type", "")
 
 
 @dataclass(slots=True)
 class Damage:
-    """A stretch of the file that could not be read as records: `length` bytes from `offset`.
+    """A stretch of `length` bytes from `offset` that could not be read as records.
 
-    Offsets are as in Record; in a compressed stream, bytes of the file that could not be decompressed count as
-    themselves. `kind` is one of: truncated, gzip (inflate or CRC error), header (no WARC or ARC
-    header), length (a Content-Length that leads nowhere), zstd.
+    Offsets count as in `Record`. In a compressed stream, a byte of the file that could not be decompressed counts as
+    one byte. `kind` is one of: truncated, gzip (the content can't be inflated or its CRC is wrong), header (no WARC or
+    ARC header), length (Content-Length leads nowhere), zstd.
     """
 
     warc: str
@@ -72,11 +75,11 @@ class Damage:
     kind: str
     detail: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    """The WARC headers, where they could still be read."""
+    """The headers of the damaged record, if they were still readable."""
 
     @property
     def id(self) -> str:
-        return f"{self.warc}:{self.offset}"
+        return record_id(self.warc, self.offset)
 
     @property
     def url(self) -> str:
@@ -84,11 +87,11 @@ class Damage:
 
 
 def target_uri(headers: Mapping[str, str]) -> str:
-    """The URL of a record, without the <> that WARC 1.0's grammar has around it and some writers put there."""
+    """Return the URL of a record. WARC 1.0's grammar puts it in <>, and some writers do so; they are removed."""
     uri = headers.get("warc-target-uri", "").strip(" ")
     return uri[1:-1].strip(" ") if uri.startswith("<") and uri.endswith(">") else uri
 
 
-def record_id(warc: str, offset: int, inner: int) -> str:
-    """The id of a record by its place."""
+def record_id(warc: str, offset: int, inner: int = 0) -> str:
+    """Return the id of the record at a place."""
     return f"{warc}:{offset}" + (f"+{inner}" if inner else "")

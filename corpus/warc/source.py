@@ -1,13 +1,13 @@
-"""Where the bytes of an archive come from, and a small window of blocks over them.
+"""The bytes of an archive: a source, and a small window of blocks over it.
 
-A `Source` is all that the reader asks of storage: a name, a size, and positioned reads.
+The reader needs only three things from storage: a name, a size and positioned reads. `Source` declares them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from corpus.errors import InputChanged
 
 BLOCK_BYTES = 1 << 20
 _BLOCKS_KEPT = 6
-"""Enough for looking back 128 KiB from a place while reading ahead from it."""
+"""Enough to look back 128 KiB from a position while reading ahead of it."""
 
 
 class Source(Protocol):
@@ -23,55 +23,51 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The logical file name, as it appears in record ids: never a path."""
+        """The logical file name, as in record ids. It is never a path."""
 
     @property
     def size(self) -> int:
         """The number of bytes in the file."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the `length` bytes from `offset`, fewer only at the end of the file."""
+        """Return `length` bytes from `offset`, fewer only at the end of the file."""
 
 
 class LocalSource:
-    """A file on a local or mounted disk; pickled by its path and opened again where it is needed.
+    """A file on a local or mounted disk. A pickled source holds the path and opens the file again when it reads.
 
-    `tag` is what it is to be, as `tag` of an earlier source of it said: a file that is another one raises InputChanged.
+    `tag` identifies the file: its size and time of change. A given tag must match, otherwise InputChanged is raised.
     """
+
+    _fd: int | None = None
 
     def __init__(self, path: str | os.PathLike[str], name: str | None = None, tag: str = "") -> None:
         self.path = Path(path)
         self.name = self.path.name if name is None else name
-        self._fd: int | None = None
-        self.tag = tag
+        self.tag = tag or _tag(self.path.stat())
+        self.size = int(self.tag.split()[0])
         if tag:
             self.check()
-            self.size = int(tag.split()[0])
-        else:
-            stat = self.path.stat()
-            self.size, self.tag = stat.st_size, _tag(stat)
 
     def check(self) -> None:
-        """Raise InputChanged where the file is no longer what it was."""
+        """Raise InputChanged if the file has changed since the run began."""
         try:
             now = _tag(os.fstat(self._fd) if self._fd is not None else self.path.stat())
         except FileNotFoundError:
             now = "nothing"
         if now != self.tag:
-            raise changed(str(self.path))
+            raise input_changed(str(self.path))
 
     def read(self, offset: int, length: int) -> bytes:
         if self._fd is None:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         parts = []
-        while length > 0:  # pread may return less than asked for, and at most 2 GiB on Linux
-            part = os.pread(self._fd, length, offset)
-            if not part:
-                break
+        # pread may return fewer bytes than asked for, and returns at most 2 GiB on Linux
+        while length > 0 and (part := os.pread(self._fd, length, offset)):
             parts.append(part)
             offset += len(part)
             length -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
     def close(self) -> None:
         if self._fd is not None:
@@ -81,20 +77,18 @@ class LocalSource:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_fd": None}
 
-    def __del__(self) -> None:
-        if getattr(self, "_fd", None) is not None:
-            self.close()
+    __del__ = close
 
 
 def _tag(stat: os.stat_result) -> str:
     return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
-def changed(place: str) -> InputChanged:
-    """The error for an input at a path, or a URL without secrets."""
+def input_changed(location: str) -> InputChanged:
+    """Return the error for an input at a path, or at a URL without secrets."""
     return InputChanged(
-        f"{place} changed while the run was reading it.",
-        "Put back what it was and run the same command, or build anew with another -o.",
+        f"{location} changed while the run was reading it.",
+        "Restore the file and run the same command again, or build into another folder with -o.",
     )
 
 
@@ -102,38 +96,27 @@ _SAMPLED = 1 << 16
 
 
 def digest_of_ends(source: Source) -> str:
-    """A sha256 of a file's size and both ends: the same wherever it lies, and known without reading all of it."""
+    """Return a SHA-256 of a file's size and its first and last 64 KiB. It does not depend on the file's location."""
     ends = source.read(0, _SAMPLED) + source.read(max(0, source.size - _SAMPLED), _SAMPLED)
     return hashlib.sha256(ends + f"{source.size}".encode()).hexdigest()
 
 
 class Window:
-    """The last few blocks of a source, so that small reads in any order near one place cost one read each block."""
+    """The last few blocks of a source. Small reads near each other, in any order, then read each block only once."""
 
     def __init__(self, source: Source, block_bytes: int = BLOCK_BYTES) -> None:
         self.source = source
         self.block_bytes = block_bytes
         self.size = source.size
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
-
-    def block(self, index: int) -> bytes:
-        data = self._blocks.get(index)
-        if data is None:
-            data = self.source.read(index * self.block_bytes, self.block_bytes)
-            self._blocks[index] = data
-            if len(self._blocks) > _BLOCKS_KEPT:
-                self._blocks.popitem(last=False)
-        else:
-            self._blocks.move_to_end(index)
-        return data
+        self.block = lru_cache(_BLOCKS_KEPT)(lambda index: source.read(index * block_bytes, block_bytes))
 
     def piece(self, offset: int, length: int) -> memoryview:
-        """Return up to `length` bytes from `offset` without a copy: fewer at the end of a block, none at the end."""
+        """Return up to `length` bytes from `offset` without a copy: fewer at a block's end, none at the file's end."""
         index, inside = divmod(offset, self.block_bytes)
         return memoryview(self.block(index))[inside : inside + length]
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the `length` bytes from `offset`, fewer at the end of the file."""
+        """Return `length` bytes from `offset`, fewer at the end of the file."""
         index, inside = divmod(offset, self.block_bytes)
         data = self.block(index)[inside : inside + length]
         while len(data) < length and (index + 1) * self.block_bytes < self.size:
@@ -142,18 +125,16 @@ class Window:
         return data
 
     def find(self, needle: bytes, offset: int, end: int | None = None) -> int:
-        """Return where `needle` next starts at or after `offset` and before `end`, or -1."""
+        """Return the first position of `needle` from `offset` up to `end`, or -1."""
         end = self.size if end is None else min(end, self.size)
         while offset < end:
             index, inside = divmod(offset, self.block_bytes)
+            base, after = index * self.block_bytes, (index + 1) * self.block_bytes
             found = self.block(index).find(needle, inside)
-            if found < 0:  # it may straddle the block's end
-                edge = max(offset, (index + 1) * self.block_bytes - len(needle) + 1)
-                found = self.read(edge, 2 * len(needle) - 2).find(needle)
-                base = edge
-            else:
-                base = index * self.block_bytes
+            if found < 0:  # the needle may straddle the block's end
+                base = max(offset, after - len(needle) + 1)
+                found = self.read(base, 2 * len(needle) - 2).find(needle)
             if found >= 0:
                 return base + found if base + found < end else -1
-            offset = (index + 1) * self.block_bytes
+            offset = after
         return -1

@@ -1,45 +1,45 @@
-"""Which places of a `.warc.gz` are the start of one of its own members, decided from the bytes near there alone.
+"""The positions where members of a `.warc.gz` start, decided only from the bytes nearby.
 
-A magic number proves nothing: a page can be a stored `.warc.gz`, whose members lie verbatim in the member around it.
-But deflate stores at most 65,535 bytes in one block, and 5 header bytes stand between two blocks, which break the
-member that they fall into. So a run of members, each following the one before it, each inflating with a right checksum
-and beginning with a record's header, that is longer than one block can't be embedded: its first is *proven*. A shorter
-run ends at damage, at the end of a block or at the end of the file; it counts unless a stored block may hold it.
+A magic number proves nothing: a page can be a `.warc.gz` that deflate stored uncompressed, so that its members lie
+verbatim in the member around it. But deflate stores at most 65,535 bytes in one block. The 5 header bytes between two
+blocks break the embedded member that they fall into.
 
-Files are split at proven starts only. After damage, reading goes on at the first start of either sort. So whatever a
-walk does between, it meets every proven start, and the units of any size see the same records.
+So this module looks at runs. In a run, each member follows the one before it, inflates with a correct checksum and
+begins with the header of a record. A run longer than one block can't be embedded, and its first member is a *proven*
+start. A shorter run ends at damage, at a block's end or at the file's end. It counts unless a stored block may hold it.
+
+Files are divided at proven starts only. After damage, reading continues at the first start of either kind. So a reader
+meets every proven start, and units of any size see the same records.
 """
 
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 from corpus.warc.head import HEAD_BYTES, may_be_head, parse_head
-from corpus.warc.inflate import BOMB_BYTES, BOMB_RATIO, MAGIC, header_size, inflate
+from corpus.warc.inflate import BOMB, MAGIC, header_size, inflate
 from corpus.warc.source import Window
 from corpus.warc.stored import BLOCK_MAX, HEADER, StoredBlocks
 
 _CACHED = 100_000
-COST_LIMIT = 128 << 20
-"""A page could be made of overlapping false members, each inflating for long before it fails: 300,000 of them in 5 MiB,
-each to 256 MiB. A search that cost as many bytes as this is frugal from there on."""
+_COST_LIMIT = 128 << 20
+"""A search that cost more inflated bytes than this becomes frugal. A page could hold overlapping false members that
+inflate for long before they fail: 300,000 of them in 5 MiB, each to 256 MiB."""
 LOOK_COST = 1024
-"""What a look at a candidate takes, 2 to 10 µs, in bytes inflated."""
+"""The cost of a look at a candidate in inflated bytes. It takes 2 to 10 µs."""
 FRUGAL_STEP = 16 << 10
-"""A frugal search goes on where the last candidate failed, and so much further at the least: that is linear. What it
-passed over just before the start that it found is then looked at from the end."""
-REGAINED = 1 << 20
-"""So far back."""
+"""A frugal search continues where the last candidate failed, and at least this far ahead. So its time is linear."""
+_LOOK_BACK_BYTES = 1 << 20
+"""A frugal search passes over starts. So it finally looks back over this many bytes before the start that it found."""
 FRUGAL_BOMB = (1 << 20, 100)
-"""Bytes, and how many times its own size, from which on a frugal search takes a candidate for a bomb."""
+"""The BOMB of a frugal search."""
 
 
-class _Link(NamedTuple):
-    """A good member: where it `end`s and whether it holds a record. What is none ends where it starts.
-
-    `read_to`: how far it was read, `cost`: what that took, in bytes inflated.
-    """
+class Candidate(NamedTuple):
+    """A position where a member or frame may start. `end` is the end of a good one, or the position itself. `record` is
+    True if it holds a record. The look read up to `read_to` and cost `cost` inflated bytes."""
 
     end: int
     record: bool
@@ -47,122 +47,134 @@ class _Link(NamedTuple):
     cost: int
 
 
-class Starts:
-    """Finds member starts in one file; what it learns about members is kept, so that a search takes linear time.
+class FrugalSearch(ABC):
+    """A search that counts the cost of its looks at candidates, and caches the looks to take linear time. The result
+    depends on the bytes of the file and on where the search begins, never on earlier searches."""
 
-    What a search finds depends on the bytes of the file and on where it begins, never on searches before it.
-    """
+    def __init__(self, window: Window, magic: bytes) -> None:
+        self.window = window
+        self.frugal = False
+        self._magic = magic
+        self._cost = 0
+        self._looked_at: dict[tuple[int, bool], Candidate] = {}
+
+    @abstractmethod
+    def inspect(self, offset: int) -> Candidate:
+        """Read the candidate at `offset`."""
+
+    def look(self, offset: int) -> Candidate:
+        key = (offset, self.frugal)
+        candidate = self._looked_at.get(key)
+        if candidate is None:
+            if len(self._looked_at) >= _CACHED:
+                self._looked_at.clear()
+            candidate = self._looked_at[key] = self.inspect(offset)
+        # Cached results count too. Otherwise a search would depend on earlier searches.
+        self._cost += candidate.cost
+        self.frugal = self.frugal or self._cost > _COST_LIMIT
+        return candidate
+
+    def begin(self) -> None:
+        self._cost, self.frugal = 0, False
+
+    def chain_start(self, low: int, found: int) -> int:
+        """Return the first record from `low` in the chain of candidates that leads to `found`."""
+        self.begin()
+        low = max(low, found - _LOOK_BACK_BYTES)
+        data = self.window.read(low, found - low)
+        first = chain = found
+        at = data.rfind(self._magic)
+        while at >= 0 and not self.frugal:
+            candidate = self.look(low + at)
+            if candidate.end == chain:
+                chain = low + at
+                first = chain if candidate.record else first
+            at = data.rfind(self._magic, 0, at + len(self._magic) - 1)
+        return first
+
+
+class MemberStarts(FrugalSearch):
+    """A search for member starts in one file. Members must begin with a record's header. `any_content` lifts this rule
+    for files whose members are pieces of records."""
 
     def __init__(self, window: Window, any_content: bool = False) -> None:
-        self.window = window
+        super().__init__(window, MAGIC)
         self.any_content = any_content
-        """Whether members need not begin with a record's header (files whose members are pieces of records)."""
         self._stored = StoredBlocks(window)
-        self._links: dict[tuple[int, bool], _Link] = {}
-        self._cost = 0
-        self._frugal = False
 
     def is_record_start(self, offset: int) -> bool:
-        """Whether one of the file's own members starts at `offset`, and holds a record."""
-        self._begin()
+        """Return True if a member of this file starts at `offset` and holds a record."""
+        self.begin()
         return self._is_start(offset, self._run_end(offset), proven=False)
 
     def leads_to(self, start: int, end: int) -> bool:
-        """Whether good members follow one another from `start` to exactly `end`."""
-        self._begin()
+        """Return True if good members follow one another from `start` to exactly `end`."""
+        self.begin()
         while start < end:
-            after = self._link(start).end
+            after = self.look(start).end
             if after == start:
                 return False
             start = after
         return start == end
 
     def next(self, offset: int, proven: bool = False, end: int | None = None) -> int:
-        """Return the first start at or after `offset` (and before `end`), the size of the file if there is none."""
-        self._begin()
+        """Return the first start from `offset` up to `end`, or the file's size if there is none."""
+        self.begin()
         failed = offset
         end = end if end is not None and end < self.window.size else None
         while (offset := self.window.find(MAGIC, offset, end)) >= 0:
             run_end = self._run_end(offset)
             if self._is_start(offset, run_end, proven):
-                return self._regained(failed, offset, proven) if self._frugal else offset
-            # What is said of a run's first member holds for all of them: a block that may hold the run holds them.
-            # A run that is only not proven may go on with no block around it, but is too short for a proof as well.
+                return self._first_of_run(failed, offset, proven) if self.frugal else offset
+            # The answer for a run's first member holds for the whole run. A stored block that may hold the run holds
+            # all its members. If the run is only not proven, the rest of it is too short for a proof as well.
             step = offset + 1
-            if self._frugal and run_end == offset:
+            if self.frugal and run_end == offset:
                 failed = offset
-                step = max(self._link(offset).read_to, offset + FRUGAL_STEP)
+                step = max(self.look(offset).read_to, offset + FRUGAL_STEP)
             offset = max(run_end, step)
-        return self._regained(failed, self.window.size, proven) if self._frugal and end is None else self.window.size
+        return self._first_of_run(failed, self.window.size, proven) if self.frugal and end is None else self.window.size
 
-    def _regained(self, low: int, found: int, proven: bool) -> int:
-        """The first start of the run that leads to `found`, of what a frugal search passed over from `low` on."""
-        self._begin()
-        low = max(low, found - REGAINED)
-        data = self.window.read(low, found - low)
-        first = chain = found
-        at = data.rfind(MAGIC)
-        while at >= 0 and not self._frugal:
-            link = self._link(low + at)
-            if link.end == chain:
-                chain = low + at
-                first = chain if link.record else first
-            at = data.rfind(MAGIC, 0, at + len(MAGIC) - 1)
+    def _first_of_run(self, low: int, found: int, proven: bool) -> int:
+        first = self.chain_start(low, found)
         return first if first < found and self._is_start(first, self._run_end(first), proven) else found
 
-    def _begin(self) -> None:
-        self._cost, self._frugal = 0, False
+    def begin(self) -> None:
+        super().begin()
         self._stored.begin()
 
     def _is_start(self, offset: int, run_end: int, proven: bool) -> bool:
-        """Whether the run from `offset` is the file's own; for a proof it must be long, or be the end of the file."""
+        """Return True if the run from `offset` belongs to this file. A short run proves this only at the file's end."""
         if run_end - offset > BLOCK_MAX:
             return True
         at_end = run_end == self.window.size
         return run_end > offset and (at_end or not proven) and not self._stored.may_hold(offset, run_end)
 
     def _run_end(self, start: int) -> int:
-        """Where the run of good members from `start` ends, or the first end that is more than a block away."""
-        link = self._link(start)
-        if not link.record:
+        """Return the end of the run of good members from `start`, or its first end more than a block away."""
+        candidate = self.look(start)
+        if not candidate.record:
             return start
-        end = link.end
-        while end - start <= BLOCK_MAX:
-            after = self._link(end).end
-            if after == end:
-                break
+        end = candidate.end
+        while end - start <= BLOCK_MAX and (after := self.look(end).end) != end:
             end = after
         return end
 
-    def _link(self, offset: int) -> _Link:
-        """The good member at `offset`, or that there is none."""
-        key = (offset, self._frugal)
-        link = self._links.get(key)
-        if link is None:
-            if len(self._links) >= _CACHED:
-                self._links.clear()
-            link = self._links[key] = self._check(offset)
-        # Also what is known already counts, for a search must not depend on those before it.
-        self._cost += link.cost
-        self._frugal = self._frugal or self._cost > COST_LIMIT
-        return link
-
-    def _check(self, offset: int) -> _Link:
+    def inspect(self, offset: int) -> Candidate:
         if not self._worth_inflating(offset):
-            return _Link(offset, False, offset, LOOK_COST)
-        bomb = FRUGAL_BOMB if self._frugal else (BOMB_BYTES, BOMB_RATIO)
+            return Candidate(offset, False, offset, LOOK_COST)
+        bomb = FRUGAL_BOMB if self.frugal else BOMB
         member = inflate(self.window, offset, HEAD_BYTES, salvage=False, bomb=bomb)
         cost = LOOK_COST + member.size + member.end - offset
-        if member.state == "ok":
-            if not member.content.strip(b"\r\n"):
-                return _Link(member.end, False, member.end, cost)
-            head = parse_head(member.content)
-            if self.any_content or (head is not None and head.kind):
-                return _Link(member.end, True, member.end, cost)
-        return _Link(offset, False, member.end, cost)
+        if member.state != "ok":
+            return Candidate(offset, False, member.end, cost)
+        empty = not member.content.strip(b"\r\n")
+        head = parse_head(member.content)
+        record = not empty and (self.any_content or (head is not None and head.kind != ""))
+        return Candidate(member.end if record or empty else offset, record, member.end, cost)
 
     def _worth_inflating(self, offset: int) -> bool:
-        """A look at a candidate that costs little: does it inflate to what could be a record's header?"""
+        """Return False if the first bytes show, at little cost, that no member with a record's header starts here."""
         skip = header_size(self.window, offset)
         if not skip:
             return False

@@ -1,14 +1,15 @@
-"""Could these bytes lie inside a stored block of a gzip member around them?
+"""Stored blocks: does a stretch of bytes lie inside a stored block of a gzip member around it?
 
-A page can be a stored `.warc.gz`. What can't be compressed, deflate stores: blocks of at most 65,535 bytes, verbatim,
-each behind a 5-byte header (a type that ends on a byte boundary, LEN, and NLEN, its complement). Gzip members that lie
-in such a block look exactly like the file's own. Only what is around them tells.
+A page can be a stored `.warc.gz`. Deflate stores what it can't compress, in blocks of at most 65,535 bytes. A block
+begins with a 5-byte header (a type that ends on a byte boundary, LEN, and its complement NLEN) and holds its bytes
+verbatim. Gzip members in it look exactly like members of the file. Only the bytes around them show the difference.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,88 +23,70 @@ _CHUNK = 128 * 1024
 _CHUNKS_KEPT = 16
 _GZIP_HEADER = 10
 _LOOKS = 20_000
-"""Places looked at in one search. Where chance alone makes them, 200 kB have one that reads as a stored block's header;
-a page made for it has 100,000. Once the looks are used up, every short run is taken for a page's: 0.3 s at most."""
+"""Looks at positions in one search. By chance, 200 kB hold one position that reads as a stored block's header; a page
+made for it holds 100,000. After the last look, every short run counts as part of a page. That takes 0.3 s at most."""
 _ANY_HISTORY = bytes(32 * 1024)
-_Blocks: TypeAlias = tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]
+_Headers: TypeAlias = tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]
+"""Stored blocks' headers in a chunk of the file: their positions, the ends of their blocks, and the final blocks."""
 
 
 class StoredBlocks:
-    """Looks for the stored blocks around a stretch of bytes. Depends on the bytes of the file only."""
+    """A search for the stored blocks around a stretch of bytes. The result depends only on the bytes of the file."""
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self._headers: dict[int, _Blocks] = {}
+        self._headers = lru_cache(_CHUNKS_KEPT)(partial(_find_headers, window))
         self._looks = 0
 
     def begin(self) -> None:
-        """A new search begins, with all its looks."""
+        """Begin a new search, with all its looks."""
         self._looks = _LOOKS
 
     def may_hold(self, start: int, end: int) -> bool:
-        """Whether a stored block could hold `start` to `end`, which are at most BLOCK_MAX bytes.
+        """Return True if a stored block may hold the bytes from `start` to `end`, at most BLOCK_MAX of them.
 
-        A false yes costs the records of a short run between two damaged places; a false no invents records. So
-        a block counts as real if it can be anchored on either side, and also if only its header was damaged.
+        A wrong True loses the records of a short run between two damaged places. A wrong False invents records. So a
+        block counts as real if something before or after it confirms it, and also if only its header is damaged.
         """
         if self.window.read(end, 4) == b"\r\n\r\n":
-            return True  # the run is a page, to its end: members are followed by members
+            return True  # the run is the end of a page: in a file, a member is followed by a member
         ends: set[int] = set()
         real_end = 0
         for at, block_end, last in self._blocks(start - 3 * (BLOCK_MAX + HEADER), start):
             self._looks -= 1
             if self._looks < 0:
                 return True
-            # What reads as a header within a block is likely content, which takes more evidence.
+            # A header inside another block is probably content, so it needs more evidence.
             nested = at < real_end
             goes_on = self._goes_on(block_end)
-            anchored = at in ends or self._opens_member(at)
+            opening = at >= _GZIP_HEADER and self.window.read(at - _GZIP_HEADER, 4) == MAGIC + b"\0"
+            anchored = opening or at in ends
             ends.add(block_end)
             if not goes_on and (nested or not anchored):
                 continue
             if at + HEADER <= start and end <= block_end:
                 return True
-            # The chain of blocks leads to something that is none: the header of the next may be what is damaged.
+            # The chain of blocks leads to something else. Perhaps the header of the next block is damaged.
             if not goes_on and not last and self._in_next(block_end, start, end):
                 return True
             real_end = max(real_end, block_end)
         return self._damaged_opening(start, end)
 
     def _in_next(self, at: int, start: int, end: int) -> bool:
-        """Whether a block whose header should be `at` could hold the stretch, and the trailer that must follow."""
+        """Return True if a block with its header at `at` could hold the stretch, and a trailer could follow it."""
         return at <= start and end <= at + HEADER + BLOCK_MAX and end < self.window.size
 
     def _blocks(self, low: int, high: int) -> Iterator[tuple[int, int, bool]]:
-        """Every place from `low` on that reads as a stored block's header and ends before `high`, in order: where it
-        is, where its block ends, and whether that is the last."""
+        """Yield everything that reads as a stored block's header from `low` up to `high`, in order: its position, the
+        end of its block, and if the block is final."""
         low = max(low, 0)
         for chunk in range(low // _CHUNK, (high - 1) // _CHUNK + 1 if high > 0 else 0):
-            if chunk not in self._headers:
-                if len(self._headers) >= _CHUNKS_KEPT:
-                    self._headers.clear()
-                self._headers[chunk] = self._find_headers(chunk)
-            places, ends, lasts = self._headers[chunk]
-            for i in range(int(places.searchsorted(low)), int(places.searchsorted(high - HEADER, "right"))):
-                yield int(places[i]), int(ends[i]), bool(lasts[i])
-
-    def _find_headers(self, chunk: int) -> _Blocks:
-        """What `_blocks` gives for a chunk of the file."""
-        base = chunk * _CHUNK
-        data = np.frombuffer(self.window.read(base, _CHUNK + HEADER - 1), dtype=np.uint8)
-        if len(data) < HEADER:
-            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8)
-        pairs = data[:-1].astype(np.uint16) | data[1:].astype(np.uint16) << 8
-        # The type's three bits and the padding behind them: the byte before LEN has no higher bit than a final
-        # block's mark in bit 5; a type that starts in bit 6 or 7 leaves a zero byte.
-        places = np.flatnonzero((pairs[1:-2] ^ pairs[3:] == 0xFFFF) & (data[:-4] < 0x40))
-        at = places + base
-        return at, at + HEADER + pairs[places + 1], data[places]
-
-    def _opens_member(self, at: int) -> bool:
-        return at >= _GZIP_HEADER and self.window.read(at - _GZIP_HEADER, 4) == MAGIC + b"\0"
+            positions, ends, lasts = self._headers(chunk)
+            for i in range(int(positions.searchsorted(low)), int(positions.searchsorted(high - HEADER, "right"))):
+                yield int(positions[i]), int(ends[i]), bool(lasts[i])
 
     def _goes_on(self, at: int) -> bool:
-        """Whether `at` can be what follows a stored block: another block, or a trailer and the next member."""
+        """Return True if `at` may follow a stored block: another block is there, or a trailer and the next member."""
         if self._ends_member(at):
             return True
         data = self.window.read(at, 1024)
@@ -111,7 +94,7 @@ class StoredBlocks:
             return False
         if len(data) >= HEADER and not data[0] & 6:
             return data[1] ^ data[3] == 0xFF and data[2] ^ data[4] == 0xFF
-        # A Huffman block: what it refers back to is not known, but that does not matter for whether it decodes.
+        # A Huffman block refers back to unknown bytes. This makes no difference to whether it can be decoded.
         inflater = zlib.decompressobj(-15, zdict=_ANY_HISTORY)
         try:
             inflater.decompress(data)
@@ -123,7 +106,7 @@ class StoredBlocks:
         return at + 8 == self.window.size or self.window.read(at + 8, 3) == MAGIC
 
     def _damaged_opening(self, start: int, end: int) -> bool:
-        """Whether a member near before `start` opens with a stored block whose header has one wrong byte."""
+        """Return True if a member near before `start` opens with a stored block whose header has one wrong byte."""
         at = max(0, end - BLOCK_MAX - HEADER - _GZIP_HEADER) - 1
         while (at := self.window.find(MAGIC + b"\0", at + 1, start)) >= 0:
             self._looks -= 1
@@ -135,3 +118,16 @@ class StoredBlocks:
                 if sum(wrong) == 1:
                     return True
         return False
+
+
+def _find_headers(window: Window, chunk: int) -> _Headers:
+    base = chunk * _CHUNK
+    data = np.frombuffer(window.read(base, _CHUNK + HEADER - 1), dtype=np.uint8)
+    if len(data) < HEADER:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8)
+    pairs = data[:-1].astype(np.uint16) | data[1:].astype(np.uint16) << 8
+    # The byte before LEN holds the block's three type bits and the padding after them. Its highest possible bit is
+    # bit 5, the mark of a final block. A type that starts in bit 6 or 7 leaves a zero byte.
+    inside = np.flatnonzero((pairs[1:-2] ^ pairs[3:] == 0xFFFF) & (data[:-4] < 0x40))
+    at = inside + base
+    return at, at + HEADER + pairs[inside + 1], data[inside]

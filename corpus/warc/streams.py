@@ -1,22 +1,22 @@
-"""The decompressed bytes of a whole file, for every container that is read as one stream: plain, gzip, zstd.
+"""The decompressed bytes of a file that is read as one stream: plain, gzip or zstd.
 
-Each is an iterator of bytes in pieces of at most 1 MiB, with a `Break` where bytes are missing and a `Doubt` where a
-checksum failed. Positions in the stream count the bytes that came out; a Break takes as many positions as the bytes of
-the file that it lost, so that what follows it has a position of its own.
+A stream is an iterator of bytes in pieces of at most 1 MiB, with a `LostBytes` where bytes are missing and a
+`BadChecksum` where a checksum failed. A position in the stream is a number of decompressed bytes. Each lost byte of
+the file counts as one byte, so that the bytes after it have positions of their own.
 """
 
 from __future__ import annotations
 
 from corpus.errors import InputError
-from corpus.warc.feed import Break, Chunks, Doubt
-from corpus.warc.inflate import Inflation
+from corpus.warc.inflate import Member
 from corpus.warc.source import BLOCK_BYTES, Window
-from corpus.warc.starts import Starts
+from corpus.warc.starts import MemberStarts
+from corpus.warc.stream_buffer import BadChecksum, Chunks, LostBytes
 from corpus.warc.zstdframes import zstd_chunks
 
 
 def open_stream(window: Window, codec: str, start: int = 0) -> Chunks:
-    """Return the stream from position `start` on; what lies before it is decompressed and dropped."""
+    """Return the stream from position `start`. All bytes before it are decompressed and dropped."""
     if codec == "plain":
         return _plain(window, start)
     if codec == "gzip":
@@ -27,45 +27,37 @@ def open_stream(window: Window, codec: str, start: int = 0) -> Chunks:
 
 
 def _plain(window: Window, start: int) -> Chunks:
-    while start < window.size:
-        piece = window.piece(start, BLOCK_BYTES)
-        if not piece:
-            return  # the file has become shorter since it was opened
+    # a file that was made shorter since it was opened ends early
+    while start < window.size and (piece := window.piece(start, BLOCK_BYTES)):
         yield bytes(piece)
         start += len(piece)
 
 
 def _skip(chunks: Chunks, start: int) -> Chunks:
-    """Drop what lies before position `start`, with all that was wrong there."""
+    """Drop everything before position `start`, including reports of lost bytes and bad checksums."""
     at = 0
     for chunk in chunks:
-        if isinstance(chunk, bytes):
-            if at + len(chunk) > start:
-                yield chunk[max(0, start - at) :]
-            at += len(chunk)
-        elif isinstance(chunk, Break):
-            if at + chunk.lost > start:
-                yield chunk
-            at += chunk.lost
-        elif at > start:
-            yield chunk
+        size = len(chunk) if isinstance(chunk, bytes) else chunk.count if isinstance(chunk, LostBytes) else 0
+        if at + size > start:
+            yield chunk[max(0, start - at) :] if isinstance(chunk, bytes) else chunk
+        at += size
 
 
 def _gzip(window: Window) -> Chunks:
-    starts = Starts(window, any_content=True)
+    starts = MemberStarts(window, any_content=True)
     at = 0
     while at < window.size:
-        inflation = Inflation(window, at)
-        yield from inflation
-        if inflation.state == "checksum":
-            yield Doubt()
-        if inflation.state in ("ok", "checksum"):
-            at = inflation.end
+        member = Member(window, at)
+        yield from member
+        if member.state == "checksum":
+            yield BadChecksum()
+        if member.state in ("ok", "checksum"):
+            at = member.end
             continue
         resumed = starts.next(at + 1)
-        cut = inflation.state == "truncated" and resumed == window.size
-        detail = f"{inflation.detail or _DETAIL[inflation.state]}, gzip member at byte {at} of the file"
-        yield Break("truncated" if cut else "gzip", detail, max(1, resumed - inflation.end))
+        kind = "truncated" if member.state == "truncated" and resumed == window.size else "gzip"
+        detail = f"{member.detail or _DETAIL[member.state]}, gzip member at byte {at} of the file"
+        yield LostBytes(kind, detail, max(1, resumed - member.end))
         at = resumed
 
 

@@ -1,29 +1,30 @@
-"""The content of a zstd file, frame by frame; each is bounded by its own block headers (RFC 8878).
+"""The content of a zstd file, frame by frame. The block headers of a frame show where it ends (RFC 8878).
 
-A dictionary in a skippable frame at the start is used, as the IIPC's WARC zstd specification has it.
+A dictionary in a skippable frame at the start is used, as the IIPC's WARC zstd specification says.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import IO, cast
 
 import zstandard
 
-from corpus.warc.feed import Break, Chunks
-from corpus.warc.inflate import BOMB_BYTES, BOMB_RATIO
+from corpus.warc.inflate import BOMB
 from corpus.warc.source import Window
-from corpus.warc.starts import COST_LIMIT, FRUGAL_BOMB, FRUGAL_STEP, LOOK_COST, REGAINED
+from corpus.warc.starts import FRUGAL_BOMB, FRUGAL_STEP, LOOK_COST, Candidate, FrugalSearch
+from corpus.warc.stream_buffer import Chunks, LostBytes
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 DICTIONARY = b"\x5d\x2a\x4d\x18"
 _OUT_BYTES = 128 * 1024
 _BLOCK_MAX = 128 * 1024
 _BLOCKS_MAX = 1_000_000
-"""Blocks of one frame: 128 GB of content as zstd writes it, 4 MB of blocks of three bytes."""
+"""Blocks in one frame: 128 GB of content as zstd writes it, or 4 MB of blocks of three bytes."""
 _BLOCK_COST = 128
-"""What following a block's header takes, some 0.5 µs, in bytes decompressed."""
+"""The cost of following a block's header in decompressed bytes. It takes some 0.5 µs."""
 _WINDOW_MAX = 128 << 20
-"""Frames that ask for a larger window than zstd's own command line accepts are not decompressed."""
+"""Frames with a larger window are not decompressed. zstd's own command line does not accept them either."""
 _DICTIONARY_MAX = 16 << 20
 
 
@@ -32,7 +33,7 @@ def is_skippable(magic: bytes) -> bool:
 
 
 def zstd_chunks(window: Window) -> Chunks:
-    """Yield the decompressed bytes of all frames, and a Break where one can't be read: then on with the next."""
+    """Yield the decompressed bytes of all frames. An unreadable frame gives a LostBytes; the next frame follows it."""
     dictionary: zstandard.ZstdCompressionDict | None = None
     at = 0
     while at < window.size:
@@ -41,28 +42,27 @@ def zstd_chunks(window: Window) -> Chunks:
             if at == 0 and window.read(0, 4) == DICTIONARY:
                 dictionary = _dictionary(window.read(8, min(size, _DICTIONARY_MAX)))
             if at + 8 + size > window.size:
-                yield Break("truncated", "the file ends in the middle of a frame", window.size - at)
+                yield LostBytes("truncated", "the file ends in the middle of a frame", window.size - at)
             at += 8 + size
             continue
-        frame = Frame(window, at, dictionary)
+        frame = _Frame(window, at, dictionary)
         yield from frame.chunks()
         if frame.whole and not frame.error:
             at = frame.end
             continue
-        resumed = frame.end if frame.whole and _is_frame(window, frame.end) else next_frame(window, at + 1, dictionary)
+        resumed = frame.end
+        if not frame.whole or not _is_frame(window, frame.end):
+            resumed = FrameStarts(window, dictionary).next(at + 1)
         kind = "zstd" if frame.error or resumed < window.size else "truncated"
         detail = f"{frame.error or 'the frame is cut short'}, zstd frame at byte {at} of the file"
-        yield Break(kind, detail, max(1, resumed - frame.read_to))
+        yield LostBytes(kind, detail, max(1, resumed - frame.read_to))
         at = resumed
 
 
-class Frame:
-    """One frame: `end` by its block headers, as far as they can be followed; `whole` if they lead to its end."""
+class _Frame:
+    """The frame at `start`. Its block headers lead to `end`; it is `whole` if they lead to the end of the frame."""
 
     def __init__(self, window: Window, start: int, dictionary: zstandard.ZstdCompressionDict | None) -> None:
-        self.bomb = (BOMB_BYTES, BOMB_RATIO)
-        self.salvage = True
-        """Whether to get at every byte before a bad block."""
         self.window = window
         self.start = start
         self.dictionary = dictionary
@@ -70,54 +70,47 @@ class Frame:
         self.read_to = start
         self.end, self.whole, self.blocks = _extent(window, start)
 
-    def chunks(self) -> Chunks:
-        """Yield the content in pieces, as far as it can be decompressed; `error` stands afterwards."""
+    def chunks(self, salvage: bool = True, bomb: tuple[int, int] = BOMB) -> Chunks:
+        """Yield the content in pieces, as far as it can be decompressed. Afterwards, `error` is valid.
+
+        `salvage` recovers every byte before a bad block. `bomb` is as in `corpus.warc.inflate`.
+        """
         reader = self._reader()
         done = 0
         try:
             while out := reader.read(_OUT_BYTES):
                 yield out
                 done += len(out)
-                if done > self.bomb[0] and done > self.bomb[1] * (self.read_to - self.start):
+                if done > bomb[0] and done > bomb[1] * (self.read_to - self.start):
                     self.error = "bomb"
                     return
+            return
         except zstandard.ZstdError as error:
             self.error = str(error).rpartition(": ")[2]
-            if self.salvage:
-                yield from self._salvage(done)
-
-    def _reader(self) -> zstandard.ZstdDecompressionReader:
-        decompressor = zstandard.ZstdDecompressor(dict_data=self.dictionary, max_window_size=_WINDOW_MAX)
-        return decompressor.stream_reader(cast("IO[bytes]", _Stretch(self)))
-
-    def _salvage(self, done: int) -> Chunks:
-        """Yield what the failed read could decompress before the bad block: once more, byte by byte from there."""
+            if not salvage:
+                return
+        # The output of the failed read is lost, so the frame is read again, and byte by byte after `done`.
         reader = self._reader()
-        try:
+        with suppress(zstandard.ZstdError):
             while done:
                 done -= len(reader.read(min(done, _OUT_BYTES)))
             while out := reader.read(1):
                 yield out
-        except zstandard.ZstdError:
-            return
-
-
-class _Stretch:
-    """The file object that zstandard reads a frame's bytes from."""
-
-    def __init__(self, frame: Frame) -> None:
-        self.frame = frame
-        frame.read_to = frame.start
 
     def read(self, length: int) -> bytes:
-        frame = self.frame
-        data = frame.window.read(frame.read_to, min(length, frame.end - frame.read_to))
-        frame.read_to += len(data)
+        """Return the next compressed bytes. zstandard reads the frame as a file."""
+        data = self.window.read(self.read_to, min(length, self.end - self.read_to))
+        self.read_to += len(data)
         return data
+
+    def _reader(self) -> zstandard.ZstdDecompressionReader:
+        self.read_to = self.start
+        decompressor = zstandard.ZstdDecompressor(dict_data=self.dictionary, max_window_size=_WINDOW_MAX)
+        return decompressor.stream_reader(cast("IO[bytes]", self))
 
 
 def _extent(window: Window, start: int) -> tuple[int, bool, int]:
-    """Follow a frame's block headers; return how far they lead, whether to the frame's end, and how many they are."""
+    """Follow a frame's block headers. Return where they lead to, True if this is the frame's end, and their number."""
     head = window.read(start, 5)
     if len(head) < 5 or head[:4] != MAGIC or head[4] & 0x08:
         return start, False, 0
@@ -147,61 +140,38 @@ def _is_frame(window: Window, at: int) -> bool:
     return at == window.size or magic == MAGIC or is_skippable(magic)
 
 
-def next_frame(
-    window: Window, at: int, dictionary: zstandard.ZstdCompressionDict | None = None, end: int | None = None
-) -> int:
-    """Return the next frame at or after `at` that is whole, checks, and is followed by another or the file's end.
+class FrameStarts(FrugalSearch):
+    """A search for frames in one file. It becomes frugal like a search for gzip members, because a page may hold
+    overlapping false frames."""
 
-    In linear time, by the same means as `corpus.warc.starts`: a page can be made of overlapping false frames.
-    """
-    search = _Search(window, dictionary)
-    failed = at
-    end = end if end is not None and end < window.size else None
-    while (at := window.find(MAGIC, at, end)) >= 0:
-        frame_end, good = search.check(at)
-        if good:
-            return search.regained(failed, at)
-        failed = at
-        at = max(frame_end, at + FRUGAL_STEP) if search.frugal() else at + 1
-    return search.regained(failed, window.size) if end is None else window.size
-
-
-class _Search:
-    """Looks at places where a frame may begin, and counts what that costs."""
-
-    def __init__(self, window: Window, dictionary: zstandard.ZstdCompressionDict | None) -> None:
-        self._window = window
+    def __init__(self, window: Window, dictionary: zstandard.ZstdCompressionDict | None = None) -> None:
+        super().__init__(window, MAGIC)
         self._dictionary = dictionary
-        self._cost = 0
 
-    def frugal(self) -> bool:
-        return self._cost > COST_LIMIT
+    def next(self, at: int, end: int | None = None) -> int:
+        """Return the first frame from `at` up to `end` that is intact and leads to another or to the file's end.
 
-    def check(self, at: int) -> tuple[int, bool]:
-        """How far a frame at `at` leads, and whether it is a good one."""
-        frame = Frame(self._window, at, self._dictionary)
-        frame.salvage = False
-        frame.bomb = FRUGAL_BOMB if self.frugal() else frame.bomb
-        self._cost += LOOK_COST + _BLOCK_COST * frame.blocks
-        if not frame.whole or not _is_frame(self._window, frame.end):
-            return frame.end, False
-        self._cost += sum(len(out) for out in frame.chunks() if isinstance(out, bytes))
-        return frame.end, not frame.error
+        Return the file's size if there is none.
+        """
+        failed, size = at, self.window.size
+        end = end if end is not None and end < size else None
+        while (at := self.window.find(MAGIC, at, end)) >= 0:
+            candidate = self.look(at)
+            if candidate.record:
+                return self.chain_start(failed, at) if self.frugal else at
+            failed = at
+            at = max(candidate.read_to, at + FRUGAL_STEP) if self.frugal else at + 1
+        return self.chain_start(failed, size) if self.frugal and end is None else size
 
-    def regained(self, low: int, found: int) -> int:
-        """The first of the frames that lead to `found`, of what a frugal search passed over from `low` on."""
-        if not self.frugal():
-            return found
-        self._cost = 0
-        low = max(low, found - REGAINED)
-        data = self._window.read(low, found - low)
-        place = data.rfind(MAGIC)
-        while place >= 0 and not self.frugal():
-            frame_end, good = self.check(low + place)
-            if good and frame_end == found:
-                found = low + place
-            place = data.rfind(MAGIC, 0, place + len(MAGIC) - 1)
-        return found
+    def inspect(self, offset: int) -> Candidate:
+        frame = _Frame(self.window, offset, self._dictionary)
+        bomb = FRUGAL_BOMB if self.frugal else BOMB
+        cost = LOOK_COST + _BLOCK_COST * frame.blocks
+        good = frame.whole and _is_frame(self.window, frame.end)
+        if good:
+            cost += sum(len(out) for out in frame.chunks(False, bomb) if isinstance(out, bytes))
+            good = not frame.error
+        return Candidate(frame.end if good else offset, good, frame.end, cost)
 
 
 def _dictionary(data: bytes) -> zstandard.ZstdCompressionDict | None:

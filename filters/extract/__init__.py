@@ -1,1 +1,5 @@
-"""From a record to the main text of its page: decoding, structure, extraction."""
+"""The main text of a web page: its bytes decoded, its markup measured, its text extracted."""
+
+from filters.extract.extraction import Extract
+
+__all__ = ["Extract"]

@@ -1,14 +1,14 @@
-"""From the bytes of a page to its text: which charset, and who said so.
+"""From the bytes of a page to its text: which charset, and by which evidence.
 
     decode_html(body, http_charset) -> (text, charset, how)
 
-`how` says what the charset rests on: a byte order mark ("bom"), the HTTP header ("http"), a meta tag or XML
-declaration ("meta"), the bytes being valid UTF-8 ("utf-8"), detection ("detected"), or "replaced": bytes that
-are wrong in the charset became U+FFFD.
+`how` is the evidence for the charset: a byte order mark ("bom"), the HTTP header ("http"), a meta tag or XML
+declaration ("meta"), bytes that are valid UTF-8 ("utf-8"), or detection ("detected"). If it is "replaced", some bytes
+are invalid in the charset and became U+FFFD.
 
 Labels mean what they mean in browsers (https://encoding.spec.whatwg.org/#names-and-labels: latin1 is windows-1252).
-Unlike a browser, which believes the label, this believes the bytes where they are UTF-8 and hold more than ASCII:
-no other charset's text is valid UTF-8 by chance, and pages saved, proxied or embedded as UTF-8 often keep an old label.
+A browser trusts the label. This module trusts the bytes if they are valid UTF-8 beyond ASCII: no text in another
+charset is valid UTF-8 by chance, and pages saved, proxied or embedded as UTF-8 often keep an old label.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import re
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 
 PRESCAN_BYTES = 8192
-"""Where a meta charset is looked for. The standard says 1,024, but browsers go on to the end of the head."""
+"""How far to search for a meta charset. The standard says 1,024, but browsers go on to the end of the head."""
 
-_MOST_TAIL = 4
-"""Bytes of the longest character: what a crawler that cuts a page off can leave of one."""
+_CHARACTER_BYTES = 4
+"""Size of the longest character. A crawler that cuts a page can leave a part of one."""
 
 _CODECS = {
-    # where Python's codec of that name is narrower than the one browsers use
+    # Python's codecs of these names are narrower than those of browsers
     "shift_jis": "cp932", "euc_kr": "cp949", "gbk": "gb18030", "big5": "big5hkscs", "iso8859-11": "cp874",
 }  # fmt: skip
 _MISSING = {"x-mac-cyrillic": "mac_cyrillic", "x-mac-ukrainian": "mac_cyrillic", "x-user-defined": "cp1252",
@@ -45,16 +45,16 @@ _CHARSET = re.compile(rb"""charset\s*+=\s*+["']?\s*+([^\s"';,>]++)""", re.IGNORE
 
 
 def decode_html(body: bytes, http_charset: str | None = None) -> tuple[str, str, str]:
-    """The text of a page, the WHATWG name of its charset, and what that rests on. Never raises.
+    """Return the text of a page, the WHATWG name of its charset, and the evidence for it. Never raises.
 
     The text has no byte order mark, no NUL and no surrogate, so it can be written as UTF-8.
     """
     text, codec, how = _decode(body, http_charset)
     if text.startswith("\ufeff"):
         text = text.lstrip("\ufeff")  # some pages are glued together and have several
-    # only a zero byte gives a NUL; in a text beyond Latin-1 each character has one, which makes looking there slow
+    # only a zero byte gives a NUL. A search in `text` is slow: beyond Latin-1 each character holds a zero byte
     if b"\0" in body:
-        text = text.replace("\0", "")  # as in HTML's body; also rescues ASCII saved as unmarked UTF-16
+        text = text.replace("\0", "")  # as HTML does; this also rescues ASCII saved as unmarked UTF-16
     return text, charset_name(codec), how
 
 
@@ -70,7 +70,7 @@ def _decode(body: bytes, http_charset: str | None) -> tuple[str, str, str]:
         for codec, how in declared:
             if codec == "utf-8":
                 return text, codec, how
-            # ten bytes: a few double-byte characters can look like UTF-8 by chance (the well known 联通 in GBK)
+            # ten bytes, because a few double-byte characters can look like UTF-8 by chance (such as 联通 in GBK)
             if len(body) - len(text) >= (10 if codec in _WIDE else 1):
                 continue
             legacy = _strict(body, codec)
@@ -98,21 +98,21 @@ def _decode(body: bytes, http_charset: str | None) -> tuple[str, str, str]:
 
 
 def codec_of(label: str) -> str | None:
-    """Python's codec for a charset label as browsers read it; None for an unknown one."""
+    """Return Python's codec for a charset label as browsers read it, or None for an unknown label."""
     label = label.strip().strip("\"'").lower()
     codec = map_encoding_to_html5(label, fallback_utf8=False) if label.isascii() else None
     return _CODECS.get(codec, codec) if codec else _MISSING.get(label)
 
 
 def charset_name(codec: str) -> str:
-    """The WHATWG name of a codec, in lower case."""
+    """Return the WHATWG name of a codec, in lower case."""
     if codec in _NAMES:
         return _NAMES[codec]
     return codec.replace("iso8859-", "iso-8859-") if codec[:2] != "cp" else f"windows-{codec[2:]}"
 
 
 def meta_charset(body: bytes) -> str | None:
-    """The charset label that a page's first bytes declare, in a meta tag or an XML declaration; None without one.
+    """Return the charset label in a page's meta tags or XML declaration, or None.
 
     Follows https://html.spec.whatwg.org/#prescan-a-byte-stream-to-determine-its-encoding.
     """
@@ -145,32 +145,32 @@ def meta_charset(body: bytes) -> str | None:
 
 
 def http_charset(content_type: str) -> str | None:
-    """The charset parameter of a Content-Type header."""
+    """Return the charset parameter of a Content-Type header, or None."""
     found = _CHARSET.search(content_type.encode("latin-1", "replace"))
     return found[1].decode("latin-1") if found else None
 
 
 def _declared(body: bytes, http_charset: str | None) -> list[tuple[str, str]]:
-    """The known declared codecs in order of trust, each with who declared it."""
+    """The declared codecs that are known, in order of trust, each with its source: "http" or "meta"."""
     found = []
     http = codec_of(http_charset) if http_charset else None
-    # UTF-16 decodes almost anything without an error, so its tags have to be there
+    # almost any bytes are valid UTF-16, so there must be tags in it
     if http and (not http.startswith("utf-16") or (b"<\0" if http.endswith("le") else b"\0<") in body):
         found.append((http, "http"))
     label = meta_charset(body)
     meta = codec_of(label) if label else None
     if meta:
-        # the tag was read as ASCII, so it can't be UTF-16 (WHATWG, same place)
+        # the tag was read as ASCII, so it can't be UTF-16 (WHATWG, in the same section)
         found.append(("utf-8" if meta.startswith("utf-16") else meta, "meta"))
     return found
 
 
 def _strict(body: bytes, codec: str) -> str | None:
-    """The text where every byte fits; the last character may be cut, as crawlers cut pages."""
+    """The text if all bytes are valid, else None. The last character may be incomplete, because crawlers cut pages."""
     try:
         return body.decode(codec)
     except UnicodeDecodeError as error:
-        if error.start < len(body) - _MOST_TAIL or error.start == 0:
+        if error.start < len(body) - _CHARACTER_BYTES or error.start == 0:
             return None
         if error.end < len(body) or (codec not in _WIDE and codec != "utf-8"):
             return None
@@ -181,9 +181,9 @@ def _strict(body: bytes, codec: str) -> str | None:
 
 
 def _detected(body: bytes) -> str:
-    """The codec that detection finds; windows-1252 where it finds none, or another Latin one on thin evidence.
+    """The detected codec. It is windows-1252 if none is found, or if there is little evidence for another Latin one.
 
-    Of 24 real pages for which the detector named another Latin charset, one was: the others held some quotes,
+    The detector named another Latin charset for 24 real pages and was right once. The other pages held a few quotes,
     pound signs or no-break spaces.
     """
     codec = codec_of(detect_encoding(body) or "")
@@ -198,9 +198,9 @@ def _detected(body: bytes) -> str:
 
 
 def _nearly_utf8(body: bytes) -> str | None:
-    """Mended UTF-8 where it has at least as many good characters beyond ASCII as bad places, else None.
+    """The text as UTF-8 with replacements, if it has at least two continuation bytes per replacement, else None.
 
-    Such pages mix sources or cut strings by bytes; a page in another charset has hardly any good ones.
+    Such pages mix sources or cut strings by bytes. A page in another charset has hardly any valid characters.
     """
     text = body.decode("utf-8", "replace")
     bad = text.count("\ufffd") - body.count(b"\xef\xbf\xbd")
@@ -209,7 +209,7 @@ def _nearly_utf8(body: bytes) -> str | None:
 
 
 def _nearly(body: bytes, codec: str) -> str | None:
-    """The mended text in a declared charset where at most one in fifty bytes beyond ASCII is bad, else None."""
+    """The text in a declared charset with replacements, if at most one per fifty bytes beyond ASCII, else None."""
     text = body.decode(codec, "replace")
     return text if text.count("\ufffd") * 50 <= _beyond_ascii(body) else None
 

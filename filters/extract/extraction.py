@@ -3,7 +3,7 @@
     for record in read_warc("x.warc.gz"):
         outcome = Pipeline.of([Extract()]).judge_record(record)
 
-What a page is before that (its bytes, charset and media type) is in `filters.extract.page`.
+The steps before extraction (bytes, charset, media type) are in `filters.extract.page`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 
-import trafilatura
 from lxml import etree
 from lxml.html import HTMLParser, fromstring
 from resiliparse.extract.html2text import extract_plain_text
@@ -31,10 +30,10 @@ from filters.extract.structure import SURE_DEPTH, tree_depth
 ENGINES = ("trafilatura", "resiliparse", "rescue")
 
 PARSER_DEPTH = 250
-"""libxml2 drops all that follows an element nested deeper than 256, unless told not to (htmlMaxDepth)."""
+"""libxml2 drops everything after an element nested deeper than 256, unless its limits are lifted (htmlMaxDepth)."""
 
 LONG_LINE = 100
-"""Characters from which on a line is taken for prose: shorter ones are often menus, captions and comments."""
+"""Lines of this many characters count as prose. Shorter lines are often menus, captions and comments."""
 
 _SPACES = re.compile(r"[^\S\n]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
@@ -43,13 +42,14 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 class Extract(Stage):
     """Main text of a web page, by trafilatura as FineWeb calls it.
 
-    `engine`: "trafilatura"; "resiliparse", three times as fast; or "rescue": trafilatura's text, unless resiliparse's
-    has in its long lines more than `rescue_ratio` times as many words that this one lacks as this one has, or this one
-    is empty. A conversion record (WET) is a text already. A document without a record keeps its text, and only `chars`
-    is measured.
+    `engine` is "trafilatura"; "resiliparse", which is three times as fast; or "rescue". "rescue" takes resiliparse's
+    text if trafilatura's is empty, or if it lacks too many words of resiliparse's long lines: more than
+    `rescue_ratio` per word that it has. A conversion record (WET) is already a text. A document without a record
+    keeps its text, and only `chars` is measured.
 
-    The limits of the markup keep parsers from their quadratic cases: the worst page found of 60,000 tags took
-    trafilatura 26 s, while 3,010 real ones have at most 51,331 tags, 1,008 attributes in one, and a depth of 99.
+    The limits on markup protect parsers from their quadratic cases. The worst page found with 60,000 tags took
+    trafilatura 26 s. Among 3,010 real pages the highest values are 51,331 tags, 1,008 attributes in one tag, and a
+    depth of 99.
     """
 
     name = "extract"
@@ -59,25 +59,26 @@ class Extract(Stage):
     detailed = ("body_bytes",)
 
     http_status = Limit(min=200, max=299, of=int)
-    """Null for HTTP/0.9, which has none."""
+    """Null for HTTP/0.9, which has no status."""
     media_type = Limit(one_of=("text/html", "application/xhtml+xml"), of=str)
-    """What the first bytes, the crawler or the server say that it is."""
+    """Identified by the first bytes, the crawler or the server."""
     body_bytes = Limit(min=1, max=MAX_BODY_BYTES, of=int)
-    """Decoded; one more than 20 MiB for all that are longer."""
+    """Size of the decoded body; 20 MiB plus one byte for all longer bodies."""
     tags = Limit(max=60_000, of=int)
-    """Every "<"."""
+    """Number of "<"."""
     attributes = Limit(max=5_000, of=int)
-    """The most in one tag, of tags of 1,000 bytes and more."""
+    """Most attributes in one tag. Only tags of 1,000 bytes or more count."""
     depth = Limit(max=1_000, of=int)
-    """How deep elements may nest, at most."""
+    """How deep elements nest, at most."""
     charset = Limit(of=str)
-    """The WHATWG name."""
+    """WHATWG name of the charset."""
     charset_source = Limit(of=str)
-    """What the charset rests on: bom, http, meta, utf-8 (the bytes are valid), detected, or replaced (some are not)."""
+    """Evidence for the charset: bom, http, meta, utf-8 (the bytes are valid), detected, or replaced (some bytes are
+    invalid)."""
     engine_used = Limit(of=str)
-    """The one that gave the text; "none" for what was a text already."""
+    """Engine that gave the text; "none" for a record that is already a text."""
     chars = Limit(min=1, max=5_000_000, of=int)
-    """Of the text."""
+    """Length of the text."""
 
     def __init__(self, *, engine: str = "trafilatura", rescue_ratio: float = 0.4) -> None:
         if engine not in ENGINES:
@@ -85,7 +86,7 @@ class Extract(Stage):
         self.engine = engine
         """"trafilatura", "resiliparse" or "rescue"."""
         self.rescue_ratio = rescue_ratio
-        """Words that trafilatura's text lacks, per word that it has, from which on "rescue" takes the other."""
+        """Missing words per word of trafilatura's text above which "rescue" takes resiliparse's text."""
 
     def prepare(self) -> None:
         """Silence trafilatura, which writes a line to stderr for each page without text."""
@@ -119,8 +120,7 @@ class Extract(Stage):
         """The text of a page, and the engine that gave it."""
         if self.engine == "resiliparse":
             return resiliparse_text(page.html), "resiliparse"
-        deep = deep_tree(page) if page.structure.depth > SURE_DEPTH else None
-        text = trafilatura_text(page.html, deep, page.utf8)
+        text = trafilatura_text(page)
         if self.engine == "rescue":
             other = resiliparse_text(page.html)
             if other and lost_words(text, other) > self.rescue_ratio:
@@ -141,27 +141,24 @@ def _conversion(doc: Document, block: bytes) -> Iterator[Measured]:
 
 
 def lost_words(text: str, other: str) -> float:
-    """The words in long lines of `other` that `text` lacks, per word that it has; infinite for an empty text."""
+    """Count the words in long lines of `other` that `text` lacks, per word of `text`. An empty text loses infinity."""
     has = Counter(text.split())
     theirs = Counter(word for line in other.split("\n") if len(line) >= LONG_LINE for word in line.split())
     return (theirs - has).total() / has.total() if has else math.inf
 
 
-def trafilatura_text(html: str, deep: etree._Element | None = None, utf8: bytes | None = None) -> str:
-    """What trafilatura gives for a decoded page, "" where it finds nothing. `deep` is its tree where libxml2 would
-    lose part of it, `utf8` the page in UTF-8 for those who have it."""
-    text: str | None
-    if deep is None:
-        text = precision_mode.extract(html, utf8)
-    else:
-        text = trafilatura.extract(deep, favor_precision=True, include_comments=False, deduplicate=False)
-    return text or ""
+def trafilatura_text(page: Page) -> str:
+    """Return the text that trafilatura extracts from a page, or "" if it finds none."""
+    deep = deep_tree(page) if page.structure.depth > SURE_DEPTH else None
+    if deep is not None:
+        return precision_mode.plain_extract(deep) or ""
+    return precision_mode.extract(page.html, page.utf8) or ""
 
 
 def deep_tree(page: Page) -> etree._Element | None:
-    """The tree of a page that nests deeper than PARSER_DEPTH, parsed as trafilatura parses, but to its end.
+    """Parse a page that nests deeper than PARSER_DEPTH as trafilatura does, but to its end.
 
-    None where the page is not that deep after all, so that trafilatura gets it as it always does.
+    Return None if the page is less deep. Then trafilatura must get the page itself, as always.
     """
     parser = HTMLParser(
         collect_ids=False, default_doctype=False, encoding="utf-8",
@@ -177,10 +174,10 @@ def deep_tree(page: Page) -> etree._Element | None:
 
 
 def resiliparse_text(html: str) -> str:
-    """The main content that resiliparse finds in a decoded page.
+    """Return the main text that resiliparse finds in a decoded page.
 
-    The options are those of the highest token F1 on pages with hand-made main text. What it takes for comments
-    stays in: leaving it out costs four points, for it is often the text itself.
+    These options give the highest token F1 on pages with hand-made main text. What resiliparse takes for comments
+    stays in, because it is often the main text: dropping it costs four points.
     """
     text: str = extract_plain_text(
         html, main_content=True, preserve_formatting=True, list_bullets=False, alt_texts=False,

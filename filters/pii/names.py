@@ -1,4 +1,4 @@
-"""Names of people and places, found by a spaCy model that the user brings."""
+"""Find names of people and places with a spaCy model of the user's."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from corpus.errors import ConfigError
 from filters.pii.findings import Finding
 
 NAME_KINDS = {"person": "PERSON", "location": "LOCATION", "organization": "ORGANIZATION", "nrp": "NRP"}
-"""Our names of presidio's entities. NRP: nationality, religious or political group."""
+"""Our kinds with presidio's names for them. NRP: nationality, religious or political group."""
 
 CHUNK = 50_000
-"""Characters that the model reads at once: spaCy needs some 10 kB of memory for each."""
+"""Characters that the model reads at once. spaCy needs some 10 kB of memory per character."""
 
 OVERLAP = 1_000
 
@@ -25,7 +25,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")  # spaCy refuses them
 
 
 class NameFinder:
-    """Finds names by the model in a folder, at the score that presidio gives to spaCy's entities."""
+    """Finds names with the model in a folder. Their score is presidio's score for spaCy's entities."""
 
     def __init__(self, folder: str, kinds: Sequence[str]) -> None:
         import spacy
@@ -35,7 +35,7 @@ class NameFinder:
         except (OSError, ValueError, ImportError) as error:
             raise ConfigError(
                 f"The language model {folder} can't be loaded ({type(error).__name__}).",
-                "Give the folder of a spaCy model with named entities (it has a config.cfg).",
+                "Give the folder of a spaCy model with named entities. It has a config.cfg.",
             ) from None
         presidio = NerModelConfiguration()
         self._score = presidio.default_score
@@ -47,7 +47,7 @@ class NameFinder:
         }
 
     def find(self, text: str) -> Iterator[Finding]:
-        """The names in `text`, some twice: it is read in chunks that overlap."""
+        """Yield the names in `text`. Some come twice, because the model reads overlapping chunks."""
         for start, end in _chunks(text):
             with self._model.memory_zone():
                 for entity in self._model(_SURROGATE.sub("\ufffd", text[start:end])).ents:
@@ -57,20 +57,20 @@ class NameFinder:
 
 
 def model_digest(folder: str) -> str:
-    """The sha256 over all files of a model. Raises ConfigError where there is none."""
+    """Return the sha256 of all files of a model. Raises ConfigError if there is none."""
     root = Path(folder)
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
     if not files:
         raise ConfigError(f"There is no language model at {folder}.", "Give the folder of a spaCy model.")
-    total = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in files:
         content = path.read_bytes()
-        total.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
-    return total.hexdigest()
+        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def _chunks(text: str) -> Iterator[tuple[int, int]]:
-    """Stretches that begin and end at spaces, where there are any, and overlap: a name lies whole in one of them."""
+    """Yield overlapping spans that begin and end at spaces if possible, so that each name is whole in one of them."""
     start = 0
     while True:
         end = start + CHUNK
@@ -83,5 +83,5 @@ def _chunks(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _space_before(text: str, end: int, begin: int) -> int:
-    """The last space or newline from `begin` on, or `end`."""
+    """Return the index of the last space or newline from `begin` to `end`, or `end`."""
     return max(text.rfind(" ", begin, end), text.rfind("\n", begin, end)) if _SPACE.search(text, begin, end) else end

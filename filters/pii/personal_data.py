@@ -1,16 +1,15 @@
-"""Personal data, replaced in the text.
+"""Replace personal data in a text.
 
 Pii().check("Write to bob@mail.example.com").doc.text      # 'Write to <EMAIL>'
 """
 
 from __future__ import annotations
 
-import hashlib
+import ipaddress
 import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import resources
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ import xxhash
 from corpus.errors import ConfigError, did_you_mean
 from corpus.imports import without_heavy
 from corpus.stage import Limit, Measured, Stage
+from filters.url.public_suffixes import suffix_list_digest
 
 if TYPE_CHECKING:
     from corpus.document import Document
@@ -37,16 +37,15 @@ FAKES = {
     "us_ssn": ("078-05-1120", "219-09-9999"),
     "crypto": ("bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "1BoatSLRHtKNngkdXEeobR76b53LETtpyT"),
 }
-"""Values that nobody has: reserved for documentation, for film, or printed as examples in the standards."""
+"""Values that belong to nobody: reserved for documentation or film, or printed as examples in standards."""
 
 _MAX_PASSES = 10
-_SNAPSHOT = ".tld_set_snapshot"
 
 
 class Pii(Stage):
-    """Replaces personal data by what it is, `<EMAIL>`, or by made-up values; measures how often, by kind.
+    """Replaces personal data by its kind, such as `<EMAIL>`, or by made-up values, and counts each kind.
 
-    By presidio-analyzer's recognizers, at presidio's scores:
+    presidio-analyzer's recognizers find the data. The scores are presidio's:
 
         email          with a domain under a public suffix                                     1.0
         ip_address     IPv4 and IPv6, public ones only                                         0.6
@@ -57,21 +56,22 @@ class Pii(Stage):
         crypto         Bitcoin addresses with a valid checksum                                 1.0
         person, location, organization, nrp    with `ner_model` only                           0.85
 
-    What scores below `score_threshold` stays: at 0.35 nine digits without separators, which might be an SSN (0.05), and
-    the address "::" (0.1). presidio would raise these scores by words like "SSN" near by, with a language model; here
-    words around a finding don't count. Findings that overlap are replaced as one, under the surest and then longest.
-    The result is searched again until nothing is found, so the stage changes nothing the second time (names apart).
+    Findings below `score_threshold` stay in the text. Two kinds score below the default: nine digits without
+    separators, which may be an SSN (0.05), and the address "::" (0.1). Words near a finding, such as "SSN", don't
+    count: presidio needs a language model to raise scores by them. Overlapping findings are replaced as one. Its kind
+    is that of the highest score, then of the longest finding. The result is searched again until nothing is found, so
+    a second run of the stage changes nothing, except for names.
 
-    `unsearched` counts characters, and a page with any is dropped: a text of more than `phone_tries` phone numbers and
-    other numbers is not searched for phone numbers beyond them (presidio gives up silently after 65,535), one of more
-    than 50,000 stretches that might be of a kind not for that kind beyond them, and one in which ten searches found
-    something each counts whole.
+    `unsearched` counts the characters that were not searched, and a page with any is dropped. The search for phone
+    numbers stops after `phone_tries` numbers of any kind (presidio gives up silently after 65,535). The search for
+    another kind stops after 50,000 stretches that may be of that kind. If ten searches in a row find something, the
+    whole text counts.
 
-    It does not cover: names, addresses, dates of birth and whatever else needs understanding (with `ner_model`: names,
-    as far as the model goes); user names and handles; passwords, keys and tokens; ID, tax and licence numbers of any
+    Not covered: names, addresses, dates of birth and other data that needs understanding (`ner_model` finds names, as
+    far as the model can); user names and handles; passwords, keys and tokens; ID, tax and license numbers of any
     country, bank accounts without IBAN, number plates; phone numbers of other regions in national form, and numbers
-    with letters; anything obfuscated ("bob at mail dot com") or broken over lines. It takes some version numbers for
-    IP addresses ("1.2.3.4") and some numbers of other kinds for phone numbers.
+    with letters; obfuscated data ("bob at mail dot com") and data broken over lines. Some version numbers ("1.2.3.4")
+    count as IP addresses, and some numbers of other kinds as phone numbers.
     """
 
     name = "pii"
@@ -101,34 +101,29 @@ class Pii(Stage):
         ner_model: str = "",
     ) -> None:
         self.entities = entities
-        """The kinds to replace; the others are not measured."""
+        """The kinds to replace. The others are not measured."""
         self.replacement = replacement
-        """"placeholder", or "fake": the same value gets the same made-up one, in every document."""
+        """"placeholder", or "fake": equal values get equal made-up values, in every document."""
         self.score_threshold = score_threshold
-        """From which score on a finding counts; the scores are above."""
+        """The lowest score of a finding that counts."""
         self.phone_regions = phone_regions
-        """ISO 3166 codes of the countries whose numbers are found without country code; presidio's."""
+        """ISO 3166 codes of the countries whose numbers are found without country code. The default is presidio's."""
         self.phone_tries = phone_tries
-        """Numbers in a text that are looked at, for each region: what a page of nothing but numbers may cost."""
+        """The most numbers of a text that are tested per region. This bounds the cost of a page full of numbers."""
         self.ner_model = ner_model
-        """The folder of a spaCy model, for person, location, organization and nrp. Findings depend on its version."""
+        """The folder of a spaCy model for person, location, organization and nrp. Its version affects the findings."""
 
     def prepare(self) -> None:
-        with without_heavy():
-            from filters.pii.findings import Finder  # presidio takes a second to import: only for those who use it
+        with without_heavy():  # presidio takes a second to import, so only runs with this stage do so
+            from filters.pii.findings import Finder
+            from filters.pii.names import NameFinder
 
         self._check_params()
         self.finder_ = Finder(self.entities, self.score_threshold, self.phone_regions, self.phone_tries)
-        self.names_ = None
-        if self.ner_model:
-            with without_heavy():
-                from filters.pii.names import NameFinder
-
-            self.names_ = NameFinder(self.ner_model, self.entities)
+        self.names_ = NameFinder(self.ner_model, self.entities) if self.ner_model else None
 
     def resources(self) -> dict[str, str]:
-        snapshot = (resources.files("tldextract") / _SNAPSHOT).read_bytes()
-        digests = {"public_suffix_list": hashlib.sha256(snapshot).hexdigest()}
+        digests = {"public_suffix_list": suffix_list_digest()}
         if self.ner_model:
             with without_heavy():
                 from filters.pii.names import model_digest
@@ -148,7 +143,7 @@ class Pii(Stage):
         return self._replaced(text)[0]
 
     def _replaced(self, text: str) -> tuple[str, Counter[str], int]:
-        """The text without findings, how many there were of each kind, and the characters not searched."""
+        """Return the text with findings replaced, their number by kind, and the number of unsearched characters."""
         counts: Counter[str] = Counter()
         findings = self._findings(text)
         if self.names_:
@@ -171,12 +166,9 @@ class Pii(Stage):
         return text, counts, len(text) if findings else self.finder_.unsearched
 
     def _findings(self, text: str) -> list[Finding]:
-        with without_heavy():
-            from filters.pii.findings import is_public
-
         found = self.finder_.find(text)
-        # a private address is no one's, and no phone number either
-        private = [f[:2] for f in sorted(found) if f.kind == "ip_address" and not is_public(text[f.start : f.end])]
+        # a private address is nobody's, and not a phone number either
+        private = [f[:2] for f in sorted(found) if f.kind == "ip_address" and not _is_public(text[f.start : f.end])]
         if private:
             found = [f for f in found if not _within(f, private)]
         if found and self.replacement == "fake":
@@ -209,11 +201,16 @@ _FAKE = re.compile("|".join(re.escape(fake) for fakes in FAKES.values() for fake
 def _known(param: str, values: Iterable[str], known: Iterable[str]) -> None:
     for value in values:
         if value not in known:
-            raise ConfigError(f"pii.{param} has no '{value}'.", did_you_mean(value, known))
+            raise ConfigError(f"pii.{param} can't contain '{value}'.", did_you_mean(value, known))
+
+
+def _is_public(address: str) -> bool:
+    """Return True if an address, perhaps with a prefix length or a zone, belongs to the public internet."""
+    return ipaddress.ip_interface(address).ip.is_global
 
 
 def _merged(findings: Iterable[Finding]) -> Iterator[tuple[int, int, str]]:
-    """Stretches of overlapping findings, in order, each under its surest, then longest, then first finding."""
+    """Yield the spans of overlapping findings in order, with the kind of the best, longest, first finding in each."""
     group: list[Finding] = []
     end = -1
     for finding in sorted(findings):
@@ -231,6 +228,6 @@ def _best(group: list[Finding]) -> str:
 
 
 def _within(finding: Finding, spans: list[tuple[int, int]]) -> bool:
-    """Whether the finding lies in one of the spans, which are in order."""
-    at = bisect_right(spans, finding.start, key=itemgetter(0)) - 1
-    return at >= 0 and finding.end <= spans[at][1]
+    """Return True if the finding lies in one of the ordered spans."""
+    index = bisect_right(spans, finding.start, key=itemgetter(0)) - 1
+    return index >= 0 and finding.end <= spans[index][1]

@@ -1,10 +1,9 @@
-"""Phone numbers in a text: what presidio's PhoneRecognizer finds, with the work that its regions repeat done once.
+"""Find the phone numbers that presidio's PhoneRecognizer finds, but search the text once instead of once per region.
 
-presidio runs `phonenumbers.PhoneNumberMatcher` over the text once per region. What the matcher makes of a candidate
-depends on little: its characters, whether a letter or currency sign touches it, whether ":00" follows. So candidates
-are searched for once, and the verdicts on them remembered: years and prices are most of them, and come again on every
-page. The matcher's own code decides, so the spans are the very same ones; 0.3 ms for a page of 5,000 characters in
-place of 3.2.
+presidio runs `phonenumbers.PhoneNumberMatcher` over the text for each region. The matcher's decision about a candidate
+depends only on its characters, on a letter or currency sign next to it, and on ":00" after it. So this module searches
+for candidates once and remembers the decisions. Most candidates are years and prices, which come again on every page.
+The matcher's own code decides, so the spans are the same. A page of 5,000 characters takes 0.3 ms instead of 3.2 ms.
 """
 
 from __future__ import annotations
@@ -20,44 +19,44 @@ from phonenumbers.phonenumberutil import _PLUS_CHARS_PATTERN, _SECOND_NUMBER_STA
 from corpus.errors import ConfigError
 
 MAX_TRIES = 65_535
-"""Wrong numbers after which phonenumbers gives up on a text."""
+"""phonenumbers gives up on a text after this many wrong numbers."""
 
 LEAST_DIGITS = 4
-"""The shortest numbers of any country (Germany, Tristan da Cunha …); a test holds phonenumbers' data to it."""
+"""The length of the shortest numbers of any country (Germany, Tristan da Cunha …), checked by a test."""
 
 LEAST_INTERNATIONAL = 6
-"""A digit to call abroad, one of a country's code, and the shortest number."""
+"""One digit to call abroad, one of the country code, and the shortest number."""
 
 LENIENCY = 1
-"""presidio's: numbers that exist in their country's plan."""
+"""presidio's leniency: numbers must be valid in their country's numbering plan."""
 
 _ANY_NUMBER = PhoneNumber()
 _REMEMBERED = 1 << 15  # candidates, some 15 MB
-_SOON = 3  # characters behind a candidate that can matter: ":00" makes a time stamp of a date
+_SOON = 3  # characters after a candidate that matter: ":00" turns a date into a time stamp
 
 
-class _Verdict(NamedTuple):
+class _Decision(NamedTuple):
     span: tuple[int, int] | None
     tries: int
 
 
 class PhoneFinder:
-    """Finds phone numbers as they are written in some regions, or anywhere with a plus."""
+    """Finds phone numbers in the national form of some regions, and in international form with a plus."""
 
     def __init__(self, regions: Iterable[str]) -> None:
         self._regions = tuple(regions)
         self._judge = lru_cache(_REMEMBERED)(self._judge_anew)
 
     def find(self, text: str, max_tries: int = MAX_TRIES) -> tuple[set[tuple[int, int]], int]:
-        """The spans that are a number in any region, and the characters at the end that were not searched in all.
+        """Return the spans that are a number in any region, and the length of the end that some region did not search.
 
-        It gives up after `max_tries` numbers and wrong numbers in a region; phonenumbers counts the wrong ones only.
+        A region stops after `max_tries` numbers, right or wrong. phonenumbers counts only the wrong ones.
         """
         found: set[tuple[int, int]] = set()
         unsearched = 0
         left = dict.fromkeys(range(len(self._regions)), max_tries)
-        # Regions go through the text together; one that found a number within a candidate goes on where that ends,
-        # the others behind the candidate.
+        # The regions read the text together. A region that finds a number in a candidate continues after the number,
+        # the other regions after the candidate.
         waiting = {0: list(left)}
         while waiting:
             index = min(waiting)
@@ -69,13 +68,10 @@ class PhoneFinder:
             second = _SECOND_NUMBER_START_PATTERN.search(match.group())
             if second:
                 end = start + second.start()
-            verdicts = self._judge(
-                text[start:end],
-                start > 0 and _is_attached(text[start - 1]),
-                _after(text[end : end + _SOON]),
-            )
+            attached = start > 0 and _is_attached(text[start - 1])
+            decisions = self._judge(text[start:end], attached, _after(text[end : end + _SOON]))
             for region in regions:
-                span, tries = verdicts[region]
+                span, tries = decisions[region]
                 left[region] -= tries
                 if span:
                     left[region] -= 1
@@ -86,22 +82,24 @@ class PhoneFinder:
                     unsearched = max(unsearched, len(text) - end)
         return found, unsearched
 
-    def _judge_anew(self, candidate: str, attached: bool, after: str) -> tuple[_Verdict, ...]:
+    def _judge_anew(self, candidate: str, attached: bool, after: str) -> tuple[_Decision, ...]:
         before = "a" if attached else " "
-        verdicts = []
+        decisions = []
         for region in self._regions:
             matcher = _Matcher(before + candidate + after, region, leniency=LENIENCY, max_tries=MAX_TRIES)
             match = matcher._extract_match(candidate, 1)
             tries = MAX_TRIES - matcher._max_tries
-            verdicts.append(_Verdict((match.start - 1, match.end - 1), tries) if match else _Verdict(None, tries + 1))
-        return tuple(verdicts)
+            decisions.append(
+                _Decision((match.start - 1, match.end - 1), tries) if match else _Decision(None, tries + 1)
+            )
+        return tuple(decisions)
 
 
 class _Matcher(PhoneNumberMatcher):
-    """phonenumbers' matcher, which parses nothing that is too short to be a number.
+    """phonenumbers' matcher, without the work of parsing candidates that are too short.
 
-    A valid number has a length that its country allows: four digits or more, and without + or the prefix of an
-    international call as many as numbers of the region have. Letters count, for "ext" can be dialled.
+    A valid number has a length that its country allows: at least four digits. Without a plus or the prefix for calls
+    abroad, it has at least as many as the shortest number of the region. Letters count, since "ext" can be dialed.
     """
 
     def _parse_and_verify(self, candidate: str, offset: int) -> PhoneNumberMatch | None:
@@ -115,7 +113,7 @@ class _Matcher(PhoneNumberMatcher):
 
 @lru_cache(_REMEMBERED)
 def _is_number(candidate: str, before: bool, after: bool, region: str) -> bool:
-    """Whether a part of a text is a number as it stands, given whether something is attached to it."""
+    """Return True if the candidate as a whole is a number, with something attached `before` or `after` it or not."""
     digits = sum(map(str.isalnum, candidate))
     if digits < LEAST_DIGITS:
         return False
@@ -129,7 +127,7 @@ def _is_number(candidate: str, before: bool, after: bool, region: str) -> bool:
 
 @cache
 def least_digits(region: str) -> int:
-    """The digits of the shortest number that is written as in `region`, without its country's code."""
+    """Return the length of the shortest number in the national form of `region`."""
     plan = _plan(region)
     siblings = map(_plan, COUNTRY_CODE_TO_REGION_CODE[plan.country_code or 0])
     shortest: int = min(
@@ -142,12 +140,12 @@ def least_digits(region: str) -> int:
 def _plan(region: str) -> PhoneMetadata:
     plan = PhoneMetadata.metadata_for_region(region)
     if plan is None:
-        raise ConfigError(f"phonenumbers knows no region '{region}'.", "Give ISO 3166 codes, such as GB.")
+        raise ConfigError(f"phonenumbers does not know the region '{region}'.", "Give ISO 3166 codes, such as GB.")
     return plan
 
 
 def _after(text: str) -> str:
-    """The little of what follows a candidate that its verdict depends on."""
+    """Return the part of the following text that matters for a candidate."""
     if _TIME_STAMPS_SUFFIX.match(text):
         return ":00"
     return "a" if text and _is_attached(text[0]) else " "
@@ -155,5 +153,5 @@ def _after(text: str) -> str:
 
 @lru_cache(1 << 12)
 def _is_attached(char: str) -> bool:
-    """Whether a number next to `char` is none, as in "abc8005001234" and "€123"."""
+    """Return True if `char` next to a number makes it invalid, as in "abc8005001234" and "€123"."""
     return bool(PhoneNumberMatcher._is_invalid_punctuation_symbol(char) or PhoneNumberMatcher._is_latin_letter(char))

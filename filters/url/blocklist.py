@@ -1,16 +1,16 @@
-"""Block lists: domains, URLs and words, compiled into one file that all processes of a node map into memory.
+"""Block lists: domains, URLs and words in one file, which all processes of a node map into memory.
 
     build_blocklist([Path("ut1/adult"), Path("words")], Path("adult.blocklist"))
     Blocklist.open(Path("adult.blocklist")).has_domain("porn.example")      # True or False
 
-A set of 4.6 million Python strings takes 557 MB in each process; their sorted hashes take 36.5 MB once per node.
-An entry is stored as the xxh3 hash (64 bits) of its UTF-8 form, so a lookup is wrong with probability
+A set of 4.6 million Python strings takes 557 MB in each process. Their sorted hashes take 36.5 MB once per node. An
+entry is stored as the xxh3 hash (64 bits) of its UTF-8 form, so a lookup is wrong with probability
 4.6e6 / 2^64 = 2.5e-13.
 
-The file, all integers little-endian: magic (8 bytes), length of the header (uint64), sha256 of the header (32 bytes),
-the header (JSON, padded with spaces to a multiple of 64 bytes), the domain hashes, the URL hashes (uint64, ascending).
-The header holds the version, the counts, the sha256 of the two arrays, the word lists and the names of the sources.
-The same entries give the same bytes, in whatever order and however often they are listed.
+The file has: magic (8 bytes), length of the header (uint64), sha256 of the header (32 bytes), the header (JSON, padded
+with spaces to a multiple of 64 bytes), the domain hashes, the URL hashes (uint64, ascending). Integers are
+little-endian. The header has the version, the counts, the sha256 of the two arrays, the word lists and the names of
+the sources. The same entries give the same bytes, in any order and with any repetition.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.errors import ConfigError, OutputError
+from corpus.storage.put_if_absent import sync_folder
 from filters.url.list_files import WORD_KINDS, ListFiles, hash_of
 
 _MAGIC = b"BLOCKLST"
@@ -43,7 +44,7 @@ _BUILD = "Build one with `corpus blocklist build FILE`."
 class Blocklist:
     """An open block list. `domains` and `urls` are ascending hashes, mapped from a file or in memory.
 
-    `digest` names the content (entries and words, not the names of sources): it belongs into the recipe's fingerprint.
+    `digest` identifies the entries and words, not the names of sources. It is part of a run's fingerprint.
     """
 
     domains: Sequence[int]
@@ -54,16 +55,16 @@ class Blocklist:
     digest: str
 
     def has_domain(self, host: str) -> bool:
-        """Is this name, in the form that `host_name` gives, in the list of domains?"""
+        """Return True if a name in the form of `host_name` is in the list of domains."""
         return _holds(self.domains, host)
 
     def has_url(self, key: str) -> bool:
-        """Is this URL, in the form that `url_key` gives, in the list of URLs?"""
+        """Return True if a URL in the form of `url_key` is in the list of URLs."""
         return bool(self.urls) and _holds(self.urls, key)
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = False) -> Blocklist:
-        """Map a built list. Checks its header and size, and with `verify` all of it (36 MB: some 50 ms)."""
+        """Map a built list. Check its header and size, and all of it with `verify` (36 MB take some 50 ms)."""
         try:
             with path.open("rb") as file:
                 view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -83,7 +84,7 @@ class Blocklist:
             raise damaged
         header: dict[str, Any] = json.loads(raw_header)
         if header["version"] != _VERSION:
-            raise ConfigError(f"The block list '{path}' has the format of another version of this project.", _BUILD)
+            raise ConfigError(f"The block list '{path}' is in the format of another version of corpus.", _BUILD)
         middle = start + 8 * header["domains"]
         if len(view) != middle + 8 * header["urls"]:
             raise damaged
@@ -93,7 +94,7 @@ class Blocklist:
 
     @classmethod
     def read(cls, paths: Sequence[Path]) -> Blocklist:
-        """The list of these sources, built in memory (for small ones)."""
+        """Build a small list in memory."""
         lists = ListFiles.of(paths)
         domains, urls = lists.arrays()
         return cls._of(_header(lists, domains, urls), domains.data, urls.data)
@@ -107,7 +108,7 @@ class Blocklist:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a built list holds, and what its sources held that could not be used."""
+    """The contents of a built list, and the lines and files of its sources that could not be used."""
 
     domains: int
     urls: int
@@ -117,10 +118,10 @@ class Summary:
     duplicates: int
     ignored_lines: int
     ignored_example: str
-    """The first line that is neither a domain nor a URL nor a word, as `source:line number: text`."""
+    """The first line that is not a domain, URL or word, as `source:line number: text`."""
     sources: tuple[str, ...]
     skipped_files: tuple[str, ...]
-    """Files of folders and archives that have none of the names by which lists are known."""
+    """Files in folders and archives whose name is not that of a list."""
     bytes: int
     digest: str
 
@@ -128,11 +129,11 @@ class Summary:
 def build_blocklist(paths: Sequence[Path], out: Path) -> Summary:
     """Compile lists into the file `out`, which appears whole or not at all.
 
-    Each path is a text file with one domain or URL a line, or a folder or tar archive of files named `domains`,
+    Each path is a text file with one domain or URL per line, or a folder or tar archive of files named `domains`,
     `urls`, `hard_words.txt` (or `banned_words.txt`), `soft_words.txt` (or `soft_banned_words.txt`), `subwords.txt` (or
-    `banned_subwords.txt`): the layout of UT1 (`adult/domains`) and of datatrove's assets. `#` starts a comment. An
-    entry with a scheme, a port or a path is a URL (`http://a.example` blocks that page alone), any other a domain.
-    `www.` is kept as written: it is a host like any other, and `a.example` covers it.
+    `banned_subwords.txt`). This is the layout of UT1 (`adult/domains`) and of datatrove's assets. `#` starts a
+    comment. An entry with a scheme, a port or a path is a URL (`http://a.example` blocks only that page). Other
+    entries are domains. `www.` stays as written: it is a host like any other, and `a.example` covers it.
     """
     lists = ListFiles.of(paths)
     domains, urls = lists.arrays()
@@ -178,22 +179,17 @@ def _json(header: dict[str, Any]) -> bytes:
 
 
 def _write_whole(out: Path, parts: Sequence[bytes | memoryview]) -> None:
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    scratch = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with unfinished.open("wb") as file:
-                for part in parts:
-                    file.write(part)
+            with scratch.open("wb") as file:
+                file.writelines(parts)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(unfinished, out)
+            os.replace(scratch, out)
         finally:
-            unfinished.unlink(missing_ok=True)
-        folder = os.open(out.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            scratch.unlink(missing_ok=True)
+        sync_folder(out.parent)
     except OSError as error:
-        raise OutputError(f"The block list '{out}' can't be written ({error.strerror}).", "Give another.") from None
+        raise OutputError(f"The block list '{out}' can't be written ({error.strerror}).", "Give another -o.") from None

@@ -1,4 +1,4 @@
-"""Reading lists of domains, URLs and words as people publish them: text files, folders, tar archives.
+"""Read published lists of domains, URLs and words: text files, folders and tar archives.
 
 lists = ListFiles.of([Path("ut1/adult"), Path("words/hard_words.txt")])
 lists.words["hard_words"], lists.arrays()
@@ -44,13 +44,13 @@ _NOTE = re.compile(r"\s#.*")
 
 
 def hash_of(entry: str) -> int:
-    """The hash by which an entry is stored and looked up."""
+    """Return the hash under which an entry is stored and looked up."""
     return xxh3_64_intdigest(entry.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(slots=True)
 class ListFiles:
-    """What was read so far: hashes of entries, words, and what could not be used."""
+    """The entries of lists (hashes of domains and URLs, words), and the lines and files that could not be used."""
 
     hashes: dict[str, list[NDArray[np.uint64]]] = field(default_factory=lambda: {_DOMAINS: [], _URLS: []})
     words: dict[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in WORD_KINDS})
@@ -61,7 +61,7 @@ class ListFiles:
 
     @classmethod
     def of(cls, paths: Sequence[Path]) -> ListFiles:
-        """Read all lists of these files, folders and archives. Raises ConfigError where there is none."""
+        """Read all lists in these files, folders and archives. Raises ConfigError if there is none."""
         lists = cls()
         for path in paths:
             try:
@@ -75,12 +75,12 @@ class ListFiles:
         if not lists.sources:
             raise ConfigError(
                 f"There is no list in {', '.join(map(str, paths)) or 'no file'}.",
-                f"Files of a folder or an archive must be named {', '.join(_KINDS)}.",
+                f"Files in a folder or an archive must be named {', '.join(_KINDS)}.",
             )
         return lists
 
     def _files_of(self, path: Path) -> Iterator[tuple[str, str, IO[bytes]]]:
-        """The (name, kind, open file) of each list of a file, folder or tar archive."""
+        """Yield (name, kind, open file) of each list in a file, folder or tar archive."""
         if path.is_dir():
             for file in sorted(file for file in path.rglob("*") if file.is_file()):
                 name = f"{path.name}/{file.relative_to(path).as_posix()}"
@@ -104,7 +104,7 @@ class ListFiles:
         return kind
 
     def _read(self, name: str, kind: str, file: IO[bytes]) -> None:
-        """Take the lines of one list, a few megabytes at a time."""
+        """Read one list, a few megabytes at a time."""
         line_number = 1
         while chunk := file.read(_CHUNK_BYTES):
             if b"\0" in chunk:
@@ -112,51 +112,41 @@ class ListFiles:
             chunk += file.readline()
             if line_number == 1:
                 chunk = chunk.removeprefix(b"\xef\xbb\xbf")
-            lines = chunk.split(b"\n") if not chunk.endswith(b"\n") else chunk[:-1].split(b"\n")
+            lines = chunk.removesuffix(b"\n").split(b"\n")
             if kind in (_DOMAINS, _PLAIN) and _all_plain(chunk) and max(map(len, lines)) <= MAX_HOST:
                 self._add(_DOMAINS, [xxh3_64_intdigest(line) for line in lines if line])
-            elif kind in WORD_KINDS:
-                self._add_words(name, kind, lines, line_number)
             else:
-                self._add_entries(name, kind, lines, line_number)
+                self._parse(name, kind, lines, line_number)
             line_number += len(lines)
 
     def _add(self, kind: str, hashes: list[int]) -> None:
         self.hashes[kind].append(np.array(hashes, dtype="<u8"))
 
-    def _add_entries(self, name: str, kind: str, lines: list[bytes], line_number: int) -> None:
+    def _parse(self, name: str, kind: str, lines: list[bytes], line_number: int) -> None:
         found: dict[str, list[int]] = {_DOMAINS: [], _URLS: []}
         for number, line in enumerate(lines, line_number):
-            if entry := _entry_of(line):
-                try:
-                    to, key = _parse(entry, kind)
-                except ValueError:
-                    self._ignore(name, number, entry)
-                else:
-                    found[to].append(hash_of(key))
+            if not (entry := _entry_of(line)):
+                continue
+            try:
+                to, key = _parsed_word(entry, kind) if kind in WORD_KINDS else _parsed_address(entry, kind)
+            except ValueError:
+                self.ignored_example = self.ignored_example or f"{name}:{number}: {entry[:80]}"
+                self.ignored_lines += 1
+                continue
+            if to in WORD_KINDS:
+                self.words[to].add(key)
+            else:
+                found[to].append(hash_of(key))
         for to, hashes in found.items():
             self._add(to, hashes)
 
-    def _add_words(self, name: str, kind: str, lines: list[bytes], line_number: int) -> None:
-        for number, line in enumerate(lines, line_number):
-            if entry := _entry_of(line):
-                word = _NOT_ALNUM.sub("", entry).lower()
-                if word:
-                    self.words[kind].add(word)
-                else:
-                    self._ignore(name, number, entry)
-
-    def _ignore(self, name: str, number: int, entry: str) -> None:
-        self.ignored_example = self.ignored_example or f"{name}:{number}: {entry[:80]}"
-        self.ignored_lines += 1
-
     @property
     def entries(self) -> int:
-        """How many domains and URLs were read, repeated ones counted again."""
+        """The number of domains and URLs that were read, including repeated ones."""
         return sum(len(hashes) for chunks in self.hashes.values() for hashes in chunks)
 
     def arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """The ascending hashes of the (domains, URLs), each once."""
+        """Return the distinct hashes of the domains and of the URLs, ascending."""
         return _ascending(self.hashes[_DOMAINS]), _ascending(self.hashes[_URLS])
 
 
@@ -165,33 +155,40 @@ def _ascending(chunks: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     hashes.sort()
     first = np.ones(len(hashes), dtype=bool)
     first[1:] = hashes[1:] != hashes[:-1]
-    return hashes[first]  # numpy's unique() hashes instead: 10 times slower on 4.6 million
+    return hashes[first]  # numpy's unique() is 10 times slower on 4.6 million hashes
 
 
 def _all_plain(chunk: bytes) -> bool:
-    """Are all lines domains as they are stored? True for all of UT1, and 20 times faster than line by line."""
+    """Return True if all lines are domains in stored form, as in UT1. Testing line by line is 20 times slower."""
     return not chunk.translate(None, _PLAIN_HOST_BYTES) and not (
         chunk.startswith(b".") or chunk.endswith(b".") or b".." in chunk or b"\n." in chunk or b".\n" in chunk
     )
 
 
 def _entry_of(line: bytes) -> str:
-    """The entry of a line without its comment; what is no UTF-8 becomes U+FFFD, which no entry may hold."""
+    """Return a line without its comment. Bytes that are not UTF-8 become U+FFFD, which no entry may contain."""
     entry = line.decode("utf-8", "replace").strip()
     return "" if entry.startswith("#") else _NOTE.sub("", entry)
 
 
-def _parse(entry: str, kind: str) -> tuple[str, str]:
-    """(list, stored form) of an entry. Raises ValueError where it can't be a domain or URL."""
+def _parsed_word(entry: str, kind: str) -> tuple[str, str]:
+    word = _NOT_ALNUM.sub("", entry).lower()
+    if not word:
+        raise ValueError
+    return kind, word
+
+
+def _parsed_address(entry: str, kind: str) -> tuple[str, str]:
+    """Return the list and stored form of an entry. Raises ValueError if it can't be a domain or URL."""
     if " " in entry or "\ufffd" in entry or not entry.isprintable():  # control and invisible characters
         raise ValueError
     if kind != _URLS and not any(mark in entry for mark in "/?#:@"):
-        host = host_name(entry.removeprefix("."))  # squid writes `.a.example` for a domain and all below it
+        host = host_name(entry.removeprefix("."))  # squid writes `.a.example` for a domain and its subdomains
         if len(host) > MAX_HOST or not _HOST.fullmatch(host):
             raise ValueError
         return _DOMAINS, host
     head, _, fragment = entry.partition("#")
     host, port, path = split_url(head)
-    if not host or fragment:  # without its fragment the entry would block a page that it does not mean
+    if not host or fragment:  # without its fragment, the entry would block another page
         raise ValueError
     return _URLS, url_key(host, port, path)

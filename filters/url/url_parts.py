@@ -1,8 +1,8 @@
-"""The parts of a URL by which lists know it: host, port, path.
+"""The parts of a URL that block lists use: host, port, path.
 
     url_key(*split_url("HTTP://u:p@Bücher.example:80/a/#top"))      # 'xn--bcher-kva.example/a'
 
-By hand, because `urlsplit` raises on hostile URLs and takes five times as long.
+`urlsplit` is no replacement: it raises on hostile URLs and takes five times as long.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import idna
 
 MAX_HOST = 253
-"""RFC 1035: no longer name can be looked up, so no page was ever fetched from one."""
+"""RFC 1035. Longer names can't be looked up, so no page comes from one."""
 
 _URL = re.compile(
     r"(?:(?:[A-Za-z0-9+.\-]+:)?//)?(?:[^/?#]*@)?"  # scheme and user info, both optional
@@ -21,10 +21,10 @@ _URL = re.compile(
 
 
 def split_url(url: str) -> tuple[str, str, str]:
-    """(host, port, path with query) of a URL with or without scheme; user info and fragment are left out.
+    """Return (host, port, path with query) of a URL with or without scheme, without user info and fragment.
 
-    The host is in the form in which lists hold it: lower case, IDN labels as punycode, no dot at its end.
-    The port is "" where absent or usual (80, 443), else ":8080". Never raises, linear in the length of the URL.
+    The host is in the form of `host_name`. The port is "" if it is absent or usual (80, 443), else like ":8080". Never
+    raises. The time is linear in the length of the URL.
     """
     match = _URL.match(url)
     assert match  # every part of the pattern is optional
@@ -33,11 +33,11 @@ def split_url(url: str) -> tuple[str, str, str]:
 
 
 def host_name(host: str) -> str:
-    """A host in the form in which lists hold it: lower case, IDN labels as punycode, no dot at its end."""
+    """Return a host as block lists store it: lower case, IDN labels as punycode, no final dot."""
     host = host.strip().lower()
     if host.isascii() or len(host) > MAX_HOST:
         return host.rstrip(".")
-    labels = re.split("[.\u3002\uff0e\uff61]", host)  # the full stops that IDNA takes for dots
+    labels = re.split("[.\u3002\uff0e\uff61]", host)  # the full stops that count as dots in IDNA
     return ".".join(label if label.isascii() else _punycode(label) for label in labels).rstrip(".")
 
 
@@ -46,12 +46,12 @@ def _punycode(label: str) -> str:
         return idna.encode(label, uts46=True).decode()
     except (UnicodeError, IndexError):
         pass
-    try:  # IDNA 2008 refuses emoji and more that registries sold before it
+    try:  # IDNA 2008 refuses emoji and other characters of domains that were registered before it
         return f"xn--{label.encode('punycode').decode()}"
     except UnicodeError:
         return label
 
 
 def url_key(host: str, port: str, path: str) -> str:
-    """The form in which lists hold the URL of these parts (see `split_url`): no scheme, no slash at its end."""
+    """Return a URL as block lists store it, from the parts of `split_url`: no scheme, no final slash."""
     return f"{host}{port}{path}".rstrip("/")

@@ -1,7 +1,7 @@
-"""`corpus verify DIR --inputs …`: count the archives' records once more, by warcio, and compare with the ledger.
+"""`corpus verify DIR --inputs …`: count the records of the archives again with warcio, and compare with the ledger.
 
-An independent reader: it shares no code with ours. It ends at the first damage of a file, so there it can only say
-that up to then both agree.
+warcio is an independent reader, which shares no code with ours. It stops at the first damage of a file. The counts of
+such a file can't be compared.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ from jobs.build.inputs import find_inputs
 
 @dataclass(frozen=True)
 class Audit:
-    """One archive: its judged records in the ledger and by warcio, and why warcio ended early, if it did."""
+    """The judged records of an archive, in the ledger and by warcio."""
 
     warc: str
     in_ledger: int
     counted: int
     ended: str
+    """The error that stopped warcio early; "" if it read the whole file."""
 
 
 def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
-    """Compare each archive with the ledger. Raises IntegrityError where they disagree without damage in between."""
+    """Compare each archive with the ledger. Raises IntegrityError if an archive without damage has other records."""
     found = []
     for item in find_inputs(inputs):
         if is_url(item.path):
-            raise ConfigError(f"{item.name} is not on this machine.", "Count files once more where they lie.")
+            raise ConfigError(f"{item.name} is not on this machine.", "Give local files, or verify where they are.")
         rows = run.ledger.to_table(columns=["length"], filter=pc.field("warc") == item.name)
         damaged = len(rows) - rows["length"].null_count
         in_ledger = len(rows) - damaged
@@ -53,13 +54,13 @@ def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
 
 
 def _count(path: str) -> tuple[Counter[str], str]:
-    """Records by type; and the class of what ended warcio, "" if it came to the end."""
+    """Count records by type. The second result is the error that stopped warcio, or ""."""
     counts: Counter[str] = Counter()
-    said = io.StringIO()  # it prints an error for each piece of damage
-    with open(path, "rb") as file, redirect_stdout(said), redirect_stderr(said):
+    printed = io.StringIO()  # warcio prints an error for each piece of damage
+    with open(path, "rb") as file, redirect_stdout(printed), redirect_stderr(printed):
         try:
             for record in ArchiveIterator(file, no_record_parse=True, arc2warc=True):
                 counts[record.rec_type] += 1
-        except Exception as error:  # it raises whatever its parsers raise
+        except Exception as error:  # warcio lets every error of its parsers through
             return counts, type(error).__name__
     return counts, ""

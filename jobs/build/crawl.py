@@ -1,4 +1,4 @@
-"""Common Crawl by the name of a crawl: the first files of its list, on Common Crawl's server or on a copy."""
+"""The files of a Common Crawl crawl, by its name, on Common Crawl's server or on a copy."""
 
 from __future__ import annotations
 
@@ -24,21 +24,19 @@ _LINE_BYTES = 4096
 
 
 def is_crawl(argument: str) -> bool:
-    """Whether an argument is meant as the name of a crawl."""
+    """Return True if an argument looks like the name of a crawl, and no file has that name."""
     return _LIKE_A_NAME.fullmatch(argument) is not None and not Path(argument).exists()
 
 
 def crawl_files(name: str, limit: int | None, base: str | None, client: Client) -> list[str]:
-    """The paths or URLs of the first `limit` WARC files of a crawl, in the order of its list."""
+    """The paths or URLs of the first `limit` WARC files in the list of a crawl."""
     if not _NAME.fullmatch(name):
         raise ConfigError(
             f"{name} is not the name of a crawl.",
-            "They have a year and a week, like CC-MAIN-2026-43: see https://index.commoncrawl.org/collinfo.json.",
+            "Names have a year and a week, like CC-MAIN-2026-43: see https://index.commoncrawl.org/collinfo.json.",
         )
     if limit is None:
-        raise ConfigError(
-            f"All of {name} would be some 90,000 files of 1 GB.", "Say with --limit how many of them to read."
-        )
+        raise ConfigError(f"{name} has about 90,000 files of 1 GB.", "Give --limit, the number of files to read.")
     base = (base or BASE).rstrip("/")
     if is_url(base) and redact(base) != base:
         raise ConfigError("A --base URL can't have a user name or a query.", "Set credentials in the environment.")
@@ -62,5 +60,5 @@ def _list(name: str, place: str, limit: int, client: Client) -> list[str]:
         raise InputError(f"{redact(place)} is damaged.", "Check --base.") from None
     for path in paths:
         if not re.fullmatch(r"[\w.=+-]+(/[\w.=+-]+)*", path) or ".." in path.split("/"):
-            raise InputError(f"{redact(place)} lists {path[:100]!r}, which is no path below it.", "Check --base.")
+            raise InputError(f"{redact(place)} lists {path[:100]!r}, which is not a path below it.", "Check --base.")
     return paths

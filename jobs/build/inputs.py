@@ -1,4 +1,4 @@
-"""From what the user names (files, globs, folders, URLs, crawls) to archives and units."""
+"""Finds the archives that a user names by files, globs, folders, URLs or crawls, and divides them into units."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from corpus.net.remote import open_source
 from corpus.net.transport import CONNECTIONS
 from corpus.net.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, url_name
 from corpus.sandbox.unit import Unit
-from corpus.warc.plan import Plan, plan
+from corpus.warc.plan import Format, plan
 from corpus.warc.source import digest_of_ends
 from jobs.build.crawl import crawl_files, is_crawl
 
@@ -31,25 +31,27 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Input:
-    """One archive: its logical name, its path or URL, its size, what its content is known by wherever it lies, and
-    (`tag`) what the file at that place is known by while a run lasts."""
+    """An archive: its logical name, its path or URL, and its size."""
 
     name: str
     path: str
     size: int
     identity: str
+    """Identifies the content, wherever the file is."""
     tag: str = ""
+    """Identifies the file at this path while a run lasts."""
 
 
 def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None) -> list[Input]:
-    """The archives that the arguments name, sorted by name: at most `limit`, the first in the order of the arguments.
-    The same file given twice is read once. `base` is where crawls are looked up.
+    """The archives that the arguments name, sorted by name.
 
-    Raises InputError where an argument names nothing that can be read, or two files of one name may differ.
+    At most `limit` archives are used: the first ones in the order of the arguments. A file that is given twice is read
+    once. Crawls are looked up at `base`. Raises InputError if an argument names nothing readable, or if two files of
+    the same name may differ.
     """
     given = list(given)
     if base is not None and not any(is_crawl(argument) for argument in given):
-        raise ConfigError("--base is where a crawl is looked up, but no input is one.", "Name one: CC-MAIN-2026-43.")
+        raise ConfigError("--base is only for crawls, and no input is a crawl.", "Name a crawl: CC-MAIN-2026-43.")
     found: dict[str, Input] = {}
     with Client() as client:
         places = [place for argument in given for place in _places(argument, limit, base, client)]
@@ -67,17 +69,13 @@ def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None
 
 
 def _places(argument: str, limit: int | None, base: str | None, client: Client) -> list[str]:
-    """The paths and URLs that an argument names."""
+    """The paths or URLs that an argument names."""
     if is_crawl(argument):
         return crawl_files(argument, limit, base, client)
     if is_url(argument):
         return _urls(argument, client)
-    return [str(path.absolute()) for path in _paths(argument)]
-
-
-def _paths(argument: str) -> list[Path]:
     try:
-        return _matches(argument)
+        return [str(path.absolute()) for path in _matches(argument)]
     except OSError as error:
         raise _unreadable(argument, error) from None
 
@@ -85,7 +83,7 @@ def _paths(argument: str) -> list[Path]:
 def _matches(argument: str) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
-        os.scandir(path).close()  # raises where it may not be listed, which rglob takes for empty
+        os.scandir(path).close()  # raises if the folder can't be listed; rglob would find it empty
         inside = sorted(p for p in path.rglob("*") if p.is_file() and _ARCHIVE_NAME.search(p.name))
         if not inside:
             raise InputError(f"The folder {argument} holds no archive.", _NAMED)
@@ -110,10 +108,10 @@ def _urls(url: str, client: Client) -> list[str]:
     if scheme not in OBJECT_STORES:
         path = url.split("?")[0]
         if path.endswith("/") or "*" in path:
-            raise ConfigError(f"{redact(url)} names no file, and web servers have no listing.", "Name single files.")
-        url_name(url)  # raises where there is none
+            raise ConfigError(f"{redact(url)} names no file, and web servers list none.", "Name single files.")
+        url_name(url)  # raises if there is none
         return [url]
-    object_key(url.rstrip("/"))  # raises where it names none
+    object_key(url.rstrip("/"))  # raises if there is none
     bucket, _, key = rest.partition("/")
     if not key or key.endswith("/"):
         inside = [found for found in client.list(f"{scheme}://{bucket}/{key}") if _ARCHIVE_NAME.search(found)]
@@ -131,7 +129,7 @@ def _urls(url: str, client: Client) -> list[str]:
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
-    """As in a shell: `*` and `?` stop at slashes, `**/` is any number of folders."""
+    """A pattern as in a shell: `*` and `?` stop at slashes, and `**/` matches any number of folders."""
     special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]/]+\])", pattern)
     return re.compile(
@@ -143,7 +141,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 def _identify(place: str, client: Client) -> Input:
-    """Name, size and a fingerprint of the content of both ends: the same wherever the file lies."""
+    """Look an archive up. Its identity is a digest of both ends, which is the same wherever the file is."""
     if not is_utf8(place):
         raise InputError(f"The path {place!r} is not UTF-8, as names in outputs are.", "Rename it.")
     try:
@@ -159,8 +157,11 @@ def _unreadable(place: str, error: OSError) -> InputError:
 
 
 def _are_same(one: Input, other: Input) -> bool:
-    """Whether it is known that two inputs of one name have the same bytes. `identity` is of both ends alone, so files
-    are compared; for two URLs of one server its strong ETag says it; a file and a URL would have to be read whole."""
+    """Return True if two inputs of the same name are known to have the same bytes.
+
+    The identity covers both ends alone. So files are compared in full, and URLs of the same server by their strong
+    ETags. A file and a URL never count as the same, as the URL would have to be read in full.
+    """
     if one.identity != other.identity or is_url(one.path) != is_url(other.path):
         return False
     if is_url(one.path):
@@ -173,7 +174,7 @@ def _are_same(one: Input, other: Input) -> bool:
 
 
 def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:
-    """The units of archives, in their order."""
+    """The units of all archives, in order."""
     with Client() as client:
         planned = _together(
             lambda item: plan_units(item, unit_bytes, client), items, [item.path for item in items], client
@@ -182,21 +183,23 @@ def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:
 
 
 def _together(function: Callable[[T], R], items: Sequence[T], places: Iterable[str], client: Client) -> list[R]:
-    """The function of each item: one after the other for files, some at a time where servers are waited for."""
+    """Call a function on each item: one at a time for files, several at the same time if servers must answer."""
     if not any(map(is_url, places)):
         return [function(item) for item in items]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         try:
             return list(pool.map(function, items))
         except BaseException:
-            client.close()  # what is under way need not go on
+            client.close()  # abandons running requests
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def plan_units(item: Input, unit_bytes: int, client: Client | None = None) -> list[Unit]:
-    """The units of an archive. A file that looks like none is refused, unless its name says that it is one:
-    then it is one unit with one damaged stretch."""
+    """The units of an archive.
+
+    A file that is no archive is refused, unless its name is that of one. Then it is a unit with one damaged stretch.
+    """
     try:
         with closing(open_source(item.path, item.name, tag=item.tag, client=client)) as source:
             planned = plan(source, unit_bytes)
@@ -205,10 +208,9 @@ def plan_units(item: Input, unit_bytes: int, client: Client | None = None) -> li
     except InputError:
         if not _ARCHIVE_NAME.search(item.name):
             raise
-        return [_unit(item, Plan("junk", "plain", "warc"), 0, item.size)]
-    return [_unit(item, planned, piece.start, piece.end) for piece in planned.ranges]
+        return [_unit(item, Format("junk", "plain", "warc"), 0, item.size)]
+    return [_unit(item, planned, span.start, span.end) for span in planned.ranges]
 
 
-def _unit(item: Input, planned: Plan, start: int, end: int) -> Unit:
-    form, codec, flavour = planned.format, planned.codec, planned.flavour
-    return Unit(item.name, item.path, item.identity, form, codec, flavour, start, end, item.tag)
+def _unit(item: Input, form: Format, start: int, end: int) -> Unit:
+    return Unit(item.name, item.path, item.identity, form.layout, form.codec, form.flavor, start, end, item.tag)

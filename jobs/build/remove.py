@@ -18,7 +18,7 @@ from corpus.storage.swap import JOURNAL, finish_swap, fresh_folder, swap
 from corpus.tables.takedown import Takedown, taken_from
 from jobs.build.build import Result
 from jobs.build.plan import Job
-from jobs.build.replay_run import rewrite
+from jobs.build.replay_run import replay
 from jobs.runner.engine import Engine
 from jobs.runner.progress import Progress
 
@@ -55,7 +55,7 @@ def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], 
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # another takedown that was cut off
         job = replace(make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")))
-        result = rewrite(run, job, taken, make_engine, progress)
+        result = replay(run, job, taken, make_engine, progress)
         if result.info is not None and result.exit_code == 0:
             swap(store, fresh)
             store.remove(".work")  # it holds texts of the pages

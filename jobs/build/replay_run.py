@@ -1,7 +1,9 @@
-"""A finished run under other limits, or without what was taken down, as a run of its own: the same files that a build
-would leave, from those of the run, with only the pages read again that must be.
+"""Replays: a finished run under other limits, or without pages that were taken down, as a run of its own.
 
-judge the ledger anew → rewrite the pieces → compare documents → read the texts of those that come back → pack
+The new run has the same files that a build would leave. They are made from those of the old run, and only the pages
+that are needed are read again:
+
+judge the ledger again → replay its portions → compare documents → read texts that come back → pack
 """
 
 from __future__ import annotations
@@ -11,10 +13,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from corpus.digests import differences, digest
-from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable, IntegrityError
-from corpus.revise.fates import Rejudge
-from corpus.revise.portions import pieces_of
-from corpus.revise.replay import Piece, lacking
+from corpus.errors import ConfigError, InputChanged, InputError
+from corpus.revise.ledger_replay import LedgerReplay
+from corpus.revise.portion_replay import missing_texts
+from corpus.revise.portions import Portion, portions_of
 from corpus.run import Run
 from corpus.sandbox.unit import Unit
 from corpus.storage.commits import Commit
@@ -24,22 +26,22 @@ from corpus.version import versions
 from jobs.build.build import Build, Result, carry_out, complete
 from jobs.build.inputs import Input, find_inputs, plan_units
 from jobs.build.plan import Job, Plan, claim_folder, open_earlier
-from jobs.runner.engine import Engine, Stop, run
-from jobs.runner.execution import Execution, Stopped
+from jobs.runner.engine import Engine, Stop
+from jobs.runner.execution import Execution
 from jobs.runner.folder import open_folder
 from jobs.runner.progress import Progress
-from jobs.runner.retries import CHANGED, UNREACHABLE, Function
-from jobs.runner.task_functions import fill_task, rewrite_task
+from jobs.runner.retries import Function
+from jobs.runner.task_functions import replay_task, texts_task
 
-_PIECES_PER_WORKER = 4
+_PORTIONS_PER_WORKER = 4
 _LEAST_ROWS = 1024
-"""Of a piece: with fewer, most of it is overhead."""
+"""A portion with fewer rows is mostly overhead."""
 
 _PAGES_PER_TASK = 200
-"""Pages whose reading takes as long as to start a page worker."""
+"""So many pages take as long to read as a page worker to start."""
 
 
-def make_plan(old: Run, job: Job, taken: Takedown) -> Plan:
+def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
     """Return what decides the result: the same as for a build, with the inputs of the run.
 
     Raises ConfigError if something else than limits differs, since a build would then give other rows. A takedown must
@@ -55,7 +57,7 @@ def make_plan(old: Run, job: Job, taken: Takedown) -> Plan:
             f"{where} was compared with {len(old.info['against'])} earlier runs, and --against names others.",
             "Name the same earlier runs.",
         )
-    if taken.digest == old.info["removed"]:
+    if takedown.digest == old.info["removed"]:
         modules = {f"module.{module.name}": module.digest for module in job.modules}
         now = {"resources": job.recipe.resources() | modules, "versions": versions()}
         lines = [line for key, value in now.items() for line in differences(old.info[key], value, key)]
@@ -67,169 +69,154 @@ def make_plan(old: Run, job: Job, taken: Takedown) -> Plan:
             )
     same = {key: old.info[key] for key in ("resources", "versions")}
     inputs = old.info["inputs"]
-    identity = {"recipe": job.recipe.canonical(), **same, "against": earlier, "inputs": inputs, "removed": taken.digest}
+    identity = {
+        "recipe": job.recipe.canonical(),
+        **same,
+        "against": earlier,
+        "inputs": inputs,
+        "removed": takedown.digest,
+    }
     places = old.places()
     found = [Input(one["name"], places.get(one["name"], ""), one["bytes"], one["identity"]) for one in inputs]
     return Plan(found, identity, against, job.indexed.name if job.indexed else "")
 
 
-def rewrite(old: Run, job: Job, taken: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> Result:
-    """Make the run `job.out` of a finished one; `job.inputs` say where its archives are, if not where they were."""
-    plan = make_plan(old, job, taken)
+def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> Result:
+    """Write the run `job.out` from a finished one. `job.inputs` name the archives if they are not where they were."""
+    plan = make_plan(old, job, takedown)
     store = open_folder(job.out)
     if store.place == old.place:
         raise ConfigError(f"{old.store.where()} can't be written in place of itself.", "Give another folder.")
     with store.only_run(), Stop() as stop:
-        if taken:
-            store.put_new(FILE, taken.as_json())
+        if takedown:
+            store.put_new(FILE, takedown.as_json())
         finished = claim_folder(store, plan)
         if finished is not None:
             return Result(0, finished, already_done=True)
 
         def work(run: Build) -> Result:
-            replay = Rewriting(old, job, plan, run.execution, Archives(old, job.inputs), taken)
-            commits = replay.rewritten()
+            portions = _Replay(old, job, plan, run.execution, _Archives(old, job.inputs), takedown)
+            commits = portions.commits()
             commits[0].facts["other_records"] = old.info["other_records"]  # only their sum is written
-
-            def fill(commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
-                filled = replay.filled(commits, verdicts)
-                plan.inputs = [replace(one, path=replay.archives.place(one)) for one in plan.inputs]
-                return filled
-
-            return complete(run, commits, [], fill)
+            return complete(run, commits, [], portions.with_texts)
 
         return carry_out(job, plan, store, make_engine, stop, progress, work)
 
 
 @dataclass
-class Archives:
-    """Where the archives of a run are, looked at when they are needed. Raises InputError for one that is not there."""
+class _Archives:
+    """The archives of a run, found when they are needed."""
 
     run: Run
     given: list[str]
     _found: dict[str, Unit] = field(default_factory=dict)
 
-    def place(self, item: Input) -> str:
-        """Where an archive is, as far as it had to be looked for."""
+    def location(self, item: Input) -> str:
+        """Return where an archive was found, or else where the run read it."""
         return self._found[item.name].path if item.name in self._found else item.path
 
     def has(self, name: str) -> bool:
-        """Whether an archive is where it is said to be."""
+        """Return True if an archive can be found."""
         try:
             return bool(self.units([name]))
         except InputError:
             return False
 
     def units(self, names: Iterable[str]) -> dict[str, Unit]:
-        """Each of these archives as one unit."""
+        """Return each of these archives as one unit. Raises InputError for an archive that is missing, or changed."""
         missing = [name for name in names if name not in self._found]
         if missing:
-            places = self.given or [place for name in missing if (place := self.run.places().get(name))]
-            there = {item.name: item for item in find_inputs(places)} if places else {}
+            locations = self.given or [found for name in missing if (found := self.run.places().get(name))]
+            there = {item.name: item for item in find_inputs(locations)} if locations else {}
             known = {item["name"]: item["identity"] for item in self.run.info["inputs"]}
             for name in missing:
                 if name not in there:
-                    raise InputError(f"Pages of {name} have to be read again.", "Say with --inputs where it is.")
+                    raise InputError(f"Some pages of {name} must be read again.", "Say with --inputs where it is.")
                 if there[name].identity != known[name]:
                     raise InputChanged(f"{name} is not the archive that the run read.", "Give that one with --inputs.")
-                self._found[name] = _whole(there[name])
+                self._found[name] = plan_units(there[name], 1 << 60)[0]
         return {name: self._found[name] for name in names}
 
 
-def _whole(item: Input) -> Unit:
-    return plan_units(item, 1 << 60)[0]
-
-
 @dataclass
-class Rewriting:
-    """The two steps in which the pieces are made."""
+class _Replay:
+    """The two steps that make the portions of a replay."""
 
     old: Run
     job: Job
     plan: Plan
     execution: Execution
-    archives: Archives
-    taken: Takedown
+    archives: _Archives
+    takedown: Takedown
 
-    def rewritten(self) -> list[Commit]:
-        """The commits of all pieces, in order."""
-        new = self.taken if self.taken.digest != self.old.info["removed"] else None
-        rejudge = Rejudge(self.old.info, self.job.recipe, self._signed, new)
-        share = self.old.info["records"]["in"] // (_PIECES_PER_WORKER * self.execution.engine.workers)
-        pieces, pages = pieces_of(self.old, rejudge, max(share, _LEAST_ROWS))
-        pieces = [self._readable(one, pages) for one in pieces]
-        units = self.archives.units(dict.fromkeys(one.warc for one in pieces if pages.get(one.ledger)))
-        payloads = [{"piece": one.as_dict(), "archive": _as_dict(units.get(one.warc))} for one in pieces]
-        return self._run("judge", rewrite_task, payloads, [pages.get(one.ledger, 0) for one in pieces])
+    def commits(self) -> list[Commit]:
+        """Return the commits of all portions, in order. Texts of documents that come back are still missing."""
+        new = self.takedown if self.takedown.digest != self.old.info["removed"] else None
+        judge = LedgerReplay(self.old.info, self.job.recipe, self._signed, new)
+        share = self.old.info["records"]["in"] // (_PORTIONS_PER_WORKER * self.execution.engine.workers)
+        portions, pages = portions_of(self.old, judge, max(share, _LEAST_ROWS))
+        portions = [self._readable(one, pages) for one in portions]
+        units = self.archives.units(dict.fromkeys(one.warc for one in portions if pages.get(one.ledger)))
+        own = [{"portion": one.as_dict(), "archive": _as_dict(units.get(one.warc))} for one in portions]
+        return self._run("judge", replay_task, own, [pages.get(one.ledger, 0) for one in portions])
 
-    def _readable(self, piece: Piece, pages: dict[tuple[int, int], int]) -> Piece:
-        """The piece; without further samples, where these alone would need an archive that is not there."""
-        if not piece.extra or pages[piece.ledger] != len(piece.extra) or self.archives.has(piece.warc):
-            return piece
-        pages[piece.ledger] = 0
-        return replace(piece, extra=())
+    def _readable(self, portion: Portion, pages: dict[tuple[int, int], int]) -> Portion:
+        """Return the portion. If only its further samples need an archive that is missing, it goes without them."""
+        if not portion.extra or pages[portion.ledger] != len(portion.extra) or self.archives.has(portion.warc):
+            return portion
+        pages[portion.ledger] = 0
+        return replace(portion, extra=())
 
-    def filled(self, commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
-        """The commits with every text that is to be packed."""
-        store, pages = self.execution.store, {}
+    def with_texts(self, commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
+        """Return the commits with every text that the pack phase needs."""
+        pages = {}
         boxes = [tuple(one.boxes[number] for one in verdicts) for number in range(len(commits))]
         for number, done in enumerate(commits):
-            if done.facts["missing"] and (wanted := int(lacking(store, done, boxes[number]).sum())):
-                pages[number] = wanted
+            if done.facts["missing"]:
+                wanted = int(missing_texts(self.execution.store, done, boxes[number]).sum())
+                if wanted:
+                    pages[number] = wanted
         units = self.archives.units(dict.fromkeys(commits[number].facts["unit"]["warc"] for number in pages))
-        payloads = []
-        for number in pages:
-            done = commits[number]
-            own = {"commit": done.as_dict(), "verdicts": [box.as_dict() for box in boxes[number]]}
-            payloads.append({**own, "archive": _as_dict(units[done.facts["unit"]["warc"]])})
-        made = self._run("read", fill_task, payloads, list(pages.values()))
-        filled = dict(zip(pages, made, strict=True))
-        return [filled.get(number, done) for number, done in enumerate(commits)]
+        own = [
+            {
+                "commit": asdict(commits[number]),
+                "verdicts": [box.as_dict() for box in boxes[number]],
+                "archive": _as_dict(units[commits[number].facts["unit"]["warc"]]),
+            }
+            for number in pages
+        ]
+        made = dict(zip(pages, self._run("read", texts_task, own, list(pages.values())), strict=True))
+        self.plan.inputs = [replace(one, path=self.archives.location(one)) for one in self.plan.inputs]
+        return [made.get(number, done) for number, done in enumerate(commits)]
 
-    def _run(self, name: str, function: Function, pieces: list[dict[str, Any]], pages: list[int]) -> list[Commit]:
-        """The commits of all pieces, in order; `pages` says how many pages of each are read again."""
-        tasks = list(_together(pages))
-        payloads = [{**self._common, "pieces": [pieces[number] for number in task], "numbers": task} for task in tasks]
-        progress = self.execution.progress
-        progress.start(name, len(pieces), 0, done=0)
-        made: dict[int, Commit] = {}
-        for answer in run(self.execution.engine, function, payloads, self.execution.stop):
-            if answer.result is None:
-                progress.end()
-                last = answer.failures[-1]
-                errors = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable}
-                raise errors.get(last.kind, IntegrityError)(f"A piece of the run could not be rewritten: {last.reason}")
-            for number, commit in zip(answer.payload["numbers"], answer.result["commits"], strict=True):
-                made[number] = Commit.from_dict(commit)
-                progress.unit_done(0, made[number].facts["counts"])
-        progress.end()
-        if self.execution.stop.asked():
-            raise Stopped
-        return [made[number] for number in range(len(pieces))]
-
-    @property
-    def _signed(self) -> bool:
-        """Whether what documents are compared by is there, or not needed."""
-        return all(self.old.parts(one["kind"]) for one in self.old.info["compared"].values())
-
-    @property
-    def _common(self) -> dict[str, Any]:
-        """What every task is given."""
+    def _run(self, name: str, function: Function, portions: list[dict[str, Any]], pages: list[int]) -> list[Commit]:
+        """Return the commits of all portions, in order. `pages` counts the pages of each that are read again."""
         depends = {key: self.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")}
-        return {
+        common = {
             "store": self.execution.store.place,
             "folder": self.old.store.place,
             **self.job.recipe_payload(),
             "guard": asdict(self.job.guard),
-            "taken": bool(self.taken),
+            "takedown": bool(self.takedown),
             "signed": self._signed,
-            "newly_taken": self.taken.digest != self.old.info["removed"],
+            "new_takedown": self.takedown.digest != self.old.info["removed"],
             "depends": digest([depends, self.old.info["fingerprint"]]),
         }
+        tasks = list(_together(pages))
+        payloads = [{**common, "portions": [portions[number] for number in task]} for task in tasks]
+        made: dict[int, Commit] = {}
+        for task, result in zip(tasks, self.execution.phase(name, function, payloads), strict=True):
+            made |= zip(task, map(Commit.from_dict, result["commits"]), strict=True)
+        return [made[number] for number in range(len(portions))]
+
+    @property
+    def _signed(self) -> bool:
+        """Whether the run kept the signatures of all its comparisons."""
+        return all(self.old.parts(one["kind"]) for one in self.old.info["compared"].values())
 
 
 def _together(pages: list[int]) -> Iterator[list[int]]:
-    """Pieces by task: those of which few pages are read go together, as a page worker costs some seconds."""
+    """Yield the portions of each task. Portions with few pages to read share one, as a page worker costs seconds."""
     held: list[int] = []
     for number, count in enumerate(pages):
         if not count:

@@ -33,14 +33,14 @@ def run_units(
         **job.recipe_payload(),
         "guard": asdict(job.guard),
         "depends": depends,
-        "taken": store.size(TAKEN_DOWN) is not None,
+        "takedown": store.size(TAKEN_DOWN) is not None,
     }
     done: dict[Unit, Commit] = {}
     while True:
         given_up: dict[Unit, tuple[Failure, ...]] = {}
         lost = 0
         todo = [unit for unit in units if unit not in done]
-        progress.start("pass", len(units), sum(unit.end - unit.start for unit in units), done=len(units) - len(todo))
+        progress.start("pass", len(units), done=len(units) - len(todo))
         payloads = [{"unit": unit.as_dict(), **_own(job, unit, store), **common} for unit in todo]
         for answer in run(engine, run_unit_task, payloads, execution.stop):
             unit = Unit(**answer.payload["unit"])
@@ -56,7 +56,7 @@ def run_units(
                 done[unit] = Commit.from_dict(answer.result)
                 if answer.failures:  # of this process, and no part of the commit
                     done[unit].facts["failed_tries"] = by_class(answer.failures)
-                progress.unit_done(unit.end - unit.start, done[unit].facts["counts"])
+                progress.unit_done(done[unit].facts["counts"])
         progress.end()
         if execution.stop.asked():
             raise Stopped
@@ -101,7 +101,7 @@ def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
         if after is not None and after.warc == unit.warc:
             if reached != after.start:
                 wrong.add(after)
-        elif unit.format == "members" and reached != unit.end:
+        elif unit.layout == "members" and reached != unit.end:
             raise IntegrityError(
                 f"{unit.warc} was read up to byte {reached} of {unit.end}.", "Please report this file."
             )

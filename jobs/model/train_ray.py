@@ -15,7 +15,8 @@ from corpus.tokens.shards import open_tokens
 from jobs.model import checkpoint
 from jobs.model.curve import Progress, read_metrics
 from jobs.model.train_settings import Place, Settings
-from jobs.runner.engine import RayEngine, Stop
+from jobs.runner.engine import Stop
+from jobs.runner.ray_engine import RayEngine
 
 _STOP, _FAILED, _SCRATCH = ".stop", ".failed-", ".ray-"
 _RESTARTS = 3

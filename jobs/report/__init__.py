@@ -1,1 +1,1 @@
-"""`corpus report`: what became of every record, as one page to look at."""
+"""`corpus report`: a run as one HTML page."""

@@ -1,4 +1,4 @@
-"""The bins of a histogram, chosen so that every bound of the limit is an edge: a bar never holds both sides of it."""
+"""The bins of a histogram. Every bound of the limit is an edge, so no bar holds values from both sides of it."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ import numpy as np
 
 _BINS = 36
 _FEW = 48
-"""Whole numbers over no more than this range get a bar each."""
+"""Whole numbers that span no more than this get a bar each."""
 
 _LOG_SPREAD = 100.0
 _LOG_BOUND = 25.0
 _LOG_LOPSIDED = 50.0
-"""A log scale where nine tenths of the positive values spread over a factor of 100, where a bound would lie in the
-first twenty-fifth of a linear one, or half of the values in its first fiftieth."""
+"""The scale is logarithmic if nine tenths of the positive values span a factor of 100, if a bound would lie in the
+first twenty-fifth of a linear scale, or if half of the values would lie in its first fiftieth."""
 
 _TINY = 1e7
-"""What is smaller than the largest value by this factor has one bar with zero."""
+"""Values smaller than the largest one by this factor share a bar with zero."""
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Bin i holds edges[i] <= value < edges[i + 1]. The first and the last reach as far as the values do."""
+    """Bin i holds edges[i] <= value < edges[i + 1]. The outer bins reach as far as the values do."""
 
     edges: np.ndarray
     scale: str
     """"unit" (a bar per whole number), "linear" or "log"."""
     marks: dict[str, int]
-    """Bound name to the index of its edge, for bounds that lie on the scale."""
+    """The index of each bound's edge, for bounds that lie on the scale."""
 
     @property
     def number(self) -> int:
         return len(self.edges) - 1
 
     def count(self, values: np.ndarray) -> np.ndarray:
-        """How many values lie in each bin; NaN in none."""
-        places = np.searchsorted(self.edges, values[~np.isnan(values)], side="right") - 1
-        return np.bincount(np.clip(places, 0, self.number - 1), minlength=self.number)
+        """Count the values in each bin. NaN lies in none."""
+        bins = np.searchsorted(self.edges, values[~np.isnan(values)], side="right") - 1
+        return np.bincount(np.clip(bins, 0, self.number - 1), minlength=self.number)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What bins are chosen by: exact ends, the least positive value, and a sample of the values."""
+    """The basis for choosing bins: exact ends, the least positive value, and a sample of the values."""
 
     least: float
     most: float
@@ -53,14 +53,14 @@ class Spread:
 
 
 def edge_of(bound: str, value: float, whole: bool) -> float:
-    """The edge that divides inside from outside: equal values stay on the side where the bound has them."""
+    """The edge between inside and outside. Values equal to the bound stay on the side that the bound gives them."""
     if whole:
         return float(np.floor(value) + 1 if bound in ("max", "above") else np.ceil(value))
     return float(np.nextafter(value, np.inf)) if bound in ("max", "above") else float(value)
 
 
 def make_bins(spread: Spread, bounds: dict[str, Any], whole: bool) -> Bins:
-    """Bins for values of `spread` under a limit."""
+    """Choose the bins for values of `spread` under a limit."""
     edges = {bound: edge_of(bound, value, whole) for bound, value in bounds.items() if bound != "one_of"}
     least, most = spread.least, spread.most
     if whole and most - least <= _FEW:
@@ -79,7 +79,7 @@ def make_bins(spread: Spread, bounds: dict[str, Any], whole: bool) -> Bins:
 
 
 def _reach(low: float, high: float, edges: Iterable[float], room: float) -> tuple[float, float]:
-    """A range that takes in the edges that lie no further than `room` from it."""
+    """Extend a range to the edges that lie within `room` of it."""
     for edge in edges:
         if low - room <= edge <= high + room:
             low, high = min(low, edge), max(high, edge)
@@ -122,17 +122,17 @@ def _log_edges(spread: Spread, high: float, edges: dict[str, float], whole: bool
 
 
 def _finish(grid: np.ndarray, scale: str, edges: dict[str, float], least: float, most: float, whole: bool) -> Bins:
-    """The grid with ends that take in every value, and the edges of bounds in it exactly: all that divide the values,
-    and those that lie on the grid anyway."""
+    """Extend the grid to every value, and make the edges of bounds part of it: those that divide the values, and those
+    that lie within the grid."""
     end = max(most + 1 if whole else most, float(np.nextafter(most, np.inf)))
-    if len(grid) < 2:  # so narrow a range that floats have nothing in it
+    if len(grid) < 2:  # the range is too narrow for a float in between
         grid = np.array([least, end])
     shown = {edge for edge in edges.values() if least < edge < end or grid[0] <= edge <= grid[-1]}
     found = set(grid.tolist())
     for edge in shown - found:
         near = min(found, key=lambda known: (abs(known - edge), known))
         if grid[0] < near < grid[-1] and near not in shown and scale != "unit":
-            found.remove(near)  # the bar beside the bound gets as much wider or narrower
+            found.remove(near)  # the bar beside the bound becomes wider or narrower
     found = found | shown
     if min(found) > least:
         found = {edge for edge in found if edge != grid[0] or edge in shown} | {least}
@@ -149,6 +149,6 @@ def _finish(grid: np.ndarray, scale: str, edges: dict[str, float], least: float,
 
 
 def nice_step(step: float) -> float:
-    """The least of 1, 2, 2.5 and 5 times a power of ten that is not below `step`."""
+    """Round `step` up to 1, 2, 2.5 or 5 times a power of ten."""
     power = 10.0 ** np.floor(np.log10(step)) if step > 0 else 1.0
     return float(next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= step * (1 - 1e-9)))

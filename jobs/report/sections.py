@@ -1,28 +1,35 @@
-"""Funnel, rules and measures of a report, from what a scan counted."""
+"""The sections of a report: what run.json and timings.json say of a run, and what a scan counted in its ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from corpus.outcome import DROPPED, FAILED, SKIPPED
+from corpus.digests import differences
+from corpus.outcome import DROPPED
+from corpus.recipe import RESERVED
+from corpus.run import Run
+from corpus.tables.funnel import funnel as count_funnel
 from corpus.tables.ledger import total
-from jobs.report import formats
-from jobs.report.columns import Measure
-from jobs.report.figures import histogram
-from jobs.report.scan import RuleCounts, Scan
-from jobs.report.top_counts import Row, Tally, Top
+from filters import load_recipe, recipe_names
+from jobs.report import formatting
+from jobs.report.categories import CategoryCounts, TopCategories
+from jobs.report.figures import draw_histogram
+from jobs.report.measures import Measure, active_bounds
+from jobs.report.scan import Histogram, RuleCounts, Scan
 
-CATEGORIES = 8
+_CATEGORIES = 8
 """Categories of a measure that are shown by name."""
+
+_SLOWEST = 5
 
 
 @dataclass(frozen=True)
-class Step:
-    """A line of the funnel: what it took away, and what was left."""
+class FunnelStep:
+    """A line of the funnel: the records that ended here and those that were left, with their bytes."""
 
     name: str
     kind: str
@@ -33,8 +40,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What one rule did: documents that it was the first to drop, and what its limit rules out anyway."""
+class RuleEffect:
+    """A rule with the documents that it was the first to drop, and those that its limit rules out anyway."""
 
     measure: Measure
     dropped: int
@@ -43,17 +50,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class StageRules:
-    """A stage with its rules: those that have a limit."""
+    """A stage with its rules."""
 
     name: str
     dropped: int
     counts: RuleCounts
-    rules: list[Rule]
+    rules: list[RuleEffect]
 
 
 @dataclass(frozen=True)
-class Card:
-    """How the values of a measure are distributed: a picture, or categories, or one sentence."""
+class MeasureCard:
+    """The distribution of a measure: a picture, categories, or one sentence."""
 
     measure: Measure
     kept: int
@@ -63,43 +70,72 @@ class Card:
     sentence: str = ""
     picture: Markup | None = None
     logarithmic: bool = False
-    edges: list[float] | None = None
-    kept_bars: list[int] | None = None
-    dropped_bars: list[int] | None = None
-    categories: Top | None = None
-    rest: Row | None = None
+    histogram: Histogram | None = None
+    categories: TopCategories | None = None
 
 
-def funnel(info: dict[str, Any], scan: Scan) -> list[Step]:
+@dataclass(frozen=True)
+class StageTable:
+    """A stage of the recipe: its parameters, and its measures with and without a limit."""
+
+    name: str
+    uses: str
+    languages: list[str]
+    params: dict[str, Any]
+    limits: dict[str, str]
+    unlimited: list[str]
+
+
+@dataclass(frozen=True)
+class Times:
+    """The content of timings.json."""
+
+    seconds: float
+    host: str
+    cpus: int
+    command: str
+    units: int
+    unit_seconds: float
+    slowest: list[dict[str, Any]]
+    stages: list[tuple[str, float]]
+    """CPU seconds of each stage over all units."""
+    phases: list[tuple[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster of duplicates: its keeper's row, if that is in this ledger, and some of the duplicates."""
+
+    id: str
+    documents: int
+    keeper: dict[str, Any] | None
+    repeats: list[dict[str, Any]]
+
+
+def funnel(info: dict[str, Any], scan: Scan) -> list[FunnelStep]:
     """From all records to the kept ones, stage by stage."""
-    records = info["records"]
-    left, left_bytes = records["in"], sum(scan.spans.values())
-    steps = [Step("records", "in", left, left_bytes, left, left_bytes)]
-
-    def take(name: str, kind: str, count: int, belongs: Callable[[tuple[str, str, str]], bool]) -> None:
-        nonlocal left, left_bytes
-        size = sum(bytes_ for verdict, bytes_ in scan.spans.items() if belongs(verdict))
-        left, left_bytes = left - count, left_bytes - size
-        steps.append(Step(name, kind, count, size, left, left_bytes))
-
-    for outcome in (SKIPPED, FAILED):
-        if records[outcome]:
-            take(outcome, outcome, total(records[outcome]), lambda verdict, o=outcome: verdict[0] == o)  # type: ignore[misc]
-    names = [table["name"] for table in info["recipe"]["stages"]]
-    for name in [*(other for other in records[DROPPED] if other not in names), *names]:  # first what was taken down
-        count = total(records[DROPPED].get(name, {}))
-        take(name, DROPPED, count, lambda verdict, s=name: verdict[:2] == (DROPPED, s))  # type: ignore[misc]
+    records, left_bytes = info["records"]["in"], sum(scan.spans.values())
+    steps = [FunnelStep("records", "in", records, left_bytes, records, left_bytes)]
+    for row in count_funnel(info):
+        if row.records or row.outcome == DROPPED:
+            size = sum(
+                bytes_
+                for (outcome, stage, _), bytes_ in scan.spans.items()
+                if outcome == row.outcome and (outcome != DROPPED or stage == row.name)
+            )
+            left_bytes -= size
+            steps.append(FunnelStep(row.name, row.outcome, row.records, size, row.left, left_bytes))
     return steps
 
 
 def rules(info: dict[str, Any], scan: Scan) -> list[StageRules]:
-    """Each stage that has limits or dropped something, in order."""
+    """Every stage that has limits or dropped something, in order."""
     found = []
     for table in info["recipe"]["stages"]:
         name = table["name"]
         dropped = info["records"][DROPPED].get(name, {})
         own = [
-            Rule(measure, dropped.get(measure.name, 0), scan.rules[measure.column])
+            RuleEffect(measure, dropped.get(measure.name, 0), scan.rules[measure.column])
             for measure in scan.measures
             if measure.stage == name and (measure.bounds or measure.name in dropped)
         ]
@@ -108,45 +144,91 @@ def rules(info: dict[str, Any], scan: Scan) -> list[StageRules]:
     return found
 
 
-def cards(info: dict[str, Any], scan: Scan, tally: Tally) -> dict[str, list[Card]]:
-    """The measures by stage, in order. Called inside `figures.plotting()`."""
+def cards(info: dict[str, Any], scan: Scan, counts: CategoryCounts) -> dict[str, list[MeasureCard]]:
+    """The measures by stage, in order. Call this inside `figures.plotting()`."""
     judged = info["records"]["kept"] + total(info["records"][DROPPED])
-    found: dict[str, list[Card]] = {}
+    found: dict[str, list[MeasureCard]] = {}
     for measure in scan.measures:
-        make = _categories if measure.kind == "str" else _numbers
-        found.setdefault(measure.stage, []).append(make(measure, scan, tally, judged))
+        if measure.kind == "str":
+            top = counts.top(measure.column, _CATEGORIES)
+            null, outside = judged - top.kept - top.dropped, scan.rules[measure.column].outside
+            sentence = "" if top.distinct else "never measured"
+            card = MeasureCard(measure, top.kept, top.dropped, null, outside, sentence, categories=top)
+        else:
+            card = _number_card(measure, scan)
+        found.setdefault(measure.stage, []).append(card)
     return found
 
 
-def _categories(measure: Measure, scan: Scan, tally: Tally, judged: int) -> Card:
-    top = tally.top(measure.column, CATEGORIES)
-    outside = scan.rules[measure.column].outside
-    null = judged - top.kept - top.dropped
-    sentence = "" if top.distinct else "never measured"
-    return Card(measure, top.kept, top.dropped, null, outside, sentence, categories=top, rest=top.rest)
-
-
-def _numbers(measure: Measure, scan: Scan, tally: Tally, judged: int) -> Card:
+def _number_card(measure: Measure, scan: Scan) -> MeasureCard:
     values = scan.values[measure.column]
     outside = scan.rules[measure.column].outside
-    plain = (measure, values.kept, values.dropped, values.null, outside)
+    counts = (measure, values.kept, values.dropped, values.null, outside)
     if not values.kept + values.dropped:
-        return Card(*plain, "never measured")
+        return MeasureCard(*counts, "never measured")
+    least, most = (formatting.value(float(value)) for value in (values.least, values.most))
     found = scan.histograms.get(measure.column)
     if found is None:
-        return Card(*plain, f"always {formats.value(float(values.least))}")
-    words = {bound: formats.limit({bound: given}) for bound, given in measure.bounds.items()}
+        return MeasureCard(*counts, f"always {least}")
+    words = {bound: formatting.limit({bound: given}) for bound, given in measure.bounds.items()}
     label = (
-        f"{measure.column}: from {formats.value(float(values.least))} to {formats.value(float(values.most))} "
+        f"{measure.column}: from {least} to {most} "
         f"in {values.kept:,} kept and {values.dropped:,} dropped documents; {outside:,} outside the limit"
     )
     whole = measure.kind == "int"
-    picture, logarithmic = histogram(found.bins, found.kept, found.dropped, words, label, whole=whole)
-    return Card(
-        *plain,
-        picture=picture,
-        logarithmic=logarithmic,
-        edges=found.bins.edges.tolist(),
-        kept_bars=found.kept.tolist(),
-        dropped_bars=found.dropped.tolist(),
+    picture, logarithmic = draw_histogram(found.bins, found.kept, found.dropped, words, label, whole=whole)
+    return MeasureCard(*counts, picture=picture, logarithmic=logarithmic, histogram=found)
+
+
+def stage_tables(info: dict[str, Any]) -> list[StageTable]:
+    """The stages of the recipe."""
+    found = []
+    for table in info["recipe"]["stages"]:
+        name = table["name"]
+        limits = {key: active_bounds(given) for key, given in table.items() if f"{name}.{key}" in info["columns"]}
+        params = {key: given for key, given in table.items() if key not in limits and key not in RESERVED}
+        limited = {key: formatting.limit(bounds) for key, bounds in limits.items() if bounds}
+        unlimited = [key for key in limits if key not in limited]
+        found.append(StageTable(name, table["stage"], table.get("languages", []), params, limited, unlimited))
+    return found
+
+
+def recipe_differences(recipe: dict[str, Any]) -> list[str] | None:
+    """The changes against the recipe of the same name in this version; None if this version has none."""
+    if recipe["name"] not in recipe_names():
+        return None
+    return differences(load_recipe(recipe["name"]).canonical(), recipe)
+
+
+def read_times(run: Run) -> Times | None:
+    """The times of a run. timings.json may be missing, as a run is complete without it."""
+    try:
+        found = json.loads(run.store.get("timings.json") or b"")
+    except ValueError:
+        return None
+    units = found.get("units", [])
+    stages = {table["name"]: 0.0 for table in run.info["recipe"]["stages"]}
+    for unit in units:
+        for name, seconds in unit.get("stages", {}).items():
+            stages[name] += seconds
+    timed = [unit for unit in units if "start" in unit]  # portions of a replayed run have no byte range
+    return Times(
+        seconds=found["seconds"],
+        host=found["host"],
+        cpus=found["cpus"],
+        command=" ".join(found["argv"]),
+        units=len(timed),
+        unit_seconds=sum(unit["seconds"] for unit in timed),
+        slowest=sorted(timed, key=lambda unit: (-unit["seconds"], unit["warc"], unit["start"]))[:_SLOWEST],
+        stages=[(name, seconds) for name, seconds in stages.items() if seconds],
+        phases=list(found.get("dedup", {}).items()),
     )
+
+
+def clusters(info: dict[str, Any], scan: Scan) -> list[Cluster]:
+    """The largest clusters of duplicates."""
+    largest = info["dedup"]["largest"] if info["dedup"] else ()
+    return [
+        Cluster(entry["id"], entry["documents"], scan.rows.get(entry["id"]), scan.repeats.get(entry["id"], []))
+        for entry in largest
+    ]

@@ -1,29 +1,26 @@
-"""The kept texts: how many bytes they have, in all, by length and by language."""
+"""The sizes of the kept texts: in all, by length and by language."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from corpus.run import Run
+from corpus.tables.row_groups import read_batches
 from jobs.report.bins import Bins
 
-_PER_DECADE = 10
 _ROWS = 1024
-
-
+_PER_DECADE = 10
 _EDGES = np.unique(np.round(10.0 ** (np.arange(8 * _PER_DECADE + 1) / _PER_DECADE)))
 LENGTHS = Bins(np.append(0.0, np.append(_EDGES, np.inf)), "log", {})
-"""Bins of empty texts, of 1 byte to 100 MB, and of more."""
+"""Bins for empty texts, for texts of 1 byte to 100 MB, and for longer ones."""
 
 
 @dataclass
-class Texts:
+class TextSizes:
     """Kept documents and the UTF-8 bytes of their texts."""
 
     documents: int = 0
@@ -31,13 +28,13 @@ class Texts:
     most: int = 0
     lengths: np.ndarray = field(default_factory=lambda: np.zeros(LENGTHS.number, dtype=np.int64))
     languages: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Language to documents and bytes; "" where none was found out."""
+    """Documents and bytes by language; "" stands for an unknown language."""
 
 
-def measure_texts(run: Run) -> Texts:
-    """Read the texts of a run's corpus, some thousand at a time."""
-    found = Texts()
-    for batch in _batches(run):
+def measure_texts(run: Run) -> TextSizes:
+    """Read the texts of a run's corpus, about a thousand at a time."""
+    found = TextSizes()
+    for batch in read_batches(run.paths("corpus"), ["text", "language"], _ROWS):
         sizes = pc.binary_length(batch["text"].cast(pa.binary())).to_numpy()
         if not len(sizes):
             continue
@@ -50,9 +47,3 @@ def measure_texts(run: Run) -> Texts:
             documents, size = found.languages.get(row["language"], (0, 0))
             found.languages[row["language"]] = documents + row["bytes_count"], size + row["bytes_sum"]
     return found
-
-
-def _batches(run: Run) -> Iterator[pa.RecordBatch]:
-    for path in run.paths("corpus"):
-        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
-            yield from file.iter_batches(batch_size=_ROWS, columns=["text", "language"])

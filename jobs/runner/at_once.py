@@ -1,4 +1,4 @@
-"""The end of a program in which threads may still be at work."""
+"""The end of a program whose threads may still be at work."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NoReturn
 
 
 class AtOnce(SystemExit):
-    """A second stop signal came: what is under way is not waited for."""
+    """Raised by a second stop signal. Running work is abandoned."""
 
     code: int
 
 
 def end_at_once(code: int) -> NoReturn:
-    """End this process, whatever its threads do: Python itself would wait for them."""
+    """End this process without waiting for its threads, as Python itself would."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

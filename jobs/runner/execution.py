@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from corpus.errors import IntegrityError
+from corpus.errors import InputChanged, InputUnreachable, IntegrityError
 from corpus.storage.commits import Commit
 from corpus.storage.store import Store
 from jobs.runner.engine import Engine, Stop, run
 from jobs.runner.progress import Progress
-from jobs.runner.retries import Function, Payload
+from jobs.runner.retries import CHANGED, UNREACHABLE, Function, Payload
 from jobs.runner.task_functions import close_guards, end_guards
 
 
@@ -31,17 +31,20 @@ class Execution:
     def phase(self, name: str, function: Function, payloads: Sequence[Payload]) -> list[Payload]:
         """Run one function over all payloads and return the results in the order of the payloads.
 
-        Raises Stopped after a stop signal, and IntegrityError if a task was given up.
+        Raises Stopped after a stop signal. If a task was given up, it raises InputChanged, InputUnreachable or
+        IntegrityError.
         """
         order = {id(payload): number for number, payload in enumerate(payloads)}
         made: list[Payload] = [{}] * len(payloads)
-        self.progress.start(name, len(payloads), 0, done=0)
+        self.progress.start(name, len(payloads))
         for answer in run(self.engine, function, payloads, self.stop):
             if answer.result is None:
-                reason = answer.failures[-1].reason
-                raise IntegrityError(f"{name} failed: {reason}", "Mend that, and run the same command again.")
+                self.progress.end()
+                last = answer.failures[-1]
+                error = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable}.get(last.kind, IntegrityError)
+                raise error(f"{name} failed: {last.reason}", "Remove the cause, and run the same command again.")
             made[order[id(answer.payload)]] = answer.result
-            self.progress.unit_done(0, {})
+            self.progress.unit_done()
         self.progress.end()
         if self.stop.asked():
             raise Stopped

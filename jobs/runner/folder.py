@@ -1,4 +1,4 @@
-"""The folder that a job writes to: opened, locked, and bound to what it is made of."""
+"""The output folder of a job: opened, and bound to the plan of its content."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from corpus.errors import OutputError
 from corpus.storage.store import Store, open_store
 
 PLAN = ".work/plan.json"
-"""What a folder is bound to, until the job is done."""
+"""The plan that a folder is bound to until the job is done."""
 
 
 def open_folder(out: str | Path) -> Store:
-    """The store at a path or URL, once it can be written to. Raises OutputError, and ConfigError."""
+    """Open the store at a path or URL for writing. Raises OutputError and ConfigError."""
     store = open_store(out)
     store.prepare()
     return store
@@ -31,8 +31,11 @@ def claim(
     compare: Callable[[dict[str, Any], dict[str, Any]], list[str]] = differences,
     beside: Set[str] = frozenset(),
 ) -> dict[str, Any] | None:
-    """Bind an empty folder to a plan. What is in the file `name`, with the plan (`plan_of`), where the job came to its
-    end. Raises OutputError for a folder that is bound to another plan, or holds other files than those of `beside`."""
+    """Bind a folder to a plan, and return the content of its file `name` if the job is already complete.
+
+    `name` is written at the end of the job, and `plan_of` finds the plan in it. `compare` lists the differences of two
+    plans. Raises OutputError for a folder that is bound to another plan, or has files that are not in `beside`.
+    """
     finished, begun = store.get(name), store.get(PLAN)
     mine = json.dumps(plan, sort_keys=True)
     if finished is None and begun is None:
@@ -50,8 +53,8 @@ def claim(
     if json.dumps(bound, sort_keys=True) != mine:
         shown = "".join(f"\n  {line[:200]}" for line in lines[:20]) + ("\n  …" if len(lines) > 20 else "")
         raise OutputError(
-            f"{store.where()} was made of another recipe, input, settings or code (old → new):{shown}\n",
-            "Give another -o, or the same as before.",
+            f"{store.where()} was made from another recipe, input, settings or code (old → new):{shown}\n",
+            "Give another -o, or the same recipe, input and settings as before.",
         )
     return info
 

@@ -1,6 +1,6 @@
-"""What every node of a cluster must have before work is sent there: the run's own folder, our code, and Ray's token.
+"""The checks of a cluster before work is sent to it: every node must have our code, Ray's token and the output folder.
 
-The driver leaves a mark in the folder. A node that has the folder sees it, and leaves an answer that the driver sees.
+The driver leaves a mark in the folder. A node that has the folder sees the mark, and leaves an answer for the driver.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from corpus.digests import differences
 from corpus.errors import ConfigError, CorpusError, OutputError
@@ -18,13 +19,23 @@ from corpus.storage.store import LocalStore, Location, open_store
 from corpus.version import ALL_ROOMS, versions
 
 
+class NodeFacts(TypedDict):
+    """The answer of a node about itself."""
+
+    host: str
+    sees: bool
+    versions: dict[str, str]
+    auth: str | None
+
+
 class Mark:
-    """A file of the driver's in the folder of a run, under a name that was never used before."""
+    """A file that the driver leaves in the output folder, under a name that was never used before."""
 
     def __init__(self, place: Location) -> None:
         self._store = open_store(place)
         self._folder = f".work/tmp/nodes-{secrets.token_hex(8)}"
-        self.told = [self._store.place, self._folder]
+        self.address = [self._store.place, self._folder]
+        """The store and the folder in it, for tasks."""
         self._store.put_new(f"{self._folder}/driver", b"1")
 
     def answered(self, name: str) -> bool:
@@ -34,54 +45,52 @@ class Mark:
         self._store.remove(self._folder)
         if isinstance(self._store, LocalStore):
             for folder in (".work/tmp", ".work"):
-                with suppress(OSError):  # not empty, or gone already: the run is complete
+                with suppress(OSError):  # not empty, or already gone because the run is complete
                     self._store.path(folder).rmdir()
 
 
-def sees(mark: list[str]) -> bool:
-    """Whether this node has the folder that the driver left its mark in, which `Mark.told` tells."""
+def sees_mark(mark: Sequence[str]) -> bool:
+    """Return True if this node sees the mark at this address, or if there is none to see."""
     try:
         return not mark or open_store(mark[0]).size(f"{mark[1]}/driver") is not None
     except CorpusError:
         return False
 
 
-def look_around(mark: list[str], name: str) -> dict[str, Any]:
-    """What a node says of itself; where it sees the mark it leaves an answer called `name` beside it."""
-    seen = sees(mark)
+def describe_node(mark: Sequence[str], name: str) -> NodeFacts:
+    """Describe this node. If it sees the mark, it leaves an answer called `name` beside it."""
+    seen = sees_mark(mark)
     if mark and seen:
-        with suppress(OSError, CorpusError):  # the driver does not find it, then
+        with suppress(OSError, CorpusError):  # the driver will miss the answer
             open_store(mark[0]).put_new(f"{mark[1]}/{name}", b"1")
-    found = {"host": socket.gethostname(), "sees": seen, "versions": versions(ALL_ROOMS)}
-    return {**found, "auth": os.environ.get("RAY_AUTH_MODE")}
+    auth = os.environ.get("RAY_AUTH_MODE")
+    return {"host": socket.gethostname(), "sees": seen, "versions": versions(ALL_ROOMS), "auth": auth}
 
 
-def check_node(told: dict[str, Any], name: str, mark: Mark | None, insecure: bool) -> None:
-    """Raise CorpusError where a node can't be given work: `told` is what `look_around` found there."""
-    host = told["host"]
-    if told["auth"] != "token" and not insecure:
-        raise ConfigError(
-            f"The cluster's node {host} takes work from whoever reaches it, without a token.", _TOKEN_OR_FLAG
-        )
-    differ = differences(told["versions"], versions(ALL_ROOMS))
+def check_node(facts: NodeFacts, name: str, mark: Mark | None, insecure: bool) -> None:
+    """Raise CorpusError if a node can't be given work."""
+    host = facts["host"]
+    if facts["auth"] != "token" and not insecure:
+        raise ConfigError(f"The cluster's node {host} takes work from anyone, without a token.", _TOKEN_OR_FLAG)
+    differ = differences(facts["versions"], versions(ALL_ROOMS))
     if differ:
         raise ConfigError(
             f"The node {host} has other code (there → here): {', '.join(differ[:3])}.",
             "Install the same on all machines.",
         )
-    if mark is not None and not (told["sees"] and mark.answered(name)):
+    if mark is not None and not (facts["sees"] and mark.answered(name)):
         raise unshared(host)
 
 
 def unshared(host: str) -> CorpusError:
     return OutputError(
-        f"The node {host} does not have the output folder, or may not write there.",
+        f"The node {host} does not have the output folder, or can't write to it.",
         "Give an -o that all nodes share: a mounted file system, or s3://.",
     )
 
 
 def require_token(address: str) -> None:
-    """Raise ConfigError where nothing proves who we are to a cluster: Ray would join it without a token."""
+    """Raise ConfigError if there is no token for a cluster. Ray would join it without one."""
     has_token = (
         os.environ.get("RAY_AUTH_TOKEN")
         or os.environ.get("RAY_AUTH_TOKEN_PATH")

@@ -1,4 +1,4 @@
-"""Progress for people: a live line on a terminal, plain lines elsewhere. Always on stderr."""
+"""Progress on stderr: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN_EVERY_S = 10.0
 
 
 def say(line: str) -> None:
-    """Print a line on stderr. Where nobody reads that any more, the work goes on in silence."""
+    """Print a line on stderr. If stderr is closed, the work goes on in silence."""
     try:
         print(line, file=sys.stderr, flush=True)
     except OSError:
@@ -26,16 +26,15 @@ def say(line: str) -> None:
 
 
 class Progress:
-    """Units done, records per second, kept, dropped by stage, time left."""
+    """Shows the units done, records per second, kept and dropped records, and the time left."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
         self._console = Console(stderr=True)
         self._bar: Bar | None = None
 
-    def start(self, phase: str, units: int, size: int, done: int) -> None:
-        self._phase, self._units, self._size, self._done = phase, units, size, done
-        self._skipped = done
+    def start(self, phase: str, units: int, done: int = 0) -> None:
+        self._phase, self._units, self._done, self._skipped = phase, units, done, done
         self._printed_at = -1
         self._counts = no_counts()
         self._started = self._printed = time.monotonic()
@@ -51,9 +50,9 @@ class Progress:
             self._task = self._bar.add_task(phase, total=units, completed=done, facts="")
             self._bar.start()
 
-    def unit_done(self, size: int, counts: Mapping[str, Any]) -> None:
+    def unit_done(self, counts: Mapping[str, Any] | None = None) -> None:
         self._done += 1
-        add_counts(self._counts, counts)
+        add_counts(self._counts, counts or {})
         if self._bar:
             self._bar.update(self._task, completed=self._done, facts=self._facts())
         elif time.monotonic() - self._printed > _PLAIN_EVERY_S:
@@ -61,7 +60,7 @@ class Progress:
             self._line()
 
     def stop(self) -> None:
-        """Give the terminal back, however the phase ended."""
+        """Release the terminal, also after an error."""
         if self._bar:
             self._bar.stop()
             self._bar = None
@@ -77,9 +76,8 @@ class Progress:
         self._printed_at = self._done
         here = self._done - self._skipped
         elapsed = time.monotonic() - self._started
-        left = (
-            f", {elapsed / here * (self._units - self._done):.0f} s left" if here and self._done < self._units else ""
-        )
+        units_left = self._units - self._done
+        left = f", {elapsed / here * units_left:.0f} s left" if here and units_left > 0 else ""
         say(f"{self._phase} {self._done}/{self._units}{left}{self._facts(', ')}")
 
     def _facts(self, start: str = "") -> str:

@@ -1,5 +1,7 @@
-"""What a Ray cluster of our own on this machine is kept in: a folder and a token that nobody else has, removed even
-where the driver was killed; and the signal handlers that Ray would replace. No Ray is imported here."""
+"""The private folder and token of a Ray cluster on this machine, and the signal handlers that Ray would replace.
+
+The folder is removed even if the driver is killed. Ray is not imported here.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from corpus.storage.private_folder import private_folder
 
 @contextlib.contextmanager
 def signals_kept() -> Iterator[None]:
-    """Put the handlers of signals back that Ray replaces as it starts: at SIGTERM its own one aborts the process."""
+    """Restore the signal handlers that Ray replaces at its start. Its SIGTERM handler would abort the process."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -29,11 +31,11 @@ def signals_kept() -> Iterator[None]:
 
 @cache
 def ray_folder() -> Path:
-    """This process's folder for clusters of its own, with the token without which nobody else may talk to them.
+    """The folder for Ray clusters of this process. Only the holder of the token in it can talk to them.
 
-    One token per process: Ray reads it once.
+    There is one token per process, because Ray reads it once.
     """
-    # short, for socket paths end at 107 characters; private, for who writes there runs code as us
+    # a short path, as socket paths end at 107 characters; private, as whoever writes there runs code as us
     folder = private_folder("corpus-ray-", "/tmp")
     token = folder / "token"
     token.touch(mode=0o600)

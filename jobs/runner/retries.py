@@ -1,79 +1,95 @@
-"""What becomes of a task that fails: the class of its failure, and by that how often it is tried, after how long, and
-with how many slots, so that fewer tasks run beside it."""
+"""Failed tasks: the classes of their failures, and how often, when and with how many slots each class is tried again.
+
+A task with more slots has fewer tasks beside it.
+"""
 
 from __future__ import annotations
 
 import errno
 import socket
-import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from corpus.errors import CorpusError, InputChanged, InputUnreachable, NoRoom, OutputError, no_room
 from corpus.sandbox.guard import Overdue, WorkerError
-from jobs.runner.nodes import sees
+from jobs.runner.nodes import sees_mark
 
 Payload = dict[str, Any]
+"""A JSON object. `run` reads `wall_s`, the deadline, and `footprint`, a file that names the record at work."""
+
 Function = Callable[[Payload], Payload]
 
 TASK_S = 6 * 3600.0
-"""What a task may take by the clock where its payload does not say, under "wall_s": pieces of all phases are cut so as
-to take minutes."""
+"""The deadline of a task without `wall_s`. All phases cut their pieces so that they take minutes."""
 
 _LONGEST_WAIT_S = 60.0
 
 
-@dataclass(frozen=True)
-class Rule:
-    """How often a task is tried that fails so, and how long to wait after the first time; after each further one twice
-    as long."""
+class Answer(TypedDict, total=False):
+    """The end of an attempt: `ok` with the result, or `error` with its class `kind`."""
 
-    tries: int
+    ok: Payload
+    error: str
+    kind: str
+    todo: str
+    """The advice of an OutputError."""
+    place: Sequence[int] | None
+    """The record that was at work."""
+    node: str
+    """The id of the Ray node."""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """The number of attempts, and the wait after the first one. Each further wait is twice as long."""
+
+    attempts: int
     wait_s: float = 0.5
 
 
+USER_ERROR = "user error"
+CRASH = "crash"
 MEMORY = "out of memory"
+NODE_LOST = "node lost"
 DEADLINE = "deadline"
 CHANGED = "input changed"
 UNREACHABLE = "input unreachable"
 OUTPUT = "output"
-"""Where the tries come to an end this ends the run: what can't write one result can write no other."""
+"""Ends the run after the last attempt, since no other result can be written either."""
 
-RULES = {
-    "user error": Rule(2),  # of our own code or a stage's author: likely to come again
-    "crash": Rule(3, 1.0),
-    MEMORY: Rule(4, 2.0),
-    "node lost": Rule(10, 2.0),  # nobody's fault, and another may take minutes to come
-    DEADLINE: Rule(2),
-    CHANGED: Rule(1),  # it stays so
-    UNREACHABLE: Rule(1),  # it was asked many times already
-    OUTPUT: Rule(5, 2.0),  # one node may lack a mount or credentials that others have
+POLICIES = {
+    USER_ERROR: RetryPolicy(2),  # in our code or in a plugin: likely to fail again
+    CRASH: RetryPolicy(3, 1.0),
+    MEMORY: RetryPolicy(4, 2.0),
+    NODE_LOST: RetryPolicy(10, 2.0),  # no fault of the task, and a new node may take minutes to start
+    DEADLINE: RetryPolicy(2),
+    CHANGED: RetryPolicy(1),  # the input stays changed
+    UNREACHABLE: RetryPolicy(1),  # the client already tried many times
+    OUTPUT: RetryPolicy(5, 2.0),  # a node may lack a mount or credentials that others have
 }
 
-
 NO_ROOM = "no room"
-"""A failure that is no payload's: it ends the run at once."""
+"""Ends the run at once, as a full disk is not the fault of a payload."""
+
+UNSHARED = "unshared"
+"""Ends the run at once: the node does not have the output folder."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One failed try: its class, why in words, and the place of the record that was at work, where that is known."""
+    """A failed attempt: its class, the reason in words, and the place of the record at work, if known."""
 
     kind: str
     reason: str
     place: tuple[int, int] | None = None
 
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.reason}"
-
 
 @dataclass(frozen=True)
-class Try:
-    """A payload with what became of it so far. It is not to run before `ready`, and takes `slots` of them."""
+class PendingTask:
+    """A payload with its failed attempts so far. It must not start before `ready`, and takes `slots` slots."""
 
     payload: Payload
     failures: tuple[Failure, ...] = ()
@@ -82,73 +98,41 @@ class Try:
 
     @property
     def wall_s(self) -> float:
-        """What it may take, from its start."""
+        """The deadline, from the start of an attempt."""
         limit: float = self.payload.get("wall_s", TASK_S)
         return limit
 
-    def failed(self, failure: Failure, now: float, most_slots: int) -> Try:
-        """The same with one failure more. After it ran out of memory it takes twice as many slots as before, at the
-        last try all that a node has."""
+    def failed(self, failure: Failure, now: float, most_slots: int) -> PendingTask:
+        """The task after another failed attempt.
+
+        Each time it runs out of memory it gets twice as many slots, and for the last attempt all slots of a node.
+        """
         failures = (*self.failures, failure)
-        times, rule = sum(one.kind == failure.kind for one in failures), RULES[failure.kind]
+        times, policy = sum(one.kind == failure.kind for one in failures), POLICIES[failure.kind]
         slots = self.slots
         if failure.kind == MEMORY:
-            slots = most_slots if times == rule.tries - 1 else min(2 * slots, most_slots)
-        wait = min(rule.wait_s * 2 ** (times - 1), _LONGEST_WAIT_S)
+            slots = most_slots if times == policy.attempts - 1 else min(2 * slots, most_slots)
+        wait = min(policy.wait_s * 2 ** (times - 1), _LONGEST_WAIT_S)
         return replace(self, failures=failures, ready=now + wait, slots=slots)
 
     @property
     def given_up(self) -> bool:
         last = self.failures[-1].kind
-        return sum(one.kind == last for one in self.failures) >= RULES[last].tries
+        return sum(one.kind == last for one in self.failures) >= POLICIES[last].attempts
 
 
 def by_class(failures: tuple[Failure, ...]) -> dict[str, int]:
-    """How many failures there were of each class."""
+    """The number of failures of each class."""
     return dict(sorted(Counter(one.kind for one in failures).items()))
 
 
 def last_place(failures: tuple[Failure, ...]) -> tuple[int, int] | None:
-    """The record that was at work when it last was known."""
+    """The last known place of a record at work."""
     return next((one.place for one in reversed(failures) if one.place is not None), None)
 
 
-_OUT_OF_MEMORY = {"error": "there was no memory for more", "kind": MEMORY}
-
-
-def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) -> Payload:
-    """Call a function; what it raises becomes text. A node that joined late may lack the folder with the mark."""
-    if not sees(list(mark)):
-        return {"error": socket.gethostname(), "kind": "unshared"}
-    try:
-        return {"ok": function(payload)}
-    except InputChanged as error:
-        return {"error": str(error), "kind": CHANGED}
-    except InputUnreachable as error:
-        return {"error": str(error), "kind": UNREACHABLE}
-    except WorkerError as error:
-        kind = DEADLINE if isinstance(error, Overdue) else "user error"
-        return {"error": str(error), "kind": kind, "place": error.place}
-    except NoRoom as error:
-        return {"error": error.what, "todo": error.todo, "kind": NO_ROOM}
-    except OutputError as error:
-        return {"error": error.what, "todo": error.todo, "kind": OUTPUT}
-    except CorpusError as error:
-        return {"error": str(error), "kind": "user error"}
-    except MemoryError:
-        return _OUT_OF_MEMORY
-    except Exception as error:
-        full = no_room(error, payload.get("store", "The output")) if isinstance(error, OSError) else None
-        if full:
-            return {"error": full.what, "todo": full.todo, "kind": NO_ROOM}
-        if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # of a page worker that can't be started, say
-            return _OUT_OF_MEMORY
-        where = "".join(traceback.format_tb(error.__traceback__))  # a message may quote a page
-        return {"error": f"{type(error).__name__} at\n{where}", "kind": "user error"}
-
-
-class Tally:
-    """The failed tries of all tasks that an engine ran, by function and class."""
+class FailureCounts:
+    """The failed attempts of all tasks of an engine, by function and class."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -163,21 +147,38 @@ class Tally:
         return found
 
 
-class Slots:
-    """So many slots, of which a thread takes some at once."""
+_OUT_OF_MEMORY: Answer = {"error": "there was no memory for more", "kind": MEMORY}
 
-    def __init__(self, number: int) -> None:
-        self._free = number
-        self._changed = threading.Condition()
 
-    @contextmanager
-    def take(self, number: int) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= number)
-            self._free -= number
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += number
-                self._changed.notify_all()
+def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) -> Answer:
+    """Call a function, and turn what it raises into text.
+
+    A node that joined late may lack the output folder, so each task looks for the mark in it.
+    """
+    if not sees_mark(mark):
+        return {"error": socket.gethostname(), "kind": UNSHARED}
+    try:
+        return {"ok": function(payload)}
+    except InputChanged as error:
+        return {"error": str(error), "kind": CHANGED}
+    except InputUnreachable as error:
+        return {"error": str(error), "kind": UNREACHABLE}
+    except WorkerError as error:
+        kind = DEADLINE if isinstance(error, Overdue) else USER_ERROR
+        return {"error": str(error), "kind": kind, "place": error.place}
+    except NoRoom as error:
+        return {"error": error.what, "todo": error.todo, "kind": NO_ROOM}
+    except OutputError as error:
+        return {"error": error.what, "todo": error.todo, "kind": OUTPUT}
+    except CorpusError as error:
+        return {"error": str(error), "kind": USER_ERROR}
+    except MemoryError:
+        return _OUT_OF_MEMORY
+    except Exception as error:
+        full = no_room(error, payload.get("store", "The output")) if isinstance(error, OSError) else None
+        if full:
+            return {"error": full.what, "todo": full.todo, "kind": NO_ROOM}
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # a page worker that can't be started, say
+            return _OUT_OF_MEMORY
+        where = "".join(traceback.format_tb(error.__traceback__))  # the message is left out, as it may quote a page
+        return {"error": f"{type(error).__name__} at\n{where}", "kind": USER_ERROR}

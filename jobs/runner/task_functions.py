@@ -13,8 +13,9 @@ from typing import Any
 
 from corpus.dedup.phases import ComparisonTask, run_task
 from corpus.recipe import Recipe
-from corpus.revise.fates import Rejudge
-from corpus.revise.replay import Piece, Reading, fill, rewrite
+from corpus.revise.ledger_replay import LedgerReplay
+from corpus.revise.portion_replay import PageReader, add_missing_texts, replay_portion
+from corpus.revise.portions import Portion
 from corpus.run import open_run
 from corpus.sandbox.attempt import attempt_unit
 from corpus.sandbox.guard import Guard, GuardSettings
@@ -53,34 +54,35 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
     return done.as_dict()
 
 
-def rewrite_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Rewrite and commit some pieces of a finished run."""
+def replay_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Replay and commit some portions of a finished run."""
     recipe = _recipe(payload)
     folder = payload["folder"]
-    taken = taken_from(open_store(payload["store"])) if payload["newly_taken"] else None
-    rejudge = Rejudge(open_run(folder).info, recipe, payload["signed"], taken)
+    taken = taken_from(open_store(payload["store"])) if payload["new_takedown"] else None
+    replay = LedgerReplay(open_run(folder).info, recipe, payload["signed"], taken)
     store, stages = open_store(payload["store"]), recipe.pipeline().collective
     made = []
-    for own in payload["pieces"]:
-        piece, reading = Piece.from_dict(own["piece"]), _reading(payload, own["archive"])
-        made.append(rewrite(store, folder, piece, rejudge, stages, reading, payload["depends"]).as_dict())
+    for own in payload["portions"]:
+        portion, reader = Portion.from_dict(own["portion"]), _page_reader(payload, own["archive"])
+        done = replay_portion(store, folder, portion, replay, stages, reader, payload["depends"])
+        made.append(done.as_dict())
     return {"commits": made}
 
 
-def fill_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Read and commit the texts that some pieces of a finished run have come to need."""
+def texts_task(payload: dict[str, Any]) -> dict[str, Any]:
+    """Read and commit the texts that some portions of a finished run lack."""
     store = open_store(payload["store"])
     made = []
-    for own in payload["pieces"]:
+    for own in payload["portions"]:
         verdicts = [VerdictBox.from_dict(box) for box in own["verdicts"]]
-        done, reading = Commit.from_dict(own["commit"]), _reading(payload, own["archive"])
-        made.append(fill(store, done, verdicts, reading, payload["depends"]).as_dict())
+        done, reader = Commit.from_dict(own["commit"]), _page_reader(payload, own["archive"])
+        made.append(add_missing_texts(store, done, verdicts, reader, payload["depends"]).as_dict())
     return {"commits": made}
 
 
-def _reading(payload: dict[str, Any], archive: dict[str, Any] | None) -> Reading:
+def _page_reader(payload: dict[str, Any], archive: dict[str, Any] | None) -> PageReader:
     guard = _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"])
-    return Reading(guard, Unit(**archive) if archive else None, _taken(payload))
+    return PageReader(guard, Unit(**archive) if archive else None, _taken(payload))
 
 
 def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Run and commit one task of a comparison. The result also has what it took."""
+    """Run and commit one task of a comparison. The result also has its cost."""
     bound = next(bound for bound in _recipe(payload).stages if bound.name == payload["stage"])
     same = {name: payload[name] for name in ("phase", "number", "lists", "depends")}
     task = ComparisonTask(
@@ -109,8 +111,8 @@ def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _taken(payload: dict[str, Any]) -> str:
-    """The file that says what was taken down, if there is one."""
-    return str(open_store(payload["store"]).local(TAKEN_DOWN)) if payload["taken"] else ""
+    """Return the takedown list of the run, if there is one."""
+    return str(open_store(payload["store"]).local(TAKEN_DOWN)) if payload["takedown"] else ""
 
 
 def _recipe(payload: dict[str, Any]) -> Recipe:

@@ -1,10 +1,10 @@
-"""Text of strangers on a terminal."""
+"""Untrusted text on a terminal."""
 
 from __future__ import annotations
 
 
 def plain(text: str, keep_lines: bool = False) -> str:
-    """Text without control and bidirectional characters, which a terminal would obey."""
+    """Replace control and bidirectional characters, as a terminal would obey them."""
     kept = "\n\t" if keep_lines else ""
     return "".join(
         c if c in kept or (c.isprintable() and c not in _BIDI) else "\N{REPLACEMENT CHARACTER}" for c in text

@@ -1,0 +1,1 @@
+"""The built-in sample crawl: generated pages, good and bad, in one damaged archive."""

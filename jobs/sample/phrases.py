@@ -1,10 +1,11 @@
 """Texts of the sample crawl: a small phrase grammar, and topics written in it.
 
-    write_article(random.Random(0), "en") -> Article(title, paragraphs, …)
+    write_article(random.Random(0), "en") -> Article(title, author, paragraphs)
 
-A topic file holds lines `title:`, `lead:`, `body:` and `end:` under `# topic`. `{a|b}` is one of its parts, nested
-at will; `<t1>` and the like are names that stay the same within an article, `<n 3 9>` is a number.
-An article is one title, one lead, some bodies in any order and one end.
+A topic is a block of lines under `# topic` in a data file. Each line is one template for a part of a text, such as
+`title: {Roof|Window} repairs in <t1>`. `{a|b}` stands for one of its alternatives, which may hold further ones.
+`<n 3 9>` is a number, `<month>` a month; `<t1>` and the like are names that stay the same within a text.
+An article is one title, one `lead`, several `body` paragraphs in any order and one `end`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import cycle, islice
 from random import Random
 from typing import Any
 
@@ -21,24 +23,13 @@ _CHOICE = re.compile(r"\{([^{}]*)\}")
 _SLOT = re.compile(r"<(\w+)(?: (\d+) (\d+))?>")
 _SENTENCE_START = re.compile(r"(^|[.!?]”? )([a-z])")
 _SENTENCE = re.compile(r"(?<=[.!?])[\"”»]? +(?=[A-Z\"“«„¿¡А-Я])")
-
-TOPICS_BY_KIND = {
-    "news": ("council", "flood", "football", "museum", "library", "birds", "railway", "sleep"),
-    "blog": ("garden", "bread", "bees", "coastwalk", "piano", "bicycle", "money", "astronomy"),
-    "forum": ("damp",),
-    "recipe": ("soup",),
-    "shop": ("kettle",),
-    "docs": ("backups",),
-}
-"""Which of the English topics suit which kind of site; sites in other languages take any of theirs."""
+_YEARS = {"year": ("1996", "2021"), "oldyear": ("1848", "1931"), "oldyear2": ("1946", "1988")}
 
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """A title and paragraphs, one line of plain text each."""
+    """A title and paragraphs. Each paragraph is one line of plain text."""
 
-    language: str
-    topic: str
     title: str
     author: str
     paragraphs: tuple[str, ...]
@@ -50,24 +41,36 @@ class Article:
 
 
 def write_article(rng: Random, language: str = "en", topic: str = "", bodies: tuple[int, int] = (5, 7)) -> Article:
-    """A new article; the number of its body paragraphs is between the `bodies`, as far as the topic has as many."""
+    """Write a new article. It has between `bodies[0]` and `bodies[1]` body paragraphs, or all that the topic offers."""
     topics = load_topics(language)
-    topic = topic or rng.choice(sorted(topics))
-    parts = topics[topic]
+    parts = topics[topic or rng.choice(sorted(topics))]
     names = make_names(rng, language)
     count = min(rng.randint(*bodies), len(parts["body"]))
     chosen = [rng.choice(parts["lead"]), *rng.sample(parts["body"], count), rng.choice(parts["end"])]
-    return Article(
-        language,
-        topic,
-        title=spin(rng, rng.choice(parts["title"]), names),
-        author=names["p1"],
-        paragraphs=tuple(spin(rng, part, names) for part in chosen),
-    )
+    title = spin(rng, rng.choice(parts["title"]), names)
+    return Article(title, names["p1"], tuple(spin(rng, part, names) for part in chosen))
+
+
+class Phrases:
+    """Texts from one topic of cases.txt, all with the same names."""
+
+    def __init__(self, rng: Random, topic: str) -> None:
+        self.rng = rng
+        self.parts = load_topics("cases")[topic]
+        self.names = make_names(rng)
+
+    def one(self, part: str = "line") -> str:
+        """One text of a part."""
+        return spin(self.rng, self.rng.choice(self.parts[part]), self.names)
+
+    def some(self, count: int, part: str = "line") -> list[str]:
+        """`count` texts of a part. Each template is used before one comes again."""
+        templates = self.rng.sample(self.parts[part], len(self.parts[part]))
+        return [spin(self.rng, template, self.names) for template in islice(cycle(templates), count)]
 
 
 def spin(rng: Random, template: str, names: dict[str, str]) -> str:
-    """One text that the template stands for."""
+    """Return one of the texts that the template stands for."""
     count = 1
     while count:
         template, count = _CHOICE.subn(lambda found: rng.choice(found[1].split("|")), template)
@@ -76,28 +79,22 @@ def spin(rng: Random, template: str, names: dict[str, str]) -> str:
 
 
 def _slot(rng: Random, found: re.Match[str], names: dict[str, str]) -> str:
-    slot = found[1]
-    if slot == "n":
-        return str(rng.randint(int(found[2]), int(found[3])))
+    slot, *bounds = found.groups()
+    if slot == "n" or slot in _YEARS:
+        low, high = _YEARS.get(slot, bounds)
+        return str(rng.randint(int(low), int(high)))
     if slot in ("month", "day"):
         return rng.choice(names[slot].split("|"))
-    if slot == "year":
-        return str(rng.randint(1996, 2021))
-    if slot == "oldyear":
-        return str(rng.randint(1848, 1931))
-    if slot == "oldyear2":
-        return str(rng.randint(1946, 1988))
     return names.get(slot, found[0])
 
 
 def make_names(rng: Random, language: str = "en") -> dict[str, str]:
-    """Values for the slots of templates: two people, two towns, and the months and days to choose from."""
-    words = load_words(language)
+    """Choose values for slots: two people and two towns. All months and days stay to choose from."""
+    words = load_toml("words.toml")[language]
     if "people" in words:
         people = rng.sample(words["people"], 2)
     else:
-        firsts, lasts = rng.sample(words["first"], 2), rng.sample(words["last"], 2)
-        people = [f"{first} {last}" for first, last in zip(firsts, lasts, strict=True)]
+        people = list(map(" ".join, zip(rng.sample(words["first"], 2), rng.sample(words["last"], 2), strict=True)))
     towns = rng.sample(words["towns"], 2)
     return {
         "p1": people[0],
@@ -113,11 +110,10 @@ def make_names(rng: Random, language: str = "en") -> dict[str, str]:
 
 
 @cache
-def load_topics(language: str) -> dict[str, dict[str, list[str]]]:
-    """Topic to part to the templates of that part."""
+def load_topics(name: str) -> dict[str, dict[str, list[str]]]:
+    """Read the topics of a data file: topic to part to templates. The file is named by its language, or "cases"."""
     topics: dict[str, dict[str, list[str]]] = {}
-    parts: dict[str, list[str]] = {}
-    for line in read_data(f"{language}.txt").splitlines():
+    for line in read_data(f"{name}.txt").splitlines():
         if line.startswith("# "):
             parts = topics.setdefault(line[2:], {})
         elif line:
@@ -127,22 +123,12 @@ def load_topics(language: str) -> dict[str, dict[str, list[str]]]:
 
 
 @cache
-def _toml(name: str) -> dict[str, Any]:
+def load_toml(name: str) -> dict[str, dict[str, Any]]:
+    """Read a data file of tables."""
     return tomllib.loads(read_data(name))
 
 
-def load_words(language: str) -> dict[str, Any]:
-    """Names, months, and the labels of buttons and boxes."""
-    words: dict[str, Any] = _toml("words.toml")[language]
-    return words
-
-
-def load_sites(language: str) -> dict[str, list[list[str]]]:
-    """Kind of site to (host, name) of its sites."""
-    sites: dict[str, list[list[str]]] = _toml("sites.toml")[language]
-    return sites
-
-
+@cache
 def read_data(name: str) -> str:
-    """A file of the sample's data."""
+    """Read a data file of the sample crawl."""
     return resources.files("jobs.sample").joinpath("data", name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`corpus stages` and `corpus recipes`: the registry and the named recipes, for people and for programs."""
+"""`corpus stages` and `corpus recipes`: print the registry and the named recipes, as text or JSON."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from corpus.stage import Stage
 
 
 def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
-    """Every stage: name, first sentence, source, parameters with defaults, measures with type and default limits; and
-    what its parameters and measures mean, where that is said of one by itself."""
+    """Return for every stage its name, description, source, parameters with defaults, and measures with default limits.
+
+    `meanings` has the docstrings of parameters and measures.
+    """
     return [
         {
             "stage": name,
@@ -68,19 +70,23 @@ def show_recipes(listed: list[dict[str, Any]], console: Console) -> None:
 
 
 def markdown(listed: list[dict[str, Any]]) -> str:
-    """The stages as docs/filters.md, which is this text and nothing else."""
+    """Return the text of docs/filters.md."""
     lines = [
         "# Stages",
         "",
-        "Generated from the registry by `make docs`; `corpus stages` prints the same. A value outside its limit drops",
-        "the document: `min` and `max` are inclusive, `above` and `below` strict. Tuned for English are the stop words",
-        "of `gopher_quality`, the phrases of `c4` and the words of `url`; words are split by the parameter `language`.",
+        "`make docs` generates this file from the registry. `corpus stages` prints the same. A value outside its limit",
+        "drops the document. `min` and `max` are inclusive, `above` and `below` strict. The stop words of",
+        "`gopher_quality`, the phrases of `c4` and the words of `url` are tuned for English. The parameter `language`",
+        "chooses the rules that split words.",
+        "",
+        "## Recipes",
+        "",
+        inspect.getdoc(corpus.recipe) or "",
     ]
-    lines += ["", "## Recipes", "", inspect.getdoc(corpus.recipe) or ""]
     for stage in listed:
         lines += ["", f"## {stage['stage']}", "", stage["doc"], "", f"Source: {stage['source']}."]
         if stage["gate"]:
-            lines.append("A document dropped here goes no further.")
+            lines.append("Later stages don't see a document that this stage drops.")
         meanings = stage["meanings"]
         lines += ["", "| measure | type | limit | |", "|---|---|---|---|"]
         lines += [
@@ -98,7 +104,7 @@ def _limit(bounds: Mapping[str, Any]) -> str:
 
 
 def _meanings(stage: type[Stage]) -> dict[str, str]:
-    """The docstrings of the attributes of a stage, by name: those of its class, then those of its constructor."""
+    """Return the docstrings of a stage's attributes by name, from its class bodies and constructors."""
     found: dict[str, str] = {}
     for cls in reversed(stage.__mro__[: stage.__mro__.index(Stage)]):
         (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body

@@ -1,4 +1,4 @@
-"""`corpus explain`: what `corpus.revise.explain` finds, for people."""
+"""`corpus explain`, printed for people."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from jobs.runner.terminal import plain
 
 
 def show(explained: list[dict[str, Any]], console: Console) -> None:
-    """Print for people. Everything that comes from a page is printed as plain text, without control characters."""
+    """Print each row with its measures. Text from pages is printed without markup and control characters."""
     for row in explained:
         console.print(Text(plain(row["url"] or row["id"]), style="bold"))
         console.print(Text(plain(f"{row['id']}  {_verdict(row)}")))
         table = Table("stage", "measure", "value", "limit", "", box=None, header_style="dim")
         for stage in row["stages"]:
-            reached = any(m["value"] is not None for m in stage["measures"])
-            if not reached:
+            if all(measure["value"] is None for measure in stage["measures"]):
                 table.add_row(stage["stage"], Text("not reached", style="dim"))
                 continue
             for index, measure in enumerate(stage["measures"]):
                 table.add_row(
                     stage["stage"] if index == 0 else "",
                     measure["measure"],
-                    Text(plain(_number(measure["value"]))),
-                    " ".join(f"{bound} {_number(value)}" for bound, value in measure["limit"].items()),
+                    Text(plain(_value(measure["value"]))),
+                    " ".join(f"{bound} {_value(limit)}" for bound, limit in measure["limit"].items()),
                     Text("◀ ended here", style="red") if measure["ended_here"] else "",
                 )
         console.print(table)
@@ -37,12 +36,12 @@ def show(explained: list[dict[str, Any]], console: Console) -> None:
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    where = ".".join(part for part in (row["stage"], row["rule"]) if part)
+    where = ".".join(filter(None, (row["stage"], row["rule"])))
     detail = f" ({row['detail']})" if row["detail"] else ""
     return f"{row['outcome']}{f' at {where}' if where else ''}{detail}"
 
 
-def _number(value: Any) -> str:
+def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list):

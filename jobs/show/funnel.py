@@ -1,4 +1,4 @@
-"""The funnel of a run: how many records each stage dropped, and by which rule."""
+"""The funnel of a run, printed for people."""
 
 from __future__ import annotations
 
@@ -7,24 +7,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from corpus.outcome import REMOVED
-from corpus.tables.ledger import total
+from corpus.outcome import DROPPED
+from corpus.tables.funnel import funnel
 
 
 def show_funnel(info: dict[str, Any], console: Console) -> None:
-    """Print the funnel from run.json: one row per stage, its rules by count, and what was left after it."""
+    """Print one row per stage with the rules that dropped most, and what was left after it."""
     records = info["records"]
     table = Table("", "records", "left", "rules", box=None, header_style="dim")
-    left = records["in"]
     table.add_row("in", str(records["in"]), "", "")
-    for outcome in ("skipped", "failed"):
-        if records[outcome]:
-            left -= total(records[outcome])
-            table.add_row(outcome, f"-{total(records[outcome])}", str(left), _rules(records[outcome]))
-    for stage in [{"name": REMOVED}] * (REMOVED in records["dropped"]) + info["recipe"]["stages"]:
-        rules = records["dropped"].get(stage["name"], {})
-        left -= total(rules)
-        table.add_row(stage["name"], f"-{total(rules)}" if rules else "0", str(left), _rules(rules))
+    for row in funnel(info):
+        if row.records or row.outcome == DROPPED:
+            table.add_row(row.name, f"-{row.records}" if row.records else "0", str(row.left), _rules(row.rules))
     table.add_row("kept", str(records["kept"]), "", "", style="bold")
     console.print(table)
 

@@ -1,1 +1,1 @@
-"""The verbs of the command line, by what they are about; `jobs/cli.py` lists them."""
+"""The commands of the command line, by topic. `jobs/cli.py` lists them."""

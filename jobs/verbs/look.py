@@ -1,10 +1,11 @@
-"""`explain`, `verify`, `stages`, `recipes`: what only looks."""
+"""`explain`, `verify`, `report`, `stages`, `recipes`: verbs that change no run."""
 
 from __future__ import annotations
 
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -12,8 +13,9 @@ from corpus.run import open_run
 from corpus.storage.store import Location
 from filters import STAGES, load_recipe, recipe_names
 from jobs.build.audit import audit
+from jobs.runner.progress import Progress
 from jobs.show import catalog, explanation
-from jobs.verbs.options import json_option, place_type, print_as, stdout_console
+from jobs.verbs.options import folder_type, json_option, place_type, print_as
 
 
 @click.command("explain")
@@ -21,24 +23,20 @@ from jobs.verbs.options import json_option, place_type, print_as, stdout_console
 @click.argument("url_or_id")
 @json_option
 def explain_command(folder: Location, url_or_id: str, as_json: bool) -> None:
-    """Say why a page is in the corpus, or not.
+    """Show why a page is in the corpus or not.
 
     \b
     Example: corpus explain out https://example.com/page
     """
-    rows = open_run(folder).explain(url_or_id)
-    if as_json:
-        print(json.dumps(rows, ensure_ascii=False))
-    else:
-        explanation.show(rows, stdout_console())
+    print_as(open_run(folder).explain(url_or_id), explanation.show, as_json)
 
 
 @click.command("verify")
 @click.argument("folder", type=place_type)
-@click.option("--inputs", multiple=True, help="Archives whose records to count once more, by an independent reader.")
+@click.option("--inputs", multiple=True, help="Archives whose records an independent reader counts again. Repeatable.")
 @json_option
 def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> None:
-    """Re-read every committed file and check that the books balance.
+    """Read every committed file again and check that the counts balance.
 
     \b
     Example: corpus verify out --inputs crawl/
@@ -52,6 +50,32 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
         early = ", which ends at the first damage" if entry.ended or entry.counted != entry.in_ledger else ""
         print(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by warcio{early}", file=sys.stderr)
     print(f"{folder}: {rows['corpus']} pages and {rows['ledger']} ledger rows, all as committed.", file=sys.stderr)
+
+
+@click.command("report")
+@click.argument("folder", type=place_type)
+@click.option("-o", "--out", type=folder_type, help="File to write. Default: report.html in FOLDER.")
+@json_option
+def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
+    """Write one HTML file that shows what a run kept and dropped, and why.
+
+    \b
+    Example: corpus report out
+    """
+    from jobs.report.render import write_report
+    from jobs.report.scan import batches_of
+
+    run = open_run(folder)
+    if out is None and not isinstance(folder, Path):
+        raise click.UsageError("The run is not on this machine. Name the file to write with -o.")
+    path = out or Path(folder) / "report.html"
+    progress = Progress()
+    progress.start("report", batches_of(run))
+    size = write_report(run, path, progress.unit_done)
+    progress.end()
+    if as_json:
+        print(json.dumps({"report": str(path), "bytes": size}))
+    print(f"{path}: {size:,} bytes. Open it in a browser.", file=sys.stderr)
 
 
 @click.command("stages")

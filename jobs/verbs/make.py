@@ -1,4 +1,4 @@
-"""`build`, `sample`, `blocklist`: what makes things of archives and lists."""
+"""`build`, `sample`, `blocklist`: verbs that make something from archives or lists."""
 
 from __future__ import annotations
 
@@ -12,112 +12,114 @@ import click
 
 from corpus.dedup.layout import MEMORY_BYTES
 from corpus.plugins import read_plugin
+from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Unit
 from corpus.storage.store import Location
 from filters import load_recipe
-from jobs.build.build import build
+from jobs.build.build import Result, build
 from jobs.build.plan import Job, Plan, make_plan, make_units
 from jobs.runner.progress import Progress
 from jobs.show.funnel import show_funnel
-from jobs.verbs.options import (
-    Finite,
-    Where,
-    alarm_option,
-    console,
-    engine_options,
-    folder_type,
-    guard_of,
-    json_option,
-    page_options,
-    place_type,
-)
+from jobs.verbs import options
 
-SETTING = (
-    "STAGE.MEASURE.BOUND=VALUE, STAGE.MEASURE=off, STAGE.PARAMETER=VALUE or measures=first; laid over the recipe. "
-    "May be given again."
+_SHOWN = 50
+"""Units that are listed."""
+
+_SETTING = (
+    "Change the recipe: STAGE.MEASURE.BOUND=VALUE, STAGE.MEASURE=off, STAGE.PARAMETER=VALUE or measures=first. "
+    "Repeatable."
 )
-UNIT_MB = "MiB of an archive in a unit, as it is stored; by default up to 8, of one at a URL up to 32."
+_UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an archive at a URL up to 32."
 
 
 @click.command("build")
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("-o", "--out", required=True, type=place_type, help="The folder of the run, or an s3:// URL.")
-@click.option("--recipe", default="default", help="A named recipe or a TOML file.", show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="SETTING", help=SETTING)
-@click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="A Python module with stages of yours.")
+@click.option("-o", "--out", required=True, type=options.place_type, help="Output folder, or an s3:// URL.")
+@click.option("--recipe", default="default", help="Name of a recipe, or a TOML file.", show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="SETTING", help=_SETTING)
+@click.option(
+    "--allow-module", "modules", multiple=True, metavar="FILE", help="Python module with your own stages. Repeatable."
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
-@click.option("--base", metavar="URL", help="Where crawls are looked up; by default Common Crawl's own server.")
-@engine_options(alone=1)
-@click.option("--unit-mb", type=Finite(min=0.01), help=UNIT_MB)
-@page_options
+@click.option("--base", metavar="URL", help="Where to look up crawls. Default: Common Crawl's server.")
+@options.engine_options
+@click.option("--unit-mb", type=options.Finite(min=0.01), help=_UNIT_MB)
+@options.page_options
 @click.option(
     "--unit-seconds",
-    type=Finite(min=0, min_open=True),
-    help="What a unit may take; by default what its pages may at most.",
+    type=options.Finite(min=0, min_open=True),
+    help="Deadline of a unit, in seconds. Default: the time that its pages may take at most.",
 )
-@click.option("--against", multiple=True, type=place_type, help="An earlier run to compare with; what repeats it goes.")
-@click.option("--no-index", is_flag=True, help="Leave no index, without which no later run can be --against this one.")
+@click.option(
+    "--against",
+    multiple=True,
+    type=options.place_type,
+    help="Earlier run to compare with. Pages that repeat one of its pages are dropped. Repeatable.",
+)
+@click.option("--no-index", is_flag=True, help="Do not write an index. Later runs cannot use --against with this run.")
 @click.option(
     "--dedup-mb",
     type=click.IntRange(min=64),
     default=MEMORY_BYTES >> 20,
     show_default=True,
-    help="Memory of a task of dedup.",
+    help="Memory per deduplication task, in MiB.",
 )
-@alarm_option
+@options.alarm_option
 @click.option("--keep-work", is_flag=True, help="Keep intermediate parts.")
-@click.option("--dry-run", is_flag=True, help="Print what would run, and stop.")
-@json_option
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@options.json_option
+# click passes each option as a parameter of its own
 def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
-    limit: int | None, base: str | None, where: Where,
-    unit_mb: float | None, page_seconds: float, page_mb: int, unit_seconds: float | None,
+    limit: int | None, base: str | None, where: options.Where,
+    unit_mb: float | None, guard: GuardSettings, unit_seconds: float | None,
     against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, keep_work: bool,
     dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives.
 
-    INPUTS are files, globs or folders of WARC, ARC or WET archives; https:// or s3:// URLs of them, and s3:// prefixes
-    that end with a slash; or a crawl of Common Crawl by its name, of which --limit says how many files to read.
+    INPUTS are WARC, ARC or WET archives: files, globs, folders, https:// or s3:// URLs, or s3:// prefixes that end with
+    a slash. An input can also be the name of a crawl of Common Crawl, with --limit for the number of archives.
 
     \b
     Example: corpus build crawl/*.warc.gz -o out --recipe fineweb --set gopher_quality.words.min=30
     Example: corpus build CC-MAIN-2026-43 --limit 2 -o out
     Example: corpus build new/*.warc.gz -o more --against out
     """
-    guard = guard_of(page_seconds, page_mb)
     unit_bytes = int(unit_mb * 2**20) if unit_mb else None
-    own = tuple(read_plugin(module) for module in modules)
-    made = load_recipe(recipe, settings, own)
+    own = tuple(map(read_plugin, modules))
     job = Job(
-        made, list(inputs), out, unit_bytes, where.at_once, keep_work, guard, modules=own, limit=limit, base=base,
-        against=tuple(map(str, against)), index=not no_index, dedup_memory=dedup_mb << 20,
-        unit_seconds=unit_seconds, alarm_rate=alarm_rate,
+        load_recipe(recipe, settings, own), list(inputs), out, unit_bytes, where.at_once, keep_work, guard,
+        modules=own, limit=limit, base=base, against=tuple(map(str, against)), index=not no_index,
+        dedup_memory=dedup_mb << 20, unit_seconds=unit_seconds, alarm_rate=alarm_rate,
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)
         _show_plan(plan, make_units(job, plan), job, as_json)
         return
-
     result = build(job, lambda: where.engine(out), Progress())
-    if result.alarm:
-        print(f"Stopped: {result.alarm}", file=sys.stderr)
-        sys.exit(result.exit_code)
-    if result.info is None:
-        print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
-        sys.exit(result.exit_code)
     if result.already_done:
         print(f"{out} is complete already.", file=sys.stderr)
-    if as_json:
-        print(json.dumps({"records": result.info["records"], "quarantined": result.info["quarantined"]}))
-    show_funnel(result.info, console)
-    _show_quarantined(result.info["quarantined"])
-    print(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json", file=sys.stderr)
+    end_build(result, out, as_json)
+
+
+def end_build(result: Result, out: Location, as_json: bool) -> None:
+    """Print how a build ended, and leave with its exit code."""
+    if result.alarm:
+        print(f"Stopped: {result.alarm}", file=sys.stderr)
+    elif result.info is None:
+        print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
+    else:
+        if as_json:
+            print(json.dumps({name: result.info[name] for name in ("records", "quarantined")}))
+        show_funnel(result.info, options.console)
+        _show_quarantined(result.info["quarantined"])
+        print(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json", file=sys.stderr)
     sys.exit(result.exit_code)
 
 
 def _show_quarantined(units: list[dict[str, Any]]) -> None:
-    """Say which units were given up, and what to do."""
+    """Print which units were given up, and what to do."""
     for unit in units[:_SHOWN]:
         where = f" at {unit['record']}" if unit["record"] else ""
         tries = ", ".join(f"{kind} {times}×" for kind, times in unit["attempts"].items())
@@ -126,60 +128,53 @@ def _show_quarantined(units: list[dict[str, Any]]) -> None:
     if len(units) > _SHOWN:
         print(f"… and {len(units) - _SHOWN} more, in run.json", file=sys.stderr)
     if units:
-        print("The same command tries these again, and does again only what depends on them.", file=sys.stderr)
-
-
-_SHOWN = 50
+        print("Run the same command to try these units again. Other units are not read again.", file=sys.stderr)
 
 
 def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
     size = sum(item.size for item in plan.inputs)
-    facts: dict[str, Any] = {
-        "inputs": len(plan.inputs),
-        "bytes": size,
-        "units": len(units),
-        "stages": [bound.name for bound in job.recipe.stages],
-        "fingerprint": plan.fingerprint,
-    }
+    stages = [bound.name for bound in job.recipe.stages]
     if as_json:
-        print(json.dumps({**facts, "plan": [unit.content() for unit in units]}))
+        counts = {"inputs": len(plan.inputs), "bytes": size, "units": len(units)}
+        identity = {"stages": stages, "fingerprint": plan.fingerprint}
+        print(json.dumps({**counts, **identity, "plan": [unit.content() for unit in units]}))
         return
     for unit in units[:_SHOWN]:
-        print(f"{unit.warc}  {unit.format}  bytes {unit.start:,} to {unit.end:,}", file=sys.stderr)
+        print(f"{unit.warc}  {unit.layout}  bytes {unit.start:,} to {unit.end:,}", file=sys.stderr)
     if len(units) > _SHOWN:
         print(f"… and {len(units) - _SHOWN} more", file=sys.stderr)
-    print(f"{facts['inputs']} archives, {size:,} bytes, {facts['units']} units", file=sys.stderr)
-    print(f"recipe {job.recipe.name}: {' → '.join(facts['stages'])}", file=sys.stderr)
+    print(f"{len(plan.inputs)} archives, {size:,} bytes, {len(units)} units", file=sys.stderr)
+    print(f"recipe {job.recipe.name}: {' → '.join(stages)}", file=sys.stderr)
 
 
 @click.command("sample")
-@click.option("-o", "--out", required=True, type=folder_type, help="The WARC file to write.")
-@click.option("--pages", type=click.IntRange(min=50), default=400, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("-o", "--out", required=True, type=options.folder_type, help="WARC file to write.")
+@click.option("--pages", type=click.IntRange(min=50), default=400, show_default=True, help="Number of pages.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for the text of the pages.")
 def sample_command(out: Path, pages: int, seed: int) -> None:
-    """Write the built-in sample crawl: generated pages, good and bad, as one WARC.
+    """Write the built-in sample crawl: generated pages, good and bad, in one WARC file.
 
     \b
     Example: corpus sample -o sample.warc.gz
     """
-    from jobs.sample.sample_crawl import write_sample
+    from jobs.sample.crawl import write_sample
 
     summary = write_sample(out, pages=pages, seed=seed)
-    records = sum(summary["records"].values())
-    print(f"{out}: {summary['pages']} pages, {records} records, {summary['bytes']:,} bytes", file=sys.stderr)
+    records = sum(summary.records.values())
+    print(f"{out}: {summary.pages} pages, {records} records, {summary.bytes:,} bytes", file=sys.stderr)
 
 
 @click.group("blocklist")
 def blocklist_group() -> None:
-    """Block lists of domains and URLs."""
+    """Make block lists of domains and URLs."""
 
 
 @blocklist_group.command("build")
-@click.argument("paths", nargs=-1, required=True, type=folder_type)
-@click.option("-o", "--out", required=True, type=folder_type, help="The list file to write.")
-@json_option
+@click.argument("paths", nargs=-1, required=True, type=options.folder_type)
+@click.option("-o", "--out", required=True, type=options.folder_type, help="List file to write.")
+@options.json_option
 def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
-    """Make a memory-mapped list from files or folders (UT1 layout, tar.gz, or one domain or URL a line).
+    """Make a memory-mapped list from files or folders: UT1's layout, tar.gz, or one domain or URL per line.
 
     \b
     Example: corpus blocklist build ut1/ -o adult.list
@@ -191,5 +186,5 @@ def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
         print(json.dumps(asdict(summary)))
     print(f"{out}: {summary.domains:,} domains, {summary.urls:,} URLs, {summary.bytes:,} bytes.", file=sys.stderr)
     if summary.ignored_lines:
-        print(f"{summary.ignored_lines} lines were ignored, the first: {summary.ignored_example}", file=sys.stderr)
+        print(f"{summary.ignored_lines} lines were ignored. The first: {summary.ignored_example}", file=sys.stderr)
     print(f"Use it with --set url.blocklist={out}", file=sys.stderr)

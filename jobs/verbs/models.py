@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError
 from corpus.tokens.shards import open_tokens
 from jobs.model.train_settings import DEFAULTS, PRESETS, Place, Settings, Shape, plan_steps
@@ -83,7 +83,7 @@ def train_command(
         steps=plan_steps(shape, values["batch"], tokens.train.tokens, values.get("tokens")), lr=lr, seed=seed,
         precision=precision, eval_every=values["eval_every"], eval_tokens=values["eval_tokens"],
     )  # fmt: skip
-    threads = threads or max(1, (os.cpu_count() or 1) // workers)
+    threads = threads or max(1, usable_cpus() // workers)
     result = _run(tokens_folder, out, settings, place, threads, address, insecure)
     if as_json:
         print(json.dumps({key: result.get(key) for key in _FACTS}))

@@ -1,13 +1,12 @@
-"""What the verbs share: the terminal, `--json`, folders as arguments, where a job runs."""
+"""What the verbs share: consoles, `--json`, types of arguments, and options that several verbs have."""
 
 from __future__ import annotations
 
 import functools
 import json
 import math
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from corpus.cpus import usable_cpus
 from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import Location
@@ -23,9 +23,10 @@ from jobs.build.compare import ALARM_RATE
 if TYPE_CHECKING:
     from jobs.runner.engine import Engine
 
-_WIDTH = 120  # of tables, where no terminal says otherwise
+_WIDTH = 120  # of tables that no terminal shows
 console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+Command = Callable[..., None]
 
 
 class _FolderType(click.ParamType[Path]):
@@ -35,7 +36,7 @@ class _FolderType(click.ParamType[Path]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if isinstance(value, str) and is_url(value):
-            self.fail(f"{redact(value)} is a URL; give a path on this machine.", param, ctx)
+            self.fail(f"{redact(value)} is a URL. Give a path on this machine.", param, ctx)
         path = _path(self, value, param, ctx)
         try:
             path.exists()
@@ -44,24 +45,24 @@ class _FolderType(click.ParamType[Path]):
         return path
 
 
-class _PlaceType(click.ParamType[Location]):
-    """A folder, or the URL of a prefix of a bucket."""
+class _LocationType(click.ParamType[Location]):
+    """A folder, or the URL of a prefix in a bucket."""
 
-    name = "place"
+    name = "location"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Location:
         return value if isinstance(value, str) and is_url(value) else _path(self, value, param, ctx)
 
 
 def _path(kind: click.ParamType[Any], value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-    path = Path(value).absolute()
-    if not is_utf8(str(path)):
-        kind.fail(f"The path {str(path)!r} is not UTF-8, as names in outputs are.", param, ctx)
+    path = str(Path(value).absolute())
+    if not is_utf8(path):
+        kind.fail(f"The path {path!r} is not UTF-8. Names in outputs must be.", param, ctx)
     return Path(value)
 
 
 class Finite(click.FloatRange):
-    """A number within bounds. Of nan click does not see that it is within none, and infinity is no amount."""
+    """A finite number within bounds. Click's own type lets nan and infinity pass."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number: float = super().convert(value, param, ctx)
@@ -71,100 +72,99 @@ class Finite(click.FloatRange):
 
 
 folder_type = _FolderType()
+place_type = _LocationType()
 SEED = click.IntRange(0, 2**64 - 1)
-place_type = _PlaceType()
-insecure_option = click.option("--insecure-cluster", "insecure", is_flag=True, help="Join a cluster without a token.")
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+insecure_option = click.option(
+    "--insecure-cluster", "insecure", is_flag=True, help="Join a Ray cluster that has no token."
+)
 alarm_option = click.option(
     "--alarm-rate",
     type=Finite(0, 1),
     default=ALARM_RATE,
     show_default=True,
-    help="Stop before anything is packed where dedup would remove more than this share of the run or of an archive; "
-    "1 switches it off.",
+    help="Stop before packing if deduplication would remove more than this share of the run or of an archive. "
+    "1 turns the alarm off.",
 )
+
+
+def with_options(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
+    """Add options to a command, in this order."""
+    return functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 
 @dataclass(frozen=True)
 class Where:
-    """Where a job runs, as the options of `engine_options` say."""
+    """Where a job runs: the values of `engine_options`."""
 
     workers: int | None
     address: str | None
     insecure: bool
     no_ray: bool
-    alone: int | None
-    """How many tasks run at a time without Ray, if nobody says; None: one per CPU."""
 
     @property
     def at_once(self) -> int:
-        """How many tasks run at a time on this machine."""
-        return self.workers or (self.alone if self.no_ray else None) or os.cpu_count() or 1
+        """The number of tasks that run at the same time on this machine."""
+        return self.workers or usable_cpus()
 
     def engine(self, out: Location) -> Engine:
-        """The engine for a job that writes to `out`."""
-        # Ray is imported only where there is something to do
-        from jobs.runner.engine import LocalEngine, RayEngine
+        """Start the engine for a job that writes to `out`."""
+        # Ray takes long to import, and many commands find nothing to do
+        from jobs.runner.local_engine import LocalEngine
+        from jobs.runner.ray_engine import RayEngine
 
         if self.no_ray:
             return LocalEngine(self.at_once)
         return RayEngine(self.workers, self.address, out, self.insecure)
 
 
-def engine_options(alone: int | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options that say where a job runs, which the command gets as one argument: `where`."""
-    local = ", and with --no-ray one" if alone == 1 else ""
+def engine_options(command: Command) -> Command:
+    """The options for where a job runs. The command gets their values as one argument, `where`."""
     options = (
         click.option(
             "--workers", type=click.IntRange(min=1),
-            help=f"What runs at a time; by default one per CPU, on a cluster of all its nodes{local}.",
+            help="Tasks that run at the same time. Default: one per usable CPU of this machine or of the cluster.",
         ),
-        click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine."),
+        click.option("--address", help="Address of a Ray cluster. Default: start Ray on this machine."),
         insecure_option,
         click.option("--no-ray", is_flag=True, help="Run on this machine without Ray."),
     )  # fmt: skip
 
-    def with_where(command: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(command)
-        def called(*, workers: int | None, address: str | None, insecure: bool, no_ray: bool, **others: Any) -> None:
-            if no_ray and address:
-                raise click.UsageError("--no-ray and --address exclude each other.")
-            command(where=Where(workers, address, insecure, no_ray, alone), **others)
+    @functools.wraps(command)
+    def called(*, workers: int | None, address: str | None, insecure: bool, no_ray: bool, **others: Any) -> None:
+        if no_ray and address:
+            raise click.UsageError("--no-ray and --address exclude each other. Leave one of them out.")
+        command(where=Where(workers, address, insecure, no_ray), **others)
 
-        made: Callable[..., None] = called
-        for option in reversed(options):
-            made = option(made)
-        return made
-
-    return with_where
+    return with_options(options, called)
 
 
-def page_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options for what a page may take."""
-    seconds = click.option(
-        "--page-seconds", type=Finite(min=0.1), default=GuardSettings.page_cpu_s, show_default=True,
-        help="CPU time that a page may take; by the clock ten times that.",
+def page_options(command: Command) -> Command:
+    """The options for the limits of a page. The command gets their values as one argument, `guard`."""
+    options = (
+        click.option(
+            "--page-seconds", type=Finite(min=0.1), default=GuardSettings.page_cpu_s, show_default=True,
+            help="CPU seconds per page. The limit by the clock is ten times as long.",
+        ),
+        click.option(
+            "--page-mb", type=click.IntRange(min=256), default=GuardSettings.memory_bytes >> 20, show_default=True,
+            help="MiB per page, beyond the memory of the stages. A page that exceeds its time or memory is tried once "
+            "more, alone, with four times both.",
+        ),
     )  # fmt: skip
-    memory = click.option(
-        "--page-mb", type=click.IntRange(min=256), default=GuardSettings.memory_bytes >> 20, show_default=True,
-        help="MiB that a page may take beyond what the stages hold; tried again alone, four times that and that time.",
-    )  # fmt: skip
-    return seconds(memory(command))
 
+    @functools.wraps(command)
+    def called(*, page_seconds: float, page_mb: int, **others: Any) -> None:
+        guard = GuardSettings(page_cpu_s=page_seconds, page_wall_s=10 * page_seconds, memory_bytes=page_mb << 20)
+        command(guard=guard, **others)
 
-def guard_of(page_seconds: float, page_mb: int) -> GuardSettings:
-    """What these options say."""
-    return GuardSettings(page_cpu_s=page_seconds, page_wall_s=10 * page_seconds, memory_bytes=page_mb << 20)
-
-
-def stdout_console() -> Console:
-    """A console on stdout, for what was asked for."""
-    return Console(width=None if sys.stdout.isatty() else _WIDTH)
+    return with_options(options, called)
 
 
 def print_as(data: Any, show: Callable[[Any, Console], None], as_json: bool) -> None:
-    """Print data as JSON, or by `show` for people."""
+    """Print data on stdout: as JSON, or with `show` for people."""
     if as_json:
         print(json.dumps(data, ensure_ascii=False))
     else:
-        show(data, stdout_console())
+        show(data, Console(width=None if sys.stdout.isatty() else _WIDTH))

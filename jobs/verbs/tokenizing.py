@@ -122,7 +122,7 @@ def ended(exit_code: int, already_done: bool, out: Location) -> None:
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
 @click.option("--file-tokens", type=click.IntRange(min=1), help="Tokens of a file; by default 100 million.")
 @vocab_option
-@engine_options()
+@engine_options
 @json_option
 def tokenize_command(
     folder: Location, out: Location, tokenizer: str, layout: str, val_share: float | None, seed: int,
@@ -168,7 +168,7 @@ def tokenize_command(
     help="nanochat: shards of texts, of which the last validates; datasets: all columns, two splits, a data card.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
-@engine_options()
+@engine_options
 @json_option
 def export_command(folder: Location, out: Location, target: str, seed: int, where: Where, as_json: bool) -> None:
     """Write the texts of a finished run, or of a folder of parquet, shuffled, for others to train on.

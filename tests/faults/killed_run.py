@@ -11,8 +11,10 @@ from pathlib import Path
 import corpus.tokens.texts
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.engine import Engine, LocalEngine, RayEngine
+from jobs.runner.engine import Engine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from jobs.runner.ray_engine import RayEngine
 from jobs.tokens.tokenize import Job as TokenizeJob
 from jobs.tokens.tokenize import tokenize
 from tests.bpe import small_tokenizer

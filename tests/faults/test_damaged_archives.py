@@ -13,7 +13,7 @@ import zstandard
 from corpus.run import open_run
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.corpus.warc.made import Memory, damages, gz, noise, page, record, records, urls, walk
 from tests.faults.archives import MOST_SECONDS, Tally, Whole, cut_from, made

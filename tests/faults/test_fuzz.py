@@ -13,8 +13,7 @@ from corpus.document import Document
 from corpus.warc.http_message import decode_body, parse_http
 from filters.extract.charset import http_charset
 from filters.extract.structure import LONG_TAG, scan
-from filters.pii import findings
-from filters.pii.personal_data import Pii
+from filters.pii import Pii, findings
 from tests.faults import fuzz
 from tests.faults.mutate import MUTATIONS, mutated
 from tests.warcs import page

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from corpus.sandbox.guard import GuardSettings
-from filters.extract.extraction import Extract
+from filters.extract import Extract
 from tests.faults.pages import ANY, KINDS, around, nested
 from tests.faults.workers import PageWorker, fate
 from tests.warcs import http, page

@@ -17,7 +17,7 @@ from corpus.errors import CorpusError
 from corpus.run import open_run
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc

@@ -124,7 +124,7 @@ def test_page_workers_killed_at_any_time(works, record_result) -> None:
 @pytest.fixture(scope="module")
 def on_ray(works, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]:
     """The command line on Ray: the default recipe on the sample crawl, and tokens of what the cheap build left."""
-    from jobs.sample.sample_crawl import write_sample
+    from jobs.sample.crawl import write_sample
 
     folder = tmp_path_factory.mktemp("ray")
     write_sample(folder / "sample.warc.gz", pages=120)

@@ -19,9 +19,9 @@ from corpus.storage.commits import check_part, read_commit
 from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.sample.sample_crawl import write_sample
+from jobs.sample.crawl import write_sample
 from tests.faults.test_poison_units import STAGES, pages
 from tests.jobs.build.test_build import tree
 from tests.stubs import FACTORY, recipe_from_dict
@@ -91,7 +91,7 @@ def full_in_turn(tmp_path: Path, monkeypatch, stages: list[dict], places: tuple[
     for place in places:
         with monkeypatch.context() as patch:
             asked = full_at(patch, out, place)
-            with pytest.raises(NoRoom, match=r"^\S*out takes no more: No space left on device\. Make room"):
+            with pytest.raises(NoRoom, match=r"^\S*out accepts no more data: No space left on device\. Make room"):
                 into(out)
         assert asked, place
         assert_nothing_half_written(out)
@@ -115,7 +115,9 @@ def test_a_full_disk_in_any_verb_is_no_bug(monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
-    assert capsys.readouterr().err.startswith("Error: /data/report.html takes no more: No space left on device. Make")
+    assert capsys.readouterr().err.startswith(
+        "Error: /data/report.html accepts no more data: No space left on device. Make"
+    )
 
 
 @pytest.mark.slow
@@ -181,7 +183,7 @@ def test_files_that_may_not_grow(sample, tmp_path, record_result, verb) -> None:
         )  # fmt: skip
         if done.returncode == 0:
             break
-        assert_one_sentence(done, "takes no more: File too large")
+        assert_one_sentence(done, "accepts no more data: File too large")
         if verb == "remove":
             open_run(out).verify()  # what it was before
         elif out.exists():

@@ -42,7 +42,7 @@ def token(short: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from jobs.sample.sample_crawl import write_sample
+    from jobs.sample.crawl import write_sample
 
     path = tmp_path_factory.mktemp("in") / "sample.warc.gz"
     write_sample(path, pages=600)

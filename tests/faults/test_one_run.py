@@ -13,7 +13,7 @@ from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.cli import cli
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.faults.test_poison_units import STAGES, pages
 from tests.faults.test_put_if_absent import missing, without

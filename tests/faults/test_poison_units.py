@@ -17,9 +17,10 @@ import pytest
 from corpus.run import open_run
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.engine import LocalEngine, Stop, run
+from jobs.runner.engine import Stop, run
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.runner.retries import RULES, by_class
+from jobs.runner.retries import POLICIES, by_class
 from tests.jobs.build.test_build import tree
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
@@ -103,7 +104,7 @@ def taken_up(job: Job, make_engine, tmp_path) -> tuple[int, int]:
 def test_an_error_at_a_record_through_threads(tmp_path, capfd) -> None:
     job, flag = make(tmp_path, "no", STAGES[:1])
     flag.touch()
-    assert_quarantined(build_quietly(job), job, "user error", RULES["user error"].tries)
+    assert_quarantined(build_quietly(job), job, "user error", POLICIES["user error"].attempts)
     kept = files_but(job.out, ".work/parts/", "corpus/", "samples/")
     assert {"run.json", "timings.json"} <= kept.keys()
     assert any(name.startswith(".work/commits/") for name in kept)
@@ -121,7 +122,7 @@ def test_a_unit_past_its_deadline_through_threads(tmp_path, record_result) -> No
     job, flag = make(tmp_path, "sleep")
     slow = Job(**{**vars(job), "unit_seconds": 30.0})
     flag.touch()
-    assert_quarantined(build_quietly(slow), job, "deadline", RULES["deadline"].tries)
+    assert_quarantined(build_quietly(slow), job, "deadline", POLICIES["deadline"].attempts)
     flag.unlink()
     made, units = taken_up(job, lambda: LocalEngine(1), tmp_path)
     assert made == 1
@@ -137,7 +138,7 @@ def test_poison_through_ray(tmp_path, ray_engine, record_result, act, kind) -> N
     flag.touch()
     engine = ray_engine()
     engine.tally = type(engine.tally)()  # it serves the whole session
-    assert_quarantined(build_quietly(job, ray_engine), job, kind, RULES[kind].tries)
+    assert_quarantined(build_quietly(job, ray_engine), job, kind, POLICIES[kind].attempts)
     flag.unlink()
     made, units = taken_up(job, ray_engine, tmp_path)
     assert made == 1
@@ -172,7 +173,7 @@ OUT_OF_MEMORY = """
 import sys
 from pathlib import Path
 from corpus.sandbox.guard import GuardSettings
-from jobs.runner.engine import RayEngine
+from jobs.runner.ray_engine import RayEngine
 from jobs.build.plan import Job
 from tests.faults.test_poison_units import build_quietly, make
 job, flag = make(Path(sys.argv[1]), "memory", gigabytes=int(sys.argv[2]))
@@ -197,7 +198,7 @@ def test_a_unit_that_takes_all_memory_through_ray(tmp_path, record_result) -> No
     first = subprocess.run([sys.executable, "-c", OUT_OF_MEMORY, str(tmp_path), "4"], env=env)
     assert first.returncode == 3
     result = type("Result", (), {"exit_code": 3, "info": json.loads((job.out / "run.json").read_text())})
-    assert_quarantined(result, job, "out of memory", RULES["out of memory"].tries)
+    assert_quarantined(result, job, "out of memory", POLICIES["out of memory"].attempts)
     flag.unlink()
     made, units = taken_up(job, lambda: LocalEngine(1), tmp_path)
     assert made == 1

@@ -10,9 +10,9 @@ from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.text.ngrams import duplicate_ngram_chars
 from corpus.text.vocabulary import Words
-from corpus.text.words import split_words, words_of
+from corpus.text.words import split_words, stretches_of
 from filters.gopher import STOP_WORDS, GopherQuality, GopherRepetition
-from filters.language.identification import Language
+from filters.language import Language
 
 STAGES = [GopherRepetition, GopherQuality]
 
@@ -113,7 +113,7 @@ def test_each_rule_of_quality(text, rule, value):
 def test_a_good_text_passes_quality():
     outcome = GopherQuality().check(GOOD)
     assert outcome.kept, outcome.reason
-    assert outcome.measures["gopher_quality.words"] == int(words_of(GOOD).content.sum())
+    assert outcome.measures["gopher_quality.words"] == int(stretches_of(GOOD).words.content.sum())
 
 
 def test_stop_words_are_counted_once_each_in_their_letter_case():

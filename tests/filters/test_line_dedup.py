@@ -18,7 +18,7 @@ from filters.line_dedup import LineDedup
 from jobs.build.build import build
 from jobs.build.plan import make_plan
 from jobs.cli import main
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.filters.test_minhash import letters, text
 from tests.jobs.build.test_build import job, tree

@@ -11,7 +11,7 @@ from corpus.run import open_run
 from filters.minhash import MinHash
 from jobs.build.build import build
 from jobs.cli import main
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import job, tree
 from tests.warcs import page, write_warc

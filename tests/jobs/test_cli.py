@@ -236,7 +236,7 @@ def test_work_goes_on_where_nobody_reads_its_progress(monkeypatch):
     with open(writer, "w") as stderr, monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", stderr)
         progress = Progress()
-        progress.start("pass", 1, 1, 0)
+        progress.start("pass", 1)
         progress.end()
         print("the funnel", file=sys.stderr, flush=True)
 

@@ -1,13 +1,18 @@
 """Documents that say what the code does are checked against it."""
 
+import os
 import re
+import shutil
+import subprocess
+import textwrap
 from pathlib import Path
 
 import click
 import pytest
 
 from benchmarks.quoted import DOCUMENTS, quoted
-from filters import STAGES, recipe_names
+from corpus.plugins import Plugin, stages_of
+from filters import STAGES, load_recipe, recipe_names
 from jobs.cli import cli
 from jobs.show import catalog
 
@@ -18,18 +23,43 @@ def test_filters_md_is_generated():
     assert (ROOT / "docs" / "filters.md").read_text() == catalog.markdown(catalog.stages(STAGES)), "run `make docs`"
 
 
+def test_a_failing_command_leaves_filters_md_as_it_was(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("requirements.lock", "pyproject.toml"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1, 1))  # older than the stamp
+    (tmp_path / "stamp").touch()
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "filters.md").write_text("the old text")
+    program = tmp_path / "corpus"
+    program.write_text('#!/bin/sh\necho "# Stages"\nexit $STATUS\n')
+    program.chmod(0o755)
+    for status, text in (("1", "the old text"), ("0", "# Stages\n")):
+        command = ["make", "docs", "STAMP=stamp", f"BIN={tmp_path}", f"STATUS={status}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        assert bool(done.returncode) == (status == "1"), done.stderr
+        assert (tmp_path / "docs" / "filters.md").read_text() == text
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_figures_are_those_that_were_saved(path):
     assert path.read_text() == quoted(path.read_text()), "run `python -m benchmarks.quoted`"
 
 
-def test_readme_names_every_stage_recipe_and_verb():
+def test_readme_names_every_recipe_and_verb():
     readme = (ROOT / "README.md").read_text()
     verbs = [name for name, command in cli.commands.items() if not isinstance(command, click.Group)]
-    for name in [*STAGES, *recipe_names()]:
+    for name in recipe_names():
         assert f"`{name}" in readme, name
     for verb in verbs:
         assert re.search(rf"(?:^|[`/ ])corpus {verb}\b", readme, re.MULTILINE), verb
+
+
+def test_the_readme_table_has_the_stages_of_our_recipes_and_no_unknown_ones():
+    readme = (ROOT / "README.md").read_text()
+    listed = set(re.findall(r"^\| `(\w+)` \|", readme[readme.index("| stage |") :], re.MULTILINE))
+    used = {bound.stage.name for name in recipe_names() for bound in load_recipe(name).stages}
+    assert used <= listed <= set(STAGES)
 
 
 def test_files_that_the_readme_names_exist():
@@ -47,3 +77,14 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     assert blocks
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_stage_of_contributing_works():
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    ((name, stage),) = stages_of([Plugin("shouting", textwrap.dedent(snippet))]).items()
+    assert name == "shouting"
+    assert name not in STAGES
+    shouted = stage().check("HELLO WORLD")
+    assert (shouted.rule, shouted.value) == ("upper_ratio", 1.0)
+    assert stage().check("Hello world").kept
+    assert stage().check("").kept

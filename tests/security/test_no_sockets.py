@@ -10,9 +10,9 @@ import pytest
 from corpus.run import open_run
 from filters import load_recipe
 from jobs.build.build import Job, build
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.sample.sample_crawl import write_sample
+from jobs.sample.crawl import write_sample
 from tests.jobs.build.test_build import tree
 from tests.security.closed import FACTORY
 

@@ -1,1 +1,1 @@
-"""Trafilatura 2.3.1's precision mode with faster parts: see `filters.extract.precision_mode`, the only way in."""
+"""Trafilatura 2.3.1's precision mode with faster parts. Use it through `filters.extract.precision_mode` only."""

@@ -1,8 +1,8 @@
-"""Trafilatura 2.3.1's own extraction: the frame that holds the content, and the blocks of text in it.
+"""Trafilatura 2.3.1's own extraction: find the frame that holds the content, and the blocks of text in it.
 
     body, text = content(tree, again)
 
-What becomes of each block is up to trafilatura's functions; here is the way through the page.
+This module walks through the page. Trafilatura's functions handle each block.
 """
 
 from __future__ import annotations
@@ -12,12 +12,7 @@ from copy import deepcopy
 
 from lxml import etree
 from trafilatura.htmlprocessing import process_node
-from trafilatura.main_extractor import (
-    CODES_QUOTES,
-    NOT_AT_THE_END,
-    REBUILT_BLOCKS,
-    handle_textelem,
-)  # fmt: skip
+from trafilatura.main_extractor import CODES_QUOTES, NOT_AT_THE_END, REBUILT_BLOCKS, handle_textelem
 from trafilatura.settings import DEDUPE_SCAN_CAP, INLINE_FORMATTABLE, MIN_DUPLICATE_LENGTH, TAG_CATALOG, Extractor
 from trafilatura.utils import SPACING_PROTECTED, text_chars_test, trim
 
@@ -31,7 +26,7 @@ OPTIONS = Extractor(precision=True, comments=False)
 ENOUGH: int = OPTIONS.min_extracted_size
 
 LOOKS_LONG = 400
-"""Characters in paragraphs of the first frame from which on no copy of the tree is kept."""
+"""No copy of the tree is kept if the first frame has so many characters in paragraphs."""
 
 _FRAME_TAGS = ("article", "div", "main", "section")
 _SURE_FRAMES = {"article": 1, "main": 4}
@@ -41,9 +36,9 @@ _HANDLED = CODES_QUOTES | {"list", "head", "p", "lb", "hi", "ref", "del", "table
 
 
 def content(tree: Element, again: Callable[[], Element]) -> tuple[Element, str]:
-    """The body that trafilatura makes of a converted tree, and its text (`extract_content`).
+    """Return the body that trafilatura makes of a converted tree, and its text (`extract_content`).
 
-    Uses up the tree, and where that was kept for nothing else but to be searched again, `again` gives another one.
+    The tree can't be used again. If a second search needs another one, `again` makes it.
     """
     firsts = _first_frames(tree, 0)
     if _looks_long(firsts):
@@ -70,22 +65,21 @@ def content(tree: Element, again: Callable[[], Element]) -> tuple[Element, str]:
 
 
 def _looks_long(firsts: Firsts) -> bool:
-    """Whether the first frame holds much text in paragraphs.
+    """Return True if the first frame has much text in paragraphs.
 
-    55% of real pages do, and 1% of them all do and give too little in the end.
+    This is so for 55% of real pages. 1% of real pages look long and still give too little text.
     """
     length = 0
     frame = next((frame for frame in firsts if frame is not None), None)
-    if frame is not None:
-        for paragraph in frame.iterdescendants("p"):
-            length += len(paragraph.text or "")
-            if length >= LOOKS_LONG:
-                return True
+    for paragraph in () if frame is None else frame.iterdescendants("p"):
+        length += len(paragraph.text or "")
+        if length >= LOOKS_LONG:
+            return True
     return False
 
 
 def _extract_or_recover(tree: Element, firsts: Firsts) -> tuple[Element, str]:
-    """The body of a tree and its text, filled up from anywhere in the tree where there is too little."""
+    """The body of a tree and its text. If there is too little text, blocks from anywhere in the tree are added."""
     backup = deepcopy(tree)
     order = list(tree.iter())
     body, text, tags = _extract(tree, firsts)
@@ -101,22 +95,17 @@ def _text(element: Element) -> str:
 
 
 def _frames(tree: Element, firsts: Firsts) -> Iterator[Element]:
-    """The first element for each expression of BODY_XPATH, in the tree as it is when that one's turn comes.
-
-    `firsts` are those of the tree as it is at the start.
-    """
-    stale = False
+    """The first element for each expression of BODY_XPATH, searched again after each change of the tree."""
     for i in range(len(FRAMES)):
-        if stale:
-            firsts = _first_frames(tree, i)
+        firsts = firsts or _first_frames(tree, i)
         frame = firsts[i]
         if frame is not None:
             yield frame
-            stale = True
+            firsts = []
 
 
 def _first_frames(tree: Element, start: int) -> Firsts:
-    """The first element for each expression from `start` on; the search ends with one for `start`."""
+    """The first element for each expression from `start` on. The search ends when it finds one for `start`."""
     firsts: Firsts = [None] * len(FRAMES)
     for element in tree.iterdescendants(*_FRAME_TAGS):
         flags = flags_of(element)
@@ -132,7 +121,7 @@ def _first_frames(tree: Element, start: int) -> Firsts:
 
 
 def _extract(tree: Element, firsts: Firsts) -> tuple[Element, str, set[str]]:
-    """The body from the first frame that gives enough, its text, and the tags that count as text (`_extract`)."""
+    """The body from the first frame with enough text, its text, and the tags that count as text (`_extract`)."""
     tags = set(_TAGS)
     body = etree.Element("body")
     for frame in _frames(tree, firsts):
@@ -162,7 +151,7 @@ def _extract(tree: Element, firsts: Firsts) -> tuple[Element, str, set[str]]:
 
 
 def _paragraph_length(tree: Element) -> int:
-    """Characters in all <p> of a page, counted up to what is enough; -1 where there is no text in any."""
+    """The characters in all <p> of a page, counted until they are enough. Without any text in a <p>, it is -1."""
     length = -1
     for paragraph in tree.iter("p"):
         if next(paragraph.iterancestors("p"), None) is None and next(paragraph.itertext(), None) is not None:
@@ -173,7 +162,7 @@ def _paragraph_length(tree: Element) -> int:
 
 
 def _fill(body: Element, elements: list[Element], tags: set[str]) -> None:
-    """Append what becomes of each element to the body."""
+    """Append to the body what trafilatura makes of each element."""
     moved = False
     for element in elements:
         tag = element.tag
@@ -195,7 +184,7 @@ def _fill(body: Element, elements: list[Element], tags: set[str]) -> None:
 
 
 def _recover(tree: Element, body: Element, tags: set[str], consumed: set[Element]) -> None:
-    """Append text blocks from anywhere in a converted tree that are not in the body yet (`recover_wild_text`)."""
+    """Append text blocks from anywhere in a converted tree, if the body lacks them (`recover_wild_text`)."""
     prune_sections(tree)
     texts = [_text(element) for element in body]
     existing = "\n".join(filter(None, texts))

@@ -1,7 +1,4 @@
-"""JusText's opinion of a page, as trafilatura 2.3.1 asks for it.
-
-body, text = justext(tree)
-"""
+"""JusText's extraction of a page, as trafilatura 2.3.1 calls it."""
 
 from __future__ import annotations
 
@@ -21,22 +18,21 @@ _BASIC_TAGS = ("aside", "fencedframe", "footer", "script", "style", "svg", "temp
 
 
 class Paragraph(NamedTuple):
-    """A stretch of text between block tags. `select`: an open tag has "select" in its name."""
+    """A stretch of text between block tags."""
 
     text: str
     in_links: int
+    """Characters in links."""
     select: bool
+    """True inside an element with "select" in its name."""
 
 
 def justext(tree: Element) -> tuple[Element, str]:
-    """The paragraphs of a cleaned tree that jusText takes for content, and their text (`justext_rescue`)."""
+    """Return the paragraphs of a cleaned tree that jusText takes for content, and their text (`justext_rescue`)."""
     doomed = {element for element, _ in flagged(tree.iterdescendants("*"), BASIC)}
-    doomed.update(tree.iterdescendants(*_BASIC_TAGS))
-    for element in doomed:
-        delete(element)
+    delete(doomed.union(tree.iterdescendants(*_BASIC_TAGS)))
     body = etree.Element("body")
-    texts = _good(_paragraphs(tree))
-    for text in texts:
+    for text in _good_texts(_paragraphs(tree)):
         etree.SubElement(body, "p").text = text
     return body, trim(" ".join(body.itertext()))
 
@@ -50,7 +46,7 @@ def _blank(found: re.Match[str]) -> str:
 
 
 def _paragraphs(tree: Element) -> list[Paragraph]:
-    """`ParagraphMaker`, without its detour over SAX."""
+    """JusText's `ParagraphMaker`, without the detour over SAX."""
     paragraphs: list[Paragraph] = []
     parts: list[str] = []
     link_chars = 0
@@ -107,18 +103,18 @@ def _paragraphs(tree: Element) -> list[Paragraph]:
 
 @cache
 def _stopwords() -> frozenset[str]:
-    """The stop words of all languages that jusText knows."""
+    """The stop words of all languages of jusText."""
     return frozenset(word.lower() for language in get_stoplists() for word in get_stoplist(language))
 
 
 _SHORT, _BAD, _NEAR, _GOOD = range(4)
 
 
-def _good(paragraphs: list[Paragraph]) -> list[str]:
-    """`classify_paragraphs` and `revise_paragraph_classification`, as trafilatura calls them."""
+def _good_texts(paragraphs: list[Paragraph]) -> list[str]:
+    """The texts of good paragraphs (`classify_paragraphs`, `revise_paragraph_classification`)."""
     kinds = [_first_kind(p) for p in paragraphs]
     if _GOOD not in kinds:
-        # without one good paragraph all short and near ones have bad neighbours only, and end as bad
+        # without a good paragraph, all short and near ones have only bad neighbors and become bad
         return []
     for i, p in enumerate(paragraphs):
         if kinds[i] >= _NEAR:
@@ -132,7 +128,7 @@ def _good(paragraphs: list[Paragraph]) -> list[str]:
 
 
 def _first_kind(p: Paragraph) -> int:
-    """The kind that a paragraph has at best, without a look at its words."""
+    """The best kind that a paragraph can have, without looking at its words."""
     length = len(p.text)
     if (length and p.in_links / length > 0.25) or p.select or "\xa9" in p.text or "&copy" in p.text:
         return _BAD
@@ -142,9 +138,9 @@ def _first_kind(p: Paragraph) -> int:
 
 
 def _revised(kinds: list[int]) -> list[int]:
-    """Short and near paragraphs become good or bad by what stands around them."""
-    before, before_near = _neighbours(kinds)
-    after, after_near = (side[::-1] for side in _neighbours(kinds[::-1]))
+    """Make each short or near paragraph good or bad, as its neighbors are."""
+    before, before_near = _neighbors(kinds)
+    after, after_near = (side[::-1] for side in _neighbors(kinds[::-1]))
     revised = list(kinds)
     for i, kind in enumerate(kinds):
         if kind == _SHORT:
@@ -153,7 +149,7 @@ def _revised(kinds: list[int]) -> list[int]:
             else:
                 near = (before[i] == _BAD and before_near[i] == _NEAR) or (after[i] == _BAD and after_near[i] == _NEAR)
                 revised[i] = _GOOD if near else _BAD
-    after = _neighbours(revised[::-1])[0][::-1]
+    after = _neighbors(revised[::-1])[0][::-1]
     last = _BAD
     for i, kind in enumerate(revised):
         if kind == _NEAR:
@@ -162,15 +158,10 @@ def _revised(kinds: list[int]) -> list[int]:
     return revised
 
 
-def _neighbours(kinds: list[int]) -> tuple[list[int], list[int]]:
-    """What stands before each paragraph: the last good or bad one, and the last that is not short."""
-    sure, any_ = _BAD, _BAD
-    sures, anys = [], []
+def _neighbors(kinds: list[int]) -> tuple[list[int], list[int]]:
+    """The kinds before each paragraph: the last that is good or bad, and the last that is not short."""
+    sures, longs = [_BAD], [_BAD]
     for kind in kinds:
-        sures.append(sure)
-        anys.append(any_)
-        if kind in (_GOOD, _BAD):
-            sure = kind
-        if kind != _SHORT:
-            any_ = kind
-    return sures, anys
+        sures.append(kind if kind in (_GOOD, _BAD) else sures[-1])
+        longs.append(kind if kind != _SHORT else longs[-1])
+    return sures[:-1], longs[:-1]

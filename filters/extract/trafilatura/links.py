@@ -1,7 +1,4 @@
-"""Trafilatura 2.3.1's link density tests: blocks that are mostly links go.
-
-prune_by_links(tree)
-"""
+"""Trafilatura 2.3.1's link density tests, which remove blocks that consist mostly of links."""
 
 from __future__ import annotations
 
@@ -14,12 +11,12 @@ from trafilatura.utils import LINK_FARM_RATIO
 from filters.extract.trafilatura.parse import Element, delete, text_content, text_length
 
 _BEGINNING = 1000
-"""Characters that mostly show already that a block is long and not of links."""
+"""So many characters usually show that a block is long and does not consist of links."""
 _ITEMS = frozenset(["item", "td", "th"])
 
 
 def prune_by_links(tree: Element) -> None:
-    """Take out blocks that are mostly links, then the links' own tags."""
+    """Remove blocks that consist mostly of links, then unwrap the remaining links."""
     links = list(tree.iterdescendants("ref"))
     if links:
         _LinkPruning(tree, links).run()
@@ -34,11 +31,10 @@ def _drop_last_titles(tree: Element) -> None:
 
 
 class _LinkPruning:
-    """The link density tests (`delete_by_link_density`) of all blocks below an element that have links.
+    """The link density tests (`delete_by_link_density`) of all blocks with links below an element.
 
-    Trafilatura goes twice over div, list and p. What it finds in a block rests on what is in it and on whether
-    another element follows, so that the second time only those can differ that are above or just before something
-    taken out.
+    Trafilatura tests each div, list and p twice. The result depends on the content of the block and on whether another
+    element follows. So the second result can differ only for blocks that hold or precede a removed element.
     """
 
     def __init__(self, tree: Element, links: list[Element]) -> None:
@@ -48,16 +44,16 @@ class _LinkPruning:
         self._tree = tree
         seen: set[Element] = set()
         for link in links:
-            block: Element | None = link
-            while block is not None and block is not tree:
-                block = block.getparent()
-                if block is None or block in seen:
+            for block in link.iterancestors():
+                if block in seen:
                     break
                 seen.add(block)
                 self.blocks.setdefault(block.tag, []).append(block)
+                if block is tree:
+                    break
 
     def run(self) -> None:
-        """Take out blocks, in trafilatura's order of tags."""
+        """Remove blocks, in trafilatura's order of tags."""
         for tag in ("div", "list", "p"):
             self._prune(tag, self.blocks.get(tag, ()))
         for tag in ("div", "list", "p"):
@@ -86,23 +82,20 @@ class _LinkPruning:
             for ancestor in block.iterancestors():
                 self.changed.add(ancestor)
                 self.lengths.pop(ancestor, None)
-            delete(block)
+            delete([block])
 
     def _is_boilerplate(self, block: Element, tag: str) -> bool:
-        """Whether a block goes: one mostly of links, or a short <div> with links (`link_density_test`)."""
+        """True for a block that consists mostly of links, and for a short <div> with links (`link_density_test`)."""
         links = list(block.iterdescendants("ref"))
-        if not links:
-            return False
-        if not self._is_dense(block, tag, links):
-            return False
-        return next(block.iterdescendants("graphic"), None) is None
+        dense = bool(links) and self._is_dense(block, tag, links)
+        return dense and next(block.iterdescendants("graphic"), None) is None
 
     def _is_dense(self, block: Element, tag: str, links: list[Element]) -> bool:
         text = text_content(block)
         length = len(" ".join(text[:_BEGINNING].split()))
         if len(text) > _BEGINNING:
             if length >= 300 and (1 < len(links) <= 4 or sum(map(self._length, links)) <= length * 0.9):
-                return False  # as with all of the text, of which links are an even smaller part
+                return False  # the same holds for the whole text, of which links are an even smaller part
             length = len(" ".join(text.split()))
         if len(links) == 1:
             link_length = self._length(links[0])
@@ -125,7 +118,7 @@ class _LinkPruning:
         return False
 
     def _length(self, link: Element) -> int:
-        """Characters of a link's text, its blanks collapsed."""
+        """The characters of a link's text, with blanks collapsed."""
         length = self.lengths.get(link)
         if length is None:
             length = len(" ".join((link.text or "").split())) if len(link) == 0 else text_length(link)

@@ -1,9 +1,9 @@
-"""Readability's opinion of a page, as trafilatura 2.3.1 asks for it.
+"""Readability's extraction of a page, as trafilatura 2.3.1 calls it.
 
     found = readability(tree, limit)
 
-Most often all that matters is that its text is not long enough: `text_bound` can say so before there is an article,
-and again before that is written and read.
+Usually the only result that matters is that readability's text is too short. `text_bound` can prove this before the
+article is built, and again before the article is serialized and parsed.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from trafilatura.utils import trim
 from filters.extract.trafilatura.parse import PARSER, Element, delete, text_length
 from filters.extract.trafilatura.rules import LIKELY, OVERALL, UNLIKELY, flagged
 
-# of the text, with XML's blanks collapsed, in C: never shorter than with all blanks of Unicode collapsed
+# collapses XML's blanks in C. The length is never less than with all Unicode blanks collapsed
 _collapsed_length = etree.XPath("string-length(normalize-space(string()))")
 
 _RAW_TEXT = ("noembed", "noframes", "plaintext", "title", "xmp")
 
 
 def text_bound(tree: Element, unread: Iterable[Element]) -> int:
-    """What the text that readability gives for a tree without scripts and styles can't be longer than.
+    """Return an upper bound for the length of readability's text of a tree without scripts and styles.
 
-    Before that it loses the elements in `unread`, given in the order of the page. Readability takes elements out,
-    turns tags into others and wraps texts in <p>, which can only shorten a text whose blanks are collapsed; a video's
-    <iframe> gets the text "VIDEO". Then it writes XML and reads that as HTML, which gives the same texts but in
-    elements that hold raw text, where `&amp;` stays as it is and an empty one, written `<title/>`, may swallow what
-    follows. A page with such elements has no bound.
+    Readability does not see the elements in `unread`, which are in document order. It removes elements, renames tags
+    and wraps texts in <p>. These steps can only shorten a text with collapsed blanks, except that the <iframe> of a
+    video gets the text "VIDEO". Then readability writes XML and parses it as HTML. This keeps all texts, except those
+    of elements with raw text: `&amp;` stays as it is, and an empty element, written `<title/>`, may swallow the text
+    after it. A page with such elements has no bound.
     """
     length = int(_collapsed_length(tree))
     for element in tree.iter("iframe", *_RAW_TEXT):
@@ -41,7 +41,7 @@ def text_bound(tree: Element, unread: Iterable[Element]) -> int:
             length += len(" VIDEO")
         elif element.tag != "title" or not element.text:
             return sys.maxsize
-    # a text is at least so much shorter without a part as that part is long
+    # removing a part shortens a text by at least the length of the part
     outer = None
     for element in unread:
         for ancestor in element.iterancestors():
@@ -55,15 +55,15 @@ def text_bound(tree: Element, unread: Iterable[Element]) -> int:
 
 
 class _Document(Document):  # type: ignore[misc]
-    """Readability, with the steps over all elements made faster."""
+    """Readability with faster steps over all elements."""
 
     __slots__ = ("node",)
 
     def remove_unlikely_candidates(self) -> None:
-        """Nothing: they went with what trafilatura discards."""
+        """Do nothing. `readability` removes these elements with those that trafilatura discards."""
 
     def transform_misused_divs_into_paragraphs(self) -> None:
-        """Make <p> of <div> that hold no blocks, and wrap the texts of the others."""
+        """Turn each <div> without blocks into a <p>, and wrap the texts of the others."""
         holders: set[Element] = set()
         for element in self.doc.iterdescendants():
             if _is_block(element.tag):
@@ -81,11 +81,9 @@ class _Document(Document):  # type: ignore[misc]
             _wrap_texts(div)
 
     def get_link_density(self, elem: Element) -> float:
-        """The part of a text that is in links."""
+        """Return the share of a text that is in links."""
         links = list(elem.iterdescendants("a"))
-        if not links:
-            return 0.0
-        return sum(map(text_length, links)) / (text_length(elem) or 1)
+        return sum(map(text_length, links)) / (text_length(elem) or 1) if links else 0.0
 
     def sanitize(self, node: Element, candidates: dict[Element, object]) -> str:
         self.node = node
@@ -98,7 +96,7 @@ def _is_block(tag: str) -> bool:
 
 
 def _has_loose_text(element: Element) -> bool:
-    """Whether there is text directly in an element, as XPath's normalize-space() sees it."""
+    """Return True if an element has text of its own, as XPath's normalize-space() sees it."""
     texts = [element.text, *(child.tail for child in element)]
     return any(text and text.strip(" \t\r\n") for text in texts)
 
@@ -118,13 +116,15 @@ def _wrap_texts(div: Element) -> None:
 
 
 def readability(tree: Element, limit: int) -> tuple[Element, str] | None:
-    """What readability takes for the article of a raw tree, and its text (`try_readability`).
+    """Return readability's article of a raw tree, and its text (`try_readability`).
 
-    None where that text is not longer than `limit`. Uses up the tree.
+    Return None if the text is not longer than `limit`. The tree can't be used again.
     """
-    for element, flags in flagged(tree.iterdescendants("*"), OVERALL | UNLIKELY):
-        if flags & OVERALL or (not flags & LIKELY and element.tag not in ("html", "body")):
-            delete(element)
+    delete(
+        element
+        for element, flags in flagged(tree.iterdescendants("*"), OVERALL | UNLIKELY)
+        if flags & OVERALL or (not flags & LIKELY and element.tag not in ("html", "body"))
+    )
     try:
         document = _Document(tree, min_text_length=25)
         summary = document.summary()

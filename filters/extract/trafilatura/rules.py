@@ -1,11 +1,11 @@
-"""Trafilatura's XPath lists as bits that an element's attributes carry.
+"""Trafilatura's XPath lists as bits of an element's attributes.
 
     flags_of(element) & OVERALL
 
-lxml calls back into Python for each `re:test` and element, which is half the time of an extraction. Here every
-expression is one bit; which bits an attribute's value has is found once and remembered, for a site repeats its
-classes on every element. The conditions are read out of the expressions themselves, so no token list is copied here;
-a ValueError on import says that an expression has a form that this module does not know.
+lxml calls a Python function for each `re:test` and element, which takes half the time of an extraction. Here each
+expression is a bit. The bits of an attribute's value are found once and remembered, because a site repeats its
+classes on many elements. The conditions are parsed from trafilatura's expressions, so no list of words is copied here.
+The import raises ValueError if an expression has an unknown form.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from lxml import etree
 from trafilatura import settings, xpaths
 from trafilatura.readability_lxml import REGEXES
 
-from filters.extract.trafilatura.values import Values
+from filters.extract.trafilatura.values import ValueFlags
 
-# XPath's string of `@id|@class` is that of the attribute which comes first in the source. Bits of such conditions are
-# kept apart, and once one of the two has been seen, the other's do not count.
+# XPath takes for `@id|@class` the attribute that comes first in the source. So bits of such conditions are shifted,
+# and after one of the two attributes, the shifted bits of the other do not count.
 _FIRST_OF = {("class", "id"): 32, ("id", "style"): 64}
 _OWN = (1 << 32) - 1
 
@@ -41,14 +41,14 @@ _TAGS = re.compile(r"\s*self::(\w+)(?:\s+or\s+self::\w+)*\s*")
 
 
 class _Rules:
-    """Which bits there are, what attribute values have them, and on which tags they count."""
+    """The bits, the attribute values that have them, and the tags on which they count."""
 
     def __init__(self) -> None:
-        self.values: dict[str, Values] = {}
+        self.values: dict[str, ValueFlags] = {}
         self.tags: dict[int, frozenset[str]] = {}
 
     def bit(self, tags: frozenset[str], condition: str) -> int:
-        """A new bit, which elements of these tags (none: of any) have whose attributes meet a condition."""
+        """Return a new bit for a condition on the attributes of elements with these tags (empty: with any tag)."""
         bit = 1 << len(self.tags)
         self.tags[bit] = tags
         at = 0
@@ -62,7 +62,7 @@ class _Rules:
 
     def _add(self, bit: int, atom: re.Match[str]) -> None:
         if atom["re_a"]:
-            for bit_, values in self._places(bit, atom["re_a"], atom["re_b"]):
+            for bit_, values in self._shifted(bit, atom["re_a"], atom["re_b"]):
                 values.add_pattern(bit_, atom["pattern"], any_case=bool(atom["flag"]))
         elif atom["call"]:
             pattern = re.escape(atom["text"])
@@ -70,24 +70,24 @@ class _Rules:
                 pattern = f"^{pattern}"
             for letter in atom["from"] or "":
                 pattern = pattern.replace(letter.lower(), f"[{letter.lower()}{letter}]")
-            for bit_, values in self._places(bit, atom["tr"] or atom["a"], atom["b"]):
+            for bit_, values in self._shifted(bit, atom["tr"] or atom["a"], atom["b"]):
                 values.add_pattern(bit_, pattern)
         elif atom["eq"]:
             self._values(atom["eq"]).add_value(bit, atom["value"])
         else:
             self._values(atom["any"]).add_any(bit)
 
-    def _values(self, name: str) -> Values:
-        return self.values.setdefault(name, Values())
+    def _values(self, name: str) -> ValueFlags:
+        return self.values.setdefault(name, ValueFlags())
 
-    def _places(self, bit: int, *names: str | None) -> Iterator[tuple[int, Values]]:
+    def _shifted(self, bit: int, *names: str | None) -> Iterator[tuple[int, ValueFlags]]:
         given = sorted(name for name in names if name)
         shift = _FIRST_OF[given[0], given[1]] if len(given) > 1 else 0
         for name in given:
             yield bit << shift, self._values(name)
 
     def all_of(self, expressions: list[etree.XPath]) -> int:
-        """One bit for each part of the expressions that has a condition."""
+        """Return one bit for each part of the expressions that has a condition."""
         bits = 0
         for expression in expressions:
             for tags, conditions in _steps(expression):
@@ -98,7 +98,7 @@ class _Rules:
 
 
 def _steps(expression: etree.XPath) -> Iterator[tuple[frozenset[str], list[str]]]:
-    """The parts of a union: the tags that it selects (none for all), and the conditions that come after them."""
+    """The parts of a union: the tags that a part selects (empty for all), and the conditions after them."""
     path = expression.path
     starts = [found.start() for found in _STEP.finditer(path) if "[" not in path[: found.start()].rpartition("]")[2]]
     for start, end in zip(starts, [*starts[1:], len(path)], strict=True):
@@ -115,30 +115,30 @@ _rules = _Rules()
 
 [(_tags, _conditions)] = _steps(xpaths.RAW_TREE_PRUNE_XPATH[0])
 APPENDED = _rules.bit(_tags, _conditions[0])
-"""Follow-up articles, unless there is a heading inside."""
+"""Follow-up articles, unless they hold a heading."""
 APPENDED_SURE = _rules.bit(_tags, _conditions[1].replace("not(.//h1) or", "", 1))
-"""The same, with or without a heading."""
+"""Follow-up articles, with or without a heading."""
 SHARE_BUTTONS = _rules.all_of(xpaths.RAW_TREE_PRUNE_XPATH[1:])
 [(_tags, _conditions)] = _steps(xpaths.REMOVE_COMMENTS_AND_LISTS_XPATH[0])
 _lists = frozenset(["ol", "ul"])
-# for lists the second condition implies the first
+# for lists, the second condition implies the first
 RAW_COMMENTS = _rules.bit(_tags - _lists, _conditions[0]) | _rules.bit(
     _lists, _conditions[1].replace("not(self::ol or self::ul) or", "", 1)
 )
 COMMENTS = _rules.all_of(xpaths.REMOVE_COMMENTS_XPATH)
 FRAMES = [_rules.all_of([expression]) for expression in xpaths.BODY_XPATH]
-"""Where the content may be, the best first. The second is any <article>, to the fifth belongs any <main>: no bits."""
+"""Frames of the content, the best first. Without bits, any <article> is the second frame, any <main> the fifth."""
 OVERALL = _rules.all_of(xpaths.OVERALL_DISCARD_XPATH)
 REST = _rules.all_of(xpaths.DISCARD_IMAGE_ELEMENTS + xpaths.TEASER_DISCARD_XPATH + xpaths.PRECISION_DISCARD_XPATH)
-"""What goes whether or not the guard of OVERALL lets that be done; any <header> does too, without a bit."""
+"""Elements that are removed without the guard of OVERALL. Any <header> is removed, too, without a bit."""
 BASIC = _rules.all_of([settings.BASIC_CLEAN_XPATH])
-"""What jusText does not get to see; some tags, without bits, come to it."""
+"""Elements that jusText does not see. Some tags belong to them without bits."""
 UNLIKELY = _rules.bit(frozenset(), "")
 LIKELY = _rules.bit(frozenset(), "")
-"""What readability drops is UNLIKELY and not LIKELY."""
+"""Readability drops elements that are UNLIKELY and not LIKELY."""
 for _name in ("class", "id"):
-    _rules.values[_name].add_lower(UNLIKELY, REGEXES["unlikelyCandidatesRe"].pattern)
-    _rules.values[_name].add_lower(LIKELY, REGEXES["okMaybeItsACandidateRe"].pattern)
+    _rules.values[_name].add_pattern(UNLIKELY, REGEXES["unlikelyCandidatesRe"].pattern, lower=True)
+    _rules.values[_name].add_pattern(LIKELY, REGEXES["okMaybeItsACandidateRe"].pattern, lower=True)
 
 _ANY = sum(bit for bit, tags in _rules.tags.items() if not tags)
 _OF_TAG = {
@@ -152,7 +152,7 @@ _ATTRIBUTES = {
 
 
 def flags_of(element: etree._Element) -> int:
-    """The bits of the expressions that select an element."""
+    """Return the bits of the expressions that select an element."""
     items = element.items()
     if not items:
         return 0
@@ -169,12 +169,12 @@ def flags_of(element: etree._Element) -> int:
 
 
 def flagged(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._Element, int]]:
-    """The elements that have any of these bits, with all that they have."""
+    """Return the elements with any of these bits, each with all its bits."""
     return [(element, flags) for element in elements if (flags := flags_of(element)) & bits]
 
 
 def flagged_by_name(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._Element, int]]:
-    """Like `flagged`, but only by what class and id say each for itself: enough for some bits, and twice as fast."""
+    """Do the same as `flagged` from class and id alone, each by itself. This suffices for some bits; twice as fast."""
     found = []
     classes = _rules.values["class"]
     ids = _rules.values["id"]

@@ -1,9 +1,9 @@
-"""The way of a page through trafilatura 2.3.1's precision mode.
+"""The sequence of steps in trafilatura 2.3.1's precision mode.
 
     text = extract(html)
 
-Each step is that of trafilatura with the same purpose, named in its docstring. What the steps leave out, they leave
-out because it can't change the text; why it can't is said where that is done.
+The docstring of each step names trafilatura's function for it. A step leaves out only work that can't change the text.
+A comment at that point explains why.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trafilatura.settings import Document
 
 from filters.extract.trafilatura.body import ENOUGH, OPTIONS, content
 from filters.extract.trafilatura.justext import justext
-from filters.extract.trafilatura.parse import Element, Source, delete
+from filters.extract.trafilatura.parse import Element, HtmlSource, delete
 from filters.extract.trafilatura.readability import readability, text_bound
 from filters.extract.trafilatura.tree import Found, clean, collect, convert, prune_comments, unwanted
 
@@ -27,16 +27,15 @@ _UNCLEAN = tuple(SANITIZED_XPATH.replace(".//", "").split("|"))
 
 
 def extract(html: str, utf8: bytes | None = None) -> str | None:
-    """The text of a decoded page, None where there is none. `utf8` is the page in UTF-8, for those who have it."""
-    source = Source(html, utf8)
+    """Return the text of a decoded page, or None if there is none. `utf8` is the page in UTF-8."""
+    source = HtmlSource(html, utf8)
     tree = source.tree()
     if tree is None:
         return None
     found = collect(tree)
     forum = _is_forum(found)
     doomed, unread = unwanted(tree)
-    for element in doomed:
-        delete(element)
+    delete(doomed)
     bound = sys.maxsize
     if "math" not in found:
         etree.strip_elements(tree, "script", "style", with_tail=False)
@@ -45,25 +44,20 @@ def extract(html: str, utf8: bytes | None = None) -> str | None:
         bound = text_bound(tree, unread)
 
     def raw_again() -> Element:
-        """The tree before cleaning: parsing twice where that is needed costs less than a copy for each page."""
+        """The tree before cleaning. A second parse of some pages costs less than a copy for each page."""
         tree = source.tree()
         if doomed:
-            for element in unwanted(tree)[0]:
-                delete(element)
+            delete(unwanted(tree)[0])
         return tree
 
-    def converted(tree: Element, found: Found) -> Element:
-        divs = clean(tree, found)
+    def converted(tree: Element, found: Found | None = None) -> Element:
+        divs = clean(tree, collect(tree) if found is None else found)
         convert(tree)
         if not forum:
             prune_comments(tree, divs)
         return tree
 
-    def converted_again() -> Element:
-        tree = raw_again()
-        return converted(tree, collect(tree))
-
-    body, text = content(converted(tree, found), converted_again)
+    body, text = content(converted(tree, found), lambda: converted(raw_again()))
     body, text = _second_opinions(raw_again, body, text, bound)
     if not text:
         return None
@@ -72,18 +66,17 @@ def extract(html: str, utf8: bytes | None = None) -> str | None:
 
 
 def _is_forum(found: Found) -> bool:
-    """Whether the page says that it is a forum thread: then the posts are its content (`_forum_thread_page`)."""
-    for script in found.get("script", ()):
-        text = script.text
-        if text and script.get("type") == "application/ld+json" and _DISCUSSION_FORUM_POSTING_RE.search(text):
-            return True
-    return False
+    """Return True if the page declares a forum thread. Then the posts are its content (`_forum_thread_page`)."""
+    return any(
+        script.text and script.get("type") == "application/ld+json" and _DISCUSSION_FORUM_POSTING_RE.search(script.text)
+        for script in found.get("script", ())
+    )
 
 
 def _second_opinions(raw_again: Callable[[], Element], body: Element, text: str, bound: int) -> tuple[Element, str]:
-    """The body to use, and its text: the given one, readability's or jusText's (`compare_extraction`).
+    """Return the body to use, and its text: the given one, readability's or jusText's (`compare_extraction`).
 
-    `bound` is what the text of readability is not longer than.
+    `bound` is an upper bound for the length of readability's text.
     """
     raw: Element | None = None
     adopted = False
@@ -98,8 +91,7 @@ def _second_opinions(raw_again: Callable[[], Element], body: Element, text: str,
             adopted = True
     unclean = next(body.iterdescendants(*_UNCLEAN), None) is not None
     if unclean or len(text) < ENOUGH:
-        if raw is None:
-            raw = raw_again()
+        raw = raw_again() if raw is None else raw
         clean(raw, collect(raw))
         good, good_text = justext(raw)
         if good_text and (len(text) <= 3 * len(good_text) if unclean else len(text) < len(good_text)):
@@ -110,10 +102,10 @@ def _second_opinions(raw_again: Callable[[], Element], body: Element, text: str,
 
 
 def _needed(body: Element, length: int) -> int:
-    """How long a text of readability must at least be, less one, to be preferred to this body (`_prefer_readability`).
+    """Return the length that readability's text must exceed to replace this body (`_prefer_readability`).
 
-    Precision mode prefers it where there is nothing else, where it is more than twice as long, and where it has more
-    than 500 characters while the body has no text in paragraphs or more tables than paragraphs.
+    Precision mode prefers readability's text if there is no other, or if it is more than twice as long, or if it has
+    more than 500 characters while the body has no text in paragraphs or more tables than paragraphs.
     """
     if length == 0:
         return 0

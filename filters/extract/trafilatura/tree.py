@@ -1,10 +1,10 @@
-"""The steps of trafilatura 2.3.1 that change the tree of a page, as its precision mode takes them.
+"""The steps of trafilatura 2.3.1 that change the tree of a page in precision mode.
 
     doomed, _ = unwanted(tree)
     clean(tree, collect(tree))
     convert(tree)
 
-Each does to the tree what the function of the same purpose does in trafilatura, in fewer walks.
+Each step changes the tree exactly as trafilatura's own function does, but walks through it fewer times.
 """
 
 from __future__ import annotations
@@ -15,23 +15,12 @@ from lxml import etree
 from trafilatura.htmlprocessing import CONVERSIONS, REND_TAG_MAPPING, recover_math
 from trafilatura.settings import CUT_EMPTY_ELEMS, MANUALLY_CLEANED, MANUALLY_STRIPPED
 
+from filters.extract.trafilatura import rules
 from filters.extract.trafilatura.links import prune_by_links
 from filters.extract.trafilatura.parse import Element, delete, text_content
-from filters.extract.trafilatura.rules import (
-    APPENDED,
-    APPENDED_SURE,
-    COMMENTS,
-    LIKELY,
-    OVERALL,
-    RAW_COMMENTS,
-    REST,
-    SHARE_BUTTONS,
-    UNLIKELY,
-    flagged,
-    flagged_by_name,
-)
 
-_RAW = APPENDED | SHARE_BUTTONS | RAW_COMMENTS
+_REMOVED = rules.APPENDED_SURE | rules.SHARE_BUTTONS | rules.RAW_COMMENTS
+_LISTED = _REMOVED | rules.APPENDED | rules.OVERALL | rules.UNLIKELY
 _RAW_TAGS = (
     "div", "section", "aside", "details", "ol", "ul", "list",
     "footer", "form", "header", "nav", "p", "table",
@@ -39,20 +28,18 @@ _RAW_TAGS = (
 
 
 def unwanted(tree: Element) -> tuple[list[Element], list[Element]]:
-    """Comments, appended articles and share buttons in a raw tree, which go (RAW_TREE_PRUNE,
-    REMOVE_COMMENTS_AND_LISTS), and elements that readability would not get or not keep.
+    """Return two lists of elements in a raw tree: those to remove, and those that readability discards.
 
-    All lists in one walk: which elements go depends on nothing that goes before, and taking one out twice, or out of
-    one that is gone, changes nothing.
+    Comments, appended articles and share buttons are removed (RAW_TREE_PRUNE, REMOVE_COMMENTS_AND_LISTS). One walk
+    finds them all: no removal decides which elements are removed later, and it changes nothing to remove an element
+    twice, or from an element that was removed.
     """
     doomed = []
     unread = []
-    for element, flags in flagged_by_name(tree.iterdescendants(*_RAW_TAGS), _RAW | OVERALL | UNLIKELY):
-        if flags & (SHARE_BUTTONS | RAW_COMMENTS | APPENDED_SURE) or (
-            flags & APPENDED and next(element.iterdescendants("h1"), None) is None
-        ):
+    for element, flags in rules.flagged_by_name(tree.iterdescendants(*_RAW_TAGS), _LISTED):
+        if flags & _REMOVED or (flags & rules.APPENDED and next(element.iterdescendants("h1"), None) is None):
             doomed.append(element)
-        elif flags & OVERALL or (flags & UNLIKELY and not flags & LIKELY):
+        elif flags & rules.OVERALL or (flags & rules.UNLIKELY and not flags & rules.LIKELY):
             unread.append(element)
     return doomed, unread
 
@@ -62,7 +49,7 @@ Found = dict[str, list[Element]]
 
 
 def collect(tree: Element) -> Found:
-    """The elements that `clean` looks at, by tag."""
+    """Return the elements that `clean` needs, by tag."""
     found: Found = {}
     for element in tree.iter(*_COLLECTED):
         found.setdefault(element.tag, []).append(element)
@@ -70,7 +57,7 @@ def collect(tree: Element) -> Found:
 
 
 def clean(tree: Element, found: Found) -> list[Element]:
-    """Take out what holds no text of the page (`tree_cleaning`). Given is what was made a <div>."""
+    """Remove elements without text of the page (`tree_cleaning`). Return the elements that became a <div>."""
     divs = []
     if "math" in found:
         recover_math(tree)
@@ -91,9 +78,8 @@ def clean(tree: Element, found: Found) -> list[Element]:
                 if whole:
                     etree.strip_elements(tree, *whole, with_tail=False)
                     whole = []
-                # as trafilatura does it: taking out an element while walking loses what comes after a nested one
-                for element in tree.iter(tag):
-                    delete(element)
+                # as trafilatura does: the removal of an element during the walk skips what follows a nested one
+                delete(tree.iter(tag))
             else:
                 whole.append(tag)
     if whole:
@@ -101,13 +87,12 @@ def clean(tree: Element, found: Found) -> list[Element]:
     if "form" in found:
         divs += _clean_forms(tree, found["form"])
     for element in [e for e in tree.iterdescendants(*CUT_EMPTY_ELEMS) if len(e) == 0 and e.text is None]:
-        parent = element.getparent()
-        parent.remove(element)
+        element.getparent().remove(element)
     return divs
 
 
 def _nested(elements: list[Element], tag: str) -> bool:
-    """Whether one of these elements of the tag, in their order, holds another: then the very next one."""
+    """Return True if one of these elements holds another. In document order, that is always the next one."""
     return any(
         len(outer) and any(ancestor is outer for ancestor in inner.iterancestors(tag))
         for outer, inner in pairwise(elements)
@@ -115,7 +100,7 @@ def _nested(elements: list[Element], tag: str) -> bool:
 
 
 def _clean_forms(tree: Element, forms: list[Element]) -> list[Element]:
-    """Take forms out, but make a <div> of those that hold most of the page."""
+    """Remove forms, but turn a form that holds most of the page into a <div>."""
     kept = []
     total = len(text_content(tree))
     for form in forms:
@@ -123,7 +108,7 @@ def _clean_forms(tree: Element, forms: list[Element]) -> list[Element]:
             form.tag = "div"
             kept.append(form)
         else:
-            delete(form)
+            delete([form])
     return kept
 
 
@@ -135,7 +120,7 @@ _STRIPPED = ("a", *REND_TAG_MAPPING)
 def convert(tree: Element) -> None:
     """Give elements trafilatura's names (`convert_tags`).
 
-    Its deletion of empty <sup> and <sub> is left out: without formatting these are stripped next, to the same effect.
+    Trafilatura also deletes empty <sup> and <sub>. That is not needed here: without formatting, all are stripped next.
     """
     blocks = []
     for element in tree.iter(*_CONVERTED):
@@ -155,38 +140,29 @@ def convert(tree: Element) -> None:
 
 
 def prune_comments(tree: Element, divs: list[Element]) -> None:
-    """Take out comments that only cleaning and conversion brought to light (REMOVE_COMMENTS).
+    """Remove comments that only cleaning and conversion revealed (REMOVE_COMMENTS).
 
-    All others went with `prune_raw`: new are <div> that were something else, <list> from <dl>, and the lists whose id
-    is of a kind that counts only here.
+    `unwanted` found all others. New are each <div> that was something else, each <list> that was a <dl>, and lists
+    with an id that counts only here.
     """
-    for element, _ in flagged([*divs, *tree.iterdescendants("list")], COMMENTS):
-        delete(element)
+    delete(element for element, _ in rules.flagged([*divs, *tree.iterdescendants("list")], rules.COMMENTS))
 
 
 def prune_sections(tree: Element) -> None:
-    """Take out what looks like boilerplate below an element (`prune_unwanted_sections`)."""
-    overall = []
-    rest = []
-    for element, flags in flagged(tree.iterdescendants("*"), OVERALL | REST):
-        if flags & OVERALL:
-            overall.append(element)
-        if flags & REST:
-            rest.append(element)
+    """Remove what looks like boilerplate below an element (`prune_unwanted_sections`)."""
+    found = rules.flagged(tree.iterdescendants("*"), rules.OVERALL | rules.REST)
+    overall = [element for element, flags in found if flags & rules.OVERALL]
     if overall:
         _prune_guarded(tree, overall)
-    for element in rest:
-        delete(element)
-    for element in list(tree.iterdescendants("header")):
-        delete(element)
+    delete(element for element, flags in found if flags & rules.REST)
+    delete(list(tree.iterdescendants("header")))
     prune_by_links(tree)
 
 
 def _prune_guarded(tree: Element, found: list[Element]) -> None:
-    """Take these elements out unless they hold six sevenths of the text."""
+    """Remove these elements, unless they hold six sevenths of the text."""
     doomed = set(found)
     outer = [element for element in found if not any(a in doomed for a in element.iterancestors())]
     length = len(text_content(tree))
     if length - sum(len(text_content(element)) for element in outer) > length / 7:
-        for element in outer:
-            delete(element)
+        delete(outer)

@@ -1,11 +1,11 @@
-"""Which of many patterns an attribute's value matches, where only those are tried that share a word with it.
+"""Match an attribute's value against many patterns. Only patterns that share a word with the value are tried.
 
-    values = Values()
+    values = ValueFlags()
     values.add_pattern(1, "^nav|side-?bar")
     values["navigation"]  # 1
 
-Class names and ids are made of few words, which most sites share. So a value that was never seen costs 1.5 µs, where
-the patterns one by one cost 25.
+Class names and ids consist of few words, and most sites use the same ones. So a new value costs 1.5 µs; all patterns
+one by one would cost 25 µs.
 """
 
 from __future__ import annotations
@@ -15,44 +15,42 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 MAX_REMEMBERED = 50_000
-"""Values, and words, after which the memory starts anew: at some 150 bytes each, 7 MB."""
+"""So many values, and so many words, are remembered before the memory is cleared: 7 MB, at some 150 bytes each."""
 
 MAX_LENGTH = 200
-"""Characters of a value beyond which it is not remembered."""
+"""Longer values, in characters, are not remembered."""
 
 Test = tuple[int, Callable[[str], Any]]
 
 _WORDS = re.compile("[a-z]+", re.IGNORECASE | re.ASCII).findall
 
 
-class Values(dict[str, int]):
-    """Value to bits, filled as values are asked for."""
+class ValueFlags(dict[str, int]):
+    """Maps a value to bits. An entry is made when a value is first looked up."""
 
     def __init__(self) -> None:
         super().__init__()
         self._any = 0
         self._equal: dict[str, int] = {}
         self._all: list[Test] = []
-        self._words = _Words()
+        self._words = _WordFlags()
 
     def add_any(self, bit: int) -> None:
-        """A bit that every value has."""
+        """Give this bit to every value."""
         self._any |= bit
 
     def add_value(self, bit: int, value: str) -> None:
-        """A bit that this value has."""
+        """Give this bit to one value."""
         self._equal[value] = self._equal.get(value, 0) | bit
 
-    def add_pattern(self, bit: int, pattern: str, *, any_case: bool = False) -> None:
-        """A bit that values have in which this regular expression is found."""
-        self._all.append((bit, re.compile(pattern, re.IGNORECASE if any_case else 0).search))
-        self._words.add(bit, pattern, any_case)
+    def add_pattern(self, bit: int, pattern: str, *, any_case: bool = False, lower: bool = False) -> None:
+        """Give this bit to values that hold a match of a regular expression.
 
-    def add_lower(self, bit: int, pattern: str) -> None:
-        """A bit that values have in whose lower case this regular expression, of lower case, is found."""
-        search = re.compile(pattern).search
-        self._all.append((bit, lambda value: search(value.lower())))
-        self._words.add(bit, pattern, True)
+        `lower` searches the lower case of a value, for a pattern in lower case.
+        """
+        search = re.compile(pattern, re.IGNORECASE if any_case else 0).search
+        self._all.append((bit, (lambda value: search(value.lower())) if lower else search))
+        self._words.add(bit, pattern, any_case or lower)
 
     def __missing__(self, value: str) -> int:
         bits = self._any | self._equal.get(value, 0)
@@ -64,7 +62,7 @@ class Values(dict[str, int]):
                     if not bits & bit and search(value):
                         bits |= bit
         else:
-            # letters beyond ASCII may count as equal to one of it without case, but not in lower case
+            # some letters beyond ASCII equal an ASCII letter if case is ignored, but not in lower case
             for bit, search in self._all:
                 if search(value):
                     bits |= bit
@@ -75,8 +73,8 @@ class Values(dict[str, int]):
         return bits
 
 
-class _Words(dict[str, tuple[int, list[Test]]]):
-    """Word to the bits of each ASCII value with this word, and the tests that may succeed on such a value."""
+class _WordFlags(dict[str, tuple[int, list[Test]]]):
+    """Maps a word to the bits of each ASCII value with this word, and to the tests that such a value may pass."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +119,7 @@ _TOKEN = re.compile(
 
 
 def _alternatives(pattern: str) -> Iterator[str]:
-    """The parts of a pattern between its outermost bars."""
+    """Split a pattern at its outermost bars."""
     depth = start = 0
     for found in re.finditer(r"\\?.", pattern):
         depth += (found[0] in ("(", "[")) - (found[0] in (")", "]"))
@@ -132,11 +130,11 @@ def _alternatives(pattern: str) -> Iterator[str]:
 
 
 def _literals(alternative: str) -> list[str]:
-    """Letters of which one row is in whatever an alternative matches.
+    """Strings of letters, one of which is in each match of an alternative.
 
-    That is its longest row of letters outside of groups, else such a row of each alternative in a group.
+    This is the longest string outside of groups. Without one, it is the longest of each alternative in the first group.
     """
-    rows = [""]
+    strings = [""]
     groups = []
     at = 0
     while at < len(alternative):
@@ -145,12 +143,12 @@ def _literals(alternative: str) -> list[str]:
             raise ValueError(f"unknown regular expression of trafilatura: {alternative!r}")
         at = token.end()
         if token["letter"] and not token["times"]:
-            rows[-1] += token["letter"]
+            strings[-1] += token["letter"]
             continue
-        rows.append("")
+        strings.append("")
         if token["group"] and not token["optional"] and not token["group"].startswith(("(?!", "(?=")):
             groups.append(token["inside"])
-    longest = max(rows, key=len)
+    longest = max(strings, key=len)
     if longest:
         return [longest]
     if not groups:

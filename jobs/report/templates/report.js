@@ -1,5 +1,5 @@
 "use strict";
-// Search over the samples. Without it the page is whole: the field appears only where this runs.
+// Search the samples. The field appears only if this script runs; the page works without it.
 const box = document.getElementById("search");
 if (box) {
   const field = box.querySelector("input");

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.dedup.minhash import BANDS, ROWS, band_keys, estimated_jaccard, permutations, sign, text_hash
-from corpus.text.shingles import jaccard, joined_shingles, shingle_set, shingles
-from tests.corpus.text.test_shingles import plain_fold
+from corpus.text.shingles import joined_shingles
+from tests.corpus.text.test_shingles import plain_fold, shingles
 
 COUNT = BANDS * ROWS
 LENGTHS = [1, 5, 511, 512, 513, 3_000]
@@ -64,14 +64,10 @@ def test_datatrove_is_datatroves(length):
     assert signature.tolist() == by_datatrove(hashes).tolist()
 
 
-@pytest.mark.parametrize(
-    ("hashed_by", "first_and_last"),
-    [("xxh64", [344984562477112918, 121953517678620680]), ("sha1", [115576631910753327, 264553678661252497])],
-)
-def test_the_signature_of_a_sentence_is_what_datatrove_computed(hashed_by, first_and_last):
+def test_the_signature_of_a_sentence_is_what_datatrove_computed():
     """By MinhashDedupSignature of datatrove 0.10.1 itself (with xxhash 3.8.2: it can't use xxhash 4)."""
-    signature = sign(joined_shingles(SENTENCE, hashed_by=hashed_by), scheme="datatrove")
-    assert signature[[0, -1]].tolist() == first_and_last
+    signature = sign(joined_shingles(SENTENCE), scheme="datatrove")
+    assert signature[[0, -1]].tolist() == [344984562477112918, 121953517678620680]
 
 
 def test_signatures_load_into_datasketch_and_meet_in_its_index():
@@ -236,7 +232,7 @@ def test_candidates_of_edited_real_pages_follow_the_s_curve(shared_data):
     pairs = []
     for text in texts:
         ours, theirs = shingles(text), shingles(edited(rng, text, texts))
-        s = jaccard(shingle_set(ours), shingle_set(theirs))
+        s = len(np.intersect1d(ours, theirs)) / max(len(np.union1d(ours, theirs)), 1)
         if 0.5 <= s <= 0.95:
             pairs.append((s, sign(ours), sign(theirs)))
     assert len(pairs) >= 500

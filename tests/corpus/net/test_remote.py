@@ -15,9 +15,9 @@ import pytest
 import corpus.net.client
 import corpus.net.remote
 from corpus.errors import ConfigError, InputChanged, InputUnreachable
-from corpus.net.client import Client, Patience
+from corpus.net.client import Client, RetryPolicy
 from corpus.net.remote import FETCH_BYTES, RemoteSource, open_source
-from corpus.net.transport import Refusal, Trouble, open_transport
+from corpus.net.transport import PermanentError, TransientError, open_transport
 from corpus.net.urls import redact, url_name
 from corpus.sandbox.guard import Guard, GuardSettings
 from corpus.sandbox.protocol import Board
@@ -29,7 +29,7 @@ from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import page, write_warc
 
 MIB = 1 << 20
-QUICK = Patience(first_s=0.001, total_s=0.2, contact_s=0.02)
+QUICK = RetryPolicy(first_wait_s=0.001, total_s=0.2, unreached_s=0.02)
 DATA = random.Random(3).randbytes(18 * MIB + 12_345)
 
 
@@ -54,6 +54,13 @@ def server(folder, monkeypatch):
 
 @pytest.fixture
 def client():
+    with Client(RetryPolicy(first_wait_s=0.001)) as made:
+        yield made
+
+
+@pytest.fixture
+def quick():
+    """A client that gives up soon."""
     with Client(QUICK) as made:
         yield made
 
@@ -124,7 +131,7 @@ def test_servers_say_how_long_to_wait(server, monkeypatch, asked, at_least, at_m
     slept = []
     monkeypatch.setattr(Client, "_sleep", lambda self, seconds: slept.append(seconds))
     server.faults = [f"503{asked}"]
-    with Client(Patience(first_s=1, total_s=1000)) as client:
+    with Client(RetryPolicy(first_wait_s=1, total_s=1000)) as client:
         client.read(f"{server.url}/small.bin", 0, 10)
     assert at_least - 0.1 <= max(slept) <= at_most
 
@@ -141,7 +148,10 @@ def test_patience_grows_and_ends(server, monkeypatch):
     monkeypatch.setattr(Client, "_sleep", sleep)
     monkeypatch.setattr(corpus.net.client.time, "monotonic", lambda: now[0])
     server.always = "500"
-    with Client(Patience(first_s=1, most_s=8, total_s=60)) as client, pytest.raises(InputUnreachable, match="500"):
+    with (
+        Client(RetryPolicy(first_wait_s=1, longest_wait_s=8, total_s=60)) as client,
+        pytest.raises(InputUnreachable, match="500"),
+    ):
         client.read(f"{server.url}/small.bin", 0, 10)
     for number, seconds in enumerate(slept):
         assert min(8, 2**number) / 2 <= seconds <= min(8, 2**number)
@@ -163,7 +173,7 @@ def test_a_connection_that_says_nothing_is_left_for_another(server, client, monk
     assert len(asked) == 2
 
 
-def test_a_request_that_took_all_patience_is_made_again(client, monkeypatch):
+def test_a_request_that_took_all_patience_is_made_again(quick, monkeypatch):
     class Stalled:
         tries = 0
 
@@ -171,7 +181,7 @@ def test_a_request_that_took_all_patience_is_made_again(client, monkeypatch):
             self.tries += 1
             if self.tries == 1:
                 now[0] += QUICK.total_s
-                raise Trouble("it stopped answering")
+                raise TransientError("it stopped answering")
             return ["x"]
 
         def close(self): ...
@@ -179,24 +189,24 @@ def test_a_request_that_took_all_patience_is_made_again(client, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(corpus.net.client.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(corpus.net.client, "open_transport", lambda url: Stalled())
-    assert client.list("s3://bucket/") == ["s3://bucket/x"]
+    assert quick.list("s3://bucket/") == ["s3://bucket/x"]
 
 
 @pytest.mark.parametrize(
     ("fault", "says"), [("403", "denied"), ("404", "nothing"), ("no-ranges", "ranges"), ("400", "400"), ("500", "500")]
 )
-def test_what_does_not_pass_is_one_sentence(server, small, client, fault, says):
+def test_what_does_not_pass_is_one_sentence(server, small, quick, fault, says):
     server.always = fault
     with pytest.raises(InputUnreachable, match=says) as caught:
-        client.read(small, 1, 10)
+        quick.read(small, 1, 10)
     assert "\n" not in str(caught.value)
     assert redact(small) in str(caught.value)
 
 
-def test_a_server_that_always_sends_wrong_ranges(server, client):
+def test_a_server_that_always_sends_wrong_ranges(server, quick):
     server.always = "shifted"
     with pytest.raises(InputUnreachable, match="another range"):
-        client.read(f"{server.url}/small.bin", 1, 10)
+        quick.read(f"{server.url}/small.bin", 1, 10)
 
 
 @pytest.mark.parametrize(
@@ -211,17 +221,17 @@ def test_a_server_that_always_sends_wrong_ranges(server, client):
         "s3:///x",
     ],
 )
-def test_no_server(client, place):
+def test_no_server(quick, place):
     started = time.monotonic()
     with pytest.raises(InputUnreachable, match="can't be") as caught:
-        client.read(place, 0, 10)
+        quick.read(place, 0, 10)
     assert "SECRET" not in str(caught.value)
     assert time.monotonic() - started < 5
 
 
-def test_a_server_without_tls(server, client):
+def test_a_server_without_tls(server, quick):
     with pytest.raises(InputUnreachable, match="TLS"):
-        client.read(server.url.replace("http:", "https:") + "/small.bin", 0, 10)
+        quick.read(server.url.replace("http:", "https:") + "/small.bin", 0, 10)
 
 
 @pytest.mark.parametrize(
@@ -234,21 +244,21 @@ def test_a_server_without_tls(server, client):
 def test_what_object_stores_mean(server, text, says):
     error = obstore.exceptions.GenericError(text)
     refusal = open_transport("s3://bucket/x")._explained(error)
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, PermanentError)
     assert says in refusal.reason
 
 
 @pytest.mark.parametrize("fault", ["403", "404", "503", "shifted", "no-ranges", ""])
-def test_secrets_are_sent_and_never_said(server, client, fault):
+def test_secrets_are_sent_and_never_said(server, quick, fault):
     server.always = fault
     url = server.url.replace("//", "//me:SECRET@") + "/small.bin?sig=SECRET"
     if fault:
         with pytest.raises(InputUnreachable) as caught:
-            client.read(url, 1, 10)
+            quick.read(url, 1, 10)
         assert "SECRET" not in repr(caught.value)
         assert caught.value.__suppress_context__
     else:
-        assert client.read(url, 1, 10)[0] == DATA[1:11]
+        assert quick.read(url, 1, 10)[0] == DATA[1:11]
         assert server.asked == [("/small.bin?sig=SECRET", 1, 10)]
     assert server.headers[0]["authorization"].startswith("Basic ")
 
@@ -326,7 +336,7 @@ def test_read_in_order_few_requests_and_one_connection_are_enough(server, client
 
 
 def test_a_span_is_read_ahead_and_no_further(server, client):
-    tag = f"{len(DATA)} {client.read(f'{server.url}/big.bin', 0, 1)[1].mark}"
+    tag = f"{len(DATA)} {client.read(f'{server.url}/big.bin', 0, 1)[1].validator}"
     server.asked.clear()
     source = open_source(f"{server.url}/big.bin", "n", tag=tag, span=(MIB + 77, 12 * MIB + 5), client=client)
     window = Window(source)

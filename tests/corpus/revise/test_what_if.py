@@ -3,15 +3,14 @@
 import random
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from corpus.errors import ConfigError
 from corpus.outcome import DROPPED, FAILED, KEPT
-from corpus.revise.judge import Judge
+from corpus.revise.judge import LedgerJudge
 from corpus.revise.limits import rules_of, with_limits
-from corpus.revise.what_if import reader
 from corpus.run import open_run
+from corpus.tables.row_groups import row_groups
 from tests.ledgers import judged, recipe, write_run
 
 SETTINGS = [
@@ -62,12 +61,12 @@ def pages(count, seed, failing=0.0):
     ]
 
 
-def ends_of(outcomes, judge):
-    """The ends that a pass gave, as `Judge` numbers them."""
-    ends = judge.ends
-    places = {(rule.stage, rule.measure): place for place, rule in enumerate(ends.rules)}
-    by_outcome = {KEPT: lambda one: ends.kept, FAILED: lambda one: ends.fixed}
-    return [places[one.stage, one.rule] if one.outcome == DROPPED else by_outcome[one.outcome](one) for one in outcomes]
+def verdicts_of(outcomes, judge):
+    """The verdicts of a pass, as `VerdictCodes`."""
+    codes = judge.codes
+    rules = {(rule.stage, rule.measure): index for index, rule in enumerate(codes.rules)}
+    by_outcome = {KEPT: lambda one: codes.kept, FAILED: lambda one: codes.fixed}
+    return [rules[one.stage, one.rule] if one.outcome == DROPPED else by_outcome[one.outcome](one) for one in outcomes]
 
 
 @pytest.mark.parametrize("measures", ["all", "first"])
@@ -78,13 +77,13 @@ def test_verdicts_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, se
     old = recipe(measures=measures)
     measured = pages(500, seed, failing=0.01)
     run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
-    judge = Judge(rules_of(run.info, with_limits(run.info, settings)), run.info["columns"], [])
-    with pq.ParquetFile(run.paths("ledger")[0]) as file:
-        before, found = judge.verdicts(reader(file, 0))
+    judge = LedgerJudge(rules_of(run.info, with_limits(run.info, settings)), run.info["columns"], [])
+    with row_groups(run.paths("ledger"))[0].open() as read:
+        before, found = judge.verdicts(read)
     fresh = judged(recipe(settings, measures=measures), measured)
-    assert before.tolist() == ends_of(judged(old, measured), judge)
-    expected = np.array(ends_of(fresh, judge))
-    known = found != judge.ends.open
+    assert before.tolist() == verdicts_of(judged(old, measured), judge)
+    expected = np.array(verdicts_of(fresh, judge))
+    known = found != judge.codes.open
     # a stage that failed after a verdict leaves no trace in the ledger, but then nothing came after it either
     assert found[known].tolist() == expected[known].tolist()
     # open ones are those that went no further in the old run
@@ -96,9 +95,9 @@ def test_open_is_only_what_was_not_measured(tmp_path):
     old = recipe()
     measured = pages(500, 3)
     run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
-    certain, most = run.retune(["first.words.min=10", "last.sentences=off"]).passing
+    certain, most = run.tune(["first.words.min=10", "last.sentences=off"]).passing
     assert certain == most
-    certain, most = run.retune(["door.score.above=0.1"]).passing
+    certain, most = run.tune(["door.score.above=0.1"]).passing
     assert certain < most
 
 
@@ -108,7 +107,7 @@ def test_open_is_what_a_stage_without_limits_may_have_failed_on(tmp_path):
     fine = {"door.label": "en", "door.score": 0.9, "dear.size": 9, "dear.depth": 1, "first.words": 40}
     fine |= {"first.ratio": 0.1, "first.note": "a", "last.sentences": 9, "last.share": 0.1, "last.count": 1}
     run = open_run(write_run(tmp_path / "run", old, judged(old, [fine, {**fine, "last.count": "raise"}])))
-    assert run.retune(["first.words.min=30"]).passing == (1, 2)
+    assert run.tune(["first.words.min=30"]).passing == (1, 2)
 
 
 @pytest.mark.parametrize("setting", ["lines.removed.max=0", "first.words.min=80"])
@@ -118,9 +117,9 @@ def test_other_lines_can_take_every_page(tmp_path, setting):
     run = open_run(write_run(tmp_path / "run", old, judged(old, pages(300, 4))))
     run.info["recipe"]["stages"].append({"name": "lines", "stage": "lines", "removed": {"max": "off"}})
     run.info["columns"]["lines.removed"] = "int"
-    run.info["compared"] = {"lines": {"compares": "lines", "kind": "lines", "measures": {}}}
-    assert run.retune([]).exact
-    assert run.retune([setting]).kept[0] == 0
+    run.info["compared"] = {"lines": {"compares": "lines", "kind": "lines", "measures": {"removed": "lines_removed"}}}
+    assert run.tune([]).exact
+    assert run.tune([setting]).kept[0] == 0
 
 
 def test_counts_bytes_and_examples(tmp_path):
@@ -130,7 +129,7 @@ def test_counts_bytes_and_examples(tmp_path):
     run = open_run(write_run(tmp_path / "run", old, before, rows_per_part=700))
     settings = ["first.words.min=30", "last.share.below=0.3"]
     after = judged(recipe(settings), measured)
-    found = run.retune(settings)
+    found = run.tune(settings)
     lost = [new for was, new in zip(before, after, strict=True) if was.kept and not new.kept]
     gained = [(was, new) for was, new in zip(before, after, strict=True) if new.kept and not was.kept]
     assert lost
@@ -158,7 +157,7 @@ def test_rules_that_are_broken_together(tmp_path):
     old = recipe()
     measured = pages(1000, 6)
     run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
-    found = run.retune({"first.words.min": 120, "last.sentences.min": 15})
+    found = run.tune({"first.words.min": 120, "last.sentences.min": 15})
     together = {tuple(row["rules"]): row["documents"] for row in found.together.to_pylist() if row["kind"] == "lost"}
     kept = [one.measures for one in judged(old, measured) if one.kept]
     few = [m["first.words"] is not None and m["first.words"] < 120 for m in kept]
@@ -173,7 +172,7 @@ def test_rules_that_are_broken_together(tmp_path):
 def test_the_limits_of_the_run_change_nothing(tmp_path):
     old = recipe()
     run = open_run(write_run(tmp_path / "run", old, judged(old, pages(300, 1))))
-    found = run.retune(["first.words.min=50"])
+    found = run.tune(["first.words.min=50"])
     assert found.changes == []
     assert found.exact
     assert found.moves.num_rows == found.rules.num_rows == 0
@@ -181,7 +180,7 @@ def test_the_limits_of_the_run_change_nothing(tmp_path):
 
 def test_an_empty_ledger(tmp_path):
     run = open_run(write_run(tmp_path / "run", recipe(), []))
-    assert run.retune(["first.words.min=30"]).kept == (0, 0)
+    assert run.tune(["first.words.min=30"]).kept == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -203,8 +202,8 @@ def test_ways_to_switch_a_rule_off(tmp_path, settings):
         ("first.words.min=abc", "must be a number"),
         ("first.words=3", "names no bound"),
         ("first.languages=3", "no measure 'languages'"),
-        ("first.stage=3", "is no limit"),
-        ("measures=first", "is no limit"),
+        ("first.stage=3", "is a parameter, not a limit"),
+        ("measures=first", "is not a limit"),
         ("output.rows_per_part=3", "Only limits can be judged"),
         ("door.label.min=3", "has no bound 'min'"),
         ("first.words.min", "is not a setting"),
@@ -213,4 +212,4 @@ def test_ways_to_switch_a_rule_off(tmp_path, settings):
 def test_what_is_no_limit_is_refused(tmp_path, setting, says):
     run = open_run(write_run(tmp_path / "run", recipe(), []))
     with pytest.raises(ConfigError, match=says):
-        run.retune([setting])
+        run.tune([setting])

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from corpus.revise.replay import Reading
+from corpus.revise.portion_replay import PageReader
 from corpus.sandbox.footprint import read_footprint
 from corpus.sandbox.guard import Guard, GuardSettings, Overdue, WorkerError
 from corpus.sandbox.unit import Unit, UnitOptions
@@ -156,7 +156,7 @@ def test_pages_that_are_read_again_have_an_end(monkeypatch, form, size):
     monkeypatch.setattr(Guard, "run", run)
     unit = Unit("w.warc.gz", "w.warc.gz", "x", form, "gzip", "warc", 0, size)
     with pytest.raises(Overdue):
-        Reading(Guard(recipe(), FACTORY, settings), unit).pages([(0, 0), (9, 0), (12, 0)], ["ledger"])
+        PageReader(Guard(recipe(), FACTORY, settings), unit).read([(0, 0), (9, 0), (12, 0)], ["ledger"])
     assert seen == [2 * (10 + 3)]
 
 

@@ -7,26 +7,27 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pyarrow as pa
 import pytest
 
 from corpus.errors import ConfigError, OutputError
-from corpus.net.client import Client, Patience
-from corpus.net.transport import Objects
+from corpus.net.client import Client, RetryPolicy
+from corpus.net.transport import BucketTransport
 from corpus.storage.boxes import Outbox, read_box
 from corpus.storage.bucket import BLOCK_BYTES, ObjectStore
 from corpus.storage.commits import add_part, check_part, commit, read_commit
 from corpus.storage.lease import KEY, Lease
 from corpus.storage.store import LocalStore, open_store
 from jobs.build.build import build
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.s3 import BUCKET, SECRET
 from tests.warcs import WORDS, page, write_warc
 
-QUICK = Patience(first_s=0.001, most_s=0.01, total_s=5.0, contact_s=1.0)
+QUICK = RetryPolicy(first_wait_s=0.001, longest_wait_s=0.01, total_s=5.0, unreached_s=1.0)
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ def test_faults_are_waited_out(bucket, proxy, fault):
 
 @pytest.mark.parametrize("fault", ["503", "reset"])
 def test_a_server_that_stays_ill_is_one_sentence(proxy, fault):
-    with Client(Patience(first_s=0.001, most_s=0.01, total_s=0.2, contact_s=0.2)) as client:
+    with Client(RetryPolicy(first_wait_s=0.001, longest_wait_s=0.01, total_s=0.2, unreached_s=0.2)) as client:
         ill = ObjectStore(f"s3://{BUCKET}/ill", client)
         proxy.fault = lambda method, path: fault
         with pytest.raises(OutputError, match=r"can't be used: .*, in .* tries") as raised:
@@ -288,7 +289,8 @@ def test_who_lost_the_lease_stops(bucket):
         lease._ended.set()  # the renewer sleeps, as the whole process would
         lease._renewer.join()
         lease._ended.clear()
-        bucket._client.ask(bucket.place, lambda objects: Objects.put(objects, lease._name, b'{"run": "theirs"}', None))
+        theirs = partial(BucketTransport.put, key=lease._name, data=b'{"run": "theirs"}', over=None)
+        bucket._client.ask(bucket.place, theirs)
         lease._renewed_s = 0.001
         lease._renew()
         bucket.remove(".work")

@@ -1,10 +1,10 @@
-import hashlib
 import re
 import time
 import unicodedata
 from collections import defaultdict
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import regex
@@ -16,8 +16,12 @@ from corpus.errors import ConfigError
 from corpus.text import shingles as module
 from corpus.text import words
 from corpus.text.punctuation import PUNCTUATION
-from corpus.text.shingles import containment, fold, jaccard, joined_shingles, normal_words, shingle_set, shingles
-from corpus.text.words import split_words
+from corpus.text.shingles import fold, joined_shingles, normal_words, shingle_similarity, shingles_of
+from corpus.text.words import split_words, stretches_of
+
+
+def shingles(text, language="en", size=5):
+    return shingles_of(stretches_of(text, language), size)
 
 
 def simplified(text):
@@ -134,8 +138,9 @@ def test_marks_in_thousands_take_no_quadratic_time():
 
 
 def test_a_megabyte_without_whitespace_is_not_remembered():
+    module._remembered_words.cache_clear()
     normal_words("x y z " + "long" * 250_000)
-    assert max(map(len, module._words_of("en"))) <= words.LONG_STRETCH
+    assert module._remembered_words.cache_info().currsize == 3
 
 
 def test_a_full_table_starts_anew_and_hashes_no_stretch_twice(monkeypatch):
@@ -144,13 +149,13 @@ def test_a_full_table_starts_anew_and_hashes_no_stretch_twice(monkeypatch):
     hashed = []
     plain = module._word_hashes
     monkeypatch.setattr(module, "_word_hashes", lambda *stretch: hashed.append(stretch) or plain(*stretch))
-    monkeypatch.setattr(words, "MEMO_LIMIT", 60)
-    monkeypatch.setattr(words, "_known", {})
+    monkeypatch.setattr(words, "TABLE_LIMIT", 60)
+    monkeypatch.setattr(words, "_tables", {})
     assert shingles(text).tolist() == expected
-    table = words._known["en"]
+    table = words._tables["en"]
     shingles(" ".join(f"other{i}" for i in range(60)))
     assert shingles(text + " " + text).tolist()[: len(expected)] == expected
-    assert words._known["en"].before is table
+    assert words._tables["en"].previous is table
     assert len(hashed) == len(set(hashed)) == 20 + 60
 
 
@@ -167,7 +172,7 @@ def test_languages_without_spaces_are_refused():
 
 @pytest.mark.parametrize("text", ["", " ", "one two three four", "one, two: three - four!"])
 def test_a_text_of_fewer_than_five_words_has_no_shingles(text):
-    for hashes in (shingles(text), joined_shingles(text), joined_shingles(text, hashed_by="sha1")):
+    for hashes in (shingles(text), joined_shingles(text)):
         assert hashes.shape == (0,)
         assert hashes.dtype == np.uint64
 
@@ -213,13 +218,15 @@ def test_datatroves_shingles_hash_the_joined_words(text):
     found = plain_words(text)
     joined = [" ".join(found[i : i + 5]).encode() for i in range(len(found) - 4)]
     assert joined_shingles(text).tolist() == [xxhash.xxh64_intdigest(shingle) for shingle in joined]
-    sha1 = [int.from_bytes(hashlib.sha1(shingle).digest()[:8], "little") for shingle in joined]
-    assert joined_shingles(text, hashed_by="sha1").tolist() == sha1
 
 
-@given(st.lists(st.integers(0, 20)), st.lists(st.integers(0, 20)))
-def test_jaccard_and_containment_are_those_of_the_sets(ours, theirs):
-    a, b = (shingle_set(np.array(side, dtype=np.uint64)) for side in (ours, theirs))
-    common, union = len(set(ours) & set(theirs)), len(set(ours) | set(theirs))
-    assert jaccard(a, b) == (common / union if union else 0)
-    assert containment(a, b) == (common / len(set(ours)) if ours else 0)
+@given(st.lists(st.sets(st.integers(0, 20)), min_size=1, max_size=6))
+def test_jaccard_and_containment_are_those_of_the_sets(sets):
+    array = pa.array([np.array(sorted(each), "<u4").tobytes() for each in sets], pa.binary())
+    docs, keepers = (side.ravel() for side in np.indices((len(sets), len(sets))))
+    for contained in (False, True):
+        expected = []
+        for doc, keeper in zip(docs, keepers, strict=True):
+            whole = sets[doc] if contained else sets[doc] | sets[keeper]
+            expected.append(len(sets[doc] & sets[keeper]) / len(whole) if whole else 0)
+        assert shingle_similarity(array, contained=contained)(docs, keepers).tolist() == expected

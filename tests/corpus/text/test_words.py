@@ -12,7 +12,7 @@ from corpus.text import words
 from corpus.text.punctuation import PUNCTUATION, PUNCTUATION_SET, TERMINAL_PUNCTUATION
 from corpus.text.sentences import count_by_tokens as count_sentences
 from corpus.text.vocabulary import Words
-from corpus.text.words import NEEDS_SEGMENTER, check_language, split_words, words_of
+from corpus.text.words import NEEDS_SEGMENTER, check_language, split_words, stretches_of
 
 TEXTS = [
     "Mr. O'Neill can't say whether the U.S. pays $3.50/kg (see http://a.example/b?c=1), does he?",
@@ -139,38 +139,44 @@ def test_lone_surrogates_become_replacement_characters():
     assert split_words("a \ud800b, \udfff") == ["a", "\ufffd", "b", ",", "\ufffd"]
 
 
-def test_a_full_memo_starts_anew_and_gives_the_same(monkeypatch):
-    monkeypatch.setattr(words, "MEMO_LIMIT", 50)
-    monkeypatch.setattr(words, "_known", {})
+def remembered(text):
+    return stretches_of(text).words.strings
+
+
+def test_a_full_table_is_replaced_and_gives_the_same(monkeypatch):
+    monkeypatch.setattr(words, "TABLE_LIMIT", 50)
+    monkeypatch.setattr(words, "_tables", {})
     text = " ".join(f"word{i}, dont({i})" for i in range(20))
-    first = split_words(text)
-    known = words._stretches("en")
-    more = split_words(" ".join(f"more{i}" for i in range(40)))
+    first = remembered(text)
+    table = words._table_for("en")
+    more = remembered(" ".join(f"more{i}" for i in range(40)))
     assert more == [f"more{i}" for i in range(40)]
-    assert split_words(text) == first == words_of(text).strings
-    anew = words._stretches("en")
-    assert anew is not known
-    assert len(anew) == 40
-    assert anew._tokenizer is not known._tokenizer  # with its string store, which only grows
+    assert split_words(text) == first == remembered(text)
+    new = words._table_for("en")
+    assert new is not table
+    assert len(new) == 40
+    assert new._tokenizer is not table._tokenizer  # with its string store, which only grows
 
 
-def test_the_memo_is_bounded_in_characters_too(monkeypatch):
-    monkeypatch.setattr(words, "MEMO_CHARS", 500)
-    monkeypatch.setattr(words, "_known", {})
+def test_a_table_is_bounded_in_characters_too(monkeypatch):
+    monkeypatch.setattr(words, "TABLE_CHARS", 500)
+    monkeypatch.setattr(words, "_tables", {})
     for start in range(0, 100, 5):
         text = " ".join(f"word{i}" * 10 for i in range(start, start + 5))
-        assert split_words(text) == text.split()
-        assert words._known["en"].chars < 1_000
-    assert split_words("x" * 400 + " " + "y" * 400) == ["x" * 400, "y" * 400]
-    assert "x" * 400 not in words._known["en"]
+        assert remembered(text) == text.split()
+        assert words._tables["en"].chars < 1_000
+    assert remembered("x" * 400 + " " + "y" * 400) == ["x" * 400, "y" * 400]
+    assert "x" * 400 not in words._tables["en"]
 
 
-def test_a_text_of_more_stretches_than_the_memo_holds_leaves_no_trace(monkeypatch):
-    monkeypatch.setattr(words, "MEMO_LIMIT", 50)
-    monkeypatch.setattr(words, "_known", {})
+def test_a_text_of_more_stretches_than_a_table_holds_leaves_no_trace(monkeypatch):
+    monkeypatch.setattr(words, "TABLE_LIMIT", 50)
+    monkeypatch.setattr(words, "_tables", {})
     text = " ".join(f"(word{i})" for i in range(60))
-    assert words_of(text).strings == split_words(text) == [t for i in range(60) for t in ("(", f"word{i}", ")")]
-    assert not words._known
+    assert (
+        stretches_of(text).words.strings == split_words(text) == [t for i in range(60) for t in ("(", f"word{i}", ")")]
+    )
+    assert not words._tables
 
 
 @pytest.mark.parametrize("language", [*NEEDS_SEGMENTER, "zho", "jpn"])

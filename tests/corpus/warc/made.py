@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 
 from corpus.warc.plan import Plan, plan
-from corpus.warc.reader import Walk, read_range
+from corpus.warc.reader import RangeReader
 from corpus.warc.record import Damage, Record
 
 Item = Record | Damage
@@ -86,7 +86,7 @@ def walk(source: Memory, unit: int | None = None, max_block: int = 1 << 26) -> l
     assert planned.ranges[0].start == 0
     for part in planned.ranges:
         assert part.start == reached
-        walking = read_range(source, planned, part.start, part.end, max_block=max_block)
+        walking = RangeReader(source, planned, part.start, part.end, max_block=max_block)
         for item in walking:
             items.append(item)
         reached = walking.end
@@ -100,7 +100,7 @@ def announced(
     source: Memory, planned: Plan, resume: tuple[int, int] | None = None
 ) -> list[tuple[tuple[int, int], Item]]:
     """Each item of a whole file with what the walk announced before it."""
-    walking: Walk = read_range(source, planned, 0, source.size, resume=resume)
+    walking = RangeReader(source, planned, 0, source.size, resume=resume)
     found = []
     while True:
         place = (walking.offset, walking.inner)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from corpus.warc.source import Window
-from corpus.warc.starts import Starts
+from corpus.warc.starts import MemberStarts
 from tests.corpus.warc.made import Memory, check_resume, damages, gz, noise, page, record, records, urls, walk
 
 
@@ -50,7 +50,7 @@ def test_no_place_inside_is_a_start(name: str) -> None:
     for level in (0, 6):
         middle = outer(name, level)
         source = Memory(A + middle + C)
-        starts = Starts(Window(source))
+        starts = MemberStarts(Window(source))
         found = [offset for offset in range(source.size) if starts.is_record_start(offset)]
         assert found == [0, len(A), len(A + middle)]
 
@@ -113,7 +113,7 @@ def test_every_boundary_position() -> None:
     middle = outer("in one block", 6, 20_000)
     source = Memory(A + middle + C)
     whole = records(walk(source))
-    starts = Starts(Window(source))
+    starts = MemberStarts(Window(source))
     real = [0, len(A), len(A + middle), source.size]
     for offset in range(source.size):
         assert starts.next(offset) == min(start for start in real if start >= offset)

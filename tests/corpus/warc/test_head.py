@@ -19,7 +19,7 @@ def head(*lines: bytes, eol: bytes = b"\r\n") -> bytes:
 def test_names_are_lower_case_and_values_stripped() -> None:
     parsed = parse_head(head(b"WARC-Type:  Response ", b"CONTENT-LENGTH: 12") + b"body")
     assert parsed is not None
-    assert (parsed.kind, parsed.length, parsed.flavour) == ("response", 12, "warc")
+    assert (parsed.kind, parsed.length, parsed.flavor) == ("response", 12, "warc")
     assert parsed.headers == {"warc-type": "Response", "content-length": "12"}
     assert parsed.size == len(head(b"WARC-Type:  Response ", b"CONTENT-LENGTH: 12"))
 
@@ -72,7 +72,7 @@ def test_arc_lines() -> None:
     parsed = parse_head(b"http://a/?q=x y 1.2.3.4 20040512010203 text/html 17\r\nbody")
     assert parsed is not None
     assert parsed.headers["warc-target-uri"] == "http://a/?q=x y"
-    assert (parsed.length, parsed.size, parsed.flavour) == (
+    assert (parsed.length, parsed.size, parsed.flavor) == (
         17,
         len(b"http://a/?q=x y 1.2.3.4 20040512010203 text/html 17\r\n"),
         "arc",

@@ -6,10 +6,10 @@ import tracemalloc
 
 import pytest
 
-from corpus.errors import InputError
+from corpus.errors import InputChanged, InputError
 from corpus.warc.inflate import BOMB_BYTES
 from corpus.warc.plan import Range, plan
-from corpus.warc.reader import read_at, read_range, read_warc
+from corpus.warc.reader import PlaceReader, RangeReader, read_warc
 from tests.corpus.warc.made import Memory, check_resume, damages, gz, noise, page, record, records, urls, walk
 
 A, B, C = (gz(record(page(i, 3_000), f"http://{name}/")) for i, name in enumerate("abc"))
@@ -142,9 +142,11 @@ def test_several_records_in_a_member_are_numbered() -> None:
     check_resume(source)
     planned = plan(source, 10)
     for item in records(items):
-        assert read_at(source, planned, item.offset, item.inner) == item
-    with pytest.raises(InputError, match=r"no readable record at 0\+3"):
-        read_at(source, planned, 0, 3)
+        assert list(PlaceReader(source, planned, [(item.offset, item.inner)])) == [item]
+    assert list(PlaceReader(source, planned, [(0, 1), (size, 2)])) == [items[1], items[5]]
+    assert list(PlaceReader(source, planned, [])) == []
+    with pytest.raises(InputChanged, match="no record at 0"):
+        list(PlaceReader(source, planned, [(0, 3)]))
 
 
 def test_large_members_are_cut_at_the_limit_and_measured() -> None:
@@ -185,7 +187,7 @@ def test_gzip_headers_with_optional_fields() -> None:
 def test_reading_ahead_is_not_needed_to_announce() -> None:
     source = Memory(A + B + C)
     planned = plan(source, 1 << 20)
-    walking = read_range(source, planned, 0, source.size)
+    walking = RangeReader(source, planned, 0, source.size)
     assert (walking.offset, walking.inner) == (0, 0)
     next(walking)
     assert (walking.offset, walking.inner) == (len(A), 0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import zstandard
 
-from corpus.errors import InputError
+from corpus.errors import InputChanged, InputError
 from corpus.warc.plan import plan
-from corpus.warc.reader import read_at, read_range, read_warc
+from corpus.warc.reader import PlaceReader, RangeReader, read_warc
 from corpus.warc.source import LocalSource
 from tests.corpus.warc.made import Memory, arc, check_resume, damages, gz, noise, page, record, records, urls, walk
 
@@ -48,11 +48,11 @@ def test_every_container_gives_the_same_records(name: str) -> None:
     assert walk(source, 1_000) == items
     check_resume(source)
     planned = plan(source, 1_000)
-    assert planned.format == "stream"
+    assert planned.layout == "stream"
     assert len(planned.ranges) == 1
-    assert read_at(source, planned, OFFSETS[3]) == items[3]
-    with pytest.raises(InputError):
-        read_at(source, planned, OFFSETS[3] + 1)
+    assert list(PlaceReader(source, planned, [(OFFSETS[1], 0), (OFFSETS[3], 0)])) == [items[1], items[3]]
+    with pytest.raises(InputChanged):
+        list(PlaceReader(source, planned, [(OFFSETS[3] + 1, 0)]))
 
 
 def test_zstd_dictionary_in_the_first_frame() -> None:
@@ -224,4 +224,4 @@ def test_local_files_are_read_by_path(tmp_path) -> None:
     assert source.read(len(RAW) - 3, 10) == RAW[-3:]
     assert urls(list(read_warc(path))) == URLS
     assert urls(list(read_warc(LocalSource(path, name="other.warc")))) == URLS
-    assert next(read_range(source, plan(source, 10), 0, source.size)).warc == "some.warc"
+    assert next(RangeReader(source, plan(source, 10), 0, source.size)).warc == "some.warc"

@@ -30,20 +30,20 @@ POLISH = "<p>Zażółć gęślą jaźń, a potem pójdź ze mną na świąteczn�
         # a declared charset that does not fit falls to the next
         (b"<meta charset=big5>" + FRENCH.encode("cp1252"), "latin1", None, "windows-1252", "http"),
         (b"<meta charset=shift_jis>" + JAPANESE.encode("cp932"), "utf-8", None, "shift_jis", "meta"),
-        # an unknown one is as none
+        # an unknown charset counts as none
         (RUSSIAN.encode(), "no-such-charset", RUSSIAN, "utf-8", "utf-8"),
         (RUSSIAN.encode("cp1251"), "\udc80\0", RUSSIAN, "windows-1251", "detected"),
-        # UTF-8 whatever the label says, but not by the chance of a few bytes
+        # valid UTF-8 overrules the label, but a few bytes can be valid by chance
         (FRENCH.encode(), "iso-8859-1", FRENCH, "utf-8", "utf-8"),
         (CHINESE.encode(), "gbk", CHINESE, "utf-8", "utf-8"),
         ("<p>联通</p>".encode("gbk"), "gb2312", "<p>联通</p>", "gb18030", "http"),
-        # UTF-16 in a tag that was read as ASCII can't be
+        # a tag that was read as ASCII can't declare UTF-16
         (b"<meta charset=utf-16>" + FRENCH.encode(), None, None, "utf-8", "meta"),
         (b"<p>only ascii</p>", "utf-16", "<p>only ascii</p>", "utf-8", "utf-8"),
         (CHINESE.encode("gb18030"), None, CHINESE, "gb18030", "detected"),
         (FRENCH.encode("cp1252"), None, FRENCH, "windows-1252", "detected"),
         (POLISH.encode("iso8859-2"), None, POLISH, "iso-8859-2", "detected"),
-        # one quote is no evidence of Central European
+        # one quote is not enough evidence for a Central European charset
         (b"<p>" + b"plain words " * 50 + b"it\x92s</p>", None, None, "windows-1252", "detected"),
         # nearly UTF-8: a string cut by bytes
         (FRENCH.encode() + b"\xc3 end", "utf-8", FRENCH + "\ufffd end", "utf-8", "replaced"),
@@ -51,9 +51,9 @@ POLISH = "<p>Zażółć gęślą jaźń, a potem pójdź ze mną na świąteczn�
         (RUSSIAN.encode()[:-5], "utf-8", RUSSIAN[:-5], "utf-8", "http"),
         ((RUSSIAN + "ё").encode()[:-1], "utf-8", RUSSIAN, "utf-8", "http"),
         ((JAPANESE + "猫").encode("cp932")[:-1], "sjis", JAPANESE, "shift_jis", "http"),
-        # a declared charset with a bad byte in many
+        # a declared charset with one bad byte among many
         (JAPANESE.encode("euc-jp") + b"\xff end", "euc-jp", JAPANESE + "\ufffd end", "euc-jp", "replaced"),
-        # ASCII saved as UTF-16 without a mark; NULs are no text
+        # ASCII saved as UTF-16 without a mark; NULs are not text
         ("<p>a</p>".encode("utf-16-le"), None, "<p>a</p>", "utf-8", "utf-8"),
         (b"", None, "", "utf-8", "utf-8"),
         (b"\xef\xbb\xbf", None, "", "utf-8", "bom"),

@@ -11,13 +11,11 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.pipeline import Pipeline
 from corpus.warc.record import Record
-from filters.extract.extraction import Extract, lost_words
-from filters.extract.page import page_of, sniff
-from filters.extract.structure import scan
+from filters.extract import Extract
+from filters.extract.extraction import lost_words
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it goes home to sleep. "
 PARAGRAPHS = "".join(f"<p>Part {i}. {SENTENCE * 3}</p>" for i in range(9))
@@ -128,7 +126,7 @@ def test_encodings_and_charset_of_the_message_count():
     assert "faule Hündin" in judge(record(b"\xff\xfe" + text.encode("utf-16-le"))).text
 
 
-# markup: what libxml2 loses, and what the scan says of it
+# markup: the text that libxml2 loses, and the scan's estimate of it
 
 
 @pytest.mark.parametrize("depth", [260, 900])
@@ -150,76 +148,6 @@ def test_nested_tables_are_seen_as_deep():
 def test_scripts_that_write_tags_do_not_count_as_depth():
     script = "<script>" + "if (i<b && '<div>') " * 400 + "</SCRIPT>"
     assert measured(record(PAGE.replace("<article>", script + "<!--" + "<div>" * 300 + "--><article>")))["depth"] == 4
-
-
-@pytest.mark.parametrize(
-    ("html", "depth"),
-    [
-        (b"", 0),
-        (b"no tags", 0),
-        (b"<", 0),
-        (b"</", 0),
-        (b"<a", 1),
-        (b"a < b <3 <>", 0),
-        (b"<DIV><Span></sPAN></div>", 2),
-        (b"</div></div><div>", 1),
-        (b"<p><p><p><li><td><br><img><IMG/>", 0),
-        (b"<ul><li><ul><li></ul></ul>", 2),
-        (b"<!doctype html><?xml ?><!-- x -->", 0),
-        (b"<x-y><x:z><h1>", 3),
-        (b"<b><br></b><base><blockquote>", 1),
-        (b"<script></script>" * 100 + b"<div>" * 100, 100),
-        (b"<script>" * 100 + b"<div>" * 100, 0),
-    ],
-)
-def test_depth(html, depth):
-    assert scan(html).depth == depth
-
-
-def test_attributes_are_counted_in_long_tags_of_any_writing():
-    assert scan(b"<p a b c>").attributes == 0
-    assert scan(b"<p " + b"a='x y' " * 200 + b'b="z w"/c d = e>').attributes == 203
-    assert scan(b"<p>" + b"words = words " * 200).attributes == 0
-    assert scan(b'<p class="' + b"x " * 1000 + b'">').attributes == 1
-    assert scan(b'<p class="' + b"x " * 1000).attributes == 1
-
-
-def test_the_scan_is_fast_on_hostile_bytes():
-    for junk in (b"<", b"<a", b"<a ", b"<a b='", b"</", b"<script", b"<!--", b"<p " + b"a" * 998, b"a=", b"<div>"):
-        scan(junk * (2_000_000 // len(junk)))  # the test's timeout is the assertion
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.text(alphabet="<>/!-ab \"'=scriptdv\0", max_size=200).map(str.encode) | st.binary(max_size=100))
-def test_the_scan_never_raises(body):
-    structure = scan(body)
-    assert 0 <= structure.depth <= structure.tags == body.count(b"<")
-
-
-@pytest.mark.parametrize(
-    ("body", "media_type"),
-    [
-        (b"<!DOCTYPE html>", "text/html"),
-        (b"\xef\xbb\xbf \n<HTML lang=en>", "text/html"),
-        (b"<!-- a --><!-- b -->\n<head>", "text/html"),
-        ("\ufeff<html>".encode("utf-16-le"), "text/html"),
-        (b"<p>x", "text/html"),
-        (b"<pre>x", None),
-        (b"plain words", None),
-        (b"", None),
-        (b'<?xml version="1.0"?><!DOCTYPE html PUBLIC "x"><html xmlns="y">', "application/xhtml+xml"),
-        (b'<?xml version="1.0"?><rss version="2.0">', "application/rss+xml"),
-        (b'<?xml version="1.0"?><feed xmlns="x">', "application/atom+xml"),
-        (b'<?xml version="1.0"?><other>', None),
-        (b"GIF89a", "image/gif"),
-        (b"\x89PNG\r\n\x1a\n", "image/png"),
-        (b"PK\x03\x04", "application/zip"),
-        (b"<!--" * 300, None),
-        (b"<!---->" * 150, None),
-    ],
-)
-def test_sniff(body, media_type):
-    assert sniff(body) == media_type
 
 
 # engines
@@ -286,15 +214,6 @@ def test_trafilatura_writes_nothing(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_page_is_decoded_once(monkeypatch):
-    doc = Document.of(record())
-    page = page_of(doc)
-    assert page.html == PAGE
-    monkeypatch.setattr("filters.extract.page.decode_html", None)
-    list(Extract().apply(doc))
-    assert doc.text
-
-
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([b"<html>", b"<!doctype html><body><p>", b"\xff\xfe<\0"]))
 def test_extraction_never_raises_and_is_always_writable(tail, start):
@@ -302,17 +221,6 @@ def test_extraction_never_raises_and_is_always_writable(tail, start):
         outcome = judge(record(start + tail), Extract(engine=engine))
         assert outcome.outcome in ("kept", "dropped")
         outcome.doc.text.encode()
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    st.binary(max_size=60) | st.text(max_size=60).map(str.encode),
-    st.sampled_from([b"", b"\xef\xbb\xbf", b"\xff\xfe", "naïve <p>".encode(), b"<meta charset=utf-8>"]),
-    st.sampled_from([b"", b"\0", "é".encode()[:1], "漢".encode()[:2], b"\xff", b"</html>\n"]),
-)
-def test_a_page_in_utf8_is_its_text(body, start, end):
-    page = page_of(Document.of(record(start + body + end)))
-    assert page.utf8 == page.html.encode()
 
 
 # real pages
@@ -346,7 +254,7 @@ def test_the_text_is_trafilaturas_own(shared_data, name):
         filters=[("warc", "=", f"{name}.warc.gz")],
     )
     reference = dict(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
-    # where bytes are not UTF-8, the reference guessed the charset, often wrongly
+    # for bytes that are not UTF-8 the reference guessed the charset, often wrongly
     records = [r for r in responses(shared_data / "warc" / f"{name}.warc.gz", 3 << 20) if is_utf8(r)][:60]
     assert len(records) == 60
     for item in records:

@@ -1,4 +1,4 @@
-"""The fast path gives what trafilatura gives: rule by rule, on made pages, on real ones, and on real ones spoilt."""
+"""The fast path gives trafilatura's results: rule by rule, and on made, real and spoiled pages."""
 
 import random
 import re
@@ -16,7 +16,7 @@ from corpus.warc.reader import read_warc
 from corpus.warc.record import Record
 from filters.extract import precision_mode
 from filters.extract.page import page_of
-from filters.extract.precision_mode import extract, fits, plain_extract
+from filters.extract.precision_mode import extract, plain_extract
 from filters.extract.structure import SURE_DEPTH
 from filters.extract.trafilatura import parse, rules, sequence, tree, values
 
@@ -34,7 +34,7 @@ def article(more):
 
 
 def assert_same(html):
-    assert fits()
+    assert precision_mode.fast_extract() is not None
     assert extract(html) == plain_extract(html)
 
 
@@ -57,7 +57,7 @@ EXPRESSIONS = [
                  "OVERALL_DISCARD_XPATH", "TEASER_DISCARD_XPATH", "PRECISION_DISCARD_XPATH", "DISCARD_IMAGE_ELEMENTS")
     for expression in getattr(xpaths, name)
 ] + [BASIC_CLEAN_XPATH]  # fmt: skip
-# what the quoted strings of all expressions say, with the signs of regular expressions taken out
+# the words in the quoted strings of all expressions, without the signs of regular expressions
 VALUES = sorted(
     {
         re.sub(r"\(\?!\w+\)|\\s|\(\?:|[\^$()?]|\[-_\]|\{.*?\}", "", re.sub(r"\[(\w)\w\]", r"\1", token))
@@ -128,7 +128,7 @@ def test_each_value_on_each_tag(name, form):
 
 
 def writable(text):
-    """Without what lxml refuses in an attribute."""
+    """Remove characters that lxml refuses in an attribute."""
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text)
 
 
@@ -203,12 +203,12 @@ def test_literals(pattern, literals):
 @pytest.mark.parametrize("pattern", ["[0-9]+", "(a(b(c)))", ""])
 def test_a_pattern_without_letters_is_refused(pattern):
     with pytest.raises(ValueError, match="trafilatura"):
-        values.Values().add_pattern(1, pattern)
+        values.ValueFlags().add_pattern(1, pattern)
 
 
 def test_values_are_remembered_up_to_a_number(monkeypatch):
     monkeypatch.setattr(values, "MAX_REMEMBERED", 10)
-    found = values.Values()
+    found = values.ValueFlags()
     found.add_pattern(1, "nav|side-bar")
     found.add_value(2, "x")
     found.add_any(4)
@@ -220,7 +220,7 @@ def test_values_are_remembered_up_to_a_number(monkeypatch):
         assert len(found._words) <= 10
 
 
-# made pages: each is there for a step of its own
+# made pages, each for one step
 
 ODD = {
     "empty": "",
@@ -327,7 +327,7 @@ def test_what_is_taken_out_is_what_trafilatura_takes_out():
     options = Extractor(precision=True, comments=False)
     for name, html in ODD.items():
         try:
-            mine = parse.Source(html).tree()
+            mine = parse.HtmlSource(html).tree()
         except ValueError:
             continue
         other = load_html(html)
@@ -338,8 +338,7 @@ def test_what_is_taken_out_is_what_trafilatura_takes_out():
         other = convert_tags(tree_cleaning(other.__copy__(), options), options)
         other = prune_unwanted_nodes(other, xpaths.REMOVE_COMMENTS_XPATH)
         found = tree.collect(mine)
-        for element in tree.unwanted(mine)[0]:
-            parse.delete(element)
+        parse.delete(tree.unwanted(mine)[0])
         divs = tree.clean(mine, found)
         tree.convert(mine)
         tree.prune_comments(mine, divs)
@@ -349,25 +348,25 @@ def test_what_is_taken_out_is_what_trafilatura_takes_out():
         assert etree.tostring(mine) == etree.tostring(other), name
 
 
-# when it is not to be used
+# when trafilatura itself extracts a page
 
 
 def test_another_version_is_left_to_itself(monkeypatch):
     monkeypatch.setattr(trafilatura, "__version__", "2.4.0")
-    precision_mode._fast_extract.cache_clear()
+    precision_mode.fast_extract.cache_clear()
     try:
-        assert not fits()
+        assert precision_mode.fast_extract() is None
         monkeypatch.setattr(precision_mode, "plain_extract", lambda html: "plain")
         assert extract(page(PARAGRAPHS)) == "plain"
     finally:
-        precision_mode._fast_extract.cache_clear()
+        precision_mode.fast_extract.cache_clear()
 
 
 def test_the_unforeseen_is_left_to_trafilatura(monkeypatch):
     def fails(html, utf8):
         raise RecursionError
 
-    monkeypatch.setattr(precision_mode, "_fast_extract", lambda: fails)
+    monkeypatch.setattr(precision_mode, "fast_extract", lambda: fails)
     assert SENTENCE.strip() in extract(page(PARAGRAPHS))
 
 
@@ -381,7 +380,7 @@ def test_pages_do_not_change_each_other():
 
 
 def pages_of(folder, every):
-    """Every so many pages of the archives, decoded, without those that nest too deep for libxml2."""
+    """Yield one in `every` pages of the archives, decoded, if libxml2 can parse it to its end."""
     number = 0
     for path in sorted((folder / "warc").glob("*.warc.gz")):
         for record in read_warc(path):
@@ -401,16 +400,16 @@ def test_real_pages(shared_data):
     assert count > 140
 
 
-def test_spoilt_real_pages(shared_data):
+def test_spoiled_real_pages(shared_data):
     rng = random.Random(4)
     pages = [html for _, html in pages_of(shared_data, 100) if len(html) < 100_000]
     for html in pages:
         for _ in range(4):
-            assert_same(spoilt(html, rng))
+            assert_same(spoiled(html, rng))
 
 
-def spoilt(html, rng):
-    """A page cut, with pieces moved, tags renamed or attributes swapped."""
+def spoiled(html, rng):
+    """Cut a page, move pieces of it, rename tags or swap attributes."""
     for _ in range(rng.choice([1, 2, 4])):
         tags = [found.start() for found in re.finditer("<", html)] or [0]
         start, end, place = sorted(rng.choice(tags) for _ in range(3))

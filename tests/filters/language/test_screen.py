@@ -61,7 +61,7 @@ def test_the_languages_must_be_those_that_are_kept():
         load_recipe("fineweb", ["language.label.one_of=['de']"])
     with pytest.raises(ConfigError, match="keeps every language"):
         load_recipe("fineweb", ["language.label=off"])
-    with pytest.raises(ConfigError, match="every page would go"):
+    with pytest.raises(ConfigError, match="every page would be dropped"):
         load_recipe("fineweb", ["language.label=off", "screen.wanted=[]"])
     load_recipe("fineweb", ["language.label=off", "screen.wanted_score=off"])
     both = ["language.label.one_of=['de', 'en']", "screen.wanted=['en', 'de']"]

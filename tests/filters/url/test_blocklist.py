@@ -275,7 +275,7 @@ def test_format_of_another_version(tmp_path, monkeypatch):
     (tmp_path / "x").write_text("a.example\n")
     build_blocklist([tmp_path / "x"], tmp_path / "out")
     monkeypatch.setattr(blocklist, "_VERSION", 2)
-    with pytest.raises(ConfigError, match=r"another version of this project\. Build"):
+    with pytest.raises(ConfigError, match=r"another version of corpus\. Build"):
         Blocklist.open(tmp_path / "out")
 
 

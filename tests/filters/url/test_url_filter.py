@@ -14,8 +14,8 @@ from tldextract import TLDExtract
 
 from corpus.document import Document
 from corpus.errors import ConfigError
+from filters.url import Url
 from filters.url.blocklist import build_blocklist
-from filters.url.url_filter import Url
 
 DOMAINS = {
     "bad.example.com",

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from corpus.revise.explain import explain
 from corpus.run import open_run
-from jobs.sample.sample_crawl import write_sample
+from jobs.sample.crawl import write_sample
 from jobs.show.explanation import show
 from tests.servers import serving
 from tests.warcs import WORDS, page, write_warc

@@ -13,7 +13,7 @@ from corpus.run import open_run
 from filters import load_recipe, recipe_from_dict
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import tree
 from tests.jobs.test_cli import corpus  # noqa: F401

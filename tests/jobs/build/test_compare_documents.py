@@ -13,7 +13,7 @@ from corpus.dedup.clusters import ROUNDS, compare
 from corpus.dedup.minhash import ROWS
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from tests.dedups import (
     COUNT,
     Found,

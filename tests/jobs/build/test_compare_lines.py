@@ -9,7 +9,7 @@ import jobs.build.compare
 import jobs.runner.execution
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from tests.dedups import committed
 from tests.line_runs import phases, plainly, recipe, signed_of, told, write_units
 

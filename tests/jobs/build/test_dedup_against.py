@@ -14,7 +14,7 @@ from corpus.errors import ConfigError, InputError, IntegrityError, OutputError
 from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from jobs.build.build import build
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.dedups import Found, distinct_texts, phases, place, random_signatures, write_units
 from tests.filters.test_minhash import edited, text

@@ -11,7 +11,7 @@ import pytest
 from corpus.run import open_run
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import job, tree
 from tests.processes import children

@@ -21,13 +21,13 @@ from corpus.storage.swap import JOURNAL
 from corpus.tables.takedown import FILE, Takedown, host_of, read_takedown, taken_from, url_form
 from jobs.build.plan import Job
 from jobs.build.remove import read_list, remove
-from jobs.build.replay_run import rewrite
+from jobs.build.replay_run import replay
 from jobs.cli import cli
-from jobs.report.html_page import write_report
-from jobs.runner.engine import LocalEngine
+from jobs.report.render import write_report
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job, tree
-from tests.jobs.show.test_tuning import STAGES, archives  # noqa: F401
+from tests.jobs.show.test_steering import STAGES, archives  # noqa: F401
 from tests.warcs import WORDS, page, write_warc
 
 
@@ -341,7 +341,7 @@ def test_a_run_of_another_version(folder, archives, monkeypatch):  # noqa: F811
     with pytest.raises(OutputError, match="code: "):
         build_quietly(job([archives], folder, STAGES))
     with pytest.raises(ConfigError, match="made with other code or lists"):
-        rewrite(run, job([archives], folder.parent / "new", STAGES), taken_from(run.store), lambda: LocalEngine(1),
+        replay(run, job([archives], folder.parent / "new", STAGES), taken_from(run.store), lambda: LocalEngine(1),
                 Progress(quiet=True))  # fmt: skip
     assert not (folder.parent / "new").exists()
     assert remove_quietly(folder, Takedown.of([url])).exit_code == 0

@@ -89,7 +89,7 @@ def test_remove_needs_a_list_that_can_be_read(corpus, run, tmp_path):  # noqa: F
 
 
 def test_the_example_script_runs(run, capsys):
-    script = runpy.run_path(str(ROOT / "examples" / "retune.py"))
+    script = runpy.run_path(str(ROOT / "examples" / "tune.py"))
     script["main"](str(run), "first.words.min=30")
     said = capsys.readouterr().out
     assert "pages are kept; with the new limits" in said

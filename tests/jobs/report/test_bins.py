@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.stage import Limit
-from jobs.report import formats
 from jobs.report.bins import Spread, make_bins, nice_step
 
 BOUNDS = ("min", "max", "above", "below")
@@ -74,36 +73,3 @@ def test_an_outlier_does_not_flatten_the_rest():
 @pytest.mark.parametrize(("step", "nice"), [(0.13, 0.2), (1, 1), (21, 25), (0.0007, 0.001), (26, 50)])
 def test_nice_steps(step, nice):
     assert nice_step(step) == pytest.approx(nice)
-
-
-@pytest.mark.parametrize(
-    ("shown", "text"),
-    [
-        (formats.percent(1, 3), "33.3%"),
-        (formats.percent(1, 10**6), "<0.01%"),
-        (formats.percent(10**6 - 1, 10**6), ">99.99%"),
-        (formats.percent(0, 5), "0%"),
-        (formats.percent(0, 0), "–"),
-        (formats.size(999), "999 B"),
-        (formats.size(999_600), "1 MB"),
-        (formats.size(44_933_396), "44.9 MB"),
-        (formats.value(0.05), "0.05"),
-        (formats.value(100_000), "100,000"),
-        (formats.value(3.0), "3"),
-        (formats.seconds(0.2), "200 ms"),
-        (formats.tick(2500), "2.5k"),
-        (formats.limit({"min": 50, "one_of": ["a", "b"]}), "min 50, one of a, b"),
-    ],
-)
-def test_numbers_for_people(shown, text):
-    assert shown == text
-
-
-def test_hidden_characters_are_shown():
-    assert formats.crawled("a\u200bb\u202ec") == (
-        '<bdi>a<span class="hidden-char">⟨U+200B⟩</span>b<span class="hidden-char">⟨U+202E⟩</span>c</bdi>'
-    )
-    assert formats.crawled("<b>") == "<bdi>&lt;b&gt;</bdi>"
-    assert formats.crawled("नि\u200dक 👩\u200d👧") == "<bdi>नि\u200dक 👩\u200d👧</bdi>"
-    assert formats.crawled("x" * 12, 10) == '<bdi>xxxxxxxxxx</bdi> <span class="cut">… 2 more characters</span>'
-    assert formats.plain("x" * 12, 10) == "xxxxxxxxxx … 2 more characters"

@@ -10,8 +10,8 @@ from corpus.run import open_run
 from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.report.html_page import write_report
-from jobs.runner.engine import LocalEngine
+from jobs.report.render import write_report
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.reports import pages, sample, write_run
 from tests.warcs import WORDS, http, page, record

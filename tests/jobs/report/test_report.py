@@ -21,8 +21,8 @@ from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.cli import main
-from jobs.report.html_page import write_report
-from jobs.runner.engine import LocalEngine
+from jobs.report.render import write_report
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import build_quietly, job
 from tests.ledgers import recipe
@@ -190,7 +190,7 @@ def test_numbers_equal_run_json_and_ledger(tmp_path, measures):
     html = report(folder)
     check_all(folder, html)
     text = html.text_content()
-    assert "This run is not whole" in text
+    assert "This run is incomplete" in text
     assert "at w.warc.gz:101, crash 3×: the Ray worker died" in " ".join(text.split())
 
 

@@ -113,7 +113,8 @@ import sys
 import ray
 
 from corpus.errors import OutputError
-from jobs.runner.engine import RayEngine, Stop, run
+from jobs.runner.engine import Stop, run
+from jobs.runner.ray_engine import RayEngine
 
 def write(payload):
     if ray.get_runtime_context().get_node_id() == payload["ill"]:

@@ -15,8 +15,9 @@ import pytest
 
 from corpus.errors import NoRoom, OutputError
 from corpus.sandbox.footprint import Footprint
-from jobs.runner.engine import _GRACE_S, LocalEngine, run
-from jobs.runner.retries import MEMORY, OUTPUT, RULES, Slots, Tally, answer_of, by_class, last_place
+from jobs.runner.engine import _GRACE_S, run
+from jobs.runner.local_engine import LocalEngine, Slots
+from jobs.runner.retries import MEMORY, OUTPUT, POLICIES, FailureCounts, answer_of, by_class, last_place
 
 HANG = 1e9
 
@@ -47,7 +48,7 @@ class Scripted:
     def __init__(self, script, monkeypatch, can_end=True) -> None:
         self.script = {name: list(acts) for name, acts in script.items()}
         self.now = 0.0
-        self.tally = Tally()
+        self.tally = FailureCounts()
         self.tries, self.beside, self.ended = [], [], []
         self._queue: list[Task] = []
         self._can_end = can_end
@@ -119,17 +120,17 @@ def failing(kind, seconds=1.0):
 OK = (1.0, {"ok": {"made": 1}})
 
 
-@pytest.mark.parametrize("kind", [kind for kind in RULES if kind != OUTPUT])
+@pytest.mark.parametrize("kind", [kind for kind in POLICIES if kind != OUTPUT])
 def test_a_poison_task_is_given_up_after_its_tries_and_the_rest_is_done(monkeypatch, kind) -> None:
     engine = Scripted({"bad": [failing(kind)]}, monkeypatch)
     done = play(engine, ["a", "bad", *"bcdefghij"])
     assert len(done) == 11
     assert [name for name, one in done.items() if one.result is None] == ["bad"]
-    assert by_class(done["bad"].failures) == {kind: RULES[kind].tries}
-    assert engine.tally.as_dict() == {"noop": {kind: RULES[kind].tries}}
+    assert by_class(done["bad"].failures) == {kind: POLICIES[kind].attempts}
+    assert engine.tally.as_dict() == {"noop": {kind: POLICIES[kind].attempts}}
     times = [at for name, at, _ in engine.tries if name == "bad"]
     waits = [after - before - 1 for before, after in pairwise(times)]
-    assert all(wait >= min(60, RULES[kind].wait_s * 2**n) for n, wait in enumerate(waits))
+    assert all(wait >= min(60, POLICIES[kind].wait_s * 2**n) for n, wait in enumerate(waits))
     assert all(wait <= 62 for wait in waits)
 
 
@@ -218,7 +219,7 @@ def test_an_output_that_no_try_can_write_ends_the_run(monkeypatch) -> None:
     engine = Scripted({"any": [refusal]}, monkeypatch)
     with pytest.raises(OutputError, match=r"^The bucket can't be used\. Check the credentials\.$"):
         play(engine, ["any", "other"])
-    assert engine.tally.as_dict() == {"noop": {OUTPUT: RULES[OUTPUT].tries}}
+    assert engine.tally.as_dict() == {"noop": {OUTPUT: POLICIES[OUTPUT].attempts}}
 
 
 def test_threads_take_slots_all_at_once() -> None:
@@ -255,7 +256,7 @@ def hungry(payload):
 
 
 def test_a_supervisor_without_memory_is_no_user_error(monkeypatch) -> None:
-    monkeypatch.setitem(RULES, MEMORY, type(RULES[MEMORY])(4, 0.01))
+    monkeypatch.setitem(POLICIES, MEMORY, type(POLICIES[MEMORY])(4, 0.01))
     engine = LocalEngine(2)
     done = {
         one.payload["name"]: one for one in run(engine, hungry, [{"name": n} for n in ("large", "a", "b")], Never())

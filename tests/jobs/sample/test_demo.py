@@ -1,4 +1,4 @@
-"""The built-in sample crawl through the named recipes: every page ends where it was made to end."""
+"""The named recipes give every page of the sample crawl its expected outcome."""
 
 import io
 from collections import defaultdict
@@ -14,9 +14,9 @@ from corpus.tables.mask import mask_url
 from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.sample.sample_crawl import expected_outcomes, write_sample
+from jobs.sample.crawl import expected_outcomes, write_sample
 from jobs.show.funnel import show_funnel
 
 
@@ -76,7 +76,7 @@ def test_duplicates_have_their_evidence(rows):
 
 
 def test_no_secret_is_in_any_output(demo):
-    """Personal data that the recipe removes: in no file, whether it is read as bytes or as values."""
+    """No file holds personal data that the recipe removes, neither in its bytes nor in its values."""
     secrets = {secret for page in expected_outcomes() for secret in page.secrets}
     assert len(secrets) >= 8
     raw = []

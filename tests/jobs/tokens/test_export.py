@@ -16,7 +16,7 @@ from corpus.storage.store import LocalStore
 from corpus.tokens.row_files import FILE_BYTES, GROUP_ROWS, plan_rows
 from jobs.build.build import build
 from jobs.build.plan import Job as BuildJob
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens.export import Job, export
 from tests.stubs import FACTORY, recipe_from_dict

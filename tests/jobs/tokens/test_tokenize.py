@@ -20,7 +20,7 @@ from corpus.storage.store import LocalStore
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.shards import open_tokens
 from corpus.tokens.shuffle import keys_of
-from jobs.runner.engine import LocalEngine
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens import tokenize as job_module
 from jobs.tokens.tokenize import Job, tokenize, val_share_for

@@ -1,0 +1,228 @@
+"""The replay of a portion: the parts that a pass over its records would leave under other limits, or after a takedown.
+
+They are made from the files of the run. Only the pages that its files can't answer for are read again, in two steps. A
+page that a comparison removed has no text in the run. If it passes now, `replay_portion` leaves its text out, and the
+documents are compared without it. If the page stays, `add_missing_texts` reads it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.collective import Collective
+from corpus.errors import InputChanged
+from corpus.outcome import DROPPED, KEPT
+from corpus.revise.ledger_replay import READ, LedgerReplay, put
+from corpus.revise.portions import Portion
+from corpus.sandbox.attempt import PartFiles
+from corpus.sandbox.guard import Guard
+from corpus.sandbox.unit import Batch, Unit, UnitFacts, UnitOptions
+from corpus.storage.commits import Commit, Part, commit, commit_key, read_commit
+from corpus.storage.store import Location, Store
+from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_counts, no_counts
+from corpus.tables.pack import read_part
+from corpus.tables.row_groups import read_rows
+from corpus.tables.run_files import RunFiles
+from corpus.tables.samples import SAMPLES_SCHEMA
+from corpus.tables.verdicts import VerdictBox, removed_rows
+from corpus.warc.record import Place
+
+
+@dataclass(frozen=True)
+class PageReader:
+    """Reads pages of an archive again."""
+
+    guard: Guard
+    archive: Unit | None
+    """The whole archive as one unit; None if no page is read."""
+    takedown: str = ""
+    """The file with the takedown list, if there is one."""
+
+    def read(self, places: Sequence[Place], kinds: Sequence[str]) -> tuple[dict[str, pa.Table], list[dict[str, str]]]:
+        """The rows of the pages at these places, by kind, and the pages that passed only at the second try."""
+        if not places:
+            return {}, []
+        assert self.archive is not None
+        batches: list[Batch] = []
+        settings, size = self.guard.settings, self.archive.end - self.archive.start
+        # an archive without members must be read from its start up to each page
+        wall_s = settings.pages_wall_s(len(places)) if self.archive.layout == "members" else settings.unit_wall_s(size)
+        self.guard.run(self.archive, batches.append, UnitOptions(places, self.takedown, wall_s=wall_s))
+        tables = {kind: pa.concat_tables([batch.tables[kind] for batch in batches]) for kind in kinds}
+        if tables["ledger"].num_rows != len(places):
+            raise InputChanged(f"{self.archive.warc} has other records than the run found.", "Give the same archives.")
+        return tables, [exception for batch in batches for exception in batch.exceptions]
+
+
+def replay_portion(store: Store, folder: Location, portion: Portion, replay: LedgerReplay,
+                   stages: Sequence[Collective], reader: PageReader, depends: str) -> Commit:  # fmt: skip
+    """Replay a portion of the run in `folder`, and commit its parts. `stages` are the collective ones."""
+    key = commit_key("rewrite", portion.as_dict(), depends)
+    done = read_commit(store, key)
+    if done is not None:
+        return done
+    started = time.monotonic()
+    run = RunFiles.open(folder)
+    old = read_rows(run.paths("ledger"), *portion.ledger)
+    actions = replay.actions(old.select)
+    again = actions.action == READ
+    again |= pc.is_in(old["id"], value_set=pa.array(portion.extra, pa.string())).to_numpy() & ~actions.taken_down
+    kinds = ["ledger", "corpus", "samples", *(stage.kind for stage in stages)]
+    tables, exceptions = reader.read(_places(old.filter(pa.array(again))), kinds)
+    ledger = _replaced(replay.table(old, actions), again, tables.get("ledger"))
+    keeps = pc.equal(ledger["outcome"], KEPT).to_numpy()
+    made = {"ledger": ledger}
+    had = pc.equal(old["outcome"], KEPT).to_numpy()
+    had_rows = read_rows(run.paths("corpus"), *portion.corpus) if (had & keeps & ~again).any() else None
+    made["corpus"] = _corpus(ledger, keeps, again, had, had_rows, tables.get("corpus"))
+    passed = np.isin(actions.old, (replay.codes.kept, replay.codes.repeated))
+    for stage in stages:
+        rows = _numbered(keeps & again, tables.get(stage.kind))
+        if (passed & keeps & ~again).any():
+            rows += _numbered(passed, read_rows(run.paths(stage.kind), *portion.signed), keeps & ~again)
+        made[stage.kind] = _in_order(rows, stage.signed_schema())
+    without_text = np.flatnonzero(made["corpus"]["text"].is_null().to_numpy())
+    made["missing"] = pa.table({"corpus_row": without_text.astype(np.int64)})
+    samples = [*portion.samples, *(tables["samples"].to_pylist() if tables else ())]
+    made["samples"] = pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA)
+    untouched = set(old["id"].filter(pa.array(~again & ~actions.taken_down)).to_pylist()) if portion.exceptions else ()
+    facts: UnitFacts = {
+        "unit": {"warc": portion.warc, "rows": list(portion.ledger)},
+        "counts": _counts(ledger),
+        "other_records": {},
+        "exceptions": _exceptions([one for one in portion.exceptions if one["id"] in untouched], exceptions, ledger),
+        "read": int(again.sum()),
+        "missing": made["missing"].num_rows,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    return commit(store, key, _write(store, made), facts)
+
+
+def add_missing_texts(
+    store: Store, done: Commit, verdicts: Sequence[VerdictBox], reader: PageReader, depends: str
+) -> Commit:
+    """Read the texts that a replayed portion lacks, and commit its parts with them.
+
+    `verdicts` are those of the comparisons about the documents of the portion.
+    """
+    boxes = [[box.part.sha256, box.box] for box in verdicts]
+    key = commit_key("fill", {"rewritten": done.sha256, "verdicts": boxes}, depends)
+    filled = read_commit(store, key)
+    if filled is not None:
+        return filled
+    started = time.monotonic()
+    corpus, ledger = read_part(store, done.part("corpus")), read_part(store, done.part("ledger"))
+    missing = missing_texts(store, done, verdicts)
+    tables, exceptions = reader.read(_places(corpus.filter(pa.array(missing))), ["ledger", "corpus"])
+    if tables:
+        if tables["corpus"].num_rows != tables["ledger"].num_rows:
+            raise InputChanged("A page that passed every rule before does not pass now.", "Give the same archives.")
+        corpus = _replaced(corpus, missing, tables["corpus"])
+        here = np.zeros(ledger.num_rows, np.bool_)
+        here[np.flatnonzero(pc.equal(ledger["outcome"], KEPT).to_numpy())[missing]] = True
+        ledger = _replaced(ledger, here, tables["ledger"])
+    facts = {**done.facts, "read": done.facts["read"] + int(missing.sum())}
+    facts["exceptions"] = _exceptions(done.facts["exceptions"], exceptions, ledger)
+    facts["seconds"] = round(done.facts["seconds"] + time.monotonic() - started, 3)
+    others = [part for part in done.parts if part.kind not in ("corpus", "ledger")]
+    return commit(store, key, [*others, *_write(store, {"corpus": corpus, "ledger": ledger})], facts)
+
+
+def missing_texts(store: Store, done: Commit, verdicts: Sequence[VerdictBox]) -> np.ndarray:
+    """Return True for the corpus rows of a replayed portion that have no text and that no comparison removed."""
+    found = np.zeros(done.part("corpus").rows, np.bool_)
+    found[read_part(store, done.part("missing"))["corpus_row"].to_numpy()] = True
+    found[removed_rows(store, verdicts)] = False
+    return found
+
+
+def _exceptions(before: Sequence[dict[str, str]], now: Sequence[dict[str, str]], ledger: pa.Table) -> list[Any]:
+    """The pages that passed only at the second try, in the order of the ledger. Those of now replace those before."""
+    by_id = {one["id"]: one for one in (*before, *now)}
+    return [by_id[record] for record in ledger["id"].to_pylist() if record in by_id] if by_id else []
+
+
+def _places(rows: pa.Table) -> list[Place]:
+    """The places of records, from their ids."""
+    found = []
+    for row in rows.select(["id", "warc", "offset"]).to_pylist():
+        inner = row["id"][len(f"{row['warc']}:{row['offset']}") :]
+        found.append((row["offset"], int(inner[1:] or 0)))
+    return found
+
+
+def _replaced(table: pa.Table, here: np.ndarray, rows: pa.Table | None) -> pa.Table:
+    """The table with some of its rows replaced by others, in order."""
+    if rows is None or not here.any():
+        return table
+    both = pa.concat_tables([table.cast(rows.schema), rows])
+    order = np.arange(table.num_rows)
+    order[here] = table.num_rows + np.arange(rows.num_rows)
+    return both.take(pa.array(order)).combine_chunks()
+
+
+_Numbered = list[tuple[np.ndarray, pa.Table]]
+"""Tables, with the number of the ledger row that each row belongs to."""
+
+
+def _numbered(of: np.ndarray, rows: pa.Table | None, wanted: np.ndarray | None = None) -> _Numbered:
+    """Number the rows that belong to the ledger rows where `of` is true, and select those that are wanted."""
+    if rows is None:
+        return []
+    numbers = np.flatnonzero(of)
+    assert len(numbers) == rows.num_rows
+    if wanted is None:
+        return [(numbers, rows)]
+    return [(numbers[wanted[numbers]], rows.filter(pa.array(wanted[numbers])))]
+
+
+def _in_order(rows: _Numbered, schema: pa.Schema) -> pa.Table:
+    if not rows:
+        return schema.empty_table()
+    order = np.argsort(np.concatenate([numbers for numbers, _ in rows]), kind="stable")
+    tables = pa.concat_tables([table.select(schema.names).cast(schema) for _, table in rows])
+    return tables.take(pa.array(order)).combine_chunks()
+
+
+def _corpus(ledger: pa.Table, keeps: np.ndarray, again: np.ndarray, had: np.ndarray, rows: pa.Table | None,
+            fresh: pa.Table | None) -> pa.Table:  # fmt: skip
+    """The corpus rows of a portion: those of the run (`rows`), and those of pages read again (`fresh`).
+
+    The other pages that are kept have neither. Their rows get an id and a place, and no text.
+    """
+    found = _numbered(keeps & again, fresh)
+    if rows is not None:
+        rows = put(rows, np.ones(rows.num_rows, np.bool_), {"duplicates": 0})
+        found += _numbered(had, rows, keeps & ~again)
+    without = keeps & ~again & ~had
+    if without.any():
+        bare = ledger.filter(pa.array(without)).select(["id", "warc", "offset"])
+        columns = {field.name: pa.nulls(bare.num_rows, field.type) for field in CORPUS_SCHEMA}
+        columns |= {name: bare[name] for name in bare.schema.names}
+        found.append((np.flatnonzero(without), pa.table(columns, schema=CORPUS_SCHEMA)))
+    return _in_order(found, CORPUS_SCHEMA)
+
+
+def _counts(ledger: pa.Table) -> Counts:
+    counts = no_counts()
+    table = ledger.group_by(["outcome", "stage", "rule"], use_threads=False).aggregate([([], "count_all")])
+    for row in table.to_pylist():
+        number, rules = row["count_all"], {row["rule"]: row["count_all"]}
+        ended = {KEPT: number, DROPPED: {row["stage"]: rules}}.get(row["outcome"], rules)
+        add_counts(counts, {"in": number, row["outcome"]: ended})
+    return counts
+
+
+def _write(store: Store, tables: Mapping[str, pa.Table]) -> list[Part]:
+    """Write tables as parts, as a pass does."""
+    with PartFiles(store) as files:
+        for kind, table in tables.items():
+            files.add(kind, table)
+        return files.finish()

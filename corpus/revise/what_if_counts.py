@@ -1,0 +1,128 @@
+"""What a what-if counts in the row groups of a ledger."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from corpus.revise.judge import LedgerJudge, VerdictCodes, outside
+from corpus.revise.limits import SimilarityLimit
+from corpus.tables.row_groups import Columns
+
+EXAMPLES = 5
+"""URLs shown per rule and kind."""
+
+_SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighboring numbers
+
+
+@dataclass
+class WhatIfCounts:
+    """Counts over some row groups. `kind` below is "lost", "gained" or "open"."""
+
+    codes: VerdictCodes
+    moves: np.ndarray = field(init=False)
+    """Documents by old and new verdict."""
+    bytes: np.ndarray = field(init=False)
+    """Their bytes of text."""
+    unsized: np.ndarray = field(init=False)
+    """Documents with unknown bytes of text."""
+    combinations: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    """[documents, bytes] by kind and by the changed rules that are broken together, as bits."""
+    examples: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
+    """(draw, row) by kind and rule."""
+    copies: int = 0
+    """Exact copies of a kept document. They pass every rule."""
+    candidates: int = 0
+    """Kept documents that pass every rule and share a key with another."""
+    lost_candidates: int = 0
+    """Compared documents that share a key with another, and break a rule now."""
+    lost_keepers: int = 0
+    """Keepers among the lost candidates."""
+
+    def __post_init__(self) -> None:
+        shape = self.codes.count, self.codes.count
+        self.moves, self.bytes, self.unsized = (np.zeros(shape, np.int64) for _ in range(3))
+
+    def add(self, other: WhatIfCounts) -> None:
+        self.moves += other.moves
+        self.bytes += other.bytes
+        self.unsized += other.unsized
+        for key, (documents, size) in other.combinations.items():
+            mine = self.combinations.setdefault(key, [0, 0])
+            mine[0] += documents
+            mine[1] += size
+        for key, drawn in other.examples.items():
+            self.examples[key] = sorted([*self.examples.get(key, []), *drawn])[:EXAMPLES]
+        self.copies += other.copies
+        self.candidates += other.candidates
+        self.lost_candidates += other.lost_candidates
+        self.lost_keepers += other.lost_keepers
+
+
+def count_rows(judge: LedgerJudge, documents: SimilarityLimit | None, read: Columns, first: int) -> WhatIfCounts:
+    """Count the rows of a row group. `first` is the number of its first row in the ledger.
+
+    `documents` names the columns with the evidence of the old comparison of documents.
+    """
+    codes, found = judge.codes, WhatIfCounts(judge.codes)
+    old, new = judge.verdicts(read)
+    sizes = read(["text_bytes"])["text_bytes"].to_numpy()
+    known = ~np.isnan(sizes)
+    cell = old * codes.count + new
+    shape = found.moves.shape
+    found.moves = np.bincount(cell, minlength=codes.count**2).reshape(shape)
+    found.bytes = np.bincount(cell[known], sizes[known], codes.count**2).astype(np.int64).reshape(shape)
+    found.unsized = np.bincount(cell[~known], minlength=codes.count**2).reshape(shape)
+    moved = np.flatnonzero(old != new)
+    kinds = {
+        "gained": moved[(old[moved] < codes.kept) & (new[moved] == codes.kept)],
+        "open": moved[new[moved] == codes.open],
+        "lost": moved[(old[moved] == codes.kept) & (new[moved] < codes.kept)],
+    }
+    for kind, rows in kinds.items():
+        if len(rows):
+            _count_combinations(found, read, kind, rows, sizes[rows])
+            _draw_examples(found, kind, (new if kind == "lost" else old)[rows], rows + first)
+    if documents and documents.cluster_size and documents.exact:
+        _count_compared(found, read([documents.cluster_size, documents.exact]), old, new)
+    return found
+
+
+def _count_combinations(found: WhatIfCounts, read: Columns, kind: str, rows: np.ndarray, sizes: np.ndarray) -> None:
+    """Count the changed rules that documents break together: lost ones now, the others before."""
+    rules = [rule for rule in found.codes.rules if rule.changed]
+    values = read([rule.column for rule in rules]).take(pa.array(rows))
+    bits = np.zeros(len(rows), np.uint64)
+    for bit, rule in enumerate(rules[:64]):
+        broken = outside(rule.new if kind == "lost" else rule.old, values[rule.column])
+        bits |= broken.astype(np.uint64) << np.uint64(bit)
+    for mask in np.unique(bits).tolist():
+        same = bits == mask
+        found.combinations[kind, mask] = [int(same.sum()), int(np.nansum(sizes[same]))]
+
+
+def _draw_examples(found: WhatIfCounts, kind: str, verdicts: np.ndarray, rows: np.ndarray) -> None:
+    """Draw examples by a scrambled row number, so that every run draws the same ones."""
+    draws = rows.astype(np.uint64) * _SCRAMBLE
+    by_rule: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for at in np.argsort(draws).tolist():
+        drawn = by_rule[int(verdicts[at])]
+        if len(drawn) < EXAMPLES:
+            drawn.append((int(draws[at]), int(rows[at])))
+    found.examples |= {(kind, rule): drawn for rule, drawn in by_rule.items()}
+
+
+def _count_compared(found: WhatIfCounts, evidence: pa.Table, old: np.ndarray, new: np.ndarray) -> None:
+    """Count what the old comparison of documents says about a new one."""
+    codes = found.codes
+    size, exact = (column.to_numpy() for column in evidence.columns)
+    stays = new == old
+    near = ((old == codes.kept) | (old == codes.repeated)) & ~np.isnan(size)
+    found.copies = int(np.count_nonzero((old == codes.repeated) & stays & (exact == 1)))
+    found.candidates = int(np.count_nonzero(near & stays & (old == codes.kept)))
+    found.lost_candidates = int(np.count_nonzero(near & ~stays))
+    # keepers that a comparison of lines removed later count too: they repeated no document
+    found.lost_keepers = int(np.count_nonzero(near & ~stays & np.isnan(exact) & (size > 1)))

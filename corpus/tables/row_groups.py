@@ -1,0 +1,93 @@
+"""Parquet tables of several files, read by row group, by batch or by row number. Page checksums are verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpus.cpus import usable_cpus
+
+Columns = Callable[[Sequence[str]], pa.Table]
+"""A function that returns the named columns of some rows."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """A row group of a table."""
+
+    path: Path
+    index: int
+    """Its index in the file."""
+    first: int
+    """The number of its first row in the table."""
+    rows: int
+
+    @contextmanager
+    def open(self) -> Iterator[Columns]:
+        """Open the file. The result reads columns of this row group, each column once."""
+        with _open(self.path) as file:
+            held: dict[str, pa.ChunkedArray] = {}
+
+            def read(names: Sequence[str]) -> pa.Table:
+                missing = [name for name in dict.fromkeys(names) if name not in held]
+                if missing:
+                    table = file.read_row_group(self.index, columns=missing, use_threads=False)
+                    held.update({name: table[name] for name in missing})
+                return pa.table({name: held[name] for name in names})
+
+            yield read
+
+
+def row_groups(paths: Sequence[Path]) -> list[RowGroup]:
+    """The row groups of a table, in order. Only the footers of its files are read."""
+    found: list[RowGroup] = []
+    first = 0
+    for path in paths:
+        metadata = pq.read_metadata(path)
+        for index in range(metadata.num_row_groups):
+            rows = metadata.row_group(index).num_rows
+            found.append(RowGroup(path, index, first, rows))
+            first += rows
+    return found
+
+
+def map_row_groups(function: Callable[[RowGroup, Columns], T], groups: Sequence[RowGroup], threads: int) -> Iterator[T]:
+    """Yield the result of a function for each row group, in order. At most `threads` row groups are open."""
+
+    def call(group: RowGroup) -> T:
+        with group.open() as read:
+            return function(group, read)
+
+    with ThreadPoolExecutor(min(threads, usable_cpus())) as pool:
+        yield from pool.map(call, groups)
+
+
+def read_batches(paths: Sequence[Path], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a table in batches of at most `rows`. A dataset scanner would buffer a gigabyte ahead."""
+    for path in paths:
+        with _open(path) as file:
+            yield from file.iter_batches(rows, columns=list(columns))
+
+
+def read_rows(paths: Sequence[Path], first: int, end: int) -> pa.Table:
+    """Read the rows [first, end) of a table. Only the row groups that contain them are read."""
+    tables = []
+    for group in row_groups(paths):
+        start, stop = max(first - group.first, 0), min(end - group.first, group.rows)
+        if start < stop:
+            with _open(group.path) as file:
+                tables.append(file.read_row_group(group.index).slice(start, stop - start))
+    return pa.concat_tables(tables or [pq.read_schema(paths[-1]).empty_table()]).combine_chunks()
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(path, page_checksum_verification=True)

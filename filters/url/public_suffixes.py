@@ -1,0 +1,40 @@
+"""The public suffix list in the package tldextract: no network, no cache files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tldextract import TLDExtract
+
+
+def suffix_list_digest() -> str:
+    """Return the sha256 of the list. It decides results, so it belongs to the fingerprint."""
+    return hashlib.sha256((resources.files("tldextract") / ".tld_set_snapshot").read_bytes()).hexdigest()
+
+
+def domain_parser() -> TLDExtract:
+    """Return a parser of hosts. It has read the list, so that no page has to wait for that."""
+    from tldextract import TLDExtract  # imports requests, which takes 0.1 s
+
+    parser = TLDExtract(cache_dir=None, suffix_list_urls=())
+    parser.extract_str("a.example")
+    return parser
+
+
+def registered_domains() -> Callable[[str], str]:
+    """Return the function from a host to its registered domain, or "" for an IP address, bare name or public suffix."""
+    parser = domain_parser()
+
+    def registered_domain(host: str) -> str:
+        parts = parser.extract_str(host)
+        if parts.suffix:
+            return parts.top_domain_under_public_suffix
+        labels = host.split(".")
+        is_name = len(labels) > 1 and all(labels[-2:]) and not labels[-1].isdigit() and host[0] != "["
+        return ".".join(labels[-2:]) if is_name else ""
+
+    return registered_domain

@@ -1,0 +1,106 @@
+"""Values as people read them, and text of crawled pages in a form that is safe to show."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from markupsafe import Markup, escape
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff\ud800-\udfff]"
+)
+"""Invisible characters: control characters, changes of text direction, marks and tags. The joiners of Indic and Arabic
+scripts (U+200C, U+200D) and variation selectors belong to the text and are not among them."""
+
+
+def crawled(text: Any, most: int = 2_000) -> Markup:
+    """Text of a page: escaped, cut, in its own direction, and with invisible characters shown as codes."""
+    whole = str(text)
+    parts = [Markup("<bdi>")]
+    done = 0
+    for hidden in _HIDDEN.finditer(whole, 0, most):
+        code = Markup('<span class="hidden-char">⟨U+{:04X}⟩</span>').format(ord(hidden.group()))
+        parts += [escape(whole[done : hidden.start()]), code]
+        done = hidden.end()
+    parts += [escape(whole[done:most]), Markup("</bdi>")]
+    if len(whole) > most:
+        parts.append(Markup(' <span class="cut">… {:,} more characters</span>').format(len(whole) - most))
+    return Markup("").join(parts)
+
+
+def plain(text: Any, most: int = 200) -> str:
+    """The same without markup, for titles and labels."""
+    whole = str(text)
+    seen = _HIDDEN.sub(lambda hidden: f"⟨U+{ord(hidden.group()):04X}⟩", whole[:most])
+    return seen + (f" … {len(whole) - most:,} more characters" if len(whole) > most else "")
+
+
+def count(number: int) -> str:
+    """A whole number with thousands separators."""
+    return f"{number:,}"
+
+
+def percent(part: float, whole: float) -> str:
+    """A share in percent. A part is never shown as 0% unless it is 0, nor as 100% unless it is the whole."""
+    if not whole:
+        return "–"
+    share = 100 * part / whole
+    digits = 0 if share in (0, 100) else 1 if 0.1 <= share <= 99.9 else 2
+    shown = f"{share:.{digits}f}"
+    if part and float(shown) == 0:
+        return "<0.01%"
+    return ">99.99%" if part < whole and float(shown) == 100 else f"{shown}%"
+
+
+def size(number: float) -> str:
+    """Bytes with a unit, in powers of 1000."""
+    unit = "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if number < 999.5:
+            break
+        number, unit = number / 1000, larger
+    return f"{number:.0f} {unit}" if unit == "B" or number >= 99.5 else f"{number:.3g} {unit}"
+
+
+def value(number: Any) -> str:
+    """A measured value or a bound: whole numbers with separators, other numbers with four digits."""
+    if number is None:
+        return "–"
+    if isinstance(number, list):
+        return ", ".join(map(str, number)) or "none"
+    if isinstance(number, bool):
+        return "yes" if number else "no"
+    if isinstance(number, int) or (isinstance(number, float) and number.is_integer() and abs(number) < 1e15):
+        return f"{int(number):,}"
+    return f"{number:.4g}" if isinstance(number, float) else str(number)
+
+
+def tick(number: float) -> str:
+    """A label of an axis, such as 0.05, 50, 2k or 1M."""
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= factor * 0.9995:
+            return f"{number / factor:.3g}{unit}"
+    return f"{number:.3g}"
+
+
+def seconds(number: float) -> str:
+    """A duration with a unit."""
+    if number >= 5400:
+        return f"{number / 3600:.1f} h"
+    if number >= 90:
+        return f"{number / 60:.1f} min"
+    if number >= 1:
+        return f"{number:.1f} s"
+    return f"{1e3 * number:.3g} ms" if number >= 0.001 or not number else f"{1e6 * number:.3g} µs"
+
+
+def limit(bounds: dict[str, Any]) -> str:
+    """A limit in words, such as "min 50, max 100,000"."""
+    return ", ".join(f"{bound.replace('_', ' ')} {value(given)}" for bound, given in bounds.items())
+
+
+def breakable(name: str) -> Markup:
+    """A name that may break after its underscores."""
+    return Markup("_<wbr>").join(name.split("_"))

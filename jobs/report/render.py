@@ -1,0 +1,67 @@
+"""The report as one HTML page that needs no other file and makes no request.
+
+Its content security policy allows only the one style sheet and the one script in the file, by their digests. It forbids
+requests, inline handlers and style attributes. The template escapes every value.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from corpus.errors import OutputError
+from corpus.run import Run
+from corpus.tables.samples import EXCERPT_CHARS
+from jobs.report import formatting
+from jobs.report.gather import Report, gather
+from jobs.report.scan import Tick
+
+_FILTERS = ("crawled", "plain", "count", "percent", "size", "value", "seconds", "limit", "breakable")
+
+
+def write_report(run: Run, out: Path, tick: Tick = lambda: None) -> int:
+    """Write the report of a run to a file, atomically; return its size in bytes. Raises OutputError."""
+    data = render(gather(run, tick)).encode()
+    scratch = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        scratch.write_bytes(data)
+        os.replace(scratch, out)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise OutputError(f"{out} can't be written: {error.strerror}.", "Name another file with --out.") from None
+    return len(data)
+
+
+def render(report: Report) -> str:
+    """Render the page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({name: getattr(formatting, name) for name in _FILTERS})
+    style, script = _template("report.css"), _template("report.js")
+    return environment.get_template("report.html").render(
+        report=report,
+        excerpt_chars=EXCERPT_CHARS,
+        style=Markup(style),
+        script=Markup(script),
+        policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'",
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _template(name: str) -> str:
+    return (resources.files("jobs.report") / "templates" / name).read_text(encoding="utf-8")

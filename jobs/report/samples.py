@@ -1,0 +1,75 @@
+"""The samples of a run, by rule: near its limit, far from it, and kept pages for contrast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from corpus.outcome import KEPT
+from corpus.run import Run
+from jobs.report.measures import SIGNS, Measure
+
+_CONTRASTS = 2
+"""Kept pages shown beside the dropped ones of a rule: those whose values are nearest to the limit."""
+
+
+@dataclass
+class RuleSamples:
+    """The samples of one rule."""
+
+    rule: str
+    measure: Measure | None
+    near: list[dict[str, Any]] = field(default_factory=list)
+    far: list[dict[str, Any]] = field(default_factory=list)
+    kept: list[tuple[dict[str, Any], Any]] = field(default_factory=list)
+    """Kept pages, each with its value of the measure."""
+
+    def bound(self, sample: dict[str, Any]) -> str:
+        return self.measure.bound_of(sample["limit"]) if self.measure else ""
+
+    def sign(self, sample: dict[str, Any]) -> str:
+        return SIGNS.get(self.bound(sample), "at")
+
+
+def read_samples(run: Run) -> list[dict[str, Any]]:
+    """Read the rows of the samples. A run whose sample files are gone has none."""
+    parts = [part for part in run.parts("samples") if run.store.size(part.key) is not None]
+    tables = [pq.read_table(run.store.local(part.key), page_checksum_verification=True) for part in parts]
+    return [row for table in tables for row in table.to_pylist()]
+
+
+def group_samples(
+    rows: list[dict[str, Any]], measures: list[Measure], ledger: dict[str, dict[str, Any]]
+) -> tuple[list[RuleSamples], list[dict[str, Any]]]:
+    """Group samples by rule, in the order of the rules; return the kept ones too. `ledger` has the kept pages' rows."""
+    known = {measure.column: measure for measure in measures}
+    order = {column: position for position, column in enumerate(known)}
+    groups: dict[str, RuleSamples] = {}
+    for row in sorted(rows, key=_from_limit):
+        if row["rule"] != KEPT:
+            group = groups.setdefault(row["rule"], RuleSamples(row["rule"], known.get(row["rule"])))
+            (group.near if row["near"] else group.far).append(row)
+    kept = [row for row in rows if row["rule"] == KEPT]
+    for group in groups.values():
+        group.kept = _contrasts(group, kept, ledger)
+    return sorted(groups.values(), key=lambda group: (order.get(group.rule, len(order)), group.rule)), kept
+
+
+def _from_limit(row: dict[str, Any]) -> tuple[float, int, str]:
+    known = row["value"] is not None and row["limit"] is not None
+    return (abs(row["value"] - row["limit"]) if known else 0.0, row["draw"], row["id"])
+
+
+def _contrasts(
+    group: RuleSamples, kept: list[dict[str, Any]], ledger: dict[str, dict[str, Any]]
+) -> list[tuple[dict[str, Any], Any]]:
+    if group.measure is None:
+        return []
+    limits = [row["limit"] for row in (*group.near, *group.far) if row["limit"] is not None]
+    pairs = [(row, ledger[row["id"]][group.rule]) for row in kept if row["id"] in ledger]
+    measured = [(row, value) for row, value in pairs if value is not None]
+    if limits:
+        measured.sort(key=lambda pair: (abs(pair[1] - limits[0]), pair[0]["draw"], pair[0]["id"]))
+    return measured[:_CONTRASTS]

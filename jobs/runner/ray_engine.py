@@ -1,0 +1,206 @@
+"""The engine on Ray. No other file imports Ray, except for Ray Train in `jobs/model/train_ray.py`.
+
+Ray's own retries are off: `engine.run` retries failed tasks.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corpus.cpus import usable_cpus
+from corpus.errors import ConfigError
+from corpus.storage.store import Location
+from jobs.runner.nodes import Mark, check_node, describe_node, require_token, unshared
+from jobs.runner.ray_folder import ray_folder, signals_kept
+from jobs.runner.retries import (
+    CRASH,
+    MEMORY,
+    NO_ROOM,
+    NODE_LOST,
+    OUTPUT,
+    UNSHARED,
+    USER_ERROR,
+    Answer,
+    FailureCounts,
+    Function,
+    Payload,
+    answer_of,
+)
+
+_ANSWER_S = 120.0
+"""How long a node may take to answer. The first task on a node starts a process and imports our code."""
+
+_START_S = 900.0
+"""How long the first node of an empty cluster may take to start."""
+
+
+@dataclass(eq=False)
+class _RayTask:
+    """A Ray task. Its stream has two items: a mark that it has started, and its answer."""
+
+    stream: Any
+    started: float = 0.0
+    answer: Any = None
+
+
+def _stream(function: Function, payload: Payload, mark: list[str]) -> Iterator[Answer]:
+    """The body of a Ray task. It reports its start, as Ray tells only when it was submitted."""
+    import ray
+
+    yield {}
+    yield {**answer_of(function, payload, mark), "node": ray.get_runtime_context().get_node_id()}
+
+
+class RayEngine:
+    """Runs Ray tasks on the cluster at `address`, or on a cluster of its own with `workers` processes on this machine.
+
+    A cluster must have a token unless `insecure`, and each node must have our code and the folder `shared`. All nodes
+    are checked before any work starts. Raises ConfigError and OutputError.
+    """
+
+    def __init__(
+        self, workers: int | None, address: str | None = None, shared: Location | None = None, insecure: bool = False
+    ) -> None:
+        self._temp: Path | None = None
+        self._mark: Mark | None = None
+        self._unable: set[str] = set()
+        """Nodes that could not write. New tasks avoid them if other nodes have room."""
+        self.tally = FailureCounts()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        if not address:
+            self._temp = Path(tempfile.mkdtemp(dir=ray_folder()))
+        elif insecure:
+            os.environ["RAY_AUTH_MODE"] = "disabled"
+        else:
+            require_token(address)
+        import ray  # only now, as it reads the token mode when it is imported
+        import ray.exceptions
+
+        self._ray = ray
+        # workers must import what the driver imports, wherever it was started
+        env = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
+        options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "runtime_env": env}
+        if not address:
+            options |= {"num_cpus": workers or usable_cpus(), "include_dashboard": False, "_temp_dir": str(self._temp)}
+            options["object_store_memory"] = 100 << 20  # results are small, as rows go to files
+        try:
+            with signals_kept():
+                ray.init(address=address or "local", **options)
+                self.workers = workers or int(ray.cluster_resources().get("CPU", 1))
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise ConfigError(f"Ray does not start: {error}.", "Check --address, or build with --no-ray.") from None
+        self._remote = ray.remote(_stream)
+        if address:
+            try:
+                self._mark = Mark(shared) if shared else None
+                self._check_nodes(insecure)
+            except BaseException:
+                self.close()
+                raise
+
+    def _check_nodes(self, insecure: bool) -> None:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        nodes = [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        ask = self._ray.remote(describe_node)
+        asked = {}
+        for node in nodes:
+            there = NodeAffinitySchedulingStrategy(node, soft=False)
+            asked[ask.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(self._address, node)] = node
+        if not nodes:  # an autoscaler starts the first node for a task
+            asked[ask.options(num_cpus=1, max_retries=0).remote(self._address, "first")] = "first"
+        done, late = self._ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWER_S if nodes else _START_S)
+        if late:
+            raise ConfigError(f"{len(late)} of {len(asked)} nodes do not answer.", "Look at `ray status`.")
+        for one in done:
+            try:
+                facts = self._ray.get(one)
+            except self._ray.exceptions.RayTaskError as error:
+                raise ConfigError(
+                    f"A node can't run our code: {type(error.cause).__name__}.", "Install the same on all machines."
+                ) from None
+            except self._ray.exceptions.RayError:
+                continue  # the node is gone
+            check_node(facts, asked[one], self._mark, insecure)
+
+    @property
+    def _address(self) -> list[str]:
+        return self._mark.address if self._mark else []
+
+    @property
+    def most_slots(self) -> int:
+        nodes = self._ray.nodes()
+        return int(max((node["Resources"].get("CPU", 1) for node in nodes if node["Alive"]), default=1))
+
+    def submit(self, function: Function, payload: Payload, slots: int) -> _RayTask:
+        from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
+
+        where = None
+        if self._unable:
+            where = NodeLabelSchedulingStrategy({}, soft={"ray.io/node-id": NotIn(*self._unable)})
+        task = self._remote.options(max_retries=0, num_returns="streaming", num_cpus=slots, scheduling_strategy=where)
+        return _RayTask(task.remote(function, payload, self._address))
+
+    def wait(self, running: list[_RayTask]) -> _RayTask | None:
+        tasks = {task.stream: task for task in running}
+        until = time.monotonic() + 1
+        while True:
+            ready, _ = self._ray.wait(list(tasks), num_returns=1, timeout=max(0.0, until - time.monotonic()))
+            if not ready:
+                return None
+            task = tasks[ready[0]]
+            task.answer = next(task.stream)
+            if task.started or self._failed(task.answer):
+                return task
+            task.started = time.monotonic()
+
+    def _failed(self, answer: Any) -> bool:
+        try:
+            self._ray.get(answer)
+        except self._ray.exceptions.RayError:
+            return True
+        return False
+
+    def running_s(self, task: _RayTask) -> float:
+        return time.monotonic() - task.started if task.started else 0.0
+
+    def end(self, task: _RayTask) -> None:
+        # by force at once, as after a gentle try Ray does not end a task that hangs in native code
+        self._ray.cancel(task.stream, force=True)
+
+    def result(self, task: _RayTask) -> Answer:
+        errors = self._ray.exceptions
+        try:
+            answer: Answer = self._ray.get(task.answer)
+        except errors.OutOfMemoryError:
+            return {"error": "Ray's memory monitor ended the task", "kind": MEMORY}
+        except errors.WorkerCrashedError:
+            return {"error": "the Ray worker died", "kind": CRASH}
+        except errors.OutOfDiskError:
+            todo = "Make room in Ray's temporary folder (/tmp), and run the same command again."
+            return {"error": "The disk that Ray keeps its files on is full.", "todo": todo, "kind": NO_ROOM}
+        except errors.RayTaskError as error:
+            return {"error": f"{type(error.cause).__name__} in Ray", "kind": USER_ERROR}
+        except errors.RayError as error:
+            return {"error": type(error).__name__, "kind": NODE_LOST}
+        if answer.get("kind") == UNSHARED:
+            raise unshared(answer["error"])
+        if answer.get("kind") == OUTPUT:
+            self._unable.add(answer["node"])
+        return answer
+
+    def close(self, wait: bool = True) -> None:
+        self._ray.shutdown()
+        if self._mark:
+            self._mark.remove()
+        if self._temp:
+            shutil.rmtree(self._temp, ignore_errors=True)

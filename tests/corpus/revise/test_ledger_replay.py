@@ -1,0 +1,35 @@
+"""Ledger rows under other limits: what is not read again is what a pass with them writes."""
+
+import random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from corpus.revise.ledger_replay import READ, STAYS, LedgerReplay
+from corpus.run import open_run
+from corpus.tables.ledger import ledger_row, ledger_schema
+from tests.corpus.revise.test_what_if import SETTINGS, pages
+from tests.ledgers import REGISTRY, judged, recipe, write_run
+
+
+@pytest.mark.parametrize("measures", ["all", "first"])
+@pytest.mark.parametrize("seed", range(10))
+def test_rows_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, seed):
+    """In any order of the stages: gates behind stages that measure on, and before them."""
+    rng = random.Random(seed)
+    top = {"stages": [{"stage": name} for name in rng.sample(sorted(REGISTRY), 4)], "measures": measures}
+    settings = ['first.note.one_of=["a", "b"]', *rng.sample(SETTINGS, rng.choice([1, 1, 2, 4]))]
+    measured = pages(300, seed, failing=0.05)
+    for page in rng.sample(measured, 60):
+        page["first.note"] = ""
+    old, new = recipe(**top), recipe(settings, **top)
+    run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
+    before = pq.read_table(run.paths("ledger")[0])
+    replay = LedgerReplay(run.info, new, True, None)
+    actions = replay.actions(before.select)
+    rows = [ledger_row(one, "w.warc.gz", number, None) for number, one in enumerate(judged(new, measured))]
+    expected = pa.Table.from_pylist(rows, ledger_schema(new.pipeline().columns)).to_pylist()
+    for made, row, action in zip(replay.table(before, actions).to_pylist(), expected, actions.action, strict=True):
+        assert action == READ or made == row
+    assert (actions.action == STAYS).any()

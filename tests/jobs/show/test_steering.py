@@ -1,0 +1,276 @@
+"""`corpus tune`: what other limits change is what a build with them makes; --write makes that run, byte for byte."""
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corpus.errors import ConfigError, InputChanged, InputError
+from corpus.revise.limits import with_limits
+from corpus.run import open_run
+from corpus.tables.takedown import Takedown
+from jobs.build.replay_run import replay
+from jobs.runner.local_engine import LocalEngine
+from jobs.runner.progress import Progress
+from tests.jobs.build.test_build import build_quietly, job, tree
+from tests.stubs import recipe_from_dict
+from tests.warcs import WORDS, page, write_warc
+
+STAGES = {
+    "stages": [
+        {"stage": "url"},
+        {"stage": "paragraphs"},
+        {"stage": "gopher_quality", "stop_words": {"min": 1}},
+        {"stage": "minhash"},
+        {"stage": "c4", "terminal_punctuation": False, "sentences": {"min": 2}},
+        {"stage": "fineweb", "line_punct_ratio": {"min": "off"}, "char_dup_ratio": {"max": 0.5}},
+    ]
+}
+
+
+def make_pages(archive, count, seed):
+    """Pages of all lengths: some repeat others, some hold what rules look for, some are at banned words."""
+    rng = random.Random(seed)
+    words = WORDS.split()
+    pages = {}
+    for number in range(count):
+        host = "xxx-videos.example" if number % 13 == 3 else f"www.site{number % 9}.example"
+        path = "hot-sexy-teen" if number % 17 == 5 else "page"
+        text = " ".join(rng.choices(words, k=rng.choice([5, 20, 35, 45, 60, 90, 150])))
+        if number % 7 == 2:
+            text = WORDS + f"It was told in chapter {number // 40}."
+        if number % 11 == 4:
+            text += " { curly } brackets."
+        if number % 19 == 6:
+            text = "lorem ipsum dolor. " + text
+        pages[f"http://{host}/{path}/{archive}{number}"] = page(f"Page {number}", text)
+    return pages
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archives")
+    write_warc(folder / "a.warc.gz", make_pages("a", 150, 1))
+    write_warc(folder / "b.warc", make_pages("b", 80, 2), compressed=False)
+    damaged = bytearray((folder / "a.warc.gz").read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    (folder / "a.warc.gz").write_bytes(damaged)
+    write_warc(folder / "c.warc.gz", {})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(archives, tmp_path_factory):
+    out = tmp_path_factory.mktemp("tuned") / "out"
+    assert build_quietly(job([archives], out, STAGES)).exit_code == 0
+    return open_run(out)
+
+
+def recipe_with(run, settings):
+    return recipe_from_dict(with_limits(run.info, settings))
+
+
+def write(run, recipe, out, inputs=(), taken=None):
+    made = job(inputs, out, recipe.canonical(), workers=2)
+    return replay(run, made, taken or Takedown.of(), lambda: LocalEngine(2), Progress(quiet=True))
+
+
+CHANGES = {
+    "tighter": ["gopher_quality.words.min=70"],
+    "looser": ["gopher_quality.words.min=30"],
+    "a rule switched off": ["c4.curly_bracket=off"],
+    "a gate looser": ["url.hard_words=off"],
+    "a rule whose detail the ledger has not": ["url.soft_words.max=0", "gopher_quality.words.max=200"],
+    "both ways": ["gopher_quality.words.min=30", "c4.sentences.min=4", "gopher_quality.mean_word_length.max=4.5"],
+    "duplicates alike less": ["minhash.similarity.below=0.9"],
+    "duplicates switched off": ["minhash.similarity=off"],
+}
+
+
+FAST = "both ways"
+"""The others are the same code on other rules, at two page workers' starts each."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=() if name == FAST else pytest.mark.slow) for name in CHANGES],
+    ids=lambda name: name.replace(" ", "_"),
+)
+def changed(request, run, archives, tmp_path_factory):
+    """(settings, a fresh build with them)."""
+    settings = CHANGES[request.param]
+    out = tmp_path_factory.mktemp("fresh") / "out"
+    assert build_quietly(job([archives], out, recipe_with(run, settings).canonical())).exit_code == 0
+    return settings, open_run(out)
+
+
+def test_a_written_run_is_that_of_a_fresh_build(run, changed, tmp_path):
+    settings, fresh = changed
+    result = write(run, recipe_with(run, settings), tmp_path / "out")
+    assert result.exit_code == 0
+    assert tree(tmp_path / "out") == tree(Path(fresh.place))
+    open_run(tmp_path / "out").verify()
+    assert write(run, recipe_with(run, settings), tmp_path / "out").already_done
+    with pytest.raises(ConfigError, match="in place of itself"):
+        write(run, recipe_with(run, {}), run.place)
+
+
+def test_the_answer_holds_what_a_fresh_build_finds(run, changed):
+    settings, fresh = changed
+    found = run.tune(settings)
+    kept = fresh.info["records"]["kept"]
+    assert found.kept[0] <= kept <= found.kept[1]
+    assert not found.exact or kept == found.kept[0]
+    dropped = fresh.info["records"]["dropped"]
+    for row in found.rules.to_pylist():
+        stage, _, measure = row["rule"].partition(".")
+        if not found.passing[1] - found.passing[0]:
+            assert row["dropped_now"] == dropped.get(stage, {}).get(measure, 0)
+
+
+@pytest.mark.slow
+def test_few_pages_are_read(run, tmp_path):
+    """Tightening reads only what the samples newly show."""
+    write(run, recipe_with(run, ["gopher_quality.words.min=70"]), tmp_path / "out")
+    timings = json.loads((tmp_path / "out" / "timings.json").read_text())
+    assert sum(unit["read"] for unit in timings["units"]) < 40
+
+
+@pytest.mark.slow
+def test_archives_that_moved(run, archives, tmp_path):
+    """Named by --inputs; another file of that name is refused, and one that is needed and not there."""
+    recipe = recipe_with(run, ["gopher_quality.words.min=30"])
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for path in archives.iterdir():
+        (moved / path.name).write_bytes(path.read_bytes())
+    assert write(run, recipe, tmp_path / "a", [str(moved)]).exit_code == 0
+    (moved / "b.warc").write_bytes((archives / "b.warc").read_bytes() + b"\r\n")
+    with pytest.raises(InputChanged, match=r"b\.warc is not the archive"):
+        write(run, recipe, tmp_path / "b", [str(moved)])
+    (moved / "b.warc").unlink()
+    with pytest.raises(InputError, match=r"Some pages of b\.warc must be read again. Say with --inputs"):
+        write(run, recipe, tmp_path / "c", [str(moved)])
+
+
+def test_other_code_is_refused(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("jobs.build.replay_run.versions", lambda: {"code": "other"})
+    with pytest.raises(ConfigError, match="made with other code"):
+        write(run, recipe_with(run, ["gopher_quality.words.min=30"]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_same_command_goes_on(run, tmp_path, monkeypatch):
+    """A run that was stopped before it was packed leaves nothing but its work, and is taken up."""
+    recipe = recipe_with(run, ["gopher_quality.words.min=30"])
+    import jobs.build.build
+
+    def stopped(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(jobs.build.build, "_pack", stopped)
+        write(run, recipe, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".work"}
+    assert write(run, recipe, tmp_path / "out").exit_code == 0
+    write(run, recipe, tmp_path / "whole")
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+HOSTILE = {"stages": [{"stage": "hostile"}, *STAGES["stages"]]}
+KINDS = {
+    "stops at the first": (
+        {**STAGES, "measures": "first"},
+        {},
+        ["gopher_quality.words.min=30", "c4.curly_bracket=off"],
+    ),
+    "without index": (STAGES, {"index": False}, ["gopher_quality.words.min=30"]),
+    "by lines": ({"stages": [*STAGES["stages"], {"stage": "lines"}]}, {}, ["gopher_quality.words.min=70"]),
+    "pages that fail": (HOSTILE, {}, ["hostile.survived.max=0"]),
+    "pages that fail still": (HOSTILE, {}, ["gopher_quality.words.min=30"]),
+    "small parts": ({**STAGES, "output": {"rows_per_part": 20}}, {}, ["gopher_quality.words.min=40"]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS, ids=lambda name: name.replace(" ", "_"))
+def test_kinds_of_runs(kind, archives, tmp_path):
+    stages, options, settings = KINDS[kind]
+    inputs = [archives]
+    if stages is HOSTILE:
+        acts = ["raise", "segfault", "", "abort"]
+        pages = {f"http://h.example/{act}?{act}": page(act, WORDS) for act in acts}
+        inputs.append(write_warc(tmp_path / "h.warc.gz", pages))
+    build_quietly(job(inputs, tmp_path / "base", stages, **options))
+    base = open_run(tmp_path / "base")
+    recipe = recipe_with(base, settings)
+    build_quietly(job(inputs, tmp_path / "fresh", recipe.canonical(), **options))
+    made = job([], tmp_path / "made", recipe.canonical(), **options)
+    replay(base, made, Takedown.of(), lambda: LocalEngine(1), Progress(quiet=True))
+    assert tree(tmp_path / "made") == tree(tmp_path / "fresh")
+    found = base.tune(settings)
+    assert found.kept[0] <= open_run(tmp_path / "fresh").info["records"]["kept"] <= found.kept[1]
+
+
+@pytest.mark.slow
+def test_what_was_compared_and_not_removed_is_known(tmp_path):
+    """Two pages share a key and are too little alike: a lower limit removes one, though none was removed before."""
+    rng = random.Random(2)
+    words = [a + b for a in ("ba", "ki", "mo", "tu", "re") for b in ("lor", "men", "dar", "fis", "gon", "hup")]
+    text = rng.choices(words, k=300)
+    other = [rng.choice(words) if number % 25 == 0 else word for number, word in enumerate(text)]
+    pages = {f"http://{name}.example/": " ".join(one).encode() for name, one in (("a", text), ("b", other))}
+    archive = write_warc(tmp_path / "w.warc.gz", pages)
+    stages = {"stages": [{"stage": "paragraphs"}, {"stage": "minhash", "similarity": {"below": 0.9}}]}
+    build_quietly(job([archive], tmp_path / "base", stages))
+    base = open_run(tmp_path / "base")
+    settings = ["minhash.similarity.below=0.5"]
+    build_quietly(job([archive], tmp_path / "fresh", recipe_with(base, settings).canonical()))
+    assert base.ledger.to_table(columns=["minhash.cluster_size"]).column(0).to_pylist() == [1, 1]
+    assert base.info["records"]["kept"] == 2
+    assert open_run(tmp_path / "fresh").info["records"]["kept"] == 1
+    assert base.tune(settings).kept == (0, 2)
+
+
+def corpus_command(*arguments):
+    subprocess.run([sys.executable, "-m", "jobs.cli", *map(str, arguments)], check=True, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_a_stage_of_ones_own(archives, tmp_path):
+    """Answered without its module, written with it, each as for our own stages."""
+    example = Path(__file__).parents[3] / "examples"
+    own = ["--allow-module", example / "code_share.py"]
+    how = [*own, "--no-ray"]
+    setting = ["--set", "code_share.code_ratio.max=0.01"]
+    command = ["build", archives / "a.warc.gz", "--recipe", example / "code_share.toml", *how]
+    corpus_command(*command, "-o", tmp_path / "base")
+    corpus_command(*command, "-o", tmp_path / "fresh", *setting)
+    found = open_run(tmp_path / "base").tune({"code_share.code_ratio.max": 0.01})
+    assert found.exact
+    assert found.kept[0] == open_run(tmp_path / "fresh").info["records"]["kept"]
+    corpus_command("tune", tmp_path / "base", *setting, "--write", tmp_path / "made", *how)
+    assert tree(tmp_path / "made") == tree(tmp_path / "fresh")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "setting", ["gopher_quality.words.min=80", "gopher_quality.words.min=30", "c4.curly_bracket.max=off"]
+)
+def test_real_pages(shared_data, tmp_path_factory, setting):
+    """Tighter, looser, and a rule switched off, on real archives."""
+    folder = tmp_path_factory.getbasetemp()
+    archive = shared_data / "warc" / "mixed-00001.warc.gz"
+    base = folder / "real-base"
+    if not base.exists():
+        corpus_command("build", archive, "-o", base, "--no-ray")
+    fresh, made = (tmp_path_factory.mktemp(name) / "out" for name in ("fresh", "made"))
+    corpus_command("build", archive, "-o", fresh, "--no-ray", "--set", setting)
+    corpus_command("tune", base, "--write", made, "--no-ray", "--set", setting)
+    assert tree(made) == tree(fresh)
+    found = open_run(base).tune([setting])
+    assert found.kept[0] <= open_run(fresh).info["records"]["kept"] <= found.kept[1]
