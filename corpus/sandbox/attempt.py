@@ -45,7 +45,9 @@ class PartWriter:
         """Write the rows up to row `end` of the file."""
         rows = pa.concat_tables(self._waiting).combine_chunks()
         count = end - self._written
-        writer.write_table(rows.slice(0, count), ROWS_PER_CHUNK)
+        for start in range(0, count, ROWS_PER_CHUNK):
+            # copied, since the bytes of a slice depend on where it lies in the table
+            writer.write_table(rows.take(pa.array(range(start, min(start + ROWS_PER_CHUNK, count)), pa.int64())))
         self._waiting, self._written = [rows.slice(count)], end
 
     def close(self) -> None:
