@@ -18,7 +18,7 @@ from corpus.revise.differences import diff
 from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL
-from corpus.tables.takedown import FILE, Takedown, host_of, read_takedown, taken_from, url_form
+from corpus.tables.takedown import FILE, Takedown, read_takedown, taken_from
 from jobs.build.plan import Job
 from jobs.build.remove import read_list, remove
 from jobs.build.replay_run import replay
@@ -283,44 +283,6 @@ def test_kills_at_any_time(folder, tmp_path):
             assert seen in (before, after)
             open_run(folder).verify()
     assert tree(folder) == after
-
-
-@pytest.mark.parametrize(
-    ("entry", "url"),
-    [
-        ("http://a.example/x#part", "http://a.example/x"),
-        ("http://a.example/x", "http://a.example/x#part"),
-        ("HTTP://A.Example", "http://a.example/"),
-        ("http://a.example/u?email=bob%40mail.example", "http://a.example/u?email=<EMAIL>"),
-        ("https://bob:pw@a.example/", "https://<USER>@a.example/"),
-        ("  http://a.example/x  ", "http://a.example/x"),
-    ],
-)
-def test_forms_of_one_url(entry, url):
-    assert url_form(entry) == url_form(url)
-    assert Takedown.of([entry]).rule(url) == "url"
-    assert Takedown.of([entry]).rule("http://a.example/other") == ""
-
-
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
-        ("http://WWW.a.example:8080/x", "www.a.example"),
-        ("https://<USER>@a.example./", "a.example"),
-        ("http://bücher.example/", "xn--bcher-kva.example"),
-        ("dns:a.example", ""),
-        ("http://[::1]/", "[::1]"),
-        ("", ""),
-    ],
-)
-def test_hosts(url, host):
-    assert host_of(url) == host
-
-
-def test_domains_are_not_parts_of_names():
-    taken = Takedown.of(domains=["a.example"])
-    assert taken.rule("http://b.a.example/") == taken.rule("http://a.example") == "domain"
-    assert taken.rule("http://ba.example/") == taken.rule("http://a.example.org/") == ""
 
 
 def test_a_list_is_one_entry_a_line(tmp_path):
