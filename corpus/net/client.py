@@ -31,7 +31,7 @@ _LONGEST_WAIT_S = 60.0
 
 
 @dataclass(frozen=True)
-class RetryPolicy:
+class RetryTimes:
     """How long and how often a request is retried.
 
     The first wait takes `first_wait_s`. Each later wait takes twice as long, up to `longest_wait_s`, or as long as the
@@ -49,8 +49,8 @@ class Client(AbstractContextManager["Client"]):
     """All requests of one process. It sends at most 8 at a time and `rate` a second. All of them wait if a server has
     too many requests. Threads may share a client."""
 
-    def __init__(self, policy: RetryPolicy | None = None, rate: float = _REQUESTS_PER_S) -> None:
-        self._policy = policy or RetryPolicy()
+    def __init__(self, times: RetryTimes | None = None, rate: float = _REQUESTS_PER_S) -> None:
+        self._times = times or RetryTimes()
         self._rate = rate
         self._transports: dict[str, Transport] = {}
         self._reached: set[str] = set()
@@ -106,7 +106,7 @@ class Client(AbstractContextManager["Client"]):
         failed: type[CorpusError] = InputUnreachable,
         verb: str = "read",
     ) -> _T:
-        policy, server = self._policy, url.split("://")[0] + "://" + urlsplit(url).netloc
+        times, server = self._times, url.split("://")[0] + "://" + urlsplit(url).netloc
         before, since, tries = progress(), time.monotonic(), 0
         try:
             while True:
@@ -122,8 +122,8 @@ class Client(AbstractContextManager["Client"]):
                     if progress() > before:
                         before, since, tries = progress(), time.monotonic(), 0
                     reached = server in self._reached
-                    total = policy.total_s if reached else policy.unreached_s
-                    delay = min(policy.longest_wait_s, policy.first_wait_s * 2**tries) * random.uniform(0.5, 1)
+                    total = times.total_s if reached else times.unreached_s
+                    delay = min(times.longest_wait_s, times.first_wait_s * 2**tries) * random.uniform(0.5, 1)
                     # Our own delay is the least: some servers ask for 0 seconds and do not mean it.
                     delay = max(delay, min(error.wait_s, _LONGEST_WAIT_S))
                     if time.monotonic() + delay - since > total and (tries or not reached):

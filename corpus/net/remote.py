@@ -11,8 +11,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from functools import partial
-from typing import Any
 
 from corpus.errors import InputUnreachable
 from corpus.net.client import Client
@@ -31,7 +29,7 @@ _WAIT_S = 0.5
 
 
 class RemoteSource:
-    """A file behind a URL. A pickled source holds the URL and connects again when it reads.
+    """A file behind a URL. The source connects at its first read.
 
     `tag` identifies the file. A given tag must match, otherwise InputChanged is raised. Reads in order fetch larger and
     larger blocks, the next one in the background. `span` declares the bytes that will be read in order, so that no byte
@@ -107,13 +105,10 @@ class RemoteSource:
 
     def _length(self, offset: int, end: int) -> int:
         """Return how much to request at `offset` if the bytes up to `end` are needed."""
-        if self._in_span(offset):
-            assert self._span is not None
+        if self._span is not None and self._in_span(offset):
             return max(end - offset, min(FETCH_BYTES, self._span[1] - offset))
-        if self._span is None and offset == self._reached:
-            self._run = min(max(2 * self._run, end - offset), FETCH_BYTES)
-        else:
-            self._run = end - offset
+        in_order = self._span is None and offset == self._reached
+        self._run = min(max(2 * self._run, end - offset), FETCH_BYTES) if in_order else end - offset
         return min(max(self._run, end - offset), self.size - offset)
 
     def _in_span(self, offset: int) -> bool:
@@ -146,10 +141,6 @@ class RemoteSource:
         self._block = bytearray()
 
     __del__ = close
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        tag = self.tag if self._known else ""
-        return partial(RemoteSource, tag=tag, span=self._span), (self.url, self.name)
 
 
 class _Fetcher:

@@ -108,12 +108,8 @@ class _HttpTransport:
                 connect=False, read=False, redirect=5, status=0, other=0, respect_retry_after_header=False
             ),
         }
-        proxy = urllib.request.getproxies().get(scheme)
-        self._pool = (
-            urllib3.ProxyManager(proxy, **options)
-            if proxy and not urllib.request.proxy_bypass(host)
-            else urllib3.PoolManager(**options)
-        )
+        proxy = None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(scheme)
+        self._pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
 
     def get(self, url: str, offset: int, length: int, check: Check, sink: Sink) -> None:
         parts = urlsplit(url)
@@ -247,12 +243,10 @@ class BucketTransport:
         """Return `length` bytes of an object from `offset`, fewer only at its end. Raises FileNotFoundError."""
         try:
             return bytes(self._obstore.get(self._store, key, options={"range": (offset, offset + length)}).bytes())
-        except FileNotFoundError:
-            raise
         except (self._errors.BaseError, OSError) as error:
             if _status(error) == 416:
                 return b""
-            raise self._explained(error) from None
+            raise error if isinstance(error, FileNotFoundError) else self._explained(error) from None
 
     def put(self, key: str, data: Any, over: str | None = "") -> bool:
         """Store an object in one request. Return True if it was stored, or False if `over` did not allow it.
@@ -298,8 +292,7 @@ class BucketTransport:
             return PermanentError("the bucket is in another region", "Set AWS_REGION.")
         if "non-partial response" in text or isinstance(error, errors.NotSupportedError):
             return PermanentError(*_NO_RANGES)
-        status = _status(error)
-        if status is not None:
+        if (status := _status(error)) is not None:
             return _status_error(status)
         if "kind: Connect" in text:
             reason = "its name can't be resolved" if "dns error" in text else "it can't be reached"

@@ -19,7 +19,7 @@ from corpus.pipeline import Pipeline, entry
 from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_outcome, corpus_row, ledger_row, ledger_schema, no_counts
 from corpus.tables.samples import Sampler
 from corpus.tables.takedown import Takedown, read_takedown
-from corpus.warc.plan import Format
+from corpus.warc.plan import Format, Range
 from corpus.warc.reader import PlaceReader, RangeReader
 from corpus.warc.record import Damage, Place, Record
 from corpus.warc.source import Source
@@ -235,7 +235,7 @@ def _reader(source: Source, unit: Unit, options: UnitOptions) -> RangeReader | P
         return _Junk(unit)
     if options.only is not None:
         return PlaceReader(source, form, [place for place in options.only if not resume or place >= resume])
-    return RangeReader(source, form, unit.start, unit.end, resume=resume)
+    return RangeReader(source, form, Range(unit.start, unit.end), resume)
 
 
 class _Junk:

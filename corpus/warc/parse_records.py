@@ -18,6 +18,7 @@ from corpus.warc.stream_buffer import StreamBuffer
 
 MISMATCH = "length_mismatch"
 CHECKSUM = "checksum"
+_CUT = "the file ends before the block does"
 
 _BLANK = re.compile(rb"\n\r*\n\Z")
 _GAP_BYTES = 64
@@ -91,7 +92,7 @@ class RecordParser:
         size = len(block) + buffer.drop(head.length - len(block))
         if size < head.length:
             if buffer.lost is not None or self.file is not None:
-                return self._truncated(buffer, head, start)
+                return self._damage(buffer, start, "truncated", _CUT, head.headers)
             return self._record(buffer, head, start, *_without_closing(head, block, size), MISMATCH)
         if size > self.max_block and not self._follows(buffer, head, 0):
             return self._damage(buffer, start, "length", "Content-Length leads nowhere", head.headers)
@@ -112,7 +113,7 @@ class RecordParser:
             # The end of a compressed stream proves that the stream is complete and the length wrong. The end of a plain
             # file proves nothing.
             if self.file is not None and head.length is not None and size < head.length:
-                return self._truncated(buffer, head, start)
+                return self._damage(buffer, start, "truncated", _CUT, head.headers)
         stripped, stripped_size = _without_closing(head, block, size)
         if stripped_size == size and head.length is not None and 0 <= size - head.length <= _NEAR_BYTES:
             stripped, stripped_size = block[: head.length], head.length  # only the closing line breaks are wrong
@@ -122,9 +123,6 @@ class RecordParser:
         if _checksum_failed(buffer):
             note = f"{note},{CHECKSUM}".lstrip(",")
         return Record(self.warc, start, head.kind, head.headers, block, size, 0, note)
-
-    def _truncated(self, buffer: StreamBuffer, head: Head, start: int) -> Damage:
-        return self._damage(buffer, start, "truncated", "the file ends before the block does", head.headers)
 
     def _damage(
         self, buffer: StreamBuffer, start: int, kind: str = "", detail: str = "", headers: dict[str, str] | None = None

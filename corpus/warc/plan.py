@@ -60,13 +60,13 @@ class Range(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan(Format):
+class FilePlan(Format):
     """The format of a file, and the ranges, in order, that together are all of it."""
 
     ranges: Sequence[Range]
 
 
-def plan(source: Source, unit_bytes: int) -> Plan:
+def plan(source: Source, unit_bytes: int) -> FilePlan:
     """Plan units of about `unit_bytes` each. In every stretch of this length, a unit starts at the first proven start.
 
     An empty file has one empty range. A file of long records has fewer units than its size suggests. Planning reads
@@ -83,7 +83,7 @@ def plan(source: Source, unit_bytes: int) -> Plan:
             if nominal > divisions[-1]:  # otherwise the last search already passed this position
                 divisions.append(starts.next(nominal, proven=True))
     ends = [*(start for start in divisions[1:] if start < source.size), source.size]
-    return Plan(found.layout, found.codec, found.flavor, [Range(*pair) for pair in pairwise([0, *ends])])
+    return FilePlan(found.layout, found.codec, found.flavor, [Range(*pair) for pair in pairwise([0, *ends])])
 
 
 def _detect(window: Window) -> Format:
@@ -103,16 +103,12 @@ def _detect(window: Window) -> Format:
     if found is None:
         other = next((name for magic, name in _OTHERS.items() if start.startswith(magic)), None)
         if other is not None:
-            raise InputError(
-                f"{window.source.name} is a file of {other}, which can't be read.",
-                "Unpack it, or compress it as gzip or zstd.",
-            )
+            what = f"{window.source.name} has the format {other}, which can't be read."
+            raise InputError(what, "Unpack it, or compress it as gzip or zstd.")
         found = _behind_damage(window, "gzip" if start.startswith(GZIP) else "plain")
     if found is None:
-        raise InputError(
-            f"{window.source.name} is not an archive: it holds no WARC or ARC record.",
-            "Give WARC, ARC or WET files: plain, gzip or zstd.",
-        )
+        what = f"{window.source.name} is not an archive: it holds no WARC or ARC record."
+        raise InputError(what, "Give WARC, ARC or WET files: plain, gzip or zstd.")
     return found
 
 

@@ -16,7 +16,7 @@ from corpus.errors import InputChanged
 from corpus.warc.head import HEAD_BYTES, parse_head
 from corpus.warc.inflate import Member, inflate
 from corpus.warc.parse_records import RecordParser
-from corpus.warc.plan import Format, plan
+from corpus.warc.plan import Format, Range, plan
 from corpus.warc.record import Damage, Place, Record
 from corpus.warc.source import LocalSource, Source, Window
 from corpus.warc.starts import MemberStarts
@@ -27,26 +27,20 @@ MAX_BLOCK = 64 << 20
 
 
 class RangeReader(Iterator[Record | Damage]):
-    """An iterator over the records and damage in the bytes from `start` to `end` of a file.
+    """An iterator over the records and damage in a part of a file.
 
     Before each `next`, (`offset`, `inner`) is the place of the next item, or of an empty gzip member before it. The
     caller can announce this place before the item is read. A reader can `resume` there. After the last item, `end` is
-    the byte of the file up to which the items reach: the start of the next range.
+    the byte of the file up to which the items reach: the start of the next part.
     """
 
     def __init__(
-        self,
-        source: Source,
-        form: Format,
-        start: int,
-        end: int,
-        resume: Place | None = None,
-        max_block: int = MAX_BLOCK,
+        self, source: Source, form: Format, part: Range, resume: Place | None = None, max_block: int = MAX_BLOCK
     ) -> None:
-        self.offset, self.inner = resume or (start, 0)
-        self.end = start
+        self.offset, self.inner = resume or (part.start, 0)
+        self.end = part.start
         self._window = Window(source)
-        self._range_end = end
+        self._range_end = part.end
         self._max_block = max_block
         plain = self._window if form.codec == "plain" else None
         self._parser = RecordParser(source.name, form.flavor, max_block, plain)
@@ -130,11 +124,10 @@ class PlaceReader(Iterator[Record]):
         return next(self._records)
 
     def _read(self, source: Source, form: Format, max_block: int) -> Iterator[Record]:
-        items: Iterator[Record | Damage] = RangeReader(source, form, 0, self.end, max_block=max_block)
+        items: Iterator[Record | Damage] = RangeReader(source, form, Range(0, self.end), max_block=max_block)
         for place, following in pairwise(self._places):
             if form.layout == "members":
-                alone = RangeReader(source, form, place[0], self.end, resume=place, max_block=max_block)
-                items = islice(alone, 1)
+                items = islice(RangeReader(source, form, Range(place[0], self.end), place, max_block), 1)
             found = (item for item in items if isinstance(item, Record) and (item.offset, item.inner) == place)
             record = next(found, None)
             if record is None:
@@ -147,4 +140,4 @@ class PlaceReader(Iterator[Record]):
 def read_warc(path_or_source: str | os.PathLike[str] | Source, max_block: int = MAX_BLOCK) -> RangeReader:
     """Read a whole file of any format. Raises InputError if the file is no archive."""
     source = LocalSource(path_or_source) if isinstance(path_or_source, str | os.PathLike) else path_or_source
-    return RangeReader(source, plan(source, max(1, source.size)), 0, source.size, max_block=max_block)
+    return RangeReader(source, plan(source, max(1, source.size)), Range(0, source.size), max_block=max_block)

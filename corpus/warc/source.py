@@ -9,32 +9,31 @@ import hashlib
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from corpus.errors import InputChanged
 
 BLOCK_BYTES = 1 << 20
+_SAMPLED = 1 << 16
 _BLOCKS_KEPT = 6
 """Enough to look back 128 KiB from a position while reading ahead of it."""
 
 
 class Source(Protocol):
-    """Random access to one file under its logical name."""
+    """Random access to one file. `name` is its logical name, as in record ids, and never a path. `size` is in bytes."""
 
     @property
-    def name(self) -> str:
-        """The logical file name, as in record ids. It is never a path."""
+    def name(self) -> str: ...
 
     @property
-    def size(self) -> int:
-        """The number of bytes in the file."""
+    def size(self) -> int: ...
 
     def read(self, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset`, fewer only at the end of the file."""
 
 
 class LocalSource:
-    """A file on a local or mounted disk. A pickled source holds the path and opens the file again when it reads.
+    """A file on a local or mounted disk, opened at its first read.
 
     `tag` identifies the file: its size and time of change. A given tag must match, otherwise InputChanged is raised.
     """
@@ -74,9 +73,6 @@ class LocalSource:
             os.close(self._fd)
             self._fd = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_fd": None}
-
     __del__ = close
 
 
@@ -90,9 +86,6 @@ def input_changed(location: str) -> InputChanged:
         f"{location} changed while the run was reading it.",
         "Restore the file and run the same command again, or build into another folder with -o.",
     )
-
-
-_SAMPLED = 1 << 16
 
 
 def digest_of_ends(source: Source) -> str:

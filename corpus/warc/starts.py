@@ -120,12 +120,13 @@ class MemberStarts(FrugalSearch):
     def next(self, offset: int, proven: bool = False, end: int | None = None) -> int:
         """Return the first start from `offset` up to `end`, or the file's size if there is none."""
         self.begin()
-        failed = offset
-        end = end if end is not None and end < self.window.size else None
+        failed, found, size = offset, self.window.size, self.window.size
+        end = end if end is not None and end < size else None
         while (offset := self.window.find(MAGIC, offset, end)) >= 0:
             run_end = self._run_end(offset)
             if self._is_start(offset, run_end, proven):
-                return self._first_of_run(failed, offset, proven) if self.frugal else offset
+                found = offset
+                break
             # The answer for a run's first member holds for the whole run. A stored block that may hold the run holds
             # all its members. If the run is only not proven, the rest of it is too short for a proof as well.
             step = offset + 1
@@ -133,10 +134,9 @@ class MemberStarts(FrugalSearch):
                 failed = offset
                 step = max(self.look(offset).read_to, offset + FRUGAL_STEP)
             offset = max(run_end, step)
-        return self._first_of_run(failed, self.window.size, proven) if self.frugal and end is None else self.window.size
-
-    def _first_of_run(self, low: int, found: int, proven: bool) -> int:
-        first = self.chain_start(low, found)
+        if not self.frugal or (found == size and end is not None):
+            return found
+        first = self.chain_start(failed, found)
         return first if first < found and self._is_start(first, self._run_end(first), proven) else found
 
     def begin(self) -> None:

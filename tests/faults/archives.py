@@ -1,4 +1,4 @@
-"""Small archives to damage, the real ones cut from larger ones, and the check that every damage must pass."""
+"""Small archives to damage, made in code or cut from real ones, and the check that must pass for any damage."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from corpus.errors import InputError
 from corpus.warc.reader import read_warc
 from corpus.warc.record import Damage, Record
-from tests.corpus.warc.made import Item, Memory, damages, gz, noise, page, record, records, walk
+from tests.corpus.warc.made import Item, Memory, damages, gz, noise, page, read_units, record, records
 from tests.warcs import WORDS
 
 MOST_SECONDS = 5.0
-"""No archive, whatever its damage, may take longer."""
+"""No archive may take longer, whatever its damage."""
 
 MADE = [
     record(b"software: test\r\nformat: WARC File Format 1.0\r\n", "", "warcinfo"),
@@ -28,12 +28,12 @@ MADE = [
     ),
     record(page(4, 500), "http://a.example/b"),
 ]  # fmt: skip
-"""The records of the made archive; one page is a `.warc.gz` of its own."""
+"""The records of the made archive. One page is itself a `.warc.gz`."""
 
 
 @dataclass
 class Whole:
-    """An archive as it should be: its members, and what is read from them."""
+    """An undamaged archive: its members and their records."""
 
     name: str
     members: list[bytes]
@@ -42,7 +42,7 @@ class Whole:
     known: set[tuple[str, str, bytes]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.items = records(walk(Memory(self.data)))
+        self.items = records(read_units(Memory(self.data)))
         self.ends = list(itertools.accumulate(map(len, self.members)))
         self.known = {key(item) for item in self.items}
 
@@ -56,7 +56,7 @@ def made(level: int = 6) -> Whole:
 
 
 def cut_from(path: Path, pages: int = 2, others: int = 6) -> Whole:
-    """Small members of a real archive, in order: pages, requests and metadata, that make a file of some kilobytes."""
+    """Small members of a real archive, in order: pages, requests and metadata. They make a file of some kilobytes."""
     data = path.read_bytes()
     items = [item for item in itertools.islice(read_warc(path), 1_500) if isinstance(item, Record)]
     left = {True: pages, False: others}
@@ -75,7 +75,7 @@ def key(item: Record) -> tuple[str, str, bytes]:
 
 @dataclass
 class Tally:
-    """What damaging archives showed."""
+    """The results of damaging archives."""
 
     tried: int = 0
     slowest: float = 0.0
@@ -84,15 +84,15 @@ class Tally:
     silent: int = 0
 
     def check(self, whole: Whole, data: bytes, first: int, end: int) -> None:
-        """Read `data`: `whole`, whose bytes from `first` up to `end` are not as they were, or are gone.
+        """Read `data`: the archive `whole` after its bytes from `first` up to `end` were changed or removed.
 
-        Every record whose member has none of these bytes is there, no other record is but those that it held, and the
-        damaged stretches together cover every member that lost its record.
+        Every record must be found whose member has none of these bytes. No new record may appear. Damaged stretches
+        must cover every member that lost its record.
         """
         started = time.process_time()
         try:
-            items: list[Item] = walk(Memory(data))
-        except InputError:  # then a run makes one damaged stretch of the whole file
+            items: list[Item] = read_units(Memory(data))
+        except InputError:  # a run then takes the whole file as one damaged stretch
             items = []
             assert first < whole.ends[0], "only a file without a readable beginning is no archive"
         self.slowest = max(self.slowest, time.process_time() - started)
@@ -110,6 +110,6 @@ class Tally:
 
 
 def _covered(stretches: list[Damage], start: int, end: int) -> bool:
-    """Whether damaged stretches cover these bytes; a cut first member is read as a stream, of what is left in it."""
+    """Return True if damaged stretches cover these bytes. A cut first member is read as a stream of its remains."""
     alone = start == 0 and len(stretches) == 1 and stretches[0].offset == 0
     return alone or any(one.offset <= start and end <= one.offset + one.length for one in stretches)

@@ -1,4 +1,4 @@
-"""Mutations of web pages: what bit rot, broken editors and hostile authors do to markup."""
+"""Mutations of web pages, as bit rot, broken editors and hostile authors cause them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Mutation = Callable[[random.Random, bytes, bytes], bytes]
 
 
 def mutated(chance: random.Random, page: bytes, other: bytes) -> tuple[bytes, list[str]]:
-    """One to four mutations of `page`, some with pieces of `other`, and their names."""
+    """Apply one to four mutations to `page`, some with pieces of `other`. Return the result and their names."""
     names = []
     for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 4))):
         mutation = chance.choice(MUTATIONS)
@@ -44,7 +44,7 @@ def flip_bytes(chance: random.Random, page: bytes, other: bytes) -> bytes:
 
 
 def splice(chance: random.Random, page: bytes, other: bytes) -> bytes:
-    """The beginning of one page and the end of another."""
+    """Join the beginning of one page and the end of another."""
     return page[: chance.randrange(len(page))] + other[chance.randrange(len(other)) :]
 
 
@@ -58,7 +58,7 @@ def truncate(chance: random.Random, page: bytes, other: bytes) -> bytes:
 
 
 def double(chance: random.Random, page: bytes, other: bytes) -> bytes:
-    """A stretch of the page, several times in a row."""
+    """Repeat a stretch of the page several times."""
     start = chance.randrange(len(page))
     stretch = page[start : start + chance.choice((10, 200, 3_000))]
     return page[:start] + stretch * chance.choice((2, 5, 30)) + page[start:]
@@ -70,7 +70,7 @@ def repeat_tag(chance: random.Random, page: bytes, other: bytes) -> bytes:
 
 
 def nest(chance: random.Random, page: bytes, other: bytes) -> bytes:
-    """Open elements around the rest of the page; half of the time they are closed again."""
+    """Open elements in the page. Close them again in half of all cases."""
     at = _between_tags(chance, page)
     depth = chance.choice((2, 10, 70, 90, 260, 600))
     name = chance.choice(_NAMES)
@@ -126,7 +126,7 @@ def recode(chance: random.Random, page: bytes, other: bytes) -> bytes:
 
 
 def move(chance: random.Random, page: bytes, other: bytes) -> bytes:
-    """A stretch is taken out and put in elsewhere."""
+    """Move a stretch of the page to another position."""
     start = chance.randrange(len(page))
     stretch = page[start : start + chance.choice((50, 1_000, 10_000))]
     return _insert(chance, page[:start] + page[start + len(stretch) :], stretch)

@@ -1,4 +1,4 @@
-"""Hostile pages, made in code: each kind is known to have hung, crashed or emptied some parser or filter."""
+"""Hostile pages, made in code. Each kind has hung, crashed or emptied some parser or filter."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MIB = 1 << 20
 
 
 class Hostile(NamedTuple):
-    """A kind of page: its HTTP message, and what may become of it: "stage.rule", "failed" or "kept"."""
+    """A kind of page: its HTTP message, and its possible outcomes: "stage.rule", "failed" or "kept"."""
 
     block: Callable[[], bytes]
     ends: tuple[str, ...]
@@ -51,7 +51,7 @@ def paragraphs(count: int) -> bytes:
 
 
 def flood(atom: bytes, size: int) -> bytes:
-    """Atoms in paragraphs of English, so that the page goes through the stages behind the language rule too."""
+    """Repeat an atom in paragraphs of English, so that the page also passes the stages after the language rule."""
     words = WORDS.encode().split(b". ")
     piece = 700
     lines = (b"<p>%s. %s</p>" % (words[i % len(words)], atom * (piece // len(atom))) for i in range(size // piece // 2))
@@ -73,7 +73,7 @@ def encoded(encoding: str, body: bytes) -> bytes:
 
 @cache
 def bomb(encoding: str) -> bytes:
-    """256 MiB of spaces in some kilobytes, made in pieces."""
+    """256 MiB of spaces, compressed to some kilobytes, piece by piece."""
     piece = b" " * MIB
     start = b"<html><body>" + GOOD
     if encoding == "br":

@@ -1,4 +1,4 @@
-"""Archives with any damage: no hang, no record made up, no untouched record lost, every loss in the ledger by range."""
+"""Archives with any damage: no hang, no invented record, no loss outside the damage, every loss in the ledger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from tests.corpus.warc.made import Memory, damages, gz, noise, page, record, records, urls, walk
+from tests.corpus.warc.made import Memory, damages, gz, noise, page, read_units, record, records, urls
 from tests.faults.archives import MOST_SECONDS, Tally, Whole, cut_from, made
 from tests.stubs import FACTORY, recipe_from_dict
 
@@ -31,12 +31,12 @@ def flip(bits: int) -> Change:
 
 
 def drop(data: bytes, place: int) -> tuple[bytes, int]:
-    """One byte is missing: all that follows has moved, but is as it was."""
+    """One byte is missing. Everything after it has moved and is unchanged."""
     return data[:place] + data[place + 1 :], place + 1
 
 
 def zero(data: bytes, place: int) -> tuple[bytes, int]:
-    """A sector of zeros, as a disk leaves it."""
+    """A sector of zeros, as a failing disk leaves it."""
     return data[:place] + bytes(len(data[place : place + 512])) + data[place + 512 :], place + 512
 
 
@@ -113,9 +113,9 @@ def test_every_byte_of_a_real_archive(shared_data, record_result, name: str) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_sampled_damage_to_a_large_archive(shared_data, record_result) -> None:
-    """24 MB, 1,951 records: what lies before and behind each damage is all there."""
+    """24 MB, 1,951 records. All records before and after each damage must be found."""
     data = (shared_data / "warc" / "mixed-00001.warc.gz").read_bytes()
-    originals = [(item.offset, item.id, hash(item.block)) for item in records(walk(Memory(data)))]
+    originals = [(item.offset, item.id, hash(item.block)) for item in records(read_units(Memory(data)))]
     starts = [offset for offset, *_ in originals]
     chance = random.Random(4)
     slowest, tried = 0.0, 0
@@ -123,7 +123,7 @@ def test_sampled_damage_to_a_large_archive(shared_data, record_result) -> None:
         place = chance.randrange(len(data))
         changed, end = change(data, place)
         started = time.process_time()
-        items = walk(Memory(changed))
+        items = read_units(Memory(changed))
         taken = time.process_time() - started
         slowest, tried = max(slowest, taken), tried + 1
         shift = len(data) - len(changed) if change is drop else 0
@@ -134,7 +134,7 @@ def test_sampled_damage_to_a_large_archive(shared_data, record_result) -> None:
                 assert (moved, block) in found, (name, place, start)
         assert len(found) <= len(originals)
         assert len(damages(items)) == (1 if changed != data else 0) or (change is cut and place in starts)
-    # reading all of it takes most of that
+    # most of this time is spent reading the undamaged rest
     record_result("archive of 24 MB, random place", tried=tried, measured=f"slowest {slowest:.1f} s with reading it")
 
 
@@ -144,64 +144,64 @@ A, B, C = (gz(record(page(i, 2_000), f"http://{name}/")) for i, name in enumerat
 
 @pytest.mark.parametrize("level", [0, 6])
 def test_a_stored_archive_inside_a_page_stays_inside(level: int) -> None:
-    """Wherever the page around it is damaged, and whatever unit a reader begins with, its members are no records."""
+    """Its members are no records, wherever the page around it is damaged and whatever unit a reader begins with."""
     outer = gz(record(b"HTTP/1.1 200 OK\r\n\r\n" + INNER, "http://outer/"), level)
     chance = random.Random(2)
     for place in [0, 1, 2, 3, 10, 11, 13, len(outer) - 1, *(chance.randrange(len(outer)) for _ in range(40))]:
         damaged = bytearray(A + outer + C)
         damaged[len(A) + place] ^= 0x11
         for unit in (10**9, 20_000):
-            items = walk(Memory(bytes(damaged)), unit)
+            items = read_units(Memory(bytes(damaged)), unit)
             assert set(urls(items)) - {"http://outer/"} == {"http://a/", "http://c/"}, place
 
 
 def test_a_stored_plain_archive_in_a_damaged_first_member_stays_inside() -> None:
-    """A file that does not begin with gzip's magic number any more, and in which uncompressed records can be read."""
+    """The file no longer begins with gzip's magic number, and uncompressed records can be read in it."""
     inner = b"".join(record(b"secret %d" % i, f"http://inner/{i}") for i in range(500))
     outer = gz(record(b"HTTP/1.1 200 OK\r\n\r\n" + inner, "http://outer/"), 0)
     for place in (0, 1, 2):
         data = bytearray(outer + A + C)
         data[place] ^= 0x40
-        items = walk(Memory(bytes(data)))
+        items = read_units(Memory(bytes(data)))
         assert urls(items) == ["http://a/", "http://c/"]
         assert [(one.offset, one.length) for one in damages(items)] == [(0, len(outer))]
 
 
 def test_members_that_overlap() -> None:
-    """The end of one member is missing, so that the next begins inside it; and one is there twice in part."""
+    """The end of a member is missing, so that the next begins inside it. Or a part of a member is there twice."""
     for keep in (30, len(B) // 2, len(B) - 1):
-        items = walk(Memory(A + B[:keep] + C))
+        items = read_units(Memory(A + B[:keep] + C))
         assert urls(items) == ["http://a/", "http://c/"]
         assert [(one.offset, one.length) for one in damages(items)] == [(len(A), keep)]
-        items = walk(Memory(A + B[:keep] + B + C))
+        items = read_units(Memory(A + B[:keep] + B + C))
         assert urls(items) == ["http://a/", "http://b/", "http://c/"]
         assert [(one.offset, one.length) for one in damages(items)] == [(len(A), keep)]
 
 
 def test_a_damaged_member_that_swallows_others() -> None:
-    """Damage to a length can make a member run on and end exactly where a later one ends: a real archive of tiny
-    members, with 512 zeros in it, lost its last record so."""
+    """A damaged length can make a member end exactly where a later member ends. A real archive of tiny members, with
+    512 zeros in it, lost its last record in this way."""
     for swallowed, rest in (([B], [C]), ([B, C], []), ([B, C], [A])):
         greedy = bytearray(gz(record(b"x" * 900, "http://greedy/"), 0))
         length = len(greedy) + len(b"".join(swallowed)) - 8 - 15
         greedy[11:15] = length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little")
-        items = walk(Memory(A + bytes(greedy) + b"".join(swallowed + rest)))
+        items = read_units(Memory(A + bytes(greedy) + b"".join(swallowed + rest)))
         names = {A: "http://a/", B: "http://b/", C: "http://c/"}
         assert urls(items) == ["http://a/", *(names[member] for member in swallowed + rest)]
         assert [(one.offset, one.length) for one in damages(items)] == [(len(A), len(greedy))]
 
 
 def test_archives_one_behind_the_other() -> None:
-    """`cat a.warc.gz b.warc.gz`, also where the first was cut, and with line breaks or zeros between."""
+    """`cat a.warc.gz b.warc.gz`, also with a cut first archive, and with line breaks or zeros between them."""
     for between in (b"", b"\r\n", bytes(512), gz(b"")):
         data = A + B + between + A + C
-        assert urls(walk(Memory(data))) == ["http://a/", "http://b/", "http://a/", "http://c/"]
+        assert urls(read_units(Memory(data))) == ["http://a/", "http://b/", "http://a/", "http://c/"]
         cut_first = A + B[:-5] + between + A + C
-        assert urls(walk(Memory(cut_first))) == ["http://a/", "http://a/", "http://c/"]
+        assert urls(read_units(Memory(cut_first))) == ["http://a/", "http://a/", "http://c/"]
 
 
 def test_the_ledger_has_every_loss_by_range(tmp_path) -> None:
-    """Through a build: rows and damaged stretches tile the archive, and name what was lost."""
+    """A build: rows and damaged stretches tile the archive and name every lost record."""
     whole = made()
     data = bytearray(whole.data)
     for member in (1, 3):  # a byte in the middle of a request's and an image's member
@@ -233,7 +233,7 @@ def test_the_ledger_has_every_loss_by_range(tmp_path) -> None:
 
 
 def hostile(kind: str, size: int) -> bytes:
-    """A page of `size` bytes that wastes the time of whoever looks in it for the next record."""
+    """A page of `size` bytes that makes a search for the next record take long."""
     opening = b"\x1f\x8b\x08\x00" + bytes(6)
     header = b"WARC/1.0\nWARC-Type:a\n\n"
     stored = len(opening) + 5 + len(header)
@@ -246,9 +246,9 @@ def hostile(kind: str, size: int) -> bytes:
         return b"WARC/1.0\n" * (size // 9)
     if kind == "arc lines":
         return (b"a:" + b" 123456789012 " * 1_100 + b"\n") * (size // 15_400)
-    if kind == "runs":  # whole members, too few in a row to prove anything, among what reads as stored blocks
+    if kind == "runs":  # complete members, too few in a row for a proof, between bytes that read as stored blocks
         return (gz(record(b"x", "http://inner/")) + b"\x00\x00\xff\xff" * 64) * (size // 400)
-    # false members that begin every 37 bytes, and all lead to one end: the next 1,600, or a bomb
+    # False members begin every 37 bytes, and all lead to one end: the next 1,600, or a bomb.
     end = deflated_bomb() if kind == "bombs" else b""
     parts: list[bytes] = []
     length = 0
@@ -268,7 +268,7 @@ def deflated_bomb() -> bytes:
 
 
 def false_frames(size: int) -> bytes:
-    """zstd frames that begin every 9 bytes and lead to one long row of blocks, each of 4 bytes for 128 KiB."""
+    """zstd frames that begin every 9 bytes and lead to one long row of blocks. Each block of 4 bytes gives 128 KiB."""
     block = (1 << 1 | 131_072 << 3).to_bytes(3, "little") + b"a"
     parts = []
     for _ in range(size // 8 // 18_000 + 1):
@@ -279,11 +279,11 @@ def false_frames(size: int) -> bytes:
 
 KINDS = ("magic", "names", "headers", "arc lines", "runs", "overlapping", "bombs")
 ROOM = gz(record(noise(1, 70_000), "http://room/"))
-"""Behind the page, long enough to be the file's own whatever the page did."""
+"""The member after the page. It is long enough to be a proven start, whatever the page holds."""
 
 
 def harmed_outer(kind: str, size: int, where: str) -> tuple[bytes, int]:
-    """An archive whose hostile page is damaged, and how long its member is."""
+    """A damaged member with a hostile page, and its length."""
     outer = bytearray(gz(record(b"HTTP/1.1 200 OK\r\n\r\n" + hostile(kind, size), "http://outer/"), 0))
     outer[{"magic": 1, "inside": 300, "checksum": len(outer) - 6}[where]] ^= 0x55
     return bytes(outer), len(outer)
@@ -294,7 +294,7 @@ def check_hostile(kind: str, size: int, where: str, first: bool) -> float:
     before = b"" if first else A
     data = before + outer + ROOM + C
     started = time.process_time()
-    items = walk(Memory(data))
+    items = read_units(Memory(data))
     taken = time.process_time() - started
     expected = [*([] if first else ["http://a/"]), "http://room/", "http://c/"]
     assert urls(items) == expected, (kind, where, first)
@@ -314,7 +314,7 @@ def test_hostile_frames_take_linear_time() -> None:
     frame = zstandard.ZstdCompressor(write_checksum=True).compress
     data = frame(record(b"q", "http://a/")) + b"\x28\xb5\x2f\xfc" + false_frames(1 << 18)
     started = time.process_time()
-    items = walk(Memory(data + frame(record(b"q", "http://c/"))))
+    items = read_units(Memory(data + frame(record(b"q", "http://c/"))))
     assert time.process_time() - started < MOST_SECONDS
     assert urls(items) == ["http://a/", "http://c/"]
 
@@ -322,7 +322,7 @@ def test_hostile_frames_take_linear_time() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_hostile_damaged_pages_of_any_size(record_result) -> None:
-    """5 MiB, as Common Crawl cuts pages, and 20 MiB: within the cap."""
+    """Pages of 5 MiB, where Common Crawl cuts pages, and of 20 MiB stay within the time limit."""
     for size in (5 << 20, 20 << 20):
         times = [
             check_hostile(kind, size, where, first)

@@ -1,4 +1,4 @@
-"""Hostile pages through the page worker with the default recipe: each costs one row, within the caps."""
+"""Hostile pages in the page worker with the default recipe. Each costs one row, within the limits of a page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.workers import PageWorker, fate
 from tests.warcs import http, page
 
 CPU_S = 20.0
-"""A page's cap by the guard is 30 s. What is deterministic must end it before."""
+"""The guard stops a page after 30 s. Deterministic limits must end a hostile page earlier."""
 PEAK_BYTES = 2 << 30
 
 SLOW = {
@@ -29,7 +29,7 @@ SLOW = {
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory) -> Iterator[PageWorker]:
     made = PageWorker(tmp_path_factory.mktemp("hostile"))
-    made.run(http(page()))  # warm: what the first page loads is no page's cost
+    made.run(http(page()))  # a first page, because loading models is no page's cost
     yield made
     made.close()
 
@@ -75,7 +75,7 @@ def sentence(depth: int) -> bytes:
 
 @pytest.mark.parametrize("depth", [200, 256, 300, 500, 900])
 def test_text_below_depth_256_is_kept(worker, depth: int) -> None:
-    """libxml2 alone drops it, and all that follows it."""
+    """libxml2 alone would drop this text and everything after it."""
     inside = b"<div>" * depth + sentence(depth) + b"</div>" * depth + sentence(0)
     row, _ = worker.run(around(inside))
     assert fate(row) == "kept"
@@ -98,7 +98,7 @@ def test_a_page_nested_too_deep_is_named(worker) -> None:
     [("segfault", "crash"), ("abort", "crash"), ("exit", "crash"), ("allocate", "memory"), ("loop", "timeout")],
 )
 def test_native_crash_and_allocator(tmp_path, record_result, act: str, kind: str) -> None:
-    """With the default recipe and its models: the pages before and after are untouched."""
+    """A page crashes native code under the default recipe. The pages before and after it are untouched."""
     worker = PageWorker(tmp_path, GuardSettings(page_cpu_s=5, alone=2))
     try:
         row, _ = worker.run(http(page()), f"http://hostile.example/?{act}")

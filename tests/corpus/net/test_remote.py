@@ -1,7 +1,6 @@
-"""Files behind URLs: patience with servers, blocks read ahead, changed files, and secrets that stay secret."""
+"""Files behind URLs: retries, blocks read ahead, changed files, and secrets that stay secret."""
 
 import os
-import pickle
 import random
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 import corpus.net.client
 import corpus.net.remote
 from corpus.errors import ConfigError, InputChanged, InputUnreachable
-from corpus.net.client import Client, RetryPolicy
+from corpus.net.client import Client, RetryTimes
 from corpus.net.remote import FETCH_BYTES, RemoteSource, open_source
 from corpus.net.transport import PermanentError, TransientError, open_transport
 from corpus.net.urls import redact, url_name
@@ -29,7 +28,7 @@ from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import page, write_warc
 
 MIB = 1 << 20
-QUICK = RetryPolicy(first_wait_s=0.001, total_s=0.2, unreached_s=0.02)
+QUICK = RetryTimes(first_wait_s=0.001, total_s=0.2, unreached_s=0.02)
 DATA = random.Random(3).randbytes(18 * MIB + 12_345)
 
 
@@ -54,7 +53,7 @@ def server(folder, monkeypatch):
 
 @pytest.fixture
 def client():
-    with Client(RetryPolicy(first_wait_s=0.001)) as made:
+    with Client(RetryTimes(first_wait_s=0.001)) as made:
         yield made
 
 
@@ -131,13 +130,13 @@ def test_servers_say_how_long_to_wait(server, monkeypatch, asked, at_least, at_m
     slept = []
     monkeypatch.setattr(Client, "_sleep", lambda self, seconds: slept.append(seconds))
     server.faults = [f"503{asked}"]
-    with Client(RetryPolicy(first_wait_s=1, total_s=1000)) as client:
+    with Client(RetryTimes(first_wait_s=1, total_s=1000)) as client:
         client.read(f"{server.url}/small.bin", 0, 10)
     assert at_least - 0.1 <= max(slept) <= at_most
 
 
-def test_patience_grows_and_ends(server, monkeypatch):
-    """Waits double with jitter up to a most; after `total_s` without anything it is over."""
+def test_waits_grow_and_end(server, monkeypatch):
+    """Waits double, with jitter, up to the longest wait. The client gives up after `total_s` without data."""
     now, slept = [0.0], []
 
     def sleep(self, seconds):
@@ -149,7 +148,7 @@ def test_patience_grows_and_ends(server, monkeypatch):
     monkeypatch.setattr(corpus.net.client.time, "monotonic", lambda: now[0])
     server.always = "500"
     with (
-        Client(RetryPolicy(first_wait_s=1, longest_wait_s=8, total_s=60)) as client,
+        Client(RetryTimes(first_wait_s=1, longest_wait_s=8, total_s=60)) as client,
         pytest.raises(InputUnreachable, match="500"),
     ):
         client.read(f"{server.url}/small.bin", 0, 10)
@@ -173,7 +172,7 @@ def test_a_connection_that_says_nothing_is_left_for_another(server, client, monk
     assert len(asked) == 2
 
 
-def test_a_request_that_took_all_patience_is_made_again(quick, monkeypatch):
+def test_a_request_that_took_all_the_time_is_repeated(quick, monkeypatch):
     class Stalled:
         tries = 0
 
@@ -331,7 +330,7 @@ def test_read_in_order_few_requests_and_one_connection_are_enough(server, client
     source.close()
     assert server.connections == 1
     assert len(server.asked) <= 6
-    assert sum(length for *_, length in server.asked) == len(DATA)  # nothing twice
+    assert sum(length for *_, length in server.asked) == len(DATA)  # no byte is fetched twice
     assert max(length for *_, length in server.asked) <= FETCH_BYTES
 
 
@@ -364,18 +363,8 @@ def test_a_read_ahead_that_fails_is_no_error(server, client):
     source.close()
 
 
-def test_a_source_is_pickled_by_its_url(server, client):
-    source = RemoteSource(f"{server.url}/small.bin", client=client)
-    assert source.read(5, 5) == DATA[5:10]
-    copy = pickle.loads(pickle.dumps(source))  # noqa: S301
-    source.close()
-    assert (copy.name, copy.size, copy.tag) == (source.name, 5000, source.tag)
-    assert copy.read(5, 5) == DATA[5:10]
-    copy.close()
-
-
 def test_a_process_asks_for_few_things_at_a_time(server, client):
-    """Twenty threads of one client: never more than eight requests under way."""
+    """Twenty threads share a client. It never sends more than eight requests at a time."""
     lock, gate, busy, most = threading.Lock(), threading.Semaphore(0), [0], [0]
 
     def before(path):
@@ -429,7 +418,7 @@ def test_a_slow_server_is_no_fault_of_a_page(server, folder):
     url = f"{server.url}/slow.warc.gz"
     with RemoteSourceOf(url) as source:
         unit = Unit(path.name, url, "x", "members", "gzip", "warc", 0, source.size, source.tag)
-    server.before = lambda path: threading.Event().wait(1.5)  # longer than a page may take
+    server.before = lambda path: threading.Event().wait(1.5)  # longer than the limit for a page
     settings = GuardSettings(page_cpu_s=0.6, page_wall_s=0.9)
     guard = Guard(recipe_from_dict({"stages": [{"stage": "paragraphs"}]}).canonical(), FACTORY, settings)
     rows = []
@@ -438,12 +427,12 @@ def test_a_slow_server_is_no_fault_of_a_page(server, folder):
         guard.run(unit, lambda batch: rows.extend(batch.tables["ledger"].to_pylist()))
     finally:
         guard.close()
-    assert len(server.asked) == 1  # by a worker that was not stopped and started again
+    assert len(server.asked) == 1  # the worker was not stopped and started again
     assert [row["outcome"] for row in rows] == ["kept"] * 3
 
 
 class RemoteSourceOf(RemoteSource):
-    """A source that a `with` closes."""
+    """A source as a context manager."""
 
     def __enter__(self):
         return self

@@ -2,12 +2,12 @@
 
 import pytest
 
-from corpus.net.client import Client, RetryPolicy
+from corpus.net.client import Client, RetryTimes
 from corpus.storage.bucket import ObjectStore
 from corpus.storage.store import LocalStore
 from tests.s3 import BUCKET
 
-QUICK = RetryPolicy(first_wait_s=0.001, longest_wait_s=0.01, total_s=5.0, unreached_s=1.0)
+QUICK = RetryTimes(first_wait_s=0.001, longest_wait_s=0.01, total_s=5.0, unreached_s=1.0)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from corpus.errors import OutputError
-from corpus.net.client import Client, RetryPolicy
+from corpus.net.client import Client, RetryTimes
 from corpus.net.transport import BucketTransport
 from corpus.storage.boxes import Outbox
 from corpus.storage.bucket import ObjectStore
@@ -74,7 +74,7 @@ def test_faults_are_waited_out(bucket, proxy, fault):
 
 @pytest.mark.parametrize("fault", ["503", "reset"])
 def test_a_server_that_stays_ill_is_one_sentence(proxy, fault):
-    with Client(RetryPolicy(first_wait_s=0.001, longest_wait_s=0.01, total_s=0.2, unreached_s=0.2)) as client:
+    with Client(RetryTimes(first_wait_s=0.001, longest_wait_s=0.01, total_s=0.2, unreached_s=0.2)) as client:
         ill = ObjectStore(f"s3://{BUCKET}/ill", client)
         proxy.fault = lambda method, path: fault
         with pytest.raises(OutputError, match=r"can't be used: .*, in .* tries") as raised:

@@ -1,4 +1,4 @@
-"""Small archives made in code, and the checks that every reading of every archive must pass."""
+"""Small archives made in code, and checks that must pass for every archive and every way of reading it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import zlib
 from dataclasses import dataclass
 
-from corpus.warc.plan import Plan, plan
+from corpus.warc.plan import FilePlan, Range, plan
 from corpus.warc.reader import RangeReader
 from corpus.warc.record import Damage, Record
 
@@ -15,7 +15,7 @@ Item = Record | Damage
 
 @dataclass
 class Memory:
-    """A source that is all in memory; counts what is read from it."""
+    """A source in memory. It counts the bytes that are read."""
 
     data: bytes
     name: str = "made.warc.gz"
@@ -65,7 +65,7 @@ def arc(
 
 
 def page(seed: int, size: int) -> bytes:
-    """An HTTP message of about `size` bytes that compresses as text does."""
+    """An HTTP message of about `size` bytes that compresses like text."""
     chance = random.Random(seed)
     words = (
         chance.choice([b"apple", b"pear", b"quince", b"</p>\r\n<p>", b"plum", b"%d" % i]) for i in range(size // 5)
@@ -74,22 +74,22 @@ def page(seed: int, size: int) -> bytes:
 
 
 def noise(seed: int, size: int) -> bytes:
-    """Bytes that can't be compressed, so that deflate stores them."""
+    """Bytes that can't be compressed. Deflate stores them."""
     return random.Random(seed).randbytes(size)
 
 
-def walk(source: Memory, unit: int | None = None, max_block: int = 1 << 26) -> list[Item]:
-    """Read a file unit by unit, checking that what the units reached tiles it."""
+def read_units(source: Memory, unit: int | None = None, max_block: int = 1 << 26) -> list[Item]:
+    """Read a file unit by unit. Check that the parts that the units read tile the file."""
     planned = plan(source, unit or max(1, source.size))
     items: list[Item] = []
     reached = 0
     assert planned.ranges[0].start == 0
     for part in planned.ranges:
         assert part.start == reached
-        walking = RangeReader(source, planned, part.start, part.end, max_block=max_block)
-        for item in walking:
+        reader = RangeReader(source, planned, part, max_block=max_block)
+        for item in reader:
             items.append(item)
-        reached = walking.end
+        reached = reader.end
         assert reached == part.end
     assert reached == source.size
     assert len({(item.offset, getattr(item, "inner", 0)) for item in items}) == len(items), "ids are not unique"
@@ -97,21 +97,21 @@ def walk(source: Memory, unit: int | None = None, max_block: int = 1 << 26) -> l
 
 
 def announced(
-    source: Memory, planned: Plan, resume: tuple[int, int] | None = None
+    source: Memory, planned: FilePlan, resume: tuple[int, int] | None = None
 ) -> list[tuple[tuple[int, int], Item]]:
-    """Each item of a whole file with what the walk announced before it."""
-    walking = RangeReader(source, planned, 0, source.size, resume=resume)
+    """Each item of a whole file with the place that the reader announced before it."""
+    reader = RangeReader(source, planned, Range(0, source.size), resume)
     found = []
     while True:
-        place = (walking.offset, walking.inner)
-        item = next(walking, None)
+        place = (reader.offset, reader.inner)
+        item = next(reader, None)
         if item is None:
             return found
         found.append((place, item))
 
 
 def check_resume(source: Memory, sample: int = 10**9) -> None:
-    """A walk resumed at any place that was announced gives what was left."""
+    """Check that a reader resumed at any announced place yields the rest."""
     planned = plan(source, max(1, source.size))
     whole = announced(source, planned)
     step = max(1, len(whole) // sample)

@@ -1,4 +1,4 @@
-"""A small archive cut at every byte and with every byte changed: nothing else is lost, nothing is made up."""
+"""A small archive, cut at every byte and with every byte changed. No other record is lost, no record is invented."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import zstandard
 
 from corpus.errors import InputError
 from corpus.warc.record import Damage, Record
-from tests.corpus.warc.made import Memory, arc, gz, noise, page, record, records, walk
+from tests.corpus.warc.made import Memory, arc, gz, noise, page, read_units, record, records
 
 PARTS = [
     record(b"software: test\r\n", "", "warcinfo"),
@@ -46,11 +46,11 @@ def same(a: Record, b: Record) -> bool:
 
 
 def check(layout: str, data: bytes, first: int, end: int, units: int) -> None:
-    """Check a file whose bytes from `first` to `end` are not as they were."""
+    """Check a file whose bytes from `first` to `end` were changed."""
     parts = LAYOUTS[layout]
-    whole = records(walk(Memory(b"".join(parts))))
+    whole = records(read_units(Memory(b"".join(parts))))
     try:
-        items = walk(Memory(data))
+        items = read_units(Memory(data))
     except InputError:
         assert first < len(parts[0]) or layout in SINGLE, "only a file without a readable beginning is no archive"
         return
@@ -62,18 +62,18 @@ def check(layout: str, data: bytes, first: int, end: int, units: int) -> None:
             at += len(part)
     changed = [item for item in records(items) if not any(same(item, original) for original in whole)]
     signs = [item for item in items if isinstance(item, Damage) or item.note]
-    if layout in SINGLE:  # one wrong byte can be repeated by all that refers back to it
+    if layout in SINGLE:  # later bytes refer back to a wrong byte and repeat it
         assert signs or not changed, (first, end)
-    else:  # a damaged header in a stream can leave its record readable, but with other contents
+    else:  # a record with a damaged header in a stream may be readable with other content
         assert len(changed) <= (0 if "members" in layout else 1), (first, end)
     ends = list(itertools.accumulate(map(len, parts)))
-    # An ARC record that lacks its closing line break, at the end, is whole.
+    # An ARC record at the end is complete without its closing line break.
     cut_between = end == ends[-1] and (first in ends or (layout == "arc" and first + 1 in ends))
     if len(records(items)) < len(whole) and not cut_between:
         assert signs or changed, (first, end)
     if units:
         for unit in (1, 211):
-            assert walk(Memory(data), unit) == items, (first, end, unit)
+            assert read_units(Memory(data), unit) == items, (first, end, unit)
 
 
 def every(layout: str, sample: int | None, change: Callable[[bytes, int], tuple[bytes, int]]) -> None:

@@ -1,4 +1,4 @@
-"""Headers, as crawlers really write them."""
+"""Headers as crawlers really write them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_arc_lines() -> None:
 
 
 PLAIN_ARC_LINE = re.compile(rb"(?<=\n)[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\n]{0,16000} \d{12,20} [^\n]{0,400}\d\r?(?=\n)")
-"""What is searched for, said without the look ahead."""
+"""The same pattern without the look-ahead."""
 
 PIECES = st.sampled_from(
     [b"a:", b"http://x", b" ", b" 123456789012 ", b"20260101000000", b"7", b"\r", b"\n", b"z" * 398, b"z" * 15_990]

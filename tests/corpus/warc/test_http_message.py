@@ -1,3 +1,5 @@
+"""HTTP messages: odd headers, all encodings, and bombs."""
+
 import gzip
 import tracemalloc
 import zlib
@@ -153,7 +155,7 @@ BOMB_BYTES = 400 << 20
 
 @pytest.fixture(scope="module")
 def bombs():
-    """Compressed zeros, made piece by piece: the test's own memory must not hide what decoding takes."""
+    """Compressed zeros, made piece by piece. The test's own memory must not hide the memory that decoding takes."""
     zeros = bytes(1 << 20)
     encoders = {
         "gzip": zlib.compressobj(9, wbits=31),

@@ -1,4 +1,4 @@
-"""Files of one record per gzip member: what is wrong in them costs that much and no more."""
+"""Files with one record per gzip member. Damage costs the records that it hits and no others."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from corpus.errors import InputChanged, InputError
 from corpus.warc.inflate import BOMB_BYTES
 from corpus.warc.plan import Range, plan
 from corpus.warc.reader import PlaceReader, RangeReader, read_warc
-from tests.corpus.warc.made import Memory, check_resume, damages, gz, noise, page, record, records, urls, walk
+from tests.corpus.warc.made import Memory, check_resume, damages, gz, noise, page, read_units, record, records, urls
 
 A, B, C = (gz(record(page(i, 3_000), f"http://{name}/")) for i, name in enumerate("abc"))
 ALL = ["http://a/", "http://b/", "http://c/"]
 
 
 def test_intact() -> None:
-    items = walk(Memory(A + B + C), 1)
+    items = read_units(Memory(A + B + C), 1)
     assert urls(items) == ALL
     assert [item.offset for item in items] == [0, len(A), len(A + B)]
     assert items[1].id == f"made.warc.gz:{len(A)}"
@@ -29,7 +29,7 @@ def test_intact() -> None:
 def test_empty_file_is_an_archive_without_records() -> None:
     planned = plan(Memory(b""), 100)
     assert list(planned.ranges) == [Range(0, 0)]
-    assert walk(Memory(b"")) == []
+    assert read_units(Memory(b"")) == []
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ JUNK = {
 def test_junk_between_members_is_damage_of_its_own(name: str, place: str) -> None:
     junk = JUNK[name]
     data = {"start": junk + A + B + C, "middle": A + junk + B + C, "end": A + B + C + junk}[place]
-    items = walk(Memory(data))
+    items = read_units(Memory(data))
     assert urls(items) == ALL
     assert sum(damage.length for damage in damages(items)) == len(junk)
     assert {damage.kind for damage in damages(items)} <= {"header", "gzip", "truncated"}
     for unit in (1, 50, len(A)):
-        assert walk(Memory(data), unit) == items
+        assert read_units(Memory(data), unit) == items
     check_resume(Memory(data))
 
 
@@ -83,22 +83,22 @@ def test_empty_members_count_as_nothing() -> None:
     empty = gz(b"")
     data = empty + A + empty + empty + B + gz(b"\r\n") + C + empty
     for unit in (1, 10, 100, 10_000):
-        assert urls(walk(Memory(data), unit)) == ALL
-        assert damages(walk(Memory(data), unit)) == []
+        assert urls(read_units(Memory(data), unit)) == ALL
+        assert damages(read_units(Memory(data), unit)) == []
     check_resume(Memory(data))
 
 
 def test_broken_member_costs_that_member() -> None:
     broken = B[:200] + bytes(20) + B[220:]
-    (damage,) = damages(items := walk(Memory(A + broken + C)))
+    (damage,) = damages(items := read_units(Memory(A + broken + C)))
     assert urls(items) == ["http://a/", "http://c/"]
     assert (damage.offset, damage.length, damage.kind) == (len(A), len(B), "gzip")
-    assert damage.url == "http://b/", "the header before the bad byte is still known"
+    assert damage.url == "http://b/", "the header before the bad byte must still be known"
 
 
 def test_wrong_checksum_costs_that_member_even_if_the_next_is_damaged_too() -> None:
     wrong = B[:-8] + bytes(4) + B[-4:]
-    items = walk(Memory(A + wrong + wrong + C))
+    items = read_units(Memory(A + wrong + wrong + C))
     assert urls(items) == ["http://a/", "http://c/"]
     assert sum(damage.length for damage in damages(items)) == 2 * len(B)
     assert {damage.url for damage in damages(items)} == {"http://b/"}
@@ -106,7 +106,7 @@ def test_wrong_checksum_costs_that_member_even_if_the_next_is_damaged_too() -> N
 
 @pytest.mark.parametrize("cut", [1, 5, 100, 500])
 def test_truncated_last_member_keeps_its_headers(cut: int) -> None:
-    items = walk(Memory(A + B + C[:-cut]))
+    items = read_units(Memory(A + B + C[:-cut]))
     (damage,) = damages(items)
     assert urls(items) == ALL[:2]
     assert (damage.kind, damage.offset, damage.length) == ("truncated", len(A + B), len(C) - cut)
@@ -117,7 +117,7 @@ def test_truncated_last_member_keeps_its_headers(cut: int) -> None:
 def test_wrong_length_ends_at_the_members_end(length: object) -> None:
     body = page(7, 3_000)
     data = A + gz(record(body, "http://wrong/", length=length)) + C
-    items = records(walk(Memory(data)))
+    items = records(read_units(Memory(data)))
     assert urls(items) == ["http://a/", "http://wrong/", "http://c/"]
     assert items[1].block == body
     assert items[1].block_size == len(body)
@@ -126,14 +126,14 @@ def test_wrong_length_ends_at_the_members_end(length: object) -> None:
 
 def test_extra_line_breaks_are_no_loss() -> None:
     for closing, note in [(b"\r\n\r\n", ""), (b"\r\n" * 3, "length_mismatch"), (b"", "length_mismatch")]:
-        (item, _) = records(walk(Memory(gz(record(b"abc", closing=closing)) + A)))
+        (item, _) = records(read_units(Memory(gz(record(b"abc", closing=closing)) + A)))
         assert (item.block, item.note) == (b"abc", note)
 
 
 def test_several_records_in_a_member_are_numbered() -> None:
     both = record(b"one", "http://1/") + record(b"two", "http://2/") + record(b"three", "http://3/")
     source = Memory(gz(both) + gz(both) + A)
-    items = walk(source)
+    items = read_units(source)
     size = len(gz(both))
     assert [(item.offset, item.inner) for item in records(items)] == [
         (0, 0), (0, 1), (0, 2), (size, 0), (size, 1), (size, 2), (2 * size, 0),
@@ -171,7 +171,7 @@ def test_bomb_costs_bounded_memory() -> None:
 @pytest.mark.slow
 def test_bomb_of_any_size_costs_bounded_time() -> None:
     data = A + gz(record(bytes(BOMB_BYTES + (64 << 20)), "http://bomb/")) + C
-    items = walk(Memory(data))
+    items = read_units(Memory(data))
     assert urls(items) == ["http://a/", "http://c/"]
     assert [(damage.kind, damage.detail, damage.url) for damage in damages(items)] == [("gzip", "bomb", "http://bomb/")]
 
@@ -181,16 +181,16 @@ def test_gzip_headers_with_optional_fields() -> None:
     fields = b"\x1f\x8b\x08\x1e" + bytes(6) + b"\x05\x00extra" + b"name.warc\0" + b"a comment\0" + b"\x12\x34"
     source = Memory(A + fields + raw + C)
     for unit in (1, 10, 10_000):
-        assert urls(walk(source, unit)) == ALL
+        assert urls(read_units(source, unit)) == ALL
 
 
 def test_reading_ahead_is_not_needed_to_announce() -> None:
     source = Memory(A + B + C)
     planned = plan(source, 1 << 20)
-    walking = RangeReader(source, planned, 0, source.size)
-    assert (walking.offset, walking.inner) == (0, 0)
-    next(walking)
-    assert (walking.offset, walking.inner) == (len(A), 0)
+    reader = RangeReader(source, planned, Range(0, source.size))
+    assert (reader.offset, reader.inner) == (0, 0)
+    next(reader)
+    assert (reader.offset, reader.inner) == (len(A), 0)
 
 
 @pytest.mark.timeout(20)
@@ -199,14 +199,14 @@ def test_magic_everywhere_takes_linear_time() -> None:
     for junk in (b"\x1f\x8b\x08\x00" * 262_144, b"\x1f\x8b\x08\x1c" * 262_144, overlapping):
         source = Memory(A + junk + C)
         assert plan(source, 100_000).ranges[-1].end == source.size
-    assert urls(walk(Memory(A + b"\x1f\x8b\x08\x00" * 262_144 + C))) == ["http://a/", "http://c/"]
+    assert urls(read_units(Memory(A + b"\x1f\x8b\x08\x00" * 262_144 + C))) == ["http://a/", "http://c/"]
 
 
 @pytest.mark.timeout(10)
 def test_large_stored_archive_takes_linear_time() -> None:
     inner = b"".join(gz(record(noise(i, 1_500), "http://inner/")) for i in range(12_000))
     source = Memory(A + gz(record(inner, "http://outer/"), 0) + C)
-    assert urls(walk(source, 1 << 18)) == ["http://a/", "http://outer/", "http://c/"]
+    assert urls(read_units(source, 1 << 18)) == ["http://a/", "http://outer/", "http://c/"]
 
 
 def test_planning_reads_little_of_a_large_file() -> None:

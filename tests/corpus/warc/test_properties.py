@@ -1,4 +1,4 @@
-"""For any archive, with any damage: units of any size and any interruption give the same."""
+"""Units of any size and any interruption give the same items, for any archive with any damage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import InputError
-from tests.corpus.warc.made import Memory, check_resume, gz, noise, page, record, walk
+from tests.corpus.warc.made import Memory, check_resume, gz, noise, page, read_units, record
 
 sizes = st.integers(0, 30_000)
 seeds = st.integers(0, 1_000)
@@ -47,11 +47,11 @@ def damaged(draw: st.DrawFn) -> bytes:
 def test_items_do_not_depend_on_units_or_interruptions(data: bytes, units: list[int]) -> None:
     source = Memory(data)
     try:
-        whole = walk(source)
+        whole = read_units(source)
     except InputError:
         return
     for unit in units:
-        assert walk(source, unit) == whole
+        assert read_units(source, unit) == whole
     check_resume(source, sample=6)
 
 
@@ -60,5 +60,5 @@ def test_items_do_not_depend_on_units_or_interruptions(data: bytes, units: list[
 def test_streams_do_not_depend_on_interruptions(parts: list[bytes], size: int, plain: bool) -> None:
     raw = b"".join([record(b"first", "http://first/"), *parts])
     source = Memory(raw if plain else b"".join(gz(raw[i : i + size]) for i in range(0, len(raw), size)))
-    assert walk(source, 1_000) == walk(source)
+    assert read_units(source, 1_000) == read_units(source)
     check_resume(source, sample=6)

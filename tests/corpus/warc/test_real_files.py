@@ -1,4 +1,4 @@
-"""Every real archive at hand, counted against a plain scan and against another reader."""
+"""All real archives at hand, compared with a plain scan and with another reader."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from corpus.errors import InputError
 from corpus.warc.plan import plan
 from corpus.warc.reader import read_warc
 from corpus.warc.source import LocalSource
-from tests.corpus.warc.made import Memory, check_resume, damages, records, urls, walk
+from tests.corpus.warc.made import Memory, check_resume, damages, read_units, records, urls
 
 NOT_ARCHIVES = {
     "block-sized-records.warc.lz4": "lz4",
@@ -26,7 +26,7 @@ NOT_ARCHIVES = {
     "d4989917-test1.arc": "one line of text",
     "e60b7106-test2.arc": "one line of text",
 }
-# Damage that is really in the files: (kind, its length).
+# Real damage in the files: (kind, length).
 DAMAGED = {
     "badexample.arc.gz": [("header", 237)],  # an ARC line with the date "null"
     "clipped.warc.gz": [("truncated", 75658)],  # one gzip member, cut
@@ -40,13 +40,13 @@ DAMAGED = {
     ],
     "6f5ed8ec-GetTest.ARC": [("header", 103), ("truncated", 1439)],
     "785b6914-integrity11.ARC": [("truncated", 1381)],
-    "78c5a499-get2.ARC": [("header", 43)],  # "end of file" written behind the last record by hand
+    "78c5a499-get2.ARC": [("header", 43)],  # somebody wrote "end of file" after the last record
     "bf2e8099-integrity1.ARC": [("header", 43)],
     "c1c48220-file-2.arc": [("header", 43)],
     "e146ee21-integrity2.ARC": [("truncated", 1439)],
     "example-space-in-url.arc": [("truncated", 1722)],  # line breaks converted: 12 bytes short
 }
-# Where the other reader finds fewer or none.
+# Files in which the other reader finds fewer records or none.
 OTHER_READER_FAILS = {
     "OrestisRo+web_data_vu/sample.warc.gz": "stops at the first wrong length",
     "clipped.warc.gz": "gives the cut record as if it were whole",
@@ -85,7 +85,7 @@ def test_wild_files_tile_and_agree_with_a_scan(shared_data: Path) -> None:
             with pytest.raises(InputError):
                 plan(LocalSource(path), 1 << 20)
             continue
-        items = walk(Memory(path.read_bytes(), path.name))
+        items = read_units(Memory(path.read_bytes(), path.name))
         found = [(damage.kind, damage.length) for damage in damages(items)]
         assert found == DAMAGED.get(path.name, []), path
         if not path.name.lower().endswith((".arc", ".arc.gz")):
@@ -99,7 +99,7 @@ def test_wild_arcs_agree_with_a_scan(shared_data: Path) -> None:
     line = re.compile(rb"^!?[a-zA-Z]+:.* [\d.]+ \d{12,18} [^ ]+ [-\w]+\r?$", re.MULTILINE)
     for path in files(shared_data):
         if path.name not in NOT_ARCHIVES and path.name.lower().endswith((".arc", ".arc.gz")):
-            items = walk(Memory(path.read_bytes(), path.name))
+            items = read_units(Memory(path.read_bytes(), path.name))
             found = len(records(items)) + sum(damage.headers != {} for damage in damages(items))
             assert found == len(line.findall(content(path))), path
 
@@ -124,9 +124,9 @@ def test_wild_files_give_the_same_in_units_of_any_size_and_resumed_anywhere(shar
         if path.name in NOT_ARCHIVES or path.stat().st_size > 300_000:
             continue
         source = Memory(path.read_bytes(), path.name)
-        whole = walk(source)
+        whole = read_units(source)
         for unit in (1_000, 10_007, 65_536):
-            assert walk(source, unit) == whole, (path, unit)
+            assert read_units(source, unit) == whole, (path, unit)
         check_resume(source, sample=5)
 
 
@@ -134,9 +134,9 @@ def test_wild_files_give_the_same_in_units_of_any_size_and_resumed_anywhere(shar
 @pytest.mark.parametrize("name", ["mixed-00000", "mixed-00001", "english-00000"])
 def test_crawl_files_give_the_same_in_units_of_any_size(shared_data: Path, name: str) -> None:
     source = Memory((shared_data / "warc" / f"{name}.warc.gz").read_bytes(), name)
-    whole = [(item.id, item.block) for item in records(walk(source))]
+    whole = [(item.id, item.block) for item in records(read_units(source))]
     for unit in (1 << 20, 5_000_011):
-        assert [(item.id, item.block) for item in records(walk(source, unit))] == whole
+        assert [(item.id, item.block) for item in records(read_units(source, unit))] == whole
 
 
 @pytest.mark.parametrize(
