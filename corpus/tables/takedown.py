@@ -19,7 +19,7 @@ from corpus.errors import IntegrityError
 from corpus.storage.store import Store
 from corpus.tables.mask import mask_url
 
-FILE = "removed.json"
+TAKEDOWN_FILE = "removed.json"
 """The name of the list in the folder of a run."""
 
 _SITE = re.compile(r"\A([A-Za-z][A-Za-z0-9+.\-]*+)://([^/?#]*+)")
@@ -33,8 +33,8 @@ class Takedown:
     So URLs that differ only in an address count as one.
     """
 
-    urls: frozenset[str]
-    domains: frozenset[str]
+    urls: frozenset[str] = frozenset()
+    domains: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, urls: Iterable[str] = (), domains: Iterable[str] = ()) -> Takedown:
@@ -77,12 +77,12 @@ def _read(path: str, changed: int) -> Takedown:
 def read_takedown(path: str | Path) -> Takedown:
     """Return the takedown in a file, or an empty one if there is no file."""
     file = Path(path)
-    return _read(str(file), file.stat().st_mtime_ns) if file.exists() else Takedown(frozenset(), frozenset())
+    return _read(str(file), file.stat().st_mtime_ns) if file.exists() else Takedown()
 
 
-def taken_from(store: Store) -> Takedown:
+def takedown_of(store: Store) -> Takedown:
     """Return the takedown of the run in a store."""
-    return read_takedown(store.local(FILE)) if store.size(FILE) is not None else Takedown(frozenset(), frozenset())
+    return read_takedown(store.local(TAKEDOWN_FILE)) if store.size(TAKEDOWN_FILE) is not None else Takedown()
 
 
 def url_form(url: str) -> str:

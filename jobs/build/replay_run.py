@@ -20,7 +20,7 @@ from corpus.revise.portions import Portion, portions_of
 from corpus.run import Run
 from corpus.sandbox.unit import Unit
 from corpus.storage.commits import Commit
-from corpus.tables.takedown import FILE, Takedown
+from corpus.tables.takedown import TAKEDOWN_FILE, Takedown
 from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
 from jobs.build.build import Build, Result, carry_out, complete
@@ -89,7 +89,7 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
         raise ConfigError(f"{old.store.where()} can't be written in place of itself.", "Give another folder.")
     with store.only_run(), Stop() as stop:
         if takedown:
-            store.put_new(FILE, takedown.as_json())
+            store.put_new(TAKEDOWN_FILE, takedown.as_json())
         finished = claim_folder(store, plan)
         if finished is not None:
             return Result(0, finished, already_done=True)

@@ -26,8 +26,7 @@ from corpus.storage.store import open_store
 from corpus.tables.ledger import CORPUS_SCHEMA, ledger_schema
 from corpus.tables.pack import PackTask, pack_part
 from corpus.tables.samples import SAMPLES_SCHEMA
-from corpus.tables.takedown import FILE as TAKEN_DOWN
-from corpus.tables.takedown import taken_from
+from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
 from corpus.tables.verdicts import VerdictBox
 
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
@@ -58,7 +57,7 @@ def replay_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Replay and commit some portions of a finished run."""
     recipe = _recipe(payload)
     folder = payload["folder"]
-    taken = taken_from(open_store(payload["store"])) if payload["new_takedown"] else None
+    taken = takedown_of(open_store(payload["store"])) if payload["new_takedown"] else None
     replay = LedgerReplay(open_run(folder).info, recipe, payload["signed"], taken)
     store, stages = open_store(payload["store"]), recipe.pipeline().collective
     made = []
@@ -112,7 +111,7 @@ def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 def _taken(payload: dict[str, Any]) -> str:
     """Return the takedown list of the run, if there is one."""
-    return str(open_store(payload["store"]).local(TAKEN_DOWN)) if payload["takedown"] else ""
+    return str(open_store(payload["store"]).local(TAKEDOWN_FILE)) if payload["takedown"] else ""
 
 
 def _recipe(payload: dict[str, Any]) -> Recipe:

@@ -6,7 +6,7 @@ import pytest
 
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
-from corpus.tables.takedown import FILE, Takedown, domain_form, host_of, read_takedown, taken_from, url_form
+from corpus.tables.takedown import TAKEDOWN_FILE, Takedown, domain_form, host_of, read_takedown, takedown_of, url_form
 
 
 @pytest.mark.parametrize(
@@ -61,24 +61,24 @@ def test_forms_of_domains(name, form):
 
 def test_lists_add_up_and_are_read_back(tmp_path):
     made = Takedown.of(["http://a.example/x"]) | Takedown.of(domains=["b.example"])
-    (tmp_path / FILE).write_bytes(made.as_json())
-    found = taken_from(LocalStore(tmp_path))
-    assert found == made == read_takedown(tmp_path / FILE)
+    (tmp_path / TAKEDOWN_FILE).write_bytes(made.as_json())
+    found = takedown_of(LocalStore(tmp_path))
+    assert found == made == read_takedown(tmp_path / TAKEDOWN_FILE)
     assert found.rule("http://c.b.example/") == "domain"
     assert found.digest != Takedown.of(domains=["b.example"]).digest
-    assert b"example" not in (tmp_path / FILE).read_bytes()
+    assert b"example" not in (tmp_path / TAKEDOWN_FILE).read_bytes()
 
 
 def test_no_list_removes_nothing(tmp_path):
-    found = taken_from(LocalStore(tmp_path))
+    found = takedown_of(LocalStore(tmp_path))
     assert not found
-    assert found == read_takedown(tmp_path / FILE)
+    assert found == read_takedown(tmp_path / TAKEDOWN_FILE)
     assert found.rule("http://a.example/") == ""
 
 
 @pytest.mark.parametrize("content", ["{", "[]", json.dumps({"urls": []})])
 def test_a_damaged_list_is_an_error(tmp_path, content):
     """An empty list instead would bring the pages back."""
-    (tmp_path / FILE).write_text(content)
-    with pytest.raises(IntegrityError, match=FILE):
-        taken_from(LocalStore(tmp_path))
+    (tmp_path / TAKEDOWN_FILE).write_text(content)
+    with pytest.raises(IntegrityError, match=TAKEDOWN_FILE):
+        takedown_of(LocalStore(tmp_path))
