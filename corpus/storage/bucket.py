@@ -62,7 +62,7 @@ class ObjectStore:
         self._lease: Lease | None = None
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         return self._url
 
     def where(self, key: str = "") -> str:

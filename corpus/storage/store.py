@@ -37,7 +37,7 @@ class Store(Protocol):
     """Bytes by key. Keys are relative paths with forward slashes, made by us and never from page data."""
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The absolute path or the URL. `open_store` makes the same store of it in any process that can reach it."""
 
     def where(self, key: str = "") -> str:
@@ -96,7 +96,7 @@ class LocalStore:
         self.root = Path(root)
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         return str(self.root.resolve())
 
     def where(self, key: str = "") -> str:
@@ -237,27 +237,27 @@ def as_json(data: Any, indent: int | None = 2) -> bytes:
     return (json.dumps(data, indent=indent, ensure_ascii=False) + "\n").encode()
 
 
-def open_store(place: Location) -> Store:
+def open_store(location: Location) -> Store:
     """Return the store at a path or URL. Raises ConfigError for a URL that is no object store's."""
-    if not _is_remote(place):
-        return LocalStore(place)
-    if place.split("://")[0] not in OBJECT_STORES:
+    if not _is_remote(location):
+        return LocalStore(location)
+    if location.split("://")[0] not in OBJECT_STORES:
         raise ConfigError(
-            f"{redact(place)} is no object store.", f"Give a folder, or a URL of {', '.join(OBJECT_STORES)}."
+            f"{redact(location)} is no object store.", f"Give a folder, or a URL of {', '.join(OBJECT_STORES)}."
         )
-    return _object_store(place.rstrip("/"))
+    return _object_store(location.rstrip("/"))
 
 
-def local_file(place: Location) -> Path:
+def local_file(location: Location) -> Path:
     """Return a file on this machine with the content of a path or URL. Raises FileNotFoundError and ConfigError."""
-    if not _is_remote(place):
-        return Path(place)
-    prefix, _, name = place.rpartition("/")
+    if not _is_remote(location):
+        return Path(location)
+    prefix, _, name = location.rpartition("/")
     return open_store(prefix).local(name)
 
 
-def _is_remote(place: Location) -> TypeGuard[str]:
-    return isinstance(place, str) and is_url(place)
+def _is_remote(location: Location) -> TypeGuard[str]:
+    return isinstance(location, str) and is_url(location)
 
 
 @cache  # it holds connections and blocks

@@ -58,9 +58,9 @@ class RunFiles:
         return cls(store, info)
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The path or URL of the run."""
-        return self.store.place
+        return self.store.location
 
     @property
     def ledger(self) -> ds.Dataset:
@@ -91,7 +91,7 @@ class RunFiles:
         """
         return [checked_path(self.store, part) for part in read_manifest(self.store, kind)]
 
-    def places(self) -> dict[str, str]:
+    def locations(self) -> dict[str, str]:
         """Return the locations of the run's archives by name: paths, or URLs without their secrets."""
         data = self.store.get("timings.json")
         return dict(json.loads(data).get("inputs", {})) if data else {}

@@ -142,7 +142,7 @@ def open_texts(folder: Location) -> Texts:
             f"{store.where()} holds neither a finished run nor parquet files.",
             "Run `corpus build … -o` on it first.",
         )
-    found = Texts(tuple(_text_file(f"{store.place}/{key}", identity) for key, identity in parts), run)
+    found = Texts(tuple(_text_file(f"{store.location}/{key}", identity) for key, identity in parts), run)
     if not found.rows:
         raise InputError(
             f"{store.where()} holds no text.", "See run.json, or `corpus explain`, for why no page was kept."

@@ -76,8 +76,8 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
         "inputs": inputs,
         "removed": takedown.digest,
     }
-    places = old.places()
-    found = [Input(one["name"], places.get(one["name"], ""), one["bytes"], one["identity"]) for one in inputs]
+    locations = old.locations()
+    found = [Input(one["name"], locations.get(one["name"], ""), one["bytes"], one["identity"]) for one in inputs]
     return Plan(found, identity, against, job.indexed.name if job.indexed else "")
 
 
@@ -85,7 +85,7 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
     """Write the run `job.out` from a finished one. `job.inputs` name the archives if they are not where they were."""
     plan = make_plan(old, job, takedown)
     store = open_folder(job.out)
-    if store.place == old.place:
+    if store.location == old.location:
         raise ConfigError(f"{old.store.where()} can't be written in place of itself.", "Give another folder.")
     with store.only_run(), Stop() as stop:
         if takedown:
@@ -126,7 +126,7 @@ class _Archives:
         """Return each of these archives as one unit. Raises InputError for an archive that is missing, or changed."""
         missing = [name for name in names if name not in self._found]
         if missing:
-            locations = self.given or [found for name in missing if (found := self.run.places().get(name))]
+            locations = self.given or [found for name in missing if (found := self.run.locations().get(name))]
             there = {item.name: item for item in find_inputs(locations)} if locations else {}
             known = {item["name"]: item["identity"] for item in self.run.info["inputs"]}
             for name in missing:
@@ -193,8 +193,8 @@ class _Replay:
         """Return the commits of all portions, in order. `pages` counts the pages of each that are read again."""
         depends = {key: self.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")}
         common = {
-            "store": self.execution.store.place,
-            "folder": self.old.store.place,
+            "store": self.execution.store.location,
+            "folder": self.old.store.location,
             **self.job.recipe_payload(),
             "guard": asdict(self.job.guard),
             "takedown": bool(self.takedown),

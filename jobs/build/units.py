@@ -29,7 +29,7 @@ def run_units(
     store, engine, progress = execution.store, execution.engine, execution.progress
     depends = digest({key: plan.identity[key] for key in ("recipe", "resources", "versions", "removed")})
     common = {
-        "store": store.place,
+        "store": store.location,
         **job.recipe_payload(),
         "guard": asdict(job.guard),
         "depends": depends,

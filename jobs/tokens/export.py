@@ -83,7 +83,7 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
         if job.target == "datasets":
             info["columns_left_out"] = left_out
             # one that an earlier try left may have the name that the folder had then
-            store.replace("README.md", data_card(PurePosixPath(store.place).name, texts, info).encode())
+            store.replace("README.md", data_card(PurePosixPath(store.location).name, texts, info).encode())
         store.put_new("export.json", as_json(info))
         store.remove(".work")
     return Result(0, info)
@@ -131,7 +131,7 @@ class _Exporting:
 
     @property
     def _common(self) -> dict[str, Any]:
-        return {"store": self.store.place}
+        return {"store": self.store.location}
 
     def send(self) -> list[Commit]:
         """The rows of all pieces, in boxes."""

@@ -30,7 +30,7 @@ from tests.warcs import WORDS, page, write_warc
 
 def fetched(store):
     """Every object under a prefix, those that `keys` does not show too."""
-    names = store._client.ask(store.place, lambda objects: objects.list(store._prefix))
+    names = store._client.ask(store.location, lambda objects: objects.list(store._prefix))
     return {name.removeprefix(f"{store._prefix}/") for name in names}
 
 
@@ -120,7 +120,7 @@ def test_a_kill_amid_an_upload_leaves_nothing(bucket, proxy):
         "path = store.scratch(); "
         "path.write_bytes(b'0' * (8 << 20)); store.adopt(path, 'corpus/part-00000.parquet')"
     )
-    writer = subprocess.Popen([sys.executable, "-c", program, bucket.place])
+    writer = subprocess.Popen([sys.executable, "-c", program, bucket.location])
     assert proxy.held.wait(60)
     writer.kill()
     assert writer.wait() == -signal.SIGKILL
@@ -130,10 +130,10 @@ def test_a_kill_amid_an_upload_leaves_nothing(bucket, proxy):
 
 
 def test_a_second_run_is_refused(bucket):
-    with Lease(bucket._client, bucket.place, renewed_s=0.01):
+    with Lease(bucket._client, bucket.location, renewed_s=0.01):
         assert KEY in fetched(bucket)
         assert KEY not in bucket.names()
-        other = ObjectStore(bucket.place, bucket._client)
+        other = ObjectStore(bucket.location, bucket._client)
         with pytest.raises(OutputError, match="Another run is writing to s3://"), other.only_run():
             raise AssertionError
     assert KEY not in fetched(bucket)
@@ -151,12 +151,12 @@ def _hold(place, held):
 def test_what_a_killed_run_held_is_free_at_once(bucket):
     context = multiprocessing.get_context("spawn")
     held = context.Event()
-    holder = context.Process(target=_hold, args=(bucket.place, held))
+    holder = context.Process(target=_hold, args=(bucket.location, held))
     holder.start()
     assert held.wait(60)
     holder.kill()
     holder.join()
-    with Lease(bucket._client, bucket.place, renewed_s=3600, expires_s=3600):  # else it would watch for an hour
+    with Lease(bucket._client, bucket.location, renewed_s=3600, expires_s=3600):  # else it would watch for an hour
         pass
 
 
@@ -167,7 +167,7 @@ def _foreign(bucket):
 
 def test_what_nobody_renews_is_taken_over(bucket):
     assert _foreign(bucket)
-    with Lease(bucket._client, bucket.place, renewed_s=0.01, expires_s=0.05) as lease:
+    with Lease(bucket._client, bucket.location, renewed_s=0.01, expires_s=0.05) as lease:
         assert json.loads(bucket.get(KEY))["run"] == lease._content["run"]
 
 
@@ -180,7 +180,7 @@ def test_who_lost_the_lease_stops(bucket):
         lease._renewer.join()
         lease._ended.clear()
         theirs = partial(BucketTransport.put, key=lease._name, data=b'{"run": "theirs"}', over=None)
-        bucket._client.ask(bucket.place, theirs)
+        bucket._client.ask(bucket.location, theirs)
         lease._renewed_s = 0.001
         lease._renew()
         bucket.remove(".work")
@@ -205,7 +205,7 @@ def test_a_build_leaves_the_same_bytes(archive, bucket, bucket_server, monkeypat
     objects = ObjectStore(f"s3://{BUCKET}/in", bucket._client)
     objects.put_new("a.warc.gz", archive.read_bytes())
     build_quietly(job([archive], tmp_path / "out", stages, unit_bytes=3000, alarm_rate=1))
-    made = job(["s3://runs/in/a.warc.gz"], bucket.place, stages, unit_bytes=6000, alarm_rate=1)
+    made = job(["s3://runs/in/a.warc.gz"], bucket.location, stages, unit_bytes=6000, alarm_rate=1)
     assert build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code == 0
     keys = fetched(bucket)
     for key in keys:

@@ -151,7 +151,7 @@ def test_one_run_at_a_time_writes_to_a_folder(tmp_path):
 def test_a_location_makes_the_same_store(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     LocalStore("out").put_new("a", b"1")
-    location = LocalStore("out").place
+    location = LocalStore("out").location
     monkeypatch.chdir("/")
     assert open_store(location).get("a") == b"1"
     assert local_file(f"{location}/a") == Path(location) / "a"

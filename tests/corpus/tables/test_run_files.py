@@ -88,9 +88,9 @@ def test_an_interrupted_takedown_is_finished_first(folder):
 
 def test_archives_are_where_the_run_read_them(folder):
     run = RunFiles.open(folder)
-    assert run.places() == {}
+    assert run.locations() == {}
     run.store.replace("timings.json", as_json({"inputs": {"w.warc.gz": "/data/w.warc.gz"}}))
-    assert run.places() == {"w.warc.gz": "/data/w.warc.gz"}
+    assert run.locations() == {"w.warc.gz": "/data/w.warc.gz"}
 
 
 def test_a_run_of_the_former_form_is_read(folder):
