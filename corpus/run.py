@@ -74,7 +74,7 @@ class Run(RunFiles):
             index = store.where("index/index.json")
             if store.size("index/index.json") is None:
                 raise IntegrityError(f"{index} is missing.", "Restore it, or build again.")
-            found = open_index(store.place)
+            found = open_index(store.location)
             if found.digest != self.info["index"]:
                 raise IntegrityError(f"{index} is not the one of run.json.", "Build again.")
             for part in found.parts:

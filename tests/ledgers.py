@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+
 from corpus.document import Document
 from corpus.pipeline import Pipeline
 from corpus.recipe import Recipe
@@ -10,7 +12,7 @@ from corpus.stage import Limit, Stage
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
 from corpus.storage.store import LocalStore
-from corpus.tables.ledger import CORPUS_SCHEMA, corpus_row, ledger_row, ledger_schema, table
+from corpus.tables.ledger import CORPUS_SCHEMA, corpus_row, ledger_row, ledger_schema
 from corpus.tables.pack import write_rows
 
 
@@ -101,7 +103,9 @@ def write_run(folder: Path, made, outcomes, rows_per_part=None):
         size = rows_per_part or max(len(rows[kind]), 1)
         for number, start in enumerate(range(0, max(len(rows[kind]), 1), size)):
             path = folder / kind / f"part-{number:05d}.parquet"
-            written = write_rows(iter([table(rows[kind][start : start + size], schema)]), kind, schema, path)
+            written = write_rows(
+                iter([pa.Table.from_pylist(rows[kind][start : start + size], schema)]), kind, schema, path
+            )
             parts.append(Part(kind, f"{kind}/{path.name}", written, path.stat().st_size, sha256_of(path)))
     info = {
         "recipe": made.canonical(),

@@ -23,8 +23,8 @@ from resiliparse.parse.html import HTMLTree
 from benchmarks.peer.clock import Lap, tree_cpu
 from corpus.document import Document
 from corpus.sandbox.page_worker import settle
+from corpus.sandbox.protocol import Board, send_batch
 from corpus.sandbox.unit import Unit, run_unit
-from corpus.sandbox.wire import Board, send_batch
 from corpus.warc.plan import plan
 from corpus.warc.reader import read_warc
 from corpus.warc.record import JUDGED, Record

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +21,10 @@ from corpus.errors import InputChanged
 from corpus.outcome import DROPPED, KEPT
 from corpus.revise.ledger_replay import READ, LedgerReplay, put
 from corpus.revise.portions import Portion
-from corpus.sandbox.attempt import PartWriter
+from corpus.sandbox.attempt import PartFiles
 from corpus.sandbox.guard import Guard
-from corpus.sandbox.unit import Batch, Unit, UnitFacts
-from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
+from corpus.sandbox.unit import Batch, Unit, UnitFacts, UnitOptions
+from corpus.storage.commits import Commit, Part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
 from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_counts, no_counts
 from corpus.tables.pack import read_part
@@ -55,7 +54,7 @@ class PageReader:
         settings, size = self.guard.settings, self.archive.end - self.archive.start
         # an archive without members must be read from its start up to each page
         wall_s = settings.pages_wall_s(len(places)) if self.archive.layout == "members" else settings.unit_wall_s(size)
-        self.guard.run(self.archive, batches.append, only=list(places), taken=self.takedown, wall_s=wall_s)
+        self.guard.run(self.archive, batches.append, UnitOptions(places, self.takedown, wall_s=wall_s))
         tables = {kind: pa.concat_tables([batch.tables[kind] for batch in batches]) for kind in kinds}
         if tables["ledger"].num_rows != len(places):
             raise InputChanged(f"{self.archive.warc} has other records than the run found.", "Give the same archives.")
@@ -223,12 +222,7 @@ def _counts(ledger: pa.Table) -> Counts:
 
 def _write(store: Store, tables: Mapping[str, pa.Table]) -> list[Part]:
     """Write tables as parts, as a pass does."""
-    parts = []
-    with ExitStack() as cleanup:
-        for kind, table in sorted(tables.items()):
-            writer = PartWriter(store.scratch(), "zstd" if kind in ("ledger", "corpus", "samples") else None)
-            cleanup.callback(writer.path.unlink, missing_ok=True)
-            writer.add(table)
-            writer.close()
-            parts.append(add_part(store, kind, writer.path, writer.rows))
-    return parts
+    with PartFiles(store) as files:
+        for kind, table in tables.items():
+            files.add(kind, table)
+        return files.finish()

@@ -1,5 +1,5 @@
-"""What a page worker sees of the environment: it touches hostile pages, so no password, token or key that it does not
-need. Those of a store or a proxy it gets only for an archive that it reads from there."""
+"""The environment of a page worker. Hostile pages may read it, so it has no password, token or key that the worker does
+not need. It has those of a store or proxy only while the worker reads an archive from there."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _ALWAYS = ("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRA
 _ALWAYS_STARTING = ("LC_", "PYTHON", "CORPUS_")
 
 _REMOTE = ("SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
-"""Proxies in either spelling; their addresses may hold a password."""
+"""Proxies are passed in either spelling. Their addresses may contain a password."""
 
 _STORES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_", "IDENTITY_", "MSI_")}
-"""What obstore reads for each kind of object store."""
+"""The variables that obstore reads for each kind of object store."""
 
 _OWN = {
     "OMP_NUM_THREADS": "1",
@@ -28,7 +28,7 @@ _OWN = {
 
 
 def worker_environment(archive: str) -> dict[str, str]:
-    """The environment of a page worker that reads `archive`, a path or URL: our import path, and what it needs."""
+    """Return the environment of a page worker that reads `archive`, a path or URL."""
     names, starts = [*_ALWAYS], [*_ALWAYS_STARTING]
     if is_url(archive):
         names += [*_REMOTE, *map(str.upper, _REMOTE)]

@@ -1,7 +1,8 @@
-"""Which record an attempt is at, in a small file that outlasts all its processes.
+"""A footprint: a small file that names the record at which an attempt is, and outlasts all its processes.
 
-The guard's board tells as much while the supervisor lives. Where that is killed too (a lost Ray worker, a node out of
-memory, a deadline) only this is left. It is a help and no promise: where it can't be written, a record goes unnamed.
+The guard's board says the same while the supervisor lives. If the supervisor is killed too (a lost Ray worker, a node
+out of memory, a deadline), only the footprint is left. It is no promise: if the file can't be written, no record is
+named.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _BYTES = 48  # two numbers of 64 bits
 
 
 class Footprint:
-    """The file, held open by the process that touches records; an empty name means none."""
+    """The file, held open by the process that touches records. No file is written if `path` is empty."""
 
     def __init__(self, path: str) -> None:
         self._file = -1
@@ -24,7 +25,7 @@ class Footprint:
 
     def leave(self, place: tuple[int, int]) -> None:
         if self._file >= 0:
-            with suppress(OSError):  # a full disk is for those to report whose work it stops
+            with suppress(OSError):  # a full disk is reported by the process whose work it stops
                 os.pwrite(self._file, f"{place[0]} {place[1]}".ljust(_BYTES).encode(), 0)
 
     def close(self) -> None:
@@ -34,9 +35,9 @@ class Footprint:
 
 
 def read_footprint(path: str) -> tuple[int, int] | None:
-    """The last place that was left in a file, None where there is none."""
+    """Return the last place in a footprint, or None if there is none."""
     try:
-        offset, inner = map(int, Path(path).read_bytes().split()) if path else (None, None)
-    except (OSError, ValueError):
+        offset, inner = map(int, Path(path).read_bytes().split())
+    except (OSError, ValueError):  # an empty path is a folder
         return None
-    return None if offset is None or inner is None else (offset, inner)
+    return offset, inner

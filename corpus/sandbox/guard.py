@@ -1,14 +1,13 @@
-"""The guard: runs units in a page worker of its own, so that no page can hang, crash or exhaust a run.
+"""The guard runs units in a page worker, so that no page can hang, crash or exhaust a run.
 
-A record that stops its worker twice (the second time alone, with far more time and memory) gets the outcome
-`failed` with the kind crash, timeout or memory, and the unit goes on after it. A worker that was killed from
-outside costs a restart only: the record it was at passes the second time.
+A record that stops its worker is tried once more, alone, with far more time and memory. If it stops the worker again,
+its outcome is `failed` as crash, timeout or memory, and the unit goes on after it. A worker killed from outside only
+costs a restart, since the record that it was at passes at the second try.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import selectors
 import signal
@@ -16,31 +15,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 from corpus.errors import CorpusError, InputChanged, InputUnreachable
 from corpus.sandbox.environment import worker_environment
-from corpus.sandbox.unit import Batch, Unit
-from corpus.sandbox.wire import ERROR, JOB, BatchReader, Board, FrameReader, frame_head
+from corpus.sandbox.protocol import ERROR, JOB, BatchReader, Board, FrameReader, frame_head
+from corpus.sandbox.unit import Batch, Unit, UnitOptions
 from corpus.warc.record import Place
 
 _POLL_S = 0.2
 _TRIES = 2
 _TRIES_KILLED = 4
 _FALSE_STARTS = 3
-_PAGE_BYTES = 32 << 10  # of a compressed archive, some 250 pages in 8 MiB
-_HUNG = "What hangs is no page: each of these has limits of its own. See to the storage or server it is read from."
+_PAGE_BYTES = 32 << 10  # compressed: 8 MiB of an archive have some 250 pages
+_HUNG = "No page causes this, since each has its own limits. Check the storage or server that the archive is read from."
 _INPUT_ERRORS = {kind.__name__: kind for kind in (InputChanged, InputUnreachable)}
 
 
 @dataclass(frozen=True)
 class GuardSettings:
-    """What one page may cost. `page_cpu_s` is CPU time, which does not depend on the load of the machine;
-    `page_wall_s` catches what hangs without computing. A retry alone gets `alone` times all of it.
-    `worker_bytes` is the size at which a worker is replaced between two units."""
+    """Limits for one page. `page_cpu_s` is CPU time, which does not depend on the load of the machine. `page_wall_s`
+    stops a page that hangs without computing. A second try, alone, gets `alone` times as much of everything. A worker
+    that has grown beyond `worker_bytes` is replaced between two units."""
 
     page_cpu_s: float = 30.0
     page_wall_s: float = 300.0
@@ -49,18 +48,18 @@ class GuardSettings:
     worker_bytes: int = 700 << 20
 
     def unit_wall_s(self, size: int) -> float:
-        """What a unit of `size` bytes may take by the clock."""
+        """Return the seconds by the clock that a unit of `size` bytes may take."""
         return self.pages_wall_s(1 + size // _PAGE_BYTES)
 
     def pages_wall_s(self, pages: int) -> float:
-        """What so many pages may take by the clock: as long as if every one of them had to be stopped twice. That much
-        time passes only where something else than a page hangs: storage, a server, or our own code."""
+        """Return the seconds by the clock that `pages` pages may take: enough to stop every one of them twice. Only
+        storage, a server or our own code can hang for longer."""
         return (1 + self.alone) * (self.page_wall_s + self.page_cpu_s * pages)
 
 
 class WorkerError(CorpusError):
-    """The page worker reported an error that is not a page's: an input that can't be read, or our bug. `place` is that
-    of the record it was at, if it was at one."""
+    """An error in the page worker that no page causes: an unreadable input, or a bug of ours. `place` is the record at
+    which the worker was, if any."""
 
     def __init__(self, what: str, todo: str = "", place: Place | None = None) -> None:
         super().__init__(what, todo)
@@ -68,26 +67,25 @@ class WorkerError(CorpusError):
 
 
 class Overdue(WorkerError):
-    """The unit took longer than a unit may."""
+    """A unit took too long."""
 
 
 @dataclass
-class Incident:
-    """A record that stopped its worker: how, each time, and whether it is given up."""
+class _Incident:
+    """A record that stopped its worker: how, each time, and whether it may be tried again."""
 
-    place: Place
     kinds: list[str] = field(default_factory=list)
     failed: bool = False
 
     def add(self, kind: str) -> None:
-        """One more death at this record. SIGKILLs that we did not send are the machine's doing, up to a point."""
+        """Count another stop. "killed" is a SIGKILL that we did not send: up to a point, the page is not to blame."""
         self.kinds.append(kind)
         own = sum(kind != "killed" for kind in self.kinds)
         self.failed = own >= _TRIES or len(self.kinds) >= _TRIES_KILLED
 
 
 class Guard:
-    """A long-lived page worker and the rules for it. Not thread-safe: one guard per thread or Ray worker."""
+    """A page worker, kept from unit to unit, and its limits. Not thread-safe: each thread must have its own."""
 
     def __init__(
         self,
@@ -102,32 +100,24 @@ class Guard:
         self._worker: _Worker | None = None
         self._ended = False
 
-    def run(
-        self,
-        unit: Unit,
-        take: Callable[[Batch], None],
-        *,
-        only: Sequence[Place] | None = None,
-        taken: str = "",
-        wall_s: float = math.inf,
-        footprint: str = "",
-    ) -> None:
-        """Run a unit, or of it the records in `only`, and hand its batches to `take`, in order. `taken` is the file
-        that says what was taken down, `footprint` one that is to say which record is at work. Raises Overdue after
-        `wall_s` seconds, and WorkerError for whatever else is no page's fault."""
-        ends = time.monotonic() + wall_s
-        incidents: dict[Place, Incident] = {}
-        resume: Place | None = None
+    def run(self, unit: Unit, take: Callable[[Batch], None], options: UnitOptions | None = None) -> None:
+        """Run a unit and hand its batches to `take`, in order.
+
+        Raises Overdue after `options.wall_s` seconds, and WorkerError for anything else that no page causes.
+        """
+        options = options or UnitOptions()
+        ends = time.monotonic() + options.wall_s
+        incidents: dict[Place, _Incident] = {}
         false_starts = 0
         while True:
             worker = self._ready_worker(unit.path)
             try:
-                job = self._job(unit, resume, incidents) | {"only": only, "taken": taken, "footprint": footprint}
-                for batch in worker.run(job, frozenset(incidents), ends):
+                for batch in worker.run(self._job(unit, options, incidents), frozenset(incidents), ends):
                     take(batch)
-                    resume = batch.next
+                    options = replace(options, resume=batch.next)
                     if batch.done:
-                        self._recycle()
+                        if worker.own_bytes() > self.settings.worker_bytes:
+                            self.close()
                         return
             except BaseException:
                 self.close()  # it is in the middle of something
@@ -136,26 +126,27 @@ class Guard:
             if worker.place is None:
                 false_starts += 1
                 if false_starts > _FALSE_STARTS:
-                    raise WorkerError("The page worker does not start.", worker.last_words or "It says nothing.")
+                    raise WorkerError("The page worker did not start.", worker.last_words or "It printed nothing.")
                 continue
-            incident = incidents.setdefault(worker.place, Incident(worker.place))
+            incident = incidents.setdefault(worker.place, _Incident())
             if incident.failed:
                 kinds = ", ".join([*incident.kinds, worker.ended_by])
                 raise WorkerError(
-                    f"The page worker stopped at {unit.warc}:{worker.place[0]}, a record left out ({kinds}).",
+                    f"The page worker stopped at {unit.warc}:{worker.place[0]}, a record that it must skip ({kinds}).",
                     "This is a fault in reading the archive: please report it with the file.",
                     worker.place,
                 )
             incident.add(worker.ended_by)
 
-    def _job(self, unit: Unit, resume: Place | None, incidents: dict[Place, Incident]) -> dict[str, Any]:
+    def _job(self, unit: Unit, options: UnitOptions, incidents: dict[Place, _Incident]) -> dict[str, Any]:
+        failed = {place: incident.kinds[-1] for place, incident in incidents.items() if incident.failed}
+        alone = {place: incident.kinds[-1] for place, incident in incidents.items() if not incident.failed}
+        memory = self.settings.memory_bytes
         return {
             "unit": unit.as_dict(),
-            "resume": resume,
-            "failed": [(*i.place, i.kinds[-1]) for i in incidents.values() if i.failed],
-            "alone": [(*i.place, i.kinds[-1]) for i in incidents.values() if not i.failed],
-            "memory": self.settings.memory_bytes,
-            "memory_alone": self.settings.memory_bytes * self.settings.alone,
+            "options": replace(options, failed=failed, alone=alone).as_dict(),
+            "memory": memory,
+            "memory_alone": memory * self.settings.alone,
         }
 
     def _ready_worker(self, archive: str) -> _Worker:
@@ -164,14 +155,10 @@ class Guard:
             self.close()  # it may see less than it needs, or more
         if self._worker is None:
             self._worker = _Worker(self.recipe, self.factory, self.settings, environment)
-        if self._ended:  # looked at once there is a worker, which `end` may not have seen
+        if self._ended:  # read after the worker is set, which `end` may not have seen
             self.close()
             raise WorkerError("The run was stopped.", "Run the same command again.")
         return self._worker
-
-    def _recycle(self) -> None:
-        if self._worker and self._worker.own_bytes() > self.settings.worker_bytes:
-            self.close()
 
     def close(self) -> None:
         """End the page worker, whatever it does."""
@@ -180,7 +167,7 @@ class Guard:
             self._worker = None
 
     def end(self) -> None:
-        """End the page worker for good, from another thread than that which runs it: there `run` raises WorkerError."""
+        """End the page worker for good, from another thread. In the guard's own thread, `run` raises WorkerError."""
         self._ended = True
         if worker := self._worker:
             worker.kill()
@@ -195,13 +182,14 @@ class _Worker:
         self.environment = environment
         self._settings = settings
         self._recipe: dict[str, Any] | None = recipe
+        self._started = 0.0
         self.place: Place | None = None
         self.ended_by = ""
         self.last_words = ""
-        with ExitStack() as here, ExitStack() as kept:  # nothing stays open where the process can't be started
+        with ExitStack() as here, ExitStack() as kept:  # nothing stays open if the process can't be started
             self._stderr = kept.enter_context(tempfile.TemporaryFile())
             job_read, self._job_write = os.pipe()
-            os.set_blocking(self._job_write, False)  # a job may be more than a pipe holds, and its reader may hang
+            os.set_blocking(self._job_write, False)  # a job may be larger than a pipe, and its reader may hang
             here.callback(os.close, job_read)
             kept.callback(os.close, self._job_write)
             self._batch_read, batch_write = os.pipe()
@@ -217,19 +205,22 @@ class _Worker:
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=self._stderr,  # shown only where no page was touched yet: libraries quote pages
-                start_new_session=True,  # Ctrl-C is the driver's: units under way are finished
+                stderr=self._stderr,  # shown only if no page was touched yet, since libraries quote pages
+                start_new_session=True,  # Ctrl-C is for the driver: running units are finished
                 env=environment,
             )
-            kept.pop_all()
+            self._kept = kept.pop_all()
 
     def run(self, job: dict[str, Any], alone: frozenset[Place], ends: float) -> Iterator[Batch]:
-        """The batches of one job. Ends early where the worker died: then `place` and `ended_by` say how. Raises Overdue
-        where it goes on after `ends`."""
+        """Yield the batches of one job. If the worker dies, they end early, and `place` and `ended_by` say how.
+
+        Raises Overdue if the job is not done at `ends`.
+        """
+        warc = job["unit"]["warc"]
         if self._recipe is not None:
             job |= self._recipe
             self._recipe = None
-        started = time.monotonic()
+        self._started = time.monotonic()
         payload = json.dumps(job).encode()
         unsent = memoryview(frame_head(JOB, payload) + payload)
         frames, batches = FrameReader(), BatchReader()
@@ -238,17 +229,17 @@ class _Worker:
             selector.register(self._job_write, selectors.EVENT_WRITE)
             while True:
                 if time.monotonic() > ends:
-                    raise Overdue(f"A unit of {job['unit']['warc']} takes too long.", _HUNG, self._place_since(started))
+                    raise Overdue(f"A unit of {warc} takes too long.", _HUNG, self._current_place())
                 ready = {key.fd for key, _ in selector.select(_POLL_S)}
-                if not ready and self._overdue(started, alone):
+                if not ready and self._page_overdue(alone):
                     self._process.kill()
-                    self._bury("timeout", started)
+                    self._note_end("timeout")
                     return
                 if self._job_write in ready:
                     try:
                         unsent = unsent[os.write(self._job_write, unsent) :]
                     except BrokenPipeError:
-                        self._bury("", started)
+                        self._note_end()
                         return
                     if not unsent:
                         selector.unregister(self._job_write)
@@ -256,20 +247,20 @@ class _Worker:
                     continue
                 data = os.read(self._batch_read, 1 << 20)
                 if not data:
-                    self._bury("", started)
+                    self._note_end()
                     return
                 for kind, payload in frames.feed(data):
                     if kind == ERROR:
-                        self._raise(json.loads(payload), job["unit"]["warc"], self._place_since(started))
+                        raise self._error(json.loads(payload), warc)
                     batch = batches.take(kind, payload)
                     if batch:
                         yield batch
                         if batch.done:
                             return
 
-    def _overdue(self, job_started: float, alone: frozenset[Place]) -> bool:
+    def _page_overdue(self, alone: frozenset[Place]) -> bool:
         notice = self._board.read()
-        if notice is None or notice.wall < job_started:
+        if notice is None or notice.wall < self._started:
             return False  # still importing, or loading models
         factor = self._settings.alone if notice.place in alone else 1
         if time.monotonic() - notice.wall > self._settings.page_wall_s * factor:
@@ -277,32 +268,33 @@ class _Worker:
         used = _cpu_seconds(self._process.pid)
         return used is not None and used - notice.cpu > self._settings.page_cpu_s * factor
 
-    def _bury(self, kind: str, job_started: float) -> None:
+    def _note_end(self, kind: str = "") -> None:
         """Find out where and how the worker ended."""
         code = self._process.wait()
-        self.place = self._place_since(job_started)
-        if not self._board.used:  # else it may quote pages, of earlier jobs too
+        self.place = self._current_place()
+        if not self._board.used:  # else stderr may quote pages, also those of earlier jobs
             self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 2000))
             self.last_words = self._stderr.read().decode(errors="replace").strip()
         self.ended_by = kind or ("killed" if code == -signal.SIGKILL else "crash")
 
-    def _place_since(self, job_started: float) -> Place | None:
-        """The record that the worker is or was at in this job."""
+    def _current_place(self) -> Place | None:
+        """Return the record that the worker is or was at in this job."""
         notice = self._board.read()
-        return notice.place if notice is not None and notice.wall >= job_started else None
+        return notice.place if notice is not None and notice.wall >= self._started else None
 
-    def _raise(self, about: dict[str, Any], warc: str, place: Place | None) -> None:
-        if known := _INPUT_ERRORS.get(about["class"]):
-            raise known(about["what"], about["todo"])
-        message = about.get("message", "")
-        raise WorkerError(
-            f"The page worker failed on {warc} with {about['class']}{': ' + message if message else ''}.",
-            f"It happened at:\n{about['traceback']}",
-            place,
+    def _error(self, error: dict[str, str], warc: str) -> CorpusError:
+        """Return the exception for an error that the worker reports."""
+        if known := _INPUT_ERRORS.get(error["class"]):
+            return known(error["what"], error["todo"])
+        message = f": {error['message']}" if "message" in error else ""
+        return WorkerError(
+            f"The page worker failed on {warc} with {error['class']}{message}.",
+            f"It happened at:\n{error['traceback']}",
+            self._current_place(),
         )
 
     def own_bytes(self) -> int:
-        """Resident memory that the worker does not share with mapped files; 0 where /proc does not tell."""
+        """Return the resident memory that the worker does not share with mapped files, or 0 if /proc is missing."""
         try:
             with open(f"/proc/{self._process.pid}/statm") as statm:
                 _, resident, shared, *_ = map(int, statm.read().split())
@@ -316,14 +308,11 @@ class _Worker:
     def close(self) -> None:
         self.kill()
         self._process.wait()
-        for fd in (self._job_write, self._batch_read):
-            os.close(fd)
-        self._board.close()
-        self._stderr.close()
+        self._kept.close()
 
 
 def _cpu_seconds(pid: int) -> float | None:
-    """The CPU time of another process, by its POSIX clock; None where the system has no such clock."""
+    """Return the CPU time of another process by its POSIX clock, or None if the system has no such clock."""
     try:
         return time.clock_gettime(~pid << 3 | 2)
     except OSError:
@@ -331,8 +320,8 @@ def _cpu_seconds(pid: int) -> float | None:
 
 
 def _memory_file() -> IO[bytes]:
-    """A file for the board, in memory where the system has such: a write to a mapped file on a full disk would kill the
-    page worker, and its page would be blamed."""
+    """Open a file for the board, in memory if possible: writing to a mapped file on a full disk would kill the page
+    worker, and its page would be blamed."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("corpus-board"), "w+b")
     return tempfile.TemporaryFile()

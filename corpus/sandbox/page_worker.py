@@ -1,7 +1,7 @@
 """The process that touches pages: `python -m corpus.sandbox.page_worker IN OUT BOARD FACTORY`.
 
-It reads jobs from the file descriptor IN and writes batches to OUT. Whatever a page does to it (endless loop,
-native crash, all memory), the supervisor survives and knows from the board which record it was.
+It reads jobs from the file descriptor IN and writes batches to OUT. A page may send it into an endless loop, crash it,
+or use up its memory: the supervisor survives and reads from the board which record it was.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from corpus.pipeline import Pipeline
 from corpus.plugins import Plugin
 from corpus.recipe import Recipe
 from corpus.sandbox.footprint import Footprint
-from corpus.sandbox.unit import Unit, run_unit
-from corpus.sandbox.wire import ERROR, JOB, Board, FrameReader, send_batch, write_frame
-from corpus.tables.takedown import read_takedown
+from corpus.sandbox.protocol import ERROR, JOB, Board, FrameReader, send_batch, write_frame
+from corpus.sandbox.unit import Unit, UnitOptions, run_unit
 from corpus.warc.record import Place
 
 _PR_SET_PDEATHSIG = 1
@@ -57,68 +56,62 @@ def main(argv: list[str]) -> None:
                 _serve(pipeline, job, board, fd_out, own, client)
             except BrokenPipeError:
                 return
-            except Exception as error:  # our own bug, or an input that can't be opened: the supervisor's to report
-                frames_only = "".join(traceback.format_tb(error.__traceback__))  # a message may quote a page
-                about = {"class": type(error).__name__, "traceback": frames_only}
-                if isinstance(error, OSError) and error.errno:
-                    about["message"] = os.strerror(error.errno)
-                if isinstance(error, InputError):
-                    about |= {"what": error.what, "todo": error.todo}
-                write_frame(fd_out, ERROR, json.dumps(about).encode())
+            except Exception as error:  # our own bug, or an input that can't be opened: the supervisor reports it
+                write_frame(fd_out, ERROR, json.dumps(_described(error)).encode())
 
 
 def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, own: int, client: Client) -> None:
-    unit = Unit(**job["unit"])
-    alone = {(offset, inner): kind for offset, inner, kind in job["alone"]}
+    unit, options = Unit(**job["unit"]), UnitOptions.from_dict(job["options"])
     memory, memory_alone = own + job["memory"], own + job["memory_alone"]
 
     def announce(place: Place) -> None:
         board.announce(place)
         footprint.leave(place)
-        if alone:
-            _limit_memory(memory_alone if place in alone else memory)
+        if options.alone:
+            _limit_memory(memory_alone if place in options.alone else memory)
 
-    _limit_memory(memory)
-    only = [(offset, inner) for offset, inner in job["only"]] if job["only"] is not None else None
-    span = (unit.start, unit.end) if only is None else None  # picked ones are not read in one go
+    def grant(more: bool) -> None:
+        _limit_memory(memory_alone if more else memory)
+
+    grant(False)
+    span = (unit.start, unit.end) if options.only is None else None  # single records are not read in one go
     source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client, waiting=board.waiting)
-    footprint = Footprint(job["footprint"])
+    footprint = Footprint(options.footprint)
     with closing(footprint), closing(source):
-        batches = run_unit(
-            pipeline,
-            source,
-            unit,
-            resume=tuple(job["resume"]) if job["resume"] else None,
-            failed={(offset, inner): kind for offset, inner, kind in job["failed"]},
-            alone=alone,
-            only=only,
-            taken=read_takedown(job["taken"]) if job["taken"] else None,
-            announce=announce,
-            grant=lambda more: _limit_memory(memory_alone if more else memory),
-        )
-        for batch in batches:
+        for batch in run_unit(pipeline, source, unit, options, announce=announce, grant=grant):
             if batch.done:
-                source.check()  # what was read from a file that changed meanwhile must not be committed
+                source.check()  # rows of a file that changed during the read must not be committed
             send_batch(fd_out, batch)
 
 
+def _described(error: Exception) -> dict[str, str]:
+    """Return an error as JSON data, without its message, which may quote a page."""
+    described = {"class": type(error).__name__, "traceback": "".join(traceback.format_tb(error.__traceback__))}
+    if isinstance(error, OSError) and error.errno:
+        described["message"] = os.strerror(error.errno)
+    if isinstance(error, InputError):
+        described |= {"what": error.what, "todo": error.todo}
+    return described
+
+
 def settle() -> None:
-    """Spare the garbage collector what was loaded for good, and let it look seldom: pages leave next to no cycles, and
-    looking for them took a twentieth of the time."""
+    """Exempt everything loaded so far from garbage collection, and collect rarely: pages leave almost no cycles, and
+    the search for them took a twentieth of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
 
 
 def make_recipe(factory: str, data: dict[str, Any], modules: list[list[str]]) -> Recipe:
-    """The recipe of a canonical form, by the function that `factory` names as `module:name`."""
+    """Return the recipe of a canonical form, made by the function that `factory` names as `module:name`."""
     module, _, name = factory.partition(":")
     make: Callable[[dict[str, Any], list[Plugin]], Recipe] = getattr(importlib.import_module(module), name)
     return make(data, [Plugin(*pair) for pair in modules])
 
 
 def _data_bytes() -> int:
-    """What the system counts as this process's own data: more than it uses, as allocators reserve in advance."""
+    """Return the size of this process's own data by the system's count. Allocators reserve memory in advance, so it is
+    more than the process uses."""
     try:
         with open("/proc/self/statm") as statm:
             return int(statm.read().split()[5]) * resource.getpagesize()
@@ -127,7 +120,7 @@ def _data_bytes() -> int:
 
 
 def _limit_memory(limit: int) -> None:
-    """Let allocations fail above `limit` bytes of own data; mapped lists don't count."""
+    """Let allocations fail above `limit` bytes of own data. Mapped lists don't count."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if soft != limit and (hard == resource.RLIM_INFINITY or limit <= hard):
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))

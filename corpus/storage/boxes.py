@@ -1,10 +1,10 @@
-"""Files by which many tasks hand rows to many tasks: one file per writer, in it a box for each reader.
+"""Exchange files, in which many tasks pass rows to many tasks: a file for each writer, with a box for each reader.
 
     blocks of rows (Arrow record batches, as they were put) │ entries, by box │ first entry of each box │ trailer
 
-A reader touches only its own entries and blocks, and checks each block by its hash, so that handing over costs as much
-as the rows, however many readers there are. A writer holds back at most `hold` bytes. The digest of such a file, and
-its name, is that of its index, unless it is to stay.
+A reader reads only its own entries and blocks, and checks each block by its hash. So the cost depends on the rows, not
+on the number of readers. A writer holds at most `hold` bytes in memory. The digest and the name of a file are those of
+its index, unless the file has a key of its own.
 """
 
 from __future__ import annotations
@@ -27,24 +27,17 @@ HOLD_BYTES = 64 << 20
 _ENTRY = np.dtype([("box", "<u4"), ("rows", "<u4"), ("offset", "<u8"), ("length", "<u8"), ("xxh3", "<u8")])
 _TRAILER = np.dtype([("boxes", "<u8"), ("entries", "<u8")])
 _ALIGN = 64
-_LARGE = 1 << 16  # bytes of a batch from which on it is a block of its own
+_LARGE = 1 << 16  # bytes; a batch of this size is a block of its own
 
 
 class Outbox:
-    """The file of one writer, in the making; its bytes depend on nothing but what is put into it."""
+    """Writes the file of one writer. Its bytes depend only on the rows that are put into it."""
 
     def __init__(
-        self,
-        store: Store,
-        kind: str,
-        boxes: int,
-        *,
-        hold: int = HOLD_BYTES,
-        block: int | None = None,
-        key: str = "",
+        self, store: Store, kind: str, boxes: int, *, hold: int = HOLD_BYTES, block: int | None = None, key: str = ""
     ) -> None:
-        """`block` is the most rows of a block, for readers that hold one of each writer at a time; `key` the place of
-        a file that stays."""
+        """`block` limits the rows of a block, for readers that hold a block of every writer at a time. `key` names a
+        file that stays after the run."""
         self.kind = kind
         self.boxes = boxes
         self.rows = 0
@@ -66,7 +59,7 @@ class Outbox:
         self._path.unlink(missing_ok=True)
 
     def put(self, box: int, batch: pa.RecordBatch) -> None:
-        """Add rows to a box; rows come out in the order in which they were put."""
+        """Add rows to a box. They are read in the order in which they were put."""
         if not batch.num_rows:
             return
         self._waiting.setdefault(box, []).append(batch)
@@ -78,11 +71,10 @@ class Outbox:
     def scatter(self, boxes: np.ndarray, batch: pa.RecordBatch) -> None:
         """Add each row to its box."""
         order = np.argsort(boxes, kind="stable")
-        ordered = batch.take(pa.array(order))
-        self.put_sorted(boxes[order], ordered)
+        self.put_sorted(boxes[order], batch.take(pa.array(order)))
 
     def put_sorted(self, boxes: np.ndarray, batch: pa.RecordBatch) -> None:
-        """Add each row to its box, where the boxes are in ascending order."""
+        """Add each row to its box. The boxes must be in ascending order."""
         if not batch.num_rows:
             return
         starts = np.flatnonzero(np.append(True, boxes[1:] != boxes[:-1]))
@@ -104,7 +96,7 @@ class Outbox:
         self._held = 0
 
     def finish(self) -> Part:
-        """Write what waits and the index, and put the file into the store."""
+        """Write the remaining rows and the index, and move the file into the store."""
         self._flush()
         entries = np.array(self._entries, dtype=_ENTRY)
         entries = entries[np.argsort(entries["box"], kind="stable")]
@@ -124,7 +116,7 @@ class Outbox:
 
 
 class Box:
-    """One reader's rows in one file. Raises IntegrityError where they are not what was written."""
+    """The rows of one reader in one file. Raises IntegrityError if they are damaged."""
 
     def __init__(self, store: Store, part: Part, box: int) -> None:
         self._store, self._part = store, part
@@ -151,7 +143,7 @@ class Box:
         return len(self._entries)
 
     def read(self, block: int, schema: pa.Schema) -> pa.RecordBatch:
-        """The rows of one block."""
+        """Return the rows of one block."""
         entry = self._entries[block]
         content = self._read(int(entry["offset"]), np.dtype(np.uint8), int(entry["length"]))
         if xxhash.xxh3_64_intdigest(content.data) != entry["xxh3"]:
@@ -159,7 +151,7 @@ class Box:
         return pa.ipc.read_record_batch(pa.py_buffer(content), schema)
 
     def _read(self, offset: int, kind: np.dtype, count: int, last: bool = False) -> np.ndarray:
-        """Some items of the file, of which none may be behind the `last`."""
+        """Read `count` items. With `last`, the file must end after them."""
         length = count * kind.itemsize
         if offset < 0 or count < 0 or offset + length > self._part.bytes:
             raise damaged(self._store, self._part)
@@ -173,7 +165,7 @@ class Box:
 
 
 def read_box(store: Store, part: Part, box: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The rows of one box, block by block."""
+    """Yield the rows of one box, block by block."""
     if part.rows:
         found = Box(store, part, box)
         for block in range(found.blocks):
@@ -181,13 +173,12 @@ def read_box(store: Store, part: Part, box: int, schema: pa.Schema) -> Iterator[
 
 
 def read_boxes(store: Store, parts: Sequence[Part], box: int, schema: pa.Schema) -> pa.RecordBatch:
-    """The rows of one box in all files, as one batch."""
-    found = [batch for part in parts for batch in read_box(store, part, box, schema)]
-    return one_batch(found, schema)
+    """Return the rows of one box in all files, as one batch."""
+    return one_batch([batch for part in parts for batch in read_box(store, part, box, schema)], schema)
 
 
 def one_batch(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
-    """Several batches as one."""
+    """Return several batches as one."""
     if len(batches) == 1:
         return batches[0]
     made = pa.Table.from_batches(batches, schema).combine_chunks().to_batches()
@@ -195,14 +186,12 @@ def one_batch(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Record
 
 
 def bits_for(rows: int, at_once: int) -> int:
-    """How many halvings divide `rows` into parts of `at_once` at most."""
+    """Return the number of key bits that divide `rows` into ranges of at most `at_once` rows."""
     return max(-(-rows // at_once) - 1, 0).bit_length()
 
 
 def range_of(keys: np.ndarray, bits: int) -> np.ndarray:
-    """The range of each 64-bit key: its highest bits."""
-    return (
-        (keys >> np.uint64(64 - bits)).astype(np.uint16 if bits <= 16 else np.uint32)
-        if bits
-        else np.zeros(len(keys), np.uint16)
-    )
+    """Return the range of each 64-bit key: its highest bits."""
+    if not bits:
+        return np.zeros(len(keys), np.uint16)
+    return (keys >> np.uint64(64 - bits)).astype(np.uint16 if bits <= 16 else np.uint32)

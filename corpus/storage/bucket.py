@@ -1,7 +1,7 @@
-"""A store in a bucket: commits by conditional PUT, so that of many writers of one key one wins, and an object is there
-whole or not at all. There is no rename, and no upload in pieces that could be left behind.
+"""A store in a bucket. It commits by conditional PUT: one of many writers of a key wins, and an object is there whole
+or not at all. It needs no rename, and no upload in pieces that could be left behind.
 
-Files in the making are on this machine, in a private folder that goes with the process.
+Scratch files are on this machine, in a private folder that is removed with the process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -32,27 +32,27 @@ from corpus.storage.private_folder import private_folder
 _T = TypeVar("_T")
 
 REQUESTS_PER_S = 500
-"""What one process asks of the bucket it writes to; S3 takes 3,500 writes a second under one prefix."""
+"""Requests of one process to its bucket. S3 takes 3,500 writes a second under one prefix."""
 
 FETCH_BYTES = 8 << 20
-"""The most that is asked for before the size of an object is known."""
+"""The first request for an object whose size is unknown asks for this much."""
 
 BLOCK_BYTES = 1 << 20
 HELD_BYTES = 64 << 20
-"""Objects that many tasks read small parts of are read, and held, in blocks."""
+"""Parts, of which many tasks read small pieces, are read in blocks and held in memory up to this size."""
 
 DELETE_KEYS = 1000
-"""Keys of one request to delete (the most that S3 takes)."""
+"""Keys in one request to delete: the most that S3 takes."""
 
 MOST_BYTES = 5 << 30
 """The largest object that one request may store."""
 
-_LASTING = (".work/parts/",)
-"""Where a name stands for one content for ever."""
+_LASTING = ".work/parts/"
+"""The keys below it are digests, so their content never changes."""
 
 
 class ObjectStore:
-    """A prefix of a bucket, such as `s3://bucket/runs/1`. Credentials and endpoint are the environment's."""
+    """A prefix of a bucket, such as `s3://bucket/runs/1`. Credentials and endpoint come from the environment."""
 
     def __init__(self, url: str, client: Client | None = None) -> None:
         self._url = url
@@ -62,29 +62,29 @@ class ObjectStore:
         self._lease: Lease | None = None
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         return self._url
 
     def where(self, key: str = "") -> str:
         return redact(f"{self._url}/{key}" if key else self._url)
 
-    def put_new(self, key: str, data: bytes) -> bool:
-        return self._publish(key, data)
+    def put_new(self, key: str, data: bytes | mmap.mmap) -> bool:
+        reached("before_link")
+        made = self._ask(key, lambda objects, name: objects.put(name, data))
+        reached("after_link")
+        return made
 
     def adopt(self, scratch: Path, key: str) -> bool:
         try:
             if scratch.stat().st_size > MOST_BYTES:
                 raise OutputError(f"{self.where(key)} would be larger than 5 GiB.", "Set a smaller `rows_per_part`.")
-            with _mapped(scratch) as content:
-                return self._publish(key, content)
+            with scratch.open("rb") as file:
+                if not os.fstat(file.fileno()).st_size:
+                    return self.put_new(key, b"")
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:  # read as it is sent
+                    return self.put_new(key, content)
         finally:
             scratch.unlink(missing_ok=True)
-
-    def _publish(self, key: str, content: Any) -> bool:
-        reached("before_link")
-        made = self._ask(key, lambda objects, name: objects.put(name, content))
-        reached("after_link")
-        return made
 
     def replace(self, key: str, data: bytes) -> None:
         self._check_lease()
@@ -100,10 +100,11 @@ class ObjectStore:
         return found.size if found else None
 
     def _head(self, key: str) -> FileVersion | None:
-        return self._ask(key, lambda objects, name: objects.head(name))
+        return self._ask(key, BucketTransport.head)
 
     def _whole(self, key: str) -> bytes:
-        """All bytes of an object, by one request where it is small; else a broken transfer goes on where it broke."""
+        """Return all bytes of an object. A small one takes one request. A broken transfer of a larger one goes on where
+        it broke."""
         first = self._fetch(key, 0, FETCH_BYTES)
         if len(first) < FETCH_BYTES:
             return first
@@ -127,9 +128,9 @@ class ObjectStore:
         if found is None:
             raise FileNotFoundError(self.where(key))
         suffix = Path(key).suffix
-        path = _own_files() / f"{sha256(f'{self._url}/{key} {found.validator}'.encode()).hexdigest()}{suffix}"
+        scratch = self.scratch()
+        path = scratch.with_name(f"{sha256(f'{self._url}/{key} {found.validator}'.encode()).hexdigest()}{suffix}")
         if not path.exists():
-            scratch = self.scratch()
             scratch.write_bytes(self._whole(key))
             os.replace(scratch, path)
         return path
@@ -144,7 +145,7 @@ class ObjectStore:
         return {key.split("/")[0] for key in self.keys("")}
 
     def scratch(self) -> Path:
-        return _own_files() / uuid.uuid4().hex
+        return private_folder("corpus-files-") / uuid.uuid4().hex
 
     def discard(self, key: str) -> None:
         self._delete([key])
@@ -160,7 +161,7 @@ class ObjectStore:
 
     @contextmanager
     def only_run(self) -> Iterator[None]:
-        """By a lease: an object that its holder writes anew every few seconds."""
+        """Hold a lease on the prefix."""
         with Lease(self._client, self._url) as self._lease:
             try:
                 yield
@@ -178,11 +179,11 @@ class ObjectStore:
 
     def prepare(self) -> None:
         key = f".work/probe-{uuid.uuid4().hex}"
-        self.put_new(key, b"1")  # says no where it was stored but the answer was lost
+        self.put_new(key, b"1")  # False if it was stored but the answer was lost
         if self.put_new(key, b"2"):
             raise OutputError(
-                f"The object store of {redact(self._url)} stores over what is there, where it is asked not to.",
-                "Use one that knows `If-None-Match: *`.",
+                f"The object store of {redact(self._url)} overwrites objects although it is asked not to.",
+                "Use an object store that supports `If-None-Match: *`.",
             )
         self.discard(key)
 
@@ -192,7 +193,7 @@ class ObjectStore:
 
 
 class _Blocks:
-    """The last blocks that were read of objects that do not change. Threads may share it."""
+    """The blocks read last from objects that never change. Threads may share it."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[tuple[str, int], bytes] = OrderedDict()
@@ -216,19 +217,3 @@ class _Blocks:
                 self._held.popitem(last=False)
         inside = offset - wanted[0] * BLOCK_BYTES
         return b"".join(found[number] for number in wanted)[inside : inside + length]
-
-
-@contextmanager
-def _mapped(path: Path) -> Iterator[Any]:
-    """The content of a file, read as it is sent."""
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            yield b""
-            return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            yield content
-
-
-def _own_files() -> Path:
-    """Where files in the making are, and copies of objects."""
-    return private_folder("corpus-files-")

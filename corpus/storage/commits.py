@@ -1,7 +1,7 @@
-"""Commits: one record, put if absent, makes all parts of a piece of work visible at once.
+"""Commits: one record, put if absent, makes all parts of a task visible at once.
 
-Its key holds the phase, the piece, and a digest of everything that the result depends on, so stale work is never
-taken for current. A second attempt that comes late compares its parts with the winner's.
+The key of a commit holds the phase, the task, and a digest of everything that the result depends on, so stale work is
+never used. An attempt that comes second compares its parts with those of the first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from corpus.storage.store import Store
 
 @dataclass(frozen=True)
 class Part:
-    """A committed file: its kind, key, rows, size and sha256."""
+    """A committed file."""
 
     kind: str
     key: str
@@ -48,35 +48,38 @@ class Commit:
         return asdict(self)
 
     def part(self, kind: str) -> Part:
-        """The part of a kind; raises KeyError."""
+        """Return the part of a kind. Raises KeyError."""
         return {part.kind: part for part in self.parts}[kind]
 
     @property
     def sha256(self) -> str:
-        """The digest of the commit, for what is made from it."""
+        """The digest of the parts."""
         return digest([asdict(part) for part in self.parts])
 
 
-def commit_key(phase: str, piece: Mapping[str, Any], depends: str) -> str:
-    """The key of a piece of work: `phase` and a digest of the piece and of what its result depends on."""
-    return f".work/commits/{phase}/{digest({'piece': piece, 'depends': depends})[:32]}.json"
+def commit_key(phase: str, task: Mapping[str, Any], depends: str) -> str:
+    """Return the key of a task's commit. `depends` is a digest of what else the result depends on."""
+    return f".work/commits/{phase}/{digest({'piece': task, 'depends': depends})[:32]}.json"
 
 
 def add_part(store: Store, kind: str, file: Path, rows: int, key: str = "", suffix: str = ".arrow") -> Part:
-    """Put a finished scratch file into the store, by default under a name made of its content."""
+    """Move a finished scratch file into the store, by default under a name made of its content."""
     size, sha256 = file.stat().st_size, sha256_of(file)
     key = key or f".work/parts/{kind}/{sha256[:32]}{suffix}"
     part = Part(kind, key, rows, size, sha256)
     if not store.adopt(file, key):
-        check_part(store, part)  # what was there before must be the same
+        check_part(store, part)  # the file that is already there must be the same
     reached("part_stored")
     return part
 
 
 def commit(store: Store, key: str, parts: list[Part], facts: Mapping[str, Any]) -> Commit:
-    """Make the parts visible. Where another attempt was first, its commit is returned, if it says the same."""
+    """Make parts visible. If another attempt was first, return its commit.
+
+    Raises IntegrityError if that commit has other parts.
+    """
     data = json.dumps({"parts": [asdict(part) for part in parts], "about": facts}, sort_keys=True).encode()
-    mine = Commit(key, tuple(parts), json.loads(data)["about"])  # as everybody else will read it
+    mine = Commit(key, tuple(parts), json.loads(data)["about"])  # as all others will read it
     reached("before_commit")
     first = store.put_new(key, data)
     reached("after_commit")
@@ -86,14 +89,14 @@ def commit(store: Store, key: str, parts: list[Part], facts: Mapping[str, Any]) 
     assert winner is not None
     if winner.sha256 != mine.sha256 and not (facts.get("exceptions") or winner.facts.get("exceptions")):
         raise IntegrityError(
-            f"Two attempts at one piece of work gave different results ({key}).",
+            f"Two attempts at one task gave different results ({key}).",
             "A stage is not deterministic: `corpus` promises the same bytes only for stages that are.",
         )
     return winner
 
 
 def read_commit(store: Store, key: str) -> Commit | None:
-    """The commit under a key, None where there is none."""
+    """Return the commit under a key, or None if there is none."""
     data = store.get(key)
     if data is None:
         return None
@@ -102,7 +105,7 @@ def read_commit(store: Store, key: str) -> Commit | None:
         return Commit(key, tuple(Part(**part) for part in content["parts"]), content["about"])
     except (ValueError, KeyError, TypeError):
         raise IntegrityError(
-            f"The commit {store.where(key)} is damaged.", "Delete it; its work is done again."
+            f"The commit {store.where(key)} is damaged.", "Delete it, and its work is done again."
         ) from None
 
 
@@ -112,7 +115,7 @@ def sha256_of(file: Path) -> str:
 
 
 def check_part(store: Store, part: Part) -> pa.Buffer:
-    """The content of a part, once its size and sha256 are what the commit says. Raises IntegrityError."""
+    """Return the content of a part. Raises IntegrityError if its size or sha256 is wrong."""
     content = part_content(store, part)
     if hashlib.sha256(content).hexdigest() != part.sha256:
         raise damaged(store, part)
@@ -120,7 +123,7 @@ def check_part(store: Store, part: Part) -> pa.Buffer:
 
 
 def part_content(store: Store, part: Part) -> pa.Buffer:
-    """The content of a part of the right size, which is still to be checked. Raises IntegrityError."""
+    """Return the content of a part, of which only the size is checked. Raises IntegrityError."""
     try:
         content = store.buffer(part.key)
     except FileNotFoundError:
@@ -131,24 +134,24 @@ def part_content(store: Store, part: Part) -> pa.Buffer:
 
 
 def is_there(store: Store, part: Part) -> bool:
-    """Whether a part that is not under .work/ is still where its commit says."""
+    """Return True if the file of a part exists. Files outside of .work/ may have been removed by the user."""
     return store.size(part.key) is not None
 
 
 def missing(store: Store, part: Part) -> IntegrityError:
-    return IntegrityError(f"{store.where(part.key)} is missing.", _mend(store, part))
+    return IntegrityError(f"{store.where(part.key)} is missing.", _remedy(store, part))
 
 
 def damaged(store: Store, part: Part) -> IntegrityError:
-    return IntegrityError(f"{store.where(part.key)} is damaged: it is not what was committed.", _mend(store, part))
+    return IntegrityError(f"{store.where(part.key)} is damaged: it is not what the run wrote.", _remedy(store, part))
 
 
-def _mend(store: Store, part: Part) -> str:
+def _remedy(store: Store, part: Part) -> str:
     return make_anew(store) if part.key.startswith(".work/") else "Restore it, or build again."
 
 
 def make_anew(store: Store) -> str:
-    """What helps where intermediate files are not what they were: as long as commits name them they are not made
-    again, and as long as they lie there nothing takes their names."""
+    """Return the remedy for damaged intermediate files. Both folders must go: files that a commit names are not made
+    again, and a file keeps its name while it exists."""
     parts, commits = store.where(".work/parts"), store.where(".work/commits")
     return f"Remove {parts} and {commits}, and run the same command again: it does that work anew."

@@ -1,12 +1,12 @@
-"""Named points on the way to a commit, at which a test may end or halt the process: `reached("part_stored")`.
+"""Crash points: named points on the way to a commit, at which a test may end or halt the process.
 
-CORPUS_CRASH_AT=part_stored     SIGKILL by the process itself, as soon as it reaches that point
-CORPUS_CRASH_AT=part_stored:3   … the third time
-CORPUS_CRASH_ONCE=FILE          … by the one process that makes FILE, and leaves its number there
-CORPUS_CRASH_SIGNAL=SIGSTOP     another signal
-CORPUS_CRASH_TRACE=FILE         a line in FILE for every point that is reached: its name and the process
+    CORPUS_CRASH_AT=part_stored     the process kills itself with SIGKILL when it reaches that point
+    CORPUS_CRASH_AT=part_stored:3   … when it reaches the point for the third time
+    CORPUS_CRASH_ONCE=FILE          … only in the one process that creates FILE, which then holds its process id
+    CORPUS_CRASH_SIGNAL=SIGSTOP     another signal
+    CORPUS_CRASH_TRACE=FILE         FILE gets a line for every point reached: its name and the process id
 
-Without these variables, which are read when this is imported, a point does nothing.
+The variables are read at import. Without them a point does nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from itertools import count
 
 
 class Crash:
-    """What the variables ask for."""
+    """The crash that the variables ask for."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._point, _, times = environ.get("CORPUS_CRASH_AT", "").partition(":")
@@ -31,33 +31,24 @@ class Crash:
 
     def reached(self, point: str) -> None:
         if self._trace:
-            _append(self._trace, f"{point} {os.getpid()}\n")
-        if point == self._point and next(self._count) == self._times and (not self._once or _first(self._once)):
+            with open(self._trace, "ab", buffering=0) as trace:  # one write, so that lines of processes don't mix
+                trace.write(f"{point} {os.getpid()}\n".encode())
+        if point == self._point and next(self._count) == self._times and (not self._once or self._create_once()):
             signal.pthread_kill(threading.get_ident(), self._signal)  # this thread does not get beyond this line
 
-
-def _append(file: str, line: str) -> None:
-    """One write, so that lines of several processes don't mix."""
-    trace = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(trace, line.encode())
-    finally:
-        os.close(trace)
-
-
-def _first(file: str) -> bool:
-    try:
-        with open(file, "x") as own:
-            own.write(str(os.getpid()))
-    except FileExistsError:
-        return False
-    return True
+    def _create_once(self) -> bool:
+        try:
+            with open(self._once, "x") as own:
+                own.write(str(os.getpid()))
+        except FileExistsError:
+            return False
+        return True
 
 
 _crash = Crash(os.environ) if any(name.startswith("CORPUS_CRASH_") for name in os.environ) else None
 
 
 def reached(point: str) -> None:
-    """Say that this point is reached."""
+    """Declare that the process has reached a crash point."""
     if _crash is not None:
         _crash.reached(point)

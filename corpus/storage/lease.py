@@ -1,8 +1,9 @@
-"""The right to write to a prefix of a bucket, held by one run at a time.
+"""A lease: the right to write to a prefix of a bucket, held by one run at a time.
 
-It is an object that its holder writes anew every few seconds. Who finds one watches it: written anew, there is another
-run; not written for `EXPIRES_S`, or by a process of this machine that is gone, it is taken over, by a PUT that only one
-can win. Nothing that is committed rests on it: it keeps two runs from removing each other's intermediate files.
+It is an object that its holder rewrites every few seconds. A run that finds a lease watches it. If the lease is
+rewritten, another run is alive. If it is not rewritten for `EXPIRES_S`, or if its holder was a process of this machine
+that has ended, the run takes it over, by a PUT that only one run can win. No commit depends on the lease: it only keeps
+two runs from removing each other's intermediate files.
 """
 
 from __future__ import annotations
@@ -13,16 +14,13 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from corpus.errors import OutputError
 from corpus.net.client import Client
 from corpus.net.transport import BucketTransport
 from corpus.net.urls import object_key, redact
-
-_T = TypeVar("_T")
 
 KEY = ".lease"
 RENEWED_S = 10.0
@@ -31,7 +29,7 @@ _LOOK_S = 1.0
 
 
 class Lease:
-    """A lease on the prefix `url`, while entered. Raises OutputError where another run holds it."""
+    """A lease on the prefix `url`, held while entered. Raises OutputError if another run holds it."""
 
     def __init__(self, client: Client, url: str, *, renewed_s: float = RENEWED_S, expires_s: float = EXPIRES_S) -> None:
         self._client = client
@@ -57,23 +55,23 @@ class Lease:
         self._ended.set()
         self._renewer.join()
         if not self._lost.is_set():
-            self._ask(lambda objects: objects.delete([self._name]))
+            self._client.ask(self._url, lambda objects: objects.delete([self._name]))
 
     def check(self) -> None:
-        """Raise OutputError where another run has taken over, because this one was not heard of for too long."""
+        """Raise OutputError if another run has taken over, since this one could not rewrite its lease for too long."""
         if self._lost.is_set():
             raise self._taken()
 
     def _take_over(self) -> None:
-        """Watch the lease that is there until it is known whether its holder lives; then return with it taken, or gone
-        and to be asked for again."""
+        """Watch an existing lease until it is clear whether its holder lives. Return with the lease taken over, or
+        with `_mark` empty if the lease is gone."""
         seen, since = "", time.monotonic()
         while True:
             found = self._read()
             if found is None:
                 return
             content, mark = found
-            if content.get("run") == self._content["run"]:  # ours: the answer was lost
+            if content.get("run") == self._content["run"]:  # this run's: the answer was lost
                 self._mark = mark
                 return
             if seen and mark != seen:
@@ -102,10 +100,10 @@ class Lease:
                 return
 
     def _write(self, over: str) -> bool:
-        """Write the lease where there is none, or over the one that `over` is the ETag of."""
+        """Write the lease. It must not exist yet, or must have the ETag `over`. Return False if another run won."""
         self._written += 1
         data = json.dumps({**self._content, "written": self._written}).encode()
-        if not self._ask(lambda objects: objects.put(self._name, data, over)):
+        if not self._client.ask(self._url, lambda objects: objects.put(self._name, data, over)):
             return False
         found = self._read()
         if found is None or found[0].get("run") != self._content["run"]:
@@ -126,17 +124,14 @@ class Lease:
             except ValueError:
                 return {}, stat.validator
 
-        return self._ask(read)
-
-    def _ask(self, question: Callable[[BucketTransport], _T]) -> _T:
-        return self._client.ask(self._url, question)
+        return self._client.ask(self._url, read)
 
     def _taken(self) -> OutputError:
         return OutputError(f"Another run is writing to {redact(self._url)}.", "Wait for it, or give another -o.")
 
 
 def _process(pid: int) -> dict[str, Any]:
-    """What tells a process of this machine from every other: ids come again, and so do host names."""
+    """Identify a process uniquely. Process ids and host names are reused, so neither is enough."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
@@ -147,7 +142,7 @@ def _process(pid: int) -> dict[str, Any]:
 
 
 def _is_gone(content: dict[str, Any]) -> bool:
-    """Whether a lease was written by a process of this machine that has ended."""
+    """Return True if a lease was written by a process of this machine that has ended."""
     mine = _process(os.getpid())
     same = mine and all(content.get(name) == mine[name] for name in ("host", "boot", "space"))
     if not same or not isinstance(content.get("pid"), int):

@@ -1,10 +1,10 @@
-"""The manifest of a finished run: which files it has, and what they must be.
+"""The manifest of a finished run: the list of its files, and what each must be.
 
     manifest/corpus-00000.json   one file: kind, key, rows, bytes, sha256, and the digest of its footer if it is parquet
     manifest/seal.json           the digests of run.json and of the other files here, and one over these
 
-Page checksums find damage to the data of a parquet file; to its footer, which names columns and says what may be
-skipped, nothing in parquet does: of 150 random bits in a ledger 9 changed what was read without an error.
+Page checksums find damage to the data of a parquet file. Nothing in parquet protects the footer, which names columns
+and says what may be skipped: of 150 random bits flipped in a ledger, 9 changed what was read without an error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from corpus.digests import digest
 from corpus.errors import IntegrityError
-from corpus.storage.commits import Part
+from corpus.storage.commits import Part, damaged, missing
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store, as_json
 
@@ -29,13 +29,13 @@ _TODO = "Restore it, or build again."
 
 @dataclass(frozen=True)
 class Listed(Part):
-    """A file of the manifest; `footer` is the sha256 of a parquet file's footer, else empty."""
+    """A file in the manifest. `footer` is the sha256 of its footer if it is a parquet file, else empty."""
 
     footer: str = ""
 
 
 def write_manifest(store: Store, parts: Iterable[Part], run_json: bytes) -> None:
-    """List finished files, and seal the list together with what run.json will be."""
+    """List finished files, and seal the list together with the future content of run.json."""
     digests = {"run.json": _sha256(run_json)}
     for part in parts:
         name = PurePosixPath(part.key)
@@ -50,33 +50,19 @@ def write_manifest(store: Store, parts: Iterable[Part], run_json: bytes) -> None
 
 
 def read_manifest(store: Store, kind: str) -> list[Listed]:
-    """The listed files of a kind, in order. Raises IntegrityError that names a damaged file of the manifest."""
-    listed = (_entry(store, key) for key in store.keys("manifest") if key != SEAL)
+    """Return the listed files of a kind, in order. Raises IntegrityError for a damaged file of the manifest."""
+    listed = []
+    for key in store.keys("manifest"):
+        if key != SEAL:
+            try:
+                listed.append(Listed(**json.loads(_content(store, key))))
+            except (ValueError, TypeError):
+                raise IntegrityError(f"{store.where(key)} is damaged.", _TODO) from None
     return [part for part in listed if part.kind == kind]
 
 
 def check_seal(store: Store) -> None:
-    """Raise IntegrityError unless run.json and the manifest are what the run wrote, and no file of it is missing."""
-    for key, sha256 in _sealed(store).items():
-        if _sha256(_content(store, key)) != sha256:
-            raise IntegrityError(f"{store.where(key)} is damaged: it is not what the run wrote.", _TODO)
-    extra = set(store.keys("manifest")) - set(_sealed(store)) - {SEAL}
-    if extra:
-        raise IntegrityError(f"{store.where(min(extra))} is no file of the run.", "Remove it.")
-
-
-def checked_path(store: Store, part: Listed) -> Path:
-    """The path of a listed file that is there, as long as it should be, and whose footer is whole: what a reader that
-    checks the pages needs to know. Raises IntegrityError."""
-    size = store.size(part.key)
-    if size is None:
-        raise IntegrityError(f"{store.where(part.key)} is missing.", _TODO)
-    if size != part.bytes or (part.footer and _footer(store, part) != part.footer):
-        raise IntegrityError(f"{store.where(part.key)} is damaged: it is not what the run wrote.", _TODO)
-    return store.local(part.key)
-
-
-def _sealed(store: Store) -> dict[str, str]:
+    """Raise IntegrityError unless run.json and the manifest are what the run wrote, and complete."""
     data = _content(store, SEAL)
     try:
         seal: dict[str, Any] = json.loads(data)
@@ -86,14 +72,25 @@ def _sealed(store: Store) -> dict[str, str]:
         whole = False
     if not whole:
         raise IntegrityError(f"{store.where(SEAL)} is damaged.", _TODO)
-    return files
+    for key, sha256 in files.items():
+        if _sha256(_content(store, key)) != sha256:
+            raise IntegrityError(f"{store.where(key)} is damaged: it is not what the run wrote.", _TODO)
+    extra = set(store.keys("manifest")) - {*files, SEAL}
+    if extra:
+        raise IntegrityError(f"{store.where(min(extra))} does not belong to the run.", "Remove it.")
 
 
-def _entry(store: Store, key: str) -> Listed:
-    try:
-        return Listed(**json.loads(_content(store, key)))
-    except (ValueError, TypeError):
-        raise IntegrityError(f"{store.where(key)} is damaged.", _TODO) from None
+def checked_path(store: Store, part: Listed) -> Path:
+    """Return the path of a listed file that exists with the right size and footer. A reader must check the pages.
+
+    Raises IntegrityError.
+    """
+    size = store.size(part.key)
+    if size is None:
+        raise missing(store, part)
+    if size != part.bytes or (part.footer and _footer(store, part) != part.footer):
+        raise damaged(store, part)
+    return store.local(part.key)
 
 
 def _content(store: Store, key: str) -> bytes:
@@ -104,7 +101,8 @@ def _content(store: Store, key: str) -> bytes:
 
 
 def _footer(store: Store, part: Part) -> str:
-    """The sha256 of a parquet file's footer, as long as its last bytes say; of these alone where they say nonsense."""
+    """Return the sha256 of a parquet file's footer. Its length is in the last 8 bytes; if they are nonsense, return the
+    sha256 of these alone."""
     tail = store.read(part.key, max(0, part.bytes - 8), 8)
     length = int.from_bytes(tail[:4], "little") if tail[4:] == _MAGIC else 0
     if 0 < length <= part.bytes - 8:

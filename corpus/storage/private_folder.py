@@ -1,4 +1,4 @@
-"""A folder on this machine that a process has to itself, and that goes with it however it ends."""
+"""A folder on this machine for one process alone. It is removed with the process, however that ends."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from pathlib import Path
 
 @cache
 def private_folder(prefix: str, parent: str | None = None) -> Path:
-    """This process's folder of the name `prefix`, in `parent` or where temporary files go; nobody else may look in.
+    """Return this process's folder, whose name starts with `prefix`. It is in `parent`, or in the folder for temporary
+    files. No other user can read it.
 
-    The folders of processes that were killed are removed, now and once more as this one ends, since what such a process
-    had started may live on for a minute and write there. Whose process is alive is told by a lock on the folder, not by
-    the number in its name, which says nothing to a container with numbers of its own.
+    The folders of killed processes are removed, now and once more when this process ends, since the children of such a
+    process may live on for a minute and write there. A lock on the folder shows that its process is alive. The process
+    id in its name does not, since containers have ids of their own.
     """
     parent = parent or tempfile.gettempdir()
     _sweep(parent, prefix)
@@ -37,7 +38,7 @@ def _sweep(parent: str, prefix: str) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder of this user's that no process holds. Raises OSError."""
+    """Remove a folder of this user that no process holds. Raises OSError."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if os.fstat(opened).st_uid == os.getuid():
@@ -48,12 +49,12 @@ def _remove(folder: Path) -> None:
 
 
 def _held_for_life(folder: Path) -> bool:
-    """Lock a new folder until this process and its forks have ended; False where another one swept it before."""
+    """Lock a new folder until this process and its forks have ended. Return False if another process removed it."""
     try:
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # never closed
     except FileNotFoundError:
         return False
-    with suppress(OSError):  # no locks here: then nobody can sweep it either
+    with suppress(OSError):  # without locks here, no other process can remove it either
         fcntl.flock(held, fcntl.LOCK_EX)
     if folder.exists():
         return True

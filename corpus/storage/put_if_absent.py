@@ -1,8 +1,8 @@
-"""A finished file under its final name, unless that is taken: what put-if-absent is made of on file systems.
+"""Put-if-absent on file systems: give a finished file its final name, unless a file of that name exists.
 
-A hard link does it where there are any: making one fails where the name exists. Where there are none (FAT, many network
-and FUSE mounts) a rename that does not replace does, and where the system has no such rename, a lock that the kernel
-gives back when its holder dies. No way leaves anything that a dead process could leave behind for others to trip over.
+The first way is a hard link, which fails if the name exists. Some file systems have none (FAT, many network and FUSE
+mounts). There the second way is a rename that does not replace, and the third a lock that the kernel releases when its
+holder dies. A process that dies on any of these ways leaves nothing that would stop others.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ class _Unsupported(Exception):
 
 
 def publish(scratch: Path, final: Path, lock: Path) -> bool:
-    """Give `scratch` the name `final` unless there is something of that name; whether it was given. `lock` is a file
-    that all who publish here agree on, used only where nothing else helps. Raises OSError and OutputError."""
+    """Give `scratch` the name `final` and return True, or return False if that name exists.
+
+    `lock` is a file that all writers share. It is used only if nothing else works. Raises OSError and OutputError.
+    """
     for way in (by_link, by_rename):
         try:
             return way(scratch, final)
@@ -45,8 +47,10 @@ def by_link(scratch: Path, final: Path) -> bool:
     try:
         os.link(scratch, final)
     except FileExistsError:
-        # a server may have made the link and its answer been lost, so that the client asked again
-        return _same(scratch, final)
+        with suppress(FileNotFoundError):
+            # true if a server made the link, its answer was lost, and the client asked again
+            return os.path.samefile(scratch, final)
+        return False
     except OSError as error:
         if error.errno in _NO_LINKS:
             raise _Unsupported from None
@@ -55,7 +59,7 @@ def by_link(scratch: Path, final: Path) -> bool:
 
 
 def by_rename(scratch: Path, final: Path) -> bool:
-    """renameat2(2) of Linux, with RENAME_NOREPLACE."""
+    """Call renameat2(2) of Linux with RENAME_NOREPLACE."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         raise _Unsupported
@@ -79,16 +83,19 @@ def by_lock(scratch: Path, final: Path, lock: Path) -> bool:
 
 @contextmanager
 def locked(lock: Path, *, wait: bool, leave: bool = True) -> Iterator[None]:
-    """Hold a lock file, which the system releases when this process ends, however it ends; at the end it is there for
-    the next holder, or gone if not `leave`. Without `wait` raises BlockingIOError where another one holds it;
-    OutputError where the file system knows no locks."""
+    """Hold a lock file. The system releases it when this process ends, however that ends. The file is removed at the
+    end unless `leave` is true.
+
+    Raises BlockingIOError if another process holds the lock and `wait` is false, and OutputError if the file system has
+    no locks.
+    """
     held = _lock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         yield
     finally:
         if not leave:
-            with suppress(OSError):  # gone already, with all that was beside it
-                if os.path.samestat(os.fstat(held), os.stat(lock)):  # else it is another holder's
+            with suppress(OSError):  # the whole folder may be gone already
+                if os.path.samestat(os.fstat(held), os.stat(lock)):  # else it belongs to another holder
                     lock.unlink()
         os.close(held)
 
@@ -97,9 +104,9 @@ def _lock(lock: Path, how: int) -> int:
     for _ in range(_TURNS):
         try:
             lock.parent.mkdir(parents=True, exist_ok=True)
-            # writable, since NFS makes of this a lock of a range of bytes; and no folder, which NFS locks on one client
+            # writable, since NFS turns this into a lock on a range of bytes; not a folder, which NFS locks locally
             held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except (FileNotFoundError, FileExistsError):  # another one is removing the folder
+        except (FileNotFoundError, FileExistsError):  # another process is removing the folder
             continue
         try:
             fcntl.flock(held, how)
@@ -113,14 +120,14 @@ def _lock(lock: Path, how: int) -> int:
         except OSError as error:
             os.close(held)
             raise OutputError(
-                f"{lock} can't be locked: {error.strerror}.", "Give an -o on a file system with locks."
+                f"{lock} can't be locked: {error.strerror}.", "Give an -o on a file system that has locks."
             ) from None
-        os.close(held)  # removed, and perhaps made anew, by who held it
-    raise OutputError(f"{lock} can't be locked: it is another file each time.", "Give an -o on another file system.")
+        os.close(held)  # its holder removed the file, and another may have made it again
+    raise OutputError(f"{lock} can't be locked: it is a new file each time.", "Give an -o on another file system.")
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder and those above it so that they outlast a loss of power, as far as the file system can."""
+    """Make a folder and its parents so that they survive a loss of power, if the file system can do that."""
     missing = []
     while not folder.exists():
         missing.append(folder)
@@ -131,7 +138,7 @@ def make_folders(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Let the names in a folder outlast a loss of power, as far as the file system can."""
+    """Make the names in a folder survive a loss of power, if the file system can do that."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -140,10 +147,3 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(opened)
-
-
-def _same(scratch: Path, final: Path) -> bool:
-    try:
-        return os.path.samefile(scratch, final)
-    except FileNotFoundError:
-        return False

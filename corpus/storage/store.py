@@ -1,6 +1,6 @@
-"""Where committed bytes live: a folder, or a prefix in an object store. All rests on one operation, put-if-absent.
+"""Stores: committed bytes by key, in a folder or under a prefix of a bucket. Everything rests on put-if-absent.
 
-A file or object appears whole or not at all. What is made is first a file on this machine, under `scratch()`.
+A file or object appears whole or not at all. It is first made as a file on this machine, under `scratch()`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 import pyarrow as pa
 
 from corpus.errors import ConfigError, OutputError, no_room
 from corpus.net.urls import OBJECT_STORES, is_url, redact
 from corpus.storage.crash_points import reached
-from corpus.storage.inside import inside
 from corpus.storage.put_if_absent import locked, make_folders, publish, sync_folder
+from corpus.storage.safe_join import safe_join
+
+_T = TypeVar("_T")
 
 LOCK = ".work/lock"
 _PROBE = ".probe-"
@@ -35,101 +37,97 @@ class Store(Protocol):
     """Bytes by key. Keys are relative paths with forward slashes, made by us and never from page data."""
 
     @property
-    def place(self) -> str:
-        """The absolute path, or the URL: `open_store(place)` is the same store in any process that can reach it."""
+    def location(self) -> str:
+        """The absolute path or the URL. `open_store` makes the same store of it in any process that can reach it."""
 
     def where(self, key: str = "") -> str:
-        """What to call a key, or the whole, before a person."""
+        """Return the location of a key, or of the whole store, as messages show it."""
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Store `data` under `key` unless there is something already; whether it was stored."""
+        """Store `data` under `key` and return True, or return False if the key exists."""
 
     def adopt(self, scratch: Path, key: str) -> bool:
-        """Move a finished file of `scratch()` to `key` unless there is something already; whether it was moved."""
+        """Move a finished file of `scratch()` to `key` and return True, or return False if the key exists."""
 
     def replace(self, key: str, data: bytes) -> None:
-        """Store `data` under `key`, whatever was there: only for what is no promise, such as timings."""
+        """Store `data` under `key`, even if the key exists. Only for files that promise nothing, such as timings."""
 
     def get(self, key: str) -> bytes | None:
-        """The bytes of a key, None where there is nothing."""
+        """Return the bytes of a key, or None if it does not exist."""
 
     def size(self, key: str) -> int | None:
-        """How many bytes a key has, None where there is nothing."""
+        """Return the number of bytes of a key, or None if it does not exist."""
 
     def read(self, key: str, offset: int, length: int) -> bytes:
-        """Some bytes of a key, fewer than `length` only at its end. Raises FileNotFoundError."""
+        """Return `length` bytes of a key, or fewer at its end. Raises FileNotFoundError."""
 
     def buffer(self, key: str) -> pa.Buffer:
-        """All bytes of a key, in memory only as far as they are read where that can be. Raises FileNotFoundError."""
+        """Return all bytes of a key, mapped into memory if possible. Raises FileNotFoundError."""
 
     def local(self, key: str) -> Path:
-        """A file of this machine with the bytes of a key, for libraries that want one. Raises FileNotFoundError."""
+        """Return a file on this machine with the bytes of a key. Raises FileNotFoundError."""
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """The keys below a folder, sorted. A hint only: what counts is the content of commits."""
+        """Yield the keys below a folder, sorted. They are only a hint: commits decide what counts."""
 
     def names(self) -> set[str]:
-        """What lies at the top: the first parts of all keys."""
+        """Return the first parts of all keys: the names at the top."""
 
     def scratch(self) -> Path:
-        """A new name for a file in the making."""
+        """Return a new path for a scratch file."""
 
     def discard(self, key: str) -> None:
-        """Remove a key if it is there."""
+        """Remove a key if it exists."""
 
     def remove(self, prefix: str) -> None:
         """Remove everything below a folder."""
 
     def only_run(self) -> AbstractContextManager[None]:
-        """Be the only run that writes here. Raises OutputError where there is another."""
+        """Be the only run that writes here. Raises OutputError if another run does, or if the disk is full."""
 
     def prepare(self) -> None:
-        """Make sure that this place can be written to and keeps what is promised above. Raises OutputError."""
+        """Check that the store can be written to and supports put-if-absent. Raises OutputError."""
 
 
 class LocalStore:
-    """A folder."""
+    """A store in a folder."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         return str(self.root.resolve())
 
     def where(self, key: str = "") -> str:
         return str(self.root / key)
 
     def path(self, key: str) -> Path:
-        """Return the local file of a key. Raises IntegrityError if it leads out of the folder or through a link."""
-        return inside(self.root, key)
+        """Return the file of a key. Raises IntegrityError if the key leads out of the folder or through a link."""
+        return safe_join(self.root, key)
 
     def put_new(self, key: str, data: bytes) -> bool:
         scratch = self.scratch()
         try:
-            with open(scratch, "xb") as file:
-                file.write(data)
+            scratch.write_bytes(data)
             reached("scratch_written")
-            return self._publish(scratch, key)
+            return self.adopt(scratch, key)
         finally:
             scratch.unlink(missing_ok=True)
 
     def adopt(self, scratch: Path, key: str) -> bool:
         try:
-            return self._publish(scratch, key)
+            final = self.path(key)
+            make_folders(final.parent)
+            _sync(scratch)
+            reached("before_link")
+            made = publish(scratch, final, self.path(".work/publish.lock"))
+            if made:
+                reached("after_link")
+            sync_folder(final.parent)  # also if another process made the file, since it may die before it does this
+            return made
         finally:
             scratch.unlink(missing_ok=True)
-
-    def _publish(self, scratch: Path, key: str) -> bool:
-        final = self.path(key)
-        make_folders(final.parent)
-        _sync(scratch)
-        reached("before_link")
-        made = publish(scratch, final, self.path(".work/publish.lock"))
-        if made:
-            reached("after_link")
-        sync_folder(final.parent)  # also where another one made it, who may not have come to this
-        return made
 
     def replace(self, key: str, data: bytes) -> None:
         scratch, final = self.scratch(), self.path(key)
@@ -143,20 +141,21 @@ class LocalStore:
         sync_folder(final.parent)
 
     def get(self, key: str) -> bytes | None:
-        try:
-            return self.path(key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise _unreadable(self.root / key, error) from None
+        return self._if_there(key, Path.read_bytes)
 
     def size(self, key: str) -> int | None:
+        return self._if_there(key, os.path.getsize)
+
+    def _if_there(self, key: str, ask: Callable[[Path], _T]) -> _T | None:
+        """Return what `ask` returns, or None for a missing file. Raises OutputError if the file can't be examined."""
         try:
-            return self.path(key).stat().st_size
+            return ask(self.path(key))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _unreadable(self.root / key, error) from None
+            raise OutputError(
+                f"{self.root / key} can't be read: {error.strerror}.", "Repair that, or give another folder."
+            ) from None
 
     def read(self, key: str, offset: int, length: int) -> bytes:
         with self.path(key).open("rb", buffering=0) as file:
@@ -195,8 +194,7 @@ class LocalStore:
 
     @contextmanager
     def only_run(self) -> Iterator[None]:
-        """By a lock that the system releases when this process ends, however it ends. Raises OutputError also for
-        whatever is done meanwhile in a folder that takes no more."""
+        """Hold a lock that the system releases when this process ends, however that ends."""
         lock = self.path(LOCK)
         with ExitStack() as held:
             held.callback(self._tidy)
@@ -207,7 +205,7 @@ class LocalStore:
                     f"Another run is writing to {self.root}.", "Wait for it, or give another -o."
                 ) from None
             except OSError as error:
-                raise OutputError(f"{self.root} can't be written: {error.strerror}.", "Mend that first.") from None
+                raise OutputError(f"{self.root} can't be written: {error.strerror}.", "Repair that first.") from None
             try:
                 self.remove(".work/tmp")
                 yield
@@ -216,17 +214,17 @@ class LocalStore:
                     raise full from None
                 raise
             finally:
-                self.remove(".work/tmp")  # what tasks that failed left
+                self.remove(".work/tmp")  # files of failed tasks
 
     def _tidy(self) -> None:
-        """Leave no trace in a folder where no work was begun."""
-        with suppress(OSError):  # not empty, or not there
+        """Leave no trace in a folder in which no work began."""
+        with suppress(OSError):  # not empty, or missing
             self.path(LOCK).parent.rmdir()
 
     def prepare(self) -> None:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(prefix=_PROBE, dir=self.root):  # .work is the run's that holds the folder
+            with tempfile.TemporaryFile(prefix=_PROBE, dir=self.root):  # .work belongs to the run that holds the folder
                 pass
         except OSError as error:
             raise OutputError(
@@ -235,43 +233,38 @@ class LocalStore:
 
 
 def as_json(data: Any, indent: int | None = 2) -> bytes:
-    """Plain data as a file for people and programs."""
+    """Return plain data as a JSON file for people and programs."""
     return (json.dumps(data, indent=indent, ensure_ascii=False) + "\n").encode()
 
 
-def open_store(place: Location) -> Store:
-    """The store at a path or URL. Raises ConfigError for a URL of no object store."""
-    if not _is_remote(place):
-        return LocalStore(place)
-    if place.split("://")[0] not in OBJECT_STORES:
+def open_store(location: Location) -> Store:
+    """Return the store at a path or URL. Raises ConfigError for a URL that is no object store's."""
+    if not _is_remote(location):
+        return LocalStore(location)
+    if location.split("://")[0] not in OBJECT_STORES:
         raise ConfigError(
-            f"{redact(place)} is no place to write to.", f"Give a folder, or a URL of {', '.join(OBJECT_STORES)}."
+            f"{redact(location)} is no object store.", f"Give a folder, or a URL of {', '.join(OBJECT_STORES)}."
         )
-    return _object_store(place.rstrip("/"))
+    return _object_store(location.rstrip("/"))
 
 
-def local_file(place: Location) -> Path:
-    """A file of this machine with what is at a path or URL. Raises FileNotFoundError, and ConfigError."""
-    if not _is_remote(place):
-        return Path(place)
-    prefix, _, name = place.rpartition("/")
+def local_file(location: Location) -> Path:
+    """Return a file on this machine with the content of a path or URL. Raises FileNotFoundError and ConfigError."""
+    if not _is_remote(location):
+        return Path(location)
+    prefix, _, name = location.rpartition("/")
     return open_store(prefix).local(name)
 
 
-def _is_remote(place: Location) -> TypeGuard[str]:
-    return isinstance(place, str) and is_url(place)
+def _is_remote(location: Location) -> TypeGuard[str]:
+    return isinstance(location, str) and is_url(location)
 
 
-@cache  # it holds connections, and blocks that were read
+@cache  # it holds connections and blocks
 def _object_store(url: str) -> Store:
     from corpus.storage.bucket import ObjectStore
 
     return ObjectStore(url)
-
-
-def _unreadable(path: Path, error: OSError) -> OutputError:
-    """What to raise where it can't be told whether there is anything at a path."""
-    return OutputError(f"{path} can't be read: {error.strerror}.", "Give another folder, or mend that first.")
 
 
 def _sync(file: Path) -> None:

@@ -1,8 +1,8 @@
-"""One run put in the place of another in the same folder, so that a kill at any time leaves the old or, once the same
-command or a build has run again, the new one; what opens the folder in between is told so.
+"""Replace one run by another in the same folder, so that a kill at any time leaves the old run or the new one.
 
-What replaces lies ready under .work/; a journal, put if absent, is the point of no return; then names are moved one by
-one, each step being one that can be done again.
+The new run lies ready under .work/. A journal, put if absent, is the point of no return. Then files are moved one by
+one, and each step can be repeated. After a kill in between, the same command or a build finishes the swap; until then,
+opening the run raises an error that says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ JOURNAL = ".work/swap.json"
 RUN_FILES = (
     "corpus", "ledger", "samples", "manifest", "index", "timings.json", "report.html", "removed.json", "run.json",
 )  # fmt: skip
-"""All that belongs to a run. A report contains excerpts, so it goes; it can be made again."""
+"""All files of a run. A report contains excerpts, so the old one must go. It can be made again."""
 
 _FRESH = re.compile(r"\.work/takedown-[0-9a-f]{16}")
 _GONE = ".work/gone"
@@ -33,7 +33,7 @@ def fresh_folder(digest: str) -> str:
 
 
 def swap(store: LocalStore, fresh: str) -> None:
-    """Replace each of `RUN_FILES` by the one under `fresh`, or remove it where `fresh` has none."""
+    """Replace each of `RUN_FILES` by the one under `fresh`, or remove it if `fresh` does not have it."""
     there = [name for name in RUN_FILES if store.path(f"{fresh}/{name}").exists()]
     journal = {"fresh": fresh, "replace": there, "remove": [name for name in RUN_FILES if name not in there]}
     store.put_new(JOURNAL, json.dumps(journal).encode())
@@ -41,7 +41,7 @@ def swap(store: LocalStore, fresh: str) -> None:
 
 
 def finish_swap(store: LocalStore) -> bool:
-    """Go through with a swap that has begun; whether there was one."""
+    """Finish a swap that has begun. Return False if there is none."""
     data = store.get(JOURNAL)
     if data is None:
         return False
@@ -52,19 +52,19 @@ def finish_swap(store: LocalStore) -> bool:
         _away(store, name)
     for name in journal.replace:
         new = store.path(f"{journal.fresh}/{name}")
-        if new.exists():  # else this step was done
+        if new.exists():  # else this step is done
             _away(store, name)
             os.rename(new, store.path(name))
     sync_folder(store.root)
     store.remove(_GONE)
     store.remove(journal.fresh)
-    store.path(JOURNAL).unlink()  # last: until then the next command finishes what is left
+    store.path(JOURNAL).unlink()  # last: until then the next command finishes the swap
     return True
 
 
 @dataclass(frozen=True)
 class _Journal:
-    """What a swap moves: names under `fresh` that replace those of the run, and names that the run loses."""
+    """The files that a swap moves: those under `fresh` that replace the run's, and those that the run loses."""
 
     fresh: str
     replace: list[str]
@@ -72,7 +72,7 @@ class _Journal:
 
 
 def _read_journal(store: LocalStore, data: bytes) -> _Journal:
-    """Return the journal. It may come from a stranger's folder, so it may name only what a swap itself writes."""
+    """Return the journal. The folder may be a stranger's, so only names that a swap itself writes are allowed."""
     try:
         journal = _Journal(**json.loads(data))
         names = [*journal.replace, *journal.remove]
@@ -88,11 +88,11 @@ def _read_journal(store: LocalStore, data: bytes) -> _Journal:
 
 
 def check_no_swap(store: Store) -> None:
-    """Raise IntegrityError where a swap was cut off."""
+    """Raise IntegrityError if a swap was interrupted."""
     if store.size(JOURNAL) is not None:
         raise IntegrityError(
-            f"A takedown in {store.where()} was cut off while files were moved.",
-            "Run `corpus remove` on it to finish it.",
+            f"A takedown in {store.where()} was interrupted while it moved files.",
+            "Run `corpus remove` on the folder to finish it.",
         )
 
 

@@ -1,13 +1,12 @@
-"""The ledger and the corpus as tables.
+"""The rows of ledger and corpus, and the counts of records.
 
-One ledger row per judged record or damaged stretch, one corpus row per kept page.
-
-Never page text in the ledger. URLs are masked where they carry a user name or an e-mail address.
+The ledger has one row per judged record or damage, and never page text. The corpus has one row per kept page. In both,
+user names and e-mail addresses in URLs are masked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
 import pyarrow as pa
@@ -23,22 +22,18 @@ _FIXED = [
     pa.field("url", pa.string(), metadata={"is": "target URI; user names and e-mail addresses masked"}),
     pa.field("warc", pa.string(), metadata={"is": "file name of the archive"}),
     pa.field("offset", pa.int64(), metadata={"is": "start of the gzip member, or position in the decompressed stream"}),
-    pa.field("length", pa.int64(), metadata={"is": "bytes of a damaged stretch, else null"}),
+    pa.field("length", pa.int64(), metadata={"is": "bytes of a damage, else null"}),
     pa.field("record_id", pa.string(), metadata={"is": "WARC-Record-ID as the crawler wrote it"}),
     pa.field("outcome", pa.string(), metadata={"is": "kept, dropped, failed or skipped"}),
-    pa.field("stage", pa.string(), metadata={"is": "where it was dropped or failed"}),
+    pa.field("stage", pa.string(), metadata={"is": "the stage that dropped the page, or in which it failed"}),
     pa.field("rule", pa.string(), metadata={"is": "the measure outside its limit, or the kind of failure or skip"}),
-    pa.field("value", pa.float64(), metadata={"is": "what was measured; null for categories"}),
-    pa.field("limit", pa.float64(), metadata={"is": "the bound that it is outside of"}),
-    pa.field(
-        "detail", pa.string(), metadata={"is": "category, list entry, kind of damage, or what a record has wrong"}
-    ),
+    pa.field("value", pa.float64(), metadata={"is": "the measured value; null for categories"}),
+    pa.field("limit", pa.float64(), metadata={"is": "the bound that the value is outside of"}),
+    pa.field("detail", pa.string(), metadata={"is": "category, list entry, kind of damage, or problem of a record"}),
     pa.field(
         "text_bytes",
         pa.int64(),
-        metadata={
-            "is": "of the text after the last stage, kept or not, uncut by `lines`; null where it came not so far"
-        },
+        metadata={"is": "size of the text after the last stage, before `lines` cuts it; null if a stage did not run"},
     ),
 ]
 
@@ -59,53 +54,49 @@ CORPUS_SCHEMA = pa.schema(
 
 
 def ledger_schema(columns: Mapping[str, type]) -> pa.Schema:
-    """The fixed columns, then one per measure, null where it was not reached."""
+    """Return the schema: the fixed columns, then one per measure. A measure is null if it was not reached."""
     measures = [pa.field(name, _TYPES[kind]) for name, kind in columns.items()]
     return pa.schema([*_FIXED, *measures], metadata={"corpus.schema": SCHEMA_VERSION})
 
 
 def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None) -> dict[str, Value]:
-    """One ledger row; measures that were not reached are absent."""
+    """Return a ledger row without the measures that were not reached."""
     doc = outcome.doc
     value = outcome.value
-    # of what was taken down nothing is said but that it was
+    # for removed pages, report only that they were removed
     note = doc.record.note if doc.record and outcome.stage != REMOVED else ""
     return {
         "id": doc.id,
-        "url": _clean(mask_url(doc.url)),
+        "url": storable(mask_url(doc.url)),
         "warc": warc,
         "offset": offset,
         "length": length,
-        "record_id": _clean(doc.record.record_id) if doc.record else None,
+        "record_id": storable(doc.record.record_id) if doc.record else None,
         "outcome": outcome.outcome,
         "stage": outcome.stage or None,
         "rule": outcome.rule or None,
         "value": float(value) if isinstance(value, int | float) else None,
         "limit": outcome.limit,
-        "detail": _clean(outcome.detail or note) or None,
+        "detail": storable(outcome.detail or note) or None,
         "text_bytes": _utf8_bytes(doc.text) if outcome.finished else None,
         **outcome.measures,
     }
 
 
 def corpus_row(outcome: Outcome, warc: str, offset: int) -> dict[str, Value]:
-    """One corpus row of a kept document."""
+    """Return the corpus row of a kept document."""
     doc = outcome.doc
     return {
         "id": doc.id,
-        "url": _clean(mask_url(doc.url)),
-        "date": _clean(doc.date),
+        "url": storable(mask_url(doc.url)),
+        "date": storable(doc.date),
         "language": doc.language,
         "language_score": doc.language_score,
-        "text": _clean(doc.text),
+        "text": storable(doc.text),
         "duplicates": 0,
         "warc": warc,
         "offset": offset,
     }
-
-
-def table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    return pa.Table.from_pylist(list(rows), schema=schema)
 
 
 Counts = TypedDict(
@@ -149,23 +140,21 @@ def add_outcome(counts: Counts, outcome: Outcome) -> None:
 
 
 def total(counts: int | Mapping[str, Any]) -> int:
-    """The sum of nested counts."""
+    """Return the sum of nested counts."""
     return counts if isinstance(counts, int) else sum(total(inner) for inner in counts.values())
 
 
 def balances(counts: Counts) -> bool:
     """Return True if records in = kept + dropped + failed + skipped."""
-    return counts["in"] == counts["kept"] + total(counts["dropped"]) + total(counts["failed"]) + total(
-        counts["skipped"]
-    )
+    return counts["in"] == total({outcome: number for outcome, number in counts.items() if outcome != "in"})
 
 
 def _utf8_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
-def _clean(text: str) -> str:
-    """Text that UTF-8 can hold: headers of broken crawlers decode to lone surrogates."""
+def storable(text: str) -> str:
+    """Return text that UTF-8 can encode. Headers from broken crawlers may contain lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,15 +1,15 @@
-"""Masking of what names a person in a URL, before the URL is written anywhere.
+"""Masking of user names and e-mail addresses in a URL, before the URL is written anywhere.
 
     mask_url("https://bob:pw@shop.example/u?email=bob%40mail.example")   # 'https://<USER>@shop.example/u?email=<EMAIL>'
 
-<USER> stands for user info and the values of user-name parameters, <EMAIL> for addresses.
+<USER> replaces user info and the values of user-name parameters. <EMAIL> replaces e-mail addresses.
 """
 
 from __future__ import annotations
 
 import re
 
-# Each pattern is linear on any input: runs are possessive, or end at a character that the next part begins with.
+# Each pattern is linear on any input: repeats are possessive, or end at a character that the next part begins with.
 _AT = re.compile(r"@|%(?:25)*+40")
 _USER_INFO = re.compile(r"\A((?:[A-Za-z][A-Za-z0-9+.\-]*+:)?//)[^/?#]+@")
 _NESTED_USER_INFO = re.compile(
@@ -21,8 +21,8 @@ _PARAMETER = re.compile(rf"(?<=[?&;#]){_NAMES}=([^&;#]++)", re.IGNORECASE)
 _NESTED_PARAMETER = re.compile(
     rf"(?:(?<=%3F)|(?<=%26)|(?<=%3B)|(?<=%23)){_NAMES}%3D((?:(?!%26|%23)[^&#])++)", re.IGNORECASE
 )
-# What ends the name before an @: all but letters, digits, and the marks in use there. `%2B` is a plus, bytes from %80
-# on are letters of other scripts.
+# The name before an @ ends at anything but letters, digits, and the marks in use there. `%2B` is a plus sign. Bytes
+# from %80 on are letters of other scripts.
 _NOT_LOCAL = re.compile(r"%(?:25)*+(?!2B|2D|2E|5F|[89A-F][0-9A-F])(?:[0-9A-F]{2})?|[^\w.+\-!$'*^`{|}~%]", re.IGNORECASE)
 _MAIL_HOST = re.compile(
     r"(?!\dx\.)"  # icon@2x.png
@@ -32,10 +32,10 @@ _MAIL_HOST = re.compile(
 
 
 def mask_url(url: str) -> str:
-    """`url` with user info and user-name parameters as <USER>, e-mail addresses and their parameters as <EMAIL>.
+    """Return `url` with <USER> for user info and user-name parameters, and <EMAIL> for addresses and their parameters.
 
-    Addresses are found in path, query and fragment, also with a percent-encoded @. Any other URL comes back as it is.
-    A handle (`/@name`) is no address and stays. Linear in the length of the URL; masking twice changes nothing.
+    Addresses are found in path, query and fragment, also with a percent-encoded @. Any other URL is returned unchanged.
+    A handle (`/@name`) is no address and stays. Linear in the length of the URL. Masking twice changes nothing.
     """
     lower = url.lower()
     has_at = "@" in url or "%40" in url or "2540" in url

@@ -1,4 +1,4 @@
-"""A finished run, for reading: what ran, the ledger, the corpus."""
+"""The files of a finished run, for reading: run.json, ledger, corpus and samples."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _FORMER_COMPARISONS = {
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The files of a finished run: where they are, and its run.json."""
+    """A finished run: its store, and the content of run.json."""
 
     store: Store
     info: dict[str, Any]
 
     @classmethod
     def open(cls, folder: Location) -> Self:
-        """The run in a folder, or under a URL. Raises InputError where there is none, or it is not finished."""
+        """Return the run in a folder or under a URL. Raises InputError if there is no finished run."""
         store = open_store(folder)
         check_no_swap(store)
         data = store.get("run.json")
@@ -48,59 +48,61 @@ class RunFiles:
             info = json.loads(data)
         except ValueError:
             raise IntegrityError(f"{store.where('run.json')} is damaged.", "Restore it, or build again.") from None
-        if store.size(SEAL) is not None:  # where it is missing, `verify` says so
+        if store.size(SEAL) is not None:  # `verify` reports a missing seal
             check_seal(store)
         if not isinstance(info, dict) or not {"recipe", "records"} <= info.keys():
-            raise InputError(f"{store.where('run.json')} is of another program.", "Name the folder of a finished run.")
+            raise InputError(f"{store.where('run.json')} was not written by corpus.", "Is this the folder of a run?")
         for name, kind in info.get("compared", {}).items():
             if isinstance(kind, str):  # as runs had it until 2026-11
                 info["compared"][name] = _FORMER_COMPARISONS[kind]
         return cls(store, info)
 
     @property
-    def place(self) -> str:
-        """Its folder, or its URL."""
-        return self.store.place
+    def location(self) -> str:
+        """The path or URL of the run."""
+        return self.store.location
 
     @property
     def ledger(self) -> ds.Dataset:
-        """One row per record, lazily."""
+        """A dataset with one row per record. Rows are read when asked for."""
         return self._dataset("ledger")
 
     @property
     def corpus(self) -> ds.Dataset:
-        """One row per kept page, lazily."""
+        """A dataset with one row per kept page. Rows are read when asked for."""
         return self._dataset("corpus")
 
     def _dataset(self, kind: str) -> ds.Dataset:
-        import pyarrow.dataset as ds  # with it comes pandas: not for page workers, which import this package too
+        import pyarrow.dataset as ds  # it imports pandas, which page workers must not load
 
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
         form = ds.ParquetFileFormat(default_fragment_scan_options=options)
         return ds.dataset([str(path) for path in self.paths(kind)], format=form)
 
     def parts(self, kind: str) -> list[Part]:
-        """The committed files of a kind, in order, from the manifest."""
+        """Return the files of a kind, in order."""
         listed = read_manifest(self.store, kind)
         return [Part(part.kind, part.key, part.rows, part.bytes, part.sha256) for part in listed]
 
     def paths(self, kind: str) -> list[Path]:
-        """The committed files of a kind, in order. Raises IntegrityError where one is missing, or can be seen to be
-        damaged before its pages are read (whose checksums a reader must check)."""
+        """Return the paths of the files of a kind, in order. A reader must check the page checksums.
+
+        Raises IntegrityError for a file that is missing, or has another size or footer.
+        """
         return [checked_path(self.store, part) for part in read_manifest(self.store, kind)]
 
-    def places(self) -> dict[str, str]:
-        """Where the archives lay that the run read, by name: paths, or URLs without what is secret in them."""
+    def locations(self) -> dict[str, str]:
+        """Return the locations of the run's archives by name: paths, or URLs without their secrets."""
         data = self.store.get("timings.json")
         return dict(json.loads(data).get("inputs", {})) if data else {}
 
     def find(self, url_or_id: str) -> list[dict[str, Any]]:
-        """The ledger rows of a URL (as crawled or masked) or of a record id."""
+        """Return the ledger rows of a record id or of a URL, as crawled or masked."""
         condition = (pc.field("url") == mask_url(url_or_id)) | (pc.field("id") == url_or_id)
         rows: list[dict[str, Any]] = self.ledger.to_table(filter=condition).to_pylist()
         return rows
 
     def text_of(self, record_id: str) -> str | None:
-        """The text of a kept record."""
+        """Return the text of a kept record, or None."""
         found = self.corpus.to_table(columns=["text"], filter=pc.field("id") == record_id)
         return found["text"][0].as_py() if found.num_rows else None

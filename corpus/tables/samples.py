@@ -1,7 +1,7 @@
-"""Samples for people: per rule a few short excerpts near the limit and far from it, and some of kept pages.
+"""Samples: short excerpts for people. Each rule has a few near its limit and far from it, and so have kept pages.
 
-Which pages is decided by a hash of their id, so the same ones are taken however the run was divided. Personal data
-is replaced before an excerpt leaves the page worker.
+A hash of the id chooses the pages, so the division of a run changes nothing. Personal data is replaced before an
+excerpt leaves the page worker.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import pyarrow as pa
 import xxhash
 
 from corpus.outcome import DROPPED, KEPT, Outcome
+from corpus.tables.ledger import storable
 from corpus.tables.mask import mask_url
 
 PER_RULE = 6
 PER_KEPT = 24
 EXCERPT_CHARS = 400
 _NEAR = 0.1
-"""A value is near its limit within a tenth of it, or within 1 of a limit of less than 10 (counts)."""
+"""A value is near its limit within a tenth of the limit. A count is also near a limit below 10 within 1."""
 
 SAMPLES_SCHEMA = pa.schema(
     [
         pa.field("rule", pa.string(), metadata={"is": "stage.rule, or kept"}),
         pa.field("near", pa.bool_(), metadata={"is": "whether the value is near the limit"}),
-        pa.field("draw", pa.uint64(), metadata={"is": "hash of the id; the least are taken"}),
+        pa.field("draw", pa.uint64(), metadata={"is": "hash of the id; the smallest are chosen"}),
         pa.field("id", pa.string()),
         pa.field("url", pa.string()),
         pa.field("value", pa.float64()),
@@ -38,8 +39,8 @@ SAMPLES_SCHEMA = pa.schema(
 
 
 class Sampler:
-    """Collects the samples of one unit, batch by batch. Without `redact` there are no excerpts: nothing says then
-    that they hold no personal data."""
+    """Collects the samples of one unit, batch by batch. Without `redact` there are no excerpts, since they could
+    contain personal data."""
 
     def __init__(self, redact: Callable[[str], str] | None) -> None:
         self._redact = redact
@@ -48,11 +49,12 @@ class Sampler:
         self._before: list[dict[str, Any]] = []
 
     def offer(self, outcome: Outcome) -> None:
-        """Take note of a kept or dropped document; its excerpt is made only if it is drawn."""
+        """Add a kept or dropped document. Its excerpt is made only if it is drawn."""
         if outcome.outcome not in (KEPT, DROPPED):
             return
         value = outcome.value if isinstance(outcome.value, int | float) else None
         doc = outcome.doc
+        self._texts[doc.id] = doc.text[: 2 * EXCERPT_CHARS]
         row = {
             "rule": KEPT if outcome.kept else f"{outcome.stage}.{outcome.rule}",
             "near": _near(value, outcome.limit),
@@ -64,24 +66,23 @@ class Sampler:
             "detail": outcome.detail,
         }
         self._found.append(row)
-        self._texts[doc.id] = doc.text[: 2 * EXCERPT_CHARS]
 
     def take(self) -> pa.Table:
-        """The samples drawn since the last time, among all so far."""
-        # what was drawn before may push new ones out: fewer and fewer excerpts have to be made
+        """Return the samples among the new documents, drawn from all documents so far."""
+        # samples from earlier batches push most new ones out, so fewer and fewer excerpts are made
         self._before = draw([*self._before, *self._found])
         drawn = [dict(row) for row in self._before if row["id"] in self._texts]
         for row in drawn:
             text = self._texts[row["id"]]
-            row["excerpt"] = _storable(self._redact(text)[:EXCERPT_CHARS]) if self._redact else ""
-            row["url"] = _storable(mask_url(row["url"]))
-            row["detail"] = _storable(row["detail"])
+            row["excerpt"] = storable(self._redact(text)[:EXCERPT_CHARS]) if self._redact else ""
+            row["url"] = storable(mask_url(row["url"]))
+            row["detail"] = storable(row["detail"])
         self._found, self._texts = [], {}
         return pa.Table.from_pylist(drawn, schema=SAMPLES_SCHEMA)
 
 
 def draw(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The least draws of each rule, near and far; in an order that depends on nothing but the rows."""
+    """Return the rows with the smallest hashes of each rule, near and far. Their order depends only on the rows."""
     groups: dict[tuple[str, bool], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["rule"], row["near"]), []).append(row)
@@ -99,11 +100,7 @@ def _near(value: float | None, limit: float | None) -> bool:
 
 
 def is_near(values: np.ndarray, limits: np.ndarray, whole: bool) -> np.ndarray:
-    """Which values are near their limits, NaN being none; `whole` says that they are counts."""
+    """Return which values are near their limits; NaN is not. `whole` means that the values are counts."""
     reach = np.maximum(np.abs(limits) * _NEAR, np.where(limits < 10, 1.0 if whole else 0.0, 0.0))
     found: np.ndarray = np.abs(values - limits) <= reach
     return found
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

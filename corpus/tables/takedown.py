@@ -1,7 +1,7 @@
-"""What was taken down from a run: URLs and domains, so that no later build of its folder brings them back.
+"""The takedown list of a run: URLs and domains that no later build of its folder brings back.
 
-Entries are stored as hashes. Those of pages that the run holds can be told from its ledger anyway; of the others, which
-a list may name, nobody who does not know them already is told. It is no protection against guessing.
+Entries are stored as hashes. The ledger shows the removed pages of the run anyway. The hashes hide the other entries
+from readers who do not know them already, but they do not protect against guessing.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from corpus.errors import IntegrityError
 from corpus.storage.store import Store
 from corpus.tables.mask import mask_url
 
-FILE = "removed.json"
-"""In the folder of a run."""
+TAKEDOWN_FILE = "removed.json"
+"""The name of the list in the folder of a run."""
 
 _SITE = re.compile(r"\A([A-Za-z][A-Za-z0-9+.\-]*+)://([^/?#]*+)")
 
 
 @dataclass(frozen=True)
 class Takedown:
-    """Hashes of URLs and of domains, whose subdomains are meant too.
+    """Hashes of URLs, and of domains with all their subdomains.
 
-    A URL is compared without its fragment and as the ledger has it: with user names and e-mail addresses masked. So
-    one with an address in it stands for all that differ in that address only.
+    A URL is compared in its form in the ledger, with user names and e-mail addresses masked, and without its fragment.
+    So URLs that differ only in an address count as one.
     """
 
-    urls: frozenset[str]
-    domains: frozenset[str]
+    urls: frozenset[str] = frozenset()
+    domains: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, urls: Iterable[str] = (), domains: Iterable[str] = ()) -> Takedown:
-        """The takedown of URLs, as crawled or as the ledger has them, and of domains."""
+        """Return the takedown of domains and of URLs, in their form in the crawl or in the ledger."""
         return cls(
             frozenset(_hash(url_form(url)) for url in urls), frozenset(_hash(domain_form(name)) for name in domains)
         )
 
     def rule(self, url: str) -> str:
-        """Why a page goes: "url", "domain", or "" where it stays."""
+        """Return why a page is removed: "url" or "domain", or "" if it stays."""
         if self.urls and _hash(url_form(url)) in self.urls:
             return "url"
         if self.domains and any(_hash(name) in self.domains for name in _parents(host_of(url))):
@@ -71,22 +71,22 @@ def _read(path: str, changed: int) -> Takedown:
         data = json.loads(Path(path).read_bytes())
         return Takedown(frozenset(data["urls"]), frozenset(data["domains"]))
     except (ValueError, KeyError, TypeError):
-        raise IntegrityError(f"{path} is damaged.", "Restore it: it says what was taken down.") from None
+        raise IntegrityError(f"{path} is damaged.", "Restore it: it lists the pages that were removed.") from None
 
 
 def read_takedown(path: str | Path) -> Takedown:
-    """The takedown in a file; an empty one where there is none."""
+    """Return the takedown in a file, or an empty one if there is no file."""
     file = Path(path)
-    return _read(str(file), file.stat().st_mtime_ns) if file.exists() else Takedown(frozenset(), frozenset())
+    return _read(str(file), file.stat().st_mtime_ns) if file.exists() else Takedown()
 
 
-def taken_from(store: Store) -> Takedown:
-    """What was taken down from the run in a store."""
-    return read_takedown(store.local(FILE)) if store.size(FILE) is not None else Takedown(frozenset(), frozenset())
+def takedown_of(store: Store) -> Takedown:
+    """Return the takedown of the run in a store."""
+    return read_takedown(store.local(TAKEDOWN_FILE)) if store.size(TAKEDOWN_FILE) is not None else Takedown()
 
 
 def url_form(url: str) -> str:
-    """The form in which URLs are compared."""
+    """Return the form in which URLs are compared."""
     url = mask_url(url.strip()).partition("#")[0]
     match = _SITE.match(url)
     if match is None:
@@ -97,7 +97,7 @@ def url_form(url: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host of a URL as domains are compared; "" where there is none."""
+    """Return the host of a URL in the form in which domains are compared, or "" if it has none."""
     match = _SITE.match(url.strip())
     if match is None:
         return ""
@@ -106,18 +106,16 @@ def host_of(url: str) -> str:
 
 
 def domain_form(name: str) -> str:
-    """The form in which domains are compared: lower case, without dots at the ends, other scripts as IDNA."""
+    """Return the form in which domains are compared: lower case, no dots at the ends, other scripts as IDNA."""
     name = name.strip().strip(".").lower()
-    if name.isascii():
-        return name
     try:
-        return name.encode("idna").decode()
+        return name if name.isascii() else name.encode("idna").decode()
     except UnicodeError:
         return name
 
 
 def _parents(host: str) -> Iterator[str]:
-    """A host and the domains that it belongs to."""
+    """Yield a host and the domains that it belongs to."""
     while host:
         yield host
         host = host.partition(".")[2]

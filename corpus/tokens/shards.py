@@ -22,7 +22,7 @@ import numpy as np
 
 from corpus.errors import InputError, IntegrityError
 from corpus.storage.commits import sha256_of
-from corpus.storage.inside import inside
+from corpus.storage.safe_join import safe_join
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "val")
@@ -48,7 +48,7 @@ class Split:
 
     @property
     def files(self) -> list[Path]:
-        return [inside(self.folder, entry["name"]) for entry in self.info["files"]]
+        return [safe_join(self.folder, entry["name"]) for entry in self.info["files"]]
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -122,7 +122,7 @@ class Tokens:
     def verify(self) -> None:
         """Read every file again. Raises IntegrityError naming a file that is not as written."""
         for entry in self.info["files"]:
-            file = inside(self.folder, entry["name"])
+            file = safe_join(self.folder, entry["name"])
             if sha256_of(file) != entry["sha256"]:
                 raise _damaged(file)
 
@@ -149,7 +149,7 @@ def open_tokens(folder: str | Path) -> Tokens:
     if info["layout"] == "parquet":
         raise InputError(f"{folder} holds tokens as parquet.", "Tokenize into another folder with --format flat.")
     for entry in info["files"]:
-        file = inside(Path(folder), entry["name"])
+        file = safe_join(Path(folder), entry["name"])
         if not file.exists() or file.stat().st_size != entry["bytes"]:
             raise _damaged(file)
     return Tokens(Path(folder), info)

@@ -35,7 +35,7 @@ class TextSlice:
     """Some row groups of one file. `first` is the number of their first row in the file."""
 
     name: str
-    place: str
+    location: str
     identity: str
     groups: tuple[int, ...]
     first: int
@@ -57,7 +57,7 @@ class TextFile:
     `has_id` is True if its column `id` can name documents."""
 
     name: str
-    place: str
+    location: str
     identity: str
     of_run: bool
     has_id: bool
@@ -125,7 +125,7 @@ class Texts:
 
 
 def _slice(file: TextFile, groups: list[int], first: int) -> TextSlice:
-    return TextSlice(file.name, file.place, file.identity, tuple(groups), first, file.has_id, file.of_run)
+    return TextSlice(file.name, file.location, file.identity, tuple(groups), first, file.has_id, file.of_run)
 
 
 def open_texts(folder: Location) -> Texts:
@@ -142,7 +142,7 @@ def open_texts(folder: Location) -> Texts:
             f"{store.where()} holds neither a finished run nor parquet files.",
             "Run `corpus build … -o` on it first.",
         )
-    found = Texts(tuple(_text_file(f"{store.place}/{key}", identity) for key, identity in parts), run)
+    found = Texts(tuple(_text_file(f"{store.location}/{key}", identity) for key, identity in parts), run)
     if not found.rows:
         raise InputError(
             f"{store.where()} holds no text.", "See run.json, or `corpus explain`, for why no page was kept."
@@ -150,11 +150,11 @@ def open_texts(folder: Location) -> Texts:
     return found
 
 
-def _text_file(place: str, identity: str) -> TextFile:
-    path = redact(place)
+def _text_file(location: str, identity: str) -> TextFile:
+    path = redact(location)
     of_run = bool(identity)
     try:
-        file = local_file(place)
+        file = local_file(location)
         if not of_run:
             identity = _digest(file)
         metadata = pq.read_metadata(file)
@@ -175,7 +175,7 @@ def _text_file(place: str, identity: str) -> TextFile:
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
     all_bytes = sum(group.total_byte_size for group in groups)
-    return TextFile(place.rpartition("/")[2], place, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes)
+    return TextFile(location.rpartition("/")[2], location, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes)
 
 
 STRINGS = (pa.string(), pa.large_string())
@@ -197,7 +197,7 @@ def _digest(file: Path) -> str:
 def _check(part: TextSlice, file: Path) -> None:
     """Raise InputChanged if a file has changed. Parts of runs have page checksums instead."""
     if not part.of_run and _digest(file) != part.identity:
-        raise input_changed(redact(part.place))
+        raise input_changed(redact(part.location))
 
 
 def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
@@ -212,7 +212,7 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
     try:
         if not part.groups:
             return
-        path = local_file(part.place)
+        path = local_file(part.location)
         _check(part, path)
         file = pq.ParquetFile(path, page_checksum_verification=True)
         groups, columns = list(part.groups), sorted(wanted)
@@ -229,15 +229,15 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
             yield whole.filter(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
         _check(part, path)
     except FileNotFoundError:
-        raise InputChanged(f"{redact(part.place)} is gone.", "Restore it, and run the same command again.") from None
+        raise InputChanged(f"{redact(part.location)} is gone.", "Restore it, and run the same command again.") from None
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
             raise InputError(
-                f"{redact(part.place)} has a text before row {row} that is not UTF-8.", "Write the file again."
+                f"{redact(part.location)} has a text before row {row} that is not UTF-8.", "Write the file again."
             ) from None
-        raise IntegrityError(f"{redact(part.place)} is damaged.", "Restore it.") from None
+        raise IntegrityError(f"{redact(part.location)} is damaged.", "Restore it.") from None
     except OSError:
-        raise IntegrityError(f"{redact(part.place)} is damaged.", "Restore it.") from None
+        raise IntegrityError(f"{redact(part.location)} is damaged.", "Restore it.") from None
 
 
 def read_sample(texts: Texts, most_bytes: int, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:

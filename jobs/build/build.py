@@ -153,7 +153,7 @@ def complete(
 
 def _comparison(run: Build, bound: BoundStage, commits: list[Commit], before: list[Verdicts]) -> Comparison:
     depends = digest({key: run.plan.identity[key] for key in ("recipe", "versions")})
-    common = {"store": run.store.place, **run.job.recipe_payload(), "depends": depends}
+    common = {"store": run.store.location, **run.job.recipe_payload(), "depends": depends}
     against = run.plan.against if run.plan.indexed == bound.name else []
     return Comparison(
         run.execution, bound, common, commits, tuple(before), run.job.dedup_memory, against, {}, run.costs
@@ -186,5 +186,5 @@ def _pack(run: Build, commits: list[Commit], verdicts: list[Verdicts]) -> list[C
     if run.keeps_signatures:
         for stage in job.recipe.pipeline().collective:
             tasks += [task for task in plan_pack(stage.kind, commits, ROWS_PER_LEDGER_PART) if task.slices]
-    payloads = [{**asdict(task), "store": store.place, "columns": columns} for task in tasks]
+    payloads = [{**asdict(task), "store": store.location, "columns": columns} for task in tasks]
     return run.execution.commits("pack", pack_task, payloads)

@@ -87,7 +87,7 @@ class Comparison:
 
         Raises Stopped, and IntegrityError if a task was given up.
         """
-        common = {**self.common, "stage": self.bound.name, "against": [one.store.place for one in self.against]}
+        common = {**self.common, "stage": self.bound.name, "against": [one.store.location for one in self.against]}
         common |= {"phase": phase, "lists": {read: self.lists[read] for read in reads}}
         payloads = [{**common, "number": number, "own": payload} for number, payload in enumerate(own)]
         started = time.monotonic()

@@ -18,8 +18,7 @@ from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Unit
 from corpus.stage import BoundStage
 from corpus.storage.store import Location, Store, open_store
-from corpus.tables.takedown import FILE as TAKEN_DOWN
-from corpus.tables.takedown import taken_from
+from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
 from corpus.version import versions
 from jobs.build.compare import ALARM_RATE
 from jobs.build.inputs import Input, find_inputs, plan_all
@@ -109,7 +108,7 @@ def make_plan(job: Job) -> Plan:
         "versions": versions(),
         "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
         "against": [one.digest for one in against],
-        "removed": taken_from(open_store(job.out)).digest,
+        "removed": takedown_of(open_store(job.out)).digest,
     }
     return Plan(inputs, identity, against, job.indexed.name if job.indexed else "")
 
@@ -159,7 +158,7 @@ def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
 
 def claim_folder(store: Store, plan: Plan) -> dict[str, Any] | None:
     """Bind the folder to this plan (see `claim`). Return its run.json if a run has ended there."""
-    return claim(store, plan.identity, "run.json", _identity_of, _differences, beside={TAKEN_DOWN})
+    return claim(store, plan.identity, "run.json", _identity_of, _differences, beside={TAKEDOWN_FILE})
 
 
 def _identity_of(info: dict[str, Any]) -> dict[str, Any]:

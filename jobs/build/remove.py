@@ -15,7 +15,7 @@ from corpus.errors import ConfigError
 from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL, finish_swap, fresh_folder, swap
-from corpus.tables.takedown import Takedown, taken_from
+from corpus.tables.takedown import Takedown, takedown_of
 from jobs.build.build import Result
 from jobs.build.plan import Job
 from jobs.build.replay_run import replay
@@ -47,7 +47,7 @@ def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], 
     with store.only_run():
         finish_swap(store)
         run = open_run(folder)
-        taken = taken_from(store) | entries
+        taken = takedown_of(store) | entries
         if taken.digest == run.info["removed"]:
             store.remove(".work")  # an earlier takedown may have been cut off at its very end
             return Result(0, run.info, already_done=True)

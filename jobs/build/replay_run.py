@@ -20,7 +20,7 @@ from corpus.revise.portions import Portion, portions_of
 from corpus.run import Run
 from corpus.sandbox.unit import Unit
 from corpus.storage.commits import Commit
-from corpus.tables.takedown import FILE, Takedown
+from corpus.tables.takedown import TAKEDOWN_FILE, Takedown
 from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
 from jobs.build.build import Build, Result, carry_out, complete
@@ -76,8 +76,8 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
         "inputs": inputs,
         "removed": takedown.digest,
     }
-    places = old.places()
-    found = [Input(one["name"], places.get(one["name"], ""), one["bytes"], one["identity"]) for one in inputs]
+    locations = old.locations()
+    found = [Input(one["name"], locations.get(one["name"], ""), one["bytes"], one["identity"]) for one in inputs]
     return Plan(found, identity, against, job.indexed.name if job.indexed else "")
 
 
@@ -85,11 +85,11 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
     """Write the run `job.out` from a finished one. `job.inputs` name the archives if they are not where they were."""
     plan = make_plan(old, job, takedown)
     store = open_folder(job.out)
-    if store.place == old.place:
+    if store.location == old.location:
         raise ConfigError(f"{old.store.where()} can't be written in place of itself.", "Give another folder.")
     with store.only_run(), Stop() as stop:
         if takedown:
-            store.put_new(FILE, takedown.as_json())
+            store.put_new(TAKEDOWN_FILE, takedown.as_json())
         finished = claim_folder(store, plan)
         if finished is not None:
             return Result(0, finished, already_done=True)
@@ -126,7 +126,7 @@ class _Archives:
         """Return each of these archives as one unit. Raises InputError for an archive that is missing, or changed."""
         missing = [name for name in names if name not in self._found]
         if missing:
-            locations = self.given or [found for name in missing if (found := self.run.places().get(name))]
+            locations = self.given or [found for name in missing if (found := self.run.locations().get(name))]
             there = {item.name: item for item in find_inputs(locations)} if locations else {}
             known = {item["name"]: item["identity"] for item in self.run.info["inputs"]}
             for name in missing:
@@ -193,8 +193,8 @@ class _Replay:
         """Return the commits of all portions, in order. `pages` counts the pages of each that are read again."""
         depends = {key: self.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")}
         common = {
-            "store": self.execution.store.place,
-            "folder": self.old.store.place,
+            "store": self.execution.store.location,
+            "folder": self.old.store.location,
             **self.job.recipe_payload(),
             "guard": asdict(self.job.guard),
             "takedown": bool(self.takedown),

@@ -10,7 +10,7 @@ from corpus.errors import InputChanged, InputUnreachable, IntegrityError
 from corpus.sandbox.unit import Unit
 from corpus.storage.commits import Commit
 from corpus.storage.store import Store
-from corpus.tables.takedown import FILE as TAKEN_DOWN
+from corpus.tables.takedown import TAKEDOWN_FILE
 from corpus.warc.record import record_id
 from jobs.build.plan import Job, Plan
 from jobs.runner.engine import run
@@ -29,11 +29,11 @@ def run_units(
     store, engine, progress = execution.store, execution.engine, execution.progress
     depends = digest({key: plan.identity[key] for key in ("recipe", "resources", "versions", "removed")})
     common = {
-        "store": store.place,
+        "store": store.location,
         **job.recipe_payload(),
         "guard": asdict(job.guard),
         "depends": depends,
-        "takedown": store.size(TAKEN_DOWN) is not None,
+        "takedown": store.size(TAKEDOWN_FILE) is not None,
     }
     done: dict[Unit, Commit] = {}
     while True:

@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 from corpus.digests import differences, digest
 from corpus.errors import InputError, IntegrityError, OutputError
 from corpus.storage.commits import sha256_of
-from corpus.storage.inside import inside
+from corpus.storage.safe_join import safe_join
 from jobs.model.model import GPT
 from jobs.model.train_settings import Shape
 
@@ -196,7 +196,7 @@ def _checked(folder: Path) -> dict[str, Any]:
     if state.pop("sha256", None) != digest(state):
         raise _damaged(folder / "state.json")
     for name, entry in state["files"].items():
-        file = inside(folder, name)
+        file = safe_join(folder, name)
         if not file.exists() or file.stat().st_size != entry["bytes"] or sha256_of(file) != entry["sha256"]:
             raise _damaged(file)
     return state

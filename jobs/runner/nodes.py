@@ -34,7 +34,7 @@ class Mark:
     def __init__(self, place: Location) -> None:
         self._store = open_store(place)
         self._folder = f".work/tmp/nodes-{secrets.token_hex(8)}"
-        self.address = [self._store.place, self._folder]
+        self.address = [self._store.location, self._folder]
         """The store and the folder in it, for tasks."""
         self._store.put_new(f"{self._folder}/driver", b"1")
 

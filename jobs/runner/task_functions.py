@@ -20,14 +20,13 @@ from corpus.run import open_run
 from corpus.sandbox.attempt import attempt_unit
 from corpus.sandbox.guard import Guard, GuardSettings
 from corpus.sandbox.page_worker import make_recipe
-from corpus.sandbox.unit import Unit
+from corpus.sandbox.unit import Unit, UnitOptions
 from corpus.storage.commits import Commit
 from corpus.storage.store import open_store
 from corpus.tables.ledger import CORPUS_SCHEMA, ledger_schema
 from corpus.tables.pack import PackTask, pack_part
 from corpus.tables.samples import SAMPLES_SCHEMA
-from corpus.tables.takedown import FILE as TAKEN_DOWN
-from corpus.tables.takedown import taken_from
+from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
 from corpus.tables.verdicts import VerdictBox
 
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
@@ -49,9 +48,7 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
         _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"]),
         Unit(**payload["unit"]),
         payload["depends"],
-        taken=_taken(payload),
-        wall_s=payload["wall_s"],
-        footprint=payload["footprint"],
+        UnitOptions(takedown=_taken(payload), footprint=payload["footprint"], wall_s=payload["wall_s"]),
     )
     return done.as_dict()
 
@@ -60,7 +57,7 @@ def replay_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Replay and commit some portions of a finished run."""
     recipe = _recipe(payload)
     folder = payload["folder"]
-    taken = taken_from(open_store(payload["store"])) if payload["new_takedown"] else None
+    taken = takedown_of(open_store(payload["store"])) if payload["new_takedown"] else None
     replay = LedgerReplay(open_run(folder).info, recipe, payload["signed"], taken)
     store, stages = open_store(payload["store"]), recipe.pipeline().collective
     made = []
@@ -114,7 +111,7 @@ def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 def _taken(payload: dict[str, Any]) -> str:
     """Return the takedown list of the run, if there is one."""
-    return str(open_store(payload["store"]).local(TAKEN_DOWN)) if payload["takedown"] else ""
+    return str(open_store(payload["store"]).local(TAKEDOWN_FILE)) if payload["takedown"] else ""
 
 
 def _recipe(payload: dict[str, Any]) -> Recipe:

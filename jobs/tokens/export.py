@@ -77,7 +77,7 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
         if job.target == "datasets":
             info["columns_left_out"] = left_out
             # an earlier try may have left one with another name of the folder
-            store.replace("README.md", data_card(PurePosixPath(store.place).name, texts, info).encode())
+            store.replace("README.md", data_card(PurePosixPath(store.location).name, texts, info).encode())
         store.put_new("export.json", as_json(info))
         store.remove(".work")
     return JobResult(0, info)
@@ -88,7 +88,7 @@ def _schema(job: ExportJob, texts: Texts) -> tuple[pa.Schema, list[str]]:
     others."""
     if job.target == "nanochat":
         return pa.schema([pa.field("text", pa.string())]), []
-    schemas = [pq.read_schema(local_file(file.place)) for file in texts.files]
+    schemas = [pq.read_schema(local_file(file.location)) for file in texts.files]
     names = dict.fromkeys(name for schema in schemas for name in schema.names)
     found = {name: _field(name, schemas) for name in names}
     return pa.schema([field for field in found.values() if field]), [name for name in names if not found[name]]
@@ -126,7 +126,7 @@ class _Exporting:
 
     @property
     def _common(self) -> dict[str, Any]:
-        return {"store": self.store.place}
+        return {"store": self.store.location}
 
     def send(self) -> list[Commit]:
         """Send the rows of all slices to boxes."""

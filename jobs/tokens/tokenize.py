@@ -142,7 +142,7 @@ class _Tokenizing:
 
     def _encode(self, bits: int) -> list[Commit]:
         encoding = Encoding(self.job.tokenizer.sha256, self.job.seed, self.plan["val_share"], bits)
-        common = {"store": self.store.place, "encoding": asdict(encoding)}
+        common = {"store": self.store.location, "encoding": asdict(encoding)}
         return self.phase("encode", encode_task, [{**common, "piece": asdict(part)} for part in self.texts.slices()])
 
     def totals(self, encoded: list[Commit]) -> dict[str, dict[str, int]]:
@@ -179,7 +179,7 @@ class _Tokenizing:
                 task = FileTask(split, at, cut, number * boxes, self.job.layout, self.job.tokenizer.dtype.itemsize)
                 tasks.append(task)
         parts = put_value(self.store, [asdict(done.parts[0]) for done in encoded])
-        common = {"store": self.store.place, "parts": parts}
+        common = {"store": self.store.location, "parts": parts}
         written = self.phase("write", write_task, [{**common, "task": asdict(task)} for task in tasks])
         return list(zip(tasks, written, strict=True))
 

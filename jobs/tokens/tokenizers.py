@@ -46,7 +46,7 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
     with store.only_run():
         if store.names() - _FILES - {".work"}:
             raise other
-        made = train_tokenizer(PurePosixPath(store.place).name, _told(texts, most_chars), vocab_size)
+        made = train_tokenizer(PurePosixPath(store.location).name, _told(texts, most_chars), vocab_size)
         facts = {
             "texts": texts.identity(),
             "most_chars": most_chars,

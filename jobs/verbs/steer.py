@@ -15,7 +15,7 @@ from corpus.revise.differences import diff
 from corpus.revise.limits import with_limits
 from corpus.run import open_run
 from corpus.storage.store import Location
-from corpus.tables.takedown import Takedown, taken_from
+from corpus.tables.takedown import Takedown, takedown_of
 from filters import STAGES, recipe_from_dict
 from jobs.build.plan import Job
 from jobs.runner.progress import Progress
@@ -67,7 +67,7 @@ def tune_command(
     from jobs.build.replay_run import replay
 
     job = _job(recipe, write, how)
-    result = replay(run, job, taken_from(run.store), lambda: how["where"].engine(write), Progress())
+    result = replay(run, job, takedown_of(run.store), lambda: how["where"].engine(write), Progress())
     if result.already_done:
         print(f"{write} is complete already.", file=sys.stderr)
     end_build(result, write, as_json)

@@ -15,8 +15,8 @@ from jobs.build.plan import Job
 from jobs.cli import cli
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.corpus.storage.test_put_if_absent import missing, without
 from tests.faults.test_poison_units import STAGES, pages
-from tests.faults.test_put_if_absent import missing, without
 from tests.jobs.build.test_build import tree
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import write_warc

@@ -161,7 +161,7 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
         (["build", "{in}", "-o", "{foreign}", "--no-ray"], 1, "holds other files, such as run.json"),
         (["build", "{in}", "-o", "{begun}", "--no-ray"], 1, "holds other files, such as .work/plan.json"),
         (["export", "{out}", "-o", "{foreign}", "--for", "datasets"], 1, "holds other files, such as export.json"),
-        (["explain", "{foreign}", "x"], 1, "of another program"),
+        (["explain", "{foreign}", "x"], 1, "was not written by corpus"),
         (["verify", "{loop}"], 1, "can't be read: Too many levels"),
         (["build", "{in}", "-o", "{new}", "--no-ray", "--address", "x"], 2, "exclude"),
         (["build", "-o", "{new}"], 2, "Missing argument"),

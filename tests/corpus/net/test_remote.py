@@ -19,8 +19,8 @@ from corpus.net.remote import FETCH_BYTES, RemoteSource, open_source
 from corpus.net.transport import PermanentError, TransientError, open_transport
 from corpus.net.urls import redact, url_name
 from corpus.sandbox.guard import Guard, GuardSettings
+from corpus.sandbox.protocol import Board
 from corpus.sandbox.unit import Unit
-from corpus.sandbox.wire import Board
 from corpus.warc.reader import read_warc
 from corpus.warc.source import LocalSource, Window
 from tests.servers import serving

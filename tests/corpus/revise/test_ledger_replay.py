@@ -2,12 +2,13 @@
 
 import random
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from corpus.revise.ledger_replay import READ, STAYS, LedgerReplay
 from corpus.run import open_run
-from corpus.tables.ledger import ledger_row, ledger_schema, table
+from corpus.tables.ledger import ledger_row, ledger_schema
 from tests.corpus.revise.test_what_if import SETTINGS, pages
 from tests.ledgers import REGISTRY, judged, recipe, write_run
 
@@ -28,7 +29,7 @@ def test_rows_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, seed):
     replay = LedgerReplay(run.info, new, True, None)
     actions = replay.actions(before.select)
     rows = [ledger_row(one, "w.warc.gz", number, None) for number, one in enumerate(judged(new, measured))]
-    expected = table(rows, ledger_schema(new.pipeline().columns)).to_pylist()
+    expected = pa.Table.from_pylist(rows, ledger_schema(new.pipeline().columns)).to_pylist()
     for made, row, action in zip(replay.table(before, actions).to_pylist(), expected, actions.action, strict=True):
         assert action == READ or made == row
     assert (actions.action == STAYS).any()

@@ -11,7 +11,7 @@ import pytest
 from corpus.revise.portion_replay import PageReader
 from corpus.sandbox.footprint import read_footprint
 from corpus.sandbox.guard import Guard, GuardSettings, Overdue, WorkerError
-from corpus.sandbox.unit import Unit
+from corpus.sandbox.unit import Unit, UnitOptions
 from corpus.tables.ledger import add_counts, no_counts
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import page, write_warc
@@ -126,7 +126,7 @@ def test_a_unit_past_its_time_is_ended_and_its_record_named(tmp_path):
     path = crawl(tmp_path / "w.warc.gz", "a", "sleep", "b")
     unit = Unit(path.name, str(path), "x", "members", "gzip", "warc", 0, path.stat().st_size)
     with pytest.raises(Overdue, match=r"w\.warc\.gz takes too long") as overdue:
-        patient.run(unit, lambda batch: None, wall_s=1.5, footprint=str(tmp_path / "footprint"))
+        patient.run(unit, lambda batch: None, UnitOptions(wall_s=1.5, footprint=str(tmp_path / "footprint")))
     assert patient._worker is None
     assert overdue.value.place == read_footprint(str(tmp_path / "footprint"))
     assert path.read_bytes()[overdue.value.place[0] :][:2] == bytes.fromhex("1f8b")
@@ -140,23 +140,24 @@ def test_a_worker_that_does_not_read_its_job_is_ended_too(tmp_path, monkeypatch)
     monkeypatch.setattr(sys, "executable", str(hung))
     unit = Unit("w.warc.gz", "w.warc.gz", "x", "members", "gzip", "warc", 0, 10)
     with pytest.raises(Overdue):
-        Guard(recipe(), FACTORY).run(unit, lambda batch: None, only=[(n, 0) for n in range(20_000)], wall_s=0.2)
+        options = UnitOptions(only=[(n, 0) for n in range(20_000)], wall_s=0.2)
+        Guard(recipe(), FACTORY).run(unit, lambda batch: None, options)
 
 
 @pytest.mark.parametrize(("form", "size"), [("members", 1 << 40), ("plain", 64 << 10)])
 def test_pages_that_are_read_again_have_an_end(monkeypatch, form, size):
     """By their number where each is read alone, by the whole archive where not."""
-    settings, seen = GuardSettings(page_cpu_s=1, page_wall_s=10, alone=1), {}
+    settings, seen = GuardSettings(page_cpu_s=1, page_wall_s=10, alone=1), []
 
-    def run(guard, unit, take, **how):
-        seen.update(how)
+    def run(guard, unit, take, options):
+        seen.append(options.wall_s)
         raise Overdue("late")
 
     monkeypatch.setattr(Guard, "run", run)
     unit = Unit("w.warc.gz", "w.warc.gz", "x", form, "gzip", "warc", 0, size)
     with pytest.raises(Overdue):
         PageReader(Guard(recipe(), FACTORY, settings), unit).read([(0, 0), (9, 0), (12, 0)], ["ledger"])
-    assert seen["wall_s"] == 2 * (10 + 3)
+    assert seen == [2 * (10 + 3)]
 
 
 def test_a_unit_has_time_for_pages_that_are_all_stopped_twice():

@@ -195,12 +195,6 @@ def test_the_record_is_named_by_the_task_or_by_its_footprint(monkeypatch, tmp_pa
     assert last_place(failed.failures) == (5, 1)
 
 
-def test_a_footprint_that_can_not_be_written_is_no_failure(tmp_path) -> None:
-    trace = Footprint(str(tmp_path / "no" / "such" / "folder"))
-    trace.leave((1, 2))
-    trace.close()
-
-
 def test_a_full_disk_ends_the_run_and_is_no_tasks_fault(monkeypatch) -> None:
     engine = Scripted({"any": [(1.0, {"error": "full", "todo": "Make room.", "kind": "no room"})]}, monkeypatch)
     with pytest.raises(NoRoom, match=r"full Make room\."):

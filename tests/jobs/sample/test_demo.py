@@ -80,7 +80,7 @@ def test_no_secret_is_in_any_output(demo):
     secrets = {secret for page in expected_outcomes() for secret in page.secrets}
     assert len(secrets) >= 8
     raw = []
-    for path in sorted(Path(demo.place).rglob("*")):
+    for path in sorted(Path(demo.location).rglob("*")):
         if path.is_file():
             raw.append(path.read_bytes())
             if path.suffix == ".parquet":
@@ -107,7 +107,7 @@ def test_kept_pages_hold_their_text_and_no_boilerplate(demo):
 
 
 def test_samples_show_each_rule_that_dropped(demo):
-    samples = pq.read_table(Path(demo.place) / "samples" / "part-00000.parquet")
+    samples = pq.read_table(Path(demo.location) / "samples" / "part-00000.parquet")
     rules = set(samples["rule"].to_pylist())
     dropped = {f"{stage}.{rule}" for stage, by_rule in demo.info["records"]["dropped"].items() for rule in by_rule}
     assert rules == dropped | {"kept"}
@@ -117,7 +117,7 @@ def test_samples_show_each_rule_that_dropped(demo):
 def test_output_loads_elsewhere(demo):
     polars = pytest.importorskip("polars")
     duckdb = pytest.importorskip("duckdb")
-    pattern = f"{demo.place}/corpus/*.parquet"
+    pattern = f"{demo.location}/corpus/*.parquet"
     assert len(polars.read_parquet(pattern)) == demo.info["records"]["kept"]
     assert duckdb.sql(f"select count(*) from '{pattern}'").fetchall()[0][0] == demo.info["records"]["kept"]
 
@@ -125,7 +125,7 @@ def test_output_loads_elsewhere(demo):
 def test_output_loads_in_datasets(demo, tmp_path):
     datasets = pytest.importorskip("datasets")
     found = datasets.load_dataset(
-        "parquet", data_files=f"{demo.place}/corpus/*.parquet", split="train", cache_dir=str(tmp_path)
+        "parquet", data_files=f"{demo.location}/corpus/*.parquet", split="train", cache_dir=str(tmp_path)
     )
     assert found.num_rows == demo.info["records"]["kept"]
     assert pa.types.is_string(found.features.arrow_schema.field("text").type)

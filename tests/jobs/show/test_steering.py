@@ -111,11 +111,11 @@ def test_a_written_run_is_that_of_a_fresh_build(run, changed, tmp_path):
     settings, fresh = changed
     result = write(run, recipe_with(run, settings), tmp_path / "out")
     assert result.exit_code == 0
-    assert tree(tmp_path / "out") == tree(Path(fresh.place))
+    assert tree(tmp_path / "out") == tree(Path(fresh.location))
     open_run(tmp_path / "out").verify()
     assert write(run, recipe_with(run, settings), tmp_path / "out").already_done
     with pytest.raises(ConfigError, match="in place of itself"):
-        write(run, recipe_with(run, {}), run.place)
+        write(run, recipe_with(run, {}), run.location)
 
 
 def test_the_answer_holds_what_a_fresh_build_finds(run, changed):

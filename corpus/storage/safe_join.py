@@ -1,6 +1,6 @@
-"""Names that come from files of a folder, turned into paths below it: the only way that such a name becomes a path.
+"""The only way in which a name from a file of a run folder becomes a path.
 
-A run folder may come from somebody else, in a tar file for example. A name in it may hold `..`, be absolute, or lead
+A run folder may come from somebody else, in a tar file for example. A name in it may contain `..`, be absolute, or lead
 through a link to any file of the user.
 """
 
@@ -17,16 +17,17 @@ _LONGEST = 1024
 _REMEDY = "Use only folders that `corpus` wrote, or build again."
 
 
-def inside(folder: Path, name: object) -> Path:
-    """Return the path of `name` below `folder`; nothing needs to be there.
+def safe_join(folder: Path, name: object) -> Path:
+    """Return the path of `name` below `folder`. The file need not exist.
 
     Raises IntegrityError if `name` is not a relative path of plain characters, or if a part of it is a symbolic link.
     """
+    shown = ascii(name)[:100]  # no control characters
     if not isinstance(name, str) or len(name) > _LONGEST:
-        raise IntegrityError(f"{folder} names a file by {shown(name)}, which is not a path.", _REMEDY)
+        raise IntegrityError(f"{folder} names a file by {shown}, which is not a path.", _REMEDY)
     parts = name.rstrip("/").split("/")
     if not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts):
-        raise IntegrityError(f"{folder} names the file {shown(name)}, which may lie outside of the folder.", _REMEDY)
+        raise IntegrityError(f"{folder} names the file {shown}, which may lie outside of the folder.", _REMEDY)
     path = folder
     for part in parts:
         path /= part
@@ -39,8 +40,3 @@ def inside(folder: Path, name: object) -> Path:
         if stat.S_ISLNK(mode):
             raise IntegrityError(f"{path} is a symbolic link, which no run contains.", _REMEDY)
     return folder.joinpath(*parts)
-
-
-def shown(name: object) -> str:
-    """Return a hostile name as a short text without control characters."""
-    return ascii(name)[:100]
