@@ -175,7 +175,9 @@ def _text_file(location: str, identity: str) -> TextFile:
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
     all_bytes = sum(group.total_byte_size for group in groups)
-    return TextFile(location.rpartition("/")[2], location, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes)
+    return TextFile(
+        location.rpartition("/")[2], location, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes
+    )
 
 
 STRINGS = (pa.string(), pa.large_string())

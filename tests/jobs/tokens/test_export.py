@@ -224,7 +224,7 @@ def test_ended_before_any_visible_file_and_run_again(texts, tmp_path, monkeypatc
     """The process ends right before, and right after, each file that becomes visible."""
     run(texts, tmp_path / "reference" / "x", "datasets")
     monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", 1000)
-    publish = LocalStore._publish
+    publish = LocalStore.adopt
     for at in itertools.count(1):
         left = at
 
@@ -238,7 +238,7 @@ def test_ended_before_any_visible_file_and_run_again(texts, tmp_path, monkeypatc
             raise Crash(key)
 
         with monkeypatch.context() as patch:
-            patch.setattr(LocalStore, "_publish", crashing)
+            patch.setattr(LocalStore, "adopt", crashing)
             try:
                 run(texts, tmp_path / f"{at}" / "x", "datasets")
                 break  # there is no such file any more

@@ -165,7 +165,7 @@ class Crash(BaseException):
 def test_ended_before_any_visible_file_and_run_again(texts, reference, tmp_path, monkeypatch):
     """The process ends right before, and right after, each file that becomes visible."""
     monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", 9000)
-    publish = LocalStore._publish
+    publish = LocalStore.adopt
 
     def crashing(at, after):
         count = 0
@@ -186,7 +186,7 @@ def test_ended_before_any_visible_file_and_run_again(texts, reference, tmp_path,
         at += 1
         out = tmp_path / f"out-{at}"
         with monkeypatch.context() as patch:
-            patch.setattr(LocalStore, "_publish", crashing(at, after=at % 2 == 0))
+            patch.setattr(LocalStore, "adopt", crashing(at, after=at % 2 == 0))
             try:
                 run(texts, out)
                 break  # there is no such file any more
