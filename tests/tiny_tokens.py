@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from corpus.tokens.shards import open_tokens
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.tokens.tokenize import Job, tokenize
+from jobs.tokens.tokenize import TokenizeJob, tokenize
 from tests.bpe import small_tokenizer
 
 SUBJECTS = ("the fisherman", "a child", "my neighbour", "the old dog", "our teacher", "the café owner")
@@ -29,7 +29,7 @@ def make_tokens(folder, documents=200):
     source = folder / "texts"
     source.mkdir(parents=True)
     pq.write_table(pa.table({"text": texts}), source / "part-00000.parquet")
-    job = Job(source, folder / "tokens", small_tokenizer(), val_share=0.1)
+    job = TokenizeJob(source, folder / "tokens", small_tokenizer(), val_share=0.1)
     tokenize(job, lambda: LocalEngine(1), Progress(quiet=True))
     return folder / "tokens"
 

@@ -1,0 +1,1 @@
+"""Texts to train on, tokenizers, the global shuffle, and files of tokens."""

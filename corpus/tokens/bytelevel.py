@@ -1,6 +1,6 @@
-"""Byte-level BPE as a tokenizer.json: bytes written as visible characters, merges, and the split pattern.
+"""Byte-level BPE as a tokenizer.json: bytes as visible characters, merges, and the split pattern.
 
-The characters are GPT-2's: printable bytes stand for themselves, the others for code points from 256 on.
+The characters are GPT-2's: a printable byte stands for itself, the others for code points from 256 on.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _GPT4 = (
 )
 GPT4_PATTERN = _GPT4 % 3
 OUR_PATTERN = _GPT4 % 2
-"""GPT-4's, with numbers in pieces of two digits: at 32,768 ids nanochat measured 0.965 bits per byte with two, 0.969
-with one and 0.972 with three (its dev/LOG.md)."""
+"""GPT-4's pattern, with numbers in groups of two digits. At 32,768 ids nanochat measured 0.965 bits per byte with two
+digits, 0.969 with one and 0.972 with three (its dev/LOG.md)."""
 
 _UPPER, _LOWER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
 _ENDING = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
@@ -42,12 +42,12 @@ BYTE_OF_CHAR = {char: byte for byte, char in CHAR_OF_BYTE.items()}
 
 
 def to_chars(token: bytes) -> str:
-    """The bytes of a token as tokenizer.json writes them."""
+    """Return the bytes of a token as tokenizer.json writes them."""
     return "".join(map(CHAR_OF_BYTE.__getitem__, token))
 
 
 def to_bytes(token: str) -> bytes | None:
-    """The bytes that a token of tokenizer.json stands for; None where it is not written in byte characters."""
+    """Return the bytes of a token of tokenizer.json, or None if it is not written in byte characters."""
     try:
         return bytes(map(BYTE_OF_CHAR.__getitem__, token))
     except KeyError:
@@ -61,7 +61,8 @@ def tokenizer_json(
     specials: Mapping[str, int],
     ignore_merges: bool = False,
 ) -> bytes:
-    """The content of a tokenizer.json, for `tokenizers` and `transformers`; the same arguments give the same bytes."""
+    """Return the content of a tokenizer.json, for `tokenizers` and `transformers`. The same arguments give the same
+    bytes."""
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
@@ -91,9 +92,9 @@ def tokenizer_json(
 
 
 def merge_of(token: bytes, ranks: Mapping[bytes, int]) -> tuple[bytes, bytes]:
-    """The two tokens that were merged into this one: what is left when it is encoded with the lower ranks alone.
+    """Return the two tokens that were merged into this one, by encoding it with the lower ranks alone.
 
-    Raises ValueError where that is not two.
+    Raises ValueError if the result is not two tokens.
     """
     most = ranks[token]
     parts = [bytes([byte]) for byte in token]
@@ -109,5 +110,5 @@ def merge_of(token: bytes, ranks: Mapping[bytes, int]) -> tuple[bytes, bytes]:
                 merged.append(part)
         parts = merged
     if len(parts) != 2:
-        raise ValueError(f"the token of rank {most} is no merge of two lower ones")
+        raise ValueError(f"the token of rank {most} is not a merge of two lower ones")
     return parts[0], parts[1]

@@ -1,6 +1,6 @@
-"""The first half of tokenizing: a piece of texts → ids, sent to the boxes of the shuffle.
+"""The first half of tokenizing: a slice of texts becomes ids, sent to the boxes of the shuffle.
 
-A document is the separator and its ids. Equal texts fall on one side of train and val, whatever the seed.
+A document is the separator and its ids. Equal texts fall on the same side of train and val, whatever the seed.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from corpus.storage.store import Store
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.shards import SPLITS
 from corpus.tokens.shuffle import KEY, WEIGHT, boxes_of, keys_of
-from corpus.tokens.texts import Piece, read_piece
+from corpus.tokens.texts import TextSlice, read_slice
 from corpus.tokens.tokenizer import Tokenizer
 
 SCHEMA = pa.schema(
     [KEY, WEIGHT, pa.field("bytes", pa.int64()), pa.field("id", pa.string()), pa.field("tokens", pa.large_binary())]
 )
-"""`weight` counts the ids, the separator among them; `bytes` those of the text; `tokens` are the ids as they are
-written."""
+"""`weight` counts the ids with the separator, `bytes` the bytes of the text. `tokens` holds the ids as files have
+them."""
 
 CHECKED = 8
-"""Documents of each piece that are encoded by HF tokenizers too."""
+"""So many documents of each slice are encoded by HF tokenizers too, as a check."""
 
 COUNTS = ("tokens", "documents", "bytes")
 
@@ -41,8 +41,8 @@ _SPLIT_SEED = 0x7A1
 
 @dataclass(frozen=True)
 class Encoding:
-    """What decides the ids and their order, but for the texts: the digest of the tokenizer, the shuffle's seed, the
-    share of val, and how many bits of a key tell boxes apart."""
+    """Everything that decides the ids and their order, beside the texts: the tokenizer's digest, the shuffle's seed,
+    the share of val, and the number of key bits that select a box."""
 
     tokenizer: str
     seed: int
@@ -51,14 +51,14 @@ class Encoding:
 
     @property
     def boxes(self) -> int:
-        """Of each split; those of val come after those of train."""
+        """Boxes of each split. Those of val come after those of train."""
         return 1 << self.bits
 
 
-def encode_piece(store: Store, piece: Piece, encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder) -> Commit:
-    """Encode a piece and commit one file of boxes. About it: tokens, documents and bytes of text by split, the tokens
-    of each box that has any, and the library that encoded."""
-    key = commit_key("encode", piece.content(), digest(asdict(encoding)))
+def encode_slice(store: Store, source: TextSlice, encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder) -> Commit:
+    """Encode a slice and commit one file of boxes. The facts are tokens, documents and bytes of text by split, the
+    tokens of each box, and the library that encoded."""
+    key = commit_key("encode", source.content(), digest(asdict(encoding)))
     done = read_commit(store, key)
     if done is not None:
         return done
@@ -67,7 +67,7 @@ def encode_piece(store: Store, piece: Piece, encoding: Encoding, tokenizer: Toke
     weights = np.zeros(len(SPLITS) * encoding.boxes, dtype=np.int64)
     checked = False
     with Outbox(store, "encoded", len(weights)) as out:
-        for batch in read_piece(piece):
+        for batch in read_slice(source):
             texts = batch["text"].to_pylist()
             if not checked:
                 encoder.check(texts[:CHECKED])
@@ -94,7 +94,7 @@ def encode_piece(store: Store, piece: Piece, encoding: Encoding, tokenizer: Toke
 def _rows(
     batch: pa.RecordBatch, texts: Sequence[str], encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder
 ) -> pa.RecordBatch:
-    """The rows of some documents. Raises IntegrityError where ids do not add up to the bytes of their text."""
+    """Return the rows of some documents. Raises IntegrityError if ids do not add up to the bytes of their text."""
     ids, lengths = encoder.encode(texts)
     sizes = pc.binary_length(batch["text"]).to_numpy().astype(np.int64)
     firsts = np.cumsum(lengths) - lengths
@@ -117,7 +117,7 @@ def _rows(
 
 
 def _in_val(texts: Sequence[str], share: float) -> np.ndarray:
-    """1 for each text that belongs to val, else 0, by the hash of the text."""
+    """Return 1 for each text that belongs to val, else 0, by the hash of the text."""
     limit = share * 2**64
     drawn = (xxhash.xxh3_64_intdigest(text.encode(), _SPLIT_SEED) < limit for text in texts)
     return np.fromiter(drawn, np.int64, len(texts))

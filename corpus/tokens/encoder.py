@@ -1,4 +1,4 @@
-"""Text to ids: by gigatoken where it gives what HF tokenizers gives, else by that."""
+"""Text to ids: by gigatoken if its ids are those of HF tokenizers, else by HF tokenizers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from corpus.tokens.gigatoken_ids import Fast
 from corpus.tokens.tokenizer import Tokenizer, keeps_no_text
 
 Encoded = tuple[np.ndarray, np.ndarray]
-"""The ids of some texts in one row, uint32, and how many each text has, int64."""
+"""The ids of some texts in one row, uint32, and the number of ids of each text, int64."""
 
 
 class Encoder:
     """Encodes texts with the ids of HF tokenizers, on one core. Threads may share it.
 
-    Raises ConfigError where these ids do not add up to the bytes of a text, as odd texts show at once.
+    Raises ConfigError if the ids do not add up to the bytes of a text. A set of odd texts shows that at once.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -29,7 +29,7 @@ class Encoder:
         plain = tokenizer.plain()
         try:
             self._hf = HF.from_str(json.dumps(plain))
-        except Exception as error:  # it raises nothing narrower
+        except Exception as error:  # it raises no narrower class
             raise ConfigError(f"{tokenizer.name} does not load: {error}.", "Give a valid tokenizer.json.") from None
         added = [f"a  {token['content']}  b" for token in plain["added_tokens"]]
         tried = [*odd_texts(), *tokenizer.specials, *added]
@@ -48,7 +48,7 @@ class Encoder:
         return "gigatoken" if self._fast else "tokenizers"
 
     def check(self, texts: Sequence[str]) -> bool:
-        """Whether HF's ids of these texts are given; where the fast way gives others it is not taken any more."""
+        """Check that gigatoken gives the ids of HF tokenizers for these texts, and stop using it if not."""
         if self._fast is not None:
             ids, lengths = self.encode(texts)
             expected, counts = self._slow(texts)
@@ -57,9 +57,9 @@ class Encoder:
         return self._fast is not None
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """The ids of texts. Special tokens in them are text like any other.
+        """Return the ids of texts. Special tokens in a text are text like any other.
 
-        Raises UnicodeEncodeError or TypeError for lone surrogates, which valid UTF-8 does not hold.
+        Raises UnicodeEncodeError or TypeError for lone surrogates, which valid UTF-8 does not have.
         """
         if self._fast is None or not texts:
             return self._slow(texts)
@@ -76,7 +76,7 @@ class Encoder:
 
 
 def odd_texts() -> list[str]:
-    """What encoders are known to differ on, and some hundred strings of random characters; the same each time."""
+    """Return texts on which encoders are known to differ, and some hundred random strings, the same each time."""
     runs = [run * 70 for run in (" ", "\n", "\r\n", "\t ", "a", "é", "日本", "7", "٣", "!", "\u200d", "\0")]
     texts = [
         "",

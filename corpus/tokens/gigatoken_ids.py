@@ -1,9 +1,8 @@
-"""gigatoken, and what has to be kept from it so that its ids are those of HF tokenizers.
+"""gigatoken, used so that its ids are those of HF tokenizers.
 
-It knows the split patterns of the well-known tokenizers, of which ours (numbers in pieces of two digits) is none: texts
-are cut within longer numbers, which is exact, since no piece of the pattern reaches over such a place. And Unicode
-tables are of different years: what only one of the two libraries takes for a letter is found by trying each character
-with both, once, when it is first seen.
+gigatoken knows the split patterns of well-known tokenizers, but not ours (numbers in groups of two digits). So texts
+are cut within longer numbers, which is exact: no match of the pattern reaches over such a cut. The two libraries also
+have Unicode tables of different years. Each character is tried with both, once, when it is first seen.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ import numpy as np
 from corpus.tokens.bytelevel import CHAR_OF_BYTE, GPT4_PATTERN, OUR_PATTERN
 
 MOST_IDS = 1 << 26
-"""Ids that one encoder of gigatoken gives, for some 256 MB of text. It keeps each word that it has seen: texts whose
-words are all new (numbers, names, languages without spaces) would fill the memory of any machine."""
+"""One gigatoken encoder serves some 256 MB of text. It keeps every word that it has seen, so texts of new words only
+(numbers, names, languages without spaces) would fill the memory of any machine."""
 
 _FRESH, _SAME, _DIFFERENT = range(3)
 _CODES = 0x110000
@@ -27,10 +26,10 @@ _OURS, _GPT4 = json.dumps(OUR_PATTERN), json.dumps(GPT4_PATTERN)
 
 
 class Fast:
-    """Encodes on one core. Threads may share it. Raises ValueError where gigatoken does not know a tokenizer's kind."""
+    """Encodes on one core. Threads may share it. Raises ValueError if gigatoken does not know a tokenizer's kind."""
 
     def __init__(self, plain: dict[str, Any], hf: Any) -> None:
-        """`plain` is a tokenizer.json without special tokens, `hf` what HF tokenizers made of it."""
+        """`plain` is a tokenizer.json without special tokens, `hf` the tokenizer that HF makes of it."""
         import regex
         from tokenizers import Tokenizer as HF
 
@@ -41,10 +40,10 @@ class Fast:
         probe = _probe(plain)
         self._probes = HF.from_str(json.dumps(probe)), _gigatoken(probe)
         self._known = np.full(_CODES, _FRESH, dtype=np.uint8)
-        self._known[:128] = _SAME  # the libraries agree on ASCII, and most texts are asked for nothing else
+        self._known[:128] = _SAME  # the libraries agree on ASCII, and most texts have nothing else
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The ids of all texts in one row, uint32, and how many each text has, int64 (len(texts),)."""
+        """Return the ids of all texts in one row, uint32, and the number of ids of each text, int64 (len(texts),)."""
         pieces: list[str] = []
         firsts = [0]
         for text in texts:
@@ -53,14 +52,14 @@ class Fast:
         layout = self._encoder.encode_batch(pieces, parallel=False).layout
         ends = layout.offsets.data
         ids = layout.content.data[ends[0] : ends[-1]]
-        self._given += len(ids)  # a thread that comes between may undo this, which only makes it later
+        self._given += len(ids)  # another thread may undo this, which only delays it
         if self._given > MOST_IDS:
             self._given = 0
             self._encoder = self._make()
         return ids, np.diff(ends[firsts])
 
     def _cut(self, text: str) -> Iterator[str]:
-        """The text in pieces that end after each second digit of a longer number."""
+        """Split the text after each second digit of a longer number."""
         start = 0
         if self._numbers is not None:
             for number in self._numbers.finditer(text):
@@ -70,7 +69,7 @@ class Fast:
         yield text[start:]
 
     def unsure(self, texts: Sequence[str]) -> set[int]:
-        """The places of the texts with a character that the two libraries take for different things."""
+        """Return the indexes of texts with a character that the two libraries classify differently."""
         found = set()
         for at, text in enumerate(texts):
             if text.isascii():
@@ -85,7 +84,7 @@ class Fast:
         return found
 
     def _try(self, codes: np.ndarray) -> None:
-        """Find out whether both take these characters for the same: letters, numbers, spaces or none of them."""
+        """Find out whether both libraries classify these characters alike: letter, number, space or neither."""
         hf, fast = self._probes
         texts = [f"a{char} 1{char} {char}a" for char in map(chr, codes.tolist())]  # numbers of two digits at most
         same = [hf.encode(text).ids == fast.encode(text).tolist() for text in texts]
@@ -93,7 +92,7 @@ class Fast:
 
 
 def _gigatoken(given: Any) -> Any:
-    """Of a tokenizer of HF, or of a tokenizer.json, in which our pattern is replaced by the one that it knows."""
+    """Return the tokenizer with our pattern replaced by the one that gigatoken knows."""
     from gigatoken import Tokenizer as Gigatoken
     from tokenizers import Tokenizer as HF
 
@@ -101,8 +100,8 @@ def _gigatoken(given: Any) -> Any:
 
 
 def _probe(plain: dict[str, Any]) -> dict[str, Any]:
-    """The same way of splitting, with a vocabulary that shows it: a letter, digit or space is merged with the first
-    byte of what follows it in one piece."""
+    """Return a tokenizer with the same split pattern whose vocabulary shows the splits: a letter, digit or space is
+    merged with the first byte that follows it in one match."""
     vocab = {char: byte for byte, char in CHAR_OF_BYTE.items()}
     merges = []
     for before in map(CHAR_OF_BYTE.__getitem__, b"a1 "):

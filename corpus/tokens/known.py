@@ -1,7 +1,7 @@
 """Tokenizers by name, folder or file. Nothing is ever downloaded.
 
 A name of OpenAI's vocabularies is looked up in a folder that the user names, in tiktoken's cache, and in installed
-packages that carry it; what is found must have the sha256 that tiktoken pins.
+packages. A file must have the sha256 that tiktoken pins.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FIM = {"<|fim_prefix|>": 100258, "<|fim_middle|>": 100259, "<|fim_suffix|>": 10
 
 @dataclass(frozen=True)
 class _File:
-    """A vocabulary file: its name, its sha256, and the name that tiktoken's cache gives it (sha1 of its URL)."""
+    """A vocabulary file: its name, its sha256, and its name in tiktoken's cache (the sha1 of its URL)."""
 
     name: str
     sha256: str
@@ -62,13 +62,13 @@ _O200K = _File(
 KNOWN = {"gpt2": (_GPT2_VOCAB, _GPT2_MERGES), "cl100k": (_CL100K,), "o200k": (_O200K,)}
 
 _PACKAGES = (("litellm", "litellm_core_utils/tokenizers"), ("llama_index", "core/_static/tiktoken_cache"))
-"""Packages that carry files of tiktoken's cache, and where."""
+"""Packages that carry files of tiktoken's cache, and their folders."""
 
 
 def load_tokenizer(given: str, vocab_dir: Path | None = None) -> Tokenizer:
-    """The tokenizer of a name (gpt2, cl100k, o200k), a folder, a tokenizer.json or a .tiktoken file.
+    """Return the tokenizer of a name (gpt2, cl100k, o200k), a folder, a tokenizer.json or a .tiktoken file.
 
-    Raises ConfigError where there is none, or a vocabulary is not the published one.
+    Raises ConfigError if there is none, or if a vocabulary is not the published one.
     """
     try:
         return _load(given, vocab_dir)
@@ -140,8 +140,8 @@ def _gpt2(encoder: bytes, bpe: bytes) -> bytes:
 
 
 def _ranked(tiktoken: bytes, pattern: str, specials: dict[str, int]) -> bytes:
-    """Of a file of ranks. What tiktoken merges is any pair whose bytes have a rank, so each such pair is a merge, and
-    a piece that is a token is taken whole."""
+    """Make a tokenizer from a file of ranks. tiktoken merges any pair whose bytes have a rank, so each such pair is a
+    merge, and a match that is a token is taken whole."""
     ranks = {base64.b64decode(token): int(rank) for token, rank in map(bytes.split, tiktoken.splitlines())}
     merges = []
     for token in ranks:

@@ -1,8 +1,8 @@
-"""Texts to files for others: the two halves of the shuffle, and how rows are laid out in files.
+"""Texts as files for other trainers: the two halves of the shuffle, and how rows are laid out in files.
 
-What a trainer needs of them (nanochat's `dataset.py` and `dataloader.py`): documents shuffled when they are written,
-two files at least, of which the last one is what it validates on, and enough row groups in each for all its GPUs, since
-each of them reads every n-th row group.
+nanochat's trainer (`dataset.py` and `dataloader.py`) needs documents that are shuffled when they are written, at least
+two files, of which the last is for validation, and enough row groups in each file for all its GPUs, since each GPU
+reads every n-th row group.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from corpus.storage.boxes import Outbox
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, is_there, read_commit
 from corpus.storage.store import Store
 from corpus.tokens.shuffle import KEY, WEIGHT, Cut, boxes_of, in_groups, keys_of, read_cut
-from corpus.tokens.texts import Piece, read_piece
+from corpus.tokens.texts import TextSlice, read_slice
 
 GROUP_ROWS = 1024
 """Documents of a row group, as in nanochat's own files."""
 
 FILE_BYTES = 250_000_000
-"""Of text in a file, some 100 MB as zstd: nanochat's size of a shard."""
+"""Bytes of text in a file, some 100 MB as zstd: nanochat's shard size."""
 
 _FEW_GROUPS = 8
-"""Where there are not so many, row groups are made smaller: else the last file, which also takes what fills no row
-group, would be a large part of a small corpus."""
+"""A small corpus gets smaller row groups, at least so many. The last file also takes the rows that fill no row group,
+and would otherwise be a large part of it."""
 
 _VAL_SHARE = 0.01
 VAL_GROUPS = 8
-"""Row groups of the last file, where there are documents enough: one for each GPU of a usual machine."""
+"""Row groups of the last file if there are documents enough: one for each GPU of a usual machine."""
 
 
 @dataclass(frozen=True)
 class RowLayout:
-    """How many documents a row group has, and the first row of each file, with the number of rows at the end; the last
-    file is for validation. All row groups are full but the last one of all."""
+    """The documents of a row group, and the first row of each file, with the number of rows at the end. The last file
+    is for validation. All row groups are full except the very last."""
 
     group: int
     borders: tuple[int, ...]
@@ -52,7 +52,7 @@ class RowLayout:
 
 
 def plan_rows(documents: int, text_bytes: int) -> RowLayout:
-    """The layout of so many documents. Raises InputError where there are not two."""
+    """Return the layout for so many documents. Raises InputError for fewer than two."""
     if documents < 2:
         raise InputError(
             f"A corpus of {documents} document can't be split in two.", "One is needed to train on, one to validate."
@@ -69,9 +69,10 @@ def plan_rows(documents: int, text_bytes: int) -> RowLayout:
     return RowLayout(group, (*borders, documents))
 
 
-def send_rows(store: Store, piece: Piece, schema: pa.Schema, seed: int, bits: int) -> Commit:
-    """Put the rows of a piece into the boxes of the shuffle. About it: documents, bytes of text, rows of each box."""
-    key = commit_key("rows", piece.content(), digest([schema.to_string(), seed, bits]))
+def send_rows(store: Store, texts: TextSlice, schema: pa.Schema, seed: int, bits: int) -> Commit:
+    """Put the rows of a slice into the boxes of the shuffle. The facts are documents, bytes of text, and rows of each
+    box."""
+    key = commit_key("rows", texts.content(), digest([schema.to_string(), seed, bits]))
     done = read_commit(store, key)
     if done is not None:
         return done
@@ -79,7 +80,7 @@ def send_rows(store: Store, piece: Piece, schema: pa.Schema, seed: int, bits: in
     weights = np.zeros(1 << bits, dtype=np.int64)
     text_bytes = 0
     with Outbox(store, "rows", 1 << bits) as out:
-        for batch in read_piece(piece, extra):
+        for batch in read_slice(texts, extra):
             keys = keys_of(batch.column(0).to_pylist(), seed)
             ones = pa.array(np.ones(len(keys), dtype=np.int64))
             given = dict(zip(batch.schema.names, batch.columns, strict=True))  # a file's own `id` is the last one
@@ -94,15 +95,15 @@ def send_rows(store: Store, piece: Piece, schema: pa.Schema, seed: int, bits: in
 
 
 def boxed(schema: pa.Schema) -> pa.Schema:
-    """The rows in the boxes: those of the output with their place in the shuffle, columns by number, as any name may be
-    taken."""
+    """Return the schema of rows in the boxes: the columns of the output by number, since any name may be taken, and the
+    position in the shuffle."""
     return pa.schema([KEY, WEIGHT, *(field.with_name(str(number)) for number, field in enumerate(schema))])
 
 
 @dataclass(frozen=True)
 class RowsTask:
-    """One output file: its key, its rows, the size of its row groups, and whether it has statistics and dictionaries,
-    which nanochat's own files do without."""
+    """One output file: its key, its rows, the size of its row groups, and whether it has statistics and dictionaries.
+    nanochat's own files have none."""
 
     key: str
     cut: Cut

@@ -1,11 +1,11 @@
 """A folder of tokens, for reading: flat files of ids in a global shuffle, split into train and val.
 
-tokens = open_tokens("tokens")
-tokens.train.read(0, 1024)     # ids, across file borders
+    tokens = open_tokens("tokens")
+    tokens.train.read(0, 1024)     # ids, across file borders
 
-Each document is stored as the separator (`bos`) and its tokens. The files `train-00000.bin`, … are nothing but ids,
-uint16 or uint32, little-endian, so that `np.memmap` reads them as well; beside each lies its document index in
-datatrove's format. `tokens.json` is written last: a folder without it is not finished.
+Each document is stored as the separator (`bos`) and its tokens. The files `train-00000.bin`, … hold ids only, uint16 or
+uint32, little-endian, so `np.memmap` reads them too. Beside each lies its document index in datatrove's format.
+`tokens.json` is written last: a folder without it is not finished.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ class Split:
 
     @cached_property
     def _maps(self) -> list[np.ndarray]:
-        """The files, mapped into memory; an empty file can't be."""
+        """The files, mapped into memory; an empty file can't be mapped."""
         return [
             np.memmap(path, dtype=self.dtype, mode="r") if entry["tokens"] else np.empty(0, self.dtype)
             for path, entry in zip(self.files, self.info["files"], strict=True)
         ]
 
     def read(self, start: int, count: int) -> np.ndarray:
-        """The ids at `start` … `start + count`, as a new array of the dtype of the files. Raises ValueError where
-        they are not all there."""
+        """Return the ids from `start` to `start + count`, as a new array of the dtype of the files. Raises ValueError
+        if they are out of range."""
         if start < 0 or count < 0 or start + count > self.tokens:
             raise ValueError(f"tokens {start} to {start + count} of {self.tokens}")
         read = np.empty(count, self.dtype)
@@ -89,22 +89,22 @@ class Tokens:
 
     @property
     def vocab_size(self) -> int:
-        """One more than the highest id."""
+        """The highest id plus one."""
         return int(self.info["tokenizer"]["vocab_size"])
 
     @property
     def bos(self) -> int:
-        """The id that stands before each document: `<|bos|>`, or `<|endoftext|>` of OpenAI's vocabularies."""
+        """The id before each document: `<|bos|>`, or `<|endoftext|>` of OpenAI's vocabularies."""
         return int(self.info["tokenizer"]["bos"])
 
     @property
     def tokenizer_path(self) -> Path:
-        """A tokenizer.json, as `tokenizers` and `transformers` load it."""
+        """The tokenizer.json, as `tokenizers` and `transformers` load it."""
         return self.folder / "tokenizer.json"
 
     @cached_property
     def token_bytes(self) -> np.ndarray:
-        """The UTF-8 bytes that each id stands for, int32 (vocab_size,); 0 for specials and for ids without a token."""
+        """The number of UTF-8 bytes of each id, int32 (vocab_size,); 0 for specials and for ids without a token."""
         lengths = json.loads((self.folder / "token_bytes.json").read_text(encoding="utf-8"))
         return np.array(lengths, dtype=np.int32)
 
@@ -120,7 +120,7 @@ class Tokens:
         return Split(self.folder, np.dtype(self.info["dtype"]).newbyteorder("<"), self.info["splits"][name])
 
     def verify(self) -> None:
-        """Re-read every file. Raises IntegrityError naming one that is not what was written."""
+        """Read every file again. Raises IntegrityError naming a file that is not as written."""
         for entry in self.info["files"]:
             file = safe_join(self.folder, entry["name"])
             if sha256_of(file) != entry["sha256"]:
@@ -128,8 +128,11 @@ class Tokens:
 
 
 def open_tokens(folder: str | Path) -> Tokens:
-    """The tokens in a folder. Raises InputError where there are none, or they are not finished or not flat files;
-    IntegrityError where a file is missing or has another length."""
+    """Open a folder of tokens.
+
+    Raises InputError if there are none, or if they are not finished or not flat files, and IntegrityError if a file is
+    missing or has another length.
+    """
     path = Path(folder) / "tokens.json"
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
@@ -142,7 +145,7 @@ def open_tokens(folder: str | Path) -> Tokens:
     if info.get("version") != FORMAT_VERSION:
         raise InputError(f"{path} is of format {info.get('version')}, not {FORMAT_VERSION}.", "Tokenize again.")
     if info["layout"] != "parquet" and info["dtype"] not in _DTYPES:
-        raise IntegrityError(f"{path} gives its ids a type that is none of {', '.join(_DTYPES)}.", "Tokenize again.")
+        raise IntegrityError(f"{path} gives its ids a type other than {', '.join(_DTYPES)}.", "Tokenize again.")
     if info["layout"] == "parquet":
         raise InputError(f"{folder} holds tokens as parquet.", "Tokenize into another folder with --format flat.")
     for entry in info["files"]:

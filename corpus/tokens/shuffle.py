@@ -1,7 +1,7 @@
 """A global shuffle in bounded memory: rows are ordered by the hash of seed and document id.
 
-Writers put rows into boxes by the highest bits of their keys; box after box, each sorted, is the whole in order. Files
-are cut from that order by weight (tokens, or rows), so that neither pieces, boxes nor workers show in them.
+Writers put rows into boxes by the highest bits of their keys. Box after box, each sorted, is the whole in order. Files
+are cut from that order by weight (tokens, or rows), so they do not depend on slices, boxes or workers.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from corpus.storage.commits import Commit, Part
 from corpus.storage.store import Store
 
 BOX_BYTES = 128 << 20
-"""What the rows of one box take, about: they are sorted in memory."""
+"""The rows of one box take about so much memory; they are sorted there."""
 
 ROW_BYTES = 100
-"""What a row takes there besides its text, about: key, id, weights."""
+"""A row takes about so much memory beside its text: key, id, weights."""
 
 _MOST_BITS = 16
 
@@ -31,15 +31,16 @@ WEIGHT = pa.field("weight", pa.int64())
 
 
 def bits_for(size: int) -> int:
-    """How many of a key's bits tell boxes apart, for rows of so many bytes."""
+    """Return the number of key bits that select a box, for rows of so many bytes."""
     return min(max(-(-size // BOX_BYTES) - 1, 0).bit_length(), _MOST_BITS)
 
 
 def fill_boxes(store: Store, size: int, send: Callable[[int], list[Commit]]) -> tuple[int, list[Commit]]:
-    """Send rows of about so many bytes to boxes; `send` is given how many bits tell these apart. They are returned too.
+    """Send rows of about so many bytes to boxes. Return the number of key bits that select a box, and the commits.
 
-    The size is of parquet's footers, which may say a thousandth of what is there (a dictionary of a few texts that
-    repeat). So what was sent is measured, and sent again to more boxes where these would be twice as large, or more.
+    The size comes from parquet footers, which may understate it a thousandfold (a dictionary of a few texts that
+    repeat). So the rows are measured once sent, and sent again to more boxes if a box would be at least twice as large
+    as planned.
     """
     bits = bits_for(size)
     sent = send(bits)
@@ -54,19 +55,19 @@ def fill_boxes(store: Store, size: int, send: Callable[[int], list[Commit]]) -> 
 
 
 def keys_of(ids: Sequence[str], seed: int) -> np.ndarray:
-    """The place of each document in the shuffle of this seed, as uint64."""
+    """Return the position of each document in the shuffle of this seed, as uint64."""
     return np.fromiter((xxhash.xxh3_64_intdigest(name.encode(), seed) for name in ids), np.uint64, len(ids))
 
 
 def boxes_of(keys: np.ndarray, bits: int) -> np.ndarray:
-    """The box of each key: its highest bits."""
+    """Return the box of each key: its highest bits."""
     return range_of(keys, bits).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """The rows of one file: those whose first unit of weight is in [start, stop) of all. They lie in the boxes from
-    `box` up to `end`, before which there is a weight of `before`."""
+    """The rows of one file: those whose first unit of weight is in [start, stop) of the whole. They lie in the boxes
+    from `box` up to `end`; the boxes before have the weight `before`."""
 
     box: int
     end: int
@@ -76,7 +77,7 @@ class Cut:
 
 
 def plan_cuts(weights: Sequence[int], borders: Sequence[int]) -> list[Cut]:
-    """The files between the borders, given the weight of each box."""
+    """Return the files between the borders, given the weight of each box."""
     ends = np.cumsum(np.array(weights, dtype=np.int64))
     starts = ends - weights
     cuts = []
@@ -89,8 +90,8 @@ def plan_cuts(weights: Sequence[int], borders: Sequence[int]) -> list[Cut]:
 def read_cut(
     store: Store, parts: Sequence[Part], schema: pa.Schema, cut: Cut, first: int = 0
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a file in order, box by box, where the boxes begin with the number `first`. Rows of one key stay in
-    the order of `parts`, which is that of the input."""
+    """Yield the rows of a file in order, box by box; `first` is the number of the first box. Rows with the same key
+    stay in the order of `parts`, which is that of the input."""
     before = cut.before
     for box in range(cut.box, cut.end):
         rows = read_boxes(store, parts, first + box, schema)
@@ -104,7 +105,7 @@ def read_cut(
 
 
 def in_groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """The same rows in tables of exactly so many, the last one of what is left."""
+    """Yield the same rows in tables of exactly so many rows; the last one has the rest."""
     waiting: list[pa.RecordBatch] = []
     held = 0
     for batch in batches:

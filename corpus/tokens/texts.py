@@ -1,6 +1,6 @@
 """Texts to train on: the corpus of a finished run, or any folder of parquet files with a column `text`.
 
-What follows reads them in pieces of whole row groups, so that one large file is work for many tasks.
+Jobs read them in slices of whole row groups, so that one large file is work for many tasks.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from corpus.storage.store import Location, local_file, open_store
 from corpus.tables.run_files import RunFiles
 from corpus.warc.source import LocalSource, digest_of_ends, input_changed
 
-PIECE_BYTES = 64 << 20
-"""Of text in a piece: some seconds of work."""
+SLICE_BYTES = 64 << 20
+"""Bytes of text in a slice: some seconds of work."""
 
-_MOST_PIECES = 1 << 14
+_MOST_SLICES = 1 << 14
 _ROWS_AT_ONCE = 1024
 _SAMPLE_SEED = 0x5A
 
 
 @dataclass(frozen=True)
-class Piece:
+class TextSlice:
     """Some row groups of one file. `first` is the number of their first row in the file."""
 
     name: str
-    place: str
+    location: str
     identity: str
     groups: tuple[int, ...]
     first: int
@@ -43,21 +43,21 @@ class Piece:
     of_run: bool
 
     def content(self) -> dict[str, Any]:
-        """All but where it lies: what a result depends on."""
+        """Everything except the location: what a result depends on."""
         return {"name": self.name, "identity": self.identity, "groups": self.groups}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Piece:
+    def from_dict(cls, data: dict[str, Any]) -> TextSlice:
         return cls(**{**data, "groups": tuple(data["groups"])})
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """A parquet file: its name, its path or URL, what its content is known by, whether it is a part of a run, and what
-    its footer says. `has_id` is whether its column `id` can name documents."""
+    """A parquet file: its name, its location, its identity, whether it is a part of a run, and what its footer says.
+    `has_id` is True if its column `id` can name documents."""
 
     name: str
-    place: str
+    location: str
     identity: str
     of_run: bool
     has_id: bool
@@ -65,7 +65,7 @@ class TextFile:
     groups: tuple[tuple[int, int], ...]
     """Rows and bytes of text of each row group."""
     all_bytes: int
-    """Of all columns."""
+    """Bytes of all columns."""
 
     @property
     def rows(self) -> int:
@@ -74,7 +74,7 @@ class TextFile:
 
 @dataclass(frozen=True)
 class Texts:
-    """The files of a folder, in the order of their rows; `run` where they are the corpus of one."""
+    """The files of a folder, in the order of their rows, and the run that they are the corpus of, if any."""
 
     files: tuple[TextFile, ...]
     run: RunFiles | None
@@ -85,12 +85,12 @@ class Texts:
 
     @property
     def bytes(self) -> int:
-        """Of text, before compression, and a little more; less where a dictionary stands for texts that repeat."""
+        """Bytes of text before compression, and a little more. Less if a dictionary stands for texts that repeat."""
         return sum(size for file in self.files for _, size in file.groups)
 
     @property
     def all_bytes(self) -> int:
-        """Of all columns, in the same way."""
+        """Bytes of all columns, counted in the same way."""
         return sum(file.all_bytes for file in self.files)
 
     @property
@@ -100,42 +100,42 @@ class Texts:
         return tuple(name for name in first if all(name in file.columns for file in self.files))
 
     def identity(self) -> dict[str, Any]:
-        """What the texts are known by wherever they lie."""
+        """Return what identifies the texts, wherever they lie."""
         made_by = {"fingerprint": self.run.info["fingerprint"]} if self.run else {}
         files = [{"name": file.name, "rows": file.rows, "identity": file.identity} for file in self.files]
         return {**made_by, "files": files}
 
-    def pieces(self) -> list[Piece]:
-        """The files in pieces of some size."""
-        most = max(PIECE_BYTES, self.bytes // _MOST_PIECES)
+    def slices(self) -> list[TextSlice]:
+        """Return the files in slices."""
+        most = max(SLICE_BYTES, self.bytes // _MOST_SLICES)
         found = []
         for file in self.files:
             groups: list[int] = []
             size = first = row = 0
             for number, (rows, group_bytes) in enumerate(file.groups):
                 if groups and size + group_bytes > most:
-                    found.append(_piece(file, groups, first))
+                    found.append(_slice(file, groups, first))
                     groups, size, first = [], 0, row
                 groups.append(number)
                 size += group_bytes
                 row += rows
             if groups:
-                found.append(_piece(file, groups, first))
+                found.append(_slice(file, groups, first))
         return found
 
 
-def _piece(file: TextFile, groups: list[int], first: int) -> Piece:
-    return Piece(file.name, file.place, file.identity, tuple(groups), first, file.has_id, file.of_run)
+def _slice(file: TextFile, groups: list[int], first: int) -> TextSlice:
+    return TextSlice(file.name, file.location, file.identity, tuple(groups), first, file.has_id, file.of_run)
 
 
 def open_texts(folder: Location) -> Texts:
-    """The texts in a folder, or under a URL. Raises InputError where there are none."""
+    """Open the texts in a folder, or under a URL. Raises InputError if there are none."""
     store = open_store(folder)
     run = RunFiles.open(folder) if store.size("run.json") is not None else None
     if run is not None:
         parts = [(part.key, part.sha256) for part in run.parts("corpus")]
     else:
-        names = sorted(store.names())  # those that are hidden are not data: what Spark and others leave beside it
+        names = sorted(store.names())  # hidden files are not data: Spark and others leave them
         parts = [(name, "") for name in names if name.endswith(".parquet") and not name.startswith((".", "_"))]
     if not parts:
         raise InputError(
@@ -150,18 +150,18 @@ def open_texts(folder: Location) -> Texts:
     return found
 
 
-def _text_file(place: str, identity: str) -> TextFile:
-    path = redact(place)
+def _text_file(location: str, identity: str) -> TextFile:
+    path = redact(location)
     of_run = bool(identity)
     try:
-        file = local_file(place)
+        file = local_file(location)
         if not of_run:
             identity = _digest(file)
         metadata = pq.read_metadata(file)
     except FileNotFoundError:
         raise IntegrityError(f"{path} is missing.", "Restore it, or build again.") from None
     except (OSError, pa.ArrowInvalid):
-        raise InputError(f"{path} is no parquet file.", "Move it away, or name another folder.") from None
+        raise InputError(f"{path} is not a parquet file.", "Move it away, or name another folder.") from None
     schema = metadata.schema.to_arrow_schema()
     kinds = {field.name: value_type(field.type) for field in schema}
     if "text" not in kinds:
@@ -171,53 +171,54 @@ def _text_file(place: str, identity: str) -> TextFile:
     id_kind = kinds.get("id", pa.null())
     has_id = id_kind in STRINGS or pa.types.is_integer(id_kind) or pa.types.is_floating(id_kind)
     leaves = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
-    column = leaves.index("text")  # a nested one may have that name, too
+    column = leaves.index("text")  # a nested column may have that name too
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
     all_bytes = sum(group.total_byte_size for group in groups)
-    return TextFile(place.rpartition("/")[2], place, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes)
+    return TextFile(location.rpartition("/")[2], location, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes)
 
 
 STRINGS = (pa.string(), pa.large_string())
 
 
 def value_type(kind: pa.DataType) -> pa.DataType:
-    """The type of a column's values, be they in a dictionary or views, which Arrow can't do all with."""
+    """Return the type of the values of a column. Arrow can't do everything with dictionaries and views."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind)
 
 
 def _digest(file: Path) -> str:
-    """What is known of the content of a file that nobody vouches for: the second end has the footer."""
+    """Return a digest of both ends of a file that has no sha256 of ours. The second end has the footer."""
     with closing(LocalSource(file)) as source:
         return digest_of_ends(source)
 
 
-def _check(piece: Piece, file: Path) -> None:
-    """Raise InputChanged where a file is no longer what it was. Parts of runs have page checksums instead."""
-    if not piece.of_run and _digest(file) != piece.identity:
-        raise input_changed(redact(piece.place))
+def _check(part: TextSlice, file: Path) -> None:
+    """Raise InputChanged if a file has changed. Parts of runs have page checksums instead."""
+    if not part.of_run and _digest(file) != part.identity:
+        raise input_changed(redact(part.location))
 
 
-def read_piece(piece: Piece, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-    """The rows of a piece that have text, in order, in batches of `id`, `text` and the extra columns. What has no id
-    that is a string or a number is known by file and row; as an extra column, `id` is once more there as it is.
+def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a slice that have text, in order, in batches of `id`, `text` and the extra columns. A row
+    without an id, or with an id that is neither a string nor a number, is named by file and row. As an extra column,
+    `id` comes unchanged.
 
-    Raises InputError where a text is no UTF-8, and InputChanged or IntegrityError where the file is not what it was.
+    Raises InputError if a text is not UTF-8, and InputChanged or IntegrityError if the file is not what it was.
     """
-    wanted = {"text", *(["id"] if piece.has_id else []), *extra}
-    row = piece.first
+    wanted = {"text", *(["id"] if part.has_id else []), *extra}
+    row = part.first
     try:
-        if not piece.groups:
+        if not part.groups:
             return
-        path = local_file(piece.place)
-        _check(piece, path)
+        path = local_file(part.location)
+        _check(part, path)
         file = pq.ParquetFile(path, page_checksum_verification=True)
-        groups, columns = list(piece.groups), sorted(wanted)
+        groups, columns = list(part.groups), sorted(wanted)
         for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=groups, columns=columns, use_threads=False):
-            ids = _row_ids(piece.name, row, batch.num_rows)
-            if piece.has_id:
+            ids = _row_ids(part.name, row, batch.num_rows)
+            if part.has_id:
                 own = batch["id"].cast(value_type(batch["id"].type))
                 ids = pc.coalesce(own.cast(pa.string()), ids)
             row += batch.num_rows
@@ -226,24 +227,25 @@ def read_piece(piece: Piece, extra: Sequence[str] = ()) -> Iterator[pa.RecordBat
             others = [batch[name].cast(value_type(batch[name].type)) for name in extra]
             whole = pa.RecordBatch.from_arrays([ids, texts, *others], names=["id", "text", *extra])
             yield whole.filter(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
-        _check(piece, path)
+        _check(part, path)
     except FileNotFoundError:
-        raise InputChanged(f"{redact(piece.place)} is gone.", "Restore it, and run the same command again.") from None
+        raise InputChanged(f"{redact(part.location)} is gone.", "Restore it, and run the same command again.") from None
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
             raise InputError(
-                f"{redact(piece.place)} holds text that is no UTF-8, before row {row}.", "Write it anew."
+                f"{redact(part.location)} has a text before row {row} that is not UTF-8.", "Write the file again."
             ) from None
-        raise IntegrityError(f"{redact(piece.place)} is damaged: it is not what was written.", "Restore it.") from None
+        raise IntegrityError(f"{redact(part.location)} is damaged.", "Restore it.") from None
     except OSError:
-        raise IntegrityError(f"{redact(piece.place)} is damaged: it is not what was written.", "Restore it.") from None
+        raise IntegrityError(f"{redact(part.location)} is damaged.", "Restore it.") from None
 
 
 def read_sample(texts: Texts, most_bytes: int, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-    """Documents of some `most_bytes` of text, drawn evenly by the hash of their ids; all where there is no more."""
+    """Yield documents with about `most_bytes` of text, drawn evenly by the hash of their ids, or all if there are no
+    more."""
     limit = min(most_bytes / max(texts.bytes, 1), 1) * 2**64
-    for piece in texts.pieces():
-        for batch in read_piece(piece, extra):
+    for part in texts.slices():
+        for batch in read_slice(part, extra):
             if limit >= 2**64:
                 yield batch
             else:

@@ -1,6 +1,6 @@
 """A byte-level BPE tokenizer: one tokenizer.json, and what it says about ids and bytes.
 
-Text never gives a special id: those are put in by whoever writes documents or conversations.
+Text never gives a special id. The writer of documents or conversations puts them in.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from corpus.errors import ConfigError
 from corpus.tokens.bytelevel import to_bytes
 
 SEPARATORS = ("<|bos|>", "<|endoftext|>", "<|begin_of_text|>", "<bos>", "<s>")
-"""What may stand before each document, by preference."""
+"""The tokens that may stand before each document, in order of preference."""
 
 
 class Tokenizer:
-    """A tokenizer by the content of its tokenizer.json. Raises ConfigError where it is not a byte-level BPE that keeps
-    every byte of a text, since then ids would not add up to bytes."""
+    """A tokenizer by the content of its tokenizer.json. Raises ConfigError if it is not a byte-level BPE that keeps
+    every byte of a text, since its ids would not add up to the bytes."""
 
     def __init__(self, name: str, data: bytes) -> None:
         self.name = name
@@ -35,23 +35,23 @@ class Tokenizer:
             self.specials: dict[str, int] = {token["content"]: token["id"] for token in added if token.get("special")}
             self.vocab_size = 1 + max([*vocab.values(), *(token["id"] for token in added)])
             self.tokens: list[bytes | None] = [None] * self.vocab_size
-            """The bytes of each id; None of specials and of ids that nothing has."""
+            """The bytes of each id; None for specials and for unused ids."""
             for text, number in vocab.items():
                 self.tokens[number] = to_bytes(text)
             for token in added:
                 self.tokens[token["id"]] = None if token.get("special") else token["content"].encode()
         except (ValueError, LookupError, TypeError, AttributeError):
-            raise ConfigError(f"{name} is no tokenizer.json.", "Give a file that HF tokenizers writes.") from None
+            raise ConfigError(f"{name} is not a tokenizer.json.", "Give a file that HF tokenizers writes.") from None
         _check_bytes(name, self.tokens)
 
     @cached_property
     def sha256(self) -> str:
-        """The digest of tokenizer.json: what tokens are bound to."""
+        """The digest of tokenizer.json. Tokens are bound to it."""
         return hashlib.sha256(self.data).hexdigest()
 
     @property
     def bos(self) -> int:
-        """The id that separates documents. Raises ConfigError where there is none."""
+        """The id that separates documents. Raises ConfigError if there is none."""
         return self.specials[self.bos_text]
 
     @cached_property
@@ -64,7 +64,7 @@ class Tokenizer:
 
     @cached_property
     def token_bytes(self) -> np.ndarray:
-        """The bytes that each id stands for, int32 (vocab_size,); 0 for specials."""
+        """The number of bytes of each id, int32 (vocab_size,); 0 for specials."""
         return np.array([len(token or b"") for token in self.tokens], dtype=np.int32)
 
     @property
@@ -73,12 +73,12 @@ class Tokenizer:
         return np.dtype("<u2" if self.vocab_size <= 1 << 16 else "<u4")
 
     def decode(self, ids: Iterable[int]) -> bytes:
-        """The bytes of ids; specials stand for none. One id may be a part of a character."""
+        """Return the bytes of ids. Specials have none. One id may be a part of a character."""
         return b"".join(self.tokens[number] or b"" for number in ids)
 
     def plain(self) -> dict[str, Any]:
-        """The content without special tokens: what encodes text, which so can't give their ids; and without what else
-        would put ids in, leave some out, or draw them by chance."""
+        """The content that encodes text. It has no special tokens, so text can't give their ids, and nothing that adds
+        ids, leaves ids out, or draws them by chance."""
         added = [token for token in self.content.get("added_tokens") or [] if not token.get("special")]
         model = {**self.content["model"], "dropout": None}
         unused = dict.fromkeys(("post_processor", "truncation", "padding"))
@@ -86,9 +86,9 @@ class Tokenizer:
 
 
 def keeps_no_text(name: str) -> ConfigError:
-    """The error for a tokenizer whose ids do not add up to the bytes of a text."""
+    """Return the error for a tokenizer whose ids do not add up to the bytes of a text."""
     return ConfigError(
-        f"{name} is no byte-level BPE that keeps text as it is.",
+        f"{name} is not a byte-level BPE that keeps text as it is.",
         "Give one such as those of GPT-2, GPT-4 or Llama 3, or train one: `corpus tokenizer train`.",
     )
 
@@ -107,7 +107,7 @@ def _steps(pre_tokenizer: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def _check_bytes(name: str, tokens: list[bytes | None]) -> None:
-    """All 256 single bytes must have an id, else some text has no encoding."""
+    """Raise ConfigError unless each of the 256 bytes has an id, since some text would have no encoding."""
     missing = 256 - len({token for token in tokens if token is not None and len(token) == 1})
     if missing:
         raise ConfigError(f"{name} lacks {missing} of the 256 bytes.", "Give a byte-level tokenizer.")

@@ -1,4 +1,4 @@
-"""Learning a byte-level BPE from texts, by rustbpe; kept as one tokenizer.json."""
+"""Training of a byte-level BPE on texts, by rustbpe, kept as one tokenizer.json."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from corpus.tokens.bytelevel import OUR_PATTERN, merge_of, to_chars, tokenizer_j
 from corpus.tokens.tokenizer import Tokenizer
 
 MOST_CHARS_PER_TEXT = 10_000
-"""So that no page of endless tables decides what is learned (nanochat's value)."""
+"""The longest text that is learned from, so that no page of endless tables decides the vocabulary (nanochat's
+value)."""
 
 CHAT_SPECIALS = ("<|bos|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>")
 RESERVED = 12
-"""Ids for special tokens to come: without them fine-tuning has to make the embeddings larger."""
+"""Ids for special tokens to come. Without them fine-tuning would have to enlarge the embeddings."""
 
 SPECIALS = (*CHAT_SPECIALS, *(f"<|reserved_{number}|>" for number in range(RESERVED)))
 LEAST_VOCAB = 256 + len(SPECIALS)
 
 
 def train_tokenizer(name: str, texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """Learn a vocabulary of `vocab_size` ids, the specials among them at its end. The order of the texts and the number
-    of threads change nothing.
+    """Learn a vocabulary of `vocab_size` ids, with the specials at its end. The order of the texts and the number of
+    threads change nothing.
 
-    Raises ConfigError for a size that can't be, InputError where the texts give fewer tokens.
+    Raises ConfigError for an impossible size, and InputError if the texts give fewer tokens.
     """
     import rustbpe  # type: ignore[import-not-found,import-untyped,unused-ignore]
 

@@ -29,7 +29,7 @@ LAYOUTS = ("flat", "megatron", "parquet")
 
 _MEGATRON_HEADER = b"MMIDIDX\x00\x00"
 _MEGATRON_TYPES = {2: 8, 4: 4}
-"""Megatron's codes of uint16 and int32; ids are far below 2³¹, so that uint32 is written alike."""
+"""Megatron's codes of uint16 and int32. Ids are far below 2³¹, so uint32 has the same bytes as int32."""
 
 _ROW_GROUP = 1024
 
@@ -87,7 +87,7 @@ def _flat(store: Store, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tuple
 
 
 def _ids(batch: pa.RecordBatch) -> memoryview:
-    """The ids of all rows, in a row."""
+    """Return the ids of all rows, in one row."""
     _, offsets, data = batch["tokens"].buffers()
     ends = np.frombuffer(offsets, dtype=np.int64)[batch["tokens"].offset :][: batch.num_rows + 1]
     return memoryview(data)[ends[0] : ends[-1]]
@@ -104,8 +104,9 @@ def add_data(store: Store, kind: str, data: bytes, rows: int, key: str) -> Part:
 
 
 def _megatron(lengths: np.ndarray, item_bytes: int) -> bytes:
-    """Megatron-LM's index (core/datasets/indexed_dataset.py), each document one sequence: header, version, type,
-    numbers of sequences and of document borders; lengths (int32), byte positions (int64), borders (int64)."""
+    """Write Megatron-LM's index (core/datasets/indexed_dataset.py), with each document as one sequence: header,
+    version, type, numbers of sequences and of document borders; lengths (int32), byte positions (int64), borders
+    (int64)."""
     count = len(lengths)
     positions = (np.cumsum(lengths) - lengths) * item_bytes
     head = _MEGATRON_HEADER + struct.pack("<QBQQ", 1, _MEGATRON_TYPES[item_bytes], count, count + 1)
@@ -119,7 +120,7 @@ def _parquet(store: Store, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tu
     totals = {"tokens": 0, "documents": 0, "bytes": 0}
     scratch: Path = store.scratch()
     try:
-        # ids repeat too little for a dictionary: plain pages under zstd are a tenth smaller
+        # ids repeat too rarely for a dictionary: plain pages under zstd are a tenth smaller
         options = {"compression": "zstd", "use_dictionary": False, "write_statistics": ["id"]}
         with pq.ParquetWriter(scratch, schema, write_page_checksum=True, **options) as writer:
             for group in in_groups(rows, _ROW_GROUP):

@@ -1,0 +1,1 @@
+"""A small GPT: training, checkpoints, evaluation, generation."""

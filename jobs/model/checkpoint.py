@@ -1,11 +1,11 @@
-"""Checkpoints: whole or not there, checked by digest, and safe to load (safetensors and JSON, no pickle).
+"""Checkpoints: complete or absent, checked by digest, and safe to load (safetensors and JSON, no pickle).
 
     model/settings.json                     what the folder is bound to, written first
     model/checkpoints/step-00000120/        model.safetensors, optimizer.safetensors, state.json
     model/model.safetensors, state.json     the finished model
 
-A checkpoint is made in a scratch folder and renamed. `state.json` names each file with its size and sha256, and holds
-a digest of itself.
+A checkpoint is made in a scratch folder and renamed. `state.json` names each file with its size and sha256, and has a
+digest of itself.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from jobs.model.model import GPT
 from jobs.model.train_settings import Shape
 
 KEPT = 2
-"""Checkpoints that stay: where the newest is damaged, the one before is used."""
+"""Checkpoints that are kept. If the newest is damaged, the one before it is used."""
 
 Optimizers = Mapping[str, Optimizer]
 
 
 def bind(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Bind a new folder to its settings; raises OutputError with the difference where it has others."""
+    """Bind a new folder to its settings. Raises OutputError with the difference if it is bound to others."""
     path = folder / "settings.json"
     if path.exists():
         if changed := differences(_read_json(path), dict(settings)):
@@ -45,14 +45,14 @@ def bind(folder: Path, settings: Mapping[str, Any]) -> None:
                 "Use the old settings, or another folder.",
             )
         return
-    if folder.exists() and any(path.name != ".work" for path in folder.iterdir()):  # where the run's lock is
-        raise OutputError(f"{folder} is not empty and holds no model of ours.", "Name another folder.")
+    if folder.exists() and any(path.name != ".work" for path in folder.iterdir()):  # it has the lock of the run
+        raise OutputError(f"{folder} is not empty, and has no model.", "Name another folder.")
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, _as_json(settings))
 
 
 def save(folder: Path, step: int, model: GPT, optimizers: Optimizers, facts: Mapping[str, Any]) -> None:
-    """Leave a checkpoint of `step`, and remove those before the last two."""
+    """Write a checkpoint of `step`, and remove all but the last two."""
     root = folder / "checkpoints"
     root.mkdir(exist_ok=True)
     for leftover in root.glob(".new-*"):
@@ -63,7 +63,7 @@ def save(folder: Path, step: int, model: GPT, optimizers: Optimizers, facts: Map
     _write_tensors(scratch / "optimizer.safetensors", _moments(model, optimizers))
     _seal(scratch, {**facts, "step": step}, ("model.safetensors", "optimizer.safetensors"))
     final = root / f"step-{step:08}"
-    if final.exists():  # one that was found damaged
+    if final.exists():  # a damaged one
         shutil.rmtree(final)
     os.rename(scratch, final)
     _sync(root)
@@ -72,7 +72,7 @@ def save(folder: Path, step: int, model: GPT, optimizers: Optimizers, facts: Map
 
 
 def finish(folder: Path, model: GPT, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave the finished model, remove its checkpoints, and give its state."""
+    """Write the finished model, remove its checkpoints, and return its state."""
     scratch = folder / ".new-model.safetensors"
     _write_tensors(scratch, _weights(model))
     _sync(scratch)
@@ -82,20 +82,20 @@ def finish(folder: Path, model: GPT, facts: Mapping[str, Any]) -> dict[str, Any]
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """The state of a finished model, None where there is none yet."""
+    """Return the state of a finished model, or None if there is none yet."""
     return _ended(folder) if (folder / "state.json").exists() else None
 
 
 def _ended(folder: Path) -> dict[str, Any]:
-    """The state of a finished model, whose checkpoints go; a run may have been killed before they did."""
+    """Return the state of a finished model and remove its checkpoints: a run may have been killed before it did."""
     state = _checked(folder)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return state
 
 
 def resume(folder: Path, model: GPT, optimizers: Optimizers) -> dict[str, Any] | None:
-    """Put the newest undamaged checkpoint into model and optimizers and give its state; None where there is none at
-    all. Raises IntegrityError where there are only damaged ones."""
+    """Load the newest undamaged checkpoint into model and optimizers and return its state, or None if there is none.
+    Raises IntegrityError if there are only damaged ones."""
     damage: IntegrityError | None = None
     for checkpoint in reversed(_checkpoints(folder)):
         try:
@@ -114,11 +114,11 @@ def resume(folder: Path, model: GPT, optimizers: Optimizers) -> dict[str, Any] |
 
 
 def load_model(folder: Path, device: torch.device) -> tuple[GPT, dict[str, Any]]:
-    """The finished model of a folder, or that of its newest undamaged checkpoint, and its state. Raises InputError
-    where there is none, IntegrityError where it is damaged."""
+    """Return the finished model of a folder, or that of its newest undamaged checkpoint, and its state. Raises
+    InputError if there is none, and IntegrityError if it is damaged."""
     places = [folder] if (folder / "state.json").exists() else _checkpoints(folder)[::-1]
     if not places:
-        raise InputError(f"{folder} holds no trained model.", "Run `corpus train … -o` on it first.")
+        raise InputError(f"{folder} has no trained model.", "Run `corpus train … -o` on it first.")
     for last, place in enumerate(places, 1):
         try:
             state = _checked(place)
@@ -129,11 +129,11 @@ def load_model(folder: Path, device: torch.device) -> tuple[GPT, dict[str, Any]]
         model = GPT(Shape(**state["shape"]))
         model.load_state_dict(load_file(place / "model.safetensors"))
         return model.to(device).eval(), state
-    raise AssertionError("unreachable: the last place gives a model or raises")
+    raise AssertionError("unreachable: the last folder gives a model or raises")
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all, whatever was there before."""
+    """Write a file that is complete or absent, and replaces what was there."""
     scratch = path.with_name(f".new-{path.name}")
     scratch.write_bytes(data)
     _sync(scratch)
@@ -150,7 +150,7 @@ def _weights(model: GPT) -> dict[str, Tensor]:
 
 
 def _moments(model: GPT, optimizers: Optimizers) -> dict[str, Tensor]:
-    """All that the optimizers remember, under `optimizer/weight/what`."""
+    """Return the moments of the optimizers, under `optimizer/weight/what`."""
     return {
         f"{kind}/{name}/{key}": value.detach().contiguous().cpu()
         for kind, optimizer in optimizers.items()
@@ -160,8 +160,8 @@ def _moments(model: GPT, optimizers: Optimizers) -> dict[str, Tensor]:
 
 
 def _put_moments(model: GPT, optimizers: Optimizers, moments: Mapping[str, Tensor]) -> None:
-    """By the optimizers' own loading, which knows the device of each: AdamW's count of steps is where its weight is if
-    it is fused, else on the CPU. It makes the groups of weights anew."""
+    """Load the moments by the optimizers' own loading, which knows the device of each. AdamW's step count is on the
+    device of its weight if it is fused, else on the CPU."""
     weights = dict(model.named_parameters())
     for kind, optimizer in optimizers.items():
         order = [weight for group in optimizer.param_groups for weight in group["params"]]
@@ -178,7 +178,7 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     path.touch()
     mode = path.stat().st_mode
     save_file(tensors, path)
-    path.chmod(mode)  # save_file leaves it to its owner alone
+    path.chmod(mode)  # save_file lets only the owner read it
 
 
 def _seal(folder: Path, facts: Mapping[str, Any], names: tuple[str, ...]) -> None:
@@ -191,7 +191,7 @@ def _seal(folder: Path, facts: Mapping[str, Any], names: tuple[str, ...]) -> Non
 
 
 def _checked(folder: Path) -> dict[str, Any]:
-    """The state of a checkpoint whose files are what it says; raises IntegrityError."""
+    """Return the state of a checkpoint whose files are intact. Raises IntegrityError."""
     state = _read_json(folder / "state.json")
     if state.pop("sha256", None) != digest(state):
         raise _damaged(folder / "state.json")
@@ -212,7 +212,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _damaged(file: Path) -> IntegrityError:
     return IntegrityError(
-        f"{file} is missing or damaged.", "Restore it, or remove it to go on from what is left, or train anew."
+        f"{file} is missing or damaged.", "Restore it, remove it to go on from the other checkpoints, or train again."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a training run shows: a line per step in metrics.jsonl, a picture of it, and progress for people."""
+"""The curve of a training run: a line per step in metrics.jsonl, a picture of it, and progress for people."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _PLAIN_EVERY_S = 10.0
 
 
 class Metrics:
-    """metrics.jsonl: one JSON object per step with `step`, `tokens`, `loss` (nats per token), `lr` (of its peak) and
-    `seconds`; where the validation split was read also `val_loss`, `bpb` and `bits_per_token`."""
+    """metrics.jsonl: one JSON object per step with `step`, `tokens`, `loss` (nats per token), `lr` (share of its peak)
+    and `seconds`. After a validation also `val_loss`, `bpb` and `bits_per_token`."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Go on after `step`: lines of later steps, whose checkpoint was lost, go; they come again."""
+        """Go on after `step`. Lines of later steps are removed, since their checkpoint was lost; they will come
+        again."""
         path = folder / "metrics.jsonl"
         kept = [row for row in read_metrics(folder) if row["step"] <= step]
         write_whole(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
@@ -34,7 +35,7 @@ class Metrics:
         self._file.flush()
 
     def sync(self) -> None:
-        """Make sure that no crash of the machine takes back what was added."""
+        """Make sure that a crash of the machine does not lose what was added."""
         os.fsync(self._file.fileno())
 
     def __enter__(self) -> Metrics:
@@ -45,7 +46,7 @@ class Metrics:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """All whole lines of metrics.jsonl; a last one that a crash cut short is left out."""
+    """Return the complete lines of metrics.jsonl. A crash may have cut the last one short."""
     path = folder / "metrics.jsonl"
     if not path.exists():
         return []
@@ -58,7 +59,8 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def draw_curve(folder: Path) -> Path:
-    """Draw loss.svg from metrics.jsonl: training loss with its running mean, and validation loss where measured."""
+    """Draw loss.svg from metrics.jsonl: training loss with its running mean, and validation loss where it was
+    measured."""
     from matplotlib.figure import Figure
 
     rows = read_metrics(folder)
@@ -81,7 +83,7 @@ def draw_curve(folder: Path) -> Path:
 
 
 def _running_mean(values: list[float], share: float = 0.1) -> list[float]:
-    """An exponential mean; each new value has this share, the first ones more."""
+    """Return an exponential mean. Each new value has this share, the first ones more."""
     means: list[float] = []
     for count, value in enumerate(values, 1):
         weight = max(share, 1 / count)
@@ -90,8 +92,8 @@ def _running_mean(values: list[float], share: float = 0.1) -> list[float]:
 
 
 class Progress:
-    """Steps done, loss, bits per byte, tokens per second, time left: a live line on a terminal, plain lines
-    elsewhere, on stderr. It is fed with the rows of metrics.jsonl."""
+    """Steps done, loss, bits per byte, tokens per second and time left: a live line on a terminal, plain lines
+    elsewhere, on stderr. Its input is the rows of metrics.jsonl."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -99,7 +101,7 @@ class Progress:
         self._bpb: float | None = None
 
     def start(self, steps: int, done: int, tokens: int) -> None:
-        """A run of so many steps, of which some are done; tokens are those of one step."""
+        """Start a run of so many steps, of which some are done. `tokens` are those of one step."""
         self._steps, self._first, self._tokens = steps, done, tokens
         self._started = self._printed = time.monotonic()
         if self._console.is_terminal:

@@ -1,4 +1,4 @@
-"""How well a model predicts text: bits per byte, which no tokenizer changes."""
+"""The quality of a model as bits per byte, which do not depend on the tokenizer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _LOGITS_AT_ONCE = 2**24
 
 @torch.no_grad()
 def evaluate(model: GPT, split: Split, token_bytes: np.ndarray, limit: int, place: Place) -> dict[str, Any]:
-    """Loss over the first `limit` targets of a split: nats and bits per token, bits per byte of text.
+    """Return the loss over the first `limit` targets of a split: nats and bits per token, bits per byte of text.
 
-    Bytes are those that each token stands for, not those of its decoded text: a token may end within a character.
-    Specials stand for none and are not counted. Where no target counts there is nothing to say: {}.
+    The bytes are those of each token, not of its decoded text, since a token may end within a character. Specials have
+    no bytes and are not counted. Returns {} if no target counts.
     """
     lengths = torch.from_numpy(token_bytes.astype(np.int64)).to(place.device)
     sums = torch.zeros(3, dtype=torch.float64, device=place.device)  # nats, tokens, bytes

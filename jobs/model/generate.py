@@ -31,15 +31,15 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A token that was drawn, and the likeliest ones there with the probabilities that the model gives them, before
-    temperature and top-k."""
+    """A drawn token, and the likeliest ones with the probabilities that the model gives them, before temperature and
+    top-k."""
 
     id: int
     likeliest: tuple[tuple[int, float], ...]
 
 
 class Continuer:
-    """A model with its tokenizer. Raises InputError where `folder` holds no model, IntegrityError for a damaged one."""
+    """A model with its tokenizer. Raises InputError if `folder` has no model, and IntegrityError if it is damaged."""
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         self.device = torch.device(device)
@@ -53,15 +53,16 @@ class Continuer:
             ) from None
 
     def encode(self, prompt: str) -> list[int]:
-        """The ids of a prompt at the start of a document. Names of special tokens in it are text like any other."""
+        """Return the ids of a prompt at the start of a document. Names of special tokens in it are text like any
+        other."""
         ids, _ = Encoder(self.tokenizer).encode([prompt.encode("utf-8", "replace").decode()])
         return [self.bos, *ids.tolist()]
 
     def draw(self, prompt: Sequence[int], sampling: Sampling, number: int = 0, shown: int = 0) -> Iterator[Drawn]:
-        """Up to `max_tokens` tokens; none after the end of the document. Continuations of other numbers are other
-        ones; the same number, seed and device give the same one."""
+        """Yield up to `max_tokens` tokens, and none after the end of the document. Each `number` gives another
+        continuation. The same number, seed and device give the same one."""
         drawn = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
-        chance = torch.Generator().manual_seed(int.from_bytes(drawn[:8]) >> 1)  # 63 bits: what it takes
+        chance = torch.Generator().manual_seed(int.from_bytes(drawn[:8]) >> 1)  # 63 bits: the most it accepts
         reader = _Reader(self.model, self.device)
         logits = reader.read(prompt)
         for left in reversed(range(sampling.max_tokens)):
@@ -74,12 +75,12 @@ class Continuer:
                 logits = reader.read([chosen])
 
     def ends(self, token: int) -> bool:
-        """Whether a token ends the document: the separator, or any other one without text."""
+        """Return True if the token ends the document: the separator, or any other token without text."""
         return token == self.bos or self.tokenizer.tokens[token] is None
 
 
 class _Reader:
-    """Gives the logits after all tokens read so far. Where the window is full, it goes on from its later half."""
+    """Gives the logits after all tokens read so far. If the window is full, it goes on from its later half."""
 
     def __init__(self, model: GPT, device: torch.device) -> None:
         self.model, self.device = model, device
@@ -104,7 +105,7 @@ class _Reader:
 def _choose(logits: Tensor, sampling: Sampling, chance: torch.Generator) -> int:
     if sampling.temperature == 0:
         return int(logits.argmax())
-    # doubles, with the likeliest at 0: else the smallest temperatures make it infinite, which is no probability
+    # doubles, with the likeliest at 0: otherwise very small temperatures give infinity
     logits = (logits - logits.max()).double() / sampling.temperature
     if sampling.top_k:
         least = logits.topk(min(sampling.top_k, len(logits))).values[-1]
@@ -118,8 +119,8 @@ def _likeliest(logits: Tensor, count: int) -> tuple[tuple[int, float], ...]:
 
 
 class TextStream:
-    """Turns tokens into text that a terminal may show: bytes wait until they are whole characters, bytes that never
-    will be and control characters become U+FFFD."""
+    """Turns tokens into text that a terminal may show. Bytes wait until their character is complete. Invalid bytes and
+    control characters become U+FFFD."""
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
         self._tokens = tokens
@@ -129,13 +130,13 @@ class TextStream:
         return plain(self._decoder.decode(self._tokens[token] or b""), keep_lines=True)
 
     def end(self) -> str:
-        """What is left of a character cut short."""
+        """Return the rest of an incomplete character."""
         return plain(self._decoder.decode(b"", final=True), keep_lines=True)
 
 
-def piece(token: bytes | None) -> str:
-    """A token on one line: its text in quotes, with escapes for what is not a visible character; bytes that are no
-    text as they are in Python."""
+def token_text(token: bytes | None) -> str:
+    """Return a token on one line: its text in quotes, with escapes for invisible characters. Bytes that are not text
+    look as in Python."""
     if token is None:
         return "end of document"
     try:

@@ -1,7 +1,7 @@
 """A GPT: token ids in, logits of the next token out. One file, read from top to bottom.
 
-What differs from GPT-2, each because it was measured to learn more from the same tokens (docs/trainer.md): RMSNorm
-without gain, rotary positions, normed queries and keys, ReLU², no biases, a head of its own, softly capped logits, and
+It differs from GPT-2 in parts that were measured to learn more from the same tokens (docs/trainer.md): RMSNorm without
+gain, rotary positions, normalized queries and keys, ReLU², no biases, an untied head, softly capped logits, and
 projections into the residual stream that begin at zero.
 """
 
@@ -21,7 +21,7 @@ LOGITS_AT_ONCE, LOGITS_AT_ONCE_GPU = 2**19, 2**28
 
 
 class Cache:
-    """Keys and values of the positions read so far, for one batch of sequences; room for `window` positions."""
+    """Keys and values of the positions read so far, for one batch of sequences, with room for `window` positions."""
 
     def __init__(self, shape: Shape, batch: int, device: torch.device, dtype: torch.dtype) -> None:
         size = (shape.depth, batch, shape.heads, shape.window, shape.width // shape.heads)
@@ -30,7 +30,7 @@ class Cache:
         self.length = 0
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the keys and values (batch, heads, time, head width) of new positions; give all up to the last."""
+        """Add the keys and values (batch, heads, time, head width) of new positions. Return all up to the last."""
         end = self.length + keys.size(2)
         self.keys[layer, :, :, self.length : end] = keys
         self.values[layer, :, :, self.length : end] = values
@@ -49,7 +49,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """A projection without bias that computes in the type of its input; its weight stays in float32."""
+    """A projection without bias that computes in the type of its input. Its weight stays in float32."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
@@ -61,9 +61,9 @@ class Linear(nn.Linear):
 class CappedLoss(torch.autograd.Function):
     """Mean cross entropy of capped logits, and its gradient in the same pass, some rows at a time.
 
-    Logits of a whole batch are its largest tensor by far and are needed only once; rows that fit the cache are several
-    times as fast on a CPU, and the gradient costs no second look. x (rows, width), weight (vocabulary, width), targets
-    (rows); nats.
+    The logits of a whole batch are its largest tensor by far and are needed only once. Rows that fit the cache are
+    several times as fast on a CPU, and the gradient needs no second pass. x (rows, width), weight (vocabulary, width),
+    targets (rows); nats.
     """
 
     @staticmethod
@@ -133,7 +133,7 @@ class Block(nn.Module):
 
 class GPT(nn.Module):
     """`model(ids)` gives logits (batch, time, vocabulary) in float32, `model(ids, targets)` the mean loss in nats. With
-    a cache, ids are only those after the ones that it holds."""
+    a cache, `ids` are only those after the ones in the cache."""
 
     cos: Tensor
     sin: Tensor
@@ -150,7 +150,7 @@ class GPT(nn.Module):
         self.register_buffer("sin", angles.sin(), persistent=False)
 
     def init_weights(self, seed: int) -> None:
-        """Draw all weights; the same seed gives the same ones on every device."""
+        """Draw all weights. The same seed gives the same weights on every device."""
         draw = torch.Generator().manual_seed(seed)
         for name, weight in self.named_parameters():
             if name.endswith(("out.weight", "down.weight")):
@@ -164,7 +164,7 @@ class GPT(nn.Module):
             weight.data.copy_(torch.empty(weight.shape).normal_(0, std, generator=draw))
 
     def trunk(self, ids: Tensor, cache: Cache | None = None) -> Tensor:
-        """What the head reads: (batch, time, width)."""
+        """Return the input of the head: (batch, time, width)."""
         start = cache.length if cache is not None else 0
         end = start + ids.size(1)
         x = norm(self.embed(ids).to(self.compute))

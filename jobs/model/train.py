@@ -1,7 +1,7 @@
 """Train a model on tokens: the whole loop, read from top to bottom.
 
-The weights are decided by `Settings` and the tokens alone. A run can end at any moment; the same command goes on from
-the newest checkpoint and, in fp32 on the same number of threads, ends with the same weights bit for bit: the order of
+`Settings` and the tokens alone decide the weights. A run can end at any moment. The same command goes on from the
+newest checkpoint and, in fp32 on the same number of threads, ends with the same weights bit for bit: the order of
 windows and the learning rate are functions of the step, and nothing is drawn after the first weights.
 """
 
@@ -31,21 +31,21 @@ from jobs.model.train_settings import Place, Settings, Shape
 from jobs.model.windows import Windows
 
 WARMUP, WARMDOWN = 0.03, 0.6
-"""Shares of all steps in which the learning rate rises, and falls to nothing; between them it stays."""
+"""Shares of all steps in which the learning rate rises, and falls to zero. Between them it is constant."""
 
 EMBED_LR, HEAD_LR = 30.0, 3.0
 """Learning rates of embedding and head by AdamW, in units of that of the matrices by Muon."""
 
 
 def lr_share(step: int, steps: int) -> float:
-    """The learning rate of a step (from 0) as a share of its peak: up, level, down."""
+    """Return the learning rate of a step (from 0) as a share of its peak: up, level, down."""
     rise = (step + 1) / max(1.0, WARMUP * steps)
     fall = (steps - step) / max(1.0, WARMDOWN * steps)
     return min(1.0, rise, fall)
 
 
 def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks; AdamW for embedding and head, which are tables of vectors."""
+    """Return Muon for the matrices of the blocks, and AdamW for embedding and head, which are tables of vectors."""
     muon = torch.optim.Muon(model.blocks.parameters(), lr=lr, momentum=0.95, adjust_lr_fn="match_rms_adamw")
     tables = [
         {"params": [model.embed.weight], "lr": lr * EMBED_LR},
@@ -63,10 +63,10 @@ def train(
     stopped: Callable[[], bool] = lambda: False,
     progress: Progress | None = None,
 ) -> dict[str, Any] | None:
-    """Train until the last step and leave the finished model: its facts, or None where `stopped` said so first.
+    """Train until the last step, write the finished model, and return its facts. None if `stopped` came first.
 
-    Raises OutputError where the folder is bound to other settings, InputError where there are too few tokens for one
-    window, CorpusError where the loss is no number any more.
+    Raises OutputError if the folder is bound to other settings, InputError if there are too few tokens for one window,
+    and CorpusError if the loss is not finite any more.
     """
     place.check(settings.batch)
     shape = Shape.of_depth(settings.depth, tokens.vocab_size, settings.window)
@@ -154,11 +154,11 @@ def train(
 
 
 def backward(model: nn.Module, ids: Tensor, targets: Tensor, place: Place) -> float:
-    """Add up the gradients of the mean loss of a worker's windows, some at a time; workers then have the mean of all.
-    Gives the mean loss over all workers, in nats per token.
+    """Add up the gradients of the mean loss of a worker's windows, some at a time. Workers then share the mean of all.
+    Return the mean loss over all workers, in nats per token.
 
-    One worker alone adds two halves, as two workers would. So both give the same bits, where Muon, which rounds to
-    bf16, would make more of any difference.
+    A single worker adds two halves, as two workers would. So both give the same bits; Muon rounds to bf16 and would
+    enlarge any difference.
     """
     some = place.micro_batch or max(1, len(ids) * place.workers // 2)
     starts = range(0, len(ids), some)
@@ -177,13 +177,13 @@ def backward(model: nn.Module, ids: Tensor, targets: Tensor, place: Place) -> fl
 
 
 class FailedElsewhere(CorpusError):
-    """Another worker failed; it says why."""
+    """Raised if another worker failed; that one says why."""
 
 
 @contextmanager
 def together(place: Place) -> Iterator[None]:
-    """What one worker may fail at while others do not. Then all end at once: at the next sum over workers the others
-    would wait for it, half an hour long. Raises FailedElsewhere on those."""
+    """Guard work at which one worker may fail alone. Then all end at once. Otherwise the others would wait for it at
+    the next sum over workers, for half an hour. Raises FailedElsewhere in the others."""
     try:
         yield
     except CorpusError:
@@ -194,7 +194,7 @@ def together(place: Place) -> Iterator[None]:
 
 
 def _check_agreed(step: int, folder: Path, place: Place) -> None:
-    """Raises CorpusError where workers begin at different steps, since a folder that lags is not the same to all."""
+    """Raise CorpusError if workers begin at different steps: they do not see the same folder."""
     if place.workers > 1:
         ends = torch.tensor([step, -step], device=place.device)
         dist.all_reduce(ends, dist.ReduceOp.MAX)
@@ -203,7 +203,7 @@ def _check_agreed(step: int, folder: Path, place: Place) -> None:
 
 
 def _any(said: bool, place: Place) -> bool:
-    """Whether any worker says so. All must ask: they stop at the same step."""
+    """Return True if any worker says so. All must ask, so that they stop at the same step."""
     if place.workers == 1:
         return said
     flag = torch.tensor(float(said), device=place.device)

@@ -1,4 +1,4 @@
-"""Train with several workers: the same loop in Ray Train's TorchTrainer. Ray Train is imported in this file only."""
+"""Training with several workers: the same loop in Ray Train's TorchTrainer. Ray Train is imported in this file only."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def train_on_ray(
     folder: Path, tokens_folder: Path, settings: Settings, place: Place, threads: int, address: str | None,
     stop: Stop, progress: Progress | None, insecure: bool = False,
 ) -> dict[str, Any] | None:  # fmt: skip
-    """`jobs.model.train.train` on `place.workers` workers of `threads` threads each, which all share the folders.
+    """Run `train` on `place.workers` workers of `threads` threads each. All share the folders.
 
-    A lost worker costs the steps since the newest checkpoint: Ray starts all of them again, and they go on from there.
+    A lost worker costs the steps since the newest checkpoint: Ray starts all workers again, and they go on from there.
     """
     place.check(settings.batch)
     folder = folder.resolve()
@@ -68,7 +68,8 @@ def train_on_ray(
 
 
 def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: Progress | None) -> None:
-    """Run the trainer in a thread; meanwhile show the metrics that the first worker writes, and pass on a stop."""
+    """Run the trainer in a thread. Meanwhile show the metrics that the first worker writes, and pass on a stop
+    signal."""
     from ray.train import TrainingFailedError
 
     raised: list[Exception] = []
@@ -89,7 +90,7 @@ def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: P
         rows = read_metrics(folder)
         if progress and len(rows) > shown:
             shown = len(rows)
-            if not showing:  # only now, for workers take a while to start
+            if not showing:  # only now, since workers take a while to start
                 progress.start(settings.steps, shown, settings.batch * settings.window)
                 showing = True
             progress.step(rows[-1])
@@ -103,7 +104,8 @@ def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: P
 
 
 def _worker(config: dict[str, Any]) -> None:
-    """What each worker runs. An expected failure is left in its file, for to try again would change nothing."""
+    """Run the training in a worker. An expected failure is written to its file, since another try would change
+    nothing."""
     import torch
     from ray.train import get_context
     from ray.train.torch import get_device
@@ -129,7 +131,7 @@ def _worker(config: dict[str, Any]) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what a run leaves for its own use, and what one that was killed left."""
+    """Remove the files that a run, perhaps a killed one, leaves for its own use."""
     for leftover in (folder / _STOP, *folder.glob(f"{_FAILED}*")):
         leftover.unlink(missing_ok=True)
     for scratch in folder.glob(f"{_SCRATCH}*"):

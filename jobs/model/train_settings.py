@@ -1,4 +1,4 @@
-"""What decides a model, and what only decides where and how fast it is trained. No torch here."""
+"""The settings that decide a model, and those that only decide where and how fast it is trained. No torch here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTH_PER_LAYER = 32
 HEAD_WIDTH = 64
 
 TOKENS_PER_WEIGHT = 10
-"""Where no number of tokens is given: so many per weight of blocks and head, about the best use of a given effort with
+"""The tokens to train on if none are given: so many per weight of blocks and head, about the best use of compute with
 Muon (nanochat measured 10.5) …"""
 EPOCHS = 4
 """… but no more epochs than are nearly as good as new text (Muennighoff et al. 2023, arXiv:2305.16264)."""
@@ -21,7 +21,7 @@ EPOCHS = 4
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a model; `of_depth` derives them from the one dial."""
+    """The sizes of a model. `of_depth` derives them from one number."""
 
     vocab_size: int
     window: int
@@ -31,7 +31,7 @@ class Shape:
 
     @classmethod
     def of_depth(cls, depth: int, vocab_size: int, window: int) -> Shape:
-        """Width is 32 per layer, rounded up to whole heads of 64."""
+        """Return the shape of this depth. The width is 32 per layer, rounded up to whole heads of 64."""
         heads = -(-depth * WIDTH_PER_LAYER // HEAD_WIDTH)
         return cls(vocab_size, window, depth, heads * HEAD_WIDTH, heads)
 
@@ -43,7 +43,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the weights, besides the tokens, and what the curve shows. A folder is bound to it."""
+    """Everything that decides the weights, besides the tokens, and what the curve shows. A folder is bound to it."""
 
     depth: int
     window: int
@@ -53,19 +53,19 @@ class Settings:
     lr: float
     seed: int
     precision: str
-    """fp32, or bf16 for activations; weights and their moments are fp32."""
+    """fp32, or bf16 for activations. Weights and their moments are fp32."""
     eval_every: int
-    """Steps between readings of the validation split; there is always one at the end."""
+    """Steps between validations. There is always one at the end."""
     eval_tokens: int
 
     def bound(self, tokens: Tokens) -> dict[str, Any]:
-        """What a folder is bound to: these, and the digest of the tokens."""
+        """Return what a folder is bound to: these settings, and the digest of the tokens."""
         return {**asdict(self), "tokens": digest(tokens.info["files"])}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run is executed. It decides no weight beyond rounding."""
+    """Where a run is executed. It changes weights by rounding at most."""
 
     device: str = "cpu"
     micro_batch: int | None = None
@@ -75,7 +75,7 @@ class Place:
     workers: int = 1
 
     def check(self, batch: int) -> None:
-        """Raises ConfigError where the windows of a step can't be shared out evenly."""
+        """Raise ConfigError if the windows of a step can't be shared out evenly."""
         if batch % self.workers:
             raise ConfigError(
                 f"A batch of {batch} windows can't be shared by {self.workers} workers.",
@@ -88,10 +88,10 @@ PRESETS = {
     "demo": {"window": 128, "tokens": 300 << 11, "eval_every": 100, "eval_tokens": 1 << 15},
     "cpu-5min": {"tokens": 750 << 12, "eval_every": 150, "eval_tokens": 1 << 16},
 }
-"""Values of options; an option that is given wins."""
+"""Values of options. An option that the user gives wins."""
 
 
 def plan_steps(shape: Shape, batch: int, train_tokens: int, wanted: int | None) -> int:
-    """The steps that `wanted` tokens take, or as many as suit the model and the corpus."""
+    """Return the steps that `wanted` tokens take, or as many as suit the model and the corpus."""
     tokens = wanted or min(TOKENS_PER_WEIGHT * shape.scaling_weights, EPOCHS * train_tokens)
     return max(1, tokens // (batch * shape.window))

@@ -1,6 +1,6 @@
-"""Which tokens a training step sees: windows without replacement, in an order that (seed, epoch) decides.
+"""The tokens that a training step sees: windows without replacement, in an order that (seed, epoch) decides.
 
-The state of the reader is one integer, the number of windows read so far; nothing is drawn, so nothing is stored.
+The state of the reader is one integer, the number of windows read so far. Nothing is drawn, so nothing else is stored.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _ROUNDS = 4
 
 
 def shuffled(places: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """Where a permutation of range(size) takes `places`, without holding it: a Feistel network over the next power of
-    four, walked until it lands inside (cycle walking; Black and Rogaway 2002). The same on every machine and version.
-    """
+    """Return where a permutation of range(size) takes `places`, without holding the permutation: a Feistel network over
+    the next power of four, walked until it lands inside (cycle walking; Black and Rogaway 2002). It is the same on
+    every machine and version."""
     half = np.uint64(max(1, (size - 1).bit_length() + 1) // 2)
     mask = (np.uint64(1) << half) - np.uint64(1)
     digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
@@ -39,7 +39,7 @@ def shuffled(places: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-    """splitmix64's finalizer."""
+    """The finalizer of splitmix64."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed: np.ndarray = x ^ (x >> np.uint64(31))
@@ -47,8 +47,8 @@ def _mix(x: np.ndarray) -> np.ndarray:
 
 
 class Windows:
-    """A split cut into windows of `length` tokens, each with the token after it; every token but the first is a target
-    once per epoch, except those of a shorter last window."""
+    """A split cut into windows of `length` tokens, each with the token after it. Every token except the first is a
+    target once per epoch, apart from those of a shorter last window."""
 
     def __init__(self, split: Split, length: int, seed: int) -> None:
         self.split, self.length, self.seed = split, length, seed
@@ -60,7 +60,8 @@ class Windows:
             )
 
     def batch(self, first: int, count: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets (count, length) of the windows number `first` … `first + count` of all epochs."""
+        """Return inputs and targets (count, length) of the windows `first` … `first + count`, numbered over all
+        epochs."""
         numbers = np.arange(first, first + count)
         starts = np.empty(count, np.int64)
         for epoch in np.unique(numbers // self.count):
@@ -72,8 +73,8 @@ class Windows:
 
 
 def in_order(split: Split, length: int, limit: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The first `limit` targets of a split as batches of windows (batch, length), in order; a shorter last window
-    comes alone. Nothing where there is no target."""
+    """Yield the first `limit` targets of a split as batches of windows (batch, length), in order. A shorter last window
+    comes alone. Nothing comes if there is no target."""
     targets = min(limit, split.tokens - 1)
     whole = max(0, targets) // length
     for first in range(0, whole, batch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from corpus.errors import InputChanged, InputUnreachable, IntegrityError
 from corpus.storage.commits import Commit
@@ -17,6 +18,17 @@ from jobs.runner.task_functions import close_guards, end_guards
 
 class Stopped(Exception):
     """Raised by a stop signal. What is committed stays, and the same command goes on from there."""
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """The end of a job: the exit code of the command line, and the content of the file that ends it."""
+
+    exit_code: int
+    info: dict[str, Any] | None = None
+    already_done: bool = False
+    alarm: str = ""
+    """Why a build stopped before it was packed."""
 
 
 @dataclass(frozen=True)

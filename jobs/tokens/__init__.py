@@ -1,0 +1,1 @@
+"""Tokenizers, folders of tokens, and exports of texts for other trainers."""

@@ -1,11 +1,12 @@
-"""The data card of an export: what the texts are, how they were chosen, and what to mind before they are used."""
+"""The data card of an export: what the texts are, how they were chosen, and what users should know."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from corpus.tables.ledger import total
+from corpus.outcome import DROPPED, REMOVED
+from corpus.tables.funnel import FunnelRow, funnel
 from corpus.tokens.texts import Texts
 
 _HEAD = """---
@@ -23,21 +24,21 @@ configs:
 """
 
 _LICENCE = """## Licence and personal data
-The texts are from web pages and belong to those who wrote them; this collection grants no right to them. Pages of
-Common Crawl come under its [terms of use](https://commoncrawl.org/terms-of-use). What the recipe replaces of personal
-data is replaced in the text; no such filter finds all, so treat what is left with care, and remove pages when asked to.
+The texts are from web pages and belong to their authors; this collection grants no right to them. Pages of
+Common Crawl come under its [terms of use](https://commoncrawl.org/terms-of-use). The recipe replaced
+personal data in the text. No filter finds all of it, so handle the texts with care, and remove pages on request.
 """
 
 
 def data_card(name: str, texts: Texts, info: dict[str, Any]) -> str:
-    """The README.md, as Markdown with the front matter by which `datasets` finds the splits. It holds no text of a
+    """Return README.md: Markdown with the front matter by which `datasets` finds the splits. It has no text of a
     page."""
     documents = info["documents"]
     lines = [
         f"# {name}",
         "",
         f"{documents['train'] + documents['val']:,} documents, {info['bytes']:,} bytes of text, in a random order that "
-        "is the same each time.",
+        "is the same every time.",
         "",
         "| split | documents |",
         "|---|---|",
@@ -55,11 +56,11 @@ def data_card(name: str, texts: Texts, info: dict[str, Any]) -> str:
 
 
 def _files(texts: Texts) -> list[str]:
-    return [f"Made from {len(texts.files)} parquet files, of which no recipe is known."]
+    return [f"Made from {len(texts.files)} parquet files without a known recipe."]
 
 
 def _made(info: dict[str, Any]) -> list[str]:
-    """Recipe and funnel of a run."""
+    """Return the recipe and the funnel of a run."""
     inputs = info["inputs"]
     size = sum(item["bytes"] for item in inputs)
     versions = info["versions"]
@@ -70,7 +71,9 @@ def _made(info: dict[str, Any]) -> list[str]:
         "",
         "| records | count | left |",
         "|---|---|---|",
-        *_funnel(info),
+        f"| in | {info['records']['in']:,} | {info['records']['in']:,} |",
+        *(f"| {_ended(row)} | {row.records:,} | {row.left:,} |" for row in funnel(info)),
+        f"| kept | {info['records']['kept']:,} | {info['records']['kept']:,} |",
         "",
         f"The recipe, `{info['recipe']['name']}`, with every limit:",
         "",
@@ -80,15 +83,7 @@ def _made(info: dict[str, Any]) -> list[str]:
     ]
 
 
-def _funnel(info: dict[str, Any]) -> list[str]:
-    records = info["records"]
-    left = records["in"]
-    rows = [f"| in | {left:,} | {left:,} |"]
-    for outcome in ("skipped", "failed"):
-        left -= total(records[outcome])
-        rows.append(f"| {outcome} | {total(records[outcome]):,} | {left:,} |")
-    for stage in info["recipe"]["stages"]:
-        gone = total(records["dropped"].get(stage["name"], {}))
-        left -= gone
-        rows.append(f"| dropped by {stage['name']} | {gone:,} | {left:,} |")
-    return [*rows, f"| kept | {records['kept']:,} | {left:,} |"]
+def _ended(row: FunnelRow) -> str:
+    if row.outcome != DROPPED:
+        return row.name
+    return "taken down" if row.name == REMOVED else f"dropped by {row.name}"

@@ -1,8 +1,8 @@
-"""`corpus export`: a corpus as files that others train on.
+"""`corpus export`: a corpus as files for other trainers.
 
-rows (one task per piece) → boxes of the shuffle → write (one task per file) → export.json, and a data card. All but
-export.json lies under .work/ or is a file that only export.json makes count, so the same command takes up a run
-wherever it ended.
+rows (one task per slice) → boxes of the shuffle → write (one task per file) → export.json, and a data card. Everything
+except export.json lies under .work/, or is a file that counts only once export.json names it. So the same command takes
+up a run wherever it ended.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from corpus.storage.store import Location, Store, as_json, local_file, open_stor
 from corpus.storage.task_commits import get_value, put_value
 from corpus.tokens.row_files import RowLayout, RowsTask, plan_rows, send_rows, write_rows
 from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
-from corpus.tokens.texts import STRINGS, Piece, Texts, open_texts, value_type
+from corpus.tokens.texts import STRINGS, Texts, TextSlice, open_texts, value_type
 from corpus.version import TOKEN_ROOMS, versions
 from jobs.runner.engine import Engine, Stop
-from jobs.runner.execution import Stopped, executing
+from jobs.runner.execution import JobResult, Stopped, executing
 from jobs.runner.folder import claim, open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
@@ -34,7 +34,7 @@ from jobs.tokens.card import data_card
 
 
 @dataclass(frozen=True)
-class Job:
+class ExportJob:
     """An export as the user asked for it."""
 
     texts: Location
@@ -43,16 +43,7 @@ class Job:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Result:
-    """How it ended: `exit_code` as the command line gives it, and what export.json says."""
-
-    exit_code: int
-    info: dict[str, Any] | None = None
-    already_done: bool = False
-
-
-def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Result:
+def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
     """Export to the end, or to the first stop signal. Raises CorpusError."""
     texts = open_texts(job.texts)
     schema, left_out = _schema(job, texts)
@@ -68,9 +59,12 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
         finished = claim(store, plan, "export.json")
         if finished is not None:
             store.remove(".work")
-            return Result(0, finished, already_done=True)
+            return JobResult(0, finished, already_done=True)
         if left_out:
-            print(f"Left out, not plain and of one type in all files: {', '.join(left_out)}", file=sys.stderr)
+            print(
+                f"Columns left out, since files differ in their type or it is nested: {', '.join(left_out)}",
+                file=sys.stderr,
+            )
         try:
             with executing(store, make_engine, stop, progress) as execution:
                 run = _Exporting(job, texts, schema, store, execution.commits)
@@ -78,29 +72,30 @@ def export(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> R
                 layout = run.layout(sent)
                 written = run.write(sent, layout)
         except Stopped:
-            return Result(128 + stop.signal)
+            return JobResult(128 + stop.signal)
         info = _info(layout, written, sum(done.facts["bytes"] for done in sent), texts, plan)
         if job.target == "datasets":
             info["columns_left_out"] = left_out
-            # one that an earlier try left may have the name that the folder had then
+            # an earlier try may have left one with another name of the folder
             store.replace("README.md", data_card(PurePosixPath(store.location).name, texts, info).encode())
         store.put_new("export.json", as_json(info))
         store.remove(".work")
-    return Result(0, info)
+    return JobResult(0, info)
 
 
-def _schema(job: Job, texts: Texts) -> tuple[pa.Schema, list[str]]:
-    """The columns to write: the text alone, or all that every file has with one type; and the names of the others."""
+def _schema(job: ExportJob, texts: Texts) -> tuple[pa.Schema, list[str]]:
+    """Return the columns to write (the text alone, or all that every file has with one type), and the names of the
+    others."""
     if job.target == "nanochat":
         return pa.schema([pa.field("text", pa.string())]), []
-    schemas = [pq.read_schema(local_file(file.place)) for file in texts.files]
+    schemas = [pq.read_schema(local_file(file.location)) for file in texts.files]
     names = dict.fromkeys(name for schema in schemas for name in schema.names)
     found = {name: _field(name, schemas) for name in names}
     return pa.schema([field for field in found.values() if field]), [name for name in names if not found[name]]
 
 
 def _field(name: str, schemas: Sequence[pa.Schema]) -> pa.Field | None:
-    """What holds a column of all files; None where one lacks it, or has it of another type."""
+    """Return the field of a column of all files. None if a file lacks it, or has another type."""
     if any(name not in schema.names for schema in schemas):
         return None
     fields = [schema.field(name) for schema in schemas]
@@ -114,16 +109,16 @@ def _field(name: str, schemas: Sequence[pa.Schema]) -> pa.Field | None:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Whether no dictionary is nested in a type: the boxes of the shuffle hold none."""
+    """Return True if no dictionary is nested in a type, since boxes can't hold one."""
     inside = (kind.field(number).type for number in range(kind.num_fields))
     return value_type(kind) == kind and all(map(_is_plain, inside))
 
 
 @dataclass(frozen=True)
 class _Exporting:
-    """One run of the job; `phase` runs a function over payloads."""
+    """An export that is running. `phase` runs a function over payloads."""
 
-    job: Job
+    job: ExportJob
     texts: Texts
     schema: pa.Schema
     store: Store
@@ -134,17 +129,17 @@ class _Exporting:
         return {"store": self.store.location}
 
     def send(self) -> list[Commit]:
-        """The rows of all pieces, in boxes."""
+        """Send the rows of all slices to boxes."""
         self.store.put_new(_SCHEMA, self.schema.serialize().to_pybytes())
         size = self.texts.bytes if self.job.target == "nanochat" else self.texts.all_bytes
         return fill_boxes(self.store, size + ROW_BYTES * self.texts.rows, self._send)[1]
 
     def _send(self, bits: int) -> list[Commit]:
         common = {**self._common, "seed": self.job.seed, "bits": bits}
-        return self.phase("rows", rows_task, [{**common, "piece": asdict(piece)} for piece in self.texts.pieces()])
+        return self.phase("rows", rows_task, [{**common, "piece": asdict(part)} for part in self.texts.slices()])
 
     def layout(self, sent: list[Commit]) -> RowLayout:
-        """How the rows lie in files. Raises InputError where there are too few, and sets the folder free again."""
+        """Return the layout of rows in files. Raises InputError if there are too few, and frees the folder again."""
         try:
             return plan_rows(sum(done.parts[0].rows for done in sent), sum(done.facts["bytes"] for done in sent))
         except InputError:
@@ -152,7 +147,7 @@ class _Exporting:
             raise
 
     def write(self, sent: list[Commit], layout: RowLayout) -> list[Commit]:
-        """The output files, in order."""
+        """Write the output files, in order."""
         weights = np.sum([done.facts["weights"] for done in sent], axis=0).tolist()
         cuts = plan_cuts(weights, layout.borders)
         plain = self.job.target == "nanochat"
@@ -167,7 +162,7 @@ _SCHEMA = ".work/schema"
 
 
 def _name(target: str, at: int, files: int) -> str:
-    """The last file is for validation: nanochat takes the last one by name."""
+    """Return the name of a file. The last one is for validation: nanochat takes the last by name."""
     if target == "nanochat":
         return f"shard_{at:05d}.parquet"
     if at == files - 1:
@@ -178,7 +173,7 @@ def _name(target: str, at: int, files: int) -> str:
 def _info(
     layout: RowLayout, written: list[Commit], text_bytes: int, texts: Texts, plan: dict[str, Any]
 ) -> dict[str, Any]:
-    """The content of export.json, once the books balance."""
+    """Return the content of export.json. Raises IntegrityError if the counts do not balance."""
     files = [done.parts[0] for done in written]
     documents = sum(file.rows for file in files)
     if documents != layout.borders[-1]:
@@ -194,10 +189,10 @@ def _info(
 
 
 def rows_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Put one piece into boxes, and commit."""
+    """Put one slice into boxes, and commit."""
     store = open_store(payload["store"])
-    piece = Piece.from_dict(payload["piece"])
-    return send_rows(store, piece, _read_schema(store), payload["seed"], payload["bits"]).as_dict()
+    part = TextSlice.from_dict(payload["piece"])
+    return send_rows(store, part, _read_schema(store), payload["seed"], payload["bits"]).as_dict()
 
 
 def write_task(payload: dict[str, Any]) -> dict[str, Any]:

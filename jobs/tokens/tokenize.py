@@ -1,8 +1,8 @@
 """`corpus tokenize`: texts in, a folder of tokens out (`corpus.tokens.shards`).
 
-encode (one task per piece of a part) → boxes of the shuffle → write (one task per output file) → tokens.json. All but
-tokens.json lies under .work/ or is a file that only tokens.json makes count, so the same command takes up a run
-wherever it ended.
+encode (one task per slice) → boxes of the shuffle → write (one task per output file) → tokens.json. Everything except
+tokens.json lies under .work/, or is a file that counts only once tokens.json names it. So the same command takes up a
+run wherever it ended.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from corpus.storage.commits import Commit, Part
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Location, Store, as_json, open_store
 from corpus.storage.task_commits import get_value, put_value
-from corpus.tokens.encode import COUNTS, Encoding, encode_piece
+from corpus.tokens.encode import COUNTS, Encoding, encode_slice
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.shards import FORMAT_VERSION, SPLITS
 from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
-from corpus.tokens.texts import Piece, Texts, open_texts
+from corpus.tokens.texts import Texts, TextSlice, open_texts
 from corpus.tokens.tokenizer import Tokenizer
 from corpus.tokens.write import FileTask, add_data, write_file
 from corpus.version import TOKEN_ROOMS, versions
 from jobs.runner.engine import Engine, Stop
-from jobs.runner.execution import Stopped, executing
+from jobs.runner.execution import JobResult, Stopped, executing
 from jobs.runner.folder import claim, open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
@@ -43,8 +43,8 @@ FILE_TOKENS = 100_000_000
 
 
 @dataclass(frozen=True)
-class Job:
-    """A tokenizing as the user asked for it. Without `val_share` the number of documents decides
+class TokenizeJob:
+    """A tokenization as the user asked for it. Without `val_share` the number of documents decides
     (`val_share_for`)."""
 
     texts: Location
@@ -56,22 +56,13 @@ class Job:
     file_tokens: int = FILE_TOKENS
 
 
-@dataclass(frozen=True)
-class Result:
-    """How it ended: `exit_code` as the command line gives it, and what tokens.json says."""
-
-    exit_code: int
-    info: dict[str, Any] | None = None
-    already_done: bool = False
-
-
 def val_share_for(documents: int) -> float:
-    """One in a hundred; of a few documents more, so that there are some hundred, at most one in ten; of very many less,
-    so that there are 50,000."""
+    """Return the share of documents for validation: one in a hundred. Small corpora give more, for some hundred
+    documents, but at most one in ten. Very large ones give less, for 50,000 documents."""
     return round(min(max(0.01, min(0.1, 100 / documents)), max(50_000 / documents, 1e-6)), 6)
 
 
-def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Result:
+def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
     """Tokenize to the end, or to the first stop signal. Raises CorpusError."""
     _check(job.tokenizer)
     texts = open_texts(job.texts)
@@ -81,7 +72,7 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
         finished = claim(store, plan, "tokens.json")
         if finished is not None:
             store.remove(".work")
-            return Result(0, finished, already_done=True)
+            return JobResult(0, finished, already_done=True)
         started = time.monotonic()
         try:
             with executing(store, make_engine, stop, progress) as execution:
@@ -95,7 +86,7 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
                 totals = run.totals(encoded)
                 info = run.finish(totals, run.write(boxes, encoded, totals))
         except Stopped:
-            return Result(128 + stop.signal)
+            return JobResult(128 + stop.signal)
         timings = {
             "seconds": round(time.monotonic() - started, 1),
             "host": socket.gethostname(),
@@ -108,17 +99,17 @@ def tokenize(job: Job, make_engine: Callable[[], Engine], progress: Progress) ->
         reached("after_tokens_json")
         store.remove(".work")
         reached("tokens_work_removed")
-    return Result(0, info)
+    return JobResult(0, info)
 
 
 def _check(tokenizer: Tokenizer) -> None:
-    """Raise ConfigError here where each task would."""
+    """Raise ConfigError before any task would."""
     _ = tokenizer.bos
     _encoder(tokenizer.data)
 
 
-def _plan(job: Job, texts: Texts) -> dict[str, Any]:
-    """All that decides the bytes of the result."""
+def _plan(job: TokenizeJob, texts: Texts) -> dict[str, Any]:
+    """Return everything that decides the bytes of the result."""
     libraries = {name: metadata.version(name) for name in ("gigatoken", "tokenizers")}
     return {
         "texts": texts.identity(),
@@ -133,18 +124,18 @@ def _plan(job: Job, texts: Texts) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Tokenizing:
-    """One run of the job; `phase` runs a function over payloads."""
+    """A tokenization that is running. `phase` runs a function over payloads."""
 
-    job: Job
+    job: TokenizeJob
     plan: dict[str, Any]
     texts: Texts
     store: Store
     phase: Callable[[str, Function, list[dict[str, Any]]], list[Commit]]
 
     def encode(self) -> tuple[int, list[Commit]]:
-        """The ids of all pieces, in boxes, and how many boxes a split has."""
+        """Send the ids of all slices to boxes. Return the number of boxes of a split, and the commits."""
         self.store.put_new(_TOKENIZER, self.job.tokenizer.data)
-        # some four bytes of text give an id
+        # four bytes of text make an id, about
         size = self.texts.bytes // 4 * self.job.tokenizer.dtype.itemsize + ROW_BYTES * self.texts.rows
         bits, encoded = fill_boxes(self.store, size, self._encode)
         return 1 << bits, encoded
@@ -152,11 +143,11 @@ class _Tokenizing:
     def _encode(self, bits: int) -> list[Commit]:
         encoding = Encoding(self.job.tokenizer.sha256, self.job.seed, self.plan["val_share"], bits)
         common = {"store": self.store.location, "encoding": asdict(encoding)}
-        return self.phase("encode", encode_task, [{**common, "piece": asdict(piece)} for piece in self.texts.pieces()])
+        return self.phase("encode", encode_task, [{**common, "piece": asdict(part)} for part in self.texts.slices()])
 
     def totals(self, encoded: list[Commit]) -> dict[str, dict[str, int]]:
-        """Tokens, documents and bytes of text by split. Raises InputError where a split is empty, and sets the folder
-        free again."""
+        """Return tokens, documents and bytes of text by split. Raises InputError if a split is empty, and frees the
+        folder again."""
         found = {
             split: {name: sum(done.facts["splits"][split][name] for done in encoded) for name in COUNTS}
             for split in SPLITS
@@ -166,7 +157,7 @@ class _Tokenizing:
             if wanted and not found[split]["documents"]:
                 self.store.remove(".work")
                 raise InputError(
-                    f"Of {self.texts.rows} documents none is in {split}, with a share of {share} for val.",
+                    f"No document of {self.texts.rows} is in {split}, with a share of {share} for val.",
                     "Give another --val-share, or more documents.",
                 )
         return found
@@ -174,7 +165,7 @@ class _Tokenizing:
     def write(
         self, boxes: int, encoded: list[Commit], totals: dict[str, dict[str, int]]
     ) -> list[tuple[FileTask, Commit]]:
-        """The output files, in order."""
+        """Write the output files, in order."""
         weights = np.zeros(len(SPLITS) * boxes, dtype=np.int64)
         for done in encoded:
             at, tokens = done.facts["weights"]
@@ -193,7 +184,8 @@ class _Tokenizing:
         return list(zip(tasks, written, strict=True))
 
     def finish(self, totals: dict[str, dict[str, int]], written: list[tuple[FileTask, Commit]]) -> dict[str, Any]:
-        """The content of tokens.json, once the books balance and what goes with the files lies beside them."""
+        """Return the content of tokens.json. Raises IntegrityError if the counts do not balance. Write the files beside
+        it."""
         tokenizer = self.job.tokenizer
         splits: dict[str, dict[str, Any]] = {}
         for split in SPLITS:
@@ -229,17 +221,18 @@ _TOKENIZER = ".work/tokenizer.json"
 
 
 def encode_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Encode and commit one piece."""
+    """Encode and commit one slice."""
     store, encoding = open_store(payload["store"]), Encoding(**payload["encoding"])
     tokenizer, encoder = _encoder(store.get(_TOKENIZER) or b"{}")
     if tokenizer.sha256 != encoding.tokenizer:
         raise IntegrityError(f"{store.where(_TOKENIZER)} is damaged.", "Delete the folder, and tokenize again.")
-    return encode_piece(store, Piece.from_dict(payload["piece"]), encoding, tokenizer, encoder).as_dict()
+    return encode_slice(store, TextSlice.from_dict(payload["piece"]), encoding, tokenizer, encoder).as_dict()
 
 
 @lru_cache(maxsize=1)
 def _encoder(data: bytes) -> tuple[Tokenizer, Encoder]:
-    """Kept from piece to piece: it takes a second to make, and gets faster with the words that it has seen."""
+    """Return the encoder, kept from slice to slice: it takes a second to make, and gets faster with the words it has
+    seen."""
     tokenizer = Tokenizer("tokenizer.json", data)
     return tokenizer, Encoder(tokenizer)
 

@@ -26,21 +26,23 @@ from corpus.tokens.write import add_data
 from jobs.runner.folder import open_folder
 
 MOST_CHARS = 2_000_000_000
-"""Of text to learn from: nanochat's 2 billion; what comes after changes little."""
+"""Characters to learn from: nanochat's 2 billion. More change little."""
 
 COMPARED_BYTES = 50 << 20
-"""Of text to compare tokenizers on: more changes no ratio that is shown."""
+"""Bytes of text to compare tokenizers on. More change no printed ratio."""
 
 _TOLD_EVERY_S = 10.0
 _FILES = {"training.json", "token_bytes.json", "tokenizer_config.json", "tokenizer.json"}
 
 
 def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MOST_CHARS) -> dict[str, Any]:
-    """Learn a tokenizer from the texts of a folder and write it to another: tokenizer.json, last, with what
-    `transformers` wants beside it, the byte length of each id, and what it was learned from; that is returned."""
+    """Learn a tokenizer from the texts of a folder and write it to another one. Return what it was learned from.
+
+    The folder gets the byte length of each id, what `transformers` reads and, last, tokenizer.json.
+    """
     texts = open_texts(folder)
     store = open_folder(out)
-    other = OutputError(f"{store.where()} holds another tokenizer, or other files.", "Give an empty folder with -o.")
+    other = OutputError(f"{store.where()} has another tokenizer, or other files.", "Give an empty folder with -o.")
     with store.only_run():
         if store.names() - _FILES - {".work"}:
             raise other
@@ -68,7 +70,7 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
 
 
 def _config(made: Tokenizer) -> dict[str, Any]:
-    """What `transformers.AutoTokenizer` reads beside tokenizer.json."""
+    """Return what `transformers.AutoTokenizer` reads beside tokenizer.json."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": made.bos_text,
@@ -78,8 +80,8 @@ def _config(made: Tokenizer) -> dict[str, Any]:
 
 
 def _told(texts: Texts, most_chars: int) -> Iterator[str]:
-    """The texts to learn from, with a line about them now and then. A character has a byte or more, so that the bytes
-    in parquet's footers bound the characters."""
+    """Yield the texts to learn from, and print a line about them now and then. A character has at least one byte, so
+    the bytes in parquet footers bound the number of characters."""
     started = time.monotonic()
     chars, told = 0, started
     for batch in read_sample(texts, most_chars):
@@ -101,13 +103,13 @@ class Shown:
 
     @property
     def text(self) -> str:
-        """Its characters, with what is none or moves the cursor escaped."""
+        """The characters of the bytes, with escapes for invalid ones and for those that move the cursor."""
         text = self.bytes.decode("utf-8", "backslashreplace")
         return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def pieces(tokenizer: Tokenizer, text: str) -> list[Shown]:
-    """The tokens of a text. Raises ConfigError for a text that is no Unicode."""
+    """Return the tokens of a text. Raises ConfigError if the text is not Unicode."""
     try:
         ids, _ = Encoder(tokenizer).encode([text])
     except (UnicodeEncodeError, TypeError):
@@ -119,8 +121,8 @@ _COLOURS = ("#a8d1ff", "#b9e6b0", "#ffd59e", "#ffb3b3", "#d7c2ff")
 
 
 def show_pieces(found: Sequence[Shown], console: Console) -> None:
-    """Print the tokens on coloured ground, and their ids in the same colours, as Tiktokenizer does. Without colours
-    they stand apart by bars."""
+    """Print the tokens on colored backgrounds, and their ids in the same colors, as Tiktokenizer does. Without colors,
+    bars separate them."""
     between = "" if console.color_system else "│"
     for shown in (lambda one: one.text, lambda one: f" {one.id} " if not between else str(one.id)):
         line = Text(between.join(map(shown, found)))
@@ -140,7 +142,7 @@ def compare(
     most_bytes: int = COMPARED_BYTES,
     told: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
-    """How many bytes of text a token of each tokenizer stands for: one row for all, then one per language, those with
+    """Return the bytes of text per token of each tokenizer: one row for everything, then one per language, those with
     most text first."""
     texts = open_texts(folder)
     extra = ("language",) if "language" in texts.columns else ()
@@ -175,7 +177,7 @@ _ALL = "all"
 
 
 def show_comparison(rows: Sequence[dict[str, Any]], console: Console) -> None:
-    """Print bytes per token as a table; the highest of each row is bold."""
+    """Print bytes per token as a table. The highest value of each row is bold."""
     names = list(rows[0]["bytes_per_token"]) if rows else []
     table = Table("language", box=None, header_style="dim")
     for heading in ("documents", "MB", *names):

@@ -1,4 +1,4 @@
-"""`train` and `generate`: a small base model, and what it has learned."""
+"""`train` and `generate`: a small base model."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ device_option = click.option("--device", type=_DEVICES, default="auto", show_def
 
 
 def _device(wanted: str) -> str:
-    """The device to compute on. Raises ConfigError where torch or the device is missing."""
+    """Return the device to compute on. Raises ConfigError if torch or the device is missing."""
     try:
         import torch
     except ImportError:
-        todo = "Run `make setup-train`, or `pip install '.[train]'` where the source is."
+        todo = "Run `make setup-train`, or `pip install '.[train]'` in the source folder."
         raise ConfigError("Models need torch, which is not installed.", todo) from None
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("There is no CUDA device here.", "Use --device cpu.")
@@ -39,23 +39,31 @@ def _device(wanted: str) -> str:
 @click.command("train")
 @click.argument("tokens_folder", metavar="TOKENS", type=folder_type)
 @click.option("-o", "--out", required=True, type=folder_type, help="The folder of the model.")
-@click.option("--depth", type=click.IntRange(min=1), help="Layers, from which all other sizes follow. By default 4.")
+@click.option("--depth", type=click.IntRange(min=1), help="Layers; all other sizes follow from them. By default 4.")
 @click.option("--preset", type=click.Choice(list(PRESETS)), help="Values for the options that are not given.")
 @click.option("--window", type=click.IntRange(min=2), help="Tokens that the model sees at once. By default 256.")
 @click.option("--batch", type=click.IntRange(min=1), help="Windows per step, over all workers. By default 16.")
 @click.option("--tokens", type=click.IntRange(min=1), help="Tokens to train on; by default 10 per weight, but at most "
               "4 epochs.")  # fmt: skip
 @click.option("--lr", type=Finite(min=0, min_open=True), default=0.01, show_default=True, help="Peak rate.")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the first weights and the order of windows.")
+@click.option(
+    "--seed", type=SEED, default=0, show_default=True, help="Seed for the first weights and the order of windows."
+)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True,
-              help="Of activations: bf16 on CUDA, fp32 on a CPU.")  # fmt: skip
+              help="Type of activations. By default bf16 on CUDA, fp32 on a CPU.")  # fmt: skip
 @click.option("--eval-every", type=click.IntRange(min=1), help="Steps between validations. By default 100.")
 @click.option("--eval-tokens", type=click.IntRange(min=1), help="Tokens of a validation. By default 131,072.")
 @click.option("--checkpoint-seconds", type=Finite(min=0), default=60.0, show_default=True)
 @device_option
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads of a worker; by default one per CPU of one.")
-@click.option("--micro-batch", type=click.IntRange(min=1), help="Windows at a time, where memory is short.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="More than one train by Ray.")
+@click.option("--micro-batch", type=click.IntRange(min=1), help="Windows at a time. Lower it if memory is short.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Training processes. More than one run on Ray.",
+)
 @click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
 @insecure_option
 @json_option
@@ -64,14 +72,14 @@ def train_command(
     checkpoint_seconds: float, device: str, threads: int | None, micro_batch: int | None, workers: int,
     address: str | None, insecure: bool, as_json: bool, **sizes: int | None,
 ) -> None:  # fmt: skip
-    """Train a small base model on tokens. The same command goes on where a run was stopped.
+    """Train a small base model on tokens. The same command continues a stopped run.
 
     \b
     Example: corpus train tokens -o model --preset cpu-5min
     Example: corpus train tokens -o model --depth 12 --window 1024 --batch 256 --workers 8 --device cuda
     """
     if address:
-        device = "cuda" if device == "cuda" else "cpu"  # of the cluster, which this machine may know nothing about
+        device = "cuda" if device == "cuda" else "cpu"  # of the cluster, of which this machine may know nothing
     place = Place(_device(device) if not address else device, micro_batch, checkpoint_seconds, workers=workers)
     values = {**DEFAULTS, **PRESETS.get(preset or "", {}), **{k: v for k, v in sizes.items() if v is not None}}
     tokens = open_tokens(tokens_folder)
@@ -98,7 +106,7 @@ _FACTS = ("step", "tokens", "parameters", "loss", "val_loss", "bits_per_token", 
 def _run(
     tokens_folder: Path, out: Path, settings: Settings, place: Place, threads: int, address: str | None, insecure: bool
 ) -> dict[str, Any]:
-    """Train here, or by Ray where there are several workers; ends the program where a signal stopped it."""
+    """Train here, or by Ray with several workers. End the program after a stop signal."""
     import torch
 
     from jobs.model.curve import Progress
@@ -106,7 +114,7 @@ def _run(
     from jobs.runner.engine import Stop
     from jobs.runner.folder import open_folder
 
-    with open_folder(out).only_run(), Stop("the step under way is finished and a checkpoint is written.") as stop:
+    with open_folder(out).only_run(), Stop("the current step is finished, and a checkpoint is written.") as stop:
         if place.workers > 1 or address:
             from jobs.model.train_ray import train_on_ray
 
@@ -126,7 +134,13 @@ def _run(
 @click.option("-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="Continuations.")
 @click.option("--max-tokens", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--temperature", type=Finite(min=0), default=0.8, show_default=True, help="0: the likeliest.")
-@click.option("--top-k", type=click.IntRange(min=0), default=50, show_default=True, help="Of the likeliest; 0: of all.")
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="Draw from so many of the likeliest tokens. 0 draws from all.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--show-probs", is_flag=True, help="Print the likeliest next tokens with their probabilities.")
 @device_option
@@ -135,7 +149,7 @@ def generate_command(
     model: Path, prompt: str, count: int, max_tokens: int, temperature: float, top_k: int, seed: int,
     show_probs: bool, device: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Continue a prompt, as the text of a page that begins with it.
+    """Continue a prompt as a page that begins with it.
 
     \b
     Example: corpus generate model "The best way to" -n 5 --temperature 0.7
@@ -171,20 +185,20 @@ _SHOWN = 5
 
 
 def _print_probabilities(continuer: Continuer, ids: list[int], sampling: Sampling, number: int) -> None:
-    from jobs.model.generate import piece
+    from jobs.model.generate import token_text
 
     tokens = continuer.tokenizer.tokens
     print(f"{'drawn':16} the model's likeliest", file=sys.stderr, flush=True)
     for drawn in continuer.draw(ids, sampling, number, _SHOWN):
-        likeliest = "  ".join(f"{share:5.1%} {piece(tokens[token])}" for token, share in drawn.likeliest)
-        print(f"{piece(tokens[drawn.id]):16} {likeliest}", flush=True)
+        likeliest = "  ".join(f"{share:5.1%} {token_text(tokens[token])}" for token, share in drawn.likeliest)
+        print(f"{token_text(tokens[drawn.id]):16} {likeliest}", flush=True)
     print(flush=True)
 
 
 def _print_json(
     continuer: Continuer, prompt: str, ids: list[int], sampling: Sampling, number: int, shown: bool
 ) -> None:
-    """One line per continuation; its text is what its bytes are in UTF-8, with U+FFFD for what is none."""
+    """Print one JSON line per continuation. The text is its bytes as UTF-8, with U+FFFD for invalid ones."""
     found = list(continuer.draw(ids, sampling, number, _SHOWN if shown else 0))
     row: dict[str, Any] = {"prompt": prompt, "ids": [drawn.id for drawn in found]}
     row["text"] = continuer.tokenizer.decode(row["ids"]).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""`tokenizer train|show|compare`, `tokenize`, `export`: from a corpus to what models are trained on."""
+"""`tokenizer train|show|compare`, `tokenize`, `export`: from a corpus to training files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ vocab_option = click.option(
     "--vocab-dir",
     type=folder_type,
     envvar="CORPUS_VOCAB_DIR",
-    help="Where the vocabulary files of gpt2, cl100k and o200k are, if not in tiktoken's cache.",
+    help="The folder with the vocabulary files of gpt2, cl100k and o200k, if they are not in tiktoken's cache.",
 )
 
 
@@ -59,7 +59,7 @@ def train_command(folder: Location, out: Location, vocab_size: int, max_chars: i
 @vocab_option
 @json_option
 def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: bool) -> None:
-    """Print the tokens of a text in colours, with their ids. A text of - is read from stdin.
+    """Print the tokens of a text in colors, with their ids. With - as TEXT, read it from stdin.
 
     \b
     Example: corpus tokenizer show tok "Hello world"
@@ -82,7 +82,7 @@ def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: boo
 @vocab_option
 @json_option
 def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Path | None, as_json: bool) -> None:
-    """Print how many bytes of text a token stands for, by language.
+    """Print the bytes of text per token, by language.
 
     \b
     Example: corpus tokenizer compare tok gpt2 cl100k o200k --on out
@@ -92,13 +92,13 @@ def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Pa
 
     loaded = [load_tokenizer(name, vocab_dir) for name in tokenizers]
     if len({one.name for one in loaded}) < len(loaded):
-        raise ConfigError("Two of the tokenizers have one name.", "Rename a folder.")
+        raise ConfigError("Two of the tokenizers have the same name.", "Rename a folder.")
     rows = compare(loaded, folder, told=lambda line: print(line, file=sys.stderr, flush=True))
     print_as(rows, show_comparison, as_json)
 
 
 def ended(exit_code: int, already_done: bool, out: Location) -> None:
-    """Say how a job ended, and leave where it was interrupted."""
+    """Print how a job ended, and exit if it was interrupted."""
     if exit_code:
         print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
         sys.exit(exit_code)
@@ -118,7 +118,9 @@ def ended(exit_code: int, already_done: bool, out: Location) -> None:
     show_default=True,
     help="flat: .bin and document index; megatron: with Megatron-LM's .idx as well; parquet: id and tokens.",
 )
-@click.option("--val-share", type=Finite(0, 1, max_open=True), help="Of documents; by default some 0.01.")
+@click.option(
+    "--val-share", type=Finite(0, 1, max_open=True), help="Share of documents for validation. By default about 0.01."
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
 @click.option("--file-tokens", type=click.IntRange(min=1), help="Tokens of a file; by default 100 million.")
 @vocab_option
@@ -136,10 +138,10 @@ def tokenize_command(
     """
     from corpus.tokens.known import load_tokenizer
     from jobs.runner.progress import Progress
-    from jobs.tokens.tokenize import FILE_TOKENS, Job, tokenize
+    from jobs.tokens.tokenize import FILE_TOKENS, TokenizeJob, tokenize
 
     loaded = load_tokenizer(tokenizer, vocab_dir)
-    job = Job(folder, out, loaded, layout, seed, val_share, file_tokens or FILE_TOKENS)
+    job = TokenizeJob(folder, out, loaded, layout, seed, val_share, file_tokens or FILE_TOKENS)
     result = tokenize(job, lambda: where.engine(out), Progress())
     ended(result.exit_code, result.already_done, out)
     assert result.info is not None
@@ -165,22 +167,22 @@ def tokenize_command(
     "target",
     type=click.Choice(["nanochat", "datasets"]),
     required=True,
-    help="nanochat: shards of texts, of which the last validates; datasets: all columns, two splits, a data card.",
+    help="nanochat: shards of texts, the last for validation; datasets: all columns, two splits, a data card.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
 @engine_options
 @json_option
 def export_command(folder: Location, out: Location, target: str, seed: int, where: Where, as_json: bool) -> None:
-    """Write the texts of a finished run, or of a folder of parquet, shuffled, for others to train on.
+    """Write the texts of a finished run, or of a folder of parquet, shuffled, as training files for others.
 
     \b
     Example: corpus export out -o shards --for nanochat
     """
     from corpus.tokens.row_files import VAL_GROUPS
     from jobs.runner.progress import Progress
-    from jobs.tokens.export import Job, export
+    from jobs.tokens.export import ExportJob, export
 
-    result = export(Job(folder, out, target, seed), lambda: where.engine(out), Progress())
+    result = export(ExportJob(folder, out, target, seed), lambda: where.engine(out), Progress())
     ended(result.exit_code, result.already_done, out)
     assert result.info is not None
     info = result.info

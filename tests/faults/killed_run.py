@@ -15,8 +15,7 @@ from jobs.runner.engine import Engine
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.runner.ray_engine import RayEngine
-from jobs.tokens.tokenize import Job as TokenizeJob
-from jobs.tokens.tokenize import tokenize
+from jobs.tokens.tokenize import TokenizeJob, tokenize
 from tests.bpe import small_tokenizer
 from tests.stubs import FACTORY, recipe_from_dict
 
@@ -30,7 +29,7 @@ def main(kind: str, where: str, given: Path, out: Path) -> int:
 
     progress = Progress(quiet=True)
     if kind == "tokenize":
-        corpus.tokens.texts.PIECE_BYTES = 1  # each row group is a task
+        corpus.tokens.texts.SLICE_BYTES = 1  # each row group is a task
         job = TokenizeJob(given, out, small_tokenizer(60), val_share=0.1, file_tokens=4_000)
         return tokenize(job, make_engine, progress).exit_code
     recipe = recipe_from_dict({"output": {"rows_per_part": 15}, "stages": [{"stage": name} for name in STAGES[kind]]})

@@ -6,7 +6,7 @@ import pytest
 
 import corpus.tokens.texts
 from corpus.errors import InputChanged, InputError, IntegrityError
-from corpus.tokens.texts import open_texts, read_piece, read_sample
+from corpus.tokens.texts import open_texts, read_sample, read_slice
 
 
 def write(folder, name, columns, **options):
@@ -15,18 +15,18 @@ def write(folder, name, columns, **options):
 
 
 def read(texts, extra=()):
-    return [row for piece in texts.pieces() for batch in read_piece(piece, extra) for row in batch.to_pylist()]
+    return [row for piece in texts.slices() for batch in read_slice(piece, extra) for row in batch.to_pylist()]
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 1 << 20])
 def test_rows_in_order_with_ids_of_their_own_or_of_their_place(tmp_path, monkeypatch, piece_bytes):
-    monkeypatch.setattr(corpus.tokens.texts, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", piece_bytes)
     write(tmp_path / "t", "b.parquet", {"text": [f"b{n}" for n in range(7)]})
     write(tmp_path / "t", "a.parquet", {"id": ["x", None, "z"], "text": ["one", "", None], "n": [1, 2, 3]})
     (tmp_path / "t" / "notes.txt").write_text("no parquet")
     texts = open_texts(tmp_path / "t")
     assert texts.rows == 10
-    assert len(texts.pieces()) == (4 if piece_bytes == 1 else 2)
+    assert len(texts.slices()) == (4 if piece_bytes == 1 else 2)
     assert read(texts) == [
         {"id": "x", "text": "one"},
         *({"id": f"b.parquet:{n}", "text": f"b{n}"} for n in range(7)),
@@ -99,7 +99,7 @@ def test_folders_of_something_else(tmp_path):
     with pytest.raises(InputError, match="neither a finished run nor parquet"):
         open_texts(tmp_path)
     (tmp_path / "a.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(InputError, match="is no parquet file"):
+    with pytest.raises(InputError, match="is not a parquet file"):
         open_texts(tmp_path)
 
 
@@ -108,7 +108,7 @@ def test_text_that_is_no_utf8_is_named(tmp_path):
         pa.string(), 1, [None, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xfe")]
     )
     write(tmp_path / "t", "a.parquet", {"text": raw})
-    with pytest.raises(InputError, match=r"a\.parquet holds text that is no UTF-8"):
+    with pytest.raises(InputError, match=r"a\.parquet has a text before row .* that is not UTF-8"):
         read(open_texts(tmp_path / "t"))
 
 
@@ -129,10 +129,10 @@ def test_damage_is_named(tmp_path):
 def test_a_file_that_is_replaced_is_not_taken(tmp_path):
     write(tmp_path / "t", "a.parquet", {"text": ["old"] * 3})
     texts = open_texts(tmp_path / "t")
-    begun = read_piece(texts.pieces()[0])
+    begun = read_slice(texts.slices()[0])
     next(begun)
     write(tmp_path / "t", "a.parquet", {"text": ["new"] * 3})
-    for rest in (begun, read_piece(texts.pieces()[0])):
+    for rest in (begun, read_slice(texts.slices()[0])):
         with pytest.raises(InputChanged, match=r"a\.parquet changed while"):
             list(rest)
 

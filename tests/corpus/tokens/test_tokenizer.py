@@ -198,9 +198,9 @@ def changed(tokenizer, change):
         (lambda c: c.update(normalizer={"type": "NFC"}), "byte-level BPE"),
         (lambda c: c.update(pre_tokenizer=None), "byte-level BPE"),
         (lambda c: c["model"]["vocab"].pop("A"), "lacks 1 of the 256 bytes"),
-        (lambda c: c.pop("model"), "is no tokenizer"),
-        (lambda c: c.update(model={"type": "BPE"}), "is no tokenizer"),
-        (lambda c: c["model"]["vocab"].update(A="1"), "is no tokenizer"),
+        (lambda c: c.pop("model"), "is not a tokenizer"),
+        (lambda c: c.update(model={"type": "BPE"}), "is not a tokenizer"),
+        (lambda c: c["model"]["vocab"].update(A="1"), "is not a tokenizer"),
     ],
 )
 def test_what_would_lose_bytes_is_refused(tokenizer, change, message):
@@ -216,7 +216,7 @@ def test_what_would_lose_bytes_is_refused(tokenizer, change, message):
     ],
 )
 def test_what_shows_only_in_encoding_is_refused_before_any_work(tokenizer, change):
-    with pytest.raises(ConfigError, match="other is no byte-level BPE that keeps text"):
+    with pytest.raises(ConfigError, match="other is not a byte-level BPE that keeps text"):
         Encoder(Tokenizer("other", changed(tokenizer, change)))
 
 

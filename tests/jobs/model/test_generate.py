@@ -10,7 +10,7 @@ import torch
 from corpus.errors import InputError, IntegrityError
 from corpus.tokens.shards import open_tokens
 from jobs.cli import main
-from jobs.model.generate import Continuer, Sampling, TextStream, piece
+from jobs.model.generate import Continuer, Sampling, TextStream, token_text
 from jobs.model.train import train
 from jobs.model.train_settings import Place, Settings
 from tests.tiny_tokens import make_tokens
@@ -148,15 +148,15 @@ def test_a_stream_shows_nothing_that_a_terminal_obeys():
 
 
 def test_pieces_are_visible():
-    assert piece(b" the") == "' the'"
-    assert piece(b"\n\x1b") == r"'\n\x1b'"
-    assert piece(b"\xe6\x97") == r"'\xe6\x97'"
-    assert piece("日".encode()) == "'日'"
-    assert piece(None) == "end of document"
+    assert token_text(b" the") == "' the'"
+    assert token_text(b"\n\x1b") == r"'\n\x1b'"
+    assert token_text(b"\xe6\x97") == r"'\xe6\x97'"
+    assert token_text("日".encode()) == "'日'"
+    assert token_text(None) == "end of document"
 
 
 def test_what_is_no_model_is_said(tmp_path, model):
-    with pytest.raises(InputError, match="holds no trained model"):
+    with pytest.raises(InputError, match="has no trained model"):
         Continuer(tmp_path)
     broken = tmp_path / "broken"
     broken.mkdir()

@@ -18,7 +18,8 @@ from jobs.build.build import build
 from jobs.build.plan import Job as BuildJob
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.tokens.export import Job, export
+from jobs.tokens.card import _made
+from jobs.tokens.export import ExportJob, export
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
 
@@ -40,7 +41,7 @@ def texts(tmp_path_factory):
 
 
 def run(texts, out, target, workers=1, **options):
-    return export(Job(texts, out, target, **options), lambda: LocalEngine(workers), Progress(quiet=True))
+    return export(ExportJob(texts, out, target, **options), lambda: LocalEngine(workers), Progress(quiet=True))
 
 
 def written(folder):
@@ -171,7 +172,7 @@ def test_same_bytes_for_any_workers_pieces_and_boxes(
     texts, tmp_path, monkeypatch, target, workers, piece_bytes, box_bytes
 ):
     run(texts, tmp_path / "one" / "x", target)
-    monkeypatch.setattr(corpus.tokens.texts, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", piece_bytes)
     monkeypatch.setattr(corpus.tokens.shuffle, "BOX_BYTES", box_bytes)
     run(texts, tmp_path / "two" / "x", target, workers)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
@@ -222,7 +223,7 @@ class Crash(BaseException):
 def test_ended_before_any_visible_file_and_run_again(texts, tmp_path, monkeypatch):
     """The process ends right before, and right after, each file that becomes visible."""
     run(texts, tmp_path / "reference" / "x", "datasets")
-    monkeypatch.setattr(corpus.tokens.texts, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", 1000)
     publish = LocalStore._publish
     for at in itertools.count(1):
         left = at
@@ -310,5 +311,16 @@ def test_the_card_says_how_it_was_made(corpus_run, tmp_path):
     assert records["fingerprint"] in card
     assert '"min": 300' in card
     assert f"| train | {info['documents']['train']} |" in card
-    assert "belong to those who wrote them" in card
+    assert "belong to their authors" in card
     assert "fishermen" not in card  # no text of a page
+
+
+def test_the_card_counts_takedowns():
+    records = {"in": 22, "kept": 17, "skipped": {}, "failed": {"damaged": 1}}
+    records["dropped"] = {"removed": {"url": 3}, "paragraphs": {"chars": 1}}
+    info = {"inputs": [], "versions": {"corpus": "1", "code": "2"}, "fingerprint": "3", "records": records}
+    info["recipe"] = {"name": "r", "stages": [{"name": "paragraphs"}]}
+    lines = _made(info)
+    assert "| taken down | 3 | 18 |" in lines
+    assert "| dropped by paragraphs | 1 | 17 |" in lines
+    assert "| kept | 17 | 17 |" in lines

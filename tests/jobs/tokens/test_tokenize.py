@@ -23,7 +23,7 @@ from corpus.tokens.shuffle import keys_of
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens import tokenize as job_module
-from jobs.tokens.tokenize import Job, tokenize, val_share_for
+from jobs.tokens.tokenize import TokenizeJob, tokenize, val_share_for
 from tests.bpe import TEXTS, small_tokenizer
 
 DOCUMENTS = 230
@@ -60,7 +60,7 @@ def tree(folder):
 
 def run(texts, out, workers=1, **options):
     options = {"val_share": 0.1, "file_tokens": 3000, **options}
-    made = Job(texts, out, options.pop("tokenizer", small_tokenizer()), **options)
+    made = TokenizeJob(texts, out, options.pop("tokenizer", small_tokenizer()), **options)
     return tokenize(made, lambda: LocalEngine(workers), Progress(quiet=True))
 
 
@@ -134,7 +134,7 @@ def test_equal_texts_are_on_one_side_whatever_the_seed(texts, reference, tmp_pat
 def test_same_bytes_for_any_workers_pieces_and_boxes(
     texts, reference, tmp_path, monkeypatch, workers, piece_bytes, box_bytes
 ):
-    monkeypatch.setattr(corpus.tokens.texts, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", piece_bytes)
     monkeypatch.setattr(corpus.tokens.shuffle, "BOX_BYTES", box_bytes)
     run(texts, tmp_path / "out", workers)
     assert tree(tmp_path / "out") == tree(reference)
@@ -152,7 +152,7 @@ def test_same_tokens_for_any_size_of_the_parts(reference, tmp_path, sizes):
 @pytest.mark.slow
 @pytest.mark.ray
 def test_same_bytes_on_ray(texts, reference, tmp_path, ray_engine):
-    made = Job(texts, tmp_path / "out", small_tokenizer(), val_share=0.1, file_tokens=3000)
+    made = TokenizeJob(texts, tmp_path / "out", small_tokenizer(), val_share=0.1, file_tokens=3000)
     assert tokenize(made, ray_engine, Progress(quiet=True)).exit_code == 0
     assert tree(tmp_path / "out") == tree(reference)
 
@@ -164,7 +164,7 @@ class Crash(BaseException):
 @pytest.mark.slow
 def test_ended_before_any_visible_file_and_run_again(texts, reference, tmp_path, monkeypatch):
     """The process ends right before, and right after, each file that becomes visible."""
-    monkeypatch.setattr(corpus.tokens.texts, "PIECE_BYTES", 9000)
+    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", 9000)
     publish = LocalStore._publish
 
     def crashing(at, after):
@@ -198,7 +198,7 @@ def test_ended_before_any_visible_file_and_run_again(texts, reference, tmp_path,
 
 
 def test_committed_pieces_are_not_encoded_again(texts, reference, tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus.tokens.texts, "PIECE_BYTES", 1)
+    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", 1)
     calls = []
     right = Encoder.encode
 
@@ -244,7 +244,7 @@ def test_a_folder_of_something_else_and_a_locked_one(texts, tmp_path):
 
 
 def test_an_empty_split_says_so_and_leaves_the_folder_free(texts, tmp_path):
-    with pytest.raises(InputError, match=r"none is in val.*--val-share"):
+    with pytest.raises(InputError, match=r"No document of .* is in val.*--val-share"):
         run(texts, tmp_path / "out", val_share=1e-9)
     assert run(texts, tmp_path / "out", val_share=0.2).exit_code == 0
 
@@ -344,7 +344,7 @@ def test_text_that_is_no_utf8_stops_the_run_and_is_named(tmp_path):
     offsets = pa.array([0, 2], pa.int32()).buffers()[1]
     raw = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(b"\xc3(")])
     pq.write_table(pa.table({"text": raw}), tmp_path / "t" / "bad.parquet")
-    with pytest.raises(IntegrityError, match=r"bad\.parquet holds text that is no UTF-8"):
+    with pytest.raises(IntegrityError, match=r"bad\.parquet has a text before row .* that is not UTF-8"):
         run(tmp_path / "t", tmp_path / "out")
 
 

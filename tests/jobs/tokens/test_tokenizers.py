@@ -155,7 +155,7 @@ def test_compare_as_a_table_and_as_json(texts, trained):
     assert "tok" in table.splitlines()[0]
     for row in as_json:
         assert f"{row['bytes_per_token']['tok']:.2f}" in table
-    with pytest.raises(ConfigError, match="one name"):
+    with pytest.raises(ConfigError, match="the same name"):
         run("tokenizer", "compare", trained, trained, "--on", texts)
 
 
