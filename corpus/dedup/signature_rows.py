@@ -28,7 +28,7 @@ def read_signed(
         content = check_part(store, part) if checked is None else part_content(store, part)
         hashes.append(xxhash.xxh3_64_intdigest(content))
         if checked is not None and hashes[-1] != checked[len(hashes) - 1]:
-            raise damaged(store, part)
+            raise damaged(store, part.key)
         batches += _batches(content)
     return batches or [pa.RecordBatch.from_pylist([], dedup.signed_schema())], hashes
 

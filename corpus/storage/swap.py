@@ -48,13 +48,16 @@ def finish_swap(store: LocalStore) -> bool:
     journal = _read_journal(store, data)
     gone = store.path(_GONE)
     gone.mkdir(parents=True, exist_ok=True)
-    for name in journal.remove:
-        _away(store, name)
-    for name in journal.replace:
-        new = store.path(f"{journal.fresh}/{name}")
-        if new.exists():  # else this step is done
-            _away(store, name)
-            os.rename(new, store.path(name))
+    for name in (*journal.remove, *journal.replace):
+        old, new, aside = (store.path(key) for key in (name, f"{journal.fresh}/{name}", f"{_GONE}/{name}"))
+        if name in journal.replace and not new.exists():
+            continue  # this step is done
+        if old.exists():
+            if aside.is_dir():
+                shutil.rmtree(aside)
+            os.rename(old, aside)
+        if name in journal.replace:
+            os.rename(new, old)
     sync_folder(store.root)
     store.remove(_GONE)
     store.remove(journal.fresh)
@@ -94,12 +97,3 @@ def check_no_swap(store: Store) -> None:
             f"A takedown in {store.where()} was interrupted while it moved files.",
             "Run `corpus remove` on the folder to finish it.",
         )
-
-
-def _away(store: LocalStore, name: str) -> None:
-    path = store.path(name)
-    if path.exists():
-        aside = store.path(f"{_GONE}/{name}")
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        os.rename(path, aside)
