@@ -73,12 +73,12 @@ class DocumentComparison(Collective):
 
     @property
     def with_shingles(self) -> bool:
-        """Whether documents are compared by their shingles."""
+        """True if documents are compared by their shingles."""
         return False
 
     @property
     def transitive(self) -> bool:
-        """Whether a component keeps one document only, whatever the similarities in it."""
+        """True if a component keeps one document only, whatever the similarities in it."""
         return False
 
     def comparable(self) -> dict[str, Any]:
