@@ -10,19 +10,19 @@ on any subset of the documents (a range of keys, a set of components), so that m
    starts over with the rest. So no chain of unlike documents removes one. Or `transitive`, the classic way, in which a
    component keeps one document.
 
-`compare` runs all of them on one machine. Components are not found by scipy, which needs all edges at once and is no
+Components are not found by scipy, which needs all edges at once and is no
 faster (1 million documents with 1.7 million edges: .22 s against .10 s).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.dedup.minhash import BANDS, ROWS, Signature, band_keys, estimated_jaccard
+from corpus.dedup.minhash import Signature, estimated_jaccard
 from corpus.text.shingles import Hashes
 
 Ints = NDArray[np.int64]
@@ -30,13 +30,11 @@ Floats = NDArray[np.float64]
 Similarity = Callable[[Ints, Ints], Floats]
 """The similarity of documents to their keepers: (documents, keepers) → values of 0 to 1."""
 
-THRESHOLD = 0.7
 ROUNDS = 64
 """Rounds that a component may take. A component of up to `rounds` + 1 documents always ends before. Of 300,000 made
 documents with clusters of up to 3,000, 64 rounds miss .05% of the removals and 256 rounds .02%."""
 
 _PAIRS_PER_BLOCK = 1024  # two signatures of 448 bytes each: a block stays in a core's cache
-_SIGNATURES_PER_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,43 +58,6 @@ class ClusterVerdicts:
     def removed(self) -> Ints:
         """The numbers of the removed documents."""
         return np.flatnonzero(self.kept_doc != np.arange(len(self.kept_doc)))
-
-
-def compare(
-    text_hashes: Hashes,
-    signatures: Signature,
-    *,
-    signed: NDArray[np.bool_] | None = None,
-    rank: Ints | None = None,
-    bands: int = BANDS,
-    rows: int = ROWS,
-    threshold: float | None = THRESHOLD,
-    rounds: int = ROUNDS,
-) -> ClusterVerdicts:
-    """Return the verdicts on n documents, all of them compared with each other.
-
-    `text_hashes` has shape (n, 2): 16 bytes per document as two integers. `signatures` has shape (n, bands × rows) and
-    may be a memory map. `signed` says which rows count (all, if None): a text without shingles is compared by its hash
-    only. `rank` is the keeper order. A `threshold` of None is the classic, transitive way.
-    """
-    count = len(text_hashes)
-    rank = np.zeros(count, dtype=np.int64) if rank is None else rank
-    twins = exact_keepers(text_hashes, rank)
-    compared = twins == np.arange(count)
-    if signed is not None:
-        compared &= signed
-    docs = np.flatnonzero(compared)
-    keys = np.empty((bands, len(docs)), dtype=np.uint64)
-    for start in range(0, len(docs), _SIGNATURES_PER_BLOCK):
-        block = docs[start : start + _SIGNATURES_PER_BLOCK]
-        keys[:, start : start + len(block)] = band_keys(signatures[block], bands, rows).T
-    component = components(count, (candidate_edges(band, docs) for band in keys))
-    similarity = signature_similarity(signatures)
-    if threshold is None:
-        verdicts = transitive(component, rank, similarity)
-    else:
-        verdicts = verify(component, rank, similarity, threshold, rounds)
-    return with_twins(verdicts, twins)
 
 
 def exact_keepers(text_hashes: Hashes, rank: Ints) -> Ints:
@@ -124,19 +85,6 @@ def candidate_edges(keys: Hashes, docs: Ints) -> tuple[Ints, Ints]:
     firsts = np.repeat(np.minimum.reduceat(others, starts), _sizes(starts, len(others)))
     edge = firsts != others
     return firsts[edge], others[edge]
-
-
-def components(count: int, edges: Iterable[tuple[Ints, Ints]]) -> Ints:
-    """Return, for each of `count` documents, the lowest document that edges connect it with, which may be itself.
-
-    Edges come as batches of two arrays. The result is again a set of edges with the same components, at most one per
-    document, by which the components of many batches or tasks can be joined. A batch of m edges between k components
-    takes at most 2 log2(k) rounds over its remaining edges.
-    """
-    parent = np.arange(count)
-    for ours, theirs in edges:
-        connect(parent, ours, theirs)
-    return roots(parent, parent)
 
 
 def connect(parent: Ints, ours: Ints, theirs: Ints) -> None:
@@ -167,7 +115,7 @@ def verify(
     component: Ints,
     rank: Ints,
     similarity: Similarity,
-    threshold: float = THRESHOLD,
+    threshold: float,
     rounds: int = ROUNDS,
     stays: NDArray[np.bool_] | None = None,
 ) -> ClusterVerdicts:
@@ -209,17 +157,6 @@ def transitive(
     verdicts.similarity[docs] = similarity(docs, keepers)
     verdicts.round[docs] = 1
     return _counted(verdicts, 0)
-
-
-def with_twins(verdicts: ClusterVerdicts, twins: Ints) -> ClusterVerdicts:
-    """Return the verdicts with those of the documents that `exact_keepers` set aside: each has the verdict of its
-    keeper, and is an exact duplicate if that is kept."""
-    docs = np.flatnonzero(twins != np.arange(len(twins)))
-    equals = twins[docs]
-    for array in (verdicts.kept_doc, verdicts.similarity, verdicts.round):
-        array[docs] = array[equals]
-    verdicts.exact[docs] = verdicts.kept_doc[docs] == equals
-    return _counted(verdicts, verdicts.unverified)
 
 
 def signature_similarity(signatures: Signature) -> Similarity:
