@@ -125,15 +125,22 @@ class Comparison:
         ]
 
 
-def alarm(what: str, entries: Iterable[tuple[str, int, int, int]], rate: float) -> str:
+def alarm(verdicts: Verdicts, rate: float) -> str:
     """Return one sentence if a comparison removes more than `rate` of the run or of one archive, else an empty text.
 
-    `entries` are (where, documents, all, removed); `what` names what is removed.
+    The rate counts documents where documents are compared, and characters where lines are.
     """
-    for where, documents, size, removed in entries:
-        if documents >= ALARM_DOCUMENTS and removed > rate * size:
+    compared, removed, archives = (verdicts.facts[key] for key in ("compared", "removed", "archives"))
+    if verdicts.compared.compares == "documents":
+        counted, entries = "documents", [("the run", compared, compared, removed["all"])]
+        entries += [(one["warc"], one["compared"], one["compared"], one["removed"]) for one in archives]
+    else:
+        counted, entries = "characters", [("the run", compared["documents"], compared["chars"], removed["chars"])]
+        entries += [(one["warc"], one["documents"], one["chars"], one["chars_removed"]) for one in archives]
+    for where, documents, size, gone in entries:
+        if documents >= ALARM_DOCUMENTS and gone > rate * size:
             return (
-                f"Dedup would remove {removed:,} of the {size:,} {what} of {where}, "
+                f"Dedup would remove {gone:,} of the {size:,} {counted} of {where}, "
                 f"more than the {rate:.0%} that raise an alarm"
             )
     return ""

@@ -15,7 +15,7 @@ from corpus.dedup.verify import LARGEST
 from corpus.digests import digest
 from corpus.storage.commits import Commit
 from corpus.tables.verdicts import Verdicts
-from jobs.build.compare import Comparison, alarm
+from jobs.build.compare import Comparison
 
 
 def compare_documents(work: Comparison) -> Verdicts | None:
@@ -91,13 +91,6 @@ def make_index(work: Comparison, verdicts: Verdicts) -> str:
     made = work.phase("index", parts, ["layout"])
     entries = [index_entry(done.parts, done.facts) for done in made]
     return write_index(work.execution.store, stage, firsts[-1], work.archives, entries)
-
-
-def documents_alarm(facts: dict[str, Any], rate: float) -> str:
-    """Return one sentence if more documents than `rate` are removed from the run or from an archive."""
-    entries = [("the run", facts["compared"], facts["compared"], facts["removed"]["all"])]
-    entries += [(one["warc"], one["compared"], one["compared"], one["removed"]) for one in facts["archives"]]
-    return alarm("documents", entries, rate)
 
 
 def _stage(work: Comparison) -> DocumentComparison:

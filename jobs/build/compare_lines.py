@@ -11,7 +11,7 @@ from corpus.digests import digest
 from corpus.storage.commits import Commit
 from corpus.tables.ledger import add_counts, total
 from corpus.tables.verdicts import Verdicts
-from jobs.build.compare import Comparison, alarm
+from jobs.build.compare import Comparison
 
 
 def compare_lines(work: Comparison) -> Verdicts:
@@ -65,14 +65,6 @@ def compare_lines(work: Comparison) -> Verdicts:
     removed = [total(unit["dropped"]) for unit in counts]
     found = digest([done.sha256 for done in cuts])
     return Verdicts(work.compared(stage.split), work.boxes(groups, cuts, "cuts"), removed, rules, found, facts)
-
-
-def lines_alarm(facts: dict[str, Any], rate: float) -> str:
-    """Return one sentence if more characters than `rate` are removed from the run or from an archive."""
-    compared = facts["compared"]
-    entries = [("the run", compared["documents"], compared["chars"], facts["removed"]["chars"])]
-    entries += [(one["warc"], one["documents"], one["chars"], one["chars_removed"]) for one in facts["archives"]]
-    return alarm("characters", entries, rate)
 
 
 def _archives(warcs: Sequence[str], had: Sequence[Commit], counts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -16,10 +16,10 @@ from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL, finish_swap, fresh_folder, swap
 from corpus.tables.takedown import Takedown, takedown_of
-from jobs.build.build import Result
 from jobs.build.plan import Job
 from jobs.build.replay_run import replay
 from jobs.runner.engine import Engine
+from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
 
 
@@ -36,7 +36,7 @@ def read_list(path: Path | None) -> list[str]:
 
 
 def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], Path], Job],
-           make_engine: Callable[[], Engine], progress: Progress) -> Result:  # fmt: skip
+           make_engine: Callable[[], Engine], progress: Progress) -> JobResult:  # fmt: skip
     """Take the pages of `entries` down from the run in `folder`. Earlier takedowns stay.
 
     `make_job` makes the job for a recipe and a folder. A takedown that was cut off is finished first.
@@ -50,7 +50,7 @@ def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], 
         taken = takedown_of(store) | entries
         if taken.digest == run.info["removed"]:
             store.remove(".work")  # an earlier takedown may have been cut off at its very end
-            return Result(0, run.info, already_done=True)
+            return JobResult(0, run.info, already_done=True)
         fresh = fresh_folder(taken.digest)
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # another takedown that was cut off

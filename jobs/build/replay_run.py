@@ -23,11 +23,11 @@ from corpus.storage.commits import Commit
 from corpus.tables.takedown import TAKEDOWN_FILE, Takedown
 from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
-from jobs.build.build import Build, Result, carry_out, complete
+from jobs.build.build import Build, carry_out, complete
 from jobs.build.inputs import Input, find_inputs, plan_units
 from jobs.build.plan import Job, Plan, claim_folder, open_earlier
 from jobs.runner.engine import Engine, Stop
-from jobs.runner.execution import Execution
+from jobs.runner.execution import Execution, JobResult
 from jobs.runner.folder import open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
@@ -81,7 +81,7 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
     return Plan(found, identity, against, job.indexed.name if job.indexed else "")
 
 
-def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> Result:
+def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
     """Write the run `job.out` from a finished one. `job.inputs` name the archives if they are not where they were."""
     plan = make_plan(old, job, takedown)
     store = open_folder(job.out)
@@ -92,9 +92,9 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
             store.put_new(TAKEDOWN_FILE, takedown.as_json())
         finished = claim_folder(store, plan)
         if finished is not None:
-            return Result(0, finished, already_done=True)
+            return JobResult(0, finished, already_done=True)
 
-        def work(run: Build) -> Result:
+        def work(run: Build) -> JobResult:
             portions = _Replay(old, job, plan, run.execution, _Archives(old, job.inputs), takedown)
             commits = portions.commits()
             commits[0].facts["other_records"] = old.info["other_records"]  # only their sum is written

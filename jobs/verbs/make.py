@@ -16,8 +16,9 @@ from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Unit
 from corpus.storage.store import Location
 from filters import load_recipe
-from jobs.build.build import Result, build
+from jobs.build.build import build
 from jobs.build.plan import Job, Plan, make_plan, make_units
+from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
 from jobs.show.funnel import show_funnel
 from jobs.verbs import options
@@ -103,7 +104,7 @@ def build_command(
     end_build(result, out, as_json)
 
 
-def end_build(result: Result, out: Location, as_json: bool) -> None:
+def end_build(result: JobResult, out: Location, as_json: bool) -> None:
     """Print how a build ended, and leave with its exit code."""
     if result.alarm:
         print(f"Stopped: {result.alarm}", file=sys.stderr)
