@@ -14,7 +14,7 @@ from corpus.dedup.clusters import (
     verify,
 )
 from corpus.dedup.minhash import BANDS, ROWS, band_keys
-from tests.reference.clusters import compare, components
+from tests.reference.clusters import THRESHOLD, compare, components
 
 COUNT = BANDS * ROWS
 
@@ -284,8 +284,8 @@ def test_a_band_that_a_hundred_thousand_unlike_documents_share_costs_a_bounded_n
         return similarity(docs, keepers)
 
     component = components(count, [candidate_edges(band_keys(signatures)[:, 0], np.arange(count))])
-    verdicts = verify(component, np.zeros(count, np.int64), counted, rounds=rounds)
-    assert not len(verdicts.removed)
+    verdicts = verify(component, np.zeros(count, np.int64), counted, THRESHOLD, rounds)
+    assert np.array_equal(verdicts.kept_doc, np.arange(count))
     assert verdicts.unverified == count - rounds - 1
     assert comparisons == sum(count - i for i in range(1, rounds + 1))
 
@@ -295,9 +295,9 @@ def test_a_component_within_the_rounds_is_verified_to_its_end():
     signatures[:, :ROWS] = 1
     signatures[5, ROWS:] = signatures[4, ROWS:]
     arguments = np.zeros(6, np.int64), np.zeros(6, np.int64), signature_similarity(signatures)
-    complete = verify(*arguments, rounds=5)
+    complete = verify(*arguments, THRESHOLD, rounds=5)
     assert (complete.kept_doc.tolist(), complete.unverified) == ([0, 1, 2, 3, 4, 4], 0)
-    cut_off = verify(*arguments, rounds=4)
+    cut_off = verify(*arguments, THRESHOLD, rounds=4)
     assert (cut_off.kept_doc.tolist(), cut_off.unverified) == ([0, 1, 2, 3, 4, 5], 1)
 
 
