@@ -115,7 +115,7 @@ def verify(
     component: Ints,
     rank: Ints,
     similarity: Similarity,
-    threshold: float,
+    threshold: float = 0.7,
     rounds: int = ROUNDS,
     stays: NDArray[np.bool_] | None = None,
 ) -> ClusterVerdicts:

@@ -166,9 +166,7 @@ _PHASES: dict[str, Callable[[ComparisonTask], Made]] = {
     "small": lambda t: (small_star(t.store, t.layout, t.edges(), t.number, t.phase), {}),
     "labels": lambda t: (star_labels(t.store, t.layout, t.edges(), t.number), {}),
     "members": _members,
-    "verify": lambda t: verify_box(
-        t.store, t.documents, t.layout, t.threshold, t.parts("members", "members"), t.number
-    ),
+    "verify": _verify,
     "verdicts": _verdicts,
     "index": _index,
     "sites": lambda t: ([], sites(t.store, t.parts("bands", "sites"), t.parts("verdicts", "sites"), t.number)),
