@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from corpus.revise.judge import LedgerJudge, VerdictCodes, outside
 from corpus.revise.limits import SimilarityLimit
-from corpus.tables.row_groups import Columns
+from corpus.runs.row_groups import Columns
 
 EXAMPLES = 5
 """URLs shown per rule and kind."""

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from corpus.outcome import DROPPED
-from corpus.tables.funnel import funnel
+from corpus.runs.funnel import funnel
 
 
 def show_funnel(info: dict[str, Any], console: Console) -> None:
