@@ -1,4 +1,4 @@
-"""What a what-if counts in the row groups of a ledger."""
+"""The counts of a what-if over the row groups of a ledger."""
 
 from __future__ import annotations
 

@@ -43,11 +43,11 @@ class Build:
     execution: Execution
     started: float = field(default_factory=time.monotonic)
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What each phase of a comparison took."""
+    """The cost of each phase of a comparison."""
 
     @property
     def keeps_signatures(self) -> bool:
-        """Whether the run keeps its signatures. A document that loses lines is no longer what its signature says."""
+        """True if the run keeps its signatures. A document that loses lines no longer matches its signature."""
         return self.job.index and all(stage.compares == "documents" for stage in self.job.recipe.pipeline().collective)
 
 

@@ -48,7 +48,7 @@ class Comparison:
     lists: dict[str, str] = field(default_factory=dict)
     """The names of what phases left, and of what their tasks are given."""
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What each phase took in this process, for timings.json."""
+    """The cost of each phase in this process, for timings.json."""
 
     @property
     def stage(self) -> Collective:

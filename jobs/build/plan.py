@@ -61,7 +61,7 @@ class Job:
     against: tuple[str, ...] = ()
     """The earlier runs to compare documents with."""
     index: bool = True
-    """Whether to write an index, so that later runs can compare with this one."""
+    """True: write an index, so that later runs can compare with this one."""
     dedup_memory: int = MEMORY_BYTES
     """The memory for the rows that one task of a comparison holds."""
     unit_seconds: float | None = None

@@ -211,7 +211,7 @@ class _Replay:
 
     @property
     def _signed(self) -> bool:
-        """Whether the run kept the signatures of all its comparisons."""
+        """True if the run kept the signatures of all its comparisons."""
         return all(self.old.parts(one["kind"]) for one in self.old.info["compared"].values())
 
 

@@ -1,4 +1,4 @@
-"""What the verbs share: consoles, `--json`, types of arguments, and options that several verbs have."""
+"""Shared parts of the verbs: consoles, `--json`, types of arguments, and options that several verbs have."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def with_options(options: Sequence[Callable[[Command], Command]], command: Comma
 
 @dataclass(frozen=True)
 class Where:
-    """Where a job runs: the values of `engine_options`."""
+    """The values of `engine_options`: they say where a job runs."""
 
     workers: int | None
     address: str | None
