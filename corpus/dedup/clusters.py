@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.dedup.minhash import Signature, estimated_jaccard
+from corpus.dedup.signatures import Signature, estimated_jaccard
 from corpus.text.shingles import Hashes
 
 Ints = NDArray[np.int64]

@@ -21,7 +21,7 @@ from corpus.storage.task_commits import Made
 from corpus.tables.verdicts import VERDICT_SCHEMAS, record_ids
 
 
-def cuts(
+def cuts(  # eight parameters: the files of three earlier phases are different things
     store: Store,
     layout: LineLayout,
     number: int,

@@ -98,7 +98,7 @@ class Verifier:
         self._kept_on = 1 if dedup.transitive else ROUNDS + 1
         self._carried = one_batch([], members_schema(dedup))
         self._sizes = np.zeros(0, np.int64)  # of the clusters of carried documents so far
-        self._waiting = _Waiting(store)
+        self._waiting = _WaitingVerdicts(store)
 
     def take(self, members: pa.RecordBatch, last: bool) -> None:
         """Judge the next members, in order. `last` says that none come after them."""
@@ -145,7 +145,7 @@ class Verifier:
         self.largest = heapq.nlargest(LARGEST, self.largest)
 
 
-class _Waiting:
+class _WaitingVerdicts:
     """Verdicts of a component that goes on. They wait in a file until the sizes of their clusters are known."""
 
     def __init__(self, store: Store) -> None:

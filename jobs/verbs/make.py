@@ -20,7 +20,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job, Plan, make_plan, make_units
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
-from jobs.show.funnel import show_funnel
+from jobs.show.funnel_table import show_funnel
 from jobs.verbs import options
 
 _SHOWN = 50

@@ -18,7 +18,7 @@ from corpus.dedup.clusters import (
     transitive,
     verify,
 )
-from corpus.dedup.minhash import BANDS, ROWS, Signature, band_keys
+from corpus.dedup.signatures import BANDS, ROWS, Signature, band_keys
 from corpus.text.shingles import Hashes
 
 THRESHOLD = 0.7

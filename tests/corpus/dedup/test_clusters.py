@@ -13,7 +13,7 @@ from corpus.dedup.clusters import (
     transitive,
     verify,
 )
-from corpus.dedup.minhash import BANDS, ROWS, band_keys
+from corpus.dedup.signatures import BANDS, ROWS, band_keys
 from tests.reference.clusters import compare, components
 
 COUNT = BANDS * ROWS
