@@ -45,7 +45,7 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Run and commit one unit."""
     done = attempt_unit(
         open_store(payload["store"]),
-        _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"]),
+        _guard(payload),
         Unit(**payload["unit"]),
         payload["depends"],
         UnitOptions(takedown=_taken(payload), footprint=payload["footprint"], wall_s=payload["wall_s"]),
@@ -80,8 +80,7 @@ def texts_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _page_reader(payload: dict[str, Any], archive: dict[str, Any] | None) -> PageReader:
-    guard = _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"])
-    return PageReader(guard, Unit(**archive) if archive else None, _taken(payload))
+    return PageReader(_guard(payload), Unit(**archive) if archive else None, _taken(payload))
 
 
 def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -95,14 +94,10 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
 def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Run and commit one task of a comparison. The result also has its cost."""
     bound = next(bound for bound in _recipe(payload).stages if bound.name == payload["stage"])
-    same = {name: payload[name] for name in ("phase", "number", "lists", "depends")}
     task = ComparisonTask(
-        store=open_store(payload["store"]),
-        bound=bound,
-        against=tuple(payload["against"]),
-        payload=payload["own"],
-        **same,
-    )
+        store=open_store(payload["store"]), bound=bound, against=tuple(payload["against"]), payload=payload["own"],
+        **{name: payload[name] for name in ("phase", "number", "lists", "depends")},
+    )  # fmt: skip
     started = time.thread_time()
     done = run_task(task).as_dict()
     cost = {"cpu": time.thread_time() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}
@@ -118,7 +113,8 @@ def _recipe(payload: dict[str, Any]) -> Recipe:
     return make_recipe(payload["factory"], payload["recipe"], payload["modules"])
 
 
-def _guard(recipe: dict[str, Any], factory: str, settings: dict[str, Any], modules: list[list[str]]) -> Guard:
+def _guard(payload: dict[str, Any]) -> Guard:
+    recipe, factory, settings, modules = (payload[name] for name in ("recipe", "factory", "guard", "modules"))
     key = json.dumps([recipe, factory, settings, modules], sort_keys=True)
     if _kept.key != key:
         if _kept.guard:
