@@ -27,7 +27,7 @@ from corpus.errors import ConfigError
 from corpus.storage.private_folder import private_folder
 from corpus.storage.store import Location
 from jobs.runner import retries
-from jobs.runner.nodes import Mark, check_node, describe_node, require_token, unshared
+from jobs.runner.nodes import INSTALL, Mark, check_node, describe_node, require_token, unshared
 from jobs.runner.retries import Answer, Function, Payload, answer_of
 
 _ANSWER_S = 120.0
@@ -94,6 +94,8 @@ class RayEngine:
     ) -> None:
         self._temp: Path | None = None
         self._mark: Mark | None = None
+        self._address: list[str] = []
+        """The address of the mark."""
         self._unable: set[str] = set()
         """Nodes that could not write. New tasks avoid them if other nodes have room."""
         self.tally: dict[str, Counter[str]] = {}
@@ -124,7 +126,9 @@ class RayEngine:
         self._remote = ray.remote(_stream)
         if address:
             try:
-                self._mark = Mark(shared) if shared else None
+                if shared:
+                    self._mark = Mark(shared)
+                    self._address = self._mark.address
                 self._check_nodes(insecure)
             except BaseException:
                 self.close()
@@ -148,16 +152,10 @@ class RayEngine:
             try:
                 facts = self._ray.get(one)
             except self._ray.exceptions.RayTaskError as error:
-                raise ConfigError(
-                    f"A node can't run our code: {type(error.cause).__name__}.", "Install the same on all machines."
-                ) from None
+                raise ConfigError(f"A node can't run our code: {type(error.cause).__name__}.", INSTALL) from None
             except self._ray.exceptions.RayError:
                 continue  # the node is gone
-            check_node(facts, asked[one], self._mark, insecure)
-
-    @property
-    def _address(self) -> list[str]:
-        return self._mark.address if self._mark else []
+            check_node(facts, asked[one], self._address, insecure)
 
     @property
     def most_slots(self) -> int:

@@ -23,7 +23,7 @@ Payload = dict[str, Any]
 Function = Callable[[Payload], Payload]
 
 TASK_S = 6 * 3600.0
-"""The deadline of a task without `wall_s`. All phases cut their pieces so that they take minutes."""
+"""The deadline of a task without `wall_s`. All phases divide their work so that a task takes minutes."""
 
 _LONGEST_WAIT_S = 60.0
 
@@ -99,8 +99,7 @@ class PendingTask:
     @property
     def wall_s(self) -> float:
         """The deadline, from the start of an attempt."""
-        limit: float = self.payload.get("wall_s", TASK_S)
-        return limit
+        return float(self.payload.get("wall_s", TASK_S))
 
     def failed(self, failure: Failure, now: float, most_slots: int) -> PendingTask:
         """The task after another failed attempt.
