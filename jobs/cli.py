@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units were
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import traceback
@@ -13,7 +14,7 @@ import traceback
 import click
 
 from corpus.errors import ConfigError, CorpusError, no_room
-from jobs.runner.at_once import AtOnce, end_at_once
+from jobs.runner.engine import AtOnce
 from jobs.verbs import look, make, models, steer, tokenizing
 
 
@@ -52,7 +53,9 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except AtOnce as stopped:
-        end_at_once(stopped.code)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(stopped.code)  # Python itself would wait for threads that still work
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:

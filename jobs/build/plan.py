@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import time
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from corpus.dedup.contract import DocumentComparison
@@ -22,6 +23,7 @@ from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
 from corpus.version import versions
 from jobs.build.compare import ALARM_RATE
 from jobs.build.inputs import Input, find_inputs, plan_all
+from jobs.runner.execution import Execution
 from jobs.runner.folder import claim
 
 UNIT_BYTES = 8 << 20
@@ -90,12 +92,33 @@ class Plan:
     inputs: list[Input]
     identity: dict[str, Any]
     against: list[Earlier] = field(default_factory=list)
-    indexed: str = ""
-    """The name of the stage whose signatures are compared with those of `against`."""
 
     @property
     def fingerprint(self) -> str:
         return digest(self.identity)
+
+
+@dataclass
+class Build:
+    """A build that is running."""
+
+    job: Job
+    plan: Plan
+    execution: Execution
+    started: float = field(default_factory=time.monotonic)
+    costs: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What each phase of a comparison took."""
+
+    def payload(self) -> dict[str, Any]:
+        """Return what every task is given: where the run is, and what its recipe and page workers are made from."""
+        common = {"store": self.execution.store.location, "guard": asdict(self.job.guard)}
+        takedown = self.execution.store.size(TAKEDOWN_FILE) is not None
+        return {**common, **self.job.recipe_payload(), "takedown": takedown}
+
+    @property
+    def keeps_signatures(self) -> bool:
+        """Whether the run keeps its signatures. A document that loses lines is no longer what its signature says."""
+        return self.job.index and all(stage.compares == "documents" for stage in self.job.recipe.pipeline().collective)
 
 
 def make_plan(job: Job) -> Plan:
@@ -110,7 +133,7 @@ def make_plan(job: Job) -> Plan:
         "against": [one.digest for one in against],
         "removed": takedown_of(open_store(job.out)).digest,
     }
-    return Plan(inputs, identity, against, job.indexed.name if job.indexed else "")
+    return Plan(inputs, identity, against)
 
 
 def open_earlier(job: Job) -> list[Earlier]:
@@ -145,14 +168,14 @@ def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit
 
 def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
     """Return the units that the first run into this folder chose, so that its commits count."""
-    if job.unit_bytes is None:
-        chosen = store.get(".work/units.json")
-        if chosen is not None:
-            where = {item.name: {"path": item.path, "tag": item.tag} for item in plan.inputs}
-            return [Unit(**{**unit, **where[unit["warc"]]}) for unit in json.loads(chosen)]
+    if job.unit_bytes is not None:
+        return make_units(job, plan)
+    chosen = store.get(".work/units.json")
+    if chosen is not None:
+        where = {item.name: {"path": item.path, "tag": item.tag} for item in plan.inputs}
+        return [Unit(**{**unit, **where[unit["warc"]]}) for unit in json.loads(chosen)]
     units = make_units(job, plan)
-    if job.unit_bytes is None:
-        store.put_new(".work/units.json", json.dumps([unit.content() for unit in units]).encode())
+    store.put_new(".work/units.json", json.dumps([unit.content() for unit in units]).encode())
     return units
 
 

@@ -23,11 +23,11 @@ from corpus.storage.commits import Commit
 from corpus.tables.takedown import TAKEDOWN_FILE, Takedown
 from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
-from jobs.build.build import Build, carry_out, complete
+from jobs.build.build import carry_out, complete
 from jobs.build.inputs import Input, find_inputs, plan_units
-from jobs.build.plan import Job, Plan, claim_folder, open_earlier
+from jobs.build.plan import Build, Job, Plan, claim_folder, open_earlier
 from jobs.runner.engine import Engine, Stop
-from jobs.runner.execution import Execution, JobResult
+from jobs.runner.execution import JobResult
 from jobs.runner.folder import open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
@@ -69,16 +69,11 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
             )
     same = {key: old.info[key] for key in ("resources", "versions")}
     inputs = old.info["inputs"]
-    identity = {
-        "recipe": job.recipe.canonical(),
-        **same,
-        "against": earlier,
-        "inputs": inputs,
-        "removed": takedown.digest,
-    }
+    identity = {"recipe": job.recipe.canonical(), **same, "against": earlier, "inputs": inputs}
+    identity["removed"] = takedown.digest
     locations = old.locations()
     found = [Input(one["name"], locations.get(one["name"], ""), one["bytes"], one["identity"]) for one in inputs]
-    return Plan(found, identity, against, job.indexed.name if job.indexed else "")
+    return Plan(found, identity, against)
 
 
 def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
@@ -95,7 +90,7 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
             return JobResult(0, finished, already_done=True)
 
         def work(run: Build) -> JobResult:
-            portions = _Replay(old, job, plan, run.execution, _Archives(old, job.inputs), takedown)
+            portions = _Replay(old, run, _Archives(old, job.inputs), takedown)
             commits = portions.commits()
             commits[0].facts["other_records"] = old.info["other_records"]  # only their sum is written
             return complete(run, commits, [], portions.with_texts)
@@ -143,21 +138,20 @@ class _Replay:
     """The two steps that make the portions of a replay."""
 
     old: Run
-    job: Job
-    plan: Plan
-    execution: Execution
+    new: Build
     archives: _Archives
     takedown: Takedown
 
     def commits(self) -> list[Commit]:
         """Return the commits of all portions, in order. Texts of documents that come back are still missing."""
-        new = self.takedown if self.takedown.digest != self.old.info["removed"] else None
-        judge = LedgerReplay(self.old.info, self.job.recipe, self._signed, new)
-        share = self.old.info["records"]["in"] // (_PORTIONS_PER_WORKER * self.execution.engine.workers)
+        takedown = self.takedown if self.takedown.digest != self.old.info["removed"] else None
+        judge = LedgerReplay(self.old.info, self.new.job.recipe, self._signed, takedown)
+        share = self.old.info["records"]["in"] // (_PORTIONS_PER_WORKER * self.new.execution.engine.workers)
         portions, pages = portions_of(self.old, judge, max(share, _LEAST_ROWS))
         portions = [self._readable(one, pages) for one in portions]
         units = self.archives.units(dict.fromkeys(one.warc for one in portions if pages.get(one.ledger)))
-        own = [{"portion": one.as_dict(), "archive": _as_dict(units.get(one.warc))} for one in portions]
+        archives = {name: unit.as_dict() for name, unit in units.items()}
+        own = [{"portion": one.as_dict(), "archive": archives.get(one.warc)} for one in portions]
         return self._run("judge", replay_task, own, [pages.get(one.ledger, 0) for one in portions])
 
     def _readable(self, portion: Portion, pages: dict[tuple[int, int], int]) -> Portion:
@@ -173,7 +167,7 @@ class _Replay:
         boxes = [tuple(one.boxes[number] for one in verdicts) for number in range(len(commits))]
         for number, done in enumerate(commits):
             if done.facts["missing"]:
-                wanted = int(missing_texts(self.execution.store, done, boxes[number]).sum())
+                wanted = int(missing_texts(self.new.execution.store, done, boxes[number]).sum())
                 if wanted:
                     pages[number] = wanted
         units = self.archives.units(dict.fromkeys(commits[number].facts["unit"]["warc"] for number in pages))
@@ -181,23 +175,21 @@ class _Replay:
             {
                 "commit": asdict(commits[number]),
                 "verdicts": [box.as_dict() for box in boxes[number]],
-                "archive": _as_dict(units[commits[number].facts["unit"]["warc"]]),
+                "archive": units[commits[number].facts["unit"]["warc"]].as_dict(),
             }
             for number in pages
         ]
         made = dict(zip(pages, self._run("read", texts_task, own, list(pages.values())), strict=True))
-        self.plan.inputs = [replace(one, path=self.archives.location(one)) for one in self.plan.inputs]
+        plan = self.new.plan
+        plan.inputs = [replace(one, path=self.archives.location(one)) for one in plan.inputs]
         return [made.get(number, done) for number, done in enumerate(commits)]
 
     def _run(self, name: str, function: Function, portions: list[dict[str, Any]], pages: list[int]) -> list[Commit]:
         """Return the commits of all portions, in order. `pages` counts the pages of each that are read again."""
-        depends = {key: self.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")}
+        depends = {key: self.new.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")}
         common = {
-            "store": self.execution.store.location,
+            **self.new.payload(),
             "folder": self.old.store.location,
-            **self.job.recipe_payload(),
-            "guard": asdict(self.job.guard),
-            "takedown": bool(self.takedown),
             "signed": self._signed,
             "new_takedown": self.takedown.digest != self.old.info["removed"],
             "depends": digest([depends, self.old.info["fingerprint"]]),
@@ -205,7 +197,7 @@ class _Replay:
         tasks = list(_together(pages))
         payloads = [{**common, "portions": [portions[number] for number in task]} for task in tasks]
         made: dict[int, Commit] = {}
-        for task, result in zip(tasks, self.execution.phase(name, function, payloads), strict=True):
+        for task, result in zip(tasks, self.new.execution.phase(name, function, payloads), strict=True):
             made |= zip(task, map(Commit.from_dict, result["commits"]), strict=True)
         return [made[number] for number in range(len(portions))]
 
@@ -228,7 +220,3 @@ def _together(pages: list[int]) -> Iterator[list[int]]:
             held = []
     if held:
         yield held
-
-
-def _as_dict(unit: Unit | None) -> dict[str, Any] | None:
-    return unit.as_dict() if unit else None

@@ -30,7 +30,7 @@ _rewriting_options = functools.partial(
     (
         click.option("--inputs", multiple=True, help="Where the archives are now, if they have moved. Repeatable."),
         click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="Python module of the run."),
-        click.option("--against", multiple=True, type=options.place_type, help="Run that it was compared with."),
+        click.option("--against", multiple=True, type=options.location_type, help="Run that it was compared with."),
         options.engine_options,
         options.page_options,
     ),
@@ -39,9 +39,9 @@ _rewriting_options = functools.partial(
 
 
 @click.command("tune")
-@click.argument("folder", type=options.place_type)
+@click.argument("folder", type=options.location_type)
 @click.option("--set", "settings", multiple=True, required=True, metavar=_LIMIT, help="New limit, or off. Repeatable.")
-@click.option("--write", type=options.place_type, metavar="NEWDIR", help=_WRITE)
+@click.option("--write", type=options.location_type, metavar="NEWDIR", help=_WRITE)
 @options.alarm_option
 @_rewriting_options
 @options.json_option
@@ -119,8 +119,8 @@ def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_jso
 
 
 @click.command("diff")
-@click.argument("folder_a", type=options.place_type)
-@click.argument("folder_b", type=options.place_type)
+@click.argument("folder_a", type=options.location_type)
+@click.argument("folder_b", type=options.location_type)
 @options.json_option
 def diff_command(folder_a: Location, folder_b: Location, as_json: bool) -> None:
     """Show which documents moved between two runs, by rule, and whose text changed.
