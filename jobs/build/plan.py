@@ -42,8 +42,9 @@ UNITS_PER_WORKER = 4
 class Job:
     """A build as the user asked for it.
 
-    `factory` names the function that makes a recipe from its canonical form. Without `unit_bytes` the first run into a
-    folder chooses a size, and later ones keep it.
+    `factory` names the function that makes a recipe from its canonical form. `modules` are the plugins that the user
+    allowed, `against` the earlier runs to compare documents with. Without `unit_bytes` the first run into a folder
+    chooses a size, and later ones keep it.
     """
 
     recipe: Recipe
@@ -55,15 +56,13 @@ class Job:
     guard: GuardSettings = field(default_factory=GuardSettings)
     factory: str = "filters:recipe_from_dict"
     modules: tuple[Plugin, ...] = ()
-    """The plugins that the user allowed."""
     limit: int | None = None
     """The number of inputs to read."""
     base: str | None = None
     """The location where crawls are looked up."""
     against: tuple[str, ...] = ()
-    """The earlier runs to compare documents with."""
     index: bool = True
-    """True: write an index, so that later runs can compare with this one."""
+    """If True, the run writes an index, so that later runs can compare with it."""
     dedup_memory: int = MEMORY_BYTES
     """The memory for the rows that one task of a comparison holds."""
     unit_seconds: float | None = None

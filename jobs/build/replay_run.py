@@ -9,7 +9,7 @@ judge the ledger again → replay its portions → compare documents → read te
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from corpus.digests import differences, digest
@@ -67,13 +67,11 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
                 f"{where} was made with other code or lists, so its rows can't be judged again (then → now):{shown}\n",
                 "Build anew, or use the version and the lists that made it.",
             )
-    same = {key: old.info[key] for key in ("resources", "versions")}
-    inputs = old.info["inputs"]
-    identity = {"recipe": job.recipe.canonical(), **same, "against": earlier, "inputs": inputs}
-    identity["removed"] = takedown.digest
-    locations = old.locations()
-    found = [Input(one["name"], locations.get(one["name"], ""), one["bytes"], one["identity"]) for one in inputs]
-    return Plan(found, identity, against)
+    same = {key: old.info[key] for key in ("resources", "versions", "inputs")}
+    identity = {**same, "recipe": job.recipe.canonical(), "against": earlier, "removed": takedown.digest}
+    names = old.locations()
+    inputs = [Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in same["inputs"]]
+    return Plan(inputs, identity, against)
 
 
 def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
@@ -106,9 +104,9 @@ class _Archives:
     given: list[str]
     _found: dict[str, Unit] = field(default_factory=dict)
 
-    def location(self, item: Input) -> str:
-        """Return where an archive was found, or else where the run read it."""
-        return self._found[item.name].path if item.name in self._found else item.path
+    def located(self, items: Iterable[Input]) -> list[Input]:
+        """Return the archives with the paths where they were found, or else where the run read them."""
+        return [replace(item, path=self._found.get(item.name, item).path) for item in items]
 
     def has(self, name: str) -> bool:
         """Return True if an archive can be found."""
@@ -163,25 +161,22 @@ class _Replay:
 
     def with_texts(self, commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
         """Return the commits with every text that the pack phase needs."""
-        pages = {}
+        store = self.new.execution.store
         boxes = [tuple(one.boxes[number] for one in verdicts) for number in range(len(commits))]
-        for number, done in enumerate(commits):
-            if done.facts["missing"]:
-                wanted = int(missing_texts(self.new.execution.store, done, boxes[number]).sum())
-                if wanted:
-                    pages[number] = wanted
+        incomplete = [number for number, done in enumerate(commits) if done.facts["missing"]]
+        wanted = {number: int(missing_texts(store, commits[number], boxes[number]).sum()) for number in incomplete}
+        pages = {number: count for number, count in wanted.items() if count}
         units = self.archives.units(dict.fromkeys(commits[number].facts["unit"]["warc"] for number in pages))
         own = [
             {
-                "commit": asdict(commits[number]),
+                "commit": commits[number].as_dict(),
                 "verdicts": [box.as_dict() for box in boxes[number]],
                 "archive": units[commits[number].facts["unit"]["warc"]].as_dict(),
             }
             for number in pages
         ]
         made = dict(zip(pages, self._run("read", texts_task, own, list(pages.values())), strict=True))
-        plan = self.new.plan
-        plan.inputs = [replace(one, path=self.archives.location(one)) for one in plan.inputs]
+        self.new.plan.inputs = self.archives.located(self.new.plan.inputs)
         return [made.get(number, done) for number, done in enumerate(commits)]
 
     def _run(self, name: str, function: Function, portions: list[dict[str, Any]], pages: list[int]) -> list[Commit]:
