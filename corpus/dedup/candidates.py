@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from corpus.dedup.bands import KEYS_SCHEMA, TEXTS_SCHEMA
 from corpus.dedup.clusters import Ints, candidate_edges, exact_keepers
-from corpus.dedup.index import Earlier
+from corpus.dedup.index import EarlierRun
 from corpus.dedup.layout import Layout
 from corpus.dedup.lookup import earlier_with_keys, earlier_with_texts
 from corpus.storage.boxes import Outbox, read_box, read_boxes
@@ -39,7 +39,7 @@ TWINS_SCHEMA = pa.schema(
 
 
 def candidates(
-    store: Store, layout: Layout, keys: Sequence[Part], boxes: Sequence[int], earlier: Sequence[Earlier] = ()
+    store: Store, layout: Layout, keys: Sequence[Part], boxes: Sequence[int], earlier: Sequence[EarlierRun] = ()
 ) -> list[Part]:
     """Write `edges` of some ranges of keys, with a box for each span of documents. An edge lies in the spans of both
     its ends. `keys` are the files of all groups."""
@@ -51,7 +51,7 @@ def candidates(
 
 
 def _edges(
-    store: Store, layout: Layout, files: Sequence[Part], box: int, earlier: Sequence[Earlier]
+    store: Store, layout: Layout, files: Sequence[Part], box: int, earlier: Sequence[EarlierRun]
 ) -> Iterator[tuple[Ints, Ints]]:
     keys, docs, high = np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64)
     for found_keys, found_docs in _chunks(store, layout, files, box):
@@ -114,7 +114,7 @@ def twins(
     layout: Layout,
     texts: Sequence[Part],
     box: int,
-    earlier: Sequence[Earlier] = (),
+    earlier: Sequence[EarlierRun] = (),
     least: float = 0.0,
 ) -> list[Part]:
     """Write `twins` of one range of text hashes, with a box for each group: the groups of the twin and of the keeper.

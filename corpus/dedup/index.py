@@ -150,7 +150,7 @@ def write_index(
 
 
 @dataclass(frozen=True)
-class EarlierPart:
+class IndexPart:
     """Some documents of an earlier run: its own numbers for the first document and for the end."""
 
     first: int
@@ -161,14 +161,14 @@ class EarlierPart:
 
 
 @dataclass(frozen=True)
-class Earlier:
+class EarlierRun:
     """The index of an earlier run. This run adds `shift` to the numbers of its documents, and `archive` to those of its
     archives."""
 
     store: Store
     digest: str
     content: dict[str, Any]
-    parts: tuple[EarlierPart, ...]
+    parts: tuple[IndexPart, ...]
     shift: int = 0
     archive: int = 0
 
@@ -181,7 +181,7 @@ class Earlier:
         return list(self.content["archives"])
 
 
-def open_index(folder: Location) -> Earlier:
+def open_index(folder: Location) -> EarlierRun:
     """Open the index in the folder of a run. Raises InputError if there is none."""
     store = open_store(folder)
     data = store.get(_FILE)
@@ -192,15 +192,15 @@ def open_index(folder: Location) -> Earlier:
     try:
         content = json.loads(data)
         parts = tuple(
-            EarlierPart(entry["first"], entry["end"], *(Part(**entry[kind]) for kind in ("keys", "texts", "docs")))
+            IndexPart(entry["first"], entry["end"], *(Part(**entry[kind]) for kind in ("keys", "texts", "docs")))
             for entry in content["parts"]
         )
     except (ValueError, KeyError, TypeError):
         raise IntegrityError(f"{store.where(_FILE)} is damaged.", "Restore it, or build that run again.") from None
-    return Earlier(store, digest(content), content, parts)
+    return EarlierRun(store, digest(content), content, parts)
 
 
-def check_comparable(dedup: DocumentComparison, earlier: Earlier) -> None:
+def check_comparable(dedup: DocumentComparison, earlier: EarlierRun) -> None:
     """Raise ConfigError if the signatures of an earlier run were made in another way."""
     theirs, ours = earlier.content["comparable"], dedup.comparable()
     if earlier.content["stage"] != dedup.name or any(theirs.get(name) != value for name, value in ours.items()):
@@ -210,11 +210,11 @@ def check_comparable(dedup: DocumentComparison, earlier: Earlier) -> None:
         )
 
 
-def shifted(found: Sequence[Earlier], documents: int, archives: int) -> list[Earlier]:
+def shifted(found: Sequence[EarlierRun], documents: int, archives: int) -> list[EarlierRun]:
     """Return earlier runs with the numbers that their documents and archives have in a run with so many of its own."""
     placed = []
     for one in found:
-        placed.append(Earlier(one.store, one.digest, one.content, one.parts, documents, archives))
+        placed.append(EarlierRun(one.store, one.digest, one.content, one.parts, documents, archives))
         documents += one.documents
         archives += len(one.archives)
     return placed

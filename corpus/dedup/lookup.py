@@ -13,7 +13,7 @@ import pyarrow as pa
 from corpus.dedup.bands import KEYS_SCHEMA
 from corpus.dedup.clusters import Ints
 from corpus.dedup.contract import DocumentComparison
-from corpus.dedup.index import BITS, ROWS_PER_BOX, TEXTS_SCHEMA, Earlier, EarlierPart, docs_schema
+from corpus.dedup.index import BITS, ROWS_PER_BOX, TEXTS_SCHEMA, EarlierRun, IndexPart, docs_schema
 from corpus.storage.boxes import one_batch, read_box
 from corpus.text.shingles import Hashes
 
@@ -22,7 +22,7 @@ MOST_PER_KEY = 64
 
 
 def earlier_with_keys(
-    earlier: Sequence[Earlier], band: int, bits: int, box: int, keys: Hashes
+    earlier: Sequence[EarlierRun], band: int, bits: int, box: int, keys: Hashes
 ) -> Iterator[tuple[Ints, Ints]]:
     """Yield (index in `keys`, earlier document) for documents that have one of the keys: distinct, sorted keys of one
     range of a band. Only the first few documents of a key count."""
@@ -38,7 +38,7 @@ def earlier_with_keys(
 
 
 def earlier_with_texts(
-    earlier: Sequence[Earlier], bits: int, box: int, hashes: Hashes
+    earlier: Sequence[EarlierRun], bits: int, box: int, hashes: Hashes
 ) -> Iterator[tuple[Ints, Ints, np.ndarray, np.ndarray]]:
     """Yield (row of `hashes`, earlier document, similarity to it, whether their texts are equal) for texts of one range
     of hashes (n, 2) that earlier runs had, in the order of the runs."""
@@ -65,7 +65,7 @@ def earlier_with_texts(
                     yield ours, theirs["doc"].to_numpy() + one.shift, theirs["similarity"].to_numpy(), exact
 
 
-def earlier_rows(dedup: DocumentComparison, one: Earlier, part: EarlierPart, docs: Ints) -> pa.RecordBatch:
+def earlier_rows(dedup: DocumentComparison, one: EarlierRun, part: IndexPart, docs: Ints) -> pa.RecordBatch:
     """Return the rows of earlier documents, by their sorted numbers in this run."""
     at = docs - (one.shift + part.first)
     found = []

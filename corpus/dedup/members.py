@@ -18,7 +18,7 @@ from corpus.dedup.candidates import TWINS_SCHEMA
 from corpus.dedup.clusters import Ints
 from corpus.dedup.components import labels_schema
 from corpus.dedup.contract import DocumentComparison
-from corpus.dedup.index import Earlier, EarlierPart
+from corpus.dedup.index import EarlierRun, IndexPart
 from corpus.dedup.layout import Group, Layout
 from corpus.dedup.lookup import earlier_rows
 from corpus.dedup.signature_rows import binary_column, matrix, present, read_signed
@@ -96,8 +96,8 @@ def earlier_members(
     dedup: DocumentComparison,
     layout: Layout,
     group: int,
-    one: Earlier,
-    part: EarlierPart,
+    one: EarlierRun,
+    part: IndexPart,
     inputs: Mapping[str, Sequence[Part]],
 ) -> list[Part]:
     """Write `members` among the documents of an earlier run. They come first in their components."""
