@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from corpus.dedup.clusters import Similarity, signature_similarity
 from corpus.dedup.contract import DocumentComparison, Signed
-from corpus.dedup.minhash import BANDS, ROWS, Scheme, band_keys, sign, text_hash
+from corpus.dedup.signatures import BANDS, ROWS, Scheme, band_keys, sign, text_hash
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit
 from corpus.text.shingles import Hashes, joined_shingles, shingle_similarity, shingles_of

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units were
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import traceback
@@ -13,7 +14,7 @@ import traceback
 import click
 
 from corpus.errors import ConfigError, CorpusError, no_room
-from jobs.runner.at_once import AtOnce, end_at_once
+from jobs.runner.engine import AtOnce
 from jobs.verbs import look, make, models, steer, tokenizing
 
 
@@ -24,23 +25,12 @@ def cli() -> None:
 
 
 for verb in (
-    make.build_command,
-    make.sample_command,
-    make.blocklist_group,
-    look.explain_command,
-    look.verify_command,
-    look.stages_command,
-    look.recipes_command,
-    look.report_command,
-    steer.tune_command,
-    steer.diff_command,
-    steer.remove_command,
-    tokenizing.tokenizer_group,
-    tokenizing.tokenize_command,
-    models.train_command,
-    models.generate_command,
-    tokenizing.export_command,
-):
+    make.build_command, make.sample_command, make.blocklist_group,
+    look.explain_command, look.verify_command, look.stages_command, look.recipes_command, look.report_command,
+    steer.tune_command, steer.diff_command, steer.remove_command,
+    tokenizing.tokenizer_group, tokenizing.tokenize_command, tokenizing.export_command,
+    models.train_command, models.generate_command,
+):  # fmt: skip
     cli.add_command(verb)
 
 
@@ -52,7 +42,9 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except AtOnce as stopped:
-        end_at_once(stopped.code)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(stopped.code)  # Python itself would wait for threads that still work
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.dedup.minhash import Signature, estimated_jaccard
+from corpus.dedup.signatures import Signature, estimated_jaccard
 from corpus.text.vocabulary import Flags, Hashes, Ints
 
 Floats = NDArray[np.float64]

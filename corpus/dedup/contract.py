@@ -1,4 +1,4 @@
-"""What a collective stage declares. The comparison, the verdicts and the report are the same for all stages.
+"""The contract of collective stages: their declarations let one frame compare, decide and explain for all of them.
 
 `DocumentComparison` compares whole documents, `LineComparison` their lines. A stage says what it signs, which
 signatures are candidates, how similar they are, and which evidence fills its measures. The signatures of a unit lie row
@@ -153,7 +153,7 @@ class LineComparison(Collective):
     }  # a document may lose less in the end than when it was judged, so a smaller loss must not break a limit
 
     split: str
-    """How a text is divided: a name of `corpus.text.lines.SPLITS`."""
+    """The division of a text: a name of `corpus.text.lines.SPLITS`."""
     documents: int
     """A line is repeated if so many documents have it."""
     keep: str

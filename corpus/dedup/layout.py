@@ -1,4 +1,4 @@
-"""How documents are numbered and divided among tasks, from their count and the memory of a task.
+"""Numbers of documents, and their division among tasks, from their count and the memory of a task.
 
 A document's number is that of its row in the corpus before any comparison removes one, so it depends on neither units
 nor tasks. Documents of earlier runs come after, each run with its own numbers, shifted. Keys and hashes are divided

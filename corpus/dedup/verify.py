@@ -89,7 +89,7 @@ class Verifier:
         self._kept_on = 1 if self._stage.transitive else ROUNDS + 1
         self._carried = one_batch([], members_schema(self._stage))
         self._sizes = np.zeros(0, np.int64)  # of the clusters of carried documents so far
-        self._waiting = _Waiting(task.store)
+        self._waiting = _WaitingVerdicts(task.store)
 
     def judge(self, members: pa.RecordBatch, last: bool) -> None:
         """Judge the next members, in order. `last` is True if none come after them."""
@@ -159,7 +159,7 @@ class Verifier:
         self.largest = heapq.nlargest(LARGEST, self.largest)
 
 
-class _Waiting:
+class _WaitingVerdicts:
     """Verdicts of a component that goes on. They wait in a file until the sizes of their clusters are known."""
 
     def __init__(self, store: Store) -> None:

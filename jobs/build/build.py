@@ -7,9 +7,8 @@ name it. So the same command takes up a run wherever it ended.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 from corpus.collective import Collective
@@ -24,31 +23,14 @@ from corpus.tables.verdicts import Verdicts
 from jobs.build.compare import Comparison, alarm
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.build.compare_lines import compare_lines
-from jobs.build.finish import Finished, finish, run_info
-from jobs.build.plan import Job, Plan, chosen_units, claim_folder, make_plan, make_units
+from jobs.build.finish import finish, run_info
+from jobs.build.plan import Build, Job, Plan, chosen_units, claim_folder, make_plan, make_units
 from jobs.build.units import run_units
 from jobs.runner.engine import Engine, Stop
-from jobs.runner.execution import Execution, JobResult, Stopped, executing
+from jobs.runner.execution import JobResult, Stopped, executing
 from jobs.runner.folder import open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.task_functions import pack_task
-
-
-@dataclass
-class Build:
-    """A build that is running."""
-
-    job: Job
-    plan: Plan
-    execution: Execution
-    started: float = field(default_factory=time.monotonic)
-    costs: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What each phase of a comparison took."""
-
-    @property
-    def keeps_signatures(self) -> bool:
-        """Whether the run keeps its signatures. A document that loses lines is no longer what its signature says."""
-        return self.job.index and all(stage.compares == "documents" for stage in self.job.recipe.pipeline().collective)
 
 
 def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
@@ -67,8 +49,9 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
                 store.remove(".work")
             return JobResult(0, finished, already_done=True)
         units = chosen_units(job, plan, store)
-        return carry_out(job, plan, store, make_engine, stop, progress, lambda run: complete(run, *run_units(
-            job, plan, units, run.execution)))  # fmt: skip
+        return carry_out(
+            job, plan, store, make_engine, stop, progress, lambda run: complete(run, *run_units(run, units))
+        )
 
 
 def carry_out(
@@ -95,13 +78,13 @@ def complete(
     job, plan, store = run.job, run.plan, run.execution.store
     begin(store, digest([[[one.key, one.sha256] for one in commits], job.dedup_memory]))
     depends = digest({key: plan.identity[key] for key in ("recipe", "versions")})
-    common = {"store": store.location, **job.recipe_payload(), "depends": depends}
+    common = {**run.payload(), "depends": depends}
     found: list[Verdicts] = []
     indexed: tuple[Comparison, Verdicts] | None = None
     for bound in job.recipe.stages:
         if not isinstance(bound.stage, Collective):
             continue
-        against = plan.against if plan.indexed == bound.name else []
+        against = plan.against if bound is job.indexed else []
         comparison = Comparison(
             run.execution, bound, common, commits, tuple(found), job.dedup_memory, against, costs=run.costs
         )
@@ -114,14 +97,13 @@ def complete(
             where = store.where(".work/dedup.json")
             return JobResult(4, alarm=f"{reason}. See {where}, then run again with another --alarm-rate.")
         found.append(verdicts)
-        if plan.indexed == bound.name:
+        if bound is job.indexed:
             indexed = comparison, verdicts
     commits = fill(commits, found)
     parts = _pack(run, commits, found)
     index = make_index(*indexed) if indexed and run.keeps_signatures else None
-    info = {**run_info(job, plan, commits, found, parts, given_up), "index": index}
-    seconds, failed = time.monotonic() - run.started, run.execution.engine.tally.as_dict()
-    finish(job, plan, store, Finished(info, commits, parts, seconds, run.costs, failed))
+    info = {**run_info(run, commits, found, parts, given_up), "index": index}
+    finish(run, info, commits, parts)
     return JobResult(3 if given_up else 0, info)
 
 

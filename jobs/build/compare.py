@@ -13,8 +13,10 @@ from itertools import pairwise
 from typing import Any
 
 from corpus.collective import Collective
+from corpus.dedup.contract import LineComparison
 from corpus.dedup.index import EarlierRun
 from corpus.dedup.layout import MEMORY_BYTES, Group
+from corpus.digests import digest
 from corpus.stage import BoundStage
 from corpus.storage.commits import Commit
 from corpus.storage.crash_points import reached
@@ -48,7 +50,7 @@ class Comparison:
     lists: dict[str, str] = field(default_factory=dict)
     """The names of what phases left, and of what their tasks are given."""
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What each phase took in this process, for timings.json."""
+    """The cost of each phase in this process, for timings.json."""
 
     @property
     def stage(self) -> Collective:
@@ -68,10 +70,10 @@ class Comparison:
         """Return the units in groups. `starts` has the first unit of each, and at the end the number of units."""
         numbers = {name: number for number, name in enumerate(self.archives)}
         groups = []
-        for group in (range(start, end) for start, end in pairwise(starts)):
-            parts = tuple(self.units[unit].part(self.stage.kind) for unit in group)
-            archives = tuple(numbers[self.units[unit].facts["unit"]["warc"]] for unit in group)
-            groups.append(Group(parts, archives, tuple(map(self.removed, group))))
+        for start, end in pairwise(starts):
+            parts = tuple(unit.part(self.stage.kind) for unit in self.units[start:end])
+            archives = tuple(numbers[unit.facts["unit"]["warc"]] for unit in self.units[start:end])
+            groups.append(Group(parts, archives, tuple(map(self.removed, range(start, end)))))
         return groups
 
     def put(self, name: str, value: Any) -> None:
@@ -92,14 +94,13 @@ class Comparison:
         payloads = [{**common, "number": number, "own": payload} for number, payload in enumerate(own)]
         started = time.monotonic()
         results = self.execution.phase(f"{self.bound.name} {phase}", compare_task, payloads)
-        done = [Commit.from_dict(result) for result in results]
-        costs = [result["cost"] for result in results]
         self.costs[phase] = {
-            "tasks": len(done),
+            "tasks": len(results),
             "seconds": round(time.monotonic() - started, 3),
-            "cpu": round(sum(cost["cpu"] for cost in costs), 3),
-            "peak": max((cost["peak"] for cost in costs), default=0),
+            "cpu": round(sum(result["cost"]["cpu"] for result in results), 3),
+            "peak": max((result["cost"]["peak"] for result in results), default=0),
         }
+        done = [Commit.from_dict(result) for result in results]
         reached("before_list")
         self.put_list(name or phase, done)
         return done
@@ -112,17 +113,17 @@ class Comparison:
                     self.execution.store.discard(part.key)
                     reached("part_forgotten")
 
-    def compared(self, split: str = "") -> Compared:
-        """Return the stage as the pack phase needs it."""
-        return Compared(self.bound.name, self.stage.compares, dict(self.stage.evidence), split)
-
-    def boxes(self, groups: Sequence[Group], done: Sequence[Commit], kind: str) -> list[VerdictBox]:
-        """Return the verdicts of each unit, from the commits of the last phase."""
-        return [
-            VerdictBox(self.stage.compares, commit.part(kind), box)
-            for group, commit in zip(groups, done, strict=True)
-            for box in range(len(group.parts))
-        ]
+    def verdicts(
+        self, kind: str, groups: Sequence[Group], done: Sequence[Commit], removed: list[int], rules: dict[str, int],
+        facts: dict[str, Any],
+    ) -> Verdicts:  # fmt: skip
+        """Return the verdicts on all units, from the files of a kind that the last phase left."""
+        split = self.stage.split if isinstance(self.stage, LineComparison) else ""
+        compared = Compared(self.bound.name, self.stage.compares, dict(self.stage.evidence), split)
+        boxes: list[VerdictBox] = []
+        for group, commit in zip(groups, done, strict=True):
+            boxes += (VerdictBox(compared.compares, commit.part(kind), box) for box in range(len(group.parts)))
+        return Verdicts(compared, boxes, removed, rules, digest([commit.sha256 for commit in done]), facts)
 
 
 def alarm(verdicts: Verdicts, rate: float) -> str:

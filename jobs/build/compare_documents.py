@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,6 @@ from corpus.dedup.index_writer import UnitRows, rows_per_part, write_index
 from corpus.dedup.layout import Layout, make_layout
 from corpus.dedup.unit_verdicts import MOST_SITES
 from corpus.dedup.verify import LARGEST
-from corpus.digests import digest
 from corpus.storage.commits import Commit
 from corpus.tables.verdicts import Verdicts
 from jobs.build.compare import Comparison
@@ -41,8 +41,8 @@ def compare_documents(work: Comparison) -> Verdicts | None:
 
     past = ["archives", "against"]  # the numbers of earlier archives come after those of these
     bands = work.phase("bands", own, ["layout"])
-    keys: list[dict[str, Any]] = [{}] * -(-layout.boxes // layout.boxes_at_once)
-    candidates = work.phase("candidates", keys, ["layout", "bands", *past])
+    rounds = -(-layout.boxes // layout.boxes_at_once)
+    candidates = work.phase("candidates", [{}] * rounds, ["layout", "bands", *past])
     twins = work.phase("twins", [{}] * (1 << layout.text_bits), ["layout", "bands", *past])
     work.forget(bands, "keys", "texts")
     labels = _components(work, layout, candidates, twins)
@@ -51,8 +51,7 @@ def compare_documents(work: Comparison) -> Verdicts | None:
     members = work.phase("members", checked, ["layout", "bands", "labels", "twins", *past])
     work.forget(labels, "labels")
     work.forget(twins)
-    boxes: list[dict[str, Any]] = [{}] * (1 << layout.verifier_bits)
-    verified = work.phase("verify", boxes, ["layout", "members"])
+    verified = work.phase("verify", [{}] * (1 << layout.verifier_bits), ["layout", "members"])
     work.forget(members, "members")
     verdicts = work.phase("verdicts", own, ["layout", "verify", *past])
     work.forget(verified, "found")
@@ -69,8 +68,7 @@ def compare_documents(work: Comparison) -> Verdicts | None:
         "domains": _domains(sites),
     }
     rules = {stage.rule: sum(removed)} if sum(removed) else {}
-    found = digest([done.sha256 for done in verdicts])
-    return Verdicts(work.compared(), work.boxes(groups, verdicts, "verdicts"), removed, rules, found, facts)
+    return work.verdicts("verdicts", groups, verdicts, removed, rules, facts)
 
 
 def make_index(work: Comparison, verdicts: Verdicts) -> str:
@@ -110,13 +108,11 @@ def _components(work: Comparison, layout: Layout, candidates: list[Commit], twin
         large = work.phase(f"large-{number}", spans, ["layout", "edges"])
         if not sum(done.facts["unfinished"] for done in large):
             found = work.phase("labels", spans, ["layout", "edges"])
-            work.forget(edges)
-            work.forget(large)
+            work.forget([*edges, *large])
             return found
         work.lists["edges"] = work.lists[f"large-{number}"]
         small = work.phase(f"small-{number}", spans, ["layout", "edges"])
-        work.forget(edges)
-        work.forget(large)
+        work.forget([*edges, *large])
         work.lists["edges"] = work.lists[f"small-{number}"]
         edges, number = small, number + 1
 
@@ -132,12 +128,11 @@ def _largest(verified: Sequence[Commit], names: Sequence[str]) -> list[dict[str,
 
 def _archives(units: Sequence[Commit], compared: Sequence[int], removed: Sequence[int]) -> list[dict[str, Any]]:
     """Return what each archive lost."""
-    found: dict[str, list[int]] = {}
-    for unit, documents, gone in zip(units, compared, removed, strict=True):
-        counts = found.setdefault(unit.facts["unit"]["warc"], [0, 0])
-        counts[0] += documents
-        counts[1] += gone
-    return [{"warc": name, **_rate(documents, gone)} for name, (documents, gone) in found.items()]
+    documents, gone = Counter[str](), Counter[str]()
+    for unit, of_unit, lost in zip(units, compared, removed, strict=True):
+        documents[unit.facts["unit"]["warc"]] += of_unit
+        gone[unit.facts["unit"]["warc"]] += lost
+    return [{"warc": name, **_rate(count, gone[name])} for name, count in documents.items()]
 
 
 def _domains(sites: Sequence[Commit]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from corpus.dedup.contract import LineComparison
 from corpus.dedup.layout import make_line_layout
-from corpus.digests import digest
 from corpus.storage.commits import Commit
 from corpus.tables.ledger import add_counts, total
 from corpus.tables.verdicts import Verdicts
@@ -40,8 +39,7 @@ def compare_lines(work: Comparison) -> Verdicts:
         work.forget(kept)
     else:
         cuts = work.phase("cuts", own, reads)
-    work.forget(repeated)
-    work.forget(losers)
+    work.forget([*repeated, *losers])
 
     counts = [unit for done in cuts for unit in done.facts["units"]]
     rules: dict[str, int] = {}
@@ -63,8 +61,7 @@ def compare_lines(work: Comparison) -> Verdicts:
         "archives": _archives([unit.facts["unit"]["warc"] for unit in work.units], had, counts),
     }
     removed = [total(unit["dropped"]) for unit in counts]
-    found = digest([done.sha256 for done in cuts])
-    return Verdicts(work.compared(stage.split), work.boxes(groups, cuts, "cuts"), removed, rules, found, facts)
+    return work.verdicts("cuts", groups, cuts, removed, rules, facts)
 
 
 def _archives(warcs: Sequence[str], had: Sequence[Commit], counts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ def is_crawl(argument: str) -> bool:
 
 
 def crawl_files(name: str, limit: int | None, base: str | None, client: Client) -> list[str]:
-    """The paths or URLs of the first `limit` WARC files in the list of a crawl."""
+    """Return the paths or URLs of the first `limit` WARC files in the list of a crawl."""
     if not _NAME.fullmatch(name):
         raise ConfigError(
             f"{name} is not the name of a crawl.",
@@ -43,22 +43,21 @@ def crawl_files(name: str, limit: int | None, base: str | None, client: Client) 
     return [f"{base}/{path}" for path in _list(name, f"{base}/crawl-data/{name}/warc.paths.gz", limit, client)]
 
 
-def _list(name: str, place: str, limit: int, client: Client) -> list[str]:
+def _list(name: str, location: str, limit: int, client: Client) -> list[str]:
     try:
-        packed = client.read(place, 0, _LIST_BYTES)[0] if is_url(place) else Path(place).read_bytes()
+        packed = client.read(location, 0, _LIST_BYTES)[0] if is_url(location) else Path(location).read_bytes()
     except InputUnreachable as error:
         raise InputError(f"The crawl {name} can't be looked up. {error.what}", error.todo) from None
     except OSError as error:
-        raise InputError(
-            f"The crawl {name} can't be looked up: {place}: {error.strerror}.", "Check the name, and --base."
-        ) from None
+        reason = f"{location}: {error.strerror}"
+        raise InputError(f"The crawl {name} can't be looked up: {reason}.", "Check the name, and --base.") from None
     try:
         with gzip.open(io.BytesIO(packed)) as lines:
             first = list(islice(iter(lambda: lines.readline(_LINE_BYTES), b""), limit))
         paths = [line.decode("ascii").strip() for line in first]
     except (OSError, EOFError, zlib.error, ValueError):
-        raise InputError(f"{redact(place)} is damaged.", "Check --base.") from None
+        raise InputError(f"{redact(location)} is damaged.", "Check --base.") from None
     for path in paths:
         if not re.fullmatch(r"[\w.=+-]+(/[\w.=+-]+)*", path) or ".." in path.split("/"):
-            raise InputError(f"{redact(place)} lists {path[:100]!r}, which is not a path below it.", "Check --base.")
+            raise InputError(f"{redact(location)} lists {path[:100]!r}, which is not a path below it.", "Check --base.")
     return paths

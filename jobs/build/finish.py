@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import sys
-from dataclasses import dataclass
+import time
 from typing import Any
 
 from corpus.collective import Collective
@@ -15,21 +15,17 @@ from corpus.net.urls import redact
 from corpus.storage.commits import Commit
 from corpus.storage.crash_points import reached
 from corpus.storage.manifest import write_manifest
-from corpus.storage.store import Store, as_json
+from corpus.storage.store import as_json
 from corpus.tables.ledger import add_counts, balances, no_counts
 from corpus.tables.verdicts import Verdicts
-from jobs.build.plan import Job, Plan
+from jobs.build.plan import Build
 
 
 def run_info(
-    job: Job,
-    plan: Plan,
-    commits: list[Commit],
-    verdicts: list[Verdicts],
-    parts: list[Commit],
-    given_up: list[dict[str, Any]],
+    run: Build, commits: list[Commit], verdicts: list[Verdicts], parts: list[Commit], given_up: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Return the content of run.json. Raises IntegrityError if the counts do not balance."""
+    identity, recipe = run.plan.identity, run.job.recipe
     counts, others = no_counts(), dict[str, int]()
     exceptions = []
     for commit in commits:
@@ -45,22 +41,18 @@ def run_info(
         raise IntegrityError(f"The records do not balance: {counts}, rows written {rows}.", "Please report this.")
     return {
         "complete": not given_up,
-        "recipe": plan.identity["recipe"],
-        "resources": plan.identity["resources"],
-        "versions": plan.identity["versions"],
-        "fingerprint": plan.fingerprint,
-        "inputs": plan.identity["inputs"],
-        "against": plan.identity["against"],
-        "removed": plan.identity["removed"],
+        **{key: identity[key] for key in ("recipe", "resources", "versions")},
+        "fingerprint": run.plan.fingerprint,
+        **{key: identity[key] for key in ("inputs", "against", "removed")},
         "records": counts,
         "other_records": dict(sorted(others.items())),
-        "columns": {name: kind.__name__ for name, kind in job.recipe.pipeline().columns.items()},
+        "columns": {name: kind.__name__ for name, kind in recipe.pipeline().columns.items()},
         "compared": {
             bound.name: {"compares": bound.stage.compares, "kind": bound.stage.kind, "measures": bound.stage.evidence}
-            for bound in job.recipe.stages
+            for bound in recipe.stages
             if isinstance(bound.stage, Collective)
         },
-        "dedup": _facts(verdicts, "documents", plan.indexed),
+        "dedup": _facts(verdicts, "documents", run.job.indexed.name if run.job.indexed else ""),
         "lines": _facts(verdicts, "lines"),
         "comparisons": {one.compared.stage: one.facts for one in verdicts},
         "exceptions": exceptions,
@@ -80,45 +72,34 @@ _COSTS = ("seconds", "stages", "read", "failed_tries")
 again, and failed attempts by class."""
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A build whose output files are written: run.json, the commits of units and files, and what it took."""
-
-    info: dict[str, Any]
-    commits: list[Commit]
-    parts: list[Commit]
-    seconds: float
-    dedup: dict[str, Any]
-    failed_tries: dict[str, dict[str, int]]
-
-
-def finish(job: Job, plan: Plan, store: Store, done: Finished) -> None:
+def finish(run: Build, info: dict[str, Any], commits: list[Commit], parts: list[Commit]) -> None:
     """Write the manifest, timings.json and, last, run.json. Then remove intermediate files."""
-    info = done.info
+    store = run.execution.store
     if not info["complete"]:
         store.discard("run.json")  # of an earlier try with as many units, but other reasons
     run_json = store.get("run.json") or as_json(_sorted_counts(info))
     reached("before_manifest")
-    write_manifest(store, [commit.parts[0] for commit in done.parts], run_json)
+    write_manifest(store, [commit.parts[0] for commit in parts], run_json)
     reached("after_manifest")
+    failed = run.execution.engine.tally
     timings = {
-        "seconds": round(done.seconds, 1),
+        "seconds": round(time.monotonic() - run.started, 1),
         "host": socket.gethostname(),
         "argv": [redact(argument) for argument in sys.argv],
         "cpus": os.cpu_count(),
-        "dedup": done.dedup,
-        "failed_tries": done.failed_tries,
-        "inputs": {item.name: redact(item.path) for item in plan.inputs},
+        "dedup": run.costs,
+        "failed_tries": {task: dict(sorted(counts.items())) for task, counts in sorted(failed.items())},
+        "inputs": {item.name: redact(item.path) for item in run.plan.inputs},
         "units": [
             commit.facts["unit"] | {key: commit.facts[key] for key in _COSTS if key in commit.facts}
-            for commit in done.commits
+            for commit in commits
         ],
     }
     store.replace("timings.json", as_json(timings))
     reached("before_run_json")
     store.put_new("run.json", run_json)
     reached("after_run_json")
-    if info["complete"] and not job.keep_work:
+    if info["complete"] and not run.job.keep_work:
         store.remove(".work")
         reached("work_removed")
 

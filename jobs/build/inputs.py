@@ -1,4 +1,4 @@
-"""Finds the archives that a user names by files, globs, folders, URLs or crawls, and divides them into units."""
+"""Find the archives that a user names by files, globs, folders, URLs or crawls, and divide them into units."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,33 +44,32 @@ class Input:
 
 
 def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None) -> list[Input]:
-    """The archives that the arguments name, sorted by name.
+    """Return the archives that the arguments name, sorted by name.
 
     At most `limit` archives are used: the first ones in the order of the arguments. A file that is given twice is read
     once. Crawls are looked up at `base`. Raises InputError if an argument names nothing readable, or if two files of
     the same name may differ.
     """
     given = list(given)
-    if base is not None and not any(is_crawl(argument) for argument in given):
+    if base is not None and not any(map(is_crawl, given)):
         raise ConfigError("--base is only for crawls, and no input is a crawl.", "Name a crawl: CC-MAIN-2026-43.")
     found: dict[str, Input] = {}
     with Client() as client:
-        places = [place for argument in given for place in _places(argument, limit, base, client)]
-        first = list(dict.fromkeys(places))[:limit]
-        for item in _together(lambda place: _identify(place, client), first, first, client):
-            same = found.get(item.name)
-            if same is not None and not _are_same(same, item):
+        locations = [location for argument in given for location in _locations(argument, limit, base, client)]
+        first = list(dict.fromkeys(locations))[:limit]
+        for item in _together(lambda location: _identify(location, client), first, first, client):
+            same = found.setdefault(item.name, item)
+            if same is not item and not _are_same(same, item):
                 raise InputError(
                     f"Two inputs are called {item.name}, and nothing shows that they are the same: "
                     f"{redact(same.path)} and {redact(item.path)}.",
                     "Give one of them, or rename one: outputs name records by file name and offset.",
                 )
-            found.setdefault(item.name, item)
     return [found[name] for name in sorted(found)]
 
 
-def _places(argument: str, limit: int | None, base: str | None, client: Client) -> list[str]:
-    """The paths or URLs that an argument names."""
+def _locations(argument: str, limit: int | None, base: str | None, client: Client) -> list[str]:
+    """Return the paths or URLs that an argument names."""
     if is_crawl(argument):
         return crawl_files(argument, limit, base, client)
     if is_url(argument):
@@ -92,9 +92,7 @@ def _matches(argument: str) -> list[Path]:
         return [path]
     matches = sorted(Path(match) for match in glob.glob(argument, recursive=True) if Path(match).is_file())
     if not matches:
-        raise InputError(
-            f"There is no file {argument}.", "Name a file, a folder or a glob of archives, a URL or a crawl."
-        )
+        raise InputError(f"There is no file {argument}.", "Name a file, folder, glob of archives, URL or crawl.")
     return matches
 
 
@@ -132,28 +130,26 @@ def _glob(pattern: str) -> re.Pattern[str]:
     """A pattern as in a shell: `*` and `?` stop at slashes, and `**/` matches any number of folders."""
     special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]/]+\])", pattern)
-    return re.compile(
-        "".join(
-            special.get(part) or (f"[{part[1:-1].replace('!', '^', 1)}]" if part[:1] == "[" else re.escape(part))
-            for part in parts
-        )
-    )
+    for number, part in enumerate(parts):
+        other = f"[{part[1:-1].replace('!', '^', 1)}]" if part[:1] == "[" else re.escape(part)
+        parts[number] = special.get(part) or other
+    return re.compile("".join(parts))
 
 
-def _identify(place: str, client: Client) -> Input:
+def _identify(location: str, client: Client) -> Input:
     """Look an archive up. Its identity is a digest of both ends, which is the same wherever the file is."""
-    if not is_utf8(place):
-        raise InputError(f"The path {place!r} is not UTF-8, as names in outputs are.", "Rename it.")
+    if not is_utf8(location):
+        raise InputError(f"The path {location!r} is not UTF-8, as names in outputs are.", "Rename it.")
     try:
-        name = url_name(place) if is_url(place) else Path(place).name
-        with closing(open_source(place, name, client=client)) as source:
-            return Input(name, place, source.size, digest_of_ends(source)[:32], source.tag)
+        name = url_name(location) if is_url(location) else Path(location).name
+        with closing(open_source(location, name, client=client)) as source:
+            return Input(name, location, source.size, digest_of_ends(source)[:32], source.tag)
     except OSError as error:
-        raise _unreadable(place, error) from None
+        raise _unreadable(location, error) from None
 
 
-def _unreadable(place: str, error: OSError) -> InputError:
-    return InputError(f"{redact(place)} can't be read: {error.strerror}.", "Check its permissions.")
+def _unreadable(location: str, error: OSError) -> InputError:
+    return InputError(f"{redact(location)} can't be read: {error.strerror}.", "Check its permissions.")
 
 
 def _are_same(one: Input, other: Input) -> bool:
@@ -170,21 +166,20 @@ def _are_same(one: Input, other: Input) -> bool:
     try:
         return os.path.samefile(one.path, other.path) or filecmp.cmp(one.path, other.path, shallow=False)
     except OSError as error:
-        raise InputError(f"{error.filename} can't be read: {error.strerror}.", "Check its permissions.") from None
+        raise _unreadable(error.filename, error) from None
 
 
 def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:
-    """The units of all archives, in order."""
+    """Return the units of all archives, in order."""
     with Client() as client:
-        planned = _together(
-            lambda item: plan_units(item, unit_bytes, client), items, [item.path for item in items], client
-        )
-    return [unit for units in planned for unit in units]
+        paths = [item.path for item in items]
+        planned = _together(lambda item: plan_units(item, unit_bytes, client), items, paths, client)
+    return list(chain.from_iterable(planned))
 
 
-def _together(function: Callable[[T], R], items: Sequence[T], places: Iterable[str], client: Client) -> list[R]:
+def _together(function: Callable[[T], R], items: Sequence[T], locations: Iterable[str], client: Client) -> list[R]:
     """Call a function on each item: one at a time for files, several at the same time if servers must answer."""
-    if not any(map(is_url, places)):
+    if not any(map(is_url, locations)):
         return [function(item) for item in items]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         try:
@@ -196,7 +191,7 @@ def _together(function: Callable[[T], R], items: Sequence[T], places: Iterable[s
 
 
 def plan_units(item: Input, unit_bytes: int, client: Client | None = None) -> list[Unit]:
-    """The units of an archive.
+    """Return the units of an archive.
 
     A file that is no archive is refused, unless its name is that of one. Then it is a unit with one damaged stretch.
     """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import time
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from corpus.dedup.contract import DocumentComparison
@@ -22,6 +23,7 @@ from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
 from corpus.version import versions
 from jobs.build.compare import ALARM_RATE
 from jobs.build.inputs import Input, find_inputs, plan_all
+from jobs.runner.execution import Execution
 from jobs.runner.folder import claim
 
 UNIT_BYTES = 8 << 20
@@ -40,8 +42,9 @@ UNITS_PER_WORKER = 4
 class Job:
     """A build as the user asked for it.
 
-    `factory` names the function that makes a recipe from its canonical form. Without `unit_bytes` the first run into a
-    folder chooses a size, and later ones keep it.
+    `factory` names the function that makes a recipe from its canonical form. `modules` are the plugins that the user
+    allowed, `against` the earlier runs to compare documents with. Without `unit_bytes` the first run into a folder
+    chooses a size, and later ones keep it.
     """
 
     recipe: Recipe
@@ -53,15 +56,13 @@ class Job:
     guard: GuardSettings = field(default_factory=GuardSettings)
     factory: str = "filters:recipe_from_dict"
     modules: tuple[Plugin, ...] = ()
-    """The plugins that the user allowed."""
     limit: int | None = None
     """The number of inputs to read."""
     base: str | None = None
     """The location where crawls are looked up."""
     against: tuple[str, ...] = ()
-    """The earlier runs to compare documents with."""
     index: bool = True
-    """Whether to write an index, so that later runs can compare with this one."""
+    """If True, the run writes an index, so that later runs can compare with it."""
     dedup_memory: int = MEMORY_BYTES
     """The memory for the rows that one task of a comparison holds."""
     unit_seconds: float | None = None
@@ -90,12 +91,33 @@ class Plan:
     inputs: list[Input]
     identity: dict[str, Any]
     against: list[EarlierRun] = field(default_factory=list)
-    indexed: str = ""
-    """The name of the stage whose signatures are compared with those of `against`."""
 
     @property
     def fingerprint(self) -> str:
         return digest(self.identity)
+
+
+@dataclass
+class Build:
+    """A build that is running."""
+
+    job: Job
+    plan: Plan
+    execution: Execution
+    started: float = field(default_factory=time.monotonic)
+    costs: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What each phase of a comparison took."""
+
+    def payload(self) -> dict[str, Any]:
+        """Return what every task is given: where the run is, and what its recipe and page workers are made from."""
+        common = {"store": self.execution.store.location, "guard": asdict(self.job.guard)}
+        takedown = self.execution.store.size(TAKEDOWN_FILE) is not None
+        return {**common, **self.job.recipe_payload(), "takedown": takedown}
+
+    @property
+    def keeps_signatures(self) -> bool:
+        """Whether the run keeps its signatures. A document that loses lines is no longer what its signature says."""
+        return self.job.index and all(stage.compares == "documents" for stage in self.job.recipe.pipeline().collective)
 
 
 def make_plan(job: Job) -> Plan:
@@ -110,7 +132,7 @@ def make_plan(job: Job) -> Plan:
         "against": [one.digest for one in against],
         "removed": takedown_of(open_store(job.out)).digest,
     }
-    return Plan(inputs, identity, against, job.indexed.name if job.indexed else "")
+    return Plan(inputs, identity, against)
 
 
 def open_earlier(job: Job) -> list[EarlierRun]:
@@ -145,14 +167,14 @@ def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit
 
 def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
     """Return the units that the first run into this folder chose, so that its commits count."""
-    if job.unit_bytes is None:
-        chosen = store.get(".work/units.json")
-        if chosen is not None:
-            where = {item.name: {"path": item.path, "tag": item.tag} for item in plan.inputs}
-            return [Unit(**{**unit, **where[unit["warc"]]}) for unit in json.loads(chosen)]
+    if job.unit_bytes is not None:
+        return make_units(job, plan)
+    chosen = store.get(".work/units.json")
+    if chosen is not None:
+        where = {item.name: {"path": item.path, "tag": item.tag} for item in plan.inputs}
+        return [Unit(**{**unit, **where[unit["warc"]]}) for unit in json.loads(chosen)]
     units = make_units(job, plan)
-    if job.unit_bytes is None:
-        store.put_new(".work/units.json", json.dumps([unit.content() for unit in units]).encode())
+    store.put_new(".work/units.json", json.dumps([unit.content() for unit in units]).encode())
     return units
 
 

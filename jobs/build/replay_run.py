@@ -9,7 +9,7 @@ judge the ledger again → replay its portions → compare documents → read te
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from corpus.digests import differences, digest
@@ -23,11 +23,11 @@ from corpus.storage.commits import Commit
 from corpus.tables.takedown import TAKEDOWN_FILE, Takedown
 from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
-from jobs.build.build import Build, carry_out, complete
+from jobs.build.build import carry_out, complete
 from jobs.build.inputs import Input, find_inputs, plan_units
-from jobs.build.plan import Job, Plan, claim_folder, open_earlier
+from jobs.build.plan import Build, Job, Plan, claim_folder, open_earlier
 from jobs.runner.engine import Engine, Stop
-from jobs.runner.execution import Execution, JobResult
+from jobs.runner.execution import JobResult
 from jobs.runner.folder import open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
@@ -67,18 +67,11 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
                 f"{where} was made with other code or lists, so its rows can't be judged again (then → now):{shown}\n",
                 "Build anew, or use the version and the lists that made it.",
             )
-    same = {key: old.info[key] for key in ("resources", "versions")}
-    inputs = old.info["inputs"]
-    identity = {
-        "recipe": job.recipe.canonical(),
-        **same,
-        "against": earlier,
-        "inputs": inputs,
-        "removed": takedown.digest,
-    }
-    locations = old.locations()
-    found = [Input(one["name"], locations.get(one["name"], ""), one["bytes"], one["identity"]) for one in inputs]
-    return Plan(found, identity, against, job.indexed.name if job.indexed else "")
+    same = {key: old.info[key] for key in ("resources", "versions", "inputs")}
+    identity = {**same, "recipe": job.recipe.canonical(), "against": earlier, "removed": takedown.digest}
+    names = old.locations()
+    inputs = [Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in same["inputs"]]
+    return Plan(inputs, identity, against)
 
 
 def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
@@ -95,7 +88,7 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
             return JobResult(0, finished, already_done=True)
 
         def work(run: Build) -> JobResult:
-            portions = _Replay(old, job, plan, run.execution, _Archives(old, job.inputs), takedown)
+            portions = _Replay(old, run, _Archives(old, job.inputs), takedown)
             commits = portions.commits()
             commits[0].facts["other_records"] = old.info["other_records"]  # only their sum is written
             return complete(run, commits, [], portions.with_texts)
@@ -111,9 +104,9 @@ class _Archives:
     given: list[str]
     _found: dict[str, Unit] = field(default_factory=dict)
 
-    def location(self, item: Input) -> str:
-        """Return where an archive was found, or else where the run read it."""
-        return self._found[item.name].path if item.name in self._found else item.path
+    def located(self, items: Iterable[Input]) -> list[Input]:
+        """Return the archives with the paths where they were found, or else where the run read them."""
+        return [replace(item, path=self._found.get(item.name, item).path) for item in items]
 
     def has(self, name: str) -> bool:
         """Return True if an archive can be found."""
@@ -143,21 +136,20 @@ class _Replay:
     """The two steps that make the portions of a replay."""
 
     old: Run
-    job: Job
-    plan: Plan
-    execution: Execution
+    new: Build
     archives: _Archives
     takedown: Takedown
 
     def commits(self) -> list[Commit]:
         """Return the commits of all portions, in order. Texts of documents that come back are still missing."""
-        new = self.takedown if self.takedown.digest != self.old.info["removed"] else None
-        judge = LedgerReplay(self.old.info, self.job.recipe, self._signed, new)
-        share = self.old.info["records"]["in"] // (_PORTIONS_PER_WORKER * self.execution.engine.workers)
+        takedown = self.takedown if self.takedown.digest != self.old.info["removed"] else None
+        judge = LedgerReplay(self.old.info, self.new.job.recipe, self._signed, takedown)
+        share = self.old.info["records"]["in"] // (_PORTIONS_PER_WORKER * self.new.execution.engine.workers)
         portions, pages = portions_of(self.old, judge, max(share, _LEAST_ROWS))
         portions = [self._readable(one, pages) for one in portions]
         units = self.archives.units(dict.fromkeys(one.warc for one in portions if pages.get(one.ledger)))
-        own = [{"portion": one.as_dict(), "archive": _as_dict(units.get(one.warc))} for one in portions]
+        archives = {name: unit.as_dict() for name, unit in units.items()}
+        own = [{"portion": one.as_dict(), "archive": archives.get(one.warc)} for one in portions]
         return self._run("judge", replay_task, own, [pages.get(one.ledger, 0) for one in portions])
 
     def _readable(self, portion: Portion, pages: dict[tuple[int, int], int]) -> Portion:
@@ -169,35 +161,30 @@ class _Replay:
 
     def with_texts(self, commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
         """Return the commits with every text that the pack phase needs."""
-        pages = {}
+        store = self.new.execution.store
         boxes = [tuple(one.boxes[number] for one in verdicts) for number in range(len(commits))]
-        for number, done in enumerate(commits):
-            if done.facts["missing"]:
-                wanted = int(missing_texts(self.execution.store, done, boxes[number]).sum())
-                if wanted:
-                    pages[number] = wanted
+        incomplete = [number for number, done in enumerate(commits) if done.facts["missing"]]
+        wanted = {number: int(missing_texts(store, commits[number], boxes[number]).sum()) for number in incomplete}
+        pages = {number: count for number, count in wanted.items() if count}
         units = self.archives.units(dict.fromkeys(commits[number].facts["unit"]["warc"] for number in pages))
         own = [
             {
-                "commit": asdict(commits[number]),
+                "commit": commits[number].as_dict(),
                 "verdicts": [box.as_dict() for box in boxes[number]],
-                "archive": _as_dict(units[commits[number].facts["unit"]["warc"]]),
+                "archive": units[commits[number].facts["unit"]["warc"]].as_dict(),
             }
             for number in pages
         ]
         made = dict(zip(pages, self._run("read", texts_task, own, list(pages.values())), strict=True))
-        self.plan.inputs = [replace(one, path=self.archives.location(one)) for one in self.plan.inputs]
+        self.new.plan.inputs = self.archives.located(self.new.plan.inputs)
         return [made.get(number, done) for number, done in enumerate(commits)]
 
     def _run(self, name: str, function: Function, portions: list[dict[str, Any]], pages: list[int]) -> list[Commit]:
         """Return the commits of all portions, in order. `pages` counts the pages of each that are read again."""
-        depends = {key: self.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")}
+        depends = {key: self.new.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")}
         common = {
-            "store": self.execution.store.location,
+            **self.new.payload(),
             "folder": self.old.store.location,
-            **self.job.recipe_payload(),
-            "guard": asdict(self.job.guard),
-            "takedown": bool(self.takedown),
             "signed": self._signed,
             "new_takedown": self.takedown.digest != self.old.info["removed"],
             "depends": digest([depends, self.old.info["fingerprint"]]),
@@ -205,13 +192,13 @@ class _Replay:
         tasks = list(_together(pages))
         payloads = [{**common, "portions": [portions[number] for number in task]} for task in tasks]
         made: dict[int, Commit] = {}
-        for task, result in zip(tasks, self.execution.phase(name, function, payloads), strict=True):
+        for task, result in zip(tasks, self.new.execution.phase(name, function, payloads), strict=True):
             made |= zip(task, map(Commit.from_dict, result["commits"]), strict=True)
         return [made[number] for number in range(len(portions))]
 
     @property
     def _signed(self) -> bool:
-        """Whether the run kept the signatures of all its comparisons."""
+        """True if the run kept the signatures of all its comparisons."""
         return all(self.old.parts(one["kind"]) for one in self.old.info["compared"].values())
 
 
@@ -228,7 +215,3 @@ def _together(pages: list[int]) -> Iterator[list[int]]:
             held = []
     if held:
         yield held
-
-
-def _as_dict(unit: Unit | None) -> dict[str, Any] | None:
-    return unit.as_dict() if unit else None

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from corpus.digests import digest
 from corpus.errors import InputChanged, InputUnreachable, IntegrityError
 from corpus.sandbox.unit import Unit
 from corpus.storage.commits import Commit
-from corpus.storage.store import Store
-from corpus.tables.takedown import TAKEDOWN_FILE
 from corpus.warc.record import record_id
-from jobs.build.plan import Job, Plan
+from jobs.build.plan import Build
 from jobs.runner.engine import run
-from jobs.runner.execution import Execution, Stopped
+from jobs.runner.execution import Stopped
 from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_place
 from jobs.runner.task_functions import run_unit_task
 
@@ -22,32 +19,24 @@ LOST_IN_A_ROW = 4
 """The run stops if so many units in a row can't be fetched, or two per worker if that is more: the server is down."""
 
 
-def run_units(
-    job: Job, plan: Plan, units: list[Unit], execution: Execution
-) -> tuple[list[Commit], list[dict[str, Any]]]:
+def run_units(build: Build, units: list[Unit]) -> tuple[list[Commit], list[dict[str, Any]]]:
     """Return the commits of all units in (archive, offset) order, and the units that were given up. Raises Stopped."""
-    store, engine, progress = execution.store, execution.engine, execution.progress
-    depends = digest({key: plan.identity[key] for key in ("recipe", "resources", "versions", "removed")})
-    common = {
-        "store": store.location,
-        **job.recipe_payload(),
-        "guard": asdict(job.guard),
-        "depends": depends,
-        "takedown": store.size(TAKEDOWN_FILE) is not None,
-    }
+    execution, progress = build.execution, build.execution.progress
+    depends = digest({key: build.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")})
+    common = {**build.payload(), "depends": depends}
     done: dict[Unit, Commit] = {}
     while True:
         given_up: dict[Unit, tuple[Failure, ...]] = {}
         lost = 0
         todo = [unit for unit in units if unit not in done]
         progress.start("pass", len(units), done=len(units) - len(todo))
-        payloads = [{"unit": unit.as_dict(), **_own(job, unit, store), **common} for unit in todo]
-        for answer in run(engine, run_unit_task, payloads, execution.stop):
+        payloads = [{"unit": unit.as_dict(), **_own(build, unit), **common} for unit in todo]
+        for answer in run(execution.engine, run_unit_task, payloads, execution.stop):
             unit = Unit(**answer.payload["unit"])
             if answer.result is None:
                 last = answer.failures[-1]
                 lost += last.kind == UNREACHABLE
-                if last.kind == CHANGED or lost >= max(LOST_IN_A_ROW, 2 * engine.workers):
+                if last.kind == CHANGED or lost >= max(LOST_IN_A_ROW, 2 * execution.engine.workers):
                     progress.end()
                     raise InputChanged(last.reason) if last.kind == CHANGED else InputUnreachable(last.reason)
                 given_up[unit] = answer.failures
@@ -69,10 +58,11 @@ def run_units(
     return [done[unit] for unit in units if unit in done], quarantine
 
 
-def _own(job: Job, unit: Unit, store: Store) -> dict[str, Any]:
+def _own(build: Build, unit: Unit) -> dict[str, Any]:
     """Return the deadline of a unit, and the file in which its worker names the record that it is at."""
-    limit = job.guard.unit_wall_s(unit.end - unit.start) if job.unit_seconds is None else job.unit_seconds
-    return {"wall_s": limit, "footprint": str(store.scratch().resolve())}
+    limit, guard = build.job.unit_seconds, build.job.guard
+    limit = guard.unit_wall_s(unit.end - unit.start) if limit is None else limit
+    return {"wall_s": limit, "footprint": str(build.execution.store.scratch().resolve())}
 
 
 def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,19 +17,9 @@ from typing import Any, Protocol
 
 from corpus.errors import NoRoom, OutputError
 from corpus.sandbox.footprint import read_footprint
-from jobs.runner.at_once import AtOnce
+from jobs.runner import retries
 from jobs.runner.progress import say
-from jobs.runner.retries import (
-    DEADLINE,
-    NO_ROOM,
-    OUTPUT,
-    Answer,
-    Failure,
-    FailureCounts,
-    Function,
-    Payload,
-    PendingTask,
-)
+from jobs.runner.retries import Answer, Failure, Function, Payload, PendingTask
 
 _GRACE_S = 60.0
 """Time that a task has to answer after its deadline, as some watch the deadline themselves; and time that an ended
@@ -43,6 +33,12 @@ class TaskResult:
     payload: Payload
     result: Payload | None
     failures: tuple[Failure, ...] = ()
+
+
+class AtOnce(SystemExit):
+    """Raised by a second stop signal. Running work is abandoned."""
+
+    code: int
 
 
 class Stop:
@@ -76,7 +72,8 @@ class Engine(Protocol):
     """Runs a function over payloads, some at the same time."""
 
     workers: int
-    tally: FailureCounts
+    tally: dict[str, Counter[str]]
+    """The failed attempts of all tasks, by function and class."""
 
     @property
     def most_slots(self) -> int:
@@ -134,19 +131,19 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
         if "ok" in answer:
             ended.pop(task, None)
             yield TaskResult(one.payload, answer["ok"], one.failures)
-        elif answer.get("kind") == NO_ROOM:
+        elif answer.get("kind") == retries.NO_ROOM:
             raise NoRoom(answer["error"], answer["todo"])
         else:
             if ended.pop(task, None) is not None:
-                answer = {"error": f"it took more than {one.wall_s:,.0f} s", "kind": DEADLINE}
+                answer = {"error": f"it took more than {one.wall_s:,.0f} s", "kind": retries.DEADLINE}
             failed = one.failed(_failure(answer, one.payload), time.monotonic(), engine.most_slots)
-            engine.tally.add(function.__name__, failed.failures[-1].kind)
-            if failed.given_up and answer["kind"] == OUTPUT:
-                raise OutputError(answer["error"], answer["todo"])
-            if failed.given_up:
-                yield TaskResult(one.payload, None, failed.failures)
-            else:
+            engine.tally.setdefault(function.__name__, Counter())[answer["kind"]] += 1
+            if not failed.given_up:
                 again.append(failed)
+            elif answer["kind"] == retries.OUTPUT:
+                raise OutputError(answer["error"], answer["todo"])
+            else:
+                yield TaskResult(one.payload, None, failed.failures)
 
 
 def _next(fresh: deque[PendingTask], again: list[PendingTask]) -> PendingTask | None:

@@ -43,11 +43,9 @@ class Execution:
     def phase(self, name: str, function: Function, payloads: Sequence[Payload]) -> list[Payload]:
         """Run one function over all payloads and return the results in the order of the payloads.
 
-        Raises Stopped after a stop signal. If a task was given up, it raises InputChanged, InputUnreachable or
-        IntegrityError.
+        Raises Stopped, and InputChanged, InputUnreachable or IntegrityError if a task was given up.
         """
-        order = {id(payload): number for number, payload in enumerate(payloads)}
-        made: list[Payload] = [{}] * len(payloads)
+        made: dict[int, Payload] = {}
         self.progress.start(name, len(payloads))
         for answer in run(self.engine, function, payloads, self.stop):
             if answer.result is None:
@@ -55,12 +53,12 @@ class Execution:
                 last = answer.failures[-1]
                 error = {CHANGED: InputChanged, UNREACHABLE: InputUnreachable}.get(last.kind, IntegrityError)
                 raise error(f"{name} failed: {last.reason}", "Remove the cause, and run the same command again.")
-            made[order[id(answer.payload)]] = answer.result
+            made[id(answer.payload)] = answer.result
             self.progress.unit_done()
         self.progress.end()
         if self.stop.asked():
             raise Stopped
-        return made
+        return [made[id(payload)] for payload in payloads]
 
     def commits(self, name: str, function: Function, payloads: Sequence[Payload]) -> list[Commit]:
         """Run a phase whose tasks leave commits."""

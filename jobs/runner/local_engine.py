@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
-from jobs.runner.retries import Answer, FailureCounts, Function, Payload, answer_of
+from jobs.runner.retries import Answer, Function, Payload, answer_of
 
 
 class LocalEngine:
@@ -19,7 +20,7 @@ class LocalEngine:
 
     def __init__(self, workers: int) -> None:
         self.workers = self.most_slots = workers
-        self.tally = FailureCounts()
+        self.tally: dict[str, Counter[str]] = {}
         self._slots = Slots(workers)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="supervisor")
 

@@ -31,15 +31,12 @@ class NodeFacts(TypedDict):
 class Mark:
     """A file that the driver leaves in the output folder, under a name that was never used before."""
 
-    def __init__(self, place: Location) -> None:
-        self._store = open_store(place)
+    def __init__(self, location: Location) -> None:
+        self._store = open_store(location)
         self._folder = f".work/tmp/nodes-{secrets.token_hex(8)}"
         self.address = [self._store.location, self._folder]
         """The store and the folder in it, for tasks."""
         self._store.put_new(f"{self._folder}/driver", b"1")
-
-    def answered(self, name: str) -> bool:
-        return self._store.size(f"{self._folder}/{name}") is not None
 
     def remove(self) -> None:
         self._store.remove(self._folder)
@@ -67,18 +64,16 @@ def describe_node(mark: Sequence[str], name: str) -> NodeFacts:
     return {"host": socket.gethostname(), "sees": seen, "versions": versions(ALL_ROOMS), "auth": auth}
 
 
-def check_node(facts: NodeFacts, name: str, mark: Mark | None, insecure: bool) -> None:
+def check_node(facts: NodeFacts, name: str, mark: Sequence[str], insecure: bool) -> None:
     """Raise CorpusError if a node can't be given work."""
     host = facts["host"]
     if facts["auth"] != "token" and not insecure:
         raise ConfigError(f"The cluster's node {host} takes work from anyone, without a token.", _TOKEN_OR_FLAG)
     differ = differences(facts["versions"], versions(ALL_ROOMS))
     if differ:
-        raise ConfigError(
-            f"The node {host} has other code (there → here): {', '.join(differ[:3])}.",
-            "Install the same on all machines.",
-        )
-    if mark is not None and not (facts["sees"] and mark.answered(name)):
+        shown = ", ".join(differ[:3])
+        raise ConfigError(f"The node {host} has other code (there → here): {shown}.", INSTALL)
+    if mark and not (facts["sees"] and open_store(mark[0]).size(f"{mark[1]}/{name}") is not None):
         raise unshared(host)
 
 
@@ -91,15 +86,14 @@ def unshared(host: str) -> CorpusError:
 
 def require_token(address: str) -> None:
     """Raise ConfigError if there is no token for a cluster. Ray would join it without one."""
-    has_token = (
-        os.environ.get("RAY_AUTH_TOKEN")
-        or os.environ.get("RAY_AUTH_TOKEN_PATH")
-        or (Path.home() / ".ray" / "auth_token").exists()
-    )
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    has_token = named or (Path.home() / ".ray" / "auth_token").exists()
     if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token" or not has_token:
         raise ConfigError(f"There is no token for the cluster at {address}.", _TOKEN_OR_FLAG)
     os.environ["RAY_AUTH_MODE"] = "token"
 
+
+INSTALL = "Install the same on all machines."
 
 _TOKEN_OR_FLAG = (
     "Start it with RAY_AUTH_MODE=token and the token in ~/.ray/auth_token of each machine (see docs/cluster.md), or "

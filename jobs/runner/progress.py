@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from corpus.tables.ledger import add_counts, no_counts, total
@@ -39,14 +39,8 @@ class Progress:
         self._counts = no_counts()
         self._started = self._printed = time.monotonic()
         if self._console.is_terminal and not self._quiet:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[facts]}"),
-            )
-            self._bar = Bar(*columns, console=self._console)
+            columns = "{task.description}", BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn()
+            self._bar = Bar(*columns, "{task.fields[facts]}", console=self._console)
             self._task = self._bar.add_task(phase, total=units, completed=done, facts="")
             self._bar.start()
 
@@ -76,14 +70,13 @@ class Progress:
         self._printed_at = self._done
         here = self._done - self._skipped
         elapsed = time.monotonic() - self._started
-        units_left = self._units - self._done
-        left = f", {elapsed / here * units_left:.0f} s left" if here and units_left > 0 else ""
+        to_do = self._units - self._done
+        left = f", {elapsed / here * to_do:.0f} s left" if here and to_do > 0 else ""
         say(f"{self._phase} {self._done}/{self._units}{left}{self._facts(', ')}")
 
     def _facts(self, start: str = "") -> str:
-        seen = self._counts["in"]
-        if not seen:
+        if not self._counts["in"]:
             return ""
-        rate = seen / max(time.monotonic() - self._started, 1e-3)
+        rate = self._counts["in"] / max(time.monotonic() - self._started, 1e-3)
         dropped = ", ".join(f"{stage} {total(rules)}" for stage, rules in self._counts["dropped"].items())
         return f"{start}{rate:.0f} records/s, kept {self._counts['kept']}, dropped: {dropped or 'none'}"

@@ -1,39 +1,34 @@
 """The engine on Ray. No other file imports Ray, except for Ray Train in `jobs/model/train_ray.py`.
 
-Ray's own retries are off: `engine.run` retries failed tasks.
+Ray's own retries are off: `engine.run` retries failed tasks. A cluster on this machine has a private folder, which is
+removed even if the driver is killed.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError
+from corpus.storage.private_folder import private_folder
 from corpus.storage.store import Location
-from jobs.runner.nodes import Mark, check_node, describe_node, require_token, unshared
-from jobs.runner.ray_folder import ray_folder, signals_kept
-from jobs.runner.retries import (
-    CRASH,
-    MEMORY,
-    NO_ROOM,
-    NODE_LOST,
-    OUTPUT,
-    UNSHARED,
-    USER_ERROR,
-    Answer,
-    FailureCounts,
-    Function,
-    Payload,
-    answer_of,
-)
+from jobs.runner import retries
+from jobs.runner.nodes import INSTALL, Mark, check_node, describe_node, require_token, unshared
+from jobs.runner.retries import Answer, Function, Payload, answer_of
 
 _ANSWER_S = 120.0
 """How long a node may take to answer. The first task on a node starts a process and imports our code."""
@@ -59,6 +54,34 @@ def _stream(function: Function, payload: Payload, mark: list[str]) -> Iterator[A
     yield {**answer_of(function, payload, mark), "node": ray.get_runtime_context().get_node_id()}
 
 
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """Restore the signal handlers that Ray replaces at its start. Its SIGTERM handler would abort the process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@cache
+def ray_folder() -> Path:
+    """The folder for Ray clusters of this process. Only the holder of the token in it can talk to them.
+
+    There is one token per process, because Ray reads it once.
+    """
+    # a short path, as socket paths end at 107 characters; private, as whoever writes there runs code as us
+    folder = private_folder("corpus-ray-", "/tmp")
+    token = folder / "token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+    return folder
+
+
 class RayEngine:
     """Runs Ray tasks on the cluster at `address`, or on a cluster of its own with `workers` processes on this machine.
 
@@ -71,9 +94,11 @@ class RayEngine:
     ) -> None:
         self._temp: Path | None = None
         self._mark: Mark | None = None
+        self._address: list[str] = []
+        """The address of the mark."""
         self._unable: set[str] = set()
         """Nodes that could not write. New tasks avoid them if other nodes have room."""
-        self.tally = FailureCounts()
+        self.tally: dict[str, Counter[str]] = {}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         if not address:
@@ -101,7 +126,9 @@ class RayEngine:
         self._remote = ray.remote(_stream)
         if address:
             try:
-                self._mark = Mark(shared) if shared else None
+                if shared:
+                    self._mark = Mark(shared)
+                    self._address = self._mark.address
                 self._check_nodes(insecure)
             except BaseException:
                 self.close()
@@ -125,16 +152,10 @@ class RayEngine:
             try:
                 facts = self._ray.get(one)
             except self._ray.exceptions.RayTaskError as error:
-                raise ConfigError(
-                    f"A node can't run our code: {type(error.cause).__name__}.", "Install the same on all machines."
-                ) from None
+                raise ConfigError(f"A node can't run our code: {type(error.cause).__name__}.", INSTALL) from None
             except self._ray.exceptions.RayError:
                 continue  # the node is gone
-            check_node(facts, asked[one], self._mark, insecure)
-
-    @property
-    def _address(self) -> list[str]:
-        return self._mark.address if self._mark else []
+            check_node(facts, asked[one], self._address, insecure)
 
     @property
     def most_slots(self) -> int:
@@ -182,19 +203,19 @@ class RayEngine:
         try:
             answer: Answer = self._ray.get(task.answer)
         except errors.OutOfMemoryError:
-            return {"error": "Ray's memory monitor ended the task", "kind": MEMORY}
+            return {"error": "Ray's memory monitor ended the task", "kind": retries.MEMORY}
         except errors.WorkerCrashedError:
-            return {"error": "the Ray worker died", "kind": CRASH}
+            return {"error": "the Ray worker died", "kind": retries.CRASH}
         except errors.OutOfDiskError:
             todo = "Make room in Ray's temporary folder (/tmp), and run the same command again."
-            return {"error": "The disk that Ray keeps its files on is full.", "todo": todo, "kind": NO_ROOM}
+            return {"error": "The disk that Ray keeps its files on is full.", "todo": todo, "kind": retries.NO_ROOM}
         except errors.RayTaskError as error:
-            return {"error": f"{type(error.cause).__name__} in Ray", "kind": USER_ERROR}
+            return {"error": f"{type(error.cause).__name__} in Ray", "kind": retries.USER_ERROR}
         except errors.RayError as error:
-            return {"error": type(error).__name__, "kind": NODE_LOST}
-        if answer.get("kind") == UNSHARED:
+            return {"error": type(error).__name__, "kind": retries.NODE_LOST}
+        if answer.get("kind") == retries.UNSHARED:
             raise unshared(answer["error"])
-        if answer.get("kind") == OUTPUT:
+        if answer.get("kind") == retries.OUTPUT:
             self._unable.add(answer["node"])
         return answer
 

@@ -23,7 +23,7 @@ Payload = dict[str, Any]
 Function = Callable[[Payload], Payload]
 
 TASK_S = 6 * 3600.0
-"""The deadline of a task without `wall_s`. All phases cut their pieces so that they take minutes."""
+"""The deadline of a task without `wall_s`. All phases divide their work so that a task takes minutes."""
 
 _LONGEST_WAIT_S = 60.0
 
@@ -99,8 +99,7 @@ class PendingTask:
     @property
     def wall_s(self) -> float:
         """The deadline, from the start of an attempt."""
-        limit: float = self.payload.get("wall_s", TASK_S)
-        return limit
+        return float(self.payload.get("wall_s", TASK_S))
 
     def failed(self, failure: Failure, now: float, most_slots: int) -> PendingTask:
         """The task after another failed attempt.
@@ -131,22 +130,6 @@ def last_place(failures: tuple[Failure, ...]) -> tuple[int, int] | None:
     return next((one.place for one in reversed(failures) if one.place is not None), None)
 
 
-class FailureCounts:
-    """The failed attempts of all tasks of an engine, by function and class."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str]] = Counter()
-
-    def add(self, task: str, kind: str) -> None:
-        self._counts[task, kind] += 1
-
-    def as_dict(self) -> dict[str, dict[str, int]]:
-        found: dict[str, dict[str, int]] = {}
-        for (task, kind), times in sorted(self._counts.items()):
-            found.setdefault(task, {})[kind] = times
-        return found
-
-
 _OUT_OF_MEMORY: Answer = {"error": "there was no memory for more", "kind": MEMORY}
 
 
@@ -159,19 +142,14 @@ def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) ->
         return {"error": socket.gethostname(), "kind": UNSHARED}
     try:
         return {"ok": function(payload)}
-    except InputChanged as error:
-        return {"error": str(error), "kind": CHANGED}
-    except InputUnreachable as error:
-        return {"error": str(error), "kind": UNREACHABLE}
     except WorkerError as error:
         kind = DEADLINE if isinstance(error, Overdue) else USER_ERROR
         return {"error": str(error), "kind": kind, "place": error.place}
-    except NoRoom as error:
-        return {"error": error.what, "todo": error.todo, "kind": NO_ROOM}
     except OutputError as error:
-        return {"error": error.what, "todo": error.todo, "kind": OUTPUT}
+        return {"error": error.what, "todo": error.todo, "kind": NO_ROOM if isinstance(error, NoRoom) else OUTPUT}
     except CorpusError as error:
-        return {"error": str(error), "kind": USER_ERROR}
+        unreachable = UNREACHABLE if isinstance(error, InputUnreachable) else USER_ERROR
+        return {"error": str(error), "kind": CHANGED if isinstance(error, InputChanged) else unreachable}
     except MemoryError:
         return _OUT_OF_MEMORY
     except Exception as error:

@@ -30,8 +30,6 @@ from corpus.tables.samples import SAMPLES_SCHEMA
 from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
 from corpus.tables.verdicts import VerdictBox
 
-_KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
-
 
 class _Kept(threading.local):
     guard: Guard | None = None
@@ -46,25 +44,23 @@ def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Run and commit one unit."""
     done = attempt_unit(
         open_store(payload["store"]),
-        _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"]),
+        _guard(payload),
         Unit(**payload["unit"]),
         payload["depends"],
-        UnitOptions(takedown=_taken(payload), footprint=payload["footprint"], wall_s=payload["wall_s"]),
+        UnitOptions(takedown=_takedown(payload), footprint=payload["footprint"], wall_s=payload["wall_s"]),
     )
     return done.as_dict()
 
 
 def replay_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Replay and commit some portions of a finished run."""
-    recipe = _recipe(payload)
-    folder = payload["folder"]
-    taken = takedown_of(open_store(payload["store"])) if payload["new_takedown"] else None
-    replay = LedgerReplay(open_run(folder).info, recipe, payload["signed"], taken)
-    store, stages = open_store(payload["store"]), recipe.pipeline().collective
+    store, folder, recipe = open_store(payload["store"]), payload["folder"], _recipe(payload)
+    takedown = takedown_of(store) if payload["new_takedown"] else None
+    replay = LedgerReplay(open_run(folder).info, recipe, payload["signed"], takedown)
     made = []
     for own in payload["portions"]:
         portion, reader = Portion.from_dict(own["portion"]), _page_reader(payload, own["archive"])
-        done = replay_portion(store, folder, portion, replay, stages, reader, payload["depends"])
+        done = replay_portion(store, folder, portion, replay, recipe.pipeline().collective, reader, payload["depends"])
         made.append(done.as_dict())
     return {"commits": made}
 
@@ -81,14 +77,13 @@ def texts_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _page_reader(payload: dict[str, Any], archive: dict[str, Any] | None) -> PageReader:
-    guard = _guard(payload["recipe"], payload["factory"], payload["guard"], payload["modules"])
-    return PageReader(guard, Unit(**archive) if archive else None, _taken(payload))
+    return PageReader(_guard(payload), Unit(**archive) if archive else None, _takedown(payload))
 
 
 def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Write and commit one output file."""
     task = PackTask.from_dict({name: payload[name] for name in PackTask.__dataclass_fields__})
-    columns = {name: _KINDS[kind] for name, kind in payload["columns"].items()}
+    columns = {name: {"int": int, "float": float, "str": str}[kind] for name, kind in payload["columns"].items()}
     schemas = {"corpus": CORPUS_SCHEMA, "ledger": ledger_schema(columns), "samples": SAMPLES_SCHEMA}
     return pack_part(open_store(payload["store"]), task, schemas.get(task.kind)).as_dict()
 
@@ -96,21 +91,17 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
 def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Run and commit one task of a comparison. The result also has its cost."""
     bound = next(bound for bound in _recipe(payload).stages if bound.name == payload["stage"])
-    same = {name: payload[name] for name in ("phase", "number", "lists", "depends")}
     task = ComparisonTask(
-        store=open_store(payload["store"]),
-        bound=bound,
-        against=tuple(payload["against"]),
-        payload=payload["own"],
-        **same,
-    )
+        store=open_store(payload["store"]), bound=bound, against=tuple(payload["against"]), payload=payload["own"],
+        **{name: payload[name] for name in ("phase", "number", "lists", "depends")},
+    )  # fmt: skip
     started = time.thread_time()
     done = run_task(task).as_dict()
     cost = {"cpu": time.thread_time() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}
     return {**done, "cost": cost}
 
 
-def _taken(payload: dict[str, Any]) -> str:
+def _takedown(payload: dict[str, Any]) -> str:
     """Return the takedown list of the run, if there is one."""
     return str(open_store(payload["store"]).local(TAKEDOWN_FILE)) if payload["takedown"] else ""
 
@@ -119,7 +110,8 @@ def _recipe(payload: dict[str, Any]) -> Recipe:
     return make_recipe(payload["factory"], payload["recipe"], payload["modules"])
 
 
-def _guard(recipe: dict[str, Any], factory: str, settings: dict[str, Any], modules: list[list[str]]) -> Guard:
+def _guard(payload: dict[str, Any]) -> Guard:
+    recipe, factory, settings, modules = (payload[name] for name in ("recipe", "factory", "guard", "modules"))
     key = json.dumps([recipe, factory, settings, modules], sort_keys=True)
     if _kept.key != key:
         if _kept.guard:

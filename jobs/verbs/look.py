@@ -14,12 +14,13 @@ from corpus.storage.store import Location
 from filters import STAGES, load_recipe, recipe_names
 from jobs.build.audit import audit
 from jobs.runner.progress import Progress
-from jobs.show import catalog, explanation
-from jobs.verbs.options import folder_type, json_option, place_type, print_as
+from jobs.show import catalog
+from jobs.show.runs import show_explanation
+from jobs.verbs.options import folder_type, json_option, location_type, print_as
 
 
 @click.command("explain")
-@click.argument("folder", type=place_type)
+@click.argument("folder", type=location_type)
 @click.argument("url_or_id")
 @json_option
 def explain_command(folder: Location, url_or_id: str, as_json: bool) -> None:
@@ -28,11 +29,11 @@ def explain_command(folder: Location, url_or_id: str, as_json: bool) -> None:
     \b
     Example: corpus explain out https://example.com/page
     """
-    print_as(open_run(folder).explain(url_or_id), explanation.show, as_json)
+    print_as(open_run(folder).explain(url_or_id), show_explanation, as_json)
 
 
 @click.command("verify")
-@click.argument("folder", type=place_type)
+@click.argument("folder", type=location_type)
 @click.option("--inputs", multiple=True, help="Archives whose records an independent reader counts again. Repeatable.")
 @json_option
 def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> None:
@@ -53,7 +54,7 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
 
 
 @click.command("report")
-@click.argument("folder", type=place_type)
+@click.argument("folder", type=location_type)
 @click.option("-o", "--out", type=folder_type, help="File to write. Default: report.html in FOLDER.")
 @json_option
 def report_command(folder: Location, out: Path | None, as_json: bool) -> None:

@@ -20,7 +20,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job, Plan, make_plan, make_units
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
-from jobs.show.funnel import show_funnel
+from jobs.show.runs import show_funnel
 from jobs.verbs import options
 
 _SHOWN = 50
@@ -30,41 +30,28 @@ _SETTING = (
     "Change the recipe: STAGE.MEASURE.BOUND=VALUE, STAGE.MEASURE=off, STAGE.PARAMETER=VALUE or measures=first. "
     "Repeatable."
 )
+_MODULE = "Python module with your own stages. Repeatable."
+_UNIT_SECONDS = "Deadline of a unit, in seconds. Default: the time that its pages may take at most."
+_AGAINST = "Earlier run to compare with. Pages that repeat one of its pages are dropped. Repeatable."
+_DEDUP_MB = "Memory per deduplication task, in MiB."
 _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an archive at a URL up to 32."
 
 
 @click.command("build")
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("-o", "--out", required=True, type=options.place_type, help="Output folder, or an s3:// URL.")
+@click.option("-o", "--out", required=True, type=options.location_type, help="Output folder, or an s3:// URL.")
 @click.option("--recipe", default="default", help="Name of a recipe, or a TOML file.", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="SETTING", help=_SETTING)
-@click.option(
-    "--allow-module", "modules", multiple=True, metavar="FILE", help="Python module with your own stages. Repeatable."
-)
+@click.option("--allow-module", "modules", multiple=True, metavar="FILE", help=_MODULE)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
 @click.option("--base", metavar="URL", help="Where to look up crawls. Default: Common Crawl's server.")
 @options.engine_options
 @click.option("--unit-mb", type=options.Finite(min=0.01), help=_UNIT_MB)
 @options.page_options
-@click.option(
-    "--unit-seconds",
-    type=options.Finite(min=0, min_open=True),
-    help="Deadline of a unit, in seconds. Default: the time that its pages may take at most.",
-)
-@click.option(
-    "--against",
-    multiple=True,
-    type=options.place_type,
-    help="Earlier run to compare with. Pages that repeat one of its pages are dropped. Repeatable.",
-)
+@click.option("--unit-seconds", type=options.Finite(min=0, min_open=True), help=_UNIT_SECONDS)
+@click.option("--against", multiple=True, type=options.location_type, help=_AGAINST)
 @click.option("--no-index", is_flag=True, help="Do not write an index. Later runs cannot use --against with this run.")
-@click.option(
-    "--dedup-mb",
-    type=click.IntRange(min=64),
-    default=MEMORY_BYTES >> 20,
-    show_default=True,
-    help="Memory per deduplication task, in MiB.",
-)
+@click.option("--dedup-mb", type=click.IntRange(min=64), default=MEMORY_BYTES >> 20, show_default=True, help=_DEDUP_MB)
 @options.alarm_option
 @click.option("--keep-work", is_flag=True, help="Keep intermediate parts.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")

@@ -1,4 +1,4 @@
-"""What the verbs share: consoles, `--json`, types of arguments, and options that several verbs have."""
+"""The shared parts of the verbs: consoles, `--json`, types of arguments, and options that several verbs have."""
 
 from __future__ import annotations
 
@@ -29,36 +29,34 @@ console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 Command = Callable[..., None]
 
 
-class _FolderType(click.ParamType[Path]):
-    """A path on this machine."""
-
-    name = "path"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        if isinstance(value, str) and is_url(value):
-            self.fail(f"{redact(value)} is a URL. Give a path on this machine.", param, ctx)
-        path = _path(self, value, param, ctx)
-        try:
-            path.exists()
-        except OSError as error:
-            self.fail(f"{path} can't be read: {error.strerror}.", param, ctx)
-        return path
-
-
 class _LocationType(click.ParamType[Location]):
     """A folder, or the URL of a prefix in a bucket."""
 
     name = "location"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Location:
-        return value if isinstance(value, str) and is_url(value) else _path(self, value, param, ctx)
+        if isinstance(value, str) and is_url(value):
+            return value
+        path = str(Path(value).absolute())
+        if not is_utf8(path):
+            self.fail(f"The path {path!r} is not UTF-8. Names in outputs must be.", param, ctx)
+        return Path(value)
 
 
-def _path(kind: click.ParamType[Any], value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-    path = str(Path(value).absolute())
-    if not is_utf8(path):
-        kind.fail(f"The path {path!r} is not UTF-8. Names in outputs must be.", param, ctx)
-    return Path(value)
+class _FolderType(_LocationType):
+    """A path on this machine."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = super().convert(value, param, ctx)
+        if not isinstance(path, Path):
+            self.fail(f"{redact(path)} is a URL. Give a path on this machine.", param, ctx)
+        try:
+            path.exists()
+        except OSError as error:
+            self.fail(f"{path} can't be read: {error.strerror}.", param, ctx)
+        return path
 
 
 class Finite(click.FloatRange):
@@ -72,7 +70,7 @@ class Finite(click.FloatRange):
 
 
 folder_type = _FolderType()
-place_type = _LocationType()
+location_type = _LocationType()
 SEED = click.IntRange(0, 2**64 - 1)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
@@ -80,13 +78,10 @@ insecure_option = click.option(
     "--insecure-cluster", "insecure", is_flag=True, help="Join a Ray cluster that has no token."
 )
 alarm_option = click.option(
-    "--alarm-rate",
-    type=Finite(0, 1),
-    default=ALARM_RATE,
-    show_default=True,
-    help="Stop before packing if deduplication would remove more than this share of the run or of an archive. "
-    "1 turns the alarm off.",
-)
+    "--alarm-rate", type=Finite(0, 1), default=ALARM_RATE, show_default=True,
+    help="Stop before packing if deduplication would remove more than this share of the run or of an archive. 1 turns "
+    "the alarm off.",
+)  # fmt: skip
 
 
 def with_options(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
@@ -96,7 +91,7 @@ def with_options(options: Sequence[Callable[[Command], Command]], command: Comma
 
 @dataclass(frozen=True)
 class Where:
-    """Where a job runs: the values of `engine_options`."""
+    """The values of `engine_options`: where a job runs."""
 
     workers: int | None
     address: str | None

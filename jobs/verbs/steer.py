@@ -18,7 +18,10 @@ from corpus.storage.store import Location
 from corpus.tables.takedown import Takedown, takedown_of
 from filters import STAGES, recipe_from_dict
 from jobs.build.plan import Job
+from jobs.build.remove import read_list, remove
+from jobs.build.replay_run import replay
 from jobs.runner.progress import Progress
+from jobs.show.steering import show_diff, show_tuned
 from jobs.verbs import options
 from jobs.verbs.make import end_build
 
@@ -30,7 +33,7 @@ _rewriting_options = functools.partial(
     (
         click.option("--inputs", multiple=True, help="Where the archives are now, if they have moved. Repeatable."),
         click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="Python module of the run."),
-        click.option("--against", multiple=True, type=options.place_type, help="Run that it was compared with."),
+        click.option("--against", multiple=True, type=options.location_type, help="Run that it was compared with."),
         options.engine_options,
         options.page_options,
     ),
@@ -39,9 +42,9 @@ _rewriting_options = functools.partial(
 
 
 @click.command("tune")
-@click.argument("folder", type=options.place_type)
+@click.argument("folder", type=options.location_type)
 @click.option("--set", "settings", multiple=True, required=True, metavar=_LIMIT, help="New limit, or off. Repeatable.")
-@click.option("--write", type=options.place_type, metavar="NEWDIR", help=_WRITE)
+@click.option("--write", type=options.location_type, metavar="NEWDIR", help=_WRITE)
 @options.alarm_option
 @_rewriting_options
 @options.json_option
@@ -54,8 +57,6 @@ def tune_command(
     Example: corpus tune out --set gopher_quality.words.min=30 --set c4.curly_bracket=off
     Example: corpus tune out --set gopher_quality.words.min=30 --write out-30
     """
-    from jobs.show.steering import show_tuned
-
     run = open_run(folder)
     recipe = with_limits(run.info, settings)
     if write is None:
@@ -64,8 +65,6 @@ def tune_command(
         found = run.tune(settings)
         options.print_as(found.as_dict(), lambda _, shown: show_tuned(found, shown), as_json)
         return
-    from jobs.build.replay_run import replay
-
     job = _job(recipe, write, how)
     result = replay(run, job, takedown_of(run.store), lambda: how["where"].engine(write), Progress())
     if result.already_done:
@@ -76,15 +75,10 @@ def tune_command(
 def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
     own = tuple(map(read_plugin, how["modules"]))
     return Job(
-        recipe_from_dict(recipe, own),
-        list(how["inputs"]),
-        out,
-        workers=how["where"].at_once,
-        guard=how["guard"],
-        modules=own,
-        against=tuple(map(str, how["against"])),
+        recipe_from_dict(recipe, own), list(how["inputs"]), out, workers=how["where"].at_once, guard=how["guard"],
+        modules=own, against=tuple(map(str, how["against"])),
         alarm_rate=how.get("alarm_rate", 1.0),  # `remove` has no alarm, as the run passed it before
-    )
+    )  # fmt: skip
 
 
 @click.command("remove")
@@ -101,8 +95,6 @@ def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_jso
     \b
     Example: corpus remove out --urls takedown.txt
     """
-    from jobs.build.remove import read_list, remove
-
     if urls is None and domains is None:
         raise click.UsageError("Nothing to remove is named. Give a list with --urls or --domains.")
     entries = Takedown.of(read_list(urls), read_list(domains))
@@ -119,8 +111,8 @@ def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_jso
 
 
 @click.command("diff")
-@click.argument("folder_a", type=options.place_type)
-@click.argument("folder_b", type=options.place_type)
+@click.argument("folder_a", type=options.location_type)
+@click.argument("folder_b", type=options.location_type)
 @options.json_option
 def diff_command(folder_a: Location, folder_b: Location, as_json: bool) -> None:
     """Show which documents moved between two runs, by rule, and whose text changed.
@@ -128,7 +120,5 @@ def diff_command(folder_a: Location, folder_b: Location, as_json: bool) -> None:
     \b
     Example: corpus diff out-before out-after
     """
-    from jobs.show.steering import show_diff
-
     found = diff(open_run(folder_a), open_run(folder_b))
     options.print_as(found.as_dict(), lambda _, shown: show_diff(found, shown), as_json)

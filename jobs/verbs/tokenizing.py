@@ -10,7 +10,7 @@ import click
 
 from corpus.errors import ConfigError
 from corpus.storage.store import Location
-from jobs.verbs.options import SEED, Finite, Where, engine_options, folder_type, json_option, place_type, print_as
+from jobs.verbs.options import SEED, Finite, Where, engine_options, folder_type, json_option, location_type, print_as
 
 vocab_option = click.option(
     "--vocab-dir",
@@ -29,8 +29,8 @@ def tokenizer_group() -> None:
 
 
 @tokenizer_group.command("train")
-@click.argument("folder", metavar="DIR", type=place_type)
-@click.option("-o", "--out", required=True, type=place_type, help="Folder or s3:// URL to write to.")
+@click.argument("folder", metavar="DIR", type=location_type)
+@click.option("-o", "--out", required=True, type=location_type, help="Folder or s3:// URL to write to.")
 @click.option(
     "--vocab-size", type=click.IntRange(1, 2**31), default=32768, show_default=True, help="Ids, with specials."
 )
@@ -78,7 +78,7 @@ def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: boo
 
 @tokenizer_group.command("compare")
 @click.argument("tokenizers", nargs=-1, required=True)
-@click.option("--on", "folder", required=True, type=place_type, help="A finished run, or a folder of parquet.")
+@click.option("--on", "folder", required=True, type=location_type, help="A finished run, or a folder of parquet.")
 @vocab_option
 @json_option
 def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Path | None, as_json: bool) -> None:
@@ -107,8 +107,8 @@ def ended(exit_code: int, already_done: bool, out: Location) -> None:
 
 
 @click.command("tokenize")
-@click.argument("folder", metavar="DIR", type=place_type)
-@click.option("-o", "--out", required=True, type=place_type, help="Folder or s3:// URL to write to.")
+@click.argument("folder", metavar="DIR", type=location_type)
+@click.option("-o", "--out", required=True, type=location_type, help="Folder or s3:// URL to write to.")
 @click.option("--tokenizer", required=True, help="A folder or tokenizer.json, or gpt2, cl100k, o200k.")
 @click.option(
     "--format",
@@ -126,6 +126,7 @@ def ended(exit_code: int, already_done: bool, out: Location) -> None:
 @vocab_option
 @engine_options
 @json_option
+# click passes each option as a parameter of its own
 def tokenize_command(
     folder: Location, out: Location, tokenizer: str, layout: str, val_share: float | None, seed: int,
     file_tokens: int | None, vocab_dir: Path | None, where: Where, as_json: bool,
@@ -160,8 +161,8 @@ def tokenize_command(
 
 
 @click.command("export")
-@click.argument("folder", metavar="DIR", type=place_type)
-@click.option("-o", "--out", required=True, type=place_type, help="Folder or s3:// URL to write to.")
+@click.argument("folder", metavar="DIR", type=location_type)
+@click.option("-o", "--out", required=True, type=location_type, help="Folder or s3:// URL to write to.")
 @click.option(
     "--for",
     "target",

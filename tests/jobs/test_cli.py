@@ -243,7 +243,7 @@ def test_work_goes_on_where_nobody_reads_its_progress(monkeypatch):
 
 AT_ONCE = """
 import threading
-from jobs.runner.at_once import AtOnce
+from jobs.runner.engine import AtOnce
 from jobs.cli import cli, main
 
 @cli.command()

@@ -16,7 +16,7 @@ from corpus.dedup.clusters import (
     transitive,
     verify,
 )
-from corpus.dedup.minhash import BANDS, ROWS, Signature, band_keys
+from corpus.dedup.signatures import BANDS, ROWS, Signature, band_keys
 from corpus.text.vocabulary import Flags, Hashes, Ints
 
 THRESHOLD = 0.7

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from corpus.storage.private_folder import private_folder
-from jobs.runner.ray_folder import ray_folder
+from jobs.runner.ray_engine import ray_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -22,7 +22,7 @@ from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job, make_plan
-from jobs.runner.at_once import AtOnce
+from jobs.runner.engine import AtOnce
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.stubs import FACTORY, recipe_from_dict

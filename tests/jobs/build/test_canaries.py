@@ -13,7 +13,7 @@ from rich.console import Console
 from corpus.revise.explain import explain
 from corpus.run import open_run
 from jobs.sample.crawl import write_sample
-from jobs.show.explanation import show
+from jobs.show.runs import show_explanation
 from tests.servers import serving
 from tests.warcs import WORDS, page, write_warc
 
@@ -44,7 +44,7 @@ def test_no_canary_in_any_output(tmp_path):
     run = open_run(tmp_path / "out")
     shown = Console(width=120, file=io.StringIO())
     for row in run.ledger.to_table(columns=["id"]).to_pylist():
-        show(explain(run, row["id"]), shown)
+        show_explanation(explain(run, row["id"]), shown)
     written = [done.stdout, done.stderr, shown.file.getvalue()]
     for path in (tmp_path / "out").rglob("*"):
         if path.is_file():

@@ -11,7 +11,7 @@ import corpus.dedup.layout
 import jobs.build.compare
 import jobs.runner.execution
 from corpus.dedup.clusters import ROUNDS
-from corpus.dedup.minhash import ROWS
+from corpus.dedup.signatures import ROWS
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
 from jobs.runner.local_engine import LocalEngine

@@ -9,7 +9,7 @@ import pytest
 import corpus.dedup.index_writer
 import corpus.dedup.lookup
 from corpus.dedup.clusters import candidate_edges, leaders, signature_similarity, verify
-from corpus.dedup.minhash import ROWS, band_keys
+from corpus.dedup.signatures import ROWS, band_keys
 from corpus.errors import ConfigError, InputError, IntegrityError, OutputError
 from corpus.run import open_run
 from corpus.storage.store import LocalStore

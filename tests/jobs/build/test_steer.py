@@ -29,7 +29,7 @@ def test_tune_answers_without_the_code_of_the_stages(corpus, run):  # noqa: F811
     assert code == 0
     assert "first.words" in out
     assert "between" in out
-    assert "was not measured" in out
+    assert "their later measures are unknown" in out
 
 
 def test_tune_writes_only_with_the_code_of_the_stages(corpus, run, tmp_path):  # noqa: F811

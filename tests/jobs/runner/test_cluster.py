@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs.runner.ray_folder import ray_folder
+from jobs.runner.ray_engine import ray_folder
 from tests.clusters import cluster, environment
 from tests.jobs.build.test_build import tree
 from tests.warcs import WORDS, page, write_warc
@@ -126,8 +126,8 @@ ill = next(node["NodeID"] for node in ray.nodes() if node["Resources"].get("CPU"
 with Stop() as stop:
     done = list(run(engine, write, [{"ill": ill}] * 20, stop))
 engine.close()
-assert all(one.result is not None for one in done), engine.tally.as_dict()
-assert engine.tally.as_dict(), "the node was never asked"
+assert all(one.result is not None for one in done), engine.tally
+assert engine.tally, "the node was never asked"
 """
 
 

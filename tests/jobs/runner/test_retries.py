@@ -17,7 +17,7 @@ from corpus.errors import NoRoom, OutputError
 from corpus.sandbox.footprint import Footprint
 from jobs.runner.engine import _GRACE_S, run
 from jobs.runner.local_engine import LocalEngine, Slots
-from jobs.runner.retries import MEMORY, OUTPUT, POLICIES, FailureCounts, answer_of, by_class, last_place
+from jobs.runner.retries import MEMORY, OUTPUT, POLICIES, answer_of, by_class, last_place
 
 HANG = 1e9
 
@@ -48,7 +48,7 @@ class Scripted:
     def __init__(self, script, monkeypatch, can_end=True) -> None:
         self.script = {name: list(acts) for name, acts in script.items()}
         self.now = 0.0
-        self.tally = FailureCounts()
+        self.tally = {}
         self.tries, self.beside, self.ended = [], [], []
         self._queue: list[Task] = []
         self._can_end = can_end
@@ -127,7 +127,7 @@ def test_a_poison_task_is_given_up_after_its_tries_and_the_rest_is_done(monkeypa
     assert len(done) == 11
     assert [name for name, one in done.items() if one.result is None] == ["bad"]
     assert by_class(done["bad"].failures) == {kind: POLICIES[kind].attempts}
-    assert engine.tally.as_dict() == {"noop": {kind: POLICIES[kind].attempts}}
+    assert engine.tally == {"noop": {kind: POLICIES[kind].attempts}}
     times = [at for name, at, _ in engine.tries if name == "bad"]
     waits = [after - before - 1 for before, after in pairwise(times)]
     assert all(wait >= min(60, POLICIES[kind].wait_s * 2**n) for n, wait in enumerate(waits))
@@ -199,7 +199,7 @@ def test_a_full_disk_ends_the_run_and_is_no_tasks_fault(monkeypatch) -> None:
     engine = Scripted({"any": [(1.0, {"error": "full", "todo": "Make room.", "kind": "no room"})]}, monkeypatch)
     with pytest.raises(NoRoom, match=r"full Make room\."):
         play(engine, ["any"])
-    assert engine.tally.as_dict() == {}
+    assert engine.tally == {}
 
 
 def refused(payload):
@@ -213,7 +213,7 @@ def test_an_output_that_no_try_can_write_ends_the_run(monkeypatch) -> None:
     engine = Scripted({"any": [refusal]}, monkeypatch)
     with pytest.raises(OutputError, match=r"^The bucket can't be used\. Check the credentials\.$"):
         play(engine, ["any", "other"])
-    assert engine.tally.as_dict() == {"noop": {OUTPUT: POLICIES[OUTPUT].attempts}}
+    assert engine.tally == {"noop": {OUTPUT: POLICIES[OUTPUT].attempts}}
 
 
 def test_threads_take_slots_all_at_once() -> None:

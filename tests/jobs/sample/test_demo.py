@@ -17,7 +17,7 @@ from jobs.build.plan import Job
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.sample.crawl import expected_outcomes, write_sample
-from jobs.show.funnel import show_funnel
+from jobs.show.runs import show_funnel
 
 
 @pytest.fixture(scope="module", params=["default", "fineweb"])
