@@ -89,8 +89,8 @@ def repeats(task: ComparisonTask) -> Made:
 
 
 def losers(task: ComparisonTask) -> Made:
-    """Write `losers`, the documents that lose too much, with what they lose; and `places`, the first document of the
-    group that has each repeated line and stays, a box for each range."""
+    """Write `losers`, the documents that lose too much, with their losses. Also write `places`: for each repeated line,
+    the first document of the group that has it and stays. It has a box for each range."""
     keep_first, bits = task.line_stage.keep == "first", task.line_layout.bits
     lines = read_group(task)
     repeated = read_boxes(task.store, task.parts("repeats", "repeated"), task.number, REPEATED_SCHEMA)
@@ -147,8 +147,7 @@ def evidence_of(losses: dict[str, Ints]) -> dict[str, np.ndarray]:
 
 
 def keepers(task: ComparisonTask) -> Made:
-    """Write `keepers`: the place of each repeated line of one range in its keeper, in a box for each group that has
-    the line."""
+    """Write `keepers`: the keeper of each repeated line of one range, in a box for each group that has the line."""
     rows, groups = _by_group(task, task.parts("losers", "places"), PLACES_SCHEMA)
     hashes = rows["hash"].to_numpy()
     order = np.lexsort((groups, rows["doc"].to_numpy() < 0, hashes))
