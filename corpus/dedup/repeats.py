@@ -52,8 +52,8 @@ LOSERS_SCHEMA = pa.schema(
 )
 
 _BREAKS = {"below": np.greater_equal, "above": np.less_equal, "max": np.greater, "min": np.less}
-"""The test that breaks each bound, in the reverse order of `Limit.broken_by`: the last bound that breaks names the rule.
-"""
+"""The test that breaks each bound, in the reverse order of `Limit.broken_by`, so that the last bound that breaks names
+the rule."""
 
 
 def line_keys(task: ComparisonTask) -> Made:
