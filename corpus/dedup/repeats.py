@@ -52,7 +52,8 @@ LOSERS_SCHEMA = pa.schema(
 )
 
 _BREAKS = {"below": np.greater_equal, "above": np.less_equal, "max": np.greater, "min": np.less}
-"""What breaks a bound, in the reverse order of `Limit.broken_by`: the bound that is looked at last names the rule."""
+"""The test that breaks each bound, in the reverse order of `Limit.broken_by`, so that the last bound that breaks names
+the rule."""
 
 
 def line_keys(task: ComparisonTask) -> Made:
