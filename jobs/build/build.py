@@ -20,6 +20,7 @@ from corpus.storage.swap import JOURNAL, finish_swap
 from corpus.storage.task_commits import begin
 from corpus.tables.pack import ROWS_PER_LEDGER_PART, plan_pack
 from corpus.tables.verdicts import Verdicts
+from corpus.version import versions
 from jobs.build.compare import Comparison, alarm
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.build.compare_lines import compare_lines
@@ -77,7 +78,8 @@ def complete(
     """
     job, plan, store = run.job, run.plan, run.execution.store
     begin(store, digest([[[one.key, one.sha256] for one in commits], job.dedup_memory]))
-    depends = digest({key: plan.identity[key] for key in ("recipe", "versions")})
+    # the versions of this process: a takedown has the identity of the run, which another version may have made
+    depends = digest({"recipe": plan.identity["recipe"], "versions": versions()})
     common = {**run.payload(), "depends": depends}
     found: list[Verdicts] = []
     indexed: tuple[Comparison, Verdicts] | None = None

@@ -22,7 +22,7 @@ from corpus.sandbox.unit import Unit
 from corpus.storage.commits import Commit
 from corpus.tables.takedown import TAKEDOWN_FILE, Takedown
 from corpus.tables.verdicts import Verdicts
-from corpus.version import versions
+from corpus.version import REPLAY_ROOMS, versions
 from jobs.build.build import carry_out, complete
 from jobs.build.inputs import Input, find_inputs, plan_units
 from jobs.build.plan import Build, Job, Plan, claim_folder, open_earlier
@@ -181,7 +181,8 @@ class _Replay:
 
     def _run(self, name: str, function: Function, portions: list[dict[str, Any]], pages: list[int]) -> list[Commit]:
         """Return the commits of all portions, in order. `pages` counts the pages of each that are read again."""
-        depends = {key: self.new.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")}
+        depends = {key: self.new.plan.identity[key] for key in ("recipe", "resources", "removed")}
+        depends["versions"] = versions(REPLAY_ROOMS)
         common = {
             **self.new.payload(),
             "folder": self.old.store.location,
