@@ -28,7 +28,7 @@ from corpus.storage.commits import (
     read_commit,
 )
 from corpus.storage.crash_points import reached
-from corpus.storage.store import Store
+from corpus.storage.store import Store, scratch_file
 from corpus.tables.overlay import Overlay
 from corpus.tables.samples import draw
 from corpus.tables.verdicts import Compared, VerdictBox, Verdicts
@@ -120,8 +120,7 @@ def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> 
     if done is not None and is_there(store, done.parts[0]):
         return done
     reached("pack_begun")
-    scratch = store.scratch()
-    try:
+    with scratch_file(store) as scratch:
         tables = _samples(store, task) if task.kind == "samples" else _tables(store, task)
         rows = write_rows(tables, task.kind, schema or _schema(store, task.slices[0].part), scratch)
         written = pq.read_metadata(scratch).num_rows
@@ -129,8 +128,6 @@ def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> 
             raise IntegrityError(f"{task.key} got {written} rows instead of {task.rows}.", "Please report this.")
         reached("pack_written")
         part = add_part(store, task.kind, scratch, rows, key=task.key)
-    finally:
-        scratch.unlink(missing_ok=True)
     return commit(store, key, [part], piece)
 
 

@@ -19,7 +19,7 @@ from corpus.digests import digest
 from corpus.errors import InputError
 from corpus.storage.boxes import Outbox
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, is_there, read_commit
-from corpus.storage.store import Store
+from corpus.storage.store import Store, scratch_file
 from corpus.tokens.shuffle import KEY, WEIGHT, Cut, boxes_of, in_groups, keys_of, read_cut
 from corpus.tokens.texts import TextSlice, read_slice
 
@@ -117,10 +117,9 @@ def write_rows(store: Store, task: RowsTask, parts: Sequence[Part], inputs: str,
     done = read_commit(store, key)
     if done is not None and is_there(store, done.parts[0]):
         return done
-    scratch = store.scratch()
     names = [field.name for field in schema if field.name not in ("text", "url", "id")]
     rows = 0
-    try:
+    with scratch_file(store) as scratch:
         with pq.ParquetWriter(
             scratch,
             schema,
@@ -134,6 +133,4 @@ def write_rows(store: Store, task: RowsTask, parts: Sequence[Part], inputs: str,
                 writer.write_table(pa.Table.from_arrays(group.columns[2:], schema=schema), row_group_size=task.group)
                 rows += group.num_rows
         part = add_part(store, "rows", scratch, rows, key=task.key)
-    finally:
-        scratch.unlink(missing_ok=True)
     return commit(store, key, [part], {"documents": rows})

@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +20,7 @@ from corpus.digests import digest
 from corpus.errors import IntegrityError
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, is_there, read_commit
 from corpus.storage.crash_points import reached
-from corpus.storage.store import Store
+from corpus.storage.store import Store, scratch_file
 from corpus.tokens.encode import SCHEMA
 from corpus.tokens.shuffle import Cut, in_groups, read_cut
 
@@ -63,10 +62,9 @@ def write_file(store: Store, task: FileTask, parts: Sequence[Part], inputs: str)
 
 
 def _flat(store: Store, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tuple[list[Part], dict[str, int]]:
-    scratch = store.scratch()
     lengths: list[np.ndarray] = []
     text_bytes = 0
-    try:
+    with scratch_file(store) as scratch:
         with scratch.open("xb") as file:
             for batch in rows:
                 file.write(_ids(batch))
@@ -81,8 +79,6 @@ def _flat(store: Store, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tuple
         made.append(add_data(store, "index", ends, documents, f"{task.name}.bin.index"))
         if task.layout == "megatron":
             made.append(add_data(store, "idx", _megatron(counts, task.item_bytes), documents, f"{task.name}.idx"))
-    finally:
-        scratch.unlink(missing_ok=True)
     return made, {"tokens": int(counts.sum()), "documents": documents, "bytes": text_bytes}
 
 
@@ -95,12 +91,9 @@ def _ids(batch: pa.RecordBatch) -> memoryview:
 
 def add_data(store: Store, kind: str, data: bytes, rows: int, key: str) -> Part:
     """Put bytes into the store, as `add_part` does with a file."""
-    scratch = store.scratch()
-    try:
+    with scratch_file(store) as scratch:
         scratch.write_bytes(data)
         return add_part(store, kind, scratch, rows, key=key)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _megatron(lengths: np.ndarray, item_bytes: int) -> bytes:
@@ -118,8 +111,7 @@ def _parquet(store: Store, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tu
     kind = {2: pa.uint16(), 4: pa.uint32()}[task.item_bytes]
     schema = pa.schema([pa.field("id", pa.string()), pa.field("tokens", pa.large_list(kind))])
     totals = {"tokens": 0, "documents": 0, "bytes": 0}
-    scratch: Path = store.scratch()
-    try:
+    with scratch_file(store) as scratch:
         # ids repeat too rarely for a dictionary: plain pages under zstd are a tenth smaller
         options = {"compression": "zstd", "use_dictionary": False, "write_statistics": ["id"]}
         with pq.ParquetWriter(scratch, schema, write_page_checksum=True, **options) as writer:
@@ -134,6 +126,4 @@ def _parquet(store: Store, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tu
                 totals["documents"] += batch.num_rows
                 totals["bytes"] += int(batch["bytes"].to_numpy().sum())
         part = add_part(store, "parquet", scratch, totals["documents"], key=f"{task.name}.parquet")
-    finally:
-        scratch.unlink(missing_ok=True)
     return [part], totals
