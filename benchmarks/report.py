@@ -109,7 +109,7 @@ def write_run(folder: Path, records: int, seed: int = 0) -> dict:
 
 
 def _ledger(rng: np.random.Generator, info: dict, schema: pa.Schema, start: int, rows: int, counts: dict) -> pa.Table:
-    measures = [measure for measure in measures_of(info) if not measure.compares]
+    measures = [measure for measure in measures_of(info) if not measure.collective]
     values = {measure.column: _values(rng, measure, rows) for measure in measures}
     verdict = np.full(rows, -1)
     value, limit = np.full(rows, np.nan), np.full(rows, np.nan)
