@@ -21,6 +21,7 @@ from corpus.revise.judge import LedgerJudge, VerdictCodes, numeric_checks, outsi
 from corpus.revise.limits import TunedRule, rules_of
 from corpus.runs.row_groups import Columns
 from corpus.stage import Limit
+from corpus.tables.overlay import put
 from corpus.tables.takedown import Takedown
 
 STAYS, FOLLOWS, READ = 0, 1, 2
@@ -184,19 +185,3 @@ def broken_bounds(limit: Limit, values: pa.ChunkedArray) -> np.ndarray:
     for bound, breaks in reversed(numeric_checks(limit)):
         found[breaks(numbers, bound)] = bound
     return found
-
-
-def put(table: pa.Table, here: np.ndarray, columns: Mapping[str, Any]) -> pa.Table:
-    """Replace columns in some rows of a table, each by a single value or by an array with a value per row."""
-    mask = pa.array(here)
-    for name, given in columns.items():
-        index = table.schema.get_field_index(name)
-        field = table.schema.field(index)
-        column = table[name].combine_chunks()
-        if isinstance(given, pa.Array | pa.ChunkedArray):
-            values = given.combine_chunks() if isinstance(given, pa.ChunkedArray) else given
-            changed = pc.replace_with_mask(column, mask, values.cast(field.type))
-        else:
-            changed = pc.if_else(mask, pa.scalar(given, field.type), column)
-        table = table.set_column(index, field, changed)
-    return table

@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-SIGNS = {"min": "<", "max": ">", "above": "≤", "below": "≥", "one_of": "not"}
-"""How a value outside a bound compares with it."""
+from corpus.stage import BREAKS
 
-_OUTSIDE = {"min": np.less, "max": np.greater, "above": np.less_equal, "below": np.greater_equal}
+SIGNS = {"min": "<", "max": ">", "above": "≤", "below": "≥", "one_of": "not"}
+"""The sign between a value outside a bound and the bound."""
+
 _HUGE = 1e300
 
 
@@ -45,16 +46,16 @@ class Measure:
         numbers = as_numbers(values)
         found = np.zeros(len(numbers), dtype=bool)
         with np.errstate(invalid="ignore"):
-            for bound, compare in _OUTSIDE.items():
+            for bound, breaks in BREAKS.items():
                 if bound in self.bounds:
-                    found |= compare(numbers, self.bounds[bound])
+                    found |= breaks(numbers, self.bounds[bound])
         return found
 
     def bound_of(self, limit: float | None) -> str:
         """Find the bound with this value. The ledger stores only the value."""
         if limit is None:
             return "one_of" if "one_of" in self.bounds else ""
-        return next((bound for bound in _OUTSIDE if self.bounds.get(bound) == limit), "")
+        return next((bound for bound in BREAKS if self.bounds.get(bound) == limit), "")
 
 
 def measures_of(info: dict[str, Any]) -> list[Measure]:
