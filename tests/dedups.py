@@ -6,6 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pyarrow as pa
 
+import jobs.runner.execution
 from corpus.dedup.index import open_index
 from corpus.dedup.signature_rows import binary_column
 from corpus.recipe import Recipe
@@ -22,6 +23,32 @@ from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 
 COUNT = 112
+
+
+class Twice(LocalEngine):
+    """Runs each task twice, as if the second attempt had not seen the commit of the first, and the last task first."""
+
+    def __init__(self, folder, monkeypatch, slots=3):
+        super().__init__(slots)
+        self.folder = folder
+        run = jobs.runner.execution.run
+        monkeypatch.setattr(
+            jobs.runner.execution,
+            "run",
+            lambda engine, function, payloads, stop: run(engine, function, list(payloads)[::-1], stop),
+        )
+
+    def submit(self, function, payload, slots):
+        def both(payload):
+            first = function(payload)
+            key = self.folder / first["key"]
+            content = key.read_bytes()
+            key.unlink()
+            assert {**function(payload), "cost": None} == {**first, "cost": None}
+            assert key.read_bytes() == content
+            return first
+
+        return super().submit(both, payload, slots)
 
 
 def random_signatures(count, seed=0):

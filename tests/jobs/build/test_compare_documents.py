@@ -9,15 +9,14 @@ import pytest
 import corpus.dedup.index_writer
 import corpus.dedup.layout
 import jobs.build.compare
-import jobs.runner.execution
 from corpus.dedup.clusters import ROUNDS
 from corpus.dedup.signatures import ROWS
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
-from jobs.runner.local_engine import LocalEngine
 from tests.dedups import (
     COUNT,
     Found,
+    Twice,
     committed,
     distinct_texts,
     phases,
@@ -278,31 +277,11 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
     texts, signatures, signed, rank = made(2_500, 3)
     sizes = of_units(2_500, 250)
 
-    class Twice(LocalEngine):
-        """Runs each task twice."""
-
-        def submit(self, function, payload, slots):
-            def both(payload):
-                first = function(payload)
-                key = tmp_path / "twice" / first["key"]
-                content = key.read_bytes()
-                key.unlink()  # as if another attempt had not seen it
-                again = function(payload)
-                assert {**again, "cost": None} == {**first, "cost": None}
-                assert key.read_bytes() == content
-                return first
-
-            return super().submit(both, payload, slots)
-
-    real = jobs.runner.execution.run
-
-    def backwards(engine, function, payloads, stop):
-        return real(engine, function, list(payloads)[::-1], stop)
-
-    monkeypatch.setattr(jobs.runner.execution, "run", backwards)
     store = LocalStore(tmp_path / "twice")
     units = write_units(store, sizes, texts, signatures, signed, rank)
-    found = Found(store, sizes, phases(store, units, memory=TIGHT, engine=Twice(3)), 2_500)
+    found = Found(
+        store, sizes, phases(store, units, memory=TIGHT, engine=Twice(tmp_path / "twice", monkeypatch)), 2_500
+    )
     monkeypatch.undo()
     found.same_as(compare(texts, signatures, signed=signed, rank=rank))
     plain = LocalStore(tmp_path / "plain")

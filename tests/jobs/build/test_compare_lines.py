@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 import jobs.build.compare
-import jobs.runner.execution
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
-from jobs.runner.local_engine import LocalEngine
-from tests.dedups import committed
+from tests.dedups import Twice, committed
 from tests.line_runs import phases, plainly, recipe, signed_of, verdict_rows, write_units
 
 WHOLE = 1 << 30
@@ -166,30 +164,11 @@ def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
 def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
     documents, sizes = made(250, 3), of_units(250, 50)
 
-    class Twice(LocalEngine):
-        """Runs each task twice, as if another attempt had not seen its commit."""
-
-        def submit(self, function, payload, slots):
-            def both(payload):
-                first = function(payload)
-                key = tmp_path / "twice" / first["key"]
-                content = key.read_bytes()
-                key.unlink()
-                assert {**function(payload), "cost": None} == {**first, "cost": None}
-                assert key.read_bytes() == content
-                return first
-
-            return super().submit(both, payload, slots)
-
-    real = jobs.runner.execution.run
-
-    def backwards(engine, function, payloads, stop):
-        return real(engine, function, list(payloads)[::-1], stop)
-
-    monkeypatch.setattr(jobs.runner.execution, "run", backwards)
     store = LocalStore(tmp_path / "twice")
     units = write_units(store, sizes, signed_of(documents))
-    rows = verdict_rows(store, sizes, phases(store, units, memory=TIGHT, engine=Twice(3)), 250)
+    rows = verdict_rows(
+        store, sizes, phases(store, units, memory=TIGHT, engine=Twice(tmp_path / "twice", monkeypatch)), 250
+    )
     monkeypatch.undo()
     assert facts_of(rows) == expected_of(documents)
     plain = LocalStore(tmp_path / "plain")
