@@ -50,7 +50,7 @@ class Comparison:
     lists: dict[str, str] = field(default_factory=dict)
     """The names of what phases left, and of what their tasks are given."""
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What each phase took in this process, for timings.json."""
+    """The time and memory of each phase in this process, for timings.json."""
 
     @property
     def stage(self) -> Collective:

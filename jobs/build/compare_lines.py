@@ -7,7 +7,6 @@ from typing import Any
 
 from corpus.dedup.contract import LineComparison
 from corpus.dedup.repeats import make_line_layout
-from corpus.storage.commits import Commit
 from corpus.tables.ledger import add_counts, total
 from corpus.tables.verdicts import Verdicts
 from jobs.build.compare import Comparison
@@ -46,29 +45,28 @@ def compare_lines(work: Comparison) -> Verdicts:
     for unit in counts:
         add_counts(rules, unit["dropped"])
     rules = dict(sorted(rules.items()))
+    documents = [count for done in had for count in done.facts["documents"]]
+    chars = [count for done in had for count in done.facts["chars"]]
+    lines = sum(done.facts["lines"] for done in had)
     facts = {
-        "compared": {
-            "documents": sum(count for done in had for count in done.facts["documents"]),
-            "lines": sum(done.facts["lines"] for done in had),
-            "chars": sum(count for done in had for count in done.facts["chars"]),
-        },
+        "compared": {"documents": sum(documents), "lines": lines, "chars": sum(chars)},
         "removed": {
             "documents": rules,
             "lines": sum(unit["lines"] for unit in counts),
             "chars": sum(unit["chars"] for unit in counts),
             "from_documents": sum(unit["changed"] for unit in counts),
         },
-        "archives": _archives([unit.facts["unit"]["warc"] for unit in work.units], had, counts),
+        "archives": _archives([unit.facts["unit"]["warc"] for unit in work.units], documents, chars, counts),
     }
     removed = [total(unit["dropped"]) for unit in counts]
     return work.verdicts("cuts", groups, cuts, removed, rules, facts)
 
 
-def _archives(warcs: Sequence[str], had: Sequence[Commit], counts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _archives(
+    warcs: Sequence[str], documents: Sequence[int], chars: Sequence[int], counts: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Return what each archive lost."""
     found: dict[str, dict[str, int]] = {}
-    documents = [count for done in had for count in done.facts["documents"]]
-    chars = [count for done in had for count in done.facts["chars"]]
     for warc, compared, size, lost in zip(warcs, documents, chars, counts, strict=True):
         own = found.setdefault(warc, {})
         gone = {"dropped": total(lost["dropped"]), "lines": lost["lines"], "chars_removed": lost["chars"]}

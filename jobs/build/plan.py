@@ -70,11 +70,6 @@ class Job:
     alarm_rate: float = ALARM_RATE
     """The run stops before it is packed if a comparison removes a larger share of the run or of one archive."""
 
-    def recipe_payload(self) -> dict[str, Any]:
-        """Return what a task needs to make the recipe."""
-        modules = [[module.name, module.source] for module in self.modules]
-        return {"recipe": self.recipe.canonical(), "factory": self.factory, "modules": modules}
-
     @property
     def indexed(self) -> BoundStage | None:
         """The stage whose signatures later runs can compare with, if there is one."""
@@ -106,17 +101,19 @@ class Build:
     execution: Execution
     started: float = field(default_factory=time.monotonic)
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What each phase of a comparison took."""
+    """The time and memory of each phase of a comparison."""
 
     def payload(self) -> dict[str, Any]:
         """Return what every task is given: where the run is, and what its recipe and page workers are made from."""
-        common = {"store": self.execution.store.location, "guard": asdict(self.job.guard)}
-        takedown = self.execution.store.size(TAKEDOWN_FILE) is not None
-        return {**common, **self.job.recipe_payload(), "takedown": takedown}
+        job, store = self.job, self.execution.store
+        modules = [[module.name, module.source] for module in job.modules]
+        recipe = {"recipe": job.recipe.canonical(), "factory": job.factory, "modules": modules}
+        where = {"store": store.location, "takedown": store.size(TAKEDOWN_FILE) is not None}
+        return {**where, **recipe, "guard": asdict(job.guard)}
 
     @property
     def keeps_signatures(self) -> bool:
-        """Whether the run keeps its signatures. A document that loses lines is no longer what its signature says."""
+        """True if the run keeps its signatures. A document that loses lines is no longer what its signature says."""
         return self.job.index and all(stage.compares == "documents" for stage in self.job.recipe.pipeline().collective)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from corpus.digests import digest
@@ -103,8 +104,7 @@ def merge(units: list[Unit], false_starts: set[Unit]) -> list[Unit]:
     merged: list[Unit] = []
     for unit in units:
         if unit in false_starts:
-            before = merged.pop()
-            merged.append(Unit(**{**before.as_dict(), "end": unit.end}))
+            merged[-1] = replace(merged[-1], end=unit.end)
         else:
             merged.append(unit)
     return merged
