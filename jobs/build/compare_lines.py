@@ -13,10 +13,7 @@ from jobs.build.compare import Comparison
 
 
 def compare_lines(work: Comparison) -> Verdicts:
-    """Return the verdicts on the documents of all units, in (archive, offset) order, with the lines that each loses.
-
-    Raises Stopped, and IntegrityError.
-    """
+    """Return the verdicts and cut lines of all units, in (archive, offset) order. Raises Stopped and IntegrityError."""
     stage = work.stage
     assert isinstance(stage, LineComparison)
     layout, starts = make_line_layout([unit.part(stage.kind) for unit in work.units], work.memory_bytes)

@@ -93,9 +93,8 @@ def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
             if reached != after.start:
                 wrong.add(after)
         elif unit.layout == "members" and reached != unit.end:
-            raise IntegrityError(
-                f"{unit.warc} was read up to byte {reached} of {unit.end}.", "Please report this file."
-            )
+            short = f"{unit.warc} was read up to byte {reached} of {unit.end}."
+            raise IntegrityError(short, "Please report this file.")
     return wrong
 
 
