@@ -33,7 +33,7 @@ from benchmarks.dedup_runs import Disk, Watched, compare, comparison, recipe, st
 from benchmarks.dedup_scale import cluster_of, documents, write_units
 from benchmarks.machine import machine_line, shared_data
 from corpus.dedup.index import open_index
-from corpus.dedup.minhash import BANDS, ROWS, band_keys, sign
+from corpus.dedup.signatures import BANDS, ROWS, band_keys, sign
 from corpus.document import Document
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.runner.engine import Engine, Stop

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from corpus.dedup.contract import DocumentComparison, Signed
-from corpus.dedup.index import Earlier
+from corpus.dedup.index import EarlierRun
 from corpus.recipe import Recipe
 from corpus.storage.commits import Commit, Part
 from corpus.storage.store import LocalStore
@@ -40,7 +40,7 @@ def comparison(
     engine: Engine,
     stop: Stop,
     memory: int = 1 << 30,
-    against: Sequence[Earlier] = (),
+    against: Sequence[EarlierRun] = (),
     progress: Progress | None = None,
 ) -> Comparison:
     common = {

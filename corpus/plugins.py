@@ -63,7 +63,7 @@ def stages_of(plugins: Iterable[Plugin]) -> dict[str, type[Stage]]:
     return found
 
 
-class _Source(importlib.abc.InspectLoader):
+class _PluginLoader(importlib.abc.InspectLoader):
     """Executes a module from its source text."""
 
     def __init__(self, plugin: Plugin) -> None:
@@ -76,7 +76,7 @@ class _Source(importlib.abc.InspectLoader):
 def _load(plugin: Plugin) -> ModuleType:
     name = f"corpus_user_{plugin.name}_{plugin.digest[:8]}"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_loader(name, _Source(plugin))
+        spec = importlib.util.spec_from_loader(name, _PluginLoader(plugin))
         assert spec is not None
         assert spec.loader is not None
         loaded = importlib.util.module_from_spec(spec)

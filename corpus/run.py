@@ -17,12 +17,12 @@ from corpus.dedup.index import open_index
 from corpus.errors import IntegrityError
 from corpus.revise.explain import explain
 from corpus.revise.what_if import WhatIf, what_if
+from corpus.runs.run_files import RunFiles
 from corpus.settings import Settings
 from corpus.storage.commits import check_part
 from corpus.storage.manifest import check_seal
 from corpus.storage.store import Location, Store
 from corpus.tables.ledger import balances, total
-from corpus.tables.run_files import RunFiles
 
 
 class Run(RunFiles):

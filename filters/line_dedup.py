@@ -1,4 +1,4 @@
-"""Lines or paragraphs that many documents have in common, as CCNet takes them out."""
+"""Lines or paragraphs that many documents share, removed as CCNet does."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _NO_PUNCTUATION = str.maketrans(dict.fromkeys(PUNCTUATION, ""))
 
 
 class LineDedup(LineComparison):
-    """Lines that several documents have in common, removed across the whole run (CCNet: Wenzek et al. 2020, 3.2).
+    """Lines that several documents share, removed across the whole run (CCNet: Wenzek et al. 2020, 3.2).
 
-    Two lines are equal when they are after normalisation: lower case, each digit a 0, no punctuation, runs of
-    whitespace one space (`normalise = false`: when they are but for whitespace around them). Lines of fewer than
-    `min_chars` characters after that are not compared, so that headings can be left alone. A line that at least
-    `documents` documents have is repeated: `keep = "first"` leaves it in the first of them, in (archive, offset)
-    order; "none" takes it out everywhere, which suits boilerplate with a higher `documents`. What comes twice within
-    one document is left to the rules on repetition.
+    Two lines are equal if they are after normalization: lower case, each digit a 0, no punctuation, runs of whitespace
+    one space. With `normalise = false` only whitespace around them is ignored. Lines with fewer than `min_chars`
+    characters after normalization are not compared, so that headings can be left alone. A line that at least
+    `documents` documents have is repeated. `keep = "first"` leaves it in the first of them, in (archive, offset) order.
+    "none" removes it everywhere, which suits boilerplate with a higher `documents`. Repeats within one document are
+    left to the rules on repetition.
 
-    Only documents that passed every stage, and that no document dedup removed, are compared; so this stage comes
-    last. A document that would lose too much is dropped, and the lines that it had first then stay in the next one:
-    no line goes from a kept document of which no other kept one has a copy, but for `keep = "none"`. The measures
-    are null where nothing is removed.
+    Only documents that passed every stage, and that no comparison removed, are compared, so this stage comes last. A
+    document that would lose too much is dropped, and its lines stay in the next document that has them. So no kept
+    document loses a line that no other kept document has, except with `keep = "none"`. The measures are null if nothing
+    is removed.
     """
 
     name = "lines"
@@ -51,7 +51,7 @@ class LineDedup(LineComparison):
     chars_left = Limit(min=200, of=int)
     """Characters in the other lines."""
     kept_in = Limit(of=str)
-    """The id of the document that holds most of them."""
+    """The id of the document that has most of the removed lines."""
 
     evidence: ClassVar[dict[str, str]] = {
         "compared": "lines_compared",
@@ -79,13 +79,13 @@ class LineDedup(LineComparison):
         self.split = split
         """"lines", or "paragraphs", which blank lines separate."""
         self.documents = documents
-        """Documents that must have a line for it to be repeated."""
+        """A line is repeated if so many documents have it."""
         self.keep = keep
-        """"first": it stays in the first of them; "none": it goes everywhere."""
+        """"first": it stays in the first of them; "none": it is removed everywhere."""
         self.min_chars = min_chars
-        """Shorter lines, normalised, are not compared."""
+        """Lines that are shorter after normalization are not compared."""
         self.normalise = normalise
-        """Whether lines are equal that differ in case, digits, punctuation or whitespace only."""
+        """True: lines are equal even if they differ in case, digits, punctuation or whitespace."""
 
     def sign(self, doc: Document) -> SignedLines:
         lines = split_lines(doc.text, self.split)

@@ -1,4 +1,4 @@
-"""Near-duplicates of whole documents by MinHash, verified before anything is removed.
+"""Near-duplicates of whole documents by MinHash, verified before one is removed.
 
 minhash = MinHash(keep="earliest")
 signed = minhash.sign(doc)
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from corpus.dedup.clusters import Similarity, signature_similarity
 from corpus.dedup.contract import DocumentComparison, Signed
-from corpus.dedup.minhash import BANDS, ROWS, Scheme, band_keys, sign, text_hash
+from corpus.dedup.signatures import BANDS, ROWS, Scheme, band_keys, sign, text_hash
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit
 from corpus.text.shingles import Hashes, joined_shingles, shingle_similarity, shingles_of
@@ -31,9 +31,9 @@ CLUSTERS = ("verified", "classic")
 VERIFY = ("signature", "jaccard", "containment")
 
 VALUE = np.dtype("<u2")
-"""Of each value of a signature the lower 16 bits are kept (b-bit minwise hashing: Li & König 2010). Unequal values
-agree in them once in 65,536 times: of unlike documents one pair in 600 has one of 112 values more in common, .009, a
-fifth of the standard error that the estimate has anyway. It halves what is stored, moved and compared."""
+"""The lower 16 bits of each value of a signature are kept (b-bit minwise hashing: Li & König 2010). Unequal values
+agree in them once in 65,536 times. So one pair of unlike documents in 600 has one of 112 values more in common: .009, a
+fifth of the standard error of the estimate. It halves what is stored, moved and compared."""
 
 _HOSTS_REMEMBERED = 1 << 16
 
@@ -41,13 +41,13 @@ _HOSTS_REMEMBERED = 1 << 16
 class MinHash(DocumentComparison):
     """Near-duplicate documents by MinHash over word 5-grams, 14 bands of 8 (FineWeb: Penedo et al. 2024, E.1).
 
-    Equal texts are found first, by hash. Texts that share a band are candidates; what a candidate group removes is
-    decided by `clusters`: "verified" keeps the preferred document, removes those whose similarity to it is at least
-    the limit, and repeats on the rest, so that no chain of unlike documents is removed; "classic" removes all but one
-    of everything that is connected, as datatrove does, and gives the similarity as information. `verify` says what
-    similarity is: Jaccard's as the "signature" estimates it (standard error .043 at .7), the exact "jaccard" of the
-    sets of shingles, or the "containment": the share of a document's shingles that the kept one has. The two exact
-    ones keep the shingles of every document until the run is complete, some 2.5 KB.
+    Equal texts are found first, by hash. Texts that share a band are candidates. `clusters` says what is removed from
+    connected candidates. "verified" keeps the preferred document, removes those whose similarity to it is at least the
+    limit, and repeats on the rest, so that no chain of unlike documents removes one. "classic" keeps one document of
+    all that are connected, as datatrove does, and gives the similarity as information. `verify` says how similarity is
+    measured: Jaccard's as the "signature" estimates it (standard error .043 at .7), the exact "jaccard" of the sets of
+    shingles, or "containment", the share of a document's shingles that the kept one has. The two exact measures keep
+    the shingles of every document until the run is complete, some 2.5 KB each.
     """
 
     name = "minhash"
@@ -57,14 +57,14 @@ class MinHash(DocumentComparison):
     bands = BANDS
 
     similarity = Limit(below=0.7)
-    """To the kept document that is named in the detail."""
+    """Similarity to the kept document, which the detail names."""
     exact = Limit(of=int)
-    """1 where the two texts are equal."""
+    """1 if the two texts are equal."""
     cluster_size = Limit(of=int)
-    """Documents for which the kept one stands, itself included; 1 says that it shared a key with another, and that
-    none repeats it."""
+    """Documents of the cluster, the kept one included. 1 means that the document shared a key with another, and has no
+    duplicate."""
     preferred = Limit(of=int)
-    """1 where `keep` would have preferred this one, but the other is of an earlier run."""
+    """1 if `keep` prefers this document, but the kept one is of an earlier run."""
 
     evidence: ClassVar[dict[str, str]] = {name: name for name in ("similarity", "exact", "cluster_size", "preferred")}
 
@@ -88,12 +88,12 @@ class MinHash(DocumentComparison):
         self.scheme = scheme
         """The hash functions: "affine32" (datasketch 2.0's) or "datatrove"."""
         self.keep = keep
-        """The preferred document: the "longest" text, the "earliest" capture, or the "best" language score; of equal
-        ones the first in (archive, offset) order."""
+        """The preferred document: the "longest" text, the "earliest" capture, or the "best" language score; among
+        equals the first in (archive, offset) order."""
         self.clusters = clusters
         """"verified" or "classic"."""
         self.verify = verify
-        """What similarity is: "signature", "jaccard" or "containment"."""
+        """The measure of similarity: "signature", "jaccard" or "containment"."""
         self.language = language
         """ISO 639 code of the rules that split words."""
 
@@ -155,7 +155,7 @@ class MinHash(DocumentComparison):
 
 
 def _seconds(date: str) -> float:
-    """A WARC date as seconds; one that can't be read comes last."""
+    """Return a WARC date as seconds. An unreadable date comes last."""
     try:
         read = datetime.fromisoformat(date)
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()

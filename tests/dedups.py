@@ -95,7 +95,7 @@ class Found:
             start += size
 
     def same_as(self, verdicts):
-        """Equal to the verdicts of `corpus.dedup.clusters.compare`."""
+        """Equal to the verdicts of `tests.reference.clusters.compare`."""
         assert np.array_equal(self.kept_doc, verdicts.kept_doc)
         assert self.kept_id == [place(doc) for doc in verdicts.kept_doc]
         assert np.array_equal(self.similarity, np.round(verdicts.similarity, 6))

@@ -119,7 +119,7 @@ def main() -> None:
     seconds: dict[str, float] = defaultdict(float)
     for bound in pipeline.stages:
         with_timers(bound.stage, bound.name, seconds)
-    board = Board.create(os.memfd_create("board"))
+    board = Board(os.memfd_create("board"))
     nowhere = os.open(os.devnull, os.O_WRONLY)
     results = {Path(path).name: judge(path, pipeline, seconds, board, nowhere) for path in job["archives"]}
     versions = {name: metadata.version(name) for name in ("corpus", "trafilatura", "resiliparse", "lxml", "spacy")}

@@ -1,8 +1,8 @@
-"""The first phase: signatures → band keys and text hashes, each sent to the task that holds its range of keys.
+"""Signatures become band keys and text hashes, each sent to the task that holds its range.
 
-Of texts that are equal within the group only the preferred one goes on; the others follow it. Equal texts elsewhere
-are found by the ranges of text hashes, and go on here: what shares a text shares all keys, so that they change
-nothing about who is connected with whom.
+Among equal texts of a group, only the preferred document goes on; the others are its followers. Equal texts of other
+groups are found by the ranges of text hashes. Their keys are sent all the same: equal texts have equal keys, so they
+connect nothing new.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _send_keys(
 
 
 def send_keys(bits: int, keys: Hashes, docs: np.ndarray, out: Outbox) -> None:
-    """Send keys (n, bands) of documents to the boxes of their bands and ranges."""
+    """Send the keys (n, bands) of documents to the boxes of their bands and ranges."""
     ranges = 1 << bits
     for band, column in enumerate(np.ascontiguousarray(keys.T)):
         if ranges == 1:
@@ -130,7 +130,7 @@ def _keys(keys: Hashes, docs: np.ndarray) -> pa.RecordBatch:
 
 
 def send_sites(layout: Layout, sites: pa.ChunkedArray, out: Outbox) -> None:
-    """Send how many documents each domain has to the boxes of their ranges."""
+    """Send the number of documents of each domain to the box of its range."""
     counts = sites.drop_null().value_counts()
     batch = pa.RecordBatch.from_arrays([counts.field("values"), counts.field("counts")], schema=SITES_SCHEMA)
     if layout.site_bits == 0:

@@ -1,7 +1,7 @@
-"""The second phase: what is equal within a range of keys or of text hashes.
+"""Equal keys become edges, and equal texts become twins, within a range of keys or of text hashes.
 
-Documents with an equal key are joined to the first of them: n - 1 edges for n documents. Of documents with an equal
-text all but the preferred one are its twins.
+Documents with an equal key are joined to the first of them: n - 1 edges for n documents. Documents with an equal text
+are twins of the preferred one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from corpus.dedup.bands import KEYS_SCHEMA, TEXTS_SCHEMA
 from corpus.dedup.clusters import Ints, candidate_edges, exact_keepers
-from corpus.dedup.index import Earlier
+from corpus.dedup.index import EarlierRun
 from corpus.dedup.layout import Layout
 from corpus.dedup.lookup import earlier_with_keys, earlier_with_texts
 from corpus.storage.boxes import Outbox, read_box, read_boxes
@@ -23,7 +23,7 @@ from corpus.text.shingles import Hashes
 
 
 def edges_schema(layout: Layout) -> pa.Schema:
-    """Edges from a lower to a higher document."""
+    """Return the columns of edges from a lower to a higher document."""
     return pa.schema([pa.field("low", layout.number), pa.field("high", layout.number)])
 
 
@@ -39,10 +39,10 @@ TWINS_SCHEMA = pa.schema(
 
 
 def candidates(
-    store: Store, layout: Layout, keys: Sequence[Part], boxes: Sequence[int], earlier: Sequence[Earlier] = ()
+    store: Store, layout: Layout, keys: Sequence[Part], boxes: Sequence[int], earlier: Sequence[EarlierRun] = ()
 ) -> list[Part]:
-    """The edges of some ranges of keys, `keys` being the files of all groups: `edges`, a box for each span of
-    documents; an edge lies in the spans of both its ends."""
+    """Write `edges` of some ranges of keys, with a box for each span of documents. An edge lies in the spans of both
+    its ends. `keys` are the files of all groups."""
     with Outbox(store, "edges", layout.spans) as out:
         for box in boxes:
             for low, high in _edges(store, layout, keys, box, earlier):
@@ -51,7 +51,7 @@ def candidates(
 
 
 def _edges(
-    store: Store, layout: Layout, files: Sequence[Part], box: int, earlier: Sequence[Earlier]
+    store: Store, layout: Layout, files: Sequence[Part], box: int, earlier: Sequence[EarlierRun]
 ) -> Iterator[tuple[Ints, Ints]]:
     keys, docs, high = np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64)
     for found_keys, found_docs in _chunks(store, layout, files, box):
@@ -71,14 +71,14 @@ def _edges(
 
 
 def _firsts(keys: Hashes, docs: Ints, others: Ints) -> tuple[Hashes, Ints]:
-    """Of each key the first document, which is enough for those to come: without the `others`. Documents ascend."""
+    """Return the first document of each key, without `others`. The next documents need no more. Documents ascend."""
     first = np.ones(len(docs), dtype=np.bool_)
     first[np.searchsorted(docs, others)] = False
     return keys[first], docs[first]
 
 
 def _chunks(store: Store, layout: Layout, files: Sequence[Part], box: int) -> Iterator[tuple[Hashes, Ints]]:
-    """Keys and documents in ascending order of documents, so many at a time as a task may hold."""
+    """Yield keys and documents, in ascending order of documents, as many at a time as a task may hold."""
     keys: list[Hashes] = []
     docs: list[Ints] = []
     held = 0
@@ -114,13 +114,15 @@ def twins(
     layout: Layout,
     texts: Sequence[Part],
     box: int,
-    earlier: Sequence[Earlier] = (),
+    earlier: Sequence[EarlierRun] = (),
     least: float = 0.0,
 ) -> list[Part]:
-    """The twins of one range of text hashes: `twins`, a box for each group, for that of the twin and that of the
-    keeper. Within a group no text comes twice, so that a range holds a text as often as there are groups at most.
-    Those of documents of earlier runs are also `edges`; what such a run removed counts only where it is as similar as
-    `least` to the document that it kept, since it may have had another limit."""
+    """Write `twins` of one range of text hashes, with a box for each group: the groups of the twin and of the keeper.
+
+    Within a group no text comes twice, so a range holds a text at most once per group. Twins of documents of earlier
+    runs are also `edges`. A document that an earlier run removed counts only if its similarity to its keeper is at
+    least `least`, since that run may have had another limit.
+    """
     found = [read_boxes(store, [part], box, TEXTS_SCHEMA) for part in texts]
     docs = [batch["doc"].to_numpy() + np.int64(first) for batch, first in zip(found, layout.groups, strict=False)]
     rows = pa.Table.from_batches(found, TEXTS_SCHEMA)
@@ -135,18 +137,18 @@ def twins(
         similar = how >= least
         ours, theirs, how, same = ours[similar], theirs[similar], how[similar], same[similar]
         new, first = np.unique(ours, return_index=True)
-        first = first[keeper[new] < layout.documents]  # the first run that had it counts
+        first = first[keeper[new] < layout.documents]  # the first earlier run with the text counts
         ours = ours[first]
         keeper[ours], order[ours] = theirs[first], -np.inf
         similarity[ours], exact[ours] = how[first], same[first]
-    told = np.flatnonzero(keeper != doc)
-    columns = [values[told] for values in (doc, keeper, order, similarity, exact)]
+    twins_found = np.flatnonzero(keeper != doc)
+    columns = [values[twins_found] for values in (doc, keeper, order, similarity, exact)]
     batch = pa.RecordBatch.from_arrays([pa.array(values) for values in columns], schema=TWINS_SCHEMA)
     with Outbox(store, "twins", len(layout.groups) - 1) as out, Outbox(store, "edges-twins", layout.spans) as edges_out:
-        ours, theirs = layout.group_of(doc[told]), layout.group_of(keeper[told])
+        ours, theirs = layout.group_of(doc[twins_found]), layout.group_of(keeper[twins_found])
         out.scatter(ours, batch)
         apart = ours != theirs
         out.scatter(theirs[apart], batch.filter(pa.array(apart)))
-        old = told[keeper[told] >= layout.documents]
+        old = twins_found[keeper[twins_found] >= layout.documents]
         send_edges(layout, doc[old], keeper[old], edges_out)
         return [out.finish(), edges_out.finish()]

@@ -1,10 +1,10 @@
-"""The third phase: edges → for each document that has any, the lowest one that edges connect it with.
+"""Edges become components: for each document with an edge, the lowest document that edges connect it with.
 
-Where one number per document fits what a task may hold, one task does it. Else the documents are divided into spans,
-and rounds of tasks, one per span, turn the graph into stars: a large star joins each document's higher neighbours to
-its lowest neighbour, a small star its lower ones and itself (Kiveris et al. 2014, "Connected Components in MapReduce
-and Beyond": neither adds edges, neither changes what is connected, and after O(log² n) rounds every component is a
-star around its lowest document). A round holds one number per document of its span, and reads its edges twice.
+If one number per document fits the memory of a task, one task does it. Else the documents are divided into spans, and
+rounds of tasks, one per span, turn the graph into stars. A large star joins each document's higher neighbors to its
+lowest neighbor; a small star joins its lower ones and itself (Kiveris et al. 2014, "Connected Components in MapReduce
+and Beyond"). Neither adds edges or changes what is connected, and after O(log² n) rounds every component is a star
+around its lowest document. A round holds one number per document of its span, and reads its edges twice.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _AT_ONCE = 1 << 20
 
 
 def labels_schema(layout: Layout) -> pa.Schema:
-    """A document and the lowest one of its component."""
+    """Return the columns of a document and the lowest document of its component."""
     return pa.schema([pa.field("doc", layout.number), pa.field("label", layout.number)])
 
 
 def components(store: Store, layout: Layout, edges: Sequence[Part]) -> list[Part]:
-    """All components at once: `labels`, a box for each group."""
+    """Find all components at once. Write `labels`, a box for each group."""
     parent = np.arange(layout.numbers)
     for low, high in _edges(store, layout, edges, 0):
         connect(parent, low, high)
@@ -42,14 +42,15 @@ def components(store: Store, layout: Layout, edges: Sequence[Part]) -> list[Part
 def large_star(
     store: Store, layout: Layout, edges: Sequence[Part], span: int, kind: str
 ) -> tuple[list[Part], dict[str, int]]:
-    """The edges for the small star of each span, and how many documents of this one are neither the centre of a star
-    nor at its edge: the `unfinished`. Where there are none anywhere, components are found; `star_labels` tells them."""
-    first, least = _least_neighbours(store, layout, edges, span)
+    """Write the edges for the small star of each span. The fact `unfinished` counts the documents of this span that are
+    neither the center of a star nor at its edge. If there are none anywhere, the components are found, and
+    `star_labels` writes them."""
+    first, least = _least_neighbors(store, layout, edges, span)
     own = np.arange(first, first + len(least))
-    above = np.zeros(len(least), dtype=np.bool_)  # has a higher neighbour
+    above = np.zeros(len(least), dtype=np.bool_)  # has a higher neighbor
     below = np.zeros(len(least), dtype=np.bool_)  # has a lower one that is not the lowest
     with Outbox(store, kind, layout.spans) as out:
-        for doc, other in _neighbours(store, layout, edges, span):
+        for doc, other in _neighbors(store, layout, edges, span):
             higher = other > doc
             here, there = doc[higher] - first, other[higher]
             above[here] = True
@@ -60,35 +61,35 @@ def large_star(
 
 
 def small_star(store: Store, layout: Layout, edges: Sequence[Part], span: int, kind: str) -> list[Part]:
-    """The edges for the large star of each span; `edges` lie in the spans of their higher ends."""
-    first, least = _least_neighbours(store, layout, edges, span)
+    """Write the edges for the large star of each span. `edges` lie in the spans of their higher ends."""
+    first, least = _least_neighbors(store, layout, edges, span)
     with Outbox(store, kind, layout.spans) as out:
         for low, high in _edges(store, layout, edges, span):
-            centre = least[high - first]
-            apart = low != centre
-            send_edges(layout, centre[apart], low[apart], out)
+            center = least[high - first]
+            apart = low != center
+            send_edges(layout, center[apart], low[apart], out)
         docs = np.flatnonzero(least < np.arange(first, first + len(least)))
         send_edges(layout, least[docs], docs + first, out)
         return [out.finish()]
 
 
 def star_labels(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> list[Part]:
-    """The labels of a span once all components are stars: `labels`, a box for each group."""
-    first, least = _least_neighbours(store, layout, edges, span)
-    centres = np.zeros(len(least), dtype=np.bool_)
-    for doc, other in _neighbours(store, layout, edges, span):
-        centres[doc[other > doc] - first] = True
-    return _labels(store, layout, first, least, centres)
+    """Write `labels` of a span, a box for each group, once all components are stars."""
+    first, least = _least_neighbors(store, layout, edges, span)
+    centers = np.zeros(len(least), dtype=np.bool_)
+    for doc, other in _neighbors(store, layout, edges, span):
+        centers[doc[other > doc] - first] = True
+    return _labels(store, layout, first, least, centers)
 
 
-def _labels(store: Store, layout: Layout, first: int, labels: Ints, told: np.ndarray | None = None) -> list[Part]:
-    """Send the labels of documents from `first` on to their groups: of those that have another label, and of `told`;
-    by default of those that are labels."""
+def _labels(store: Store, layout: Layout, first: int, labels: Ints, centers: np.ndarray | None = None) -> list[Part]:
+    """Send the labels of documents from `first` on to their groups: documents with another label, and those of
+    `centers`, by default the documents that are labels."""
     others = labels != np.arange(first, first + len(labels))
-    if told is None:
-        told = np.zeros(len(labels), dtype=np.bool_)
-        told[labels[others]] = True
-    docs = np.flatnonzero(told | others)
+    if centers is None:
+        centers = np.zeros(len(labels), dtype=np.bool_)
+        centers[labels[others]] = True
+    docs = np.flatnonzero(centers | others)
     with Outbox(store, "labels", len(layout.groups) - 1) as out:
         for start in range(0, len(docs), _AT_ONCE):
             some = docs[start : start + _AT_ONCE]
@@ -98,17 +99,17 @@ def _labels(store: Store, layout: Layout, first: int, labels: Ints, told: np.nda
         return [out.finish()]
 
 
-def _least_neighbours(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> tuple[int, Ints]:
-    """The first document of a span, and for each of its documents the lowest of itself and its neighbours."""
+def _least_neighbors(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> tuple[int, Ints]:
+    """Return the first document of a span, and for each of its documents the lowest of itself and its neighbors."""
     first = span * layout.span
     least = np.arange(first, min(first + layout.span, layout.numbers))
-    for doc, other in _neighbours(store, layout, edges, span):
+    for doc, other in _neighbors(store, layout, edges, span):
         np.minimum.at(least, doc - first, other)
     return first, least
 
 
-def _neighbours(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> Iterator[tuple[Ints, Ints]]:
-    """(document of the span, neighbour), for each end of an edge that lies in the span."""
+def _neighbors(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> Iterator[tuple[Ints, Ints]]:
+    """Yield (document of the span, neighbor) for each end of an edge that lies in the span."""
     for low, high in _edges(store, layout, edges, span):
         for doc, other in ((low, high), (high, low)):
             here = doc // layout.span == span

@@ -1,4 +1,4 @@
-"""What a collective stage declares, so that one frame can compare, decide and explain for all of them.
+"""The contract of collective stages: their declarations let one frame compare, decide and explain for all of them.
 
 `DocumentComparison` compares whole documents, `LineComparison` their lines. A stage says what it signs, what makes two
 signatures candidates, how similar they are, and which evidence fills its measures. The rest is the same for all: the
@@ -73,12 +73,12 @@ class DocumentComparison(Collective):
 
     @property
     def with_shingles(self) -> bool:
-        """Whether documents are compared by their shingles."""
+        """True if documents are compared by their shingles."""
         return False
 
     @property
     def transitive(self) -> bool:
-        """Whether a component keeps one document only, whatever the similarities in it."""
+        """True if a component keeps one document only, whatever the similarities in it."""
         return False
 
     def comparable(self) -> dict[str, Any]:
@@ -157,11 +157,11 @@ class LineComparison(Collective):
     }  # a document may lose less than it first seemed, so no limit may turn then
 
     split: str
-    """How a text is divided: see `corpus.text.lines.SPLITS`."""
+    """The division of a text: see `corpus.text.lines.SPLITS`."""
     documents: int
     """A line is repeated if so many documents have it."""
     keep: str
-    """Who keeps a repeated line: see `KEEP`."""
+    """The documents that keep a repeated line: see `KEEP`."""
 
     def sign(self, doc: Document) -> SignedLines:
         """Return the hashes and lengths of a document's lines."""

@@ -1,4 +1,5 @@
-"""The last phase of dedup by lines: which lines each unit's documents lose, which of them are dropped, and evidence."""
+"""The last phase of the comparison of lines: the lines that each document loses, the documents that are dropped, and
+the evidence."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from corpus.storage.task_commits import Made
 from corpus.tables.verdicts import VERDICT_SCHEMAS, record_ids
 
 
-def cuts(
+def cuts(  # eight parameters: the files of three earlier phases are different things
     store: Store,
     layout: LineLayout,
     number: int,
@@ -88,7 +89,7 @@ def _columns(
 
 
 def _laid_over(docs: Ints, some: Ints, values: pa.Array) -> pa.Array:
-    """Values of some of the documents, null for the others."""
+    """Return values of some documents as a column of all, null for the others."""
     at = np.searchsorted(some, docs)
     known = np.isin(docs, some)
     return values.take(pa.array(np.where(known, at, 0), mask=~known))
@@ -103,7 +104,8 @@ def _kept_in(
     places: pa.RecordBatch,
     archives: Sequence[str],
 ) -> pa.Array:
-    """For each of `docs` the id of the one that keeps most of what it loses, by characters; of equals the first."""
+    """Return, for each of `docs`, the id of the document that keeps most of what it loses, by characters; among equals
+    the first."""
     some = np.flatnonzero(goes & (keeper[at] >= 0))
     if not len(some):
         return pa.nulls(len(docs), pa.string())
@@ -119,7 +121,8 @@ def _kept_in(
 
 
 def _counts(lines: GroupLines, facts: dict[str, Ints], kept: Ints, gone: Ints, rules: pa.Array) -> list[dict[str, Any]]:
-    """Of each unit: documents dropped, by rule, kept ones that lose lines, and the lines and characters they lose."""
+    """Return, for each unit, the dropped documents by rule, the kept ones that lose lines, and the lines and characters
+    that these lose."""
     units, of = len(lines.ends), lines.unit_of(kept)
     columns = {
         "changed": np.bincount(of, minlength=units),

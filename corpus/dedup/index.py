@@ -2,11 +2,11 @@
 
     index/index.json      what made the signatures, how many documents there are, and the parts
     index/keys-00000      the band keys of kept documents, a box for each band and range
-    index/texts-00000     the text hashes of all compared documents, each with the kept one that stands for it
-    index/docs-00000      where the kept documents are, the keeper rule's values, signatures; a box for each stretch
+    index/texts-00000     the text hashes of all compared documents, each with its keeper
+    index/docs-00000      places, keeper rule's values and signatures of kept documents, a box for each 4,096 numbers
 
-Part k covers documents kN … (k+1)N, as the run numbered them before it removed any, so that the files do not depend on
-how it was divided. A later run reads all keys once, and of the rest only the boxes in which it found candidates.
+Part k covers documents kN … (k+1)N, as the run numbered them before it removed any, so the files do not depend on how
+the run was divided. A later run reads all keys once. Of the rest it reads only the boxes in which it found candidates.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from corpus.storage.store import Location, Store, open_store
 from corpus.tables.verdicts import VerdictBox, removed_rows
 
 BITS = 6
-"""Halvings of the keys of a band, and of text hashes: a later run of some hundred million documents reads a box only
-once, and a box of a part still holds 16,000 keys."""
+"""Halvings of the keys of a band, and of text hashes. So a later run of some hundred million documents reads a box only
+once, and a box of a part still has 16,000 keys."""
 
 ROWS_PER_PART = 1 << 20
 ROWS_PER_PART_WITH_SHINGLES = 1 << 17
@@ -70,8 +70,8 @@ def rows_per_part(dedup: DocumentComparison) -> int:
 
 @dataclass(frozen=True)
 class UnitRows:
-    """The documents of one unit: their signatures, the number of the first one, that of their archive, the verdicts of
-    the comparison, and those of earlier ones."""
+    """The documents of one unit: their signatures, the number of the first document, that of their archive, and the
+    verdicts of the comparison and of earlier ones."""
 
     signatures: Part
     first: int
@@ -107,7 +107,7 @@ def index_part(
         exact[gone["corpus_row"].to_numpy()] = gone["exact"].to_numpy() > 0
         here = present(rows["text_hash"]) & (doc >= first) & (doc < end)
         here[removed_rows(store, unit.removed)] = False
-        # what repeats a document of a still earlier run is found where that one is
+        # a duplicate of a still earlier run's document is found in that run's index
         named = here & (kept_doc < documents)
         pairs = hash_pairs(rows["text_hash"])[named]
         columns = [pairs[:, 0], pairs[:, 1], kept_doc[named], similarity[named], exact[named]]
@@ -136,7 +136,7 @@ def index_part(
 def write_index(
     store: Store, dedup: DocumentComparison, documents: int, archives: Sequence[str], parts: Sequence[dict[str, Any]]
 ) -> str:
-    """Make the parts an index; its digest."""
+    """Write index.json, which makes the parts an index, and return its digest."""
     content = {
         "stage": dedup.name,
         "comparable": dedup.comparable(),
@@ -150,8 +150,8 @@ def write_index(
 
 
 @dataclass(frozen=True)
-class EarlierPart:
-    """Some documents of an earlier run: the number of the first and of the one after the last, as it gave them."""
+class IndexPart:
+    """Some documents of an earlier run: its own numbers for the first document and for the end."""
 
     first: int
     end: int
@@ -161,13 +161,14 @@ class EarlierPart:
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """The index of an earlier run. `shift` is what this run adds to its numbers, `archive` to those of its archives."""
+class EarlierRun:
+    """The index of an earlier run. This run adds `shift` to the numbers of its documents, and `archive` to those of its
+    archives."""
 
     store: Store
     digest: str
     content: dict[str, Any]
-    parts: tuple[EarlierPart, ...]
+    parts: tuple[IndexPart, ...]
     shift: int = 0
     archive: int = 0
 
@@ -180,8 +181,8 @@ class Earlier:
         return list(self.content["archives"])
 
 
-def open_index(folder: Location) -> Earlier:
-    """The index in the folder of a run. Raises InputError where there is none."""
+def open_index(folder: Location) -> EarlierRun:
+    """Open the index in the folder of a run. Raises InputError if there is none."""
     store = open_store(folder)
     data = store.get(_FILE)
     if data is None:
@@ -191,16 +192,16 @@ def open_index(folder: Location) -> Earlier:
     try:
         content = json.loads(data)
         parts = tuple(
-            EarlierPart(entry["first"], entry["end"], *(Part(**entry[kind]) for kind in ("keys", "texts", "docs")))
+            IndexPart(entry["first"], entry["end"], *(Part(**entry[kind]) for kind in ("keys", "texts", "docs")))
             for entry in content["parts"]
         )
     except (ValueError, KeyError, TypeError):
         raise IntegrityError(f"{store.where(_FILE)} is damaged.", "Restore it, or build that run again.") from None
-    return Earlier(store, digest(content), content, parts)
+    return EarlierRun(store, digest(content), content, parts)
 
 
-def check_comparable(dedup: DocumentComparison, earlier: Earlier) -> None:
-    """Raise ConfigError where the signatures of an earlier run were made in another way."""
+def check_comparable(dedup: DocumentComparison, earlier: EarlierRun) -> None:
+    """Raise ConfigError if the signatures of an earlier run were made in another way."""
     theirs, ours = earlier.content["comparable"], dedup.comparable()
     if earlier.content["stage"] != dedup.name or any(theirs.get(name) != value for name, value in ours.items()):
         raise ConfigError(
@@ -209,11 +210,11 @@ def check_comparable(dedup: DocumentComparison, earlier: Earlier) -> None:
         )
 
 
-def shifted(found: Sequence[Earlier], documents: int, archives: int) -> list[Earlier]:
-    """Earlier runs with the numbers that their documents and archives have in a run of so many of its own."""
+def shifted(found: Sequence[EarlierRun], documents: int, archives: int) -> list[EarlierRun]:
+    """Return earlier runs with the numbers that their documents and archives have in a run with so many of its own."""
     placed = []
     for one in found:
-        placed.append(Earlier(one.store, one.digest, one.content, one.parts, documents, archives))
+        placed.append(EarlierRun(one.store, one.digest, one.content, one.parts, documents, archives))
         documents += one.documents
         archives += len(one.archives)
     return placed

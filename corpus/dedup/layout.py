@@ -1,8 +1,7 @@
-"""How documents are numbered and divided among tasks: from their count and the memory that a task may take.
+"""Numbers of documents, and their division among tasks, from their count and the memory of a task.
 
-A document's number is that of its row in the corpus before anything is removed, so it depends on neither units nor
-tasks. Documents of earlier runs come after those, each run with the numbers that it gave, shifted. No division changes
-a verdict.
+A document's number is that of its row in the corpus before any comparison removes one, so it depends on neither units
+nor tasks. Documents of earlier runs come after, each run with its own numbers, shifted. No division changes a verdict.
 """
 
 from __future__ import annotations
@@ -21,27 +20,28 @@ from corpus.storage.store import Store
 from corpus.tables.verdicts import VerdictBox, stays
 
 MEMORY_BYTES = 1 << 30
-"""What the rows that one task holds may take. Python and its libraries come on top, some 150 MB."""
+"""Memory for the rows that one task holds. Python and its libraries take some 150 MB more."""
 
-_BYTES_PER_SIGNED = 1024  # a group holds its keys, and is a small part of what its task may take
+_BYTES_PER_SIGNED = 1024  # a group has its keys in memory too, and uses a small part of what its task may take
 _BYTES_PER_KEY = 64
 _BYTES_PER_TEXT = 128
 _BYTES_PER_NODE = 32
 
 _LEAST_GROUP = 1 << 17
-"""Documents of a group, so that a few hundred thousand give some tasks; smaller ones only cost files."""
+"""Documents of a group, at least. So a few hundred thousand give several tasks; smaller groups would only cost
+files."""
 _KEYS_PER_TASK = 1 << 20
-_MOST_GROUPS = 64  # as long as memory allows it
+_MOST_GROUPS = 64  # while memory allows it
 _LEAST_RANGE = 1 << 21
-"""Keys of a range: sorting more of them leaves the cache and takes half as long again."""
+"""Keys of a range, at least. Sorting more of them leaves the cache and takes half as long again."""
 _LEAST_MEMBERS = 1 << 17
-"""Of a verifier, which reads a box of each group."""
-_BYTES_PER_MEMBER = 2048  # what it holds is bounded anyway; this bounds what one verifier does
+"""Documents of a verifier, at least: it reads a box of each group."""
+_BYTES_PER_MEMBER = 2048  # its memory is bounded anyway; this bounds its work
 
 
 @dataclass(frozen=True)
 class Group:
-    """Consecutive units whose documents one task holds: of each unit the part with its signatures, the number of its
+    """Consecutive units whose documents one task holds: for each unit the part with its signatures, the number of its
     archive, and the verdicts of earlier comparisons."""
 
     parts: tuple[Part, ...]
@@ -68,25 +68,25 @@ class Group:
 
 @dataclass(frozen=True)
 class Layout:
-    """`groups` are the first documents of the groups, each of whole units, and at the end the number of documents;
-    those of earlier runs follow. Keys are divided by their highest bits, documents into spans of equal length."""
+    """`groups` are the first documents of the groups, each of whole units, then the number of documents. Groups of
+    earlier runs follow. Keys are divided by their highest bits, documents into spans of equal length."""
 
     documents: int
     groups: tuple[int, ...]
     numbers: int
-    """One more than the highest number of a document, earlier runs included."""
+    """The highest number of a document plus one, earlier runs included."""
     bands: int
     key_bits: int
     text_bits: int
     span: int
-    """Documents of a span: those whose components one task holds."""
+    """Documents of a span. One task holds their components."""
     verifier_bits: int
     site_bits: int
     memory_bytes: int
 
     @property
     def keys_at_once(self) -> int:
-        """Twice what a range holds on average."""
+        """Twice the keys that a range has on average."""
         return max(2 * self.memory_bytes // _BYTES_PER_KEY, 2)
 
     @property
@@ -96,7 +96,7 @@ class Layout:
 
     @property
     def boxes_at_once(self) -> int:
-        """Boxes of keys for one task, one after the other: a task costs as much as some 10,000 keys."""
+        """Boxes of keys that one task reads, one after the other. A task costs as much as some 10,000 keys."""
         return min(max((_KEYS_PER_TASK << self.key_bits) // max(self.documents, 1), 1), self.boxes)
 
     @property
@@ -105,7 +105,7 @@ class Layout:
 
     @property
     def number(self) -> pa.DataType:
-        """The type that holds a document's number."""
+        """The type of a document's number."""
         return pa.uint32() if self.numbers < 1 << 32 else pa.int64()
 
     def group_of(self, docs: Ints) -> Ints:
@@ -122,8 +122,8 @@ class Layout:
 def make_layout(
     rows: Sequence[int], bands: int, earlier: Sequence[int] = (), memory_bytes: int = MEMORY_BYTES
 ) -> tuple[Layout, list[int]]:
-    """The layout for units of so many corpus rows, signatures of so many bands, and groups of earlier documents of so
-    many numbers; and the first unit of each group, with the number of units at the end."""
+    """Return the layout for units of so many corpus rows, signatures of so many bands, and groups of earlier documents
+    of so many numbers. Also return the first unit of each group, and at the end the number of units."""
     documents = sum(rows)
     size = max(min(max(documents // _MOST_GROUPS, _LEAST_GROUP), memory_bytes // _BYTES_PER_SIGNED), 1)
     starts, units, at, filled = [0], [0], 0, 0

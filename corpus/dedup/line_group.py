@@ -1,4 +1,4 @@
-"""The signed lines of some units in memory, as flat arrays: one entry per line, and which document has it."""
+"""The signed lines of some units in memory, as flat arrays with one entry per line."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from corpus.text.shingles import Hashes
 
 @dataclass(frozen=True)
 class GroupLines:
-    """`first` is the number of its first document; documents count from there. `alive` says which are compared, `doc`
-    which document each line is of; lines are in order."""
+    """`first` is the number of the first document; the arrays count from there. `alive` says which documents are
+    compared, `doc` has the document of each line. Lines are in order."""
 
     first: int
     ends: Ints
-    """Of each unit, the document after its last."""
+    """The end of each unit: the document after its last one."""
     alive: np.ndarray
     offset: Ints
     inner: Ints
@@ -42,11 +42,11 @@ class GroupLines:
         return np.searchsorted(self.ends, docs, side="right")
 
     def archive(self, numbers: Sequence[int]) -> Ints:
-        """The archive of each document, from those of the units."""
+        """Return the archive of each document. `numbers` has those of the units."""
         return np.repeat(np.array(numbers, dtype=np.int64), np.diff(self.ends, prepend=0))
 
     def pairs(self) -> tuple[Hashes, Ints]:
-        """The different pairs of line and document, by hash."""
+        """Return the distinct pairs of line and document, by hash."""
         at = np.flatnonzero(self.compared)
         order = at[np.argsort(self.hash[at], kind="stable")]  # documents ascend within a hash
         hashes, docs = self.hash[order], self.doc[order]
@@ -54,21 +54,22 @@ class GroupLines:
         return hashes[new], docs[new]
 
     def find(self, known: Hashes) -> Ints:
-        """For each line its place in `known`, sorted different hashes; -1 where it is not there."""
+        """Return the index of each line in `known`, sorted distinct hashes; -1 if it is not there."""
         if not len(known):
             return np.full(len(self.hash), -1)
         places = np.minimum(np.searchsorted(known, self.hash), len(known) - 1)
         return np.where((known[places] == self.hash) & self.compared, places, -1)
 
     def first_of(self, at: Ints, count: int) -> Ints:
-        """For each of `count` hashes the first document that has it, -1 for none, by the lines' places in them."""
+        """Return the first document that has each of `count` hashes, -1 for none. `at` has the hash index of each
+        line."""
         firsts = np.full(count, -1, dtype=np.int64)
         lines = np.flatnonzero(at >= 0)[::-1]
-        firsts[at[lines]] = self.doc[lines]  # of equal places the last write counts: the first line
+        firsts[at[lines]] = self.doc[lines]  # the last write to an index counts: that of the first line
         return firsts
 
     def losses(self, goes: np.ndarray) -> dict[str, Ints]:
-        """Of each document: lines compared, lines that go, characters, characters that go."""
+        """Return, for each document: lines compared, lines removed, characters, characters removed."""
         count = len(self.alive)
         sums = {
             "lines": np.bincount(self.doc[self.compared], minlength=count),
@@ -80,8 +81,8 @@ class GroupLines:
 
 
 def read_group(store: Store, first: int, group: Group) -> GroupLines:
-    """Return the lines of a group's documents, the first of which has the number `first`, without those of documents
-    that earlier comparisons removed."""
+    """Return the lines of a group's documents, without those of documents that earlier comparisons removed. `first` is
+    the number of the first document."""
     rows = pa.Table.from_batches([batch for part in group.parts for batch in read_batches(store, part)], LINES_SCHEMA)
     alive = ~rows["hashes"].is_null().to_numpy() & group.stays(store)
     counts = np.zeros(rows.num_rows, dtype=np.int64)
@@ -103,7 +104,7 @@ def read_group(store: Store, first: int, group: Group) -> GroupLines:
 
 
 def _values(column: pa.Array, kind: str) -> tuple[Ints, np.ndarray]:
-    """How many numbers each value holds, and all of them."""
+    """Return how many numbers each value has, and all numbers."""
     if not len(column):
         return np.zeros(0, np.int64), np.zeros(0, kind)
     bounds = np.frombuffer(column.buffers()[1], "<i4")[column.offset : column.offset + len(column) + 1]

@@ -1,6 +1,6 @@
-"""What the indexes of earlier runs have in common with a run: by keys, by texts, and the rows of those documents.
+"""Documents of earlier runs that share keys or texts with documents of this run.
 
-All keys of a range are read once, and of the rest only the boxes in which something was found.
+All keys of a range are read once. Of the rest, only the boxes are read in which something was found.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import pyarrow as pa
 from corpus.dedup.bands import KEYS_SCHEMA
 from corpus.dedup.clusters import Ints
 from corpus.dedup.contract import DocumentComparison
-from corpus.dedup.index import BITS, ROWS_PER_BOX, TEXTS_SCHEMA, Earlier, EarlierPart, docs_schema
+from corpus.dedup.index import BITS, ROWS_PER_BOX, TEXTS_SCHEMA, EarlierRun, IndexPart, docs_schema
 from corpus.storage.boxes import one_batch, read_box
 from corpus.text.shingles import Hashes
 
 MOST_PER_KEY = 64
-"""Earlier documents that a key leads to: as many as a component has rounds for."""
+"""Earlier documents that a key leads to: as many as a component has rounds."""
 
 
 def earlier_with_keys(
-    earlier: Sequence[Earlier], band: int, bits: int, box: int, keys: Hashes
+    earlier: Sequence[EarlierRun], band: int, bits: int, box: int, keys: Hashes
 ) -> Iterator[tuple[Ints, Ints]]:
-    """(place in `keys`, earlier document) for documents that have one of them: distinct keys of one range of a band,
-    sorted. Of each key the first few count."""
+    """Yield (index in `keys`, earlier document) for documents that have one of the keys: distinct, sorted keys of one
+    range of a band. Only the first few documents of a key count."""
     known = _Known(keys)
     counts = np.zeros(len(keys), dtype=np.int64)
     for one in earlier:
@@ -38,10 +38,10 @@ def earlier_with_keys(
 
 
 def earlier_with_texts(
-    earlier: Sequence[Earlier], bits: int, box: int, hashes: Hashes
+    earlier: Sequence[EarlierRun], bits: int, box: int, hashes: Hashes
 ) -> Iterator[tuple[Ints, Ints, np.ndarray, np.ndarray]]:
-    """(row of `hashes`, earlier document, similarity to it, whether their texts are equal) for texts of one range of
-    hashes (n, 2) that earlier runs had, the first run that had one first."""
+    """Yield (row of `hashes`, earlier document, similarity to it, whether their texts are equal) for texts of one range
+    of hashes (n, 2) that earlier runs had, in the order of the runs."""
     order = np.argsort(hashes[:, 0], kind="stable")
     high = hashes[order, 0]
     known = _Known(np.unique(high))
@@ -65,8 +65,8 @@ def earlier_with_texts(
                     yield ours, theirs["doc"].to_numpy() + one.shift, theirs["similarity"].to_numpy(), exact
 
 
-def earlier_rows(dedup: DocumentComparison, one: Earlier, part: EarlierPart, docs: Ints) -> pa.RecordBatch:
-    """The rows of earlier documents, by their sorted numbers in this run."""
+def earlier_rows(dedup: DocumentComparison, one: EarlierRun, part: IndexPart, docs: Ints) -> pa.RecordBatch:
+    """Return the rows of earlier documents, by their sorted numbers in this run."""
     at = docs - (one.shift + part.first)
     found = []
     for box in np.unique(at // ROWS_PER_BOX).tolist():
@@ -78,7 +78,7 @@ def earlier_rows(dedup: DocumentComparison, one: Earlier, part: EarlierPart, doc
 
 
 class _Known:
-    """Sorted distinct keys, and a table over their low bits by which most others are passed over at once."""
+    """Sorted distinct keys, with a table over their low bits that rules out most other keys at once."""
 
     def __init__(self, keys: Hashes) -> None:
         self._keys = keys
@@ -87,7 +87,7 @@ class _Known:
         self._table[keys & self._mask] = True
 
     def find(self, keys: Hashes) -> tuple[Ints, Ints]:
-        """The places of those that are known, and which ones they are."""
+        """Return the indexes of `keys` that are known, and the index of the known key of each."""
         rows = np.flatnonzero(self._table[keys & self._mask])
         if not len(self._keys):
             return rows[:0], rows[:0]
@@ -97,7 +97,7 @@ class _Known:
 
 
 def _first_few(places: Ints, rows: Ints, counts: Ints) -> tuple[Ints, Ints]:
-    """Those of `places` that did not come too often yet; `counts` goes on from call to call."""
+    """Return the pairs whose key did not come too often yet. `counts` is kept from call to call."""
     order = np.argsort(places, kind="stable")
     places, rows = places[order], rows[order]
     starts = np.flatnonzero(np.append(True, places[1:] != places[:-1])[: len(places)])
@@ -109,7 +109,7 @@ def _first_few(places: Ints, rows: Ints, counts: Ints) -> tuple[Ints, Ints]:
 
 
 def _boxes(bits: int, box: int) -> range:
-    """The boxes of an index that hold what a range of 2^bits does, or the one that holds more."""
+    """Return the boxes of an index that cover a range of 2^bits, or the one box that covers more."""
     if bits > BITS:
         return range(box >> (bits - BITS), (box >> (bits - BITS)) + 1)
     return range(box << (BITS - bits), (box + 1) << (BITS - bits))

@@ -1,7 +1,7 @@
-"""The fourth phase: the signatures of the documents that may repeat another, sent to the task of their component.
+"""Signatures of documents in components, sent to the task of their component.
 
-Members are sorted by component, within it in keeper order, and the twins of a document right after it, without a
-signature of their own: so a component of any size can be verified in one pass.
+Members are sorted by component, and within it in keeper order. The twins of a document come right after it, without a
+signature. So a component of any size can be verified in one pass.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from corpus.dedup.candidates import TWINS_SCHEMA
 from corpus.dedup.clusters import Ints
 from corpus.dedup.components import labels_schema
 from corpus.dedup.contract import DocumentComparison
-from corpus.dedup.index import Earlier, EarlierPart
+from corpus.dedup.index import EarlierRun, IndexPart
 from corpus.dedup.layout import Group, Layout
 from corpus.dedup.lookup import earlier_rows
 from corpus.dedup.signature_rows import binary_column, matrix, present, read_signed
@@ -59,7 +59,7 @@ def members(
     files: Sequence[int],
     inputs: Mapping[str, Sequence[Part]],
 ) -> list[Part]:
-    """Send the members among a group's documents: `members`, a box for each verifier.
+    """Write `members` among a group's documents, with a box for each verifier.
 
     `files` has the short hash of each unit's file. `inputs` are the group's own `followers`, and all files of `twins`
     and `labels`.
@@ -96,11 +96,11 @@ def earlier_members(
     dedup: DocumentComparison,
     layout: Layout,
     group: int,
-    one: Earlier,
-    part: EarlierPart,
+    one: EarlierRun,
+    part: IndexPart,
     inputs: Mapping[str, Sequence[Part]],
 ) -> list[Part]:
-    """Send the documents of an earlier run that new ones may repeat. They come first in their components."""
+    """Write `members` among the documents of an earlier run. They come first in their components."""
     labels = read_boxes(store, inputs["labels"], group, labels_schema(layout))
     docs = labels["doc"].to_numpy().astype(np.int64)
     order = np.argsort(docs)
@@ -136,8 +136,8 @@ def _send(store: Store, dedup: DocumentComparison, layout: Layout, columns: dict
 
 @dataclass(frozen=True)
 class _Found:
-    """For each document of a group: one that stands for its component, -1 where it has none; the one that leads it,
-    the keeper rule's value of that, and how similar it is to it."""
+    """One entry per document of a group: the label of its component (-1 without one), its leader (itself, or the
+    document whose twin it is), the leader's keeper value, and the similarity to the leader."""
 
     label: Ints
     leader: Ints
@@ -171,18 +171,19 @@ def _found(
     for values in (leader, order, label, similarity, exact):
         values[follower] = values[local]
 
-    # equal texts that nothing else is like are a component that no edge has told of
-    told = np.concatenate((doc, leads, follower, local))
-    alone = told[label[told] < 0]
+    # equal texts that are like no other document are a component without edges
+    equal = np.concatenate((doc, leads, follower, local))
+    alone = equal[label[equal] < 0]
     label[alone] = leader[alone]
     return _Found(label, leader, order, similarity, exact)
 
 
 def _signatures(dedup: DocumentComparison, batches: Sequence[pa.RecordBatch], at: Ints, wanted: np.ndarray) -> pa.Array:
-    """The signatures of the rows at `at` of which `wanted` is true, null for the others and where there is none."""
+    """Return the signatures of the rows at `at` for which `wanted` is True, null for the others and for documents
+    without one."""
     rows = np.zeros((len(at), dedup.signature_bytes), dtype=np.uint8)
     null = ~wanted
-    order = np.argsort(at)  # unique: any kind of sorting gives the same
+    order = np.argsort(at)  # unique values: any sorting gives the same order
     ends = np.cumsum([batch.num_rows for batch in batches])
     bounds = [0, *np.searchsorted(at[order], ends).tolist()]
     for batch, end, start, stop in zip(batches, ends.tolist(), bounds, bounds[1:], strict=False):
@@ -200,5 +201,5 @@ def _chunked(batches: Sequence[pa.RecordBatch], name: str) -> pa.ChunkedArray:
 
 
 def _column(batches: Sequence[pa.RecordBatch], name: str) -> np.ndarray:
-    """A numeric column as an array; what null values hold is not defined."""
+    """Return a numeric column as an array. The values at nulls are undefined."""
     return np.concatenate([batch[name].to_numpy(zero_copy_only=False) for batch in batches])

@@ -12,7 +12,7 @@ from corpus.storage.boxes import Box, one_batch
 
 
 def merged(boxes: Sequence[Box], schema: pa.Schema, at_once: int) -> Iterator[pa.RecordBatch]:
-    """The members of sorted boxes in one order, about `at_once` at a time."""
+    """Yield the members of sorted boxes in one order, about `at_once` at a time."""
     total = sum(box.rows for box in boxes)
     if total <= at_once:
         if total:
@@ -31,7 +31,7 @@ def merged(boxes: Sequence[Box], schema: pa.Schema, at_once: int) -> Iterator[pa
             held[n] = one_batch(more, schema)
         rows = one_batch(held, schema)
         of = np.repeat(np.arange(len(boxes)), [batch.num_rows for batch in held])
-        # what comes after the last row held of a box that has more may come after rows that are not read yet
+        # a row after the last held row of a box with more rows may belong after rows that are not read yet
         limits = np.cumsum([batch.num_rows for batch in held])[
             [box.blocks > at and batch.num_rows > 0 for box, at, batch in zip(boxes, next_block, held, strict=True)]
         ]
@@ -55,6 +55,6 @@ def _ordered(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _order(rows: pa.RecordBatch) -> Ints:
-    """By component, in keeper order, each leader before its twins."""
+    """Return the order by component, within it in keeper order, each leader before its twins."""
     doc, leader = rows["doc"].to_numpy(), rows["leader"].to_numpy()
     return np.lexsort((doc, doc != leader, leader, rows["order"].to_numpy(), rows["component"].to_numpy()))

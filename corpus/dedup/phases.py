@@ -35,7 +35,7 @@ from corpus.dedup.candidates import candidates, twins
 from corpus.dedup.components import components, large_star, small_star, star_labels
 from corpus.dedup.contract import DocumentComparison, LineComparison
 from corpus.dedup.cuts import cuts
-from corpus.dedup.index import Earlier, UnitRows, index_part, open_index, shifted
+from corpus.dedup.index import EarlierRun, UnitRows, index_part, open_index, shifted
 from corpus.dedup.layout import Group, Layout
 from corpus.dedup.members import earlier_members, members
 from corpus.dedup.repeats import LineLayout, keepers, line_keys, losers, repeats
@@ -73,7 +73,7 @@ class ComparisonTask(Task):
         return below
 
     @cached_property
-    def earlier(self) -> list[Earlier]:
+    def earlier(self) -> list[EarlierRun]:
         """The earlier runs to compare with, with their numbers in this one."""
         found = [open_index(folder) for folder in self.against]
         if [one.digest for one in found] != self.value("against"):
@@ -166,9 +166,7 @@ _PHASES: dict[str, Callable[[ComparisonTask], Made]] = {
     "small": lambda t: (small_star(t.store, t.layout, t.edges(), t.number, t.phase), {}),
     "labels": lambda t: (star_labels(t.store, t.layout, t.edges(), t.number), {}),
     "members": _members,
-    "verify": lambda t: verify_box(
-        t.store, t.documents, t.layout, t.threshold, t.parts("members", "members"), t.number
-    ),
+    "verify": _verify,
     "verdicts": _verdicts,
     "index": _index,
     "sites": lambda t: ([], sites(t.store, t.parts("bands", "sites"), t.parts("verdicts", "sites"), t.number)),

@@ -41,7 +41,7 @@ PLACES_SCHEMA = pa.schema(
     ]
 )
 FACTS = ("lines", "removed", "chars", "chars_removed")
-"""What is counted of a document: see `Group.losses`."""
+"""The counts of a document: see `GroupLines.losses`."""
 
 LOSERS_SCHEMA = pa.schema(
     [
@@ -57,13 +57,13 @@ _BYTES_PER_LINE = 12  # a hash and a length
 _HELD_PER_LINE = 128  # while a group is judged: hashes, lengths, documents, their order, and masks
 _BYTES_PER_ENTRY = 96
 _LEAST_GROUP_BYTES = 16 << 20
-_MOST_GROUPS = 64  # as long as memory allows it
+_MOST_GROUPS = 64  # while memory allows it
 
 
 @dataclass(frozen=True)
 class LineLayout:
-    """`groups` are the numbers of the first documents of the groups, each of whole units, and at the end that of all
-    documents; lines are divided by the highest bits of their hashes. No division changes a verdict."""
+    """`groups` are the numbers of the first documents of the groups, each of whole units, and at the end the number of
+    documents. Lines are divided by the highest bits of their hashes. No division changes a verdict."""
 
     groups: tuple[int, ...]
     bits: int
@@ -77,7 +77,8 @@ class LineLayout:
 
 
 def make_line_layout(units: Sequence[Part], memory_bytes: int = MEMORY_BYTES) -> tuple[LineLayout, list[int]]:
-    """The layout for units with these files, and the first unit of each group, with the number of units at the end."""
+    """Return the layout for units with these files, and the first unit of each group, with the number of units at the
+    end."""
     total = sum(part.bytes for part in units)
     size = min(max(total // _MOST_GROUPS, _LEAST_GROUP_BYTES), memory_bytes * _BYTES_PER_LINE // _HELD_PER_LINE)
     starts, firsts, at, filled = [0], [0], 0, 0
@@ -93,7 +94,7 @@ def make_line_layout(units: Sequence[Part], memory_bytes: int = MEMORY_BYTES) ->
 
 
 def line_keys(store: Store, layout: LineLayout, number: int, group: Group) -> Made:
-    """`had`: of each different line of the group, how many documents have it; a box for each range."""
+    """Write `had`: for each distinct line of the group, the number of documents that have it; a box for each range."""
     lines = read_group(store, layout.groups[number], group)
     hashes = lines.pairs()[0]
     starts = _starts(hashes)
@@ -111,7 +112,7 @@ def line_keys(store: Store, layout: LineLayout, number: int, group: Group) -> Ma
 
 
 def repeats(store: Store, layout: LineLayout, stage: LineComparison, files: Sequence[Part], box: int) -> list[Part]:
-    """`repeated`: the lines of one range that enough documents have, in a box for each group that has them."""
+    """Write `repeated`: the lines of one range that enough documents have, in a box for each group that has them."""
     rows, groups = _by_group(store, files, box, HAD_SCHEMA)
     order = np.argsort(rows["hash"].to_numpy(), kind="stable")
     hashes, groups = rows["hash"].to_numpy()[order], groups[order]
@@ -137,8 +138,8 @@ def losers(
     group: Group,
     files: Sequence[Part],
 ) -> Made:
-    """`losers`: the documents that lose too much, with what they lose; and `places`: where each repeated line first is
-    in those of the group that stay, a box for each range."""
+    """Write `losers`, the documents that lose too much, with what they lose; and `places`, where each repeated line
+    first is in documents of the group that stay, a box for each range."""
     assert isinstance(bound.stage, LineComparison)
     keep_first = bound.stage.keep == "first"
     lines = read_group(store, layout.groups[number], group)
@@ -190,7 +191,7 @@ def judge(lines: GroupLines, removed: np.ndarray, bound: BoundStage) -> pa.Recor
 
 
 def _outside(limit: Limit, values: np.ndarray) -> np.ndarray:
-    """Which values a limit is broken by: `Limit.broken_by` of all at once."""
+    """Return which values break a limit: `Limit.broken_by` for many values."""
     outside = np.zeros(len(values), dtype=np.bool_)
     for bound, breaks in (("min", np.less), ("max", np.greater), ("above", np.less_equal), ("below", np.greater_equal)):
         if bound in limit.bounds:
@@ -209,27 +210,27 @@ def evidence_of(losses: dict[str, Ints]) -> dict[str, np.ndarray]:
 
 
 def keepers(store: Store, layout: LineLayout, files: Sequence[Part], box: int) -> list[Part]:
-    """`keepers`: of each repeated line of one range the first place where it stays, in a box for each group that has
+    """Write `keepers`: the first place where each repeated line of one range stays, in a box for each group that has
     the line."""
     rows, groups = _by_group(store, files, box, PLACES_SCHEMA)
     hashes = rows["hash"].to_numpy()
     order = np.lexsort((groups, rows["doc"].to_numpy() < 0, hashes))
     starts = _starts(hashes[order])
     keeper = np.repeat(order[starts], np.diff(starts, append=len(order)))
-    told = rows.take(pa.array(keeper))
+    kept = rows.take(pa.array(keeper))
     with Outbox(store, "keepers", len(layout.groups) - 1) as out:
-        out.scatter(groups[order], told)
+        out.scatter(groups[order], kept)
         return [out.finish()]
 
 
 def _by_group(store: Store, files: Sequence[Part], box: int, schema: pa.Schema) -> tuple[pa.RecordBatch, Ints]:
-    """The rows of one box of all groups' files, and the number of the group of each."""
+    """Return the rows of one box of all groups' files, and the group of each row."""
     found = [one_batch(list(read_box(store, part, box, schema)), schema) for part in files]
     return one_batch(found, schema), np.repeat(np.arange(len(found)), [batch.num_rows for batch in found])
 
 
 def _starts(ordered: Hashes) -> Ints:
-    """Where each run of equal hashes begins."""
+    """Return where each run of equal hashes begins."""
     return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
 
 

@@ -1,4 +1,4 @@
-"""Reading the signatures of units: zero-copy views of committed files."""
+"""The signatures of units, read as zero-copy views of committed files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from corpus.text.shingles import Hashes
 def read_signed(
     store: Store, dedup: DocumentComparison, parts: Sequence[Part], checked: Sequence[int] | None = None
 ) -> tuple[list[pa.RecordBatch], list[int]]:
-    """The signature rows of consecutive units, in one batch or more, and a short hash of each file.
+    """Return the signature rows of consecutive units, in one batch or more, and a short hash of each file.
 
-    Raises IntegrityError for a file that is not what was committed, or where `checked`, the short hashes of files
-    that were, says so in a tenth of the time.
+    Raises IntegrityError if a file is not as committed. `checked` has the short hashes of files that were checked
+    before; comparing with them takes a tenth of the time.
     """
     hashes = []
     batches = []
@@ -28,13 +28,13 @@ def read_signed(
         content = check_part(store, part) if checked is None else part_content(store, part)
         hashes.append(xxhash.xxh3_64_intdigest(content))
         if checked is not None and hashes[-1] != checked[len(hashes) - 1]:
-            raise damaged(store, part)
+            raise damaged(store, part.key)
         batches += _batches(content)
     return batches or [pa.RecordBatch.from_pylist([], dedup.signed_schema())], hashes
 
 
 def read_batches(store: Store, part: Part) -> list[pa.RecordBatch]:
-    """The rows of an uncompressed Arrow file, without a copy. Raises IntegrityError where it is not what was
+    """Return the rows of an uncompressed Arrow file, without a copy. Raises IntegrityError if it is not as
     committed."""
     return _batches(check_part(store, part))
 
@@ -45,7 +45,7 @@ def _batches(content: pa.Buffer) -> list[pa.RecordBatch]:
 
 
 def matrix(column: pa.Array) -> np.ndarray:
-    """Fixed-size binary values as rows of bytes, without a copy; what null ones hold is undefined."""
+    """Return fixed-size binary values as rows of bytes, without a copy. The bytes of nulls are undefined."""
     width = column.type.byte_width
     buffer = column.buffers()[1]
     held = np.frombuffer(buffer if len(column) else b"", dtype=np.uint8)
@@ -53,18 +53,18 @@ def matrix(column: pa.Array) -> np.ndarray:
 
 
 def hash_pairs(column: pa.Array) -> Hashes:
-    """16-byte hashes as (n, 2) integers."""
+    """Return 16-byte hashes as (n, 2) integers."""
     return matrix(column).view("<u8")
 
 
 def present(column: pa.Array) -> np.ndarray:
-    """Which values are not null."""
+    """Return which values are not null."""
     valid: np.ndarray = column.is_valid().to_numpy(zero_copy_only=False)
     return valid
 
 
 def binary_column(rows: np.ndarray, null: np.ndarray | None = None) -> pa.Array:
-    """Rows of bytes as fixed-size binary values, null where `null` says so."""
+    """Return rows of bytes as fixed-size binary values, null where `null` is True."""
     rows = np.ascontiguousarray(rows)
     kind = pa.binary(rows.shape[1])
     mask = None if null is None else pa.py_buffer(np.packbits(~null, bitorder="little"))

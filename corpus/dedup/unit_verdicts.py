@@ -1,4 +1,4 @@
-"""The last phase before pack: the verdicts of each unit, from those of all verifiers, and what was removed where."""
+"""The last phase of the comparison of documents: the verdicts of each unit, and the removed documents by domain."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _where(here: np.ndarray, value: pa.Scalar) -> pa.Array:
 
 
 def sites(store: Store, compared: Sequence[Part], removed: Sequence[Part], box: int) -> dict[str, Any]:
-    """The domains of one range that lost most: [removed, documents, domain], and how many domains there are."""
+    """Return the domains of one range that lost most, as [removed, documents, domain], and the number of domains."""
     tables = []
     for files in (compared, removed):
         table = pa.Table.from_batches([read_boxes(store, files, box, SITES_SCHEMA)])

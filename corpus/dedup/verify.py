@@ -1,8 +1,8 @@
-"""The fifth phase: in each component the preferred document is kept, and what is as similar to it as the limit goes.
+"""Verification: each component keeps its preferred document, and removes those as similar to it as the limit says.
 
-A verifier reads the members of its components from all groups, merged in the order that each group sorted them in, a
-bounded number at a time. A component that is larger than that is carried on by those of its documents that decide
-about the rest: its first kept ones (as many as `verify` has rounds, and one), and the last that led.
+A verifier reads the members of its components from all groups, merged into one order, a bounded number at a time. A
+larger component is carried on by the documents that decide about the rest: its first kept ones (one more than `verify`
+has rounds), and the last leader.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from corpus.storage.commits import Part
 from corpus.storage.store import Store
 
 LARGEST = 20
-"""Clusters that a run names."""
+"""Clusters that run.json names."""
 
 FOUND_SCHEMA = pa.schema(
     [
@@ -52,7 +52,8 @@ _STILL_GROWING = -1  # instead of the size of a cluster
 
 @dataclass
 class Judged:
-    """One entry per row: the row that is kept for it, how similar it is to that, whether their texts are equal."""
+    """One entry per row: the row of its keeper, the similarity to it, whether the texts are equal, its component, and
+    whether it is a leader."""
 
     kept: Ints
     similarity: Floats
@@ -62,7 +63,7 @@ class Judged:
 
 
 def judge(dedup: DocumentComparison, threshold: float, rows: pa.RecordBatch, earlier: np.ndarray) -> Judged:
-    """The verdicts on whole components, given as sorted members; `earlier` ones always stay."""
+    """Return the verdicts on whole components, given as sorted members. Documents of earlier runs always stay."""
     doc, leader = rows["doc"].to_numpy(), rows["leader"].to_numpy()
     component = np.cumsum(np.append(0, np.diff(rows["component"].to_numpy()) != 0)[: len(doc)])
     leads = doc == leader
@@ -78,7 +79,7 @@ def judge(dedup: DocumentComparison, threshold: float, rows: pa.RecordBatch, ear
         verdicts = transitive(component[at], rank, similarity, stays=earlier[at])
     else:
         verdicts = verify(component[at], rank, similarity, threshold, ROUNDS, stays=earlier[at])
-    mine = np.cumsum(leads) - 1  # the leader right before, or itself
+    mine = np.cumsum(leads) - 1  # the last leader, or itself
     kept = at[verdicts.kept_doc[mine]]
     follows = ~leads & (kept == at[mine])
     exact = follows & rows["exact"].to_numpy(zero_copy_only=False)
@@ -87,22 +88,22 @@ def judge(dedup: DocumentComparison, threshold: float, rows: pa.RecordBatch, ear
 
 
 class Verifier:
-    """Judges components that come in pieces, and sends each verdict to the group of its document."""
+    """Judges the members of components as they come, and sends each verdict to the group of its document."""
 
     def __init__(self, store: Store, dedup: DocumentComparison, layout: Layout, threshold: float, out: Outbox) -> None:
         self.unverified = 0
         self.largest: list[tuple[int, int, tuple[int, int, int]]] = []
-        """(size, minus the document, its place) of the largest clusters."""
+        """The largest clusters, as (size, minus the number of the document, its place)."""
         self._dedup, self._layout, self._threshold, self._out = dedup, layout, threshold, out
         self._kept_on = 1 if dedup.transitive else ROUNDS + 1
         self._carried = one_batch([], members_schema(dedup))
-        self._sizes = np.zeros(0, np.int64)  # of the clusters of carried documents, so far
-        self._waiting = _Waiting(store)
+        self._sizes = np.zeros(0, np.int64)  # of the clusters of carried documents so far
+        self._waiting = _WaitingVerdicts(store)
 
-    def take(self, piece: pa.RecordBatch, last: bool) -> None:
-        """Judge the next members, in order; `last` says that none come after them."""
+    def take(self, members: pa.RecordBatch, last: bool) -> None:
+        """Judge the next members, in order. `last` says that none come after them."""
         old = self._carried.num_rows
-        rows = one_batch([self._carried, piece], members_schema(self._dedup))
+        rows = one_batch([self._carried, members], members_schema(self._dedup))
         doc = rows["doc"].to_numpy()
         new, earlier = np.arange(len(doc)) >= old, doc >= self._layout.documents
         judged = judge(self._dedup, self._threshold, rows, earlier)
@@ -116,23 +117,23 @@ class Verifier:
             self.unverified += int(np.count_nonzero((nth > ROUNDS) & new & ~earlier))
         goes_on = is_open & (nth >= 0) & (nth < self._kept_on)
         goes_on[np.flatnonzero(judged.leads)[-1]] |= not last
-        settled = ~removed & ~goes_on  # kept ones that no more can join
+        settled = ~removed & ~goes_on  # kept documents whose clusters are complete
         self._note(rows, sizes, settled & (sizes > 1))
 
-        tell = np.where(removed, new, settled) & ~earlier
-        told = _told(rows, judged, np.where(goes_on[judged.kept], _STILL_GROWING, sizes[judged.kept]))
+        settles = np.where(removed, new, settled) & ~earlier
+        verdicts = _verdicts(rows, judged, np.where(goes_on[judged.kept], _STILL_GROWING, sizes[judged.kept]))
         done = np.flatnonzero(~goes_on[:old])
         self._waiting.know(doc[done], sizes[done])
         if old and not (judged.component[0] == judged.component[-1] and not last):
             for batch in self._waiting.settle():
                 self._send(batch)
-        self._send(told.filter(pa.array(tell & ~is_open)))
-        self._waiting.add(told.filter(pa.array(tell & is_open)))
+        self._send(verdicts.filter(pa.array(settles & ~is_open)))
+        self._waiting.add(verdicts.filter(pa.array(settles & is_open)))
         places = np.flatnonzero(goes_on)
         self._carried, self._sizes = rows.take(pa.array(places)), sizes[places]
 
-    def _send(self, told: pa.RecordBatch) -> None:
-        self._out.scatter(self._layout.group_of(told["doc"].to_numpy()), told)
+    def _send(self, verdicts: pa.RecordBatch) -> None:
+        self._out.scatter(self._layout.group_of(verdicts["doc"].to_numpy()), verdicts)
 
     def _note(self, rows: pa.RecordBatch, sizes: Ints, settled: np.ndarray) -> None:
         places = np.flatnonzero(settled)
@@ -144,8 +145,8 @@ class Verifier:
         self.largest = heapq.nlargest(LARGEST, self.largest)
 
 
-class _Waiting:
-    """Verdicts of a component that goes on, on a file until the sizes of their clusters are known."""
+class _WaitingVerdicts:
+    """Verdicts of a component that goes on. They wait in a file until the sizes of their clusters are known."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -156,16 +157,16 @@ class _Waiting:
     def know(self, docs: Ints, sizes: Ints) -> None:
         self._sizes |= dict(zip(docs.tolist(), sizes.tolist(), strict=True))
 
-    def add(self, told: pa.RecordBatch) -> None:
-        if not told.num_rows:
+    def add(self, verdicts: pa.RecordBatch) -> None:
+        if not verdicts.num_rows:
             return
         if self._writer is None:
             self._path = self._store.scratch()
             self._writer = pa.ipc.new_stream(str(self._path), FOUND_SCHEMA)
-        self._writer.write_batch(told)
+        self._writer.write_batch(verdicts)
 
     def settle(self) -> Iterator[pa.RecordBatch]:
-        """What waited, complete."""
+        """Yield the waiting verdicts with their sizes."""
         if self._writer is not None and self._path is not None:
             self._writer.close()
             with pa.OSFile(str(self._path)) as source:
@@ -188,7 +189,7 @@ class _Waiting:
 
 
 def _nth_kept(judged: Judged) -> Ints:
-    """For each kept leader its number among those of its component, from 0; -1 for all other rows."""
+    """Return the number of each kept leader among those of its component, from 0; -1 for all other rows."""
     nth = np.full(len(judged.kept), -1, dtype=np.int64)
     kept = np.flatnonzero(judged.leads & (judged.kept == np.arange(len(judged.kept))))
     component = judged.component[kept]
@@ -197,8 +198,8 @@ def _nth_kept(judged: Judged) -> Ints:
     return nth
 
 
-def _told(rows: pa.RecordBatch, judged: Judged, sizes: Ints) -> pa.RecordBatch:
-    """The verdicts on all rows."""
+def _verdicts(rows: pa.RecordBatch, judged: Judged, sizes: Ints) -> pa.RecordBatch:
+    """Return the verdicts on all rows."""
     kept = rows.select(["doc", "archive", "offset", "inner", "preference"]).take(pa.array(judged.kept))
     columns = {name: rows[name] for name in ("doc", "archive", "offset", "inner", "site")}
     columns |= {f"kept_{name}": kept[name] for name in ("doc", "archive", "offset", "inner")}
@@ -212,7 +213,8 @@ def _told(rows: pa.RecordBatch, judged: Judged, sizes: Ints) -> pa.RecordBatch:
 def verify_box(
     store: Store, dedup: DocumentComparison, layout: Layout, threshold: float, files: Sequence[Part], box: int
 ) -> tuple[list[Part], dict[str, Any]]:
-    """The verdicts on the members in one box of all files: `found`, a box for each group; and facts about them."""
+    """Judge the members in one box of all files. Write `found`, a box for each group. The facts are the largest
+    clusters and the number of unverified documents."""
     boxes = [found for found in (Box(store, part, box) for part in files if part.rows) if found.rows]
     total = sum(found.rows for found in boxes)
     size = sum(found.bytes for found in boxes) // max(total, 1) + 1

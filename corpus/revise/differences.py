@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 
 from corpus.digests import differences
 from corpus.outcome import DROPPED, KEPT
-from corpus.tables.row_groups import read_batches, read_rows
+from corpus.runs.row_groups import read_batches, read_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from corpus.tables.run_files import RunFiles
+    from corpus.runs.run_files import RunFiles
 
 EXAMPLES = 5
 """URLs shown per move: the first ones."""

@@ -9,7 +9,7 @@ from corpus.outcome import DROPPED, KEPT
 from corpus.revise.limits import measures_of
 
 if TYPE_CHECKING:
-    from corpus.tables.run_files import RunFiles
+    from corpus.runs.run_files import RunFiles
 
 
 def explain(run: RunFiles, url_or_id: str) -> list[dict[str, Any]]:

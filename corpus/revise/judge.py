@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT
 from corpus.revise.limits import TunedRule
+from corpus.runs.row_groups import Columns
 from corpus.stage import Limit
-from corpus.tables.row_groups import Columns
 
 
 class VerdictCodes:

@@ -19,8 +19,8 @@ from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED
 from corpus.recipe import Recipe
 from corpus.revise.judge import LedgerJudge, VerdictCodes, numeric_checks, outside
 from corpus.revise.limits import TunedRule, rules_of
+from corpus.runs.row_groups import Columns
 from corpus.stage import Limit
-from corpus.tables.row_groups import Columns
 from corpus.tables.takedown import Takedown
 
 STAYS, FOLLOWS, READ = 0, 1, 2

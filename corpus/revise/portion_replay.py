@@ -21,6 +21,8 @@ from corpus.errors import InputChanged
 from corpus.outcome import DROPPED, KEPT
 from corpus.revise.ledger_replay import READ, LedgerReplay, put
 from corpus.revise.portions import Portion
+from corpus.runs.row_groups import read_rows
+from corpus.runs.run_files import RunFiles
 from corpus.sandbox.attempt import PartFiles
 from corpus.sandbox.guard import Guard
 from corpus.sandbox.unit import Batch, Unit, UnitFacts, UnitOptions
@@ -28,8 +30,6 @@ from corpus.storage.commits import Commit, Part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
 from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_counts, no_counts
 from corpus.tables.pack import read_part
-from corpus.tables.row_groups import read_rows
-from corpus.tables.run_files import RunFiles
 from corpus.tables.samples import SAMPLES_SCHEMA
 from corpus.tables.verdicts import VerdictBox, removed_rows
 from corpus.warc.record import Place

@@ -16,8 +16,8 @@ import xxhash
 
 from corpus.outcome import KEPT
 from corpus.revise.ledger_replay import FOLLOWS, READ, LedgerReplay, RowActions, broken_bounds
-from corpus.tables.row_groups import Columns, RowGroup, map_row_groups, row_groups
-from corpus.tables.run_files import RunFiles
+from corpus.runs.row_groups import Columns, RowGroup, map_row_groups, row_groups
+from corpus.runs.run_files import RunFiles
 from corpus.tables.samples import PER_KEPT, PER_RULE, is_near
 
 _THREADS = 2

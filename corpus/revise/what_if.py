@@ -17,11 +17,11 @@ from corpus.outcome import KEPT
 from corpus.revise.judge import LedgerJudge
 from corpus.revise.limits import rules_of, similarity_limit, with_limits
 from corpus.revise.what_if_counts import WhatIfCounts, count_rows
+from corpus.runs.row_groups import RowGroup, map_row_groups, row_groups
 from corpus.settings import Settings
-from corpus.tables.row_groups import RowGroup, map_row_groups, row_groups
 
 if TYPE_CHECKING:
-    from corpus.tables.run_files import RunFiles
+    from corpus.runs.run_files import RunFiles
 
 _THREADS = 4
 """Row groups in memory at the same time. Each takes about 30 MB."""

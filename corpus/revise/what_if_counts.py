@@ -1,4 +1,4 @@
-"""What a what-if counts in the row groups of a ledger."""
+"""The counts of a what-if over the row groups of a ledger."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from corpus.revise.judge import LedgerJudge, VerdictCodes, outside
 from corpus.revise.limits import SimilarityLimit
-from corpus.tables.row_groups import Columns
+from corpus.runs.row_groups import Columns
 
 EXAMPLES = 5
 """URLs shown per rule and kind."""

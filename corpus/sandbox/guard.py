@@ -196,7 +196,7 @@ class _Worker:
             here.callback(os.close, batch_write)
             kept.callback(os.close, self._batch_read)
             board = here.enter_context(_memory_file())
-            self._board = Board.create(board.fileno())
+            self._board = Board(board.fileno())
             kept.callback(self._board.close)
             fds = (job_read, batch_write, board.fileno())
             # exec, never fork: a forked copy of a threaded Ray worker can hold locks for ever

@@ -97,14 +97,10 @@ class Board:
     _FORM = struct.Struct("<QQQdd")
 
     def __init__(self, fd: int) -> None:
+        os.ftruncate(fd, mmap.PAGESIZE)
         self._map = mmap.mmap(fd, mmap.PAGESIZE)
         self._turn = 0
         self._last: tuple[Place, float] | None = None
-
-    @staticmethod
-    def create(fd: int) -> Board:
-        os.ftruncate(fd, mmap.PAGESIZE)
-        return Board(fd)
 
     def announce(self, place: Place) -> None:
         self._last = (place, time.process_time())
@@ -130,7 +126,7 @@ class Board:
 
     @property
     def used(self) -> bool:
-        """Whether any record was announced."""
+        """True after the first announcement."""
         return bool(self._FORM.unpack_from(self._map)[0])
 
     def close(self) -> None:

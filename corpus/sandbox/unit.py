@@ -16,7 +16,16 @@ import pyarrow as pa
 from corpus.document import Document
 from corpus.outcome import DROPPED, FAILED, REMOVED, Outcome
 from corpus.pipeline import Pipeline, entry
-from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_outcome, corpus_row, ledger_row, ledger_schema, no_counts
+from corpus.tables.ledger import (
+    CORPUS_SCHEMA,
+    Counts,
+    add_counts,
+    add_outcome,
+    corpus_row,
+    ledger_row,
+    ledger_schema,
+    no_counts,
+)
 from corpus.tables.samples import Sampler
 from corpus.tables.takedown import Takedown, read_takedown
 from corpus.warc.plan import Format, Range
@@ -172,11 +181,7 @@ class _Rows:
     """Judges records and collects their rows."""
 
     def __init__(
-        self,
-        pipeline: Pipeline,
-        options: UnitOptions,
-        announce: Callable[[Place], None],
-        grant: Callable[[bool], None],
+        self, pipeline: Pipeline, options: UnitOptions, announce: Callable[[Place], None], grant: Callable[[bool], None]
     ) -> None:
         self._pipeline, self._options, self._announce, self._grant = pipeline, options, announce, grant
         self._sampler = Sampler(pipeline.redact)
@@ -198,15 +203,16 @@ class _Rows:
                 self._grant(True)
                 one.outcome = self._pipeline.judge_record(one.item)
                 self._grant(False)
-            if one.outcome is None:
-                _count_other(one.item, batch.other_records)
-                continue
-            self._add(one, one.outcome, rows)
-            add_outcome(batch.counts, one.outcome)
-            if one.outcome.stage != REMOVED:
-                self._sampler.offer(one.outcome)
-            if one.outcome.outcome != FAILED and stopped_by not in ("", "killed"):
-                batch.exceptions.append({"id": one.item.id, "stopped_by": stopped_by})
+            if one.outcome is not None:
+                self._add(one, one.outcome, rows)
+                add_outcome(batch.counts, one.outcome)
+                if one.outcome.stage != REMOVED:
+                    self._sampler.offer(one.outcome)
+                if one.outcome.outcome != FAILED and stopped_by not in ("", "killed"):
+                    batch.exceptions.append({"id": one.item.id, "stopped_by": stopped_by})
+            elif isinstance(one.item, Record):
+                known = one.item.kind.isascii() and one.item.kind.isalpha() and len(one.item.kind) <= 20
+                add_counts(batch.other_records, {one.item.kind if known else "unknown": 1})
         waiting.clear()
         batch.tables = {kind: pa.Table.from_pylist(rows[kind], schema=schema) for kind, schema in self._schemas.items()}
         batch.tables["samples"] = self._sampler.take()
@@ -220,13 +226,6 @@ class _Rows:
             rows["corpus"].append(corpus_row(outcome, item.warc, item.offset))
             for stage in self._collective:
                 rows[stage.kind].append(stage.signed_row(*one.place, outcome.signed.get(stage.kind)))
-
-
-def _count_other(item: Record | Damage, others: dict[str, int]) -> None:
-    assert isinstance(item, Record)
-    known = item.kind.isascii() and item.kind.isalpha() and len(item.kind) <= 20
-    kind = item.kind if known else "unknown"
-    others[kind] = others.get(kind, 0) + 1
 
 
 def _reader(source: Source, unit: Unit, options: UnitOptions) -> RangeReader | PlaceReader | _Junk:

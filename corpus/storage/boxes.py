@@ -122,45 +122,36 @@ class Box:
         self._store, self._part = store, part
         boxes, entries = self._read(part.bytes - _TRAILER.itemsize, _TRAILER, 1, last=True)[0].tolist()
         if box >= boxes:
-            raise damaged(store, part)
+            raise damaged(store, part.key)
         starts_at = part.bytes - _TRAILER.itemsize - 8 * (boxes + 1)
         first, end = self._read(starts_at + 8 * box, np.dtype("<u8"), 2).tolist()
         entries_at = starts_at - _ENTRY.itemsize * (entries - first)
         self._entries = self._read(entries_at, _ENTRY, end - first)
         if (self._entries["box"] != box).any():
-            raise damaged(store, part)
-
-    @property
-    def rows(self) -> int:
-        return int(self._entries["rows"].sum())
-
-    @property
-    def bytes(self) -> int:
-        return int(self._entries["length"].sum())
-
-    @property
-    def blocks(self) -> int:
-        return len(self._entries)
+            raise damaged(store, part.key)
+        self.blocks = len(self._entries)
+        self.rows = int(self._entries["rows"].sum())
+        self.bytes = int(self._entries["length"].sum())
 
     def read(self, block: int, schema: pa.Schema) -> pa.RecordBatch:
         """Return the rows of one block."""
         entry = self._entries[block]
         content = self._read(int(entry["offset"]), np.dtype(np.uint8), int(entry["length"]))
         if xxhash.xxh3_64_intdigest(content.data) != entry["xxh3"]:
-            raise damaged(self._store, self._part)
+            raise damaged(self._store, self._part.key)
         return pa.ipc.read_record_batch(pa.py_buffer(content), schema)
 
     def _read(self, offset: int, kind: np.dtype, count: int, last: bool = False) -> np.ndarray:
         """Read `count` items. With `last`, the file must end after them."""
         length = count * kind.itemsize
         if offset < 0 or count < 0 or offset + length > self._part.bytes:
-            raise damaged(self._store, self._part)
+            raise damaged(self._store, self._part.key)
         try:
             read = self._store.read(self._part.key, offset, length + last) if length else b""
         except FileNotFoundError:
-            raise missing(self._store, self._part) from None
+            raise missing(self._store, self._part.key) from None
         if len(read) != length:
-            raise damaged(self._store, self._part)
+            raise damaged(self._store, self._part.key)
         return np.frombuffer(read, kind)
 
 

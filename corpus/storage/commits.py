@@ -118,7 +118,7 @@ def check_part(store: Store, part: Part) -> pa.Buffer:
     """Return the content of a part. Raises IntegrityError if its size or sha256 is wrong."""
     content = part_content(store, part)
     if hashlib.sha256(content).hexdigest() != part.sha256:
-        raise damaged(store, part)
+        raise damaged(store, part.key)
     return content
 
 
@@ -127,9 +127,9 @@ def part_content(store: Store, part: Part) -> pa.Buffer:
     try:
         content = store.buffer(part.key)
     except FileNotFoundError:
-        raise missing(store, part) from None
+        raise missing(store, part.key) from None
     if content.size != part.bytes:
-        raise damaged(store, part)
+        raise damaged(store, part.key)
     return content
 
 
@@ -138,16 +138,16 @@ def is_there(store: Store, part: Part) -> bool:
     return store.size(part.key) is not None
 
 
-def missing(store: Store, part: Part) -> IntegrityError:
-    return IntegrityError(f"{store.where(part.key)} is missing.", _remedy(store, part))
+def missing(store: Store, key: str) -> IntegrityError:
+    return IntegrityError(f"{store.where(key)} is missing.", _remedy(store, key))
 
 
-def damaged(store: Store, part: Part) -> IntegrityError:
-    return IntegrityError(f"{store.where(part.key)} is damaged: it is not what the run wrote.", _remedy(store, part))
+def damaged(store: Store, key: str) -> IntegrityError:
+    return IntegrityError(f"{store.where(key)} is damaged: it is not what the run wrote.", _remedy(store, key))
 
 
-def _remedy(store: Store, part: Part) -> str:
-    return make_anew(store) if part.key.startswith(".work/") else "Restore it, or build again."
+def _remedy(store: Store, key: str) -> str:
+    return make_anew(store) if key.startswith(".work/") else "Restore it, or build again."
 
 
 def make_anew(store: Store) -> str:

@@ -24,7 +24,6 @@ from corpus.storage.store import Store, as_json
 
 SEAL = "manifest/seal.json"
 _MAGIC = b"PAR1"
-_TODO = "Restore it, or build again."
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def read_manifest(store: Store, kind: str) -> list[Listed]:
             try:
                 listed.append(Listed(**json.loads(_content(store, key))))
             except (ValueError, TypeError):
-                raise IntegrityError(f"{store.where(key)} is damaged.", _TODO) from None
+                raise damaged(store, key) from None
     return [part for part in listed if part.kind == kind]
 
 
@@ -71,10 +70,10 @@ def check_seal(store: Store) -> None:
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
-        raise IntegrityError(f"{store.where(SEAL)} is damaged.", _TODO)
+        raise damaged(store, SEAL)
     for key, sha256 in files.items():
         if _sha256(_content(store, key)) != sha256:
-            raise IntegrityError(f"{store.where(key)} is damaged: it is not what the run wrote.", _TODO)
+            raise damaged(store, key)
     extra = set(store.keys("manifest")) - {*files, SEAL}
     if extra:
         raise IntegrityError(f"{store.where(min(extra))} does not belong to the run.", "Remove it.")
@@ -87,16 +86,16 @@ def checked_path(store: Store, part: Listed) -> Path:
     """
     size = store.size(part.key)
     if size is None:
-        raise missing(store, part)
+        raise missing(store, part.key)
     if size != part.bytes or (part.footer and _footer(store, part) != part.footer):
-        raise damaged(store, part)
+        raise damaged(store, part.key)
     return store.local(part.key)
 
 
 def _content(store: Store, key: str) -> bytes:
     data = store.get(key)
     if data is None:
-        raise IntegrityError(f"{store.where(key)} is missing.", _TODO)
+        raise missing(store, key)
     return data
 
 

@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 
@@ -32,20 +32,14 @@ def private_folder(prefix: str, parent: str | None = None) -> Path:
 
 
 def _sweep(parent: str, prefix: str) -> None:
+    """Remove the folders of this user that no process holds."""
     for folder in Path(parent).glob(f"{prefix}*"):
-        with suppress(OSError):
-            _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder of this user that no process holds. Raises OSError."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        if os.fstat(opened).st_uid == os.getuid():
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        os.close(opened)
+        with suppress(OSError), ExitStack() as stack:
+            opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            stack.callback(os.close, opened)
+            if os.fstat(opened).st_uid == os.getuid():
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _held_for_life(folder: Path) -> bool:

@@ -26,24 +26,24 @@ _AT_FDCWD = -100
 _TURNS = 1000
 
 
-class _Unsupported(Exception):
-    """The file system has no such operation."""
-
-
 def publish(scratch: Path, final: Path, lock: Path) -> bool:
     """Give `scratch` the name `final` and return True, or return False if that name exists.
 
     `lock` is a file that all writers share. It is used only if nothing else works. Raises OSError and OutputError.
     """
     for way in (by_link, by_rename):
-        try:
-            return way(scratch, final)
-        except _Unsupported:
-            continue
-    return by_lock(scratch, final, lock)
+        made = way(scratch, final)
+        if made is not None:
+            return made
+    with locked(lock, wait=True):
+        if os.path.lexists(final):
+            return False
+        os.replace(scratch, final)
+        return True
 
 
-def by_link(scratch: Path, final: Path) -> bool:
+def by_link(scratch: Path, final: Path) -> bool | None:
+    """Make a hard link. Return None if the file system has none."""
     try:
         os.link(scratch, final)
     except FileExistsError:
@@ -53,32 +53,24 @@ def by_link(scratch: Path, final: Path) -> bool:
         return False
     except OSError as error:
         if error.errno in _NO_LINKS:
-            raise _Unsupported from None
+            return None
         raise
     return True
 
 
-def by_rename(scratch: Path, final: Path) -> bool:
-    """Call renameat2(2) of Linux with RENAME_NOREPLACE."""
+def by_rename(scratch: Path, final: Path) -> bool | None:
+    """Call renameat2(2) of Linux with RENAME_NOREPLACE. Return None if the system or the file system has none."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
-        raise _Unsupported
+        return None
     if libc.renameat2(_AT_FDCWD, os.fsencode(scratch), _AT_FDCWD, os.fsencode(final), _RENAME_NOREPLACE) == 0:
         return True
     code = ctypes.get_errno()
     if code == errno.EEXIST:
         return False
     if code in _NO_SUCH_RENAME:
-        raise _Unsupported
+        return None
     raise OSError(code, os.strerror(code), str(final))
-
-
-def by_lock(scratch: Path, final: Path, lock: Path) -> bool:
-    with locked(lock, wait=True):
-        if os.path.lexists(final):
-            return False
-        os.replace(scratch, final)
-        return True
 
 
 @contextmanager

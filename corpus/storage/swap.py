@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
 
 from corpus.errors import IntegrityError
 from corpus.storage.put_if_absent import sync_folder
@@ -45,46 +44,42 @@ def finish_swap(store: LocalStore) -> bool:
     data = store.get(JOURNAL)
     if data is None:
         return False
-    journal = _read_journal(store, data)
+    fresh, replace, remove = _read_journal(store, data)
     gone = store.path(_GONE)
     gone.mkdir(parents=True, exist_ok=True)
-    for name in journal.remove:
-        _away(store, name)
-    for name in journal.replace:
-        new = store.path(f"{journal.fresh}/{name}")
-        if new.exists():  # else this step is done
-            _away(store, name)
-            os.rename(new, store.path(name))
+    for name in (*remove, *replace):
+        old, new, aside = (store.path(key) for key in (name, f"{fresh}/{name}", f"{_GONE}/{name}"))
+        if name in replace and not new.exists():
+            continue  # this step is done
+        if old.exists():
+            if aside.is_dir():
+                shutil.rmtree(aside)
+            os.rename(old, aside)
+        if name in replace:
+            os.rename(new, old)
     sync_folder(store.root)
     store.remove(_GONE)
-    store.remove(journal.fresh)
+    store.remove(fresh)
     store.path(JOURNAL).unlink()  # last: until then the next command finishes the swap
     return True
 
 
-@dataclass(frozen=True)
-class _Journal:
-    """The files that a swap moves: those under `fresh` that replace the run's, and those that the run loses."""
+def _read_journal(store: LocalStore, data: bytes) -> tuple[str, list[str], list[str]]:
+    """Return the folder of the new run, the names that it replaces, and the names that it removes.
 
-    fresh: str
-    replace: list[str]
-    remove: list[str]
-
-
-def _read_journal(store: LocalStore, data: bytes) -> _Journal:
-    """Return the journal. The folder may be a stranger's, so only names that a swap itself writes are allowed."""
+    The folder may be a stranger's, so only names that a swap itself writes are allowed. Raises IntegrityError.
+    """
     try:
-        journal = _Journal(**json.loads(data))
-        names = [*journal.replace, *journal.remove]
-        known = _FRESH.fullmatch(journal.fresh) is not None and all(name in RUN_FILES for name in names)
-    except (ValueError, TypeError, RecursionError):
-        known = False
-    if not known:
-        raise IntegrityError(
-            f"{store.where(JOURNAL)} was not written by `corpus remove`, so nothing was moved.",
-            "Delete it if you trust the rest of the folder.",
-        )
-    return journal
+        journal = json.loads(data)
+        fresh, replace, remove = journal["fresh"], journal["replace"], journal["remove"]
+        if _FRESH.fullmatch(fresh) and all(name in RUN_FILES for name in [*replace, *remove]):
+            return fresh, replace, remove
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise IntegrityError(
+        f"{store.where(JOURNAL)} was not written by `corpus remove`, so nothing was moved.",
+        "Delete it if you trust the rest of the folder.",
+    )
 
 
 def check_no_swap(store: Store) -> None:
@@ -94,12 +89,3 @@ def check_no_swap(store: Store) -> None:
             f"A takedown in {store.where()} was interrupted while it moved files.",
             "Run `corpus remove` on the folder to finish it.",
         )
-
-
-def _away(store: LocalStore, name: str) -> None:
-    path = store.path(name)
-    if path.exists():
-        aside = store.path(f"{_GONE}/{name}")
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        os.rename(path, aside)

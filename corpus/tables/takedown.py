@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,7 +47,9 @@ class Takedown:
         """Return why a page is removed: "url" or "domain", or "" if it stays."""
         if self.urls and _hash(url_form(url)) in self.urls:
             return "url"
-        if self.domains and any(_hash(name) in self.domains for name in _parents(host_of(url))):
+        host = host_of(url) if self.domains else ""
+        labels = host.split(".") if host else []
+        if any(_hash(".".join(labels[start:])) in self.domains for start in range(len(labels))):
             return "domain"
         return ""
 
@@ -112,13 +114,6 @@ def domain_form(name: str) -> str:
         return name if name.isascii() else name.encode("idna").decode()
     except UnicodeError:
         return name
-
-
-def _parents(host: str) -> Iterator[str]:
-    """Yield a host and the domains that it belongs to."""
-    while host:
-        yield host
-        host = host.partition(".")[2]
 
 
 def _hash(text: str) -> str:

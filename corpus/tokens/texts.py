@@ -18,8 +18,8 @@ import xxhash
 
 from corpus.errors import InputChanged, InputError, IntegrityError
 from corpus.net.urls import redact
+from corpus.runs.run_files import RunFiles
 from corpus.storage.store import Location, local_file, open_store
-from corpus.tables.run_files import RunFiles
 from corpus.warc.source import LocalSource, digest_of_ends, input_changed
 
 SLICE_BYTES = 64 << 20

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Place = tuple[int, int]
-"""Where a record is in its archive: (offset, inner), as in `Record`."""
+"""The position of a record in its archive: (offset, inner), as in `Record`."""
 
 JUDGED = ("response", "conversion")
 """The record types that get a ledger row. Records of all other types are only counted."""

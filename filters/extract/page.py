@@ -68,7 +68,7 @@ class Page:
 
     @property
     def note(self) -> str:
-        """What is wrong with the body, as `decode_body` names it."""
+        """The problem of the body, as `decode_body` names it."""
         return self._decoded[1]
 
     @cached_property

@@ -56,7 +56,7 @@ _CHECKS = (
 """The texts on which a model is compared with fastText before it is used."""
 
 
-class _Reader:
+class _ModelFile:
     """Reads little-endian values one after another."""
 
     def __init__(self, data: bytes) -> None:
@@ -83,7 +83,7 @@ class FastModel:
     """A quantized fastText classifier with hierarchical softmax. Newlines in a text count as spaces."""
 
     def __init__(self, data: bytes) -> None:
-        file = _Reader(data)
+        file = _ModelFile(data)
         file.values("2i")
         _, _, _, _, _, word_ngrams, loss, _, bucket, minn, maxn, _ = file.values("12i")
         file.values("d")
@@ -275,7 +275,7 @@ def _add_character(
     return hashes
 
 
-def _quantized(file: _Reader) -> Floats:
+def _quantized(file: _ModelFile) -> Floats:
     """Return the vectors of a product-quantized matrix, each value as fastText computes it while it adds."""
     (with_norms,) = file.values("?")
     rows, _ = file.values("2q")

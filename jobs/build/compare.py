@@ -14,7 +14,7 @@ from typing import Any
 
 from corpus.collective import Collective
 from corpus.dedup.contract import LineComparison
-from corpus.dedup.index import Earlier
+from corpus.dedup.index import EarlierRun
 from corpus.dedup.layout import MEMORY_BYTES, Group
 from corpus.digests import digest
 from corpus.stage import BoundStage
@@ -46,11 +46,11 @@ class Comparison:
     before: Sequence[Verdicts] = ()
     """The verdicts of the comparisons before this one."""
     memory_bytes: int = MEMORY_BYTES
-    against: Sequence[Earlier] = ()
+    against: Sequence[EarlierRun] = ()
     lists: dict[str, str] = field(default_factory=dict)
     """The names of what phases left, and of what their tasks are given."""
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
-    """The time and memory of each phase in this process, for timings.json."""
+    """The cost of each phase in this process, for timings.json."""
 
     @property
     def stage(self) -> Collective:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from corpus.dedup.contract import DocumentComparison
-from corpus.dedup.index import Earlier, check_comparable, open_index
+from corpus.dedup.index import EarlierRun, check_comparable, open_index
 from corpus.dedup.layout import MEMORY_BYTES
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError
@@ -85,7 +85,7 @@ class Plan:
 
     inputs: list[Input]
     identity: dict[str, Any]
-    against: list[Earlier] = field(default_factory=list)
+    against: list[EarlierRun] = field(default_factory=list)
 
     @property
     def fingerprint(self) -> str:
@@ -132,7 +132,7 @@ def make_plan(job: Job) -> Plan:
     return Plan(inputs, identity, against)
 
 
-def open_earlier(job: Job) -> list[Earlier]:
+def open_earlier(job: Job) -> list[EarlierRun]:
     """Return the indexes of the earlier runs. Raises ConfigError if the recipe can't use them, and InputError."""
     if job.against and any(stage.compares == "lines" for stage in job.recipe.pipeline().collective):
         raise ConfigError(

@@ -91,7 +91,7 @@ def _running_mean(values: list[float], share: float = 0.1) -> list[float]:
     return means
 
 
-class Progress:
+class TrainingProgress:
     """Steps done, loss, bits per byte, tokens per second and time left: a live line on a terminal, plain lines
     elsewhere, on stderr. Its input is the rows of metrics.jsonl."""
 

@@ -63,7 +63,7 @@ class Continuer:
         continuation. The same number, seed and device give the same one."""
         drawn = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
         chance = torch.Generator().manual_seed(int.from_bytes(drawn[:8]) >> 1)  # 63 bits: the most it accepts
-        reader = _Reader(self.model, self.device)
+        reader = _LogitReader(self.model, self.device)
         logits = reader.read(prompt)
         for left in reversed(range(sampling.max_tokens)):
             logits[len(self.tokenizer.tokens) :] = -torch.inf
@@ -79,7 +79,7 @@ class Continuer:
         return token == self.bos or self.tokenizer.tokens[token] is None
 
 
-class _Reader:
+class _LogitReader:
     """Gives the logits after all tokens read so far. If the window is full, it goes on from its later half."""
 
     def __init__(self, model: GPT, device: torch.device) -> None:

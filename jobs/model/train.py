@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from corpus.errors import CorpusError
 from corpus.tokens.shards import Tokens
 from jobs.model import checkpoint
-from jobs.model.curve import Metrics, Progress, draw_curve, read_metrics
+from jobs.model.curve import Metrics, TrainingProgress, draw_curve, read_metrics
 from jobs.model.evaluate import evaluate
 from jobs.model.model import GPT
 from jobs.model.train_settings import Place, Settings, Shape
@@ -55,13 +55,14 @@ def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
     return {"muon": muon, "adamw": adamw}
 
 
+# long on purpose: the loop is read from top to bottom
 def train(
     folder: Path,
     tokens: Tokens,
     settings: Settings,
     place: Place,
     stopped: Callable[[], bool] = lambda: False,
-    progress: Progress | None = None,
+    progress: TrainingProgress | None = None,
 ) -> dict[str, Any] | None:
     """Train until the last step, write the finished model, and return its facts. None if `stopped` came first.
 

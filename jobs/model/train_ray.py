@@ -13,7 +13,7 @@ from typing import Any
 from corpus.errors import CorpusError
 from corpus.tokens.shards import open_tokens
 from jobs.model import checkpoint
-from jobs.model.curve import Progress, read_metrics
+from jobs.model.curve import TrainingProgress, read_metrics
 from jobs.model.train_settings import Place, Settings
 from jobs.runner.engine import Stop
 from jobs.runner.ray_engine import RayEngine
@@ -23,9 +23,10 @@ _RESTARTS = 3
 _LOOK_EVERY_S = 0.5
 
 
+# nine parameters: those of `train`, and where Ray is
 def train_on_ray(
     folder: Path, tokens_folder: Path, settings: Settings, place: Place, threads: int, address: str | None,
-    stop: Stop, progress: Progress | None, insecure: bool = False,
+    stop: Stop, progress: TrainingProgress | None, insecure: bool = False,
 ) -> dict[str, Any] | None:  # fmt: skip
     """Run `train` on `place.workers` workers of `threads` threads each. All share the folders.
 
@@ -67,7 +68,7 @@ def train_on_ray(
     return checkpoint.finished(folder)
 
 
-def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: Progress | None) -> None:
+def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: TrainingProgress | None) -> None:
     """Run the trainer in a thread. Meanwhile show the metrics that the first worker writes, and pass on a stop
     signal."""
     from ray.train import TrainingFailedError

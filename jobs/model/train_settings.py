@@ -65,7 +65,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run is executed. It changes weights by rounding at most."""
+    """The machine that a run uses. It changes weights by rounding at most."""
 
     device: str = "cpu"
     micro_batch: int | None = None

@@ -13,7 +13,7 @@ from corpus.outcome import KEPT
 from corpus.run import Run
 from jobs.report import figures, sections
 from jobs.report.categories import CategoryCounts, TopCategories
-from jobs.report.samples import RuleSamples, group_samples, read_samples
+from jobs.report.excerpts import RuleSamples, group_samples, read_samples
 from jobs.report.scan import DOMAIN, Tick, scan
 from jobs.report.text_sizes import TextSizes, measure_texts
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT
 from corpus.run import Run
-from corpus.tables.row_groups import read_batches
+from corpus.runs.row_groups import read_batches
 from filters.url.public_suffixes import registered_domains
 from filters.url.url_parts import MAX_HOST, split_url
 from jobs.report.bins import Bins, Spread, make_bins

@@ -12,7 +12,7 @@ from corpus.digests import differences
 from corpus.outcome import DROPPED
 from corpus.recipe import RESERVED
 from corpus.run import Run
-from corpus.tables.funnel import funnel as count_funnel
+from corpus.runs.funnel import funnel as count_funnel
 from corpus.tables.ledger import total
 from filters import load_recipe, recipe_names
 from jobs.report import formatting

@@ -1,4 +1,4 @@
-"""How many bytes of the archives belong to each verdict.
+"""The bytes of the archives that belong to each verdict.
 
 A ledger row stands for the bytes from its record to the next row's record, or to the end of the archive. This includes
 request and metadata records that follow it. The sums are therefore the size of the inputs without the bytes before the

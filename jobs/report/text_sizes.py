@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.run import Run
-from corpus.tables.row_groups import read_batches
+from corpus.runs.row_groups import read_batches
 from jobs.report.bins import Bins
 
 _ROWS = 1024

@@ -19,7 +19,7 @@ from functools import partial
 from random import Random
 from typing import BinaryIO
 
-from jobs.sample.page import SamplePage
+from jobs.sample.sample_page import SamplePage
 from jobs.sample.sites import article_page
 
 _START = datetime(2024, 5, 18, 6, 0, tzinfo=UTC)

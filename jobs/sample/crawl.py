@@ -23,8 +23,8 @@ from typing import BinaryIO
 
 from corpus.errors import ConfigError, OutputError
 from jobs.sample.archive import ODDITIES, ArchiveWriter, truncated
-from jobs.sample.page import KEPT, Expected, SamplePage
 from jobs.sample.response_cases import RESPONSE_CASES
+from jobs.sample.sample_page import KEPT, Expected, SamplePage
 from jobs.sample.sites import article_page
 from jobs.sample.text_cases import TEXT_CASES
 

@@ -17,8 +17,8 @@ from urllib.parse import urljoin
 import brotli
 import zstandard
 
-from jobs.sample.page import HTML, KEPT, SamplePage
 from jobs.sample.phrases import load_toml, load_topics, make_names, spin
+from jobs.sample.sample_page import HTML, KEPT, SamplePage
 from jobs.sample.sites import article_page, paragraph, pick_site
 
 _CASES = load_topics("cases")

@@ -15,8 +15,8 @@ from html import escape
 from random import Random
 from string import Template
 
-from jobs.sample.page import KEPT, SamplePage
 from jobs.sample.phrases import Article, load_toml, load_topics, read_data, write_article
+from jobs.sample.sample_page import KEPT, SamplePage
 
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 

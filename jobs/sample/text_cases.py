@@ -10,8 +10,8 @@ from html import escape
 from itertools import cycle
 from random import Random
 
-from jobs.sample.page import SamplePage
 from jobs.sample.phrases import Phrases, load_topics, make_names, spin, write_article
+from jobs.sample.sample_page import SamplePage
 from jobs.sample.sites import article_page, fill, frame, paragraph, pick_site
 
 _SENTENCE_END = re.compile(r"[.!?](?= |$)")

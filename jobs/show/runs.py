@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from corpus.outcome import DROPPED
-from corpus.tables.funnel import funnel
+from corpus.runs.funnel import funnel
 from jobs.runner.terminal import plain
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from corpus.outcome import DROPPED, REMOVED
-from corpus.tables.funnel import FunnelRow, funnel
+from corpus.runs.funnel import FunnelRow, funnel
 from corpus.tokens.texts import Texts
 
 _HEAD = """---

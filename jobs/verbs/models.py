@@ -67,6 +67,7 @@ def _device(wanted: str) -> str:
 @click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
 @insecure_option
 @json_option
+# click passes each option as a parameter of its own
 def train_command(
     tokens_folder: Path, out: Path, preset: str | None, lr: float, seed: int, precision: str,
     checkpoint_seconds: float, device: str, threads: int | None, micro_batch: int | None, workers: int,
@@ -109,7 +110,7 @@ def _run(
     """Train here, or by Ray with several workers. End the program after a stop signal."""
     import torch
 
-    from jobs.model.curve import Progress
+    from jobs.model.curve import TrainingProgress
     from jobs.model.train import train
     from jobs.runner.engine import Stop
     from jobs.runner.folder import open_folder
@@ -118,10 +119,12 @@ def _run(
         if place.workers > 1 or address:
             from jobs.model.train_ray import train_on_ray
 
-            result = train_on_ray(out, tokens_folder, settings, place, threads, address, stop, Progress(), insecure)
+            result = train_on_ray(
+                out, tokens_folder, settings, place, threads, address, stop, TrainingProgress(), insecure
+            )
         else:
             torch.set_num_threads(threads)
-            result = train(out, open_tokens(tokens_folder), settings, place, stop.asked, Progress())
+            result = train(out, open_tokens(tokens_folder), settings, place, stop.asked, TrainingProgress())
     if result is None:
         print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
         sys.exit(128 + stop.signal)
@@ -145,6 +148,7 @@ def _run(
 @click.option("--show-probs", is_flag=True, help="Print the likeliest next tokens with their probabilities.")
 @device_option
 @json_option
+# click passes each option as a parameter of its own
 def generate_command(
     model: Path, prompt: str, count: int, max_tokens: int, temperature: float, top_k: int, seed: int,
     show_probs: bool, device: str, as_json: bool,

@@ -126,6 +126,7 @@ def ended(exit_code: int, already_done: bool, out: Location) -> None:
 @vocab_option
 @engine_options
 @json_option
+# click passes each option as a parameter of its own
 def tokenize_command(
     folder: Location, out: Location, tokenizer: str, layout: str, val_share: float | None, seed: int,
     file_tokens: int | None, vocab_dir: Path | None, where: Where, as_json: bool,

@@ -116,15 +116,15 @@ def test_memory_and_handles_stay_flat(tmp_path, record_result) -> None:
 def test_a_worker_leaves_no_handles_behind(tmp_path) -> None:
     """Workers that die and are started again, with the guard that stays: what each opened is closed."""
     from corpus.sandbox.guard import Guard
-    from tests.corpus.sandbox.test_guard import SETTINGS, Taken, crawl, recipe
+    from tests.corpus.sandbox.test_guard import SETTINGS, GuardedRun, crawl, recipe
     from tests.stubs import FACTORY
 
     guard = Guard(recipe(), FACTORY, SETTINGS)
     path = crawl(tmp_path / "w.warc.gz", "a", "exit", "b")
-    Taken(guard, path)
+    GuardedRun(guard, path)
     before = open_files(os.getpid())
     for _ in range(2):
-        Taken(guard, path)
+        GuardedRun(guard, path)
     assert open_files(os.getpid()) == before
     guard.close()
     assert open_files(os.getpid()) < before

@@ -1,6 +1,8 @@
-"""A page worker that can reach nothing from its start, and open no socket once its models are loaded: for Python by
-an audit hook that raises, for native code by a seccomp filter that ends the process. So whatever tries shows as another
-verdict, or as `failed`. (Before that urllib3 binds one, when it is imported, to see whether there is IPv6.)"""
+"""A page worker that can connect to nothing, and opens no socket once its models are loaded.
+
+For Python, an audit hook raises an error. For native code, a seccomp filter ends the process. So a page that tries to
+open a socket shows as another verdict, or as `failed`. (Earlier, urllib3 binds a socket at import to test for IPv6.)
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,7 @@ def _refuse(event, args) -> None:
 
 
 def close_native() -> bool:
-    """Let the system call `socket` end this process from now on; whether the system can do that."""
+    """Let the system call `socket` end this process from now on. Return False if the system can't do that."""
     if _SOCKET is None or sys.platform != "linux":
         return False
     architecture, number = _SOCKET

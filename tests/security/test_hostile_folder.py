@@ -1,4 +1,4 @@
-"""A run folder from a stranger: whatever its files name, no verb reads or writes outside of it."""
+"""A run folder from a stranger. No verb reads or writes outside of it, whatever names its files contain."""
 
 import contextlib
 import io
@@ -36,7 +36,7 @@ def place(finished, tmp_path):
 
 
 def run(*command):
-    """Return the exit code and all that a verb prints. A bug of ours would be exit code 70."""
+    """Return the exit code and the output of a verb. A bug of ours would be exit code 70."""
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         patched.setattr(sys, "argv", ["corpus", *map(str, command)])
@@ -86,7 +86,7 @@ def test_a_hostile_swap_moves_nothing(place, journal):
         assert snapshot(place) == before, command
 
 
-def test_a_swap_of_ours_through_links_moves_nothing(place):
+def test_our_own_swap_through_links_moves_nothing(place):
     fresh = place / "out" / fresh_folder("0123456789abcdef")
     fresh.parent.mkdir()
     fresh.symlink_to(place / "victim")

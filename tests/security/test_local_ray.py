@@ -1,4 +1,4 @@
-"""The Ray cluster that a run starts on this machine is closed to everybody else."""
+"""The Ray cluster that a run starts on this machine is closed to all others."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Pages are judged without any socket: the verdicts are the same where none can be opened."""
+"""Pages are judged without sockets: the verdicts are the same if no socket can be opened."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Nothing of ours loads what can run code: the lint rules say so, and this proves that they are on and see it."""
+"""None of our modules loads data that can run code. Lint rules forbid it; these tests prove that the rules are on."""
 
 import ast
 import subprocess
@@ -30,7 +30,7 @@ UNSAFE = {
 
 @pytest.mark.parametrize("package", OURS)
 @pytest.mark.parametrize("what", UNSAFE)
-def test_the_lint_rules_see_it(what, package):
+def test_the_lint_rules_find_unsafe_loads(what, package):
     source, codes = UNSAFE[what]
     command = [RUFF, "check", "--stdin-filename", f"{package}/seen.py", "--output-format", "concise", "-"]
     found = subprocess.run(command, input=source, capture_output=True, text=True, cwd=ROOT)
@@ -51,7 +51,7 @@ LOADS = {("torch", "load"), ("yaml", "load"), ("yaml", "unsafe_load"), ("yaml", 
 
 
 def unsafe(source):
-    """What a source has of these, by our own reading of it."""
+    """Return the unsafe imports and calls in a source, found without the linter."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -63,12 +63,12 @@ def unsafe(source):
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
             found += [f"{owner}.{node.func.attr}"] if (owner, node.func.attr) in LOADS else []
-        elif isinstance(node, ast.keyword) and node.arg == "allow_pickle":  # numpy's, which is off by default
+        elif isinstance(node, ast.keyword) and node.arg == "allow_pickle":  # an option of numpy, off by default
             found.append("allow_pickle")
     return found
 
 
-def test_our_own_reading_agrees():
+def test_a_search_without_the_linter_agrees():
     for what, (source, _) in UNSAFE.items():
         assert unsafe(source) or what in {"a shell", "no TLS check", "no autoescape"}, what
     assert unsafe("import numpy\nx = numpy.load('f', allow_pickle=True)\n")

@@ -1,4 +1,4 @@
-"""Whatever an archive or its name claims, nothing is written outside the output folder."""
+"""Nothing is written outside the output folder, whatever an archive or its name claims."""
 
 import gzip
 import hashlib
@@ -18,7 +18,7 @@ UP = "../" * 12
 
 
 def claims(target):
-    """(URL, record id, more WARC headers, more HTTP headers) that name a file which is not theirs to write."""
+    """Yield (URL, record id, more WARC headers, more HTTP headers) that name a file outside the output folder."""
     path = str(target)
     yield f"http://a.example/{UP}{path}", f"<urn:uuid:{UP}{path}>", "", ""
     yield f"file://{path}", f"<file://{path}>", f"WARC-Filename: {path}\r\n", ""
@@ -58,10 +58,10 @@ def archive(target):
 
 
 def snapshot(folder, *without):
-    """Every file and folder below, with the files' content, links unfollowed."""
+    """Return all files and folders below, with the content of the files. Links are not followed."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if path.name.startswith("torchinductor_"):  # torch makes this folder where it is installed and imported
+        if path.name.startswith("torchinductor_"):  # torch makes this folder when it is imported
             continue
         if not any(path == left or left in path.parents for left in without):
             known = os.readlink(path) if path.is_symlink() else ""
@@ -72,7 +72,7 @@ def snapshot(folder, *without):
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder that holds all that a run may see: its archive, home, scratch folder and output."""
+    """A folder with everything that a run may see: its archive, home, temporary folder and output."""
     for name in ("in", "home", "tmp", "work"):
         (tmp_path / name).mkdir()
     (tmp_path / "work" / "precious.txt").write_text("precious")
@@ -105,8 +105,8 @@ def test_nothing_is_written_outside(place):
     assert left <= {"corpus", "ledger", "samples", "manifest", "index", "run.json", "timings.json"}
 
 
-def test_nor_by_the_name_of_a_url(place):
-    (place / "hit.warc.gz").write_bytes(archive(place / "work" / "hit"))  # where the server looks for such a name
+def test_the_name_of_a_url_leads_nowhere_else(place):
+    (place / "hit.warc.gz").write_bytes(archive(place / "work" / "hit"))  # the server would look for such a name here
     (place / "in" / "x").mkdir()
     before = snapshot(place)
     out = place / "work" / "out"

@@ -399,7 +399,7 @@ def test_who_waits_for_a_server_says_so(server, client, monkeypatch):
 
 def test_a_record_that_waits_keeps_its_cpu_clock():
     with tempfile.TemporaryFile() as file:
-        board = Board.create(file.fileno())
+        board = Board(file.fileno())
         board.waiting()
         assert board.read() is None
         board.announce((5, 1))

@@ -10,7 +10,7 @@ from corpus.outcome import DROPPED, FAILED, KEPT
 from corpus.revise.judge import LedgerJudge
 from corpus.revise.limits import rules_of, with_limits
 from corpus.run import open_run
-from corpus.tables.row_groups import row_groups
+from corpus.runs.row_groups import row_groups
 from tests.ledgers import judged, recipe, write_run
 
 SETTINGS = [

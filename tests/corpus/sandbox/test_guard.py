@@ -1,4 +1,4 @@
-"""The guard: pages that hang, crash or eat memory each cost one row; the rest of the unit is as without them."""
+"""The guard: a page that hangs, crashes or uses up memory costs one row, and changes no other row of the unit."""
 
 import errno
 import gc
@@ -24,8 +24,8 @@ def recipe(memory=""):
     return recipe_from_dict({"stages": stages}).canonical()
 
 
-class Taken:
-    """What a guard gave for a unit."""
+class GuardedRun:
+    """The rows and counts of a unit that ran under a guard."""
 
     def __init__(self, guard, path):
         self.rows, self.texts, self.exceptions = [], [], []
@@ -41,7 +41,7 @@ class Taken:
         add_counts(self.others, batch.other_records)
 
     @property
-    def fates(self):
+    def ends(self):
         return [row["rule"] or row["outcome"] for row in self.rows]
 
 
@@ -69,59 +69,59 @@ def crawl(path, *acts):
     ],
 )
 def test_a_hostile_page_costs_one_row(guard, tmp_path, act, kind):
-    taken = Taken(guard, crawl(tmp_path / "w.warc.gz", "a", "b", act, "c", "d"))
-    assert taken.fates == ["kept", "kept", kind, "kept", "kept"]
-    assert taken.counts == {"in": 5, "kept": 4, "dropped": {}, "failed": {kind: 1}, "skipped": {}}
-    assert taken.others == {"request": 5}
-    assert taken.exceptions == []
-    assert "secret" not in str(taken.rows)
+    done = GuardedRun(guard, crawl(tmp_path / "w.warc.gz", "a", "b", act, "c", "d"))
+    assert done.ends == ["kept", "kept", kind, "kept", "kept"]
+    assert done.counts == {"in": 5, "kept": 4, "dropped": {}, "failed": {kind: 1}, "skipped": {}}
+    assert done.others == {"request": 5}
+    assert done.exceptions == []
+    assert "secret" not in str(done.rows)
 
 
 @pytest.mark.slow
 def test_several_hostile_pages_in_one_unit(guard, tmp_path):
-    taken = Taken(guard, crawl(tmp_path / "w.warc.gz", "segfault", "a", "exit", "exit", "b", "segfault"))
-    assert taken.fates == ["crash", "kept", "crash", "crash", "kept", "crash"]
+    done = GuardedRun(guard, crawl(tmp_path / "w.warc.gz", "segfault", "a", "exit", "exit", "b", "segfault"))
+    assert done.ends == ["crash", "kept", "crash", "crash", "kept", "crash"]
 
 
 def test_a_page_that_needs_more_memory_gets_it_once_and_is_listed(guard, tmp_path):
     settings = GuardSettings(memory_bytes=200 << 20, alone=3)
     hungry = Guard(recipe(), FACTORY, settings)
-    taken = Taken(hungry, crawl(tmp_path / "w.warc.gz", "a", "hungry", "b"))
+    done = GuardedRun(hungry, crawl(tmp_path / "w.warc.gz", "a", "hungry", "b"))
     hungry.close()
-    assert taken.fates == ["kept", "kept", "kept"]
-    assert [entry["stopped_by"] for entry in taken.exceptions] == ["memory"]
-    assert taken.exceptions[0]["id"] == taken.rows[1]["id"]
+    assert done.ends == ["kept", "kept", "kept"]
+    assert [entry["stopped_by"] for entry in done.exceptions] == ["memory"]
+    assert done.exceptions[0]["id"] == done.rows[1]["id"]
 
 
 def test_a_worker_killed_from_outside_changes_nothing(tmp_path):
     path = crawl(tmp_path / "w.warc.gz", "a", "kill-once", "b")
     killed = Guard(recipe(str(tmp_path / "flag")), FACTORY, SETTINGS)
-    taken = Taken(killed, path)
+    done = GuardedRun(killed, path)
     killed.close()
     assert (tmp_path / "flag").exists()
-    assert taken.fates == ["kept", "kept", "kept"]
-    assert taken.exceptions == []
+    assert done.ends == ["kept", "kept", "kept"]
+    assert done.exceptions == []
 
 
 def test_a_worker_killed_between_units_is_replaced(guard, tmp_path):
     path = crawl(tmp_path / "w.warc.gz", "a", "b")
-    first = Taken(guard, path)
+    first = GuardedRun(guard, path)
     process = guard._worker._process
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert Taken(guard, path).rows == first.rows
+    assert GuardedRun(guard, path).rows == first.rows
 
 
 def test_the_worker_is_kept_from_unit_to_unit(guard, tmp_path):
     path = crawl(tmp_path / "w.warc.gz", "a")
-    Taken(guard, path)
+    GuardedRun(guard, path)
     pid = guard._worker._process.pid
-    Taken(guard, path)
+    GuardedRun(guard, path)
     assert guard._worker._process.pid == pid
 
 
 def test_a_unit_past_its_time_is_ended_and_its_record_named(tmp_path):
-    """Where no limit of a page ends it: the record is named by the error and, should nobody live to tell, by a file."""
+    """No limit of a page ends this unit. The error names the record, and so does a file that outlasts all processes."""
     patient = Guard(recipe(), FACTORY, GuardSettings(page_wall_s=3600))
     path = crawl(tmp_path / "w.warc.gz", "a", "sleep", "b")
     unit = Unit(path.name, str(path), "x", "members", "gzip", "warc", 0, path.stat().st_size)
@@ -133,7 +133,7 @@ def test_a_unit_past_its_time_is_ended_and_its_record_named(tmp_path):
 
 
 def test_a_worker_that_does_not_read_its_job_is_ended_too(tmp_path, monkeypatch):
-    """Also where the job is more than a pipe holds."""
+    """The job is larger than a pipe."""
     hung = tmp_path / "hung"
     hung.write_text("#!/bin/sh\nexec sleep 2\n")
     hung.chmod(0o755)
@@ -145,8 +145,8 @@ def test_a_worker_that_does_not_read_its_job_is_ended_too(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("form", "size"), [("members", 1 << 40), ("plain", 64 << 10)])
-def test_pages_that_are_read_again_have_an_end(monkeypatch, form, size):
-    """By their number where each is read alone, by the whole archive where not."""
+def test_reading_pages_again_has_a_time_limit(monkeypatch, form, size):
+    """The limit depends on the number of pages, or on the archive if it must be read as a whole."""
     settings, seen = GuardSettings(page_cpu_s=1, page_wall_s=10, alone=1), []
 
     def run(guard, unit, take, options):
@@ -170,7 +170,7 @@ def test_a_unit_has_time_for_pages_that_are_all_stopped_twice():
 def test_a_worker_that_cannot_start_says_why(tmp_path):
     broken = Guard(recipe(), "tests.no_such_module:make", SETTINGS)
     with pytest.raises(WorkerError, match="ModuleNotFoundError"):
-        Taken(broken, crawl(tmp_path / "w.warc.gz", "a"))
+        GuardedRun(broken, crawl(tmp_path / "w.warc.gz", "a"))
 
 
 def test_a_worker_that_cannot_be_made_leaves_nothing_open(guard, tmp_path, monkeypatch):
@@ -182,7 +182,7 @@ def test_a_worker_that_cannot_be_made_leaves_nothing_open(guard, tmp_path, monke
     gc.collect()
     before = os.listdir("/proc/self/fd")
     with pytest.raises(OSError, match="memory"):
-        Taken(guard, path)
+        GuardedRun(guard, path)
     assert os.listdir("/proc/self/fd") == before
 
 

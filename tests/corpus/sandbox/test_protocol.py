@@ -62,7 +62,7 @@ def test_batches_come_out_as_they_were_sent():
 def boards():
     """The two sides of a board."""
     with tempfile.TemporaryFile() as file:
-        reader = Board.create(file.fileno())
+        reader = Board(file.fileno())
         writer = Board(file.fileno())
         yield reader, writer
         reader.close()

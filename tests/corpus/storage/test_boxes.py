@@ -59,7 +59,7 @@ def test_the_same_rows_make_the_same_file(tmp_path):
 
 
 @pytest.mark.parametrize("place", range(0, 2_000, 37))
-def test_a_flipped_bit_in_what_is_read_is_found(tmp_path, place):
+def test_a_flipped_bit_in_rows_that_are_read_is_found(tmp_path, place):
     part = write(tmp_path, [(box, range(20 * box, 20 * box + 20)) for box in range(4)])
     path = tmp_path / part.key
     content = bytearray(path.read_bytes())

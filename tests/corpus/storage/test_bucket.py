@@ -1,4 +1,4 @@
-"""What a store promises, for a folder and for a bucket of a real S3 server; and what a bucket's server may do to it."""
+"""A store in a bucket of a real S3 server: faults of the server, leases, and a whole build."""
 
 import json
 import multiprocessing
@@ -29,7 +29,7 @@ from tests.warcs import WORDS, page, write_warc
 
 
 def fetched(store):
-    """Every object under a prefix, those that `keys` does not show too."""
+    """Return the keys of all objects under a prefix, also those that `keys` hides."""
     names = store._client.ask(store.location, lambda objects: objects.list(store._prefix))
     return {name.removeprefix(f"{store._prefix}/") for name in names}
 
@@ -47,7 +47,7 @@ def test_more_keys_than_one_request_deletes(bucket, monkeypatch):
     "fault", ["503", "409", "lost", "reset", *(pytest.param(name, marks=pytest.mark.slow) for name in ("500", "slow"))]
 )
 def test_faults_are_waited_out(bucket, proxy, fault):
-    """Each request fails twice before it is let through; what a lost answer was about has been done."""
+    """Each request fails twice before it succeeds. If its answer was lost, the server has done the work."""
     seen = {}
 
     def twice(method, path):
@@ -73,7 +73,7 @@ def test_faults_are_waited_out(bucket, proxy, fault):
 
 
 @pytest.mark.parametrize("fault", ["503", "reset"])
-def test_a_server_that_stays_ill_is_one_sentence(proxy, fault):
+def test_a_server_that_does_not_recover_is_one_sentence(proxy, fault):
     with Client(RetryTimes(first_wait_s=0.001, longest_wait_s=0.01, total_s=0.2, unreached_s=0.2)) as client:
         ill = ObjectStore(f"s3://{BUCKET}/ill", client)
         proxy.fault = lambda method, path: fault
@@ -99,7 +99,7 @@ def test_a_bucket_that_is_not_there_is_refused_at_once(bucket, proxy):
     assert len(proxy.asked) == 1
 
 
-def test_a_server_that_stores_over_what_is_there_is_refused(bucket, proxy):
+def test_a_server_that_overwrites_objects_is_refused(bucket, proxy):
     proxy.fault = lambda method, path: "deaf"
     with pytest.raises(OutputError, match="overwrites objects although it is asked not to"):
         bucket.prepare()
@@ -113,7 +113,7 @@ def test_an_exception_leaves_nothing(bucket):
     assert fetched(bucket) == set()
 
 
-def test_a_kill_amid_an_upload_leaves_nothing(bucket, proxy):
+def test_a_kill_during_an_upload_leaves_nothing(bucket, proxy):
     proxy.fault = lambda method, path: "stuck" if method == "PUT" else ""
     program = (
         "import sys; from corpus.storage.store import open_store; store = open_store(sys.argv[1]); "
@@ -137,7 +137,7 @@ def test_a_second_run_is_refused(bucket):
         with pytest.raises(OutputError, match="Another run is writing to s3://"), other.only_run():
             raise AssertionError
     assert KEY not in fetched(bucket)
-    with bucket.only_run():  # and let go again
+    with bucket.only_run():  # the lease is free again
         pass
 
 
@@ -148,7 +148,7 @@ def _hold(place, held):
         signal.pause()
 
 
-def test_what_a_killed_run_held_is_free_at_once(bucket):
+def test_the_lease_of_a_killed_run_is_free_at_once(bucket):
     context = multiprocessing.get_context("spawn")
     held = context.Event()
     holder = context.Process(target=_hold, args=(bucket.location, held))
@@ -156,23 +156,23 @@ def test_what_a_killed_run_held_is_free_at_once(bucket):
     assert held.wait(60)
     holder.kill()
     holder.join()
-    with Lease(bucket._client, bucket.location, renewed_s=3600, expires_s=3600):  # else it would watch for an hour
+    with Lease(bucket._client, bucket.location, renewed_s=3600, expires_s=3600):  # else it waits an hour
         pass
 
 
 def _foreign(bucket):
-    """A lease as a run on another machine would write it."""
+    """Write a lease as a run on another machine would."""
     return bucket.put_new(KEY, json.dumps({"run": "theirs", "host": "elsewhere", "pid": 1}).encode())
 
 
-def test_what_nobody_renews_is_taken_over(bucket):
+def test_a_lease_that_nobody_renews_is_taken_over(bucket):
     assert _foreign(bucket)
     with Lease(bucket._client, bucket.location, renewed_s=0.01, expires_s=0.05) as lease:
         assert json.loads(bucket.get(KEY))["run"] == lease._content["run"]
 
 
-def test_who_lost_the_lease_stops(bucket):
-    """Another run has taken over, as after a long pause of this one: it must not remove what is now the other's."""
+def test_a_run_that_lost_its_lease_stops(bucket):
+    """Another run took over during a long pause of this one, which must not remove the files of the other run."""
     bucket.put_new(".work/commits/theirs.json", b"{}")
     with pytest.raises(OutputError, match="Another run"), bucket.only_run():
         lease = bucket._lease
@@ -197,7 +197,7 @@ def archive(tmp_path_factory):
 
 
 def test_a_build_leaves_the_same_bytes(archive, bucket, bucket_server, monkeypatch, tmp_path):
-    """Input and output in the bucket, as many units as make parts meet, and an index; and the same in a folder."""
+    """A build with input, output and index in the bucket has the files of a build in a folder."""
     monkeypatch.setenv("AWS_ENDPOINT", bucket_server.url)
     stages = {
         "stages": [{"stage": "paragraphs", "chars": {"min": 10}}, {"stage": "minhash"}],

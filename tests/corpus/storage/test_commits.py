@@ -1,4 +1,4 @@
-"""Commits, and parts that are not what was committed."""
+"""Commits, and parts that were changed after their commit."""
 
 import re
 
@@ -75,7 +75,7 @@ def test_a_final_name_that_holds_something_else_is_an_error(store):
         part(store, b"two", key="corpus/part-00000.parquet")
 
 
-def test_keys_differ_by_all_they_depend_on():
+def test_keys_differ_if_anything_that_they_depend_on_differs():
     keys = {
         commit_key("pass", {"start": 0}, "a"),
         commit_key("pass", {"start": 1}, "a"),
@@ -84,6 +84,6 @@ def test_keys_differ_by_all_they_depend_on():
     assert len(keys) == 3
 
 
-def test_commit_digest_is_of_its_parts():
+def test_the_digest_of_a_commit_is_that_of_its_parts():
     a, b = Part("x", "k", 1, 2, "s"), Part("x", "k", 1, 2, "t")
     assert Commit("1", (a,), {}).sha256 == Commit("2", (a,), {"n": 1}).sha256 != Commit("1", (b,), {}).sha256

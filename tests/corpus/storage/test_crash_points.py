@@ -1,4 +1,4 @@
-"""Named points: which process ends where, and the trace of them."""
+"""Crash points: which process ends at which point, and the trace of points."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ def test_one_process_is_hit_at_the_time_asked_for(tmp_path):
                 crash.reached(point)
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert taken == [3]  # at the second time, and not again by who has the same variables
+    assert taken == [3]  # at the second time, and not in a second process with the same variables
     assert (tmp_path / "once").read_text() == str(os.getpid())
     own = f" {os.getpid()}"
     assert (tmp_path / "trace").read_text().splitlines() == [

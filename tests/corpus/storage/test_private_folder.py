@@ -1,4 +1,4 @@
-"""A process's own folder: removed when nobody holds it any more, and not before."""
+"""The folder of one process: it is removed when no process holds it, and not before."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from corpus.storage.private_folder import private_folder
 
 HOLD = """
 import os, sys
-os.getpid = lambda: 1 << 30  # as in a container, whose processes have other numbers there than here
+os.getpid = lambda: 1 << 30  # as in a container, in which processes have other ids than outside
 from corpus.storage.private_folder import private_folder
 print(private_folder("own-", sys.argv[1]), flush=True)
 sys.stdin.read()
@@ -28,8 +28,8 @@ def test_a_folder_lasts_as_long_as_its_process(tmp_path):
     assert set(tmp_path.iterdir()) == {first, second}
 
 
-def test_what_others_left_goes_at_the_end_too(tmp_path):
-    """What a killed process had started may make its folder again."""
+def test_folders_of_others_are_removed_at_the_end_too(tmp_path):
+    """The children of a killed process may make its folder again."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

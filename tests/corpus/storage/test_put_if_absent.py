@@ -16,7 +16,7 @@ WAYS = ("link", "rename", "lock")
 
 
 def without(monkeypatch, *ways, how=errno.EPERM) -> None:
-    """Let the file system have no hard links, or no such renames either."""
+    """Take hard links from the file system, or renames that do not replace, or both."""
     if "link" in ways:
         monkeypatch.setattr("os.link", lambda *names: fail(how))
     if "rename" in ways:
@@ -29,7 +29,7 @@ def fail(code: int, *names: object) -> None:
 
 
 def missing(way: str) -> tuple[str, ...]:
-    """What a file system lacks that leaves this way."""
+    """Return the ways that must be missing before this one is used."""
     return WAYS[: WAYS.index(way)]
 
 
@@ -44,7 +44,7 @@ def test_without_hard_links(tmp_path, monkeypatch, ways, code) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
-def test_what_is_no_lack_of_links_is_not_taken_for_it(tmp_path, monkeypatch, code) -> None:
+def test_other_errors_of_a_link_are_raised(tmp_path, monkeypatch, code) -> None:
     without(monkeypatch, "link", how=code)
     store = LocalStore(tmp_path)
     with pytest.raises(OSError, match=os.strerror(code)):
@@ -53,8 +53,8 @@ def test_what_is_no_lack_of_links_is_not_taken_for_it(tmp_path, monkeypatch, cod
     assert list((tmp_path / ".work" / "tmp").iterdir()) == []
 
 
-def test_a_link_whose_answer_was_lost_is_a_win(tmp_path, monkeypatch) -> None:
-    """NFS asks again where an answer is lost; the second time the name is there: our own."""
+def test_a_link_whose_answer_was_lost_counts_as_made(tmp_path, monkeypatch) -> None:
+    """NFS repeats a request whose answer was lost. The second request finds the name that the first one made."""
     link = os.link
 
     def twice(scratch: Path, final: Path) -> None:
@@ -84,8 +84,8 @@ def test_a_lock_that_was_removed_and_made_anew_is_not_held_twice(tmp_path) -> No
             pass
 
 
-def test_who_comes_second_lets_the_name_last_too(tmp_path, monkeypatch) -> None:
-    """It commits what it found, though the first one may have died before it came to this."""
+def test_the_second_writer_syncs_the_folder_too(tmp_path, monkeypatch) -> None:
+    """It may commit the file, and the first writer may have died before its own sync."""
     store = LocalStore(tmp_path)
     assert store.put_new("parts/a", b"1")
     synced: list[Path] = []
@@ -94,7 +94,7 @@ def test_who_comes_second_lets_the_name_last_too(tmp_path, monkeypatch) -> None:
     assert synced == [tmp_path / "parts"]
 
 
-def test_folders_that_know_no_fsync(tmp_path, monkeypatch) -> None:
+def test_folders_without_fsync(tmp_path, monkeypatch) -> None:
     sync = os.fsync
 
     def only_files(opened: int) -> None:

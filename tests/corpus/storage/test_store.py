@@ -42,7 +42,7 @@ def test_a_file_is_adopted_once(store):
     assert store.get("corpus/part-00000.parquet") == b"rows"
 
 
-def test_what_is_not_there(store):
+def test_keys_that_do_not_exist(store):
     store.put_new("there/x", b"")
     for ask in (store.buffer, store.local, lambda key: store.read(key, 0, 1)):
         with pytest.raises(FileNotFoundError):
@@ -101,7 +101,7 @@ def test_of_twelve_writers_one_wins(store):
         assert not any(store.scratch().parent.iterdir())
 
 
-def test_a_place_that_is_none():
+def test_a_url_that_is_no_object_stores_is_refused():
     with pytest.raises(ConfigError, match="is no object store"):
         open_store("https://example.com/out")
 

@@ -1,4 +1,4 @@
-"""One run in the place of another: whatever step is the last before a kill, going on ends with the new one whole."""
+"""One run replaces another. After a kill at any step, the swap can be finished and the new run is complete."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def prepared(folder):
     return LocalStore(folder)
 
 
-def test_all_is_replaced_and_what_has_no_successor_is_gone(tmp_path):
+def test_files_are_replaced_and_files_without_a_successor_removed(tmp_path):
     store = prepared(tmp_path)
     swap(store, FRESH)
     assert read(tmp_path) == NEW

@@ -1,4 +1,4 @@
-"""The phases of dedup: the verdicts of `corpus.dedup.clusters.compare`, however work is divided, wherever it dies."""
+"""The phases of dedup give the verdicts of `tests.reference.clusters`, however work is divided, wherever it dies."""
 
 import time
 
@@ -9,8 +9,8 @@ import corpus.dedup.index
 import corpus.dedup.layout
 import jobs.build.compare
 import jobs.runner.execution
-from corpus.dedup.clusters import ROUNDS, compare
-from corpus.dedup.minhash import ROWS
+from corpus.dedup.clusters import ROUNDS
+from corpus.dedup.signatures import ROWS
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
 from jobs.runner.local_engine import LocalEngine
@@ -26,6 +26,7 @@ from tests.dedups import (
     write_units,
 )
 from tests.jobs.build.test_build import tree
+from tests.reference.clusters import compare
 
 WHOLE = 1 << 30
 TIGHT = 1 << 16

@@ -8,8 +8,8 @@ import pytest
 
 import corpus.dedup.index
 import corpus.dedup.lookup
-from corpus.dedup.clusters import candidate_edges, components, exact_keepers, signature_similarity, verify
-from corpus.dedup.minhash import ROWS, band_keys
+from corpus.dedup.clusters import candidate_edges, exact_keepers, signature_similarity, verify
+from corpus.dedup.signatures import ROWS, band_keys
 from corpus.errors import ConfigError, InputError, IntegrityError, OutputError
 from corpus.run import open_run
 from corpus.storage.store import LocalStore
@@ -20,6 +20,7 @@ from tests.dedups import Found, distinct_texts, phases, place, random_signatures
 from tests.filters.test_minhash import edited, text
 from tests.jobs.build.test_build import job, tree
 from tests.jobs.build.test_compare_documents import TIGHT, WHOLE, made, of_units
+from tests.reference.clusters import components
 from tests.warcs import write_warc
 
 

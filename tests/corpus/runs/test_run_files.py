@@ -5,10 +5,10 @@ import pytest
 from corpus.document import Document
 from corpus.errors import InputError, IntegrityError
 from corpus.pipeline import Pipeline
+from corpus.runs.run_files import RunFiles
 from corpus.storage.manifest import SEAL, write_manifest
 from corpus.storage.store import LocalStore, as_json
 from corpus.storage.swap import JOURNAL
-from corpus.tables.run_files import RunFiles
 from tests.ledgers import recipe, write_run
 
 MEASURES = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from corpus.tables.funnel import FunnelRow, funnel
+from corpus.runs.funnel import FunnelRow, funnel
 
 
 def info(dropped, kept):

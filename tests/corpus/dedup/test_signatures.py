@@ -8,7 +8,7 @@ from datasketch import MinHash, MinHashLSH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.dedup.minhash import BANDS, ROWS, band_keys, estimated_jaccard, permutations, sign, text_hash
+from corpus.dedup.signatures import BANDS, ROWS, band_keys, estimated_jaccard, permutations, sign, text_hash
 from corpus.text.shingles import joined_shingles
 from tests.corpus.text.test_shingles import plain_fold, shingles
 

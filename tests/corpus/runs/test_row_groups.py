@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpus.tables import row_groups as room
-from corpus.tables.row_groups import map_row_groups, read_batches, read_rows, row_groups
+from corpus.runs import row_groups as room
+from corpus.runs.row_groups import map_row_groups, read_batches, read_rows, row_groups
 
 FILES = [7, 0, 5]
 

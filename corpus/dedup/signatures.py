@@ -27,20 +27,20 @@ from corpus.text.shingles import Hashes, fold
 
 Scheme = Literal["affine32", "datatrove"]
 Signature = NDArray[np.uint32] | NDArray[np.uint64] | NDArray[np.uint16]
-"""One document's values, or a matrix with a row per document; uint32 for affine32, uint64 for datatrove, uint16 for
-the lower bits of either."""
+"""The values of one document, or a matrix with a row per document: uint32 for affine32, uint64 for datatrove, uint16
+for the lower bits of either."""
 
 BANDS = 14
 ROWS = 8
 
-_SEED = 1  # datasketch's and datatrove's default; a signature is comparable only with those of one seed and count
+_SEED = 1  # datasketch's and datatrove's default; only signatures with the same seed and count can be compared
 _MERSENNE = 2**61 - 1
 _SHINGLES_PER_BLOCK = 512  # × 112 × 4 bytes stay in a core's cache
 _SIGNATURES_PER_BLOCK = 2048
 
 
 def sign(hashes: Hashes, count: int = BANDS * ROWS, scheme: Scheme = "affine32") -> Signature | None:
-    """The least value of each of `count` permutations of the hashes; None where there are no hashes."""
+    """Return the least value of each of `count` permutations of the hashes, or None if there are no hashes."""
     if not len(hashes):
         return None
     a, b = permutations(count, scheme)
@@ -60,7 +60,7 @@ def sign(hashes: Hashes, count: int = BANDS * ROWS, scheme: Scheme = "affine32")
 
 @cache
 def permutations(count: int = BANDS * ROWS, scheme: Scheme = "affine32") -> tuple[Signature, Signature]:
-    """The factors and the summands of `count` permutations x → a·x + b, as the scheme's source draws them."""
+    """Return the factors and the summands of `count` permutations x → a·x + b, drawn as in the scheme's source."""
     random = np.random.RandomState(_SEED)
     if scheme == "affine32":  # mod 2^32; an odd factor makes it a bijection
         a = random.randint(0, 2**31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
@@ -70,11 +70,11 @@ def permutations(count: int = BANDS * ROWS, scheme: Scheme = "affine32") -> tupl
 
 
 def band_keys(signature: Signature, bands: int = BANDS, rows: int = ROWS) -> Hashes:
-    """A 64-bit key for each band of `rows` values; of a matrix of signatures, a matrix with a row of keys for each.
+    """Return a 64-bit key for each band of `rows` values. A matrix of signatures gives a matrix with a row of keys for
+    each.
 
-    A key is `corpus.text.shingles.fold` of the band's number and its values (shorter ones as 64-bit integers,
-    where they fill them: the first in the low bits), so it differs from
-    band to band and is spread evenly over its range.
+    A key is `corpus.text.shingles.fold` of the band's number and its values. Shorter values are packed into 64-bit
+    integers, the first in the low bits. So keys differ from band to band, and are spread evenly over their range.
     """
     assert signature.shape[-1] == bands * rows, (signature.shape, bands, rows)
     values: NDArray[Any] = np.ascontiguousarray(signature).reshape(-1, bands, rows)
@@ -90,26 +90,26 @@ def band_keys(signature: Signature, bands: int = BANDS, rows: int = ROWS) -> Has
 
 
 def estimated_jaccard(ours: Signature, theirs: Signature) -> NDArray[np.float64]:
-    """The share of values that agree, over the last axis: a scalar array for two signatures, one value per row for
-    two matrices."""
+    """Return the share of equal values over the last axis: a scalar array for two signatures, one value per row for two
+    matrices."""
     return np.asarray(np.count_nonzero(ours == theirs, axis=-1) / ours.shape[-1])
 
 
 def text_hash(text: str) -> bytes:
-    """16 bytes that are equal for equal texts and, because SHA-256 is behind them, for no others that anyone can
-    make; lone surrogates count as they are."""
+    """Return 16 bytes that are equal for equal texts. SHA-256 makes them, so nobody can make another text with the same
+    ones. Lone surrogates count as they are."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def _fmix32(tokens: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """MurmurHash3's finalizer, with which datasketch spreads tokens once before it permutes them."""
+    """The finalizer of MurmurHash3. datasketch spreads tokens with it once before it permutes them."""
     tokens = (tokens ^ (tokens >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     tokens = (tokens ^ (tokens >> np.uint32(13))) * np.uint32(0xC2B2AE35)
     return tokens ^ (tokens >> np.uint32(16))
 
 
 def _modulo_mersenne(values: Signature) -> None:
-    """values mod 2^61 - 1, in place: the high bits count once more, and the subtraction wraps where it isn't due."""
+    """Reduce values mod 2^61 - 1, in place: the high bits are added to the low ones, and one subtraction follows."""
     high = values >> np.uint64(61)
     values &= np.uint64(_MERSENNE)
     values += high

@@ -10,7 +10,7 @@ KEPT = "kept"
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What should become of one page or one damaged stretch.
+    """The expected outcome of one page or one damaged stretch.
 
     `intent` is one of:
       "kept";
