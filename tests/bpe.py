@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import regex
 
-from corpus.tokens.bytelevel import OUR_PATTERN, to_chars, tokenizer_json
+from corpus.tokens.byte_level_bpe import OUR_PATTERN, to_chars, tokenizer_json
 from corpus.tokens.tokenizer import Tokenizer
-from corpus.tokens.train_bpe import SPECIALS
+from corpus.tokens.train_tokenizer import SPECIALS
 from tests.warcs import WORDS
 
 TEXTS = (

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.token_folder import open_tokens
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens.tokenize import TokenizeJob, tokenize

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from corpus.errors import ConfigError
-from corpus.tokens.gigatoken_ids import Fast
+from corpus.tokens.gigatoken_encoder import GigatokenEncoder
 from corpus.tokens.tokenizer import Tokenizer, keeps_no_text
 
 Encoded = tuple[np.ndarray, np.ndarray]
@@ -35,9 +35,9 @@ class Encoder:
         tried = [*odd_texts(), *tokenizer.specials, *added]
         if tokenizer.decode(self._slow(tried)[0].tolist()) != "".join(tried).encode():
             raise keeps_no_text(tokenizer.name)
-        self._fast: Fast | None = None
+        self._fast: GigatokenEncoder | None = None
         try:
-            self._fast = Fast(plain, self._hf)
+            self._fast = GigatokenEncoder(plain, self._hf)
         except (ValueError, RuntimeError):
             return  # a split pattern that gigatoken does not know
         self.check(tried)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from corpus.errors import ConfigError
-from corpus.tokens.bytelevel import to_bytes
+from corpus.tokens.byte_level_bpe import to_bytes
 
 SEPARATORS = ("<|bos|>", "<|endoftext|>", "<|begin_of_text|>", "<bos>", "<s>")
 """The tokens that may stand before each document, in order of preference."""

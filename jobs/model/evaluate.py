@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 
-from corpus.tokens.shards import Split
+from corpus.tokens.token_folder import Split
 from jobs.model.model import GPT
 from jobs.model.train_settings import Place
 from jobs.model.windows import in_order

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from corpus.errors import CorpusError
-from corpus.tokens.shards import Tokens
+from corpus.tokens.token_folder import Tokens
 from jobs.model import checkpoint
 from jobs.model.curve import Metrics, TrainingProgress, draw_curve, read_metrics
 from jobs.model.evaluate import evaluate

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import CorpusError
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.token_folder import open_tokens
 from jobs.model import checkpoint
 from jobs.model.curve import TrainingProgress, read_metrics
 from jobs.model.train_settings import Place, Settings

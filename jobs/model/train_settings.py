@@ -7,7 +7,7 @@ from typing import Any
 
 from corpus.digests import digest
 from corpus.errors import ConfigError
-from corpus.tokens.shards import Tokens
+from corpus.tokens.token_folder import Tokens
 
 WIDTH_PER_LAYER = 32
 HEAD_WIDTH = 64

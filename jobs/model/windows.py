@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from corpus.errors import InputError
-from corpus.tokens.shards import Split
+from corpus.tokens.token_folder import Split
 
 _ROUNDS = 4
 

@@ -30,7 +30,7 @@ from jobs.runner.execution import JobResult, Stopped, executing
 from jobs.runner.folder import claim, open_folder
 from jobs.runner.progress import Progress
 from jobs.runner.retries import Function
-from jobs.tokens.card import data_card
+from jobs.tokens.data_card import data_card
 
 
 @dataclass(frozen=True)

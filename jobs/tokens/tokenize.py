@@ -1,4 +1,4 @@
-"""`corpus tokenize`: texts in, a folder of tokens out (`corpus.tokens.shards`).
+"""`corpus tokenize`: texts in, a folder of tokens out (`corpus.tokens.token_folder`).
 
 encode (one task per slice) → boxes of the shuffle → write (one task per output file) → tokens.json. Everything except
 tokens.json lies under .work/, or is a file that counts only once tokens.json names it. So the same command takes up a
@@ -24,13 +24,13 @@ from corpus.storage.commits import Commit, Part
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Location, Store, as_json, open_store
 from corpus.storage.task_commits import get_value, put_value
-from corpus.tokens.encode import COUNTS, Encoding, encode_slice
+from corpus.tokens.encode_slice import COUNTS, Encoding, encode_slice
 from corpus.tokens.encoder import Encoder
-from corpus.tokens.shards import FORMAT_VERSION, SPLITS
 from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.tokens.texts import Texts, TextSlice, open_texts
+from corpus.tokens.token_files import FileTask, add_data, write_file
+from corpus.tokens.token_folder import FORMAT_VERSION, SPLITS
 from corpus.tokens.tokenizer import Tokenizer
-from corpus.tokens.write import FileTask, add_data, write_file
 from corpus.version import TOKEN_ROOMS, versions
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult, Stopped, executing

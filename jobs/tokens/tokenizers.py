@@ -20,9 +20,9 @@ from corpus.errors import ConfigError, OutputError
 from corpus.storage.store import Location, as_json
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.texts import Texts, open_texts, read_sample
+from corpus.tokens.token_files import add_data
 from corpus.tokens.tokenizer import Tokenizer
-from corpus.tokens.train_bpe import train_tokenizer
-from corpus.tokens.write import add_data
+from corpus.tokens.train_tokenizer import train_tokenizer
 from jobs.runner.folder import open_folder
 
 MOST_CHARS = 2_000_000_000

@@ -11,7 +11,7 @@ import click
 
 from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.token_folder import open_tokens
 from jobs.model.train_settings import DEFAULTS, PRESETS, Place, Settings, Shape, plan_steps
 from jobs.verbs.options import SEED, Finite, folder_type, insecure_option, json_option
 

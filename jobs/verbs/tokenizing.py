@@ -64,7 +64,7 @@ def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: boo
     \b
     Example: corpus tokenizer show tok "Hello world"
     """
-    from corpus.tokens.known import load_tokenizer
+    from corpus.tokens.load_tokenizer import load_tokenizer
     from jobs.tokens.tokenizers import pieces, show_pieces
 
     if text == "-":
@@ -87,7 +87,7 @@ def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Pa
     \b
     Example: corpus tokenizer compare tok gpt2 cl100k o200k --on out
     """
-    from corpus.tokens.known import load_tokenizer
+    from corpus.tokens.load_tokenizer import load_tokenizer
     from jobs.tokens.tokenizers import compare, show_comparison
 
     loaded = [load_tokenizer(name, vocab_dir) for name in tokenizers]
@@ -137,7 +137,7 @@ def tokenize_command(
     Example: corpus tokenize out -o tokens --tokenizer tok
     Example: corpus tokenize out -o tokens --tokenizer gpt2 --vocab-dir vocab --format megatron
     """
-    from corpus.tokens.known import load_tokenizer
+    from corpus.tokens.load_tokenizer import load_tokenizer
     from jobs.runner.progress import Progress
     from jobs.tokens.tokenize import FILE_TOKENS, TokenizeJob, tokenize
 

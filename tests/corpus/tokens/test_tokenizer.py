@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as HF
 
-import corpus.tokens.gigatoken_ids
+import corpus.tokens.gigatoken_encoder
 from corpus.errors import ConfigError, InputError
-from corpus.tokens.bytelevel import OUR_PATTERN, merge_of, to_bytes
+from corpus.tokens.byte_level_bpe import OUR_PATTERN, merge_of, to_bytes
 from corpus.tokens.encoder import Encoder, odd_texts
-from corpus.tokens.gigatoken_ids import Fast
-from corpus.tokens.known import KNOWN, load_tokenizer
+from corpus.tokens.gigatoken_encoder import GigatokenEncoder
+from corpus.tokens.load_tokenizer import KNOWN, load_tokenizer
 from corpus.tokens.tokenizer import Tokenizer
-from corpus.tokens.train_bpe import SPECIALS, train_tokenizer
+from corpus.tokens.train_tokenizer import SPECIALS, train_tokenizer
 from tests.bpe import TEXTS, merges_of, small_tokenizer
 
 # letters, numbers in runs, spaces and marks next to each other: where splits are decided
@@ -107,7 +107,7 @@ def test_every_character_of_unicode(tokenizer, encoder):
 
 def test_an_encoder_that_has_seen_much_is_made_anew(tokenizer, monkeypatch):
     """It keeps all words that it has seen."""
-    monkeypatch.setattr(corpus.tokens.gigatoken_ids, "MOST_IDS", 100)
+    monkeypatch.setattr(corpus.tokens.gigatoken_encoder, "MOST_IDS", 100)
     encoder = Encoder(tokenizer)
     used = []
     for number in range(6):
@@ -149,13 +149,13 @@ def test_lone_surrogates_are_refused(tokenizer, fast):
 
 
 def test_an_encoder_that_is_wrong_is_not_used(tokenizer, monkeypatch):
-    right = Fast.encode
+    right = GigatokenEncoder.encode
 
     def wrong(self, texts):
         ids, counts = right(self, texts)
         return np.where(ids == ids.max(), ids - 1, ids), counts
 
-    monkeypatch.setattr(Fast, "encode", wrong)
+    monkeypatch.setattr(GigatokenEncoder, "encode", wrong)
     made = Encoder(tokenizer)
     assert made.engine == "tokenizers"
     assert made.encode([TEXTS[0]])[0].tolist() == hf_ids(tokenizer, TEXTS[0])
@@ -164,13 +164,13 @@ def test_an_encoder_that_is_wrong_is_not_used(tokenizer, monkeypatch):
 def test_documents_are_checked_too(tokenizer, monkeypatch):
     """What shows in none of the built-in texts still shows in the documents that are compared."""
     made = Encoder(tokenizer)
-    right = Fast.encode
+    right = GigatokenEncoder.encode
 
     def wrong(self, texts):
         ids, counts = right(self, texts)
         return (ids[::-1] if any("caraway" in text for text in texts) else ids), counts
 
-    monkeypatch.setattr(Fast, "encode", wrong)
+    monkeypatch.setattr(GigatokenEncoder, "encode", wrong)
     assert made.check(["nothing of it"])
     assert not made.check([TEXTS[0]])
     assert made.encode([TEXTS[0]])[0].tolist() == hf_ids(tokenizer, TEXTS[0])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from corpus.errors import InputError, IntegrityError
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.token_folder import open_tokens
 from jobs.cli import main
 from jobs.model.generate import Continuer, Sampling, TextStream, token_text
 from jobs.model.train import train

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from corpus.errors import ConfigError, CorpusError, InputError, IntegrityError, OutputError
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.token_folder import open_tokens
 from jobs.cli import main
 from jobs.model import checkpoint
 from jobs.model.curve import read_metrics

@@ -18,7 +18,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job as BuildJob
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.tokens.card import _made
+from jobs.tokens.data_card import _made
 from jobs.tokens.export import ExportJob, export
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc

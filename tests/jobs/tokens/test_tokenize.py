@@ -18,8 +18,8 @@ import corpus.tokens.texts
 from corpus.errors import ConfigError, InputError, IntegrityError, OutputError
 from corpus.storage.store import LocalStore
 from corpus.tokens.encoder import Encoder
-from corpus.tokens.shards import open_tokens
 from corpus.tokens.shuffle import keys_of
+from corpus.tokens.token_folder import open_tokens
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens import tokenize as job_module

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from corpus.errors import ConfigError, OutputError
 from corpus.tokens.encoder import Encoder
-from corpus.tokens.known import load_tokenizer
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.load_tokenizer import load_tokenizer
+from corpus.tokens.token_folder import open_tokens
 from corpus.tokens.tokenizer import Tokenizer
 from jobs.cli import cli
 from jobs.tokens import tokenizers as job

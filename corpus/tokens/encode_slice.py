@@ -20,9 +20,9 @@ from corpus.storage.commits import Commit, commit, commit_key, read_commit
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store
 from corpus.tokens.encoder import Encoder
-from corpus.tokens.shards import SPLITS
 from corpus.tokens.shuffle import KEY, WEIGHT, boxes_of, keys_of
 from corpus.tokens.texts import TextSlice, read_slice
+from corpus.tokens.token_folder import SPLITS
 from corpus.tokens.tokenizer import Tokenizer
 
 SCHEMA = pa.schema(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from corpus.tokens.bytelevel import CHAR_OF_BYTE, GPT4_PATTERN, OUR_PATTERN
+from corpus.tokens.byte_level_bpe import CHAR_OF_BYTE, GPT4_PATTERN, OUR_PATTERN
 
 MOST_IDS = 1 << 26
 """One gigatoken encoder serves some 256 MB of text. It keeps every word that it has seen, so texts of new words only
@@ -25,7 +25,7 @@ _CODES = 0x110000
 _OURS, _GPT4 = json.dumps(OUR_PATTERN), json.dumps(GPT4_PATTERN)
 
 
-class Fast:
+class GigatokenEncoder:
     """Encodes on one core. Threads may share it. Raises ValueError if gigatoken does not know a tokenizer's kind."""
 
     def __init__(self, plain: dict[str, Any], hf: Any) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus.errors import ConfigError, did_you_mean
-from corpus.tokens.bytelevel import (
+from corpus.tokens.byte_level_bpe import (
     GPT2_PATTERN,
     GPT4_PATTERN,
     O200K_PATTERN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from corpus.errors import ConfigError, InputError
-from corpus.tokens.bytelevel import OUR_PATTERN, merge_of, to_chars, tokenizer_json
+from corpus.tokens.byte_level_bpe import OUR_PATTERN, merge_of, to_chars, tokenizer_json
 from corpus.tokens.tokenizer import Tokenizer
 
 MOST_CHARS_PER_TEXT = 10_000

@@ -22,7 +22,7 @@ from corpus.errors import IntegrityError
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, is_there, read_commit
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store
-from corpus.tokens.encode import SCHEMA
+from corpus.tokens.encode_slice import SCHEMA
 from corpus.tokens.shuffle import Cut, in_groups, read_cut
 
 LAYOUTS = ("flat", "megatron", "parquet")
