@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import regex
 
-from corpus.tokens.byte_level_bpe import OUR_PATTERN, to_chars, tokenizer_json
+from corpus.tokens.byte_level_bpe import OUR_PATTERN, tokenizer_json
 from corpus.tokens.tokenizer import Tokenizer
 from corpus.tokens.train_tokenizer import SPECIALS
 from tests.warcs import WORDS
@@ -63,8 +63,8 @@ def small_tokenizer(count=300):
     tokens = [bytes([byte]) for byte in range(256)]
     written = []
     for left, right in merges_of(TEXTS, count):
-        written.append((to_chars(tokens[left]), to_chars(tokens[right])))
+        written.append((tokens[left], tokens[right]))
         tokens.append(tokens[left] + tokens[right])
-    vocab = {to_chars(token): rank for rank, token in enumerate(tokens)}
+    ranks = {token: rank for rank, token in enumerate(tokens)}
     specials = {text: len(tokens) + number for number, text in enumerate(SPECIALS)}
-    return Tokenizer("small", tokenizer_json(vocab, written, OUR_PATTERN, specials))
+    return Tokenizer("small", tokenizer_json(ranks, written, OUR_PATTERN, specials))

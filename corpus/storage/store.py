@@ -232,6 +232,16 @@ class LocalStore:
             ) from None
 
 
+@contextmanager
+def scratch_file(store: Store) -> Iterator[Path]:
+    """Yield a path for a scratch file. If the file is still there at the end, remove it."""
+    scratch = store.scratch()
+    try:
+        yield scratch
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 def as_json(data: Any, indent: int | None = 2) -> bytes:
     """Return plain data as a JSON file for people and programs."""
     return (json.dumps(data, indent=indent, ensure_ascii=False) + "\n").encode()

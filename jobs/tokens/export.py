@@ -191,7 +191,7 @@ def _info(
 def rows_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Put one slice into boxes, and commit."""
     store = open_store(payload["store"])
-    part = TextSlice.from_dict(payload["piece"])
+    part = TextSlice(**payload["piece"])
     return send_rows(store, part, _read_schema(store), payload["seed"], payload["bits"]).as_dict()
 
 

@@ -226,7 +226,7 @@ def encode_task(payload: dict[str, Any]) -> dict[str, Any]:
     tokenizer, encoder = _encoder(store.get(_TOKENIZER) or b"{}")
     if tokenizer.sha256 != encoding.tokenizer:
         raise IntegrityError(f"{store.where(_TOKENIZER)} is damaged.", "Delete the folder, and tokenize again.")
-    return encode_slice(store, TextSlice.from_dict(payload["piece"]), encoding, tokenizer, encoder).as_dict()
+    return encode_slice(store, TextSlice(**payload["piece"]), encoding, tokenizer, encoder).as_dict()
 
 
 @lru_cache(maxsize=1)
