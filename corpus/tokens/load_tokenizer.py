@@ -20,6 +20,8 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.tokens.byte_level_bpe import BYTE_OF_CHAR, GPT2_PATTERN, GPT4_PATTERN, O200K_PATTERN, tokenizer_json
 from corpus.tokens.tokenizer import Tokenizer
 
+_END = "<|endoftext|>"
+
 
 @dataclass(frozen=True)
 class _File:
@@ -112,18 +114,17 @@ def _of_files(name: str, paths: list[Path]) -> Tokenizer:
     for file, path, content in zip(KNOWN[name], paths, contents, strict=True):
         if hashlib.sha256(content).hexdigest() != file.sha256:
             raise ConfigError(f"{path} is not the published {file.name}.", "Get it again, or name another folder.")
-    end = "<|endoftext|>"
     if name == "gpt2":
-        return Tokenizer(name, _gpt2(*contents, end))
+        return Tokenizer(name, _gpt2(*contents))
     if name == "cl100k":
-        specials = {end: 100257, "<|fim_prefix|>": 100258, "<|fim_middle|>": 100259, "<|fim_suffix|>": 100260}
+        specials = {_END: 100257, "<|fim_prefix|>": 100258, "<|fim_middle|>": 100259, "<|fim_suffix|>": 100260}
         return Tokenizer(name, _ranked(contents[0], GPT4_PATTERN, {**specials, "<|endofprompt|>": 100276}))
-    return Tokenizer(name, _ranked(contents[0], O200K_PATTERN, {end: 199999, "<|endofprompt|>": 200018}))
+    return Tokenizer(name, _ranked(contents[0], O200K_PATTERN, {_END: 199999, "<|endofprompt|>": 200018}))
 
 
-def _gpt2(encoder: bytes, bpe: bytes, end: str) -> bytes:
+def _gpt2(encoder: bytes, bpe: bytes) -> bytes:
     vocab: dict[str, int] = json.loads(encoder)
-    specials = {end: vocab.pop(end)}
+    specials = {_END: vocab.pop(_END)}
     token = {chars: bytes(map(BYTE_OF_CHAR.__getitem__, chars)) for chars in vocab}
     merges = [line.split(" ") for line in bpe.decode().split("\n")[1:-1]]  # the first line is a version
     ranks = {token[chars]: rank for chars, rank in vocab.items()}
