@@ -65,15 +65,15 @@ def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: boo
     Example: corpus tokenizer show tok "Hello world"
     """
     from corpus.tokens.load_tokenizer import load_tokenizer
-    from jobs.tokens.tokenizers import pieces, show_pieces
+    from jobs.tokens.tokenizers import show_tokens, tokens_of
 
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    found = pieces(load_tokenizer(tokenizer, vocab_dir), text)
+    found = tokens_of(load_tokenizer(tokenizer, vocab_dir), text)
     if as_json:
         print(json.dumps([{"id": one.id, "text": one.text, "bytes": one.bytes.hex()} for one in found]))
     else:
-        print_as(found, show_pieces, as_json)
+        print_as(found, show_tokens, as_json)
 
 
 @tokenizer_group.command("compare")
@@ -93,7 +93,7 @@ def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Pa
     loaded = [load_tokenizer(name, vocab_dir) for name in tokenizers]
     if len({one.name for one in loaded}) < len(loaded):
         raise ConfigError("Two of the tokenizers have the same name.", "Rename a folder.")
-    rows = compare(loaded, folder, told=lambda line: print(line, file=sys.stderr, flush=True))
+    rows = compare(loaded, folder, report=lambda line: print(line, file=sys.stderr, flush=True))
     print_as(rows, show_comparison, as_json)
 
 

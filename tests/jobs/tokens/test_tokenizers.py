@@ -93,7 +93,7 @@ def test_transformers_loads_it(trained):
 
 
 def test_pieces_show_every_byte():
-    found = job.pieces(small_tokenizer(), " the 日\n\x1b[1m")
+    found = job.tokens_of(small_tokenizer(), " the 日\n\x1b[1m")
     assert b"".join(one.bytes for one in found) == " the 日\n\x1b[1m".encode()
     shown = [one.text for one in found]
     assert shown[0] == " the"
@@ -103,10 +103,10 @@ def test_pieces_show_every_byte():
 
 
 def test_show_in_colours_and_without():
-    found = job.pieces(small_tokenizer(), "the town [bold] 12345")
+    found = job.tokens_of(small_tokenizer(), "the town [bold] 12345")
     plain, coloured = io.StringIO(), io.StringIO()
-    job.show_pieces(found, Console(file=plain, width=200))
-    job.show_pieces(found, Console(file=coloured, width=200, force_terminal=True, color_system="truecolor"))
+    job.show_tokens(found, Console(file=plain, width=200))
+    job.show_tokens(found, Console(file=coloured, width=200, force_terminal=True, color_system="truecolor"))
     lines = plain.getvalue().splitlines()
     assert lines[0] == "│".join(one.text for one in found)
     assert lines[1] == "│".join(str(one.id) for one in found)
@@ -118,7 +118,7 @@ def test_show_in_colours_and_without():
 
 def test_bytes_that_are_no_text():
     with pytest.raises(ConfigError, match="not valid UTF-8"):
-        job.pieces(small_tokenizer(), "lone \udc80")
+        job.tokens_of(small_tokenizer(), "lone \udc80")
 
 
 def test_show_as_json(trained):
@@ -129,7 +129,7 @@ def test_show_as_json(trained):
 
 def test_compare_counts_bytes_and_tokens_by_language(texts):
     small, smaller = small_tokenizer(), Tokenizer("smaller", small_tokenizer(40).data)
-    rows = job.compare([small, smaller], texts, told=lambda line: None)
+    rows = job.compare([small, smaller], texts, report=lambda line: None)
     assert rows[0]["language"] == "all"
     by_name = {row["language"]: row for row in rows}
     assert set(by_name) == {"all", "en", "de", "unknown", "ru"}
