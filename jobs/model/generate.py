@@ -31,8 +31,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A drawn token, and the likeliest ones with the probabilities that the model gives them, before temperature and
-    top-k."""
+    """A drawn token, and the likeliest tokens with their probabilities before temperature and top-k."""
 
     id: int
     likeliest: tuple[tuple[int, float], ...]
@@ -53,16 +52,15 @@ class Continuer:
             ) from None
 
     def encode(self, prompt: str) -> list[int]:
-        """Return the ids of a prompt at the start of a document. Names of special tokens in it are text like any
-        other."""
+        """Return the ids of a prompt at the start of a document. The name of a special token in it is plain text."""
         ids, _ = Encoder(self.tokenizer).encode([prompt.encode("utf-8", "replace").decode()])
         return [self.bos, *ids.tolist()]
 
     def draw(self, prompt: Sequence[int], sampling: Sampling, number: int = 0, shown: int = 0) -> Iterator[Drawn]:
         """Yield up to `max_tokens` tokens, and none after the end of the document. Each `number` gives another
-        continuation. The same number, seed and device give the same one."""
+        continuation. The same number, seed and device give the same continuation."""
         drawn = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
-        chance = torch.Generator().manual_seed(int.from_bytes(drawn[:8]) >> 1)  # 63 bits: the most it accepts
+        chance = torch.Generator().manual_seed(int.from_bytes(drawn[:8]) >> 1)  # 63 bits, torch's limit
         reader = _LogitReader(self.model, self.device)
         logits = reader.read(prompt)
         for left in reversed(range(sampling.max_tokens)):
@@ -80,7 +78,7 @@ class Continuer:
 
 
 class _LogitReader:
-    """Gives the logits after all tokens read so far. If the window is full, it goes on from its later half."""
+    """Gives the logits after all tokens read so far. If the window is full, it continues from its later half."""
 
     def __init__(self, model: GPT, device: torch.device) -> None:
         self.model, self.device = model, device
@@ -105,7 +103,7 @@ class _LogitReader:
 def _choose(logits: Tensor, sampling: Sampling, chance: torch.Generator) -> int:
     if sampling.temperature == 0:
         return int(logits.argmax())
-    # doubles, with the likeliest at 0: otherwise very small temperatures give infinity
+    # as doubles, and with the likeliest at 0, since very small temperatures would give infinity
     logits = (logits - logits.max()).double() / sampling.temperature
     if sampling.top_k:
         least = logits.topk(min(sampling.top_k, len(logits))).values[-1]
@@ -119,8 +117,8 @@ def _likeliest(logits: Tensor, count: int) -> tuple[tuple[int, float], ...]:
 
 
 class TextStream:
-    """Turns tokens into text that a terminal may show. Bytes wait until their character is complete. Invalid bytes and
-    control characters become U+FFFD."""
+    """Turns tokens into text that is safe on a terminal. Bytes wait until their character is complete. Invalid bytes
+    and control characters become U+FFFD."""
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
         self._tokens = tokens
@@ -135,8 +133,8 @@ class TextStream:
 
 
 def token_text(token: bytes | None) -> str:
-    """Return a token on one line: its text in quotes, with escapes for invisible characters. Bytes that are not text
-    look as in Python."""
+    """Return a token on one line: its text in quotes, with escapes for invisible characters, and for bytes that are not
+    text."""
     if token is None:
         return "end of document"
     try:

@@ -26,7 +26,7 @@ from jobs.model.evaluate import evaluate
 from jobs.model.model import GPT
 from jobs.model.train import backward, lr_share, train
 from jobs.model.train_ray import _worker
-from jobs.model.train_settings import DEFAULTS, PRESETS, Place, Settings, Shape, plan_steps
+from jobs.model.train_settings import DEFAULTS, PRESETS, Settings, Shape, TrainWorker, plan_steps
 from jobs.model.windows import Windows, in_order, shuffled
 from jobs.runner.folder import open_folder
 from tests.bpe import small_tokenizer
@@ -36,7 +36,7 @@ STEPS = 12
 SETTINGS = Settings(
     depth=1, window=16, batch=4, steps=STEPS, lr=0.01, seed=0, precision="fp32", eval_every=5, eval_tokens=200
 )
-OFTEN = Place(checkpoint_s=0.0)
+OFTEN = TrainWorker(checkpoint_s=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def whole(tokens, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "model"
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    train(folder, tokens, SETTINGS, Place())
+    train(folder, tokens, SETTINGS, TrainWorker())
     torch.set_num_threads(before)
     return folder
 
@@ -149,7 +149,7 @@ def uniform(window=16):
 
 
 def test_a_uniform_model_scores_the_logarithm_of_the_vocabulary(tokens):
-    found = evaluate(uniform(), tokens.val, tokens.token_bytes, 10**9, Place())
+    found = evaluate(uniform(), tokens.val, tokens.token_bytes, 10**9, TrainWorker())
     assert found["bits_per_token"] == pytest.approx(math.log2(tokens.vocab_size), rel=1e-6)
     ids = tokens.val.read(1, tokens.val.tokens - 1)
     text = tokens.token_bytes[ids]
@@ -161,7 +161,7 @@ def test_bytes_are_those_of_tokens_and_not_of_their_decoded_text(tokens):
     """Single bytes of a character decode to U+FFFD, which has three: a third of the bits would be lost."""
     raw = "日本の海。\xff".encode() + b"\xff\xfe"
     split = Ids([tokens.bos, *raw, tokens.bos, *raw])
-    found = evaluate(uniform(), split, tokens.token_bytes, 10**9, Place())
+    found = evaluate(uniform(), split, tokens.token_bytes, 10**9, TrainWorker())
     assert found["val_tokens"] == 2 * len(raw)
     assert found["bpb"] == pytest.approx(math.log2(tokens.vocab_size), rel=1e-6)
 
@@ -170,7 +170,7 @@ def test_what_the_loss_of_validation_is(tokens):
     model = uniform(8)
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     split = Ids([tokens.bos, 65, 66, 67, tokens.bos, 68, 69])
-    found = evaluate(model, split, tokens.token_bytes, 10**9, Place())
+    found = evaluate(model, split, tokens.token_bytes, 10**9, TrainWorker())
     ids = torch.from_numpy(split.ids.astype(np.int64))
     nats = F.cross_entropy(model(ids[None, :-1])[0], ids[1:], reduction="none")
     kept = [0, 1, 2, 4, 5]  # not the separator
@@ -180,7 +180,7 @@ def test_what_the_loss_of_validation_is(tokens):
 @pytest.mark.parametrize("ids", [[], [0], [0, 0, 0]])
 def test_without_text_there_is_nothing_to_say(tokens, ids):
     split = Ids([tokens.bos if number == 0 else number for number in ids])
-    assert evaluate(uniform(), split, tokens.token_bytes, 10**9, Place()) == {}
+    assert evaluate(uniform(), split, tokens.token_bytes, 10**9, TrainWorker()) == {}
 
 
 # -- the plan
@@ -214,18 +214,18 @@ def test_presets_name_options(preset):
 
 
 def test_the_same_command_gives_the_same_bytes(tokens, whole, tmp_path):
-    train(tmp_path / "again", tokens, SETTINGS, Place())
+    train(tmp_path / "again", tokens, SETTINGS, TrainWorker())
     assert weights(tmp_path / "again") == weights(whole)
-    train(tmp_path / "other", tokens, replace(SETTINGS, seed=1), Place())
+    train(tmp_path / "other", tokens, replace(SETTINGS, seed=1), TrainWorker())
     assert weights(tmp_path / "other") != weights(whole)
 
 
 @pytest.mark.parametrize("steps", [1, 5, STEPS - 1])
 def test_stopped_at_any_step_and_resumed_it_ends_with_the_same_weights(tokens, whole, tmp_path, steps):
     folder = tmp_path / "model"
-    assert train(folder, tokens, SETTINGS, Place(), After(steps)) is None
+    assert train(folder, tokens, SETTINGS, TrainWorker(), After(steps)) is None
     assert [row["step"] for row in read_metrics(folder)] == list(range(1, steps + 1))
-    done = train(folder, tokens, SETTINGS, Place())
+    done = train(folder, tokens, SETTINGS, TrainWorker())
     assert weights(folder) == weights(whole)
     assert done["step"] == STEPS
     keys = ("step", "loss", "lr", "bpb")
@@ -234,7 +234,7 @@ def test_stopped_at_any_step_and_resumed_it_ends_with_the_same_weights(tokens, w
 
 
 @pytest.mark.parametrize("steps", [0, 3, 7])
-@pytest.mark.parametrize("place", [Place(), OFTEN], ids=["no checkpoint yet", "one a step"])
+@pytest.mark.parametrize("place", [TrainWorker(), OFTEN], ids=["no checkpoint yet", "one a step"])
 def test_a_crash_between_steps_changes_nothing(tokens, whole, tmp_path, steps, place):
     folder = tmp_path / "model"
     with pytest.raises(ZeroDivisionError):
@@ -265,26 +265,26 @@ def test_a_crash_while_a_checkpoint_is_written_changes_nothing(tokens, whole, tm
 
 def test_a_finished_model_is_not_trained_again(tokens, whole):
     before = weights(whole)
-    assert train(whole, tokens, SETTINGS, Place(), After(0, AssertionError()))["step"] == STEPS
+    assert train(whole, tokens, SETTINGS, TrainWorker(), After(0, AssertionError()))["step"] == STEPS
     assert weights(whole) == before
     assert not (whole / "checkpoints").exists()
 
 
 def test_other_settings_are_refused_with_the_difference(tokens, whole):
     with pytest.raises(OutputError, match=r"begun with other settings \(lr: 0.01 → 0.02; steps: 12 → 13\)"):
-        train(whole, tokens, replace(SETTINGS, lr=0.02, steps=13), Place())
+        train(whole, tokens, replace(SETTINGS, lr=0.02, steps=13), TrainWorker())
 
 
 def test_other_tokens_are_refused(tokens_folder, whole):
     other = in_memory(tokens_folder, info={"files": []})
     with pytest.raises(OutputError, match="tokens: "):
-        train(whole, other, SETTINGS, Place())
+        train(whole, other, SETTINGS, TrainWorker())
 
 
 def test_a_folder_of_something_else_is_left_alone(tokens, tmp_path):
     (tmp_path / "thesis.txt").write_text("x")
     with pytest.raises(OutputError, match="is not empty"):
-        train(tmp_path, tokens, SETTINGS, Place())
+        train(tmp_path, tokens, SETTINGS, TrainWorker())
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -316,7 +316,7 @@ def test_where_all_checkpoints_are_damaged_it_says_so(tokens, tmp_path):
 
 def test_a_checkpoint_holds_weights_and_moments_and_nothing_that_runs(tokens, tmp_path):
     folder = tmp_path / "model"
-    train(folder, tokens, SETTINGS, Place(), After(3))
+    train(folder, tokens, SETTINGS, TrainWorker(), After(3))
     (place,) = (folder / "checkpoints").iterdir()
     assert sorted(file.name for file in place.iterdir()) == ["model.safetensors", "optimizer.safetensors", "state.json"]
     moments = load_file(place / "optimizer.safetensors")
@@ -328,7 +328,7 @@ def test_a_checkpoint_holds_weights_and_moments_and_nothing_that_runs(tokens, tm
 @pytest.mark.parametrize(("fused", "device"), [(True, "meta"), (False, "cpu")])
 def test_moments_are_put_where_the_optimizer_wants_them(tokens, tmp_path, fused, device):
     """A device that is not the CPU, as CUDA is: a fused AdamW wants its count of steps there."""
-    train(tmp_path / "m", tokens, SETTINGS, Place(), After(3))
+    train(tmp_path / "m", tokens, SETTINGS, TrainWorker(), After(3))
     model = GPT(Shape.of_depth(1, tokens.vocab_size, 16)).to("meta")
     adamw = torch.optim.AdamW([model.embed.weight, model.head.weight], fused=fused)
     muon = torch.optim.Muon(model.blocks.parameters())
@@ -340,10 +340,10 @@ def test_moments_are_put_where_the_optimizer_wants_them(tokens, tmp_path, fused,
 
 def test_killed_before_its_checkpoints_went_a_finished_model_loses_them(tokens, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint.shutil, "rmtree", lambda *args, **options: None)
-    train(tmp_path / "m", tokens, SETTINGS, Place())
+    train(tmp_path / "m", tokens, SETTINGS, TrainWorker())
     assert (tmp_path / "m" / "checkpoints").exists()
     monkeypatch.undo()
-    assert train(tmp_path / "m", tokens, SETTINGS, Place())["step"] == STEPS
+    assert train(tmp_path / "m", tokens, SETTINGS, TrainWorker())["step"] == STEPS
     assert not (tmp_path / "m" / "checkpoints").exists()
 
 
@@ -351,7 +351,7 @@ def test_killed_before_its_checkpoints_went_a_finished_model_loses_them(tokens, 
 
 
 def test_it_learns(tokens, tmp_path):
-    done = train(tmp_path / "m", tokens, replace(SETTINGS, steps=50), Place())
+    done = train(tmp_path / "m", tokens, replace(SETTINGS, steps=50), TrainWorker())
     first = read_metrics(tmp_path / "m")[0]["loss"]
     assert first == pytest.approx(math.log(tokens.vocab_size), abs=0.1)
     assert done["val_loss"] < 0.6 * first
@@ -366,7 +366,7 @@ def test_windows_some_at_a_time_give_the_gradient_of_all(tokens, some):
     model = uniform()
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     ids, targets = Windows(tokens.train, 16, 0).batch(0, 4)
-    loss = backward(model, ids, targets, Place(micro_batch=some))
+    loss = backward(model, ids, targets, TrainWorker(micro_batch=some))
     found = {name: weight.grad.clone() for name, weight in model.named_parameters()}
     model.zero_grad()
     expected = F.cross_entropy(model(ids).flatten(0, 1), targets.flatten())
@@ -377,26 +377,26 @@ def test_windows_some_at_a_time_give_the_gradient_of_all(tokens, some):
 
 
 def test_without_validation_text_it_trains(tokens_folder, tmp_path):
-    done = train(tmp_path / "m", in_memory(tokens_folder, val=Ids([])), SETTINGS, Place())
+    done = train(tmp_path / "m", in_memory(tokens_folder, val=Ids([])), SETTINGS, TrainWorker())
     assert "bpb" not in done
     assert done["step"] == STEPS
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tokens, tmp_path):
     with pytest.raises(CorpusError, match=r"The loss is nan at step .*smaller --lr"):
-        train(tmp_path / "m", tokens, replace(SETTINGS, lr=1e38), Place())
+        train(tmp_path / "m", tokens, replace(SETTINGS, lr=1e38), TrainWorker())
 
 
 def test_a_validation_loss_that_is_no_number_ends_the_run_each_time(tokens, tmp_path):
     for _ in range(2):
         with pytest.raises(CorpusError, match=r"The loss is nan at step 1\. .*smaller --lr"):
-            train(tmp_path / "m", tokens, replace(SETTINGS, lr=1e20, steps=1), Place())
+            train(tmp_path / "m", tokens, replace(SETTINGS, lr=1e20, steps=1), TrainWorker())
     assert not (tmp_path / "m" / "state.json").exists()
 
 
 def test_workers_must_share_a_batch_evenly(tokens, tmp_path):
     with pytest.raises(ConfigError, match="can't be shared by 3 workers"):
-        train(tmp_path / "m", tokens, SETTINGS, Place(workers=3))
+        train(tmp_path / "m", tokens, SETTINGS, TrainWorker(workers=3))
 
 
 # -- the command line
@@ -485,8 +485,8 @@ def worker(tokens_folder, tmp_path, monkeypatch):
             flag += other_fails
 
         monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
-        config = {"folder": str(tmp_path), "tokens": str(tokens), "threads": 1}
-        _worker({**config, "settings": asdict(SETTINGS), "place": asdict(Place())})
+        config = {"folder": str(tmp_path), "tokens": str(tokens)}
+        _worker({**config, "settings": asdict(SETTINGS), "worker": asdict(TrainWorker())})
         return said
 
     return run
