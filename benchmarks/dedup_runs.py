@@ -110,8 +110,8 @@ class Watched(Progress):
         self._disk = disk
         self._held: dict[str, int] = {}
 
-    def start(self, phase: str, units: int, size: int, done: int) -> None:
-        super().start(phase, units, size, done)
+    def start(self, phase: str, units: int, done: int = 0) -> None:
+        super().start(phase, units, done)
         self._name = phase.rpartition(" ")[2]
 
     def end(self) -> None:

@@ -9,123 +9,118 @@ around its lowest document. A round holds one number per document of its span, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 
 from corpus.dedup.candidates import edges_schema, send_edges
-from corpus.dedup.clusters import Ints, connect, roots
+from corpus.dedup.clusters import connect, roots
 from corpus.dedup.layout import Layout
+from corpus.dedup.task import ComparisonTask
 from corpus.storage.boxes import Outbox, read_box
 from corpus.storage.commits import Part
-from corpus.storage.store import Store
+from corpus.storage.task_commits import Made
+from corpus.text.vocabulary import Flags, Ints
 
 _AT_ONCE = 1 << 20
 
 
 def labels_schema(layout: Layout) -> pa.Schema:
-    """Return the columns of a document and the lowest document of its component."""
-    return pa.schema([pa.field("doc", layout.number), pa.field("label", layout.number)])
+    """Return the columns of a document and of its label, the lowest document of its component."""
+    return pa.schema([pa.field("doc", layout.doc_type), pa.field("label", layout.doc_type)])
 
 
-def components(store: Store, layout: Layout, edges: Sequence[Part]) -> list[Part]:
+def components(task: ComparisonTask) -> Made:
     """Find all components at once. Write `labels`, a box for each group."""
-    parent = np.arange(layout.numbers)
-    for low, high in _edges(store, layout, edges, 0):
+    parent = np.arange(task.layout.numbers)
+    for low, high in _edges(task):
         connect(parent, low, high)
     for start in range(0, len(parent), _AT_ONCE):
         parent[start : start + _AT_ONCE] = roots(parent, parent[start : start + _AT_ONCE])
-    return _labels(store, layout, 0, parent)
+    others = parent != np.arange(len(parent))
+    centers = np.zeros(len(parent), dtype=np.bool_)
+    centers[parent[others]] = True
+    return _labels(task, 0, parent, centers | others)
 
 
-def large_star(
-    store: Store, layout: Layout, edges: Sequence[Part], span: int, kind: str
-) -> tuple[list[Part], dict[str, int]]:
+def large_star(task: ComparisonTask) -> Made:
     """Write the edges for the small star of each span. The fact `unfinished` counts the documents of this span that are
     neither the center of a star nor at its edge. If there are none anywhere, the components are found, and
     `star_labels` writes them."""
-    first, least = _least_neighbors(store, layout, edges, span)
+    layout = task.layout
+    first, least = _least_neighbors(task)
     own = np.arange(first, first + len(least))
     above = np.zeros(len(least), dtype=np.bool_)  # has a higher neighbor
     below = np.zeros(len(least), dtype=np.bool_)  # has a lower one that is not the lowest
-    with Outbox(store, kind, layout.spans) as out:
-        for doc, other in _neighbors(store, layout, edges, span):
+    with Outbox(task.store, task.phase, layout.spans) as out:
+        for doc, other in _neighbors(task):
             higher = other > doc
             here, there = doc[higher] - first, other[higher]
             above[here] = True
             below[doc[~higher & (other != least[doc - first])] - first] = True
-            _send_to_high(layout, least[here], there, out)
+            batch = pa.RecordBatch.from_arrays([least[here], there], schema=edges_schema(layout))
+            out.scatter(there // layout.span, batch)
         unfinished = np.count_nonzero((above & (least < own)) | below)
         return [out.finish()], {"unfinished": int(unfinished)}
 
 
-def small_star(store: Store, layout: Layout, edges: Sequence[Part], span: int, kind: str) -> list[Part]:
-    """Write the edges for the large star of each span. `edges` lie in the spans of their higher ends."""
-    first, least = _least_neighbors(store, layout, edges, span)
-    with Outbox(store, kind, layout.spans) as out:
-        for low, high in _edges(store, layout, edges, span):
+def small_star(task: ComparisonTask) -> Made:
+    """Write the edges for the large star of each span. It reads edges in the spans of their higher ends."""
+    first, least = _least_neighbors(task)
+    with Outbox(task.store, task.phase, task.layout.spans) as out:
+        for low, high in _edges(task):
             center = least[high - first]
             apart = low != center
-            send_edges(layout, center[apart], low[apart], out)
+            send_edges(task.layout, center[apart], low[apart], out)
         docs = np.flatnonzero(least < np.arange(first, first + len(least)))
-        send_edges(layout, least[docs], docs + first, out)
-        return [out.finish()]
+        send_edges(task.layout, least[docs], docs + first, out)
+        return [out.finish()], {}
 
 
-def star_labels(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> list[Part]:
+def star_labels(task: ComparisonTask) -> Made:
     """Write `labels` of a span, a box for each group, once all components are stars."""
-    first, least = _least_neighbors(store, layout, edges, span)
-    centers = np.zeros(len(least), dtype=np.bool_)
-    for doc, other in _neighbors(store, layout, edges, span):
-        centers[doc[other > doc] - first] = True
-    return _labels(store, layout, first, least, centers)
+    first, least = _least_neighbors(task)
+    labeled = least != np.arange(first, first + len(least))
+    for doc, other in _neighbors(task):
+        labeled[doc[other > doc] - first] = True
+    return _labels(task, first, least, labeled)
 
 
-def _labels(store: Store, layout: Layout, first: int, labels: Ints, centers: np.ndarray | None = None) -> list[Part]:
-    """Send the labels of documents from `first` on to their groups: documents with another label, and those of
-    `centers`, by default the documents that are labels."""
-    others = labels != np.arange(first, first + len(labels))
-    if centers is None:
-        centers = np.zeros(len(labels), dtype=np.bool_)
-        centers[labels[others]] = True
-    docs = np.flatnonzero(centers | others)
-    with Outbox(store, "labels", len(layout.groups) - 1) as out:
+def _labels(task: ComparisonTask, first: int, labels: Ints, labeled: Flags) -> Made:
+    """Send the labels of the documents that are `labeled`, from number `first` on, to their groups."""
+    layout, docs = task.layout, np.flatnonzero(labeled)
+    with Outbox(task.store, "labels", len(layout.groups) - 1) as out:
         for start in range(0, len(docs), _AT_ONCE):
             some = docs[start : start + _AT_ONCE]
-            columns = [pa.array(some + first, layout.number), pa.array(labels[some], layout.number)]
-            batch = pa.RecordBatch.from_arrays(columns, schema=labels_schema(layout))
+            batch = pa.RecordBatch.from_arrays([some + first, labels[some]], schema=labels_schema(layout))
             out.put_sorted(layout.group_of(some + first), batch)
-        return [out.finish()]
+        return [out.finish()], {}
 
 
-def _least_neighbors(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> tuple[int, Ints]:
-    """Return the first document of a span, and for each of its documents the lowest of itself and its neighbors."""
-    first = span * layout.span
-    least = np.arange(first, min(first + layout.span, layout.numbers))
-    for doc, other in _neighbors(store, layout, edges, span):
+def _least_neighbors(task: ComparisonTask) -> tuple[int, Ints]:
+    """Return the first document of the span, and for each of its documents the lowest of itself and its neighbors."""
+    first = task.number * task.layout.span
+    least = np.arange(first, min(first + task.layout.span, task.layout.numbers))
+    for doc, other in _neighbors(task):
         np.minimum.at(least, doc - first, other)
     return first, least
 
 
-def _neighbors(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> Iterator[tuple[Ints, Ints]]:
+def _neighbors(task: ComparisonTask) -> Iterator[tuple[Ints, Ints]]:
     """Yield (document of the span, neighbor) for each end of an edge that lies in the span."""
-    for low, high in _edges(store, layout, edges, span):
+    for low, high in _edges(task):
         for doc, other in ((low, high), (high, low)):
-            here = doc // layout.span == span
+            here = doc // task.layout.span == task.number
             yield doc[here], other[here]
 
 
-def _edges(store: Store, layout: Layout, edges: Sequence[Part], span: int) -> Iterator[tuple[Ints, Ints]]:
-    schema = edges_schema(layout)
-    for part in edges:
-        for batch in read_box(store, part, span, schema):
+def _edges(task: ComparisonTask) -> Iterator[tuple[Ints, Ints]]:
+    """Yield the edges of the task's span that the last round left. Each round has a kind of part of its own, since one
+    may make what the next uses up."""
+    schema = edges_schema(task.layout)
+    for part in (Part(**part) for entry in task.value("edges") for kind, part in entry.items() if kind != "twins"):
+        for batch in read_box(task.store, part, task.number, schema):
             for start in range(0, batch.num_rows, _AT_ONCE):
                 some = batch.slice(start, _AT_ONCE)
                 yield some["low"].to_numpy().astype(np.int64), some["high"].to_numpy().astype(np.int64)
-
-
-def _send_to_high(layout: Layout, low: Ints, high: Ints, out: Outbox) -> None:
-    columns = [pa.array(low, layout.number), pa.array(high, layout.number)]
-    batch = pa.RecordBatch.from_arrays(columns, schema=edges_schema(layout))
-    out.scatter(high // layout.span, batch)

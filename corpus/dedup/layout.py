@@ -1,7 +1,8 @@
 """Numbers of documents, and their division among tasks, from their count and the memory of a task.
 
 A document's number is that of its row in the corpus before any comparison removes one, so it depends on neither units
-nor tasks. Documents of earlier runs come after, each run with its own numbers, shifted. No division changes a verdict.
+nor tasks. Documents of earlier runs come after, each run with its own numbers, shifted. Keys and hashes are divided
+into 2^bits ranges by their highest bits. No division changes a verdict.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup.clusters import Ints
 from corpus.storage.boxes import bits_for
 from corpus.storage.commits import Part
 from corpus.storage.store import Store
 from corpus.tables.verdicts import VerdictBox, stays
+from corpus.text.vocabulary import Flags, Ints
 
 MEMORY_BYTES = 1 << 30
 """Memory for the rows that one task holds. Python and its libraries take some 150 MB more."""
@@ -26,17 +27,22 @@ _BYTES_PER_SIGNED = 1024  # a group has its keys in memory too, and uses a small
 _BYTES_PER_KEY = 64
 _BYTES_PER_TEXT = 128
 _BYTES_PER_NODE = 32
+_BYTES_PER_MEMBER = 2048  # a verifier's memory is bounded anyway; this bounds its work
+_BYTES_PER_LINE = 12  # a hash and a length
+_HELD_PER_LINE = 128  # while a group is judged: hashes, lengths, documents, their order, and masks
+_BYTES_PER_LINE_ENTRY = 96
 
+_MOST_GROUPS = 64  # while memory allows it
 _LEAST_GROUP = 1 << 17
 """Documents of a group, at least. So a few hundred thousand give several tasks; smaller groups would only cost
 files."""
+_LEAST_LINES_BYTES = 16 << 20
+"""Bytes of signed lines of a group, at least."""
 _KEYS_PER_TASK = 1 << 20
-_MOST_GROUPS = 64  # while memory allows it
 _LEAST_RANGE = 1 << 21
 """Keys of a range, at least. Sorting more of them leaves the cache and takes half as long again."""
 _LEAST_MEMBERS = 1 << 17
 """Documents of a verifier, at least: it reads a box of each group."""
-_BYTES_PER_MEMBER = 2048  # its memory is bounded anyway; this bounds its work
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Group:
         """The corpus rows of each unit, before any comparison removed one."""
         return [part.rows for part in self.parts]
 
-    def stays(self, store: Store) -> np.ndarray:
+    def stays(self, store: Store) -> Flags:
         """Return which documents no earlier comparison removed."""
         return stays(store, self.rows, self.removed)
 
@@ -68,8 +74,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Layout:
-    """`groups` are the first documents of the groups, each of whole units, then the number of documents. Groups of
-    earlier runs follow. Keys are divided by their highest bits, documents into spans of equal length."""
+    """The division of documents. `groups` are the first documents of the groups, each of whole units, then the number
+    of documents. Groups of earlier runs follow. A span is a fixed number of consecutive documents."""
 
     documents: int
     groups: tuple[int, ...]
@@ -104,7 +110,7 @@ class Layout:
         return max(-(-self.numbers // self.span), 1)
 
     @property
-    def number(self) -> pa.DataType:
+    def doc_type(self) -> pa.DataType:
         """The type of a document's number."""
         return pa.uint32() if self.numbers < 1 << 32 else pa.int64()
 
@@ -119,6 +125,22 @@ class Layout:
         return cls(**{**data, "groups": tuple(data["groups"])})
 
 
+@dataclass(frozen=True)
+class LineLayout:
+    """The division of documents and lines. `groups` are the first documents of the groups, each of whole units, then
+    the number of documents. `bits` divide the hashes of lines."""
+
+    groups: tuple[int, ...]
+    bits: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> LineLayout:
+        return cls(tuple(data["groups"]), data["bits"])
+
+
 def make_layout(
     rows: Sequence[int], bands: int, earlier: Sequence[int] = (), memory_bytes: int = MEMORY_BYTES
 ) -> tuple[Layout, list[int]]:
@@ -126,16 +148,7 @@ def make_layout(
     of so many numbers. Also return the first unit of each group, and at the end the number of units."""
     documents = sum(rows)
     size = max(min(max(documents // _MOST_GROUPS, _LEAST_GROUP), memory_bytes // _BYTES_PER_SIGNED), 1)
-    starts, units, at, filled = [0], [0], 0, 0
-    for unit, count in enumerate(rows):
-        if filled and filled + count > size:
-            starts.append(at)
-            units.append(unit)
-            filled = 0
-        at += count
-        filled += count
-    starts.append(documents)
-    units.append(len(rows))
+    starts, units = _groups(rows, rows, size)
     for count in earlier:
         starts.append(starts[-1] + count)
     keys = max(memory_bytes // _BYTES_PER_KEY, 1)
@@ -154,3 +167,27 @@ def make_layout(
         memory_bytes=memory_bytes,
     )
     return layout, units
+
+
+def make_line_layout(units: Sequence[Part], memory_bytes: int = MEMORY_BYTES) -> tuple[LineLayout, list[int]]:
+    """Return the layout for units with these signed lines. Also return the first unit of each group, and at the end
+    the number of units."""
+    total = sum(part.bytes for part in units)
+    size = min(max(total // _MOST_GROUPS, _LEAST_LINES_BYTES), memory_bytes * _BYTES_PER_LINE // _HELD_PER_LINE)
+    starts, firsts = _groups([part.rows for part in units], [part.bytes for part in units], size)
+    bits = bits_for(total // _BYTES_PER_LINE, max(memory_bytes // _BYTES_PER_LINE_ENTRY, 1))
+    return LineLayout(tuple(starts), bits), firsts
+
+
+def _groups(rows: Sequence[int], sizes: Sequence[int], most: int) -> tuple[list[int], list[int]]:
+    """Divide units into groups of at most `most` in size, or of one unit. Return the first document and the first unit
+    of each group, and at the end the number of documents and of units."""
+    starts, units, documents, filled = [0], [0], 0, 0
+    for unit, (count, size) in enumerate(zip(rows, sizes, strict=True)):
+        if filled and filled + size > most:
+            starts.append(documents)
+            units.append(unit)
+            filled = 0
+        documents += count
+        filled += size
+    return [*starts, documents], [*units, len(rows)]

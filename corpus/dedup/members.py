@@ -1,12 +1,12 @@
-"""Signatures of documents in components, sent to the task of their component.
+"""The documents of components, sent to the task that verifies their component: its members.
 
-Members are sorted by component, and within it in keeper order. The twins of a document come right after it, without a
+Members are sorted by component, and within it in keeper order. The twins of a leader come right after it, without a
 signature. So a component of any size can be verified in one pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,62 +15,62 @@ import pyarrow as pa
 
 from corpus.dedup.bands import FOLLOWERS_SCHEMA
 from corpus.dedup.candidates import TWINS_SCHEMA
-from corpus.dedup.clusters import Ints
 from corpus.dedup.components import labels_schema
 from corpus.dedup.contract import DocumentComparison
-from corpus.dedup.index import EarlierRun, IndexPart
-from corpus.dedup.layout import Group, Layout
 from corpus.dedup.lookup import earlier_rows
+from corpus.dedup.merge import member_order
 from corpus.dedup.signature_rows import binary_column, matrix, present, read_signed
+from corpus.dedup.task import ComparisonTask
 from corpus.storage.boxes import Outbox, range_of, read_boxes
-from corpus.storage.commits import Part
-from corpus.storage.store import Store
+from corpus.storage.task_commits import Made
 from corpus.text.shingles import fold
+from corpus.text.vocabulary import Flags, Ints
 
 BLOCK_BYTES = 256 << 10
 
 
-def members_schema(dedup: DocumentComparison) -> pa.Schema:
+def members_schema(stage: DocumentComparison) -> pa.Schema:
     fields = [
         pa.field("component", pa.uint64(), metadata={"is": "a hash of the lowest document, different for each"}),
-        pa.field("order", pa.float64(), metadata={"is": "the keeper rule's value of the document that leads it"}),
-        pa.field("leader", pa.int64(), metadata={"is": "itself, or the document with the same text that is preferred"}),
+        pa.field("order", pa.float64(), metadata={"is": "the leader's value of the keeper rule"}),
+        pa.field("leader", pa.int64(), metadata={"is": "the preferred document with the same text, or itself"}),
         pa.field("doc", pa.int64()),
-        pa.field("similarity", pa.float64(), metadata={"is": "to the document that leads it"}),
-        pa.field("exact", pa.bool_(), metadata={"is": "whether its text is that of the document that leads it"}),
+        pa.field("similarity", pa.float64(), metadata={"is": "to the leader"}),
+        pa.field("exact", pa.bool_(), metadata={"is": "true if its text is that of the leader"}),
         pa.field("preference", pa.float64()),
         pa.field("archive", pa.int32()),
         pa.field("offset", pa.int64()),
         pa.field("inner", pa.int32()),
         pa.field("site", pa.string()),
-        pa.field("signature", pa.binary(dedup.signature_bytes)),
+        pa.field("signature", pa.binary(stage.signature_bytes)),
     ]
-    if dedup.with_shingles:
+    if stage.with_shingles:
         fields.append(pa.field("shingles", pa.binary()))
     return pa.schema(fields)
 
 
-def members(
-    store: Store,
-    dedup: DocumentComparison,
-    layout: Layout,
-    number: int,
-    group: Group,
-    files: Sequence[int],
-    inputs: Mapping[str, Sequence[Part]],
-) -> list[Part]:
-    """Write `members` among a group's documents, with a box for each verifier.
+def members(task: ComparisonTask) -> Made:
+    """Write `members` among the documents of a group, or of a part of an earlier run, with a box for each verifier, in
+    the order in which they are verified."""
+    stage, layout = task.document_stage, task.layout
+    columns = _of_earlier_run(task) if "earlier" in task.payload else _of_group(task)
+    rows = pa.RecordBatch.from_pydict(columns, schema=members_schema(stage))
+    rows = rows.take(pa.array(member_order(rows)))
+    size = rows.nbytes // max(rows.num_rows, 1) + 1
+    block = min(BLOCK_BYTES, layout.memory_bytes // (4 * len(layout.groups))) // size
+    with Outbox(task.store, "members", 1 << layout.verifier_bits, block=max(block, 16)) as out:
+        out.put_sorted(range_of(rows["component"].to_numpy(), layout.verifier_bits), rows)
+        return [out.finish()], {}
 
-    `files` has the short hash of each unit's file. `inputs` are the group's own `followers`, and all files of `twins`
-    and `labels`.
-    """
-    batches, _ = read_signed(store, dedup, group.parts, files)
+
+def _of_group(task: ComparisonTask) -> dict[str, Any]:
+    """Return the columns of the members among a group's documents."""
+    stage, group, first = task.document_stage, task.group, task.layout.groups[task.number]
+    batches, _ = read_signed(task.store, stage, group.parts, task.payload["files"])
     preference = _column(batches, "preference")
-    found = _found(store, layout, number, preference, inputs)
-    first = layout.groups[number]
+    found = _labeled(task, preference)
     at = np.flatnonzero(found.label >= 0)
     leads = found.leader[at] == at + first
-    archive = np.repeat(np.array(group.archives, np.int32), group.rows)
     columns = {
         "component": fold([found.label[at].astype(np.uint64)]),
         "order": found.order[at],
@@ -79,33 +79,26 @@ def members(
         "similarity": found.similarity[at],
         "exact": found.exact[at],
         "preference": preference[at],
-        "archive": archive[at],
+        "archive": np.repeat(np.array(group.archives, np.int32), group.rows)[at],
         "offset": _column(batches, "offset")[at],
         "inner": _column(batches, "inner")[at],
         "site": _chunked(batches, "site").take(pa.array(at)).combine_chunks(),
-        "signature": _signatures(dedup, batches, at, leads),
+        "signature": _signatures(stage, batches, at, leads),
     }
-    if dedup.with_shingles:
+    if stage.with_shingles:
         shingles = _chunked(batches, "shingles").take(pa.array(np.where(leads, at, 0), mask=~leads))
         columns["shingles"] = shingles.combine_chunks()
-    return _send(store, dedup, layout, columns)
+    return columns
 
 
-def earlier_members(
-    store: Store,
-    dedup: DocumentComparison,
-    layout: Layout,
-    group: int,
-    one: EarlierRun,
-    part: IndexPart,
-    inputs: Mapping[str, Sequence[Part]],
-) -> list[Part]:
-    """Write `members` among the documents of an earlier run. They come first in their components."""
-    labels = read_boxes(store, inputs["labels"], group, labels_schema(layout))
+def _of_earlier_run(task: ComparisonTask) -> dict[str, Any]:
+    """Return the columns of the members among documents of an earlier run. They come first in their components."""
+    run = task.earlier[task.payload["earlier"]]
+    labels = read_boxes(task.store, task.parts("labels", "labels"), task.number, labels_schema(task.layout))
     docs = labels["doc"].to_numpy().astype(np.int64)
     order = np.argsort(docs)
     docs, label = docs[order], labels["label"].to_numpy()[order].astype(np.uint64)
-    rows = earlier_rows(dedup, one, part, docs)
+    rows = earlier_rows(task.document_stage, run, run.parts[task.payload["part"]], docs)
     columns = {
         "component": fold([label]),
         "order": np.full(len(docs), -np.inf),
@@ -113,85 +106,66 @@ def earlier_members(
         "doc": docs,
         "similarity": np.ones(len(docs)),
         "exact": np.ones(len(docs), dtype=np.bool_),
-        "archive": (rows["archive"].to_numpy() + one.archive).astype(np.int32),
+        "archive": (rows["archive"].to_numpy() + run.archive).astype(np.int32),
         "site": pa.nulls(len(docs), pa.string()),
     }
-    columns |= {name: rows[name] for name in rows.schema.names if name not in columns}
-    return _send(store, dedup, layout, columns)
-
-
-def _send(store: Store, dedup: DocumentComparison, layout: Layout, columns: dict[str, Any]) -> list[Part]:
-    """Send rows to the verifiers of their components, in the order in which they are verified."""
-    doc, leader, component = columns["doc"], columns["leader"], columns["component"]
-    order = np.lexsort((doc, doc != leader, leader, columns["order"], component))
-    schema = members_schema(dedup)
-    arrays = [pa.array(columns[name]) for name in schema.names]
-    batch = pa.RecordBatch.from_arrays(arrays, schema=schema).take(pa.array(order))
-    size = batch.nbytes // max(len(order), 1) + 1
-    block = min(BLOCK_BYTES, layout.memory_bytes // (4 * len(layout.groups))) // size
-    with Outbox(store, "members", 1 << layout.verifier_bits, block=max(block, 16)) as out:
-        out.put_sorted(range_of(component[order], layout.verifier_bits), batch)
-        return [out.finish()]
+    return {name: rows[name] for name in rows.schema.names} | columns
 
 
 @dataclass(frozen=True)
-class _Found:
-    """One entry per document of a group: the label of its component (-1 without one), its leader (itself, or the
-    document whose twin it is), the leader's keeper value, and the similarity to the leader."""
+class _Labeled:
+    """One entry per document of a group: the label of its component (-1 without one), its leader, the leader's value
+    of the keeper rule, and the similarity to the leader."""
 
     label: Ints
     leader: Ints
     order: np.ndarray
     similarity: np.ndarray
-    exact: np.ndarray
+    exact: Flags
 
 
-def _found(
-    store: Store, layout: Layout, group: int, preference: np.ndarray, inputs: Mapping[str, Sequence[Part]]
-) -> _Found:
-    first, end = layout.groups[group], layout.groups[group + 1]
+def _labeled(task: ComparisonTask, preference: np.ndarray) -> _Labeled:
+    first, end = task.layout.groups[task.number : task.number + 2]
     label = np.full(end - first, -1, dtype=np.int64)
     leader, order = np.arange(first, end), preference.copy()
     similarity, exact = np.ones(end - first), np.ones(end - first, dtype=np.bool_)
-    labels = read_boxes(store, inputs["labels"], group, labels_schema(layout))
+    labels = read_boxes(task.store, task.parts("labels", "labels"), task.number, labels_schema(task.layout))
     label[labels["doc"].to_numpy().astype(np.int64) - first] = labels["label"].to_numpy()
 
-    twins = read_boxes(store, inputs["twins"], group, TWINS_SCHEMA)
-    keeper = twins["keeper"].to_numpy()
-    leads = keeper[(keeper >= first) & (keeper < end)] - first
+    twins = read_boxes(task.store, task.parts("twins", "twins"), task.number, TWINS_SCHEMA)
+    leads = twins["leader"].to_numpy()
     doc = twins["doc"].to_numpy() - first
-    here = (doc >= 0) & (doc < end - first)
+    here = (doc >= 0) & (doc < end - first)  # the box also has twins of this group's leaders
     doc = doc[here]
-    leader[doc], order[doc] = keeper[here], twins["preference"].to_numpy()[here]
+    leader[doc], order[doc] = leads[here], twins["preference"].to_numpy()[here]
     similarity[doc] = twins["similarity"].to_numpy()[here]
     exact[doc] = twins["exact"].to_numpy(zero_copy_only=False)[here]
 
-    pairs = read_boxes(store, inputs["followers"], 0, FOLLOWERS_SCHEMA)
-    follower, local = pairs["doc"].to_numpy(), pairs["keeper"].to_numpy()
+    pairs = read_boxes(task.store, [task.parts("bands", "followers")[task.number]], 0, FOLLOWERS_SCHEMA)
+    follower, followed = pairs["doc"].to_numpy(), pairs["leader"].to_numpy()
     for values in (leader, order, label, similarity, exact):
-        values[follower] = values[local]
+        values[follower] = values[followed]
 
     # equal texts that are like no other document are a component without edges
-    equal = np.concatenate((doc, leads, follower, local))
+    leads_here = leads[(leads >= first) & (leads < end)] - first
+    equal = np.concatenate((doc, leads_here, follower, followed))
     alone = equal[label[equal] < 0]
     label[alone] = leader[alone]
-    return _Found(label, leader, order, similarity, exact)
+    return _Labeled(label, leader, order, similarity, exact)
 
 
-def _signatures(dedup: DocumentComparison, batches: Sequence[pa.RecordBatch], at: Ints, wanted: np.ndarray) -> pa.Array:
-    """Return the signatures of the rows at `at` for which `wanted` is True, null for the others and for documents
-    without one."""
-    rows = np.zeros((len(at), dedup.signature_bytes), dtype=np.uint8)
+def _signatures(stage: DocumentComparison, batches: Sequence[pa.RecordBatch], at: Ints, wanted: Flags) -> pa.Array:
+    """Return the signatures of the rows at `at`, which ascend. They are null for documents that are not `wanted` and
+    for those without a signature."""
+    rows = np.zeros((len(at), stage.signature_bytes), dtype=np.uint8)
     null = ~wanted
-    order = np.argsort(at)  # unique values: any sorting gives the same order
     ends = np.cumsum([batch.num_rows for batch in batches])
-    bounds = [0, *np.searchsorted(at[order], ends).tolist()]
+    bounds = [0, *np.searchsorted(at, ends).tolist()]
     for batch, end, start, stop in zip(batches, ends.tolist(), bounds, bounds[1:], strict=False):
-        places = order[start:stop]
-        places = places[wanted[places]]
-        here = at[places] - (end - batch.num_rows)
-        rows[places] = matrix(batch["signature"])[here]
-        null[places] = ~present(batch["signature"])[here]
+        here = start + np.flatnonzero(wanted[start:stop])
+        source = at[here] - (end - batch.num_rows)
+        rows[here] = matrix(batch["signature"])[source]
+        null[here] = ~present(batch["signature"])[source]
     rows[null] = 0
     return binary_column(rows, null)
 

@@ -1,4 +1,4 @@
-"""Members from several sorted boxes in one order, a bounded number at a time."""
+"""The order of members, and members from several sorted boxes in that order, a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup.clusters import Ints
 from corpus.storage.boxes import Box, one_batch
+from corpus.text.vocabulary import Ints
 
 
 def merged(boxes: Sequence[Box], schema: pa.Schema, at_once: int) -> Iterator[pa.RecordBatch]:
@@ -16,7 +16,8 @@ def merged(boxes: Sequence[Box], schema: pa.Schema, at_once: int) -> Iterator[pa
     total = sum(box.rows for box in boxes)
     if total <= at_once:
         if total:
-            yield _ordered(one_batch([box.read(n, schema) for box in boxes for n in range(box.blocks)], schema))
+            rows = one_batch([box.read(n, schema) for box in boxes for n in range(box.blocks)], schema)
+            yield rows.take(pa.array(member_order(rows)))
         return
     want = max(at_once // len(boxes), 1)
     held = [one_batch([], schema)] * len(boxes)
@@ -35,7 +36,7 @@ def merged(boxes: Sequence[Box], schema: pa.Schema, at_once: int) -> Iterator[pa
         limits = np.cumsum([batch.num_rows for batch in held])[
             [box.blocks > at and batch.num_rows > 0 for box, at, batch in zip(boxes, next_block, held, strict=True)]
         ]
-        order = _order(rows)
+        order = member_order(rows)
         is_limit = np.isin(order, limits - 1)
         end = int(np.argmax(is_limit)) + 1 if is_limit.any() else len(order)
         if end:
@@ -50,11 +51,7 @@ def merged(boxes: Sequence[Box], schema: pa.Schema, at_once: int) -> Iterator[pa
             return
 
 
-def _ordered(rows: pa.RecordBatch) -> pa.RecordBatch:
-    return rows.take(pa.array(_order(rows)))
-
-
-def _order(rows: pa.RecordBatch) -> Ints:
+def member_order(rows: pa.RecordBatch) -> Ints:
     """Return the order by component, within it in keeper order, each leader before its twins."""
     doc, leader = rows["doc"].to_numpy(), rows["leader"].to_numpy()
     return np.lexsort((doc, doc != leader, leader, rows["order"].to_numpy(), rows["component"].to_numpy()))

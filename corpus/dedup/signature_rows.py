@@ -11,11 +11,11 @@ import xxhash
 from corpus.dedup.contract import DocumentComparison
 from corpus.storage.commits import Part, check_part, damaged, part_content
 from corpus.storage.store import Store
-from corpus.text.shingles import Hashes
+from corpus.text.vocabulary import Flags, Hashes
 
 
 def read_signed(
-    store: Store, dedup: DocumentComparison, parts: Sequence[Part], checked: Sequence[int] | None = None
+    store: Store, stage: DocumentComparison, parts: Sequence[Part], checked: Sequence[int] | None = None
 ) -> tuple[list[pa.RecordBatch], list[int]]:
     """Return the signature rows of consecutive units, in one batch or more, and a short hash of each file.
 
@@ -30,7 +30,7 @@ def read_signed(
         if checked is not None and hashes[-1] != checked[len(hashes) - 1]:
             raise damaged(store, part.key)
         batches += _batches(content)
-    return batches or [pa.RecordBatch.from_pylist([], dedup.signed_schema())], hashes
+    return batches or [pa.RecordBatch.from_pylist([], stage.signed_schema())], hashes
 
 
 def read_batches(store: Store, part: Part) -> list[pa.RecordBatch]:
@@ -57,10 +57,9 @@ def hash_pairs(column: pa.Array) -> Hashes:
     return matrix(column).view("<u8")
 
 
-def present(column: pa.Array) -> np.ndarray:
+def present(column: pa.Array) -> Flags:
     """Return which values are not null."""
-    valid: np.ndarray = column.is_valid().to_numpy(zero_copy_only=False)
-    return valid
+    return np.asarray(column.is_valid())
 
 
 def binary_column(rows: np.ndarray, null: np.ndarray | None = None) -> pa.Array:

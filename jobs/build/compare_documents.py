@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from corpus.dedup.contract import DocumentComparison
-from corpus.dedup.index import UnitRows, index_entry, rows_per_part, write_index
+from corpus.dedup.index_writer import UnitRows, rows_per_part, write_index
 from corpus.dedup.layout import Layout, make_layout
 from corpus.dedup.unit_verdicts import MOST_SITES
 from corpus.dedup.verify import LARGEST
@@ -87,8 +87,7 @@ def make_index(work: Comparison, verdicts: Verdicts) -> str:
     layout, _ = make_layout([part.rows for part in signatures], stage.bands, memory_bytes=work.memory_bytes)
     work.put("layout", layout.as_dict())
     made = work.phase("index", parts, ["layout"])
-    entries = [index_entry(done.parts, done.facts) for done in made]
-    return write_index(work.execution.store, stage, firsts[-1], work.archives, entries)
+    return write_index(work.execution.store, stage, firsts[-1], work.archives, made)
 
 
 def _stage(work: Comparison) -> DocumentComparison:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from corpus.dedup.contract import LineComparison
-from corpus.dedup.repeats import make_line_layout
+from corpus.dedup.layout import make_line_layout
 from corpus.storage.commits import Commit
 from corpus.tables.ledger import add_counts, total
 from corpus.tables.verdicts import Verdicts

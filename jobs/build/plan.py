@@ -106,7 +106,7 @@ class Build:
     execution: Execution
     started: float = field(default_factory=time.monotonic)
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What each phase of a comparison took."""
+    """The time and memory of each phase of a comparison."""
 
     def payload(self) -> dict[str, Any]:
         """Return what every task is given: where the run is, and what its recipe and page workers are made from."""
@@ -116,7 +116,7 @@ class Build:
 
     @property
     def keeps_signatures(self) -> bool:
-        """Whether the run keeps its signatures. A document that loses lines is no longer what its signature says."""
+        """True if the run keeps its signatures. A document that loses lines is no longer what its signature says."""
         return self.job.index and all(stage.compares == "documents" for stage in self.job.recipe.pipeline().collective)
 
 

@@ -1,41 +1,63 @@
-"""All steps of `corpus.dedup.clusters` on one machine: what the phases of dedup must give, however they are divided."""
+"""All steps of `corpus.dedup.clusters` on one machine: what the phases of a comparison must give in any division."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from corpus.dedup.clusters import (
     ROUNDS,
-    ClusterVerdicts,
-    Ints,
-    _counted,
+    Floats,
     candidate_edges,
     connect,
-    exact_keepers,
+    leaders,
     roots,
     signature_similarity,
     transitive,
     verify,
 )
 from corpus.dedup.signatures import BANDS, ROWS, Signature, band_keys
-from corpus.text.shingles import Hashes
+from corpus.text.vocabulary import Flags, Hashes, Ints
 
 THRESHOLD = 0.7
 _SIGNATURES_PER_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One entry per document in every array.
+
+    `kept_doc` is the keeper of the document, itself if it is kept. `similarity` is that to the keeper (1 for itself).
+    `exact` is True if the document was removed and the texts are equal. `cluster_size` counts the documents of its
+    cluster.
+    """
+
+    kept_doc: Ints
+    similarity: Floats
+    exact: Flags
+    unverified: int
+
+    @property
+    def removed(self) -> Ints:
+        """The numbers of the removed documents."""
+        return np.flatnonzero(self.kept_doc != np.arange(len(self.kept_doc)))
+
+    @property
+    def cluster_size(self) -> Ints:
+        return np.bincount(self.kept_doc, minlength=1)[self.kept_doc]
 
 
 def compare(
     text_hashes: Hashes,
     signatures: Signature,
     *,
-    signed: NDArray[np.bool_] | None = None,
+    signed: Flags | None = None,
     rank: Ints | None = None,
     bands: int = BANDS,
     rows: int = ROWS,
     threshold: float | None = THRESHOLD,
     rounds: int = ROUNDS,
-) -> ClusterVerdicts:
+) -> Compared:
     """Return the verdicts on n documents, all of them compared with each other.
 
     `text_hashes` has shape (n, 2): 16 bytes per document as two integers. `signatures` has shape (n, bands × rows) and
@@ -44,8 +66,8 @@ def compare(
     """
     count = len(text_hashes)
     rank = np.zeros(count, dtype=np.int64) if rank is None else rank
-    twins = exact_keepers(text_hashes, rank)
-    compared = twins == np.arange(count)
+    leader = leaders(text_hashes, rank)
+    compared = leader == np.arange(count)
     if signed is not None:
         compared &= signed
     docs = np.flatnonzero(compared)
@@ -59,7 +81,9 @@ def compare(
         verdicts = transitive(component, rank, similarity)
     else:
         verdicts = verify(component, rank, similarity, threshold, rounds)
-    return with_twins(verdicts, twins)
+    twin = leader != np.arange(count)
+    exact = twin & (verdicts.kept_doc[leader] == leader)
+    return Compared(verdicts.kept_doc[leader], verdicts.similarity[leader], exact, verdicts.unverified)
 
 
 def components(count: int, edges: Iterable[tuple[Ints, Ints]]) -> Ints:
@@ -70,17 +94,6 @@ def components(count: int, edges: Iterable[tuple[Ints, Ints]]) -> Ints:
     takes at most 2 log2(k) rounds over its remaining edges.
     """
     parent = np.arange(count)
-    for ours, theirs in edges:
-        connect(parent, ours, theirs)
+    for left, right in edges:
+        connect(parent, left, right)
     return roots(parent, parent)
-
-
-def with_twins(verdicts: ClusterVerdicts, twins: Ints) -> ClusterVerdicts:
-    """Return the verdicts with those of the documents that `exact_keepers` set aside: each has the verdict of its
-    keeper, and is an exact duplicate if that is kept."""
-    docs = np.flatnonzero(twins != np.arange(len(twins)))
-    equals = twins[docs]
-    for array in (verdicts.kept_doc, verdicts.similarity, verdicts.round):
-        array[docs] = array[equals]
-    verdicts.exact[docs] = verdicts.kept_doc[docs] == equals
-    return _counted(verdicts, verdicts.unverified)

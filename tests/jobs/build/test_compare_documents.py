@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-import corpus.dedup.index
+import corpus.dedup.index_writer
 import corpus.dedup.layout
 import jobs.build.compare
 import jobs.runner.execution
@@ -251,7 +251,7 @@ PHASES = (
 )
 def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
     memory = WHOLE if phase == "components" else TIGHT // 2  # one task finds all components, or rounds of tasks do
-    monkeypatch.setattr(corpus.dedup.index, "ROWS_PER_PART", 500)
+    monkeypatch.setattr(corpus.dedup.index_writer, "ROWS_PER_PART", 500)
     monkeypatch.setattr(corpus.dedup.layout, "_KEYS_PER_TASK", 1 << 12)
     texts, signatures, signed, rank = made(1_500, 2)
     expected = compare(texts, signatures, signed=signed, rank=rank)

@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-import corpus.dedup.index
+import corpus.dedup.index_writer
 import corpus.dedup.lookup
-from corpus.dedup.clusters import candidate_edges, exact_keepers, signature_similarity, verify
+from corpus.dedup.clusters import candidate_edges, leaders, signature_similarity, verify
 from corpus.dedup.signatures import ROWS, band_keys
 from corpus.errors import ConfigError, InputError, IntegrityError, OutputError
 from corpus.run import open_run
@@ -43,7 +43,7 @@ def plain_against(runs, texts, signatures, signed, rank):
                     value,
                     (place_of[run, keeper], one["found"].similarity[doc], one["found"].exact[doc] or keeper == doc),
                 )
-    twins = exact_keepers(texts, rank) + old
+    twins = leaders(texts, rank) + old
     leader = np.concatenate((np.arange(old), twins))
     similarity = np.ones(old + count)
     exact = leader != np.arange(old + count)
@@ -104,8 +104,8 @@ def run_of(folder, archive, documents, **options):
 @pytest.mark.parametrize(("memory", "small"), [(WHOLE, False), (TIGHT, False), (WHOLE, True), (TIGHT, True)])
 def test_new_documents_against_two_earlier_runs(tmp_path, monkeypatch, seed, memory, small):
     if small:  # parts and boxes of few documents
-        monkeypatch.setattr(corpus.dedup.index, "ROWS_PER_PART", 300)
-        monkeypatch.setattr(corpus.dedup.index, "ROWS_PER_BOX", 16)
+        monkeypatch.setattr(corpus.dedup.index_writer, "ROWS_PER_PART", 300)
+        monkeypatch.setattr(corpus.dedup.index_writer, "ROWS_PER_BOX", 16)
         monkeypatch.setattr(corpus.dedup.lookup, "ROWS_PER_BOX", 16)
     a, b, new = mixed(seed)
     runs = [run_of(tmp_path / "a", "a", a), run_of(tmp_path / "b", "b", b)]

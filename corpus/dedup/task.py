@@ -1,0 +1,69 @@
+"""One task of a phase of a comparison: the stage, the division of its documents, and the files of earlier phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from corpus.dedup.contract import DocumentComparison, LineComparison
+from corpus.dedup.index import EarlierRun, open_index, shifted
+from corpus.dedup.layout import Group, Layout, LineLayout
+from corpus.errors import InputChanged
+from corpus.stage import BoundStage
+from corpus.storage.task_commits import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonTask(Task):
+    """One task of a phase of the comparison of `bound`, a collective stage under its limits."""
+
+    bound: BoundStage
+    against: tuple[str, ...] = ()
+    """The locations of the indexes whose digests are in `lists`."""
+
+    @property
+    def document_stage(self) -> DocumentComparison:
+        assert isinstance(self.bound.stage, DocumentComparison)
+        return self.bound.stage
+
+    @property
+    def line_stage(self) -> LineComparison:
+        assert isinstance(self.bound.stage, LineComparison)
+        return self.bound.stage
+
+    @property
+    def threshold(self) -> float:
+        """The similarity from which a document is removed."""
+        below = self.bound.limits[self.document_stage.rule].below
+        assert below is not None, "without a limit nothing is compared"
+        return below
+
+    @cached_property
+    def archives(self) -> list[str]:
+        """The names of all archives: those of this run, then those of earlier runs."""
+        return [*self.value("archives"), *(name for run in self.earlier for name in run.archives)]
+
+    @cached_property
+    def earlier(self) -> list[EarlierRun]:
+        """The earlier runs to compare with, with their numbers in this run."""
+        if not self.against:
+            return []
+        found = [open_index(folder) for folder in self.against]
+        if [run.digest for run in found] != self.value("against"):
+            raise InputChanged(
+                f"The index of an earlier run ({', '.join(self.against)}) has changed since this run began.",
+                "Restore it, or build into another folder.",
+            )
+        return shifted(found, self.layout.documents, len(self.value("archives")))
+
+    @cached_property
+    def layout(self) -> Layout:
+        return Layout.from_dict(self.value("layout"))
+
+    @cached_property
+    def line_layout(self) -> LineLayout:
+        return LineLayout.from_dict(self.value("layout"))
+
+    @cached_property
+    def group(self) -> Group:
+        return Group.from_dict(self.payload["group"])
