@@ -71,8 +71,7 @@ def plan_rows(documents: int, text_bytes: int) -> RowLayout:
 
 
 def send_rows(store: Store, texts: TextSlice, schema: pa.Schema, seed: int, bits: int) -> Commit:
-    """Put the rows of a slice into the boxes of the shuffle, and commit. The facts are the bytes of text, and the rows
-    of each box."""
+    """Put the rows of a slice into boxes, and commit. The facts are the bytes of text, and the rows of each box."""
     key = commit_key("rows", texts.content(), digest([schema.to_string(), seed, bits]))
     done = read_commit(store, key)
     if done is not None:

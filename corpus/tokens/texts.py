@@ -94,8 +94,7 @@ class Texts:
 
     @property
     def bytes(self) -> int:
-        """Bytes of text before compression, and a little more. Texts that repeat count once if they are in a
-        dictionary."""
+        """Bytes of text before compression. Texts that repeat count once if they are in a dictionary."""
         return sum(size for file in self.files for _, size in file.groups)
 
     @property
@@ -231,8 +230,7 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
 
 
 def read_sample(texts: Texts, most_bytes: int, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-    """Yield about `most_bytes` of text: whole documents, drawn evenly by the hash of their ids. If there is less text,
-    yield all of it."""
+    """Yield documents with about `most_bytes` of text, or all documents. The hash of their ids selects them."""
     limit = min(most_bytes / max(texts.bytes, 1), 1) * 2**64
     for part in texts.slices():
         for batch in read_slice(part, extra):

@@ -63,8 +63,7 @@ class Split:
         ]
 
     def read(self, start: int, count: int) -> np.ndarray:
-        """Return the ids from `start` to `start + count` as a new array of the files' dtype. Raises ValueError if they
-        are out of range."""
+        """Return the ids from `start` to `start + count` as a new array. Raises ValueError if they are out of range."""
         if start < 0 or count < 0 or start + count > self.tokens:
             raise ValueError(f"tokens {start} to {start + count} of {self.tokens}")
         read = np.empty(count, self.dtype)

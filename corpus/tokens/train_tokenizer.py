@@ -9,8 +9,7 @@ from corpus.tokens.byte_level_bpe import OUR_PATTERN, merge_of, tokenizer_json
 from corpus.tokens.tokenizer import Tokenizer
 
 MOST_CHARS_PER_TEXT = 10_000
-"""The longest text that is learned from, so that no page of endless tables decides the vocabulary (nanochat's
-value)."""
+"""Longer texts are cut here, so that no page of endless tables decides the vocabulary (nanochat's value)."""
 
 SPECIALS = ("<|bos|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>", *(f"<|reserved_{number}|>" for number in range(12)))
 """The special tokens. Without the reserved ones fine-tuning would have to enlarge the embeddings for new ones."""

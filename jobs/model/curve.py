@@ -49,8 +49,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def draw_curve(folder: Path) -> Path:
-    """Draw loss.svg from metrics.jsonl: the training loss, its running mean, and the validation loss if there is
-    one."""
+    """Draw loss.svg from metrics.jsonl: training loss, its running mean, and validation loss if there is any."""
     from matplotlib.figure import Figure
 
     rows = read_metrics(folder)

@@ -133,8 +133,7 @@ class TextStream:
 
 
 def token_text(token: bytes | None) -> str:
-    """Return a token on one line: its text in quotes, with escapes for invisible characters, and for bytes that are not
-    text."""
+    """Return a token on one line: in quotes, with escapes for invisible characters and invalid bytes."""
     if token is None:
         return "end of document"
     try:

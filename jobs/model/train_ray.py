@@ -70,8 +70,7 @@ def train_on_ray(
 
 
 def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: TrainingProgress) -> None:
-    """Run the trainer in a thread. Meanwhile show the metrics that the first worker writes, and pass on a stop
-    signal."""
+    """Run the trainer in a thread. Meanwhile show the first worker's metrics, and pass on a stop signal."""
     from ray.train import TrainingFailedError
 
     raised: list[Exception] = []
@@ -105,8 +104,7 @@ def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: T
 
 
 def _worker(config: dict[str, Any]) -> None:
-    """Run the training in a worker. Write an expected failure to a file instead of raising it, since another try would
-    change nothing."""
+    """Run the training in a worker. Write an expected failure to a file, since another try would change nothing."""
     import torch
     from ray.train import get_context
     from ray.train.torch import get_device

@@ -136,8 +136,7 @@ class _Tokenizing:
         return self.execution.commits("encode", encode_task, payloads)
 
     def totals(self, encoded: list[Commit]) -> dict[str, dict[str, int]]:
-        """Return tokens, documents and bytes of text by split. If a split is empty, free the folder again and raise
-        InputError."""
+        """Return the totals of each split. If a split is empty, free the folder again and raise InputError."""
         by_slice = [done.facts["splits"] for done in encoded]
         found = {split: {name: sum(one[split][name] for one in by_slice) for name in COUNTS} for split in SPLITS}
         share = self.plan["val_share"]
