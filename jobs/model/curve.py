@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-
 from jobs.model.checkpoint import write_whole
-
-_PLAIN_EVERY_S = 10.0
+from jobs.runner.progress import Progress
 
 
 class Metrics:
@@ -80,40 +74,24 @@ def _running_mean(values: list[float], share: float = 0.1) -> list[float]:
     return means
 
 
-class TrainingProgress:
-    """The progress of a training on stderr: steps done, loss, bits per byte, tokens per second and time left. A
-    terminal shows one live line; a file gets plain lines. The input is the rows of metrics.jsonl."""
+class TrainingProgress(Progress):
+    """The progress of a training: steps done, loss, bits per byte, tokens per second and time left."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bar: Bar | None = None
-        self._bpb: float | None = None
-
-    def start(self, steps: int, done: int, tokens: int) -> None:
+    def start_training(self, steps: int, done: int, tokens: int) -> None:
         """Start a run of `steps` steps, of which `done` are done. A step has `tokens` tokens."""
-        self._steps, self._first, self._tokens = steps, done, tokens
-        self._started = self._printed = time.monotonic()
-        if self._console.is_terminal:
-            facts = TextColumn("{task.fields[facts]}")
-            columns = (TextColumn("train"), BarColumn(24), MofNCompleteColumn(), TimeRemainingColumn(), facts)
-            self._bar = Bar(*columns, console=self._console)
-            self._task = self._bar.add_task("train", total=steps, completed=done, facts="")
-            self._bar.start()
+        self._tokens, self._bpb = tokens, None
+        self._row: dict[str, Any] = {}
+        self.start("step", steps, done)
 
     def step(self, row: dict[str, Any]) -> None:
-        self._bpb = row.get("bpb", self._bpb)
-        now = time.monotonic()
-        rate = (row["step"] - self._first) * self._tokens / max(now - self._started, 1e-3)
-        facts = f"loss {row['loss']:.3f}, " + (f"{self._bpb:.3f} bits per byte, " if self._bpb else "")
-        facts += f"{rate:,.0f} tokens/s"
-        if self._bar:
-            self._bar.update(self._task, completed=row["step"], facts=facts)
-        elif now - self._printed > _PLAIN_EVERY_S or row["step"] == self._steps:
-            self._printed = now
-            left = (self._steps - row["step"]) * self._tokens / max(rate, 1e-3)
-            print(f"step {row['step']}/{self._steps}, {left:.0f} s left, {facts}", file=sys.stderr, flush=True)
+        """Show a row of metrics.jsonl."""
+        self._row, self._bpb = row, row.get("bpb", self._bpb)
+        self._done = row["step"] - 1
+        self.unit_done()
 
-    def end(self) -> None:
-        if self._bar:
-            self._bar.stop()
-            self._bar = None
+    def _facts(self, start: str = "") -> str:
+        if not self._row:
+            return ""
+        rate = (self._done - self._skipped) * self._tokens / max(time.monotonic() - self._started, 1e-3)
+        bpb = f"{self._bpb:.3f} bits per byte, " if self._bpb else ""
+        return f"{start}loss {self._row['loss']:.3f}, {bpb}{rate:,.0f} tokens/s"

@@ -66,15 +66,12 @@ class Continuer:
         for left in reversed(range(sampling.max_tokens)):
             logits[len(self.tokenizer.tokens) :] = -torch.inf
             chosen = _choose(logits, sampling, chance)
-            if self.ends(chosen):
-                return
-            yield Drawn(chosen, _likeliest(logits, shown))
+            if chosen == self.bos or self.tokenizer.tokens[chosen] is None:
+                return  # the separator, or any other token without text, ends the document
+            top = logits.softmax(0).topk(min(shown, len(logits)))
+            yield Drawn(chosen, tuple(zip(top.indices.tolist(), top.values.tolist(), strict=True)))
             if left:
                 logits = reader.read([chosen])
-
-    def ends(self, token: int) -> bool:
-        """Return True if the token ends the document: the separator, or any other token without text."""
-        return token == self.bos or self.tokenizer.tokens[token] is None
 
 
 class _LogitReader:
@@ -109,11 +106,6 @@ def _choose(logits: Tensor, sampling: Sampling, chance: torch.Generator) -> int:
         least = logits.topk(min(sampling.top_k, len(logits))).values[-1]
         logits = logits.masked_fill(logits < least, -torch.inf)
     return int(torch.multinomial(logits.softmax(0), 1, generator=chance))
-
-
-def _likeliest(logits: Tensor, count: int) -> tuple[tuple[int, float], ...]:
-    top = logits.softmax(0).topk(min(count, len(logits)))
-    return tuple(zip(top.indices.tolist(), top.values.tolist(), strict=True))
 
 
 class TextStream:

@@ -108,7 +108,7 @@ def train(
     with ExitStack() as ending:
         metrics = ending.enter_context(closing(Metrics(folder, step))) if lead else None
         if progress:
-            progress.start(settings.steps, step, settings.batch * settings.window)
+            progress.start_training(settings.steps, step, settings.batch * settings.window)
             ending.callback(progress.end)
         while step < settings.steps and not _any(stopped(), worker):
             ids, targets = windows.batch(step * settings.batch + worker.rank * share, share)

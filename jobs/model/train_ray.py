@@ -92,10 +92,11 @@ def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: T
         if len(rows) > shown:
             shown = len(rows)
             if not showing:  # only now, since workers take a while to start
-                progress.start(settings.steps, shown, settings.batch * settings.window)
+                progress.start_training(settings.steps, shown, settings.batch * settings.window)
                 showing = True
             progress.step(rows[-1])
-    progress.end()
+    if showing:
+        progress.end()
     for error in raised:
         if not isinstance(error, TrainingFailedError):
             raise error

@@ -167,8 +167,7 @@ class _Tokenizing:
         return self.execution.commits("write", write_task, [{**common, "task": asdict(task)} for task in tasks])
 
     def finish(self, totals: dict[str, dict[str, int]], written: list[Commit]) -> dict[str, Any]:
-        """Write the tokenizer's files, and return the content of tokens.json. Raises IntegrityError if the counts do
-        not balance."""
+        """Write the tokenizer's files and return the content of tokens.json. Raises IntegrityError if counts differ."""
         tokenizer = self.job.tokenizer
         splits: dict[str, dict[str, Any]] = {}
         for split in SPLITS:

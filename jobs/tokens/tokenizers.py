@@ -119,8 +119,7 @@ _COLORS = ("#a8d1ff", "#b9e6b0", "#ffd59e", "#ffb3b3", "#d7c2ff")
 
 
 def show_tokens(found: Sequence[ShownToken], console: Console) -> None:
-    """Print the tokens on colored backgrounds, and their ids in the same colors, as Tiktokenizer does. Without colors,
-    bars separate them."""
+    """Print tokens and ids on colored backgrounds, as Tiktokenizer does. Without colors, bars separate them."""
     styles = [Style(color="black", bgcolor=color) for color in _COLORS]
     bar, space = ("", " ") if console.color_system else ("│", "")
     for cells in ([one.text for one in found], [f"{space}{one.id}{space}" for one in found]):

@@ -16,7 +16,10 @@ from jobs.model.train_settings import DEFAULTS, PRESETS, Settings, Shape, TrainW
 from jobs.verbs.options import SEED, Finite, folder_type, insecure_option, json_option
 
 if TYPE_CHECKING:
-    from jobs.model.generate import Continuer, Sampling
+    from collections.abc import Iterable, Sequence
+
+    from corpus.tokens.tokenizer import Tokenizer
+    from jobs.model.generate import Drawn
 
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
@@ -87,11 +90,8 @@ def train_command(
     shape = Shape.of_depth(values["depth"], tokens.vocab_size, values["window"])
     if precision == "auto":
         precision = "bf16" if device == "cuda" else "fp32"
-    settings = Settings(
-        depth=values["depth"], window=values["window"], batch=values["batch"],
-        steps=plan_steps(shape, values["batch"], tokens.train.tokens, values.get("tokens")), lr=lr, seed=seed,
-        precision=precision, eval_every=values["eval_every"], eval_tokens=values["eval_tokens"],
-    )  # fmt: skip
+    steps = plan_steps(shape, values["batch"], tokens.train.tokens, values.pop("tokens", None))
+    settings = Settings(steps=steps, lr=lr, seed=seed, precision=precision, **values)
     result = _run(tokens_folder, out, settings, worker, address, insecure)
     if as_json:
         print(json.dumps({key: result.get(key) for key in _FACTS}))
@@ -124,7 +124,7 @@ def _run(
             torch.set_num_threads(worker.threads)
             result = train(out, open_tokens(tokens_folder), settings, worker, stop.asked, progress)
     if result is None:
-        print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
+        print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
         sys.exit(128 + stop.signal)
     return result
 
@@ -152,28 +152,29 @@ def generate_command(
     Example: corpus generate model "The best way to" -n 5 --temperature 0.7
     Example: corpus generate model "The best way to" --show-probs --max-tokens 10
     """
-    where = _device(device)
+    device = _device(device)
     from jobs.model.generate import Continuer, Sampling
 
     sampling = Sampling(max_tokens, temperature, top_k, seed)
-    continuer = Continuer(model, where)
+    continuer = Continuer(model, device)
     ids = continuer.encode(prompt)
     for number in range(count):
+        drawn = continuer.draw(ids, sampling, number, _SHOWN if show_probs else 0)
         if as_json:
-            _print_json(continuer, prompt, ids, sampling, number, show_probs)
+            _print_json(prompt, continuer.tokenizer, drawn, show_probs)
         elif show_probs:
-            _print_probabilities(continuer, ids, sampling, number)
+            _print_probabilities(continuer.tokenizer.tokens, drawn)
         else:
-            _print_text(continuer, prompt, ids, sampling, number)
+            _print_text(prompt, continuer.tokenizer.tokens, drawn)
 
 
-def _print_text(continuer: Continuer, prompt: str, ids: list[int], sampling: Sampling, number: int) -> None:
+def _print_text(prompt: str, tokens: Sequence[bytes | None], found: Iterable[Drawn]) -> None:
     from jobs.model.generate import TextStream
     from jobs.runner.terminal import plain
 
-    stream = TextStream(continuer.tokenizer.tokens)
+    stream = TextStream(tokens)
     print(plain(prompt, keep_lines=True), end="", flush=True)
-    for drawn in continuer.draw(ids, sampling, number):
+    for drawn in found:
         print(stream.add(drawn.id), end="", flush=True)
     print(stream.end() + "\n", flush=True)
 
@@ -181,24 +182,21 @@ def _print_text(continuer: Continuer, prompt: str, ids: list[int], sampling: Sam
 _SHOWN = 5
 
 
-def _print_probabilities(continuer: Continuer, ids: list[int], sampling: Sampling, number: int) -> None:
+def _print_probabilities(tokens: Sequence[bytes | None], found: Iterable[Drawn]) -> None:
     from jobs.model.generate import token_text
 
-    tokens = continuer.tokenizer.tokens
     print(f"{'drawn':16} the model's likeliest", file=sys.stderr, flush=True)
-    for drawn in continuer.draw(ids, sampling, number, _SHOWN):
+    for drawn in found:
         likeliest = "  ".join(f"{share:5.1%} {token_text(tokens[token])}" for token, share in drawn.likeliest)
         print(f"{token_text(tokens[drawn.id]):16} {likeliest}", flush=True)
     print(flush=True)
 
 
-def _print_json(
-    continuer: Continuer, prompt: str, ids: list[int], sampling: Sampling, number: int, shown: bool
-) -> None:
+def _print_json(prompt: str, tokenizer: Tokenizer, found: Iterable[Drawn], show_probs: bool) -> None:
     """Print a continuation as a line of JSON. In its text, U+FFFD stands for bytes that are not UTF-8."""
-    found = list(continuer.draw(ids, sampling, number, _SHOWN if shown else 0))
+    found = list(found)
     row: dict[str, Any] = {"prompt": prompt, "ids": [drawn.id for drawn in found]}
-    row["text"] = continuer.tokenizer.decode(row["ids"]).decode("utf-8", "replace")
-    if shown:
+    row["text"] = tokenizer.decode(row["ids"]).decode("utf-8", "replace")
+    if show_probs:
         row["likeliest"] = [[{"id": i, "probability": share} for i, share in drawn.likeliest] for drawn in found]
     print(json.dumps(row), flush=True)

@@ -105,7 +105,7 @@ def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Pa
 def finished(result: JobResult, out: Location) -> dict[str, Any]:
     """Print how a job ended, and return the content of its last file. Exit if the job was interrupted."""
     if result.exit_code:
-        print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
+        print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
         sys.exit(result.exit_code)
     if result.already_done:
         print(f"{out} is complete already.", file=sys.stderr)
@@ -149,9 +149,9 @@ def tokenize_command(
         counts = {name: {key: split[key] for key in ("tokens", "documents", "bytes")} for name, split in splits.items()}
         print(json.dumps({"splits": counts, "documents": info["documents"]}))
     for name, split in splits.items():
-        counts = f"{split['tokens']:,} tokens of {split['documents']:,} documents in {len(split['files'])} files"
+        summary = f"{split['tokens']:,} tokens of {split['documents']:,} documents in {len(split['files'])} files"
         per_token = split["bytes"] / max(split["tokens"] - split["documents"], 1)
-        print(f"{name}: {counts}, {per_token:.2f} bytes per token", file=sys.stderr)
+        print(f"{name}: {summary}, {per_token:.2f} bytes per token", file=sys.stderr)
     print(f"Facts: {out}/tokens.json", file=sys.stderr)
 
 

@@ -443,7 +443,7 @@ def test_a_signal_leaves_a_checkpoint(tokens_folder, tmp_path, number, code):
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
-    assert "The same command goes on" in said
+    assert "Run the same command again" in said
     (place,) = (tmp_path / "m" / "checkpoints").iterdir()
     assert json.loads((place / "state.json").read_text())["step"] == read_metrics(tmp_path / "m")[-1]["step"]
 
