@@ -46,12 +46,9 @@ def to_bytes(token: str) -> bytes | None:
 
 
 def tokenizer_json(
-    ranks: Mapping[bytes, int],
-    merges: Iterable[tuple[bytes, bytes]],
-    pattern: str,
-    specials: Mapping[str, int],
+    ranks: Mapping[bytes, int], merges: Iterable[tuple[bytes, bytes]], pattern: str, specials: Mapping[str, int],
     ignore_merges: bool = False,
-) -> bytes:
+) -> bytes:  # fmt: skip
     """Return a tokenizer.json for `tokenizers` and `transformers`. The same arguments give the same bytes."""
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}

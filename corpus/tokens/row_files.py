@@ -55,9 +55,7 @@ class RowLayout:
 def plan_rows(documents: int, text_bytes: int) -> RowLayout:
     """Return the layout for so many documents. Raises InputError for fewer than two."""
     if documents < 2:
-        raise InputError(
-            f"A corpus of {documents} document can't be split in two.", "One is needed to train on, one to validate."
-        )
+        raise InputError(f"A corpus of {documents} document can't be split in two.", "Give at least two documents.")
     group = GROUP_ROWS
     while group > 1 and documents // group < _FEW_GROUPS:
         group //= 2

@@ -128,15 +128,12 @@ def open_texts(folder: Location) -> Texts:
     else:
         names = sorted(store.names())  # hidden files are not data: Spark and others leave them
         parts = [(name, "") for name in names if name.endswith(".parquet") and not name.startswith((".", "_"))]
+    where = store.where()
     if not parts:
-        raise InputError(
-            f"{store.where()} holds neither a finished run nor parquet files.", "Run `corpus build … -o` on it first."
-        )
+        raise InputError(f"{where} holds neither a finished run nor parquet files.", "Run `corpus build … -o` on it.")
     found = Texts(tuple(_text_file(f"{store.location}/{key}", identity) for key, identity in parts), run)
     if not found.rows:
-        raise InputError(
-            f"{store.where()} holds no text.", "See run.json, or `corpus explain`, for why no page was kept."
-        )
+        raise InputError(f"{where} holds no text.", "See run.json, or `corpus explain`, for why no page was kept.")
     return found
 
 
@@ -199,7 +196,7 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
     Raises InputError if a text is not UTF-8, and InputChanged or IntegrityError if the file is not what it was.
     """
     wanted = {"text", *(["id"] if part.has_id else []), *extra}
-    row = part.first
+    row, shown = part.first, redact(part.location)
     try:
         if not part.groups:
             return
@@ -220,13 +217,13 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
             yield whole.filter(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
         _check(part, path)
     except FileNotFoundError:
-        raise InputChanged(f"{redact(part.location)} is gone.", "Restore it, and run the same command again.") from None
+        raise InputChanged(f"{shown} is gone.", "Restore it, and run the same command again.") from None
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, pa.ArrowInvalid) and "UTF8" in str(error):
             raise InputError(
-                f"{redact(part.location)} has a text before row {row} that is not UTF-8.", "Write the file again."
+                f"{shown} has a text before row {row} that is not UTF-8.", "Write the file again."
             ) from None
-        raise IntegrityError(f"{redact(part.location)} is damaged.", "Restore it.") from None
+        raise IntegrityError(f"{shown} is damaged.", "Restore it.") from None
 
 
 def read_sample(texts: Texts, most_bytes: int, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:

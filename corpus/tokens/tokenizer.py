@@ -89,10 +89,8 @@ class Tokenizer:
 
 def keeps_no_text(name: str) -> ConfigError:
     """Return the error for a tokenizer whose ids do not add up to the bytes of a text."""
-    return ConfigError(
-        f"{name} is not a byte-level BPE that keeps text as it is.",
-        "Give one such as those of GPT-2, GPT-4 or Llama 3, or train one: `corpus tokenizer train`.",
-    )
+    todo = "Give one such as those of GPT-2, GPT-4 or Llama 3, or train one: `corpus tokenizer train`."
+    return ConfigError(f"{name} is not a byte-level BPE that keeps text as it is.", todo)
 
 
 def _check_kind(name: str, content: dict[str, Any]) -> None:

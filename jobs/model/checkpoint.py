@@ -61,8 +61,7 @@ def save(folder: Path, step: int, model: GPT, optimizers: Optimizers, facts: Map
     _write_tensors(scratch / "optimizer.safetensors", _moments(model, optimizers))
     _seal(scratch, {**facts, "step": step}, ("model.safetensors", "optimizer.safetensors"))
     final = root / f"step-{step:08}"
-    if final.exists():  # a damaged one
-        shutil.rmtree(final)
+    shutil.rmtree(final, ignore_errors=True)  # a damaged checkpoint may have this name
     os.rename(scratch, final)
     _sync(root)
     for old in _checkpoints(folder)[:-KEPT]:
@@ -203,9 +202,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _damaged(file: Path) -> IntegrityError:
-    return IntegrityError(
-        f"{file} is missing or damaged.", "Restore it, remove it to go on from the other checkpoints, or train again."
-    )
+    todo = "Restore it, remove it to continue from the other checkpoints, or train again."
+    return IntegrityError(f"{file} is missing or damaged.", todo)
 
 
 def _as_json(content: Mapping[str, Any]) -> bytes:

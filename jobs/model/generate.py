@@ -44,12 +44,11 @@ class Continuer:
         self.device = torch.device(device)
         self.model, state = load_model(folder, self.device)
         self.bos: int = state["bos"]
+        file = folder / "tokenizer.json"
         try:
-            self.tokenizer = Tokenizer("tokenizer.json", (folder / "tokenizer.json").read_bytes())
+            self.tokenizer = Tokenizer(file.name, file.read_bytes())
         except (OSError, ConfigError):
-            raise IntegrityError(
-                f"{folder / 'tokenizer.json'} is missing or damaged.", "Copy it from the folder of the tokens."
-            ) from None
+            raise IntegrityError(f"{file} is missing or damaged.", "Copy it from the folder of the tokens.") from None
 
     def encode(self, prompt: str) -> list[int]:
         """Return the ids of a prompt at the start of a document. The name of a special token in it is plain text."""

@@ -55,13 +55,9 @@ def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
 
 # long, so that the loop can be read from top to bottom
 def train(
-    folder: Path,
-    tokens: Tokens,
-    settings: Settings,
-    worker: TrainWorker,
-    stopped: Callable[[], bool] = lambda: False,
-    progress: TrainingProgress | None = None,
-) -> dict[str, Any] | None:
+    folder: Path, tokens: Tokens, settings: Settings, worker: TrainWorker,
+    stopped: Callable[[], bool] = lambda: False, progress: TrainingProgress | None = None,
+) -> dict[str, Any] | None:  # fmt: skip
     """Train until the last step, write the finished model, and return its facts, or None if `stopped` ended the run.
 
     Raises OutputError if the folder is bound to other settings, InputError if there are too few tokens for one window,

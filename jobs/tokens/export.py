@@ -21,7 +21,7 @@ from corpus.errors import InputError, IntegrityError
 from corpus.storage.commits import Commit, Part
 from corpus.storage.store import Location, Store, as_json, local_file, open_store
 from corpus.storage.task_commits import get_value, put_value
-from corpus.tokens.row_files import RowLayout, RowsTask, plan_rows, send_rows, write_rows
+from corpus.tokens.row_files import RowsTask, plan_rows, send_rows, write_rows
 from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.tokens.texts import STRINGS, Texts, TextSlice, open_texts, value_type
 from corpus.version import TOKEN_ROOMS, versions
@@ -46,13 +46,8 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
     """Export to the end, or to the first stop signal. Raises CorpusError."""
     texts = open_texts(job.texts)
     schema, left_out = _schema(job, texts)
-    plan = {
-        "texts": texts.identity(),
-        "target": job.target,
-        "seed": job.seed,
-        "columns": schema.names,
-        "versions": versions(TOKEN_ROOMS),
-    }
+    plan = {"texts": texts.identity(), "target": job.target, "seed": job.seed, "columns": schema.names}
+    plan["versions"] = versions(TOKEN_ROOMS)
     store = open_folder(job.out)
     with store.only_run(), Stop() as stop:
         finished = claim(store, plan, "export.json")
@@ -65,12 +60,9 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
         try:
             with executing(store, make_engine, stop, progress) as execution:
                 run = _Exporting(job, texts, schema, execution)
-                sent = run.send()
-                layout = run.layout(sent)
-                written = run.write(sent, layout)
+                info = run.write(run.send()) | {"plan": plan}
         except Stopped:
             return JobResult(128 + stop.signal)
-        info = _info(layout, written, sum(done.facts["bytes"] for done in sent), texts, plan)
         if job.target == "datasets":
             info["columns_left_out"] = left_out
             # replaced, since an earlier try may have written a card with another name of the folder
@@ -132,24 +124,35 @@ class _Exporting:
         payloads = [{**common, "slice": asdict(part)} for part in self.texts.slices()]
         return self.execution.commits("rows", rows_task, payloads)
 
-    def layout(self, sent: list[Commit]) -> RowLayout:
-        """Return the layout of rows in files. If there are too few rows, free the folder again and raise InputError."""
-        try:
-            return plan_rows(sum(done.parts[0].rows for done in sent), sum(done.facts["bytes"] for done in sent))
-        except InputError:
-            self.execution.store.remove(".work")
-            raise
+    def write(self, sent: list[Commit]) -> dict[str, Any]:
+        """Write the output files, in order, and return their part of export.json.
 
-    def write(self, sent: list[Commit], layout: RowLayout) -> list[Commit]:
-        """Write the output files, in order."""
-        weights = np.sum([done.facts["weights"] for done in sent], axis=0).tolist()
-        cuts = plan_cuts(weights, layout.borders)
-        plain = self.job.target == "nanochat"
+        Raises IntegrityError if counts differ. If there are too few documents, free the folder again and raise
+        InputError.
+        """
+        store, plain = self.execution.store, self.job.target == "nanochat"
+        documents, text_bytes = sum(done.parts[0].rows for done in sent), sum(done.facts["bytes"] for done in sent)
+        try:
+            layout = plan_rows(documents, text_bytes)
+        except InputError:
+            store.remove(".work")
+            raise
+        cuts = plan_cuts(np.sum([done.facts["weights"] for done in sent], axis=0).tolist(), layout.borders)
         names = [_name(self.job.target, at, len(cuts)) for at in range(len(cuts))]
         tasks = [RowsTask(name, cut, layout.group, plain) for name, cut in zip(names, cuts, strict=True)]
-        store = self.execution.store
         common = {"store": store.location, "parts": put_value(store, [asdict(done.parts[0]) for done in sent])}
-        return self.execution.commits("write", write_task, [{**common, "task": asdict(task)} for task in tasks])
+        payloads = [{**common, "task": asdict(task)} for task in tasks]
+        files = [done.parts[0] for done in self.execution.commits("write", write_task, payloads)]
+        written = sum(file.rows for file in files)
+        if written != documents:
+            raise IntegrityError(f"{written} documents were written of {documents}.", "Please report this.")
+        return {
+            "documents": {"in": self.texts.rows, "train": documents - files[-1].rows, "val": files[-1].rows},
+            "bytes": text_bytes,
+            "row_group": layout.group,
+            "val_row_groups": layout.val_groups,
+            "files": [{"name": one.key, "rows": one.rows, "bytes": one.bytes, "sha256": one.sha256} for one in files],
+        }
 
 
 _SCHEMA = ".work/schema"
@@ -162,24 +165,6 @@ def _name(target: str, at: int, files: int) -> str:
     if at == files - 1:
         return "data/validation-00000-of-00001.parquet"
     return f"data/train-{at:05d}-of-{files - 1:05d}.parquet"
-
-
-def _info(
-    layout: RowLayout, written: list[Commit], text_bytes: int, texts: Texts, plan: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the content of export.json. Raises IntegrityError if the counts do not balance."""
-    files = [done.parts[0] for done in written]
-    documents = sum(file.rows for file in files)
-    if documents != layout.borders[-1]:
-        raise IntegrityError(f"{documents} documents were written of {layout.borders[-1]}.", "Please report this.")
-    return {
-        "documents": {"in": texts.rows, "train": documents - files[-1].rows, "val": files[-1].rows},
-        "bytes": text_bytes,
-        "row_group": layout.group,
-        "val_row_groups": layout.val_groups,
-        "files": [{"name": file.key, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256} for file in files],
-        "plan": plan,
-    }
 
 
 def rows_task(payload: dict[str, Any]) -> dict[str, Any]:

@@ -83,12 +83,8 @@ def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Prog
                 info = run.finish(totals, run.write(boxes, encoded, totals))
         except Stopped:
             return JobResult(128 + stop.signal)
-        timings = {
-            "seconds": round(time.monotonic() - started, 1),
-            "host": socket.gethostname(),
-            "cpus": os.cpu_count(),
-            "encoders": engines,
-        }
+        seconds = round(time.monotonic() - started, 1)
+        timings = {"seconds": seconds, "host": socket.gethostname(), "cpus": os.cpu_count(), "encoders": engines}
         store.replace("timings.json", as_json(timings))
         reached("before_tokens_json")
         store.put_new("tokens.json", as_json(info))
@@ -143,10 +139,8 @@ class _Tokenizing:
         for split, wanted in (("train", True), ("val", share > 0)):
             if wanted and not found[split]["documents"]:
                 self.execution.store.remove(".work")
-                raise InputError(
-                    f"No document of {self.texts.rows} is in {split}, with a share of {share} for val.",
-                    "Give another --val-share, or more documents.",
-                )
+                what = f"No document of {self.texts.rows} is in {split}, with a share of {share} for val."
+                raise InputError(what, "Give another --val-share, or more documents.")
         return found
 
     def write(self, boxes: int, encoded: list[Commit], totals: dict[str, dict[str, int]]) -> list[Commit]:

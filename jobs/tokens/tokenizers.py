@@ -129,10 +129,7 @@ def show_tokens(found: Sequence[ShownToken], console: Console) -> None:
 
 
 def compare(
-    tokenizers: Sequence[Tokenizer],
-    folder: Location,
-    most_bytes: int = COMPARED_BYTES,
-    report: Callable[[str], None] = print,
+    tokenizers: Sequence[Tokenizer], folder: Location, report: Callable[[str], None] = print
 ) -> list[dict[str, Any]]:
     """Return the bytes of text per token of each tokenizer: a row for all texts, then a row for each language, the
     language with most text first."""
@@ -140,7 +137,7 @@ def compare(
     extra = ("language",) if "language" in texts.columns else ()
     encoders = [Encoder(one) for one in tokenizers]
     counts: dict[str, np.ndarray] = {}
-    for done, batch in enumerate(read_sample(texts, most_bytes, extra)):
+    for done, batch in enumerate(read_sample(texts, COMPARED_BYTES, extra)):
         written = batch["text"].to_pylist()
         sizes = [len(text.encode()) for text in written]
         tokens = [encoder.encode(written)[1] for encoder in encoders]
