@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,8 +34,8 @@ class GigatokenEncoder:
         """`plain` is a tokenizer.json without special tokens, and `hf` the tokenizer that HF makes of it."""
         ours = _OURS in json.dumps(plain["pre_tokenizer"])
         self._numbers = regex.compile(r"\p{N}{3,}") if ours else None
-        self._make = partial(_gigatoken, plain if ours else hf)
-        self._encoder, self._given = self._make(), 0
+        self._source = plain if ours else hf
+        self._encoder, self._given = _gigatoken(self._source), 0
         probe = _probe(plain)
         self._probes = HF.from_str(json.dumps(probe)), _gigatoken(probe)
         self._known = np.full(_CODES, _FRESH, dtype=np.uint8)
@@ -55,7 +54,7 @@ class GigatokenEncoder:
         self._given += len(ids)  # another thread may undo this, which only delays it
         if self._given > MOST_IDS:
             self._given = 0
-            self._encoder = self._make()
+            self._encoder = _gigatoken(self._source)
         return ids, np.diff(ends[firsts])
 
     def _cut(self, text: str) -> Iterator[str]:

@@ -84,6 +84,8 @@ class Tokens:
     folder: Path
     info: dict[str, Any]
     """The content of tokens.json."""
+    train: Split
+    val: Split
 
     @property
     def vocab_size(self) -> int:
@@ -105,17 +107,6 @@ class Tokens:
         """The number of bytes of each id, int32 (vocab_size,). It is 0 for specials and for ids without a token."""
         lengths = json.loads((self.folder / "token_bytes.json").read_text(encoding="utf-8"))
         return np.array(lengths, dtype=np.int32)
-
-    @cached_property
-    def train(self) -> Split:
-        return self._split("train")
-
-    @cached_property
-    def val(self) -> Split:
-        return self._split("val")
-
-    def _split(self, name: str) -> Split:
-        return Split(self.folder, np.dtype(self.info["dtype"]).newbyteorder("<"), self.info["splits"][name])
 
     def verify(self) -> None:
         """Read every file again. Raises IntegrityError naming a file that is not as written."""
@@ -147,10 +138,11 @@ def open_tokens(folder: str | Path) -> Tokens:
     if info["dtype"] not in ("uint16", "uint32"):
         raise IntegrityError(f"{path} gives its ids a type other than uint16 and uint32.", "Tokenize again.")
     for entry in info["files"]:
-        file = safe_join(Path(folder), entry["name"])
+        file = safe_join(path.parent, entry["name"])
         if not file.exists() or file.stat().st_size != entry["bytes"]:
             raise _damaged(file)
-    return Tokens(Path(folder), info)
+    dtype = np.dtype(info["dtype"]).newbyteorder("<")
+    return Tokens(path.parent, info, *(Split(path.parent, dtype, info["splits"][name]) for name in SPLITS))
 
 
 def _damaged(file: Path) -> IntegrityError:

@@ -15,7 +15,7 @@ from corpus.errors import ConfigError, IntegrityError
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.tokenizer import Tokenizer
 from jobs.model.checkpoint import load_model
-from jobs.model.model import GPT, Cache
+from jobs.model.model import Cache
 from jobs.runner.terminal import plain
 
 
@@ -58,42 +58,26 @@ class Continuer:
     def draw(self, prompt: Sequence[int], sampling: Sampling, number: int = 0, shown: int = 0) -> Iterator[Drawn]:
         """Yield up to `max_tokens` tokens, and none after the end of the document. Each `number` gives another
         continuation. The same number, seed and device give the same continuation."""
-        drawn = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
-        chance = torch.Generator().manual_seed(int.from_bytes(drawn[:8]) >> 1)  # 63 bits, torch's limit
-        reader = _LogitReader(self.model, self.device)
-        logits = reader.read(prompt)
-        for left in reversed(range(sampling.max_tokens)):
-            logits[len(self.tokenizer.tokens) :] = -torch.inf
+        digest = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
+        chance = torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)  # 63 bits, torch's limit
+        window, tokens = self.model.shape.window, self.tokenizer.tokens
+        held: list[int] = []
+        ids = list(prompt)
+        for _ in range(sampling.max_tokens):
+            held += ids
+            if len(held) > window:  # read the later half again
+                ids = held = held[-(window // 2) :]
+            if len(ids) == len(held):
+                cache = Cache(self.model.shape, 1, self.device, self.model.compute)
+            with torch.no_grad():
+                logits = self.model(torch.tensor([ids], device=self.device), cache=cache)[0, -1].float().cpu()
+            logits[len(tokens) :] = -torch.inf
             chosen = _choose(logits, sampling, chance)
-            if chosen == self.bos or self.tokenizer.tokens[chosen] is None:
+            if chosen == self.bos or tokens[chosen] is None:
                 return  # the separator, or any other token without text, ends the document
             top = logits.softmax(0).topk(min(shown, len(logits)))
             yield Drawn(chosen, tuple(zip(top.indices.tolist(), top.values.tolist(), strict=True)))
-            if left:
-                logits = reader.read([chosen])
-
-
-class _LogitReader:
-    """Gives the logits after all tokens read so far. If the window is full, it continues from its later half."""
-
-    def __init__(self, model: GPT, device: torch.device) -> None:
-        self.model, self.device = model, device
-        self.held: list[int] = []
-        self._cache = self._new_cache()
-
-    @torch.no_grad()
-    def read(self, ids: Sequence[int]) -> Tensor:
-        window = self.model.shape.window
-        self.held = [*self.held, *ids]
-        if len(self.held) > window:
-            ids = self.held = self.held[-(window // 2) :]
-            self._cache = self._new_cache()
-        logits = self.model(torch.tensor([list(ids)], device=self.device), cache=self._cache)
-        last: Tensor = logits[0, -1].float().cpu()
-        return last
-
-    def _new_cache(self) -> Cache:
-        return Cache(self.model.shape, 1, self.device, self.model.compute)
+            ids = [chosen]
 
 
 def _choose(logits: Tensor, sampling: Sampling, chance: torch.Generator) -> int:

@@ -23,7 +23,7 @@ configs:
 ---
 """
 
-_LICENCE = """## Licence and personal data
+_LICENSE = """## Licence and personal data
 The texts are from web pages and belong to their authors; this collection grants no right to them. Pages of
 Common Crawl come under its [terms of use](https://commoncrawl.org/terms-of-use). The recipe replaced
 personal data in the text. No filter finds all of it, so handle the texts with care, and remove pages on request.
@@ -53,7 +53,7 @@ def data_card(name: str, texts: Texts, info: dict[str, Any]) -> str:
             else [f"Made from {len(texts.files)} parquet files without a known recipe."]
         ),
         "",
-        _LICENCE,
+        _LICENSE,
     ]
     return _HEAD + "\n".join(lines)
 
