@@ -49,11 +49,6 @@ class Encoding:
     val_share: float
     bits: int
 
-    @property
-    def boxes(self) -> int:
-        """Boxes of each split. Those of val come after those of train."""
-        return 1 << self.bits
-
 
 def encode_slice(store: Store, source: TextSlice, encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder) -> Commit:
     """Encode a slice and commit one file of boxes. The facts are the tokens, documents and bytes of text of each split,
@@ -64,7 +59,7 @@ def encode_slice(store: Store, source: TextSlice, encoding: Encoding, tokenizer:
         return done
     reached("encode_begun")
     totals = np.zeros((len(SPLITS), 3), dtype=np.int64)
-    weights = np.zeros(len(SPLITS) * encoding.boxes, dtype=np.int64)
+    weights = np.zeros(len(SPLITS) << encoding.bits, dtype=np.int64)  # the boxes of train, then those of val
     with Outbox(store, "encoded", len(weights)) as out:
         for number, batch in enumerate(filter(len, read_slice(source))):
             texts = batch["text"].to_pylist()
@@ -72,21 +67,18 @@ def encode_slice(store: Store, source: TextSlice, encoding: Encoding, tokenizer:
                 encoder.check(texts[:CHECKED])
             rows = _rows(batch, texts, encoding, tokenizer, encoder)
             in_val = _in_val(texts, encoding.val_share)
-            boxes = boxes_of(rows["key"].to_numpy(), encoding.bits) + in_val * encoding.boxes
+            boxes = boxes_of(rows["key"].to_numpy(), encoding.bits) + (in_val << encoding.bits)
             out.scatter(boxes, rows)
             np.add.at(weights, boxes, rows["weight"].to_numpy())
             counts = np.stack([rows["weight"].to_numpy(), np.ones(len(texts), np.int64), rows["bytes"].to_numpy()], 1)
             np.add.at(totals, in_val, counts)
         part = out.finish()
     filled = np.flatnonzero(weights)
-    facts = {
-        "splits": {
-            split: dict(zip(COUNTS, total, strict=True)) for split, total in zip(SPLITS, totals.tolist(), strict=True)
-        },
-        "weights": [filled.tolist(), weights[filled].tolist()],
-        "engine": encoder.engine,
+    splits = {
+        split: dict(zip(COUNTS, total, strict=True)) for split, total in zip(SPLITS, totals.tolist(), strict=True)
     }
-    return commit(store, key, [part], facts)
+    by_box = [filled.tolist(), weights[filled].tolist()]
+    return commit(store, key, [part], {"splits": splits, "weights": by_box, "engine": encoder.engine})
 
 
 def _rows(

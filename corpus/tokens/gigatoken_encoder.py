@@ -23,7 +23,6 @@ MOST_IDS = 1 << 26
 texts of new words only (numbers, names, languages without spaces) would fill the memory of any machine."""
 
 _FRESH, _SAME, _DIFFERENT = range(3)
-_CODES = 0x110000
 _OURS, _GPT4 = json.dumps(OUR_PATTERN), json.dumps(GPT4_PATTERN)
 
 
@@ -38,7 +37,7 @@ class GigatokenEncoder:
         self._encoder, self._given = _gigatoken(self._source), 0
         probe = _probe(plain)
         self._probes = HF.from_str(json.dumps(probe)), _gigatoken(probe)
-        self._known = np.full(_CODES, _FRESH, dtype=np.uint8)
+        self._known = np.full(0x110000, _FRESH, dtype=np.uint8)  # by code point
         self._known[:128] = _SAME  # the libraries agree on ASCII, and most texts have nothing else
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

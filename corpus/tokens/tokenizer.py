@@ -29,7 +29,11 @@ class Tokenizer:
         self.data = data
         try:
             self.content: dict[str, Any] = json.loads(data)
-            _check_kind(name, self.content)
+            splitter = self.content.get("pre_tokenizer") or {}
+            level = [step for step in splitter.get("pretokenizers", [splitter]) if step.get("type") == "ByteLevel"]
+            changed = self.content.get("normalizer") or any(step.get("add_prefix_space") for step in level)
+            if self.content["model"]["type"] != "BPE" or not level or changed:
+                raise keeps_no_text(name)
             vocab: dict[str, int] = self.content["model"]["vocab"]
             added: list[dict[str, Any]] = self.content.get("added_tokens") or []
             self.specials: dict[str, int] = {token["content"]: token["id"] for token in added if token.get("special")}
@@ -91,11 +95,3 @@ def keeps_no_text(name: str) -> ConfigError:
     """Return the error for a tokenizer whose ids do not add up to the bytes of a text."""
     todo = "Give one such as those of GPT-2, GPT-4 or Llama 3, or train one: `corpus tokenizer train`."
     return ConfigError(f"{name} is not a byte-level BPE that keeps text as it is.", todo)
-
-
-def _check_kind(name: str, content: dict[str, Any]) -> None:
-    splitter = content.get("pre_tokenizer") or {}
-    level = [step for step in splitter.get("pretokenizers", [splitter]) if step.get("type") == "ByteLevel"]
-    changes = content.get("normalizer") or any(step.get("add_prefix_space") for step in level)
-    if content["model"]["type"] != "BPE" or not level or changes:
-        raise keeps_no_text(name)

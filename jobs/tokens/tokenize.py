@@ -96,7 +96,6 @@ def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Prog
 
 def _plan(job: TokenizeJob, texts: Texts) -> dict[str, Any]:
     """Return everything that decides the bytes of the result."""
-    libraries = {name: metadata.version(name) for name in ("gigatoken", "tokenizers")}
     return {
         "texts": texts.identity(),
         "tokenizer": job.tokenizer.sha256,
@@ -104,7 +103,7 @@ def _plan(job: TokenizeJob, texts: Texts) -> dict[str, Any]:
         "seed": job.seed,
         "val_share": val_share_for(texts.rows) if job.val_share is None else job.val_share,
         "file_tokens": job.file_tokens,
-        "versions": versions(TOKEN_ROOMS) | libraries,
+        "versions": versions(TOKEN_ROOMS) | {name: metadata.version(name) for name in ("gigatoken", "tokenizers")},
     }
 
 
