@@ -1,5 +1,6 @@
 """A byte-level BPE learned the plain way: the oracle of the fast one, and a small tokenizer for tests."""
 
+import json
 from collections import Counter
 from functools import cache
 from itertools import pairwise
@@ -68,3 +69,10 @@ def small_tokenizer(count=300):
     ranks = {token: rank for rank, token in enumerate(tokens)}
     specials = {text: len(tokens) + number for number, text in enumerate(SPECIALS)}
     return Tokenizer("small", tokenizer_json(ranks, written, OUR_PATTERN, specials))
+
+
+def changed(tokenizer, change):
+    """A tokenizer.json with a change."""
+    content = json.loads(tokenizer.data)
+    change(content)
+    return json.dumps(content).encode()
