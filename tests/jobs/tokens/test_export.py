@@ -13,12 +13,10 @@ import corpus.tokens.shuffle
 import corpus.tokens.texts
 from corpus.errors import InputError, OutputError
 from corpus.storage.store import LocalStore
-from corpus.tokens.row_files import FILE_BYTES, GROUP_ROWS, plan_rows
 from jobs.build.build import build
 from jobs.build.plan import Job as BuildJob
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.tokens.data_card import _made
 from jobs.tokens.export import ExportJob, export
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
@@ -134,24 +132,6 @@ def test_columns_come_out_as_they_went_in(tmp_path, columns):
     pq.write_table(table, tmp_path / "in" / "a.parquet")
     assert run(tmp_path / "in", tmp_path / "out", "datasets").info["columns_left_out"] == []
     assert written(tmp_path / "out") == {row["text"]: row for row in table.to_pylist()}
-
-
-@pytest.mark.parametrize("documents", [2, 3, 7, 100, 2048, 8191, 8192, 8200, 100_000, 3_000_000])
-@pytest.mark.parametrize("mean_bytes", [100, 4000])
-def test_layouts(documents, mean_bytes):
-    layout = plan_rows(documents, documents * mean_bytes)
-    sizes = [stop - start for start, stop in itertools.pairwise(layout.borders)]
-    assert sum(sizes) == documents
-    assert len(sizes) >= 2
-    assert all(size and size % layout.group == 0 for size in sizes[:-1])
-    assert sizes[-1] >= layout.group
-    assert layout.group == GROUP_ROWS or documents < 8 * GROUP_ROWS
-    if documents >= 8 * GROUP_ROWS:
-        assert sizes[-1] <= max(0.25 * documents, GROUP_ROWS)
-        assert max(sizes[:-1]) * mean_bytes < 1.6 * FILE_BYTES
-        assert max(sizes[:-1]) - min(sizes[:-1]) <= GROUP_ROWS
-    if documents >= 64 * GROUP_ROWS:
-        assert layout.val_groups >= 8
 
 
 def test_too_small_to_split(tmp_path):
@@ -313,14 +293,3 @@ def test_the_card_says_how_it_was_made(corpus_run, tmp_path):
     assert f"| train | {info['documents']['train']} |" in card
     assert "belong to their authors" in card
     assert "fishermen" not in card  # no text of a page
-
-
-def test_the_card_counts_takedowns():
-    records = {"in": 22, "kept": 17, "skipped": {}, "failed": {"damaged": 1}}
-    records["dropped"] = {"removed": {"url": 3}, "paragraphs": {"chars": 1}}
-    info = {"inputs": [], "versions": {"corpus": "1", "code": "2"}, "fingerprint": "3", "records": records}
-    info["recipe"] = {"name": "r", "stages": [{"name": "paragraphs"}]}
-    lines = _made(info)
-    assert "| taken down | 3 | 18 |" in lines
-    assert "| dropped by paragraphs | 1 | 17 |" in lines
-    assert "| kept | 17 | 17 |" in lines
