@@ -22,13 +22,13 @@ TEXTS = (
 
 
 def words(texts):
-    """How often each piece of the split pattern occurs, as tuples of ids."""
+    """The number of occurrences of each match of the split pattern, as tuples of ids."""
     found = Counter(piece for text in texts for piece in regex.findall(OUR_PATTERN, text))
     return {tuple(piece.encode()): count for piece, count in found.items()}
 
 
 def merges_of(texts, count):
-    """The first merges: each time the most frequent pair of ids, of equals the one with the lowest ids."""
+    """The first merges. Each is the most frequent pair of ids, or the lowest of several such pairs."""
     seen = words(texts)
     merges = []
     while len(merges) < count:

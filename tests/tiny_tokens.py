@@ -24,7 +24,7 @@ def sentences(count, seed=0):
 
 
 def make_tokens(folder, documents=200):
-    """Tokens of documents of a few sentences each; a tenth is for validation."""
+    """Make the tokens of documents of a few sentences each. A tenth is for validation."""
     texts = [" ".join(sentences(8, seed)) for seed in range(documents)]
     source = folder / "texts"
     source.mkdir(parents=True)

@@ -41,7 +41,7 @@ def plain_hf(tokenizer):
 
 
 def hf_ids(tokenizer, text):
-    """By HF tokenizers alone, where a text can't name a special."""
+    """The ids by HF tokenizers alone, without special tokens."""
     return plain_hf(tokenizer).encode(text, add_special_tokens=False).ids
 
 
@@ -80,7 +80,7 @@ def test_numbers_are_split_after_each_second_digit(tokenizer, encoder, digit, di
 
 
 def test_characters_that_libraries_disagree_on(tokenizer, encoder):
-    """Unicode 17 made these letters, and not every library knows yet."""
+    """These letters came with Unicode 17, which not every library has."""
     texts = [f"a{chr(code)}a{chr(code)} 1{chr(code)}" for code in (0x088F, 0xA7CE, 0x10940, 0x323B0, 0x33479)]
     texts.append("plain")
     assert encoder.encode(texts)[0].tolist() == [number for text in texts for number in hf_ids(tokenizer, text)]
@@ -98,7 +98,7 @@ def test_every_character_of_unicode(tokenizer, encoder):
 
 
 def test_an_encoder_that_has_seen_much_is_made_anew(tokenizer, monkeypatch):
-    """It keeps all words that it has seen."""
+    """It would keep all words that it has seen."""
     monkeypatch.setattr(corpus.tokens.gigatoken_encoder, "MOST_IDS", 100)
     encoder = Encoder(tokenizer)
     used = []
@@ -147,7 +147,7 @@ def test_an_encoder_that_is_wrong_is_not_used(tokenizer, monkeypatch):
 
 
 def test_documents_are_checked_too(tokenizer, monkeypatch):
-    """What shows in none of the built-in texts still shows in the documents that are compared."""
+    """An error that no odd text shows is found in the documents that are compared."""
     made = Encoder(tokenizer)
     right = GigatokenEncoder.encode
 

@@ -22,7 +22,7 @@ def weights(folder):
 
 
 class After:
-    """Asks to stop, or dies, before the step after so many."""
+    """Asks to stop, or raises an error, after so many steps."""
 
     def __init__(self, steps, error=None):
         self.left, self.error = steps, error
@@ -35,7 +35,7 @@ class After:
 
 
 def uniform(window=16):
-    """A model that thinks all tokens as likely."""
+    """A model that gives all tokens the same probability."""
     model = GPT(Shape.of_depth(1, small_tokenizer().vocab_size, window))
     model.init_weights(0)
     model.head.weight.data.zero_()

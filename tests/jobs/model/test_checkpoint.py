@@ -98,7 +98,7 @@ def test_a_checkpoint_holds_weights_and_moments_and_nothing_that_runs(tokens, tm
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
 @pytest.mark.parametrize(("fused", "device"), [(True, "meta"), (False, "cpu")])
 def test_moments_are_put_where_the_optimizer_wants_them(tokens, tmp_path, fused, device):
-    """A device that is not the CPU, as CUDA is: a fused AdamW wants its count of steps there."""
+    """`meta` stands for a device such as CUDA. A fused AdamW needs its step count there."""
     train(tmp_path / "m", tokens, SETTINGS, TrainWorker(), After(3))
     model = GPT(Shape.of_depth(1, tokens.vocab_size, 16)).to("meta")
     adamw = torch.optim.AdamW([model.embed.weight, model.head.weight], fused=fused)

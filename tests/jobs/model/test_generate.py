@@ -39,7 +39,7 @@ def ids(continuer, sampling, prompt="the old dog", number=0):
 
 
 def stubbed(continuer, logits):
-    """A continuer whose model always gives these logits; it counts how many positions it read at a time."""
+    """A continuer whose model always gives these logits, and the number of positions of each of its reads."""
     read = []
 
     def model(given, cache):
@@ -174,7 +174,7 @@ def test_what_is_no_model_is_said(tmp_path, model):
 
 @pytest.fixture
 def run(model, monkeypatch, capsys):
-    """`corpus generate` in this process: what it prints on stdout."""
+    """Runs `corpus generate` in this process, and returns its stdout."""
 
     def generate(*arguments):
         monkeypatch.setattr(sys, "argv", ["corpus", "generate", str(model), *map(str, arguments)])

@@ -1,4 +1,4 @@
-"""A corpus as files for others, read by their own rules."""
+"""Exports, read by the rules of other trainers."""
 
 import hashlib
 import itertools
@@ -57,8 +57,8 @@ def tree(folder):
 
 
 def nanochat_batches(folder, split, ranks, rank):
-    """What nanochat reads (its dataset.py and dataloader.py): files sorted by name, the last one for val; rank r takes
-    row groups r, r + ranks, … of each, and of them the column `text`."""
+    """The batches that nanochat reads (its dataset.py and dataloader.py): files sorted by name, the last one for val.
+    Rank r reads the column `text` of the row groups r, r + ranks, … of each file."""
     files = sorted(path for path in folder.iterdir() if path.name.endswith(".parquet"))
     assert len(files) > 1, "it would wait forever"
     for path in files[:-1] if split == "train" else files[-1:]:
@@ -101,7 +101,7 @@ def test_nanochat_files_are_written_as_its_own(texts, tmp_path):
 
 
 def test_columns_that_files_have_in_other_ways(tmp_path, capsys):
-    """One file's strings are another one's large strings or dictionary; what can't be one column is named."""
+    """Strings, large strings and dictionaries become one column. A column of two types is named."""
     (tmp_path / "in").mkdir()
     url = pa.schema([pa.field("text", pa.string()), pa.field("url", pa.string(), nullable=False)])
     first = pa.table({"text": ["a", "b"], "url": ["u", "v"]}, schema=url)
@@ -147,12 +147,12 @@ def test_too_small_to_split(tmp_path):
 
 
 @pytest.mark.parametrize("target", ["nanochat", "datasets"])
-@pytest.mark.parametrize(("workers", "piece_bytes", "box_bytes"), [(1, 1, 300), (3, 500, 1 << 20)])
-def test_same_bytes_for_any_workers_pieces_and_boxes(
-    texts, tmp_path, monkeypatch, target, workers, piece_bytes, box_bytes
+@pytest.mark.parametrize(("workers", "slice_bytes", "box_bytes"), [(1, 1, 300), (3, 500, 1 << 20)])
+def test_same_bytes_for_any_workers_slices_and_boxes(
+    texts, tmp_path, monkeypatch, target, workers, slice_bytes, box_bytes
 ):
     run(texts, tmp_path / "one" / "x", target)
-    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", piece_bytes)
+    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", slice_bytes)
     monkeypatch.setattr(corpus.tokens.shuffle, "BOX_BYTES", box_bytes)
     run(texts, tmp_path / "two" / "x", target, workers)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
@@ -197,11 +197,11 @@ def test_a_finished_folder_is_left_and_other_settings_need_another(texts, tmp_pa
 
 
 class Crash(BaseException):
-    """What no handler of ours takes for an error."""
+    """No handler of ours catches this."""
 
 
 def test_ended_before_any_visible_file_and_run_again(texts, tmp_path, monkeypatch):
-    """The process ends right before, and right after, each file that becomes visible."""
+    """The process ends right before, or right after, a file becomes visible."""
     run(texts, tmp_path / "reference" / "x", "datasets")
     monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", 1000)
     publish = LocalStore.adopt

@@ -92,7 +92,7 @@ def test_transformers_loads_it(trained):
     assert theirs.encode("<|im_start|>", add_special_tokens=False) == [ours.specials["<|im_start|>"]]
 
 
-def test_pieces_show_every_byte():
+def test_shown_tokens_have_every_byte():
     found = job.tokens_of(small_tokenizer(), " the 日\n\x1b[1m")
     assert b"".join(one.bytes for one in found) == " the 日\n\x1b[1m".encode()
     shown = [one.text for one in found]
@@ -102,18 +102,18 @@ def test_pieces_show_every_byte():
     assert {"\\xe6", "\\x97", "\\xa5"} & set(shown) or any("日" in text for text in shown)
 
 
-def test_show_in_colours_and_without():
+def test_show_in_colors_and_without():
     found = job.tokens_of(small_tokenizer(), "the town [bold] 12345")
-    plain, coloured = io.StringIO(), io.StringIO()
+    plain, colored = io.StringIO(), io.StringIO()
     job.show_tokens(found, Console(file=plain, width=200))
-    job.show_tokens(found, Console(file=coloured, width=200, force_terminal=True, color_system="truecolor"))
+    job.show_tokens(found, Console(file=colored, width=200, force_terminal=True, color_system="truecolor"))
     lines = plain.getvalue().splitlines()
     assert lines[0] == "│".join(one.text for one in found)
     assert lines[1] == "│".join(str(one.id) for one in found)
     assert "12│34│5" in lines[0]
     assert lines[2].startswith(f"{len(found)} tokens, 21 bytes")
-    assert "\x1b[" in coloured.getvalue()
-    assert "│" not in coloured.getvalue()
+    assert "\x1b[" in colored.getvalue()
+    assert "│" not in colored.getvalue()
 
 
 def test_bytes_that_are_no_text():
