@@ -70,12 +70,11 @@ class TextFile:
     def slices(self, most_bytes: int) -> Iterator[TextSlice]:
         """Yield the file in slices of at most so many bytes of text. A larger row group is a slice of its own."""
         start = first = size = row = 0
-        for number, (rows, group_bytes) in enumerate(
-            [*self.groups, (0, most_bytes + 1)]
-        ):  # the end closes the last slice
+        groups = [*self.groups, (0, most_bytes + 1)]  # the last one closes the last slice
+        for number, (rows, group_bytes) in enumerate(groups):
             if number > start and size + group_bytes > most_bytes:
-                groups = tuple(range(start, number))
-                yield TextSlice(self.name, self.location, self.identity, groups, first, self.has_id, self.of_run)
+                numbers = tuple(range(start, number))
+                yield TextSlice(self.name, self.location, self.identity, numbers, first, self.has_id, self.of_run)
                 start, first, size = number, row, 0
             size += group_bytes
             row += rows
@@ -198,8 +197,6 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
     wanted = {"text", *(["id"] if part.has_id else []), *extra}
     row, shown = part.first, redact(part.location)
     try:
-        if not part.groups:
-            return
         path = local_file(part.location)
         _check(part, path)
         file = pq.ParquetFile(path, page_checksum_verification=True)
@@ -220,9 +217,7 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
         raise InputChanged(f"{shown} is gone.", "Restore it, and run the same command again.") from None
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, pa.ArrowInvalid) and "UTF8" in str(error):
-            raise InputError(
-                f"{shown} has a text before row {row} that is not UTF-8.", "Write the file again."
-            ) from None
+            raise InputError(f"{shown} has a text before row {row} that is not UTF-8.", "Write it again.") from None
         raise IntegrityError(f"{shown} is damaged.", "Restore it.") from None
 
 

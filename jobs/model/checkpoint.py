@@ -91,10 +91,9 @@ def finished(folder: Path) -> dict[str, Any] | None:
 def resume(folder: Path, model: GPT, optimizers: Optimizers) -> dict[str, Any] | None:
     """Load the newest undamaged checkpoint into model and optimizers and return its state, or None if there is no
     checkpoint. Raises IntegrityError if all checkpoints are damaged."""
-    checkpoints = _checkpoints(folder)
-    if not checkpoints:
+    if not _checkpoints(folder):
         return None
-    checkpoint, state = _newest(checkpoints)
+    checkpoint, state = _newest(_checkpoints(folder))
     model.load_state_dict(load_file(checkpoint / "model.safetensors"))
     _put_moments(model, optimizers, load_file(checkpoint / "optimizer.safetensors"))
     return state
