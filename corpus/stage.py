@@ -126,6 +126,10 @@ class Stage:
     """True: later stages do not measure a document that this stage drops (no text yet, or the wrong language)."""
     costly: ClassVar[bool] = False
     """True: after its verdict a stage measures nothing more, because its later measures cost too much."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """What a page must have before this stage: "text", "language", or both. An archive gives neither."""
+    sets: ClassVar[tuple[str, ...]] = ()
+    """What a page has after this stage: "text", "language", or both."""
     detailed: ClassVar[tuple[str, ...]] = ()
     """The measures that may come with a detail. The ledger has the detail only of a document that such a measure drops.
     If another limit makes it drop others, their pages must be read again."""
@@ -222,6 +226,11 @@ class BoundStage:
     def of(cls, stage: Stage) -> BoundStage:
         """Bind a stage to its default limits, under its own name."""
         return cls(stage.name or type(stage).__name__, stage, dict(stage.limits))
+
+    @property
+    def reads(self) -> set[str]:
+        """What a page must have before this stage."""
+        return {*self.stage.reads, *(["language"] if self.languages else [])}
 
     def judge(self, outcome: Outcome, first: bool = False) -> bool:
         """Run the stage over one document (`Stage.visit`). An exception in the stage is an outcome too: failed."""

@@ -19,6 +19,7 @@ class CodeShare(Stage):
 
     name = "code_share"
     source = "our own"
+    reads = ("text",)
 
     code_lines = Limit(of=int)
     code_ratio = Limit(max=0.2)

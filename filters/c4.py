@@ -46,6 +46,7 @@ class C4(Stage):
 
     name = "c4"
     source = "arXiv:1910.10683 2.2; datatrove 0.10.1 c4_filters.py"
+    reads = ("text",)
 
     lorem_ipsum = Limit(max=0, of=int)
     curly_bracket = Limit(max=0, of=int)

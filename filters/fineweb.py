@@ -30,6 +30,7 @@ class FineWebQuality(Stage):
 
     name = "fineweb"
     source = "arXiv:2406.17557 3.6, Table 2; datatrove 0.10.1 fineweb_quality_filter.py"
+    reads = ("text",)
 
     line_punct_ratio = Limit(min=0.12)
     short_line_ratio = Limit(max=0.67)

@@ -26,6 +26,7 @@ class GopherRepetition(Stage):
 
     name = "gopher_repetition"
     source = "arXiv:2112.11446 Table A1; datatrove 0.10.1 gopher_repetition_filter.py"
+    reads = ("text",)
 
     dup_para_frac = Limit(max=0.30)
     dup_para_char_frac = Limit(max=0.20)
@@ -82,6 +83,7 @@ class GopherQuality(Stage):
 
     name = "gopher_quality"
     source = "arXiv:2112.11446 A1.1; datatrove 0.10.1 gopher_quality_filter.py"
+    reads = ("text",)
 
     words = Limit(min=50, max=100_000, of=int)
     mean_word_length = Limit(min=3, max=10)

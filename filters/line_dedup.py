@@ -39,6 +39,7 @@ class LineDedup(LineComparison):
 
     name = "lines"
     source = "CCNet (arXiv:1911.00359, 3.2; cc_net's normalize_for_dedup); limits our own"
+    reads = ("text",)
 
     kind = "lines"
 

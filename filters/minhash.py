@@ -53,6 +53,7 @@ class MinHash(DocumentComparison):
 
     name = "minhash"
     source = "FineWeb (arXiv:2406.17557, E.1); MinHash of datatrove 0.10.1; affine32 of datasketch 2.0"
+    reads = ("text",)
     kind = "signatures"
     indexed = True
     bands = BANDS

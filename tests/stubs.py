@@ -81,6 +81,7 @@ class Paragraphs(Stage):
     """Takes the HTTP body as text, and measures its length."""
 
     name = "paragraphs"
+    sets = ("text",)
     chars = Limit(min=1, of=int)
 
     def apply(self, doc):

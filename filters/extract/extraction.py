@@ -54,6 +54,7 @@ class Extract(Stage):
 
     name = "extract"
     source = "FineWeb (arXiv:2406.17557): trafilatura with favor_precision, without comments"
+    sets = ("text",)
     gate = True
     costly = True
     detailed = ("body_bytes",)

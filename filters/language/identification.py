@@ -52,6 +52,8 @@ class Language(FastTextStage):
 
     name = "language"
     source = "arXiv:2406.17557 (FineWeb); lid.176 of fastText; datatrove 0.10.1 language_filter.py"
+    reads = ("text",)
+    sets = ("language",)
     gate = True
 
     label = Limit(one_of=("en",), of=str)

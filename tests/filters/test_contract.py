@@ -68,6 +68,13 @@ def documents(text):
     yield lambda: Document.of(Record("w", 0, "response", headers, block, len(block)))
 
 
+def test_a_stage_that_measures_texts_says_so(stage):
+    """Recipes are checked by `reads`: a stage that reads texts and does not say so may stand before extraction."""
+    found = [measure(stage, Document(text=text, url="http://a.example/")) for text in TEXTS.values()]
+    if any(measures != found[0] for measures in found):
+        assert "text" in (*stage.reads, *stage.sets)
+
+
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_total_and_deterministic(stage, text):
     for make in documents(text):
