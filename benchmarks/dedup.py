@@ -2,6 +2,7 @@
 
     python -m benchmarks.dedup                        all but the long runs
     python -m benchmarks.dedup pairs [--each 120]     precision and recall, S-curve
+    python -m benchmarks.dedup numbers                what it removes of pages that differ only in numbers
     python -m benchmarks.dedup scale 1 3 10 30        million documents: time, CPU, memory, disk, by phase
     python -m benchmarks.dedup peer [--documents N]   datatrove's stages 2 and 3 on the same signatures
     python -m benchmarks.dedup against 10             new documents against an index of so many million
@@ -17,18 +18,21 @@ import argparse
 import contextlib
 import itertools
 import json
+import random
+import re
 import resource
 import shutil
 import subprocess
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.dedup_lines import lines
-from benchmarks.dedup_pairs import EDITS, articles, bins, made_pairs
+from benchmarks.dedup_pairs import EDITS, articles, bins, jaccard, made_pairs, real_texts
 from benchmarks.dedup_runs import Disk, Watched, compare, comparison, recipe, stage_of
 from benchmarks.dedup_scale import cluster_of, documents, write_units
 from benchmarks.machine import machine_line, shared_data
@@ -95,6 +99,22 @@ def pairs(each: int) -> None:
             gone = removals(list(known.values()), **WAYS[way])
             told = {frozenset((ids[doc], ids[keeper])) for doc, (keeper, _, _) in gone.items()}
             print(f"{name}, {way}: {len(told & truth)} of {len(truth)} known pairs, {len(told - truth)} others")
+
+
+def numbers() -> None:
+    """What is removed of pages that differ from another page in all their numbers, and in nothing else."""
+    rng = random.Random(0)
+    found = defaultdict(list)
+    for text in real_texts(shared_data()):
+        other = re.sub(r"\d", lambda _: str(rng.randrange(10)), text)
+        share = np.mean([any(map(str.isdigit, word)) for word in text.split()])
+        shares = [jaccard(text, other, numbers) for numbers in (False, True)]
+        found[next(most for most in (0.01, 0.02, 0.05, 1) if share <= most)].append(shares)
+    print("\npages with another page's text and other numbers, share with Jaccard of at least .7")
+    print(f"{'words with a digit':>20}{'pages':>7}{'numbers alike':>15}{'as written':>12}")
+    for most, pages in sorted(found.items()):
+        alike, written = (np.array(pages) >= 0.7).mean(axis=0)
+        print(f"{f'up to {most:.0%}':>20}{len(pages):7}{alike:15.2f}{written:12.2f}")
 
 
 def removals(texts: list[str], **options: Any) -> dict[int, tuple[int, float, bool]]:
@@ -253,7 +273,8 @@ def _made(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["all", "pairs", "scale", "peer", "against", "lines"], default="all")
+    kinds = ["all", "pairs", "numbers", "scale", "peer", "against", "lines"]
+    parser.add_argument("what", nargs="?", choices=kinds, default="all")
     parser.add_argument("millions", nargs="*", type=float, default=[1.0])
     parser.add_argument("--each", type=int, default=120, help="pairs of each kind")
     parser.add_argument("--documents", type=int, default=300_000, help="for peer")
@@ -268,6 +289,8 @@ def main() -> None:
     if chosen.what in ("all", "pairs"):
         pairs(chosen.each)
         s_curve()
+    if chosen.what in ("all", "numbers"):
+        numbers()
     if chosen.what in ("all", "scale", "against", "lines"):
         engine = LocalEngine(1) if chosen.no_ray else RayEngine(chosen.workers)
         with contextlib.closing(engine):

@@ -148,12 +148,16 @@ def made_pairs(data: Path, each: int, seed: int = 0) -> list[Pair]:
         while found < each and bodies:
             body = bodies.pop()
             ours, theirs = edit(body, others if alike else [bodies.pop(), *others], rng)
-            a, b = shingles_of(stretches_of(ours)), shingles_of(stretches_of(theirs))
-            value = len(np.intersect1d(a, b)) / max(len(np.union1d(a, b)), 1)
+            value = jaccard(ours, theirs)
             if 0.3 <= value < 1:
                 pairs.append(Pair(kind, alike, ours, theirs, value))
                 found += 1
     return pairs
+
+
+def jaccard(ours: str, theirs: str, numbers: bool = False) -> float:
+    a, b = (shingles_of(stretches_of(text), numbers=numbers) for text in (ours, theirs))
+    return len(np.intersect1d(a, b)) / max(len(np.union1d(a, b)), 1)
 
 
 def articles(data: Path, name: str) -> tuple[dict[str, str], set[frozenset[str]]]:

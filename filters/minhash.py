@@ -78,6 +78,7 @@ class MinHash(DocumentComparison):
         clusters: str = "verified",
         verify: str = "signature",
         language: str = "en",
+        numbers: bool = False,
     ) -> None:
         for what, value, known in (
             ("scheme", scheme, get_args(Scheme)),
@@ -98,6 +99,9 @@ class MinHash(DocumentComparison):
         """The measure of similarity: "signature", "jaccard" or "containment"."""
         self.language = language
         """ISO 639 code of the language whose rules split words."""
+        self.numbers = numbers
+        """If true, numbers count as they are written. If false, all numbers are equal, as in datatrove, so pages that
+        differ only in numbers are duplicates."""
 
     def prepare(self) -> None:
         check_language(self.language)
@@ -105,9 +109,9 @@ class MinHash(DocumentComparison):
 
     def sign(self, doc: Document) -> Signed:
         if self.scheme == "datatrove":
-            hashes = joined_shingles(doc.text, self.language)
+            hashes = joined_shingles(doc.text, self.language, numbers=self.numbers)
         else:
-            hashes = shingles_of(doc.stretches(self.language))
+            hashes = shingles_of(doc.stretches(self.language), numbers=self.numbers)
         values = sign(hashes, BANDS * ROWS, self.scheme)
         return Signed(
             text_hash(doc.text),
@@ -130,7 +134,7 @@ class MinHash(DocumentComparison):
         return self.clusters == "classic"
 
     def comparable(self) -> dict[str, Any]:
-        names = ("scheme", "language") + (("verify",) if self.with_shingles else ())
+        names = ("scheme", "language", "numbers") + (("verify",) if self.with_shingles else ())
         return {name: getattr(self, name) for name in names}
 
     def keys(self, signatures: np.ndarray) -> Hashes:

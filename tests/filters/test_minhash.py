@@ -18,7 +18,7 @@ from tests.warcs import page, write_warc
 
 
 def text(seed, words=400):
-    """Return words that no other seed has. They are letters, because all numbers are equal to MinHash."""
+    """Return words that no other seed has. They are letters, because MinHash takes all numbers as equal by default."""
     return " ".join(letters(seed * 1000 + number) for number in range(words))
 
 
@@ -187,6 +187,21 @@ def test_the_alarm_on_the_command_line(tmp_path, monkeypatch, capsys):
         assert exit.value.code == code
         said = capsys.readouterr().err
         assert ("Stopped: Dedup would remove 4 of the 5 documents of the run" in said) == (code == 4)
+
+
+def prices(seed):
+    """A page on which every fourth word is a price."""
+    return " ".join(f"{word} {word} each {at * seed % 997}.50" for at, word in enumerate(text(1, 120).split()))
+
+
+@pytest.mark.parametrize("scheme", ["affine32", "datatrove"])
+@pytest.mark.parametrize("numbers", [True, False])
+def test_price_lists_are_duplicates_unless_numbers_count(tmp_path, scheme, numbers):
+    dated = f"{text(2)} On 3 May 2019 {text(3)}"
+    pages = {"old": prices(7), "new": prices(11), "may": dated, "june": dated.replace("3 May 2019", "28 June 2021")}
+    _, rows = run(tmp_path, pages, scheme=scheme, numbers=numbers)
+    assert len(kept(rows) & {"old", "new"}) == (2 if numbers else 1)
+    assert len(kept(rows) & {"may", "june"}) == 1
 
 
 @pytest.mark.parametrize("verify", ["signature", "jaccard", "containment"])

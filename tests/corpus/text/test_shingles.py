@@ -79,6 +79,21 @@ def test_words_are_lowered_and_numbers_punctuation_and_diacritics_normalised(tex
     assert " ".join(normal_words(text)) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$3.50 and 1,234.5 on 2020-01-02", "3 50 and 1 234 5 on 2020 01 02"),
+        ("Bread 2.40 EUR", "bread 2 40 eur"),
+        ("٣٫١٤ १२", "٣٫١٤ १२"),
+        ("The QUICK, brown fox.", "the quick brown fox"),
+    ],
+)
+def test_numbers_stay_where_they_count(text, expected):
+    assert " ".join(normal_words(text, numbers=True)) == expected
+    ours, alike = (shingles_of(stretches_of(f"{text} {text} {text}"), numbers=numbers) for numbers in (True, False))
+    assert (ours.tolist() == alike.tolist()) == (not any(map(str.isdigit, text)))
+
+
 # A digit newer than this Python's Unicode is a digit to `regex` only: category Cn here.
 CHARACTERS = st.characters(exclude_categories=["Cn"])
 TELLING = st.sampled_from(
@@ -147,8 +162,8 @@ def test_a_full_table_starts_anew_and_hashes_no_stretch_twice(monkeypatch):
     text = " ".join(f"Word{i}, déjà-vu({i})" for i in range(10))
     expected = shingles(text).tolist()
     hashed = []
-    plain = module._word_hashes
-    monkeypatch.setattr(module, "_word_hashes", lambda *stretch: hashed.append(stretch) or plain(*stretch))
+    plain = module._normal_words
+    monkeypatch.setattr(module, "_normal_words", lambda *stretch: hashed.append(stretch) or plain(*stretch))
     monkeypatch.setattr(words, "TABLE_LIMIT", 60)
     monkeypatch.setattr(words, "_tables", {})
     assert shingles(text).tolist() == expected
