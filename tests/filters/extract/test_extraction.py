@@ -11,11 +11,13 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.pipeline import Pipeline
 from corpus.warc.record import Record
 from filters.extract import Extract
 from filters.extract.extraction import lost_words
+from filters.gopher import GopherRepetition
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it goes home to sleep. "
 PARAGRAPHS = "".join(f"<p>Part {i}. {SENTENCE * 3}</p>" for i in range(9))
@@ -103,6 +105,25 @@ def test_http_0_9_has_no_status():
     item.block = PAGE.encode()
     assert measured(item)["http_status"] is None
     assert judge(item).kept
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("One.\r\n\r\nTwo.\r\n", "One.\n\nTwo.\n"),
+        ("One.\r\rTwo.", "One.\n\nTwo."),
+        ("One. \t\n \u00a0\n  Two.", "One.\n\n  Two."),
+        ("One.\n\nTwo.", "One.\n\nTwo."),
+        ("", ""),
+    ],
+)
+def test_blank_lines_of_a_text_are_empty(text, lines):
+    assert judge(record(text, kind="conversion")).text == lines
+    pipeline = Pipeline.of([Extract(), GopherRepetition()])
+    outcome = pipeline.judge(Document(text=text))
+    assert outcome.doc.text == lines
+    if lines:
+        assert outcome.measures["gopher_repetition.dup_line_frac"] == 0
 
 
 def test_a_conversion_record_is_a_text():
