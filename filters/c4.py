@@ -42,9 +42,9 @@ class C4(Stage):
     The order is that of C4's own code and of datatrove 0.10.1. As in datatrove, words are separated by whitespace and
     counted before marks are cut out (C4's code: after), and sentences are those of spaCy's sentencizer (C4's code:
     NLTK's punkt). The rules for long words, policies, ellipses and citations come from the code; the paper does not
-    mention them. With `latex`, brackets of formulas are no sign of code. FineWeb uses `terminal_punctuation = false`, because that rule alone removes 30% of all tokens
-    (arXiv:2406.17557, 3.5). A page with both "lorem ipsum" and a curly bracket is always dropped for the first. In
-    datatrove the one that comes first in the text counts.
+    mention them. With `latex`, brackets of formulas are no sign of code. FineWeb uses `terminal_punctuation = false`,
+    because that rule alone removes 30% of all tokens (arXiv:2406.17557, 3.5). A page with both "lorem ipsum" and a
+    curly bracket is always dropped for the first. In datatrove the one that comes first in the text counts.
 
     Not included: C4's list of bad words, and its removal of repeated three-sentence spans.
     """
