@@ -33,12 +33,11 @@ from filters.extract.extraction import resiliparse_text
 from filters.extract.page import page_of
 
 FIGURES = Path(__file__).parent / "figures" / "extraction.txt"
-OWN, FAST, OTHER, RESCUE = (
-    "trafilatura's own call",
-    "filters.extract.precision_mode",
-    "resiliparse",
-    "rescue, as it ships",
-)
+OWN, FAST, OTHER = "trafilatura's own call", "filters.extract.precision_mode", "resiliparse"
+STAGES = {
+    "rescue": Extract(engine="rescue"),
+    "rescue, layout tables as blocks": Extract(engine="rescue", layout_tables=True),
+}
 SHARES = tuple(round(0.1 * n, 1) for n in range(1, 11))
 LINE_CHARS = (0, 40, 60, 80, 100)
 
@@ -107,8 +106,7 @@ def read_pages(limit: int | None) -> list[Page]:
     """All annotated pages, with the text of every engine."""
     with gzip.open(shared_data() / "truth" / "main_text.jsonl.gz", "rt", encoding="utf-8") as lines:
         truths = {row["sha1"]: row["text"] for row in map(json.loads, lines)}
-    rescue = Extract(engine="rescue")
-    rescue.prepare()
+    next(iter(STAGES.values())).prepare()
     pages: list[Page] = []
     for archive in sorted((shared_data() / "warc").glob("*.warc.gz")):
         for item in read_warc(archive):
@@ -125,11 +123,13 @@ def read_pages(limit: int | None) -> list[Page]:
                 started = time.process_time()
                 text = extract(html)
                 page.add(name, text or "", time.process_time() - started)
-            _ = page_of(doc).structure  # like decoding, this is the same for all
-            started = time.process_time()
-            for _ in rescue.apply(doc):
-                pass
-            page.add(RESCUE, doc.text, time.process_time() - started)
+            for name, stage in STAGES.items():
+                doc = Document.of(item)
+                _ = page_of(doc).html, page_of(doc).structure  # these are the same for all
+                started = time.process_time()
+                for _ in stage.apply(doc):
+                    pass
+                page.add(name, doc.text, time.process_time() - started)
             pages.append(page)
             if limit and len(pages) == limit:
                 return pages

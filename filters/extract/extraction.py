@@ -24,6 +24,7 @@ from corpus.document import Document
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit, Measured, Stage
 from filters.extract import precision_mode
+from filters.extract.layout_tables import open_layout_tables
 from filters.extract.page import MAX_BODY_BYTES, Page, page_of
 from filters.extract.structure import SURE_DEPTH, tree_depth
 
@@ -81,13 +82,16 @@ class Extract(Stage):
     chars = Limit(min=1, max=5_000_000, of=int)
     """Length of the text."""
 
-    def __init__(self, *, engine: str = "trafilatura", rescue_ratio: float = 0.4) -> None:
+    def __init__(self, *, engine: str = "trafilatura", rescue_ratio: float = 0.4, layout_tables: bool = False) -> None:
         if engine not in ENGINES:
             raise ConfigError(f"extract.engine = {engine!r} is unknown.", did_you_mean(str(engine), ENGINES))
         self.engine = engine
         """"trafilatura", "resiliparse" or "rescue"."""
         self.rescue_ratio = rescue_ratio
         """Missing words per word of trafilatura's text above which "rescue" takes resiliparse's text."""
+        self.layout_tables = layout_tables
+        """If true, trafilatura reads the cells of a table that lays out the page as blocks of text. If false, it writes
+        such a page as one line of cells, as in FineWeb, and rules on lines drop it."""
 
     def prepare(self) -> None:
         """Silence trafilatura, which writes a line to stderr for each page without text."""
@@ -123,7 +127,7 @@ class Extract(Stage):
         """The text of a page, and the engine that gave it."""
         if self.engine == "resiliparse":
             return resiliparse_text(page.html), "resiliparse"
-        text = trafilatura_text(page)
+        text = trafilatura_text(page, open_layout_tables if self.layout_tables else None)
         if self.engine == "rescue":
             other = resiliparse_text(page.html)
             if other and lost_words(text, other) > self.rescue_ratio:
@@ -156,12 +160,15 @@ def lost_words(text: str, other: str) -> float:
     return (theirs - has).total() / has.total() if has else math.inf
 
 
-def trafilatura_text(page: Page) -> str:
-    """Return the text that trafilatura extracts from a page, or "" if it finds none."""
+def trafilatura_text(page: Page, change: precision_mode.Change | None = None) -> str:
+    """Return the text that trafilatura extracts from a page, or "" if it finds none. `change` is applied to the page's
+    tree before."""
     deep = deep_tree(page) if page.structure.depth > SURE_DEPTH else None
     if deep is not None:
+        if change is not None:
+            change(deep)
         return precision_mode.plain_extract(deep) or ""
-    return precision_mode.extract(page.html, page.utf8) or ""
+    return precision_mode.extract(page.html, page.utf8, change) or ""
 
 
 def deep_tree(page: Page) -> etree._Element | None:
