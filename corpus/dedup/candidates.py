@@ -1,8 +1,8 @@
 """Equal keys become edges, and equal texts become twins, within a range of keys or of text hashes.
 
-Documents with an equal key are joined to the first of them by n - 1 edges for n documents. A twin is a document whose
-text has another leader: the preferred document with that text, or the kept document that stands for the text in an
-earlier run.
+Documents with an equal key are joined to the first of them by n - 1 edges for n documents. A twin is a document
+that is not the leader of its text. The leader is the preferred document with that text, or the kept document that
+stands for the text in an earlier run.
 """
 
 from __future__ import annotations
