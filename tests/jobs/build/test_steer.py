@@ -29,6 +29,9 @@ def test_tune_answers_without_the_code_of_the_stages(corpus, run):
     assert "first.words" in out
     assert "between" in out
     assert "their later measures are unknown" in out
+    shown = " ".join(corpus("tune", run, "--set", "first.words.min=30", "--set", "last.share=off")[1].split())
+    assert "first.words min 50 → 30 " in shown
+    assert "last.share below 0.5 → off " in shown
 
 
 def test_tune_writes_only_with_the_code_of_the_stages(corpus, run, tmp_path):
