@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.clusters import environment
+from tests.ray_clusters import environment
 
 _TOLD = "told "
 """What Ray prints is between these lines."""

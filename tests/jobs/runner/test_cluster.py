@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from jobs.runner.ray_engine import ray_folder
-from tests.clusters import cluster, environment
 from tests.jobs.build.test_build import tree
+from tests.ray_clusters import cluster, environment
 from tests.warcs import WORDS, page, write_warc
 
 ROOT = Path(__file__).resolve().parents[3]
