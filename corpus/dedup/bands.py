@@ -87,7 +87,7 @@ def _texts(batches: Sequence[pa.RecordBatch], stays: Flags) -> tuple[Ints, Hashe
 def _send_signed(
     stage: DocumentComparison, layout: Layout, batches: Sequence[pa.RecordBatch], leads: Flags, out: Outbox
 ) -> None:
-    """Send the keys of the leaders that have a signature, of some thousand documents at a time."""
+    """Send the keys of the leaders that have a signature, some thousand documents at a time."""
     signatures: list[np.ndarray] = []
     docs: list[Ints] = []
     held = before = 0

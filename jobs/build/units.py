@@ -17,7 +17,8 @@ from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_pl
 from jobs.runner.task_functions import run_unit_task
 
 LOST_IN_A_ROW = 4
-"""The run stops if so many units in a row can't be fetched, or two per worker if that is more: the server is down."""
+"""The run stops when this many units in a row can't be fetched, or two per worker if that is more: the server is
+down."""
 
 
 def run_units(build: Build, units: list[Unit]) -> tuple[list[Commit], list[dict[str, Any]]]:

@@ -24,7 +24,7 @@ from jobs.show.runs import show_funnel
 from jobs.verbs import options
 
 _SHOWN = 50
-"""Units that are listed."""
+"""The most units that are listed."""
 
 _SETTING = (
     "Change the recipe: STAGE.MEASURE.BOUND=VALUE, STAGE.MEASURE=off, STAGE.PARAMETER=VALUE or measures=first. "
