@@ -1,4 +1,5 @@
-"""The command line: exit codes, one-sentence errors, help with examples, JSON on stdout and people's text on stderr."""
+"""The command line: exit codes, one-sentence errors, help with examples, JSON on stdout and text for people on
+stderr."""
 
 import json
 import os

@@ -162,7 +162,7 @@ def test_resiliparse():
 
 
 def test_rescue_takes_the_other_text_where_much_is_missing():
-    # a page whose text trafilatura takes for boilerplate
+    # a page whose text trafilatura mistakes for boilerplate
     lost = f"<!doctype html><html><body><p>{SENTENCE}</p><div class='comments'>{PARAGRAPHS}</div></body></html>"
     plain = judge(record(lost))
     rescued = judge(record(lost), Extract(engine="rescue"))

@@ -1,4 +1,4 @@
-"""A user's own collective stage (examples/url_variants.py): ledger, explain, tune, report and bytes like the rest."""
+"""A user's own collective stage (examples/url_variants.py): ledger, explain, tune, report and bytes are as for ours."""
 
 import json
 import random
@@ -31,7 +31,8 @@ def texts(count):
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    """Pages at variants of addresses, each with a text of its own; one text at two addresses of two variants each."""
+    """Pages at variants of some addresses, each with a text of its own. One more text is at two addresses, with two
+    variants each."""
     own = texts(9)
     pages = {
         "http://a.example/one?session=123": own[0],

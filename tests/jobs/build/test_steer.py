@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of stages that no registry knows, as a user's own."""
+    """A run with stages that no registry knows, like a user's own."""
     return write_run(tmp_path_factory.mktemp("steer") / "run", recipe(), judged(recipe(), pages(400, 9)))
 
 
