@@ -44,7 +44,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Real:
-    """One real text: where it is from, the host where that is known, and whether it is English."""
+    """One real text: its source, its host if that is known, and whether it is English."""
 
     source: str
     text: str

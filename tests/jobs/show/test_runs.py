@@ -1,4 +1,4 @@
-"""What `corpus explain` prints of a page: the stages that it did not reach, and those that measured nothing."""
+"""The output of `corpus explain` for stages that a page did not reach, and for stages that measured nothing."""
 
 import io
 
