@@ -31,7 +31,8 @@ Measured = tuple[str, Value] | tuple[str, Value, str]
 BREAKS: dict[str, Callable[[Any, Any], Any]] = {
     "min": operator.lt, "max": operator.gt, "above": operator.le, "below": operator.ge,
 }  # fmt: skip
-"""How a number, or an array of numbers, breaks each bound of a limit, in the order of `Limit.broken_by`."""
+"""The comparison by which a number, or an array of numbers, breaks each bound of a limit, in the order of
+`Limit.broken_by`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class LineDedup(LineComparison):
             if not isinstance(number, int) or isinstance(number, bool) or number < least:
                 raise ConfigError(f"lines.{what} = {number!r} is not allowed.", f"Give a whole number >= {least}.")
         self.split = split
-        """What is compared: "lines", or "paragraphs", which blank lines separate."""
+        """The pieces that are compared: "lines", or "paragraphs", which blank lines separate."""
         self.documents = documents
         """The number of documents that must have a line for it to be repeated."""
         self.keep = keep

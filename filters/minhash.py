@@ -94,7 +94,7 @@ class MinHash(DocumentComparison):
         """The preferred document: the "longest" text, the "earliest" capture, or the "best" language score. Ties go to
         the first document in (archive, offset) order."""
         self.clusters = clusters
-        """How connected documents are clustered: "verified" or "classic"."""
+        """The way in which connected documents are clustered: "verified" or "classic"."""
         self.verify = verify
         """The measure of similarity: "signature", "jaccard" or "containment"."""
         self.language = language

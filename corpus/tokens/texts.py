@@ -68,7 +68,7 @@ class TextFile:
         return sum(rows for rows, _ in self.groups)
 
     def slices(self, most_bytes: int) -> Iterator[TextSlice]:
-        """Yield the file in slices of at most so many bytes of text. A larger row group is a slice of its own."""
+        """Yield the file in slices of at most `most_bytes` of text. A larger row group is a slice of its own."""
         start = first = size = row = 0
         groups = [*self.groups, (0, most_bytes + 1)]  # the last one closes the last slice
         for number, (rows, group_bytes) in enumerate(groups):

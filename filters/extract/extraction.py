@@ -1,4 +1,4 @@
-"""From a record to the main text of its page.
+"""The main text of a record's page.
 
     for record in read_warc("x.warc.gz"):
         outcome = Pipeline.of([Extract()]).judge_record(record)
@@ -71,7 +71,7 @@ class Extract(Stage):
     attributes = Limit(max=5_000, of=int)
     """Most attributes in one tag. Only tags of 1,000 bytes or more count."""
     depth = Limit(max=1_000, of=int)
-    """How deep elements nest, at most."""
+    """The greatest depth to which elements nest."""
     charset = Limit(of=str)
     """WHATWG name of the charset."""
     charset_source = Limit(of=str)

@@ -26,7 +26,7 @@ class Shape(Stage):
 
 
 class Other(Shape):
-    """The same again."""
+    """A second stage with the same measures."""
 
     name = "other"
 

@@ -1,4 +1,4 @@
-"""C4's line cleaning and page rules, each with one input, and its decisions against the reference's."""
+"""C4's line cleaning and page rules, with one input each, and its decisions against those of the reference."""
 
 import pyarrow.parquet as pq
 import pytest

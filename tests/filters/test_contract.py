@@ -1,4 +1,4 @@
-"""What every registered stage promises, checked on texts that break careless code."""
+"""The promises of every registered stage, checked on texts that break careless code."""
 
 import importlib
 import inspect
@@ -103,7 +103,7 @@ def test_measures_come_once_and_in_the_order_declared(stage):
 
 def test_all_measures_are_reached_by_some_document(stage):
     reached = {name for text in TEXTS.values() for make in documents(text) for name, _ in measure(stage, make())}
-    # what a dedup measures, it measures on all documents together
+    # a collective stage measures all documents together
     assert reached == (set() if isinstance(stage, Collective) else set(type(stage).limits))
 
 

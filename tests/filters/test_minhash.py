@@ -27,7 +27,7 @@ def letters(number):
 
 
 def edited(original, share):
-    """Return `original` with about that share of its shingles changed. A changed word changes five shingles."""
+    """Return `original` with about this share of its shingles changed. A changed word changes five shingles."""
     words = original.split()
     step = max(5, round(5 / share))
     for number in range(0, len(words), step):
@@ -206,7 +206,8 @@ def test_price_lists_are_duplicates_unless_numbers_count(tmp_path, scheme, numbe
 
 @pytest.mark.parametrize("verify", ["signature", "jaccard", "containment"])
 def test_what_similarity_is(tmp_path, verify):
-    """The second page is the first half of the first page, so all of its shingles are contained. They share a band."""
+    """The second page is the first half of the first page, so the first page has all shingles of the second. They share
+    a band."""
     words = text(3, 1000).split()
     pages = {"whole": " ".join(words), "part": " ".join(words[:800]), "other": text(9, 1000)}
     _, rows = run(tmp_path, pages, verify=verify, clusters="classic")

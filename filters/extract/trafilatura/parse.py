@@ -1,4 +1,4 @@
-"""From a decoded page to its tree, as trafilatura 2.3.1 parses it."""
+"""The tree of a decoded page, as trafilatura 2.3.1 parses it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PARSER.set_element_class_lookup(
 class HtmlSource:
     """A repaired page in UTF-8, because bytes are parsed faster than text. `change` is applied to each of its trees.
 
-    Raise ValueError for a page with characters that can't be written. Trafilatura gives up on such a page as soon as
+    Raises ValueError for a page with characters that can't be written. Trafilatura gives up on such a page as soon as
     it moves a text with one of them, so any change to its steps could decide whether there is a text at all.
     """
 

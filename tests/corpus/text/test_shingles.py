@@ -122,12 +122,12 @@ def test_words_around_every_mark_digit_punctuation_and_symbol_are_those_of_the_w
 
 
 def test_whitespace_separates_every_step_of_the_normalisation():
-    """Why a stretch can be normalised on its own."""
+    """This is the reason that a stretch can be normalised on its own."""
     spaces = {chr(code) for code in range(0x110000) if chr(code).isspace()}
     assert all(re.fullmatch(r"\s", space) for space in spaces)
     for space in spaces:
         assert space.lower() == space
-        assert ("A" + space + "Σ").lower()[-1] == "σ"  # not case-ignorable: the Σ is no final one
+        assert ("A" + space + "Σ").lower()[-1] == "σ"  # the space is not case-ignorable, so the Σ is no final one
         assert ("AΣ" + space + "A").lower()[1] == "ς"
         assert unicodedata.combining(space) == 0
         assert set(unicodedata.normalize("NFD", space)) <= spaces
@@ -145,7 +145,7 @@ def test_words_of_real_pages_are_those_of_the_whole_text_normalised(texts):
 
 def test_marks_in_thousands_take_no_quadratic_time():
     marks = "a" + "\u0301\u0316" * 1_500
-    assert normal_words(marks) == plain_words(marks)  # a slice may cut them: they are dropped anyway
+    assert normal_words(marks) == plain_words(marks)  # a slice may end between marks, as they are dropped anyway
     start = time.process_time()
     for unit in ("\u0301\u0316", "\U0001d165\U0001d16d", "é", "1.", "()", "שלום"):
         normal_words(unit * (200_000 // len(unit)))

@@ -183,7 +183,7 @@ def test_resiliparse():
 
 
 def test_rescue_takes_the_other_text_where_much_is_missing():
-    # a page whose text trafilatura takes for boilerplate
+    # a page whose text trafilatura mistakes for boilerplate
     lost = f"<!doctype html><html><body><p>{SENTENCE}</p><div class='comments'>{PARAGRAPHS}</div></body></html>"
     plain = judge(record(lost))
     rescued = judge(record(lost), Extract(engine="rescue"))
@@ -216,7 +216,7 @@ def test_an_unknown_engine_is_refused():
 
 def test_it_can_be_pickled_and_shown():
     stage = pickle.loads(pickle.dumps(Extract(engine="rescue", rescue_ratio=0.4)))  # noqa: S301
-    assert repr(stage) == "Extract(engine='rescue', rescue_ratio=0.4)"
+    assert repr(stage) == "Extract(engine='rescue', rescue_ratio=0.4, layout_tables=False)"
 
 
 def test_an_exception_in_an_engine_is_a_failure(monkeypatch):

@@ -1,4 +1,4 @@
-"""The language screen: foreign pages go before extraction, and what can't be judged stays."""
+"""The language screen: pages in other languages go before extraction, and pages that it can't judge stay."""
 
 import pytest
 
@@ -104,7 +104,7 @@ def test_visible_text_is_cut_and_linear():
 
 @pytest.mark.slow
 def test_the_kept_set_is_the_same_with_and_without(shared_data):
-    """On every real archive: the screen costs no kept page."""
+    """On every real archive, the screen drops no page that would be kept."""
     from corpus import read_warc
 
     with_screen, without = load_recipe("fineweb").pipeline(), load_recipe("fineweb").pipeline()

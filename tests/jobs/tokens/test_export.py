@@ -166,7 +166,7 @@ LONG = ["x" * 1000 + str(number) for number in range(200)]
 @pytest.mark.parametrize(
     ("target", "columns"),
     [
-        ("nanochat", {"text": LONG[:1] * 200}),  # a dictionary stands for them
+        ("nanochat", {"text": LONG[:1] * 200}),  # parquet keeps equal texts once, in a dictionary
         ("datasets", {"text": ["a"] * 200, "html": LONG}),
     ],
 )
