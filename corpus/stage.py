@@ -19,7 +19,7 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from corpus.document import Document
@@ -33,6 +33,10 @@ BREAKS: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 """The comparison by which a number, or an array of numbers, breaks each bound of a limit, in the order of
 `Limit.broken_by`."""
+
+_BOUNDS = ("min", "max", "above", "below", "one_of")
+_MOST = 1 << 63
+"""The ledger's integers have 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Limit:
     below: float | None = None
     one_of: tuple[str, ...] | None = None
     of: type = float
+    share: bool = False
+    """True: the measure is a share of a whole, so its bounds are between 0 and 1."""
 
     def __post_init__(self) -> None:
         # one form per number, so that 10 and 10.0 make one fingerprint
@@ -77,12 +83,12 @@ class Limit:
     @property
     def bounds(self) -> dict[str, Any]:
         """The bounds that are switched on, as recipes write them."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "of"}
+        values = {name: getattr(self, name) for name in _BOUNDS}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if v is not None}
 
     def with_bounds(self, where: str, bounds: dict[str, Any]) -> Limit:
         """Return this limit with other bounds; "off" switches a bound off. `where` names the limit in errors."""
-        known = {f.name for f in fields(self)} - {"of"}
+        known = set(_BOUNDS)
         changes: dict[str, Any] = {}
         for name, bound in bounds.items():
             if name not in known:
@@ -93,8 +99,10 @@ class Limit:
                 if not isinstance(bound, list) or not all(isinstance(b, str) for b in bound):
                     raise ConfigError(f"{where}.one_of must be a list of texts.", f"It is {bound!r}.")
                 changes[name] = tuple(bound)
-            elif isinstance(bound, bool) or not isinstance(bound, int | float) or bound != bound:
-                raise ConfigError(f'{where}.{name} must be a number or "off".', f"It is {bound!r}.")
+            elif isinstance(bound, bool) or not isinstance(bound, int | float) or not abs(bound) < _MOST:
+                raise ConfigError(f'{where}.{name} must be a number below 2⁶³ or "off".', f"It is {bound!r}.")
+            elif self.share and not 0 <= bound <= 1:
+                raise ConfigError(f"{where}.{name} = {bound} is not between 0 and 1.", "It is a share of a whole.")
             else:
                 changes[name] = bound
         changed = replace(self, **changes)
@@ -102,6 +110,13 @@ class Limit:
         if wrong:
             takes = "one_of" if self.of is str else "min, max, above and below"
             raise ConfigError(f"{where} has no bound '{wrong.pop()}'.", f"It takes {takes}.")
+        lows = [bound for bound in (changed.min, changed.above) if bound is not None]
+        highs = [bound for bound in (changed.max, changed.below) if bound is not None]
+        if lows and highs and max(lows) > min(highs):
+            raise ConfigError(
+                f"{where} allows no value: it is at least {max(lows)} and at most {min(highs)}.",
+                'Change one of the two bounds, or set it to "off".',
+            )
         return changed
 
 

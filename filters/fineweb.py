@@ -32,9 +32,9 @@ class FineWebQuality(Stage):
     source = "arXiv:2406.17557 3.6, Table 2; datatrove 0.10.1 fineweb_quality_filter.py"
     reads = ("text",)
 
-    line_punct_ratio = Limit(min=0.12)
-    short_line_ratio = Limit(max=0.67)
-    char_dup_ratio = Limit(max=0.01)
+    line_punct_ratio = Limit(min=0.12, share=True)
+    short_line_ratio = Limit(max=0.67, share=True)
+    char_dup_ratio = Limit(max=0.01, share=True)
     newline_ratio = Limit(max=0.3)
 
     def __init__(self, *, short_line_length: int = 30, language: str = "en") -> None:

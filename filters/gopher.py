@@ -28,10 +28,10 @@ class GopherRepetition(Stage):
     source = "arXiv:2112.11446 Table A1; datatrove 0.10.1 gopher_repetition_filter.py"
     reads = ("text",)
 
-    dup_para_frac = Limit(max=0.30)
-    dup_para_char_frac = Limit(max=0.20)
-    dup_line_frac = Limit(max=0.30)
-    dup_line_char_frac = Limit(max=0.20)
+    dup_para_frac = Limit(max=0.30, share=True)
+    dup_para_char_frac = Limit(max=0.20, share=True)
+    dup_line_frac = Limit(max=0.30, share=True)
+    dup_line_char_frac = Limit(max=0.20, share=True)
     top_2_gram = Limit(max=0.20)
     top_3_gram = Limit(max=0.18)
     top_4_gram = Limit(max=0.16)
@@ -89,9 +89,9 @@ class GopherQuality(Stage):
     mean_word_length = Limit(min=3, max=10)
     hash_ratio = Limit(max=0.1)
     ellipsis_ratio = Limit(max=0.1)
-    bullet_line_ratio = Limit(max=0.9)
-    ellipsis_line_ratio = Limit(max=0.3)
-    alpha_ratio = Limit(min=0.8)
+    bullet_line_ratio = Limit(max=0.9, share=True)
+    ellipsis_line_ratio = Limit(max=0.3, share=True)
+    alpha_ratio = Limit(min=0.8, share=True)
     stop_words = Limit(min=2, of=int)
 
     def __init__(self, *, language: str = "en", stop_list: Sequence[str] = STOP_WORDS) -> None:

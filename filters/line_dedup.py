@@ -47,7 +47,7 @@ class LineDedup(LineComparison):
     """Lines compared."""
     removed = Limit(of=int)
     """Lines removed."""
-    removed_ratio = Limit(max=0.8)
+    removed_ratio = Limit(max=0.8, share=True)
     """Characters in removed lines, as a share of all characters."""
     chars_left = Limit(min=200, of=int)
     """Characters in the lines that stay."""

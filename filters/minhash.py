@@ -58,7 +58,7 @@ class MinHash(DocumentComparison):
     indexed = True
     bands = BANDS
 
-    similarity = Limit(below=0.7)
+    similarity = Limit(below=0.7, share=True)
     """Similarity to the kept document. The detail names it."""
     exact = Limit(of=int)
     """1 if the two texts are equal."""

@@ -57,7 +57,7 @@ class Language(FastTextStage):
     gate = True
 
     label = Limit(one_of=("en",), of=str)
-    score = Limit(above=0.65)
+    score = Limit(above=0.65, share=True)
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         label, probability = self.predictor_.best(doc.text)

@@ -66,7 +66,7 @@ class LanguageScreen(FastTextStage):
     source = "our own; its error is measured by benchmarks/screen.py"
     gate = True
 
-    wanted_score = Limit(min=0.05)
+    wanted_score = Limit(min=0.05, share=True)
 
     def __init__(self, *, wanted: Sequence[str] = ("en",), model: str = "", sha256: str = "") -> None:
         super().__init__(model=model, sha256=sha256)

@@ -14,7 +14,7 @@ class Shape(Stage):
 
     name = "shape"
     chars = Limit(min=10, max=100, of=int)
-    upper = Limit(max=0.5)
+    upper = Limit(max=0.5, share=True)
     kind = Limit(one_of=("prose",), of=str)
 
     def __init__(self, *, language: str = "en", factor: float = 1.0) -> None:
@@ -136,8 +136,17 @@ def test_settings(setting, difference):
         (PLAIN + "chars = { minimum = 1 }", (), "no bound 'minimum'. Did you mean min"),
         (PLAIN + "chars = { one_of = ['a'] }", (), "It takes min, max, above and below."),
         (PLAIN + "kind = { min = 1 }", (), "It takes one_of."),
-        (PLAIN + "chars = { min = 'many' }", (), 'must be a number or "off"'),
-        (PLAIN + "chars = { min = true }", (), 'must be a number or "off"'),
+        (PLAIN + "chars = { min = 'many' }", (), 'must be a number below 2⁶³ or "off"'),
+        (PLAIN + "chars = { min = true }", (), 'must be a number below 2⁶³ or "off"'),
+        (PLAIN + "chars = { max = inf }", (), "must be a number below 2⁶³"),
+        (PLAIN + "chars = { min = -inf }", (), "must be a number below 2⁶³"),
+        (PLAIN + "chars = { max = nan }", (), "must be a number below 2⁶³"),
+        (PLAIN, ("shape.chars.max=inf",), "must be a number below 2⁶³"),
+        (PLAIN, (f"shape.chars.max={2**63}",), "must be a number below 2⁶³"),
+        (PLAIN, ("shape.chars.min=101",), "allows no value: it is at least 101 and at most 100"),
+        (PLAIN, ("shape.chars.above=5", "shape.chars.below=4"), "allows no value"),
+        (PLAIN, ("shape.upper.max=50",), "upper.max = 50 is not between 0 and 1"),
+        (PLAIN, ("shape.upper.min=-0.1",), "upper.min = -0.1 is not between 0 and 1"),
         (PLAIN + "chars = 5", (), "is not a limit"),
         (PLAIN + "language = 5", (), "has the wrong type"),
         (PLAIN + "name = '../x'", (), "is not a valid stage name"),
