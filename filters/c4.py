@@ -54,14 +54,23 @@ class C4(Stage):
     reads = ("text",)
 
     lorem_ipsum = Limit(max=0, of=int)
+    """Lines with "lorem ipsum"."""
     curly_bracket = Limit(max=0, of=int)
+    """Lines with "{"."""
     sentences = Limit(min=5, of=int)
+    """Sentences in the lines that stay."""
     line_long_word = Limit(of=int)
+    """Lines removed for a word of more than `max_word_length` characters."""
     line_no_end_mark = Limit(of=int)
+    """Lines removed because they do not end in a terminal punctuation mark."""
     line_few_words = Limit(of=int)
+    """Lines removed for fewer than `min_words_per_line` words."""
     line_javascript = Limit(of=int)
+    """Lines removed because they mention javascript."""
     line_policy = Limit(of=int)
+    """Lines removed because they mention terms of use, a privacy policy or the use of cookies."""
     citations = Limit(of=int)
+    """Marks such as "[12]" and "[edit]" that were cut out."""
 
     def __init__(
         self,

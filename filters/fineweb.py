@@ -33,9 +33,13 @@ class FineWebQuality(Stage):
     reads = ("text",)
 
     line_punct_ratio = Limit(min=0.12, share=True)
+    """Share of the lines that end in a punctuation mark."""
     short_line_ratio = Limit(max=0.67, share=True)
+    """Share of the lines of at most `short_line_length` characters."""
     char_dup_ratio = Limit(max=0.01, share=True)
+    """Characters in lines that repeat an earlier line, per character of the text."""
     newline_ratio = Limit(max=0.3)
+    """Newlines per word."""
 
     def __init__(self, *, short_line_length: int = 30, language: str = "en") -> None:
         self.short_line_length = short_line_length

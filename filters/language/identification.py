@@ -57,7 +57,9 @@ class Language(FastTextStage):
     gate = True
 
     label = Limit(one_of=("en",), of=str)
+    """The most likely language, as an ISO 639 code."""
     score = Limit(above=0.65, share=True)
+    """Its probability."""
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         label, probability = self.predictor_.best(doc.text)

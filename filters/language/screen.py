@@ -67,6 +67,7 @@ class LanguageScreen(FastTextStage):
     gate = True
 
     wanted_score = Limit(min=0.05, share=True)
+    """The probability of the wanted languages. Null if the page can't be judged."""
 
     def __init__(self, *, wanted: Sequence[str] = ("en",), model: str = "", sha256: str = "") -> None:
         super().__init__(model=model, sha256=sha256)
