@@ -34,7 +34,8 @@ def test_rows_are_found_by_url_or_id(folder):
     (row,) = run.find("w.warc.gz:1")
     assert row["outcome"] == "dropped"
     assert run.find("http://bob:pw@a.example/1") == run.find("http://<USER>@a.example/1") == [row]
-    assert run.find("http://a.example/1") == []
+    assert run.find("HTTPS://joe@A.example:443/./%31#top") == [row]
+    assert run.find("http://a.example/1") == run.find("http://<USER>@a.example/1/") == []
     assert run.text_of("w.warc.gz:2") == "Text 2"
     assert run.text_of("w.warc.gz:1") is None
 
