@@ -89,6 +89,37 @@ def diff(first: RunFiles, second: RunFiles) -> Diff:
     return found
 
 
+@dataclass(frozen=True)
+class Returned:
+    """A page that a replay keeps and the run did not, or that has lines again, since what it repeated is gone."""
+
+    id: str
+    url: str
+    lines: int
+    """The lines; 0 for a whole page."""
+
+
+def returned(run: RunFiles, replayed: RunFiles) -> Iterator[Returned]:
+    """Yield the pages that come back in a replay of a run, in order. Both have the same rows."""
+    lines = [
+        f"{name}.{measure}"
+        for name, one in run.info["compared"].items()
+        for measure, column in one["measures"].items()
+        if column == "lines_removed"
+    ]
+    columns = ["id", "url", "warc", "offset", "outcome", *lines]
+    for old, new in _windows(*(_Side(one.paths("ledger"), columns, _LEDGER_ROWS) for one in (run, replayed))):
+        kept = pc.equal(new["outcome"], KEPT).to_numpy()
+        was_kept = pc.equal(old["outcome"], KEPT).to_numpy()
+        back = np.zeros(old.num_rows, np.int64)
+        for column in lines:
+            back += pc.subtract(*(pc.fill_null(table[column], 0) for table in (old, new))).to_numpy()
+        back[~was_kept] = 0
+        here = pa.array(kept & (~was_kept | (back > 0)))
+        for row, count in zip(new.filter(here).to_pylist(), back[here.to_numpy(False)].tolist(), strict=True):
+            yield Returned(row["id"], row["url"], count)
+
+
 class _Side:
     """The rows of one run, in order. Some are held in memory."""
 

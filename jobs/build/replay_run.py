@@ -48,8 +48,7 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
     always be possible, so it keeps the run's own versions and lists.
     """
     where = old.store.where()
-    if not old.info["complete"]:
-        raise ConfigError(f"The run in {where} is not complete.", "Finish it: run its `corpus build` again.")
+    check_complete(old)
     against = open_earlier(job)
     earlier = [one.digest for one in against]
     if earlier != old.info["against"]:
@@ -72,6 +71,13 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
     names = old.locations()
     inputs = [Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in same["inputs"]]
     return Plan(inputs, identity, against)
+
+
+def check_complete(run: Run) -> None:
+    """Raise ConfigError if units of a run were given up."""
+    if not run.info["complete"]:
+        where = run.store.where()
+        raise ConfigError(f"The run in {where} is not complete.", "Finish it: run its `corpus build` again.")
 
 
 def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:

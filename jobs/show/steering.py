@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from corpus.revise.differences import Diff
+from corpus.revise.differences import Diff, Returned
+from corpus.revise.takedowns import Found
 from corpus.revise.what_if import WhatIf
 from jobs.runner.terminal import plain
+
+_SHOWN_URLS = 50
 
 
 def show_tuned(found: WhatIf, console: Console) -> None:
@@ -69,6 +73,32 @@ def show_diff(found: Diff, console: Console) -> None:
     console.print(f"{found.same_text:,} pages kept in both runs have the same text, {found.other_text:,} another text")
     for url in found.text_examples:
         console.print(_line(f"  {url}"))
+
+
+def show_removal(
+    found: Sequence[Found], copies: Sequence[dict[str, Any]], back: Sequence[Returned], console: Console
+) -> None:
+    """Print each entry that found nothing with what may be meant, and the pages that come in for those that went."""
+    for one in found:
+        if one.nothing:
+            near = f" Near it: {'  '.join(one.near)}" if one.near else ""
+            console.print(Text(plain(f"{one.entry.text} finds no page.{near}"), style="red"))
+    unmatched = sum(one.nothing for one in found)
+    console.print(Text(f"{len(found):,} entries given, {unmatched:,} of them found nothing.", style="bold"))
+    if copies:
+        console.print(f"{len(copies):,} pages with the text of one of these go too:")
+        _show_urls([row["url"] or row["id"] for row in copies], console)
+    if back:
+        console.print(f"{len(back):,} pages come in, or have lines again, since what they repeated is gone:")
+        _show_urls([one.url or one.id for one in back], console)
+        console.print("To remove them too, give a list of these URLs. --copies removes such pages at once.")
+
+
+def _show_urls(urls: Sequence[str], console: Console) -> None:
+    for url in urls[:_SHOWN_URLS]:
+        console.print(_line(f"  {url}"))
+    if len(urls) > _SHOWN_URLS:
+        console.print(Text(f"  and {len(urls) - _SHOWN_URLS:,} more; --json prints all of them", style="dim"))
 
 
 def _show_moves(rows: list[dict[str, Any]], most: int, console: Console) -> None:
