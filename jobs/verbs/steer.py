@@ -33,8 +33,8 @@ _WRITE = "Write a new run, identical to a fresh build with these limits."
 _rewriting_options = functools.partial(
     options.with_options,
     (
-        click.option("--inputs", multiple=True, help="Where the archives are now, if they have moved. Repeatable."),
-        click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="Python module of the run."),
+        options.inputs_option,
+        options.modules_option,
         click.option("--against", multiple=True, type=options.location_type, help="Run that it was compared with."),
         options.engine_options,
         options.page_options,

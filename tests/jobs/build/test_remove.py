@@ -20,6 +20,7 @@ from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL
 from corpus.tables.takedown import TAKEDOWN_FILE, Entry, Takedown, read_takedown, takedown_of
+from jobs.build.archives import read_texts
 from jobs.build.plan import Job
 from jobs.build.remove import read_list, remove
 from jobs.build.replay_run import replay
@@ -349,6 +350,15 @@ def test_the_command_names_what_found_nothing(corpus_remove):
     assert corpus_remove(urls="http://site2.example/")[0] == 0  # it was removed before
     assert corpus_remove(urls="http://www.site3.example/")[0] == 3
     assert [row["url"] for row in rows(folder) if row["stage"] == "removed"] == ["http://site2.example/"]
+
+
+def test_the_text_of_a_removed_page_is_not_read_again(corpus_remove):
+    _, folder, _, _ = corpus_remove(urls="http://site2.example/")
+    run = open_run(folder)
+    (row,) = run.find("http://site2.example/")
+    assert read_texts(run, [row, {**row, "stage": "minhash"}], [], []) == {}
+    (other,) = run.find("http://site3.example/")
+    assert "three fishermen" in read_texts(run, [other], [], [])[other["id"]]
 
 
 def test_the_command_lists_what_comes_in_and_takes_copies(corpus_remove):
