@@ -166,7 +166,8 @@ def _windows(one: _Side, other: _Side) -> Iterator[tuple[pa.Table, pa.Table]]:
             yield one.take(end), other.take(end)
 
 
-def _verdicts(table: pa.Table) -> pa.Array:
+def verdicts_of(table: pa.Table) -> pa.Array:
+    """The verdict of each ledger row, as in `Diff.moves`."""
     stage, rule = (pc.fill_null(table[name], "") for name in ("stage", "rule"))
     dropped = pc.binary_join_element_wise(stage, rule, ".")
     other = pc.binary_join_element_wise(table["outcome"], rule, ": ")
@@ -175,7 +176,7 @@ def _verdicts(table: pa.Table) -> pa.Array:
 
 
 def _count(found: Diff, one: pa.Table, other: pa.Table) -> None:
-    verdicts = _verdicts(one), _verdicts(other)
+    verdicts = verdicts_of(one), verdicts_of(other)
     kept = [pc.sum(pc.equal(side, KEPT)).as_py() or 0 for side in verdicts]
     found.documents = (found.documents[0] + one.num_rows, found.documents[1] + other.num_rows)
     found.kept = (found.kept[0] + kept[0], found.kept[1] + kept[1])

@@ -44,6 +44,10 @@ class RunFiles:
         store = open_store(folder)
         check_no_swap(store)
         data = store.get("run.json")
+        if data is None and store.size(".work/plan.json") is not None:
+            raise InputError(
+                f"The run in {store.where()} was interrupted, or is still going.", "Run the same `corpus build` again."
+            )
         if data is None:
             raise InputError(f"{store.where()} holds no finished run.", "Run `corpus build … -o` on it first.")
         try:

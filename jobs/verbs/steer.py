@@ -12,8 +12,9 @@ import click
 
 from corpus.outcome import REMOVED
 from corpus.plugins import read_plugin
-from corpus.revise.differences import diff
+from corpus.revise.differences import ABSENT, diff
 from corpus.revise.limits import with_limits
+from corpus.revise.url_differences import diff_by_url
 from corpus.run import open_run
 from corpus.storage.store import Location
 from corpus.tables.takedown import Entry, takedown_of
@@ -126,12 +127,17 @@ def remove_command(
 @click.command("diff")
 @click.argument("folder_a", type=options.location_type)
 @click.argument("folder_b", type=options.location_type)
+@click.option("--by", type=click.Choice(["place", "url"]), default="place", show_default=True, help="What records have "
+              "in common: archive and offset, or the URL, for archives that were cut anew.")  # fmt: skip
 @options.json_option
-def diff_command(folder_a: Location, folder_b: Location, as_json: bool) -> None:
+def diff_command(folder_a: Location, folder_b: Location, by: str, as_json: bool) -> None:
     """Show which documents moved between two runs, by rule, and whose text changed.
 
     \b
     Example: corpus diff out-before out-after
+    Example: corpus diff out-january out-february --by url
     """
-    found = diff(open_run(folder_a), open_run(folder_b))
+    found = (diff if by == "place" else diff_by_url)(open_run(folder_a), open_run(folder_b))
+    if by == "place" and found.documents[0] and all(ABSENT in move for move in found.moves) and not found.same:
+        print("No record is at the same place in both runs. --by url compares them by URL.", file=sys.stderr)
     options.print_as(found.as_dict(), lambda _, shown: show_diff(found, shown), as_json)

@@ -230,6 +230,7 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
         (["ls", "{out}", "--rule", "url.domian"], 2, "Did you mean url.domain"),
         (["explain", "{empty}", "x"], 1, "no finished run"),
         (["verify", "{empty}"], 1, "no finished run"),
+        (["report", "{begun}"], 1, "was interrupted, or is still going. Run the same `corpus build` again"),
         (["nonsense"], 2, "No such command"),
     ],
 )

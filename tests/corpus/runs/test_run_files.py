@@ -59,6 +59,12 @@ def test_a_folder_without_run_json_is_no_run(tmp_path):
         RunFiles.open(tmp_path)
 
 
+def test_an_interrupted_run_is_finished_first(tmp_path):
+    LocalStore(tmp_path).put_new(".work/plan.json", b"{}")
+    with pytest.raises(InputError, match=r"was interrupted, or is still going\. Run the same `corpus build` again"):
+        RunFiles.open(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"[]", b'"x"', b'{"name": "package"}'])
 def test_another_programs_file_is_no_run(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)
