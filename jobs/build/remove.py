@@ -39,7 +39,9 @@ class Removal:
     found: list[Found]
     """What each entry found, in the order of the lists."""
     copies: list[dict[str, Any]]
-    """The ledger rows of the copies that went too."""
+    """The ledger rows of the other pages with the text of one that goes."""
+    copies_go: bool
+    """True if these go too."""
     returned: list[Returned]
     """The pages that came in for those that went."""
 
@@ -50,7 +52,8 @@ class Removal:
              "near": one.near} for one in self.found
         ]  # fmt: skip
         returned = [{"id": one.id, "url": one.url, "lines": one.lines} for one in self.returned]
-        return {"entries": entries, "copies": [row["url"] for row in self.copies], "returned": returned}
+        copies = [{"id": row["id"], "url": row["url"]} for row in self.copies]
+        return {"entries": entries, "copies": copies, "copies_removed": self.copies_go, "returned": returned}
 
 
 def read_list(path: Path | None) -> list[str]:
@@ -106,13 +109,13 @@ def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str,
         found, going = find_entries(run, entries)
         if any(one.nothing for one in found):
             find_near(run, found, registered_domains())
-        also = copies_of(run, going) if copies and going.num_rows else []
-        copied = map(Entry.url, [row["url"] for row in also if row["url"]])
+        also = copies_of(run, going) if going.num_rows else []
+        copied = [Entry.url(row["url"]) for row in also if copies and row["url"]]
         takedown = takedown_of(store) | Takedown.of_entries([*entries, *copied])
         if takedown.digest == run.info["removed"]:
             store.remove(".work")  # an earlier takedown may have been cut off at its very end
         if takedown.digest == run.info["removed"] or not going.num_rows:
-            return Removal(JobResult(0, run.info, already_done=True), found, [], [])
+            return Removal(JobResult(0, run.info, already_done=True), found, [], copies, [])
         fresh = fresh_folder(takedown.digest)
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # another takedown that was cut off
@@ -123,4 +126,4 @@ def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str,
             back = list(returned(run, open_run(folder / fresh)))
             swap(store, fresh)
             store.remove(".work")  # it holds texts of the pages
-        return Removal(result, found, also, back)
+        return Removal(result, found, also, copies, back)

@@ -76,22 +76,26 @@ def show_diff(found: Diff, console: Console) -> None:
 
 
 def show_removal(
-    found: Sequence[Found], copies: Sequence[dict[str, Any]], back: Sequence[Returned], console: Console
-) -> None:
-    """Print each entry that found nothing with what may be meant, and the pages that come in for those that went."""
+    found: Sequence[Found], copies: Sequence[dict[str, Any]], copies_go: bool, back: Sequence[Returned],
+    console: Console,
+) -> None:  # fmt: skip
+    """Print each entry that found nothing with what may be meant, the pages with the text of one that goes, and the
+    pages that come in for those that go."""
     for one in found:
         if one.nothing:
-            near = f" Near it: {'  '.join(one.near)}" if one.near else ""
-            console.print(Text(plain(f"{one.entry.text} finds no page.{near}"), style="red"))
+            console.print(Text(plain(f"{one.entry.text} finds no page. {'Near it:' if one.near else ''}"), "red"))
+            _show_urls(one.near, console)
     unmatched = sum(one.nothing for one in found)
-    console.print(Text(f"{len(found):,} entries given, {unmatched:,} of them found nothing.", style="bold"))
+    console.print(Text(f"{len(found):,} entries given, {unmatched:,} of them found nothing.", "bold"))
     if copies:
-        console.print(f"{len(copies):,} pages with the text of one of these go too:")
+        end = "go too" if copies_go else "stay, in the corpus or as repeats"
+        console.print(f"{len(copies):,} other pages with the text of one that goes {end}:")
         _show_urls([row["url"] or row["id"] for row in copies], console)
     if back:
         console.print(f"{len(back):,} pages come in, or have lines again, since what they repeated is gone:")
         _show_urls([one.url or one.id for one in back], console)
-        console.print("To remove them too, give a list of these URLs. --copies removes such pages at once.")
+    if back or (copies and not copies_go):
+        console.print("To remove them too, give a list of their URLs. --copies removes such pages at once.")
 
 
 def _show_urls(urls: Sequence[str], console: Console) -> None:

@@ -112,7 +112,7 @@ def remove_command(
         folder, entries, lambda recipe, out: _job(recipe, out, how), lambda: how["where"].engine(folder), Progress(),
         copies,
     )  # fmt: skip
-    show_removal(removal.found, removal.copies, removal.returned, options.console)
+    show_removal(removal.found, removal.copies, removal.copies_go, removal.returned, options.console)
     result = removal.result
     if result.already_done:
         print("Nothing changes: these pages were removed before, or there are none.", file=sys.stderr)
