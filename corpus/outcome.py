@@ -29,14 +29,14 @@ class Outcome:
     value: Value = None
     bound: str = ""
     limit: float | None = None
-    allowed: tuple[str, ...] = ()
-    """The categories that a limit allows, if one of these was broken."""
     detail: str = ""
     measures: dict[str, Value] = field(default_factory=dict)
     finished: bool = False
     """True if every stage is done with the document, kept or not. Its text is then what a corpus would hold."""
     signed: dict[str, Any] = field(default_factory=dict)
     """The signatures of the collective stages, by kind. A stage signs only documents that passed the stages before."""
+    allowed: tuple[str, ...] = ()
+    """The categories that the broken limit allows, if it is one of categories."""
 
     @property
     def kept(self) -> bool:

@@ -24,7 +24,8 @@ def explain(run: RunFiles, url_or_id: str) -> list[dict[str, Any]]:
         near = nearest_urls(urls_in(run.paths("ledger")), [url_or_id])[url_or_id]
         if not near or not is_variant(near[0], url_or_id):
             what = f"The ledger of {run.store.where()} has no record of {url_or_id}."
-            todo = f"Did you mean {' or '.join(near)}?" if near else "`corpus ls` lists the pages of a run."
+            shown = [one for one in near if one.isprintable()]  # a crawled URL may have what a terminal obeys
+            todo = f"Did you mean {' or '.join(shown)}?" if shown else "`corpus ls` lists the pages of a run."
             raise InputError(what, todo)
         rows = run.find(near[0])
     return [_explained(run, row) for row in rows]

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from corpus.errors import ConfigError
 from corpus.outcome import REMOVED
 from corpus.plugins import read_plugin
 from corpus.revise.differences import ABSENT, diff
@@ -106,6 +107,8 @@ def remove_command(
     if urls is None and domains is None:
         raise click.UsageError("Nothing to remove is named. Give a list with --urls or --domains.")
     entries = [*map(Entry.url, read_list(urls)), *map(Entry.domain, read_list(domains))]
+    if not entries:
+        raise ConfigError("The lists name nothing.", "Write one URL or domain a line.")
     if not yes:
         check_domains(entries)
     removal = remove(

@@ -380,6 +380,11 @@ def test_a_public_suffix_needs_yes(corpus_remove, domain):
     assert not (folder / TAKEDOWN_FILE).exists()
 
 
+def test_a_list_without_entries_is_refused(corpus_remove):
+    code, _, _, said = corpus_remove(urls="# none yet\n\n")
+    assert (code, "name nothing" in said) == (2, True)
+
+
 def test_with_yes_all_under_a_public_suffix_goes(corpus_remove):
     code, folder, shown, _ = corpus_remove("--yes", domains="example")
     assert (code, shown["entries"][0]["pages"]) == (0, 30)
