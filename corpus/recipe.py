@@ -164,7 +164,8 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
     if not isinstance(use, str):
         raise ConfigError("A [[stages]] table has no `stage`.", "Name the stage it uses; `corpus stages` lists them.")
     if use not in registry:
-        raise ConfigError(f"There is no stage '{use}'.", did_you_mean(use, registry))
+        todo = f"{did_you_mean(use, registry)} A stage of your own comes with --allow-module."
+        raise ConfigError(f"There is no stage '{use}'.", todo)
     cls = registry[use]
     name = table.get("name", use)
     if not isinstance(name, str) or not _NAME.fullmatch(name):

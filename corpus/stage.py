@@ -177,6 +177,7 @@ class Stage:
                     raise TypeError(f"{measure} comes with a detail, but `detailed` does not name it")
                 outcome.outcome, outcome.stage, outcome.rule, outcome.value = DROPPED, bound.name, measure, value
                 outcome.bound, outcome.limit = broken
+                outcome.allowed = limit.one_of or ()
                 outcome.detail = detail[0] if detail else value if isinstance(value, str) else ""
             if self.costly or first:
                 return False

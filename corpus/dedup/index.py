@@ -21,6 +21,7 @@ import pyarrow as pa
 from corpus.dedup.contract import DocumentComparison
 from corpus.digests import digest
 from corpus.errors import ConfigError, InputError, IntegrityError
+from corpus.runs.run_files import RunFiles
 from corpus.storage.commits import Part
 from corpus.storage.store import Location, Store, open_store
 
@@ -89,6 +90,12 @@ def open_index(folder: Location) -> EarlierRun:
     store = open_store(folder)
     data = store.get(INDEX_FILE)
     if data is None:
+        compared = RunFiles.open(folder).info["compared"].values() if store.size("run.json") is not None else ()
+        if any(one["compares"] == "lines" for one in compared):
+            raise InputError(
+                f"{folder} has no index: that run removes lines, so its pages are not what their signatures say.",
+                "Give a run whose recipe has no such stage.",
+            )
         raise InputError(
             f"{folder} has no index.", "Give the folder of a finished run whose recipe compares documents."
         )

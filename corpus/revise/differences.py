@@ -90,6 +90,37 @@ def diff(first: RunFiles, second: RunFiles) -> Diff:
     return found
 
 
+@dataclass(frozen=True)
+class Returned:
+    """A page that a replay keeps and the run did not, or that has lines again, since what it repeated is gone."""
+
+    id: str
+    url: str
+    lines: int
+    """The lines; 0 for a whole page."""
+
+
+def returned(run: RunFiles, replayed: RunFiles) -> Iterator[Returned]:
+    """Yield the pages that come back in a replay of a run, in order. Both have the same rows."""
+    lines = [
+        f"{name}.{measure}"
+        for name, one in run.info["compared"].items()
+        for measure, column in one["measures"].items()
+        if column == "lines_removed"
+    ]
+    columns = ["id", "url", "warc", "offset", "outcome", *lines]
+    for old, new in _windows(*(_Side(one.paths("ledger"), columns, _LEDGER_ROWS) for one in (run, replayed))):
+        kept = pc.equal(new["outcome"], KEPT).to_numpy()
+        was_kept = pc.equal(old["outcome"], KEPT).to_numpy()
+        back = np.zeros(old.num_rows, np.int64)
+        for column in lines:
+            back += pc.subtract(*(pc.fill_null(table[column], 0) for table in (old, new))).to_numpy()
+        back[~was_kept] = 0
+        here = pa.array(kept & (~was_kept | (back > 0)))
+        for row, count in zip(new.filter(here).to_pylist(), back[here.to_numpy(False)].tolist(), strict=True):
+            yield Returned(row["id"], row["url"], count)
+
+
 class _Side:
     """The rows of one run, in order. Some are held in memory."""
 
@@ -136,7 +167,8 @@ def _windows(one: _Side, other: _Side) -> Iterator[tuple[pa.Table, pa.Table]]:
             yield one.take(end), other.take(end)
 
 
-def _verdicts(table: pa.Table) -> pa.Array:
+def verdicts_of(table: pa.Table) -> pa.Array:
+    """The verdict of each ledger row, as in `Diff.moves`."""
     stage, rule = (pc.fill_null(table[name], "") for name in ("stage", "rule"))
     dropped = pc.binary_join_element_wise(stage, rule, ".")
     other = pc.binary_join_element_wise(table["outcome"], rule, ": ")
@@ -145,7 +177,7 @@ def _verdicts(table: pa.Table) -> pa.Array:
 
 
 def _count(found: Diff, one: pa.Table, other: pa.Table) -> None:
-    verdicts = _verdicts(one), _verdicts(other)
+    verdicts = verdicts_of(one), verdicts_of(other)
     kept = [pc.sum(pc.equal(side, KEPT)).as_py() or 0 for side in verdicts]
     found.documents = (found.documents[0] + one.num_rows, found.documents[1] + other.num_rows)
     found.kept = (found.kept[0] + kept[0], found.kept[1] + kept[1])

@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED
+from corpus.outcome import DROPPED, KEPT, REMOVED
 from corpus.recipe import Recipe
 from corpus.revise.judge import LedgerJudge, VerdictCodes, numeric_checks, outside
 from corpus.revise.limits import TunedRule, rules_of
+from corpus.revise.takedowns import failed_pages, judged_pages
 from corpus.runs.row_groups import Columns
 from corpus.stage import Limit
 from corpus.tables.overlay import put
@@ -27,9 +28,6 @@ from corpus.tables.takedown import Takedown
 STAYS, FOLLOWS, READ = 0, 1, 2
 """Actions for a row: it stays as it is (except for its comparison), it follows from its measures, or its page is read
 again."""
-
-_ARCHIVE_FAILURES = ("damaged", "not_http")
-"""Failures of the archive. No stage has a part in them."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +89,10 @@ class LedgerReplay:
             action[here & moved] = np.where(follows, FOLLOWS, READ)[here & moved]
         action[passes & (~passed | (not self._signed))] = READ
         action[new == codes.open] = READ
-        fixed = read(["outcome", "rule"])
-        of_archive = pc.is_in(fixed["rule"], value_set=pa.array(_ARCHIVE_FAILURES))
-        failed = pc.and_(pc.equal(fixed["outcome"], FAILED), pc.invert(of_archive)).to_numpy()
         if self._changed:
-            action[failed] = READ
+            action[failed_pages(read)] = READ
         action[self._stopped_elsewhere(read, new)] = READ
-        taken_down = self._taken_down(read, failed)
+        taken_down = self._taken_down(read, len(old))
         action[taken_down] = FOLLOWS
         return RowActions(old, new, action, taken_down)
 
@@ -117,14 +112,12 @@ class LedgerReplay:
         found &= unmeasured[was] != unmeasured[now]
         return found
 
-    def _taken_down(self, read: Columns, failed: np.ndarray) -> np.ndarray:
-        found = np.zeros(len(failed), np.bool_)
+    def _taken_down(self, read: Columns, rows: int) -> np.ndarray:
+        found = np.zeros(rows, np.bool_)
         if self._takedown:
-            table = read(["url", "outcome", "stage"])
-            judged = pc.is_in(table["outcome"], value_set=pa.array([KEPT, DROPPED])).to_numpy() | failed
-            judged &= pc.fill_null(pc.not_equal(table["stage"], REMOVED), True).to_numpy()
-            for row, url in enumerate(table["url"].to_pylist()):
-                found[row] = judged[row] and bool(self._takedown.rule(url))
+            judged = np.flatnonzero(judged_pages(read))
+            urls = read(["url"])["url"].take(pa.array(judged)).to_pylist()
+            found[judged] = [bool(self._takedown.rule(url)) for url in urls]
         return found
 
     def table(self, table: pa.Table, actions: RowActions) -> pa.Table:

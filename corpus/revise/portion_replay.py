@@ -152,12 +152,13 @@ def _exceptions(before: Sequence[dict[str, str]], now: Sequence[dict[str, str]],
 
 
 def _places(rows: pa.Table) -> list[Place]:
-    """The places of records, from their ids."""
-    found = []
-    for row in rows.select(["id", "warc", "offset"]).to_pylist():
-        inner = row["id"][len(f"{row['warc']}:{row['offset']}") :]
-        found.append((row["offset"], int(inner[1:] or 0)))
-    return found
+    return [place_of(row) for row in rows.select(["id", "warc", "offset"]).to_pylist()]
+
+
+def place_of(row: Mapping[str, Any]) -> Place:
+    """The place of a record, from its ledger row."""
+    inner = row["id"][len(f"{row['warc']}:{row['offset']}") :]
+    return row["offset"], int(inner[1:] or 0)
 
 
 def _replaced(table: pa.Table, here: np.ndarray, rows: pa.Table | None) -> pa.Table:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus.cpus import usable_cpus
@@ -69,6 +70,17 @@ def map_row_groups(function: Callable[[RowGroup, Columns], T], groups: Sequence[
 
     with ThreadPoolExecutor(min(threads, usable_cpus())) as pool:
         yield from pool.map(call, groups)
+
+
+def rows_where(
+    paths: Sequence[Path], choose: Callable[[Columns], pa.Array | pa.ChunkedArray], columns: Sequence[str] = ()
+) -> Iterator[pa.Table]:
+    """Yield the rows that `choose` marks, for each row group that has some. Without `columns` they have all of them."""
+    for group in row_groups(paths):
+        with group.open() as read:
+            chosen = choose(read)
+            if pc.any(chosen).as_py():
+                yield read(columns or pq.read_schema(group.path).names).filter(chosen)
 
 
 def read_batches(paths: Sequence[Path], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:

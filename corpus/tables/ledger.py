@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED, Outcome, Value
 from corpus.tables.mask import mask_url
+from corpus.url_identity import url_identity
 
 SCHEMA_VERSION = "1"
 _TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
@@ -67,7 +68,7 @@ def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None) -> 
     note = doc.record.note if doc.record and outcome.stage != REMOVED else ""
     return {
         "id": doc.id,
-        "url": storable(mask_url(doc.url)),
+        "url": ledger_url(doc.url),
         "warc": warc,
         "offset": offset,
         "length": length,
@@ -88,7 +89,7 @@ def corpus_row(outcome: Outcome, warc: str, offset: int) -> dict[str, Value]:
     doc = outcome.doc
     return {
         "id": doc.id,
-        "url": storable(mask_url(doc.url)),
+        "url": ledger_url(doc.url),
         "date": storable(doc.date),
         "language": doc.language,
         "language_score": doc.language_score,
@@ -151,6 +152,19 @@ def balances(counts: Counts) -> bool:
 
 def _utf8_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def ledger_url(url: str) -> str:
+    """Return a URL as ledger, corpus and samples have it: masked."""
+    return storable(mask_url(url))
+
+
+def ledger_identity(url: str) -> str:
+    """Return the identity of a URL, the same for its form in the crawl and in the ledger.
+
+    So URLs that differ only in a masked address count as one.
+    """
+    return mask_url(url_identity(ledger_url(url.strip())))  # without its escapes, another part may be an address
 
 
 def storable(text: str) -> str:

@@ -14,8 +14,7 @@ import pyarrow as pa
 import xxhash
 
 from corpus.outcome import DROPPED, KEPT, Outcome
-from corpus.tables.ledger import storable
-from corpus.tables.mask import mask_url
+from corpus.tables.ledger import ledger_url, storable
 
 PER_RULE = 6
 PER_KEPT = 24
@@ -76,7 +75,7 @@ class Sampler:
         for row in drawn:
             text = self._texts[row["id"]]
             row["excerpt"] = storable(self._redact(text)[:EXCERPT_CHARS]) if self._redact else ""
-            row["url"] = storable(mask_url(row["url"]))
+            row["url"] = ledger_url(row["url"])
             row["detail"] = storable(row["detail"])
         self._found, self._texts = [], {}
         return pa.Table.from_pylist(drawn, schema=SAMPLES_SCHEMA)

@@ -33,7 +33,8 @@ from corpus.storage.put_if_absent import sync_folder
 from filters.url.list_files import WORD_KINDS, ListFiles, hash_of
 
 _MAGIC = b"BLOCKLST"
-_VERSION = 1
+_VERSION = 2
+"""2: URLs are in the form of `url_key`, and names of other scripts in that of UTS 46."""
 _PREFIX_BYTES = len(_MAGIC) + 8 + 32
 _ALIGN = 64
 _MAX_HEADER_BYTES = 1 << 28

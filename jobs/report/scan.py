@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from corpus.outcome import DROPPED, KEPT
 from corpus.run import Run
 from corpus.runs.row_groups import read_batches
+from corpus.url_identity import MAX_HOST, split_url
 from filters.url.public_suffixes import registered_domains
-from filters.url.url_parts import MAX_HOST, split_url
 from jobs.report.bins import Bins, Spread, make_bins
 from jobs.report.categories import CategoryCounts
 from jobs.report.measures import Measure, as_numbers, measures_of

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from corpus.errors import CorpusError, IntegrityError
+from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL, RUN_FILES, finish_swap, fresh_folder
 from corpus.tokens.token_folder import open_tokens
@@ -31,7 +32,8 @@ def place(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "out")
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim" / "precious.txt").write_text("precious")
-    (tmp_path / "takedown.txt").write_text("http://nobody.example/\n")
+    url = open_run(finished).corpus.to_table(columns=["url"])["url"][0].as_py()
+    (tmp_path / "takedown.txt").write_text(f"{url}\n")
     return tmp_path
 
 
