@@ -8,14 +8,15 @@ Only the columns of the changed rules are read, and those of the other rules whe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT
-from corpus.revise.limits import TunedRule
+from corpus.revise.limits import TunedRule, rules_of
 from corpus.runs.row_groups import Columns
 from corpus.stage import Limit
 
@@ -34,12 +35,13 @@ class VerdictCodes:
 
 
 class LedgerJudge:
-    """Gives ledger rows new verdicts. `columns` are the measures of all stages; `compared` names collective stages."""
+    """Gives the ledger rows of a run verdicts under the limits of another recipe. `info` is its run.json."""
 
-    def __init__(self, rules: Sequence[TunedRule], columns: Iterable[str], compared: Iterable[str]) -> None:
+    def __init__(self, info: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+        rules = rules_of(info, recipe)
         self.codes = VerdictCodes(rules)
-        self._compared = set(compared)
-        self._columns = [column for column in columns if column.split(".")[0] not in self._compared]
+        self._compared = list(info["compared"])
+        self._columns = [column for column in info["columns"] if column.split(".")[0] not in self._compared]
         self._index = {(rule.stage, rule.measure): index for index, rule in enumerate(rules)}
         self._changed = [index for index, rule in enumerate(rules) if rule.changed]
 

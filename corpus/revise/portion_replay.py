@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from corpus.collective import Collective
 from corpus.errors import InputChanged
 from corpus.outcome import DROPPED, KEPT
-from corpus.revise.ledger_replay import READ, LedgerReplay, put
+from corpus.revise.ledger_replay import READ, LedgerReplay
 from corpus.revise.portions import Portion
 from corpus.runs.row_groups import read_rows
 from corpus.runs.run_files import RunFiles
@@ -29,6 +29,7 @@ from corpus.sandbox.unit import Batch, Unit, UnitFacts, UnitOptions
 from corpus.storage.commits import Commit, Part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
 from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_counts, no_counts
+from corpus.tables.overlay import put
 from corpus.tables.pack import read_part
 from corpus.tables.samples import SAMPLES_SCHEMA
 from corpus.tables.verdicts import VerdictBox, removed_rows

@@ -133,7 +133,7 @@ def _candidates(read: Columns, first: int, replay: LedgerReplay, actions: RowAct
     values, limits = (table[name].to_numpy().astype(np.float64) for name in ("value", "limit"))
     values[verdicts == codes.kept] = limits[verdicts == codes.kept] = np.nan
     near = np.zeros(len(rows), np.bool_)
-    for index, rule in enumerate(replay.rules):
+    for index, rule in enumerate(replay.codes.rules):
         here = verdicts == index
         follows = here & (actions.action[rows] == FOLLOWS)
         if follows.any():
@@ -149,7 +149,7 @@ def _candidates(read: Columns, first: int, replay: LedgerReplay, actions: RowAct
         for at in order[start : min(stop, start + most)].tolist():
             index, row = int(verdicts[at]), int(rows[at])
             moved = actions.old[row] != actions.new[row] and index < codes.kept
-            reusable = not (moved and (replay.stops(index) or replay.rules[index].new.of is str))
+            reusable = not (moved and (replay.unmeasured[index] or replay.codes.rules[index].new.of is str))
             value, limit = (None if np.isnan(numbers[at]) else float(numbers[at]) for numbers in (values, limits))
             yield SampleCandidate(int(draws[at]), ids[at], first + row, index, value, limit, bool(near[at]), reusable)
 
@@ -202,5 +202,5 @@ def _sample(candidate: SampleCandidate, before: Mapping[str, Any], replay: Ledge
     facts: dict[str, Any] = {"near": candidate.near, "value": candidate.value, "limit": candidate.limit}
     if candidate.verdict == replay.codes.kept:
         return {**before, **facts, "rule": KEPT, "detail": ""}
-    rule = replay.rules[candidate.verdict].column
+    rule = replay.codes.rules[candidate.verdict].column
     return {**before, **facts, "rule": rule, "detail": before["detail"] if before["rule"] == rule else ""}

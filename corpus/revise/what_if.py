@@ -15,7 +15,7 @@ import pyarrow as pa
 from corpus.digests import differences
 from corpus.outcome import KEPT
 from corpus.revise.judge import LedgerJudge
-from corpus.revise.limits import rules_of, similarity_limit, with_limits
+from corpus.revise.limits import similarity_limit, with_limits
 from corpus.revise.what_if_counts import WhatIfCounts, count_rows
 from corpus.runs.row_groups import RowGroup, map_row_groups, row_groups
 from corpus.settings import Settings
@@ -75,7 +75,7 @@ def what_if(run: RunFiles, settings: Settings) -> WhatIf:
     """
     info = run.info
     recipe = with_limits(info, settings)
-    judge = LedgerJudge(rules_of(info, recipe), info["columns"], info["compared"])
+    judge = LedgerJudge(info, recipe)
     documents = similarity_limit(info, recipe)
     groups = row_groups(run.paths("ledger"))
     codes, counts = judge.codes, WhatIfCounts(judge.codes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,23 +34,23 @@ class Overlay:
             kept[at] &= ~removed
             if stage.compares == "documents":
                 duplicates[at] += verdicts["cluster_size"].to_numpy() - 1
-                table = _set(table, "duplicates", pa.array(duplicates))
+                table = put(table, np.ones_like(kept), {"duplicates": pa.array(duplicates)})
             else:
                 some, lines = at[~removed], verdicts["cut"].filter(pa.array(~removed)).to_pylist()
                 texts = table["text"].take(pa.array(some)).to_pylist()
                 texts = [without_lines(text, cut, stage.split) for text, cut in zip(texts, lines, strict=True)]
-                table = _with(table, some, {"text": pa.array(texts, pa.string())})
+                table = put(table, _mask(some, table), {"text": pa.array(texts, pa.string())})
         return table if kept.all() else table.filter(pa.array(kept))
 
     def ledger(self, table: pa.Table) -> pa.Table:
         """Return the next ledger rows with the outcome, the evidence and the measures of all comparisons."""
         for stage, verdicts, at in self._next(np.flatnonzero(pc.equal(table["outcome"], KEPT).to_numpy())):
             measures = {f"{stage.stage}.{name}": verdicts[column] for name, column in stage.measures.items()}
-            table = _with(table, at, measures)
+            table = put(table, _mask(at, table), measures)
             gone = verdicts.filter(verdicts["removed"])
-            fixed = {"outcome": pa.repeat(DROPPED, gone.num_rows), "stage": pa.repeat(stage.stage, gone.num_rows)}
             about = {name: gone[name] for name in ("rule", "value", "limit", "detail")}
-            table = _with(table, at[_bools(verdicts["removed"])], {**fixed, **about})
+            removed = _mask(at[_bools(verdicts["removed"])], table)
+            table = put(table, removed, {"outcome": DROPPED, "stage": stage.stage, **about})
         return table
 
     def _next(self, positions: Ints) -> Iterator[tuple[Compared, pa.RecordBatch, Ints]]:
@@ -63,19 +64,26 @@ class Overlay:
                 yield stage, verdicts.slice(start, stop - start), positions[rows[start:stop] - first]
 
 
-def _with(table: pa.Table, at: Ints, columns: dict[str, pa.Array]) -> pa.Table:
-    """Return the table with other values in the rows at `at`, in order."""
-    mask = np.zeros(table.num_rows, dtype=bool)
-    mask[at] = True
-    for name, values in columns.items():
+def put(table: pa.Table, here: np.ndarray, columns: Mapping[str, Any]) -> pa.Table:
+    """Replace columns in some rows of a table, each by a single value or by an array with a value per row."""
+    mask = pa.array(here)
+    for name, given in columns.items():
+        index = table.schema.get_field_index(name)
+        field = table.schema.field(index)
         column = table[name].combine_chunks()
-        table = _set(table, name, pc.replace_with_mask(column, pa.array(mask), values.cast(column.type)))
+        if isinstance(given, pa.Array | pa.ChunkedArray):
+            values = given.combine_chunks() if isinstance(given, pa.ChunkedArray) else given
+            changed = pc.replace_with_mask(column, mask, values.cast(field.type))
+        else:
+            changed = pc.if_else(mask, pa.scalar(given, field.type), column)
+        table = table.set_column(index, field, changed)
     return table
 
 
-def _set(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    index = table.schema.get_field_index(name)
-    return table.set_column(index, table.schema.field(index), values)
+def _mask(at: Ints, table: pa.Table) -> np.ndarray:
+    mask = np.zeros(table.num_rows, dtype=bool)
+    mask[at] = True
+    return mask
 
 
 def _bools(column: pa.Array) -> np.ndarray:

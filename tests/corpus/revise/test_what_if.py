@@ -8,7 +8,7 @@ import pytest
 from corpus.errors import ConfigError
 from corpus.outcome import DROPPED, FAILED, KEPT
 from corpus.revise.judge import LedgerJudge
-from corpus.revise.limits import rules_of, with_limits
+from corpus.revise.limits import with_limits
 from corpus.run import open_run
 from corpus.runs.row_groups import row_groups
 from tests.ledgers import judged, recipe, write_run
@@ -77,7 +77,7 @@ def test_verdicts_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, se
     old = recipe(measures=measures)
     measured = pages(500, seed, failing=0.01)
     run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
-    judge = LedgerJudge(rules_of(run.info, with_limits(run.info, settings)), run.info["columns"], [])
+    judge = LedgerJudge(run.info, with_limits(run.info, settings))
     with row_groups(run.paths("ledger"))[0].open() as read:
         before, found = judge.verdicts(read)
     fresh = judged(recipe(settings, measures=measures), measured)
