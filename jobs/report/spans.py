@@ -8,11 +8,12 @@ decompressed bytes. Its last record counts nothing, because the ledger does not 
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+from corpus.runs.row_groups import equal_rows
 
 Verdict = tuple[str, str, str]
 """Outcome, stage and rule; "" for null."""
@@ -31,11 +32,7 @@ class Spans:
 
     def add(self, warcs: pa.Array, offsets: np.ndarray, codes: np.ndarray, verdicts: list[Verdict]) -> None:
         """Add the next rows. Row i has the verdict `verdicts[codes[i]]`."""
-        names = warcs.dictionary_encode()
-        archives = names.indices.to_numpy()
-        starts = [0, *(np.flatnonzero(np.diff(archives)) + 1).tolist(), len(archives)] if len(archives) else []
-        for start, stop in pairwise(starts):
-            warc = names.dictionary[int(archives[start])].as_py()
+        for warc, start, stop in equal_rows(warcs):
             if self._open is not None:
                 self._close(int(offsets[start]) if self._open[0] == warc else None)
             self._count(warc, offsets[start:stop], codes[start : stop - 1], verdicts)
