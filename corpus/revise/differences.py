@@ -148,36 +148,29 @@ def _count(found: Diff, one: pa.Table, other: pa.Table) -> None:
     kept = [pc.sum(pc.equal(side, KEPT)).as_py() or 0 for side in verdicts]
     found.documents = (found.documents[0] + one.num_rows, found.documents[1] + other.num_rows)
     found.kept = (found.kept[0] + kept[0], found.kept[1] + kept[1])
-    at = pc.index_in(one["id"], value_set=other["id"].combine_chunks()).combine_chunks()
-    both = at.is_valid()
-    old, new = verdicts[0].filter(both), verdicts[1].take(at.drop_null())
-    moved = pc.not_equal(old, new)
-    found.same += len(old) - (pc.sum(moved).as_py() or 0)
-    _add(found, one.filter(both).filter(moved), old.filter(moved), new.filter(moved))
-    alone = pc.invert(both)
-    _add(found, one.filter(alone), verdicts[0].filter(alone), None)
-    unseen = np.ones(other.num_rows, np.bool_)
-    unseen[at.drop_null().to_numpy()] = False
-    rest = pa.array(unseen)
-    _add(found, other.filter(rest), None, verdicts[1].filter(rest))
-
-
-def _add(found: Diff, rows: pa.Table, old: pa.Array | None, new: pa.Array | None) -> None:
-    """Add moves. The verdict None stands for a run that does not have these documents."""
-    if not rows.num_rows:
-        return
-    absent = pa.repeat(ABSENT, rows.num_rows)
-    table = pa.table({"old": absent if old is None else old, "new": absent if new is None else new})
-    for pair in table.group_by(["old", "new"]).aggregate([([], "count_all")]).to_pylist():
+    at = _positions(one, other)
+    new = pa.array(~np.isin(np.arange(other.num_rows), at.drop_null()))
+    rows = pa.concat_tables([one.select(["id", "url"]), other.select(["id", "url"]).filter(new)])
+    olds = pa.concat_arrays([verdicts[0], pa.repeat(ABSENT, rows.num_rows - one.num_rows)])
+    news = pa.concat_arrays([pc.fill_null(verdicts[1].take(at), ABSENT), verdicts[1].filter(new)])
+    rows = rows.append_column("old", olds).append_column("new", news)
+    moved = rows.filter(pc.not_equal(olds, news))
+    found.same += rows.num_rows - moved.num_rows
+    for pair in moved.group_by(["old", "new"]).aggregate([([], "count_all")]).to_pylist():
         move = found.moves.setdefault((pair["old"], pair["new"]), Move())
         move.documents += pair["count_all"]
         if len(move.examples) < EXAMPLES:
-            same = pc.and_(pc.equal(table["old"], pair["old"]), pc.equal(table["new"], pair["new"]))
-            _add_examples(move.examples, rows, same)
+            same = pc.and_(pc.equal(moved["old"], pair["old"]), pc.equal(moved["new"], pair["new"]))
+            _add_examples(move.examples, moved, same)
+
+
+def _positions(one: pa.Table, other: pa.Table) -> pa.Array:
+    """The row of the other table that has the same document, for each row; null if there is none."""
+    return pc.index_in(one["id"], value_set=other["id"].combine_chunks()).combine_chunks()
 
 
 def _compare_texts(found: Diff, one: pa.Table, other: pa.Table) -> None:
-    at = pc.index_in(one["id"], value_set=other["id"].combine_chunks()).combine_chunks()
+    at = _positions(one, other)
     both = one.filter(at.is_valid())
     same = pc.equal(both["text"], other["text"].combine_chunks().take(at.drop_null()))
     count = pc.sum(same).as_py() or 0
