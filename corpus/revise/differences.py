@@ -30,6 +30,7 @@ EXAMPLES = 5
 ABSENT = "absent"
 """The verdict of a document in the run that does not have it."""
 
+_END = ("\U0010ffff", 0)  # behind every position
 _LEDGER_ROWS = 1 << 16
 _CORPUS_ROWS = 1 << 10  # with their texts about 5 MB
 
@@ -93,27 +94,23 @@ class _Side:
     """The rows of one run, in order. Some are held in memory."""
 
     def __init__(self, paths: Sequence[Path], columns: list[str], rows: int) -> None:
-        self._batches = read_batches(paths, columns, rows)
+        self._batches = (batch for batch in read_batches(paths, columns, rows) if batch.num_rows)
         self._held = read_rows(paths, 0, 0).select(columns)
-        self.ended = False
+        self.last: tuple[str, int] = ("", -1)
+        """The position of the last row held, or _END after the last batch."""
 
     def load(self) -> None:
         """Read another batch."""
         batch = next(self._batches, None)
         if batch is None:
-            self.ended = True
+            self.last = _END
         else:
             self._held = pa.concat_tables([self._held, pa.Table.from_batches([batch])]).combine_chunks()
+            self.last = self._position(self._held.num_rows - 1)
 
-    @property
-    def last(self) -> tuple[str, int] | None:
-        """The position of the last row held."""
-        return self._position(self._held.num_rows - 1) if self._held.num_rows else None
-
-    def take(self, end: tuple[str, int] | None) -> pa.Table:
-        """Release the rows before a position; all rows for None."""
-        rows = self._held.num_rows
-        number = rows if end is None else bisect_left(range(rows), end, key=self._position)
+    def take(self, end: tuple[str, int]) -> pa.Table:
+        """Release the rows before a position."""
+        number = bisect_left(range(self._held.num_rows), end, key=self._position)
         before, self._held = self._held.slice(0, number), self._held.slice(number)
         return before
 
@@ -123,16 +120,12 @@ class _Side:
 
 def _windows(one: _Side, other: _Side) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Yield rows of both sides, up to the same position."""
-    while not (one.ended and other.ended):
-        reach = min((last for side in (one, other) if not side.ended and (last := side.last)), default=("", 0))
+    while (reach := min(one.last, other.last)) != _END:
         for side in (one, other):
-            if not side.ended and (side.last is None or side.last <= reach):
+            if side.last == reach:
                 side.load()
-        lasts = [side.last for side in (one, other) if not side.ended]
-        if None not in lasts:
-            # the next batch may begin with more rows at the last position of this one
-            end = min((last for last in lasts if last is not None), default=None)
-            yield one.take(end), other.take(end)
+        end = min(one.last, other.last)  # rows at this position stay, as the next batch may begin with more of them
+        yield one.take(end), other.take(end)
 
 
 def _verdicts(table: pa.Table) -> pa.Array:

@@ -94,15 +94,15 @@ class LedgerJudge:
         return found
 
 
-def outside(limit: Limit, column: pa.ChunkedArray) -> np.ndarray:
+def outside(limit: Limit, column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Return True for the values outside a limit. A null value is never outside."""
     if limit.of is str:
         if limit.one_of is None:
             return np.zeros(len(column), np.bool_)
         inside = pc.is_in(column, value_set=pa.array(limit.one_of, pa.string()))
-        found: np.ndarray = pc.and_(pc.invert(inside), column.is_valid()).to_numpy()
+        found: np.ndarray = pc.and_(pc.invert(inside), column.is_valid()).to_numpy(zero_copy_only=False)
         return found
-    values = column.to_numpy()  # null becomes NaN, and every comparison with NaN is false
+    values = column.to_numpy(zero_copy_only=False)  # null becomes NaN, and every comparison with NaN is false
     broken = np.zeros(len(values), np.bool_)
     for bound, breaks in numeric_checks(limit):
         broken |= breaks(values, bound)

@@ -44,7 +44,7 @@ def with_limits(info: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         stage, measure, bound = _split(path, tables, info["columns"])
         before: dict[str, Any] = tables[stage][measure]
         changes = changes_of(path, before, bound, value)
-        limit = _limit(info["columns"][f"{stage}.{measure}"], before).with_bounds(f"{stage}.{measure}", changes)
+        limit = limit_of(info["columns"][f"{stage}.{measure}"], before).with_bounds(f"{stage}.{measure}", changes)
         bounds = {name: limit.bounds.get(name, "off") for name in {**before, **limit.bounds}}
         tables[stage][measure] = dict(sorted(bounds.items()))
     return recipe
@@ -63,7 +63,7 @@ def rules_of(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[TunedRu
             continue
         for measure in measures_of(info["columns"], name):
             kind = info["columns"][f"{name}.{measure}"]
-            old, new = _limit(kind, before[name][measure]), _limit(kind, table[measure])
+            old, new = limit_of(kind, before[name][measure]), limit_of(kind, table[measure])
             if old.bounds or new.bounds:
                 found.append(TunedRule(name, measure, old, new))
     return found
@@ -97,7 +97,8 @@ def similarity_limit(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> Simi
     return SimilarityLimit(None if below == "off" else float(below), *evidence)
 
 
-def _limit(kind: str, bounds: Mapping[str, Any]) -> Limit:
+def limit_of(kind: str, bounds: Mapping[str, Any]) -> Limit:
+    """The limit of a measure, from its type and its bounds in run.json."""
     return Limit(of=_KINDS[kind]).with_bounds("a limit", dict(bounds))
 
 

@@ -31,8 +31,8 @@ _THREADS = 4
 class WhatIf:
     """The counts of a run under other limits, and the recipe that has them.
 
-    `kept` is (least, most). Both are equal if the result is `exact`. Whether a document passes every rule is known,
-    except for open documents. Whether it repeats another is known only if the same documents are compared as before.
+    `kept` is (least, most). Both are equal if the result is `exact`. It is known which documents pass every
+    rule, except for open ones. It is known which repeat another only if the same documents are compared as before.
     If other documents are compared, the least assumes that each of them replaces one kept page. If several stages
     compare, or one that leaves no evidence about documents, the least is 0.
     """
@@ -155,9 +155,7 @@ def _rules(counts: WhatIfCounts) -> pa.Table:
 
 _RULES_SCHEMA = pa.schema(
     [
-        pa.field("rule", pa.string()),
-        pa.field("before", pa.string()),
-        pa.field("now", pa.string()),
+        *(pa.field(name, pa.string()) for name in ("rule", "before", "now")),
         pa.field("dropped_before", pa.int64()),
         pa.field("dropped_now", pa.int64(), metadata={"is": "pages dropped here now, without the open ones"}),
         pa.field("lost", pa.int64(), metadata={"is": "kept pages that are dropped here now"}),

@@ -72,7 +72,7 @@ def gather(run: Run, tick: Tick = lambda: None) -> Report:
             languages=counts.top(label, _LANGUAGES) if label else None,
             domains=counts.top(DOMAIN, _DOMAINS),
             domains_dropped=counts.top(DOMAIN, _DOMAINS, by="dropped"),
-            stages=sections.stage_tables(info),
+            stages=sections.stage_tables(info, found),
             changes=sections.recipe_differences(info["recipe"]),
             times=sections.read_times(run),
             clusters=sections.clusters(info, found),

@@ -1,4 +1,4 @@
-"""The measures of a run as run.json describes them: names, types, limits, and which values a limit rules out.
+"""The measures of a run as run.json describes them: names and limits.
 
 Nothing here knows a stage by its name, so a stage from a plugin is shown like ours.
 """
@@ -10,51 +10,39 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from corpus.revise.limits import limit_of
+from corpus.stage import Limit
 
 SIGNS = {"min": "<", "max": ">", "above": "≤", "below": "≥", "one_of": "not"}
 """How a value outside a bound compares with it."""
 
-_OUTSIDE = {"min": np.less, "max": np.greater, "above": np.less_equal, "below": np.greater_equal}
 _HUGE = 1e300
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One ledger column of a stage: its type ("int", "float" or "str") and its active bounds."""
+    """One ledger column of a stage, with its limit."""
 
     stage: str
     name: str
-    kind: str
-    bounds: dict[str, Any]
-    collective: bool = False
+    limit: Limit
+    collective: bool
     """True if the stage compares documents. Only documents that passed all other stages have a value then."""
 
     @property
     def column(self) -> str:
         return f"{self.stage}.{self.name}"
 
-    def outside(self, values: pa.Array) -> np.ndarray:
-        """The mask of values outside the limit. A null is never outside."""
-        if self.kind == "str":
-            if "one_of" not in self.bounds:
-                return np.zeros(len(values), dtype=bool)
-            allowed = pa.array(self.bounds["one_of"], pa.string())
-            known = pc.or_(pc.is_in(values, value_set=allowed), pc.is_null(values))
-            return ~np.asarray(known.to_numpy(zero_copy_only=False), dtype=bool)
-        numbers = as_numbers(values)
-        found = np.zeros(len(numbers), dtype=bool)
-        with np.errstate(invalid="ignore"):
-            for bound, compare in _OUTSIDE.items():
-                if bound in self.bounds:
-                    found |= compare(numbers, self.bounds[bound])
-        return found
+    @property
+    def bounds(self) -> dict[str, Any]:
+        return self.limit.bounds
 
-    def bound_of(self, limit: float | None) -> str:
-        """Find the bound with this value. The ledger stores only the value."""
-        if limit is None:
-            return "one_of" if "one_of" in self.bounds else ""
-        return next((bound for bound in _OUTSIDE if self.bounds.get(bound) == limit), "")
+    def bound_of(self, number: float | None) -> str:
+        """Find the bound with this value. The ledger stores only the value, or null for a category."""
+        if number is None:
+            return "" if self.limit.one_of is None else "one_of"
+        return next((bound for bound, given in self.bounds.items() if given == number), "")
 
 
 def measures_of(info: dict[str, Any]) -> list[Measure]:
@@ -63,14 +51,8 @@ def measures_of(info: dict[str, Any]) -> list[Measure]:
     found = []
     for column, kind in info["columns"].items():
         stage, _, name = column.partition(".")
-        found.append(Measure(stage, name, kind, active_bounds(tables[stage].get(name)), stage in info["compared"]))
+        found.append(Measure(stage, name, limit_of(kind, tables[stage][name]), stage in info["compared"]))
     return found
-
-
-def active_bounds(limit: Any) -> dict[str, Any]:
-    """The bounds of a recipe's limit that are not switched off."""
-    bounds = limit if isinstance(limit, dict) else {}
-    return {bound: bounds[bound] for bound in SIGNS if bounds.get(bound, "off") != "off"}
 
 
 def as_numbers(values: pa.Array) -> np.ndarray:

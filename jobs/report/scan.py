@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT
+from corpus.revise.judge import outside
 from corpus.run import Run
 from corpus.runs.row_groups import read_batches
 from filters.url.public_suffixes import registered_domains
@@ -176,7 +177,7 @@ class _Counter:
                 reached[_mask(values.is_valid())] = index
             mask = own == index
             if measure.bounds:
-                mask |= measure.outside(values) & dropped
+                mask |= outside(measure.limit, values) & dropped
             if mask.any():
                 broken[index] = mask
                 number += mask
@@ -195,7 +196,7 @@ class _Counter:
         judged = kept | dropped
         for measure in self._found.measures:
             values = batch[measure.column]
-            if measure.kind == "str":
+            if measure.limit.of is str:
                 self._counts.add(measure.column, values, kept, dropped)
                 continue
             seen = self._found.values[measure.column]
@@ -225,9 +226,9 @@ class _Counter:
 
 def _count_histograms(run: Run, found: Scan, tick: Tick) -> None:
     """Read a ledger for the second time and count the values in each bin."""
-    varied = [m for m in found.measures if m.kind != "str" and found.values[m.column].varied]
+    varied = [m for m in found.measures if m.limit.of is not str and found.values[m.column].varied]
     for measure in varied:
-        bins = make_bins(found.values[measure.column].spread, measure.bounds, measure.kind == "int")
+        bins = make_bins(found.values[measure.column].spread, measure.bounds, measure.limit.of is int)
         empty = np.zeros(bins.number, dtype=np.int64)
         found.histograms[measure.column] = Histogram(bins, empty, empty.copy())
     for batch in read_batches(run.paths("ledger"), ["outcome", *(m.column for m in varied)], _BATCH_ROWS):

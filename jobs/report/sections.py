@@ -18,7 +18,7 @@ from filters import load_recipe, recipe_names
 from jobs.report import formatting
 from jobs.report.categories import CategoryCounts, TopCategories
 from jobs.report.figures import draw_histogram
-from jobs.report.measures import Measure, active_bounds
+from jobs.report.measures import Measure
 from jobs.report.scan import Histogram, RuleCounts, Scan
 
 _CATEGORIES = 8
@@ -149,7 +149,7 @@ def cards(info: dict[str, Any], scan: Scan, counts: CategoryCounts) -> dict[str,
     judged = info["records"]["kept"] + total(info["records"][DROPPED])
     found: dict[str, list[MeasureCard]] = {}
     for measure in scan.measures:
-        if measure.kind == "str":
+        if measure.limit.of is str:
             top = counts.top(measure.column, _CATEGORIES)
             null, outside = judged - top.kept - top.dropped, scan.rules[measure.column].outside
             sentence = "" if top.distinct else "never measured"
@@ -175,17 +175,17 @@ def _number_card(measure: Measure, scan: Scan) -> MeasureCard:
         f"{measure.column}: from {least} to {most} "
         f"in {values.kept:,} kept and {values.dropped:,} dropped documents; {outside:,} outside the limit"
     )
-    whole = measure.kind == "int"
+    whole = measure.limit.of is int
     picture, logarithmic = draw_histogram(found.bins, found.kept, found.dropped, words, label, whole=whole)
     return MeasureCard(*counts, picture=picture, logarithmic=logarithmic, histogram=found)
 
 
-def stage_tables(info: dict[str, Any]) -> list[StageTable]:
+def stage_tables(info: dict[str, Any], scan: Scan) -> list[StageTable]:
     """The stages of the recipe."""
     found = []
     for table in info["recipe"]["stages"]:
         name = table["name"]
-        limits = {key: active_bounds(given) for key, given in table.items() if f"{name}.{key}" in info["columns"]}
+        limits = {measure.name: measure.bounds for measure in scan.measures if measure.stage == name}
         params = {key: given for key, given in table.items() if key not in limits and key not in RESERVED}
         limited = {key: formatting.limit(bounds) for key, bounds in limits.items() if bounds}
         unlimited = [key for key in limits if key not in limited]
