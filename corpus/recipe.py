@@ -65,9 +65,7 @@ class Recipe:
         _known(output, {"rows_per_part"}, "[output]")
         rows = output.get("rows_per_part", ROWS_PER_PART)
         if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
-            raise ConfigError(
-                f"output.rows_per_part = {rows!r} is not a number of rows.", "Give a whole number from 1 on."
-            )
+            raise ConfigError(f"output.rows_per_part = {rows!r} is no count of rows.", "Give a whole number from 1 on.")
         stages = tuple(_bind(table, registry) for table in data.get("stages", []))
         if not stages:
             raise ConfigError("The recipe has no stages.", "Add a [[stages]] table; `corpus stages` lists them.")
@@ -144,9 +142,7 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
             continue
         if key in limits:
             if not isinstance(value, dict):
-                raise ConfigError(
-                    f"{name}.{key} = {value!r} is not a limit.", "Write { min = …, max = … } or one bound."
-                )
+                raise ConfigError(f"{name}.{key} = {value!r} is not a limit.", "Write { min = … } or other bounds.")
             limits[key] = limits[key].with_bounds(f"{name}.{key}", value)
         elif key in param_names(cls):
             params[key] = value

@@ -7,18 +7,15 @@ run.ledger.to_table(filter=pc.field("outcome") == "dropped")
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus.dedup.index import open_index
 from corpus.errors import IntegrityError
-from corpus.revise.explain import explain
-from corpus.revise.what_if import WhatIf, what_if
+from corpus.revise.explain import explain as explain_page
+from corpus.revise.what_if import what_if
 from corpus.runs.run_files import RunFiles
-from corpus.settings import Settings
 from corpus.storage.commits import check_part
 from corpus.storage.manifest import check_seal
 from corpus.storage.store import Location, Store
@@ -28,19 +25,8 @@ from corpus.tables.ledger import balances, total
 class Run(RunFiles):
     """A finished run."""
 
-    def explain(self, url_or_id: str) -> list[dict[str, Any]]:
-        """Every ledger row of a URL or id, with each measure beside its limit, and the text of a kept page.
-
-        Raises InputError if the ledger has no such row.
-        """
-        return explain(self, url_or_id)
-
-    def tune(self, settings: Settings) -> WhatIf:
-        """Judge the ledger under other limits, such as {"gopher_quality.words.min": 30}.
-
-        Raises ConfigError for a setting that names no limit of the recipe.
-        """
-        return what_if(self, settings)
+    explain = explain_page
+    tune = what_if
 
     def verify(self) -> dict[str, int]:
         """Re-read every committed file. Returns rows by kind; raises IntegrityError naming the file."""

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from corpus.document import Document
@@ -76,12 +77,15 @@ class Limit:
     def with_bounds(self, where: str, bounds: dict[str, Any]) -> Limit:
         """Return this limit with other bounds; "off" switches a bound off. `where` names the limit in errors."""
         known = {f.name for f in fields(self)} - {"of"}
+        allowed = ("one_of",) if self.of is str else ("min", "max", "above", "below")
         changes: dict[str, Any] = {}
         for name, bound in bounds.items():
             if name not in known:
                 raise ConfigError(f"{where} has no bound '{name}'.", did_you_mean(name, known))
             if bound == "off":
                 changes[name] = None
+            elif name not in allowed:
+                raise ConfigError(f"{where} has no bound '{name}'.", f"It can have {', '.join(allowed)}.")
             elif name == "one_of":
                 if not isinstance(bound, list) or not all(isinstance(b, str) for b in bound):
                     raise ConfigError(f"{where}.one_of must be a list of texts.", f"It is {bound!r}.")
@@ -90,12 +94,7 @@ class Limit:
                 raise ConfigError(f'{where}.{name} must be a number or "off".', f"It is {bound!r}.")
             else:
                 changes[name] = bound
-        changed = replace(self, **changes)
-        wrong = set(changed.bounds) - ({"one_of"} if self.of is str else known - {"one_of"})
-        if wrong:
-            takes = "one_of" if self.of is str else "min, max, above and below"
-            raise ConfigError(f"{where} has no bound '{wrong.pop()}'.", f"It takes {takes}.")
-        return changed
+        return replace(self, **changes)
 
 
 def ratio(part: int, whole: int) -> float | None:
@@ -206,11 +205,11 @@ class BoundStage:
     stage: Stage
     limits: dict[str, Limit]
     languages: tuple[str, ...] = ()
-    columns: dict[str, str] = field(init=False)
-    """The ledger column of each measure: `stage.measure`."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", {measure: f"{self.name}.{measure}" for measure in self.limits})
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """The ledger column of each measure: `stage.measure`."""
+        return {measure: f"{self.name}.{measure}" for measure in self.limits}
 
     @classmethod
     def of(cls, stage: Stage) -> BoundStage:

@@ -70,9 +70,7 @@ class LedgerReplay(LedgerJudge):
         moved = (old != new) & ~(passed & passes)
         # The detail of a new verdict is what the archive reader noted. A row has that note unless its old verdict has a
         # detail of its own.
-        own_detail = [
-            detailed or rule.new.of is str for detailed, rule in zip(self._detailed, codes.rules, strict=True)
-        ]
+        own_detail = [named or rule.new.of is str for named, rule in zip(self._detailed, codes.rules, strict=True)]
         noted = (old == codes.kept) | ~np.array([*own_detail, *[True] * 4])[old]
         for index, rule in enumerate(codes.rules):
             here = new == index

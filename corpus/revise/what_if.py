@@ -69,7 +69,7 @@ class WhatIf:
 
 
 def what_if(run: RunFiles, settings: Settings) -> WhatIf:
-    """Judge the ledger of a run under other limits.
+    """Judge the ledger of a run under other limits, such as {"gopher_quality.words.min": 30}.
 
     Raises ConfigError for a setting that names no limit of the recipe.
     """

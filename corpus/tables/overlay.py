@@ -30,7 +30,7 @@ class Overlay:
         kept = np.ones(table.num_rows, dtype=bool)
         duplicates = np.zeros(table.num_rows, dtype=np.int64)
         for stage, verdicts, at in self._next(np.arange(table.num_rows)):
-            removed = _bools(verdicts["removed"])
+            removed = verdicts["removed"].to_numpy(zero_copy_only=False)
             kept[at] &= ~removed
             if stage.compares == "documents":
                 duplicates[at] += verdicts["cluster_size"].to_numpy() - 1
@@ -49,8 +49,8 @@ class Overlay:
             table = put(table, _mask(at, table), measures)
             gone = verdicts.filter(verdicts["removed"])
             about = {name: gone[name] for name in ("rule", "value", "limit", "detail")}
-            removed = _mask(at[_bools(verdicts["removed"])], table)
-            table = put(table, removed, {"outcome": DROPPED, "stage": stage.stage, **about})
+            removed = at[verdicts["removed"].to_numpy(zero_copy_only=False)]
+            table = put(table, _mask(removed, table), {"outcome": DROPPED, "stage": stage.stage, **about})
         return table
 
     def _next(self, positions: Ints) -> Iterator[tuple[Compared, pa.RecordBatch, Ints]]:
@@ -84,8 +84,3 @@ def _mask(at: Ints, table: pa.Table) -> np.ndarray:
     mask = np.zeros(table.num_rows, dtype=bool)
     mask[at] = True
     return mask
-
-
-def _bools(column: pa.Array) -> np.ndarray:
-    found: np.ndarray = column.to_numpy(zero_copy_only=False)
-    return found

@@ -87,34 +87,28 @@ def plan_pack(
 ) -> list[PackTask]:
     """Return the output files for the rows of `commits`, in order. A corpus has only the rows that no comparison
     removed. There is at least one file, so that the schema is there."""
-    compared = tuple(one.compared for one in verdicts)
-    tasks: list[PackTask] = []
-    slices: list[Slice] = []
+    files: list[list[Slice]] = [[]]
     room = rows_per_part
     for unit, done in enumerate(commits):
         part = done.part(kind)
         boxes = tuple(one.boxes[unit] for one in verdicts)
         start, rows = 0, part.rows - (sum(one.removed[unit] for one in verdicts) if kind == "corpus" else 0)
         while start < rows:
+            if room == 0:
+                files.append([])
+                room = rows_per_part
             stop = min(rows, start + room)
-            slices.append(Slice(part, start, stop, boxes))
+            files[-1].append(Slice(part, start, stop, boxes))
             room -= stop - start
             start = stop
-            if room == 0:
-                tasks.append(PackTask(kind, len(tasks), tuple(slices), compared))
-                slices, room = [], rows_per_part
-    if slices or not tasks:
-        tasks.append(PackTask(kind, len(tasks), tuple(slices), compared))
-    return tasks
+    compared = tuple(one.compared for one in verdicts)
+    return [PackTask(kind, index, tuple(slices), compared) for index, slices in enumerate(files)]
 
 
 def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> Commit:
     """Write one output file, read its footer back, and commit it. Without `schema` it has that of its rows."""
     piece = {"kind": task.kind, "index": task.index}
-    slices = [
-        (one.part.sha256, one.start, one.stop, [(box.part.sha256, box.box) for box in one.verdicts])
-        for one in task.slices
-    ]
+    slices = [(o.part.sha256, o.start, o.stop, [(b.part.sha256, b.box) for b in o.verdicts]) for o in task.slices]
     key = commit_key("pack", piece, digest([slices, [asdict(one) for one in task.compared]]))
     done = read_commit(store, key)
     if done is not None and is_there(store, done.parts[0]):
