@@ -35,9 +35,7 @@ VERDICT_SCHEMAS = {
             *_VERDICT,
             pa.field("kept_doc", pa.int64(), metadata={"is": "the number of the kept document in this run's order"}),
             pa.field("similarity", pa.float64()),
-            pa.field("exact", pa.int64()),
-            pa.field("preferred", pa.int64()),
-            pa.field("cluster_size", pa.int64()),
+            *(pa.field(name, pa.int64()) for name in ("exact", "preferred", "cluster_size")),
         ]
     ),
     "lines": pa.schema(

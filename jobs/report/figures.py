@@ -60,10 +60,8 @@ def plotting() -> Iterator[None]:
                 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "corpus", "font.size": 11})
                 yield
         finally:
-            if before is None:
-                del os.environ["MPLCONFIGDIR"]
-            else:
-                os.environ["MPLCONFIGDIR"] = before
+            del os.environ["MPLCONFIGDIR"]
+            os.environ |= {} if before is None else {"MPLCONFIGDIR": before}
 
 
 def draw_histogram(
@@ -128,11 +126,24 @@ def _axes(width: int, height: int, box: tuple[float, float, float, float]) -> tu
 
 
 def _drawn(figure: Any, label: str, kind: str) -> Markup:
+    """The SVG of matplotlib without styles, ids and definitions, which the page's security policy forbids.
+
+    Elements have classes instead, and the page's style sheet gives their colors, light and dark. The class comes from
+    the artist's gid: `x-class`, or `x-class:title` with a title that shows when the pointer rests on the element.
+    """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     out = BytesIO()
     FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
-    return _inline(out.getvalue(), label, kind)
+    root = ElementTree.fromstring(out.getvalue())  # matplotlib wrote it in this process
+    parts: list[str] = []
+    for group in root.iter(f"{_SVG}g"):
+        name, _, title = group.get("id", "").partition(":")
+        if name.startswith("x-"):
+            parts += (_element(element, name.removeprefix("x-"), title) for element in group)
+    box = escape(root.get("viewBox", ""))
+    head = f'<svg class="{escape(kind)}" viewBox="{box}" role="img" aria-label="{escape(label)}">'
+    return Markup(head + "".join(parts) + "</svg>")
 
 
 def _wants_log(counts: np.ndarray) -> bool:
@@ -221,40 +232,18 @@ def _bin_name(bins: Bins, index: int, whole: bool) -> str:
     return f"{low:.4g} to {high:.4g}"
 
 
-def _inline(drawn: bytes, label: str, kind: str) -> Markup:
-    """Rewrite matplotlib's SVG without styles, ids and definitions, which the page's security policy forbids.
-
-    Elements have classes instead, and the page's style sheet gives their colors, light and dark. The class comes from
-    the artist's gid: `x-class`, or `x-class:title` with a title that shows when the pointer rests on the element.
-    """
-    root = ElementTree.fromstring(drawn)  # matplotlib wrote it in this process
-    parts: list[str] = []
-    for group in root.iter(f"{_SVG}g"):
-        name, _, title = group.get("id", "").partition(":")
-        if not name.startswith("x-"):
-            continue
-        for element in group:
-            parts.append(_element(element, name.removeprefix("x-"), title))
-    box = escape(root.get("viewBox", ""))
-    head = f'<svg class="{escape(kind)}" viewBox="{box}" role="img" aria-label="{escape(label)}">'
-    return Markup(head + "".join(parts) + "</svg>")
-
-
 def _element(element: ElementTree.Element, name: str, title: str) -> str:
     css = escape(name)
     if element.tag == f"{_SVG}path":
         inner = f"<title>{escape(title)}</title>" if title else ""
-        return f'<path class="{css}" d="{_path(element.get("d", ""))}">{inner}</path>'
+        path = _NUMBER.sub(lambda number: _short(number.group()), element.get("d", ""))
+        return f'<path class="{css}" d="{escape(_SPACE.sub(" ", path).strip())}">{inner}</path>'
     if element.tag == f"{_SVG}text":
         found = _ANCHOR.search(element.get("style", ""))
         anchor = f' text-anchor="{found.group(1)}"' if found and found.group(1) != "start" else ""
         x, y = (_short(element.get(axis, "0")) for axis in ("x", "y"))
         return f'<text class="{css}" x="{x}" y="{y}"{anchor}>{escape(element.text or "")}</text>'
     return ""
-
-
-def _path(data: str) -> str:
-    return str(escape(_SPACE.sub(" ", _NUMBER.sub(lambda number: _short(number.group()), data)).strip()))
 
 
 def _short(number: str) -> str:

@@ -39,7 +39,7 @@ class Report:
     stages: list[sections.StageTable]
     changes: list[str] | None
     times: sections.Times | None
-    clusters: list[sections.Cluster]
+    clusters: list[dict[str, Any]]
     samples: list[RuleSamples]
     kept_samples: list[dict[str, Any]]
     files: dict[str, tuple[int, int]]

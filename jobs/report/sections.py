@@ -102,25 +102,15 @@ class Times:
     phases: list[tuple[str, dict[str, Any]]]
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """A cluster of duplicates: its keeper's row, if that is in this ledger, and some of the duplicates."""
-
-    id: str
-    documents: int
-    keeper: dict[str, Any] | None
-    repeats: list[dict[str, Any]]
-
-
 def funnel(info: dict[str, Any], scan: Scan) -> list[FunnelStep]:
     """From all records to the kept ones, stage by stage."""
-    records, left_bytes = info["records"]["in"], sum(scan.spans.values())
+    records, left_bytes = info["records"]["in"], scan.spans.totals.total()
     steps = [FunnelStep("records", "in", records, left_bytes, records, left_bytes)]
     for row in count_funnel(info):
         if row.records or row.outcome == DROPPED:
             size = sum(
                 bytes_
-                for (outcome, stage, _), bytes_ in scan.spans.items()
+                for (outcome, stage, _), bytes_ in scan.spans.totals.items()
                 if outcome == row.outcome and (outcome != DROPPED or stage == row.name)
             )
             left_bytes -= size
@@ -225,10 +215,7 @@ def read_times(run: Run) -> Times | None:
     )
 
 
-def clusters(info: dict[str, Any], scan: Scan) -> list[Cluster]:
-    """The largest clusters of duplicates."""
+def clusters(info: dict[str, Any], scan: Scan) -> list[dict[str, Any]]:
+    """The largest clusters of duplicates: each with its keeper's row, if that is in this ledger, and some duplicates."""
     largest = info["dedup"]["largest"] if info["dedup"] else ()
-    return [
-        Cluster(entry["id"], entry["documents"], scan.rows.get(entry["id"]), scan.repeats.get(entry["id"], []))
-        for entry in largest
-    ]
+    return [{**one, "keeper": scan.rows.get(one["id"]), "repeats": scan.repeats.get(one["id"], [])} for one in largest]

@@ -8,6 +8,7 @@ decompressed bytes. Its last record counts nothing, because the ledger does not 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -27,23 +28,19 @@ class Spans:
         self._gaps: dict[str, list[tuple[int, int]]] = {}
         for unit in info["quarantined"]:
             self._gaps.setdefault(unit["warc"], []).append((unit["start"], unit["end"]))
-        self._totals: dict[Verdict, int] = {}
+        self.totals: Counter[Verdict] = Counter()
+        """The bytes of each verdict."""
         self._open: tuple[str, int, Verdict] | None = None
 
     def add(self, warcs: pa.Array, offsets: np.ndarray, codes: np.ndarray, verdicts: list[Verdict]) -> None:
         """Add the next rows. Row i has the verdict `verdicts[codes[i]]`."""
         for warc, start, stop in equal_rows(warcs):
             if self._open is not None:
-                self._close(int(offsets[start]) if self._open[0] == warc else None)
+                self.end(int(offsets[start]) if self._open[0] == warc else None)
             self._count(warc, offsets[start:stop], codes[start : stop - 1], verdicts)
             self._open = (warc, int(offsets[stop - 1]), verdicts[codes[stop - 1]])
 
-    def end(self) -> dict[Verdict, int]:
-        """The bytes of each verdict."""
-        self._close(None)
-        return self._totals
-
-    def _close(self, end: int | None) -> None:
+    def end(self, end: int | None = None) -> None:
         """Count the last row up to `end`, by default the end of its archive."""
         if self._open is not None:
             warc, start, verdict = self._open
@@ -60,4 +57,4 @@ class Spans:
         sums = np.zeros(len(verdicts), dtype=np.int64)
         np.add.at(sums, codes, sizes)
         for verdict, size in zip(verdicts, sums.tolist(), strict=True):
-            self._totals[verdict] = self._totals.get(verdict, 0) + size
+            self.totals[verdict] += size
