@@ -31,7 +31,7 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import REMOVED, Outcome
 from corpus.pipeline import Pipeline
 from corpus.settings import changes_of, setting_of
-from corpus.stage import BoundStage, Stage, param_names
+from corpus.stage import BoundStage, Stage
 from corpus.warc.record import Damage, Record
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -136,7 +136,7 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
     if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
         raise ConfigError(f"{name}.languages = {languages!r} is not a list of language codes.", 'Write ["en", "de"].')
     params: dict[str, Any] = {}
-    limits = dict(cls.limits)
+    limits, defaults = dict(cls.limits), cls().params
     for key, value in table.items():
         if key in RESERVED:
             continue
@@ -144,18 +144,15 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
             if not isinstance(value, dict):
                 raise ConfigError(f"{name}.{key} = {value!r} is not a limit.", "Write { min = … } or other bounds.")
             limits[key] = limits[key].with_bounds(f"{name}.{key}", value)
-        elif key in param_names(cls):
+        elif key in defaults:
+            kind = type(defaults[key])
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                raise ConfigError(f"{name}.{key} = {value!r} has the wrong type.", f"It takes a {kind.__name__}.")
             params[key] = value
         else:
-            known = {*limits, *param_names(cls)}
+            known = {*limits, *defaults}
             raise ConfigError(f"The stage '{name}' has no measure or parameter '{key}'.", did_you_mean(key, known))
-    stage = cls(**params)
-    defaults = cls().params
-    for key, value in params.items():
-        if type(value) is not type(defaults[key]) and not (isinstance(defaults[key], float) and type(value) is int):
-            kind = type(defaults[key]).__name__
-            raise ConfigError(f"{name}.{key} = {value!r} has the wrong type.", f"It takes a {kind}.")
-    return BoundStage(name, stage, limits, tuple(languages))
+    return BoundStage(name, cls(**params), limits, tuple(languages))
 
 
 def _canonical(bound: BoundStage) -> dict[str, Any]:

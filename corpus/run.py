@@ -45,9 +45,8 @@ class Run(RunFiles):
                 content = pa.BufferReader(check_part(store, part))
                 found = pq.read_table(content, page_checksum_verification=True).num_rows
                 if found != part.rows:
-                    raise IntegrityError(
-                        f"{store.where(part.key)} has {found} rows, not {part.rows}.", "Please report this."
-                    )
+                    what = f"{store.where(part.key)} has {found} rows, not {part.rows}."
+                    raise IntegrityError(what, "Please report this.")
                 rows[kind] += found
         self._check_books(rows)
         self._check_index(store)
@@ -70,19 +69,14 @@ class Run(RunFiles):
     def _check_books(self, rows: dict[str, int]) -> None:
         counts = self.info["records"]
         if not balances(counts) or counts["in"] != rows["ledger"] or counts["kept"] != rows["corpus"]:
-            raise IntegrityError(
-                f"{self.store.where('run.json')} does not balance with its files: {counts} but {rows} rows.",
-                "Build again.",
-            )
+            what = f"{self.store.where('run.json')} does not balance with its files: {counts} but {rows} rows."
+            raise IntegrityError(what, "Build again.")
         outcomes = self.ledger.to_table(columns=["outcome"])["outcome"]
         for outcome in ("kept", "dropped", "failed", "skipped"):
             written = pc.sum(pc.equal(outcomes, outcome)).as_py() or 0
             if written != total(counts[outcome]):
-                raise IntegrityError(
-                    f"{self.store.where()}: run.json counts {total(counts[outcome])} {outcome}, "
-                    f"the ledger holds {written}.",
-                    "Build again.",
-                )
+                what = f"run.json counts {total(counts[outcome])} {outcome}, the ledger holds {written}"
+                raise IntegrityError(f"{self.store.where()}: {what}.", "Build again.")
 
 
 def open_run(folder: Location) -> Run:

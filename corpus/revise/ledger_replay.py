@@ -28,9 +28,6 @@ STAYS, FOLLOWS, READ = 0, 1, 2
 """Actions for a row: it stays as it is (except for its comparison), it follows from its measures, or its page is read
 again."""
 
-_ARCHIVE_FAILURES = ("damaged", "not_http")
-"""Failures of the archive. No stage has a part in them."""
-
 
 @dataclass(frozen=True)
 class RowActions:
@@ -81,7 +78,7 @@ class LedgerReplay(LedgerJudge):
         action[passes & (~passed | (not self._signed))] = READ
         action[new == codes.open] = READ
         fixed = read(["outcome", "rule"])
-        of_archive = pc.is_in(fixed["rule"], value_set=pa.array(_ARCHIVE_FAILURES))
+        of_archive = pc.is_in(fixed["rule"], value_set=pa.array(["damaged", "not_http"]))  # no stage has a part in them
         failed = pc.and_(pc.equal(fixed["outcome"], FAILED), pc.invert(of_archive)).to_numpy()
         if any(rule.changed for rule in codes.rules):
             action[failed] = READ

@@ -35,9 +35,7 @@ from corpus.tables.verdicts import Compared, VerdictBox, Verdicts
 
 ROW_GROUP = {"corpus": 1024, "ledger": 65_536, "samples": 65_536}
 """Rows of a row group: 1024 pages are some 5 MB of text; a ledger row is small. Every other kind is what a stage
-signed; it lies in index/."""
-
-_SIGNED_ROW_GROUP = 65_536
+signed, has row groups as the ledger, and lies in index/."""
 
 ROWS_PER_LEDGER_PART = 1_000_000
 
@@ -117,7 +115,8 @@ def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> 
     scratch = store.scratch()
     try:
         tables = _samples(store, task) if task.kind == "samples" else _tables(store, task)
-        rows = write_rows(tables, task.kind, schema or _schema(store, task.slices[0].part), scratch)
+        schema = schema or pa.ipc.open_file(part_content(store, task.slices[0].part)).schema
+        rows = write_rows(tables, task.kind, schema, scratch)
         written = pq.read_metadata(scratch).num_rows
         if written != rows or (task.kind != "samples" and rows != task.rows):
             raise IntegrityError(f"{task.key} got {written} rows instead of {task.rows}.", "Please report this.")
@@ -128,11 +127,6 @@ def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> 
     return commit(store, key, [part], piece)
 
 
-def _schema(store: Store, part: Part) -> pa.Schema:
-    with pa.ipc.open_file(part_content(store, part)) as reader:
-        return reader.schema
-
-
 def read_part(store: Store, part: Part) -> pa.Table:
     """Return a whole intermediate part. Raises IntegrityError if it is not as committed."""
     with pa.ipc.open_file(check_part(store, part)) as reader:
@@ -141,7 +135,7 @@ def read_part(store: Store, part: Part) -> pa.Table:
 
 def write_rows(tables: Iterator[pa.Table], kind: str, schema: pa.Schema, path: Path) -> int:
     """Write a parquet file with full row groups and return the number of rows."""
-    group = ROW_GROUP.get(kind, _SIGNED_ROW_GROUP)
+    group = ROW_GROUP.get(kind, ROW_GROUP["ledger"])
     texts = {"text", "url", "excerpt"}  # long values: no dictionary, no statistics
     named = [field.name for field in schema if field.name not in texts]
     rows = 0

@@ -6,7 +6,7 @@ comparison removes one; a document without a row is kept and has no evidence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -104,15 +104,6 @@ def removed_rows(store: Store, boxes: Iterable[VerdictBox]) -> Ints:
         verdicts = box.read(store)
         rows.append(verdicts.filter(verdicts["removed"])["corpus_row"].to_numpy())
     return np.concatenate(rows)
-
-
-def stays(store: Store, rows: Sequence[int], removed: Sequence[Sequence[VerdictBox]]) -> np.ndarray:
-    """Return which documents of consecutive units earlier comparisons left. `rows` counts the corpus rows of each
-    unit, `removed` has its boxes."""
-    found = np.ones(sum(rows), dtype=np.bool_)
-    for first, boxes in zip(np.cumsum([0, *rows]).tolist(), removed, strict=False):
-        found[first + removed_rows(store, boxes)] = False
-    return found
 
 
 def record_ids(names: pa.Array, places: pa.RecordBatch, prefix: str = "") -> pa.Array:

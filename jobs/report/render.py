@@ -11,6 +11,7 @@ import hashlib
 import os
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -19,7 +20,7 @@ from corpus.errors import OutputError
 from corpus.run import Run
 from corpus.tables.samples import EXCERPT_CHARS
 from jobs.report import formatting
-from jobs.report.gather import Report, gather
+from jobs.report.gather import gather
 from jobs.report.scan import Tick
 
 _FILTERS = ("crawled", "plain", "count", "percent", "size", "value", "seconds", "limit", "breakable")
@@ -38,7 +39,7 @@ def write_report(run: Run, out: Path, tick: Tick = lambda: None) -> int:
     return len(data)
 
 
-def render(report: Report) -> str:
+def render(report: dict[str, Any]) -> str:
     """Render the page."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),

@@ -86,22 +86,6 @@ class StageTable:
     unlimited: list[str]
 
 
-@dataclass(frozen=True)
-class Times:
-    """The content of timings.json."""
-
-    seconds: float
-    host: str
-    cpus: int
-    command: str
-    units: int
-    unit_seconds: float
-    slowest: list[dict[str, Any]]
-    stages: list[tuple[str, float]]
-    """CPU seconds of each stage over all units."""
-    phases: list[tuple[str, dict[str, Any]]]
-
-
 def funnel(info: dict[str, Any], scan: Scan) -> list[FunnelStep]:
     """From all records to the kept ones, stage by stage."""
     records, left_bytes = info["records"]["in"], scan.spans.totals.total()
@@ -190,8 +174,9 @@ def recipe_differences(recipe: dict[str, Any]) -> list[str] | None:
     return differences(load_recipe(recipe["name"]).canonical(), recipe)
 
 
-def read_times(run: Run) -> Times | None:
-    """The times of a run. timings.json may be missing, as a run is complete without it."""
+def read_times(run: Run) -> dict[str, Any] | None:
+    """The content of timings.json, summed up. The file may be missing, as a run is complete without it. "stages" has
+    the CPU seconds of each stage over all units."""
     try:
         found = json.loads(run.store.get("timings.json") or b"")
     except ValueError:
@@ -202,20 +187,18 @@ def read_times(run: Run) -> Times | None:
         for name, seconds in unit.get("stages", {}).items():
             stages[name] += seconds
     timed = [unit for unit in units if "start" in unit]  # portions of a replayed run have no byte range
-    return Times(
-        seconds=found["seconds"],
-        host=found["host"],
-        cpus=found["cpus"],
-        command=" ".join(found["argv"]),
-        units=len(timed),
-        unit_seconds=sum(unit["seconds"] for unit in timed),
-        slowest=sorted(timed, key=lambda unit: (-unit["seconds"], unit["warc"], unit["start"]))[:_SLOWEST],
-        stages=[(name, seconds) for name, seconds in stages.items() if seconds],
-        phases=list(found.get("dedup", {}).items()),
-    )
+    return {
+        **found,
+        "command": " ".join(found["argv"]),
+        "units": len(timed),
+        "unit_seconds": sum(unit["seconds"] for unit in timed),
+        "slowest": sorted(timed, key=lambda unit: (-unit["seconds"], unit["warc"], unit["start"]))[:_SLOWEST],
+        "stages": [(name, seconds) for name, seconds in stages.items() if seconds],
+        "phases": list(found.get("dedup", {}).items()),
+    }
 
 
 def clusters(info: dict[str, Any], scan: Scan) -> list[dict[str, Any]]:
-    """The largest clusters of duplicates: each with its keeper's row, if that is in this ledger, and some duplicates."""
+    """The largest clusters of duplicates, with the row of the keeper if this ledger has it, and some duplicates."""
     largest = info["dedup"]["largest"] if info["dedup"] else ()
     return [{**one, "keeper": scan.rows.get(one["id"]), "repeats": scan.repeats.get(one["id"], [])} for one in largest]
