@@ -54,7 +54,7 @@ class LedgerReplay(LedgerJudge):
         self._all_columns = list(info["columns"])
         stages = {bound.name: bound.stage for bound in recipe.stages}
         self.unmeasured = [self._unmeasured_after(rule, stages, recipe) for rule in self.codes.rules]
-        """For each rule the columns that stay null for a document that it drops."""
+        """The columns that stay null for a document that a rule drops, by the index of the rule."""
         self._detailed = [rule.measure in stages[rule.stage].detailed for rule in self.codes.rules]
 
     def actions(self, read: Columns) -> RowActions:
@@ -162,7 +162,7 @@ def _dropped(table: pa.Table, here: np.ndarray, rule: TunedRule) -> pa.Table:
 
 
 def broken_bounds(limit: Limit, values: pa.ChunkedArray) -> np.ndarray:
-    """For each value the first bound that it breaks, as `Limit.broken_by` finds it, or NaN."""
+    """The first bound that each value breaks, as `Limit.broken_by` finds it, or NaN."""
     numbers = values.cast(pa.float64()).to_numpy()
     found = np.full(len(numbers), np.nan)
     for bound, breaks in reversed(numeric_checks(limit)):

@@ -15,7 +15,7 @@ from corpus.revise.limits import limit_of
 from corpus.stage import Limit
 
 SIGNS = {"min": "<", "max": ">", "above": "≤", "below": "≥", "one_of": "not"}
-"""How a value outside a bound compares with it."""
+"""The sign between a value outside a bound and the bound."""
 
 _HUGE = 1e300
 
