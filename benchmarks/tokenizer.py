@@ -26,11 +26,11 @@ import pyarrow.parquet as pq
 import tiktoken
 
 from benchmarks.machine import machine_line, shared_data
-from corpus.tokens.bytelevel import GPT2_PATTERN, GPT4_PATTERN, O200K_PATTERN, OUR_PATTERN
+from corpus.tokens.byte_level_bpe import GPT2_PATTERN, GPT4_PATTERN, O200K_PATTERN, OUR_PATTERN
 from corpus.tokens.encoder import Encoder
-from corpus.tokens.known import load_tokenizer
+from corpus.tokens.load_tokenizer import load_tokenizer
 from corpus.tokens.tokenizer import Tokenizer
-from corpus.tokens.train_bpe import MOST_CHARS_PER_TEXT, SPECIALS, train_tokenizer
+from corpus.tokens.train_tokenizer import MOST_CHARS_PER_TEXT, SPECIALS, train_tokenizer
 
 FIGURES = Path(__file__).parent / "figures" / "tokenizer.txt"
 SIZES = (8192, 16384, 32768, 50257, 65536)

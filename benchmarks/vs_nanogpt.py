@@ -122,7 +122,7 @@ def train_ours(data: dict[str, np.ndarray], steps: int, lr: float, seed: int, da
 
     from jobs.model.checkpoint import load_model
     from jobs.model.train import train
-    from jobs.model.train_settings import Place, Settings
+    from jobs.model.train_settings import Settings, TrainWorker
 
     tokens: Any = SimpleNamespace(
         info={"files": []}, vocab_size=VOCAB, bos=0, token_bytes=np.ones(VOCAB, np.int32),
@@ -133,7 +133,7 @@ def train_ours(data: dict[str, np.ndarray], steps: int, lr: float, seed: int, da
         eval_every=steps, eval_tokens=0,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        train(Path(folder) / "model", tokens, settings, Place())
+        train(Path(folder) / "model", tokens, settings, TrainWorker())
         return load_model(Path(folder) / "model", torch.device("cpu"))[0]
 
 

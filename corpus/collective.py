@@ -8,6 +8,7 @@ see `corpus.dedup.contract`. A recipe may have several collective stages; each c
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -46,16 +47,16 @@ class Collective(Stage):
         return True
 
     def sign(self, doc: Document) -> Any:
-        """Return what is compared of a document."""
+        """Return the signature of a document: a dataclass whose fields are columns of `signed_schema`."""
         raise TypeError(f"{type(self).__name__} has no sign()")
 
     def signed_schema(self) -> pa.Schema:
-        """Return the columns of a signature: `offset`, `inner`, and columns that are null where there is none."""
+        """Return the columns of a signature: `offset`, `inner`, and columns that are null if there is none."""
         raise TypeError(f"{type(self).__name__} has no signed_schema()")
 
     def signed_row(self, offset: int, inner: int, signed: Any) -> dict[str, Any]:
-        """Return the row of a document. `signed` is None if this stage did not see it."""
-        raise TypeError(f"{type(self).__name__} has no signed_row()")
+        """Return the row of a document. `signed` is its signature, None if this stage did not see it."""
+        return {"offset": offset, "inner": inner, **(asdict(signed) if signed else {})}
 
     def measure_of(self, column: str) -> str:
         """Return the measure that a column of the verdicts fills. Raises KeyError if no measure uses it."""

@@ -17,7 +17,8 @@ value outside its limit is the verdict.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -27,6 +28,11 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import DROPPED, FAILED, KEPT, Outcome, Value
 
 Measured = tuple[str, Value] | tuple[str, Value, str]
+
+BREAKS: dict[str, Callable[[Any, Any], Any]] = {
+    "min": operator.lt, "max": operator.gt, "above": operator.le, "below": operator.ge,
+}  # fmt: skip
+"""How a number, or an array of numbers, breaks each bound of a limit, in the order of `Limit.broken_by`."""
 
 
 @dataclass(frozen=True, slots=True)

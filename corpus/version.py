@@ -21,6 +21,9 @@ PASS_ROOMS = (
 )  # fmt: skip
 """The rooms that decide the bytes of a run. The others read, move or show what is there."""
 
+REPLAY_ROOMS = (*PASS_ROOMS, "corpus/revise")
+"""The rooms that decide the bytes of a replay."""
+
 ALL_ROOMS = ("corpus", "filters", "jobs")
 
 TOKEN_ROOMS = ("corpus/tokens", "corpus/storage/boxes.py")

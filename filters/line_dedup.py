@@ -24,12 +24,12 @@ _NO_PUNCTUATION = str.maketrans(dict.fromkeys(PUNCTUATION, ""))
 class LineDedup(LineComparison):
     """Lines that several documents share, removed across the whole run (CCNet: Wenzek et al. 2020, 3.2).
 
-    Two lines are equal if they are after normalization: lower case, each digit a 0, no punctuation, runs of whitespace
-    one space. With `normalise = false` only whitespace around them is ignored. Lines with fewer than `min_chars`
-    characters after normalization are not compared, so that headings can be left alone. A line that at least
-    `documents` documents have is repeated. `keep = "first"` leaves it in the first of them, in (archive, offset) order.
-    "none" removes it everywhere, which suits boilerplate with a higher `documents`. Repeats within one document are
-    left to the rules on repetition.
+    Lines are equal if they are the same after normalization: lower case, each digit a 0, no punctuation, and one space
+    for each run of whitespace. With `normalise = false` only whitespace around a line is ignored. Lines with fewer than
+    `min_chars` characters after normalization are not compared, so that headings can be left alone. A line is repeated
+    if at least `documents` documents have it. `keep = "first"` leaves it in the first of them, in (archive, offset)
+    order. `keep = "none"` removes it everywhere, which suits boilerplate with a higher `documents`. Repeats within one
+    document are left to the rules on repetition.
 
     Only documents that passed every stage, and that no comparison removed, are compared, so this stage comes last. A
     document that would lose too much is dropped, and its lines stay in the next document that has them. So no kept
@@ -47,9 +47,9 @@ class LineDedup(LineComparison):
     removed = Limit(of=int)
     """Lines removed."""
     removed_ratio = Limit(max=0.8)
-    """Characters in removed lines, as a share of all."""
+    """Characters in removed lines, as a share of all characters."""
     chars_left = Limit(min=200, of=int)
-    """Characters in the other lines."""
+    """Characters in the lines that stay."""
     kept_in = Limit(of=str)
     """The id of the document that has most of the removed lines."""
 
@@ -75,17 +75,17 @@ class LineDedup(LineComparison):
                 raise ConfigError(f"lines.{what} = {value!r} is unknown.", did_you_mean(str(value), known))
         for what, number, least in (("documents", documents, 2), ("min_chars", min_chars, 1)):
             if not isinstance(number, int) or isinstance(number, bool) or number < least:
-                raise ConfigError(f"lines.{what} = {number!r} is no whole number from {least} on.", "Give one.")
+                raise ConfigError(f"lines.{what} = {number!r} is not allowed.", f"Give a whole number >= {least}.")
         self.split = split
-        """"lines", or "paragraphs", which blank lines separate."""
+        """What is compared: "lines", or "paragraphs", which blank lines separate."""
         self.documents = documents
-        """A line is repeated if so many documents have it."""
+        """The number of documents that must have a line for it to be repeated."""
         self.keep = keep
-        """"first": it stays in the first of them; "none": it is removed everywhere."""
+        """"first": a repeated line stays in the first document that has it. "none": it is removed everywhere."""
         self.min_chars = min_chars
         """Lines that are shorter after normalization are not compared."""
         self.normalise = normalise
-        """True: lines are equal even if they differ in case, digits, punctuation or whitespace."""
+        """Ignore case, the values of digits, punctuation and whitespace when lines are compared."""
 
     def sign(self, doc: Document) -> SignedLines:
         lines = split_lines(doc.text, self.split)

@@ -31,9 +31,9 @@ CLUSTERS = ("verified", "classic")
 VERIFY = ("signature", "jaccard", "containment")
 
 VALUE = np.dtype("<u2")
-"""The lower 16 bits of each value of a signature are kept (b-bit minwise hashing: Li & König 2010). Unequal values
-agree in them once in 65,536 times. So one pair of unlike documents in 600 has one of 112 values more in common: .009, a
-fifth of the standard error of the estimate. It halves what is stored, moved and compared."""
+"""The lower 16 bits of each value of a signature are kept (b-bit minwise hashing: Li & König 2010). This halves what is
+stored, moved and compared. Unequal values agree in these bits once in 65,536 times. So one in 600 pairs of unlike
+documents agrees in one more of 112 values, which adds .009: a fifth of the standard error of the estimate."""
 
 _HOSTS_REMEMBERED = 1 << 16
 
@@ -41,13 +41,14 @@ _HOSTS_REMEMBERED = 1 << 16
 class MinHash(DocumentComparison):
     """Near-duplicate documents by MinHash over word 5-grams, 14 bands of 8 (FineWeb: Penedo et al. 2024, E.1).
 
-    Equal texts are found first, by hash. Texts that share a band are candidates. `clusters` says what is removed from
-    connected candidates. "verified" keeps the preferred document, removes those whose similarity to it is at least the
-    limit, and repeats on the rest, so that no chain of unlike documents removes one. "classic" keeps one document of
-    all that are connected, as datatrove does, and gives the similarity as information. `verify` says how similarity is
-    measured: Jaccard's as the "signature" estimates it (standard error .043 at .7), the exact "jaccard" of the sets of
-    shingles, or "containment", the share of a document's shingles that the kept one has. The two exact measures keep
-    the shingles of every document until the run is complete, some 2.5 KB each.
+    Equal texts are found first, by hash. Texts that share a band are candidates, and candidates are connected.
+    `clusters` says which connected documents are removed. "verified" keeps the preferred document, removes those whose
+    similarity to it is at least the limit, and repeats on the rest. So no document is removed through a chain of unlike
+    documents. "classic" keeps one of all connected documents, as datatrove does, and gives the similarity as
+    information. `verify` says how similarity is measured. "signature" estimates Jaccard similarity from the signatures
+    (standard error .043 at .7). "jaccard" computes it from the sets of shingles. "containment" is the share of the
+    document's shingles that the kept document has. The last two keep the shingles of every document until the run is
+    complete, some 2.5 KB per document.
     """
 
     name = "minhash"
@@ -57,14 +58,14 @@ class MinHash(DocumentComparison):
     bands = BANDS
 
     similarity = Limit(below=0.7)
-    """Similarity to the kept document, which the detail names."""
+    """Similarity to the kept document. The detail names it."""
     exact = Limit(of=int)
     """1 if the two texts are equal."""
     cluster_size = Limit(of=int)
-    """Documents of the cluster, the kept one included. 1 means that the document shared a key with another, and has no
-    duplicate."""
+    """Documents in the cluster, the kept document included. 1 means that the document shared a key with another
+    document, but has no duplicate."""
     preferred = Limit(of=int)
-    """1 if `keep` prefers this document, but the kept one is of an earlier run."""
+    """1 if `keep` prefers this document to the kept one, which is in an earlier run."""
 
     evidence: ClassVar[dict[str, str]] = {name: name for name in ("similarity", "exact", "cluster_size", "preferred")}
 
@@ -86,16 +87,16 @@ class MinHash(DocumentComparison):
             if value not in known:
                 raise ConfigError(f"minhash.{what} = {value!r} is unknown.", did_you_mean(str(value), known))
         self.scheme = scheme
-        """The hash functions: "affine32" (datasketch 2.0's) or "datatrove"."""
+        """The hash functions: "affine32" (from datasketch 2.0) or "datatrove"."""
         self.keep = keep
-        """The preferred document: the "longest" text, the "earliest" capture, or the "best" language score; among
-        equals the first in (archive, offset) order."""
+        """The preferred document: the "longest" text, the "earliest" capture, or the "best" language score. Ties go to
+        the first document in (archive, offset) order."""
         self.clusters = clusters
-        """"verified" or "classic"."""
+        """How connected documents are clustered: "verified" or "classic"."""
         self.verify = verify
         """The measure of similarity: "signature", "jaccard" or "containment"."""
         self.language = language
-        """ISO 639 code of the rules that split words."""
+        """ISO 639 code of the language whose rules split words."""
 
     def prepare(self) -> None:
         check_language(self.language)

@@ -1,14 +1,15 @@
 """A byte-level BPE learned the plain way: the oracle of the fast one, and a small tokenizer for tests."""
 
+import json
 from collections import Counter
 from functools import cache
 from itertools import pairwise
 
 import regex
 
-from corpus.tokens.bytelevel import OUR_PATTERN, to_chars, tokenizer_json
+from corpus.tokens.byte_level_bpe import OUR_PATTERN, tokenizer_json
 from corpus.tokens.tokenizer import Tokenizer
-from corpus.tokens.train_bpe import SPECIALS
+from corpus.tokens.train_tokenizer import SPECIALS
 from tests.warcs import WORDS
 
 TEXTS = (
@@ -21,13 +22,13 @@ TEXTS = (
 
 
 def words(texts):
-    """How often each piece of the split pattern occurs, as tuples of ids."""
+    """The number of occurrences of each match of the split pattern, as tuples of ids."""
     found = Counter(piece for text in texts for piece in regex.findall(OUR_PATTERN, text))
     return {tuple(piece.encode()): count for piece, count in found.items()}
 
 
 def merges_of(texts, count):
-    """The first merges: each time the most frequent pair of ids, of equals the one with the lowest ids."""
+    """The first merges. Each is the most frequent pair of ids, or the lowest of several such pairs."""
     seen = words(texts)
     merges = []
     while len(merges) < count:
@@ -63,8 +64,15 @@ def small_tokenizer(count=300):
     tokens = [bytes([byte]) for byte in range(256)]
     written = []
     for left, right in merges_of(TEXTS, count):
-        written.append((to_chars(tokens[left]), to_chars(tokens[right])))
+        written.append((tokens[left], tokens[right]))
         tokens.append(tokens[left] + tokens[right])
-    vocab = {to_chars(token): rank for rank, token in enumerate(tokens)}
+    ranks = {token: rank for rank, token in enumerate(tokens)}
     specials = {text: len(tokens) + number for number, text in enumerate(SPECIALS)}
-    return Tokenizer("small", tokenizer_json(vocab, written, OUR_PATTERN, specials))
+    return Tokenizer("small", tokenizer_json(ranks, written, OUR_PATTERN, specials))
+
+
+def changed(tokenizer, change):
+    """A tokenizer.json with a change."""
+    content = json.loads(tokenizer.data)
+    change(content)
+    return json.dumps(content).encode()

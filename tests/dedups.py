@@ -1,4 +1,4 @@
-"""Signatures as the pass leaves them, and their verdicts as arrays."""
+"""Write signatures as the pass leaves them, run the comparison of documents, and read its verdicts as arrays."""
 
 import contextlib
 from dataclasses import asdict
@@ -6,6 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pyarrow as pa
 
+import jobs.runner.execution
 from corpus.dedup.index import open_index
 from corpus.dedup.signature_rows import binary_column
 from corpus.recipe import Recipe
@@ -24,6 +25,32 @@ from jobs.runner.progress import Progress
 COUNT = 112
 
 
+class Twice(LocalEngine):
+    """Runs each task twice, as if the second attempt had not seen the commit of the first, and the last task first."""
+
+    def __init__(self, folder, monkeypatch, slots=3):
+        super().__init__(slots)
+        self.folder = folder
+        run = jobs.runner.execution.run
+        monkeypatch.setattr(
+            jobs.runner.execution,
+            "run",
+            lambda engine, function, payloads, stop: run(engine, function, list(payloads)[::-1], stop),
+        )
+
+    def submit(self, function, payload, slots):
+        def both(payload):
+            first = function(payload)
+            key = self.folder / first["key"]
+            content = key.read_bytes()
+            key.unlink()
+            assert {**function(payload), "cost": None} == {**first, "cost": None}
+            assert key.read_bytes() == content
+            return first
+
+        return super().submit(both, payload, slots)
+
+
 def random_signatures(count, seed=0):
     return np.random.default_rng(seed).integers(0, 2**16, (count, COUNT), dtype=VALUE)
 
@@ -36,10 +63,12 @@ def recipe(**minhash):
     return Recipe.from_dict({"stages": [{"stage": "minhash", **minhash}]}, STAGES)
 
 
-def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=None, archive="w"):
-    """Units of so many corpus rows each, with the documents in order."""
+def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=None, archive="w", hashed=None):
+    """Write units of so many corpus rows each, with the documents in order. Documents that are not `hashed` were seen
+    by no stage."""
     count = len(texts)
     signed = np.ones(count, np.bool_) if signed is None else signed
+    hashed = np.ones(count, np.bool_) if hashed is None else hashed
     rank = np.zeros(count) if rank is None else np.asarray(rank, dtype=np.float64)
     schema = recipe().stages[0].stage.signed_schema()
     units, at = [], 0
@@ -48,7 +77,7 @@ def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=N
         columns = {
             "offset": pa.array(np.arange(at, at + size)),
             "inner": pa.array(np.arange(at, at + size) % 2, pa.int32()),
-            "text_hash": binary_column(np.ascontiguousarray(texts[here]).view(np.uint8)),
+            "text_hash": binary_column(np.ascontiguousarray(texts[here]).view(np.uint8), ~hashed[here]),
             "preference": pa.array(rank[here]),
             "site": pa.array([f"{n % 7}.example" for n in range(at, at + size)] if sites is None else sites[here]),
             "signature": binary_column(np.ascontiguousarray(signatures[here]).view(np.uint8), ~signed[here]),
@@ -64,7 +93,7 @@ def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=N
 
 
 class Found:
-    """Verdicts by document, as `corpus.dedup.clusters.Verdicts` has them."""
+    """Verdicts by document. `rows` counts the verdict rows of each document."""
 
     def __init__(self, store, sizes, compared, count, archive="w"):
         self.facts = compared.facts
@@ -74,14 +103,14 @@ class Found:
         self.exact = np.zeros(count, np.bool_)
         self.cluster_size = np.ones(count, np.int64)
         self.preferred = np.zeros(count, np.bool_)
-        self.told = np.zeros(count, np.int64)
+        self.rows = np.zeros(count, np.int64)
         start = 0
         for box, size, removed in zip(compared.boxes, sizes, compared.removed, strict=True):
             gone = 0
             for row in box.read(store).to_pylist():
                 doc = start + row["corpus_row"]
                 assert row["id"] == place(doc, archive)
-                self.told[doc] += 1
+                self.rows[doc] += 1
                 self.kept_doc[doc] = row["kept_doc"]
                 assert row["removed"] == (row["kept_doc"] != doc) == (row["rule"] is not None)
                 self.cluster_size[doc] = row["cluster_size"]
@@ -95,7 +124,7 @@ class Found:
             start += size
 
     def same_as(self, verdicts):
-        """Equal to the verdicts of `tests.reference.clusters.compare`."""
+        """Assert equality with the verdicts of `tests.reference.clusters.compare`."""
         assert np.array_equal(self.kept_doc, verdicts.kept_doc)
         assert self.kept_id == [place(doc) for doc in verdicts.kept_doc]
         assert np.array_equal(self.similarity, np.round(verdicts.similarity, 6))
@@ -110,7 +139,7 @@ def place(doc, archive="w"):
 
 
 def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None, against=(), index=False):
-    """Run all phases over units; leave an index too."""
+    """Run all phases over units. With `index`, write an index too."""
     made = made or recipe()
     common = {
         "store": str(store.root),
@@ -132,7 +161,7 @@ def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None, a
 
 
 def verdicts(folder, texts, signatures, *, sizes=None, signed=None, rank=None, **options):
-    """The verdicts on documents, by all phases in a new folder."""
+    """Return the verdicts on documents, from all phases in a new folder."""
     store = LocalStore(folder)
     sizes = [len(texts)] if sizes is None else sizes
     units = write_units(store, sizes, texts, signatures, signed, rank)
@@ -140,7 +169,7 @@ def verdicts(folder, texts, signatures, *, sizes=None, signed=None, rank=None, *
 
 
 def committed(folder):
-    """What the phases of dedup have committed, as facts that must not depend on when it ran."""
+    """Return all commits under a folder. They must not depend on when or in which order tasks ran."""
     commits = folder / ".work" / "commits"
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(commits.rglob("*.json"))}
 

@@ -1,4 +1,4 @@
-"""Signed lines as the pass leaves them, the verdicts on them, and the same by plain Python."""
+"""Write signed lines as the pass leaves them, run the comparison of lines, and compare it with plain Python."""
 
 import contextlib
 from collections import Counter, defaultdict
@@ -27,7 +27,7 @@ def recipe(**lines):
 
 
 def signed_of(documents):
-    """Of documents as lists of (hash, length)."""
+    """Return the signatures of documents given as lists of (hash, length)."""
     return [
         None if lines is None else SignedLines(*(np.array(column, kind).tobytes() for column, kind in _columns(lines)))
         for lines in documents
@@ -40,7 +40,7 @@ def _columns(lines):
 
 
 def write_units(store, sizes, signed, warc="w.warc.gz"):
-    """Units of so many corpus rows each, with the documents in order."""
+    """Write units of so many corpus rows each, with the documents in order."""
     units, at = [], 0
     stage = recipe().stages[0].stage
     for number, size in enumerate(sizes):
@@ -70,8 +70,8 @@ def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None):
         return compare_lines(Comparison(execution, made.stages[0], common, units, memory_bytes=memory))
 
 
-def told(store, sizes, compared, count):
-    """The row of each document that loses something, None for the others."""
+def verdict_rows(store, sizes, compared, count):
+    """Return the verdict row of each document that loses something, None for the others."""
     found, start = [None] * count, 0
     for box, size, dropped in zip(compared.boxes, sizes, compared.removed, strict=True):
         rows = box.read(store).to_pylist()
@@ -83,14 +83,14 @@ def told(store, sizes, compared, count):
 
 
 def of_texts(folder, texts, sizes=None, **lines):
-    """What becomes of each text (None where its document is dropped), and what is told of it."""
+    """Return the remaining text of each document (None if it is dropped), its verdict row, and the facts."""
     made = recipe(**lines)
     stage = made.stages[0].stage
     store = LocalStore(folder)
     sizes = sizes or [len(texts)]
     units = write_units(store, sizes, [stage.sign(Document(text=text)) for text in texts])
     compared = phases(store, units, made=made)
-    rows = told(store, sizes, compared, len(texts))
+    rows = verdict_rows(store, sizes, compared, len(texts))
     left = [
         text if row is None else None if row["removed"] else without_lines(text, row["cut"], stage.split)
         for text, row in zip(texts, rows, strict=True)
@@ -99,7 +99,7 @@ def of_texts(folder, texts, sizes=None, **lines):
 
 
 def plainly(documents, *, least=2, keep="first", ratio=0.8, left=200):
-    """The rules, document by document: for each that loses something (dropped, lines, document that keeps most)."""
+    """Apply the rules document by document. Return (rule, removed lines, main keeper) for each that loses something."""
     lines = [[] if document is None else document for document in documents]
     have = defaultdict(list)
     for doc, own in enumerate(lines):

@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+import pytest
+
 
 class Server(ThreadingHTTPServer):
     """Serves `folder`. `faults` are taken one per GET, in order: see `_Handler.fault`; `always` is for every GET."""
@@ -153,3 +155,12 @@ def serving(folder: Path) -> Iterator[Server]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def serving_s3(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Serve a folder of buckets, where `s3://` paths are read from."""
+    with serving(folder) as server:
+        monkeypatch.setenv("AWS_ENDPOINT", server.url)
+        monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+        yield server

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.token_folder import open_tokens
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens.tokenize import TokenizeJob, tokenize
@@ -24,7 +24,7 @@ def sentences(count, seed=0):
 
 
 def make_tokens(folder, documents=200):
-    """Tokens of documents of a few sentences each; a tenth is for validation."""
+    """Make the tokens of documents of a few sentences each. A tenth is for validation."""
     texts = [" ".join(sentences(8, seed)) for seed in range(documents)]
     source = folder / "texts"
     source.mkdir(parents=True)

@@ -1,8 +1,8 @@
 """Signatures become band keys and text hashes, each sent to the task that holds its range.
 
-A text's leader is the preferred document that has it. Within a group, documents with a leader other than themselves are
-its followers: only the leader goes on. Equal texts of other groups are found by the ranges of text hashes. The keys of
-leaders are sent all the same: equal texts have equal keys, so they connect nothing new.
+The leader of a text is the preferred document that has it. Within a group, the other documents with the text are its
+followers, and only the leader is sent on. Equal texts of different groups are found in the ranges of text hashes. Their
+leaders send their keys too. Equal texts have equal keys, so these connect nothing new.
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ def _send_signed(
     docs: list[Ints] = []
     held = before = 0
     for number, batch in enumerate(batches, 1):
-        goes = present(batch["signature"]) & leads[before : before + batch.num_rows]
-        signatures.append(matrix(batch["signature"])[goes])
-        docs.append(np.flatnonzero(goes) + before)
+        sent = present(batch["signature"]) & leads[before : before + batch.num_rows]
+        signatures.append(matrix(batch["signature"])[sent])
+        docs.append(np.flatnonzero(sent) + before)
         before += batch.num_rows
         held += len(docs[-1])
         if held >= _SIGNATURES_AT_ONCE or number == len(batches):

@@ -113,7 +113,7 @@ def verify(
     component: Ints,
     rank: Ints,
     similarity: Similarity,
-    threshold: float = 0.7,
+    threshold: float,
     rounds: int = ROUNDS,
     stays: Flags | None = None,
 ) -> ClusterVerdicts:

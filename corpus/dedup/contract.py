@@ -1,18 +1,18 @@
 """The contract of collective stages: their declarations let one frame compare, decide and explain for all of them.
 
-`DocumentComparison` compares whole documents, `LineComparison` their lines. A stage says what it signs, what makes two
-signatures candidates, how similar they are, and which evidence fills its measures. The rest is the same for all: the
-signatures of a unit lie row by row beside its corpus rows, and after the pass a row of phases compares them, each a
-set of tasks over committed files (`corpus.dedup.phases`).
+`DocumentComparison` compares whole documents, `LineComparison` their lines. A stage says what it signs, which
+signatures are candidates, how similar they are, and which evidence fills its measures. The signatures of a unit lie row
+by row beside its corpus rows. After the pass, phases compare them. Each phase is a set of tasks over committed files
+(`corpus.dedup.phases`).
 
-Only documents that passed every stage are compared, so a cluster never loses its last good copy to a later filter.
-The place of the stage in the recipe says which text is signed.
+Only documents that passed every stage are compared, so a cluster never loses its last good copy to a later stage. The
+position of the stage in the recipe says which text is signed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,7 +31,7 @@ class Signed:
     """The signature of a document that is compared as a whole."""
 
     text_hash: bytes
-    """16 bytes, such as a hash of the text. Documents with equal ones are duplicates."""
+    """16 bytes, such as a hash of the text. Documents with the same 16 bytes are duplicates."""
     signature: bytes | None = None
     """None for a document that is compared by its `text_hash` alone."""
     preference: float = 0.0
@@ -44,10 +44,10 @@ class Signed:
 
 
 class DocumentComparison(Collective):
-    """A stage that compares whole documents and keeps one of each cluster.
+    """A stage that compares whole documents and keeps one document of each cluster.
 
-    A document is removed if its similarity to a kept one is not below the limit of the measure that `evidence` fills
-    with "similarity". A stage that only sets `Signed.text_hash` needs no other method than `sign`.
+    A document is removed if its similarity to a kept document is not below the limit of the measure that `evidence`
+    fills with "similarity". A stage that only sets `Signed.text_hash` needs no other method than `sign`.
     """
 
     compares = "documents"
@@ -55,7 +55,7 @@ class DocumentComparison(Collective):
     indexed: ClassVar[bool] = False
     """True: the run leaves an index of the signatures, so that later runs can be built `--against` it."""
     bands: ClassVar[int] = 1
-    """Keys of a signature."""
+    """The number of keys of a signature."""
 
     def sign(self, doc: Document) -> Signed:
         """Return what is compared of a document."""
@@ -86,7 +86,7 @@ class DocumentComparison(Collective):
         return self.params
 
     def keys(self, signatures: np.ndarray) -> Hashes:
-        """Return the keys (n, bands) of signatures given as bytes (n, signature_bytes). Documents with an equal key are
+        """Return the keys (n, bands) of signatures given as bytes (n, signature_bytes). Documents that share a key are
         candidates."""
         return np.zeros((len(signatures), self.bands), np.uint64)
 
@@ -109,15 +109,11 @@ class DocumentComparison(Collective):
             fields.append(pa.field("shingles", pa.binary()))
         return pa.schema(fields)
 
-    def signed_row(self, offset: int, inner: int, signed: Signed | None) -> dict[str, Any]:
-        return {"offset": offset, "inner": inner, **(asdict(signed) if signed else {})}
-
 
 KEEP = ("first", "none")
 
 NOT_COMPARED = 0
 """The hash of a line that is not compared."""
-
 
 LINES_SCHEMA = pa.schema(
     [
@@ -133,8 +129,8 @@ LINES_SCHEMA = pa.schema(
 class SignedLines:
     """The signature of a document whose lines are compared: the 64-bit hash and the length of each line, in order.
 
-    Equal hashes count as equal lines. Among n different lines some n² / 2^65 pairs have equal hashes by accident: 3 of
-    10 billion.
+    Lines with equal hashes count as equal. Among n different lines some n² / 2^65 pairs have equal hashes by accident:
+    3 pairs among 10 billion lines.
     """
 
     hashes: bytes
@@ -145,7 +141,7 @@ class LineComparison(Collective):
     """A stage that removes lines which several documents share. The documents stay, unless they lose too much.
 
     A line that at least `documents` documents have is removed from all of them but the first, or from all. The pack
-    phase cuts the lines from the text, so this stage must be the last of a recipe.
+    phase cuts the lines from the text, so this stage must be the last in a recipe.
     """
 
     compares = "lines"
@@ -154,14 +150,14 @@ class LineComparison(Collective):
         "lines_removed": ("max", "below"),
         "removed_ratio": ("max", "below"),
         "chars_left": ("min", "above"),
-    }  # a document may lose less than it first seemed, so no limit may turn then
+    }  # a document may lose less in the end than when it was judged, so a smaller loss must not break a limit
 
     split: str
-    """The division of a text: see `corpus.text.lines.SPLITS`."""
+    """The division of a text: a name of `corpus.text.lines.SPLITS`."""
     documents: int
     """A line is repeated if so many documents have it."""
     keep: str
-    """The documents that keep a repeated line: see `KEEP`."""
+    """"first": a repeated line stays in its first document. "none": it stays in no document."""
 
     def sign(self, doc: Document) -> SignedLines:
         """Return the hashes and lengths of a document's lines."""
@@ -169,9 +165,6 @@ class LineComparison(Collective):
 
     def signed_schema(self) -> pa.Schema:
         return LINES_SCHEMA
-
-    def signed_row(self, offset: int, inner: int, signed: SignedLines | None) -> dict[str, Any]:
-        return {"offset": offset, "inner": inner, **(asdict(signed) if signed else {})}
 
     def agree(self, stages: Sequence[BoundStage]) -> None:
         mine = next(bound for bound in stages if bound.stage is self)

@@ -1,6 +1,6 @@
-"""The index of a run: what later runs need to compare their documents with its kept ones, without reading its text.
+"""The index of a run. With it, later runs compare their documents with the kept ones of this run, without its text.
 
-    index/index.json      what made the signatures, how many documents there are, and the parts
+    index/index.json      the parameters of the signatures, the number of documents, and the parts
     index/keys-00000      the band keys of kept documents, a box for each band and range
     index/texts-00000     the text hashes of all compared documents, each with its keeper
     index/docs-00000      positions, keeper rule's values and signatures of kept documents, a box for each 4,096 numbers
@@ -25,8 +25,8 @@ from corpus.storage.commits import Part
 from corpus.storage.store import Location, Store, open_store
 
 BITS = 6
-"""Halvings of the keys of a band, and of text hashes. So a later run of some hundred million documents reads a box only
-once, and a box of a part still has 16,000 keys."""
+"""The keys of a band, and the text hashes, are divided into 2^6 ranges. So a later run of some hundred million
+documents reads a box only once, and a box of a part still has 16,000 keys."""
 
 ROWS_PER_BOX = 1 << 12
 
@@ -59,7 +59,7 @@ def docs_schema(stage: DocumentComparison) -> pa.Schema:
 
 @dataclass(frozen=True)
 class IndexPart:
-    """Some documents of an earlier run: its own numbers for the first document and for the end."""
+    """Some documents of an earlier run: from number `first` to before `end`, as that run counts them."""
 
     first: int
     end: int

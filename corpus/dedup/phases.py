@@ -1,27 +1,27 @@
-"""The phases of a comparison, in order, and the work that a task of each does.
+"""The phases of a comparison, in order, and what a task of each phase does.
 
-Of documents:
+A comparison of documents:
 
-    bands       signatures → band keys and text hashes, each sent to the task of its range
-    candidates  equal keys → edges
-    twins       equal texts → twins
-    components  edges → the component of each document that has any (or in rounds: large, small, labels)
-    members     the signatures of those documents, sent to the task of their component
-    verify      components → verdicts with evidence, sent back to where the documents are
-    verdicts    the verdicts of each unit, for the pack phase
-    sites       removed documents by domain
-    index       signatures of kept documents, for later runs
+    bands       turns signatures into band keys and text hashes, and sends each to the task of its range
+    candidates  turns equal keys into edges
+    twins       finds equal texts, and sends each twin and its leader to their groups
+    components  turns edges into the component of each document (or in rounds: large, small, labels)
+    members     sends the signatures of these documents to the task of their component
+    verify      decides which members of a component stay, and sends the verdicts to the groups of the documents
+    verdicts    writes the verdicts of each unit, for the pack phase
+    sites       counts removed documents by domain
+    index       writes the signatures of kept documents, for later runs
 
-Of lines:
+A comparison of lines:
 
-    linekeys    the different lines of a group's documents, sent to the task of their range of hashes
-    repeats     lines that enough documents have, sent back to the groups that have them
-    losers      documents that would lose too much; for the others, where each repeated line first is
-    keepers     the first document over all groups that keeps each line, sent back to the groups (keep = "first")
-    cuts        the verdicts of each unit, for the pack phase
+    linekeys    sends the distinct lines of a group's documents to the task of their range of hashes
+    repeats     finds lines that enough documents have, and sends them to the groups that have them
+    losers      finds documents that would lose too much, and in the others the first document of each repeated line
+    keepers     finds the keeper of each line over all groups, and sends it to them (only with keep = "first")
+    cuts        writes the verdicts of each unit, for the pack phase
 
 Everything between phases lies in committed files. The number of tasks follows from the number of documents and the
-memory that a task may take, and changes nothing in the result.
+memory that a task may take. It changes nothing in the result.
 """
 
 from __future__ import annotations

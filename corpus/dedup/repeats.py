@@ -16,7 +16,7 @@ from corpus.dedup.clusters import run_starts
 from corpus.dedup.contract import LineComparison
 from corpus.dedup.line_group import GroupLines, read_group
 from corpus.dedup.task import ComparisonTask
-from corpus.stage import BoundStage
+from corpus.stage import BREAKS, BoundStage
 from corpus.storage.boxes import Outbox, one_batch, range_of, read_box, read_boxes
 from corpus.storage.commits import Part
 from corpus.storage.task_commits import Made
@@ -50,10 +50,6 @@ LOSERS_SCHEMA = pa.schema(
         *(pa.field(name, pa.int64()) for name in FACTS),
     ]
 )
-
-_BREAKS = {"below": np.greater_equal, "above": np.less_equal, "max": np.greater, "min": np.less}
-"""The test that breaks each bound, in the reverse order of `Limit.broken_by`, so that the last bound that breaks names
-the rule."""
 
 
 def line_keys(task: ComparisonTask) -> Made:
@@ -90,8 +86,8 @@ def repeats(task: ComparisonTask) -> Made:
 
 
 def losers(task: ComparisonTask) -> Made:
-    """Write `losers`, the documents that lose too much, with what they lose; and `places`, the first document of the
-    group that has each repeated line and stays, a box for each range."""
+    """Write `losers`, the documents that lose too much, with their losses. Also write `places`: for each repeated line,
+    the first document of the group that has it and stays. It has a box for each range."""
     keep_first, bits = task.line_stage.keep == "first", task.line_layout.bits
     lines = read_group(task)
     repeated = read_boxes(task.store, task.parts("repeats", "repeated"), task.number, REPEATED_SCHEMA)
@@ -127,7 +123,7 @@ def _losing(lines: GroupLines, removed: Flags, bound: BoundStage) -> pa.RecordBa
     rules: dict[int, tuple[str, float, float]] = {}
     for measure, limit in reversed(bound.limits.items()):
         values = evidence.get(stage.evidence[measure])
-        for name, breaks in _BREAKS.items():
+        for name, breaks in reversed(BREAKS.items()):  # the first bound that breaks is written last
             if values is not None and (number := limit.bounds.get(name)) is not None:
                 for doc in np.flatnonzero((losses["removed"] > 0) & breaks(values, number)).tolist():
                     rules[doc] = (measure, float(values[doc]), number)
@@ -148,8 +144,7 @@ def evidence_of(losses: dict[str, Ints]) -> dict[str, np.ndarray]:
 
 
 def keepers(task: ComparisonTask) -> Made:
-    """Write `keepers`: the place of each repeated line of one range in its keeper, in a box for each group that has
-    the line."""
+    """Write `keepers`: the keeper of each repeated line of one range, in a box for each group that has the line."""
     rows, groups = _by_group(task, task.parts("losers", "places"), PLACES_SCHEMA)
     hashes = rows["hash"].to_numpy()
     order = np.lexsort((groups, rows["doc"].to_numpy() < 0, hashes))

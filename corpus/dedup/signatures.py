@@ -89,10 +89,10 @@ def band_keys(signature: Signature, bands: int = BANDS, rows: int = ROWS) -> Has
     return keys.reshape(*signature.shape[:-1], bands)
 
 
-def estimated_jaccard(ours: Signature, theirs: Signature) -> NDArray[np.float64]:
+def estimated_jaccard(left: Signature, right: Signature) -> NDArray[np.float64]:
     """Return the share of equal values over the last axis: a scalar array for two signatures, one value per row for two
     matrices."""
-    return np.asarray(np.count_nonzero(ours == theirs, axis=-1) / ours.shape[-1])
+    return np.asarray(np.count_nonzero(left == right, axis=-1) / left.shape[-1])
 
 
 def text_hash(text: str) -> bytes:

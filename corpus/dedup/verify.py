@@ -45,7 +45,7 @@ FOUND_SCHEMA = pa.schema(
     ]
 )
 
-_STILL_GROWING = -1  # in place of the size of a cluster
+_STILL_GROWING = -1  # instead of the size of a cluster
 
 
 @dataclass

@@ -8,7 +8,7 @@ Only the columns of the changed rules are read, and those of the other rules whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from corpus.outcome import DROPPED, KEPT
 from corpus.revise.limits import TunedRule, rules_of
 from corpus.runs.row_groups import Columns
-from corpus.stage import Limit
+from corpus.stage import BREAKS, Limit
 
 
 class VerdictCodes:
@@ -109,12 +109,10 @@ def outside(limit: Limit, column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return broken
 
 
-def numeric_checks(limit: Limit) -> list[tuple[float, np.ufunc]]:
+def numeric_checks(limit: Limit) -> list[tuple[float, Callable[[Any, Any], Any]]]:
     """The numeric bounds of a limit, in the order of `Limit.broken_by`, each with the comparison that breaks it."""
-    checks = [
-        (limit.min, np.less), (limit.max, np.greater), (limit.above, np.less_equal), (limit.below, np.greater_equal),
-    ]  # fmt: skip
-    return [(bound, breaks) for bound, breaks in checks if bound is not None]
+    bounds = limit.bounds
+    return [(bounds[name], breaks) for name, breaks in BREAKS.items() if name in bounds]
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:

@@ -150,27 +150,27 @@ def _rules(counts: WhatIfCounts) -> pa.Table:
                 "unsized": int(counts.unsized[index, codes.kept] + counts.unsized[codes.kept, index]),
             }
         )
-    schema = pa.schema(
-        [
-            *(pa.field(name, pa.string()) for name in ("rule", "before", "now")),
-            pa.field("dropped_before", pa.int64()),
-            pa.field("dropped_now", pa.int64(), metadata={"is": "pages dropped here now, without the open ones"}),
-            pa.field("lost", pa.int64(), metadata={"is": "kept pages that are dropped here now"}),
-            pa.field("lost_bytes", pa.int64(), metadata={"is": "their bytes of text"}),
-            pa.field("lost_by_it_alone", pa.int64(), metadata={"is": "lost pages that break no other changed rule"}),
-            pa.field("gained", pa.int64(), metadata={"is": "pages that were dropped here and pass every rule now"}),
-            pa.field("gained_bytes", pa.int64(), metadata={"is": "their bytes of text"}),
-            pa.field(
-                "gained_by_it_alone", pa.int64(), metadata={"is": "gained pages that broke no other changed rule"}
-            ),
-            pa.field("open", pa.int64(), metadata={"is": "pages that were dropped here, and never measured further"}),
-            pa.field(
-                "held_by_others", pa.int64(), metadata={"is": "pages that were dropped here; another rule does now"}
-            ),
-            pa.field("unsized", pa.int64(), metadata={"is": "gained and lost pages with unknown bytes of text"}),
-        ]
-    )
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist(rows, schema=_RULES_SCHEMA)
+
+
+_RULES_SCHEMA = pa.schema(
+    [
+        pa.field("rule", pa.string()),
+        pa.field("before", pa.string()),
+        pa.field("now", pa.string()),
+        pa.field("dropped_before", pa.int64()),
+        pa.field("dropped_now", pa.int64(), metadata={"is": "pages dropped here now, without the open ones"}),
+        pa.field("lost", pa.int64(), metadata={"is": "kept pages that are dropped here now"}),
+        pa.field("lost_bytes", pa.int64(), metadata={"is": "their bytes of text"}),
+        pa.field("lost_by_it_alone", pa.int64(), metadata={"is": "lost pages that break no other changed rule"}),
+        pa.field("gained", pa.int64(), metadata={"is": "pages that were dropped here and pass every rule now"}),
+        pa.field("gained_bytes", pa.int64(), metadata={"is": "their bytes of text"}),
+        pa.field("gained_by_it_alone", pa.int64(), metadata={"is": "gained pages that broke no other changed rule"}),
+        pa.field("open", pa.int64(), metadata={"is": "pages that were dropped here, and never measured further"}),
+        pa.field("held_by_others", pa.int64(), metadata={"is": "pages that were dropped here; another rule does now"}),
+        pa.field("unsized", pa.int64(), metadata={"is": "gained and lost pages with unknown bytes of text"}),
+    ]
+)
 
 
 def _moves(counts: WhatIfCounts) -> pa.Table:
@@ -182,17 +182,17 @@ def _moves(counts: WhatIfCounts) -> pa.Table:
             row = {"from": names[old], "to": names[new], "documents": int(counts.moves[old, new]), "bytes": size}
             rows.append(row)
     rows.sort(key=lambda row: -row["documents"])
-    schema = pa.schema(
-        [
-            pa.field(
-                "from", pa.string(), metadata={"is": "a rule, kept, repeated (removed by a comparison), or fixed"}
-            ),
-            pa.field("to", pa.string(), metadata={"is": "the same, or open; kept means: passes every rule"}),
-            pa.field("documents", pa.int64()),
-            pa.field("bytes", pa.int64(), metadata={"is": "bytes of text; null if unknown for some documents"}),
-        ]
-    )
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist(rows, schema=_MOVES_SCHEMA)
+
+
+_MOVES_SCHEMA = pa.schema(
+    [
+        pa.field("from", pa.string(), metadata={"is": "a rule, kept, repeated (removed by a comparison), or fixed"}),
+        pa.field("to", pa.string(), metadata={"is": "the same, or open; kept means: passes every rule"}),
+        pa.field("documents", pa.int64()),
+        pa.field("bytes", pa.int64(), metadata={"is": "bytes of text; null if unknown for some documents"}),
+    ]
+)
 
 
 def _together(counts: WhatIfCounts) -> pa.Table:
@@ -202,15 +202,17 @@ def _together(counts: WhatIfCounts) -> pa.Table:
         rules = [column for bit, column in enumerate(changed) if mask >> bit & 1]
         rows.append({"kind": kind, "rules": rules, "documents": documents, "bytes": size})
     rows.sort(key=lambda row: (row["kind"], -row["documents"], row["rules"]))
-    schema = pa.schema(
-        [
-            pa.field("kind", pa.string(), metadata={"is": "lost, gained or open"}),
-            pa.field("rules", pa.list_(pa.string())),
-            pa.field("documents", pa.int64()),
-            pa.field("bytes", pa.int64()),
-        ]
-    )
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist(rows, schema=_TOGETHER_SCHEMA)
+
+
+_TOGETHER_SCHEMA = pa.schema(
+    [
+        pa.field("kind", pa.string(), metadata={"is": "lost, gained or open"}),
+        pa.field("rules", pa.list_(pa.string())),
+        pa.field("documents", pa.int64()),
+        pa.field("bytes", pa.int64()),
+    ]
+)
 
 
 def _examples(counts: WhatIfCounts, groups: Sequence[RowGroup]) -> pa.Table:
@@ -230,8 +232,10 @@ def _examples(counts: WhatIfCounts, groups: Sequence[RowGroup]) -> pa.Table:
             text = f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
             rows.append({"kind": kind, "rule": column, "id": found["id"], "url": found["url"], "value": text})
     rows.sort(key=lambda row: (row["kind"], row["rule"], row["id"]))
-    schema = pa.schema([pa.field(name, pa.string()) for name in ("kind", "rule", "id", "url", "value")])
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist(rows, schema=_EXAMPLES_SCHEMA)
+
+
+_EXAMPLES_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("kind", "rule", "id", "url", "value")])
 
 
 def _bounds(bounds: dict[str, Any]) -> str:

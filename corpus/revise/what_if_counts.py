@@ -47,14 +47,19 @@ class WhatIfCounts:
         self.moves, self.bytes, self.unsized = (np.zeros(shape, np.int64) for _ in range(3))
 
     def add(self, other: WhatIfCounts) -> None:
-        for name in ("moves", "bytes", "unsized", "copies", "candidates", "lost_candidates", "lost_keepers"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.moves += other.moves
+        self.bytes += other.bytes
+        self.unsized += other.unsized
         for key, (documents, size) in other.combinations.items():
             mine = self.combinations.setdefault(key, [0, 0])
             mine[0] += documents
             mine[1] += size
         for key, drawn in other.examples.items():
             self.examples[key] = sorted([*self.examples.get(key, []), *drawn])[:EXAMPLES]
+        self.copies += other.copies
+        self.candidates += other.candidates
+        self.lost_candidates += other.lost_candidates
+        self.lost_keepers += other.lost_keepers
 
 
 def count_rows(judge: LedgerJudge, documents: SimilarityLimit | None, read: Columns, first: int) -> WhatIfCounts:

@@ -107,13 +107,10 @@ class LocalStore:
         return safe_join(self.root, key)
 
     def put_new(self, key: str, data: bytes) -> bool:
-        scratch = self.scratch()
-        try:
+        with scratch_file(self) as scratch:
             scratch.write_bytes(data)
             reached("scratch_written")
             return self.adopt(scratch, key)
-        finally:
-            scratch.unlink(missing_ok=True)
 
     def adopt(self, scratch: Path, key: str) -> bool:
         try:
@@ -130,14 +127,12 @@ class LocalStore:
             scratch.unlink(missing_ok=True)
 
     def replace(self, key: str, data: bytes) -> None:
-        scratch, final = self.scratch(), self.path(key)
-        try:
+        final = self.path(key)
+        with scratch_file(self) as scratch:
             scratch.write_bytes(data)
             _sync(scratch)
             reached("before_replace")
             os.replace(scratch, final)
-        finally:
-            scratch.unlink(missing_ok=True)
         sync_folder(final.parent)
 
     def get(self, key: str) -> bytes | None:
@@ -230,6 +225,16 @@ class LocalStore:
             raise OutputError(
                 f"{self.root} can't be written: {error.strerror}.", "Give another folder with -o."
             ) from None
+
+
+@contextmanager
+def scratch_file(store: Store) -> Iterator[Path]:
+    """Yield the path of a new scratch file, and remove it at the end if it is still there."""
+    path = store.scratch()
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def as_json(data: Any, indent: int | None = 2) -> bytes:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from corpus.outcome import DROPPED, KEPT
 from corpus.tables.verdicts import Compared
 from corpus.text.lines import without_lines
-from corpus.text.vocabulary import Ints
+from corpus.text.vocabulary import Flags, Ints
 
 
 class Overlay:
@@ -80,7 +80,7 @@ def put(table: pa.Table, here: np.ndarray, columns: Mapping[str, Any]) -> pa.Tab
     return table
 
 
-def _mask(at: Ints, table: pa.Table) -> np.ndarray:
-    mask = np.zeros(table.num_rows, dtype=bool)
+def _mask(at: Ints, table: pa.Table) -> Flags:
+    mask = np.zeros(table.num_rows, dtype=np.bool_)
     mask[at] = True
     return mask

@@ -28,7 +28,7 @@ from corpus.storage.commits import (
     read_commit,
 )
 from corpus.storage.crash_points import reached
-from corpus.storage.store import Store
+from corpus.storage.store import Store, scratch_file
 from corpus.tables.overlay import Overlay
 from corpus.tables.samples import draw
 from corpus.tables.verdicts import Compared, VerdictBox, Verdicts
@@ -106,14 +106,16 @@ def plan_pack(
 def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> Commit:
     """Write one output file, read its footer back, and commit it. Without `schema` it has that of its rows."""
     piece = {"kind": task.kind, "index": task.index}
-    slices = [(o.part.sha256, o.start, o.stop, [(b.part.sha256, b.box) for b in o.verdicts]) for o in task.slices]
+    slices = [
+        (one.part.sha256, one.start, one.stop, [(box.part.sha256, box.box) for box in one.verdicts])
+        for one in task.slices
+    ]
     key = commit_key("pack", piece, digest([slices, [asdict(one) for one in task.compared]]))
     done = read_commit(store, key)
     if done is not None and is_there(store, done.parts[0]):
         return done
     reached("pack_begun")
-    scratch = store.scratch()
-    try:
+    with scratch_file(store) as scratch:
         tables = _samples(store, task) if task.kind == "samples" else _tables(store, task)
         schema = schema or pa.ipc.open_file(part_content(store, task.slices[0].part)).schema
         rows = write_rows(tables, task.kind, schema, scratch)
@@ -122,8 +124,6 @@ def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> 
             raise IntegrityError(f"{task.key} got {written} rows instead of {task.rows}.", "Please report this.")
         reached("pack_written")
         part = add_part(store, task.kind, scratch, rows, key=task.key)
-    finally:
-        scratch.unlink(missing_ok=True)
     return commit(store, key, [part], piece)
 
 

@@ -1,31 +1,31 @@
-"""Text to ids: by gigatoken if its ids are those of HF tokenizers, else by HF tokenizers."""
+"""Text to ids: by gigatoken if its ids equal those of HF tokenizers, else by HF tokenizers."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 
 import numpy as np
+from tokenizers import Tokenizer as HF
 
 from corpus.errors import ConfigError
-from corpus.tokens.gigatoken_ids import Fast
+from corpus.tokens.gigatoken_encoder import GigatokenEncoder
 from corpus.tokens.tokenizer import Tokenizer, keeps_no_text
 
 Encoded = tuple[np.ndarray, np.ndarray]
-"""The ids of some texts in one row, uint32, and the number of ids of each text, int64."""
+"""The ids of all texts in one row, uint32, and the number of ids of each text, int64 (texts,)."""
 
 
 class Encoder:
     """Encodes texts with the ids of HF tokenizers, on one core. Threads may share it.
 
-    Raises ConfigError if the ids do not add up to the bytes of a text. A set of odd texts shows that at once.
+    Raises ConfigError if the ids of odd texts do not add up to their bytes.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        from tokenizers import Tokenizer as HF
-
         plain = tokenizer.plain()
         try:
             self._hf = HF.from_str(json.dumps(plain))
@@ -35,11 +35,9 @@ class Encoder:
         tried = [*odd_texts(), *tokenizer.specials, *added]
         if tokenizer.decode(self._slow(tried)[0].tolist()) != "".join(tried).encode():
             raise keeps_no_text(tokenizer.name)
-        self._fast: Fast | None = None
-        try:
-            self._fast = Fast(plain, self._hf)
-        except (ValueError, RuntimeError):
-            return  # a split pattern that gigatoken does not know
+        self._fast: GigatokenEncoder | None = None
+        with suppress(ValueError, RuntimeError):  # gigatoken does not know every split pattern
+            self._fast = GigatokenEncoder(plain, self._hf)
         self.check(tried)
 
     @property
@@ -48,7 +46,7 @@ class Encoder:
         return "gigatoken" if self._fast else "tokenizers"
 
     def check(self, texts: Sequence[str]) -> bool:
-        """Check that gigatoken gives the ids of HF tokenizers for these texts, and stop using it if not."""
+        """Return True if gigatoken gives the ids of HF tokenizers for these texts. If not, stop using it."""
         if self._fast is not None:
             ids, lengths = self.encode(texts)
             expected, counts = self._slow(texts)
@@ -57,7 +55,7 @@ class Encoder:
         return self._fast is not None
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Return the ids of texts. Special tokens in a text are text like any other.
+        """Return the ids of texts. The name of a special token in a text is text like any other.
 
         Raises UnicodeEncodeError or TypeError for lone surrogates, which valid UTF-8 does not have.
         """
@@ -76,7 +74,7 @@ class Encoder:
 
 
 def odd_texts() -> list[str]:
-    """Return texts on which encoders are known to differ, and some hundred random strings, the same each time."""
+    """Return texts on which encoders are known to differ, and a hundred random strings. They are the same each time."""
     runs = [run * 70 for run in (" ", "\n", "\r\n", "\t ", "a", "é", "日本", "7", "٣", "!", "\u200d", "\0")]
     texts = [
         "",

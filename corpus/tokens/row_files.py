@@ -1,8 +1,8 @@
-"""Texts as files for other trainers: the two halves of the shuffle, and how rows are laid out in files.
+"""Texts as files for other trainers: the layout of the rows in files, and the two halves of the shuffle.
 
-nanochat's trainer (`dataset.py` and `dataloader.py`) needs documents that are shuffled when they are written, at least
-two files, of which the last is for validation, and enough row groups in each file for all its GPUs, since each GPU
-reads every n-th row group.
+nanochat's trainer (`dataset.py` and `dataloader.py`) does not shuffle documents, so they must be shuffled here. It
+needs at least two files, and validates on the last one. Each of n GPUs reads every n-th row group, so each file needs
+enough row groups.
 """
 
 from __future__ import annotations
@@ -19,29 +19,30 @@ from corpus.digests import digest
 from corpus.errors import InputError
 from corpus.storage.boxes import Outbox
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, is_there, read_commit
-from corpus.storage.store import Store
+from corpus.storage.store import Store, scratch_file
 from corpus.tokens.shuffle import KEY, WEIGHT, Cut, boxes_of, in_groups, keys_of, read_cut
 from corpus.tokens.texts import TextSlice, read_slice
 
 GROUP_ROWS = 1024
-"""Documents of a row group, as in nanochat's own files."""
+"""Documents per row group, as in nanochat's own files."""
 
 FILE_BYTES = 250_000_000
-"""Bytes of text in a file, some 100 MB as zstd: nanochat's shard size."""
+"""Bytes of text per file, some 100 MB as zstd: nanochat's shard size."""
 
 _FEW_GROUPS = 8
-"""A small corpus gets smaller row groups, at least so many. The last file also takes the rows that fill no row group,
-and would otherwise be a large part of it."""
+"""A small corpus has smaller row groups, so that it has at least so many. The rows that fill no row group go to the
+last file, which would otherwise be a large part of the corpus."""
 
 _VAL_SHARE = 0.01
 VAL_GROUPS = 8
-"""Row groups of the last file if there are documents enough: one for each GPU of a usual machine."""
+"""Row groups of the last file, if there are documents enough: one for each GPU of a usual machine."""
 
 
 @dataclass(frozen=True)
 class RowLayout:
-    """The documents of a row group, and the first row of each file, with the number of rows at the end. The last file
-    is for validation. All row groups are full except the very last."""
+    """The layout of an export. `group` is the number of documents per row group; only the very last row group may have
+    fewer. `borders` has the first row of each file, and the number of rows at the end. The last file is for
+    validation."""
 
     group: int
     borders: tuple[int, ...]
@@ -54,9 +55,7 @@ class RowLayout:
 def plan_rows(documents: int, text_bytes: int) -> RowLayout:
     """Return the layout for so many documents. Raises InputError for fewer than two."""
     if documents < 2:
-        raise InputError(
-            f"A corpus of {documents} document can't be split in two.", "One is needed to train on, one to validate."
-        )
+        raise InputError(f"A corpus of {documents} document can't be split in two.", "Give at least two documents.")
     group = GROUP_ROWS
     while group > 1 and documents // group < _FEW_GROUPS:
         group //= 2
@@ -70,8 +69,7 @@ def plan_rows(documents: int, text_bytes: int) -> RowLayout:
 
 
 def send_rows(store: Store, texts: TextSlice, schema: pa.Schema, seed: int, bits: int) -> Commit:
-    """Put the rows of a slice into the boxes of the shuffle. The facts are documents, bytes of text, and rows of each
-    box."""
+    """Put the rows of a slice into boxes, and commit. The facts are the bytes of text, and the rows of each box."""
     key = commit_key("rows", texts.content(), digest([schema.to_string(), seed, bits]))
     done = read_commit(store, key)
     if done is not None:
@@ -83,7 +81,7 @@ def send_rows(store: Store, texts: TextSlice, schema: pa.Schema, seed: int, bits
         for batch in read_slice(texts, extra):
             keys = keys_of(batch.column(0).to_pylist(), seed)
             ones = pa.array(np.ones(len(keys), dtype=np.int64))
-            given = dict(zip(batch.schema.names, batch.columns, strict=True))  # a file's own `id` is the last one
+            given = dict(zip(batch.schema.names, batch.columns, strict=True))  # the file's own `id` is the last one
             columns = [given[field.name].cast(field.type) for field in schema]
             rows = pa.RecordBatch.from_arrays([pa.array(keys), ones, *columns], schema=boxed(schema))
             boxes = boxes_of(keys, bits)
@@ -95,15 +93,15 @@ def send_rows(store: Store, texts: TextSlice, schema: pa.Schema, seed: int, bits
 
 
 def boxed(schema: pa.Schema) -> pa.Schema:
-    """Return the schema of rows in the boxes: the columns of the output by number, since any name may be taken, and the
-    position in the shuffle."""
+    """Return the schema of rows in the boxes: key, weight, and the columns of the output. These are named by number,
+    since one of them may be named `key` or `weight`."""
     return pa.schema([KEY, WEIGHT, *(field.with_name(str(number)) for number, field in enumerate(schema))])
 
 
 @dataclass(frozen=True)
 class RowsTask:
-    """One output file: its key, its rows, the size of its row groups, and whether it has statistics and dictionaries.
-    nanochat's own files have none."""
+    """One output file: its key, its rows, and the documents per row group. A `plain` file has no statistics and no
+    dictionaries, as nanochat's own files."""
 
     key: str
     cut: Cut
@@ -112,28 +110,18 @@ class RowsTask:
 
 
 def write_rows(store: Store, task: RowsTask, parts: Sequence[Part], inputs: str, schema: pa.Schema) -> Commit:
-    """Write one output file and commit it. `inputs` is a digest of the files of boxes, `parts`."""
+    """Write one output file and commit it. `parts` are the files of boxes, `inputs` is a digest of them."""
     key = commit_key("write", {"key": task.key}, digest([asdict(task), inputs]))
     done = read_commit(store, key)
     if done is not None and is_there(store, done.parts[0]):
         return done
-    scratch = store.scratch()
-    names = [field.name for field in schema if field.name not in ("text", "url", "id")]
+    names = [field.name for field in schema if field.name not in ("text", "url", "id") and not task.plain]
+    options = {"compression": "zstd", "compression_level": 3, "write_page_checksum": True}
     rows = 0
-    try:
-        with pq.ParquetWriter(
-            scratch,
-            schema,
-            compression="zstd",
-            compression_level=3,
-            use_dictionary=False if task.plain else names,
-            write_statistics=False if task.plain else names,
-            write_page_checksum=True,
-        ) as writer:
+    with scratch_file(store) as scratch:
+        with pq.ParquetWriter(scratch, schema, use_dictionary=names, write_statistics=names, **options) as writer:
             for group in in_groups(read_cut(store, parts, boxed(schema), task.cut), task.group):
                 writer.write_table(pa.Table.from_arrays(group.columns[2:], schema=schema), row_group_size=task.group)
                 rows += group.num_rows
         part = add_part(store, "rows", scratch, rows, key=task.key)
-    finally:
-        scratch.unlink(missing_ok=True)
     return commit(store, key, [part], {"documents": rows})

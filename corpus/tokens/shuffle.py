@@ -1,7 +1,7 @@
-"""A global shuffle in bounded memory: rows are ordered by the hash of seed and document id.
+"""A global shuffle in bounded memory: rows are ordered by the hash of seed and document id, their key.
 
-Writers put rows into boxes by the highest bits of their keys. Box after box, each sorted, is the whole in order. Files
-are cut from that order by weight (tokens, or rows), so they do not depend on slices, boxes or workers.
+Writers put rows into boxes by the highest bits of the key. The boxes, each sorted, are all rows in order. Files are cut
+from that order by weight (tokens, or rows), so they do not depend on slices, boxes or workers.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from corpus.storage.boxes import range_of, read_boxes
+from corpus.storage.boxes import bits_for, range_of, read_boxes
 from corpus.storage.commits import Commit, Part
 from corpus.storage.store import Store
 
 BOX_BYTES = 128 << 20
-"""The rows of one box take about so much memory; they are sorted there."""
+"""The rows of one box take about so much memory while they are sorted."""
 
 ROW_BYTES = 100
-"""A row takes about so much memory beside its text: key, id, weights."""
+"""Beside its text, a row takes about so much memory for key, id and weight."""
 
 _MOST_BITS = 16
 
@@ -30,9 +30,9 @@ KEY = pa.field("key", pa.uint64())
 WEIGHT = pa.field("weight", pa.int64())
 
 
-def bits_for(size: int) -> int:
+def box_bits(size: int) -> int:
     """Return the number of key bits that select a box, for rows of so many bytes."""
-    return min(max(-(-size // BOX_BYTES) - 1, 0).bit_length(), _MOST_BITS)
+    return min(bits_for(size, BOX_BYTES), _MOST_BITS)
 
 
 def fill_boxes(store: Store, size: int, send: Callable[[int], list[Commit]]) -> tuple[int, list[Commit]]:
@@ -42,20 +42,20 @@ def fill_boxes(store: Store, size: int, send: Callable[[int], list[Commit]]) -> 
     repeat). So the rows are measured once sent, and sent again to more boxes if a box would be at least twice as large
     as planned.
     """
-    bits = bits_for(size)
+    bits = box_bits(size)
     sent = send(bits)
-    real = sum(part.bytes for done in sent for part in done.parts)
-    if bits_for(real // 2) <= bits:
+    parts = [part for done in sent for part in done.parts]
+    real = sum(part.bytes for part in parts)
+    if box_bits(real // 2) <= bits:
         return bits, sent
-    for done in sent:
-        for part in done.parts:
-            store.discard(part.key)
-    bits = bits_for(real)
+    for part in parts:
+        store.discard(part.key)
+    bits = box_bits(real)
     return bits, send(bits)
 
 
 def keys_of(ids: Sequence[str], seed: int) -> np.ndarray:
-    """Return the position of each document in the shuffle of this seed, as uint64."""
+    """Return the key of each document, uint64: its position in the shuffle of this seed."""
     return np.fromiter((xxhash.xxh3_64_intdigest(name.encode(), seed) for name in ids), np.uint64, len(ids))
 
 
@@ -66,8 +66,8 @@ def boxes_of(keys: np.ndarray, bits: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Cut:
-    """The rows of one file: those whose first unit of weight is in [start, stop) of the whole. They lie in the boxes
-    from `box` up to `end`; the boxes before have the weight `before`."""
+    """The rows of one file. Each begins in [start, stop) of the total weight. They lie in the boxes from `box` up to
+    `end`. The boxes before `box` have the weight `before`."""
 
     box: int
     end: int
@@ -90,8 +90,8 @@ def plan_cuts(weights: Sequence[int], borders: Sequence[int]) -> list[Cut]:
 def read_cut(
     store: Store, parts: Sequence[Part], schema: pa.Schema, cut: Cut, first: int = 0
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a file in order, box by box; `first` is the number of the first box. Rows with the same key
-    stay in the order of `parts`, which is that of the input."""
+    """Yield the rows of a file in order, box by box. `first` is the number of the first box. Rows with the same key
+    stay in the order of `parts`, which is the order of the input."""
     before = cut.before
     for box in range(cut.box, cut.end):
         rows = read_boxes(store, parts, first + box, schema)
@@ -105,7 +105,7 @@ def read_cut(
 
 
 def in_groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """Yield the same rows in tables of exactly so many rows; the last one has the rest."""
+    """Yield the same rows in tables of exactly so many rows. The last table has the rest."""
     waiting: list[pa.RecordBatch] = []
     held = 0
     for batch in batches:

@@ -32,7 +32,7 @@ _SAMPLE_SEED = 0x5A
 
 @dataclass(frozen=True)
 class TextSlice:
-    """Some row groups of one file. `first` is the number of their first row in the file."""
+    """Consecutive row groups of one file. `first` is the number of their first row in the file."""
 
     name: str
     location: str
@@ -43,18 +43,14 @@ class TextSlice:
     of_run: bool
 
     def content(self) -> dict[str, Any]:
-        """Everything except the location: what a result depends on."""
+        """Return what a result depends on. The location is not a part of it."""
         return {"name": self.name, "identity": self.identity, "groups": self.groups}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> TextSlice:
-        return cls(**{**data, "groups": tuple(data["groups"])})
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """A parquet file: its name, its location, its identity, whether it is a part of a run, and what its footer says.
-    `has_id` is True if its column `id` can name documents."""
+    """A parquet file, as its footer describes it. `of_run` is True for a part of a run. `has_id` is True if the column
+    `id` can name documents."""
 
     name: str
     location: str
@@ -71,10 +67,22 @@ class TextFile:
     def rows(self) -> int:
         return sum(rows for rows, _ in self.groups)
 
+    def slices(self, most_bytes: int) -> Iterator[TextSlice]:
+        """Yield the file in slices of at most so many bytes of text. A larger row group is a slice of its own."""
+        start = first = size = row = 0
+        groups = [*self.groups, (0, most_bytes + 1)]  # the last one closes the last slice
+        for number, (rows, group_bytes) in enumerate(groups):
+            if number > start and size + group_bytes > most_bytes:
+                numbers = tuple(range(start, number))
+                yield TextSlice(self.name, self.location, self.identity, numbers, first, self.has_id, self.of_run)
+                start, first, size = number, row, 0
+            size += group_bytes
+            row += rows
+
 
 @dataclass(frozen=True)
 class Texts:
-    """The files of a folder, in the order of their rows, and the run that they are the corpus of, if any."""
+    """The files of a folder, in the order of their rows. If they are the corpus of a run, `run` is that run."""
 
     files: tuple[TextFile, ...]
     run: RunFiles | None
@@ -85,7 +93,7 @@ class Texts:
 
     @property
     def bytes(self) -> int:
-        """Bytes of text before compression, and a little more. Less if a dictionary stands for texts that repeat."""
+        """Bytes of text before compression. Texts that repeat count once if they are in a dictionary."""
         return sum(size for file in self.files for _, size in file.groups)
 
     @property
@@ -100,32 +108,14 @@ class Texts:
         return tuple(name for name in first if all(name in file.columns for file in self.files))
 
     def identity(self) -> dict[str, Any]:
-        """Return what identifies the texts, wherever they lie."""
+        """Return what identifies the texts. Their location does not."""
         made_by = {"fingerprint": self.run.info["fingerprint"]} if self.run else {}
         files = [{"name": file.name, "rows": file.rows, "identity": file.identity} for file in self.files]
         return {**made_by, "files": files}
 
     def slices(self) -> list[TextSlice]:
-        """Return the files in slices."""
-        most = max(SLICE_BYTES, self.bytes // _MOST_SLICES)
-        found = []
-        for file in self.files:
-            groups: list[int] = []
-            size = first = row = 0
-            for number, (rows, group_bytes) in enumerate(file.groups):
-                if groups and size + group_bytes > most:
-                    found.append(_slice(file, groups, first))
-                    groups, size, first = [], 0, row
-                groups.append(number)
-                size += group_bytes
-                row += rows
-            if groups:
-                found.append(_slice(file, groups, first))
-        return found
-
-
-def _slice(file: TextFile, groups: list[int], first: int) -> TextSlice:
-    return TextSlice(file.name, file.location, file.identity, tuple(groups), first, file.has_id, file.of_run)
+        most_bytes = max(SLICE_BYTES, self.bytes // _MOST_SLICES)
+        return [part for file in self.files for part in file.slices(most_bytes)]
 
 
 def open_texts(folder: Location) -> Texts:
@@ -137,16 +127,12 @@ def open_texts(folder: Location) -> Texts:
     else:
         names = sorted(store.names())  # hidden files are not data: Spark and others leave them
         parts = [(name, "") for name in names if name.endswith(".parquet") and not name.startswith((".", "_"))]
+    where = store.where()
     if not parts:
-        raise InputError(
-            f"{store.where()} holds neither a finished run nor parquet files.",
-            "Run `corpus build … -o` on it first.",
-        )
+        raise InputError(f"{where} holds neither a finished run nor parquet files.", "Run `corpus build … -o` on it.")
     found = Texts(tuple(_text_file(f"{store.location}/{key}", identity) for key, identity in parts), run)
     if not found.rows:
-        raise InputError(
-            f"{store.where()} holds no text.", "See run.json, or `corpus explain`, for why no page was kept."
-        )
+        raise InputError(f"{where} holds no text.", "See run.json, or `corpus explain`, for why no page was kept.")
     return found
 
 
@@ -175,9 +161,8 @@ def _text_file(location: str, identity: str) -> TextFile:
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
     all_bytes = sum(group.total_byte_size for group in groups)
-    return TextFile(
-        location.rpartition("/")[2], location, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes
-    )
+    name = location.rpartition("/")[2]
+    return TextFile(name, location, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes)
 
 
 STRINGS = (pa.string(), pa.large_string())
@@ -197,7 +182,7 @@ def _digest(file: Path) -> str:
 
 
 def _check(part: TextSlice, file: Path) -> None:
-    """Raise InputChanged if a file has changed. Parts of runs have page checksums instead."""
+    """Raise InputChanged if a file has changed. The corpus of a run has page checksums instead."""
     if not part.of_run and _digest(file) != part.identity:
         raise input_changed(redact(part.location))
 
@@ -210,16 +195,14 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
     Raises InputError if a text is not UTF-8, and InputChanged or IntegrityError if the file is not what it was.
     """
     wanted = {"text", *(["id"] if part.has_id else []), *extra}
-    row = part.first
+    row, shown = part.first, redact(part.location)
     try:
-        if not part.groups:
-            return
         path = local_file(part.location)
         _check(part, path)
         file = pq.ParquetFile(path, page_checksum_verification=True)
         groups, columns = list(part.groups), sorted(wanted)
         for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=groups, columns=columns, use_threads=False):
-            ids = _row_ids(part.name, row, batch.num_rows)
+            ids = pa.array([f"{part.name}:{number}" for number in range(row, row + batch.num_rows)], pa.string())
             if part.has_id:
                 own = batch["id"].cast(value_type(batch["id"].type))
                 ids = pc.coalesce(own.cast(pa.string()), ids)
@@ -231,31 +214,19 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
             yield whole.filter(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
         _check(part, path)
     except FileNotFoundError:
-        raise InputChanged(f"{redact(part.location)} is gone.", "Restore it, and run the same command again.") from None
-    except pa.ArrowInvalid as error:
-        if "UTF8" in str(error):
-            raise InputError(
-                f"{redact(part.location)} has a text before row {row} that is not UTF-8.", "Write the file again."
-            ) from None
-        raise IntegrityError(f"{redact(part.location)} is damaged.", "Restore it.") from None
-    except OSError:
-        raise IntegrityError(f"{redact(part.location)} is damaged.", "Restore it.") from None
+        raise InputChanged(f"{shown} is gone.", "Restore it, and run the same command again.") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, pa.ArrowInvalid) and "UTF8" in str(error):
+            raise InputError(f"{shown} has a text before row {row} that is not UTF-8.", "Write it again.") from None
+        raise IntegrityError(f"{shown} is damaged.", "Restore it.") from None
 
 
 def read_sample(texts: Texts, most_bytes: int, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-    """Yield documents with about `most_bytes` of text, drawn evenly by the hash of their ids, or all if there are no
-    more."""
+    """Yield documents with about `most_bytes` of text, or all documents. The hash of their ids selects them."""
     limit = min(most_bytes / max(texts.bytes, 1), 1) * 2**64
     for part in texts.slices():
         for batch in read_slice(part, extra):
-            if limit >= 2**64:
-                yield batch
-            else:
-                drawn = [
-                    xxhash.xxh3_64_intdigest(name.encode(), _SAMPLE_SEED) < limit for name in batch["id"].to_pylist()
-                ]
-                yield batch.filter(pa.array(drawn, pa.bool_()))
-
-
-def _row_ids(name: str, first: int, rows: int) -> pa.Array:
-    return pa.array([f"{name}:{row}" for row in range(first, first + rows)], pa.string())
+            if limit < 2**64:
+                hashes = (xxhash.xxh3_64_intdigest(name.encode(), _SAMPLE_SEED) for name in batch["id"].to_pylist())
+                batch = batch.filter(pa.array([found < limit for found in hashes], pa.bool_()))
+            yield batch

@@ -14,35 +14,41 @@ from typing import Any
 import numpy as np
 
 from corpus.errors import ConfigError
-from corpus.tokens.bytelevel import to_bytes
+from corpus.tokens.byte_level_bpe import to_bytes
 
 SEPARATORS = ("<|bos|>", "<|endoftext|>", "<|begin_of_text|>", "<bos>", "<s>")
 """The tokens that may stand before each document, in order of preference."""
 
 
 class Tokenizer:
-    """A tokenizer by the content of its tokenizer.json. Raises ConfigError if it is not a byte-level BPE that keeps
-    every byte of a text, since its ids would not add up to the bytes."""
+    """A tokenizer with the content of a tokenizer.json. Raises ConfigError if it is not a byte-level BPE that keeps
+    every byte of a text. The ids of any other tokenizer would not add up to the bytes of a text."""
 
     def __init__(self, name: str, data: bytes) -> None:
         self.name = name
         self.data = data
         try:
             self.content: dict[str, Any] = json.loads(data)
-            _check_kind(name, self.content)
+            splitter = self.content.get("pre_tokenizer") or {}
+            level = [step for step in splitter.get("pretokenizers", [splitter]) if step.get("type") == "ByteLevel"]
+            changed = self.content.get("normalizer") or any(step.get("add_prefix_space") for step in level)
+            if self.content["model"]["type"] != "BPE" or not level or changed:
+                raise keeps_no_text(name)
             vocab: dict[str, int] = self.content["model"]["vocab"]
             added: list[dict[str, Any]] = self.content.get("added_tokens") or []
             self.specials: dict[str, int] = {token["content"]: token["id"] for token in added if token.get("special")}
             self.vocab_size = 1 + max([*vocab.values(), *(token["id"] for token in added)])
             self.tokens: list[bytes | None] = [None] * self.vocab_size
-            """The bytes of each id; None for specials and for unused ids."""
+            """The bytes of each id. Specials and unused ids have None."""
             for text, number in vocab.items():
                 self.tokens[number] = to_bytes(text)
             for token in added:
                 self.tokens[token["id"]] = None if token.get("special") else token["content"].encode()
         except (ValueError, LookupError, TypeError, AttributeError):
             raise ConfigError(f"{name} is not a tokenizer.json.", "Give a file that HF tokenizers writes.") from None
-        _check_bytes(name, self.tokens)
+        missing = 256 - len({token for token in self.tokens if token is not None and len(token) == 1})
+        if missing:  # some text would have no encoding
+            raise ConfigError(f"{name} lacks {missing} of the 256 bytes.", "Give a byte-level tokenizer.")
 
     @cached_property
     def sha256(self) -> str:
@@ -64,7 +70,7 @@ class Tokenizer:
 
     @cached_property
     def token_bytes(self) -> np.ndarray:
-        """The number of bytes of each id, int32 (vocab_size,); 0 for specials."""
+        """The number of bytes of each id, int32 (vocab_size,). It is 0 for specials."""
         return np.array([len(token or b"") for token in self.tokens], dtype=np.int32)
 
     @property
@@ -77,7 +83,7 @@ class Tokenizer:
         return b"".join(self.tokens[number] or b"" for number in ids)
 
     def plain(self) -> dict[str, Any]:
-        """The content that encodes text. It has no special tokens, so text can't give their ids, and nothing that adds
+        """Return the content without special tokens, so that no text gives their ids, and without anything that adds
         ids, leaves ids out, or draws them by chance."""
         added = [token for token in self.content.get("added_tokens") or [] if not token.get("special")]
         model = {**self.content["model"], "dropout": None}
@@ -87,27 +93,5 @@ class Tokenizer:
 
 def keeps_no_text(name: str) -> ConfigError:
     """Return the error for a tokenizer whose ids do not add up to the bytes of a text."""
-    return ConfigError(
-        f"{name} is not a byte-level BPE that keeps text as it is.",
-        "Give one such as those of GPT-2, GPT-4 or Llama 3, or train one: `corpus tokenizer train`.",
-    )
-
-
-def _check_kind(name: str, content: dict[str, Any]) -> None:
-    level = [step for step in _steps(content.get("pre_tokenizer")) if step.get("type") == "ByteLevel"]
-    changes = content.get("normalizer") or any(step.get("add_prefix_space") for step in level)
-    if content["model"]["type"] != "BPE" or not level or changes:
-        raise keeps_no_text(name)
-
-
-def _steps(pre_tokenizer: dict[str, Any] | None) -> list[dict[str, Any]]:
-    if pre_tokenizer is None:
-        return []
-    return list(pre_tokenizer.get("pretokenizers", [pre_tokenizer]))
-
-
-def _check_bytes(name: str, tokens: list[bytes | None]) -> None:
-    """Raise ConfigError unless each of the 256 bytes has an id, since some text would have no encoding."""
-    missing = 256 - len({token for token in tokens if token is not None and len(token) == 1})
-    if missing:
-        raise ConfigError(f"{name} lacks {missing} of the 256 bytes.", "Give a byte-level tokenizer.")
+    todo = "Give one such as those of GPT-2, GPT-4 or Llama 3, or train one: `corpus tokenizer train`."
+    return ConfigError(f"{name} is not a byte-level BPE that keeps text as it is.", todo)

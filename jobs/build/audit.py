@@ -45,10 +45,8 @@ def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
         counts, ended = _count(item.path)
         counted = sum(counts[kind] for kind in JUDGED)
         if counted != in_ledger and not damaged and not ended:
-            raise IntegrityError(
-                f"{item.name} holds {counted} records by warcio's count, and the ledger {in_ledger}.",
-                "Please report this file.",
-            )
+            counts_differ = f"{item.name} holds {counted} records by warcio's count, and the ledger {in_ledger}."
+            raise IntegrityError(counts_differ, "Please report this file.")
         found.append(Audit(item.name, in_ledger, counted, ended))
     return found
 

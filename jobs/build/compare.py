@@ -80,10 +80,6 @@ class Comparison:
         """Store plain data that tasks are given under a name."""
         self.lists[name] = put_value(self.execution.store, value)
 
-    def put_list(self, name: str, commits: Sequence[Commit]) -> None:
-        """Store the list of what a phase left under a name."""
-        self.lists[name] = as_list(self.execution.store, commits)
-
     def phase(self, phase: str, own: Iterable[dict[str, Any]], reads: Sequence[str], name: str = "") -> list[Commit]:
         """Run the tasks of a phase, which may read the lists `reads`. Its own list is added under `name`, or its name.
 
@@ -102,7 +98,7 @@ class Comparison:
         }
         done = [Commit.from_dict(result) for result in results]
         reached("before_list")
-        self.put_list(name or phase, done)
+        self.lists[name or phase] = as_list(self.execution.store, done)
         return done
 
     def forget(self, commits: Sequence[Commit], *kinds: str) -> None:

@@ -14,6 +14,7 @@ from corpus.dedup.layout import Layout, make_layout
 from corpus.dedup.unit_verdicts import MOST_SITES
 from corpus.dedup.verify import LARGEST
 from corpus.storage.commits import Commit
+from corpus.storage.task_commits import as_list
 from corpus.tables.verdicts import Verdicts
 from jobs.build.compare import Comparison
 
@@ -97,7 +98,7 @@ def _stage(work: Comparison) -> DocumentComparison:
 
 def _components(work: Comparison, layout: Layout, candidates: list[Commit], twins: list[Commit]) -> list[Commit]:
     """Return the labels of all documents, made by one task or by rounds of tasks."""
-    work.put_list("edges", [*candidates, *twins])
+    work.lists["edges"] = as_list(work.execution.store, [*candidates, *twins])
     if layout.spans == 1:
         found = work.phase("components", [{}], ["layout", "edges"], "labels")
         work.forget(candidates)

@@ -7,17 +7,13 @@ from typing import Any
 
 from corpus.dedup.contract import LineComparison
 from corpus.dedup.layout import make_line_layout
-from corpus.storage.commits import Commit
 from corpus.tables.ledger import add_counts, total
 from corpus.tables.verdicts import Verdicts
 from jobs.build.compare import Comparison
 
 
 def compare_lines(work: Comparison) -> Verdicts:
-    """Return the verdicts on the documents of all units, in (archive, offset) order, with the lines that each loses.
-
-    Raises Stopped, and IntegrityError.
-    """
+    """Return the verdicts and cut lines of all units, in (archive, offset) order. Raises Stopped and IntegrityError."""
     stage = work.stage
     assert isinstance(stage, LineComparison)
     layout, starts = make_line_layout([unit.part(stage.kind) for unit in work.units], work.memory_bytes)
@@ -46,29 +42,28 @@ def compare_lines(work: Comparison) -> Verdicts:
     for unit in counts:
         add_counts(rules, unit["dropped"])
     rules = dict(sorted(rules.items()))
+    documents = [count for done in had for count in done.facts["documents"]]
+    chars = [count for done in had for count in done.facts["chars"]]
+    lines = sum(done.facts["lines"] for done in had)
     facts = {
-        "compared": {
-            "documents": sum(count for done in had for count in done.facts["documents"]),
-            "lines": sum(done.facts["lines"] for done in had),
-            "chars": sum(count for done in had for count in done.facts["chars"]),
-        },
+        "compared": {"documents": sum(documents), "lines": lines, "chars": sum(chars)},
         "removed": {
             "documents": rules,
             "lines": sum(unit["lines"] for unit in counts),
             "chars": sum(unit["chars"] for unit in counts),
             "from_documents": sum(unit["changed"] for unit in counts),
         },
-        "archives": _archives([unit.facts["unit"]["warc"] for unit in work.units], had, counts),
+        "archives": _archives([unit.facts["unit"]["warc"] for unit in work.units], documents, chars, counts),
     }
     removed = [total(unit["dropped"]) for unit in counts]
     return work.verdicts("cuts", groups, cuts, removed, rules, facts)
 
 
-def _archives(warcs: Sequence[str], had: Sequence[Commit], counts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _archives(
+    warcs: Sequence[str], documents: Sequence[int], chars: Sequence[int], counts: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Return what each archive lost."""
     found: dict[str, dict[str, int]] = {}
-    documents = [count for done in had for count in done.facts["documents"]]
-    chars = [count for done in had for count in done.facts["chars"]]
     for warc, compared, size, lost in zip(warcs, documents, chars, counts, strict=True):
         own = found.setdefault(warc, {})
         gone = {"dropped": total(lost["dropped"]), "lines": lost["lines"], "chars_removed": lost["chars"]}

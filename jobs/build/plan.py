@@ -70,11 +70,6 @@ class Job:
     alarm_rate: float = ALARM_RATE
     """The run stops before it is packed if a comparison removes a larger share of the run or of one archive."""
 
-    def recipe_payload(self) -> dict[str, Any]:
-        """Return what a task needs to make the recipe."""
-        modules = [[module.name, module.source] for module in self.modules]
-        return {"recipe": self.recipe.canonical(), "factory": self.factory, "modules": modules}
-
     @property
     def indexed(self) -> BoundStage | None:
         """The stage whose signatures later runs can compare with, if there is one."""
@@ -110,9 +105,11 @@ class Build:
 
     def payload(self) -> dict[str, Any]:
         """Return what every task is given: where the run is, and what its recipe and page workers are made from."""
-        common = {"store": self.execution.store.location, "guard": asdict(self.job.guard)}
-        takedown = self.execution.store.size(TAKEDOWN_FILE) is not None
-        return {**common, **self.job.recipe_payload(), "takedown": takedown}
+        job, store = self.job, self.execution.store
+        modules = [[module.name, module.source] for module in job.modules]
+        recipe = {"recipe": job.recipe.canonical(), "factory": job.factory, "modules": modules}
+        where = {"store": store.location, "takedown": store.size(TAKEDOWN_FILE) is not None}
+        return {**where, **recipe, "guard": asdict(job.guard)}
 
     @property
     def keeps_signatures(self) -> bool:

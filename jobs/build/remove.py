@@ -47,15 +47,15 @@ def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], 
     with store.only_run():
         finish_swap(store)
         run = open_run(folder)
-        taken = takedown_of(store) | entries
-        if taken.digest == run.info["removed"]:
+        takedown = takedown_of(store) | entries
+        if takedown.digest == run.info["removed"]:
             store.remove(".work")  # an earlier takedown may have been cut off at its very end
             return JobResult(0, run.info, already_done=True)
-        fresh = fresh_folder(taken.digest)
+        fresh = fresh_folder(takedown.digest)
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # another takedown that was cut off
         job = replace(make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")))
-        result = replay(run, job, taken, make_engine, progress)
+        result = replay(run, job, takedown, make_engine, progress)
         if result.info is not None and result.exit_code == 0:
             swap(store, fresh)
             store.remove(".work")  # it holds texts of the pages

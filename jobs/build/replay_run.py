@@ -22,7 +22,7 @@ from corpus.sandbox.unit import Unit
 from corpus.storage.commits import Commit
 from corpus.tables.takedown import TAKEDOWN_FILE, Takedown
 from corpus.tables.verdicts import Verdicts
-from corpus.version import versions
+from corpus.version import REPLAY_ROOMS, versions
 from jobs.build.build import carry_out, complete
 from jobs.build.inputs import Input, find_inputs, plan_units
 from jobs.build.plan import Build, Job, Plan, claim_folder, open_earlier
@@ -88,7 +88,7 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
             return JobResult(0, finished, already_done=True)
 
         def work(run: Build) -> JobResult:
-            portions = _Replay(old, run, _Archives(old, job.inputs), takedown)
+            portions = _Replay(old, run, takedown)
             commits = portions.commits()
             commits[0].facts["other_records"] = old.info["other_records"]  # only their sum is written
             return complete(run, commits, [], portions.with_texts)
@@ -97,48 +97,14 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
 
 
 @dataclass
-class _Archives:
-    """The archives of a run, found when they are needed."""
-
-    run: Run
-    given: list[str]
-    _found: dict[str, Unit] = field(default_factory=dict)
-
-    def located(self, items: Iterable[Input]) -> list[Input]:
-        """Return the archives with the paths where they were found, or else where the run read them."""
-        return [replace(item, path=self._found.get(item.name, item).path) for item in items]
-
-    def has(self, name: str) -> bool:
-        """Return True if an archive can be found."""
-        try:
-            return bool(self.units([name]))
-        except InputError:
-            return False
-
-    def units(self, names: Iterable[str]) -> dict[str, Unit]:
-        """Return each of these archives as one unit. Raises InputError for an archive that is missing, or changed."""
-        missing = [name for name in names if name not in self._found]
-        if missing:
-            locations = self.given or [found for name in missing if (found := self.run.locations().get(name))]
-            there = {item.name: item for item in find_inputs(locations)} if locations else {}
-            known = {item["name"]: item["identity"] for item in self.run.info["inputs"]}
-            for name in missing:
-                if name not in there:
-                    raise InputError(f"Some pages of {name} must be read again.", "Say with --inputs where it is.")
-                if there[name].identity != known[name]:
-                    raise InputChanged(f"{name} is not the archive that the run read.", "Give that one with --inputs.")
-                self._found[name] = plan_units(there[name], 1 << 60)[0]
-        return {name: self._found[name] for name in names}
-
-
-@dataclass
 class _Replay:
     """The two steps that make the portions of a replay."""
 
     old: Run
     new: Build
-    archives: _Archives
     takedown: Takedown
+    found: dict[str, Unit] = field(default_factory=dict)
+    """The archives that were needed so far, each as one unit."""
 
     def commits(self) -> list[Commit]:
         """Return the commits of all portions, in order. Texts of documents that come back are still missing."""
@@ -147,17 +113,36 @@ class _Replay:
         share = self.old.info["records"]["in"] // (_PORTIONS_PER_WORKER * self.new.execution.engine.workers)
         portions, pages = portions_of(self.old, judge, max(share, _LEAST_ROWS))
         portions = [self._readable(one, pages) for one in portions]
-        units = self.archives.units(dict.fromkeys(one.warc for one in portions if pages.get(one.ledger)))
+        units = self._units(dict.fromkeys(one.warc for one in portions if pages.get(one.ledger)))
         archives = {name: unit.as_dict() for name, unit in units.items()}
         own = [{"portion": one.as_dict(), "archive": archives.get(one.warc)} for one in portions]
         return self._run("judge", replay_task, own, [pages.get(one.ledger, 0) for one in portions])
 
     def _readable(self, portion: Portion, pages: dict[tuple[int, int], int]) -> Portion:
         """Return the portion. If only its further samples need an archive that is missing, it goes without them."""
-        if not portion.extra or pages[portion.ledger] != len(portion.extra) or self.archives.has(portion.warc):
-            return portion
-        pages[portion.ledger] = 0
-        return replace(portion, extra=())
+        if portion.extra and pages[portion.ledger] == len(portion.extra):
+            try:
+                self._units([portion.warc])
+            except InputError:
+                pages[portion.ledger] = 0
+                return replace(portion, extra=())
+        return portion
+
+    def _units(self, names: Iterable[str]) -> dict[str, Unit]:
+        """Return each of these archives as one unit. Raises InputError for an archive that is missing, or changed."""
+        missing = [name for name in names if name not in self.found]
+        if missing:
+            past = self.old.locations()
+            locations = self.new.job.inputs or [past[name] for name in missing if past.get(name)]
+            there = {item.name: item for item in find_inputs(locations)} if locations else {}
+            known = {item["name"]: item["identity"] for item in self.old.info["inputs"]}
+            for name in missing:
+                if name not in there:
+                    raise InputError(f"Some pages of {name} must be read again.", "Say with --inputs where it is.")
+                if there[name].identity != known[name]:
+                    raise InputChanged(f"{name} is not the archive that the run read.", "Give that one with --inputs.")
+                self.found[name] = plan_units(there[name], 1 << 60)[0]
+        return {name: self.found[name] for name in names}
 
     def with_texts(self, commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
         """Return the commits with every text that the pack phase needs."""
@@ -166,7 +151,7 @@ class _Replay:
         incomplete = [number for number, done in enumerate(commits) if done.facts["missing"]]
         wanted = {number: int(missing_texts(store, commits[number], boxes[number]).sum()) for number in incomplete}
         pages = {number: count for number, count in wanted.items() if count}
-        units = self.archives.units(dict.fromkeys(commits[number].facts["unit"]["warc"] for number in pages))
+        units = self._units(dict.fromkeys(commits[number].facts["unit"]["warc"] for number in pages))
         own = [
             {
                 "commit": commits[number].as_dict(),
@@ -176,12 +161,14 @@ class _Replay:
             for number in pages
         ]
         made = dict(zip(pages, self._run("read", texts_task, own, list(pages.values())), strict=True))
-        self.new.plan.inputs = self.archives.located(self.new.plan.inputs)
+        plan = self.new.plan
+        plan.inputs = [replace(item, path=self.found.get(item.name, item).path) for item in plan.inputs]
         return [made.get(number, done) for number, done in enumerate(commits)]
 
     def _run(self, name: str, function: Function, portions: list[dict[str, Any]], pages: list[int]) -> list[Commit]:
         """Return the commits of all portions, in order. `pages` counts the pages of each that are read again."""
-        depends = {key: self.new.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")}
+        depends = {key: self.new.plan.identity[key] for key in ("recipe", "resources", "removed")}
+        depends["versions"] = versions(REPLAY_ROOMS)
         common = {
             **self.new.payload(),
             "folder": self.old.store.location,

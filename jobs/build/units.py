@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from corpus.digests import digest
@@ -92,9 +93,8 @@ def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
             if reached != after.start:
                 wrong.add(after)
         elif unit.layout == "members" and reached != unit.end:
-            raise IntegrityError(
-                f"{unit.warc} was read up to byte {reached} of {unit.end}.", "Please report this file."
-            )
+            short = f"{unit.warc} was read up to byte {reached} of {unit.end}."
+            raise IntegrityError(short, "Please report this file.")
     return wrong
 
 
@@ -103,8 +103,7 @@ def merge(units: list[Unit], false_starts: set[Unit]) -> list[Unit]:
     merged: list[Unit] = []
     for unit in units:
         if unit in false_starts:
-            before = merged.pop()
-            merged.append(Unit(**{**before.as_dict(), "end": unit.end}))
+            merged[-1] = replace(merged[-1], end=unit.end)
         else:
             merged.append(unit)
     return merged

@@ -1,6 +1,6 @@
 """Checkpoints: complete or absent, checked by digest, and safe to load (safetensors and JSON, no pickle).
 
-    model/settings.json                     what the folder is bound to, written first
+    model/settings.json                     the settings that the folder is bound to, written first
     model/checkpoints/step-00000120/        model.safetensors, optimizer.safetensors, state.json
     model/model.safetensors, state.json     the finished model
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +40,17 @@ def bind(folder: Path, settings: Mapping[str, Any]) -> None:
     path = folder / "settings.json"
     if path.exists():
         if changed := differences(_read_json(path), dict(settings)):
-            raise OutputError(
-                f"{folder} was begun with other settings ({'; '.join(changed)}).",
-                "Use the old settings, or another folder.",
-            )
+            what = f"{folder} was begun with other settings ({'; '.join(changed)})."
+            raise OutputError(what, "Use the old settings, or another folder.")
         return
-    if folder.exists() and any(path.name != ".work" for path in folder.iterdir()):  # it has the lock of the run
+    if folder.exists() and any(path.name != ".work" for path in folder.iterdir()):  # .work has the lock of the run
         raise OutputError(f"{folder} is not empty, and has no model.", "Name another folder.")
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, _as_json(settings))
 
 
 def save(folder: Path, step: int, model: GPT, optimizers: Optimizers, facts: Mapping[str, Any]) -> None:
-    """Write a checkpoint of `step`, and remove all but the last two."""
+    """Write a checkpoint of `step`, and remove all checkpoints except the last two."""
     root = folder / "checkpoints"
     root.mkdir(exist_ok=True)
     for leftover in root.glob(".new-*"):
@@ -63,77 +61,69 @@ def save(folder: Path, step: int, model: GPT, optimizers: Optimizers, facts: Map
     _write_tensors(scratch / "optimizer.safetensors", _moments(model, optimizers))
     _seal(scratch, {**facts, "step": step}, ("model.safetensors", "optimizer.safetensors"))
     final = root / f"step-{step:08}"
-    if final.exists():  # a damaged one
-        shutil.rmtree(final)
+    shutil.rmtree(final, ignore_errors=True)  # a damaged checkpoint may have this name
     os.rename(scratch, final)
     _sync(root)
     for old in _checkpoints(folder)[:-KEPT]:
         shutil.rmtree(old)
 
 
-def finish(folder: Path, model: GPT, facts: Mapping[str, Any]) -> dict[str, Any]:
+def finish(folder: Path, model: GPT, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """Write the finished model, remove its checkpoints, and return its state."""
     scratch = folder / ".new-model.safetensors"
     _write_tensors(scratch, _weights(model))
     _sync(scratch)
     os.replace(scratch, folder / "model.safetensors")
     _seal(folder, facts, ("model.safetensors",))
-    return _ended(folder)
+    return finished(folder)
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """Return the state of a finished model, or None if there is none yet."""
-    return _ended(folder) if (folder / "state.json").exists() else None
-
-
-def _ended(folder: Path) -> dict[str, Any]:
-    """Return the state of a finished model and remove its checkpoints: a run may have been killed before it did."""
+    """Return the state of a finished model, or None if there is none yet. Remove its checkpoints, since a run may have
+    been killed before it did that."""
+    if not (folder / "state.json").exists():
+        return None
     state = _checked(folder)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return state
 
 
 def resume(folder: Path, model: GPT, optimizers: Optimizers) -> dict[str, Any] | None:
-    """Load the newest undamaged checkpoint into model and optimizers and return its state, or None if there is none.
-    Raises IntegrityError if there are only damaged ones."""
-    damage: IntegrityError | None = None
-    for checkpoint in reversed(_checkpoints(folder)):
-        try:
-            state = _checked(checkpoint)
-            weights = load_file(checkpoint / "model.safetensors")
-            moments = load_file(checkpoint / "optimizer.safetensors")
-        except IntegrityError as error:
-            damage = damage or error
-            continue
-        model.load_state_dict(weights)
-        _put_moments(model, optimizers, moments)
-        return state
-    if damage:
-        raise damage
-    return None
+    """Load the newest undamaged checkpoint into model and optimizers and return its state, or None if there is no
+    checkpoint. Raises IntegrityError if all checkpoints are damaged."""
+    if not _checkpoints(folder):
+        return None
+    checkpoint, state = _newest(_checkpoints(folder))
+    model.load_state_dict(load_file(checkpoint / "model.safetensors"))
+    _put_moments(model, optimizers, load_file(checkpoint / "optimizer.safetensors"))
+    return state
 
 
 def load_model(folder: Path, device: torch.device) -> tuple[GPT, dict[str, Any]]:
     """Return the finished model of a folder, or that of its newest undamaged checkpoint, and its state. Raises
-    InputError if there is none, and IntegrityError if it is damaged."""
-    places = [folder] if (folder / "state.json").exists() else _checkpoints(folder)[::-1]
-    if not places:
+    InputError if there is no model, and IntegrityError if it is damaged."""
+    folders = [folder] if (folder / "state.json").exists() else _checkpoints(folder)
+    if not folders:
         raise InputError(f"{folder} has no trained model.", "Run `corpus train … -o` on it first.")
-    for last, place in enumerate(places, 1):
+    found, state = _newest(folders)
+    model = GPT(Shape(**state["shape"]))
+    model.load_state_dict(load_file(found / "model.safetensors"))
+    return model.to(device).eval(), state
+
+
+def _newest(folders: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
+    """Return the last undamaged folder and its state. Raises IntegrityError if all folders are damaged."""
+    damage = []
+    for folder in reversed(folders):
         try:
-            state = _checked(place)
-        except IntegrityError:
-            if last == len(places):
-                raise
-            continue
-        model = GPT(Shape(**state["shape"]))
-        model.load_state_dict(load_file(place / "model.safetensors"))
-        return model.to(device).eval(), state
-    raise AssertionError("unreachable: the last folder gives a model or raises")
+            return folder, _checked(folder)
+        except IntegrityError as error:
+            damage.append(error)
+    raise damage[0]
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is complete or absent, and replaces what was there."""
+    """Write a file that is complete or absent. Replace the file that was there."""
     scratch = path.with_name(f".new-{path.name}")
     scratch.write_bytes(data)
     _sync(scratch)
@@ -150,7 +140,7 @@ def _weights(model: GPT) -> dict[str, Tensor]:
 
 
 def _moments(model: GPT, optimizers: Optimizers) -> dict[str, Tensor]:
-    """Return the moments of the optimizers, under `optimizer/weight/what`."""
+    """Return the moments of the optimizers, under names like `adamw/head.weight/exp_avg`."""
     return {
         f"{kind}/{name}/{key}": value.detach().contiguous().cpu()
         for kind, optimizer in optimizers.items()
@@ -160,17 +150,17 @@ def _moments(model: GPT, optimizers: Optimizers) -> dict[str, Tensor]:
 
 
 def _put_moments(model: GPT, optimizers: Optimizers, moments: Mapping[str, Tensor]) -> None:
-    """Load the moments by the optimizers' own loading, which knows the device of each. AdamW's step count is on the
-    device of its weight if it is fused, else on the CPU."""
+    """Load the moments by the optimizers' own loading, which knows the device of each moment. AdamW's step count is on
+    the device of its weight if AdamW is fused, else on the CPU."""
     weights = dict(model.named_parameters())
     for kind, optimizer in optimizers.items():
         order = [weight for group in optimizer.param_groups for weight in group["params"]]
-        places = {weight: at for at, weight in enumerate(order)}
+        index = {weight: at for at, weight in enumerate(order)}
         state: dict[int, dict[str, Tensor]] = {}
         for path, value in moments.items():
             owner, name, key = path.split("/")
             if owner == kind:
-                state.setdefault(places[weights[name]], {})[key] = value
+                state.setdefault(index[weights[name]], {})[key] = value
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
@@ -211,9 +201,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _damaged(file: Path) -> IntegrityError:
-    return IntegrityError(
-        f"{file} is missing or damaged.", "Restore it, remove it to go on from the other checkpoints, or train again."
-    )
+    todo = "Restore it, remove it to continue from the other checkpoints, or train again."
+    return IntegrityError(f"{file} is missing or damaged.", todo)
 
 
 def _as_json(content: Mapping[str, Any]) -> bytes:

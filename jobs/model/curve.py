@@ -1,34 +1,27 @@
-"""The curve of a training run: a line per step in metrics.jsonl, a picture of it, and progress for people."""
+"""The loss curve of a training run: a line per step in metrics.jsonl, its picture, and progress for people."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-
 from jobs.model.checkpoint import write_whole
-
-_PLAIN_EVERY_S = 10.0
+from jobs.runner.progress import Progress
 
 
 class Metrics:
-    """metrics.jsonl: one JSON object per step with `step`, `tokens`, `loss` (nats per token), `lr` (share of its peak)
-    and `seconds`. After a validation also `val_loss`, `bpb` and `bits_per_token`."""
+    """metrics.jsonl: one JSON object per step with `step`, `tokens`, `loss` (nats per token), `lr` and `seconds`. After
+    a validation it also has `val_loss`, `bpb` and `bits_per_token`."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Go on after `step`. Lines of later steps are removed, since their checkpoint was lost; they will come
-        again."""
+        """Continue after `step`. Remove the lines of later steps: these have no checkpoint, and are done again."""
         path = folder / "metrics.jsonl"
         kept = [row for row in read_metrics(folder) if row["step"] <= step]
         write_whole(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  it is open as long as the run goes on
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  it is open until the run ends
 
     def add(self, row: dict[str, Any]) -> None:
         self._file.write(json.dumps(row) + "\n")
@@ -38,29 +31,19 @@ class Metrics:
         """Make sure that a crash of the machine does not lose what was added."""
         os.fsync(self._file.fileno())
 
-    def __enter__(self) -> Metrics:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
         self._file.close()
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Return the complete lines of metrics.jsonl. A crash may have cut the last one short."""
+    """Return the complete lines of metrics.jsonl. A crash may have cut the last line short."""
     path = folder / "metrics.jsonl"
-    if not path.exists():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n"):
-            break
-        rows.append(json.loads(line))
-    return rows
+    *complete, _ = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
+    return [json.loads(line) for line in complete]
 
 
 def draw_curve(folder: Path) -> Path:
-    """Draw loss.svg from metrics.jsonl: training loss with its running mean, and validation loss where it was
-    measured."""
+    """Draw loss.svg from metrics.jsonl: training loss, its running mean, and validation loss if there is any."""
     from matplotlib.figure import Figure
 
     rows = read_metrics(folder)
@@ -83,53 +66,32 @@ def draw_curve(folder: Path) -> Path:
 
 
 def _running_mean(values: list[float], share: float = 0.1) -> list[float]:
-    """Return an exponential mean. Each new value has this share, the first ones more."""
-    means: list[float] = []
+    """Return an exponential mean. Each new value has this share, the first values more."""
+    mean, means = 0.0, []
     for count, value in enumerate(values, 1):
-        weight = max(share, 1 / count)
-        means.append(value if not means else means[-1] + weight * (value - means[-1]))
+        mean += max(share, 1 / count) * (value - mean)
+        means.append(mean)
     return means
 
 
-class TrainingProgress:
-    """Steps done, loss, bits per byte, tokens per second and time left: a live line on a terminal, plain lines
-    elsewhere, on stderr. Its input is the rows of metrics.jsonl."""
+class TrainingProgress(Progress):
+    """The progress of a training: steps done, loss, bits per byte, tokens per second and time left."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bar: Bar | None = None
-        self._bpb: float | None = None
-
-    def start(self, steps: int, done: int, tokens: int) -> None:
-        """Start a run of so many steps, of which some are done. `tokens` are those of one step."""
-        self._steps, self._first, self._tokens = steps, done, tokens
-        self._started = self._printed = time.monotonic()
-        if self._console.is_terminal:
-            columns = (
-                TextColumn("train"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[facts]}"),
-            )
-            self._bar = Bar(*columns, console=self._console)
-            self._task = self._bar.add_task("train", total=steps, completed=done, facts="")
-            self._bar.start()
+    def start_training(self, steps: int, done: int, tokens: int) -> None:
+        """Start a run of `steps` steps, of which `done` are done. A step has `tokens` tokens."""
+        self._tokens, self._bpb = tokens, None
+        self._row: dict[str, Any] = {}
+        self.start("step", steps, done)
 
     def step(self, row: dict[str, Any]) -> None:
-        self._bpb = row.get("bpb", self._bpb)
-        now = time.monotonic()
-        rate = (row["step"] - self._first) * self._tokens / max(now - self._started, 1e-3)
-        facts = f"loss {row['loss']:.3f}, " + (f"{self._bpb:.3f} bits per byte, " if self._bpb else "")
-        facts += f"{rate:,.0f} tokens/s"
-        if self._bar:
-            self._bar.update(self._task, completed=row["step"], facts=facts)
-        elif now - self._printed > _PLAIN_EVERY_S or row["step"] == self._steps:
-            self._printed = now
-            left = (self._steps - row["step"]) * self._tokens / max(rate, 1e-3)
-            print(f"step {row['step']}/{self._steps}, {left:.0f} s left, {facts}", file=sys.stderr, flush=True)
+        """Show a row of metrics.jsonl."""
+        self._row, self._bpb = row, row.get("bpb", self._bpb)
+        self._done = row["step"] - 1
+        self.unit_done()
 
-    def end(self) -> None:
-        if self._bar:
-            self._bar.stop()
-            self._bar = None
+    def _facts(self, start: str = "") -> str:
+        if not self._row:
+            return ""
+        rate = (self._done - self._skipped) * self._tokens / max(time.monotonic() - self._started, 1e-3)
+        bpb = f"{self._bpb:.3f} bits per byte, " if self._bpb else ""
+        return f"{start}loss {self._row['loss']:.3f}, {bpb}{rate:,.0f} tokens/s"

@@ -1,4 +1,4 @@
-"""The quality of a model as bits per byte, which do not depend on the tokenizer."""
+"""The quality of a model in bits per byte, a unit that does not depend on the tokenizer."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 
-from corpus.tokens.shards import Split
+from corpus.tokens.token_folder import Split
 from jobs.model.model import GPT
-from jobs.model.train_settings import Place
+from jobs.model.train_settings import TrainWorker
 from jobs.model.windows import in_order
 
 _LOGITS_AT_ONCE = 2**24
 
 
 @torch.no_grad()
-def evaluate(model: GPT, split: Split, token_bytes: np.ndarray, limit: int, place: Place) -> dict[str, Any]:
+def evaluate(model: GPT, split: Split, token_bytes: np.ndarray, limit: int, worker: TrainWorker) -> dict[str, Any]:
     """Return the loss over the first `limit` targets of a split: nats and bits per token, bits per byte of text.
 
     The bytes are those of each token, not of its decoded text, since a token may end within a character. Specials have
-    no bytes and are not counted. Returns {} if no target counts.
+    no bytes and are not counted. If no target counts, the result is empty.
     """
-    lengths = torch.from_numpy(token_bytes.astype(np.int64)).to(place.device)
-    sums = torch.zeros(3, dtype=torch.float64, device=place.device)  # nats, tokens, bytes
+    lengths = torch.from_numpy(token_bytes.astype(np.int64)).to(worker.device)
+    sums = torch.zeros(3, dtype=torch.float64, device=worker.device)  # nats, tokens, bytes
     window = model.shape.window
     rows = max(1, _LOGITS_AT_ONCE // (model.shape.vocab_size * window))
     for number, (ids, targets) in enumerate(in_order(split, window, limit, rows)):
-        if number % place.workers != place.rank:
+        if number % worker.workers != worker.rank:
             continue
-        wanted = targets.to(place.device).flatten()
-        nats = F.cross_entropy(model(ids.to(place.device)).flatten(0, 1), wanted, reduction="none").double()
+        wanted = targets.to(worker.device).flatten()
+        nats = F.cross_entropy(model(ids.to(worker.device)).flatten(0, 1), wanted, reduction="none").double()
         size = lengths[wanted]
         sums += torch.stack([nats[size > 0].sum(), (size > 0).sum().double(), size.sum().double()])
-    if place.workers > 1:
+    if worker.workers > 1:
         dist.all_reduce(sums)
     total, count, size = sums.tolist()
     if not count:

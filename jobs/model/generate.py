@@ -15,7 +15,7 @@ from corpus.errors import ConfigError, IntegrityError
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.tokenizer import Tokenizer
 from jobs.model.checkpoint import load_model
-from jobs.model.model import GPT, Cache
+from jobs.model.model import Cache
 from jobs.runner.terminal import plain
 
 
@@ -31,8 +31,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A drawn token, and the likeliest ones with the probabilities that the model gives them, before temperature and
-    top-k."""
+    """A drawn token, and the likeliest tokens with their probabilities before temperature and top-k."""
 
     id: int
     likeliest: tuple[tuple[int, float], ...]
@@ -45,67 +44,46 @@ class Continuer:
         self.device = torch.device(device)
         self.model, state = load_model(folder, self.device)
         self.bos: int = state["bos"]
+        file = folder / "tokenizer.json"
         try:
-            self.tokenizer = Tokenizer("tokenizer.json", (folder / "tokenizer.json").read_bytes())
+            self.tokenizer = Tokenizer(file.name, file.read_bytes())
         except (OSError, ConfigError):
-            raise IntegrityError(
-                f"{folder / 'tokenizer.json'} is missing or damaged.", "Copy it from the folder of the tokens."
-            ) from None
+            raise IntegrityError(f"{file} is missing or damaged.", "Copy it from the folder of the tokens.") from None
 
     def encode(self, prompt: str) -> list[int]:
-        """Return the ids of a prompt at the start of a document. Names of special tokens in it are text like any
-        other."""
+        """Return the ids of a prompt at the start of a document. The name of a special token in it is plain text."""
         ids, _ = Encoder(self.tokenizer).encode([prompt.encode("utf-8", "replace").decode()])
         return [self.bos, *ids.tolist()]
 
     def draw(self, prompt: Sequence[int], sampling: Sampling, number: int = 0, shown: int = 0) -> Iterator[Drawn]:
         """Yield up to `max_tokens` tokens, and none after the end of the document. Each `number` gives another
-        continuation. The same number, seed and device give the same one."""
-        drawn = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
-        chance = torch.Generator().manual_seed(int.from_bytes(drawn[:8]) >> 1)  # 63 bits: the most it accepts
-        reader = _LogitReader(self.model, self.device)
-        logits = reader.read(prompt)
-        for left in reversed(range(sampling.max_tokens)):
-            logits[len(self.tokenizer.tokens) :] = -torch.inf
+        continuation. The same number, seed and device give the same continuation."""
+        digest = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
+        chance = torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)  # 63 bits, torch's limit
+        window, tokens = self.model.shape.window, self.tokenizer.tokens
+        held: list[int] = []
+        ids = list(prompt)
+        for _ in range(sampling.max_tokens):
+            held += ids
+            if len(held) > window:  # read the later half again
+                ids = held = held[-(window // 2) :]
+            if len(ids) == len(held):
+                cache = Cache(self.model.shape, 1, self.device, self.model.compute)
+            with torch.no_grad():
+                logits = self.model(torch.tensor([ids], device=self.device), cache=cache)[0, -1].float().cpu()
+            logits[len(tokens) :] = -torch.inf
             chosen = _choose(logits, sampling, chance)
-            if self.ends(chosen):
-                return
-            yield Drawn(chosen, _likeliest(logits, shown))
-            if left:
-                logits = reader.read([chosen])
-
-    def ends(self, token: int) -> bool:
-        """Return True if the token ends the document: the separator, or any other token without text."""
-        return token == self.bos or self.tokenizer.tokens[token] is None
-
-
-class _LogitReader:
-    """Gives the logits after all tokens read so far. If the window is full, it goes on from its later half."""
-
-    def __init__(self, model: GPT, device: torch.device) -> None:
-        self.model, self.device = model, device
-        self.held: list[int] = []
-        self._cache = self._new_cache()
-
-    @torch.no_grad()
-    def read(self, ids: Sequence[int]) -> Tensor:
-        window = self.model.shape.window
-        self.held = [*self.held, *ids]
-        if len(self.held) > window:
-            ids = self.held = self.held[-(window // 2) :]
-            self._cache = self._new_cache()
-        logits = self.model(torch.tensor([list(ids)], device=self.device), cache=self._cache)
-        last: Tensor = logits[0, -1].float().cpu()
-        return last
-
-    def _new_cache(self) -> Cache:
-        return Cache(self.model.shape, 1, self.device, self.model.compute)
+            if chosen == self.bos or tokens[chosen] is None:
+                return  # the separator, or any other token without text, ends the document
+            top = logits.softmax(0).topk(min(shown, len(logits)))
+            yield Drawn(chosen, tuple(zip(top.indices.tolist(), top.values.tolist(), strict=True)))
+            ids = [chosen]
 
 
 def _choose(logits: Tensor, sampling: Sampling, chance: torch.Generator) -> int:
     if sampling.temperature == 0:
         return int(logits.argmax())
-    # doubles, with the likeliest at 0: otherwise very small temperatures give infinity
+    # as doubles, and with the likeliest at 0, since very small temperatures would give infinity
     logits = (logits - logits.max()).double() / sampling.temperature
     if sampling.top_k:
         least = logits.topk(min(sampling.top_k, len(logits))).values[-1]
@@ -113,14 +91,9 @@ def _choose(logits: Tensor, sampling: Sampling, chance: torch.Generator) -> int:
     return int(torch.multinomial(logits.softmax(0), 1, generator=chance))
 
 
-def _likeliest(logits: Tensor, count: int) -> tuple[tuple[int, float], ...]:
-    top = logits.softmax(0).topk(min(count, len(logits)))
-    return tuple(zip(top.indices.tolist(), top.values.tolist(), strict=True))
-
-
 class TextStream:
-    """Turns tokens into text that a terminal may show. Bytes wait until their character is complete. Invalid bytes and
-    control characters become U+FFFD."""
+    """Turns tokens into text that is safe on a terminal. Bytes wait until their character is complete. Invalid bytes
+    and control characters become U+FFFD."""
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
         self._tokens = tokens
@@ -135,8 +108,7 @@ class TextStream:
 
 
 def token_text(token: bytes | None) -> str:
-    """Return a token on one line: its text in quotes, with escapes for invisible characters. Bytes that are not text
-    look as in Python."""
+    """Return a token on one line: in quotes, with escapes for invisible characters and invalid bytes."""
     if token is None:
         return "end of document"
     try:

@@ -1,8 +1,8 @@
-"""A GPT: token ids in, logits of the next token out. One file, read from top to bottom.
+"""A GPT: token ids in, logits of the next token out. Read this file from top to bottom.
 
-It differs from GPT-2 in parts that were measured to learn more from the same tokens (docs/trainer.md): RMSNorm without
-gain, rotary positions, normalized queries and keys, ReLU², no biases, an untied head, softly capped logits, and
-projections into the residual stream that begin at zero.
+It differs from GPT-2 in parts that learn more from the same tokens (docs/trainer.md): RMSNorm without gain, rotary
+positions, normalized queries and keys, ReLU², no biases, an untied head, softly capped logits, and projections into the
+residual stream that begin at zero.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Cache:
         self.length = 0
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the keys and values (batch, heads, time, head width) of new positions. Return all up to the last."""
+        """Add the keys and values (batch, heads, time, head width) of new positions. Return those of all positions."""
         end = self.length + keys.size(2)
         self.keys[layer, :, :, self.length : end] = keys
         self.values[layer, :, :, self.length : end] = values
@@ -96,10 +96,7 @@ class Attention(nn.Module):
     def __init__(self, shape: Shape, layer: int) -> None:
         super().__init__()
         self.layer, self.heads = layer, shape.heads
-        self.query = Linear(shape.width, shape.width)
-        self.key = Linear(shape.width, shape.width)
-        self.value = Linear(shape.width, shape.width)
-        self.out = Linear(shape.width, shape.width)
+        self.query, self.key, self.value, self.out = (Linear(shape.width, shape.width) for _ in range(4))
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None) -> Tensor:
         batch, time, width = x.shape
@@ -133,7 +130,7 @@ class Block(nn.Module):
 
 class GPT(nn.Module):
     """`model(ids)` gives logits (batch, time, vocabulary) in float32, `model(ids, targets)` the mean loss in nats. With
-    a cache, `ids` are only those after the ones in the cache."""
+    a cache, `ids` are only the tokens after those in the cache."""
 
     cos: Tensor
     sin: Tensor

@@ -1,6 +1,6 @@
-"""Train a model on tokens: the whole loop, read from top to bottom.
+"""Train a model on tokens. Read this file, the whole loop, from top to bottom.
 
-`Settings` and the tokens alone decide the weights. A run can end at any moment. The same command goes on from the
+`Settings` and the tokens alone decide the weights. A run can end at any moment. The same command continues from the
 newest checkpoint and, in fp32 on the same number of threads, ends with the same weights bit for bit: the order of
 windows and the learning rate are functions of the step, and nothing is drawn after the first weights.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -22,23 +22,23 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from corpus.errors import CorpusError
-from corpus.tokens.shards import Tokens
+from corpus.tokens.token_folder import Tokens
 from jobs.model import checkpoint
 from jobs.model.curve import Metrics, TrainingProgress, draw_curve, read_metrics
 from jobs.model.evaluate import evaluate
 from jobs.model.model import GPT
-from jobs.model.train_settings import Place, Settings, Shape
+from jobs.model.train_settings import Settings, Shape, TrainWorker
 from jobs.model.windows import Windows
 
 WARMUP, WARMDOWN = 0.03, 0.6
-"""Shares of all steps in which the learning rate rises, and falls to zero. Between them it is constant."""
+"""The shares of all steps in which the learning rate rises, and falls to zero. In between it is constant."""
 
 EMBED_LR, HEAD_LR = 30.0, 3.0
-"""Learning rates of embedding and head by AdamW, in units of that of the matrices by Muon."""
+"""AdamW's learning rates for embedding and head, as multiples of Muon's for the matrices."""
 
 
 def lr_share(step: int, steps: int) -> float:
-    """Return the learning rate of a step (from 0) as a share of its peak: up, level, down."""
+    """Return the learning rate of a step, counted from 0, as a share of the peak rate."""
     rise = (step + 1) / max(1.0, WARMUP * steps)
     fall = (steps - step) / max(1.0, WARMDOWN * steps)
     return min(1.0, rise, fall)
@@ -47,32 +47,26 @@ def lr_share(step: int, steps: int) -> float:
 def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
     """Return Muon for the matrices of the blocks, and AdamW for embedding and head, which are tables of vectors."""
     muon = torch.optim.Muon(model.blocks.parameters(), lr=lr, momentum=0.95, adjust_lr_fn="match_rms_adamw")
-    tables = [
-        {"params": [model.embed.weight], "lr": lr * EMBED_LR},
-        {"params": [model.head.weight], "lr": lr * HEAD_LR},
-    ]
+    rates = {model.embed.weight: lr * EMBED_LR, model.head.weight: lr * HEAD_LR}
+    tables = [{"params": [table], "lr": rate} for table, rate in rates.items()]
     adamw = torch.optim.AdamW(tables, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0, fused=True)
     return {"muon": muon, "adamw": adamw}
 
 
-# long on purpose: the loop is read from top to bottom
+# long, so that the loop can be read from top to bottom
 def train(
-    folder: Path,
-    tokens: Tokens,
-    settings: Settings,
-    place: Place,
-    stopped: Callable[[], bool] = lambda: False,
-    progress: TrainingProgress | None = None,
-) -> dict[str, Any] | None:
-    """Train until the last step, write the finished model, and return its facts. None if `stopped` came first.
+    folder: Path, tokens: Tokens, settings: Settings, worker: TrainWorker,
+    stopped: Callable[[], bool] = lambda: False, progress: TrainingProgress | None = None,
+) -> dict[str, Any] | None:  # fmt: skip
+    """Train until the last step, write the finished model, and return its facts, or None if `stopped` ended the run.
 
     Raises OutputError if the folder is bound to other settings, InputError if there are too few tokens for one window,
-    and CorpusError if the loss is not finite any more.
+    and CorpusError if the loss is no longer finite.
     """
-    place.check(settings.batch)
+    worker.check(settings.batch)
     shape = Shape.of_depth(settings.depth, tokens.vocab_size, settings.window)
-    lead = place.rank == 0
-    with together(place):
+    lead = worker.rank == 0
+    with together(worker):
         windows = Windows(tokens.train, settings.window, settings.seed)
         if lead:
             checkpoint.bind(folder, settings.bound(tokens))
@@ -83,14 +77,14 @@ def train(
 
     model = GPT(shape, torch.bfloat16 if settings.precision == "bf16" else torch.float32)
     model.init_weights(settings.seed)
-    model.to(place.device)
+    model.to(worker.device)
     optimizers = make_optimizers(model, settings.lr)
-    with together(place):
+    with together(worker):
         state = checkpoint.resume(folder, model, optimizers) or {"step": 0, "seconds": 0.0}
     peaks = [(group, group["lr"]) for optimizer in optimizers.values() for group in optimizer.param_groups]
     step, seconds_before = state["step"], state["seconds"]
-    _check_agreed(step, folder, place)
-    parallel: nn.Module = DistributedDataParallel(model, broadcast_buffers=False) if place.workers > 1 else model
+    _check_agreed(step, folder, worker)
+    parallel: nn.Module = DistributedDataParallel(model, broadcast_buffers=False) if worker.workers > 1 else model
 
     facts: dict[str, Any] = {
         "shape": asdict(shape),
@@ -105,16 +99,16 @@ def train(
         checkpoint.save(folder, step, model, optimizers, {**facts, "seconds": row["seconds"]})
 
     row: dict[str, Any] = {}
-    share = settings.batch // place.workers
+    share = settings.batch // worker.workers
     started = saved = time.monotonic()
     with ExitStack() as ending:
-        metrics = ending.enter_context(Metrics(folder, step)) if lead else None
+        metrics = ending.enter_context(closing(Metrics(folder, step))) if lead else None
         if progress:
-            progress.start(settings.steps, step, settings.batch * settings.window)
+            progress.start_training(settings.steps, step, settings.batch * settings.window)
             ending.callback(progress.end)
-        while step < settings.steps and not _any(stopped(), place):
-            ids, targets = windows.batch(step * settings.batch + place.rank * share, share)
-            loss = backward(parallel, ids.to(place.device), targets.to(place.device), place)
+        while step < settings.steps and not _any(stopped(), worker):
+            ids, targets = windows.batch(step * settings.batch + worker.rank * share, share)
+            loss = backward(parallel, ids.to(worker.device), targets.to(worker.device), worker)
             at = lr_share(step, settings.steps)
             for group, peak in peaks:
                 group["lr"] = peak * at
@@ -122,91 +116,83 @@ def train(
                 optimizer.step()
                 optimizer.zero_grad()
             step += 1
-            row = {
-                "step": step,
-                "tokens": step * settings.batch * settings.window,
-                "loss": loss,
-                "lr": settings.lr * at,
-            }
+            seen = step * settings.batch * settings.window
+            row = {"step": step, "tokens": seen, "loss": loss, "lr": settings.lr * at}
             if step % settings.eval_every == 0 or step == settings.steps:
-                row |= evaluate(model, tokens.val, tokens.token_bytes, settings.eval_tokens, place)
+                row |= evaluate(model, tokens.val, tokens.token_bytes, settings.eval_tokens, worker)
             for found in (loss, row.get("val_loss", 0.0)):
                 if not math.isfinite(found):
-                    todo = "Train in another folder with a smaller --lr."
-                    raise CorpusError(f"The loss is {found} at step {step}.", todo)
+                    raise CorpusError(f"The loss is {found} at step {step}.", "Use another folder and a smaller --lr.")
             row["seconds"] = round(seconds_before + time.monotonic() - started, 3)
             if metrics:
                 metrics.add(row)
             if progress:
                 progress.step(row)
-            if lead and time.monotonic() - saved > place.checkpoint_s and step < settings.steps:
+            if lead and time.monotonic() - saved > worker.checkpoint_s and step < settings.steps:
                 save()
                 saved = time.monotonic()
         if lead and row:
             save()
-    if not lead:
-        return None
-    if step:
+    if lead and step:
         draw_curve(folder)
-    if step < settings.steps:
+    if not lead or step < settings.steps:
         return None
     facts |= {"settings": asdict(settings), **read_metrics(folder)[-1]}
     return checkpoint.finish(folder, model, facts)
 
 
-def backward(model: nn.Module, ids: Tensor, targets: Tensor, place: Place) -> float:
-    """Add up the gradients of the mean loss of a worker's windows, some at a time. Workers then share the mean of all.
-    Return the mean loss over all workers, in nats per token.
+def backward(model: nn.Module, ids: Tensor, targets: Tensor, worker: TrainWorker) -> float:
+    """Add up the gradients of the mean loss of a worker's windows, some windows at a time. All workers then have the
+    mean of their gradients. Return the mean loss over all workers, in nats per token.
 
-    A single worker adds two halves, as two workers would. So both give the same bits; Muon rounds to bf16 and would
-    enlarge any difference.
+    A single worker adds two halves, as two workers would, so that both give the same bits. Muon rounds to bf16, which
+    would enlarge any difference.
     """
-    some = place.micro_batch or max(1, len(ids) * place.workers // 2)
+    some = worker.micro_batch or max(1, len(ids) * worker.workers // 2)
     starts = range(0, len(ids), some)
     total = torch.zeros((), device=ids.device)
     for start in starts:
         last = start == starts[-1]
         part, wanted = ids[start : start + some], targets[start : start + some]
-        waits = nullcontext() if last or place.workers == 1 else model.no_sync()  # type: ignore[operator]
-        with waits:
+        with nullcontext() if last or worker.workers == 1 else model.no_sync():  # type: ignore[operator]
             loss = model(part, wanted) * (len(part) / len(ids))
             loss.backward()
         total += loss.detach()
-    if place.workers > 1:
+    if worker.workers > 1:
         dist.all_reduce(total)
-    return float(total) / place.workers
+    return float(total) / worker.workers
 
 
 class FailedElsewhere(CorpusError):
-    """Raised if another worker failed; that one says why."""
+    """Raised if another worker failed. Its own error says why."""
 
 
 @contextmanager
-def together(place: Place) -> Iterator[None]:
-    """Guard work at which one worker may fail alone. Then all end at once. Otherwise the others would wait for it at
-    the next sum over workers, for half an hour. Raises FailedElsewhere in the others."""
+def together(worker: TrainWorker) -> Iterator[None]:
+    """Guard work at which one worker may fail alone, and end all workers in that case. Otherwise the others would wait
+    for it at the next sum over workers, for half an hour. Raises FailedElsewhere in the others."""
     try:
         yield
     except CorpusError:
-        _any(True, place)
+        _any(True, worker)
         raise
-    if _any(False, place):
-        raise FailedElsewhere("Another worker failed.", "See what it says.")
+    if _any(False, worker):
+        raise FailedElsewhere("Another worker failed.", "See its error.")
 
 
-def _check_agreed(step: int, folder: Path, place: Place) -> None:
-    """Raise CorpusError if workers begin at different steps: they do not see the same folder."""
-    if place.workers > 1:
-        ends = torch.tensor([step, -step], device=place.device)
+def _check_agreed(step: int, folder: Path, worker: TrainWorker) -> None:
+    """Raise CorpusError if workers begin at different steps, since then they do not see the same folder."""
+    if worker.workers > 1:
+        ends = torch.tensor([step, -step], device=worker.device)
         dist.all_reduce(ends, dist.ReduceOp.MAX)
         if ends.sum() != 0:
-            raise CorpusError(f"Workers see different checkpoints in {folder}.", "Give a folder that all share.")
+            raise CorpusError(f"Workers see different checkpoints in {folder}.", "Give a folder that they share.")
 
 
-def _any(said: bool, place: Place) -> bool:
-    """Return True if any worker says so. All must ask, so that they stop at the same step."""
-    if place.workers == 1:
-        return said
-    flag = torch.tensor(float(said), device=place.device)
-    dist.all_reduce(flag)
-    return bool(flag > 0)
+def _any(flag: bool, worker: TrainWorker) -> bool:
+    """Return True if the flag of any worker is set. All must ask, so that they stop at the same step."""
+    if worker.workers == 1:
+        return flag
+    total = torch.tensor(float(flag), device=worker.device)
+    dist.all_reduce(total)
+    return bool(total > 0)

@@ -1,4 +1,4 @@
-"""Training with several workers: the same loop in Ray Train's TorchTrainer. Ray Train is imported in this file only."""
+"""Training with several workers: the same loop in Ray Train's TorchTrainer. No other file imports Ray Train."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import CorpusError
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.token_folder import open_tokens
 from jobs.model import checkpoint
 from jobs.model.curve import TrainingProgress, read_metrics
-from jobs.model.train_settings import Place, Settings
+from jobs.model.train_settings import Settings, TrainWorker
 from jobs.runner.engine import Stop
 from jobs.runner.ray_engine import RayEngine
 
@@ -23,22 +23,22 @@ _RESTARTS = 3
 _LOOK_EVERY_S = 0.5
 
 
-# nine parameters: those of `train`, and where Ray is
+# eight parameters: those of `train`, and the Ray cluster
 def train_on_ray(
-    folder: Path, tokens_folder: Path, settings: Settings, place: Place, threads: int, address: str | None,
-    stop: Stop, progress: TrainingProgress | None, insecure: bool = False,
+    folder: Path, tokens_folder: Path, settings: Settings, worker: TrainWorker, stop: Stop, progress: TrainingProgress,
+    address: str | None, insecure: bool,
 ) -> dict[str, Any] | None:  # fmt: skip
-    """Run `train` on `place.workers` workers of `threads` threads each. All share the folders.
+    """Run `train` on `worker.workers` workers, which share the folders.
 
-    A lost worker costs the steps since the newest checkpoint: Ray starts all workers again, and they go on from there.
+    A lost worker costs the steps since the newest checkpoint. Ray starts all workers again, and they continue from it.
     """
-    place.check(settings.batch)
+    worker.check(settings.batch)
     folder = folder.resolve()
     checkpoint.bind(folder, settings.bound(open_tokens(tokens_folder)))
     if done := checkpoint.finished(folder):
         return done
     _clear(folder)
-    engine = RayEngine(place.workers * threads, address, folder, insecure)
+    engine = RayEngine(worker.workers * worker.threads, address, folder, insecure)
     scratch = tempfile.mkdtemp(prefix=_SCRATCH, dir=folder)
     try:
         from ray.train import FailureConfig, RunConfig, ScalingConfig  # only now: the engine sets Ray's token mode
@@ -47,11 +47,12 @@ def train_on_ray(
         trainer = TorchTrainer(
             _worker,
             train_loop_config={
-                "folder": str(folder), "tokens": str(tokens_folder.resolve()), "threads": threads,
-                "settings": asdict(settings), "place": asdict(place),
+                "folder": str(folder), "tokens": str(tokens_folder.resolve()), "settings": asdict(settings),
+                "worker": asdict(worker),
             },
             scaling_config=ScalingConfig(
-                num_workers=place.workers, use_gpu=place.device == "cuda", resources_per_worker={"CPU": threads}
+                num_workers=worker.workers, use_gpu=worker.device == "cuda",
+                resources_per_worker={"CPU": worker.threads},
             ),
             run_config=RunConfig(
                 name="train", storage_path=scratch, failure_config=FailureConfig(max_failures=_RESTARTS)
@@ -68,9 +69,8 @@ def train_on_ray(
     return checkpoint.finished(folder)
 
 
-def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: TrainingProgress | None) -> None:
-    """Run the trainer in a thread. Meanwhile show the metrics that the first worker writes, and pass on a stop
-    signal."""
+def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: TrainingProgress) -> None:
+    """Run the trainer in a thread. Meanwhile show the first worker's metrics, and pass on a stop signal."""
     from ray.train import TrainingFailedError
 
     raised: list[Exception] = []
@@ -89,50 +89,45 @@ def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: T
         if stop.asked():
             (folder / _STOP).touch()
         rows = read_metrics(folder)
-        if progress and len(rows) > shown:
+        if len(rows) > shown:
             shown = len(rows)
             if not showing:  # only now, since workers take a while to start
-                progress.start(settings.steps, shown, settings.batch * settings.window)
+                progress.start_training(settings.steps, shown, settings.batch * settings.window)
                 showing = True
             progress.step(rows[-1])
-    if progress and showing:
+    if showing:
         progress.end()
-    if raised and isinstance(raised[0], TrainingFailedError):
-        last = str(raised[0]).strip().splitlines()[-1]
-        raise CorpusError(f"Workers failed {_RESTARTS + 1} times, at last with: {last}.", "The same command goes on.")
-    if raised:
-        raise raised[0]
+    for error in raised:
+        if not isinstance(error, TrainingFailedError):
+            raise error
+        last = str(error).strip().splitlines()[-1]
+        raise CorpusError(f"Workers failed {_RESTARTS + 1} times, at last with: {last}.", "The same command continues.")
 
 
 def _worker(config: dict[str, Any]) -> None:
-    """Run the training in a worker. An expected failure is written to its file, since another try would change
-    nothing."""
+    """Run the training in a worker. Write an expected failure to a file, since another try would change nothing."""
     import torch
     from ray.train import get_context
     from ray.train.torch import get_device
 
     from jobs.model.train import FailedElsewhere, together, train
 
-    torch.set_num_threads(config["threads"])
     folder, context = Path(config["folder"]), get_context()
-    place = replace(
-        Place(**config["place"]),
-        device=str(get_device()),
-        rank=context.get_world_rank(),
-        workers=context.get_world_size(),
-    )
+    rank, workers = context.get_world_rank(), context.get_world_size()
+    worker = replace(TrainWorker(**config["worker"]), device=str(get_device()), rank=rank, workers=workers)
+    torch.set_num_threads(worker.threads)
     try:
-        with together(place):
+        with together(worker):
             tokens = open_tokens(config["tokens"])
-        train(folder, tokens, Settings(**config["settings"]), place, (folder / _STOP).exists)
+        train(folder, tokens, Settings(**config["settings"]), worker, (folder / _STOP).exists)
     except FailedElsewhere:
         return
     except CorpusError as error:
-        (folder / f"{_FAILED}{place.rank}").write_text(json.dumps([place.rank, error.what, error.todo]))
+        (folder / f"{_FAILED}{worker.rank}").write_text(json.dumps([worker.rank, error.what, error.todo]))
 
 
 def _clear(folder: Path) -> None:
-    """Remove the files that a run, perhaps a killed one, leaves for its own use."""
+    """Remove the files that a run leaves for its own use. The run may have been killed."""
     for leftover in (folder / _STOP, *folder.glob(f"{_FAILED}*")):
         leftover.unlink(missing_ok=True)
     for scratch in folder.glob(f"{_SCRATCH}*"):

@@ -1,4 +1,4 @@
-"""The settings that decide a model, and those that only decide where and how fast it is trained. No torch here."""
+"""The settings that decide a model, and those that only decide how fast it is trained. This file imports no torch."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Any
 
 from corpus.digests import digest
 from corpus.errors import ConfigError
-from corpus.tokens.shards import Tokens
+from corpus.tokens.token_folder import Tokens
 
 WIDTH_PER_LAYER = 32
 HEAD_WIDTH = 64
 
 TOKENS_PER_WEIGHT = 10
-"""The tokens to train on if none are given: so many per weight of blocks and head, about the best use of compute with
-Muon (nanochat measured 10.5) …"""
+"""The default number of training tokens per weight of blocks and head. It is about the best use of compute with Muon
+(nanochat measured 10.5)."""
 EPOCHS = 4
-"""… but no more epochs than are nearly as good as new text (Muennighoff et al. 2023, arXiv:2305.16264)."""
+"""The default has at most so many epochs. Up to here, old text is nearly as good as new text (Muennighoff et al. 2023,
+arXiv:2305.16264)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides the weights, besides the tokens, and what the curve shows. A folder is bound to it."""
+    """Everything that decides the weights, beside the tokens, and the points of the curve. A folder is bound to it."""
 
     depth: int
     window: int
@@ -59,28 +60,28 @@ class Settings:
     eval_tokens: int
 
     def bound(self, tokens: Tokens) -> dict[str, Any]:
-        """Return what a folder is bound to: these settings, and the digest of the tokens."""
+        """Return the settings and the digest of the tokens, to which a folder is bound."""
         return {**asdict(self), "tokens": digest(tokens.info["files"])}
 
 
 @dataclass(frozen=True)
-class Place:
-    """The machine that a run uses. It changes weights by rounding at most."""
+class TrainWorker:
+    """One of the processes of a training: its device, its rank among all `workers`, and its threads. Another worker or
+    another number of workers changes weights by rounding at most."""
 
     device: str = "cpu"
     micro_batch: int | None = None
-    """Windows per forward pass; by default half of a step, or all of a worker."""
+    """Windows per forward pass. By default half a step, or all windows of a worker if there are several."""
     checkpoint_s: float = 60.0
     rank: int = 0
     workers: int = 1
+    threads: int = 1
 
     def check(self, batch: int) -> None:
         """Raise ConfigError if the windows of a step can't be shared out evenly."""
         if batch % self.workers:
-            raise ConfigError(
-                f"A batch of {batch} windows can't be shared by {self.workers} workers.",
-                "Give a --batch that is a multiple of --workers.",
-            )
+            what = f"A batch of {batch} windows can't be shared by {self.workers} workers."
+            raise ConfigError(what, "Give a --batch that is a multiple of --workers.")
 
 
 DEFAULTS = {"depth": 4, "window": 256, "batch": 16, "eval_every": 100, "eval_tokens": 1 << 17}

@@ -1,4 +1,4 @@
-"""The tokens that a training step sees: windows without replacement, in an order that (seed, epoch) decides.
+"""The tokens of a training step: windows without replacement, in an order that (seed, epoch) decides.
 
 The state of the reader is one integer, the number of windows read so far. Nothing is drawn, so nothing else is stored.
 """
@@ -13,20 +13,20 @@ import torch
 from torch import Tensor
 
 from corpus.errors import InputError
-from corpus.tokens.shards import Split
+from corpus.tokens.token_folder import Split
 
 _ROUNDS = 4
 
 
-def shuffled(places: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """Return where a permutation of range(size) takes `places`, without holding the permutation: a Feistel network over
-    the next power of four, walked until it lands inside (cycle walking; Black and Rogaway 2002). It is the same on
+def shuffled(positions: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the positions after a permutation of range(size), without holding the permutation. It is a Feistel network
+    over the next power of four, walked until it lands inside (cycle walking; Black and Rogaway 2002). It is the same on
     every machine and version."""
     half = np.uint64(max(1, (size - 1).bit_length() + 1) // 2)
     mask = (np.uint64(1) << half) - np.uint64(1)
     digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
     keys = np.frombuffer(digest, "<u8", _ROUNDS)
-    found = places.astype(np.uint64)
+    found = positions.astype(np.uint64)
     todo = np.ones(len(found), bool)
     while todo.any():
         left, right = found[todo] >> half, found[todo] & mask
@@ -34,8 +34,7 @@ def shuffled(places: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray
             left, right = right, left ^ (_mix(right ^ key) & mask)
         found[todo] = left << half | right
         todo = found >= size
-    inside: np.ndarray = found.astype(np.int64)
-    return inside
+    return found.astype(np.int64)
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
@@ -47,21 +46,18 @@ def _mix(x: np.ndarray) -> np.ndarray:
 
 
 class Windows:
-    """A split cut into windows of `length` tokens, each with the token after it. Every token except the first is a
-    target once per epoch, apart from those of a shorter last window."""
+    """A split cut into windows of `length` tokens, each with the token after it. Every token is a target once per
+    epoch, except the first token and those of a shorter last window."""
 
     def __init__(self, split: Split, length: int, seed: int) -> None:
         self.split, self.length, self.seed = split, length, seed
         self.count = (split.tokens - 1) // length
         if self.count < 1:
-            raise InputError(
-                f"There are {split.tokens} training tokens, fewer than one window of {length} and its next token.",
-                "Train on more text, or with a smaller --window.",
-            )
+            what = f"There are {split.tokens} training tokens, fewer than one window of {length} and its next token."
+            raise InputError(what, "Train on more text, or with a smaller --window.")
 
     def batch(self, first: int, count: int) -> tuple[Tensor, Tensor]:
-        """Return inputs and targets (count, length) of the windows `first` … `first + count`, numbered over all
-        epochs."""
+        """Return inputs and targets (count, length) of `count` windows from `first` on, counted over all epochs."""
         numbers = np.arange(first, first + count)
         starts = np.empty(count, np.int64)
         for epoch in np.unique(numbers // self.count):
@@ -73,8 +69,8 @@ class Windows:
 
 
 def in_order(split: Split, length: int, limit: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the first `limit` targets of a split as batches of windows (batch, length), in order. A shorter last window
-    comes alone. Nothing comes if there is no target."""
+    """Yield the first `limit` targets of a split in order, as batches of windows (batch, length). A shorter last window
+    is a batch of its own. If there is no target, there is no batch."""
     targets = min(limit, split.tokens - 1)
     whole = max(0, targets) // length
     for first in range(0, whole, batch):

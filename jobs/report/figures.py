@@ -60,8 +60,10 @@ def plotting() -> Iterator[None]:
                 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "corpus", "font.size": 11})
                 yield
         finally:
-            del os.environ["MPLCONFIGDIR"]
-            os.environ |= {} if before is None else {"MPLCONFIGDIR": before}
+            if before is None:
+                del os.environ["MPLCONFIGDIR"]
+            else:
+                os.environ["MPLCONFIGDIR"] = before
 
 
 def draw_histogram(

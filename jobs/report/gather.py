@@ -4,23 +4,50 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
+
+from markupsafe import Markup
 
 from corpus.outcome import KEPT
 from corpus.run import Run
+from corpus.storage.commits import Part
 from jobs.report import figures, sections
-from jobs.report.categories import CategoryCounts
-from jobs.report.excerpts import group_samples, read_samples
+from jobs.report.categories import CategoryCounts, TopCategories
+from jobs.report.excerpts import RuleSamples, group_samples, read_samples
 from jobs.report.scan import DOMAIN, Tick, scan
-from jobs.report.text_sizes import measure_texts
+from jobs.report.text_sizes import TextSizes, measure_texts
 
 _DOMAINS = 25
 _LANGUAGES = 30
 
 
-def gather(run: Run, tick: Tick = lambda: None) -> dict[str, Any]:
-    """Read a run's ledger, texts, samples and run.json, and return what the template shows, by name. `tick` is called
-    after each batch of the ledger."""
+@dataclass(frozen=True)
+class Report:
+    """The data of the template."""
+
+    info: dict[str, Any]
+    funnel: list[sections.FunnelStep]
+    rules: list[sections.StageRules]
+    cards: dict[str, list[sections.MeasureCard]]
+    texts: TextSizes
+    lengths: Markup | None
+    lengths_dropped: list[int]
+    languages: TopCategories | None
+    """Labels of the language stage; None if the recipe has no such stage."""
+    domains: TopCategories
+    domains_dropped: TopCategories
+    stages: list[sections.StageTable]
+    changes: list[str] | None
+    times: sections.Times | None
+    clusters: list[sections.Cluster]
+    samples: list[RuleSamples]
+    kept_samples: list[dict[str, Any]]
+    files: dict[str, list[Part]]
+
+
+def gather(run: Run, tick: Tick = lambda: None) -> Report:
+    """Read a run's ledger, texts, samples and run.json. `tick` is called after each batch of the ledger."""
     info = run.info
     samples = read_samples(run)
     largest = {entry["id"] for entry in info["dedup"]["largest"]} if info["dedup"] else set()
@@ -34,22 +61,22 @@ def gather(run: Run, tick: Tick = lambda: None) -> dict[str, Any]:
         labels = [f"{table['name']}.label" for table in info["recipe"]["stages"] if table["stage"] == "language"]
         label = next((column for column in labels if column in info["columns"]), None)
         by_rule, kept = group_samples(samples, found.measures, found.rows)
-        return {
-            "info": info,
-            "funnel": sections.funnel(info, found),
-            "rules": sections.rules(info, found),
-            "cards": cards,
-            "texts": texts,
-            "lengths": lengths,
-            "lengths_dropped": found.lengths_dropped.tolist(),
-            "languages": counts.top(label, _LANGUAGES) if label else None,  # None without a language stage
-            "domains": counts.top(DOMAIN, _DOMAINS),
-            "domains_dropped": counts.top(DOMAIN, _DOMAINS, by="dropped"),
-            "stages": sections.stage_tables(info, found),
-            "changes": sections.recipe_differences(info["recipe"]),
-            "times": sections.read_times(run),
-            "clusters": sections.clusters(info, found),
-            "samples": by_rule,
-            "kept_samples": kept,
-            "files": {kind: run.parts(kind) for kind in ("corpus", "ledger", "samples")},
-        }
+        return Report(
+            info=info,
+            funnel=sections.funnel(info, found),
+            rules=sections.rules(info, found),
+            cards=cards,
+            texts=texts,
+            lengths=lengths,
+            lengths_dropped=found.lengths_dropped.tolist(),
+            languages=counts.top(label, _LANGUAGES) if label else None,
+            domains=counts.top(DOMAIN, _DOMAINS),
+            domains_dropped=counts.top(DOMAIN, _DOMAINS, by="dropped"),
+            stages=sections.stage_tables(info, found),
+            changes=sections.recipe_differences(info["recipe"]),
+            times=sections.read_times(run),
+            clusters=sections.clusters(info, found),
+            samples=by_rule,
+            kept_samples=kept,
+            files={kind: run.parts(kind) for kind in ("corpus", "ledger", "samples")},
+        )

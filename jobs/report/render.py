@@ -11,7 +11,6 @@ import hashlib
 import os
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -20,7 +19,7 @@ from corpus.errors import OutputError
 from corpus.run import Run
 from corpus.tables.samples import EXCERPT_CHARS
 from jobs.report import formatting
-from jobs.report.gather import gather
+from jobs.report.gather import Report, gather
 from jobs.report.scan import Tick
 
 _FILTERS = ("crawled", "plain", "count", "percent", "size", "value", "seconds", "limit", "breakable")
@@ -39,7 +38,7 @@ def write_report(run: Run, out: Path, tick: Tick = lambda: None) -> int:
     return len(data)
 
 
-def render(report: dict[str, Any]) -> str:
+def render(report: Report) -> str:
     """Render the page."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),

@@ -86,6 +86,32 @@ class StageTable:
     unlimited: list[str]
 
 
+@dataclass(frozen=True)
+class Times:
+    """The content of timings.json, summed up."""
+
+    seconds: float
+    host: str
+    cpus: int
+    command: str
+    units: int
+    unit_seconds: float
+    slowest: list[dict[str, Any]]
+    stages: list[tuple[str, float]]
+    """CPU seconds of each stage over all units."""
+    phases: list[tuple[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster of duplicates: its keeper's row, if that is in this ledger, and some of the duplicates."""
+
+    id: str
+    documents: int
+    keeper: dict[str, Any] | None
+    repeats: list[dict[str, Any]]
+
+
 def funnel(info: dict[str, Any], scan: Scan) -> list[FunnelStep]:
     """From all records to the kept ones, stage by stage."""
     records, left_bytes = info["records"]["in"], scan.spans.totals.total()
@@ -174,9 +200,8 @@ def recipe_differences(recipe: dict[str, Any]) -> list[str] | None:
     return differences(load_recipe(recipe["name"]).canonical(), recipe)
 
 
-def read_times(run: Run) -> dict[str, Any] | None:
-    """The content of timings.json, summed up. The file may be missing, as a run is complete without it. "stages" has
-    the CPU seconds of each stage over all units."""
+def read_times(run: Run) -> Times | None:
+    """The times of a run. timings.json may be missing, as a run is complete without it."""
     try:
         found = json.loads(run.store.get("timings.json") or b"")
     except ValueError:
@@ -187,18 +212,23 @@ def read_times(run: Run) -> dict[str, Any] | None:
         for name, seconds in unit.get("stages", {}).items():
             stages[name] += seconds
     timed = [unit for unit in units if "start" in unit]  # portions of a replayed run have no byte range
-    return {
-        **found,
-        "command": " ".join(found["argv"]),
-        "units": len(timed),
-        "unit_seconds": sum(unit["seconds"] for unit in timed),
-        "slowest": sorted(timed, key=lambda unit: (-unit["seconds"], unit["warc"], unit["start"]))[:_SLOWEST],
-        "stages": [(name, seconds) for name, seconds in stages.items() if seconds],
-        "phases": list(found.get("dedup", {}).items()),
-    }
+    return Times(
+        seconds=found["seconds"],
+        host=found["host"],
+        cpus=found["cpus"],
+        command=" ".join(found["argv"]),
+        units=len(timed),
+        unit_seconds=sum(unit["seconds"] for unit in timed),
+        slowest=sorted(timed, key=lambda unit: (-unit["seconds"], unit["warc"], unit["start"]))[:_SLOWEST],
+        stages=[(name, seconds) for name, seconds in stages.items() if seconds],
+        phases=list(found.get("dedup", {}).items()),
+    )
 
 
-def clusters(info: dict[str, Any], scan: Scan) -> list[dict[str, Any]]:
-    """The largest clusters of duplicates, with the row of the keeper if this ledger has it, and some duplicates."""
+def clusters(info: dict[str, Any], scan: Scan) -> list[Cluster]:
+    """The largest clusters of duplicates."""
     largest = info["dedup"]["largest"] if info["dedup"] else ()
-    return [{**one, "keeper": scan.rows.get(one["id"]), "repeats": scan.repeats.get(one["id"], [])} for one in largest]
+    return [
+        Cluster(entry["id"], entry["documents"], scan.rows.get(entry["id"]), scan.repeats.get(entry["id"], []))
+        for entry in largest
+    ]

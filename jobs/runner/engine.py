@@ -87,7 +87,7 @@ class Engine(Protocol):
     def result(self, task: Any) -> Answer: ...
 
     def running_s(self, task: Any) -> float:
-        """How long a task has been running; 0 if it waits for a slot, or can't be ended."""
+        """Return the seconds that a task has been running: 0 if it waits for a slot, or can't be ended."""
 
     def end(self, task: Any) -> None:
         """End a running task by force."""
@@ -147,7 +147,7 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
 
 
 def _next(fresh: deque[PendingTask], again: list[PendingTask]) -> PendingTask | None:
-    """The next task to submit: a failed one whose wait is over, or else a fresh one."""
+    """Return the next task to submit: a failed one whose wait is over, or else a fresh one."""
     now = time.monotonic()
     due = next((one for one in again if one.ready <= now), None)
     if due is not None:
@@ -157,7 +157,7 @@ def _next(fresh: deque[PendingTask], again: list[PendingTask]) -> PendingTask | 
 
 
 def _failure(answer: Answer, payload: Payload) -> Failure:
-    """The failure in an answer, with the record that the task or its footprint names."""
+    """Return the failure in an answer, with the record that the task or its footprint names."""
     footprint = payload.get("footprint", "")
     place = answer.get("place") or read_footprint(footprint)
     if footprint:

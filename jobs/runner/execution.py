@@ -28,7 +28,7 @@ class JobResult:
     info: dict[str, Any] | None = None
     already_done: bool = False
     alarm: str = ""
-    """Why a build stopped before it was packed."""
+    """The reason for which a build stopped before it was packed."""
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,10 @@ from jobs.runner.nodes import INSTALL, Mark, check_node, describe_node, require_
 from jobs.runner.retries import Answer, Function, Payload, answer_of
 
 _ANSWER_S = 120.0
-"""How long a node may take to answer. The first task on a node starts a process and imports our code."""
+"""The time that a node may take to answer. The first task on a node starts a process and imports our code."""
 
 _START_S = 900.0
-"""How long the first node of an empty cluster may take to start."""
+"""The time that the first node of an empty cluster may take to start."""
 
 
 @dataclass(eq=False)

@@ -126,7 +126,7 @@ def by_class(failures: tuple[Failure, ...]) -> dict[str, int]:
 
 
 def last_place(failures: tuple[Failure, ...]) -> tuple[int, int] | None:
-    """The last known place of a record at work."""
+    """Return the last known place of a record at work."""
     return next((one.place for one in reversed(failures) if one.place is not None), None)
 
 

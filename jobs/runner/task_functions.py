@@ -57,11 +57,11 @@ def replay_task(payload: dict[str, Any]) -> dict[str, Any]:
     store, folder, recipe = open_store(payload["store"]), payload["folder"], _recipe(payload)
     takedown = takedown_of(store) if payload["new_takedown"] else None
     replay = LedgerReplay(open_run(folder).info, recipe, payload["signed"], takedown)
+    stages = recipe.pipeline().collective
     made = []
     for own in payload["portions"]:
         portion, reader = Portion.from_dict(own["portion"]), _page_reader(payload, own["archive"])
-        done = replay_portion(store, folder, portion, replay, recipe.pipeline().collective, reader, payload["depends"])
-        made.append(done.as_dict())
+        made.append(replay_portion(store, folder, portion, replay, stages, reader, payload["depends"]).as_dict())
     return {"commits": made}
 
 

@@ -60,12 +60,10 @@ def show_recipes(listed: list[dict[str, Any]], console: Console) -> None:
     for recipe in listed:
         console.print(f"[bold]{recipe['name']}[/bold]  {escape(recipe['description'])}")
         for stage in recipe["stages"]:
-            limits = ", ".join(
-                f"{key} {_limit({bound: v for bound, v in value.items() if v != 'off'}) or 'off'}"
-                for key, value in stage.items()
-                if isinstance(value, dict)
-            )
-            console.print(f"  {stage['name']}: {escape(limits)}")
+            limits = {key: value for key, value in stage.items() if isinstance(value, dict)}
+            on = {key: {bound: v for bound, v in limit.items() if v != "off"} for key, limit in limits.items()}
+            shown = ", ".join(f"{key} {_limit(limit) or 'off'}" for key, limit in on.items())
+            console.print(f"  {stage['name']}: {escape(shown)}")
         console.print()
 
 

@@ -1,8 +1,8 @@
 """`corpus export`: a corpus as files for other trainers.
 
 rows (one task per slice) → boxes of the shuffle → write (one task per file) → export.json, and a data card. Everything
-except export.json lies under .work/, or is a file that counts only once export.json names it. So the same command takes
-up a run wherever it ended.
+except export.json is under .work/, or is a file that counts only once export.json names it. So the same command
+continues a run from where it ended.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from corpus.errors import InputError, IntegrityError
 from corpus.storage.commits import Commit, Part
 from corpus.storage.store import Location, Store, as_json, local_file, open_store
 from corpus.storage.task_commits import get_value, put_value
-from corpus.tokens.row_files import RowLayout, RowsTask, plan_rows, send_rows, write_rows
+from corpus.tokens.row_files import RowsTask, plan_rows, send_rows, write_rows
 from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.tokens.texts import STRINGS, Texts, TextSlice, open_texts, value_type
 from corpus.version import TOKEN_ROOMS, versions
 from jobs.runner.engine import Engine, Stop
-from jobs.runner.execution import JobResult, Stopped, executing
+from jobs.runner.execution import Execution, JobResult, Stopped, executing
 from jobs.runner.folder import claim, open_folder
 from jobs.runner.progress import Progress
-from jobs.runner.retries import Function
-from jobs.tokens.card import data_card
+from jobs.tokens.data_card import data_card
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,8 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
     """Export to the end, or to the first stop signal. Raises CorpusError."""
     texts = open_texts(job.texts)
     schema, left_out = _schema(job, texts)
-    plan = {
-        "texts": texts.identity(),
-        "target": job.target,
-        "seed": job.seed,
-        "columns": schema.names,
-        "versions": versions(TOKEN_ROOMS),
-    }
+    plan = {"texts": texts.identity(), "target": job.target, "seed": job.seed, "columns": schema.names}
+    plan["versions"] = versions(TOKEN_ROOMS)
     store = open_folder(job.out)
     with store.only_run(), Stop() as stop:
         finished = claim(store, plan, "export.json")
@@ -61,22 +55,17 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
             store.remove(".work")
             return JobResult(0, finished, already_done=True)
         if left_out:
-            print(
-                f"Columns left out, since files differ in their type or it is nested: {', '.join(left_out)}",
-                file=sys.stderr,
-            )
+            columns = ", ".join(left_out)
+            print(f"Columns left out, since their type differs or has dictionaries inside: {columns}", file=sys.stderr)
         try:
             with executing(store, make_engine, stop, progress) as execution:
-                run = _Exporting(job, texts, schema, store, execution.commits)
-                sent = run.send()
-                layout = run.layout(sent)
-                written = run.write(sent, layout)
+                run = _Exporting(job, texts, schema, execution)
+                info = run.write(run.send()) | {"plan": plan}
         except Stopped:
             return JobResult(128 + stop.signal)
-        info = _info(layout, written, sum(done.facts["bytes"] for done in sent), texts, plan)
         if job.target == "datasets":
             info["columns_left_out"] = left_out
-            # an earlier try may have left one with another name of the folder
+            # replaced, since an earlier try may have written a card with another name of the folder
             store.replace("README.md", data_card(PurePosixPath(store.location).name, texts, info).encode())
         store.put_new("export.json", as_json(info))
         store.remove(".work")
@@ -84,8 +73,8 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
 
 
 def _schema(job: ExportJob, texts: Texts) -> tuple[pa.Schema, list[str]]:
-    """Return the columns to write (the text alone, or all that every file has with one type), and the names of the
-    others."""
+    """Return the columns to write, and the names of the others. The columns are the text alone, or those that all
+    files have with the same type."""
     if job.target == "nanochat":
         return pa.schema([pa.field("text", pa.string())]), []
     schemas = [pq.read_schema(local_file(file.location)) for file in texts.files]
@@ -95,13 +84,13 @@ def _schema(job: ExportJob, texts: Texts) -> tuple[pa.Schema, list[str]]:
 
 
 def _field(name: str, schemas: Sequence[pa.Schema]) -> pa.Field | None:
-    """Return the field of a column of all files. None if a file lacks it, or has another type."""
+    """Return the field of a column that all files have with the same type, otherwise None."""
     if any(name not in schema.names for schema in schemas):
         return None
     fields = [schema.field(name) for schema in schemas]
     kinds = [value_type(field.type) for field in fields]
     kind = kinds[0]
-    if all(kind in STRINGS for kind in kinds):
+    if all(one in STRINGS for one in kinds):
         kind = pa.large_string() if pa.large_string() in kinds else pa.string()
     elif any(other != kind for other in kinds) or not _is_plain(kind):
         return None
@@ -109,60 +98,68 @@ def _field(name: str, schemas: Sequence[pa.Schema]) -> pa.Field | None:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Return True if no dictionary is nested in a type, since boxes can't hold one."""
+    """Return True if a type has no dictionary inside. Boxes can't hold one."""
     inside = (kind.field(number).type for number in range(kind.num_fields))
     return value_type(kind) == kind and all(map(_is_plain, inside))
 
 
 @dataclass(frozen=True)
 class _Exporting:
-    """An export that is running. `phase` runs a function over payloads."""
+    """An export that is running."""
 
     job: ExportJob
     texts: Texts
     schema: pa.Schema
-    store: Store
-    phase: Callable[[str, Function, list[dict[str, Any]]], list[Commit]]
-
-    @property
-    def _common(self) -> dict[str, Any]:
-        return {"store": self.store.location}
+    execution: Execution
 
     def send(self) -> list[Commit]:
         """Send the rows of all slices to boxes."""
-        self.store.put_new(_SCHEMA, self.schema.serialize().to_pybytes())
+        store = self.execution.store
+        store.put_new(_SCHEMA, self.schema.serialize().to_pybytes())
         size = self.texts.bytes if self.job.target == "nanochat" else self.texts.all_bytes
-        return fill_boxes(self.store, size + ROW_BYTES * self.texts.rows, self._send)[1]
+        return fill_boxes(store, size + ROW_BYTES * self.texts.rows, self._send)[1]
 
     def _send(self, bits: int) -> list[Commit]:
-        common = {**self._common, "seed": self.job.seed, "bits": bits}
-        return self.phase("rows", rows_task, [{**common, "piece": asdict(part)} for part in self.texts.slices()])
+        common = {"store": self.execution.store.location, "seed": self.job.seed, "bits": bits}
+        payloads = [{**common, "slice": asdict(part)} for part in self.texts.slices()]
+        return self.execution.commits("rows", rows_task, payloads)
 
-    def layout(self, sent: list[Commit]) -> RowLayout:
-        """Return the layout of rows in files. Raises InputError if there are too few, and frees the folder again."""
+    def write(self, sent: list[Commit]) -> dict[str, Any]:
+        """Write the output files, in order, and return their part of export.json.
+
+        Raises IntegrityError if counts differ. If there are too few documents, free the folder again and raise
+        InputError.
+        """
+        store, plain = self.execution.store, self.job.target == "nanochat"
+        documents, text_bytes = sum(done.parts[0].rows for done in sent), sum(done.facts["bytes"] for done in sent)
         try:
-            return plan_rows(sum(done.parts[0].rows for done in sent), sum(done.facts["bytes"] for done in sent))
+            layout = plan_rows(documents, text_bytes)
         except InputError:
-            self.store.remove(".work")
+            store.remove(".work")
             raise
-
-    def write(self, sent: list[Commit], layout: RowLayout) -> list[Commit]:
-        """Write the output files, in order."""
-        weights = np.sum([done.facts["weights"] for done in sent], axis=0).tolist()
-        cuts = plan_cuts(weights, layout.borders)
-        plain = self.job.target == "nanochat"
+        cuts = plan_cuts(np.sum([done.facts["weights"] for done in sent], axis=0).tolist(), layout.borders)
         names = [_name(self.job.target, at, len(cuts)) for at in range(len(cuts))]
         tasks = [RowsTask(name, cut, layout.group, plain) for name, cut in zip(names, cuts, strict=True)]
-        parts = put_value(self.store, [asdict(done.parts[0]) for done in sent])
-        common = {**self._common, "parts": parts}
-        return self.phase("write", write_task, [{**common, "task": asdict(task)} for task in tasks])
+        common = {"store": store.location, "parts": put_value(store, [asdict(done.parts[0]) for done in sent])}
+        payloads = [{**common, "task": asdict(task)} for task in tasks]
+        files = [done.parts[0] for done in self.execution.commits("write", write_task, payloads)]
+        written = sum(file.rows for file in files)
+        if written != documents:
+            raise IntegrityError(f"{written} documents were written of {documents}.", "Please report this.")
+        return {
+            "documents": {"in": self.texts.rows, "train": documents - files[-1].rows, "val": files[-1].rows},
+            "bytes": text_bytes,
+            "row_group": layout.group,
+            "val_row_groups": layout.val_groups,
+            "files": [{"name": one.key, "rows": one.rows, "bytes": one.bytes, "sha256": one.sha256} for one in files],
+        }
 
 
 _SCHEMA = ".work/schema"
 
 
 def _name(target: str, at: int, files: int) -> str:
-    """Return the name of a file. The last one is for validation: nanochat takes the last by name."""
+    """Return the name of a file. The last file is for validation, by name too, as nanochat wants it."""
     if target == "nanochat":
         return f"shard_{at:05d}.parquet"
     if at == files - 1:
@@ -170,28 +167,10 @@ def _name(target: str, at: int, files: int) -> str:
     return f"data/train-{at:05d}-of-{files - 1:05d}.parquet"
 
 
-def _info(
-    layout: RowLayout, written: list[Commit], text_bytes: int, texts: Texts, plan: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the content of export.json. Raises IntegrityError if the counts do not balance."""
-    files = [done.parts[0] for done in written]
-    documents = sum(file.rows for file in files)
-    if documents != layout.borders[-1]:
-        raise IntegrityError(f"{documents} documents were written of {layout.borders[-1]}.", "Please report this.")
-    return {
-        "documents": {"in": texts.rows, "train": documents - files[-1].rows, "val": files[-1].rows},
-        "bytes": text_bytes,
-        "row_group": layout.group,
-        "val_row_groups": layout.val_groups,
-        "files": [{"name": file.key, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256} for file in files],
-        "plan": plan,
-    }
-
-
 def rows_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Put one slice into boxes, and commit."""
     store = open_store(payload["store"])
-    part = TextSlice.from_dict(payload["piece"])
+    part = TextSlice(**payload["slice"])
     return send_rows(store, part, _read_schema(store), payload["seed"], payload["bits"]).as_dict()
 
 

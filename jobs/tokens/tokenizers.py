@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import cycle
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,25 +21,26 @@ from corpus.errors import ConfigError, OutputError
 from corpus.storage.store import Location, as_json
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.texts import Texts, open_texts, read_sample
+from corpus.tokens.token_files import add_data
 from corpus.tokens.tokenizer import Tokenizer
-from corpus.tokens.train_bpe import train_tokenizer
-from corpus.tokens.write import add_data
+from corpus.tokens.train_tokenizer import train_tokenizer
 from jobs.runner.folder import open_folder
 
 MOST_CHARS = 2_000_000_000
-"""Characters to learn from: nanochat's 2 billion. More change little."""
+"""Characters to learn from: nanochat's 2 billion. More text changes little."""
 
 COMPARED_BYTES = 50 << 20
-"""Bytes of text to compare tokenizers on. More change no printed ratio."""
+"""Bytes of text to compare tokenizers on. More text changes no printed ratio."""
 
-_TOLD_EVERY_S = 10.0
+_ALL = "all"
+_REPORT_EVERY_S = 10.0
 _FILES = {"training.json", "token_bytes.json", "tokenizer_config.json", "tokenizer.json"}
 
 
 def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MOST_CHARS) -> dict[str, Any]:
-    """Learn a tokenizer from the texts of a folder and write it to another one. Return what it was learned from.
+    """Learn a tokenizer from the texts of a folder, write it to `out`, and return the content of training.json.
 
-    The folder gets the byte length of each id, what `transformers` reads and, last, tokenizer.json.
+    tokenizer.json is written last, after the byte length of each id and the file that `transformers` reads.
     """
     texts = open_texts(folder)
     store = open_folder(out)
@@ -46,7 +48,7 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
     with store.only_run():
         if store.names() - _FILES - {".work"}:
             raise other
-        made = train_tokenizer(PurePosixPath(store.location).name, _told(texts, most_chars), vocab_size)
+        made = train_tokenizer(PurePosixPath(store.location).name, _read_texts(texts, most_chars), vocab_size)
         facts = {
             "texts": texts.identity(),
             "most_chars": most_chars,
@@ -58,7 +60,14 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
         files = {
             "training.json": as_json(facts),
             "token_bytes.json": as_json(made.token_bytes.tolist(), None),
-            "tokenizer_config.json": as_json(_config(made)),
+            "tokenizer_config.json": as_json(
+                {  # for `transformers.AutoTokenizer`
+                    "tokenizer_class": "PreTrainedTokenizerFast",
+                    "bos_token": made.bos_text,
+                    "eos_token": made.bos_text,
+                    "clean_up_tokenization_spaces": False,
+                }
+            ),
             "tokenizer.json": made.data,
         }
         if any(store.get(name) not in (None, data) for name, data in files.items()):
@@ -69,86 +78,66 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
     return facts
 
 
-def _config(made: Tokenizer) -> dict[str, Any]:
-    """Return what `transformers.AutoTokenizer` reads beside tokenizer.json."""
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": made.bos_text,
-        "eos_token": made.bos_text,
-        "clean_up_tokenization_spaces": False,
-    }
-
-
-def _told(texts: Texts, most_chars: int) -> Iterator[str]:
+def _read_texts(texts: Texts, most_chars: int) -> Iterator[str]:
     """Yield the texts to learn from, and print a line about them now and then. A character has at least one byte, so
     the bytes in parquet footers bound the number of characters."""
-    started = time.monotonic()
-    chars, told = 0, started
+    chars, reported = 0, time.monotonic()
     for batch in read_sample(texts, most_chars):
         for text in batch["text"].to_pylist():
             chars += len(text)
             yield text
-        if time.monotonic() - told > _TOLD_EVERY_S:
-            told = time.monotonic()
+        if time.monotonic() - reported > _REPORT_EVERY_S:
+            reported = time.monotonic()
             print(f"read {chars / 1e6:,.0f} million characters", file=sys.stderr, flush=True)
     print(f"learning from {chars / 1e6:,.1f} million characters", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One id of a text: its bytes, and how they are printed."""
+class ShownToken:
+    """A token of a text, to be printed."""
 
     id: int
     bytes: bytes
 
     @property
     def text(self) -> str:
-        """The characters of the bytes, with escapes for invalid ones and for those that move the cursor."""
+        """The text of the bytes, with escapes for invalid bytes and for characters that move the cursor."""
         text = self.bytes.decode("utf-8", "backslashreplace")
         return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def pieces(tokenizer: Tokenizer, text: str) -> list[Shown]:
+def tokens_of(tokenizer: Tokenizer, text: str) -> list[ShownToken]:
     """Return the tokens of a text. Raises ConfigError if the text is not Unicode."""
     try:
         ids, _ = Encoder(tokenizer).encode([text])
     except (UnicodeEncodeError, TypeError):
         raise ConfigError("The text is not valid UTF-8.", "Give text; single bytes have no encoding.") from None
-    return [Shown(number, tokenizer.tokens[number] or b"") for number in ids.tolist()]
+    return [ShownToken(number, tokenizer.tokens[number] or b"") for number in ids.tolist()]
 
 
-_COLOURS = ("#a8d1ff", "#b9e6b0", "#ffd59e", "#ffb3b3", "#d7c2ff")
+_COLORS = ("#a8d1ff", "#b9e6b0", "#ffd59e", "#ffb3b3", "#d7c2ff")
 
 
-def show_pieces(found: Sequence[Shown], console: Console) -> None:
-    """Print the tokens on colored backgrounds, and their ids in the same colors, as Tiktokenizer does. Without colors,
-    bars separate them."""
-    between = "" if console.color_system else "│"
-    for shown in (lambda one: one.text, lambda one: f" {one.id} " if not between else str(one.id)):
-        line = Text(between.join(map(shown, found)))
-        start = 0
-        for at, one in enumerate(found):
-            end = start + len(shown(one))
-            line.stylize(Style(color="black", bgcolor=_COLOURS[at % len(_COLOURS)]), start, end)
-            start = end + len(between)
-        console.print(line)
+def show_tokens(found: Sequence[ShownToken], console: Console) -> None:
+    """Print tokens and ids on colored backgrounds, as Tiktokenizer does. Without colors, bars separate them."""
+    styles = [Style(color="black", bgcolor=color) for color in _COLORS]
+    bar, space = ("", " ") if console.color_system else ("│", "")
+    for cells in ([one.text for one in found], [f"{space}{one.id}{space}" for one in found]):
+        console.print(Text(bar).join(Text(cell, style) for cell, style in zip(cells, cycle(styles))))
     size = sum(len(one.bytes) for one in found)
     console.print(f"{len(found)} tokens, {size} bytes, {size / max(len(found), 1):.2f} bytes per token")
 
 
 def compare(
-    tokenizers: Sequence[Tokenizer],
-    folder: Location,
-    most_bytes: int = COMPARED_BYTES,
-    told: Callable[[str], None] = print,
+    tokenizers: Sequence[Tokenizer], folder: Location, report: Callable[[str], None] = print
 ) -> list[dict[str, Any]]:
-    """Return the bytes of text per token of each tokenizer: one row for everything, then one per language, those with
-    most text first."""
+    """Return the bytes of text per token of each tokenizer: a row for all texts, then a row for each language, the
+    language with most text first."""
     texts = open_texts(folder)
     extra = ("language",) if "language" in texts.columns else ()
     encoders = [Encoder(one) for one in tokenizers]
     counts: dict[str, np.ndarray] = {}
-    for done, batch in enumerate(read_sample(texts, most_bytes, extra)):
+    for done, batch in enumerate(read_sample(texts, COMPARED_BYTES, extra)):
         written = batch["text"].to_pylist()
         sizes = [len(text.encode()) for text in written]
         tokens = [encoder.encode(written)[1] for encoder in encoders]
@@ -158,34 +147,24 @@ def compare(
             for name in (_ALL, language or "unknown"):
                 counts[name] = counts.get(name, 0) + row
         if done % 20 == 19 and counts:
-            told(f"{counts[_ALL][1] / 1e6:,.0f} MB")
+            report(f"{counts[_ALL][1] / 1e6:,.0f} MB")
     ranked = sorted(counts.items(), key=lambda item: (item[0] != _ALL, -item[1][1], item[0]))
-    return [
-        {
-            "language": name,
-            "documents": int(row[0]),
-            "bytes": int(row[1]),
-            "bytes_per_token": {
-                one.name: round(int(row[1]) / int(count), 4) for one, count in zip(tokenizers, row[2:], strict=True)
-            },
-        }
-        for name, row in ranked
-    ]
-
-
-_ALL = "all"
+    compared = []
+    for name, row in ranked:
+        documents, size, *tokens = row.tolist()
+        per_token = {one.name: round(size / count, 4) for one, count in zip(tokenizers, tokens, strict=True)}
+        compared.append({"language": name, "documents": documents, "bytes": size, "bytes_per_token": per_token})
+    return compared
 
 
 def show_comparison(rows: Sequence[dict[str, Any]], console: Console) -> None:
     """Print bytes per token as a table. The highest value of each row is bold."""
-    names = list(rows[0]["bytes_per_token"]) if rows else []
     table = Table("language", box=None, header_style="dim")
-    for heading in ("documents", "MB", *names):
+    for heading in ("documents", "MB", *(rows[0]["bytes_per_token"] if rows else ())):
         table.add_column(heading, justify="right")
     for row in rows:
-        best = max(row["bytes_per_token"].values())
         cells = [f"{value:.2f}" for value in row["bytes_per_token"].values()]
-        styled = [Text(cell, "bold" if float(cell) >= round(best, 2) else "") for cell in cells]
+        styled = [Text(cell, "bold" if cell == max(cells, key=float) else "") for cell in cells]
         table.add_row(row["language"], f"{row['documents']:,}", f"{row['bytes'] / 1e6:.2f}", *styled)
     console.print(table)
     console.print("Bytes of text per token: more is better for the same size of vocabulary.")

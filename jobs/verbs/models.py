@@ -11,15 +11,20 @@ import click
 
 from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError
-from corpus.tokens.shards import open_tokens
-from jobs.model.train_settings import DEFAULTS, PRESETS, Place, Settings, Shape, plan_steps
+from corpus.tokens.token_folder import open_tokens
+from jobs.model.train_settings import DEFAULTS, PRESETS, Settings, Shape, TrainWorker, plan_steps
 from jobs.verbs.options import SEED, Finite, folder_type, insecure_option, json_option
 
 if TYPE_CHECKING:
-    from jobs.model.generate import Continuer, Sampling
+    from collections.abc import Iterable, Sequence
 
-_DEVICES = click.Choice(["auto", "cpu", "cuda"])
-device_option = click.option("--device", type=_DEVICES, default="auto", show_default=True)
+    from corpus.tokens.tokenizer import Tokenizer
+    from jobs.model.generate import Drawn
+
+device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
+    help="Device to compute on. With auto, CUDA if there is a device.",
+)  # fmt: skip
 
 
 def _device(wanted: str) -> str:
@@ -31,40 +36,35 @@ def _device(wanted: str) -> str:
         raise ConfigError("Models need torch, which is not installed.", todo) from None
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("There is no CUDA device here.", "Use --device cpu.")
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
+    return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @click.command("train")
 @click.argument("tokens_folder", metavar="TOKENS", type=folder_type)
-@click.option("-o", "--out", required=True, type=folder_type, help="The folder of the model.")
-@click.option("--depth", type=click.IntRange(min=1), help="Layers; all other sizes follow from them. By default 4.")
-@click.option("--preset", type=click.Choice(list(PRESETS)), help="Values for the options that are not given.")
-@click.option("--window", type=click.IntRange(min=2), help="Tokens that the model sees at once. By default 256.")
-@click.option("--batch", type=click.IntRange(min=1), help="Windows per step, over all workers. By default 16.")
-@click.option("--tokens", type=click.IntRange(min=1), help="Tokens to train on; by default 10 per weight, but at most "
+@click.option("-o", "--out", required=True, type=folder_type, help="Folder to write the model to.")
+@click.option("--depth", type=click.IntRange(min=1), help="Layers. All other sizes follow from them. Default: 4.")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="Values for options that are not given.")
+@click.option("--window", type=click.IntRange(min=2), help="Tokens that the model sees at once. Default: 256.")
+@click.option("--batch", type=click.IntRange(min=1), help="Windows per step, over all workers. Default: 16.")
+@click.option("--tokens", type=click.IntRange(min=1), help="Tokens to train on. Default: 10 per weight, but at most "
               "4 epochs.")  # fmt: skip
-@click.option("--lr", type=Finite(min=0, min_open=True), default=0.01, show_default=True, help="Peak rate.")
-@click.option(
-    "--seed", type=SEED, default=0, show_default=True, help="Seed for the first weights and the order of windows."
-)
+@click.option("--lr", type=Finite(min=0, min_open=True), default=0.01, show_default=True, help="Peak learning rate.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for first weights and order of windows.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True,
-              help="Type of activations. By default bf16 on CUDA, fp32 on a CPU.")  # fmt: skip
-@click.option("--eval-every", type=click.IntRange(min=1), help="Steps between validations. By default 100.")
-@click.option("--eval-tokens", type=click.IntRange(min=1), help="Tokens of a validation. By default 131,072.")
-@click.option("--checkpoint-seconds", type=Finite(min=0), default=60.0, show_default=True)
+              help="Type of activations. With auto, bf16 on CUDA and fp32 on a CPU.")  # fmt: skip
+@click.option("--eval-every", type=click.IntRange(min=1), help="Steps between validations. Default: 100.")
+@click.option("--eval-tokens", type=click.IntRange(min=1), help="Tokens per validation. Default: 131,072.")
+@click.option("--checkpoint-seconds", type=Finite(min=0), default=60.0, show_default=True,
+              help="Least time between checkpoints.")  # fmt: skip
 @device_option
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads of a worker; by default one per CPU of one.")
-@click.option("--micro-batch", type=click.IntRange(min=1), help="Windows at a time. Lower it if memory is short.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads per worker. Default: the usable CPUs of this "
+              "machine, divided by the workers.")  # fmt: skip
 @click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Training processes. More than one run on Ray.",
+    "--micro-batch", type=click.IntRange(min=1), help="Windows per forward pass. Lower it if memory is short."
 )
-@click.option("--address", help="The address of a Ray cluster; by default Ray runs on this machine.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Training processes. Several processes run on Ray.")  # fmt: skip
+@click.option("--address", help="Address of a Ray cluster. Default: start Ray on this machine.")
 @insecure_option
 @json_option
 # click passes each option as a parameter of its own
@@ -79,21 +79,20 @@ def train_command(
     Example: corpus train tokens -o model --preset cpu-5min
     Example: corpus train tokens -o model --depth 12 --window 1024 --batch 256 --workers 8 --device cuda
     """
-    if address:
-        device = "cuda" if device == "cuda" else "cpu"  # of the cluster, of which this machine may know nothing
-    place = Place(_device(device) if not address else device, micro_batch, checkpoint_seconds, workers=workers)
+    if not address:
+        device = _device(device)
+    elif device == "auto":
+        device = "cpu"  # this machine does not know what devices the cluster has
+    threads = threads or max(1, usable_cpus() // workers)
+    worker = TrainWorker(device, micro_batch, checkpoint_seconds, workers=workers, threads=threads)
     values = {**DEFAULTS, **PRESETS.get(preset or "", {}), **{k: v for k, v in sizes.items() if v is not None}}
     tokens = open_tokens(tokens_folder)
     shape = Shape.of_depth(values["depth"], tokens.vocab_size, values["window"])
     if precision == "auto":
-        precision = "bf16" if place.device == "cuda" else "fp32"
-    settings = Settings(
-        depth=values["depth"], window=values["window"], batch=values["batch"],
-        steps=plan_steps(shape, values["batch"], tokens.train.tokens, values.get("tokens")), lr=lr, seed=seed,
-        precision=precision, eval_every=values["eval_every"], eval_tokens=values["eval_tokens"],
-    )  # fmt: skip
-    threads = threads or max(1, usable_cpus() // workers)
-    result = _run(tokens_folder, out, settings, place, threads, address, insecure)
+        precision = "bf16" if device == "cuda" else "fp32"
+    steps = plan_steps(shape, values["batch"], tokens.train.tokens, values.pop("tokens", None))
+    settings = Settings(steps=steps, lr=lr, seed=seed, precision=precision, **values)
+    result = _run(tokens_folder, out, settings, worker, address, insecure)
     if as_json:
         print(json.dumps({key: result.get(key) for key in _FACTS}))
     score = f", {result['bpb']:.3f} bits per byte on validation text" if "bpb" in result else ", no validation text"
@@ -105,9 +104,9 @@ _FACTS = ("step", "tokens", "parameters", "loss", "val_loss", "bits_per_token", 
 
 
 def _run(
-    tokens_folder: Path, out: Path, settings: Settings, place: Place, threads: int, address: str | None, insecure: bool
+    tokens_folder: Path, out: Path, settings: Settings, worker: TrainWorker, address: str | None, insecure: bool
 ) -> dict[str, Any]:
-    """Train here, or by Ray with several workers. End the program after a stop signal."""
+    """Train here, or on Ray with several workers. End the program after a stop signal."""
     import torch
 
     from jobs.model.curve import TrainingProgress
@@ -115,18 +114,17 @@ def _run(
     from jobs.runner.engine import Stop
     from jobs.runner.folder import open_folder
 
+    progress = TrainingProgress()
     with open_folder(out).only_run(), Stop("the current step is finished, and a checkpoint is written.") as stop:
-        if place.workers > 1 or address:
+        if worker.workers > 1 or address:
             from jobs.model.train_ray import train_on_ray
 
-            result = train_on_ray(
-                out, tokens_folder, settings, place, threads, address, stop, TrainingProgress(), insecure
-            )
+            result = train_on_ray(out, tokens_folder, settings, worker, stop, progress, address, insecure)
         else:
-            torch.set_num_threads(threads)
-            result = train(out, open_tokens(tokens_folder), settings, place, stop.asked, TrainingProgress())
+            torch.set_num_threads(worker.threads)
+            result = train(out, open_tokens(tokens_folder), settings, worker, stop.asked, progress)
     if result is None:
-        print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
+        print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
         sys.exit(128 + stop.signal)
     return result
 
@@ -135,16 +133,11 @@ def _run(
 @click.argument("model", type=folder_type)
 @click.argument("prompt")
 @click.option("-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="Continuations.")
-@click.option("--max-tokens", type=click.IntRange(min=1), default=200, show_default=True)
-@click.option("--temperature", type=Finite(min=0), default=0.8, show_default=True, help="0: the likeliest.")
-@click.option(
-    "--top-k",
-    type=click.IntRange(min=0),
-    default=50,
-    show_default=True,
-    help="Draw from so many of the likeliest tokens. 0 draws from all.",
-)
-@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option("--max-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Tokens per text.")
+@click.option("--temperature", type=Finite(min=0), default=0.8, show_default=True, help="With 0, draw the likeliest.")
+@click.option("--top-k", type=click.IntRange(min=0), default=50, show_default=True,
+              help="Draw from so many of the likeliest tokens. With 0, draw from all tokens.")  # fmt: skip
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the draws.")
 @click.option("--show-probs", is_flag=True, help="Print the likeliest next tokens with their probabilities.")
 @device_option
 @json_option
@@ -159,28 +152,29 @@ def generate_command(
     Example: corpus generate model "The best way to" -n 5 --temperature 0.7
     Example: corpus generate model "The best way to" --show-probs --max-tokens 10
     """
-    where = _device(device)
+    device = _device(device)
     from jobs.model.generate import Continuer, Sampling
 
     sampling = Sampling(max_tokens, temperature, top_k, seed)
-    continuer = Continuer(model, where)
+    continuer = Continuer(model, device)
     ids = continuer.encode(prompt)
     for number in range(count):
+        drawn = continuer.draw(ids, sampling, number, _SHOWN if show_probs else 0)
         if as_json:
-            _print_json(continuer, prompt, ids, sampling, number, show_probs)
+            _print_json(prompt, continuer.tokenizer, drawn, show_probs)
         elif show_probs:
-            _print_probabilities(continuer, ids, sampling, number)
+            _print_probabilities(continuer.tokenizer.tokens, drawn)
         else:
-            _print_text(continuer, prompt, ids, sampling, number)
+            _print_text(prompt, continuer.tokenizer.tokens, drawn)
 
 
-def _print_text(continuer: Continuer, prompt: str, ids: list[int], sampling: Sampling, number: int) -> None:
+def _print_text(prompt: str, tokens: Sequence[bytes | None], found: Iterable[Drawn]) -> None:
     from jobs.model.generate import TextStream
     from jobs.runner.terminal import plain
 
-    stream = TextStream(continuer.tokenizer.tokens)
+    stream = TextStream(tokens)
     print(plain(prompt, keep_lines=True), end="", flush=True)
-    for drawn in continuer.draw(ids, sampling, number):
+    for drawn in found:
         print(stream.add(drawn.id), end="", flush=True)
     print(stream.end() + "\n", flush=True)
 
@@ -188,24 +182,21 @@ def _print_text(continuer: Continuer, prompt: str, ids: list[int], sampling: Sam
 _SHOWN = 5
 
 
-def _print_probabilities(continuer: Continuer, ids: list[int], sampling: Sampling, number: int) -> None:
+def _print_probabilities(tokens: Sequence[bytes | None], found: Iterable[Drawn]) -> None:
     from jobs.model.generate import token_text
 
-    tokens = continuer.tokenizer.tokens
     print(f"{'drawn':16} the model's likeliest", file=sys.stderr, flush=True)
-    for drawn in continuer.draw(ids, sampling, number, _SHOWN):
+    for drawn in found:
         likeliest = "  ".join(f"{share:5.1%} {token_text(tokens[token])}" for token, share in drawn.likeliest)
         print(f"{token_text(tokens[drawn.id]):16} {likeliest}", flush=True)
     print(flush=True)
 
 
-def _print_json(
-    continuer: Continuer, prompt: str, ids: list[int], sampling: Sampling, number: int, shown: bool
-) -> None:
-    """Print one JSON line per continuation. The text is its bytes as UTF-8, with U+FFFD for invalid ones."""
-    found = list(continuer.draw(ids, sampling, number, _SHOWN if shown else 0))
+def _print_json(prompt: str, tokenizer: Tokenizer, found: Iterable[Drawn], show_probs: bool) -> None:
+    """Print a continuation as a line of JSON. In its text, U+FFFD stands for bytes that are not UTF-8."""
+    found = list(found)
     row: dict[str, Any] = {"prompt": prompt, "ids": [drawn.id for drawn in found]}
-    row["text"] = continuer.tokenizer.decode(row["ids"]).decode("utf-8", "replace")
-    if shown:
+    row["text"] = tokenizer.decode(row["ids"]).decode("utf-8", "replace")
+    if show_probs:
         row["likeliest"] = [[{"id": i, "probability": share} for i, share in drawn.likeliest] for drawn in found]
     print(json.dumps(row), flush=True)

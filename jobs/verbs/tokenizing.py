@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,12 +13,17 @@ from corpus.errors import ConfigError
 from corpus.storage.store import Location
 from jobs.verbs.options import SEED, Finite, Where, engine_options, folder_type, json_option, location_type, print_as
 
-vocab_option = click.option(
-    "--vocab-dir",
-    type=folder_type,
-    envvar="CORPUS_VOCAB_DIR",
-    help="The folder with the vocabulary files of gpt2, cl100k and o200k, if they are not in tiktoken's cache.",
-)
+if TYPE_CHECKING:
+    from jobs.runner.execution import JobResult
+
+_VOCAB_DIR = "Folder with the vocabulary files of gpt2, cl100k and o200k, if they are not in tiktoken's cache."
+_FORMAT = "flat: .bin and document index. megatron: also Megatron-LM's .idx. parquet: id and tokens."
+_FOR = "nanochat: shards of texts, the last for validation. datasets: all columns, two splits, a data card."
+
+texts_argument = click.argument("folder", metavar="DIR", type=location_type)
+out_option = click.option("-o", "--out", required=True, type=location_type, help="Output folder, or an s3:// URL.")
+shuffle_option = click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the shuffle.")
+vocab_option = click.option("--vocab-dir", type=folder_type, envvar="CORPUS_VOCAB_DIR", help=_VOCAB_DIR)
 
 
 @click.group("tokenizer")
@@ -29,12 +35,12 @@ def tokenizer_group() -> None:
 
 
 @tokenizer_group.command("train")
-@click.argument("folder", metavar="DIR", type=location_type)
-@click.option("-o", "--out", required=True, type=location_type, help="Folder or s3:// URL to write to.")
+@texts_argument
+@out_option
 @click.option(
     "--vocab-size", type=click.IntRange(1, 2**31), default=32768, show_default=True, help="Ids, with specials."
 )
-@click.option("--max-chars", type=click.IntRange(min=1), help="Characters to learn from; by default 2 billion.")
+@click.option("--max-chars", type=click.IntRange(min=1), help="Characters to learn from. Default: 2 billion.")
 @json_option
 def train_command(folder: Location, out: Location, vocab_size: int, max_chars: int | None, as_json: bool) -> None:
     """Learn a byte-level BPE from the texts of a finished run, or of a folder of parquet with a column `text`.
@@ -42,14 +48,13 @@ def train_command(folder: Location, out: Location, vocab_size: int, max_chars: i
     \b
     Example: corpus tokenizer train out -o tok --vocab-size 32768
     """
-    from jobs.tokens import tokenizers as tokenizer
+    from jobs.tokens.tokenizers import MOST_CHARS, train
 
-    facts = tokenizer.train(folder, out, vocab_size, max_chars or tokenizer.MOST_CHARS)
+    facts = train(folder, out, vocab_size, max_chars or MOST_CHARS)
     if as_json:
         print(json.dumps({name: facts[name] for name in ("vocab_size", "specials", "sha256")}))
-    print(
-        f"{out}/tokenizer.json: {facts['vocab_size']:,} ids, {len(facts['specials'])} of them special", file=sys.stderr
-    )
+    specials = len(facts["specials"])
+    print(f"{out}/tokenizer.json: {facts['vocab_size']:,} ids, {specials} of them special", file=sys.stderr)
     print(f'Look at it: corpus tokenizer show {out} "Hello world"', file=sys.stderr)
 
 
@@ -64,16 +69,16 @@ def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: boo
     \b
     Example: corpus tokenizer show tok "Hello world"
     """
-    from corpus.tokens.known import load_tokenizer
-    from jobs.tokens.tokenizers import pieces, show_pieces
+    from corpus.tokens.load_tokenizer import load_tokenizer
+    from jobs.tokens.tokenizers import show_tokens, tokens_of
 
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    found = pieces(load_tokenizer(tokenizer, vocab_dir), text)
+    found = tokens_of(load_tokenizer(tokenizer, vocab_dir), text)
     if as_json:
         print(json.dumps([{"id": one.id, "text": one.text, "bytes": one.bytes.hex()} for one in found]))
     else:
-        print_as(found, show_pieces, as_json)
+        print_as(found, show_tokens, as_json)
 
 
 @tokenizer_group.command("compare")
@@ -87,42 +92,37 @@ def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Pa
     \b
     Example: corpus tokenizer compare tok gpt2 cl100k o200k --on out
     """
-    from corpus.tokens.known import load_tokenizer
+    from corpus.tokens.load_tokenizer import load_tokenizer
     from jobs.tokens.tokenizers import compare, show_comparison
 
     loaded = [load_tokenizer(name, vocab_dir) for name in tokenizers]
     if len({one.name for one in loaded}) < len(loaded):
         raise ConfigError("Two of the tokenizers have the same name.", "Rename a folder.")
-    rows = compare(loaded, folder, told=lambda line: print(line, file=sys.stderr, flush=True))
+    rows = compare(loaded, folder, report=lambda line: print(line, file=sys.stderr, flush=True))
     print_as(rows, show_comparison, as_json)
 
 
-def ended(exit_code: int, already_done: bool, out: Location) -> None:
-    """Print how a job ended, and exit if it was interrupted."""
-    if exit_code:
-        print(f"Interrupted. The same command goes on where this one ended: {out}", file=sys.stderr)
-        sys.exit(exit_code)
-    if already_done:
+def finished(result: JobResult, out: Location) -> dict[str, Any]:
+    """Print how a job ended, and return the content of its last file. Exit if the job was interrupted."""
+    if result.exit_code:
+        print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
+        sys.exit(result.exit_code)
+    if result.already_done:
         print(f"{out} is complete already.", file=sys.stderr)
+    assert result.info is not None
+    return result.info
 
 
 @click.command("tokenize")
-@click.argument("folder", metavar="DIR", type=location_type)
-@click.option("-o", "--out", required=True, type=location_type, help="Folder or s3:// URL to write to.")
-@click.option("--tokenizer", required=True, help="A folder or tokenizer.json, or gpt2, cl100k, o200k.")
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["flat", "megatron", "parquet"]),
-    default="flat",
-    show_default=True,
-    help="flat: .bin and document index; megatron: with Megatron-LM's .idx as well; parquet: id and tokens.",
-)
-@click.option(
-    "--val-share", type=Finite(0, 1, max_open=True), help="Share of documents for validation. By default about 0.01."
-)
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
-@click.option("--file-tokens", type=click.IntRange(min=1), help="Tokens of a file; by default 100 million.")
+@texts_argument
+@out_option
+@click.option("--tokenizer", required=True, help="Folder or tokenizer.json, or gpt2, cl100k, o200k.")
+@click.option("--format", "layout", type=click.Choice(["flat", "megatron", "parquet"]), default="flat",
+              show_default=True, help=_FORMAT)  # fmt: skip
+@click.option("--val-share", type=Finite(0, 1, max_open=True), help="Share of documents for validation. Default: about "
+              "0.01.")  # fmt: skip
+@shuffle_option
+@click.option("--file-tokens", type=click.IntRange(min=1), help="Tokens per file. Default: 100 million.")
 @vocab_option
 @engine_options
 @json_option
@@ -137,44 +137,33 @@ def tokenize_command(
     Example: corpus tokenize out -o tokens --tokenizer tok
     Example: corpus tokenize out -o tokens --tokenizer gpt2 --vocab-dir vocab --format megatron
     """
-    from corpus.tokens.known import load_tokenizer
+    from corpus.tokens.load_tokenizer import load_tokenizer
     from jobs.runner.progress import Progress
     from jobs.tokens.tokenize import FILE_TOKENS, TokenizeJob, tokenize
 
     loaded = load_tokenizer(tokenizer, vocab_dir)
     job = TokenizeJob(folder, out, loaded, layout, seed, val_share, file_tokens or FILE_TOKENS)
-    result = tokenize(job, lambda: where.engine(out), Progress())
-    ended(result.exit_code, result.already_done, out)
-    assert result.info is not None
-    splits = result.info["splits"]
+    info = finished(tokenize(job, lambda: where.engine(out), Progress()), out)
+    splits = info["splits"]
     if as_json:
         counts = {name: {key: split[key] for key in ("tokens", "documents", "bytes")} for name, split in splits.items()}
-        print(json.dumps({"splits": counts, "documents": result.info["documents"]}))
+        print(json.dumps({"splits": counts, "documents": info["documents"]}))
     for name, split in splits.items():
+        summary = f"{split['tokens']:,} tokens of {split['documents']:,} documents in {len(split['files'])} files"
         per_token = split["bytes"] / max(split["tokens"] - split["documents"], 1)
-        print(
-            f"{name}: {split['tokens']:,} tokens of {split['documents']:,} documents in {len(split['files'])} files, "
-            f"{per_token:.2f} bytes per token",
-            file=sys.stderr,
-        )
+        print(f"{name}: {summary}, {per_token:.2f} bytes per token", file=sys.stderr)
     print(f"Facts: {out}/tokens.json", file=sys.stderr)
 
 
 @click.command("export")
-@click.argument("folder", metavar="DIR", type=location_type)
-@click.option("-o", "--out", required=True, type=location_type, help="Folder or s3:// URL to write to.")
-@click.option(
-    "--for",
-    "target",
-    type=click.Choice(["nanochat", "datasets"]),
-    required=True,
-    help="nanochat: shards of texts, the last for validation; datasets: all columns, two splits, a data card.",
-)
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the shuffle.")
+@texts_argument
+@out_option
+@click.option("--for", "target", type=click.Choice(["nanochat", "datasets"]), required=True, help=_FOR)
+@shuffle_option
 @engine_options
 @json_option
 def export_command(folder: Location, out: Location, target: str, seed: int, where: Where, as_json: bool) -> None:
-    """Write the texts of a finished run, or of a folder of parquet, shuffled, as training files for others.
+    """Write the texts of a finished run, or of a folder of parquet, as shuffled files for other trainers.
 
     \b
     Example: corpus export out -o shards --for nanochat
@@ -183,17 +172,11 @@ def export_command(folder: Location, out: Location, target: str, seed: int, wher
     from jobs.runner.progress import Progress
     from jobs.tokens.export import ExportJob, export
 
-    result = export(ExportJob(folder, out, target, seed), lambda: where.engine(out), Progress())
-    ended(result.exit_code, result.already_done, out)
-    assert result.info is not None
-    info = result.info
+    info = finished(export(ExportJob(folder, out, target, seed), lambda: where.engine(out), Progress()), out)
     if as_json:
         print(json.dumps({name: info[name] for name in ("documents", "bytes", "row_group", "val_row_groups")}))
     counts = info["documents"]
     print(f"{out}: {counts['train']:,} documents to train on, {counts['val']:,} to validate", file=sys.stderr)
     if target == "nanochat" and info["val_row_groups"] < VAL_GROUPS:
-        print(
-            f"A small corpus: the last file has {info['val_row_groups']} row groups of {info['row_group']} documents, "
-            "and nanochat can use no more GPUs than that.",
-            file=sys.stderr,
-        )
+        groups = f"{info['val_row_groups']} row groups of {info['row_group']} documents"
+        print(f"The last file has {groups}, and nanochat can use no more GPUs than that.", file=sys.stderr)

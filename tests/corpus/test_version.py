@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.version import ALL_ROOMS, PASS_ROOMS, TOKEN_ROOMS, code_digest
+from corpus.version import ALL_ROOMS, PASS_ROOMS, REPLAY_ROOMS, TOKEN_ROOMS, code_digest
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,3 +45,11 @@ def test_a_comment_changes_what_it_may(copy, file, binds_runs, binds_tokens):
 def test_every_room_is_there():
     for room in (*PASS_ROOMS, *TOKEN_ROOMS, *ALL_ROOMS):
         assert (ROOT / room).exists(), room
+
+
+def test_a_replay_is_also_bound_to_the_code_that_judges_again(copy):
+    before = [code_digest(rooms, copy) for rooms in (PASS_ROOMS, REPLAY_ROOMS)]
+    with open(copy / "corpus" / "revise" / "ledger_replay.py", "a", encoding="utf-8") as source:
+        source.write("# a comment\n")
+    after = [code_digest(rooms, copy) for rooms in (PASS_ROOMS, REPLAY_ROOMS)]
+    assert [old != new for old, new in zip(before, after, strict=True)] == [False, True]

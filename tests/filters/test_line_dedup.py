@@ -1,4 +1,4 @@
-"""Lines that documents have in common, in a run: which go, which documents go with them, and what the ledger says."""
+"""LineDedup in a run: removed lines, dropped documents, and the ledger."""
 
 import json
 
@@ -28,7 +28,7 @@ from tests.warcs import page, write_warc
 
 
 def own(seed, lines=6):
-    """Lines that no other seed has."""
+    """Return lines that no other seed has."""
     return [f"{letters(seed * 1000 + number)} stands in this line and in no other one." for number in range(lines)]
 
 
@@ -36,7 +36,7 @@ COMMON = "Sign up for our letter, which comes every week."
 
 
 def texts_of(tmp_path, pages, **lines):
-    """What is left of each page, and what is told of it, without a pass."""
+    """Return the remaining text, verdict row and facts of each page, without a pass."""
     bodies = ["\n".join(body) if isinstance(body, list) else body for body in pages.values()]
     left, rows, info = of_texts(tmp_path, bodies, **lines)
     texts = {name: text for name, text in zip(pages, left, strict=True) if text is not None}
@@ -44,7 +44,7 @@ def texts_of(tmp_path, pages, **lines):
 
 
 def run(tmp_path, pages, *, minhash=None, **lines):
-    """A whole build, one archive for each page."""
+    """Run a whole build, with one archive for each page."""
     stages = [{"stage": "paragraphs"}, {"stage": "pii"}]
     stages += [{"stage": "minhash", **minhash}] if minhash is not None else []
     for number, name in enumerate(pages):
@@ -151,7 +151,7 @@ def test_a_document_that_loses_too_much_is_dropped(tmp_path):
     assert (row["rule"], row["value"], row["limit"]) == ("removed_ratio", chars[0] / sum(chars), 0.8)
     assert (row["lines_removed"], row["chars_left"]) == (18, chars[1])
     assert info["removed"]["documents"] == {"removed_ratio": 1}
-    assert info["removed"]["lines"] == 0  # those of a document that goes as a whole are not counted
+    assert info["removed"]["lines"] == 0  # the lines of a dropped document are not counted
 
 
 def test_a_document_of_which_too_little_is_left_is_dropped(tmp_path):
@@ -175,7 +175,7 @@ def test_limits_are_settings(tmp_path):
 
 
 def test_a_dropped_document_frees_its_lines(tmp_path):
-    """b loses nearly all to a and goes; what it had before c stays in c."""
+    """b loses nearly all lines to a and is dropped. The lines that it shares with c stay in c."""
     pages = {"a": own(1, 20), "b": [*own(1, 20), *own(2, 3)], "c": [*own(2, 3), *own(3)], "d": [*own(2, 3), *own(4)]}
     texts, rows, _ = texts_of(tmp_path, pages)
     assert set(texts) == {"a", "c", "d"}
@@ -188,7 +188,7 @@ def test_a_dropped_document_frees_its_lines(tmp_path):
 def test_of_many_documents_the_one_that_keeps_most_is_named(tmp_path):
     pages = {"a": own(1, 2), "b": own(2, 3), "c": own(3, 3), "d": [*own(1, 2), *own(2, 3), *own(3, 3), *own(4)]}
     _, rows, _ = texts_of(tmp_path, pages)
-    assert rows["d"]["kept_in"] == "w.warc.gz:1"  # of equals the first
+    assert rows["d"]["kept_in"] == "w.warc.gz:1"  # the first among equals
 
 
 # whole runs
@@ -238,7 +238,7 @@ def test_ledger_corpus_and_samples_of_both_dedups(tmp_path):
     assert not (tmp_path / "out" / "index").exists()
 
 
-# what a recipe may say
+# recipes
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_the_same_bytes_however_it_ran(tmp_path, minhash):
     assert facts["documents"]["removed_ratio"] > 1
 
 
-# its pieces
+# hashes and splits
 
 
 @given(st.text(alphabet="ab \n", max_size=40), st.sampled_from(["lines", "paragraphs"]), st.data())

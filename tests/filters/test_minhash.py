@@ -1,4 +1,4 @@
-"""MinHash in a run: who is kept, what is removed with which evidence, and what is not."""
+"""MinHash in a run: kept documents, removed documents and their evidence."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from tests.warcs import page, write_warc
 
 
 def text(seed, words=400):
-    """Words that no other seed has; in letters, because digits are all one to MinHash."""
+    """Return words that no other seed has. They are letters, because all numbers are equal to MinHash."""
     return " ".join(letters(seed * 1000 + number) for number in range(words))
 
 
@@ -27,7 +27,7 @@ def letters(number):
 
 
 def edited(original, share):
-    """`original` with about that share of its shingles changed: every change of a word spoils five of them."""
+    """Return `original` with about that share of its shingles changed. A changed word changes five shingles."""
     words = original.split()
     step = max(5, round(5 / share))
     for number in range(0, len(words), step):
@@ -68,7 +68,7 @@ def test_exact_and_near_duplicates_go_with_evidence(tmp_path):
 
 
 def test_no_chain_of_unlike_documents_is_removed(tmp_path):
-    """A~B and B~C, but A and C share too little: B goes, A and C stay."""
+    """A ~ B ~ C, but A and C share too little: B is removed, A and C stay."""
     words = text(3, 500).split()
     pages = {"a": " ".join(words[:400]) + " " + text(4, 5), "b": " ".join(words[50:450]), "c": " ".join(words[100:500])}
     _, rows = run(tmp_path, pages)
@@ -85,7 +85,7 @@ def test_the_classic_way_removes_the_chain(tmp_path):
 
 
 def test_a_document_dropped_later_is_no_keeper(tmp_path):
-    """The longest copy fails a later stage: the cluster keeps the other one."""
+    """The longest copy fails a later stage, so the cluster keeps the other copy."""
     base = text(5)
     stages = {
         "stages": [
@@ -148,7 +148,7 @@ def test_the_same_documents_whatever_the_units(tmp_path, scheme):
 
 
 def test_an_alarm_stops_before_anything_is_packed(tmp_path, monkeypatch):
-    """One archive of copies, one of different pages: the first raises the alarm, another rate lets it pass."""
+    """An archive of copies raises the alarm beside an archive of different pages. A higher rate lets it pass."""
     monkeypatch.setattr(jobs.build.compare, "ALARM_DOCUMENTS", 10)
     write_warc(tmp_path / "copies.warc.gz", {f"http://{n}.copies.example/": text(1).encode() for n in range(20)})
     write_warc(tmp_path / "pages.warc.gz", {f"http://{n}.pages.example/": text(2 + n).encode() for n in range(30)})
@@ -191,7 +191,7 @@ def test_the_alarm_on_the_command_line(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("verify", ["signature", "jaccard", "containment"])
 def test_what_similarity_is(tmp_path, verify):
-    """The second page is the first half of the first one, with which it shares a band: its shingles are contained."""
+    """The second page is the first half of the first page, so all of its shingles are contained. They share a band."""
     words = text(3, 1000).split()
     pages = {"whole": " ".join(words), "part": " ".join(words[:800]), "other": text(9, 1000)}
     _, rows = run(tmp_path, pages, verify=verify, clusters="classic")

@@ -24,7 +24,7 @@ _SIGNATURES_PER_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
-class Compared:
+class ReferenceVerdicts:
     """One entry per document in every array.
 
     `kept_doc` is the keeper of the document, itself if it is kept. `similarity` is that to the keeper (1 for itself).
@@ -57,7 +57,7 @@ def compare(
     rows: int = ROWS,
     threshold: float | None = THRESHOLD,
     rounds: int = ROUNDS,
-) -> Compared:
+) -> ReferenceVerdicts:
     """Return the verdicts on n documents, all of them compared with each other.
 
     `text_hashes` has shape (n, 2): 16 bytes per document as two integers. `signatures` has shape (n, bands × rows) and
@@ -83,7 +83,7 @@ def compare(
         verdicts = verify(component, rank, similarity, threshold, rounds)
     twin = leader != np.arange(count)
     exact = twin & (verdicts.kept_doc[leader] == leader)
-    return Compared(verdicts.kept_doc[leader], verdicts.similarity[leader], exact, verdicts.unverified)
+    return ReferenceVerdicts(verdicts.kept_doc[leader], verdicts.similarity[leader], exact, verdicts.unverified)
 
 
 def components(count: int, edges: Iterable[tuple[Ints, Ints]]) -> Ints:

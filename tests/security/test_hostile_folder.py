@@ -11,7 +11,7 @@ import pytest
 from corpus.errors import CorpusError, IntegrityError
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL, RUN_FILES, finish_swap, fresh_folder
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.token_folder import open_tokens
 from jobs.cli import main
 from tests.security.test_stays_inside import snapshot
 

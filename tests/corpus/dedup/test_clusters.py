@@ -14,7 +14,7 @@ from corpus.dedup.clusters import (
     verify,
 )
 from corpus.dedup.signatures import BANDS, ROWS, band_keys
-from tests.reference.clusters import compare, components
+from tests.reference.clusters import THRESHOLD, compare, components
 
 COUNT = BANDS * ROWS
 
@@ -36,7 +36,7 @@ def plain_components(count, pairs):
 
 
 def plain_compare(texts, signatures, signed, rank, bands, rows, threshold):
-    """The rules, document by document: kept_doc, similarity, exact."""
+    """Apply the rules document by document. Return kept_doc, similarity and exact."""
     count = len(texts)
     same_key = [
         (a, b)
@@ -65,7 +65,7 @@ def plain_compare(texts, signatures, signed, rank, bands, rows, threshold):
 
 @st.composite
 def collections(draw):
-    """Few distinct signatures of two bands of two values, so that documents meet, and equal texts among them."""
+    """Documents with few distinct signatures of two bands of two values, so that many share a band, and equal texts."""
     count = draw(st.integers(0, 14))
     pool = draw(st.lists(st.lists(st.integers(0, 2), min_size=4, max_size=4), min_size=1, max_size=8))
     texts = draw(st.lists(st.integers(0, 12), min_size=count, max_size=count))
@@ -77,7 +77,7 @@ def collections(draw):
 
 
 def hashes_of(texts):
-    """16 bytes for each number of a text; some are equal in one half."""
+    """Return 16 bytes for each number of a text. Some are equal in one half."""
     return np.stack((texts // 2, texts), axis=1).astype(np.uint64)
 
 
@@ -101,15 +101,15 @@ def test_verdicts_are_those_of_the_rules_document_by_document(collection, thresh
 def test_the_order_of_documents_does_not_matter(collection, random, threshold):
     texts, signatures, signed, _ = collection
     count = len(texts)
-    place = np.array(random.sample(range(count), count), dtype=np.int64)
+    position = np.array(random.sample(range(count), count), dtype=np.int64)
     options = {"bands": 2, "rows": 2, "threshold": threshold}
     one = compare(hashes_of(texts), signatures, signed=signed, rank=np.arange(count), **options)
-    # document i stands at place[i] now, and is preferred as before
-    order = np.argsort(place)
+    # document i has the new number position[i], and the keeper order is as before
+    order = np.argsort(position)
     two = compare(hashes_of(texts)[order], signatures[order], signed=signed[order], rank=order, **options)
-    assert place[one.kept_doc].tolist() == two.kept_doc[place].tolist()
+    assert position[one.kept_doc].tolist() == two.kept_doc[position].tolist()
     for name in ("similarity", "cluster_size", "exact"):
-        assert getattr(one, name).tolist() == getattr(two, name)[place].tolist()
+        assert getattr(one, name).tolist() == getattr(two, name)[position].tolist()
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 30)), max_size=40), st.randoms(use_true_random=False))
@@ -180,14 +180,14 @@ def test_components_of_long_paths_stars_and_trees_take_few_rounds():
         assert time.process_time() - start < 2, name
 
 
-def test_equal_texts_are_told_from_texts_whose_hashes_share_a_half():
+def test_texts_whose_hashes_share_a_half_are_not_equal():
     hashes = np.array([[5, 1], [5, 2], [5, 1], [6, 1], [5, 2], [5, 1]], dtype=np.uint64)
     assert leaders(hashes, np.zeros(6, np.int64)).tolist() == [0, 1, 0, 3, 1, 0]
     assert leaders(hashes, np.array([3, 0, 2, 0, -1, 2])).tolist() == [2, 4, 2, 3, 4, 2]
 
 
 def chain():
-    """A, B, C: 80% of the values of neighbours agree, A and C have 60%."""
+    """A, B, C: 80% of the values of neighbors agree, A and C have 60%."""
     a, other_b, other_c = random_signatures(3)
     b, c = a.copy(), a.copy()
     b[:22] = other_b[:22]
@@ -284,7 +284,7 @@ def test_a_band_that_a_hundred_thousand_unlike_documents_share_costs_a_bounded_n
         return similarity(docs, keepers)
 
     component = components(count, [candidate_edges(band_keys(signatures)[:, 0], np.arange(count))])
-    verdicts = verify(component, np.zeros(count, np.int64), counted, rounds=rounds)
+    verdicts = verify(component, np.zeros(count, np.int64), counted, THRESHOLD, rounds)
     assert np.array_equal(verdicts.kept_doc, np.arange(count))
     assert verdicts.unverified == count - rounds - 1
     assert comparisons == sum(count - i for i in range(1, rounds + 1))
@@ -295,9 +295,9 @@ def test_a_component_within_the_rounds_is_verified_to_its_end():
     signatures[:, :ROWS] = 1
     signatures[5, ROWS:] = signatures[4, ROWS:]
     arguments = np.zeros(6, np.int64), np.zeros(6, np.int64), signature_similarity(signatures)
-    complete = verify(*arguments, rounds=5)
+    complete = verify(*arguments, THRESHOLD, rounds=5)
     assert (complete.kept_doc.tolist(), complete.unverified) == ([0, 1, 2, 3, 4, 4], 0)
-    cut_off = verify(*arguments, rounds=4)
+    cut_off = verify(*arguments, THRESHOLD, rounds=4)
     assert (cut_off.kept_doc.tolist(), cut_off.unverified) == ([0, 1, 2, 3, 4, 5], 1)
 
 
@@ -310,7 +310,7 @@ def test_any_measure_of_similarity_can_verify():
 
 
 def made_clusters(count, seed):
-    """Documents of which a third is in clusters of any size, and their signatures."""
+    """Signatures of documents, a third of them in clusters of any size."""
     rng = np.random.default_rng(seed)
     signatures = random_signatures(count, seed)
     order, at = rng.permutation(count), 0

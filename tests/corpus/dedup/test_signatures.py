@@ -22,14 +22,14 @@ def some_hashes(count, seed=0):
 
 
 def by_datasketch(hashes, count=COUNT):
-    """datasketch's own signature, of the low halves of the hashes as tokens."""
+    """Return datasketch's own signature. Its tokens are the low halves of the hashes."""
     minhash = MinHash(num_perm=count, hashfunc=int)
     minhash.update_batch(hashes.astype(np.uint32).tolist())
     return minhash
 
 
 def by_datatrove(hashes):
-    """datatrove 0.10.1's get_signature, before it is split into buckets."""
+    """Return what datatrove 0.10.1's get_signature computes before it splits the signature into buckets."""
     prime = np.uint64((1 << 61) - 1)
     random_state = np.random.RandomState(1)
     a = random_state.randint(1, prime, dtype=np.uint64, size=(1, COUNT))
@@ -65,7 +65,7 @@ def test_datatrove_is_datatroves(length):
 
 
 def test_the_signature_of_a_sentence_is_what_datatrove_computed():
-    """By MinhashDedupSignature of datatrove 0.10.1 itself (with xxhash 3.8.2: it can't use xxhash 4)."""
+    """The values are from MinhashDedupSignature of datatrove 0.10.1 (with xxhash 3.8.2; it can't use xxhash 4)."""
     signature = sign(joined_shingles(SENTENCE), scheme="datatrove")
     assert signature[[0, -1]].tolist() == [344984562477112918, 121953517678620680]
 
@@ -136,7 +136,7 @@ def test_keys_of_many_signatures_are_those_of_each():
 
 
 def test_band_keys_don_t_collide_and_fill_their_range_evenly():
-    # least values of many hashes are small: the high bits of what is hashed are nearly constant
+    # the least of many hashes is small, so the high bits of the hashed values are nearly constant
     signatures = np.random.default_rng(0).integers(0, 2**16, (40_000, COUNT), dtype=np.uint32)
     signatures[:, ROWS : 2 * ROWS] = signatures[:, :ROWS]  # the same values in two bands
     keys = band_keys(signatures)
@@ -163,8 +163,8 @@ def candidate_probability(s):
 
 
 def follows_theory(pairs):
-    """Pairs of (Jaccard, signature, signature): their candidates and estimates are as often and as large as theory
-    says, over all and in each of nine ranges, within four standard errors."""
+    """Pairs are (Jaccard, signature, signature). The rate of candidates and the mean estimate are as in theory, within
+    four standard errors, over all pairs and in each of nine ranges."""
     s = np.array([pair[0] for pair in pairs])
     ours, theirs = (np.array([pair[side] for pair in pairs]) for side in (1, 2))
     candidate = (band_keys(ours) == band_keys(theirs)).any(axis=1)
@@ -215,7 +215,7 @@ def test_candidates_of_made_sets_follow_the_s_curve(scheme):
 
 
 def edited(rng, text, others):
-    """The text with some spans of its words replaced by spans of other texts."""
+    """Return the text with some spans of words replaced by spans of other texts."""
     found = text.split()
     for _ in range(round(rng.uniform(0.005, 0.06) * len(found)) or 1):
         at, length = rng.randrange(len(found)), rng.randint(1, 3)

@@ -23,7 +23,7 @@ from corpus.sandbox.protocol import Board
 from corpus.sandbox.unit import Unit
 from corpus.warc.reader import read_warc
 from corpus.warc.source import LocalSource, Window
-from tests.servers import serving
+from tests.servers import serving_s3
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import page, write_warc
 
@@ -45,9 +45,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def server(folder, monkeypatch):
-    with serving(folder) as made:
-        monkeypatch.setenv("AWS_ENDPOINT", made.url)
-        monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    with serving_s3(folder, monkeypatch) as made:
         yield made
 
 

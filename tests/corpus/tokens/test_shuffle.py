@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from corpus.storage.boxes import Outbox
 from corpus.storage.store import LocalStore
-from corpus.tokens.shuffle import KEY, WEIGHT, bits_for, boxes_of, in_groups, keys_of, plan_cuts, read_cut
+from corpus.tokens.shuffle import KEY, WEIGHT, box_bits, boxes_of, in_groups, keys_of, plan_cuts, read_cut
 
 SCHEMA = pa.schema([KEY, WEIGHT, pa.field("name", pa.string())])
 
@@ -62,8 +62,8 @@ def test_seeds_give_other_orders():
 
 
 def test_more_bytes_have_more_boxes():
-    assert [bits_for(size << 20) for size in (0, 1, 128, 129, 256, 257, 1 << 20)] == [0, 0, 0, 1, 1, 2, 13]
-    assert bits_for(1 << 60) == 16
+    assert [box_bits(size << 20) for size in (0, 1, 128, 129, 256, 257, 1 << 20)] == [0, 0, 0, 1, 1, 2, 13]
+    assert box_bits(1 << 60) == 16
 
 
 @pytest.mark.parametrize("sizes", [[], [5], [2, 3, 4], [1] * 9, [0, 7, 0]])

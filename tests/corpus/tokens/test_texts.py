@@ -1,4 +1,4 @@
-"""Where texts are read from: folders of parquet, in pieces."""
+"""Texts: folders of parquet files, read in slices."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,18 +15,18 @@ def write(folder, name, columns, **options):
 
 
 def read(texts, extra=()):
-    return [row for piece in texts.slices() for batch in read_slice(piece, extra) for row in batch.to_pylist()]
+    return [row for part in texts.slices() for batch in read_slice(part, extra) for row in batch.to_pylist()]
 
 
-@pytest.mark.parametrize("piece_bytes", [1, 1 << 20])
-def test_rows_in_order_with_ids_of_their_own_or_of_their_place(tmp_path, monkeypatch, piece_bytes):
-    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", piece_bytes)
+@pytest.mark.parametrize("slice_bytes", [1, 1 << 20])
+def test_rows_in_order_with_their_own_ids_or_file_and_row(tmp_path, monkeypatch, slice_bytes):
+    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", slice_bytes)
     write(tmp_path / "t", "b.parquet", {"text": [f"b{n}" for n in range(7)]})
     write(tmp_path / "t", "a.parquet", {"id": ["x", None, "z"], "text": ["one", "", None], "n": [1, 2, 3]})
     (tmp_path / "t" / "notes.txt").write_text("no parquet")
     texts = open_texts(tmp_path / "t")
     assert texts.rows == 10
-    assert len(texts.slices()) == (4 if piece_bytes == 1 else 2)
+    assert len(texts.slices()) == (4 if slice_bytes == 1 else 2)
     assert read(texts) == [
         {"id": "x", "text": "one"},
         *({"id": f"b.parquet:{n}", "text": f"b{n}"} for n in range(7)),
@@ -34,7 +34,7 @@ def test_rows_in_order_with_ids_of_their_own_or_of_their_place(tmp_path, monkeyp
     assert texts.columns == ("text",)
 
 
-def test_a_null_id_is_replaced_by_the_place(tmp_path):
+def test_a_null_id_is_replaced_by_file_and_row(tmp_path):
     write(tmp_path / "t", "a.parquet", {"id": ["x", None], "text": ["one", "two"], "n": [1, 2]})
     texts = open_texts(tmp_path / "t")
     assert read(texts, ["n"])[1] == {"id": "a.parquet:1", "text": "two", "n": 2}
@@ -103,7 +103,7 @@ def test_folders_of_something_else(tmp_path):
         open_texts(tmp_path)
 
 
-def test_text_that_is_no_utf8_is_named(tmp_path):
+def test_a_file_with_text_that_is_not_utf8_is_named(tmp_path):
     raw = pa.Array.from_buffers(
         pa.string(), 1, [None, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xfe")]
     )
@@ -126,7 +126,7 @@ def test_damage_is_named(tmp_path):
         read(texts)
 
 
-def test_a_file_that_is_replaced_is_not_taken(tmp_path):
+def test_a_file_that_is_replaced_ends_the_run(tmp_path):
     write(tmp_path / "t", "a.parquet", {"text": ["old"] * 3})
     texts = open_texts(tmp_path / "t")
     begun = read_slice(texts.slices()[0])

@@ -1,4 +1,5 @@
-"""The phases of dedup give the verdicts of `tests.reference.clusters`, however work is divided, wherever it dies."""
+"""The comparison of documents gives the verdicts of `tests.reference.clusters`, in any division of the work and after
+any kill."""
 
 import time
 
@@ -8,15 +9,14 @@ import pytest
 import corpus.dedup.index_writer
 import corpus.dedup.layout
 import jobs.build.compare
-import jobs.runner.execution
 from corpus.dedup.clusters import ROUNDS
 from corpus.dedup.signatures import ROWS
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
-from jobs.runner.local_engine import LocalEngine
 from tests.dedups import (
     COUNT,
     Found,
+    Twice,
     committed,
     distinct_texts,
     phases,
@@ -30,7 +30,7 @@ from tests.reference.clusters import compare
 
 WHOLE = 1 << 30
 TIGHT = 1 << 16
-"""Memory for 2,000 documents of a span, 1,000 keys or 60 members: all that is divided is divided."""
+"""Memory for 2,000 documents of a span, 1,000 keys or 60 members, so that everything is divided."""
 
 
 def made(count, seed):
@@ -51,7 +51,7 @@ def made(count, seed):
 
 
 def hot_band(count):
-    """One band that all share, and nothing else but some equal texts: a component that no round ends."""
+    """Documents that share one band, with some equal texts: a component that the rounds do not finish."""
     signatures, texts = random_signatures(count), distinct_texts(count)
     signatures[:, :ROWS] = 1
     twins = np.arange(count) % 5 == 4
@@ -86,7 +86,7 @@ def no_signature(count):
 
 
 def halves(count):
-    """Hashes that are equal in one half."""
+    """Text hashes that are equal in one half."""
     texts = distinct_texts(count)
     texts[:, 0] = 5
     return texts, random_signatures(count), None, None
@@ -111,7 +111,7 @@ def of_units(count, size):
 
 
 def connected(texts, signatures, signed):
-    """Which documents share a text or a key with another."""
+    """Return which documents share a text or a key with another document."""
     signed = np.ones(len(texts), np.bool_) if signed is None else signed
     keys = recipe().stages[0].stage.keys(signatures.view(np.uint8))
     shared = np.unique(texts, axis=0, return_inverse=True, return_counts=True)
@@ -135,7 +135,7 @@ def test_the_verdicts_are_those_of_one_machine_however_they_are_divided(tmp_path
             sizes=sizes, memory=memory, made=recipe(clusters=clusters),
         )  # fmt: skip
         found.same_as(expected)
-        assert np.array_equal(found.told, connected(texts, signatures, signed))
+        assert np.array_equal(found.rows, connected(texts, signatures, signed))
     if case == "hot band" and threshold:
         assert expected.unverified > count // 2
     if case == "chain":
@@ -145,7 +145,7 @@ def test_the_verdicts_are_those_of_one_machine_however_they_are_divided(tmp_path
 @pytest.mark.parametrize(("clusters", "kept"), [("verified", [0, 0, 2]), ("classic", [0, 0, 0])])
 @pytest.mark.parametrize("memory", [WHOLE, TIGHT])
 def test_a_chain_of_three(tmp_path, clusters, kept, memory):
-    """A ~ B ~ C and A ≁ C: B goes for A, and C only where clusters are transitive."""
+    """A ~ B ~ C and A ≁ C: B is removed for A. C is removed only if clusters are transitive."""
     signatures = random_signatures(3)
     signatures[1, 22:] = signatures[0, 22:]
     signatures[2, :22], signatures[2, 44:] = signatures[1, :22], signatures[1, 44:]
@@ -157,13 +157,13 @@ def test_a_chain_of_three(tmp_path, clusters, kept, memory):
 
 
 def test_unsigned_documents_are_not_compared(tmp_path):
-    """Those that a stage's `languages` let pass by have no text hash either."""
+    """A document that skips the stage by its language has no text hash."""
     store = LocalStore(tmp_path)
     texts, signatures = one_text(4)[:2]
-    units = write_units(store, [4], texts, signatures)
-    found = phases(store, units)
-    assert found.facts["compared"] == 4
-    assert sum(found.removed) == 3
+    hashed = np.array([True, True, False, True])
+    found = phases(store, write_units(store, [4], texts, signatures, signed=hashed, hashed=hashed))
+    assert found.facts["compared"] == 3
+    assert sum(found.removed) == 2
 
 
 @pytest.mark.parametrize("texts", ["equal", "different"])
@@ -187,7 +187,7 @@ def test_a_million_documents_of_one_page_end_with_one_quickly(tmp_path, texts):
 
 
 def test_a_band_shared_by_very_many_costs_no_pairs(tmp_path):
-    """30,000 unlike documents in one component: rounds end, and what is left is kept and counted."""
+    """30,000 unlike documents in one component: after the last round, the rest is kept and counted."""
     count = 30_000
     signatures = random_signatures(count)
     signatures[:, :ROWS] = 1
@@ -198,7 +198,7 @@ def test_a_band_shared_by_very_many_costs_no_pairs(tmp_path):
     assert found.facts["removed"] == {"exact": 0, "all": 0}
 
 
-# what dies, and when
+# kills
 
 
 class Dies(Exception):
@@ -206,11 +206,11 @@ class Dies(Exception):
 
 
 class Calls(list):
-    """What was called, and the function itself."""
+    """The calls of a function, and the function itself."""
 
 
 def failing(after, monkeypatch, phase):
-    """Let the task number `after` of a phase and all later ones die before they commit."""
+    """Make tasks of a phase die before they commit, from task number `after` on."""
     calls = Calls()
 
     def task(payload):
@@ -277,31 +277,11 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
     texts, signatures, signed, rank = made(2_500, 3)
     sizes = of_units(2_500, 250)
 
-    class Twice(LocalEngine):
-        """Takes tasks up in another order, and does each once more."""
-
-        def submit(self, function, payload, slots):
-            def both(payload):
-                first = function(payload)
-                key = tmp_path / "twice" / first["key"]
-                content = key.read_bytes()
-                key.unlink()  # as if another attempt had not seen it
-                again = function(payload)
-                assert {**again, "cost": None} == {**first, "cost": None}
-                assert key.read_bytes() == content
-                return first
-
-            return super().submit(both, payload, slots)
-
-    real = jobs.runner.execution.run
-
-    def backwards(engine, function, payloads, stop):
-        return real(engine, function, list(payloads)[::-1], stop)
-
-    monkeypatch.setattr(jobs.runner.execution, "run", backwards)
     store = LocalStore(tmp_path / "twice")
     units = write_units(store, sizes, texts, signatures, signed, rank)
-    found = Found(store, sizes, phases(store, units, memory=TIGHT, engine=Twice(3)), 2_500)
+    found = Found(
+        store, sizes, phases(store, units, memory=TIGHT, engine=Twice(tmp_path / "twice", monkeypatch)), 2_500
+    )
     monkeypatch.undo()
     found.same_as(compare(texts, signatures, signed=signed, rank=rank))
     plain = LocalStore(tmp_path / "plain")
@@ -310,7 +290,7 @@ def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
 
 
 def test_domains_in_any_division(tmp_path):
-    """Of many domains each task counts some."""
+    """Each task counts some of the domains."""
     texts, signatures, signed, rank = made(2_000, 9)
     sites = [f"{n % 700}.example" for n in range(2_000)]
     facts = []

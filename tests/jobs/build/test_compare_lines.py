@@ -1,4 +1,4 @@
-"""The phases of dedup by lines: the rules' verdicts, however the work is divided and wherever it dies."""
+"""The comparison of lines gives the verdicts of plain rules, in any division of the work and after any kill."""
 
 import time
 
@@ -6,20 +6,19 @@ import numpy as np
 import pytest
 
 import jobs.build.compare
-import jobs.runner.execution
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
-from jobs.runner.local_engine import LocalEngine
-from tests.dedups import committed
-from tests.line_runs import phases, plainly, recipe, signed_of, told, write_units
+from tests.dedups import Twice, committed
+from tests.line_runs import phases, plainly, recipe, signed_of, verdict_rows, write_units
 
 WHOLE = 1 << 30
 TIGHT = 1 << 13
-"""Memory for the lines of a unit, and for 128 of a range."""
+"""Memory for the lines of one unit, or for 128 lines of a range."""
 
 
 def made(count, seed):
-    """Documents of few and many lines, some lines in very many of them, some documents all copies, some not signed."""
+    """Documents with few and many lines. Some lines are in very many documents; some documents are copies, some are
+    not signed."""
     rng = np.random.default_rng(seed)
     hashes = rng.integers(1, 2**64, 10 * count, dtype=np.uint64)
     documents = []
@@ -43,7 +42,7 @@ def of_units(count, size):
 
 
 def facts_of(rows):
-    """As `plainly` gives them."""
+    """Return verdict rows in the form of `plainly`."""
     return [
         None
         if row is None
@@ -77,7 +76,7 @@ def test_the_verdicts_are_those_of_the_rules_however_they_are_divided(tmp_path, 
     for number, (memory, sizes) in enumerate(((WHOLE, [300]), (TIGHT, of_units(300, 40)), (TIGHT * 4, [15] * 20))):
         store = LocalStore(tmp_path / str(number))
         compared = phases(store, write_units(store, sizes, signed_of(documents)), memory=memory, made=recipe(**ours))
-        rows = told(store, sizes, compared, 300)
+        rows = verdict_rows(store, sizes, compared, 300)
         assert facts_of(rows) == expected
         assert [row and row["cut"] for row in rows] == cut_of(documents, **plain)
         infos.append(compared.facts)
@@ -92,7 +91,7 @@ def test_the_verdicts_are_those_of_the_rules_however_they_are_divided(tmp_path, 
 def test_a_line_that_goes_stays_in_another_kept_document(tmp_path, seed):
     documents = made(300, seed + 10)
     store = LocalStore(tmp_path)
-    rows = told(store, [300], phases(store, write_units(store, [300], signed_of(documents))), 300)
+    rows = verdict_rows(store, [300], phases(store, write_units(store, [300], signed_of(documents))), 300)
     left = set()
     for lines, row in zip(documents, rows, strict=True):
         if lines is not None and not (row and row["removed"]):
@@ -108,7 +107,7 @@ def test_almost_nothing(tmp_path, count):
     store = LocalStore(tmp_path)
     compared = phases(store, write_units(store, [count], signed_of(made(count, 0))))
     assert compared.facts["removed"]["lines"] == 0
-    assert told(store, [count], compared, count) == [None] * count
+    assert verdict_rows(store, [count], compared, count) == [None] * count
 
 
 @pytest.mark.slow
@@ -124,7 +123,7 @@ def test_a_million_documents_of_the_same_lines_end_with_one_quickly(tmp_path):
     assert compared.facts["removed"]["lines"] == 0
 
 
-# what dies, and when
+# kills
 
 
 class Dies(Exception):
@@ -151,7 +150,7 @@ def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
         phases(store, units, memory=TIGHT)
     monkeypatch.undo()
     before = committed(tmp_path / "killed")
-    rows = told(store, sizes, phases(store, units, memory=TIGHT), 250)
+    rows = verdict_rows(store, sizes, phases(store, units, memory=TIGHT), 250)
     assert facts_of(rows) == expected_of(documents)
     after_all = committed(tmp_path / "killed")
     assert before.items() <= after_all.items()  # nothing was done again
@@ -165,30 +164,11 @@ def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
 def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
     documents, sizes = made(250, 3), of_units(250, 50)
 
-    class Twice(LocalEngine):
-        """Does each task once more, as if another attempt had not seen its commit."""
-
-        def submit(self, function, payload, slots):
-            def both(payload):
-                first = function(payload)
-                key = tmp_path / "twice" / first["key"]
-                content = key.read_bytes()
-                key.unlink()
-                assert {**function(payload), "cost": None} == {**first, "cost": None}
-                assert key.read_bytes() == content
-                return first
-
-            return super().submit(both, payload, slots)
-
-    real = jobs.runner.execution.run
-
-    def backwards(engine, function, payloads, stop):
-        return real(engine, function, list(payloads)[::-1], stop)
-
-    monkeypatch.setattr(jobs.runner.execution, "run", backwards)
     store = LocalStore(tmp_path / "twice")
     units = write_units(store, sizes, signed_of(documents))
-    rows = told(store, sizes, phases(store, units, memory=TIGHT, engine=Twice(3)), 250)
+    rows = verdict_rows(
+        store, sizes, phases(store, units, memory=TIGHT, engine=Twice(tmp_path / "twice", monkeypatch)), 250
+    )
     monkeypatch.undo()
     assert facts_of(rows) == expected_of(documents)
     plain = LocalStore(tmp_path / "plain")

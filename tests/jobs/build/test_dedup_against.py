@@ -20,7 +20,7 @@ from tests.dedups import Found, distinct_texts, phases, place, random_signatures
 from tests.filters.test_minhash import edited, text
 from tests.jobs.build.test_build import job, tree
 from tests.jobs.build.test_compare_documents import TIGHT, WHOLE, made, of_units
-from tests.reference.clusters import components
+from tests.reference.clusters import THRESHOLD, components
 from tests.warcs import write_warc
 
 
@@ -65,6 +65,7 @@ def plain_against(runs, texts, signatures, signed, rank):
         np.unique(component[lead], return_inverse=True)[1],
         order,
         lambda docs, keepers: measure(lead[docs], lead[keepers]),
+        THRESHOLD,
         stays=lead < old,
     )
     mine = np.searchsorted(lead, leader)

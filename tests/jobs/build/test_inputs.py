@@ -15,7 +15,7 @@ from corpus.run import open_run
 from jobs.build.inputs import find_inputs
 from jobs.runner.task_functions import run_unit_task
 from tests.jobs.build.test_build import build_quietly, job, tree
-from tests.servers import serving
+from tests.servers import serving_s3
 from tests.warcs import WORDS, page, write_warc
 
 CRAWL = "CC-MAIN-2026-43"
@@ -45,9 +45,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def server(folder, monkeypatch):
-    with serving(folder) as made:
-        monkeypatch.setenv("AWS_ENDPOINT", made.url)
-        monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    with serving_s3(folder, monkeypatch) as made:
         yield made
 
 

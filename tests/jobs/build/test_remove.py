@@ -12,6 +12,7 @@ from dataclasses import replace
 import pyarrow.dataset as ds
 import pytest
 
+import corpus.revise.portion_replay
 import corpus.storage.swap
 from corpus.errors import ConfigError, IntegrityError, OutputError
 from corpus.revise.differences import diff
@@ -311,3 +312,31 @@ def test_a_run_of_another_version(folder, archives, monkeypatch):  # noqa: F811
     run.verify()
     assert run.find(url)[0]["stage"] == "removed"
     assert run.info["versions"] == before
+
+
+@pytest.mark.parametrize(("code", "again"), [("one", False), ("other", True)])
+def test_a_takedown_taken_up_by_another_version_makes_its_portions_again(folder, monkeypatch, code, again):
+    """The run keeps the versions that made it, so those of the takedown itself must bind what it left unfinished."""
+    without_places(folder)
+    entries = Takedown.of([next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)])
+    made = []
+
+    def counted(paths, first, end, read=corpus.revise.portion_replay.read_rows):
+        made.append(first)
+        return read(paths, first, end)
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("corpus.revise.portion_replay.read_rows", counted)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("corpus.version.code_digest", lambda rooms: "one")
+        patched.setattr("jobs.build.build._pack", killed)
+        remove_quietly(folder, entries)
+    assert made
+    made.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr("corpus.version.code_digest", lambda rooms: code)
+        assert remove_quietly(folder, entries).exit_code == 0
+    assert bool(made) == again
+    open_run(folder).verify()

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from corpus.errors import InputError, IntegrityError
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.token_folder import open_tokens
 from jobs.cli import main
 from jobs.model.generate import Continuer, Sampling, TextStream, token_text
 from jobs.model.train import train
-from jobs.model.train_settings import Place, Settings
+from jobs.model.train_settings import Settings, TrainWorker
 from tests.tiny_tokens import make_tokens
 
 WINDOW = 48
@@ -25,7 +25,7 @@ def model(tmp_path_factory):
     torch.set_num_threads(1)
     settings = Settings(depth=1, window=WINDOW, batch=8, steps=60, lr=0.01, seed=0, precision="fp32", eval_every=60,
                         eval_tokens=1000)  # fmt: skip
-    train(folder / "model", tokens, settings, Place())
+    train(folder / "model", tokens, settings, TrainWorker())
     return folder / "model"
 
 
@@ -39,7 +39,7 @@ def ids(continuer, sampling, prompt="the old dog", number=0):
 
 
 def stubbed(continuer, logits):
-    """A continuer whose model always gives these logits; it counts how many positions it read at a time."""
+    """A continuer whose model always gives these logits, and the number of positions of each of its reads."""
     read = []
 
     def model(given, cache):
@@ -174,7 +174,7 @@ def test_what_is_no_model_is_said(tmp_path, model):
 
 @pytest.fixture
 def run(model, monkeypatch, capsys):
-    """`corpus generate` in this process: what it prints on stdout."""
+    """Runs `corpus generate` in this process, and returns its stdout."""
 
     def generate(*arguments):
         monkeypatch.setattr(sys, "argv", ["corpus", "generate", str(model), *map(str, arguments)])
@@ -207,7 +207,7 @@ def test_an_unfinished_model_can_speak(tmp_path, model):
     steps = iter([False] * 3 + [True])
     settings = Settings(depth=1, window=16, batch=2, steps=9, lr=0.01, seed=0, precision="fp32", eval_every=9,
                         eval_tokens=100)  # fmt: skip
-    assert train(tmp_path / "m", tokens, settings, Place(), lambda: next(steps)) is None
+    assert train(tmp_path / "m", tokens, settings, TrainWorker(), lambda: next(steps)) is None
     assert len(ids(Continuer(tmp_path / "m"), Sampling(5, 0))) == 5
 
 

@@ -1,4 +1,4 @@
-"""The model: what it sees, what its loss is, that it learns."""
+"""The model: attention, cache, loss, learning."""
 
 import math
 from dataclasses import replace
@@ -15,16 +15,8 @@ from jobs.model.train_settings import Shape
 SHAPE = Shape(vocab_size=97, window=24, depth=2, width=32, heads=2)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def made(shape=SHAPE, compute=torch.float32, stir=0.0):
-    """A model; `stir` moves all weights away from the first ones, of which some are zero."""
+    """A model. `stir` moves all weights away from their first values, some of which are zero."""
     model = GPT(shape, compute)
     model.init_weights(0)
     draw = torch.Generator().manual_seed(1)

@@ -1,4 +1,4 @@
-"""A corpus as files for others, read by their own rules."""
+"""Exports, read by the rules of other trainers."""
 
 import hashlib
 import itertools
@@ -13,12 +13,10 @@ import corpus.tokens.shuffle
 import corpus.tokens.texts
 from corpus.errors import InputError, OutputError
 from corpus.storage.store import LocalStore
-from corpus.tokens.row_files import FILE_BYTES, GROUP_ROWS, plan_rows
 from jobs.build.build import build
 from jobs.build.plan import Job as BuildJob
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from jobs.tokens.card import _made
 from jobs.tokens.export import ExportJob, export
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
@@ -59,8 +57,8 @@ def tree(folder):
 
 
 def nanochat_batches(folder, split, ranks, rank):
-    """What nanochat reads (its dataset.py and dataloader.py): files sorted by name, the last one for val; rank r takes
-    row groups r, r + ranks, … of each, and of them the column `text`."""
+    """The batches that nanochat reads (its dataset.py and dataloader.py): files sorted by name, the last one for val.
+    Rank r reads the column `text` of the row groups r, r + ranks, … of each file."""
     files = sorted(path for path in folder.iterdir() if path.name.endswith(".parquet"))
     assert len(files) > 1, "it would wait forever"
     for path in files[:-1] if split == "train" else files[-1:]:
@@ -103,7 +101,7 @@ def test_nanochat_files_are_written_as_its_own(texts, tmp_path):
 
 
 def test_columns_that_files_have_in_other_ways(tmp_path, capsys):
-    """One file's strings are another one's large strings or dictionary; what can't be one column is named."""
+    """Strings, large strings and dictionaries become one column. A column of two types is named."""
     (tmp_path / "in").mkdir()
     url = pa.schema([pa.field("text", pa.string()), pa.field("url", pa.string(), nullable=False)])
     first = pa.table({"text": ["a", "b"], "url": ["u", "v"]}, schema=url)
@@ -136,24 +134,6 @@ def test_columns_come_out_as_they_went_in(tmp_path, columns):
     assert written(tmp_path / "out") == {row["text"]: row for row in table.to_pylist()}
 
 
-@pytest.mark.parametrize("documents", [2, 3, 7, 100, 2048, 8191, 8192, 8200, 100_000, 3_000_000])
-@pytest.mark.parametrize("mean_bytes", [100, 4000])
-def test_layouts(documents, mean_bytes):
-    layout = plan_rows(documents, documents * mean_bytes)
-    sizes = [stop - start for start, stop in itertools.pairwise(layout.borders)]
-    assert sum(sizes) == documents
-    assert len(sizes) >= 2
-    assert all(size and size % layout.group == 0 for size in sizes[:-1])
-    assert sizes[-1] >= layout.group
-    assert layout.group == GROUP_ROWS or documents < 8 * GROUP_ROWS
-    if documents >= 8 * GROUP_ROWS:
-        assert sizes[-1] <= max(0.25 * documents, GROUP_ROWS)
-        assert max(sizes[:-1]) * mean_bytes < 1.6 * FILE_BYTES
-        assert max(sizes[:-1]) - min(sizes[:-1]) <= GROUP_ROWS
-    if documents >= 64 * GROUP_ROWS:
-        assert layout.val_groups >= 8
-
-
 def test_too_small_to_split(tmp_path):
     pq.write_table(pa.table({"text": ["alone", ""]}), tmp_path / "t.parquet")
     with pytest.raises(InputError, match="1 document can't be split"):
@@ -167,12 +147,12 @@ def test_too_small_to_split(tmp_path):
 
 
 @pytest.mark.parametrize("target", ["nanochat", "datasets"])
-@pytest.mark.parametrize(("workers", "piece_bytes", "box_bytes"), [(1, 1, 300), (3, 500, 1 << 20)])
-def test_same_bytes_for_any_workers_pieces_and_boxes(
-    texts, tmp_path, monkeypatch, target, workers, piece_bytes, box_bytes
+@pytest.mark.parametrize(("workers", "slice_bytes", "box_bytes"), [(1, 1, 300), (3, 500, 1 << 20)])
+def test_same_bytes_for_any_workers_slices_and_boxes(
+    texts, tmp_path, monkeypatch, target, workers, slice_bytes, box_bytes
 ):
     run(texts, tmp_path / "one" / "x", target)
-    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", piece_bytes)
+    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", slice_bytes)
     monkeypatch.setattr(corpus.tokens.shuffle, "BOX_BYTES", box_bytes)
     run(texts, tmp_path / "two" / "x", target, workers)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
@@ -217,11 +197,11 @@ def test_a_finished_folder_is_left_and_other_settings_need_another(texts, tmp_pa
 
 
 class Crash(BaseException):
-    """What no handler of ours takes for an error."""
+    """No handler of ours catches this."""
 
 
 def test_ended_before_any_visible_file_and_run_again(texts, tmp_path, monkeypatch):
-    """The process ends right before, and right after, each file that becomes visible."""
+    """The process ends right before, or right after, a file becomes visible."""
     run(texts, tmp_path / "reference" / "x", "datasets")
     monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", 1000)
     publish = LocalStore.adopt
@@ -313,14 +293,3 @@ def test_the_card_says_how_it_was_made(corpus_run, tmp_path):
     assert f"| train | {info['documents']['train']} |" in card
     assert "belong to their authors" in card
     assert "fishermen" not in card  # no text of a page
-
-
-def test_the_card_counts_takedowns():
-    records = {"in": 22, "kept": 17, "skipped": {}, "failed": {"damaged": 1}}
-    records["dropped"] = {"removed": {"url": 3}, "paragraphs": {"chars": 1}}
-    info = {"inputs": [], "versions": {"corpus": "1", "code": "2"}, "fingerprint": "3", "records": records}
-    info["recipe"] = {"name": "r", "stages": [{"name": "paragraphs"}]}
-    lines = _made(info)
-    assert "| taken down | 3 | 18 |" in lines
-    assert "| dropped by paragraphs | 1 | 17 |" in lines
-    assert "| kept | 17 | 17 |" in lines

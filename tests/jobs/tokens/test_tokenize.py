@@ -18,8 +18,8 @@ import corpus.tokens.texts
 from corpus.errors import ConfigError, InputError, IntegrityError, OutputError
 from corpus.storage.store import LocalStore
 from corpus.tokens.encoder import Encoder
-from corpus.tokens.shards import open_tokens
 from corpus.tokens.shuffle import keys_of
+from corpus.tokens.token_folder import open_tokens
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens import tokenize as job_module
@@ -130,11 +130,11 @@ def test_equal_texts_are_on_one_side_whatever_the_seed(texts, reference, tmp_pat
     assert stored(open_tokens(reference).train) != stored(open_tokens(tmp_path / "other").train)
 
 
-@pytest.mark.parametrize(("workers", "piece_bytes", "box_bytes"), [(1, 1, 1 << 27), (3, 1, 500), (2, 5000, 200)])
-def test_same_bytes_for_any_workers_pieces_and_boxes(
-    texts, reference, tmp_path, monkeypatch, workers, piece_bytes, box_bytes
+@pytest.mark.parametrize(("workers", "slice_bytes", "box_bytes"), [(1, 1, 1 << 27), (3, 1, 500), (2, 5000, 200)])
+def test_same_bytes_for_any_workers_slices_and_boxes(
+    texts, reference, tmp_path, monkeypatch, workers, slice_bytes, box_bytes
 ):
-    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", piece_bytes)
+    monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", slice_bytes)
     monkeypatch.setattr(corpus.tokens.shuffle, "BOX_BYTES", box_bytes)
     run(texts, tmp_path / "out", workers)
     assert tree(tmp_path / "out") == tree(reference)
@@ -158,12 +158,12 @@ def test_same_bytes_on_ray(texts, reference, tmp_path, ray_engine):
 
 
 class Crash(BaseException):
-    """What no handler of ours takes for an error."""
+    """No handler of ours catches this."""
 
 
 @pytest.mark.slow
 def test_ended_before_any_visible_file_and_run_again(texts, reference, tmp_path, monkeypatch):
-    """The process ends right before, and right after, each file that becomes visible."""
+    """The process ends right before, or right after, a file becomes visible."""
     monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", 9000)
     publish = LocalStore.adopt
 
@@ -197,7 +197,7 @@ def test_ended_before_any_visible_file_and_run_again(texts, reference, tmp_path,
     assert at > 15
 
 
-def test_committed_pieces_are_not_encoded_again(texts, reference, tmp_path, monkeypatch):
+def test_committed_slices_are_not_encoded_again(texts, reference, tmp_path, monkeypatch):
     monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", 1)
     calls = []
     right = Encoder.encode
@@ -289,7 +289,7 @@ def test_a_tokenizer_that_will_not_do_binds_no_folder(texts, tmp_path, change):
 
 
 def megatron_documents(prefix, dtypes={8: np.uint16, 4: np.int32}):  # noqa: B006
-    """Megatron-LM's rules of reading (core/datasets/indexed_dataset.py), written from them."""
+    """Read documents by Megatron-LM's rules (core/datasets/indexed_dataset.py)."""
     with open(f"{prefix}.idx", "rb") as file:
         assert file.read(9) == b"MMIDIDX\x00\x00"
         version, code, sequences, borders = struct.unpack("<QBQQ", file.read(25))
@@ -326,7 +326,7 @@ def test_parquet_holds_ids_and_tokens(texts, reference, tmp_path):
 
 def test_nanogpt_and_datatrove_read_the_files(reference):
     """nanoGPT: `np.memmap(…, dtype=np.uint16)` and windows of it. datatrove 0.10.1 (DatatroveFileDataset): windows of
-    seq_len + 1, and where a document ends from `<file>.index`, uint64."""
+    seq_len + 1, and the ends of documents from `<file>.index`, uint64."""
     tokens = open_tokens(reference)
     path, window = tokens.train.files[0], 64
     data = np.memmap(path, dtype=np.uint16, mode="r")
@@ -388,7 +388,7 @@ json.dump([{key: value.tolist() for key, value in item.items()} for item in foun
 
 @pytest.mark.slow
 def test_datatrove_s_own_reader(reference):
-    """The package itself, where the environment of the benchmarks has been made (`make bench-peer`)."""
+    """The package itself, if the environment of the benchmarks is there (`make bench-peer`)."""
     packages = list(PEER.glob("lib/python3*/site-packages"))
     if not packages:
         pytest.skip("no environment with datatrove")

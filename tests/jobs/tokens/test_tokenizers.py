@@ -11,8 +11,8 @@ from rich.console import Console
 
 from corpus.errors import ConfigError, OutputError
 from corpus.tokens.encoder import Encoder
-from corpus.tokens.known import load_tokenizer
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.load_tokenizer import load_tokenizer
+from corpus.tokens.token_folder import open_tokens
 from corpus.tokens.tokenizer import Tokenizer
 from jobs.cli import cli
 from jobs.tokens import tokenizers as job
@@ -92,8 +92,8 @@ def test_transformers_loads_it(trained):
     assert theirs.encode("<|im_start|>", add_special_tokens=False) == [ours.specials["<|im_start|>"]]
 
 
-def test_pieces_show_every_byte():
-    found = job.pieces(small_tokenizer(), " the 日\n\x1b[1m")
+def test_shown_tokens_have_every_byte():
+    found = job.tokens_of(small_tokenizer(), " the 日\n\x1b[1m")
     assert b"".join(one.bytes for one in found) == " the 日\n\x1b[1m".encode()
     shown = [one.text for one in found]
     assert shown[0] == " the"
@@ -102,23 +102,23 @@ def test_pieces_show_every_byte():
     assert {"\\xe6", "\\x97", "\\xa5"} & set(shown) or any("日" in text for text in shown)
 
 
-def test_show_in_colours_and_without():
-    found = job.pieces(small_tokenizer(), "the town [bold] 12345")
-    plain, coloured = io.StringIO(), io.StringIO()
-    job.show_pieces(found, Console(file=plain, width=200))
-    job.show_pieces(found, Console(file=coloured, width=200, force_terminal=True, color_system="truecolor"))
+def test_show_in_colors_and_without():
+    found = job.tokens_of(small_tokenizer(), "the town [bold] 12345")
+    plain, colored = io.StringIO(), io.StringIO()
+    job.show_tokens(found, Console(file=plain, width=200))
+    job.show_tokens(found, Console(file=colored, width=200, force_terminal=True, color_system="truecolor"))
     lines = plain.getvalue().splitlines()
     assert lines[0] == "│".join(one.text for one in found)
     assert lines[1] == "│".join(str(one.id) for one in found)
     assert "12│34│5" in lines[0]
     assert lines[2].startswith(f"{len(found)} tokens, 21 bytes")
-    assert "\x1b[" in coloured.getvalue()
-    assert "│" not in coloured.getvalue()
+    assert "\x1b[" in colored.getvalue()
+    assert "│" not in colored.getvalue()
 
 
 def test_bytes_that_are_no_text():
     with pytest.raises(ConfigError, match="not valid UTF-8"):
-        job.pieces(small_tokenizer(), "lone \udc80")
+        job.tokens_of(small_tokenizer(), "lone \udc80")
 
 
 def test_show_as_json(trained):
@@ -129,7 +129,7 @@ def test_show_as_json(trained):
 
 def test_compare_counts_bytes_and_tokens_by_language(texts):
     small, smaller = small_tokenizer(), Tokenizer("smaller", small_tokenizer(40).data)
-    rows = job.compare([small, smaller], texts, told=lambda line: None)
+    rows = job.compare([small, smaller], texts, report=lambda line: None)
     assert rows[0]["language"] == "all"
     by_name = {row["language"]: row for row in rows}
     assert set(by_name) == {"all", "en", "de", "unknown", "ru"}

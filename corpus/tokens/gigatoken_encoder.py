@@ -1,45 +1,43 @@
 """gigatoken, used so that its ids are those of HF tokenizers.
 
 gigatoken knows the split patterns of well-known tokenizers, but not ours (numbers in groups of two digits). So texts
-are cut within longer numbers, which is exact: no match of the pattern reaches over such a cut. The two libraries also
-have Unicode tables of different years. Each character is tried with both, once, when it is first seen.
+are cut within longer numbers. This is exact: no match of the pattern reaches over such a cut. The two libraries also
+have Unicode tables of different years. So each character is tried with both, once, when it is first seen.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
+import regex
+from gigatoken import Tokenizer as Gigatoken
+from tokenizers import Tokenizer as HF
 
-from corpus.tokens.bytelevel import CHAR_OF_BYTE, GPT4_PATTERN, OUR_PATTERN
+from corpus.tokens.byte_level_bpe import CHAR_OF_BYTE, GPT4_PATTERN, OUR_PATTERN
 
 MOST_IDS = 1 << 26
-"""One gigatoken encoder serves some 256 MB of text. It keeps every word that it has seen, so texts of new words only
-(numbers, names, languages without spaces) would fill the memory of any machine."""
+"""A gigatoken encoder is replaced after so many ids, some 256 MB of text. It keeps every word that it has seen, so
+texts of new words only (numbers, names, languages without spaces) would fill the memory of any machine."""
 
 _FRESH, _SAME, _DIFFERENT = range(3)
-_CODES = 0x110000
 _OURS, _GPT4 = json.dumps(OUR_PATTERN), json.dumps(GPT4_PATTERN)
 
 
-class Fast:
-    """Encodes on one core. Threads may share it. Raises ValueError if gigatoken does not know a tokenizer's kind."""
+class GigatokenEncoder:
+    """Encodes on one core. Threads may share it. Raises ValueError if gigatoken does not know the kind of tokenizer."""
 
     def __init__(self, plain: dict[str, Any], hf: Any) -> None:
-        """`plain` is a tokenizer.json without special tokens, `hf` the tokenizer that HF makes of it."""
-        import regex
-        from tokenizers import Tokenizer as HF
-
+        """`plain` is a tokenizer.json without special tokens, and `hf` the tokenizer that HF makes of it."""
         ours = _OURS in json.dumps(plain["pre_tokenizer"])
         self._numbers = regex.compile(r"\p{N}{3,}") if ours else None
-        self._make = partial(_gigatoken, plain if ours else hf)
-        self._encoder, self._given = self._make(), 0
+        self._source = plain if ours else hf
+        self._encoder, self._given = _gigatoken(self._source), 0
         probe = _probe(plain)
         self._probes = HF.from_str(json.dumps(probe)), _gigatoken(probe)
-        self._known = np.full(_CODES, _FRESH, dtype=np.uint8)
+        self._known = np.full(0x110000, _FRESH, dtype=np.uint8)  # by code point
         self._known[:128] = _SAME  # the libraries agree on ASCII, and most texts have nothing else
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +53,7 @@ class Fast:
         self._given += len(ids)  # another thread may undo this, which only delays it
         if self._given > MOST_IDS:
             self._given = 0
-            self._encoder = self._make()
+            self._encoder = _gigatoken(self._source)
         return ids, np.diff(ends[firsts])
 
     def _cut(self, text: str) -> Iterator[str]:
@@ -84,7 +82,7 @@ class Fast:
         return found
 
     def _try(self, codes: np.ndarray) -> None:
-        """Find out whether both libraries classify these characters alike: letter, number, space or neither."""
+        """Note which characters both libraries classify alike: as letter, number, space or none of these."""
         hf, fast = self._probes
         texts = [f"a{char} 1{char} {char}a" for char in map(chr, codes.tolist())]  # numbers of two digits at most
         same = [hf.encode(text).ids == fast.encode(text).tolist() for text in texts]
@@ -92,16 +90,13 @@ class Fast:
 
 
 def _gigatoken(given: Any) -> Any:
-    """Return the tokenizer with our pattern replaced by the one that gigatoken knows."""
-    from gigatoken import Tokenizer as Gigatoken
-    from tokenizers import Tokenizer as HF
-
+    """Return gigatoken's tokenizer. Our pattern is replaced by GPT-4's, which gigatoken knows."""
     return Gigatoken(HF.from_str(json.dumps(given).replace(_OURS, _GPT4)) if isinstance(given, dict) else given)
 
 
 def _probe(plain: dict[str, Any]) -> dict[str, Any]:
-    """Return a tokenizer with the same split pattern whose vocabulary shows the splits: a letter, digit or space is
-    merged with the first byte that follows it in one match."""
+    """Return a tokenizer with the same split pattern, whose ids show the splits. It merges a letter, a digit or a space
+    with the first byte of the next character, if both are in one match."""
     vocab = {char: byte for byte, char in CHAR_OF_BYTE.items()}
     merges = []
     for before in map(CHAR_OF_BYTE.__getitem__, b"a1 "):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from corpus.errors import InputError, IntegrityError
-from corpus.tokens.shards import open_tokens
+from corpus.tokens.token_folder import open_tokens
 
 
 def write_folder(folder, files, dtype="uint16"):

@@ -26,12 +26,11 @@ from corpus.storage.safe_join import safe_join
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "val")
-_DTYPES = ("uint16", "uint32")
 
 
 @dataclass(frozen=True)
 class Split:
-    """The training or the validation documents, as one long sequence of ids over some files."""
+    """The training or the validation documents, as one long sequence of ids in several files."""
 
     folder: Path
     dtype: np.dtype[Any]
@@ -57,15 +56,14 @@ class Split:
 
     @cached_property
     def _maps(self) -> list[np.ndarray]:
-        """The files, mapped into memory; an empty file can't be mapped."""
+        """The files, mapped into memory. An empty file can't be mapped."""
         return [
             np.memmap(path, dtype=self.dtype, mode="r") if entry["tokens"] else np.empty(0, self.dtype)
             for path, entry in zip(self.files, self.info["files"], strict=True)
         ]
 
     def read(self, start: int, count: int) -> np.ndarray:
-        """Return the ids from `start` to `start + count`, as a new array of the dtype of the files. Raises ValueError
-        if they are out of range."""
+        """Return the ids from `start` to `start + count` as a new array. Raises ValueError if they are out of range."""
         if start < 0 or count < 0 or start + count > self.tokens:
             raise ValueError(f"tokens {start} to {start + count} of {self.tokens}")
         read = np.empty(count, self.dtype)
@@ -86,6 +84,8 @@ class Tokens:
     folder: Path
     info: dict[str, Any]
     """The content of tokens.json."""
+    train: Split
+    val: Split
 
     @property
     def vocab_size(self) -> int:
@@ -94,7 +94,7 @@ class Tokens:
 
     @property
     def bos(self) -> int:
-        """The id before each document: `<|bos|>`, or `<|endoftext|>` of OpenAI's vocabularies."""
+        """The id before each document: `<|bos|>`, or `<|endoftext|>` in OpenAI's vocabularies."""
         return int(self.info["tokenizer"]["bos"])
 
     @property
@@ -104,20 +104,9 @@ class Tokens:
 
     @cached_property
     def token_bytes(self) -> np.ndarray:
-        """The number of UTF-8 bytes of each id, int32 (vocab_size,); 0 for specials and for ids without a token."""
+        """The number of bytes of each id, int32 (vocab_size,). It is 0 for specials and for ids without a token."""
         lengths = json.loads((self.folder / "token_bytes.json").read_text(encoding="utf-8"))
         return np.array(lengths, dtype=np.int32)
-
-    @cached_property
-    def train(self) -> Split:
-        return self._split("train")
-
-    @cached_property
-    def val(self) -> Split:
-        return self._split("val")
-
-    def _split(self, name: str) -> Split:
-        return Split(self.folder, np.dtype(self.info["dtype"]).newbyteorder("<"), self.info["splits"][name])
 
     def verify(self) -> None:
         """Read every file again. Raises IntegrityError naming a file that is not as written."""
@@ -130,8 +119,8 @@ class Tokens:
 def open_tokens(folder: str | Path) -> Tokens:
     """Open a folder of tokens.
 
-    Raises InputError if there are none, or if they are not finished or not flat files, and IntegrityError if a file is
-    missing or has another length.
+    Raises InputError if the folder has no finished tokens in flat files, and IntegrityError if a file is missing or has
+    another length.
     """
     path = Path(folder) / "tokens.json"
     try:
@@ -144,15 +133,16 @@ def open_tokens(folder: str | Path) -> Tokens:
         raise IntegrityError(f"{path} is damaged.", "Restore it, or tokenize again.") from None
     if info.get("version") != FORMAT_VERSION:
         raise InputError(f"{path} is of format {info.get('version')}, not {FORMAT_VERSION}.", "Tokenize again.")
-    if info["layout"] != "parquet" and info["dtype"] not in _DTYPES:
-        raise IntegrityError(f"{path} gives its ids a type other than {', '.join(_DTYPES)}.", "Tokenize again.")
     if info["layout"] == "parquet":
         raise InputError(f"{folder} holds tokens as parquet.", "Tokenize into another folder with --format flat.")
+    if info["dtype"] not in ("uint16", "uint32"):
+        raise IntegrityError(f"{path} gives its ids a type other than uint16 and uint32.", "Tokenize again.")
     for entry in info["files"]:
-        file = safe_join(Path(folder), entry["name"])
+        file = safe_join(path.parent, entry["name"])
         if not file.exists() or file.stat().st_size != entry["bytes"]:
             raise _damaged(file)
-    return Tokens(Path(folder), info)
+    dtype = np.dtype(info["dtype"]).newbyteorder("<")
+    return Tokens(path.parent, info, *(Split(path.parent, dtype, info["splits"][name]) for name in SPLITS))
 
 
 def _damaged(file: Path) -> IntegrityError:

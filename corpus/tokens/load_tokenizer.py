@@ -17,49 +17,41 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus.errors import ConfigError, did_you_mean
-from corpus.tokens.bytelevel import (
-    GPT2_PATTERN,
-    GPT4_PATTERN,
-    O200K_PATTERN,
-    to_chars,
-    tokenizer_json,
-)
+from corpus.tokens.byte_level_bpe import BYTE_OF_CHAR, GPT2_PATTERN, GPT4_PATTERN, O200K_PATTERN, tokenizer_json
 from corpus.tokens.tokenizer import Tokenizer
 
 _END = "<|endoftext|>"
-_FIM = {"<|fim_prefix|>": 100258, "<|fim_middle|>": 100259, "<|fim_suffix|>": 100260}
 
 
 @dataclass(frozen=True)
 class _File:
-    """A vocabulary file: its name, its sha256, and its name in tiktoken's cache (the sha1 of its URL)."""
+    """A vocabulary file: its path on OpenAI's server, and its sha256."""
 
-    name: str
+    path: str
     sha256: str
-    cached: str
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def cached(self) -> str:
+        """The name in tiktoken's cache: the sha1 of the URL."""
+        return hashlib.sha1(f"https://openaipublic.blob.core.windows.net/{self.path}".encode()).hexdigest()
 
 
-_GPT2_VOCAB = _File(
-    "encoder.json",
-    "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
-    "6c7ea1a7e38e3a7f062df639a5b80947f075ffe6",
-)
-_GPT2_MERGES = _File(
-    "vocab.bpe",
-    "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
-    "6d1cbeee0f20b3d9449abfede4726ed8212e3aee",
-)
-_CL100K = _File(
-    "cl100k_base.tiktoken",
-    "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
-    "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
-)
-_O200K = _File(
-    "o200k_base.tiktoken",
-    "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
-    "fb374d419588a4632f3f557e76b4b70aebbca790",
-)
-KNOWN = {"gpt2": (_GPT2_VOCAB, _GPT2_MERGES), "cl100k": (_CL100K,), "o200k": (_O200K,)}
+KNOWN = {
+    "gpt2": (
+        _File("gpt-2/encodings/main/encoder.json", "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"),
+        _File("gpt-2/encodings/main/vocab.bpe", "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"),
+    ),
+    "cl100k": (
+        _File("encodings/cl100k_base.tiktoken", "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"),
+    ),
+    "o200k": (
+        _File("encodings/o200k_base.tiktoken", "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"),
+    ),
+}
 
 _PACKAGES = (("litellm", "litellm_core_utils/tokenizers"), ("llama_index", "core/_static/tiktoken_cache"))
 """Packages that carry files of tiktoken's cache, and their folders."""
@@ -85,17 +77,17 @@ def _load(given: str, vocab_dir: Path | None) -> Tokenizer:
         raise ConfigError(what, f"{did_you_mean(given, KNOWN)} Or give a folder or a tokenizer.json.")
     file = path / "tokenizer.json" if path.is_dir() else path
     for name, files in KNOWN.items():
-        inside = [file.parent / one.name for one in files]
+        beside = [file.parent / one.name for one in files]
         named = path.name == files[0].name or (path.is_dir() and not file.exists())
-        if named and all(one.exists() for one in inside):
-            return _of_files(name, inside)
+        if named and all(one.exists() for one in beside):
+            return _of_files(name, beside)
     if file.suffix != ".json" or not file.exists():
         raise ConfigError(f"{given} holds no tokenizer.json.", "Name a folder or file that has one.")
     return Tokenizer(path.name if path.is_dir() else path.stem, file.read_bytes())
 
 
 def _find(name: str, file: _File, vocab_dir: Path | None) -> Path:
-    for path in _places(file, vocab_dir):
+    for path in _candidates(file, vocab_dir):
         if path.is_file():
             return path
     where = "the folder of --vocab-dir" if vocab_dir else "tiktoken's cache or an installed package"
@@ -106,10 +98,9 @@ def _find(name: str, file: _File, vocab_dir: Path | None) -> Path:
     )
 
 
-def _places(file: _File, vocab_dir: Path | None) -> Iterator[Path]:
+def _candidates(file: _File, vocab_dir: Path | None) -> Iterator[Path]:
     if vocab_dir is not None:
-        yield vocab_dir / file.name
-        yield vocab_dir / file.cached
+        yield from (vocab_dir / file.name, vocab_dir / file.cached)
         return
     yield Path(os.environ.get("TIKTOKEN_CACHE_DIR") or Path(tempfile.gettempdir()) / "data-gym-cache") / file.cached
     for package, folder in _PACKAGES:
@@ -119,36 +110,34 @@ def _places(file: _File, vocab_dir: Path | None) -> Iterator[Path]:
 
 
 def _of_files(name: str, paths: list[Path]) -> Tokenizer:
-    contents = []
-    for file, path in zip(KNOWN[name], paths, strict=True):
-        content = path.read_bytes()
+    contents = [path.read_bytes() for path in paths]
+    for file, path, content in zip(KNOWN[name], paths, contents, strict=True):
         if hashlib.sha256(content).hexdigest() != file.sha256:
             raise ConfigError(f"{path} is not the published {file.name}.", "Get it again, or name another folder.")
-        contents.append(content)
     if name == "gpt2":
         return Tokenizer(name, _gpt2(*contents))
     if name == "cl100k":
-        return Tokenizer(name, _ranked(contents[0], GPT4_PATTERN, {_END: 100257, **_FIM, "<|endofprompt|>": 100276}))
+        specials = {_END: 100257, "<|fim_prefix|>": 100258, "<|fim_middle|>": 100259, "<|fim_suffix|>": 100260}
+        return Tokenizer(name, _ranked(contents[0], GPT4_PATTERN, {**specials, "<|endofprompt|>": 100276}))
     return Tokenizer(name, _ranked(contents[0], O200K_PATTERN, {_END: 199999, "<|endofprompt|>": 200018}))
 
 
 def _gpt2(encoder: bytes, bpe: bytes) -> bytes:
     vocab: dict[str, int] = json.loads(encoder)
-    lines = bpe.decode().split("\n")[1:-1]  # the first line is a version
-    merges = [(left, right) for left, _, right in (line.partition(" ") for line in lines)]
-    return tokenizer_json(vocab, merges, GPT2_PATTERN, {_END: vocab.pop(_END)})
+    specials = {_END: vocab.pop(_END)}
+    token = {chars: bytes(map(BYTE_OF_CHAR.__getitem__, chars)) for chars in vocab}
+    merges = [line.split(" ") for line in bpe.decode().split("\n")[1:-1]]  # the first line is a version
+    ranks = {token[chars]: rank for chars, rank in vocab.items()}
+    return tokenizer_json(ranks, [(token[left], token[right]) for left, right in merges], GPT2_PATTERN, specials)
 
 
 def _ranked(tiktoken: bytes, pattern: str, specials: dict[str, int]) -> bytes:
     """Make a tokenizer from a file of ranks. tiktoken merges any pair whose bytes have a rank, so each such pair is a
-    merge, and a match that is a token is taken whole."""
+    merge. A match that is a token is not split at all."""
     ranks = {base64.b64decode(token): int(rank) for token, rank in map(bytes.split, tiktoken.splitlines())}
-    merges = []
+    merges: list[tuple[bytes, bytes]] = []
     for token in ranks:
-        pairs = [(token[:at], token[at:]) for at in range(1, len(token))]
-        both = sorted(
-            (ranks[left], ranks[right], left, right) for left, right in pairs if {left, right} <= ranks.keys()
-        )
-        merges += [(to_chars(left), to_chars(right)) for _, _, left, right in both]
-    vocab = {to_chars(token): rank for token, rank in ranks.items()}
-    return tokenizer_json(vocab, merges, pattern, specials, ignore_merges=True)
+        halves = ((token[:at], token[at:]) for at in range(1, len(token)))
+        pairs = [pair for pair in halves if ranks.keys() >= {*pair}]
+        merges += sorted(pairs, key=lambda pair: (ranks[pair[0]], ranks[pair[1]]))
+    return tokenizer_json(ranks, merges, pattern, specials, ignore_merges=True)

@@ -1,6 +1,6 @@
-"""The first half of tokenizing: a slice of texts becomes ids, sent to the boxes of the shuffle.
+"""The first half of tokenizing: a slice of texts becomes ids in the boxes of the shuffle.
 
-A document is the separator and its ids. Equal texts fall on the same side of train and val, whatever the seed.
+A document is the separator and its ids. Equal texts are in the same split, train or val, for every seed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from corpus.storage.commits import Commit, commit, commit_key, read_commit
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store
 from corpus.tokens.encoder import Encoder
-from corpus.tokens.shards import SPLITS
 from corpus.tokens.shuffle import KEY, WEIGHT, boxes_of, keys_of
 from corpus.tokens.texts import TextSlice, read_slice
+from corpus.tokens.token_folder import SPLITS
 from corpus.tokens.tokenizer import Tokenizer
 
 SCHEMA = pa.schema(
     [KEY, WEIGHT, pa.field("bytes", pa.int64()), pa.field("id", pa.string()), pa.field("tokens", pa.large_binary())]
 )
-"""`weight` counts the ids with the separator, `bytes` the bytes of the text. `tokens` holds the ids as files have
-them."""
+"""`weight` is the number of ids with the separator, `bytes` the number of bytes of the text. `tokens` holds the ids as
+the output files do."""
 
 CHECKED = 8
-"""So many documents of each slice are encoded by HF tokenizers too, as a check."""
+"""The number of documents of each slice that HF tokenizers encodes too, as a check."""
 
 COUNTS = ("tokens", "documents", "bytes")
 
@@ -41,54 +41,44 @@ _SPLIT_SEED = 0x7A1
 
 @dataclass(frozen=True)
 class Encoding:
-    """Everything that decides the ids and their order, beside the texts: the tokenizer's digest, the shuffle's seed,
-    the share of val, and the number of key bits that select a box."""
+    """Everything that decides the ids and their order, beside the texts. `tokenizer` is the digest of the tokenizer,
+    `seed` that of the shuffle, `val_share` the share of val, and `bits` the number of key bits that select a box."""
 
     tokenizer: str
     seed: int
     val_share: float
     bits: int
 
-    @property
-    def boxes(self) -> int:
-        """Boxes of each split. Those of val come after those of train."""
-        return 1 << self.bits
-
 
 def encode_slice(store: Store, source: TextSlice, encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder) -> Commit:
-    """Encode a slice and commit one file of boxes. The facts are tokens, documents and bytes of text by split, the
-    tokens of each box, and the library that encoded."""
+    """Encode a slice and commit one file of boxes. The facts are the tokens, documents and bytes of text of each split,
+    the tokens of each box, and the library that encoded."""
     key = commit_key("encode", source.content(), digest(asdict(encoding)))
     done = read_commit(store, key)
     if done is not None:
         return done
     reached("encode_begun")
     totals = np.zeros((len(SPLITS), 3), dtype=np.int64)
-    weights = np.zeros(len(SPLITS) * encoding.boxes, dtype=np.int64)
-    checked = False
+    weights = np.zeros(len(SPLITS) << encoding.bits, dtype=np.int64)  # the boxes of train, then those of val
     with Outbox(store, "encoded", len(weights)) as out:
-        for batch in read_slice(source):
+        for number, batch in enumerate(filter(len, read_slice(source))):
             texts = batch["text"].to_pylist()
-            if not checked:
+            if not number:
                 encoder.check(texts[:CHECKED])
-                checked = True
             rows = _rows(batch, texts, encoding, tokenizer, encoder)
             in_val = _in_val(texts, encoding.val_share)
-            boxes = boxes_of(rows["key"].to_numpy(), encoding.bits) + in_val * encoding.boxes
+            boxes = boxes_of(rows["key"].to_numpy(), encoding.bits) + (in_val << encoding.bits)
             out.scatter(boxes, rows)
             np.add.at(weights, boxes, rows["weight"].to_numpy())
             counts = np.stack([rows["weight"].to_numpy(), np.ones(len(texts), np.int64), rows["bytes"].to_numpy()], 1)
             np.add.at(totals, in_val, counts)
         part = out.finish()
     filled = np.flatnonzero(weights)
-    facts = {
-        "splits": {
-            split: dict(zip(COUNTS, total, strict=True)) for split, total in zip(SPLITS, totals.tolist(), strict=True)
-        },
-        "weights": [filled.tolist(), weights[filled].tolist()],
-        "engine": encoder.engine,
+    splits = {
+        split: dict(zip(COUNTS, total, strict=True)) for split, total in zip(SPLITS, totals.tolist(), strict=True)
     }
-    return commit(store, key, [part], facts)
+    by_box = [filled.tolist(), weights[filled].tolist()]
+    return commit(store, key, [part], {"splits": splits, "weights": by_box, "engine": encoder.engine})
 
 
 def _rows(
@@ -98,26 +88,19 @@ def _rows(
     ids, lengths = encoder.encode(texts)
     sizes = pc.binary_length(batch["text"]).to_numpy().astype(np.int64)
     firsts = np.cumsum(lengths) - lengths
-    if not np.array_equal(np.add.reduceat(tokenizer.token_bytes[ids], firsts) if len(texts) else sizes, sizes):
+    if not np.array_equal(np.add.reduceat(tokenizer.token_bytes[ids], firsts), sizes):
         raise IntegrityError(f"{encoder.engine} gave ids that are not the bytes of their text.", "Please report this.")
     weights = lengths + 1
-    ends = np.cumsum(weights)
-    flat = np.empty(ends[-1] if len(texts) else 0, dtype=tokenizer.dtype)
-    starts = ends - weights
-    flat[starts] = tokenizer.bos
-    inside = np.ones(len(flat), dtype=bool)
-    inside[starts] = False
-    flat[inside] = ids
-    offsets = np.concatenate([[0], ends]) * flat.itemsize
-    buffers = [None, pa.py_buffer(offsets.astype(np.int64)), pa.py_buffer(flat)]
-    tokens = pa.Array.from_buffers(pa.large_binary(), len(texts), buffers)
+    flat = np.insert(ids.astype(tokenizer.dtype), firsts, tokenizer.bos)
+    offsets = np.concatenate([[0], np.cumsum(weights)]) * flat.itemsize
+    tokens = pa.Array.from_buffers(pa.large_binary(), len(texts), [None, pa.py_buffer(offsets), pa.py_buffer(flat)])
     keys = pa.array(keys_of(batch["id"].to_pylist(), encoding.seed))
     columns = [keys, pa.array(weights), pa.array(sizes), batch["id"], tokens]
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 
 
 def _in_val(texts: Sequence[str], share: float) -> np.ndarray:
-    """Return 1 for each text that belongs to val, else 0, by the hash of the text."""
+    """Return 1 for each text of val and 0 for each of train, by the hash of the text."""
     limit = share * 2**64
     drawn = (xxhash.xxh3_64_intdigest(text.encode(), _SPLIT_SEED) < limit for text in texts)
     return np.fromiter(drawn, np.int64, len(texts))

@@ -23,7 +23,7 @@ configs:
 ---
 """
 
-_LICENCE = """## Licence and personal data
+_LICENSE = """## Licence and personal data
 The texts are from web pages and belong to their authors; this collection grants no right to them. Pages of
 Common Crawl come under its [terms of use](https://commoncrawl.org/terms-of-use). The recipe replaced
 personal data in the text. No filter finds all of it, so handle the texts with care, and remove pages on request.
@@ -31,14 +31,13 @@ personal data in the text. No filter finds all of it, so handle the texts with c
 
 
 def data_card(name: str, texts: Texts, info: dict[str, Any]) -> str:
-    """Return README.md: Markdown with the front matter by which `datasets` finds the splits. It has no text of a
-    page."""
+    """Return README.md. Its front matter tells `datasets` where the splits are. It quotes no page."""
     documents = info["documents"]
+    total = documents["train"] + documents["val"]
     lines = [
         f"# {name}",
         "",
-        f"{documents['train'] + documents['val']:,} documents, {info['bytes']:,} bytes of text, in a random order that "
-        "is the same every time.",
+        f"{total:,} documents, {info['bytes']:,} bytes of text, in a random order that is the same every time.",
         "",
         "| split | documents |",
         "|---|---|",
@@ -48,22 +47,21 @@ def data_card(name: str, texts: Texts, info: dict[str, Any]) -> str:
         f"Columns: {', '.join(f'`{column}`' for column in info['plan']['columns'])}. Validation is a random sample of "
         "the same documents: loss on it does not compare corpora.",
         "",
-        *(_made(texts.run.info) if texts.run else _files(texts)),
+        *(
+            _made(texts.run.info)
+            if texts.run
+            else [f"Made from {len(texts.files)} parquet files without a known recipe."]
+        ),
         "",
-        _LICENCE,
+        _LICENSE,
     ]
     return _HEAD + "\n".join(lines)
 
 
-def _files(texts: Texts) -> list[str]:
-    return [f"Made from {len(texts.files)} parquet files without a known recipe."]
-
-
 def _made(info: dict[str, Any]) -> list[str]:
     """Return the recipe and the funnel of a run."""
-    inputs = info["inputs"]
+    inputs, versions, records = info["inputs"], info["versions"], info["records"]
     size = sum(item["bytes"] for item in inputs)
-    versions = info["versions"]
     return [
         "## How it was made",
         f"By `corpus` {versions['corpus']} (code {versions['code']}) from {len(inputs)} archives of {size:,} bytes; "
@@ -71,9 +69,9 @@ def _made(info: dict[str, Any]) -> list[str]:
         "",
         "| records | count | left |",
         "|---|---|---|",
-        f"| in | {info['records']['in']:,} | {info['records']['in']:,} |",
-        *(f"| {_ended(row)} | {row.records:,} | {row.left:,} |" for row in funnel(info)),
-        f"| kept | {info['records']['kept']:,} | {info['records']['kept']:,} |",
+        f"| in | {records['in']:,} | {records['in']:,} |",
+        *(f"| {_line_name(row)} | {row.records:,} | {row.left:,} |" for row in funnel(info)),
+        f"| kept | {records['kept']:,} | {records['kept']:,} |",
         "",
         f"The recipe, `{info['recipe']['name']}`, with every limit:",
         "",
@@ -83,7 +81,7 @@ def _made(info: dict[str, Any]) -> list[str]:
     ]
 
 
-def _ended(row: FunnelRow) -> str:
+def _line_name(row: FunnelRow) -> str:
     if row.outcome != DROPPED:
         return row.name
     return "taken down" if row.name == REMOVED else f"dropped by {row.name}"

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from corpus.errors import ConfigError, InputError
-from corpus.tokens.bytelevel import OUR_PATTERN, merge_of, to_chars, tokenizer_json
+from corpus.tokens.byte_level_bpe import OUR_PATTERN, merge_of, tokenizer_json
 from corpus.tokens.tokenizer import Tokenizer
 
 MOST_CHARS_PER_TEXT = 10_000
-"""The longest text that is learned from, so that no page of endless tables decides the vocabulary (nanochat's
-value)."""
+"""Longer texts are cut here, so that no page of endless tables decides the vocabulary (nanochat's value)."""
 
-CHAT_SPECIALS = ("<|bos|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>")
-RESERVED = 12
-"""Ids for special tokens to come. Without them fine-tuning would have to enlarge the embeddings."""
-
-SPECIALS = (*CHAT_SPECIALS, *(f"<|reserved_{number}|>" for number in range(RESERVED)))
-LEAST_VOCAB = 256 + len(SPECIALS)
+SPECIALS = ("<|bos|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>", *(f"<|reserved_{number}|>" for number in range(12)))
+"""The special tokens. Without the reserved ones fine-tuning would have to enlarge the embeddings for new ones."""
 
 
 def train_tokenizer(name: str, texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -28,18 +23,16 @@ def train_tokenizer(name: str, texts: Iterable[str], vocab_size: int) -> Tokeniz
     """
     import rustbpe  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-    if vocab_size < LEAST_VOCAB:
-        raise ConfigError(f"A vocabulary of {vocab_size} is too small.", f"256 bytes and specials are {LEAST_VOCAB}.")
-    learner = rustbpe.Tokenizer()
     learned = vocab_size - len(SPECIALS)
+    if learned < 256:
+        least = 256 + len(SPECIALS)
+        raise ConfigError(f"A vocabulary of {vocab_size} is too small.", f"256 bytes and specials are {least}.")
+    learner = rustbpe.Tokenizer()
     learner.train_from_iterator((text[:MOST_CHARS_PER_TEXT] for text in texts), learned, pattern=OUR_PATTERN)
     ranks = {bytes(token): rank for token, rank in learner.get_mergeable_ranks()}
     if len(ranks) < learned:
         most = len(ranks) + len(SPECIALS)
         raise InputError(f"The texts give a vocabulary of {most} at most.", f"Use --vocab-size {most}, or more texts.")
-    tokens = sorted(ranks, key=ranks.__getitem__)
-    merges = [merge_of(token, ranks) for token in tokens[256:]]
-    vocab = {to_chars(token): ranks[token] for token in tokens}
+    merges = [merge_of(token, ranks) for token in sorted(ranks, key=ranks.__getitem__)[256:]]
     specials = {special: learned + number for number, special in enumerate(SPECIALS)}
-    written = [(to_chars(left), to_chars(right)) for left, right in merges]
-    return Tokenizer(name, tokenizer_json(vocab, written, OUR_PATTERN, specials))
+    return Tokenizer(name, tokenizer_json(ranks, merges, OUR_PATTERN, specials))

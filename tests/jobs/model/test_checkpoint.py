@@ -1,0 +1,118 @@
+"""Checkpoints: bound, complete, checked, and resumed."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from corpus.errors import IntegrityError, OutputError
+from jobs.model import checkpoint
+from jobs.model.model import GPT
+from jobs.model.train import train
+from jobs.model.train_settings import Shape, TrainWorker
+from tests.jobs.model.runs import OFTEN, SETTINGS, STEPS, After, weights
+from tests.tiny_tokens import in_memory
+
+
+def test_a_crash_while_a_checkpoint_is_written_changes_nothing(tokens, whole, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    real, calls = checkpoint.write_whole, []
+
+    def dies(path, data):
+        calls.append(path)
+        if path.name == "state.json" and len(calls) > 6:
+            raise KeyboardInterrupt
+        real(path, data)
+
+    monkeypatch.setattr(checkpoint, "write_whole", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, tokens, SETTINGS, OFTEN)
+    assert list((folder / "checkpoints").glob(".new-*"))
+    monkeypatch.undo()
+    train(folder, tokens, SETTINGS, OFTEN)
+    assert weights(folder) == weights(whole)
+
+
+def test_a_finished_model_is_not_trained_again(tokens, whole):
+    before = weights(whole)
+    assert train(whole, tokens, SETTINGS, TrainWorker(), After(0, AssertionError()))["step"] == STEPS
+    assert weights(whole) == before
+    assert not (whole / "checkpoints").exists()
+
+
+def test_other_settings_are_refused_with_the_difference(tokens, whole):
+    with pytest.raises(OutputError, match=r"begun with other settings \(lr: 0.01 → 0.02; steps: 12 → 13\)"):
+        train(whole, tokens, replace(SETTINGS, lr=0.02, steps=13), TrainWorker())
+
+
+def test_other_tokens_are_refused(tokens_folder, whole):
+    other = in_memory(tokens_folder, info={"files": []})
+    with pytest.raises(OutputError, match="tokens: "):
+        train(whole, other, SETTINGS, TrainWorker())
+
+
+def test_a_folder_of_something_else_is_left_alone(tokens, tmp_path):
+    (tmp_path / "thesis.txt").write_text("x")
+    with pytest.raises(OutputError, match="is not empty"):
+        train(tmp_path, tokens, SETTINGS, TrainWorker())
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def damage(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
+def test_a_damaged_checkpoint_is_found_and_the_one_before_taken(tokens, whole, tmp_path, name):
+    folder = tmp_path / "model"
+    train(folder, tokens, SETTINGS, OFTEN, After(6))
+    older, newest = sorted((folder / "checkpoints").iterdir())
+    assert (older.name, newest.name) == ("step-00000005", "step-00000006")
+    damage(newest / name)
+    train(folder, tokens, SETTINGS, OFTEN)
+    assert weights(folder) == weights(whole)
+
+
+def test_where_all_checkpoints_are_damaged_it_says_so(tokens, tmp_path):
+    folder = tmp_path / "model"
+    train(folder, tokens, SETTINGS, OFTEN, After(6))
+    for place in (folder / "checkpoints").iterdir():
+        damage(place / "model.safetensors")
+    with pytest.raises(IntegrityError, match=r"step-00000006/model\.safetensors is missing or damaged"):
+        train(folder, tokens, SETTINGS, OFTEN)
+
+
+def test_a_checkpoint_holds_weights_and_moments_and_nothing_that_runs(tokens, tmp_path):
+    folder = tmp_path / "model"
+    train(folder, tokens, SETTINGS, TrainWorker(), After(3))
+    (place,) = (folder / "checkpoints").iterdir()
+    assert sorted(file.name for file in place.iterdir()) == ["model.safetensors", "optimizer.safetensors", "state.json"]
+    moments = load_file(place / "optimizer.safetensors")
+    assert moments["adamw/head.weight/exp_avg"].abs().sum() > 0
+    assert moments["muon/blocks.0.up.weight/momentum_buffer"].abs().sum() > 0
+
+
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+@pytest.mark.parametrize(("fused", "device"), [(True, "meta"), (False, "cpu")])
+def test_moments_are_put_where_the_optimizer_wants_them(tokens, tmp_path, fused, device):
+    """`meta` stands for a device such as CUDA. A fused AdamW needs its step count there."""
+    train(tmp_path / "m", tokens, SETTINGS, TrainWorker(), After(3))
+    model = GPT(Shape.of_depth(1, tokens.vocab_size, 16)).to("meta")
+    adamw = torch.optim.AdamW([model.embed.weight, model.head.weight], fused=fused)
+    muon = torch.optim.Muon(model.blocks.parameters())
+    checkpoint.resume(tmp_path / "m", model, {"muon": muon, "adamw": adamw})
+    for weight in (model.embed.weight, model.head.weight):
+        devices = {key: value.device.type for key, value in adamw.state[weight].items()}
+        assert devices == {"step": device, "exp_avg": "meta", "exp_avg_sq": "meta"}
+
+
+def test_killed_before_its_checkpoints_went_a_finished_model_loses_them(tokens, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", lambda *args, **options: None)
+    train(tmp_path / "m", tokens, SETTINGS, TrainWorker())
+    assert (tmp_path / "m" / "checkpoints").exists()
+    monkeypatch.undo()
+    assert train(tmp_path / "m", tokens, SETTINGS, TrainWorker())["step"] == STEPS
+    assert not (tmp_path / "m" / "checkpoints").exists()
