@@ -12,9 +12,10 @@ from markupsafe import Markup
 from corpus.outcome import KEPT
 from corpus.run import Run
 from corpus.storage.commits import Part
-from jobs.report import figures, sections
+from jobs.report import sections
 from jobs.report.categories import CategoryCounts, TopCategories
 from jobs.report.excerpts import RuleSamples, group_samples, read_samples
+from jobs.report.figures import draw_lengths
 from jobs.report.scan import DOMAIN, Tick, scan
 from jobs.report.text_sizes import TextSizes, measure_texts
 
@@ -55,9 +56,6 @@ def gather(run: Run, tick: Tick = lambda: None) -> Report:
     with tempfile.TemporaryDirectory(prefix="corpus-report-") as folder, closing(CategoryCounts(folder)) as counts:
         found = scan(run, counts, wanted, largest, tick)
         texts = measure_texts(run)
-        with figures.plotting():
-            cards = sections.cards(info, found, counts)
-            lengths = figures.draw_lengths(texts, found.lengths_dropped)
         labels = [f"{table['name']}.label" for table in info["recipe"]["stages"] if table["stage"] == "language"]
         label = next((column for column in labels if column in info["columns"]), None)
         by_rule, kept = group_samples(samples, found.measures, found.rows)
@@ -65,9 +63,9 @@ def gather(run: Run, tick: Tick = lambda: None) -> Report:
             info=info,
             funnel=sections.funnel(info, found),
             rules=sections.rules(info, found),
-            cards=cards,
+            cards=sections.cards(info, found, counts),
             texts=texts,
-            lengths=lengths,
+            lengths=draw_lengths(texts, found.lengths_dropped),
             lengths_dropped=found.lengths_dropped.tolist(),
             languages=counts.top(label, _LANGUAGES) if label else None,
             domains=counts.top(DOMAIN, _DOMAINS),

@@ -145,7 +145,7 @@ def rules(info: dict[str, Any], scan: Scan) -> list[StageRules]:
 
 
 def cards(info: dict[str, Any], scan: Scan, counts: CategoryCounts) -> dict[str, list[MeasureCard]]:
-    """The measures by stage, in order. Call this inside `figures.plotting()`."""
+    """The measures by stage, in order."""
     judged = info["records"]["kept"] + total(info["records"][DROPPED])
     found: dict[str, list[MeasureCard]] = {}
     for measure in scan.measures:
