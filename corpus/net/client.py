@@ -99,13 +99,9 @@ class Client(AbstractContextManager["Client"]):
         return self._retry(url, cast(Callable[[Transport], _T], request), failed=OutputError, verb="used")
 
     def _retry(
-        self,
-        url: str,
-        attempt: Callable[[Transport], _T],
-        progress: Callable[[], int] = lambda: 0,
-        failed: type[CorpusError] = InputUnreachable,
-        verb: str = "read",
-    ) -> _T:
+        self, url: str, attempt: Callable[[Transport], _T], progress: Callable[[], int] = lambda: 0,
+        failed: type[CorpusError] = InputUnreachable, verb: str = "read",
+    ) -> _T:  # fmt: skip
         times, server = self._times, url.split("://")[0] + "://" + urlsplit(url).netloc
         before, since, tries = progress(), time.monotonic(), 0
         try:
