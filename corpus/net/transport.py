@@ -101,13 +101,11 @@ class _HttpTransport:
         self._errors = urllib3.exceptions
         self._retry_after = urllib3.Retry().get_retry_after
         self._make_headers = urllib3.make_headers
-        options: dict[str, Any] = {
-            "maxsize": CONNECTIONS,
-            "timeout": urllib3.Timeout(connect=CONNECT_S, read=READ_S),
-            "retries": urllib3.Retry(
-                connect=False, read=False, redirect=5, status=0, other=0, respect_retry_after_header=False
-            ),
-        }
+        retries = urllib3.Retry(
+            connect=False, read=False, redirect=5, status=0, other=0, respect_retry_after_header=False
+        )
+        timeout = urllib3.Timeout(connect=CONNECT_S, read=READ_S)
+        options: dict[str, Any] = {"maxsize": CONNECTIONS, "timeout": timeout, "retries": retries}
         proxy = None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(scheme)
         self._pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
 

@@ -232,9 +232,8 @@ _Wide = tuple[NDArray[np.int64], NDArray[np.int64], int]
 """The starts of the characters in a text that is not ASCII, their lengths in bytes, and the greatest length."""
 
 
-def _add_character(
-    hashes: NDArray[np.uint32], signed: NDArray[np.uint32], wide: _Wide | None, ahead: int
-) -> NDArray[np.uint32]:
+def _add_character(hashes: NDArray[np.uint32], signed: NDArray[np.uint32], wide: _Wide | None,
+                   ahead: int) -> NDArray[np.uint32]:  # fmt: skip
     """Extend the FNV-1a hash that starts at each character by the character at distance `ahead`."""
     if wide is None:
         return (hashes ^ signed[ahead:]) * _FNV_PRIME
