@@ -23,13 +23,13 @@ import pyarrow.parquet as pq
 from benchmarks.machine import machine_line
 from corpus.digests import digest
 from corpus.revise.judge import outside
+from corpus.revise.limits import measures_of
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
 from corpus.storage.store import LocalStore
 from corpus.tables.ledger import CORPUS_SCHEMA, add_counts, ledger_schema, no_counts
 from corpus.tables.samples import SAMPLES_SCHEMA
 from filters import load_recipe
-from jobs.report.measures import measures_of
 
 CHUNK = 50_000
 DOMAINS = 400_000

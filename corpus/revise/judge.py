@@ -42,7 +42,7 @@ class LedgerJudge:
         self.codes = VerdictCodes(rules)
         self._compared = list(info["compared"])
         self._columns = [column for column in info["columns"] if column.split(".")[0] not in self._compared]
-        self._index = {(rule.stage, rule.measure): index for index, rule in enumerate(rules)}
+        self._index = {(rule.stage, rule.name): index for index, rule in enumerate(rules)}
         self._changed = [index for index, rule in enumerate(rules) if rule.changed]
 
     def verdicts(self, read: Columns) -> tuple[np.ndarray, np.ndarray]:

@@ -55,7 +55,7 @@ class LedgerReplay(LedgerJudge):
         stages = {bound.name: bound.stage for bound in recipe.stages}
         self.unmeasured = [self._unmeasured_after(rule, stages, recipe) for rule in self.codes.rules]
         """The columns that stay null for a document that a rule drops, by the index of the rule."""
-        self._detailed = [rule.measure in stages[rule.stage].detailed for rule in self.codes.rules]
+        self._detailed = [rule.name in stages[rule.stage].detailed for rule in self.codes.rules]
 
     def actions(self, read: Columns) -> RowActions:
         """Decide about the rows whose columns `read` returns."""
@@ -106,7 +106,7 @@ class LedgerReplay(LedgerJudge):
         for index in reversed(stopping):
             rule = self.codes.rules[index]
             values = read([rule.column]).column(0)
-            was[outside(rule.old, values)] = index
+            was[outside(rule.limit, values)] = index
             now[outside(rule.new, values)] = index
         found &= unmeasured[was] != unmeasured[now]
         return found
@@ -152,7 +152,7 @@ def _dropped(table: pa.Table, here: np.ndarray, rule: TunedRule) -> pa.Table:
     """The table with some rows dropped by a rule."""
     mask = pa.array(here)
     values = table[rule.column].filter(mask)
-    fixed: dict[str, Any] = {"outcome": DROPPED, "stage": rule.stage, "rule": rule.measure}
+    fixed: dict[str, Any] = {"outcome": DROPPED, "stage": rule.stage, "rule": rule.name}
     if rule.new.of is str:
         # an empty category leaves the detail to the note of the archive reader
         details = pc.if_else(pc.equal(values, ""), table["detail"].filter(mask), values)

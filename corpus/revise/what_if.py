@@ -135,7 +135,7 @@ def _rules(counts: WhatIfCounts) -> pa.Table:
         rows.append(
             {
                 "rule": rule.column,
-                "before": _bounds(rule.old.bounds),
+                "before": _bounds(rule.limit.bounds),
                 "now": _bounds(rule.new.bounds),
                 "dropped_before": int(moves[index].sum()),
                 "dropped_now": int(moves[:, index].sum()),

@@ -8,8 +8,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from corpus.outcome import KEPT
+from corpus.revise.limits import Measure
 from corpus.run import Run
-from jobs.report.measures import SIGNS, Measure
+
+_SIGNS = {"min": "<", "max": ">", "above": "≤", "below": "≥", "one_of": "not"}
+"""The sign between a value outside a bound and the bound."""
 
 _CONTRASTS = 2
 """Kept pages shown beside the dropped ones of a rule: those whose values are nearest to the limit."""
@@ -29,10 +32,14 @@ class RuleSamples:
     """Kept pages, each with its value of the measure."""
 
     def bound(self, sample: dict[str, Any]) -> str:
-        return self.measure.bound_of(sample["limit"]) if self.measure else ""
+        """Find the bound that the sample broke. It has only the number of the bound, or null for a category."""
+        bounds = self.measure.bounds if self.measure else {}
+        if sample["limit"] is None:
+            return "one_of" if "one_of" in bounds else ""
+        return next((bound for bound, given in bounds.items() if given == sample["limit"]), "")
 
     def sign(self, sample: dict[str, Any]) -> str:
-        return SIGNS.get(self.bound(sample), "at")
+        return _SIGNS.get(self.bound(sample), "at")
 
 
 def read_samples(run: Run) -> Rows:

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT
 from corpus.revise.judge import outside
+from corpus.revise.limits import measures_of
 from corpus.run import Run
 from corpus.runs.row_groups import read_batches
 from filters.url.public_suffixes import registered_domains
 from filters.url.url_parts import MAX_HOST, split_url
 from jobs.report.bins import Bins, Spread, make_bins
 from jobs.report.categories import CategoryCounts
-from jobs.report.measures import as_numbers, measures_of
 from jobs.report.spans import Spans, Verdict
 from jobs.report.text_sizes import LENGTHS
 
@@ -29,6 +29,7 @@ _BATCH_ROWS = 32_768
 _SAMPLE_ROWS = 40_000
 """Rows from which bins are chosen: every n-th row of the ledger."""
 
+_HUGE = 1e300
 _REPEATS = 3
 """Duplicates shown for a cluster."""
 
@@ -116,7 +117,7 @@ class Scan:
         self._add_rules(batch, own[codes], kept, dropped)
         self._add_values(batch, kept, dropped)
         self._add_rows(batch)
-        self.lengths_dropped += LENGTHS.count(np.where(dropped, as_numbers(batch["text_bytes"]), np.nan))
+        self.lengths_dropped += LENGTHS.count(np.where(dropped, _numbers(batch["text_bytes"]), np.nan))
         self._counts.add(DOMAIN, pa.array([self._domain(url) for url in batch["url"].to_pylist()]), kept, dropped)
         self._row += batch.num_rows
 
@@ -154,7 +155,7 @@ class Scan:
                 self._counts.add(measure.column, values, kept, dropped)
                 continue
             seen = self.values[measure.column]
-            numbers = np.where(judged, as_numbers(values), np.nan)
+            numbers = np.where(judged, _numbers(values), np.nan)
             valid = ~np.isnan(numbers)
             seen.kept += int((valid & kept).sum())
             seen.dropped += int((valid & dropped).sum())
@@ -195,7 +196,7 @@ def scan(run: Run, counts: CategoryCounts, wanted: set[str], keepers: set[str], 
     for batch in read_batches(run.paths("ledger"), ["outcome", *found.histograms], _BATCH_ROWS):
         kept, dropped = (_mask(pc.equal(batch["outcome"], which)) for which in (KEPT, DROPPED))
         for column, histogram in found.histograms.items():
-            numbers = as_numbers(batch[column])
+            numbers = _numbers(batch[column])
             histogram.kept += histogram.bins.count(numbers[kept])
             histogram.dropped += histogram.bins.count(numbers[dropped])
         tick()
@@ -209,6 +210,12 @@ def batches_of(run: Run) -> int:
 
 def _mask(values: pa.Array) -> np.ndarray:
     return np.asarray(pc.fill_null(values, False).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _numbers(values: pa.Array) -> np.ndarray:
+    """A numeric column as float64. Nulls become NaN, infinities become numbers that can still be added."""
+    numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return np.clip(np.asarray(numbers, dtype=np.float64), -_HUGE, _HUGE)
 
 
 def _domains() -> Callable[[str | None], str]:

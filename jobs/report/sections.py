@@ -11,6 +11,7 @@ from markupsafe import Markup
 from corpus.digests import differences
 from corpus.outcome import DROPPED
 from corpus.recipe import RESERVED
+from corpus.revise.limits import Measure
 from corpus.run import Run
 from corpus.runs.funnel import funnel as count_funnel
 from corpus.tables.ledger import total
@@ -18,7 +19,6 @@ from filters import load_recipe, recipe_names
 from jobs.report import formatting
 from jobs.report.categories import CategoryCounts, TopCategories
 from jobs.report.figures import draw_histogram
-from jobs.report.measures import Measure
 from jobs.report.scan import Histogram, RuleCounts, Scan
 
 _CATEGORIES = 8

@@ -64,7 +64,7 @@ def pages(count, seed, failing=0.0):
 def verdicts_of(outcomes, judge):
     """The verdicts of a pass, as `VerdictCodes`."""
     codes = judge.codes
-    rules = {(rule.stage, rule.measure): index for index, rule in enumerate(codes.rules)}
+    rules = {(rule.stage, rule.name): index for index, rule in enumerate(codes.rules)}
     by_outcome = {KEPT: lambda one: codes.kept, FAILED: lambda one: codes.fixed}
     return [rules[one.stage, one.rule] if one.outcome == DROPPED else by_outcome[one.outcome](one) for one in outcomes]
 
