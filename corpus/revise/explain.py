@@ -19,10 +19,8 @@ def explain(run: RunFiles, url_or_id: str) -> list[dict[str, Any]]:
     """
     rows = run.find(url_or_id)
     if not rows:
-        raise InputError(
-            f"The ledger of {run.store.where()} has no record of {url_or_id}.",
-            "Give the URL as it was crawled, or an id.",
-        )
+        what = f"The ledger of {run.store.where()} has no record of {url_or_id}."
+        raise InputError(what, "Give the URL as it was crawled, or an id.")
     return [_explained(run, row) for row in rows]
 
 

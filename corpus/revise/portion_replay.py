@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from corpus.collective import Collective
 from corpus.errors import InputChanged
-from corpus.outcome import DROPPED, KEPT
+from corpus.outcome import KEPT
 from corpus.revise.ledger_replay import READ, LedgerReplay
 from corpus.revise.portions import Portion
 from corpus.runs.row_groups import read_rows
@@ -28,7 +28,7 @@ from corpus.sandbox.guard import Guard
 from corpus.sandbox.unit import Batch, Unit, UnitFacts, UnitOptions
 from corpus.storage.commits import Commit, Part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
-from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_counts, no_counts
+from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_outcome, no_counts
 from corpus.tables.overlay import put
 from corpus.tables.pack import read_part
 from corpus.tables.samples import SAMPLES_SCHEMA
@@ -185,9 +185,7 @@ def _counts(ledger: pa.Table) -> Counts:
     counts = no_counts()
     table = ledger.group_by(["outcome", "stage", "rule"], use_threads=False).aggregate([([], "count_all")])
     for row in table.to_pylist():
-        number, rules = row["count_all"], {row["rule"]: row["count_all"]}
-        ended = {KEPT: number, DROPPED: {row["stage"]: rules}}.get(row["outcome"], rules)
-        add_counts(counts, {"in": number, row["outcome"]: ended})
+        add_outcome(counts, row["outcome"], row["stage"], row["rule"], row["count_all"])
     return counts
 
 
