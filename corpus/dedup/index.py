@@ -98,11 +98,11 @@ def check_comparable(stage: DocumentComparison, earlier: EarlierRun) -> None:
     wanted = stage.comparable()
     if earlier.stage != stage.name or any(earlier.comparable.get(name) != value for name, value in wanted.items()):
         made = f"The index of {earlier.store.where()} was made with {earlier.comparable}"
-        raise ConfigError(f"{made}, this recipe compares with {wanted}.", "Use the recipe of that run.")
+        raise ConfigError(f"{made}, but this recipe compares with {wanted}.", "Use the recipe of that run.")
 
 
 def shifted(found: Sequence[EarlierRun], documents: int, archives: int) -> list[EarlierRun]:
-    """Return earlier runs with the numbers that their documents and archives have in a run with so many of its own."""
+    """Return earlier runs with their `shift` and `archive` in a run that has `documents` and `archives` of its own."""
     placed = []
     for run in found:
         placed.append(replace(run, shift=documents, archive=archives))

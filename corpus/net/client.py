@@ -32,7 +32,7 @@ _LONGEST_WAIT_S = 60.0
 
 @dataclass(frozen=True)
 class RetryTimes:
-    """How long and how often a request is retried.
+    """The waits between the tries of a request, and the time after which the client gives up.
 
     The first wait takes `first_wait_s`. Each later wait takes twice as long, up to `longest_wait_s`, or as long as the
     server asks. The client gives up after `total_s` without any data, or after `unreached_s` if the server never
@@ -46,8 +46,8 @@ class RetryTimes:
 
 
 class Client(AbstractContextManager["Client"]):
-    """All requests of one process. It sends at most 8 at a time and `rate` a second. All of them wait if a server has
-    too many requests. Threads may share a client."""
+    """The client through which one process sends all its requests. It sends at most 8 at a time and `rate` a second.
+    All of them wait if a server has too many requests. Threads may share a client."""
 
     def __init__(self, times: RetryTimes | None = None, rate: float = _REQUESTS_PER_S) -> None:
         self._times = times or RetryTimes()

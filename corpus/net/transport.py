@@ -20,11 +20,11 @@ from corpus.net.urls import OBJECT_STORES, object_key
 
 CONNECT_S = 10.0
 READ_S = 30.0
-"""How long a server may send nothing."""
+"""The seconds for which a server may send nothing."""
 
 REQUEST_S = 300.0
-"""How long a request may take: a block of 8 MiB at 28 KB/s. An upload has only this limit, because READ_S also counts
-while a server listens."""
+"""The seconds that a request may take: a block of 8 MiB at 28 KB/s. An upload has only this limit, because READ_S also
+counts while a server listens."""
 
 CONNECTIONS = 8
 """Concurrent requests of one process to one server."""

@@ -39,7 +39,7 @@ VERDICT_SCHEMAS = {
         ("chars_left", pa.int64()), ("kept_in", pa.string()),
     ]),
 }  # fmt: skip
-"""By what is compared. The columns after `detail` are the evidence."""
+"""The columns of verdicts, by what is compared. Those after `detail` are the evidence."""
 
 
 @dataclass(frozen=True)
