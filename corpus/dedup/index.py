@@ -31,31 +31,21 @@ documents reads a box only once, and a box of a part still has 16,000 keys."""
 
 ROWS_PER_BOX = 1 << 12
 
-TEXTS_SCHEMA = pa.schema(
-    [
-        pa.field("high", pa.uint64()),
-        pa.field("low", pa.uint64()),
-        pa.field("doc", pa.int64(), metadata={"is": "the kept document"}),
-        pa.field("similarity", pa.float64(), metadata={"is": "how similar the text is to that of the kept document"}),
-        pa.field("exact", pa.bool_()),
-    ]
-)
+TEXTS_SCHEMA = pa.schema([
+    ("high", pa.uint64()), ("low", pa.uint64()),
+    pa.field("doc", pa.int64(), metadata={"is": "the kept document"}),
+    pa.field("similarity", pa.float64(), metadata={"is": "how similar the text is to that of the kept document"}),
+    ("exact", pa.bool_()),
+])  # fmt: skip
 
 INDEX_FILE = "index/index.json"
 
 
 def docs_schema(stage: DocumentComparison) -> pa.Schema:
-    fields = [
-        pa.field("doc", pa.int64()),
-        pa.field("archive", pa.int32()),
-        pa.field("offset", pa.int64()),
-        pa.field("inner", pa.int32()),
-        pa.field("preference", pa.float64()),
-        pa.field("signature", pa.binary(stage.signature_bytes)),
-    ]
-    if stage.with_shingles:
-        fields.append(pa.field("shingles", pa.binary()))
-    return pa.schema(fields)
+    return pa.schema([
+        ("doc", pa.int64()), ("archive", pa.int32()), ("offset", pa.int64()), ("inner", pa.int32()),
+        ("preference", pa.float64()), ("signature", pa.binary(stage.signature_bytes)), *stage.shingle_fields(),
+    ])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,11 +105,8 @@ def check_comparable(stage: DocumentComparison, earlier: EarlierRun) -> None:
     """Raise ConfigError if the signatures of an earlier run were made in another way."""
     wanted = stage.comparable()
     if earlier.stage != stage.name or any(earlier.comparable.get(name) != value for name, value in wanted.items()):
-        raise ConfigError(
-            f"The index of {earlier.store.where()} was made with {earlier.comparable}, but this recipe compares with "
-            f"{wanted}.",
-            "Use the recipe of that run.",
-        )
+        made = f"The index of {earlier.store.where()} was made with {earlier.comparable}"
+        raise ConfigError(f"{made}, but this recipe compares with {wanted}.", "Use the recipe of that run.")
 
 
 def shifted(found: Sequence[EarlierRun], documents: int, archives: int) -> list[EarlierRun]:

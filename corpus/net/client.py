@@ -70,9 +70,8 @@ class Client(AbstractContextManager["Client"]):
         self._next = 0.0
         self._closed = threading.Event()
 
-    def read(
-        self, url: str, offset: int, length: int, expected: FileVersion | None = None
-    ) -> tuple[bytearray, FileVersion]:
+    def read(self, url: str, offset: int, length: int,
+             expected: FileVersion | None = None) -> tuple[bytearray, FileVersion]:  # fmt: skip
         """Return `length` bytes of a file from `offset`, fewer only at its end, and the version of the file.
 
         Raises InputChanged if the version is not `expected`, InputUnreachable if all retries failed.
@@ -114,13 +113,9 @@ class Client(AbstractContextManager["Client"]):
         return self._retry(url, cast(Callable[[Transport], _T], request), failed=OutputError, verb="used")
 
     def _retry(
-        self,
-        url: str,
-        attempt: Callable[[Transport], _T],
-        progress: Callable[[], int] = lambda: 0,
-        failed: type[CorpusError] = InputUnreachable,
-        verb: str = "read",
-    ) -> _T:
+        self, url: str, attempt: Callable[[Transport], _T], progress: Callable[[], int] = lambda: 0,
+        failed: type[CorpusError] = InputUnreachable, verb: str = "read",
+    ) -> _T:  # fmt: skip
         times, server = self._times, url.split("://")[0] + "://" + urlsplit(url).netloc
         before, since, tries = progress(), time.monotonic(), 0
         try:
@@ -142,10 +137,8 @@ class Client(AbstractContextManager["Client"]):
                     # Our own delay is the least: some servers ask for 0 seconds and do not mean it.
                     delay = max(delay, min(error.wait_s, _LONGEST_WAIT_S))
                     if time.monotonic() + delay - since > total and (tries or not reached):
-                        raise failed(
-                            f"{redact(url)} can't be {verb}: {error.reason}, in {tries + 1} tries.",
-                            "Run the same command again when the server is well.",
-                        ) from None
+                        what = f"{redact(url)} can't be {verb}: {error.reason}, in {tries + 1} tries."
+                        raise failed(what, "Run the same command again when the server is well.") from None
                     tries += 1
                     if not error.throttled:
                         self._sleep(delay)

@@ -33,14 +33,13 @@ def explain(run: RunFiles, url_or_id: str) -> list[dict[str, Any]]:
 
 def _explained(run: RunFiles, row: dict[str, Any]) -> dict[str, Any]:
     stages = []
-    compared = _compared(run, row)
+    compared, every = _compared(run, row), measures_of(run.info)
     for stage in run.info["recipe"]["stages"]:
         measures = []
-        for measure in measures_of(run.info["columns"], stage["name"]):
-            ended = row["outcome"] == DROPPED and (row["stage"], row["rule"]) == (stage["name"], measure)
-            limit = {bound: value for bound, value in stage.get(measure, {}).items() if value != "off"}
-            value = row[f"{stage['name']}.{measure}"]
-            measures.append({"measure": measure, "value": value, "limit": limit, "ended_here": ended})
+        for one in (measure for measure in every if measure.stage == stage["name"]):
+            ended = row["outcome"] == DROPPED and (row["stage"], row["rule"]) == (one.stage, one.name)
+            limit = {bound: value for bound, value in stage[one.name].items() if value != "off"}
+            measures.append({"measure": one.name, "value": row[one.column], "limit": limit, "ended_here": ended})
         stages.append({"stage": stage["name"], "measures": measures, "compared": stage["name"] in compared})
     fixed = {key: value for key, value in row.items() if key not in run.info["columns"]}
     text = run.text_of(row["id"]) if row["outcome"] == KEPT else None

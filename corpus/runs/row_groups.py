@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -99,6 +99,13 @@ def read_rows(paths: Sequence[Path], first: int, end: int) -> pa.Table:
             with _open(group.path) as file:
                 tables.append(file.read_row_group(group.index).slice(start, stop - start))
     return pa.concat_tables(tables or [pq.read_schema(paths[-1]).empty_table()]).combine_chunks()
+
+
+def equal_rows(column: pa.Array) -> Iterator[tuple[Any, int, int]]:
+    """Yield each stretch of equal neighbors as (value, start, stop)."""
+    stretches = pc.run_end_encode(column)
+    ends = stretches.run_ends.to_pylist()
+    return zip(stretches.values.to_pylist(), [0, *ends], ends, strict=False)
 
 
 def _open(path: Path) -> pq.ParquetFile:

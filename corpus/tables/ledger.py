@@ -11,7 +11,7 @@ from typing import Any, TypedDict, cast
 
 import pyarrow as pa
 
-from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED, Outcome, Value
+from corpus.outcome import DROPPED, KEPT, REMOVED, Outcome, Value
 from corpus.tables.mask import mask_url
 from corpus.url_identity import url_identity
 
@@ -31,27 +31,16 @@ _FIXED = [
     pa.field("value", pa.float64(), metadata={"is": "the measured value; null for categories"}),
     pa.field("limit", pa.float64(), metadata={"is": "the bound that the value is outside of"}),
     pa.field("detail", pa.string(), metadata={"is": "category, list entry, kind of damage, or problem of a record"}),
-    pa.field(
-        "text_bytes",
-        pa.int64(),
-        metadata={"is": "size of the text after the last stage, before `lines` cuts it; null if a stage did not run"},
-    ),
-]
+    pa.field("text_bytes", pa.int64(), metadata={
+        "is": "size of the text after the last stage, before `lines` cuts it; null if a stage did not run"
+    }),
+]  # fmt: skip
 
-CORPUS_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string()),
-        pa.field("url", pa.string()),
-        pa.field("date", pa.string()),
-        pa.field("language", pa.string()),
-        pa.field("language_score", pa.float64()),
-        pa.field("text", pa.string()),
-        pa.field("duplicates", pa.int64()),
-        pa.field("warc", pa.string()),
-        pa.field("offset", pa.int64()),
-    ],
-    metadata={"corpus.schema": SCHEMA_VERSION},
-)
+CORPUS_SCHEMA = pa.schema([
+    ("id", pa.string()), ("url", pa.string()), ("date", pa.string()),
+    ("language", pa.string()), ("language_score", pa.float64()),
+    ("text", pa.string()), ("duplicates", pa.int64()), ("warc", pa.string()), ("offset", pa.int64()),
+], metadata={"corpus.schema": SCHEMA_VERSION})  # fmt: skip
 
 
 def ledger_schema(columns: Mapping[str, type]) -> pa.Schema:
@@ -100,17 +89,10 @@ def corpus_row(outcome: Outcome, warc: str, offset: int) -> dict[str, Value]:
     }
 
 
-Counts = TypedDict(
-    "Counts",
-    {
-        "in": int,
-        "kept": int,
-        "dropped": dict[str, dict[str, int]],  # by stage and rule
-        "failed": dict[str, int],  # by kind
-        "skipped": dict[str, int],  # by kind
-    },
-)
-"""Records by outcome, as in run.json."""
+Counts = TypedDict("Counts", {
+    "in": int, "kept": int, "dropped": dict[str, dict[str, int]], "failed": dict[str, int], "skipped": dict[str, int],
+})  # fmt: skip
+"""Records by outcome, as in run.json: dropped ones by stage and rule, failed and skipped ones by kind."""
 
 
 def no_counts() -> Counts:
@@ -127,17 +109,10 @@ def add_counts(into: Counts | dict[str, Any], more: Mapping[str, Any]) -> None:
             counts[key] = counts.get(key, 0) + value
 
 
-def add_outcome(counts: Counts, outcome: Outcome) -> None:
-    """Count one record."""
-    counts["in"] += 1
-    if outcome.outcome == KEPT:
-        counts["kept"] += 1
-        return
-    if outcome.outcome == DROPPED:
-        rules = counts["dropped"].setdefault(outcome.stage, {})
-    else:
-        rules = counts["failed"] if outcome.outcome == FAILED else counts["skipped"]
-    rules[outcome.rule] = rules.get(outcome.rule, 0) + 1
+def add_outcome(counts: Counts, outcome: str, stage: str, rule: str, number: int = 1) -> None:
+    """Count records that ended in the same way."""
+    ended = {KEPT: number, DROPPED: {stage: {rule: number}}}.get(outcome, {rule: number})
+    add_counts(counts, {"in": number, outcome: ended})
 
 
 def total(counts: int | Mapping[str, Any]) -> int:

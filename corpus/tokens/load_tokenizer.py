@@ -92,10 +92,9 @@ def _find(name: str, file: _File, vocab_dir: Path | None) -> Path:
             return path
     where = "the folder of --vocab-dir" if vocab_dir else "tiktoken's cache or an installed package"
     all_files = " and ".join(one.name for one in KNOWN[name])
-    raise ConfigError(
-        f"The vocabulary of {name} is not on this machine: there is no {file.name} in {where}.",
-        f"Give --vocab-dir, a folder that holds {all_files}, or set CORPUS_VOCAB_DIR to it; nothing is downloaded.",
-    )
+    what = f"The vocabulary of {name} is not on this machine: there is no {file.name} in {where}."
+    todo = f"Give --vocab-dir, a folder that holds {all_files}, or set CORPUS_VOCAB_DIR to it; nothing is downloaded."
+    raise ConfigError(what, todo)
 
 
 def _candidates(file: _File, vocab_dir: Path | None) -> Iterator[Path]:

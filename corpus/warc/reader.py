@@ -34,9 +34,8 @@ class RangeReader(Iterator[Record | Damage]):
     the byte of the file up to which the items reach: the start of the next part.
     """
 
-    def __init__(
-        self, source: Source, form: Format, part: Range, resume: Place | None = None, max_block: int = MAX_BLOCK
-    ) -> None:
+    def __init__(self, source: Source, form: Format, part: Range, resume: Place | None = None,
+                 max_block: int = MAX_BLOCK) -> None:  # fmt: skip
         self.offset, self.inner = resume or (part.start, 0)
         self.end = part.start
         self._window = Window(source)
@@ -80,9 +79,11 @@ class RangeReader(Iterator[Record | Damage]):
 
     def _buffer(self, member: Member) -> StreamBuffer:
         content, member.content = member.content, b""
-        if len(content) == member.size:
-            return StreamBuffer.of(content)
-        return StreamBuffer(iter(Member(self._window, member.start)))
+        if len(content) < member.size:
+            return StreamBuffer(iter(Member(self._window, member.start)))
+        buffer = StreamBuffer(iter(()))
+        buffer.data += content
+        return buffer
 
     def _damage(self, member: Member, after: int) -> Damage:
         kind = "header" if member.state == "none" else "gzip"

@@ -143,17 +143,12 @@ def build_blocklist(paths: Sequence[Path], out: Path) -> Summary:
     prefix = _MAGIC + len(raw_header).to_bytes(8, "little") + hashlib.sha256(raw_header).digest()
     _write_whole(out, (prefix, raw_header, domains.data, urls.data))
     return Summary(
-        domains=len(domains),
-        urls=len(urls),
-        **{kind: len(words) for kind, words in lists.words.items()},
+        domains=len(domains), urls=len(urls), **{kind: len(words) for kind, words in lists.words.items()},
         duplicates=lists.entries - len(domains) - len(urls),
-        ignored_lines=lists.ignored_lines,
-        ignored_example=lists.ignored_example,
-        sources=tuple(sorted(lists.sources)),
-        skipped_files=tuple(sorted(lists.skipped_files)),
-        bytes=_PREFIX_BYTES + len(raw_header) + 8 * (len(domains) + len(urls)),
-        digest=Blocklist.open(out).digest,
-    )
+        ignored_lines=lists.ignored_lines, ignored_example=lists.ignored_example,
+        sources=tuple(sorted(lists.sources)), skipped_files=tuple(sorted(lists.skipped_files)),
+        bytes=out.stat().st_size, digest=Blocklist.open(out).digest,
+    )  # fmt: skip
 
 
 def _holds(hashes: Sequence[int], entry: str) -> bool:
@@ -165,14 +160,9 @@ def _holds(hashes: Sequence[int], entry: str) -> bool:
 def _header(lists: ListFiles, domains: NDArray[np.uint64], urls: NDArray[np.uint64]) -> dict[str, Any]:
     sha256 = hashlib.sha256(domains.data)
     sha256.update(urls.data)
-    return {
-        "version": _VERSION,
-        "domains": len(domains),
-        "urls": len(urls),
-        "sha256": sha256.hexdigest(),
-        **{kind: sorted(words) for kind, words in lists.words.items()},
-        "sources": sorted(lists.sources),
-    }
+    counts = {"version": _VERSION, "domains": len(domains), "urls": len(urls), "sha256": sha256.hexdigest()}
+    words = {kind: sorted(words) for kind, words in lists.words.items()}
+    return {**counts, **words, "sources": sorted(lists.sources)}
 
 
 def _json(header: dict[str, Any]) -> bytes:

@@ -26,17 +26,11 @@ _CHUNK_BYTES = 1 << 22
 _DOMAINS, _URLS, _PLAIN = "domains", "urls", "plain"
 WORD_KINDS = ("hard_words", "soft_words", "subwords")
 _KINDS = {
-    "domains": _DOMAINS,
-    "domains.txt": _DOMAINS,
-    "urls": _URLS,
-    "urls.txt": _URLS,
-    "hard_words.txt": "hard_words",
-    "banned_words.txt": "hard_words",
-    "soft_words.txt": "soft_words",
-    "soft_banned_words.txt": "soft_words",
-    "subwords.txt": "subwords",
-    "banned_subwords.txt": "subwords",
-}
+    "domains": _DOMAINS, "domains.txt": _DOMAINS, "urls": _URLS, "urls.txt": _URLS,
+    "hard_words.txt": "hard_words", "banned_words.txt": "hard_words",
+    "soft_words.txt": "soft_words", "soft_banned_words.txt": "soft_words",
+    "subwords.txt": "subwords", "banned_subwords.txt": "subwords",
+}  # fmt: skip
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _PLAIN_HOST_BYTES = b"abcdefghijklmnopqrstuvwxyz0123456789.-_\n"
 _NOT_ALNUM = re.compile(r"[^a-zA-Z0-9]+")
@@ -68,14 +62,11 @@ class ListFiles:
                     lists.sources.append(name)
                     lists._read(name, kind, file)
             except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-                raise ConfigError(
-                    f"The list '{path}' can't be read ({error}).", "Check the path, or fetch it again."
-                ) from None
+                todo = "Check the path, or fetch it again."
+                raise ConfigError(f"The list '{path}' can't be read ({error}).", todo) from None
         if not lists.sources:
-            raise ConfigError(
-                f"There is no list in {', '.join(map(str, paths)) or 'no file'}.",
-                f"Files in a folder or an archive must be named {', '.join(_KINDS)}.",
-            )
+            what = f"There is no list in {', '.join(map(str, paths)) or 'no file'}."
+            raise ConfigError(what, f"Files in a folder or an archive must be named {', '.join(_KINDS)}.")
         return lists
 
     def _files_of(self, path: Path) -> Iterator[tuple[str, str, IO[bytes]]]:
