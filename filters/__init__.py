@@ -31,10 +31,19 @@ from filters.url import Url
 STAGES: dict[str, type[Stage]] = {
     stage.name: stage
     for stage in (
-        Url, LanguageScreen, Extract, Language, GopherRepetition, GopherQuality, MinHash, C4, FineWebQuality, Pii,
+        Url,
+        LanguageScreen,
+        Extract,
+        Language,
+        GopherRepetition,
+        GopherQuality,
+        MinHash,
+        C4,
+        FineWebQuality,
+        Pii,
         LineDedup,
     )
-}  # fmt: skip
+}
 
 
 def recipe_names() -> list[str]:

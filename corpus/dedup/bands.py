@@ -27,9 +27,14 @@ from corpus.text.vocabulary import Flags, Hashes, Ints
 KEYS_SCHEMA = pa.schema([("key", pa.uint64()), ("doc", pa.uint32())])
 """`doc` counts from the first document of the group."""
 
-TEXTS_SCHEMA = pa.schema([
-    ("high", pa.uint64()), ("low", pa.uint64()), ("preference", pa.float64()), ("doc", pa.uint32()),
-])  # fmt: skip
+TEXTS_SCHEMA = pa.schema(
+    [
+        ("high", pa.uint64()),
+        ("low", pa.uint64()),
+        ("preference", pa.float64()),
+        ("doc", pa.uint32()),
+    ]
+)
 FOLLOWERS_SCHEMA = pa.schema([("doc", pa.uint32()), ("leader", pa.uint32())])
 SITES_SCHEMA = pa.schema([("site", pa.string()), ("documents", pa.int64())])
 

@@ -28,12 +28,15 @@ def edges_schema(layout: Layout) -> pa.Schema:
     return pa.schema([("low", layout.doc_type), ("high", layout.doc_type)])
 
 
-TWINS_SCHEMA = pa.schema([
-    ("doc", pa.int64()), ("leader", pa.int64()),
-    pa.field("preference", pa.float64(), metadata={"is": "the leader's; -inf if an earlier run has the text"}),
-    pa.field("similarity", pa.float64(), metadata={"is": "below 1 if an earlier run removed the text as similar"}),
-    ("exact", pa.bool_()),
-])  # fmt: skip
+TWINS_SCHEMA = pa.schema(
+    [
+        ("doc", pa.int64()),
+        ("leader", pa.int64()),
+        pa.field("preference", pa.float64(), metadata={"is": "the leader's; -inf if an earlier run has the text"}),
+        pa.field("similarity", pa.float64(), metadata={"is": "below 1 if an earlier run removed the text as similar"}),
+        ("exact", pa.bool_()),
+    ]
+)
 
 
 def candidates(task: ComparisonTask) -> Made:

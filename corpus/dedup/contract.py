@@ -96,13 +96,17 @@ class DocumentComparison(Collective):
 
     def signed_schema(self) -> pa.Schema:
         signature = pa.binary(self.signature_bytes)
-        return pa.schema([
-            ("offset", pa.int64()), ("inner", pa.int32()), ("text_hash", pa.binary(16)),
-            pa.field("preference", pa.float64(), metadata={"is": "the keeper rule's value; the least is kept"}),
-            ("site", pa.string()),
-            pa.field("signature", signature, metadata={"is": "null for a text too short for one"}),
-            *self.shingle_fields(),
-        ])  # fmt: skip
+        return pa.schema(
+            [
+                ("offset", pa.int64()),
+                ("inner", pa.int32()),
+                ("text_hash", pa.binary(16)),
+                pa.field("preference", pa.float64(), metadata={"is": "the keeper rule's value; the least is kept"}),
+                ("site", pa.string()),
+                pa.field("signature", signature, metadata={"is": "null for a text too short for one"}),
+                *self.shingle_fields(),
+            ]
+        )
 
     def shingle_fields(self) -> list[pa.Field]:
         """Return the column of shingles, if signatures have them."""
@@ -114,11 +118,14 @@ KEEP = ("first", "none")
 NOT_COMPARED = 0
 """The hash of a line that is not compared."""
 
-LINES_SCHEMA = pa.schema([
-    ("offset", pa.int64()), ("inner", pa.int32()),
-    pa.field("hashes", pa.binary(), metadata={"is": "one 64-bit integer for each line; null without a signature"}),
-    pa.field("chars", pa.binary(), metadata={"is": "the length of each line, as 32-bit integers"}),
-])  # fmt: skip
+LINES_SCHEMA = pa.schema(
+    [
+        ("offset", pa.int64()),
+        ("inner", pa.int32()),
+        pa.field("hashes", pa.binary(), metadata={"is": "one 64-bit integer for each line; null without a signature"}),
+        pa.field("chars", pa.binary(), metadata={"is": "the length of each line, as 32-bit integers"}),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,21 +31,31 @@ documents reads a box only once, and a box of a part still has 16,000 keys."""
 
 ROWS_PER_BOX = 1 << 12
 
-TEXTS_SCHEMA = pa.schema([
-    ("high", pa.uint64()), ("low", pa.uint64()),
-    pa.field("doc", pa.int64(), metadata={"is": "the kept document"}),
-    pa.field("similarity", pa.float64(), metadata={"is": "how similar the text is to that of the kept document"}),
-    ("exact", pa.bool_()),
-])  # fmt: skip
+TEXTS_SCHEMA = pa.schema(
+    [
+        ("high", pa.uint64()),
+        ("low", pa.uint64()),
+        pa.field("doc", pa.int64(), metadata={"is": "the kept document"}),
+        pa.field("similarity", pa.float64(), metadata={"is": "how similar the text is to that of the kept document"}),
+        ("exact", pa.bool_()),
+    ]
+)
 
 INDEX_FILE = "index/index.json"
 
 
 def docs_schema(stage: DocumentComparison) -> pa.Schema:
-    return pa.schema([
-        ("doc", pa.int64()), ("archive", pa.int32()), ("offset", pa.int64()), ("inner", pa.int32()),
-        ("preference", pa.float64()), ("signature", pa.binary(stage.signature_bytes)), *stage.shingle_fields(),
-    ])  # fmt: skip
+    return pa.schema(
+        [
+            ("doc", pa.int64()),
+            ("archive", pa.int32()),
+            ("offset", pa.int64()),
+            ("inner", pa.int32()),
+            ("preference", pa.float64()),
+            ("signature", pa.binary(stage.signature_bytes)),
+            *stage.shingle_fields(),
+        ]
+    )
 
 
 @dataclass(frozen=True)

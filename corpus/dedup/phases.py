@@ -42,11 +42,24 @@ from corpus.storage.commits import Commit
 from corpus.storage.task_commits import Made, committed
 
 _PHASES: dict[str, Callable[[ComparisonTask], Made]] = {
-    "bands": bands, "candidates": candidates, "twins": twins, "components": components, "large": large_star,
-    "small": small_star, "labels": star_labels, "members": members, "verify": verify_components,
-    "verdicts": verdicts, "sites": sites, "index": index_part,
-    "linekeys": line_keys, "repeats": repeats, "losers": losers, "keepers": keepers, "cuts": cuts,
-}  # fmt: skip
+    "bands": bands,
+    "candidates": candidates,
+    "twins": twins,
+    "components": components,
+    "large": large_star,
+    "small": small_star,
+    "labels": star_labels,
+    "members": members,
+    "verify": verify_components,
+    "verdicts": verdicts,
+    "sites": sites,
+    "index": index_part,
+    "linekeys": line_keys,
+    "repeats": repeats,
+    "losers": losers,
+    "keepers": keepers,
+    "cuts": cuts,
+}
 
 
 def run_task(task: ComparisonTask) -> Commit:

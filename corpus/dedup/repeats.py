@@ -23,20 +23,33 @@ from corpus.storage.task_commits import Made
 from corpus.text.vocabulary import Flags, Ints
 
 HAD_SCHEMA = pa.schema([("hash", pa.uint64()), ("documents", pa.uint32())])
-REPEATED_SCHEMA = pa.schema([
-    ("hash", pa.uint64()), pa.field("first", pa.bool_(), metadata={"is": "true if no group before this one has it"}),
-])  # fmt: skip
-PLACES_SCHEMA = pa.schema([
-    ("hash", pa.uint64()), pa.field("doc", pa.int64(), metadata={"is": "the first that has it and stays; -1 for none"}),
-    ("archive", pa.int32()), ("offset", pa.int64()), ("inner", pa.int32()),
-])  # fmt: skip
+REPEATED_SCHEMA = pa.schema(
+    [
+        ("hash", pa.uint64()),
+        pa.field("first", pa.bool_(), metadata={"is": "true if no group before this one has it"}),
+    ]
+)
+PLACES_SCHEMA = pa.schema(
+    [
+        ("hash", pa.uint64()),
+        pa.field("doc", pa.int64(), metadata={"is": "the first that has it and stays; -1 for none"}),
+        ("archive", pa.int32()),
+        ("offset", pa.int64()),
+        ("inner", pa.int32()),
+    ]
+)
 FACTS = ("lines", "removed", "chars", "chars_removed")
 """The counts of a document: see `GroupLines.losses`."""
 
-LOSERS_SCHEMA = pa.schema([
-    ("doc", pa.int64()), ("rule", pa.string()), ("value", pa.float64()), ("limit", pa.float64()),
-    *((name, pa.int64()) for name in FACTS),
-])  # fmt: skip
+LOSERS_SCHEMA = pa.schema(
+    [
+        ("doc", pa.int64()),
+        ("rule", pa.string()),
+        ("value", pa.float64()),
+        ("limit", pa.float64()),
+        *((name, pa.int64()) for name in FACTS),
+    ]
+)
 
 
 def line_keys(task: ComparisonTask) -> Made:

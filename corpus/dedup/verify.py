@@ -27,14 +27,23 @@ from corpus.text.vocabulary import Flags, Ints, runs
 LARGEST = 20
 """The most clusters that run.json names."""
 
-FOUND_SCHEMA = pa.schema([
-    ("doc", pa.int64()), ("archive", pa.int32()), ("offset", pa.int64()), ("inner", pa.int32()), ("site", pa.string()),
-    pa.field("kept_doc", pa.int64(), metadata={"is": "itself if it is kept"}),
-    ("kept_archive", pa.int32()), ("kept_offset", pa.int64()), ("kept_inner", pa.int32()),
-    ("similarity", pa.float64()), ("exact", pa.bool_()),
-    pa.field("preferred", pa.bool_(), metadata={"is": "true if the keeper rule prefers it to the kept one"}),
-    ("cluster_size", pa.int64()),
-])  # fmt: skip
+FOUND_SCHEMA = pa.schema(
+    [
+        ("doc", pa.int64()),
+        ("archive", pa.int32()),
+        ("offset", pa.int64()),
+        ("inner", pa.int32()),
+        ("site", pa.string()),
+        pa.field("kept_doc", pa.int64(), metadata={"is": "itself if it is kept"}),
+        ("kept_archive", pa.int32()),
+        ("kept_offset", pa.int64()),
+        ("kept_inner", pa.int32()),
+        ("similarity", pa.float64()),
+        ("exact", pa.bool_()),
+        pa.field("preferred", pa.bool_(), metadata={"is": "true if the keeper rule prefers it to the kept one"}),
+        ("cluster_size", pa.int64()),
+    ]
+)
 
 _STILL_GROWING = -1  # instead of the size of a cluster
 

@@ -70,8 +70,9 @@ class Client(AbstractContextManager["Client"]):
         self._next = 0.0
         self._closed = threading.Event()
 
-    def read(self, url: str, offset: int, length: int,
-             expected: FileVersion | None = None) -> tuple[bytearray, FileVersion]:  # fmt: skip
+    def read(
+        self, url: str, offset: int, length: int, expected: FileVersion | None = None
+    ) -> tuple[bytearray, FileVersion]:
         """Return `length` bytes of a file from `offset`, fewer only at its end, and the version of the file.
 
         Raises InputChanged if the version is not `expected`, InputUnreachable if all retries failed.
@@ -113,9 +114,13 @@ class Client(AbstractContextManager["Client"]):
         return self._retry(url, cast(Callable[[Transport], _T], request), failed=OutputError, verb="used")
 
     def _retry(
-        self, url: str, attempt: Callable[[Transport], _T], progress: Callable[[], int] = lambda: 0,
-        failed: type[CorpusError] = InputUnreachable, verb: str = "read",
-    ) -> _T:  # fmt: skip
+        self,
+        url: str,
+        attempt: Callable[[Transport], _T],
+        progress: Callable[[], int] = lambda: 0,
+        failed: type[CorpusError] = InputUnreachable,
+        verb: str = "read",
+    ) -> _T:
         times, server = self._times, url.split("://")[0] + "://" + urlsplit(url).netloc
         before, since, tries = progress(), time.monotonic(), 0
         try:

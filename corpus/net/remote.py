@@ -40,9 +40,15 @@ class RemoteSource:
     _own_client: Client | None = None
 
     def __init__(
-        self, url: str, name: str | None = None, *, tag: str = "", span: tuple[int, int] | None = None,
-        client: Client | None = None, waiting: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
+        self,
+        url: str,
+        name: str | None = None,
+        *,
+        tag: str = "",
+        span: tuple[int, int] | None = None,
+        client: Client | None = None,
+        waiting: Callable[[], None] = lambda: None,
+    ) -> None:
         self.url = url
         self.name = url_name(url) if name is None else name
         size, _, validator = tag.partition(" ")
@@ -160,9 +166,14 @@ class _Fetcher:
 
 
 def open_source(
-    path: str, name: str, *, tag: str = "", span: tuple[int, int] | None = None, client: Client | None = None,
+    path: str,
+    name: str,
+    *,
+    tag: str = "",
+    span: tuple[int, int] | None = None,
+    client: Client | None = None,
     waiting: Callable[[], None] = lambda: None,
-) -> LocalSource | RemoteSource:  # fmt: skip
+) -> LocalSource | RemoteSource:
     """Return the source of a path or URL, of which the bytes of `span` will be read in order.
 
     Raises InputChanged if the file does not match `tag`.

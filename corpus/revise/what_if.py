@@ -153,19 +153,24 @@ def _rules(counts: WhatIfCounts) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=_RULES_SCHEMA)
 
 
-_RULES_SCHEMA = pa.schema([
-    ("rule", pa.string()), ("before", pa.string()), ("now", pa.string()), ("dropped_before", pa.int64()),
-    pa.field("dropped_now", pa.int64(), metadata={"is": "pages dropped here now, without the open ones"}),
-    pa.field("lost", pa.int64(), metadata={"is": "kept pages that are dropped here now"}),
-    pa.field("lost_bytes", pa.int64(), metadata={"is": "their bytes of text"}),
-    pa.field("lost_by_it_alone", pa.int64(), metadata={"is": "lost pages that break no other changed rule"}),
-    pa.field("gained", pa.int64(), metadata={"is": "pages that were dropped here and pass every rule now"}),
-    pa.field("gained_bytes", pa.int64(), metadata={"is": "their bytes of text"}),
-    pa.field("gained_by_it_alone", pa.int64(), metadata={"is": "gained pages that broke no other changed rule"}),
-    pa.field("open", pa.int64(), metadata={"is": "pages that were dropped here, and never measured further"}),
-    pa.field("held_by_others", pa.int64(), metadata={"is": "pages that were dropped here; another rule does now"}),
-    pa.field("unsized", pa.int64(), metadata={"is": "gained and lost pages with unknown bytes of text"}),
-])  # fmt: skip
+_RULES_SCHEMA = pa.schema(
+    [
+        ("rule", pa.string()),
+        ("before", pa.string()),
+        ("now", pa.string()),
+        ("dropped_before", pa.int64()),
+        pa.field("dropped_now", pa.int64(), metadata={"is": "pages dropped here now, without the open ones"}),
+        pa.field("lost", pa.int64(), metadata={"is": "kept pages that are dropped here now"}),
+        pa.field("lost_bytes", pa.int64(), metadata={"is": "their bytes of text"}),
+        pa.field("lost_by_it_alone", pa.int64(), metadata={"is": "lost pages that break no other changed rule"}),
+        pa.field("gained", pa.int64(), metadata={"is": "pages that were dropped here and pass every rule now"}),
+        pa.field("gained_bytes", pa.int64(), metadata={"is": "their bytes of text"}),
+        pa.field("gained_by_it_alone", pa.int64(), metadata={"is": "gained pages that broke no other changed rule"}),
+        pa.field("open", pa.int64(), metadata={"is": "pages that were dropped here, and never measured further"}),
+        pa.field("held_by_others", pa.int64(), metadata={"is": "pages that were dropped here; another rule does now"}),
+        pa.field("unsized", pa.int64(), metadata={"is": "gained and lost pages with unknown bytes of text"}),
+    ]
+)
 
 
 def _moves(counts: WhatIfCounts) -> pa.Table:
@@ -180,12 +185,14 @@ def _moves(counts: WhatIfCounts) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=_MOVES_SCHEMA)
 
 
-_MOVES_SCHEMA = pa.schema([
-    pa.field("from", pa.string(), metadata={"is": "a rule, kept, repeated (removed by a comparison), or fixed"}),
-    pa.field("to", pa.string(), metadata={"is": "the same, or open; kept means: passes every rule"}),
-    ("documents", pa.int64()),
-    pa.field("bytes", pa.int64(), metadata={"is": "bytes of text; null if unknown for some documents"}),
-])  # fmt: skip
+_MOVES_SCHEMA = pa.schema(
+    [
+        pa.field("from", pa.string(), metadata={"is": "a rule, kept, repeated (removed by a comparison), or fixed"}),
+        pa.field("to", pa.string(), metadata={"is": "the same, or open; kept means: passes every rule"}),
+        ("documents", pa.int64()),
+        pa.field("bytes", pa.int64(), metadata={"is": "bytes of text; null if unknown for some documents"}),
+    ]
+)
 
 
 def _together(counts: WhatIfCounts) -> pa.Table:
@@ -198,10 +205,14 @@ def _together(counts: WhatIfCounts) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=_TOGETHER_SCHEMA)
 
 
-_TOGETHER_SCHEMA = pa.schema([
-    pa.field("kind", pa.string(), metadata={"is": "lost, gained or open"}),
-    ("rules", pa.list_(pa.string())), ("documents", pa.int64()), ("bytes", pa.int64()),
-])  # fmt: skip
+_TOGETHER_SCHEMA = pa.schema(
+    [
+        pa.field("kind", pa.string(), metadata={"is": "lost, gained or open"}),
+        ("rules", pa.list_(pa.string())),
+        ("documents", pa.int64()),
+        ("bytes", pa.int64()),
+    ]
+)
 
 
 def _examples(counts: WhatIfCounts, groups: Sequence[RowGroup]) -> pa.Table:

@@ -31,16 +31,27 @@ _FIXED = [
     pa.field("value", pa.float64(), metadata={"is": "the measured value; null for categories"}),
     pa.field("limit", pa.float64(), metadata={"is": "the bound that the value is outside of"}),
     pa.field("detail", pa.string(), metadata={"is": "category, list entry, kind of damage, or problem of a record"}),
-    pa.field("text_bytes", pa.int64(), metadata={
-        "is": "size of the text after the last stage, before `lines` cuts it; null if a stage did not run"
-    }),
-]  # fmt: skip
+    pa.field(
+        "text_bytes",
+        pa.int64(),
+        metadata={"is": "size of the text after the last stage, before `lines` cuts it; null if a stage did not run"},
+    ),
+]
 
-CORPUS_SCHEMA = pa.schema([
-    ("id", pa.string()), ("url", pa.string()), ("date", pa.string()),
-    ("language", pa.string()), ("language_score", pa.float64()),
-    ("text", pa.string()), ("duplicates", pa.int64()), ("warc", pa.string()), ("offset", pa.int64()),
-], metadata={"corpus.schema": SCHEMA_VERSION})  # fmt: skip
+CORPUS_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("date", pa.string()),
+        ("language", pa.string()),
+        ("language_score", pa.float64()),
+        ("text", pa.string()),
+        ("duplicates", pa.int64()),
+        ("warc", pa.string()),
+        ("offset", pa.int64()),
+    ],
+    metadata={"corpus.schema": SCHEMA_VERSION},
+)
 
 
 def ledger_schema(columns: Mapping[str, type]) -> pa.Schema:
@@ -89,9 +100,16 @@ def corpus_row(outcome: Outcome, warc: str, offset: int) -> dict[str, Value]:
     }
 
 
-Counts = TypedDict("Counts", {
-    "in": int, "kept": int, "dropped": dict[str, dict[str, int]], "failed": dict[str, int], "skipped": dict[str, int],
-})  # fmt: skip
+Counts = TypedDict(
+    "Counts",
+    {
+        "in": int,
+        "kept": int,
+        "dropped": dict[str, dict[str, int]],
+        "failed": dict[str, int],
+        "skipped": dict[str, int],
+    },
+)
 """Records by outcome, as in run.json: dropped ones by stage and rule, failed and skipped ones by kind."""
 
 

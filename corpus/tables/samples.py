@@ -23,13 +23,19 @@ _NEAR = 0.1
 """A value is near its limit within a tenth of the limit. A count is also near a limit below 10 if it differs from it by
 1."""
 
-SAMPLES_SCHEMA = pa.schema([
-    pa.field("rule", pa.string(), metadata={"is": "stage.rule, or kept"}),
-    pa.field("near", pa.bool_(), metadata={"is": "whether the value is near the limit"}),
-    pa.field("draw", pa.uint64(), metadata={"is": "hash of the id; the smallest are chosen"}),
-    ("id", pa.string()), ("url", pa.string()), ("value", pa.float64()), ("limit", pa.float64()),
-    ("detail", pa.string()), ("excerpt", pa.string()),
-])  # fmt: skip
+SAMPLES_SCHEMA = pa.schema(
+    [
+        pa.field("rule", pa.string(), metadata={"is": "stage.rule, or kept"}),
+        pa.field("near", pa.bool_(), metadata={"is": "whether the value is near the limit"}),
+        pa.field("draw", pa.uint64(), metadata={"is": "hash of the id; the smallest are chosen"}),
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("value", pa.float64()),
+        ("limit", pa.float64()),
+        ("detail", pa.string()),
+        ("excerpt", pa.string()),
+    ]
+)
 
 
 class Sampler:

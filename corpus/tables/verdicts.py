@@ -20,25 +20,38 @@ from corpus.storage.store import Store
 from corpus.text.vocabulary import Ints
 
 _VERDICT = [
-    ("corpus_row", pa.int64()), ("id", pa.string()), ("removed", pa.bool_()),
+    ("corpus_row", pa.int64()),
+    ("id", pa.string()),
+    ("removed", pa.bool_()),
     pa.field("rule", pa.string(), metadata={"is": "the measure that removes the document; null where it stays"}),
-    ("value", pa.float64()), ("limit", pa.float64()),
+    ("value", pa.float64()),
+    ("limit", pa.float64()),
     pa.field("detail", pa.string(), metadata={"is": "the id of the document that is kept instead"}),
-]  # fmt: skip
+]
 
 VERDICT_SCHEMAS = {
-    "documents": pa.schema([
-        *_VERDICT,
-        pa.field("kept_doc", pa.int64(), metadata={"is": "the number of the kept document in this run's order"}),
-        ("similarity", pa.float64()), ("exact", pa.int64()), ("preferred", pa.int64()), ("cluster_size", pa.int64()),
-    ]),
-    "lines": pa.schema([
-        *_VERDICT,
-        pa.field("cut", pa.list_(pa.uint32()), metadata={"is": "the numbers of the lines that a kept one loses"}),
-        ("lines_compared", pa.int64()), ("lines_removed", pa.int64()), ("removed_ratio", pa.float64()),
-        ("chars_left", pa.int64()), ("kept_in", pa.string()),
-    ]),
-}  # fmt: skip
+    "documents": pa.schema(
+        [
+            *_VERDICT,
+            pa.field("kept_doc", pa.int64(), metadata={"is": "the number of the kept document in this run's order"}),
+            ("similarity", pa.float64()),
+            ("exact", pa.int64()),
+            ("preferred", pa.int64()),
+            ("cluster_size", pa.int64()),
+        ]
+    ),
+    "lines": pa.schema(
+        [
+            *_VERDICT,
+            pa.field("cut", pa.list_(pa.uint32()), metadata={"is": "the numbers of the lines that a kept one loses"}),
+            ("lines_compared", pa.int64()),
+            ("lines_removed", pa.int64()),
+            ("removed_ratio", pa.float64()),
+            ("chars_left", pa.int64()),
+            ("kept_in", pa.string()),
+        ]
+    ),
+}
 """The columns of verdicts, by what is compared. Those after `detail` are the evidence."""
 
 

@@ -77,8 +77,9 @@ def encode_slice(store: Store, source: TextSlice, encoding: Encoding, tokenizer:
     return commit(store, key, [part], {"splits": splits, "weights": by_box, "engine": encoder.engine})
 
 
-def _rows(batch: pa.RecordBatch, texts: Sequence[str], encoding: Encoding, tokenizer: Tokenizer,
-          encoder: Encoder) -> pa.RecordBatch:  # fmt: skip
+def _rows(
+    batch: pa.RecordBatch, texts: Sequence[str], encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder
+) -> pa.RecordBatch:
     """Return the rows of some documents. Raises IntegrityError if ids do not add up to the bytes of their text."""
     ids, lengths = encoder.encode(texts)
     sizes = pc.binary_length(batch["text"]).to_numpy().astype(np.int64)

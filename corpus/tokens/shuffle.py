@@ -88,8 +88,9 @@ def plan_cuts(weights: Sequence[int], borders: Sequence[int]) -> list[Cut]:
     return cuts
 
 
-def read_cut(store: Store, parts: Sequence[Part], schema: pa.Schema, cut: Cut,
-             first: int = 0) -> Iterator[pa.RecordBatch]:  # fmt: skip
+def read_cut(
+    store: Store, parts: Sequence[Part], schema: pa.Schema, cut: Cut, first: int = 0
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file in order, box by box. `first` is the number of the first box. Rows with the same key
     stay in the order of `parts`, which is the order of the input."""
     before = cut.before

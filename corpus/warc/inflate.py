@@ -131,8 +131,9 @@ class Member:
                     yield fresh
 
 
-def inflate(window: Window, start: int, keep: int, stop: int | None = None, salvage: bool = True,
-            bomb: tuple[int, int] = BOMB) -> Member:  # fmt: skip
+def inflate(
+    window: Window, start: int, keep: int, stop: int | None = None, salvage: bool = True, bomb: tuple[int, int] = BOMB
+) -> Member:
     """Inflate the member at `start`, completely or until `stop` bytes came out. Keep the first `keep` bytes."""
     if stop is None and (intact := _intact(window, start, keep)):
         return intact

@@ -125,8 +125,9 @@ class RecordParser:
             note = f"{note},{CHECKSUM}".lstrip(",")
         return Record(self.warc, start, head.kind, head.headers, block, size, 0, note)
 
-    def _damage(self, buffer: StreamBuffer, start: int, kind: str = "", detail: str = "",
-                headers: dict[str, str] | None = None) -> Damage:  # fmt: skip
+    def _damage(
+        self, buffer: StreamBuffer, start: int, kind: str = "", detail: str = "", headers: dict[str, str] | None = None
+    ) -> Damage:
         """Skip from `start` to the next header, over any lost bytes, and return the damage."""
         self._seek(buffer, 0)
         while not buffer.fill(1) and buffer.lost is not None:

@@ -33,9 +33,13 @@ _SEARCH_BYTES = 64 << 20
 """The bytes in which the first record is searched for, in a file with a damaged start."""
 _NEXT_BYTES = 4096
 _OTHERS = {
-    b"\x04\x22\x4d\x18": "lz4", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "zip", b"PAR1": "parquet",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"PK\x03\x04": "zip",
+    b"PAR1": "parquet",
     b"Obj\x01": "avro",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,9 @@ class RangeReader(Iterator[Record | Damage]):
     the byte of the file up to which the items reach: the start of the next part.
     """
 
-    def __init__(self, source: Source, form: Format, part: Range, resume: Place | None = None,
-                 max_block: int = MAX_BLOCK) -> None:  # fmt: skip
+    def __init__(
+        self, source: Source, form: Format, part: Range, resume: Place | None = None, max_block: int = MAX_BLOCK
+    ) -> None:
         self.offset, self.inner = resume or (part.start, 0)
         self.end = part.start
         self._window = Window(source)

@@ -39,10 +39,20 @@ _MEMO_BYTES = 48
 _ROWS_AT_ONCE = 1 << 15  # 2 MiB of vectors
 
 _CHECKS = (
-    "", "a", "the", "x" * 300, "<b> > <", "then </s> end </s>", "a __label__en b\0c", "Hello world, this is a test.",
-    "Das ist ein Satz\tmit Umlauten: äöüß.", "日本語のテキスト 中文", "Привет, мир! İstanbul’da \u00a0hava",
-    "नमस्ते दुनिया", "😀 emoji \U0001f469\u200d\U0001f467 and 1,234.50 €",
-)  # fmt: skip
+    "",
+    "a",
+    "the",
+    "x" * 300,
+    "<b> > <",
+    "then </s> end </s>",
+    "a __label__en b\0c",
+    "Hello world, this is a test.",
+    "Das ist ein Satz\tmit Umlauten: äöüß.",
+    "日本語のテキスト 中文",
+    "Привет, мир! İstanbul’da \u00a0hava",
+    "नमस्ते दुनिया",
+    "😀 emoji \U0001f469\u200d\U0001f467 and 1,234.50 €",
+)
 """The texts on which a model is compared with fastText before it is used."""
 
 
@@ -232,8 +242,9 @@ _Wide = tuple[NDArray[np.int64], NDArray[np.int64], int]
 """The starts of the characters in a text that is not ASCII, their lengths in bytes, and the greatest length."""
 
 
-def _add_character(hashes: NDArray[np.uint32], signed: NDArray[np.uint32], wide: _Wide | None,
-                   ahead: int) -> NDArray[np.uint32]:  # fmt: skip
+def _add_character(
+    hashes: NDArray[np.uint32], signed: NDArray[np.uint32], wide: _Wide | None, ahead: int
+) -> NDArray[np.uint32]:
     """Extend the FNV-1a hash that starts at each character by the character at distance `ahead`."""
     if wide is None:
         return (hashes ^ signed[ahead:]) * _FNV_PRIME

@@ -143,12 +143,17 @@ def build_blocklist(paths: Sequence[Path], out: Path) -> Summary:
     prefix = _MAGIC + len(raw_header).to_bytes(8, "little") + hashlib.sha256(raw_header).digest()
     _write_whole(out, (prefix, raw_header, domains.data, urls.data))
     return Summary(
-        domains=len(domains), urls=len(urls), **{kind: len(words) for kind, words in lists.words.items()},
+        domains=len(domains),
+        urls=len(urls),
+        **{kind: len(words) for kind, words in lists.words.items()},
         duplicates=lists.entries - len(domains) - len(urls),
-        ignored_lines=lists.ignored_lines, ignored_example=lists.ignored_example,
-        sources=tuple(sorted(lists.sources)), skipped_files=tuple(sorted(lists.skipped_files)),
-        bytes=out.stat().st_size, digest=Blocklist.open(out).digest,
-    )  # fmt: skip
+        ignored_lines=lists.ignored_lines,
+        ignored_example=lists.ignored_example,
+        sources=tuple(sorted(lists.sources)),
+        skipped_files=tuple(sorted(lists.skipped_files)),
+        bytes=out.stat().st_size,
+        digest=Blocklist.open(out).digest,
+    )
 
 
 def _holds(hashes: Sequence[int], entry: str) -> bool:

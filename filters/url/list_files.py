@@ -26,11 +26,17 @@ _CHUNK_BYTES = 1 << 22
 _DOMAINS, _URLS, _PLAIN = "domains", "urls", "plain"
 WORD_KINDS = ("hard_words", "soft_words", "subwords")
 _KINDS = {
-    "domains": _DOMAINS, "domains.txt": _DOMAINS, "urls": _URLS, "urls.txt": _URLS,
-    "hard_words.txt": "hard_words", "banned_words.txt": "hard_words",
-    "soft_words.txt": "soft_words", "soft_banned_words.txt": "soft_words",
-    "subwords.txt": "subwords", "banned_subwords.txt": "subwords",
-}  # fmt: skip
+    "domains": _DOMAINS,
+    "domains.txt": _DOMAINS,
+    "urls": _URLS,
+    "urls.txt": _URLS,
+    "hard_words.txt": "hard_words",
+    "banned_words.txt": "hard_words",
+    "soft_words.txt": "soft_words",
+    "soft_banned_words.txt": "soft_words",
+    "subwords.txt": "subwords",
+    "banned_subwords.txt": "subwords",
+}
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _PLAIN_HOST_BYTES = b"abcdefghijklmnopqrstuvwxyz0123456789.-_\n"
 _NOT_ALNUM = re.compile(r"[^a-zA-Z0-9]+")

@@ -109,8 +109,9 @@ def draw_lengths(texts: TextSizes, dropped: np.ndarray) -> Markup | None:
     return picture.svg("histogram wide", label)
 
 
-def _draw(frame: _Frame, bins: Bins, kept: np.ndarray, dropped: np.ndarray, bounds: dict[str, str], whole: bool,
-          grow: Grow) -> _Picture:  # fmt: skip
+def _draw(
+    frame: _Frame, bins: Bins, kept: np.ndarray, dropped: np.ndarray, bounds: dict[str, str], whole: bool, grow: Grow
+) -> _Picture:
     top, bottom = (max(float(grow(side.max())), 1e-9) for side in (kept, dropped))
     picture = _Picture(frame, bins.number, top, bottom)
     for start, stop in _outside(bins):

@@ -41,9 +41,12 @@ def write_report(run: Run, out: Path, tick: Tick = lambda: None) -> int:
 def render(report: Report) -> str:
     """Render the page."""
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters.update({name: getattr(formatting, name) for name in _FILTERS})
     style, script = _template("report.css"), _template("report.js")
     return environment.get_template("report.html").render(

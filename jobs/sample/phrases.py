@@ -97,10 +97,16 @@ def make_names(rng: Random, language: str = "en") -> dict[str, str]:
         people = list(map(" ".join, zip(rng.sample(words["first"], 2), rng.sample(words["last"], 2), strict=True)))
     towns = rng.sample(words["towns"], 2)
     return {
-        "p1": people[0], "p1s": people[0].split()[-1], "p2": people[1], "p2s": people[1].split()[-1],
-        "t1": towns[0], "upt1": towns[0].upper(), "t2": towns[1],
-        "month": "|".join(words["months"]), "day": "|".join(words["days"]),
-    }  # fmt: skip
+        "p1": people[0],
+        "p1s": people[0].split()[-1],
+        "p2": people[1],
+        "p2s": people[1].split()[-1],
+        "t1": towns[0],
+        "upt1": towns[0].upper(),
+        "t2": towns[1],
+        "month": "|".join(words["months"]),
+        "day": "|".join(words["days"]),
+    }
 
 
 @cache

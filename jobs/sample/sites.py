@@ -84,16 +84,26 @@ def _main(rng: Random, site: Site, article: Article, extra: str) -> str:
     half = len(rest) // 2
     heads = rng.sample(words.get("heads", ["", ""]), 2)
     return fill(
-        site.kind, site, title=escape(article.title), author=escape(article.author), date=_date(rng, site),
-        number=rng.randint(1, 9999), servings=rng.randint(2, 9), minutes=rng.randint(24, 90),
-        home=escape(words["menu"][0]), section=escape(words["menu"][1]), head0=heads[0], head1=heads[1],
+        site.kind,
+        site,
+        title=escape(article.title),
+        author=escape(article.author),
+        date=_date(rng, site),
+        number=rng.randint(1, 9999),
+        servings=rng.randint(2, 9),
+        minutes=rng.randint(24, 90),
+        home=escape(words["menu"][0]),
+        section=escape(words["menu"][1]),
+        head0=heads[0],
+        head1=heads[1],
         lead=f"{lead}\n{extra}" if extra else lead,
-        first_half="\n".join(rest[:half]), second_half="\n".join(rest[half:]),
+        first_half="\n".join(rest[:half]),
+        second_half="\n".join(rest[half:]),
         ingredients="".join(map("<li>{}</li>".format, rng.sample(words["pantry"], 7) if site.kind == "recipe" else ())),
         posts=_posts(rng, site, article, extra) if site.kind == "forum" else "",
         share="".join(f'<a class="share-link" href="#">{escape(w)}</a> ' for w in words["share"]),
         related_links=_links(rng, _teasers(rng, site, 3)),
-    )  # fmt: skip
+    )
 
 
 def frame(rng: Random, site: Site, title: str, main: str, linked: bool = False) -> str:
@@ -102,14 +112,21 @@ def frame(rng: Random, site: Site, title: str, main: str, linked: bool = False) 
     data = {"@context": "https://schema.org", "@type": "Article", "headline": title, "publisher": site.name}
     linked_data = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     return fill(
-        "frame", site, main=main, language=site.language, kind=site.kind, title=escape(title), site=escape(site.name),
-        number=rng.randint(1000, 9999), year=rng.randint(2008, 2023),
+        "frame",
+        site,
+        main=main,
+        language=site.language,
+        kind=site.kind,
+        title=escape(title),
+        site=escape(site.name),
+        number=rng.randint(1000, 9999),
+        year=rng.randint(2008, 2023),
         linked_data=f'<script type="application/ld+json">{linked_data}</script>' if linked else "",
         buttons="".join(f'<button type="button" class="btn">{escape(w)}</button>' for w in site.words["accept"]),
         menu=_links(rng, menu),
         footer_links=" | ".join(f'<a href="/{i}/">{escape(w)}</a>' for i, w in enumerate(menu[-2:])),
         popular_links=_links(rng, _teasers(rng, site, 4)),
-    )  # fmt: skip
+    )
 
 
 def paragraph(text: str) -> str:
