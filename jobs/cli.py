@@ -28,7 +28,7 @@ def cli() -> None:
 for verb in (
     make.build_command, make.sample_command, make.blocklist_group,
     look.explain_command, look.ls_command, look.verify_command, look.report_command,
-    look.stages_command, look.recipes_command,
+    look.stages_command, look.recipes_group,
     steer.tune_command, steer.diff_command, steer.remove_command,
     tokenizing.tokenizer_group, tokenizing.tokenize_command, tokenizing.export_command,
     models.train_command, models.generate_command,

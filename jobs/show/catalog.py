@@ -68,6 +68,25 @@ def show_recipes(listed: list[dict[str, Any]], console: Console) -> None:
         console.print()
 
 
+def recipe_toml(recipe: Mapping[str, Any], listed: list[dict[str, Any]]) -> str:
+    """Return a canonical recipe as TOML that loads. A comment says what each parameter and each limit means."""
+    meanings = {stage["stage"]: stage["meanings"] for stage in listed}
+    lines = [f"{key} = {_toml(recipe[key])}" for key in ("name", "description", "measures", "output")]
+    for stage in recipe["stages"]:
+        lines += ["", "[[stages]]"]
+        for key, value in stage.items():
+            meaning = meanings.get(stage["stage"], {}).get(key, "")
+            lines += [*(f"# {line}" for line in textwrap.wrap(meaning, 100)), f"{key} = {_toml(value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """Return a value as TOML, which writes texts, numbers and lists as JSON does."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }" if value else "{}"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def markdown(listed: list[dict[str, Any]]) -> str:
     """Return the text of docs/filters.md."""
     import jinja2

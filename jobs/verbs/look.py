@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED
 from corpus.plugins import read_plugin
 from corpus.run import open_run
@@ -121,27 +122,43 @@ def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
 
 
 @click.command("stages")
+@click.argument("name", required=False)
 @json_option
 @click.option("--markdown", is_flag=True, help="Print docs/filters.md.")
-def stages_command(as_json: bool, markdown: bool) -> None:
-    """List every stage with its measures, limits, parameters and source.
+def stages_command(name: str | None, as_json: bool, markdown: bool) -> None:
+    """List every stage, or the one of that NAME, with its measures, limits, parameters and source.
 
     \b
-    Example: corpus stages
+    Example: corpus stages gopher_quality
     """
-    listed = catalog.stages(STAGES)
+    if name is not None and name not in STAGES:
+        raise ConfigError(f"There is no stage '{name}'.", did_you_mean(name, STAGES))
+    listed = catalog.stages(STAGES if name is None else {name: STAGES[name]})
     if markdown:
         print(catalog.markdown(listed), end="")
     else:
         print_as(listed, catalog.show_stages, as_json)
 
 
-@click.command("recipes")
+@click.group("recipes", invoke_without_command=True)
 @json_option
-def recipes_command(as_json: bool) -> None:
-    """List the named recipes.
+@click.pass_context
+def recipes_group(context: click.Context, as_json: bool) -> None:
+    """List the named recipes, or show one of them.
 
     \b
     Example: corpus recipes
     """
-    print_as([load_recipe(name).canonical() for name in recipe_names()], catalog.show_recipes, as_json)
+    if context.invoked_subcommand is None:
+        print_as([load_recipe(name).canonical() for name in recipe_names()], catalog.show_recipes, as_json)
+
+
+@recipes_group.command("show")
+@click.argument("name")
+def recipes_show_command(name: str) -> None:
+    """Print a recipe as TOML, with every parameter and limit and what it means. NAME may be a file.
+
+    \b
+    Example: corpus recipes show default > mine.toml
+    """
+    print(catalog.recipe_toml(load_recipe(name).canonical(), catalog.stages(STAGES)), end="")
