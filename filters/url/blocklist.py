@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.errors import ConfigError, OutputError
+from corpus.json_data import parse_json
 from corpus.storage.put_if_absent import sync_folder
 from filters.url.list_files import WORD_KINDS, ListFiles, hash_of
 
@@ -83,7 +84,7 @@ class Blocklist:
         raw_header = bytes(view[_PREFIX_BYTES:start])
         if hashlib.sha256(raw_header).digest() != view[_PREFIX_BYTES - 32 : _PREFIX_BYTES]:
             raise damaged
-        header: dict[str, Any] = json.loads(raw_header)
+        header: dict[str, Any] = parse_json(raw_header)
         if header["version"] != _VERSION:
             raise ConfigError(f"The block list '{path}' is in the format of another version of corpus.", _BUILD)
         middle = start + 8 * header["domains"]
