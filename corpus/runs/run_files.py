@@ -98,9 +98,13 @@ class RunFiles:
         return [checked_path(self.store, part) for part in read_manifest(self.store, kind)]
 
     def locations(self) -> dict[str, str]:
-        """Return the locations of the run's archives by name: paths, or URLs without their secrets."""
-        data = self.store.get("timings.json")
-        return dict(parse_json(data).get("inputs", {})) if data else {}
+        """Return the locations of the run's archives by name: paths, or URLs without their secrets. Nothing vouches for
+        timings.json, so it may be missing or hold anything."""
+        try:
+            found = parse_json(self.store.get("timings.json") or b"")["inputs"].items()
+            return {str(name): location for name, location in found if isinstance(location, str)}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return {}
 
     def find(self, url_or_id: str) -> list[dict[str, Any]]:
         """Return the ledger rows of a record id or of a URL, however it is written (`corpus/url_identity.py`)."""
