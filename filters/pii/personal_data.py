@@ -98,6 +98,7 @@ class Pii(Stage):
         score_threshold: float = 0.35,
         phone_regions: Sequence[str] = PHONE_REGIONS,
         phone_tries: int = 10_000,
+        evidence: bool = True,
         ner_model: str = "",
     ) -> None:
         self.entities = entities
@@ -110,6 +111,8 @@ class Pii(Stage):
         """ISO 3166 codes of the countries whose numbers are found without country code. The default is presidio's."""
         self.phone_tries = phone_tries
         """The most numbers of a text that are tested per region. This bounds the cost of a page full of numbers."""
+        self.evidence = evidence
+        """If false, all that presidio finds counts, whatever stands around it."""
         self.ner_model = ner_model
         """The folder of a spaCy model for person, location, organization and nrp. Its version affects the findings."""
 
@@ -119,7 +122,7 @@ class Pii(Stage):
             from filters.pii.names import NameFinder
 
         self._check_params()
-        self.finder_ = Finder(self.entities, self.score_threshold, self.phone_regions, self.phone_tries)
+        self.finder_ = Finder(self.entities, self.score_threshold, self.phone_regions, self.phone_tries, self.evidence)
         self.names_ = NameFinder(self.ner_model, self.entities) if self.ner_model else None
 
     def resources(self) -> dict[str, str]:
@@ -145,7 +148,7 @@ class Pii(Stage):
     def _replaced(self, text: str) -> tuple[str, Counter[str], int]:
         """Return the text with findings replaced, their number by kind, and the number of unsearched characters."""
         counts: Counter[str] = Counter()
-        findings = self._findings(text)
+        findings = self.findings(text)
         if self.names_:
             placeholders = [match.span() for match in _PLACEHOLDER.finditer(text)]
             findings += (name for name in self.names_.find(text) if not _within(name, placeholders))
@@ -155,17 +158,18 @@ class Pii(Stage):
                 return text, counts, unsearched
             done = 0
             parts: list[str] = []
-            for start, end, kind in _merged(findings):
+            for start, end, kind in merged(findings):
                 counts[kind] += 1
                 parts += text[done:start], self._substitute(kind, text[start:end])
                 done = end
             text = "".join(parts) + text[done:]
             if unsearched:
                 return text, counts, unsearched
-            findings = self._findings(text)
+            findings = self.findings(text)
         return text, counts, len(text) if findings else self.finder_.unsearched
 
-    def _findings(self, text: str) -> list[Finding]:
+    def findings(self, text: str) -> list[Finding]:
+        """Return what one search finds, without names. Findings may overlap."""
         found = self.finder_.find(text)
         # a private address is nobody's, and not a phone number either
         private = [f[:2] for f in sorted(found) if f.kind == "ip_address" and not _is_public(text[f.start : f.end])]
@@ -209,7 +213,7 @@ def _is_public(address: str) -> bool:
     return ipaddress.ip_interface(address).ip.is_global
 
 
-def _merged(findings: Iterable[Finding]) -> Iterator[tuple[int, int, str]]:
+def merged(findings: Iterable[Finding]) -> Iterator[tuple[int, int, str]]:
     """Yield the spans of overlapping findings in order, with the kind of the best, longest, first finding in each."""
     group: list[Finding] = []
     end = -1
