@@ -3,8 +3,8 @@
 python -m benchmarks.report [--records 1000000] [--keep FOLDER]
 
 Values of every measure of the default recipe are drawn so that some of them break its limits; the first broken one is
-the verdict. A quarter of the records is kept, with a text each. The report is made by a process of its own, whose
-memory is what Linux counted at most for it.
+the verdict. A quarter of the records is kept, with a text each. A process of its own makes the report. Its memory is
+the peak that Linux counted.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def write_run(folder: Path, records: int, seed: int = 0) -> dict:
-    """A run's folder with a generated ledger; the content of its run.json."""
+    """Write the folder of a run with a generated ledger, and return the content of its run.json."""
     recipe = load_recipe("default")
     columns = {name: kind.__name__ for name, kind in recipe.pipeline().columns.items()}
     info = {
@@ -146,7 +146,7 @@ def _ledger(rng: np.random.Generator, info: dict, schema: pa.Schema, start: int,
 
 
 def _values(rng: np.random.Generator, measure, rows: int) -> pa.Array:
-    """Values of which some are outside the limit, and some null."""
+    """Return values, some of them outside the limit and some of them null."""
     missing = rng.random(rows) < 0.02
     if measure.kind == "str":
         good = measure.bounds.get("one_of", ["first", "second", "third"])
@@ -174,7 +174,7 @@ def _corpus(rng: np.random.Generator, kept: pa.Table) -> pa.Table:
 
 
 def _add_samples(samples: dict, table: pa.Table) -> None:
-    """The first rows of each rule, as many as a real run has."""
+    """Add the first rows of each rule to the samples, as many as a real run has."""
     head = table.select(["id", "url", "stage", "rule", "value", "limit"]).slice(0, 4_000).to_pylist()
     for number, row in enumerate(head):
         rule = f"{row['stage']}.{row['rule']}" if row["rule"] else "kept"

@@ -1,8 +1,9 @@
-"""What the language screen costs, saves and loses: `python -m benchmarks.screen [ARCHIVE...]`.
+"""The time that the language screen takes and saves, and the pages that it loses:
+`python -m benchmarks.screen [ARCHIVE...]`.
 
-Every page goes through the recipe without the screen; then, for each threshold, what the screen would have dropped:
-how much of what the language rule drops anyway, how many pages that a later rule drops, how many that are kept. For
-the kept ones the 95% upper bound of the loss is given (Clopper-Pearson), because 0 of n is not 0.
+Every page goes through the recipe without the screen. Then the pages that the screen would have dropped are counted for
+each threshold: those that the language rule drops anyway, those that a later rule drops, and those that are kept. The
+loss of kept pages comes with its 95% upper bound (Clopper-Pearson), because 0 of n is not 0.
 """
 
 import argparse

@@ -75,6 +75,7 @@ class Recipe:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ConfigError(f"The stage name '{twice.pop()}' is used twice.", "Give one of them another `name`.")
+        _check_order(stages)
         for bound in stages:
             bound.stage.agree(stages)
         return cls(str(data.get("name", "unnamed")), str(data.get("description", "")), measures, rows, stages)
@@ -108,12 +109,48 @@ class Recipe:
             for name, digest in sorted(bound.stage.resources().items())
         }
 
+    def check_pages(self) -> None:
+        """Raise ConfigError if a stage reads what a page of an archive does not have there: its text or language."""
+        there: set[str] = set()
+        for bound in self.stages:
+            for what in sorted(bound.reads - there):
+                raise ConfigError(
+                    f"{bound.name} reads the {what} of a page, and no stage before it sets that.",
+                    f'Add one that does: `corpus stages` lists them. A stage of your own says `sets = ("{what}",)`.',
+                )
+            there.update(bound.stage.sets)
+
     def pipeline(self) -> Pipeline:
         return Pipeline(self.stages, self.measures)
 
     def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
         """Yield the outcomes of all judged records and all damage of an archive, in order."""
         return self.pipeline().run(items)
+
+
+def _check_order(stages: Sequence[BoundStage]) -> None:
+    """Raise ConfigError if a stage reads what only a later one sets."""
+    there: set[str] = set()
+    for at, bound in enumerate(stages):
+        late = [other for other in stages[at + 1 :] if bound.reads.difference(there).intersection(other.stage.sets)]
+        if late:
+            what = " and ".join(sorted(bound.reads.difference(there).intersection(late[0].stage.sets)))
+            raise ConfigError(
+                f"{bound.name} reads the {what} that {late[0].name} sets, but comes before it.",
+                f"Use this order: {', '.join(_in_order(stages))}.",
+            )
+        there.update(bound.stage.sets)
+
+
+def _in_order(stages: Sequence[BoundStage]) -> list[str]:
+    """Return the names of the stages in an order in which each stage finds what it reads."""
+    left, names = list(stages), []
+    while left:
+        ready = (b for b in left if not any(b.reads.intersection(o.stage.sets) for o in left if o is not b))
+        found = next(ready, left[0])
+        left.remove(found)
+        names.append(found.name)
+    return names
 
 
 def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:

@@ -43,7 +43,8 @@ class Run(RunFiles):
         return what_if(self, settings)
 
     def verify(self) -> dict[str, int]:
-        """Re-read every committed file. Returns rows by kind; raises IntegrityError naming the file."""
+        """Read every committed file again, and return the number of rows by kind. Raises IntegrityError, which names
+        the file."""
         store = self.store
         check_seal(store)
         rows: dict[str, int] = {}
@@ -76,7 +77,7 @@ class Run(RunFiles):
                 raise IntegrityError(f"{index} is missing.", "Restore it, or build again.")
             found = open_index(store.location)
             if found.digest != self.info["index"]:
-                raise IntegrityError(f"{index} is not the one of run.json.", "Build again.")
+                raise IntegrityError(f"{index} is not the index that run.json names.", "Build again.")
             for part in found.parts:
                 for file in (part.keys, part.texts, part.docs):
                     check_part(store, file)
@@ -100,5 +101,5 @@ class Run(RunFiles):
 
 
 def open_run(folder: Location) -> Run:
-    """Return the run in a folder, or under a URL. Raises InputError where there is none, or it is not finished."""
+    """Return the run in a folder, or under a URL. Raises InputError if there is none, or if it is not finished."""
     return Run.open(folder)

@@ -21,7 +21,7 @@ class UrlVariants(DocumentComparison):
     source = "our own"
     kind = "url_keys"
 
-    same_address = Limit(below=1.0)
+    same_address = Limit(below=1.0, share=True)
     """1 where the two addresses are variants of one."""
     variants = Limit(of=int)
     """Pages for which the kept one stands, itself included."""

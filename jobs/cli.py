@@ -1,6 +1,6 @@
 """The command line: one verb per job. Text for people goes to stderr, JSON for programs (`--json`) to stdout.
 
-Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units were quarantined; 4 stopped by an alarm;
+Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units are quarantined; 4 stopped by an alarm;
 70 a bug of ours (its traceback is in a file); 130 and 143 interrupted, and the same command continues.
 """
 

@@ -58,7 +58,7 @@ class DocumentComparison(Collective):
     """The number of keys of a signature."""
 
     def sign(self, doc: Document) -> Signed:
-        """Return what is compared of a document."""
+        """Return the signature of a document."""
         raise TypeError(f"{type(self).__name__} has no sign()")
 
     @property
@@ -155,7 +155,7 @@ class LineComparison(Collective):
     split: str
     """The division of a text: a name of `corpus.text.lines.SPLITS`."""
     documents: int
-    """A line is repeated if so many documents have it."""
+    """The number of documents that must have a line for it to be repeated."""
     keep: str
     """"first": a repeated line stays in its first document. "none": it stays in no document."""
 

@@ -109,14 +109,14 @@ def check_comparable(stage: DocumentComparison, earlier: EarlierRun) -> None:
     wanted = stage.comparable()
     if earlier.stage != stage.name or any(earlier.comparable.get(name) != value for name, value in wanted.items()):
         raise ConfigError(
-            f"The index of {earlier.store.where()} was made with {earlier.comparable}, this recipe compares with "
+            f"The index of {earlier.store.where()} was made with {earlier.comparable}, but this recipe compares with "
             f"{wanted}.",
             "Use the recipe of that run.",
         )
 
 
 def shifted(found: Sequence[EarlierRun], documents: int, archives: int) -> list[EarlierRun]:
-    """Return earlier runs with the numbers that their documents and archives have in a run with so many of its own."""
+    """Return earlier runs with their `shift` and `archive` in a run that has `documents` and `archives` of its own."""
     placed = []
     for run in found:
         placed.append(replace(run, shift=documents, archive=archives))

@@ -50,8 +50,8 @@ def members_schema(stage: DocumentComparison) -> pa.Schema:
 
 
 def members(task: ComparisonTask) -> Made:
-    """Write `members` among the documents of a group, or of a part of an earlier run, with a box for each verifier, in
-    the order in which they are verified."""
+    """Write the `members` among the documents of a group, or of a part of an earlier run, with a box for each verifier,
+    in the order in which they are verified."""
     stage, layout = task.document_stage, task.layout
     columns = _of_earlier_run(task) if "earlier" in task.payload else _of_group(task)
     rows = pa.RecordBatch.from_pydict(columns, schema=members_schema(stage))

@@ -87,7 +87,7 @@ def repeats(task: ComparisonTask) -> Made:
 
 def losers(task: ComparisonTask) -> Made:
     """Write `losers`, the documents that lose too much, with their losses. Also write `places`: for each repeated line,
-    the first document of the group that has it and stays. It has a box for each range."""
+    the first document of the group that has it and stays. `places` has a box for each range."""
     keep_first, bits = task.line_stage.keep == "first", task.line_layout.bits
     lines = read_group(task)
     repeated = read_boxes(task.store, task.parts("repeats", "repeated"), task.number, REPEATED_SCHEMA)

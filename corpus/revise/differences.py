@@ -54,7 +54,8 @@ class Diff:
     same: int = 0
     """Documents with the same verdict in both runs."""
     moves: dict[tuple[str, str], Move] = field(default_factory=dict)
-    """By both verdicts. A verdict is kept, `stage.rule`, `failed: kind` or `skipped: kind`."""
+    """The moves, by (first verdict, second verdict). A verdict is kept, `stage.rule`, `failed: kind` or
+    `skipped: kind`."""
     same_text: int = 0
     """Documents kept in both runs with the same text."""
     other_text: int = 0

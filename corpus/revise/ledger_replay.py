@@ -179,7 +179,7 @@ def _dropped(table: pa.Table, here: np.ndarray, rule: TunedRule) -> pa.Table:
 
 
 def broken_bounds(limit: Limit, values: pa.ChunkedArray) -> np.ndarray:
-    """For each value the first bound that it breaks, as `Limit.broken_by` finds it, or NaN."""
+    """The first bound that each value breaks, as `Limit.broken_by` finds it, or NaN."""
     numbers = values.cast(pa.float64()).to_numpy()
     found = np.full(len(numbers), np.nan)
     for bound, breaks in reversed(numeric_checks(limit)):

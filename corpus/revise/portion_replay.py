@@ -145,7 +145,8 @@ def missing_texts(store: Store, done: Commit, verdicts: Sequence[VerdictBox]) ->
 
 
 def _exceptions(before: Sequence[dict[str, str]], now: Sequence[dict[str, str]], ledger: pa.Table) -> list[Any]:
-    """The pages that passed only at the second try, in the order of the ledger. Those of now replace those before."""
+    """The pages that passed only at the second try, in the order of the ledger. A new entry of a page replaces its old
+    one."""
     by_id = {one["id"]: one for one in (*before, *now)}
     return [by_id[record] for record in ledger["id"].to_pylist() if record in by_id] if by_id else []
 
@@ -160,7 +161,7 @@ def _places(rows: pa.Table) -> list[Place]:
 
 
 def _replaced(table: pa.Table, here: np.ndarray, rows: pa.Table | None) -> pa.Table:
-    """The table with some of its rows replaced by others, in order."""
+    """The table, with its rows at `here` replaced by `rows`, in their order."""
     if rows is None or not here.any():
         return table
     both = pa.concat_tables([table.cast(rows.schema), rows])

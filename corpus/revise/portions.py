@@ -167,7 +167,8 @@ def _least_draws(candidates: Iterable[SampleCandidate], kept: int) -> list[Sampl
 
 
 def _numbered(portions: Sequence[Portion]) -> Iterator[Portion]:
-    """The portions with the numbers of their corpus rows and signatures. They come with the counts alone."""
+    """The portions, with the first number and the end of their corpus rows and signatures. Until now they had only the
+    counts."""
     corpus = signed = 0
     for portion in portions:
         ends = corpus + portion.corpus[1], signed + portion.signed[1]

@@ -121,7 +121,7 @@ def _kept(info: dict[str, Any], recipe: dict[str, Any], counts: WhatIfCounts) ->
         least = 0
     elif changed:  # a page that shares a key may go; any page may go if the run had no similarity limit
         least = stayed - counts.candidates if had_limit else min(stayed, 1)
-    why = "its limit is another one" if changed else "other documents are compared than before"
+    why = "the limit has changed" if changed else "other pages are compared than before"
     return (least, stayed + repeated - certain + gained + opened), f"{' and '.join(sorted(compared))}: {why}"
 
 

@@ -26,13 +26,13 @@ class WhatIfCounts:
     moves: np.ndarray = field(init=False)
     """Documents by old and new verdict."""
     bytes: np.ndarray = field(init=False)
-    """Their bytes of text."""
+    """The bytes of text of these documents."""
     unsized: np.ndarray = field(init=False)
     """Documents with unknown bytes of text."""
     combinations: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     """[documents, bytes] by kind and by the changed rules that are broken together, as bits."""
     examples: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
-    """(draw, row) by kind and rule."""
+    """The examples, as (draw, row), by kind and rule."""
     copies: int = 0
     """Exact copies of a kept document. They pass every rule."""
     candidates: int = 0

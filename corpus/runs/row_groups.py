@@ -26,9 +26,9 @@ class RowGroup:
 
     path: Path
     index: int
-    """Its index in the file."""
+    """The index of the row group in its file."""
     first: int
-    """The number of its first row in the table."""
+    """The number of the first row in the table."""
     rows: int
 
     @contextmanager

@@ -67,8 +67,8 @@ def committed(task: Task, make: Callable[[], Made]) -> Commit:
 
 
 def begin(store: Store, work: str) -> None:
-    """Remove the commits of phases whose work had another digest: other documents, or another division of them. Some of
-    their parts may be gone as used up, though this work needs them."""
+    """Remove the commits of phases that belong to work with another digest: other documents, or another division of
+    them. Parts that these commits name may have been removed after use, and this work would miss them."""
     if (store.get(".work/compared") or b"").decode() != work:
         store.remove(f".work/commits/{FOLDER}")
         store.replace(".work/compared", work.encode())

@@ -52,7 +52,7 @@ VERDICT_SCHEMAS = {
         ]
     ),
 }
-"""By what is compared. The columns after `detail` are the evidence."""
+"""The columns of verdicts, by what is compared. Those after `detail` are the evidence."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ def removed_rows(store: Store, boxes: Iterable[VerdictBox]) -> Ints:
 
 
 def stays(store: Store, rows: Sequence[int], removed: Sequence[Sequence[VerdictBox]]) -> np.ndarray:
-    """Return which documents of consecutive units earlier comparisons left. `rows` counts the corpus rows of each
-    unit, `removed` has its boxes."""
+    """Return which documents of consecutive units earlier comparisons left. `rows` counts the corpus rows of each unit,
+    and `removed` has the boxes of each."""
     found = np.ones(sum(rows), dtype=np.bool_)
     for first, boxes in zip(np.cumsum([0, *rows]).tolist(), removed, strict=False):
         found[first + removed_rows(store, boxes)] = False

@@ -1,6 +1,6 @@
 """A byte-level BPE tokenizer: one tokenizer.json, and what it says about ids and bytes.
 
-Text never gives a special id. The writer of documents or conversations puts them in.
+Text never gives a special id. The code that writes documents or conversations adds these ids.
 """
 
 from __future__ import annotations

@@ -76,6 +76,7 @@ class Pii(Stage):
 
     name = "pii"
     source = "presidio-analyzer 2.2.366; datatrove 0.10.1 formatters/pii.py for the made-up e-mail addresses"
+    reads = ("text",)
 
     email = Limit(of=int)
     ip_address = Limit(of=int)

@@ -38,9 +38,9 @@ class Input:
     path: str
     size: int
     identity: str
-    """Identifies the content, wherever the file is."""
+    """The identity of the content, wherever the file is."""
     tag: str = ""
-    """Identifies the file at this path while a run lasts."""
+    """The identity of the file at this path while a run lasts."""
 
 
 def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None) -> list[Input]:
@@ -127,7 +127,8 @@ def _urls(url: str, client: Client) -> list[str]:
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
-    """A pattern as in a shell: `*` and `?` stop at slashes, and `**/` matches any number of folders."""
+    """Return a pattern that is read as in a shell: `*` and `?` stop at slashes, and `**/` matches any number of
+    folders."""
     special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]/]+\])", pattern)
     for number, part in enumerate(parts):
@@ -137,9 +138,10 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 def _identify(location: str, client: Client) -> Input:
-    """Look an archive up. Its identity is a digest of both ends, which is the same wherever the file is."""
+    """Look an archive up. Its identity is a digest of its size and of its first and last bytes, which is the same
+    wherever the file is."""
     if not is_utf8(location):
-        raise InputError(f"The path {location!r} is not UTF-8, as names in outputs are.", "Rename it.")
+        raise InputError(f"The path {location!r} is not UTF-8, and names in outputs must be.", "Rename it.")
     try:
         name = url_name(location) if is_url(location) else Path(location).name
         with closing(open_source(location, name, client=client)) as source:
@@ -155,8 +157,8 @@ def _unreadable(location: str, error: OSError) -> InputError:
 def _are_same(one: Input, other: Input) -> bool:
     """Return True if two inputs of the same name are known to have the same bytes.
 
-    The identity covers both ends alone. So files are compared in full, and URLs of the same server by their strong
-    ETags. A file and a URL never count as the same, as the URL would have to be read in full.
+    The identity covers only the size and the first and last bytes. So files are compared in full, and URLs of the same
+    server by their strong ETags. A file and a URL never count as the same, as the URL would have to be read in full.
     """
     if one.identity != other.identity or is_url(one.path) != is_url(other.path):
         return False

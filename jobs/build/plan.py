@@ -119,6 +119,7 @@ class Build:
 
 def make_plan(job: Job) -> Plan:
     """Find the inputs and everything that decides the result. Raises CorpusError before any work starts."""
+    job.recipe.check_pages()
     inputs = find_inputs(job.inputs, job.limit, job.base)
     against = open_earlier(job)
     identity = {

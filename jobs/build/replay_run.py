@@ -1,7 +1,7 @@
 """Replays: a finished run under other limits, or without pages that were taken down, as a run of its own.
 
-The new run has the same files that a build would leave. They are made from those of the old run, and only the pages
-that are needed are read again:
+The new run has the same files as a fresh build would. They are made from those of the old run, and only the pages that
+are needed are read again:
 
 judge the ledger again → replay its portions → compare documents → read texts that come back → pack
 """
@@ -38,13 +38,13 @@ _LEAST_ROWS = 1024
 """A portion with fewer rows is mostly overhead."""
 
 _PAGES_PER_TASK = 200
-"""So many pages take as long to read as a page worker to start."""
+"""Reading this many pages takes as long as starting a page worker."""
 
 
 def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
     """Return what decides the result: the same as for a build, with the inputs of the run.
 
-    Raises ConfigError if something else than limits differs, since a build would then give other rows. A takedown must
+    Raises ConfigError if anything other than limits differs, since a build would then give other rows. A takedown must
     always be possible, so it keeps the run's own versions and lists.
     """
     where = old.store.where()
@@ -119,7 +119,7 @@ class _Replay:
         return self._run("judge", replay_task, own, [pages.get(one.ledger, 0) for one in portions])
 
     def _readable(self, portion: Portion, pages: dict[tuple[int, int], int]) -> Portion:
-        """Return the portion. If only its further samples need an archive that is missing, it goes without them."""
+        """Return the portion, without its further samples if these alone need an archive that is missing."""
         if portion.extra and pages[portion.ledger] == len(portion.extra):
             try:
                 self._units([portion.warc])
@@ -190,7 +190,8 @@ class _Replay:
 
 
 def _together(pages: list[int]) -> Iterator[list[int]]:
-    """Yield the portions of each task. Portions with few pages to read share one, as a page worker costs seconds."""
+    """Yield the portions of each task. Portions with few pages to read share a task, as a page worker takes seconds to
+    start."""
     held: list[int] = []
     for number, count in enumerate(pages):
         if not count:

@@ -38,8 +38,8 @@ Tick = Callable[[], None]
 
 @dataclass
 class RuleCounts:
-    """The effect of one limit: documents outside it, and documents that only this limit drops. `partly` counts those
-    of the latter that went no further, so their later measures are unknown."""
+    """The effect of one limit: documents outside it, and documents that only this limit drops. `partly` counts the
+    latter documents that went no further: their later measures are unknown."""
 
     outside: int = 0
     only: int = 0

@@ -113,7 +113,7 @@ class Cluster:
 
 
 def funnel(info: dict[str, Any], scan: Scan) -> list[FunnelStep]:
-    """From all records to the kept ones, stage by stage."""
+    """The lines of the funnel, from all records to the kept ones, stage by stage."""
     records, left_bytes = info["records"]["in"], sum(scan.spans.values())
     steps = [FunnelStep("records", "in", records, left_bytes, records, left_bytes)]
     for row in count_funnel(info):

@@ -89,7 +89,7 @@ def _slot(rng: Random, found: re.Match[str], names: dict[str, str]) -> str:
 
 
 def make_names(rng: Random, language: str = "en") -> dict[str, str]:
-    """Choose values for slots: two people and two towns. All months and days stay to choose from."""
+    """Return values for slots: two people and two towns that are chosen, and all months and days as alternatives."""
     words = load_toml("words.toml")[language]
     if "people" in words:
         people = rng.sample(words["people"], 2)

@@ -32,13 +32,21 @@ def _rules(rules: dict[str, int]) -> str:
 
 
 def show_explanation(explained: list[dict[str, Any]], console: Console) -> None:
-    """Print each row with its measures. Text from pages is printed without markup and control characters."""
+    """Print each row with its measures. Text from pages is printed without markup and control characters.
+
+    A page reached the stages up to the one where it ended. It reached all if the ledger has the size of its last text.
+    A stage that it reached may have measured nothing: its values are null.
+    """
     for row in explained:
         console.print(Text(plain(row["url"] or row["id"]), style="bold"))
         console.print(Text(plain(f"{row['id']}  {_verdict(row)}")))
         table = Table("stage", "measure", "value", "limit", "", box=None, header_style="dim")
-        for stage in row["stages"]:
-            if all(measure["value"] is None for measure in stage["measures"]):
+        names = [stage["stage"] for stage in row["stages"]]
+        reached = len(names) if row["text_bytes"] is not None else 0
+        if row["stage"] in names:
+            reached = max(reached, names.index(row["stage"]) + 1)
+        for number, stage in enumerate(row["stages"]):
+            if number >= reached and all(measure["value"] is None for measure in stage["measures"]):
                 table.add_row(stage["stage"], Text("not reached", style="dim"))
                 continue
             for index, measure in enumerate(stage["measures"]):

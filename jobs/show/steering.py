@@ -23,12 +23,12 @@ def show_tuned(found: WhatIf, console: Console) -> None:
     console.print(Text(f"kept {found.before:,} → {now}", style="bold"))
     certain, passing = found.passing
     if passing > certain:
-        why = f"{passing - certain:,} pages ended at a changed rule, and their later measures are unknown"
+        why = f"open pages: {passing - certain:,}. They ended at a changed rule, and their later measures are unknown"
     else:
-        why = f"{certain:,} pages pass every rule, exactly: everything needed was measured"
+        why = f"pages that pass every rule, before duplicates are removed: {certain:,}, exactly"
     console.print(Text(why, style="dim"))
     if found.repeats:
-        console.print(Text(f"which of them repeat another page is not known for all: {found.repeats}", style="dim"))
+        console.print(Text(f"how many of them are duplicates is not known exactly ({found.repeats})", style="dim"))
     if found.rules.num_rows:
         console.print()
         console.print(_rules(found))
@@ -48,14 +48,20 @@ def show_tuned(found: WhatIf, console: Console) -> None:
 
 
 def _rules(found: WhatIf) -> Table:
-    table = Table("rule", "limit", "lost", "by it alone", "gained", "by it alone", "open", "held by others", "text",
+    table = Table("rule", "changed", "lost", "by it alone", "gained", "by it alone", "open", "held by others", "text",
                   box=None, header_style="dim")  # fmt: skip
     counts = ("lost", "lost_by_it_alone", "gained", "gained_by_it_alone", "open", "held_by_others")
     for row in found.rules.to_pylist():
         size = row["gained_bytes"] - row["lost_bytes"]
         text = f"{size / 1e6:+,.2f} MB{' or more' if row['unsized'] else ''}"
-        table.add_row(row["rule"], f"{row['before']} → {row['now']}", *(f"{row[name]:,}" for name in counts), text)
+        table.add_row(row["rule"], _changed(row["rule"], found), *(f"{row[name]:,}" for name in counts), text)
     return table
+
+
+def _changed(rule: str, found: WhatIf) -> str:
+    """The changed bounds of a rule, such as `min 50 → 30`."""
+    lines = [line.removeprefix(f"{rule}.") for line in found.changes if line.startswith(f"{rule}.")]
+    return ", ".join(line.replace(":", "", 1).replace('"', "") for line in lines)
 
 
 def show_diff(found: Diff, console: Console) -> None:

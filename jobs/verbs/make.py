@@ -24,7 +24,7 @@ from jobs.show.runs import show_funnel
 from jobs.verbs import options
 
 _SHOWN = 50
-"""Units that are listed."""
+"""The most units that are listed."""
 
 _SETTING = (
     "Change the recipe: STAGE.MEASURE.BOUND=VALUE, STAGE.MEASURE=off, STAGE.PARAMETER=VALUE or measures=first. "
@@ -107,7 +107,7 @@ def end_build(result: JobResult, out: Location, as_json: bool) -> None:
 
 
 def _show_quarantined(units: list[dict[str, Any]]) -> None:
-    """Print which units were given up, and what to do."""
+    """Print which units are quarantined, and what to do."""
     for unit in units[:_SHOWN]:
         where = f" at {unit['record']}" if unit["record"] else ""
         tries = ", ".join(f"{kind} {times}×" for kind, times in unit["attempts"].items())

@@ -1,4 +1,4 @@
-"""Judging: limits decide, in order; what a dropped document is still measured for; exceptions are outcomes."""
+"""Judging: limits decide in order, dropped documents are measured further, and exceptions are outcomes."""
 
 import pickle
 

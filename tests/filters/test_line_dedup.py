@@ -269,7 +269,8 @@ def test_lines_are_not_compared_with_earlier_runs(tmp_path):
 
 
 def test_documents_of_other_languages_pass_it_by(tmp_path):
-    stages = {"stages": [{"stage": "paragraphs"}, {"stage": "lines", "languages": ["en"]}]}
+    language = {"stage": "language", "label": {"one_of": "off"}, "score": {"min": "off"}}
+    stages = {"stages": [{"stage": "paragraphs"}, language, {"stage": "lines", "languages": ["xx"]}]}
     pages = {f"http://{name}.example/": "\n".join(own(1)).encode() for name in "ab"}
     write_warc(tmp_path / "a.warc.gz", pages)
     build(job([tmp_path / "a.warc.gz"], tmp_path / "out", stages), lambda: LocalEngine(1), Progress(quiet=True))

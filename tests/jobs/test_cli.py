@@ -1,4 +1,5 @@
-"""The command line: exit codes, one-sentence errors, help with examples, JSON on stdout and people's text on stderr."""
+"""The command line: exit codes, one-sentence errors, help with examples, JSON on stdout and text for people on
+stderr."""
 
 import json
 import os
@@ -10,9 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from jobs.cli import cli, main
+from jobs.cli import cli
 from jobs.runner.progress import Progress
-from tests.warcs import page, write_warc
 
 
 def verbs(group=cli, path=()):
@@ -21,35 +21,6 @@ def verbs(group=cli, path=()):
             yield from verbs(command, (*path, name))
         else:
             yield (*path, name)
-
-
-@pytest.fixture
-def corpus(monkeypatch, capsys):
-    """Run the command line in this process: (exit code, stdout, stderr)."""
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["corpus", *map(str, args)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cli")
-    archive = write_warc(
-        folder / "w.warc.gz",
-        {"http://good.example/a": page(), "http://xxx-videos.example/b": page(), "http://good.example/c": b""},
-    )
-    command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--no-ray", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return archive, folder / "out", done
 
 
 @pytest.mark.parametrize("verb", list(verbs()), ids=" ".join)

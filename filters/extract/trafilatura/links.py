@@ -11,7 +11,7 @@ from trafilatura.utils import LINK_FARM_RATIO
 from filters.extract.trafilatura.parse import Element, delete, text_content, text_length
 
 _BEGINNING = 1000
-"""So many characters usually show that a block is long and does not consist of links."""
+"""The beginning of a block, in characters. It usually shows that the block is long and does not consist of links."""
 _ITEMS = frozenset(["item", "td", "th"])
 
 

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 MAX_REMEMBERED = 50_000
-"""So many values, and so many words, are remembered before the memory is cleared: 7 MB, at some 150 bytes each."""
+"""The number of values, and of words, that are remembered before the memory is cleared: 7 MB, at some 150 bytes
+each."""
 
 MAX_LENGTH = 200
-"""Longer values, in characters, are not remembered."""
+"""The most characters of a value that is remembered."""
 
 Test = tuple[int, Callable[[str], Any]]
 

@@ -53,7 +53,7 @@ ALL_TRIES = 65_535  # where phonenumbers gives up
 
 @pytest.fixture(scope="module")
 def presidio():
-    """presidio's own engine with the same recognizers and no model: a function from a text to its findings."""
+    """A function from a text to its findings, by presidio's own engine with the same recognizers and no model."""
     with pytest.MonkeyPatch.context() as patch:
         offline = TLDExtract(cache_dir=None, suffix_list_urls=())
         patch.setattr(email_recognizer.tldextract, "extract", offline.extract_str)
@@ -110,7 +110,7 @@ def test_findings_are_presidios_near_real_ones(presidio, everything):
 
 
 def test_crypto_in_any_letter_case(presidio, everything):
-    """presidio's pattern ignores case, and to `regex` four letters beyond ASCII are like s, k and i then."""
+    """presidio's pattern ignores case. In that mode, `regex` takes four letters beyond ASCII for s, k and i."""
     for odd in "ſKıİ":
         text = f"x BC1{odd * 30} 1{odd * 30}"
         assert set(everything.find(text)) == presidio(text)
@@ -135,7 +135,8 @@ def test_findings_are_presidios_on_real_pages(presidio, everything, shared_data)
 
 
 def test_findings_are_presidios_on_labelled_sentences(presidio, everything, shared_data):
-    """presidio-research's synthetic sentences: the same findings, so the same recall; all of the e-mails."""
+    """On presidio-research's synthetic sentences, the findings and so the recall are the same, and all e-mails are
+    found."""
     labelled, hit = dict.fromkeys(PATTERN_KINDS, 0), dict.fromkeys(PATTERN_KINDS, 0)
     for sentence in json.loads((shared_data / "pii" / "synth_pii.json").read_text()):
         ours = set(everything.find(sentence["full_text"]))
@@ -178,13 +179,13 @@ def test_phone_numbers_are_phonenumbers(regions):
 
 
 def test_nothing_shorter_is_a_number():
-    """The lengths that spare parsing, against all of phonenumbers' data."""
+    """The least lengths, which save parsing, are compared with all of phonenumbers' data."""
     for region in phonenumbers.SUPPORTED_REGIONS:
         metadata = PhoneMetadata.metadata_for_region(region)
         assert min(metadata.general_desc.possible_length) >= LEAST_DIGITS
         assert not metadata.international_prefix or not re.fullmatch(metadata.international_prefix, "")
         assert least_digits(region) >= LEAST_DIGITS
-        if metadata.national_prefix_transform_rule:  # adds digits, but to four or more alone
+        if metadata.national_prefix_transform_rule:  # the rule adds digits, but only to four or more
             prefix = re.compile(metadata.national_prefix_for_parsing)
             for digits in range(1000):
                 match = prefix.match(f"{digits:03}")
@@ -229,7 +230,7 @@ def whole():
     ids=lambda text: text[:8],
 )
 def test_time_is_linear(whole, text):
-    """presidio's mail pattern alone would need hours for the first."""
+    """presidio's own mail pattern would need hours for the first text."""
     began = time.process_time()
     replaced(whole, text)
     assert time.process_time() - began < 15

@@ -179,7 +179,7 @@ def test_no_fake_is_someones():
 
 
 def parts(*extra):
-    """Texts of pieces that are near to findings."""
+    """Texts made of pieces that are findings or nearly are."""
     piece = st.sampled_from([value for _, value in FOUND] + list(extra))
     glue = st.text(alphabet=" .,-:/@()+x<>\n1aé", max_size=3)
     return st.lists(st.one_of(piece, glue), max_size=8).map("".join)

@@ -19,7 +19,7 @@ from filters.url.url_parts import host_name, split_url, url_key
 
 @pytest.fixture
 def build(tmp_path):
-    """Build a list from files given by name and content; gives (summary, open list)."""
+    """Build a list from files given by name and content. Return (summary, open list)."""
 
     def built(**files):
         folder = tmp_path / "lists"
@@ -127,7 +127,7 @@ def test_word_lists_by_either_name(build):
     assert built.hard_words == ("one", "twowords")
     assert built.soft_words == ("three",)
     assert built.subwords == ("fourfive",)
-    assert summary.ignored_lines == 1  # no letter or digit of it is ASCII, so no URL could hold it
+    assert summary.ignored_lines == 1  # a word without an ASCII letter or digit is in no URL
     assert summary.ignored_example == "soft_banned_words.txt:2: порно"
 
 
@@ -287,7 +287,7 @@ hosts = st.lists(names, min_size=1, max_size=4).map(".".join)
 @given(listed=st.sets(hosts), others=st.sets(hosts), odd_line=st.booleans())
 def test_lookup_is_that_of_a_set(tmp_path_factory, listed, others, odd_line):
     path = tmp_path_factory.mktemp("set") / "domains"
-    path.write_text("# Comment.\n" * odd_line + "".join(f"{host}\n" for host in listed))  # a comment takes the slow way
+    path.write_text("# Comment.\n" * odd_line + "".join(f"{host}\n" for host in listed))  # the slow way
     built = Blocklist.read([path])
     assert [built.has_domain(host) for host in listed | others] == [host in listed for host in listed | others]
     assert list(built.domains) == sorted(map(hash_of, listed))

@@ -1,4 +1,4 @@
-"""What a build reads, and from where: files, URLs, buckets, crawls by name; the same bytes from everywhere."""
+"""The inputs of a build: files, URLs, buckets and crawls by name. They give the same bytes wherever they are."""
 
 import gzip
 import random
@@ -24,7 +24,7 @@ SEGMENT = f"crawl-data/{CRAWL}/segments/1.1/warc"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A copy of a crawl of three archives, which is also a bucket of that name."""
+    """A folder with a copy of a crawl of three archives. The server shows it as a bucket, too."""
     made = tmp_path_factory.mktemp("www")
     rng = random.Random(7)
     archives = made / "bucket" / SEGMENT
@@ -51,7 +51,7 @@ def server(folder, monkeypatch):
 
 @pytest.fixture
 def base(server, folder):
-    """Where the copy of the crawl is, by kind of place."""
+    """The location of the copy of the crawl, by kind."""
     return {"http": f"{server.url}/bucket", "s3": "s3://bucket", "local": f"{folder}/bucket"}
 
 
@@ -64,7 +64,7 @@ def reference(folder, tmp_path_factory):
 
 @pytest.mark.parametrize("place", ["http", "s3"])
 def test_the_same_bytes_from_everywhere(base, reference, tmp_path, monkeypatch, place):
-    """Corpus, ledger, samples, manifest and run.json; and no secret of the URL in any of it."""
+    """Corpus, ledger, samples, manifest and run.json are the same, and none of them has a secret of the URL."""
     urls = [f"{base[place]}/{SEGMENT}/{name}.warc.gz" for name in "abc"]
     if place == "http":
         urls = [url.replace("//", "//me:SECRET@") + "?sig=SECRET" for url in urls]
@@ -121,13 +121,13 @@ def test_one_file_in_two_places_is_read_once(server, base, folder, tmp_path):
     for places in ([str(archive), url], [url, f"s3://bucket/{SEGMENT}/a.warc.gz"]):
         with pytest.raises(InputError, match=r"nothing shows that they are the same: \S+ and \S+\."):
             find_inputs(places)
-    server.etags = False  # and the time of a change says too little
+    server.etags = False  # the time of change alone proves too little
     with pytest.raises(InputError, match="nothing shows"):
         find_inputs([url, url + "?again"])
 
 
 def test_files_of_one_name_that_differ_in_the_middle_alone_are_two(server, base, folder, tmp_path):
-    """As far as their ends tell they are the same."""
+    """Their first and last bytes are the same."""
     content = bytearray(random.Random(1).randbytes(200_000))
     for name, middle in (("x", 0), ("y", 1)):
         content[100_000] = middle
@@ -198,7 +198,7 @@ def test_an_input_that_changes_in_mid_run_stops_it(base, folder, tmp_path, monke
 
     def change(payload):
         tasks.append(payload)
-        if len(tasks) == 2:  # the same size, and both ends alike
+        if len(tasks) == 2:  # the same size, and the same first and last bytes
             content = bytearray(file.read_bytes())
             content[len(content) // 2] ^= 1
             file.write_bytes(content)
@@ -211,7 +211,7 @@ def test_an_input_that_changes_in_mid_run_stops_it(base, folder, tmp_path, monke
             build_quietly(made)
     finally:
         file.unlink()
-    assert len(tasks) <= 3  # one may have begun when the other ended
+    assert len(tasks) <= 3  # one task may have begun when the other ended
     assert not (tmp_path / "out" / "run.json").exists()
 
 
@@ -233,7 +233,7 @@ def test_inputs_that_no_server_gives_any_more_stop_a_run(base, folder, tmp_path,
 
 
 def test_a_lost_file_is_given_up_and_taken_up_from_elsewhere(base, folder, reference, tmp_path, monkeypatch):
-    """One archive of three vanishes: the others are done. The same command, now on local files, does the rest."""
+    """One archive of three vanishes, and the others are done. The same command, now with local files, does the rest."""
     file = folder / "bucket" / SEGMENT / "b.warc.gz"
     local = tmp_path / "local"
     shutil.copytree(folder / "bucket" / SEGMENT, local)
@@ -258,7 +258,8 @@ def test_a_lost_file_is_given_up_and_taken_up_from_elsewhere(base, folder, refer
 
 @pytest.mark.slow
 def test_killed_over_http_and_run_again(base, server, reference, tmp_path):
-    """SIGKILL while a server waits with an answer, once something is committed; then the same command again."""
+    """The build is killed while the server holds back an answer, once something is committed. Then the same command
+    runs again."""
     out, at = tmp_path / "out", f"{base['http']}/{SEGMENT}/{{}}.warc.gz"
 
     def begin():

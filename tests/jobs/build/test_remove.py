@@ -58,7 +58,7 @@ def rows(folder, outcome=None):
 
 
 def keeper_of_many(folder):
-    """A kept page that stands for others, and those."""
+    """Return a kept page with duplicates, and the duplicates."""
     dropped = [row for row in rows(folder) if row["stage"] == "minhash"]
     kept_id = max({row["detail"] for row in dropped}, key=[row["detail"] for row in dropped].count)
     keeper = next(row for row in rows(folder) if row["id"] == kept_id)
@@ -126,7 +126,7 @@ def test_it_equals_a_build_with_the_list_and_a_rebuild_keeps_to_it(folder, archi
     again = build_quietly(job([archives], folder, STAGES))
     assert again.already_done
     assert tree(folder) == removed
-    for path in folder.iterdir():  # all but the list is lost, and built once more
+    for path in folder.iterdir():  # all files except the list are lost, and built once more
         if path.name != TAKEDOWN_FILE:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert build_quietly(job([archives], folder, STAGES)).exit_code == 0
@@ -148,13 +148,13 @@ def test_lists_add_up_and_are_stored_as_hashes(folder):
 
 
 def without_places(folder):
-    """The run's archives as if they were gone."""
+    """Let the run's archives be as if they were gone."""
     data = json.loads((folder / "timings.json").read_text())
     (folder / "timings.json").write_text(json.dumps({**data, "inputs": {}}))
 
 
 def test_it_needs_no_archive_where_no_text_comes_back(folder):
-    """Not even for the samples, of which there are fewer then."""
+    """Samples need no archive either: there are fewer of them then."""
     alone = next(row for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)
     without_places(folder)
     assert remove_quietly(folder, Takedown.of([alone["url"]])).exit_code == 0
@@ -162,7 +162,7 @@ def test_it_needs_no_archive_where_no_text_comes_back(folder):
 
 
 def test_a_kill_while_files_are_moved(folder, archives, monkeypatch):  # noqa: F811
-    """Reading is refused then; the command, or a build, goes through with it. Every step: test_swap.py."""
+    """The run can't be read then. The command, or a build, finishes the takedown. test_swap.py kills at every step."""
     without_places(folder)
     entries = Takedown.of([next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)])
     whole, other = folder.parent / "whole", folder.parent / "other"
@@ -192,7 +192,7 @@ def test_a_kill_while_files_are_moved(folder, archives, monkeypatch):  # noqa: F
 
 
 def test_a_kill_at_the_very_end(folder, monkeypatch):
-    """The same command, which has nothing to do but that, removes what was left of the pages."""
+    """The same command has nothing else to do, and removes what is left of the pages."""
     without_places(folder)
     entries = Takedown.of([next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)])
 
@@ -210,7 +210,7 @@ def test_a_kill_at_the_very_end(folder, monkeypatch):
 
 
 def test_two_lists_at_once_are_both_kept(folder, monkeypatch):
-    """Another removal comes to its end just before this one takes the folder."""
+    """Another takedown ends just before this one takes the folder."""
     without_places(folder)
     one, other = [row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None][:2]
     waiting = [Takedown.of([other])]
@@ -242,7 +242,7 @@ def test_no_alarm_where_the_run_had_passed_it(tmp_path):
 
 @pytest.mark.slow
 def test_signatures_stay_where_their_limit_is_off(archives, tmp_path):  # noqa: F811
-    """Such a run compares nothing and has no index, but other limits may ask for what documents are compared by."""
+    """Such a run compares nothing and has no index, but its signatures may be needed under other limits."""
     stages = {"stages": [{**one, "similarity": {"below": "off"}} if one["stage"] == "minhash" else one
                          for one in STAGES["stages"]]}  # fmt: skip
     entries = Takedown.of([], ["site2.example"])
@@ -292,7 +292,8 @@ def test_a_list_is_one_entry_a_line(tmp_path):
 
 
 def test_a_run_of_another_version(folder, archives, monkeypatch):  # noqa: F811
-    """Everything that reads it works, and a takedown. A build and new limits say why not."""
+    """Verbs that read the run work, also `tune`, and so does a takedown. A build, and a replay under other limits, say
+    why they can't."""
     monkeypatch.setattr("corpus.version.code_digest", lambda rooms: "other")
     run = open_run(folder)
     url = next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)
@@ -300,6 +301,7 @@ def test_a_run_of_another_version(folder, archives, monkeypatch):  # noqa: F811
     write_report(run, folder.parent / "report.html")
     assert run.explain(url)
     assert not diff(run, run).moves
+    assert run.tune({"gopher_quality.words.min": 30}).before == run.info["records"]["kept"]
     before = run.info["versions"]
     with pytest.raises(OutputError, match="code: "):
         build_quietly(job([archives], folder, STAGES))
@@ -316,7 +318,8 @@ def test_a_run_of_another_version(folder, archives, monkeypatch):  # noqa: F811
 
 @pytest.mark.parametrize(("code", "again"), [("one", False), ("other", True)])
 def test_a_takedown_taken_up_by_another_version_makes_its_portions_again(folder, monkeypatch, code, again):
-    """The run keeps the versions that made it, so those of the takedown itself must bind what it left unfinished."""
+    """The run keeps the versions that made it. So unfinished work of a takedown is bound to the versions of the
+    takedown."""
     without_places(folder)
     entries = Takedown.of([next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)])
     made = []
