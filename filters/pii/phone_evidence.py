@@ -75,14 +75,15 @@ _OTHER_ANNOUNCED = regex.compile(
 )
 
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
+_FRACTION = r"(?:0|[1-9]\d{0,2})\.\d+"
 _NO_PHONE = regex.compile(
     rf"""
     (?<![\d./-])(?:{_DAY}([./-]){_DAY}\1(?:\d\d)?\d\d|(?:1\d|20)\d\d([./-]){_DAY}\2{_DAY})(?![./-]?\d)  # a date
     |^(?:1\d|20)\d\d\s?[-–/]\s?(?:1\d|20)\d\d$                                              # years
     |^(?!1(?:\.\d{{3}}){{2}}\.\d{{4}}$|(?:\d\d\.){{3,4}}\d\d$)\d{{1,2}}(?:\.\d+){{2,}}$     # a version
     |^\d{{1,3}}(?:\.\d{{1,3}}){{3}}$                                                        # an IP address
-    |^(?:0|[1-9]\d{{0,2}})\.\d+$                                                            # a fraction
-    |^\d{{1,3}}([ .])\d{{3}}(?:\3\d{{3}})*\3000$                                            # a round amount
+    |^{_FRACTION}(?:[ ]+-?{_FRACTION})*$                                                    # fractions
+    |^(?:\d{{1,2}}(?:[ .]\d{{3}})+|\d{{3}}(?:[ .]\d{{3}})*[ .]000)$(?<=[ .]000)             # a round amount
     """,
     regex.X,
 )

@@ -36,6 +36,7 @@ EXACT_GROUPING = 3
 
 _ANY_NUMBER = PhoneNumber()
 _CLOSED_BY = {"(": ")", "[": "]", "（": "）", "［": "］"}
+_PLUS = "+\uff0b"
 _COUNTRY_CODE = regex.compile(r"(?:\+\d{1,3}|\(\+?\d{1,3}\))[ ]?\Z")
 _LONGEST_CODE = 7
 _REMEMBERED = 1 << 15  # candidates, some 15 MB
@@ -118,10 +119,16 @@ class PhoneFinder:
 def own_span(text: str, start: int, end: int) -> tuple[int, int]:
     """Return the span of a number with its own characters: "(1648" has a bracket that isn't its own, and a country code
     is missing in "(0)38 549 02 90" after "+41 "."""
-    while text[start].isspace() or (text[start] in _CLOSED_BY and _CLOSED_BY[text[start]] not in text[start:end]):
+    while not (text[start].isdigit() or text[start] in _PLUS or _is_closed(text[start:end])):
         start += 1
     code = _COUNTRY_CODE.search(text, max(0, start - _LONGEST_CODE), start) if text.startswith("(0)", start) else None
     return (code.start() if code else start), end
+
+
+def _is_closed(number: str) -> bool:
+    """Return True if the number begins with a bracket that it closes."""
+    bracket = number[0]
+    return bracket in _CLOSED_BY and number.count(bracket) == number.count(_CLOSED_BY[bracket])
 
 
 class _Matcher(PhoneNumberMatcher):
