@@ -206,7 +206,7 @@ class _Rows:
                 self._grant(False)
             if one.outcome is not None:
                 self._add(one, one.outcome, rows)
-                add_outcome(batch.counts, one.outcome)
+                add_outcome(batch.counts, one.outcome.outcome, one.outcome.stage, one.outcome.rule)
                 if one.outcome.stage != REMOVED:
                     self._sampler.offer(one.outcome)
                 if one.outcome.outcome != FAILED and stopped_by not in ("", "killed"):

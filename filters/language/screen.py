@@ -45,9 +45,7 @@ _MIN_CHARS = 100
 
 _RUN = re.compile(rf">([^<]{{{_MIN_RUN},}})")  # starting with a plain character makes it three times as fast
 _HIDDEN = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
-_CLOSING = {
-    name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "noscript", "template")
-}  # fmt: skip
+_CLOSING = {tag: re.compile(rf"</{tag}\b", re.IGNORECASE) for tag in ("script", "style", "noscript", "template")}
 _HTML = ("text/html", "application/xhtml+xml")
 
 
@@ -78,24 +76,19 @@ class LanguageScreen(FastTextStage):
         own = next(bound for bound in stages if bound.stage is self)
         if not own.limits["wanted_score"].bounds:
             return
-        off = f"switch the screen off: {own.name}.wanted_score=off."
+        name, off = own.name, f"switch the screen off: {own.name}.wanted_score=off."
         if any("text" in bound.stage.sets for bound in stages[: stages.index(own)]):
-            raise ConfigError(
-                f"{own.name} saves extraction, but comes after it.", f"Put {own.name} before the extraction, or {off}"
-            )
+            todo = f"Put {name} before the extraction, or {off}"
+            raise ConfigError(f"{name} saves extraction, but comes after it.", todo)
         if not self.wanted:
-            raise ConfigError(
-                f"{own.name}.wanted is empty, so every page would be dropped.", f"Name languages, or {off}"
-            )
+            raise ConfigError(f"{name}.wanted is empty, so every page would be dropped.", f"Name languages, or {off}")
         for bound in stages:
             kept = bound.limits["label"].one_of if isinstance(bound.stage, Language) else self.wanted
             if kept is None:
-                raise ConfigError(f"{bound.name} keeps every language, but {own.name} does not.", f"To keep all, {off}")
+                raise ConfigError(f"{bound.name} keeps every language, but {name} does not.", f"To keep all, {off}")
             if set(kept) != set(self.wanted):
-                raise ConfigError(
-                    f"{own.name}.wanted = {list(self.wanted)} differs from the languages that {bound.name} keeps.",
-                    f"Set {own.name}.wanted to {list(kept)}, or {off}",
-                )
+                what = f"{name}.wanted = {list(self.wanted)} differs from the languages that {bound.name} keeps."
+                raise ConfigError(what, f"Set {name}.wanted to {list(kept)}, or {off}")
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         yield "wanted_score", self._score(doc)

@@ -105,17 +105,29 @@ class Pii(Stage):
     reads = ("text",)
 
     email = Limit(of=int)
+    """E-mail addresses replaced."""
     ip_address = Limit(of=int)
+    """Public IP addresses replaced."""
     phone = Limit(of=int)
+    """Phone numbers replaced."""
     credit_card = Limit(of=int)
+    """Card numbers replaced."""
     iban = Limit(of=int)
+    """International bank account numbers replaced."""
     us_ssn = Limit(of=int)
+    """US social security numbers replaced."""
     crypto = Limit(of=int)
+    """Bitcoin addresses replaced."""
     person = Limit(of=int)
+    """Names of persons replaced, by `ner_model`."""
     location = Limit(of=int)
+    """Places replaced, by `ner_model`."""
     organization = Limit(of=int)
+    """Organizations replaced, by `ner_model`."""
     nrp = Limit(of=int)
+    """Nationalities and religious or political groups replaced, by `ner_model`."""
     unsearched = Limit(max=0, of=int)
+    """Characters that were not searched."""
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 
 from corpus.digests import differences, digest
 from corpus.errors import CorpusError, InputError, IntegrityError, OutputError
+from corpus.json_data import parse_json
 from corpus.storage.commits import sha256_of
 from corpus.storage.safe_join import safe_join
 from jobs.model.model import GPT
@@ -203,7 +204,7 @@ def _checked(folder: Path) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         return content
     except (OSError, ValueError):
         raise _damaged(path) from None

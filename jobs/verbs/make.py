@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -91,15 +92,15 @@ def build_command(
     end_build(result, out, as_json)
 
 
-def end_build(result: JobResult, out: Location, as_json: bool) -> None:
-    """Print how a build ended, and leave with its exit code."""
+def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
+    """Print how a build ended, with `more` in the JSON, and leave with its exit code."""
     if result.alarm:
         print(f"Stopped: {result.alarm}", file=sys.stderr)
     elif result.info is None:
         print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
     else:
         if as_json:
-            print(json.dumps({name: result.info[name] for name in ("records", "quarantined")}))
+            print(json.dumps({name: result.info[name] for name in ("records", "quarantined")} | dict(more or {})))
         show_funnel(result.info, options.console)
         _show_quarantined(result.info["quarantined"])
         print(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json", file=sys.stderr)

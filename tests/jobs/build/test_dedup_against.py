@@ -218,11 +218,15 @@ def test_what_the_earlier_run_is_decides_the_result(tmp_path):
 def test_runs_that_cannot_be_compared_with(tmp_path):
     run(tmp_path, "old", {"a": text(1)})
     run(tmp_path, "without", {"a": text(1)}, index=False)
+    with_lines = stages()
+    with_lines["stages"].append({"stage": "lines"})
+    run(tmp_path, "lines", {"a": text(1)}, recipe=with_lines)
     assert not (tmp_path / "without" / "index").exists()
     inputs = [tmp_path / "old.warc.gz"]
     for folder, recipe, error, match in (
         ("without", stages(), InputError, "no index"),
         ("nowhere", stages(), InputError, "no index"),
+        ("lines", stages(), InputError, "no index: that run removes lines"),
         ("old", stages(scheme="datatrove"), ConfigError, "was made with"),
         ("old", stages(verify="jaccard"), ConfigError, "was made with"),
         ("old", {"stages": [{"stage": "paragraphs"}]}, ConfigError, "compares no documents"),
