@@ -50,7 +50,7 @@ _LABELS = any_of("office desk home work direct voice")
 _BETWEEN = any_of(
     """
     no nr num number numbers nummer numero número numéro номер us me him her them now at on to or and is the our free
-    und oder unter ist au et ou по или
+    und oder unter ist au et ou al el y o il e ao по или
     """
 )
 _ANNOUNCING_OTHERS = any_of(
