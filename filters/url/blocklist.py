@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from numpy.typing import NDArray
 
 from corpus.errors import ConfigError, OutputError
 from corpus.json_data import parse_json
-from corpus.storage.put_if_absent import sync_folder
+from corpus.storage.replacing import replacing
 from filters.url.list_files import WORD_KINDS, ListFiles, hash_of
 
 _MAGIC = b"BLOCKLST"
@@ -176,17 +175,9 @@ def _json(header: dict[str, Any]) -> bytes:
 
 
 def _write_whole(out: Path, parts: Sequence[bytes | memoryview]) -> None:
-    scratch = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with scratch.open("wb") as file:
-                file.writelines(parts)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(scratch, out)
-        finally:
-            scratch.unlink(missing_ok=True)
-        sync_folder(out.parent)
+        with replacing(out) as scratch, scratch.open("xb") as file:
+            file.writelines(parts)
     except OSError as error:
         raise OutputError(f"The block list '{out}' can't be written ({error.strerror}).", "Give another -o.") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.json_data import parse_json
-from jobs.model.checkpoint import write_whole
+from corpus.storage.replacing import replacing, write_whole
 from jobs.runner.progress import Progress
 
 
@@ -61,9 +61,10 @@ def draw_curve(folder: Path) -> Path:
         axes.plot([r["tokens"] for r in measured], [r["val_loss"] for r in measured], "o-", color="#d94801", ms=4,
                   label=f"validation loss; at the end {measured[-1]['bpb']:.3f} bits per byte")  # fmt: skip
     axes.legend()
-    scratch = folder / ".new-loss.svg"
-    figure.savefig(scratch, format="svg", metadata={"Date": None})
-    return scratch.replace(folder / "loss.svg")
+    path = folder / "loss.svg"
+    with replacing(path) as scratch:
+        figure.savefig(scratch, format="svg", metadata={"Date": None})
+    return path
 
 
 def _running_mean(values: list[float], share: float = 0.1) -> list[float]:
