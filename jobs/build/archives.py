@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from corpus.errors import InputChanged, InputError
+from corpus.net.urls import is_url, redact
 from corpus.outcome import DROPPED, FAILED, REMOVED
 from corpus.plugins import Plugin
 from corpus.revise.portion_replay import PageReader, place_of
@@ -35,6 +36,12 @@ class Archives:
         if missing:
             past = self._run.locations()
             locations = self._inputs or [past[name] for name in missing if past.get(name)]
+            strange = [url for url in locations if is_url(url)] if not self._inputs else []
+            if strange:  # a folder from somebody else must not send this user's credentials anywhere
+                raise InputError(
+                    f"Some pages must be read again, from {redact(strange[0])} as the run's timings.json says.",
+                    "If you trust that file, name the archives with --inputs.",
+                )
             there = {item.name: item for item in find_inputs(locations)} if locations else {}
             known = {item["name"]: item["identity"] for item in self._run.info["inputs"]}
             for name in missing:

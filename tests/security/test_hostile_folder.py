@@ -147,6 +147,24 @@ def test_json_that_is_nested_too_deeply_is_damage(finished, place):
             assert code in (0, 1), (name, command, said)
 
 
+def test_requests_go_only_where_the_user_says(place, monkeypatch):
+    """timings.json says where the archives were, and anybody can write it. Credentials would go there."""
+    run_ = open_run(place / "out")
+    dropped = run_.ledger.to_table(columns=["id", "outcome", "stage"]).to_pylist()
+    page = next(row["id"] for row in dropped if row["stage"] == "gopher_quality")
+    asked = []
+    monkeypatch.setattr("corpus.net.client.Client.read", lambda self, url, *args: asked.append(url))
+    timings = json.loads((place / "out" / "timings.json").read_text())
+    for url in ("https://u:secret@evil.example/s.warc.gz", "s3://evil/s.warc.gz"):
+        hostile = {**timings, "inputs": dict.fromkeys(timings["inputs"], url)}
+        (place / "out" / "timings.json").write_text(json.dumps(hostile))
+        code, said = run("explain", place / "out", page, "--text")
+        assert (code, asked) == (1, [])
+        assert "timings.json says" in said
+        assert "--inputs" in said
+        assert "secret" not in said
+
+
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory):
     return make_tokens(tmp_path_factory.mktemp("tokens"))
