@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Place = tuple[int, int]
 """The position of a record in its archive: (offset, inner), as in `Record`."""
 
-JUDGED = ("response", "conversion")
-"""The record types that get a ledger row. Records of all other types are only counted."""
+HTML = ("text/html", "application/xhtml+xml")
+"""The media types of web pages."""
+
+_SAYS_NOTHING = ("", "application/octet-stream", "application/unknown", "unknown/unknown", "*/*")
+"""Media types for content whose type the writer did not know."""
+
+_WEB = ("http:", "https:", "ftp:", "file:")
+_MEDIA_TYPE = re.compile(r"[\s\"']*+([\w!#$&^.+*-]+/[\w!#$&^.+*-]+)", re.ASCII)
+_PLAIN_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,100}")
 
 
 @dataclass(slots=True)
@@ -59,6 +67,28 @@ class Record:
         """The Content-Type of the WARC record itself: `application/http` for an HTTP message."""
         return self.headers.get("content-type", "")
 
+    @property
+    def is_http(self) -> bool:
+        """True if the block is an HTTP message. Otherwise it is the content itself: a resource, a capture of FTP."""
+        if media_type_of(self.content_type) == "application/http":
+            return True
+        return self.kind == "response" and self.url[:4].lower() == "http"
+
+    @property
+    def judged(self) -> bool:
+        return is_judged(self.kind, self.headers)
+
+    @property
+    def counted_as(self) -> str:
+        """The type under which a record that is not judged is counted: that of a resource has its media type, too.
+
+        The words of a broken or hostile header are no part of it.
+        """
+        if not (self.kind.isascii() and self.kind.isalpha() and len(self.kind) <= 20):
+            return "unknown"
+        content = media_type_of(self.content_type) if self.kind == "resource" else ""
+        return f"{self.kind} {content}" if _PLAIN_TYPE.fullmatch(content) else self.kind
+
 
 @dataclass(slots=True)
 class Damage:
@@ -84,6 +114,31 @@ class Damage:
     @property
     def url(self) -> str:
         return target_uri(self.headers)
+
+
+def is_judged(kind: str, headers: Mapping[str, str]) -> bool:
+    """Return True if a record of this type gets a ledger row. Other records are only counted.
+
+    A resource is judged if it is a page by its own Content-Type, or may be one: it has a location on the web, and
+    nothing says what it holds. The other resources are notes of crawlers, screenshots and images.
+    """
+    if kind != "resource":
+        return kind in ("response", "conversion")
+    own = media_type_of(headers.get("content-type", ""))
+    identified = media_type_of(headers.get("warc-identified-payload-type", ""))
+    if own in (*HTML, "application/http") or identified in HTML:
+        return True
+    return own in _SAYS_NOTHING and identified in _SAYS_NOTHING and target_uri(headers).lower().startswith(_WEB)
+
+
+def media_type_of(header: str) -> str:
+    """Return the media type in a Content-Type header, in lower case and without parameters.
+
+    As in browsers, whatever can't be part of a type ends it: `text/html charset=utf-8` lacks a semicolon. The result is
+    the value before the first comma or semicolon if this is no type, and "" for an empty header.
+    """
+    found = _MEDIA_TYPE.match(header)
+    return (found[1] if found else re.split("[;,]", header, maxsplit=1)[0].strip()).lower()
 
 
 def target_uri(headers: Mapping[str, str]) -> str:

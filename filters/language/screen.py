@@ -15,6 +15,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.stage import Limit, Measured
+from corpus.warc.record import HTML
 from filters.extract.page import page_of
 from filters.language.identification import FastTextStage, Language
 
@@ -43,7 +44,6 @@ _HIDDEN = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
 _CLOSING = {
     name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "noscript", "template")
 }  # fmt: skip
-_HTML = ("text/html", "application/xhtml+xml")
 
 
 class LanguageScreen(FastTextStage):
@@ -93,7 +93,7 @@ class LanguageScreen(FastTextStage):
         if doc.record is None or doc.record.kind == "conversion":
             return None
         page = page_of(doc)
-        if page.message.status not in range(200, 300) or page.media_type not in _HTML or not page.body:
+        if page.message.status not in (None, *range(200, 300)) or page.media_type not in HTML or not page.body:
             return None
         text = visible_text(page.html, _FIRST_LOOK_CHARS)
         if len(text) >= _MIN_CHARS:

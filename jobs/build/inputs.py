@@ -19,8 +19,8 @@ from corpus.net.client import Client
 from corpus.net.remote import open_source
 from corpus.net.transport import CONNECTIONS
 from corpus.net.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, url_name
-from corpus.sandbox.unit import Unit
-from corpus.warc.plan import Format, plan
+from corpus.sandbox.unit import JUNK, Unit
+from corpus.warc.plan import FilePlan, Format, plan
 from corpus.warc.source import digest_of_ends
 from jobs.build.crawl import crawl_files, is_crawl
 
@@ -170,11 +170,14 @@ def _are_same(one: Input, other: Input) -> bool:
 
 
 def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:
-    """Return the units of all archives, in order."""
+    """Return the units of all archives, in order. Raises InputError if none of the files is an archive."""
     with Client() as client:
         paths = [item.path for item in items]
         planned = _together(lambda item: plan_units(item, unit_bytes, client), items, paths, client)
-    return list(chain.from_iterable(planned))
+        units = list(chain.from_iterable(planned))
+        if units and all(unit.layout == JUNK for unit in units):
+            _plan(items[0], unit_bytes, client)  # raises, and says what the file is instead
+    return units
 
 
 def _together(function: Callable[[T], R], items: Sequence[T], locations: Iterable[str], client: Client) -> list[R]:
@@ -196,15 +199,19 @@ def plan_units(item: Input, unit_bytes: int, client: Client | None = None) -> li
     A file that is no archive is refused, unless its name is that of one. Then it is a unit with one damaged stretch.
     """
     try:
-        with closing(open_source(item.path, item.name, tag=item.tag, client=client)) as source:
-            planned = plan(source, unit_bytes)
+        planned = _plan(item, unit_bytes, client)
     except (InputChanged, InputUnreachable):
         raise
     except InputError:
         if not _ARCHIVE_NAME.search(item.name):
             raise
-        return [_unit(item, Format("junk", "plain", "warc"), 0, item.size)]
+        return [_unit(item, Format(JUNK, "plain", "warc"), 0, item.size)]
     return [_unit(item, planned, span.start, span.end) for span in planned.ranges]
+
+
+def _plan(item: Input, unit_bytes: int, client: Client | None) -> FilePlan:
+    with closing(open_source(item.path, item.name, tag=item.tag, client=client)) as source:
+        return plan(source, unit_bytes)
 
 
 def _unit(item: Input, form: Format, start: int, end: int) -> Unit:

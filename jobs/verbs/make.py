@@ -20,7 +20,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job, Plan, make_plan, make_units
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
-from jobs.show.runs import show_funnel
+from jobs.show.runs import remarks, show_funnel
 from jobs.verbs import options
 
 _SHOWN = 50
@@ -99,8 +99,10 @@ def end_build(result: JobResult, out: Location, as_json: bool) -> None:
         print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
     else:
         if as_json:
-            print(json.dumps({name: result.info[name] for name in ("records", "quarantined")}))
+            print(json.dumps({name: result.info[name] for name in ("records", "other_records", "quarantined")}))
         show_funnel(result.info, options.console)
+        for remark in remarks(result.info):
+            print(remark, file=sys.stderr)
         _show_quarantined(result.info["quarantined"])
         print(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json", file=sys.stderr)
     sys.exit(result.exit_code)

@@ -11,6 +11,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.pipeline import Pipeline
 from corpus.warc.record import Record
@@ -103,6 +104,45 @@ def test_http_0_9_has_no_status():
     item.block = PAGE.encode()
     assert measured(item)["http_status"] is None
     assert judge(item).kept
+
+
+@pytest.mark.parametrize(
+    ("own", "charset", "source"),
+    [
+        ("text/html; charset=iso-8859-1", "windows-1252", "http"),
+        ("text/html charset=iso-8859-1", "windows-1252", "http"),
+        ("text/html", "windows-1252", "detected"),
+        ("", "windows-1252", "detected"),
+    ],
+)
+def test_a_resource_is_judged_like_a_response(own, charset, source):
+    """By its own Content-Type. It has no status."""
+    text = PAGE.replace("lazy dog", "faule Hündin")
+    url = ("warc-target-uri", "http://a.example/")
+    outcome = judge(record(text.encode("cp1252"), kind="resource", warc=[("content-type", own), url]))
+    assert "faule Hündin" in outcome.text
+    found = {name: outcome.measures[f"extract.{name}"] for name in ("http_status", "charset", "charset_source")}
+    assert found == {"http_status": None, "charset": charset, "charset_source": source}
+
+
+def test_a_page_without_a_message_is_judged_whatever_the_record_is():
+    warc = [("content-type", "text/html"), ("warc-target-uri", "ftp://a.example/x.html")]
+    item = record("HTTP/1.1 is a protocol.\r\n\r\n" + PAGE, kind="resource", warc=warc)
+    assert judge(item).measures["extract.http_status"] is None
+    ftp = record(kind="response", warc=warc)
+    ftp.block = PAGE.encode()
+    assert judge(ftp).kept
+    message = record(status=b"404 Not Found")
+    message.kind = "resource"
+    assert judge(message).value == 404
+
+
+@pytest.mark.parametrize(("own", "kind"), [("image/png", "image/png"), ("", "application/octet-stream")])
+def test_a_resource_that_turns_out_to_be_no_page_is_dropped(own, kind):
+    warc = [("content-type", own), ("warc-target-uri", "http://a.example/"), ("warc-identified-payload-type", "")]
+    item = record("words only", kind="resource", warc=warc)
+    outcome = Pipeline.of([Extract()]).judge(Document.of(item))
+    assert (outcome.rule, outcome.value) == ("media_type", kind)
 
 
 def test_a_conversion_record_is_a_text():
