@@ -18,7 +18,7 @@ from corpus.errors import ConfigError, IntegrityError
 from corpus.net.urls import is_url
 from corpus.run import Run
 from corpus.warc.record import is_judged
-from jobs.build.inputs import find_inputs
+from jobs.build.inputs import find_in_run
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Audit:
 def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
     """Compare each archive with the ledger. Raises IntegrityError if an archive without damage has other records."""
     found = []
-    for item in find_inputs(inputs):
+    for item in find_in_run(inputs, run.info["inputs"]).values():
         if is_url(item.path):
             raise ConfigError(f"{item.name} is not on this machine.", "Give local files, or verify where they are.")
         rows = run.ledger.to_table(columns=["length"], filter=pc.field("warc") == item.name)

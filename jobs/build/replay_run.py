@@ -24,7 +24,7 @@ from corpus.tables.takedown import TAKEDOWN_FILE, Takedown
 from corpus.tables.verdicts import Verdicts
 from corpus.version import REPLAY_ROOMS, versions
 from jobs.build.build import carry_out, complete
-from jobs.build.inputs import Input, find_inputs, plan_units
+from jobs.build.inputs import Input, find_in_run, plan_units
 from jobs.build.plan import Build, Job, Plan, claim_folder, open_earlier
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult
@@ -134,8 +134,9 @@ class _Replay:
         if missing:
             past = self.old.locations()
             locations = self.new.job.inputs or [past[name] for name in missing if past.get(name)]
-            there = {item.name: item for item in find_inputs(locations)} if locations else {}
-            known = {item["name"]: item["identity"] for item in self.old.info["inputs"]}
+            inputs = self.old.info["inputs"]
+            there = find_in_run(locations, inputs) if locations else {}
+            known = {item["name"]: item["identity"] for item in inputs}
             for name in missing:
                 if name not in there:
                     raise InputError(f"Some pages of {name} must be read again.", "Say with --inputs where it is.")

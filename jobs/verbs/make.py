@@ -67,7 +67,8 @@ def build_command(
     """Build a corpus from archives.
 
     INPUTS are WARC, ARC or WET archives: files, globs, folders, https:// or s3:// URLs, or s3:// prefixes that end with
-    a slash. An input can also be the name of a crawl of Common Crawl, with --limit for the number of archives.
+    a slash. In a folder or below a prefix, only visible files with the name of an archive are read. An input can also
+    be the name of a crawl of Common Crawl, with --limit for the number of archives.
 
     \b
     Example: corpus build crawl/*.warc.gz -o out --recipe fineweb --set gopher_quality.words.min=30

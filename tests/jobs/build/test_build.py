@@ -171,14 +171,6 @@ def test_inputs_that_are_none(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_two_different_files_of_one_name_are_refused(tmp_path):
-    for name in ("x", "y"):
-        (tmp_path / name).mkdir()
-        write_warc(tmp_path / name / "w.warc.gz", {f"http://{name}.example/": page(name)})
-    with pytest.raises(InputError, match=r"called w\.warc\.gz"):
-        make_plan(job([tmp_path], tmp_path / "out"))
-
-
 NO_ARCHIVE = [b"not an archive at all\n" * 50, bytes(5000), b"\x04\x22\x4d\x18 packed by lz4"]
 
 
