@@ -102,6 +102,20 @@ class UnitOptions:
         return cls(only, data["takedown"], data["footprint"], resume=resume, failed=failed, alone=alone)
 
 
+class Seen(TypedDict):
+    """What a unit has seen of its archive (see `corpus.sandbox.seen`): the bytes from `start` up to `end`."""
+
+    warc: str
+    start: int
+    end: int
+    location: str
+    """The path, or the URL without secrets."""
+    stamp: str
+    """The size and times of a file, or the tag of a URL."""
+    sha256: str
+    """The digest of the bytes of a file, "" for a URL."""
+
+
 class UnitFacts(TypedDict):
     """The facts in the commit of a unit, or of a portion of a replayed run."""
 
@@ -117,6 +131,7 @@ class UnitFacts(TypedDict):
     """CPU seconds by stage."""
     reached: NotRequired[int]
     """The offset at which reading ended."""
+    seen: NotRequired[Seen]
     read: NotRequired[int]
     """Pages of a portion that were read again."""
     missing: NotRequired[int]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import glob
+import json
 import os
 import re
 from collections import Counter
@@ -20,10 +21,13 @@ from corpus.net.client import Client
 from corpus.net.remote import open_source
 from corpus.net.transport import CONNECTIONS
 from corpus.net.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, url_folders, url_name
-from corpus.sandbox.unit import JUNK, Unit
+from corpus.sandbox.seen import is_unchanged, must_be_read
+from corpus.sandbox.unit import JUNK, Seen, Unit
+from corpus.storage.store import Store
 from corpus.warc.plan import FilePlan, Format, plan
-from corpus.warc.source import digest_of_ends
+from corpus.warc.source import digest_of_ends, digest_of_samples, input_changed
 from jobs.build.crawl import crawl_files, is_crawl
+from jobs.runner.progress import say
 
 _ARCHIVE_NAME = re.compile(r"[^.].*\.(w?arc|wet|wat)(\.(gz|gzip|zst|zstd|bz2|xz|lz4|br|zip))?", re.IGNORECASE)
 """The name of an archive, also of one that must be unpacked first. In a folder, nothing else is read: neither lists of
@@ -117,13 +121,21 @@ def find_in_run(given: Iterable[str], known: Iterable[Mapping[str, Any]]) -> dic
         by_file.setdefault(one["name"].rpartition("/")[2], []).append(one)
     found: dict[str, tuple[bool, Input]] = {}
     for item in find_inputs(given):
-        path = "/".join(("", *_path(item)))
         names = by_file.get(item.name.rpartition("/")[2], [])
+        if names and all(item.identity != one["identity"] for one in names):
+            item = replace(item, identity=_former_identity(item))
+        path = "/".join(("", *_path(item)))
         ranked = ((item.identity == one["identity"], path.endswith("/" + one["name"]), one["name"]) for one in names)
         same, _, name = max(ranked, default=(False, False, item.name))
         if name not in found or same:
             found[name] = same, replace(item, name=name)
     return {name: item for name, (_, item) in found.items()}
+
+
+def _former_identity(item: Input) -> str:
+    """Return the identity that runs gave to an archive until 2026-11: a digest of both ends."""
+    with closing(open_source(item.path, item.name, tag=item.tag)) as source:
+        return digest_of_ends(source)[:32]
 
 
 def _locations(argument: str, limit: int | None, base: str | None, client: Client) -> list[str]:
@@ -226,13 +238,13 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 def _identify(location: str, client: Client) -> Input:
-    """Look an archive up. Its identity is a digest of both ends, which is the same wherever the file is."""
+    """Look an archive up. Its identity is a digest of samples, which is the same wherever the file is."""
     if not is_utf8(location):
         raise InputError(f"The path {location!r} is not UTF-8, as names in outputs are.", "Rename it.")
     try:
         name = url_name(location) if is_url(location) else Path(location).name
         with closing(open_source(location, name, client=client)) as source:
-            return Input(name, location, source.size, digest_of_ends(source)[:32], source.tag)
+            return Input(name, location, source.size, digest_of_samples(source)[:32], source.tag)
     except OSError as error:
         raise _unreadable(location, error) from None
 
@@ -257,6 +269,26 @@ def _are_same(one: Input, other: Input) -> bool:
         if len(servers) == 1 and one.tag == other.tag and one.tag.partition(" ")[2].startswith('"'):
             return True
     raise _not_told_apart(one, other)
+
+
+def check_unchanged(store: Store, items: Iterable[Input]) -> None:
+    """Raise InputChanged if an archive is not what a finished run read, though its identity is the same."""
+    there = {item.name: item for item in items}
+    seen = [(one, there[one["warc"]]) for one in seen_by(store) if one["warc"] in there]
+    if any(must_be_read(one, item.path) for one, item in seen):
+        say("Some archives have other times than when the run read them. They are read again, to see if they changed.")
+    for one, item in seen:
+        if not is_unchanged(one, item.path, item.tag):
+            raise input_changed(redact(item.path), "since the run read it")
+
+
+def seen_by(store: Store) -> list[Seen]:
+    """Return what the units of a finished run saw of its archives."""
+    try:
+        timings = json.loads(store.get("timings.json") or b"{}")
+    except ValueError:
+        timings = {}  # it is no part of the run
+    return list(timings.get("seen", []))
 
 
 def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:

@@ -24,7 +24,7 @@ from corpus.tables.takedown import TAKEDOWN_FILE, Takedown
 from corpus.tables.verdicts import Verdicts
 from corpus.version import REPLAY_ROOMS, versions
 from jobs.build.build import carry_out, complete
-from jobs.build.inputs import Input, find_in_run, plan_units
+from jobs.build.inputs import Input, check_unchanged, find_in_run, plan_units, seen_by
 from jobs.build.plan import Build, Job, Plan, claim_folder, open_earlier
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult
@@ -71,7 +71,7 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
     identity = {**same, "recipe": job.recipe.canonical(), "against": earlier, "removed": takedown.digest}
     names = old.locations()
     inputs = [Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in same["inputs"]]
-    return Plan(inputs, identity, against)
+    return Plan(inputs, identity, against, seen_by(old.store))
 
 
 def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
@@ -142,6 +142,8 @@ class _Replay:
                     raise InputError(f"Some pages of {name} must be read again.", "Say with --inputs where it is.")
                 if there[name].identity != known[name]:
                     raise InputChanged(f"{name} is not the archive that the run read.", "Give that one with --inputs.")
+            check_unchanged(self.old.store, [there[name] for name in missing])
+            for name in missing:
                 self.found[name] = plan_units(there[name], 1 << 60)[0]
         return {name: self.found[name] for name in names}
 

@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
 import jobs.build.units
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
 from corpus.run import open_run
-from corpus.tables.takedown import Takedown
+from corpus.tables.takedown import Takedown, takedown_of
+from corpus.warc.source import LocalSource, digest_of_ends
 from jobs.build.audit import audit
 from jobs.build.inputs import Input, _named, find_in_run, find_inputs
 from jobs.build.replay_run import replay
@@ -22,7 +24,7 @@ from jobs.runner.progress import Progress
 from jobs.runner.task_functions import run_unit_task
 from tests.jobs.build.test_build import STAGES, build_quietly, job, tree
 from tests.servers import serving_s3
-from tests.warcs import WORDS, page, write_warc
+from tests.warcs import WORDS, http, page, record, write_warc
 
 CRAWL = "CC-MAIN-2026-43"
 SEGMENT = f"crawl-data/{CRAWL}/segments/1.1/warc"
@@ -180,9 +182,11 @@ def test_files_of_one_name_that_differ_in_the_middle_alone_are_two(server, base,
         for place in (tmp_path, folder / "bucket"):
             (place / name).mkdir()
             (place / name / "same.gz").write_bytes(content)
-    for place in (tmp_path,):
+    for place in (tmp_path, base["http"], base["s3"]):
         found = find_inputs([f"{place}/x/same.gz", f"{place}/y/same.gz"])
         assert [item.name for item in found] == ["x/same.gz", "y/same.gz"]
+    found = find_inputs([f"{base['http']}/x/same.gz", f"{tmp_path}/y/same.gz"])
+    assert [item.name for item in found] == ["x/same.gz", "y/same.gz"]
 
 
 def test_no_secret_of_a_url_gets_into_a_name():
@@ -389,6 +393,147 @@ def test_an_input_that_changes_in_mid_run_stops_it(base, folder, tmp_path, monke
         file.unlink()
     assert len(tasks) <= 3  # one may have begun when the other ended
     assert not (tmp_path / "out" / "run.json").exists()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """An archive of 2 MB, of which a third is in the samples of its identity, and a finished run on it."""
+    made = tmp_path_factory.mktemp("large")
+    rng = random.Random(3)
+    with open(made / "large.warc.gz", "wb") as out:
+        for number in range(100):
+            block = http(page(str(number), " ".join(rng.choices(WORDS.split(), k=3_000))))
+            out.write(gzip.compress(record("response", f"http://{number}.example/", block, number), 0, mtime=0))
+    assert build_quietly(job([made / "large.warc.gz"], made / "out", unit_bytes=500_000)).exit_code == 0
+    return made
+
+
+def change_middle(path, keep_time=False):
+    """Change a byte of the second of four units that no sample holds."""
+    before, times = find_inputs([str(path)])[0].identity, os.stat(path)
+    for at in range(700_000, 900_000, 10_000):
+        content = bytearray(path.read_bytes())
+        content[at] ^= 1
+        path.write_bytes(content)
+        if find_inputs([str(path)])[0].identity == before:
+            break
+        content[at] ^= 1
+        path.write_bytes(content)
+    else:
+        raise AssertionError("every place is in a sample")
+    if keep_time:
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.fixture
+def own(large, tmp_path):
+    """A copy of the archive, and of its run."""
+    shutil.copytree(large, tmp_path / "own")
+    return tmp_path / "own"
+
+
+SINCE = r"large\.warc\.gz changed since the run read it"
+
+
+@pytest.mark.parametrize("keep_time", [False, True])
+def test_a_finished_run_notices_a_change_in_the_middle(own, keep_time):
+    made = job([own / "large.warc.gz"], own / "out")
+    assert build_quietly(made).already_done
+    before = tree(own / "out")
+    change_middle(own / "large.warc.gz", keep_time)
+    with pytest.raises(InputChanged, match=SINCE):
+        build_quietly(made)
+    assert tree(own / "out") == before
+
+
+def test_a_finished_run_minds_no_other_times_or_places_of_equal_bytes(own, tmp_path, capsys):
+    archive = own / "large.warc.gz"
+    os.utime(archive)
+    assert build_quietly(job([archive], own / "out")).already_done
+    assert "are read again" in capsys.readouterr().err
+    shutil.move(archive, tmp_path / "large.warc.gz")
+    assert build_quietly(job([tmp_path / "large.warc.gz"], own / "out")).already_done
+    (own / "out" / "timings.json").write_text("no JSON")
+    assert build_quietly(job([tmp_path / "large.warc.gz"], own / "out")).already_done
+
+
+def test_archives_whose_times_are_as_they_were_are_not_read_again(large, monkeypatch):
+    monkeypatch.setattr("corpus.sandbox.seen.digest_of_range", None)
+    assert build_quietly(job([large / "large.warc.gz"], large / "out")).already_done
+
+
+def half_done(archive, out, monkeypatch):
+    """A run of which the last two of four units failed."""
+
+    def fail(payload):
+        if payload["unit"]["start"] > 900_000:
+            raise RuntimeError("not now")
+        return run_unit_task(payload)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs.build.units, "run_unit_task", fail)
+        assert build_quietly(job([archive], out, unit_bytes=500_000)).exit_code == 3
+
+
+@pytest.mark.parametrize("keep_time", [False, True])
+def test_a_half_done_run_notices_a_change_in_the_middle(own, tmp_path, monkeypatch, keep_time):
+    half_done(own / "large.warc.gz", tmp_path / "out", monkeypatch)
+    change_middle(own / "large.warc.gz", keep_time)
+    with pytest.raises(InputChanged, match=SINCE):
+        build_quietly(job([own / "large.warc.gz"], tmp_path / "out", unit_bytes=500_000))
+
+
+def test_a_half_done_run_goes_on_with_a_copy(own, tmp_path, monkeypatch):
+    half_done(own / "large.warc.gz", tmp_path / "out", monkeypatch)
+    copy = tmp_path / "large.warc.gz"
+    shutil.copyfile(own / "large.warc.gz", copy)
+    assert build_quietly(job([copy], tmp_path / "out", unit_bytes=500_000)).exit_code == 0
+    assert tree(tmp_path / "out") == tree(own / "out")
+
+
+def test_a_replay_notices_a_change_in_the_middle(own, tmp_path):
+    """Also a replay of a replay, whose units were none of the archive's."""
+    stages = {"stages": [STAGES["stages"][0], STAGES["stages"][1] | {"chars": {"min": 300, "max": 90_000}}]}
+    archive, made = own / "large.warc.gz", [open_run(own / "out")]
+    how = lambda: LocalEngine(1), Progress(quiet=True)
+    replay(made[0], job([], tmp_path / "first"), Takedown.of(["http://1.example/"]), *how)
+    made.append(open_run(tmp_path / "first"))
+    change_middle(archive)
+    for number, old in enumerate(made):
+        with pytest.raises(InputChanged, match=SINCE):
+            replay(old, job([archive], tmp_path / str(number), stages), takedown_of(old.store), *how)
+
+
+@pytest.mark.parametrize("place", ["http", "s3"])
+def test_an_etag_tells_of_a_change_in_the_middle(base, folder, large, tmp_path, server, place):
+    file = folder / "bucket" / "large.warc.gz"
+    shutil.copy(large / "large.warc.gz", file)
+    made = job([f"{base[place]}/large.warc.gz"], tmp_path / "out", unit_bytes=500_000)
+    try:
+        assert build_quietly(made).exit_code == 0
+        assert tree(tmp_path / "out") == tree(large / "out")
+        assert build_quietly(made).already_done
+        assert build_quietly(job([large / "large.warc.gz"], tmp_path / "out")).already_done
+        change_middle(file)
+        with pytest.raises(InputChanged, match=SINCE):
+            build_quietly(made)
+        server.etags = False  # the samples are all that is left
+        if place == "http":
+            assert build_quietly(made).already_done
+    finally:
+        file.unlink()
+
+
+def test_a_run_of_the_former_form_is_known_by_both_ends(large, tmp_path):
+    """As runs had it until 2026-11: another identity, and nothing that its units have seen."""
+    shutil.copytree(large / "out", tmp_path / "out")
+    (tmp_path / "out" / "timings.json").unlink()
+    with closing(LocalSource(large / "large.warc.gz")) as source:
+        ends = digest_of_ends(source)[:32]
+    known = [{"name": "large.warc.gz", "identity": ends}]
+    found = find_in_run([str(large / "large.warc.gz")], known)
+    assert found["large.warc.gz"].identity == ends
+    assert build_quietly(job([large / "large.warc.gz"], tmp_path / "out")).already_done
 
 
 def test_inputs_that_no_server_gives_any_more_stop_a_run(base, folder, tmp_path, monkeypatch):
