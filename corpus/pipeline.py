@@ -9,7 +9,7 @@ from corpus.collective import Collective
 from corpus.document import Document
 from corpus.outcome import FAILED, KEPT, SKIPPED, Outcome
 from corpus.stage import BoundStage, Stage
-from corpus.warc.record import HTML, Damage, Record, media_type_of
+from corpus.warc.record import Damage, Record, is_page
 
 
 class Pipeline:
@@ -105,6 +105,6 @@ def entry(item: Record | Damage) -> Outcome | None:
         return Outcome(FAILED, doc, rule="damaged", detail=f"{item.kind}: {item.length} bytes")
     if not item.judged:
         return None
-    if item.kind == "response" and not item.is_http and media_type_of(item.content_type) not in HTML:
+    if item.kind == "response" and not item.is_http and not is_page(item.headers):
         return Outcome(SKIPPED, Document.of(item), rule="not_http", detail=item.content_type[:100])
     return Outcome(KEPT, Document.of(item))

@@ -96,7 +96,7 @@ class Extract(Stage):
     def apply(self, doc: Document) -> Iterator[Measured]:
         """Measure the page and set its text."""
         try:
-            if doc.record is not None and doc.record.kind == "conversion":
+            if doc.record is not None and doc.record.is_text:
                 yield from _conversion(doc, doc.record.block)
             elif doc.record is not None:
                 yield from self._response(doc, page_of(doc))

@@ -90,7 +90,7 @@ class LanguageScreen(FastTextStage):
         yield "wanted_score", self._score(doc)
 
     def _score(self, doc: Document) -> float | None:
-        if doc.record is None or doc.record.kind == "conversion":
+        if doc.record is None or doc.record.is_text:
             return None
         page = page_of(doc)
         if page.message.status not in (None, *range(200, 300)) or page.media_type not in HTML or not page.body:

@@ -152,6 +152,13 @@ def test_a_conversion_record_is_a_text():
     assert judge(record(b"caf\xe9 au lait", kind="conversion")).text == "caf\ufffd au lait"
 
 
+def test_a_conversion_record_that_is_a_page_is_extracted():
+    outcome = judge(record(kind="conversion", warc=[("content-type", "text/html")]))
+    assert outcome.measures["extract.engine_used"] == "trafilatura"
+    assert SENTENCE.strip() in outcome.text
+    assert "<p>" not in outcome.text
+
+
 def test_a_bare_text_stays():
     assert Extract().check("Only words.").text == "Only words."
     assert Extract().check("").rule == "chars"
