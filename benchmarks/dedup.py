@@ -1,14 +1,15 @@
-"""Dedup measured: what it removes of labelled pairs, and what it costs.
+"""Measure dedup: what it removes of labelled pairs, and what it costs.
 
     python -m benchmarks.dedup                        all but the long runs
     python -m benchmarks.dedup pairs [--each 120]     precision and recall, S-curve
+    python -m benchmarks.dedup numbers                what it removes of pages that differ only in numbers
     python -m benchmarks.dedup scale 1 3 10 30        million documents: time, CPU, memory, disk, by phase
     python -m benchmarks.dedup peer [--documents N]   datatrove's stages 2 and 3 on the same signatures
-    python -m benchmarks.dedup against 10             new documents against an index of so many million
+    python -m benchmarks.dedup against 10             new documents against an index of 10 million
     python -m benchmarks.dedup lines 1 3              million documents whose lines are compared
 
-Signatures of `scale` and `peer` are made (see `dedup_scale`); pairs are made from real texts (see `dedup_pairs`). CPU
-time is user and system time of all tasks; both sides of `peer` are one process.
+The signatures of `scale` and `peer` are made without texts (see `dedup_scale`). Pairs are made from real texts (see
+`dedup_pairs`). CPU time is the user and system time of all tasks. Each side of `peer` is one process.
 """
 
 from __future__ import annotations
@@ -17,18 +18,21 @@ import argparse
 import contextlib
 import itertools
 import json
+import random
+import re
 import resource
 import shutil
 import subprocess
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.dedup_lines import lines
-from benchmarks.dedup_pairs import EDITS, articles, bins, made_pairs
+from benchmarks.dedup_pairs import EDITS, articles, bins, jaccard, made_pairs, real_texts
 from benchmarks.dedup_runs import Disk, Watched, compare, comparison, recipe, stage_of
 from benchmarks.dedup_scale import cluster_of, documents, write_units
 from benchmarks.machine import machine_line, shared_data
@@ -52,7 +56,7 @@ WAYS = {
 
 
 def pairs(each: int) -> None:
-    """What each way removes of the pairs."""
+    """Print what each way of comparing removes of the pairs."""
     data = shared_data()
     made = made_pairs(data, each)
     values = np.array([pair.jaccard for pair in made])
@@ -64,7 +68,8 @@ def pairs(each: int) -> None:
     found = {way: removals(texts, **options) for way, options in WAYS.items()}
     near = alike & (values >= 0.7)
     classic = hits(found["classic"], len(made)) & alike
-    # strangers: of two different pairs; of classic: the share of the pairs that the classic way removes rightly
+    # `strangers` counts texts removed in favor of a text of another pair. `of classic` is the share that a way removes
+    # of the pairs that the classic way rightly removes.
     print(
         f"\n{'way':12} {'removed':>7} {'alike':>6} {'unlike':>6} {'strangers':>9} {'precision':>9} "
         f"{'of classic':>10} {'where J >= .7':>13} {'recall J >= .7':>14}"
@@ -97,6 +102,22 @@ def pairs(each: int) -> None:
             print(f"{name}, {way}: {len(told & truth)} of {len(truth)} known pairs, {len(told - truth)} others")
 
 
+def numbers() -> None:
+    """What is removed of pages that differ from another page in all their numbers, and in nothing else."""
+    rng = random.Random(0)
+    found = defaultdict(list)
+    for text in real_texts(shared_data()):
+        other = re.sub(r"\d", lambda _: str(rng.randrange(10)), text)
+        share = np.mean([any(map(str.isdigit, word)) for word in text.split()])
+        shares = [jaccard(text, other, numbers) for numbers in (False, True)]
+        found[next(most for most in (0.01, 0.02, 0.05, 1) if share <= most)].append(shares)
+    print("\npages with another page's text and other numbers, share with Jaccard of at least .7")
+    print(f"{'words with a digit':>20}{'pages':>7}{'numbers alike':>15}{'as written':>12}")
+    for most, pages in sorted(found.items()):
+        alike, written = (np.array(pages) >= 0.7).mean(axis=0)
+        print(f"{f'up to {most:.0%}':>20}{len(pages):7}{alike:15.2f}{written:12.2f}")
+
+
 def removals(texts: list[str], **options: Any) -> dict[int, tuple[int, float, bool]]:
     made = recipe(**options)
     stage = stage_of(made)
@@ -106,7 +127,7 @@ def removals(texts: list[str], **options: Any) -> dict[int, tuple[int, float, bo
 
 
 def hits(gone: dict[int, tuple[int, float, bool]], count: int) -> np.ndarray:
-    """Which pairs lost one of their texts to the other."""
+    """Return which pairs lost one of their texts to the other."""
     found = np.zeros(count, dtype=np.bool_)
     for doc, (keeper, _, _) in gone.items():
         if doc // 2 == keeper // 2:
@@ -115,7 +136,7 @@ def hits(gone: dict[int, tuple[int, float, bool]], count: int) -> np.ndarray:
 
 
 def s_curve(count: int = 3_000) -> None:
-    """How often made sets of a given Jaccard similarity become candidates, beside 1 - (1 - s^8)^14."""
+    """Print the share of made sets of a given Jaccard similarity that become candidates, beside 1 - (1 - s^8)^14."""
     rng = np.random.default_rng(5)
     print(f"\n{count} pairs each    candidates   theory   standard errors apart")
     for s in (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95):
@@ -133,7 +154,7 @@ def s_curve(count: int = 3_000) -> None:
 
 
 def scale(millions: float, folder: Path, engine: Engine, memory: int, keep: bool) -> None:
-    """Signatures to verdicts, by phase."""
+    """Measure the phases from signatures to verdicts."""
     count, made = int(millions * 1e6), recipe()
     here = folder / f"{millions:g}m"
     shutil.rmtree(here, ignore_errors=True)
@@ -149,7 +170,7 @@ def scale(millions: float, folder: Path, engine: Engine, memory: int, keep: bool
     seconds = time.monotonic() - started
     costs = work.costs
     tasks = 0.0 if isinstance(engine, LocalEngine) else sum(cost["cpu"] for cost in costs.values())
-    driver = time.process_time() - own  # and all tasks, where they are threads of it
+    driver = time.process_time() - own  # with all tasks, if they are threads of this process
     cpu = tasks + driver
     per_second = count / cpu
     print(f"\n{count:,} documents, {len(units):,} units, {memory >> 20} MiB for a task's rows")
@@ -170,7 +191,7 @@ def scale(millions: float, folder: Path, engine: Engine, memory: int, keep: bool
 
 
 def peer(count: int, folder: Path) -> None:
-    """datatrove's stages 2 and 3 on the same signatures."""
+    """Measure datatrove's stages 2 and 3 on the same signatures."""
     if not PEER.exists():
         raise SystemExit(f"{PEER} is missing: `make bench-peer` makes the peer's environment.")
     here = folder / "peer"
@@ -210,7 +231,7 @@ def peer(count: int, folder: Path) -> None:
 
 
 def against(millions: float, folder: Path, engine: Engine, memory: int, new: int = 100_000) -> None:
-    """New documents against the index of a run of so many million."""
+    """Measure `new` documents against the index of a run of `millions` million documents."""
     count, made = int(millions * 1e6), recipe()
     old, more = folder / "old", folder / "new"
     for path in (old, more):
@@ -229,7 +250,7 @@ def against(millions: float, folder: Path, engine: Engine, memory: int, new: int
         for name, earlier in (("alone", []), ("against it", [open_index(old)])):
             shutil.rmtree(more, ignore_errors=True)
             more.mkdir()
-            # of what is new nearly half is like something in the old run
+            # nearly half of the new documents are like one of the old run
             units = list(itertools.islice(write_units(more, stage_of(made), count, later=1), new // 1000))
             work = comparison(more, made, units, engine, stop, memory, earlier)
             started = time.monotonic()
@@ -253,7 +274,8 @@ def _made(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["all", "pairs", "scale", "peer", "against", "lines"], default="all")
+    kinds = ["all", "pairs", "numbers", "scale", "peer", "against", "lines"]
+    parser.add_argument("what", nargs="?", choices=kinds, default="all")
     parser.add_argument("millions", nargs="*", type=float, default=[1.0])
     parser.add_argument("--each", type=int, default=120, help="pairs of each kind")
     parser.add_argument("--documents", type=int, default=300_000, help="for peer")
@@ -268,6 +290,8 @@ def main() -> None:
     if chosen.what in ("all", "pairs"):
         pairs(chosen.each)
         s_curve()
+    if chosen.what in ("all", "numbers"):
+        numbers()
     if chosen.what in ("all", "scale", "against", "lines"):
         engine = LocalEngine(1) if chosen.no_ray else RayEngine(chosen.workers)
         with contextlib.closing(engine):

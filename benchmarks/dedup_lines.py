@@ -1,8 +1,8 @@
 """Signed lines of any number of made documents, as the pass leaves them, and the phases of dedup by lines over them.
 
-A document has some 25 lines. Of its lines 15% are drawn from a pool a hundredth as large as there are documents, by a
-power law (the most common one is in every third document): menus, notices, calls to subscribe. One document in fifty
-repeats nine tenths of the lines of another one.
+A document has some 25 lines. 15% of them are drawn by a power law from a pool with one line for every hundred documents
+(the most common line is in every third document): menus, notices, calls to subscribe. One document in fifty repeats
+nine tenths of the lines of another one.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _binary(values: np.ndarray, bounds: np.ndarray) -> pa.Array:
 
 
 def lines(millions: float, folder: Path, engine: Engine, memory: int) -> None:
-    """Signed lines to cuts, by phase."""
+    """Measure the phases from signed lines to cuts."""
     count = int(millions * 1e6)
     units = list(write_units(folder, count))
     disk = Disk(folder)

@@ -1,8 +1,9 @@
 """Labelled pairs made from real texts by realistic edits, and what each way of comparing removes of them.
 
-A pair is alike where both texts have one body: boilerplate around it exchanged, dates and numbers changed, the end cut
-off, paragraphs moved, or several of these. It is unlike where two different bodies stand in one template. How much is
-changed is drawn, so that exact Jaccard similarities (of the sets of shingles) lie anywhere between .3 and 1.
+A pair is alike if both texts have the same body, which was edited: other boilerplate around it, other dates and
+numbers, the end cut off, paragraphs moved, or several of these. A pair is unlike if two different bodies stand in one
+template. The size of an edit is drawn at random, so that exact Jaccard similarities (of the sets of shingles) lie
+anywhere between .3 and 1.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def real_texts(data: Path) -> list[str]:
 
 
 def paragraphs(text: str) -> list[str]:
-    """Paragraphs; a text of one is cut at its sentences."""
+    """The paragraphs of a text, or its sentences if it has three paragraphs or fewer."""
     found = [line for line in text.split("\n") if line.strip()]
     return found if len(found) > 3 else re.split(r"(?<=[.!?])\s+", text)
 
@@ -120,7 +121,7 @@ EDITS: dict[str, tuple[bool, Callable[[str, list[str], random.Random], tuple[str
 
 
 def bodies_of(texts: list[str]) -> list[str]:
-    """Stretches of whole lines, of some 200 to 500 words, none of which overlap."""
+    """Stretches of whole lines, of some 200 to 500 words each, which do not overlap."""
     bodies = []
     for text in texts:
         lines: list[str] = []
@@ -135,7 +136,8 @@ def bodies_of(texts: list[str]) -> list[str]:
 
 
 def made_pairs(data: Path, each: int, seed: int = 0) -> list[Pair]:
-    """`each` pairs of every kind, of exact Jaccard .3 to 1. No stretch of text is the body of two pairs."""
+    """`each` pairs of every kind, with exact Jaccard similarities of .3 to 1. No stretch of text is the body of two
+    pairs."""
     rng = random.Random(seed)
     texts = real_texts(data)
     rng.shuffle(texts)
@@ -148,12 +150,16 @@ def made_pairs(data: Path, each: int, seed: int = 0) -> list[Pair]:
         while found < each and bodies:
             body = bodies.pop()
             ours, theirs = edit(body, others if alike else [bodies.pop(), *others], rng)
-            a, b = shingles_of(stretches_of(ours)), shingles_of(stretches_of(theirs))
-            value = len(np.intersect1d(a, b)) / max(len(np.union1d(a, b)), 1)
+            value = jaccard(ours, theirs)
             if 0.3 <= value < 1:
                 pairs.append(Pair(kind, alike, ours, theirs, value))
                 found += 1
     return pairs
+
+
+def jaccard(ours: str, theirs: str, numbers: bool = False) -> float:
+    a, b = (shingles_of(stretches_of(text), numbers=numbers) for text in (ours, theirs))
+    return len(np.intersect1d(a, b)) / max(len(np.union1d(a, b)), 1)
 
 
 def articles(data: Path, name: str) -> tuple[dict[str, str], set[frozenset[str]]]:
@@ -165,6 +171,6 @@ def articles(data: Path, name: str) -> tuple[dict[str, str], set[frozenset[str]]
 
 
 def bins(values: np.ndarray, width: float = 0.1) -> list[tuple[float, np.ndarray]]:
-    """(lower end, which values) of bins that hold any."""
+    """The bins that hold any value, as (lower end, indices of the values)."""
     lower = np.floor(values / width + 1e-9) * width
     return [(float(low), np.flatnonzero(lower == low)) for low in np.unique(lower)]

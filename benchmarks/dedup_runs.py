@@ -55,7 +55,7 @@ def comparison(
 
 
 def write_unit(store: LocalStore, batch: pa.RecordBatch, warc: str, name: str, kind: str = "signatures") -> Commit:
-    """What was signed of one unit, as the pass leaves it but for waiting until it is on the disk."""
+    """Write the signatures of one unit as the pass does, but without waiting until they are on the disk."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression=None)) as writer:
         for start in range(0, batch.num_rows, 1024):
@@ -71,7 +71,7 @@ def write_unit(store: LocalStore, batch: pa.RecordBatch, warc: str, name: str, k
 
 
 def compare(folder: Path, made: Recipe, signed: Iterable[Signed], engine: Engine) -> dict[int, tuple[int, float, bool]]:
-    """For each removed document its keeper, the similarity, and whether the texts are equal."""
+    """Return the keeper of each removed document, the similarity, and whether the texts are equal."""
     stage = stage_of(made)
     rows = [stage.signed_row(number, 0, one) for number, one in enumerate(signed)]
     batch = pa.RecordBatch.from_pylist(rows, schema=stage.signed_schema())
@@ -90,7 +90,7 @@ def removed(folder: Path, compared: Verdicts) -> Iterator[tuple[int, tuple[int, 
 
 
 class Disk:
-    """The most that a folder has held, looked at between phases."""
+    """The most bytes that a folder has held, as seen between phases."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,9 +1,10 @@
 """Signatures of any number of made documents, as the pass leaves them, with a realistic distribution of clusters.
 
-Of the documents 45% are in clusters, whose sizes follow a power law (half of them pairs, the largest a hundredth of
-all documents: pages of one template). A third of these documents have the text of another; the others agree with the
-middle of their cluster in 50 to 100% of the values, most of them in more than 85%. Members lie anywhere in the
-collection, as the pages of a crawl do. All values are hashes of numbers, so that a unit can be made on its own.
+45% of the documents are in clusters. The sizes of clusters follow a power law: half of them are pairs, and the largest,
+pages of one template, hold up to a hundredth of all documents. A third of the clustered documents have the text of
+another one; the others agree with the middle of their cluster in 50 to 100% of the values, most of them in more than
+85%. Members lie anywhere in the collection, as the pages of a crawl do. All values are hashes of numbers, so that a
+unit can be made on its own.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def cluster_of(count: int, seed: int) -> np.ndarray:
-    """The cluster of each document; numbers from `count` on where it is alone."""
+    """The cluster of each document. A document that is alone has a number from `count` on."""
     rng = np.random.default_rng(seed)
     wanted, most = int(CLUSTERED * count), max(count // 100, 2)
     sizes: list[np.ndarray] = []
@@ -66,7 +67,7 @@ def documents(
     draws = mixed(number + np.uint64(1 << 60))
     alone = clusters >= 1 << 62
     equal = (draws % np.uint64(1000) < np.uint64(int(1000 * EQUAL_TEXT))) & ~alone
-    # a document with another's text has what only its cluster decides
+    # the values of documents with equal texts follow from their cluster alone
     own = np.where(equal, cluster + np.uint64(1 << 59), number)
     share = 1 - 0.5 * ((mixed(own + np.uint64(1 << 61)) >> np.uint64(11)) / float(1 << 53)) ** 2
     columns = np.arange(VALUES, dtype=np.uint64)

@@ -1,11 +1,12 @@
-"""Extraction against hand-made main text: `python -m benchmarks.extraction [--pages N] [--save]`.
+"""Compare extraction with hand-made main text: `python -m benchmarks.extraction [--pages N] [--save]`.
 
-Precision, recall and F1 on the multiset of lower-case words of each page (mean and median over pages), and CPU time
-per page, of every engine. The pages are those of the shared archives whose bytes the annotators had (by sha1). When
-`rescue` takes the place of trafilatura's text is tuned on one half of the pages (by hash) and reported on the other.
+It prints precision, recall and F1 on the multiset of lower-case words of each page (mean and median over pages), and
+the CPU time per page, for every engine. The pages are those of the shared archives whose bytes the annotators had (by
+sha1). The rule by which `rescue` replaces trafilatura's text is tuned on one half of the pages (by hash) and reported
+on the other.
 
-Some 5% of the texts are not of their page as archived: they hold less than half of their words in common with all that
-is on it. They stay in the main figures, which they lower for every engine alike; a second table leaves them out.
+Some 5% of the hand-made texts do not fit their page as archived: the page has less than half of their words. They stay
+in the main figures and lower them for every engine alike. A second table leaves them out.
 """
 
 import argparse
@@ -33,12 +34,11 @@ from filters.extract.extraction import resiliparse_text
 from filters.extract.page import page_of
 
 FIGURES = Path(__file__).parent / "figures" / "extraction.txt"
-OWN, FAST, OTHER, RESCUE = (
-    "trafilatura's own call",
-    "filters.extract.precision_mode",
-    "resiliparse",
-    "rescue, as it ships",
-)
+OWN, FAST, OTHER = "trafilatura's own call", "filters.extract.precision_mode", "resiliparse"
+STAGES = {
+    "rescue": Extract(engine="rescue"),
+    "rescue, layout tables as blocks": Extract(engine="rescue", layout_tables=True),
+}
 SHARES = tuple(round(0.1 * n, 1) for n in range(1, 11))
 LINE_CHARS = (0, 40, 60, 80, 100)
 
@@ -48,7 +48,7 @@ _WORD = re.compile(r"\w+")
 
 @dataclass
 class Page:
-    """One page: its hand-made words, and by engine the text, how good it is, and what it cost."""
+    """One page: its hand-made words, and for each engine the text, its quality and its cost."""
 
     sha1: str
     truth: Counter
@@ -62,7 +62,7 @@ class Page:
 
     @property
     def tunes(self) -> bool:
-        """Whether the page is of the half that tuning may see."""
+        """True if the page is in the half that tuning may see."""
         return int(self.sha1[:8], 16) % 2 == 0
 
 
@@ -87,8 +87,8 @@ def too_short(text: str, other: str, share: float, line_chars: int) -> bool:
 
 
 def lost_words(text: str, other: str, share: float, line_chars: int) -> bool:
-    """The rule by content: in the long lines of the other engine's text are words that this one lacks, more than
-    `share` of those that it has; or this one is empty."""
+    """The rule by content: this text is empty, or it lacks words in long lines of the other engine's text, more than
+    `share` per word that it has."""
     has = Counter(text.split())
     theirs = Counter(word for line in other.split("\n") if len(line) >= line_chars for word in line.split())
     return not has or (theirs - has).total() > share * has.total()
@@ -107,8 +107,7 @@ def read_pages(limit: int | None) -> list[Page]:
     """All annotated pages, with the text of every engine."""
     with gzip.open(shared_data() / "truth" / "main_text.jsonl.gz", "rt", encoding="utf-8") as lines:
         truths = {row["sha1"]: row["text"] for row in map(json.loads, lines)}
-    rescue = Extract(engine="rescue")
-    rescue.prepare()
+    next(iter(STAGES.values())).prepare()
     pages: list[Page] = []
     for archive in sorted((shared_data() / "warc").glob("*.warc.gz")):
         for item in read_warc(archive):
@@ -125,11 +124,13 @@ def read_pages(limit: int | None) -> list[Page]:
                 started = time.process_time()
                 text = extract(html)
                 page.add(name, text or "", time.process_time() - started)
-            _ = page_of(doc).structure  # like decoding, this is the same for all
-            started = time.process_time()
-            for _ in rescue.apply(doc):
-                pass
-            page.add(RESCUE, doc.text, time.process_time() - started)
+            for name, stage in STAGES.items():
+                doc = Document.of(item)
+                _ = page_of(doc).html, page_of(doc).structure  # these are the same for all
+                started = time.process_time()
+                for _ in stage.apply(doc):
+                    pass
+                page.add(name, doc.text, time.process_time() - started)
             pages.append(page)
             if limit and len(pages) == limit:
                 return pages
@@ -137,7 +138,7 @@ def read_pages(limit: int | None) -> list[Page]:
 
 
 def table(say: Callable[[str], None], title: str, pages: list[Page]) -> None:
-    """Quality of every engine on these pages; a mean with its standard error."""
+    """Print the quality of every engine on these pages, and the standard errors of means."""
     say(f"\n{title}: {len(pages)} pages")
     say(f"  {'':34}{'precision':>10}{'recall':>8}{'F1 mean':>16}{'F1 median':>11}{'empty':>7}{'CPU ms a page':>15}")
     rows(say, pages, pages[0].texts)
@@ -156,8 +157,8 @@ def rows(say: Callable[[str], None], pages: list[Page], names: Iterable[str]) ->
 
 
 def apply_rule(name: str, settings: tuple[float, int], pages: list[Page]) -> int:
-    """Give every page the text that a rule decides on, under the rule's name; its cost is that of both engines and its
-    own. Returns how often it takes the other engine's."""
+    """Give every page the text that a rule chooses, under the rule's name, at the cost of both engines and of the rule.
+    Return how often it chooses the other engine's text."""
     taken = 0
     for page in pages:
         started = time.process_time()

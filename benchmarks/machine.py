@@ -1,4 +1,4 @@
-"""What a benchmark ran on, and where real data is."""
+"""The machine that a benchmark runs on, and the folder of real data."""
 
 import os
 import platform
@@ -20,16 +20,24 @@ def machine_line() -> str:
 
 
 def find_shared_data() -> Path | None:
-    """The folder of real data, which is no part of the repository (CORPUS_SHARED_DATA); None where it is absent."""
+    """The folder of real data, which is no part of the repository (CORPUS_SHARED_DATA). None if it is absent."""
     folder = Path(os.environ.get("CORPUS_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
     return folder if folder.is_dir() else None
 
 
 def shared_data() -> Path:
-    """The folder of real data; ends the program where it is absent."""
+    """The folder of real data. Ends the program if it is absent."""
     folder = find_shared_data()
     if folder is None:
         raise SystemExit(
             "There is no real data here. Set CORPUS_SHARED_DATA to its folder, or name archives (the peer: and --warm)."
         )
     return folder
+
+
+def real_archives() -> list[Path]:
+    """The archives of the real data that can be read as they are."""
+    wild = (path for path in (shared_data() / "wild").rglob("*") if path.is_file())
+    return sorted((shared_data() / "warc").glob("*.warc.gz")) + sorted(
+        path for path in wild if not path.name.endswith((".paths.gz", ".lz4"))
+    )

@@ -1,4 +1,4 @@
-"""nanoGPT's model and training step (github.com/karpathy/nanoGPT, MIT), written anew after its published description.
+"""nanoGPT's model and training step (github.com/karpathy/nanoGPT, MIT), written anew from its published description.
 
 GPT-2 with bias=False: LayerNorm, GELU, learned positions, tied head; normal(0, 0.02) with residual projections scaled
 by 1/sqrt(2 layers); AdamW with betas 0.9 and 0.95, weight decay 0.1 on matrices, gradients clipped at 1, linear warm-up

@@ -3,8 +3,8 @@
 python -m benchmarks.report [--records 1000000] [--keep FOLDER]
 
 Values of every measure of the default recipe are drawn so that some of them break its limits; the first broken one is
-the verdict. A quarter of the records is kept, with a text each. The report is made by a process of its own, whose
-memory is what Linux counted at most for it.
+the verdict. A quarter of the records is kept, with a text each. A process of its own makes the report. Its memory is
+the peak that Linux counted.
 """
 
 import argparse
@@ -22,13 +22,14 @@ import pyarrow.parquet as pq
 
 from benchmarks.machine import machine_line
 from corpus.digests import digest
+from corpus.revise.judge import outside
+from corpus.revise.limits import measures_of
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
 from corpus.storage.store import LocalStore
 from corpus.tables.ledger import CORPUS_SCHEMA, add_counts, ledger_schema, no_counts
 from corpus.tables.samples import SAMPLES_SCHEMA
 from filters import load_recipe
-from jobs.report.measures import measures_of
 
 CHUNK = 50_000
 DOMAINS = 400_000
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 def write_run(folder: Path, records: int, seed: int = 0) -> dict:
-    """A run's folder with a generated ledger; the content of its run.json."""
+    """Write the folder of a run with a generated ledger, and return the content of its run.json."""
     recipe = load_recipe("default")
     columns = {name: kind.__name__ for name, kind in recipe.pipeline().columns.items()}
     info = {
@@ -114,9 +115,9 @@ def _ledger(rng: np.random.Generator, info: dict, schema: pa.Schema, start: int,
     verdict = np.full(rows, -1)
     value, limit = np.full(rows, np.nan), np.full(rows, np.nan)
     for place, measure in enumerate(measures):
-        broken = measure.outside(values[measure.column]) & (verdict < 0)
+        broken = outside(measure.limit, values[measure.column]) & (verdict < 0)
         verdict[broken] = place
-        if measure.kind != "str":
+        if measure.limit.of is not str:
             numbers = values[measure.column].cast(pa.float64()).to_numpy(zero_copy_only=False)
             value[broken] = numbers[broken]
             limit[broken] = next(iter(measure.bounds.values()), np.nan)
@@ -146,13 +147,13 @@ def _ledger(rng: np.random.Generator, info: dict, schema: pa.Schema, start: int,
 
 
 def _values(rng: np.random.Generator, measure, rows: int) -> pa.Array:
-    """Values of which some are outside the limit, and some null."""
+    """Return values, some of them outside the limit and some of them null."""
     missing = rng.random(rows) < 0.02
-    if measure.kind == "str":
+    if measure.limit.of is str:
         good = measure.bounds.get("one_of", ["first", "second", "third"])
         return pa.array(np.where(rng.random(rows) < 0.03, "other", rng.choice(good, rows)), mask=missing)
     bounds = measure.bounds
-    if measure.kind == "int":
+    if measure.limit.of is int:
         low, high = bounds.get("min", 0), bounds.get("max", 1000)
         if high < 4 * low:
             return pa.array(rng.integers(low, int(high * 1.02), rows), mask=missing)
@@ -174,7 +175,7 @@ def _corpus(rng: np.random.Generator, kept: pa.Table) -> pa.Table:
 
 
 def _add_samples(samples: dict, table: pa.Table) -> None:
-    """The first rows of each rule, as many as a real run has."""
+    """Add the first rows of each rule to the samples, as many as a real run has."""
     head = table.select(["id", "url", "stage", "rule", "value", "limit"]).slice(0, 4_000).to_pylist()
     for number, row in enumerate(head):
         rule = f"{row['stage']}.{row['rule']}" if row["rule"] else "kept"

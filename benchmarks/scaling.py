@@ -1,11 +1,11 @@
-"""What workers, fences and more pages cost: `python -m benchmarks.scaling [workers] [overhead] [growth] [--save]`.
+"""The cost of workers, of guard and Ray, and of more pages: `python -m benchmarks.scaling [PART...] [--save]`.
 
-`workers` builds the same archives with one and with two workers, in turns, and says what the machine itself gives: two
-builds of one worker at once, against one alone. `overhead` is CPU time per page beyond start-up (a run over a sample
-crawl) of the stages alone, of these behind the guard in their page worker, and of whole builds, without Ray and on it.
-`growth` builds 10,000 and 50,000 pages, made from the real ones by
-changing one word in eight in each copy, and compares CPU time per page, dedup and packing included. Builds are timed
-from start to end, without Ray if nothing else is said; CPU time is that of all their processes.
+The parts are `workers`, `overhead` and `growth`. `workers` builds the same archives with one and with two workers, in
+turns. To show what the machine itself can give, it also times two builds of one worker at once against one alone.
+`overhead` is the CPU time per page beyond start-up (a run over a sample crawl) of the stages alone, of the stages in a
+page worker behind the guard, and of whole builds, without Ray and on it. `growth` builds 10,000 and 50,000 pages, which
+are real ones with one word in eight changed in each copy, and compares the CPU time per page, dedup and packing
+included. Builds are timed from start to end, without Ray unless it is named. CPU time is that of all their processes.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def overhead(say):
 
 
 def cpu_of(way, archives, out):
-    """CPU seconds of a way to process archives, in a process of its own, with all that this starts."""
+    """The CPU seconds of one way to process archives, in a process of its own and all processes that it starts."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = multiprocessing.get_context("spawn").Process(target=to_the_end, args=(way, archives, out))
     process.start()
@@ -125,7 +125,8 @@ def cpu_of(way, archives, out):
 
 
 def to_the_end(way, archives, out):
-    """A way, and the end of all processes that it leaves, so that their CPU time counts: Ray waits for none of its."""
+    """Process archives in one way, and wait until all processes that this leaves have ended, so that their CPU time
+    counts: Ray does not wait for its own."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     way(archives, out)
     with suppress(ChildProcessError):
@@ -184,7 +185,8 @@ def growth(say):
 
 
 def changed_copies(folder, out, copies):
-    """Archives of all real pages, the words of each copy changed in its own way; three an archive set, in turns."""
+    """Write copies of the real archives, with the words of each copy changed in its own way. Return the paths, copy by
+    copy."""
     out.mkdir()
     work = [(folder / name, copy, out / f"copy{copy:02}-{name}") for copy in range(copies) for name in ARCHIVES]
     with ProcessPoolExecutor() as pool:

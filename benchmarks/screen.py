@@ -1,8 +1,9 @@
-"""What the language screen costs, saves and loses: `python -m benchmarks.screen [ARCHIVE...]`.
+"""The time that the language screen takes and saves, and the pages that it loses:
+`python -m benchmarks.screen [ARCHIVE...]`.
 
-Every page goes through the recipe without the screen; then, for each threshold, what the screen would have dropped:
-how much of what the language rule drops anyway, how many pages that a later rule drops, how many that are kept. For
-the kept ones the 95% upper bound of the loss is given (Clopper-Pearson), because 0 of n is not 0.
+Every page goes through the recipe without the screen. Then the pages that the screen would have dropped are counted for
+each threshold: those that the language rule drops anyway, those that a later rule drops, and those that are kept. The
+loss of kept pages comes with its 95% upper bound (Clopper-Pearson), because 0 of n is not 0.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.machine import machine_line, shared_data
+from benchmarks.machine import machine_line, real_archives
 from corpus.document import Document
 from corpus.errors import InputError
 from corpus.outcome import KEPT
@@ -41,11 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("archives", nargs="*", type=Path)
     options = parser.parse_args()
-    archives = options.archives or sorted((shared_data() / "warc").glob("*.warc.gz")) + sorted(
-        path
-        for path in (shared_data() / "wild").rglob("*")
-        if path.is_file() and not path.name.endswith((".paths.gz", ".lz4"))
-    )
+    archives = options.archives or real_archives()
     recipe = load_recipe("fineweb")
     pipeline = recipe.pipeline()
     pipeline.stages = [bound for bound in pipeline.stages if bound.name not in ("screen", "pii", "minhash")]

@@ -1,11 +1,11 @@
 """CPU time per page and stage, in one process: `python -m benchmarks.stages WARC... [--recipe fineweb] [--save]`.
 
-Stages take their turns over batches of pages, as in a run; the first that needs words pays for them, which is shown
-apart. The first archive is gone through once before anything is counted, so that models are loaded. Each archive is
-then read twice: at first sight, when many of its words are new, and again, when all are known, as nearly all are in a
-long run. Of the kept pages of some 5 kB of text (4,000 to 6,000 characters) it is said what each group of stages after
-extraction takes. `--save` keeps what is printed (benchmarks/figures/stages.txt), and makes the figures those that the
-next run prints beside its own (stages.json).
+The stages take turns over batches of pages, as in a run. The first stage that needs words pays for them; this time is
+shown apart. The first archive is judged once before anything is counted, so that models are loaded. Each archive is
+then judged twice: at first sight, when many of its words are new, and again, when all are known, as nearly all are in a
+long run. For kept pages of some 5 kB of text (4,000 to 6,000 characters) the time of each group of stages after
+extraction is printed too. `--save` keeps what is printed (benchmarks/figures/stages.txt) and the figures that the next
+run prints beside its own (stages.json).
 """
 
 import argparse
@@ -39,7 +39,7 @@ SOME_5_KB = range(4_000, 6_000)
 
 
 class Timed:
-    """CPU seconds and documents by stage, and seconds by stage of the kept pages of some 5 kB."""
+    """The CPU seconds and the documents of each stage, and the seconds of each stage on kept pages of some 5 kB."""
 
     def __init__(self) -> None:
         self.pages = 0
@@ -60,7 +60,7 @@ class Timing:
         self.seconds: Counter[str] = Counter()
 
     def take(self, bound) -> None:
-        """Its turn in a stage."""
+        """Run a stage over the document, and add its time."""
         if bound.name == "gopher_repetition":
             started = time.process_time()
             self.doc.words()
@@ -77,7 +77,7 @@ class Timing:
             self.chars = len(self.doc.text)
 
     def _measured(self, bound) -> bool:
-        """Whether it goes no further."""
+        """Return True if later stages do not see the document."""
         stopped = False
         for measure, value, *_ in bound.stage.apply(self.doc):
             if bound.limits[measure].broken_by(value):
@@ -113,7 +113,7 @@ def run(path: Path, pipeline, timed: Timed) -> Timed:
 
 
 def default_archives() -> list[Path]:
-    """Real archives, or the sample crawl where there are none."""
+    """Real archives, or the sample crawl if there are none."""
     if real := find_shared_data():
         return [real / "warc" / name for name in ("mixed-00000.warc.gz", "english-00000.warc.gz")]
     sample = Path(tempfile.mkdtemp()) / "sample.warc.gz"

@@ -1,8 +1,8 @@
-"""Tokenizer: speed and equality of encoding, time of training, compression: `python -m benchmarks.tokenizer [--save]`.
+"""Measure tokenizers: encoding, training and compression: `python -m benchmarks.tokenizer [--save]`.
 
-On all real text of the shared data. Times are CPU seconds of one process with one thread, unless said otherwise; the
-encoders take turns in one run. tiktoken gets the same vocabulary and split pattern. Held-out hosts are one in five, by
-hash of the host; what a tokenizer is compared on never comes from a host that it was trained on.
+The texts are all real ones of the shared data. Times are CPU seconds of one process with one thread, except where the
+output names more threads. The encoders take turns in one run. tiktoken gets the same vocabulary and split pattern.
+Held-out hosts are one in five, by hash of the host: no tokenizer is compared on a host that it was trained on.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one core, until it is said otherwise
+os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one core, except for training
 os.environ["RAYON_NUM_THREADS"] = "2"
 
 import numpy as np
@@ -44,7 +44,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Real:
-    """One real text: where it is from, the host where that is known, and whether it is English."""
+    """One real text: its source, its host if that is known, and whether it is English."""
 
     source: str
     text: str
@@ -83,7 +83,7 @@ def size_of(texts: Iterable[str]) -> int:
 
 
 def cpu(work: Callable[[], object]) -> tuple[float, float, object]:
-    """CPU seconds of all threads, wall seconds, and the result."""
+    """Return the CPU seconds of all threads, the wall seconds, and the result of `work`."""
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     result = work()
     after = resource.getrusage(resource.RUSAGE_SELF)
@@ -99,7 +99,7 @@ def as_tiktoken(tokenizer: Tokenizer) -> tiktoken.Encoding:
 
 
 def encoding(say: Say, tokenizers: Sequence[Tokenizer], texts: list[str]) -> None:
-    """Speeds, and whether all ids are equal."""
+    """Print the speed of the encoders, and whether all ids are equal."""
     size = size_of(texts) / 1e6
     say(f"\nEncoding {len(texts):,} texts, {size:.1f} MB, one core: MB per CPU second")
     say("first: each text for the first time, with no word known; then: texts with known words. Start: CPU seconds")
@@ -146,7 +146,7 @@ def hf_trained(texts: list[str], vocab_size: int) -> dict[str, int]:
 
 
 def training(say: Say, texts: list[str], vocab_size: int = 32768) -> None:
-    """Time beside HF's trainer, both with as many threads as there are cores."""
+    """Print the time of our trainer beside HF's, both with as many threads as there are cores."""
     learned = vocab_size - len(SPECIALS)
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     ours_cpu, ours_wall, ours = cpu(lambda: train_tokenizer("ours", texts, vocab_size))
@@ -168,7 +168,7 @@ def ratio(tokenizer: Tokenizer, texts: list[str]) -> float:
 
 
 def held_out(say: Say, real: list[Real], known: Sequence[Tokenizer]) -> None:
-    """Compression on the English pages of held-out hosts, of tokenizers trained on the others."""
+    """Print the compression of English pages of held-out hosts by tokenizers that were trained on the other hosts."""
     pages = [one.text for one in real if one.source == "text" and one.english and one.held]
     rest = [one for one in real if not one.held and one.source != "final_text"]
     sets = {
@@ -191,7 +191,7 @@ def held_out(say: Say, real: list[Real], known: Sequence[Tokenizer]) -> None:
 
 
 def by_language(say: Say, real: list[Real], known: Sequence[Tokenizer]) -> None:
-    """Bytes per token by language, on sentences that no tokenizer of ours has seen."""
+    """Print the bytes per token by language, on sentences that no tokenizer of ours has seen."""
     texts = [one.text for one in real if one.source != "final_text" and not one.source.startswith("langid")]
     everyone = [*(train_tokenizer(f"{size:,}", texts, size) for size in SIZES), *known]
     say(f"\nBytes per token on 200 sentences of each language; ours trained on {size_of(texts) / 1e6:.1f} MB of pages")

@@ -1,8 +1,9 @@
-"""How long `corpus tune` takes, and what it holds: `python -m benchmarks.tune [--records 1000000 10000000]`.
+"""The time and the memory that `corpus tune` takes: `python -m benchmarks.tune [--records 1000000 10000000]`.
 
-A ledger of generated records with the columns of the default recipe, in the shares that real archives have of each
-end; then, where there is real data, `tune --write` beside a fresh build with the same recipe. Each run is a process of
-its own; times are by the wall clock, and as CPU seconds, which say more on a machine that does other things too.
+The first part answers over a ledger of generated records. It has the columns of the default recipe, and gates stop as
+large a share of its records as in real archives. The second part, if there is real data, is `tune --write` beside a
+fresh build with the same recipe. Each run is a process of its own. Times are by the wall clock and in CPU seconds,
+which say more on a machine that does other things too.
 """
 
 import argparse
@@ -45,7 +46,7 @@ STOPPED = 0.4
 
 
 def write_ledger(folder: Path, records: int, seed: int = 0) -> None:
-    """A finished run's folder with a ledger of so many records, and nothing else."""
+    """Write the folder of a finished run that has a ledger of `records` records, and nothing else."""
     rng = np.random.default_rng(seed)
     recipe = load_recipe("default")
     columns = recipe.pipeline().columns
@@ -74,7 +75,7 @@ def write_ledger(folder: Path, records: int, seed: int = 0) -> None:
 
 
 def make_rows(rng, first: int, count: int, schema: pa.Schema, limits: dict[str, Limit], compared) -> pa.Table:
-    """Rows whose values lie around their limits, and whose ends follow from them."""
+    """Return rows whose values lie around their limits. The verdict of each row follows from its values."""
     ids = [
         f"CC-MAIN-20260101000000-20260101030000-{n // 40_000:05d}.warc.gz:{n % 40_000 * 25_013}"
         for n in range(first, first + count)
@@ -121,7 +122,7 @@ def make_rows(rng, first: int, count: int, schema: pa.Schema, limits: dict[str, 
 
 
 def values_around(rng, limit: Limit, count: int):
-    """Values of which some percent are outside of the limit, and which those are."""
+    """Return values, some percent of them outside the limit, and a mask of those."""
     lowest = next((b for b in (limit.min, limit.above) if b is not None), None)
     highest = next((b for b in (limit.max, limit.below) if b is not None), None)
     values = rng.lognormal(0, 0.35, count)
@@ -199,7 +200,7 @@ def written(folder: Path) -> None:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """The digests of all files of a run but its timings."""
+    """The digests of all files of a run except its timings."""
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "timings.json")
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
 

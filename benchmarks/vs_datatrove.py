@@ -2,16 +2,17 @@
 
     python -m benchmarks.vs_datatrove [WARC...] [--rounds 3] [--pages N] [--save]
 
-The peer gets an environment of its own in build/ (by pip, the first time). Each side is one process (with its children)
-on one and the same CPU, the sides take turns, and every round goes through all archives in each of them:
+The peer gets an environment of its own in build/ (by pip, the first time). Each side is one process with its children.
+All sides run on the same CPU, one after the other. In every round each side goes through all archives:
 
     start-up       all CPU time up to the end of the first 5 pages, which load every model and list
     warming        one archive (--warm) that is not counted
     steady state   each archive given, from the first byte read to the last page judged
 
-CPU time is user and system of the process and its children. The work is told apart on both sides: reading to the last
-filter; MinHash signatures of what that leaves; removal of personal data in it. See `benchmarks/peer` for what each
-side runs, and docs/speed.md for how they differ. A whole `corpus build` is timed too, as a user starts it.
+CPU time is the user and system time of the process and its children. Both sides time three parts of the work apart:
+from reading to the last filter; MinHash signatures of the pages that are left; removal of personal data from them. See
+`benchmarks/peer` for what each side runs, and docs/speed.md for how they differ. A whole `corpus build` is timed too,
+as a user starts it.
 """
 
 import argparse
@@ -45,7 +46,8 @@ RAW = BUILD / "vs_datatrove.json"
 FIRST_PAGES = 5
 NEWER_TRAFILATURA = "2.3.1"
 SAME_WORK = ("measures=first", 'pii.entities=["email", "ip_address"]')
-"""Settings that leave out what the peer doesn't do: measuring a dropped page by later rules, other personal data."""
+"""Settings that leave out what the peer doesn't do: measuring a dropped page by later rules, and finding other kinds of
+personal data."""
 STAGES = (
     "url", "screen", "extract", "language", "gopher_repetition", "gopher_quality", "c4", "fineweb",
 )  # fmt: skip
@@ -53,7 +55,7 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Side:
-    """One of the things compared: its name in the tables and the command that judges archives."""
+    """One of the programs that are compared: its name in the tables and the command that judges archives."""
 
     name: str
     command: list[str]
@@ -63,7 +65,8 @@ class Side:
 
 
 def make_environment() -> None:
-    """The peer's virtual environment, trafilatura 2.3.1 to be laid over it, and its block lists in our form."""
+    """Make the peer's virtual environment, a folder with trafilatura 2.3.1 to lay over it, and its block lists in our
+    form."""
     wanted = Path(__file__).parent / "peer" / "requirements.txt"
     stamp = VENV / "installed"
     digest = hashlib.sha256(wanted.read_bytes() + NEWER_TRAFILATURA.encode()).hexdigest()
@@ -83,7 +86,7 @@ def make_environment() -> None:
 
 
 def cut(path: Path, pages: int, folder: Path) -> Path:
-    """A copy of the archive up to its first `pages` pages."""
+    """Write a copy of the archive with its first `pages` pages only."""
     seen, end = 0, path.stat().st_size
     for item in read_warc(path):
         if seen == pages:
@@ -140,7 +143,8 @@ def _rollup(pid: int) -> tuple[int, int]:
 
 
 def run_pinned(command: list, cpu: int, environment: dict[str, str] | None = None) -> dict[str, float]:
-    """Run a command and its children on one CPU. CPU seconds of all of them, wall seconds, peak memory in bytes."""
+    """Run a command and its children on one CPU. Return the CPU seconds of all, the wall seconds, and the peak memory
+    in bytes."""
     started = time.perf_counter()
     process = subprocess.Popen(
         list(map(str, command)), cwd=ROOT, env={**os.environ, **(environment or {})},
@@ -161,7 +165,7 @@ def run_pinned(command: list, cpu: int, environment: dict[str, str] | None = Non
 
 
 def run_side(side: Side, archives: list[Path], timed: list[Path], cpu: int, scratch: Path) -> dict:
-    """One turn of one side: what its process reports, and its peak memory."""
+    """Run one turn of one side. Return what its process reports, and its peak memory."""
     job, out = scratch / "job.json", scratch / "out.json"
     about = {"archives": archives, "limits": timed if side.name == "ours" else [], "scratch": scratch, "out": out}
     job.write_text(json.dumps({**side.job, **about}, default=str))
@@ -170,7 +174,7 @@ def run_side(side: Side, archives: list[Path], timed: list[Path], cpu: int, scra
 
 
 def run_build(archive: Path, cpu: int, scratch: Path) -> dict:
-    """`corpus build` of one archive, as a user starts it, with one worker."""
+    """Run `corpus build` on one archive, as a user starts it, with one worker."""
     command = [sys.executable, "-m", "jobs.cli", "build", archive, "-o", scratch / "run", "--no-ray", "--workers", "1"]
     command += ["--recipe", "fineweb", "--set", f"url.blocklist={BLOCKLIST}"]
     used = run_pinned(command, cpu)
@@ -181,7 +185,7 @@ def run_build(archive: Path, cpu: int, scratch: Path) -> dict:
 
 
 def sides(lid: Path) -> list[Side]:
-    """In the order of their turns."""
+    """The sides, in the order of their turns."""
     ours = [sys.executable, "-m", "benchmarks.peer.ours"]
     lists = f"url.blocklist={BLOCKLIST}"
     recipe = {"recipe": "fineweb", "settings": [lists]}
@@ -199,7 +203,7 @@ def sides(lid: Path) -> list[Side]:
 
 
 def spread(values: list[float], form: str = "{:.1f}", extremes: bool = True) -> str:
-    """The median, with the least and the most where there are several."""
+    """The median of values, with the smallest and the largest one if there are several."""
     middle = form.format(statistics.median(values))
     return (
         middle
@@ -299,7 +303,7 @@ def report_stages(say: Report, archive: str, turns: dict[str, list[dict]], names
 
 
 def report_crawl(say: Report, archive: str, turns: dict[str, list[dict]], builds: list[dict]) -> None:
-    """What a whole crawl of such pages would take, from the medians."""
+    """Print the time and disk that a whole crawl of such pages would take, from the medians."""
     pages = turns["ours"][0]["archives"][archive]["pages"]
     say(
         f"\nOne Common Crawl ({CRAWL_ARCHIVES:,} archives, {CRAWL_PAGES:,} pages), if its pages were those of {archive}"

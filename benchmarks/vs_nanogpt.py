@@ -1,10 +1,11 @@
-"""Our trainer beside nanoGPT's model and loop: how many tokens and how much time to the same validation loss.
+"""Our trainer beside nanoGPT's model and loop: the tokens and the time that each needs for the same validation loss.
 
     python -m benchmarks.vs_nanogpt --runs runs.jsonl     # a run that is in the file already is not made again
 
-English text of real pages, cut by hash of the page into training, tuning and validation documents. Both sides: the same
-tokens, batch, number of weights to 3%, grid of peak learning rates, tuned on the tuning documents with seed 0. nanoGPT
-trains on all of its budget; we plan whole runs of a share of it. Each run has one thread, two runs go at once.
+The texts are English ones of real pages, divided by hash of the page into training, tuning and validation documents.
+Both sides have the same tokens, batch, number of weights (to 3%) and grid of peak learning rates, tuned on the tuning
+documents with seed 0. nanoGPT trains on its whole budget of tokens. We plan whole runs of a share of that budget. Each
+run has one thread, and two runs go at a time.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import numpy as np
 from benchmarks.machine import machine_line, shared_data
 
 VOCAB, WINDOW, BATCH = 2048, 256, 16
-STEPS = 366  # of nanoGPT: 1.5 million tokens
+STEPS = 366  # nanoGPT's steps: 1.5 million tokens
 SHARES = (0.2, 0.3)
 TUNED_AT = 0.3
 GRID = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
@@ -72,7 +73,7 @@ def read_data(folder: Path) -> dict[str, np.ndarray]:
 
 
 def mean_loss(model: Any, ids: np.ndarray) -> float:
-    """Nats per token over a split's windows, by one function for both sides."""
+    """The nats per token over a split's windows. One function serves both sides."""
     import torch
     import torch.nn.functional as F
 

@@ -78,7 +78,7 @@ class Document:
         self._stretches[stretches.table.language] = stretches
 
     def stretches(self, language: str = "en") -> TextStretches:
-        """The runs of characters without whitespace, as numbers of a table that knows their words."""
+        """The runs of characters without whitespace, as numbers of a table that holds the words of each."""
         if language not in self._stretches:
             self._stretches[language] = stretches_of(self._text, language)
         return self._stretches[language]

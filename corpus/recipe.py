@@ -31,7 +31,7 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import REMOVED, Outcome
 from corpus.pipeline import Pipeline
 from corpus.settings import changes_of, setting_of
-from corpus.stage import BoundStage, Stage, param_names
+from corpus.stage import BoundStage, Stage
 from corpus.warc.record import Damage, Record
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -65,9 +65,8 @@ class Recipe:
         _known(output, {"rows_per_part"}, "[output]")
         rows = output.get("rows_per_part", ROWS_PER_PART)
         if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
-            raise ConfigError(
-                f"output.rows_per_part = {rows!r} is not a number of rows.", "Give a whole number from 1 on."
-            )
+            what = f"output.rows_per_part = {rows!r} is not a number of rows."
+            raise ConfigError(what, "Give a whole number from 1 on.")
         stages = tuple(_bind(table, registry) for table in data.get("stages", []))
         if not stages:
             raise ConfigError("The recipe has no stages.", "Add a [[stages]] table; `corpus stages` lists them.")
@@ -75,6 +74,7 @@ class Recipe:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ConfigError(f"The stage name '{twice.pop()}' is used twice.", "Give one of them another `name`.")
+        _check_order(stages)
         for bound in stages:
             bound.stage.agree(stages)
         return cls(str(data.get("name", "unnamed")), str(data.get("description", "")), measures, rows, stages)
@@ -108,12 +108,48 @@ class Recipe:
             for name, digest in sorted(bound.stage.resources().items())
         }
 
+    def check_pages(self) -> None:
+        """Raise ConfigError if a stage reads what a page of an archive does not have there: its text or language."""
+        there: set[str] = set()
+        for bound in self.stages:
+            for what in sorted(bound.reads - there):
+                raise ConfigError(
+                    f"{bound.name} reads the {what} of a page, and no stage before it sets that.",
+                    f'Add one that does: `corpus stages` lists them. A stage of your own says `sets = ("{what}",)`.',
+                )
+            there.update(bound.stage.sets)
+
     def pipeline(self) -> Pipeline:
         return Pipeline(self.stages, self.measures)
 
     def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
         """Yield the outcomes of all judged records and all damage of an archive, in order."""
         return self.pipeline().run(items)
+
+
+def _check_order(stages: Sequence[BoundStage]) -> None:
+    """Raise ConfigError if a stage reads what only a later one sets."""
+    there: set[str] = set()
+    for at, bound in enumerate(stages):
+        late = [other for other in stages[at + 1 :] if bound.reads.difference(there).intersection(other.stage.sets)]
+        if late:
+            what = " and ".join(sorted(bound.reads.difference(there).intersection(late[0].stage.sets)))
+            raise ConfigError(
+                f"{bound.name} reads the {what} that {late[0].name} sets, but comes before it.",
+                f"Use this order: {', '.join(_in_order(stages))}.",
+            )
+        there.update(bound.stage.sets)
+
+
+def _in_order(stages: Sequence[BoundStage]) -> list[str]:
+    """Return the names of the stages in an order in which each stage finds what it reads."""
+    left, names = list(stages), []
+    while left:
+        ready = (b for b in left if not any(b.reads.intersection(o.stage.sets) for o in left if o is not b))
+        found = next(ready, left[0])
+        left.remove(found)
+        names.append(found.name)
+    return names
 
 
 def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:
@@ -127,7 +163,8 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
     if not isinstance(use, str):
         raise ConfigError("A [[stages]] table has no `stage`.", "Name the stage it uses; `corpus stages` lists them.")
     if use not in registry:
-        raise ConfigError(f"There is no stage '{use}'.", did_you_mean(use, registry))
+        todo = f"{did_you_mean(use, registry)} A stage of your own comes with --allow-module."
+        raise ConfigError(f"There is no stage '{use}'.", todo)
     cls = registry[use]
     name = table.get("name", use)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -138,28 +175,24 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
     if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
         raise ConfigError(f"{name}.languages = {languages!r} is not a list of language codes.", 'Write ["en", "de"].')
     params: dict[str, Any] = {}
-    limits = dict(cls.limits)
+    limits, defaults = dict(cls.limits), cls().params
     for key, value in table.items():
         if key in RESERVED:
             continue
         if key in limits:
             if not isinstance(value, dict):
-                raise ConfigError(
-                    f"{name}.{key} = {value!r} is not a limit.", "Write { min = …, max = … } or one bound."
-                )
+                todo = "Write { min = …, max = … } or one bound."
+                raise ConfigError(f"{name}.{key} = {value!r} is not a limit.", todo)
             limits[key] = limits[key].with_bounds(f"{name}.{key}", value)
-        elif key in param_names(cls):
+        elif key in defaults:
+            kind = type(defaults[key])
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                raise ConfigError(f"{name}.{key} = {value!r} has the wrong type.", f"It takes a {kind.__name__}.")
             params[key] = value
         else:
-            known = {*limits, *param_names(cls)}
+            known = {*limits, *defaults}
             raise ConfigError(f"The stage '{name}' has no measure or parameter '{key}'.", did_you_mean(key, known))
-    stage = cls(**params)
-    defaults = cls().params
-    for key, value in params.items():
-        if type(value) is not type(defaults[key]) and not (isinstance(defaults[key], float) and type(value) is int):
-            kind = type(defaults[key]).__name__
-            raise ConfigError(f"{name}.{key} = {value!r} has the wrong type.", f"It takes a {kind}.")
-    return BoundStage(name, stage, limits, tuple(languages))
+    return BoundStage(name, cls(**params), limits, tuple(languages))
 
 
 def _canonical(bound: BoundStage) -> dict[str, Any]:

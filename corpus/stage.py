@@ -19,7 +19,8 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from corpus.document import Document
@@ -31,7 +32,12 @@ Measured = tuple[str, Value] | tuple[str, Value, str]
 BREAKS: dict[str, Callable[[Any, Any], Any]] = {
     "min": operator.lt, "max": operator.gt, "above": operator.le, "below": operator.ge,
 }  # fmt: skip
-"""How a number, or an array of numbers, breaks each bound of a limit, in the order of `Limit.broken_by`."""
+"""The comparison by which a number, or an array of numbers, breaks each bound of a limit, in the order of
+`Limit.broken_by`."""
+
+_BOUNDS = ("min", "max", "above", "below", "one_of")
+_MOST = 1 << 63
+"""The ledger's integers have 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class Limit:
     below: float | None = None
     one_of: tuple[str, ...] | None = None
     of: type = float
+    share: bool = False
+    """True: the measure is a share of a whole, so its bounds are between 0 and 1."""
 
     def __post_init__(self) -> None:
         # one form per number, so that 10 and 10.0 make one fingerprint
@@ -76,31 +84,36 @@ class Limit:
     @property
     def bounds(self) -> dict[str, Any]:
         """The bounds that are switched on, as recipes write them."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "of"}
+        values = {name: getattr(self, name) for name in _BOUNDS}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if v is not None}
 
     def with_bounds(self, where: str, bounds: dict[str, Any]) -> Limit:
         """Return this limit with other bounds; "off" switches a bound off. `where` names the limit in errors."""
-        known = {f.name for f in fields(self)} - {"of"}
         changes: dict[str, Any] = {}
         for name, bound in bounds.items():
-            if name not in known:
-                raise ConfigError(f"{where} has no bound '{name}'.", did_you_mean(name, known))
+            if name not in _BOUNDS:
+                raise ConfigError(f"{where} has no bound '{name}'.", did_you_mean(name, _BOUNDS))
             if bound == "off":
                 changes[name] = None
+            elif (name == "one_of") != (self.of is str):
+                takes = "one_of" if self.of is str else "min, max, above and below"
+                raise ConfigError(f"{where} has no bound '{name}'.", f"It takes {takes}.")
             elif name == "one_of":
                 if not isinstance(bound, list) or not all(isinstance(b, str) for b in bound):
                     raise ConfigError(f"{where}.one_of must be a list of texts.", f"It is {bound!r}.")
                 changes[name] = tuple(bound)
-            elif isinstance(bound, bool) or not isinstance(bound, int | float) or bound != bound:
-                raise ConfigError(f'{where}.{name} must be a number or "off".', f"It is {bound!r}.")
+            elif isinstance(bound, bool) or not isinstance(bound, int | float) or not abs(bound) < _MOST:
+                raise ConfigError(f'{where}.{name} must be a number below 2⁶³ or "off".', f"It is {bound!r}.")
+            elif self.share and not 0 <= bound <= 1:
+                raise ConfigError(f"{where}.{name} = {bound} is not between 0 and 1.", "It is a share of a whole.")
             else:
                 changes[name] = bound
         changed = replace(self, **changes)
-        wrong = set(changed.bounds) - ({"one_of"} if self.of is str else known - {"one_of"})
-        if wrong:
-            takes = "one_of" if self.of is str else "min, max, above and below"
-            raise ConfigError(f"{where} has no bound '{wrong.pop()}'.", f"It takes {takes}.")
+        lows = [bound for bound in (changed.min, changed.above) if bound is not None]
+        highs = [bound for bound in (changed.max, changed.below) if bound is not None]
+        if lows and highs and max(lows) > min(highs):
+            what = f"{where} allows no value: it is at least {max(lows)} and at most {min(highs)}."
+            raise ConfigError(what, 'Change one of the two bounds, or set it to "off".')
         return changed
 
 
@@ -126,6 +139,10 @@ class Stage:
     """True: later stages do not measure a document that this stage drops (no text yet, or the wrong language)."""
     costly: ClassVar[bool] = False
     """True: after its verdict a stage measures nothing more, because its later measures cost too much."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """What a page must have before this stage: "text", "language", or both. An archive gives neither."""
+    sets: ClassVar[tuple[str, ...]] = ()
+    """What a page has after this stage: "text", "language", or both."""
     detailed: ClassVar[tuple[str, ...]] = ()
     """The measures that may come with a detail. The ledger has the detail only of a document that such a measure drops.
     If another limit makes it drop others, their pages must be read again."""
@@ -157,6 +174,7 @@ class Stage:
                     raise TypeError(f"{measure} comes with a detail, but `detailed` does not name it")
                 outcome.outcome, outcome.stage, outcome.rule, outcome.value = DROPPED, bound.name, measure, value
                 outcome.bound, outcome.limit = broken
+                outcome.allowed = limit.one_of or ()
                 outcome.detail = detail[0] if detail else value if isinstance(value, str) else ""
             if self.costly or first:
                 return False
@@ -212,16 +230,21 @@ class BoundStage:
     stage: Stage
     limits: dict[str, Limit]
     languages: tuple[str, ...] = ()
-    columns: dict[str, str] = field(init=False)
-    """The ledger column of each measure: `stage.measure`."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", {measure: f"{self.name}.{measure}" for measure in self.limits})
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """The ledger column of each measure: `stage.measure`."""
+        return {measure: f"{self.name}.{measure}" for measure in self.limits}
 
     @classmethod
     def of(cls, stage: Stage) -> BoundStage:
         """Bind a stage to its default limits, under its own name."""
         return cls(stage.name or type(stage).__name__, stage, dict(stage.limits))
+
+    @property
+    def reads(self) -> set[str]:
+        """What a page must have before this stage."""
+        return {*self.stage.reads, *(["language"] if self.languages else [])}
 
     def judge(self, outcome: Outcome, first: bool = False) -> bool:
         """Run the stage over one document (`Stage.visit`). An exception in the stage is an outcome too: failed."""

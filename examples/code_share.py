@@ -19,9 +19,10 @@ class CodeShare(Stage):
 
     name = "code_share"
     source = "our own"
+    reads = ("text",)
 
     code_lines = Limit(of=int)
-    code_ratio = Limit(max=0.2)
+    code_ratio = Limit(max=0.2, share=True)
 
     def __init__(self, *, min_line_length: int = 4) -> None:
         self.min_line_length = min_line_length

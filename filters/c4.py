@@ -15,6 +15,11 @@ from corpus.text.words import TextStretches, check_language
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _END_MARKS = (".", "?", "!", '"', "'")
 _ELLIPSIS = "..."
+_BRACKET = re.compile(
+    r"(?P<latex>\\[A-Za-z]{2,}\*?(?:\[[^\[\]{}]{0,40}])?\{|[\^_\\]\{|\{(?=[^{}]{0,40}\\[A-Za-z]{2}))|}?\{|}"
+)
+r"""A curly bracket. In LaTeX it follows a command (`\frac{`), "^", "_" or a backslash, or it holds a command
+(`{\displaystyle`)."""
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 
 
@@ -37,25 +42,35 @@ class C4(Stage):
     The order is that of C4's own code and of datatrove 0.10.1. As in datatrove, words are separated by whitespace and
     counted before marks are cut out (C4's code: after), and sentences are those of spaCy's sentencizer (C4's code:
     NLTK's punkt). The rules for long words, policies, ellipses and citations come from the code; the paper does not
-    mention them. FineWeb uses `terminal_punctuation = false`, because that rule alone removes 30% of all tokens
-    (arXiv:2406.17557, 3.5). A page with both "lorem ipsum" and a curly bracket is always dropped for the first. In
-    datatrove the one that comes first in the text counts.
+    mention them. With `latex`, brackets of formulas are no sign of code. FineWeb uses `terminal_punctuation = false`,
+    because that rule alone removes 30% of all tokens (arXiv:2406.17557, 3.5). A page with both "lorem ipsum" and a
+    curly bracket is always dropped for the first. In datatrove the one that comes first in the text counts.
 
     Not included: C4's list of bad words, and its removal of repeated three-sentence spans.
     """
 
     name = "c4"
     source = "arXiv:1910.10683 2.2; datatrove 0.10.1 c4_filters.py"
+    reads = ("text",)
 
     lorem_ipsum = Limit(max=0, of=int)
+    """Lines with "lorem ipsum"."""
     curly_bracket = Limit(max=0, of=int)
+    """Lines with "{"."""
     sentences = Limit(min=5, of=int)
+    """Sentences in the lines that stay."""
     line_long_word = Limit(of=int)
+    """Lines removed for a word of more than `max_word_length` characters."""
     line_no_end_mark = Limit(of=int)
+    """Lines removed because they do not end in a terminal punctuation mark."""
     line_few_words = Limit(of=int)
+    """Lines removed for fewer than `min_words_per_line` words."""
     line_javascript = Limit(of=int)
+    """Lines removed because they mention javascript."""
     line_policy = Limit(of=int)
+    """Lines removed because they mention terms of use, a privacy policy or the use of cookies."""
     citations = Limit(of=int)
+    """Marks such as "[12]" and "[edit]" that were cut out."""
 
     def __init__(
         self,
@@ -65,6 +80,7 @@ class C4(Stage):
         max_word_length: int = 1000,
         javascript_lines: bool = False,
         policy_lines: bool = False,
+        latex: bool = False,
         language: str = "en",
     ) -> None:
         self.terminal_punctuation = terminal_punctuation
@@ -77,6 +93,8 @@ class C4(Stage):
         """If true, lines that mention javascript stay."""
         self.policy_lines = policy_lines
         """If true, lines that mention policies and cookies stay."""
+        self.latex = latex
+        """If true, the curly brackets of LaTeX formulas don't count."""
         self.language = language
         """ISO 639 code of the rules that split words to count sentences."""
 
@@ -112,7 +130,7 @@ class C4(Stage):
             if not self.javascript_lines and "javascript" in lower:
                 counts["line_javascript"] += 1
                 continue
-            counts["curly_bracket"] += "{" in line
+            counts["curly_bracket"] += "{" in line and not (self.latex and _is_latex(line))
             if not self.policy_lines and _mentions_policy(lower):
                 counts["line_policy"] += 1
                 continue
@@ -128,6 +146,19 @@ class C4(Stage):
         cleaned = "\n".join(kept).strip()
         if cleaned != doc.text:
             doc.shorten(cleaned, TextStretches(table, np.concatenate(kept_numbers or [numbers[:0]])))
+
+
+def _is_latex(line: str) -> bool:
+    """Return True if every curly bracket of a line is in a LaTeX formula."""
+    depth = 0
+    for bracket in _BRACKET.finditer(line):
+        if bracket.group() == "}":
+            depth = max(depth - 1, 0)
+        elif depth or bracket.lastgroup == "latex":
+            depth += bracket.group() != "}{"  # this ends one argument and begins another
+        else:
+            return False
+    return True
 
 
 def _mentions_policy(lower: str) -> bool:

@@ -30,11 +30,16 @@ class FineWebQuality(Stage):
 
     name = "fineweb"
     source = "arXiv:2406.17557 3.6, Table 2; datatrove 0.10.1 fineweb_quality_filter.py"
+    reads = ("text",)
 
-    line_punct_ratio = Limit(min=0.12)
-    short_line_ratio = Limit(max=0.67)
-    char_dup_ratio = Limit(max=0.01)
+    line_punct_ratio = Limit(min=0.12, share=True)
+    """Share of the lines that end in a punctuation mark."""
+    short_line_ratio = Limit(max=0.67, share=True)
+    """Share of the lines of at most `short_line_length` characters."""
+    char_dup_ratio = Limit(max=0.01, share=True)
+    """Characters in lines that repeat an earlier line, per character of the text."""
     newline_ratio = Limit(max=0.3)
+    """Newlines per word."""
 
     def __init__(self, *, short_line_length: int = 30, language: str = "en") -> None:
         self.short_line_length = short_line_length

@@ -26,20 +26,34 @@ class GopherRepetition(Stage):
 
     name = "gopher_repetition"
     source = "arXiv:2112.11446 Table A1; datatrove 0.10.1 gopher_repetition_filter.py"
+    reads = ("text",)
 
-    dup_para_frac = Limit(max=0.30)
-    dup_para_char_frac = Limit(max=0.20)
-    dup_line_frac = Limit(max=0.30)
-    dup_line_char_frac = Limit(max=0.20)
+    dup_para_frac = Limit(max=0.30, share=True)
+    """Share of the paragraphs that repeat an earlier one."""
+    dup_para_char_frac = Limit(max=0.20, share=True)
+    """Characters in repeated paragraphs, per character of the text."""
+    dup_line_frac = Limit(max=0.30, share=True)
+    """Share of the lines that repeat an earlier one."""
+    dup_line_char_frac = Limit(max=0.20, share=True)
+    """Characters in repeated lines, per character of the text."""
     top_2_gram = Limit(max=0.20)
+    """Characters in the most frequent sequence of two words, per character of the text."""
     top_3_gram = Limit(max=0.18)
+    """Characters in the most frequent sequence of three words, per character of the text."""
     top_4_gram = Limit(max=0.16)
+    """Characters in the most frequent sequence of four words, per character of the text."""
     dup_5_gram = Limit(max=0.15)
+    """Characters in repeated sequences of five words, per character of the text."""
     dup_6_gram = Limit(max=0.14)
+    """Characters in repeated sequences of six words, per character of the text."""
     dup_7_gram = Limit(max=0.13)
+    """Characters in repeated sequences of seven words, per character of the text."""
     dup_8_gram = Limit(max=0.12)
+    """Characters in repeated sequences of eight words, per character of the text."""
     dup_9_gram = Limit(max=0.11)
+    """Characters in repeated sequences of nine words, per character of the text."""
     dup_10_gram = Limit(max=0.10)
+    """Characters in repeated sequences of ten words, per character of the text."""
 
     def __init__(self, *, language: str = "en") -> None:
         self.language = language
@@ -82,15 +96,24 @@ class GopherQuality(Stage):
 
     name = "gopher_quality"
     source = "arXiv:2112.11446 A1.1; datatrove 0.10.1 gopher_quality_filter.py"
+    reads = ("text",)
 
     words = Limit(min=50, max=100_000, of=int)
+    """Words that are not all punctuation."""
     mean_word_length = Limit(min=3, max=10)
+    """Mean length of those words, in characters."""
     hash_ratio = Limit(max=0.1)
+    """The number of "#" per word."""
     ellipsis_ratio = Limit(max=0.1)
-    bullet_line_ratio = Limit(max=0.9)
-    ellipsis_line_ratio = Limit(max=0.3)
-    alpha_ratio = Limit(min=0.8)
+    """The number of "..." and "…" per word."""
+    bullet_line_ratio = Limit(max=0.9, share=True)
+    """Share of the lines that begin with "•" or "-"."""
+    ellipsis_line_ratio = Limit(max=0.3, share=True)
+    """Share of the lines that end in "..." or "…"."""
+    alpha_ratio = Limit(min=0.8, share=True)
+    """Share of the words that have a letter. Punctuation marks are words here."""
     stop_words = Limit(min=2, of=int)
+    """Different words of `stop_list` in the text."""
 
     def __init__(self, *, language: str = "en", stop_list: Sequence[str] = STOP_WORDS) -> None:
         self.language = language

@@ -39,6 +39,7 @@ class LineDedup(LineComparison):
 
     name = "lines"
     source = "CCNet (arXiv:1911.00359, 3.2; cc_net's normalize_for_dedup); limits our own"
+    reads = ("text",)
 
     kind = "lines"
 
@@ -46,7 +47,7 @@ class LineDedup(LineComparison):
     """Lines compared."""
     removed = Limit(of=int)
     """Lines removed."""
-    removed_ratio = Limit(max=0.8)
+    removed_ratio = Limit(max=0.8, share=True)
     """Characters in removed lines, as a share of all characters."""
     chars_left = Limit(min=200, of=int)
     """Characters in the lines that stay."""
@@ -77,7 +78,7 @@ class LineDedup(LineComparison):
             if not isinstance(number, int) or isinstance(number, bool) or number < least:
                 raise ConfigError(f"lines.{what} = {number!r} is not allowed.", f"Give a whole number >= {least}.")
         self.split = split
-        """What is compared: "lines", or "paragraphs", which blank lines separate."""
+        """The pieces that are compared: "lines", or "paragraphs", which blank lines separate."""
         self.documents = documents
         """The number of documents that must have a line for it to be repeated."""
         self.keep = keep

@@ -20,8 +20,8 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit
 from corpus.text.shingles import Hashes, joined_shingles, shingle_similarity, shingles_of
 from corpus.text.words import check_language
+from corpus.url_identity import MAX_HOST, split_url
 from filters.url.public_suffixes import registered_domains
-from filters.url.url_parts import MAX_HOST, split_url
 
 if TYPE_CHECKING:
     from corpus.document import Document
@@ -53,11 +53,12 @@ class MinHash(DocumentComparison):
 
     name = "minhash"
     source = "FineWeb (arXiv:2406.17557, E.1); MinHash of datatrove 0.10.1; affine32 of datasketch 2.0"
+    reads = ("text",)
     kind = "signatures"
     indexed = True
     bands = BANDS
 
-    similarity = Limit(below=0.7)
+    similarity = Limit(below=0.7, share=True)
     """Similarity to the kept document. The detail names it."""
     exact = Limit(of=int)
     """1 if the two texts are equal."""
@@ -77,6 +78,7 @@ class MinHash(DocumentComparison):
         clusters: str = "verified",
         verify: str = "signature",
         language: str = "en",
+        numbers: bool = False,
     ) -> None:
         for what, value, known in (
             ("scheme", scheme, get_args(Scheme)),
@@ -92,11 +94,14 @@ class MinHash(DocumentComparison):
         """The preferred document: the "longest" text, the "earliest" capture, or the "best" language score. Ties go to
         the first document in (archive, offset) order."""
         self.clusters = clusters
-        """How connected documents are clustered: "verified" or "classic"."""
+        """The way in which connected documents are clustered: "verified" or "classic"."""
         self.verify = verify
         """The measure of similarity: "signature", "jaccard" or "containment"."""
         self.language = language
         """ISO 639 code of the language whose rules split words."""
+        self.numbers = numbers
+        """If true, numbers count as they are written. If false, all numbers are equal, as in datatrove, so pages that
+        differ only in numbers are duplicates."""
 
     def prepare(self) -> None:
         check_language(self.language)
@@ -104,9 +109,9 @@ class MinHash(DocumentComparison):
 
     def sign(self, doc: Document) -> Signed:
         if self.scheme == "datatrove":
-            hashes = joined_shingles(doc.text, self.language)
+            hashes = joined_shingles(doc.text, self.language, numbers=self.numbers)
         else:
-            hashes = shingles_of(doc.stretches(self.language))
+            hashes = shingles_of(doc.stretches(self.language), numbers=self.numbers)
         values = sign(hashes, BANDS * ROWS, self.scheme)
         return Signed(
             text_hash(doc.text),
@@ -129,7 +134,7 @@ class MinHash(DocumentComparison):
         return self.clusters == "classic"
 
     def comparable(self) -> dict[str, Any]:
-        names = ("scheme", "language") + (("verify",) if self.with_shingles else ())
+        names = ("scheme", "language", "numbers") + (("verify",) if self.with_shingles else ())
         return {name: getattr(self, name) for name in names}
 
     def keys(self, signatures: np.ndarray) -> Hashes:

@@ -1,7 +1,8 @@
 """The command line: one verb per job. Text for people goes to stderr, JSON for programs (`--json`) to stdout.
 
-Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units were quarantined; 4 stopped by an alarm;
-70 a bug of ours (its traceback is in a file); 130 and 143 interrupted, and the same command continues.
+Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units are quarantined, or entries of a takedown
+found no page; 4 stopped by an alarm; 70 a bug of ours (its traceback is in a file); 130 and 143 interrupted, and the
+same command continues.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def cli() -> None:
 
 for verb in (
     make.build_command, make.sample_command, make.blocklist_group,
-    look.explain_command, look.verify_command, look.stages_command, look.recipes_command, look.report_command,
+    look.explain_command, look.ls_command, look.verify_command, look.report_command,
+    look.stages_command, look.recipes_group,
     steer.tune_command, steer.diff_command, steer.remove_command,
     tokenizing.tokenizer_group, tokenizing.tokenize_command, tokenizing.export_command,
     models.train_command, models.generate_command,

@@ -1,4 +1,4 @@
-"""A byte-level BPE learned the plain way: the oracle of the fast one, and a small tokenizer for tests."""
+"""A byte-level BPE learned in the plain way, to check the fast one by, and a small tokenizer for tests."""
 
 import json
 from collections import Counter
@@ -28,7 +28,7 @@ def words(texts):
 
 
 def merges_of(texts, count):
-    """The first merges. Each is the most frequent pair of ids, or the lowest of several such pairs."""
+    """The first merges. Each joins the most frequent pair of ids. Of equally frequent pairs it joins the lowest."""
     seen = words(texts)
     merges = []
     while len(merges) < count:

@@ -9,7 +9,8 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests run in one process, and those of all files that need Ray in the same, which starts it once."""
+    """Let the tests of a file run in one process, and all files that need Ray in the same process, which starts Ray
+    once."""
     with_ray = {item.path for item in items if item.get_closest_marker("ray")}
     for item in items:
         item.add_marker(pytest.mark.xdist_group("ray" if item.path in with_ray else str(item.path)))
@@ -50,7 +51,7 @@ def bucket_server(tmp_path_factory):
 
 @pytest.fixture
 def proxy(bucket_server, monkeypatch):
-    """What makes faults before that server: where the environment says that the bucket is."""
+    """A proxy in front of that server, which makes faults. The environment names it as the place of the bucket."""
     from corpus.storage.store import _object_store
     from tests.s3 import fault_proxy
 

@@ -26,7 +26,8 @@ COUNT = 112
 
 
 class Twice(LocalEngine):
-    """Runs each task twice, as if the second attempt had not seen the commit of the first, and the last task first."""
+    """Runs the tasks in reverse order, and each task twice, as if the second attempt had not seen the commit of the
+    first."""
 
     def __init__(self, folder, monkeypatch, slots=3):
         super().__init__(slots)
@@ -64,8 +65,8 @@ def recipe(**minhash):
 
 
 def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=None, archive="w", hashed=None):
-    """Write units of so many corpus rows each, with the documents in order. Documents that are not `hashed` were seen
-    by no stage."""
+    """Write units with these numbers of corpus rows, with the documents in order. No stage saw documents that are not
+    `hashed`."""
     count = len(texts)
     signed = np.ones(count, np.bool_) if signed is None else signed
     hashed = np.ones(count, np.bool_) if hashed is None else hashed

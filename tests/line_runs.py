@@ -40,7 +40,7 @@ def _columns(lines):
 
 
 def write_units(store, sizes, signed, warc="w.warc.gz"):
-    """Write units of so many corpus rows each, with the documents in order."""
+    """Write units with these numbers of corpus rows, with the documents in order."""
     units, at = [], 0
     stage = recipe().stages[0].stage
     for number, size in enumerate(sizes):

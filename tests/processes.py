@@ -14,7 +14,7 @@ def children(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """A process, its children, and theirs."""
+    """A process, its children, and all their descendants."""
     found = [pid]
     for one in found:
         found += children(one)
@@ -22,7 +22,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def command_line(pid: int) -> str:
-    """What a process calls itself; empty for one that ended."""
+    """The command line of a process. It is empty for one that has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
@@ -34,7 +34,7 @@ def parent(pid: int) -> int:
 
 
 def state(pid: int) -> str:
-    """R runs, S sleeps, T is stopped, Z has ended; empty where there is none of that number."""
+    """The state of a process: R runs, S sleeps, T is stopped, Z has ended. It is empty if there is no such process."""
     try:
         return _status(pid)[0]
     except OSError:
@@ -42,5 +42,5 @@ def state(pid: int) -> str:
 
 
 def _status(pid: int) -> list[str]:
-    """The fields from the state on; the name before it may hold anything."""
+    """The fields from the state on. The name before them may hold any characters."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""A real S3 server (SeaweedFS) on the loopback, and a proxy before it that makes faults."""
+"""A real S3 server (SeaweedFS) on the loopback, and a proxy in front of it that makes faults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PATIENCE_S = 90
 
 
 class S3Server:
-    """One that is started, with an empty bucket."""
+    """A server that is started, with an empty bucket."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,7 +60,7 @@ class S3Server:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def environment(self, url: str = "") -> dict[str, str]:
-        """What a client needs to know."""
+        """The variables that a client needs."""
         return {
             "AWS_ENDPOINT": url or self.url,
             "AWS_ACCESS_KEY_ID": KEY,
@@ -70,7 +70,7 @@ class S3Server:
         }
 
     def wait(self) -> None:
-        """Until it has stored something: it answers before it can."""
+        """Wait until the server has stored an object: it answers requests before it can store."""
         from obstore.exceptions import BaseError
         from obstore.store import S3Store
 
@@ -113,12 +113,12 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
 
 
 class FaultProxy(ThreadingHTTPServer):
-    """Passes requests on to `port`, but for the faults that `fault` names:
+    """Passes requests on to `port`, except for faults. `fault` names one for each request:
 
-    503, 500, 409: answered here, the server never sees the request; `lost`: the server did it, the answer is lost;
-    `reset`: the connection breaks amid the body that is sent, or amid the one that comes; `slow`: the body comes in
-    drops; `deaf`: every PUT succeeds, whatever its condition; `stuck`: half of the body is read, `held` is set,
-    and then nothing more happens.
+    503, 500, 409: the proxy answers, and the server never sees the request; `lost`: the server does what is asked, but
+    its answer is lost; `reset`: the connection breaks in the middle of the request's body, or of the answer's; `slow`:
+    the body comes in small pieces; `deaf`: every PUT succeeds, whatever its condition; `stuck`: half of the body is
+    read, `held` is set, and then nothing more happens.
     """
 
     daemon_threads = True
@@ -139,7 +139,7 @@ class FaultProxy(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request, client_address) -> None:
-        """A client that went away is none of ours."""
+        """Do nothing: a client may go away."""
 
 
 class _Proxied(BaseHTTPRequestHandler):
@@ -215,7 +215,7 @@ class _Proxied(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def cut(self) -> None:
-        """Break the connection, as a reset."""
+        """Break the connection by a reset."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
@@ -235,7 +235,7 @@ def fault_proxy(port: int) -> Iterator[FaultProxy]:
 
 
 def at_random(seed: int, rate: float, faults: tuple[str, ...]) -> Callable[[str, str], str]:
-    """Faults for a share of all requests; 409 for conditional ones alone."""
+    """Return a function that draws faults for a share of all requests. Only PUTs, which are conditional, get a 409."""
     drawn = random.Random(seed)
 
     def fault(method: str, path: str) -> str:

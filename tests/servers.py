@@ -1,4 +1,5 @@
-"""A web server over a folder, on the loopback: it speaks as much S3 as reading needs, and misbehaves on demand."""
+"""A web server over a folder, on the loopback: it speaks as much of S3's protocol as reading needs, and misbehaves on
+demand."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ class Server(ThreadingHTTPServer):
         return accepted
 
     def server_close(self) -> None:
-        for connection in self.open:  # what clients keep for later
+        for connection in self.open:  # connections that clients keep for later
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         super().server_close()
@@ -54,7 +55,7 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request, client_address) -> None:
-        """A client that went away is none of ours."""
+        """Do nothing: a client may go away."""
 
 
 class _Handler(BaseHTTPRequestHandler):

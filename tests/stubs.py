@@ -1,4 +1,4 @@
-"""Stages that misbehave on purpose, and the factory that page workers get them from."""
+"""Stages that misbehave on purpose, and the factory by which page workers get them."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ from filters import STAGES
 
 class Hostile(Stage):
     """Does what the query of the URL says: ?loop, ?sleep, ?segfault, ?abort, ?allocate, ?exit, ?raise, ?hungry;
-    ?environment breaks the limit where a canary is in the environment."""
+    ?environment breaks the limit if a canary is in the environment."""
 
     name = "hostile"
     survived = Limit(max=1, of=int)
@@ -49,8 +49,8 @@ class Hostile(Stage):
 
 
 class Poison(Stage):
-    """As long as the file `flag` exists does what the query of the URL says: ?poison-sleep, ?poison-supervisor (kills
-    it), ?poison-memory (takes `gigabytes`, and time); where a text says REDACT, to look through it fails."""
+    """Does what the query of the URL says while the file `flag` exists: ?poison-sleep, ?poison-supervisor (kills it),
+    ?poison-memory (takes `gigabytes`, and hangs). A search for personal data in a text with REDACT fails then."""
 
     name = "poison"
     survived = Limit(max=1, of=int)
@@ -81,6 +81,7 @@ class Paragraphs(Stage):
     """Takes the HTTP body as text, and measures its length."""
 
     name = "paragraphs"
+    sets = ("text",)
     chars = Limit(min=1, of=int)
 
     def apply(self, doc):

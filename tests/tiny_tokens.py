@@ -1,4 +1,4 @@
-"""A folder of tokens of made sentences, small enough to train on in a second."""
+"""A folder of tokens of made sentences, small enough for a training of a second."""
 
 import random
 from types import SimpleNamespace

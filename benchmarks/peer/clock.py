@@ -21,7 +21,7 @@ def tree_cpu() -> float:
 
 
 class Lap:
-    """CPU and wall seconds since it was made."""
+    """The CPU and wall seconds since this object was made."""
 
     def __init__(self) -> None:
         self._cpu, self._wall = tree_cpu(), time.perf_counter()

@@ -2,17 +2,18 @@
 
     python datatrove_fineweb.py JOB      # {"archives": [paths], "lid": path, "scratch": folder, "out": path}
 
-The steps, their order and their arguments are those of examples/fineweb.py of datatrove 0.10.1, with
-`languages=["en"]` said (its text means it, its default has become "all"), chained as the executor chains them,
-without its manager process, log files and JSONL writer. Changed from outside, none of it in what is computed:
+The steps, their order and their arguments are those of examples/fineweb.py of datatrove 0.10.1, with `languages=["en"]`
+given (the example intends it, but the default has become "all"). They are chained as the executor chains them, without
+its manager process, log files and JSONL writer. Some parts are replaced from outside, which does not change what is
+computed:
 
     language model   lid.176.ftz from a file instead of lid.176.bin from the network
     suffix list      the snapshot in tldextract instead of a download
     timers           their `track_time`, on CPU time of the process and its sandbox instead of the wall clock
 
-The pipeline lives through all archives, so that one is judged with everything loaded that the one before it needed.
-The documents that an archive leaves are signed and then freed of personal data when its last page is judged: in
-FineWeb that is a second job, which reads them again; reading and writing them is not counted here.
+One pipeline judges all archives, so that each archive finds everything loaded that the one before it needed. When the
+last page of an archive is judged, the documents that are left are signed, and then personal data is removed from them.
+In FineWeb a second job does this, which reads the documents again. Reading and writing them is not counted here.
 """
 
 import json
@@ -58,7 +59,7 @@ SIGNATURES = MinhashConfig(
 
 
 class Reader(WarcReader):
-    """Says where an archive begins and ends: it is asked for the next page when the last one is through."""
+    """Notes where an archive begins and ends: the pipeline asks for the next page when it is done with the last one."""
 
     def read_file(self, filepath):
         begin()

@@ -3,9 +3,9 @@
     python -m benchmarks.peer.ours JOB
     # {"archives": [paths], "recipe": name, "settings": [...], "limits": [paths], "out": path}
 
-`run_unit` over the whole archive, every record announced on the board, every batch written as frames (to nowhere:
-the pipe to the supervisor is in `corpus build`, which `benchmarks.vs_datatrove` times too). The stages' own methods
-are timed on the CPU clock, so signatures and personal data can be told from the rest of the one pass.
+`run_unit` judges the whole archive. Every record is announced on the board, and every batch is written as frames, to
+nowhere: the pipe to the supervisor is in `corpus build`, which `benchmarks.vs_datatrove` times too. The stages' own
+methods are timed on the CPU clock, so that signatures and personal data can be told from the rest of the pass.
 """
 
 import json
@@ -48,7 +48,7 @@ def with_timers(stage, name, seconds):
         return call
 
     def timed_measures(apply):
-        # the clock is a system call: read twice a document, not twice a measure
+        # the clock is a system call, so it is read twice per document, not twice per measure
         def measures(doc):
             started = clock()
             try:
@@ -65,7 +65,7 @@ def with_timers(stage, name, seconds):
 
 
 def judge(path, pipeline, seconds, board, nowhere):
-    """Judge an archive. What each part took, and the WARC-Record-IDs of the kept pages."""
+    """Judge an archive. Return the CPU seconds of each part, and the WARC-Record-IDs of the kept pages."""
     seconds.clear()
     kept, pages = [], 0
     lap = Lap()
@@ -87,7 +87,7 @@ def judge(path, pipeline, seconds, board, nowhere):
 
 
 def limits(path):
-    """CPU seconds of the least that any pipeline does: decompress and parse every page, no more."""
+    """Return the CPU seconds of the least that any pipeline does: decompressing and parsing every page."""
     lap, read = Lap(), 0
     for record in ArchiveIterator(str(path), record_types=WarcRecordType.response, parse_http=True):
         read += len(record.reader.read())
@@ -105,7 +105,7 @@ def limits(path):
         if isinstance(item, Record) and item.judged:
             html = page_of(Document.of(item)).html
             if html.strip():
-                # a parser each, as an encoding sticks to one
+                # a new parser for each page, as a parser keeps its first encoding
                 fromstring(html.encode(), parser=HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True))
     found["our reader + lxml"] = lap.took()["cpu"]
     return found

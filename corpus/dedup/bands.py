@@ -1,8 +1,9 @@
 """Signatures become band keys and text hashes, each sent to the task that holds its range.
 
-The leader of a text is the preferred document that has it. Within a group, the other documents with the text are its
-followers, and only the leader is sent on. Equal texts of different groups are found in the ranges of text hashes. Their
-leaders send their keys too. Equal texts have equal keys, so these connect nothing new.
+The leader of a text is the preferred document that has it. Within a group, the other documents with the text are the
+leader's followers, and only the leader is sent on. Equal texts of different groups are found in the ranges of text
+hashes. Each group sends the keys of its own leader, though one would do: equal texts have equal keys, so these connect
+nothing new.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from corpus.storage.boxes import Outbox, range_of
 from corpus.storage.task_commits import Made
 from corpus.text.vocabulary import Flags, Hashes, Ints
 
-KEYS_SCHEMA = pa.schema([pa.field("key", pa.uint64()), pa.field("doc", pa.uint32())])
+KEYS_SCHEMA = pa.schema([("key", pa.uint64()), ("doc", pa.uint32())])
 """`doc` counts from the first document of the group."""
 
 TEXTS_SCHEMA = pa.schema(
     [
-        pa.field("high", pa.uint64()),
-        pa.field("low", pa.uint64()),
-        pa.field("preference", pa.float64()),
-        pa.field("doc", pa.uint32()),
+        ("high", pa.uint64()),
+        ("low", pa.uint64()),
+        ("preference", pa.float64()),
+        ("doc", pa.uint32()),
     ]
 )
-FOLLOWERS_SCHEMA = pa.schema([pa.field("doc", pa.uint32()), pa.field("leader", pa.uint32())])
-SITES_SCHEMA = pa.schema([pa.field("site", pa.string()), pa.field("documents", pa.int64())])
+FOLLOWERS_SCHEMA = pa.schema([("doc", pa.uint32()), ("leader", pa.uint32())])
+SITES_SCHEMA = pa.schema([("site", pa.string()), ("documents", pa.int64())])
 
 _SIGNATURES_AT_ONCE = 1 << 15
 
@@ -86,7 +87,7 @@ def _texts(batches: Sequence[pa.RecordBatch], stays: Flags) -> tuple[Ints, Hashe
 def _send_signed(
     stage: DocumentComparison, layout: Layout, batches: Sequence[pa.RecordBatch], leads: Flags, out: Outbox
 ) -> None:
-    """Send the keys of the leaders that have a signature, of some thousand documents at a time."""
+    """Send the keys of the leaders that have a signature, some thousand documents at a time."""
     signatures: list[np.ndarray] = []
     docs: list[Ints] = []
     held = before = 0

@@ -1,8 +1,8 @@
 """Equal keys become edges, and equal texts become twins, within a range of keys or of text hashes.
 
-Documents with an equal key are joined to the first of them by n - 1 edges for n documents. A twin is a document whose
-text has another leader: the preferred document with that text, or the kept document that stands for the text in an
-earlier run.
+Documents with an equal key are joined to the first of them by n - 1 edges for n documents. A twin is a document
+that is not the leader of its text. The leader is the preferred document with that text, or the kept document that
+stands for the text in an earlier run.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from corpus.text.vocabulary import Hashes, Ints
 
 def edges_schema(layout: Layout) -> pa.Schema:
     """Return the columns of edges from a lower to a higher document."""
-    return pa.schema([pa.field("low", layout.doc_type), pa.field("high", layout.doc_type)])
+    return pa.schema([("low", layout.doc_type), ("high", layout.doc_type)])
 
 
 TWINS_SCHEMA = pa.schema(
     [
-        pa.field("doc", pa.int64()),
-        pa.field("leader", pa.int64()),
+        ("doc", pa.int64()),
+        ("leader", pa.int64()),
         pa.field("preference", pa.float64(), metadata={"is": "the leader's; -inf if an earlier run has the text"}),
         pa.field("similarity", pa.float64(), metadata={"is": "below 1 if an earlier run removed the text as similar"}),
-        pa.field("exact", pa.bool_()),
+        ("exact", pa.bool_()),
     ]
 )
 
 
 def candidates(task: ComparisonTask) -> Made:
-    """Write `edges` of some ranges of keys, with a box for each span of documents. An edge lies in the spans of both
-    its ends."""
+    """Write the `edges` of some ranges of keys, with a box for each span of documents. An edge lies in the spans of
+    both its ends."""
     layout, keys = task.layout, task.parts("bands", "keys")
     first = layout.boxes_at_once * task.number
     with Outbox(task.store, "edges", layout.spans) as out:
@@ -69,7 +69,8 @@ def _edges(task: ComparisonTask, files: Sequence[Part], box: int) -> Iterator[tu
 
 
 def _firsts(keys: Hashes, docs: Ints, others: Ints) -> tuple[Hashes, Ints]:
-    """Return the first document of each key, without `others`. The next documents need no more. Documents ascend."""
+    """Return keys and documents without `others`: the first document of each key, which is all that later documents
+    need. `docs` ascends."""
     first = np.ones(len(docs), dtype=np.bool_)
     first[np.searchsorted(docs, others)] = False
     return keys[first], docs[first]
@@ -111,11 +112,12 @@ def _send_to_both(boxes: Ints, others: Ints, batch: pa.RecordBatch, out: Outbox)
 
 
 def twins(task: ComparisonTask) -> Made:
-    """Write `twins` of one range of text hashes, with a box for each group: the groups of the twin and of its leader.
+    """Write the `twins` of one range of text hashes, with a box for each group: the groups of the twin and of its
+    leader.
 
-    Within a group no text comes twice, so a range holds a text at most once per group. Twins of documents of earlier
-    runs are also `edges-twins`. A document that an earlier run removed counts only if it is as similar to its keeper as
-    this run demands, since that run may have had another limit.
+    Within a group no text comes twice, so a range holds a text at most once per group. A twin with a leader in an
+    earlier run also gives an edge, in `edges-twins`. A document that an earlier run removed counts only if it is as
+    similar to its keeper as this run demands, since that run may have had another limit.
     """
     layout, box = task.layout, task.number
     found = [read_boxes(task.store, [part], box, TEXTS_SCHEMA) for part in task.parts("bands", "texts")]

@@ -28,7 +28,7 @@ _AT_ONCE = 1 << 20
 
 def labels_schema(layout: Layout) -> pa.Schema:
     """Return the columns of a document and of its label, the lowest document of its component."""
-    return pa.schema([pa.field("doc", layout.doc_type), pa.field("label", layout.doc_type)])
+    return pa.schema([("doc", layout.doc_type), ("label", layout.doc_type)])
 
 
 def components(task: ComparisonTask) -> Made:
@@ -116,8 +116,8 @@ def _neighbors(task: ComparisonTask) -> Iterator[tuple[Ints, Ints]]:
 
 
 def _edges(task: ComparisonTask) -> Iterator[tuple[Ints, Ints]]:
-    """Yield the edges of the task's span that the last round left. Each round has a kind of part of its own, since one
-    may make what the next uses up."""
+    """Yield the edges of the task's span that the last round left. The parts of each round have a kind of their own:
+    two rounds may make equal parts, which would be one file, and that is removed once the first of them is used up."""
     schema = edges_schema(task.layout)
     for part in (Part(**part) for entry in task.value("edges") for kind, part in entry.items() if kind != "twins"):
         for batch in read_box(task.store, part, task.number, schema):

@@ -58,7 +58,7 @@ class DocumentComparison(Collective):
     """The number of keys of a signature."""
 
     def sign(self, doc: Document) -> Signed:
-        """Return what is compared of a document."""
+        """Return the signature of a document."""
         raise TypeError(f"{type(self).__name__} has no sign()")
 
     @property
@@ -95,19 +95,22 @@ class DocumentComparison(Collective):
         return lambda docs, keepers: np.zeros(len(docs))
 
     def signed_schema(self) -> pa.Schema:
-        fields = [
-            pa.field("offset", pa.int64()),
-            pa.field("inner", pa.int32()),
-            pa.field("text_hash", pa.binary(16)),
-            pa.field("preference", pa.float64(), metadata={"is": "the keeper rule's value; the least is kept"}),
-            pa.field("site", pa.string()),
-            pa.field(
-                "signature", pa.binary(self.signature_bytes), metadata={"is": "null for a text too short for one"}
-            ),
-        ]
-        if self.with_shingles:
-            fields.append(pa.field("shingles", pa.binary()))
-        return pa.schema(fields)
+        signature = pa.binary(self.signature_bytes)
+        return pa.schema(
+            [
+                ("offset", pa.int64()),
+                ("inner", pa.int32()),
+                ("text_hash", pa.binary(16)),
+                pa.field("preference", pa.float64(), metadata={"is": "the keeper rule's value; the least is kept"}),
+                ("site", pa.string()),
+                pa.field("signature", signature, metadata={"is": "null for a text too short for one"}),
+                *self.shingle_fields(),
+            ]
+        )
+
+    def shingle_fields(self) -> list[pa.Field]:
+        """Return the column of shingles, if signatures have them."""
+        return [pa.field("shingles", pa.binary())] if self.with_shingles else []
 
 
 KEEP = ("first", "none")
@@ -117,8 +120,8 @@ NOT_COMPARED = 0
 
 LINES_SCHEMA = pa.schema(
     [
-        pa.field("offset", pa.int64()),
-        pa.field("inner", pa.int32()),
+        ("offset", pa.int64()),
+        ("inner", pa.int32()),
         pa.field("hashes", pa.binary(), metadata={"is": "one 64-bit integer for each line; null without a signature"}),
         pa.field("chars", pa.binary(), metadata={"is": "the length of each line, as 32-bit integers"}),
     ]
@@ -155,7 +158,7 @@ class LineComparison(Collective):
     split: str
     """The division of a text: a name of `corpus.text.lines.SPLITS`."""
     documents: int
-    """A line is repeated if so many documents have it."""
+    """The number of documents that must have a line for it to be repeated."""
     keep: str
     """"first": a repeated line stays in its first document. "none": it stays in no document."""
 

@@ -37,7 +37,7 @@ def cuts(task: ComparisonTask) -> Made:
     losers = read_boxes(task.store, [task.parts("losers", "losers")[task.number]], 0, LOSERS_SCHEMA)
     dropped_docs = losers["doc"].to_numpy() - lines.first
     losses = lines.losses(removed)
-    for name in FACTS:  # a dropped document lost this before it made others lose less
+    for name in FACTS:  # a dropped document keeps the losses by which it was judged
         losses[name][dropped_docs] = losers[name].to_numpy()
     dropped = np.zeros(len(lines.alive), dtype=np.bool_)
     dropped[dropped_docs] = True
@@ -66,15 +66,15 @@ def cuts(task: ComparisonTask) -> Made:
 
 
 def _laid_over(docs: Ints, some: Ints, values: pa.Array) -> pa.Array:
-    """Return values of some documents as a column of all, null for the others."""
+    """Return a column for `docs` with the values of `some` of them, and null for the others."""
     at = np.searchsorted(some, docs)
     known = np.isin(docs, some)
     return values.take(pa.array(np.where(known, at, 0), mask=~known))
 
 
 def _best_kept(doc: Ints, keeper: Ints, chars: Ints) -> Ints:
-    """Return, for each document, the index of a line in the keeper that has most of the removed lines, by characters;
-    among equals in the first. `doc`, `keeper` and `chars` are those of removed lines."""
+    """Return the index of one removed line of each document: a line whose keeper has most of the document's removed
+    lines, by characters. Of equal keepers the first counts. `doc`, `keeper` and `chars` are those of removed lines."""
     order = np.lexsort((keeper, doc))
     starts = run_starts(doc[order], keeper[order])
     held = np.add.reduceat(chars[order], starts)

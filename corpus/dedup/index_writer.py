@@ -32,8 +32,8 @@ def rows_per_part(stage: DocumentComparison) -> int:
 
 @dataclass(frozen=True)
 class UnitRows:
-    """The documents of one unit: their signatures, the number of the first document, that of their archive, and the
-    verdicts of the comparison and of earlier ones."""
+    """The documents of one unit: their signatures, the numbers of the first document and of the archive, and the
+    verdicts of this comparison and of earlier ones."""
 
     signatures: Part
     first: int

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow as pa
 from corpus.storage.boxes import bits_for
 from corpus.storage.commits import Part
 from corpus.storage.store import Store
-from corpus.tables.verdicts import VerdictBox, stays
+from corpus.tables.verdicts import VerdictBox, removed_rows
 from corpus.text.vocabulary import Flags, Ints
 
 MEMORY_BYTES = 1 << 30
@@ -34,15 +35,15 @@ _BYTES_PER_LINE_ENTRY = 96
 
 _MOST_GROUPS = 64  # while memory allows it
 _LEAST_GROUP = 1 << 17
-"""Documents of a group, at least. So a few hundred thousand give several tasks; smaller groups would only cost
-files."""
+"""The least number of documents of a group. A few hundred thousand documents then make several tasks. Smaller groups
+would only mean more files."""
 _LEAST_LINES_BYTES = 16 << 20
-"""Bytes of signed lines of a group, at least."""
+"""The least bytes of signed lines of a group."""
 _KEYS_PER_TASK = 1 << 20
 _LEAST_RANGE = 1 << 21
-"""Keys of a range, at least. Sorting more of them leaves the cache and takes half as long again."""
+"""The least number of keys of a range. Sorting more of them leaves the cache and takes half as long again."""
 _LEAST_MEMBERS = 1 << 17
-"""Documents of a verifier, at least: it reads a box of each group."""
+"""The least number of documents of a verifier, since it reads a box of each group."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ class Group:
 
     def stays(self, store: Store) -> Flags:
         """Return which documents no earlier comparison removed."""
-        return stays(store, self.rows, self.removed)
+        found = np.ones(sum(self.rows), dtype=np.bool_)
+        for first, boxes in zip(accumulate(self.rows, initial=0), self.removed, strict=False):
+            found[first + removed_rows(store, boxes)] = False
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -144,8 +148,8 @@ class LineLayout:
 def make_layout(
     rows: Sequence[int], bands: int, earlier: Sequence[int] = (), memory_bytes: int = MEMORY_BYTES
 ) -> tuple[Layout, list[int]]:
-    """Return the layout for units of so many corpus rows, signatures of so many bands, and groups of earlier documents
-    of so many numbers. Also return the first unit of each group, and at the end the number of units."""
+    """Return the layout, and the first unit of each group with the number of units at the end. `rows` counts the corpus
+    rows of each unit, `bands` the bands of a signature, and `earlier` the documents of each group of earlier runs."""
     documents = sum(rows)
     size = max(min(max(documents // _MOST_GROUPS, _LEAST_GROUP), memory_bytes // _BYTES_PER_SIGNED), 1)
     starts, units = _groups(rows, rows, size)
@@ -170,8 +174,8 @@ def make_layout(
 
 
 def make_line_layout(units: Sequence[Part], memory_bytes: int = MEMORY_BYTES) -> tuple[LineLayout, list[int]]:
-    """Return the layout for units with these signed lines. Also return the first unit of each group, and at the end
-    the number of units."""
+    """Return the layout for units with these signed lines, and the first unit of each group with the number of units at
+    the end."""
     total = sum(part.bytes for part in units)
     size = min(max(total // _MOST_GROUPS, _LEAST_LINES_BYTES), memory_bytes * _BYTES_PER_LINE // _HELD_PER_LINE)
     starts, firsts = _groups([part.rows for part in units], [part.bytes for part in units], size)

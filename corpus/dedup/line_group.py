@@ -99,7 +99,7 @@ def read_group(task: ComparisonTask) -> GroupLines:
 
 
 def _values(column: pa.Array, kind: str) -> tuple[Ints, np.ndarray]:
-    """Return how many numbers each value has, and all numbers."""
+    """Return the count of numbers in each value of a binary column, and all numbers in one row."""
     if not len(column):
         return np.zeros(0, np.int64), np.zeros(0, kind)
     bounds = np.frombuffer(column.buffers()[1], "<i4")[column.offset : column.offset + len(column) + 1]

@@ -22,8 +22,8 @@ MOST_PER_KEY = 64
 
 
 def earlier_with_keys(earlier: Sequence[EarlierRun], bits: int, box: int, keys: Hashes) -> Iterator[tuple[Ints, Ints]]:
-    """Yield (index in `keys`, earlier document) for documents that have one of the keys: distinct, sorted keys of one
-    box. Only the first few documents of a key count."""
+    """Yield (index in `keys`, earlier document) for earlier documents that have one of the keys. `keys` are the
+    distinct, sorted keys of one box. Only the first few documents of a key count."""
     known = _Known(keys)
     counts = np.zeros(len(keys), dtype=np.int64)
     band, number = divmod(box, 1 << bits)
@@ -90,7 +90,7 @@ class _Known:
 
 
 def _first_few(at: Ints, rows: Ints, counts: Ints) -> tuple[Ints, Ints]:
-    """Return the pairs whose key did not come too often yet. `counts` is kept from call to call."""
+    """Return the pairs whose key has not come too often yet. `counts` is kept from call to call."""
     order = np.argsort(at, kind="stable")
     at, rows = at[order], rows[order]
     starts = run_starts(at)

@@ -6,7 +6,7 @@ A comparison of documents:
     candidates  turns equal keys into edges
     twins       finds equal texts, and sends each twin and its leader to their groups
     components  turns edges into the component of each document (or in rounds: large, small, labels)
-    members     sends the signatures of these documents to the task of their component
+    members     sends the signatures of documents in components to the task of their component
     verify      decides which members of a component stay, and sends the verdicts to the groups of the documents
     verdicts    writes the verdicts of each unit, for the pack phase
     sites       counts removed documents by domain
@@ -17,7 +17,7 @@ A comparison of lines:
     linekeys    sends the distinct lines of a group's documents to the task of their range of hashes
     repeats     finds lines that enough documents have, and sends them to the groups that have them
     losers      finds documents that would lose too much, and in the others the first document of each repeated line
-    keepers     finds the keeper of each line over all groups, and sends it to them (only with keep = "first")
+    keepers     finds the keeper of each line, and sends it to the groups that have the line (only with keep = "first")
     cuts        writes the verdicts of each unit, for the pack phase
 
 Everything between phases lies in committed files. The number of tasks follows from the number of documents and the

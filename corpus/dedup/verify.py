@@ -1,8 +1,8 @@
-"""Verification: each component keeps its preferred document, and removes those as similar to it as the limit says.
+"""Verification: each component keeps its preferred document, and loses those at least as similar to it as the limit.
 
-A verifier reads the members of its components from all groups, merged into one order, a bounded number at a time. A
-larger component is carried on by the documents that decide about the rest: its first kept ones (one more than `verify`
-has rounds), and the last leader.
+A verifier reads the members of its components from all groups, merged into one order, a bounded number at a time. Of a
+larger component it carries on the documents that decide about the rest: the first kept ones (one more than `verify` has
+rounds), and the last leader.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from corpus.storage.task_commits import Made
 from corpus.text.vocabulary import Flags, Ints, runs
 
 LARGEST = 20
-"""Clusters that run.json names."""
+"""The most clusters that run.json names."""
 
 FOUND_SCHEMA = pa.schema(
     [
-        pa.field("doc", pa.int64()),
-        pa.field("archive", pa.int32()),
-        pa.field("offset", pa.int64()),
-        pa.field("inner", pa.int32()),
-        pa.field("site", pa.string()),
+        ("doc", pa.int64()),
+        ("archive", pa.int32()),
+        ("offset", pa.int64()),
+        ("inner", pa.int32()),
+        ("site", pa.string()),
         pa.field("kept_doc", pa.int64(), metadata={"is": "itself if it is kept"}),
-        pa.field("kept_archive", pa.int32()),
-        pa.field("kept_offset", pa.int64()),
-        pa.field("kept_inner", pa.int32()),
-        pa.field("similarity", pa.float64()),
-        pa.field("exact", pa.bool_()),
+        ("kept_archive", pa.int32()),
+        ("kept_offset", pa.int64()),
+        ("kept_inner", pa.int32()),
+        ("similarity", pa.float64()),
+        ("exact", pa.bool_()),
         pa.field("preferred", pa.bool_(), metadata={"is": "true if the keeper rule prefers it to the kept one"}),
-        pa.field("cluster_size", pa.int64()),
+        ("cluster_size", pa.int64()),
     ]
 )
 
@@ -176,7 +176,7 @@ class _WaitingVerdicts:
             self._writer.write_batch(verdicts)
 
     def settle(self) -> Iterator[pa.RecordBatch]:
-        """Yield the waiting verdicts with their sizes."""
+        """Yield the waiting verdicts with the sizes of their clusters."""
         if self._writer is not None:
             self._writer.close()
             with pa.OSFile(str(self._path)) as source:

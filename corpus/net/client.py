@@ -19,20 +19,31 @@ from corpus.net.transport import (
     PermanentError,
     TransientError,
     Transport,
-    open_transport,
 )
-from corpus.net.urls import redact
+from corpus.net.urls import OBJECT_STORES, redact
+from corpus.net.web import WebTransport
 from corpus.warc.source import input_changed
 
 _T = TypeVar("_T")
 
+
+def open_transport(url: str) -> Transport:
+    """Return the transport for the server or bucket of a URL."""
+    parts = urlsplit(url)
+    if parts.scheme in OBJECT_STORES:
+        return BucketTransport(f"{parts.scheme}://{parts.netloc}")
+    return WebTransport(parts.scheme, parts.hostname or "")
+
+
 _REQUESTS_PER_S = 50
 _LONGEST_WAIT_S = 60.0
+_MOST_BYTES = 1 << 50
+"""No archive is larger than a pebibyte."""
 
 
 @dataclass(frozen=True)
 class RetryTimes:
-    """How long and how often a request is retried.
+    """The waits between the tries of a request, and the time after which the client gives up.
 
     The first wait takes `first_wait_s`. Each later wait takes twice as long, up to `longest_wait_s`, or as long as the
     server asks. The client gives up after `total_s` without any data, or after `unreached_s` if the server never
@@ -46,8 +57,8 @@ class RetryTimes:
 
 
 class Client(AbstractContextManager["Client"]):
-    """All requests of one process. It sends at most 8 at a time and `rate` a second. All of them wait if a server has
-    too many requests. Threads may share a client."""
+    """The client through which one process sends all its requests. It sends at most 8 at a time and `rate` a second.
+    All of them wait if a server has too many requests. Threads may share a client."""
 
     def __init__(self, times: RetryTimes | None = None, rate: float = _REQUESTS_PER_S) -> None:
         self._times = times or RetryTimes()
@@ -71,6 +82,10 @@ class Client(AbstractContextManager["Client"]):
 
         def check(found: FileVersion) -> None:
             nonlocal version
+            if found.size > _MOST_BYTES:
+                raise PermanentError(
+                    f"it claims a size of {found.size:,} bytes", "Download the file and give its path."
+                )
             if version is not None and found != version:
                 raise input_changed(redact(url))
             version = found
@@ -127,10 +142,8 @@ class Client(AbstractContextManager["Client"]):
                     # Our own delay is the least: some servers ask for 0 seconds and do not mean it.
                     delay = max(delay, min(error.wait_s, _LONGEST_WAIT_S))
                     if time.monotonic() + delay - since > total and (tries or not reached):
-                        raise failed(
-                            f"{redact(url)} can't be {verb}: {error.reason}, in {tries + 1} tries.",
-                            "Run the same command again when the server is well.",
-                        ) from None
+                        what = f"{redact(url)} can't be {verb}: {error.reason}, in {tries + 1} tries."
+                        raise failed(what, "Run the same command again when the server is well.") from None
                     tries += 1
                     if not error.throttled:
                         self._sleep(delay)

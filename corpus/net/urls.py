@@ -70,7 +70,6 @@ def object_key(url: str) -> str:
     if not bucket:
         raise ConfigError(f"{redact(url)!r} names no bucket.", "Write s3://BUCKET/PREFIX.")
     if _CONTROL.search(key) or not is_utf8(key) or (key and {"", ".", ".."} & set(key.split("/"))):
-        raise ConfigError(
-            f"{redact(url)!r} is not valid in an object store.", "Leave out empty parts, dots and control characters."
-        )
+        todo = "Leave out empty parts, dots and control characters."
+        raise ConfigError(f"{redact(url)!r} is not valid in an object store.", todo)
     return key

@@ -26,13 +26,13 @@ class WhatIfCounts:
     moves: np.ndarray = field(init=False)
     """Documents by old and new verdict."""
     bytes: np.ndarray = field(init=False)
-    """Their bytes of text."""
+    """The bytes of text of these documents."""
     unsized: np.ndarray = field(init=False)
     """Documents with unknown bytes of text."""
     combinations: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     """[documents, bytes] by kind and by the changed rules that are broken together, as bits."""
     examples: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
-    """(draw, row) by kind and rule."""
+    """The examples, as (draw, row), by kind and rule."""
     copies: int = 0
     """Exact copies of a kept document. They pass every rule."""
     candidates: int = 0
@@ -97,7 +97,7 @@ def _count_combinations(found: WhatIfCounts, read: Columns, kind: str, rows: np.
     values = read([rule.column for rule in rules]).take(pa.array(rows))
     bits = np.zeros(len(rows), np.uint64)
     for bit, rule in enumerate(rules[:64]):
-        broken = outside(rule.new if kind == "lost" else rule.old, values[rule.column])
+        broken = outside(rule.new if kind == "lost" else rule.limit, values[rule.column])
         bits |= broken.astype(np.uint64) << np.uint64(bit)
     for mask in np.unique(bits).tolist():
         same = bits == mask

@@ -72,7 +72,7 @@ class Overdue(WorkerError):
 
 @dataclass
 class _Incident:
-    """A record that stopped its worker: how, each time, and whether it may be tried again."""
+    """A record that stopped its worker: the kind of each stop, and whether the record may be tried again."""
 
     kinds: list[str] = field(default_factory=list)
     failed: bool = False
@@ -152,7 +152,7 @@ class Guard:
     def _ready_worker(self, archive: str) -> _Worker:
         environment = worker_environment(archive)
         if self._worker is not None and self._worker.environment != environment:
-            self.close()  # it may see less than it needs, or more
+            self.close()  # its environment may lack what this archive needs, or show what it does not need
         if self._worker is None:
             self._worker = _Worker(self.recipe, self.factory, self.settings, environment)
         if self._ended:  # read after the worker is set, which `end` may not have seen

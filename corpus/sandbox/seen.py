@@ -43,7 +43,7 @@ def is_unchanged(seen: Seen, path: str, tag: str) -> bool:
     """Return False if the archive at a path or URL, which has this tag now, has other bytes than were seen."""
     if must_be_read(seen, path):
         with closing(LocalSource(path)) as source:
-            return digest_of_range(source, seen["start"], seen["end"]) == seen["sha256"]
+            return digest_of_range(source, seen["start"], min(seen["end"], source.size)) == seen["sha256"]
     etags = [one.partition(" ")[2] for one in (tag, seen["stamp"])]
     strong = all(etag.startswith('"') for etag in etags)
     return not strong or etags[0] == etags[1] or seen["location"] != redact(path)

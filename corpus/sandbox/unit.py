@@ -87,7 +87,8 @@ class UnitOptions:
     failed: Mapping[Place, str] = field(default_factory=dict)
     """Records that must not be touched, with the kind of failure that each gets."""
     alone: Mapping[Place, str] = field(default_factory=dict)
-    """Records that stopped a worker, with how. Each is a batch of its own: if it stops another, no work is repeated."""
+    """Records that stopped a worker, with the kind of stop. Each is a batch of its own: if it stops another, no work is
+    repeated."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options as JSON data, without `wall_s`, which concerns only the supervisor."""
@@ -145,7 +146,7 @@ class Batch:
     """Rows of consecutive records. `next` is the place after them. The other fields are as in `UnitFacts`."""
 
     tables: dict[str, pa.Table] = field(default_factory=dict)
-    """By kind: ledger, corpus, samples, and the signatures of each collective stage."""
+    """The rows by kind: ledger, corpus, samples, and the signatures of each collective stage."""
     counts: Counts = field(default_factory=no_counts)
     other_records: dict[str, int] = field(default_factory=dict)
     exceptions: list[dict[str, str]] = field(default_factory=list)
@@ -222,7 +223,7 @@ class _Rows:
                 self._grant(False)
             if one.outcome is not None:
                 self._add(one, one.outcome, rows)
-                add_outcome(batch.counts, one.outcome)
+                add_outcome(batch.counts, one.outcome.outcome, one.outcome.stage, one.outcome.rule)
                 if one.outcome.stage != REMOVED:
                     self._sampler.offer(one.outcome)
                 if one.outcome.outcome != FAILED and stopped_by not in ("", "killed"):

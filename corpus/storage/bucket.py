@@ -39,7 +39,7 @@ FETCH_BYTES = 8 << 20
 
 BLOCK_BYTES = 1 << 20
 HELD_BYTES = 64 << 20
-"""Parts, of which many tasks read small pieces, are read in blocks and held in memory up to this size."""
+"""The bytes of blocks that are held in memory. Parts are read in blocks, since many tasks read small pieces of them."""
 
 DELETE_KEYS = 1000
 """Keys in one request to delete: the most that S3 takes."""
@@ -48,7 +48,7 @@ MOST_BYTES = 5 << 30
 """The largest object that one request may store."""
 
 _LASTING = ".work/parts/"
-"""The keys below it are digests, so their content never changes."""
+"""The folder of objects that never change, since their keys are digests of their content."""
 
 
 class ObjectStore:

@@ -2,7 +2,7 @@
 
 The first way is a hard link, which fails if the name exists. Some file systems have none (FAT, many network and FUSE
 mounts). There the second way is a rename that does not replace, and the third a lock that the kernel releases when its
-holder dies. A process that dies on any of these ways leaves nothing that would stop others.
+holder dies. A process that dies in any of these ways leaves nothing that would stop others.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Store(Protocol):
         """Remove everything below a folder."""
 
     def only_run(self) -> AbstractContextManager[None]:
-        """Be the only run that writes here. Raises OutputError if another run does, or if the disk is full."""
+        """Keep all other runs from writing here. Raises OutputError if another run does, or if the disk is full."""
 
     def prepare(self) -> None:
         """Check that the store can be written to and supports put-if-absent. Raises OutputError."""

@@ -30,7 +30,7 @@ _TABLE_SHIFT = np.uint64(64 - _TABLE_BITS)
 
 
 def top_ngram_chars(words: Words, sizes: Iterable[int]) -> dict[int, int]:
-    """Return by n the length of the most frequent n-gram times its count, or 0 if there are fewer than n words.
+    """Return, for each n, the length of the most frequent n-gram times its count, or 0 if there are fewer than n words.
 
     No word may contain whitespace.
     """
@@ -40,7 +40,8 @@ def top_ngram_chars(words: Words, sizes: Iterable[int]) -> dict[int, int]:
 
 
 def duplicate_ngram_chars(words: Words, sizes: Iterable[int]) -> dict[int, int]:
-    """Return by n the characters in repeated n-grams, each counted once, or 0 if there are fewer than n words."""
+    """Return, for each n, the characters in repeated n-grams, each counted once, or 0 if there are fewer than n
+    words."""
     ends = _ends(words)
     prefixes, scale = _prefix_hashes(words, ends)
     text = cache(lambda: "".join(words.strings))  # rarely needed

@@ -3,10 +3,11 @@
     ours, theirs = shingles_of(stretches_of(text)), shingles_of(stretches_of(other))
     np.intersect1d(ours, theirs)     # the shingles that two texts share
 
-The normalization is datatrove's (`utils/text.py`, `simplify_text`, 0.10.1): lower case, numbers to "0", punctuation
-to spaces, diacritics removed. Whitespace separates all of its steps: no whitespace is case-ignorable, a digit or a
-mark, and none comes from lowering or decomposing. So each stretch can be normalized on its own, and a table from
-stretch to words gives the words of the whole text. Three differences are intended:
+The normalization is datatrove's (`utils/text.py`, `simplify_text`, 0.10.1): lower case, numbers to "0", punctuation to
+spaces, diacritics removed. With `numbers`, numbers stay as they are written, so that two price lists differ. Whitespace
+separates all of its steps: no whitespace is case-ignorable, a digit or a mark, and none comes from lowering or
+decomposing. So each stretch can be normalized on its own, and a table from stretch to words gives the words of the
+whole text. Three differences are intended:
 
 - Words are those of `corpus.text.words`, which treats very long stretches and lone surrogates differently.
 - Digits are those of Python's Unicode. datatrove uses the `regex` package, which may know newer scripts.
@@ -44,7 +45,7 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)  # multiplying by an odd number mod 2^64 lo
 _FMIX64 = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 
 
-def normal_words(text: str, language: str = "en") -> list[str]:
+def normal_words(text: str, language: str = "en", numbers: bool = False) -> list[str]:
     """Return the words of the normalized text, in order. Raises the ConfigError of `corpus.text.words.check_language`.
 
     Words of long stretches are not remembered: a page can have any number of them.
@@ -52,26 +53,26 @@ def normal_words(text: str, language: str = "en") -> list[str]:
     return [
         word
         for stretch in text.split()
-        for word in (_normal_words if len(stretch) > LONG_STRETCH else _remembered_words)(stretch, language)
+        for word in (_normal_words if len(stretch) > LONG_STRETCH else _remembered_words)(stretch, language, numbers)
     ]
 
 
-def shingles_of(stretches: TextStretches, size: int = SIZE) -> Hashes:
+def shingles_of(stretches: TextStretches, size: int = SIZE, numbers: bool = False) -> Hashes:
     """Return a hash for each run of `size` normalized words, in order and with repetition. A shorter text has none.
 
     A word's hash is the XXH3-64 of its UTF-8. `fold` joins the hashes of a run.
     """
-    words = stretches.table.derived(_WordHashes).of(stretches.numbers)
+    words = stretches.table.derived(_NumberedWordHashes if numbers else _WordHashes).of(stretches.numbers)
     count = len(words) - size + 1
     return fold([words[i : i + count] for i in range(size)]) if count > 0 else np.zeros(0, np.uint64)
 
 
-def joined_shingles(text: str, language: str = "en", size: int = SIZE) -> Hashes:
+def joined_shingles(text: str, language: str = "en", size: int = SIZE, numbers: bool = False) -> Hashes:
     """Return datatrove's hash of each run of `size` words: the XXH64 of the words joined by spaces.
 
     Slow. Use it to compare with datatrove.
     """
-    words = normal_words(text, language)
+    words = normal_words(text, language, numbers)
     joined = [" ".join(words[i : i + size]).encode() for i in range(len(words) - size + 1)]
     return np.fromiter(map(xxhash.xxh64_intdigest, joined), dtype=np.uint64, count=len(joined))
 
@@ -103,9 +104,8 @@ def shingle_similarity(sets: pa.Array, *, contained: bool) -> Callable[[Ints, In
     It is the Jaccard similarity or, if `contained`, the share of a document's shingles that the keeper has. `sets`
     holds the distinct hashes of each document as 32-bit integers.
     """
-    ends = (
-        np.frombuffer(sets.buffers()[1], dtype="<i4")[sets.offset : sets.offset + len(sets) + 1].astype(np.int64) // 4
-    )
+    offsets = np.frombuffer(sets.buffers()[1], dtype="<i4")[sets.offset :][: len(sets) + 1]  # in bytes
+    ends = offsets.astype(np.int64) // 4
     values = np.frombuffer(sets.buffers()[2] or b"", dtype="<u4")
     sizes = np.diff(ends)
 
@@ -140,8 +140,9 @@ def _common_of_pairs(values: NDArray[np.uint32], ends: Ints, ours: Ints, theirs:
     return np.bincount(twice.astype(np.int64), minlength=len(ours))
 
 
-def _normal_words(stretch: str, language: str) -> list[str]:
-    text = _NUMBER.sub("0", stretch.lower()).translate(_PUNCTUATION_TO_SPACE)
+def _normal_words(stretch: str, language: str, numbers: bool) -> list[str]:
+    lower = stretch.lower()
+    text = (lower if numbers else _NUMBER.sub("0", lower)).translate(_PUNCTUATION_TO_SPACE)
     if not text.isascii():
         slices = (text[i : i + LONG_STRETCH] for i in range(0, len(text), LONG_STRETCH))
         decomposed = chain.from_iterable(unicodedata.normalize("NFD", part) for part in slices)
@@ -154,6 +155,8 @@ _remembered_words = lru_cache(TABLE_LIMIT)(_normal_words)
 
 class _WordHashes:
     """The hashes of the normalized words of a table's stretches, computed at first use and kept in one pool."""
+
+    numbers = False
 
     def __init__(self, table: StretchTable) -> None:
         self._table = table
@@ -179,7 +182,7 @@ class _WordHashes:
         strings = [self._table.strings[number] for number in numbers.tolist()]
         previous = self._table.previous
         if previous is not None:
-            old = previous.derived(_WordHashes)
+            old = previous.derived(type(self))
             old_numbers = np.fromiter(map(previous.get, strings, repeat(-1)), np.int64, len(strings))
             old_numbers[old_numbers >= len(old._first)] = -1
             first = np.where(old_numbers >= 0, old._first.values[old_numbers], -1) if len(old._first) else old_numbers
@@ -187,7 +190,9 @@ class _WordHashes:
             counts = old._counts.values[old_numbers[known]]
             self._add(numbers[known], counts, old._pool.values[runs(first[known], counts)])
             numbers, strings = numbers[~known], list(compress(strings, ~known))
-        hashes = [_word_hashes(stretch, self._table.language) for stretch in strings]
+        language, hash_of = self._table.language, xxhash.xxh3_64_intdigest
+        words = [_normal_words(stretch, language, self.numbers) for stretch in strings]
+        hashes = [[hash_of(word.encode()) for word in of] for of in words]
         counts = np.fromiter(map(len, hashes), np.int64, len(hashes))
         self._add(numbers, counts, np.array(list(chain.from_iterable(hashes)), np.uint64))
 
@@ -199,5 +204,7 @@ class _WordHashes:
             self._first.values[numbers] = first
 
 
-def _word_hashes(stretch: str, language: str) -> list[int]:
-    return [xxhash.xxh3_64_intdigest(word.encode()) for word in _normal_words(stretch, language)]
+class _NumberedWordHashes(_WordHashes):
+    """The same, with numbers as they are written."""
+
+    numbers = True

@@ -86,7 +86,7 @@ POWERS = Powers(HASH_BASE)
 
 
 class Vocabulary:
-    """Words numbered in the order in which they first come, with the properties of each word (see `Words`)."""
+    """Words numbered in the order in which they first occur, with the properties of each word (see `Words`)."""
 
     def __init__(self) -> None:
         self.strings: list[str] = []
@@ -107,7 +107,8 @@ class Vocabulary:
         return found
 
     def dense(self, numbers: Ints) -> Ints:
-        """Return for each word the index of its last occurrence: equal words get equal numbers below their count."""
+        """Return for each word the index of its last occurrence: equal words get equal numbers, below the number of
+        words."""
         self.update()
         with self._lock:
             last = self._last.values

@@ -19,8 +19,9 @@ from tokenizers import Tokenizer as HF
 from corpus.tokens.byte_level_bpe import CHAR_OF_BYTE, GPT4_PATTERN, OUR_PATTERN
 
 MOST_IDS = 1 << 26
-"""A gigatoken encoder is replaced after so many ids, some 256 MB of text. It keeps every word that it has seen, so
-texts of new words only (numbers, names, languages without spaces) would fill the memory of any machine."""
+"""The number of ids after which a gigatoken encoder is replaced: some 256 MB of text. An encoder keeps every word that
+it has seen, so texts of new words only (numbers, names, languages without spaces) would fill the memory of any
+machine."""
 
 _FRESH, _SAME, _DIFFERENT = range(3)
 _OURS, _GPT4 = json.dumps(OUR_PATTERN), json.dumps(GPT4_PATTERN)
@@ -50,7 +51,7 @@ class GigatokenEncoder:
         layout = self._encoder.encode_batch(pieces, parallel=False).layout
         ends = layout.offsets.data
         ids = layout.content.data[ends[0] : ends[-1]]
-        self._given += len(ids)  # another thread may undo this, which only delays it
+        self._given += len(ids)  # another thread may undo this, which only delays the replacement
         if self._given > MOST_IDS:
             self._given = 0
             self._encoder = _gigatoken(self._source)

@@ -30,12 +30,12 @@ FILE_BYTES = 250_000_000
 """Bytes of text per file, some 100 MB as zstd: nanochat's shard size."""
 
 _FEW_GROUPS = 8
-"""A small corpus has smaller row groups, so that it has at least so many. The rows that fill no row group go to the
-last file, which would otherwise be a large part of the corpus."""
+"""The least number of row groups: a small corpus has smaller ones. The rows that fill no row group go to the last file,
+which would otherwise be a large part of the corpus."""
 
 _VAL_SHARE = 0.01
 VAL_GROUPS = 8
-"""Row groups of the last file, if there are documents enough: one for each GPU of a usual machine."""
+"""Row groups of the last file, if there are enough documents: one for each GPU of a usual machine."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class RowLayout:
 
 
 def plan_rows(documents: int, text_bytes: int) -> RowLayout:
-    """Return the layout for so many documents. Raises InputError for fewer than two."""
+    """Return the layout for this number of documents. Raises InputError for fewer than two."""
     if documents < 2:
         raise InputError(f"A corpus of {documents} document can't be split in two.", "Give at least two documents.")
     group = GROUP_ROWS

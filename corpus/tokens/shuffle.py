@@ -19,10 +19,10 @@ from corpus.storage.commits import Commit, Part
 from corpus.storage.store import Store
 
 BOX_BYTES = 128 << 20
-"""The rows of one box take about so much memory while they are sorted."""
+"""The approximate memory of the rows of one box while they are sorted."""
 
 ROW_BYTES = 100
-"""Beside its text, a row takes about so much memory for key, id and weight."""
+"""The approximate memory of a row beside its text: key, id and weight."""
 
 _MOST_BITS = 16
 
@@ -31,12 +31,13 @@ WEIGHT = pa.field("weight", pa.int64())
 
 
 def box_bits(size: int) -> int:
-    """Return the number of key bits that select a box, for rows of so many bytes."""
+    """Return the number of key bits that select a box, for rows of `size` bytes in all."""
     return min(bits_for(size, BOX_BYTES), _MOST_BITS)
 
 
 def fill_boxes(store: Store, size: int, send: Callable[[int], list[Commit]]) -> tuple[int, list[Commit]]:
-    """Send rows of about so many bytes to boxes. Return the number of key bits that select a box, and the commits.
+    """Send rows of about `size` bytes in all to boxes. Return the number of key bits that select a box, and the
+    commits.
 
     The size comes from parquet footers, which may understate it a thousandfold (a dictionary of a few texts that
     repeat). So the rows are measured once sent, and sent again to more boxes if a box would be at least twice as large
@@ -105,7 +106,7 @@ def read_cut(
 
 
 def in_groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """Yield the same rows in tables of exactly so many rows. The last table has the rest."""
+    """Yield the same rows in tables of `rows` rows each. The last table has the rest."""
     waiting: list[pa.RecordBatch] = []
     held = 0
     for batch in batches:

@@ -27,9 +27,9 @@ FIRST_LINE = {
         rb"(?<=\n)[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\n]{0,16000} \d{12,20} (?=[^\n]{0,402}+\n)[^\n]{0,400}\d\r?(?=\n)"
     ),
 }
-"""The first line of a header by flavor, for searches that look little beyond each line's end. The date of an ARC header
-must stand in the last 402 bytes of its line. The look-ahead checks this before the rest of the line is tried, which
-takes a twentieth of the time in lines of dates that end wrongly."""
+"""The pattern of a header's first line, by flavor, for searches that look little beyond each line's end. The date of an
+ARC header must stand in the last 402 bytes of its line. The look-ahead checks this before the rest of the line is
+tried, which takes a twentieth of the time in lines of dates that end wrongly."""
 
 
 @dataclass(slots=True)

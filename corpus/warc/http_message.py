@@ -21,7 +21,7 @@ import zstandard
 MAX_HEADER_BYTES = 64 << 10
 """The search for the end of the headers stops here."""
 MAX_CHUNKS = 100_000
-"""Chunks of one body. Servers send kilobytes in a chunk. A body in chunks of one byte would cost seconds."""
+"""The most chunks of one body. Servers send kilobytes in a chunk. A body in chunks of one byte would cost seconds."""
 _MAX_LAYERS = 4
 _MAX_MEMBERS = 1_000
 _PIECE = 1 << 18

@@ -22,11 +22,12 @@ _CUT = "the file ends before the block does"
 
 _BLANK = re.compile(rb"\n\r*\n\Z")
 _GAP_BYTES = 64
-"""How far the parser looks behind a block for line breaks and the next header."""
+"""The bytes behind a block in which the parser looks for line breaks and the next header."""
 _NEAR_BYTES = 8
 _SEARCH_BYTES = 1 << 20
 _OVERLAP_BYTES = 20 * 1024
-"""Kept when a search moves on, because a header's first line may straddle the edge. Longer than an ARC header."""
+"""The bytes that a search keeps when it moves on, because a header's first line may straddle the edge. An ARC header is
+shorter."""
 
 
 @dataclass(slots=True)

@@ -28,9 +28,9 @@ from corpus.warc.zstdframes import FrameStarts, is_skippable
 _BLOCK_BYTES = 256 << 10
 """The size of a read. Planning reads one or two blocks at each division: 1% of a file with units of 32 MiB."""
 _LOOK_BYTES = 16 << 20
-"""How much of the first member is inflated, beyond its first record, to see what it holds."""
+"""The bytes of the first member that are inflated, beyond its first record, to see what the member holds."""
 _SEARCH_BYTES = 64 << 20
-"""How far the first record is searched in a file with a damaged start."""
+"""The bytes in which the first record is searched for, in a file with a damaged start."""
 _NEXT_BYTES = 4096
 _OTHERS = {
     b"\x04\x22\x4d\x18": "lz4",
@@ -44,7 +44,7 @@ _OTHERS = {
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How to read a file. `layout` is "members" or "stream", `codec` "gzip", "zstd" or "plain", `flavor` "warc" or
+    """The way to read a file. `layout` is "members" or "stream", `codec` "gzip", "zstd" or "plain", `flavor` "warc" or
     "arc"."""
 
     layout: str
@@ -165,7 +165,7 @@ def _behind_damage(window: Window, codec: str) -> Format | None:
             end = _chain_end(window, at, head, member)
             if end > at and (end > member or member == window.size):
                 return Format("stream", "plain", head.flavor)
-    # If both are there, the first holds the other.
+    # If a frame and a member are there, the one that comes first holds the other.
     frame = FrameStarts(window).next(0, end=_SEARCH_BYTES)
     if frame < member and (found := _search(window, "zstd")) is not None:
         return found
@@ -176,7 +176,8 @@ def _behind_damage(window: Window, codec: str) -> Format | None:
 
 
 def _chain_end(window: Window, at: int, head: Head, beyond: int) -> int:
-    """Follow records that lead to one another from `at`, not far `beyond`. Return where the last of them begins."""
+    """Follow records that lead to one another from `at`, to the first that begins after `beyond`. Return where the last
+    of them begins."""
     while True:
         after = at + head.size + (head.length or 0)
         data = window.read(after, _NEXT_BYTES)

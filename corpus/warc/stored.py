@@ -23,8 +23,9 @@ _CHUNK = 128 * 1024
 _CHUNKS_KEPT = 16
 _GZIP_HEADER = 10
 _LOOKS = 20_000
-"""Looks at positions in one search. By chance, 200 kB hold one position that reads as a stored block's header; a page
-made for it holds 100,000. After the last look, every short run counts as part of a page. That takes 0.3 s at most."""
+"""The looks at positions that one search may take. By chance, 200 kB hold one position that reads as a stored block's
+header; a page made for it holds 100,000. After the last look, every short run counts as part of a page. That takes 0.3
+s at most."""
 _ANY_HISTORY = bytes(32 * 1024)
 _Headers: TypeAlias = tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]
 """Stored blocks' headers in a chunk of the file: their positions, the ends of their blocks, and the final blocks."""
@@ -78,7 +79,7 @@ class StoredBlocks:
 
     def _blocks(self, low: int, high: int) -> Iterator[tuple[int, int, bool]]:
         """Yield everything that reads as a stored block's header from `low` up to `high`, in order: its position, the
-        end of its block, and if the block is final."""
+        end of its block, and whether the block is final."""
         low = max(low, 0)
         for chunk in range(low // _CHUNK, (high - 1) // _CHUNK + 1 if high > 0 else 0):
             positions, ends, lasts = self._headers(chunk)

@@ -13,7 +13,7 @@ _FIRST_LOOK = 2048
 
 @dataclass(frozen=True, slots=True)
 class LostBytes:
-    """A place in the stream where `count` bytes of the file could not be decompressed."""
+    """A point in the stream where `count` bytes of the file could not be decompressed."""
 
     kind: str
     detail: str
@@ -22,7 +22,7 @@ class LostBytes:
 
 @dataclass(frozen=True, slots=True)
 class BadChecksum:
-    """A place in the stream where the checksum of the bytes before it failed."""
+    """A point in the stream where the checksum of the bytes before it failed."""
 
 
 Chunks = Iterator["bytes | LostBytes | BadChecksum"]
@@ -41,13 +41,6 @@ class StreamBuffer:
         self.lost: LostBytes | None = None
         self.bad_checksums: list[int] = []
         """Positions in the stream where a checksum failed."""
-
-    @classmethod
-    def of(cls, content: bytes) -> StreamBuffer:
-        """Return a buffer that holds a whole stream."""
-        buffer = cls(iter(()))
-        buffer.data += content
-        return buffer
 
     def fill(self, length: int) -> int:
         """Buffer `length` bytes, or all if there are fewer. Return how many of the `length` bytes are buffered."""

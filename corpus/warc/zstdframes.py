@@ -20,7 +20,7 @@ DICTIONARY = b"\x5d\x2a\x4d\x18"
 _OUT_BYTES = 128 * 1024
 _BLOCK_MAX = 128 * 1024
 _BLOCKS_MAX = 1_000_000
-"""Blocks in one frame: 128 GB of content as zstd writes it, or 4 MB of blocks of three bytes."""
+"""The most blocks in one frame: 128 GB of content as zstd writes it, or 4 MB of blocks of three bytes."""
 _BLOCK_COST = 128
 """The cost of following a block's header in decompressed bytes. It takes some 0.5 µs."""
 _WINDOW_MAX = 128 << 20

@@ -1,4 +1,4 @@
-"""From the bytes of a page to its text: which charset, and by which evidence.
+"""The text of a page from its bytes, the charset, and the evidence for that charset.
 
     decode_html(body, http_charset) -> (text, charset, how)
 
@@ -18,10 +18,11 @@ import re
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 
 PRESCAN_BYTES = 8192
-"""How far to search for a meta charset. The standard says 1,024, but browsers go on to the end of the head."""
+"""The bytes in which a meta charset is searched for. The standard says 1,024, but browsers go on to the end of the
+head."""
 
 _CHARACTER_BYTES = 4
-"""Size of the longest character. A crawler that cuts a page can leave a part of one."""
+"""The size of the longest character. A crawler that cuts a page can leave a part of one."""
 
 _CODECS = {
     # Python's codecs of these names are narrower than those of browsers

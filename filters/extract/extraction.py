@@ -1,4 +1,4 @@
-"""From a record to the main text of its page.
+"""The main text of a record's page.
 
     for record in read_warc("x.warc.gz"):
         outcome = Pipeline.of([Extract()]).judge_record(record)
@@ -25,6 +25,7 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit, Measured, Stage
 from corpus.warc.record import HTML
 from filters.extract import precision_mode
+from filters.extract.layout_tables import open_layout_tables
 from filters.extract.page import MAX_BODY_BYTES, Page, page_of
 from filters.extract.structure import SURE_DEPTH, tree_depth
 
@@ -45,8 +46,8 @@ class Extract(Stage):
 
     `engine` is "trafilatura"; "resiliparse", which is three times as fast; or "rescue". "rescue" takes resiliparse's
     text if trafilatura's is empty, or if it lacks too many words of resiliparse's long lines: more than
-    `rescue_ratio` per word that it has. A conversion record (WET) is already a text. A document without a record
-    keeps its text, and only `chars` is measured.
+    `rescue_ratio` per word that it has. A conversion record (WET) is already a text, and so is a document without a
+    record, of which only `chars` is measured. Of a text, only whitespace at the ends of lines is removed.
 
     The limits on markup protect parsers from their quadratic cases. The worst page found with 60,000 tags took
     trafilatura 26 s. Among 3,010 real pages the highest values are 51,331 tags, 1,008 attributes in one tag, and a
@@ -55,6 +56,7 @@ class Extract(Stage):
 
     name = "extract"
     source = "FineWeb (arXiv:2406.17557): trafilatura with favor_precision, without comments"
+    sets = ("text",)
     gate = True
     costly = True
     detailed = ("body_bytes",)
@@ -70,7 +72,7 @@ class Extract(Stage):
     attributes = Limit(max=5_000, of=int)
     """Most attributes in one tag. Only tags of 1,000 bytes or more count."""
     depth = Limit(max=1_000, of=int)
-    """How deep elements nest, at most."""
+    """The greatest depth to which elements nest."""
     charset = Limit(of=str)
     """WHATWG name of the charset."""
     charset_source = Limit(of=str)
@@ -81,13 +83,16 @@ class Extract(Stage):
     chars = Limit(min=1, max=5_000_000, of=int)
     """Length of the text."""
 
-    def __init__(self, *, engine: str = "trafilatura", rescue_ratio: float = 0.4) -> None:
+    def __init__(self, *, engine: str = "trafilatura", rescue_ratio: float = 0.4, layout_tables: bool = False) -> None:
         if engine not in ENGINES:
             raise ConfigError(f"extract.engine = {engine!r} is unknown.", did_you_mean(str(engine), ENGINES))
         self.engine = engine
         """"trafilatura", "resiliparse" or "rescue"."""
         self.rescue_ratio = rescue_ratio
         """Missing words per word of trafilatura's text above which "rescue" takes resiliparse's text."""
+        self.layout_tables = layout_tables
+        """If true, trafilatura reads the cells of a table that lays out the page as blocks of text. If false, it writes
+        such a page as one line of cells, as in FineWeb, and rules on lines drop it."""
 
     def prepare(self) -> None:
         """Silence trafilatura, which writes a line to stderr for each page without text."""
@@ -100,6 +105,8 @@ class Extract(Stage):
                 yield from _conversion(doc, doc.record.block)
             elif doc.record is not None:
                 yield from self._response(doc, page_of(doc))
+            else:
+                doc.text = plain_lines(doc.text)
             yield "chars", len(doc.text)
         finally:
             doc.page = None
@@ -121,7 +128,7 @@ class Extract(Stage):
         """The text of a page, and the engine that gave it."""
         if self.engine == "resiliparse":
             return resiliparse_text(page.html), "resiliparse"
-        text = trafilatura_text(page)
+        text = trafilatura_text(page, open_layout_tables if self.layout_tables else None)
         if self.engine == "rescue":
             other = resiliparse_text(page.html)
             if other and lost_words(text, other) > self.rescue_ratio:
@@ -138,7 +145,13 @@ def _conversion(doc: Document, block: bytes) -> Iterator[Measured]:
     yield "charset", "utf-8"
     yield "charset_source", how
     yield "engine_used", "none"
-    doc.text = text.removeprefix("\ufeff").replace("\0", "")
+    doc.text = plain_lines(text.removeprefix("\ufeff").replace("\0", ""))
+
+
+def plain_lines(text: str) -> str:
+    """Return the text with "\n" after each line and no whitespace before it, so that blank lines are empty. The rules
+    would count lines of "\r" or of spaces as repeated lines."""
+    return "\n".join(map(str.rstrip, text.replace("\r\n", "\n").replace("\r", "\n").split("\n")))
 
 
 def lost_words(text: str, other: str) -> float:
@@ -148,12 +161,15 @@ def lost_words(text: str, other: str) -> float:
     return (theirs - has).total() / has.total() if has else math.inf
 
 
-def trafilatura_text(page: Page) -> str:
-    """Return the text that trafilatura extracts from a page, or "" if it finds none."""
+def trafilatura_text(page: Page, change: precision_mode.Change | None = None) -> str:
+    """Return the text that trafilatura extracts from a page, or "" if it finds none. `change` is applied to the page's
+    tree before."""
     deep = deep_tree(page) if page.structure.depth > SURE_DEPTH else None
     if deep is not None:
+        if change is not None:
+            change(deep)
         return precision_mode.plain_extract(deep) or ""
-    return precision_mode.extract(page.html, page.utf8) or ""
+    return precision_mode.extract(page.html, page.utf8, change) or ""
 
 
 def deep_tree(page: Page) -> etree._Element | None:

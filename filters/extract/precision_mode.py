@@ -14,21 +14,32 @@ from functools import cache
 
 import trafilatura
 from lxml import etree
+from trafilatura.utils import load_html
 
 VERSION = "2.3.1"
 
 _log = logging.getLogger(__name__)
 
 
-def extract(html: str, utf8: bytes | None = None) -> str | None:
-    """Return the main text of a decoded page, or None if trafilatura finds none. `utf8` is the page in UTF-8."""
+Change = Callable[[etree._Element], None]
+
+
+def extract(html: str, utf8: bytes | None = None, change: Change | None = None) -> str | None:
+    """Return the main text of a decoded page, or None if trafilatura finds none. `utf8` is the page in UTF-8. `change`
+    is applied to the page's tree before anything else."""
     fast = fast_extract()
     if fast is not None:
         try:
-            return fast(html, utf8)
+            return fast(html, utf8, change)
         except Exception as error:
             _log.debug("trafilatura itself extracts a page, after %s", type(error).__name__)
-    return plain_extract(html)
+    if change is None:
+        return plain_extract(html)
+    tree = load_html(html)
+    if tree is None:
+        return None
+    change(tree)
+    return plain_extract(tree)
 
 
 def plain_extract(html: str | etree._Element) -> str | None:
@@ -38,7 +49,7 @@ def plain_extract(html: str | etree._Element) -> str | None:
 
 
 @cache
-def fast_extract() -> Callable[[str, bytes | None], str | None] | None:
+def fast_extract() -> Callable[[str, bytes | None, Change | None], str | None] | None:
     """Return the fast function, or None if it does not fit the installed trafilatura."""
     if trafilatura.__version__ != VERSION:
         return None

@@ -44,7 +44,7 @@ for _name in _FLAT:
     _STEPS[_first << 10 | _second << 5 | _third] = 0
 
 SURE_DEPTH = 80
-"""Up to this estimate, elements nest no deeper than 250. A nested table is three elements and counts as one."""
+"""The estimate up to which elements nest no deeper than 250. A nested table is three elements and counts as one."""
 
 
 class Structure(NamedTuple):
@@ -55,7 +55,7 @@ class Structure(NamedTuple):
     attributes: int
     """Most attributes in one tag of LONG_TAG bytes or more, else 0."""
     depth: int
-    """How deep elements nest at most, without elements that do not count as nesting."""
+    """The greatest depth to which elements nest, without those that do not count as nesting."""
 
 
 def scan(body: bytes) -> Structure:

@@ -52,10 +52,14 @@ class Language(FastTextStage):
 
     name = "language"
     source = "arXiv:2406.17557 (FineWeb); lid.176 of fastText; datatrove 0.10.1 language_filter.py"
+    reads = ("text",)
+    sets = ("language",)
     gate = True
 
     label = Limit(one_of=("en",), of=str)
-    score = Limit(above=0.65)
+    """The most likely language, as an ISO 639 code."""
+    score = Limit(above=0.65, share=True)
+    """Its probability."""
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         label, probability = self.predictor_.best(doc.text)

@@ -33,6 +33,11 @@ _FOREIGN = 0.005
 _DOUBT = (0.02, 0.1)
 """Between these two values resiliparse extracts the text before the decision: 67 of 3,010 pages."""
 
+_LOOKS = 6
+"""A page that would be dropped is looked at in this many places, because its first thousands of characters may be a
+consent text in another language than the article. On 5,083 pages this costs .2 ms per page, and the screen catches 91.0
+instead of 92.8% of what the language rule drops."""
+
 _MIN_RUN = 16
 """Shorter pieces of text are menus and buttons, which are often English on pages in other languages."""
 
@@ -41,26 +46,26 @@ _MIN_CHARS = 100
 
 _RUN = re.compile(rf">([^<]{{{_MIN_RUN},}})")  # starting with a plain character makes it three times as fast
 _HIDDEN = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
-_CLOSING = {
-    name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "noscript", "template")
-}  # fmt: skip
+_CLOSING = {tag: re.compile(rf"</{tag}\b", re.IGNORECASE) for tag in ("script", "style", "noscript", "template")}
 
 
 class LanguageScreen(FastTextStage):
     """Probability that the visible text of a page is in a wanted language, before extraction.
 
     `wanted_score` is the probability, by lid.176, that the page is in one of the `wanted` languages. The model reads
-    the first 1,000 characters between tags. A result of at least 0.3 or below 0.005 counts. Otherwise the model reads
-    the first 4,000 characters. If that result is doubtful (0.02 to 0.1), it reads the first 4,000 characters that
-    resiliparse extracts. The score is null, so the page passes, if the page is not HTML or has fewer than 100
-    characters.
+    the first 1,000 characters between tags. A result of at least 0.3 counts, so does one below 0.005. Otherwise the
+    model reads the first 4,000 characters. If that result is doubtful (0.02 to 0.1), it reads the first 4,000
+    characters that resiliparse extracts. Before a page is dropped, the model reads 1,000 characters at each of six
+    places of the page, and a result of at least 0.3 counts instead. So a foreign consent text before an English article
+    does not decide. The score is null, so the page passes, if the page is not HTML or has fewer than 100 characters.
     """
 
     name = "screen"
     source = "our own; its error is measured by benchmarks/screen.py"
     gate = True
 
-    wanted_score = Limit(min=0.05)
+    wanted_score = Limit(min=0.05, share=True)
+    """The probability of the wanted languages. Null if the page can't be judged."""
 
     def __init__(self, *, wanted: Sequence[str] = ("en",), model: str = "", sha256: str = "") -> None:
         super().__init__(model=model, sha256=sha256)
@@ -71,20 +76,19 @@ class LanguageScreen(FastTextStage):
         own = next(bound for bound in stages if bound.stage is self)
         if not own.limits["wanted_score"].bounds:
             return
-        off = f"switch the screen off: {own.name}.wanted_score=off."
+        name, off = own.name, f"switch the screen off: {own.name}.wanted_score=off."
+        if any("text" in bound.stage.sets for bound in stages[: stages.index(own)]):
+            todo = f"Put {name} before the extraction, or {off}"
+            raise ConfigError(f"{name} saves extraction, but comes after it.", todo)
         if not self.wanted:
-            raise ConfigError(
-                f"{own.name}.wanted is empty, so every page would be dropped.", f"Name languages, or {off}"
-            )
+            raise ConfigError(f"{name}.wanted is empty, so every page would be dropped.", f"Name languages, or {off}")
         for bound in stages:
             kept = bound.limits["label"].one_of if isinstance(bound.stage, Language) else self.wanted
             if kept is None:
-                raise ConfigError(f"{bound.name} keeps every language, but {own.name} does not.", f"To keep all, {off}")
+                raise ConfigError(f"{bound.name} keeps every language, but {name} does not.", f"To keep all, {off}")
             if set(kept) != set(self.wanted):
-                raise ConfigError(
-                    f"{own.name}.wanted = {list(self.wanted)} differs from the languages that {bound.name} keeps.",
-                    f"Set {own.name}.wanted to {list(kept)}, or {off}",
-                )
+                what = f"{name}.wanted = {list(self.wanted)} differs from the languages that {bound.name} keeps."
+                raise ConfigError(what, f"Set {name}.wanted to {list(kept)}, or {off}")
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         yield "wanted_score", self._score(doc)
@@ -95,16 +99,27 @@ class LanguageScreen(FastTextStage):
         page = page_of(doc)
         if page.message.status not in (None, *range(200, 300)) or page.media_type not in HTML or not page.body:
             return None
-        text = visible_text(page.html, _FIRST_LOOK_CHARS)
+        score = self._first_score(page.html)
+        if score is None or score >= _DOUBT[1]:
+            return score
+        text = visible_text(page.html, len(page.html))
+        last = len(text) - _FIRST_LOOK_CHARS
+        starts = [last * look // (_LOOKS - 1) for look in range(1, _LOOKS)] if last > 0 else []
+        found = (self._wanted(text[start : start + _FIRST_LOOK_CHARS]) for start in starts)
+        return next((sure for sure in found if sure >= _SURE), score)
+
+    def _first_score(self, html: str) -> float | None:
+        """Return the probability for the beginning of the page."""
+        text = visible_text(html, _FIRST_LOOK_CHARS)
         if len(text) >= _MIN_CHARS:
             score = self._wanted(text)
             if score >= _SURE or (score < _FOREIGN and len(text) >= _FIRST_LOOK_CHARS):
                 return score
             if len(text) >= _FIRST_LOOK_CHARS:
-                score = self._wanted(visible_text(page.html, _CHARS))
+                score = self._wanted(visible_text(html, _CHARS))
             if not _DOUBT[0] <= score < _DOUBT[1]:
                 return score
-        other = extract_plain_text(page.html, main_content=False, alt_texts=False, links=False)[:_CHARS]
+        other = extract_plain_text(html, main_content=False, alt_texts=False, links=False)[:_CHARS]
         return self._wanted(other) if len(other.strip()) >= _MIN_CHARS else None
 
     def _wanted(self, text: str) -> float:

@@ -1,4 +1,4 @@
-"""Find names of people and places with a spaCy model of the user's."""
+"""Find names of people and places with a spaCy model that the user supplies."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def finish(run: Build, info: dict[str, Any], commits: list[Commit], parts: list[
     """Write the manifest, timings.json and, last, run.json. Then remove intermediate files."""
     store = run.execution.store
     if not info["complete"]:
-        store.discard("run.json")  # of an earlier try with as many units, but other reasons
+        store.discard("run.json")  # left by an earlier try, with as many units but other reasons
     # rules in alphabetical order, since the order of counting depends on the units
     records = json.loads(json.dumps(info["records"], sort_keys=True))
     run_json = store.get("run.json") or as_json({**info, "records": records})

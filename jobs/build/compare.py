@@ -27,8 +27,8 @@ from jobs.runner.task_functions import compare_task
 
 ALARM_RATE = 0.9
 ALARM_DOCUMENTS = 20
-"""A rate says something from so many documents on. Domains raise no alarm: many a site is one page under many
-addresses."""
+"""The least number of documents for which a rate says something. Domains raise no alarm: many a site is one page under
+many addresses."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,12 @@ class Comparison:
         return groups
 
     def put(self, name: str, value: Any) -> None:
-        """Store plain data that tasks are given under a name."""
+        """Store plain data under a name, for the tasks that read it."""
         self.lists[name] = put_value(self.execution.store, value)
 
     def phase(self, phase: str, own: Iterable[dict[str, Any]], reads: Sequence[str], name: str = "") -> list[Commit]:
-        """Run the tasks of a phase, which may read the lists `reads`. Its own list is added under `name`, or its name.
+        """Run the tasks of a phase, which may read the lists `reads`. The list of its commits is added under `name`, or
+        under the name of the phase.
 
         Raises Stopped, and IntegrityError if a task was given up.
         """

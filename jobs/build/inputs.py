@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import filecmp
 import glob
-import json
 import os
 import re
 from collections import Counter
@@ -14,9 +13,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
+from corpus.json_data import parse_json
 from corpus.net.client import Client
 from corpus.net.remote import open_source
 from corpus.net.transport import CONNECTIONS
@@ -45,9 +45,9 @@ class Input:
     path: str
     size: int
     identity: str
-    """Identifies the content, wherever the file is."""
+    """The identity of the content, wherever the file is."""
     tag: str = ""
-    """Identifies the file at this path while a run lasts."""
+    """The identity of the file at this path while a run lasts."""
 
 
 def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None) -> list[Input]:
@@ -228,7 +228,8 @@ def _is_archive(path: list[str]) -> bool:
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
-    """A pattern as in a shell: `*` and `?` stop at slashes, and `**/` matches any number of folders."""
+    """Return a pattern that is read as in a shell: `*` and `?` stop at slashes, and `**/` matches any number of
+    folders."""
     special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]/]+\])", pattern)
     for number, part in enumerate(parts):
@@ -240,7 +241,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
 def _identify(location: str, client: Client) -> Input:
     """Look an archive up. Its identity is a digest of samples, which is the same wherever the file is."""
     if not is_utf8(location):
-        raise InputError(f"The path {location!r} is not UTF-8, as names in outputs are.", "Rename it.")
+        raise InputError(f"The path {location!r} is not UTF-8, and names in outputs must be.", "Rename it.")
     try:
         name = url_name(location) if is_url(location) else Path(location).name
         with closing(open_source(location, name, client=client)) as source:
@@ -283,12 +284,14 @@ def check_unchanged(store: Store, items: Iterable[Input]) -> None:
 
 
 def seen_by(store: Store) -> list[Seen]:
-    """Return what the units of a finished run saw of its archives."""
+    """Return what the units of a finished run saw of its archives. Nothing vouches for timings.json, so it may be
+    missing or hold anything."""
+    kinds = get_type_hints(Seen)
     try:
-        timings = json.loads(store.get("timings.json") or b"{}")
-    except ValueError:
-        timings = {}  # it is no part of the run
-    return list(timings.get("seen", []))
+        found = parse_json(store.get("timings.json") or b"")["seen"]
+        return [one for one in found if {name: type(value) for name, value in one.items()} == kinds]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:

@@ -12,6 +12,7 @@ from corpus.dedup.index import EarlierRun, check_comparable, open_index
 from corpus.dedup.layout import MEMORY_BYTES
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError
+from corpus.json_data import parse_json
 from corpus.net.urls import is_url
 from corpus.plugins import Plugin
 from corpus.recipe import Recipe
@@ -121,6 +122,7 @@ class Build:
 
 def make_plan(job: Job) -> Plan:
     """Find the inputs and everything that decides the result. Raises CorpusError before any work starts."""
+    job.recipe.check_pages()
     inputs = find_inputs(job.inputs, job.limit, job.base)
     against = open_earlier(job)
     identity = {
@@ -171,7 +173,7 @@ def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
     chosen = store.get(".work/units.json")
     if chosen is not None:
         where = {item.name: {"path": item.path, "tag": item.tag} for item in plan.inputs}
-        return [Unit(**{**unit, **where[unit["warc"]]}) for unit in json.loads(chosen)]
+        return [Unit(**{**unit, **where[unit["warc"]]}) for unit in parse_json(chosen)]
     units = make_units(job, plan)
     store.put_new(".work/units.json", json.dumps([unit.content() for unit in units]).encode())
     return units

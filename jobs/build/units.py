@@ -17,11 +17,12 @@ from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_pl
 from jobs.runner.task_functions import run_unit_task
 
 LOST_IN_A_ROW = 4
-"""The run stops if so many units in a row can't be fetched, or two per worker if that is more: the server is down."""
+"""The run stops when this many units in a row can't be fetched, or two per worker if that is more: the server is
+down."""
 
 
 def run_units(build: Build, units: list[Unit]) -> tuple[list[Commit], list[dict[str, Any]]]:
-    """Return the commits of all units in (archive, offset) order, and the units that were given up. Raises Stopped."""
+    """Return the commits of all units in (archive, offset) order, and the quarantined units. Raises Stopped."""
     execution, progress = build.execution, build.execution.progress
     depends = digest({key: build.plan.identity[key] for key in ("recipe", "resources", "versions", "removed")})
     common = {**build.payload(), "depends": depends}
@@ -67,7 +68,7 @@ def _own(build: Build, unit: Unit) -> dict[str, Any]:
 
 
 def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:
-    """Return the entry of run.json for a unit that was given up. It never quotes a page."""
+    """Return the entry of run.json for a quarantined unit. It never quotes a page."""
     place = last_place(failures)
     return {
         "warc": unit.warc,

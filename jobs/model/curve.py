@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from corpus.json_data import parse_json
 from jobs.model.checkpoint import write_whole
 from jobs.runner.progress import Progress
 
@@ -39,7 +40,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the complete lines of metrics.jsonl. A crash may have cut the last line short."""
     path = folder / "metrics.jsonl"
     *complete, _ = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
-    return [json.loads(line) for line in complete]
+    return [parse_json(line) for line in complete]
 
 
 def draw_curve(folder: Path) -> Path:

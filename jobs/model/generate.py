@@ -21,7 +21,7 @@ from jobs.runner.terminal import plain
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is drawn. At temperature 0 it is the likeliest."""
+    """The way in which the next token is drawn. At temperature 0 it is the likeliest one."""
 
     max_tokens: int = 200
     temperature: float = 0.8

@@ -16,7 +16,7 @@ TOKENS_PER_WEIGHT = 10
 """The default number of training tokens per weight of blocks and head. It is about the best use of compute with Muon
 (nanochat measured 10.5)."""
 EPOCHS = 4
-"""The default has at most so many epochs. Up to here, old text is nearly as good as new text (Muennighoff et al. 2023,
+"""The most epochs of the default. Up to here, old text is nearly as good as new text (Muennighoff et al. 2023,
 arXiv:2305.16264)."""
 
 
@@ -44,7 +44,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides the weights, beside the tokens, and the points of the curve. A folder is bound to it."""
+    """Everything beside the tokens that decides the weights and the points of the curve. A folder is bound to it."""
 
     depth: int
     window: int
@@ -67,7 +67,7 @@ class Settings:
 @dataclass(frozen=True)
 class TrainWorker:
     """One of the processes of a training: its device, its rank among all `workers`, and its threads. Another worker or
-    another number of workers changes weights by rounding at most."""
+    another number of workers changes weights by no more than rounding errors."""
 
     device: str = "cpu"
     micro_batch: int | None = None

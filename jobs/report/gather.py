@@ -11,9 +11,11 @@ from markupsafe import Markup
 
 from corpus.outcome import KEPT
 from corpus.run import Run
-from jobs.report import figures, sections
+from corpus.storage.commits import Part
+from jobs.report import sections
 from jobs.report.categories import CategoryCounts, TopCategories
 from jobs.report.excerpts import RuleSamples, group_samples, read_samples
+from jobs.report.figures import draw_lengths
 from jobs.report.scan import DOMAIN, Tick, scan
 from jobs.report.text_sizes import TextSizes, measure_texts
 
@@ -42,8 +44,7 @@ class Report:
     clusters: list[sections.Cluster]
     samples: list[RuleSamples]
     kept_samples: list[dict[str, Any]]
-    files: dict[str, tuple[int, int]]
-    """The number of committed files of each kind, and their bytes."""
+    files: dict[str, list[Part]]
 
 
 def gather(run: Run, tick: Tick = lambda: None) -> Report:
@@ -55,9 +56,6 @@ def gather(run: Run, tick: Tick = lambda: None) -> Report:
     with tempfile.TemporaryDirectory(prefix="corpus-report-") as folder, closing(CategoryCounts(folder)) as counts:
         found = scan(run, counts, wanted, largest, tick)
         texts = measure_texts(run)
-        with figures.plotting():
-            cards = sections.cards(info, found, counts)
-            lengths = figures.draw_lengths(texts, found.lengths_dropped)
         labels = [f"{table['name']}.label" for table in info["recipe"]["stages"] if table["stage"] == "language"]
         label = next((column for column in labels if column in info["columns"]), None)
         by_rule, kept = group_samples(samples, found.measures, found.rows)
@@ -65,22 +63,18 @@ def gather(run: Run, tick: Tick = lambda: None) -> Report:
             info=info,
             funnel=sections.funnel(info, found),
             rules=sections.rules(info, found),
-            cards=cards,
+            cards=sections.cards(info, found, counts),
             texts=texts,
-            lengths=lengths,
+            lengths=draw_lengths(texts, found.lengths_dropped),
             lengths_dropped=found.lengths_dropped.tolist(),
             languages=counts.top(label, _LANGUAGES) if label else None,
             domains=counts.top(DOMAIN, _DOMAINS),
             domains_dropped=counts.top(DOMAIN, _DOMAINS, by="dropped"),
-            stages=sections.stage_tables(info),
+            stages=sections.stage_tables(info, found),
             changes=sections.recipe_differences(info["recipe"]),
             times=sections.read_times(run),
             clusters=sections.clusters(info, found),
             samples=by_rule,
             kept_samples=kept,
-            files={
-                kind: (len(parts), sum(part.bytes for part in parts))
-                for kind in ("corpus", "ledger", "samples")
-                for parts in [run.parts(kind)]
-            },
+            files={kind: run.parts(kind) for kind in ("corpus", "ledger", "samples")},
         )

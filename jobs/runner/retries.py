@@ -58,7 +58,7 @@ DEADLINE = "deadline"
 CHANGED = "input changed"
 UNREACHABLE = "input unreachable"
 OUTPUT = "output"
-"""Ends the run after the last attempt, since no other result can be written either."""
+"""A failure that ends the run after the last attempt, since no other result can be written either."""
 
 POLICIES = {
     USER_ERROR: RetryPolicy(2),  # in our code or in a plugin: likely to fail again
@@ -72,10 +72,10 @@ POLICIES = {
 }
 
 NO_ROOM = "no room"
-"""Ends the run at once, as a full disk is not the fault of a payload."""
+"""A failure that ends the run at once, as a full disk is not the fault of a payload."""
 
 UNSHARED = "unshared"
-"""Ends the run at once: the node does not have the output folder."""
+"""A failure that ends the run at once: the node does not have the output folder."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ SPECIAL_SHARE = 0.48
 """The share of pages that break a rule or come close to it: 192 of 400."""
 
 _LANGUAGES = {"en": 30, "de": 14, "fr": 14, "es": 12, "it": 7, "pt": 7, "ru": 8, "ja": 4, "zh": 4}
-"""How many of a hundred ordinary pages are in each language."""
+"""The number of pages in each language, of a hundred ordinary ones."""
 
 _MIN_PAGES = 20
 

@@ -7,6 +7,7 @@ import inspect
 import json
 import textwrap
 from collections.abc import Mapping
+from importlib import resources
 from itertools import pairwise
 from typing import Any
 
@@ -67,34 +68,33 @@ def show_recipes(listed: list[dict[str, Any]], console: Console) -> None:
         console.print()
 
 
+def recipe_toml(recipe: Mapping[str, Any], listed: list[dict[str, Any]]) -> str:
+    """Return a canonical recipe as TOML that loads. A comment says what each parameter and each limit means."""
+    meanings = {stage["stage"]: stage["meanings"] for stage in listed}
+    lines = [f"{key} = {_toml(recipe[key])}" for key in ("name", "description", "measures", "output")]
+    for stage in recipe["stages"]:
+        lines += ["", "[[stages]]"]
+        for key, value in stage.items():
+            meaning = meanings.get(stage["stage"], {}).get(key, "")
+            lines += [*(f"# {line}" for line in textwrap.wrap(meaning, 100)), f"{key} = {_toml(value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """Return a value as TOML, which writes texts, numbers and lists as JSON does."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }" if value else "{}"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def markdown(listed: list[dict[str, Any]]) -> str:
     """Return the text of docs/filters.md."""
-    lines = [
-        "# Stages",
-        "",
-        "`make docs` generates this file from the registry. `corpus stages` prints the same. A value outside its limit",
-        "drops the document. `min` and `max` are inclusive, `above` and `below` strict. The stop words of",
-        "`gopher_quality`, the phrases of `c4` and the words of `url` are tuned for English. The parameter `language`",
-        "chooses the rules that split words.",
-        "",
-        "## Recipes",
-        "",
-        inspect.getdoc(corpus.recipe) or "",
-    ]
-    for stage in listed:
-        lines += ["", f"## {stage['stage']}", "", stage["doc"], "", f"Source: {stage['source']}."]
-        if stage["gate"]:
-            lines.append("Later stages don't see a document that this stage drops.")
-        meanings = stage["meanings"]
-        lines += ["", "| measure | type | limit | |", "|---|---|---|---|"]
-        lines += [
-            f"| `{m['measure']}` | {m['type']} | {_limit(m['limit'])} | {meanings.get(m['measure'], '')} |"
-            for m in stage["measures"]
-        ]
-        if stage["params"]:
-            lines += ["", "| parameter | default | |", "|---|---|---|"]
-            lines += [f"| `{n}` | `{json.dumps(v)}` | {meanings.get(n, '')} |" for n, v in stage["params"].items()]
-    return "\n".join(lines) + "\n"
+    import jinja2
+
+    source = (resources.files("jobs.show") / "templates" / "filters.md").read_text(encoding="utf-8")
+    template = jinja2.Template(source, trim_blocks=True, keep_trailing_newline=True)
+    text: str = template.render(stages=listed, recipes=inspect.getdoc(corpus.recipe), limit=_limit, json=json.dumps)
+    return text
 
 
 def _limit(bounds: Mapping[str, Any]) -> str:

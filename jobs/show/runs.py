@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -46,15 +49,41 @@ def remarks(info: dict[str, Any]) -> list[str]:
     return said
 
 
-def show_explanation(explained: list[dict[str, Any]], console: Console) -> None:
-    """Print each row with its measures. Text from pages is printed without markup and control characters."""
+def show_pages(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
+    """Print a line for each row as it comes: outcome, rule, value, URL; or a JSON array with a row a line."""
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if as_json:
+            print("[" if count == 1 else ",\n", json.dumps(row, ensure_ascii=False), sep="", end="")
+        else:
+            value = row["detail"] or "" if row["value"] is None else _value(row["value"])
+            print(f"{row['outcome']:8}{row['rule'] or '–':32} {plain(value):>12}  {plain(row['url'] or row['id'])}")
+    if as_json:
+        print("]" if count else "[]")
+    print(f"{count:,} pages", file=sys.stderr)
+
+
+def show_explanation(explained: list[dict[str, Any]], console: Console, with_text: bool = False) -> None:
+    """Print each row with its measures, and its text, or with `with_text` that there is none. Text from pages is
+    printed without markup and control characters.
+
+    A page reached the stages up to the one where it ended. It reached all if the ledger has the size of its last text.
+    A stage that it reached may have measured nothing: its values are null.
+    """
     for row in explained:
         console.print(Text(plain(row["url"] or row["id"]), style="bold"))
         console.print(Text(plain(f"{row['id']}  {_verdict(row)}")))
         table = Table("stage", "measure", "value", "limit", "", box=None, header_style="dim")
-        for stage in row["stages"]:
-            if all(measure["value"] is None for measure in stage["measures"]):
-                table.add_row(stage["stage"], Text("not reached", style="dim"))
+        names = [stage["stage"] for stage in row["stages"]]
+        reached = len(names) if row["text_bytes"] is not None else 0
+        if row["stage"] in names:
+            reached = max(reached, names.index(row["stage"]) + 1)
+        for number, stage in enumerate(row["stages"]):
+            if all(measure["value"] is None for measure in stage["measures"]) and (
+                stage["compared"] or number >= reached
+            ):
+                shown = "compared, repeats nothing" if stage["compared"] else "not reached"
+                table.add_row(stage["stage"], Text(shown, style="dim"))
                 continue
             for index, measure in enumerate(stage["measures"]):
                 table.add_row(
@@ -65,8 +94,10 @@ def show_explanation(explained: list[dict[str, Any]], console: Console) -> None:
                     Text("◀ ended here", style="red") if measure["ended_here"] else "",
                 )
         console.print(table)
-        if row["text"] is not None:
+        if row["text"]:
             console.print(Text(plain(row["text"], keep_lines=True)))
+        elif with_text:
+            console.print(Text("No text: none was found, the record can't be read, or it was taken down.", "dim"))
         console.print()
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from corpus.revise.differences import Diff
+from corpus.revise.differences import Diff, Returned
+from corpus.revise.takedowns import Found
 from corpus.revise.what_if import WhatIf
 from jobs.runner.terminal import plain
+
+_SHOWN_URLS = 50
 
 
 def show_tuned(found: WhatIf, console: Console) -> None:
@@ -23,12 +27,12 @@ def show_tuned(found: WhatIf, console: Console) -> None:
     console.print(Text(f"kept {found.before:,} → {now}", style="bold"))
     certain, passing = found.passing
     if passing > certain:
-        why = f"{passing - certain:,} pages ended at a changed rule, and their later measures are unknown"
+        why = f"open pages: {passing - certain:,}. They ended at a changed rule, and their later measures are unknown"
     else:
-        why = f"{certain:,} pages pass every rule, exactly: everything needed was measured"
+        why = f"pages that pass every rule, before duplicates are removed: {certain:,}, exactly"
     console.print(Text(why, style="dim"))
     if found.repeats:
-        console.print(Text(f"which of them repeat another page is not known for all: {found.repeats}", style="dim"))
+        console.print(Text(f"how many of them are duplicates is not known exactly ({found.repeats})", style="dim"))
     if found.rules.num_rows:
         console.print()
         console.print(_rules(found))
@@ -48,14 +52,20 @@ def show_tuned(found: WhatIf, console: Console) -> None:
 
 
 def _rules(found: WhatIf) -> Table:
-    table = Table("rule", "limit", "lost", "by it alone", "gained", "by it alone", "open", "held by others", "text",
+    table = Table("rule", "changed", "lost", "by it alone", "gained", "by it alone", "open", "held by others", "text",
                   box=None, header_style="dim")  # fmt: skip
     counts = ("lost", "lost_by_it_alone", "gained", "gained_by_it_alone", "open", "held_by_others")
     for row in found.rules.to_pylist():
         size = row["gained_bytes"] - row["lost_bytes"]
         text = f"{size / 1e6:+,.2f} MB{' or more' if row['unsized'] else ''}"
-        table.add_row(row["rule"], f"{row['before']} → {row['now']}", *(f"{row[name]:,}" for name in counts), text)
+        table.add_row(row["rule"], _changed(row["rule"], found), *(f"{row[name]:,}" for name in counts), text)
     return table
+
+
+def _changed(rule: str, found: WhatIf) -> str:
+    """The changed bounds of a rule, such as `min 50 → 30`."""
+    lines = [line.removeprefix(f"{rule}.") for line in found.changes if line.startswith(f"{rule}.")]
+    return ", ".join(line.replace(":", "", 1).replace('"', "") for line in lines)
 
 
 def show_diff(found: Diff, console: Console) -> None:
@@ -69,6 +79,36 @@ def show_diff(found: Diff, console: Console) -> None:
     console.print(f"{found.same_text:,} pages kept in both runs have the same text, {found.other_text:,} another text")
     for url in found.text_examples:
         console.print(_line(f"  {url}"))
+
+
+def show_removal(
+    found: Sequence[Found], copies: Sequence[dict[str, Any]], copies_go: bool, back: Sequence[Returned],
+    console: Console,
+) -> None:  # fmt: skip
+    """Print each entry that found nothing with what may be meant, the pages with the text of one that goes, and the
+    pages that come in for those that go."""
+    for one in found:
+        if one.nothing:
+            console.print(Text(plain(f"{one.entry.text} finds no page. {'Near it:' if one.near else ''}"), "red"))
+            _show_urls(one.near, console)
+    unmatched = sum(one.nothing for one in found)
+    console.print(Text(f"{len(found):,} entries given, {unmatched:,} of them found nothing.", "bold"))
+    if copies:
+        end = "go too" if copies_go else "stay, in the corpus or as repeats"
+        console.print(f"{len(copies):,} other pages with the text of one that goes {end}:")
+        _show_urls([row["url"] or row["id"] for row in copies], console)
+    if back:
+        console.print(f"{len(back):,} pages come in, or have lines again, since what they repeated is gone:")
+        _show_urls([one.url or one.id for one in back], console)
+    if back or (copies and not copies_go):
+        console.print("To remove them too, give a list of their URLs. --copies removes such pages at once.")
+
+
+def _show_urls(urls: Sequence[str], console: Console) -> None:
+    for url in urls[:_SHOWN_URLS]:
+        console.print(_line(f"  {url}"))
+    if len(urls) > _SHOWN_URLS:
+        console.print(Text(f"  and {len(urls) - _SHOWN_URLS:,} more; --json prints all of them", style="dim"))
 
 
 def _show_moves(rows: list[dict[str, Any]], most: int, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from jobs.show.runs import remarks, show_funnel
 from jobs.verbs import options
 
 _SHOWN = 50
-"""Units that are listed."""
+"""The most units that are listed."""
 
 _SETTING = (
     "Change the recipe: STAGE.MEASURE.BOUND=VALUE, STAGE.MEASURE=off, STAGE.PARAMETER=VALUE or measures=first. "
@@ -92,15 +93,19 @@ def build_command(
     end_build(result, out, as_json)
 
 
-def end_build(result: JobResult, out: Location, as_json: bool) -> None:
-    """Print how a build ended, and leave with its exit code."""
+def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
+    """Print how a build ended, with `more` in the JSON, and leave with its exit code."""
     if result.alarm:
         print(f"Stopped: {result.alarm}", file=sys.stderr)
     elif result.info is None:
         print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
     else:
         if as_json:
-            print(json.dumps({name: result.info[name] for name in ("records", "other_records", "quarantined")}))
+            print(
+                json.dumps(
+                    {name: result.info[name] for name in ("records", "other_records", "quarantined")} | dict(more or {})
+                )
+            )
         show_funnel(result.info, options.console)
         for remark in remarks(result.info):
             print(remark, file=sys.stderr)
@@ -110,7 +115,7 @@ def end_build(result: JobResult, out: Location, as_json: bool) -> None:
 
 
 def _show_quarantined(units: list[dict[str, Any]]) -> None:
-    """Print which units were given up, and what to do."""
+    """Print which units are quarantined, and what to do."""
     for unit in units[:_SHOWN]:
         where = f" at {unit['record']}" if unit["record"] else ""
         tries = ", ".join(f"{kind} {times}×" for kind, times in unit["attempts"].items())

@@ -136,7 +136,7 @@ def _run(
 @click.option("--max-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Tokens per text.")
 @click.option("--temperature", type=Finite(min=0), default=0.8, show_default=True, help="With 0, draw the likeliest.")
 @click.option("--top-k", type=click.IntRange(min=0), default=50, show_default=True,
-              help="Draw from so many of the likeliest tokens. With 0, draw from all tokens.")  # fmt: skip
+              help="Number of likeliest tokens to draw from. With 0, draw from all tokens.")  # fmt: skip
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the draws.")
 @click.option("--show-probs", is_flag=True, help="Print the likeliest next tokens with their probabilities.")
 @device_option

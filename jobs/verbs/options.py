@@ -74,6 +74,12 @@ location_type = _LocationType()
 SEED = click.IntRange(0, 2**64 - 1)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+inputs_option = click.option(
+    "--inputs", multiple=True, help="Where the archives are now, if they have moved. Repeatable."
+)
+modules_option = click.option(
+    "--allow-module", "modules", multiple=True, metavar="FILE", help="Python module of the run."
+)
 insecure_option = click.option(
     "--insecure-cluster", "insecure", is_flag=True, help="Join a Ray cluster that has no token."
 )

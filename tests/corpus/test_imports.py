@@ -1,4 +1,4 @@
-"""What a page worker does not import."""
+"""Packages that a page worker does not import."""
 
 import importlib.util
 import subprocess

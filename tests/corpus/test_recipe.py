@@ -6,6 +6,7 @@ from corpus.digests import differences, digest
 from corpus.errors import ConfigError
 from corpus.recipe import Recipe
 from corpus.stage import Limit, Stage
+from filters import STAGES
 
 
 class Shape(Stage):
@@ -13,7 +14,7 @@ class Shape(Stage):
 
     name = "shape"
     chars = Limit(min=10, max=100, of=int)
-    upper = Limit(max=0.5)
+    upper = Limit(max=0.5, share=True)
     kind = Limit(one_of=("prose",), of=str)
 
     def __init__(self, *, language: str = "en", factor: float = 1.0) -> None:
@@ -25,7 +26,7 @@ class Shape(Stage):
 
 
 class Other(Shape):
-    """The same again."""
+    """A second stage with the same measures."""
 
     name = "other"
 
@@ -54,6 +55,44 @@ def test_canonical_form_says_defaults_and_reads_back():
         }
     ]
     assert Recipe.from_dict(canonical, REGISTRY).canonical() == canonical
+
+
+@pytest.mark.parametrize(
+    ("order", "error"),
+    [
+        ("language extract", "language reads the text that extract sets, but comes before it. "
+                             "Use this order: extract, language."),
+        ("url gopher_quality pii extract language", "Use this order: url, extract, gopher_quality, pii, language"),
+        ("extract url language gopher_quality", None),
+        ("gopher_quality pii", None),  # for texts that are no pages
+    ],
+)  # fmt: skip
+def test_a_stage_comes_after_the_one_that_sets_what_it_reads(order, error):
+    data = {"stages": [{"stage": name} for name in order.split()]}
+    if error is None:
+        Recipe.from_dict(data, STAGES)
+    else:
+        with pytest.raises(ConfigError, match=error):
+            Recipe.from_dict(data, STAGES)
+
+
+def test_a_stage_for_some_languages_comes_after_the_language_stage():
+    data = {"stages": [{"stage": "extract"}, {"stage": "pii", "languages": ["en"]}, {"stage": "language"}]}
+    with pytest.raises(ConfigError, match="pii reads the language that language sets"):
+        Recipe.from_dict(data, STAGES)
+
+
+@pytest.mark.parametrize(
+    ("stages", "what"),
+    [
+        ([{"stage": "url"}, {"stage": "gopher_quality"}], "text"),
+        ([{"stage": "extract"}, {"stage": "pii", "languages": ["en"]}], "language"),
+    ],
+)
+def test_pages_of_an_archive_need_stages_that_set_text_and_language(stages, what):
+    recipe = Recipe.from_dict({"stages": stages}, STAGES)
+    with pytest.raises(ConfigError, match=f"reads the {what} of a page, and no stage before it sets that"):
+        recipe.check_pages()
 
 
 def test_a_switched_off_bound_survives_the_canonical_form():
@@ -91,14 +130,27 @@ def test_settings(setting, difference):
     [
         ("nonsense", (), "not valid TOML"),
         ("", (), "has no stages"),
-        ('[[stages]]\nstage = "shap"', (), "no stage 'shap'. Did you mean shape?"),
+        (
+            '[[stages]]\nstage = "shap"',
+            (),
+            "no stage 'shap'. Did you mean shape? A stage of your own comes with --allow-module.",
+        ),
         ("[[stages]]\nname = 'x'", (), "has no `stage`"),
         (PLAIN + "char = { min = 1 }", (), "no measure or parameter 'char'. Did you mean chars?"),
         (PLAIN + "chars = { minimum = 1 }", (), "no bound 'minimum'. Did you mean min"),
         (PLAIN + "chars = { one_of = ['a'] }", (), "It takes min, max, above and below."),
         (PLAIN + "kind = { min = 1 }", (), "It takes one_of."),
-        (PLAIN + "chars = { min = 'many' }", (), 'must be a number or "off"'),
-        (PLAIN + "chars = { min = true }", (), 'must be a number or "off"'),
+        (PLAIN + "chars = { min = 'many' }", (), 'must be a number below 2⁶³ or "off"'),
+        (PLAIN + "chars = { min = true }", (), 'must be a number below 2⁶³ or "off"'),
+        (PLAIN + "chars = { max = inf }", (), "must be a number below 2⁶³"),
+        (PLAIN + "chars = { min = -inf }", (), "must be a number below 2⁶³"),
+        (PLAIN + "chars = { max = nan }", (), "must be a number below 2⁶³"),
+        (PLAIN, ("shape.chars.max=inf",), "must be a number below 2⁶³"),
+        (PLAIN, (f"shape.chars.max={2**63}",), "must be a number below 2⁶³"),
+        (PLAIN, ("shape.chars.min=101",), "allows no value: it is at least 101 and at most 100"),
+        (PLAIN, ("shape.chars.above=5", "shape.chars.below=4"), "allows no value"),
+        (PLAIN, ("shape.upper.max=50",), "upper.max = 50 is not between 0 and 1"),
+        (PLAIN, ("shape.upper.min=-0.1",), "upper.min = -0.1 is not between 0 and 1"),
         (PLAIN + "chars = 5", (), "is not a limit"),
         (PLAIN + "language = 5", (), "has the wrong type"),
         (PLAIN + "name = '../x'", (), "is not a valid stage name"),

@@ -14,7 +14,7 @@ from tests.corpus.warc.made import Item, Memory, damages, gz, noise, page, read_
 from tests.warcs import WORDS
 
 MOST_SECONDS = 5.0
-"""No archive may take longer, whatever its damage."""
+"""The most seconds that an archive may take, whatever its damage."""
 
 MADE = [
     record(b"software: test\r\nformat: WARC File Format 1.0\r\n", "", "warcinfo"),

@@ -1,4 +1,4 @@
-"""What fault tests share: `record_result`, and the table of results at the end of a run."""
+"""Shared parts of the fault tests: `record_result`, and the table of results at the end of a run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _rows: list[Row] = []
 def record_result() -> Callable[..., None]:
     """Record what a test measured, for the table in docs/reliability.md: `record_result("bit flips", tried=200, …)`.
 
-    `fault`: what was done. `tried`: how often. `survived`: how often the promise held. `lost`: what of the data that
-    the fault did not touch. `measured`: the figure, with its unit; `limit`: what it must not exceed.
+    `fault` says what was done, `tried` how often, `survived` how often the promise held, and `lost` what was lost of
+    the data that the fault did not touch. `measured` is the figure, with its unit. `limit` is what it must not exceed.
     """
 
     def record(

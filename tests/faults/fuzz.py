@@ -2,10 +2,10 @@
 
     python -m tests.faults.fuzz --minutes 15 [--seed 1] [WARC …]
 
-For each page: nothing but an outcome comes out, the same one twice; fast extraction gives what trafilatura gives; the
-CPU time has a bound. Pages that fail are saved in build/fuzz, to be made small by `--shrink FILE` and, with their words
-replaced, to become a fixture in tests/faults/data. A page that kills or hangs the process is found as well: the pages
-run in a child, which notes each before it touches it.
+Each page must give an outcome and no exception, the same outcome twice, the text of trafilatura by fast extraction, and
+all of this within a bound of CPU time. Pages that fail are saved in build/fuzz. `--shrink FILE` makes such a page
+small. With its words replaced it can become a fixture in tests/faults/data. A page that kills or hangs the process is
+found as well: a child judges the pages, and notes each page before it touches it.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ from tests.warcs import WORDS, http, page
 
 FOUND = Path(__file__).parents[2] / "build" / "fuzz"
 MOST_SECONDS = 10.0
-"""CPU time of one page, twice through the recipe; a page worker gives it three times as much for once."""
+"""The CPU seconds that one page may take, twice through the recipe. A page worker allows three times as much for
+once."""
 _HANG_S = 120
 _PAGES = 500
 
 
 def real_pages(archives: list[str], most: int = _PAGES) -> list[bytes]:
-    """Bodies of real pages, by default of those beside the project; made ones where there are none."""
+    """Bodies of real pages, by default from the shared data, or of made pages if there is none."""
     folder = find_shared_data()
     if not archives and folder is not None:
         archives = [str(path) for path in sorted((folder / "warc").glob("*.warc.gz"))]
@@ -67,7 +68,7 @@ def pipeline() -> Pipeline:
 
 
 def judged(body: bytes, charset: str = "") -> tuple[Any, ...]:
-    """All that a run would write of a page."""
+    """Everything that a run would write about a page."""
     content_type = f"text/html; charset={charset}" if charset else "text/html"
     block = http(body, content_type=content_type)
     item = Record(
@@ -79,7 +80,7 @@ def judged(body: bytes, charset: str = "") -> tuple[Any, ...]:
 
 
 def fault_of(body: bytes, charset: str = "") -> str:
-    """What is wrong with how a page is treated; "" if nothing."""
+    """Return what goes wrong with a page, or "" if nothing does."""
     started = time.process_time()
     try:
         first = judged(body, charset)
@@ -119,10 +120,11 @@ def page_of_seed(seed: int, bodies: list[bytes]) -> tuple[bytes, str, list[str]]
 
 
 def work(seed: int, minutes: float, archives: list[str]) -> None:
-    """The child: page after page, noted before it is touched; a line of JSON per fault and at the end."""
+    """Judge one page after another, as the child. Note each page before it is touched, and print a line of JSON for
+    it."""
     bodies = real_pages(archives)
     fault_of(bodies[0])  # loads all models
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process even where it hangs in C
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process even if it hangs in C
     until = time.monotonic() + minutes * 60
     slowest = 0.0
     while time.monotonic() < until:
@@ -148,7 +150,7 @@ def save(body: bytes) -> str:
 
 
 def run(seed: int, minutes: float, archives: list[str]) -> dict[str, Any]:
-    """Drive children until the time is up; return counts."""
+    """Start children until the time is up, and return the counts."""
     FOUND.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + minutes * 60
     pages, slowest = 0, 0.0
@@ -187,7 +189,7 @@ def run(seed: int, minutes: float, archives: list[str]) -> dict[str, Any]:
 
 
 def shrink(body: bytes, charset: str = "") -> bytes:
-    """The page without all that its fault does not need, letters replaced by x where they don't matter."""
+    """Return the page without everything that its fault does not need."""
     fault = fault_of(body, charset)
     size = len(body) // 2
     while size:

@@ -1,4 +1,4 @@
-"""Runs a command, and stays until every process that came of it has ended, however it was detached.
+"""Runs a command, and stays until every process that the command started has ended, however it was detached.
 
     python -m tests.faults.keeper REPORT PATIENCE_S COMMAND …
 
@@ -25,7 +25,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(folder: Path, patience: float, command: list[str]) -> None:
-    # whoever loses its parent becomes a child of this process, instead of one of init
+    # a process that loses its parent becomes a child of this process, not of init
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "no subreaper")
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)

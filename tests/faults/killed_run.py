@@ -1,4 +1,4 @@
-"""A job as the command line runs it, of stages that cost little, divided into many small tasks; for tests that kill it.
+"""A job as the command line runs it, with cheap stages and many small tasks, for tests that kill it.
 
 python -m tests.faults.killed_run build|lines|tokenize local|ray INPUT OUT
 """

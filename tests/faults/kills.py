@@ -1,4 +1,4 @@
-"""Commands that are killed and run again, and the books of what was done twice."""
+"""Commands that are killed and run again, with a count of the work that was done twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.processes import command_line, descendants
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
-"""How long after a command processes of it may be left."""
+"""The seconds for which processes of a command may outlive it."""
 _DEADLINE_S = 300.0
 
 
@@ -50,7 +50,7 @@ class Kept:
         return not (self.folder / "exit").exists()
 
     def end(self) -> float:
-        """How many seconds after the command its last process ended."""
+        """Return the seconds from the end of the command to the end of its last process."""
         wait_for(lambda: self._keeper.poll() is not None)
         told = json.loads((self.folder / "end").read_text())
         assert not told["left"], f"{PATIENCE_S} s after {self.folder.name} there are still {told['left']}"
@@ -61,7 +61,7 @@ class Kept:
         return self.trace.read_text().splitlines() if self.trace.exists() else []
 
     def find(self, says: str) -> list[int]:
-        """The processes of the command whose command line has these words."""
+        """Return the processes of the command whose command line has these words."""
         return [pid for pid in descendants(self._keeper.pid)[1:] if says in command_line(pid)]
 
     def said(self) -> str:
@@ -87,7 +87,8 @@ def under_way(lines: list[str]) -> int:
 
 @dataclass
 class Work:
-    """A command less its output folder, what it leaves there undisturbed, and the points that it reaches then."""
+    """A command without its output folder, the files that an undisturbed run leaves there, and the points that it
+    reaches."""
 
     name: str
     command: list[str]
@@ -98,7 +99,7 @@ class Work:
     kept: list[Kept] = field(default_factory=list)
 
     def measure(self) -> None:
-        """Run it undisturbed."""
+        """Run the command undisturbed."""
         done = self.start("whole", self.folder / "whole")
         assert done.exit() == 0, done.said()
         self.lines = done.lines()
@@ -111,14 +112,14 @@ class Work:
         return made
 
     def points(self) -> list[str]:
-        """The points, in the order in which they are reached first."""
+        """The points, in the order in which they are first reached."""
         return list(dict.fromkeys(line.split()[0] for line in self.lines))
 
     def times(self, point: str) -> int:
         return sum(line.startswith(f"{point} ") for line in self.lines)
 
     def slowest_end(self) -> float:
-        """The longest time for which processes of a command were left."""
+        """The longest time for which processes outlived a command."""
         return max(made.end() for made in self.kept)
 
 
@@ -132,8 +133,8 @@ class Story:
     allowed: int = 0
     """Pieces of work that were under way when something was killed, and so may be done again."""
     _runs: list[tuple[Kept, int]] = field(default_factory=list)
-    """Each run, and how many pieces of work it had begun when it ended: what a Ray worker began after the driver's
-    death was under way, too."""
+    """Each run, and the number of pieces of work that it had begun when it ended. Pieces that a Ray worker began after
+    the death of the driver count as under way, too."""
 
     @property
     def out(self) -> Path:
@@ -141,11 +142,12 @@ class Story:
 
     @property
     def last(self) -> Kept:
-        """The run before."""
+        """The previous run."""
         return self._runs[-1][0]
 
     def crash(self, point: str, times: int = 1) -> bool:
-        """Run it with SIGKILL at a point; whether it got there. A Ray worker's death does not end the command."""
+        """Run the command with SIGKILL at a point. Return True if it got there. The death of a Ray worker does not end
+        the command."""
         once = self.work.folder / f"{self.name}-{len(self._runs)}-{point}"
         run = self._start(point, CORPUS_CRASH_AT=f"{point}:{times}", CORPUS_CRASH_ONCE=str(once))
         if self._ended(run):
@@ -155,7 +157,7 @@ class Story:
         return once.exists()
 
     def kill_driver(self, lines: int) -> bool:
-        """Run it, with SIGKILL once it has reached so many points; whether it got there."""
+        """Run the command, and kill it once it has reached `lines` points. Return True if it got there."""
         run = self._start(f"after-{lines}")
         wait_for(lambda: len(run.lines()) >= lines or not run.running())
         if run.running():
@@ -163,8 +165,8 @@ class Story:
         return self._ended(run)
 
     def kill_others(self, says: str, points: str, counts: Iterable[int], chance: Random) -> int:
-        """Run it to its end, and kill one of the processes whose command line has these words each time that so many
-        points of a kind were reached; how many were killed."""
+        """Run the command to its end. Each time that it has reached one of these counts of points of a kind, kill one
+        of its processes whose command line has these words. Return the number of processes killed."""
         run = self._start(f"kill-{says.split()[-1]}".replace(":", ""))
         before = self.kills
         for count in sorted(counts):
@@ -183,18 +185,19 @@ class Story:
         return self.kills - before
 
     def finish(self) -> None:
-        """Run it to its end: the same bytes as undisturbed, and nothing else left."""
+        """Run the command to its end. Assert that it leaves the bytes of the undisturbed run, and nothing else."""
         assert not self._ended(self._start("last"))
         self._check()
         worked = [place for place, (run, _) in enumerate(self._runs) if begun(run.lines())]
-        for run, _ in self._runs[: worked[-1]]:  # one that was killed when all was done has no next run with work to do
+        for run, _ in self._runs[: worked[-1]]:  # a run killed when all was done is followed by no work
             assert not list(Path("/tmp").glob(f"corpus-ray-{run.pid}-*"))
 
     def done_again(self) -> int:
-        """How many pieces of work were done again, once no process is left that could: at most what was under way."""
+        """Return the number of pieces of work that were done again, once no process is left. At most the work under way
+        may be."""
         for run, _ in self._runs:
             run.end()
-        self._check()  # nor did what was left come back to write something
+        self._check()  # no process that was left came back to write something
         late = sum(begun(run.lines()) - count for run, count in self._runs)
         again = sum(begun(run.lines()) for run, _ in self._runs) - begun(self.work.lines)
         assert 0 <= again <= self.allowed + late, f"{again} were done again, {self.allowed} + {late} were under way"
@@ -208,7 +211,7 @@ class Story:
         return self.work.start(f"{self.name}-{name}", self.out, **environ)
 
     def _ended(self, run: Kept) -> bool:
-        """Wait for a run, and count it; whether it was killed."""
+        """Wait for a run, and count it. Return True if it was killed."""
         code = run.exit()
         lines = run.lines()
         self._runs.append((run, begun(lines)))
@@ -221,6 +224,6 @@ class Story:
         return bool(code)
 
     def _killed(self, run: Kept, pid: str) -> None:
-        """Count the death of another process than the command's own."""
+        """Count the death of a process other than the command itself."""
         self.kills += 1
         self.allowed += under_way([line for line in run.lines() if line.split()[1] == pid])

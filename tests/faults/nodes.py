@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.clusters import environment
+from tests.ray_clusters import environment
 
 _TOLD = "told "
-"""What Ray prints is between these lines."""
+"""The start of our own lines, since Ray prints others between them."""
 
 
 def main(nodes: int) -> None:
@@ -42,7 +42,7 @@ def main(nodes: int) -> None:
 
 
 def raylet(node: Any) -> int:
-    """The process that the workers of a node are children of."""
+    """The process whose children are the workers of a node."""
     pid: int = node.all_processes["raylet"][0].process.pid
     return pid
 
@@ -76,7 +76,7 @@ class Nodes:
         return self._process.pid
 
     def remove(self, node: int) -> None:
-        """SIGKILL to all processes of a node but its Ray workers, which then find that it is gone."""
+        """Kill all processes of a node except its Ray workers, which then find that the node is gone."""
         self._order({"do": "remove", "node": node})
 
     def add(self, **environ: str) -> None:

@@ -1,4 +1,4 @@
-"""What the fault tests measured: rows in build/reliability.json, and the table that `make test-slow` ends with.
+"""The results of the fault tests: rows in build/reliability.json, and the table that `make test-slow` ends with.
 
 python -m tests.faults.results              # the table of the last run
 python -m tests.faults.results --publish    # … into benchmarks/figures and docs/reliability.md
@@ -32,7 +32,7 @@ def save(rows: Iterable[Row], file: Path = FILE) -> list[Row]:
 
 
 def load(file: Path = FILE) -> list[Row]:
-    """The rows of a file, none where there is no file."""
+    """The rows of a file, or none if there is no file."""
     found: list[Row] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     return found
 

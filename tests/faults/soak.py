@@ -1,4 +1,4 @@
-"""Many pages made from a few, for soak tests: each is another one, so that no memo knows its words."""
+"""Many pages made from a few, for soak tests. All pages differ, so that no memo knows all words of a page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGES_PER_ARCHIVE = 5_000
 
 
 def variants(seed: int, archives: list[str], most: int = 150, largest: int = 10_000) -> Iterator[bytes]:
-    """Endless pages made from real ones: now and then a word is changed for one that is nowhere else."""
+    """Endless pages made from real ones: now and then a word is replaced by one that occurs nowhere else."""
     bodies = [body for body in real_pages(archives, most) if len(body) < largest]
     chance = random.Random(seed)
     for number in itertools.count():

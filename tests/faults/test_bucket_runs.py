@@ -1,7 +1,8 @@
-"""Whole runs into a bucket of a real S3 server that errs, by a driver that is killed: the bytes of a run into a folder.
+"""Whole runs into a bucket of a real S3 server that errs, also with a driver that is killed: the bytes of a run into a
+folder.
 
-The server is SeaweedFS; a proxy before it answers 500, 503 and 409, breaks connections in mid-body, loses answers to
-what was done, and sends slowly.
+The server is SeaweedFS. A proxy in front of it answers 500, 503 and 409, breaks connections in mid-body, loses the
+answers to requests that were carried out, and sends slowly.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ RACES = 20
 
 
 def corpus(*arguments, expect=0):
-    """Run a verb; what it says."""
+    """Run a verb, and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-m", "jobs.cli", *map(str, arguments)], capture_output=True, text=True, timeout=600
     )
@@ -85,7 +86,7 @@ def test_a_run_through_faults(crawl, inputs, proxy, tmp_path, how, request, reco
 
 
 def test_verbs_on_a_bucket(crawl, proxy, tmp_path):
-    """What reads a run, and what makes tokens and shards of it, through faults."""
+    """Verbs that read a run, and verbs that make tokens and shards of it, through faults."""
     url, run = f"s3://{BUCKET}/verbs", open_store(f"s3://{BUCKET}/verbs/out")
     for path in (crawl / "out").rglob("*"):
         if path.is_file():
@@ -109,7 +110,7 @@ def test_verbs_on_a_bucket(crawl, proxy, tmp_path):
 
 
 def test_a_driver_that_is_killed(crawl, inputs, proxy, tmp_path, monkeypatch, record_result):
-    """Killed after some number of requests, and started again, until it comes to its end."""
+    """The driver is killed after some number of PUTs, and started again, until it comes to its end."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
@@ -135,7 +136,7 @@ def test_a_driver_that_is_killed(crawl, inputs, proxy, tmp_path, monkeypatch, re
         assert left <= 0
     assert kills == KILLS
     assert tree(copied(out, tmp_path / "copy")) == tree(crawl / "out")
-    assert list(temporary.glob("corpus-files-*")) == []  # the last run swept what the others left
+    assert list(temporary.glob("corpus-files-*")) == []  # the last run removed what the others left
     record_result("bucket: SIGKILL of the driver at some PUT", tried=kills)
 
 

@@ -144,7 +144,8 @@ A, B, C = (gz(record(page(i, 2_000), f"http://{name}/")) for i, name in enumerat
 
 @pytest.mark.parametrize("level", [0, 6])
 def test_a_stored_archive_inside_a_page_stays_inside(level: int) -> None:
-    """Its members are no records, wherever the page around it is damaged and whatever unit a reader begins with."""
+    """The members of the stored archive are no records, wherever the page around it is damaged and whatever unit a
+    reader begins with."""
     outer = gz(record(b"HTTP/1.1 200 OK\r\n\r\n" + INNER, "http://outer/"), level)
     chance = random.Random(2)
     for place in [0, 1, 2, 3, 10, 11, 13, len(outer) - 1, *(chance.randrange(len(outer)) for _ in range(40))]:

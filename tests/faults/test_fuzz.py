@@ -1,4 +1,4 @@
-"""The fuzzer itself, a few of its pages, and the pages that it or a person found once."""
+"""The fuzzer itself, a few of its pages, and pages that it or a person once found."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_seed_gives_the_same_page() -> None:
 
 
 def test_faults_are_found(monkeypatch) -> None:
-    """A stage that raises, a result that differs, a fast path that differs: none passes."""
+    """The fuzzer reports a stage that raises, a result that differs, and a fast path that differs."""
     assert fuzz.fault_of(page()) == ""
     monkeypatch.setattr(fuzz, "extract", lambda html: "something else")
     assert fuzz.fault_of(page()) == "fast extraction differs"

@@ -46,7 +46,7 @@ def whole(tmp_path_factory) -> Path:
 
 
 def files(folder: Path) -> list[Path]:
-    """All that is promised, as paths below the folder."""
+    """The files whose bytes are promised, as paths below the folder."""
     found = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
     return [path for path in found if path.name not in NOT_PROMISED]
 
@@ -66,7 +66,7 @@ def delete(path: Path, chance: random.Random) -> None:
 
 
 def swap(path: Path, chance: random.Random) -> None:
-    """With a file of the same kind, if there is one with other content."""
+    """Swap the file with one of the same kind and other content, if there is one."""
     others = [other for other in path.parent.iterdir() if other.is_file() and other.read_bytes() != path.read_bytes()]
     if path.name == "run.json" or not others:
         others = [path.parent.parent / path.parent.name / path.name]
@@ -91,7 +91,7 @@ def harmed(whole: Path, folder: Path, file: Path, harm: str, seed: int) -> list[
 
 
 def named(folder: Path, changed: list[str]) -> bool:
-    """Whether `verify` raises our own error, which names one of the changed files."""
+    """Return True if `verify` raises our own error, and the error names one of the changed files."""
     try:
         open_run(folder).verify()
     except CorpusError as error:
@@ -156,7 +156,7 @@ def read(folder: Path, kind: str) -> pa.Table:
 
 
 def refused(whole: Path, tmp_path: Path, times: int) -> Counter[str]:
-    """What reading one harmed parquet file by the library gave, over many bit flips."""
+    """Count what the library does with harmed parquet files, over many bit flips."""
     seen: Counter[str] = Counter()
     chance = random.Random(11)
     expected = {kind: read(whole, kind) for kind in KINDS}
@@ -179,7 +179,7 @@ def test_readers_refuse_damaged_parts(whole, tmp_path) -> None:
 
 
 def test_without_the_footers_digest_damage_would_be_silent(whole, tmp_path) -> None:
-    """What page checksums alone find: the reason for the digest in the manifest."""
+    """Page checksums alone miss damage to the footer. This is the reason for its digest in the manifest."""
     file = next(whole / file for file in files(whole) if file.parts[0] == "ledger")
     data = file.read_bytes()
     length = int.from_bytes(data[-8:-4], "little")

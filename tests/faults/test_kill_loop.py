@@ -1,5 +1,5 @@
-"""SIGKILL anywhere, and the same command again: the bytes of the undisturbed run, hardly anything done twice, and
-nothing left of what was killed."""
+"""SIGKILL anywhere, and the same command again: the bytes of the undisturbed run, hardly any work done twice, and no
+process or file left of a killed run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_archives(folder: Path) -> Path:
     for name in "ab":
         rng, pages, lines = Random(name), {}, [""]
         for number in range(40):
-            if number % 5 != 4:  # else like the page before it
+            if number % 5 != 4:  # otherwise like the page before it
                 lines = [" ".join(Random(rng.randrange(40)).choices(words, k=30)) for _ in range(6)]
             own = " ".join(rng.choices(words, k=8))
             pages[f"http://{name}{number}.example/"] = "\n".join([*lines, own]).encode()
@@ -64,7 +64,7 @@ def end(works: dict[str, Work]) -> None:
 
 
 def tell(record: Callable[..., None], what: str, stories: list[Story]) -> None:
-    """Check and record what stories of one work and one kind of kill came to."""
+    """Check and record the results of stories of one work and one kind of kill."""
     again = sum(story.done_again() for story in stories)
     kills, allowed = sum(story.kills for story in stories), sum(story.allowed for story in stories)
     left = stories[0].work.slowest_end()
@@ -84,7 +84,8 @@ def test_every_named_point_is_reached(works) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["build", "lines", "tokenize"])
 def test_killed_at_every_named_point(works, kind, record_result) -> None:
-    """At each point that the command has, at any of the times that it is there; then at another one; then no more."""
+    """Kill the command at each of its points, at any of the times that it gets there, then at another point, then no
+    more."""
     work, chance, stories = works[kind], Random(SEED), []
     for point in work.points():
         story = Story(work, f"at-{point}")
@@ -123,7 +124,8 @@ def test_page_workers_killed_at_any_time(works, record_result) -> None:
 
 @pytest.fixture(scope="module")
 def on_ray(works, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]:
-    """The command line on Ray: the default recipe on the sample crawl, and tokens of what the cheap build left."""
+    """The command line on Ray: the default recipe on the sample crawl, and tokens from the output of the cheap
+    build."""
     from jobs.sample.crawl import write_sample
 
     folder = tmp_path_factory.mktemp("ray")
@@ -176,7 +178,7 @@ POINTS_ON_RAY = ("unit_read", "part_stored", "before_commit", "after_link", "pie
 
 @pytest.mark.slow
 def test_killed_at_named_points_on_ray(on_ray, record_result) -> None:
-    """In a task, and in the driver."""
+    """Some of these points are in a task, some in the driver."""
     work, chance, stories = on_ray["build"], Random(SEED), []
     for point in POINTS_ON_RAY:
         story = Story(work, f"at-{point}")

@@ -1,4 +1,4 @@
-"""A disk that is full: one sentence, nothing half written, and with room the same command ends with the same bytes."""
+"""A full disk: one sentence, no half-written file, and once there is room the same command ends with the same bytes."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ PLACES = (
     ".work/commits/pack/", "samples/part-", "index/", "manifest/corpus-", "manifest/seal.json",
     "timings.json", "run.json",
 )  # fmt: skip
-"""Where a build writes, in order, by the start of the key."""
+"""The starts of the keys that a build writes, in order."""
 
 
 def full_at(monkeypatch, root: Path, start: str) -> list[str]:
-    """Let the disk be full for keys that start so; the keys that found it full."""
+    """Make the disk full for keys with this start. Return the list of keys that found it full."""
     asked: list[str] = []
 
     def refuse(final: Path) -> None:
@@ -64,7 +64,7 @@ def full_at(monkeypatch, root: Path, start: str) -> list[str]:
 
 
 def assert_nothing_half_written(out: Path) -> None:
-    """What a commit names is whole, and no file is in the making."""
+    """Assert that every file that a commit names is whole, and that no scratch file is left."""
     store = LocalStore(out)
     for key in store.keys(".work/commits"):
         done = read_commit(store, key)
@@ -77,7 +77,7 @@ def assert_nothing_half_written(out: Path) -> None:
 
 
 def full_in_turn(tmp_path: Path, monkeypatch, stages: list[dict], places: tuple[str, ...]) -> None:
-    """One build, stopped wherever it writes, each time with room for a little more."""
+    """Run one build that is stopped wherever it writes, each time with room for a little more."""
     given = tmp_path / "in"
     given.mkdir()
     write_warc(given / "a.warc.gz", pages("a"))
@@ -146,7 +146,7 @@ def sample(tmp_path_factory) -> Path:
 
 
 VERBS = {"build": "built", "tokenize": "tokens", "export": "exported", "remove": "taken"}
-"""The folder that each leaves."""
+"""The folder that each verb leaves."""
 
 
 def prepared(verb: str, sample: Path, where: Path) -> list[str]:
@@ -173,7 +173,8 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], what: str) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_files_that_may_not_grow(sample, tmp_path, record_result, verb) -> None:
-    """A limit of the size of files, so that writing fails in the middle of one, raised by a fifth each time."""
+    """The size of files is limited, so that writing fails in the middle of one. The limit is raised by a fifth each
+    time."""
     line, out = prepared(verb, sample, tmp_path), tmp_path / VERBS[verb]
     limit, failed = 3000, 0
     while True:
@@ -216,7 +217,7 @@ cp -a "$DISK" "$COPY"
 @pytest.mark.slow
 @pytest.mark.parametrize(("verb", "size", "step"), [("build", 60, 40), ("tokenize", 40, 12), ("export", 40, 12)])
 def test_a_small_disk_that_grows(sample, tmp_path, record_result, verb, size, step) -> None:
-    """A file system of its own in memory, in a namespace that goes with its processes."""
+    """The disk is a file system in memory, in a namespace that ends with its processes."""
     disk, said, copy = (tmp_path / part for part in ("disk", "said", "copy"))
     for folder in (disk, said, copy):
         folder.mkdir()

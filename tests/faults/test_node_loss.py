@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    """A folder with a short name, for socket paths end at 107 characters."""
+    """A folder with a short name, since socket paths end at 107 characters."""
     folder = Path(tempfile.mkdtemp(prefix="nodes-", dir="/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -51,7 +51,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def laptop(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], int]:
-    """What the build leaves on one machine without Ray, and of how many pieces of work."""
+    """The output of the build on one machine without Ray, and the number of its pieces of work."""
     folder = tmp_path_factory.mktemp("laptop")
     env = {**os.environ, "CORPUS_CRASH_TRACE": str(folder / "trace")}
     run = start(archive, folder / "out", "--no-ray", "--workers", "2", env=env)
@@ -74,7 +74,7 @@ def lines(trace: Path) -> list[str]:
 
 
 def at_work(trace: Path, raylet: int) -> bool:
-    """Whether a worker of a node has begun a unit, and not yet read it to its end."""
+    """Return True if a worker of a node has begun a unit, and not yet read it to its end."""
     last = {line.split()[1]: line.split()[0] for line in lines(trace)}
     own = [point for pid, point in last.items() if state(int(pid)) not in ("", "Z") and parent(int(pid)) == raylet]
     return bool({"unit_begun", "unit_batch_taken"} & set(own))
@@ -87,8 +87,8 @@ def busy(pid: int) -> list[str]:
 
 
 def test_nodes_removed_in_mid_run(archive, laptop, short, token, tmp_path, record_result) -> None:
-    """Of three nodes two go, one after the other, each in the middle of a unit; another one comes. Before that the
-    driver is killed, and the cluster must be rid of its work."""
+    """Two of three nodes go, one after the other, each in the middle of a unit. Then another one comes. Before all
+    that, the driver is killed, and the cluster must drop its work."""
     out, trace = tmp_path / "out", tmp_path / "trace"
     whole, pieces = laptop
     with cluster(3, short, token, CORPUS_CRASH_TRACE=str(trace)) as nodes:
@@ -122,7 +122,8 @@ def test_nodes_removed_in_mid_run(archive, laptop, short, token, tmp_path, recor
 
 
 def test_the_head_is_lost(archive, laptop, short, token, tmp_path, record_result) -> None:
-    """A cluster does not outlive its head: the driver ends, and the same command, here without Ray, takes it up."""
+    """A cluster does not outlive its head: the driver ends, and the same command, here without Ray, takes up the
+    run."""
     out = tmp_path / "out"
     with cluster(2, short, token) as nodes:
         run = start(archive, out, "--address", nodes.address, env=nodes.env)
@@ -134,7 +135,7 @@ def test_the_head_is_lost(archive, laptop, short, token, tmp_path, record_result
         wait_for(lambda: run.poll() is not None)
         lost = time.monotonic() - lost
         _, said = run.communicate()
-        assert run.returncode in (0, 1), said  # 0 where the work was done before Ray knew
+        assert run.returncode in (0, 1), said  # 0 if the work was done before Ray knew
     run = start(archive, out, "--no-ray", "--workers", "2")
     _, said = run.communicate()
     assert run.returncode == 0, said
@@ -143,11 +144,12 @@ def test_the_head_is_lost(archive, laptop, short, token, tmp_path, record_result
 
 
 def test_a_partitioned_node_comes_back(archive, laptop, short, token, tmp_path, record_result) -> None:
-    """A node stops before a commit, is given up by the cluster, and goes on when another one has done the work."""
+    """A node stops before a commit, the cluster counts it as lost, and it goes on when another node has done the
+    work."""
     out, trace, paused = tmp_path / "out", tmp_path / "trace", tmp_path / "paused"
     stop = {"CORPUS_CRASH_AT": "before_commit", "CORPUS_CRASH_SIGNAL": "SIGSTOP", "CORPUS_CRASH_ONCE": str(paused)}
     impatient = {"RAY_health_check_period_ms": "1000", "RAY_health_check_timeout_ms": "5000"}
-    # else Ray's driver hears of the task's end only 420 s later, long after the cluster has given the node up
+    # otherwise Ray's driver hears of the task's end only 420 s later, long after the cluster has given the node up
     driver = {"RAY_grpc_client_keepalive_time_ms": "20000", "RAY_grpc_client_keepalive_timeout_ms": "20000"}
     with cluster(2, short, token, CORPUS_CRASH_TRACE=str(trace), **impatient) as nodes:
         nodes.add(**stop)
@@ -165,7 +167,7 @@ def test_a_partitioned_node_comes_back(archive, laptop, short, token, tmp_path, 
         os.kill(worker, SIGCONT)
         wait_for(lambda: f"after_commit {worker}" in lines(trace))
         os.kill(raylet, SIGCONT)
-        wait_for(lambda: not command_line(worker).startswith("ray::_stream"))  # it is done with it, or has ended
+        wait_for(lambda: not command_line(worker).startswith("ray::_stream"))  # the task is done, or its worker is
     after = {path: path.stat() for path in out.rglob("*") if path.is_file()}
     assert {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in after.items()} == {
         path: (stat.st_ino, stat.st_mtime_ns) for path, stat in before.items()
@@ -199,7 +201,7 @@ def attempt(path: Path, out: Path, **environ: str) -> subprocess.Popen[str]:
 
 
 def test_an_attempt_that_comes_back_late(tmp_path, record_result) -> None:
-    """Stopped at each point that it reaches, while another attempt at the same unit gets to its end."""
+    """The attempt is stopped at each point that it reaches, while another attempt at the same unit gets to its end."""
     pages = {f"http://site{n}.example/": page(f"Town {n}", WORDS[n:]) for n in range(20)}
     path = write_warc(tmp_path / "a.warc", pages, compressed=False)
     attempt(path, tmp_path / "whole", CORPUS_CRASH_TRACE=str(tmp_path / "trace")).communicate()
@@ -224,7 +226,7 @@ def test_an_attempt_that_comes_back_late(tmp_path, record_result) -> None:
         assert parts(out) == whole
         assert not list((out / ".work" / "tmp").iterdir())
         winners.append("late" if was_first else "other")
-    assert winners == sorted(winners, reverse=True)  # whoever's commit was there first
+    assert winners == sorted(winners, reverse=True)  # the attempt that commits first wins
     record_result(
         "an attempt that stops, and comes back late",
         tried=len(points),
@@ -237,7 +239,7 @@ def parts(out: Path) -> dict[str, str]:
 
 
 def winner_of(out: Path) -> str:
-    """The commit as an attempt prints it."""
+    """The commit, as an attempt prints it."""
     (file,) = commits(out)
     told = json.loads(file.read_text())
     return json.dumps({"key": str(file.relative_to(out)), **told}, sort_keys=True) + "\n"

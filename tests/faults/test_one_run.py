@@ -1,4 +1,5 @@
-"""Two runs into one folder at once: the second one is refused in a sentence, whatever it is and however it is run."""
+"""Two runs into one folder at once: the second one is refused with a sentence, whatever verb it is and however it
+runs."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def built(folder: Path, archive: Path, stages: list[dict]) -> Path:
 
 
 def test_who_is_about_to_be_refused_is_not_in_the_way(tmp_path) -> None:
-    """It tries the folder before it asks for the lock, while the other one is about to open a file."""
+    """The second run checks the folder before it asks for the lock, while the first one is about to open a file."""
     store = LocalStore(tmp_path)
     with store.only_run():
         scratch = store.scratch()
@@ -121,7 +122,7 @@ sys.exit(max(os.wait()[1] for _ in range(runs)))
 
 @pytest.mark.slow
 def test_a_lock_that_comes_and_goes_is_held_by_one(tmp_path, record_result) -> None:
-    """The folder of the lock is removed by whoever leaves nothing in it, while others try to take it."""
+    """A process that leaves nothing in the folder removes it with the lock, while others try to take the lock."""
     done = subprocess.run([sys.executable, "-c", RUSH, str(tmp_path), "500", "6"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     held = sum(map(int, done.stdout.split()))

@@ -1,5 +1,5 @@
-"""A unit that fails whatever is done is quarantined with the record named, the rest is finished, and a later run of the
-same command takes up only that unit and what depends on it."""
+"""A unit that fails at every try is quarantined, and its record is named. The rest is finished. A later run of the same
+command does only that unit, and what depends on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STAGES = [{"stage": "paragraphs"}, {"stage": "minhash"}]
 
 
 def pages(name: str) -> dict[str, bytes]:
-    """Pages of which some repeat others, in this archive and the other one."""
+    """Pages, some of which repeat others, in this archive and the other one."""
     rng = random.Random(1)
     texts = [" ".join(rng.sample(WORDS.split(), 90)) for _ in range(PAGES)]
     numbers = [n if n % 10 == 1 else n + (name == "b") * PAGES for n in range(PAGES)]
@@ -59,7 +59,7 @@ def build_quietly(job, make_engine=lambda: LocalEngine(1)):
 
 
 def commits(out: Path) -> dict[str, tuple[int, int]]:
-    """What the pass committed: by name the file and the time when it was made."""
+    """The commits of the pass: for each name, the file and the time when it was made."""
     found = (out / ".work" / "commits" / "pass").iterdir()
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found}
 
@@ -70,7 +70,7 @@ def files_but(folder: Path, *without: str) -> dict[str, bytes]:
 
 
 def assert_quarantined(result, job: Job, kind: str, tries: int) -> None:
-    """One unit is, by that class, with its record; all others are in the output."""
+    """Assert that one unit is quarantined, by that class and with its record, and that all others are in the output."""
     (unit,) = result.info["quarantined"]
     assert result.exit_code == 3
     assert unit["attempts"] == {kind: tries}
@@ -87,8 +87,8 @@ def assert_quarantined(result, job: Job, kind: str, tries: int) -> None:
 
 
 def taken_up(job: Job, make_engine, tmp_path) -> tuple[int, int]:
-    """Run the same command again, and check that only what was missing is made anew; the units that were and the bytes
-    that differ from those of an undisturbed run (none)."""
+    """Run the same command again. Assert that only the missing units are made anew, and that the bytes are those of an
+    undisturbed run. Return the number of units made anew, and of all units."""
     before = commits(job.out)
     again = build_quietly(job, make_engine)
     assert again.exit_code == 0
@@ -109,7 +109,7 @@ def test_an_error_at_a_record_through_threads(tmp_path, capfd) -> None:
     assert {"run.json", "timings.json"} <= kept.keys()
     assert any(name.startswith(".work/commits/") for name in kept)
     said = capfd.readouterr()
-    for text in (*kept.values(), said.out.encode(), said.err.encode()):  # nothing of what the page says
+    for text in (*kept.values(), said.out.encode(), said.err.encode()):  # no text of the page
         assert CANARY.encode() not in text
         assert b"REDACT" not in text
     flag.unlink()
@@ -149,7 +149,7 @@ def test_poison_through_ray(tmp_path, ray_engine, record_result, act, kind) -> N
 @pytest.mark.slow
 @pytest.mark.ray
 def test_a_supervisor_that_hangs_in_native_code_is_ended(ray_engine, monkeypatch, record_result) -> None:
-    """With the interpreter's lock held, so that no Python code of that process runs any more."""
+    """The supervisor holds the interpreter's lock, so that no Python code of its process runs any more."""
     monkeypatch.setattr("jobs.runner.engine._GRACE_S", 1.0)
     engine = ray_engine()
     payloads = [{"seconds": 0, "wall_s": 2.0} for _ in range(6)] + [{"seconds": 3600, "wall_s": 2.0}]
@@ -185,7 +185,7 @@ sys.exit(build_quietly(Job(**{**vars(job), "guard": guard}), lambda: RayEngine(2
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_unit_that_takes_all_memory_through_ray(tmp_path, record_result) -> None:
-    """Ray's own monitor ends what makes the machine use 2 GB more than it does now."""
+    """Ray's own monitor ends a task that makes the machine use 2 GB more than it does now."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -238,7 +238,7 @@ build_quietly(job)
 
 @pytest.mark.slow
 def test_no_text_of_a_page_but_in_parts_after_a_kill(tmp_path) -> None:
-    """Texts are in the parts of the pass, compressed or not, and in those in the making: nowhere else."""
+    """Texts are in the parts of the pass, compressed or not, and in scratch files, and nowhere else."""
     job, _ = make(tmp_path, "no")
     assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)]).returncode == -9
     assert len(commits(job.out)) == 3

@@ -38,7 +38,7 @@ sys.exit(max(os.wait()[1] for _ in range(writers)))
 
 
 def race(way: str, root: Path, keys: int) -> list[list[int]]:
-    """By key, the writers that say they won it."""
+    """For each key, the writers that say they won it."""
     subprocess.run([sys.executable, "-c", RACE, way, str(root), str(keys), str(WRITERS)], check=True)
     won = [(root / f"won-{writer}").read_text().split() for writer in range(WRITERS)]
     return [[writer for writer, mine in enumerate(won) if str(key) in mine] for key in range(keys)]
@@ -51,7 +51,7 @@ def assert_one_winner(way: str, root: Path, keys: int) -> None:
         assert len(winners) == 1
         assert store.get(f"commits/{key}") == str(winners[0]).encode()
     assert list((root / ".work" / "tmp").iterdir()) == []
-    assert (root / ".work" / "publish.lock").exists() == (way == "lock")  # that way was gone
+    assert (root / ".work" / "publish.lock").exists() == (way == "lock")  # processes took that way
 
 
 @pytest.mark.parametrize("way", ["lock"])  # the others, and more races, in the slow tests

@@ -1,4 +1,4 @@
-"""The table of results: rows by fault, and a document that shows what was measured."""
+"""The table of results: a row for each fault, and a document that shows the rows."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ from tests.processes import descendants
 
 PAGES = int(os.environ.get("CORPUS_SOAK_PAGES", "200000"))
 GROWTH = 1.15
-"""What memory of the last third may be, of that of the second: caches fill in the first."""
+"""The factor by which the memory of the last third may exceed that of the second. Caches fill in the first."""
 
 
 @dataclass
 class Watch:
-    """What a run and all its processes held, sample by sample."""
+    """The resources that a run and all its processes held, sample by sample."""
 
     folder: Path
     bytes: list[int] = field(default_factory=list)
@@ -114,7 +114,7 @@ def test_memory_and_handles_stay_flat(tmp_path, record_result) -> None:
 
 @pytest.mark.slow
 def test_a_worker_leaves_no_handles_behind(tmp_path) -> None:
-    """Workers that die and are started again, with the guard that stays: what each opened is closed."""
+    """Workers die and are started again, and the guard stays: everything that they opened is closed."""
     from corpus.sandbox.guard import Guard
     from tests.corpus.sandbox.test_guard import SETTINGS, GuardedRun, crawl, recipe
     from tests.stubs import FACTORY

@@ -1,4 +1,4 @@
-"""A page worker with the default recipe, as a build runs it, and what a page costs it."""
+"""A page worker with the default recipe, as a build runs it, and the CPU time and memory that a page costs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tests.warcs import WORDS, http, page, record
 
 @dataclass
 class Cost:
-    """CPU seconds, and the most resident memory in bytes; `restarts` where the worker that was measured is no more."""
+    """The CPU seconds and the peak of resident memory in bytes. `restarted` is True if the measured worker has
+    ended."""
 
     cpu: float
     peak: int
@@ -24,7 +25,7 @@ class Cost:
 
 
 class PageWorker:
-    """Runs units of one hostile page between two good ones under a guard that is kept."""
+    """Runs units of one hostile page between two good ones, all under the same guard."""
 
     def __init__(self, folder: Path, settings: GuardSettings | None = None) -> None:
         data = load_recipe("default").canonical()
@@ -38,7 +39,8 @@ class PageWorker:
         self.good: list[dict[str, Any]] | None = None
 
     def run(self, block: bytes, url: str = "http://hostile.example/") -> tuple[dict[str, Any], Cost]:
-        """The ledger row of a page, and what it cost. The pages before and after it must be as they always are."""
+        """Return the ledger row of a page, and its cost. Assert that the pages before and after it have their usual
+        rows."""
         blocks = [
             ("http://before.example/", http(page())),
             (url, block),

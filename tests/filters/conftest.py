@@ -5,6 +5,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def without_ray(request, monkeypatch):
-    """Block Ray: no filter and no test of one needs it."""
+    """Block Ray: filters and their tests need none."""
     assert "ray_engine" not in request.fixturenames
     monkeypatch.setitem(sys.modules, "ray", None)

@@ -1,4 +1,4 @@
-"""C4's line cleaning and page rules, each with one input, and its decisions against the reference's."""
+"""C4's line cleaning and page rules, with one input each, and its decisions against those of the reference."""
 
 import pyarrow.parquet as pq
 import pytest
@@ -44,6 +44,35 @@ def test_line_is_removed_and_counted(line, measure):
     assert {name for name, value in values.items() if value} == {"sentences", measure}
     assert values[measure] == 1
     assert text == f"{GOOD}\n{GOOD}"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (r"The area is \(\pi r^{2}\) for every circle.", False),
+        (r"So \frac{a}{b} = \sqrt[3]{x_{i_{1}}} holds.", False),
+        (r"{\displaystyle e^{x}} is its own derivative.", False),
+        (r"The set \{1, 2\} has two elements.", False),
+        (r"With ${a \over b}$ it is clear.", False),
+        (r"\begin{align} x &= y \\ \end{align} is a line.", False),
+        ("if (x) then { y = 1.", True),
+        ("a.b { color: red } is a rule.", True),
+        (r'printf("\n{%d}") prints it.', True),
+        (r"\frac{a}{b} and then function() { return 1 } there.", True),
+        ("It costs ${price} or {{ price }} now.", True),
+        (r"}{ is odd, and so is \x{ here.", True),
+    ],
+)
+@pytest.mark.parametrize("latex", [True, False])
+def test_brackets_of_latex_are_no_code_if_asked(line, code, latex):
+    assert C4(latex=latex).check("\n".join([*PAGE, line])).rule == ("curly_bracket" if code or not latex else "")
+
+
+@pytest.mark.parametrize("size", [10, 60_000])
+@pytest.mark.parametrize("unit", ["\\aa", "{", "}{", "\\frac{", "\\a[", "{ \\a", "^{}"])
+def test_any_line_of_brackets_is_measured(unit, size):
+    """A quadratic search would take minutes here."""
+    assert measured(C4(latex=True, max_word_length=10**7, min_words_per_line=0), unit * size + ".")[0]["sentences"] >= 0
 
 
 @pytest.mark.parametrize(

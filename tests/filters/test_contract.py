@@ -1,4 +1,4 @@
-"""What every registered stage promises, checked on texts that break careless code."""
+"""The promises of every registered stage, checked on texts that break careless code."""
 
 import importlib
 import inspect
@@ -68,6 +68,13 @@ def documents(text):
     yield lambda: Document.of(Record("w", 0, "response", headers, block, len(block)))
 
 
+def test_a_stage_that_measures_texts_says_so(stage):
+    """Recipes are checked by `reads`: a stage that reads texts and does not say so may stand before extraction."""
+    found = [measure(stage, Document(text=text, url="http://a.example/")) for text in TEXTS.values()]
+    if any(measures != found[0] for measures in found):
+        assert "text" in (*stage.reads, *stage.sets)
+
+
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_total_and_deterministic(stage, text):
     for make in documents(text):
@@ -96,7 +103,7 @@ def test_measures_come_once_and_in_the_order_declared(stage):
 
 def test_all_measures_are_reached_by_some_document(stage):
     reached = {name for text in TEXTS.values() for make in documents(text) for name, _ in measure(stage, make())}
-    # what a dedup measures, it measures on all documents together
+    # a collective stage measures all documents together
     assert reached == (set() if isinstance(stage, Collective) else set(type(stage).limits))
 
 

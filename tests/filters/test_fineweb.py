@@ -1,4 +1,5 @@
-"""FineWeb's quality rules at their boundaries, and the decisions of C4 and FineWeb together against the reference's."""
+"""FineWeb's quality rules at their limits, and the decisions of C4 and FineWeb together against those of the
+reference."""
 
 import math
 

@@ -248,7 +248,7 @@ def test_ledger_corpus_and_samples_of_both_dedups(tmp_path):
         ([{"stage": "lines"}, {"stage": "minhash"}], "'minhash' comes after it"),
         ([{"stage": "lines"}, {"stage": "lines", "name": "again"}], "'again' comes after it"),
         ([{"stage": "lines", "removed_ratio": {"min": 0.1}}], "removed_ratio can't have the bound 'min'"),
-        ([{"stage": "lines", "chars_left": {"max": 100}}], "chars_left can't have the bound 'max'"),
+        ([{"stage": "lines", "chars_left": {"max": 1000}}], "chars_left can't have the bound 'max'"),
         ([{"stage": "lines", "kept_in": {"one_of": ["x"]}}], "kept_in can't have the bound 'one_of'"),
         ([{"stage": "lines", "split": "words"}], "split = 'words'"),
         ([{"stage": "lines", "keep": "last"}], "keep = 'last'"),
@@ -269,7 +269,8 @@ def test_lines_are_not_compared_with_earlier_runs(tmp_path):
 
 
 def test_documents_of_other_languages_pass_it_by(tmp_path):
-    stages = {"stages": [{"stage": "paragraphs"}, {"stage": "lines", "languages": ["en"]}]}
+    language = {"stage": "language", "label": {"one_of": "off"}, "score": {"min": "off"}}
+    stages = {"stages": [{"stage": "paragraphs"}, language, {"stage": "lines", "languages": ["xx"]}]}
     pages = {f"http://{name}.example/": "\n".join(own(1)).encode() for name in "ab"}
     write_warc(tmp_path / "a.warc.gz", pages)
     build(job([tmp_path / "a.warc.gz"], tmp_path / "out", stages), lambda: LocalEngine(1), Progress(quiet=True))

@@ -18,7 +18,7 @@ from tests.warcs import page, write_warc
 
 
 def text(seed, words=400):
-    """Return words that no other seed has. They are letters, because all numbers are equal to MinHash."""
+    """Return words that no other seed has. They are letters, because MinHash takes all numbers as equal by default."""
     return " ".join(letters(seed * 1000 + number) for number in range(words))
 
 
@@ -27,7 +27,7 @@ def letters(number):
 
 
 def edited(original, share):
-    """Return `original` with about that share of its shingles changed. A changed word changes five shingles."""
+    """Return `original` with about this share of its shingles changed. A changed word changes five shingles."""
     words = original.split()
     step = max(5, round(5 / share))
     for number in range(0, len(words), step):
@@ -189,9 +189,25 @@ def test_the_alarm_on_the_command_line(tmp_path, monkeypatch, capsys):
         assert ("Stopped: Dedup would remove 4 of the 5 documents of the run" in said) == (code == 4)
 
 
+def prices(seed):
+    """A page on which every fourth word is a price."""
+    return " ".join(f"{word} {word} each {at * seed % 997}.50" for at, word in enumerate(text(1, 120).split()))
+
+
+@pytest.mark.parametrize("scheme", ["affine32", "datatrove"])
+@pytest.mark.parametrize("numbers", [True, False])
+def test_price_lists_are_duplicates_unless_numbers_count(tmp_path, scheme, numbers):
+    dated = f"{text(2)} On 3 May 2019 {text(3)}"
+    pages = {"old": prices(7), "new": prices(11), "may": dated, "june": dated.replace("3 May 2019", "28 June 2021")}
+    _, rows = run(tmp_path, pages, scheme=scheme, numbers=numbers)
+    assert len(kept(rows) & {"old", "new"}) == (2 if numbers else 1)
+    assert len(kept(rows) & {"may", "june"}) == 1
+
+
 @pytest.mark.parametrize("verify", ["signature", "jaccard", "containment"])
 def test_what_similarity_is(tmp_path, verify):
-    """The second page is the first half of the first page, so all of its shingles are contained. They share a band."""
+    """The second page is the first half of the first page, so the first page has all shingles of the second. They share
+    a band."""
     words = text(3, 1000).split()
     pages = {"whole": " ".join(words), "part": " ".join(words[:800]), "other": text(9, 1000)}
     _, rows = run(tmp_path, pages, verify=verify, clusters="classic")

@@ -37,12 +37,12 @@ REASONS = {
     ("fineweb", "list_ratio"): {("fineweb", "newline_ratio")},
     (None, None): {("", "")},
 }
-"""Their (stage, reason) and the rules of ours that mean it."""
+"""datatrove's (stage, reason), and our rules with the same meaning."""
 
 
 @pytest.fixture(scope="module")
 def judged(shared_data):
-    """(their row, our outcome, our text) for every page that their URL filter and extraction let through."""
+    """(datatrove's row, our outcome, our text) of every page that passed datatrove's URL filter and extraction."""
     pipeline = load_recipe("fineweb").pipeline()
     wanted = ("language", "gopher_repetition", "gopher_quality", "c4", "fineweb")
     pipeline.stages = [bound for bound in pipeline.stages if bound.name in wanted]

@@ -1,4 +1,5 @@
-"""The command line: exit codes, one-sentence errors, help with examples, JSON on stdout and people's text on stderr."""
+"""The command line: exit codes, one-sentence errors, help with examples, JSON on stdout and text for people on
+stderr."""
 
 import json
 import os
@@ -10,9 +11,9 @@ from pathlib import Path
 import click
 import pytest
 
-from jobs.cli import cli, main
+from jobs.cli import cli
 from jobs.runner.progress import Progress
-from tests.warcs import page, record, write_warc
+from tests.warcs import page, record
 
 
 def verbs(group=cli, path=()):
@@ -21,35 +22,6 @@ def verbs(group=cli, path=()):
             yield from verbs(command, (*path, name))
         else:
             yield (*path, name)
-
-
-@pytest.fixture
-def corpus(monkeypatch, capsys):
-    """Run the command line in this process: (exit code, stdout, stderr)."""
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["corpus", *map(str, args)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cli")
-    archive = write_warc(
-        folder / "w.warc.gz",
-        {"http://good.example/a": page(), "http://xxx-videos.example/b": page(), "http://good.example/c": b""},
-    )
-    command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--no-ray", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return archive, folder / "out", done
 
 
 @pytest.mark.parametrize("verb", list(verbs()), ids=" ".join)
@@ -88,6 +60,51 @@ def test_explain_gives_the_text_of_a_kept_page(corpus, built):
     assert words["value"] > 50
 
 
+def test_explain_finds_a_url_however_it_is_written(corpus, built):
+    _, out, _ = built
+    code, shown, err = corpus("explain", out, "HTTPS://Good.example:443/%61#top", "--json")
+    assert (code, err, json.loads(shown)[0]["url"]) == (0, "", "http://good.example/a")
+
+
+def test_explain_finds_the_nearest_url(corpus, built):
+    _, out, _ = built
+    code, shown, err = corpus("explain", out, "http://www.good.example/a/", "--json")
+    assert (code, json.loads(shown)[0]["url"]) == (0, "http://good.example/a")
+    assert err == "There is no record of http://www.good.example/a/. The nearest URL:\n"
+    code, shown, err = corpus("explain", out, "http://good.example/b")
+    assert (code, shown) == (1, "")
+    assert "Did you mean http://good.example/a or http://good.example/c?" in err
+
+
+def test_explain_says_that_a_page_was_compared(corpus, built):
+    _, out, _ = built
+    assert "compared, repeats nothing" in corpus("explain", out, "http://good.example/a")[1]
+    assert "compared" not in corpus("explain", out, "http://good.example/c")[1]
+
+
+def test_explain_shows_the_text_of_a_dropped_page(corpus, built):
+    _, out, _ = built
+    code, shown, _ = corpus("explain", out, "http://xxx-videos.example/b", "--text")
+    assert code == 0
+    assert "three fishermen" in shown
+    assert "three fishermen" not in corpus("explain", out, "http://xxx-videos.example/b")[1]
+    kept, again = (corpus("explain", out, "http://good.example/a", *more, "--json")[1] for more in ([], ["--text"]))
+    assert kept == again
+    assert "No text" in corpus("explain", out, "http://good.example/c", "--text")[1]
+
+
+def test_explain_needs_the_archive_for_the_text_of_a_dropped_page(corpus, built, tmp_path):
+    archive, out, _ = built
+    there = archive.rename(tmp_path / archive.name)
+    try:
+        code, _, err = corpus("explain", out, "http://xxx-videos.example/b", "--text")
+        assert (code, "w.warc.gz" in err) == (1, True)
+        _, shown, _ = corpus("explain", out, "http://xxx-videos.example/b", "--text", "--inputs", there, "--json")
+        assert "three fishermen" in json.loads(shown)[0]["text"]
+    finally:
+        there.rename(archive)
+
+
 def test_explain_by_id(corpus, built):
     _, out, _ = built
     _, shown, _ = corpus("explain", out, "http://good.example/c", "--json")
@@ -101,6 +118,22 @@ def test_explain_escapes_what_a_terminal_would_obey(corpus, tmp_path):
 
     assert plain("a\x1b[31mred\u202e\x00\nb") == "a\ufffd[31mred\ufffd\ufffd\ufffdb"
     assert plain("a\nb", keep_lines=True) == "a\nb"
+
+
+def test_ls_lists_pages(corpus, built):
+    _, out, _ = built
+    code, shown, err = corpus("ls", out, "--outcome", "dropped")
+    assert code == 0
+    assert [line.split() for line in shown.splitlines()] == [
+        ["dropped", "url.domain", "1", "http://xxx-videos.example/b"],
+        ["dropped", "extract.body_bytes", "0", "http://good.example/c"],
+    ]
+    assert err == "2 pages\n"
+    rows = json.loads(corpus("ls", out, "--limit", 2, "--json")[1])
+    assert [(row["url"], row["rule"]) for row in rows] == [
+        ("http://good.example/a", None), ("http://xxx-videos.example/b", "url.domain"),
+    ]  # fmt: skip
+    assert json.loads(corpus("ls", out, "--url", "never", "--json")[1]) == []
 
 
 def test_verify(corpus, built):
@@ -178,8 +211,10 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
         (["build", "{in}", "-o", "{new}", "--no-ray", "--address", "x"], 2, "exclude"),
         (["build", "-o", "{new}"], 2, "Missing argument"),
         (["explain", "{out}", "http://never.example/"], 1, "no record"),
+        (["ls", "{out}", "--rule", "url.domian"], 2, "Did you mean url.domain"),
         (["explain", "{empty}", "x"], 1, "no finished run"),
         (["verify", "{empty}"], 1, "no finished run"),
+        (["report", "{begun}"], 1, "was interrupted, or is still going. Run the same `corpus build` again"),
         (["nonsense"], 2, "No such command"),
     ],
 )

@@ -1,5 +1,6 @@
 """Documents that say what the code does are checked against it."""
 
+import json
 import os
 import re
 import shutil
@@ -79,12 +80,42 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
         exec(compile(block, "README.md", "exec"), {})
 
 
+def snippets(language):
+    """The code blocks of CONTRIBUTING.md in a language, without their indentation."""
+    blocks = re.findall(r"```(\w*)\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    return [textwrap.dedent(block) for name, block in blocks if name == language]
+
+
 def test_the_stage_of_contributing_works():
-    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
-    ((name, stage),) = stages_of([Plugin("shouting", textwrap.dedent(snippet))]).items()
+    snippet, *_ = snippets("python")
+    ((name, stage),) = stages_of([Plugin("shouting", snippet)]).items()
     assert name == "shouting"
     assert name not in STAGES
     shouted = stage().check("HELLO WORLD")
     assert (shouted.rule, shouted.value) == ("upper_ratio", 1.0)
     assert stage().check("Hello world").kept
     assert stage().check("").kept
+
+
+def test_the_build_of_contributing_shows_what_its_stage_drops(corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "filters").mkdir()
+    (tmp_path / "filters" / "shouting.py").write_text(snippets("python")[0])
+    (tmp_path / "shouting.toml").write_text(*snippets("toml"))
+    (commands,) = [block for block in snippets("") if "shouting.toml" in block]
+    for command in commands.splitlines():
+        code, _, err = corpus(*command.split()[1:])
+        assert code == 0, err
+    assert re.search(r"shouting +-[1-9]\d* .* upper_ratio", err)
+
+
+def test_the_verb_of_contributing_works(corpus, built, monkeypatch):
+    _, verb, test = snippets("python")
+    defined = {"__name__": "jobs.verbs.rules", "json": json}
+    exec(compile(verb, "CONTRIBUTING.md", "exec"), defined)
+    exec(compile(test, "CONTRIBUTING.md", "exec"), defined)
+    assert "rules" not in cli.commands
+    monkeypatch.setitem(cli.commands, "rules", defined["rules_command"])
+    defined["test_rules"](corpus, built)
+    assert corpus("rules", built[1])[1].splitlines() == ["1 extract.body_bytes", "1 url.domain"]
+    assert "Example: corpus rules out" in corpus("rules", "--help")[1]

@@ -1,4 +1,5 @@
-"""All steps of `corpus.dedup.clusters` on one machine: what the phases of a comparison must give in any division."""
+"""All steps of `corpus.dedup.clusters` on one machine. The phases of a comparison must give the same in any
+division."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,9 +28,9 @@ _SIGNATURES_PER_BLOCK = 1 << 16
 class ReferenceVerdicts:
     """One entry per document in every array.
 
-    `kept_doc` is the keeper of the document, itself if it is kept. `similarity` is that to the keeper (1 for itself).
-    `exact` is True if the document was removed and the texts are equal. `cluster_size` counts the documents of its
-    cluster.
+    `kept_doc` is the keeper of the document, itself if it is kept. `similarity` is the similarity to the keeper (1 for
+    itself). `exact` is True if the document was removed and the texts are equal. `cluster_size` counts the documents of
+    its cluster.
     """
 
     kept_doc: Ints

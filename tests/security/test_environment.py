@@ -1,4 +1,4 @@
-"""A page worker sees no credential in its environment but those that it needs to read its archive."""
+"""A page worker's environment has only the credentials that it needs to read its archive."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ OPTIONS = Extractor(precision=True, comments=False)
 ENOUGH: int = OPTIONS.min_extracted_size
 
 LOOKS_LONG = 400
-"""No copy of the tree is kept if the first frame has so many characters in paragraphs."""
+"""If the first frame has this many characters in paragraphs, no copy of the tree is kept."""
 
 _FRAME_TAGS = ("article", "div", "main", "section")
 _SURE_FRAMES = {"article": 1, "main": 4}

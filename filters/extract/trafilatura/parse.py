@@ -1,9 +1,9 @@
-"""From a decoded page to its tree, as trafilatura 2.3.1 parses it."""
+"""The tree of a decoded page, as trafilatura 2.3.1 parses it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from typing import TypeAlias
 
@@ -26,21 +26,18 @@ PARSER = etree.HTMLParser(
     collect_ids=False, default_doctype=False, encoding="utf-8", remove_comments=True, remove_pis=True
 )
 """Trafilatura's parser, except that C code sets the class of each element. lxml.html calls a Python function for it."""
-PARSER.set_element_class_lookup(
-    etree.ElementDefaultClassLookup(
-        element=HtmlElement, comment=HtmlComment, pi=HtmlProcessingInstruction, entity=HtmlEntity
-    )
-)
+_CLASSES = etree.ElementDefaultClassLookup(HtmlElement, HtmlComment, HtmlProcessingInstruction, HtmlEntity)
+PARSER.set_element_class_lookup(_CLASSES)
 
 
 class HtmlSource:
-    """A repaired page in UTF-8, because bytes are parsed faster than text.
+    """A repaired page in UTF-8, because bytes are parsed faster than text. `change` is applied to each of its trees.
 
-    Raise ValueError for a page with characters that can't be written. Trafilatura gives up on such a page as soon as
+    Raises ValueError for a page with characters that can't be written. Trafilatura gives up on such a page as soon as
     it moves a text with one of them, so any change to its steps could decide whether there is a text at all.
     """
 
-    def __init__(self, html: str, utf8: bytes | None = None) -> None:
+    def __init__(self, html: str, utf8: bytes | None = None, change: Callable[[Element], None] | None = None) -> None:
         beginning = html[:50].lower()
         data = (html.encode() if utf8 is None else utf8).translate(None, _CONTROLS)
         if b"\xef" in data:  # the first byte of both noncharacters. The search for one byte takes almost no time
@@ -57,6 +54,7 @@ class HtmlSource:
         if _UNWRITABLE.search(data):
             raise ValueError("the page has characters that can't be written")
         self._html = html
+        self._change = change
         self._data = data
         self._dubious = "html" not in beginning
         # for such a page, lxml.html may or may not see a whole document, depending on whether it gets bytes or text
@@ -75,7 +73,9 @@ class HtmlSource:
             parent.remove(tree)
             tree.tail = None
         elif tree.getnext() is not None or tree.getprevious() is not None:
-            return copy(tree)
+            tree = copy(tree)
+        if self._change is not None:
+            self._change(tree)
         return tree
 
     def _parse(self) -> Element | None:

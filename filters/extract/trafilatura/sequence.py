@@ -26,9 +26,10 @@ from filters.extract.trafilatura.tree import Found, clean, collect, convert, pru
 _UNCLEAN = tuple(SANITIZED_XPATH.replace(".//", "").split("|"))
 
 
-def extract(html: str, utf8: bytes | None = None) -> str | None:
-    """Return the text of a decoded page, or None if there is none. `utf8` is the page in UTF-8."""
-    source = HtmlSource(html, utf8)
+def extract(html: str, utf8: bytes | None = None, change: Callable[[Element], None] | None = None) -> str | None:
+    """Return the text of a decoded page, or None if there is none. `utf8` is the page in UTF-8. `change` is applied to
+    the page's tree before anything else."""
+    source = HtmlSource(html, utf8, change)
     tree = source.tree()
     if tree is None:
         return None

@@ -57,7 +57,7 @@ def collect(tree: Element) -> Found:
 
 
 def clean(tree: Element, found: Found) -> list[Element]:
-    """Remove elements without text of the page (`tree_cleaning`). Return the elements that became a <div>."""
+    """Remove elements that hold no text of the page (`tree_cleaning`). Return the elements that became a <div>."""
     divs = []
     if "math" in found:
         recover_math(tree)

@@ -187,7 +187,7 @@ def test_texts_whose_hashes_share_a_half_are_not_equal():
 
 
 def chain():
-    """A, B, C: 80% of the values of neighbors agree, A and C have 60%."""
+    """A, B, C: neighbors agree in 80% of their values, A and C in 60%."""
     a, other_b, other_c = random_signatures(3)
     b, c = a.copy(), a.copy()
     b[:22] = other_b[:22]

@@ -163,8 +163,8 @@ def candidate_probability(s):
 
 
 def follows_theory(pairs):
-    """Pairs are (Jaccard, signature, signature). The rate of candidates and the mean estimate are as in theory, within
-    four standard errors, over all pairs and in each of nine ranges."""
+    """Assert that the rate of candidates and the mean estimate are as in theory, within four standard errors, over all
+    pairs and in each of nine ranges. Pairs are (Jaccard, signature, signature)."""
     s = np.array([pair[0] for pair in pairs])
     ours, theirs = (np.array([pair[side] for pair in pairs]) for side in (1, 2))
     candidate = (band_keys(ours) == band_keys(theirs)).any(axis=1)
@@ -187,7 +187,7 @@ def follows_theory(pairs):
 
 
 def removals(s, candidate, estimate, limit=0.7):
-    """What would be removed at the default limit: how much of it is as similar as that, and how much is found.
+    """Assert that the default limit removes mostly pairs that are as similar as it says, and most of all such pairs.
 
     The estimate has a standard error of .043 at .7, so pairs just below the limit are removed too; four standard
     errors below it, none may be.

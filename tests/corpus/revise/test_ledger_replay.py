@@ -1,4 +1,5 @@
-"""Ledger rows under other limits: what is not read again is what a pass with them writes."""
+"""Ledger rows under other limits: rows whose pages are not read again are those that a pass with these limits
+writes."""
 
 import random
 
@@ -16,7 +17,7 @@ from tests.ledgers import REGISTRY, judged, recipe, write_run
 @pytest.mark.parametrize("measures", ["all", "first"])
 @pytest.mark.parametrize("seed", range(10))
 def test_rows_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, seed):
-    """In any order of the stages: gates behind stages that measure on, and before them."""
+    """This holds for any order of the stages, with gates before and after stages whose drops are measured further."""
     rng = random.Random(seed)
     top = {"stages": [{"stage": name} for name in rng.sample(sorted(REGISTRY), 4)], "measures": measures}
     settings = ['first.note.one_of=["a", "b"]', *rng.sample(SETTINGS, rng.choice([1, 1, 2, 4]))]

@@ -1,4 +1,4 @@
-"""Portions of a finished run; the whole way: tests/jobs/show/test_steering.py and test_remove.py."""
+"""Portions of a finished run. Whole replays are in tests/jobs/show/test_steering.py and test_remove.py."""
 
 import pyarrow as pa
 

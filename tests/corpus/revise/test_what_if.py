@@ -1,4 +1,5 @@
-"""Verdicts under other limits, from the ledger alone: those of a pass with them, or open where it can't know."""
+"""Verdicts under other limits, from the ledger alone: those of a pass with these limits, or open if the ledger can't
+tell."""
 
 import random
 
@@ -8,7 +9,7 @@ import pytest
 from corpus.errors import ConfigError
 from corpus.outcome import DROPPED, FAILED, KEPT
 from corpus.revise.judge import LedgerJudge
-from corpus.revise.limits import rules_of, with_limits
+from corpus.revise.limits import with_limits
 from corpus.run import open_run
 from corpus.runs.row_groups import row_groups
 from tests.ledgers import judged, recipe, write_run
@@ -64,7 +65,7 @@ def pages(count, seed, failing=0.0):
 def verdicts_of(outcomes, judge):
     """The verdicts of a pass, as `VerdictCodes`."""
     codes = judge.codes
-    rules = {(rule.stage, rule.measure): index for index, rule in enumerate(codes.rules)}
+    rules = {(rule.stage, rule.name): index for index, rule in enumerate(codes.rules)}
     by_outcome = {KEPT: lambda one: codes.kept, FAILED: lambda one: codes.fixed}
     return [rules[one.stage, one.rule] if one.outcome == DROPPED else by_outcome[one.outcome](one) for one in outcomes]
 
@@ -77,21 +78,21 @@ def test_verdicts_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, se
     old = recipe(measures=measures)
     measured = pages(500, seed, failing=0.01)
     run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
-    judge = LedgerJudge(rules_of(run.info, with_limits(run.info, settings)), run.info["columns"], [])
+    judge = LedgerJudge(run.info, with_limits(run.info, settings))
     with row_groups(run.paths("ledger"))[0].open() as read:
         before, found = judge.verdicts(read)
     fresh = judged(recipe(settings, measures=measures), measured)
     assert before.tolist() == verdicts_of(judged(old, measured), judge)
     expected = np.array(verdicts_of(fresh, judge))
     known = found != judge.codes.open
-    # a stage that failed after a verdict leaves no trace in the ledger, but then nothing came after it either
+    # a stage that failed after a verdict leaves no trace in the ledger, but then no later stage ran either
     assert found[known].tolist() == expected[known].tolist()
-    # open ones are those that went no further in the old run
+    # open documents are those that went no further in the old run
     assert all(not one.finished for one, is_known in zip(judged(old, measured), known, strict=True) if not is_known)
 
 
 def test_open_is_only_what_was_not_measured(tmp_path):
-    """A text stage's verdict does not stop the later ones, so that loosening it leaves nothing open."""
+    """The verdict of a text stage does not stop later stages, so a looser limit leaves no document open."""
     old = recipe()
     measured = pages(500, 3)
     run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
@@ -102,7 +103,7 @@ def test_open_is_only_what_was_not_measured(tmp_path):
 
 
 def test_open_is_what_a_stage_without_limits_may_have_failed_on(tmp_path):
-    """A page that broke a rule before says nothing of a failure after it."""
+    """The row of a page that broke a rule does not say whether a later stage failed on it."""
     old = recipe()
     fine = {"door.label": "en", "door.score": 0.9, "dear.size": 9, "dear.depth": 1, "first.words": 40}
     fine |= {"first.ratio": 0.1, "first.note": "a", "last.sentences": 9, "last.share": 0.1, "last.count": 1}
@@ -112,7 +113,7 @@ def test_open_is_what_a_stage_without_limits_may_have_failed_on(tmp_path):
 
 @pytest.mark.parametrize("setting", ["lines.removed.max=0", "first.words.min=80"])
 def test_other_lines_can_take_every_page(tmp_path, setting):
-    """One page may lose what many have, and one that comes back may take from many."""
+    """A page may lose lines that many pages have, and a page that comes back may take lines from many."""
     old = recipe()
     run = open_run(write_run(tmp_path / "run", old, judged(old, pages(300, 4))))
     run.info["recipe"]["stages"].append({"name": "lines", "stage": "lines", "removed": {"max": "off"}})

@@ -22,7 +22,7 @@ def table(first, end):
 
 
 def written(path, sizes):
-    """The sha256 of a file of so many rows at a time, and its rows per chunk."""
+    """The sha256 of a file whose rows come in batches of these sizes, and its rows per chunk."""
     writer, first = PartWriter(path), 0
     for size in sizes:
         writer.add(table(first, first + size))

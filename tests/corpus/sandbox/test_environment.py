@@ -1,4 +1,4 @@
-"""The environment of a page worker has no credential but those that its archive needs."""
+"""The environment of a page worker has only the credentials that its archive needs."""
 
 from __future__ import annotations
 

@@ -121,7 +121,8 @@ def test_the_worker_is_kept_from_unit_to_unit(guard, tmp_path):
 
 
 def test_a_unit_past_its_time_is_ended_and_its_record_named(tmp_path):
-    """No limit of a page ends this unit. The error names the record, and so does a file that outlasts all processes."""
+    """No limit of a page ends this unit. The error names the record at work, and so does a file that outlasts all
+    processes."""
     patient = Guard(recipe(), FACTORY, GuardSettings(page_wall_s=3600))
     path = crawl(tmp_path / "w.warc.gz", "a", "sleep", "b")
     unit = Unit(path.name, str(path), "x", "members", "gzip", "warc", 0, path.stat().st_size)

@@ -156,7 +156,7 @@ def test_the_lease_of_a_killed_run_is_free_at_once(bucket):
     assert held.wait(60)
     holder.kill()
     holder.join()
-    with Lease(bucket._client, bucket.location, renewed_s=3600, expires_s=3600):  # else it waits an hour
+    with Lease(bucket._client, bucket.location, renewed_s=3600, expires_s=3600):  # otherwise it would wait for an hour
         pass
 
 

@@ -50,7 +50,7 @@ def test_a_harmed_file_is_named(store, key, harm):
 
 
 def test_a_seal_in_another_form_is_not_the_runs(store):
-    """Its digests are right. Only its bytes differ."""
+    """The digests in the seal are right. Only the bytes of the seal differ."""
     store.replace(SEAL, store.get(SEAL).replace(b"\n", b""))
     with pytest.raises(IntegrityError, match="is damaged"):
         check_seal(store)
@@ -82,7 +82,7 @@ def test_a_harmed_parquet_file_is_not_opened(store, harm, message):
 
 
 def test_a_file_that_claims_an_absurd_footer_has_a_digest_of_its_own(store, tmp_path):
-    """The length at its end leads before its start."""
+    """The length at the end of the file leads to a position before its start."""
     path = tmp_path / "ledger" / "part-00002.parquet"
     path.write_bytes(b"0123" + (1 << 30).to_bytes(4, "little") + b"PAR1")
     part = Part("ledger", "ledger/part-00002.parquet", 1, 12, sha256_of(path))

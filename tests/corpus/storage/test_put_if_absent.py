@@ -16,7 +16,7 @@ WAYS = ("link", "rename", "lock")
 
 
 def without(monkeypatch, *ways, how=errno.EPERM) -> None:
-    """Take hard links from the file system, or renames that do not replace, or both."""
+    """Take away hard links from the file system, or renames that do not replace, or both."""
     if "link" in ways:
         monkeypatch.setattr("os.link", lambda *names: fail(how))
     if "rename" in ways:
@@ -85,7 +85,7 @@ def test_a_lock_that_was_removed_and_made_anew_is_not_held_twice(tmp_path) -> No
 
 
 def test_the_second_writer_syncs_the_folder_too(tmp_path, monkeypatch) -> None:
-    """It may commit the file, and the first writer may have died before its own sync."""
+    """The second writer may commit the file, and the first one may have died before its own sync."""
     store = LocalStore(tmp_path)
     assert store.put_new("parts/a", b"1")
     synced: list[Path] = []

@@ -113,7 +113,7 @@ def test_a_folder_that_can_not_be_written_is_refused(tmp_path):
 
 
 def test_a_key_that_can_not_be_examined_is_an_error(tmp_path):
-    """It is not the same as a key that does not exist: a run must not write there."""
+    """Such a key does not count as missing, since a run must not write there."""
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for ask in (LocalStore(tmp_path / "loop").get, LocalStore(tmp_path / "loop").size):
         with pytest.raises(IntegrityError, match="Too many levels"):

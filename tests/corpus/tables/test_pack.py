@@ -31,7 +31,7 @@ def corpus_table(first, rows):
 
 
 def units(store, sizes, chunk=4):
-    """One commit for each unit, whose corpus rows are numbered through."""
+    """One commit for each unit. The corpus rows of all units are numbered in one series."""
     commits, first = [], 0
     for number, rows in enumerate(sizes):
         scratch = store.scratch()
@@ -88,7 +88,7 @@ def test_removed_rows_leave_no_gap(store):
 
 
 def test_a_wrong_count_is_found(store):
-    """The verdicts remove two rows, and the plan counts on one."""
+    """The verdicts remove two rows, and the plan expects that they remove one."""
     verdicts = removing(store, [[0, 5]])
     verdicts.removed[0] = 1
     (task,) = plan_pack("corpus", units(store, [12]), 20, [verdicts])

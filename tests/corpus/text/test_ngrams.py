@@ -13,7 +13,7 @@ SIZES = range(1, 12)
 
 
 def plain_top(words, n):
-    """The definition, word for word."""
+    """The definition in plain Python, n-gram by n-gram."""
     grams = [" ".join(words[i : i + n]) for i in range(len(words) - n + 1)]
     if not grams:
         return 0

@@ -1,4 +1,4 @@
-"""Sentence counting by stretches against the one that goes through all tokens."""
+"""Sentence counting by stretches, against the count that goes through all tokens."""
 
 import pyarrow.parquet as pq
 import pytest

@@ -79,6 +79,21 @@ def test_words_are_lowered_and_numbers_punctuation_and_diacritics_normalised(tex
     assert " ".join(normal_words(text)) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$3.50 and 1,234.5 on 2020-01-02", "3 50 and 1 234 5 on 2020 01 02"),
+        ("Bread 2.40 EUR", "bread 2 40 eur"),
+        ("٣٫١٤ १२", "٣٫١٤ १२"),
+        ("The QUICK, brown fox.", "the quick brown fox"),
+    ],
+)
+def test_numbers_stay_where_they_count(text, expected):
+    assert " ".join(normal_words(text, numbers=True)) == expected
+    ours, alike = (shingles_of(stretches_of(f"{text} {text} {text}"), numbers=numbers) for numbers in (True, False))
+    assert (ours.tolist() == alike.tolist()) == (not any(map(str.isdigit, text)))
+
+
 # A digit newer than this Python's Unicode is a digit to `regex` only: category Cn here.
 CHARACTERS = st.characters(exclude_categories=["Cn"])
 TELLING = st.sampled_from(
@@ -107,12 +122,12 @@ def test_words_around_every_mark_digit_punctuation_and_symbol_are_those_of_the_w
 
 
 def test_whitespace_separates_every_step_of_the_normalisation():
-    """Why a stretch can be normalised on its own."""
+    """This is the reason that a stretch can be normalised on its own."""
     spaces = {chr(code) for code in range(0x110000) if chr(code).isspace()}
     assert all(re.fullmatch(r"\s", space) for space in spaces)
     for space in spaces:
         assert space.lower() == space
-        assert ("A" + space + "Σ").lower()[-1] == "σ"  # not case-ignorable: the Σ is no final one
+        assert ("A" + space + "Σ").lower()[-1] == "σ"  # the space is not case-ignorable, so the Σ is no final one
         assert ("AΣ" + space + "A").lower()[1] == "ς"
         assert unicodedata.combining(space) == 0
         assert set(unicodedata.normalize("NFD", space)) <= spaces
@@ -130,7 +145,7 @@ def test_words_of_real_pages_are_those_of_the_whole_text_normalised(texts):
 
 def test_marks_in_thousands_take_no_quadratic_time():
     marks = "a" + "\u0301\u0316" * 1_500
-    assert normal_words(marks) == plain_words(marks)  # a slice may cut them: they are dropped anyway
+    assert normal_words(marks) == plain_words(marks)  # a slice may end between marks, as they are dropped anyway
     start = time.process_time()
     for unit in ("\u0301\u0316", "\U0001d165\U0001d16d", "é", "1.", "()", "שלום"):
         normal_words(unit * (200_000 // len(unit)))
@@ -147,8 +162,8 @@ def test_a_full_table_starts_anew_and_hashes_no_stretch_twice(monkeypatch):
     text = " ".join(f"Word{i}, déjà-vu({i})" for i in range(10))
     expected = shingles(text).tolist()
     hashed = []
-    plain = module._word_hashes
-    monkeypatch.setattr(module, "_word_hashes", lambda *stretch: hashed.append(stretch) or plain(*stretch))
+    plain = module._normal_words
+    monkeypatch.setattr(module, "_normal_words", lambda *stretch: hashed.append(stretch) or plain(*stretch))
     monkeypatch.setattr(words, "TABLE_LIMIT", 60)
     monkeypatch.setattr(words, "_tables", {})
     assert shingles(text).tolist() == expected

@@ -155,7 +155,7 @@ def test_a_full_table_is_replaced_and_gives_the_same(monkeypatch):
     new = words._table_for("en")
     assert new is not table
     assert len(new) == 40
-    assert new._tokenizer is not table._tokenizer  # with its string store, which only grows
+    assert new._tokenizer is not table._tokenizer  # a new tokenizer has a new string store, which only grows
 
 
 def test_a_table_is_bounded_in_characters_too(monkeypatch):

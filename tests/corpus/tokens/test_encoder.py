@@ -41,7 +41,7 @@ def plain_hf(tokenizer):
 
 
 def hf_ids(tokenizer, text):
-    """The ids by HF tokenizers alone, without special tokens."""
+    """The ids that HF tokenizers alone gives, without special tokens."""
     return plain_hf(tokenizer).encode(text, add_special_tokens=False).ids
 
 
@@ -98,7 +98,7 @@ def test_every_character_of_unicode(tokenizer, encoder):
 
 
 def test_an_encoder_that_has_seen_much_is_made_anew(tokenizer, monkeypatch):
-    """It would keep all words that it has seen."""
+    """An encoder keeps all words that it has seen."""
     monkeypatch.setattr(corpus.tokens.gigatoken_encoder, "MOST_IDS", 100)
     encoder = Encoder(tokenizer)
     used = []

@@ -45,7 +45,7 @@ def test_known_vocabularies_give_tiktoken_s_ids(shared_data, tmp_path, monkeypat
     for file in KNOWN[name]:
         os.symlink(shared_data / "vocab" / file.name, tmp_path / file.cached)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
-    tokenizer = load_tokenizer(name)  # by the cache that tiktoken has
+    tokenizer = load_tokenizer(name)  # from tiktoken's own cache
     encoder = Encoder(tokenizer)
     assert encoder.engine == "gigatoken"
     theirs = tiktoken.get_encoding(encoding)

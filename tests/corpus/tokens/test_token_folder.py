@@ -11,7 +11,7 @@ from corpus.tokens.token_folder import open_tokens
 
 
 def write_folder(folder, files, dtype="uint16"):
-    """A folder of tokens by hand: `files` are lists of ids, by name."""
+    """A folder of tokens written by hand. `files` maps names to lists of ids."""
     folder.mkdir()
     splits = {}
     for split in ("train", "val"):

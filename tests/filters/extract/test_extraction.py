@@ -17,6 +17,7 @@ from corpus.pipeline import Pipeline
 from corpus.warc.record import Record
 from filters.extract import Extract
 from filters.extract.extraction import lost_words
+from filters.gopher import GopherRepetition
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it goes home to sleep. "
 PARAGRAPHS = "".join(f"<p>Part {i}. {SENTENCE * 3}</p>" for i in range(9))
@@ -83,7 +84,7 @@ def test_a_page():
         (record("<html>" + "<font>" * 1001), "depth", 1002),
         (record("<html><body></body></html>"), "chars", 0),
         (record("", kind="conversion"), "body_bytes", 0),
-        (record("word " * 1_100_000, kind="conversion"), "chars", 5_500_000),
+        (record(" word" * 1_100_000, kind="conversion"), "chars", 5_500_000),
     ],
 )
 def test_each_rule_drops(item, rule, value):
@@ -143,6 +144,25 @@ def test_a_resource_that_turns_out_to_be_no_page_is_dropped(own, kind):
     item = record("words only", kind="resource", warc=warc)
     outcome = Pipeline.of([Extract()]).judge(Document.of(item))
     assert (outcome.rule, outcome.value) == ("media_type", kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("One.\r\n\r\nTwo.\r\n", "One.\n\nTwo.\n"),
+        ("One.\r\rTwo.", "One.\n\nTwo."),
+        ("One. \t\n \u00a0\n  Two.", "One.\n\n  Two."),
+        ("One.\n\nTwo.", "One.\n\nTwo."),
+        ("", ""),
+    ],
+)
+def test_blank_lines_of_a_text_are_empty(text, lines):
+    assert judge(record(text, kind="conversion")).text == lines
+    pipeline = Pipeline.of([Extract(), GopherRepetition()])
+    outcome = pipeline.judge(Document(text=text))
+    assert outcome.doc.text == lines
+    if lines:
+        assert outcome.measures["gopher_repetition.dup_line_frac"] == 0
 
 
 def test_a_conversion_record_is_a_text():
@@ -209,7 +229,7 @@ def test_resiliparse():
 
 
 def test_rescue_takes_the_other_text_where_much_is_missing():
-    # a page whose text trafilatura takes for boilerplate
+    # a page whose text trafilatura mistakes for boilerplate
     lost = f"<!doctype html><html><body><p>{SENTENCE}</p><div class='comments'>{PARAGRAPHS}</div></body></html>"
     plain = judge(record(lost))
     rescued = judge(record(lost), Extract(engine="rescue"))
@@ -242,7 +262,7 @@ def test_an_unknown_engine_is_refused():
 
 def test_it_can_be_pickled_and_shown():
     stage = pickle.loads(pickle.dumps(Extract(engine="rescue", rescue_ratio=0.4)))  # noqa: S301
-    assert repr(stage) == "Extract(engine='rescue', rescue_ratio=0.4)"
+    assert repr(stage) == "Extract(engine='rescue', rescue_ratio=0.4, layout_tables=False)"
 
 
 def test_an_exception_in_an_engine_is_a_failure(monkeypatch):

@@ -1,4 +1,4 @@
-"""The fast way of predicting languages against fastText itself: the same bits, or none at all."""
+"""The fast way to predict languages, against fastText itself: it gives the same bits, or is not used."""
 
 import struct
 

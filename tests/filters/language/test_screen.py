@@ -1,4 +1,4 @@
-"""The language screen: foreign pages go before extraction, and what can't be judged stays."""
+"""The language screen: pages in other languages go before extraction, and pages that it can't judge stay."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from corpus.errors import ConfigError
 from corpus.outcome import DROPPED
 from corpus.pipeline import Pipeline
 from corpus.warc.record import Record
-from filters import load_recipe
+from filters import load_recipe, recipe_from_dict
 from filters.language.screen import LanguageScreen, visible_text
 from tests.filters.test_recipes import GERMAN
 from tests.warcs import WORDS, http, page
@@ -48,6 +48,15 @@ def test_english_scripts_do_not_save_a_foreign_page():
     assert score(http(page(body=script + GERMAN * 10))) < 0.05
 
 
+@pytest.mark.parametrize("times", [2, 10, 60])
+@pytest.mark.parametrize("order", ["{consent}{article}", "{article}{consent}", "{consent}{article}{consent}"])
+def test_a_foreign_consent_text_of_any_length_does_not_decide(order, times):
+    consent = "".join(f"<p>{GERMAN}</p>" for _ in range(times))
+    article = f"<p>{WORDS}</p>" * max(times // 2, 2)
+    assert score(http(page(body=order.format(consent=consent, article=article)))) > 0.05
+    assert score(http(page(body=consent * 2 + "".join(f"<a>Read more, number {n}</a>" for n in range(9))))) < 0.05
+
+
 @pytest.mark.parametrize(
     ("block", "kind"),
     [
@@ -70,6 +79,8 @@ def test_the_languages_must_be_those_that_are_kept():
     with pytest.raises(ConfigError, match="every page would be dropped"):
         load_recipe("fineweb", ["language.label=off", "screen.wanted=[]"])
     load_recipe("fineweb", ["language.label=off", "screen.wanted_score=off"])
+    with pytest.raises(ConfigError, match="screen saves extraction, but comes after it"):
+        recipe_from_dict({"stages": [{"stage": "extract"}, {"stage": "screen"}, {"stage": "language"}]})
     both = ["language.label.one_of=['de', 'en']", "screen.wanted=['en', 'de']"]
     assert load_recipe("fineweb", both).canonical() == load_recipe("fineweb", both[::-1]).canonical()
 
@@ -99,7 +110,7 @@ def test_visible_text_is_cut_and_linear():
 
 @pytest.mark.slow
 def test_the_kept_set_is_the_same_with_and_without(shared_data):
-    """On every real archive: the screen costs no kept page."""
+    """On every real archive, the screen drops no page that would be kept."""
     from corpus import read_warc
 
     with_screen, without = load_recipe("fineweb").pipeline(), load_recipe("fineweb").pipeline()

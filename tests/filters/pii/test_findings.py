@@ -27,7 +27,7 @@ from tldextract import TLDExtract
 
 from filters.pii.findings import Finder, Finding
 from filters.pii.personal_data import PATTERN_KINDS, PHONE_REGIONS, Pii
-from filters.pii.phone_numbers import LEAST_DIGITS, PhoneFinder, least_digits
+from filters.pii.phone_numbers import LEAST_DIGITS, PhoneFinder, least_digits, own_span
 from tests.filters.pii.test_personal_data import parts, replaced
 
 KIND_OF = {
@@ -53,7 +53,7 @@ ALL_TRIES = 65_535  # where phonenumbers gives up
 
 @pytest.fixture(scope="module")
 def presidio():
-    """presidio's own engine with the same recognizers and no model: a function from a text to its findings."""
+    """A function from a text to its findings, by presidio's own engine with the same recognizers and no model."""
     with pytest.MonkeyPatch.context() as patch:
         offline = TLDExtract(cache_dir=None, suffix_list_urls=())
         patch.setattr(email_recognizer.tldextract, "extract", offline.extract_str)
@@ -63,14 +63,20 @@ def presidio():
 
         def find(text):
             results = engine.analyze(text, "en", score_threshold=0)
-            return {Finding(r.start, r.end, KIND_OF[r.entity_type], r.score) for r in results}
+            return {Finding(*span(text, r), KIND_OF[r.entity_type], r.score) for r in results}
 
         yield find
 
 
+def span(text, result):
+    """Its span; that of a phone number without an open bracket before it."""
+    start_end = result.start, result.end
+    return own_span(text, *start_end) if result.entity_type == "PHONE_NUMBER" else start_end
+
+
 @pytest.fixture(scope="module")
 def everything():
-    return Finder(PATTERN_KINDS, phone_tries=ALL_TRIES)
+    return Finder(PATTERN_KINDS, phone_tries=ALL_TRIES, evidence=False)
 
 
 ALPHABETS = {
@@ -104,7 +110,7 @@ def test_findings_are_presidios_near_real_ones(presidio, everything):
 
 
 def test_crypto_in_any_letter_case(presidio, everything):
-    """presidio's pattern ignores case, and to `regex` four letters beyond ASCII are like s, k and i then."""
+    """presidio's pattern ignores case. In that mode, `regex` takes four letters beyond ASCII for s, k and i."""
     for odd in "ſKıİ":
         text = f"x BC1{odd * 30} 1{odd * 30}"
         assert set(everything.find(text)) == presidio(text)
@@ -129,7 +135,8 @@ def test_findings_are_presidios_on_real_pages(presidio, everything, shared_data)
 
 
 def test_findings_are_presidios_on_labelled_sentences(presidio, everything, shared_data):
-    """presidio-research's synthetic sentences: the same findings, so the same recall; all of the e-mails."""
+    """On presidio-research's synthetic sentences, the findings and so the recall are the same, and all e-mails are
+    found."""
     labelled, hit = dict.fromkeys(PATTERN_KINDS, 0), dict.fromkeys(PATTERN_KINDS, 0)
     for sentence in json.loads((shared_data / "pii" / "synth_pii.json").read_text()):
         ours = set(everything.find(sentence["full_text"]))
@@ -172,13 +179,13 @@ def test_phone_numbers_are_phonenumbers(regions):
 
 
 def test_nothing_shorter_is_a_number():
-    """The lengths that spare parsing, against all of phonenumbers' data."""
+    """The least lengths, which save parsing, are compared with all of phonenumbers' data."""
     for region in phonenumbers.SUPPORTED_REGIONS:
         metadata = PhoneMetadata.metadata_for_region(region)
         assert min(metadata.general_desc.possible_length) >= LEAST_DIGITS
         assert not metadata.international_prefix or not re.fullmatch(metadata.international_prefix, "")
         assert least_digits(region) >= LEAST_DIGITS
-        if metadata.national_prefix_transform_rule:  # adds digits, but to four or more alone
+        if metadata.national_prefix_transform_rule:  # the rule adds digits, but only to four or more
             prefix = re.compile(metadata.national_prefix_for_parsing)
             for digits in range(1000):
                 match = prefix.match(f"{digits:03}")
@@ -202,28 +209,49 @@ def whole():
 
 
 @pytest.mark.parametrize(
-    "text",
+    "parts",
     [
-        "a-" * 200_000 + "@b.c",
-        "a." * 200_000 + "a@b.com",
-        "a@" + "b-" * 200_000,
-        "a@b." * 100_000,
-        "@" * 400_000,
-        "a" + "-" * 400_000 + "@b.com",
-        "::1%" + "a" * 400_000,
-        "1:" * 200_000,
-        "1" * 400_000,
-        "GB29" * 100_000,
-        "1 x" * 130_000,
-        "2012-01-12 08 " * 25_000,
-        "1(" * 200_000,
-        "x" * 1_000_000,
-        " ".join(str(n * n) for n in range(20_000)),
+        ("a-", "@b.c"),
+        ("a.", "a@b.com"),
+        ("", "a@", "b-"),
+        ("a@b.",),
+        ("@",),
+        ("-", "@b.com"),
+        ("", "::1%", "a"),
+        ("1:",),
+        ("1",),
+        ("GB29",),
+        ("1 x",),
+        ("2012-01-12 08 ",),
+        ("1(",),
+        ("x",),
+        ("call 555-0143 or ",),
+        ("tel ", "555-0143"),
+        ("555-0143 fax\n",),
+        ("+1 212-555-0143, ",),
+        ("0.707  0.530 ",),
+        ("version ", "93.184.216.34"),
+        ("4012888888881881 card ",),
+        ("a/b?c=d&", "e@mail.example.com"),
     ],
-    ids=lambda text: text[:8],
+    ids=repr,
 )
-def test_time_is_linear(whole, text):
-    """presidio's mail pattern alone would need hours for the first."""
+def test_time_is_linear(whole, parts):
+    """Four times the text takes less than eight times as long; presidio's own mail pattern takes sixteen."""
+    repeated, after, then = (*parts, "", "")[:3]
+
+    def text(length):
+        return repeated * (length // max(len(repeated), 1)) + after + then * (length // max(len(then), 1))
+
+    short, long = (min(seconds(whole, text(length)) for _ in range(2)) for length in (100_000, 400_000))
+    assert long < 8 * max(short, SHORTEST)
+
+
+SHORTEST = 0.005
+"""Less time is noise, in seconds."""
+
+
+def seconds(stage, text):
     began = time.process_time()
-    replaced(whole, text)
-    assert time.process_time() - began < 15
+    replaced(stage, text)
+    return time.process_time() - began

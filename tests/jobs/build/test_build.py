@@ -1,4 +1,4 @@
-"""The whole path on made archives: books that balance, the same bytes however it ran, resume, refusals."""
+"""Whole builds of made archives: counts that balance, the same bytes however a build ran, continued runs, refusals."""
 
 import hashlib
 import json
@@ -222,7 +222,7 @@ def test_a_unit_that_fails_is_quarantined_and_taken_up_later(archives, tmp_path,
 @pytest.mark.slow
 @pytest.mark.parametrize("harm", ["flip", "delete"])
 def test_work_that_is_harmed_at_rest_is_done_again_as_the_error_says(archives, reference, tmp_path, monkeypatch, harm):
-    """Found in the middle of the pack, when some files are in their places."""
+    """The harm is found in the middle of the pack phase, when some files already have their final names."""
     out = tmp_path / "out"
     pack = jobs.runner.task_functions.pack_part
 
@@ -304,7 +304,7 @@ for point in sys.argv[3:]:
 
 
 def test_killed_at_named_points_and_run_again(archives, reference, tmp_path):
-    """A sample of tests/faults/test_kill_loop.py: in the pass, in the pack, right before the end."""
+    """A sample of tests/faults/test_kill_loop.py: kills in the pass, in the pack phase, and right before the end."""
     out = tmp_path / "out"
     points = ("part_stored:4", "pack_written:2", "before_run_json", "none")
     command = [sys.executable, "-c", CRASHES, str(archives), str(out), *points]
@@ -327,7 +327,7 @@ def test_sigterm_finishes_units_under_way(archives, reference, tmp_path):
 
 @pytest.mark.slow
 def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference, tmp_path):
-    """A page worker that stands still is ended, and its thread starts no other; what was committed counts."""
+    """A page worker that stands still is ended, and its thread starts no other one. Committed units count."""
     made = job([archives], tmp_path / "out", unit_bytes=15_000)
 
     def stop_twice():
@@ -361,7 +361,7 @@ def test_a_hostile_page_costs_one_row_of_a_build(tmp_path):
 
 
 def test_a_run_keeps_to_the_units_it_began_with(archives, tmp_path, monkeypatch):
-    """Resumed with other workers, a run of units chosen by itself redoes nothing that was committed."""
+    """A run that chose its units itself does no committed unit again, even if it continues with other workers."""
     import jobs.build.plan
     import jobs.build.units
 

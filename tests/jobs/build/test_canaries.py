@@ -1,4 +1,4 @@
-"""Personal data of the crawl shows up nowhere: not in corpus, ledger, samples or run.json, nor on a terminal."""
+"""Personal data of the crawl appears nowhere: not in corpus, ledger, samples or run.json, and not on a terminal."""
 
 import io
 import os
@@ -77,7 +77,8 @@ KEYS = {
 
 
 def corpus(folder, *arguments, codes=(0,)):
-    """All that one command said, run with credentials in its environment and a scratch folder of its own."""
+    """Run one command, with credentials in its environment and a scratch folder of its own. Return all that it
+    prints."""
     (folder / "tmp").mkdir(exist_ok=True)
     env = {**os.environ, **KEYS, "TMPDIR": str(folder / "tmp")}
     command = [sys.executable, "-m", "jobs.cli", *map(str, arguments)]
@@ -87,7 +88,7 @@ def corpus(folder, *arguments, codes=(0,)):
 
 
 def everything(folder):
-    """All files below, as text, parquet decoded too."""
+    """Yield the names and texts of all files below, and the values of parquet files."""
     for path in folder.rglob("*"):
         if path.is_file():
             yield str(path)
@@ -121,7 +122,7 @@ def test_no_canary_in_what_is_made_of_a_run(tmp_path, tmp_path_factory):
         corpus(tmp_path, "tokenize", out, "-o", tmp_path / "tokens", "--tokenizer", tmp_path / "tok", "--no-ray"),
         *(text for text in everything(tmp_path)),
     ]
-    # intermediate parts hold no credential; what they hold of a page goes with them
+    # intermediate parts hold no credential; the texts that they hold go with them
     written += [text for path in out.iterdir() if path.name != ".work" for text in everything(path)]
     text = "\n".join(written)
     assert "<EMAIL>" in text or "email@example.com" in text
@@ -149,7 +150,7 @@ def test_no_credential_of_a_url_in_any_output(tmp_path, tmp_path_factory):
 
 
 def test_no_page_text_in_errors(tmp_path):
-    """A stage that raises with page text in its message: it is in no message, file or report of a bug."""
+    """A stage raises an error with page text. The text is in no message, no file and no report of a bug."""
     (tmp_path / "mine.py").write_text(
         "from corpus.stage import Limit, Stage\n"
         "class Careless(Stage):\n"

@@ -1,4 +1,4 @@
-"""A user's own collective stage (examples/url_variants.py): ledger, explain, tune, report and bytes like the rest."""
+"""A user's own collective stage (examples/url_variants.py): ledger, explain, tune, report and bytes are as for ours."""
 
 import json
 import random
@@ -16,7 +16,6 @@ from jobs.build.plan import Job
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import tree
-from tests.jobs.test_cli import corpus  # noqa: F401
 from tests.warcs import WORDS, page, write_warc
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -32,7 +31,8 @@ def texts(count):
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    """Pages at variants of addresses, each with a text of its own; one text at two addresses of two variants each."""
+    """Pages at variants of some addresses, each with a text of its own. One more text is at two addresses, with two
+    variants each."""
     own = texts(9)
     pages = {
         "http://a.example/one?session=123": own[0],
@@ -101,7 +101,7 @@ def test_the_same_bytes_however_it_ran(archive, tmp_path, workers, unit_bytes, m
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
-def test_every_verb_knows_it(corpus, archive, tmp_path):  # noqa: F811
+def test_every_verb_knows_it(corpus, archive, tmp_path):
     out = tmp_path / "out"
     own = ("--allow-module", MODULE)
     code, _, said = corpus("build", archive, "-o", out, "--recipe", RECIPE, *own, "--no-ray", "--alarm-rate", "1")
@@ -126,7 +126,7 @@ def test_every_verb_knows_it(corpus, archive, tmp_path):  # noqa: F811
     assert corpus("verify", out)[0] == 0
 
 
-def test_what_tune_writes_is_what_a_build_makes(archive, tmp_path, corpus):  # noqa: F811
+def test_what_tune_writes_is_what_a_build_makes(archive, tmp_path, corpus):
     own, off = ("--allow-module", MODULE), "url_variants.same_address=off"
     options = ("--recipe", RECIPE, *own, "--no-ray", "--alarm-rate", "1")
     assert corpus("build", archive, "-o", tmp_path / "out", *options)[0] == 0
@@ -139,7 +139,7 @@ def test_what_tune_writes_is_what_a_build_makes(archive, tmp_path, corpus):  # n
 def test_two_that_sign_the_same_are_refused():
     module = read_plugin(MODULE)
     table = {"stage": "url_variants"}
-    with pytest.raises(ConfigError, match="compare the same thing"):
+    with pytest.raises(ConfigError, match="both compare"):
         recipe_from_dict({"stages": [table, {**table, "name": "again"}]}, (module,))
     with pytest.raises(ConfigError, match="can't have the bound 'min'"):
         recipe_from_dict({"stages": [{**table, "variants": {"min": 2}}]}, (module,))

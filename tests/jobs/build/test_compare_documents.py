@@ -34,7 +34,7 @@ TIGHT = 1 << 16
 
 
 def made(count, seed):
-    """Clusters of any size, equal texts, texts without signature, and few ranks."""
+    """Documents with clusters of any size, equal texts, texts without a signature, and few ranks."""
     rng = np.random.default_rng(seed)
     signatures, texts = random_signatures(count, seed), distinct_texts(count)
     order, at = rng.permutation(count), 0
@@ -244,7 +244,7 @@ PHASES = (
     ("phase", "after"),
     [
         *((phase, 1) for phase in PHASES),
-        ("components", 0),  # one task, as is the next
+        ("components", 0),  # one task, as in the next phase
         ("sites", 0),
         *(pytest.param(phase, 0, marks=pytest.mark.slow) for phase in PHASES),
     ],

@@ -25,8 +25,8 @@ from tests.warcs import write_warc
 
 
 def plain_against(runs, texts, signatures, signed, rank):
-    """The rules on one machine: for each new document the kept one's (run, number) and the similarity. A run is what
-    `run_of` gives; the new one has the number None."""
+    """Apply the rules on one machine. Return, for each new document, the (run, number) of the kept one and the
+    similarity. A run is what `run_of` gives. The new run has the number None."""
     kept = [
         (run, doc)
         for run, one in enumerate(runs)
@@ -83,7 +83,7 @@ def plain_against(runs, texts, signatures, signed, rank):
 
 
 def mixed(seed):
-    """Three collections with much in common, and what is alike spread over them."""
+    """Three collections with much in common. Similar documents are spread over them."""
     texts, signatures, signed, rank = made(3_000, seed)
     order = np.random.default_rng(seed + 100).permutation(3_000)
     return [
@@ -130,7 +130,7 @@ def test_the_index_does_not_depend_on_how_the_run_was_divided(tmp_path):
 
 
 def test_a_key_that_very_many_earlier_documents_share(tmp_path):
-    """Each key leads to a bounded number of them."""
+    """Each key leads to a bounded number of these documents."""
     count = 3_000
     signatures = random_signatures(count)
     signatures[:, :ROWS] = 1
@@ -180,7 +180,7 @@ def test_archives_added_to_a_run(tmp_path):
     keeper = next(row["id"] for row in kept if row["url"] != "http://c.example/")
     for name in ("d", "e", "f"):
         assert (rows[name]["rule"], rows[name]["detail"]) == ("similarity", keeper)
-    # the longer one is what the rule would have kept; the earlier run's stays
+    # the keeper rule prefers the longer one, but the document of the earlier run stays
     assert [rows[name]["minhash.preferred"] for name in ("d", "e", "f", "h")] == [0, 0, 1, 0]
     assert rows["d"]["minhash.exact"] + rows["e"]["minhash.exact"] == 1
     assert rows["g"]["outcome"] == "kept"
@@ -218,11 +218,15 @@ def test_what_the_earlier_run_is_decides_the_result(tmp_path):
 def test_runs_that_cannot_be_compared_with(tmp_path):
     run(tmp_path, "old", {"a": text(1)})
     run(tmp_path, "without", {"a": text(1)}, index=False)
+    with_lines = stages()
+    with_lines["stages"].append({"stage": "lines"})
+    run(tmp_path, "lines", {"a": text(1)}, recipe=with_lines)
     assert not (tmp_path / "without" / "index").exists()
     inputs = [tmp_path / "old.warc.gz"]
     for folder, recipe, error, match in (
         ("without", stages(), InputError, "no index"),
         ("nowhere", stages(), InputError, "no index"),
+        ("lines", stages(), InputError, "no index: that run removes lines"),
         ("old", stages(scheme="datatrove"), ConfigError, "was made with"),
         ("old", stages(verify="jaccard"), ConfigError, "was made with"),
         ("old", {"stages": [{"stage": "paragraphs"}]}, ConfigError, "compares no documents"),

@@ -1,6 +1,7 @@
-"""What a build reads, and from where: files, URLs, buckets, crawls by name; the same bytes from everywhere."""
+"""The inputs of a build: files, URLs, buckets and crawls by name. They give the same bytes wherever they are."""
 
 import gzip
+import json
 import os
 import random
 import shutil
@@ -32,7 +33,7 @@ SEGMENT = f"crawl-data/{CRAWL}/segments/1.1/warc"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A copy of a crawl of three archives, which is also a bucket of that name."""
+    """A folder with a copy of a crawl of three archives. The server shows it as a bucket, too."""
     made = tmp_path_factory.mktemp("www")
     rng = random.Random(7)
     archives = made / "bucket" / SEGMENT
@@ -58,7 +59,7 @@ def server(folder, monkeypatch):
 
 @pytest.fixture
 def base(server, folder):
-    """Where the copy of the crawl is, by kind of place."""
+    """The location of the copy of the crawl, by kind."""
     return {"http": f"{server.url}/bucket", "s3": "s3://bucket", "local": f"{folder}/bucket"}
 
 
@@ -71,7 +72,7 @@ def reference(folder, tmp_path_factory):
 
 @pytest.mark.parametrize("place", ["http", "s3"])
 def test_the_same_bytes_from_everywhere(base, reference, tmp_path, monkeypatch, place):
-    """Corpus, ledger, samples, manifest and run.json; and no secret of the URL in any of it."""
+    """Corpus, ledger, samples, manifest and run.json are the same, and none of them has a secret of the URL."""
     urls = [f"{base[place]}/{SEGMENT}/{name}.warc.gz" for name in "abc"]
     if place == "http":
         urls = [url.replace("//", "//me:SECRET@") + "?sig=SECRET" for url in urls]
@@ -128,7 +129,7 @@ def test_one_file_in_two_places_is_read_once(server, base, folder, tmp_path):
     for places in ([str(archive), url], [url, f"s3://bucket/{SEGMENT}/a.warc.gz"]):
         with pytest.raises(InputError, match=r"nothing shows that they are the same: \S+ and \S+\."):
             find_inputs(places)
-    server.etags = False  # and the time of a change says too little
+    server.etags = False  # the time of change alone proves too little
     with pytest.raises(InputError, match="nothing shows"):
         find_inputs([url, url + "?again"])
 
@@ -378,7 +379,7 @@ def test_an_input_that_changes_in_mid_run_stops_it(base, folder, tmp_path, monke
 
     def change(payload):
         tasks.append(payload)
-        if len(tasks) == 2:  # the same size, and both ends alike
+        if len(tasks) == 2:  # the same size, and the same first and last bytes
             content = bytearray(file.read_bytes())
             content[len(content) // 2] ^= 1
             file.write_bytes(content)
@@ -391,7 +392,7 @@ def test_an_input_that_changes_in_mid_run_stops_it(base, folder, tmp_path, monke
             build_quietly(made)
     finally:
         file.unlink()
-    assert len(tasks) <= 3  # one may have begun when the other ended
+    assert len(tasks) <= 3  # one task may have begun when the other ended
     assert not (tmp_path / "out" / "run.json").exists()
 
 
@@ -453,7 +454,12 @@ def test_a_finished_run_minds_no_other_times_or_places_of_equal_bytes(own, tmp_p
     assert "are read again" in capsys.readouterr().err
     shutil.move(archive, tmp_path / "large.warc.gz")
     assert build_quietly(job([tmp_path / "large.warc.gz"], own / "out")).already_done
-    (own / "out" / "timings.json").write_text("no JSON")
+    timings = json.loads((own / "out" / "timings.json").read_text())
+    for told in ("no JSON", "[]", "{}", '{"seen": [1]}', '{"seen": [{"warc": "large.warc.gz", "start": "x"}]}'):
+        (own / "out" / "timings.json").write_text(told)
+        assert build_quietly(job([tmp_path / "large.warc.gz"], own / "out")).already_done
+    timings["seen"][-1]["end"] = 1 << 60  # reading ends with the file
+    (own / "out" / "timings.json").write_text(json.dumps(timings))
     assert build_quietly(job([tmp_path / "large.warc.gz"], own / "out")).already_done
 
 
@@ -554,7 +560,7 @@ def test_inputs_that_no_server_gives_any_more_stop_a_run(base, folder, tmp_path,
 
 
 def test_a_lost_file_is_given_up_and_taken_up_from_elsewhere(base, folder, reference, tmp_path, monkeypatch):
-    """One archive of three vanishes: the others are done. The same command, now on local files, does the rest."""
+    """One archive of three vanishes, and the others are done. The same command, now with local files, does the rest."""
     file = folder / "bucket" / SEGMENT / "b.warc.gz"
     local = tmp_path / "local"
     shutil.copytree(folder / "bucket" / SEGMENT, local)
@@ -579,7 +585,8 @@ def test_a_lost_file_is_given_up_and_taken_up_from_elsewhere(base, folder, refer
 
 @pytest.mark.slow
 def test_killed_over_http_and_run_again(base, server, reference, tmp_path):
-    """SIGKILL while a server waits with an answer, once something is committed; then the same command again."""
+    """The build is killed while the server holds back an answer, once something is committed. Then the same command
+    runs again."""
     out, at = tmp_path / "out", f"{base['http']}/{SEGMENT}/{{}}.warc.gz"
 
     def begin():

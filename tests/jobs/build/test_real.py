@@ -1,4 +1,5 @@
-"""Real archives through the whole path: books that balance on what crawlers wrote and projects broke, and memory."""
+"""Whole builds of real archives: counts balance on archives that crawlers wrote and projects broke, and memory is
+bounded."""
 
 import os
 import subprocess
@@ -19,7 +20,8 @@ from tests.stubs import FACTORY, recipe_from_dict
 
 
 def test_every_wild_file_tiles_and_balances(shared_data, tmp_path):
-    """100 archives of 15 projects in one run; each file's rows cover it, and its records are those that are there."""
+    """One run over 100 archives of 15 projects. The rows of each file cover it, and its records are those of the
+    file."""
     folder = tmp_path / "in"
     folder.mkdir()
     for path in sorted((shared_data / "wild").rglob("*")):
@@ -82,7 +84,7 @@ def test_same_bytes_on_real_pages(real, tmp_path, options):
 
 @pytest.mark.slow
 def test_memory_of_supervisor_and_page_worker(shared_data, tmp_path):
-    """At most 600 MB of PSS together, mapped files left out."""
+    """Together they take at most 600 MB of PSS, without mapped files."""
     process = start([shared_data / "warc" / "english-00000.warc.gz"], tmp_path / "out", "--no-ray", "--workers", "1")
     peak = 0
     while process.poll() is None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.corpus.revise.test_what_if import pages
-from tests.jobs.test_cli import corpus  # noqa: F401
 from tests.ledgers import judged, recipe, write_run
 
 ROOT = Path(__file__).parents[3]
@@ -15,11 +14,11 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of stages that no registry knows, as a user's own."""
+    """A run with stages that no registry knows, like a user's own."""
     return write_run(tmp_path_factory.mktemp("steer") / "run", recipe(), judged(recipe(), pages(400, 9)))
 
 
-def test_tune_answers_without_the_code_of_the_stages(corpus, run):  # noqa: F811
+def test_tune_answers_without_the_code_of_the_stages(corpus, run):
     code, out, _ = corpus("tune", run, "--set", "first.words.min=30", "--set", "last.share=off", "--json")
     found = json.loads(out)
     assert code == 0
@@ -30,9 +29,12 @@ def test_tune_answers_without_the_code_of_the_stages(corpus, run):  # noqa: F811
     assert "first.words" in out
     assert "between" in out
     assert "their later measures are unknown" in out
+    shown = " ".join(corpus("tune", run, "--set", "first.words.min=30", "--set", "last.share=off")[1].split())
+    assert "first.words min 50 → 30 " in shown
+    assert "last.share below 0.5 → off " in shown
 
 
-def test_tune_writes_only_with_the_code_of_the_stages(corpus, run, tmp_path):  # noqa: F811
+def test_tune_writes_only_with_the_code_of_the_stages(corpus, run, tmp_path):
     code, _, err = corpus("tune", run, "--set", "first.words.min=30", "--write", tmp_path / "new")
     assert code == 2
     assert "no stage 'door'" in err
@@ -48,13 +50,13 @@ def test_tune_writes_only_with_the_code_of_the_stages(corpus, run, tmp_path):  #
         ("measures=first", "Only limits can be judged from a ledger"),
     ],
 )
-def test_tune_refuses_what_is_no_limit(corpus, run, setting, says):  # noqa: F811
+def test_tune_refuses_what_is_no_limit(corpus, run, setting, says):
     code, out, err = corpus("tune", run, "--set", setting)
     assert (code, out) == (2, "")
     assert says in err
 
 
-def test_diff(corpus, run, tmp_path):  # noqa: F811
+def test_diff(corpus, run, tmp_path):
     other = recipe(["first.words.min=100"])
     write_run(tmp_path / "other", other, judged(other, pages(400, 9)))
     code, out, _ = corpus("diff", run, tmp_path / "other", "--json")
@@ -67,7 +69,7 @@ def test_diff(corpus, run, tmp_path):  # noqa: F811
     assert f"kept {found['kept'][0]:,} → {found['kept'][1]:,}" in out
 
 
-def test_what_a_terminal_would_obey_is_not_shown(corpus, tmp_path):  # noqa: F811
+def test_what_a_terminal_would_obey_is_not_shown(corpus, tmp_path):
     made = judged(recipe(), pages(200, 4))
     for one in made:
         one.doc.url += "\x1b[31m\u202e"
@@ -82,7 +84,7 @@ def test_what_a_terminal_would_obey_is_not_shown(corpus, tmp_path):  # noqa: F81
         assert "\u202e" not in out
 
 
-def test_remove_needs_a_list_that_can_be_read(corpus, run, tmp_path):  # noqa: F811
+def test_remove_needs_a_list_that_can_be_read(corpus, run, tmp_path):
     code, _, err = corpus("remove", run, "--urls", tmp_path / "none.txt")
     assert code == 2
     assert "can't be read" in err

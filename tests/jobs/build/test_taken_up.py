@@ -1,4 +1,4 @@
-"""Runs that ended before their time and are taken up by a command that differs: other units, other options."""
+"""Runs that ended too early, and are taken up by a command with other units or other options."""
 
 import pytest
 
@@ -12,7 +12,7 @@ STAGES = {"stages": [{"stage": "paragraphs"}, {"stage": "minhash"}]}
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory):
-    """Two archives of which all pages but a few are one."""
+    """Two archives whose pages all have the same text, except for a few."""
     folder = tmp_path_factory.mktemp("archives")
     for name in "ab":
         pages = {f"http://{name}.example/{number}": page("One", WORDS) for number in range(30)}
@@ -30,7 +30,7 @@ def whole(archives, tmp_path_factory):
 
 @pytest.mark.slow
 def test_an_alarm_and_then_other_units(archives, whole, tmp_path):
-    """What the phases of dedup used up is gone, and the other units need it."""
+    """The phases of dedup removed files after use, and the other units need them."""
     assert build_quietly(job([archives], tmp_path / "out", STAGES)).exit_code == 4
     again = job([archives], tmp_path / "out", STAGES, alarm_rate=1.0, unit_bytes=1_000)
     assert build_quietly(again).exit_code == 0

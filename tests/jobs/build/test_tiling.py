@@ -1,4 +1,4 @@
-"""Ranges that do not tile: a false start is merged into the unit before it, a short end is an error."""
+"""Ranges that do not tile: a false start is merged into the unit before it, and a unit that ends early is an error."""
 
 import pytest
 

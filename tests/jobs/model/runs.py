@@ -22,7 +22,7 @@ def weights(folder):
 
 
 class After:
-    """Asks to stop, or raises an error, after so many steps."""
+    """Asks to stop, or raises an error, after a number of steps."""
 
     def __init__(self, steps, error=None):
         self.left, self.error = steps, error
@@ -51,4 +51,4 @@ def command(folder, tokens_folder, *more):
 def wait_for_step(folder, step, process):
     while len(read_metrics(folder)) < step:
         assert process.poll() is None, process.stderr.read()
-        time.sleep(0.001)  # only to leave the CPU to the other process
+        time.sleep(0.001)  # leaves the CPU to the other process

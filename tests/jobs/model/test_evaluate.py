@@ -23,7 +23,8 @@ def test_a_uniform_model_scores_the_logarithm_of_the_vocabulary(tokens):
 
 
 def test_bytes_are_those_of_tokens_and_not_of_their_decoded_text(tokens):
-    """A single byte of a character decodes to U+FFFD, which has three bytes. Bits per byte would be a third."""
+    """A single byte of a character decodes to U+FFFD, which has three bytes. By those, bits per byte would be a
+    third."""
     raw = "日本の海。\xff".encode() + b"\xff\xfe"
     split = Ids([tokens.bos, *raw, tokens.bos, *raw])
     found = evaluate(uniform(), split, tokens.token_bytes, 10**9, TrainWorker())

@@ -118,7 +118,7 @@ def test_it_goes_on_where_the_window_is_full(continuer):
     logits[65] = 100.0
     made, read = stubbed(continuer, logits)
     assert ids(made, Sampling(3 * WINDOW), "a") == [65] * 3 * WINDOW
-    assert max(read) == WINDOW // 2  # read again only now and then
+    assert max(read) == WINDOW // 2  # the window is read again only now and then
     assert sum(read) < 6 * WINDOW
     long = continuer.encode("the old dog sees the sea. " * 30)
     assert len(long) > WINDOW

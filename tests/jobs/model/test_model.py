@@ -67,7 +67,7 @@ def test_logits_with_a_cache_are_those_without(cuts):
 def test_the_loss_and_its_gradients_are_those_of_plain_cross_entropy(monkeypatch, at_once):
     monkeypatch.setattr(model_module, "LOGITS_AT_ONCE", at_once)
     model, ids = made(stir=0.3), some_ids(3, SHAPE.window + 1)
-    model.head.weight.data *= 20  # so that the cap bends
+    model.head.weight.data *= 20  # so that the cap changes the logits
     (2 * model(ids[:, :-1], ids[:, 1:])).backward()
     ours = {name: weight.grad.clone() for name, weight in model.named_parameters()}
     model.zero_grad()

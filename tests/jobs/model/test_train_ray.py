@@ -21,7 +21,7 @@ from tests.jobs.model.runs import SETTINGS, command, wait_for_step
 
 @pytest.fixture
 def worker(tokens_folder, tmp_path, monkeypatch):
-    """Runs one of two workers while the other fails or does not, and returns the flags that this worker sent."""
+    """Runs one of two workers, of which the other fails or not. Returns the flags that this worker sent."""
     monkeypatch.setitem(sys.modules, "ray.train.torch", SimpleNamespace(get_device=lambda: "cpu"))
     said = []
 

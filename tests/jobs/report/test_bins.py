@@ -22,7 +22,7 @@ def spread(values):
 
 
 def sides(values, bins, bound):
-    """How many values lie in the bars before the bound's line, and after it."""
+    """The numbers of values in the bars before the line of a bound, and after it."""
     counts = bins.count(values)
     place = bins.marks[bound]
     return counts[:place].sum(), counts[place:].sum()

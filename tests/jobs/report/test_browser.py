@@ -50,7 +50,7 @@ def browser():
 
 
 class Opened:
-    """A page that notes what it should not do."""
+    """A page in a browser, with the requests, errors and dialogs that it causes."""
 
     def __init__(self, browser, path, width=1400, scheme="light", script=True):
         self.context = browser.new_context(

@@ -1,4 +1,4 @@
-"""Numbers as people read them, and text of pages that is safe to show."""
+"""Numbers in a form for people, and text of pages in a form that is safe to show."""
 
 import pytest
 

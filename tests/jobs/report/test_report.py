@@ -40,7 +40,7 @@ def report(folder):
 
 
 def facts(html):
-    """Every number that says what it is; one that is said twice is the same."""
+    """Every number on the page that has a name. A number that is shown twice is the same."""
     found = {}
     for cell in html.xpath("//*[@data-fact]"):
         value = cell.get("data-value")
@@ -49,7 +49,7 @@ def facts(html):
 
 
 class Reference:
-    """The same numbers, counted row by row with the contract's own limits."""
+    """The same numbers, counted row by row with the limits of the contract."""
 
     def __init__(self, run):
         self.info = run.info
@@ -195,7 +195,7 @@ def test_numbers_equal_run_json_and_ledger(tmp_path, measures):
 
 
 def test_equal_values_lie_on_the_side_where_the_bound_has_them(tmp_path):
-    """With all values at the bounds, nothing kept is drawn outside."""
+    """Even with all values at the bounds, no kept document is drawn outside."""
     found = [
         {**row, "door.score": 0.6500001, "first.words": words, "first.ratio": 0.3, "last.share": 0.4999}
         for row in pages(60)
@@ -355,7 +355,7 @@ def test_text_of_pages_never_becomes_markup(tmp_path):
 
 @pytest.fixture(scope="module")
 def own_stage(tmp_path_factory):
-    """A run with the example of a user's own stage."""
+    """A run with the user's own stage of the examples."""
     folder = tmp_path_factory.mktemp("own")
     code = "<pre>" + "\n".join(f"int x{n} = {n};" for n in range(40)) + "</pre>" + WORDS
     bodies = {f"http://site{n}.example/": page(body=code if n % 3 == 0 else WORDS * (n + 1)) for n in range(12)}
@@ -395,7 +395,7 @@ def test_a_run_with_its_report_is_whole_and_complete(tmp_path):
 
 
 def test_what_was_taken_down(tmp_path):
-    """It has a line of its own before the stages, and no stage's numbers count it."""
+    """Pages that were taken down have a line of their own before the stages, and no stage counts them."""
     folder = write_run(tmp_path / "run", pages(97))
     info = json.loads((folder / "run.json").read_text())
     table = pq.read_table(folder / "ledger" / "part-00000.parquet")

@@ -1,5 +1,5 @@
-"""A cluster of processes: same command, same bytes; what is wrong with one is found before any work starts. And the
-files in deploy/, as far as they can be checked without a cloud."""
+"""A cluster of processes: the same command gives the same bytes, and a faulty cluster is found before any work starts.
+Also the files in deploy/, as far as they can be checked without a cloud."""
 
 import copy
 import http.client
@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from jobs.runner.ray_engine import ray_folder
-from tests.clusters import cluster, environment
 from tests.jobs.build.test_build import tree
+from tests.ray_clusters import cluster, environment
 from tests.warcs import WORDS, page, write_warc
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,7 +29,8 @@ def build(archive, out, *options, env=None):
 
 @pytest.fixture(autouse=True, scope="module")
 def own_token():
-    """Ray takes its token when it is first imported, which a test here may do before one that starts a cluster."""
+    """Make the token now: Ray reads it at its first import, and a test here may import Ray before another one starts a
+    cluster."""
     ray_folder()
 
 
@@ -64,7 +65,7 @@ def test_same_bytes_from_a_third_process(archive, closed, token, tmp_path):
 
 @pytest.mark.slow
 def test_a_job_that_is_submitted(archive, token, tmp_path):
-    """By deploy/submit.sh, from a process that is no part of the cluster."""
+    """deploy/submit.sh submits the job, from a process that is no part of the cluster."""
     pytest.importorskip("aiohttp_cors", reason="a dashboard, which takes jobs, needs ray[default]")
     with cluster(token, dashboard=True) as made:
         stranger = http.client.HTTPConnection(made.dashboard.removeprefix("http://"))
@@ -73,7 +74,7 @@ def test_a_job_that_is_submitted(archive, token, tmp_path):
         stranger.close()
         own = environment(token) | {"RAY_ADDRESS": made.dashboard}
         command = ["bash", str(DEPLOY / "submit.sh"), "build", str(archive), "-o", str(tmp_path / "job")]
-        for _ in range(30):  # a head that has just started has nobody yet to give a job to, and says so after a while
+        for _ in range(30):  # a head that has just started has no agent for the job yet, and says so after a while
             done = subprocess.run([*command, "--unit-mb", "0.01"], capture_output=True, text=True, env=own, cwd=ROOT)
             if "No available agent" not in done.stderr:
                 break
@@ -154,7 +155,7 @@ def test_a_cluster_without_token_is_joined_by_flag_only(archive, token, tmp_path
 
 @pytest.mark.parametrize("mode", [{}, {"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token"}])
 def test_no_cluster_is_joined_without_a_token(archive, tmp_path, mode):
-    # nothing listens there: it is refused before anybody is asked
+    # nothing listens at this address: the run is refused before it connects
     done = build(archive, tmp_path / "out", "--address", "127.0.0.1:1", env=environment(None) | mode)
     assert done.returncode == 2
     assert "There is no token" in done.stderr
@@ -181,7 +182,7 @@ def test_ray_up_file_passes_rays_own_schema(monkeypatch):
 
 
 def parses(verb, arguments):
-    """The options of a command line of Ray's, by Ray's own parser, which exits on what it does not know."""
+    """The options of a command line of Ray's, by Ray's own parser, which exits at an unknown option."""
     from ray.scripts.scripts import cli
 
     command = cli.get_command(None, verb)
@@ -267,7 +268,7 @@ def test_versions_of_ray_agree():
 
 
 def test_submit_runs_ray_job_submit(tmp_path):
-    """With a stand-in for `ray`, what it is given is read by Ray's own parser."""
+    """A stand-in for `ray` shows its arguments, and Ray's own parser reads them."""
     fake = tmp_path / "ray"
     fake.write_text('#!/bin/sh\n[ "$RAY_AUTH_MODE" = token ] && printf "%s\\n" "$@"\n')
     fake.chmod(0o755)

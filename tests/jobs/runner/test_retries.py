@@ -1,4 +1,4 @@
-"""What becomes of tasks that fail, on an engine that plays a script by a clock of its own."""
+"""Tasks that fail, on an engine that plays a script by a clock of its own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class Task:
 
 
 class Scripted:
-    """Plays `script[name]`, a list of (seconds, answer) of which the last goes on for ever, with 4 slots."""
+    """An engine with 4 slots that plays `script[name]`, a list of (seconds, answer). The last entry repeats for
+    ever."""
 
     workers = most_slots = 4
 
@@ -155,7 +156,7 @@ def test_out_of_memory_takes_more_and_more_slots_until_it_is_alone(monkeypatch) 
 
 
 def test_a_deadline_counts_from_the_start_not_from_the_submission(monkeypatch) -> None:
-    """Four slots are taken for 90 s; those that wait for them may take 20 s each."""
+    """Four slots are taken for 90 s. The tasks that wait for a slot may take 20 s each."""
     script = {f"slow{n}": [(90.0, {"ok": {}})] for n in range(4)} | {f"late{n}": [(15.0, {"ok": {}})] for n in range(4)}
     engine = Scripted(script, monkeypatch)
     more = {name: {"wall_s": 20.0 if "late" in name else 100.0} for name in script}

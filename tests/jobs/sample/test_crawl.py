@@ -50,7 +50,7 @@ def sample(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outcomes(sample):
-    """URL to the outcomes of its records, by the stages that judge pages one by one."""
+    """The outcomes of the records of each URL, by the stages that judge pages one by one."""
     stages = [
         Url(), Extract(), Language(), GopherRepetition(), GopherQuality(), C4(terminal_punctuation=False),
         FineWebQuality(),
@@ -88,14 +88,14 @@ def test_no_time_is_written(sample):
     starts = [m.start() for m in re.finditer(rb"\x1f\x8b\x08", sample[0].read_bytes())]
     times = Counter(sample[0].read_bytes()[start + 4 : start + 8] for start in starts)
     assert times[b"\0\0\0\0"] > 1200
-    assert len(times) < 5  # bytes of compressed data that look like a header
+    assert len(times) < 5  # the others are compressed bytes that look like a header
 
 
 @pytest.mark.parametrize("pages", [20, 50, 137])
 def test_any_number_of_pages(tmp_path, pages):
     summary = write_sample(tmp_path / "s.warc.gz", pages)
     assert summary.records["response"] == pages + 7
-    assert len(plan(pages)) == pages + 8  # one for the junk, none for the revisit and the resource
+    assert len(plan(pages)) == pages + 8  # one row for the junk, none for the revisit and the resource
 
 
 def test_every_rule_drops_several_pages():

@@ -53,7 +53,7 @@ def test_every_page_ends_where_it_was_made_to_end(demo, rows):
     members = {first: {first, *others} for first, others in clusters.items()}
     firsts = set(members)
     assert [entry for entry in wrong if entry[0] not in firsts] == []
-    for cluster in members.values():  # which one is kept is the keeper rule's choice
+    for cluster in members.values():  # the keeper rule chooses which one is kept
         fates = sorted(fate for url in cluster for fate in found[mask_url(url)])
         assert fates == ["kept", *["minhash.similarity"] * (len(cluster) - 1)]
 

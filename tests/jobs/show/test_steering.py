@@ -1,4 +1,4 @@
-"""`corpus tune`: what other limits change is what a build with them makes; --write makes that run, byte for byte."""
+"""`corpus tune`: its answer to other limits fits a build with them, and --write makes that run, byte for byte."""
 
 import json
 import random
@@ -32,7 +32,7 @@ STAGES = {
 
 
 def make_pages(archive, count, seed):
-    """Pages of all lengths: some repeat others, some hold what rules look for, some are at banned words."""
+    """Pages of all lengths. Some repeat others, some break rules, and some have banned words in their URLs."""
     rng = random.Random(seed)
     words = WORDS.split()
     pages = {}
@@ -91,7 +91,7 @@ CHANGES = {
 
 
 FAST = "both ways"
-"""The others are the same code on other rules, at two page workers' starts each."""
+"""The other changes run the same code on other rules, and each takes two starts of a page worker."""
 
 
 @pytest.fixture(
@@ -100,7 +100,7 @@ FAST = "both ways"
     ids=lambda name: name.replace(" ", "_"),
 )
 def changed(request, run, archives, tmp_path_factory):
-    """(settings, a fresh build with them)."""
+    """(settings, the run of a fresh build with them)."""
     settings = CHANGES[request.param]
     out = tmp_path_factory.mktemp("fresh") / "out"
     assert build_quietly(job([archives], out, recipe_with(run, settings).canonical())).exit_code == 0
@@ -133,7 +133,7 @@ def test_the_answer_holds_what_a_fresh_build_finds(run, changed):
 
 @pytest.mark.slow
 def test_few_pages_are_read(run, tmp_path):
-    """Tightening reads only what the samples newly show."""
+    """A tighter limit reads only pages that are new in the samples."""
     write(run, recipe_with(run, ["gopher_quality.words.min=70"]), tmp_path / "out")
     timings = json.loads((tmp_path / "out" / "timings.json").read_text())
     assert sum(unit["read"] for unit in timings["units"]) < 40
@@ -141,7 +141,8 @@ def test_few_pages_are_read(run, tmp_path):
 
 @pytest.mark.slow
 def test_archives_that_moved(run, archives, tmp_path):
-    """Named by --inputs; another file of that name is refused, and one that is needed and not there."""
+    """`--inputs` names them. Another file of the same name is refused, and so is a run whose archive is needed and
+    missing."""
     recipe = recipe_with(run, ["gopher_quality.words.min=30"])
     moved = tmp_path / "moved"
     moved.mkdir()
@@ -165,7 +166,7 @@ def test_other_code_is_refused(run, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_same_command_goes_on(run, tmp_path, monkeypatch):
-    """A run that was stopped before it was packed leaves nothing but its work, and is taken up."""
+    """A run that was stopped before it was packed leaves only its work, and is taken up."""
     recipe = recipe_with(run, ["gopher_quality.words.min=30"])
     import jobs.build.build
 
@@ -218,7 +219,8 @@ def test_kinds_of_runs(kind, archives, tmp_path):
 
 @pytest.mark.slow
 def test_what_was_compared_and_not_removed_is_known(tmp_path):
-    """Two pages share a key and are too little alike: a lower limit removes one, though none was removed before."""
+    """Two pages share a key and are not similar enough. A lower limit removes one of them, though none was removed
+    before."""
     rng = random.Random(2)
     words = [a + b for a in ("ba", "ki", "mo", "tu", "re") for b in ("lor", "men", "dar", "fis", "gon", "hup")]
     text = rng.choices(words, k=300)
@@ -242,7 +244,7 @@ def corpus_command(*arguments):
 
 @pytest.mark.slow
 def test_a_stage_of_ones_own(archives, tmp_path):
-    """Answered without its module, written with it, each as for our own stages."""
+    """The answer needs no module, --write needs it, and both work as for our own stages."""
     example = Path(__file__).parents[3] / "examples"
     own = ["--allow-module", example / "code_share.py"]
     how = [*own, "--no-ray"]
@@ -262,7 +264,7 @@ def test_a_stage_of_ones_own(archives, tmp_path):
     "setting", ["gopher_quality.words.min=80", "gopher_quality.words.min=30", "c4.curly_bracket.max=off"]
 )
 def test_real_pages(shared_data, tmp_path_factory, setting):
-    """Tighter, looser, and a rule switched off, on real archives."""
+    """A tighter limit, a looser one, and a rule switched off, on real archives."""
     folder = tmp_path_factory.getbasetemp()
     archive = shared_data / "warc" / "mixed-00001.warc.gz"
     base = folder / "real-base"

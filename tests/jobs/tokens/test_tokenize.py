@@ -1,4 +1,4 @@
-"""Texts to a folder of tokens: every document once, the same bytes however it ran, and files that others read."""
+"""Texts to a folder of tokens: every document once, the same bytes however the job ran, and files that others read."""
 
 import hashlib
 import json
@@ -77,7 +77,7 @@ def reference(texts, tmp_path_factory):
 
 
 def stored(split):
-    """The documents of a split, as its index divides its files: lists of ids."""
+    """The documents of a split, as lists of ids: its files, divided by its index."""
     found = []
     for path in split.files:
         ids = np.memmap(path, dtype=split.dtype, mode="r")
@@ -355,7 +355,7 @@ def test_two_files_of_one_content_are_two_files(tmp_path):
     run(tmp_path / "t", tmp_path / "out", val_share=0.3)
     found = stored(open_tokens(tmp_path / "out").train)
     assert sorted(found) == sorted(2 * [list(one) for one in {tuple(one) for one in found}])
-    assert any(one != other for one, other in zip(found[::2], found[1::2], strict=True))  # twins are not side by side
+    assert any(one != other for one, other in zip(found[::2], found[1::2], strict=True))  # equal texts are apart
 
 
 def test_ids_that_do_not_add_up_stop_the_run(texts, tmp_path, monkeypatch):

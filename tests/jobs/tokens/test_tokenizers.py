@@ -1,4 +1,4 @@
-"""`corpus tokenizer` and the other verbs about tokens, as they are typed."""
+"""`corpus tokenizer` and the other verbs about tokens, on the command line."""
 
 import io
 import json

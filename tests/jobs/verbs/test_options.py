@@ -1,4 +1,4 @@
-"""What the options of the verbs mean."""
+"""The meaning of the options of the verbs."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ STARTED = "Ray runtime started"
 
 
 def environment(token: Path | None) -> dict[str, str]:
-    """The environment of a process with a token, or with none and with no home where one might be."""
+    """The environment of a process with this token, or without any token and without a home that could have one."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     own |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "HOME": "/nonexistent"}
     own["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), own["PATH"]])
@@ -29,7 +29,7 @@ def environment(token: Path | None) -> dict[str, str]:
 
 
 class Cluster:
-    """A head that takes no tasks, on 127.0.0.1, with a dashboard if asked for, and the nodes that `add` starts."""
+    """A head that takes no tasks, on 127.0.0.1, with a dashboard if wanted, and the nodes that `add` starts."""
 
     def __init__(self, folder: Path, token: Path | None, dashboard: bool = False) -> None:
         self.folder = folder
@@ -74,7 +74,7 @@ class Cluster:
 
 @contextmanager
 def cluster(token: Path | None, dashboard: bool = False) -> Iterator[Cluster]:
-    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # short, for socket paths end at 107 characters
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # short, since socket paths end at 107 characters
     made = None
     try:
         made = Cluster(folder, token, dashboard)

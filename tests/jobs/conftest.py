@@ -1,0 +1,38 @@
+"""Fixtures for tests of the command line."""
+
+import subprocess
+import sys
+
+import pytest
+
+from jobs.cli import main
+from tests.warcs import page, write_warc
+
+
+@pytest.fixture
+def corpus(monkeypatch, capsys):
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["corpus", *map(str, args)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    archive = write_warc(
+        folder / "w.warc.gz",
+        {"http://good.example/a": page(), "http://xxx-videos.example/b": page(), "http://good.example/c": b""},
+    )
+    command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--no-ray", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return archive, folder / "out", done
