@@ -17,7 +17,7 @@ from corpus.net.urls import is_url
 from corpus.plugins import Plugin
 from corpus.recipe import Recipe
 from corpus.sandbox.guard import GuardSettings
-from corpus.sandbox.unit import Unit
+from corpus.sandbox.unit import Seen, Unit
 from corpus.stage import BoundStage
 from corpus.storage.store import Location, Store, open_store
 from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
@@ -87,6 +87,8 @@ class Plan:
     inputs: list[Input]
     identity: dict[str, Any]
     against: list[EarlierRun] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    """What an earlier run saw of the archives, if this is a replay of it."""
 
     @property
     def fingerprint(self) -> str:
