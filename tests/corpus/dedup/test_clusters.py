@@ -81,7 +81,7 @@ def hashes_of(texts):
     return np.stack((texts // 2, texts), axis=1).astype(np.uint64)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(collections(), st.sampled_from([0.25, 0.5, 0.75, 1.0, None]))
 def test_verdicts_are_those_of_the_rules_document_by_document(collection, threshold):
     texts, signatures, signed, rank = collection
@@ -96,7 +96,7 @@ def test_verdicts_are_those_of_the_rules_document_by_document(collection, thresh
     assert verdicts.unverified == 0
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(collections(), st.randoms(use_true_random=False), st.sampled_from([0.5, None]))
 def test_the_order_of_documents_does_not_matter(collection, random, threshold):
     texts, signatures, signed, _ = collection
@@ -148,7 +148,6 @@ def test_a_key_of_a_million_documents_gives_an_edge_for_each_but_one():
 edges_of_30 = st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=40)
 
 
-@settings(deadline=None)
 @given(st.lists(edges_of_30, max_size=4))
 def test_components_are_those_of_all_batches_in_any_order(batches):
     arrays = [

@@ -101,13 +101,13 @@ TELLING = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.text(TELLING | CHARACTERS, max_size=60))
 def test_words_of_any_text_are_those_of_the_whole_text_normalised(text):
     assert normal_words(text) == plain_words(text)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text(TELLING, max_size=60), st.sampled_from(["de", "ru", "ar", "xx"]))
 def test_words_of_other_languages_are_those_of_the_whole_text_normalised(text, language):
     assert normal_words(text, language) == plain_words(text, language)
@@ -192,7 +192,7 @@ def test_a_text_of_fewer_than_five_words_has_no_shingles(text):
         assert hashes.dtype == np.uint64
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text(TELLING, max_size=80))
 def test_a_shingle_is_the_fold_of_its_words_hashes(text):
     assert shingles(text).tolist() == plain_shingles(text)
@@ -227,7 +227,7 @@ def test_shingle_size_is_a_parameter():
     assert shingles("a b c", size=3)[0] == plain_fold([xxhash.xxh3_64_intdigest(word) for word in (b"a", b"b", b"c")])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.text(TELLING, max_size=60))
 def test_datatroves_shingles_hash_the_joined_words(text):
     found = plain_words(text)

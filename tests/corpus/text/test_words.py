@@ -63,14 +63,14 @@ def test_words_are_spacys_in_other_languages(shared_data, language):
         assert split_words(sentence, language) == spacy_words(nlp, sentence)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(MARKS), max_size=30))
 def test_a_stretch_gives_the_tokens_of_spacy(english, text):
     for stretch in text.split():
         assert split_words(stretch) == spacy_words(english, stretch)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.from_regex(words._SHAPED, fullmatch=True))
 def test_the_shortcut_by_shapes_gives_the_tokens_of_spacy(english, stretch):
     assert words._SHAPED.fullmatch(stretch)
@@ -99,7 +99,6 @@ def test_the_shortcut_by_shapes_respects_every_special_case(english):
                 assert split_words(stretch) == spacy_words(english, stretch)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters() | st.sampled_from(MARKS + " \n")))
 def test_any_text_can_be_split_and_loses_only_whitespace(text):
     found = split_words(text)
@@ -226,7 +225,7 @@ def test_sentences_are_counted_as_spacy_does(english, text, count):
 PIECES = ["A", "b", ".", "!", "?", "...", '"', ")", "(", " ", "  ", "\n", "\t", "。", "1.5", "Mr.", "-", "€", "x.y"]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES)).map("".join))
 def test_sentences_of_any_text_are_counted_as_spacy_does(english, text):
     assert count_sentences(text) == spacy_sentences(english, text)

@@ -126,7 +126,7 @@ LABELS = st.none() | st.text(max_size=12) | st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.binary(max_size=400) | st.binary(max_size=60).map(lambda b: b"<meta charset=gbk>" + b), LABELS)
 @example(b"\xed\xa0\x80" * 20, "utf-8")
 @example(b"\xff\xfe\x00\xd8<\0", None)

@@ -260,7 +260,7 @@ urls = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(url=urls)
 def test_same_as_the_reference_but_for_the_named_differences(as_written, url):
     ours = verdict(as_written, url)
