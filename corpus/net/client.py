@@ -19,15 +19,26 @@ from corpus.net.transport import (
     PermanentError,
     TransientError,
     Transport,
-    open_transport,
 )
-from corpus.net.urls import redact
+from corpus.net.urls import OBJECT_STORES, redact
+from corpus.net.web import WebTransport
 from corpus.warc.source import input_changed
 
 _T = TypeVar("_T")
 
+
+def open_transport(url: str) -> Transport:
+    """Return the transport for the server or bucket of a URL."""
+    parts = urlsplit(url)
+    if parts.scheme in OBJECT_STORES:
+        return BucketTransport(f"{parts.scheme}://{parts.netloc}")
+    return WebTransport(parts.scheme, parts.hostname or "")
+
+
 _REQUESTS_PER_S = 50
 _LONGEST_WAIT_S = 60.0
+_MOST_BYTES = 1 << 50
+"""No archive is larger than a pebibyte."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,10 @@ class Client(AbstractContextManager["Client"]):
 
         def check(found: FileVersion) -> None:
             nonlocal version
+            if found.size > _MOST_BYTES:
+                raise PermanentError(
+                    f"it claims a size of {found.size:,} bytes", "Download the file and give its path."
+                )
             if version is not None and found != version:
                 raise input_changed(redact(url))
             version = found

@@ -1,4 +1,4 @@
-"""Single requests to a web server (urllib3) or an object store (obstore). Each library is imported at its first use.
+"""Single requests to an object store, by obstore, which is imported at its first use. And what all requests share.
 
 Nothing here asks twice. A failed request raises `TransientError` if it may succeed later, otherwise `PermanentError`.
 Neither quotes a library's message, because that contains the whole URL, with credentials and signatures.
@@ -6,17 +6,17 @@ Neither quotes a library's message, because that contains the whole URL, with cr
 
 from __future__ import annotations
 
+import os
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import metadata
 from typing import Any, Protocol, TypeAlias
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from corpus.net.urls import OBJECT_STORES, object_key
+from corpus.net.urls import object_key
 
 CONNECT_S = 10.0
 READ_S = 30.0
@@ -29,8 +29,7 @@ counts while a server listens."""
 CONNECTIONS = 8
 """Concurrent requests of one process to one server."""
 
-_NO_RANGES = ("the server does not serve ranges", "Download the file and give its path.")
-_CERTIFICATES = "Set SSL_CERT_FILE if an authority of your own signs its certificate."
+NO_RANGES = ("the server does not serve ranges", "Download the file and give its path.")
 _CREDENTIALS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket."
 
 
@@ -81,112 +80,6 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
-def open_transport(url: str) -> Transport:
-    """Return the transport for the server or bucket of a URL."""
-    parts = urlsplit(url)
-    if parts.scheme in OBJECT_STORES:
-        return BucketTransport(f"{parts.scheme}://{parts.netloc}")
-    return _HttpTransport(parts.scheme, parts.hostname or "")
-
-
-class _HttpTransport:
-    """Requests to a web server. They follow redirects and use the proxies and certificates of the environment."""
-
-    def __init__(self, scheme: str, host: str) -> None:
-        import urllib.request
-
-        import urllib3
-
-        self._agent = f"corpus/{metadata.version('corpus')}"
-        self._errors = urllib3.exceptions
-        self._retry_after = urllib3.Retry().get_retry_after
-        self._make_headers = urllib3.make_headers
-        options: dict[str, Any] = {
-            "maxsize": CONNECTIONS,
-            "timeout": urllib3.Timeout(connect=CONNECT_S, read=READ_S),
-            "retries": urllib3.Retry(
-                connect=False, read=False, redirect=5, status=0, other=0, respect_retry_after_header=False
-            ),
-        }
-        proxy = None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(scheme)
-        self._pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
-
-    def get(self, url: str, offset: int, length: int, check: Check, sink: Sink) -> None:
-        parts = urlsplit(url)
-        bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
-        span = f"bytes={offset}-{offset + length - 1}"
-        headers = {"range": span, "accept-encoding": "identity", "user-agent": self._agent}
-        if parts.username is not None:
-            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers |= self._make_headers(basic_auth=user)
-        deadline = time.monotonic() + REQUEST_S
-        try:
-            response = self._pool.request("GET", bare, headers=headers, preload_content=False, decode_content=False)
-            try:
-                version, left = self._answered(response, offset, length)
-                check(version)
-                for piece in response.stream(1 << 18, decode_content=False):
-                    sink(memoryview(piece)[:left])
-                    left -= len(piece)
-                    if left <= 0:
-                        break
-                    if time.monotonic() > deadline:
-                        raise TransientError("it is too slow")
-            finally:
-                response.close()  # after a complete answer, the connection is already back in the pool
-        except self._errors.HTTPError as error:
-            raise self._explained(error) from None
-        if left > 0:
-            raise TransientError("the connection broke")
-
-    def _answered(self, response: Any, offset: int, length: int) -> tuple[FileVersion, int]:
-        """Return the version of the file that an answer belongs to, and how many of its bytes follow."""
-        headers, status = response.headers, response.status
-        validator = headers.get("etag") or headers.get("last-modified") or ""
-        if status == 206:
-            sent = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", headers.get("content-range", ""))
-            first, last, size = map(int, sent.groups()) if sent else (-1, 0, 0)
-            if first != offset or not offset <= last < min(offset + length, size):
-                raise TransientError("it sends another range than requested")
-            return FileVersion(size, validator), last - offset + 1
-        if status == 200:
-            size = headers.get("content-length", "")
-            if offset == 0 and size.isdecimal() and int(size) <= length:  # the range was the whole file
-                return FileVersion(int(size), validator), int(size)
-            raise PermanentError(*_NO_RANGES)
-        if status == 416:
-            sent = re.fullmatch(r"bytes \*/(\d+)", headers.get("content-range", ""))
-            return FileVersion(int(sent[1]) if sent else 0, validator), 0
-        try:
-            wait_s = self._retry_after(response) or 0.0
-        except self._errors.HTTPError:  # the header is neither seconds nor a date
-            wait_s = 0.0
-        raise _status_error(status, wait_s)
-
-    def _explained(self, error: Exception) -> TransientError | PermanentError:
-        errors = self._errors
-        reason = getattr(error, "reason", None)
-        if isinstance(error, errors.MaxRetryError) and isinstance(reason, Exception):
-            error = reason
-        unreached = (errors.NewConnectionError, errors.ConnectTimeoutError, errors.ProxyError)
-        meanings: dict[Any, TransientError | PermanentError] = {
-            errors.SSLError: PermanentError("its TLS connection can't be trusted", _CERTIFICATES),
-            errors.ResponseError: PermanentError("it redirects too often"),
-            errors.LocationValueError: PermanentError("the URL is not valid", "Check its spelling."),
-            errors.NameResolutionError: TransientError("its name can't be resolved", answered=False),
-            unreached: TransientError("it can't be reached", answered=False),
-            errors.TimeoutError: TransientError("it stopped answering"),
-            Exception: TransientError("the connection broke"),
-        }
-        return next(meaning for kind, meaning in meanings.items() if isinstance(error, kind))
-
-    def list(self, prefix: str) -> list[str]:
-        raise PermanentError("a web server has no listing", "Name files, or a crawl with --limit.")
-
-    def close(self) -> None:
-        self._pool.clear()
-
-
 class BucketTransport:
     """Requests to a bucket. The environment or the machine gives credentials and endpoint. AWS_SKIP_SIGNATURE=true
     sends requests without credentials."""
@@ -195,6 +88,7 @@ class BucketTransport:
         import obstore
         from obstore.store import from_url
 
+        _check_endpoints()
         self._obstore = obstore
         self._errors = obstore.exceptions
         # The server compares the SHA-256 of what arrives, and rejects an upload that was changed on the way.
@@ -282,18 +176,18 @@ class BucketTransport:
     def _explained(self, error: Exception) -> TransientError | PermanentError:
         errors = self._errors
         if isinstance(error, FileNotFoundError):
-            return _status_error(404)
+            return status_error(404)
         if isinstance(error, errors.PermissionDeniedError | errors.UnauthenticatedError):
-            return _status_error(403)
+            return status_error(403)
         text = str(error)
         if "169.254.169.254" in text or "169.254.170.2" in text:  # a cloud machine asks for its credentials there
             return PermanentError("there are no credentials", _CREDENTIALS)
         if "redirect without LOCATION" in text:
             return PermanentError("the bucket is in another region", "Set AWS_REGION.")
         if "non-partial response" in text or isinstance(error, errors.NotSupportedError):
-            return PermanentError(*_NO_RANGES)
+            return PermanentError(*NO_RANGES)
         if (status := _status(error)) is not None:
-            return _status_error(status)
+            return status_error(status)
         if "kind: Connect" in text:
             reason = "its name can't be resolved" if "dns error" in text else "it can't be reached"
             return TransientError(reason, answered=False)
@@ -301,6 +195,26 @@ class BucketTransport:
 
     def close(self) -> None:
         """Do nothing: connections end with the store."""
+
+
+def _check_endpoints() -> None:
+    """Raise PermanentError if the environment names an endpoint or a proxy that is not a URL: obstore panics there."""
+    for name, value in os.environ.items():
+        if value and _ENDPOINT.fullmatch(name):
+            try:
+                parts = urlsplit(value if "://" in value or "ENDPOINT" in name else f"http://{value}")
+                valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+                valid = valid and not _BLANK.search(value)
+            except ValueError:
+                valid = False
+            if not valid:
+                raise PermanentError(
+                    f"{name} in the environment is not an http URL", "Set it to http://HOST:PORT, or unset it."
+                )
+
+
+_ENDPOINT = re.compile(r"(AWS|GOOGLE|AZURE)_\w*ENDPOINT\w*|HTTPS?_PROXY|ALL_PROXY", re.IGNORECASE)
+_BLANK = re.compile(r"\s")
 
 
 def _version(meta: Any) -> FileVersion:
@@ -313,7 +227,7 @@ def _status(error: Exception) -> int | None:
     return int(found[1]) if found else None
 
 
-def _status_error(status: int, wait_s: float = 0.0) -> TransientError | PermanentError:
+def status_error(status: int, wait_s: float = 0.0) -> TransientError | PermanentError:
     if status in (408, 409, 425, 429) or status >= 500:
         return TransientError(f"it answers {status}", wait_s=wait_s, throttled=status in (429, 503))
     if status in (404, 410):

@@ -5,6 +5,7 @@ Jobs read them in slices of whole row groups, so that one large file is work for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ SLICE_BYTES = 64 << 20
 _MOST_SLICES = 1 << 14
 _ROWS_AT_ONCE = 1024
 _SAMPLE_SEED = 0x5A
+_HIDDEN = re.compile(r"(^|/)[._]")
+"""Hidden files are not data: Spark and others leave them."""
 
 
 @dataclass(frozen=True)
@@ -125,18 +128,18 @@ def open_texts(folder: Location) -> Texts:
     if run is not None:
         parts = [(part.key, part.sha256) for part in run.parts("corpus")]
     else:
-        names = sorted(store.names())  # hidden files are not data: Spark and others leave them
-        parts = [(name, "") for name in names if name.endswith(".parquet") and not name.startswith((".", "_"))]
+        parts = [(key, "") for key in store.keys("") if key.endswith(".parquet") and not _HIDDEN.search(key)]
     where = store.where()
     if not parts:
         raise InputError(f"{where} holds neither a finished run nor parquet files.", "Run `corpus build … -o` on it.")
-    found = Texts(tuple(_text_file(f"{store.location}/{key}", identity) for key, identity in parts), run)
+    found = Texts(tuple(_text_file(store.location, key, identity) for key, identity in parts), run)
     if not found.rows:
         raise InputError(f"{where} holds no text.", "See run.json, or `corpus explain`, for why no page was kept.")
     return found
 
 
-def _text_file(location: str, identity: str) -> TextFile:
+def _text_file(folder: str, key: str, identity: str) -> TextFile:
+    location = f"{folder}/{key}"
     path = redact(location)
     of_run = bool(identity)
     try:
@@ -149,10 +152,13 @@ def _text_file(location: str, identity: str) -> TextFile:
     except (OSError, pa.ArrowInvalid):
         raise InputError(f"{path} is not a parquet file.", "Move it away, or name another folder.") from None
     schema = metadata.schema.to_arrow_schema()
+    twice = {name for name in schema.names if schema.names.count(name) > 1}
+    if twice:
+        raise InputError(f"{path} has two columns `{min(twice)}`.", "Rename one of them.")
     kinds = {field.name: value_type(field.type) for field in schema}
     if "text" not in kinds:
         raise InputError(f"{path} has no column `text`.", "Rename the column that holds the texts.")
-    if kinds["text"] not in STRINGS:
+    if kinds["text"] not in (*STRINGS, pa.null()):  # null: the file has no text at all
         raise InputError(f"{path} has a column `text` of {kinds['text']}.", "Write the texts as strings.")
     id_kind = kinds.get("id", pa.null())
     has_id = id_kind in STRINGS or pa.types.is_integer(id_kind) or pa.types.is_floating(id_kind)
@@ -161,7 +167,7 @@ def _text_file(location: str, identity: str) -> TextFile:
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
     all_bytes = sum(group.total_byte_size for group in groups)
-    name = location.rpartition("/")[2]
+    name = key.rpartition("/")[2] if of_run else key
     return TextFile(name, location, identity, of_run, has_id, tuple(schema.names), sizes, all_bytes)
 
 

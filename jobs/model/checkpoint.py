@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from corpus.digests import differences, digest
-from corpus.errors import InputError, IntegrityError, OutputError
+from corpus.errors import CorpusError, InputError, IntegrityError, OutputError
 from corpus.storage.commits import sha256_of
 from corpus.storage.safe_join import safe_join
 from jobs.model.model import GPT
@@ -108,6 +108,8 @@ def load_model(folder: Path, device: torch.device) -> tuple[GPT, dict[str, Any]]
     found, state = _newest(folders)
     model = GPT(Shape(**state["shape"]))
     model.load_state_dict(load_file(found / "model.safetensors"))
+    if not _finite(model):
+        raise InputError(f"The model in {found} has weights that are not finite.", "Train again with a smaller --lr.")
     return model.to(device).eval(), state
 
 
@@ -135,7 +137,14 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted((folder / "checkpoints").glob("step-*"))
 
 
+def _finite(model: GPT) -> bool:
+    return all(bool(torch.isfinite(weight).all()) for weight in model.parameters())
+
+
 def _weights(model: GPT) -> dict[str, Tensor]:
+    """Return the weights of a model by name. Raises CorpusError if one is not finite: such a model is not saved."""
+    if not _finite(model):
+        raise CorpusError("The model has weights that are not finite.", "Use another folder and a smaller --lr.")
     return {name: weight.detach().contiguous().cpu() for name, weight in model.named_parameters()}
 
 

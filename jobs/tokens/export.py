@@ -98,9 +98,19 @@ def _field(name: str, schemas: Sequence[pa.Schema]) -> pa.Field | None:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Return True if a type has no dictionary inside. Boxes can't hold one."""
-    inside = (kind.field(number).type for number in range(kind.num_fields))
-    return value_type(kind) == kind and all(map(_is_plain, inside))
+    """Return True if the package `datasets` reads a type. It reads no map, no view, no dictionary and no extension."""
+    if any(is_nested(kind) for is_nested in _NESTED):
+        return all(_is_plain(kind.field(number).type) for number in range(kind.num_fields))
+    return any(is_plain(kind) for is_plain in _PLAIN)
+
+
+_TYPES = pa.types
+_NESTED = (_TYPES.is_struct, _TYPES.is_list, _TYPES.is_large_list, _TYPES.is_fixed_size_list)
+_PLAIN = (
+    _TYPES.is_null, _TYPES.is_boolean, _TYPES.is_integer, _TYPES.is_floating, _TYPES.is_string, _TYPES.is_large_string,
+    _TYPES.is_binary, _TYPES.is_large_binary, _TYPES.is_date, _TYPES.is_time, _TYPES.is_timestamp, _TYPES.is_duration,
+    _TYPES.is_decimal128, _TYPES.is_decimal256, _TYPES.is_fixed_size_binary,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import pytest
 import corpus.net.client
 import corpus.net.remote
 from corpus.errors import ConfigError, InputChanged, InputUnreachable
-from corpus.net.client import Client, RetryTimes
+from corpus.net.client import Client, RetryTimes, open_transport
 from corpus.net.remote import FETCH_BYTES, RemoteSource, open_source
-from corpus.net.transport import PermanentError, TransientError, open_transport
+from corpus.net.transport import PermanentError, TransientError
 from corpus.net.urls import redact, url_name
 from corpus.sandbox.guard import Guard, GuardSettings
 from corpus.sandbox.protocol import Board

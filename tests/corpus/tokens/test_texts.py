@@ -10,8 +10,9 @@ from corpus.tokens.texts import open_texts, read_sample, read_slice
 
 
 def write(folder, name, columns, **options):
-    folder.mkdir(exist_ok=True)
-    pq.write_table(pa.table(columns), folder / name, **{"row_group_size": 3, **options})
+    (folder / name).parent.mkdir(exist_ok=True, parents=True)
+    table = pa.table(columns, names=["text"] * len(columns)) if isinstance(columns, list) else pa.table(columns)
+    pq.write_table(table, folder / name, **{"row_group_size": 3, **options})
 
 
 def read(texts, extra=()):
@@ -60,7 +61,23 @@ def test_strings_of_any_kind_are_text(tmp_path, kind):
     assert [row["text"] for row in read(open_texts(tmp_path / "t"))] == ["one", "two"]
 
 
-@pytest.mark.parametrize("name", [".a.parquet", "_a.parquet"])
+def test_files_in_sub_folders_are_found_and_named_by_their_path(tmp_path):
+    for folder in ("t", "t/train/new", "t/val"):
+        write(tmp_path / folder, "a.parquet", {"text": [folder]})
+    assert read(open_texts(tmp_path / "t")) == [
+        {"id": "a.parquet:0", "text": "t"},
+        {"id": "train/new/a.parquet:0", "text": "t/train/new"},
+        {"id": "val/a.parquet:0", "text": "t/val"},
+    ]
+
+
+def test_a_file_whose_texts_are_all_null_is_empty(tmp_path):
+    write(tmp_path / "t", "a.parquet", {"text": pa.nulls(2)})
+    write(tmp_path / "t", "b.parquet", {"text": ["one"]})
+    assert [row["text"] for row in read(open_texts(tmp_path / "t"))] == ["one"]
+
+
+@pytest.mark.parametrize("name", [".a.parquet", "_a.parquet", ".hidden/a.parquet", "_temporary/0/a.parquet"])
 def test_hidden_files_are_not_read(tmp_path, name):
     write(tmp_path / "t", "a.parquet", {"text": ["one"]})
     write(tmp_path / "t", name, {"text": ["hidden"]})
@@ -86,6 +103,7 @@ def test_the_identity_is_of_the_content(tmp_path):
     [
         ({"words": ["x"]}, "no column `text`.*Rename"),
         ({"text": [1]}, "a column `text` of int64.*as strings"),
+        ([["x"], ["y"]], "has two columns `text`"),
         ({"text": pa.array([], pa.string())}, "no text"),
     ],
 )

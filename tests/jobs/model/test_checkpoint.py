@@ -1,12 +1,14 @@
 """Checkpoints: bound, complete, checked, and resumed."""
 
+import math
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from corpus.errors import IntegrityError, OutputError
+from corpus.errors import CorpusError, InputError, IntegrityError, OutputError
 from jobs.model import checkpoint
 from jobs.model.model import GPT
 from jobs.model.train import train
@@ -74,6 +76,21 @@ def test_a_damaged_checkpoint_is_found_and_the_one_before_taken(tokens, whole, t
     damage(newest / name)
     train(folder, tokens, SETTINGS, OFTEN)
     assert weights(folder) == weights(whole)
+
+
+def test_a_model_whose_weights_are_not_finite_is_neither_saved_nor_used(tokens, whole, tmp_path):
+    """Its last step made it so: without validation text the loss does not show it."""
+    folder = shutil.copytree(whole, tmp_path / "m")
+    model, state = checkpoint.load_model(folder, torch.device("cpu"))
+    with torch.no_grad():
+        next(model.parameters())[0, 0] = math.inf
+    with pytest.raises(CorpusError, match="weights that are not finite"):
+        checkpoint.finish(folder, model, state)
+    checkpoint.load_model(folder, torch.device("cpu"))  # the model that was there stays
+    save_file(dict(model.named_parameters()), folder / "model.safetensors")
+    checkpoint._seal(folder, state, ("model.safetensors",))
+    with pytest.raises(InputError, match="has weights that are not finite"):
+        checkpoint.load_model(folder, torch.device("cpu"))
 
 
 def test_where_all_checkpoints_are_damaged_it_says_so(tokens, tmp_path):

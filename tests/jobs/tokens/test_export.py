@@ -134,6 +134,45 @@ def test_columns_come_out_as_they_went_in(tmp_path, columns):
     assert written(tmp_path / "out") == {row["text"]: row for row in table.to_pylist()}
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([[("a", 1)], [], None], pa.map_(pa.string(), pa.int64())),
+        pa.array([[1], [], None], pa.list_view(pa.int64())),
+        pa.array([b"0" * 16, None, b"1" * 16], pa.binary(16)).cast(pa.uuid()),
+        pa.array([None, {"a": [("b", 1)]}, None], pa.struct([("a", pa.map_(pa.string(), pa.int64()))])),
+        pa.array([[1, 2], None, [3, 4]], pa.list_(pa.int64(), 2)),
+        pa.array([b"ab", None, b"cd"], pa.binary(2)),
+        pa.array([None, None, None], pa.null()),
+        pa.array([1, None, 2], pa.timestamp("us", "UTC")),
+        pa.array([1, None, 2]).cast(pa.decimal128(30, 2)),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_a_column_that_datasets_cannot_open_is_left_out(tmp_path, column):
+    import datasets
+
+    try:
+        datasets.Features.from_arrow_schema(pa.schema([("odd", column.type)]))
+        left_out = []
+    except ValueError:
+        left_out = ["odd"]
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"text": ["one", "two", "three"], "odd": column}), tmp_path / "in" / "a.parquet")
+    assert run(tmp_path / "in", tmp_path / "out", "datasets").info["columns_left_out"] == left_out
+    files = {"train": str(tmp_path / "out" / "data" / "train*"), "val": str(tmp_path / "out" / "data" / "val*")}
+    loaded = datasets.load_dataset("parquet", data_files=files, cache_dir=str(tmp_path / "cache"))
+    assert sorted(text for split in loaded.values() for text in split["text"]) == ["one", "three", "two"]
+
+
+def test_an_export_can_be_exported_again(tmp_path):
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"text": ["one", "two", "three"]}), tmp_path / "in" / "a.parquet")
+    run(tmp_path / "in", tmp_path / "out", "datasets")
+    run(tmp_path / "out", tmp_path / "again", "datasets")
+    assert written(tmp_path / "again").keys() == {"one", "two", "three"}
+
+
 def test_too_small_to_split(tmp_path):
     pq.write_table(pa.table({"text": ["alone", ""]}), tmp_path / "t.parquet")
     with pytest.raises(InputError, match="1 document can't be split"):
