@@ -79,7 +79,6 @@ def test_sampled_damage_to_a_real_archive(shared_data) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_every_byte_of_a_made_archive(record_result) -> None:
     for name, change in CHANGES.items():
         tally = Tally()
@@ -96,7 +95,6 @@ def test_every_byte_of_a_made_archive(record_result) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", ["warc/mixed-00001.warc.gz", "warc/english-00000.warc.gz"])
 def test_every_byte_of_a_real_archive(shared_data, record_result, name: str) -> None:
     whole = cut_from(shared_data / name)
@@ -114,7 +112,6 @@ def test_every_byte_of_a_real_archive(shared_data, record_result, name: str) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_sampled_damage_to_a_large_archive(shared_data, record_result) -> None:
     """24 MB, 1,951 records. All records before and after each damage must be found."""
     data = (shared_data / "warc" / "mixed-00001.warc.gz").read_bytes()
@@ -332,7 +329,6 @@ def test_a_row_of_blocks_is_not_unpacked_for_every_false_frame() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_hostile_damaged_pages_of_any_size(record_result) -> None:
     """Pages of 5 MiB, where Common Crawl cuts pages, and of 20 MiB stay within the time limit."""
     for size in (5 << 20, 20 << 20):
