@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine makes an example slow, not wrong. So no property test fails by the clock.
+settings.register_profile("corpus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("corpus")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,9 +20,10 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.waiting import wait_until
+
 KEY, SECRET = "corpus-test", "canary-of-a-secret-key"
 BUCKET = "runs"
-_PATIENCE_S = 90
 
 
 class S3Server:
@@ -78,17 +79,17 @@ class S3Server:
             BUCKET, endpoint=self.url, access_key_id=KEY, secret_access_key=SECRET, region="us-east-1",
             client_options={"allow_http": True}, retry_config={"max_retries": 0},
         )  # fmt: skip
-        ends = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
+
+        def stores() -> bool:
+            said = (self.folder / "log").read_text(errors="replace")[-2000:]
+            assert self.process.poll() is None, f"SeaweedFS does not start:\n{said}"
+            with suppress(BaseError):
                 bucket.put("probe", b"1")
                 bucket.delete("probe")
-                return
-            except BaseError as error:
-                if self.process.poll() is not None or time.monotonic() > ends:
-                    said = (self.folder / "log").read_text(errors="replace")[-2000:]
-                    raise AssertionError(f"SeaweedFS does not start:\n{said}") from error
-                time.sleep(0.1)
+                return True
+            return False
+
+        wait_until(stores)
 
     def close(self) -> None:
         with suppress(ProcessLookupError):
@@ -175,7 +176,7 @@ class _Proxied(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        there = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        there = http.client.HTTPConnection("127.0.0.1", server.port)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
         there.request(self.command, self.path, body or None, headers)
         answer = there.getresponse()

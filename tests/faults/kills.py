@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +15,11 @@ from signal import SIGKILL
 
 from tests.jobs.build.test_build import tree
 from tests.processes import command_line, descendants
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 120.0
+OUTLIVES_S = 120.0
 """The seconds for which processes of a command may outlive it."""
-_DEADLINE_S = 300.0
 
 
 class Kept:
@@ -32,14 +31,14 @@ class Kept:
         self.trace = folder / "trace"
         own = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "CORPUS_CRASH_"))}
         own |= {"PYTHONPATH": str(ROOT), "CORPUS_CRASH_TRACE": str(self.trace), **environ}
-        keeper = [sys.executable, "-m", "tests.faults.keeper", str(folder), str(PATIENCE_S)]
+        keeper = [sys.executable, "-m", "tests.faults.keeper", str(folder), str(OUTLIVES_S)]
         with open(folder / "said", "wb") as said:
             self._keeper = subprocess.Popen([*keeper, *command], cwd=ROOT, env=own, stdout=said, stderr=said)
         self.pid = int(self._told("pid"))
 
     def _told(self, name: str) -> str:
         file = self.folder / name
-        wait_for(lambda: file.exists() or self._keeper.poll() is not None)
+        wait_until(lambda: file.exists() or self._keeper.poll() is not None)
         return file.read_text()
 
     def exit(self) -> int:
@@ -51,9 +50,9 @@ class Kept:
 
     def end(self) -> float:
         """Return the seconds from the end of the command to the end of its last process."""
-        wait_for(lambda: self._keeper.poll() is not None)
+        wait_until(lambda: self._keeper.poll() is not None)
         told = json.loads((self.folder / "end").read_text())
-        assert not told["left"], f"{PATIENCE_S} s after {self.folder.name} there are still {told['left']}"
+        assert not told["left"], f"{OUTLIVES_S} s after {self.folder.name} there are still {told['left']}"
         return float(told["seconds"])
 
     def lines(self) -> list[str]:
@@ -66,13 +65,6 @@ class Kept:
 
     def said(self) -> str:
         return (self.folder / "said").read_text(errors="replace")
-
-
-def wait_for(true: Callable[[], bool], seconds: float = _DEADLINE_S) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it takes too long"
-        time.sleep(0.005)
 
 
 def begun(lines: list[str]) -> int:
@@ -159,7 +151,7 @@ class Story:
     def kill_driver(self, lines: int) -> bool:
         """Run the command, and kill it once it has reached `lines` points. Return True if it got there."""
         run = self._start(f"after-{lines}")
-        wait_for(lambda: len(run.lines()) >= lines or not run.running())
+        wait_until(lambda: len(run.lines()) >= lines or not run.running())
         if run.running():
             os.kill(run.pid, SIGKILL)
         return self._ended(run)
@@ -174,7 +166,7 @@ class Story:
             def ready(count: int = count) -> bool:
                 return sum(line.startswith(points) for line in run.lines()) >= count and bool(run.find(says))
 
-            wait_for(lambda ready=ready: not run.running() or ready())
+            wait_until(lambda ready=ready: not run.running() or ready())
             found = run.find(says)
             if found:
                 victim = chance.choice(found)

@@ -6,6 +6,7 @@ import random
 import time
 import zlib
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 import zstandard
@@ -15,8 +16,9 @@ from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from tests.corpus.warc.made import Memory, damages, gz, noise, page, read_units, record, records, urls
+from tests.corpus.warc.made import Item, Memory, damages, gz, noise, page, read_units, record, records, urls
 from tests.faults.archives import MOST_SECONDS, Tally, Whole, cut_from, made
+from tests.growth import assert_linear
 from tests.stubs import FACTORY, recipe_from_dict
 
 Change = Callable[[bytes, int], tuple[bytes, int]]
@@ -56,7 +58,6 @@ def judge(tally: Tally) -> None:
     assert tally.invented == 0
     assert tally.lost == 0
     assert tally.silent == 0
-    assert tally.slowest < MOST_SECONDS
 
 
 @pytest.mark.parametrize("level", [0, 6])
@@ -78,13 +79,13 @@ def test_sampled_damage_to_a_real_archive(shared_data) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_every_byte_of_a_made_archive(record_result) -> None:
     for name, change in CHANGES.items():
         tally = Tally()
         for level in (0, 6):
             every(made(level), change, tally)
         judge(tally)
+        assert tally.slowest < MOST_SECONDS
         record_result(
             f"archive, made, every byte: {name}",
             tried=tally.tried,
@@ -94,7 +95,6 @@ def test_every_byte_of_a_made_archive(record_result) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", ["warc/mixed-00001.warc.gz", "warc/english-00000.warc.gz"])
 def test_every_byte_of_a_real_archive(shared_data, record_result, name: str) -> None:
     whole = cut_from(shared_data / name)
@@ -102,6 +102,7 @@ def test_every_byte_of_a_real_archive(shared_data, record_result, name: str) -> 
         tally = Tally()
         every(whole, change, tally)
         judge(tally)
+        assert tally.slowest < MOST_SECONDS
         record_result(
             f"archive, cut from {whole.name}, every byte: {kind}",
             tried=tally.tried,
@@ -111,7 +112,6 @@ def test_every_byte_of_a_real_archive(shared_data, record_result, name: str) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_sampled_damage_to_a_large_archive(shared_data, record_result) -> None:
     """24 MB, 1,951 records. All records before and after each damage must be found."""
     data = (shared_data / "warc" / "mixed-00001.warc.gz").read_bytes()
@@ -238,7 +238,7 @@ def hostile(kind: str, size: int) -> bytes:
     opening = b"\x1f\x8b\x08\x00" + bytes(6)
     header = b"WARC/1.0\nWARC-Type:a\n\n"
     stored = len(opening) + 5 + len(header)
-    chunk = 60_000 // stored
+    chunk = min(60_000, size // 4) // stored
     if kind == "magic":
         return opening[:3] * (size // 3)
     if kind == "names":
@@ -263,6 +263,7 @@ def hostile(kind: str, size: int) -> bytes:
     return b"".join(parts)
 
 
+@cache
 def deflated_bomb() -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     return packer.compress(bytes(64 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -279,6 +280,8 @@ def false_frames(size: int) -> bytes:
 
 
 KINDS = ("magic", "names", "headers", "arc lines", "runs", "overlapping", "bombs")
+PLACES = [("magic", False), ("inside", False), ("checksum", False), ("magic", True)]
+"""Where the member is harmed, and whether it is the first of its archive."""
 ROOM = gz(record(noise(1, 70_000), "http://room/"))
 """The member after the page. It is long enough to be a proven start, whatever the page holds."""
 
@@ -290,46 +293,53 @@ def harmed_outer(kind: str, size: int, where: str) -> tuple[bytes, int]:
     return bytes(outer), len(outer)
 
 
-def check_hostile(kind: str, size: int, where: str, first: bool) -> float:
-    outer, length = harmed_outer(kind, size, where)
-    before = b"" if first else A
-    data = before + outer + ROOM + C
-    started = time.process_time()
-    items = read_units(Memory(data))
-    taken = time.process_time() - started
-    expected = [*([] if first else ["http://a/"]), "http://room/", "http://c/"]
-    assert urls(items) == expected, (kind, where, first)
-    assert [(one.offset, one.length) for one in damages(items)] == [(len(before), length)], (kind, where, first)
-    return taken
+def hostile_archive(kind: str, size: int, where: str, first: bool) -> Memory:
+    outer, _ = harmed_outer(kind, size, where)
+    return Memory((b"" if first else A) + outer + ROOM + C)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("where", "first"), [("magic", False), ("inside", False), ("checksum", False), ("magic", True)]
-)
+def check_hostile(items: list[Item], kind: str, size: int, where: str, first: bool) -> None:
+    """Check that all of the harmed member is damage, and nothing else is."""
+    start, length = 0 if first else len(A), harmed_outer(kind, size, where)[1]
+    assert urls(items) == [*([] if first else ["http://a/"]), "http://room/", "http://c/"], (kind, where, first)
+    assert [(one.offset, one.length) for one in damages(items)] == [(start, length)], (kind, where, first)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "bombs"])
+@pytest.mark.parametrize(("where", "first"), PLACES)
 def test_a_hostile_damaged_page_takes_linear_time(kind: str, where: str, first: bool) -> None:
-    assert check_hostile(kind, 1 << 18, where, first) < MOST_SECONDS
+    size = 1 << 20
+    items = assert_linear(lambda size: hostile_archive(kind, size, where, first), read_units, size)
+    check_hostile(items, kind, size, where, first)
 
 
-def test_hostile_frames_take_linear_time() -> None:
+@pytest.mark.parametrize(("where", "first"), PLACES)
+def test_a_bomb_is_not_unpacked_for_every_false_member(where: str, first: bool) -> None:
+    """Of 4,800 false members, each would give 64 MiB, which together takes more than ten minutes."""
+    size = 1 << 18
+    check_hostile(read_units(hostile_archive("bombs", size, where, first)), "bombs", size, where, first)
+
+
+def test_a_row_of_blocks_is_not_unpacked_for_every_false_frame() -> None:
+    """Of 4,000 false frames, each would give 7 GB."""
     frame = zstandard.ZstdCompressor(write_checksum=True).compress
-    data = frame(record(b"q", "http://a/")) + b"\x28\xb5\x2f\xfc" + false_frames(1 << 18)
-    started = time.process_time()
-    items = read_units(Memory(data + frame(record(b"q", "http://c/"))))
-    assert time.process_time() - started < MOST_SECONDS
-    assert urls(items) == ["http://a/", "http://c/"]
+    harmed = b"\x28\xb5\x2f\xfc" + false_frames(1 << 18)
+    data = frame(record(b"q", "http://a/")) + harmed + frame(record(b"q", "http://c/"))
+    assert urls(read_units(Memory(data))) == ["http://a/", "http://c/"]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_hostile_damaged_pages_of_any_size(record_result) -> None:
     """Pages of 5 MiB, where Common Crawl cuts pages, and of 20 MiB stay within the time limit."""
     for size in (5 << 20, 20 << 20):
-        times = [
-            check_hostile(kind, size, where, first)
-            for kind in KINDS
-            for where, first in (("magic", False), ("inside", False), ("checksum", False), ("magic", True))
-        ]
+        times = []
+        for kind in KINDS:
+            for where, first in PLACES:
+                source = hostile_archive(kind, size, where, first)
+                started = time.process_time()
+                items = read_units(source)
+                times.append(time.process_time() - started)
+                check_hostile(items, kind, size, where, first)
         assert max(times) < MOST_SECONDS
         record_result(
             f"hostile page of {size >> 20} MiB, damaged: search for the next record",

@@ -123,7 +123,6 @@ def test_every_file_is_watched(whole, tmp_path, harm: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("harm", HARMS)
 def test_verify_names_each_of_200(whole, tmp_path, record_result, harm: str) -> None:
     tried, found = tally(whole, tmp_path, harm, 205)
@@ -197,7 +196,6 @@ def test_without_the_footers_digest_damage_would_be_silent(whole, tmp_path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_readers_refuse_of_500(whole, tmp_path, record_result) -> None:
     seen = refused(whole, tmp_path, 500)
     record_result(

@@ -14,7 +14,7 @@ import pytest
 
 from corpus.run import open_run
 from tests.bpe import small_tokenizer
-from tests.faults.kills import PATIENCE_S, ROOT, Story, Work
+from tests.faults.kills import OUTLIVES_S, ROOT, Story, Work
 from tests.warcs import WORDS, write_warc
 
 SEED = int(os.environ.get("CORPUS_SEED", "1"))
@@ -72,7 +72,7 @@ def tell(record: Callable[..., None], what: str, stories: list[Story]) -> None:
         what,
         tried=kills,
         measured=f"{again} pieces of work done again of {allowed} under way, processes gone after {left:.0f} s",
-        limit=f"what was under way, {PATIENCE_S:.0f} s",
+        limit=f"what was under way, {OUTLIVES_S:.0f} s",
     )
 
 

@@ -10,15 +10,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import pytest
 
-from tests.faults.kills import PATIENCE_S, ROOT, begun, under_way, wait_for
+from corpus.storage.commits import read_commit
+from corpus.storage.store import LocalStore
+from tests.faults.kills import ROOT, begun, under_way
 from tests.faults.nodes import cluster
 from tests.jobs.build.test_build import tree
 from tests.processes import command_line, descendants, parent, state
+from tests.waiting import wait_until
 from tests.warcs import WORDS, page, write_warc
 
 pytestmark = pytest.mark.slow
@@ -93,20 +97,20 @@ def test_nodes_removed_in_mid_run(archive, laptop, short, token, tmp_path, recor
     whole, pieces = laptop
     with cluster(3, short, token, CORPUS_CRASH_TRACE=str(trace)) as nodes:
         run = start(archive, out, "--address", nodes.address, env=nodes.env)
-        wait_for(lambda: bool(commits(out)) or run.poll() is not None)
+        wait_until(lambda: bool(commits(out)) or run.poll() is not None)
         assert run.poll() is None, run.communicate()
         run.kill()
         run.communicate()
         under_way_then = under_way(lines(trace))
-        wait_for(lambda: not busy(nodes.pid), PATIENCE_S)
+        wait_until(lambda: not busy(nodes.pid))
 
         run = start(archive, out, "--address", nodes.address, env=nodes.env)
         for node, raylet in enumerate(nodes.raylets):
-            wait_for(lambda raylet=raylet: at_work(trace, raylet) or run.poll() is not None)
+            wait_until(lambda raylet=raylet: at_work(trace, raylet) or run.poll() is not None)
             assert run.poll() is None, run.communicate()
             nodes.remove(node)
         nodes.add()
-        wait_for(lambda: at_work(trace, nodes.raylets[-1]) or run.poll() is not None)
+        wait_until(lambda: at_work(trace, nodes.raylets[-1]) or run.poll() is not None)
         _, said = run.communicate()
         assert run.returncode == 0, said
     assert tree(out) == whole
@@ -127,12 +131,12 @@ def test_the_head_is_lost(archive, laptop, short, token, tmp_path, record_result
     out = tmp_path / "out"
     with cluster(2, short, token) as nodes:
         run = start(archive, out, "--address", nodes.address, env=nodes.env)
-        wait_for(lambda: bool(commits(out)) or run.poll() is not None)
+        wait_until(lambda: bool(commits(out)) or run.poll() is not None)
         assert run.poll() is None, run.communicate()
         (head,) = [pid for pid in descendants(nodes.pid) if "/gcs_server " in command_line(pid)]
         os.kill(head, SIGKILL)
         lost = time.monotonic()
-        wait_for(lambda: run.poll() is not None)
+        wait_until(lambda: run.poll() is not None)
         lost = time.monotonic() - lost
         _, said = run.communicate()
         assert run.returncode in (0, 1), said  # 0 if the work was done before Ray knew
@@ -154,20 +158,20 @@ def test_a_partitioned_node_comes_back(archive, laptop, short, token, tmp_path, 
     with cluster(2, short, token, CORPUS_CRASH_TRACE=str(trace), **impatient) as nodes:
         nodes.add(**stop)
         run = start(archive, out, "--address", nodes.address, "--keep-work", env=nodes.env | driver)
-        wait_for(lambda: (paused.exists() and bool(paused.read_text())) or run.poll() is not None)
+        wait_until(lambda: (paused.exists() and bool(paused.read_text())) or run.poll() is not None)
         assert run.poll() is None, run.communicate()
         worker = int(paused.read_text())
         raylet = parent(worker)
-        wait_for(lambda: state(worker) == "T")
+        wait_until(lambda: state(worker) == "T")
         os.kill(raylet, SIGSTOP)
         _, said = run.communicate()
         assert run.returncode == 0, said
         assert state(worker) == "T"  # it is late, indeed
         before = {path: path.stat() for path in out.rglob("*") if path.is_file()}
         os.kill(worker, SIGCONT)
-        wait_for(lambda: f"after_commit {worker}" in lines(trace))
+        wait_until(lambda: f"after_commit {worker}" in lines(trace))
         os.kill(raylet, SIGCONT)
-        wait_for(lambda: not command_line(worker).startswith("ray::_stream"))  # the task is done, or its worker is
+        wait_until(lambda: not command_line(worker).startswith("ray::_stream"))  # the task is done, or its worker is
     after = {path: path.stat() for path in out.rglob("*") if path.is_file()}
     assert {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in after.items()} == {
         path: (stat.st_ino, stat.st_mtime_ns) for path, stat in before.items()
@@ -212,7 +216,7 @@ def test_an_attempt_that_comes_back_late(tmp_path, record_result) -> None:
         out = tmp_path / f"out-{number}"
         times = points[: number + 1].count(point)
         late = attempt(path, out, CORPUS_CRASH_AT=f"{point}:{times}", CORPUS_CRASH_SIGNAL="SIGSTOP")
-        wait_for(lambda late=late: late.poll() is not None or state(late.pid) == "T")
+        wait_until(lambda late=late: late.poll() is not None or state(late.pid) == "T")
         assert late.poll() is None
         was_first = bool(commits(out))
         other = attempt(path, out)
@@ -241,5 +245,6 @@ def parts(out: Path) -> dict[str, str]:
 def winner_of(out: Path) -> str:
     """The commit, as an attempt prints it."""
     (file,) = commits(out)
-    told = json.loads(file.read_text())
-    return json.dumps({"key": str(file.relative_to(out)), **told}, sort_keys=True) + "\n"
+    made = read_commit(LocalStore(out), str(file.relative_to(out)))
+    assert made is not None
+    return json.dumps(asdict(made), sort_keys=True) + "\n"

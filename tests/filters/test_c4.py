@@ -2,7 +2,7 @@
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.document import Document
@@ -189,7 +189,6 @@ def test_every_line_is_kept_or_counted_once(text):
     assert all(type(value) is int for value in values.values())
 
 
-@settings(deadline=None)  # the first one loads spaCy
 @given(st.text(alphabet="aB. \n\t\x85\x1c\u2028\xa0[]1{?!'\"cookies\ud800\0", max_size=200))
 def test_the_stretches_and_sentences_of_what_is_left_are_those_of_a_new_document(text):
     doc = Document(text=text)

@@ -139,7 +139,7 @@ def test_every_measure_has_a_value_or_none_in_the_order_of_the_rules(stage, text
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(text=st.text(st.characters() | st.sampled_from("ab .\n-#…")))
 def test_measures_are_total_and_shares_lie_between_0_and_1(stage, text):
     shares = {"dup_para_frac", "dup_line_frac", "bullet_line_ratio", "ellipsis_line_ratio", "alpha_ratio"}
@@ -149,7 +149,7 @@ def test_measures_are_total_and_shares_lie_between_0_and_1(stage, text):
             assert value is None or value <= 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.text("abc\u0101", min_size=1, max_size=20), min_size=1, max_size=200))
 def test_the_mean_word_length_is_numpys(words):
     value = dict(GopherQuality().apply(Document(text=" ".join(words))))["mean_word_length"]

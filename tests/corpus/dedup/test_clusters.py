@@ -1,4 +1,3 @@
-import time
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -14,6 +13,7 @@ from corpus.dedup.clusters import (
     verify,
 )
 from corpus.dedup.signatures import BANDS, ROWS, band_keys
+from tests.growth import assert_linear
 from tests.reference.clusters import THRESHOLD, compare, components
 
 COUNT = BANDS * ROWS
@@ -81,7 +81,7 @@ def hashes_of(texts):
     return np.stack((texts // 2, texts), axis=1).astype(np.uint64)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(collections(), st.sampled_from([0.25, 0.5, 0.75, 1.0, None]))
 def test_verdicts_are_those_of_the_rules_document_by_document(collection, threshold):
     texts, signatures, signed, rank = collection
@@ -96,7 +96,7 @@ def test_verdicts_are_those_of_the_rules_document_by_document(collection, thresh
     assert verdicts.unverified == 0
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(collections(), st.randoms(use_true_random=False), st.sampled_from([0.5, None]))
 def test_the_order_of_documents_does_not_matter(collection, random, threshold):
     texts, signatures, signed, _ = collection
@@ -137,18 +137,19 @@ def test_edges_of_a_key_range_at_a_time_are_the_edges_of_all():
     assert parts == whole
 
 
-def test_a_key_of_a_million_documents_gives_an_edge_for_each_but_one():
-    start = time.process_time()
-    firsts, others = candidate_edges(np.full(1_000_000, 2**63, np.uint64), np.arange(1_000_000)[::-1])
-    assert time.process_time() - start < 2
+def test_a_key_of_very_many_documents_gives_an_edge_for_each_but_one():
+    firsts, others = assert_linear(
+        lambda count: (np.full(count, 2**63, np.uint64), np.arange(count)[::-1]),
+        lambda made: candidate_edges(*made),
+        200_000,
+    )
     assert not firsts.any()
-    assert np.array_equal(np.sort(others), np.arange(1, 1_000_000))
+    assert np.array_equal(np.sort(others), np.arange(1, 200_000))
 
 
 edges_of_30 = st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=40)
 
 
-@settings(deadline=None)
 @given(st.lists(edges_of_30, max_size=4))
 def test_components_are_those_of_all_batches_in_any_order(batches):
     arrays = [
@@ -161,23 +162,22 @@ def test_components_are_those_of_all_batches_in_any_order(batches):
     assert components(30, [(components(30, [array]), np.arange(30)) for array in arrays]).tolist() == expected
 
 
-def test_components_of_long_paths_stars_and_trees_take_few_rounds():
-    count = 300_000
-    rng = np.random.default_rng(0)
-    shuffled = rng.permutation(count)
-    zigzag = np.stack((np.arange(count // 2), np.arange(count // 2, count)), axis=1).ravel()
-    below = (rng.random(count - 1) * np.arange(1, count)).astype(np.int64)
-    shapes = {
-        "path": (np.arange(count - 1), np.arange(1, count)),
-        "shuffled path": (shuffled[:-1], shuffled[1:]),
-        "star around the last": (np.full(count - 1, count - 1), np.arange(count - 1)),
-        "random tree": (shuffled[below], shuffled[1:]),
-        "zigzag": (zigzag[:-1], zigzag[1:]),
-    }
-    for name, edges in shapes.items():
-        start = time.process_time()
-        assert not components(count, [edges]).any(), name
-        assert time.process_time() - start < 2, name
+@pytest.mark.parametrize("shape", ["path", "shuffled path", "star around the last", "random tree", "zigzag"])
+def test_components_of_long_paths_stars_and_trees_take_few_rounds(shape):
+    def edges(count):
+        if shape == "path":
+            return np.arange(count - 1), np.arange(1, count)
+        if shape == "star around the last":
+            return np.full(count - 1, count - 1), np.arange(count - 1)
+        rng = np.random.default_rng(0)
+        order = rng.permutation(count)
+        if shape == "random tree":
+            return order[(rng.random(count - 1) * np.arange(1, count)).astype(np.int64)], order[1:]
+        if shape == "zigzag":
+            order = np.stack((np.arange(count // 2), np.arange(count // 2, count)), axis=1).ravel()
+        return order[:-1], order[1:]
+
+    assert not assert_linear(edges, lambda made: components(len(made[0]) + 1, [made]), 100_000).any()
 
 
 def test_texts_whose_hashes_share_a_half_are_not_equal():
@@ -256,16 +256,17 @@ def test_few_documents_that_have_nothing_in_common_are_kept(count):
 
 
 @pytest.mark.parametrize("texts", ["equal", "different"])
-def test_a_million_documents_of_one_signature_end_with_one_quickly(texts):
-    count = 1_000_000
-    hashes = np.broadcast_to(np.uint64(7), (count, 2)) if texts == "equal" else distinct_texts(count)
-    signatures = np.broadcast_to(random_signatures(1)[0], (count, COUNT))
-    rank = np.ones(count, np.int64)
-    rank[123_456] = 0
-    start = time.process_time()
-    verdicts = compare(hashes, signatures, rank=rank)
-    assert time.process_time() - start < 8
-    assert (verdicts.kept_doc == 123_456).all()
+def test_very_many_documents_of_one_signature_end_with_one_in_linear_time(texts):
+    count = 300_000
+
+    def made(count):
+        hashes = np.broadcast_to(np.uint64(7), (count, 2)) if texts == "equal" else distinct_texts(count)
+        rank = np.ones(count, np.int64)
+        rank[count // 3] = 0
+        return hashes, np.broadcast_to(random_signatures(1)[0], (count, COUNT)), rank
+
+    verdicts = assert_linear(made, lambda given: compare(given[0], given[1], rank=given[2]), count)
+    assert (verdicts.kept_doc == count // 3).all()
     assert (verdicts.similarity == 1).all()
     assert (verdicts.cluster_size == count).all()
     assert verdicts.exact.sum() == (count - 1 if texts == "equal" else 0)

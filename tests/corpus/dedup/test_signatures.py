@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from datasketch import MinHash, MinHashLSH
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.dedup.signatures import BANDS, ROWS, band_keys, estimated_jaccard, permutations, sign, text_hash
@@ -49,7 +49,6 @@ def test_affine32_is_datasketchs(length):
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=30))
-@settings(deadline=None)
 def test_any_hashes_are_signed_as_the_sources_do(values):
     hashes = np.array(values, dtype=np.uint64)
     assert sign(hashes).tolist() == by_datasketch(hashes).hashvalues.tolist()

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
 import obstore
 import pytest
@@ -18,13 +17,14 @@ from corpus.net.client import Client, RetryTimes, open_transport
 from corpus.net.remote import FETCH_BYTES, RemoteSource, open_source
 from corpus.net.transport import PermanentError, TransientError
 from corpus.net.urls import redact, url_name
-from corpus.sandbox.guard import Guard, GuardSettings
+from corpus.sandbox.guard import Guard
 from corpus.sandbox.protocol import Board
 from corpus.sandbox.unit import Unit
 from corpus.warc.reader import read_warc
 from corpus.warc.source import LocalSource, Window
 from tests.servers import serving_s3
 from tests.stubs import FACTORY, recipe_from_dict
+from tests.waiting import PATIENCE_S, wait_until
 from tests.warcs import page, write_warc
 
 MIB = 1 << 20
@@ -127,10 +127,11 @@ def test_a_broken_transfer_goes_on_where_it_broke(server, client):
 def test_servers_say_how_long_to_wait(server, monkeypatch, asked, at_least, at_most):
     slept = []
     monkeypatch.setattr(Client, "_sleep", lambda self, seconds: slept.append(seconds))
+    monkeypatch.setattr(corpus.net.client.time, "monotonic", lambda: 0.0)
     server.faults = [f"503{asked}"]
     with Client(RetryTimes(first_wait_s=1, total_s=1000)) as client:
         client.read(f"{server.url}/small.bin", 0, 10)
-    assert at_least - 0.1 <= max(slept) <= at_most
+    assert at_least <= max(slept) <= at_most
 
 
 def test_waits_grow_and_end(server, monkeypatch):
@@ -162,12 +163,12 @@ def test_a_connection_that_says_nothing_is_left_for_another(server, client, monk
     def before(path):
         asked.append(path)
         if len(asked) == 1:
-            again.wait(10)
+            again.wait(PATIENCE_S)
         again.set()
 
     server.before = before
     assert client.read("s3://bucket/in/a b%20.bin", 0, 10)[0] == DATA[:10]
-    assert len(asked) == 2
+    assert len(asked) >= 2
 
 
 def test_a_request_that_took_all_the_time_is_repeated(quick, monkeypatch):
@@ -218,12 +219,14 @@ def test_a_server_that_always_sends_wrong_ranges(server, quick):
         "s3:///x",
     ],
 )
-def test_no_server(quick, place):
-    started = time.monotonic()
-    with pytest.raises(InputUnreachable, match="can't be") as caught:
-        quick.read(place, 0, 10)
+def test_no_server(place):
+    """The client has no patience with a server that never answered."""
+    with (
+        Client(RetryTimes(first_wait_s=0.001, total_s=1e9, unreached_s=0.02)) as client,
+        pytest.raises(InputUnreachable, match="can't be") as caught,
+    ):
+        client.read(place, 0, 10)
     assert "SECRET" not in str(caught.value)
-    assert time.monotonic() - started < 5
 
 
 def test_a_server_without_tls(server, quick):
@@ -388,7 +391,7 @@ def test_who_waits_for_a_server_says_so(server, client, monkeypatch):
     monkeypatch.setattr(corpus.net.remote, "_WAIT_S", 0.01)
     goes_on = threading.Event()
     tag = RemoteSource(f"{server.url}/small.bin", client=client).tag
-    server.before = lambda path: goes_on.wait(10)
+    server.before = lambda path: goes_on.wait(PATIENCE_S)
     source = open_source(f"{server.url}/small.bin", "n", tag=tag, client=client, waiting=goes_on.set)
     assert source.read(0, 10) == DATA[:10]
     assert goes_on.is_set()
@@ -416,10 +419,19 @@ def test_a_slow_server_is_no_fault_of_a_page(server, folder):
     url = f"{server.url}/slow.warc.gz"
     with RemoteSourceOf(url) as source:
         unit = Unit(path.name, url, "x", "members", "gzip", "warc", 0, source.size, source.tag)
-    server.before = lambda path: threading.Event().wait(1.5)  # longer than the limit for a page
-    settings = GuardSettings(page_cpu_s=0.6, page_wall_s=0.9)
-    guard = Guard(recipe_from_dict({"stages": [{"stage": "paragraphs"}]}).canonical(), FACTORY, settings)
-    rows = []
+    guard, rows, clocks = Guard(recipe_from_dict({"stages": [{"stage": "paragraphs"}]}).canonical(), FACTORY), [], set()
+
+    def before(path):
+        """Hold the answer until the clock of the record that needs it was started three times."""
+
+        def started():
+            notice = guard._worker._board.read()
+            clocks.update([notice.wall] if notice else [])
+            return len(clocks) >= 3
+
+        wait_until(started)
+
+    server.before = before
     server.asked.clear()
     try:
         guard.run(unit, lambda batch: rows.extend(batch.tables["ledger"].to_pylist()))

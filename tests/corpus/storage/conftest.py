@@ -6,8 +6,9 @@ from corpus.net.client import Client, RetryTimes
 from corpus.storage.bucket import ObjectStore
 from corpus.storage.store import LocalStore
 from tests.s3 import BUCKET
+from tests.waiting import PATIENCE_S
 
-QUICK = RetryTimes(first_wait_s=0.001, longest_wait_s=0.01, total_s=5.0, unreached_s=1.0)
+QUICK = RetryTimes(first_wait_s=0.001, longest_wait_s=0.01, total_s=PATIENCE_S, unreached_s=PATIENCE_S)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import IntegrityError
@@ -31,7 +31,6 @@ def read(folder, part, box):
 puts_of_5 = st.lists(st.tuples(st.integers(0, 4), st.lists(st.integers(0, 99), max_size=6)), max_size=12)
 
 
-@settings(deadline=None)
 @given(puts_of_5, st.sampled_from([1, 100, 1 << 20]), st.sampled_from([None, 1, 3]))
 def test_every_box_holds_its_rows_in_order(tmp_path_factory, puts, hold, block):
     folder = tmp_path_factory.mktemp("store")

@@ -25,6 +25,7 @@ from jobs.runner.progress import Progress
 from tests.corpus.storage.conftest import QUICK, scratch
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.s3 import BUCKET, SECRET
+from tests.waiting import PATIENCE_S
 from tests.warcs import WORDS, page, write_warc
 
 
@@ -121,7 +122,7 @@ def test_a_kill_during_an_upload_leaves_nothing(bucket, proxy):
         "path.write_bytes(b'0' * (8 << 20)); store.adopt(path, 'corpus/part-00000.parquet')"
     )
     writer = subprocess.Popen([sys.executable, "-c", program, bucket.location])
-    assert proxy.held.wait(60)
+    assert proxy.held.wait(PATIENCE_S)
     writer.kill()
     assert writer.wait() == -signal.SIGKILL
     proxy.fault = lambda method, path: ""
@@ -129,7 +130,8 @@ def test_a_kill_during_an_upload_leaves_nothing(bucket, proxy):
     assert bucket.put_new("corpus/part-00000.parquet", b"whole")
 
 
-def test_a_second_run_is_refused(bucket):
+def test_a_second_run_is_refused(bucket, monkeypatch):
+    monkeypatch.setattr("corpus.storage.lease._LOOK_S", 0.05)
     with Lease(bucket._client, bucket.location, renewed_s=0.01):
         assert KEY in fetched(bucket)
         assert KEY not in bucket.names()
@@ -153,7 +155,7 @@ def test_the_lease_of_a_killed_run_is_free_at_once(bucket):
     held = context.Event()
     holder = context.Process(target=_hold, args=(bucket.location, held))
     holder.start()
-    assert held.wait(60)
+    assert held.wait(PATIENCE_S)
     holder.kill()
     holder.join()
     with Lease(bucket._client, bucket.location, renewed_s=3600, expires_s=3600):  # otherwise it would wait for an hour

@@ -77,13 +77,13 @@ def test_a_longer_ngram_can_repeat_where_no_shorter_one_does():
     agrees(words)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.lists(st.sampled_from(["a", "b", "ab", "ba", "aab", "bc", "c"]), max_size=60))
 def test_words_whose_joins_collide_agree_with_the_definition(words):
     agrees(words)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(st.text(st.characters(), max_size=3).map(lambda s: "".join(s.split())), max_size=30))
 def test_any_words_agree_with_the_definition(words):
     agrees(words)

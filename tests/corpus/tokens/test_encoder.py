@@ -45,7 +45,7 @@ def hf_ids(tokenizer, text):
     return plain_hf(tokenizer).encode(text, add_special_tokens=False).ids
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_any_text_comes_back_and_its_bytes_add_up(tokenizer, encoder, text):
     ids, counts = encoder.encode([text])
@@ -54,7 +54,7 @@ def test_any_text_comes_back_and_its_bytes_add_up(tokenizer, encoder, text):
     assert counts.tolist() == [len(ids)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(TEXT, min_size=1, max_size=5))
 def test_ids_are_those_of_hf(tokenizer, encoder, texts):
     ids, counts = encoder.encode(texts)

@@ -33,7 +33,7 @@ def shuffled(store, rows, writers, bits, borders):
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.integers(1, 60), st.integers(1, 5), st.integers(0, 5), st.integers(1, 40))
 def test_files_do_not_depend_on_writers_and_boxes(tmp_path_factory, seed, count, writers, bits, size):
     rng = random.Random(seed)

@@ -106,7 +106,6 @@ def test_sample_of_faults(layout: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_fault(layout: str) -> None:
     every(layout, None, cut)

@@ -245,7 +245,7 @@ BODIES = st.binary(max_size=300) | st.binary(max_size=300).flatmap(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(HEADERS, BODIES, st.integers(0, 100), st.integers(0, 200))
 def test_decode_body_never_raises_and_keeps_the_cap(headers, body, cut, cap):
     got, note = decode_body(HttpMessage(200, headers, body[: len(body) - cut]), cap)
@@ -253,7 +253,7 @@ def test_decode_body_never_raises_and_keeps_the_cap(headers, body, cut, cap):
     assert note in ("", "too_large", "truncated", "corrupt", "mislabelled")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200).map(lambda tail: b"HTTP/1.1 200 OK\r\n" + tail) | st.binary(max_size=200))
 def test_parse_http_never_raises_and_invents_nothing(block):
     assert block.endswith(parse_http(block).body)

@@ -11,6 +11,7 @@ from corpus.warc.inflate import BOMB_BYTES
 from corpus.warc.plan import Range, plan
 from corpus.warc.reader import PlaceReader, RangeReader, read_warc
 from tests.corpus.warc.made import Memory, check_resume, damages, gz, noise, page, read_units, record, records, urls
+from tests.growth import assert_linear
 
 A, B, C = (gz(record(page(i, 3_000), f"http://{name}/")) for i, name in enumerate("abc"))
 ALL = ["http://a/", "http://b/", "http://c/"]
@@ -193,20 +194,32 @@ def test_reading_ahead_is_not_needed_to_announce() -> None:
     assert (reader.offset, reader.inner) == (len(A), 0)
 
 
-@pytest.mark.timeout(20)
-def test_magic_everywhere_takes_linear_time() -> None:
-    overlapping = (b"\x1f\x8b\x08\x00" + bytes(6) + b"\x00\xff\xff\x00\x00WARC/1.0\r\nWARC-Type: a\r\n\r\n") * 25_000
-    for junk in (b"\x1f\x8b\x08\x00" * 262_144, b"\x1f\x8b\x08\x1c" * 262_144, overlapping):
-        source = Memory(A + junk + C)
-        assert plan(source, 100_000).ranges[-1].end == source.size
-    assert urls(read_units(Memory(A + b"\x1f\x8b\x08\x00" * 262_144 + C))) == ["http://a/", "http://c/"]
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\x1f\x8b\x08\x00",
+        b"\x1f\x8b\x08\x1c",
+        b"\x1f\x8b\x08\x00" + bytes(6) + b"\x00\xff\xff\x00\x00WARC/1.0\r\nWARC-Type: a\r\n\r\n",
+    ],
+    ids=["magic", "names", "overlapping"],
+)
+def test_magic_everywhere_takes_linear_time(junk: bytes) -> None:
+    def made(size: int) -> Memory:
+        return Memory(A + junk * (size // len(junk)) + C)
+
+    size = 1 << 20
+    planned = assert_linear(made, lambda source: plan(source, source.size // 10), size)
+    assert planned.ranges[-1].end == made(size).size
+    assert urls(assert_linear(made, read_units, size)) == ["http://a/", "http://c/"]
 
 
-@pytest.mark.timeout(10)
 def test_large_stored_archive_takes_linear_time() -> None:
-    inner = b"".join(gz(record(noise(i, 1_500), "http://inner/")) for i in range(12_000))
-    source = Memory(A + gz(record(inner, "http://outer/"), 0) + C)
-    assert urls(read_units(source, 1 << 18)) == ["http://a/", "http://outer/", "http://c/"]
+    def made(count: int) -> Memory:
+        inner = b"".join(gz(record(noise(i, 1_500), "http://inner/")) for i in range(count))
+        return Memory(A + gz(record(inner, "http://outer/"), 0) + C)
+
+    found = assert_linear(made, lambda source: read_units(source, 1 << 18), 4_000)
+    assert urls(found) == ["http://a/", "http://outer/", "http://c/"]
 
 
 def test_planning_reads_little_of_a_large_file() -> None:

@@ -42,7 +42,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60, database=None)
 @given(damaged(), st.lists(st.integers(100, 200_000), min_size=1, max_size=3))
 def test_items_do_not_depend_on_units_or_interruptions(data: bytes, units: list[int]) -> None:
     source = Memory(data)
@@ -55,7 +55,7 @@ def test_items_do_not_depend_on_units_or_interruptions(data: bytes, units: list[
     check_resume(source, sample=6)
 
 
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=40, database=None)
 @given(st.lists(plain_record, min_size=1, max_size=6), st.integers(200, 40_000), st.booleans())
 def test_streams_do_not_depend_on_interruptions(parts: list[bytes], size: int, plain: bool) -> None:
     raw = b"".join([record(b"first", "http://first/"), *parts])

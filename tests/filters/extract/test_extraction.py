@@ -281,7 +281,7 @@ def test_trafilatura_writes_nothing(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=300), st.sampled_from([b"<html>", b"<!doctype html><body><p>", b"\xff\xfe<\0"]))
 def test_extraction_never_raises_and_is_always_writable(tail, start):
     for engine in ("trafilatura", "rescue"):

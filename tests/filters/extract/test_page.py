@@ -46,7 +46,7 @@ def test_the_page_is_decoded_once(monkeypatch):
     assert doc.text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.binary(max_size=60) | st.text(max_size=60).map(str.encode),
     st.sampled_from([b"", b"\xef\xbb\xbf", b"\xff\xfe", "naïve <p>".encode(), b"<meta charset=utf-8>"]),

@@ -147,14 +147,14 @@ ATTRIBUTES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from([*TAGS, "h1"]), ATTRIBUTES), min_size=1, max_size=12))
 def test_any_attributes_in_any_order(elements):
     assert_same_elements(tree_of(elements))
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_each_alternative_of_each_pattern(pattern, data):
     text = data.draw(st.from_regex(pattern, alphabet=st.characters(min_codepoint=32, max_codepoint=126)))

@@ -46,7 +46,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])) | WORDS).map(" ".join))
 def test_any_text_gives_the_same_bits(fast, slow, text):
     same(fast, slow, text)

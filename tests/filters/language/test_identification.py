@@ -80,7 +80,7 @@ def test_any_text_has_a_label_and_a_score(language, text):
     assert round(probability, 6) == probability
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text(st.characters()))
 def test_measuring_is_total_and_repeatable(language, text):
     assert list(language.apply(Document(text=text))) == list(language.apply(Document(text=text)))

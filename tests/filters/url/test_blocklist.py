@@ -286,7 +286,7 @@ names = st.text(string.ascii_lowercase + string.digits + "-_", min_size=1, max_s
 hosts = st.lists(names, min_size=1, max_size=4).map(".".join)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(listed=st.sets(hosts), others=st.sets(hosts), odd_line=st.booleans())
 def test_lookup_is_that_of_a_set(tmp_path_factory, listed, others, odd_line):
     path = tmp_path_factory.mktemp("set") / "domains"

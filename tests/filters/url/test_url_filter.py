@@ -3,7 +3,6 @@
 import os
 import pickle
 import re
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +15,7 @@ from corpus.document import Document
 from corpus.errors import ConfigError
 from filters.url import Url
 from filters.url.blocklist import build_blocklist
+from tests.growth import assert_linear
 
 DOMAINS = {
     "bad.example.com",
@@ -155,10 +155,7 @@ def test_an_address_in_the_detail_is_masked(tmp_path):
 @pytest.mark.parametrize(
     "url",
     [
-        "\0", "http://\0/\0", "x" * 1_000_000, "http://" + "a." * 500_000,
-        "http://" + "a" * 1_000_000 + ".com/", "http://fine.com/" + "%" * 1_000_000,
-        "http://fine.com/" + "-a" * 500_000, "@" * 1_000_000, "http://" + "[" * 1_000_000,
-        "http://" + "u:p@" * 250_000, "http://fine.com/\ud800\udfff", "http://\ud800.com/", "http://[::1",
+        "\0", "http://\0/\0", "http://fine.com/\ud800\udfff", "http://\ud800.com/", "http://[::1",
         "http://[::1]:x/", "http://[v1.x]/", "http://:80/", "http://@/", "http://%zz%/", "http://..../",
         "http://.com", "http://com/", "http://ck/", "http://1.2.3/", "http://1.2.3.4.5/", "http://999.1.1.1/",
         "http://xn--/", "http://xn--a-.com/", "http://xn--" + "9" * 60 + ".com",
@@ -168,11 +165,23 @@ def test_an_address_in_the_detail_is_masked(tmp_path):
     ],
 )  # fmt: skip
 def test_hostile_url(stage, url):
-    start = time.process_time()
     found = measures(stage, url)
     assert list(found) == list(Url.limits)
     assert all(isinstance(value, int) for value in found.values())
-    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("frame", "unit"),
+    [
+        ("{}", "x"), ("{}", "@"), ("http://{}", "a."), ("http://{}", "["), ("http://{}", "u:p@"),
+        ("http://{}.com/", "a"), ("http://fine.com/{}", "%"), ("http://fine.com/{}", "-a"),
+    ],
+)  # fmt: skip
+def test_long_urls_take_linear_time(stage, frame, unit):
+    def made(size):
+        return frame.format(unit * (size // len(unit)))
+
+    assert list(assert_linear(made, lambda url: measures(stage, url), 1_000_000)) == list(Url.limits)
 
 
 @given(st.text())
@@ -261,7 +270,7 @@ urls = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(url=urls)
 def test_same_as_the_reference_but_for_the_named_differences(as_written, url):
     ours = verdict(as_written, url)

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +17,6 @@ import pytest
 import jobs.runner.task_functions
 from corpus.errors import InputError, IntegrityError, OutputError
 from corpus.run import open_run
-from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job, make_plan
@@ -26,6 +24,7 @@ from jobs.runner.engine import AtOnce
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.stubs import FACTORY, recipe_from_dict
+from tests.waiting import PATIENCE_S, wait_until
 from tests.warcs import WORDS, page, write_warc
 
 STAGES = {"stages": [{"stage": "url"}, {"stage": "paragraphs", "chars": {"min": 300, "max": 800}}]}
@@ -316,8 +315,7 @@ def test_killed_at_named_points_and_run_again(archives, reference, tmp_path):
 def test_sigterm_finishes_units_under_way(archives, reference, tmp_path):
     out = tmp_path / "out"
     process = start(archives, out)
-    while process.poll() is None and not list(out.glob(".work/commits/pass/*")):
-        time.sleep(0.005)
+    wait_until(lambda: list(out.glob(".work/commits/pass/*")) or process.poll() is not None)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 143
     assert not (out / "run.json").exists()
@@ -331,8 +329,8 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference
     made = job([archives], tmp_path / "out", unit_bytes=15_000)
 
     def stop_twice():
-        while not any(guard._worker and guard._worker._board.used for guard in list(jobs.runner.task_functions._open)):
-            time.sleep(0.005)
+        guards = jobs.runner.task_functions._open
+        wait_until(lambda: any(guard._worker and guard._worker._board.used for guard in list(guards)))
         os.kill(next(iter(jobs.runner.task_functions._open))._worker._process.pid, signal.SIGSTOP)
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(os.getpid(), number)
@@ -345,7 +343,7 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference
     signals.join()
     for thread in threading.enumerate():
         if thread.name.startswith("supervisor"):
-            thread.join(10)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()
     assert build_quietly(made).exit_code == 0
     assert tree(tmp_path / "out") == tree(reference)
@@ -356,7 +354,7 @@ def test_a_hostile_page_costs_one_row_of_a_build(tmp_path):
         tmp_path / "w.warc.gz", {f"http://{n}.example/?{act}": page(act) for n, act in enumerate(["a", "exit", "b"])}
     )
     stages = {"stages": [{"stage": "hostile"}, {"stage": "paragraphs"}]}
-    result = build_quietly(job([path], tmp_path / "out", stages, guard=GuardSettings(page_cpu_s=1)))
+    result = build_quietly(job([path], tmp_path / "out", stages))
     assert result.info["records"] == {"in": 3, "kept": 2, "dropped": {}, "failed": {"crash": 1}, "skipped": {}}
 
 

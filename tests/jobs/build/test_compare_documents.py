@@ -1,6 +1,7 @@
 """The comparison of documents gives the verdicts of `tests.reference.clusters`, in any division of the work and after
 any kill."""
 
+import itertools
 import time
 
 import numpy as np
@@ -25,6 +26,7 @@ from tests.dedups import (
     verdicts,
     write_units,
 )
+from tests.growth import assert_linear
 from tests.jobs.build.test_build import tree
 from tests.reference.clusters import compare
 
@@ -169,31 +171,40 @@ def test_unsigned_documents_are_not_compared(tmp_path):
 @pytest.mark.parametrize("texts", ["equal", "different"])
 @pytest.mark.slow
 def test_a_million_documents_of_one_page_end_with_one_quickly(tmp_path, texts):
-    count = 1_000_000
-    hashes = np.full((count, 2), 7, np.uint64) if texts == "equal" else distinct_texts(count)
-    signatures = np.broadcast_to(random_signatures(1)[0], (count, COUNT))
-    rank = np.ones(count)
-    rank[123_456] = 0
-    store = LocalStore(tmp_path)
-    sizes = [50_000] * 20
-    units = write_units(store, sizes, hashes, signatures, rank=rank)
-    start = time.process_time()
-    compared = phases(store, units, memory=64 << 20)
-    assert time.process_time() - start < 40
+    count, numbers = 1_000_000, itertools.count()
+
+    def units(count):
+        hashes = np.full((count, 2), 7, np.uint64) if texts == "equal" else distinct_texts(count)
+        rank = np.ones(count)
+        rank[count * 123 // 1_000] = 0
+        return hashes, np.broadcast_to(random_signatures(1)[0], (count, COUNT)), rank
+
+    def run(given):
+        hashes, signatures, rank = given
+        store, sizes = LocalStore(tmp_path / str(next(numbers))), [len(hashes) // 20] * 20
+        return store, sizes, phases(store, write_units(store, sizes, hashes, signatures, rank=rank), memory=64 << 20)
+
+    store, sizes, compared = assert_linear(units, run, count, time.process_time)
     assert sum(compared.removed) == count - 1
     assert compared.facts["removed"]["exact"] == (count - 1 if texts == "equal" else 0)
-    assert compared.facts["largest"] == [{"id": "w.warc.gz:123456", "documents": count}]
-    assert (Found(store, sizes, compared, count).kept_doc == 123_456).all()
+    assert compared.facts["largest"] == [{"id": "w.warc.gz:123000", "documents": count}]
+    assert (Found(store, sizes, compared, count).kept_doc == 123_000).all()
 
 
 def test_a_band_shared_by_very_many_costs_no_pairs(tmp_path):
-    """30,000 unlike documents in one component: after the last round, the rest is kept and counted."""
-    count = 30_000
-    signatures = random_signatures(count)
-    signatures[:, :ROWS] = 1
-    start = time.process_time()
-    found = verdicts(tmp_path, distinct_texts(count), signatures, memory=8 << 20, sizes=[5_000] * 6)
-    assert time.process_time() - start < 20
+    """Unlike documents in one component: after the last round, the rest is kept and counted."""
+    count, numbers = 30_000, itertools.count()
+
+    def signed(count):
+        signatures = random_signatures(count)
+        signatures[:, :ROWS] = 1
+        return signatures
+
+    def run(signatures):
+        count, folder = len(signatures), tmp_path / str(next(numbers))
+        return verdicts(folder, distinct_texts(count), signatures, memory=8 << 20, sizes=[count // 5] * 5)
+
+    found = assert_linear(signed, run, count, time.process_time)
     assert found.facts["unverified"] == count - ROUNDS - 1
     assert found.facts["removed"] == {"exact": 0, "all": 0}
 

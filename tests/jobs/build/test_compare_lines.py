@@ -1,5 +1,6 @@
 """The comparison of lines gives the verdicts of plain rules, in any division of the work and after any kill."""
 
+import itertools
 import time
 
 import numpy as np
@@ -9,6 +10,7 @@ import jobs.build.compare
 from corpus.errors import IntegrityError
 from corpus.storage.store import LocalStore
 from tests.dedups import Twice, committed
+from tests.growth import assert_linear
 from tests.line_runs import phases, plainly, recipe, signed_of, verdict_rows, write_units
 
 WHOLE = 1 << 30
@@ -112,13 +114,14 @@ def test_almost_nothing(tmp_path, count):
 
 @pytest.mark.slow
 def test_a_million_documents_of_the_same_lines_end_with_one_quickly(tmp_path):
-    count, sizes = 1_000_000, [50_000] * 20
+    count, numbers = 1_000_000, itertools.count()
+
+    def run(lines):
+        store = LocalStore(tmp_path / str(next(numbers)))
+        return phases(store, write_units(store, [len(lines) // 20] * 20, lines), memory=64 << 20)
+
     lines = signed_of([[(number + 1, 40) for number in range(10)]])
-    store = LocalStore(tmp_path)
-    units = write_units(store, sizes, lines * count)
-    start = time.process_time()
-    compared = phases(store, units, memory=64 << 20)
-    assert time.process_time() - start < 60
+    compared = assert_linear(lambda count: lines * count, run, count, time.process_time)
     assert compared.facts["removed"]["documents"] == {"removed_ratio": count - 1}
     assert compared.facts["removed"]["lines"] == 0
 

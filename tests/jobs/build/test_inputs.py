@@ -7,7 +7,6 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 from contextlib import closing
 
 import pytest
@@ -25,6 +24,7 @@ from jobs.runner.progress import Progress
 from jobs.runner.task_functions import run_unit_task
 from tests.jobs.build.test_build import STAGES, build_quietly, job, tree
 from tests.servers import serving_s3
+from tests.waiting import wait_until
 from tests.warcs import WORDS, http, page, record, write_warc
 
 CRAWL = "CC-MAIN-2026-43"
@@ -597,14 +597,12 @@ def test_killed_over_http_and_run_again(base, server, reference, tmp_path):
     def hold(path):
         if list(out.glob(".work/commits/pass/*")):
             held.append(path)
-            while process.poll() is None:
-                time.sleep(0.005)
+            process.wait()
 
     held = []
     server.before = hold
     process = begin()
-    while not held and process.poll() is None:
-        time.sleep(0.005)
+    wait_until(lambda: held or process.poll() is not None)
     process.kill()
     process.wait()
     assert held

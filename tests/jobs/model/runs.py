@@ -1,12 +1,12 @@
 """Training runs for tests."""
 
 import sys
-import time
 
 from jobs.model.curve import read_metrics
 from jobs.model.model import GPT
 from jobs.model.train_settings import Settings, Shape, TrainWorker
 from tests.bpe import small_tokenizer
+from tests.waiting import wait_until
 
 STEPS = 12
 
@@ -49,6 +49,5 @@ def command(folder, tokens_folder, *more):
 
 
 def wait_for_step(folder, step, process):
-    while len(read_metrics(folder)) < step:
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.001)  # leaves the CPU to the other process
+    wait_until(lambda: len(read_metrics(folder)) >= step or process.poll() is not None)
+    assert process.poll() is None, process.stderr.read()

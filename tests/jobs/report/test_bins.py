@@ -28,7 +28,7 @@ def sides(values, bins, bound):
     return counts[:place].sum(), counts[place:].sum()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(NUMBERS, st.dictionaries(st.sampled_from(BOUNDS), FLOATS | st.integers(0, 1000), max_size=2))
 def test_every_value_once_and_bounds_between_bars(numbers, bounds):
     whole, given_values = numbers
