@@ -55,7 +55,7 @@ _WORD = re.compile(r"[A-Za-z]{4,}")
 def command(archives, out, workers, *more, ray=False):
     return [
         sys.executable, "-m", "jobs.cli", "build", *map(str, archives), "-o", str(out), "--recipe", "fineweb",
-        *([] if ray else ["--no-ray"]), "--workers", str(workers), "--no-index", *more,
+        *(["--ray"] if ray else []), "--workers", str(workers), "--no-index", *more,
     ]  # fmt: skip
 
 

@@ -49,8 +49,8 @@ class Hostile(Stage):
 
 
 class Poison(Stage):
-    """As long as the file `flag` exists does what the query of the URL says: ?poison-sleep, ?poison-supervisor (kills
-    it), ?poison-memory (takes `gigabytes`, and time); where a text says REDACT, to look through it fails."""
+    """As long as the file `flag` exists does what the query of the URL says: ?poison-sleep, ?poison-supervisor (lets
+    it crash), ?poison-memory (takes `gigabytes`, and time); where a text says REDACT, to look through it fails."""
 
     name = "poison"
     survived = Limit(max=1, of=int)
@@ -64,7 +64,7 @@ class Poison(Stage):
         if act == "sleep":
             time.sleep(3600)
         if act == "supervisor":
-            os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(os.getppid(), signal.SIGSEGV)
             time.sleep(3600)
         if act == "memory":
             self.held = [b"x" * (64 << 20) for _ in range(16 * self.gigabytes)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import Location
 from jobs.build.compare import ALARM_RATE
+from jobs.runner.local_engine import LocalEngine
+from jobs.runner.progress import say
 
 if TYPE_CHECKING:
     from jobs.runner.engine import Engine
@@ -74,6 +77,9 @@ location_type = _LocationType()
 SEED = click.IntRange(0, 2**64 - 1)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+address_option = click.option(
+    "--address", help="Join the Ray cluster at this address. Default: RAY_ADDRESS, if it is set."
+)
 insecure_option = click.option(
     "--insecure-cluster", "insecure", is_flag=True, help="Join a Ray cluster that has no token."
 )
@@ -94,9 +100,9 @@ class Where:
     """The values of `engine_options`: where a job runs."""
 
     workers: int | None
+    ray: bool
     address: str | None
     insecure: bool
-    no_ray: bool
 
     @property
     def at_once(self) -> int:
@@ -105,12 +111,10 @@ class Where:
 
     def engine(self, out: Location) -> Engine:
         """Start the engine for a job that writes to `out`."""
-        # Ray takes long to import, and many commands find nothing to do
-        from jobs.runner.local_engine import LocalEngine
-        from jobs.runner.ray_engine import RayEngine
-
-        if self.no_ray:
+        if not self.ray and not self.address:
             return LocalEngine(self.at_once)
+        from jobs.runner.ray_engine import RayEngine  # Ray's files are read only where Ray is asked for
+
         return RayEngine(self.workers, self.address, out, self.insecure)
 
 
@@ -121,18 +125,35 @@ def engine_options(command: Command) -> Command:
             "--workers", type=click.IntRange(min=1),
             help="Tasks that run at the same time. Default: one per usable CPU of this machine or of the cluster.",
         ),
-        click.option("--address", help="Address of a Ray cluster. Default: start Ray on this machine."),
+        click.option("--ray", is_flag=True, help="Start Ray on this machine, and run on it."),
+        address_option,
         insecure_option,
-        click.option("--no-ray", is_flag=True, help="Run on this machine without Ray."),
     )  # fmt: skip
 
     @functools.wraps(command)
-    def called(*, workers: int | None, address: str | None, insecure: bool, no_ray: bool, **others: Any) -> None:
-        if no_ray and address:
-            raise click.UsageError("--no-ray and --address exclude each other. Leave one of them out.")
-        command(where=Where(workers, address, insecure, no_ray), **others)
+    def called(*, workers: int | None, ray: bool, address: str | None, insecure: bool, **others: Any) -> None:
+        if ray and address:
+            raise click.UsageError("--ray starts Ray here, --address joins a cluster. Leave one of them out.")
+        if not ray:
+            address = address or address_of_environment()
+        command(where=Where(workers, ray, address, insecure), **others)
 
     return with_options(options, called)
+
+
+def address_of_environment() -> str | None:
+    """Return the address of the Ray cluster that the environment names, if it does, and say so on stderr."""
+    if address := os.environ.get("RAY_ADDRESS"):
+        say(f"RAY_ADDRESS is set, so this runs on Ray, at {address}. Unset it to run on this machine alone.")
+        return address
+    if _RAY_JOB & os.environ.keys():
+        say("This is part of a Ray job, so it runs on the cluster of the job.")
+        return "auto"
+    return None
+
+
+_RAY_JOB = {"RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_JOB_ID"}
+"""What Ray sets for the command of a job that was submitted, and for its own workers."""
 
 
 def page_options(command: Command) -> Command:

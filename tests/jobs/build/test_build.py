@@ -23,8 +23,9 @@ from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job, make_plan
 from jobs.runner.engine import AtOnce
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import engine_of
+from tests.processes import command_line, descendants
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
 
@@ -37,7 +38,7 @@ def job(inputs, out, stages=None, **options):
 
 
 def build_quietly(made, workers=1):
-    return build(made, lambda: LocalEngine(workers), Progress(quiet=True))
+    return build(made, lambda: engine_of(workers), Progress(quiet=True))
 
 
 def tree(folder):
@@ -320,13 +321,16 @@ def test_sigterm_finishes_units_under_way(archives, reference, tmp_path):
 
 @pytest.mark.slow
 def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference, tmp_path):
-    """A page worker that stands still is ended, and its thread starts no other; what was committed counts."""
+    """Even if a page worker stands still. What was committed counts."""
     made = job([archives], tmp_path / "out", unit_bytes=15_000)
 
+    def workers():
+        return [pid for pid in descendants(os.getpid()) if "corpus.sandbox.page_worker" in command_line(pid)]
+
     def stop_twice():
-        while not any(guard._worker and guard._worker._board.used for guard in list(jobs.runner.task_functions._open)):
+        while not workers():
             time.sleep(0.005)
-        os.kill(next(iter(jobs.runner.task_functions._open))._worker._process.pid, signal.SIGSTOP)
+        os.kill(workers()[0], signal.SIGSTOP)
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(os.getpid(), number)
 
@@ -336,10 +340,8 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference
         build_quietly(made)
     assert ended.value.code == 143
     signals.join()
-    for thread in threading.enumerate():
-        if thread.name.startswith("supervisor"):
-            thread.join(10)
-            assert not thread.is_alive()
+    while workers():  # the system ends them with their supervisors
+        time.sleep(0.005)
     assert build_quietly(made).exit_code == 0
     assert tree(tmp_path / "out") == tree(reference)
 

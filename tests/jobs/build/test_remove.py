@@ -25,8 +25,8 @@ from jobs.build.remove import read_list, remove
 from jobs.build.replay_run import replay
 from jobs.cli import cli
 from jobs.report.render import write_report
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.jobs.show.test_steering import STAGES, archives  # noqa: F401
 from tests.warcs import WORDS, page, write_warc
@@ -49,7 +49,7 @@ def remove_quietly(folder, entries):
     def make_job(recipe, out):
         return job([], out, recipe, workers=1)
 
-    return remove(folder, entries, make_job, lambda: LocalEngine(1), Progress(quiet=True))
+    return remove(folder, entries, make_job, lambda: InProcess(), Progress(quiet=True))
 
 
 def rows(folder, outcome=None):
@@ -235,7 +235,7 @@ def test_no_alarm_where_the_run_had_passed_it(tmp_path):
     assert build_quietly(replace(made, factory=Job.factory)).exit_code == 0
     (tmp_path / "list").write_text("http://site29.example/")
     with pytest.raises(SystemExit) as ended:
-        cli(["remove", str(tmp_path / "out"), "--urls", str(tmp_path / "list"), "--no-ray"], standalone_mode=False)
+        cli(["remove", str(tmp_path / "out"), "--urls", str(tmp_path / "list")], standalone_mode=False)
     assert ended.value.code == 0
     assert rows(tmp_path / "out", "dropped")[-1]["stage"] == "removed"
 
@@ -304,7 +304,7 @@ def test_a_run_of_another_version(folder, archives, monkeypatch):  # noqa: F811
     with pytest.raises(OutputError, match="code: "):
         build_quietly(job([archives], folder, STAGES))
     with pytest.raises(ConfigError, match="made with other code or lists"):
-        replay(run, job([archives], folder.parent / "new", STAGES), takedown_of(run.store), lambda: LocalEngine(1),
+        replay(run, job([archives], folder.parent / "new", STAGES), takedown_of(run.store), lambda: InProcess(),
                 Progress(quiet=True))  # fmt: skip
     assert not (folder.parent / "new").exists()
     assert remove_quietly(folder, Takedown.of([url])).exit_code == 0
