@@ -188,7 +188,7 @@ class Story:
         self._check()
         worked = [place for place, (run, _) in enumerate(self._runs) if begun(run.lines())]
         for run, _ in self._runs[: worked[-1]]:  # one that was killed when all was done has no next run with work to do
-            assert not list(Path("/tmp").glob(f"corpus-ray-{run.pid}-*"))
+            assert not list(Path("/tmp").glob(f"corpus-ray-*/*/session_*_{run.pid}"))
 
     def done_again(self) -> int:
         """How many pieces of work were done again, once no process is left that could: at most what was under way."""
