@@ -7,6 +7,8 @@ Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units were
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 import tempfile
 import traceback
@@ -71,8 +73,23 @@ def cli() -> None:
     """From Common Crawl WARC to training text in which every record is accounted for."""
 
 
+def _open_streams() -> None:
+    """Let stdin, stdout and stderr be open and take every text. If one were closed, the next file that is opened would
+    get its number, and messages."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest free number, this one
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """Run the command line. An expected failure prints what is wrong and what to do."""
+    _open_streams()
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

@@ -16,12 +16,12 @@ from jobs.build.audit import audit
 from jobs.runner.progress import Progress
 from jobs.show import catalog
 from jobs.show.runs import show_explanation
-from jobs.verbs.options import folder_type, json_option, location_type, print_as
+from jobs.verbs.options import folder_type, json_option, location_type, print_as, text_type
 
 
 @click.command("explain")
 @click.argument("folder", type=location_type)
-@click.argument("url_or_id")
+@click.argument("url_or_id", type=text_type)
 @json_option
 def explain_command(folder: Location, url_or_id: str, as_json: bool) -> None:
     """Show why a page is in the corpus or not.

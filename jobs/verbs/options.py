@@ -32,6 +32,17 @@ console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 Command = Callable[..., None]
 
 
+class _NameType(click.ParamType[str]):
+    """A text that outputs repeat."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not is_utf8(value):
+            self.fail(f"{value!r} is not UTF-8. Names in outputs must be.", param, ctx)
+        return str(value)
+
+
 class _LocationType(click.ParamType[Location]):
     """A folder, or the URL of a prefix in a bucket."""
 
@@ -40,10 +51,22 @@ class _LocationType(click.ParamType[Location]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Location:
         if isinstance(value, str) and is_url(value):
             return value
-        path = str(Path(value).absolute())
-        if not is_utf8(path):
-            self.fail(f"The path {path!r} is not UTF-8. Names in outputs must be.", param, ctx)
+        for path in (os.path.abspath(value), os.path.realpath(value)):
+            name_type.convert(path, param, ctx)
         return Path(value)
+
+
+class _TextType(click.ParamType[str]):
+    """A text. Bytes that are not UTF-8 are read as in a WARC header, as Latin-1."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        data = os.fsencode(value)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
 
 
 class _FolderType(_LocationType):
@@ -74,6 +97,8 @@ class Finite(click.FloatRange):
 
 folder_type = _FolderType()
 location_type = _LocationType()
+name_type = _NameType()
+text_type = _TextType()
 SEED = click.IntRange(0, 2**64 - 1)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
@@ -181,6 +206,6 @@ def page_options(command: Command) -> Command:
 def print_as(data: Any, show: Callable[[Any, Console], None], as_json: bool) -> None:
     """Print data on stdout: as JSON, or with `show` for people."""
     if as_json:
-        print(json.dumps(data, ensure_ascii=False))
+        print(json.dumps(data, ensure_ascii=(sys.stdout.encoding or "").lower() != "utf-8"))
     else:
         show(data, Console(width=None if sys.stdout.isatty() else _WIDTH))

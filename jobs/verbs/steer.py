@@ -32,18 +32,20 @@ _rewriting_options = functools.partial(
     options.with_options,
     (
         click.option("--inputs", multiple=True, help="Where the archives are now, if they have moved. Repeatable."),
-        click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="Python module of the run."),
+        click.option("--allow-module", "modules", type=options.name_type, multiple=True, metavar="FILE",
+                     help="Python module of the run."),
         click.option("--against", multiple=True, type=options.location_type, help="Run that it was compared with."),
         options.engine_options,
         options.page_options,
     ),
-)
+)  # fmt: skip
 """The options of verbs that make a new run from a finished one."""
 
 
 @click.command("tune")
 @click.argument("folder", type=options.location_type)
-@click.option("--set", "settings", multiple=True, required=True, metavar=_LIMIT, help="New limit, or off. Repeatable.")
+@click.option("--set", "settings", type=options.name_type, multiple=True, required=True, metavar=_LIMIT,
+              help="New limit, or off. Repeatable.")  # fmt: skip
 @click.option("--write", type=options.location_type, metavar="NEWDIR", help=_WRITE)
 @options.alarm_option
 @_rewriting_options

@@ -11,7 +11,8 @@ import pytest
 
 from jobs.cli import cli, main
 from jobs.runner.progress import Progress
-from tests.warcs import page, write_warc
+from tests.jobs.build.test_build import tree
+from tests.warcs import http, page, record, write_warc
 
 
 def commands(group=cli, path=()):
@@ -256,6 +257,135 @@ def test_our_own_bug_leaves_a_traceback_in_a_file(corpus, built, monkeypatch):
     report = Path(err.split()[-1])
     assert "RuntimeError: a bug" in report.read_text()
     report.unlink()
+
+
+def shell(line, archive, out, tmp_path, **environment):
+    """Run a line of shell in which `corpus` is the command line."""
+    names = {"corpus": f"{sys.executable} -m jobs.cli", "in": archive, "out": out, "tmp": tmp_path}
+    env = {**os.environ, "PYTHONPATH": os.getcwd(), **environment}
+    return subprocess.run(["bash", "-c", line.format(**names)], capture_output=True, env=env)
+
+
+ASCII = {"PYTHONIOENCODING": "ascii"}
+NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("environment", [ASCII, NO_UTF8], ids=["ascii", "C"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "stages", "recipes", "explain {out} http://good.example/a", "tune {out} --set gopher_quality.words.min=30",
+        "diff {out} {out}", "report {out} -o {tmp}/report.html", "verify {out}", "build {in} -o {out}",
+    ],
+)  # fmt: skip
+def test_what_the_terminal_can_not_show_is_replaced(built, tmp_path, verb, environment):
+    archive, out, _ = built
+    done = shell(f"{{corpus}} {verb}", archive, out, tmp_path, **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+    assert done.stderr.isascii()
+
+
+def test_json_is_complete_in_any_encoding(built, tmp_path):
+    archive, out, _ = built
+    utf8 = {"PYTHONIOENCODING": "utf-8"}
+    plain, whole = (shell("{corpus} stages --json", archive, out, tmp_path, **how).stdout for how in (ASCII, utf8))
+    assert json.loads(plain) == json.loads(whole)
+    assert plain.isascii()
+    assert not whole.isascii()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "verb", ["stages", "recipes --json", "explain {out} http://good.example/a", "tune {out} --set url.domain=off",
+             "report {out} -o {tmp}/report.html", "build --help"]
+)  # fmt: skip
+def test_closed_streams(built, tmp_path, verb, closed):
+    archive, out, _ = built
+    done = shell(f"{{corpus}} {verb} {closed}", archive, out, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_build_without_streams_leaves_the_same_bytes(built, tmp_path):
+    """The files that it opens get no message of its own or of its processes."""
+    archive, out, _ = built
+    assert shell("{corpus} build {in} -o {tmp}/out --json <&- >&- 2>&-", archive, out, tmp_path).returncode == 0
+    assert tree(tmp_path / "out") == tree(out)
+
+
+def test_an_error_without_streams_keeps_its_code(built, tmp_path):
+    archive, out, _ = built
+    assert shell("{corpus} verify {tmp} <&- >&- 2>&-", archive, out, tmp_path).returncode == 1
+
+
+@pytest.mark.parametrize("sink", ["| true", "> /dev/full"])
+def test_nobody_takes_the_output(built, tmp_path, sink):
+    archive, out, _ = built
+    done = shell(f"set -o pipefail; {{corpus}} stages {sink}", archive, out, tmp_path)
+    assert done.returncode in (0, 1)  # 0 where all was written before the reader ended
+    assert b"Traceback" not in done.stderr
+    assert b"bug" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["build", "{odd}.warc.gz", "-o", "{new}"], 1),
+        (["build", "{in}", "-o", "{odd}"], 2),
+        (["build", "{in}", "-o", "{link}/out"], 2),
+        (["build", "{in}", "-o", "{new}", "--set", "url.blocklist={odd}"], 2),
+        (["build", "{in}", "-o", "{new}", "--allow-module", "{odd}.py"], 2),
+        (["build", "{in}", "-o", "{new}", "--recipe", "{odd}"], 2),
+        (["build", "{in}", "-o", "{new}", "--against", "{odd}"], 2),
+        (["build", "http://127.0.0.1:1/\udcff.warc.gz", "-o", "{new}"], 2),
+        (["build", "{in}", "-o", "{new}", "--workers", "\udcff"], 2),
+        (["\udcff"], 2),
+        (["explain", "{out}", "http://good.example/\udcff"], 1),
+        (["explain", "{odd}", "http://good.example/"], 2),
+        (["tune", "{out}", "--set", "url.\udcff=off"], 2),
+        (["verify", "{out}", "--inputs", "{odd}"], 1),
+        (["report", "{link}"], 2),
+        (["tokenize", "{out}", "-o", "{new}", "--tokenizer", "{odd}"], 2),
+        (["export", "{link}", "-o", "{new}", "--for", "datasets"], 2),
+        (["diff", "{out}", "{odd}"], 2),
+        (["remove", "{out}", "--urls", "{odd}"], 2),
+        (["sample", "-o", "{odd}"], 2),
+        (["blocklist", "build", "{odd}", "-o", "{new}"], 2),
+        (["tokenizer", "compare", "{odd}", "--on", "{out}"], 2),
+    ],
+)
+def test_arguments_that_are_not_utf_8(corpus, built, tmp_path, arguments, code):
+    archive, out, _ = built
+    (tmp_path / "odd\udcff").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "odd\udcff")
+    places = {
+        "in": archive,
+        "out": out,
+        "new": tmp_path / "new",
+        "odd": tmp_path / "odd\udcff",
+        "link": tmp_path / "link",
+    }
+    found, _, err = corpus(*[argument.format(**places) for argument in arguments])
+    assert found == code, err
+    assert "Traceback" not in err
+    err.encode()
+
+
+def test_names_that_are_not_utf_8_and_are_no_part_of_the_output(corpus, built, tmp_path):
+    archive, _, _ = built
+    recipe = tmp_path / "odd\udcff.toml"
+    recipe.write_text((Path(__file__).parents[2] / "filters" / "recipes" / "default.toml").read_text())
+    assert corpus("build", archive, "-o", tmp_path / "out", "--recipe", recipe)[0] == 0
+    assert "odd?.toml" in (tmp_path / "out" / "timings.json").read_text()
+
+
+def test_explain_reads_bytes_as_a_header_does(corpus, tmp_path):
+    """A URL with bytes that are not UTF-8 stands in the ledger as Latin-1."""
+    archive = tmp_path / "w.warc"
+    archive.write_bytes(record("response", "http://good.example/cafX", http(page())).replace(b"cafX", b"caf\xe9"))
+    assert corpus("build", archive, "-o", tmp_path / "out")[0] == 0
+    assert "kept" in corpus("explain", tmp_path / "out", "http://good.example/caf\udce9")[1]
 
 
 def test_work_goes_on_where_nobody_reads_its_progress(monkeypatch):
