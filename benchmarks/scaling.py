@@ -33,6 +33,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from benchmarks.machine import machine_line, shared_data
+from corpus.cpus import usable_cpus
 from corpus.sandbox.guard import Guard
 from corpus.sandbox.page_worker import settle
 from corpus.sandbox.unit import run_unit
@@ -175,7 +176,7 @@ def growth(say):
         archives = changed_copies(shared_data() / "warc", Path(folder) / "in", 17)
         each = {}
         for pages, chosen in ((10_000, archives[:10]), (50_000, archives)):
-            wall, cpu, info, _ = build(chosen, Path(folder) / f"out{pages}", os.cpu_count() or 1)
+            wall, cpu, info, _ = build(chosen, Path(folder) / f"out{pages}", usable_cpus())
             count, kept, removed = info["records"]["in"], info["records"]["kept"], info["dedup"]["removed"]["all"]
             each[pages] = cpu / count
             say(f"  {count:,} pages: {1e3 * cpu / count:.2f} ms of CPU a page, {wall:.0f} s, {kept:,} kept,"

@@ -162,7 +162,11 @@ def generate_command(
     Example: corpus generate model "The best way to" --show-probs --max-tokens 10
     """
     device = _device(device)
+    import torch
+
     from jobs.model.generate import Continuer, Sampling
+
+    torch.set_num_threads(usable_cpus())  # torch itself knows no quota of a cgroup
 
     sampling = Sampling(max_tokens, temperature, top_k, seed)
     continuer = Continuer(model, device)
