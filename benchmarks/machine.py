@@ -4,6 +4,8 @@ import os
 import platform
 from pathlib import Path
 
+from corpus.cpus import usable_cpus
+
 
 def machine_line() -> str:
     """One line: processor, cores, load, Python."""
@@ -16,7 +18,7 @@ def machine_line() -> str:
     except OSError:
         pass
     load = os.getloadavg()[0]
-    return f"machine: {model}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
+    return f"machine: {model}, {usable_cpus()} cores, load {load:.1f}, Python {platform.python_version()}"
 
 
 def find_shared_data() -> Path | None:

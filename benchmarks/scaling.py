@@ -33,6 +33,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from benchmarks.machine import machine_line, shared_data
+from corpus.cpus import usable_cpus
 from corpus.sandbox.guard import Guard
 from corpus.sandbox.page_worker import settle
 from corpus.sandbox.unit import run_unit
@@ -55,7 +56,7 @@ _WORD = re.compile(r"[A-Za-z]{4,}")
 def command(archives, out, workers, *more, ray=False):
     return [
         sys.executable, "-m", "jobs.cli", "build", *map(str, archives), "-o", str(out), "--recipe", "fineweb",
-        *([] if ray else ["--no-ray"]), "--workers", str(workers), "--no-index", *more,
+        *(["--ray"] if ray else []), "--workers", str(workers), "--no-index", *more,
     ]  # fmt: skip
 
 
@@ -176,7 +177,7 @@ def growth(say):
         archives = changed_copies(shared_data() / "warc", Path(folder) / "in", 17)
         each = {}
         for pages, chosen in ((10_000, archives[:10]), (50_000, archives)):
-            wall, cpu, info, _ = build(chosen, Path(folder) / f"out{pages}", os.cpu_count() or 1)
+            wall, cpu, info, _ = build(chosen, Path(folder) / f"out{pages}", usable_cpus())
             count, kept, removed = info["records"]["in"], info["records"]["kept"], info["dedup"]["removed"]["all"]
             each[pages] = cpu / count
             say(f"  {count:,} pages: {1e3 * cpu / count:.2f} ms of CPU a page, {wall:.0f} s, {kept:,} kept,"

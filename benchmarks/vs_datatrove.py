@@ -175,7 +175,7 @@ def run_side(side: Side, archives: list[Path], timed: list[Path], cpu: int, scra
 
 def run_build(archive: Path, cpu: int, scratch: Path) -> dict:
     """Run `corpus build` on one archive, as a user starts it, with one worker."""
-    command = [sys.executable, "-m", "jobs.cli", "build", archive, "-o", scratch / "run", "--no-ray", "--workers", "1"]
+    command = [sys.executable, "-m", "jobs.cli", "build", archive, "-o", scratch / "run", "--workers", "1"]
     command += ["--recipe", "fineweb", "--set", f"url.blocklist={BLOCKLIST}"]
     used = run_pinned(command, cpu)
     counts = json.loads((scratch / "run" / "run.json").read_text())["records"]

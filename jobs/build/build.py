@@ -8,7 +8,6 @@ name it. So the same command takes up a run wherever it ended.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 import time
@@ -17,6 +16,7 @@ from dataclasses import asdict
 from typing import Any
 
 from corpus.collective import Collective
+from corpus.cpus import usable_cpus
 from corpus.digests import digest
 from corpus.errors import IntegrityError
 from corpus.net.urls import redact
@@ -210,8 +210,8 @@ def finish(run: Build, info: dict[str, Any], commits: list[Commit], parts: list[
     timings = {
         "seconds": round(time.monotonic() - run.started, 1),
         "host": socket.gethostname(),
-        "argv": [redact(argument) for argument in sys.argv],
-        "cpus": os.cpu_count(),
+        "argv": [redact(argument).encode("utf-8", "replace").decode() for argument in sys.argv],
+        "cpus": usable_cpus(),
         "dedup": run.costs,
         "failed_tries": {task: dict(sorted(counts.items())) for task, counts in sorted(failed.items())},
         "inputs": {item.name: redact(item.path) for item in run.plan.inputs},

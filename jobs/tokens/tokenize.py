@@ -7,7 +7,6 @@ run from where it ended.
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from corpus.cpus import usable_cpus
 from corpus.errors import InputError, IntegrityError
 from corpus.storage.commits import Commit, Part
 from corpus.storage.crash_points import reached
@@ -84,7 +84,7 @@ def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Prog
         except Stopped:
             return JobResult(128 + stop.signal)
         seconds = round(time.monotonic() - started, 1)
-        timings = {"seconds": seconds, "host": socket.gethostname(), "cpus": os.cpu_count(), "encoders": engines}
+        timings = {"seconds": seconds, "host": socket.gethostname(), "cpus": usable_cpus(), "encoders": engines}
         store.replace("timings.json", as_json(timings))
         reached("before_tokens_json")
         store.put_new("tokens.json", as_json(info))

@@ -24,12 +24,20 @@ from jobs.runner.progress import Progress
 from jobs.runner.terminal import plain
 from jobs.show import catalog
 from jobs.show.runs import show_explanation, show_pages
-from jobs.verbs.options import folder_type, inputs_option, json_option, location_type, modules_option, print_as
+from jobs.verbs.options import (
+    folder_type,
+    inputs_option,
+    json_option,
+    location_type,
+    modules_option,
+    print_as,
+    text_type,
+)
 
 
 @click.command("explain")
 @click.argument("folder", type=location_type)
-@click.argument("url_or_id")
+@click.argument("url_or_id", type=text_type)
 @click.option("--text", "with_text", is_flag=True, help="Also show the text of a page that was dropped: read it again "
               "from its archive.")  # fmt: skip
 @inputs_option

@@ -42,8 +42,8 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("-o", "--out", required=True, type=options.location_type, help="Output folder, or an s3:// URL.")
 @click.option("--recipe", default="default", help="Name of a recipe, or a TOML file.", show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="SETTING", help=_SETTING)
-@click.option("--allow-module", "modules", multiple=True, metavar="FILE", help=_MODULE)
+@click.option("--set", "settings", type=options.name_type, multiple=True, metavar="SETTING", help=_SETTING)
+@click.option("--allow-module", "modules", type=options.name_type, multiple=True, metavar="FILE", help=_MODULE)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
 @click.option("--base", metavar="URL", help="Where to look up crawls. Default: Common Crawl's server.")
 @options.engine_options

@@ -13,7 +13,15 @@ from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError
 from corpus.tokens.token_folder import open_tokens
 from jobs.model.train_settings import DEFAULTS, PRESETS, Settings, Shape, TrainWorker, plan_steps
-from jobs.verbs.options import SEED, Finite, folder_type, insecure_option, json_option
+from jobs.verbs.options import (
+    SEED,
+    Finite,
+    address_of_environment,
+    address_option,
+    folder_type,
+    insecure_option,
+    json_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,8 +71,8 @@ def _device(wanted: str) -> str:
     "--micro-batch", type=click.IntRange(min=1), help="Windows per forward pass. Lower it if memory is short."
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Training processes. Several processes run on Ray.")  # fmt: skip
-@click.option("--address", help="Address of a Ray cluster. Default: start Ray on this machine.")
+              help="Training processes. Several run on Ray, started here if there is no --address.")  # fmt: skip
+@address_option
 @insecure_option
 @json_option
 # click passes each option as a parameter of its own
@@ -79,6 +87,7 @@ def train_command(
     Example: corpus train tokens -o model --preset cpu-5min
     Example: corpus train tokens -o model --depth 12 --window 1024 --batch 256 --workers 8 --device cuda
     """
+    address = address or address_of_environment()
     if not address:
         device = _device(device)
     elif device == "auto":
@@ -153,7 +162,11 @@ def generate_command(
     Example: corpus generate model "The best way to" --show-probs --max-tokens 10
     """
     device = _device(device)
+    import torch
+
     from jobs.model.generate import Continuer, Sampling
+
+    torch.set_num_threads(usable_cpus())  # torch itself knows no quota of a cgroup
 
     sampling = Sampling(max_tokens, temperature, top_k, seed)
     continuer = Continuer(model, device)

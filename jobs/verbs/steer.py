@@ -41,13 +41,14 @@ _rewriting_options = functools.partial(
         options.engine_options,
         options.page_options,
     ),
-)
+)  # fmt: skip
 """The options of verbs that make a new run from a finished one."""
 
 
 @click.command("tune")
 @click.argument("folder", type=options.location_type)
-@click.option("--set", "settings", multiple=True, required=True, metavar=_LIMIT, help="New limit, or off. Repeatable.")
+@click.option("--set", "settings", type=options.name_type, multiple=True, required=True, metavar=_LIMIT,
+              help="New limit, or off. Repeatable.")  # fmt: skip
 @click.option("--write", type=options.location_type, metavar="NEWDIR", help=_WRITE)
 @options.alarm_option
 @_rewriting_options

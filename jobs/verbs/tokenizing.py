@@ -11,7 +11,17 @@ import click
 
 from corpus.errors import ConfigError
 from corpus.storage.store import Location
-from jobs.verbs.options import SEED, Finite, Where, engine_options, folder_type, json_option, location_type, print_as
+from jobs.verbs.options import (
+    SEED,
+    Finite,
+    Where,
+    engine_options,
+    folder_type,
+    json_option,
+    location_type,
+    name_type,
+    print_as,
+)
 
 if TYPE_CHECKING:
     from jobs.runner.execution import JobResult
@@ -116,7 +126,7 @@ def finished(result: JobResult, out: Location) -> dict[str, Any]:
 @click.command("tokenize")
 @texts_argument
 @out_option
-@click.option("--tokenizer", required=True, help="Folder or tokenizer.json, or gpt2, cl100k, o200k.")
+@click.option("--tokenizer", type=name_type, required=True, help="Folder or tokenizer.json, or gpt2, cl100k, o200k.")
 @click.option("--format", "layout", type=click.Choice(["flat", "megatron", "parquet"]), default="flat",
               show_default=True, help=_FORMAT)  # fmt: skip
 @click.option("--val-share", type=Finite(0, 1, max_open=True), help="Share of documents for validation. Default: about "

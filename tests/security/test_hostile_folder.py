@@ -23,7 +23,7 @@ from tests.tiny_tokens import make_tokens
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     archive, out = folder / "s.warc.gz", folder / "out"
-    for command in (["sample", "-o", archive, "--pages", "60"], ["build", archive, "-o", out, "--no-ray"]):
+    for command in (["sample", "-o", archive, "--pages", "60"], ["build", archive, "-o", out]):
         code, said = run(*command)
         assert code == 0, said
     return folder / "out"
@@ -58,9 +58,9 @@ def verbs(place):
     yield "explain", out, "http://nobody.example/"
     yield "tune", out, "--set", "gopher_quality.words.min=30"
     yield "diff", out, out
-    yield "export", out, "-o", place / "exported", "--for", "datasets", "--no-ray"
-    yield "remove", out, "--urls", place / "takedown.txt", "--no-ray"
-    yield "build", place / "none.warc.gz", "-o", out, "--no-ray"
+    yield "export", out, "-o", place / "exported", "--for", "datasets"
+    yield "remove", out, "--urls", place / "takedown.txt"
+    yield "build", place / "none.warc.gz", "-o", out
 
 
 JOURNALS = [

@@ -21,10 +21,11 @@ from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job, make_plan
 from jobs.runner.engine import AtOnce
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import engine_of
+from tests.processes import command_line, descendants
 from tests.stubs import FACTORY, recipe_from_dict
-from tests.waiting import PATIENCE_S, wait_until
+from tests.waiting import wait_until
 from tests.warcs import WORDS, page, write_warc
 
 STAGES = {"stages": [{"stage": "url"}, {"stage": "paragraphs", "chars": {"min": 300, "max": 800}}]}
@@ -36,7 +37,7 @@ def job(inputs, out, stages=None, **options):
 
 
 def build_quietly(made, workers=1):
-    return build(made, lambda: LocalEngine(workers), Progress(quiet=True))
+    return build(made, lambda: engine_of(workers), Progress(quiet=True))
 
 
 def tree(folder):
@@ -328,10 +329,12 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference
     """A page worker that stands still is ended, and its thread starts no other one. Committed units count."""
     made = job([archives], tmp_path / "out", unit_bytes=15_000)
 
+    def workers():
+        return [pid for pid in descendants(os.getpid()) if "corpus.sandbox.page_worker" in command_line(pid)]
+
     def stop_twice():
-        guards = jobs.runner.task_functions._open
-        wait_until(lambda: any(guard._worker and guard._worker._board.used for guard in list(guards)))
-        os.kill(next(iter(jobs.runner.task_functions._open))._worker._process.pid, signal.SIGSTOP)
+        wait_until(workers)
+        os.kill(workers()[0], signal.SIGSTOP)
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(os.getpid(), number)
 
@@ -341,10 +344,7 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference
         build_quietly(made)
     assert ended.value.code == 143
     signals.join()
-    for thread in threading.enumerate():
-        if thread.name.startswith("supervisor"):
-            thread.join(PATIENCE_S)
-            assert not thread.is_alive()
+    wait_until(lambda: not workers())  # the system ends them with their supervisors
     assert build_quietly(made).exit_code == 0
     assert tree(tmp_path / "out") == tree(reference)
 

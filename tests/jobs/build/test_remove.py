@@ -26,8 +26,8 @@ from jobs.build.remove import read_list, remove
 from jobs.build.replay_run import replay
 from jobs.cli import cli
 from jobs.report.render import write_report
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.jobs.show.test_steering import STAGES, archives  # noqa: F401
 from tests.warcs import WORDS, page, write_warc
@@ -51,7 +51,7 @@ def take_down(folder, urls=(), domains=(), copies=False):
         return job([], out, recipe, workers=1)
 
     entries = [*map(Entry.url, urls), *map(Entry.domain, domains)]
-    return remove(folder, entries, make_job, lambda: LocalEngine(1), Progress(quiet=True), copies)
+    return remove(folder, entries, make_job, lambda: InProcess(), Progress(quiet=True), copies)
 
 
 def remove_quietly(folder, urls=(), domains=()):
@@ -326,7 +326,7 @@ def corpus_remove(copied_pages, tmp_path, capsys):
             (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
             options = (*options, f"--{name}", str(tmp_path / name))
         with pytest.raises((SystemExit, ConfigError)) as ended:
-            cli(["remove", str(tmp_path / "out"), "--no-ray", "--json", *options], standalone_mode=False)
+            cli(["remove", str(tmp_path / "out"), "--json", *options], standalone_mode=False)
         shown = capsys.readouterr()
         if isinstance(ended.value, ConfigError):
             return 2, tmp_path / "out", None, str(ended.value)
@@ -476,7 +476,7 @@ def test_a_run_of_another_version(folder, archives, monkeypatch):  # noqa: F811
     with pytest.raises(OutputError, match="code: "):
         build_quietly(job([archives], folder, STAGES))
     with pytest.raises(ConfigError, match="made with other code or lists"):
-        replay(run, job([archives], folder.parent / "new", STAGES), takedown_of(run.store), lambda: LocalEngine(1),
+        replay(run, job([archives], folder.parent / "new", STAGES), takedown_of(run.store), lambda: InProcess(),
                 Progress(quiet=True))  # fmt: skip
     assert not (folder.parent / "new").exists()
     assert remove_quietly(folder, [url]).exit_code == 0

@@ -24,6 +24,7 @@ from jobs.cli import main
 from jobs.report.render import write_report
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job
 from tests.ledgers import recipe
 from tests.reports import pages, sample, seal, write_part, write_run
@@ -364,7 +365,7 @@ def own_stage(tmp_path_factory):
     made = load_recipe(str(EXAMPLES / "code_share.toml"), modules=[module])
     build(
         Job(made, [str(folder / "w.warc.gz")], folder / "out", modules=(module,)),
-        lambda: LocalEngine(1),
+        lambda: InProcess(),
         Progress(quiet=True),
     )
     return folder / "out"
