@@ -30,8 +30,9 @@ demo: $(STAMP)
 	$(BIN)/corpus sample -o demo/sample.warc.gz
 	$(BIN)/corpus build demo/sample.warc.gz -o demo/out
 	$(BIN)/corpus verify demo/out --inputs demo/sample.warc.gz
+	$(BIN)/corpus report demo/out
 	@echo 'Look at demo/out/: corpus/ has the text, ledger/ has one row per record, run.json says what ran.'
-	@echo 'See it in a browser: $(BIN)/corpus report demo/out. Ask about a page: $(BIN)/corpus explain demo/out URL'
+	@echo 'Open demo/out/report.html in a browser. Ask about a page: $(BIN)/corpus explain demo/out URL'
 
 # Sample crawl → text → tokens → a small model → generated text. Takes under three minutes on two cores.
 demo-model: $(TRAIN_STAMP)

@@ -45,7 +45,7 @@ class Execution:
         Raises Stopped, and InputChanged, InputUnreachable or IntegrityError if a task was given up.
         """
         made: dict[int, Payload] = {}
-        self.progress.start(name, len(payloads))
+        self.progress.start(name, len(payloads), brief=True)
         for answer in run(self.engine, function, payloads, self.stop):
             if answer.result is None:
                 self.progress.end()

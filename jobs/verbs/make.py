@@ -111,6 +111,7 @@ def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str
             print(remark, file=sys.stderr)
         _show_quarantined(result.info["quarantined"])
         print(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json", file=sys.stderr)
+        print(f"Next: `corpus report {out}` shows what was kept and what was dropped.", file=sys.stderr)
     sys.exit(result.exit_code)
 
 
