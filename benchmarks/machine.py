@@ -33,3 +33,11 @@ def shared_data() -> Path:
             "There is no real data here. Set CORPUS_SHARED_DATA to its folder, or name archives (the peer: and --warm)."
         )
     return folder
+
+
+def real_archives() -> list[Path]:
+    """The archives of the real data that can be read as they are."""
+    wild = (path for path in (shared_data() / "wild").rglob("*") if path.is_file())
+    return sorted((shared_data() / "warc").glob("*.warc.gz")) + sorted(
+        path for path in wild if not path.name.endswith((".paths.gz", ".lz4"))
+    )

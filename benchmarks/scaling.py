@@ -37,7 +37,7 @@ from corpus.sandbox.guard import Guard
 from corpus.sandbox.page_worker import settle
 from corpus.sandbox.unit import run_unit
 from corpus.warc.reader import read_warc
-from corpus.warc.record import JUDGED, Record
+from corpus.warc.record import Record
 from corpus.warc.source import LocalSource
 from filters import load_recipe
 from jobs.build.inputs import find_inputs, plan_all
@@ -98,7 +98,7 @@ def workers(say):
 
 def overhead(say):
     archives = [shared_data() / "warc" / name for name in ARCHIVES]
-    pages = sum(1 for path in archives for item in read_warc(path) if isinstance(item, Record) and item.kind in JUDGED)
+    pages = sum(1 for path in archives for item in read_warc(path) if isinstance(item, Record) and item.judged)
     took = {name: [] for name in WAYS}
     with tempfile.TemporaryDirectory() as folder:
         sample = Path(folder) / "sample.warc.gz"

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.machine import machine_line, shared_data
+from benchmarks.machine import machine_line, real_archives
 from corpus.document import Document
 from corpus.errors import InputError
 from corpus.outcome import KEPT
@@ -43,11 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("archives", nargs="*", type=Path)
     options = parser.parse_args()
-    archives = options.archives or sorted((shared_data() / "warc").glob("*.warc.gz")) + sorted(
-        path
-        for path in (shared_data() / "wild").rglob("*")
-        if path.is_file() and not path.name.endswith((".paths.gz", ".lz4"))
-    )
+    archives = options.archives or real_archives()
     recipe = load_recipe("fineweb")
     pipeline = recipe.pipeline()
     pipeline.stages = [bound for bound in pipeline.stages if bound.name not in ("screen", "pii", "minhash")]

@@ -32,7 +32,7 @@ from pathlib import Path
 from benchmarks.machine import machine_line, shared_data
 from corpus.errors import CorpusError
 from corpus.warc.reader import read_warc
-from corpus.warc.record import JUDGED, Record
+from corpus.warc.record import Record
 from filters.language.identification import checked_model
 from filters.url.blocklist import build_blocklist
 
@@ -92,7 +92,7 @@ def cut(path: Path, pages: int, folder: Path) -> Path:
         if seen == pages:
             end = item.offset
             break
-        seen += isinstance(item, Record) and item.kind in JUDGED
+        seen += isinstance(item, Record) and item.judged
     out = folder / f"first-{pages}-{path.name}"
     with path.open("rb") as whole:
         out.write_bytes(whole.read(end))

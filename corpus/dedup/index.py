@@ -11,7 +11,6 @@ the run was divided. A later run reads all keys once. Of the rest it reads only 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +20,7 @@ import pyarrow as pa
 from corpus.dedup.contract import DocumentComparison
 from corpus.digests import digest
 from corpus.errors import ConfigError, InputError, IntegrityError
+from corpus.json_data import parse_json
 from corpus.runs.run_files import RunFiles
 from corpus.storage.commits import Part
 from corpus.storage.store import Location, Store, open_store
@@ -100,7 +100,7 @@ def open_index(folder: Location) -> EarlierRun:
             f"{folder} has no index.", "Give the folder of a finished run whose recipe compares documents."
         )
     try:
-        content = json.loads(data)
+        content = parse_json(data)
         parts = tuple(
             IndexPart(entry["first"], entry["end"], *(Part(**entry[kind]) for kind in ("keys", "texts", "docs")))
             for entry in content["parts"]

@@ -51,6 +51,16 @@ def url_name(url: str) -> str:
     return name
 
 
+def url_folders(url: str) -> list[str]:
+    """Return what stands before the name of a file in its URL, without secrets: host or bucket, and folders."""
+    scheme, _, rest = (url if url.partition("://")[0] in OBJECT_STORES else redact(url)).partition("://")
+    authority, _, path = rest.partition("/")
+    folders = path.split("/")[:-1]
+    if scheme not in OBJECT_STORES:
+        folders = [part if (part := unquote(raw)).isprintable() and "/" not in part else raw for raw in folders]
+    return [part for part in (authority.rpartition("@")[2], *folders) if part not in ("", ".", "..")]
+
+
 def object_key(url: str) -> str:
     """Return the key of an object or prefix: everything after the bucket, unchanged, as it may hold `?`, `#` and `%`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.errors import InputError, IntegrityError
+from corpus.json_data import parse_json
 from corpus.runs.row_groups import Columns, rows_where
 from corpus.runs.urls import is_url
 from corpus.storage.commits import Part
@@ -51,7 +51,7 @@ class RunFiles:
         if data is None:
             raise InputError(f"{store.where()} holds no finished run.", "Run `corpus build … -o` on it first.")
         try:
-            info = json.loads(data)
+            info = parse_json(data)
         except ValueError:
             raise IntegrityError(f"{store.where('run.json')} is damaged.", "Restore it, or build again.") from None
         if store.size(SEAL) is not None:  # `verify` reports a missing seal
@@ -98,9 +98,13 @@ class RunFiles:
         return [checked_path(self.store, part) for part in read_manifest(self.store, kind)]
 
     def locations(self) -> dict[str, str]:
-        """Return the locations of the run's archives by name: paths, or URLs without their secrets."""
-        data = self.store.get("timings.json")
-        return dict(json.loads(data).get("inputs", {})) if data else {}
+        """Return the locations of the run's archives by name: paths, or URLs without their secrets. Nothing vouches for
+        timings.json, so it may be missing or hold anything."""
+        try:
+            found = parse_json(self.store.get("timings.json") or b"")["inputs"].items()
+            return {str(name): location for name, location in found if isinstance(location, str)}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return {}
 
     def find(self, url_or_id: str) -> list[dict[str, Any]]:
         """Return the ledger rows of a record id or of a URL, however it is written (`corpus/url_identity.py`)."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from corpus.digests import digest
 from corpus.errors import IntegrityError
+from corpus.json_data import parse_json
 from corpus.storage.store import Store
 from corpus.tables.ledger import ledger_identity
 from corpus.tables.mask import mask_url
@@ -95,7 +96,7 @@ class Takedown:
 @lru_cache(2)
 def _read(path: str, changed: int) -> Takedown:
     try:
-        data = json.loads(Path(path).read_bytes())
+        data = parse_json(Path(path).read_bytes())
         return Takedown(frozenset(data["urls"]), frozenset(data["domains"]))
     except (ValueError, KeyError, TypeError):
         raise IntegrityError(f"{path} is damaged.", "Restore it: it lists the pages that were removed.") from None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.util
-import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus.errors import ConfigError, did_you_mean
+from corpus.json_data import parse_json
 from corpus.tokens.byte_level_bpe import BYTE_OF_CHAR, GPT2_PATTERN, GPT4_PATTERN, O200K_PATTERN, tokenizer_json
 from corpus.tokens.tokenizer import Tokenizer
 
@@ -122,7 +122,7 @@ def _of_files(name: str, paths: list[Path]) -> Tokenizer:
 
 
 def _gpt2(encoder: bytes, bpe: bytes) -> bytes:
-    vocab: dict[str, int] = json.loads(encoder)
+    vocab: dict[str, int] = parse_json(encoder)
     specials = {_END: vocab.pop(_END)}
     token = {chars: bytes(map(BYTE_OF_CHAR.__getitem__, chars)) for chars in vocab}
     merges = [line.split(" ") for line in bpe.decode().split("\n")[1:-1]]  # the first line is a version

@@ -15,6 +15,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.stage import Limit, Measured
+from corpus.warc.record import HTML
 from filters.extract.page import page_of
 from filters.language.identification import FastTextStage, Language
 
@@ -46,7 +47,6 @@ _MIN_CHARS = 100
 _RUN = re.compile(rf">([^<]{{{_MIN_RUN},}})")  # starting with a plain character makes it three times as fast
 _HIDDEN = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
 _CLOSING = {tag: re.compile(rf"</{tag}\b", re.IGNORECASE) for tag in ("script", "style", "noscript", "template")}
-_HTML = ("text/html", "application/xhtml+xml")
 
 
 class LanguageScreen(FastTextStage):
@@ -101,10 +101,10 @@ class LanguageScreen(FastTextStage):
 
     def _judge(self, doc: Document) -> tuple[float | None, str | None]:
         """Return the score and, if it is low, the language."""
-        if doc.record is None or doc.record.kind == "conversion":
+        if doc.record is None or doc.record.is_text:
             return None, None
         page = page_of(doc)
-        if page.message.status not in range(200, 300) or page.media_type not in _HTML or not page.body:
+        if page.message.status not in (None, *range(200, 300)) or page.media_type not in HTML or not page.body:
             return None, None
         score, beginning = self._first_score(page.html)
         if score is None or score >= _DOUBT[1]:

@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from corpus.errors import InputChanged, InputError
+from corpus.net.urls import is_url, redact
 from corpus.outcome import DROPPED, FAILED, REMOVED
 from corpus.plugins import Plugin
 from corpus.revise.portion_replay import PageReader, place_of
@@ -16,7 +17,7 @@ from corpus.sandbox.guard import Guard
 from corpus.sandbox.page_worker import make_recipe
 from corpus.sandbox.unit import Unit
 from corpus.tables.takedown import TAKEDOWN_FILE
-from jobs.build.inputs import find_inputs, plan_units
+from jobs.build.inputs import check_unchanged, find_in_run, plan_units
 
 
 class Archives:
@@ -35,13 +36,22 @@ class Archives:
         if missing:
             past = self._run.locations()
             locations = self._inputs or [past[name] for name in missing if past.get(name)]
-            there = {item.name: item for item in find_inputs(locations)} if locations else {}
-            known = {item["name"]: item["identity"] for item in self._run.info["inputs"]}
+            strange = [url for url in locations if is_url(url)] if not self._inputs else []
+            if strange:  # a folder from somebody else must not send this user's credentials anywhere
+                raise InputError(
+                    f"Some pages must be read again, from {redact(strange[0])} as the run's timings.json says.",
+                    "If you trust that file, name the archives with --inputs.",
+                )
+            inputs = self._run.info["inputs"]
+            there = find_in_run(locations, inputs) if locations else {}
+            known = {item["name"]: item["identity"] for item in inputs}
             for name in missing:
                 if name not in there:
                     raise InputError(f"Some pages of {name} must be read again.", "Say with --inputs where it is.")
                 if there[name].identity != known[name]:
                     raise InputChanged(f"{name} is not the archive that the run read.", "Give that one with --inputs.")
+            check_unchanged(self._run.store, [there[name] for name in missing])
+            for name in missing:
                 self.found[name] = plan_units(there[name], 1 << 60)[0]
         return {name: self.found[name] for name in names}
 

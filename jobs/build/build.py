@@ -33,6 +33,7 @@ from corpus.version import versions
 from jobs.build.compare import Comparison, alarm
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.build.compare_lines import compare_lines
+from jobs.build.inputs import check_unchanged
 from jobs.build.plan import Build, Job, Plan, chosen_units, claim_folder, make_plan, make_units
 from jobs.build.units import run_units
 from jobs.runner.engine import Engine, Stop
@@ -54,6 +55,7 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
     with store.only_run(), Stop() as stop:
         finished = claim_folder(store, plan)
         if finished is not None and finished["complete"]:
+            check_unchanged(store, plan.inputs)
             if not job.keep_work:
                 store.remove(".work")
             return JobResult(0, finished, already_done=True)
@@ -213,6 +215,7 @@ def finish(run: Build, info: dict[str, Any], commits: list[Commit], parts: list[
         "dedup": run.costs,
         "failed_tries": {task: dict(sorted(counts.items())) for task, counts in sorted(failed.items())},
         "inputs": {item.name: redact(item.path) for item in run.plan.inputs},
+        "seen": [*run.plan.seen, *(commit.facts["seen"] for commit in commits if "seen" in commit.facts)],
         "units": [
             commit.facts["unit"] | {key: commit.facts[key] for key in _COSTS if key in commit.facts}
             for commit in commits

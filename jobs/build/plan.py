@@ -12,11 +12,12 @@ from corpus.dedup.index import EarlierRun, check_comparable, open_index
 from corpus.dedup.layout import MEMORY_BYTES
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError
+from corpus.json_data import parse_json
 from corpus.net.urls import is_url
 from corpus.plugins import Plugin
 from corpus.recipe import Recipe
 from corpus.sandbox.guard import GuardSettings
-from corpus.sandbox.unit import Unit
+from corpus.sandbox.unit import Seen, Unit
 from corpus.stage import BoundStage
 from corpus.storage.store import Location, Store, open_store
 from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
@@ -86,6 +87,8 @@ class Plan:
     inputs: list[Input]
     identity: dict[str, Any]
     against: list[EarlierRun] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    """What an earlier run saw of the archives, if this is a replay of it."""
 
     @property
     def fingerprint(self) -> str:
@@ -170,7 +173,7 @@ def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
     chosen = store.get(".work/units.json")
     if chosen is not None:
         where = {item.name: {"path": item.path, "tag": item.tag} for item in plan.inputs}
-        return [Unit(**{**unit, **where[unit["warc"]]}) for unit in json.loads(chosen)]
+        return [Unit(**{**unit, **where[unit["warc"]]}) for unit in parse_json(chosen)]
     units = make_units(job, plan)
     store.put_new(".work/units.json", json.dumps([unit.content() for unit in units]).encode())
     return units

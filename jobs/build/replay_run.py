@@ -24,7 +24,7 @@ from corpus.tables.verdicts import Verdicts
 from corpus.version import REPLAY_ROOMS, versions
 from jobs.build.archives import Archives
 from jobs.build.build import carry_out, complete
-from jobs.build.inputs import Input
+from jobs.build.inputs import Input, seen_by
 from jobs.build.plan import Build, Job, Plan, claim_folder, open_earlier
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult
@@ -70,7 +70,7 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
     identity = {**same, "recipe": job.recipe.canonical(), "against": earlier, "removed": takedown.digest}
     names = old.locations()
     inputs = [Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in same["inputs"]]
-    return Plan(inputs, identity, against)
+    return Plan(inputs, identity, against, seen_by(old.store))
 
 
 def check_complete(run: Run) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from corpus.digests import differences
+from corpus.json_data import parse_json
 from corpus.outcome import DROPPED
 from corpus.recipe import RESERVED
 from corpus.revise.limits import Measure
@@ -203,7 +203,7 @@ def recipe_differences(recipe: dict[str, Any]) -> list[str] | None:
 def read_times(run: Run) -> Times | None:
     """The times of a run. timings.json may be missing, as a run is complete without it."""
     try:
-        found = json.loads(run.store.get("timings.json") or b"")
+        found = parse_json(run.store.get("timings.json") or b"")
     except ValueError:
         return None
     units = found.get("units", [])

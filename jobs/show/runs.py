@@ -15,6 +15,9 @@ from corpus.outcome import DROPPED
 from corpus.runs.funnel import funnel
 from jobs.runner.terminal import plain
 
+_TYPES = 20
+"""Types of records that are listed. A hostile archive may have any number."""
+
 
 def show_funnel(info: dict[str, Any], console: Console) -> None:
     """Print one row per stage with the rules that dropped most, and what was left after it."""
@@ -28,10 +31,22 @@ def show_funnel(info: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
-def _rules(rules: dict[str, int]) -> str:
+def _rules(rules: dict[str, int], most: int = 3) -> str:
     ranked = sorted(rules.items(), key=lambda item: (-item[1], item[0]))
-    shown = ", ".join(f"{rule} {count}" for rule, count in ranked[:3])
-    return shown + (f", {len(ranked) - 3} more" if len(ranked) > 3 else "")
+    shown = ", ".join(f"{rule} {count}" for rule, count in ranked[:most])
+    return shown + (f", {len(ranked) - most} more" if len(ranked) > most else "")
+
+
+def remarks(info: dict[str, Any]) -> list[str]:
+    """Return what a reader of the funnel must also know: the records that were passed over, and why nothing is kept."""
+    records, others = info["records"], info["other_records"]
+    said = [f"Passed over, by type: {_rules(others, _TYPES)}."] if others else []
+    if not records["in"]:
+        said.append(f"Nothing was kept: the archives hold no {'page' if others else 'record'}.")
+    elif not records["kept"]:
+        ends = {f"{row.name}.{rule}": count for row in funnel(info) for rule, count in row.rules.items()}
+        said.append(f"Nothing was kept. Where the records ended: {_rules(ends)}.")
+    return said
 
 
 def show_pages(rows: Iterable[dict[str, Any]], as_json: bool) -> None:

@@ -21,7 +21,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job, Plan, make_plan, make_units
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
-from jobs.show.runs import show_funnel
+from jobs.show.runs import remarks, show_funnel
 from jobs.verbs import options
 
 _SHOWN = 50
@@ -68,7 +68,8 @@ def build_command(
     """Build a corpus from archives.
 
     INPUTS are WARC, ARC or WET archives: files, globs, folders, https:// or s3:// URLs, or s3:// prefixes that end with
-    a slash. An input can also be the name of a crawl of Common Crawl, with --limit for the number of archives.
+    a slash. In a folder or below a prefix, only visible files with the name of an archive are read. An input can also
+    be the name of a crawl of Common Crawl, with --limit for the number of archives.
 
     \b
     Example: corpus build crawl/*.warc.gz -o out --recipe fineweb --set gopher_quality.words.min=30
@@ -100,8 +101,14 @@ def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str
         print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
     else:
         if as_json:
-            print(json.dumps({name: result.info[name] for name in ("records", "quarantined")} | dict(more or {})))
+            print(
+                json.dumps(
+                    {name: result.info[name] for name in ("records", "other_records", "quarantined")} | dict(more or {})
+                )
+            )
         show_funnel(result.info, options.console)
+        for remark in remarks(result.info):
+            print(remark, file=sys.stderr)
         _show_quarantined(result.info["quarantined"])
         print(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json", file=sys.stderr)
     sys.exit(result.exit_code)

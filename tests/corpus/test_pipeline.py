@@ -154,9 +154,16 @@ def test_record_kinds():
         record("response", "dns:x.example", "text/dns"),
         Damage("w", 3, 50, "gzip"),
         record("conversion", content_type="text/plain"),
+        record("resource", content_type="image/png"),
+        record("resource", content_type="text/html"),
+        record("response", "ftp://x.example/a.html", "text/html"),
+        record("response", "ftp://x.example/a.txt", "text/plain"),
+        record("response", "metadata://x.example/index", "text/html"),
     ]
     outcomes = list(Pipeline.of([Broken()]).run(items))
-    assert [(o.outcome, o.rule) for o in outcomes] == [(SKIPPED, "not_http"), (FAILED, "damaged"), (KEPT, "")]
+    skipped, kept = (SKIPPED, "not_http"), (KEPT, "")
+    ends = [skipped, (FAILED, "damaged"), kept, kept, kept, skipped, skipped]
+    assert [(o.outcome, o.rule) for o in outcomes] == ends
     assert outcomes[1].detail == "gzip: 50 bytes"
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from jobs.cli import cli
 from jobs.runner.progress import Progress
+from tests.warcs import page, record
 
 
 def verbs(group=cli, path=()):
@@ -145,6 +146,18 @@ def test_verify_counts_the_inputs_once_more(corpus, built):
     code, _, err = corpus("verify", out, "--inputs", archive)
     assert code == 0
     assert "w.warc.gz: 3 records, 3 by warcio" in err
+
+
+def test_verify_counts_the_resources_that_are_judged(corpus, tmp_path):
+    records = [
+        record("resource", "http://a.example/", page(), 1, "text/html"),
+        record("resource", "http://a.example/x.png", b"", 2, "image/png"),
+    ]
+    (tmp_path / "w.warc").write_bytes(b"".join(records))
+    corpus("build", tmp_path / "w.warc", "-o", tmp_path / "out", "--no-ray")
+    code, _, err = corpus("verify", tmp_path / "out", "--inputs", tmp_path / "w.warc")
+    assert code == 0
+    assert "w.warc: 1 records, 1 by warcio" in err
 
 
 def test_verify_finds_a_record_that_the_ledger_has_not(corpus, built, tmp_path):

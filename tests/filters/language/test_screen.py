@@ -59,6 +59,12 @@ def test_only_a_low_score_comes_with_a_language():
     assert measured(http(b""))["label"] is None
 
 
+def test_a_page_without_an_http_message_is_looked_at_too():
+    bare = record(page(body=GERMAN * 3), "resource")
+    bare.headers["content-type"] = "text/html"
+    assert Pipeline.of([LanguageScreen()]).judge(Document.of(bare)).rule == "wanted_score"
+
+
 def test_english_menus_do_not_save_a_foreign_page():
     menu = "".join(f"<li>{word}</li>" for word in ("Home", "About us", "Contact", "Imprint") * 30)
     assert score(http(page(body=f"<ul>{menu}</ul>" + GERMAN * 10))) < 0.05

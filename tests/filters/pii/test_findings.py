@@ -27,7 +27,7 @@ from tldextract import TLDExtract
 
 from filters.pii.findings import Finder, Finding
 from filters.pii.personal_data import PATTERN_KINDS, PHONE_REGIONS, Pii
-from filters.pii.phone_numbers import LEAST_DIGITS, PhoneFinder, least_digits
+from filters.pii.phone_numbers import LEAST_DIGITS, PhoneFinder, least_digits, own_span
 from tests.filters.pii.test_personal_data import parts, replaced
 
 KIND_OF = {
@@ -63,14 +63,20 @@ def presidio():
 
         def find(text):
             results = engine.analyze(text, "en", score_threshold=0)
-            return {Finding(r.start, r.end, KIND_OF[r.entity_type], r.score) for r in results}
+            return {Finding(*span(text, r), KIND_OF[r.entity_type], r.score) for r in results}
 
         yield find
 
 
+def span(text, result):
+    """Its span; that of a phone number without an open bracket before it."""
+    start_end = result.start, result.end
+    return own_span(text, *start_end) if result.entity_type == "PHONE_NUMBER" else start_end
+
+
 @pytest.fixture(scope="module")
 def everything():
-    return Finder(PATTERN_KINDS, phone_tries=ALL_TRIES)
+    return Finder(PATTERN_KINDS, phone_tries=ALL_TRIES, evidence=False)
 
 
 ALPHABETS = {
@@ -203,28 +209,49 @@ def whole():
 
 
 @pytest.mark.parametrize(
-    "text",
+    "parts",
     [
-        "a-" * 200_000 + "@b.c",
-        "a." * 200_000 + "a@b.com",
-        "a@" + "b-" * 200_000,
-        "a@b." * 100_000,
-        "@" * 400_000,
-        "a" + "-" * 400_000 + "@b.com",
-        "::1%" + "a" * 400_000,
-        "1:" * 200_000,
-        "1" * 400_000,
-        "GB29" * 100_000,
-        "1 x" * 130_000,
-        "2012-01-12 08 " * 25_000,
-        "1(" * 200_000,
-        "x" * 1_000_000,
-        " ".join(str(n * n) for n in range(20_000)),
+        ("a-", "@b.c"),
+        ("a.", "a@b.com"),
+        ("", "a@", "b-"),
+        ("a@b.",),
+        ("@",),
+        ("-", "@b.com"),
+        ("", "::1%", "a"),
+        ("1:",),
+        ("1",),
+        ("GB29",),
+        ("1 x",),
+        ("2012-01-12 08 ",),
+        ("1(",),
+        ("x",),
+        ("call 555-0143 or ",),
+        ("tel ", "555-0143"),
+        ("555-0143 fax\n",),
+        ("+1 212-555-0143, ",),
+        ("0.707  0.530 ",),
+        ("version ", "93.184.216.34"),
+        ("4012888888881881 card ",),
+        ("a/b?c=d&", "e@mail.example.com"),
     ],
-    ids=lambda text: text[:8],
+    ids=repr,
 )
-def test_time_is_linear(whole, text):
-    """presidio's own mail pattern would need hours for the first text."""
+def test_time_is_linear(whole, parts):
+    """Four times the text takes less than eight times as long; presidio's own mail pattern takes sixteen."""
+    repeated, after, then = (*parts, "", "")[:3]
+
+    def text(length):
+        return repeated * (length // max(len(repeated), 1)) + after + then * (length // max(len(then), 1))
+
+    short, long = (min(seconds(whole, text(length)) for _ in range(2)) for length in (100_000, 400_000))
+    assert long < 8 * max(short, SHORTEST)
+
+
+SHORTEST = 0.005
+"""Less time is noise, in seconds."""
+
+
+def seconds(stage, text):
     began = time.process_time()
-    replaced(whole, text)
-    assert time.process_time() - began < 15
+    replaced(stage, text)
+    return time.process_time() - began

@@ -171,21 +171,28 @@ def test_inputs_that_are_none(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_two_different_files_of_one_name_are_refused(tmp_path):
-    for name in ("x", "y"):
-        (tmp_path / name).mkdir()
-        write_warc(tmp_path / name / "w.warc.gz", {f"http://{name}.example/": page(name)})
-    with pytest.raises(InputError, match=r"called w\.warc\.gz"):
-        make_plan(job([tmp_path], tmp_path / "out"))
+NO_ARCHIVE = [b"not an archive at all\n" * 50, bytes(5000), b"\x04\x22\x4d\x18 packed by lz4"]
 
 
-@pytest.mark.parametrize("content", [b"", b"not an archive at all\n" * 50, bytes(5000)])
+@pytest.mark.parametrize("content", [b"", *NO_ARCHIVE])
 def test_a_file_that_is_an_archive_by_name_only_is_a_damaged_stretch(tmp_path, content):
     (tmp_path / "w.warc.gz").write_bytes(content)
-    result = build_quietly(job([tmp_path / "w.warc.gz"], tmp_path / "out"))
+    write_warc(tmp_path / "x.warc.gz", {"http://a.example/": page()})
+    result = build_quietly(job([tmp_path], tmp_path / "out"))
+    assert result.exit_code == 0
     assert result.info["records"]["failed"] == ({"damaged": 1} if content else {})
-    rows = open_run(tmp_path / "out").ledger.to_table(columns=["offset", "length"]).to_pylist()
-    assert rows == ([{"offset": 0, "length": len(content)}] if content else [])
+    rows = open_run(tmp_path / "out").ledger.to_table(columns=["warc", "offset", "length"]).to_pylist()
+    junk = [{"warc": "w.warc.gz", "offset": 0, "length": len(content)}] if content else []
+    assert [row for row in rows if row["warc"] == "w.warc.gz"] == junk
+
+
+@pytest.mark.parametrize("content", NO_ARCHIVE)
+def test_inputs_of_which_none_is_an_archive_are_refused(tmp_path, content):
+    for name in ("v.warc.gz", "w.warc.gz"):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=r"v\.warc\.gz is not an archive|v\.warc\.gz has the format lz4"):
+        build_quietly(job([tmp_path], tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_unit_that_fails_is_quarantined_and_taken_up_later(archives, tmp_path, monkeypatch):

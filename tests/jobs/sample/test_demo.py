@@ -17,7 +17,7 @@ from jobs.build.plan import Job
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.sample.crawl import expected_outcomes, write_sample
-from jobs.show.runs import show_funnel
+from jobs.show.runs import remarks, show_funnel
 
 
 @pytest.fixture(scope="module", params=["default", "fineweb"])
@@ -137,4 +137,5 @@ def test_the_funnel_of_the_readme_is_this_one(demo):
     console = Console(width=120, file=io.StringIO())
     show_funnel(demo.info, console)
     printed = "\n".join(line.rstrip() for line in console.file.getvalue().rstrip().split("\n"))
+    printed = "\n".join([printed, *remarks(demo.info)])
     assert printed in (Path(__file__).parents[3] / "README.md").read_text()
