@@ -22,6 +22,7 @@ from corpus.revise.limits import TunedRule
 from corpus.revise.takedowns import failed_pages, judged_pages
 from corpus.runs.row_groups import Columns
 from corpus.stage import Limit, Stage
+from corpus.tables.ledger import ledger_schema
 from corpus.tables.overlay import put
 from corpus.tables.takedown import Takedown
 
@@ -53,6 +54,7 @@ class LedgerReplay(LedgerJudge):
         self._signed = signed
         self._takedown = takedown
         self._all_columns = list(info["columns"])
+        self._schema = ledger_schema(recipe.pipeline().columns)
         stages = {bound.name: bound.stage for bound in recipe.stages}
         self.unmeasured = [self._unmeasured_after(rule, stages, recipe) for rule in self.codes.rules]
         """The columns that stay null for a document that a rule drops, by the index of the rule."""
@@ -118,7 +120,10 @@ class LedgerReplay(LedgerJudge):
         return found
 
     def table(self, table: pa.Table, actions: RowActions) -> pa.Table:
-        """The new rows before documents are compared. The rows of pages that are read again are not valid."""
+        """The new rows before documents are compared. The rows of pages that are read again are not valid.
+
+        A measure that the run, made by an earlier version, does not have is null.
+        """
         table = self._before_comparison(table)
         for index, rule in enumerate(self.codes.rules):
             here = (actions.action == FOLLOWS) & (actions.new == index) & ~actions.taken_down
@@ -132,7 +137,11 @@ class LedgerReplay(LedgerJudge):
             fixed = {"outcome": DROPPED, "stage": REMOVED, "rule": reasons}
             fixed |= dict.fromkeys(("value", "limit", "detail", "text_bytes", *self._all_columns))
             table = put(table, actions.taken_down, fixed)
-        return table
+        there = set(table.schema.names)
+        new = [
+            table[field.name] if field.name in there else pa.nulls(table.num_rows, field.type) for field in self._schema
+        ]
+        return pa.table(new, schema=self._schema)
 
     def _before_comparison(self, table: pa.Table) -> pa.Table:
         """The rows without the results of comparisons."""

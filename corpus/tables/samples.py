@@ -18,7 +18,7 @@ from corpus.tables.ledger import ledger_url, storable
 
 PER_RULE = 6
 PER_KEPT = 24
-EXCERPT_CHARS = 400
+EXCERPT_CHARS = 500
 _NEAR = 0.1
 """A value is near its limit within a tenth of the limit. A count is also near a limit below 10 if it differs from it by
 1."""

@@ -19,6 +19,7 @@ from corpus.run import Run
 from corpus.runs.row_groups import read_batches
 from corpus.url_identity import MAX_HOST, split_url
 from filters.url.public_suffixes import registered_domains
+from jobs.report.archives import ArchiveCounts
 from jobs.report.bins import Bins, Spread, make_bins
 from jobs.report.categories import CategoryCounts
 from jobs.report.spans import Spans, Verdict
@@ -82,6 +83,7 @@ class Scan:
     def __init__(self, info: dict[str, Any], counts: CategoryCounts, wanted: set[str], keepers: set[str]) -> None:
         self.measures = measures_of(info)
         self.spans = Spans(info)
+        self.archives = ArchiveCounts()
         self.rules: defaultdict[str, RuleCounts] = defaultdict(RuleCounts)
         self.stages: defaultdict[str, RuleCounts] = defaultdict(RuleCounts)
         self.values: defaultdict[str, ValueRange] = defaultdict(ValueRange)
@@ -111,6 +113,7 @@ class Scan:
         codes = verdicts.indices.to_numpy()
         names: list[Verdict] = [tuple(text.split("\x00")) for text in verdicts.dictionary.to_pylist()]
         self.spans.add(batch["warc"], batch["offset"].to_numpy(), codes, names)
+        self.archives.add(batch["warc"], codes, names)
         outcome = batch["outcome"]
         kept, dropped = (_mask(pc.equal(outcome, which)) for which in (KEPT, DROPPED))
         own = np.array([self._index.get(name[1:], -1) if name[0] == DROPPED else -1 for name in names], dtype=np.int64)

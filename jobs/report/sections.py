@@ -15,7 +15,8 @@ from corpus.revise.limits import Measure
 from corpus.run import Run
 from corpus.runs.funnel import funnel as count_funnel
 from corpus.tables.ledger import total
-from filters import load_recipe, recipe_names
+from filters import STAGES, load_recipe, recipe_names
+from filters.meanings import meanings
 from jobs.report import formatting
 from jobs.report.categories import CategoryCounts, TopCategories
 from jobs.report.figures import draw_histogram
@@ -63,6 +64,8 @@ class MeasureCard:
     """The distribution of a measure: a picture, categories, or one sentence."""
 
     measure: Measure
+    meaning: str
+    """The description of the measure; empty for a stage of the user's, whose module is not executed here."""
     kept: int
     dropped: int
     null: int
@@ -147,23 +150,26 @@ def rules(info: dict[str, Any], scan: Scan) -> list[StageRules]:
 def cards(info: dict[str, Any], scan: Scan, counts: CategoryCounts) -> dict[str, list[MeasureCard]]:
     """The measures by stage, in order."""
     judged = info["records"]["kept"] + total(info["records"][DROPPED])
+    uses = {table["name"]: table["stage"] for table in info["recipe"]["stages"]}
+    known = {stage: meanings(STAGES[stage]) for stage in set(uses.values()) if stage in STAGES}
     found: dict[str, list[MeasureCard]] = {}
     for measure in scan.measures:
+        meaning = known.get(uses[measure.stage], {}).get(measure.name, "").replace("`", "")
         if measure.limit.of is str:
             top = counts.top(measure.column, _CATEGORIES)
             null, outside = judged - top.kept - top.dropped, scan.rules[measure.column].outside
             sentence = "" if top.distinct else "never measured"
-            card = MeasureCard(measure, top.kept, top.dropped, null, outside, sentence, categories=top)
+            card = MeasureCard(measure, meaning, top.kept, top.dropped, null, outside, sentence, categories=top)
         else:
-            card = _number_card(measure, scan)
+            card = _number_card(measure, meaning, scan)
         found.setdefault(measure.stage, []).append(card)
     return found
 
 
-def _number_card(measure: Measure, scan: Scan) -> MeasureCard:
+def _number_card(measure: Measure, meaning: str, scan: Scan) -> MeasureCard:
     values = scan.values[measure.column]
     outside = scan.rules[measure.column].outside
-    counts = (measure, values.kept, values.dropped, values.null, outside)
+    counts = (measure, meaning, values.kept, values.dropped, values.null, outside)
     if not values.kept + values.dropped:
         return MeasureCard(*counts, "never measured")
     least, most = (formatting.value(float(value)) for value in (values.least, values.most))

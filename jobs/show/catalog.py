@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
 import textwrap
 from collections.abc import Mapping
 from importlib import resources
-from itertools import pairwise
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +15,7 @@ from rich.table import Table
 
 import corpus.recipe
 from corpus.stage import Stage
+from filters.meanings import meanings
 
 
 def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
@@ -36,7 +35,7 @@ def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
                 {"measure": measure, "type": limit.of.__name__, "limit": limit.bounds}
                 for measure, limit in cls.limits.items()
             ],
-            "meanings": _meanings(cls),
+            "meanings": meanings(cls),
         }
         for name, cls in registry.items()
     ]
@@ -99,18 +98,3 @@ def markdown(listed: list[dict[str, Any]]) -> str:
 
 def _limit(bounds: Mapping[str, Any]) -> str:
     return " ".join(f"{bound} {', '.join(v) if isinstance(v, list) else v}" for bound, v in bounds.items())
-
-
-def _meanings(stage: type[Stage]) -> dict[str, str]:
-    """Return the docstrings of a stage's attributes by name, from its class bodies and constructors."""
-    found: dict[str, str] = {}
-    for cls in reversed(stage.__mro__[: stage.__mro__.index(Stage)]):
-        (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-        assert isinstance(body, ast.ClassDef)
-        makers = [node.body for node in body.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
-        for statements in (body.body, *makers):
-            for statement, after in pairwise(statements):
-                if isinstance(statement, ast.Assign) and isinstance(after, ast.Expr):
-                    name = ast.unparse(statement.targets[0]).removeprefix("self.")
-                    found[name] = " ".join(str(ast.literal_eval(after.value)).split())
-    return found

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 import corpus.revise.portion_replay
@@ -30,6 +31,7 @@ from jobs.runner.progress import Progress
 from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.jobs.show.test_steering import STAGES, archives  # noqa: F401
+from tests.reports import seal
 from tests.warcs import WORDS, page, write_warc
 
 
@@ -92,6 +94,24 @@ def test_a_page_is_gone_and_the_ledger_says_why(folder):
     assert {path.name for path in folder.iterdir()} == {
         "corpus", "ledger", "samples", "manifest", "index", "run.json", "timings.json", TAKEDOWN_FILE,
     }  # fmt: skip
+
+
+def test_a_run_from_before_a_measure_was_added(folder):
+    """The measure is null where a page is not read again."""
+    column = "gopher_quality.alpha_ratio"
+    info = open_run(folder).info
+    del info["columns"][column]
+    next(table for table in info["recipe"]["stages"] if table["name"] == "gopher_quality").pop("alpha_ratio")
+    for path in (folder / "ledger").iterdir():
+        pq.write_table(pq.read_table(path).drop_columns([column]), path, write_page_checksum=True)
+    seal(folder, info)
+    keeper, repeats = keeper_of_many(folder)
+    assert remove_quietly(folder, [keeper["url"]]).exit_code == 0
+    found = {row["id"]: row for row in rows(folder)}
+    assert found[keeper["id"]]["outcome"] == "dropped"
+    assert any(found[row["id"]]["outcome"] == "kept" for row in repeats)
+    assert any(row["gopher_quality.words"] is not None and row[column] is None for row in found.values())
+    open_run(folder).verify()
 
 
 def test_a_cluster_elects_another_keeper(folder):

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from corpus.run import open_run
 from corpus.tables.mask import mask_url
+from corpus.tables.samples import EXCERPT_CHARS
 from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
@@ -111,7 +112,7 @@ def test_samples_show_each_rule_that_dropped(demo):
     rules = set(samples["rule"].to_pylist())
     dropped = {f"{stage}.{rule}" for stage, by_rule in demo.info["records"]["dropped"].items() for rule in by_rule}
     assert rules == dropped | {"kept"}
-    assert max(len(text) for text in samples["excerpt"].to_pylist()) <= 400
+    assert max(len(text) for text in samples["excerpt"].to_pylist()) <= EXCERPT_CHARS
 
 
 def test_output_loads_elsewhere(demo):
