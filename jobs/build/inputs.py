@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import glob
 import os
+import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ from corpus.sandbox.unit import JUNK, Seen, Unit
 from corpus.storage.store import Store
 from corpus.warc.plan import FilePlan, Format, plan
 from corpus.warc.source import digest_of_ends, digest_of_samples, input_changed
-from jobs.build.crawl import crawl_files, is_crawl
+from jobs.build.crawl import WHOLE_CRAWL, crawl_files, is_crawl
 from jobs.runner.progress import say
 
 _ARCHIVE_NAME = re.compile(r"[^.].*\.(w?arc|wet|wat)(\.(gz|gzip|zst|zstd|bz2|xz|lz4|br|zip))?", re.IGNORECASE)
@@ -50,22 +51,26 @@ class Input:
     """The identity of the file at this path while a run lasts."""
 
 
-def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None) -> list[Input]:
+def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None,
+                sample: int | None = None, seed: int = 0) -> list[Input]:  # fmt: skip
     """Return the archives that the arguments name, sorted by name.
 
-    At most `limit` archives are used: the first ones in the order of the arguments. A file that is given twice is read
-    once. Files of one name in several folders are called by the shortest end of their paths that tells them apart.
-    Crawls are looked up at `base`. Raises InputError if an argument names nothing readable, or if two files of the same
-    name may be the same.
+    At most `limit` archives are used, the first ones in the order of the arguments, or at most `sample` archives, which
+    `seed` draws from all. A file that is given twice is read once. Files of one name in several folders are called by
+    the shortest end of their paths that tells them apart. Crawls are looked up at `base`. Raises InputError if an
+    argument names nothing readable, or if two files of the same name may be the same.
     """
     given = list(given)
     if base is not None and not any(map(is_crawl, given)):
         raise ConfigError("--base is only for crawls, and no input is a crawl.", "Name a crawl: CC-MAIN-2026-43.")
     found: dict[str, dict[str, list[list[Input]]]] = {}  # by name and identity, the places of each archive
     with Client() as client:
-        locations = [location for argument in given for location in _locations(argument, limit, base, client)]
-        first = list(dict.fromkeys(locations))[:limit]
-        for item in _together(lambda location: _identify(location, client), first, first, client):
+        most = limit if sample is None else WHOLE_CRAWL
+        every = dict.fromkeys(location for argument in given for location in _locations(argument, most, base, client))
+        chosen = list(every)[:limit]
+        if sample is not None and sample < len(chosen):
+            chosen = random.Random(seed).sample(chosen, sample)
+        for item in _together(lambda location: _identify(location, client), chosen, chosen, client):
             alike = found.setdefault(item.name, {}).setdefault(item.identity, [])
             same = next((places for places in alike if _are_same(places[0], item)), None)
             alike.append([item]) if same is None else same.append(item)

@@ -58,6 +58,9 @@ class Job:
     factory: str = "filters:recipe_from_dict"
     modules: tuple[Plugin, ...] = ()
     limit: int | None = None
+    sample: int | None = None
+    """The number of inputs to draw, instead of the first ones."""
+    seed: int = 0
     """The number of inputs to read."""
     base: str | None = None
     """The location where crawls are looked up."""
@@ -123,7 +126,7 @@ class Build:
 def make_plan(job: Job) -> Plan:
     """Find the inputs and everything that decides the result. Raises CorpusError before any work starts."""
     job.recipe.check_pages()
-    inputs = find_inputs(job.inputs, job.limit, job.base)
+    inputs = find_inputs(job.inputs, job.limit, job.base, job.sample, job.seed)
     against = open_earlier(job)
     identity = {
         "recipe": job.recipe.canonical(),

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from corpus.dedup.layout import MEMORY_BYTES
+from corpus.errors import ConfigError
 from corpus.plugins import read_plugin
 from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Unit
@@ -45,6 +46,8 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 @click.option("--set", "settings", type=options.name_type, multiple=True, metavar="SETTING", help=_SETTING)
 @click.option("--allow-module", "modules", type=options.name_type, multiple=True, metavar="FILE", help=_MODULE)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only N archives, drawn from all.")
+@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Seed for --sample.")
 @click.option("--base", metavar="URL", help="Where to look up crawls. Default: Common Crawl's server.")
 @options.engine_options
 @click.option("--unit-mb", type=options.Finite(min=0.01), help=_UNIT_MB)
@@ -60,7 +63,7 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 # click passes each option as a parameter of its own
 def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
-    limit: int | None, base: str | None, where: options.Where,
+    limit: int | None, sample: int | None, seed: int, base: str | None, where: options.Where,
     unit_mb: float | None, guard: GuardSettings, unit_seconds: float | None,
     against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, keep_work: bool,
     dry_run: bool, as_json: bool,
@@ -69,19 +72,21 @@ def build_command(
 
     INPUTS are WARC, ARC or WET archives: files, globs, folders, https:// or s3:// URLs, or s3:// prefixes that end with
     a slash. In a folder or below a prefix, only visible files with the name of an archive are read. An input can also
-    be the name of a crawl of Common Crawl, with --limit for the number of archives.
+    be the name of a crawl of Common Crawl, with --limit for the first archives, or --sample for a draw.
 
     \b
     Example: corpus build crawl/*.warc.gz -o out --recipe fineweb --set gopher_quality.words.min=30
     Example: corpus build CC-MAIN-2026-43 --limit 2 -o out
     Example: corpus build new/*.warc.gz -o more --against out
     """
+    if limit and sample:
+        raise ConfigError("--limit takes the first archives, --sample draws some.", "Give one of the two.")
     unit_bytes = int(unit_mb * 2**20) if unit_mb else None
     own = tuple(map(read_plugin, modules))
     job = Job(
         load_recipe(recipe, settings, own), list(inputs), out, unit_bytes, where.at_once, keep_work, guard,
-        modules=own, limit=limit, base=base, against=tuple(map(str, against)), index=not no_index,
-        dedup_memory=dedup_mb << 20, unit_seconds=unit_seconds, alarm_rate=alarm_rate,
+        modules=own, limit=limit, sample=sample, seed=seed, base=base, against=tuple(map(str, against)),
+        index=not no_index, dedup_memory=dedup_mb << 20, unit_seconds=unit_seconds, alarm_rate=alarm_rate,
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)

@@ -91,6 +91,23 @@ def test_the_first_files_of_a_crawl(base, place, limit, names):
     assert [item.name for item in found] == [f"{name}.warc.gz" for name in names]
 
 
+@pytest.mark.parametrize("place", ["http", "s3", "local"])
+def test_a_sample_of_a_crawl_is_drawn_from_all_its_files(base, place):
+    def drawn(sample, seed):
+        return "".join(item.name[0] for item in find_inputs([CRAWL, CRAWL], None, base[place], sample, seed))
+
+    assert {drawn(1, seed) for seed in range(30)} == {"a", "b", "c"}
+    assert {drawn(2, seed) for seed in range(30)} == {"ab", "ac", "bc"}
+    assert drawn(2, 7) == drawn(2, 7)
+    assert drawn(9, 7) == "abc"
+
+
+def test_a_sample_is_for_any_inputs(folder):
+    archives = folder / "bucket" / SEGMENT
+    found = {tuple(item.name[0] for item in find_inputs([str(archives)], sample=2, seed=seed)) for seed in range(30)}
+    assert found == {("a", "b"), ("a", "c"), ("b", "c")}
+
+
 def test_a_crawl_is_the_same_wherever_it_lies(base):
     local, http, s3 = ({(i.name, i.size, i.identity) for i in find_inputs([CRAWL], 3, base[p])} for p in base)
     assert local == http == s3
