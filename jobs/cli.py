@@ -16,6 +16,8 @@ import traceback
 
 import click
 
+from jobs.runner.terminal import say
+
 _VERBS = {
     "build": "make:build_command",
     "sample": "make:sample_command",
@@ -65,7 +67,7 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] in _FIRST_WORDS and not {"-h", "--help"} & set(args):
-            print(_FIRST_WORDS[args[0]], file=sys.stderr, flush=True)
+            say(_FIRST_WORDS[args[0]])
         return super().resolve_command(ctx, args)
 
 
@@ -95,7 +97,9 @@ def main() -> None:
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        say(shown.getvalue().rstrip("\n"))
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
@@ -104,11 +108,11 @@ def main() -> None:
 
         expected = no_room(error, error.filename or "The disk") if isinstance(error, OSError) else error
         if isinstance(expected, CorpusError):
-            print(f"Error: {expected}", file=sys.stderr)
+            say(f"Error: {expected}")
             sys.exit(2 if isinstance(expected, ConfigError) else 1)
         with tempfile.NamedTemporaryFile("w", prefix="corpus-bug-", suffix=".txt", delete=False) as file:
             traceback.print_exc(file=file)
-        print(f"This is a bug in corpus. Please report it with {file.name}", file=sys.stderr)
+        say(f"This is a bug in corpus. Please report it with {file.name}")
         sys.exit(70)
 
 

@@ -28,7 +28,7 @@ from corpus.storage.store import Store
 from corpus.warc.plan import FilePlan, Format, plan
 from corpus.warc.source import digest_of_ends, digest_of_samples, input_changed
 from jobs.build.crawl import WHOLE_CRAWL, crawl_files, is_crawl
-from jobs.runner.progress import say
+from jobs.runner.terminal import say
 
 _ARCHIVE_NAME = re.compile(r"[^.].*\.(w?arc|wet|wat)(\.(gz|gzip|zst|zstd|bz2|xz|lz4|br|zip))?", re.IGNORECASE)
 """The name of an archive, also of one that must be unpacked first. In a folder, nothing else is read: neither lists of

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,16 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from corpus.tables.ledger import add_counts, no_counts, total
+from jobs.runner.terminal import say
 
 _PLAIN_EVERY_S = 10.0
-
-
-def say(line: str) -> None:
-    """Print a line on stderr. If stderr is closed, the work goes on in silence."""
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Progress:

@@ -29,8 +29,8 @@ from corpus.storage.private_folder import private_folder
 from corpus.storage.store import Location
 from jobs.runner import retries
 from jobs.runner.nodes import INSTALL, Mark, check_node, describe_node, require_answer, require_token, unshared
-from jobs.runner.progress import say
 from jobs.runner.retries import Answer, Function, Payload, answer_of
+from jobs.runner.terminal import say
 
 _ANSWER_S = 120.0
 """The time that a node may take to answer. The first task on a node starts a process and imports our code."""

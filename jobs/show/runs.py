@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from corpus.outcome import DROPPED
 from corpus.runs.funnel import funnel
-from jobs.runner.terminal import plain
+from jobs.runner.terminal import plain, say
 
 _TYPES = 20
 """Types of records that are listed. A hostile archive may have any number."""
@@ -60,7 +59,7 @@ def show_pages(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
             print(f"{row['outcome']:8}{row['rule'] or '–':32} {plain(value):>12}  {plain(row['url'] or row['id'])}")
     if as_json:
         print("]" if count else "[]")
-    print(f"{count:,} pages", file=sys.stderr)
+    say(f"{count:,} pages")
 
 
 def show_explanation(explained: list[dict[str, Any]], console: Console, with_text: bool = False) -> None:

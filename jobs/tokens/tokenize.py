@@ -8,7 +8,6 @@ run from where it ended.
 from __future__ import annotations
 
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -36,6 +35,7 @@ from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import Execution, JobResult, Stopped, executing
 from jobs.runner.folder import claim, open_folder
 from jobs.runner.progress import Progress
+from jobs.runner.terminal import say
 
 FILE_TOKENS = 100_000_000
 """Tokens per file: 200 or 400 MB."""
@@ -78,7 +78,7 @@ def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Prog
                 boxes, encoded = run.encode()
                 engines = sorted({done.facts["engine"] for done in encoded})
                 if "tokenizers" in engines:
-                    print("HF tokenizers encodes: gigatoken can't, or gives other ids.", file=sys.stderr)
+                    say("HF tokenizers encodes: gigatoken can't, or gives other ids.")
                 totals = run.totals(encoded)
                 info = run.finish(totals, run.write(boxes, encoded, totals))
         except Stopped:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -21,7 +20,7 @@ from filters import STAGES, load_recipe, recipe_names
 from jobs.build.archives import read_texts
 from jobs.build.audit import audit
 from jobs.runner.progress import Progress
-from jobs.runner.terminal import plain
+from jobs.runner.terminal import say
 from jobs.show import catalog
 from jobs.show.runs import show_explanation, show_pages
 from jobs.verbs.options import (
@@ -57,7 +56,7 @@ def explain_command(
     run = open_run(folder)
     rows = run.explain(url_or_id)
     if url_or_id != rows[0]["id"] and ledger_identity(url_or_id) != ledger_identity(rows[0]["url"]):
-        print(f"There is no record of {plain(url_or_id)}. The nearest URL:", file=sys.stderr)
+        say(f"There is no record of {url_or_id}. The nearest URL:")
     if with_text:
         texts = read_texts(run, rows, inputs, list(map(read_plugin, modules)))
         rows = [{**row, "text": texts.get(row["id"], row["text"])} for row in rows]
@@ -99,8 +98,8 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
         print(json.dumps({**rows, "inputs": [asdict(entry) for entry in found]}))
     for entry in found:
         early = ", which ends at the first damage" if entry.ended or entry.counted != entry.in_ledger else ""
-        print(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by warcio{early}", file=sys.stderr)
-    print(f"{folder}: {rows['corpus']} pages and {rows['ledger']} ledger rows, all as committed.", file=sys.stderr)
+        say(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by warcio{early}")
+    say(f"{folder}: {rows['corpus']} pages and {rows['ledger']} ledger rows, all as committed.")
 
 
 @click.command("report")
@@ -126,7 +125,7 @@ def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
     progress.end()
     if as_json:
         print(json.dumps({"report": str(path), "bytes": size}))
-    print(f"{path}: {size:,} bytes. Open it in a browser.", file=sys.stderr)
+    say(f"{path}: {size:,} bytes. Open it in a browser.")
 
 
 @click.command("stages")

@@ -22,6 +22,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job, Plan, make_plan, make_units
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
+from jobs.runner.terminal import say
 from jobs.show.runs import remarks, show_funnel
 from jobs.verbs import options
 
@@ -94,16 +95,16 @@ def build_command(
         return
     result = build(job, lambda: where.engine(out), Progress())
     if result.already_done:
-        print(f"{out} is complete already.", file=sys.stderr)
+        say(f"{out} is complete already.")
     end_build(result, out, as_json)
 
 
 def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
     """Print how a build ended, with `more` in the JSON, and leave with its exit code."""
     if result.alarm:
-        print(f"Stopped: {result.alarm}", file=sys.stderr)
+        say(f"Stopped: {result.alarm}")
     elif result.info is None:
-        print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
+        say(f"Interrupted. Run the same command again to continue. Folder: {out}")
     else:
         if as_json:
             print(
@@ -113,10 +114,10 @@ def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str
             )
         show_funnel(result.info, options.console)
         for remark in remarks(result.info):
-            print(remark, file=sys.stderr)
+            say(remark)
         _show_quarantined(result.info["quarantined"])
-        print(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json", file=sys.stderr)
-        print(f"Next: `corpus report {out}` shows what was kept and what was dropped.", file=sys.stderr)
+        say(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json")
+        say(f"Next: `corpus report {out}` shows what was kept and what was dropped.")
     sys.exit(result.exit_code)
 
 
@@ -126,11 +127,11 @@ def _show_quarantined(units: list[dict[str, Any]]) -> None:
         where = f" at {unit['record']}" if unit["record"] else ""
         tries = ", ".join(f"{kind} {times}×" for kind, times in unit["attempts"].items())
         span = f"{unit['warc']}, bytes {unit['start']:,} to {unit['end']:,}"
-        print(f"Quarantined: {span}{where} ({tries}): {unit['reason'].splitlines()[0]}", file=sys.stderr)
+        say(f"Quarantined: {span}{where} ({tries}): {unit['reason'].splitlines()[0]}")
     if len(units) > _SHOWN:
-        print(f"… and {len(units) - _SHOWN} more, in run.json", file=sys.stderr)
+        say(f"… and {len(units) - _SHOWN} more, in run.json")
     if units:
-        print("Run the same command to try these units again. Other units are not read again.", file=sys.stderr)
+        say("Run the same command to try these units again. Other units are not read again.")
 
 
 def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
@@ -142,11 +143,11 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
         print(json.dumps({**counts, **identity, "plan": [unit.content() for unit in units]}))
         return
     for unit in units[:_SHOWN]:
-        print(f"{unit.warc}  {unit.layout}  bytes {unit.start:,} to {unit.end:,}", file=sys.stderr)
+        say(f"{unit.warc}  {unit.layout}  bytes {unit.start:,} to {unit.end:,}")
     if len(units) > _SHOWN:
-        print(f"… and {len(units) - _SHOWN} more", file=sys.stderr)
-    print(f"{len(plan.inputs)} archives, {size:,} bytes, {len(units)} units", file=sys.stderr)
-    print(f"recipe {job.recipe.name}: {' → '.join(stages)}", file=sys.stderr)
+        say(f"… and {len(units) - _SHOWN} more")
+    say(f"{len(plan.inputs)} archives, {size:,} bytes, {len(units)} units")
+    say(f"recipe {job.recipe.name}: {' → '.join(stages)}")
 
 
 @click.command("sample")
@@ -163,7 +164,7 @@ def sample_command(out: Path, pages: int, seed: int) -> None:
 
     summary = write_sample(out, pages=pages, seed=seed)
     records = sum(summary.records.values())
-    print(f"{out}: {summary.pages} pages, {records} records, {summary.bytes:,} bytes", file=sys.stderr)
+    say(f"{out}: {summary.pages} pages, {records} records, {summary.bytes:,} bytes")
 
 
 @click.group("blocklist")
@@ -186,7 +187,7 @@ def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
     summary = build_blocklist(list(paths), out)
     if as_json:
         print(json.dumps(asdict(summary)))
-    print(f"{out}: {summary.domains:,} domains, {summary.urls:,} URLs, {summary.bytes:,} bytes.", file=sys.stderr)
+    say(f"{out}: {summary.domains:,} domains, {summary.urls:,} URLs, {summary.bytes:,} bytes.")
     if summary.ignored_lines:
-        print(f"{summary.ignored_lines} lines were ignored. The first: {summary.ignored_example}", file=sys.stderr)
-    print(f"Use it with --set url.blocklist={out}", file=sys.stderr)
+        say(f"{summary.ignored_lines} lines were ignored. The first: {summary.ignored_example}")
+    say(f"Use it with --set url.blocklist={out}")

@@ -13,6 +13,7 @@ from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError
 from corpus.tokens.token_folder import open_tokens
 from jobs.model.train_settings import DEFAULTS, PRESETS, Settings, Shape, TrainWorker, plan_steps
+from jobs.runner.terminal import say
 from jobs.verbs.options import (
     SEED,
     Finite,
@@ -105,8 +106,8 @@ def train_command(
     if as_json:
         print(json.dumps({key: result.get(key) for key in _FACTS}))
     score = f", {result['bpb']:.3f} bits per byte on validation text" if "bpb" in result else ", no validation text"
-    print(f"{out}: {result['tokens']:,} tokens, loss {result['loss']:.3f}{score}", file=sys.stderr)
-    print(f'Loss curve: {out}/loss.svg   Try it: corpus generate {out} "Once upon"', file=sys.stderr)
+    say(f"{out}: {result['tokens']:,} tokens, loss {result['loss']:.3f}{score}")
+    say(f'Loss curve: {out}/loss.svg   Try it: corpus generate {out} "Once upon"')
 
 
 _FACTS = ("step", "tokens", "parameters", "loss", "val_loss", "bits_per_token", "bpb", "seconds")
@@ -133,7 +134,7 @@ def _run(
             torch.set_num_threads(worker.threads)
             result = train(out, open_tokens(tokens_folder), settings, worker, stop.asked, progress)
     if result is None:
-        print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
+        say(f"Interrupted. Run the same command again to continue. Folder: {out}")
         sys.exit(128 + stop.signal)
     return result
 
@@ -198,7 +199,7 @@ _SHOWN = 5
 def _print_probabilities(tokens: Sequence[bytes | None], found: Iterable[Drawn]) -> None:
     from jobs.model.generate import token_text
 
-    print(f"{'drawn':16} the model's likeliest", file=sys.stderr, flush=True)
+    say(f"{'drawn':16} the model's likeliest")
     for drawn in found:
         likeliest = "  ".join(f"{share:5.1%} {token_text(tokens[token])}" for token, share in drawn.likeliest)
         print(f"{token_text(tokens[drawn.id]):16} {likeliest}", flush=True)

@@ -21,7 +21,7 @@ from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import Location
 from jobs.build.compare import ALARM_RATE
 from jobs.runner.local_engine import LocalEngine
-from jobs.runner.progress import say
+from jobs.runner.terminal import say
 
 if TYPE_CHECKING:
     from jobs.runner.engine import Engine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from jobs.build.plan import Job
 from jobs.build.remove import check_domains, read_list, remove
 from jobs.build.replay_run import replay
 from jobs.runner.progress import Progress
+from jobs.runner.terminal import say
 from jobs.show.steering import show_diff, show_removal, show_tuned
 from jobs.verbs import options
 from jobs.verbs.make import end_build
@@ -73,7 +73,7 @@ def tune_command(
     job = _job(recipe, write, how)
     result = replay(run, job, takedown_of(run.store), lambda: how["where"].engine(write), Progress())
     if result.already_done:
-        print(f"{write} is complete already.", file=sys.stderr)
+        say(f"{write} is complete already.")
     end_build(result, write, as_json)
 
 
@@ -119,10 +119,10 @@ def remove_command(
     show_removal(removal.found, removal.copies, removal.copies_go, removal.returned, options.console)
     result = removal.result
     if result.already_done:
-        print("Nothing changes: these pages were removed before, or there are none.", file=sys.stderr)
+        say("Nothing changes: these pages were removed before, or there are none.")
     if result.info is not None:
         removed = sum(result.info["records"]["dropped"].get(REMOVED, {}).values())
-        print(f"Pages removed so far: {removed:,}.", file=sys.stderr)
+        say(f"Pages removed so far: {removed:,}.")
     if result.exit_code == 0 and any(one.nothing for one in removal.found):
         result = replace(result, exit_code=_NOT_ALL)
     end_build(result, folder, as_json, removal.as_dict())
@@ -143,5 +143,5 @@ def diff_command(folder_a: Location, folder_b: Location, by: str, as_json: bool)
     """
     found = (diff if by == "place" else diff_by_url)(open_run(folder_a), open_run(folder_b))
     if by == "place" and found.documents[0] and all(ABSENT in move for move in found.moves) and not found.same:
-        print("No record is at the same place in both runs. --by url compares them by URL.", file=sys.stderr)
+        say("No record is at the same place in both runs. --by url compares them by URL.")
     options.print_as(found.as_dict(), lambda _, shown: show_diff(found, shown), as_json)

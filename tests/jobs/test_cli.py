@@ -15,6 +15,8 @@ from jobs.runner.progress import Progress
 from tests.jobs.build.test_build import tree
 from tests.warcs import http, page, record
 
+ROOT = Path(__file__).parents[2]
+
 
 def commands(group=cli, path=()):
     """Every command, by its words."""
@@ -468,3 +470,26 @@ def test_blocklist(corpus, tmp_path, built):
     archive, _, _ = built
     done = corpus("build", archive, "-o", tmp_path / "out", "--json", "--set", f"url.blocklist={tmp_path / 'my.list'}")
     assert json.loads(done[1])["records"]["dropped"]["url"] == {"domain": 2}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["verify", "{folder}/\x1b[2J\u202eevil"],
+        ["explain", "{folder}", "\x1b]0;evil\x07"],
+        ["build", "{folder}/\x1b[31mno.warc.gz", "-o", "{folder}/out"],
+        ["\x1b[2J"],
+        ["stages", "\x1b[2J\u2066"],
+    ],
+    ids=["a folder", "a URL", "an input", "a verb", "a stage"],
+)
+def test_no_name_gives_the_terminal_orders(corpus, tmp_path, command):
+    code, out, err = corpus(*(word.format(folder=tmp_path) for word in command))
+    assert code in (1, 2)
+    assert not set("\x1b\x07\u202e\u2066") & set(out + err)
+
+
+def test_messages_have_one_printer():
+    """`say` prints all messages, and makes them plain."""
+    files = [path for path in (ROOT / "jobs").rglob("*.py") if "file=sys.stderr" in path.read_text()]
+    assert [path.name for path in files] == ["terminal.py"]
