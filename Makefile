@@ -30,16 +30,17 @@ demo: $(STAMP)
 	$(BIN)/corpus sample -o demo/sample.warc.gz
 	$(BIN)/corpus build demo/sample.warc.gz -o demo/out
 	$(BIN)/corpus verify demo/out --inputs demo/sample.warc.gz
+	$(BIN)/corpus report demo/out
 	@echo 'Look at demo/out/: corpus/ has the text, ledger/ has one row per record, run.json says what ran.'
-	@echo 'See it in a browser: $(BIN)/corpus report demo/out. Ask about a page: $(BIN)/corpus explain demo/out URL'
+	@echo 'Open demo/out/report.html in a browser. Ask about a page: $(BIN)/corpus explain demo/out URL'
 
 # Sample crawl → text → tokens → a small model → generated text. Takes under three minutes on two cores.
 demo-model: $(TRAIN_STAMP)
 	rm -rf demo-model && mkdir demo-model
 	$(BIN)/corpus sample -o demo-model/sample.warc.gz --pages 1200
-	$(BIN)/corpus build demo-model/sample.warc.gz -o demo-model/out --no-ray --workers 2
+	$(BIN)/corpus build demo-model/sample.warc.gz -o demo-model/out --workers 2
 	$(BIN)/corpus tokenizer train demo-model/out -o demo-model/tok --vocab-size 1024
-	$(BIN)/corpus tokenize demo-model/out -o demo-model/tokens --tokenizer demo-model/tok --no-ray
+	$(BIN)/corpus tokenize demo-model/out -o demo-model/tokens --tokenizer demo-model/tok
 	$(BIN)/corpus train demo-model/tokens -o demo-model/model --preset demo
 	$(BIN)/corpus generate demo-model/model "The town council" -n 3 --max-tokens 60 --temperature 0.5
 	$(BIN)/corpus generate demo-model/model "The town council" --show-probs --max-tokens 8

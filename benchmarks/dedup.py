@@ -169,9 +169,8 @@ def scale(millions: float, folder: Path, engine: Engine, memory: int, keep: bool
         compared = compare_documents(work)
     seconds = time.monotonic() - started
     costs = work.costs
-    tasks = 0.0 if isinstance(engine, LocalEngine) else sum(cost["cpu"] for cost in costs.values())
-    driver = time.process_time() - own  # with all tasks, if they are threads of this process
-    cpu = tasks + driver
+    driver = time.process_time() - own
+    cpu = driver + sum(cost["cpu"] for cost in costs.values())
     per_second = count / cpu
     print(f"\n{count:,} documents, {len(units):,} units, {memory >> 20} MiB for a task's rows")
     watched.table(costs, count)
@@ -281,7 +280,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=300_000, help="for peer")
     parser.add_argument("--memory", type=int, default=1024, help="MiB for the rows of a task")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--no-ray", action="store_true")
+    parser.add_argument("--ray", action="store_true")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "dedup")
     parser.add_argument("--keep", action="store_true", help="keep the signatures")
     chosen = parser.parse_args()
@@ -293,7 +292,7 @@ def main() -> None:
     if chosen.what in ("all", "numbers"):
         numbers()
     if chosen.what in ("all", "scale", "against", "lines"):
-        engine = LocalEngine(1) if chosen.no_ray else RayEngine(chosen.workers)
+        engine = (RayEngine if chosen.ray else LocalEngine)(chosen.workers)
         with contextlib.closing(engine):
             for millions in chosen.millions:
                 if chosen.what == "against":

@@ -23,7 +23,6 @@ from corpus.storage.store import LocalStore
 from filters import STAGES
 from jobs.build.compare_lines import compare_lines
 from jobs.runner.engine import Engine, Stop
-from jobs.runner.local_engine import LocalEngine
 
 LINES = 25
 COMMON = 0.15
@@ -75,8 +74,8 @@ def lines(millions: float, folder: Path, engine: Engine, memory: int) -> None:
     with Stop() as stop:
         work = comparison(folder, recipe, units, engine, stop, memory, progress=watched)
         compared = compare_lines(work)
-    tasks = 0.0 if isinstance(engine, LocalEngine) else sum(cost["cpu"] for cost in work.costs.values())
-    cpu, seconds = tasks + time.process_time() - own, time.monotonic() - started
+    cpu = time.process_time() - own + sum(cost["cpu"] for cost in work.costs.values())
+    seconds = time.monotonic() - started
     info = compared.facts
     print(f"\n{count:,} documents of {info['compared']['lines']:,} lines, {memory >> 20} MiB for a task's rows")
     watched.table(work.costs, count)

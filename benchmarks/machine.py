@@ -4,6 +4,8 @@ import os
 import platform
 from pathlib import Path
 
+from corpus.cpus import usable_cpus
+
 
 def machine_line() -> str:
     """One line: processor, cores, load, Python."""
@@ -16,7 +18,7 @@ def machine_line() -> str:
     except OSError:
         pass
     load = os.getloadavg()[0]
-    return f"machine: {model}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
+    return f"machine: {model}, {usable_cpus()} cores, load {load:.1f}, Python {platform.python_version()}"
 
 
 def find_shared_data() -> Path | None:
@@ -33,3 +35,11 @@ def shared_data() -> Path:
             "There is no real data here. Set CORPUS_SHARED_DATA to its folder, or name archives (the peer: and --warm)."
         )
     return folder
+
+
+def real_archives() -> list[Path]:
+    """The archives of the real data that can be read as they are."""
+    wild = (path for path in (shared_data() / "wild").rglob("*") if path.is_file())
+    return sorted((shared_data() / "warc").glob("*.warc.gz")) + sorted(
+        path for path in wild if not path.name.endswith((".paths.gz", ".lz4"))
+    )

@@ -22,13 +22,14 @@ import pyarrow.parquet as pq
 
 from benchmarks.machine import machine_line
 from corpus.digests import digest
+from corpus.revise.judge import outside
+from corpus.revise.limits import measures_of
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
 from corpus.storage.store import LocalStore
 from corpus.tables.ledger import CORPUS_SCHEMA, add_counts, ledger_schema, no_counts
 from corpus.tables.samples import SAMPLES_SCHEMA
 from filters import load_recipe
-from jobs.report.measures import measures_of
 
 CHUNK = 50_000
 DOMAINS = 400_000
@@ -114,9 +115,9 @@ def _ledger(rng: np.random.Generator, info: dict, schema: pa.Schema, start: int,
     verdict = np.full(rows, -1)
     value, limit = np.full(rows, np.nan), np.full(rows, np.nan)
     for place, measure in enumerate(measures):
-        broken = measure.outside(values[measure.column]) & (verdict < 0)
+        broken = outside(measure.limit, values[measure.column]) & (verdict < 0)
         verdict[broken] = place
-        if measure.kind != "str":
+        if measure.limit.of is not str:
             numbers = values[measure.column].cast(pa.float64()).to_numpy(zero_copy_only=False)
             value[broken] = numbers[broken]
             limit[broken] = next(iter(measure.bounds.values()), np.nan)
@@ -148,11 +149,11 @@ def _ledger(rng: np.random.Generator, info: dict, schema: pa.Schema, start: int,
 def _values(rng: np.random.Generator, measure, rows: int) -> pa.Array:
     """Return values, some of them outside the limit and some of them null."""
     missing = rng.random(rows) < 0.02
-    if measure.kind == "str":
+    if measure.limit.of is str:
         good = measure.bounds.get("one_of", ["first", "second", "third"])
         return pa.array(np.where(rng.random(rows) < 0.03, "other", rng.choice(good, rows)), mask=missing)
     bounds = measure.bounds
-    if measure.kind == "int":
+    if measure.limit.of is int:
         low, high = bounds.get("min", 0), bounds.get("max", 1000)
         if high < 4 * low:
             return pa.array(rng.integers(low, int(high * 1.02), rows), mask=missing)

@@ -33,11 +33,12 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from benchmarks.machine import machine_line, shared_data
+from corpus.cpus import usable_cpus
 from corpus.sandbox.guard import Guard
 from corpus.sandbox.page_worker import settle
 from corpus.sandbox.unit import run_unit
 from corpus.warc.reader import read_warc
-from corpus.warc.record import JUDGED, Record
+from corpus.warc.record import Record
 from corpus.warc.source import LocalSource
 from filters import load_recipe
 from jobs.build.inputs import find_inputs, plan_all
@@ -55,7 +56,7 @@ _WORD = re.compile(r"[A-Za-z]{4,}")
 def command(archives, out, workers, *more, ray=False):
     return [
         sys.executable, "-m", "jobs.cli", "build", *map(str, archives), "-o", str(out), "--recipe", "fineweb",
-        *([] if ray else ["--no-ray"]), "--workers", str(workers), "--no-index", *more,
+        *(["--ray"] if ray else []), "--workers", str(workers), "--no-index", *more,
     ]  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def workers(say):
 
 def overhead(say):
     archives = [shared_data() / "warc" / name for name in ARCHIVES]
-    pages = sum(1 for path in archives for item in read_warc(path) if isinstance(item, Record) and item.kind in JUDGED)
+    pages = sum(1 for path in archives for item in read_warc(path) if isinstance(item, Record) and item.judged)
     took = {name: [] for name in WAYS}
     with tempfile.TemporaryDirectory() as folder:
         sample = Path(folder) / "sample.warc.gz"
@@ -176,7 +177,7 @@ def growth(say):
         archives = changed_copies(shared_data() / "warc", Path(folder) / "in", 17)
         each = {}
         for pages, chosen in ((10_000, archives[:10]), (50_000, archives)):
-            wall, cpu, info, _ = build(chosen, Path(folder) / f"out{pages}", os.cpu_count() or 1)
+            wall, cpu, info, _ = build(chosen, Path(folder) / f"out{pages}", usable_cpus())
             count, kept, removed = info["records"]["in"], info["records"]["kept"], info["dedup"]["removed"]["all"]
             each[pages] = cpu / count
             say(f"  {count:,} pages: {1e3 * cpu / count:.2f} ms of CPU a page, {wall:.0f} s, {kept:,} kept,"

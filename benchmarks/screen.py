@@ -3,7 +3,8 @@
 
 Every page goes through the recipe without the screen. Then the pages that the screen would have dropped are counted for
 each threshold: those that the language rule drops anyway, those that a later rule drops, and those that are kept. The
-loss of kept pages comes with its 95% upper bound (Clopper-Pearson), because 0 of n is not 0.
+loss of kept pages comes with its 95% upper bound (Clopper-Pearson), because 0 of n is not 0. The label that the screen
+gives a page is compared with the language stage's, where a page has both.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.machine import machine_line, shared_data
+from benchmarks.machine import machine_line, real_archives
 from corpus.document import Document
 from corpus.errors import InputError
 from corpus.outcome import KEPT
@@ -42,17 +43,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("archives", nargs="*", type=Path)
     options = parser.parse_args()
-    archives = options.archives or sorted((shared_data() / "warc").glob("*.warc.gz")) + sorted(
-        path
-        for path in (shared_data() / "wild").rglob("*")
-        if path.is_file() and not path.name.endswith((".paths.gz", ".lz4"))
-    )
+    archives = options.archives or real_archives()
     recipe = load_recipe("fineweb")
     pipeline = recipe.pipeline()
     pipeline.stages = [bound for bound in pipeline.stages if bound.name not in ("screen", "pii", "minhash")]
     screen = LanguageScreen()
     screen.prepare()
     pages: list[tuple[float | None, str, str]] = []
+    labels: list[bool] = []
     spent = {"screen": 0.0, "all": 0.0}
     for path in archives:
         try:
@@ -61,19 +59,22 @@ def main() -> None:
             continue
         for record in items:
             started = time.process_time()
-            ((_, score),) = screen.apply(Document.of(record))
+            measured = dict(screen.apply(Document.of(record)))
             spent["screen"] += time.process_time() - started
             started = time.process_time()
             outcome = pipeline.judge_record(record)
             spent["all"] += time.process_time() - started
             if outcome is not None:
-                pages.append((score, outcome.outcome, outcome.stage))
+                pages.append((measured["wanted_score"], outcome.outcome, outcome.stage))
+                both = measured["label"], outcome.measures.get("language.label")
+                labels += [both[0] == both[1]] if all(both) else []
     kept = sum(outcome == KEPT for _, outcome, _ in pages)
     language = sum(stage == "language" for _, _, stage in pages)
     print(machine_line())
     print(f"{len(pages)} pages of {len(archives)} archives: {kept} kept, {language} dropped by language")
     print(f"screen {1e3 * spent['screen'] / len(pages):.2f} ms a page, the recipe without it "
           f"{1e3 * spent['all'] / len(pages):.2f} ms")  # fmt: skip
+    print(f"label: {sum(labels) / max(len(labels), 1):.1%} of {len(labels)} are the language stage's")
     print(f"{'threshold':>10}{'dropped':>9}{'of language':>13}{'of later rules':>16}{'kept lost':>11}{'at most':>9}")
     for threshold in THRESHOLDS:
         cut = [(outcome, stage) for score, outcome, stage in pages if score is not None and score < threshold]

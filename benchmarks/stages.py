@@ -24,7 +24,7 @@ from corpus.outcome import DROPPED, KEPT
 from corpus.sandbox.page_worker import settle
 from corpus.sandbox.unit import RECORDS_PER_BATCH
 from corpus.warc.reader import read_warc
-from corpus.warc.record import JUDGED, Record
+from corpus.warc.record import Record
 from filters import load_recipe
 from jobs.sample.crawl import write_sample
 
@@ -98,7 +98,7 @@ def run(path: Path, pipeline, timed: Timed) -> Timed:
         timed.documents["read"] += len(items)
         if not items:
             return timed
-        batch = [Timing(item) for item in items if isinstance(item, Record) and item.kind in JUDGED]
+        batch = [Timing(item) for item in items if isinstance(item, Record) and item.judged]
         for bound in pipeline.stages:
             for one in batch:
                 if not one.stopped:

@@ -182,7 +182,7 @@ WRITTEN = {
 def written(folder: Path) -> None:
     """`tune --write` beside fresh builds of real archives, in CPU seconds of all processes."""
     archives = [str(path) for path in sorted((shared_data() / "warc").glob("*.warc.gz"))]
-    how = ["--no-ray", "--workers", "2"]
+    how = ["--workers", "2"]
     base = folder / "base"
     _, cpu, _ = measure([*CORPUS, "build", *archives, "-o", str(base), *how])
     records = json.loads((base / "run.json").read_text())["records"]

@@ -32,7 +32,7 @@ from pathlib import Path
 from benchmarks.machine import machine_line, shared_data
 from corpus.errors import CorpusError
 from corpus.warc.reader import read_warc
-from corpus.warc.record import JUDGED, Record
+from corpus.warc.record import Record
 from filters.language.identification import checked_model
 from filters.url.blocklist import build_blocklist
 
@@ -92,7 +92,7 @@ def cut(path: Path, pages: int, folder: Path) -> Path:
         if seen == pages:
             end = item.offset
             break
-        seen += isinstance(item, Record) and item.kind in JUDGED
+        seen += isinstance(item, Record) and item.judged
     out = folder / f"first-{pages}-{path.name}"
     with path.open("rb") as whole:
         out.write_bytes(whole.read(end))
@@ -175,7 +175,7 @@ def run_side(side: Side, archives: list[Path], timed: list[Path], cpu: int, scra
 
 def run_build(archive: Path, cpu: int, scratch: Path) -> dict:
     """Run `corpus build` on one archive, as a user starts it, with one worker."""
-    command = [sys.executable, "-m", "jobs.cli", "build", archive, "-o", scratch / "run", "--no-ray", "--workers", "1"]
+    command = [sys.executable, "-m", "jobs.cli", "build", archive, "-o", scratch / "run", "--workers", "1"]
     command += ["--recipe", "fineweb", "--set", f"url.blocklist={BLOCKLIST}"]
     used = run_pinned(command, cpu)
     counts = json.loads((scratch / "run" / "run.json").read_text())["records"]

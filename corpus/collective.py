@@ -67,9 +67,7 @@ class Collective(Stage):
         mine = next(bound for bound in stages if bound.stage is self)
         for other in stages:
             if other is not mine and isinstance(other.stage, Collective) and other.stage.kind == self.kind:
-                raise ConfigError(
-                    f"'{mine.name}' and '{other.name}' compare the same thing ({self.kind}).", "Keep one of them."
-                )
+                raise ConfigError(f"'{mine.name}' and '{other.name}' both compare {self.kind}.", "Keep one of them.")
         for measure, limit in mine.limits.items():
             allowed = self.bounds.get(self.evidence[measure], ())
             wrong = sorted(set(limit.bounds) - set(allowed))

@@ -35,6 +35,8 @@ class Outcome:
     """True if every stage is done with the document, kept or not. Its text is then what a corpus would hold."""
     signed: dict[str, Any] = field(default_factory=dict)
     """The signatures of the collective stages, by kind. A stage signs only documents that passed the stages before."""
+    allowed: tuple[str, ...] = ()
+    """The categories that the broken limit allows, if it is one of categories."""
 
     @property
     def kept(self) -> bool:
@@ -50,10 +52,12 @@ class Outcome:
         """One line that says where the document ended and why: `gopher_quality.words: 31 < min 50`. Empty if kept."""
         if self.outcome == KEPT:
             return ""
-        detail = f" ({self.detail})" if self.detail else ""
+        detail = f" ({self.detail})" if self.detail and self.detail != self.value else ""
         if self.outcome != DROPPED:
             return f"{self.outcome}: {self.rule}{detail}"
-        sign = {"min": "<", "max": ">", "above": "<=", "below": ">=", "one_of": "not"}[self.bound]
+        if self.bound == "one_of":
+            return f"{self.stage}.{self.rule}: {self.value} is not {' or '.join(self.allowed)}{detail}"
+        sign = {"min": "<", "max": ">", "above": "<=", "below": ">="}[self.bound]
         limit = "" if self.limit is None else f" {self.limit:g}"
         value = f"{self.value:.6g}" if isinstance(self.value, float) else self.value
         return f"{self.stage}.{self.rule}: {value} {sign} {self.bound}{limit}{detail}"

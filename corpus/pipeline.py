@@ -9,7 +9,7 @@ from corpus.collective import Collective
 from corpus.document import Document
 from corpus.outcome import FAILED, KEPT, SKIPPED, Outcome
 from corpus.stage import BoundStage, Stage
-from corpus.warc.record import JUDGED, Damage, Record
+from corpus.warc.record import Damage, Record, is_page
 
 
 class Pipeline:
@@ -98,18 +98,13 @@ class Pipeline:
 
 
 def entry(item: Record | Damage) -> Outcome | None:
-    """Return the outcome before any stage: failed for damage, skipped for a response without an HTTP message, else
-    kept. None for a record type that is only counted."""
+    """Return the outcome before any stage: failed for damage, skipped for a response that holds neither an HTTP message
+    nor a page, such as a capture of DNS, else kept. None for a record that is only counted."""
     if isinstance(item, Damage):
         doc = Document(id=item.id, url=item.url)
         return Outcome(FAILED, doc, rule="damaged", detail=f"{item.kind}: {item.length} bytes")
-    if item.kind not in JUDGED:
+    if not item.judged:
         return None
-    if item.kind == "response" and not _is_http(item):
+    if item.kind == "response" and not item.is_http and not is_page(item.headers):
         return Outcome(SKIPPED, Document.of(item), rule="not_http", detail=item.content_type[:100])
     return Outcome(KEPT, Document.of(item))
-
-
-def _is_http(record: Record) -> bool:
-    """Return True if a response holds an HTTP message. Captures of DNS and FTP are responses too."""
-    return record.url[:4].lower() == "http" or record.content_type.lower().startswith("application/http")

@@ -56,9 +56,7 @@ def stages_of(plugins: Iterable[Plugin]) -> dict[str, type[Stage]]:
         classes = [value for value in vars(loaded).values() if isinstance(value, type) and issubclass(value, Stage)]
         own = {cls.name: cls for cls in classes if cls.__module__ == loaded.__name__ and cls.name}
         if not own:
-            raise ConfigError(
-                f"The module {plugin.name} defines no stage.", "A stage is a class derived from Stage, with a `name`."
-            )
+            raise ConfigError(f"The module {plugin.name} defines no stage.", "Derive a class with a `name` from Stage.")
         found |= own
     return found
 

@@ -31,7 +31,7 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import REMOVED, Outcome
 from corpus.pipeline import Pipeline
 from corpus.settings import changes_of, setting_of
-from corpus.stage import BoundStage, Stage, param_names
+from corpus.stage import BoundStage, Stage
 from corpus.warc.record import Damage, Record
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -65,9 +65,8 @@ class Recipe:
         _known(output, {"rows_per_part"}, "[output]")
         rows = output.get("rows_per_part", ROWS_PER_PART)
         if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
-            raise ConfigError(
-                f"output.rows_per_part = {rows!r} is not a number of rows.", "Give a whole number from 1 on."
-            )
+            what = f"output.rows_per_part = {rows!r} is not a number of rows."
+            raise ConfigError(what, "Give a whole number from 1 on.")
         stages = tuple(_bind(table, registry) for table in data.get("stages", []))
         if not stages:
             raise ConfigError("The recipe has no stages.", "Add a [[stages]] table; `corpus stages` lists them.")
@@ -164,7 +163,8 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
     if not isinstance(use, str):
         raise ConfigError("A [[stages]] table has no `stage`.", "Name the stage it uses; `corpus stages` lists them.")
     if use not in registry:
-        raise ConfigError(f"There is no stage '{use}'.", did_you_mean(use, registry))
+        todo = f"{did_you_mean(use, registry)} A stage of your own comes with --allow-module."
+        raise ConfigError(f"There is no stage '{use}'.", todo)
     cls = registry[use]
     name = table.get("name", use)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -175,28 +175,24 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
     if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
         raise ConfigError(f"{name}.languages = {languages!r} is not a list of language codes.", 'Write ["en", "de"].')
     params: dict[str, Any] = {}
-    limits = dict(cls.limits)
+    limits, defaults = dict(cls.limits), cls().params
     for key, value in table.items():
         if key in RESERVED:
             continue
         if key in limits:
             if not isinstance(value, dict):
-                raise ConfigError(
-                    f"{name}.{key} = {value!r} is not a limit.", "Write { min = …, max = … } or one bound."
-                )
+                todo = "Write { min = …, max = … } or one bound."
+                raise ConfigError(f"{name}.{key} = {value!r} is not a limit.", todo)
             limits[key] = limits[key].with_bounds(f"{name}.{key}", value)
-        elif key in param_names(cls):
+        elif key in defaults:
+            kind = type(defaults[key])
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                raise ConfigError(f"{name}.{key} = {value!r} has the wrong type.", f"It takes a {kind.__name__}.")
             params[key] = value
         else:
-            known = {*limits, *param_names(cls)}
+            known = {*limits, *defaults}
             raise ConfigError(f"The stage '{name}' has no measure or parameter '{key}'.", did_you_mean(key, known))
-    stage = cls(**params)
-    defaults = cls().params
-    for key, value in params.items():
-        if type(value) is not type(defaults[key]) and not (isinstance(defaults[key], float) and type(value) is int):
-            kind = type(defaults[key]).__name__
-            raise ConfigError(f"{name}.{key} = {value!r} has the wrong type.", f"It takes a {kind}.")
-    return BoundStage(name, stage, limits, tuple(languages))
+    return BoundStage(name, cls(**params), limits, tuple(languages))
 
 
 def _canonical(bound: BoundStage) -> dict[str, Any]:

@@ -7,18 +7,15 @@ run.ledger.to_table(filter=pc.field("outcome") == "dropped")
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus.dedup.index import open_index
 from corpus.errors import IntegrityError
-from corpus.revise.explain import explain
-from corpus.revise.what_if import WhatIf, what_if
+from corpus.revise.explain import explain as explain_page
+from corpus.revise.what_if import what_if
 from corpus.runs.run_files import RunFiles
-from corpus.settings import Settings
 from corpus.storage.commits import check_part
 from corpus.storage.manifest import check_seal
 from corpus.storage.store import Location, Store
@@ -28,19 +25,8 @@ from corpus.tables.ledger import balances, total
 class Run(RunFiles):
     """A finished run."""
 
-    def explain(self, url_or_id: str) -> list[dict[str, Any]]:
-        """Every ledger row of a URL or id, with each measure beside its limit, and the text of a kept page.
-
-        Raises InputError if the ledger has no such row.
-        """
-        return explain(self, url_or_id)
-
-    def tune(self, settings: Settings) -> WhatIf:
-        """Judge the ledger under other limits, such as {"gopher_quality.words.min": 30}.
-
-        Raises ConfigError for a setting that names no limit of the recipe.
-        """
-        return what_if(self, settings)
+    explain = explain_page
+    tune = what_if
 
     def verify(self) -> dict[str, int]:
         """Read every committed file again, and return the number of rows by kind. Raises IntegrityError, which names
@@ -60,9 +46,8 @@ class Run(RunFiles):
                 content = pa.BufferReader(check_part(store, part))
                 found = pq.read_table(content, page_checksum_verification=True).num_rows
                 if found != part.rows:
-                    raise IntegrityError(
-                        f"{store.where(part.key)} has {found} rows, not {part.rows}.", "Please report this."
-                    )
+                    what = f"{store.where(part.key)} has {found} rows, not {part.rows}."
+                    raise IntegrityError(what, "Please report this.")
                 rows[kind] += found
         self._check_books(rows)
         self._check_index(store)
@@ -85,19 +70,14 @@ class Run(RunFiles):
     def _check_books(self, rows: dict[str, int]) -> None:
         counts = self.info["records"]
         if not balances(counts) or counts["in"] != rows["ledger"] or counts["kept"] != rows["corpus"]:
-            raise IntegrityError(
-                f"{self.store.where('run.json')} does not balance with its files: {counts} but {rows} rows.",
-                "Build again.",
-            )
+            what = f"{self.store.where('run.json')} does not balance with its files: {counts} but {rows} rows."
+            raise IntegrityError(what, "Build again.")
         outcomes = self.ledger.to_table(columns=["outcome"])["outcome"]
         for outcome in ("kept", "dropped", "failed", "skipped"):
             written = pc.sum(pc.equal(outcomes, outcome)).as_py() or 0
             if written != total(counts[outcome]):
-                raise IntegrityError(
-                    f"{self.store.where()}: run.json counts {total(counts[outcome])} {outcome}, "
-                    f"the ledger holds {written}.",
-                    "Build again.",
-                )
+                what = f"run.json counts {total(counts[outcome])} {outcome}, the ledger holds {written}"
+                raise IntegrityError(f"{self.store.where()}: {what}.", "Build again.")
 
 
 def open_run(folder: Location) -> Run:

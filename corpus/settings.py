@@ -20,13 +20,13 @@ def changes_of(path: str, before: Mapping[str, Any], bound: str, value: Any) -> 
     the limit; `bound` is the one that the path names, or empty. Raises ConfigError if the setting names no bound."""
     if bound:
         changes = {bound: value}
-    elif _is_off(value):
+    elif value in _OFF:
         changes = dict.fromkeys(before, "off")
     elif isinstance(value, Mapping):
         changes = dict(value)
     else:
         raise ConfigError(f"'{path}' names no bound.", f"Write {path}.min=…, .max=…, or {path}=off.")
-    return {name: "off" if _is_off(given) else given for name, given in changes.items()}
+    return {name: "off" if given in _OFF else given for name, given in changes.items()}
 
 
 def setting_of(setting: str) -> tuple[str, Any]:
@@ -38,7 +38,3 @@ def setting_of(setting: str) -> tuple[str, Any]:
         return path.strip(), tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:
         return path.strip(), raw.strip()
-
-
-def _is_off(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and value in _OFF)

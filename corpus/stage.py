@@ -19,7 +19,8 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from corpus.document import Document
@@ -88,13 +89,15 @@ class Limit:
 
     def with_bounds(self, where: str, bounds: dict[str, Any]) -> Limit:
         """Return this limit with other bounds; "off" switches a bound off. `where` names the limit in errors."""
-        known = set(_BOUNDS)
         changes: dict[str, Any] = {}
         for name, bound in bounds.items():
-            if name not in known:
-                raise ConfigError(f"{where} has no bound '{name}'.", did_you_mean(name, known))
+            if name not in _BOUNDS:
+                raise ConfigError(f"{where} has no bound '{name}'.", did_you_mean(name, _BOUNDS))
             if bound == "off":
                 changes[name] = None
+            elif (name == "one_of") != (self.of is str):
+                takes = "one_of" if self.of is str else "min, max, above and below"
+                raise ConfigError(f"{where} has no bound '{name}'.", f"It takes {takes}.")
             elif name == "one_of":
                 if not isinstance(bound, list) or not all(isinstance(b, str) for b in bound):
                     raise ConfigError(f"{where}.one_of must be a list of texts.", f"It is {bound!r}.")
@@ -106,17 +109,11 @@ class Limit:
             else:
                 changes[name] = bound
         changed = replace(self, **changes)
-        wrong = set(changed.bounds) - ({"one_of"} if self.of is str else known - {"one_of"})
-        if wrong:
-            takes = "one_of" if self.of is str else "min, max, above and below"
-            raise ConfigError(f"{where} has no bound '{wrong.pop()}'.", f"It takes {takes}.")
         lows = [bound for bound in (changed.min, changed.above) if bound is not None]
         highs = [bound for bound in (changed.max, changed.below) if bound is not None]
         if lows and highs and max(lows) > min(highs):
-            raise ConfigError(
-                f"{where} allows no value: it is at least {max(lows)} and at most {min(highs)}.",
-                'Change one of the two bounds, or set it to "off".',
-            )
+            what = f"{where} allows no value: it is at least {max(lows)} and at most {min(highs)}."
+            raise ConfigError(what, 'Change one of the two bounds, or set it to "off".')
         return changed
 
 
@@ -177,6 +174,7 @@ class Stage:
                     raise TypeError(f"{measure} comes with a detail, but `detailed` does not name it")
                 outcome.outcome, outcome.stage, outcome.rule, outcome.value = DROPPED, bound.name, measure, value
                 outcome.bound, outcome.limit = broken
+                outcome.allowed = limit.one_of or ()
                 outcome.detail = detail[0] if detail else value if isinstance(value, str) else ""
             if self.costly or first:
                 return False
@@ -232,11 +230,11 @@ class BoundStage:
     stage: Stage
     limits: dict[str, Limit]
     languages: tuple[str, ...] = ()
-    columns: dict[str, str] = field(init=False)
-    """The ledger column of each measure: `stage.measure`."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", {measure: f"{self.name}.{measure}" for measure in self.limits})
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """The ledger column of each measure: `stage.measure`."""
+        return {measure: f"{self.name}.{measure}" for measure in self.limits}
 
     @classmethod
     def of(cls, stage: Stage) -> BoundStage:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from corpus import Document, Limit
 from corpus.dedup.contract import DocumentComparison, Signed
-from filters.url.url_parts import split_url
+from corpus.url_identity import split_url, url_key
 
 
 class UrlVariants(DocumentComparison):
@@ -29,8 +29,7 @@ class UrlVariants(DocumentComparison):
     evidence: ClassVar[dict[str, str]] = {"same_address": "similarity", "variants": "cluster_size"}
 
     def sign(self, doc: Document) -> Signed:
-        host, port, path = split_url(doc.url)
-        site = host.removeprefix("www.")
-        address = f"{site}{port}{path.partition('?')[0].rstrip('/')}"
+        site = split_url(doc.url)[0].removeprefix("www.")
+        address = url_key(doc.url).removeprefix("www.").partition("?")[0].rstrip("/")
         key = hashlib.blake2b(address.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         return Signed(key, preference=len(doc.url), site=site)

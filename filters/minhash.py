@@ -20,8 +20,8 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit
 from corpus.text.shingles import Hashes, joined_shingles, shingle_similarity, shingles_of
 from corpus.text.words import check_language
+from corpus.url_identity import MAX_HOST, split_url
 from filters.url.public_suffixes import registered_domains
-from filters.url.url_parts import MAX_HOST, split_url
 
 if TYPE_CHECKING:
     from corpus.document import Document

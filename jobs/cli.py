@@ -1,11 +1,14 @@
 """The command line: one verb per job. Text for people goes to stderr, JSON for programs (`--json`) to stdout.
 
-Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units are quarantined; 4 stopped by an alarm;
-70 a bug of ours (its traceback is in a file); 130 and 143 interrupted, and the same command continues.
+Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units are quarantined, or entries of a takedown
+found no page; 4 stopped by an alarm; 70 a bug of ours (its traceback is in a file); 130 and 143 interrupted, and the
+same command continues.
 """
 
 from __future__ import annotations
 
+import importlib
+import io
 import os
 import sys
 import tempfile
@@ -13,48 +16,103 @@ import traceback
 
 import click
 
-from corpus.errors import ConfigError, CorpusError, no_room
-from jobs.runner.engine import AtOnce
-from jobs.verbs import look, make, models, steer, tokenizing
+from jobs.runner.terminal import say
+
+_VERBS = {
+    "build": "make:build_command",
+    "sample": "make:sample_command",
+    "blocklist": "make:blocklist_group",
+    "explain": "look:explain_command",
+    "ls": "look:ls_command",
+    "verify": "look:verify_command",
+    "stages": "look:stages_command",
+    "recipes": "look:recipes_group",
+    "report": "look:report_command",
+    "tune": "steer:tune_command",
+    "diff": "steer:diff_command",
+    "remove": "steer:remove_command",
+    "tokenizer": "tokenizing:tokenizer_group",
+    "tokenize": "tokenizing:tokenize_command",
+    "export": "tokenizing:export_command",
+    "train": "models:train_command",
+    "generate": "models:generate_command",
+}
+"""The file in `jobs/verbs/` and the name of each verb."""
+
+_FIRST_WORDS = {
+    "build": "Planning…",
+    "tune": "Reading the run…",
+    "remove": "Reading the run…",
+    "tokenize": "Reading the texts…",
+    "export": "Reading the texts…",
+    "train": "Reading the tokens…",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Verbs(click.Group):
+    """Imports the file of a verb when the verb is called. That takes half a second, and several if the machine is busy:
+    a verb that works for long says something before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return super().get_command(ctx, cmd_name)
+        file, _, name = _VERBS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"jobs.verbs.{file}"), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in _FIRST_WORDS and not {"-h", "--help"} & set(args):
+            say(_FIRST_WORDS[args[0]])
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="corpus")
 def cli() -> None:
     """From Common Crawl WARC to training text in which every record is accounted for."""
 
 
-for verb in (
-    make.build_command, make.sample_command, make.blocklist_group,
-    look.explain_command, look.verify_command, look.stages_command, look.recipes_command, look.report_command,
-    steer.tune_command, steer.diff_command, steer.remove_command,
-    tokenizing.tokenizer_group, tokenizing.tokenize_command, tokenizing.export_command,
-    models.train_command, models.generate_command,
-):  # fmt: skip
-    cli.add_command(verb)
+def _open_streams() -> None:
+    """Let stdin, stdout and stderr be open and take every text. If one were closed, the next file that is opened would
+    get its number, and messages."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest free number, this one
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def main() -> None:
     """Run the command line. An expected failure prints what is wrong and what to do."""
+    _open_streams()
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        say(shown.getvalue().rstrip("\n"))
         sys.exit(2)
-    except AtOnce as stopped:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(stopped.code)  # Python itself would wait for threads that still work
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:
+        from corpus.errors import ConfigError, CorpusError, no_room
+
         expected = no_room(error, error.filename or "The disk") if isinstance(error, OSError) else error
         if isinstance(expected, CorpusError):
-            print(f"Error: {expected}", file=sys.stderr)
+            say(f"Error: {expected}")
             sys.exit(2 if isinstance(expected, ConfigError) else 1)
         with tempfile.NamedTemporaryFile("w", prefix="corpus-bug-", suffix=".txt", delete=False) as file:
             traceback.print_exc(file=file)
-        print(f"This is a bug in corpus. Please report it with {file.name}", file=sys.stderr)
+        say(f"This is a bug in corpus. Please report it with {file.name}")
         sys.exit(70)
 
 

@@ -20,13 +20,13 @@ from jobs.build.compare import Comparison
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.runner.engine import Stop
 from jobs.runner.execution import Execution
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import InProcess, engine_of
 
 COUNT = 112
 
 
-class Twice(LocalEngine):
+class Twice(InProcess):
     """Runs the tasks in reverse order, and each task twice, as if the second attempt had not seen the commit of the
     first."""
 
@@ -154,7 +154,7 @@ def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None, a
         "modules": [],
         "depends": "",
     }
-    engine = engine or LocalEngine(workers)
+    engine = engine or engine_of(workers)
     earlier = [open_index(folder) for folder in against]
     with contextlib.closing(engine), Stop() as stop:
         execution = Execution(store, engine, stop, Progress(quiet=True))

@@ -18,8 +18,8 @@ from jobs.build.compare import Comparison
 from jobs.build.compare_lines import compare_lines
 from jobs.runner.engine import Stop
 from jobs.runner.execution import Execution
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import engine_of
 
 
 def recipe(**lines):
@@ -65,7 +65,7 @@ def phases(store, units, *, memory=1 << 30, workers=1, made=None, engine=None):
         "modules": [],
         "depends": "",
     }
-    with contextlib.closing(engine or LocalEngine(workers)) as engine, Stop() as stop:
+    with contextlib.closing(engine or engine_of(workers)) as engine, Stop() as stop:
         execution = Execution(store, engine, stop, Progress(quiet=True))
         return compare_lines(Comparison(execution, made.stages[0], common, units, memory_bytes=memory))
 

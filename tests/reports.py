@@ -54,7 +54,7 @@ def write_run(folder, found, made=None, samples=None, **info):
     counts = no_counts()
     sampler = Sampler(lambda text: text)
     for outcome in outcomes:
-        add_outcome(counts, outcome)
+        add_outcome(counts, outcome.outcome, outcome.stage, outcome.rule)
         sampler.offer(outcome)
     drawn = sampler.take() if samples is None else pa.Table.from_pylist(samples, SAMPLES_SCHEMA)
     write_part(folder, "samples", drawn)

@@ -64,7 +64,7 @@ class Poison(Stage):
         if act == "sleep":
             time.sleep(3600)
         if act == "supervisor":
-            os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(os.getppid(), signal.SIGSEGV)
             time.sleep(3600)
         if act == "memory":
             self.held = [b"x" * (64 << 20) for _ in range(16 * self.gigabytes)]

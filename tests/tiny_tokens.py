@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpus.tokens.token_folder import open_tokens
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens.tokenize import TokenizeJob, tokenize
 from tests.bpe import small_tokenizer
+from tests.engines import InProcess
 
 SUBJECTS = ("the fisherman", "a child", "my neighbour", "the old dog", "our teacher", "the café owner")
 VERBS = ("sees", "likes", "looks for", "never forgets", "draws")
@@ -30,7 +30,7 @@ def make_tokens(folder, documents=200):
     source.mkdir(parents=True)
     pq.write_table(pa.table({"text": texts}), source / "part-00000.parquet")
     job = TokenizeJob(source, folder / "tokens", small_tokenizer(), val_share=0.1)
-    tokenize(job, lambda: LocalEngine(1), Progress(quiet=True))
+    tokenize(job, lambda: InProcess(), Progress(quiet=True))
     return folder / "tokens"
 
 

@@ -27,7 +27,7 @@ from corpus.sandbox.protocol import Board, send_batch
 from corpus.sandbox.unit import Unit, run_unit
 from corpus.warc.plan import plan
 from corpus.warc.reader import read_warc
-from corpus.warc.record import JUDGED, Record
+from corpus.warc.record import Record
 from corpus.warc.source import LocalSource
 from filters import load_recipe
 from filters.extract.page import page_of
@@ -102,7 +102,7 @@ def limits(path):
     found["our reader"] = lap.took()["cpu"]
     lap = Lap()
     for item in read_warc(path):
-        if isinstance(item, Record) and item.kind in JUDGED:
+        if isinstance(item, Record) and item.judged:
             html = page_of(Document.of(item)).html
             if html.strip():
                 # a new parser for each page, as a parser keeps its first encoding

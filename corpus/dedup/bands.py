@@ -24,19 +24,19 @@ from corpus.storage.boxes import Outbox, range_of
 from corpus.storage.task_commits import Made
 from corpus.text.vocabulary import Flags, Hashes, Ints
 
-KEYS_SCHEMA = pa.schema([pa.field("key", pa.uint64()), pa.field("doc", pa.uint32())])
+KEYS_SCHEMA = pa.schema([("key", pa.uint64()), ("doc", pa.uint32())])
 """`doc` counts from the first document of the group."""
 
 TEXTS_SCHEMA = pa.schema(
     [
-        pa.field("high", pa.uint64()),
-        pa.field("low", pa.uint64()),
-        pa.field("preference", pa.float64()),
-        pa.field("doc", pa.uint32()),
+        ("high", pa.uint64()),
+        ("low", pa.uint64()),
+        ("preference", pa.float64()),
+        ("doc", pa.uint32()),
     ]
 )
-FOLLOWERS_SCHEMA = pa.schema([pa.field("doc", pa.uint32()), pa.field("leader", pa.uint32())])
-SITES_SCHEMA = pa.schema([pa.field("site", pa.string()), pa.field("documents", pa.int64())])
+FOLLOWERS_SCHEMA = pa.schema([("doc", pa.uint32()), ("leader", pa.uint32())])
+SITES_SCHEMA = pa.schema([("site", pa.string()), ("documents", pa.int64())])
 
 _SIGNATURES_AT_ONCE = 1 << 15
 

@@ -25,16 +25,16 @@ from corpus.text.vocabulary import Hashes, Ints
 
 def edges_schema(layout: Layout) -> pa.Schema:
     """Return the columns of edges from a lower to a higher document."""
-    return pa.schema([pa.field("low", layout.doc_type), pa.field("high", layout.doc_type)])
+    return pa.schema([("low", layout.doc_type), ("high", layout.doc_type)])
 
 
 TWINS_SCHEMA = pa.schema(
     [
-        pa.field("doc", pa.int64()),
-        pa.field("leader", pa.int64()),
+        ("doc", pa.int64()),
+        ("leader", pa.int64()),
         pa.field("preference", pa.float64(), metadata={"is": "the leader's; -inf if an earlier run has the text"}),
         pa.field("similarity", pa.float64(), metadata={"is": "below 1 if an earlier run removed the text as similar"}),
-        pa.field("exact", pa.bool_()),
+        ("exact", pa.bool_()),
     ]
 )
 

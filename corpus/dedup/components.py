@@ -28,7 +28,7 @@ _AT_ONCE = 1 << 20
 
 def labels_schema(layout: Layout) -> pa.Schema:
     """Return the columns of a document and of its label, the lowest document of its component."""
-    return pa.schema([pa.field("doc", layout.doc_type), pa.field("label", layout.doc_type)])
+    return pa.schema([("doc", layout.doc_type), ("label", layout.doc_type)])
 
 
 def components(task: ComparisonTask) -> Made:

@@ -95,19 +95,22 @@ class DocumentComparison(Collective):
         return lambda docs, keepers: np.zeros(len(docs))
 
     def signed_schema(self) -> pa.Schema:
-        fields = [
-            pa.field("offset", pa.int64()),
-            pa.field("inner", pa.int32()),
-            pa.field("text_hash", pa.binary(16)),
-            pa.field("preference", pa.float64(), metadata={"is": "the keeper rule's value; the least is kept"}),
-            pa.field("site", pa.string()),
-            pa.field(
-                "signature", pa.binary(self.signature_bytes), metadata={"is": "null for a text too short for one"}
-            ),
-        ]
-        if self.with_shingles:
-            fields.append(pa.field("shingles", pa.binary()))
-        return pa.schema(fields)
+        signature = pa.binary(self.signature_bytes)
+        return pa.schema(
+            [
+                ("offset", pa.int64()),
+                ("inner", pa.int32()),
+                ("text_hash", pa.binary(16)),
+                pa.field("preference", pa.float64(), metadata={"is": "the keeper rule's value; the least is kept"}),
+                ("site", pa.string()),
+                pa.field("signature", signature, metadata={"is": "null for a text too short for one"}),
+                *self.shingle_fields(),
+            ]
+        )
+
+    def shingle_fields(self) -> list[pa.Field]:
+        """Return the column of shingles, if signatures have them."""
+        return [pa.field("shingles", pa.binary())] if self.with_shingles else []
 
 
 KEEP = ("first", "none")
@@ -117,8 +120,8 @@ NOT_COMPARED = 0
 
 LINES_SCHEMA = pa.schema(
     [
-        pa.field("offset", pa.int64()),
-        pa.field("inner", pa.int32()),
+        ("offset", pa.int64()),
+        ("inner", pa.int32()),
         pa.field("hashes", pa.binary(), metadata={"is": "one 64-bit integer for each line; null without a signature"}),
         pa.field("chars", pa.binary(), metadata={"is": "the length of each line, as 32-bit integers"}),
     ]

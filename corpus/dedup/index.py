@@ -11,7 +11,6 @@ the run was divided. A later run reads all keys once. Of the rest it reads only 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +20,8 @@ import pyarrow as pa
 from corpus.dedup.contract import DocumentComparison
 from corpus.digests import digest
 from corpus.errors import ConfigError, InputError, IntegrityError
+from corpus.json_data import parse_json
+from corpus.runs.run_files import RunFiles
 from corpus.storage.commits import Part
 from corpus.storage.store import Location, Store, open_store
 
@@ -32,11 +33,11 @@ ROWS_PER_BOX = 1 << 12
 
 TEXTS_SCHEMA = pa.schema(
     [
-        pa.field("high", pa.uint64()),
-        pa.field("low", pa.uint64()),
+        ("high", pa.uint64()),
+        ("low", pa.uint64()),
         pa.field("doc", pa.int64(), metadata={"is": "the kept document"}),
         pa.field("similarity", pa.float64(), metadata={"is": "how similar the text is to that of the kept document"}),
-        pa.field("exact", pa.bool_()),
+        ("exact", pa.bool_()),
     ]
 )
 
@@ -44,17 +45,17 @@ INDEX_FILE = "index/index.json"
 
 
 def docs_schema(stage: DocumentComparison) -> pa.Schema:
-    fields = [
-        pa.field("doc", pa.int64()),
-        pa.field("archive", pa.int32()),
-        pa.field("offset", pa.int64()),
-        pa.field("inner", pa.int32()),
-        pa.field("preference", pa.float64()),
-        pa.field("signature", pa.binary(stage.signature_bytes)),
-    ]
-    if stage.with_shingles:
-        fields.append(pa.field("shingles", pa.binary()))
-    return pa.schema(fields)
+    return pa.schema(
+        [
+            ("doc", pa.int64()),
+            ("archive", pa.int32()),
+            ("offset", pa.int64()),
+            ("inner", pa.int32()),
+            ("preference", pa.float64()),
+            ("signature", pa.binary(stage.signature_bytes)),
+            *stage.shingle_fields(),
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,17 @@ def open_index(folder: Location) -> EarlierRun:
     store = open_store(folder)
     data = store.get(INDEX_FILE)
     if data is None:
+        compared = RunFiles.open(folder).info["compared"].values() if store.size("run.json") is not None else ()
+        if any(one["compares"] == "lines" for one in compared):
+            raise InputError(
+                f"{folder} has no index: that run removes lines, so its pages are not what their signatures say.",
+                "Give a run whose recipe has no such stage.",
+            )
         raise InputError(
             f"{folder} has no index.", "Give the folder of a finished run whose recipe compares documents."
         )
     try:
-        content = json.loads(data)
+        content = parse_json(data)
         parts = tuple(
             IndexPart(entry["first"], entry["end"], *(Part(**entry[kind]) for kind in ("keys", "texts", "docs")))
             for entry in content["parts"]
@@ -108,11 +115,8 @@ def check_comparable(stage: DocumentComparison, earlier: EarlierRun) -> None:
     """Raise ConfigError if the signatures of an earlier run were made in another way."""
     wanted = stage.comparable()
     if earlier.stage != stage.name or any(earlier.comparable.get(name) != value for name, value in wanted.items()):
-        raise ConfigError(
-            f"The index of {earlier.store.where()} was made with {earlier.comparable}, but this recipe compares with "
-            f"{wanted}.",
-            "Use the recipe of that run.",
-        )
+        made = f"The index of {earlier.store.where()} was made with {earlier.comparable}"
+        raise ConfigError(f"{made}, but this recipe compares with {wanted}.", "Use the recipe of that run.")
 
 
 def shifted(found: Sequence[EarlierRun], documents: int, archives: int) -> list[EarlierRun]:

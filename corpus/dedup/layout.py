@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow as pa
 from corpus.storage.boxes import bits_for
 from corpus.storage.commits import Part
 from corpus.storage.store import Store
-from corpus.tables.verdicts import VerdictBox, stays
+from corpus.tables.verdicts import VerdictBox, removed_rows
 from corpus.text.vocabulary import Flags, Ints
 
 MEMORY_BYTES = 1 << 30
@@ -61,7 +62,10 @@ class Group:
 
     def stays(self, store: Store) -> Flags:
         """Return which documents no earlier comparison removed."""
-        return stays(store, self.rows, self.removed)
+        found = np.ones(sum(self.rows), dtype=np.bool_)
+        for first, boxes in zip(accumulate(self.rows, initial=0), self.removed, strict=False):
+            found[first + removed_rows(store, boxes)] = False
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -30,23 +30,23 @@ BLOCK_BYTES = 256 << 10
 
 
 def members_schema(stage: DocumentComparison) -> pa.Schema:
-    fields = [
-        pa.field("component", pa.uint64(), metadata={"is": "a hash of the lowest document, different for each"}),
-        pa.field("order", pa.float64(), metadata={"is": "the leader's value of the keeper rule"}),
-        pa.field("leader", pa.int64(), metadata={"is": "the preferred document with the same text, or itself"}),
-        pa.field("doc", pa.int64()),
-        pa.field("similarity", pa.float64(), metadata={"is": "to the leader"}),
-        pa.field("exact", pa.bool_(), metadata={"is": "true if its text is that of the leader"}),
-        pa.field("preference", pa.float64()),
-        pa.field("archive", pa.int32()),
-        pa.field("offset", pa.int64()),
-        pa.field("inner", pa.int32()),
-        pa.field("site", pa.string()),
-        pa.field("signature", pa.binary(stage.signature_bytes)),
-    ]
-    if stage.with_shingles:
-        fields.append(pa.field("shingles", pa.binary()))
-    return pa.schema(fields)
+    return pa.schema(
+        [
+            pa.field("component", pa.uint64(), metadata={"is": "a hash of the lowest document, different for each"}),
+            pa.field("order", pa.float64(), metadata={"is": "the leader's value of the keeper rule"}),
+            pa.field("leader", pa.int64(), metadata={"is": "the preferred document with the same text, or itself"}),
+            ("doc", pa.int64()),
+            pa.field("similarity", pa.float64(), metadata={"is": "to the leader"}),
+            pa.field("exact", pa.bool_(), metadata={"is": "true if its text is that of the leader"}),
+            ("preference", pa.float64()),
+            ("archive", pa.int32()),
+            ("offset", pa.int64()),
+            ("inner", pa.int32()),
+            ("site", pa.string()),
+            ("signature", pa.binary(stage.signature_bytes)),
+            *stage.shingle_fields(),
+        ]
+    )
 
 
 def members(task: ComparisonTask) -> Made:

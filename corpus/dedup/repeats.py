@@ -22,20 +22,20 @@ from corpus.storage.commits import Part
 from corpus.storage.task_commits import Made
 from corpus.text.vocabulary import Flags, Ints
 
-HAD_SCHEMA = pa.schema([pa.field("hash", pa.uint64()), pa.field("documents", pa.uint32())])
+HAD_SCHEMA = pa.schema([("hash", pa.uint64()), ("documents", pa.uint32())])
 REPEATED_SCHEMA = pa.schema(
     [
-        pa.field("hash", pa.uint64()),
+        ("hash", pa.uint64()),
         pa.field("first", pa.bool_(), metadata={"is": "true if no group before this one has it"}),
     ]
 )
 PLACES_SCHEMA = pa.schema(
     [
-        pa.field("hash", pa.uint64()),
+        ("hash", pa.uint64()),
         pa.field("doc", pa.int64(), metadata={"is": "the first that has it and stays; -1 for none"}),
-        pa.field("archive", pa.int32()),
-        pa.field("offset", pa.int64()),
-        pa.field("inner", pa.int32()),
+        ("archive", pa.int32()),
+        ("offset", pa.int64()),
+        ("inner", pa.int32()),
     ]
 )
 FACTS = ("lines", "removed", "chars", "chars_removed")
@@ -43,11 +43,11 @@ FACTS = ("lines", "removed", "chars", "chars_removed")
 
 LOSERS_SCHEMA = pa.schema(
     [
-        pa.field("doc", pa.int64()),
-        pa.field("rule", pa.string()),
-        pa.field("value", pa.float64()),
-        pa.field("limit", pa.float64()),
-        *(pa.field(name, pa.int64()) for name in FACTS),
+        ("doc", pa.int64()),
+        ("rule", pa.string()),
+        ("value", pa.float64()),
+        ("limit", pa.float64()),
+        *((name, pa.int64()) for name in FACTS),
     ]
 )
 

@@ -29,19 +29,19 @@ LARGEST = 20
 
 FOUND_SCHEMA = pa.schema(
     [
-        pa.field("doc", pa.int64()),
-        pa.field("archive", pa.int32()),
-        pa.field("offset", pa.int64()),
-        pa.field("inner", pa.int32()),
-        pa.field("site", pa.string()),
+        ("doc", pa.int64()),
+        ("archive", pa.int32()),
+        ("offset", pa.int64()),
+        ("inner", pa.int32()),
+        ("site", pa.string()),
         pa.field("kept_doc", pa.int64(), metadata={"is": "itself if it is kept"}),
-        pa.field("kept_archive", pa.int32()),
-        pa.field("kept_offset", pa.int64()),
-        pa.field("kept_inner", pa.int32()),
-        pa.field("similarity", pa.float64()),
-        pa.field("exact", pa.bool_()),
+        ("kept_archive", pa.int32()),
+        ("kept_offset", pa.int64()),
+        ("kept_inner", pa.int32()),
+        ("similarity", pa.float64()),
+        ("exact", pa.bool_()),
         pa.field("preferred", pa.bool_(), metadata={"is": "true if the keeper rule prefers it to the kept one"}),
-        pa.field("cluster_size", pa.int64()),
+        ("cluster_size", pa.int64()),
     ]
 )
 

@@ -142,10 +142,8 @@ class Client(AbstractContextManager["Client"]):
                     # Our own delay is the least: some servers ask for 0 seconds and do not mean it.
                     delay = max(delay, min(error.wait_s, _LONGEST_WAIT_S))
                     if time.monotonic() + delay - since > total and (tries or not reached):
-                        raise failed(
-                            f"{redact(url)} can't be {verb}: {error.reason}, in {tries + 1} tries.",
-                            "Run the same command again when the server is well.",
-                        ) from None
+                        what = f"{redact(url)} can't be {verb}: {error.reason}, in {tries + 1} tries."
+                        raise failed(what, "Run the same command again when the server is well.") from None
                     tries += 1
                     if not error.throttled:
                         self._sleep(delay)

@@ -54,6 +54,8 @@ class RemoteSource:
         size, _, validator = tag.partition(" ")
         self._known = FileVersion(int(size), validator) if tag else None
         self._span = span
+        if client is None:
+            client = self._own_client = Client()
         self._client = client
         self._waiting = waiting
         self._block, self._block_start = bytearray(), 0
@@ -63,7 +65,7 @@ class RemoteSource:
     @property
     def _version(self) -> FileVersion:
         if self._known is None:
-            self._block, self._known = self._connected().read(self.url, 0, _FIRST_BYTES)
+            self._block, self._known = self._client.read(self.url, 0, _FIRST_BYTES)
         return self._known
 
     @property
@@ -116,18 +118,13 @@ class RemoteSource:
 
     def _request(self, offset: int, length: int) -> Future[bytearray]:
         if self._fetcher is None:
-            self._fetcher = _Fetcher(self._connected(), self.url, self._version)
+            self._fetcher = _Fetcher(self._client, self.url, self._version)
         return self._fetcher.request(offset, length)
 
     def _wait(self, future: Future[bytearray]) -> bytearray:
         while not wait([future], timeout=_WAIT_S).done:
             self._waiting()
         return future.result()
-
-    def _connected(self) -> Client:
-        if self._client is None:
-            self._client = self._own_client = Client()
-        return self._client
 
     def check(self) -> None:
         """Do nothing: every answer was checked."""
@@ -137,7 +134,7 @@ class RemoteSource:
             self._fetcher.close()
         if self._own_client is not None:
             self._own_client.close()
-        self._fetcher = self._own_client = self._client = self._ahead = None
+        self._fetcher = self._ahead = None
         self._block = bytearray()
 
     __del__ = close

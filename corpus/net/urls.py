@@ -51,6 +51,16 @@ def url_name(url: str) -> str:
     return name
 
 
+def url_folders(url: str) -> list[str]:
+    """Return what stands before the name of a file in its URL, without secrets: host or bucket, and folders."""
+    scheme, _, rest = (url if url.partition("://")[0] in OBJECT_STORES else redact(url)).partition("://")
+    authority, _, path = rest.partition("/")
+    folders = path.split("/")[:-1]
+    if scheme not in OBJECT_STORES:
+        folders = [part if (part := unquote(raw)).isprintable() and "/" not in part else raw for raw in folders]
+    return [part for part in (authority.rpartition("@")[2], *folders) if part not in ("", ".", "..")]
+
+
 def object_key(url: str) -> str:
     """Return the key of an object or prefix: everything after the bucket, unchanged, as it may hold `?`, `#` and `%`.
 
@@ -60,7 +70,6 @@ def object_key(url: str) -> str:
     if not bucket:
         raise ConfigError(f"{redact(url)!r} names no bucket.", "Write s3://BUCKET/PREFIX.")
     if _CONTROL.search(key) or not is_utf8(key) or (key and {"", ".", ".."} & set(key.split("/"))):
-        raise ConfigError(
-            f"{redact(url)!r} is not valid in an object store.", "Leave out empty parts, dots and control characters."
-        )
+        todo = "Leave out empty parts, dots and control characters."
+        raise ConfigError(f"{redact(url)!r} is not valid in an object store.", todo)
     return key

@@ -30,6 +30,7 @@ EXAMPLES = 5
 ABSENT = "absent"
 """The verdict of a document in the run that does not have it."""
 
+_END = ("\U0010ffff", 0)  # behind every position
 _LEDGER_ROWS = 1 << 16
 _CORPUS_ROWS = 1 << 10  # with their texts about 5 MB
 
@@ -90,31 +91,58 @@ def diff(first: RunFiles, second: RunFiles) -> Diff:
     return found
 
 
+@dataclass(frozen=True)
+class Returned:
+    """A page that a replay keeps and the run did not, or that has lines again, since what it repeated is gone."""
+
+    id: str
+    url: str
+    lines: int
+    """The lines; 0 for a whole page."""
+
+
+def returned(run: RunFiles, replayed: RunFiles) -> Iterator[Returned]:
+    """Yield the pages that come back in a replay of a run, in order. Both have the same rows."""
+    lines = [
+        f"{name}.{measure}"
+        for name, one in run.info["compared"].items()
+        for measure, column in one["measures"].items()
+        if column == "lines_removed"
+    ]
+    columns = ["id", "url", "warc", "offset", "outcome", *lines]
+    for old, new in _windows(*(_Side(one.paths("ledger"), columns, _LEDGER_ROWS) for one in (run, replayed))):
+        kept = pc.equal(new["outcome"], KEPT).to_numpy()
+        was_kept = pc.equal(old["outcome"], KEPT).to_numpy()
+        back = np.zeros(old.num_rows, np.int64)
+        for column in lines:
+            back += pc.subtract(*(pc.fill_null(table[column], 0) for table in (old, new))).to_numpy()
+        back[~was_kept] = 0
+        here = pa.array(kept & (~was_kept | (back > 0)))
+        for row, count in zip(new.filter(here).to_pylist(), back[here.to_numpy(False)].tolist(), strict=True):
+            yield Returned(row["id"], row["url"], count)
+
+
 class _Side:
     """The rows of one run, in order. Some are held in memory."""
 
     def __init__(self, paths: Sequence[Path], columns: list[str], rows: int) -> None:
-        self._batches = read_batches(paths, columns, rows)
+        self._batches = (batch for batch in read_batches(paths, columns, rows) if batch.num_rows)
         self._held = read_rows(paths, 0, 0).select(columns)
-        self.ended = False
+        self.last: tuple[str, int] = ("", -1)
+        """The position of the last row held, or _END after the last batch."""
 
     def load(self) -> None:
         """Read another batch."""
         batch = next(self._batches, None)
         if batch is None:
-            self.ended = True
+            self.last = _END
         else:
             self._held = pa.concat_tables([self._held, pa.Table.from_batches([batch])]).combine_chunks()
+            self.last = self._position(self._held.num_rows - 1)
 
-    @property
-    def last(self) -> tuple[str, int] | None:
-        """The position of the last row held."""
-        return self._position(self._held.num_rows - 1) if self._held.num_rows else None
-
-    def take(self, end: tuple[str, int] | None) -> pa.Table:
-        """Release the rows before a position; all rows for None."""
-        rows = self._held.num_rows
-        number = rows if end is None else bisect_left(range(rows), end, key=self._position)
+    def take(self, end: tuple[str, int]) -> pa.Table:
+        """Release the rows before a position."""
+        number = bisect_left(range(self._held.num_rows), end, key=self._position)
         before, self._held = self._held.slice(0, number), self._held.slice(number)
         return before
 
@@ -124,19 +152,16 @@ class _Side:
 
 def _windows(one: _Side, other: _Side) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Yield rows of both sides, up to the same position."""
-    while not (one.ended and other.ended):
-        reach = min((last for side in (one, other) if not side.ended and (last := side.last)), default=("", 0))
+    while (reach := min(one.last, other.last)) != _END:
         for side in (one, other):
-            if not side.ended and (side.last is None or side.last <= reach):
+            if side.last == reach:
                 side.load()
-        lasts = [side.last for side in (one, other) if not side.ended]
-        if None not in lasts:
-            # the next batch may begin with more rows at the last position of this one
-            end = min((last for last in lasts if last is not None), default=None)
-            yield one.take(end), other.take(end)
+        end = min(one.last, other.last)  # rows at this position stay, as the next batch may begin with more of them
+        yield one.take(end), other.take(end)
 
 
-def _verdicts(table: pa.Table) -> pa.Array:
+def verdicts_of(table: pa.Table) -> pa.Array:
+    """The verdict of each ledger row, as in `Diff.moves`."""
     stage, rule = (pc.fill_null(table[name], "") for name in ("stage", "rule"))
     dropped = pc.binary_join_element_wise(stage, rule, ".")
     other = pc.binary_join_element_wise(table["outcome"], rule, ": ")
@@ -145,40 +170,33 @@ def _verdicts(table: pa.Table) -> pa.Array:
 
 
 def _count(found: Diff, one: pa.Table, other: pa.Table) -> None:
-    verdicts = _verdicts(one), _verdicts(other)
+    verdicts = verdicts_of(one), verdicts_of(other)
     kept = [pc.sum(pc.equal(side, KEPT)).as_py() or 0 for side in verdicts]
     found.documents = (found.documents[0] + one.num_rows, found.documents[1] + other.num_rows)
     found.kept = (found.kept[0] + kept[0], found.kept[1] + kept[1])
-    at = pc.index_in(one["id"], value_set=other["id"].combine_chunks()).combine_chunks()
-    both = at.is_valid()
-    old, new = verdicts[0].filter(both), verdicts[1].take(at.drop_null())
-    moved = pc.not_equal(old, new)
-    found.same += len(old) - (pc.sum(moved).as_py() or 0)
-    _add(found, one.filter(both).filter(moved), old.filter(moved), new.filter(moved))
-    alone = pc.invert(both)
-    _add(found, one.filter(alone), verdicts[0].filter(alone), None)
-    unseen = np.ones(other.num_rows, np.bool_)
-    unseen[at.drop_null().to_numpy()] = False
-    rest = pa.array(unseen)
-    _add(found, other.filter(rest), None, verdicts[1].filter(rest))
-
-
-def _add(found: Diff, rows: pa.Table, old: pa.Array | None, new: pa.Array | None) -> None:
-    """Add moves. The verdict None stands for a run that does not have these documents."""
-    if not rows.num_rows:
-        return
-    absent = pa.repeat(ABSENT, rows.num_rows)
-    table = pa.table({"old": absent if old is None else old, "new": absent if new is None else new})
-    for pair in table.group_by(["old", "new"]).aggregate([([], "count_all")]).to_pylist():
+    at = _positions(one, other)
+    new = pa.array(~np.isin(np.arange(other.num_rows), at.drop_null()))
+    rows = pa.concat_tables([one.select(["id", "url"]), other.select(["id", "url"]).filter(new)])
+    olds = pa.concat_arrays([verdicts[0], pa.repeat(ABSENT, rows.num_rows - one.num_rows)])
+    news = pa.concat_arrays([pc.fill_null(verdicts[1].take(at), ABSENT), verdicts[1].filter(new)])
+    rows = rows.append_column("old", olds).append_column("new", news)
+    moved = rows.filter(pc.not_equal(olds, news))
+    found.same += rows.num_rows - moved.num_rows
+    for pair in moved.group_by(["old", "new"]).aggregate([([], "count_all")]).to_pylist():
         move = found.moves.setdefault((pair["old"], pair["new"]), Move())
         move.documents += pair["count_all"]
         if len(move.examples) < EXAMPLES:
-            same = pc.and_(pc.equal(table["old"], pair["old"]), pc.equal(table["new"], pair["new"]))
-            _add_examples(move.examples, rows, same)
+            same = pc.and_(pc.equal(moved["old"], pair["old"]), pc.equal(moved["new"], pair["new"]))
+            _add_examples(move.examples, moved, same)
+
+
+def _positions(one: pa.Table, other: pa.Table) -> pa.Array:
+    """The row of the other table that has the same document, for each row; null if there is none."""
+    return pc.index_in(one["id"], value_set=other["id"].combine_chunks()).combine_chunks()
 
 
 def _compare_texts(found: Diff, one: pa.Table, other: pa.Table) -> None:
-    at = pc.index_in(one["id"], value_set=other["id"].combine_chunks()).combine_chunks()
+    at = _positions(one, other)
     both = one.filter(at.is_valid())
     same = pc.equal(both["text"], other["text"].combine_chunks().take(at.drop_null()))
     count = pc.sum(same).as_py() or 0

@@ -7,35 +7,54 @@ from typing import TYPE_CHECKING, Any
 from corpus.errors import InputError
 from corpus.outcome import DROPPED, KEPT
 from corpus.revise.limits import measures_of
+from corpus.runs.urls import is_variant, nearest_urls, urls_in
 
 if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
 
 
 def explain(run: RunFiles, url_or_id: str) -> list[dict[str, Any]]:
-    """Every ledger row of a URL or id, with each measure beside its limit, and the text of a kept page.
+    """Every ledger row of a URL or id, with each measure beside its limit, and the text of a kept page. If there is
+    none, those of the URL that differs only in `www.`, a final slash or letter case.
 
-    Raises InputError if the ledger has no such row.
+    Raises InputError, which names the nearest URLs, if the ledger has no such row.
     """
     rows = run.find(url_or_id)
     if not rows:
-        raise InputError(
-            f"The ledger of {run.store.where()} has no record of {url_or_id}.",
-            "Give the URL as it was crawled, or an id.",
-        )
+        near = nearest_urls(urls_in(run.paths("ledger")), [url_or_id])[url_or_id]
+        if not near or not is_variant(near[0], url_or_id):
+            what = f"The ledger of {run.store.where()} has no record of {url_or_id}."
+            shown = [one for one in near if one.isprintable()]  # a crawled URL may have what a terminal obeys
+            todo = f"Did you mean {' or '.join(shown)}?" if shown else "`corpus ls` lists the pages of a run."
+            raise InputError(what, todo)
+        rows = run.find(near[0])
     return [_explained(run, row) for row in rows]
 
 
 def _explained(run: RunFiles, row: dict[str, Any]) -> dict[str, Any]:
     stages = []
+    compared, every = _compared(run, row), measures_of(run.info)
     for stage in run.info["recipe"]["stages"]:
         measures = []
-        for measure in measures_of(run.info["columns"], stage["name"]):
-            ended = row["outcome"] == DROPPED and (row["stage"], row["rule"]) == (stage["name"], measure)
-            limit = {bound: value for bound, value in stage.get(measure, {}).items() if value != "off"}
-            value = row[f"{stage['name']}.{measure}"]
-            measures.append({"measure": measure, "value": value, "limit": limit, "ended_here": ended})
-        stages.append({"stage": stage["name"], "measures": measures})
+        for one in (measure for measure in every if measure.stage == stage["name"]):
+            ended = row["outcome"] == DROPPED and (row["stage"], row["rule"]) == (one.stage, one.name)
+            limit = {bound: value for bound, value in stage[one.name].items() if value != "off"}
+            measures.append({"measure": one.name, "value": row[one.column], "limit": limit, "ended_here": ended})
+        stages.append({"stage": stage["name"], "measures": measures, "compared": stage["name"] in compared})
     fixed = {key: value for key, value in row.items() if key not in run.info["columns"]}
     text = run.text_of(row["id"]) if row["outcome"] == KEPT else None
     return {**fixed, "stages": stages, "text": text}
+
+
+def _compared(run: RunFiles, row: dict[str, Any]) -> list[str]:
+    """The stages that compared a page with others: all of them if it is kept, or up to the one that removed it.
+
+    A stage for some languages may have left the page out, which the ledger does not say.
+    """
+    tables = {table["name"]: table for table in run.info["recipe"]["stages"]}
+    names = [name for name in run.info["compared"] if name in run.info.get("comparisons", tables)]
+    if row["stage"] in names:
+        names = names[: names.index(row["stage"]) + 1]
+    elif row["outcome"] != KEPT:
+        names = []
+    return [name for name in names if not tables[name].get("languages")]

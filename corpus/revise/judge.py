@@ -8,7 +8,7 @@ Only the columns of the changed rules are read, and those of the other rules whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT
-from corpus.revise.limits import TunedRule
+from corpus.revise.limits import TunedRule, rules_of
 from corpus.runs.row_groups import Columns
 from corpus.stage import BREAKS, Limit
 
@@ -35,13 +35,14 @@ class VerdictCodes:
 
 
 class LedgerJudge:
-    """Gives ledger rows new verdicts. `columns` are the measures of all stages; `compared` names collective stages."""
+    """Gives the ledger rows of a run verdicts under the limits of another recipe. `info` is its run.json."""
 
-    def __init__(self, rules: Sequence[TunedRule], columns: Iterable[str], compared: Iterable[str]) -> None:
+    def __init__(self, info: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+        rules = rules_of(info, recipe)
         self.codes = VerdictCodes(rules)
-        self._compared = set(compared)
-        self._columns = [column for column in columns if column.split(".")[0] not in self._compared]
-        self._index = {(rule.stage, rule.measure): index for index, rule in enumerate(rules)}
+        self._compared = list(info["compared"])
+        self._columns = [column for column in info["columns"] if column.split(".")[0] not in self._compared]
+        self._index = {(rule.stage, rule.name): index for index, rule in enumerate(rules)}
         self._changed = [index for index, rule in enumerate(rules) if rule.changed]
 
     def verdicts(self, read: Columns) -> tuple[np.ndarray, np.ndarray]:
@@ -93,15 +94,15 @@ class LedgerJudge:
         return found
 
 
-def outside(limit: Limit, column: pa.ChunkedArray) -> np.ndarray:
+def outside(limit: Limit, column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Return True for the values outside a limit. A null value is never outside."""
     if limit.of is str:
         if limit.one_of is None:
             return np.zeros(len(column), np.bool_)
         inside = pc.is_in(column, value_set=pa.array(limit.one_of, pa.string()))
-        found: np.ndarray = pc.and_(pc.invert(inside), column.is_valid()).to_numpy()
+        found: np.ndarray = pc.and_(pc.invert(inside), column.is_valid()).to_numpy(zero_copy_only=False)
         return found
-    values = column.to_numpy()  # null becomes NaN, and every comparison with NaN is false
+    values = column.to_numpy(zero_copy_only=False)  # null becomes NaN, and every comparison with NaN is false
     broken = np.zeros(len(values), np.bool_)
     for bound, breaks in numeric_checks(limit):
         broken |= breaks(values, bound)

@@ -7,7 +7,7 @@ measures after a verdict that no longer holds, or the detail of a rule that did 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,21 +15,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED
+from corpus.outcome import DROPPED, KEPT, REMOVED
 from corpus.recipe import Recipe
-from corpus.revise.judge import LedgerJudge, VerdictCodes, numeric_checks, outside
-from corpus.revise.limits import TunedRule, rules_of
+from corpus.revise.judge import LedgerJudge, numeric_checks, outside
+from corpus.revise.limits import TunedRule
+from corpus.revise.takedowns import failed_pages, judged_pages
 from corpus.runs.row_groups import Columns
-from corpus.stage import Limit
+from corpus.stage import Limit, Stage
+from corpus.tables.ledger import ledger_schema
 from corpus.tables.overlay import put
 from corpus.tables.takedown import Takedown
 
 STAYS, FOLLOWS, READ = 0, 1, 2
 """Actions for a row: it stays as it is (except for its comparison), it follows from its measures, or its page is read
 again."""
-
-_ARCHIVE_FAILURES = ("damaged", "not_http")
-"""Failures of the archive. No stage has a part in them."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class RowActions:
     """True for rows that a new takedown removes."""
 
 
-class LedgerReplay:
+class LedgerReplay(LedgerJudge):
     """Judges the rows of a run by `recipe`, which differs from the recipe of the run in its limits alone.
 
     `signed` tells if the run kept its signatures. Without them every page that passes is read again. `takedown` has
@@ -51,98 +50,98 @@ class LedgerReplay:
     """
 
     def __init__(self, info: Mapping[str, Any], recipe: Recipe, signed: bool, takedown: Takedown | None) -> None:
-        self.rules = rules_of(info, recipe.canonical())
-        self._compared = list(info["compared"])
-        self._judge = LedgerJudge(self.rules, info["columns"], self._compared)
+        super().__init__(info, recipe.canonical())
         self._signed = signed
         self._takedown = takedown
+        self._all_columns = list(info["columns"])
+        self._schema = ledger_schema(recipe.pipeline().columns)
         stages = {bound.name: bound.stage for bound in recipe.stages}
-        self._columns = list(info["columns"])
-        columns = [name for name in self._columns if name.split(".")[0] not in self._compared]
-        self._unmeasured = [_unmeasured_after(rule, columns, stages, recipe) for rule in self.rules]
-        self._detailed = np.array([rule.measure in stages[rule.stage].detailed for rule in self.rules], np.bool_)
-        self._worded = np.array([rule.new.of is str for rule in self.rules], np.bool_)
-        self._changed = any(rule.changed for rule in self.rules)
-
-    @property
-    def codes(self) -> VerdictCodes:
-        return self._judge.codes
-
-    def stops(self, rule: int) -> bool:
-        """Return True if a document that a rule drops is measured no further."""
-        return bool(self._unmeasured[rule])
+        self.unmeasured = [self._unmeasured_after(rule, stages, recipe) for rule in self.codes.rules]
+        """The columns that stay null for a document that a rule drops, by the index of the rule."""
+        self._detailed = [rule.name in stages[rule.stage].detailed for rule in self.codes.rules]
 
     def actions(self, read: Columns) -> RowActions:
         """Decide about the rows whose columns `read` returns."""
         codes = self.codes
-        old, new = self._judge.verdicts(read)
+        old, new = self.verdicts(read)
         passed = np.isin(old, (codes.kept, codes.repeated))
         passes = np.isin(new, (codes.kept, codes.repeated))
         action = np.full(len(old), STAYS)
         moved = (old != new) & ~(passed & passes)
         # The detail of a new verdict is what the archive reader noted. A row has that note unless its old verdict has a
         # detail of its own.
-        noted = (old == codes.kept) | np.append(~(self._detailed | self._worded), [False] * 4)[old]
-        for index, rule in enumerate(self.rules):
+        own_detail = [named or rule.new.of is str for named, rule in zip(self._detailed, codes.rules, strict=True)]
+        noted = (old == codes.kept) | ~np.array([*own_detail, *[True] * 4])[old]
+        for index, rule in enumerate(codes.rules):
             here = new == index
             if rule.changed:
                 action[here & (old == index)] = FOLLOWS
-            follows = ~self._detailed[index] & noted
+            follows = noted & (not self._detailed[index])
             action[here & moved] = np.where(follows, FOLLOWS, READ)[here & moved]
         action[passes & (~passed | (not self._signed))] = READ
         action[new == codes.open] = READ
-        fixed = read(["outcome", "rule"])
-        of_archive = pc.is_in(fixed["rule"], value_set=pa.array(_ARCHIVE_FAILURES))
-        failed = pc.and_(pc.equal(fixed["outcome"], FAILED), pc.invert(of_archive)).to_numpy()
-        if self._changed:
-            action[failed] = READ
+        if any(rule.changed for rule in codes.rules):
+            action[failed_pages(read)] = READ
         action[self._stopped_elsewhere(read, new)] = READ
-        taken_down = self._taken_down(read, failed)
+        taken_down = self._taken_down(read, len(old))
         action[taken_down] = FOLLOWS
         return RowActions(old, new, action, taken_down)
 
+    def _unmeasured_after(self, rule: TunedRule, stages: Mapping[str, Stage], recipe: Recipe) -> list[str]:
+        stage, later = stages[rule.stage], self._columns[self._columns.index(rule.column) + 1 :]
+        if stage.costly or recipe.measures == "first":
+            return [*later, "text_bytes"]
+        if stage.gate:
+            return [*(name for name in later if name.split(".")[0] != rule.stage), "text_bytes"]
+        return []
+
     def _stopped_elsewhere(self, read: Columns, new: np.ndarray) -> np.ndarray:
         """Find documents that, after their verdict, are now measured further than before, or less far."""
-        unmeasured = np.array([*map(len, self._unmeasured), 0])
+        unmeasured = np.array([*map(len, self.unmeasured), 0])
         found: np.ndarray = (new < self.codes.kept) & (np.append(unmeasured, [0] * 3)[new] == 0)
-        stopping = [index for index, columns in enumerate(self._unmeasured) if columns]
-        if not found.any() or not any(self.rules[index].changed for index in stopping):
+        stopping = [index for index, columns in enumerate(self.unmeasured) if columns]
+        if not found.any() or not any(self.codes.rules[index].changed for index in stopping):
             return np.zeros(len(new), np.bool_)
         was, now = (np.full(len(new), self.codes.kept) for _ in range(2))
         for index in reversed(stopping):
-            rule = self.rules[index]
+            rule = self.codes.rules[index]
             values = read([rule.column]).column(0)
-            was[outside(rule.old, values)] = index
+            was[outside(rule.limit, values)] = index
             now[outside(rule.new, values)] = index
         found &= unmeasured[was] != unmeasured[now]
         return found
 
-    def _taken_down(self, read: Columns, failed: np.ndarray) -> np.ndarray:
-        found = np.zeros(len(failed), np.bool_)
+    def _taken_down(self, read: Columns, rows: int) -> np.ndarray:
+        found = np.zeros(rows, np.bool_)
         if self._takedown:
-            table = read(["url", "outcome", "stage"])
-            judged = pc.is_in(table["outcome"], value_set=pa.array([KEPT, DROPPED])).to_numpy() | failed
-            judged &= pc.fill_null(pc.not_equal(table["stage"], REMOVED), True).to_numpy()
-            for row, url in enumerate(table["url"].to_pylist()):
-                found[row] = judged[row] and bool(self._takedown.rule(url))
+            judged = np.flatnonzero(judged_pages(read))
+            urls = read(["url"])["url"].take(pa.array(judged)).to_pylist()
+            found[judged] = [bool(self._takedown.rule(url)) for url in urls]
         return found
 
     def table(self, table: pa.Table, actions: RowActions) -> pa.Table:
-        """The new rows before documents are compared. The rows of pages that are read again are not valid."""
+        """The new rows before documents are compared. The rows of pages that are read again are not valid.
+
+        A measure that the run, made by an earlier version, does not have is null.
+        """
         table = self._before_comparison(table)
-        for index, rule in enumerate(self.rules):
+        for index, rule in enumerate(self.codes.rules):
             here = (actions.action == FOLLOWS) & (actions.new == index) & ~actions.taken_down
             if here.any():
                 table = _dropped(table, here, rule)
-                table = put(table, here & (actions.old != index), dict.fromkeys(self._unmeasured[index]))
+                table = put(table, here & (actions.old != index), dict.fromkeys(self.unmeasured[index]))
         if actions.taken_down.any():
             assert self._takedown is not None
             urls = table["url"].filter(pa.array(actions.taken_down)).to_pylist()
             reasons = pa.array([self._takedown.rule(url) for url in urls], pa.string())
             fixed = {"outcome": DROPPED, "stage": REMOVED, "rule": reasons}
-            fixed |= dict.fromkeys(("value", "limit", "detail", "text_bytes", *self._columns))
+            fixed |= dict.fromkeys(("value", "limit", "detail", "text_bytes", *self._all_columns))
             table = put(table, actions.taken_down, fixed)
-        return table
+        there = set(table.schema.names)
+        new = [
+            table[field.name] if field.name in there else pa.nulls(table.num_rows, field.type) for field in self._schema
+        ]
+        return pa.table(new, schema=self._schema)
 
     def _before_comparison(self, table: pa.Table) -> pa.Table:
         """The rows without the results of comparisons."""
@@ -150,26 +149,15 @@ class LedgerReplay:
             return table
         removed = pc.is_in(table["stage"], value_set=pa.array(self._compared)).to_numpy()
         table = put(table, removed, {"outcome": KEPT, **dict.fromkeys(("stage", "rule", "value", "limit", "detail"))})
-        own = [name for name in self._columns if name.split(".")[0] in self._compared]
+        own = [name for name in self._all_columns if name.split(".")[0] in self._compared]
         return put(table, np.ones(table.num_rows, np.bool_), dict.fromkeys(own))
-
-
-def _unmeasured_after(rule: TunedRule, columns: Sequence[str], stages: Mapping[str, Any], recipe: Recipe) -> list[str]:
-    """The columns that stay null for a document that a rule drops."""
-    stage = stages[rule.stage]
-    at = columns.index(rule.column)
-    if stage.costly or recipe.measures == "first":
-        return [*columns[at + 1 :], "text_bytes"]
-    if stage.gate:
-        return [*(name for name in columns[at + 1 :] if name.split(".")[0] != rule.stage), "text_bytes"]
-    return []
 
 
 def _dropped(table: pa.Table, here: np.ndarray, rule: TunedRule) -> pa.Table:
     """The table with some rows dropped by a rule."""
     mask = pa.array(here)
     values = table[rule.column].filter(mask)
-    fixed: dict[str, Any] = {"outcome": DROPPED, "stage": rule.stage, "rule": rule.measure}
+    fixed: dict[str, Any] = {"outcome": DROPPED, "stage": rule.stage, "rule": rule.name}
     if rule.new.of is str:
         # an empty category leaves the detail to the note of the archive reader
         details = pc.if_else(pc.equal(values, ""), table["detail"].filter(mask), values)

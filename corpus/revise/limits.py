@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,21 +16,33 @@ _NEW_RUN = "Only limits can be judged from a ledger. Give this setting to `corpu
 
 
 @dataclass(frozen=True)
-class TunedRule:
-    """A measure with its limit in the run and its new limit."""
+class Measure:
+    """One ledger column of a stage, with its limit."""
 
     stage: str
-    measure: str
-    old: Limit
-    new: Limit
+    name: str
+    limit: Limit
+    collective: bool
+    """True if the stage compares documents. Only documents that passed all other stages have a value then."""
 
     @property
     def column(self) -> str:
-        return f"{self.stage}.{self.measure}"
+        return f"{self.stage}.{self.name}"
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        return self.limit.bounds
+
+
+@dataclass(frozen=True)
+class TunedRule(Measure):
+    """A measure with its limit in the run and its new limit."""
+
+    new: Limit
 
     @property
     def changed(self) -> bool:
-        return self.old != self.new
+        return self.limit != self.new
 
 
 def with_limits(info: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -41,7 +53,7 @@ def with_limits(info: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     recipe: dict[str, Any] = copy.deepcopy(info["recipe"])
     tables = {table["name"]: table for table in recipe["stages"]}
     for path, value in settings.items() if isinstance(settings, Mapping) else map(setting_of, settings):
-        stage, measure, bound = _split(path, tables, info["columns"])
+        stage, measure, bound = _split(path, tables, info)
         before: dict[str, Any] = tables[stage][measure]
         changes = changes_of(path, before, bound, value)
         limit = _limit(info["columns"][f"{stage}.{measure}"], before).with_bounds(f"{stage}.{measure}", changes)
@@ -55,23 +67,19 @@ def rules_of(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[TunedRu
 
     Collective stages have no rules here, as they measure nothing on a single document.
     """
-    before = {table["name"]: table for table in info["recipe"]["stages"]}
+    pairs = zip(measures_of(info), measures_of({**info, "recipe": recipe}), strict=True)
+    rules = [TunedRule(old.stage, old.name, old.limit, old.collective, new.limit) for old, new in pairs]
+    return [rule for rule in rules if not rule.collective and (rule.bounds or rule.new.bounds)]
+
+
+def measures_of(info: Mapping[str, Any]) -> list[Measure]:
+    """The measures of a run, in the order of its ledger columns. This is the order of the rules."""
+    tables = {table["name"]: table for table in info["recipe"]["stages"]}
     found = []
-    for table in recipe["stages"]:
-        name = table["name"]
-        if name in info["compared"]:
-            continue
-        for measure in measures_of(info["columns"], name):
-            kind = info["columns"][f"{name}.{measure}"]
-            old, new = _limit(kind, before[name][measure]), _limit(kind, table[measure])
-            if old.bounds or new.bounds:
-                found.append(TunedRule(name, measure, old, new))
+    for column, kind in info["columns"].items():
+        stage, _, name = column.partition(".")
+        found.append(Measure(stage, name, _limit(kind, tables[stage][name]), stage in info.get("compared", ())))
     return found
-
-
-def measures_of(columns: Iterable[str], stage: str) -> list[str]:
-    """The measures of a stage, from the columns of the ledger."""
-    return [column.removeprefix(f"{stage}.") for column in columns if column.split(".")[0] == stage]
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ def _limit(kind: str, bounds: Mapping[str, Any]) -> Limit:
     return Limit(of=_KINDS[kind]).with_bounds("a limit", dict(bounds))
 
 
-def _split(path: str, tables: Mapping[str, Any], columns: Iterable[str]) -> tuple[str, str, str]:
+def _split(path: str, tables: Mapping[str, Any], info: Mapping[str, Any]) -> tuple[str, str, str]:
     """Split the path of a setting into stage, measure and bound."""
     stage, _, rest = path.partition(".")
     measure, _, bound = rest.partition(".")
@@ -109,7 +117,7 @@ def _split(path: str, tables: Mapping[str, Any], columns: Iterable[str]) -> tupl
         raise ConfigError(f"'{path}' is not a limit.", _NEW_RUN)
     if stage not in tables:
         raise ConfigError(f"The recipe has no stage '{stage}'.", did_you_mean(stage, tables))
-    measures = measures_of(columns, stage)
+    measures = [measure.name for measure in measures_of(info) if measure.stage == stage]
     if measure not in measures:
         if measure in tables[stage]:
             raise ConfigError(f"{stage}.{measure} is a parameter, not a limit. Changing it changes the text.", _NEW_RUN)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from corpus.collective import Collective
 from corpus.errors import InputChanged
-from corpus.outcome import DROPPED, KEPT
+from corpus.outcome import KEPT
 from corpus.revise.ledger_replay import READ, LedgerReplay
 from corpus.revise.portions import Portion
 from corpus.runs.row_groups import read_rows
@@ -28,7 +28,7 @@ from corpus.sandbox.guard import Guard
 from corpus.sandbox.unit import Batch, Unit, UnitFacts, UnitOptions
 from corpus.storage.commits import Commit, Part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
-from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_counts, no_counts
+from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_outcome, no_counts
 from corpus.tables.overlay import put
 from corpus.tables.pack import read_part
 from corpus.tables.samples import SAMPLES_SCHEMA
@@ -79,17 +79,22 @@ def replay_portion(store: Store, folder: Location, portion: Portion, replay: Led
     tables, exceptions = reader.read(_places(old.filter(pa.array(again))), kinds)
     ledger = _replaced(replay.table(old, actions), again, tables.get("ledger"))
     keeps = pc.equal(ledger["outcome"], KEPT).to_numpy()
-    made = {"ledger": ledger}
+    kept, stays = ledger.filter(pa.array(keeps)), keeps & ~again
+
+    def kept_rows(kind: str, schema: pa.Schema, in_run: np.ndarray, rows: tuple[int, int]) -> pa.Table:
+        """The rows of kept pages: those that the run has (`in_run`), and those of pages read again."""
+        found = _bare(kept, schema)
+        if (in_run & stays).any():
+            before = read_rows(run.paths(kind), *rows).filter(pa.array(stays[in_run]))
+            found = _replaced(found, (in_run & stays)[keeps], before)
+        return _replaced(found, again[keeps], tables.get(kind))
+
     had = pc.equal(old["outcome"], KEPT).to_numpy()
-    had_rows = read_rows(run.paths("corpus"), *portion.corpus) if (had & keeps & ~again).any() else None
-    made["corpus"] = _corpus(ledger, keeps, again, had, had_rows, tables.get("corpus"))
+    corpus = kept_rows("corpus", CORPUS_SCHEMA, had, portion.corpus)
+    made = {"ledger": ledger, "corpus": put(corpus, np.ones(corpus.num_rows, np.bool_), {"duplicates": 0})}
     passed = np.isin(actions.old, (replay.codes.kept, replay.codes.repeated))
-    for stage in stages:
-        rows = _numbered(keeps & again, tables.get(stage.kind))
-        if (passed & keeps & ~again).any():
-            rows += _numbered(passed, read_rows(run.paths(stage.kind), *portion.signed), keeps & ~again)
-        made[stage.kind] = _in_order(rows, stage.signed_schema())
-    without_text = np.flatnonzero(made["corpus"]["text"].is_null().to_numpy())
+    made |= {stage.kind: kept_rows(stage.kind, stage.signed_schema(), passed, portion.signed) for stage in stages}
+    without_text = np.flatnonzero(corpus["text"].is_null().to_numpy())
     made["missing"] = pa.table({"corpus_row": without_text.astype(np.int64)})
     samples = [*portion.samples, *(tables["samples"].to_pylist() if tables else ())]
     made["samples"] = pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA)
@@ -152,73 +157,37 @@ def _exceptions(before: Sequence[dict[str, str]], now: Sequence[dict[str, str]],
 
 
 def _places(rows: pa.Table) -> list[Place]:
-    """The places of records, from their ids."""
-    found = []
-    for row in rows.select(["id", "warc", "offset"]).to_pylist():
-        inner = row["id"][len(f"{row['warc']}:{row['offset']}") :]
-        found.append((row["offset"], int(inner[1:] or 0)))
-    return found
+    return [place_of(row) for row in rows.select(["id", "warc", "offset"]).to_pylist()]
+
+
+def place_of(row: Mapping[str, Any]) -> Place:
+    """The place of a record, from its ledger row."""
+    inner = row["id"][len(f"{row['warc']}:{row['offset']}") :]
+    return row["offset"], int(inner[1:] or 0)
 
 
 def _replaced(table: pa.Table, here: np.ndarray, rows: pa.Table | None) -> pa.Table:
     """The table, with its rows at `here` replaced by `rows`, in their order."""
     if rows is None or not here.any():
         return table
-    both = pa.concat_tables([table.cast(rows.schema), rows])
+    both = pa.concat_tables([table, rows.select(table.schema.names).cast(table.schema)])
     order = np.arange(table.num_rows)
     order[here] = table.num_rows + np.arange(rows.num_rows)
     return both.take(pa.array(order)).combine_chunks()
 
 
-_Numbered = list[tuple[np.ndarray, pa.Table]]
-"""Tables, with the number of the ledger row that each row belongs to."""
-
-
-def _numbered(of: np.ndarray, rows: pa.Table | None, wanted: np.ndarray | None = None) -> _Numbered:
-    """Number the rows that belong to the ledger rows where `of` is true, and select those that are wanted."""
-    if rows is None:
-        return []
-    numbers = np.flatnonzero(of)
-    assert len(numbers) == rows.num_rows
-    if wanted is None:
-        return [(numbers, rows)]
-    return [(numbers[wanted[numbers]], rows.filter(pa.array(wanted[numbers])))]
-
-
-def _in_order(rows: _Numbered, schema: pa.Schema) -> pa.Table:
-    if not rows:
-        return schema.empty_table()
-    order = np.argsort(np.concatenate([numbers for numbers, _ in rows]), kind="stable")
-    tables = pa.concat_tables([table.select(schema.names).cast(schema) for _, table in rows])
-    return tables.take(pa.array(order)).combine_chunks()
-
-
-def _corpus(ledger: pa.Table, keeps: np.ndarray, again: np.ndarray, had: np.ndarray, rows: pa.Table | None,
-            fresh: pa.Table | None) -> pa.Table:  # fmt: skip
-    """The corpus rows of a portion: those of the run (`rows`), and those of pages read again (`fresh`).
-
-    The other pages that are kept have neither. Their rows get an id and a place, and no text.
-    """
-    found = _numbered(keeps & again, fresh)
-    if rows is not None:
-        rows = put(rows, np.ones(rows.num_rows, np.bool_), {"duplicates": 0})
-        found += _numbered(had, rows, keeps & ~again)
-    without = keeps & ~again & ~had
-    if without.any():
-        bare = ledger.filter(pa.array(without)).select(["id", "warc", "offset"])
-        columns = {field.name: pa.nulls(bare.num_rows, field.type) for field in CORPUS_SCHEMA}
-        columns |= {name: bare[name] for name in bare.schema.names}
-        found.append((np.flatnonzero(without), pa.table(columns, schema=CORPUS_SCHEMA)))
-    return _in_order(found, CORPUS_SCHEMA)
+def _bare(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Ledger rows in another schema. Only id and place have values."""
+    given = ("id", "warc", "offset")
+    columns = [rows[field.name] if field.name in given else pa.nulls(rows.num_rows, field.type) for field in schema]
+    return pa.table(columns, schema=schema)
 
 
 def _counts(ledger: pa.Table) -> Counts:
     counts = no_counts()
     table = ledger.group_by(["outcome", "stage", "rule"], use_threads=False).aggregate([([], "count_all")])
     for row in table.to_pylist():
-        number, rules = row["count_all"], {row["rule"]: row["count_all"]}
-        ended = {KEPT: number, DROPPED: {row["stage"]: rules}}.get(row["outcome"], rules)
-        add_counts(counts, {"in": number, row["outcome"]: ended})
+        add_outcome(counts, row["outcome"], row["stage"], row["rule"], row["count_all"])
     return counts
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from corpus.digests import differences
 from corpus.outcome import KEPT
 from corpus.revise.judge import LedgerJudge
-from corpus.revise.limits import rules_of, similarity_limit, with_limits
+from corpus.revise.limits import similarity_limit, with_limits
 from corpus.revise.what_if_counts import WhatIfCounts, count_rows
 from corpus.runs.row_groups import RowGroup, map_row_groups, row_groups
 from corpus.settings import Settings
@@ -31,8 +31,8 @@ _THREADS = 4
 class WhatIf:
     """The counts of a run under other limits, and the recipe that has them.
 
-    `kept` is (least, most). Both are equal if the result is `exact`. Whether a document passes every rule is known,
-    except for open documents. Whether it repeats another is known only if the same documents are compared as before.
+    `kept` is (least, most). Both are equal if the result is `exact`. It is known which documents pass every
+    rule, except for open ones. It is known which repeat another only if the same documents are compared as before.
     If other documents are compared, the least assumes that each of them replaces one kept page. If several stages
     compare, or one that leaves no evidence about documents, the least is 0.
     """
@@ -69,13 +69,13 @@ class WhatIf:
 
 
 def what_if(run: RunFiles, settings: Settings) -> WhatIf:
-    """Judge the ledger of a run under other limits.
+    """Judge the ledger of a run under other limits, such as {"gopher_quality.words.min": 30}.
 
     Raises ConfigError for a setting that names no limit of the recipe.
     """
     info = run.info
     recipe = with_limits(info, settings)
-    judge = LedgerJudge(rules_of(info, recipe), info["columns"], info["compared"])
+    judge = LedgerJudge(info, recipe)
     documents = similarity_limit(info, recipe)
     groups = row_groups(run.paths("ledger"))
     codes, counts = judge.codes, WhatIfCounts(judge.codes)
@@ -135,7 +135,7 @@ def _rules(counts: WhatIfCounts) -> pa.Table:
         rows.append(
             {
                 "rule": rule.column,
-                "before": _bounds(rule.old.bounds),
+                "before": _bounds(rule.limit.bounds),
                 "now": _bounds(rule.new.bounds),
                 "dropped_before": int(moves[index].sum()),
                 "dropped_now": int(moves[:, index].sum()),
@@ -155,10 +155,10 @@ def _rules(counts: WhatIfCounts) -> pa.Table:
 
 _RULES_SCHEMA = pa.schema(
     [
-        pa.field("rule", pa.string()),
-        pa.field("before", pa.string()),
-        pa.field("now", pa.string()),
-        pa.field("dropped_before", pa.int64()),
+        ("rule", pa.string()),
+        ("before", pa.string()),
+        ("now", pa.string()),
+        ("dropped_before", pa.int64()),
         pa.field("dropped_now", pa.int64(), metadata={"is": "pages dropped here now, without the open ones"}),
         pa.field("lost", pa.int64(), metadata={"is": "kept pages that are dropped here now"}),
         pa.field("lost_bytes", pa.int64(), metadata={"is": "their bytes of text"}),
@@ -189,7 +189,7 @@ _MOVES_SCHEMA = pa.schema(
     [
         pa.field("from", pa.string(), metadata={"is": "a rule, kept, repeated (removed by a comparison), or fixed"}),
         pa.field("to", pa.string(), metadata={"is": "the same, or open; kept means: passes every rule"}),
-        pa.field("documents", pa.int64()),
+        ("documents", pa.int64()),
         pa.field("bytes", pa.int64(), metadata={"is": "bytes of text; null if unknown for some documents"}),
     ]
 )
@@ -208,9 +208,9 @@ def _together(counts: WhatIfCounts) -> pa.Table:
 _TOGETHER_SCHEMA = pa.schema(
     [
         pa.field("kind", pa.string(), metadata={"is": "lost, gained or open"}),
-        pa.field("rules", pa.list_(pa.string())),
-        pa.field("documents", pa.int64()),
-        pa.field("bytes", pa.int64()),
+        ("rules", pa.list_(pa.string())),
+        ("documents", pa.int64()),
+        ("bytes", pa.int64()),
     ]
 )
 

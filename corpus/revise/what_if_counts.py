@@ -97,7 +97,7 @@ def _count_combinations(found: WhatIfCounts, read: Columns, kind: str, rows: np.
     values = read([rule.column for rule in rules]).take(pa.array(rows))
     bits = np.zeros(len(rows), np.uint64)
     for bit, rule in enumerate(rules[:64]):
-        broken = outside(rule.new if kind == "lost" else rule.old, values[rule.column])
+        broken = outside(rule.new if kind == "lost" else rule.limit, values[rule.column])
         bits |= broken.astype(np.uint64) << np.uint64(bit)
     for mask in np.unique(bits).tolist():
         same = bits == mask

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpus.cpus import usable_cpus
@@ -71,6 +72,17 @@ def map_row_groups(function: Callable[[RowGroup, Columns], T], groups: Sequence[
         yield from pool.map(call, groups)
 
 
+def rows_where(
+    paths: Sequence[Path], choose: Callable[[Columns], pa.Array | pa.ChunkedArray], columns: Sequence[str] = ()
+) -> Iterator[pa.Table]:
+    """Yield the rows that `choose` marks, for each row group that has some. Without `columns` they have all of them."""
+    for group in row_groups(paths):
+        with group.open() as read:
+            chosen = choose(read)
+            if pc.any(chosen).as_py():
+                yield read(columns or pq.read_schema(group.path).names).filter(chosen)
+
+
 def read_batches(paths: Sequence[Path], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a table in batches of at most `rows`. A dataset scanner would buffer a gigabyte ahead."""
     for path in paths:
@@ -87,6 +99,13 @@ def read_rows(paths: Sequence[Path], first: int, end: int) -> pa.Table:
             with _open(group.path) as file:
                 tables.append(file.read_row_group(group.index).slice(start, stop - start))
     return pa.concat_tables(tables or [pq.read_schema(paths[-1]).empty_table()]).combine_chunks()
+
+
+def equal_rows(column: pa.Array) -> Iterator[tuple[Any, int, int]]:
+    """Yield each stretch of equal neighbors as (value, start, stop)."""
+    stretches = pc.run_end_encode(column)
+    ends = stretches.run_ends.to_pylist()
+    return zip(stretches.values.to_pylist(), [0, *ends], ends, strict=False)
 
 
 def _open(path: Path) -> pq.ParquetFile:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.errors import InputError, IntegrityError
+from corpus.json_data import parse_json
+from corpus.runs.row_groups import Columns, rows_where
+from corpus.runs.urls import is_url
 from corpus.storage.commits import Part
 from corpus.storage.manifest import SEAL, check_seal, checked_path, read_manifest
 from corpus.storage.store import Location, Store, open_store
 from corpus.storage.swap import check_no_swap
-from corpus.tables.mask import mask_url
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -42,10 +44,14 @@ class RunFiles:
         store = open_store(folder)
         check_no_swap(store)
         data = store.get("run.json")
+        if data is None and store.size(".work/plan.json") is not None:
+            raise InputError(
+                f"The run in {store.where()} was interrupted, or is still going.", "Run the same `corpus build` again."
+            )
         if data is None:
             raise InputError(f"{store.where()} holds no finished run.", "Run `corpus build … -o` on it first.")
         try:
-            info = json.loads(data)
+            info = parse_json(data)
         except ValueError:
             raise IntegrityError(f"{store.where('run.json')} is damaged.", "Restore it, or build again.") from None
         if store.size(SEAL) is not None:  # `verify` reports a missing seal
@@ -92,15 +98,21 @@ class RunFiles:
         return [checked_path(self.store, part) for part in read_manifest(self.store, kind)]
 
     def locations(self) -> dict[str, str]:
-        """Return the locations of the run's archives by name: paths, or URLs without their secrets."""
-        data = self.store.get("timings.json")
-        return dict(json.loads(data).get("inputs", {})) if data else {}
+        """Return the locations of the run's archives by name: paths, or URLs without their secrets. Nothing vouches for
+        timings.json, so it may be missing or hold anything."""
+        try:
+            found = parse_json(self.store.get("timings.json") or b"")["inputs"].items()
+            return {str(name): location for name, location in found if isinstance(location, str)}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return {}
 
     def find(self, url_or_id: str) -> list[dict[str, Any]]:
-        """Return the ledger rows of a record id or of a URL, as crawled or masked."""
-        condition = (pc.field("url") == mask_url(url_or_id)) | (pc.field("id") == url_or_id)
-        rows: list[dict[str, Any]] = self.ledger.to_table(filter=condition).to_pylist()
-        return rows
+        """Return the ledger rows of a record id or of a URL, however it is written (`corpus/url_identity.py`)."""
+
+        def named(read: Columns) -> pa.Array:
+            return pc.or_(pc.equal(read(["id"])["id"], url_or_id), is_url(read(["url"])["url"], url_or_id))
+
+        return [row for table in rows_where(self.paths("ledger"), named) for row in table.to_pylist()]
 
     def text_of(self, record_id: str) -> str | None:
         """Return the text of a kept record, or None."""

@@ -9,13 +9,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from corpus.net.urls import redact
 from corpus.sandbox.guard import Guard
+from corpus.sandbox.seen import is_unchanged, see
 from corpus.sandbox.unit import Batch, Unit, UnitFacts, UnitOptions
 from corpus.storage.commits import Commit, Part, add_part, commit, commit_key, read_commit
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store
 from corpus.tables.ledger import add_counts, no_counts
 from corpus.tables.samples import SAMPLES_SCHEMA, draw
+from corpus.warc.source import input_changed
 
 ROWS_PER_CHUNK = 1024
 """Rows of a record batch in a part. The number is fixed, so that a restarted page worker leaves the same bytes."""
@@ -84,11 +87,14 @@ class PartFiles(ExitStack):
 
 def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, options: UnitOptions | None = None) -> Commit:
     """Return the commit of a unit: the existing one, or a new one. `depends` is a digest of recipe, code and versions.
-    Raises what `Guard.run` raises."""
+    Raises what `Guard.run` raises, and InputChanged if the existing one saw other bytes."""
     options = options or UnitOptions()
     key = commit_key("pass", unit.content(), depends)
     done = read_commit(store, key)
     if done is not None:
+        seen = done.facts.get("seen")
+        if seen and not is_unchanged(seen, unit.path, unit.tag):
+            raise input_changed(redact(unit.path), "since the run read it")
         return done
     reached("unit_begun")
     started = time.monotonic()
@@ -120,6 +126,7 @@ def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, options: 
         if options.footprint:
             Path(options.footprint).unlink(missing_ok=True)  # no record is to blame for what comes now
         reached("unit_read")
+        facts["seen"] = see(unit)
         files.add("samples", pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA))
         parts = files.finish()
     facts["seconds"] = round(time.monotonic() - started, 3)

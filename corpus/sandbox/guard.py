@@ -98,7 +98,6 @@ class Guard:
         self.factory = factory
         self.settings = settings or GuardSettings()
         self._worker: _Worker | None = None
-        self._ended = False
 
     def run(self, unit: Unit, take: Callable[[Batch], None], options: UnitOptions | None = None) -> None:
         """Run a unit and hand its batches to `take`, in order.
@@ -155,9 +154,6 @@ class Guard:
             self.close()  # its environment may lack what this archive needs, or show what it does not need
         if self._worker is None:
             self._worker = _Worker(self.recipe, self.factory, self.settings, environment)
-        if self._ended:  # read after the worker is set, which `end` may not have seen
-            self.close()
-            raise WorkerError("The run was stopped.", "Run the same command again.")
         return self._worker
 
     def close(self) -> None:
@@ -165,12 +161,6 @@ class Guard:
         if self._worker:
             self._worker.close()
             self._worker = None
-
-    def end(self) -> None:
-        """End the page worker for good, from another thread. In the guard's own thread, `run` raises WorkerError."""
-        self._ended = True
-        if worker := self._worker:
-            worker.kill()
 
 
 class _Worker:

@@ -36,7 +36,7 @@ _PR_SET_PDEATHSIG = 1
 def main(argv: list[str]) -> None:
     """Serve jobs until IN ends, which it does when the supervisor dies."""
     fd_in, fd_out, fd_board = map(int, argv[:3])
-    _die_with_parent()
+    die_with_parent()
     board = Board(fd_board)
     pipeline: Pipeline | None = None
     own = 0
@@ -126,8 +126,8 @@ def _limit_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to kill this process when the supervisor's thread dies, even inside a C loop."""
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when the thread that started it dies, even inside a C loop."""
     parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -39,6 +39,9 @@ RECORDS_PER_BATCH = 192
 BYTES_PER_BATCH = 8 << 20
 """The size of the records in a batch, which are all in memory."""
 
+JUNK = "junk"
+"""The layout of a file that is an archive only by its name."""
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -46,8 +49,7 @@ class Unit:
 
     `warc` is the name of the archive and `path` its location in this run. `identity` identifies its content on every
     machine. `tag` identifies the file at `path` during the run (see `corpus.net.remote.open_source`). `layout`, `codec`
-    and `flavor` are as in `corpus.warc.plan.Format`. The layout "junk" is a file that is an archive only by its name.
-    It yields one damage.
+    and `flavor` are as in `corpus.warc.plan.Format`. A file with the layout JUNK yields one damage.
     """
 
     warc: str
@@ -101,6 +103,20 @@ class UnitOptions:
         return cls(only, data["takedown"], data["footprint"], resume=resume, failed=failed, alone=alone)
 
 
+class Seen(TypedDict):
+    """What a unit has seen of its archive (see `corpus.sandbox.seen`): the bytes from `start` up to `end`."""
+
+    warc: str
+    start: int
+    end: int
+    location: str
+    """The path, or the URL without secrets."""
+    stamp: str
+    """The size and times of a file, or the tag of a URL."""
+    sha256: str
+    """The digest of the bytes of a file, "" for a URL."""
+
+
 class UnitFacts(TypedDict):
     """The facts in the commit of a unit, or of a portion of a replayed run."""
 
@@ -108,7 +124,7 @@ class UnitFacts(TypedDict):
     """The result of `Unit.content`. A portion has its archive and rows here."""
     counts: Counts
     other_records: dict[str, int]
-    """Records of other types, by type."""
+    """Records that were not judged, by type (see `Record.counted_as`)."""
     exceptions: list[dict[str, str]]
     """Pages that passed only with more memory or time than others get: the id, and what stopped the page first."""
     seconds: float
@@ -116,6 +132,7 @@ class UnitFacts(TypedDict):
     """CPU seconds by stage."""
     reached: NotRequired[int]
     """The offset at which reading ended."""
+    seen: NotRequired[Seen]
     read: NotRequired[int]
     """Pages of a portion that were read again."""
     missing: NotRequired[int]
@@ -206,14 +223,13 @@ class _Rows:
                 self._grant(False)
             if one.outcome is not None:
                 self._add(one, one.outcome, rows)
-                add_outcome(batch.counts, one.outcome)
+                add_outcome(batch.counts, one.outcome.outcome, one.outcome.stage, one.outcome.rule)
                 if one.outcome.stage != REMOVED:
                     self._sampler.offer(one.outcome)
                 if one.outcome.outcome != FAILED and stopped_by not in ("", "killed"):
                     batch.exceptions.append({"id": one.item.id, "stopped_by": stopped_by})
             elif isinstance(one.item, Record):
-                known = one.item.kind.isascii() and one.item.kind.isalpha() and len(one.item.kind) <= 20
-                add_counts(batch.other_records, {one.item.kind if known else "unknown": 1})
+                add_counts(batch.other_records, {one.item.counted_as: 1})
         waiting.clear()
         batch.tables = {kind: pa.Table.from_pylist(rows[kind], schema=schema) for kind, schema in self._schemas.items()}
         batch.tables["samples"] = self._sampler.take()
@@ -231,7 +247,7 @@ class _Rows:
 
 def _reader(source: Source, unit: Unit, options: UnitOptions) -> RangeReader | PlaceReader | _Junk:
     form, resume = Format(unit.layout, unit.codec, unit.flavor), options.resume
-    if unit.layout == "junk":
+    if unit.layout == JUNK:
         return _Junk(unit)
     if options.only is not None:
         return PlaceReader(source, form, [place for place in options.only if not resume or place >= resume])

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from corpus.digests import digest
 from corpus.errors import IntegrityError
+from corpus.json_data import parse_json
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store
 
@@ -79,7 +80,7 @@ def commit(store: Store, key: str, parts: list[Part], facts: Mapping[str, Any]) 
     Raises IntegrityError if that commit has other parts.
     """
     data = json.dumps({"parts": [asdict(part) for part in parts], "about": facts}, sort_keys=True).encode()
-    mine = Commit(key, tuple(parts), json.loads(data)["about"])  # as all others will read it
+    mine = Commit(key, tuple(parts), parse_json(data)["about"])  # as all others will read it
     reached("before_commit")
     first = store.put_new(key, data)
     reached("after_commit")
@@ -101,7 +102,7 @@ def read_commit(store: Store, key: str) -> Commit | None:
     if data is None:
         return None
     try:
-        content = json.loads(data)
+        content = parse_json(data)
         return Commit(key, tuple(Part(**part) for part in content["parts"]), content["about"])
     except (ValueError, KeyError, TypeError):
         raise IntegrityError(

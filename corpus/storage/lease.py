@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import OutputError
+from corpus.json_data import parse_json
 from corpus.net.client import Client
 from corpus.net.transport import BucketTransport
 from corpus.net.urls import object_key, redact
@@ -117,7 +118,7 @@ class Lease:
             if stat is None:
                 return None
             try:
-                content: dict[str, Any] = json.loads(objects.fetch(self._name, 0, 1 << 16))
+                content: dict[str, Any] = parse_json(objects.fetch(self._name, 0, 1 << 16))
                 return content, stat.validator
             except FileNotFoundError:
                 return None

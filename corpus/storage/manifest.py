@@ -10,7 +10,6 @@ and says what may be skipped: of 150 random bits flipped in a ledger, 9 changed 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from typing import Any
 
 from corpus.digests import digest
 from corpus.errors import IntegrityError
+from corpus.json_data import parse_json
 from corpus.storage.commits import Part, damaged, missing
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store, as_json
@@ -54,7 +54,7 @@ def read_manifest(store: Store, kind: str) -> list[Listed]:
     for key in store.keys("manifest"):
         if key != SEAL:
             try:
-                listed.append(Listed(**json.loads(_content(store, key))))
+                listed.append(Listed(**parse_json(_content(store, key))))
             except (ValueError, TypeError):
                 raise damaged(store, key) from None
     return [part for part in listed if part.kind == kind]
@@ -64,7 +64,7 @@ def check_seal(store: Store) -> None:
     """Raise IntegrityError unless run.json and the manifest are what the run wrote, and complete."""
     data = _content(store, SEAL)
     try:
-        seal: dict[str, Any] = json.loads(data)
+        seal: dict[str, Any] = parse_json(data)
         files: dict[str, str] = seal["files"]
         whole = digest(files) == seal["sha256"] and data == as_json(seal)
     except (ValueError, KeyError, TypeError):

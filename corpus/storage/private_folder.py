@@ -18,14 +18,13 @@ def private_folder(prefix: str, parent: str | None = None) -> Path:
     files. No other user can read it.
 
     The folders of killed processes are removed, now and once more when this process ends, since the children of such a
-    process may live on for a minute and write there. A lock on the folder shows that its process is alive. The process
-    id in its name does not, since containers have ids of their own.
+    process may live on for a minute and write there. A lock on the folder shows that its process is alive.
     """
     parent = parent or tempfile.gettempdir()
     _sweep(parent, prefix)
     atexit.register(_sweep, parent, prefix)
     while True:
-        made = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent))
+        made = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         if _held_for_life(made):
             atexit.register(shutil.rmtree, made, ignore_errors=True)
             return made

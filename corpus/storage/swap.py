@@ -13,6 +13,7 @@ import re
 import shutil
 
 from corpus.errors import IntegrityError
+from corpus.json_data import parse_json
 from corpus.storage.put_if_absent import sync_folder
 from corpus.storage.store import LocalStore, Store
 
@@ -70,7 +71,7 @@ def _read_journal(store: LocalStore, data: bytes) -> tuple[str, list[str], list[
     The folder may be a stranger's, so only names that a swap itself writes are allowed. Raises IntegrityError.
     """
     try:
-        journal = json.loads(data)
+        journal = parse_json(data)
         fresh, replace, remove = journal["fresh"], journal["replace"], journal["remove"]
         if _FRESH.fullmatch(fresh) and all(name in RUN_FILES for name in [*replace, *remove]):
             return fresh, replace, remove

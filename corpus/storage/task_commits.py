@@ -15,6 +15,7 @@ from typing import Any
 
 from corpus.digests import digest
 from corpus.errors import IntegrityError
+from corpus.json_data import parse_json
 from corpus.storage.commits import Commit, Part, commit, commit_key, is_there, make_anew, read_commit
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store
@@ -87,7 +88,7 @@ def get_value(store: Store, name: str) -> Any:
     data = store.get(f".work/parts/lists/{name}.json") or b""
     if hashlib.sha256(data).hexdigest() != name:
         raise IntegrityError(f"The list {name} of {store.where()} is missing or damaged.", make_anew(store))
-    return json.loads(data)
+    return parse_json(data)
 
 
 def as_list(store: Store, commits: Sequence[Commit]) -> str:

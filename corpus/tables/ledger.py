@@ -11,8 +11,9 @@ from typing import Any, TypedDict, cast
 
 import pyarrow as pa
 
-from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED, Outcome, Value
+from corpus.outcome import DROPPED, KEPT, REMOVED, Outcome, Value
 from corpus.tables.mask import mask_url
+from corpus.url_identity import url_identity
 
 SCHEMA_VERSION = "1"
 _TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
@@ -39,15 +40,15 @@ _FIXED = [
 
 CORPUS_SCHEMA = pa.schema(
     [
-        pa.field("id", pa.string()),
-        pa.field("url", pa.string()),
-        pa.field("date", pa.string()),
-        pa.field("language", pa.string()),
-        pa.field("language_score", pa.float64()),
-        pa.field("text", pa.string()),
-        pa.field("duplicates", pa.int64()),
-        pa.field("warc", pa.string()),
-        pa.field("offset", pa.int64()),
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("date", pa.string()),
+        ("language", pa.string()),
+        ("language_score", pa.float64()),
+        ("text", pa.string()),
+        ("duplicates", pa.int64()),
+        ("warc", pa.string()),
+        ("offset", pa.int64()),
     ],
     metadata={"corpus.schema": SCHEMA_VERSION},
 )
@@ -67,7 +68,7 @@ def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None) -> 
     note = doc.record.note if doc.record and outcome.stage != REMOVED else ""
     return {
         "id": doc.id,
-        "url": storable(mask_url(doc.url)),
+        "url": ledger_url(doc.url),
         "warc": warc,
         "offset": offset,
         "length": length,
@@ -88,7 +89,7 @@ def corpus_row(outcome: Outcome, warc: str, offset: int) -> dict[str, Value]:
     doc = outcome.doc
     return {
         "id": doc.id,
-        "url": storable(mask_url(doc.url)),
+        "url": ledger_url(doc.url),
         "date": storable(doc.date),
         "language": doc.language,
         "language_score": doc.language_score,
@@ -104,12 +105,12 @@ Counts = TypedDict(
     {
         "in": int,
         "kept": int,
-        "dropped": dict[str, dict[str, int]],  # by stage and rule
-        "failed": dict[str, int],  # by kind
-        "skipped": dict[str, int],  # by kind
+        "dropped": dict[str, dict[str, int]],
+        "failed": dict[str, int],
+        "skipped": dict[str, int],
     },
 )
-"""Records by outcome, as in run.json."""
+"""Records by outcome, as in run.json: dropped ones by stage and rule, failed and skipped ones by kind."""
 
 
 def no_counts() -> Counts:
@@ -126,17 +127,10 @@ def add_counts(into: Counts | dict[str, Any], more: Mapping[str, Any]) -> None:
             counts[key] = counts.get(key, 0) + value
 
 
-def add_outcome(counts: Counts, outcome: Outcome) -> None:
-    """Count one record."""
-    counts["in"] += 1
-    if outcome.outcome == KEPT:
-        counts["kept"] += 1
-        return
-    if outcome.outcome == DROPPED:
-        rules = counts["dropped"].setdefault(outcome.stage, {})
-    else:
-        rules = counts["failed"] if outcome.outcome == FAILED else counts["skipped"]
-    rules[outcome.rule] = rules.get(outcome.rule, 0) + 1
+def add_outcome(counts: Counts, outcome: str, stage: str, rule: str, number: int = 1) -> None:
+    """Count records that ended in the same way."""
+    ended = {KEPT: number, DROPPED: {stage: {rule: number}}}.get(outcome, {rule: number})
+    add_counts(counts, {"in": number, outcome: ended})
 
 
 def total(counts: int | Mapping[str, Any]) -> int:
@@ -151,6 +145,19 @@ def balances(counts: Counts) -> bool:
 
 def _utf8_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def ledger_url(url: str) -> str:
+    """Return a URL as ledger, corpus and samples have it: masked."""
+    return storable(mask_url(url))
+
+
+def ledger_identity(url: str) -> str:
+    """Return the identity of a URL, the same for its form in the crawl and in the ledger.
+
+    So URLs that differ only in a masked address count as one.
+    """
+    return mask_url(url_identity(ledger_url(url.strip())))  # without its escapes, another part may be an address
 
 
 def storable(text: str) -> str:

@@ -30,7 +30,7 @@ class Overlay:
         kept = np.ones(table.num_rows, dtype=bool)
         duplicates = np.zeros(table.num_rows, dtype=np.int64)
         for stage, verdicts, at in self._next(np.arange(table.num_rows)):
-            removed = _bools(verdicts["removed"])
+            removed = verdicts["removed"].to_numpy(zero_copy_only=False)
             kept[at] &= ~removed
             if stage.compares == "documents":
                 duplicates[at] += verdicts["cluster_size"].to_numpy() - 1
@@ -39,18 +39,18 @@ class Overlay:
                 some, lines = at[~removed], verdicts["cut"].filter(pa.array(~removed)).to_pylist()
                 texts = table["text"].take(pa.array(some)).to_pylist()
                 texts = [without_lines(text, cut, stage.split) for text, cut in zip(texts, lines, strict=True)]
-                table = put(table, _mask(some, len(kept)), {"text": pa.array(texts, pa.string())})
+                table = put(table, _mask(some, table), {"text": pa.array(texts, pa.string())})
         return table if kept.all() else table.filter(pa.array(kept))
 
     def ledger(self, table: pa.Table) -> pa.Table:
         """Return the next ledger rows with the outcome, the evidence and the measures of all comparisons."""
         for stage, verdicts, at in self._next(np.flatnonzero(pc.equal(table["outcome"], KEPT).to_numpy())):
             measures = {f"{stage.stage}.{name}": verdicts[column] for name, column in stage.measures.items()}
-            table = put(table, _mask(at, table.num_rows), measures)
+            table = put(table, _mask(at, table), measures)
             gone = verdicts.filter(verdicts["removed"])
             about = {name: gone[name] for name in ("rule", "value", "limit", "detail")}
-            removed = _mask(at[_bools(verdicts["removed"])], table.num_rows)
-            table = put(table, removed, {"outcome": DROPPED, "stage": stage.stage, **about})
+            removed = at[verdicts["removed"].to_numpy(zero_copy_only=False)]
+            table = put(table, _mask(removed, table), {"outcome": DROPPED, "stage": stage.stage, **about})
         return table
 
     def _next(self, positions: Ints) -> Iterator[tuple[Compared, pa.RecordBatch, Ints]]:
@@ -80,12 +80,7 @@ def put(table: pa.Table, here: np.ndarray, columns: Mapping[str, Any]) -> pa.Tab
     return table
 
 
-def _mask(at: Ints, rows: int) -> Flags:
-    mask = np.zeros(rows, dtype=np.bool_)
+def _mask(at: Ints, table: pa.Table) -> Flags:
+    mask = np.zeros(table.num_rows, dtype=np.bool_)
     mask[at] = True
     return mask
-
-
-def _bools(column: pa.Array) -> np.ndarray:
-    found: np.ndarray = column.to_numpy(zero_copy_only=False)
-    return found

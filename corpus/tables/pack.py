@@ -35,9 +35,7 @@ from corpus.tables.verdicts import Compared, VerdictBox, Verdicts
 
 ROW_GROUP = {"corpus": 1024, "ledger": 65_536, "samples": 65_536}
 """Rows of a row group: 1024 pages are some 5 MB of text; a ledger row is small. Every other kind is what a stage
-signed; it lies in index/."""
-
-_SIGNED_ROW_GROUP = 65_536
+signed, has row groups as the ledger, and lies in index/."""
 
 ROWS_PER_LEDGER_PART = 1_000_000
 
@@ -87,25 +85,22 @@ def plan_pack(
 ) -> list[PackTask]:
     """Return the output files for the rows of `commits`, in order. A corpus has only the rows that no comparison
     removed. There is at least one file, so that the schema is there."""
-    compared = tuple(one.compared for one in verdicts)
-    tasks: list[PackTask] = []
-    slices: list[Slice] = []
+    files: list[list[Slice]] = [[]]
     room = rows_per_part
     for unit, done in enumerate(commits):
         part = done.part(kind)
         boxes = tuple(one.boxes[unit] for one in verdicts)
         start, rows = 0, part.rows - (sum(one.removed[unit] for one in verdicts) if kind == "corpus" else 0)
         while start < rows:
+            if room == 0:
+                files.append([])
+                room = rows_per_part
             stop = min(rows, start + room)
-            slices.append(Slice(part, start, stop, boxes))
+            files[-1].append(Slice(part, start, stop, boxes))
             room -= stop - start
             start = stop
-            if room == 0:
-                tasks.append(PackTask(kind, len(tasks), tuple(slices), compared))
-                slices, room = [], rows_per_part
-    if slices or not tasks:
-        tasks.append(PackTask(kind, len(tasks), tuple(slices), compared))
-    return tasks
+    compared = tuple(one.compared for one in verdicts)
+    return [PackTask(kind, index, tuple(slices), compared) for index, slices in enumerate(files)]
 
 
 def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> Commit:
@@ -122,18 +117,14 @@ def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> 
     reached("pack_begun")
     with scratch_file(store) as scratch:
         tables = _samples(store, task) if task.kind == "samples" else _tables(store, task)
-        rows = write_rows(tables, task.kind, schema or _schema(store, task.slices[0].part), scratch)
+        schema = schema or pa.ipc.open_file(part_content(store, task.slices[0].part)).schema
+        rows = write_rows(tables, task.kind, schema, scratch)
         written = pq.read_metadata(scratch).num_rows
         if written != rows or (task.kind != "samples" and rows != task.rows):
             raise IntegrityError(f"{task.key} got {written} rows instead of {task.rows}.", "Please report this.")
         reached("pack_written")
         part = add_part(store, task.kind, scratch, rows, key=task.key)
     return commit(store, key, [part], piece)
-
-
-def _schema(store: Store, part: Part) -> pa.Schema:
-    with pa.ipc.open_file(part_content(store, part)) as reader:
-        return reader.schema
 
 
 def read_part(store: Store, part: Part) -> pa.Table:
@@ -144,7 +135,7 @@ def read_part(store: Store, part: Part) -> pa.Table:
 
 def write_rows(tables: Iterator[pa.Table], kind: str, schema: pa.Schema, path: Path) -> int:
     """Write a parquet file with full row groups and return the number of rows."""
-    group = ROW_GROUP.get(kind, _SIGNED_ROW_GROUP)
+    group = ROW_GROUP.get(kind, ROW_GROUP["ledger"])
     texts = {"text", "url", "excerpt"}  # long values: no dictionary, no statistics
     named = [field.name for field in schema if field.name not in texts]
     rows = 0

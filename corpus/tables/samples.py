@@ -14,12 +14,11 @@ import pyarrow as pa
 import xxhash
 
 from corpus.outcome import DROPPED, KEPT, Outcome
-from corpus.tables.ledger import storable
-from corpus.tables.mask import mask_url
+from corpus.tables.ledger import ledger_url, storable
 
 PER_RULE = 6
 PER_KEPT = 24
-EXCERPT_CHARS = 400
+EXCERPT_CHARS = 500
 _NEAR = 0.1
 """A value is near its limit within a tenth of the limit. A count is also near a limit below 10 if it differs from it by
 1."""
@@ -29,12 +28,12 @@ SAMPLES_SCHEMA = pa.schema(
         pa.field("rule", pa.string(), metadata={"is": "stage.rule, or kept"}),
         pa.field("near", pa.bool_(), metadata={"is": "whether the value is near the limit"}),
         pa.field("draw", pa.uint64(), metadata={"is": "hash of the id; the smallest are chosen"}),
-        pa.field("id", pa.string()),
-        pa.field("url", pa.string()),
-        pa.field("value", pa.float64()),
-        pa.field("limit", pa.float64()),
-        pa.field("detail", pa.string()),
-        pa.field("excerpt", pa.string()),
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("value", pa.float64()),
+        ("limit", pa.float64()),
+        ("detail", pa.string()),
+        ("excerpt", pa.string()),
     ]
 )
 
@@ -76,7 +75,7 @@ class Sampler:
         for row in drawn:
             text = self._texts[row["id"]]
             row["excerpt"] = storable(self._redact(text)[:EXCERPT_CHARS]) if self._redact else ""
-            row["url"] = storable(mask_url(row["url"]))
+            row["url"] = ledger_url(row["url"])
             row["detail"] = storable(row["detail"])
         self._found, self._texts = [], {}
         return pa.Table.from_pylist(drawn, schema=SAMPLES_SCHEMA)

@@ -16,8 +16,11 @@ from pathlib import Path
 
 from corpus.digests import digest
 from corpus.errors import IntegrityError
+from corpus.json_data import parse_json
 from corpus.storage.store import Store
+from corpus.tables.ledger import ledger_identity
 from corpus.tables.mask import mask_url
+from corpus.url_identity import split_url
 
 TAKEDOWN_FILE = "removed.json"
 """The name of the list in the folder of a run."""
@@ -26,12 +29,32 @@ _SITE = re.compile(r"\A([A-Za-z][A-Za-z0-9+.\-]*+)://([^/?#]*+)")
 
 
 @dataclass(frozen=True)
-class Takedown:
-    """Hashes of URLs, and of domains with all their subdomains.
+class Entry:
+    """An entry of a list: what its author wrote, and the page or the domain that it stands for."""
 
-    A URL is compared in its form in the ledger, with user names and e-mail addresses masked, and without its fragment.
-    So URLs that differ only in an address count as one.
-    """
+    text: str
+    kind: str
+    """ "url" or "domain"."""
+    form: str
+    """The identity of the URL, as the ledger has it, or the host."""
+
+    @classmethod
+    def url(cls, text: str) -> Entry:
+        return cls(text, "url", ledger_identity(text))
+
+    @classmethod
+    def domain(cls, text: str) -> Entry:
+        """Return an entry from a list of domains. `*.a.example` and `https://a.example/` stand for `a.example`, and a
+        URL with a path stands for its page alone."""
+        host, _, path = split_url(text)
+        if path.strip("/"):
+            return cls.url(text)
+        return cls(text, "domain", host.removeprefix("*").lstrip("."))
+
+
+@dataclass(frozen=True)
+class Takedown:
+    """Hashes of URLs, and of domains with all their subdomains. URLs are compared by `ledger_identity`."""
 
     urls: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
@@ -39,17 +62,20 @@ class Takedown:
     @classmethod
     def of(cls, urls: Iterable[str] = (), domains: Iterable[str] = ()) -> Takedown:
         """Return the takedown of domains and of URLs, in their form in the crawl or in the ledger."""
-        return cls(
-            frozenset(_hash(url_form(url)) for url in urls), frozenset(_hash(domain_form(name)) for name in domains)
-        )
+        return cls.of_entries([*map(Entry.url, urls), *map(Entry.domain, domains)])
+
+    @classmethod
+    def of_entries(cls, entries: Iterable[Entry]) -> Takedown:
+        hashes: dict[str, set[str]] = {"url": set(), "domain": set()}
+        for entry in entries:
+            hashes[entry.kind].add(_hash(entry.form))
+        return cls(frozenset(hashes["url"]), frozenset(hashes["domain"]))
 
     def rule(self, url: str) -> str:
         """Return why a page is removed: "url" or "domain", or "" if it stays."""
-        if self.urls and _hash(url_form(url)) in self.urls:
+        if url and self.urls and not self.urls.isdisjoint(map(_hash, (ledger_identity(url), _former_identity(url)))):
             return "url"
-        host = host_of(url) if self.domains else ""
-        labels = host.split(".") if host else []
-        if any(_hash(".".join(labels[start:])) in self.domains for start in range(len(labels))):
+        if self.domains and any(_hash(name) in self.domains for name in domains_of(url)):
             return "domain"
         return ""
 
@@ -70,7 +96,7 @@ class Takedown:
 @lru_cache(2)
 def _read(path: str, changed: int) -> Takedown:
     try:
-        data = json.loads(Path(path).read_bytes())
+        data = parse_json(Path(path).read_bytes())
         return Takedown(frozenset(data["urls"]), frozenset(data["domains"]))
     except (ValueError, KeyError, TypeError):
         raise IntegrityError(f"{path} is damaged.", "Restore it: it lists the pages that were removed.") from None
@@ -87,8 +113,14 @@ def takedown_of(store: Store) -> Takedown:
     return read_takedown(store.local(TAKEDOWN_FILE)) if store.size(TAKEDOWN_FILE) is not None else Takedown()
 
 
-def url_form(url: str) -> str:
-    """Return the form in which URLs are compared."""
+def domains_of(url: str) -> list[str]:
+    """Return the host of a URL and the domains above it; none if it has no host."""
+    labels = split_url(url.strip())[0].split(".")
+    return [".".join(labels[start:]) for start in range(len(labels))] if any(labels) else []
+
+
+def _former_identity(url: str) -> str:
+    """Return the form of which lists have hashes that were written before 2026-12."""
     url = mask_url(url.strip()).partition("#")[0]
     match = _SITE.match(url)
     if match is None:
@@ -96,24 +128,6 @@ def url_form(url: str) -> str:
     user, at, host = match[2].rpartition("@")
     rest = url[match.end() :]
     return f"{match[1].lower()}://{user}{at}{host.lower()}{rest or '/'}"
-
-
-def host_of(url: str) -> str:
-    """Return the host of a URL in the form in which domains are compared, or "" if it has none."""
-    match = _SITE.match(url.strip())
-    if match is None:
-        return ""
-    host = match[2].rpartition("@")[2]
-    return domain_form(host if host.startswith("[") else host.partition(":")[0])
-
-
-def domain_form(name: str) -> str:
-    """Return the form in which domains are compared: lower case, no dots at the ends, other scripts as IDNA."""
-    name = name.strip().strip(".").lower()
-    try:
-        return name if name.isascii() else name.encode("idna").decode()
-    except UnicodeError:
-        return name
 
 
 def _hash(text: str) -> str:

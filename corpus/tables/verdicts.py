@@ -6,7 +6,7 @@ comparison removes one; a document without a row is kept and has no evidence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,12 +20,12 @@ from corpus.storage.store import Store
 from corpus.text.vocabulary import Ints
 
 _VERDICT = [
-    pa.field("corpus_row", pa.int64()),
-    pa.field("id", pa.string()),
-    pa.field("removed", pa.bool_()),
+    ("corpus_row", pa.int64()),
+    ("id", pa.string()),
+    ("removed", pa.bool_()),
     pa.field("rule", pa.string(), metadata={"is": "the measure that removes the document; null where it stays"}),
-    pa.field("value", pa.float64()),
-    pa.field("limit", pa.float64()),
+    ("value", pa.float64()),
+    ("limit", pa.float64()),
     pa.field("detail", pa.string(), metadata={"is": "the id of the document that is kept instead"}),
 ]
 
@@ -34,21 +34,21 @@ VERDICT_SCHEMAS = {
         [
             *_VERDICT,
             pa.field("kept_doc", pa.int64(), metadata={"is": "the number of the kept document in this run's order"}),
-            pa.field("similarity", pa.float64()),
-            pa.field("exact", pa.int64()),
-            pa.field("preferred", pa.int64()),
-            pa.field("cluster_size", pa.int64()),
+            ("similarity", pa.float64()),
+            ("exact", pa.int64()),
+            ("preferred", pa.int64()),
+            ("cluster_size", pa.int64()),
         ]
     ),
     "lines": pa.schema(
         [
             *_VERDICT,
             pa.field("cut", pa.list_(pa.uint32()), metadata={"is": "the numbers of the lines that a kept one loses"}),
-            pa.field("lines_compared", pa.int64()),
-            pa.field("lines_removed", pa.int64()),
-            pa.field("removed_ratio", pa.float64()),
-            pa.field("chars_left", pa.int64()),
-            pa.field("kept_in", pa.string()),
+            ("lines_compared", pa.int64()),
+            ("lines_removed", pa.int64()),
+            ("removed_ratio", pa.float64()),
+            ("chars_left", pa.int64()),
+            ("kept_in", pa.string()),
         ]
     ),
 }
@@ -106,15 +106,6 @@ def removed_rows(store: Store, boxes: Iterable[VerdictBox]) -> Ints:
         verdicts = box.read(store)
         rows.append(verdicts.filter(verdicts["removed"])["corpus_row"].to_numpy())
     return np.concatenate(rows)
-
-
-def stays(store: Store, rows: Sequence[int], removed: Sequence[Sequence[VerdictBox]]) -> np.ndarray:
-    """Return which documents of consecutive units earlier comparisons left. `rows` counts the corpus rows of each unit,
-    and `removed` has the boxes of each."""
-    found = np.ones(sum(rows), dtype=np.bool_)
-    for first, boxes in zip(np.cumsum([0, *rows]).tolist(), removed, strict=False):
-        found[first + removed_rows(store, boxes)] = False
-    return found
 
 
 def record_ids(names: pa.Array, places: pa.RecordBatch, prefix: str = "") -> pa.Array:

@@ -104,9 +104,8 @@ def shingle_similarity(sets: pa.Array, *, contained: bool) -> Callable[[Ints, In
     It is the Jaccard similarity or, if `contained`, the share of a document's shingles that the keeper has. `sets`
     holds the distinct hashes of each document as 32-bit integers.
     """
-    ends = (
-        np.frombuffer(sets.buffers()[1], dtype="<i4")[sets.offset : sets.offset + len(sets) + 1].astype(np.int64) // 4
-    )
+    offsets = np.frombuffer(sets.buffers()[1], dtype="<i4")[sets.offset :][: len(sets) + 1]  # in bytes
+    ends = offsets.astype(np.int64) // 4
     values = np.frombuffer(sets.buffers()[2] or b"", dtype="<u4")
     sizes = np.diff(ends)
 

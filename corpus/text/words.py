@@ -248,10 +248,8 @@ def _tokenizer(language: str) -> Tokenizer:
         except ImportError:  # spaCy's error for an unknown language
             rules = get_lang_class("xx")
         if rules.lang in NEEDS_SEGMENTER:
-            raise ConfigError(
-                f"'{language}' can't be split into words without a segmenter ({NEEDS_SEGMENTER[rules.lang]}).",
-                "Leave out the stages that count words for this language.",
-            )
+            what = f"'{language}' can't be split into words without a segmenter ({NEEDS_SEGMENTER[rules.lang]})."
+            raise ConfigError(what, "Leave out the stages that count words for this language.")
         tokenizer: Tokenizer = rules().tokenizer
         tokenizer.vocab.lex_attr_getters = {}  # these attributes of new words take half of the time, and are not used
         return tokenizer

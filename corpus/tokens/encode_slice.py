@@ -25,9 +25,7 @@ from corpus.tokens.texts import TextSlice, read_slice
 from corpus.tokens.token_folder import SPLITS
 from corpus.tokens.tokenizer import Tokenizer
 
-SCHEMA = pa.schema(
-    [KEY, WEIGHT, pa.field("bytes", pa.int64()), pa.field("id", pa.string()), pa.field("tokens", pa.large_binary())]
-)
+SCHEMA = pa.schema([KEY, WEIGHT, ("bytes", pa.int64()), ("id", pa.string()), ("tokens", pa.large_binary())])
 """`weight` is the number of ids with the separator, `bytes` the number of bytes of the text. `tokens` holds the ids as
 the output files do."""
 
@@ -74,9 +72,7 @@ def encode_slice(store: Store, source: TextSlice, encoding: Encoding, tokenizer:
             np.add.at(totals, in_val, counts)
         part = out.finish()
     filled = np.flatnonzero(weights)
-    splits = {
-        split: dict(zip(COUNTS, total, strict=True)) for split, total in zip(SPLITS, totals.tolist(), strict=True)
-    }
+    splits = {name: dict(zip(COUNTS, total, strict=True)) for name, total in zip(SPLITS, totals.tolist(), strict=True)}
     by_box = [filled.tolist(), weights[filled].tolist()]
     return commit(store, key, [part], {"splits": splits, "weights": by_box, "engine": encoder.engine})
 

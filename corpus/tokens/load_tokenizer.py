@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.util
-import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus.errors import ConfigError, did_you_mean
+from corpus.json_data import parse_json
 from corpus.tokens.byte_level_bpe import BYTE_OF_CHAR, GPT2_PATTERN, GPT4_PATTERN, O200K_PATTERN, tokenizer_json
 from corpus.tokens.tokenizer import Tokenizer
 
@@ -92,10 +92,9 @@ def _find(name: str, file: _File, vocab_dir: Path | None) -> Path:
             return path
     where = "the folder of --vocab-dir" if vocab_dir else "tiktoken's cache or an installed package"
     all_files = " and ".join(one.name for one in KNOWN[name])
-    raise ConfigError(
-        f"The vocabulary of {name} is not on this machine: there is no {file.name} in {where}.",
-        f"Give --vocab-dir, a folder that holds {all_files}, or set CORPUS_VOCAB_DIR to it; nothing is downloaded.",
-    )
+    what = f"The vocabulary of {name} is not on this machine: there is no {file.name} in {where}."
+    todo = f"Give --vocab-dir, a folder that holds {all_files}, or set CORPUS_VOCAB_DIR to it; nothing is downloaded."
+    raise ConfigError(what, todo)
 
 
 def _candidates(file: _File, vocab_dir: Path | None) -> Iterator[Path]:
@@ -123,7 +122,7 @@ def _of_files(name: str, paths: list[Path]) -> Tokenizer:
 
 
 def _gpt2(encoder: bytes, bpe: bytes) -> bytes:
-    vocab: dict[str, int] = json.loads(encoder)
+    vocab: dict[str, int] = parse_json(encoder)
     specials = {_END: vocab.pop(_END)}
     token = {chars: bytes(map(BYTE_OF_CHAR.__getitem__, chars)) for chars in vocab}
     merges = [line.split(" ") for line in bpe.decode().split("\n")[1:-1]]  # the first line is a version

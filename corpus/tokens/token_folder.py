@@ -10,7 +10,6 @@ uint32, little-endian, so `np.memmap` reads them too. Beside each lies its docum
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from corpus.errors import InputError, IntegrityError
+from corpus.json_data import parse_json
 from corpus.storage.commits import sha256_of
 from corpus.storage.safe_join import safe_join
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "val")
+_MOST_IDS = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Split:
     dtype: np.dtype[Any]
     info: dict[str, Any]
     """Its entry in tokens.json: tokens, documents, bytes of text, files."""
+    vocab_size: int
 
     @property
     def tokens(self) -> int:
@@ -63,7 +65,8 @@ class Split:
         ]
 
     def read(self, start: int, count: int) -> np.ndarray:
-        """Return the ids from `start` to `start + count` as a new array. Raises ValueError if they are out of range."""
+        """Return the ids from `start` to `start + count` as a new array. Raises ValueError if they are out of range,
+        and IntegrityError for an id that is not in the vocabulary."""
         if start < 0 or count < 0 or start + count > self.tokens:
             raise ValueError(f"tokens {start} to {start + count} of {self.tokens}")
         read = np.empty(count, self.dtype)
@@ -74,6 +77,8 @@ class Split:
             read[got : got + len(some)] = some
             got += len(some)
             file += 1
+        if count and read.max() >= self.vocab_size:
+            raise IntegrityError(f"{self.folder} has an id that is not in its vocabulary.", "Tokenize again.")
         return read
 
 
@@ -105,7 +110,7 @@ class Tokens:
     @cached_property
     def token_bytes(self) -> np.ndarray:
         """The number of bytes of each id, int32 (vocab_size,). It is 0 for specials and for ids without a token."""
-        lengths = json.loads((self.folder / "token_bytes.json").read_text(encoding="utf-8"))
+        lengths = parse_json((self.folder / "token_bytes.json").read_text(encoding="utf-8"))
         return np.array(lengths, dtype=np.int32)
 
     def verify(self) -> None:
@@ -124,25 +129,38 @@ def open_tokens(folder: str | Path) -> Tokens:
     """
     path = Path(folder) / "tokens.json"
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
+        info = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{folder} holds no finished tokens.", "Run `corpus tokenize … -o` on it first.") from None
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}.", "Check its permissions.") from None
     except ValueError:
         raise IntegrityError(f"{path} is damaged.", "Restore it, or tokenize again.") from None
-    if info.get("version") != FORMAT_VERSION:
-        raise InputError(f"{path} is of format {info.get('version')}, not {FORMAT_VERSION}.", "Tokenize again.")
-    if info["layout"] == "parquet":
-        raise InputError(f"{folder} holds tokens as parquet.", "Tokenize into another folder with --format flat.")
-    if info["dtype"] not in ("uint16", "uint32"):
-        raise IntegrityError(f"{path} gives its ids a type other than uint16 and uint32.", "Tokenize again.")
-    for entry in info["files"]:
-        file = safe_join(path.parent, entry["name"])
-        if not file.exists() or file.stat().st_size != entry["bytes"]:
+    try:
+        if info["version"] != FORMAT_VERSION:
+            raise InputError(f"{path} is of format {info['version']}, not {FORMAT_VERSION}.", "Tokenize again.")
+        if info["layout"] == "parquet":
+            raise InputError(f"{folder} holds tokens as parquet.", "Tokenize into another folder with --format flat.")
+        if info["dtype"] not in ("uint16", "uint32"):
+            raise IntegrityError(f"{path} gives its ids a type other than uint16 and uint32.", "Tokenize again.")
+        dtype, vocab_size = np.dtype(info["dtype"]).newbyteorder("<"), int(info["tokenizer"]["vocab_size"])
+        if info["layout"] not in ("flat", "megatron") or not 0 < vocab_size <= _MOST_IDS:
+            raise _damaged(path)
+        splits = [Split(path.parent, dtype, info["splits"][name], vocab_size) for name in SPLITS]
+        sizes = {entry["name"]: int(entry["bytes"]) for entry in info["files"]}
+        for split in splits:
+            counts = [int(entry["tokens"]) for entry in split.info["files"]]
+            if min(counts, default=0) < 0 or sum(counts) != split.tokens:
+                raise _damaged(path)
+            if any(sizes[entry["name"]] != entry["tokens"] * dtype.itemsize for entry in split.info["files"]):
+                raise _damaged(path)
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(path) from None
+    for name, size in sizes.items():
+        file = safe_join(path.parent, name)
+        if not file.exists() or file.stat().st_size != size:
             raise _damaged(file)
-    dtype = np.dtype(info["dtype"]).newbyteorder("<")
-    return Tokens(path.parent, info, *(Split(path.parent, dtype, info["splits"][name]) for name in SPLITS))
+    return Tokens(path.parent, info, *splits)
 
 
 def _damaged(file: Path) -> IntegrityError:

@@ -6,7 +6,6 @@ Text never gives a special id. The code that writes documents or conversations a
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from corpus.errors import ConfigError
+from corpus.json_data import parse_json
 from corpus.tokens.byte_level_bpe import to_bytes
 
 SEPARATORS = ("<|bos|>", "<|endoftext|>", "<|begin_of_text|>", "<bos>", "<s>")
@@ -28,7 +28,7 @@ class Tokenizer:
         self.name = name
         self.data = data
         try:
-            self.content: dict[str, Any] = json.loads(data)
+            self.content: dict[str, Any] = parse_json(data)
             splitter = self.content.get("pre_tokenizer") or {}
             level = [step for step in splitter.get("pretokenizers", [splitter]) if step.get("type") == "ByteLevel"]
             changed = self.content.get("normalizer") or any(step.get("add_prefix_space") for step in level)

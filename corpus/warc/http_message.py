@@ -31,7 +31,11 @@ _STATUS = re.compile(
     rb"\s*+(?:HTTP/\d{1,3}+(?:\.\d{1,3}+)?|ICY)(?:[ \t]++(\d{1,3})(?!\d))?[^\r\n]*+(?:\r?\n|\Z)", re.IGNORECASE
 )
 _ZEROS = re.compile(rb"\0*+")
-_CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r?\n")
+_MARKUP = re.compile(rb"<(?:[!?]|/?[A-Za-z][A-Za-z0-9-]*(?:\s|/?>(?!\s*[;,])|\Z))")
+"""A tag or a comment, but not the `<URL>;` of a Link header."""
+_CHUNK = re.compile(rb"\s{0,16}0{0,64}([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r?\n")
+_UNDELIVERED = {"content-type", "content-length", "transfer-encoding"}
+"""Headers of answers with a body. The answer of a proxy that opens a tunnel has none of them (RFC 9110, 9.3.6)."""
 
 
 @dataclass(slots=True)
@@ -52,9 +56,12 @@ def parse_http(block: bytes) -> HttpMessage:
         if status is None:
             return HttpMessage(None, {}, block[start:])
         headers, start = _headers(block, status.end())
-        # An interim answer, such as 100 Continue or 103 Early Hints, precedes the real one.
+        # An interim answer, such as 100 Continue or 103 Early Hints, precedes the real one. So does that of a proxy,
+        # 200 Connection established.
         code = int(status[1]) if status[1] else None
-        if code is None or not 100 <= code < 200 or not _STATUS.match(block, start, start + MAX_HEADER_BYTES):
+        interim = code is not None and (100 <= code < 200 or (code == 200 and not headers.keys() & _UNDELIVERED))
+        following = _STATUS.match(block, start, start + MAX_HEADER_BYTES) if interim else None
+        if following is None or (code == 200 and not following[1]):
             return HttpMessage(code, headers, block[start:])
 
 
@@ -69,13 +76,16 @@ def _headers(block: bytes, at: int) -> tuple[dict[str, str], int]:
         line = block[at:after].rstrip()
         if not line:
             return headers, after
-        if line.lstrip()[:1] == b"<":
-            return headers, at  # the blank line is missing, because no header name holds a "<"
+        folded = name != "" and line[:1] in b" \t"
+        start = line.lstrip()
+        # the blank line is missing, because no header name holds a "<". But a Link header may be folded before it
+        if start[:1] == b"<" and (not folded or _MARKUP.match(start)):
+            return headers, at
         at = after
         text = line.decode("latin-1")
         if text[0] in " \t":
             if name:
-                headers[name] += " " + text.strip()
+                headers[name] = f"{headers[name]} {text.strip()}".strip()
             continue
         key, colon, value = text.partition(":")
         name, value = key.strip().lower() if colon else "", value.strip()

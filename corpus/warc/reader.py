@@ -80,9 +80,11 @@ class RangeReader(Iterator[Record | Damage]):
 
     def _buffer(self, member: Member) -> StreamBuffer:
         content, member.content = member.content, b""
-        if len(content) == member.size:
-            return StreamBuffer.of(content)
-        return StreamBuffer(iter(Member(self._window, member.start)))
+        if len(content) < member.size:
+            return StreamBuffer(iter(Member(self._window, member.start)))
+        buffer = StreamBuffer(iter(()))
+        buffer.data += content
+        return buffer
 
     def _damage(self, member: Member, after: int) -> Damage:
         kind = "header" if member.state == "none" else "gzip"

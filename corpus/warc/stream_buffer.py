@@ -42,13 +42,6 @@ class StreamBuffer:
         self.bad_checksums: list[int] = []
         """Positions in the stream where a checksum failed."""
 
-    @classmethod
-    def of(cls, content: bytes) -> StreamBuffer:
-        """Return a buffer that holds a whole stream."""
-        buffer = cls(iter(()))
-        buffer.data += content
-        return buffer
-
     def fill(self, length: int) -> int:
         """Buffer `length` bytes, or all if there are fewer. Return how many of the `length` bytes are buffered."""
         data = self.data

@@ -4,7 +4,7 @@
 
 `how` is the evidence for the charset: a byte order mark ("bom"), the HTTP header ("http"), a meta tag or XML
 declaration ("meta"), bytes that are valid UTF-8 ("utf-8"), or detection ("detected"). If it is "replaced", some bytes
-are invalid in the charset and became U+FFFD.
+are invalid in the charset. They became U+FFFD, or the character that two surrogates in UTF-8 (CESU-8) stand for.
 
 Labels mean what they mean in browsers (https://encoding.spec.whatwg.org/#names-and-labels: latin1 is windows-1252).
 A browser trusts the label. This module trusts the bytes if they are valid UTF-8 beyond ASCII: no text in another
@@ -35,6 +35,13 @@ _WIDE = {"cp932", "cp949", "gb18030", "big5hkscs", "euc_jp", "iso2022_jp", "utf-
 _LATIN = {"cp1250", "cp1254", "cp1257", "cp1258", "iso8859-2", "iso8859-3", "iso8859-4", "iso8859-10", "iso8859-13",
           "iso8859-14", "iso8859-15", "iso8859-16"}  # fmt: skip
 _HIGH = bytes(range(128, 256))
+_LOOK_BYTES = 2048
+"""How much of a page is looked at for UTF-16. It holds the first tags, which are ASCII in any language."""
+_UTF16_TAG = re.compile(rb"<\0[A-Za-z!/?]\0")
+_SURROGATES = re.compile(rb"(\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf])|\xed[\xa0-\xbf][\x80-\xbf]")
+_QUOTES = re.compile(rb"\xe2\x80[\x93\x94\x98\x99\x9c\x9d\xa6]")
+"""The dashes, curly quotes and ellipsis of English texts in UTF-8. Hardly any text in another charset holds one."""
+_REPLACEMENT = "\ufffd".encode()
 _NAMES = {"cp932": "shift_jis", "cp949": "euc-kr", "big5hkscs": "big5", "euc_jp": "euc-jp", "iso2022_jp": "iso-2022-jp",
           "cp866": "ibm866", "mac-roman": "macintosh", "mac_cyrillic": "x-mac-cyrillic",
           "utf-16-le": "utf-16le", "utf-16-be": "utf-16be"}  # fmt: skip
@@ -63,23 +70,31 @@ def _decode(body: bytes, http_charset: str | None) -> tuple[str, str, str]:
     for mark, codec in _BOMS:
         if body.startswith(mark):
             text = _strict(body, codec)
-            return (text, codec, "bom") if text is not None else (body.decode(codec, "replace"), codec, "replaced")
+            return (text, codec, "bom") if text is not None else (_replaced(body, codec), codec, "replaced")
+
+    utf16 = _utf16(body)
+    if utf16 is not None:
+        text = _strict(body, utf16)
+        if text is None:
+            return _replaced(body, utf16), utf16, "replaced"
+        told = (codec_of(http_charset or "") or "").startswith("utf-16")
+        return text, utf16, "http" if told else "detected"
 
     declared = _declared(body, http_charset)
     text = _strict(body, "utf-8")
     if text is not None:
+        beyond_ascii = len(body) > len(text)
         for codec, how in declared:
             if codec == "utf-8":
                 return text, codec, how
-            # ten bytes, because a few double-byte characters can look like UTF-8 by chance (such as 联通 in GBK)
-            if len(body) - len(text) >= (10 if codec in _WIDE else 1):
+            if beyond_ascii and (codec not in _WIDE or _hardly_double_byte(text, len(body) - len(text))):
                 continue
             legacy = _strict(body, codec)
             if legacy is not None:
                 return legacy, codec, how
         return text, "utf-8", "utf-8"
 
-    text = _nearly_utf8(body)
+    text = _nearly_utf8(body, [codec for codec, _how in declared])
     if text is not None:
         return text, "utf-8", "replaced"
     for codec, how in declared:
@@ -95,7 +110,29 @@ def _decode(body: bytes, http_charset: str | None) -> tuple[str, str, str]:
     if text is not None:
         return text, codec, "detected"
     codec = declared[0][0] if declared else codec
-    return body.decode(codec, "replace"), codec, "replaced"
+    return _replaced(body, codec), codec, "replaced"
+
+
+def _utf16(body: bytes) -> str | None:
+    """Return the codec of a page in UTF-16 without a byte order mark, or None.
+
+    The bytes decide: the first tag shows the order, and a tenth of the characters or more are ASCII. A label may have
+    the wrong order, or stand over a page in another charset.
+    """
+    head = body[:_LOOK_BYTES]
+    tag = _UTF16_TAG.search(head)
+    if tag is None or head.count(0) * 20 < len(head):
+        return None
+    return "utf-16-be" if tag.start() % 2 else "utf-16-le"
+
+
+def _hardly_double_byte(text: str, continuation_bytes: int) -> bool:
+    """Return True if a text that is valid UTF-8 would hardly be so by chance, as a text in a double-byte charset.
+
+    Of the Chinese characters in GBK, 15% make a character of UTF-8, and .7% one of Latin-1. All of two characters do so
+    in 2% of texts, all of four in .04%, and less than .02% of texts make a character of three bytes.
+    """
+    return continuation_bytes >= 4 or not "\xff" < max(text) < "\u0800"
 
 
 def codec_of(label: str) -> str | None:
@@ -155,8 +192,7 @@ def _declared(body: bytes, http_charset: str | None) -> list[tuple[str, str]]:
     """The declared codecs that are known, in order of trust, each with its source: "http" or "meta"."""
     found = []
     http = codec_of(http_charset) if http_charset else None
-    # almost any bytes are valid UTF-16, so there must be tags in it
-    if http and (not http.startswith("utf-16") or (b"<\0" if http.endswith("le") else b"\0<") in body):
+    if http and not http.startswith("utf-16"):  # as almost any bytes are valid UTF-16, `_utf16` has looked for tags
         found.append((http, "http"))
     label = meta_charset(body)
     meta = codec_of(label) if label else None
@@ -198,15 +234,38 @@ def _detected(body: bytes) -> str:
     return codec if differing >= max(10, _beyond_ascii(body) // 20) else "cp1252"
 
 
-def _nearly_utf8(body: bytes) -> str | None:
+def _nearly_utf8(body: bytes, declared: list[str]) -> str | None:
     """The text as UTF-8 with replacements, if it has at least two continuation bytes per replacement, else None.
 
     Such pages mix sources or cut strings by bytes. A page in another charset has hardly any valid characters.
+    A surrogate on its own does not count against UTF-8 if UTF-8 is declared, as its three bytes have the form of UTF-8.
+    Under a double-byte label each curly quote makes up for four more replacements: there, stray bytes would swallow the
+    letters behind them.
     """
-    text = body.decode("utf-8", "replace")
-    bad = text.count("\ufffd") - body.count(b"\xef\xbf\xbd")
-    good = len(text.encode()) - len(text) - 2 * text.count("\ufffd")
+    mended = _mended(body)
+    text = mended.decode("utf-8", "replace")
+    replaced = text.count("\ufffd")
+    bad = replaced - (mended if "utf-8" in declared else body).count(_REPLACEMENT)
+    good = len(text.encode()) - len(text) - 2 * replaced
+    if not _WIDE.isdisjoint(declared):
+        bad -= 4 * len(_QUOTES.findall(body))
     return text if bad <= good // 2 else None
+
+
+def _mended(body: bytes) -> bytes:
+    """Return UTF-8 with the character that each two surrogates stand for, and U+FFFD for a surrogate on its own."""
+    if b"\xed" not in body:
+        return body
+    return _SURROGATES.sub(lambda found: _joined(found[1]) if found[1] else _REPLACEMENT, body)
+
+
+def _joined(pair: bytes) -> bytes:
+    return pair.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass").decode("utf-16").encode()
+
+
+def _replaced(body: bytes, codec: str) -> str:
+    """Return the text with U+FFFD for invalid bytes."""
+    return (_mended(body) if codec == "utf-8" else body).decode(codec, "replace")
 
 
 def _nearly(body: bytes, codec: str) -> str | None:

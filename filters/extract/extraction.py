@@ -23,6 +23,7 @@ from trafilatura.utils import repair_faulty_html
 from corpus.document import Document
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit, Measured, Stage
+from corpus.warc.record import HTML
 from filters.extract import precision_mode
 from filters.extract.layout_tables import open_layout_tables
 from filters.extract.page import MAX_BODY_BYTES, Page, page_of
@@ -61,8 +62,8 @@ class Extract(Stage):
     detailed = ("body_bytes",)
 
     http_status = Limit(min=200, max=299, of=int)
-    """Null for HTTP/0.9, which has no status."""
-    media_type = Limit(one_of=("text/html", "application/xhtml+xml"), of=str)
+    """Null for HTTP/0.9, and for a record that holds the page without an HTTP message."""
+    media_type = Limit(one_of=HTML, of=str)
     """Identified by the first bytes, the crawler or the server."""
     body_bytes = Limit(min=1, max=MAX_BODY_BYTES, of=int)
     """Size of the decoded body; 20 MiB plus one byte for all longer bodies."""
@@ -100,7 +101,7 @@ class Extract(Stage):
     def apply(self, doc: Document) -> Iterator[Measured]:
         """Measure the page and set its text."""
         try:
-            if doc.record is not None and doc.record.kind == "conversion":
+            if doc.record is not None and doc.record.is_text:
                 yield from _conversion(doc, doc.record.block)
             elif doc.record is not None:
                 yield from self._response(doc, page_of(doc))

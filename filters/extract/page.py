@@ -13,7 +13,7 @@ from functools import cached_property
 
 from corpus.document import Document
 from corpus.warc.http_message import HttpMessage, decode_body, parse_http
-from corpus.warc.record import Record
+from corpus.warc.record import Record, media_type_of
 from filters.extract.charset import decode_html, http_charset
 from filters.extract.structure import Structure, scan
 
@@ -48,14 +48,18 @@ _MAGIC = (
 
 
 class Page:
-    """The HTTP message of a response record, its body, media type, structure and text."""
+    """The HTTP message of a record, its body, media type, structure and text."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
 
     @cached_property
     def message(self) -> HttpMessage:
-        return parse_http(self._record.block)
+        """The HTTP message. For a record that holds the page alone: no status, and the record's own Content-Type."""
+        record = self._record
+        if record.is_http:
+            return parse_http(record.block)
+        return HttpMessage(None, {"content-type": record.content_type}, record.block)
 
     @cached_property
     def _decoded(self) -> tuple[bytes, str]:
@@ -78,10 +82,10 @@ class Page:
         sniffed = sniff(self.body)
         if sniffed is not None and not sniffed.startswith("text/") and not sniffed.endswith("xml"):
             return sniffed
-        identified = _essence(self._record.headers.get("warc-identified-payload-type", ""))
+        identified = media_type_of(self._record.headers.get("warc-identified-payload-type", ""))
         if identified and identified != "application/octet-stream":
             return identified
-        served = _essence(self.message.headers.get("content-type", ""))
+        served = media_type_of(self.message.headers.get("content-type", ""))
         return sniffed or served or "application/octet-stream"
 
     @cached_property
@@ -118,7 +122,7 @@ class Page:
 
 
 def page_of(doc: Document) -> Page:
-    """Return the page of a document, and keep it as `doc.page`. The document must have a response record."""
+    """Return the page of a document, and keep it as `doc.page`. The document must have a record."""
     if doc.page is None:
         assert doc.record is not None
         doc.page = Page(doc.record)
@@ -132,16 +136,11 @@ def sniff(body: bytes) -> str | None:
     for magic, media_type in _MAGIC:
         if head.startswith(magic):
             return media_type
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        head = head[2:].replace(b"\0", b"")
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<"):  # UTF-16 with and without a mark
+        head = head.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").replace(b"\0", b"")
     head = head.removeprefix(b"\xef\xbb\xbf")
     if _HTML.match(head):
         return "text/html"
     if _XML.match(head):
         return next((kind for pattern, kind in _XML_KINDS if pattern.search(head)), None)
     return None
-
-
-def _essence(header: str) -> str:
-    """The media type without its parameters."""
-    return header.split(";", 1)[0].split(",", 1)[0].strip().lower()

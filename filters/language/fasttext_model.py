@@ -42,16 +42,16 @@ _CHECKS = (
     "",
     "a",
     "the",
+    "x" * 300,
+    "<b> > <",
+    "then </s> end </s>",
+    "a __label__en b\0c",
     "Hello world, this is a test.",
     "Das ist ein Satz\tmit Umlauten: äöüß.",
     "日本語のテキスト 中文",
     "Привет, мир! İstanbul’da \u00a0hava",
     "नमस्ते दुनिया",
-    "x" * 300,
     "😀 emoji \U0001f469\u200d\U0001f467 and 1,234.50 €",
-    "then </s> end </s>",
-    "a __label__en b\0c",
-    "<b> > <",
 )
 """The texts on which a model is compared with fastText before it is used."""
 
@@ -91,14 +91,8 @@ class FastModel:
         entries = [(file.string(), *file.values("qb")) for _ in range(size)]
         kept = file.array("<i4", 2 * pruned).reshape(-1, 2)
         (quantized,) = file.values("?")
-        if (
-            not quantized
-            or loss != _HIERARCHICAL_SOFTMAX
-            or word_ngrams != 1
-            or minn < 2
-            or pruned <= 0
-            or words + pruned >= _NONE
-        ):
+        plain = loss == _HIERARCHICAL_SOFTMAX and word_ngrams == 1 and minn >= 2
+        if not quantized or not plain or not 0 < pruned < _NONE - words:
             raise ValueError("another kind of model")
         self._bucket, self._minn, self._maxn = np.uint32(bucket), minn, maxn
         self._words = {entry[0]: number for number, entry in enumerate(entries[:words])}
@@ -113,10 +107,10 @@ class FastModel:
         self._output = np.ascontiguousarray(output[: labels - 1].T)  # by dimension, to add in fastText's order
         self._tree = _huffman([count for _, count, _ in entries[words:]])
         self._labels = [name.removeprefix(_LABEL).decode() for name, _, _ in entries[words:]]
-        self._paths = {label: self._path(leaf) for leaf, label in enumerate(self._labels)}
+        self._paths = dict(zip(self._labels, _paths(self._tree), strict=False))
         self._expf = _expf()
         self._end = struct.pack("<H", self._words[_EOS])  # without n-grams, inside a line too
-        self._forget()
+        self._memo = {_EOS: self._end}
 
     @classmethod
     def of(cls, path: Path, predict: Callable[[str], list[tuple[float, str]]]) -> FastModel | None:
@@ -171,16 +165,6 @@ class FastModel:
         chance = _f32(1.0 / _f32(1.0 + self._expf(-dot)))
         return _f32(math.log(_f32(1.0 - chance) + _TINY)), _f32(math.log(chance + _TINY))
 
-    def _path(self, leaf: int) -> list[tuple[int, bool]]:
-        """Return the nodes from the root to a leaf. The flag of a node is True if the path turns right there."""
-        parents = {child: (node, bool(side)) for node, pair in enumerate(self._tree) for side, child in enumerate(pair)}
-        path = []
-        node = leaf
-        while node in parents:
-            path.append(parents[node])
-            node = parents[node][0]
-        return path[::-1]
-
     def _dots(self, text: str) -> list[float]:
         """Return the dot product of the text's vector with the vector of each inner node."""
         rows = self._rows(text)
@@ -207,14 +191,11 @@ class FastModel:
         except KeyError:
             unknown = list(set(tokens).difference(memo))
             if len(memo) + len(unknown) > _MEMO_LIMIT:
-                self._forget()
+                self._memo = {_EOS: self._end}
             learned = self._learn(unknown)
             self._memo.update((token, rows) for token, rows in learned.items() if len(token) <= _MEMO_BYTES)
             found = b"".join([learned[token] if token in learned else memo[token] for token in tokens])
         return np.frombuffer(found, np.uint16)
-
-    def _forget(self) -> None:
-        self._memo = {_EOS: self._end}
 
     def _learn(self, tokens: list[bytes]) -> dict[bytes, bytes]:
         """Return the rows of each token, after looking up the n-grams of all tokens at once.
@@ -315,6 +296,16 @@ def _huffman(counts: list[int]) -> list[tuple[int, int]]:
         tree[parent] = pair[0], pair[1]
         weights[parent] = weights[pair[0]] + weights[pair[1]]
     return tree
+
+
+def _paths(tree: list[tuple[int, int]]) -> list[list[tuple[int, bool]]]:
+    """Return the nodes from the root to each node. The flag of a node is True if the path turns right there."""
+    paths: list[list[tuple[int, bool]]] = [[] for _ in tree]
+    for node in reversed(range(len(tree))):  # a parent comes after its children
+        for right, child in enumerate(tree[node]):
+            if child >= 0:
+                paths[child] = [*paths[node], (node, bool(right))]
+    return paths
 
 
 def _f32(value: float) -> float:

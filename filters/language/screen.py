@@ -15,6 +15,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.stage import Limit, Measured
+from corpus.warc.record import HTML
 from filters.extract.page import page_of
 from filters.language.identification import FastTextStage, Language
 
@@ -45,10 +46,7 @@ _MIN_CHARS = 100
 
 _RUN = re.compile(rf">([^<]{{{_MIN_RUN},}})")  # starting with a plain character makes it three times as fast
 _HIDDEN = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
-_CLOSING = {
-    name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "noscript", "template")
-}  # fmt: skip
-_HTML = ("text/html", "application/xhtml+xml")
+_CLOSING = {tag: re.compile(rf"</{tag}\b", re.IGNORECASE) for tag in ("script", "style", "noscript", "template")}
 
 
 class LanguageScreen(FastTextStage):
@@ -60,12 +58,16 @@ class LanguageScreen(FastTextStage):
     characters that resiliparse extracts. Before a page is dropped, the model reads 1,000 characters at each of six
     places of the page, and a result of at least 0.3 counts instead. So a foreign consent text before an English article
     does not decide. The score is null, so the page passes, if the page is not HTML or has fewer than 100 characters.
+    `label` says what the pages are that the screen drops: the most likely language of the text that was read last from
+    the beginning of the page.
     """
 
     name = "screen"
     source = "our own; its error is measured by benchmarks/screen.py"
     gate = True
 
+    label = Limit(of=str)
+    """The most likely language of the page, as an ISO 639 code. Null if `wanted_score` is null or at least 0.1."""
     wanted_score = Limit(min=0.05, share=True)
     """The probability of the wanted languages. Null if the page can't be judged."""
 
@@ -78,56 +80,59 @@ class LanguageScreen(FastTextStage):
         own = next(bound for bound in stages if bound.stage is self)
         if not own.limits["wanted_score"].bounds:
             return
-        off = f"switch the screen off: {own.name}.wanted_score=off."
+        name, off = own.name, f"switch the screen off: {own.name}.wanted_score=off."
         if any("text" in bound.stage.sets for bound in stages[: stages.index(own)]):
-            raise ConfigError(
-                f"{own.name} saves extraction, but comes after it.", f"Put {own.name} before the extraction, or {off}"
-            )
+            todo = f"Put {name} before the extraction, or {off}"
+            raise ConfigError(f"{name} saves extraction, but comes after it.", todo)
         if not self.wanted:
-            raise ConfigError(
-                f"{own.name}.wanted is empty, so every page would be dropped.", f"Name languages, or {off}"
-            )
+            raise ConfigError(f"{name}.wanted is empty, so every page would be dropped.", f"Name languages, or {off}")
         for bound in stages:
             kept = bound.limits["label"].one_of if isinstance(bound.stage, Language) else self.wanted
             if kept is None:
-                raise ConfigError(f"{bound.name} keeps every language, but {own.name} does not.", f"To keep all, {off}")
+                raise ConfigError(f"{bound.name} keeps every language, but {name} does not.", f"To keep all, {off}")
             if set(kept) != set(self.wanted):
-                raise ConfigError(
-                    f"{own.name}.wanted = {list(self.wanted)} differs from the languages that {bound.name} keeps.",
-                    f"Set {own.name}.wanted to {list(kept)}, or {off}",
-                )
+                what = f"{name}.wanted = {list(self.wanted)} differs from the languages that {bound.name} keeps."
+                raise ConfigError(what, f"Set {name}.wanted to {list(kept)}, or {off}")
 
     def apply(self, doc: Document) -> Iterator[Measured]:
-        yield "wanted_score", self._score(doc)
+        score, label = self._judge(doc)
+        yield "label", label
+        yield "wanted_score", score
 
-    def _score(self, doc: Document) -> float | None:
-        if doc.record is None or doc.record.kind == "conversion":
-            return None
+    def _judge(self, doc: Document) -> tuple[float | None, str | None]:
+        """Return the score and, if it is low, the language."""
+        if doc.record is None or doc.record.is_text:
+            return None, None
         page = page_of(doc)
-        if page.message.status not in range(200, 300) or page.media_type not in _HTML or not page.body:
-            return None
-        score = self._first_score(page.html)
+        if page.message.status not in (None, *range(200, 300)) or page.media_type not in HTML or not page.body:
+            return None, None
+        score, beginning = self._first_score(page.html)
         if score is None or score >= _DOUBT[1]:
-            return score
+            return score, None
         text = visible_text(page.html, len(page.html))
         last = len(text) - _FIRST_LOOK_CHARS
         starts = [last * look // (_LOOKS - 1) for look in range(1, _LOOKS)] if last > 0 else []
         found = (self._wanted(text[start : start + _FIRST_LOOK_CHARS]) for start in starts)
-        return next((sure for sure in found if sure >= _SURE), score)
+        sure = next((sure for sure in found if sure >= _SURE), None)
+        if sure is not None:
+            return sure, None
+        label, _ = self.predictor_.best(beginning)
+        return score, label or None
 
-    def _first_score(self, html: str) -> float | None:
-        """Return the probability for the beginning of the page."""
+    def _first_score(self, html: str) -> tuple[float | None, str]:
+        """Return the probability for the beginning of the page, and the text that has it."""
         text = visible_text(html, _FIRST_LOOK_CHARS)
         if len(text) >= _MIN_CHARS:
             score = self._wanted(text)
             if score >= _SURE or (score < _FOREIGN and len(text) >= _FIRST_LOOK_CHARS):
-                return score
+                return score, text
             if len(text) >= _FIRST_LOOK_CHARS:
-                score = self._wanted(visible_text(html, _CHARS))
+                text = visible_text(html, _CHARS)
+                score = self._wanted(text)
             if not _DOUBT[0] <= score < _DOUBT[1]:
-                return score
+                return score, text
         other = extract_plain_text(html, main_content=False, alt_texts=False, links=False)[:_CHARS]
-        return self._wanted(other) if len(other.strip()) >= _MIN_CHARS else None
+        return (self._wanted(other) if len(other.strip()) >= _MIN_CHARS else None), other
 
     def _wanted(self, text: str) -> float:
         return round(self.predictor_.of(text, tuple(self.wanted)), 6)

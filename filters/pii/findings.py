@@ -2,10 +2,11 @@
 
     Finder(("email", "phone")).find("Write to bob@mail.example.com")     # [Finding(9, 29, 'email', 1.0)]
 
-A quick test skips a recognizer if the text lacks a part that its patterns need. So the findings equal those of
-presidio's AnalyzerEngine with these recognizers and no language model. Words around a finding ("SSN:", "call") don't
-raise its score, because presidio needs a model's lemmas for that. The time is linear in the length of the text, except
-for a bounded number of tries at phone numbers.
+A quick test skips a recognizer if the text lacks a part that its patterns need. So without `evidence` the findings are
+those of presidio's AnalyzerEngine with these recognizers and no language model. Words around a finding ("SSN:", "call")
+don't raise its score, because presidio needs a model's lemmas for that. With `evidence` our own rules look at the form
+of a finding and at the words around it, and decide whether it counts. The time is linear in the length of the text,
+except for a bounded number of tries at phone numbers.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from presidio_analyzer.predefined_recognizers import (
 )
 from presidio_analyzer.predefined_recognizers.generic import iban_recognizer
 
-from filters.pii.phone_numbers import PhoneFinder
+from filters.pii.evidence import is_address, is_card, mail_start
+from filters.pii.phone_evidence import PHONE_DIGITS, phones
+from filters.pii.phone_numbers import PhoneFinder, own_span
 from filters.url.public_suffixes import domain_parser
 
 Spans = Iterator[tuple[int, int]]
@@ -72,6 +75,7 @@ class Finder:
         score_threshold: float = 0.0,
         phone_regions: Iterable[str] = PhoneRecognizer.DEFAULT_SUPPORTED_REGIONS,
         phone_tries: int = 10_000,
+        evidence: bool = True,
     ) -> None:
         _never_log_or_time_out()
         self.unsearched = 0
@@ -81,7 +85,8 @@ class Finder:
         ]
         # presidio itself downloads the suffix list at run time
         self._domains = domain_parser() if "email" in kinds else None
-        self._phones = PhoneFinder(phone_regions) if "phone" in kinds else None
+        self._evidence = evidence
+        self._phones = PhoneFinder(phone_regions, PHONE_DIGITS.start if evidence else 0) if "phone" in kinds else None
         self._phone_tries = phone_tries
 
     def find(self, text: str) -> list[Finding]:
@@ -89,28 +94,38 @@ class Finder:
 
         Findings may overlap.
         """
-        return [
-            Finding(result.start, result.end, result.entity_type, result.score)
-            for result in EntityRecognizer.remove_duplicates(list(self._results(text)))
-        ]
+        results = EntityRecognizer.remove_duplicates(list(self._results(text)))
+        return [Finding(*self._own_span(text, result), result.entity_type, result.score) for result in results]
+
+    @staticmethod
+    def _own_span(text: str, result: RecognizerResult) -> tuple[int, int]:
+        span = result.start, result.end
+        return own_span(text, *span) if result.entity_type == "phone" else span
 
     def _results(self, text: str) -> Iterator[RecognizerResult]:
         self.unsearched = 0
         if self._domains and "@" in text:
             for start, end in _mails(text):
-                if self._domains.extract_str(text[start:end]).fqdn:  # the domain has a known public suffix
-                    yield RecognizerResult("email", start, end, EntityRecognizer.MAX_SCORE)
+                own = mail_start(text, start, end) if self._evidence else start
+                # the domain has a known public suffix
+                if own is not None and self._domains.extract_str(text[own:end]).fqdn:
+                    yield RecognizerResult("email", own, end, EntityRecognizer.MAX_SCORE)
         for kind, recognizer, where in self._patterns:
+            counts = _EVIDENCE.get(kind) if self._evidence else None
             for number, (start, end) in enumerate(where(text)):
                 if number == MOST_STRETCHES:
                     self.unsearched = len(text) - start
                     break
                 for result in recognizer.analyze(text[start:end], [], None):
-                    if result.score >= self._threshold:
-                        yield RecognizerResult(kind, start + result.start, start + result.end, result.score)
+                    span = start + result.start, start + result.end
+                    if result.score >= self._threshold and (counts is None or counts(text, *span)):
+                        yield RecognizerResult(kind, *span, result.score)
         if self._phones and self._threshold <= PhoneRecognizer.SCORE:
-            spans, unsearched = self._phones.find(text, self._phone_tries)
+            valid, unsearched = self._phones.find(text, self._phone_tries)
             self.unsearched = max(self.unsearched, unsearched)
+            spans: Iterable[tuple[int, int]] = valid
+            if self._evidence:
+                spans = phones(text, (own_span(text, *span) for span in valid), self._phones.is_grouped)
             for start, end in spans:
                 yield RecognizerResult("phone", start, end, PhoneRecognizer.SCORE)
 
@@ -155,6 +170,9 @@ _PATTERNS: dict[str, tuple[Callable[[], PatternRecognizer], Callable[[str], Span
     "us_ssn": (UsSsnRecognizer, _all_with(_SSN_CORE)),
     "crypto": (CryptoRecognizer, _all_with(_CRYPTO_CORE)),
 }
+
+_EVIDENCE: dict[str, Callable[[str, int, int], bool]] = {"ip_address": is_address, "credit_card": is_card}
+"""The rules that say which findings of a kind count."""
 
 
 def _never_log_or_time_out() -> None:

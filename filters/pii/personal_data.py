@@ -56,9 +56,34 @@ class Pii(Stage):
         crypto         Bitcoin addresses with a valid checksum                                 1.0
         person, location, organization, nrp    with `ner_model` only                           0.85
 
+    To presidio every number that is valid in a country is a phone number, and German ones may have four digits. With
+    `evidence` the form of a finding and the text around it decide too. A phone number has 7 to 15 digits and a proof:
+
+        announced      a word ("tel", "call", "fax", in some 25 languages) stands directly before it, or a label after
+                       it; then presidio need not find it
+        near           such a word stands on its line, at most 40 characters before it
+        abroad         it begins with a plus
+        grouped        it has 9 digits or more, in groups as its country writes them: (212) 555-0143, 020 7946 0018
+
+    Dates, years, versions, fractions, round amounts, and numbers after another word ("ISBN", "order no.", "§") are
+    none. An IP address is none after a word such as "version" or as a part of a longer number. An IPv6 address has
+    three groups and lies in 2000::/3, so "30::" and "a::b" are none. A card has a network's prefix, length and groups;
+    with 13 or 14 digits it needs a word such as "card" too. Handles ("@ann@social.example") and masked names are no
+    e-mail addresses, and the path of a URL is no part of one. Measured by benchmarks/pii.py:
+
+                                                                   with evidence       presidio alone
+        right of 300 phone numbers in real pages, read one by one  299 (at least 98%)  145 (48%)
+        phone numbers found in such pages                          417                 774
+        labelled phone numbers found in 1,000 made sentences       52 of 60            37 of 60
+        numbers of other kinds taken for phone numbers there       0                   6
+        right of all 276 e-mail addresses in real pages            275
+
+    No label of another kind is lost, except for an IPv6 address in reserved space. Of presidio's 145 right phone
+    numbers, six are lost: they stand alone, in a form that is not their country's.
+
     Findings below `score_threshold` stay in the text. Two kinds score below the default: nine digits without
     separators, which may be an SSN (0.05), and the address "::" (0.1). Words near a finding, such as "SSN", don't
-    count: presidio needs a language model to raise scores by them. Overlapping findings are replaced as one. Its kind
+    raise a score: presidio needs a language model for that. Overlapping findings are replaced as one. Its kind
     is that of the highest score, then of the longest finding. The result is searched again until nothing is found, so
     a second run of the stage changes nothing, except for names.
 
@@ -69,9 +94,10 @@ class Pii(Stage):
 
     Not covered: names, addresses, dates of birth and other data that needs understanding (`ner_model` finds names, as
     far as the model can); user names and handles; passwords, keys and tokens; ID, tax and license numbers of any
-    country, bank accounts without IBAN, number plates; phone numbers of other regions in national form, and numbers
-    with letters; obfuscated data ("bob at mail dot com") and data broken over lines. Some version numbers ("1.2.3.4")
-    count as IP addresses, and some numbers of other kinds as phone numbers.
+    country, bank accounts without IBAN, number plates; phone numbers of other regions in national form that no word
+    announces, and numbers with letters; obfuscated data ("bob at mail dot com") and data broken over lines. Some
+    version numbers ("1.2.3.4") count as IP addresses. presidio knows no card numbers of 12 or 19 digits, and none with
+    Mastercard's newer prefixes (2221 to 2720).
     """
 
     name = "pii"
@@ -79,17 +105,29 @@ class Pii(Stage):
     reads = ("text",)
 
     email = Limit(of=int)
+    """E-mail addresses replaced."""
     ip_address = Limit(of=int)
+    """Public IP addresses replaced."""
     phone = Limit(of=int)
+    """Phone numbers replaced."""
     credit_card = Limit(of=int)
+    """Card numbers replaced."""
     iban = Limit(of=int)
+    """International bank account numbers replaced."""
     us_ssn = Limit(of=int)
+    """US social security numbers replaced."""
     crypto = Limit(of=int)
+    """Bitcoin addresses replaced."""
     person = Limit(of=int)
+    """Names of persons replaced, by `ner_model`."""
     location = Limit(of=int)
+    """Places replaced, by `ner_model`."""
     organization = Limit(of=int)
+    """Organizations replaced, by `ner_model`."""
     nrp = Limit(of=int)
+    """Nationalities and religious or political groups replaced, by `ner_model`."""
     unsearched = Limit(max=0, of=int)
+    """Characters that were not searched."""
 
     def __init__(
         self,
@@ -99,6 +137,7 @@ class Pii(Stage):
         score_threshold: float = 0.35,
         phone_regions: Sequence[str] = PHONE_REGIONS,
         phone_tries: int = 10_000,
+        evidence: bool = True,
         ner_model: str = "",
     ) -> None:
         self.entities = entities
@@ -111,6 +150,8 @@ class Pii(Stage):
         """ISO 3166 codes of the countries whose numbers are found without country code. The default is presidio's."""
         self.phone_tries = phone_tries
         """The most numbers of a text that are tested per region. This bounds the cost of a page full of numbers."""
+        self.evidence = evidence
+        """If false, presidio alone decides."""
         self.ner_model = ner_model
         """The folder of a spaCy model for person, location, organization and nrp. Its version affects the findings."""
 
@@ -120,7 +161,7 @@ class Pii(Stage):
             from filters.pii.names import NameFinder
 
         self._check_params()
-        self.finder_ = Finder(self.entities, self.score_threshold, self.phone_regions, self.phone_tries)
+        self.finder_ = Finder(self.entities, self.score_threshold, self.phone_regions, self.phone_tries, self.evidence)
         self.names_ = NameFinder(self.ner_model, self.entities) if self.ner_model else None
 
     def resources(self) -> dict[str, str]:
@@ -146,7 +187,7 @@ class Pii(Stage):
     def _replaced(self, text: str) -> tuple[str, Counter[str], int]:
         """Return the text with findings replaced, their number by kind, and the number of unsearched characters."""
         counts: Counter[str] = Counter()
-        findings = self._findings(text)
+        findings = self.findings(text)
         if self.names_:
             placeholders = [match.span() for match in _PLACEHOLDER.finditer(text)]
             findings += (name for name in self.names_.find(text) if not _within(name, placeholders))
@@ -156,17 +197,18 @@ class Pii(Stage):
                 return text, counts, unsearched
             done = 0
             parts: list[str] = []
-            for start, end, kind in _merged(findings):
+            for start, end, kind in merged(findings):
                 counts[kind] += 1
                 parts += text[done:start], self._substitute(kind, text[start:end])
                 done = end
             text = "".join(parts) + text[done:]
             if unsearched:
                 return text, counts, unsearched
-            findings = self._findings(text)
+            findings = self.findings(text)
         return text, counts, len(text) if findings else self.finder_.unsearched
 
-    def _findings(self, text: str) -> list[Finding]:
+    def findings(self, text: str) -> list[Finding]:
+        """Return what one search finds, without names. Findings may overlap."""
         found = self.finder_.find(text)
         # a private address is nobody's, and not a phone number either
         private = [f[:2] for f in sorted(found) if f.kind == "ip_address" and not _is_public(text[f.start : f.end])]
@@ -210,7 +252,7 @@ def _is_public(address: str) -> bool:
     return ipaddress.ip_interface(address).ip.is_global
 
 
-def _merged(findings: Iterable[Finding]) -> Iterator[tuple[int, int, str]]:
+def merged(findings: Iterable[Finding]) -> Iterator[tuple[int, int, str]]:
     """Yield the spans of overlapping findings in order, with the kind of the best, longest, first finding in each."""
     group: list[Finding] = []
     end = -1

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+import regex
 from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberMatch, PhoneNumberMatcher
 from phonenumbers.phonenumbermatcher import _PATTERN, _TIME_STAMPS_SUFFIX
 from phonenumbers.phonenumberutil import _PLUS_CHARS_PATTERN, _SECOND_NUMBER_START_PATTERN, COUNTRY_CODE_TO_REGION_CODE
@@ -30,7 +31,14 @@ LEAST_INTERNATIONAL = 6
 LENIENCY = 1
 """presidio's leniency: numbers must be valid in their country's numbering plan."""
 
+EXACT_GROUPING = 3
+"""phonenumbers' leniency for numbers in groups as their country writes them."""
+
 _ANY_NUMBER = PhoneNumber()
+_CLOSED_BY = {"(": ")", "[": "]", "（": "）", "［": "］"}
+_PLUS = "+\uff0b"
+_COUNTRY_CODE = regex.compile(r"(?:\+\d{1,3}|\(\+?\d{1,3}\))[ ]?\Z")
+_LONGEST_CODE = 7
 _REMEMBERED = 1 << 15  # candidates, some 15 MB
 _SOON = 3  # characters after a candidate that matter: ":00" turns a date into a time stamp
 
@@ -41,10 +49,15 @@ class _Decision(NamedTuple):
 
 
 class PhoneFinder:
-    """Finds phone numbers in the national form of some regions, and in international form with a plus."""
+    """Finds phone numbers in the national form of some regions, and in international form with a plus.
 
-    def __init__(self, regions: Iterable[str]) -> None:
+    Candidates with fewer than `least_digits` digits are passed over.
+    """
+
+    def __init__(self, regions: Iterable[str], least_digits: int = 0) -> None:
         self._regions = tuple(regions)
+        self._least_digits = least_digits
+        self.is_grouped = lru_cache(_REMEMBERED)(self._is_grouped_anew)
         self._judge = lru_cache(_REMEMBERED)(self._judge_anew)
 
     def find(self, text: str, max_tries: int = MAX_TRIES) -> tuple[set[tuple[int, int]], int]:
@@ -68,6 +81,9 @@ class PhoneFinder:
             second = _SECOND_NUMBER_START_PATTERN.search(match.group())
             if second:
                 end = start + second.start()
+            if sum(map(str.isdigit, text[start:end])) < self._least_digits:
+                waiting.setdefault(end, []).extend(regions)
+                continue
             attached = start > 0 and _is_attached(text[start - 1])
             decisions = self._judge(text[start:end], attached, _after(text[end : end + _SOON]))
             for region in regions:
@@ -82,6 +98,11 @@ class PhoneFinder:
                     unsearched = max(unsearched, len(text) - end)
         return found, unsearched
 
+    def _is_grouped_anew(self, number: str) -> bool:
+        """Return True if the number is in groups as in one of the regions."""
+        matches = (PhoneNumberMatcher(number, region, leniency=EXACT_GROUPING) for region in self._regions)
+        return any((match.start, match.end) == (0, len(number)) for matcher in matches for match in matcher)
+
     def _judge_anew(self, candidate: str, attached: bool, after: str) -> tuple[_Decision, ...]:
         before = "a" if attached else " "
         decisions = []
@@ -93,6 +114,21 @@ class PhoneFinder:
                 _Decision((match.start - 1, match.end - 1), tries) if match else _Decision(None, tries + 1)
             )
         return tuple(decisions)
+
+
+def own_span(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the span of a number with its own characters: "(1648" has a bracket that isn't its own, and a country code
+    is missing in "(0)38 549 02 90" after "+41 "."""
+    while not (text[start].isdigit() or text[start] in _PLUS or _is_closed(text[start:end])):
+        start += 1
+    code = _COUNTRY_CODE.search(text, max(0, start - _LONGEST_CODE), start) if text.startswith("(0)", start) else None
+    return (code.start() if code else start), end
+
+
+def _is_closed(number: str) -> bool:
+    """Return True if the number begins with a bracket that it closes."""
+    bracket = number[0]
+    return bracket in _CLOSED_BY and number.count(bracket) == number.count(_CLOSED_BY[bracket])
 
 
 class _Matcher(PhoneNumberMatcher):

@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,11 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.errors import ConfigError, OutputError
-from corpus.storage.put_if_absent import sync_folder
+from corpus.json_data import parse_json
+from corpus.storage.replacing import replacing
 from filters.url.list_files import WORD_KINDS, ListFiles, hash_of
 
 _MAGIC = b"BLOCKLST"
-_VERSION = 1
+_VERSION = 2
+"""2: URLs are in the form of `url_key`, and names of other scripts in that of UTS 46."""
 _PREFIX_BYTES = len(_MAGIC) + 8 + 32
 _ALIGN = 64
 _MAX_HEADER_BYTES = 1 << 28
@@ -82,7 +83,7 @@ class Blocklist:
         raw_header = bytes(view[_PREFIX_BYTES:start])
         if hashlib.sha256(raw_header).digest() != view[_PREFIX_BYTES - 32 : _PREFIX_BYTES]:
             raise damaged
-        header: dict[str, Any] = json.loads(raw_header)
+        header: dict[str, Any] = parse_json(raw_header)
         if header["version"] != _VERSION:
             raise ConfigError(f"The block list '{path}' is in the format of another version of corpus.", _BUILD)
         middle = start + 8 * header["domains"]
@@ -150,7 +151,7 @@ def build_blocklist(paths: Sequence[Path], out: Path) -> Summary:
         ignored_example=lists.ignored_example,
         sources=tuple(sorted(lists.sources)),
         skipped_files=tuple(sorted(lists.skipped_files)),
-        bytes=_PREFIX_BYTES + len(raw_header) + 8 * (len(domains) + len(urls)),
+        bytes=out.stat().st_size,
         digest=Blocklist.open(out).digest,
     )
 
@@ -164,14 +165,9 @@ def _holds(hashes: Sequence[int], entry: str) -> bool:
 def _header(lists: ListFiles, domains: NDArray[np.uint64], urls: NDArray[np.uint64]) -> dict[str, Any]:
     sha256 = hashlib.sha256(domains.data)
     sha256.update(urls.data)
-    return {
-        "version": _VERSION,
-        "domains": len(domains),
-        "urls": len(urls),
-        "sha256": sha256.hexdigest(),
-        **{kind: sorted(words) for kind, words in lists.words.items()},
-        "sources": sorted(lists.sources),
-    }
+    counts = {"version": _VERSION, "domains": len(domains), "urls": len(urls), "sha256": sha256.hexdigest()}
+    words = {kind: sorted(words) for kind, words in lists.words.items()}
+    return {**counts, **words, "sources": sorted(lists.sources)}
 
 
 def _json(header: dict[str, Any]) -> bytes:
@@ -179,17 +175,9 @@ def _json(header: dict[str, Any]) -> bytes:
 
 
 def _write_whole(out: Path, parts: Sequence[bytes | memoryview]) -> None:
-    scratch = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with scratch.open("wb") as file:
-                file.writelines(parts)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(scratch, out)
-        finally:
-            scratch.unlink(missing_ok=True)
-        sync_folder(out.parent)
+        with replacing(out) as scratch, scratch.open("xb") as file:
+            file.writelines(parts)
     except OSError as error:
         raise OutputError(f"The block list '{out}' can't be written ({error.strerror}).", "Give another -o.") from None

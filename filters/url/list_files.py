@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
 from corpus.errors import ConfigError
-from filters.url.url_parts import MAX_HOST, host_name, split_url, url_key
+from corpus.url_identity import MAX_HOST, host_name, list_entry, split_url, url_key
 
 _CHUNK_BYTES = 1 << 22
 
@@ -40,7 +40,6 @@ _KINDS = {
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _PLAIN_HOST_BYTES = b"abcdefghijklmnopqrstuvwxyz0123456789.-_\n"
 _NOT_ALNUM = re.compile(r"[^a-zA-Z0-9]+")
-_NOTE = re.compile(r"\s#.*")
 
 
 def hash_of(entry: str) -> int:
@@ -69,14 +68,11 @@ class ListFiles:
                     lists.sources.append(name)
                     lists._read(name, kind, file)
             except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-                raise ConfigError(
-                    f"The list '{path}' can't be read ({error}).", "Check the path, or fetch it again."
-                ) from None
+                todo = "Check the path, or fetch it again."
+                raise ConfigError(f"The list '{path}' can't be read ({error}).", todo) from None
         if not lists.sources:
-            raise ConfigError(
-                f"There is no list in {', '.join(map(str, paths)) or 'no file'}.",
-                f"Files in a folder or an archive must be named {', '.join(_KINDS)}.",
-            )
+            what = f"There is no list in {', '.join(map(str, paths)) or 'no file'}."
+            raise ConfigError(what, f"Files in a folder or an archive must be named {', '.join(_KINDS)}.")
         return lists
 
     def _files_of(self, path: Path) -> Iterator[tuple[str, str, IO[bytes]]]:
@@ -167,8 +163,7 @@ def _all_plain(chunk: bytes) -> bool:
 
 def _entry_of(line: bytes) -> str:
     """Return a line without its comment. Bytes that are not UTF-8 become U+FFFD, which no entry may contain."""
-    entry = line.decode("utf-8", "replace").strip()
-    return "" if entry.startswith("#") else _NOTE.sub("", entry)
+    return list_entry(line.decode("utf-8", "replace"))
 
 
 def _parsed_word(entry: str, kind: str) -> tuple[str, str]:
@@ -188,7 +183,6 @@ def _parsed_address(entry: str, kind: str) -> tuple[str, str]:
             raise ValueError
         return _DOMAINS, host
     head, _, fragment = entry.partition("#")
-    host, port, path = split_url(head)
-    if not host or fragment:  # without its fragment, the entry would block another page
+    if not split_url(head)[0] or fragment:  # without its fragment, the entry would block another page
         raise ValueError
-    return _URLS, url_key(host, port, path)
+    return _URLS, url_key(head)

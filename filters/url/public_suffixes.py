@@ -25,6 +25,14 @@ def domain_parser() -> TLDExtract:
     return parser
 
 
+def is_public_suffix(host: str) -> bool:
+    """Return True if strangers have their domains below a name: `com`, `co.uk`, `github.io`, any name without a dot."""
+    if host.startswith("["):
+        return False
+    suffix: str = domain_parser().extract_str(host, include_psl_private_domains=True).suffix
+    return suffix == host or "." not in host
+
+
 def registered_domains() -> Callable[[str], str]:
     """Return the function from a host to its registered domain, or "" for an IP address, bare name or public suffix."""
     parser = domain_parser()

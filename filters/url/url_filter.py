@@ -5,7 +5,8 @@
 The rules are those of RefinedWeb, as datatrove 0.10.1 implements them. Decisions differ where its rules miss their aim:
 
     url rule       datatrove compares listed URLs without scheme with URLs that have one, so the rule never fires.
-                   Here neither side has a scheme, a fragment or a final slash, and `www.` is optional.
+                   Here URLs are compared by identity (`corpus/url_identity.py`), without scheme, user info and
+                   final slash, and `www.` is optional.
     letter case    datatrove finds hard and soft words in lower case only (`/porn/`, not `/Porn/`), as we do with
                    `case_sensitive_words`. It takes hosts as written. Here they are in lower case, IDN as punycode.
     no suffix      datatrove never finds a host without a known public suffix (an IP address, `a.example`). Here it is
@@ -26,9 +27,9 @@ from typing import TYPE_CHECKING
 
 from corpus.stage import Limit, Measured, Stage
 from corpus.tables.mask import mask_url
+from corpus.url_identity import MAX_HOST, split_url, url_key
 from filters.url.blocklist import Blocklist
 from filters.url.public_suffixes import registered_domains, suffix_list_digest
-from filters.url.url_parts import MAX_HOST, split_url, url_key
 
 if TYPE_CHECKING:
     from corpus.document import Document
@@ -89,11 +90,11 @@ class Url(Stage):
         if not url:
             yield from ((measure, None) for measure in self.limits)
             return
-        host, port, path = split_url(url)
+        host = split_url(url)[0]
         registered, has_domain, has_host = self.judge_host_(host) if len(host) <= MAX_HOST else ("", False, False)
         yield ("domain", 1, registered) if has_domain else ("domain", 0)
         yield ("host", 1, host) if has_host else ("host", 0)
-        listed = self._listed_url(host, port, path)
+        listed = self._listed_url(url)
         yield ("url", 1, mask_url(listed)) if listed else ("url", 0)
 
         # On bytes these are single passes in C, and `lower` changes only ASCII letters, as the rules want it.
@@ -116,13 +117,13 @@ class Url(Stage):
         registered = self.registered_domain_(host)
         return registered, bool(registered) and self.lists_.has_domain(registered), self.lists_.has_domain(host)
 
-    def _listed_url(self, host: str, port: str, path: str) -> str:
-        """Return the entry of the URL list for these parts, or ""."""
+    def _listed_url(self, url: str) -> str:
+        """Return the entry of the URL list for a URL, or ""."""
         if self.lists_.urls:
-            for name in (host, host[4:]) if host.startswith("www.") else (host,):
-                key = url_key(name, port, path)
-                if self.lists_.has_url(key):
-                    return key
+            key = url_key(url)
+            for name in dict.fromkeys((key, key.removeprefix("www."))):
+                if self.lists_.has_url(name):
+                    return name
         return ""
 
 

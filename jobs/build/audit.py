@@ -7,7 +7,6 @@ such a file can't be compared.
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ from warcio.archiveiterator import ArchiveIterator
 from corpus.errors import ConfigError, IntegrityError
 from corpus.net.urls import is_url
 from corpus.run import Run
-from corpus.warc.record import JUDGED
-from jobs.build.inputs import find_inputs
+from corpus.warc.record import is_judged
+from jobs.build.inputs import find_in_run
 
 
 @dataclass(frozen=True)
@@ -36,14 +35,13 @@ class Audit:
 def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
     """Compare each archive with the ledger. Raises IntegrityError if an archive without damage has other records."""
     found = []
-    for item in find_inputs(inputs):
+    for item in find_in_run(inputs, run.info["inputs"]).values():
         if is_url(item.path):
             raise ConfigError(f"{item.name} is not on this machine.", "Give local files, or verify where they are.")
         rows = run.ledger.to_table(columns=["length"], filter=pc.field("warc") == item.name)
         damaged = len(rows) - rows["length"].null_count
         in_ledger = len(rows) - damaged
-        counts, ended = _count(item.path)
-        counted = sum(counts[kind] for kind in JUDGED)
+        counted, ended = _count(item.path)
         if counted != in_ledger and not damaged and not ended:
             counts_differ = f"{item.name} holds {counted} records by warcio's count, and the ledger {in_ledger}."
             raise IntegrityError(counts_differ, "Please report this file.")
@@ -51,14 +49,15 @@ def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
     return found
 
 
-def _count(path: str) -> tuple[Counter[str], str]:
-    """Count records by type. The second result is the error that stopped warcio, or ""."""
-    counts: Counter[str] = Counter()
+def _count(path: str) -> tuple[int, str]:
+    """Count the judged records. The second result is the error that stopped warcio, or ""."""
+    counted = 0
     printed = io.StringIO()  # warcio prints an error for each piece of damage
     with open(path, "rb") as file, redirect_stdout(printed), redirect_stderr(printed):
         try:
             for record in ArchiveIterator(file, no_record_parse=True, arc2warc=True):
-                counts[record.rec_type] += 1
+                headers = {name.lower(): value for name, value in reversed(record.rec_headers.headers)}
+                counted += is_judged(record.rec_type, headers)
         except Exception as error:  # warcio lets every error of its parsers through
-            return counts, type(error).__name__
-    return counts, ""
+            return counted, type(error).__name__
+    return counted, ""

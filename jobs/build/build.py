@@ -8,7 +8,6 @@ name it. So the same command takes up a run wherever it ended.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 import time
@@ -17,6 +16,7 @@ from dataclasses import asdict
 from typing import Any
 
 from corpus.collective import Collective
+from corpus.cpus import usable_cpus
 from corpus.digests import digest
 from corpus.errors import IntegrityError
 from corpus.net.urls import redact
@@ -33,6 +33,7 @@ from corpus.version import versions
 from jobs.build.compare import Comparison, alarm
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.build.compare_lines import compare_lines
+from jobs.build.inputs import check_unchanged
 from jobs.build.plan import Build, Job, Plan, chosen_units, claim_folder, make_plan, make_units
 from jobs.build.units import run_units
 from jobs.runner.engine import Engine, Stop
@@ -54,6 +55,7 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
     with store.only_run(), Stop() as stop:
         finished = claim_folder(store, plan)
         if finished is not None and finished["complete"]:
+            check_unchanged(store, plan.inputs)
             if not job.keep_work:
                 store.remove(".work")
             return JobResult(0, finished, already_done=True)
@@ -208,11 +210,12 @@ def finish(run: Build, info: dict[str, Any], commits: list[Commit], parts: list[
     timings = {
         "seconds": round(time.monotonic() - run.started, 1),
         "host": socket.gethostname(),
-        "argv": [redact(argument) for argument in sys.argv],
-        "cpus": os.cpu_count(),
+        "argv": [redact(argument).encode("utf-8", "replace").decode() for argument in sys.argv],
+        "cpus": usable_cpus(),
         "dedup": run.costs,
         "failed_tries": {task: dict(sorted(counts.items())) for task, counts in sorted(failed.items())},
         "inputs": {item.name: redact(item.path) for item in run.plan.inputs},
+        "seen": [*run.plan.seen, *(commit.facts["seen"] for commit in commits if "seen" in commit.facts)],
         "units": [
             commit.facts["unit"] | {key: commit.facts[key] for key in _COSTS if key in commit.facts}
             for commit in commits

@@ -22,6 +22,9 @@ _LIST_BYTES = 64 << 20
 
 _LINE_BYTES = 4096
 
+WHOLE_CRAWL = 1_000_000
+"""A limit above the number of files of any crawl."""
+
 
 def is_crawl(argument: str) -> bool:
     """Return True if an argument looks like the name of a crawl, and no file has that name."""
@@ -36,7 +39,9 @@ def crawl_files(name: str, limit: int | None, base: str | None, client: Client) 
             "Names have a year and a week, like CC-MAIN-2026-43: see https://index.commoncrawl.org/collinfo.json.",
         )
     if limit is None:
-        raise ConfigError(f"{name} has about 90,000 files of 1 GB.", "Give --limit, the number of files to read.")
+        raise ConfigError(
+            f"{name} has about 90,000 files of 1 GB.", "Give --limit for the first ones, or --sample for a draw."
+        )
     base = (base or BASE).rstrip("/")
     if is_url(base) and redact(base) != base:
         raise ConfigError("A --base URL can't have a user name or a query.", "Set credentials in the environment.")

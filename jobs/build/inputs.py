@@ -5,26 +5,34 @@ from __future__ import annotations
 import filecmp
 import glob
 import os
+import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
+from corpus.json_data import parse_json
 from corpus.net.client import Client
 from corpus.net.remote import open_source
 from corpus.net.transport import CONNECTIONS
-from corpus.net.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, url_name
-from corpus.sandbox.unit import Unit
-from corpus.warc.plan import Format, plan
-from corpus.warc.source import digest_of_ends
-from jobs.build.crawl import crawl_files, is_crawl
+from corpus.net.urls import OBJECT_STORES, is_url, is_utf8, object_key, redact, url_folders, url_name
+from corpus.sandbox.seen import is_unchanged, must_be_read
+from corpus.sandbox.unit import JUNK, Seen, Unit
+from corpus.storage.store import Store
+from corpus.warc.plan import FilePlan, Format, plan
+from corpus.warc.source import digest_of_ends, digest_of_samples, input_changed
+from jobs.build.crawl import WHOLE_CRAWL, crawl_files, is_crawl
+from jobs.runner.terminal import say
 
-_ARCHIVE_NAME = re.compile(r"\.w?arc(\.|$)|\.(wet|wat)(\.|$)", re.IGNORECASE)
+_ARCHIVE_NAME = re.compile(r"[^.].*\.(w?arc|wet|wat)(\.(gz|gzip|zst|zstd|bz2|xz|lz4|br|zip))?", re.IGNORECASE)
+"""The name of an archive, also of one that must be unpacked first. In a folder, nothing else is read: neither lists of
+digests (.warc.gz.md5), indexes (.cdx.gz) and files that are being written (.open, .part), nor hidden files."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,29 +51,96 @@ class Input:
     """The identity of the file at this path while a run lasts."""
 
 
-def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None) -> list[Input]:
+def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None = None,
+                sample: int | None = None, seed: int = 0) -> list[Input]:  # fmt: skip
     """Return the archives that the arguments name, sorted by name.
 
-    At most `limit` archives are used: the first ones in the order of the arguments. A file that is given twice is read
-    once. Crawls are looked up at `base`. Raises InputError if an argument names nothing readable, or if two files of
-    the same name may differ.
+    At most `limit` archives are used, the first ones in the order of the arguments, or at most `sample` archives, which
+    `seed` draws from all. A file that is given twice is read once. Files of one name in several folders are called by
+    the shortest end of their paths that tells them apart. Crawls are looked up at `base`. Raises InputError if an
+    argument names nothing readable, or if two files of the same name may be the same.
     """
     given = list(given)
     if base is not None and not any(map(is_crawl, given)):
         raise ConfigError("--base is only for crawls, and no input is a crawl.", "Name a crawl: CC-MAIN-2026-43.")
-    found: dict[str, Input] = {}
+    found: dict[str, dict[str, list[list[Input]]]] = {}  # by name and identity, the places of each archive
     with Client() as client:
-        locations = [location for argument in given for location in _locations(argument, limit, base, client)]
-        first = list(dict.fromkeys(locations))[:limit]
-        for item in _together(lambda location: _identify(location, client), first, first, client):
-            same = found.setdefault(item.name, item)
-            if same is not item and not _are_same(same, item):
-                raise InputError(
-                    f"Two inputs are called {item.name}, and nothing shows that they are the same: "
-                    f"{redact(same.path)} and {redact(item.path)}.",
-                    "Give one of them, or rename one: outputs name records by file name and offset.",
-                )
-    return [found[name] for name in sorted(found)]
+        most = limit if sample is None else WHOLE_CRAWL
+        every = dict.fromkeys(location for argument in given for location in _locations(argument, most, base, client))
+        chosen = list(every)[:limit]
+        if sample is not None and sample < len(chosen):
+            chosen = random.Random(seed).sample(chosen, sample)
+        for item in _together(lambda location: _identify(location, client), chosen, chosen, client):
+            alike = found.setdefault(item.name, {}).setdefault(item.identity, [])
+            same = next((places for places in alike if _are_same(places[0], item)), None)
+            alike.append([item]) if same is None else same.append(item)
+    named = (item for alike in found.values() for item in _named(list(chain.from_iterable(alike.values()))))
+    return sorted(named, key=lambda item: item.name)
+
+
+def _named(archives: Sequence[list[Input]]) -> list[Input]:
+    """Return the archives of one file name, each from the first of its places, under names that differ.
+
+    The names do not depend on the order of the arguments.
+    """
+    if len(archives) == 1:
+        return [archives[0][0]]
+    paths = [min(map(_path, places), key=lambda path: path[::-1]) for places in archives]
+    names: dict[int, str] = {}
+    for length in range(2, max(map(len, paths)) + 1):
+        ends = Counter(path[-length:] for path in paths)
+        names |= {
+            at: "/".join(path[-length:])
+            for at, path in enumerate(paths)
+            if at not in names and ends[path[-length:]] == 1
+        }
+    if len(names) < len(archives):
+        one, other, *_ = (places[0] for at, places in enumerate(archives) if at not in names)
+        raise _not_told_apart(one, other)
+    return [replace(places[0], name=names[at]) for at, places in enumerate(archives)]
+
+
+def _path(item: Input) -> tuple[str, ...]:
+    """Return the folders and the name of a file, without the root or the scheme, and without secrets."""
+    if is_url(item.path):
+        return (*url_folders(item.path), url_name(item.path))
+    return Path(os.path.normpath(item.path)).parts[1:]
+
+
+def _not_told_apart(one: Input, other: Input) -> InputError:
+    return InputError(
+        f"Two inputs are called {one.name}, and nothing shows that they are the same: "
+        f"{redact(one.path)} and {redact(other.path)}.",
+        "Give one of them, or rename one.",
+    )
+
+
+def find_in_run(given: Iterable[str], known: Iterable[Mapping[str, Any]]) -> dict[str, Input]:
+    """Return the archives that the arguments name, by the names that they have in a run with the inputs `known`.
+
+    The content decides, then the path, since archives may have moved. An archive that the run does not know keeps its
+    own name.
+    """
+    by_file: dict[str, list[Mapping[str, Any]]] = {}
+    for one in known:
+        by_file.setdefault(one["name"].rpartition("/")[2], []).append(one)
+    found: dict[str, tuple[bool, Input]] = {}
+    for item in find_inputs(given):
+        names = by_file.get(item.name.rpartition("/")[2], [])
+        if names and all(item.identity != one["identity"] for one in names):
+            item = replace(item, identity=_former_identity(item))
+        path = "/".join(("", *_path(item)))
+        ranked = ((item.identity == one["identity"], path.endswith("/" + one["name"]), one["name"]) for one in names)
+        same, _, name = max(ranked, default=(False, False, item.name))
+        if name not in found or same:
+            found[name] = same, replace(item, name=name)
+    return {name: item for name, (_, item) in found.items()}
+
+
+def _former_identity(item: Input) -> str:
+    """Return the identity that runs gave to an archive until 2026-11: a digest of both ends."""
+    with closing(open_source(item.path, item.name, tag=item.tag)) as source:
+        return digest_of_ends(source)[:32]
 
 
 def _locations(argument: str, limit: int | None, base: str | None, client: Client) -> list[str]:
@@ -77,23 +152,48 @@ def _locations(argument: str, limit: int | None, base: str | None, client: Clien
     try:
         return [str(path.absolute()) for path in _matches(argument)]
     except OSError as error:
-        raise _unreadable(argument, error) from None
+        raise _unreadable(error.filename or argument, error) from None
 
 
 def _matches(argument: str) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
-        os.scandir(path).close()  # raises if the folder can't be listed; rglob would find it empty
-        inside = sorted(p for p in path.rglob("*") if p.is_file() and _ARCHIVE_NAME.search(p.name))
+        inside = [file for file in _files_in(path) if _is_there(file)]
         if not inside:
             raise InputError(f"The folder {argument} holds no archive.", _NAMED)
         return inside
     if path.is_file():
         return [path]
-    matches = sorted(Path(match) for match in glob.glob(argument, recursive=True) if Path(match).is_file())
+    matches = sorted(match for match in map(Path, glob.glob(argument, recursive=True)) if _is_there(match))
     if not matches:
         raise InputError(f"There is no file {argument}.", "Name a file, folder, glob of archives, URL or crawl.")
     return matches
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the files below a folder that have names of archives, sorted. Raises OSError if a folder can't be read."""
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    found = []
+    for inner, folders, files in os.walk(folder, onerror=stop):
+        folders[:] = filter(_is_visible, folders)
+        found += [Path(inner, name) for name in files if _ARCHIVE_NAME.fullmatch(name)]
+    return sorted(found)
+
+
+def _is_visible(name: str) -> bool:
+    # lost+found is in the root of each ext4 disk, and only root can read it
+    return not name.startswith(".") and name != "lost+found"
+
+
+def _is_there(path: Path) -> bool:
+    """Return True for a file, False for a folder or a device. Raises InputError for a link that leads nowhere."""
+    if path.is_symlink() and not path.exists():
+        target = os.readlink(path)
+        raise InputError(f"{path} is a link to {target}, which is not there.", "Restore that file, or remove the link.")
+    return path.is_file()
 
 
 _NAMED = "Its files must be named *.warc, *.warc.gz, *.warc.zst, *.arc, *.wet or the like."
@@ -112,7 +212,8 @@ def _urls(url: str, client: Client) -> list[str]:
     object_key(url.rstrip("/"))  # raises if there is none
     bucket, _, key = rest.partition("/")
     if not key or key.endswith("/"):
-        inside = [found for found in client.list(f"{scheme}://{bucket}/{key}") if _ARCHIVE_NAME.search(found)]
+        prefix = f"{scheme}://{bucket}/{key}"
+        inside = [found for found in client.list(prefix) if _is_archive(found[len(prefix) :].split("/"))]
         if not inside:
             raise InputError(f"{redact(url)} holds no archive.", _NAMED)
         return inside
@@ -124,6 +225,11 @@ def _urls(url: str, client: Client) -> list[str]:
     if not matches:
         raise InputError(f"There is no object {redact(url)}.", "Check the bucket and the pattern.")
     return matches
+
+
+def _is_archive(path: list[str]) -> bool:
+    """Return True if a path below a prefix would be read in a folder: it is visible, and has the name of an archive."""
+    return all(map(_is_visible, path)) and _ARCHIVE_NAME.fullmatch(path[-1]) is not None
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
@@ -138,14 +244,13 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 def _identify(location: str, client: Client) -> Input:
-    """Look an archive up. Its identity is a digest of its size and of its first and last bytes, which is the same
-    wherever the file is."""
+    """Look an archive up. Its identity is a digest of samples, which is the same wherever the file is."""
     if not is_utf8(location):
         raise InputError(f"The path {location!r} is not UTF-8, and names in outputs must be.", "Rename it.")
     try:
         name = url_name(location) if is_url(location) else Path(location).name
         with closing(open_source(location, name, client=client)) as source:
-            return Input(name, location, source.size, digest_of_ends(source)[:32], source.tag)
+            return Input(name, location, source.size, digest_of_samples(source)[:32], source.tag)
     except OSError as error:
         raise _unreadable(location, error) from None
 
@@ -155,28 +260,54 @@ def _unreadable(location: str, error: OSError) -> InputError:
 
 
 def _are_same(one: Input, other: Input) -> bool:
-    """Return True if two inputs of the same name are known to have the same bytes.
+    """Return True if two inputs of the same name and identity have the same bytes.
 
-    The identity covers only the size and the first and last bytes. So files are compared in full, and URLs of the same
-    server by their strong ETags. A file and a URL never count as the same, as the URL would have to be read in full.
+    The identity covers samples alone. So files are compared in full, and URLs of the same server by their strong ETags.
+    Raises InputError if a URL would have to be read in full.
     """
-    if one.identity != other.identity or is_url(one.path) != is_url(other.path):
-        return False
-    if is_url(one.path):
+    if not is_url(one.path) and not is_url(other.path):
+        try:
+            return os.path.samefile(one.path, other.path) or filecmp.cmp(one.path, other.path, shallow=False)
+        except OSError as error:
+            raise _unreadable(error.filename, error) from None
+    if is_url(one.path) and is_url(other.path):
         servers = {redact(item.path).split("/")[2] for item in (one, other)}
-        return len(servers) == 1 and one.tag == other.tag and one.tag.partition(" ")[2].startswith('"')
+        if len(servers) == 1 and one.tag == other.tag and one.tag.partition(" ")[2].startswith('"'):
+            return True
+    raise _not_told_apart(one, other)
+
+
+def check_unchanged(store: Store, items: Iterable[Input]) -> None:
+    """Raise InputChanged if an archive is not what a finished run read, though its identity is the same."""
+    there = {item.name: item for item in items}
+    seen = [(one, there[one["warc"]]) for one in seen_by(store) if one["warc"] in there]
+    if any(must_be_read(one, item.path) for one, item in seen):
+        say("Some archives have other times than when the run read them. They are read again, to see if they changed.")
+    for one, item in seen:
+        if not is_unchanged(one, item.path, item.tag):
+            raise input_changed(redact(item.path), "since the run read it")
+
+
+def seen_by(store: Store) -> list[Seen]:
+    """Return what the units of a finished run saw of its archives. Nothing vouches for timings.json, so it may be
+    missing or hold anything."""
+    kinds = get_type_hints(Seen)
     try:
-        return os.path.samefile(one.path, other.path) or filecmp.cmp(one.path, other.path, shallow=False)
-    except OSError as error:
-        raise _unreadable(error.filename, error) from None
+        found = parse_json(store.get("timings.json") or b"")["seen"]
+        return [one for one in found if {name: type(value) for name, value in one.items()} == kinds]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:
-    """Return the units of all archives, in order."""
+    """Return the units of all archives, in order. Raises InputError if none of the files is an archive."""
     with Client() as client:
         paths = [item.path for item in items]
         planned = _together(lambda item: plan_units(item, unit_bytes, client), items, paths, client)
-    return list(chain.from_iterable(planned))
+        units = list(chain.from_iterable(planned))
+        if units and all(unit.layout == JUNK for unit in units):
+            _plan(items[0], unit_bytes, client)  # raises, and says what the file is instead
+    return units
 
 
 def _together(function: Callable[[T], R], items: Sequence[T], locations: Iterable[str], client: Client) -> list[R]:
@@ -198,15 +329,19 @@ def plan_units(item: Input, unit_bytes: int, client: Client | None = None) -> li
     A file that is no archive is refused, unless its name is that of one. Then it is a unit with one damaged stretch.
     """
     try:
-        with closing(open_source(item.path, item.name, tag=item.tag, client=client)) as source:
-            planned = plan(source, unit_bytes)
+        planned = _plan(item, unit_bytes, client)
     except (InputChanged, InputUnreachable):
         raise
     except InputError:
-        if not _ARCHIVE_NAME.search(item.name):
+        if not _ARCHIVE_NAME.fullmatch(item.name):
             raise
-        return [_unit(item, Format("junk", "plain", "warc"), 0, item.size)]
+        return [_unit(item, Format(JUNK, "plain", "warc"), 0, item.size)]
     return [_unit(item, planned, span.start, span.end) for span in planned.ranges]
+
+
+def _plan(item: Input, unit_bytes: int, client: Client | None) -> FilePlan:
+    with closing(open_source(item.path, item.name, tag=item.tag, client=client)) as source:
+        return plan(source, unit_bytes)
 
 
 def _unit(item: Input, form: Format, start: int, end: int) -> Unit:

@@ -12,11 +12,12 @@ from corpus.dedup.index import EarlierRun, check_comparable, open_index
 from corpus.dedup.layout import MEMORY_BYTES
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError
+from corpus.json_data import parse_json
 from corpus.net.urls import is_url
 from corpus.plugins import Plugin
 from corpus.recipe import Recipe
 from corpus.sandbox.guard import GuardSettings
-from corpus.sandbox.unit import Unit
+from corpus.sandbox.unit import Seen, Unit
 from corpus.stage import BoundStage
 from corpus.storage.store import Location, Store, open_store
 from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
@@ -57,6 +58,9 @@ class Job:
     factory: str = "filters:recipe_from_dict"
     modules: tuple[Plugin, ...] = ()
     limit: int | None = None
+    sample: int | None = None
+    """The number of inputs to draw, instead of the first ones."""
+    seed: int = 0
     """The number of inputs to read."""
     base: str | None = None
     """The location where crawls are looked up."""
@@ -86,6 +90,8 @@ class Plan:
     inputs: list[Input]
     identity: dict[str, Any]
     against: list[EarlierRun] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    """What an earlier run saw of the archives, if this is a replay of it."""
 
     @property
     def fingerprint(self) -> str:
@@ -120,7 +126,7 @@ class Build:
 def make_plan(job: Job) -> Plan:
     """Find the inputs and everything that decides the result. Raises CorpusError before any work starts."""
     job.recipe.check_pages()
-    inputs = find_inputs(job.inputs, job.limit, job.base)
+    inputs = find_inputs(job.inputs, job.limit, job.base, job.sample, job.seed)
     against = open_earlier(job)
     identity = {
         "recipe": job.recipe.canonical(),
@@ -170,7 +176,7 @@ def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
     chosen = store.get(".work/units.json")
     if chosen is not None:
         where = {item.name: {"path": item.path, "tag": item.tag} for item in plan.inputs}
-        return [Unit(**{**unit, **where[unit["warc"]]}) for unit in json.loads(chosen)]
+        return [Unit(**{**unit, **where[unit["warc"]]}) for unit in parse_json(chosen)]
     units = make_units(job, plan)
     store.put_new(".work/units.json", json.dumps([unit.content() for unit in units]).encode())
     return units

@@ -6,21 +6,54 @@ of the folder has their text afterwards. The ledger keeps a row for each, which 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import codecs
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from corpus.errors import ConfigError
+from corpus.revise.differences import Returned, returned
+from corpus.revise.takedowns import Found, copies_of, find_entries, find_near
 from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL, finish_swap, fresh_folder, swap
-from corpus.tables.takedown import Takedown, takedown_of
+from corpus.tables.takedown import Entry, Takedown, takedown_of
+from corpus.url_identity import list_entry
+from filters.url.public_suffixes import is_public_suffix, registered_domains
 from jobs.build.plan import Job
-from jobs.build.replay_run import replay
+from jobs.build.replay_run import check_complete, replay
 from jobs.runner.engine import Engine
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
+
+_LIST = "Give a text file in UTF-8 or UTF-16, one entry a line."
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+@dataclass(frozen=True)
+class Removal:
+    """The end of a takedown."""
+
+    result: JobResult
+    found: list[Found]
+    """What each entry found, in the order of the lists."""
+    copies: list[dict[str, Any]]
+    """The ledger rows of the other pages with the text of one that goes."""
+    copies_go: bool
+    """True if these go too."""
+    returned: list[Returned]
+    """The pages that came in for those that went."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The removal as plain data."""
+        entries = [
+            {"entry": one.entry.text, "kind": one.entry.kind, "pages": one.pages, "before": one.before,
+             "near": one.near} for one in self.found
+        ]  # fmt: skip
+        returned = [{"id": one.id, "url": one.url, "lines": one.lines} for one in self.returned]
+        copies = [{"id": row["id"], "url": row["url"]} for row in self.copies]
+        return {"entries": entries, "copies": copies, "copies_removed": self.copies_go, "returned": returned}
 
 
 def read_list(path: Path | None) -> list[str]:
@@ -28,16 +61,41 @@ def read_list(path: Path | None) -> list[str]:
     if path is None:
         return []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        data = path.read_bytes()
+        text = data.decode(_encoding(data))
     except (OSError, UnicodeDecodeError) as error:
         reason = type(error).__name__
-        raise ConfigError(f"{path} can't be read ({reason}).", "Give a text file, one entry a line.") from None
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        raise ConfigError(f"{path} can't be read ({reason}).", _LIST) from None
+    if "\0" in text:
+        raise ConfigError(f"{path} is not a text file.", _LIST)
+    return [entry for line in text.splitlines() if (entry := list_entry(line))]
 
 
-def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], Path], Job],
-           make_engine: Callable[[], Engine], progress: Progress) -> JobResult:  # fmt: skip
-    """Take the pages of `entries` down from the run in `folder`. Earlier takedowns stay.
+def _encoding(data: bytes) -> str:
+    """Return the encoding of a list: UTF-16 if a mark or the place of zero bytes says so, else UTF-8."""
+    for mark, name in _MARKS.items():
+        if data.startswith(mark):
+            return name
+    if b"\0" in data:
+        return "utf-16-le" if data[1::2].count(0) > data[::2].count(0) else "utf-16-be"
+    return "utf-8"
+
+
+def check_domains(entries: Sequence[Entry]) -> None:
+    """Raise ConfigError if an entry is a public suffix, which covers the sites of strangers."""
+    broad = [one.text for one in entries if one.kind == "domain" and one.form and is_public_suffix(one.form)]
+    if broad:
+        others = f" and {len(broad) - 1} more" if len(broad) > 1 else ""
+        raise ConfigError(
+            f"'{broad[0]}'{others} is a public suffix: the sites of many owners end with it.",
+            "Give the domains of the sites, or --yes to take all of them down.",
+        )
+
+
+def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str, Any], Path], Job],
+           make_engine: Callable[[], Engine], progress: Progress, copies: bool = False) -> Removal:  # fmt: skip
+    """Take the pages of `entries` down from the run in `folder`, and with `copies` all pages that have the text of one
+    of them. Earlier takedowns stay. Where no entry finds a page, nothing changes.
 
     `make_job` makes the job for a recipe and a folder. A takedown that was cut off is finished first.
     """
@@ -47,16 +105,25 @@ def remove(folder: Path, entries: Takedown, make_job: Callable[[dict[str, Any], 
     with store.only_run():
         finish_swap(store)
         run = open_run(folder)
-        takedown = takedown_of(store) | entries
+        check_complete(run)  # a page may be in what is missing
+        found, going = find_entries(run, entries)
+        if any(one.nothing for one in found):
+            find_near(run, found, registered_domains())
+        also = copies_of(run, going) if going.num_rows else []
+        copied = [Entry.url(row["url"]) for row in also if copies and row["url"]]
+        takedown = takedown_of(store) | Takedown.of_entries([*entries, *copied])
         if takedown.digest == run.info["removed"]:
             store.remove(".work")  # an earlier takedown may have been cut off at its very end
-            return JobResult(0, run.info, already_done=True)
+        if takedown.digest == run.info["removed"] or not going.num_rows:
+            return Removal(JobResult(0, run.info, already_done=True), found, [], copies, [])
         fresh = fresh_folder(takedown.digest)
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # another takedown that was cut off
         job = replace(make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")))
         result = replay(run, job, takedown, make_engine, progress)
+        back: list[Returned] = []
         if result.info is not None and result.exit_code == 0:
+            back = list(returned(run, open_run(folder / fresh)))
             swap(store, fresh)
             store.remove(".work")  # it holds texts of the pages
-        return result
+        return Removal(result, found, also, copies, back)

@@ -8,23 +8,23 @@ judge the ledger again → replay its portions → compare documents → read te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from corpus.digests import differences, digest
-from corpus.errors import ConfigError, InputChanged, InputError
+from corpus.errors import ConfigError, InputError
 from corpus.revise.ledger_replay import LedgerReplay
 from corpus.revise.portion_replay import missing_texts
 from corpus.revise.portions import Portion, portions_of
 from corpus.run import Run
-from corpus.sandbox.unit import Unit
 from corpus.storage.commits import Commit
 from corpus.tables.takedown import TAKEDOWN_FILE, Takedown
 from corpus.tables.verdicts import Verdicts
 from corpus.version import REPLAY_ROOMS, versions
+from jobs.build.archives import Archives
 from jobs.build.build import carry_out, complete
-from jobs.build.inputs import Input, find_inputs, plan_units
+from jobs.build.inputs import Input, seen_by
 from jobs.build.plan import Build, Job, Plan, claim_folder, open_earlier
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult
@@ -48,8 +48,7 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
     always be possible, so it keeps the run's own versions and lists.
     """
     where = old.store.where()
-    if not old.info["complete"]:
-        raise ConfigError(f"The run in {where} is not complete.", "Finish it: run its `corpus build` again.")
+    check_complete(old)
     against = open_earlier(job)
     earlier = [one.digest for one in against]
     if earlier != old.info["against"]:
@@ -71,7 +70,14 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
     identity = {**same, "recipe": job.recipe.canonical(), "against": earlier, "removed": takedown.digest}
     names = old.locations()
     inputs = [Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in same["inputs"]]
-    return Plan(inputs, identity, against)
+    return Plan(inputs, identity, against, seen_by(old.store))
+
+
+def check_complete(run: Run) -> None:
+    """Raise ConfigError if units of a run were given up."""
+    if not run.info["complete"]:
+        where = run.store.where()
+        raise ConfigError(f"The run in {where} is not complete.", "Finish it: run its `corpus build` again.")
 
 
 def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
@@ -88,7 +94,7 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
             return JobResult(0, finished, already_done=True)
 
         def work(run: Build) -> JobResult:
-            portions = _Replay(old, run, takedown)
+            portions = _Replay(old, run, takedown, Archives(old, job.inputs))
             commits = portions.commits()
             commits[0].facts["other_records"] = old.info["other_records"]  # only their sum is written
             return complete(run, commits, [], portions.with_texts)
@@ -103,8 +109,7 @@ class _Replay:
     old: Run
     new: Build
     takedown: Takedown
-    found: dict[str, Unit] = field(default_factory=dict)
-    """The archives that were needed so far, each as one unit."""
+    archives: Archives
 
     def commits(self) -> list[Commit]:
         """Return the commits of all portions, in order. Texts of documents that come back are still missing."""
@@ -113,7 +118,7 @@ class _Replay:
         share = self.old.info["records"]["in"] // (_PORTIONS_PER_WORKER * self.new.execution.engine.workers)
         portions, pages = portions_of(self.old, judge, max(share, _LEAST_ROWS))
         portions = [self._readable(one, pages) for one in portions]
-        units = self._units(dict.fromkeys(one.warc for one in portions if pages.get(one.ledger)))
+        units = self.archives.units(dict.fromkeys(one.warc for one in portions if pages.get(one.ledger)))
         archives = {name: unit.as_dict() for name, unit in units.items()}
         own = [{"portion": one.as_dict(), "archive": archives.get(one.warc)} for one in portions]
         return self._run("judge", replay_task, own, [pages.get(one.ledger, 0) for one in portions])
@@ -122,27 +127,11 @@ class _Replay:
         """Return the portion, without its further samples if these alone need an archive that is missing."""
         if portion.extra and pages[portion.ledger] == len(portion.extra):
             try:
-                self._units([portion.warc])
+                self.archives.units([portion.warc])
             except InputError:
                 pages[portion.ledger] = 0
                 return replace(portion, extra=())
         return portion
-
-    def _units(self, names: Iterable[str]) -> dict[str, Unit]:
-        """Return each of these archives as one unit. Raises InputError for an archive that is missing, or changed."""
-        missing = [name for name in names if name not in self.found]
-        if missing:
-            past = self.old.locations()
-            locations = self.new.job.inputs or [past[name] for name in missing if past.get(name)]
-            there = {item.name: item for item in find_inputs(locations)} if locations else {}
-            known = {item["name"]: item["identity"] for item in self.old.info["inputs"]}
-            for name in missing:
-                if name not in there:
-                    raise InputError(f"Some pages of {name} must be read again.", "Say with --inputs where it is.")
-                if there[name].identity != known[name]:
-                    raise InputChanged(f"{name} is not the archive that the run read.", "Give that one with --inputs.")
-                self.found[name] = plan_units(there[name], 1 << 60)[0]
-        return {name: self.found[name] for name in names}
 
     def with_texts(self, commits: list[Commit], verdicts: list[Verdicts]) -> list[Commit]:
         """Return the commits with every text that the pack phase needs."""
@@ -151,7 +140,7 @@ class _Replay:
         incomplete = [number for number, done in enumerate(commits) if done.facts["missing"]]
         wanted = {number: int(missing_texts(store, commits[number], boxes[number]).sum()) for number in incomplete}
         pages = {number: count for number, count in wanted.items() if count}
-        units = self._units(dict.fromkeys(commits[number].facts["unit"]["warc"] for number in pages))
+        units = self.archives.units(dict.fromkeys(commits[number].facts["unit"]["warc"] for number in pages))
         own = [
             {
                 "commit": commits[number].as_dict(),
@@ -162,7 +151,7 @@ class _Replay:
         ]
         made = dict(zip(pages, self._run("read", texts_task, own, list(pages.values())), strict=True))
         plan = self.new.plan
-        plan.inputs = [replace(item, path=self.found.get(item.name, item).path) for item in plan.inputs]
+        plan.inputs = [replace(item, path=self.archives.found.get(item.name, item).path) for item in plan.inputs]
         return [made.get(number, done) for number, done in enumerate(commits)]
 
     def _run(self, name: str, function: Function, portions: list[dict[str, Any]], pages: list[int]) -> list[Commit]:

@@ -24,7 +24,9 @@ from torch.optim import Optimizer
 
 from corpus.digests import differences, digest
 from corpus.errors import CorpusError, InputError, IntegrityError, OutputError
+from corpus.json_data import parse_json
 from corpus.storage.commits import sha256_of
+from corpus.storage.replacing import replacing, write_whole
 from corpus.storage.safe_join import safe_join
 from jobs.model.model import GPT
 from jobs.model.train_settings import Shape
@@ -70,10 +72,10 @@ def save(folder: Path, step: int, model: GPT, optimizers: Optimizers, facts: Map
 
 def finish(folder: Path, model: GPT, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """Write the finished model, remove its checkpoints, and return its state."""
-    scratch = folder / ".new-model.safetensors"
-    _write_tensors(scratch, _weights(model))
-    _sync(scratch)
-    os.replace(scratch, folder / "model.safetensors")
+    for leftover in folder.glob(".new-model*"):
+        leftover.unlink()
+    with replacing(folder / "model.safetensors") as scratch:
+        _write_tensors(scratch, _weights(model))
     _seal(folder, facts, ("model.safetensors",))
     return finished(folder)
 
@@ -122,15 +124,6 @@ def _newest(folders: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
         except IntegrityError as error:
             damage.append(error)
     raise damage[0]
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is complete or absent. Replace the file that was there."""
-    scratch = path.with_name(f".new-{path.name}")
-    scratch.write_bytes(data)
-    _sync(scratch)
-    os.replace(scratch, path)
-    _sync(path.parent)
 
 
 def _checkpoints(folder: Path) -> list[Path]:
@@ -203,7 +196,7 @@ def _checked(folder: Path) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         return content
     except (OSError, ValueError):
         raise _damaged(path) from None

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jobs.model.checkpoint import write_whole
+from corpus.json_data import parse_json
+from corpus.storage.replacing import replacing, write_whole
 from jobs.runner.progress import Progress
 
 
@@ -39,7 +40,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the complete lines of metrics.jsonl. A crash may have cut the last line short."""
     path = folder / "metrics.jsonl"
     *complete, _ = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
-    return [json.loads(line) for line in complete]
+    return [parse_json(line) for line in complete]
 
 
 def draw_curve(folder: Path) -> Path:
@@ -60,9 +61,10 @@ def draw_curve(folder: Path) -> Path:
         axes.plot([r["tokens"] for r in measured], [r["val_loss"] for r in measured], "o-", color="#d94801", ms=4,
                   label=f"validation loss; at the end {measured[-1]['bpb']:.3f} bits per byte")  # fmt: skip
     axes.legend()
-    scratch = folder / ".new-loss.svg"
-    figure.savefig(scratch, format="svg", metadata={"Date": None})
-    return scratch.replace(folder / "loss.svg")
+    path = folder / "loss.svg"
+    with replacing(path) as scratch:
+        figure.savefig(scratch, format="svg", metadata={"Date": None})
+    return path
 
 
 def _running_mean(values: list[float], share: float = 0.1) -> list[float]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from corpus.errors import CorpusError
+from corpus.storage.replacing import write_whole
 from corpus.tokens.token_folder import Tokens
 from jobs.model import checkpoint
 from jobs.model.curve import Metrics, TrainingProgress, draw_curve, read_metrics
@@ -70,7 +71,7 @@ def train(
         windows = Windows(tokens.train, settings.window, settings.seed)
         if lead:
             checkpoint.bind(folder, settings.bound(tokens))
-            checkpoint.write_whole(folder / "tokenizer.json", tokens.tokenizer_path.read_bytes())
+            write_whole(folder / "tokenizer.json", tokens.tokenizer_path.read_bytes())
         done = checkpoint.finished(folder)
     if done:
         return done

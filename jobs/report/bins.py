@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,14 +42,14 @@ class Bins:
         return np.bincount(np.clip(bins, 0, self.number - 1), minlength=self.number)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Spread:
     """The basis for choosing bins: exact ends, the least positive value, and a sample of the values."""
 
-    least: float
-    most: float
-    least_positive: float
-    sample: np.ndarray
+    least: float = np.inf
+    most: float = -np.inf
+    least_positive: float = np.inf
+    sample: np.ndarray = field(default_factory=lambda: np.array([]))
 
 
 def edge_of(bound: str, value: float, whole: bool) -> float:
@@ -109,7 +109,7 @@ def _linear_edges(low: float, high: float, edges: dict[str, float], whole: bool)
 
 
 def _log_edges(spread: Spread, high: float, edges: dict[str, float], whole: bool) -> np.ndarray:
-    start = max(spread.least_positive, high / _TINY)
+    start = max(min(spread.least_positive, spread.most), high / _TINY)
     high = max(high, *(edge for edge in edges.values() if edge <= 30 * high), start * 1.001)
     decades = np.log10(high / start)
     per_decade = int(np.clip(np.round(_BINS / max(decades, 0.1)), 3, 24))

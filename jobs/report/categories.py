@@ -41,6 +41,11 @@ class TopCategories:
         kept, dropped = (sum(getattr(row, outcome) for row in self.rows) for outcome in ("kept", "dropped"))
         return Category("", self.kept - kept, self.dropped - dropped)
 
+    @property
+    def widest(self) -> int:
+        """The documents of the largest category, or of the rest if these are more."""
+        return max(row.documents for row in (*self.rows, self.rest))
+
 
 class CategoryCounts:
     """Kept and dropped documents by group and category. DuckDB may fill the folder `scratch`. Close it at the end."""

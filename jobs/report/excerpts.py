@@ -8,11 +8,16 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from corpus.outcome import KEPT
+from corpus.revise.limits import Measure
 from corpus.run import Run
-from jobs.report.measures import SIGNS, Measure
+
+_SIGNS = {"min": "<", "max": ">", "above": "≤", "below": "≥", "one_of": "not"}
+"""The sign between a value outside a bound and the bound."""
 
 _CONTRASTS = 2
 """Kept pages shown beside the dropped ones of a rule: those whose values are nearest to the limit."""
+
+Rows = list[dict[str, Any]]
 
 
 @dataclass
@@ -21,28 +26,30 @@ class RuleSamples:
 
     rule: str
     measure: Measure | None
-    near: list[dict[str, Any]] = field(default_factory=list)
-    far: list[dict[str, Any]] = field(default_factory=list)
+    near: Rows = field(default_factory=list)
+    far: Rows = field(default_factory=list)
     kept: list[tuple[dict[str, Any], Any]] = field(default_factory=list)
     """Kept pages, each with its value of the measure."""
 
     def bound(self, sample: dict[str, Any]) -> str:
-        return self.measure.bound_of(sample["limit"]) if self.measure else ""
+        """Find the bound that the sample broke. It has only the number of the bound, or null for a category."""
+        bounds = self.measure.bounds if self.measure else {}
+        if sample["limit"] is None:
+            return "one_of" if "one_of" in bounds else ""
+        return next((bound for bound, given in bounds.items() if given == sample["limit"]), "")
 
     def sign(self, sample: dict[str, Any]) -> str:
-        return SIGNS.get(self.bound(sample), "at")
+        return _SIGNS.get(self.bound(sample), "at")
 
 
-def read_samples(run: Run) -> list[dict[str, Any]]:
+def read_samples(run: Run) -> Rows:
     """Read the rows of the samples. A run whose sample files are gone has none."""
     parts = [part for part in run.parts("samples") if run.store.size(part.key) is not None]
     tables = [pq.read_table(run.store.local(part.key), page_checksum_verification=True) for part in parts]
     return [row for table in tables for row in table.to_pylist()]
 
 
-def group_samples(
-    rows: list[dict[str, Any]], measures: list[Measure], ledger: dict[str, dict[str, Any]]
-) -> tuple[list[RuleSamples], list[dict[str, Any]]]:
+def group_samples(rows: Rows, measures: list[Measure], ledger: dict[str, Any]) -> tuple[list[RuleSamples], Rows]:
     """Group samples by rule, in the order of the rules; return the kept ones too. `ledger` has the kept pages' rows."""
     known = {measure.column: measure for measure in measures}
     order = {column: position for position, column in enumerate(known)}
@@ -62,9 +69,7 @@ def _from_limit(row: dict[str, Any]) -> tuple[float, int, str]:
     return (abs(row["value"] - row["limit"]) if known else 0.0, row["draw"], row["id"])
 
 
-def _contrasts(
-    group: RuleSamples, kept: list[dict[str, Any]], ledger: dict[str, dict[str, Any]]
-) -> list[tuple[dict[str, Any], Any]]:
+def _contrasts(group: RuleSamples, kept: Rows, ledger: dict[str, Any]) -> list[tuple[dict[str, Any], Any]]:
     if group.measure is None:
         return []
     limits = [row["limit"] for row in (*group.near, *group.far) if row["limit"] is not None]

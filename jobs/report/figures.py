@@ -1,19 +1,13 @@
 """The pictures: one small histogram per measure, with kept documents above the line and dropped ones below it.
 
-Matplotlib draws them without the user's settings, and leaves no files behind. A picture does not depend on the time or
-on the machine's fonts.
+They are SVG without styles, which the page's security policy forbids. Elements have classes instead, and the page's
+style sheet gives their colors, light and dark.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -22,22 +16,9 @@ from jobs.report.bins import Bins, nice_step
 from jobs.report.formatting import tick
 from jobs.report.text_sizes import LENGTHS, TextSizes
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+_BESIDE, _BELOW, _ABOVE = 2.85742, 8.35742, -2.64258
+"""How many pixels a text's base line is below the place of the text: a text beside it, below it or above it."""
 
-_PLAIN: dict[str, Any] = {"parse_math": False, "clip_on": False}
-_BELOW: dict[str, Any] = {"ha": "center", "va": "top", "gid": "x-tick", **_PLAIN}
-_BESIDE: dict[str, Any] = {"ha": "right", "va": "center", "gid": "x-count", **_PLAIN}
-
-_NUMBER = re.compile(r"-?\d+\.\d+")
-_SPACE = re.compile(r"\s+")
-_ANCHOR = re.compile(r"text-anchor:\s*(\w+)")
-_SVG = "{http://www.w3.org/2000/svg}"
-
-Grow = Callable[[Any], Any]
-
-_WIDTH, _HEIGHT = 312, 156
-_WIDE, _TALL = 760, 220
 _FEWEST = 8
 """A picture has room for at least this many bars, so that two bars do not fill it."""
 
@@ -45,25 +26,60 @@ _LOG_COUNTS = 30.0
 """Counts are on a log scale if the longest bar has this many times the documents of the median bar, or of the
 shortest one where bars are few."""
 
+Grow = Callable[[Any], Any]
 
-@contextmanager
-def plotting() -> Iterator[None]:
-    """Run matplotlib with its own defaults and with its font list in a temporary folder."""
-    before = os.environ.get("MPLCONFIGDIR")
-    with tempfile.TemporaryDirectory(prefix="corpus-report-") as folder:
-        os.environ["MPLCONFIGDIR"] = folder
-        try:
-            import matplotlib
 
-            with matplotlib.rc_context():
-                matplotlib.rcdefaults()
-                matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "corpus", "font.size": 11})
-                yield
-        finally:
-            if before is None:
-                del os.environ["MPLCONFIGDIR"]
-            else:
-                os.environ["MPLCONFIGDIR"] = before
+class _Frame(NamedTuple):
+    """The size of a picture in pixels, and the place and size of its axes as shares of it."""
+
+    width: int
+    height: int
+    left: float
+    bottom: float
+    across: float
+    up: float
+
+
+_SMALL = _Frame(312, 156, 0.09, 0.16, 0.895, 0.72)
+_LARGE = _Frame(760, 220, 0.05, 0.12, 0.945, 0.86)
+
+
+class _Picture:
+    """An SVG. Its x axis counts bins, its y axis documents: kept ones up to `top`, dropped ones down to `bottom`."""
+
+    def __init__(self, frame: _Frame, bins: int, top: float, bottom: float) -> None:
+        self._frame = frame
+        self.left, self.right = -0.4, max(bins, _FEWEST) + 0.4
+        self.low, self.high = -bottom - 0.04 * (top + bottom), top + 0.04 * (top + bottom)
+        self._shapes: list[str] = []
+        self._texts: list[str] = []
+
+    def _x(self, x: float) -> float:
+        share = (x - self.left) / (self.right - self.left)
+        return (self._frame.left + share * self._frame.across) * self._frame.width
+
+    def _y(self, y: float) -> float:
+        share = (y - self.low) / (self.high - self.low)
+        return (1 - self._frame.bottom - share * self._frame.up) * self._frame.height
+
+    def line(self, name: str, *points: tuple[float, float], title: str = "") -> None:
+        """Draw a line between two points, or an area between four. A title shows when the pointer rests on it."""
+        path = " L ".join(f"{_short(self._x(x))} {_short(self._y(y))}" for x, y in points)
+        close, inner = " z" * (len(points) > 2), f"<title>{escape(title)}</title>" if title else ""
+        self._shapes.append(f'<path class="{name}" d="M {path}{close}">{inner}</path>')
+
+    def box(self, name: str, left: float, right: float, low: float, high: float, title: str = "") -> None:
+        self.line(name, (left, low), (right, low), (right, high), (left, high), title=title)
+
+    def text(self, name: str, x: float, y: float, down: float, anchor: str, text: str) -> None:
+        place = f'x="{_short(self._x(x))}" y="{_short(self._y(y) + down)}"'
+        anchor = f' text-anchor="{anchor}"' if anchor else ""
+        self._texts.append(f'<text class="{name}" {place}{anchor}>{escape(text)}</text>')
+
+    def svg(self, kind: str, label: str) -> Markup:
+        box = f"0 0 {self._frame.width} {self._frame.height}"
+        head = f'<svg class="{kind}" viewBox="{box}" role="img" aria-label="{escape(label)}">'
+        return Markup(head + "".join([*self._shapes, *self._texts]) + "</svg>")
 
 
 def draw_histogram(
@@ -71,68 +87,56 @@ def draw_histogram(
 ) -> tuple[Markup, bool]:
     """Draw a measure. Return the picture, and True if its counts are on a log scale.
 
-    `bounds` has the words for the bounds of `bins.marks`. Call this inside `plotting()`.
+    `bounds` has the words for the bounds of `bins.marks`.
     """
-    axes, figure = _axes(_WIDTH, _HEIGHT, (0.09, 0.16, 0.895, 0.72))
     logarithmic = _wants_log(np.concatenate([kept, dropped]))
     grow = np.log1p if logarithmic else np.asarray
-    top = _draw(axes, bins, kept, dropped, whole, grow)
-    for start, stop in _outside(bins):
-        axes.axvspan(start, stop, gid="x-outside", zorder=0)
-    _limit_lines(axes, bins, bounds, top)
-    return _drawn(figure, label, "histogram"), logarithmic
-
-
-def _draw(axes: Axes, bins: Bins, kept: np.ndarray, dropped: np.ndarray, whole: bool, grow: Grow) -> float:
-    """Draw bars, lines and labels; return the upper end of the axis."""
-    top = max(float(grow(kept.max())), 1e-9)
-    bottom = max(float(grow(dropped.max())), 1e-9)
-    height = top + bottom
-    axes.set_xlim(-0.4, max(bins.number, _FEWEST) + 0.4)
-    axes.set_ylim(-bottom - 0.04 * height, top + 0.04 * height)
-    _count_lines(axes, top, bottom, grow is np.log1p)
-    for name, side, sign in (("kept", kept, 1), ("dropped", dropped, -1)):
-        for index, number in enumerate(side.tolist()):
-            if number:
-                title = f"{_bin_name(bins, index, whole)}: {number:,} {name}"
-                axes.bar(index + 0.5, sign * max(float(grow(number)), 0.012 * height), 0.86, gid=f"x-{name}:{title}")
-    axes.axhline(0, gid="x-base")
-    for position, text in _x_ticks(bins):
-        axes.text(position, -0.035, text, transform=axes.get_xaxis_transform(), **_BELOW)
-    return top + 0.04 * height
+    return _draw(_SMALL, bins, kept, dropped, bounds, whole, grow).svg("histogram", label), logarithmic
 
 
 def draw_lengths(texts: TextSizes, dropped: np.ndarray) -> Markup | None:
-    """Draw all texts by their bytes, without the empty bins at both ends. Call this inside `plotting()`."""
+    """Draw all texts by their bytes, without the empty bins at both ends."""
     if not texts.documents and not dropped.any():
         return None
     used = np.flatnonzero(texts.lengths + dropped)
     first, last = int(used[0]), int(used[-1]) + 1
     part = Bins(LENGTHS.edges[first : last + 1], LENGTHS.scale, {})
-    axes, figure = _axes(_WIDE, _TALL, (0.05, 0.12, 0.945, 0.86))
-    _draw(axes, part, texts.lengths[first:last], dropped[first:last], True, np.asarray)
     label = (
         f"Lengths of {texts.documents:,} kept texts, {texts.bytes:,} bytes in all, the longest {texts.most:,}, "
         f"and of {int(dropped.sum()):,} dropped ones"
     )
-    return _drawn(figure, label, "histogram wide")
+    picture = _draw(_LARGE, part, texts.lengths[first:last], dropped[first:last], {}, True, np.asarray)
+    return picture.svg("histogram wide", label)
 
 
-def _axes(width: int, height: int, box: tuple[float, float, float, float]) -> tuple[Axes, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width / 72, height / 72))
-    axes = figure.add_axes(box)
-    axes.set_axis_off()
-    return axes, figure
-
-
-def _drawn(figure: Any, label: str, kind: str) -> Markup:
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-    out = BytesIO()
-    FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
-    return _inline(out.getvalue(), label, kind)
+def _draw(
+    frame: _Frame, bins: Bins, kept: np.ndarray, dropped: np.ndarray, bounds: dict[str, str], whole: bool, grow: Grow
+) -> _Picture:
+    top, bottom = (max(float(grow(side.max())), 1e-9) for side in (kept, dropped))
+    picture = _Picture(frame, bins.number, top, bottom)
+    for start, stop in _outside(bins):
+        picture.box("outside", start, stop, picture.low, picture.high)
+    margin = picture.left - 0.008 * (picture.right - picture.left)
+    for height, text in _count_marks(top, bottom, grow is np.log1p):
+        picture.line("grid", (picture.left, height), (picture.right, height))
+        picture.text("count", margin, height, _BESIDE, "end", text)
+    for name, side, sign in (("kept", kept, 1), ("dropped", dropped, -1)):
+        for index, number in enumerate(side.tolist()):
+            if number:
+                height = sign * max(float(grow(number)), 0.012 * (top + bottom))
+                title = f"{_bin_name(bins, index, whole)}: {number:,} {name}"
+                picture.box(name, index + 0.07, index + 0.93, 0, height, title)
+    picture.line("base", (picture.left, 0), (picture.right, 0))
+    below = picture.low - 0.035 * (picture.high - picture.low)
+    for position, text in _x_ticks(bins):
+        picture.text("tick", position, below, _BELOW, "middle", text)
+    limits = sorted((edge, bounds[bound]) for bound, edge in bins.marks.items())
+    for index, (edge, text) in enumerate(limits):
+        picture.line("limit", (edge, picture.low), (edge, picture.high))
+        left = edge < bins.number / 2 if len(limits) == 1 else index == 0
+        nudge = (0.012 if left else -0.012) * max(bins.number, _FEWEST)
+        picture.text("bound", edge + nudge, picture.high, _ABOVE, "" if left else "end", text)
+    return picture
 
 
 def _wants_log(counts: np.ndarray) -> bool:
@@ -143,8 +147,8 @@ def _wants_log(counts: np.ndarray) -> bool:
     return bool(there.max() > _LOG_COUNTS * usual)
 
 
-def _count_lines(axes: Axes, top: float, bottom: float, logarithmic: bool) -> None:
-    """Draw thin lines with their numbers on both sides of the base line."""
+def _count_marks(top: float, bottom: float, logarithmic: bool) -> Iterator[tuple[float, str]]:
+    """Yield the heights of thin lines on both sides of the base line, each with its number."""
     for sign, reach in ((1, top), (-1, bottom)):
         most = float(np.expm1(reach)) if logarithmic else reach
         if most < 1:
@@ -156,10 +160,8 @@ def _count_lines(axes: Axes, top: float, bottom: float, logarithmic: bool) -> No
             marks = [step * factor for factor in (1, 2) if step * factor <= most * 1.001] or [most]
         for mark in marks:
             height = float(np.log1p(mark)) if logarithmic else mark
-            if height < 0.12 * (top + bottom):
-                continue
-            axes.axhline(sign * height, gid="x-grid", zorder=0.5)
-            axes.text(-0.008, sign * height, tick(mark), transform=axes.get_yaxis_transform(), **_BESIDE)
+            if height >= 0.12 * (top + bottom):
+                yield sign * height, tick(mark)
 
 
 def _outside(bins: Bins) -> Iterator[tuple[float, float]]:
@@ -168,15 +170,6 @@ def _outside(bins: Bins) -> Iterator[tuple[float, float]]:
         low = bound in ("min", "above")
         if 0 < edge < bins.number or (edge == bins.number if low else edge == 0):
             yield (-0.4, edge) if low else (edge, max(bins.number, _FEWEST) + 0.4)
-
-
-def _limit_lines(axes: Axes, bins: Bins, bounds: dict[str, str], top: float) -> None:
-    texts = sorted((edge, bounds[bound]) for bound, edge in bins.marks.items())
-    for index, (edge, text) in enumerate(texts):
-        axes.axvline(edge, gid="x-limit")
-        left = edge < bins.number / 2 if len(texts) == 1 else index == 0
-        side, nudge = ("left", 0.012) if left else ("right", -0.012)
-        axes.text(edge + nudge * max(bins.number, _FEWEST), top, text, ha=side, va="bottom", gid="x-bound", **_PLAIN)
 
 
 def _x_ticks(bins: Bins) -> list[tuple[float, str]]:
@@ -221,41 +214,5 @@ def _bin_name(bins: Bins, index: int, whole: bool) -> str:
     return f"{low:.4g} to {high:.4g}"
 
 
-def _inline(drawn: bytes, label: str, kind: str) -> Markup:
-    """Rewrite matplotlib's SVG without styles, ids and definitions, which the page's security policy forbids.
-
-    Elements have classes instead, and the page's style sheet gives their colors, light and dark. The class comes from
-    the artist's gid: `x-class`, or `x-class:title` with a title that shows when the pointer rests on the element.
-    """
-    root = ElementTree.fromstring(drawn)  # matplotlib wrote it in this process
-    parts: list[str] = []
-    for group in root.iter(f"{_SVG}g"):
-        name, _, title = group.get("id", "").partition(":")
-        if not name.startswith("x-"):
-            continue
-        for element in group:
-            parts.append(_element(element, name.removeprefix("x-"), title))
-    box = escape(root.get("viewBox", ""))
-    head = f'<svg class="{escape(kind)}" viewBox="{box}" role="img" aria-label="{escape(label)}">'
-    return Markup(head + "".join(parts) + "</svg>")
-
-
-def _element(element: ElementTree.Element, name: str, title: str) -> str:
-    css = escape(name)
-    if element.tag == f"{_SVG}path":
-        inner = f"<title>{escape(title)}</title>" if title else ""
-        return f'<path class="{css}" d="{_path(element.get("d", ""))}">{inner}</path>'
-    if element.tag == f"{_SVG}text":
-        found = _ANCHOR.search(element.get("style", ""))
-        anchor = f' text-anchor="{found.group(1)}"' if found and found.group(1) != "start" else ""
-        x, y = (_short(element.get(axis, "0")) for axis in ("x", "y"))
-        return f'<text class="{css}" x="{x}" y="{y}"{anchor}>{escape(element.text or "")}</text>'
-    return ""
-
-
-def _path(data: str) -> str:
-    return str(escape(_SPACE.sub(" ", _NUMBER.sub(lambda number: _short(number.group()), data)).strip()))
-
-
-def _short(number: str) -> str:
-    return f"{float(number):.1f}".removesuffix(".0")
+def _short(number: float) -> str:
+    return f"{round(number, 6):.1f}".removesuffix(".0")

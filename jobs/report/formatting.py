@@ -87,12 +87,9 @@ def tick(number: float) -> str:
 
 def seconds(number: float) -> str:
     """A duration with a unit."""
-    if number >= 5400:
-        return f"{number / 3600:.1f} h"
-    if number >= 90:
-        return f"{number / 60:.1f} min"
-    if number >= 1:
-        return f"{number:.1f} s"
+    for least, factor, unit in ((5400, 3600, "h"), (90, 60, "min"), (1, 1, "s")):
+        if number >= least:
+            return f"{number / factor:.1f} {unit}"
     return f"{1e3 * number:.3g} ms" if number >= 0.001 or not number else f"{1e6 * number:.3g} µs"
 
 

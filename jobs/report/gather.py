@@ -5,15 +5,21 @@ from __future__ import annotations
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
+from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
+from corpus.net.urls import is_url
 from corpus.outcome import KEPT
 from corpus.run import Run
-from jobs.report import figures, sections
+from corpus.storage.commits import Part
+from jobs.report import sections
+from jobs.report.archives import ArchiveTable
 from jobs.report.categories import CategoryCounts, TopCategories
 from jobs.report.excerpts import RuleSamples, group_samples, read_samples
+from jobs.report.figures import draw_lengths
 from jobs.report.scan import DOMAIN, Tick, scan
 from jobs.report.text_sizes import TextSizes, measure_texts
 
@@ -25,6 +31,8 @@ _LANGUAGES = 30
 class Report:
     """The data of the template."""
 
+    name: str
+    """The name of the run's folder."""
     info: dict[str, Any]
     funnel: list[sections.FunnelStep]
     rules: list[sections.StageRules]
@@ -34,6 +42,9 @@ class Report:
     lengths_dropped: list[int]
     languages: TopCategories | None
     """Labels of the language stage; None if the recipe has no such stage."""
+    screened: TopCategories | None
+    """Labels of the language screen; None if the recipe has none."""
+    archives: ArchiveTable
     domains: TopCategories
     domains_dropped: TopCategories
     stages: list[sections.StageTable]
@@ -42,8 +53,18 @@ class Report:
     clusters: list[sections.Cluster]
     samples: list[RuleSamples]
     kept_samples: list[dict[str, Any]]
-    files: dict[str, tuple[int, int]]
-    """The number of committed files of each kind, and their bytes."""
+    files: dict[str, list[Part]]
+
+    @property
+    def widest_rule(self) -> int:
+        """The largest count of documents outside a limit: the scale of the bars of all rules."""
+        return max((rule.counts.outside for stage in self.rules for rule in stage.rules), default=0)
+
+    @property
+    def widest_category(self) -> int:
+        """The documents of the largest category: the scale of the bars of all measures."""
+        tables = [card.categories for cards in self.cards.values() for card in cards if card.categories]
+        return max((table.widest for table in tables), default=0)
 
 
 def gather(run: Run, tick: Tick = lambda: None) -> Report:
@@ -55,32 +76,41 @@ def gather(run: Run, tick: Tick = lambda: None) -> Report:
     with tempfile.TemporaryDirectory(prefix="corpus-report-") as folder, closing(CategoryCounts(folder)) as counts:
         found = scan(run, counts, wanted, largest, tick)
         texts = measure_texts(run)
-        with figures.plotting():
-            cards = sections.cards(info, found, counts)
-            lengths = figures.draw_lengths(texts, found.lengths_dropped)
-        labels = [f"{table['name']}.label" for table in info["recipe"]["stages"] if table["stage"] == "language"]
-        label = next((column for column in labels if column in info["columns"]), None)
         by_rule, kept = group_samples(samples, found.measures, found.rows)
         return Report(
+            name=run_name(run.location) or info["recipe"]["name"],
             info=info,
             funnel=sections.funnel(info, found),
             rules=sections.rules(info, found),
-            cards=cards,
+            cards=sections.cards(info, found, counts),
             texts=texts,
-            lengths=lengths,
+            lengths=draw_lengths(texts, found.lengths_dropped),
             lengths_dropped=found.lengths_dropped.tolist(),
-            languages=counts.top(label, _LANGUAGES) if label else None,
+            languages=_languages(info, counts, "language"),
+            screened=_languages(info, counts, "screen"),
+            archives=found.archives.table(item["name"] for item in info["inputs"]),
             domains=counts.top(DOMAIN, _DOMAINS),
             domains_dropped=counts.top(DOMAIN, _DOMAINS, by="dropped"),
-            stages=sections.stage_tables(info),
+            stages=sections.stage_tables(info, found),
             changes=sections.recipe_differences(info["recipe"]),
             times=sections.read_times(run),
             clusters=sections.clusters(info, found),
             samples=by_rule,
             kept_samples=kept,
-            files={
-                kind: (len(parts), sum(part.bytes for part in parts))
-                for kind in ("corpus", "ledger", "samples")
-                for parts in [run.parts(kind)]
-            },
+            files={kind: run.parts(kind) for kind in ("corpus", "ledger", "samples")},
         )
+
+
+def run_name(location: str) -> str:
+    """Return the last part of a path or URL: the name of a folder, or of a bucket. The root of a disk has none."""
+    if not is_url(location):
+        return PurePath(location).name
+    parts = urlsplit(location)
+    return parts.path.rstrip("/").rpartition("/")[2] or parts.netloc.rpartition("@")[2]
+
+
+def _languages(info: dict[str, Any], counts: CategoryCounts, stage: str) -> TopCategories | None:
+    """Return the labels that a stage gave, or None if the recipe does not have it."""
+    labels = [f"{table['name']}.label" for table in info["recipe"]["stages"] if table["stage"] == stage]
+    label = next((column for column in labels if column in info["columns"]), None)
+    return counts.top(label, _LANGUAGES) if label else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from importlib import resources
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from markupsafe import Markup
 
 from corpus.errors import OutputError
 from corpus.run import Run
+from corpus.storage.replacing import write_whole
 from corpus.tables.samples import EXCERPT_CHARS
 from jobs.report import formatting
 from jobs.report.gather import Report, gather
@@ -28,12 +28,9 @@ _FILTERS = ("crawled", "plain", "count", "percent", "size", "value", "seconds", 
 def write_report(run: Run, out: Path, tick: Tick = lambda: None) -> int:
     """Write the report of a run to a file, atomically; return its size in bytes. Raises OutputError."""
     data = render(gather(run, tick)).encode()
-    scratch = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        scratch.write_bytes(data)
-        os.replace(scratch, out)
+        write_whole(out, data)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise OutputError(f"{out} can't be written: {error.strerror}.", "Name another file with --out.") from None
     return len(data)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,13 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT
+from corpus.revise.judge import outside
+from corpus.revise.limits import measures_of
 from corpus.run import Run
 from corpus.runs.row_groups import read_batches
+from corpus.url_identity import MAX_HOST, split_url
 from filters.url.public_suffixes import registered_domains
-from filters.url.url_parts import MAX_HOST, split_url
+from jobs.report.archives import ArchiveCounts
 from jobs.report.bins import Bins, Spread, make_bins
 from jobs.report.categories import CategoryCounts
-from jobs.report.measures import Measure, as_numbers, measures_of
 from jobs.report.spans import Spans, Verdict
 from jobs.report.text_sizes import LENGTHS
 
@@ -28,6 +30,7 @@ _BATCH_ROWS = 32_768
 _SAMPLE_ROWS = 40_000
 """Rows from which bins are chosen: every n-th row of the ledger."""
 
+_HUGE = 1e300
 _REPEATS = 3
 """Duplicates shown for a cluster."""
 
@@ -53,25 +56,12 @@ class RuleCounts:
 
 
 @dataclass
-class ValueRange:
-    """The values of a numeric measure: their number, their range, and a sample of them."""
+class ValueRange(Spread):
+    """The values of a numeric measure: their spread, and the numbers of documents with and without one."""
 
     kept: int = 0
     dropped: int = 0
     null: int = 0
-    least: float = float("inf")
-    most: float = float("-inf")
-    least_positive: float = float("inf")
-    sample: list[np.ndarray] = field(default_factory=list)
-
-    @property
-    def varied(self) -> bool:
-        return self.least < self.most
-
-    @property
-    def spread(self) -> Spread:
-        sample = np.concatenate(self.sample) if self.sample else np.array([])
-        return Spread(self.least, self.most, min(self.least_positive, self.most), sample)
 
 
 @dataclass
@@ -83,66 +73,38 @@ class Histogram:
     dropped: np.ndarray
 
 
-@dataclass
 class Scan:
-    """Everything that a report counts in a ledger."""
+    """Everything that a report counts in the ledger of a run, batch by batch.
 
-    measures: list[Measure]
-    spans: dict[Verdict, int] = field(default_factory=dict)
-    """Bytes of the archives by verdict, see `jobs.report.spans`."""
-    rules: defaultdict[str, RuleCounts] = field(default_factory=lambda: defaultdict(RuleCounts))
-    stages: defaultdict[str, RuleCounts] = field(default_factory=lambda: defaultdict(RuleCounts))
-    values: defaultdict[str, ValueRange] = field(default_factory=lambda: defaultdict(ValueRange))
-    """The values of numeric measures, by ledger column."""
-    histograms: dict[str, Histogram] = field(default_factory=dict)
-    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The wanted ledger rows, by id."""
-    lengths_dropped: np.ndarray = field(default_factory=lambda: np.zeros(LENGTHS.number, dtype=np.int64))
-    """Dropped documents by the bytes of their text, if they have one."""
-    repeats: defaultdict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
-    """Some duplicates of each wanted keeper, by its id."""
-
-
-def scan(run: Run, counts: CategoryCounts, wanted: set[str], keepers: set[str], tick: Tick = lambda: None) -> Scan:
-    """Read the ledger of a run twice.
-
-    `wanted` are the ids of rows to return, `keepers` those of which to return duplicates too. Domains and categories
-    go to `counts`. `tick` is called after each of the `batches_of` batches.
+    `wanted` are the ids of rows to keep, `keepers` those of which to keep duplicates too. Domains and categories go to
+    `counts`.
     """
-    measures = measures_of(run.info)
-    found = Scan(measures)
-    counter = _Counter(found, run.info, counts, wanted, keepers)
-    for batch in read_batches(run.paths("ledger"), _FIXED + [measure.column for measure in measures], _BATCH_ROWS):
-        counter.add(batch)
-        tick()
-    counter.end()
-    _count_histograms(run, found, tick)
-    return found
 
-
-def batches_of(run: Run) -> int:
-    """The number of batches that `scan` reads in all."""
-    return 2 * sum(-(-part.rows // _BATCH_ROWS) for part in run.parts("ledger"))
-
-
-class _Counter:
-    """The first reading of a ledger."""
-
-    def __init__(
-        self, found: Scan, info: dict[str, Any], counts: CategoryCounts, wanted: set[str], keepers: set[str]
-    ) -> None:
-        self._found = found
+    def __init__(self, info: dict[str, Any], counts: CategoryCounts, wanted: set[str], keepers: set[str]) -> None:
+        self.measures = measures_of(info)
+        self.spans = Spans(info)
+        self.archives = ArchiveCounts()
+        self.rules: defaultdict[str, RuleCounts] = defaultdict(RuleCounts)
+        self.stages: defaultdict[str, RuleCounts] = defaultdict(RuleCounts)
+        self.values: defaultdict[str, ValueRange] = defaultdict(ValueRange)
+        """The values of numeric measures, by ledger column."""
+        self.histograms: dict[str, Histogram] = {}
+        self.rows: dict[str, dict[str, Any]] = {}
+        """The wanted ledger rows, by id."""
+        self.lengths_dropped = np.zeros(LENGTHS.number, dtype=np.int64)
+        """Dropped documents by the bytes of their text, if they have one."""
+        self.repeats: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        """Some duplicates of each wanted keeper, by its id."""
         self._counts = counts
-        self._spans = Spans(info)
         self._wanted = pa.array(sorted(wanted), pa.string())
         self._keepers = pa.array(sorted(keepers), pa.string())
         self._stride = -(-max(info["records"]["in"], 1) // _SAMPLE_ROWS)
         self._row = 0
         self._domain = _domains()
-        self._index = {(measure.stage, measure.name): index for index, measure in enumerate(found.measures)}
-        ends = {measure.stage: index for index, measure in enumerate(found.measures) if not measure.collective}
+        self._index = {(measure.stage, measure.name): index for index, measure in enumerate(self.measures)}
+        ends = {measure.stage: index for index, measure in enumerate(self.measures) if not measure.collective}
         self._last = max(ends.values(), default=-1)
-        self._stage_end = np.array([ends.get(measure.stage, -1) for measure in found.measures] + [-1])
+        self._stage_end = np.array([ends.get(measure.stage, -1) for measure in self.measures] + [-1])
 
     def add(self, batch: pa.RecordBatch) -> None:
         verdicts = pc.binary_join_element_wise(
@@ -150,33 +112,30 @@ class _Counter:
         ).dictionary_encode()
         codes = verdicts.indices.to_numpy()
         names: list[Verdict] = [tuple(text.split("\x00")) for text in verdicts.dictionary.to_pylist()]
-        self._spans.add(batch["warc"], batch["offset"].to_numpy(), codes, names)
+        self.spans.add(batch["warc"], batch["offset"].to_numpy(), codes, names)
+        self.archives.add(batch["warc"], codes, names)
         outcome = batch["outcome"]
         kept, dropped = (_mask(pc.equal(outcome, which)) for which in (KEPT, DROPPED))
         own = np.array([self._index.get(name[1:], -1) if name[0] == DROPPED else -1 for name in names], dtype=np.int64)
         self._add_rules(batch, own[codes], kept, dropped)
         self._add_values(batch, kept, dropped)
         self._add_rows(batch)
-        self._found.lengths_dropped += LENGTHS.count(np.where(dropped, as_numbers(batch["text_bytes"]), np.nan))
+        self.lengths_dropped += LENGTHS.count(np.where(dropped, _numbers(batch["text_bytes"]), np.nan))
         self._counts.add(DOMAIN, pa.array([self._domain(url) for url in batch["url"].to_pylist()]), kept, dropped)
         self._row += batch.num_rows
 
-    def end(self) -> None:
-        self._found.spans = self._spans.end()
-
     def _add_rules(self, batch: pa.RecordBatch, own: np.ndarray, kept: np.ndarray, dropped: np.ndarray) -> None:
         """Count what each limit rules out. `own` is the index of the measure that dropped a document, or -1."""
-        measures = self._found.measures
         broken: dict[int, np.ndarray] = {}
         reached = np.full(batch.num_rows, -1)
         number = np.zeros(batch.num_rows, dtype=np.int32)
-        for index, measure in enumerate(measures):
+        for index, measure in enumerate(self.measures):
             values = batch[measure.column]
             if not measure.collective:
                 reached[_mask(values.is_valid())] = index
             mask = own == index
             if measure.bounds:
-                mask |= measure.outside(values) & dropped
+                mask |= outside(measure.limit, values) & dropped
             if mask.any():
                 broken[index] = mask
                 number += mask
@@ -184,22 +143,22 @@ class _Counter:
         went_on = (reached > end) | (end < 0) | (end == self._last)
         in_stage: defaultdict[str, np.ndarray] = defaultdict(lambda: np.zeros(batch.num_rows, dtype=np.int32))
         for index, mask in broken.items():
-            measure = measures[index]
-            self._found.rules[measure.column].add(mask, mask & (number == 1), went_on)
+            measure = self.measures[index]
+            self.rules[measure.column].add(mask, mask & (number == 1), went_on)
             in_stage[measure.stage] += mask
         for stage, count in in_stage.items():
-            self._found.stages[stage].add(count > 0, (count > 0) & (count == number), went_on)
+            self.stages[stage].add(count > 0, (count > 0) & (count == number), went_on)
 
     def _add_values(self, batch: pa.RecordBatch, kept: np.ndarray, dropped: np.ndarray) -> None:
         first = -self._row % self._stride
         judged = kept | dropped
-        for measure in self._found.measures:
+        for measure in self.measures:
             values = batch[measure.column]
-            if measure.kind == "str":
+            if measure.limit.of is str:
                 self._counts.add(measure.column, values, kept, dropped)
                 continue
-            seen = self._found.values[measure.column]
-            numbers = np.where(judged, as_numbers(values), np.nan)
+            seen = self.values[measure.column]
+            numbers = np.where(judged, _numbers(values), np.nan)
             valid = ~np.isnan(numbers)
             seen.kept += int((valid & kept).sum())
             seen.dropped += int((valid & dropped).sum())
@@ -210,38 +169,56 @@ class _Counter:
                 positive = there[there > 0]
                 seen.least_positive = min(seen.least_positive, positive.min(initial=np.inf))
             every = numbers[first :: self._stride]
-            seen.sample.append(every[~np.isnan(every)])
+            seen.sample = np.append(seen.sample, every[~np.isnan(every)])
 
     def _add_rows(self, batch: pa.RecordBatch) -> None:
         if len(self._wanted):
             for row in batch.filter(pc.is_in(batch["id"], value_set=self._wanted)).to_pylist():
-                self._found.rows[row["id"]] = row
+                self.rows[row["id"]] = row
         if len(self._keepers):
             named = pc.is_in(batch["detail"], value_set=self._keepers)
             for row in batch.select(_FIXED).filter(pc.and_(pc.equal(batch["outcome"], DROPPED), named)).to_pylist():
-                if len(self._found.repeats[row["detail"]]) < _REPEATS:
-                    self._found.repeats[row["detail"]].append(row)
+                if len(self.repeats[row["detail"]]) < _REPEATS:
+                    self.repeats[row["detail"]].append(row)
 
 
-def _count_histograms(run: Run, found: Scan, tick: Tick) -> None:
-    """Read a ledger for the second time and count the values in each bin."""
-    varied = [m for m in found.measures if m.kind != "str" and found.values[m.column].varied]
-    for measure in varied:
-        bins = make_bins(found.values[measure.column].spread, measure.bounds, measure.kind == "int")
-        empty = np.zeros(bins.number, dtype=np.int64)
-        found.histograms[measure.column] = Histogram(bins, empty, empty.copy())
-    for batch in read_batches(run.paths("ledger"), ["outcome", *(m.column for m in varied)], _BATCH_ROWS):
-        masks = [_mask(pc.equal(batch["outcome"], which)) for which in (KEPT, DROPPED)]
-        for measure in varied:
-            histogram = found.histograms[measure.column]
-            numbers = as_numbers(batch[measure.column])
-            histogram.kept += histogram.bins.count(numbers[masks[0]])
-            histogram.dropped += histogram.bins.count(numbers[masks[1]])
+def scan(run: Run, counts: CategoryCounts, wanted: set[str], keepers: set[str], tick: Tick = lambda: None) -> Scan:
+    """Read the ledger of a run twice. `tick` is called after each of the `batches_of` batches."""
+    found = Scan(run.info, counts, wanted, keepers)
+    columns = [measure.column for measure in found.measures]
+    for batch in read_batches(run.paths("ledger"), _FIXED + columns, _BATCH_ROWS):
+        found.add(batch)
         tick()
+    found.spans.end()
+    for measure in found.measures:
+        values = found.values[measure.column]  # none for categories
+        if values.least < values.most:
+            bins = make_bins(values, measure.bounds, measure.limit.of is int)
+            kept, dropped = (np.zeros(bins.number, dtype=np.int64) for _ in range(2))
+            found.histograms[measure.column] = Histogram(bins, kept, dropped)
+    for batch in read_batches(run.paths("ledger"), ["outcome", *found.histograms], _BATCH_ROWS):
+        kept, dropped = (_mask(pc.equal(batch["outcome"], which)) for which in (KEPT, DROPPED))
+        for column, histogram in found.histograms.items():
+            numbers = _numbers(batch[column])
+            histogram.kept += histogram.bins.count(numbers[kept])
+            histogram.dropped += histogram.bins.count(numbers[dropped])
+        tick()
+    return found
+
+
+def batches_of(run: Run) -> int:
+    """The number of batches that `scan` reads in all."""
+    return 2 * sum(-(-part.rows // _BATCH_ROWS) for part in run.parts("ledger"))
 
 
 def _mask(values: pa.Array) -> np.ndarray:
     return np.asarray(pc.fill_null(values, False).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _numbers(values: pa.Array) -> np.ndarray:
+    """A numeric column as float64. Nulls become NaN, infinities become numbers that can still be added."""
+    numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return np.clip(np.asarray(numbers, dtype=np.float64), -_HUGE, _HUGE)
 
 
 def _domains() -> Callable[[str | None], str]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from corpus.digests import differences
+from corpus.json_data import parse_json
 from corpus.outcome import DROPPED
 from corpus.recipe import RESERVED
+from corpus.revise.limits import Measure
 from corpus.run import Run
 from corpus.runs.funnel import funnel as count_funnel
 from corpus.tables.ledger import total
-from filters import load_recipe, recipe_names
+from filters import STAGES, load_recipe, recipe_names
+from filters.meanings import meanings
 from jobs.report import formatting
 from jobs.report.categories import CategoryCounts, TopCategories
 from jobs.report.figures import draw_histogram
-from jobs.report.measures import Measure, active_bounds
 from jobs.report.scan import Histogram, RuleCounts, Scan
 
 _CATEGORIES = 8
@@ -63,6 +64,8 @@ class MeasureCard:
     """The distribution of a measure: a picture, categories, or one sentence."""
 
     measure: Measure
+    meaning: str
+    """The description of the measure; empty for a stage of the user's, whose module is not executed here."""
     kept: int
     dropped: int
     null: int
@@ -88,7 +91,7 @@ class StageTable:
 
 @dataclass(frozen=True)
 class Times:
-    """The content of timings.json."""
+    """The content of timings.json, summed up."""
 
     seconds: float
     host: str
@@ -114,13 +117,13 @@ class Cluster:
 
 def funnel(info: dict[str, Any], scan: Scan) -> list[FunnelStep]:
     """The lines of the funnel, from all records to the kept ones, stage by stage."""
-    records, left_bytes = info["records"]["in"], sum(scan.spans.values())
+    records, left_bytes = info["records"]["in"], scan.spans.totals.total()
     steps = [FunnelStep("records", "in", records, left_bytes, records, left_bytes)]
     for row in count_funnel(info):
         if row.records or row.outcome == DROPPED:
             size = sum(
                 bytes_
-                for (outcome, stage, _), bytes_ in scan.spans.items()
+                for (outcome, stage, _), bytes_ in scan.spans.totals.items()
                 if outcome == row.outcome and (outcome != DROPPED or stage == row.name)
             )
             left_bytes -= size
@@ -145,25 +148,28 @@ def rules(info: dict[str, Any], scan: Scan) -> list[StageRules]:
 
 
 def cards(info: dict[str, Any], scan: Scan, counts: CategoryCounts) -> dict[str, list[MeasureCard]]:
-    """The measures by stage, in order. Call this inside `figures.plotting()`."""
+    """The measures by stage, in order."""
     judged = info["records"]["kept"] + total(info["records"][DROPPED])
+    uses = {table["name"]: table["stage"] for table in info["recipe"]["stages"]}
+    known = {stage: meanings(STAGES[stage]) for stage in set(uses.values()) if stage in STAGES}
     found: dict[str, list[MeasureCard]] = {}
     for measure in scan.measures:
-        if measure.kind == "str":
+        meaning = known.get(uses[measure.stage], {}).get(measure.name, "").replace("`", "")
+        if measure.limit.of is str:
             top = counts.top(measure.column, _CATEGORIES)
             null, outside = judged - top.kept - top.dropped, scan.rules[measure.column].outside
             sentence = "" if top.distinct else "never measured"
-            card = MeasureCard(measure, top.kept, top.dropped, null, outside, sentence, categories=top)
+            card = MeasureCard(measure, meaning, top.kept, top.dropped, null, outside, sentence, categories=top)
         else:
-            card = _number_card(measure, scan)
+            card = _number_card(measure, meaning, scan)
         found.setdefault(measure.stage, []).append(card)
     return found
 
 
-def _number_card(measure: Measure, scan: Scan) -> MeasureCard:
+def _number_card(measure: Measure, meaning: str, scan: Scan) -> MeasureCard:
     values = scan.values[measure.column]
     outside = scan.rules[measure.column].outside
-    counts = (measure, values.kept, values.dropped, values.null, outside)
+    counts = (measure, meaning, values.kept, values.dropped, values.null, outside)
     if not values.kept + values.dropped:
         return MeasureCard(*counts, "never measured")
     least, most = (formatting.value(float(value)) for value in (values.least, values.most))
@@ -175,17 +181,17 @@ def _number_card(measure: Measure, scan: Scan) -> MeasureCard:
         f"{measure.column}: from {least} to {most} "
         f"in {values.kept:,} kept and {values.dropped:,} dropped documents; {outside:,} outside the limit"
     )
-    whole = measure.kind == "int"
+    whole = measure.limit.of is int
     picture, logarithmic = draw_histogram(found.bins, found.kept, found.dropped, words, label, whole=whole)
     return MeasureCard(*counts, picture=picture, logarithmic=logarithmic, histogram=found)
 
 
-def stage_tables(info: dict[str, Any]) -> list[StageTable]:
+def stage_tables(info: dict[str, Any], scan: Scan) -> list[StageTable]:
     """The stages of the recipe."""
     found = []
     for table in info["recipe"]["stages"]:
         name = table["name"]
-        limits = {key: active_bounds(given) for key, given in table.items() if f"{name}.{key}" in info["columns"]}
+        limits = {measure.name: measure.bounds for measure in scan.measures if measure.stage == name}
         params = {key: given for key, given in table.items() if key not in limits and key not in RESERVED}
         limited = {key: formatting.limit(bounds) for key, bounds in limits.items() if bounds}
         unlimited = [key for key in limits if key not in limited]
@@ -203,7 +209,7 @@ def recipe_differences(recipe: dict[str, Any]) -> list[str] | None:
 def read_times(run: Run) -> Times | None:
     """The times of a run. timings.json may be missing, as a run is complete without it."""
     try:
-        found = json.loads(run.store.get("timings.json") or b"")
+        found = parse_json(run.store.get("timings.json") or b"")
     except ValueError:
         return None
     units = found.get("units", [])

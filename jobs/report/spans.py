@@ -8,11 +8,13 @@ decompressed bytes. Its last record counts nothing, because the ledger does not 
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+from corpus.runs.row_groups import equal_rows
 
 Verdict = tuple[str, str, str]
 """Outcome, stage and rule; "" for null."""
@@ -26,27 +28,19 @@ class Spans:
         self._gaps: dict[str, list[tuple[int, int]]] = {}
         for unit in info["quarantined"]:
             self._gaps.setdefault(unit["warc"], []).append((unit["start"], unit["end"]))
-        self._totals: dict[Verdict, int] = {}
+        self.totals: Counter[Verdict] = Counter()
+        """The bytes of each verdict."""
         self._open: tuple[str, int, Verdict] | None = None
 
     def add(self, warcs: pa.Array, offsets: np.ndarray, codes: np.ndarray, verdicts: list[Verdict]) -> None:
         """Add the next rows. Row i has the verdict `verdicts[codes[i]]`."""
-        names = warcs.dictionary_encode()
-        archives = names.indices.to_numpy()
-        starts = [0, *(np.flatnonzero(np.diff(archives)) + 1).tolist(), len(archives)] if len(archives) else []
-        for start, stop in pairwise(starts):
-            warc = names.dictionary[int(archives[start])].as_py()
+        for warc, start, stop in equal_rows(warcs):
             if self._open is not None:
-                self._close(int(offsets[start]) if self._open[0] == warc else None)
+                self.end(int(offsets[start]) if self._open[0] == warc else None)
             self._count(warc, offsets[start:stop], codes[start : stop - 1], verdicts)
             self._open = (warc, int(offsets[stop - 1]), verdicts[codes[stop - 1]])
 
-    def end(self) -> dict[Verdict, int]:
-        """The bytes of each verdict."""
-        self._close(None)
-        return self._totals
-
-    def _close(self, end: int | None) -> None:
+    def end(self, end: int | None = None) -> None:
         """Count the last row up to `end`, by default the end of its archive."""
         if self._open is not None:
             warc, start, verdict = self._open
@@ -63,4 +57,4 @@ class Spans:
         sums = np.zeros(len(verdicts), dtype=np.int64)
         np.add.at(sums, codes, sizes)
         for verdict, size in zip(verdicts, sums.tolist(), strict=True):
-            self._totals[verdict] = self._totals.get(verdict, 0) + size
+            self.totals[verdict] += size

@@ -1,1 +1,1 @@
-"""Engines (threads of this machine, or Ray), retries, nodes, progress, and the execution of a job."""
+"""Engines (processes of this machine, or Ray), retries, nodes, progress, and the execution of a job."""

@@ -18,8 +18,8 @@ from typing import Any, Protocol
 from corpus.errors import NoRoom, OutputError
 from corpus.sandbox.footprint import read_footprint
 from jobs.runner import retries
-from jobs.runner.progress import say
 from jobs.runner.retries import Answer, Failure, Function, Payload, PendingTask
+from jobs.runner.terminal import say
 
 _GRACE_S = 60.0
 """Time that a task has to answer after its deadline, as some watch the deadline themselves; and time that an ended

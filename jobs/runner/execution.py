@@ -13,7 +13,6 @@ from corpus.storage.store import Store
 from jobs.runner.engine import Engine, Stop, run
 from jobs.runner.progress import Progress
 from jobs.runner.retries import CHANGED, UNREACHABLE, Function, Payload
-from jobs.runner.task_functions import close_guards, end_guards
 
 
 class Stopped(Exception):
@@ -46,7 +45,7 @@ class Execution:
         Raises Stopped, and InputChanged, InputUnreachable or IntegrityError if a task was given up.
         """
         made: dict[int, Payload] = {}
-        self.progress.start(name, len(payloads))
+        self.progress.start(name, len(payloads), brief=True)
         for answer in run(self.engine, function, payloads, self.stop):
             if answer.result is None:
                 self.progress.end()
@@ -73,9 +72,4 @@ def executing(store: Store, make_engine: Callable[[], Engine], stop: Stop, progr
         yield Execution(store, engine, stop, progress)
     finally:
         progress.stop()
-        if stop.at_once:
-            end_guards()
-            engine.close(wait=False)
-        else:
-            engine.close()
-            close_guards()
+        engine.close(wait=not stop.at_once)

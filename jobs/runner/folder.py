@@ -10,6 +10,7 @@ from typing import Any
 
 from corpus.digests import differences
 from corpus.errors import OutputError
+from corpus.json_data import parse_json
 from corpus.storage.store import Store, open_store
 
 PLAN = ".work/plan.json"
@@ -45,9 +46,9 @@ def claim(
         store.put_new(PLAN, mine.encode())
         return None
     try:
-        info: dict[str, Any] | None = json.loads(finished) if finished is not None else None
-        bound = json.loads(begun) if begun is not None else plan_of(info or {})
-        lines = compare(bound, json.loads(mine))
+        info: dict[str, Any] | None = parse_json(finished) if finished is not None else None
+        bound = parse_json(begun) if begun is not None else plan_of(info or {})
+        lines = compare(bound, parse_json(mine))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _foreign(store, PLAN if begun is not None else name) from None
     if json.dumps(bound, sort_keys=True) != mine:

@@ -1,68 +1,152 @@
-"""The engine without Ray: threads of this process."""
+"""The engine on this machine: worker processes, each of which runs one task at a time."""
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, deque
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for
+from typing import Any
 
-from jobs.runner.retries import Answer, Function, Payload, answer_of
+from corpus.errors import CorpusError
+from jobs.runner import retries
+from jobs.runner.retries import Answer, Function, Payload
+
+
+@dataclass(eq=False)
+class _LocalTask:
+    """A task. It gets a worker when it starts, and an answer when it ends."""
+
+    request: bytes
+    slots: int
+    worker: _Worker | None = None
+    started: float = 0.0
+    answer: Answer | None = None
 
 
 class LocalEngine:
-    """Runs tasks in threads, each of which supervises its own page workers.
-
-    A thread can't be ended, so only the guard watches deadlines: a unit that exceeds its deadline loses its page
-    worker.
-    """
+    """Runs each task in one of `workers` processes, which are kept from task to task."""
 
     def __init__(self, workers: int) -> None:
         self.workers = self.most_slots = workers
         self.tally: dict[str, Counter[str]] = {}
-        self._slots = Slots(workers)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="supervisor")
+        self._queue: deque[_LocalTask] = deque()
+        self._running: list[_LocalTask] = []
+        self._idle: list[_Worker] = []
 
-    def submit(self, function: Function, payload: Payload, slots: int) -> Future[Answer]:
-        return self._pool.submit(self._run, function, payload, slots)
+    def submit(self, function: Function, payload: Payload, slots: int) -> _LocalTask:
+        request = json.dumps([function.__module__, function.__name__, payload])
+        task = _LocalTask(request.encode() + b"\n", slots)
+        self._queue.append(task)
+        self._start()
+        return task
 
-    def _run(self, function: Function, payload: Payload, slots: int) -> Answer:
-        with self._slots.take(slots):
-            return answer_of(function, payload)
+    def _start(self) -> None:
+        """Start waiting tasks in their order, as long as there are slots."""
+        while self._queue and self._queue[0].slots <= self.workers - sum(task.slots for task in self._running):
+            try:
+                worker = self._idle.pop() if self._idle else _Worker()
+            except OSError as error:
+                if self._running:
+                    return  # there is a worker when one of them ends
+                what = f"No process can be started: {os.strerror(error.errno or 0)}."
+                raise CorpusError(what, "Allow this user more processes or memory.") from None
+            task = self._queue.popleft()
+            task.worker, task.started = worker, time.monotonic()
+            self._running.append(task)
+            worker.send(task.request)
 
-    def wait(self, running: list[Future[Answer]]) -> Future[Answer] | None:
-        done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-        return next(iter(done), None)
+    def wait(self, running: list[_LocalTask]) -> _LocalTask | None:
+        at_work: dict[Any, tuple[_LocalTask, _Worker]]
+        at_work = {task.worker.answers.fileno(): (task, task.worker) for task in running if task.worker}
+        ready = wait_for(list(at_work), timeout=1)
+        if not ready:
+            return None
+        task, worker = at_work[ready[0]]
+        task.answer = worker.answer()
+        if worker.alive:
+            self._idle.append(worker)
+        self._running.remove(task)
+        self._start()
+        return task
 
-    def result(self, task: Future[Answer]) -> Answer:
-        return task.result()
+    def result(self, task: _LocalTask) -> Answer:
+        assert task.answer is not None
+        return task.answer
 
-    def running_s(self, task: Future[Answer]) -> float:
-        return 0.0  # so `run` never ends it
+    def running_s(self, task: _LocalTask) -> float:
+        return time.monotonic() - task.started if task.worker else 0.0
 
-    def end(self, task: Future[Answer]) -> None:
-        raise NotImplementedError
+    def end(self, task: _LocalTask) -> None:
+        if task.worker:
+            task.worker.kill()
+            task.slots = 0  # the others go on, even if the process hangs in the kernel
+            self._start()
 
     def close(self, wait: bool = True) -> None:
-        self._pool.shutdown(wait=wait, cancel_futures=True)
+        workers = [*self._idle, *(task.worker for task in self._running if task.worker)]
+        for worker in workers:
+            if wait:
+                worker.finish()
+            else:
+                worker.kill()
+        for worker in workers:
+            worker.join()
 
 
-class Slots:
-    """A number of slots. A thread takes several of them together."""
+class _Worker:
+    """The driver's side of a worker process (`jobs.runner.local_worker`)."""
 
-    def __init__(self, number: int) -> None:
-        self._free = number
-        self._changed = threading.Condition()
+    def __init__(self) -> None:
+        path = os.pathsep.join(path for path in sys.path if path)  # it must import what the driver imports
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "jobs.runner.local_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the driver: running tasks are finished
+            env={"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path},
+        )
+        assert self._process.stdin and self._process.stdout
+        self._requests, self.answers = self._process.stdin, self._process.stdout
+        self.alive = True
 
-    @contextmanager
-    def take(self, number: int) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= number)
-            self._free -= number
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += number
-                self._changed.notify_all()
+    def send(self, request: bytes) -> None:
+        with suppress(BrokenPipeError):  # it died while it was idle, which `answer` will find
+            self._requests.write(request)
+            self._requests.flush()
+
+    def answer(self) -> Answer:
+        """Return the answer to the request, or what the death of the process means."""
+        line = self.answers.readline()
+        if line.endswith(b"\n"):
+            answer: Answer = json.loads(line)
+            return answer
+        self.alive = False
+        self.finish()
+        self.join()
+        code = self._process.returncode
+        if code == -signal.SIGKILL:
+            return {"error": "its process was killed, as Linux does if memory runs out", "kind": retries.MEMORY}
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return {"error": f"its process died: {how}", "kind": retries.CRASH}
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def finish(self) -> None:
+        """Let the process end when it has done its task."""
+        with suppress(BrokenPipeError):
+            self._requests.close()
+
+    def join(self) -> None:
+        """Wait for the end of the process."""
+        self.answers.read()  # it can't end before somebody takes its last answer
+        self.answers.close()
+        self._process.wait()
+        self.finish()

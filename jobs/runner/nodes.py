@@ -93,6 +93,31 @@ def require_token(address: str) -> None:
     os.environ["RAY_AUTH_MODE"] = "token"
 
 
+def require_answer(address: str) -> None:
+    """Raise ConfigError if nobody listens at an address. Ray would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdecimal():
+        todo = "Give host:port of its head, such as 10.0.0.1:6379. For a dashboard see docs/cluster.md."
+        raise ConfigError(f"{address} is not the address of a Ray cluster.", todo)
+    why = "what is there speaks no gRPC"
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S) as connection:
+            connection.sendall(_HTTP2)
+            if os.environ.get("RAY_USE_TLS") == "1" or connection.recv(len(_SETTINGS))[3:4] == _SETTINGS[3:4]:
+                return
+    except (OSError, OverflowError) as error:
+        why = str(error)
+    todo = "Check the address, and that the cluster runs, or run without --address."
+    raise ConfigError(f"No Ray cluster answers at {address}: {why}.", todo)
+
+
+_CONNECT_S = 20.0
+_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
+"""The begin of HTTP/2, on which gRPC runs, and the frame with which either side begins. Its fourth byte is its type."""
+
 INSTALL = "Install the same on all machines."
 
 _TOKEN_OR_FLAG = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,16 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from corpus.tables.ledger import add_counts, no_counts, total
+from jobs.runner.terminal import say
 
 _PLAIN_EVERY_S = 10.0
-
-
-def say(line: str) -> None:
-    """Print a line on stderr. If stderr is closed, the work goes on in silence."""
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Progress:
@@ -33,14 +24,16 @@ class Progress:
         self._console = Console(stderr=True)
         self._bar: Bar | None = None
 
-    def start(self, phase: str, units: int, done: int = 0) -> None:
-        self._phase, self._units, self._done, self._skipped = phase, units, done, done
+    def start(self, phase: str, units: int, done: int = 0, brief: bool = False) -> None:
+        """Start a phase of so many units, of which some are done. A `brief` one leaves no line unless it takes long."""
+        self._phase, self._units, self._done, self._skipped, self._brief = phase, units, done, done, brief
         self._printed_at = -1
         self._counts = no_counts()
         self._started = self._printed = time.monotonic()
         if self._console.is_terminal and not self._quiet:
-            columns = "{task.description}", BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn()
-            self._bar = Bar(*columns, "{task.fields[facts]}", console=self._console)
+            # with the facts of a pass, these take 76 of 80 columns
+            columns = "{task.description}", BarColumn(bar_width=16), MofNCompleteColumn(), TimeRemainingColumn()
+            self._bar = Bar(*columns, "{task.fields[facts]}", console=self._console, transient=brief)
             self._task = self._bar.add_task(phase, total=units, completed=done, facts="")
             self._bar.start()
 
@@ -61,7 +54,8 @@ class Progress:
 
     def end(self) -> None:
         self.stop()
-        if self._printed_at != self._done:
+        over = time.monotonic() - self._started > _PLAIN_EVERY_S
+        if self._printed_at != self._done and (over or not self._brief):
             self._line()
 
     def _line(self) -> None:
@@ -78,5 +72,4 @@ class Progress:
         if not self._counts["in"]:
             return ""
         rate = self._counts["in"] / max(time.monotonic() - self._started, 1e-3)
-        dropped = ", ".join(f"{stage} {total(rules)}" for stage, rules in self._counts["dropped"].items())
-        return f"{start}{rate:.0f} records/s, kept {self._counts['kept']}, dropped: {dropped or 'none'}"
+        return f"{start}{rate:.0f}/s, {self._counts['kept']:,} kept, {total(self._counts['dropped']):,} dropped"

@@ -6,6 +6,7 @@ removed even if the driver is killed.
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import shutil
@@ -16,19 +17,20 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from corpus.cpus import usable_cpus
-from corpus.errors import ConfigError
+from corpus.errors import ConfigError, CorpusError
 from corpus.storage.private_folder import private_folder
 from corpus.storage.store import Location
 from jobs.runner import retries
-from jobs.runner.nodes import INSTALL, Mark, check_node, describe_node, require_token, unshared
+from jobs.runner.nodes import INSTALL, Mark, check_node, describe_node, require_answer, require_token, unshared
 from jobs.runner.retries import Answer, Function, Payload, answer_of
+from jobs.runner.terminal import say
 
 _ANSWER_S = 120.0
 """The time that a node may take to answer. The first task on a node starts a process and imports our code."""
@@ -72,14 +74,58 @@ def ray_folder() -> Path:
 
     There is one token per process, because Ray reads it once.
     """
-    # a short path, as socket paths end at 107 characters; private, as whoever writes there runs code as us
-    folder = private_folder("corpus-ray-", "/tmp")
+    folder = _short_folder()
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(secrets.token_hex(32))
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
     return folder
+
+
+def _short_folder() -> Path:
+    """Make a private folder, as whoever writes there runs code as us. It is in the folder for temporary files, or
+    elsewhere if that has too long a path for Ray's sockets."""
+    wanted = tempfile.gettempdir()
+    for parent in (wanted, "/tmp", "/var/tmp", "/dev/shm"):
+        if len(os.fsencode(parent)) <= _LONGEST_PARENT:
+            with suppress(OSError):
+                folder = private_folder(_PREFIX, parent)
+                if parent != wanted:
+                    say(f"Ray's files go to {parent}: {wanted} is not writable, or too long for paths of sockets.")
+                return folder
+    what = f"Ray needs a folder that can be written to, with a path of at most {_LONGEST_PARENT} characters."
+    raise ConfigError(what, "Name one in TMPDIR.")
+
+
+_PREFIX = "corpus-ray-"
+_clusters = itertools.count(1)
+"""The names of the folders of this process's clusters."""
+
+_LONGEST_PARENT = (104 if sys.platform == "darwin" else 108) - len(
+    f"/{_PREFIX}12345678/99/session_2026-01-01_00-00-00_000000_{2**22}/sockets/plasma_store\0"
+)
+"""The system limits the paths of sockets. Ray's have a date and the process number, which is below 2^22 on Linux."""
+
+
+@contextmanager
+def _native_code_silent() -> Iterator[None]:
+    """Drop what other code than Python's prints on stderr, such as each step of a connection that fails."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    before, sys.stderr = (
+        sys.stderr,
+        os.fdopen(os.dup(kept), "w", encoding=sys.stderr.encoding, errors="backslashreplace"),
+    )
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        sys.stderr.close()
+        sys.stderr = before
+        os.close(kept)
+        os.close(nowhere)
 
 
 class RayEngine:
@@ -101,12 +147,20 @@ class RayEngine:
         self.tally: dict[str, Counter[str]] = {}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-        if not address:
-            self._temp = Path(tempfile.mkdtemp(dir=ray_folder()))
-        elif insecure:
-            os.environ["RAY_AUTH_MODE"] = "disabled"
+        # one try at a cluster takes 40 s, and Ray would make 20; its own processes may need more than 30 s to start
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1" if address else "60")
+        os.environ.setdefault("RAY_raylet_start_wait_time_s", "60")
+        if address:
+            say(f"Joining the Ray cluster at {address}…")
+            if insecure:
+                os.environ["RAY_AUTH_MODE"] = "disabled"
+            else:
+                require_token(address)
+            require_answer(address)
         else:
-            require_token(address)
+            say("Starting Ray…")
+            self._temp = ray_folder() / str(next(_clusters))
+            self._temp.mkdir()
         import ray  # only now, as it reads the token mode when it is imported
         import ray.exceptions
 
@@ -118,11 +172,11 @@ class RayEngine:
             options |= {"num_cpus": workers or usable_cpus(), "include_dashboard": False, "_temp_dir": str(self._temp)}
             options["object_store_memory"] = 100 << 20  # results are small, as rows go to files
         try:
-            with signals_kept():
+            with signals_kept(), _native_code_silent():
                 ray.init(address=address or "local", **options)
                 self.workers = workers or int(ray.cluster_resources().get("CPU", 1))
-        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            raise ConfigError(f"Ray does not start: {error}.", "Check --address, or build with --no-ray.") from None
+        except Exception as error:  # Ray raises all kinds, a plain Exception among them
+            raise self._not_started(error, address) from None
         self._remote = ray.remote(_stream)
         if address:
             try:
@@ -133,6 +187,17 @@ class RayEngine:
             except BaseException:
                 self.close()
                 raise
+
+    def _not_started(self, error: Exception, address: str | None) -> CorpusError:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        if self._temp is None:
+            todo = "Check the address and the token, or run without --address."
+            return ConfigError(f"The Ray cluster at {address} can't be joined: {why}.", todo)
+        logs = Path(tempfile.mkdtemp(prefix="corpus-logs-of-ray-")) / "logs"
+        with suppress(OSError):  # it may not have come so far
+            shutil.copytree(self._temp / "session_latest" / "logs", logs)
+        todo = f"Run without Ray, which one machine does not need, or look at Ray's logs in {logs}"
+        return CorpusError(f"Ray does not start: {why}.", todo)
 
     def _check_nodes(self, insecure: bool) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -207,7 +272,7 @@ class RayEngine:
         except errors.WorkerCrashedError:
             return {"error": "the Ray worker died", "kind": retries.CRASH}
         except errors.OutOfDiskError:
-            todo = "Make room in Ray's temporary folder (/tmp), and run the same command again."
+            todo = "Make room in Ray's temporary folder (TMPDIR), and run the same command again."
             return {"error": "The disk that Ray keeps its files on is full.", "todo": todo, "kind": retries.NO_ROOM}
         except errors.RayTaskError as error:
             return {"error": f"{type(error.cause).__name__} in Ray", "kind": retries.USER_ERROR}

@@ -1,13 +1,12 @@
-"""The functions that run as Ray tasks, or in supervisor threads: plain data in, plain data out.
+"""The functions that run as tasks: plain data in, plain data out.
 
-Each supervisor keeps its page worker from unit to unit, so that models and lists are loaded once.
+Each process that runs tasks keeps its page worker from unit to unit, so that models and lists are loaded once.
 """
 
 from __future__ import annotations
 
 import json
 import resource
-import threading
 import time
 from typing import Any
 
@@ -31,13 +30,14 @@ from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
 from corpus.tables.verdicts import VerdictBox
 
 
-class _Kept(threading.local):
+class _Kept:
+    """The page worker of this process, kept as it takes seconds to start."""
+
     guard: Guard | None = None
     key: str = ""
 
 
-_kept = _Kept()  # per thread, for its life: a page worker takes seconds to start
-_open: set[Guard] = set()
+_kept = _Kept()
 
 
 def run_unit_task(payload: dict[str, Any]) -> dict[str, Any]:
@@ -116,20 +116,6 @@ def _guard(payload: dict[str, Any]) -> Guard:
     if _kept.key != key:
         if _kept.guard:
             _kept.guard.close()
-            _open.discard(_kept.guard)
         _kept.guard, _kept.key = Guard(recipe, factory, GuardSettings(**settings), modules), key
-        _open.add(_kept.guard)
     assert _kept.guard is not None
     return _kept.guard
-
-
-def close_guards() -> None:
-    """End the page workers of this process."""
-    while _open:
-        _open.pop().close()
-
-
-def end_guards() -> None:
-    """End the page workers of this process in the middle of their work, which then fails."""
-    for guard in list(_open):
-        guard.end()

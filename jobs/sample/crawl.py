@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -22,6 +20,7 @@ from random import Random
 from typing import BinaryIO
 
 from corpus.errors import ConfigError, OutputError
+from corpus.storage.replacing import replacing
 from jobs.sample.archive import ODDITIES, ArchiveWriter, truncated
 from jobs.sample.response_cases import RESPONSE_CASES
 from jobs.sample.sample_page import KEPT, Expected, SamplePage
@@ -54,21 +53,16 @@ def write_sample(path: Path, pages: int = 400, seed: int = 0, expected: Path | N
     """
     if path.exists() and not path.is_file():  # a device, for example, must not be replaced by a file
         raise OutputError(f"{path} is not a file.", "Give another path.")
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        with partial.open("wb") as file:
+        with replacing(path) as scratch, scratch.open("xb") as file:
             records, outcomes = _write(file, pages, seed)
             size = file.tell()
-        os.replace(partial, path)
         if expected:
             lines = (json.dumps(asdict(outcome), ensure_ascii=False) + "\n" for outcome in outcomes)
             expected.write_text("".join(lines), encoding="utf-8")
     except OSError as error:
         what = f"{error.filename or path} can't be written: {error.strerror}."
         raise OutputError(what, "Give another path.") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink()
     intents = Counter(outcome.intent.partition(":")[0] for outcome in outcomes)
     return SampleSummary(pages, size, dict(sorted(records.items())), dict(sorted(intents.items())))
 

@@ -98,12 +98,12 @@ def make_names(rng: Random, language: str = "en") -> dict[str, str]:
     towns = rng.sample(words["towns"], 2)
     return {
         "p1": people[0],
-        "p2": people[1],
         "p1s": people[0].split()[-1],
+        "p2": people[1],
         "p2s": people[1].split()[-1],
         "t1": towns[0],
-        "t2": towns[1],
         "upt1": towns[0].upper(),
+        "t2": towns[1],
         "month": "|".join(words["months"]),
         "day": "|".join(words["days"]),
     }

@@ -88,9 +88,8 @@ def other_media(rng: Random, kind: str) -> SamplePage:
     body = _media(rng)[kind]
     url = f"https://{site.host}/files/{rng.randint(1000, 9999)}.{kind.rpartition('/')[2].rpartition('+')[2]}"
     content_type = HTML if kind in ("image/png", "application/pdf") and rng.random() < 0.5 else kind
-    return SamplePage(
-        url, "extract.media_type", notes=(f"media:{kind}",), body=body, content_type=content_type, media_type=kind
-    )
+    notes = (f"media:{kind}",)
+    return SamplePage(url, "extract.media_type", notes=notes, body=body, content_type=content_type, media_type=kind)
 
 
 def _media(rng: Random) -> dict[str, bytes]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
 import textwrap
 from collections.abc import Mapping
-from itertools import pairwise
+from importlib import resources
 from typing import Any
 
 from rich.console import Console
@@ -16,6 +15,7 @@ from rich.table import Table
 
 import corpus.recipe
 from corpus.stage import Stage
+from filters.meanings import meanings
 
 
 def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
@@ -35,7 +35,7 @@ def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
                 {"measure": measure, "type": limit.of.__name__, "limit": limit.bounds}
                 for measure, limit in cls.limits.items()
             ],
-            "meanings": _meanings(cls),
+            "meanings": meanings(cls),
         }
         for name, cls in registry.items()
     ]
@@ -67,50 +67,34 @@ def show_recipes(listed: list[dict[str, Any]], console: Console) -> None:
         console.print()
 
 
+def recipe_toml(recipe: Mapping[str, Any], listed: list[dict[str, Any]]) -> str:
+    """Return a canonical recipe as TOML that loads. A comment says what each parameter and each limit means."""
+    meanings = {stage["stage"]: stage["meanings"] for stage in listed}
+    lines = [f"{key} = {_toml(recipe[key])}" for key in ("name", "description", "measures", "output")]
+    for stage in recipe["stages"]:
+        lines += ["", "[[stages]]"]
+        for key, value in stage.items():
+            meaning = meanings.get(stage["stage"], {}).get(key, "")
+            lines += [*(f"# {line}" for line in textwrap.wrap(meaning, 100)), f"{key} = {_toml(value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """Return a value as TOML, which writes texts, numbers and lists as JSON does."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }" if value else "{}"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def markdown(listed: list[dict[str, Any]]) -> str:
     """Return the text of docs/filters.md."""
-    lines = [
-        "# Stages",
-        "",
-        "`make docs` generates this file from the registry. `corpus stages` prints the same. A value outside its limit",
-        "drops the document. `min` and `max` are inclusive, `above` and `below` strict. The stop words of",
-        "`gopher_quality`, the phrases of `c4` and the words of `url` are tuned for English. The parameter `language`",
-        "chooses the rules that split words.",
-        "",
-        "## Recipes",
-        "",
-        inspect.getdoc(corpus.recipe) or "",
-    ]
-    for stage in listed:
-        lines += ["", f"## {stage['stage']}", "", stage["doc"], "", f"Source: {stage['source']}."]
-        if stage["gate"]:
-            lines.append("Later stages don't see a document that this stage drops.")
-        meanings = stage["meanings"]
-        lines += ["", "| measure | type | limit | |", "|---|---|---|---|"]
-        lines += [
-            f"| `{m['measure']}` | {m['type']} | {_limit(m['limit'])} | {meanings.get(m['measure'], '')} |"
-            for m in stage["measures"]
-        ]
-        if stage["params"]:
-            lines += ["", "| parameter | default | |", "|---|---|---|"]
-            lines += [f"| `{n}` | `{json.dumps(v)}` | {meanings.get(n, '')} |" for n, v in stage["params"].items()]
-    return "\n".join(lines) + "\n"
+    import jinja2
+
+    source = (resources.files("jobs.show") / "templates" / "filters.md").read_text(encoding="utf-8")
+    template = jinja2.Template(source, trim_blocks=True, keep_trailing_newline=True)
+    text: str = template.render(stages=listed, recipes=inspect.getdoc(corpus.recipe), limit=_limit, json=json.dumps)
+    return text
 
 
 def _limit(bounds: Mapping[str, Any]) -> str:
     return " ".join(f"{bound} {', '.join(v) if isinstance(v, list) else v}" for bound, v in bounds.items())
-
-
-def _meanings(stage: type[Stage]) -> dict[str, str]:
-    """Return the docstrings of a stage's attributes by name, from its class bodies and constructors."""
-    found: dict[str, str] = {}
-    for cls in reversed(stage.__mro__[: stage.__mro__.index(Stage)]):
-        (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-        assert isinstance(body, ast.ClassDef)
-        makers = [node.body for node in body.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
-        for statements in (body.body, *makers):
-            for statement, after in pairwise(statements):
-                if isinstance(statement, ast.Assign) and isinstance(after, ast.Expr):
-                    name = ast.unparse(statement.targets[0]).removeprefix("self.")
-                    found[name] = " ".join(str(ast.literal_eval(after.value)).split())
-    return found

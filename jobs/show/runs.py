@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +12,10 @@ from rich.text import Text
 
 from corpus.outcome import DROPPED
 from corpus.runs.funnel import funnel
-from jobs.runner.terminal import plain
+from jobs.runner.terminal import plain, say
+
+_TYPES = 20
+"""Types of records that are listed. A hostile archive may have any number."""
 
 
 def show_funnel(info: dict[str, Any], console: Console) -> None:
@@ -25,14 +30,41 @@ def show_funnel(info: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
-def _rules(rules: dict[str, int]) -> str:
+def _rules(rules: dict[str, int], most: int = 3) -> str:
     ranked = sorted(rules.items(), key=lambda item: (-item[1], item[0]))
-    shown = ", ".join(f"{rule} {count}" for rule, count in ranked[:3])
-    return shown + (f", {len(ranked) - 3} more" if len(ranked) > 3 else "")
+    shown = ", ".join(f"{rule} {count}" for rule, count in ranked[:most])
+    return shown + (f", {len(ranked) - most} more" if len(ranked) > most else "")
 
 
-def show_explanation(explained: list[dict[str, Any]], console: Console) -> None:
-    """Print each row with its measures. Text from pages is printed without markup and control characters.
+def remarks(info: dict[str, Any]) -> list[str]:
+    """Return what a reader of the funnel must also know: the records that were passed over, and why nothing is kept."""
+    records, others = info["records"], info["other_records"]
+    said = [f"Passed over, by type: {_rules(others, _TYPES)}."] if others else []
+    if not records["in"]:
+        said.append(f"Nothing was kept: the archives hold no {'page' if others else 'record'}.")
+    elif not records["kept"]:
+        ends = {f"{row.name}.{rule}": count for row in funnel(info) for rule, count in row.rules.items()}
+        said.append(f"Nothing was kept. Where the records ended: {_rules(ends)}.")
+    return said
+
+
+def show_pages(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
+    """Print a line for each row as it comes: outcome, rule, value, URL; or a JSON array with a row a line."""
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if as_json:
+            print("[" if count == 1 else ",\n", json.dumps(row, ensure_ascii=False), sep="", end="")
+        else:
+            value = row["detail"] or "" if row["value"] is None else _value(row["value"])
+            print(f"{row['outcome']:8}{row['rule'] or '–':32} {plain(value):>12}  {plain(row['url'] or row['id'])}")
+    if as_json:
+        print("]" if count else "[]")
+    say(f"{count:,} pages")
+
+
+def show_explanation(explained: list[dict[str, Any]], console: Console, with_text: bool = False) -> None:
+    """Print each row with its measures, and its text, or with `with_text` that there is none. Text from pages is
+    printed without markup and control characters.
 
     A page reached the stages up to the one where it ended. It reached all if the ledger has the size of its last text.
     A stage that it reached may have measured nothing: its values are null.
@@ -46,8 +78,11 @@ def show_explanation(explained: list[dict[str, Any]], console: Console) -> None:
         if row["stage"] in names:
             reached = max(reached, names.index(row["stage"]) + 1)
         for number, stage in enumerate(row["stages"]):
-            if number >= reached and all(measure["value"] is None for measure in stage["measures"]):
-                table.add_row(stage["stage"], Text("not reached", style="dim"))
+            if all(measure["value"] is None for measure in stage["measures"]) and (
+                stage["compared"] or number >= reached
+            ):
+                shown = "compared, repeats nothing" if stage["compared"] else "not reached"
+                table.add_row(stage["stage"], Text(shown, style="dim"))
                 continue
             for index, measure in enumerate(stage["measures"]):
                 table.add_row(
@@ -58,8 +93,10 @@ def show_explanation(explained: list[dict[str, Any]], console: Console) -> None:
                     Text("◀ ended here", style="red") if measure["ended_here"] else "",
                 )
         console.print(table)
-        if row["text"] is not None:
+        if row["text"]:
             console.print(Text(plain(row["text"], keep_lines=True)))
+        elif with_text:
+            console.print(Text("No text: none was found, the record can't be read, or it was taken down.", "dim"))
         console.print()
 
 

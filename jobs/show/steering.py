@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from corpus.revise.differences import Diff
+from corpus.revise.differences import Diff, Returned
+from corpus.revise.takedowns import Found
 from corpus.revise.what_if import WhatIf
 from jobs.runner.terminal import plain
+
+_SHOWN_URLS = 50
 
 
 def show_tuned(found: WhatIf, console: Console) -> None:
@@ -75,6 +79,36 @@ def show_diff(found: Diff, console: Console) -> None:
     console.print(f"{found.same_text:,} pages kept in both runs have the same text, {found.other_text:,} another text")
     for url in found.text_examples:
         console.print(_line(f"  {url}"))
+
+
+def show_removal(
+    found: Sequence[Found], copies: Sequence[dict[str, Any]], copies_go: bool, back: Sequence[Returned],
+    console: Console,
+) -> None:  # fmt: skip
+    """Print each entry that found nothing with what may be meant, the pages with the text of one that goes, and the
+    pages that come in for those that go."""
+    for one in found:
+        if one.nothing:
+            console.print(Text(plain(f"{one.entry.text} finds no page. {'Near it:' if one.near else ''}"), "red"))
+            _show_urls(one.near, console)
+    unmatched = sum(one.nothing for one in found)
+    console.print(Text(f"{len(found):,} entries given, {unmatched:,} of them found nothing.", "bold"))
+    if copies:
+        end = "go too" if copies_go else "stay, in the corpus or as repeats"
+        console.print(f"{len(copies):,} other pages with the text of one that goes {end}:")
+        _show_urls([row["url"] or row["id"] for row in copies], console)
+    if back:
+        console.print(f"{len(back):,} pages come in, or have lines again, since what they repeated is gone:")
+        _show_urls([one.url or one.id for one in back], console)
+    if back or (copies and not copies_go):
+        console.print("To remove them too, give a list of their URLs. --copies removes such pages at once.")
+
+
+def _show_urls(urls: Sequence[str], console: Console) -> None:
+    for url in urls[:_SHOWN_URLS]:
+        console.print(_line(f"  {url}"))
+    if len(urls) > _SHOWN_URLS:
+        console.print(Text(f"  and {len(urls) - _SHOWN_URLS:,} more; --json prints all of them", style="dim"))
 
 
 def _show_moves(rows: list[dict[str, Any]], most: int, console: Console) -> None:

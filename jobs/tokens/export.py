@@ -7,7 +7,6 @@ continues a run from where it ended.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
@@ -29,6 +28,7 @@ from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import Execution, JobResult, Stopped, executing
 from jobs.runner.folder import claim, open_folder
 from jobs.runner.progress import Progress
+from jobs.runner.terminal import say
 from jobs.tokens.data_card import data_card
 
 
@@ -56,7 +56,7 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
             return JobResult(0, finished, already_done=True)
         if left_out:
             columns = ", ".join(left_out)
-            print(f"Columns left out, since their type differs or has dictionaries inside: {columns}", file=sys.stderr)
+            say(f"Columns left out, since their type differs or has dictionaries inside: {columns}")
         try:
             with executing(store, make_engine, stop, progress) as execution:
                 run = _Exporting(job, texts, schema, execution)

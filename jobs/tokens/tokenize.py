@@ -7,9 +7,7 @@ run from where it ended.
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -19,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from corpus.cpus import usable_cpus
 from corpus.errors import InputError, IntegrityError
 from corpus.storage.commits import Commit, Part
 from corpus.storage.crash_points import reached
@@ -36,6 +35,7 @@ from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import Execution, JobResult, Stopped, executing
 from jobs.runner.folder import claim, open_folder
 from jobs.runner.progress import Progress
+from jobs.runner.terminal import say
 
 FILE_TOKENS = 100_000_000
 """Tokens per file: 200 or 400 MB."""
@@ -78,13 +78,13 @@ def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Prog
                 boxes, encoded = run.encode()
                 engines = sorted({done.facts["engine"] for done in encoded})
                 if "tokenizers" in engines:
-                    print("HF tokenizers encodes: gigatoken can't, or gives other ids.", file=sys.stderr)
+                    say("HF tokenizers encodes: gigatoken can't, or gives other ids.")
                 totals = run.totals(encoded)
                 info = run.finish(totals, run.write(boxes, encoded, totals))
         except Stopped:
             return JobResult(128 + stop.signal)
         seconds = round(time.monotonic() - started, 1)
-        timings = {"seconds": seconds, "host": socket.gethostname(), "cpus": os.cpu_count(), "encoders": engines}
+        timings = {"seconds": seconds, "host": socket.gethostname(), "cpus": usable_cpus(), "encoders": engines}
         store.replace("timings.json", as_json(timings))
         reached("before_tokens_json")
         store.put_new("tokens.json", as_json(info))

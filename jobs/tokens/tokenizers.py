@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from corpus.tokens.token_files import add_data
 from corpus.tokens.tokenizer import Tokenizer
 from corpus.tokens.train_tokenizer import train_tokenizer
 from jobs.runner.folder import open_folder
+from jobs.runner.terminal import say
 
 MOST_CHARS = 2_000_000_000
 """Characters to learn from: nanochat's 2 billion. More text changes little."""
@@ -88,8 +88,8 @@ def _read_texts(texts: Texts, most_chars: int) -> Iterator[str]:
             yield text
         if time.monotonic() - reported > _REPORT_EVERY_S:
             reported = time.monotonic()
-            print(f"read {chars / 1e6:,.0f} million characters", file=sys.stderr, flush=True)
-    print(f"learning from {chars / 1e6:,.1f} million characters", file=sys.stderr, flush=True)
+            say(f"read {chars / 1e6:,.0f} million characters")
+    say(f"learning from {chars / 1e6:,.1f} million characters")
 
 
 @dataclass(frozen=True)

@@ -1,35 +1,84 @@
-"""`explain`, `verify`, `report`, `stages`, `recipes`: verbs that change no run."""
+"""`explain`, `ls`, `verify`, `report`, `stages`, `recipes`: verbs that change no run."""
 
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 import click
 
+from corpus.errors import ConfigError, did_you_mean
+from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED
+from corpus.plugins import read_plugin
 from corpus.run import open_run
+from corpus.runs.listing import list_pages
 from corpus.storage.store import Location
+from corpus.tables.ledger import ledger_identity
 from filters import STAGES, load_recipe, recipe_names
+from jobs.build.archives import read_texts
 from jobs.build.audit import audit
 from jobs.runner.progress import Progress
+from jobs.runner.terminal import say
 from jobs.show import catalog
-from jobs.show.runs import show_explanation
-from jobs.verbs.options import folder_type, json_option, location_type, print_as
+from jobs.show.runs import show_explanation, show_pages
+from jobs.verbs.options import (
+    folder_type,
+    inputs_option,
+    json_option,
+    location_type,
+    modules_option,
+    print_as,
+    text_type,
+)
 
 
 @click.command("explain")
 @click.argument("folder", type=location_type)
-@click.argument("url_or_id")
+@click.argument("url_or_id", type=text_type)
+@click.option("--text", "with_text", is_flag=True, help="Also show the text of a page that was dropped: read it again "
+              "from its archive.")  # fmt: skip
+@inputs_option
+@modules_option
 @json_option
-def explain_command(folder: Location, url_or_id: str, as_json: bool) -> None:
-    """Show why a page is in the corpus or not.
+def explain_command(
+    folder: Location, url_or_id: str, with_text: bool, inputs: tuple[str, ...], modules: tuple[str, ...], as_json: bool
+) -> None:
+    """Show why a page is in the corpus or not, and the text of a page that is.
+
+    A URL finds all records of the page, however it is written. If there are none, the nearest URL is shown or named.
 
     \b
     Example: corpus explain out https://example.com/page
+    Example: corpus explain out https://example.com/dropped --text
     """
-    print_as(open_run(folder).explain(url_or_id), show_explanation, as_json)
+    run = open_run(folder)
+    rows = run.explain(url_or_id)
+    if url_or_id != rows[0]["id"] and ledger_identity(url_or_id) != ledger_identity(rows[0]["url"]):
+        say(f"There is no record of {url_or_id}. The nearest URL:")
+    if with_text:
+        texts = read_texts(run, rows, inputs, list(map(read_plugin, modules)))
+        rows = [{**row, "text": texts.get(row["id"], row["text"])} for row in rows]
+    print_as(rows, lambda shown, console: show_explanation(shown, console, with_text), as_json)
+
+
+@click.command("ls")
+@click.argument("folder", type=location_type)
+@click.option("--rule", default="", metavar="STAGE.RULE", help="The rule at which the pages ended, or a stage, or a "
+              "kind of failure.")  # fmt: skip
+@click.option("--url", default="", metavar="PATTERN", help="A part of the URL. With * for anything: the whole URL.")
+@click.option("--outcome", type=click.Choice([KEPT, DROPPED, FAILED, SKIPPED]), help="How they ended.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List only the first N pages.")
+@json_option
+def ls_command(folder: Location, rule: str, url: str, outcome: str | None, limit: int | None, as_json: bool) -> None:
+    """List pages: how they ended, at which rule and value, and their URLs.
+
+    \b
+    Example: corpus ls out --rule gopher_quality.words --limit 20
+    Example: corpus ls out --url 'https://example.com/*' --outcome kept
+    """
+    show_pages(islice(list_pages(open_run(folder), rule, url, outcome or ""), limit), as_json)
 
 
 @click.command("verify")
@@ -49,8 +98,8 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
         print(json.dumps({**rows, "inputs": [asdict(entry) for entry in found]}))
     for entry in found:
         early = ", which ends at the first damage" if entry.ended or entry.counted != entry.in_ledger else ""
-        print(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by warcio{early}", file=sys.stderr)
-    print(f"{folder}: {rows['corpus']} pages and {rows['ledger']} ledger rows, all as committed.", file=sys.stderr)
+        say(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by warcio{early}")
+    say(f"{folder}: {rows['corpus']} pages and {rows['ledger']} ledger rows, all as committed.")
 
 
 @click.command("report")
@@ -76,31 +125,47 @@ def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
     progress.end()
     if as_json:
         print(json.dumps({"report": str(path), "bytes": size}))
-    print(f"{path}: {size:,} bytes. Open it in a browser.", file=sys.stderr)
+    say(f"{path}: {size:,} bytes. Open it in a browser.")
 
 
 @click.command("stages")
+@click.argument("name", required=False)
 @json_option
 @click.option("--markdown", is_flag=True, help="Print docs/filters.md.")
-def stages_command(as_json: bool, markdown: bool) -> None:
-    """List every stage with its measures, limits, parameters and source.
+def stages_command(name: str | None, as_json: bool, markdown: bool) -> None:
+    """List every stage, or the one of that NAME, with its measures, limits, parameters and source.
 
     \b
-    Example: corpus stages
+    Example: corpus stages gopher_quality
     """
-    listed = catalog.stages(STAGES)
+    if name is not None and name not in STAGES:
+        raise ConfigError(f"There is no stage '{name}'.", did_you_mean(name, STAGES))
+    listed = catalog.stages(STAGES if name is None else {name: STAGES[name]})
     if markdown:
         print(catalog.markdown(listed), end="")
     else:
         print_as(listed, catalog.show_stages, as_json)
 
 
-@click.command("recipes")
+@click.group("recipes", invoke_without_command=True)
 @json_option
-def recipes_command(as_json: bool) -> None:
-    """List the named recipes.
+@click.pass_context
+def recipes_group(context: click.Context, as_json: bool) -> None:
+    """List the named recipes, or show one of them.
 
     \b
     Example: corpus recipes
     """
-    print_as([load_recipe(name).canonical() for name in recipe_names()], catalog.show_recipes, as_json)
+    if context.invoked_subcommand is None:
+        print_as([load_recipe(name).canonical() for name in recipe_names()], catalog.show_recipes, as_json)
+
+
+@recipes_group.command("show")
+@click.argument("name")
+def recipes_show_command(name: str) -> None:
+    """Print a recipe as TOML, with every parameter and limit and what it means. NAME may be a file.
+
+    \b
+    Example: corpus recipes show default > mine.toml
+    """
+    print(catalog.recipe_toml(load_recipe(name).canonical(), catalog.stages(STAGES)), end="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import click
 
 from corpus.dedup.layout import MEMORY_BYTES
+from corpus.errors import ConfigError
 from corpus.plugins import read_plugin
 from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Unit
@@ -20,7 +22,8 @@ from jobs.build.build import build
 from jobs.build.plan import Job, Plan, make_plan, make_units
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
-from jobs.show.runs import show_funnel
+from jobs.runner.terminal import say
+from jobs.show.runs import remarks, show_funnel
 from jobs.verbs import options
 
 _SHOWN = 50
@@ -41,9 +44,11 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("-o", "--out", required=True, type=options.location_type, help="Output folder, or an s3:// URL.")
 @click.option("--recipe", default="default", help="Name of a recipe, or a TOML file.", show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="SETTING", help=_SETTING)
-@click.option("--allow-module", "modules", multiple=True, metavar="FILE", help=_MODULE)
+@click.option("--set", "settings", type=options.name_type, multiple=True, metavar="SETTING", help=_SETTING)
+@click.option("--allow-module", "modules", type=options.name_type, multiple=True, metavar="FILE", help=_MODULE)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only N archives, drawn from all.")
+@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Seed for --sample.")
 @click.option("--base", metavar="URL", help="Where to look up crawls. Default: Common Crawl's server.")
 @options.engine_options
 @click.option("--unit-mb", type=options.Finite(min=0.01), help=_UNIT_MB)
@@ -59,7 +64,7 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 # click passes each option as a parameter of its own
 def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
-    limit: int | None, base: str | None, where: options.Where,
+    limit: int | None, sample: int | None, seed: int, base: str | None, where: options.Where,
     unit_mb: float | None, guard: GuardSettings, unit_seconds: float | None,
     against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, keep_work: bool,
     dry_run: bool, as_json: bool,
@@ -67,19 +72,22 @@ def build_command(
     """Build a corpus from archives.
 
     INPUTS are WARC, ARC or WET archives: files, globs, folders, https:// or s3:// URLs, or s3:// prefixes that end with
-    a slash. An input can also be the name of a crawl of Common Crawl, with --limit for the number of archives.
+    a slash. In a folder or below a prefix, only visible files with the name of an archive are read. An input can also
+    be the name of a crawl of Common Crawl, with --limit for the first archives, or --sample for a draw.
 
     \b
     Example: corpus build crawl/*.warc.gz -o out --recipe fineweb --set gopher_quality.words.min=30
     Example: corpus build CC-MAIN-2026-43 --limit 2 -o out
     Example: corpus build new/*.warc.gz -o more --against out
     """
+    if limit and sample:
+        raise ConfigError("--limit takes the first archives, --sample draws some.", "Give one of the two.")
     unit_bytes = int(unit_mb * 2**20) if unit_mb else None
     own = tuple(map(read_plugin, modules))
     job = Job(
         load_recipe(recipe, settings, own), list(inputs), out, unit_bytes, where.at_once, keep_work, guard,
-        modules=own, limit=limit, base=base, against=tuple(map(str, against)), index=not no_index,
-        dedup_memory=dedup_mb << 20, unit_seconds=unit_seconds, alarm_rate=alarm_rate,
+        modules=own, limit=limit, sample=sample, seed=seed, base=base, against=tuple(map(str, against)),
+        index=not no_index, dedup_memory=dedup_mb << 20, unit_seconds=unit_seconds, alarm_rate=alarm_rate,
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)
@@ -87,22 +95,29 @@ def build_command(
         return
     result = build(job, lambda: where.engine(out), Progress())
     if result.already_done:
-        print(f"{out} is complete already.", file=sys.stderr)
+        say(f"{out} is complete already.")
     end_build(result, out, as_json)
 
 
-def end_build(result: JobResult, out: Location, as_json: bool) -> None:
-    """Print how a build ended, and leave with its exit code."""
+def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
+    """Print how a build ended, with `more` in the JSON, and leave with its exit code."""
     if result.alarm:
-        print(f"Stopped: {result.alarm}", file=sys.stderr)
+        say(f"Stopped: {result.alarm}")
     elif result.info is None:
-        print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
+        say(f"Interrupted. Run the same command again to continue. Folder: {out}")
     else:
         if as_json:
-            print(json.dumps({name: result.info[name] for name in ("records", "quarantined")}))
+            print(
+                json.dumps(
+                    {name: result.info[name] for name in ("records", "other_records", "quarantined")} | dict(more or {})
+                )
+            )
         show_funnel(result.info, options.console)
+        for remark in remarks(result.info):
+            say(remark)
         _show_quarantined(result.info["quarantined"])
-        print(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json", file=sys.stderr)
+        say(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json")
+        say(f"Next: `corpus report {out}` shows what was kept and what was dropped.")
     sys.exit(result.exit_code)
 
 
@@ -112,11 +127,11 @@ def _show_quarantined(units: list[dict[str, Any]]) -> None:
         where = f" at {unit['record']}" if unit["record"] else ""
         tries = ", ".join(f"{kind} {times}×" for kind, times in unit["attempts"].items())
         span = f"{unit['warc']}, bytes {unit['start']:,} to {unit['end']:,}"
-        print(f"Quarantined: {span}{where} ({tries}): {unit['reason'].splitlines()[0]}", file=sys.stderr)
+        say(f"Quarantined: {span}{where} ({tries}): {unit['reason'].splitlines()[0]}")
     if len(units) > _SHOWN:
-        print(f"… and {len(units) - _SHOWN} more, in run.json", file=sys.stderr)
+        say(f"… and {len(units) - _SHOWN} more, in run.json")
     if units:
-        print("Run the same command to try these units again. Other units are not read again.", file=sys.stderr)
+        say("Run the same command to try these units again. Other units are not read again.")
 
 
 def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
@@ -128,11 +143,11 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
         print(json.dumps({**counts, **identity, "plan": [unit.content() for unit in units]}))
         return
     for unit in units[:_SHOWN]:
-        print(f"{unit.warc}  {unit.layout}  bytes {unit.start:,} to {unit.end:,}", file=sys.stderr)
+        say(f"{unit.warc}  {unit.layout}  bytes {unit.start:,} to {unit.end:,}")
     if len(units) > _SHOWN:
-        print(f"… and {len(units) - _SHOWN} more", file=sys.stderr)
-    print(f"{len(plan.inputs)} archives, {size:,} bytes, {len(units)} units", file=sys.stderr)
-    print(f"recipe {job.recipe.name}: {' → '.join(stages)}", file=sys.stderr)
+        say(f"… and {len(units) - _SHOWN} more")
+    say(f"{len(plan.inputs)} archives, {size:,} bytes, {len(units)} units")
+    say(f"recipe {job.recipe.name}: {' → '.join(stages)}")
 
 
 @click.command("sample")
@@ -149,7 +164,7 @@ def sample_command(out: Path, pages: int, seed: int) -> None:
 
     summary = write_sample(out, pages=pages, seed=seed)
     records = sum(summary.records.values())
-    print(f"{out}: {summary.pages} pages, {records} records, {summary.bytes:,} bytes", file=sys.stderr)
+    say(f"{out}: {summary.pages} pages, {records} records, {summary.bytes:,} bytes")
 
 
 @click.group("blocklist")
@@ -172,7 +187,7 @@ def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
     summary = build_blocklist(list(paths), out)
     if as_json:
         print(json.dumps(asdict(summary)))
-    print(f"{out}: {summary.domains:,} domains, {summary.urls:,} URLs, {summary.bytes:,} bytes.", file=sys.stderr)
+    say(f"{out}: {summary.domains:,} domains, {summary.urls:,} URLs, {summary.bytes:,} bytes.")
     if summary.ignored_lines:
-        print(f"{summary.ignored_lines} lines were ignored. The first: {summary.ignored_example}", file=sys.stderr)
-    print(f"Use it with --set url.blocklist={out}", file=sys.stderr)
+        say(f"{summary.ignored_lines} lines were ignored. The first: {summary.ignored_example}")
+    say(f"Use it with --set url.blocklist={out}")

@@ -13,7 +13,16 @@ from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError
 from corpus.tokens.token_folder import open_tokens
 from jobs.model.train_settings import DEFAULTS, PRESETS, Settings, Shape, TrainWorker, plan_steps
-from jobs.verbs.options import SEED, Finite, folder_type, insecure_option, json_option
+from jobs.runner.terminal import say
+from jobs.verbs.options import (
+    SEED,
+    Finite,
+    address_of_environment,
+    address_option,
+    folder_type,
+    insecure_option,
+    json_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,8 +72,8 @@ def _device(wanted: str) -> str:
     "--micro-batch", type=click.IntRange(min=1), help="Windows per forward pass. Lower it if memory is short."
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Training processes. Several processes run on Ray.")  # fmt: skip
-@click.option("--address", help="Address of a Ray cluster. Default: start Ray on this machine.")
+              help="Training processes. Several run on Ray, started here if there is no --address.")  # fmt: skip
+@address_option
 @insecure_option
 @json_option
 # click passes each option as a parameter of its own
@@ -79,6 +88,7 @@ def train_command(
     Example: corpus train tokens -o model --preset cpu-5min
     Example: corpus train tokens -o model --depth 12 --window 1024 --batch 256 --workers 8 --device cuda
     """
+    address = address or address_of_environment()
     if not address:
         device = _device(device)
     elif device == "auto":
@@ -96,8 +106,8 @@ def train_command(
     if as_json:
         print(json.dumps({key: result.get(key) for key in _FACTS}))
     score = f", {result['bpb']:.3f} bits per byte on validation text" if "bpb" in result else ", no validation text"
-    print(f"{out}: {result['tokens']:,} tokens, loss {result['loss']:.3f}{score}", file=sys.stderr)
-    print(f'Loss curve: {out}/loss.svg   Try it: corpus generate {out} "Once upon"', file=sys.stderr)
+    say(f"{out}: {result['tokens']:,} tokens, loss {result['loss']:.3f}{score}")
+    say(f'Loss curve: {out}/loss.svg   Try it: corpus generate {out} "Once upon"')
 
 
 _FACTS = ("step", "tokens", "parameters", "loss", "val_loss", "bits_per_token", "bpb", "seconds")
@@ -124,7 +134,7 @@ def _run(
             torch.set_num_threads(worker.threads)
             result = train(out, open_tokens(tokens_folder), settings, worker, stop.asked, progress)
     if result is None:
-        print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
+        say(f"Interrupted. Run the same command again to continue. Folder: {out}")
         sys.exit(128 + stop.signal)
     return result
 
@@ -153,7 +163,11 @@ def generate_command(
     Example: corpus generate model "The best way to" --show-probs --max-tokens 10
     """
     device = _device(device)
+    import torch
+
     from jobs.model.generate import Continuer, Sampling
+
+    torch.set_num_threads(usable_cpus())  # torch itself knows no quota of a cgroup
 
     sampling = Sampling(max_tokens, temperature, top_k, seed)
     continuer = Continuer(model, device)
@@ -185,7 +199,7 @@ _SHOWN = 5
 def _print_probabilities(tokens: Sequence[bytes | None], found: Iterable[Drawn]) -> None:
     from jobs.model.generate import token_text
 
-    print(f"{'drawn':16} the model's likeliest", file=sys.stderr, flush=True)
+    say(f"{'drawn':16} the model's likeliest")
     for drawn in found:
         likeliest = "  ".join(f"{share:5.1%} {token_text(tokens[token])}" for token, share in drawn.likeliest)
         print(f"{token_text(tokens[drawn.id]):16} {likeliest}", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import Location
 from jobs.build.compare import ALARM_RATE
+from jobs.runner.local_engine import LocalEngine
+from jobs.runner.terminal import say
 
 if TYPE_CHECKING:
     from jobs.runner.engine import Engine
@@ -29,6 +32,17 @@ console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 Command = Callable[..., None]
 
 
+class _NameType(click.ParamType[str]):
+    """A text that outputs repeat."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not is_utf8(value):
+            self.fail(f"{value!r} is not UTF-8. Names in outputs must be.", param, ctx)
+        return str(value)
+
+
 class _LocationType(click.ParamType[Location]):
     """A folder, or the URL of a prefix in a bucket."""
 
@@ -37,10 +51,22 @@ class _LocationType(click.ParamType[Location]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Location:
         if isinstance(value, str) and is_url(value):
             return value
-        path = str(Path(value).absolute())
-        if not is_utf8(path):
-            self.fail(f"The path {path!r} is not UTF-8. Names in outputs must be.", param, ctx)
+        for path in (os.path.abspath(value), os.path.realpath(value)):
+            name_type.convert(path, param, ctx)
         return Path(value)
+
+
+class _TextType(click.ParamType[str]):
+    """A text. Bytes that are not UTF-8 are read as in a WARC header, as Latin-1."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        data = os.fsencode(value)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
 
 
 class _FolderType(_LocationType):
@@ -71,9 +97,20 @@ class Finite(click.FloatRange):
 
 folder_type = _FolderType()
 location_type = _LocationType()
+name_type = _NameType()
+text_type = _TextType()
 SEED = click.IntRange(0, 2**64 - 1)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+inputs_option = click.option(
+    "--inputs", multiple=True, help="Where the archives are now, if they have moved. Repeatable."
+)
+modules_option = click.option(
+    "--allow-module", "modules", type=name_type, multiple=True, metavar="FILE", help="Python module of the run."
+)
+address_option = click.option(
+    "--address", help="Join the Ray cluster at this address. Default: RAY_ADDRESS, if it is set."
+)
 insecure_option = click.option(
     "--insecure-cluster", "insecure", is_flag=True, help="Join a Ray cluster that has no token."
 )
@@ -94,9 +131,9 @@ class Where:
     """The values of `engine_options`: where a job runs."""
 
     workers: int | None
+    ray: bool
     address: str | None
     insecure: bool
-    no_ray: bool
 
     @property
     def at_once(self) -> int:
@@ -105,12 +142,10 @@ class Where:
 
     def engine(self, out: Location) -> Engine:
         """Start the engine for a job that writes to `out`."""
-        # Ray takes long to import, and many commands find nothing to do
-        from jobs.runner.local_engine import LocalEngine
-        from jobs.runner.ray_engine import RayEngine
-
-        if self.no_ray:
+        if not self.ray and not self.address:
             return LocalEngine(self.at_once)
+        from jobs.runner.ray_engine import RayEngine  # Ray's files are read only where Ray is asked for
+
         return RayEngine(self.workers, self.address, out, self.insecure)
 
 
@@ -121,18 +156,35 @@ def engine_options(command: Command) -> Command:
             "--workers", type=click.IntRange(min=1),
             help="Tasks that run at the same time. Default: one per usable CPU of this machine or of the cluster.",
         ),
-        click.option("--address", help="Address of a Ray cluster. Default: start Ray on this machine."),
+        click.option("--ray", is_flag=True, help="Start Ray on this machine, and run on it."),
+        address_option,
         insecure_option,
-        click.option("--no-ray", is_flag=True, help="Run on this machine without Ray."),
     )  # fmt: skip
 
     @functools.wraps(command)
-    def called(*, workers: int | None, address: str | None, insecure: bool, no_ray: bool, **others: Any) -> None:
-        if no_ray and address:
-            raise click.UsageError("--no-ray and --address exclude each other. Leave one of them out.")
-        command(where=Where(workers, address, insecure, no_ray), **others)
+    def called(*, workers: int | None, ray: bool, address: str | None, insecure: bool, **others: Any) -> None:
+        if ray and address:
+            raise click.UsageError("--ray starts Ray here, --address joins a cluster. Leave one of them out.")
+        if not ray:
+            address = address or address_of_environment()
+        command(where=Where(workers, ray, address, insecure), **others)
 
     return with_options(options, called)
+
+
+def address_of_environment() -> str | None:
+    """Return the address of the Ray cluster that the environment names, if it does, and say so on stderr."""
+    if address := os.environ.get("RAY_ADDRESS"):
+        say(f"RAY_ADDRESS is set, so this runs on Ray, at {address}. Unset it to run on this machine alone.")
+        return address
+    if _RAY_JOB & os.environ.keys():
+        say("This is part of a Ray job, so it runs on the cluster of the job.")
+        return "auto"
+    return None
+
+
+_RAY_JOB = {"RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_JOB_ID"}
+"""What Ray sets for the command of a job that was submitted, and for its own workers."""
 
 
 def page_options(command: Command) -> Command:
@@ -160,6 +212,6 @@ def page_options(command: Command) -> Command:
 def print_as(data: Any, show: Callable[[Any, Console], None], as_json: bool) -> None:
     """Print data on stdout: as JSON, or with `show` for people."""
     if as_json:
-        print(json.dumps(data, ensure_ascii=False))
+        print(json.dumps(data, ensure_ascii=(sys.stdout.encoding or "").lower() != "utf-8"))
     else:
         show(data, Console(width=None if sys.stdout.isatty() else _WIDTH))

@@ -3,47 +3,52 @@
 from __future__ import annotations
 
 import functools
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from corpus.errors import ConfigError
 from corpus.outcome import REMOVED
 from corpus.plugins import read_plugin
-from corpus.revise.differences import diff
+from corpus.revise.differences import ABSENT, diff
 from corpus.revise.limits import with_limits
+from corpus.revise.url_differences import diff_by_url
 from corpus.run import open_run
 from corpus.storage.store import Location
-from corpus.tables.takedown import Takedown, takedown_of
+from corpus.tables.takedown import Entry, takedown_of
 from filters import STAGES, recipe_from_dict
 from jobs.build.plan import Job
-from jobs.build.remove import read_list, remove
+from jobs.build.remove import check_domains, read_list, remove
 from jobs.build.replay_run import replay
 from jobs.runner.progress import Progress
-from jobs.show.steering import show_diff, show_tuned
+from jobs.runner.terminal import say
+from jobs.show.steering import show_diff, show_removal, show_tuned
 from jobs.verbs import options
 from jobs.verbs.make import end_build
 
 _LIMIT = "STAGE.MEASURE.BOUND=VALUE"
+_NOT_ALL = 3  # as for a build that gave units up
 _WRITE = "Write a new run, identical to a fresh build with these limits."
 
 _rewriting_options = functools.partial(
     options.with_options,
     (
-        click.option("--inputs", multiple=True, help="Where the archives are now, if they have moved. Repeatable."),
-        click.option("--allow-module", "modules", multiple=True, metavar="FILE", help="Python module of the run."),
+        options.inputs_option,
+        options.modules_option,
         click.option("--against", multiple=True, type=options.location_type, help="Run that it was compared with."),
         options.engine_options,
         options.page_options,
     ),
-)
+)  # fmt: skip
 """The options of verbs that make a new run from a finished one."""
 
 
 @click.command("tune")
 @click.argument("folder", type=options.location_type)
-@click.option("--set", "settings", multiple=True, required=True, metavar=_LIMIT, help="New limit, or off. Repeatable.")
+@click.option("--set", "settings", type=options.name_type, multiple=True, required=True, metavar=_LIMIT,
+              help="New limit, or off. Repeatable.")  # fmt: skip
 @click.option("--write", type=options.location_type, metavar="NEWDIR", help=_WRITE)
 @options.alarm_option
 @_rewriting_options
@@ -68,7 +73,7 @@ def tune_command(
     job = _job(recipe, write, how)
     result = replay(run, job, takedown_of(run.store), lambda: how["where"].engine(write), Progress())
     if result.already_done:
-        print(f"{write} is complete already.", file=sys.stderr)
+        say(f"{write} is complete already.")
     end_build(result, write, as_json)
 
 
@@ -85,40 +90,58 @@ def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
 @click.argument("folder", type=options.folder_type)
 @click.option("--urls", type=options.folder_type, metavar="FILE", help="File with URLs, one per line.")
 @click.option("--domains", type=options.folder_type, metavar="FILE", help="File with domains, one per line.")
+@click.option("--copies", is_flag=True, help="Remove all pages that have the text of a removed one, too.")
+@click.option("--yes", is_flag=True, help="Remove all sites under a public suffix, such as co.uk.")
 @_rewriting_options
 @options.json_option
-def remove_command(folder: Path, urls: Path | None, domains: Path | None, as_json: bool, **how: Any) -> None:
+def remove_command(
+    folder: Path, urls: Path | None, domains: Path | None, copies: bool, yes: bool, as_json: bool, **how: Any
+) -> None:
     """Remove pages from a finished run for good. Later builds of the folder leave them out.
 
-    A domain covers all its subdomains.
+    A domain covers all its subdomains. URLs are compared by what they stand for, however they are written. If an entry
+    finds no page, it is named, and the exit code is 3.
 
     \b
     Example: corpus remove out --urls takedown.txt
     """
     if urls is None and domains is None:
         raise click.UsageError("Nothing to remove is named. Give a list with --urls or --domains.")
-    entries = Takedown.of(read_list(urls), read_list(domains))
-    result = remove(
-        folder, entries, lambda recipe, out: _job(recipe, out, how), lambda: how["where"].engine(folder), Progress()
-    )
+    entries = [*map(Entry.url, read_list(urls)), *map(Entry.domain, read_list(domains))]
+    if not entries:
+        raise ConfigError("The lists name nothing.", "Write one URL or domain a line.")
+    if not yes:
+        check_domains(entries)
+    removal = remove(
+        folder, entries, lambda recipe, out: _job(recipe, out, how), lambda: how["where"].engine(folder), Progress(),
+        copies,
+    )  # fmt: skip
+    show_removal(removal.found, removal.copies, removal.copies_go, removal.returned, options.console)
+    result = removal.result
     if result.already_done:
-        print("Nothing to do: these entries were removed before.", file=sys.stderr)
-    if result.info is not None and not as_json:
+        say("Nothing changes: these pages were removed before, or there are none.")
+    if result.info is not None:
         removed = sum(result.info["records"]["dropped"].get(REMOVED, {}).values())
-        listed = len(entries.urls) + len(entries.domains)
-        print(f"{listed:,} entries given. Pages removed so far: {removed:,}.", file=sys.stderr)
-    end_build(result, folder, as_json)
+        say(f"Pages removed so far: {removed:,}.")
+    if result.exit_code == 0 and any(one.nothing for one in removal.found):
+        result = replace(result, exit_code=_NOT_ALL)
+    end_build(result, folder, as_json, removal.as_dict())
 
 
 @click.command("diff")
 @click.argument("folder_a", type=options.location_type)
 @click.argument("folder_b", type=options.location_type)
+@click.option("--by", type=click.Choice(["place", "url"]), default="place", show_default=True, help="What records have "
+              "in common: archive and offset, or the URL, for archives that were cut anew.")  # fmt: skip
 @options.json_option
-def diff_command(folder_a: Location, folder_b: Location, as_json: bool) -> None:
+def diff_command(folder_a: Location, folder_b: Location, by: str, as_json: bool) -> None:
     """Show which documents moved between two runs, by rule, and whose text changed.
 
     \b
     Example: corpus diff out-before out-after
+    Example: corpus diff out-january out-february --by url
     """
-    found = diff(open_run(folder_a), open_run(folder_b))
+    found = (diff if by == "place" else diff_by_url)(open_run(folder_a), open_run(folder_b))
+    if by == "place" and found.documents[0] and all(ABSENT in move for move in found.moves) and not found.same:
+        say("No record is at the same place in both runs. --by url compares them by URL.")
     options.print_as(found.as_dict(), lambda _, shown: show_diff(found, shown), as_json)

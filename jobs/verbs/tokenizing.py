@@ -11,7 +11,18 @@ import click
 
 from corpus.errors import ConfigError
 from corpus.storage.store import Location
-from jobs.verbs.options import SEED, Finite, Where, engine_options, folder_type, json_option, location_type, print_as
+from jobs.runner.terminal import say
+from jobs.verbs.options import (
+    SEED,
+    Finite,
+    Where,
+    engine_options,
+    folder_type,
+    json_option,
+    location_type,
+    name_type,
+    print_as,
+)
 
 if TYPE_CHECKING:
     from jobs.runner.execution import JobResult
@@ -54,8 +65,8 @@ def train_command(folder: Location, out: Location, vocab_size: int, max_chars: i
     if as_json:
         print(json.dumps({name: facts[name] for name in ("vocab_size", "specials", "sha256")}))
     specials = len(facts["specials"])
-    print(f"{out}/tokenizer.json: {facts['vocab_size']:,} ids, {specials} of them special", file=sys.stderr)
-    print(f'Look at it: corpus tokenizer show {out} "Hello world"', file=sys.stderr)
+    say(f"{out}/tokenizer.json: {facts['vocab_size']:,} ids, {specials} of them special")
+    say(f'Look at it: corpus tokenizer show {out} "Hello world"')
 
 
 @tokenizer_group.command("show")
@@ -98,17 +109,17 @@ def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Pa
     loaded = [load_tokenizer(name, vocab_dir) for name in tokenizers]
     if len({one.name for one in loaded}) < len(loaded):
         raise ConfigError("Two of the tokenizers have the same name.", "Rename a folder.")
-    rows = compare(loaded, folder, report=lambda line: print(line, file=sys.stderr, flush=True))
+    rows = compare(loaded, folder, report=lambda line: say(line))
     print_as(rows, show_comparison, as_json)
 
 
 def finished(result: JobResult, out: Location) -> dict[str, Any]:
     """Print how a job ended, and return the content of its last file. Exit if the job was interrupted."""
     if result.exit_code:
-        print(f"Interrupted. Run the same command again to continue. Folder: {out}", file=sys.stderr)
+        say(f"Interrupted. Run the same command again to continue. Folder: {out}")
         sys.exit(result.exit_code)
     if result.already_done:
-        print(f"{out} is complete already.", file=sys.stderr)
+        say(f"{out} is complete already.")
     assert result.info is not None
     return result.info
 
@@ -116,7 +127,7 @@ def finished(result: JobResult, out: Location) -> dict[str, Any]:
 @click.command("tokenize")
 @texts_argument
 @out_option
-@click.option("--tokenizer", required=True, help="Folder or tokenizer.json, or gpt2, cl100k, o200k.")
+@click.option("--tokenizer", type=name_type, required=True, help="Folder or tokenizer.json, or gpt2, cl100k, o200k.")
 @click.option("--format", "layout", type=click.Choice(["flat", "megatron", "parquet"]), default="flat",
               show_default=True, help=_FORMAT)  # fmt: skip
 @click.option("--val-share", type=Finite(0, 1, max_open=True), help="Share of documents for validation. Default: about "
@@ -151,8 +162,8 @@ def tokenize_command(
     for name, split in splits.items():
         summary = f"{split['tokens']:,} tokens of {split['documents']:,} documents in {len(split['files'])} files"
         per_token = split["bytes"] / max(split["tokens"] - split["documents"], 1)
-        print(f"{name}: {summary}, {per_token:.2f} bytes per token", file=sys.stderr)
-    print(f"Facts: {out}/tokens.json", file=sys.stderr)
+        say(f"{name}: {summary}, {per_token:.2f} bytes per token")
+    say(f"Facts: {out}/tokens.json")
 
 
 @click.command("export")
@@ -176,7 +187,7 @@ def export_command(folder: Location, out: Location, target: str, seed: int, wher
     if as_json:
         print(json.dumps({name: info[name] for name in ("documents", "bytes", "row_group", "val_row_groups")}))
     counts = info["documents"]
-    print(f"{out}: {counts['train']:,} documents to train on, {counts['val']:,} to validate", file=sys.stderr)
+    say(f"{out}: {counts['train']:,} documents to train on, {counts['val']:,} to validate")
     if target == "nanochat" and info["val_row_groups"] < VAL_GROUPS:
         groups = f"{info['val_row_groups']} row groups of {info['row_group']} documents"
-        print(f"The last file has {groups}, and nanochat can use no more GPUs than that.", file=sys.stderr)
+        say(f"The last file has {groups}, and nanochat can use no more GPUs than that.")

@@ -91,7 +91,7 @@ def test_measures_first_stops_at_the_verdict():
 def test_a_gate_stops_the_document_and_a_text_stage_does_not():
     stopped = judge("zaaa", Kind(), Letters())
     assert (stopped.rule, stopped.detail, stopped.measures) == ("first", "z", {"kind.first": "z", "kind.size": 4})
-    assert stopped.reason == "kind.first: z not one_of (z)"
+    assert stopped.reason == "kind.first: z is not a or b"
     going_on = judge("aaaa", Letters(), Kind())
     assert (going_on.rule, going_on.measures["kind.first"]) == ("a", "a")
 
@@ -154,9 +154,16 @@ def test_record_kinds():
         record("response", "dns:x.example", "text/dns"),
         Damage("w", 3, 50, "gzip"),
         record("conversion", content_type="text/plain"),
+        record("resource", content_type="image/png"),
+        record("resource", content_type="text/html"),
+        record("response", "ftp://x.example/a.html", "text/html"),
+        record("response", "ftp://x.example/a.txt", "text/plain"),
+        record("response", "metadata://x.example/index", "text/html"),
     ]
     outcomes = list(Pipeline.of([Broken()]).run(items))
-    assert [(o.outcome, o.rule) for o in outcomes] == [(SKIPPED, "not_http"), (FAILED, "damaged"), (KEPT, "")]
+    skipped, kept = (SKIPPED, "not_http"), (KEPT, "")
+    ends = [skipped, (FAILED, "damaged"), kept, kept, kept, skipped, skipped]
+    assert [(o.outcome, o.rule) for o in outcomes] == ends
     assert outcomes[1].detail == "gzip: 50 bytes"
 
 

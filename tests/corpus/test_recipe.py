@@ -130,7 +130,11 @@ def test_settings(setting, difference):
     [
         ("nonsense", (), "not valid TOML"),
         ("", (), "has no stages"),
-        ('[[stages]]\nstage = "shap"', (), "no stage 'shap'. Did you mean shape?"),
+        (
+            '[[stages]]\nstage = "shap"',
+            (),
+            "no stage 'shap'. Did you mean shape? A stage of your own comes with --allow-module.",
+        ),
         ("[[stages]]\nname = 'x'", (), "has no `stage`"),
         (PLAIN + "char = { min = 1 }", (), "no measure or parameter 'char'. Did you mean chars?"),
         (PLAIN + "chars = { minimum = 1 }", (), "no bound 'minimum'. Did you mean min"),

@@ -182,7 +182,7 @@ class Story:
         self._check()
         worked = [place for place, (run, _) in enumerate(self._runs) if begun(run.lines())]
         for run, _ in self._runs[: worked[-1]]:  # a run killed when all was done is followed by no work
-            assert not list(Path("/tmp").glob(f"corpus-ray-{run.pid}-*"))
+            assert not list(Path("/tmp").glob(f"corpus-ray-*/*/session_*_{run.pid}"))
 
     def done_again(self) -> int:
         """Return the number of pieces of work that were done again, once no process is left. At most the work under way

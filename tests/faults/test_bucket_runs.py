@@ -40,10 +40,10 @@ def crawl(tmp_path_factory):
     (folder / "in").mkdir()
     for seed in (1, 2):
         corpus("sample", "-o", folder / "in" / f"sample-{seed}.warc.gz", "--pages", 150, "--seed", seed)
-    corpus("build", folder / "in", "-o", folder / "out", "--no-ray", *OPTIONS)
+    corpus("build", folder / "in", "-o", folder / "out", *OPTIONS)
     corpus("tokenizer", "train", folder / "out", "-o", folder / "tok", "--vocab-size", 600)
-    corpus("tokenize", folder / "out", "-o", folder / "tokens", "--tokenizer", folder / "tok", "--no-ray")
-    corpus("export", folder / "out", "-o", folder / "shards", "--for", "datasets", "--no-ray")
+    corpus("tokenize", folder / "out", "-o", folder / "tokens", "--tokenizer", folder / "tok")
+    corpus("export", folder / "out", "-o", folder / "shards", "--for", "datasets")
     return folder
 
 
@@ -68,7 +68,13 @@ def inputs(crawl, proxy):
     return f"s3://{BUCKET}/in/"
 
 
-@pytest.mark.parametrize("how", [("--no-ray", "--workers", "2"), ("--workers", "2")], ids=["alone", "ray"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(("--workers", "2"), id="alone"),
+        pytest.param(("--ray", "--workers", "2"), id="ray", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_through_faults(crawl, inputs, proxy, tmp_path, how, request, record_result):
     out = f"s3://{BUCKET}/faults-{request.node.callspec.id}"
     proxy.fault = at_random(5, 0.15, FAULTS)
@@ -100,8 +106,8 @@ def test_verbs_on_a_bucket(crawl, proxy, tmp_path):
     corpus("report", out, "-o", tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size > 10_000
     assert "-o" in corpus("report", out, expect=2)
-    corpus("tokenize", out, "-o", f"{url}/tokens", "--tokenizer", crawl / "tok", "--no-ray")
-    corpus("export", out, "-o", f"{url}/shards", "--for", "datasets", "--no-ray")
+    corpus("tokenize", out, "-o", f"{url}/tokens", "--tokenizer", crawl / "tok")
+    corpus("export", out, "-o", f"{url}/shards", "--for", "datasets")
     corpus("remove", out, "--urls", crawl / "in", expect=2)
     proxy.fault = lambda method, path: ""
     assert tree(copied(f"{url}/tokens", tmp_path / "tokens")) == tree(crawl / "tokens")
@@ -114,7 +120,7 @@ def test_a_driver_that_is_killed(crawl, inputs, proxy, tmp_path, monkeypatch, re
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     drawn, kills, out = random.Random(8), 0, f"s3://{BUCKET}/killed"
-    command = [sys.executable, "-m", "jobs.cli", "build", inputs, "-o", out, "--no-ray", "--workers", "2", *OPTIONS]
+    command = [sys.executable, "-m", "jobs.cli", "build", inputs, "-o", out, "--workers", "2", *OPTIONS]
     while True:
         driver = subprocess.Popen(command, stderr=subprocess.PIPE)
         left = drawn.randint(1, 16) if kills < KILLS else 1 << 60
@@ -169,11 +175,11 @@ def test_races_of_twelve_processes(bucket_server, monkeypatch, record_result):
 def test_two_runs_at_once(inputs, proxy):
     out = f"s3://{BUCKET}/twice"
     first = subprocess.Popen(
-        [sys.executable, "-m", "jobs.cli", "build", inputs, "-o", out, "--no-ray", *OPTIONS], stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "jobs.cli", "build", inputs, "-o", out, *OPTIONS], stderr=subprocess.DEVNULL
     )
     store = open_store(out)
     wait_until(lambda: store.size(".work/plan.json") is not None or first.poll() is not None)
     assert first.poll() is None
-    said = corpus("build", inputs, "-o", out, "--no-ray", *OPTIONS, expect=1)
+    said = corpus("build", inputs, "-o", out, *OPTIONS, expect=1)
     assert "Another run is writing to s3://" in said
     assert first.wait() == 0

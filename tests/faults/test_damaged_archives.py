@@ -14,9 +14,9 @@ import zstandard
 from corpus.run import open_run
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.corpus.warc.made import Item, Memory, damages, gz, noise, page, read_units, record, records, urls
+from tests.engines import InProcess
 from tests.faults.archives import MOST_SECONDS, Tally, Whole, cut_from, made
 from tests.growth import assert_linear
 from tests.stubs import FACTORY, recipe_from_dict
@@ -212,7 +212,7 @@ def test_the_ledger_has_every_loss_by_range(tmp_path) -> None:
     path.write_bytes(data)
     recipe = recipe_from_dict({"stages": [{"stage": "paragraphs"}]})
     made_job = Job(recipe, [str(path)], tmp_path / "out", factory=FACTORY)
-    assert build(made_job, lambda: LocalEngine(1), Progress(quiet=True)).exit_code == 0
+    assert build(made_job, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
     run = open_run(tmp_path / "out")
     run.verify()
     rows = run.ledger.to_table(columns=["url", "offset", "length", "outcome", "rule", "detail"]).to_pylist()

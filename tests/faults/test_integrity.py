@@ -17,8 +17,8 @@ from corpus.errors import CorpusError
 from corpus.run import open_run
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import InProcess
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
 
@@ -39,7 +39,7 @@ def whole(tmp_path_factory) -> Path:
     stages = [{"stage": "url"}, {"stage": "paragraphs", "chars": {"min": 300}}, {"stage": "minhash"}]
     recipe = recipe_from_dict({"stages": stages, "output": {"rows_per_part": 20}})
     made = Job(recipe, [str(folder / "w.warc.gz")], folder / "out", factory=FACTORY)
-    assert build(made, lambda: LocalEngine(1), Progress(quiet=True)).exit_code == 0
+    assert build(made, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
     open_run(folder / "out").verify()
     assert len(list((folder / "out" / "corpus").iterdir())) >= 2
     return folder / "out"

@@ -43,7 +43,7 @@ def named_points() -> set[str]:
 
 @pytest.fixture(scope="module")
 def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]:
-    """Commands in this process and its page workers, measured undisturbed."""
+    """Commands on this machine, measured undisturbed."""
     folder = tmp_path_factory.mktemp("kills")
     archives = write_archives(folder / "in")
     made = {}
@@ -132,9 +132,9 @@ def on_ray(works, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
     write_sample(folder / "sample.warc.gz", pages=120)
     (folder / "tokenizer.json").write_bytes(small_tokenizer(60).data)
     cli = [sys.executable, "-m", "jobs.cli"]
-    build = ["build", str(folder / "sample.warc.gz"), "--unit-mb", "0.03", "--workers", "2", "-o"]
+    build = ["build", str(folder / "sample.warc.gz"), "--unit-mb", "0.03", "--ray", "--workers", "2", "-o"]
     texts = str(works["build"].folder / "whole")
-    tokenize = ["tokenize", texts, "--tokenizer", str(folder / "tokenizer.json"), "--workers", "2"]
+    tokenize = ["tokenize", texts, "--tokenizer", str(folder / "tokenizer.json"), "--ray", "--workers", "2"]
     tokenize += ["--file-tokens", "4000", "-o"]
     made = {name: Work(name, [*cli, *verb], folder / name) for name, verb in (("build", build), ("tokenize", tokenize))}
     for work in made.values():
@@ -150,7 +150,7 @@ def test_driver_killed_on_ray(on_ray, kind, kills, record_result) -> None:
     while sum(story.kills for story in stories) < kills:
         story = Story(work, f"driver-{len(stories)}")
         while story.kill_driver(chance.randint(1, len(work.lines) // 2)):
-            assert list(Path("/tmp").glob(f"corpus-ray-{story.last.pid}-*"))  # there is something to sweep
+            assert list(Path("/tmp").glob(f"corpus-ray-*/*/session_*_{story.last.pid}"))  # there is something to sweep
         story.finish()
         stories.append(story)
     tell(record_result, f"kill the driver: {kind}, on Ray", stories)

@@ -19,9 +19,9 @@ from corpus.storage.commits import check_part, read_commit
 from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.sample.crawl import write_sample
+from tests.engines import InProcess
 from tests.faults.test_poison_units import STAGES, pages
 from tests.jobs.build.test_build import tree
 from tests.stubs import FACTORY, recipe_from_dict
@@ -85,7 +85,7 @@ def full_in_turn(tmp_path: Path, monkeypatch, stages: list[dict], places: tuple[
 
     def into(out: Path):
         job = Job(recipe, [str(given)], out, factory=FACTORY)
-        return build(job, lambda: LocalEngine(1), Progress(quiet=True))
+        return build(job, lambda: InProcess(), Progress(quiet=True))
 
     out = tmp_path / "out"
     for place in places:
@@ -135,7 +135,7 @@ def sample(tmp_path_factory) -> Path:
     """A folder with an archive, and what undisturbed jobs make of it."""
     folder = tmp_path_factory.mktemp("sample")
     write_sample(folder / "s.warc.gz", pages=150)
-    subprocess.run(command("build", folder / "s.warc.gz", "-o", folder / "built", "--no-ray"), check=True)
+    subprocess.run(command("build", folder / "s.warc.gz", "-o", folder / "built"), check=True)
     urls = open_run(folder / "built").corpus.to_table(columns=["url"])["url"].to_pylist()[::7]
     (folder / "urls.txt").write_text("\n".join(urls))
     train = command("tokenizer", "train", folder / "built", "-o", folder / "tok", "--vocab-size", 400)
@@ -155,10 +155,10 @@ def prepared(verb: str, sample: Path, where: Path) -> list[str]:
     if verb == "remove":
         shutil.copytree(sample / "built", out)
     return {
-        "build": command("build", sample / "s.warc.gz", "-o", out, "--no-ray", "--unit-mb", "0.05"),
-        "tokenize": command("tokenize", sample / "built", "-o", out, "--tokenizer", sample / "tok", "--no-ray"),
-        "export": command("export", sample / "built", "-o", out, "--for", "datasets", "--no-ray"),
-        "remove": command("remove", out, "--urls", sample / "urls.txt", "--no-ray"),
+        "build": command("build", sample / "s.warc.gz", "-o", out, "--unit-mb", "0.05"),
+        "tokenize": command("tokenize", sample / "built", "-o", out, "--tokenizer", sample / "tok"),
+        "export": command("export", sample / "built", "-o", out, "--for", "datasets"),
+        "remove": command("remove", out, "--urls", sample / "urls.txt"),
     }[verb]
 
 

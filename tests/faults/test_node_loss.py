@@ -58,7 +58,7 @@ def laptop(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dic
     """The output of the build on one machine without Ray, and the number of its pieces of work."""
     folder = tmp_path_factory.mktemp("laptop")
     env = {**os.environ, "CORPUS_CRASH_TRACE": str(folder / "trace")}
-    run = start(archive, folder / "out", "--no-ray", "--workers", "2", env=env)
+    run = start(archive, folder / "out", "--workers", "2", env=env)
     _, said = run.communicate()
     assert run.returncode == 0, said
     return tree(folder / "out"), begun(lines(folder / "trace"))
@@ -140,7 +140,7 @@ def test_the_head_is_lost(archive, laptop, short, token, tmp_path, record_result
         lost = time.monotonic() - lost
         _, said = run.communicate()
         assert run.returncode in (0, 1), said  # 0 if the work was done before Ray knew
-    run = start(archive, out, "--no-ray", "--workers", "2")
+    run = start(archive, out, "--workers", "2")
     _, said = run.communicate()
     assert run.returncode == 0, said
     assert tree(out) == laptop[0]

@@ -14,9 +14,9 @@ from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.cli import cli
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.corpus.storage.test_put_if_absent import missing, without
+from tests.engines import InProcess
 from tests.faults.test_poison_units import STAGES, pages
 from tests.jobs.build.test_build import tree
 from tests.stubs import FACTORY, recipe_from_dict
@@ -25,7 +25,7 @@ from tests.warcs import write_warc
 
 def built(folder: Path, archive: Path, stages: list[dict]) -> Path:
     job = Job(recipe_from_dict({"stages": stages}), [str(archive)], folder, factory=FACTORY)
-    assert build(job, lambda: LocalEngine(1), Progress(quiet=True)).exit_code == 0
+    assert build(job, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
     return folder
 
 
@@ -53,15 +53,15 @@ def finished(archive, tmp_path_factory) -> Path:
     "verb",
     [
         "build {archive} -o {free}",
-        "build {archive} -o {free} --no-ray",
+        "build {archive} -o {free} --ray",
         "build {archive} -o {free} --address 127.0.0.1:1",
         "tokenizer train {out} -o {free} --vocab-size 300",
         "tokenize {out} -o {free} --tokenizer {tok}",
-        "tokenize {out} -o {free} --tokenizer {tok} --no-ray",
+        "tokenize {out} -o {free} --tokenizer {tok} --ray",
         "export {out} -o {free} --for datasets",
-        "export {out} -o {free} --for datasets --no-ray",
+        "export {out} -o {free} --for datasets --ray",
         "remove {out} --urls {urls}",
-        "remove {out} --urls {urls} --no-ray",
+        "remove {out} --urls {urls} --ray",
     ],
 )
 def test_the_second_is_refused_before_it_starts_anything(verb, archive, finished, tmp_path) -> None:
@@ -134,7 +134,7 @@ def test_a_lock_that_comes_and_goes_is_held_by_one(tmp_path, record_result) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [["--no-ray"], ["--workers", "1"]])
+@pytest.mark.parametrize("how", [[], ["--ray", "--workers", "1"]], ids=["here", "ray"])
 def test_four_at_once_leave_one_run(archive, tmp_path, record_result, how) -> None:
     command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "--unit-mb", "0.01"]
     at_once = [
@@ -146,10 +146,10 @@ def test_four_at_once_leave_one_run(archive, tmp_path, record_result, how) -> No
     assert 0 in codes
     for code, text in zip(codes, said, strict=True):
         assert code == 0 or (code == 1 and f"Error: Another run is writing to {tmp_path / 'out'}." in text), text
-    subprocess.run([*command, "-o", str(tmp_path / "whole"), "--no-ray"], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([*command, "-o", str(tmp_path / "whole")], check=True, stderr=subprocess.DEVNULL)
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
     record_result(
-        f"four builds into one folder at once, {'threads' if '--no-ray' in how else 'Ray'}",
+        f"four builds into one folder at once, {'on Ray' if how else 'without Ray'}",
         tried=3,
         measured=f"{codes.count(1)} refused, {codes.count(0) - 1} found it complete",
     )

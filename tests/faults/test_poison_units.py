@@ -3,6 +3,7 @@ command does only that unit, and what depends on it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -21,6 +22,7 @@ from jobs.runner.engine import Stop, run
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.runner.retries import POLICIES, by_class
+from tests.engines import InProcess
 from tests.jobs.build.test_build import tree
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
@@ -54,7 +56,7 @@ def make(folder: Path, act: str, stages: Sequence[dict] = STAGES, **poison: obje
     return Job(recipe, [str(given)], folder / "out", 8_000, factory=FACTORY, keep_work=True), flag
 
 
-def build_quietly(job, make_engine=lambda: LocalEngine(1)):
+def build_quietly(job, make_engine=lambda: InProcess()):
     return build(job, make_engine, Progress(quiet=True))
 
 
@@ -101,7 +103,7 @@ def taken_up(job: Job, make_engine, tmp_path) -> tuple[int, int]:
     return len(after) - len(before), len(after)
 
 
-def test_an_error_at_a_record_through_threads(tmp_path, capfd) -> None:
+def test_an_error_at_a_record(tmp_path, capfd) -> None:
     job, flag = make(tmp_path, "no", STAGES[:1])
     flag.touch()
     assert_quarantined(build_quietly(job), job, "user error", POLICIES["user error"].attempts)
@@ -113,52 +115,49 @@ def test_an_error_at_a_record_through_threads(tmp_path, capfd) -> None:
         assert CANARY.encode() not in text
         assert b"REDACT" not in text
     flag.unlink()
-    made, units = taken_up(job, lambda: LocalEngine(1), tmp_path)
+    made, units = taken_up(job, lambda: InProcess(), tmp_path)
     assert (made, units > 4) == (1, True)
 
 
-@pytest.mark.slow
-def test_a_unit_past_its_deadline_through_threads(tmp_path, record_result) -> None:
-    job, flag = make(tmp_path, "sleep")
-    slow = Job(**{**vars(job), "unit_seconds": 30.0})
-    flag.touch()
-    assert_quarantined(build_quietly(slow), job, "deadline", POLICIES["deadline"].attempts)
-    flag.unlink()
-    made, units = taken_up(job, lambda: LocalEngine(1), tmp_path)
-    assert made == 1
-    record_result("poison unit, threads: hangs past its deadline", tried=1, measured=f"1 of {units} units made again")
+@pytest.fixture(params=["here", pytest.param("ray", marks=pytest.mark.ray)])
+def engine(request):
+    """A function that gives an engine, whose tally is empty."""
+    if request.param == "here":
+        return lambda: LocalEngine(2)
+    made = request.getfixturevalue("ray_engine")
+    made().tally.clear()  # it serves the whole session
+    return made
+
+
+def where(request) -> str:
+    return "Ray" if "ray" in request.node.callspec.id else "here"
 
 
 @pytest.mark.slow
-@pytest.mark.ray
 @pytest.mark.parametrize(("act", "kind"), [("no", "user error"), ("supervisor", "crash"), ("sleep", "deadline")])
-def test_poison_through_ray(tmp_path, ray_engine, record_result, act, kind) -> None:
+def test_poison(tmp_path, engine, request, record_result, act, kind) -> None:
     job, flag = make(tmp_path, act)
     job = Job(**{**vars(job), "unit_seconds": 30.0 if act == "sleep" else None})
     flag.touch()
-    engine = ray_engine()
-    engine.tally = type(engine.tally)()  # it serves the whole session
-    assert_quarantined(build_quietly(job, ray_engine), job, kind, POLICIES[kind].attempts)
+    assert_quarantined(build_quietly(job, engine), job, kind, POLICIES[kind].attempts)
     flag.unlink()
-    made, units = taken_up(job, ray_engine, tmp_path)
+    made, units = taken_up(job, engine, tmp_path)
     assert made == 1
-    what = {"no": "raises", "supervisor": "kills the Ray worker", "sleep": "hangs past its deadline"}[act]
-    record_result(f"poison unit, Ray: {what}", tried=1, measured=f"1 of {units} units made again")
+    what = {"no": "raises", "supervisor": "kills its supervisor", "sleep": "hangs past its deadline"}[act]
+    record_result(f"poison unit, {where(request)}: {what}", tried=1, measured=f"1 of {units} units made again")
 
 
 @pytest.mark.slow
-@pytest.mark.ray
-def test_a_supervisor_that_hangs_in_native_code_is_ended(ray_engine, monkeypatch, record_result) -> None:
+def test_a_supervisor_that_hangs_in_native_code_is_ended(engine, request, monkeypatch, record_result) -> None:
     """The supervisor holds the interpreter's lock, so that no Python code of its process runs any more."""
     monkeypatch.setattr("jobs.runner.engine._GRACE_S", 1.0)
-    engine = ray_engine()
     payloads = [{"seconds": seconds, "wall_s": 30.0} for seconds in (0, 0, 0, 0, 0, 0, 3600)]
-    with Stop() as stop:
-        done = list(run(engine, hang, payloads, stop))
+    with contextlib.closing(engine()) as made, Stop() as stop:
+        done = list(run(made, hang, payloads, stop))
     assert [one.payload["seconds"] for one in done if one.result is None] == [3600]
     assert by_class(next(one.failures for one in done if one.result is None)) == {"deadline": 2}
     assert len([one for one in done if one.result == {}]) == 6
-    record_result("task that hangs in native code, Ray: ended at its deadline", tried=2)
+    record_result(f"task that hangs in native code, {where(request)}: ended at its deadline", tried=2)
 
 
 def hang(payload):
@@ -199,7 +198,7 @@ def test_a_unit_that_takes_all_memory_through_ray(tmp_path, record_result) -> No
     result = type("Result", (), {"exit_code": 3, "info": json.loads((job.out / "run.json").read_text())})
     assert_quarantined(result, job, "out of memory", POLICIES["out of memory"].attempts)
     flag.unlink()
-    made, units = taken_up(job, lambda: LocalEngine(1), tmp_path)
+    made, units = taken_up(job, lambda: InProcess(), tmp_path)
     assert made == 1
     record_result("poison unit, Ray: takes all memory", tried=1, measured=f"1 of {units} units made again")
 

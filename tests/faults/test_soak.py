@@ -65,7 +65,7 @@ def soak(folder: Path, pages: int, every_s: float) -> tuple[Watch, dict[str, int
     temporary.mkdir()
     shared_before = set(os.listdir("/dev/shm"))
     watch = Watch(temporary)
-    command = [sys.executable, "-m", "jobs.cli", "build", str(given), "-o", str(out), "--no-ray", "--workers", "2"]
+    command = [sys.executable, "-m", "jobs.cli", "build", str(given), "-o", str(out), "--workers", "2"]
     started = time.monotonic()
     process = subprocess.Popen(
         [*command, "--unit-mb", "4"], stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(temporary)}

@@ -14,6 +14,7 @@ from jobs.cli import main
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.dedups import of_texts
+from tests.engines import InProcess
 from tests.jobs.build.test_build import job, tree
 from tests.warcs import page, write_warc
 
@@ -51,7 +52,7 @@ def run(tmp_path, pages, **minhash):
     for number, name in enumerate(pages):
         write_warc(tmp_path / f"{number}.warc.gz", {f"http://{name}.example/": pages[name].encode()})
     made = job(sorted(tmp_path.glob("*.warc.gz")), tmp_path / "out", stages)
-    assert build(made, lambda: LocalEngine(1), Progress(quiet=True)).exit_code == 0
+    assert build(made, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
     found = open_run(tmp_path / "out")
     found.verify()
     rows = found.ledger.to_table().to_pylist()
@@ -104,7 +105,7 @@ def test_a_document_dropped_later_is_no_keeper(tmp_path):
         tmp_path / "a.warc.gz",
         {"http://long.example/": (base + " more").encode(), "http://short.example/": base.encode()},
     )
-    build(job([tmp_path / "a.warc.gz"], tmp_path / "out", stages), lambda: LocalEngine(1), Progress(quiet=True))
+    build(job([tmp_path / "a.warc.gz"], tmp_path / "out", stages), lambda: InProcess(), Progress(quiet=True))
     rows = {row["url"]: row for row in open_run(tmp_path / "out").ledger.to_table().to_pylist()}
     assert rows["http://long.example/"]["stage"] == "later"
     assert rows["http://short.example/"]["outcome"] == "kept"
@@ -159,11 +160,11 @@ def test_an_alarm_stops_before_anything_is_packed(tmp_path, monkeypatch):
     write_warc(tmp_path / "pages.warc.gz", {f"http://{n}.pages.example/": text(2 + n).encode() for n in range(30)})
     stages = {"stages": [{"stage": "paragraphs"}, {"stage": "minhash"}]}
     made = job([tmp_path], tmp_path / "out", stages)
-    stopped = build(made, lambda: LocalEngine(1), Progress(quiet=True))
+    stopped = build(made, lambda: InProcess(), Progress(quiet=True))
     assert (stopped.exit_code, stopped.info) == (4, None)
     assert "19 of the 20 documents of copies.warc.gz, more than the 90%" in stopped.alarm
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".work"}
-    again = build(replace(made, alarm_rate=0.95), lambda: LocalEngine(1), Progress(quiet=True))
+    again = build(replace(made, alarm_rate=0.95), lambda: InProcess(), Progress(quiet=True))
     assert again.exit_code == 0
     facts = again.info["dedup"]
     assert facts["archives"] == [
@@ -182,7 +183,7 @@ def test_an_alarm_stops_before_anything_is_packed(tmp_path, monkeypatch):
 def test_the_alarm_on_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(jobs.build.compare, "ALARM_DOCUMENTS", 4)
     write_warc(tmp_path / "w.warc.gz", {f"http://{n}.example/": page("Page", text(1)) for n in range(5)})
-    command = ["corpus", "build", str(tmp_path / "w.warc.gz"), "-o", str(tmp_path / "out"), "--no-ray", "--alarm-rate"]
+    command = ["corpus", "build", str(tmp_path / "w.warc.gz"), "-o", str(tmp_path / "out"), "--alarm-rate"]
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('[[stages]]\nstage = "extract"\n[[stages]]\nstage = "minhash"\n')
     for rate, code in (("0.5", 4), ("1", 0)):

@@ -33,6 +33,6 @@ def built(tmp_path_factory):
         folder / "w.warc.gz",
         {"http://good.example/a": page(), "http://xxx-videos.example/b": page(), "http://good.example/c": b""},
     )
-    command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--no-ray", "--json"]
+    command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return archive, folder / "out", done

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from functools import reduce
 from pathlib import Path
 
 import click
@@ -13,21 +12,55 @@ import pytest
 
 from jobs.cli import cli
 from jobs.runner.progress import Progress
+from tests.jobs.build.test_build import tree
+from tests.warcs import http, page, record
+
+ROOT = Path(__file__).parents[2]
 
 
-def verbs(group=cli, path=()):
-    for name, command in group.commands.items():
+def commands(group=cli, path=()):
+    """Every command, by its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
-            yield from verbs(command, (*path, name))
+            yield from commands(command, (*path, name))
         else:
-            yield (*path, name)
+            yield (*path, name), command
 
 
-@pytest.mark.parametrize("verb", list(verbs()), ids=" ".join)
+@pytest.mark.parametrize("verb", [words for words, _ in commands()], ids=" ".join)
 def test_every_verb_has_help_with_an_example(corpus, verb):
     code, out, _ = corpus(*verb, "--help")
     assert code == 0
     assert f"Example: corpus {' '.join(verb)}" in out
+
+
+FIRST_WORDS = """
+import sys
+from jobs.cli import main
+assert not {"numpy", "pyarrow", "rich", "corpus"} & sys.modules.keys()  # they take half a second and more
+for name in ("make", "steer", "tokenizing", "models"):
+    sys.modules[f"jobs.verbs.{name}"] = None
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        (["build", "in", "-o", "out"], "Planning…\n"),
+        (["tune", "run", "--set", "x.y=1"], "Reading the run…\n"),
+        (["tokenize", "run", "-o", "out"], "Reading the texts…\n"),
+        (["train", "tokens", "-o", "out"], "Reading the tokens…\n"),
+        (["build", "--help"], ""),
+        (["sample"], ""),
+    ],
+)
+def test_a_verb_that_works_for_long_says_something_before_its_files_are_imported(verb, words):
+    said = subprocess.run([sys.executable, "-c", FIRST_WORDS, *verb], capture_output=True, text=True).stderr
+    assert said.startswith(words + "This is a bug")  # as the files can't be imported
+    Path(said.split()[-1]).unlink()
 
 
 def test_build_prints_json_on_stdout_and_the_funnel_on_stderr(built):
@@ -59,6 +92,51 @@ def test_explain_gives_the_text_of_a_kept_page(corpus, built):
     assert words["value"] > 50
 
 
+def test_explain_finds_a_url_however_it_is_written(corpus, built):
+    _, out, _ = built
+    code, shown, err = corpus("explain", out, "HTTPS://Good.example:443/%61#top", "--json")
+    assert (code, err, json.loads(shown)[0]["url"]) == (0, "", "http://good.example/a")
+
+
+def test_explain_finds_the_nearest_url(corpus, built):
+    _, out, _ = built
+    code, shown, err = corpus("explain", out, "http://www.good.example/a/", "--json")
+    assert (code, json.loads(shown)[0]["url"]) == (0, "http://good.example/a")
+    assert err == "There is no record of http://www.good.example/a/. The nearest URL:\n"
+    code, shown, err = corpus("explain", out, "http://good.example/b")
+    assert (code, shown) == (1, "")
+    assert "Did you mean http://good.example/a or http://good.example/c?" in err
+
+
+def test_explain_says_that_a_page_was_compared(corpus, built):
+    _, out, _ = built
+    assert "compared, repeats nothing" in corpus("explain", out, "http://good.example/a")[1]
+    assert "compared" not in corpus("explain", out, "http://good.example/c")[1]
+
+
+def test_explain_shows_the_text_of_a_dropped_page(corpus, built):
+    _, out, _ = built
+    code, shown, _ = corpus("explain", out, "http://xxx-videos.example/b", "--text")
+    assert code == 0
+    assert "three fishermen" in shown
+    assert "three fishermen" not in corpus("explain", out, "http://xxx-videos.example/b")[1]
+    kept, again = (corpus("explain", out, "http://good.example/a", *more, "--json")[1] for more in ([], ["--text"]))
+    assert kept == again
+    assert "No text" in corpus("explain", out, "http://good.example/c", "--text")[1]
+
+
+def test_explain_needs_the_archive_for_the_text_of_a_dropped_page(corpus, built, tmp_path):
+    archive, out, _ = built
+    there = archive.rename(tmp_path / archive.name)
+    try:
+        code, _, err = corpus("explain", out, "http://xxx-videos.example/b", "--text")
+        assert (code, "w.warc.gz" in err) == (1, True)
+        _, shown, _ = corpus("explain", out, "http://xxx-videos.example/b", "--text", "--inputs", there, "--json")
+        assert "three fishermen" in json.loads(shown)[0]["text"]
+    finally:
+        there.rename(archive)
+
+
 def test_explain_by_id(corpus, built):
     _, out, _ = built
     _, shown, _ = corpus("explain", out, "http://good.example/c", "--json")
@@ -74,6 +152,22 @@ def test_explain_escapes_what_a_terminal_would_obey(corpus, tmp_path):
     assert plain("a\nb", keep_lines=True) == "a\nb"
 
 
+def test_ls_lists_pages(corpus, built):
+    _, out, _ = built
+    code, shown, err = corpus("ls", out, "--outcome", "dropped")
+    assert code == 0
+    assert [line.split() for line in shown.splitlines()] == [
+        ["dropped", "url.domain", "1", "http://xxx-videos.example/b"],
+        ["dropped", "extract.body_bytes", "0", "http://good.example/c"],
+    ]
+    assert err == "2 pages\n"
+    rows = json.loads(corpus("ls", out, "--limit", 2, "--json")[1])
+    assert [(row["url"], row["rule"]) for row in rows] == [
+        ("http://good.example/a", None), ("http://xxx-videos.example/b", "url.domain"),
+    ]  # fmt: skip
+    assert json.loads(corpus("ls", out, "--url", "never", "--json")[1]) == []
+
+
 def test_verify(corpus, built):
     _, out, _ = built
     assert corpus("verify", out)[0] == 0
@@ -84,6 +178,18 @@ def test_verify_counts_the_inputs_once_more(corpus, built):
     code, _, err = corpus("verify", out, "--inputs", archive)
     assert code == 0
     assert "w.warc.gz: 3 records, 3 by warcio" in err
+
+
+def test_verify_counts_the_resources_that_are_judged(corpus, tmp_path):
+    records = [
+        record("resource", "http://a.example/", page(), 1, "text/html"),
+        record("resource", "http://a.example/x.png", b"", 2, "image/png"),
+    ]
+    (tmp_path / "w.warc").write_bytes(b"".join(records))
+    corpus("build", tmp_path / "w.warc", "-o", tmp_path / "out")
+    code, _, err = corpus("verify", tmp_path / "out", "--inputs", tmp_path / "w.warc")
+    assert code == 0
+    assert "w.warc: 1 records, 1 by warcio" in err
 
 
 def test_verify_finds_a_record_that_the_ledger_has_not(corpus, built, tmp_path):
@@ -116,29 +222,31 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
         (["build", "{in}", "-o", "{new}", "--recipe", "finweb"], 2, "Did you mean fineweb?"),
         (["build", "{in}", "-o", "{new}", "--set", "url.blocklist=/no/such.list"], 2, "/no/such.list"),
         (["build", "{in}", "-o", "{new}", "--set", "extract.engine=magic"], 2, "unknown"),
-        (["build", "{in}", "-o", "{out}", "--set", "language.score.above=0.5", "--no-ray"], 1, "0.65 → 0.5"),
+        (["build", "{in}", "-o", "{out}", "--set", "language.score.above=0.5"], 1, "0.65 → 0.5"),
         (["build", "/no/such/file.warc.gz", "-o", "{new}"], 1, "no file"),
         (["build", "{empty}", "-o", "{new}"], 1, "holds no archive"),
-        (["build", "{in}", "-o", "{in}/out", "--no-ray"], 1, "can't be written"),
-        (["build", "{in}", "-o", "{new}" + "x" * 300, "--no-ray"], 1, "can't be read: File name too long"),
+        (["build", "{in}", "-o", "{in}/out"], 1, "can't be written"),
+        (["build", "{in}", "-o", "{new}" + "x" * 300], 1, "can't be read: File name too long"),
         (["generate", "{new}" + "x" * 300, "the"], 2, "can't be read: File name too long"),
         (["tokenizer", "show", "x" * 300, "the"], 2, "can't be read: File name too long"),
-        (["build", "{in}", "-o", "{loop}/out", "--no-ray"], 1, "can't be read: Too many levels"),
+        (["build", "{in}", "-o", "{loop}/out"], 1, "can't be read: Too many levels"),
         (["build", "{in}", "-o", "{new}\udcff"], 2, "not UTF-8"),
         (["build", "{in}", "-o", "s3://"], 2, "names no bucket"),
         (["build", "{in}", "-o", "s3://bucket/a//b"], 2, "empty parts"),
         (["build", "{in}", "-o", "s3://bucket/./b"], 2, "dots"),
         (["build", "{in}", "-o", "s3://bucket/a\nb"], 2, "control characters"),
-        (["build", "{in}", "-o", "{foreign}", "--no-ray"], 1, "holds other files, such as run.json"),
-        (["build", "{in}", "-o", "{begun}", "--no-ray"], 1, "holds other files, such as .work/plan.json"),
+        (["build", "{in}", "-o", "{foreign}"], 1, "holds other files, such as run.json"),
+        (["build", "{in}", "-o", "{begun}"], 1, "holds other files, such as .work/plan.json"),
         (["export", "{out}", "-o", "{foreign}", "--for", "datasets"], 1, "holds other files, such as export.json"),
         (["explain", "{foreign}", "x"], 1, "was not written by corpus"),
         (["verify", "{loop}"], 1, "can't be read: Too many levels"),
-        (["build", "{in}", "-o", "{new}", "--no-ray", "--address", "x"], 2, "exclude"),
+        (["build", "{in}", "-o", "{new}", "--ray", "--address", "x"], 2, "Leave one of them out"),
         (["build", "-o", "{new}"], 2, "Missing argument"),
         (["explain", "{out}", "http://never.example/"], 1, "no record"),
+        (["ls", "{out}", "--rule", "url.domian"], 2, "Did you mean url.domain"),
         (["explain", "{empty}", "x"], 1, "no finished run"),
         (["verify", "{empty}"], 1, "no finished run"),
+        (["report", "{begun}"], 1, "was interrupted, or is still going. Run the same `corpus build` again"),
         (["nonsense"], 2, "No such command"),
     ],
 )
@@ -164,9 +272,8 @@ def test_expected_failures_are_one_sentence_and_write_nothing(corpus, built, tmp
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
 def test_numbers_that_are_none_are_refused(number):
-    commands = [reduce(lambda group, name: group.commands[name], verb, cli) for verb in verbs()]
     options = [
-        one for command in commands for one in command.params if isinstance(one.type, click.types.FloatParamType)
+        one for _, command in commands() for one in command.params if isinstance(one.type, click.types.FloatParamType)
     ]
     assert len(options) > 5
     for option in options:
@@ -201,6 +308,135 @@ def test_our_own_bug_leaves_a_traceback_in_a_file(corpus, built, monkeypatch):
     report.unlink()
 
 
+def shell(line, archive, out, tmp_path, **environment):
+    """Run a line of shell in which `corpus` is the command line."""
+    names = {"corpus": f"{sys.executable} -m jobs.cli", "in": archive, "out": out, "tmp": tmp_path}
+    env = {**os.environ, "PYTHONPATH": os.getcwd(), **environment}
+    return subprocess.run(["bash", "-c", line.format(**names)], capture_output=True, env=env)
+
+
+ASCII = {"PYTHONIOENCODING": "ascii"}
+NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("environment", [ASCII, NO_UTF8], ids=["ascii", "C"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "stages", "recipes", "explain {out} http://good.example/a", "tune {out} --set gopher_quality.words.min=30",
+        "diff {out} {out}", "report {out} -o {tmp}/report.html", "verify {out}", "build {in} -o {out}",
+    ],
+)  # fmt: skip
+def test_what_the_terminal_can_not_show_is_replaced(built, tmp_path, verb, environment):
+    archive, out, _ = built
+    done = shell(f"{{corpus}} {verb}", archive, out, tmp_path, **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+    assert done.stderr.isascii()
+
+
+def test_json_is_complete_in_any_encoding(built, tmp_path):
+    archive, out, _ = built
+    utf8 = {"PYTHONIOENCODING": "utf-8"}
+    plain, whole = (shell("{corpus} stages --json", archive, out, tmp_path, **how).stdout for how in (ASCII, utf8))
+    assert json.loads(plain) == json.loads(whole)
+    assert plain.isascii()
+    assert not whole.isascii()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "verb", ["stages", "recipes --json", "explain {out} http://good.example/a", "tune {out} --set url.domain=off",
+             "report {out} -o {tmp}/report.html", "build --help"]
+)  # fmt: skip
+def test_closed_streams(built, tmp_path, verb, closed):
+    archive, out, _ = built
+    done = shell(f"{{corpus}} {verb} {closed}", archive, out, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_build_without_streams_leaves_the_same_bytes(built, tmp_path):
+    """The files that it opens get no message of its own or of its processes."""
+    archive, out, _ = built
+    assert shell("{corpus} build {in} -o {tmp}/out --json <&- >&- 2>&-", archive, out, tmp_path).returncode == 0
+    assert tree(tmp_path / "out") == tree(out)
+
+
+def test_an_error_without_streams_keeps_its_code(built, tmp_path):
+    archive, out, _ = built
+    assert shell("{corpus} verify {tmp} <&- >&- 2>&-", archive, out, tmp_path).returncode == 1
+
+
+@pytest.mark.parametrize("sink", ["| true", "> /dev/full"])
+def test_nobody_takes_the_output(built, tmp_path, sink):
+    archive, out, _ = built
+    done = shell(f"set -o pipefail; {{corpus}} stages {sink}", archive, out, tmp_path)
+    assert done.returncode in (0, 1)  # 0 where all was written before the reader ended
+    assert b"Traceback" not in done.stderr
+    assert b"bug" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["build", "{odd}.warc.gz", "-o", "{new}"], 1),
+        (["build", "{in}", "-o", "{odd}"], 2),
+        (["build", "{in}", "-o", "{link}/out"], 2),
+        (["build", "{in}", "-o", "{new}", "--set", "url.blocklist={odd}"], 2),
+        (["build", "{in}", "-o", "{new}", "--allow-module", "{odd}.py"], 2),
+        (["build", "{in}", "-o", "{new}", "--recipe", "{odd}"], 2),
+        (["build", "{in}", "-o", "{new}", "--against", "{odd}"], 2),
+        (["build", "http://127.0.0.1:1/\udcff.warc.gz", "-o", "{new}"], 2),
+        (["build", "{in}", "-o", "{new}", "--workers", "\udcff"], 2),
+        (["\udcff"], 2),
+        (["explain", "{out}", "http://good.example/\udcff"], 1),
+        (["explain", "{odd}", "http://good.example/"], 2),
+        (["tune", "{out}", "--set", "url.\udcff=off"], 2),
+        (["verify", "{out}", "--inputs", "{odd}"], 1),
+        (["report", "{link}"], 2),
+        (["tokenize", "{out}", "-o", "{new}", "--tokenizer", "{odd}"], 2),
+        (["export", "{link}", "-o", "{new}", "--for", "datasets"], 2),
+        (["diff", "{out}", "{odd}"], 2),
+        (["remove", "{out}", "--urls", "{odd}"], 2),
+        (["sample", "-o", "{odd}"], 2),
+        (["blocklist", "build", "{odd}", "-o", "{new}"], 2),
+        (["tokenizer", "compare", "{odd}", "--on", "{out}"], 2),
+    ],
+)
+def test_arguments_that_are_not_utf_8(corpus, built, tmp_path, arguments, code):
+    archive, out, _ = built
+    (tmp_path / "odd\udcff").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "odd\udcff")
+    places = {
+        "in": archive,
+        "out": out,
+        "new": tmp_path / "new",
+        "odd": tmp_path / "odd\udcff",
+        "link": tmp_path / "link",
+    }
+    found, _, err = corpus(*[argument.format(**places) for argument in arguments])
+    assert found == code, err
+    assert "Traceback" not in err
+    err.encode()
+
+
+def test_names_that_are_not_utf_8_and_are_no_part_of_the_output(corpus, built, tmp_path):
+    archive, _, _ = built
+    recipe = tmp_path / "odd\udcff.toml"
+    recipe.write_text((Path(__file__).parents[2] / "filters" / "recipes" / "default.toml").read_text())
+    assert corpus("build", archive, "-o", tmp_path / "out", "--recipe", recipe)[0] == 0
+    assert "odd?.toml" in (tmp_path / "out" / "timings.json").read_text()
+
+
+def test_explain_reads_bytes_as_a_header_does(corpus, tmp_path):
+    """A URL with bytes that are not UTF-8 stands in the ledger as Latin-1."""
+    archive = tmp_path / "w.warc"
+    archive.write_bytes(record("response", "http://good.example/cafX", http(page())).replace(b"cafX", b"caf\xe9"))
+    assert corpus("build", archive, "-o", tmp_path / "out")[0] == 0
+    assert "kept" in corpus("explain", tmp_path / "out", "http://good.example/caf\udce9")[1]
+
+
 def test_work_goes_on_where_nobody_reads_its_progress(monkeypatch):
     reader, writer = os.pipe()
     os.close(reader)
@@ -210,24 +446,6 @@ def test_work_goes_on_where_nobody_reads_its_progress(monkeypatch):
         progress.start("pass", 1)
         progress.end()
         print("the funnel", file=sys.stderr, flush=True)
-
-
-AT_ONCE = """
-import threading
-from jobs.runner.engine import AtOnce
-from jobs.cli import cli, main
-
-@cli.command()
-def hang():
-    threading.Thread(target=threading.Event().wait).start()
-    raise AtOnce(143)
-
-main()
-"""
-
-
-def test_the_end_at_once_waits_for_no_thread():
-    assert subprocess.run([sys.executable, "-c", AT_ONCE, "hang"]).returncode == 143
 
 
 @pytest.mark.parametrize("verb", ["stages", "recipes"])
@@ -250,7 +468,28 @@ def test_blocklist(corpus, tmp_path, built):
     assert code == 0
     assert json.loads(out)["domains"] == 1
     archive, _, _ = built
-    done = corpus(
-        "build", archive, "-o", tmp_path / "out", "--no-ray", "--json", "--set", f"url.blocklist={tmp_path / 'my.list'}"
-    )
+    done = corpus("build", archive, "-o", tmp_path / "out", "--json", "--set", f"url.blocklist={tmp_path / 'my.list'}")
     assert json.loads(done[1])["records"]["dropped"]["url"] == {"domain": 2}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["verify", "{folder}/\x1b[2J\u202eevil"],
+        ["explain", "{folder}", "\x1b]0;evil\x07"],
+        ["build", "{folder}/\x1b[31mno.warc.gz", "-o", "{folder}/out"],
+        ["\x1b[2J"],
+        ["stages", "\x1b[2J\u2066"],
+    ],
+    ids=["a folder", "a URL", "an input", "a verb", "a stage"],
+)
+def test_no_name_gives_the_terminal_orders(corpus, tmp_path, command):
+    code, out, err = corpus(*(word.format(folder=tmp_path) for word in command))
+    assert code in (1, 2)
+    assert not set("\x1b\x07\u202e\u2066") & set(out + err)
+
+
+def test_messages_have_one_printer():
+    """`say` prints all messages, and makes them plain."""
+    files = [path for path in (ROOT / "jobs").rglob("*.py") if "file=sys.stderr" in path.read_text()]
+    assert [path.name for path in files] == ["terminal.py"]

@@ -6,21 +6,24 @@ import json
 import shutil
 import sys
 
+import numpy as np
 import pytest
 
 from corpus.errors import CorpusError, IntegrityError
+from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL, RUN_FILES, finish_swap, fresh_folder
 from corpus.tokens.token_folder import open_tokens
 from jobs.cli import main
 from tests.security.test_stays_inside import snapshot
+from tests.tiny_tokens import make_tokens
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     archive, out = folder / "s.warc.gz", folder / "out"
-    for command in (["sample", "-o", archive, "--pages", "60"], ["build", archive, "-o", out, "--no-ray"]):
+    for command in (["sample", "-o", archive, "--pages", "60"], ["build", archive, "-o", out]):
         code, said = run(*command)
         assert code == 0, said
     return folder / "out"
@@ -31,7 +34,8 @@ def place(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "out")
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim" / "precious.txt").write_text("precious")
-    (tmp_path / "takedown.txt").write_text("http://nobody.example/\n")
+    url = open_run(finished).corpus.to_table(columns=["url"])["url"][0].as_py()
+    (tmp_path / "takedown.txt").write_text(f"{url}\n")
     return tmp_path
 
 
@@ -54,9 +58,9 @@ def verbs(place):
     yield "explain", out, "http://nobody.example/"
     yield "tune", out, "--set", "gopher_quality.words.min=30"
     yield "diff", out, out
-    yield "export", out, "-o", place / "exported", "--for", "datasets", "--no-ray"
-    yield "remove", out, "--urls", place / "takedown.txt", "--no-ray"
-    yield "build", place / "none.warc.gz", "-o", out, "--no-ray"
+    yield "export", out, "-o", place / "exported", "--for", "datasets"
+    yield "remove", out, "--urls", place / "takedown.txt"
+    yield "build", place / "none.warc.gz", "-o", out
 
 
 JOURNALS = [
@@ -128,6 +132,102 @@ def test_a_link_in_the_place_of_a_part_is_named(place, linked):
         assert after == before, command
     code, said = run("verify", place / "out")
     assert code == 1, said
+
+
+DEEP = "[" * 20_000 + "]" * 20_000
+
+
+def test_json_that_is_nested_too_deeply_is_damage(finished, place):
+    for name in sorted(path.relative_to(finished) for path in finished.rglob("*.json")):
+        shutil.rmtree(place / "out")
+        shutil.copytree(finished, place / "out")
+        (place / "out" / name).write_text(DEEP)
+        for command in verbs(place):
+            code, said = run(*command)
+            assert code in (0, 1), (name, command, said)
+
+
+def test_requests_go_only_where_the_user_says(place, monkeypatch):
+    """timings.json says where the archives were, and anybody can write it. Credentials would go there."""
+    run_ = open_run(place / "out")
+    dropped = run_.ledger.to_table(columns=["id", "outcome", "stage"]).to_pylist()
+    page = next(row["id"] for row in dropped if row["stage"] == "gopher_quality")
+    asked = []
+    monkeypatch.setattr("corpus.net.client.Client.read", lambda self, url, *args: asked.append(url))
+    timings = json.loads((place / "out" / "timings.json").read_text())
+    for url in ("https://u:secret@evil.example/s.warc.gz", "s3://evil/s.warc.gz"):
+        hostile = {**timings, "inputs": dict.fromkeys(timings["inputs"], url)}
+        (place / "out" / "timings.json").write_text(json.dumps(hostile))
+        code, said = run("explain", place / "out", page, "--text")
+        assert (code, asked) == (1, [])
+        assert "timings.json says" in said
+        assert "--inputs" in said
+        assert "secret" not in said
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    return make_tokens(tmp_path_factory.mktemp("tokens"))
+
+
+def changed(info, path, value):
+    """Return a copy of tokens.json with another value at a path of keys."""
+    info = json.loads(json.dumps(info))
+    inner = info
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return info
+
+
+@pytest.mark.parametrize("value", [None, "x", -1, 10**30, [], {}, [[]], 0.5], ids=str)
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("version",),
+        ("layout",),
+        ("dtype",),
+        ("files",),
+        ("files", 0),
+        ("files", 0, "name"),
+        ("files", 0, "bytes"),
+        ("splits",),
+        ("splits", "train"),
+        ("splits", "train", "files"),
+        ("splits", "train", "files", 0, "tokens"),
+        ("splits", "train", "tokens"),
+        ("tokenizer",),
+        ("tokenizer", "vocab_size"),
+    ],
+    ids=lambda path: ".".join(map(str, path)),
+)
+def test_a_changed_tokens_json_is_one_sentence(tokens, tmp_path, path, value):
+    info = json.loads((tokens / "tokens.json").read_text())
+    shutil.copytree(tokens, tmp_path / "t")
+    (tmp_path / "t" / "tokens.json").write_text(json.dumps(changed(info, path, value)))
+    with pytest.raises(CorpusError):
+        opened = open_tokens(tmp_path / "t")
+        opened.train.read(0, opened.train.tokens)
+
+
+@pytest.mark.parametrize("content", [DEEP, "[]", "7", "null", '"x"', "{}", "{"], ids=lambda content: content[:5])
+def test_a_tokens_json_of_something_else_is_one_sentence(tokens, tmp_path, content):
+    shutil.copytree(tokens, tmp_path / "t")
+    (tmp_path / "t" / "tokens.json").write_text(content)
+    with pytest.raises(CorpusError):
+        open_tokens(tmp_path / "t")
+
+
+def test_an_id_beyond_the_vocabulary_is_damage(tokens, tmp_path):
+    """The model would fail with an exception of its library, or read beyond its weights."""
+    shutil.copytree(tokens, tmp_path / "t")
+    opened = open_tokens(tmp_path / "t")
+    file = opened.train.files[0]
+    ids = np.fromfile(file, opened.train.dtype)
+    ids[len(ids) // 2] = opened.vocab_size
+    ids.tofile(file)
+    with pytest.raises(IntegrityError, match="not in its vocabulary"):
+        open_tokens(tmp_path / "t").train.read(0, opened.train.tokens)
 
 
 @pytest.mark.parametrize("dtype", ["O", "object", "float64", "V8", 7])

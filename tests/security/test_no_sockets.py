@@ -10,9 +10,9 @@ import pytest
 from corpus.run import open_run
 from filters import load_recipe
 from jobs.build.build import Job, build
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.sample.crawl import write_sample
+from tests.engines import InProcess
 from tests.jobs.build.test_build import tree
 from tests.security.closed import FACTORY
 
@@ -46,7 +46,7 @@ def test_the_sample_crawl_is_judged_without_sockets(tmp_path):
     write_sample(tmp_path / "sample.warc.gz", pages=120)
     for name, factory in (("open", "filters:recipe_from_dict"), ("closed", FACTORY)):
         job = Job(load_recipe("default"), [str(tmp_path / "sample.warc.gz")], tmp_path / name, factory=factory)
-        assert build(job, lambda: LocalEngine(1), Progress(quiet=True)).exit_code == 0
+        assert build(job, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
     records = open_run(tmp_path / "closed").info["records"]
     assert records["kept"] > 5
     assert set(records["failed"]) <= {"damaged"}

@@ -94,7 +94,8 @@ def test_nothing_is_written_outside(place):
         (place / "in" / name).write_bytes(archive(place / "work" / f"hit-{number}"))
     before = snapshot(place)
     out = place / "work" / "out"
-    done = corpus(place, "build", place / "in", "-o", out, "--no-ray", "--alarm-rate", 1)  # all pages are alike
+    archives = [place / "in" / name for name in NAMES]  # a folder would pass over those that begin with a dot
+    done = corpus(place, "build", *archives, "-o", out, "--alarm-rate", 1)  # all pages are alike
     assert done.returncode == 0, done.stderr
     records = open_run(out).info["records"]
     assert records["kept"] > 0, records
@@ -111,7 +112,7 @@ def test_the_name_of_a_url_leads_nowhere_else(place):
     before = snapshot(place)
     out = place / "work" / "out"
     with serving(place / "in" / "x") as server:
-        done = corpus(place, "build", f"{server.url}/..%2f..%2fhit.warc.gz", "-o", out, "--no-ray")
+        done = corpus(place, "build", f"{server.url}/..%2f..%2fhit.warc.gz", "-o", out)
     assert done.returncode == 0, done.stderr
     assert [item["name"] for item in open_run(out).info["inputs"]] == ["hit.warc.gz"]
     assert snapshot(place, out) == before

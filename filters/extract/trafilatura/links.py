@@ -102,20 +102,17 @@ class _LinkPruning:
             if link_length > 10 and link_length > length * 0.9:
                 return True
         last = block.getnext() is None
-        if length < ((60 if last else 30) if tag == "p" else (300 if last else 100)):
-            if tag == "div" and length < 200 and len(block) >= 1:
-                return True
-            lengths = [found for link in links if (found := self._length(link))]
-            if not lengths:
-                return True
-            short = sum(1 for found in lengths if found < 10)
-            return sum(lengths) > length * 0.8 or (len(lengths) > 1 and short / len(lengths) > 0.8)
-        if len(links) > 4:
-            lengths = [found for link in links if (found := self._length(link))]
-            link_length = sum(lengths)
-            if link_length > length * LINK_FARM_RATIO and link_length < 100 * len(lengths):
-                return not is_paragraph_listing(links)
-        return False
+        short = length < ((60 if last else 30) if tag == "p" else (300 if last else 100))
+        if short and tag == "div" and length < 200 and len(block) >= 1:
+            return True
+        if not short and len(links) <= 4:
+            return False
+        lengths = [found for link in links if (found := self._length(link))]
+        if short:
+            tiny = sum(1 for found in lengths if found < 10)
+            return not lengths or sum(lengths) > length * 0.8 or (len(lengths) > 1 and tiny / len(lengths) > 0.8)
+        farm = length * LINK_FARM_RATIO < sum(lengths) < 100 * len(lengths)
+        return farm and not is_paragraph_listing(links)
 
     def _length(self, link: Element) -> int:
         """The characters of a link's text, with blanks collapsed."""

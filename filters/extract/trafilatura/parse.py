@@ -26,11 +26,8 @@ PARSER = etree.HTMLParser(
     collect_ids=False, default_doctype=False, encoding="utf-8", remove_comments=True, remove_pis=True
 )
 """Trafilatura's parser, except that C code sets the class of each element. lxml.html calls a Python function for it."""
-PARSER.set_element_class_lookup(
-    etree.ElementDefaultClassLookup(
-        element=HtmlElement, comment=HtmlComment, pi=HtmlProcessingInstruction, entity=HtmlEntity
-    )
-)
+_CLASSES = etree.ElementDefaultClassLookup(HtmlElement, HtmlComment, HtmlProcessingInstruction, HtmlEntity)
+PARSER.set_element_class_lookup(_CLASSES)
 
 
 class HtmlSource:

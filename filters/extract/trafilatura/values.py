@@ -109,14 +109,10 @@ class _WordFlags(dict[str, tuple[int, list[Test]]]):
         return self[word]
 
 
-_TOKEN = re.compile(
-    r"""
-      (?P<group>\((?:\?[:!=])?(?P<inside>(?:[^()]|\([^()]*\))*)\)) (?P<optional>[?*])?
-    | (?P<letter>[a-zA-Z]) (?P<times>[?*+]|\{[\d,]*\})?
-    | (?: \[[^\]]*\] | \\. | [^()\[\]{}|?*+] ) (?:[?*+]|\{[\d,]*\})?
-    """,
-    re.VERBOSE,
-)
+_TIMES = r"(?:[?*+]|\{[\d,]*\})"
+_GROUP = r"\((?:[^()]|\([^()]*\))*\)"
+_BREAK = rf"{_GROUP}[?*]?|(?:\[[^\]]*\]|\\.|[^a-zA-Z()\[\]{{}}|?*+]){_TIMES}?|[a-zA-Z]{_TIMES}"
+"""What stands between strings of letters: groups, sets, signs, and letters that may repeat or be absent."""
 
 
 def _alternatives(pattern: str) -> Iterator[str]:
@@ -135,23 +131,12 @@ def _literals(alternative: str) -> list[str]:
 
     This is the longest string outside of groups. Without one, it is the longest of each alternative in the first group.
     """
-    strings = [""]
-    groups = []
-    at = 0
-    while at < len(alternative):
-        token = _TOKEN.match(alternative, at)
-        if token is None:
-            raise ValueError(f"unknown regular expression of trafilatura: {alternative!r}")
-        at = token.end()
-        if token["letter"] and not token["times"]:
-            strings[-1] += token["letter"]
-            continue
-        strings.append("")
-        if token["group"] and not token["optional"] and not token["group"].startswith(("(?!", "(?=")):
-            groups.append(token["inside"])
-    longest = max(strings, key=len)
-    if longest:
+    known = re.fullmatch(rf"(?:[a-zA-Z]|{_BREAK})*", alternative)
+    longest = max(re.split(_BREAK, alternative), key=len)
+    if known and longest:
         return [longest]
-    if not groups:
-        raise ValueError(f"no letters in a regular expression of trafilatura: {alternative!r}")
-    return [literal for inner in _alternatives(groups[0]) for literal in _literals(inner)]
+    group = re.search(rf"(?!\(\?[!=])({_GROUP})(?![?*])", alternative)
+    if not known or group is None:
+        raise ValueError(f"unknown regular expression of trafilatura: {alternative!r}")
+    inner = group[1][1:-1].removeprefix("?:")
+    return [literal for one in _alternatives(inner) for literal in _literals(one)]

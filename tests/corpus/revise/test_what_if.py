@@ -9,7 +9,7 @@ import pytest
 from corpus.errors import ConfigError
 from corpus.outcome import DROPPED, FAILED, KEPT
 from corpus.revise.judge import LedgerJudge
-from corpus.revise.limits import rules_of, with_limits
+from corpus.revise.limits import with_limits
 from corpus.run import open_run
 from corpus.runs.row_groups import row_groups
 from tests.ledgers import judged, recipe, write_run
@@ -65,7 +65,7 @@ def pages(count, seed, failing=0.0):
 def verdicts_of(outcomes, judge):
     """The verdicts of a pass, as `VerdictCodes`."""
     codes = judge.codes
-    rules = {(rule.stage, rule.measure): index for index, rule in enumerate(codes.rules)}
+    rules = {(rule.stage, rule.name): index for index, rule in enumerate(codes.rules)}
     by_outcome = {KEPT: lambda one: codes.kept, FAILED: lambda one: codes.fixed}
     return [rules[one.stage, one.rule] if one.outcome == DROPPED else by_outcome[one.outcome](one) for one in outcomes]
 
@@ -78,7 +78,7 @@ def test_verdicts_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, se
     old = recipe(measures=measures)
     measured = pages(500, seed, failing=0.01)
     run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
-    judge = LedgerJudge(rules_of(run.info, with_limits(run.info, settings)), run.info["columns"], [])
+    judge = LedgerJudge(run.info, with_limits(run.info, settings))
     with row_groups(run.paths("ledger"))[0].open() as read:
         before, found = judge.verdicts(read)
     fresh = judged(recipe(settings, measures=measures), measured)

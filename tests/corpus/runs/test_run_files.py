@@ -34,7 +34,8 @@ def test_rows_are_found_by_url_or_id(folder):
     (row,) = run.find("w.warc.gz:1")
     assert row["outcome"] == "dropped"
     assert run.find("http://bob:pw@a.example/1") == run.find("http://<USER>@a.example/1") == [row]
-    assert run.find("http://a.example/1") == []
+    assert run.find("HTTPS://joe@A.example:443/./%31#top") == [row]
+    assert run.find("http://a.example/1") == run.find("http://<USER>@a.example/1/") == []
     assert run.text_of("w.warc.gz:2") == "Text 2"
     assert run.text_of("w.warc.gz:1") is None
 
@@ -55,6 +56,12 @@ def test_a_missing_part_is_named(folder):
 
 def test_a_folder_without_run_json_is_no_run(tmp_path):
     with pytest.raises(InputError, match="no finished run"):
+        RunFiles.open(tmp_path)
+
+
+def test_an_interrupted_run_is_finished_first(tmp_path):
+    LocalStore(tmp_path).put_new(".work/plan.json", b"{}")
+    with pytest.raises(InputError, match=r"was interrupted, or is still going\. Run the same `corpus build` again"):
         RunFiles.open(tmp_path)
 
 

@@ -23,6 +23,7 @@ from jobs.build.build import build
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.corpus.storage.conftest import QUICK, scratch
+from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.s3 import BUCKET, SECRET
 from tests.waiting import PATIENCE_S
@@ -214,4 +215,4 @@ def test_a_build_leaves_the_same_bytes(archive, bucket, bucket_server, monkeypat
         (tmp_path / "copy" / key).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "copy" / key).write_bytes(bucket.get(key))
     assert tree(tmp_path / "copy") == tree(tmp_path / "out")
-    assert build(made, lambda: LocalEngine(1), Progress(quiet=True)).already_done
+    assert build(made, lambda: InProcess(), Progress(quiet=True)).already_done

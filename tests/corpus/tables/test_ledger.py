@@ -74,7 +74,7 @@ FOUND = [
 def test_records_are_counted_by_outcome_and_rule():
     counts = no_counts()
     for one in FOUND:
-        add_outcome(counts, one)
+        add_outcome(counts, one.outcome, one.stage, one.rule)
     assert counts == {
         "in": 7,
         "kept": 2,
@@ -90,8 +90,8 @@ def test_records_are_counted_by_outcome_and_rule():
 def test_counts_of_units_add_up_to_those_of_the_run(split):
     whole, first, second = no_counts(), no_counts(), no_counts()
     for number, one in enumerate(FOUND):
-        add_outcome(whole, one)
-        add_outcome(first if number < split else second, one)
+        add_outcome(whole, one.outcome, one.stage, one.rule)
+        add_outcome(first if number < split else second, one.outcome, one.stage, one.rule)
     add_counts(first, second)
     assert first == whole
 
@@ -100,6 +100,6 @@ def test_counts_of_units_add_up_to_those_of_the_run(split):
 def test_counts_that_do_not_balance_are_noticed(more):
     counts = no_counts()
     for one in FOUND:
-        add_outcome(counts, one)
+        add_outcome(counts, one.outcome, one.stage, one.rule)
     add_counts(counts, more)
     assert not balances(counts)

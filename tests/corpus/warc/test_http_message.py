@@ -67,6 +67,46 @@ def decoded(body, max_bytes=MAX, **headers):
         (b"HTTP/1.1 200 OK\r\nX: \xff\r\n\r\n<p>", 200, {"x": "\xff"}, b"<p>"),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\n<p>", 200, {"a": "b"}, b"<p>"),
         (b"HTTP/1.1 101 Switching\r\n\r\nnot http", 101, {}, b"not http"),
+        # a value that begins with "<" may be folded, too
+        (
+            b"HTTP/1.1 200 OK\r\nLink:\r\n <http://a/b>; rel=x\r\nA: b\r\n\r\n<p>",
+            200,
+            {"link": "<http://a/b>; rel=x", "a": "b"},
+            b"<p>",
+        ),
+        (
+            b"HTTP/1.1 200 OK\nLink: </a>; rel=x,\n\t</b.css>; rel=y\n\n<p>",
+            200,
+            {"link": "</a>; rel=x, </b.css>; rel=y"},
+            b"<p>",
+        ),
+        (b"HTTP/1.1 200 OK\r\nLink:\r\n <style>; rel=x\r\n\r\n<p>", 200, {"link": "<style>; rel=x"}, b"<p>"),
+        (b"HTTP/1.1 200 OK\r\nFrom:\r\n <me@a.example>\r\n\r\n<p>", 200, {"from": "<me@a.example>"}, b"<p>"),
+        # markup in its place is the page, indented or not
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n  <html lang=en>\r\n\r\nx", 200, {"a": "b"}, b"  <html lang=en>\r\n\r\nx"),
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n\t<!doctype html>", 200, {"a": "b"}, b"\t<!doctype html>"),
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n <h1>", 200, {"a": "b"}, b" <h1>"),
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n <br/>x", 200, {"a": "b"}, b" <br/>x"),
+        (b"HTTP/1.1 200 OK\r\n <p>x", 200, {}, b" <p>x"),
+        # the answers of proxies come before the real one
+        (b"HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 404 None\r\nA: b\r\n\r\n<p>", 404, {"a": "b"}, b"<p>"),
+        (
+            b"HTTP/1.0 200 Tunnel\r\nProxy-Agent: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/2 200\r\n\r\n<p>",
+            200,
+            {},
+            b"<p>",
+        ),
+        (b"HTTP/1.1 200 OK\nVia: x\n\nHTTP/1.1 301 Moved\nA: b\n\n", 301, {"a": "b"}, b""),
+        # a page may begin like an answer
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nHTTP/1.1 404 is",
+            200,
+            {"content-type": "text/plain"},
+            b"HTTP/1.1 404 is",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHTTP/1.1 404", 200, {"content-length": "9"}, b"HTTP/1.1 404"),
+        (b"HTTP/1.1 200 OK\r\n\r\nHTTP/2 is new", 200, {}, b"HTTP/2 is new"),
+        (b"HTTP/1.1 204 None\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", 204, {}, b"HTTP/1.1 200 OK\r\n\r\n"),
     ],
 )
 def test_parse_http(block, status, headers, body):
@@ -136,6 +176,17 @@ def test_chunked():
     assert decoded(b"5\r\nhello\r\n", transfer_encoding="chunked") == (b"hello", "truncated")
     assert decoded(b"5\r\nhello\r\nno chunk header", transfer_encoding="chunked") == (b"hello", "corrupt")
     assert decoded(b"1\r\nx\r\n" * 150_000, transfer_encoding="chunked") == (b"x" * 100_000, "corrupt")
+    assert decoded(b"0005\r\nhello\r\n000000000004\r\n you\r\n000\r\n\r\n", transfer_encoding="chunked") == (
+        b"hello you",
+        "",
+    )
+    assert decoded(b"00000000000000005\r\nhello\r\n0000000000\r\n\r\n", transfer_encoding="chunked") == (b"hello", "")
+    assert decoded(b"\r\n" + chunked(PAGE), transfer_encoding="chunked") == (PAGE, "")
+    assert decoded(b"\n\r\n" + chunked(PAGE), transfer_encoding="chunked") == (PAGE, "")
+    assert decoded(b"5\r\nhello\r\n\r\n2\r\nyo\r\n0\r\n\r\n", transfer_encoding="chunked") == (b"helloyo", "")
+    assert decoded(b"\r\n" + PAGE, transfer_encoding="chunked") == (b"\r\n" + PAGE, "mislabelled")
+    assert decoded(b"\n2\nis a number", transfer_encoding="chunked") == (b"\n2\nis a number", "mislabelled")
+    assert decoded(b"0" * 500_000 + b"\r\n", transfer_encoding="chunked")[1] == "mislabelled"
     assert decoded(chunked(PAGE), max_bytes=1500, transfer_encoding="chunked") == (PAGE[:1500], "too_large")
 
 

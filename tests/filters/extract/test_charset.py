@@ -52,8 +52,8 @@ POLISH = "<p>Zażółć gęślą jaźń, a potem pójdź ze mną na świąteczn�
         ((JAPANESE + "猫").encode("cp932")[:-1], "sjis", JAPANESE, "shift_jis", "http"),
         # a declared charset with one bad byte among many
         (JAPANESE.encode("euc-jp") + b"\xff end", "euc-jp", JAPANESE + "\ufffd end", "euc-jp", "replaced"),
-        # ASCII saved as UTF-16 without a mark; NULs are not text
-        ("<p>a</p>".encode("utf-16-le"), None, "<p>a</p>", "utf-8", "utf-8"),
+        # NULs are not text
+        (b"<p>a\0</p>\0\0", None, "<p>a</p>", "utf-8", "utf-8"),
         (b"", None, "", "utf-8", "utf-8"),
         (b"\xef\xbb\xbf", None, "", "utf-8", "bom"),
         (b"\xff\xfe\x00\xd8<\0p\0>\0", None, "\ufffd<p>", "utf-16le", "replaced"),
@@ -63,6 +63,127 @@ def test_decode_html(body, http, text, charset, how):
     got, *decided = decode_html(body, http)
     assert decided == [charset, how]
     assert text is None or got == text
+
+
+ENGLISH = "<p>The mill stood by the river for many years, and nobody asked whose it was.</p>" * 5
+WIDE_LABELS = ["gb2312", "gbk", "gb18030", "big5", "shift_jis", "euc-jp", "euc-kr"]
+
+
+@pytest.mark.parametrize("label", WIDE_LABELS)
+@pytest.mark.parametrize(
+    "beyond", ["It’s", "“It’s”", "1–2 …", "5 €", "©", "é", "café, naïve", "\xa0", "żółć", "☃", "😀"]
+)
+def test_a_few_characters_of_utf_8_overrule_a_double_byte_label(label, beyond):
+    """The label of the server, of a meta tag, or of both."""
+    text = ENGLISH + beyond + ENGLISH
+    assert decode_html(text.encode(), label) == (text, "utf-8", "utf-8")
+    labelled = f"<meta charset={label}>{text}"
+    for http in (None, label):
+        assert decode_html(labelled.encode(), http) == (labelled, "utf-8", "utf-8")
+
+
+@pytest.mark.parametrize("label", WIDE_LABELS)
+@pytest.mark.parametrize(
+    ("beyond", "stray"),
+    [
+        (CHINESE, b"\xe8\xbf"),
+        (RUSSIAN, b"\xd0"),
+        ("“It’s” …", b"\xa0 \x92s "),
+        ("It’s", b"\x91a\x92 \xff"),
+        ("It’s", b"\xe9t\xe9"),
+    ],
+)
+def test_stray_bytes_in_utf_8_do_not_make_a_double_byte_label_right(label, beyond, stray):
+    text, charset, how = decode_html(f"{ENGLISH}{beyond}".encode() + stray + ENGLISH.encode(), label)
+    assert (charset, how) == ("utf-8", "replaced")
+    assert text.startswith(ENGLISH + beyond)
+    assert text.endswith(ENGLISH)
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("gb2312", "模"), ("gb2312", "模模"), ("gb2312", "联通"), ("gb2312", CHINESE), ("gbk", "龍的傳人"),
+        ("big5", "龍的傳人"), ("shift_jis", "改竄防止のため"), ("shift_jis", "ｶﾀｶﾅ"), ("shift_jis", JAPANESE),
+        ("euc-jp", "猫"), ("euc-kr", "한글 문서"),
+    ],
+)  # fmt: skip
+def test_double_byte_pages_with_few_characters_stay_what_their_label_says(label, text):
+    text = ENGLISH + text
+    got, charset, how = decode_html(text.encode(codec_of(label)), label)
+    assert (got, how) == (text, "http")
+    assert charset == charset_name(codec_of(label))
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+@pytest.mark.parametrize("label", [None, "utf-16", "utf-16le", "utf-16be", "utf-8", "windows-1252", "shift_jis"])
+@pytest.mark.parametrize("text", ["<p>a</p>", ENGLISH, FRENCH, RUSSIAN, JAPANESE, CHINESE, "<p>It’s a “fine” 😀</p>"])
+def test_utf_16_is_known_by_its_bytes_without_a_mark(order, label, text):
+    """Whatever the label says of it."""
+    how = "http" if label in ("utf-16", "utf-16le", "utf-16be") else "detected"
+    assert decode_html(text.encode(f"utf-16-{order}"), label) == (text, f"utf-16{order}", how)
+    assert decode_html((text + "x").encode(f"utf-16-{order}")[:-1], label) == (text, f"utf-16{order}", how)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ENGLISH.encode().replace(b" ", b"\0"),
+        ENGLISH.encode() + bytes(5000),
+        bytes(5000) + ENGLISH.encode(),
+        b"<p>a\0</p>",
+        ENGLISH.encode("utf-32-le"),
+        b"".join(b"%c\0" % byte for byte in b"no tags at all"),
+    ],
+)
+def test_zero_bytes_alone_are_no_utf_16(body):
+    text, charset, _ = decode_html(body)
+    assert charset == "utf-8"
+    assert text.encode() == body.replace(b"\0", b"")
+
+
+def test_a_broken_surrogate_in_utf_16_is_replaced():
+    body = ENGLISH.encode("utf-16-le") + b"\0\xd8" + "</p>".encode("utf-16-le")
+    assert decode_html(body) == (ENGLISH + "\ufffd</p>", "utf-16le", "replaced")
+
+
+PAIR = "😀".encode("utf-16-be", "surrogatepass")
+PAIR = b"".join(chr(int.from_bytes(PAIR[at : at + 2])).encode("utf-8", "surrogatepass") for at in (0, 2))
+LONE = PAIR[:3]
+
+
+@pytest.mark.parametrize(
+    ("body", "http", "text"),
+    [
+        (PAIR, "utf-8", "😀"),
+        (PAIR, None, "😀"),  # six bytes that make one character are clear
+        (PAIR * 3, "windows-1252", "😀😀😀"),
+        (b"\xef\xbb\xbf" + PAIR, None, "😀"),
+        (LONE, "utf-8", "\ufffd"),
+        (LONE + b" " + LONE, "utf-8", "\ufffd \ufffd"),
+        (PAIR[3:] + PAIR[:3], "utf-8", "\ufffd\ufffd"),
+        ("é".encode() + PAIR + LONE, "utf-8", "é😀\ufffd"),
+    ],
+)
+def test_surrogates_in_utf_8_are_the_characters_that_they_stand_for(body, http, text):
+    """CESU-8, as some databases store emoji. Browsers show U+FFFD; one such character must not cost the whole page."""
+    mark = body[:3] if body.startswith(b"\xef\xbb\xbf") else b""
+    whole = mark + b"<meta charset=utf-8>" * (http == "utf-8") + ENGLISH.encode() + body[len(mark) :] + ENGLISH.encode()
+    found, *decided = decode_html(whole, http)
+    assert decided == ["utf-8", "replaced"]
+    assert found.endswith(ENGLISH + text + ENGLISH)
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [("Он\xa0— кот. " * 5, "cp1251"), ("aquí\xa0€5 y mañana también, señor. " * 5, "cp1252"), ("aquí\xa0€5", "cp1252")],
+)
+def test_bytes_like_surrogates_in_other_charsets_are_their_characters(text, codec):
+    body = f"{ENGLISH}{text}".encode(codec)
+    assert b"\xed\xa0" in body
+    assert decode_html(body, codec)[0] == ENGLISH + text
+    if len(text) > 10:
+        assert decode_html(body, "utf-8")[0] == ENGLISH + text
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,45 @@ def test_http_0_9_has_no_status():
 
 
 @pytest.mark.parametrize(
+    ("own", "charset", "source"),
+    [
+        ("text/html; charset=iso-8859-1", "windows-1252", "http"),
+        ("text/html charset=iso-8859-1", "windows-1252", "http"),
+        ("text/html", "windows-1252", "detected"),
+        ("", "windows-1252", "detected"),
+    ],
+)
+def test_a_resource_is_judged_like_a_response(own, charset, source):
+    """By its own Content-Type. It has no status."""
+    text = PAGE.replace("lazy dog", "faule Hündin")
+    url = ("warc-target-uri", "http://a.example/")
+    outcome = judge(record(text.encode("cp1252"), kind="resource", warc=[("content-type", own), url]))
+    assert "faule Hündin" in outcome.text
+    found = {name: outcome.measures[f"extract.{name}"] for name in ("http_status", "charset", "charset_source")}
+    assert found == {"http_status": None, "charset": charset, "charset_source": source}
+
+
+def test_a_page_without_a_message_is_judged_whatever_the_record_is():
+    warc = [("content-type", "text/html"), ("warc-target-uri", "ftp://a.example/x.html")]
+    item = record("HTTP/1.1 is a protocol.\r\n\r\n" + PAGE, kind="resource", warc=warc)
+    assert judge(item).measures["extract.http_status"] is None
+    ftp = record(kind="response", warc=warc)
+    ftp.block = PAGE.encode()
+    assert judge(ftp).kept
+    message = record(status=b"404 Not Found")
+    message.kind = "resource"
+    assert judge(message).value == 404
+
+
+@pytest.mark.parametrize(("own", "kind"), [("image/png", "image/png"), ("", "application/octet-stream")])
+def test_a_resource_that_turns_out_to_be_no_page_is_dropped(own, kind):
+    warc = [("content-type", own), ("warc-target-uri", "http://a.example/"), ("warc-identified-payload-type", "")]
+    item = record("words only", kind="resource", warc=warc)
+    outcome = Pipeline.of([Extract()]).judge(Document.of(item))
+    assert (outcome.rule, outcome.value) == ("media_type", kind)
+
+
+@pytest.mark.parametrize(
     ("text", "lines"),
     [
         ("One.\r\n\r\nTwo.\r\n", "One.\n\nTwo.\n"),
@@ -131,6 +170,13 @@ def test_a_conversion_record_is_a_text():
     assert outcome.text == "Ein Satz.\nNoch einer."
     assert outcome.measures["extract.engine_used"] == "none"
     assert judge(record(b"caf\xe9 au lait", kind="conversion")).text == "caf\ufffd au lait"
+
+
+def test_a_conversion_record_that_is_a_page_is_extracted():
+    outcome = judge(record(kind="conversion", warc=[("content-type", "text/html")]))
+    assert outcome.measures["extract.engine_used"] == "trafilatura"
+    assert SENTENCE.strip() in outcome.text
+    assert "<p>" not in outcome.text
 
 
 def test_a_bare_text_stays():

@@ -18,11 +18,14 @@ def record(block, kind="response"):
     return Record("w", 0, kind, headers, block, len(block))
 
 
-def score(block, kind="response", **options):
+def measured(block, kind="response", **options):
     stage = LanguageScreen(**options)
     stage.prepare()
-    ((_, value),) = stage.apply(Document.of(record(block, kind)))
-    return value
+    return dict(stage.apply(Document.of(record(block, kind))))
+
+
+def score(block, kind="response", **options):
+    return measured(block, kind, **options)["wanted_score"]
 
 
 def test_foreign_pages_are_dropped_and_wanted_ones_pass():
@@ -30,6 +33,36 @@ def test_foreign_pages_are_dropped_and_wanted_ones_pass():
     assert (german.outcome, german.rule, german.limit) == (DROPPED, "wanted_score", 0.05)
     assert score(http(page(body=GERMAN * 3)), wanted=["de"]) > 0.5
     assert score(http(page())) > 0.5
+
+
+def test_a_page_that_is_dropped_says_its_language():
+    german = page(body=GERMAN * 3)
+    assert measured(http(german))["label"] == "de"
+    for outcome in (
+        Pipeline.of([LanguageScreen()]).judge(Document.of(record(http(german)))),
+        Pipeline(Pipeline.of([LanguageScreen()]).stages, "first").judge(Document.of(record(http(german)))),
+    ):
+        assert (outcome.outcome, outcome.measures["screen.label"]) == (DROPPED, "de")
+
+
+def test_the_language_is_that_of_the_text_that_was_judged():
+    """Text in short pieces is seen by resiliparse alone."""
+    pieces = "".join(f"<b>{word}</b> " for word in (GERMAN * 3).split())
+    assert visible_text(pieces, 4000) == ""
+    assert measured(http(page(body=pieces)))["label"] == "de"
+
+
+def test_only_a_low_score_comes_with_a_language():
+    assert measured(http(page(body=GERMAN * 3)), wanted=["de"])["label"] is None
+    article = f"<p>{GERMAN}</p>" * 10 + f"<p>{WORDS}</p>" * 10
+    assert measured(http(page(body=article)))["label"] is None
+    assert measured(http(b""))["label"] is None
+
+
+def test_a_page_without_an_http_message_is_looked_at_too():
+    bare = record(page(body=GERMAN * 3), "resource")
+    bare.headers["content-type"] = "text/html"
+    assert Pipeline.of([LanguageScreen()]).judge(Document.of(bare)).rule == "wanted_score"
 
 
 def test_english_menus_do_not_save_a_foreign_page():

@@ -83,6 +83,7 @@ def verdict(stage, url):
         ("http://fine.com/bad/page", "url", "fine.com/bad/page"),
         ("https://www.fine.com/bad/page/#top", "url", "fine.com/bad/page"),
         ("https://fine.com:8080/x", "url", "fine.com:8080/x"),
+        ("https://fine.com/%62ad/./page", "url", "fine.com/bad/page"),
         ("https://www.fine.net/only-www", "url", "www.fine.net/only-www"),
         ("http://fine.com/a-hardword.html", "hard_words", "hardword"),
         ("http://fine.com/HardWord/worse", "hard_words", "hardword, worse"),
@@ -297,7 +298,8 @@ def test_decisions_on_real_pages(shared_data: Path, tmp_path):
     if not Path(source).is_file():
         pytest.skip("CORPUS_UT1 does not name url_filterblacklistsv0_3_0.tar.gz (in the wheel datatrove 0.10.1)")
     summary = build_blocklist([Path(source), shared_data / "blocklist"], tmp_path / "ut1")
-    assert (summary.domains, summary.urls, summary.ignored_lines) == (4_558_940, 19_587, 0)
+    # two of UT1's 19,587 URLs differ only in a dot segment
+    assert (summary.domains, summary.urls, summary.ignored_lines) == (4_558_940, 19_586, 0)
     assert summary.bytes < 60_000_000
     stage = Url(blocklist=str(tmp_path / "ut1"))
     stage.prepare()

@@ -21,10 +21,11 @@ from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job, make_plan
 from jobs.runner.engine import AtOnce
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import engine_of
+from tests.processes import command_line, descendants
 from tests.stubs import FACTORY, recipe_from_dict
-from tests.waiting import PATIENCE_S, wait_until
+from tests.waiting import wait_until
 from tests.warcs import WORDS, page, write_warc
 
 STAGES = {"stages": [{"stage": "url"}, {"stage": "paragraphs", "chars": {"min": 300, "max": 800}}]}
@@ -36,7 +37,7 @@ def job(inputs, out, stages=None, **options):
 
 
 def build_quietly(made, workers=1):
-    return build(made, lambda: LocalEngine(workers), Progress(quiet=True))
+    return build(made, lambda: engine_of(workers), Progress(quiet=True))
 
 
 def tree(folder):
@@ -170,21 +171,28 @@ def test_inputs_that_are_none(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_two_different_files_of_one_name_are_refused(tmp_path):
-    for name in ("x", "y"):
-        (tmp_path / name).mkdir()
-        write_warc(tmp_path / name / "w.warc.gz", {f"http://{name}.example/": page(name)})
-    with pytest.raises(InputError, match=r"called w\.warc\.gz"):
-        make_plan(job([tmp_path], tmp_path / "out"))
+NO_ARCHIVE = [b"not an archive at all\n" * 50, bytes(5000), b"\x04\x22\x4d\x18 packed by lz4"]
 
 
-@pytest.mark.parametrize("content", [b"", b"not an archive at all\n" * 50, bytes(5000)])
+@pytest.mark.parametrize("content", [b"", *NO_ARCHIVE])
 def test_a_file_that_is_an_archive_by_name_only_is_a_damaged_stretch(tmp_path, content):
     (tmp_path / "w.warc.gz").write_bytes(content)
-    result = build_quietly(job([tmp_path / "w.warc.gz"], tmp_path / "out"))
+    write_warc(tmp_path / "x.warc.gz", {"http://a.example/": page()})
+    result = build_quietly(job([tmp_path], tmp_path / "out"))
+    assert result.exit_code == 0
     assert result.info["records"]["failed"] == ({"damaged": 1} if content else {})
-    rows = open_run(tmp_path / "out").ledger.to_table(columns=["offset", "length"]).to_pylist()
-    assert rows == ([{"offset": 0, "length": len(content)}] if content else [])
+    rows = open_run(tmp_path / "out").ledger.to_table(columns=["warc", "offset", "length"]).to_pylist()
+    junk = [{"warc": "w.warc.gz", "offset": 0, "length": len(content)}] if content else []
+    assert [row for row in rows if row["warc"] == "w.warc.gz"] == junk
+
+
+@pytest.mark.parametrize("content", NO_ARCHIVE)
+def test_inputs_of_which_none_is_an_archive_are_refused(tmp_path, content):
+    for name in ("v.warc.gz", "w.warc.gz"):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=r"v\.warc\.gz is not an archive|v\.warc\.gz has the format lz4"):
+        build_quietly(job([tmp_path], tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_unit_that_fails_is_quarantined_and_taken_up_later(archives, tmp_path, monkeypatch):
@@ -321,10 +329,12 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference
     """A page worker that stands still is ended, and its thread starts no other one. Committed units count."""
     made = job([archives], tmp_path / "out", unit_bytes=15_000)
 
+    def workers():
+        return [pid for pid in descendants(os.getpid()) if "corpus.sandbox.page_worker" in command_line(pid)]
+
     def stop_twice():
-        guards = jobs.runner.task_functions._open
-        wait_until(lambda: any(guard._worker and guard._worker._board.used for guard in list(guards)))
-        os.kill(next(iter(jobs.runner.task_functions._open))._worker._process.pid, signal.SIGSTOP)
+        wait_until(workers)
+        os.kill(workers()[0], signal.SIGSTOP)
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(os.getpid(), number)
 
@@ -334,10 +344,7 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(archives, reference
         build_quietly(made)
     assert ended.value.code == 143
     signals.join()
-    for thread in threading.enumerate():
-        if thread.name.startswith("supervisor"):
-            thread.join(PATIENCE_S)
-            assert not thread.is_alive()
+    wait_until(lambda: not workers())  # the system ends them with their supervisors
     assert build_quietly(made).exit_code == 0
     assert tree(tmp_path / "out") == tree(reference)
 

@@ -43,7 +43,7 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("canaries")
     write_warc(folder / "w.warc.gz", dict(pages()))
     command = [sys.executable, "-m", "jobs.cli", "build", str(folder / "w.warc.gz"), "-o", str(folder / "out")]
-    done = subprocess.run([*command, "--no-ray", "--json"], capture_output=True, text=True, check=True)
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     return folder / "out", done
 
 
@@ -108,7 +108,7 @@ def test_no_canary_in_what_is_made_of_a_run(tmp_path, tmp_path_factory):
     write_warc(folder / "w.warc.gz", dict(pages()))
     write_sample(folder / "more.warc.gz", pages=60)
     given = (folder / "w.warc.gz", folder / "more.warc.gz")
-    said = corpus(folder, "build", *given, "-o", folder / "out", "--no-ray", "--keep-work")
+    said = corpus(folder, "build", *given, "-o", folder / "out", "--keep-work")
     out, other, limit = folder / "out", tmp_path / "other", "gopher_quality.words.min=20"
     (tmp_path / "gone.txt").write_text("http://title.example/a\n")
     written = [
@@ -116,15 +116,15 @@ def test_no_canary_in_what_is_made_of_a_run(tmp_path, tmp_path_factory):
         corpus(tmp_path, "report", out, "-o", tmp_path / "report.html"),
         corpus(tmp_path, "tune", out, "--set", limit),
         corpus(tmp_path, "tune", out, "--set", limit, "--json"),
-        corpus(tmp_path, "tune", out, "--set", limit, "--write", other, "--no-ray"),
+        corpus(tmp_path, "tune", out, "--set", limit, "--write", other),
         corpus(tmp_path, "diff", out, other),
         corpus(tmp_path, "diff", out, other, "--json"),
         corpus(tmp_path, "explain", out, f"http://site.example/list?email={MAIL}&x=1").replace(MAIL, "", 1),
-        corpus(tmp_path, "remove", other, "--urls", tmp_path / "gone.txt", "--no-ray"),
+        corpus(tmp_path, "remove", other, "--urls", tmp_path / "gone.txt"),
         corpus(tmp_path, "verify", out),
-        corpus(tmp_path, "export", out, "-o", tmp_path / "export", "--for", "datasets", "--no-ray"),
+        corpus(tmp_path, "export", out, "-o", tmp_path / "export", "--for", "datasets"),
         corpus(tmp_path, "tokenizer", "train", out, "-o", tmp_path / "tok", "--vocab-size", 300),
-        corpus(tmp_path, "tokenize", out, "-o", tmp_path / "tokens", "--tokenizer", tmp_path / "tok", "--no-ray"),
+        corpus(tmp_path, "tokenize", out, "-o", tmp_path / "tokens", "--tokenizer", tmp_path / "tok"),
         *(text for text in everything(tmp_path)),
     ]
     # intermediate parts hold no credential; the texts that they hold go with them
@@ -143,11 +143,11 @@ def test_no_credential_of_a_url_in_any_output(tmp_path, tmp_path_factory):
     with serving(folder) as server:
         query = "X-Amz-Signature=canary-signature&sig=canary-sig"
         url = f"http://user:canary-password@{server.url.removeprefix('http://')}/w.warc.gz?{query}"
-        said = [corpus(tmp_path, "build", url, "-o", tmp_path / "out", "--no-ray", "--keep-work")]
+        said = [corpus(tmp_path, "build", url, "-o", tmp_path / "out", "--keep-work")]
         assert any("canary-signature" in asked for asked, _, _ in server.asked)  # it was sent
-        said += [corpus(tmp_path, "build", url, "-o", tmp_path / "dry", "--no-ray", "--dry-run")]
+        said += [corpus(tmp_path, "build", url, "-o", tmp_path / "dry", "--dry-run")]
         gone = url.replace("w.warc.gz", "none.warc.gz")
-        said += [corpus(tmp_path, "build", gone, "-o", tmp_path / "gone", "--no-ray", codes=(1,))]
+        said += [corpus(tmp_path, "build", gone, "-o", tmp_path / "gone", codes=(1,))]
     text = "\n".join([*said, *everything(tmp_path)])
     assert "none.warc.gz" in text
     for canary in ("canary-password", "canary-signature", "canary-sig", *KEYS.values()):
@@ -170,7 +170,7 @@ def test_no_page_text_in_errors(tmp_path):
     (tmp_path / "x.toml").write_text(recipe)
     write_warc(tmp_path / "w.warc.gz", dict(pages()))
     said = corpus(
-        tmp_path, "build", tmp_path / "w.warc.gz", "-o", tmp_path / "out", "--no-ray",
+        tmp_path, "build", tmp_path / "w.warc.gz", "-o", tmp_path / "out",
         "--recipe", tmp_path / "x.toml", "--allow-module", tmp_path / "mine.py",
     )  # fmt: skip
     text = "\n".join([said, *everything(tmp_path / "out"), *everything(tmp_path / "tmp")])

@@ -13,8 +13,8 @@ from corpus.run import open_run
 from filters import load_recipe, recipe_from_dict
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import engine_of
 from tests.jobs.build.test_build import tree
 from tests.warcs import WORDS, page, write_warc
 
@@ -54,7 +54,7 @@ def run_of(archive, out, workers=1, **options):
     module = read_plugin(MODULE)
     recipe = load_recipe(RECIPE, modules=[module])
     job = Job(recipe, [str(archive)], out, modules=(module,), alarm_rate=1, **options)
-    result = build(job, lambda: LocalEngine(workers), Progress(quiet=True))
+    result = build(job, lambda: engine_of(workers), Progress(quiet=True))
     assert result.exit_code == 0
     return open_run(out)
 
@@ -116,14 +116,14 @@ def test_every_verb_knows_it(corpus, built, tmp_path):
     kept = json.loads(found)["kept"]
     assert kept["least"] <= 8 <= kept["most"]
     code, _, said = corpus("tune", out, "--set", "url_variants.same_address=off", "--write", tmp_path / "off", *own,
-                           "--no-ray", "--alarm-rate", "1")  # fmt: skip
+                           "--alarm-rate", "1")  # fmt: skip
     assert code == 0, said
     assert open_run(tmp_path / "off").info["records"]["dropped"] == {"minhash": {"similarity": 1}}
     assert corpus("report", out)[0] == 0
     assert "same_address" in (out / "report.html").read_text()
     listed = tmp_path / "list.txt"
     listed.write_text("http://a.example/one\n")
-    code, _, said = corpus("remove", out, "--urls", listed, *own, "--no-ray")
+    code, _, said = corpus("remove", out, "--urls", listed, *own)
     assert code == 0, said
     assert ends(open_run(out))["http://www.a.example/one"][0] == "kept"
     assert corpus("verify", out)[0] == 0
@@ -131,9 +131,9 @@ def test_every_verb_knows_it(corpus, built, tmp_path):
 
 def test_what_tune_writes_is_what_a_build_makes(archive, built, tmp_path, corpus):
     own, off = ("--allow-module", MODULE), "url_variants.same_address=off"
-    options = ("--recipe", RECIPE, *own, "--no-ray", "--alarm-rate", "1")
+    options = ("--recipe", RECIPE, *own, "--alarm-rate", "1")
     assert corpus("build", archive, "-o", tmp_path / "fresh", *options, "--set", off)[0] == 0
-    written = ("--set", off, "--write", tmp_path / "written", *own, "--no-ray", "--alarm-rate", "1")
+    written = ("--set", off, "--write", tmp_path / "written", *own, "--alarm-rate", "1")
     assert corpus("tune", built.location, *written)[0] == 0
     assert tree(tmp_path / "written") == tree(tmp_path / "fresh")
 
@@ -141,7 +141,7 @@ def test_what_tune_writes_is_what_a_build_makes(archive, built, tmp_path, corpus
 def test_two_that_sign_the_same_are_refused():
     module = read_plugin(MODULE)
     table = {"stage": "url_variants"}
-    with pytest.raises(ConfigError, match="compare the same thing"):
+    with pytest.raises(ConfigError, match="both compare"):
         recipe_from_dict({"stages": [table, {**table, "name": "again"}]}, (module,))
     with pytest.raises(ConfigError, match="can't have the bound 'min'"):
         recipe_from_dict({"stages": [{**table, "variants": {"min": 2}}]}, (module,))

@@ -14,9 +14,9 @@ from corpus.errors import ConfigError, InputError, IntegrityError, OutputError
 from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from jobs.build.build import build
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from tests.dedups import Found, distinct_texts, phases, place, random_signatures, write_units
+from tests.engines import InProcess
 from tests.filters.test_minhash import edited, text
 from tests.jobs.build.test_build import job, tree
 from tests.jobs.build.test_compare_documents import TIGHT, WHOLE, made, of_units
@@ -159,7 +159,7 @@ def run(tmp_path, name, pages, against=(), recipe=None, **options):
     made = job(
         [tmp_path / f"{name}.warc.gz"], tmp_path / name, recipe or stages(), against=tuple(map(str, against)), **options
     )
-    result = build(made, lambda: LocalEngine(1), Progress(quiet=True))
+    result = build(made, lambda: InProcess(), Progress(quiet=True))
     assert result.exit_code == 0
     open_run(tmp_path / name).verify()
     return made
@@ -209,20 +209,24 @@ def test_what_the_earlier_run_is_decides_the_result(tmp_path):
     made = run(tmp_path, "new", {"b": text(1)}, [tmp_path / "old"])
     again = job(made.inputs, made.out, stages(), against=(str(tmp_path / "other"),))
     with pytest.raises(OutputError, match="against"):
-        build(again, lambda: LocalEngine(1), Progress(quiet=True))
+        build(again, lambda: InProcess(), Progress(quiet=True))
     moved = shutil.copytree(tmp_path / "old" / "index", tmp_path / "moved" / "index")
     same = job(made.inputs, made.out, stages(), against=(str(moved.parent),))
-    assert build(same, lambda: LocalEngine(1), Progress(quiet=True)).already_done
+    assert build(same, lambda: InProcess(), Progress(quiet=True)).already_done
 
 
 def test_runs_that_cannot_be_compared_with(tmp_path):
     run(tmp_path, "old", {"a": text(1)})
     run(tmp_path, "without", {"a": text(1)}, index=False)
+    with_lines = stages()
+    with_lines["stages"].append({"stage": "lines"})
+    run(tmp_path, "lines", {"a": text(1)}, recipe=with_lines)
     assert not (tmp_path / "without" / "index").exists()
     inputs = [tmp_path / "old.warc.gz"]
     for folder, recipe, error, match in (
         ("without", stages(), InputError, "no index"),
         ("nowhere", stages(), InputError, "no index"),
+        ("lines", stages(), InputError, "no index: that run removes lines"),
         ("old", stages(scheme="datatrove"), ConfigError, "was made with"),
         ("old", stages(verify="jaccard"), ConfigError, "was made with"),
         ("old", {"stages": [{"stage": "paragraphs"}]}, ConfigError, "compares no documents"),
@@ -230,7 +234,7 @@ def test_runs_that_cannot_be_compared_with(tmp_path):
         with pytest.raises(error, match=match):
             build(
                 job(inputs, tmp_path / "x", recipe, against=(str(tmp_path / folder),)),
-                lambda: LocalEngine(1),
+                lambda: InProcess(),
                 Progress(quiet=True),
             )
     assert not (tmp_path / "x").exists()

@@ -1,22 +1,31 @@
 """The inputs of a build: files, URLs, buckets and crawls by name. They give the same bytes wherever they are."""
 
 import gzip
+import json
+import os
 import random
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
 import jobs.build.units
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
 from corpus.run import open_run
-from jobs.build.inputs import find_inputs
+from corpus.tables.takedown import Takedown, takedown_of
+from corpus.warc.source import LocalSource, digest_of_ends
+from jobs.build.audit import audit
+from jobs.build.inputs import Input, _named, find_in_run, find_inputs
+from jobs.build.replay_run import replay
+from jobs.runner.local_engine import LocalEngine
+from jobs.runner.progress import Progress
 from jobs.runner.task_functions import run_unit_task
-from tests.jobs.build.test_build import build_quietly, job, tree
+from tests.jobs.build.test_build import STAGES, build_quietly, job, tree
 from tests.servers import serving_s3
 from tests.waiting import wait_until
-from tests.warcs import WORDS, page, write_warc
+from tests.warcs import WORDS, http, page, record, write_warc
 
 CRAWL = "CC-MAIN-2026-43"
 SEGMENT = f"crawl-data/{CRAWL}/segments/1.1/warc"
@@ -39,7 +48,6 @@ def folder(tmp_path_factory):
         write_warc(archives / f"{name}.warc.gz", pages)
     paths = "".join(f"{SEGMENT}/{name}.warc.gz\n" for name in "cab")
     (made / "bucket" / "crawl-data" / CRAWL / "warc.paths.gz").write_bytes(gzip.compress(paths.encode()))
-    (archives / "notes.txt").write_text("no archive")
     return made
 
 
@@ -81,6 +89,23 @@ def test_the_same_bytes_from_everywhere(base, reference, tmp_path, monkeypatch, 
 def test_the_first_files_of_a_crawl(base, place, limit, names):
     found = find_inputs([CRAWL], limit, base[place])
     assert [item.name for item in found] == [f"{name}.warc.gz" for name in names]
+
+
+@pytest.mark.parametrize("place", ["http", "s3", "local"])
+def test_a_sample_of_a_crawl_is_drawn_from_all_its_files(base, place):
+    def drawn(sample, seed):
+        return "".join(item.name[0] for item in find_inputs([CRAWL, CRAWL], None, base[place], sample, seed))
+
+    assert {drawn(1, seed) for seed in range(30)} == {"a", "b", "c"}
+    assert {drawn(2, seed) for seed in range(30)} == {"ab", "ac", "bc"}
+    assert drawn(2, 7) == drawn(2, 7)
+    assert drawn(9, 7) == "abc"
+
+
+def test_a_sample_is_for_any_inputs(folder):
+    archives = folder / "bucket" / SEGMENT
+    found = {tuple(item.name[0] for item in find_inputs([str(archives)], sample=2, seed=seed)) for seed in range(30)}
+    assert found == {("a", "b"), ("a", "c"), ("b", "c")}
 
 
 def test_a_crawl_is_the_same_wherever_it_lies(base):
@@ -126,17 +151,190 @@ def test_one_file_in_two_places_is_read_once(server, base, folder, tmp_path):
         find_inputs([url, url + "?again"])
 
 
+def tell_apart(folder, paths):
+    """Different files at these paths below a folder, and the names that they get, by path."""
+    for number, path in enumerate(paths):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        write_warc(folder / path, {f"http://{number}.example/": page(str(number))})
+    found = find_inputs([str(folder / path) for path in paths])
+    assert sorted(found, key=lambda item: item.name) == find_inputs([str(folder)])
+    assert find_inputs([str(folder / path) for path in reversed(paths)]) == found
+    names = {item.path: item.name for item in found}
+    return [names[str(folder / path)] for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["1/w.warc.gz"], ["w.warc.gz"]),
+        (["1/w.warc.gz", "2/v.warc.gz"], ["w.warc.gz", "v.warc.gz"]),
+        (["1/w.warc.gz", "2/w.warc.gz", "2/v.warc.gz"], ["1/w.warc.gz", "2/w.warc.gz", "v.warc.gz"]),
+        (["1/in/w.warc.gz", "2/in/w.warc.gz"], ["1/in/w.warc.gz", "2/in/w.warc.gz"]),
+        (["a/1/w.warc.gz", "a/2/w.warc.gz", "b/2/w.warc.gz"], ["1/w.warc.gz", "a/2/w.warc.gz", "b/2/w.warc.gz"]),
+        (["w.warc.gz/w.warc.gz", "x/w.warc.gz"], ["w.warc.gz/w.warc.gz", "x/w.warc.gz"]),
+    ],
+)
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path, paths, names):
+    assert tell_apart(tmp_path, paths) == names
+
+
+def test_a_path_that_is_the_end_of_another_is_a_name_too():
+    places = [[Input("w.gz", path, 1, path)] for path in ("/s/w.gz", "/a/s/w.gz", "s3://a/b/s/w.gz")]
+    assert [item.name for item in _named(places)] == ["s/w.gz", "a/s/w.gz", "b/s/w.gz"]
+
+
+def test_an_archive_in_two_places_does_not_change_the_names_of_others(tmp_path):
+    """Whichever of its places is given first."""
+    assert tell_apart(tmp_path, ["1/w.warc.gz", "2/w.warc.gz"]) == ["1/w.warc.gz", "2/w.warc.gz"]
+    (tmp_path / "0").mkdir()
+    shutil.copy(tmp_path / "2" / "w.warc.gz", tmp_path / "0")
+    for order in ("012", "210", "201"):
+        found = find_inputs([str(tmp_path / name) for name in order])
+        assert [item.name for item in found] == ["0/w.warc.gz", "1/w.warc.gz"]
+
+
 def test_files_of_one_name_that_differ_in_the_middle_alone_are_two(server, base, folder, tmp_path):
-    """Their first and last bytes are the same."""
     content = bytearray(random.Random(1).randbytes(200_000))
     for name, middle in (("x", 0), ("y", 1)):
         content[100_000] = middle
         for place in (tmp_path, folder / "bucket"):
             (place / name).mkdir()
             (place / name / "same.gz").write_bytes(content)
-    for place in (tmp_path, base["http"]):
-        with pytest.raises(InputError, match=r"called same\.gz.*/x/same\.gz and .*/y/same\.gz"):
-            find_inputs([f"{place}/x/same.gz", f"{place}/y/same.gz"])
+    for place in (tmp_path, base["http"], base["s3"]):
+        found = find_inputs([f"{place}/x/same.gz", f"{place}/y/same.gz"])
+        assert [item.name for item in found] == ["x/same.gz", "y/same.gz"]
+    found = find_inputs([f"{base['http']}/x/same.gz", f"{tmp_path}/y/same.gz"])
+    assert [item.name for item in found] == ["x/same.gz", "y/same.gz"]
+
+
+def test_no_secret_of_a_url_gets_into_a_name():
+    places = [
+        "https://me:SECRET@a.example/1/w.gz?SECRET",
+        "https://b.example:8/1/w.gz#SECRET",
+        "https://b.example/%31/w.gz",
+    ]
+    places += ["https://me:SEC/RET@a.example/2%2F1/w.gz", "s3://me:SECRET@b/1/w.gz", "s3://b/..x/a?b/w.gz"]
+    found = _named([[Input("w.gz", place, 1, place)] for place in places])
+    assert [item.name for item in found] == [
+        "a.example/1/w.gz", "b.example:8/1/w.gz", "b.example/1/w.gz", "…/w.gz", "b/1/w.gz", "a?b/w.gz",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    """Two archives of one name, and a run on them that drops some pages of each as too long."""
+    made = tmp_path_factory.mktemp("twins")
+    for year in ("2023", "2024"):
+        (made / year).mkdir()
+        pages = {f"http://{year}.example/{n}": page(f"{year} {n}", WORDS[: 5 * n]) for n in range(60, 160, 10)}
+        write_warc(made / year / "w.warc.gz", pages)
+    assert build_quietly(job([made / "2023", made / "2024"], made / "out")).exit_code == 0
+    return made
+
+
+def test_a_run_names_two_archives_of_one_name_by_their_folders(twins, tmp_path):
+    """In all that it writes; no absolute path is in it. The order of the inputs makes no difference."""
+    run = open_run(twins / "out")
+    assert [one["name"] for one in run.info["inputs"]] == ["2023/w.warc.gz", "2024/w.warc.gz"]
+    ids = run.corpus.to_table()["id"].to_pylist()
+    kept = [name.rpartition(":")[0] for name in ids]
+    assert kept == sorted(kept)
+    assert set(kept) == {"2023/w.warc.gz", "2024/w.warc.gz"}
+    assert run.info["records"]["dropped"] == {"paragraphs": {"chars": 20 - len(kept)}}
+    assert run.verify()["ledger"] == 20
+    others = job([twins / "2024" / "w.warc.gz", twins / "2023"], tmp_path / "out", unit_bytes=1000)
+    assert build_quietly(others).exit_code == 0
+    assert tree(tmp_path / "out") == tree(twins / "out")
+    assert all(str(twins).encode() not in (tmp_path / "out" / name).read_bytes() for name in tree(tmp_path / "out"))
+
+
+def test_pages_of_two_archives_of_one_name_are_read_again(twins, tmp_path):
+    stages = {"stages": [STAGES["stages"][0], STAGES["stages"][1] | {"chars": {"min": 300, "max": 900}}]}
+    assert build_quietly(job([twins / "2023", twins / "2024"], tmp_path / "fresh", stages)).exit_code == 0
+    run = open_run(twins / "out")
+    for inputs in ([], [twins / "2024", twins / "2023"]):
+        out = tmp_path / f"replayed {len(inputs)}"
+        replay(run, job(inputs, out, stages), Takedown(), lambda: LocalEngine(1), Progress(quiet=True))
+        assert tree(out) == tree(tmp_path / "fresh")
+
+
+def test_the_archives_of_a_run_are_known_where_they_are_now(twins, tmp_path):
+    known = open_run(twins / "out").info["inputs"]
+    shutil.copytree(twins / "2024", tmp_path / "moved")
+    assert list(find_in_run([str(twins / "2024")], known)) == ["2024/w.warc.gz"]
+    assert list(find_in_run([str(tmp_path / "moved")], known)) == ["2024/w.warc.gz"]
+    changed = tmp_path / "2023" / "w.warc.gz"
+    changed.parent.mkdir()
+    write_warc(changed, {"http://a.example/": page()})
+    assert find_in_run([str(changed)], known)["2023/w.warc.gz"].path == str(changed)
+    both = find_in_run([str(twins / "2023"), str(changed)], known)
+    assert both["2023/w.warc.gz"].path == str(twins / "2023" / "w.warc.gz")
+    write_warc(tmp_path / "new.warc.gz", {"http://a.example/": page()})
+    assert list(find_in_run([str(tmp_path / "new.warc.gz")], known)) == ["new.warc.gz"]
+    counted = audit(open_run(twins / "out"), [str(tmp_path / "moved")])
+    assert [(one.warc, one.in_ledger, one.counted) for one in counted] == [("2024/w.warc.gz", 10, 10)]
+
+
+NO_ARCHIVES = [
+    "w.warc.gz.md5", "w.warc.gz.sha256", "w.cdx", "w.warc.os.cdx.gz", "w.warc.gz.part", "w.warc.gz.open", "w.warc.gz~",
+    "w.warc.gz.crdownload", "._w.warc.gz", ".w.warc.gz", ".w.warc.gz.Xy12Za", ".snapshot/w.warc.gz",
+    "lost+found/w.warc.gz", "data.warc.d/readme.txt", "data.warc.gz/notes.md", "warc.paths.gz", "w.warcs.txt",
+]  # fmt: skip
+ARCHIVES = [
+    "a.warc", "b.warc.gz", "c.WARC.GZ", "d.arc", "e.ARC.gz", "f.warc.wet.gz", "g.warc.wat.gz", "h.warc.zst", "i.wet",
+    "data.warc.d/j.warc.gz", "k.arc/k.warc.gz", "l.warc.bz2", "deep/er/m.warc.gz",
+]  # fmt: skip
+
+
+def test_of_a_folder_or_a_prefix_only_archives_are_read(tmp_path, monkeypatch):
+    archive = write_warc(tmp_path / "one", {"http://a.example/": page()}).read_bytes()
+    crawl = tmp_path / "www" / "bucket" / "crawl.warc.d"
+    for number, name in enumerate([*ARCHIVES, *NO_ARCHIVES]):
+        (crawl / name).parent.mkdir(parents=True, exist_ok=True)
+        (crawl / name).write_bytes(archive + bytes(number))
+    names = sorted(name.rpartition("/")[2] for name in ARCHIVES)
+    assert [item.name for item in find_inputs([str(crawl)])] == names
+    monkeypatch.chdir(crawl)
+    assert [item.name for item in find_inputs(["."])] == names
+    with serving_s3(tmp_path / "www", monkeypatch):
+        assert [item.name for item in find_inputs(["s3://bucket/crawl.warc.d/"])] == names
+        assert [item.name for item in find_inputs(["s3://bucket/crawl.warc.d/data.warc.d/"])] == ["j.warc.gz"]
+        assert [item.name for item in find_inputs(["s3://bucket"])] == names
+        with pytest.raises(InputError, match=r"data\.warc\.gz/ holds no archive"):
+            find_inputs(["s3://bucket/crawl.warc.d/data.warc.gz/"])
+        # what is hidden above the prefix was named
+        assert [item.name for item in find_inputs(["s3://bucket/crawl.warc.d/.snapshot/"])] == ["w.warc.gz"]
+    assert [item.name for item in find_inputs([str(crawl / ".snapshot")])] == ["w.warc.gz"]
+    assert [item.name for item in find_inputs([str(crawl / ".w.warc.gz")])] == [".w.warc.gz"]
+
+
+@pytest.mark.parametrize("argument", ["crawl", "crawl/x.warc.gz", "crawl/*.gz"])
+@pytest.mark.parametrize("target", ["gone.warc.gz", "x.warc.gz"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path, argument, target):
+    """Nowhere, or to itself."""
+    crawl = tmp_path / "crawl"
+    crawl.mkdir()
+    write_warc(crawl / "a.warc.gz", {"http://a.example/": page()})
+    (crawl / "notes.txt").symlink_to("gone.txt")
+    (crawl / "x.warc.gz").symlink_to(target)
+    with pytest.raises(InputError, match=rf"crawl/x\.warc\.gz is a link to {target}, which is not there"):
+        find_inputs([str(tmp_path / argument)])
+    (crawl / "x.warc.gz").unlink()
+    assert [item.name for item in find_inputs([str(crawl)])] == ["a.warc.gz"]
+
+
+def test_links_to_archives_are_read(tmp_path):
+    (tmp_path / "crawl").mkdir()
+    (tmp_path / "crawl" / "x.warc.gz").symlink_to(write_warc(tmp_path / "a", {"http://a.example/": page()}))
+    assert [item.name for item in find_inputs([str(tmp_path / "crawl")])] == ["x.warc.gz"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
+def test_a_folder_that_can_not_be_read_is_named(tmp_path):
+    write_warc(tmp_path / "a.warc.gz", {"http://a.example/": page()})
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(InputError, match=r"closed can't be read: Permission denied"):
+        find_inputs([str(tmp_path)])
 
 
 @pytest.mark.parametrize(
@@ -213,6 +411,152 @@ def test_an_input_that_changes_in_mid_run_stops_it(base, folder, tmp_path, monke
         file.unlink()
     assert len(tasks) <= 3  # one task may have begun when the other ended
     assert not (tmp_path / "out" / "run.json").exists()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """An archive of 2 MB, of which a third is in the samples of its identity, and a finished run on it."""
+    made = tmp_path_factory.mktemp("large")
+    rng = random.Random(3)
+    with open(made / "large.warc.gz", "wb") as out:
+        for number in range(100):
+            block = http(page(str(number), " ".join(rng.choices(WORDS.split(), k=3_000))))
+            out.write(gzip.compress(record("response", f"http://{number}.example/", block, number), 0, mtime=0))
+    assert build_quietly(job([made / "large.warc.gz"], made / "out", unit_bytes=500_000)).exit_code == 0
+    return made
+
+
+def change_middle(path, keep_time=False):
+    """Change a byte of the second of four units that no sample holds."""
+    before, times = find_inputs([str(path)])[0].identity, os.stat(path)
+    for at in range(700_000, 900_000, 10_000):
+        content = bytearray(path.read_bytes())
+        content[at] ^= 1
+        path.write_bytes(content)
+        if find_inputs([str(path)])[0].identity == before:
+            break
+        content[at] ^= 1
+        path.write_bytes(content)
+    else:
+        raise AssertionError("every place is in a sample")
+    if keep_time:
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.fixture
+def own(large, tmp_path):
+    """A copy of the archive, and of its run."""
+    shutil.copytree(large, tmp_path / "own")
+    return tmp_path / "own"
+
+
+SINCE = r"large\.warc\.gz changed since the run read it"
+
+
+@pytest.mark.parametrize("keep_time", [False, True])
+def test_a_finished_run_notices_a_change_in_the_middle(own, keep_time):
+    made = job([own / "large.warc.gz"], own / "out")
+    assert build_quietly(made).already_done
+    before = tree(own / "out")
+    change_middle(own / "large.warc.gz", keep_time)
+    with pytest.raises(InputChanged, match=SINCE):
+        build_quietly(made)
+    assert tree(own / "out") == before
+
+
+def test_a_finished_run_minds_no_other_times_or_places_of_equal_bytes(own, tmp_path, capsys):
+    archive = own / "large.warc.gz"
+    os.utime(archive)
+    assert build_quietly(job([archive], own / "out")).already_done
+    assert "are read again" in capsys.readouterr().err
+    shutil.move(archive, tmp_path / "large.warc.gz")
+    assert build_quietly(job([tmp_path / "large.warc.gz"], own / "out")).already_done
+    timings = json.loads((own / "out" / "timings.json").read_text())
+    for told in ("no JSON", "[]", "{}", '{"seen": [1]}', '{"seen": [{"warc": "large.warc.gz", "start": "x"}]}'):
+        (own / "out" / "timings.json").write_text(told)
+        assert build_quietly(job([tmp_path / "large.warc.gz"], own / "out")).already_done
+    timings["seen"][-1]["end"] = 1 << 60  # reading ends with the file
+    (own / "out" / "timings.json").write_text(json.dumps(timings))
+    assert build_quietly(job([tmp_path / "large.warc.gz"], own / "out")).already_done
+
+
+def test_archives_whose_times_are_as_they_were_are_not_read_again(large, monkeypatch):
+    monkeypatch.setattr("corpus.sandbox.seen.digest_of_range", None)
+    assert build_quietly(job([large / "large.warc.gz"], large / "out")).already_done
+
+
+def half_done(archive, out, monkeypatch):
+    """A run of which the last two of four units failed."""
+
+    def fail(payload):
+        if payload["unit"]["start"] > 900_000:
+            raise RuntimeError("not now")
+        return run_unit_task(payload)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs.build.units, "run_unit_task", fail)
+        assert build_quietly(job([archive], out, unit_bytes=500_000)).exit_code == 3
+
+
+@pytest.mark.parametrize("keep_time", [False, True])
+def test_a_half_done_run_notices_a_change_in_the_middle(own, tmp_path, monkeypatch, keep_time):
+    half_done(own / "large.warc.gz", tmp_path / "out", monkeypatch)
+    change_middle(own / "large.warc.gz", keep_time)
+    with pytest.raises(InputChanged, match=SINCE):
+        build_quietly(job([own / "large.warc.gz"], tmp_path / "out", unit_bytes=500_000))
+
+
+def test_a_half_done_run_goes_on_with_a_copy(own, tmp_path, monkeypatch):
+    half_done(own / "large.warc.gz", tmp_path / "out", monkeypatch)
+    copy = tmp_path / "large.warc.gz"
+    shutil.copyfile(own / "large.warc.gz", copy)
+    assert build_quietly(job([copy], tmp_path / "out", unit_bytes=500_000)).exit_code == 0
+    assert tree(tmp_path / "out") == tree(own / "out")
+
+
+def test_a_replay_notices_a_change_in_the_middle(own, tmp_path):
+    """Also a replay of a replay, whose units were none of the archive's."""
+    stages = {"stages": [STAGES["stages"][0], STAGES["stages"][1] | {"chars": {"min": 300, "max": 90_000}}]}
+    archive, made = own / "large.warc.gz", [open_run(own / "out")]
+    how = lambda: LocalEngine(1), Progress(quiet=True)
+    replay(made[0], job([], tmp_path / "first"), Takedown.of(["http://1.example/"]), *how)
+    made.append(open_run(tmp_path / "first"))
+    change_middle(archive)
+    for number, old in enumerate(made):
+        with pytest.raises(InputChanged, match=SINCE):
+            replay(old, job([archive], tmp_path / str(number), stages), takedown_of(old.store), *how)
+
+
+@pytest.mark.parametrize("place", ["http", "s3"])
+def test_an_etag_tells_of_a_change_in_the_middle(base, folder, large, tmp_path, server, place):
+    file = folder / "bucket" / "large.warc.gz"
+    shutil.copy(large / "large.warc.gz", file)
+    made = job([f"{base[place]}/large.warc.gz"], tmp_path / "out", unit_bytes=500_000)
+    try:
+        assert build_quietly(made).exit_code == 0
+        assert tree(tmp_path / "out") == tree(large / "out")
+        assert build_quietly(made).already_done
+        assert build_quietly(job([large / "large.warc.gz"], tmp_path / "out")).already_done
+        change_middle(file)
+        with pytest.raises(InputChanged, match=SINCE):
+            build_quietly(made)
+        server.etags = False  # the samples are all that is left
+        if place == "http":
+            assert build_quietly(made).already_done
+    finally:
+        file.unlink()
+
+
+def test_a_run_of_the_former_form_is_known_by_both_ends(large, tmp_path):
+    """As runs had it until 2026-11: another identity, and nothing that its units have seen."""
+    shutil.copytree(large / "out", tmp_path / "out")
+    (tmp_path / "out" / "timings.json").unlink()
+    with closing(LocalSource(large / "large.warc.gz")) as source:
+        ends = digest_of_ends(source)[:32]
+    known = [{"name": "large.warc.gz", "identity": ends}]
+    found = find_in_run([str(large / "large.warc.gz")], known)
+    assert found["large.warc.gz"].identity == ends
+    assert build_quietly(job([large / "large.warc.gz"], tmp_path / "out")).already_done
 
 
 def test_inputs_that_no_server_gives_any_more_stop_a_run(base, folder, tmp_path, monkeypatch):

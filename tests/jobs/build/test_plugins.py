@@ -11,8 +11,8 @@ from corpus.run import open_run
 from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import InProcess
 from tests.jobs.build.test_build import tree
 from tests.warcs import WORDS, page, write_warc
 
@@ -31,7 +31,7 @@ def test_the_example_stage_gets_everything(archive, tmp_path, ray, request):
     module = read_plugin(str(EXAMPLES / "code_share.py"))
     recipe = load_recipe(str(EXAMPLES / "code_share.toml"), modules=[module])
     job = Job(recipe, [str(archive)], tmp_path / "out", modules=(module,))
-    make = request.getfixturevalue("ray_engine") if ray else lambda: LocalEngine(1)
+    make = request.getfixturevalue("ray_engine") if ray else lambda: InProcess()
     build(job, make, Progress(quiet=True))
     run = open_run(tmp_path / "out")
     assert run.info["records"]["dropped"] == {"code_share": {"code_ratio": 1}}
@@ -50,7 +50,7 @@ def test_a_changed_module_is_another_recipe(archive, tmp_path):
         recipe = load_recipe(str(EXAMPLES / "code_share.toml"), modules=[module])
         build(
             Job(recipe, [str(archive)], tmp_path / str(number), modules=(module,)),
-            lambda: LocalEngine(1),
+            lambda: InProcess(),
             Progress(quiet=True),
         )
     infos = [json.loads((tmp_path / name / "run.json").read_text()) for name in "01"]

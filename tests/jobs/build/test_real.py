@@ -14,6 +14,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import InProcess
 from tests.jobs.build.test_build import job, tree
 from tests.processes import children
 from tests.stubs import FACTORY, recipe_from_dict
@@ -62,7 +63,7 @@ def real(shared_data, tmp_path_factory):
     """The output for one real archive, on one worker without Ray."""
     out = tmp_path_factory.mktemp("real") / "out"
     archive = shared_data / "warc" / "mixed-00001.warc.gz"
-    assert start([archive], out, "--no-ray").wait() == 0
+    assert start([archive], out).wait() == 0
     return archive, out
 
 
@@ -72,7 +73,7 @@ def real(shared_data, tmp_path_factory):
     [
         ("--workers", "1"),
         ("--workers", "2", "--unit-mb", "1"),
-        ("--no-ray", "--workers", "2", "--unit-mb", "0.2"),
+        ("--ray", "--workers", "2", "--unit-mb", "0.2"),
         ("--workers", "2", "--unit-mb", "1000"),
     ],
 )
@@ -85,7 +86,7 @@ def test_same_bytes_on_real_pages(real, tmp_path, options):
 @pytest.mark.slow
 def test_memory_of_supervisor_and_page_worker(shared_data, tmp_path):
     """Together they take at most 600 MB of PSS, without mapped files."""
-    process = start([shared_data / "warc" / "english-00000.warc.gz"], tmp_path / "out", "--no-ray", "--workers", "1")
+    process = start([shared_data / "warc" / "english-00000.warc.gz"], tmp_path / "out", "--workers", "1")
     peak = 0
     while process.poll() is None:
         peak = max(peak, sum(map(own_pss, [process.pid, *children(process.pid)])))
@@ -108,5 +109,5 @@ def own_pss(pid: int) -> int:
 def test_the_same_rows_in_another_order_of_inputs(shared_data, tmp_path):
     files = [shared_data / "wild" / "allenai+dolma" / name for name in ("sample-0000.warc.gz", "sample-0001.warc.gz")]
     for name, given in (("a", files), ("b", files[::-1])):
-        build(job(given, tmp_path / name), lambda: LocalEngine(1), Progress(quiet=True))
+        build(job(given, tmp_path / name), lambda: InProcess(), Progress(quiet=True))
     assert tree(tmp_path / "a") == tree(tmp_path / "b")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 import corpus.revise.portion_replay
@@ -19,16 +20,18 @@ from corpus.revise.differences import diff
 from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL
-from corpus.tables.takedown import TAKEDOWN_FILE, Takedown, read_takedown, takedown_of
+from corpus.tables.takedown import TAKEDOWN_FILE, Entry, Takedown, read_takedown, takedown_of
+from jobs.build.archives import read_texts
 from jobs.build.plan import Job
 from jobs.build.remove import read_list, remove
 from jobs.build.replay_run import replay
 from jobs.cli import cli
 from jobs.report.render import write_report
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.jobs.show.test_steering import STAGES, archives  # noqa: F401
+from tests.reports import seal
 from tests.warcs import WORDS, page, write_warc
 
 
@@ -45,11 +48,16 @@ def folder(built, tmp_path):
     return tmp_path / "out"
 
 
-def remove_quietly(folder, entries):
+def take_down(folder, urls=(), domains=(), copies=False):
     def make_job(recipe, out):
         return job([], out, recipe, workers=1)
 
-    return remove(folder, entries, make_job, lambda: LocalEngine(1), Progress(quiet=True))
+    entries = [*map(Entry.url, urls), *map(Entry.domain, domains)]
+    return remove(folder, entries, make_job, lambda: InProcess(), Progress(quiet=True), copies)
+
+
+def remove_quietly(folder, urls=(), domains=()):
+    return take_down(folder, urls, domains).result
 
 
 def rows(folder, outcome=None):
@@ -69,7 +77,7 @@ def test_a_page_is_gone_and_the_ledger_says_why(folder):
     without_places(folder)
     page = next(row for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)
     text = open_run(folder).text_of(page["id"])
-    result = remove_quietly(folder, Takedown.of([page["url"]]))
+    result = remove_quietly(folder, [page["url"]])
     assert result.exit_code == 0
     run = open_run(folder)
     run.verify()
@@ -88,10 +96,28 @@ def test_a_page_is_gone_and_the_ledger_says_why(folder):
     }  # fmt: skip
 
 
+def test_a_run_from_before_a_measure_was_added(folder):
+    """The measure is null where a page is not read again."""
+    column = "gopher_quality.alpha_ratio"
+    info = open_run(folder).info
+    del info["columns"][column]
+    next(table for table in info["recipe"]["stages"] if table["name"] == "gopher_quality").pop("alpha_ratio")
+    for path in (folder / "ledger").iterdir():
+        pq.write_table(pq.read_table(path).drop_columns([column]), path, write_page_checksum=True)
+    seal(folder, info)
+    keeper, repeats = keeper_of_many(folder)
+    assert remove_quietly(folder, [keeper["url"]]).exit_code == 0
+    found = {row["id"]: row for row in rows(folder)}
+    assert found[keeper["id"]]["outcome"] == "dropped"
+    assert any(found[row["id"]]["outcome"] == "kept" for row in repeats)
+    assert any(row["gopher_quality.words"] is not None and row[column] is None for row in found.values())
+    open_run(folder).verify()
+
+
 def test_a_cluster_elects_another_keeper(folder):
     keeper, others = keeper_of_many(folder)
     assert len(others) > 2
-    remove_quietly(folder, Takedown.of([keeper["url"], others[0]["url"]]))
+    remove_quietly(folder, [keeper["url"], others[0]["url"]])
     run = open_run(folder)
     run.verify()
     now = {row["id"]: row for row in rows(folder)}
@@ -109,7 +135,7 @@ def test_a_cluster_elects_another_keeper(folder):
 @pytest.mark.slow
 def test_domains_cover_their_subdomains(folder):
     before = [row for row in rows(folder) if "site4.example" in row["url"]]
-    remove_quietly(folder, Takedown.of(domains=["SITE4.example."]))
+    remove_quietly(folder, domains=["SITE4.example."])
     after = [row for row in rows(folder) if "site4.example" in row["url"]]
     assert len(before) == len(after)
     judged = [row for row in after if row["outcome"] != "failed"]
@@ -120,8 +146,7 @@ def test_domains_cover_their_subdomains(folder):
 
 def test_it_equals_a_build_with_the_list_and_a_rebuild_keeps_to_it(folder, archives, tmp_path):  # noqa: F811
     keeper, _ = keeper_of_many(folder)
-    entries = Takedown.of([keeper["url"]], ["site2.example"])
-    remove_quietly(folder, entries)
+    remove_quietly(folder, [keeper["url"]], ["site2.example"])
     removed = tree(folder)
     again = build_quietly(job([archives], folder, STAGES))
     assert again.already_done
@@ -136,14 +161,14 @@ def test_it_equals_a_build_with_the_list_and_a_rebuild_keeps_to_it(folder, archi
 def test_lists_add_up_and_are_stored_as_hashes(folder):
     without_places(folder)
     first, second = [row for row in rows(folder, "kept") if row["minhash.cluster_size"] is None][:2]
-    remove_quietly(folder, Takedown.of([first["url"]]))
-    remove_quietly(folder, Takedown.of([second["url"], "http://never.example/private-name"]))
+    remove_quietly(folder, [first["url"]])
+    remove_quietly(folder, [second["url"], "http://never.example/private-name"])
     assert open_run(folder).info["records"]["dropped"]["removed"] == {"url": 2}
     stored = (folder / TAKEDOWN_FILE).read_text()
     assert "never.example" not in stored
     assert read_takedown(folder / TAKEDOWN_FILE).rule("http://never.example/private-name#top") == "url"
     before = tree(folder)
-    assert remove_quietly(folder, Takedown.of([second["url"]])).already_done
+    assert remove_quietly(folder, [second["url"]]).already_done
     assert tree(folder) == before
 
 
@@ -157,20 +182,20 @@ def test_it_needs_no_archive_where_no_text_comes_back(folder):
     """Samples need no archive either: there are fewer of them then."""
     alone = next(row for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)
     without_places(folder)
-    assert remove_quietly(folder, Takedown.of([alone["url"]])).exit_code == 0
+    assert remove_quietly(folder, [alone["url"]]).exit_code == 0
     open_run(folder).verify()
 
 
 def test_a_kill_while_files_are_moved(folder, archives, monkeypatch):  # noqa: F811
     """The run can't be read then. The command, or a build, finishes the takedown. test_swap.py kills at every step."""
     without_places(folder)
-    entries = Takedown.of([next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)])
+    urls = [next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)]
     whole, other = folder.parent / "whole", folder.parent / "other"
     for copy in (whole, other):
         shutil.copytree(folder, copy)
-    remove_quietly(whole, entries)
+    remove_quietly(whole, urls)
     for broken, go_on in (
-        (folder, lambda: remove_quietly(folder, Takedown.of())),
+        (folder, lambda: remove_quietly(folder)),
         (other, lambda: build_quietly(job([archives], other, STAGES))),
     ):
         renames = iter(range(5))
@@ -182,7 +207,7 @@ def test_a_kill_while_files_are_moved(folder, archives, monkeypatch):  # noqa: F
 
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr(corpus.storage.swap.os, "rename", killed)
-            remove_quietly(broken, entries)
+            remove_quietly(broken, urls)
         assert (broken / JOURNAL).exists()
         with pytest.raises(IntegrityError, match="was interrupted"):
             open_run(broken)
@@ -194,7 +219,7 @@ def test_a_kill_while_files_are_moved(folder, archives, monkeypatch):  # noqa: F
 def test_a_kill_at_the_very_end(folder, monkeypatch):
     """The same command has nothing else to do, and removes what is left of the pages."""
     without_places(folder)
-    entries = Takedown.of([next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)])
+    urls = [next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)]
 
     def killed(self, prefix, remove=LocalStore.remove):
         if prefix == ".work":
@@ -203,9 +228,9 @@ def test_a_kill_at_the_very_end(folder, monkeypatch):
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(LocalStore, "remove", killed)
-        remove_quietly(folder, entries)
+        remove_quietly(folder, urls)
     assert (folder / ".work").exists()
-    assert remove_quietly(folder, entries).already_done
+    assert remove_quietly(folder, urls).already_done
     assert not (folder / ".work").exists()
 
 
@@ -213,7 +238,7 @@ def test_two_lists_at_once_are_both_kept(folder, monkeypatch):
     """Another takedown ends just before this one takes the folder."""
     without_places(folder)
     one, other = [row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None][:2]
-    waiting = [Takedown.of([other])]
+    waiting = [[other]]
 
     @contextmanager
     def only_run(self, own=LocalStore.only_run):
@@ -223,21 +248,176 @@ def test_two_lists_at_once_are_both_kept(folder, monkeypatch):
             yield
 
     monkeypatch.setattr(LocalStore, "only_run", only_run)
-    assert remove_quietly(folder, Takedown.of([one])).exit_code == 0
+    assert remove_quietly(folder, [one]).exit_code == 0
     assert read_takedown(folder / TAKEDOWN_FILE) == Takedown.of([one, other])
     assert {row["url"] for row in rows(folder) if row["stage"] == "removed"} == {one, other}
 
 
-def test_no_alarm_where_the_run_had_passed_it(tmp_path):
-    write_warc(tmp_path / "a.warc.gz", {f"http://site{n}.example/": page("One", WORDS) for n in range(30)})
+def test_what_each_entry_finds(folder):
+    """One that found nothing is named with what may be meant; the others do their work."""
+    without_places(folder)
+    first, second = [row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None][:2]
+    removal = take_down(folder, [f"HTTPS{first[4:]}#top", first.replace("www.", "")], ["sites3.example"])
+    assert [(one.pages, one.before, one.near[:1]) for one in removal.found] == [
+        (1, 0, []), (0, 0, [first]), (0, 0, ["site3.example"]),
+    ]  # fmt: skip
+    assert [row["url"] for row in rows(folder) if row["stage"] == "removed"] == [first]
+    removal = take_down(folder, [first, second])
+    assert [(one.pages, one.before) for one in removal.found] == [(0, 1), (1, 0)]
+    assert removal.as_dict()["entries"][1] == {"entry": second, "kind": "url", "pages": 1, "before": 0, "near": []}
+
+
+def test_where_no_entry_finds_a_page_nothing_changes(folder):
+    before = tree(folder)
+    removal = take_down(folder, ["http://never.example/"], ["never.example"])
+    assert removal.result.already_done
+    assert all(one.nothing for one in removal.found)
+    assert tree(folder) == before
+
+
+def test_pages_that_come_in_are_listed(folder):
+    keeper, others = keeper_of_many(folder)
+    before = {row["id"] for row in rows(folder, "kept")}
+    removal = take_down(folder, [keeper["url"]])
+    after = {row["id"]: row["url"] for row in rows(folder, "kept")}
+    assert {one.id: one.url for one in removal.returned} == {id: after[id] for id in after.keys() - before}
+    assert removal.returned
+    assert {one.id for one in removal.returned} <= {row["id"] for row in others}
+    assert {row["id"] for row in removal.copies} == {row["id"] for row in others}  # they stay
+
+
+@pytest.mark.parametrize("named", ["keeper", "repeat"])
+def test_copies_go_too(folder, named):
+    """All of its cluster, whichever of them is named, and so a build with the list leaves them out."""
+    without_places(folder)
+    keeper, others = keeper_of_many(folder)
+    cluster = {row["id"]: row["url"] for row in (keeper, *others)}
+    chosen = keeper if named == "keeper" else others[-1]
+    removal = take_down(folder, [chosen["url"]], copies=True)
+    assert {row["id"] for row in removal.copies} == cluster.keys() - {chosen["id"]}
+    assert removal.returned == []
+    assert {row["id"] for row in rows(folder) if row["stage"] == "removed"} == cluster.keys()
+    assert all(read_takedown(folder / TAKEDOWN_FILE).rule(url) == "url" for url in cluster.values())
+
+
+LINES = {"stages": [{"stage": "paragraphs"}, {"stage": "lines", "removed_ratio": {"max": "off"}}]}
+
+
+def test_without_clusters_copies_are_pages_of_the_same_text(tmp_path):
+    pages = {f"http://site{n}.example/": page("One", WORDS + "x" * (n == 2)) for n in range(4)}
+    write_warc(tmp_path / "a.warc.gz", pages)
+    assert build_quietly(job([tmp_path], tmp_path / "out", {"stages": [{"stage": "paragraphs"}]})).exit_code == 0
+    removal = take_down(tmp_path / "out", ["http://site3.example"], copies=True)
+    assert [row["url"] for row in removal.copies] == ["http://site0.example/", "http://site1.example/"]
+    assert [row["url"] for row in rows(tmp_path / "out", "kept")] == ["http://site2.example/"]
+
+
+def test_lines_that_come_back_are_listed(tmp_path):
+    own = [f"{WORDS} Of page {word}." for word in ("one", "two", "three")]
+    shared = "This line is in two of them, and it is a long one. " * 3
+    bodies = [own[0], f"{own[1]}\n{shared}\n", f"{own[2]}\n{shared}\n"]
+    pages = {f"http://site{n}.example/": page(f"Title {n}", body) for n, body in enumerate(bodies)}
+    write_warc(tmp_path / "a.warc.gz", pages)
+    assert build_quietly(job([tmp_path], tmp_path / "out", LINES, alarm_rate=1.0)).exit_code == 0
+    removal = take_down(tmp_path / "out", ["http://site1.example/"])
+    assert [(one.url, one.lines) for one in removal.returned] == [
+        ("http://site2.example/", 2)
+    ]  # one has the closing tags
+
+
+@pytest.fixture(scope="module")
+def copied_pages(tmp_path_factory):
+    """A run of 30 pages with the same text."""
+    folder = tmp_path_factory.mktemp("copied")
+    write_warc(folder / "a.warc.gz", {f"http://site{n}.example/": page("One", WORDS) for n in range(30)})
     stages = {"stages": [{"stage": "extract"}, {"stage": "minhash"}]}
-    made = job([tmp_path], tmp_path / "out", stages, alarm_rate=1.0)
+    made = job([folder], folder / "out", stages, alarm_rate=1.0)
     assert build_quietly(replace(made, factory=Job.factory)).exit_code == 0
-    (tmp_path / "list").write_text("http://site29.example/")
-    with pytest.raises(SystemExit) as ended:
-        cli(["remove", str(tmp_path / "out"), "--urls", str(tmp_path / "list"), "--no-ray"], standalone_mode=False)
-    assert ended.value.code == 0
-    assert rows(tmp_path / "out", "dropped")[-1]["stage"] == "removed"
+    return folder / "out"
+
+
+@pytest.fixture
+def corpus_remove(copied_pages, tmp_path, capsys):
+    """Run the command on a copy of that run: (exit code, folder, JSON, text for people)."""
+    shutil.copytree(copied_pages, tmp_path / "out")
+
+    def run(*options, **lists):
+        for name, content in lists.items():
+            (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+            options = (*options, f"--{name}", str(tmp_path / name))
+        with pytest.raises((SystemExit, ConfigError)) as ended:
+            cli(["remove", str(tmp_path / "out"), "--json", *options], standalone_mode=False)
+        shown = capsys.readouterr()
+        if isinstance(ended.value, ConfigError):
+            return 2, tmp_path / "out", None, str(ended.value)
+        return ended.value.code, tmp_path / "out", json.loads(shown.out), shown.err
+
+    return run
+
+
+def test_no_alarm_where_the_run_had_passed_it(corpus_remove):
+    code, folder, _, _ = corpus_remove(urls="http://site29.example/")
+    assert code == 0
+    assert rows(folder, "dropped")[-1]["stage"] == "removed"
+
+
+def test_the_command_names_what_found_nothing(corpus_remove):
+    code, folder, shown, err = corpus_remove(urls="http://site2.example/\nhttp://www.site3.example/\n")
+    assert code == 3
+    assert "http://www.site3.example/ finds no page. Near it:\n  http://site3.example/\n" in err
+    assert [(one["pages"], one["near"][:1]) for one in shown["entries"]] == [(1, []), (0, ["http://site3.example/"])]
+    assert shown["records"]["dropped"]["removed"] == {"url": 1}
+    assert corpus_remove(urls="http://site2.example/")[0] == 0  # it was removed before
+    assert corpus_remove(urls="http://www.site3.example/")[0] == 3
+    assert [row["url"] for row in rows(folder) if row["stage"] == "removed"] == ["http://site2.example/"]
+
+
+def test_the_text_of_a_removed_page_is_not_read_again(corpus_remove):
+    _, folder, _, _ = corpus_remove(urls="http://site2.example/")
+    run = open_run(folder)
+    (row,) = run.find("http://site2.example/")
+    assert read_texts(run, [row, {**row, "stage": "minhash"}], [], []) == {}
+    (other,) = run.find("http://site3.example/")
+    assert "three fishermen" in read_texts(run, [other], [], [])[other["id"]]
+
+
+def test_the_command_lists_what_comes_in_and_takes_copies(corpus_remove):
+    _, folder, shown, err = corpus_remove(urls="http://site0.example/")
+    (back,) = shown["returned"]
+    assert (len(shown["copies"]), shown["copies_removed"]) == (29, False)
+    assert back["url"] == rows(folder, "kept")[0]["url"]
+    assert back["url"] in err
+    _, folder, shown, _ = corpus_remove("--copies", urls=back["url"])
+    assert (len(shown["copies"]), shown["copies_removed"]) == (28, True)
+    assert rows(folder, "kept") == []
+
+
+@pytest.mark.parametrize("domain", ["example", "co.uk", "*.com", "github.io", "https://example/"])
+def test_a_public_suffix_needs_yes(corpus_remove, domain):
+    code, folder, _, said = corpus_remove(domains=f"site1.example\n{domain}")
+    assert code == 2
+    assert f"'{domain}' is a public suffix" in said
+    assert not (folder / TAKEDOWN_FILE).exists()
+
+
+def test_a_list_without_entries_is_refused(corpus_remove):
+    code, _, _, said = corpus_remove(urls="# none yet\n\n")
+    assert (code, "name nothing" in said) == (2, True)
+
+
+def test_with_yes_all_under_a_public_suffix_goes(corpus_remove):
+    code, folder, shown, _ = corpus_remove("--yes", domains="example")
+    assert (code, shown["entries"][0]["pages"]) == (0, 30)
+    assert {row["stage"] for row in rows(folder)} == {"removed"}
+
+
+def test_entries_among_domains_in_any_form(corpus_remove):
+    listed = "*.site1.example\nhttps://site2.example\nhttp://site3.example/x\nSITE4.example:443 # why\n"
+    code, _, shown, _ = corpus_remove(domains=listed)
+    assert code == 3
+    assert [(one["kind"], one["pages"]) for one in shown["entries"]] == [
+        ("domain", 1), ("domain", 1), ("url", 0), ("domain", 1),
+    ]  # fmt: skip
 
 
 @pytest.mark.slow
@@ -245,13 +425,13 @@ def test_signatures_stay_where_their_limit_is_off(archives, tmp_path):  # noqa: 
     """Such a run compares nothing and has no index, but its signatures may be needed under other limits."""
     stages = {"stages": [{**one, "similarity": {"below": "off"}} if one["stage"] == "minhash" else one
                          for one in STAGES["stages"]]}  # fmt: skip
-    entries = Takedown.of([], ["site2.example"])
+    domains = ["site2.example"]
     for name in ("removed", "built"):
         (tmp_path / name).mkdir()
     assert build_quietly(job([archives], tmp_path / "removed" / "out", stages)).exit_code == 0
-    assert remove_quietly(tmp_path / "removed" / "out", entries).exit_code == 0
+    assert remove_quietly(tmp_path / "removed" / "out", domains=domains).exit_code == 0
     (tmp_path / "built" / "out").mkdir()
-    (tmp_path / "built" / "out" / TAKEDOWN_FILE).write_bytes(entries.as_json())
+    (tmp_path / "built" / "out" / TAKEDOWN_FILE).write_bytes(Takedown.of(domains=domains).as_json())
     assert build_quietly(job([archives], tmp_path / "built" / "out", stages)).exit_code == 0
     assert tree(tmp_path / "removed" / "out") == tree(tmp_path / "built" / "out")
 
@@ -259,9 +439,8 @@ def test_signatures_stay_where_their_limit_is_off(archives, tmp_path):  # noqa: 
 SCRIPT = """
 import sys
 from pathlib import Path
-from corpus.tables.takedown import Takedown
 from tests.jobs.build.test_remove import remove_quietly
-remove_quietly(Path(sys.argv[1]), Takedown.of([], ["site2.example"]))
+remove_quietly(Path(sys.argv[1]), domains=["site2.example"])
 """
 
 
@@ -269,7 +448,7 @@ remove_quietly(Path(sys.argv[1]), Takedown.of([], ["site2.example"]))
 def test_kills_at_any_time(folder, tmp_path):
     whole = folder.parent / "whole"
     shutil.copytree(folder, whole)
-    remove_quietly(whole, Takedown.of([], ["site2.example"]))
+    remove_quietly(whole, domains=["site2.example"])
     before, after = tree(folder), tree(whole)
     for tenths in range(2, 400, 7):
         process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], stderr=subprocess.DEVNULL)
@@ -287,9 +466,19 @@ def test_kills_at_any_time(folder, tmp_path):
     assert tree(folder) == after
 
 
-def test_a_list_is_one_entry_a_line(tmp_path):
-    (tmp_path / "list").write_text("# why\n\nhttp://a.example/\n  b.example  \n")
-    assert read_list(tmp_path / "list") == ["http://a.example/", "b.example"]
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_list_is_one_entry_a_line(tmp_path, encoding, end):
+    lines = ["# why", "", "http://a.example/", "  bücher.example  # not nice", '"http://a.example/x"']
+    (tmp_path / "list").write_bytes(end.join(lines).encode(encoding))
+    assert read_list(tmp_path / "list") == ["http://a.example/", "bücher.example", "http://a.example/x"]
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"http://b\xfccher.example/", b"a\0\0\0b\0\0\0"])
+def test_a_list_that_is_no_text_is_refused(tmp_path, data):
+    (tmp_path / "list").write_bytes(data)
+    with pytest.raises(ConfigError, match="Give a text file"):
+        read_list(tmp_path / "list")
 
 
 def test_a_run_of_another_version(folder, archives, monkeypatch):  # noqa: F811
@@ -307,10 +496,10 @@ def test_a_run_of_another_version(folder, archives, monkeypatch):  # noqa: F811
     with pytest.raises(OutputError, match="code: "):
         build_quietly(job([archives], folder, STAGES))
     with pytest.raises(ConfigError, match="made with other code or lists"):
-        replay(run, job([archives], folder.parent / "new", STAGES), takedown_of(run.store), lambda: LocalEngine(1),
+        replay(run, job([archives], folder.parent / "new", STAGES), takedown_of(run.store), lambda: InProcess(),
                 Progress(quiet=True))  # fmt: skip
     assert not (folder.parent / "new").exists()
-    assert remove_quietly(folder, Takedown.of([url])).exit_code == 0
+    assert remove_quietly(folder, [url]).exit_code == 0
     run = open_run(folder)
     run.verify()
     assert run.find(url)[0]["stage"] == "removed"
@@ -322,7 +511,7 @@ def test_a_takedown_taken_up_by_another_version_makes_its_portions_again(folder,
     """The run keeps the versions that made it. So unfinished work of a takedown is bound to the versions of the
     takedown."""
     without_places(folder)
-    entries = Takedown.of([next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)])
+    urls = [next(row["url"] for row in rows(folder, "kept") if row["minhash.cluster_size"] is None)]
     made = []
 
     def counted(paths, first, end, read=corpus.revise.portion_replay.read_rows):
@@ -336,11 +525,11 @@ def test_a_takedown_taken_up_by_another_version_makes_its_portions_again(folder,
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr("corpus.version.code_digest", lambda rooms: "one")
         patched.setattr("jobs.build.build._pack", killed)
-        remove_quietly(folder, entries)
+        remove_quietly(folder, urls)
     assert made
     made.clear()
     with monkeypatch.context() as patched:
         patched.setattr("corpus.version.code_digest", lambda rooms: code)
-        assert remove_quietly(folder, entries).exit_code == 0
+        assert remove_quietly(folder, urls).exit_code == 0
     assert bool(made) == again
     open_run(folder).verify()

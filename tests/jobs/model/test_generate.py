@@ -202,6 +202,12 @@ def test_the_command_line_shows_probabilities(run):
     assert len([line for line in lines if line.count("%") == 5]) == 3
 
 
+def test_there_are_as_many_threads_as_cpus_that_may_be_used(run, monkeypatch):
+    monkeypatch.setattr("jobs.verbs.models.usable_cpus", lambda: 3)
+    run("a", "--max-tokens", 1)
+    assert torch.get_num_threads() == 3
+
+
 def test_an_unfinished_model_can_speak(tmp_path, model):
     tokens = open_tokens(model.parent / "tokens")
     steps = iter([False] * 3 + [True])

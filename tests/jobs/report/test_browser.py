@@ -13,6 +13,7 @@ from jobs.build.plan import Job
 from jobs.report.render import write_report
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import InProcess
 from tests.reports import pages, sample, write_run
 from tests.warcs import WORDS, http, page, record
 
@@ -221,7 +222,7 @@ def test_hostile_pages_through_a_build(browser, tmp_path):
     raw = b"".join(record("response", url, http(body), number) for number, (url, body) in enumerate(bodies.items()))
     (tmp_path / "w.warc").write_bytes(raw)
     made = Job(load_recipe("default", ["minhash.similarity.below=off"]), [str(tmp_path / "w.warc")], tmp_path / "out")
-    build(made, lambda: LocalEngine(1), Progress(quiet=True))
+    build(made, lambda: InProcess(), Progress(quiet=True))
     out = tmp_path / "out" / "report.html"
     write_report(open_run(tmp_path / "out"), out)
     with Opened(browser, out, width=390) as opened:

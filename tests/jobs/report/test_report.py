@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
@@ -17,13 +18,16 @@ from corpus.plugins import read_plugin
 from corpus.run import open_run
 from corpus.stage import Limit
 from corpus.tables.ledger import ledger_schema, total
+from corpus.tables.samples import EXCERPT_CHARS
 from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.cli import main
-from jobs.report.render import write_report
+from jobs.report.gather import gather, run_name
+from jobs.report.render import render, write_report
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job
 from tests.ledgers import recipe
 from tests.reports import pages, sample, seal, write_part, write_run
@@ -138,6 +142,7 @@ def check_all(folder, html):
             assert rules[name] == count, name
     check_measures(reference, html)
     check_domains(reference, html)
+    check_archives(reference, html)
 
 
 def partly(html):
@@ -181,6 +186,16 @@ def check_domains(reference, html):
         assert int(row.get("data-dropped")) == counts[domain, "dropped"]
 
 
+def check_archives(reference, html):
+    records = Counter(row["warc"] for row in reference.rows)
+    kept = Counter(row["warc"] for row in reference.rows if row["outcome"] == "kept")
+    rows = html.xpath("//tr[@data-archive]")
+    assert {row.get("data-archive") for row in rows} == {item["name"] for item in reference.info["inputs"]}
+    for row in rows:
+        name = row.get("data-archive")
+        assert (int(row.get("data-records")), int(row.get("data-kept"))) == (records[name], kept[name])
+
+
 @pytest.mark.parametrize("measures", ["all", "first"])
 def test_numbers_equal_run_json_and_ledger(tmp_path, measures):
     gap = {"warc": "w.warc.gz", "start": 100, "end": 103, "record": "w.warc.gz:101"}
@@ -217,6 +232,130 @@ def test_the_limit_is_drawn(tmp_path):
     assert card.xpath(".//*[@class='kept']//title")[0].text
     free = html.xpath("//figure[@data-measure='last.count']")[0]
     assert not free.xpath(".//*[@class='limit' and local-name()='path']")
+
+
+def widths(html, path):
+    """The widths of the bars of a kind, with the numbers in the rows that they stand in."""
+    found = []
+    for row in html.xpath(path):
+        width = sum(float(part.get("width")) for part in row.xpath(".//rect[not(@class='track')]"))
+        numbers = [int(cell.text_content().replace(",", "")) for cell in row.xpath("./td[contains(@class, 'n')]")[:2]]
+        found.append((width, sum(numbers)))
+    return found
+
+
+def test_bars_that_are_compared_have_one_scale(tmp_path):
+    rows = [{**row, "door.label": "en" if number % 9 else "de"} for number, row in enumerate(pages(800))]
+    html = report(write_run(tmp_path / "run", rows))
+    longest = {}
+    for row in html.xpath("//table[@class='rules']//tr[not(@class)]"):
+        outside = row.xpath("./*[contains(@data-fact, '.outside')]")
+        for bar in row.xpath(".//rect[@class='outside']") if outside else ():
+            longest[int(outside[0].get("data-value"))] = float(bar.get("width"))
+    assert max(longest.values()) == 100
+    assert len(longest) > 4
+    for count, width in longest.items():
+        assert width == pytest.approx(100 * count / max(longest), abs=0.001)
+    for path in ("//tr[@data-category]", "//tr[@data-domain]"):
+        found = widths(html, path)
+        most = max(number for _, number in found)
+        assert len({number for _, number in found}) > 1
+        for width, number in found:
+            assert width == pytest.approx(100 * number / most, abs=0.002)
+
+
+def test_the_run_is_named_by_its_folder(tmp_path):
+    html = report(write_run(tmp_path / "autumn <img src=x onerror=alert(1)>\u202e", pages(60)))
+    (heading,) = html.xpath("//h1")
+    assert heading.text_content() == "autumn <img src=x onerror=alert(1)>⟨U+202E⟩"
+    assert html.xpath("//title")[0].text.startswith("autumn <img src=x onerror=alert(1)>⟨U+202E⟩ – ")
+    assert f"Recipe {open_run(next(tmp_path.iterdir())).info['recipe']['name']}." in html.text_content()
+    assert str(tmp_path) not in html.text_content()
+
+
+@pytest.mark.parametrize(
+    ("location", "name"),
+    [
+        ("/data/runs/autumn", "autumn"),
+        ("/", ""),
+        ("s3://bucket/runs/autumn", "autumn"),
+        ("s3://bucket/", "bucket"),
+        ("s3://key:secret@bucket", "bucket"),
+        ("s3://bucket/autumn/?secret=a/b", "autumn"),
+    ],
+)
+def test_a_name_is_no_path(location, name):
+    assert run_name(location) == name
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    """A folder's name may be bytes that are no UTF-8."""
+    found = gather(open_run(write_run(tmp_path / "run", pages(60))))
+    page = render(replace(found, name="n\udce4me")).encode().decode()
+    assert lxml.html.fromstring(page).xpath("//h1")[0].text_content() == "n⟨U+DCE4⟩me"
+
+
+def test_measures_say_what_they_mean(tmp_path):
+    """Those of our stages do. A user's module, and a stage that only has the name of ours, are not asked."""
+    made = recipe()
+    stages = made.canonical()["stages"]
+    folder = write_run(tmp_path / "run", pages(60))
+    info = open_run(folder).info
+    assert not report(folder).xpath("//*[@class='meaning']")
+    for table in stages:
+        if table["name"] == "first":
+            table["stage"] = "gopher_quality"
+    seal(folder, {**info, "recipe": {**info["recipe"], "stages": stages}})
+    html = report(folder)
+    (meaning,) = html.xpath("//figure[@data-measure='first.words']/p[@class='meaning']")
+    assert meaning.text == "Words that are not all punctuation."
+    assert not html.xpath("//figure[@data-measure='first.ratio']/p[@class='meaning']")
+
+
+def test_languages_that_the_screen_saw(tmp_path):
+    folder = write_run(tmp_path / "run", pages(400))
+    info = open_run(folder).info
+    stages = info["recipe"]["stages"]
+    next(table for table in stages if table["name"] == "door")["stage"] = "screen"
+    seal(folder, info)
+    html = report(folder)
+    rows = open_run(folder).ledger.to_table().to_pylist()
+    counts = Counter((row["door.label"], row["outcome"]) for row in rows)
+    found = facts(html)
+    for name in ("en", "de"):
+        for outcome in ("kept", "dropped"):
+            assert found[f"screen.{name}.{outcome}"] == counts[name, outcome]
+    assert counts["de", "dropped"] > 0
+    assert "Languages that the screen saw" in html.get_element_by_id("languages").text_content()
+
+
+def test_languages_before_and_after_extraction_have_one_scale(tmp_path):
+    rows = [{**row, "first.note": "fr" if number % 3 else "it"} for number, row in enumerate(pages(400))]
+    folder = write_run(tmp_path / "run", rows)
+    for path in (folder / "ledger").iterdir():
+        table = pq.read_table(path)
+        names = [{"first.note": "first.label"}.get(name, name) for name in table.column_names]
+        pq.write_table(table.rename_columns(names), path, write_page_checksum=True)
+    info = json.loads(
+        (folder / "run.json").read_text().replace("first.note", "first.label").replace('"note"', '"label"')
+    )
+    for table in info["recipe"]["stages"]:
+        table["stage"] = {"door": "screen", "first": "language"}.get(table["name"], table["stage"])
+    seal(folder, info)
+    found = widths(report(folder), "//*[@id='languages']//tr[td]")
+    assert len(found) == 4
+    most = max(number for _, number in found)
+    for width, number in found:
+        assert width == pytest.approx(100 * number / most, abs=0.002)
+
+
+def test_excerpts_are_shown_as_long_as_they_are_kept(tmp_path):
+    text = "<b>" + "x" * (EXCERPT_CHARS - 3)
+    rows = [sample("kept", 0, excerpt=text), sample("first.words", 7, excerpt=text, value=7.0, limit=50.0)]
+    html = report(write_run(tmp_path / "run", pages(60), samples=rows))
+    assert EXCERPT_CHARS == 500
+    shown = [one.text_content() for one in html.xpath("//p[@class='excerpt']")]
+    assert shown and set(shown) == {text + "…"}
 
 
 def test_same_bytes_again(tmp_path):
@@ -364,7 +503,7 @@ def own_stage(tmp_path_factory):
     made = load_recipe(str(EXAMPLES / "code_share.toml"), modules=[module])
     build(
         Job(made, [str(folder / "w.warc.gz")], folder / "out", modules=(module,)),
-        lambda: LocalEngine(1),
+        lambda: InProcess(),
         Progress(quiet=True),
     )
     return folder / "out"

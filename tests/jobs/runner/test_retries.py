@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-import threading
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +15,7 @@ import pytest
 from corpus.errors import NoRoom, OutputError
 from corpus.sandbox.footprint import Footprint
 from jobs.runner.engine import _GRACE_S, run
-from jobs.runner.local_engine import LocalEngine, Slots
+from jobs.runner.local_engine import LocalEngine
 from jobs.runner.retries import MEMORY, OUTPUT, POLICIES, answer_of, by_class, last_place
 
 HANG = 1e9
@@ -215,33 +214,6 @@ def test_an_output_that_no_try_can_write_ends_the_run(monkeypatch) -> None:
     with pytest.raises(OutputError, match=r"^The bucket can't be used\. Check the credentials\.$"):
         play(engine, ["any", "other"])
     assert engine.tally == {"noop": {OUTPUT: POLICIES[OUTPUT].attempts}}
-
-
-def test_threads_take_slots_all_at_once() -> None:
-    slots, held, release = Slots(3), threading.Event(), threading.Event()
-    order = []
-
-    def narrow() -> None:
-        with slots.take(1):
-            held.set()
-            release.wait()
-            order.append("narrow")
-
-    def wide() -> None:
-        with slots.take(3):
-            order.append("wide")
-
-    threads = [threading.Thread(target=narrow)]
-    threads[0].start()
-    held.wait()
-    threads.append(threading.Thread(target=wide))
-    threads[1].start()
-    with slots.take(2):
-        order.append("beside")
-    release.set()
-    for thread in threads:
-        thread.join()
-    assert order == ["beside", "narrow", "wide"]
 
 
 def hungry(payload):

@@ -11,13 +11,14 @@ from rich.console import Console
 
 from corpus.run import open_run
 from corpus.tables.mask import mask_url
+from corpus.tables.samples import EXCERPT_CHARS
 from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.sample.crawl import expected_outcomes, write_sample
-from jobs.show.runs import show_funnel
+from jobs.show.runs import remarks, show_funnel
 
 
 @pytest.fixture(scope="module", params=["default", "fineweb"])
@@ -111,7 +112,7 @@ def test_samples_show_each_rule_that_dropped(demo):
     rules = set(samples["rule"].to_pylist())
     dropped = {f"{stage}.{rule}" for stage, by_rule in demo.info["records"]["dropped"].items() for rule in by_rule}
     assert rules == dropped | {"kept"}
-    assert max(len(text) for text in samples["excerpt"].to_pylist()) <= 400
+    assert max(len(text) for text in samples["excerpt"].to_pylist()) <= EXCERPT_CHARS
 
 
 def test_output_loads_elsewhere(demo):
@@ -137,4 +138,5 @@ def test_the_funnel_of_the_readme_is_this_one(demo):
     console = Console(width=120, file=io.StringIO())
     show_funnel(demo.info, console)
     printed = "\n".join(line.rstrip() for line in console.file.getvalue().rstrip().split("\n"))
+    printed = "\n".join([printed, *remarks(demo.info)])
     assert printed in (Path(__file__).parents[3] / "README.md").read_text()

@@ -15,6 +15,7 @@ from corpus.tables.takedown import Takedown
 from jobs.build.replay_run import replay
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.stubs import recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
@@ -211,7 +212,7 @@ def test_kinds_of_runs(kind, archives, tmp_path):
     recipe = recipe_with(base, settings)
     build_quietly(job(inputs, tmp_path / "fresh", recipe.canonical(), **options))
     made = job([], tmp_path / "made", recipe.canonical(), **options)
-    replay(base, made, Takedown.of(), lambda: LocalEngine(1), Progress(quiet=True))
+    replay(base, made, Takedown.of(), lambda: InProcess(), Progress(quiet=True))
     assert tree(tmp_path / "made") == tree(tmp_path / "fresh")
     found = base.tune(settings)
     assert found.kept[0] <= open_run(tmp_path / "fresh").info["records"]["kept"] <= found.kept[1]
@@ -247,15 +248,14 @@ def test_a_stage_of_ones_own(archives, tmp_path):
     """The answer needs no module, --write needs it, and both work as for our own stages."""
     example = Path(__file__).parents[3] / "examples"
     own = ["--allow-module", example / "code_share.py"]
-    how = [*own, "--no-ray"]
     setting = ["--set", "code_share.code_ratio.max=0.01"]
-    command = ["build", archives / "a.warc.gz", "--recipe", example / "code_share.toml", *how]
+    command = ["build", archives / "a.warc.gz", "--recipe", example / "code_share.toml", *own]
     corpus_command(*command, "-o", tmp_path / "base")
     corpus_command(*command, "-o", tmp_path / "fresh", *setting)
     found = open_run(tmp_path / "base").tune({"code_share.code_ratio.max": 0.01})
     assert found.exact
     assert found.kept[0] == open_run(tmp_path / "fresh").info["records"]["kept"]
-    corpus_command("tune", tmp_path / "base", *setting, "--write", tmp_path / "made", *how)
+    corpus_command("tune", tmp_path / "base", *setting, "--write", tmp_path / "made", *own)
     assert tree(tmp_path / "made") == tree(tmp_path / "fresh")
 
 
@@ -269,10 +269,10 @@ def test_real_pages(shared_data, tmp_path_factory, setting):
     archive = shared_data / "warc" / "mixed-00001.warc.gz"
     base = folder / "real-base"
     if not base.exists():
-        corpus_command("build", archive, "-o", base, "--no-ray")
+        corpus_command("build", archive, "-o", base)
     fresh, made = (tmp_path_factory.mktemp(name) / "out" for name in ("fresh", "made"))
-    corpus_command("build", archive, "-o", fresh, "--no-ray", "--set", setting)
-    corpus_command("tune", base, "--write", made, "--no-ray", "--set", setting)
+    corpus_command("build", archive, "-o", fresh, "--set", setting)
+    corpus_command("tune", base, "--write", made, "--set", setting)
     assert tree(made) == tree(fresh)
     found = open_run(base).tune([setting])
     assert found.kept[0] <= open_run(fresh).info["records"]["kept"] <= found.kept[1]

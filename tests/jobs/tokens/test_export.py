@@ -15,9 +15,9 @@ from corpus.errors import InputError, OutputError
 from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.build.plan import Job as BuildJob
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens.export import ExportJob, export
+from tests.engines import InProcess, engine_of
 from tests.stubs import FACTORY, recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
 
@@ -39,7 +39,7 @@ def texts(tmp_path_factory):
 
 
 def run(texts, out, target, workers=1, **options):
-    return export(ExportJob(texts, out, target, **options), lambda: LocalEngine(workers), Progress(quiet=True))
+    return export(ExportJob(texts, out, target, **options), lambda: engine_of(workers), Progress(quiet=True))
 
 
 def written(folder):
@@ -302,7 +302,7 @@ def corpus_run(tmp_path_factory):
     write_warc(folder / "w.warc.gz", pages)
     recipe = recipe_from_dict({"stages": [{"stage": "url"}, {"stage": "paragraphs", "chars": {"min": 300}}]})
     job = BuildJob(recipe, [str(folder / "w.warc.gz")], folder / "out", factory=FACTORY)
-    assert build(job, lambda: LocalEngine(1), Progress(quiet=True)).exit_code == 0
+    assert build(job, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
     return folder / "out"
 
 

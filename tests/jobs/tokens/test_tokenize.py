@@ -20,11 +20,11 @@ from corpus.storage.store import LocalStore
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.shuffle import keys_of
 from corpus.tokens.token_folder import open_tokens
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens import tokenize as job_module
 from jobs.tokens.tokenize import TokenizeJob, tokenize, val_share_for
 from tests.bpe import TEXTS, small_tokenizer
+from tests.engines import engine_of
 
 DOCUMENTS = 230
 
@@ -61,7 +61,7 @@ def tree(folder):
 def run(texts, out, workers=1, **options):
     options = {"val_share": 0.1, "file_tokens": 3000, **options}
     made = TokenizeJob(texts, out, options.pop("tokenizer", small_tokenizer()), **options)
-    return tokenize(made, lambda: LocalEngine(workers), Progress(quiet=True))
+    return tokenize(made, lambda: engine_of(workers), Progress(quiet=True))
 
 
 @pytest.fixture(scope="module")

@@ -160,7 +160,7 @@ def test_compare_as_a_table_and_as_json(texts, trained):
 
 
 def test_tokenize_and_export_as_typed(texts, trained, tmp_path):
-    options = ["--tokenizer", trained, "--val-share", 0.5, "--no-ray", "--json"]
+    options = ["--tokenizer", trained, "--val-share", 0.5, "--json"]
     result = run("tokenize", texts, "-o", tmp_path / "tokens", *options)
     printed = json.loads(result.stdout)
     tokens = open_tokens(tmp_path / "tokens")
@@ -168,7 +168,7 @@ def test_tokenize_and_export_as_typed(texts, trained, tmp_path):
     assert printed["documents"]["tokenized"] == 50
     assert f"train: {tokens.train.tokens:,} tokens" in result.stderr
     assert "is complete already" in run("tokenize", texts, "-o", tmp_path / "tokens", *options).stderr
-    result = run("export", texts, "-o", tmp_path / "shards", "--for", "nanochat", "--no-ray", "--json")
+    result = run("export", texts, "-o", tmp_path / "shards", "--for", "nanochat", "--json")
     assert json.loads(result.stdout)["documents"]["in"] == 50
     assert "can use no more GPUs than that" in result.stderr
 
@@ -178,9 +178,3 @@ def test_tokenize_and_export_as_typed(texts, trained, tmp_path):
 )
 def test_help_has_an_example(verb):
     assert f"Example: corpus {' '.join(verb)}" in run(*verb, "--help").stdout
-
-
-def test_ray_and_no_ray_exclude_each_other(texts, trained, tmp_path):
-    result = run("tokenize", texts, "-o", tmp_path / "x", "--tokenizer", trained, "--no-ray", "--address", "auto")
-    assert result.exit_code == 2
-    assert not (tmp_path / "x").exists()

@@ -1,0 +1,141 @@
+"""What a takedown list finds in a run: the pages of each entry, and the copies of these pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from xxhash import xxh3_64_intdigest
+
+from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED
+from corpus.runs.row_groups import Columns, read_batches, row_groups, rows_where
+from corpus.runs.urls import nearest_domains, nearest_urls, urls_in
+from corpus.tables.ledger import ledger_identity
+from corpus.tables.takedown import Entry, domains_of
+
+if TYPE_CHECKING:
+    from corpus.runs.run_files import RunFiles
+
+_ARCHIVE_FAILURES = ("damaged", "not_http")
+"""Failures of the archive. No stage has a part in them."""
+
+_PAGE = ["id", "url", "outcome", "stage", "detail"]
+_CORPUS_ROWS = 1 << 10
+
+
+@dataclass
+class Found:
+    """An entry of a list, and what it stands for in a run."""
+
+    entry: Entry
+    pages: int = 0
+    """Pages that it takes down now."""
+    before: int = 0
+    """Pages that were taken down before."""
+    near: list[str] = field(default_factory=list)
+    """URLs or domains of the run that its author may have meant, if it found nothing."""
+
+    @property
+    def nothing(self) -> bool:
+        return not self.pages and not self.before
+
+
+def failed_pages(read: Columns) -> np.ndarray:
+    """Return True for the rows of pages that failed in a stage, or in the worker."""
+    table = read(["outcome", "rule"])
+    of_archive = pc.is_in(table["rule"], value_set=pa.array(_ARCHIVE_FAILURES))
+    found: np.ndarray = pc.and_(pc.equal(table["outcome"], FAILED), pc.invert(of_archive)).to_numpy()
+    return found
+
+
+def taken_down(read: Columns) -> np.ndarray:
+    """Return True for the rows of pages that were taken down."""
+    found: np.ndarray = pc.fill_null(pc.equal(read(["stage"])["stage"], REMOVED), False).to_numpy()
+    return found
+
+
+def judged_pages(read: Columns) -> np.ndarray:
+    """Return True for the rows that a takedown may remove: those of pages that stages have judged."""
+    judged = pc.is_in(read(["outcome"])["outcome"], value_set=pa.array([KEPT, DROPPED])).to_numpy()
+    found: np.ndarray = (judged | failed_pages(read)) & ~taken_down(read)
+    return found
+
+
+def find_entries(run: RunFiles, entries: Iterable[Entry]) -> tuple[list[Found], pa.Table]:
+    """Return what each entry finds in a run, and the rows of all pages that go."""
+    found = [Found(entry) for entry in entries]
+    by_form: dict[tuple[str, str], list[Found]] = {}
+    for one in found:
+        by_form.setdefault((one.entry.kind, one.entry.form), []).append(one)
+    domains = any(kind == "domain" for kind, _ in by_form)
+    going = []
+    for group in row_groups(run.paths("ledger")):
+        with group.open() as read:
+            before = taken_down(read)
+            rows = np.flatnonzero(judged_pages(read) | before)
+            goes = np.zeros(group.rows, np.bool_)
+            for row, url in zip(rows.tolist(), read(["url"])["url"].take(pa.array(rows)).to_pylist(), strict=True):
+                forms = [("url", ledger_identity(url))] if url else []
+                forms += [("domain", name) for name in domains_of(url)] if domains else []
+                hits = [one for form in forms for one in by_form.get(form, ())]
+                for one in hits:
+                    one.before += int(before[row])
+                    one.pages += int(not before[row])
+                goes[row] = bool(hits) and not before[row]
+            going.append(read(_PAGE).filter(pa.array(goes)))
+    return found, pa.concat_tables(going)
+
+
+def find_near(run: RunFiles, found: Iterable[Found], registered_domain: Callable[[str], str]) -> None:
+    """Add to each entry that found nothing what its author may have meant."""
+    missing = [one for one in found if one.nothing]
+    urls, domains = ([one.entry.form for one in missing if one.entry.kind == kind] for kind in ("url", "domain"))
+    paths = run.paths("ledger")
+    near = nearest_urls(urls_in(paths), urls) if urls else {}
+    near |= nearest_domains(urls_in(paths), domains, registered_domain) if domains else {}
+    for one in missing:
+        one.near = near[one.entry.form]
+
+
+def copies_of(run: RunFiles, pages: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows of the other pages with the text of one of these: exactly, or in one cluster with it."""
+    stages = [name for name, one in run.info["compared"].items() if one["compares"] == "documents"]
+    known = set(pages["id"].to_pylist())
+    cluster = known | _same_texts(run, known)
+    copies: list[dict[str, Any]] = []
+    new = pages.to_pylist()
+    while new:
+        cluster |= {row["id"] for row in new} | {row["detail"] for row in new if row["stage"] in stages}
+        marked = pa.array(cluster, pa.string())
+        found = rows_where(run.paths("ledger"), lambda read: _belongs(read, marked, stages), _PAGE)  # noqa: B023
+        new = [row for table in found for row in table.to_pylist() if row["id"] not in known]
+        known |= {row["id"] for row in new}
+        copies += new
+    return copies
+
+
+def _belongs(read: Columns, cluster: pa.Array, stages: list[str]) -> pa.ChunkedArray:
+    """Return True for the pages of a cluster, and for those that a comparison removed in favor of one."""
+    table = read(["id", "stage", "detail"])
+    compared = pc.is_in(table["stage"], value_set=pa.array(stages, pa.string()))
+    repeats = pc.and_(compared, pc.is_in(table["detail"], value_set=cluster))
+    return pc.or_(repeats, pc.is_in(table["id"], value_set=cluster))
+
+
+def _same_texts(run: RunFiles, wanted: set[str]) -> set[str]:
+    """Return the ids of the kept pages with the text of one of the wanted pages."""
+    hashes, chosen, ids = [np.zeros(0, np.uint64)], [np.zeros(0, np.bool_)], pa.array(wanted, pa.string())
+    for batch in read_batches(run.paths("corpus"), ["id", "text"], _CORPUS_ROWS):
+        hashes.append(np.array([xxh3_64_intdigest(text.encode()) for text in batch["text"].to_pylist()], np.uint64))
+        chosen.append(pc.is_in(batch["id"], value_set=ids).to_numpy(zero_copy_only=False))
+    numbers = np.concatenate(hashes)
+    same = np.isin(numbers, numbers[np.concatenate(chosen)])
+    found: set[str] = set()
+    for batch in read_batches(run.paths("corpus"), ["id"], _CORPUS_ROWS):
+        here, same = same[: batch.num_rows], same[batch.num_rows :]
+        found.update(batch["id"].filter(pa.array(here)).to_pylist())
+    return found

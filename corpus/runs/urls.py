@@ -1,0 +1,142 @@
+"""URLs of a run: the rows of one URL, and the URLs and domains that somebody may have meant by another one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpus.runs.row_groups import read_batches
+from corpus.tables.ledger import ledger_identity
+from corpus.tables.takedown import domains_of
+from corpus.url_identity import MAX_HOST, split_url, url_identity
+
+NEAR = 3
+"""The suggestions for a URL or domain that is not there."""
+
+_ROWS = 1 << 16
+_COMPARED = 100  # wanted URLs of one host that each of its URLs is compared with
+_OTHER_FORMS = r"[^\x00-\x7f]|^[^/]*//[^/]*[%\[]"  # a host in another script, with escapes, or an IP address
+
+
+def urls_in(paths: Sequence[Path]) -> Iterator[str]:
+    """Yield the URLs of a ledger, in order."""
+    for batch in read_batches(paths, ["url"], _ROWS):
+        yield from batch["url"].to_pylist()
+
+
+def is_url(urls: pa.ChunkedArray, url: str) -> pa.Array:
+    """Return True for the URLs of a ledger that are the same as `url`."""
+    wanted = ledger_identity(url)
+    likely = pc.match_substring_regex(urls, f"(?i){re.escape(split_url(wanted)[0])}|{_OTHER_FORMS}")
+    found = np.zeros(len(urls), np.bool_)
+    rows = np.flatnonzero(likely.to_numpy())
+    found[rows] = [ledger_identity(one) == wanted for one in urls.take(pa.array(rows)).to_pylist()]
+    return pa.array(found)
+
+
+def nearest_urls(urls: Iterable[str], wanted: Iterable[str]) -> dict[str, list[str]]:
+    """Return for each wanted URL those that are most like it, the nearest first: at the same host but for `www.`, or at
+    one that is a letter apart; with the same path but for its query; with most of the path in common."""
+    best: dict[str, list[tuple[bool, bool, float, float, str]]] = {one: [] for one in wanted}
+    by_host: dict[str, list[str]] = {}
+    for one in best:
+        by_host.setdefault(_bare_host(one), []).append(one)
+    hosts = _NearNames(by_host)
+    for url in urls:
+        host = _bare_host(url)
+        for near in hosts.of(host):
+            for one in by_host[near][:_COMPARED]:
+                score = (host != near, *_score(url, one), url)
+                if score not in best[one]:
+                    best[one] = sorted([*best[one], score])[:NEAR]
+    return {one: [score[-1] for score in scores] for one, scores in best.items()}
+
+
+def is_variant(url: str, other: str) -> bool:
+    """Return True for URLs that differ only in `www.`, final slashes and the letter case of the path."""
+    return _bare_host(url) == _bare_host(other) and _loose_path(url) == _loose_path(other)
+
+
+def nearest_domains(
+    urls: Iterable[str], wanted: Iterable[str], registered_domain: Callable[[str], str]
+) -> dict[str, list[str]]:
+    """Return for each wanted domain those of the URLs that are most like it, the nearest first: the same but for
+    `www.`, below the same registered domain, a letter apart, or with another suffix."""
+    best: dict[str, list[tuple[int, str]]] = {one: [] for one in wanted}
+    by_name: dict[tuple[int, str], list[str]] = {}
+    registered = {one: registered_domain(one) or one for one in best}
+    for one, domain in registered.items():
+        for key in ((0, one.removeprefix("www.")), (1, domain), (3, domain.partition(".")[0])):
+            by_name.setdefault(key, []).append(one)
+    letters = _NearNames(registered.values())
+
+    @lru_cache(1 << 16)
+    def add(host: str) -> None:
+        for domain in domains_of(f"//{host}"):
+            name = domain.partition(".")[0]
+            found = [(0, host, one) for one in by_name.get((0, domain), ())]
+            found += [(1, host, one) for one in by_name.get((1, domain), ())]
+            found += [(2, domain, one) for near in letters.of(domain) for one in by_name[1, near]]
+            found += [(3, domain, one) for one in by_name.get((3, name), ()) if len(name) > 3 and name != domain]
+            for rank, shown, one in found:
+                if shown not in (known for _, known in best[one]):
+                    best[one] = sorted([*best[one], (rank, shown)])[:NEAR]
+
+    for url in urls:
+        add(split_url(url)[0])
+    return {one: [shown for _, shown in found] for one, found in best.items()}
+
+
+class _NearNames:
+    """Finds names that are the same as another, or a letter apart: added, left out, another one, or two swapped."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._by_part: dict[str, set[str]] = {}
+        for name in names:
+            for part in _parts(name):
+                self._by_part.setdefault(part, set()).add(name)
+        self.of = lru_cache(1 << 13)(self._of)
+
+    def _of(self, name: str) -> list[str]:
+        return sorted({near for part in _parts(name) for near in self._by_part.get(part, ())})
+
+
+def _parts(name: str) -> set[str]:
+    """Return a name, and it without each of its letters."""
+    if len(name) > MAX_HOST:
+        return {name}
+    return {name, *(name[:at] + name[at + 1 :] for at in range(len(name)))}
+
+
+def _bare_host(url: str) -> str:
+    return split_url(url)[0].removeprefix("www.")
+
+
+def _loose_path(url: str) -> str:
+    return url_identity(url).partition("//")[2].partition("/")[2].lower().rstrip("/")
+
+
+def _score(url: str, wanted: str) -> tuple[bool, float, float]:
+    """Return whether the paths differ without their queries, and how much of the paths and the URLs is the same."""
+    ours, theirs = _loose_path(url), _loose_path(wanted)
+    page, other = (path.partition("?")[0].rstrip("/") for path in (ours, theirs))
+    return page != other, -_share(ours, theirs), -_share(url_identity(url), url_identity(wanted))
+
+
+def _share(one: str, other: str) -> float:
+    """Return the share of two texts that they have in common at their beginning and end."""
+    shorter, longer = sorted((len(one), len(other)))
+    same = _common(one, other) + _common(reversed(one), reversed(other))
+    return min(same, shorter) / max(longer, 1)
+
+
+def _common(one: Iterable[str], other: Iterable[str]) -> int:
+    """Return the number of letters before the first in which two texts differ."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

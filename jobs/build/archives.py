@@ -1,0 +1,92 @@
+"""The archives of a finished run, and pages of them that are read again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from typing import Any
+
+from corpus.errors import InputChanged, InputError
+from corpus.net.urls import is_url, redact
+from corpus.outcome import DROPPED, FAILED, REMOVED
+from corpus.plugins import Plugin
+from corpus.revise.portion_replay import PageReader, place_of
+from corpus.run import Run
+from corpus.sandbox.guard import Guard
+from corpus.sandbox.page_worker import make_recipe
+from corpus.sandbox.unit import Unit
+from corpus.tables.takedown import TAKEDOWN_FILE
+from jobs.build.inputs import check_unchanged, find_in_run, plan_units
+
+
+class Archives:
+    """The archives that a run read, each as one unit. They are looked for when they are needed."""
+
+    def __init__(self, run: Run, inputs: Sequence[str]) -> None:
+        """`inputs` say where they are now, if they are not where they were."""
+        self._run = run
+        self._inputs = inputs
+        self.found: dict[str, Unit] = {}
+
+    def units(self, names: Iterable[str]) -> dict[str, Unit]:
+        """Return each of these archives as one unit. Raises InputError for an archive that is missing, or changed."""
+        names = list(names)
+        missing = [name for name in names if name not in self.found]
+        if missing:
+            past = self._run.locations()
+            locations = self._inputs or [past[name] for name in missing if past.get(name)]
+            strange = [url for url in locations if is_url(url)] if not self._inputs else []
+            if strange:  # a folder from somebody else must not send this user's credentials anywhere
+                raise InputError(
+                    f"Some pages must be read again, from {redact(strange[0])} as the run's timings.json says.",
+                    "If you trust that file, name the archives with --inputs.",
+                )
+            inputs = self._run.info["inputs"]
+            there = find_in_run(locations, inputs) if locations else {}
+            known = {item["name"]: item["identity"] for item in inputs}
+            for name in missing:
+                if name not in there:
+                    raise InputError(f"Some pages of {name} must be read again.", "Say with --inputs where it is.")
+                if there[name].identity != known[name]:
+                    raise InputChanged(f"{name} is not the archive that the run read.", "Give that one with --inputs.")
+            check_unchanged(self._run.store, [there[name] for name in missing])
+            for name in missing:
+                self.found[name] = plan_units(there[name], 1 << 60)[0]
+        return {name: self.found[name] for name in names}
+
+
+def read_texts(
+    run: Run, rows: Sequence[dict[str, Any]], inputs: Sequence[str], modules: Sequence[Plugin],
+    factory: str = "filters:recipe_from_dict",
+) -> dict[str, str]:  # fmt: skip
+    """Return the texts of pages that the run dropped, by id: what the stages make of them if no limit ends them.
+
+    `rows` are ledger rows. Pages that were taken down, and those that no stage has judged, have no text here. Raises
+    InputError if an archive is missing.
+    """
+    wanted = [row for row in rows if row["outcome"] in (DROPPED, FAILED) and row["stage"] != REMOVED]
+    wanted = [row for row in wanted if row["rule"] != "damaged"]
+    if not wanted:
+        return {}
+    units = Archives(run, inputs).units(dict.fromkeys(row["warc"] for row in wanted))
+    own = [[module.name, module.source] for module in modules]
+    recipe = make_recipe(factory, _without_limits(run.info["recipe"]), own).canonical()
+    removed = str(run.store.local(TAKEDOWN_FILE)) if run.store.size(TAKEDOWN_FILE) is not None else ""
+    texts: dict[str, str] = {}
+    with closing(Guard(recipe, factory, modules=own)) as guard:
+        for name, unit in units.items():
+            places = sorted(place_of(row) for row in wanted if row["warc"] == name)
+            tables, _ = PageReader(guard, unit, removed).read(places, ["ledger", "corpus"])
+            texts |= {row["id"]: row["text"] for row in tables["corpus"].select(["id", "text"]).to_pylist()}
+    return texts
+
+
+def _without_limits(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe whose limits are all switched off."""
+    changed = copy.deepcopy(recipe)
+    for stage in changed["stages"]:
+        for limit in stage.values():
+            if isinstance(limit, dict):
+                limit.update(dict.fromkeys(limit, "off"))
+    return changed

@@ -1,0 +1,30 @@
+"""A process of the local engine: `python -m jobs.runner.local_worker`.
+
+It reads tasks from stdin and writes their answers to stdout, each as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib import import_module
+
+from corpus.sandbox.page_worker import die_with_parent
+from jobs.runner.retries import Function, answer_of
+
+
+def main() -> None:
+    """Run tasks until stdin ends, which it does when the driver dies."""
+    die_with_parent()
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)  # what a library prints is no answer
+        for line in sys.stdin.buffer:
+            module, name, payload = json.loads(line)
+            function: Function = getattr(import_module(module), name)
+            answers.write(json.dumps(answer_of(function, payload)).encode() + b"\n")
+            answers.flush()
+
+
+if __name__ == "__main__":
+    main()

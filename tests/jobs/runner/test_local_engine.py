@@ -1,0 +1,160 @@
+"""The engine on this machine: what becomes of tasks whose process dies, hangs or can't be started."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+
+import pytest
+
+from corpus.errors import CorpusError
+from jobs.runner.engine import Stop, run
+from jobs.runner.local_engine import LocalEngine
+from jobs.runner.retries import CRASH, DEADLINE, MEMORY, POLICIES, RetryPolicy, by_class
+from tests.processes import command_line, state
+
+
+def act(payload):
+    """Do what the payload says, and return the process that did."""
+    if number := payload.get("signal"):
+        os.kill(os.getpid(), number)
+    if "exit" in payload:
+        os._exit(payload["exit"])
+    if "prints" in payload:
+        print(payload["prints"])
+        os.write(1, payload["prints"].encode())
+    if "hangs" in payload:
+        import ctypes
+
+        ctypes.PyDLL(None).sleep(3600)  # with the interpreter's lock held: no Python code runs any more
+    if fifo := payload.get("waits"):
+        with open(fifo) as told:
+            told.read()
+    return {"pid": os.getpid(), "long": "x" * payload.get("chars", 0)}
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    for kind, policy in list(POLICIES.items()):
+        monkeypatch.setitem(POLICIES, kind, RetryPolicy(policy.attempts, 0.0))
+
+
+@pytest.fixture
+def engine():
+    with contextlib.closing(LocalEngine(2)) as made:
+        yield made
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    """A file for which a task waits until a test opens it for writing."""
+    os.mkfifo(tmp_path / "fifo")
+    return str(tmp_path / "fifo")
+
+
+def play(engine, *payloads):
+    with Stop() as stop:
+        return list(run(engine, act, payloads, stop))
+
+
+def test_processes_are_kept_from_task_to_task(engine) -> None:
+    pids = {one.result["pid"] for one in play(engine, *[{}] * 6)} | {one.result["pid"] for one in play(engine, {})}
+    assert os.getpid() not in pids
+    assert len(pids) <= 2
+
+
+@pytest.mark.parametrize(
+    ("ill", "kind", "reason"),
+    [
+        ({"signal": signal.SIGSEGV}, CRASH, "its process died: signal 11"),
+        ({"exit": 3}, CRASH, "its process died: exit code 3"),
+        ({"signal": signal.SIGKILL}, MEMORY, "its process was killed, as Linux does if memory runs out"),
+    ],
+)
+def test_a_task_whose_process_dies_is_given_up_and_the_rest_is_done(engine, ill, kind, reason) -> None:
+    done = play(engine, {}, ill, *[{}] * 3)
+    (lost,) = [one for one in done if one.result is None]
+    assert by_class(lost.failures) == {kind: POLICIES[kind].attempts}
+    assert lost.failures[-1].reason == reason
+    assert len(done) == 5
+
+
+def test_a_process_that_died_while_it_was_idle_costs_one_try(engine) -> None:
+    (first,) = play(engine, {})
+    os.kill(first.result["pid"], signal.SIGTERM)
+    while state(first.result["pid"]) not in ("Z", ""):
+        pass
+    (second,) = play(engine, {})
+    assert by_class(second.failures) == {CRASH: 1}
+    assert second.result["pid"] != first.result["pid"]
+
+
+def test_a_task_that_hangs_in_native_code_is_ended(engine, monkeypatch) -> None:
+    monkeypatch.setattr("jobs.runner.engine._GRACE_S", 0.1)
+    done = play(engine, {"hangs": True, "wall_s": 0.1}, {"wall_s": 100.0})
+    assert [by_class(one.failures) for one in done if one.result is None] == [{DEADLINE: POLICIES[DEADLINE].attempts}]
+    assert len(done) == 2
+
+
+def test_what_a_library_prints_is_no_answer(engine) -> None:
+    assert all(one.result for one in play(engine, *[{"prints": "{}\n"}] * 3))
+
+
+def test_a_task_with_more_slots_waits_for_them_and_is_not_overtaken(engine, fifo) -> None:
+    narrow, wide, last = engine.submit(act, {"waits": fifo}, 1), engine.submit(act, {}, 2), engine.submit(act, {}, 1)
+    assert engine.running_s(narrow) > 0
+    assert engine.wait([narrow, wide, last]) is None
+    assert engine.running_s(wide) == engine.running_s(last) == 0
+    with open(fifo, "w"):
+        pass
+    order = [narrow, wide, last]
+    while order:
+        if done := engine.wait(order):
+            assert done is order.pop(0)
+
+
+def test_a_running_task_is_finished_at_the_end_even_if_its_answer_is_longer_than_a_pipe(fifo) -> None:
+    engine = LocalEngine(1)
+    task = engine.submit(act, {"waits": fifo, "chars": 1 << 20}, 1)
+    with open(fifo, "w"):
+        pass
+    engine.close()
+    assert task.worker._process.returncode == 0
+
+
+def test_an_end_at_once_waits_for_no_task(fifo) -> None:
+    engine = LocalEngine(1)
+    task = engine.submit(act, {"waits": fifo}, 1)
+    engine.close(wait=False)
+    assert task.worker._process.returncode == -signal.SIGKILL
+
+
+def test_no_process_can_be_started(engine, fifo, monkeypatch) -> None:
+    """With one at work its end is waited for."""
+
+    def refused(*command, **how):
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    first = engine.submit(act, {"waits": fifo}, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("subprocess.Popen", refused)
+        second = engine.submit(act, {}, 1)
+        with open(fifo, "w"):
+            pass
+        running = [first, second]
+        while running:
+            if done := engine.wait(running):
+                running.remove(done)
+        assert first.answer["ok"]["pid"] == second.answer["ok"]["pid"]
+        other = LocalEngine(1)
+        with pytest.raises(CorpusError, match="No process can be started: Resource temporarily unavailable"):
+            other.submit(act, {}, 1)
+
+
+def test_a_process_is_known_by_its_name_and_has_no_terminal(engine) -> None:
+    """Ctrl-C on a terminal goes to all processes of a session's group: running tasks are to be finished."""
+    (done,) = play(engine, {})
+    assert "jobs.runner.local_worker" in command_line(done.result["pid"])
+    assert os.getsid(done.result["pid"]) == done.result["pid"]
