@@ -37,7 +37,7 @@ def ray_engine():
     from jobs.runner.ray_engine import RayEngine
 
     class Kept(RayEngine):
-        def close(self) -> None:
+        def close(self, wait: bool = True) -> None:
             pass
 
     engine = Kept(2)

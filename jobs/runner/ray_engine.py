@@ -35,6 +35,9 @@ from jobs.runner.terminal import say
 _ANSWER_S = 120.0
 """The time that a node may take to answer. The first task on a node starts a process and imports our code."""
 
+_STARTS = 3
+"""Ray's node ends itself if one of its processes needs 15 s to start. On a busy machine that is chance."""
+
 _START_S = 900.0
 """The time that the first node of an empty cluster may take to start."""
 
@@ -147,10 +150,10 @@ class RayEngine:
         self.tally: dict[str, Counter[str]] = {}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-        # one try at a cluster takes 40 s, and Ray would make 20; its own processes may need more than 30 s to start
-        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1" if address else "60")
-        os.environ.setdefault("RAY_raylet_start_wait_time_s", "60")
+        if address == "local":  # as Ray calls it
+            address = None
         if address:
+            os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # tries of 40 s; Ray would make 20
             say(f"Joining the Ray cluster at {address}…")
             if insecure:
                 os.environ["RAY_AUTH_MODE"] = "disabled"
@@ -158,9 +161,8 @@ class RayEngine:
                 require_token(address)
             require_answer(address)
         else:
+            ray_folder()
             say("Starting Ray…")
-            self._temp = ray_folder() / str(next(_clusters))
-            self._temp.mkdir()
         import ray  # only now, as it reads the token mode when it is imported
         import ray.exceptions
 
@@ -169,14 +171,10 @@ class RayEngine:
         env = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "runtime_env": env}
         if not address:
-            options |= {"num_cpus": workers or usable_cpus(), "include_dashboard": False, "_temp_dir": str(self._temp)}
+            options |= {"num_cpus": workers or usable_cpus(), "include_dashboard": False}
             options["object_store_memory"] = 100 << 20  # results are small, as rows go to files
-        try:
-            with signals_kept(), _native_code_silent():
-                ray.init(address=address or "local", **options)
-                self.workers = workers or int(ray.cluster_resources().get("CPU", 1))
-        except Exception as error:  # Ray raises all kinds, a plain Exception among them
-            raise self._not_started(error, address) from None
+        cpus = self._init(address, options)
+        self.workers = workers or cpus
         self._remote = ray.remote(_stream)
         if address:
             try:
@@ -187,6 +185,23 @@ class RayEngine:
             except BaseException:
                 self.close()
                 raise
+
+    def _init(self, address: str | None, options: dict[str, Any]) -> int:
+        """Join a cluster, or start one in a new folder. Return the number of its CPUs."""
+        for start in range(1 if address else _STARTS):
+            if start:
+                say("Ray did not start. Starting it once more…")
+            if not address:
+                self._temp = ray_folder() / str(next(_clusters))
+                self._temp.mkdir()
+                options["_temp_dir"] = str(self._temp)
+            try:
+                with signals_kept(), _native_code_silent():
+                    self._ray.init(address=address or "local", **options)
+                    return int(self._ray.cluster_resources().get("CPU", 1))
+            except Exception as error:  # Ray raises all kinds, a plain Exception among them
+                failed = error
+        raise self._not_started(failed, address) from None
 
     def _not_started(self, error: Exception, address: str | None) -> CorpusError:
         why = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -102,7 +102,8 @@ def test_without_any_folder_the_reason_is_said(monkeypatch) -> None:
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """A module in place of Ray. Its `init` writes a log, prints as native code does, and raises what a test sets."""
+    """A module in place of Ray. Its `init` writes a log, prints as native code does, and raises `raises`, but not when
+    it is called for the time `succeeds`."""
     ray, exceptions = ModuleType("ray"), ModuleType("ray.exceptions")
 
     def init(address, **options):
@@ -112,8 +113,14 @@ def stand_in(monkeypatch):
             logs = Path(options["_temp_dir"]) / "session_latest" / "logs"
             logs.mkdir(parents=True)
             (logs / "raylet.out").write_text("why")
-        raise ray.raises
+        ray.calls += 1
+        if ray.calls != ray.succeeds:
+            raise ray.raises
 
+    ray.calls = ray.succeeds = 0
+    ray.cluster_resources = lambda: {"CPU": 3.0}
+    ray.remote = lambda function: function
+    ray.shutdown = lambda: None
     ray.init = init
     ray.exceptions = exceptions
     monkeypatch.setitem(sys.modules, "ray", ray)
@@ -130,7 +137,19 @@ def test_whatever_ray_raises_at_its_start_is_one_sentence(stand_in, capfd, kind)
     logs = Path(failed.value.todo.rpartition(" ")[2])
     assert (logs / "raylet.out").read_text() == "why"
     shutil.rmtree(logs.parent)
-    assert capfd.readouterr().err == "Starting Ray…\na warning\n"
+    once_more = "Ray did not start. Starting it once more…\n"
+    assert capfd.readouterr().err == once_more.join(["Starting Ray…\na warning\n", "a warning\n", "a warning\n"])
+
+
+@pytest.mark.parametrize("address", [None, "local"])
+def test_ray_is_started_again_in_another_folder(stand_in, monkeypatch, address) -> None:
+    """A machine may have been too busy."""
+    stand_in.raises, stand_in.succeeds = Exception("The current node timed out during startup."), 3
+    engine = RayEngine(None, address)
+    assert engine.workers == 3
+    assert engine._temp.is_dir()
+    engine.close()
+    assert not engine._temp.exists()
 
 
 def test_an_error_without_words_is_named_by_its_class(stand_in) -> None:
