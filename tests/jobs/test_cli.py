@@ -319,12 +319,12 @@ ASCII = {"PYTHONIOENCODING": "ascii"}
 NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
-@pytest.mark.parametrize("environment", [ASCII, NO_UTF8], ids=["ascii", "C"])
 @pytest.mark.parametrize(
-    "verb",
+    ("verb", "environment"),
     [
-        "stages", "recipes", "explain {out} http://good.example/a", "tune {out} --set gopher_quality.words.min=30",
-        "diff {out} {out}", "report {out} -o {tmp}/report.html", "verify {out}", "build {in} -o {out}",
+        ("stages", NO_UTF8), ("stages", ASCII), ("recipes", ASCII), ("explain {out} http://good.example/a", ASCII),
+        ("tune {out} --set gopher_quality.words.min=30", ASCII), ("diff {out} {out}", ASCII),
+        ("report {out} -o {tmp}/report.html", ASCII), ("verify {out}", ASCII), ("build {in} -o {out}", NO_UTF8),
     ],
 )  # fmt: skip
 def test_what_the_terminal_can_not_show_is_replaced(built, tmp_path, verb, environment):
@@ -344,10 +344,13 @@ def test_json_is_complete_in_any_encoding(built, tmp_path):
     assert not whole.isascii()
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(
-    "verb", ["stages", "recipes --json", "explain {out} http://good.example/a", "tune {out} --set url.domain=off",
-             "report {out} -o {tmp}/report.html", "build --help"]
+    ("verb", "closed"),
+    [
+        ("stages", ">&-"), ("stages", "2>&-"), ("stages", "<&- >&- 2>&-"), ("recipes --json", ">&-"),
+        ("explain {out} http://good.example/a", ">&-"), ("tune {out} --set url.domain=off", "<&- >&- 2>&-"),
+        ("report {out} -o {tmp}/report.html", "2>&-"), ("build --help", ">&-"),
+    ],
 )  # fmt: skip
 def test_closed_streams(built, tmp_path, verb, closed):
     archive, out, _ = built
