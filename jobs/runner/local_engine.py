@@ -106,7 +106,7 @@ class _Worker:
     def __init__(self) -> None:
         path = os.pathsep.join(path for path in sys.path if path)  # it must import what the driver imports
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "jobs.runner.local_worker"],
+            [sys.executable, "-P", "-m", "jobs.runner.local_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the driver: running tasks are finished
