@@ -9,6 +9,7 @@ import pyarrow as pa
 import jobs.runner.execution
 from corpus.dedup.index import open_index
 from corpus.dedup.signature_rows import binary_column
+from corpus.document import Document
 from corpus.recipe import Recipe
 from corpus.sandbox.attempt import PartWriter
 from corpus.storage.commits import Commit, add_part
@@ -83,14 +84,18 @@ def write_units(store, sizes, texts, signatures, signed=None, rank=None, sites=N
             "site": pa.array([f"{n % 7}.example" for n in range(at, at + size)] if sites is None else sites[here]),
             "signature": binary_column(np.ascontiguousarray(signatures[here]).view(np.uint8), ~signed[here]),
         }
-        writer = PartWriter(store.scratch(), None)
-        writer.add(pa.table([columns[name] for name in schema.names], schema=schema))
-        writer.close()
-        part = add_part(store, "signatures", writer.path, writer.rows)
-        units.append(Commit(f"unit {number}", (part,), {"unit": {"warc": f"{archive}.warc.gz"}}))
+        units.append(_unit(store, pa.table([columns[name] for name in schema.names], schema=schema), number, archive))
         at += size
     assert at == count
     return units
+
+
+def _unit(store, signed, number=0, archive="w"):
+    writer = PartWriter(store.scratch(), None)
+    writer.add(signed)
+    writer.close()
+    part = add_part(store, "signatures", writer.path, writer.rows)
+    return Commit(f"unit {number}", (part,), {"unit": {"warc": f"{archive}.warc.gz"}})
 
 
 class Found:
@@ -167,6 +172,19 @@ def verdicts(folder, texts, signatures, *, sizes=None, signed=None, rank=None, *
     sizes = [len(texts)] if sizes is None else sizes
     units = write_units(store, sizes, texts, signatures, signed, rank)
     return Found(store, sizes, phases(store, units, **options), len(texts))
+
+
+def of_texts(folder, texts, **minhash):
+    """Return the verdict row of each text that is removed or kept for others, None for the rest: from all phases,
+    without a pass."""
+    made = recipe(**minhash)
+    stage, store = made.stages[0].stage, LocalStore(folder)
+    rows = [stage.signed_row(number, 0, stage.sign(Document(text=text))) for number, text in enumerate(texts)]
+    unit = _unit(store, pa.Table.from_pylist(rows, schema=stage.signed_schema()))
+    found = [None] * len(texts)
+    for row in phases(store, [unit], made=made).boxes[0].read(store).to_pylist():
+        found[row["corpus_row"]] = row
+    return found
 
 
 def committed(folder):

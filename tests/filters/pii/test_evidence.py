@@ -295,7 +295,7 @@ def test_no_fewer_labelled_spans_are_found_than_by_presidio_alone(stage, presidi
 # every text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(NASTY)
 def test_findings_have_their_own_characters(stage, presidio, text):
     for way in (stage, presidio):
@@ -308,7 +308,7 @@ def test_findings_have_their_own_characters(stage, presidio, text):
                 assert value[0] not in "([" or value.count(value[0]) == value.count({"(": ")", "[": "]"}[value[0]])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.sampled_from([*"0123456789", " ", "-", ".", "/", "(", ")", "tel ", "call 555-0143 ", "\n"]), max_size=40

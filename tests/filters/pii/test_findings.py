@@ -90,7 +90,7 @@ ALPHABETS = {
 
 @pytest.mark.parametrize("name", ALPHABETS)
 def test_findings_are_presidios(presidio, everything, name):
-    @settings(max_examples=250, deadline=None)
+    @settings(max_examples=250)
     @given(st.text(alphabet=ALPHABETS[name], max_size=60))
     def check(text):
         assert set(everything.find(text)) == presidio(text)
@@ -101,7 +101,7 @@ def test_findings_are_presidios(presidio, everything, name):
 def test_findings_are_presidios_near_real_ones(presidio, everything):
     near = parts("com", ".com", "@mail.com", "a@b.c-d", "12.2021", "ffff:", "::", "GB", "bc1", "000", "ıİſK")
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(near)
     def check(text):
         assert set(everything.find(text)) == presidio(text)

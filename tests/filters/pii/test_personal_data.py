@@ -192,7 +192,7 @@ NASTY = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(NASTY)
 def test_twice_is_once_and_nothing_is_left(stage, text):
     values, once = replaced(stage, text)
@@ -202,7 +202,7 @@ def test_twice_is_once_and_nothing_is_left(stage, text):
     assert not any(again.values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(NASTY)
 def test_twice_is_once_with_fakes(faker, text):
     _, once = replaced(faker, text)

@@ -37,16 +37,24 @@ def pages():
     yield f"http://site.example/of/{MAIL.replace('@', '%40')}", page("A town", WORDS[100:] + SAID)
 
 
-def test_no_canary_in_any_output(tmp_path):
-    write_warc(tmp_path / "w.warc.gz", dict(pages()))
-    command = [sys.executable, "-m", "jobs.cli", "build", str(tmp_path / "w.warc.gz"), "-o", str(tmp_path / "out")]
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The folder of a run, and what the build printed."""
+    folder = tmp_path_factory.mktemp("canaries")
+    write_warc(folder / "w.warc.gz", dict(pages()))
+    command = [sys.executable, "-m", "jobs.cli", "build", str(folder / "w.warc.gz"), "-o", str(folder / "out")]
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
-    run = open_run(tmp_path / "out")
+    return folder / "out", done
+
+
+def test_no_canary_in_any_output(built):
+    out, done = built
+    run = open_run(out)
     shown = Console(width=120, file=io.StringIO())
     for row in run.ledger.to_table(columns=["id"]).to_pylist():
         show_explanation(explain(run, row["id"]), shown)
     written = [done.stdout, done.stderr, shown.file.getvalue()]
-    for path in (tmp_path / "out").rglob("*"):
+    for path in out.rglob("*"):
         if path.is_file():
             written.append(path.read_bytes().decode(errors="replace"))
             if path.suffix == ".parquet":
@@ -60,11 +68,8 @@ def test_no_canary_in_any_output(tmp_path):
         assert canary not in everything, canary
 
 
-def test_the_masked_page_is_found_by_its_own_url(tmp_path):
-    write_warc(tmp_path / "w.warc.gz", dict(pages()))
-    command = [sys.executable, "-m", "jobs.cli", "build", str(tmp_path / "w.warc.gz"), "-o", str(tmp_path / "out")]
-    subprocess.run([*command], capture_output=True, check=True)
-    (row,) = open_run(tmp_path / "out").find(f"http://site.example/list?email={MAIL}&x=1")
+def test_the_masked_page_is_found_by_its_own_url(built):
+    (row,) = open_run(built[0]).find(f"http://site.example/list?email={MAIL}&x=1")
     assert MAIL not in row["url"]
 
 

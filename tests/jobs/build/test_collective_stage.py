@@ -2,9 +2,9 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from corpus.errors import ConfigError
@@ -59,13 +59,19 @@ def run_of(archive, out, workers=1, **options):
     return open_run(out)
 
 
+@pytest.fixture(scope="module")
+def built(archive, tmp_path_factory):
+    """A finished run, for tests that only read it."""
+    return run_of(archive, tmp_path_factory.mktemp("built") / "out")
+
+
 def ends(run):
     rows = run.ledger.to_table(columns=["url", "outcome", "stage", "rule", "value", "limit", "detail"]).to_pylist()
     return {row["url"]: (row["outcome"], row["stage"], row["rule"]) for row in rows}
 
 
-def test_one_page_for_each_address(archive, tmp_path):
-    run = run_of(archive, tmp_path / "out")
+def test_one_page_for_each_address(built):
+    run = built
     assert run.info["records"]["dropped"] == {"url_variants": {"same_address": 3}, "minhash": {"similarity": 1}}
     found = ends(run)
     gone = ("dropped", "url_variants", "same_address")
@@ -77,14 +83,14 @@ def test_one_page_for_each_address(archive, tmp_path):
     run.verify()
 
 
-def test_the_ledger_names_the_page_that_is_kept(archive, tmp_path):
-    run = run_of(archive, tmp_path / "out")
+def test_the_ledger_names_the_page_that_is_kept(built):
+    run = built
     (kept,) = run.find("http://a.example/one")
     (row,) = run.find("http://www.a.example/one")
     assert (row["value"], row["limit"], row["detail"]) == (1.0, 1.0, kept["id"])
     assert row["url_variants.variants"] == kept["url_variants.variants"] == 3
     assert kept["url_variants.same_address"] is None
-    corpus_rows = pq.read_table(next((tmp_path / "out" / "corpus").glob("*.parquet"))).to_pylist()
+    corpus_rows = run.corpus.to_table().to_pylist()
     assert {row["url"]: row["duplicates"] for row in corpus_rows}["http://a.example/one"] == 2
     (explained,) = run.explain("http://www.a.example/one")
     measures = {
@@ -95,17 +101,14 @@ def test_the_ledger_names_the_page_that_is_kept(archive, tmp_path):
 
 
 @pytest.mark.parametrize(("workers", "unit_bytes", "memory"), [(2, 700, 1 << 30), (1, 1 << 20, 64 << 10)])
-def test_the_same_bytes_however_it_ran(archive, tmp_path, workers, unit_bytes, memory):
-    run_of(archive, tmp_path / "one")
-    run_of(archive, tmp_path / "two", workers=workers, unit_bytes=unit_bytes, dedup_memory=memory)
-    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+def test_the_same_bytes_however_it_ran(archive, built, tmp_path, workers, unit_bytes, memory):
+    run_of(archive, tmp_path / "out", workers=workers, unit_bytes=unit_bytes, dedup_memory=memory)
+    assert tree(tmp_path / "out") == tree(Path(built.location))
 
 
-def test_every_verb_knows_it(corpus, archive, tmp_path):
-    out = tmp_path / "out"
+def test_every_verb_knows_it(corpus, built, tmp_path):
+    out = shutil.copytree(built.location, tmp_path / "out")
     own = ("--allow-module", MODULE)
-    code, _, said = corpus("build", archive, "-o", out, "--recipe", RECIPE, *own, "--alarm-rate", "1")
-    assert code == 0, said
     code, found, said = corpus("tune", out, "--set", "url_variants=off", "--json")
     assert code == 2
     code, found, said = corpus("tune", out, "--set", "url_variants.same_address=off", "--json")
@@ -126,13 +129,12 @@ def test_every_verb_knows_it(corpus, archive, tmp_path):
     assert corpus("verify", out)[0] == 0
 
 
-def test_what_tune_writes_is_what_a_build_makes(archive, tmp_path, corpus):
+def test_what_tune_writes_is_what_a_build_makes(archive, built, tmp_path, corpus):
     own, off = ("--allow-module", MODULE), "url_variants.same_address=off"
     options = ("--recipe", RECIPE, *own, "--alarm-rate", "1")
-    assert corpus("build", archive, "-o", tmp_path / "out", *options)[0] == 0
     assert corpus("build", archive, "-o", tmp_path / "fresh", *options, "--set", off)[0] == 0
     written = ("--set", off, "--write", tmp_path / "written", *own, "--alarm-rate", "1")
-    assert corpus("tune", tmp_path / "out", *written)[0] == 0
+    assert corpus("tune", built.location, *written)[0] == 0
     assert tree(tmp_path / "written") == tree(tmp_path / "fresh")
 
 

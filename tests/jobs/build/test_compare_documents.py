@@ -3,6 +3,7 @@ any kill."""
 
 import itertools
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -251,6 +252,21 @@ PHASES = (
 )
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A function from the memory to the folder of a comparison that nothing stops."""
+
+    @cache
+    def run(memory):
+        store = LocalStore(tmp_path_factory.mktemp("whole"))
+        texts, signatures, signed, rank = made(1_500, 2)
+        units = write_units(store, of_units(1_500, 250), texts, signatures, signed, rank)
+        phases(store, units, memory=memory, index=True)
+        return store.root
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("phase", "after"),
     [
@@ -260,7 +276,7 @@ PHASES = (
         *(pytest.param(phase, 0, marks=pytest.mark.slow) for phase in PHASES),
     ],
 )
-def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
+def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, undisturbed, phase, after):
     memory = WHOLE if phase == "components" else TIGHT // 2  # one task finds all components, or rounds of tasks do
     monkeypatch.setattr(corpus.dedup.index_writer, "ROWS_PER_PART", 500)
     monkeypatch.setattr(corpus.dedup.layout, "_KEYS_PER_TASK", 1 << 12)
@@ -278,10 +294,9 @@ def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
     Found(store, sizes, phases(store, units, memory=memory, index=True), 1_500).same_as(expected)
     after_all = committed(tmp_path / "killed")
     assert before.items() <= after_all.items()  # nothing was done again
-    whole = LocalStore(tmp_path / "whole")
-    phases(whole, write_units(whole, sizes, texts, signatures, signed, rank), memory=memory, index=True)
-    assert after_all == committed(tmp_path / "whole")
-    assert tree(tmp_path / "whole" / "index") == tree(tmp_path / "killed" / "index")
+    whole = undisturbed(memory)
+    assert after_all == committed(whole)
+    assert tree(whole / "index") == tree(tmp_path / "killed" / "index")
 
 
 def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):

@@ -133,9 +133,17 @@ class Dies(Exception):
     pass
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The folder of a comparison that nothing stops."""
+    store = LocalStore(tmp_path_factory.mktemp("whole"))
+    phases(store, write_units(store, of_units(250, 50), signed_of(made(250, 2))), memory=TIGHT)
+    return store.root
+
+
 @pytest.mark.parametrize("phase", ["linekeys", "repeats", "losers", "keepers", "cuts"])
 @pytest.mark.parametrize("after", [0, 1])
-def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
+def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, undisturbed, phase, after):
     documents, sizes = made(250, 2), of_units(250, 50)
     store = LocalStore(tmp_path / "killed")
     units = write_units(store, sizes, signed_of(documents))
@@ -157,9 +165,7 @@ def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, phase, after):
     assert facts_of(rows) == expected_of(documents)
     after_all = committed(tmp_path / "killed")
     assert before.items() <= after_all.items()  # nothing was done again
-    whole = LocalStore(tmp_path / "whole")
-    phases(whole, write_units(whole, sizes, signed_of(documents)), memory=TIGHT)
-    assert after_all == committed(tmp_path / "whole")
+    assert after_all == committed(undisturbed)
     left = {path.name for path in (tmp_path / "killed" / ".work" / "parts").iterdir() if list(path.iterdir())}
     assert left == {"lines", "cuts", "lists"}
 

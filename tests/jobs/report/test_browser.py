@@ -45,7 +45,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=0)
         yield opened
         opened.close()
 
@@ -57,6 +57,7 @@ class Opened:
         self.context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=script
         )
+        self.context.set_default_timeout(0)  # a busy machine may need more than the 30 s of Playwright
         self.page = self.context.new_page()
         self.noted, self.requests = [], []
         self.page.on("console", lambda message: self.noted.append(message.text))
