@@ -34,4 +34,9 @@ def worker_environment(archive: str) -> dict[str, str]:
         names += [*_REMOTE, *map(str.upper, _REMOTE)]
         starts += _STORES.get(archive.partition("://")[0].lower(), ())
     passed = {name: value for name, value in os.environ.items() if name in names or name.startswith(tuple(starts))}
-    return passed | _OWN | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return passed | _OWN | {"PYTHONPATH": python_path()}
+
+
+def python_path() -> str:
+    """Return the PYTHONPATH of a process that must import what this one imports."""
+    return os.pathsep.join(path or os.getcwd() for path in sys.path)

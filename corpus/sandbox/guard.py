@@ -191,7 +191,7 @@ class _Worker:
             fds = (job_read, batch_write, board.fileno())
             # exec, never fork: a forked copy of a threaded Ray worker can hold locks for ever
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "corpus.sandbox.page_worker", *map(str, fds), factory],
+                [sys.executable, "-P", "-m", "corpus.sandbox.page_worker", *map(str, fds), factory],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ from multiprocessing.connection import wait as wait_for
 from typing import Any
 
 from corpus.errors import CorpusError
+from corpus.sandbox.environment import python_path
 from jobs.runner import retries
 from jobs.runner.retries import Answer, Function, Payload
 
@@ -104,13 +105,12 @@ class _Worker:
     """The driver's side of a worker process (`jobs.runner.local_worker`)."""
 
     def __init__(self) -> None:
-        path = os.pathsep.join(path for path in sys.path if path)  # it must import what the driver imports
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "jobs.runner.local_worker"],
+            [sys.executable, "-P", "-m", "jobs.runner.local_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the driver: running tasks are finished
-            env={"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path},
+            env={"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": python_path()},
         )
         assert self._process.stdin and self._process.stdout
         self._requests, self.answers = self._process.stdin, self._process.stdout

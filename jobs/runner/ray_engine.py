@@ -25,6 +25,7 @@ from typing import Any
 
 from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError, CorpusError
+from corpus.sandbox.environment import python_path
 from corpus.storage.private_folder import private_folder
 from corpus.storage.store import Location
 from jobs.runner import retries
@@ -167,8 +168,7 @@ class RayEngine:
         import ray.exceptions
 
         self._ray = ray
-        # workers must import what the driver imports, wherever it was started
-        env = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
+        env = {"env_vars": {"PYTHONPATH": python_path()}}
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "runtime_env": env}
         if not address:
             options |= {"num_cpus": workers or usable_cpus(), "include_dashboard": False}

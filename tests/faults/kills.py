@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -109,6 +110,12 @@ class Work:
 
     def times(self, point: str) -> int:
         return sum(line.startswith(f"{point} ") for line in self.lines)
+
+    def times_in_one_process(self, point: str) -> int:
+        """The number of times that some process is sure to reach a point. Chance divides the tasks among workers."""
+        by_process = Counter(line.split()[1] for line in self.lines if line.startswith(f"{point} "))
+        in_driver = by_process.pop(str(self.kept[0].pid), 0)
+        return max(in_driver, -(-by_process.total() // self.workers))
 
     def slowest_end(self) -> float:
         """The longest time for which processes outlived a command."""

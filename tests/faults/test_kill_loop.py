@@ -89,9 +89,9 @@ def test_killed_at_every_named_point(works, kind, record_result) -> None:
     work, chance, stories = works[kind], Random(SEED), []
     for point in work.points():
         story = Story(work, f"at-{point}")
-        assert story.crash(point, chance.randint(1, work.times(point))), point
+        assert story.crash(point, chance.randint(1, work.times_in_one_process(point))), point
         other = chance.choice(work.points())
-        story.crash(other, chance.randint(1, work.times(other)))
+        story.crash(other, chance.randint(1, work.times_in_one_process(other)))
         story.finish()
         stories.append(story)
     tell(record_result, f"kill at named points: {kind}, without Ray", stories)
@@ -120,6 +120,18 @@ def test_page_workers_killed_at_any_time(works, record_result) -> None:
         story.finish()
         stories.append(story)
     tell(record_result, "kill page workers: build, without Ray", stories)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "kills"), [("build", 5), ("lines", 3), ("tokenize", 3)])
+def test_supervisors_killed_at_any_time(works, kind, kills, record_result) -> None:
+    work, chance, stories = works[kind], Random(SEED), []
+    while sum(story.kills for story in stories) < kills:
+        story = Story(work, f"supervisors-{len(stories)}")
+        story.kill_others("jobs.runner.local_worker", "", chance.sample(range(1, len(work.lines) // 2), 2), chance)
+        story.finish()
+        stories.append(story)
+    tell(record_result, f"kill supervisors: {kind}, without Ray", stories)
 
 
 @pytest.fixture(scope="module")

@@ -130,7 +130,7 @@ def engine(request):
 
 
 def where(request) -> str:
-    return "Ray" if "ray" in request.node.callspec.id else "here"
+    return "Ray" if "ray" in request.node.callspec.id else "without Ray"
 
 
 @pytest.mark.slow

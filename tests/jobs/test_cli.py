@@ -424,6 +424,15 @@ def test_arguments_that_are_not_utf_8(corpus, built, tmp_path, arguments, code):
     err.encode()
 
 
+def test_no_file_of_the_current_folder_is_imported(built, tmp_path):
+    archive, out, _ = built
+    for name in ("json", "jobs", "corpus", "filters"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')")
+    line = f"cd {{tmp}} && {sys.executable} -P -m jobs.cli build {{in}} -o {{tmp}}/out"
+    done = shell(line, archive, out, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_names_that_are_not_utf_8_and_are_no_part_of_the_output(corpus, built, tmp_path):
     archive, _, _ = built
     recipe = tmp_path / "odd\udcff.toml"

@@ -49,5 +49,5 @@ def test_credentials_go_only_where_the_archive_needs_them(archive, passed, secre
 def test_a_worker_finds_our_modules_and_uses_one_thread(monkeypatch) -> None:
     monkeypatch.setattr(sys, "path", ["", "/ours", "/theirs"])
     seen = worker_environment("w.warc.gz")
-    assert seen["PYTHONPATH"] == f"/ours{os.pathsep}/theirs"
+    assert seen["PYTHONPATH"] == os.pathsep.join([os.getcwd(), "/ours", "/theirs"])
     assert seen["OMP_NUM_THREADS"] == "1"
