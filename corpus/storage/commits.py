@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Commit:
         return cls(data["key"], tuple(Part(**part) for part in data["parts"]), data["facts"])
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {"key": self.key, "parts": [vars(part) for part in self.parts], "facts": self.facts}
 
     def part(self, kind: str) -> Part:
         """Return the part of a kind. Raises KeyError."""
@@ -55,7 +55,7 @@ class Commit:
     @property
     def sha256(self) -> str:
         """The digest of the parts."""
-        return digest([asdict(part) for part in self.parts])
+        return digest([vars(part) for part in self.parts])
 
 
 def commit_key(phase: str, task: Mapping[str, Any], depends: str) -> str:
@@ -79,7 +79,7 @@ def commit(store: Store, key: str, parts: list[Part], facts: Mapping[str, Any]) 
 
     Raises IntegrityError if that commit has other parts.
     """
-    data = json.dumps({"parts": [asdict(part) for part in parts], "about": facts}, sort_keys=True).encode()
+    data = json.dumps({"parts": [vars(part) for part in parts], "about": facts}, sort_keys=True).encode()
     mine = Commit(key, tuple(parts), parse_json(data)["about"])  # as all others will read it
     reached("before_commit")
     first = store.put_new(key, data)

@@ -6,6 +6,7 @@ through a link to any file of the user.
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -26,11 +27,11 @@ def safe_join(folder: Path, name: object) -> Path:
     parts = name.rstrip("/").split("/") if isinstance(name, str) and len(name) <= _LONGEST else [""]
     if not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts):
         raise IntegrityError(f"{folder} names the file {shown}, which may lie outside of the folder.", _REMEDY)
-    path = folder
+    path = str(folder)  # a run asks 20 times per unit, and a string is four times as fast as a Path
     for part in parts:
-        path /= part
+        path = os.path.join(path, part)
         try:
-            mode = path.lstat().st_mode
+            mode = os.lstat(path).st_mode
         except (FileNotFoundError, NotADirectoryError):
             break  # nothing below it exists either
         except OSError as error:

@@ -149,15 +149,19 @@ def write_rows(tables: Iterator[pa.Table], kind: str, schema: pa.Schema, path: P
         write_page_checksum=True,
         store_schema=True,
     ) as writer:
-        waiting = schema.empty_table()
+        waiting: list[pa.Table] = []
+        written = 0
         for table in tables:
             rows += table.num_rows
-            waiting = pa.concat_tables([waiting, table.cast(schema)])
-            while waiting.num_rows >= group:
-                writer.write_table(waiting.slice(0, group).combine_chunks(), row_group_size=group)
-                waiting = waiting.slice(group)
-        if waiting.num_rows:
-            writer.write_table(waiting.combine_chunks(), row_group_size=group)
+            waiting.append(table.cast(schema))
+            if rows - written >= group:
+                whole = pa.concat_tables(waiting)
+                for start in range(0, whole.num_rows - group + 1, group):
+                    writer.write_table(whole.slice(start, group).combine_chunks(), row_group_size=group)
+                    written += group
+                waiting = [whole.slice(whole.num_rows - (rows - written))]
+        if rows > written:
+            writer.write_table(pa.concat_tables(waiting).combine_chunks(), row_group_size=group)
     return rows
 
 
