@@ -1,21 +1,21 @@
-"""Continue a prompt with a trained model, token by token."""
+"""Continue prompts with a trained model, token by token."""
 
 from __future__ import annotations
 
 import codecs
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from corpus.errors import ConfigError, IntegrityError
+from corpus.errors import ConfigError, InputError, IntegrityError
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.tokenizer import Tokenizer
 from jobs.model.checkpoint import load_model
-from jobs.model.model import Cache
+from jobs.model.model import GPT, Cache
 from jobs.runner.terminal import plain
 
 
@@ -31,19 +31,22 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A drawn token, and the likeliest tokens with their probabilities before temperature and top-k."""
+    """A drawn token of a sequence, the logarithm of its probability, and the likeliest tokens with their probabilities,
+    all before temperature and top-k. `last` says whether it ends its sequence."""
 
+    row: int
     id: int
+    log_probability: float
     likeliest: tuple[tuple[int, float], ...]
+    last: bool
 
 
 class Continuer:
     """A model with its tokenizer. Raises InputError if `folder` has no model, and IntegrityError if it is damaged."""
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
-        self.device = torch.device(device)
-        self.model, state = load_model(folder, self.device)
-        self.bos: int = state["bos"]
+        self.model, self.state = load_model(folder, torch.device(device))
+        self.bos: int = self.state["bos"]
         file = folder / "tokenizer.json"
         try:
             self.tokenizer = Tokenizer(file.name, file.read_bytes())
@@ -58,37 +61,92 @@ class Continuer:
     def draw(self, prompt: Sequence[int], sampling: Sampling, number: int = 0, shown: int = 0) -> Iterator[Drawn]:
         """Yield up to `max_tokens` tokens, and none after the end of the document. Each `number` gives another
         continuation. The same number, seed and device give the same continuation."""
-        digest = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
-        chance = torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)  # 63 bits, torch's limit
-        window, tokens = self.model.shape.window, self.tokenizer.tokens
-        held: list[int] = []
-        ids = list(prompt)
-        for _ in range(sampling.max_tokens):
-            held += ids
-            if len(held) > window:  # read the later half again
-                ids = held = held[-(window // 2) :]
-            if len(ids) == len(held):
-                cache = Cache(self.model.shape, 1, self.device, self.model.compute)
-            with torch.no_grad():
-                logits = self.model(torch.tensor([ids], device=self.device), cache=cache)[0, -1].float().cpu()
-            logits[len(tokens) :] = -torch.inf
-            chosen = _choose(logits, sampling, chance)
-            if chosen == self.bos or tokens[chosen] is None:
-                return  # the separator, or any other token without text, ends the document
-            top = logits.softmax(0).topk(min(shown, len(logits)))
-            yield Drawn(chosen, tuple(zip(top.indices.tolist(), top.values.tolist(), strict=True)))
-            ids = [chosen]
+        ends = endings(self.tokenizer)  # the separator, or any other token without text, ends the document
+        unused = range(len(self.tokenizer.tokens), self.model.shape.vocab_size)
+        for drawn in draw(self.model, [prompt], sampling, ends, [number], shown, unused, slide=True):
+            if drawn.id not in ends:
+                yield drawn
 
 
-def _choose(logits: Tensor, sampling: Sampling, chance: torch.Generator) -> int:
+def endings(tokenizer: Tokenizer) -> set[int]:
+    """Return the ids without text, each of which ends a document."""
+    return {number for number, token in enumerate(tokenizer.tokens) if token is None}
+
+
+# the settings of one draw, for several sequences
+@torch.no_grad()
+def draw(
+    model: GPT, prompts: Sequence[Sequence[int]], sampling: Sampling, ends: Collection[int],
+    numbers: Sequence[int] | None = None, shown: int = 0, banned: Collection[int] = (), slide: bool = False,
+) -> Iterator[Drawn]:  # fmt: skip
+    """Continue many prompts at once, and yield their tokens as they are drawn. Each sequence has a number, which with
+    the seed decides its draws, whatever the other sequences are.
+
+    A sequence is over after an id of `ends`, after `max_tokens`, or when it fills the window. With `slide` the later
+    half of a full window is read again instead.
+    """
+    window, device = model.shape.window, model.head.weight.device
+    alive = list(range(len(prompts)))
+    chances = torch.stack([_chances(sampling, number) for number in numbers or alive]).to(device)
+    held = [list(prompt if len(prompt) <= window or not slide else prompt[-(window // 2) :]) for prompt in prompts]
+    cache, ids = _read(model, held)
+    for step in range(sampling.max_tokens):
+        logits = model.logits(model.trunk(ids, cache)[:, -1])
+        logits[:, [*banned]] = -torch.inf
+        chosen = _choose(logits, sampling, chances[alive, step])
+        logs = logits.log_softmax(-1)
+        found = logs.gather(1, chosen[:, None])[:, 0].tolist()
+        top = [one.tolist() for one in logs.exp().topk(min(shown, logits.size(1)))]
+        full = cache.length == window and not slide
+        going = []
+        for at, (row, number) in enumerate(zip(alive, chosen.tolist(), strict=True)):
+            held[row].append(number)
+            last = number in ends or full or step + 1 == sampling.max_tokens
+            yield Drawn(row, number, found[at], tuple(zip(top[1][at], top[0][at], strict=True)), last)
+            if not last:
+                going.append(at)
+        if not going:
+            return
+        if len(going) < len(alive):
+            alive = [alive[at] for at in going]
+            kept = torch.tensor(going, device=device)
+            cache.keep(kept)
+            chosen = chosen[kept]
+        ids = chosen[:, None]
+        if cache.length == window:
+            cache, ids = _read(model, [held[row][-(window // 2) :] for row in alive])
+
+
+def _read(model: GPT, prompts: Sequence[Sequence[int]]) -> tuple[Cache, Tensor]:
+    """Return an empty cache, and the ids of prompts (batch, time) with padding on their left."""
+    device = model.head.weight.device
+    longest = max(map(len, prompts))
+    if longest > model.shape.window:
+        what = f"A prompt of {longest} tokens does not fit the window of {model.shape.window}."
+        raise InputError(what, "Shorten it, or train a model with a larger --window.")
+    padding = [longest - len(prompt) for prompt in prompts]
+    ids = [[0] * missing + list(prompt) for missing, prompt in zip(padding, prompts, strict=True)]
+    return Cache(model.shape, torch.tensor(padding, device=device), model.compute), torch.tensor(ids, device=device)
+
+
+def _chances(sampling: Sampling, number: int) -> Tensor:
+    """Return a sequence's draws, one per token, from [0, 1)."""
+    digest = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
+    chance = torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)  # 63 bits, torch's limit
+    return torch.rand(sampling.max_tokens, dtype=torch.float64, generator=chance)
+
+
+def _choose(logits: Tensor, sampling: Sampling, chances: Tensor) -> Tensor:
+    """Return one id for each row of logits."""
     if sampling.temperature == 0:
-        return int(logits.argmax())
+        return logits.argmax(-1)
     # as doubles, and with the likeliest at 0, since very small temperatures would give infinity
-    logits = (logits - logits.max()).double() / sampling.temperature
+    logits = (logits - logits.amax(-1, keepdim=True)).double() / sampling.temperature
     if sampling.top_k:
-        least = logits.topk(min(sampling.top_k, len(logits))).values[-1]
+        least = logits.topk(min(sampling.top_k, logits.size(1))).values[:, -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
-    return int(torch.multinomial(logits.softmax(0), 1, generator=chance))
+    upto = logits.softmax(-1).cumsum(-1)
+    return torch.searchsorted(upto, chances[:, None] * upto[:, -1:], right=True)[:, 0]
 
 
 class TextStream:

@@ -21,13 +21,32 @@ LOGITS_AT_ONCE, LOGITS_AT_ONCE_GPU = 2**19, 2**28
 
 
 class Cache:
-    """Keys and values of the positions read so far, for one batch of sequences, with room for `window` positions."""
+    """Keys and values of the positions read so far, for one batch of sequences, with room for `window` positions.
 
-    def __init__(self, shape: Shape, batch: int, device: torch.device, dtype: torch.dtype) -> None:
-        size = (shape.depth, batch, shape.heads, shape.window, shape.width // shape.heads)
-        self.keys = torch.zeros(size, device=device, dtype=dtype)
-        self.values = torch.zeros(size, device=device, dtype=dtype)
+    `padding` is the number of positions before each sequence (batch), which nobody sees. Positions count only by their
+    distance, so a sequence may begin anywhere.
+    """
+
+    def __init__(self, shape: Shape, padding: Tensor, dtype: torch.dtype) -> None:
+        size = (shape.depth, len(padding), shape.heads, shape.window, shape.width // shape.heads)
+        self.keys = torch.zeros(size, device=padding.device, dtype=dtype)
+        self.values = torch.zeros(size, device=padding.device, dtype=dtype)
+        self.padding = padding
         self.length = 0
+
+    def keep(self, rows: Tensor) -> None:
+        """Forget all sequences but these."""
+        self.keys, self.values, self.padding = self.keys[:, rows], self.values[:, rows], self.padding[rows]
+
+    def visible(self, time: int) -> Tensor:
+        """Return which positions each of `time` new positions sees: (batch, 1, time, all positions)."""
+        end = self.length + time
+        past = torch.ones(time, end, dtype=torch.bool, device=self.padding.device).tril(self.length)
+        there = torch.arange(end, device=self.padding.device) >= self.padding[:, None]
+        itself = torch.eye(end, dtype=torch.bool, device=self.padding.device)[
+            self.length :
+        ]  # padding must see something
+        return (past & there[:, None, None]) | itself
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add the keys and values (batch, heads, time, head width) of new positions. Return those of all positions."""
@@ -59,37 +78,37 @@ class Linear(nn.Linear):
 
 
 class CappedLoss(torch.autograd.Function):
-    """Mean cross entropy of capped logits, and its gradient in the same pass, some rows at a time.
+    """The weighted sum of cross entropies of capped logits, and its gradient in the same pass, some rows at a time.
 
     The logits of a whole batch are its largest tensor by far and are needed only once. Rows that fit the cache are
     several times as fast on a CPU, and the gradient needs no second pass. x (rows, width), weight (vocabulary, width),
-    targets (rows); nats.
+    targets (rows), counts (rows): how much each row counts; nats.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, counts: Tensor) -> Tensor:
         rows = max(1, (LOGITS_AT_ONCE if x.device.type == "cpu" else LOGITS_AT_ONCE_GPU) // len(weight))
         total = torch.zeros((), device=x.device)
         to_x, to_weight = torch.empty_like(x), torch.zeros_like(weight)
         cast = weight.to(x.dtype)
         for start in range(0, len(x), rows):
-            part, wanted = x[start : start + rows], targets[start : start + rows]
+            part, wanted, count = (given[start : start + rows] for given in (x, targets, counts))
             squashed = (part @ cast.T).float().div_(SOFTCAP).tanh_()
             logs = F.log_softmax(squashed * SOFTCAP, dim=-1)
-            total -= logs.gather(1, wanted[:, None]).sum()
+            total -= logs.gather(1, wanted[:, None])[:, 0] @ count
             grad = logs.exp_()
             grad.scatter_add_(1, wanted[:, None], grad.new_full((len(wanted), 1), -1.0))
             grad.addcmul_(grad, squashed.square_(), value=-1.0)  # the slope of the cap: 1 - tanh²
             grad = grad.to(x.dtype)
             torch.mm(grad, cast, out=to_x[start : start + rows])
-            to_weight += grad.T @ part
-        ctx.save_for_backward(to_x.div_(len(x)), to_weight.div_(len(x)))
-        return total / len(x)
+            to_weight += grad.T @ (part * count[:, None].to(x.dtype))
+        ctx.save_for_backward(to_x.mul_(counts[:, None].to(x.dtype)), to_weight)
+        return total
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         to_x, to_weight = ctx.saved_tensors
-        return grads[0].to(to_x.dtype) * to_x, grads[0] * to_weight, None
+        return grads[0].to(to_x.dtype) * to_x, grads[0] * to_weight, None, None
 
 
 class Attention(nn.Module):
@@ -108,9 +127,9 @@ class Attention(nn.Module):
         if cache is None:
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
+            visible = cache.visible(time)
             k, v = cache.extend(self.layer, k, v)
-            past = torch.ones(time, k.size(2), dtype=torch.bool, device=x.device).tril(k.size(2) - time)
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=past)
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, time, width))
         return out
 
@@ -129,8 +148,9 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """`model(ids)` gives logits (batch, time, vocabulary) in float32, `model(ids, targets)` the mean loss in nats. With
-    a cache, `ids` are only the tokens after those in the cache."""
+    """`model(ids)` gives logits (batch, time, vocabulary) in float32. `model(ids, targets, counts)` gives the loss in
+    nats: the sum over all targets, each times its count, and without `counts` the mean. Only targets that count pass
+    the head."""
 
     cos: Tensor
     sin: Tensor
@@ -172,10 +192,20 @@ class GPT(nn.Module):
             cache.length = end
         return norm(x)
 
-    def forward(self, ids: Tensor, targets: Tensor | None = None, cache: Cache | None = None) -> Tensor:
-        x = self.trunk(ids, cache)
-        if targets is not None:
-            loss: Tensor = CappedLoss.apply(x.flatten(0, 1), self.head.weight, targets.flatten())  # type: ignore[no-untyped-call]
-            return loss
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits of outputs of the trunk (…, width)."""
         logits: Tensor = self.head(x).float()
         return SOFTCAP * torch.tanh(logits / SOFTCAP)
+
+    def forward(self, ids: Tensor, targets: Tensor | None = None, counts: Tensor | None = None) -> Tensor:
+        x = self.trunk(ids)
+        if targets is None:
+            return self.logits(x)
+        if counts is None:
+            counts = torch.full(targets.shape, 1 / targets.numel(), device=x.device)
+        x, targets, counts = x.flatten(0, 1), targets.flatten(), counts.flatten()
+        there = counts.nonzero()[:, 0]
+        if len(there) < len(x):
+            x, targets, counts = (given.index_select(0, there) for given in (x, targets, counts))
+        loss: Tensor = CappedLoss.apply(x, self.head.weight, targets, counts)  # type: ignore[no-untyped-call]
+        return loss

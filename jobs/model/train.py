@@ -1,8 +1,10 @@
 """Train a model on tokens. Read this file, the whole loop, from top to bottom.
 
-`Settings` and the tokens alone decide the weights. A run can end at any moment. The same command continues from the
-newest checkpoint and, in fp32 on the same number of threads, ends with the same weights bit for bit: the order of
-windows and the learning rate are functions of the step, and nothing is drawn after the first weights.
+Pretraining, fine-tuning, reinforcement and reward models are one loop over different sources: a source says with which
+weights to begin, and gives the batch of each step and how much each of its tokens counts. The source alone decides the
+weights. A run can end at any moment. The same command continues from the newest checkpoint and, in fp32 on the same
+number of threads, ends with the same weights bit for bit: batches and the learning rate are functions of the step and
+of the weights.
 """
 
 from __future__ import annotations
@@ -11,10 +13,10 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -23,13 +25,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from corpus.errors import CorpusError
 from corpus.storage.replacing import write_whole
-from corpus.tokens.token_folder import Tokens
 from jobs.model import checkpoint
 from jobs.model.curve import Metrics, TrainingProgress, draw_curve, read_metrics
-from jobs.model.evaluate import evaluate
 from jobs.model.model import GPT
-from jobs.model.train_settings import Settings, Shape, TrainWorker
-from jobs.model.windows import Windows
+from jobs.model.train_settings import Settings, TrainWorker
 
 WARMUP, WARMDOWN = 0.03, 0.6
 """The shares of all steps in which the learning rate rises, and falls to zero. In between it is constant."""
@@ -54,30 +53,68 @@ def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
     return {"muon": muon, "adamw": adamw}
 
 
+@dataclass(frozen=True)
+class Batch:
+    """The part of a step that one worker has: ids, the id after each of them, and how much the loss of each target
+    counts, all (rows, time). For a mean loss the counts add up to 1. `facts` go into the step's line of metrics."""
+
+    ids: Tensor
+    targets: Tensor
+    counts: Tensor
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """Where a training begins, and what it learns from."""
+
+    settings: Settings
+
+    @property
+    def tokenizer(self) -> bytes:
+        """The tokenizer.json that the model's folder gets."""
+
+    def bound(self) -> dict[str, Any]:
+        """Return everything that decides the weights. The folder is bound to it."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the state of the model says of it, beside its shape."""
+
+    def first(self) -> GPT:
+        """Return the model with its first weights."""
+
+    def batch(self, model: GPT, step: int, worker: TrainWorker) -> Batch:
+        """Return a worker's part of a step. `model` has the weights of this step."""
+
+    def evaluate(self, model: GPT, worker: TrainWorker) -> dict[str, Any]:
+        """Return `val_loss` and other measures for the line of metrics, or nothing."""
+
+
+def compute_type(settings: Settings) -> torch.dtype:
+    """Return the type of activations."""
+    return torch.bfloat16 if settings.precision == "bf16" else torch.float32
+
+
 # long, so that the loop can be read from top to bottom
 def train(
-    folder: Path, tokens: Tokens, settings: Settings, worker: TrainWorker,
+    folder: Path, source: Source, worker: TrainWorker,
     stopped: Callable[[], bool] = lambda: False, progress: TrainingProgress | None = None,
 ) -> dict[str, Any] | None:  # fmt: skip
     """Train until the last step, write the finished model, and return its facts, or None if `stopped` ended the run.
 
-    Raises OutputError if the folder is bound to other settings, InputError if there are too few tokens for one window,
-    and CorpusError if the loss is no longer finite.
+    Raises OutputError if the folder is bound to another source, and CorpusError if the loss is no longer finite.
     """
+    settings = source.settings
     worker.check(settings.batch)
-    shape = Shape.of_depth(settings.depth, tokens.vocab_size, settings.window)
     lead = worker.rank == 0
     with together(worker):
-        windows = Windows(tokens.train, settings.window, settings.seed)
         if lead:
-            checkpoint.bind(folder, settings.bound(tokens))
-            write_whole(folder / "tokenizer.json", tokens.tokenizer_path.read_bytes())
+            checkpoint.bind(folder, source.bound())
+            write_whole(folder / "tokenizer.json", source.tokenizer)
         done = checkpoint.finished(folder)
     if done:
         return done
 
-    model = GPT(shape, torch.bfloat16 if settings.precision == "bf16" else torch.float32)
-    model.init_weights(settings.seed)
+    model = source.first()
     model.to(worker.device)
     optimizers = make_optimizers(model, settings.lr)
     with together(worker):
@@ -88,8 +125,8 @@ def train(
     parallel: nn.Module = DistributedDataParallel(model, broadcast_buffers=False) if worker.workers > 1 else model
 
     facts: dict[str, Any] = {
-        "shape": asdict(shape),
-        "bos": tokens.bos,
+        "shape": asdict(model.shape),
+        **source.facts(),
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "versions": {"corpus": metadata.version("corpus"), "torch": torch.__version__},
     }
@@ -100,7 +137,6 @@ def train(
         checkpoint.save(folder, step, model, optimizers, {**facts, "seconds": row["seconds"]})
 
     row: dict[str, Any] = {}
-    share = settings.batch // worker.workers
     started = saved = time.monotonic()
     with ExitStack() as ending:
         metrics = ending.enter_context(closing(Metrics(folder, step))) if lead else None
@@ -108,8 +144,8 @@ def train(
             progress.start_training(settings.steps, step, settings.batch * settings.window)
             ending.callback(progress.end)
         while step < settings.steps and not _any(stopped(), worker):
-            ids, targets = windows.batch(step * settings.batch + worker.rank * share, share)
-            loss = backward(parallel, ids.to(worker.device), targets.to(worker.device), worker)
+            batch = source.batch(model, step, worker)
+            loss = backward(parallel, batch, worker)
             at = lr_share(step, settings.steps)
             for group, peak in peaks:
                 group["lr"] = peak * at
@@ -118,9 +154,9 @@ def train(
                 optimizer.zero_grad()
             step += 1
             seen = step * settings.batch * settings.window
-            row = {"step": step, "tokens": seen, "loss": loss, "lr": settings.lr * at}
+            row = {"step": step, "tokens": seen, "loss": loss, "lr": settings.lr * at, **batch.facts}
             if step % settings.eval_every == 0 or step == settings.steps:
-                row |= evaluate(model, tokens.val, tokens.token_bytes, settings.eval_tokens, worker)
+                row |= source.evaluate(model, worker)
             for found in (loss, row.get("val_loss", 0.0)):
                 if not math.isfinite(found):
                     raise CorpusError(f"The loss is {found} at step {step}.", "Use another folder and a smaller --lr.")
@@ -142,21 +178,17 @@ def train(
     return checkpoint.finish(folder, model, facts)
 
 
-def backward(model: nn.Module, ids: Tensor, targets: Tensor, worker: TrainWorker) -> float:
-    """Add up the gradients of the mean loss of a worker's windows, some windows at a time. All workers then have the
-    mean of their gradients. Return the mean loss over all workers, in nats per token.
-
-    A single worker adds two halves, as two workers would, so that both give the same bits. Muon rounds to bf16, which
-    would enlarge any difference.
-    """
-    some = worker.micro_batch or max(1, len(ids) * worker.workers // 2)
-    starts = range(0, len(ids), some)
-    total = torch.zeros((), device=ids.device)
-    for start in starts:
-        last = start == starts[-1]
-        part, wanted = ids[start : start + some], targets[start : start + some]
-        with nullcontext() if last or worker.workers == 1 else model.no_sync():  # type: ignore[operator]
-            loss = model(part, wanted) * (len(part) / len(ids))
+def backward(model: nn.Module, batch: Batch, worker: TrainWorker) -> float:
+    """Add up the gradients of the loss of a batch, some rows at a time. All workers then have the mean gradient. Return
+    the mean loss. By default there are two parts, or one per worker: more would enlarge any difference."""
+    device = torch.device(worker.device)
+    rows = len(batch.ids)
+    some = worker.micro_batch or max(1, rows * worker.workers // 2)
+    total = torch.zeros((), device=device)
+    for start in range(0, rows, some):
+        part = [given[start : start + some].to(device) for given in (batch.ids, batch.targets, batch.counts)]
+        with nullcontext() if start + some >= rows or worker.workers == 1 else model.no_sync():  # type: ignore[operator]
+            loss = model(*part)
             loss.backward()
         total += loss.detach()
     if worker.workers > 1:

@@ -110,6 +110,7 @@ def _worker(config: dict[str, Any]) -> None:
     from ray.train import get_context
     from ray.train.torch import get_device
 
+    from jobs.model.pretraining import Pretraining
     from jobs.model.train import FailedElsewhere, together, train
 
     folder, context = Path(config["folder"]), get_context()
@@ -118,8 +119,8 @@ def _worker(config: dict[str, Any]) -> None:
     torch.set_num_threads(worker.threads)
     try:
         with together(worker):
-            tokens = open_tokens(config["tokens"])
-        train(folder, tokens, Settings(**config["settings"]), worker, (folder / _STOP).exists)
+            source = Pretraining(open_tokens(config["tokens"]), Settings(**config["settings"]))
+        train(folder, source, worker, (folder / _STOP).exists)
     except FailedElsewhere:
         return
     except CorpusError as error:

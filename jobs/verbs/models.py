@@ -120,6 +120,7 @@ def _run(
     import torch
 
     from jobs.model.curve import TrainingProgress
+    from jobs.model.pretraining import Pretraining
     from jobs.model.train import train
     from jobs.runner.engine import Stop
     from jobs.runner.folder import open_folder
@@ -132,7 +133,7 @@ def _run(
             result = train_on_ray(out, tokens_folder, settings, worker, stop, progress, address, insecure)
         else:
             torch.set_num_threads(worker.threads)
-            result = train(out, open_tokens(tokens_folder), settings, worker, stop.asked, progress)
+            result = train(out, Pretraining(open_tokens(tokens_folder), settings), worker, stop.asked, progress)
     if result is None:
         say(f"Interrupted. Run the same command again to continue. Folder: {out}")
         sys.exit(128 + stop.signal)

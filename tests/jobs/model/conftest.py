@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from corpus.tokens.token_folder import open_tokens
+from jobs.model.pretraining import Pretraining
 from jobs.model.train import train
 from jobs.model.train_settings import TrainWorker
 from tests.jobs.model.runs import SETTINGS
@@ -34,6 +35,6 @@ def whole(tokens, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "model"
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    train(folder, tokens, SETTINGS, TrainWorker())
+    train(folder, Pretraining(tokens, SETTINGS), TrainWorker())
     torch.set_num_threads(before)
     return folder

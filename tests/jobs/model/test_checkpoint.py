@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from corpus.errors import CorpusError, InputError, IntegrityError, OutputError
 from jobs.model import checkpoint
 from jobs.model.model import GPT
+from jobs.model.pretraining import Pretraining
 from jobs.model.train import train
 from jobs.model.train_settings import Shape, TrainWorker
 from tests.jobs.model.runs import OFTEN, SETTINGS, STEPS, After, weights
@@ -29,35 +30,35 @@ def test_a_crash_while_a_checkpoint_is_written_changes_nothing(tokens, whole, tm
 
     monkeypatch.setattr(checkpoint, "write_whole", dies)
     with pytest.raises(KeyboardInterrupt):
-        train(folder, tokens, SETTINGS, OFTEN)
+        train(folder, Pretraining(tokens, SETTINGS), OFTEN)
     assert list((folder / "checkpoints").glob(".new-*"))
     monkeypatch.undo()
-    train(folder, tokens, SETTINGS, OFTEN)
+    train(folder, Pretraining(tokens, SETTINGS), OFTEN)
     assert weights(folder) == weights(whole)
 
 
 def test_a_finished_model_is_not_trained_again(tokens, whole):
     before = weights(whole)
-    assert train(whole, tokens, SETTINGS, TrainWorker(), After(0, AssertionError()))["step"] == STEPS
+    assert train(whole, Pretraining(tokens, SETTINGS), TrainWorker(), After(0, AssertionError()))["step"] == STEPS
     assert weights(whole) == before
     assert not (whole / "checkpoints").exists()
 
 
 def test_other_settings_are_refused_with_the_difference(tokens, whole):
     with pytest.raises(OutputError, match=r"begun with other settings \(lr: 0.01 → 0.02; steps: 12 → 13\)"):
-        train(whole, tokens, replace(SETTINGS, lr=0.02, steps=13), TrainWorker())
+        train(whole, Pretraining(tokens, replace(SETTINGS, lr=0.02, steps=13)), TrainWorker())
 
 
 def test_other_tokens_are_refused(tokens_folder, whole):
     other = in_memory(tokens_folder, info={"files": []})
     with pytest.raises(OutputError, match="tokens: "):
-        train(whole, other, SETTINGS, TrainWorker())
+        train(whole, Pretraining(other, SETTINGS), TrainWorker())
 
 
 def test_a_folder_of_something_else_is_left_alone(tokens, tmp_path):
     (tmp_path / "thesis.txt").write_text("x")
     with pytest.raises(OutputError, match="is not empty"):
-        train(tmp_path, tokens, SETTINGS, TrainWorker())
+        train(tmp_path, Pretraining(tokens, SETTINGS), TrainWorker())
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -70,11 +71,11 @@ def damage(file):
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
 def test_a_damaged_checkpoint_is_found_and_the_one_before_taken(tokens, whole, tmp_path, name):
     folder = tmp_path / "model"
-    train(folder, tokens, SETTINGS, OFTEN, After(6))
+    train(folder, Pretraining(tokens, SETTINGS), OFTEN, After(6))
     older, newest = sorted((folder / "checkpoints").iterdir())
     assert (older.name, newest.name) == ("step-00000005", "step-00000006")
     damage(newest / name)
-    train(folder, tokens, SETTINGS, OFTEN)
+    train(folder, Pretraining(tokens, SETTINGS), OFTEN)
     assert weights(folder) == weights(whole)
 
 
@@ -95,16 +96,16 @@ def test_a_model_whose_weights_are_not_finite_is_neither_saved_nor_used(tokens, 
 
 def test_where_all_checkpoints_are_damaged_it_says_so(tokens, tmp_path):
     folder = tmp_path / "model"
-    train(folder, tokens, SETTINGS, OFTEN, After(6))
+    train(folder, Pretraining(tokens, SETTINGS), OFTEN, After(6))
     for place in (folder / "checkpoints").iterdir():
         damage(place / "model.safetensors")
     with pytest.raises(IntegrityError, match=r"step-00000006/model\.safetensors is missing or damaged"):
-        train(folder, tokens, SETTINGS, OFTEN)
+        train(folder, Pretraining(tokens, SETTINGS), OFTEN)
 
 
 def test_a_checkpoint_holds_weights_and_moments_and_nothing_that_runs(tokens, tmp_path):
     folder = tmp_path / "model"
-    train(folder, tokens, SETTINGS, TrainWorker(), After(3))
+    train(folder, Pretraining(tokens, SETTINGS), TrainWorker(), After(3))
     (place,) = (folder / "checkpoints").iterdir()
     assert sorted(file.name for file in place.iterdir()) == ["model.safetensors", "optimizer.safetensors", "state.json"]
     moments = load_file(place / "optimizer.safetensors")
@@ -116,7 +117,7 @@ def test_a_checkpoint_holds_weights_and_moments_and_nothing_that_runs(tokens, tm
 @pytest.mark.parametrize(("fused", "device"), [(True, "meta"), (False, "cpu")])
 def test_moments_are_put_where_the_optimizer_wants_them(tokens, tmp_path, fused, device):
     """`meta` stands for a device such as CUDA. A fused AdamW needs its step count there."""
-    train(tmp_path / "m", tokens, SETTINGS, TrainWorker(), After(3))
+    train(tmp_path / "m", Pretraining(tokens, SETTINGS), TrainWorker(), After(3))
     model = GPT(Shape.of_depth(1, tokens.vocab_size, 16)).to("meta")
     adamw = torch.optim.AdamW([model.embed.weight, model.head.weight], fused=fused)
     muon = torch.optim.Muon(model.blocks.parameters())
@@ -128,8 +129,8 @@ def test_moments_are_put_where_the_optimizer_wants_them(tokens, tmp_path, fused,
 
 def test_killed_before_its_checkpoints_went_a_finished_model_loses_them(tokens, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint.shutil, "rmtree", lambda *args, **options: None)
-    train(tmp_path / "m", tokens, SETTINGS, TrainWorker())
+    train(tmp_path / "m", Pretraining(tokens, SETTINGS), TrainWorker())
     assert (tmp_path / "m" / "checkpoints").exists()
     monkeypatch.undo()
-    assert train(tmp_path / "m", tokens, SETTINGS, TrainWorker())["step"] == STEPS
+    assert train(tmp_path / "m", Pretraining(tokens, SETTINGS), TrainWorker())["step"] == STEPS
     assert not (tmp_path / "m" / "checkpoints").exists()

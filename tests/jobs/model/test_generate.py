@@ -10,7 +10,8 @@ import torch
 from corpus.errors import InputError, IntegrityError
 from corpus.tokens.token_folder import open_tokens
 from jobs.cli import main
-from jobs.model.generate import Continuer, Sampling, TextStream, token_text
+from jobs.model.generate import Continuer, Sampling, TextStream, draw, token_text
+from jobs.model.pretraining import Pretraining
 from jobs.model.train import train
 from jobs.model.train_settings import Settings, TrainWorker
 from tests.tiny_tokens import make_tokens
@@ -25,7 +26,7 @@ def model(tmp_path_factory):
     torch.set_num_threads(1)
     settings = Settings(depth=1, window=WINDOW, batch=8, steps=60, lr=0.01, seed=0, precision="fp32", eval_every=60,
                         eval_tokens=1000)  # fmt: skip
-    train(folder / "model", tokens, settings, TrainWorker())
+    train(folder / "model", Pretraining(tokens, settings), TrainWorker())
     return folder / "model"
 
 
@@ -38,18 +39,28 @@ def ids(continuer, sampling, prompt="the old dog", number=0):
     return [drawn.id for drawn in continuer.draw(continuer.encode(prompt), sampling, number)]
 
 
+class Fixed:
+    """A model that always gives these logits. `read` has the number of positions of each of its reads."""
+
+    compute = torch.float32
+
+    def __init__(self, shape, logits):
+        self.shape, self.fixed, self.read, self.head = shape, logits, [], torch.nn.Linear(1, 1)
+
+    def trunk(self, ids, cache):
+        self.read.append(ids.size(1))
+        cache.length += ids.size(1)
+        return ids[:, :, None]
+
+    def logits(self, x):
+        return self.fixed.expand(len(x), -1).clone()
+
+
 def stubbed(continuer, logits):
     """A continuer whose model always gives these logits, and the number of positions of each of its reads."""
-    read = []
-
-    def model(given, cache):
-        read.append(given.size(1))
-        return logits.expand(1, given.size(1), -1).clone()
-
-    model.shape, model.compute = continuer.model.shape, torch.float32
     made = Continuer.__new__(Continuer)
-    made.model, made.device, made.bos, made.tokenizer = model, torch.device("cpu"), continuer.bos, continuer.tokenizer
-    return made, read
+    made.model, made.bos, made.tokenizer = Fixed(continuer.model.shape, logits), continuer.bos, continuer.tokenizer
+    return made, made.model.read
 
 
 def test_greedy_tokens_are_the_likeliest_of_the_whole_text_read_anew(continuer):
@@ -68,6 +79,54 @@ def test_the_seed_and_the_number_decide_the_continuation(continuer):
     assert ids(continuer, hot) == first
     assert ids(continuer, hot, number=1) != first
     assert ids(continuer, Sampling(20, 1.5, None, seed=1)) != first
+
+
+PROMPTS = ["the old dog", "a", "the sea sees the old dog and the dog", "dog"]
+
+
+@pytest.mark.parametrize("sampling", [Sampling(12, 0), Sampling(12, 1.2, 20)])
+def test_many_prompts_at_once_give_the_tokens_of_each_alone(continuer, sampling):
+    """Shorter prompts have padding, and sequences end at different times."""
+    prompts = [continuer.encode(prompt) for prompt in PROMPTS]
+    alone = [[drawn.id for drawn in draw(continuer.model, [prompt], sampling, (), [at])]
+             for at, prompt in enumerate(prompts)]  # fmt: skip
+    for end in alone[0]:
+        expected = [ids[: ids.index(end) + 1] if end in ids else ids for ids in alone]
+        if len({len(ids) for ids in expected}) > 1:
+            break
+    else:
+        pytest.fail("no token ends the sequences at different times")
+    together = [[] for _ in prompts]
+    for drawn in draw(continuer.model, prompts, sampling, {end}):
+        together[drawn.row].append(drawn.id)
+        assert drawn.last == (len(together[drawn.row]) == len(expected[drawn.row]))
+    assert together == expected
+
+
+def test_log_probabilities_are_those_of_the_model(continuer):
+    prompt = continuer.encode("the old dog")
+    found = list(draw(continuer.model, [prompt, [*prompt, 65]], Sampling(5, 1.0), ()))
+    first = [one for one in found if one.row == 0]
+    ids = torch.tensor([[*prompt, *(one.id for one in first)]])
+    with torch.no_grad():
+        logs = continuer.model(ids)[0].log_softmax(-1)
+    for at, one in enumerate(first):
+        assert one.log_probability == pytest.approx(logs[len(prompt) - 1 + at, one.id].item(), abs=1e-4)
+
+
+def test_a_full_window_ends_a_sequence_that_does_not_slide(continuer):
+    prompt = [65] * (WINDOW - 3)
+    found = list(draw(continuer.model, [prompt], Sampling(50, 1.0), ()))
+    assert len(found) == 4  # the last one is drawn from a full window
+    assert found[-1].last
+    with pytest.raises(InputError, match="does not fit the window"):
+        list(draw(continuer.model, [[65] * (WINDOW + 1)], Sampling(5), ()))
+
+
+def test_banned_ids_are_not_drawn(continuer):
+    likeliest = ids(continuer, Sampling(1, 0))[0]
+    prompt = continuer.encode("the old dog")
+    assert next(draw(continuer.model, [prompt], Sampling(1, 0), (), banned=[likeliest])).id != likeliest
 
 
 @pytest.mark.parametrize("seed", [0, 20_000_000_000_000, 2**64 - 1])
@@ -213,7 +272,7 @@ def test_an_unfinished_model_can_speak(tmp_path, model):
     steps = iter([False] * 3 + [True])
     settings = Settings(depth=1, window=16, batch=2, steps=9, lr=0.01, seed=0, precision="fp32", eval_every=9,
                         eval_tokens=100)  # fmt: skip
-    assert train(tmp_path / "m", tokens, settings, TrainWorker(), lambda: next(steps)) is None
+    assert train(tmp_path / "m", Pretraining(tokens, settings), TrainWorker(), lambda: next(steps)) is None
     assert len(ids(Continuer(tmp_path / "m"), Sampling(5, 0))) == 5
 
 

@@ -56,9 +56,9 @@ def test_a_token_changes_no_logits_before_it_and_those_at_it(at):
 @pytest.mark.parametrize("cuts", [[1] * SHAPE.window, [10, 1, 1, 12], [SHAPE.window]])
 def test_logits_with_a_cache_are_those_without(cuts):
     model, ids = made(stir=0.3), some_ids()
-    cache = Cache(SHAPE, len(ids), torch.device("cpu"), torch.float32)
+    cache = Cache(SHAPE, torch.zeros(len(ids), dtype=torch.int64), torch.float32)
     with torch.no_grad():
-        parts = [model(part, cache=cache) for part in ids.split(cuts, dim=1)]
+        parts = [model.logits(model.trunk(part, cache)) for part in ids.split(cuts, dim=1)]
         torch.testing.assert_close(torch.cat(parts, dim=1), model(ids), rtol=1e-5, atol=1e-5)
     assert cache.length == SHAPE.window
 
@@ -84,6 +84,21 @@ def test_logits_are_capped():
     logits = model(ids)
     assert logits.abs().max() <= SOFTCAP
     assert logits.abs().max() > 0.9 * SOFTCAP
+
+
+def test_targets_count_as_much_as_their_counts():
+    """The loss and its gradients; a target that counts 0 is as if it were not there, whatever its id."""
+    model, ids = made(stir=0.3), some_ids(3, SHAPE.window + 1)
+    targets = ids[:, 1:].clone()
+    counts = torch.linspace(-1, 2, targets.numel()).view(targets.shape)
+    counts[0], targets[0] = 0, 0
+    model(ids[:, :-1], targets, counts).backward()
+    found = {name: weight.grad.clone() for name, weight in model.named_parameters()}
+    model.zero_grad()
+    nats = F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), targets.flatten(), reduction="none")
+    (nats @ counts.flatten()).backward()
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(found[name], weight.grad, rtol=1e-3, atol=1e-5 * weight.grad.abs().max().item())
 
 
 def test_a_new_model_knows_nothing():

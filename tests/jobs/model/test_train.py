@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from corpus.errors import ConfigError, CorpusError
 from jobs.cli import main
 from jobs.model.curve import read_metrics
-from jobs.model.train import backward, lr_share, train
+from jobs.model.pretraining import Pretraining
+from jobs.model.train import Batch, backward, lr_share, train
 from jobs.model.train_settings import TrainWorker
 from jobs.model.windows import Windows
 from jobs.runner.folder import open_folder
@@ -35,18 +36,18 @@ def test_the_learning_rate_rises_stays_and_falls():
 
 
 def test_the_same_command_gives_the_same_bytes(tokens, whole, tmp_path):
-    train(tmp_path / "again", tokens, SETTINGS, TrainWorker())
+    train(tmp_path / "again", Pretraining(tokens, SETTINGS), TrainWorker())
     assert weights(tmp_path / "again") == weights(whole)
-    train(tmp_path / "other", tokens, replace(SETTINGS, seed=1), TrainWorker())
+    train(tmp_path / "other", Pretraining(tokens, replace(SETTINGS, seed=1)), TrainWorker())
     assert weights(tmp_path / "other") != weights(whole)
 
 
 @pytest.mark.parametrize("steps", [1, 5, STEPS - 1])
 def test_stopped_at_any_step_and_resumed_it_ends_with_the_same_weights(tokens, whole, tmp_path, steps):
     folder = tmp_path / "model"
-    assert train(folder, tokens, SETTINGS, TrainWorker(), After(steps)) is None
+    assert train(folder, Pretraining(tokens, SETTINGS), TrainWorker(), After(steps)) is None
     assert [row["step"] for row in read_metrics(folder)] == list(range(1, steps + 1))
-    done = train(folder, tokens, SETTINGS, TrainWorker())
+    done = train(folder, Pretraining(tokens, SETTINGS), TrainWorker())
     assert weights(folder) == weights(whole)
     assert done["step"] == STEPS
     keys = ("step", "loss", "lr", "bpb")
@@ -59,14 +60,14 @@ def test_stopped_at_any_step_and_resumed_it_ends_with_the_same_weights(tokens, w
 def test_a_crash_between_steps_changes_nothing(tokens, whole, tmp_path, steps, place):
     folder = tmp_path / "model"
     with pytest.raises(ZeroDivisionError):
-        train(folder, tokens, SETTINGS, place, After(steps, ZeroDivisionError()))
-    train(folder, tokens, SETTINGS, place)
+        train(folder, Pretraining(tokens, SETTINGS), place, After(steps, ZeroDivisionError()))
+    train(folder, Pretraining(tokens, SETTINGS), place)
     assert weights(folder) == weights(whole)
     assert [row["step"] for row in read_metrics(folder)] == list(range(1, STEPS + 1))
 
 
 def test_it_learns(tokens, tmp_path):
-    done = train(tmp_path / "m", tokens, replace(SETTINGS, steps=50), TrainWorker())
+    done = train(tmp_path / "m", Pretraining(tokens, replace(SETTINGS, steps=50)), TrainWorker())
     first = read_metrics(tmp_path / "m")[0]["loss"]
     assert first == pytest.approx(math.log(tokens.vocab_size), abs=0.1)
     assert done["val_loss"] < 0.6 * first
@@ -81,7 +82,7 @@ def test_windows_some_at_a_time_give_the_gradient_of_all(tokens, some):
     model = uniform()
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     ids, targets = Windows(tokens.train, 16, 0).batch(0, 4)
-    loss = backward(model, ids, targets, TrainWorker(micro_batch=some))
+    loss = backward(model, Batch(ids, targets, torch.full(ids.shape, 1 / 64)), TrainWorker(micro_batch=some))
     found = {name: weight.grad.clone() for name, weight in model.named_parameters()}
     model.zero_grad()
     expected = F.cross_entropy(model(ids).flatten(0, 1), targets.flatten())
@@ -92,26 +93,26 @@ def test_windows_some_at_a_time_give_the_gradient_of_all(tokens, some):
 
 
 def test_without_validation_text_it_trains(tokens_folder, tmp_path):
-    done = train(tmp_path / "m", in_memory(tokens_folder, val=Ids([])), SETTINGS, TrainWorker())
+    done = train(tmp_path / "m", Pretraining(in_memory(tokens_folder, val=Ids([])), SETTINGS), TrainWorker())
     assert "bpb" not in done
     assert done["step"] == STEPS
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tokens, tmp_path):
     with pytest.raises(CorpusError, match=r"The loss is nan at step .*smaller --lr"):
-        train(tmp_path / "m", tokens, replace(SETTINGS, lr=1e38), TrainWorker())
+        train(tmp_path / "m", Pretraining(tokens, replace(SETTINGS, lr=1e38)), TrainWorker())
 
 
 def test_a_validation_loss_that_is_no_number_ends_the_run_each_time(tokens, tmp_path):
     for _ in range(2):
         with pytest.raises(CorpusError, match=r"The loss is nan at step 1\. .*smaller --lr"):
-            train(tmp_path / "m", tokens, replace(SETTINGS, lr=1e20, steps=1), TrainWorker())
+            train(tmp_path / "m", Pretraining(tokens, replace(SETTINGS, lr=1e20, steps=1)), TrainWorker())
     assert not (tmp_path / "m" / "state.json").exists()
 
 
 def test_workers_must_share_a_batch_evenly(tokens, tmp_path):
     with pytest.raises(ConfigError, match="can't be shared by 3 workers"):
-        train(tmp_path / "m", tokens, SETTINGS, TrainWorker(workers=3))
+        train(tmp_path / "m", Pretraining(tokens, SETTINGS), TrainWorker(workers=3))
 
 
 def test_the_command_line_trains_and_says_what_came_out(tokens_folder, tmp_path, monkeypatch, capsys):

@@ -1,0 +1,234 @@
+"""Conversations: files of them, and their tokens.
+
+    <|im_start|> role <|im_sep|> content <|im_end|>                                  one turn
+    … content <|call|> name <|im_sep|> input <|call|> name <|im_sep|> input <|im_end|>   an assistant that calls tools
+
+The angle brackets are special ids. Text never gives them, so nobody can forge a turn, a call or a result by writing
+one. After a turn with calls, each result is a turn of role `tool`, and the assistant has the next turn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import ConfigError, InputError
+from corpus.json_data import parse_json
+from corpus.tokens.encoder import Encoder
+from corpus.tokens.tokenizer import Tokenizer
+
+CALL = ("<|call|>", "<|reserved_0|>")
+"""The special token that opens a call. Our tokenizers have it among the reserved ones."""
+
+_ROLES = {"developer": "system", "human": "user", "gpt": "assistant", "observation": "tool", "function": "tool"}
+"""Other names of roles: OpenAI's newer one, and those of ShareGPT."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a tool. Our tools take one text."""
+
+    name: str
+    input: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """A turn: its role (system, user, assistant or tool), its text, and the calls of an assistant."""
+
+    role: str
+    content: str
+    calls: tuple[Call, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the message in OpenAI's form."""
+        if not self.calls:
+            return {"role": self.role, "content": self.content}
+        functions = [{"name": call.name, "arguments": json.dumps({"input": call.input})} for call in self.calls]
+        calls = [{"id": f"call_{at}", "type": "function", "function": one} for at, one in enumerate(functions)]
+        return {"role": self.role, "content": self.content or None, "tool_calls": calls}
+
+
+Conversation = tuple[Message, ...]
+
+
+class BadConversation(ValueError):
+    """Raised for data that is no conversation. The message says what is wrong, without its text."""
+
+
+def messages_of(data: Any) -> Conversation:
+    """Return the messages of one conversation: OpenAI's `messages`, or ShareGPT's `conversations`.
+
+    Raises BadConversation.
+    """
+    if not isinstance(data, dict):
+        raise BadConversation("is no JSON object")
+    given = data.get("messages", data.get("conversations"))
+    if not isinstance(given, list):
+        raise BadConversation("has no list `messages` or `conversations`")
+    return tuple(_message(one) for one in given)
+
+
+def _message(given: Any) -> Message:
+    if not isinstance(given, dict):
+        raise BadConversation("has a message that is no JSON object")
+    role = given.get("role", given.get("from"))
+    content = given.get("content", given.get("value"))
+    if isinstance(content, list):  # OpenAI's parts
+        texts = [part.get("text") if isinstance(part, dict) else None for part in content]
+        content = "".join(text for text in texts if isinstance(text, str)) if None not in texts else 0
+    content = "" if content is None else content
+    if not isinstance(role, str) or not isinstance(content, str):
+        raise BadConversation("has a message without a role or a text")
+    try:
+        content.encode()
+    except UnicodeEncodeError:
+        raise BadConversation("has half a surrogate pair, which is no text") from None
+    role = _ROLES.get(role, role)
+    if role not in ("system", "user", "assistant", "tool"):
+        raise BadConversation("has a message of an unknown role")
+    return Message(role, content, tuple(_call(one) for one in given.get("tool_calls") or ()))
+
+
+def _call(given: Any) -> Call:
+    """Return a call of OpenAI's form. Of arguments with one text, as all our tools have, only the text stays."""
+    try:
+        name, arguments = given["function"]["name"], given["function"]["arguments"]
+        values = list(parse_json(arguments).values())
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise BadConversation("has a tool call of another form") from None
+    return Call(str(name), values[0] if len(values) == 1 and isinstance(values[0], str) else arguments)
+
+
+def check_order(messages: Sequence[Message], ends: str = "assistant") -> None:
+    """Raise BadConversation unless user and assistant take turns, with a system message at most at the start, and the
+    results of calls after them. `ends` says whether the last turn is an answer (assistant), or waits for one (user)."""
+    before = ""
+    called = False
+    for message in messages:
+        allowed = {"": "system user", "system": "user", "user": "assistant", "tool": "tool assistant"}
+        after_assistant = "tool" if called else "user"
+        if message.role not in allowed.get(before, after_assistant).split():
+            raise BadConversation(
+                f"has a turn of `{message.role}` after {f'one of `{before}`' if before else 'nothing'}"
+            )
+        if message.role == "assistant":
+            called = bool(message.calls)
+            if not message.content.strip() and not called:
+                raise BadConversation("has an empty answer")
+        before = message.role
+    if not before:
+        raise BadConversation("is empty")
+    if (before == "assistant" and not called) != (ends == "assistant"):
+        raise BadConversation(f"ends with a turn of `{before}`")
+
+
+@dataclass
+class Faults:
+    """What is wrong with the conversations of a file: for each kind of fault, the numbers of its lines."""
+
+    file: str
+    lines: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    def __str__(self) -> str:
+        shown = []
+        for what, lines in self.lines.items():
+            places = ", ".join(map(str, lines[:5])) + (", …" if len(lines) > 5 else "")
+            shown.append(f"{len(lines)} {what} (line {places})")
+        return f"{self.file}: {'; '.join(shown)}"
+
+
+def read_chats(path: Path, faults: Faults) -> Iterator[tuple[int, Conversation]]:
+    """Yield line numbers and conversations of a JSONL file. What is none is counted in `faults`.
+
+    Raises InputError if the file can't be read.
+    """
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    messages = messages_of(parse_json(line))
+                    check_order(messages)
+                    yield number, messages
+                except BadConversation as error:
+                    faults.lines[str(error)].append(number)
+                except ValueError:
+                    faults.lines["is no JSON"].append(number)
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}.", "Name a JSONL file of conversations.") from None
+
+
+class ChatFormat:
+    """The tokens of conversations. Raises ConfigError for a tokenizer without the special tokens."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        specials = tokenizer.specials
+        call = next((text for text in CALL if text in specials), CALL[0])
+        wanted = ("<|im_start|>", "<|im_sep|>", "<|im_end|>", call)
+        if missing := [text for text in wanted if text not in specials]:
+            what = f"The tokenizer {tokenizer.name} has no {' and no '.join(missing)}, so it can't write conversations."
+            raise ConfigError(what, "Train the base model with a tokenizer of `corpus tokenizer train`.")
+        self.tokenizer = tokenizer
+        self.start, self.sep, self.end, self.call = (specials[text] for text in wanted)
+        self._encoder = Encoder(tokenizer)
+        self._known: dict[str, list[int]] = {}
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text. The name of a special token in it is plain text."""
+        ids: list[int] = self._encoder.encode([text])[0].tolist()
+        return ids
+
+    def _short(self, text: str) -> list[int]:
+        """Return the ids of a role or a tool's name."""
+        if text not in self._known:
+            self._known[text] = self.encode(text)
+        return self._known[text]
+
+    def turn(self, message: Message) -> tuple[list[int], list[int]]:
+        """Return the ids of a turn: its head up to `<|im_sep|>`, and the rest."""
+        rest = self.encode(message.content)
+        for call in message.calls:
+            rest += [self.call, *self._short(call.name), self.sep, *self.encode(call.input)]
+        return [self.start, *self._short(message.role), self.sep], [*rest, self.end]
+
+    def tokens(self, messages: Iterable[Message]) -> tuple[list[int], list[bool]]:
+        """Return the ids of a conversation, and for each id whether an assistant says it."""
+        ids, said = [self.tokenizer.bos], [False]
+        for message in messages:
+            head, rest = self.turn(message)
+            ids += head + rest
+            said += [False] * len(head) + [message.role == "assistant"] * len(rest)
+        return ids, said
+
+    def prompt(self, messages: Iterable[Message]) -> list[int]:
+        """Return the ids after which the assistant answers."""
+        return self.tokens(messages)[0] + self.turn(Message("assistant", ""))[0]
+
+    def message(self, ids: Sequence[int]) -> Message:
+        """Return the turn of an assistant from the ids that it said. Invalid UTF-8 becomes U+FFFD."""
+        pieces: list[list[int]] = [[]]
+        for number in ids:
+            if number == self.end:
+                break
+            if number == self.call:
+                pieces.append([])
+            else:
+                pieces[-1].append(number)
+        calls = []
+        for piece in pieces[1:]:
+            at = piece.index(self.sep) if self.sep in piece else len(piece)
+            calls.append(Call(self.text(piece[:at]), self.text(piece[at + 1 :])))
+        return Message("assistant", self.text(pieces[0]), tuple(calls))
+
+    def text(self, ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(ids).decode("utf-8", "replace")
+
+
+def as_line(messages: Iterable[Message], **more: Any) -> str:
+    """Return a conversation as a line of JSONL in OpenAI's form."""
+    data: Mapping[str, Any] = {"messages": [message.as_dict() for message in messages], **more}
+    return json.dumps(data, ensure_ascii=False) + "\n"
