@@ -28,6 +28,7 @@ from corpus.storage.replacing import write_whole
 from jobs.model import checkpoint
 from jobs.model.curve import Metrics, TrainingProgress, draw_curve, read_metrics
 from jobs.model.model import GPT
+from jobs.model.muon import Muon
 from jobs.model.train_settings import Settings, TrainWorker
 
 WARMUP, WARMDOWN = 0.03, 0.6
@@ -35,6 +36,12 @@ WARMUP, WARMDOWN = 0.03, 0.6
 
 EMBED_LR, HEAD_LR = 30.0, 3.0
 """AdamW's learning rates for embedding and head, as multiples of Muon's for the matrices."""
+
+BASE_WIDTH = 128
+"""The width (depth 4) at which the rates and DECAY were found."""
+
+DECAY = 0.1
+"""Weight decay of the matrices: a step takes `lr * DECAY` off each of their weights. Tables have none."""
 
 
 def lr_share(step: int, steps: int) -> float:
@@ -45,8 +52,15 @@ def lr_share(step: int, steps: int) -> float:
 
 
 def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
-    """Return Muon for the matrices of the blocks, and AdamW for embedding and head, which are tables of vectors."""
-    muon = torch.optim.Muon(model.blocks.parameters(), lr=lr, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+    """Return Muon for the matrices of the blocks, and AdamW for embedding and head, which are tables of vectors.
+
+    `lr` is the rate at the base width. All rates fall with the square root of the width. nanochat's AdamW does so. A
+    step of Muon then has the same spectral norm at every width. The decay rises by as much, so that a step takes the
+    same share off the weights at every width (Wang and Aitchison, arXiv:2405.13698).
+    """
+    wider = (model.shape.width / BASE_WIDTH) ** 0.5
+    lr /= wider
+    muon = Muon(model.blocks.parameters(), lr, DECAY * wider)
     rates = {model.embed.weight: lr * EMBED_LR, model.head.weight: lr * HEAD_LR}
     tables = [{"params": [table], "lr": rate} for table, rate in rates.items()]
     adamw = torch.optim.AdamW(tables, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0, fused=True)

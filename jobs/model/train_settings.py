@@ -9,6 +9,10 @@ from corpus.digests import digest
 from corpus.errors import ConfigError
 from corpus.tokens.token_folder import Tokens
 
+RULES = 2
+"""The version of the rules by which settings and tokens give weights. In version 1, learning rates did not follow the
+width. A run begun under another version is not continued."""
+
 WIDTH_PER_LAYER = 32
 HEAD_WIDTH = 64
 
@@ -60,8 +64,8 @@ class Settings:
     eval_tokens: int
 
     def bound(self, tokens: Tokens) -> dict[str, Any]:
-        """Return the settings and the digest of the tokens, to which a folder is bound."""
-        return {**asdict(self), "tokens": digest(tokens.info["files"])}
+        """Return what a folder is bound to: the settings, the digest of the tokens, and the version of the rules."""
+        return {**asdict(self), "tokens": digest(tokens.info["files"]), "rules": RULES}
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ def _device(wanted: str) -> str:
 @click.option("--batch", type=click.IntRange(min=1), help="Windows per step, over all workers. Default: 16.")
 @click.option("--tokens", type=click.IntRange(min=1), help="Tokens to train on. Default: 10 per weight, but at most "
               "4 epochs.")  # fmt: skip
-@click.option("--lr", type=Finite(min=0, min_open=True), default=0.01, show_default=True, help="Peak learning rate.")
+@click.option("--lr", type=Finite(0, 1000, min_open=True), default=0.01, show_default=True, help="Peak learning rate "
+              "at depth 4. It falls with the square root of the width.")  # fmt: skip
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for first weights and order of windows.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True,
               help="Type of activations. With auto, bf16 on CUDA and fp32 on a CPU.")  # fmt: skip

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from corpus.errors import CorpusError, InputError, IntegrityError, OutputError
 from jobs.model import checkpoint
 from jobs.model.model import GPT
+from jobs.model.muon import Muon
 from jobs.model.pretraining import Pretraining
 from jobs.model.train import train
 from jobs.model.train_settings import Shape, TrainWorker
@@ -120,7 +121,7 @@ def test_moments_are_put_where_the_optimizer_wants_them(tokens, tmp_path, fused,
     train(tmp_path / "m", Pretraining(tokens, SETTINGS), TrainWorker(), After(3))
     model = GPT(Shape.of_depth(1, tokens.vocab_size, 16)).to("meta")
     adamw = torch.optim.AdamW([model.embed.weight, model.head.weight], fused=fused)
-    muon = torch.optim.Muon(model.blocks.parameters())
+    muon = Muon(model.blocks.parameters(), 0.01, 0.1)
     checkpoint.resume(tmp_path / "m", model, {"muon": muon, "adamw": adamw})
     for weight in (model.embed.weight, model.head.weight):
         devices = {key: value.device.type for key, value in adamw.state[weight].items()}

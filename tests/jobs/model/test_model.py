@@ -63,9 +63,10 @@ def test_logits_with_a_cache_are_those_without(cuts):
     assert cache.length == SHAPE.window
 
 
-@pytest.mark.parametrize("at_once", [1, 7 * SHAPE.vocab_size, 2**19])
-def test_the_loss_and_its_gradients_are_those_of_plain_cross_entropy(monkeypatch, at_once):
-    monkeypatch.setattr(model_module, "LOGITS_AT_ONCE", at_once)
+@pytest.mark.parametrize(("logits", "rows"), [(1, 1), (1, 7), (7 * SHAPE.vocab_size, 1), (2**19, 128)])
+def test_the_loss_and_its_gradients_are_those_of_plain_cross_entropy(monkeypatch, logits, rows):
+    monkeypatch.setattr(model_module, "LOGITS_AT_ONCE", logits)
+    monkeypatch.setattr(model_module, "ROWS_AT_ONCE", rows)
     model, ids = made(stir=0.3), some_ids(3, SHAPE.window + 1)
     model.head.weight.data *= 20  # so that the cap changes the logits
     (2 * model(ids[:, :-1], ids[:, 1:])).backward()

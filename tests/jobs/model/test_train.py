@@ -100,7 +100,7 @@ def test_without_validation_text_it_trains(tokens_folder, tmp_path):
 
 def test_a_loss_that_is_no_number_ends_the_run(tokens, tmp_path):
     with pytest.raises(CorpusError, match=r"The loss is nan at step .*smaller --lr"):
-        train(tmp_path / "m", Pretraining(tokens, replace(SETTINGS, lr=1e38)), TrainWorker())
+        train(tmp_path / "m", Pretraining(tokens, replace(SETTINGS, lr=1e37)), TrainWorker())
 
 
 def test_a_validation_loss_that_is_no_number_ends_the_run_each_time(tokens, tmp_path):
