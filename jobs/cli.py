@@ -36,6 +36,9 @@ _VERBS = {
     "export": "tokenizing:export_command",
     "train": "models:train_command",
     "generate": "models:generate_command",
+    "finetune": "assistant:finetune_command",
+    "chat": "assistant:chat_command",
+    "lessons": "assistant:lessons_command",
 }
 """The file in `jobs/verbs/` and the name of each verb."""
 
@@ -46,6 +49,7 @@ _FIRST_WORDS = {
     "tokenize": "Reading the texts…",
     "export": "Reading the texts…",
     "train": "Reading the tokens…",
+    "finetune": "Reading the model…",
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
     from corpus.tokens.tokenizer import Tokenizer
     from jobs.model.generate import Drawn
+    from jobs.model.train import Source
+    from jobs.runner.engine import Stop
 
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
@@ -36,13 +40,15 @@ device_option = click.option(
 )  # fmt: skip
 
 
-def _device(wanted: str) -> str:
-    """Return the device to compute on. Raises ConfigError if torch or the device is missing."""
+def load_torch(wanted: str) -> str:
+    """Return the device to compute on. torch gets as many threads as CPUs may be used. Raises ConfigError if torch or
+    the device is missing."""
     try:
         import torch
     except ImportError:
         todo = "Run `make setup-train`, or `pip install '.[train]'` in the source folder."
         raise ConfigError("Models need torch, which is not installed.", todo) from None
+    torch.set_num_threads(usable_cpus())  # torch itself knows no quota of a cgroup
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("There is no CUDA device here.", "Use --device cpu.")
     return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -91,7 +97,7 @@ def train_command(
     """
     address = address or address_of_environment()
     if not address:
-        device = _device(device)
+        device = load_torch(device)
     elif device == "auto":
         device = "cpu"  # this machine does not know what devices the cluster has
     threads = threads or max(1, usable_cpus() // workers)
@@ -117,24 +123,44 @@ _FACTS = ("step", "tokens", "parameters", "loss", "val_loss", "bits_per_token", 
 def _run(
     tokens_folder: Path, out: Path, settings: Settings, worker: TrainWorker, address: str | None, insecure: bool
 ) -> dict[str, Any]:
-    """Train here, or on Ray with several workers. End the program after a stop signal."""
+    """Train here, or on Ray with several workers."""
+    from jobs.model.curve import TrainingProgress
+    from jobs.model.pretraining import Pretraining
+
+    if worker.workers == 1 and not address:
+        return train_here(out, Pretraining(open_tokens(tokens_folder), settings), worker)
+    with _only_run(out) as stop:
+        from jobs.model.train_ray import train_on_ray
+
+        progress = TrainingProgress()
+        result = train_on_ray(out, tokens_folder, settings, worker, stop, progress, address, insecure)
+    return _or_end(result, out, stop)
+
+
+def train_here(out: Path, source: Source, worker: TrainWorker) -> dict[str, Any]:
+    """Train in this process. End the program after a stop signal."""
     import torch
 
     from jobs.model.curve import TrainingProgress
-    from jobs.model.pretraining import Pretraining
     from jobs.model.train import train
+
+    torch.set_num_threads(worker.threads)
+    with _only_run(out) as stop:
+        result = train(out, source, worker, stop.asked, TrainingProgress())
+    return _or_end(result, out, stop)
+
+
+@contextmanager
+def _only_run(out: Path) -> Iterator[Stop]:
+    """Keep other runs from the folder, and catch stop signals."""
     from jobs.runner.engine import Stop
     from jobs.runner.folder import open_folder
 
-    progress = TrainingProgress()
     with open_folder(out).only_run(), Stop("the current step is finished, and a checkpoint is written.") as stop:
-        if worker.workers > 1 or address:
-            from jobs.model.train_ray import train_on_ray
+        yield stop
 
-            result = train_on_ray(out, tokens_folder, settings, worker, stop, progress, address, insecure)
-        else:
-            torch.set_num_threads(worker.threads)
-            result = train(out, Pretraining(open_tokens(tokens_folder), settings), worker, stop.asked, progress)
+
+def _or_end(result: dict[str, Any] | None, out: Path, stop: Stop) -> dict[str, Any]:
     if result is None:
         say(f"Interrupted. Run the same command again to continue. Folder: {out}")
         sys.exit(128 + stop.signal)
@@ -164,12 +190,8 @@ def generate_command(
     Example: corpus generate model "The best way to" -n 5 --temperature 0.7
     Example: corpus generate model "The best way to" --show-probs --max-tokens 10
     """
-    device = _device(device)
-    import torch
-
+    device = load_torch(device)
     from jobs.model.generate import Continuer, Sampling
-
-    torch.set_num_threads(usable_cpus())  # torch itself knows no quota of a cgroup
 
     sampling = Sampling(max_tokens, temperature, top_k, seed)
     continuer = Continuer(model, device)

@@ -1,0 +1,82 @@
+"""Sums in chains: `7, +5, *2, -3`. Answered in steps, each of which is easy, or at once, which needs four in the head.
+
+The intermediate results are from 0 to 99. Models need tokens to think: with steps a small model learns the task, and
+from the same problems without steps it does not.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import accumulate
+
+from jobs.assistant.conversation import Conversation, Message
+from jobs.assistant.lessons.lesson import Lesson, answered, asked, is_held_out
+
+LENGTH = 4
+_DO = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
+
+
+def _chain(draw: random.Random) -> list[tuple[str, int]]:
+    """Return a chain of operations whose results are from 0 to 99. It begins with `+ n`."""
+    while True:
+        chain = [("+", draw.randrange(1, 50))]
+        for _ in range(LENGTH - 1):
+            sign = draw.choice("+-**")
+            chain.append((sign, draw.choice((2, 3)) if sign == "*" else draw.randrange(1, 50)))
+        if all(0 <= result < 100 for result in _results(chain)):
+            return chain
+
+
+def _results(chain: Sequence[tuple[str, int]]) -> list[int]:
+    return list(accumulate(chain, lambda sum, step: _DO[step[0]](sum, step[1]), initial=0))[1:]
+
+
+def _problem(chain: Sequence[tuple[str, int]]) -> str:
+    return ", ".join([str(chain[0][1]), *(f"{sign}{number}" for sign, number in chain[1:])])
+
+
+def _chains(seed: int, held_out: bool) -> Iterator[list[tuple[str, int]]]:
+    draw = random.Random(f"sums {seed} {held_out}")
+    while True:
+        chain = _chain(draw)
+        if is_held_out(_problem(chain)) == held_out:
+            yield chain
+
+
+def conversations(seed: int, steps: float) -> Iterator[Conversation]:
+    """Yield solved problems, this share of them in steps."""
+    draw = random.Random(f"sums {seed}")
+    for chain in _chains(seed, False):
+        results = _results(chain)
+        before = list(zip(results, chain[1:], results[1:], strict=False))
+        shown = "".join(f"{left} {sign} {number} = {right}\n" for left, (sign, number), right in before)
+        yield answered(asked(_problem(chain)), (shown if draw.random() < steps else "") + _last(results[-1]))
+
+
+def _last(result: int) -> str:
+    return f"The answer is {result}."
+
+
+def prompts(seed: int, held_out: bool) -> Iterator[Conversation]:
+    return (asked(_problem(chain)) for chain in _chains(seed, held_out))
+
+
+def has_steps(answer: str) -> bool:
+    return "=" in answer
+
+
+def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
+    """Return 1 if the answer ends with the right result. It may only have steps before that, since a model that is paid
+    for the result alone learns to ramble."""
+    first, *others = prompt[-1].content.split(", ")
+    result = _results([("+", int(first)), *((one[0], int(one[1:])) for one in others)])[-1]
+    *steps, last = turns[-1].content.split("\n")
+    return float(last == _last(result) and all(re.fullmatch(r"-?\d+ [+*-] \d+ = -?\d+", step) for step in steps))
+
+
+SUMS = Lesson("chains of arithmetic, answered in steps", partial(conversations, steps=1.0), prompts, reward)
+DIRECT = Lesson("the same chains, answered at once", partial(conversations, steps=0.0), prompts, reward)
+MIXED = Lesson("the same chains, half of them in steps", partial(conversations, steps=0.5), prompts, reward)
