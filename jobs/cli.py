@@ -39,6 +39,8 @@ _VERBS = {
     "finetune": "assistant:finetune_command",
     "chat": "assistant:chat_command",
     "lessons": "assistant:lessons_command",
+    "reinforce": "reinforcing:reinforce_command",
+    "reward": "reinforcing:reward_command",
 }
 """The file in `jobs/verbs/` and the name of each verb."""
 
@@ -50,6 +52,8 @@ _FIRST_WORDS = {
     "export": "Reading the texts…",
     "train": "Reading the tokens…",
     "finetune": "Reading the model…",
+    "reinforce": "Reading the model…",
+    "reward": "Reading the model…",
 }
 
 

@@ -195,6 +195,16 @@ class ChatFormat:
             rest += [self.call, *self._short(call.name), self.sep, *self.encode(call.input)]
         return [self.start, *self._short(message.role), self.sep], [*rest, self.end]
 
+    def whole(self, message: Message) -> list[int]:
+        """Return all ids of a turn."""
+        head, rest = self.turn(message)
+        return head + rest
+
+    @property
+    def opening(self) -> list[int]:
+        """The ids after which the assistant speaks."""
+        return self.turn(Message("assistant", ""))[0]
+
     def tokens(self, messages: Iterable[Message]) -> tuple[list[int], list[bool]]:
         """Return the ids of a conversation, and for each id whether an assistant says it."""
         ids, said = [self.tokenizer.bos], [False]
@@ -206,7 +216,7 @@ class ChatFormat:
 
     def prompt(self, messages: Iterable[Message]) -> list[int]:
         """Return the ids after which the assistant answers."""
-        return self.tokens(messages)[0] + self.turn(Message("assistant", ""))[0]
+        return self.tokens(messages)[0] + self.opening
 
     def message(self, ids: Sequence[int]) -> Message:
         """Return the turn of an assistant from the ids that it said. Invalid UTF-8 becomes U+FFFD."""

@@ -101,14 +101,16 @@ def resume(folder: Path, model: GPT, optimizers: Optimizers) -> dict[str, Any] |
     return state
 
 
-def load_model(folder: Path, device: torch.device) -> tuple[GPT, dict[str, Any]]:
+def load_model(folder: Path, device: torch.device, kind: type[GPT] = GPT) -> tuple[GPT, dict[str, Any]]:
     """Return the finished model of a folder, or that of its newest undamaged checkpoint, and its state. Raises
-    InputError if there is no model, and IntegrityError if it is damaged."""
+    InputError if there is no model of this kind, and IntegrityError if it is damaged."""
     folders = [folder] if (folder / "state.json").exists() else _checkpoints(folder)
     if not folders:
         raise InputError(f"{folder} has no trained model.", "Run `corpus train … -o` on it first.")
     found, state = _newest(folders)
-    model = GPT(Shape(**state["shape"]))
+    if state.get("kind", GPT.__name__) != kind.__name__:
+        raise InputError(f"{folder} has a {state.get('kind', 'GPT')}, not a {kind.__name__}.", "Name another folder.")
+    model = kind(Shape(**state["shape"]))
     model.load_state_dict(load_file(found / "model.safetensors"))
     if not _finite(model):
         raise InputError(f"The model in {found} has weights that are not finite.", "Train again with a smaller --lr.")

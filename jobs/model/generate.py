@@ -44,8 +44,8 @@ class Drawn:
 class Continuer:
     """A model with its tokenizer. Raises InputError if `folder` has no model, and IntegrityError if it is damaged."""
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        self.model, self.state = load_model(folder, torch.device(device))
+    def __init__(self, folder: Path, device: str = "cpu", kind: type[GPT] = GPT) -> None:
+        self.model, self.state = load_model(folder, torch.device(device), kind)
         self.bos: int = self.state["bos"]
         file = folder / "tokenizer.json"
         try:
