@@ -113,9 +113,7 @@ def check_order(messages: Sequence[Message], ends: str = "assistant") -> None:
         allowed = {"": "system user", "system": "user", "user": "assistant", "tool": "tool assistant"}
         after_assistant = "tool" if called else "user"
         if message.role not in allowed.get(before, after_assistant).split():
-            raise BadConversation(
-                f"has a turn of `{message.role}` after {f'one of `{before}`' if before else 'nothing'}"
-            )
+            raise BadConversation(f"has a turn of `{message.role}` after {before or 'nothing'}")
         if message.role == "assistant":
             called = bool(message.calls)
             if not message.content.strip() and not called:
