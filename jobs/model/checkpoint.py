@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
@@ -108,8 +109,12 @@ def load_model(folder: Path, device: torch.device) -> tuple[GPT, dict[str, Any]]
     if not folders:
         raise InputError(f"{folder} has no trained model.", "Run `corpus train … -o` on it first.")
     found, state = _newest(folders)
-    model = GPT(Shape(**state["shape"]))
-    model.load_state_dict(load_file(found / "model.safetensors"))
+    try:
+        model = GPT(Shape(**state["shape"]))
+        model.load_state_dict(load_file(found / "model.safetensors"))
+    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, SafetensorError):
+        todo = "Name a folder that `corpus train` wrote."
+        raise InputError(f"{found} has weights or sizes that are no model of ours.", todo) from None
     if not _finite(model):
         raise InputError(f"The model in {found} has weights that are not finite.", "Train again with a smaller --lr.")
     return model.to(device).eval(), state

@@ -22,6 +22,7 @@ from jobs.verbs.options import (
     folder_type,
     insecure_option,
     json_option,
+    need_torch,
 )
 
 if TYPE_CHECKING:
@@ -38,11 +39,9 @@ device_option = click.option(
 
 def _device(wanted: str) -> str:
     """Return the device to compute on. Raises ConfigError if torch or the device is missing."""
-    try:
-        import torch
-    except ImportError:
-        todo = "Run `make setup-train`, or `pip install '.[train]'` in the source folder."
-        raise ConfigError("Models need torch, which is not installed.", todo) from None
+    need_torch()
+    import torch
+
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("There is no CUDA device here.", "Use --device cpu.")
     return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"

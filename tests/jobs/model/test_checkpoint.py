@@ -134,3 +134,15 @@ def test_killed_before_its_checkpoints_went_a_finished_model_loses_them(tokens, 
     monkeypatch.undo()
     assert train(tmp_path / "m", tokens, SETTINGS, TrainWorker())["step"] == STEPS
     assert not (tmp_path / "m" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    "changed", [{"shape": {"width": 64}}, {"shape": None}, {"width": 32, "heads": 1}, {"heads": 0}, {"depth": 2}]
+)
+def test_weights_of_another_shape_are_no_model(whole, tmp_path, changed):
+    folder = shutil.copytree(whole, tmp_path / "other")
+    model, state = checkpoint.load_model(folder, torch.device("cpu"))
+    facts = {**state, "shape": {**state["shape"], **changed}, **{k: v for k, v in changed.items() if k == "shape"}}
+    checkpoint.finish(folder, model, facts)
+    with pytest.raises(InputError, match="no model of ours"):
+        checkpoint.load_model(folder, torch.device("cpu"))
