@@ -61,7 +61,7 @@ def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
     """
     wider = (model.shape.width / BASE_WIDTH) ** 0.5
     lr /= wider
-    muon = Muon(model.blocks.parameters(), lr, DECAY * wider)
+    muon = Muon(model.blocks.parameters(), lr, DECAY * wider, model.compute)
     rates = {model.embed.weight: lr * EMBED_LR, model.head.weight: lr * HEAD_LR}
     tables = [{"params": [table], "lr": rate} for table, rate in rates.items()]
     adamw = torch.optim.AdamW(tables, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0, fused=True)
@@ -160,8 +160,8 @@ def backward(model: nn.Module, ids: Tensor, targets: Tensor, worker: TrainWorker
     """Add up the gradients of the mean loss of a worker's windows, some windows at a time. All workers then have the
     mean of their gradients. Return the mean loss over all workers, in nats per token.
 
-    A single worker adds two halves, as two workers would, so that both give the same bits. Muon rounds to bf16 on CUDA,
-    which would enlarge any difference.
+    A single worker adds two halves, as two workers would, so that both give the same bits. In bf16, Muon would enlarge
+    any difference.
     """
     some = worker.micro_batch or max(1, len(ids) * worker.workers // 2)
     starts = range(0, len(ids), some)

@@ -120,7 +120,7 @@ def test_moments_are_put_where_the_optimizer_wants_them(tokens, tmp_path, fused,
     train(tmp_path / "m", tokens, SETTINGS, TrainWorker(), After(3))
     model = GPT(Shape.of_depth(1, tokens.vocab_size, 16)).to("meta")
     adamw = torch.optim.AdamW([model.embed.weight, model.head.weight], fused=fused)
-    muon = Muon(model.blocks.parameters(), 0.01, 0.1)
+    muon = Muon(model.blocks.parameters(), 0.01, 0.1, torch.float32)
     checkpoint.resume(tmp_path / "m", model, {"muon": muon, "adamw": adamw})
     for weight in (model.embed.weight, model.head.weight):
         devices = {key: value.device.type for key, value in adamw.state[weight].items()}
