@@ -16,13 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import ConfigError, InputError
+from corpus.errors import InputError
 from corpus.json_data import parse_json
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.tokenizer import Tokenizer
-
-CALL = ("<|call|>", "<|reserved_0|>")
-"""The special token that opens a call. Our tokenizers have it among the reserved ones."""
 
 _ROLES = {"developer": "system", "human": "user", "gpt": "assistant", "observation": "tool", "function": "tool"}
 """Other names of roles: OpenAI's newer one, and those of ShareGPT."""
@@ -164,14 +161,8 @@ class ChatFormat:
     """The tokens of conversations. Raises ConfigError for a tokenizer without the special tokens."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        specials = tokenizer.specials
-        call = next((text for text in CALL if text in specials), CALL[0])
-        wanted = ("<|im_start|>", "<|im_sep|>", "<|im_end|>", call)
-        if missing := [text for text in wanted if text not in specials]:
-            what = f"The tokenizer {tokenizer.name} has no {' and no '.join(missing)}, so it can't write conversations."
-            raise ConfigError(what, "Train the base model with a tokenizer of `corpus tokenizer train`.")
         self.tokenizer = tokenizer
-        self.start, self.sep, self.end, self.call = (specials[text] for text in wanted)
+        self.start, self.sep, self.end, self.call = (tokenizer.specials[mark] for mark in tokenizer.turn_marks)
         self._encoder = Encoder(tokenizer)
         self._known: dict[str, list[int]] = {}
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
@@ -110,8 +111,12 @@ def load_model(folder: Path, device: torch.device, kind: type[GPT] = GPT) -> tup
     found, state = _newest(folders)
     if state.get("kind", GPT.__name__) != kind.__name__:
         raise InputError(f"{folder} has a {state.get('kind', 'GPT')}, not a {kind.__name__}.", "Name another folder.")
-    model = kind(Shape(**state["shape"]))
-    model.load_state_dict(load_file(found / "model.safetensors"))
+    try:
+        model = kind(Shape(**state["shape"]))
+        model.load_state_dict(load_file(found / "model.safetensors"))
+    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, SafetensorError):
+        todo = "Name a folder that `corpus train` wrote."
+        raise InputError(f"{found} has weights or sizes that are no model of ours.", todo) from None
     if not _finite(model):
         raise InputError(f"The model in {found} has weights that are not finite.", "Train again with a smaller --lr.")
     return model.to(device).eval(), state

@@ -60,7 +60,7 @@ def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
     """
     wider = (model.shape.width / BASE_WIDTH) ** 0.5
     lr /= wider
-    muon = Muon(model.blocks.parameters(), lr, DECAY * wider)
+    muon = Muon(model.blocks.parameters(), lr, DECAY * wider, model.compute)
     rates = {model.embed.weight: lr * EMBED_LR, model.head.weight: lr * HEAD_LR}
     tables = [{"params": [table], "lr": rate} for table, rate in rates.items()]
     adamw = torch.optim.AdamW(tables, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0, fused=True)

@@ -26,6 +26,7 @@ from jobs.verbs.options import (
     insecure_option,
     json_option,
     location_type,
+    need_torch,
 )
 
 if TYPE_CHECKING:
@@ -45,11 +46,9 @@ device_option = click.option(
 def load_torch(wanted: str) -> str:
     """Return the device to compute on. torch gets as many threads as CPUs may be used. Raises ConfigError if torch or
     the device is missing."""
-    try:
-        import torch
-    except ImportError:
-        todo = "Run `make setup-train`, or `pip install '.[train]'` in the source folder."
-        raise ConfigError("Models need torch, which is not installed.", todo) from None
+    need_torch()
+    import torch
+
     torch.set_num_threads(usable_cpus())  # torch itself knows no quota of a cgroup
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("There is no CUDA device here.", "Use --device cpu.")
