@@ -24,11 +24,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from corpus.digests import differences, digest
-from corpus.errors import CorpusError, InputError, IntegrityError, OutputError
+from corpus.errors import ConfigError, CorpusError, InputError, IntegrityError, OutputError
 from corpus.json_data import parse_json
 from corpus.storage.commits import sha256_of
 from corpus.storage.replacing import replacing, write_whole
 from corpus.storage.safe_join import safe_join
+from corpus.tokens.tokenizer import Tokenizer
 from jobs.model.model import GPT
 from jobs.model.train_settings import Shape
 
@@ -122,6 +123,15 @@ def load_model(folder: Path, device: torch.device, kind: type[GPT] = GPT) -> tup
     return model.to(device).eval(), state
 
 
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Return the tokenizer of a model. Raises IntegrityError if it is missing, damaged or a link."""
+    file = safe_join(folder, "tokenizer.json")
+    try:
+        return Tokenizer(file.name, file.read_bytes())
+    except (OSError, ConfigError):
+        raise IntegrityError(f"{file} is missing or damaged.", "Copy it from the folder of the tokens.") from None
+
+
 def _newest(folders: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
     """Return the last undamaged folder and its state. Raises IntegrityError if all folders are damaged."""
     damage = []
@@ -204,9 +214,11 @@ def _checked(folder: Path) -> dict[str, Any]:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-        return content
     except (OSError, ValueError):
         raise _damaged(path) from None
+    if not isinstance(content, dict):
+        raise _damaged(path)
+    return content
 
 
 def _damaged(file: Path) -> IntegrityError:

@@ -14,12 +14,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from corpus.errors import ConfigError, InputError, IntegrityError
-from corpus.storage.safe_join import safe_join
+from corpus.errors import ConfigError, InputError
 from corpus.storage.store import Location, as_json, scratch_file
 from corpus.tokens.tokenizer import Tokenizer
 from corpus.version import versions
-from jobs.model.checkpoint import load_model
+from jobs.model.checkpoint import load_model, load_tokenizer
 from jobs.model.model import GPT, ROPE_BASE, SOFTCAP
 from jobs.model.train_settings import Shape
 from jobs.runner.folder import claim, open_folder
@@ -78,7 +77,7 @@ def export_model(folder: Path, out: Location, dtype: str) -> dict[str, Any]:
     if (folder / "checkpoints").is_dir() and not (folder / "state.json").exists():
         raise InputError(f"The training of {folder} is not finished.", "Run its command again, which continues it.")
     model, state = load_model(folder, torch.device("cpu"))
-    tokenizer = _tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
     plan = {
         "model": state["files"]["model.safetensors"]["sha256"],
         "tokenizer": tokenizer.sha256,
@@ -101,14 +100,6 @@ def export_model(folder: Path, out: Location, dtype: str) -> dict[str, Any]:
             store.put_new("export.json", as_json(finished))
         store.remove(".work")
     return finished
-
-
-def _tokenizer(folder: Path) -> Tokenizer:
-    file = safe_join(folder, "tokenizer.json")
-    try:
-        return Tokenizer(file.name, file.read_bytes())
-    except (OSError, ConfigError):
-        raise IntegrityError(f"{file} is missing or damaged.", "Copy it from the folder of the tokens.") from None
 
 
 _NAMES = {

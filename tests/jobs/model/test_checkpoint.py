@@ -137,6 +137,14 @@ def test_killed_before_its_checkpoints_went_a_finished_model_loses_them(tokens, 
     assert not (tmp_path / "m" / "checkpoints").exists()
 
 
+@pytest.mark.parametrize("content", ["[]", "1", "{", "null"])
+def test_a_state_that_is_no_object_is_damage(whole, tmp_path, content):
+    folder = shutil.copytree(whole, tmp_path / "other")
+    (folder / "state.json").write_text(content)
+    with pytest.raises(IntegrityError, match=r"state\.json is missing or damaged"):
+        checkpoint.load_model(folder, torch.device("cpu"))
+
+
 @pytest.mark.parametrize(
     "changed", [{"shape": {"width": 64}}, {"shape": None}, {"width": 32, "heads": 1}, {"heads": 0}, {"depth": 2}]
 )

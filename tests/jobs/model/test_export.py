@@ -15,6 +15,7 @@ from jobs.model import checkpoint
 from jobs.model.export import export_model
 from jobs.model.generate import Continuer, Sampling
 from jobs.model.model import GPT
+from jobs.model.pretraining import Pretraining
 from jobs.model.train import train
 from jobs.model.train_settings import Shape, TrainWorker
 from tests.bpe import TEXTS, changed, small_tokenizer
@@ -250,7 +251,7 @@ def test_another_export_into_the_same_folder_is_refused(model, tmp_path):
 def test_what_is_no_finished_model_is_said(tokens, model, tmp_path):
     with pytest.raises(InputError, match="has no trained model"):
         export_model(tmp_path, tmp_path / "hf", "fp32")
-    train(tmp_path / "begun", tokens, replace(SETTINGS, steps=9), TrainWorker(), After(2))
+    train(tmp_path / "begun", Pretraining(tokens, replace(SETTINGS, steps=9)), TrainWorker(), After(2))
     with pytest.raises(InputError, match="is not finished"):
         export_model(tmp_path / "begun", tmp_path / "hf", "fp32")
     assert not (tmp_path / "hf").exists()
