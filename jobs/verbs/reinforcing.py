@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -92,12 +92,12 @@ def _task(name: str, allow_module: bool, reward_folder: Path | None, device: str
     """Return the task of a lesson or of a file. Raises ConfigError if there is none."""
     from corpus.digests import digest
     from jobs.assistant.lessons import LESSONS
-    from jobs.assistant.reinforce import Task
+    from jobs.assistant.reinforce import Task, task_of
     from jobs.assistant.reward import Judge
 
     if name in LESSONS:
         lesson = LESSONS[name]
-        task = Task(name, lesson.prompts, _each(lesson.reward), lesson.shares)
+        task = task_of(name, lesson.prompts, lesson.reward, lesson.shares)
     elif not Path(name).is_file():
         raise ConfigError(f"There is no lesson and no file {name}.", did_you_mean(name, LESSONS))
     elif not allow_module:
@@ -110,17 +110,10 @@ def _task(name: str, allow_module: bool, reward_folder: Path | None, device: str
     return Task(f"{task.name} {digest(judge.found.state['files'])}", task.prompts, judge, task.shares)
 
 
-def _each(reward: Any) -> Any:
-    def judge(prompts: Sequence[Conversation], answers: Sequence[Sequence[Message]]) -> list[float]:
-        return [float(reward(prompt, turns)) for prompt, turns in zip(prompts, answers, strict=True)]
-
-    return judge
-
-
 def _own_task(path: Path) -> Task:
     """Return the task of a user's file. Its prompts that are held out are those whose hash says so."""
     from jobs.assistant.lessons.lesson import asked, is_held_out
-    from jobs.assistant.reinforce import Task
+    from jobs.assistant.reinforce import task_of
 
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
@@ -135,7 +128,7 @@ def _own_task(path: Path) -> Task:
     def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
         return float(module.reward(prompt[-1].content, turns[-1].content))
 
-    return Task(sha256(path.read_bytes()).hexdigest(), prompts, _each(reward), {})
+    return task_of(sha256(path.read_bytes()).hexdigest(), prompts, reward)
 
 
 @click.command("reward")
