@@ -16,7 +16,8 @@ from corpus.tables.mask import mask_url
 from corpus.url_identity import url_identity
 
 SCHEMA_VERSION = "1"
-_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+MEASURE_TYPES = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
+"""The type of a measure's column by the name that run.json gives it."""
 
 _FIXED = [
     pa.field("id", pa.string(), metadata={"is": "warc:offset, +n for the n-th further record of one gzip member"}),
@@ -24,7 +25,7 @@ _FIXED = [
     pa.field("warc", pa.string(), metadata={"is": "file name of the archive"}),
     pa.field("offset", pa.int64(), metadata={"is": "start of the gzip member, or position in the decompressed stream"}),
     pa.field("length", pa.int64(), metadata={"is": "bytes of a damage, else null"}),
-    pa.field("record_id", pa.string(), metadata={"is": "WARC-Record-ID as the crawler wrote it"}),
+    pa.field("record_id", pa.string(), metadata={"is": "WARC-Record-ID as the crawler wrote it; masked as URLs are"}),
     pa.field("outcome", pa.string(), metadata={"is": "kept, dropped, failed or skipped"}),
     pa.field("stage", pa.string(), metadata={"is": "the stage that dropped the page, or in which it failed"}),
     pa.field("rule", pa.string(), metadata={"is": "the measure outside its limit, or the kind of failure or skip"}),
@@ -56,7 +57,7 @@ CORPUS_SCHEMA = pa.schema(
 
 def ledger_schema(columns: Mapping[str, type]) -> pa.Schema:
     """Return the schema: the fixed columns, then one per measure. A measure is null if it was not reached."""
-    measures = [pa.field(name, _TYPES[kind]) for name, kind in columns.items()]
+    measures = [pa.field(name, MEASURE_TYPES[kind.__name__]) for name, kind in columns.items()]
     return pa.schema([*_FIXED, *measures], metadata={"corpus.schema": SCHEMA_VERSION})
 
 
@@ -72,7 +73,7 @@ def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None) -> 
         "warc": warc,
         "offset": offset,
         "length": length,
-        "record_id": storable(doc.record.record_id) if doc.record else None,
+        "record_id": ledger_url(doc.record.record_id) if doc.record else None,
         "outcome": outcome.outcome,
         "stage": outcome.stage or None,
         "rule": outcome.rule or None,
@@ -148,7 +149,7 @@ def _utf8_bytes(text: str) -> int:
 
 
 def ledger_url(url: str) -> str:
-    """Return a URL as ledger, corpus and samples have it: masked."""
+    """Return a URL, or the WARC-Record-ID, which is a URI too, as ledger, corpus and samples have it: masked."""
     return storable(mask_url(url))
 
 

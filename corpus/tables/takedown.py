@@ -16,7 +16,7 @@ from pathlib import Path
 
 from corpus.digests import digest
 from corpus.errors import IntegrityError
-from corpus.json_data import parse_json
+from corpus.json_data import check_shape, parse_json
 from corpus.storage.store import Store
 from corpus.tables.ledger import ledger_identity
 from corpus.tables.mask import mask_url
@@ -97,8 +97,9 @@ class Takedown:
 def _read(path: str, changed: int) -> Takedown:
     try:
         data = parse_json(Path(path).read_bytes())
+        check_shape(data, {"urls": [str], "domains": [str]})
         return Takedown(frozenset(data["urls"]), frozenset(data["domains"]))
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         raise IntegrityError(f"{path} is damaged.", "Restore it: it lists the pages that were removed.") from None
 
 

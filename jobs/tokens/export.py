@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from corpus.errors import InputError, IntegrityError
+from corpus.runs.row_groups import schema_of
 from corpus.storage.commits import Commit, Part
 from corpus.storage.store import Location, Store, as_json, local_file, open_store
 from corpus.storage.task_commits import get_value, put_value
@@ -77,7 +77,7 @@ def _schema(job: ExportJob, texts: Texts) -> tuple[pa.Schema, list[str]]:
     files have with the same type."""
     if job.target == "nanochat":
         return pa.schema([pa.field("text", pa.string())]), []
-    schemas = [pq.read_schema(local_file(file.location)) for file in texts.files]
+    schemas = [schema_of(local_file(file.location)) for file in texts.files]
     names = dict.fromkeys(name for schema in schemas for name in schema.names)
     found = {name: _field(name, schemas) for name in names}
     return pa.schema([field for field in found.values() if field]), [name for name in names if not found[name]]
