@@ -89,7 +89,7 @@ bench: $(STAMP)
 # Writes exact versions with hashes, from the lower bounds in pyproject.toml.
 lock:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet pip-tools
+	$(BIN)/pip install --quiet --require-hashes -r .ci/pip-tools.txt
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements.lock pyproject.toml
 
 clean:

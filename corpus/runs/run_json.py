@@ -28,7 +28,7 @@ _FACTS = {
 }
 _RUN_JSON = {
     "complete": bool,
-    "recipe": {"name": str, "stages": [{"name": str, "stage": str}]},
+    "recipe": {"name": str, "description": str, "measures": str, "stages": [{"name": str, "stage": str}]},
     "resources": {str: object},
     "versions": {str: str},
     "fingerprint": str,

@@ -52,7 +52,7 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
     plan = make_plan(job)
     make_units(job, plan, 1 << 40)  # finds an input that is no archive before anything is written
     store = open_folder(job.out)
-    with store.only_run(), Stop() as stop:
+    with store.only_run(job.share), Stop() as stop:
         finished = claim_folder(store, plan)
         if finished is not None and finished["complete"]:
             check_unchanged(store, plan.inputs)

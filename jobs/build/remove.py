@@ -102,7 +102,7 @@ def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str,
     store = LocalStore(folder)
     if store.size(JOURNAL) is None:
         open_run(folder)  # raises if there is no run, before anything is written
-    with store.only_run():
+    with store.only_run(store.shared):
         finish_swap(store)
         run = open_run(folder)
         check_complete(run)  # a page may be in what is missing
@@ -119,7 +119,9 @@ def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str,
         fresh = fresh_folder(takedown.digest)
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # another takedown that was cut off
-        job = replace(make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")))
+        job = replace(
+            make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")), share=store.shared
+        )
         result = replay(run, job, takedown, make_engine, progress)
         back: list[Returned] = []
         if result.info is not None and result.exit_code == 0:

@@ -86,7 +86,7 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
     store = open_folder(job.out)
     if store.location == old.location:
         raise ConfigError(f"{old.store.where()} can't be written in place of itself.", "Give another folder.")
-    with store.only_run(), Stop() as stop:
+    with store.only_run(job.share), Stop() as stop:
         if takedown:
             store.put_new(TAKEDOWN_FILE, takedown.as_json())
         finished = claim_folder(store, plan)

@@ -30,6 +30,7 @@ from jobs.verbs.options import (
     location_type,
     modules_option,
     print_as,
+    share_option,
     text_type,
 )
 
@@ -105,8 +106,9 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
 @click.command("report")
 @click.argument("folder", type=location_type)
 @click.option("-o", "--out", type=folder_type, help="File to write. Default: report.html in FOLDER.")
+@share_option
 @json_option
-def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
+def report_command(folder: Location, out: Path | None, share: bool, as_json: bool) -> None:
     """Write one HTML file that shows what a run kept and dropped, and why.
 
     \b
@@ -121,7 +123,7 @@ def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
     path = out or Path(folder) / "report.html"
     progress = Progress()
     progress.start("report", batches_of(run))
-    size = write_report(run, path, progress.unit_done)
+    size = write_report(run, path, progress.unit_done, share)
     progress.end()
     if as_json:
         print(json.dumps({"report": str(path), "bytes": size}))

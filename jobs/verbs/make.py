@@ -58,6 +58,7 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 @click.option("--no-index", is_flag=True, help="Do not write an index. Later runs cannot use --against with this run.")
 @click.option("--dedup-mb", type=click.IntRange(min=64), default=MEMORY_BYTES >> 20, show_default=True, help=_DEDUP_MB)
 @options.alarm_option
+@options.share_option
 @click.option("--keep-work", is_flag=True, help="Keep intermediate parts.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @options.json_option
@@ -66,8 +67,8 @@ def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
     limit: int | None, sample: int | None, seed: int, base: str | None, where: options.Where,
     unit_mb: float | None, guard: GuardSettings, unit_seconds: float | None,
-    against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, keep_work: bool,
-    dry_run: bool, as_json: bool,
+    against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, share: bool,
+    keep_work: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives.
 
@@ -88,6 +89,7 @@ def build_command(
         load_recipe(recipe, settings, own), list(inputs), out, unit_bytes, where.at_once, keep_work, guard,
         modules=own, limit=limit, sample=sample, seed=seed, base=base, against=tuple(map(str, against)),
         index=not no_index, dedup_memory=dedup_mb << 20, unit_seconds=unit_seconds, alarm_rate=alarm_rate,
+        share=share,
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)

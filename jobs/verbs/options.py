@@ -114,6 +114,11 @@ address_option = click.option(
 insecure_option = click.option(
     "--insecure-cluster", "insecure", is_flag=True, help="Join a Ray cluster that has no token."
 )
+share_option = click.option(
+    "--share",
+    is_flag=True,
+    help="Let others read what has excerpts of pages, as the umask says. Default: only you can.",
+)
 alarm_option = click.option(
     "--alarm-rate", type=Finite(0, 1), default=ALARM_RATE, show_default=True,
     help="Stop before packing if deduplication would remove more than this share of the run or of an archive. 1 turns "

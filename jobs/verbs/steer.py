@@ -51,6 +51,7 @@ _rewriting_options = functools.partial(
               help="New limit, or off. Repeatable.")  # fmt: skip
 @click.option("--write", type=options.location_type, metavar="NEWDIR", help=_WRITE)
 @options.alarm_option
+@options.share_option
 @_rewriting_options
 @options.json_option
 def tune_command(
@@ -82,6 +83,7 @@ def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
     return Job(
         recipe_from_dict(recipe, own), list(how["inputs"]), out, workers=how["where"].at_once, guard=how["guard"],
         modules=own, against=tuple(map(str, how["against"])),
+        share=how.get("share", False),  # `remove` does as the run did
         alarm_rate=how.get("alarm_rate", 1.0),  # `remove` has no alarm, as the run passed it before
     )  # fmt: skip
 
