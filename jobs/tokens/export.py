@@ -24,6 +24,7 @@ from corpus.tokens.row_files import RowsTask, plan_rows, send_rows, write_rows
 from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.tokens.texts import STRINGS, Texts, TextSlice, open_texts, value_type
 from corpus.version import TOKEN_ROOMS, versions
+from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import Execution, JobResult, Stopped, executing
 from jobs.runner.folder import claim, open_folder
@@ -51,6 +52,8 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
     store = open_folder(job.out)
     with store.only_run(), Stop() as stop:
         finished = claim(store, plan, "export.json")
+        if texts.run:
+            register(job.texts, "export", job.out)
         if finished is not None:
             store.remove(".work")
             return JobResult(0, finished, already_done=True)

@@ -15,7 +15,7 @@ from corpus.plugins import read_plugin
 from corpus.run import open_run
 from corpus.runs.listing import list_pages
 from corpus.storage.store import Location
-from corpus.tables.ledger import ledger_identity
+from corpus.tables.ledger import is_row_of
 from filters import STAGES, load_recipe, recipe_names
 from jobs.build.archives import read_texts
 from jobs.build.audit import audit
@@ -56,7 +56,7 @@ def explain_command(
     """
     run = open_run(folder)
     rows = run.explain(url_or_id)
-    if url_or_id != rows[0]["id"] and ledger_identity(url_or_id) != ledger_identity(rows[0]["url"]):
+    if url_or_id != rows[0]["id"] and not is_row_of(rows[0]["url"], url_or_id):
         say(f"There is no record of {url_or_id}. The nearest URL:")
     if with_text:
         texts = read_texts(run, rows, inputs, list(map(read_plugin, modules)))

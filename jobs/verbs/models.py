@@ -121,10 +121,12 @@ def _run(
 
     from jobs.model.curve import TrainingProgress
     from jobs.model.train import train
+    from jobs.runner.derived import register
     from jobs.runner.engine import Stop
     from jobs.runner.folder import open_folder
 
     progress = TrainingProgress()
+    register(tokens_folder, "model", out)
     with open_folder(out).only_run(), Stop("the current step is finished, and a checkpoint is written.") as stop:
         if worker.workers > 1 or address:
             from jobs.model.train_ray import train_on_ray
