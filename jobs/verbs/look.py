@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -20,7 +19,7 @@ from filters import STAGES, load_recipe, recipe_names
 from jobs.build.archives import read_texts
 from jobs.build.audit import audit
 from jobs.runner.progress import Progress
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show, show_json
 from jobs.show import catalog
 from jobs.show.runs import show_explanation, show_pages
 from jobs.verbs.options import (
@@ -96,7 +95,7 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
     rows = run.verify()
     found = audit(run, inputs) if inputs else []
     if as_json:
-        print(json.dumps({**rows, "inputs": [asdict(entry) for entry in found]}))
+        show_json({**rows, "inputs": [asdict(entry) for entry in found]})
     for entry in found:
         early = ", which ends at the first damage" if entry.ended or entry.counted != entry.in_ledger else ""
         say(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by warcio{early}")
@@ -126,7 +125,7 @@ def report_command(folder: Location, out: Path | None, share: bool, as_json: boo
     size = write_report(run, path, progress.unit_done, share)
     progress.end()
     if as_json:
-        print(json.dumps({"report": str(path), "bytes": size}))
+        show_json({"report": str(path), "bytes": size})
     say(f"{path}: {size:,} bytes. Open it in a browser.")
 
 
@@ -144,7 +143,7 @@ def stages_command(name: str | None, as_json: bool, markdown: bool) -> None:
         raise ConfigError(f"There is no stage '{name}'.", did_you_mean(name, STAGES))
     listed = catalog.stages(STAGES if name is None else {name: STAGES[name]})
     if markdown:
-        print(catalog.markdown(listed), end="")
+        show(catalog.markdown(listed), end="")
     else:
         print_as(listed, catalog.show_stages, as_json)
 
@@ -170,4 +169,4 @@ def recipes_show_command(name: str) -> None:
     \b
     Example: corpus recipes show default > mine.toml
     """
-    print(catalog.recipe_toml(load_recipe(name).canonical(), catalog.stages(STAGES)), end="")
+    show(catalog.recipe_toml(load_recipe(name).canonical(), catalog.stages(STAGES)), end="")

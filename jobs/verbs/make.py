@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,7 +21,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job, Plan, make_plan, make_units
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show_json
 from jobs.show.runs import remarks, show_funnel
 from jobs.verbs import options
 
@@ -109,10 +108,8 @@ def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str
         say(f"Interrupted. Run the same command again to continue. Folder: {out}")
     else:
         if as_json:
-            print(
-                json.dumps(
-                    {name: result.info[name] for name in ("records", "other_records", "quarantined")} | dict(more or {})
-                )
+            show_json(
+                {name: result.info[name] for name in ("records", "other_records", "quarantined")} | dict(more or {})
             )
         show_funnel(result.info, options.console)
         for remark in remarks(result.info):
@@ -142,7 +139,7 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
     if as_json:
         counts = {"inputs": len(plan.inputs), "bytes": size, "units": len(units)}
         identity = {"stages": stages, "fingerprint": plan.fingerprint}
-        print(json.dumps({**counts, **identity, "plan": [unit.content() for unit in units]}))
+        show_json({**counts, **identity, "plan": [unit.content() for unit in units]})
         return
     for unit in units[:_SHOWN]:
         say(f"{unit.warc}  {unit.layout}  bytes {unit.start:,} to {unit.end:,}")
@@ -188,7 +185,7 @@ def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
 
     summary = build_blocklist(list(paths), out)
     if as_json:
-        print(json.dumps(asdict(summary)))
+        show_json(asdict(summary))
     say(f"{out}: {summary.domains:,} domains, {summary.urls:,} URLs, {summary.bytes:,} bytes.")
     if summary.ignored_lines:
         say(f"{summary.ignored_lines} lines were ignored. The first: {summary.ignored_example}")

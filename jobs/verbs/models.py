@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError
 from corpus.tokens.token_folder import open_tokens
 from jobs.model.train_settings import DEFAULTS, PRESETS, Settings, Shape, TrainWorker, plan_steps
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show, show_json
 from jobs.verbs.options import (
     SEED,
     Finite,
@@ -104,7 +103,7 @@ def train_command(
     settings = Settings(steps=steps, lr=lr, seed=seed, precision=precision, **values)
     result = _run(tokens_folder, out, settings, worker, address, insecure)
     if as_json:
-        print(json.dumps({key: result.get(key) for key in _FACTS}))
+        show_json({key: result.get(key) for key in _FACTS})
     score = f", {result['bpb']:.3f} bits per byte on validation text" if "bpb" in result else ", no validation text"
     say(f"{out}: {result['tokens']:,} tokens, loss {result['loss']:.3f}{score}")
     say(f'Loss curve: {out}/loss.svg   Try it: corpus generate {out} "Once upon"')
@@ -186,13 +185,12 @@ def generate_command(
 
 def _print_text(prompt: str, tokens: Sequence[bytes | None], found: Iterable[Drawn]) -> None:
     from jobs.model.generate import TextStream
-    from jobs.runner.terminal import plain
 
     stream = TextStream(tokens)
-    print(plain(prompt, keep_lines=True), end="", flush=True)
+    show(prompt, end="")
     for drawn in found:
-        print(stream.add(drawn.id), end="", flush=True)
-    print(stream.end() + "\n", flush=True)
+        show(stream.add(drawn.id), end="")
+    show(stream.end() + "\n")
 
 
 _SHOWN = 5
@@ -204,8 +202,8 @@ def _print_probabilities(tokens: Sequence[bytes | None], found: Iterable[Drawn])
     say(f"{'drawn':16} the model's likeliest")
     for drawn in found:
         likeliest = "  ".join(f"{share:5.1%} {token_text(tokens[token])}" for token, share in drawn.likeliest)
-        print(f"{token_text(tokens[drawn.id]):16} {likeliest}", flush=True)
-    print(flush=True)
+        show(f"{token_text(tokens[drawn.id]):16} {likeliest}")
+    show("")
 
 
 def _print_json(prompt: str, tokenizer: Tokenizer, found: Iterable[Drawn], show_probs: bool) -> None:
@@ -215,4 +213,4 @@ def _print_json(prompt: str, tokenizer: Tokenizer, found: Iterable[Drawn], show_
     row["text"] = tokenizer.decode(row["ids"]).decode("utf-8", "replace")
     if show_probs:
         row["likeliest"] = [[{"id": i, "probability": share} for i, share in drawn.likeliest] for drawn in found]
-    print(json.dumps(row), flush=True)
+    show_json(row)

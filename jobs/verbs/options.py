@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from corpus.cpus import usable_cpus
 from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import Location
 from jobs.build.compare import ALARM_RATE
+from jobs.runner.console import make_console
 from jobs.runner.local_engine import LocalEngine
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from jobs.runner.engine import Engine
 
-_WIDTH = 120  # of tables that no terminal shows
-console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
+console = make_console(stderr=True)
 
 Command = Callable[..., None]
 
@@ -217,6 +216,6 @@ def page_options(command: Command) -> Command:
 def print_as(data: Any, show: Callable[[Any, Console], None], as_json: bool) -> None:
     """Print data on stdout: as JSON, or with `show` for people."""
     if as_json:
-        print(json.dumps(data, ensure_ascii=(sys.stdout.encoding or "").lower() != "utf-8"))
+        show_json(data)
     else:
-        show(data, Console(width=None if sys.stdout.isatty() else _WIDTH))
+        show(data, make_console())
