@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -227,7 +227,11 @@ class ChatFormat:
         return self.tokenizer.decode(ids).decode("utf-8", "replace")
 
 
+def as_data(messages: Iterable[Message], **more: Any) -> dict[str, Any]:
+    """Return a conversation in OpenAI's form."""
+    return {"messages": [message.as_dict() for message in messages], **more}
+
+
 def as_line(messages: Iterable[Message], **more: Any) -> str:
-    """Return a conversation as a line of JSONL in OpenAI's form."""
-    data: Mapping[str, Any] = {"messages": [message.as_dict() for message in messages], **more}
-    return json.dumps(data, ensure_ascii=False) + "\n"
+    """Return a conversation as a line of JSONL."""
+    return json.dumps(as_data(messages, **more), ensure_ascii=False) + "\n"

@@ -16,7 +16,6 @@ from corpus.tokens.encoder import Encoder
 from corpus.tokens.tokenizer import Tokenizer
 from jobs.model.checkpoint import load_model, load_tokenizer
 from jobs.model.model import GPT, Cache
-from jobs.runner.terminal import plain
 
 
 @dataclass(frozen=True)
@@ -146,19 +145,18 @@ def _choose(logits: Tensor, sampling: Sampling, chances: Tensor) -> Tensor:
 
 
 class TextStream:
-    """Turns tokens into text that is safe on a terminal. Bytes wait until their character is complete. Invalid bytes
-    and control characters become U+FFFD."""
+    """Turns tokens into text. Bytes wait until their character is complete. Invalid bytes become U+FFFD."""
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
         self._tokens = tokens
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def add(self, token: int) -> str:
-        return plain(self._decoder.decode(self._tokens[token] or b""), keep_lines=True)
+        return self._decoder.decode(self._tokens[token] or b"")
 
     def end(self) -> str:
         """Return the rest of an incomplete character."""
-        return plain(self._decoder.decode(b"", final=True), keep_lines=True)
+        return self._decoder.decode(b"", final=True)
 
 
 def token_text(token: bytes | None) -> str:

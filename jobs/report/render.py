@@ -26,11 +26,12 @@ from jobs.report.scan import Tick
 _FILTERS = ("crawled", "plain", "count", "percent", "size", "value", "seconds", "limit", "breakable")
 
 
-def write_report(run: Run, out: Path, tick: Tick = lambda: None) -> int:
-    """Write the report of a run to a file, atomically; return its size in bytes. Raises OutputError."""
+def write_report(run: Run, out: Path, tick: Tick = lambda: None, share: bool = False) -> int:
+    """Write the report of a run to a file, atomically; return its size in bytes. Only its owner can read it, since it
+    has excerpts of pages, unless it is shared. Raises OutputError."""
     data = render(gather(run, tick)).encode()
     try:
-        write_whole(out, data)
+        write_whole(out, data, private=not share)
     except OSError as error:
         raise OutputError(f"{out} can't be written: {error.strerror}.", "Name another file with --out.") from None
     return len(data)

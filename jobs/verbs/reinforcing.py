@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 
 from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError, InputError, did_you_mean
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show_json
 from jobs.verbs.models import device_option, load_torch, train_here
 from jobs.verbs.options import SEED, Finite, folder_type, json_option
 
@@ -77,12 +76,12 @@ def reinforce_command(
     effort = Effort(samples, max_tokens, temperature, kl, stop_at, tested)
     found = _task(task, allow_module, reward_folder, device)
     source = Reinforcement(start, found, settings, effort, out, tools_of(None), say, save_right is not None)
-    result = train_here(out, source, TrainWorker(device, threads=threads or usable_cpus()))
+    result = train_here(model, out, source, TrainWorker(device, threads=threads or usable_cpus()))
     if save_right:
         write_whole(save_right, right_answers(out))
     shown = {key: value for key, value in result.items() if isinstance(value, int | float)}
     if as_json:
-        print(json.dumps(shown))
+        show_json(shown)
     say(f"{out}: reward {result['reward']:.3f}, held out {result['val_reward']:.3f}, "
         f"pass@1 {result['pass@1']:.3f}, pass@{samples} {result[f'pass@{samples}']:.3f}")  # fmt: skip
     say(f"Curves: {out}/loss.svg   Answers: {out}/samples/")
@@ -174,11 +173,10 @@ def reward_command(
     shape = base.model.shape
     steps = max(1, epochs * len(train) // batch)
     settings = Settings(shape.depth, shape.window, batch, steps, lr, seed, "fp32", steps, 0)
-    result = train_here(
-        out, Preferences(base, train, val, settings), TrainWorker(device, threads=threads or usable_cpus())
-    )
+    worker = TrainWorker(device, threads=threads or usable_cpus())
+    result = train_here(model, out, Preferences(base, train, val, settings), worker)
     if as_json:
-        print(json.dumps({key: result.get(key) for key in ("step", "loss", "val_loss", "accuracy", "calibration")}))
+        show_json({key: result.get(key) for key in ("step", "loss", "val_loss", "accuracy", "calibration")})
     if "accuracy" not in result:
         say(f"{out}: loss {result['loss']:.3f}, no pairs held out")
         return
