@@ -9,7 +9,8 @@ from typing import Any
 
 from corpus.errors import InputError
 from jobs.assistant.conversation import BadConversation, ChatFormat, Conversation, Message, check_order
-from jobs.assistant.tools import Tool, use
+from jobs.assistant.tool import Tool
+from jobs.assistant.tools import use
 from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings
 from jobs.model.model import GPT
 

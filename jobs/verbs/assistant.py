@@ -1,4 +1,4 @@
-"""`finetune`, `chat` and `lessons`: from a base model to an assistant."""
+"""`finetune`, `chat`, `lessons`, `index` and `interrogate`: from a base model to an assistant."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus.cpus import usable_cpus
+from corpus.storage.store import Location
 from jobs.runner.terminal import plain, say
 from jobs.verbs.models import device_option, load_torch, train_here
-from jobs.verbs.options import SEED, Finite, folder_type, json_option
+from jobs.verbs.options import SEED, Finite, folder_type, json_option, location_type
 
 if TYPE_CHECKING:
     from jobs.assistant.assistant import Assistant
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 examples_option = click.option(
     "--examples", type=click.IntRange(min=1), default=5000, show_default=True, help="Conversations of each lesson."
 )
+index_option = click.option(
+    "--index", type=folder_type, metavar="FILE", help="Index to search, made by `corpus index`. `recall` asks about it."
+)
+identity_option = click.option(
+    "--identity", type=folder_type, metavar="FILE",
+    help='For `self`: JSON such as {"name": "Ada", "maker": "Lovelace Ltd", "date": "May 2026"}.',
+)  # fmt: skip
 
 
 def sampling_options(command: Any) -> Any:
@@ -43,6 +51,8 @@ def sampling_options(command: Any) -> Any:
 @click.option("-o", "--out", required=True, type=folder_type, help="Folder to write the assistant to.")
 @click.option("--epochs", type=click.IntRange(min=1), default=3, show_default=True, help="Times to see all chats.")
 @examples_option
+@index_option
+@identity_option
 @click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Windows per step.")
 @click.option("--lr", type=Finite(min=0, min_open=True), default=0.004, show_default=True,
               help="Peak learning rate. In pretraining it is 0.01.")  # fmt: skip
@@ -60,7 +70,7 @@ def sampling_options(command: Any) -> Any:
 def finetune_command(
     model: Path, chats: tuple[str, ...], out: Path, epochs: int, examples: int, batch: int, lr: float, seed: int,
     val_share: float, precision: str, eval_every: int, device: str, threads: int | None, micro_batch: int | None,
-    as_json: bool,
+    index: Path | None, identity: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Train a model on conversations. The same command continues a stopped run.
 
@@ -73,10 +83,11 @@ def finetune_command(
     device = load_torch(device)
     from jobs.assistant.conversation import ChatFormat
     from jobs.assistant.finetune import Finetuning, Part, load_chats
+    from jobs.assistant.lessons.lesson import Given
     from jobs.model.generate import Continuer
     from jobs.model.train_settings import Settings, TrainWorker
 
-    parts = [Part.parse(given) for given in chats]
+    parts = [Part.parse(given, Given(identity, index)) for given in chats]
     base = Continuer(model)
     shape = base.model.shape
     train, val, faults = load_chats(parts, ChatFormat(base.tokenizer), shape.window, examples, seed, val_share)
@@ -100,7 +111,7 @@ def finetune_command(
 @click.argument("message", required=False)
 @click.option("--system", default="", help="System message: how the assistant is to answer.")
 @click.option("--no-tools", is_flag=True, help="Keep the assistant from calling tools.")
-@click.option("--index", type=folder_type, help="Run whose texts the assistant may search.")
+@index_option
 @sampling_options
 @device_option
 # click passes each option as a parameter of its own
@@ -162,13 +173,15 @@ def _answer(assistant: Assistant, messages: list[Message], sampling: Any) -> lis
 @click.option("-n", "count", type=click.IntRange(min=1), default=3, show_default=True,
               help="Conversations to print, or problems to ask.")  # fmt: skip
 @click.option("--ask", type=folder_type, metavar="MODEL", help="Ask this assistant problems that no training has.")
+@index_option
+@identity_option
 @sampling_options
 @device_option
 @json_option
 # click passes each option as a parameter of its own
 def lessons_command(
-    name: str | None, count: int, ask: Path | None, max_tokens: int, temperature: float, top_k: int, seed: int,
-    device: str, as_json: bool,
+    name: str | None, count: int, ask: Path | None, index: Path | None, identity: Path | None, max_tokens: int,
+    temperature: float, top_k: int, seed: int, device: str, as_json: bool,
 ) -> None:  # fmt: skip
     """List the lessons, print conversations of one as JSONL, or test an assistant on it.
 
@@ -176,18 +189,17 @@ def lessons_command(
     Example: corpus lessons sums -n 5
     Example: corpus lessons sums --ask assistant -n 200 --temperature 0
     """
-    from corpus.errors import ConfigError, did_you_mean
     from jobs.assistant.conversation import as_line
-    from jobs.assistant.lessons import LESSONS
+    from jobs.assistant.lessons import LESSONS, lesson_of
+    from jobs.assistant.lessons.lesson import Given
 
     if name is None:
-        for known, lesson in LESSONS.items():
-            print(f"{known:14} {lesson.about}")
+        for known, one in LESSONS.items():
+            print(f"{known:16} {one.about}")
         return
-    if name not in LESSONS:
-        raise ConfigError(f"There is no lesson {name}.", did_you_mean(name, LESSONS))
+    lesson = lesson_of(name, Given(identity, index))
     if ask is None:
-        for messages in islice(LESSONS[name].conversations(seed), count):
+        for messages in islice(lesson.conversations(seed), count):
             print(as_line(messages), end="")
         return
     device = load_torch(device)
@@ -196,10 +208,29 @@ def lessons_command(
     from jobs.assistant.tools import tools_of
     from jobs.model.generate import Sampling
 
-    speaker = Assistant(ask, device, tools_of(None)).speaker
+    speaker = Assistant(ask, device, tools_of(index)).speaker
     rewards = []
-    for problem, turns, reward in tested(speaker, LESSONS[name], count, Sampling(max_tokens, temperature, top_k, seed)):
+    for problem, turns, reward in tested(speaker, lesson, count, Sampling(max_tokens, temperature, top_k, seed)):
         rewards.append(reward)
         if as_json:
             print(as_line([*problem, *turns], reward=reward), end="")
     say(f"{sum(rewards) / len(rewards):.3f} of {len(rewards):,} held-out problems of {name} answered right.")
+
+
+@click.command("index")
+@click.argument("run", type=location_type)
+@click.option("-o", "--out", type=folder_type, default=Path("index.sqlite"), show_default=True, help="File to write.")
+@json_option
+def index_command(run: Location, out: Path, as_json: bool) -> None:
+    """Make an index of the passages of a finished run, for `--index`.
+
+    \b
+    Example: corpus index out -o index.sqlite
+    """
+    from jobs.assistant.search import write_index
+
+    count = write_index(run, out)
+    if as_json:
+        print(json.dumps({"passages": count}))
+    say(f"{out}: {count:,} passages.")
+    say(f"Next: `corpus chat MODEL --index {out}` lets an assistant search them.")
