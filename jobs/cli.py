@@ -40,6 +40,7 @@ _VERBS = {
     "chat": "assistant:chat_command",
     "lessons": "assistant:lessons_command",
     "index": "assistant:index_command",
+    "interrogate": "assistant:interrogate_command",
 }
 """The file in `jobs/verbs/` and the name of each verb."""
 

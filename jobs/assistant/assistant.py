@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from corpus.errors import InputError
 from jobs.assistant.conversation import BadConversation, ChatFormat, Conversation, Message, check_order
@@ -13,6 +13,8 @@ from jobs.assistant.tool import Tool
 from jobs.assistant.tools import use
 from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings
 from jobs.model.model import GPT
+
+_Item = TypeVar("_Item")
 
 MOST_ROUNDS = 4
 """The rounds of calls in an answer. After the last one the assistant must answer without tools."""
@@ -64,13 +66,13 @@ class Speaker:
                 if not drawn.last:
                     continue
                 turn = self.chat.message(said[drawn.row])
-                called = turn.calls if drawn.id == self.chat.end else ()  # a call that was cut is none
-                turn = replace(turn, calls=called)
+                # a call that was cut is none
+                results = self._results(waiting[place], turn) if drawn.id == self.chat.end else []
+                turn = turn if results else replace(turn, calls=())
                 yield place, turn
-                if not called:
+                if not results:
                     del waiting[place]
                     continue
-                results = [Message("tool", use(self.tools, call.name, call.input)) for call in called]
                 for result in results:
                     yield place, result
                 waiting[place] += [turn, *results]
@@ -86,6 +88,19 @@ class Speaker:
             if isinstance(one, Message):
                 turns[place].append(one)
         return turns
+
+    def _results(self, messages: Sequence[Message], turn: Message) -> list[Message]:
+        """Return the results of a turn's calls, cut to the room that the window has after the user's last message. An
+        eighth of it is for the answer. Without room, or without calls, there are no results."""
+        system = [message for message in messages[:1] if message.role == "system"]
+        last = max(at for at, message in enumerate(messages) if message.role == "user")
+        empty = [Message("tool", "")] * len(turn.calls)
+        taken = len(self.chat.prompt([*system, *messages[last:], turn, *empty]))
+        room = (self.model.shape.window * 7 // 8 - taken) // max(1, len(turn.calls))
+        if room <= 0:
+            return []
+        found = [self.chat.encode(use(self.tools, call.name, call.input)) for call in turn.calls]
+        return [Message("tool", self.chat.text(ids[:room])) for ids in found]
 
     def _prompt(self, messages: Sequence[Message]) -> list[int]:
         """Return the ids of a conversation. If it is long, its first turns are left out, but not a system message."""
@@ -106,10 +121,10 @@ class Speaker:
             rest = rest[users[0] :]
 
 
-def in_groups(conversations: Sequence[Conversation], size: int) -> Iterator[tuple[int, Sequence[Conversation]]]:
+def in_groups(items: Sequence[_Item], size: int) -> Iterator[tuple[int, Sequence[_Item]]]:
     """Yield the place of the first of each group, and the group."""
-    for first in range(0, len(conversations), size):
-        yield first, conversations[first : first + size]
+    for first in range(0, len(items), size):
+        yield first, items[first : first + size]
 
 
 def text_of(turns: Collection[Message]) -> str:

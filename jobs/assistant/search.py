@@ -141,7 +141,7 @@ class Index:
         try:
             row = self._base.execute(ask, (given,)).fetchone()
         except sqlite3.Error as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
                 raise ToolError("The search took too long.") from None
             raise IntegrityError(f"{self.file} is damaged.", "Make it again with `corpus index RUN`.") from None
         if row is None:

@@ -234,3 +234,54 @@ def index_command(run: Location, out: Path, as_json: bool) -> None:
         print(json.dumps({"passages": count}))
     say(f"{out}: {count:,} passages.")
     say(f"Next: `corpus chat MODEL --index {out}` lets an assistant search them.")
+
+
+@click.command("interrogate")
+@click.argument("model", type=folder_type)
+@click.option("--facts", required=True, type=location_type, metavar="FILE|RUN",
+              help='JSONL of {"question": …, "answer": …}, or a run, whose passages become questions.')  # fmt: skip
+@click.option("-o", "--out", required=True, type=folder_type, help="JSONL file of conversations to write.")
+@click.option("--count", type=click.IntRange(min=1), default=200, show_default=True, help="Questions from a run.")
+@click.option("--times", type=click.IntRange(1, 100), default=5, show_default=True,
+              help="Answers that decide whether a fact is known. As many more give the figures.")  # fmt: skip
+@click.option("--judge", type=click.Choice(["contained", "exact"]), default="contained", show_default=True,
+              help="How the words of a right answer stand in what the model says.")  # fmt: skip
+@click.option("--val-share", type=Finite(0, 0.9), default=0.2, show_default=True,
+              help="Share of the facts to keep out of the conversations.")  # fmt: skip
+@click.option("--max-tokens", type=click.IntRange(min=1), default=32, show_default=True, help="Most tokens.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the draws.")
+@device_option
+@json_option
+# click passes each option as a parameter of its own
+def interrogate_command(
+    model: Path, facts: Location, out: Path, count: int, times: int, judge: str, val_share: float, max_tokens: int,
+    seed: int, device: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Ask a model what it knows, and write what it should say: right answers, and that it doesn't know the rest.
+
+    The figures are of the model as it is. OUT.facts.jsonl has the facts with what is known. Give it as --facts after
+    `corpus finetune` to see what has changed.
+
+    \b
+    Example: corpus interrogate assistant --facts facts.jsonl -o chats.jsonl
+    """
+    device = load_torch(device)
+    from corpus.storage.replacing import write_whole
+    from jobs.assistant.conversation import as_line
+    from jobs.assistant.interrogate import Asker, chats, cloze, facts_found, interrogate, read_facts, report, split
+    from jobs.model.generate import Sampling
+
+    ask = Asker(model, device)
+    found = read_facts(facts) if isinstance(facts, Path) and facts.is_file() else cloze(facts, count, seed)
+    say(f"Asking {len(found):,} questions, each {2 * times} times.")
+    verdicts = [*interrogate(ask, found, Sampling(max_tokens, 1.0, 0, seed), times, judge == "exact")]
+    learned, held_out = split(verdicts, val_share)
+    write_whole(out, "".join(map(as_line, chats(learned))).encode())
+    write_whole(out.with_suffix(".facts.jsonl"), facts_found(verdicts).encode())
+    result = {"all": report(verdicts), "held_out": report(held_out)}
+    if as_json:
+        print(json.dumps(result))
+    for name, one in result.items():
+        shares = ", ".join(f"{key.replace('_', ' ')} {one[key]}" for key in list(one)[2:] if one[key] is not None)
+        say(f"{name.replace('_', ' ')}: {one['questions']:,} questions, {one['known']:,} known; {shares}")
+    say(f"Next: `corpus finetune MODEL {out}` teaches it to say that it doesn't know.")
