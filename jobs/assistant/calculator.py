@@ -83,8 +83,6 @@ def _value(node: ast.expr) -> _Value:
             value = _DO[type(op)](_number(left), _number(right))
         case ast.Subscript(value=inner, slice=ast.Slice(lower=lower, upper=upper, step=step)):
             value = _text(inner)[slice(*(None if end is None else _whole(end) for end in (lower, upper, step)))]
-        case ast.Subscript(value=inner, slice=place):
-            value = _letter(_text(inner), _whole(place))
         case ast.Call(func=ast.Name(id=name), args=[inner], keywords=[]) if name in _FUNCTIONS:
             value = _FUNCTIONS[name](_text(inner))
         case ast.Call(func=ast.Attribute(value=inner, attr=name), args=given, keywords=[]) if (
@@ -133,12 +131,6 @@ def _check(fits: bool) -> None:
 def _power(base: Fraction, exponent: int) -> Fraction:
     _check((_bits(base) - 1) * abs(exponent) <= MOST_BITS)  # a power has at least so many bits, and at most twice that
     return base**exponent
-
-
-def _letter(text: str, place: int) -> str:
-    if not -len(text) <= place < len(text):
-        raise ToolError("The text has no such place.")
-    return text[place]
 
 
 def _joined(text: str, letters: str) -> str:
