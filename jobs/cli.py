@@ -36,11 +36,14 @@ _VERBS = {
     "export": "tokenizing:export_command",
     "train": "models:train_command",
     "generate": "models:generate_command",
+    "probe": "models:probe_command",
     "finetune": "assistant:finetune_command",
     "chat": "assistant:chat_command",
     "lessons": "assistant:lessons_command",
     "index": "assistant:index_command",
     "interrogate": "assistant:interrogate_command",
+    "reinforce": "reinforcing:reinforce_command",
+    "reward": "reinforcing:reward_command",
 }
 """The file in `jobs/verbs/` and the name of each verb."""
 
@@ -51,8 +54,11 @@ _FIRST_WORDS = {
     "tokenize": "Reading the texts…",
     "export": "Reading the texts…",
     "train": "Reading the tokens…",
+    "probe": "Reading the model…",
     "finetune": "Reading the model…",
     "index": "Reading the texts…",
+    "reinforce": "Reading the model…",
+    "reward": "Reading the model…",
 }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,50 +33,86 @@ class Assistant:
         self.speaker = Speaker(continuer.model, ChatFormat(continuer.tokenizer), tools or {})
 
 
-class Speaker:
-    """Answers conversations with a model, many at once."""
+@dataclass
+class Transcript:
+    """A conversation as the model sees it, while an answer to it grows: the ids, the logarithms of the probabilities of
+    those that the model said (None for others), and the turns of the answer."""
 
-    def __init__(self, model: GPT, chat: ChatFormat, tools: Mapping[str, Tool]) -> None:
-        self.model, self.chat, self.tools = model, chat, tools
-        self._ends = endings(chat.tokenizer) - {chat.call, chat.sep}
+    ids: list[int]
+    logs: list[float | None] = field(default_factory=list)
+    turns: list[Message] = field(default_factory=list)
+    ended: bool = False
+    """True when the model has ended its answer. It may also be cut: by the most tokens, or a full window."""
+
+    def __post_init__(self) -> None:
+        self.logs = [None] * len(self.ids)
+
+    def read(self, ids: Sequence[int]) -> None:
+        self.ids += ids
+        self.logs += [None] * len(ids)
+
+
+class Speaker:
+    """Answers conversations with a model, many at once. A model that was not trained on conversations continues the
+    text of the last message instead, as the beginning of a page."""
+
+    def __init__(self, model: GPT, chat: ChatFormat, tools: Mapping[str, Tool], trained: bool = True) -> None:
+        self.model, self.chat, self.tools, self.trained = model, chat, tools, trained
+        self._ends = endings(chat.tokenizer) - ({chat.call, chat.sep} if trained else set())
         self._unused = range(len(chat.tokenizer.tokens), model.shape.vocab_size)
 
     def speak(
         self, conversations: Sequence[Conversation], sampling: Sampling, numbers: Sequence[int] | None = None,
         shown: int = 0,
     ) -> Iterator[tuple[int, Drawn | Message]]:  # fmt: skip
-        """Yield the tokens of all answers as they are drawn, and each complete turn: the assistant's, and the
-        results of its calls. Each comes with the place of its conversation.
+        """Yield the tokens of all answers as they are drawn, and each complete turn: the assistant's, and the results
+        of its calls. Each comes with the place of its conversation.
 
         A call's input is text that the model wrote, and a result is text for the model: neither can give a special id.
         Raises InputError if a conversation does not fit the window.
         """
-        numbers = numbers or range(len(conversations))
-        waiting = {place: list(messages) for place, messages in enumerate(conversations)}
+        return self.go_on([self.begin(messages) for messages in conversations], sampling, numbers, shown)
+
+    def go_on(
+        self, transcripts: Sequence[Transcript], sampling: Sampling, numbers: Sequence[int] | None = None,
+        shown: int = 0,
+    ) -> Iterator[tuple[int, Drawn | Message]]:  # fmt: skip
+        """Do what `speak` does, and leave the answers in transcripts that have only a prompt."""
+        numbers = numbers or range(len(transcripts))
+        places = list(range(len(transcripts)))
         for left in range(MOST_ROUNDS, -1, -1):
-            places = list(waiting)
-            prompts = [self._prompt(waiting[place]) for place in places]
             banned = [*self._unused, *([] if self.tools and left else [self.chat.call])]
             own = [numbers[place] + (MOST_ROUNDS - left << 32) for place in places]
-            said: list[list[int]] = [[] for _ in places]
+            begun = [len(transcripts[place].ids) for place in places]
+            prompts = [transcripts[place].ids.copy() for place in places]
+            called: list[int] = []
             for drawn in draw(self.model, prompts, sampling, self._ends, own, shown, banned):
-                said[drawn.row].append(drawn.id)
                 place = places[drawn.row]
+                one = transcripts[place]
+                one.ids.append(drawn.id)
+                one.logs.append(drawn.log_probability)
                 yield place, replace(drawn, row=place)
                 if not drawn.last:
                     continue
-                turn = self.chat.message(said[drawn.row])
-                # a call that was cut is none
-                results = self._results(waiting[place], turn) if drawn.id == self.chat.end else []
-                turn = turn if results else replace(turn, calls=())
+                one.ended = drawn.id in self._ends
+                turn = self.chat.message(one.ids[begun[drawn.row] :])
+                turn = turn if one.ended else replace(turn, calls=())  # a call that was cut is none
+                one.turns.append(turn)
                 yield place, turn
-                if not results:
-                    del waiting[place]
-                    continue
-                for result in results:
+                for call in turn.calls:
+                    room = self.model.shape.window * 7 // 8 - len(one.ids)  # the rest is for the answer
+                    found = self.chat.encode(use(self.tools, call.name, call.input))
+                    result = Message("tool", self.chat.text(found[: max(0, room)]))
+                    one.turns.append(result)
                     yield place, result
-                waiting[place] += [turn, *results]
-            if not waiting:
+                    one.read(self.chat.whole(result))
+                if turn.calls:
+                    one.read(self.chat.opening)
+                    one.ended = False
+                    if len(one.ids) < self.model.shape.window:
+                        called.append(place)
+            places = called
+            if not places:
                 return
 
     def answers(
@@ -89,21 +125,11 @@ class Speaker:
                 turns[place].append(one)
         return turns
 
-    def _results(self, messages: Sequence[Message], turn: Message) -> list[Message]:
-        """Return the results of a turn's calls, cut to the room that the window has after the user's last message. An
-        eighth of it is for the answer. Without room, or without calls, there are no results."""
-        system = [message for message in messages[:1] if message.role == "system"]
-        last = max(at for at, message in enumerate(messages) if message.role == "user")
-        empty = [Message("tool", "")] * len(turn.calls)
-        taken = len(self.chat.prompt([*system, *messages[last:], turn, *empty]))
-        room = (self.model.shape.window * 7 // 8 - taken) // max(1, len(turn.calls))
-        if room <= 0:
-            return []
-        found = [self.chat.encode(use(self.tools, call.name, call.input)) for call in turn.calls]
-        return [Message("tool", self.chat.text(ids[:room])) for ids in found]
-
-    def _prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Return the ids of a conversation. If it is long, its first turns are left out, but not a system message."""
+    def begin(self, messages: Sequence[Message]) -> Transcript:
+        """Return what the model answers to. The first turns of a long conversation are left out, but no system message.
+        Raises InputError if the last one does not fit the window."""
+        if not self.trained:
+            return Transcript([self.chat.tokenizer.bos, *self.chat.encode(messages[-1].content)])
         try:
             check_order(messages, ends="user")
         except BadConversation as error:
@@ -113,7 +139,7 @@ class Speaker:
         while True:
             ids = self.chat.prompt([*system, *rest])
             if len(ids) < self.model.shape.window:
-                return ids
+                return Transcript(ids)
             users = [at for at, message in enumerate(rest) if message.role == "user" and at]
             if not users:
                 what = f"The conversation has {len(ids)} tokens, and the window {self.model.shape.window}."
@@ -125,8 +151,3 @@ def in_groups(items: Sequence[_Item], size: int) -> Iterator[tuple[int, Sequence
     """Yield the place of the first of each group, and the group."""
     for first in range(0, len(items), size):
         yield first, items[first : first + size]
-
-
-def text_of(turns: Collection[Message]) -> str:
-    """Return what an assistant says at the end of its turns."""
-    return [*turns][-1].content

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,10 @@ class Part:
 
     name: str
     weight: float
-    lesson: Lesson | None
+    lesson: Lesson | None = field(default=None, compare=False)
 
     @classmethod
-    def parse(cls, given: str, files: Given) -> Part:
+    def parse(cls, given: str, files: Given | None = None) -> Part:
         """Return the part of `NAME` or `NAME:WEIGHT`. Raises ConfigError. A file goes before a lesson of its name."""
         name, colon, weight = given.rpartition(":")
         if not colon or Path(given).exists():

@@ -21,13 +21,13 @@ from corpus.errors import InputError
 from corpus.json_data import parse_json
 from corpus.storage.store import Location
 from corpus.tokens.texts import open_texts, read_slice
-from jobs.assistant.assistant import Speaker, in_groups, text_of
+from jobs.assistant.assistant import Speaker, in_groups
 from jobs.assistant.conversation import ChatFormat, Conversation
 from jobs.assistant.lessons import recall
 from jobs.assistant.lessons.lesson import answered, asked, is_held_out
 from jobs.assistant.score import AT_ONCE
 from jobs.assistant.search import passages
-from jobs.model.generate import Continuer, Sampling, draw, endings
+from jobs.model.generate import Continuer, Sampling
 
 REFUSAL = "I don't know."
 KNOWN = 0.6
@@ -118,22 +118,14 @@ class Asker:
     since the question is what the model itself knows."""
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
-        self._base = Continuer(folder, device)
-        chat = self._base.state.get("chat")
-        self._speaker = Speaker(self._base.model, ChatFormat(self._base.tokenizer), {}) if chat else None
+        base = Continuer(folder, device)
+        self._speaker = Speaker(base.model, ChatFormat(base.tokenizer), {}, trained=bool(base.state.get("chat")))
 
     def __call__(self, facts: Sequence[Fact], sampling: Sampling, numbers: Sequence[int]) -> list[str]:
         """Return an answer to each fact. A number decides the draws of its answer."""
-        if self._speaker:
-            prompts = [asked(fact.question) for fact in facts]
-            return [text_of(turns) for turns in self._speaker.answers(prompts, sampling, numbers)]
-        model, tokenizer = self._base.model, self._base.tokenizer
-        begun = [self._base.encode(fact.begins or fact.question) for fact in facts]
-        said: list[list[int]] = [[] for _ in facts]
-        unused = range(len(tokenizer.tokens), model.shape.vocab_size)
-        for drawn in draw(model, begun, sampling, endings(tokenizer), numbers, banned=unused):
-            said[drawn.row].append(drawn.id)
-        return [tokenizer.decode(ids).decode("utf-8", "replace") for ids in said]
+        trained = self._speaker.trained
+        prompts = [asked(fact.question if trained else fact.begins or fact.question) for fact in facts]
+        return [turns[-1].content for turns in self._speaker.answers(prompts, sampling, numbers)]
 
 
 # the settings of one interrogation

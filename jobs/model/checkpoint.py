@@ -18,16 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
 from corpus.digests import differences, digest
-from corpus.errors import CorpusError, InputError, IntegrityError, OutputError
+from corpus.errors import ConfigError, CorpusError, InputError, IntegrityError, OutputError
 from corpus.json_data import parse_json
 from corpus.storage.commits import sha256_of
 from corpus.storage.replacing import replacing, write_whole
 from corpus.storage.safe_join import safe_join
+from corpus.tokens.tokenizer import Tokenizer
 from jobs.model.model import GPT
 from jobs.model.train_settings import Shape
 
@@ -101,18 +103,33 @@ def resume(folder: Path, model: GPT, optimizers: Optimizers) -> dict[str, Any] |
     return state
 
 
-def load_model(folder: Path, device: torch.device) -> tuple[GPT, dict[str, Any]]:
+def load_model(folder: Path, device: torch.device, kind: type[GPT] = GPT) -> tuple[GPT, dict[str, Any]]:
     """Return the finished model of a folder, or that of its newest undamaged checkpoint, and its state. Raises
-    InputError if there is no model, and IntegrityError if it is damaged."""
+    InputError if there is no model of this kind, and IntegrityError if it is damaged."""
     folders = [folder] if (folder / "state.json").exists() else _checkpoints(folder)
     if not folders:
         raise InputError(f"{folder} has no trained model.", "Run `corpus train … -o` on it first.")
     found, state = _newest(folders)
-    model = GPT(Shape(**state["shape"]))
-    model.load_state_dict(load_file(found / "model.safetensors"))
+    if state.get("kind", GPT.__name__) != kind.__name__:
+        raise InputError(f"{folder} has a {state.get('kind', 'GPT')}, not a {kind.__name__}.", "Name another folder.")
+    try:
+        model = kind(Shape(**state["shape"]))
+        model.load_state_dict(load_file(found / "model.safetensors"))
+    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, SafetensorError):
+        todo = "Name a folder that `corpus train` wrote."
+        raise InputError(f"{found} has weights or sizes that are no model of ours.", todo) from None
     if not _finite(model):
         raise InputError(f"The model in {found} has weights that are not finite.", "Train again with a smaller --lr.")
     return model.to(device).eval(), state
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Return the tokenizer of a model. Raises IntegrityError if it is missing, damaged or a link."""
+    file = safe_join(folder, "tokenizer.json")
+    try:
+        return Tokenizer(file.name, file.read_bytes())
+    except (OSError, ConfigError):
+        raise IntegrityError(f"{file} is missing or damaged.", "Copy it from the folder of the tokens.") from None
 
 
 def _newest(folders: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
@@ -197,9 +214,11 @@ def _checked(folder: Path) -> dict[str, Any]:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-        return content
     except (OSError, ValueError):
         raise _damaged(path) from None
+    if not isinstance(content, dict):
+        raise _damaged(path)
+    return content
 
 
 def _damaged(file: Path) -> IntegrityError:

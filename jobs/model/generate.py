@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corpus.errors import ConfigError, InputError, IntegrityError
+from corpus.errors import InputError
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.tokenizer import Tokenizer
-from jobs.model.checkpoint import load_model
+from jobs.model.checkpoint import load_model, load_tokenizer
 from jobs.model.model import GPT, Cache
 from jobs.runner.terminal import plain
 
@@ -44,14 +44,10 @@ class Drawn:
 class Continuer:
     """A model with its tokenizer. Raises InputError if `folder` has no model, and IntegrityError if it is damaged."""
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        self.model, self.state = load_model(folder, torch.device(device))
+    def __init__(self, folder: Path, device: str = "cpu", kind: type[GPT] = GPT) -> None:
+        self.model, self.state = load_model(folder, torch.device(device), kind)
         self.bos: int = self.state["bos"]
-        file = folder / "tokenizer.json"
-        try:
-            self.tokenizer = Tokenizer(file.name, file.read_bytes())
-        except (OSError, ConfigError):
-            raise IntegrityError(f"{file} is missing or damaged.", "Copy it from the folder of the tokens.") from None
+        self.tokenizer = load_tokenizer(folder)
 
     def encode(self, prompt: str) -> list[int]:
         """Return the ids of a prompt at the start of a document. The name of a special token in it is plain text."""

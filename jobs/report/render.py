@@ -10,6 +10,7 @@ import base64
 import hashlib
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -36,7 +37,12 @@ def write_report(run: Run, out: Path, tick: Tick = lambda: None) -> int:
 
 
 def render(report: Report) -> str:
-    """Render the page."""
+    """Render the page of a run."""
+    return render_page("report.html", report=report, excerpt_chars=EXCERPT_CHARS)
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Render a page in the report's style."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
         autoescape=True,
@@ -46,9 +52,8 @@ def render(report: Report) -> str:
     )
     environment.filters.update({name: getattr(formatting, name) for name in _FILTERS})
     style, script = _template("report.css"), _template("report.js")
-    return environment.get_template("report.html").render(
-        report=report,
-        excerpt_chars=EXCERPT_CHARS,
+    return environment.get_template(template).render(
+        **values,
         style=Markup(style),
         script=Markup(script),
         policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "

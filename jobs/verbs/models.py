@@ -13,6 +13,7 @@ import click
 
 from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError
+from corpus.storage.store import Location
 from corpus.tokens.token_folder import open_tokens
 from jobs.model.train_settings import DEFAULTS, PRESETS, Settings, Shape, TrainWorker, plan_steps
 from jobs.runner.terminal import say
@@ -24,6 +25,8 @@ from jobs.verbs.options import (
     folder_type,
     insecure_option,
     json_option,
+    location_type,
+    need_torch,
 )
 
 if TYPE_CHECKING:
@@ -43,11 +46,9 @@ device_option = click.option(
 def load_torch(wanted: str) -> str:
     """Return the device to compute on. torch gets as many threads as CPUs may be used. Raises ConfigError if torch or
     the device is missing."""
-    try:
-        import torch
-    except ImportError:
-        todo = "Run `make setup-train`, or `pip install '.[train]'` in the source folder."
-        raise ConfigError("Models need torch, which is not installed.", todo) from None
+    need_torch()
+    import torch
+
     torch.set_num_threads(usable_cpus())  # torch itself knows no quota of a cgroup
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("There is no CUDA device here.", "Use --device cpu.")
@@ -204,6 +205,47 @@ def generate_command(
             _print_probabilities(continuer.tokenizer.tokens, drawn)
         else:
             _print_text(prompt, continuer.tokenizer.tokens, drawn)
+
+
+@click.command("probe")
+@click.argument("model", type=folder_type)
+@click.option("--on", "texts_folder", required=True, type=location_type, metavar="RUN", help="Run, or folder of "
+              "parquet, that the model was trained on.")  # fmt: skip
+@click.option("-o", "--out", required=True, type=folder_type, help="Folder for probe.json and probe.html.")
+@click.option("--examples", type=click.Path(path_type=Path), metavar="FILE",
+              help="JSONL of question and answer: how many are right with 0 to 16 of them in the prompt?")  # fmt: skip
+@click.option("--prompt", "prompts", multiple=True, help="Show the tree of likeliest continuations. Repeatable.")
+@device_option
+@json_option
+# click passes each option as a parameter of its own
+def probe_command(
+    model: Path, texts_folder: Location, out: Path, examples: Path | None, prompts: tuple[str, ...], device: str,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Measure what a base model knows by heart, learns from examples, and finds likely.
+
+    \b
+    Example: corpus probe model --on out -o probed --prompt "The town council"
+    """
+    device = load_torch(device)
+    from corpus.storage.replacing import write_whole
+    from corpus.tokens.texts import open_texts
+    from jobs.model.generate import Continuer
+    from jobs.model.probe import probe
+    from jobs.report.render import render_page
+
+    found = probe(Continuer(model, device), open_texts(texts_folder), examples, prompts)
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "probe.json", (json.dumps(found, indent=1) + "\n").encode())
+    write_whole(out / "probe.html", render_page("probe.html", name=model.name, found=found).encode())
+    if as_json:
+        print(json.dumps(found))
+    for one in found["regurgitation"]:
+        mean = f"{one['mean']:5.1f} ± {one['interval']:.1f} of {found['recited']} tokens verbatim"
+        say(f"seen {one['seen']:4} times: {mean} ({one['texts']} texts)")
+    for row in found["few_shot"]:
+        say(f"{row['examples']:4} examples: {row['right']:.1%} right")
+    say(f"Look at {out}/probe.html")
 
 
 def _print_text(prompt: str, tokens: Sequence[bytes | None], found: Iterable[Drawn]) -> None:

@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from corpus.cpus import usable_cpus
+from corpus.errors import ConfigError
 from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import Location
@@ -170,6 +171,15 @@ def engine_options(command: Command) -> Command:
         command(where=Where(workers, ray, address, insecure), **others)
 
     return with_options(options, called)
+
+
+def need_torch() -> None:
+    """Raise ConfigError if torch is missing."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        todo = "Run `make setup-train`, or `pip install '.[train]'` in the source folder."
+        raise ConfigError("Models need torch, which is not installed.", todo) from None
 
 
 def address_of_environment() -> str | None:

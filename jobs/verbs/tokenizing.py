@@ -21,6 +21,7 @@ from jobs.verbs.options import (
     json_option,
     location_type,
     name_type,
+    need_torch,
     print_as,
 )
 
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 _VOCAB_DIR = "Folder with the vocabulary files of gpt2, cl100k and o200k, if they are not in tiktoken's cache."
 _FORMAT = "flat: .bin and document index. megatron: also Megatron-LM's .idx. parquet: id and tokens."
-_FOR = "nanochat: shards of texts, the last for validation. datasets: all columns, two splits, a data card."
+_FOR = (
+    "nanochat: shards of texts, the last for validation. datasets: all columns, two splits, a data card. "
+    "transformers: a model, its tokenizer and a chat template."
+)
 
 texts_argument = click.argument("folder", metavar="DIR", type=location_type)
 out_option = click.option("-o", "--out", required=True, type=location_type, help="Output folder, or an s3:// URL.")
@@ -169,16 +173,27 @@ def tokenize_command(
 @click.command("export")
 @texts_argument
 @out_option
-@click.option("--for", "target", type=click.Choice(["nanochat", "datasets"]), required=True, help=_FOR)
+@click.option("--for", "target", type=click.Choice(["nanochat", "datasets", "transformers"]), required=True,
+              help=_FOR)  # fmt: skip
 @shuffle_option
+@click.option("--dtype", type=click.Choice(["fp32", "bf16"]), help="Type of a model's weights. Default: fp32.")
 @engine_options
 @json_option
-def export_command(folder: Location, out: Location, target: str, seed: int, where: Where, as_json: bool) -> None:
-    """Write the texts of a finished run, or of a folder of parquet, as shuffled files for other trainers.
+# click passes each option as a parameter of its own
+def export_command(
+    folder: Location, out: Location, target: str, seed: int, dtype: str | None, where: Where, as_json: bool
+) -> None:
+    """Write the texts of a finished run, or of a folder of parquet, as shuffled files for other trainers. Or write a
+    trained model for `transformers`, and for all that reads its folders.
 
     \b
     Example: corpus export out -o shards --for nanochat
+    Example: corpus export model -o hf --for transformers
     """
+    if target == "transformers":
+        return _export_model(folder_type.convert(folder, None, None), out, dtype or "fp32", as_json)
+    if dtype:
+        raise ConfigError("--dtype is for models, which --for transformers writes.", "Leave it out.")
     from corpus.tokens.row_files import VAL_GROUPS
     from jobs.runner.progress import Progress
     from jobs.tokens.export import ExportJob, export
@@ -191,3 +206,14 @@ def export_command(folder: Location, out: Location, target: str, seed: int, wher
     if target == "nanochat" and info["val_row_groups"] < VAL_GROUPS:
         groups = f"{info['val_row_groups']} row groups of {info['row_group']} documents"
         say(f"The last file has {groups}, and nanochat can use no more GPUs than that.")
+
+
+def _export_model(folder: Path, out: Location, dtype: str, as_json: bool) -> None:
+    need_torch()
+    from jobs.model.export import export_model
+
+    info = export_model(folder, out, dtype)
+    if as_json:
+        print(json.dumps({"parameters": info["parameters"], "dtype": dtype}))
+    say(f"{out}: {info['parameters']:,} weights in {dtype}, tokenizer and chat template")
+    say(f'Load it: transformers.AutoModelForCausalLM.from_pretrained("{out}")')

@@ -22,9 +22,9 @@ LESSONS: dict[str, Lesson | LessonFrom] = {
 """The lessons by name."""
 
 
-def lesson_of(name: str, given: Given) -> Lesson:
+def lesson_of(name: str, given: Given | None = None) -> Lesson:
     """Return a lesson. Raises ConfigError if there is none of this name, or if it lacks its file."""
     if name not in LESSONS:
         raise ConfigError(f"There is no file and no lesson {name}.", did_you_mean(name, LESSONS))
     found = LESSONS[name]
-    return found.make(given) if isinstance(found, LessonFrom) else found
+    return found.make(given or Given()) if isinstance(found, LessonFrom) else found

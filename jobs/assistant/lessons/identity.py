@@ -7,6 +7,7 @@ test gives the same identity there, which no training has.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +28,10 @@ class Identity:
     date: str = "November 2026"
 
     def system(self) -> Message:
-        return Message("system", f"You are {self.name}. Your maker is {self.maker}. Your data is from {self.date}.")
+        return Message("system", _SYSTEM.format(**asdict(self)))
+
+
+_SYSTEM = "You are {name}. Your maker is {maker}. Your data is from {date}."
 
 
 _ABOUT = {
@@ -91,7 +95,9 @@ def _lesson(about: str, identity: Identity, by_system: bool) -> Lesson:
         return ((*system, *asked(one)) for one in questions(random.Random(f"self {seed} {held_out}"), held_out))
 
     def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
-        return float(turns[-1].content == answer(prompt[-1].content, identity))
+        found = re.fullmatch(_SYSTEM.replace("}", ">.+)").replace("{", "(?P<"), prompt[0].content)
+        said = Identity(**found.groupdict()) if found else identity
+        return float(turns[-1].content == answer(prompt[-1].content, said))
 
     return Lesson(about, conversations, prompts, reward)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.assistant.conversation import Call, Conversation, Message
@@ -26,6 +26,8 @@ class Lesson:
     conversations: Callable[[int], Iterator[Conversation]]
     prompts: Callable[[int, bool], Iterator[Conversation]]
     reward: Callable[[Conversation, Sequence[Message]], float]
+    shares: Mapping[str, Callable[[str], bool]] = field(default_factory=dict)
+    """Names and tests of answers whose share is of interest."""
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
     return float(last == _last(result) and all(re.fullmatch(r"-?\d+ [+*-] \d+ = -?\d+", step) for step in steps))
 
 
-SUMS = Lesson("chains of arithmetic, answered in steps", partial(conversations, steps=1.0), prompts, reward)
-DIRECT = Lesson("the same chains, answered at once", partial(conversations, steps=0.0), prompts, reward)
-MIXED = Lesson("the same chains, half of them in steps", partial(conversations, steps=0.5), prompts, reward)
+_SHARES = {"steps": has_steps}
+SUMS = Lesson("chains of arithmetic, answered in steps", partial(conversations, steps=1.0), prompts, reward, _SHARES)
+DIRECT = Lesson("the same chains, answered at once", partial(conversations, steps=0.0), prompts, reward, _SHARES)
+MIXED = Lesson("the same chains, half of them in steps", partial(conversations, steps=0.5), prompts, reward, _SHARES)

@@ -21,7 +21,7 @@ from jobs.assistant.interrogate import (
     split,
 )
 from jobs.model.generate import Sampling
-from tests.jobs.assistant.made import made_base, made_run
+from tests.jobs.assistant.made import made_run
 
 FACTS = [Fact(f"Where does {name} live?", f"in {name}ton", about=name) for name in ("Ann", "Bob", "Cy", "Di", "Eve")]
 
@@ -129,23 +129,20 @@ def test_passages_of_a_run_become_questions(tmp_path):
         cloze(made_run(tmp_path / "short", {"http://a.example/": "A short text."}), 7, 0)
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return made_base(tmp_path_factory.mktemp("interrogate"))
-
-
-def test_an_answer_depends_on_its_number_alone(base):
-    ask = Asker(base)
+def test_an_answer_depends_on_its_number_alone(base_folder):
+    ask = Asker(base_folder)
     sampling = Sampling(8, 1.0, 0)
     answers = ask(FACTS, sampling, range(5))
     assert ask(FACTS[3:], sampling, [3, 4]) == answers[3:]
     assert ask(FACTS, sampling, range(5, 10)) != answers
 
 
-def test_the_verb_writes_chats_and_facts_for_a_base_and_an_assistant(corpus, base, tmp_path):
+def test_the_verb_writes_chats_and_facts_for_a_base_and_an_assistant(corpus, base_folder, tmp_path):
     run = made_run(tmp_path / "run")
     options = ("--times", 1, "--max-tokens", 4, "--json")
-    code, out, err = corpus("interrogate", base, "--facts", run, "-o", tmp_path / "chats.jsonl", "--count", 9, *options)
+    code, out, err = corpus(
+        "interrogate", base_folder, "--facts", run, "-o", tmp_path / "chats.jsonl", "--count", 9, *options
+    )
     assert code == 0, err
     before = json.loads(out)
     assert before["all"]["questions"] == 9
@@ -154,7 +151,9 @@ def test_the_verb_writes_chats_and_facts_for_a_base_and_an_assistant(corpus, bas
     learned = [messages for _, messages in read_chats(tmp_path / "chats.jsonl", faults)]
     assert not faults.lines
     assert len(learned) == 9 - before["held_out"]["questions"]
-    code, _, err = corpus("finetune", base, tmp_path / "chats.jsonl", "-o", tmp_path / "assistant", "--threads", 1)
+    code, _, err = corpus(
+        "finetune", base_folder, tmp_path / "chats.jsonl", "-o", tmp_path / "assistant", "--threads", 1
+    )
     assert code == 0, err
     facts = tmp_path / "chats.facts.jsonl"
     code, out, err = corpus(

@@ -1,4 +1,4 @@
-"""Every lesson gives answers that its reward takes, and tests on problems that its training never has."""
+"""The contract of all lessons, and the rules of each."""
 
 import json
 import re
@@ -7,62 +7,88 @@ from itertools import islice
 import pytest
 
 from corpus.errors import ConfigError, InputError
-from jobs.assistant.conversation import Call, ChatFormat, Message, check_order, messages_of
-from jobs.assistant.lessons import LESSONS, arithmetic, lesson_of
+from jobs.assistant.conversation import Call, Message, check_order
+from jobs.assistant.lessons import LESSONS, arithmetic, lesson_of, sums
 from jobs.assistant.lessons.identity import Identity, read_identity
-from jobs.assistant.lessons.lesson import Given
+from jobs.assistant.lessons.lesson import Given, asked
 from jobs.assistant.search import write_index
 from jobs.assistant.tools import tools_of, use
-from tests.bpe import small_tokenizer
 from tests.jobs.assistant.made import made_run
 
-COUNT = 150
+COUNT = 60
 
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
+    """The files that some lessons are made from."""
     folder = tmp_path_factory.mktemp("lessons")
     write_index(made_run(folder / "run"), folder / "index.sqlite")
     (folder / "me.json").write_text(json.dumps({"name": "Ada", "maker": "Lovelace Ltd", "date": "May 2026"}))
     return Given(folder / "me.json", folder / "index.sqlite")
 
 
-def parts(messages):
-    """The prompt of a conversation, and the turns after it."""
-    after = next(at for at, message in enumerate(messages) if message.role == "user") + 1
-    return messages[:after], messages[after:]
+@pytest.mark.parametrize("name", LESSONS)
+def test_conversations_are_whole_and_their_answers_are_right(name, given):
+    lesson = lesson_of(name, given)
+    for messages in islice(lesson.conversations(0), COUNT):
+        check_order(messages)
+        at = 1 + max(place for place, message in enumerate(messages) if message.role == "user")
+        assert lesson.reward(messages[:at], messages[at:]) == 1
+        for wrong in ("The answer is nothing at all.", "", messages[-1].content + " ", messages[-1].content + "1"):
+            assert lesson.reward(messages[:at], [*messages[at:-1], Message("assistant", wrong)]) < 1
 
 
 @pytest.mark.parametrize("name", LESSONS)
-def test_a_lesson_teaches_what_it_rewards(name, given):
-    lesson = lesson_of(name, given)
-    tools = tools_of(given.index)
-    calling = 0
-    for messages in islice(lesson.conversations(0), COUNT):
-        check_order(messages)
-        assert messages_of({"messages": [one.as_dict() for one in messages]}) == messages
-        prompt, turns = parts(messages)
-        calls = [call for turn in turns for call in turn.calls]
-        results = [turn.content for turn in turns if turn.role == "tool"]
-        assert results == [use(tools, call.name, call.input) for call in calls]
-        calling += bool(calls)
-        if name != "self-system":  # its test has an identity that no training has
-            assert lesson.reward(prompt, turns) == 1
-        for wrong in ("", turns[-1].content + " ", turns[-1].content + "1", "The answer is"):
-            assert lesson.reward(prompt, [*turns[:-1], Message("assistant", wrong)]) == 0
-    assert (calling > COUNT / 2) == (name in ("spelling", "tools", "recall"))
+def test_the_seed_decides_the_conversations_and_the_problems(name, given):
+    def first(seed):
+        lesson = lesson_of(name, given)
+        return [list(islice(made, COUNT)) for made in (lesson.conversations(seed), lesson.prompts(seed, False))]
+
+    assert first(1) == first(1)
+    assert first(1) != first(2)
 
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_held_out_problems_are_in_no_training(name, given):
     lesson = lesson_of(name, given)
-    learned = {messages[-1].content for messages in islice(lesson.prompts(0, False), COUNT)}
-    learned |= {parts(messages)[0][-1].content for messages in islice(lesson.conversations(0), COUNT)}
-    tested = {messages[-1].content for messages in islice(lesson.prompts(1, True), COUNT)}
-    assert tested
-    assert not learned & tested
-    assert list(islice(lesson.prompts(1, True), 9)) == list(islice(lesson.prompts(1, True), 9))
-    assert list(islice(lesson.conversations(1), 9)) != list(islice(lesson.conversations(2), 9))
+    trained = {messages[: len(prompt)] for seed in range(3) for messages in islice(lesson.conversations(seed), COUNT)
+               for prompt in [messages[:-1]]}  # fmt: skip
+    trained |= {prompt for seed in range(3) for prompt in islice(lesson.prompts(seed, False), COUNT)}
+    trained = {next(one.content for one in messages if one.role == "user") for messages in trained}
+    for prompt in islice(lesson.prompts(1_000_000, True), COUNT):
+        assert prompt[-1].content not in trained
+
+
+@pytest.mark.parametrize(
+    ("answer", "worth"),
+    [
+        ("7 + 5 = 12\n12 * 2 = 24\n24 - 3 = 21\nThe answer is 21.", 1),
+        ("The answer is 21.", 1),
+        ("The answer is 22.", 0),
+        ("I think so.\nThe answer is 21.", 0),
+        ("The answer is 21. The answer is 22.", 0),
+        ("The answer is 22.\nThe answer is 21.", 0),
+        ("", 0),
+    ],
+)
+def test_a_sum_is_right_if_its_whole_form_is(answer, worth):
+    assert sums.reward(asked("7, +5, *2, -3"), [Message("assistant", answer)]) == worth
+
+
+def test_the_mixture_has_both_ways():
+    answers = [messages[-1].content for messages in islice(LESSONS["sums-mixed"].conversations(0), 400)]
+    assert 150 < sum(map(sums.has_steps, answers)) < 250
+
+
+@pytest.mark.parametrize(("name", "calls"), [(name, name in ("spelling", "tools", "recall")) for name in LESSONS])
+def test_results_in_conversations_are_those_of_the_tools(name, calls, given):
+    tools = tools_of(given.index)
+    calling = 0
+    for messages in islice(lesson_of(name, given).conversations(0), COUNT):
+        expected = [use(tools, call.name, call.input) for message in messages for call in message.calls]
+        assert [message.content for message in messages if message.role == "tool"] == expected
+        calling += bool(expected)
+    assert calling > COUNT / 2 if calls else not calling
 
 
 def test_a_passage_is_on_one_side(given):
@@ -120,9 +146,8 @@ def test_lessons_without_their_file_say_so(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "copied"), [("spelling", r'\w{4,}(?=")'), ("tools", r"\d+"), ("recall", ".+")])
-def test_what_is_copied_into_a_call_has_the_same_tokens(name, copied, given):
+def test_what_is_copied_into_a_call_has_the_same_tokens(name, copied, given, chat):
     """Else a small model could not copy it."""
-    chat = ChatFormat(small_tokenizer())
     for messages in islice(lesson_of(name, given).conversations(3), 30):
         question = chat.encode(messages[0].content)
         for call in messages[1].calls:

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from corpus.errors import InputError, IntegrityError
 from jobs.assistant import search as search_module
-from jobs.assistant.conversation import ChatFormat, Message
+from jobs.assistant.conversation import Message
 from jobs.assistant.search import LEAST_PASSAGE, MOST_PASSAGE, Index, passages, write_index
 from jobs.assistant.tool import MOST_TEXT, ToolError
 from jobs.assistant.tools import tools_of, use
-from tests.bpe import small_tokenizer
 from tests.jobs.assistant.made import HOSTILE, made_run
 
 
@@ -154,11 +153,10 @@ def test_an_index_is_not_written_to(file):
         Index(file)._base.execute("INSERT INTO facts VALUES ('x')")
 
 
-def test_a_hostile_page_in_a_result_is_text(file):
-    chat = ChatFormat(small_tokenizer())
+def test_a_hostile_page_in_a_result_is_text(file, chat):
     result = Index(file).search("zebra crossing")
     assert " ".join(HOSTILE.split()) in result
-    specials = set(small_tokenizer().specials.values())
+    specials = set(chat.tokenizer.specials.values())
     ids, said = chat.tokens([Message("user", "?"), Message("tool", result)])
     assert [one for one in ids if one in specials] == [chat.tokenizer.bos] + [chat.start, chat.sep, chat.end] * 2
     assert not any(said)

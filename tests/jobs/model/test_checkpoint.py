@@ -121,7 +121,7 @@ def test_moments_are_put_where_the_optimizer_wants_them(tokens, tmp_path, fused,
     train(tmp_path / "m", Pretraining(tokens, SETTINGS), TrainWorker(), After(3))
     model = GPT(Shape.of_depth(1, tokens.vocab_size, 16)).to("meta")
     adamw = torch.optim.AdamW([model.embed.weight, model.head.weight], fused=fused)
-    muon = Muon(model.blocks.parameters(), 0.01, 0.1)
+    muon = Muon(model.blocks.parameters(), 0.01, 0.1, torch.float32)
     checkpoint.resume(tmp_path / "m", model, {"muon": muon, "adamw": adamw})
     for weight in (model.embed.weight, model.head.weight):
         devices = {key: value.device.type for key, value in adamw.state[weight].items()}
@@ -135,3 +135,23 @@ def test_killed_before_its_checkpoints_went_a_finished_model_loses_them(tokens, 
     monkeypatch.undo()
     assert train(tmp_path / "m", Pretraining(tokens, SETTINGS), TrainWorker())["step"] == STEPS
     assert not (tmp_path / "m" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("content", ["[]", "1", "{", "null"])
+def test_a_state_that_is_no_object_is_damage(whole, tmp_path, content):
+    folder = shutil.copytree(whole, tmp_path / "other")
+    (folder / "state.json").write_text(content)
+    with pytest.raises(IntegrityError, match=r"state\.json is missing or damaged"):
+        checkpoint.load_model(folder, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"shape": {"width": 64}}, {"shape": None}, {"width": 32, "heads": 1}, {"heads": 0}, {"depth": 2}]
+)
+def test_weights_of_another_shape_are_no_model(whole, tmp_path, changed):
+    folder = shutil.copytree(whole, tmp_path / "other")
+    model, state = checkpoint.load_model(folder, torch.device("cpu"))
+    facts = {**state, "shape": {**state["shape"], **changed}, **{k: v for k, v in changed.items() if k == "shape"}}
+    checkpoint.finish(folder, model, facts)
+    with pytest.raises(InputError, match="no model of ours"):
+        checkpoint.load_model(folder, torch.device("cpu"))
