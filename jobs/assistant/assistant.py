@@ -100,7 +100,8 @@ class Speaker:
                 one.turns.append(turn)
                 yield place, turn
                 for call in turn.calls:
-                    room = self.model.shape.window * 7 // 8 - len(one.ids)  # the rest is for the answer
+                    marks = len(self.chat.whole(Message("tool", ""))) + len(self.chat.opening)
+                    room = self.model.shape.window * 7 // 8 - len(one.ids) - marks  # the rest is for the answer
                     found = self.chat.encode(use(self.tools, call.name, call.input))
                     result = Message("tool", self.chat.text(found[: max(0, room)]))
                     one.turns.append(result)
