@@ -113,39 +113,37 @@ def refuses(said: str) -> bool:
     return normal(REFUSAL) in normal(said)
 
 
-class Asker:
-    """Asks a model. An assistant answers the question, and a base model continues its beginning. No tools are used,
-    since the question is what the model itself knows."""
+Ask = Callable[[Sequence[Fact], Sampling, Sequence[int]], list[str]]
+"""Returns an answer to each fact. A number decides the draws of its answer."""
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        base = Continuer(folder, device)
-        self._speaker = Speaker(base.model, ChatFormat(base.tokenizer), {}, trained=bool(base.state.get("chat")))
 
-    def __call__(self, facts: Sequence[Fact], sampling: Sampling, numbers: Sequence[int]) -> list[str]:
-        """Return an answer to each fact. A number decides the draws of its answer."""
-        trained = self._speaker.trained
+def asker(folder: Path, device: str = "cpu") -> Ask:
+    """Return a function that asks a model. An assistant answers the question, and a base model continues its beginning.
+    No tools are used, since it is asked what the model itself knows."""
+    base = Continuer(folder, device)
+    trained = bool(base.state.get("chat"))
+    speaker = Speaker(base.model, ChatFormat(base.tokenizer), {}, trained)
+
+    def ask(facts: Sequence[Fact], sampling: Sampling, numbers: Sequence[int]) -> list[str]:
         prompts = [asked(fact.question if trained else fact.begins or fact.question) for fact in facts]
-        return [turns[-1].content for turns in self._speaker.answers(prompts, sampling, numbers)]
+        return [turns[-1].content for turns in speaker.answers(prompts, sampling, numbers)]
+
+    return ask
 
 
-# the settings of one interrogation
 def interrogate(
-    ask: Callable[[Sequence[Fact], Sampling, Sequence[int]], list[str]], facts: Sequence[Fact], sampling: Sampling,
-    times: int = 5, exact: bool = False,
-) -> Iterator[Verdict]:  # fmt: skip
+    ask: Ask, facts: Sequence[Fact], sampling: Sampling, times: int = 5, exact: bool = False
+) -> Iterator[Verdict]:
     """Yield a verdict for each fact. What an earlier interrogation knew stays known."""
-    for first, group in in_groups(facts, max(1, AT_ONCE // (2 * times))):
-        many = [fact for fact in group for _ in range(2 * times)]
-        said = ask(many, sampling, range(first * 2 * times, first * 2 * times + len(many)))
-        for at, fact in enumerate(group):
-            tries, figures = (
-                said[at * 2 * times : (at * 2 + 1) * times],
-                said[(at * 2 + 1) * times : (at + 1) * 2 * times],
-            )
-            known = sum(is_right(fact, one, exact) for one in tries) >= KNOWN * times
-            refused = [refuses(one) for one in figures]
-            right = sum(is_right(fact, one, exact) and not no for one, no in zip(figures, refused, strict=True))
-            yield Verdict(fact, known if fact.known is None else fact.known, right, sum(refused), times)
+    each = 2 * times
+    for first, group in in_groups(facts, max(1, AT_ONCE // each)):
+        many = [fact for fact in group for _ in range(each)]
+        answers = ask(many, sampling, range(first * each, first * each + len(many)))
+        for fact, (_, said) in zip(group, in_groups(answers, each), strict=True):
+            known = sum(is_right(fact, one, exact) for one in said[:times]) >= KNOWN * times
+            right = sum(is_right(fact, one, exact) and not refuses(one) for one in said[times:])
+            refused = sum(map(refuses, said[times:]))
+            yield Verdict(fact, known if fact.known is None else fact.known, right, refused, times)
 
 
 def chats(verdicts: Iterable[Verdict]) -> Iterator[Conversation]:

@@ -268,10 +268,10 @@ def interrogate_command(
     device = load_torch(device)
     from corpus.storage.replacing import write_whole
     from jobs.assistant.conversation import as_line
-    from jobs.assistant.interrogate import Asker, chats, cloze, facts_found, interrogate, read_facts, report, split
+    from jobs.assistant.interrogate import asker, chats, cloze, facts_found, interrogate, read_facts, report, split
     from jobs.model.generate import Sampling
 
-    ask = Asker(model, device)
+    ask = asker(model, device)
     found = read_facts(facts) if isinstance(facts, Path) and facts.is_file() else cloze(facts, count, seed)
     say(f"Asking {len(found):,} questions, each {2 * times} times.")
     verdicts = [*interrogate(ask, found, Sampling(max_tokens, 1.0, 0, seed), times, judge == "exact")]

@@ -8,8 +8,8 @@ from corpus.errors import InputError
 from jobs.assistant.conversation import Faults, read_chats
 from jobs.assistant.interrogate import (
     REFUSAL,
-    Asker,
     Fact,
+    asker,
     chats,
     cloze,
     facts_found,
@@ -130,7 +130,7 @@ def test_passages_of_a_run_become_questions(tmp_path):
 
 
 def test_an_answer_depends_on_its_number_alone(base_folder):
-    ask = Asker(base_folder)
+    ask = asker(base_folder)
     sampling = Sampling(8, 1.0, 0)
     answers = ask(FACTS, sampling, range(5))
     assert ask(FACTS[3:], sampling, [3, 4]) == answers[3:]
