@@ -24,7 +24,7 @@ small model can copy it."""
 def _questions(seed: int, held_out: bool) -> Iterator[str]:
     draw = random.Random(f"spelling {seed} {held_out}")
     while True:
-        word = made_word(draw, draw.randrange(2, 6))
+        word = made_word(draw, draw.randrange(2, 5))
         counts = {letter: word.count(letter) for letter in sorted({*word, *"aeinrs"})}
         wanted = draw.choice(sorted({*counts.values()}))  # else "one" would nearly always be right
         letter = draw.choice([letter for letter, count in counts.items() if count == wanted])
