@@ -1,5 +1,6 @@
 """The index has whole passages with their sources, and neither pages, queries nor files of strangers do harm."""
 
+import json
 import sqlite3
 from contextlib import suppress
 
@@ -167,3 +168,17 @@ def test_without_an_index_there_is_no_search():
     assert use(tools_of(None), "calculator", '"strawberry".count("r")') == "3"
     assert use(tools_of(None), "search", "x").startswith("Error: ")
     assert use(tools_of(None), "calculator", "1/0") == "Error: This divides by zero."
+
+
+def test_the_verb_makes_an_index_that_lessons_ask_about(corpus, tmp_path):
+    run, file = made_run(tmp_path / "run"), tmp_path / "index.sqlite"
+    code, out, err = corpus("index", run, "-o", file, "--json")
+    assert code == 0, err
+    assert json.loads(out) == {"passages": Index(file).count}
+    code, out, err = corpus("lessons", "recall", "--index", file, "-n", 2)
+    assert code == 0, err
+    assert [json.loads(line)["messages"][2]["role"] for line in out.splitlines()] == ["tool"] * 2
+    assert corpus("lessons", "recall")[0] == 2
+    assert corpus("index", tmp_path, "-o", file)[0] == 1
+    code, _, err = corpus("index", run, "-o", tmp_path / "none" / "index.sqlite")
+    assert code == 1, err
