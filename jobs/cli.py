@@ -40,6 +40,8 @@ _VERBS = {
     "finetune": "assistant:finetune_command",
     "chat": "assistant:chat_command",
     "lessons": "assistant:lessons_command",
+    "index": "assistant:index_command",
+    "interrogate": "assistant:interrogate_command",
     "reinforce": "reinforcing:reinforce_command",
     "reward": "reinforcing:reward_command",
 }
@@ -54,6 +56,7 @@ _FIRST_WORDS = {
     "train": "Reading the tokens…",
     "probe": "Reading the model…",
     "finetune": "Reading the model…",
+    "index": "Reading the texts…",
     "reinforce": "Reading the model…",
     "reward": "Reading the model…",
 }
