@@ -39,6 +39,7 @@ _VERBS = {
     "finetune": "assistant:finetune_command",
     "chat": "assistant:chat_command",
     "lessons": "assistant:lessons_command",
+    "serve": "serving:serve_command",
 }
 """The file in `jobs/verbs/` and the name of each verb."""
 
@@ -50,6 +51,7 @@ _FIRST_WORDS = {
     "export": "Reading the texts…",
     "train": "Reading the tokens…",
     "finetune": "Reading the model…",
+    "serve": "Reading the model…",
 }
 
 

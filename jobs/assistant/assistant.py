@@ -39,42 +39,58 @@ class Speaker:
         self._unused = range(len(chat.tokenizer.tokens), model.shape.vocab_size)
 
     def speak(
-        self, conversations: Sequence[Conversation], sampling: Sampling, numbers: Sequence[int] | None = None,
-        shown: int = 0,
+        self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling],
+        numbers: Sequence[int] | None = None, shown: int = 0, dropped: Collection[int] = (), calls_end: bool = False,
     ) -> Iterator[tuple[int, Drawn | Message]]:  # fmt: skip
         """Yield the tokens of all answers as they are drawn, and each complete turn: the assistant's, and the
-        results of its calls. Each comes with the place of its conversation.
+        results of its calls. Each comes with the place of its conversation. An answer is also over when whoever reads
+        puts its place into `dropped`. With `calls_end` it is over after its first calls, which nobody runs here.
 
         A call's input is text that the model wrote, and a result is text for the model: neither can give a special id.
-        Raises InputError if a conversation does not fit the window.
+        Raises InputError if a conversation does not fit the window. One that results make too long for it is over.
         """
         numbers = numbers or range(len(conversations))
+        each = [sampling] * len(conversations) if isinstance(sampling, Sampling) else sampling
         waiting = {place: list(messages) for place, messages in enumerate(conversations)}
         for left in range(MOST_ROUNDS, -1, -1):
-            places = list(waiting)
-            prompts = [self._prompt(waiting[place]) for place in places]
-            banned = [*self._unused, *([] if self.tools and left else [self.chat.call])]
+            prompts = {}
+            for place in list(waiting):
+                try:
+                    prompts[place] = self.prompt(waiting[place])
+                except InputError:
+                    if left == MOST_ROUNDS:
+                        raise
+                    del waiting[place]
+            if not waiting:
+                return
+            places = list(prompts)
+            banned = [*self._unused, *([] if (self.tools or calls_end) and left else [self.chat.call])]
             own = [numbers[place] + (MOST_ROUNDS - left << 32) for place in places]
             said: list[list[int]] = [[] for _ in places]
-            for drawn in draw(self.model, prompts, sampling, self._ends, own, shown, banned):
+            gone: set[int] = set()
+            settings = [each[place] for place in places]
+            drawing = draw(self.model, [*prompts.values()], settings, self._ends, own, shown, banned, dropped=gone)
+            for drawn in drawing:
                 said[drawn.row].append(drawn.id)
                 place = places[drawn.row]
                 yield place, replace(drawn, row=place)
+                if place in dropped:
+                    gone.add(drawn.row)
+                    del waiting[place]
+                    continue
                 if not drawn.last:
                     continue
                 turn = self.chat.message(said[drawn.row])
                 called = turn.calls if drawn.id == self.chat.end else ()  # a call that was cut is none
                 turn = replace(turn, calls=called)
                 yield place, turn
-                if not called:
+                if not called or calls_end:
                     del waiting[place]
                     continue
                 results = [Message("tool", use(self.tools, call.name, call.input)) for call in called]
                 for result in results:
                     yield place, result
                 waiting[place] += [turn, *results]
-            if not waiting:
-                return
 
     def answers(
         self, conversations: Sequence[Conversation], sampling: Sampling, numbers: Sequence[int] | None = None
@@ -86,8 +102,9 @@ class Speaker:
                 turns[place].append(one)
         return turns
 
-    def _prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Return the ids of a conversation. If it is long, its first turns are left out, but not a system message."""
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Return the ids of a conversation. If it is long, its first turns are left out, but not a system message.
+        Raises InputError if it waits for no answer, or if its last turns are too long."""
         try:
             check_order(messages, ends="user")
         except BadConversation as error:
