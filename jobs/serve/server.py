@@ -42,10 +42,8 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=MOST_CONNECTIONS)
     except (OSError, UnicodeError) as error:
-        number = error.errno if isinstance(error, OSError) else None
-        reason = (
-            os.strerror(number) if number and number > 0 else "there is no such host"
-        )  # resolvers have negative ones
+        number = getattr(error, "errno", None) or 0  # negative for a host that nobody knows
+        reason = os.strerror(number) if number > 0 else "there is no such host"
         raise ConfigError(f"{host}:{port} can't be used: {reason}.", "Give another --port or --host.") from None
 
 

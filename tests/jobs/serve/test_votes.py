@@ -43,7 +43,7 @@ def test_the_file_of_votes(tmp_path):
 def test_a_file_of_something_else_is_refused(tmp_path, line):
     path = tmp_path / "votes.jsonl"
     path.write_text('{"models": ["a", "b"]}\n' + line + "\n")
-    with pytest.raises(InputError, match="Line 2 of .* is no vote"):
+    with pytest.raises(InputError, match=r"Line 2 of .* is no vote"):
         Votes(path)
 
 
