@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,18 +46,21 @@ def serve_command(
 
     folders = [model] if other is None else [model, other]
     saved = Votes(votes)
-    listening = listen(host, port)
-    workers = {name: Worker(name, Continuer(folder, device), lambda: tools_of(index))
-               for name, folder in zip(_names(folders), folders, strict=True)}  # fmt: skip
-    address, port = listening.getsockname()[:2]
-    say(f"Open http://{f'[{address}]' if ':' in address else address}:{port}/   OpenAI's interface: /v1   End: Ctrl-C")
-    server(Api(workers, [*tools_of(index)], saved), host).run([listening])
+    with listen(host, port) as listening:
+        workers = {name: Worker(name, Continuer(folder, device), lambda: tools_of(index))
+                   for name, folder in zip(_names(folders), folders, strict=True)}  # fmt: skip
+        address, port = listening.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        say(f"Open http://{shown}:{port}/   OpenAI's interface: http://{shown}:{port}/v1   End: Ctrl-C")
+        server(Api(workers, [*tools_of(index)], saved), host).run([listening])
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Return the names of models: of their folders, and where these are equal, of the folders above them too."""
+    """Return the names of models: of their folders, with as many folders above them as make them differ."""
     whole = [folder.resolve() for folder in folders]
     if len({*whole}) < len(whole):
         raise ConfigError(f"{folders[0]} is given twice.", "To compare draws of one model, name it once.")
-    names = [folder.name for folder in whole]
-    return names if len({*names}) == len(names) else [os.path.relpath(folder, whole[0].parents[1]) for folder in whole]
+    depth = 1
+    while len({folder.parts[-depth:] for folder in whole}) < len(whole):
+        depth += 1
+    return ["/".join(folder.parts[-depth:]) for folder in whole]

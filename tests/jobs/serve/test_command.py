@@ -40,6 +40,8 @@ def test_models_have_the_names_of_their_folders(tmp_path):
     folders = [tmp_path / "a" / "model", tmp_path / "b" / "model", tmp_path / "a" / "other"]
     assert _names([folders[0], folders[2]]) == ["model", "other"]
     assert _names(folders[:2]) == ["a/model", "b/model"]
+    deep = [tmp_path / name / "x" / "model" for name in "ab"]
+    assert _names(deep) == ["a/x/model", "b/x/model"]
 
 
 def test_ctrl_c_ends_in_order(models, tmp_path):
