@@ -150,7 +150,8 @@ class _Texts:
                              for top in likeliest],
             "text_offset": [offset for _, offset in drawn],
             "ids": [one.id for one, _ in drawn],
-            "top_ids": [[number for number, _ in top] for top in likeliest],
+            "likeliest": [[{"id": number, "token": _token(self._worker, number), "logprob": math.log(share)}
+                           for number, share in top] for top in likeliest],
         }  # fmt: skip
         return {
             "index": index,

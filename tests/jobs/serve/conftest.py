@@ -40,9 +40,18 @@ def settings(steps):
                     eval_tokens=100)  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
-    """The folders of a base model, and of an assistant that has learned two conversations by heart."""
+    """The folders of a base model, and of an assistant that has learned two conversations by heart. Its twin is the
+    same under another name."""
     folder = tmp_path_factory.mktemp("serve")
     torch.set_num_threads(1)
     train(folder / "base", Pretraining(open_tokens(make_tokens(folder)), settings(20)), TrainWorker())
@@ -50,8 +59,8 @@ def models(tmp_path_factory):
     base = Continuer(folder / "base")
     parts = [Part(str(folder / "chats.jsonl"), 8)]
     chats, val, _ = load_chats(parts, ChatFormat(base.tokenizer), WINDOW, 1, 0, 0.0)
-    train(folder / "assistant", Finetuning(base, chats, val, settings(0), 60), TrainWorker())
-    return SimpleNamespace(base=folder / "base", assistant=folder / "assistant")
+    train(folder / "assistant", Finetuning(base, chats, val, settings(0), 40), TrainWorker())
+    return SimpleNamespace(base=folder / "base", assistant=folder / "assistant", twin=folder / "assistant")
 
 
 @pytest.fixture(scope="session")

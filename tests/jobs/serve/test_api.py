@@ -44,7 +44,8 @@ def test_a_completion_is_what_the_model_draws(served, models):
         assert choice.logprobs.ids == [one.id for one in expected]
         assert choice.text == continuer.tokenizer.decode(choice.logprobs.ids).decode(errors="replace")
         assert choice.logprobs.token_logprobs == pytest.approx([one.log_probability for one in expected], abs=1e-4)
-        assert choice.logprobs.top_ids == [[number for number, _ in one.likeliest] for one in expected]
+        tops = [[top["id"] for top in tops] for tops in choice.logprobs.likeliest]
+        assert tops == [[number for number, _ in one.likeliest] for one in expected]
         assert [len(top) for top in choice.logprobs.top_logprobs] == [2] * len(expected)
         assert choice.finish_reason == ("length" if len(expected) == 12 else "stop")
 

@@ -9,11 +9,13 @@ import httpx2
 import openai
 import pytest
 
+from jobs.model.generate import Continuer, Sampling, draw
 from jobs.serve import worker as worker_file
 from jobs.serve.api import MOST_BODY
 from jobs.serve.worker import MOST_WAITING, ROWS, TextEnd
 from tests.waiting import wait_until
 
+PROMPT = "the old dog"
 LONG = {"model": "base", "prompt": "the", "max_tokens": 4000, "temperature": 1.0, "seed": 5}
 
 
@@ -23,7 +25,6 @@ class Draws:
 
     def __init__(self, monkeypatch):
         self.sizes, self.rows, self.go = [], [], threading.Event()
-        draw = worker_file.draw
 
         def held(model, prompts, sampling, ends, *more):
             self.sizes.append(len(prompts))
@@ -44,7 +45,7 @@ def draws(monkeypatch):
 
 def complete(served, seed, tokens=8):
     made = served.client.completions.create(
-        model="base", prompt="the old dog"[: 3 + seed % 5], max_tokens=tokens, temperature=seed % 3 / 2, seed=seed
+        model="base", prompt=PROMPT[: 3 + seed % 5], max_tokens=tokens, temperature=seed % 3 / 2, seed=seed
     )
     return made.choices[0].text
 
@@ -53,13 +54,13 @@ def waiting(served):
     return len(served.workers["base"]._waiting)
 
 
-def test_what_arrives_while_the_model_works_joins_the_next_batch(served, draws):
-    alone = {}
-    draws.go.set()
+def test_what_arrives_while_the_model_works_joins_the_next_batch(served, models, draws):
+    continuer = Continuer(models.base)
+    alone = []
     for seed in range(50):
-        alone[seed] = complete(served, seed)
-    draws.go.clear()
-    draws.sizes.clear()
+        prompt = continuer.encode(PROMPT[: 3 + seed % 5])
+        drawn = draw(continuer.model, [prompt], Sampling(8, seed % 3 / 2, None, seed), ())
+        alone.append(continuer.tokenizer.decode(one.id for one in drawn).decode(errors="replace"))
     with ThreadPoolExecutor(51) as clients:
         first = clients.submit(complete, served, 0)
         wait_until(lambda: draws.sizes == [1])
@@ -67,7 +68,7 @@ def test_what_arrives_while_the_model_works_joins_the_next_batch(served, draws):
         wait_until(lambda: waiting(served) == 50)
         draws.go.set()
         assert first.result() == alone[0]
-        assert [other.result() for other in others] == [alone[seed] for seed in range(50)]
+        assert [other.result() for other in others] == alone
     assert draws.sizes == [1, 50]
 
 
