@@ -122,6 +122,7 @@ def train_ours(data: dict[str, np.ndarray], steps: int, lr: float, seed: int, da
     import torch
 
     from jobs.model.checkpoint import load_model
+    from jobs.model.pretraining import Pretraining
     from jobs.model.train import train
     from jobs.model.train_settings import Settings, TrainWorker
 
@@ -134,7 +135,7 @@ def train_ours(data: dict[str, np.ndarray], steps: int, lr: float, seed: int, da
         eval_every=steps, eval_tokens=0,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        train(Path(folder) / "model", tokens, settings, TrainWorker())
+        train(Path(folder) / "model", Pretraining(tokens, settings), TrainWorker())
         return load_model(Path(folder) / "model", torch.device("cpu"))[0]
 
 

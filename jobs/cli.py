@@ -36,9 +36,12 @@ _VERBS = {
     "export": "tokenizing:export_command",
     "train": "models:train_command",
     "generate": "models:generate_command",
+    "probe": "models:probe_command",
     "finetune": "assistant:finetune_command",
     "chat": "assistant:chat_command",
     "lessons": "assistant:lessons_command",
+    "reinforce": "reinforcing:reinforce_command",
+    "reward": "reinforcing:reward_command",
     "serve": "serving:serve_command",
 }
 """The file in `jobs/verbs/` and the name of each verb."""
@@ -50,7 +53,10 @@ _FIRST_WORDS = {
     "tokenize": "Reading the texts…",
     "export": "Reading the texts…",
     "train": "Reading the tokens…",
+    "probe": "Reading the model…",
     "finetune": "Reading the model…",
+    "reinforce": "Reading the model…",
+    "reward": "Reading the model…",
     "serve": "Reading the model…",
 }
 

@@ -96,7 +96,10 @@ def _rows(
 
 
 def _in_val(texts: Sequence[str], share: float) -> np.ndarray:
-    """Return 1 for each text of val and 0 for each of train, by the hash of the text."""
-    limit = share * 2**64
-    drawn = (xxhash.xxh3_64_intdigest(text.encode(), _SPLIT_SEED) < limit for text in texts)
-    return np.fromiter(drawn, np.int64, len(texts))
+    """Return 1 for each text of val and 0 for each of train."""
+    return np.fromiter((is_in_val(text, share) for text in texts), np.int64, len(texts))
+
+
+def is_in_val(text: str, share: float) -> bool:
+    """Return True for this share of all texts, by the hash of the text."""
+    return xxhash.xxh3_64_intdigest(text.encode(), _SPLIT_SEED) < share * 2**64

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,21 @@ from corpus.tokens.byte_level_bpe import to_bytes
 
 SEPARATORS = ("<|bos|>", "<|endoftext|>", "<|begin_of_text|>", "<bos>", "<s>")
 """The tokens that may stand before each document, in order of preference."""
+
+_SPARE, _SPARSE = 1 << 16, 16
+"""A vocabulary may have this many ids without a token, and this many for each token."""
+
+
+class TurnMarks(NamedTuple):
+    """The names of the special tokens that conversations are written with:
+
+    <start> role <sep> content <end>, where an assistant's content may end with calls: <call> name <sep> input
+    """
+
+    start: str
+    sep: str
+    end: str
+    call: str
 
 
 class Tokenizer:
@@ -38,6 +53,8 @@ class Tokenizer:
             added: list[dict[str, Any]] = self.content.get("added_tokens") or []
             self.specials: dict[str, int] = {token["content"]: token["id"] for token in added if token.get("special")}
             self.vocab_size = 1 + max([*vocab.values(), *(token["id"] for token in added)])
+            if min([0, *vocab.values()]) < 0 or self.vocab_size > _SPARE + _SPARSE * (len(vocab) + len(added)):
+                raise ValueError("ids far beyond the number of tokens")  # each id takes memory
             self.tokens: list[bytes | None] = [None] * self.vocab_size
             """The bytes of each id. Specials and unused ids have None."""
             for text, number in vocab.items():
@@ -67,6 +84,19 @@ class Tokenizer:
                 return text
         known = ", ".join(SEPARATORS)
         raise ConfigError(f"{self.name} has no special token that separates documents.", f"It needs one of {known}.")
+
+    @cached_property
+    def turn_marks(self) -> TurnMarks:
+        """The special tokens of conversations. Raises ConfigError if one is missing.
+
+        The first tokenizers of `corpus tokenizer train` had the mark of a call under the name of a reserved token.
+        """
+        call = "<|reserved_0|>" if "<|call|>" not in self.specials and "<|reserved_0|>" in self.specials else "<|call|>"
+        marks = TurnMarks("<|im_start|>", "<|im_sep|>", "<|im_end|>", call)
+        if missing := [mark for mark in marks if mark not in self.specials]:
+            what = f"The tokenizer {self.name} has no {' and no '.join(missing)}, so it can't write conversations."
+            raise ConfigError(what, "Use one that `corpus tokenizer train` made.")
+        return marks
 
     @cached_property
     def token_bytes(self) -> np.ndarray:

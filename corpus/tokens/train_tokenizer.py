@@ -11,8 +11,12 @@ from corpus.tokens.tokenizer import Tokenizer
 MOST_CHARS_PER_TEXT = 10_000
 """Longer texts are cut here, so that no page of endless tables decides the vocabulary (nanochat's value)."""
 
-SPECIALS = ("<|bos|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>", *(f"<|reserved_{number}|>" for number in range(12)))
-"""The special tokens. Without the reserved ones fine-tuning would have to enlarge the embeddings for new ones."""
+SPECIALS = (
+    "<|bos|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>", "<|call|>",
+    *(f"<|reserved_{number}|>" for number in range(1, 12)),
+)  # fmt: skip
+"""The special tokens: the separator of documents, those of conversations (`Tokenizer.turn_marks`), and reserved ones,
+without which fine-tuning would have to enlarge the embeddings for new ones."""
 
 
 def train_tokenizer(name: str, texts: Iterable[str], vocab_size: int) -> Tokenizer:

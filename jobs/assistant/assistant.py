@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,67 +30,95 @@ class Assistant:
         self.speaker = Speaker(continuer.model, ChatFormat(continuer.tokenizer), tools or {})
 
 
-class Speaker:
-    """Answers conversations with a model, many at once."""
+@dataclass
+class Transcript:
+    """A conversation as the model sees it, while an answer to it grows: the ids, the logarithms of the probabilities of
+    those that the model said (None for others), and the turns of the answer."""
 
-    def __init__(self, model: GPT, chat: ChatFormat, tools: Mapping[str, Tool]) -> None:
-        self.model, self.chat, self.tools = model, chat, tools
-        self._ends = endings(chat.tokenizer) - {chat.call, chat.sep}
+    ids: list[int]
+    logs: list[float | None] = field(default_factory=list)
+    turns: list[Message] = field(default_factory=list)
+    ended: bool = False
+    """True when the model has ended its answer. It may also be cut: by the most tokens, or a full window."""
+
+    def __post_init__(self) -> None:
+        self.logs = [None] * len(self.ids)
+
+    def read(self, ids: Sequence[int]) -> None:
+        self.ids += ids
+        self.logs += [None] * len(ids)
+
+
+class Speaker:
+    """Answers conversations with a model, many at once. A model that was not trained on conversations continues the
+    text of the last message instead, as the beginning of a page."""
+
+    def __init__(self, model: GPT, chat: ChatFormat, tools: Mapping[str, Tool], trained: bool = True) -> None:
+        self.model, self.chat, self.tools, self.trained = model, chat, tools, trained
+        self._ends = endings(chat.tokenizer) - ({chat.call, chat.sep} if trained else set())
         self._unused = range(len(chat.tokenizer.tokens), model.shape.vocab_size)
 
     def speak(
         self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling],
         numbers: Sequence[int] | None = None, shown: int = 0, dropped: Collection[int] = (), calls_end: bool = False,
     ) -> Iterator[tuple[int, Drawn | Message]]:  # fmt: skip
-        """Yield the tokens of all answers as they are drawn, and each complete turn: the assistant's, and the
-        results of its calls. Each comes with the place of its conversation. An answer is also over when whoever reads
-        puts its place into `dropped`. With `calls_end` it is over after its first calls, which nobody runs here.
+        """Yield the tokens of all answers as they are drawn, and each complete turn: the assistant's, and the results
+        of its calls. Each comes with the place of its conversation. An answer is also over when whoever reads puts its
+        place into `dropped`. With `calls_end` it is over after its first calls, which nobody runs here.
 
         A call's input is text that the model wrote, and a result is text for the model: neither can give a special id.
-        Raises InputError if a conversation does not fit the window. One that results make too long for it is over.
+        Raises InputError if a conversation does not fit the window.
         """
-        numbers = numbers or range(len(conversations))
-        each = [sampling] * len(conversations) if isinstance(sampling, Sampling) else sampling
-        waiting = {place: list(messages) for place, messages in enumerate(conversations)}
+        begun = [self.begin(messages) for messages in conversations]
+        return self.go_on(begun, sampling, numbers, shown, dropped, calls_end)
+
+    def go_on(
+        self, transcripts: Sequence[Transcript], sampling: Sampling | Sequence[Sampling],
+        numbers: Sequence[int] | None = None, shown: int = 0, dropped: Collection[int] = (), calls_end: bool = False,
+    ) -> Iterator[tuple[int, Drawn | Message]]:  # fmt: skip
+        """Do what `speak` does, and leave the answers in transcripts that have only a prompt."""
+        numbers = numbers or range(len(transcripts))
+        each = [sampling] * len(transcripts) if isinstance(sampling, Sampling) else sampling
+        places = list(range(len(transcripts)))
         for left in range(MOST_ROUNDS, -1, -1):
-            prompts = {}
-            for place in list(waiting):
-                try:
-                    prompts[place] = self.prompt(waiting[place])
-                except InputError:
-                    if left == MOST_ROUNDS:
-                        raise
-                    del waiting[place]
-            if not waiting:
-                return
-            places = list(prompts)
             banned = [*self._unused, *([] if (self.tools or calls_end) and left else [self.chat.call])]
             own = [numbers[place] + (MOST_ROUNDS - left << 32) for place in places]
-            said: list[list[int]] = [[] for _ in places]
-            gone: set[int] = set()
+            begun = [len(transcripts[place].ids) for place in places]
+            prompts = [transcripts[place].ids.copy() for place in places]
             settings = [each[place] for place in places]
-            drawing = draw(self.model, [*prompts.values()], settings, self._ends, own, shown, banned, dropped=gone)
-            for drawn in drawing:
-                said[drawn.row].append(drawn.id)
+            called: list[int] = []
+            gone: set[int] = set()
+            for drawn in draw(self.model, prompts, settings, self._ends, own, shown, banned, dropped=gone):
                 place = places[drawn.row]
+                one = transcripts[place]
+                one.ids.append(drawn.id)
+                one.logs.append(drawn.log_probability)
                 yield place, replace(drawn, row=place)
                 if place in dropped:
                     gone.add(drawn.row)
-                    del waiting[place]
                     continue
                 if not drawn.last:
                     continue
-                turn = self.chat.message(said[drawn.row])
-                called = turn.calls if drawn.id == self.chat.end else ()  # a call that was cut is none
-                turn = replace(turn, calls=called)
+                one.ended = drawn.id in self._ends
+                turn = self.chat.message(one.ids[begun[drawn.row] :])
+                turn = turn if one.ended else replace(turn, calls=())  # a call that was cut is none
+                one.turns.append(turn)
                 yield place, turn
-                if not called or calls_end:
-                    del waiting[place]
+                if calls_end:
                     continue
-                results = [Message("tool", use(self.tools, call.name, call.input)) for call in called]
-                for result in results:
+                for call in turn.calls:
+                    result = Message("tool", use(self.tools, call.name, call.input))
+                    one.turns.append(result)
                     yield place, result
-                waiting[place] += [turn, *results]
+                    one.read(self.chat.whole(result))
+                if turn.calls:
+                    one.read(self.chat.opening)
+                    one.ended = False
+                    if len(one.ids) < self.model.shape.window:
+                        called.append(place)
+            places = called
+            if not places:
+                return
 
     def answers(
         self, conversations: Sequence[Conversation], sampling: Sampling, numbers: Sequence[int] | None = None
@@ -102,9 +130,11 @@ class Speaker:
                 turns[place].append(one)
         return turns
 
-    def prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Return the ids of a conversation. If it is long, its first turns are left out, but not a system message.
-        Raises InputError if it waits for no answer, or if its last turns are too long."""
+    def begin(self, messages: Sequence[Message]) -> Transcript:
+        """Return what the model answers to. The first turns of a long conversation are left out, but no system message.
+        Raises InputError if the last one does not fit the window."""
+        if not self.trained:
+            return Transcript([self.chat.tokenizer.bos, *self.chat.encode(messages[-1].content)])
         try:
             check_order(messages, ends="user")
         except BadConversation as error:
@@ -114,7 +144,7 @@ class Speaker:
         while True:
             ids = self.chat.prompt([*system, *rest])
             if len(ids) < self.model.shape.window:
-                return ids
+                return Transcript(ids)
             users = [at for at, message in enumerate(rest) if message.role == "user" and at]
             if not users:
                 what = f"The conversation has {len(ids)} tokens, and the window {self.model.shape.window}."
@@ -126,8 +156,3 @@ def in_groups(conversations: Sequence[Conversation], size: int) -> Iterator[tupl
     """Yield the place of the first of each group, and the group."""
     for first in range(0, len(conversations), size):
         yield first, conversations[first : first + size]
-
-
-def text_of(turns: Collection[Message]) -> str:
-    """Return what an assistant says at the end of its turns."""
-    return [*turns][-1].content

@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import ConfigError, InputError
+from corpus.errors import InputError
 from corpus.json_data import parse_json
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.tokenizer import Tokenizer
-
-CALL = ("<|call|>", "<|reserved_0|>")
-"""The special token that opens a call. Our tokenizers have it among the reserved ones."""
 
 _ROLES = {"developer": "system", "human": "user", "gpt": "assistant", "observation": "tool", "function": "tool"}
 """Other names of roles: OpenAI's newer one, and those of ShareGPT."""
@@ -122,9 +119,7 @@ def check_order(messages: Sequence[Message], ends: str = "assistant") -> None:
         allowed = {"": "system user", "system": "user", "user": "assistant", "tool": "tool assistant"}
         after_assistant = "tool" if called else "user"
         if message.role not in allowed.get(before, after_assistant).split():
-            raise BadConversation(
-                f"has a turn of `{message.role}` after {f'one of `{before}`' if before else 'nothing'}"
-            )
+            raise BadConversation(f"has a turn of `{message.role}` after {before or 'nothing'}")
         if message.role == "assistant":
             called = bool(message.calls)
             if not message.content.strip() and not called:
@@ -175,14 +170,8 @@ class ChatFormat:
     """The tokens of conversations. Raises ConfigError for a tokenizer without the special tokens."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        specials = tokenizer.specials
-        call = next((text for text in CALL if text in specials), CALL[0])
-        wanted = ("<|im_start|>", "<|im_sep|>", "<|im_end|>", call)
-        if missing := [text for text in wanted if text not in specials]:
-            what = f"The tokenizer {tokenizer.name} has no {' and no '.join(missing)}, so it can't write conversations."
-            raise ConfigError(what, "Train the base model with a tokenizer of `corpus tokenizer train`.")
         self.tokenizer = tokenizer
-        self.start, self.sep, self.end, self.call = (specials[text] for text in wanted)
+        self.start, self.sep, self.end, self.call = (tokenizer.specials[mark] for mark in tokenizer.turn_marks)
         self._encoder = Encoder(tokenizer)
         self._known: dict[str, list[int]] = {}
 
@@ -204,6 +193,16 @@ class ChatFormat:
             rest += [self.call, *self._short(call.name), self.sep, *self.encode(call.input)]
         return [self.start, *self._short(message.role), self.sep], [*rest, self.end]
 
+    def whole(self, message: Message) -> list[int]:
+        """Return all ids of a turn."""
+        head, rest = self.turn(message)
+        return head + rest
+
+    @property
+    def opening(self) -> list[int]:
+        """The ids after which the assistant speaks."""
+        return self.turn(Message("assistant", ""))[0]
+
     def tokens(self, messages: Iterable[Message]) -> tuple[list[int], list[bool]]:
         """Return the ids of a conversation, and for each id whether an assistant says it."""
         ids, said = [self.tokenizer.bos], [False]
@@ -215,7 +214,7 @@ class ChatFormat:
 
     def prompt(self, messages: Iterable[Message]) -> list[int]:
         """Return the ids after which the assistant answers."""
-        return self.tokens(messages)[0] + self.turn(Message("assistant", ""))[0]
+        return self.tokens(messages)[0] + self.opening
 
     def message(self, ids: Sequence[int]) -> Message:
         """Return the turn of an assistant from the ids that it said. Invalid UTF-8 becomes U+FFFD."""
@@ -237,7 +236,11 @@ class ChatFormat:
         return self.tokenizer.decode(ids).decode("utf-8", "replace")
 
 
+def as_data(messages: Iterable[Message], **more: Any) -> dict[str, Any]:
+    """Return a conversation in OpenAI's form."""
+    return {"messages": [message.as_dict() for message in messages], **more}
+
+
 def as_line(messages: Iterable[Message], **more: Any) -> str:
-    """Return a conversation as a line of JSONL in OpenAI's form."""
-    data: Mapping[str, Any] = {"messages": [message.as_dict() for message in messages], **more}
-    return json.dumps(data, ensure_ascii=False) + "\n"
+    """Return a conversation as a line of JSONL."""
+    return json.dumps(as_data(messages, **more), ensure_ascii=False) + "\n"

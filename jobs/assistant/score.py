@@ -12,7 +12,7 @@ from jobs.model.generate import Sampling
 
 AT_ONCE = 64
 SEED = 1_000_000
-"""The seed of tests. Trainings have smaller ones by default."""
+"""The seed of tests. Trainings have 0 by default."""
 
 
 def tested(

@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from corpus.json_data import parse_json
+from corpus.errors import IntegrityError
+from corpus.json_data import Maybe, check_shape, parse_json
 from corpus.storage.replacing import replacing, write_whole
 from jobs.runner.progress import Progress
+
+_NUMBER = (int, float)
 
 
 class Metrics:
@@ -40,26 +43,36 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the complete lines of metrics.jsonl. A crash may have cut the last line short."""
     path = folder / "metrics.jsonl"
     *complete, _ = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
-    return [parse_json(line) for line in complete]
+    try:
+        rows = [parse_json(line) for line in complete]
+        for row in rows:
+            check_shape(
+                row, {"step": int, "tokens": int, "loss": _NUMBER, "bpb": Maybe(_NUMBER), "val_loss": Maybe(_NUMBER)}
+            )
+    except ValueError:
+        raise IntegrityError(f"{path} is damaged.", "Restore it, or train again.") from None
+    return rows
 
 
 def draw_curve(folder: Path) -> Path:
-    """Draw loss.svg from metrics.jsonl: training loss, its running mean, and validation loss if there is any."""
+    """Draw loss.svg from metrics.jsonl: training loss, its running mean, and validation loss if there is any. Of a
+    reinforcement it shows rewards instead."""
     from matplotlib.figure import Figure
 
     rows = read_metrics(folder)
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    tokens = [row["tokens"] for row in rows]
-    losses = [row["loss"] for row in rows]
-    axes.plot(tokens, losses, color="#9ecae1", linewidth=0.8, label="training loss")
-    axes.plot(tokens, _running_mean(losses), color="#08519c", linewidth=1.5, label="its running mean")
-    axes.set(xlabel="tokens", ylabel="nats per token", title="Loss")
+    x, name, unit = ("step", "reward", "reward") if "reward" in rows[-1] else ("tokens", "loss", "nats per token")
+    at, values = [row[x] for row in rows], [row[name] for row in rows]
+    axes.plot(at, values, color="#9ecae1", linewidth=0.8, label=f"training {name}")
+    axes.plot(at, _running_mean(values), color="#08519c", linewidth=1.5, label="its running mean")
+    axes.set(xlabel=x.rstrip("s") + "s", ylabel=unit, title=name.capitalize())
     axes.grid(alpha=0.3)
-    measured = [row for row in rows if row.get("bpb") is not None]
+    measured = [row for row in rows if row.get(f"val_{name}") is not None]
     if measured:
-        axes.plot([r["tokens"] for r in measured], [r["val_loss"] for r in measured], "o-", color="#d94801", ms=4,
-                  label=f"validation loss; at the end {measured[-1]['bpb']:.3f} bits per byte")  # fmt: skip
+        end = f"; at the end {measured[-1]['bpb']:.3f} bits per byte" if "bpb" in measured[-1] else ""
+        axes.plot([row[x] for row in measured], [row[f"val_{name}"] for row in measured], "o-", color="#d94801", ms=4,
+                  label=f"validation {name}{end}")  # fmt: skip
     axes.legend()
     path = folder / "loss.svg"
     with replacing(path) as scratch:
@@ -94,6 +107,9 @@ class TrainingProgress(Progress):
     def _facts(self, start: str = "") -> str:
         if not self._row:
             return ""
+        if "reward" in self._row:
+            shown = ("reward", "pass@1", "steps", "length", "kl")
+            return start + ", ".join(f"{name} {self._row[name]:.3f}" for name in shown if name in self._row)
         rate = (self._done - self._skipped) * self._tokens / max(time.monotonic() - self._started, 1e-3)
         bpb = f"{self._bpb:.3f} bits per byte, " if self._bpb else ""
         return f"{start}loss {self._row['loss']:.3f}, {bpb}{rate:,.0f} tokens/s"

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from corpus.errors import ConfigError, InputError, IntegrityError
+from corpus.errors import InputError
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.tokenizer import Tokenizer
-from jobs.model.checkpoint import load_model
+from jobs.model.checkpoint import load_model, load_tokenizer
 from jobs.model.model import GPT, Cache
-from jobs.runner.terminal import plain
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,10 @@ class Drawn:
 class Continuer:
     """A model with its tokenizer. Raises InputError if `folder` has no model, and IntegrityError if it is damaged."""
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        self.model, self.state = load_model(folder, torch.device(device))
+    def __init__(self, folder: Path, device: str = "cpu", kind: type[GPT] = GPT) -> None:
+        self.model, self.state = load_model(folder, torch.device(device), kind)
         self.bos: int = self.state["bos"]
-        file = folder / "tokenizer.json"
-        try:
-            self.tokenizer = Tokenizer(file.name, file.read_bytes())
-        except (OSError, ConfigError):
-            raise IntegrityError(f"{file} is missing or damaged.", "Copy it from the folder of the tokens.") from None
+        self.tokenizer = load_tokenizer(folder)
 
     def encode(self, prompt: str) -> list[int]:
         """Return the ids of a prompt at the start of a document. The name of a special token in it is plain text."""
@@ -157,19 +152,18 @@ def _choose(logits: Tensor, temperatures: Tensor, top_ks: Tensor, chances: Tenso
 
 
 class TextStream:
-    """Turns tokens into text that is safe on a terminal. Bytes wait until their character is complete. Invalid bytes
-    and control characters become U+FFFD."""
+    """Turns tokens into text. Bytes wait until their character is complete. Invalid bytes become U+FFFD."""
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
         self._tokens = tokens
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def add(self, token: int) -> str:
-        return plain(self._decoder.decode(self._tokens[token] or b""), keep_lines=True)
+        return self._decoder.decode(self._tokens[token] or b"")
 
     def end(self) -> str:
         """Return the rest of an incomplete character."""
-        return plain(self._decoder.decode(b"", final=True), keep_lines=True)
+        return self._decoder.decode(b"", final=True)
 
 
 def token_text(token: bytes | None) -> str:

@@ -1,8 +1,8 @@
 """Muon: momentum whose update is made orthogonal, for the matrices of the blocks (Jordan et al. 2024).
 
-The update rule is that of `torch.optim.Muon` with `match_rms_adamw`. That one makes updates orthogonal in bf16 on every
-device, which takes a CPU without bf16 arithmetic some 20 times as long as fp32. This one does it in fp32 on a CPU. A
-CPU with bf16 arithmetic loses some percent of a step by that, but all CPUs agree up to fp32's rounding.
+The update rule is that of `torch.optim.Muon` with `match_rms_adamw`. That one makes updates orthogonal in bf16 whatever
+it is given, which takes a CPU without bf16 arithmetic some 20 times as long as fp32. This one uses the type of the
+activations: by default bf16 on CUDA and fp32 on a CPU, so that all CPUs agree up to fp32's rounding.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ _MOMENTUM = 0.95
 _STEPS, _A, _B, _C = 5, 3.4445, -4.7750, 2.0315
 
 
-def orthogonal(matrices: Tensor) -> Tensor:
+def orthogonal(matrices: Tensor, compute: torch.dtype) -> Tensor:
     """Return matrices (count, rows, columns) with nearly the same singular vectors, and singular values near 1, between
     .7 and 1.2. Each Newton–Schulz step applies an odd polynomial to the singular values, which raises small ones most.
     """
     flat = matrices.size(-2) <= matrices.size(-1)
-    x = matrices.to(torch.bfloat16 if matrices.is_cuda else torch.float32)
-    x = x if flat else x.mT
+    x = (matrices if flat else matrices.mT).to(compute)
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)  # no singular value is above 1
     for _ in range(_STEPS):
         square = x @ x.mT
@@ -34,8 +33,9 @@ def orthogonal(matrices: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """The optimizer of matrices. An update has a root mean square of 0.2 times the learning rate, as AdamW's have."""
 
-    def __init__(self, matrices: Iterable[Tensor], lr: float, decay: float) -> None:
+    def __init__(self, matrices: Iterable[Tensor], lr: float, decay: float, compute: torch.dtype) -> None:
         super().__init__(matrices, {"lr": lr, "weight_decay": decay})
+        self.compute = compute
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
@@ -50,7 +50,7 @@ class Muon(torch.optim.Optimizer):
                 momentum.lerp_(weight.grad, 1 - _MOMENTUM)
                 same.setdefault(weight.shape, []).append((weight, weight.grad.lerp(momentum, _MOMENTUM)))
             for shape, updates in same.items():
-                directions = orthogonal(torch.stack([update for _, update in updates]))
+                directions = orthogonal(torch.stack([update for _, update in updates]), self.compute)
                 for (weight, _), direction in zip(updates, directions, strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
                     weight.add_(direction, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)

@@ -29,7 +29,9 @@ class Pretraining:
         return self.tokens.tokenizer_path.read_bytes()
 
     def facts(self) -> dict[str, Any]:
-        return {"bos": self.tokens.bos}
+        seen = self.settings.steps * self.settings.batch * self.settings.window
+        val_share = self.tokens.info.get("plan", {}).get("val_share", 0.0)
+        return {"bos": self.tokens.bos, "epochs": seen / self.tokens.train.tokens, "val_share": val_share}
 
     def first(self) -> GPT:
         shape = Shape.of_depth(self.settings.depth, self.tokens.vocab_size, self.settings.window)

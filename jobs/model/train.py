@@ -60,7 +60,7 @@ def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
     """
     wider = (model.shape.width / BASE_WIDTH) ** 0.5
     lr /= wider
-    muon = Muon(model.blocks.parameters(), lr, DECAY * wider)
+    muon = Muon(model.blocks.parameters(), lr, DECAY * wider, model.compute)
     rates = {model.embed.weight: lr * EMBED_LR, model.head.weight: lr * HEAD_LR}
     tables = [{"params": [table], "lr": rate} for table, rate in rates.items()]
     adamw = torch.optim.AdamW(tables, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0, fused=True)
@@ -76,6 +76,8 @@ class Batch:
     targets: Tensor
     counts: Tensor
     facts: dict[str, Any] = field(default_factory=dict)
+    last: bool = False
+    """True if the run ends with this step, whatever its settings say."""
 
 
 class Source(Protocol):
@@ -132,9 +134,9 @@ def train(
     model.to(worker.device)
     optimizers = make_optimizers(model, settings.lr)
     with together(worker):
-        state = checkpoint.resume(folder, model, optimizers) or {"step": 0, "seconds": 0.0}
+        state = checkpoint.resume(folder, model, optimizers) or {"step": 0, "seconds": 0.0, "ended": False}
     peaks = [(group, group["lr"]) for optimizer in optimizers.values() for group in optimizer.param_groups]
-    step, seconds_before = state["step"], state["seconds"]
+    step, seconds_before, ended = state["step"], state["seconds"], state["ended"]
     _check_agreed(step, folder, worker)
     parallel: nn.Module = DistributedDataParallel(model, broadcast_buffers=False) if worker.workers > 1 else model
 
@@ -148,7 +150,7 @@ def train(
     def save() -> None:
         if metrics:
             metrics.sync()
-        checkpoint.save(folder, step, model, optimizers, {**facts, "seconds": row["seconds"]})
+        checkpoint.save(folder, step, model, optimizers, {**facts, "seconds": row["seconds"], "ended": ended})
 
     row: dict[str, Any] = {}
     started = saved = time.monotonic()
@@ -157,7 +159,7 @@ def train(
         if progress:
             progress.start_training(settings.steps, step, settings.batch * settings.window)
             ending.callback(progress.end)
-        while step < settings.steps and not _any(stopped(), worker):
+        while not ended and not _any(stopped(), worker):
             batch = source.batch(model, step, worker)
             loss = backward(parallel, batch, worker)
             at = lr_share(step, settings.steps)
@@ -169,7 +171,8 @@ def train(
             step += 1
             seen = step * settings.batch * settings.window
             row = {"step": step, "tokens": seen, "loss": loss, "lr": settings.lr * at, **batch.facts}
-            if step % settings.eval_every == 0 or step == settings.steps:
+            ended = batch.last or step == settings.steps
+            if step % settings.eval_every == 0 or ended:
                 row |= source.evaluate(model, worker)
             for found in (loss, row.get("val_loss", 0.0)):
                 if not math.isfinite(found):
@@ -179,14 +182,14 @@ def train(
                 metrics.add(row)
             if progress:
                 progress.step(row)
-            if lead and time.monotonic() - saved > worker.checkpoint_s and step < settings.steps:
+            if lead and time.monotonic() - saved > worker.checkpoint_s and not ended:
                 save()
                 saved = time.monotonic()
         if lead and row:
             save()
     if lead and step:
         draw_curve(folder)
-    if not lead or step < settings.steps:
+    if not lead or not ended:
         return None
     facts |= {"settings": asdict(settings), **read_metrics(folder)[-1]}
     return checkpoint.finish(folder, model, facts)

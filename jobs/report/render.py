@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -23,18 +24,24 @@ from jobs.report.scan import Tick
 _FILTERS = ("crawled", "plain", "count", "percent", "size", "value", "seconds", "limit", "breakable")
 
 
-def write_report(run: Run, out: Path, tick: Tick = lambda: None) -> int:
-    """Write the report of a run to a file, atomically; return its size in bytes. Raises OutputError."""
+def write_report(run: Run, out: Path, tick: Tick = lambda: None, share: bool = False) -> int:
+    """Write the report of a run to a file, atomically; return its size in bytes. Only its owner can read it, since it
+    has excerpts of pages, unless it is shared. Raises OutputError."""
     data = render(gather(run, tick)).encode()
     try:
-        write_whole(out, data)
+        write_whole(out, data, private=not share)
     except OSError as error:
         raise OutputError(f"{out} can't be written: {error.strerror}.", "Name another file with --out.") from None
     return len(data)
 
 
 def render(report: Report) -> str:
-    """Render the page."""
+    """Render the page of a run."""
+    return render_page("report.html", report=report, excerpt_chars=EXCERPT_CHARS)
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Render a page in the report's style."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
         autoescape=True,
@@ -44,9 +51,8 @@ def render(report: Report) -> str:
     )
     environment.filters.update({name: getattr(formatting, name) for name in _FILTERS})
     style, script = _template("report.css"), _template("report.js")
-    return environment.get_template("report.html").render(
-        report=report,
-        excerpt_chars=EXCERPT_CHARS,
+    return environment.get_template(template).render(
+        **values,
         style=Markup(style),
         script=Markup(script),
         policy=formatting.content_policy(style, script),

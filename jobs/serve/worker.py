@@ -243,7 +243,7 @@ class Worker:
         if isinstance(prompt, str):
             return self.continuer.encode(prompt)
         if isinstance(prompt, tuple):
-            return self._speakers["chat"].prompt(prompt)
+            return self._speakers["chat"].begin(prompt).ids
         if not all(0 <= number < len(self.tokens) for number in prompt):
             raise InputError(f"The prompt has ids that are not from 0 to {len(self.tokens) - 1}.")
         return prompt or [self.continuer.bos]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from itertools import islice
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus.cpus import usable_cpus
-from jobs.runner.terminal import plain, say
+from jobs.runner.terminal import say, show, show_json
 from jobs.verbs.models import device_option, load_torch, train_here
 from jobs.verbs.options import SEED, Finite, folder_type, json_option
 
@@ -87,9 +86,9 @@ def finetune_command(
     settings = Settings(shape.depth, shape.window, batch, 0, lr, seed, precision, eval_every, 1 << 14)
     source = Finetuning(base, train, val, settings, epochs)
     say(f"{len(train):,} conversations, {len(val):,} more held out. {source.settings.steps:,} steps.")
-    result = train_here(out, source, TrainWorker(device, micro_batch, threads=threads or usable_cpus()))
+    result = train_here(model, out, source, TrainWorker(device, micro_batch, threads=threads or usable_cpus()))
     if as_json:
-        print(json.dumps({key: result.get(key) for key in ("step", "parameters", "loss", "val_loss", "seconds")}))
+        show_json({key: result.get(key) for key in ("step", "parameters", "loss", "val_loss", "seconds")})
     score = f", {result['val_loss']:.3f} on conversations held out" if "val_loss" in result else ""
     say(f"{out}: loss {result['loss']:.3f}{score}")
     say(f'Loss curve: {out}/loss.svg   Try it: corpus chat {out} "Hello"')
@@ -133,7 +132,7 @@ def chat_command(
 
 def _line() -> str:
     if sys.stdin.isatty():
-        print("> ", end="", flush=True)
+        show("> ", end="")
     return sys.stdin.readline().strip()
 
 
@@ -148,12 +147,12 @@ def _answer(assistant: Assistant, messages: list[Message], sampling: Any) -> lis
     for _, one in assistant.speaker.speak([tuple(messages)], sampling):
         if not isinstance(one, Message):
             shown = {chat.call: "\n[", chat.sep: ": "}.get(one.id)
-            print(stream.add(one.id) if shown is None else shown, end="", flush=True)
+            show(stream.add(one.id) if shown is None else shown, end="")
             continue
         turns.append(one)
         if one.role == "tool":
-            print(f"] = {plain(one.content, keep_lines=True)}", flush=True)
-    print(stream.end(), flush=True)
+            show(f"] = {one.content}")
+    show(stream.end())
     return turns
 
 
@@ -177,18 +176,18 @@ def lessons_command(
     Example: corpus lessons sums --ask assistant -n 200 --temperature 0
     """
     from corpus.errors import ConfigError, did_you_mean
-    from jobs.assistant.conversation import as_line
+    from jobs.assistant.conversation import as_data
     from jobs.assistant.lessons import LESSONS
 
     if name is None:
         for known, lesson in LESSONS.items():
-            print(f"{known:14} {lesson.about}")
+            show(f"{known:14} {lesson.about}")
         return
     if name not in LESSONS:
         raise ConfigError(f"There is no lesson {name}.", did_you_mean(name, LESSONS))
     if ask is None:
         for messages in islice(LESSONS[name].conversations(seed), count):
-            print(as_line(messages), end="")
+            show_json(as_data(messages))
         return
     device = load_torch(device)
     from jobs.assistant.assistant import Assistant
@@ -201,5 +200,5 @@ def lessons_command(
     for problem, turns, reward in tested(speaker, LESSONS[name], count, Sampling(max_tokens, temperature, top_k, seed)):
         rewards.append(reward)
         if as_json:
-            print(as_line([*problem, *turns], reward=reward), end="")
+            show_json(as_data([*problem, *turns], reward=reward))
     say(f"{sum(rewards) / len(rewards):.3f} of {len(rewards):,} held-out problems of {name} answered right.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 
 from corpus.errors import ConfigError
 from corpus.storage.store import Location
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show_json
 from jobs.verbs.options import (
     SEED,
     Finite,
@@ -21,6 +20,7 @@ from jobs.verbs.options import (
     json_option,
     location_type,
     name_type,
+    need_torch,
     print_as,
 )
 
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 _VOCAB_DIR = "Folder with the vocabulary files of gpt2, cl100k and o200k, if they are not in tiktoken's cache."
 _FORMAT = "flat: .bin and document index. megatron: also Megatron-LM's .idx. parquet: id and tokens."
-_FOR = "nanochat: shards of texts, the last for validation. datasets: all columns, two splits, a data card."
+_FOR = (
+    "nanochat: shards of texts, the last for validation. datasets: all columns, two splits, a data card. "
+    "transformers: a model, its tokenizer and a chat template."
+)
 
 texts_argument = click.argument("folder", metavar="DIR", type=location_type)
 out_option = click.option("-o", "--out", required=True, type=location_type, help="Output folder, or an s3:// URL.")
@@ -63,7 +66,7 @@ def train_command(folder: Location, out: Location, vocab_size: int, max_chars: i
 
     facts = train(folder, out, vocab_size, max_chars or MOST_CHARS)
     if as_json:
-        print(json.dumps({name: facts[name] for name in ("vocab_size", "specials", "sha256")}))
+        show_json({name: facts[name] for name in ("vocab_size", "specials", "sha256")})
     specials = len(facts["specials"])
     say(f"{out}/tokenizer.json: {facts['vocab_size']:,} ids, {specials} of them special")
     say(f'Look at it: corpus tokenizer show {out} "Hello world"')
@@ -87,7 +90,7 @@ def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: boo
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     found = tokens_of(load_tokenizer(tokenizer, vocab_dir), text)
     if as_json:
-        print(json.dumps([{"id": one.id, "text": one.text, "bytes": one.bytes.hex()} for one in found]))
+        show_json([{"id": one.id, "text": one.text, "bytes": one.bytes.hex()} for one in found])
     else:
         print_as(found, show_tokens, as_json)
 
@@ -158,7 +161,7 @@ def tokenize_command(
     splits = info["splits"]
     if as_json:
         counts = {name: {key: split[key] for key in ("tokens", "documents", "bytes")} for name, split in splits.items()}
-        print(json.dumps({"splits": counts, "documents": info["documents"]}))
+        show_json({"splits": counts, "documents": info["documents"]})
     for name, split in splits.items():
         summary = f"{split['tokens']:,} tokens of {split['documents']:,} documents in {len(split['files'])} files"
         per_token = split["bytes"] / max(split["tokens"] - split["documents"], 1)
@@ -169,25 +172,47 @@ def tokenize_command(
 @click.command("export")
 @texts_argument
 @out_option
-@click.option("--for", "target", type=click.Choice(["nanochat", "datasets"]), required=True, help=_FOR)
+@click.option("--for", "target", type=click.Choice(["nanochat", "datasets", "transformers"]), required=True,
+              help=_FOR)  # fmt: skip
 @shuffle_option
+@click.option("--dtype", type=click.Choice(["fp32", "bf16"]), help="Type of a model's weights. Default: fp32.")
 @engine_options
 @json_option
-def export_command(folder: Location, out: Location, target: str, seed: int, where: Where, as_json: bool) -> None:
-    """Write the texts of a finished run, or of a folder of parquet, as shuffled files for other trainers.
+# click passes each option as a parameter of its own
+def export_command(
+    folder: Location, out: Location, target: str, seed: int, dtype: str | None, where: Where, as_json: bool
+) -> None:
+    """Write the texts of a finished run, or of a folder of parquet, as shuffled files for other trainers. Or write a
+    trained model for `transformers`, and for all that reads its folders.
 
     \b
     Example: corpus export out -o shards --for nanochat
+    Example: corpus export model -o hf --for transformers
     """
+    if target == "transformers":
+        return _export_model(folder_type.convert(folder, None, None), out, dtype or "fp32", as_json)
+    if dtype:
+        raise ConfigError("--dtype is for models, which --for transformers writes.", "Leave it out.")
     from corpus.tokens.row_files import VAL_GROUPS
     from jobs.runner.progress import Progress
     from jobs.tokens.export import ExportJob, export
 
     info = finished(export(ExportJob(folder, out, target, seed), lambda: where.engine(out), Progress()), out)
     if as_json:
-        print(json.dumps({name: info[name] for name in ("documents", "bytes", "row_group", "val_row_groups")}))
+        show_json({name: info[name] for name in ("documents", "bytes", "row_group", "val_row_groups")})
     counts = info["documents"]
     say(f"{out}: {counts['train']:,} documents to train on, {counts['val']:,} to validate")
     if target == "nanochat" and info["val_row_groups"] < VAL_GROUPS:
         groups = f"{info['val_row_groups']} row groups of {info['row_group']} documents"
         say(f"The last file has {groups}, and nanochat can use no more GPUs than that.")
+
+
+def _export_model(folder: Path, out: Location, dtype: str, as_json: bool) -> None:
+    need_torch()
+    from jobs.model.export import export_model
+
+    info = export_model(folder, out, dtype)
+    if as_json:
+        show_json({"parameters": info["parameters"], "dtype": dtype})
+    say(f"{out}: {info['parameters']:,} weights in {dtype}, tokenizer and chat template")
+    say(f'Load it: transformers.AutoModelForCausalLM.from_pretrained("{out}")')

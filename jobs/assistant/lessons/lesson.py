@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from jobs.assistant.conversation import Conversation, Message
 
@@ -23,6 +23,8 @@ class Lesson:
     conversations: Callable[[int], Iterator[Conversation]]
     prompts: Callable[[int, bool], Iterator[Conversation]]
     reward: Callable[[Conversation, Sequence[Message]], float]
+    shares: Mapping[str, Callable[[str], float]] = field(default_factory=dict)
+    """Measures of answers whose mean is of interest, by name."""
 
 
 def is_held_out(problem: str) -> bool:

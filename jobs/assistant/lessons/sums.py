@@ -22,10 +22,10 @@ _DO = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
 def _chain(draw: random.Random) -> list[tuple[str, int]]:
     """Return a chain of operations whose results are from 0 to 99. It begins with `+ n`."""
     while True:
-        chain = [("+", draw.randrange(1, 50))]
+        chain = [("+", draw.randrange(1, 10))]
         for _ in range(LENGTH - 1):
             sign = draw.choice("+-**")
-            chain.append((sign, draw.choice((2, 3)) if sign == "*" else draw.randrange(1, 50)))
+            chain.append((sign, draw.choice((2, 3)) if sign == "*" else draw.randrange(1, 10)))
         if all(0 <= result < 100 for result in _results(chain)):
             return chain
 
@@ -77,6 +77,7 @@ def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
     return float(last == _last(result) and all(re.fullmatch(r"-?\d+ [+*-] \d+ = -?\d+", step) for step in steps))
 
 
-SUMS = Lesson("chains of arithmetic, answered in steps", partial(conversations, steps=1.0), prompts, reward)
-DIRECT = Lesson("the same chains, answered at once", partial(conversations, steps=0.0), prompts, reward)
-MIXED = Lesson("the same chains, half of them in steps", partial(conversations, steps=0.5), prompts, reward)
+_SHARES = {"steps": has_steps}
+SUMS = Lesson("chains of arithmetic, answered in steps", partial(conversations, steps=1.0), prompts, reward, _SHARES)
+DIRECT = Lesson("the same chains, answered at once", partial(conversations, steps=0.0), prompts, reward, _SHARES)
+MIXED = Lesson("the same chains, half of them in steps", partial(conversations, steps=0.5), prompts, reward, _SHARES)

@@ -9,20 +9,21 @@ from jobs.model.train import DECAY, make_optimizers
 from jobs.model.train_settings import Shape
 
 
+@pytest.mark.parametrize(("compute", "rounding"), [(torch.float32, 1e-3), (torch.bfloat16, 0.1)])
 @pytest.mark.parametrize("size", [(16, 16), (64, 16), (16, 64), (1, 8)])
-def test_an_orthogonal_matrix_has_the_vectors_of_its_source_and_singular_values_near_one(size):
+def test_an_orthogonal_matrix_has_the_vectors_of_its_source_and_singular_values_near_one(size, compute, rounding):
     draw = torch.Generator().manual_seed(0)
     matrices = torch.randn(3, *size, generator=draw) * torch.tensor([1e-3, 1, 1e3])[:, None, None]
-    for before, after in zip(matrices, orthogonal(matrices), strict=True):
+    for before, after in zip(matrices, orthogonal(matrices, compute).float(), strict=True):
         left, values, right = torch.linalg.svd(before, full_matrices=False)
         found = left.T @ after @ right.T
-        torch.testing.assert_close(found, torch.diag(found.diagonal()), atol=1e-3, rtol=0)
+        torch.testing.assert_close(found, torch.diag(found.diagonal()), atol=rounding, rtol=0)
         assert ((found.diagonal() > 0.5) & (found.diagonal() < 1.3))[values > values.max() / 100].all()
 
 
 def test_a_gradient_of_zeros_or_of_one_direction_gives_finite_updates():
     one = torch.outer(torch.arange(8.0), torch.ones(16))
-    found = orthogonal(torch.stack([torch.zeros(8, 16), one]))
+    found = orthogonal(torch.stack([torch.zeros(8, 16), one]), torch.float32)
     assert not found[0].any()
     assert 0.5 < torch.linalg.matrix_norm(found[1], 2) < 1.3
     assert torch.linalg.matrix_rank(found[1], rtol=1e-2) == 1
@@ -33,7 +34,7 @@ def test_steps_are_those_of_torch():
     start = [torch.randn(size, generator=draw) for size in [(8, 8), (32, 8), (8, 8), (8, 32)]]
     ours, theirs = ([torch.nn.Parameter(weight.clone()) for weight in start] for _ in range(2))
     optimizers = [
-        Muon(ours, lr=0.02, decay=0.1),
+        Muon(ours, lr=0.02, decay=0.1, compute=torch.float32),
         torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
     ]
     for _ in range(3):

@@ -1,0 +1,185 @@
+"""`reinforce` and `reward`: learning from rewards, and from what people prefer."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from corpus.cpus import usable_cpus
+from corpus.errors import ConfigError, InputError, did_you_mean
+from jobs.runner.terminal import say, show_json
+from jobs.verbs.models import device_option, load_torch, train_here
+from jobs.verbs.options import SEED, Finite, folder_type, json_option
+
+if TYPE_CHECKING:
+    from jobs.assistant.conversation import Conversation, Message
+    from jobs.assistant.reinforce import Task
+
+_file_type = click.Path(path_type=Path, exists=True, dir_okay=False)
+threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the usable CPUs.")
+
+
+@click.command("reinforce")
+@click.argument("model", type=folder_type)
+@click.option("-o", "--out", required=True, type=folder_type, help="Folder to write the model to.")
+@click.option("--task", required=True, metavar="LESSON|FILE.py", help="What to learn: a lesson, or a file with "
+              "`prompts(seed)` and `reward(prompt, answer)`, which needs --allow-module.")  # fmt: skip
+@click.option("--allow-module", is_flag=True, help="Run the code of the file that --task names.")
+@click.option("--reward", "reward_folder", type=folder_type, help="Reward model that judges instead of the task.")
+@click.option("--steps", type=click.IntRange(min=1), default=60, show_default=True, help="Updates.")
+@click.option("--problems", type=click.IntRange(min=1), default=16, show_default=True, help="Problems per step.")
+@click.option("--samples", type=click.IntRange(min=2), default=8, show_default=True, help="Answers to each problem.")
+@click.option("--max-tokens", type=click.IntRange(min=1), default=64, show_default=True, help="Most tokens per answer.")
+@click.option("--temperature", type=Finite(min=0, min_open=True), default=1.0, show_default=True,
+              help="Temperature of the answers.")  # fmt: skip
+@click.option("--kl", type=Finite(min=0), default=0.0, show_default=True,
+              help="Price of each nat by which the model leaves its start.")  # fmt: skip
+@click.option("--stop-at", type=Finite(min=0, min_open=True), help="End at so many nats per answer from the start.")
+@click.option("--lr", type=Finite(min=0, min_open=True), default=0.001, show_default=True, help="Peak learning rate.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for problems and answers.")
+@click.option("--eval-every", type=click.IntRange(min=1), default=20, show_default=True,
+              help="Steps between validations.")  # fmt: skip
+@click.option("--tested", type=click.IntRange(min=1), default=64, show_default=True,
+              help="Held-out problems of a validation.")  # fmt: skip
+@click.option("--save-right", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write all right answers as conversations, to fine-tune another model on.")  # fmt: skip
+@device_option
+@threads_option
+@json_option
+# click passes each option as a parameter of its own
+def reinforce_command(
+    model: Path, out: Path, task: str, allow_module: bool, reward_folder: Path | None, steps: int, problems: int,
+    samples: int, max_tokens: int, temperature: float, kl: float, stop_at: float | None, lr: float, seed: int,
+    eval_every: int, tested: int, save_right: Path | None, device: str, threads: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Let a model learn from the rewards of its own answers. The same command continues a stopped run.
+
+    \b
+    Example: corpus reinforce assistant -o better --task sums
+    Example: corpus reinforce assistant -o liked --task prompts.py --allow-module --reward likes --kl 0.1
+    """
+    device = load_torch(device)
+    from corpus.storage.replacing import write_whole
+    from jobs.assistant.reinforce import Effort, Reinforcement, right_answers
+    from jobs.assistant.tools import tools_of
+    from jobs.model.generate import Continuer
+    from jobs.model.train_settings import Settings, TrainWorker
+
+    start = Continuer(model, device)
+    shape = start.model.shape
+    settings = Settings(shape.depth, shape.window, problems, steps, lr, seed, "fp32", eval_every, 0)
+    effort = Effort(samples, max_tokens, temperature, kl, stop_at, tested)
+    found = _task(task, allow_module, reward_folder, device)
+    source = Reinforcement(start, found, settings, effort, out, tools_of(None), say, save_right is not None)
+    result = train_here(model, out, source, TrainWorker(device, threads=threads or usable_cpus()))
+    if save_right:
+        write_whole(save_right, right_answers(out))
+    shown = {key: value for key, value in result.items() if isinstance(value, int | float)}
+    if as_json:
+        show_json(shown)
+    say(f"{out}: reward {result['reward']:.3f}, held out {result['val_reward']:.3f}, "
+        f"pass@1 {result['pass@1']:.3f}, pass@{samples} {result[f'pass@{samples}']:.3f}")  # fmt: skip
+    say(f"Curves: {out}/loss.svg   Answers: {out}/samples/")
+
+
+def _task(name: str, allow_module: bool, reward_folder: Path | None, device: str) -> Task:
+    """Return the task of a lesson or of a file. Raises ConfigError if there is none."""
+    from corpus.digests import digest
+    from jobs.assistant.lessons import LESSONS
+    from jobs.assistant.reinforce import Task, task_of
+    from jobs.assistant.reward import Judge
+
+    if name in LESSONS:
+        lesson = LESSONS[name]
+        task = task_of(name, lesson.prompts, lesson.reward, lesson.shares)
+    elif not Path(name).is_file():
+        raise ConfigError(f"There is no lesson and no file {name}.", did_you_mean(name, LESSONS))
+    elif not allow_module:
+        raise ConfigError(f"{name} is a program.", "Add --allow-module to run it.")
+    else:
+        task = _own_task(Path(name))
+    if reward_folder is None:
+        return task
+    judge = Judge(reward_folder, device)
+    return Task(f"{task.name} {digest(judge.found.state['files'])}", task.prompts, judge, task.shares)
+
+
+def _own_task(path: Path) -> Task:
+    """Return the task of a user's file. Its prompts that are held out are those whose hash says so."""
+    from jobs.assistant.lessons.lesson import asked, is_held_out
+    from jobs.assistant.reinforce import task_of
+
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "prompts"):
+        raise ConfigError(f"{path} has no function prompts(seed).", "Write one that yields texts without end.")
+
+    def prompts(seed: int, held_out: bool) -> Iterator[Conversation]:
+        return (asked(text) for text in module.prompts(seed) if is_held_out(text) == held_out)
+
+    def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
+        return float(module.reward(prompt[-1].content, turns[-1].content))
+
+    return task_of(sha256(path.read_bytes()).hexdigest(), prompts, reward)
+
+
+@click.command("reward")
+@click.argument("model", type=folder_type)
+@click.argument("pairs_file", metavar="PAIRS", type=_file_type)
+@click.option("-o", "--out", required=True, type=folder_type, help="Folder to write the reward model to.")
+@click.option("--epochs", type=click.IntRange(min=1), default=4, show_default=True, help="Times to see all pairs.")
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Pairs per step.")
+@click.option("--lr", type=Finite(min=0, min_open=True), default=0.002, show_default=True, help="Peak learning rate.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the order of pairs.")
+@click.option("--val-share", type=Finite(0, 0.5), default=0.1, show_default=True, help="Share of prompts held out.")
+@device_option
+@threads_option
+@json_option
+# click passes each option as a parameter of its own
+def reward_command(
+    model: Path, pairs_file: Path, out: Path, epochs: int, batch: int, lr: float, seed: int, val_share: float,
+    device: str, threads: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Train a reward model on pairs of answers. The same command continues a stopped run.
+
+    PAIRS is JSONL: prompt with chosen and rejected, or with ranked, a list from best to worst. `corpus serve` writes
+    such a file.
+
+    \b
+    Example: corpus reward assistant votes.jsonl -o likes
+    """
+    device = load_torch(device)
+    from jobs.assistant.conversation import Faults
+    from jobs.assistant.reward import Preferences, read_pairs
+    from jobs.model.generate import Continuer
+    from jobs.model.train_settings import Settings, TrainWorker
+
+    base = Continuer(model, device)
+    faults = Faults(str(pairs_file))
+    pairs = read_pairs(pairs_file, faults)
+    if faults.lines:
+        say(f"Left out: {faults}")
+    held = [int(sha256(repr(pair.prompt).encode()).hexdigest()[:8], 16) < val_share * 2**32 for pair in pairs]
+    train, val = ([pair for pair, out in zip(pairs, held, strict=True) if out == side] for side in (False, True))
+    if not train:
+        raise InputError(f"All {len(pairs)} pairs of {pairs_file} are held out.", "Give more pairs, or --val-share 0.")
+    shape = base.model.shape
+    steps = max(1, epochs * len(train) // batch)
+    settings = Settings(shape.depth, shape.window, batch, steps, lr, seed, "fp32", steps, 0)
+    worker = TrainWorker(device, threads=threads or usable_cpus())
+    result = train_here(model, out, Preferences(base, train, val, settings), worker)
+    if as_json:
+        show_json({key: result.get(key) for key in ("step", "loss", "val_loss", "accuracy", "calibration")})
+    if "accuracy" not in result:
+        say(f"{out}: loss {result['loss']:.3f}, no pairs held out")
+        return
+    say(f"{out}: {result['accuracy']:.1%} of {len(val):,} held-out pairs right")
+    for sure, right in result["calibration"]:
+        say(f"  where it is {sure:.0%} sure, {right:.0%} are right")
