@@ -14,6 +14,7 @@ import asyncio
 import codecs
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -286,7 +287,8 @@ class Worker:
         """Give pieces to the event loop, after it has passed on those before."""
         self._handed.wait()
         self._handed.clear()
-        self._loop.call_soon_threadsafe(self._deliver, events)
+        with suppress(RuntimeError):  # after a second Ctrl-C, which waits for nothing, the loop is closed
+            self._loop.call_soon_threadsafe(self._deliver, events)
 
     def _deliver(self, events: list[tuple[Request, Piece | Exception]]) -> None:
         for request, piece in events:
