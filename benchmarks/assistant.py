@@ -21,7 +21,7 @@ from benchmarks.machine import machine_line
 from jobs.assistant.assistant import Assistant, Speaker
 from jobs.assistant.conversation import ChatFormat
 from jobs.assistant.finetune import Finetuning, Part, load_chats
-from jobs.assistant.lessons import LESSONS
+from jobs.assistant.lessons import lesson_of
 from jobs.assistant.reinforce import Effort, Reinforcement, task_of
 from jobs.assistant.score import tested
 from jobs.assistant.tools import tools_of
@@ -69,7 +69,7 @@ def tuned(given: Given, name: str, parts: list[str], base: Path | None = None, e
 def score(folder: Path, lesson: str, sampling: Sampling = GREEDY, tools: bool = False) -> float:
     """The mean reward of an assistant on problems that no training has."""
     speaker = Assistant(folder, tools=tools_of(None) if tools else {}).speaker
-    return statistics.fmean(reward for _, _, reward in tested(speaker, LESSONS[lesson], ASKED, sampling))
+    return statistics.fmean(reward for _, _, reward in tested(speaker, lesson_of(lesson), ASKED, sampling))
 
 
 def sums(given: Given) -> Figures:
@@ -79,7 +79,7 @@ def sums(given: Given) -> Figures:
 
 def reinforced(given: Given, start: Path, name: str, steps: int = 60) -> tuple[Path, Figures]:
     """Reinforce on sums, and return the model's folder and the figures of its curve."""
-    lesson = LESSONS["sums"]
+    lesson = lesson_of("sums")
     folder = given.folder / f"{name}-{given.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     model = Continuer(start)

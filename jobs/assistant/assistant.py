@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from corpus.errors import InputError
 from jobs.assistant.conversation import BadConversation, ChatFormat, Conversation, Message, check_order
-from jobs.assistant.tools import Tool, use
+from jobs.assistant.tool import Tool
+from jobs.assistant.tools import use
 from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings
 from jobs.model.model import GPT
+
+_Item = TypeVar("_Item")
 
 MOST_ROUNDS = 4
 """The rounds of calls in an answer. After the last one the assistant must answer without tools."""
@@ -107,7 +110,10 @@ class Speaker:
                 if calls_end:
                     continue
                 for call in turn.calls:
-                    result = Message("tool", use(self.tools, call.name, call.input))
+                    marks = len(self.chat.whole(Message("tool", ""))) + len(self.chat.opening)
+                    room = self.model.shape.window * 7 // 8 - len(one.ids) - marks  # the rest is for the answer
+                    found = self.chat.encode(use(self.tools, call.name, call.input))
+                    result = Message("tool", self.chat.text(found[: max(0, room)]))
                     one.turns.append(result)
                     yield place, result
                     one.read(self.chat.whole(result))
@@ -152,7 +158,7 @@ class Speaker:
             rest = rest[users[0] :]
 
 
-def in_groups(conversations: Sequence[Conversation], size: int) -> Iterator[tuple[int, Sequence[Conversation]]]:
+def in_groups(items: Sequence[_Item], size: int) -> Iterator[tuple[int, Sequence[_Item]]]:
     """Yield the place of the first of each group, and the group."""
-    for first in range(0, len(conversations), size):
-        yield first, conversations[first : first + size]
+    for first in range(0, len(items), size):
+        yield first, items[first : first + size]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from corpus.digests import digest
-from corpus.errors import ConfigError, InputError, did_you_mean
+from corpus.errors import ConfigError, InputError
 from jobs.assistant.conversation import ChatFormat, Conversation, Faults, read_chats
-from jobs.assistant.lessons import LESSONS
+from jobs.assistant.lessons import lesson_of
+from jobs.assistant.lessons.lesson import Given, Lesson
 from jobs.model.generate import Continuer
 from jobs.model.model import GPT
 from jobs.model.train import Batch, compute_type
@@ -38,28 +39,26 @@ class Part:
 
     name: str
     weight: float
+    lesson: Lesson | None = field(default=None, compare=False)
 
     @classmethod
-    def parse(cls, given: str) -> Part:
-        """Return the part of `NAME` or `NAME:WEIGHT`. Raises ConfigError."""
+    def parse(cls, given: str, files: Given | None = None) -> Part:
+        """Return the part of `NAME` or `NAME:WEIGHT`. Raises ConfigError. A file goes before a lesson of its name."""
         name, colon, weight = given.rpartition(":")
         if not colon or Path(given).exists():
             name, weight = given, "1"
         try:
-            part = cls(name, float(weight))
+            times = float(weight)
         except ValueError:
-            part = cls(given, 1.0)
-        if not 0 < part.weight <= 1000:
+            name, times = given, 1.0
+        if not 0 < times <= 1000:
             raise ConfigError(f"The weight of {given} is not between 0 and 1000.", "Write NAME:0.3, for example.")
-        if part.name not in LESSONS and not Path(part.name).is_file():
-            todo = f"{did_you_mean(part.name, LESSONS)} Or give a JSONL file of conversations."
-            raise ConfigError(f"There is no file and no lesson {part.name}.", todo)
-        return part
+        return cls(name, times, None if Path(name).is_file() else lesson_of(name, files))
 
     def conversations(self, examples: int, seed: int, faults: Faults) -> Iterable[tuple[int, Conversation]]:
         """Return the conversations with their numbers: those of a file, or the first `examples` of a lesson."""
-        if self.name in LESSONS and not Path(self.name).is_file():
-            return enumerate(islice(LESSONS[self.name].conversations(seed), examples), 1)
+        if self.lesson:
+            return enumerate(islice(self.lesson.conversations(seed), examples), 1)
         return read_chats(Path(self.name), faults)
 
 

@@ -24,7 +24,7 @@ from jobs.assistant.assistant import Speaker, Transcript
 from jobs.assistant.conversation import ChatFormat, Conversation, Message, as_line
 from jobs.assistant.finetune import copy_of
 from jobs.assistant.score import SEED
-from jobs.assistant.tools import Tool
+from jobs.assistant.tool import Tool
 from jobs.model.generate import Continuer, Sampling
 from jobs.model.model import GPT
 from jobs.model.train import Batch

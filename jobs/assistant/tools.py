@@ -1,24 +1,21 @@
-"""Tools that an assistant may call: one text in, one text out."""
+"""The tools that an assistant may call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-MOST_TEXT = 600
-"""Characters of a result that the model reads."""
-
-Tool = Callable[[str], str]
-"""Raises ToolError with a text for the model."""
-
-
-class ToolError(Exception):
-    """Raised for an input that a tool can't work on. The model reads its message."""
+from jobs.assistant.calculator import calculate
+from jobs.assistant.search import Index
+from jobs.assistant.tool import MOST_TEXT, Tool, ToolError
 
 
 def tools_of(index: Path | None) -> dict[str, Tool]:
-    """Return the tools by name."""
-    return {}
+    """Return the tools by name. Search needs the index of a run. Raises InputError if `index` is none."""
+    tools: dict[str, Tool] = {"calculator": calculate}
+    if index:
+        tools["search"] = Index(index).search
+    return tools
 
 
 def use(tools: Mapping[str, Tool], name: str, given: str) -> str:

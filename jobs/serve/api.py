@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from corpus.errors import InputError, did_you_mean
 from corpus.json_data import parse_json
-from jobs.assistant.conversation import BadConversation, messages_of
+from jobs.assistant.conversation import BadConversation, check_order, messages_of
 from jobs.serve import parameters
 from jobs.serve.parameters import BadRequest
 from jobs.serve.votes import Votes
@@ -95,6 +95,7 @@ class Api:
             raise BadRequest("`models` is no pair.", "models")
         try:
             messages = messages_of({"messages": body.get("prompt")})
+            check_order(messages, ends="user")
         except BadConversation as error:
             raise BadRequest(f"The conversation {error}.", "prompt") from None
         chosen, rejected = (parameters.text(body.get(name), name) for name in ("chosen", "rejected"))

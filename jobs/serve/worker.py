@@ -21,7 +21,7 @@ from typing import Any
 from corpus.errors import InputError
 from jobs.assistant.assistant import Speaker
 from jobs.assistant.conversation import ChatFormat, Conversation, Message
-from jobs.assistant.tools import Tool
+from jobs.assistant.tool import Tool
 from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings
 from jobs.runner.terminal import say
 

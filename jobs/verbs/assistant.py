@@ -1,4 +1,4 @@
-"""`finetune`, `chat` and `lessons`: from a base model to an assistant."""
+"""`finetune`, `chat`, `lessons`, `index` and `interrogate`: from a base model to an assistant."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus.cpus import usable_cpus
+from corpus.storage.store import Location
 from jobs.runner.terminal import say, show, show_json
 from jobs.verbs.models import device_option, load_torch, train_here
-from jobs.verbs.options import SEED, Finite, folder_type, json_option
+from jobs.verbs.options import SEED, Finite, folder_type, json_option, location_type
 
 if TYPE_CHECKING:
     from jobs.assistant.assistant import Assistant
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 examples_option = click.option(
     "--examples", type=click.IntRange(min=1), default=5000, show_default=True, help="Conversations of each lesson."
 )
+index_option = click.option(
+    "--index", type=folder_type, metavar="FILE", help="Index to search, made by `corpus index`. `recall` asks about it."
+)
+identity_option = click.option(
+    "--identity", type=folder_type, metavar="FILE",
+    help='For `self`: JSON such as {"name": "Ada", "maker": "Lovelace Ltd", "date": "May 2026"}.',
+)  # fmt: skip
 
 
 def sampling_options(command: Any) -> Any:
@@ -42,6 +50,8 @@ def sampling_options(command: Any) -> Any:
 @click.option("-o", "--out", required=True, type=folder_type, help="Folder to write the assistant to.")
 @click.option("--epochs", type=click.IntRange(min=1), default=3, show_default=True, help="Times to see all chats.")
 @examples_option
+@index_option
+@identity_option
 @click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Windows per step.")
 @click.option("--lr", type=Finite(min=0, min_open=True), default=0.004, show_default=True,
               help="Peak learning rate. In pretraining it is 0.01.")  # fmt: skip
@@ -59,7 +69,7 @@ def sampling_options(command: Any) -> Any:
 def finetune_command(
     model: Path, chats: tuple[str, ...], out: Path, epochs: int, examples: int, batch: int, lr: float, seed: int,
     val_share: float, precision: str, eval_every: int, device: str, threads: int | None, micro_batch: int | None,
-    as_json: bool,
+    index: Path | None, identity: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Train a model on conversations. The same command continues a stopped run.
 
@@ -72,10 +82,11 @@ def finetune_command(
     device = load_torch(device)
     from jobs.assistant.conversation import ChatFormat
     from jobs.assistant.finetune import Finetuning, Part, load_chats
+    from jobs.assistant.lessons.lesson import Given
     from jobs.model.generate import Continuer
     from jobs.model.train_settings import Settings, TrainWorker
 
-    parts = [Part.parse(given) for given in chats]
+    parts = [Part.parse(given, Given(identity, index)) for given in chats]
     base = Continuer(model)
     shape = base.model.shape
     train, val, faults = load_chats(parts, ChatFormat(base.tokenizer), shape.window, examples, seed, val_share)
@@ -99,7 +110,7 @@ def finetune_command(
 @click.argument("message", required=False)
 @click.option("--system", default="", help="System message: how the assistant is to answer.")
 @click.option("--no-tools", is_flag=True, help="Keep the assistant from calling tools.")
-@click.option("--index", type=folder_type, help="Run whose texts the assistant may search.")
+@index_option
 @sampling_options
 @device_option
 # click passes each option as a parameter of its own
@@ -161,13 +172,15 @@ def _answer(assistant: Assistant, messages: list[Message], sampling: Any) -> lis
 @click.option("-n", "count", type=click.IntRange(min=1), default=3, show_default=True,
               help="Conversations to print, or problems to ask.")  # fmt: skip
 @click.option("--ask", type=folder_type, metavar="MODEL", help="Ask this assistant problems that no training has.")
+@index_option
+@identity_option
 @sampling_options
 @device_option
 @json_option
 # click passes each option as a parameter of its own
 def lessons_command(
-    name: str | None, count: int, ask: Path | None, max_tokens: int, temperature: float, top_k: int, seed: int,
-    device: str, as_json: bool,
+    name: str | None, count: int, ask: Path | None, index: Path | None, identity: Path | None, max_tokens: int,
+    temperature: float, top_k: int, seed: int, device: str, as_json: bool,
 ) -> None:  # fmt: skip
     """List the lessons, print conversations of one as JSONL, or test an assistant on it.
 
@@ -175,18 +188,17 @@ def lessons_command(
     Example: corpus lessons sums -n 5
     Example: corpus lessons sums --ask assistant -n 200 --temperature 0
     """
-    from corpus.errors import ConfigError, did_you_mean
     from jobs.assistant.conversation import as_data
-    from jobs.assistant.lessons import LESSONS
+    from jobs.assistant.lessons import LESSONS, lesson_of
+    from jobs.assistant.lessons.lesson import Given
 
     if name is None:
-        for known, lesson in LESSONS.items():
-            show(f"{known:14} {lesson.about}")
+        for known, one in LESSONS.items():
+            show(f"{known:16} {one.about}")
         return
-    if name not in LESSONS:
-        raise ConfigError(f"There is no lesson {name}.", did_you_mean(name, LESSONS))
+    lesson = lesson_of(name, Given(identity, index))
     if ask is None:
-        for messages in islice(LESSONS[name].conversations(seed), count):
+        for messages in islice(lesson.conversations(seed), count):
             show_json(as_data(messages))
         return
     device = load_torch(device)
@@ -195,10 +207,80 @@ def lessons_command(
     from jobs.assistant.tools import tools_of
     from jobs.model.generate import Sampling
 
-    speaker = Assistant(ask, device, tools_of(None)).speaker
+    speaker = Assistant(ask, device, tools_of(index)).speaker
     rewards = []
-    for problem, turns, reward in tested(speaker, LESSONS[name], count, Sampling(max_tokens, temperature, top_k, seed)):
+    for problem, turns, reward in tested(speaker, lesson, count, Sampling(max_tokens, temperature, top_k, seed)):
         rewards.append(reward)
         if as_json:
             show_json(as_data([*problem, *turns], reward=reward))
     say(f"{sum(rewards) / len(rewards):.3f} of {len(rewards):,} held-out problems of {name} answered right.")
+
+
+@click.command("index")
+@click.argument("run", type=location_type)
+@click.option("-o", "--out", type=folder_type, default=Path("index.sqlite"), show_default=True, help="File to write.")
+@json_option
+def index_command(run: Location, out: Path, as_json: bool) -> None:
+    """Make an index of the passages of a finished run, for `--index`.
+
+    \b
+    Example: corpus index out -o index.sqlite
+    """
+    from jobs.assistant.search import write_index
+
+    count = write_index(run, out)
+    if as_json:
+        show_json({"passages": count})
+    say(f"{out}: {count:,} passages.")
+    say(f"Next: `corpus chat MODEL --index {out}` lets an assistant search them.")
+
+
+@click.command("interrogate")
+@click.argument("model", type=folder_type)
+@click.option("--facts", required=True, type=location_type, metavar="FILE|RUN",
+              help='JSONL of {"question": …, "answer": …}, or a run, whose passages become questions.')  # fmt: skip
+@click.option("-o", "--out", required=True, type=folder_type, help="JSONL file of conversations to write.")
+@click.option("--count", type=click.IntRange(min=1), default=200, show_default=True, help="Questions from a run.")
+@click.option("--times", type=click.IntRange(1, 100), default=5, show_default=True,
+              help="Answers that decide whether a fact is known. As many more give the figures.")  # fmt: skip
+@click.option("--judge", type=click.Choice(["contained", "exact"]), default="contained", show_default=True,
+              help="How the words of a right answer stand in what the model says.")  # fmt: skip
+@click.option("--val-share", type=Finite(0, 0.9), default=0.2, show_default=True,
+              help="Share of the facts to keep out of the conversations.")  # fmt: skip
+@click.option("--max-tokens", type=click.IntRange(min=1), default=32, show_default=True, help="Most tokens.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the draws.")
+@device_option
+@json_option
+# click passes each option as a parameter of its own
+def interrogate_command(
+    model: Path, facts: Location, out: Path, count: int, times: int, judge: str, val_share: float, max_tokens: int,
+    seed: int, device: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Ask a model what it knows, and write what it should say: right answers, and that it doesn't know the rest.
+
+    The figures are of the model as it is. OUT.facts.jsonl has the facts with what is known. Give it as --facts after
+    `corpus finetune` to see what has changed.
+
+    \b
+    Example: corpus interrogate assistant --facts facts.jsonl -o chats.jsonl
+    """
+    device = load_torch(device)
+    from corpus.storage.replacing import write_whole
+    from jobs.assistant.conversation import as_line
+    from jobs.assistant.interrogate import asker, chats, cloze, facts_found, interrogate, read_facts, report, split
+    from jobs.model.generate import Sampling
+
+    ask = asker(model, device)
+    found = read_facts(facts) if isinstance(facts, Path) and facts.is_file() else cloze(facts, count, seed)
+    say(f"Asking {len(found):,} questions, each {2 * times} times.")
+    verdicts = [*interrogate(ask, found, Sampling(max_tokens, 1.0, 0, seed), times, judge == "exact")]
+    learned, held_out = split(verdicts, val_share)
+    write_whole(out, "".join(map(as_line, chats(learned))).encode())
+    write_whole(out.with_suffix(".facts.jsonl"), facts_found(verdicts).encode())
+    result = {"all": report(verdicts), "held_out": report(held_out)}
+    if as_json:
+        show_json(result)
+    for name, one in result.items():
+        shares = ", ".join(f"{key.replace('_', ' ')} {one[key]}" for key in list(one)[2:] if one[key] is not None)
+        say(f"{name.replace('_', ' ')}: {one['questions']:,} questions, {one['known']:,} known; {shares}")
+    say(f"Next: `corpus finetune MODEL {out}` teaches it to say that it doesn't know.")

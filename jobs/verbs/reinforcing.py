@@ -90,12 +90,12 @@ def reinforce_command(
 def _task(name: str, allow_module: bool, reward_folder: Path | None, device: str) -> Task:
     """Return the task of a lesson or of a file. Raises ConfigError if there is none."""
     from corpus.digests import digest
-    from jobs.assistant.lessons import LESSONS
+    from jobs.assistant.lessons import LESSONS, lesson_of
     from jobs.assistant.reinforce import Task, task_of
     from jobs.assistant.reward import Judge
 
     if name in LESSONS:
-        lesson = LESSONS[name]
+        lesson = lesson_of(name)
         task = task_of(name, lesson.prompts, lesson.reward, lesson.shares)
     elif not Path(name).is_file():
         raise ConfigError(f"There is no lesson and no file {name}.", did_you_mean(name, LESSONS))

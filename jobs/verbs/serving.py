@@ -9,6 +9,7 @@ import click
 
 from corpus.errors import ConfigError
 from jobs.runner.terminal import say
+from jobs.verbs.assistant import index_option
 from jobs.verbs.models import device_option, load_torch
 from jobs.verbs.options import folder_type
 
@@ -19,7 +20,7 @@ from jobs.verbs.options import folder_type
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on. Anyone who reaches it can "
               "use the models: there is no password.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port. 0: any free one.")
-@click.option("--index", type=folder_type, help="Run whose texts an assistant may search.")
+@index_option
 @click.option("--votes", type=click.Path(dir_okay=False, path_type=Path), default="votes.jsonl", show_default=True,
               help="File for what you vote for in comparisons.")  # fmt: skip
 @device_option

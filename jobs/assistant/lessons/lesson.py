@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from jobs.assistant.conversation import Conversation, Message
+from jobs.assistant.conversation import Call, Conversation, Message
+from jobs.assistant.tool import Tool
 
 HELD_OUT = 0.1
 """The share of problems that no training sees."""
@@ -27,9 +30,25 @@ class Lesson:
     """Measures of answers whose mean is of interest, by name."""
 
 
-def is_held_out(problem: str) -> bool:
-    """Return True for a tenth of all problems, the same ones for every seed."""
-    return int(hashlib.sha256(problem.encode()).hexdigest()[:8], 16) < HELD_OUT * 2**32
+@dataclass(frozen=True)
+class Given:
+    """The files that some lessons are made from."""
+
+    identity: Path | None = None
+    index: Path | None = None
+
+
+@dataclass(frozen=True)
+class LessonFrom:
+    """A lesson that is made from a file. `make` raises ConfigError or InputError."""
+
+    about: str
+    make: Callable[[Given], Lesson]
+
+
+def is_held_out(problem: str, share: float = HELD_OUT) -> bool:
+    """Return True for a share of all problems, the same ones for every seed."""
+    return int(hashlib.sha256(problem.encode()).hexdigest()[:8], 16) < share * 2**32
 
 
 def asked(text: str) -> Conversation:
@@ -39,3 +58,14 @@ def asked(text: str) -> Conversation:
 def answered(prompt: Conversation, *turns: Message | str) -> Conversation:
     """Return a prompt with the turns after it. A text is an answer."""
     return (*prompt, *(Message("assistant", turn) if isinstance(turn, str) else turn for turn in turns))
+
+
+def called(name: str, tool: Tool, given: str) -> tuple[Message, Message]:
+    """Return the turn of an assistant that calls a tool, and the real result."""
+    return Message("assistant", "", (Call(name, given),)), Message("tool", tool(given))
+
+
+def made_word(draw: random.Random, syllables: int) -> str:
+    """Return an invented word. There are so many that some are never seen in training."""
+    return "".join(draw.choice("bcdfghjklmnprstvwz") + draw.choice("aeiou") + draw.choice("nrls  ").strip()
+                   for _ in range(syllables))  # fmt: skip

@@ -68,6 +68,14 @@ def test_results_forge_no_turn(chat):
     assert found == expected
 
 
+def test_results_are_cut_to_the_room_that_is_left(chat):
+    made, model = speaker(chat, call("a"), ANSWER, tools={"echo": lambda text: text * 600}, window=128)
+    turns = made.answers([QUESTION], GREEDY)[0]
+    assert set(turns[1].content) == {"a"}
+    assert turns[-1] == ANSWER
+    assert 100 < len(model.read[1]) < 128
+
+
 def test_what_the_model_said_is_known_from_what_it_read(chat):
     made, _ = speaker(chat, call("a"), ANSWER)
     one = made.begin(QUESTION)

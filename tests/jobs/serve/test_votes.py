@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from corpus.errors import InputError
-from jobs.assistant.conversation import Message
+from jobs.assistant.conversation import Faults, Message
+from jobs.assistant.reward import Pair, read_pairs
 from jobs.serve.votes import ELO, Votes, bradley_terry
 
 ASKED = (Message("user", "日本?"),)
@@ -30,6 +31,9 @@ def test_the_file_of_votes(tmp_path):
     votes.add(ASKED, "good\n", "bad", ["a", "b"])
     os.umask(before)
     votes.add(ASKED, "", "x", ["a", "a"])
+    faults = Faults("")
+    assert read_pairs(path, faults) == [Pair(ASKED, "good\n", "bad"), Pair(ASKED, "", "x")]
+    assert not faults.lines
     first, second = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     assert first == {"prompt": [{"role": "user", "content": "日本?"}], "chosen": "good\n", "rejected": "bad",
                      "models": ["a", "b"]}  # fmt: skip
@@ -70,10 +74,16 @@ def test_a_full_disk_loses_no_vote_and_saves_no_part_of_one(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     "changed",
     [{"models": ["base"]}, {"models": 7}, {"models": ["base", "x"]}, {"models": ["base", []]}, {"chosen": 7},
-     {"rejected": "\ud800"}, {"prompt": "hello"}, {"prompt": None}],
+     {"rejected": "\ud800"}, {"prompt": "hello"}, {"prompt": None}, {"prompt": []}],
 )  # fmt: skip
 def test_what_is_no_vote_is_refused(served, changed):
-    vote = {"prompt": [], "chosen": "a", "rejected": "b", "models": ["base", "base"], **changed}
+    vote = {
+        "prompt": [{"role": "user", "content": "hello"}],
+        "chosen": "a",
+        "rejected": "b",
+        "models": ["base", "base"],
+        **changed,
+    }
     before = httpx2.get(f"{served.url}/votes").json()
     assert httpx2.post(f"{served.url}/votes", content=json.dumps(vote)).status_code in (400, 404)
     assert httpx2.get(f"{served.url}/votes").json() == before

@@ -1,0 +1,185 @@
+"""What a model knows: it is asked questions with known answers several times, and a judge counts.
+
+What it answers right most of the time, it knows. For the rest it learns to say that it doesn't know. So a question is
+asked twice as often as that takes: the first answers decide whether it is known, and the others give the figures,
+since a choice among lucky answers would make them look better than they are.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import random
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import InputError
+from corpus.json_data import parse_json
+from corpus.storage.store import Location
+from corpus.tokens.texts import open_texts, read_slice
+from jobs.assistant.assistant import Speaker, in_groups
+from jobs.assistant.conversation import ChatFormat, Conversation
+from jobs.assistant.lessons import recall
+from jobs.assistant.lessons.lesson import answered, asked, is_held_out
+from jobs.assistant.score import AT_ONCE
+from jobs.assistant.search import passages
+from jobs.model.generate import Continuer, Sampling
+
+REFUSAL = "I don't know."
+KNOWN = 0.6
+"""The least share of right answers to what a model knows."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A question and its answer. Facts about the same thing are held out together. `begins` is what a base model, which
+    knows no questions, continues. `known` says what an earlier interrogation found."""
+
+    question: str
+    answer: str
+    about: str = ""
+    begins: str = ""
+    known: bool | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a model says to a fact: in how many answers it is right, and in how many it refuses. All others are made
+    up."""
+
+    fact: Fact
+    known: bool
+    right: int
+    refused: int
+    times: int
+
+
+def read_facts(file: Path) -> list[Fact]:
+    """Return the facts of a JSONL file. Raises InputError, which names the line."""
+    facts: list[Fact] = []
+    try:
+        with file.open("rb") as lines:
+            for line in lines:
+                fact = Fact(**parse_json(line))
+                "".join((fact.question, fact.answer, fact.about, fact.begins)).encode()
+                if fact.known not in (None, True, False) or not fact.question.strip() or not normal(fact.answer):
+                    raise ValueError
+                facts.append(fact)
+    except OSError as error:
+        raise InputError(f"{file} can't be read: {error.strerror}.", "Name a JSONL file of facts, or a run.") from None
+    except (ValueError, TypeError):
+        todo = 'Write {"question": …, "answer": …} on each line.'
+        raise InputError(f"Line {len(facts) + 1} of {file} is no fact.", todo) from None
+    if not facts:
+        raise InputError(f"{file} has no facts.", 'Write {"question": …, "answer": …} on each line.')
+    return facts
+
+
+def cloze(run: Location, count: int, seed: int) -> list[Fact]:
+    """Return questions of how passages of a run go on, from this many of its documents."""
+
+    def drawn() -> Iterator[tuple[float, str, tuple[str, str]]]:
+        for part in open_texts(run).slices():
+            for batch in read_slice(part):
+                for name, text in zip(batch["id"].to_pylist(), batch["text"].to_pylist(), strict=True):
+                    lot = random.Random(f"cloze {seed} {name}")
+                    found = [*passages(text)]
+                    pair = recall.quotes(lot.choice(found), lot) if found else None
+                    if pair and normal(pair[1]):
+                        yield lot.random(), name, pair
+
+    chosen = heapq.nsmallest(count, drawn())
+    if not chosen:
+        raise InputError(f"{run} has no passage to ask about.", "Give a run with longer texts.")
+    return [Fact(recall.question(quote), after, name, quote) for _, name, (quote, after) in chosen]
+
+
+def normal(text: str) -> str:
+    """Return the words of a text in one form, with spaces between them."""
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+def is_right(fact: Fact, said: str, exact: bool) -> bool:
+    if exact:
+        return normal(said) == normal(fact.answer)
+    return f" {normal(fact.answer)} " in f" {normal(said)} "
+
+
+def refuses(said: str) -> bool:
+    return normal(REFUSAL) in normal(said)
+
+
+Ask = Callable[[Sequence[Fact], Sampling, Sequence[int]], list[str]]
+"""Returns an answer to each fact. A number decides the draws of its answer."""
+
+
+def asker(folder: Path, device: str = "cpu") -> Ask:
+    """Return a function that asks a model. An assistant answers the question, and a base model continues its beginning.
+    No tools are used, since it is asked what the model itself knows."""
+    base = Continuer(folder, device)
+    trained = bool(base.state.get("chat"))
+    speaker = Speaker(base.model, ChatFormat(base.tokenizer), {}, trained)
+
+    def ask(facts: Sequence[Fact], sampling: Sampling, numbers: Sequence[int]) -> list[str]:
+        prompts = [asked(fact.question if trained else fact.begins or fact.question) for fact in facts]
+        return [turns[-1].content for turns in speaker.answers(prompts, sampling, numbers)]
+
+    return ask
+
+
+def interrogate(
+    ask: Ask, facts: Sequence[Fact], sampling: Sampling, times: int = 5, exact: bool = False
+) -> Iterator[Verdict]:
+    """Yield a verdict for each fact. What an earlier interrogation knew stays known."""
+    each = 2 * times
+    for first, group in in_groups(facts, max(1, AT_ONCE // each)):
+        many = [fact for fact in group for _ in range(each)]
+        answers = ask(many, sampling, range(first * each, first * each + len(many)))
+        for fact, (_, said) in zip(group, in_groups(answers, each), strict=True):
+            known = sum(is_right(fact, one, exact) for one in said[:times]) >= KNOWN * times
+            right = sum(is_right(fact, one, exact) and not refuses(one) for one in said[times:])
+            refused = sum(map(refuses, said[times:]))
+            yield Verdict(fact, known if fact.known is None else fact.known, right, refused, times)
+
+
+def chats(verdicts: Iterable[Verdict]) -> Iterator[Conversation]:
+    """Yield what to learn: the right answers to what is known, and a refusal for the rest."""
+    for one in verdicts:
+        yield answered(asked(one.fact.question), one.fact.answer if one.known else REFUSAL)
+
+
+def facts_found(verdicts: Iterable[Verdict]) -> str:
+    """Return the facts with what is known of them, as the facts of a later interrogation."""
+    return "".join(
+        json.dumps(asdict(replace(one.fact, known=one.known)), ensure_ascii=False) + "\n" for one in verdicts
+    )
+
+
+def report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Return shares of the answers: what is known, said right and refused; what is not known, made up and refused."""
+    known = [one for one in verdicts if one.known]
+    unknown = [one for one in verdicts if not one.known]
+
+    def share(of: Sequence[Verdict], count: Callable[[Verdict], int]) -> float | None:
+        return round(sum(map(count, of)) / sum(one.times for one in of), 4) if of else None
+
+    return {
+        "questions": len(verdicts),
+        "known": len(known),
+        "known_right": share(known, lambda one: one.right),
+        "known_refused": share(known, lambda one: one.refused),
+        "unknown_made_up": share(unknown, lambda one: one.times - one.right - one.refused),
+        "unknown_refused": share(unknown, lambda one: one.refused),
+    }
+
+
+def split(verdicts: Iterable[Verdict], share: float) -> tuple[list[Verdict], list[Verdict]]:
+    """Return the verdicts to learn from, and a share of all things whose facts are held out."""
+    sides: tuple[list[Verdict], list[Verdict]] = ([], [])
+    for one in verdicts:
+        sides[is_held_out(one.fact.about or one.fact.question, share)].append(one)
+    return sides

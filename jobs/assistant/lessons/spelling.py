@@ -1,0 +1,62 @@
+"""Spelling: the letters of invented words. A model reads tokens, not letters, so it asks the calculator."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from jobs.assistant.calculator import calculate
+from jobs.assistant.conversation import Conversation, Message
+from jobs.assistant.lessons.lesson import Lesson, answered, asked, called, is_held_out, made_word
+
+_QUESTIONS = {
+    'Spell "{word}".': '" ".join("{word}")',
+    'Write "{word}" backwards.': 'reversed("{word}")',
+    'Sort the letters of "{word}".': 'sorted("{word}")',
+    'How many "{letter}" are in "{word}"?': '"{word}".count("{letter}")',
+}
+"""The kinds of questions, and what the calculator is asked. A word in quotes has the same tokens in both, so that a
+small model can copy it."""
+
+
+def _questions(seed: int, held_out: bool) -> Iterator[str]:
+    draw = random.Random(f"spelling {seed} {held_out}")
+    while True:
+        word = made_word(draw, draw.randrange(2, 5))
+        counts = {letter: word.count(letter) for letter in sorted({*word, *"aeinrs"})}
+        wanted = draw.choice(sorted({*counts.values()}))  # else "one" would nearly always be right
+        letter = draw.choice([letter for letter, count in counts.items() if count == wanted])
+        if is_held_out(word) == held_out:
+            yield draw.choice(list(_QUESTIONS)).format(word=word, letter=letter)
+
+
+def expression(question: str) -> str:
+    """Return what the calculator is asked for an answer."""
+    for form, asked_for in _QUESTIONS.items():
+        pattern = re.escape(form).replace(r"\{word\}", r"(?P<word>\w+)").replace(r"\{letter\}", r"(?P<letter>\w)")
+        if found := re.fullmatch(pattern, question):
+            return asked_for.format(**found.groupdict())
+    raise ValueError("This is no question of the lesson.")
+
+
+def conversations(seed: int, tools: bool) -> Iterator[Conversation]:
+    """Yield answered questions, with a call of the calculator or without."""
+    for question in _questions(seed, False):
+        turns = called("calculator", calculate, expression(question))
+        yield answered(asked(question), *(turns if tools else ()), turns[1].content)
+
+
+def prompts(seed: int, held_out: bool) -> Iterator[Conversation]:
+    return map(asked, _questions(seed, held_out))
+
+
+def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
+    return float(turns[-1].content == calculate(expression(prompt[-1].content)))
+
+
+SPELLING = Lesson(
+    "the letters of words, asked from the calculator", partial(conversations, tools=True), prompts, reward
+)
+DIRECT = Lesson("the same questions, answered at once", partial(conversations, tools=False), prompts, reward)

@@ -1,0 +1,150 @@
+"""Search: an index over the passages of a finished run, in one SQLite file, and the tool that asks it.
+
+Pages are hostile, and so may be an index file and a query. A query's words are quoted, a file is opened read-only
+without trust in its schema, a question has a limit of steps, and what comes back is one line of text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import InputError, IntegrityError, OutputError
+from corpus.storage.replacing import replacing
+from corpus.storage.store import Location
+from corpus.tokens.texts import open_texts, read_slice
+from jobs.assistant.tool import ToolError
+
+MOST_PASSAGE = 450
+"""Characters of a passage. With question, call and source it fits a window of 256 tokens."""
+LEAST_PASSAGE = 60
+"""Shorter rests of a text are left out: they answer nothing."""
+MOST_URL = 100
+MOST_WORDS = 24
+"""Words of a query that are looked for."""
+
+_APPLICATION = 0x636F7270
+"""What SQLite's header says of a file of ours: "corp"."""
+_STEPS = 20_000_000
+"""Steps of SQLite's machine for one question: some seconds."""
+_END = re.compile(r"(?<=[.!?…])[\"”’)]*\s+|(?<=[。！？])|\n+")
+_WORD = re.compile(r"\w+")
+
+
+def passages(text: str) -> Iterator[str]:
+    """Yield a text in passages of one line each, cut at the ends of paragraphs and sentences. A longer sentence is cut
+    at a space."""
+    passage = ""
+    for piece in _pieces(text):
+        if passage and len(passage) + 1 + len(piece) > MOST_PASSAGE:
+            yield passage
+            passage = ""
+        passage = f"{passage} {piece}".strip()
+    if len(passage) >= LEAST_PASSAGE:
+        yield passage
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield the sentences of a text, none longer than a passage."""
+    start = 0
+    for end in [*(found.end() for found in _END.finditer(text)), len(text)]:
+        piece = " ".join(text[start:end].split())
+        start = end
+        while len(piece) > MOST_PASSAGE:
+            cut = piece.rfind(" ", 0, MOST_PASSAGE + 1)
+            cut = cut if cut > 0 else MOST_PASSAGE
+            yield piece[:cut]
+            piece = piece[cut:].strip()
+        if piece:
+            yield piece
+
+
+def write_index(run: Location, file: Path) -> int:
+    """Write the index of a finished run, and return its number of passages. The same run gives the same bytes.
+
+    Raises InputError if there is no run, and OutputError if the file can't be written.
+    """
+    texts = open_texts(run)
+    if texts.run is None:
+        raise InputError(f"{run} is no finished run.", "Search shows the URL of a page, so it needs a run.")
+    rows = (
+        (passage, " ".join(url.split())[:MOST_URL])
+        for part in texts.slices()
+        for batch in read_slice(part, ("url",))
+        for text, url in zip(batch["text"].to_pylist(), batch["url"].to_pylist(), strict=True)
+        for passage in passages(text)
+    )
+    try:
+        with replacing(file) as scratch, closing(sqlite3.connect(scratch, isolation_level=None)) as base:
+            base.execute(f"PRAGMA application_id = {_APPLICATION}")
+            base.execute("PRAGMA journal_mode = OFF")  # after a failure the file is thrown away
+            base.execute("CREATE VIRTUAL TABLE passages USING fts5(text, url UNINDEXED)")
+            base.execute("CREATE TABLE facts (json TEXT)")
+            base.execute("BEGIN")
+            base.executemany("INSERT INTO passages VALUES (?, ?)", rows)
+            base.execute("INSERT INTO passages (passages) VALUES ('optimize')")
+            (count,) = base.execute("SELECT count(*) FROM passages").fetchone()
+            facts = {"format": 1, "fingerprint": texts.run.info["fingerprint"], "passages": count}
+            base.execute("INSERT INTO facts VALUES (?)", (json.dumps(facts),))
+            base.execute("COMMIT")
+    except (sqlite3.Error, OSError) as error:
+        raise OutputError(f"{file} can't be written: {error}.", "Make room, or name another file with -o.") from None
+    return int(count)
+
+
+class Index:
+    """An index file, open for questions. Raises InputError if it is none."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        try:
+            self._base = sqlite3.connect(
+                f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
+            )
+            self._base.execute("PRAGMA trusted_schema = OFF")
+            ((number,),) = self._base.execute("PRAGMA application_id")
+            ((facts,),) = self._base.execute("SELECT json FROM facts") if number == _APPLICATION else ((None,),)
+            found = json.loads(facts or "{}")
+            self.fingerprint, self.count = str(found["fingerprint"]), int(found["passages"])
+            self.passage(1)
+        except (sqlite3.Error, ValueError, TypeError, KeyError):
+            raise InputError(f"{file} is missing, damaged, or no index.", "Make it with `corpus index RUN`.") from None
+
+    def passage(self, number: int) -> tuple[str, str] | None:
+        """Return the text and the URL of a passage, counted from 1."""
+        return self._first("SELECT text, url FROM passages WHERE rowid = ?", number)
+
+    def find(self, query: str) -> tuple[str, str] | None:
+        """Return the text and the URL of the best passage: one with the words in a row, else one with most of them."""
+        words = _WORD.findall(query)[:MOST_WORDS]
+        ask = "SELECT text, url FROM passages WHERE passages MATCH ? ORDER BY rank, rowid LIMIT 1"
+        # in quotes, words are no operators of FTS5, and \w has no quotes
+        row = self._first(ask, f'"{" ".join(words)}"') if words else None
+        return row or (self._first(ask, " OR ".join(f'"{word}"' for word in words)) if len(words) > 1 else None)
+
+    def search(self, query: str) -> str:
+        """Return the best passage and its source. Raises ToolError if there is none."""
+        found = self.find(query)
+        if found is None:
+            raise ToolError("No passage has these words.")
+        return f"{found[0]}\nSource: {found[1]}"
+
+    def _first(self, ask: str, given: Any) -> tuple[str, str] | None:
+        """Return the first row of a question, as short lines whatever the file holds. Raises IntegrityError if it is
+        damaged, and ToolError if the question takes too long."""
+        self._base.set_progress_handler(lambda: 1, _STEPS)
+        try:
+            row = self._base.execute(ask, (given,)).fetchone()
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+                raise ToolError("The search took too long.") from None
+            raise IntegrityError(f"{self.file} is damaged.", "Make it again with `corpus index RUN`.") from None
+        if row is None:
+            return None
+        text, url = (" ".join(str(value).split()) for value in row)
+        return text[:MOST_PASSAGE], url[:MOST_URL]
