@@ -11,7 +11,7 @@ TRAIN_STAMP := $(VENV)/.installed-train
 TORCH ?= torch==2.13.0
 PIP_TRAIN := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -c requirements-train.lock
 
-.PHONY: setup setup-train demo demo-model test test-slow fuzz lint audit sbom docs bench bench-peer lock clean
+.PHONY: setup setup-train demo demo-model demo-assistant demo-gaming test test-slow fuzz lint audit sbom docs bench bench-peer lock clean
 
 setup: $(STAMP)
 
@@ -47,6 +47,25 @@ demo-model: $(TRAIN_STAMP)
 	$(BIN)/corpus train demo-model/tokens -o demo-model/model --preset demo
 	$(BIN)/corpus generate demo-model/model "The town council" -n 3 --max-tokens 60 --temperature 0.5
 	$(BIN)/corpus generate demo-model/model "The town council" --show-probs --max-tokens 8
+
+# Sample crawl → text → tokens → base model → assistant with tools → reinforcement. Takes some ten minutes on two cores.
+demo-assistant: $(TRAIN_STAMP)
+	rm -rf demo-assistant && mkdir demo-assistant
+	$(BIN)/corpus sample -o demo-assistant/sample.warc.gz --pages 1200
+	$(BIN)/corpus build demo-assistant/sample.warc.gz -o demo-assistant/out --workers 2
+	$(BIN)/corpus tokenizer train demo-assistant/out -o demo-assistant/tok --vocab-size 1024
+	$(BIN)/corpus tokenize demo-assistant/out -o demo-assistant/tokens --tokenizer demo-assistant/tok
+	$(BIN)/corpus train demo-assistant/tokens -o demo-assistant/base --preset demo
+	$(BIN)/corpus finetune demo-assistant/base sums-mixed tools self:0.2 -o demo-assistant/chat --examples 3000
+	$(BIN)/corpus reinforce demo-assistant/chat -o demo-assistant/better --task sums --steps 30
+	$(BIN)/corpus chat demo-assistant/better "7, +5, *2, -3"
+	$(BIN)/corpus chat demo-assistant/better "Calculate 1363 - 115 for me."
+	$(BIN)/corpus chat demo-assistant/better "Say, what are you called?"
+	@echo 'Talk with it in a browser: $(BIN)/corpus serve demo-assistant/better'
+
+# A reward model is gamed, after `make demo-assistant`. Leaves a picture, in some ten minutes on two cores.
+demo-gaming: $(TRAIN_STAMP)
+	$(BIN)/python -m benchmarks.gaming demo-assistant/base demo-assistant/out -o demo-assistant/gaming
 
 test: $(TRAIN_STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
@@ -97,4 +116,4 @@ lock:
 	echo '$(TORCH)' | $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements.lock -o requirements-train.lock -
 
 clean:
-	rm -rf $(VENV) demo demo-model
+	rm -rf $(VENV) demo demo-model demo-assistant
