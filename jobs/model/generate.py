@@ -6,6 +6,7 @@ import codecs
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -49,9 +50,13 @@ class Continuer:
         self.bos: int = self.state["bos"]
         self.tokenizer = load_tokenizer(folder)
 
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder(self.tokenizer)  # takes some 80 ms, as it is checked on samples
+
     def encode(self, prompt: str) -> list[int]:
         """Return the ids of a prompt at the start of a document. The name of a special token in it is plain text."""
-        ids, _ = Encoder(self.tokenizer).encode([prompt.encode("utf-8", "replace").decode()])
+        ids, _ = self._encoder.encode([prompt.encode("utf-8", "replace").decode()])
         return [self.bos, *ids.tolist()]
 
     def draw(self, prompt: Sequence[int], sampling: Sampling, number: int = 0, shown: int = 0) -> Iterator[Drawn]:

@@ -30,7 +30,7 @@ ROWS = 64
 MOST_WAITING = 256
 """The most sequences that wait for a batch."""
 MOST_BEHIND = 256
-"""The pieces that a reader may be behind, after the buffers of its connection are full."""
+"""The steps that a reader may be behind, after the buffers of its connection are full."""
 
 
 _STOPPING = "The server is stopping."
@@ -90,7 +90,7 @@ class Request:
         if self.gone:
             return
         self.pieces.put_nowait(piece)
-        if self.pieces.qsize() > MOST_BEHIND and self.reader:
+        if self.pieces.qsize() > MOST_BEHIND * self.choices and self.reader:
             self.gone = True
             self.reader.cancel()
 

@@ -148,8 +148,10 @@ $("alternatives").addEventListener("keydown", (event) => {
 const goOn = () => runText(async (signal) => {
   const branch = text;
   const prompt = branch.prompt.length ? [...branch.prompt, ...branch.tokens.map((token) => token.id)] : $("prompt").value;
-  await stream("/v1/completions", { model: $("model").value, prompt, logprobs: 10, ...settings() }, signal, (choice) => {
+  const body = { model: $("model").value, prompt, logprobs: 10, ...settings() };
+  await stream("/v1/completions", body, signal, (choice) => {
     if (!branch.prompt.length) branch.prompt = choice.prompt_ids;
+    if (branch === text) $("more").disabled = false;
     const logs = choice.logprobs;
     logs.ids.forEach((id, at) => {
       const likeliest = logs.likeliest[at].map((one) => ({ id: one.id, text: tokenText(one.token), share: Math.exp(one.logprob) }));
@@ -157,7 +159,6 @@ const goOn = () => runText(async (signal) => {
       if (branch === text) addToken(branch.tokens.at(-1), branch.tokens.length - 1);
     });
   });
-  $("more").disabled = false;
 }, true);
 $("more").addEventListener("click", goOn);
 onSubmit("continue", false, () => {

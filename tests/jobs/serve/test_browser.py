@@ -61,6 +61,27 @@ def test_a_branch_goes_on_from_another_token(opened, models):
     assert len(texts(page, "#branches li")) == 1
 
 
+def test_what_was_stopped_can_go_on(opened, served):
+    page = opened.page
+    page.select_option("#model", "base")
+    page.fill("#temperature", "1")
+    page.fill("#top_k", "1000")
+    page.fill("#max_tokens", "4000")
+    page.fill("#prompt", "the")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(served.workers["base"], "ends", set())  # so that it goes on until it is stopped
+        page.click("#continue form button")
+        page.wait_for_selector("#tokens span")
+        page.click("#continue .stop")
+        settled(page, "continue")
+    before = texts(page, "#tokens span")
+    assert 0 < len(before) < 4000
+    page.fill("#max_tokens", "3")
+    page.click("#more")
+    settled(page, "continue")
+    assert texts(page, "#tokens span")[: len(before)] == before
+
+
 def test_the_keyboard_is_enough(opened):
     page = opened.page
     page.keyboard.press("Tab")

@@ -36,6 +36,13 @@ def test_what_is_no_model_is_said(corpus, tmp_path, models):
     assert (code, "given twice" in said) == (2, True)
 
 
+def test_a_missing_package_is_said(corpus, models, monkeypatch):
+    monkeypatch.delitem(sys.modules, "jobs.serve.server")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    code, _, said = corpus("serve", models.base)
+    assert (code, "needs uvicorn, which is not installed. Run `make setup`" in said) == (2, True)
+
+
 def test_models_have_the_names_of_their_folders(tmp_path):
     folders = [tmp_path / "a" / "model", tmp_path / "b" / "model", tmp_path / "a" / "other"]
     assert _names([folders[0], folders[2]]) == ["model", "other"]

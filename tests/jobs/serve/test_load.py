@@ -143,6 +143,14 @@ def test_a_slow_reader_gets_everything(served, draws, monkeypatch):
     assert text == whole.choices[0].text
 
 
+def test_a_stream_of_many_choices_is_not_taken_for_one_that_stalls(served, draws):
+    draws.go.set()
+    ends = [choice.index
+            for chunk in served.client.completions.create(**{**LONG, "max_tokens": 12}, n=ROWS, stream=True)
+            for choice in chunk.choices if choice.finish_reason]  # fmt: skip
+    assert sorted(ends) == list(range(ROWS))
+
+
 def test_when_too_many_wait_the_next_is_told_to_come_later(served, draws):
     with ThreadPoolExecutor(8) as clients:
         first = clients.submit(complete, served, 0)
