@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRAIN_STAMP := $(VENV)/.installed-train
-# The version that pyproject.toml's extra `train` names; requirements.lock has the rest of that extra. pip may choose the
-# large build with CUDA. On a machine without a GPU, name an index of CPU builds in PIP_INDEX_URL.
+# The version that pyproject.toml's extra `train` names; requirements.lock has the rest of that extra. The CPU build is
+# taken if one of pip's indexes has it, else that of PyPI, with CUDA: on a machine without a GPU, name an index of CPU
+# builds in PIP_INDEX_URL. requirements-train.lock has the hashes of PyPI, and of the CPU build for Python 3.11 on x86_64.
+# For another build, add its hash there.
 TORCH ?= torch==2.13.0
+PIP_TRAIN := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -c requirements-train.lock
 
 .PHONY: setup setup-train demo demo-model test test-slow fuzz lint audit sbom docs bench bench-peer lock clean
 
@@ -21,8 +24,8 @@ $(STAMP): requirements.lock pyproject.toml
 
 setup-train: $(TRAIN_STAMP)
 
-$(TRAIN_STAMP): $(STAMP)
-	$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)'
+$(TRAIN_STAMP): $(STAMP) requirements-train.lock
+	$(PIP_TRAIN) '$(TORCH)+cpu' 2>/dev/null || $(PIP_TRAIN) '$(TORCH)'
 	touch $(TRAIN_STAMP)
 
 demo: $(STAMP)
@@ -89,8 +92,9 @@ bench: $(STAMP)
 # Writes exact versions with hashes, from the lower bounds in pyproject.toml.
 lock:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet pip-tools
+	$(BIN)/pip install --quiet --require-hashes -r .ci/pip-tools.txt
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements.lock pyproject.toml
+	echo '$(TORCH)' | $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements.lock -o requirements-train.lock -
 
 clean:
 	rm -rf $(VENV) demo demo-model

@@ -70,6 +70,7 @@ def write_run(folder: Path, records: int, seed: int = 0) -> dict:
         "fingerprint": digest(recipe.canonical()),
         "inputs": [{"name": "made.warc.gz", "bytes": records * 30_000, "identity": "made"}],
         "against": [],
+        "removed": "",
         "other_records": {},
         "columns": columns,
         "compared": {"minhash": "signatures"},

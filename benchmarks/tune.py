@@ -24,7 +24,7 @@ from corpus.stage import Limit
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
 from corpus.storage.store import LocalStore
-from corpus.tables.ledger import ledger_schema
+from corpus.tables.ledger import ledger_schema, no_counts
 from corpus.tables.pack import ROWS_PER_LEDGER_PART, write_rows
 from filters import load_recipe
 
@@ -65,9 +65,20 @@ def write_ledger(folder: Path, records: int, seed: int = 0) -> None:
         rows = write_rows(tables, "ledger", schema, path)
         parts.append(Part("ledger", f"ledger/{path.name}", rows, path.stat().st_size, sha256_of(path)))
     info = {
+        "complete": True,
         "recipe": recipe.canonical(),
+        "resources": {},
+        "versions": {},
+        "fingerprint": "",
+        "inputs": [],
+        "against": [],
+        "removed": "",
+        "records": no_counts() | {"in": records},
+        "other_records": {},
         "columns": {name: kind.__name__ for name, kind in columns.items()},
         "compared": compared,
+        "exceptions": [],
+        "quarantined": [],
     }
     data = json.dumps(info).encode()
     write_manifest(LocalStore(folder), parts, data)

@@ -67,17 +67,17 @@ class Side:
 def make_environment() -> None:
     """Make the peer's virtual environment, a folder with trafilatura 2.3.1 to lay over it, and its block lists in our
     form."""
-    wanted = Path(__file__).parent / "peer" / "requirements.txt"
+    wanted, newer = (Path(__file__).parent / "peer" / name for name in ("requirements.txt", "newer.txt"))
     stamp = VENV / "installed"
-    digest = hashlib.sha256(wanted.read_bytes() + NEWER_TRAFILATURA.encode()).hexdigest()
+    digest = hashlib.sha256(wanted.read_bytes() + newer.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         print(f"Installing the peer into {VENV} …", file=sys.stderr)
         shutil.rmtree(VENV, ignore_errors=True)
         shutil.rmtree(NEWER, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        pip = [VENV / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [VENV / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
         subprocess.run([*pip, "-r", wanted], check=True)
-        subprocess.run([*pip, "--no-deps", "--target", NEWER, f"trafilatura=={NEWER_TRAFILATURA}"], check=True)
+        subprocess.run([*pip, "--no-deps", "--target", NEWER, "-r", newer], check=True)
         stamp.write_text(digest)
     if not BLOCKLIST.exists():
         (assets,) = VENV.glob("lib/python*/site-packages/datatrove/assets")

@@ -62,6 +62,8 @@ class Recipe:
         if measures not in ("all", "first"):
             raise ConfigError(f"measures = {measures!r} is unknown.", 'It is "all" or "first".')
         output = data.get("output", {})
+        if not isinstance(output, Mapping):
+            raise ConfigError("[output] is not a table.", "Write `[output]`, and below it rows_per_part = …")
         _known(output, {"rows_per_part"}, "[output]")
         rows = output.get("rows_per_part", ROWS_PER_PART)
         if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
@@ -186,7 +188,8 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
             limits[key] = limits[key].with_bounds(f"{name}.{key}", value)
         elif key in defaults:
             kind = type(defaults[key])
-            if type(value) is not kind and not (kind is float and type(value) is int):
+            nested = isinstance(value, list) and any(isinstance(one, list | dict) for one in value)
+            if nested or (type(value) is not kind and not (kind is float and type(value) is int)):
                 raise ConfigError(f"{name}.{key} = {value!r} has the wrong type.", f"It takes a {kind.__name__}.")
             params[key] = value
         else:

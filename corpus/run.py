@@ -7,19 +7,21 @@ run.ledger.to_table(filter=pc.field("outcome") == "dropped")
 
 from __future__ import annotations
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from collections import Counter
 
 from corpus.dedup.index import open_index
 from corpus.errors import IntegrityError
 from corpus.revise.explain import explain as explain_page
 from corpus.revise.what_if import what_if
+from corpus.runs.row_groups import read_batches
 from corpus.runs.run_files import RunFiles
 from corpus.storage.commits import check_part
 from corpus.storage.manifest import check_seal
+from corpus.storage.parquet_files import ParquetFile
 from corpus.storage.store import Location, Store
 from corpus.tables.ledger import balances, total
+
+_ROWS = 1 << 16
 
 
 class Run(RunFiles):
@@ -43,8 +45,8 @@ class Run(RunFiles):
                 raise IntegrityError(f"{store.where()}: {what}.", "Restore the folder, or build again.")
             rows[kind] = 0
             for part in expected:
-                content = pa.BufferReader(check_part(store, part))
-                found = pq.read_table(content, page_checksum_verification=True).num_rows
+                with ParquetFile(check_part(store, part), store.where(part.key)) as file:
+                    found = sum(batch.num_rows for batch in file.batches())
                 if found != part.rows:
                     what = f"{store.where(part.key)} has {found} rows, not {part.rows}."
                     raise IntegrityError(what, "Please report this.")
@@ -72,9 +74,13 @@ class Run(RunFiles):
         if not balances(counts) or counts["in"] != rows["ledger"] or counts["kept"] != rows["corpus"]:
             what = f"{self.store.where('run.json')} does not balance with its files: {counts} but {rows} rows."
             raise IntegrityError(what, "Build again.")
-        outcomes = self.ledger.to_table(columns=["outcome"])["outcome"]
+        outcomes = Counter(
+            outcome
+            for batch in read_batches(self.paths("ledger"), ["outcome"], _ROWS)
+            for outcome in batch["outcome"].to_pylist()
+        )
         for outcome in ("kept", "dropped", "failed", "skipped"):
-            written = pc.sum(pc.equal(outcomes, outcome)).as_py() or 0
+            written = outcomes[outcome]
             if written != total(counts[outcome]):
                 what = f"run.json counts {total(counts[outcome])} {outcome}, the ledger holds {written}"
                 raise IntegrityError(f"{self.store.where()}: {what}.", "Build again.")

@@ -44,6 +44,7 @@ _VERBS = {
     "interrogate": "assistant:interrogate_command",
     "reinforce": "reinforcing:reinforce_command",
     "reward": "reinforcing:reward_command",
+    "serve": "serving:serve_command",
 }
 """The file in `jobs/verbs/` and the name of each verb."""
 
@@ -59,6 +60,7 @@ _FIRST_WORDS = {
     "index": "Reading the texts…",
     "reinforce": "Reading the model…",
     "reward": "Reading the model…",
+    "serve": "Reading the model…",
 }
 
 

@@ -12,8 +12,9 @@ from corpus.stage import Limit, Stage
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
 from corpus.storage.store import LocalStore
-from corpus.tables.ledger import CORPUS_SCHEMA, corpus_row, ledger_row, ledger_schema
+from corpus.tables.ledger import CORPUS_SCHEMA, add_outcome, corpus_row, ledger_row, ledger_schema, no_counts
 from corpus.tables.pack import write_rows
+from corpus.tables.takedown import Takedown
 
 
 class Given(Stage):
@@ -90,6 +91,24 @@ def judged(made, pages):
     return outcomes
 
 
+FACTS = {
+    "complete": True,
+    "resources": {},
+    "versions": {"corpus": "0"},
+    "fingerprint": "f" * 64,
+    "inputs": [{"name": "w.warc.gz", "bytes": 1, "identity": "made"}],
+    "against": [],
+    "removed": Takedown().digest,
+    "other_records": {},
+    "compared": {},
+    "dedup": None,
+    "lines": None,
+    "exceptions": [],
+    "quarantined": [],
+}
+"""The entries of run.json that do not depend on the rows."""
+
+
 def write_run(folder: Path, made, outcomes, rows_per_part=None):
     """The folder of a run whose ledger holds these outcomes."""
     columns = made.pipeline().columns
@@ -107,11 +126,14 @@ def write_run(folder: Path, made, outcomes, rows_per_part=None):
                 iter([pa.Table.from_pylist(rows[kind][start : start + size], schema)]), kind, schema, path
             )
             parts.append(Part(kind, f"{kind}/{path.name}", written, path.stat().st_size, sha256_of(path)))
+    counts = no_counts()
+    for one in outcomes:
+        add_outcome(counts, one.outcome, one.stage, one.rule)
     info = {
+        **FACTS,
         "recipe": made.canonical(),
         "columns": {name: kind.__name__ for name, kind in columns.items()},
-        "compared": {},
-        "records": {"in": len(outcomes)},
+        "records": counts,
     }
     data = json.dumps(info).encode()
     write_manifest(LocalStore(folder), parts, data)

@@ -59,19 +59,10 @@ def write_run(folder, found, made=None, samples=None, **info):
     drawn = sampler.take() if samples is None else pa.Table.from_pylist(samples, SAMPLES_SCHEMA)
     write_part(folder, "samples", drawn)
     facts = {
-        "complete": True,
         **json.loads((folder / "run.json").read_text()),
-        "resources": {},
-        "versions": {"corpus": "0"},
-        "fingerprint": "f" * 64,
         "inputs": [{"name": "w.warc.gz", "bytes": len(outcomes) + 41, "identity": "made"}],
-        "against": [],
         "records": counts,
         "other_records": {"request": 3},
-        "dedup": None,
-        "lines": None,
-        "exceptions": [],
-        "quarantined": [],
     }
     seal(folder, {**facts, **info})
     return folder

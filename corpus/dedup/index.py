@@ -20,9 +20,9 @@ import pyarrow as pa
 from corpus.dedup.contract import DocumentComparison
 from corpus.digests import digest
 from corpus.errors import ConfigError, InputError, IntegrityError
-from corpus.json_data import parse_json
+from corpus.json_data import check_shape, parse_json
 from corpus.runs.run_files import RunFiles
-from corpus.storage.commits import Part
+from corpus.storage.commits import Part, part_of
 from corpus.storage.store import Location, Store, open_store
 
 BITS = 6
@@ -42,6 +42,13 @@ TEXTS_SCHEMA = pa.schema(
 )
 
 INDEX_FILE = "index/index.json"
+_INDEX_JSON = {
+    "stage": str,
+    "comparable": {str: object},
+    "documents": int,
+    "archives": [str],
+    "parts": [{"first": int, "end": int, "keys": dict, "texts": dict, "docs": dict}],
+}
 
 
 def docs_schema(stage: DocumentComparison) -> pa.Schema:
@@ -101,13 +108,14 @@ def open_index(folder: Location) -> EarlierRun:
         )
     try:
         content = parse_json(data)
+        check_shape(content, _INDEX_JSON)
         parts = tuple(
-            IndexPart(entry["first"], entry["end"], *(Part(**entry[kind]) for kind in ("keys", "texts", "docs")))
+            IndexPart(entry["first"], entry["end"], *(part_of(entry[kind]) for kind in ("keys", "texts", "docs")))
             for entry in content["parts"]
         )
         facts = {name: content[name] for name in ("stage", "comparable", "documents", "archives")}
         return EarlierRun(store, digest(content), parts, **facts)
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         raise IntegrityError(f"{store.where(INDEX_FILE)} is damaged.", "Restore it, or build that run again.") from None
 
 

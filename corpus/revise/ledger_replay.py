@@ -22,7 +22,7 @@ from corpus.revise.limits import TunedRule
 from corpus.revise.takedowns import failed_pages, judged_pages
 from corpus.runs.row_groups import Columns
 from corpus.stage import Limit, Stage
-from corpus.tables.ledger import ledger_schema
+from corpus.tables.ledger import hidden_names, ledger_schema
 from corpus.tables.overlay import put
 from corpus.tables.takedown import Takedown
 
@@ -137,6 +137,8 @@ class LedgerReplay(LedgerJudge):
             fixed = {"outcome": DROPPED, "stage": REMOVED, "rule": reasons}
             fixed |= dict.fromkeys(("value", "limit", "detail", "text_bytes", *self._all_columns))
             table = put(table, actions.taken_down, fixed)
+        if self._takedown and self._takedown.hides:
+            table = _without_names(table)
         there = set(table.schema.names)
         new = [
             table[field.name] if field.name in there else pa.nulls(table.num_rows, field.type) for field in self._schema
@@ -151,6 +153,15 @@ class LedgerReplay(LedgerJudge):
         table = put(table, removed, {"outcome": KEPT, **dict.fromkeys(("stage", "rule", "value", "limit", "detail"))})
         own = [name for name in self._all_columns if name.split(".")[0] in self._compared]
         return put(table, np.ones(table.num_rows, np.bool_), dict.fromkeys(own))
+
+
+def _without_names(table: pa.Table) -> pa.Table:
+    """The table with hashes in place of the names of pages that were taken down, now or before."""
+    removed = pc.fill_null(pc.equal(table["stage"], REMOVED), False)
+    named = table.select(["url", "record_id"]).filter(removed)
+    hidden = [hidden_names(url, record_id) for url, record_id in zip(*named.to_pydict().values(), strict=True)]
+    columns = {name: pa.array([row[at] for row in hidden], pa.string()) for at, name in enumerate(named.column_names)}
+    return put(table, removed.to_numpy(), columns)
 
 
 def _dropped(table: pa.Table, here: np.ndarray, rule: TunedRule) -> pa.Table:

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import xxhash
 
 from corpus.outcome import KEPT
 from corpus.revise.ledger_replay import FOLLOWS, READ, LedgerReplay, RowActions, broken_bounds
-from corpus.runs.row_groups import Columns, RowGroup, equal_rows, map_row_groups, row_groups
+from corpus.runs.row_groups import Columns, RowGroup, equal_rows, map_row_groups, read_tables, row_groups
 from corpus.runs.run_files import RunFiles
 from corpus.tables.samples import PER_KEPT, PER_RULE, draw, is_near
 
@@ -140,8 +139,8 @@ def _with_samples(
 ) -> Iterator[Portion]:
     """The portions with the samples that the run has, and the pages that must be read for the others."""
     had: dict[str, dict[str, Any]] = {}
-    for path in run.paths("samples"):
-        had |= {row["id"]: row for row in pq.read_table(path).to_pylist()}
+    for table in read_tables(run.paths("samples")):
+        had |= {row["id"]: row for row in table.to_pylist()}
     row_of = itemgetter("row")
     candidates.sort(key=row_of)
     exceptions: defaultdict[str, list[dict[str, str]]] = defaultdict(list)

@@ -14,8 +14,8 @@ from xxhash import xxh3_64_intdigest
 from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED
 from corpus.runs.row_groups import Columns, read_batches, row_groups, rows_where
 from corpus.runs.urls import nearest_domains, nearest_urls, urls_in
-from corpus.tables.ledger import ledger_identity
-from corpus.tables.takedown import Entry, domains_of
+from corpus.tables.ledger import hidden_url, ledger_identity
+from corpus.tables.takedown import Entry, domains_of, takedown_of
 
 if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
@@ -36,12 +36,14 @@ class Found:
     """Pages that it takes down now."""
     before: int = 0
     """Pages that were taken down before."""
+    listed: bool = False
+    """True for a domain that was on the list of the run before, if its pages can't be counted: they are hashed."""
     near: list[str] = field(default_factory=list)
     """URLs or domains of the run that its author may have meant, if it found nothing."""
 
     @property
     def nothing(self) -> bool:
-        return not self.pages and not self.before
+        return not self.pages and not self.before and not self.listed
 
 
 def failed_pages(read: Columns) -> np.ndarray:
@@ -67,25 +69,28 @@ def judged_pages(read: Columns) -> np.ndarray:
 
 def find_entries(run: RunFiles, entries: Iterable[Entry]) -> tuple[list[Found], pa.Table]:
     """Return what each entry finds in a run, and the rows of all pages that go."""
-    found = [Found(entry) for entry in entries]
+    before = takedown_of(run.store)
+    found = [Found(one, listed=before.hides and one.kind == "domain" and before.has(one)) for one in entries]
     by_form: dict[tuple[str, str], list[Found]] = {}
     for one in found:
         by_form.setdefault((one.entry.kind, one.entry.form), []).append(one)
+        if one.entry.kind == "url":
+            by_form.setdefault(("hash", hidden_url(one.entry.form)), []).append(one)
     domains = any(kind == "domain" for kind, _ in by_form)
     going = []
     for group in row_groups(run.paths("ledger")):
         with group.open() as read:
-            before = taken_down(read)
-            rows = np.flatnonzero(judged_pages(read) | before)
+            gone = taken_down(read)
+            rows = np.flatnonzero(judged_pages(read) | gone)
             goes = np.zeros(group.rows, np.bool_)
             for row, url in zip(rows.tolist(), read(["url"])["url"].take(pa.array(rows)).to_pylist(), strict=True):
-                forms = [("url", ledger_identity(url))] if url else []
+                forms = [("url", ledger_identity(url)), ("hash", url)] if url else []
                 forms += [("domain", name) for name in domains_of(url)] if domains else []
                 hits = [one for form in forms for one in by_form.get(form, ())]
                 for one in hits:
-                    one.before += int(before[row])
-                    one.pages += int(not before[row])
-                goes[row] = bool(hits) and not before[row]
+                    one.before += int(gone[row])
+                    one.pages += int(not gone[row])
+                goes[row] = bool(hits) and not gone[row]
             going.append(read(_PAGE).filter(pa.array(goes)))
     return found, pa.concat_tables(going)
 

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from corpus.cpus import usable_cpus
+from corpus.storage.parquet_files import ParquetFile
 
 Columns = Callable[[Sequence[str]], pa.Table]
 """A function that returns the named columns of some rows."""
@@ -35,13 +35,13 @@ class RowGroup:
     @contextmanager
     def open(self) -> Iterator[Columns]:
         """Open the file. The result reads columns of this row group, each column once."""
-        with _open(self.path) as file:
+        with ParquetFile(self.path) as file:
             held: dict[str, pa.ChunkedArray] = {}
 
             def read(names: Sequence[str]) -> pa.Table:
                 missing = [name for name in dict.fromkeys(names) if name not in held]
                 if missing:
-                    table = file.read_row_group(self.index, columns=missing, use_threads=False)
+                    table = file.group(self.index, missing)
                     held.update({name: table[name] for name in missing})
                 return pa.table({name: held[name] for name in names})
 
@@ -53,9 +53,9 @@ def row_groups(paths: Sequence[Path]) -> list[RowGroup]:
     found: list[RowGroup] = []
     first = 0
     for path in paths:
-        metadata = pq.read_metadata(path)
-        for index in range(metadata.num_row_groups):
-            rows = metadata.row_group(index).num_rows
+        with ParquetFile(path) as file:
+            sizes = file.rows
+        for index, rows in enumerate(sizes):
             found.append(RowGroup(path, index, first, rows))
             first += rows
     return found
@@ -80,14 +80,21 @@ def rows_where(
         with group.open() as read:
             chosen = choose(read)
             if pc.any(chosen).as_py():
-                yield read(columns or pq.read_schema(group.path).names).filter(chosen)
+                yield read(columns or schema_of(group.path).names).filter(chosen)
 
 
 def read_batches(paths: Sequence[Path], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a table in batches of at most `rows`. A dataset scanner would buffer a gigabyte ahead."""
     for path in paths:
-        with _open(path) as file:
-            yield from file.iter_batches(rows, columns=list(columns))
+        with ParquetFile(path) as file:
+            yield from file.batches(rows, columns)
+
+
+def read_tables(paths: Sequence[Path]) -> Iterator[pa.Table]:
+    """Yield the rows of a table with all columns, row group by row group."""
+    for group in row_groups(paths):
+        with ParquetFile(group.path) as file:
+            yield file.group(group.index)
 
 
 def read_rows(paths: Sequence[Path], first: int, end: int) -> pa.Table:
@@ -96,9 +103,15 @@ def read_rows(paths: Sequence[Path], first: int, end: int) -> pa.Table:
     for group in row_groups(paths):
         start, stop = max(first - group.first, 0), min(end - group.first, group.rows)
         if start < stop:
-            with _open(group.path) as file:
-                tables.append(file.read_row_group(group.index).slice(start, stop - start))
-    return pa.concat_tables(tables or [pq.read_schema(paths[-1]).empty_table()]).combine_chunks()
+            with ParquetFile(group.path) as file:
+                tables.append(file.group(group.index).slice(start, stop - start))
+    return pa.concat_tables(tables or [schema_of(paths[-1]).empty_table()]).combine_chunks()
+
+
+def schema_of(path: Path) -> pa.Schema:
+    """Return the columns of a parquet file."""
+    with ParquetFile(path) as file:
+        return file.schema
 
 
 def equal_rows(column: pa.Array) -> Iterator[tuple[Any, int, int]]:
@@ -106,7 +119,3 @@ def equal_rows(column: pa.Array) -> Iterator[tuple[Any, int, int]]:
     stretches = pc.run_end_encode(column)
     ends = stretches.run_ends.to_pylist()
     return zip(stretches.values.to_pylist(), [0, *ends], ends, strict=False)
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    return pq.ParquetFile(path, page_checksum_verification=True)

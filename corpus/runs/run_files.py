@@ -11,24 +11,21 @@ import pyarrow.compute as pc
 
 from corpus.errors import InputError, IntegrityError
 from corpus.json_data import parse_json
-from corpus.runs.row_groups import Columns, rows_where
+from corpus.runs.row_groups import Columns, rows_where, schema_of
+from corpus.runs.run_json import check_run_json
 from corpus.runs.urls import is_url
 from corpus.storage.commits import Part
 from corpus.storage.manifest import SEAL, check_seal, checked_path, read_manifest
+from corpus.storage.parquet_files import ParquetFile
 from corpus.storage.store import Location, Store, open_store
 from corpus.storage.swap import check_no_swap
+from corpus.tables.ledger import CORPUS_SCHEMA, MEASURE_TYPES, ledger_schema
+from corpus.tables.samples import SAMPLES_SCHEMA
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
-_FORMER_COMPARISONS = {
-    "signatures": {
-        "compares": "documents",
-        "kind": "signatures",
-        "measures": {name: name for name in ("similarity", "exact", "cluster_size", "preferred")},
-    },
-    "lines": {"compares": "lines", "kind": "lines", "measures": {}},
-}
+_SCHEMAS = {"ledger": ledger_schema({}), "corpus": CORPUS_SCHEMA, "samples": SAMPLES_SCHEMA}
 
 
 @dataclass(frozen=True)
@@ -56,11 +53,11 @@ class RunFiles:
             raise IntegrityError(f"{store.where('run.json')} is damaged.", "Restore it, or build again.") from None
         if store.size(SEAL) is not None:  # `verify` reports a missing seal
             check_seal(store)
-        if not isinstance(info, dict) or not {"recipe", "records"} <= info.keys():
-            raise InputError(f"{store.where('run.json')} was not written by corpus.", "Is this the folder of a run?")
-        for name, kind in info.get("compared", {}).items():
-            if isinstance(kind, str):  # as runs had it until 2026-11
-                info["compared"][name] = _FORMER_COMPARISONS[kind]
+        try:
+            check_run_json(info)
+        except ValueError as error:
+            where = store.where("run.json")
+            raise InputError(f"{where} was not written by corpus: {error}.", "Is this the folder of a run?") from None
         return cls(store, info)
 
     @property
@@ -83,7 +80,11 @@ class RunFiles:
 
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
         form = ds.ParquetFileFormat(default_fragment_scan_options=options)
-        return ds.dataset([str(path) for path in self.paths(kind)], format=form)
+        paths = self.paths(kind)
+        for path in paths:
+            with ParquetFile(path) as file:
+                file.check()
+        return ds.dataset([str(path) for path in paths], format=form)
 
     def parts(self, kind: str) -> list[Part]:
         """Return the files of a kind, in order."""
@@ -95,7 +96,18 @@ class RunFiles:
 
         Raises IntegrityError for a file that is missing, or has another size or footer.
         """
-        return [checked_path(self.store, part) for part in read_manifest(self.store, kind)]
+        paths = [checked_path(self.store, part) for part in read_manifest(self.store, kind)]
+        for path in paths:
+            self._check_types(kind, path)
+        return paths
+
+    def _check_types(self, kind: str, path: Path) -> None:
+        known = {field.name: field.type for field in _SCHEMAS.get(kind, ())}
+        if kind == "ledger":
+            known |= {name: MEASURE_TYPES[of] for name, of in self.info["columns"].items()}
+        for field in schema_of(path):
+            if known.get(field.name, field.type) != field.type:
+                raise IntegrityError(f"{path} has a column `{field.name!a}` of {field.type}.", "Build again.")
 
     def locations(self) -> dict[str, str]:
         """Return the locations of the run's archives by name: paths, or URLs without their secrets. Nothing vouches for
@@ -116,5 +128,5 @@ class RunFiles:
 
     def text_of(self, record_id: str) -> str | None:
         """Return the text of a kept record, or None."""
-        found = self.corpus.to_table(columns=["text"], filter=pc.field("id") == record_id)
-        return found["text"][0].as_py() if found.num_rows else None
+        found = rows_where(self.paths("corpus"), lambda read: pc.equal(read(["id"])["id"], record_id), ["text"])
+        return next((table["text"][0].as_py() for table in found), None)

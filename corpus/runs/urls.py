@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.runs.row_groups import read_batches
-from corpus.tables.ledger import ledger_identity
+from corpus.tables.ledger import hidden_url, ledger_identity
 from corpus.tables.takedown import domains_of
 from corpus.url_identity import MAX_HOST, split_url, url_identity
 
@@ -32,13 +32,13 @@ def urls_in(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def is_url(urls: pa.ChunkedArray, url: str) -> pa.Array:
-    """Return True for the URLs of a ledger that are the same as `url`."""
+    """Return True for the URLs of a ledger that are the same as `url`, and for its hash there."""
     wanted = ledger_identity(url)
     likely = pc.match_substring_regex(urls, f"(?i){re.escape(split_url(wanted)[0])}|{_OTHER_FORMS}")
     found = np.zeros(len(urls), np.bool_)
     rows = np.flatnonzero(likely.to_numpy())
     found[rows] = [ledger_identity(one) == wanted for one in urls.take(pa.array(rows)).to_pylist()]
-    return pa.array(found)
+    return pc.or_(pa.array(found), pc.equal(urls, hidden_url(url)).combine_chunks())
 
 
 def nearest_urls(urls: Iterable[str], wanted: Iterable[str]) -> dict[str, list[str]]:

@@ -177,7 +177,7 @@ def run_unit(
     """Yield the batches of a unit. `grant(True)` must give the process far more memory, until `grant(False)`."""
     options = options or UnitOptions()
     takedown = read_takedown(options.takedown) if options.takedown else None
-    rows = _Rows(pipeline, options, announce, grant)
+    rows = _Rows(pipeline, options, announce, grant, hide=takedown is not None and takedown.hides)
     reader = _reader(source, unit, options)
     announce((reader.offset, reader.inner))  # reading the first record may stop us too
     waiting: list[_Waiting] = []
@@ -199,8 +199,10 @@ class _Rows:
     """Judges records and collects their rows."""
 
     def __init__(
-        self, pipeline: Pipeline, options: UnitOptions, announce: Callable[[Place], None], grant: Callable[[bool], None]
-    ) -> None:
+        self, pipeline: Pipeline, options: UnitOptions, announce: Callable[[Place], None],
+        grant: Callable[[bool], None], hide: bool,
+    ) -> None:  # fmt: skip
+        self._hide = hide
         self._pipeline, self._options, self._announce, self._grant = pipeline, options, announce, grant
         self._sampler = Sampler(pipeline.redact)
         self._collective = pipeline.collective
@@ -238,7 +240,7 @@ class _Rows:
 
     def _add(self, one: _Waiting, outcome: Outcome, rows: dict[str, list[dict[str, Any]]]) -> None:
         item = one.item
-        rows["ledger"].append(ledger_row(outcome, item.warc, item.offset, getattr(item, "length", None)))
+        rows["ledger"].append(ledger_row(outcome, item.warc, item.offset, getattr(item, "length", None), self._hide))
         if outcome.kept:
             rows["corpus"].append(corpus_row(outcome, item.warc, item.offset))
             for stage in self._collective:

@@ -139,7 +139,14 @@ class Box:
         content = self._read(int(entry["offset"]), np.dtype(np.uint8), int(entry["length"]))
         if xxhash.xxh3_64_intdigest(content.data) != entry["xxh3"]:
             raise damaged(self._store, self._part.key)
-        return pa.ipc.read_record_batch(pa.py_buffer(content), schema)
+        try:
+            batch = pa.ipc.read_record_batch(pa.py_buffer(content), schema)
+            batch.validate(full=True)  # offsets that lead out of the block would be followed
+        except (pa.ArrowException, OSError, MemoryError):
+            raise damaged(self._store, self._part.key) from None
+        if batch.num_rows != entry["rows"] or batch.nbytes > entry["length"]:
+            raise damaged(self._store, self._part.key)
+        return batch
 
     def _read(self, offset: int, kind: np.dtype, count: int, last: bool = False) -> np.ndarray:
         """Read `count` items. With `last`, the file must end after them."""

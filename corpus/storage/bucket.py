@@ -160,8 +160,8 @@ class ObjectStore:
             self._client.ask(self._url, partial(BucketTransport.delete, keys=names))
 
     @contextmanager
-    def only_run(self) -> Iterator[None]:
-        """Hold a lease on the prefix."""
+    def only_run(self, share: bool = False) -> Iterator[None]:
+        """Hold a lease on the prefix. A bucket has its own rules for who may read, so `share` changes nothing."""
         with Lease(self._client, self._url) as self._lease:
             try:
                 yield

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from corpus.digests import digest
 from corpus.errors import IntegrityError
-from corpus.json_data import parse_json
+from corpus.json_data import check_shape, parse_json
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store
 
@@ -33,6 +33,15 @@ class Part:
     sha256: str
 
 
+_PART = {"kind": str, "key": str, "rows": int, "bytes": int, "sha256": str}
+
+
+def part_of(entry: Any) -> Part:
+    """Return a part as a file names it. Raises ValueError."""
+    check_shape(entry, _PART)
+    return Part(**{name: entry[name] for name in _PART})
+
+
 @dataclass(frozen=True)
 class Commit:
     """The result of one task: its parts, and facts such as ranges and counts. A unit's facts are `UnitFacts`."""
@@ -43,7 +52,7 @@ class Commit:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Commit:
-        return cls(data["key"], tuple(Part(**part) for part in data["parts"]), data["facts"])
+        return cls(data["key"], tuple(map(part_of, data["parts"])), data["facts"])
 
     def as_dict(self) -> dict[str, Any]:
         return {"key": self.key, "parts": [vars(part) for part in self.parts], "facts": self.facts}
@@ -103,8 +112,9 @@ def read_commit(store: Store, key: str) -> Commit | None:
         return None
     try:
         content = parse_json(data)
-        return Commit(key, tuple(Part(**part) for part in content["parts"]), content["about"])
-    except (ValueError, KeyError, TypeError):
+        check_shape(content, {"parts": [_PART], "about": {str: object}})
+        return Commit(key, tuple(map(part_of, content["parts"])), content["about"])
+    except ValueError:
         raise IntegrityError(
             f"The commit {store.where(key)} is damaged.", "Delete it, and its work is done again."
         ) from None

@@ -17,8 +17,8 @@ from typing import Any
 
 from corpus.digests import digest
 from corpus.errors import IntegrityError
-from corpus.json_data import parse_json
-from corpus.storage.commits import Part, damaged, missing
+from corpus.json_data import check_shape, parse_json
+from corpus.storage.commits import Part, damaged, missing, part_of
 from corpus.storage.crash_points import reached
 from corpus.storage.store import Store, as_json
 
@@ -54,8 +54,10 @@ def read_manifest(store: Store, kind: str) -> list[Listed]:
     for key in store.keys("manifest"):
         if key != SEAL:
             try:
-                listed.append(Listed(**parse_json(_content(store, key))))
-            except (ValueError, TypeError):
+                entry = parse_json(_content(store, key))
+                check_shape(entry, {"footer": str})
+                listed.append(Listed(**asdict(part_of(entry)), footer=entry["footer"]))
+            except ValueError:
                 raise damaged(store, key) from None
     return [part for part in listed if part.kind == kind]
 
@@ -65,10 +67,11 @@ def check_seal(store: Store) -> None:
     data = _content(store, SEAL)
     try:
         seal: dict[str, Any] = parse_json(data)
-        files: dict[str, str] = seal["files"]
-        whole = digest(files) == seal["sha256"] and data == as_json(seal)
-    except (ValueError, KeyError, TypeError):
-        whole = False
+        check_shape(seal, {"files": {str: str}, "sha256": str})
+    except ValueError:
+        raise damaged(store, SEAL) from None
+    files: dict[str, str] = seal["files"]
+    whole = digest(files) == seal["sha256"] and data == as_json(seal)
     if not whole:
         raise damaged(store, SEAL)
     for key, sha256 in files.items():

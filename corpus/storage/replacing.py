@@ -28,7 +28,10 @@ def replacing(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is complete or absent. Replace the file that was there."""
-    with replacing(path) as scratch:
-        scratch.write_bytes(data)
+def write_whole(path: Path, data: bytes, private: bool = False) -> None:
+    """Write a file that is complete or absent. Replace the file that was there. Only its owner can read it if it is
+    `private`."""
+    with replacing(path) as scratch, open(scratch, "xb") as file:
+        if private:
+            os.fchmod(file.fileno(), 0o600)
+        file.write(data)

@@ -27,6 +27,9 @@ from corpus.storage.safe_join import safe_join
 _T = TypeVar("_T")
 
 LOCK = ".work/lock"
+PRIVATE = ("samples", "index")
+"""The folders of a run with excerpts of pages as they came, and with what later runs compare. Like `.work`, they are
+for their owner alone (0700, their files 0600), unless the run is shared."""
 _PROBE = ".probe-"
 
 Location = str | Path
@@ -82,8 +85,9 @@ class Store(Protocol):
     def remove(self, prefix: str) -> None:
         """Remove everything below a folder."""
 
-    def only_run(self) -> AbstractContextManager[None]:
-        """Keep all other runs from writing here. Raises OutputError if another run does, or if the disk is full."""
+    def only_run(self, share: bool = False) -> AbstractContextManager[None]:
+        """Keep all other runs from writing here. With `share`, the private folders are made as the umask says. Raises
+        OutputError if another run does, or if the disk is full."""
 
     def prepare(self) -> None:
         """Check that the store can be written to and supports put-if-absent. Raises OutputError."""
@@ -115,6 +119,8 @@ class LocalStore:
     def adopt(self, scratch: Path, key: str) -> bool:
         try:
             final = self.path(key)
+            if key.partition("/")[0] in PRIVATE:
+                self._keep_private(scratch, key)
             make_folders(final.parent)
             _sync(scratch)
             reached("before_link")
@@ -125,6 +131,19 @@ class LocalStore:
             return made
         finally:
             scratch.unlink(missing_ok=True)
+
+    def _keep_private(self, scratch: Path, key: str) -> None:
+        """Make the private folder of a key with the mode of `.work`, so that all processes of a run agree, and let no
+        more users read the file than the folder."""
+        folder = self.path(key.partition("/")[0])
+        with suppress(FileExistsError):
+            folder.mkdir(mode=self.path(".work").stat().st_mode & 0o777)
+        _chmod(scratch, scratch.stat().st_mode & folder.stat().st_mode & 0o777)
+
+    @property
+    def shared(self) -> bool:
+        """True if the finished run in this folder was made with `share`."""
+        return any(self.path(name).exists() and self.path(name).stat().st_mode & 0o077 for name in PRIVATE)
 
     def replace(self, key: str, data: bytes) -> None:
         final = self.path(key)
@@ -178,7 +197,9 @@ class LocalStore:
 
     def scratch(self) -> Path:
         folder = self.path(".work/tmp")  # on the same file system
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
         return folder / f"{os.getpid()}-{uuid.uuid4().hex}"
 
     def discard(self, key: str) -> None:
@@ -188,7 +209,7 @@ class LocalStore:
         shutil.rmtree(self.path(prefix), ignore_errors=True)
 
     @contextmanager
-    def only_run(self) -> Iterator[None]:
+    def only_run(self, share: bool = False) -> Iterator[None]:
         """Hold a lock that the system releases when this process ends, however that ends."""
         lock = self.path(LOCK)
         with ExitStack() as held:
@@ -202,6 +223,7 @@ class LocalStore:
             except OSError as error:
                 raise OutputError(f"{self.root} can't be written: {error.strerror}.", "Repair that first.") from None
             try:
+                _chmod(lock.parent, 0o777 & ~_umask() if share else 0o700)
                 self.remove(".work/tmp")
                 yield
             except OSError as error:
@@ -270,6 +292,17 @@ def _object_store(url: str) -> Store:
     from corpus.storage.bucket import ObjectStore
 
     return ObjectStore(url)
+
+
+def _chmod(path: Path, mode: int) -> None:
+    with suppress(OSError):  # some file systems have no modes, and a folder that is shared may be somebody else's
+        path.chmod(mode)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _sync(file: Path) -> None:

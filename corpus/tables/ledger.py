@@ -6,6 +6,8 @@ user names and e-mail addresses in URLs are masked.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
@@ -16,15 +18,21 @@ from corpus.tables.mask import mask_url
 from corpus.url_identity import url_identity
 
 SCHEMA_VERSION = "1"
-_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+_HIDDEN = re.compile("sha256:[0-9a-f]{64}")
+MEASURE_TYPES = {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}
+"""The type of a measure's column by the name that run.json gives it."""
 
 _FIXED = [
     pa.field("id", pa.string(), metadata={"is": "warc:offset, +n for the n-th further record of one gzip member"}),
-    pa.field("url", pa.string(), metadata={"is": "target URI; user names and e-mail addresses masked"}),
+    pa.field(
+        "url",
+        pa.string(),
+        metadata={"is": "target URI; user names and e-mail addresses masked; or a hash"},
+    ),
     pa.field("warc", pa.string(), metadata={"is": "file name of the archive"}),
     pa.field("offset", pa.int64(), metadata={"is": "start of the gzip member, or position in the decompressed stream"}),
     pa.field("length", pa.int64(), metadata={"is": "bytes of a damage, else null"}),
-    pa.field("record_id", pa.string(), metadata={"is": "WARC-Record-ID as the crawler wrote it"}),
+    pa.field("record_id", pa.string(), metadata={"is": "WARC-Record-ID as the crawler wrote it; masked as URLs are"}),
     pa.field("outcome", pa.string(), metadata={"is": "kept, dropped, failed or skipped"}),
     pa.field("stage", pa.string(), metadata={"is": "the stage that dropped the page, or in which it failed"}),
     pa.field("rule", pa.string(), metadata={"is": "the measure outside its limit, or the kind of failure or skip"}),
@@ -56,23 +64,27 @@ CORPUS_SCHEMA = pa.schema(
 
 def ledger_schema(columns: Mapping[str, type]) -> pa.Schema:
     """Return the schema: the fixed columns, then one per measure. A measure is null if it was not reached."""
-    measures = [pa.field(name, _TYPES[kind]) for name, kind in columns.items()]
+    measures = [pa.field(name, MEASURE_TYPES[kind.__name__]) for name, kind in columns.items()]
     return pa.schema([*_FIXED, *measures], metadata={"corpus.schema": SCHEMA_VERSION})
 
 
-def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None) -> dict[str, Value]:
-    """Return a ledger row without the measures that were not reached."""
+def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None, hide: bool = False) -> dict[str, Value]:
+    """Return a ledger row without the measures that were not reached. With `hide`, the row of a page that was taken
+    down does not say which page that was."""
     doc = outcome.doc
+    url, record_id = ledger_url(doc.url), ledger_url(doc.record.record_id) if doc.record else None
+    if hide and outcome.stage == REMOVED:
+        url, record_id = hidden_names(url, record_id)
     value = outcome.value
     # for removed pages, report only that they were removed
     note = doc.record.note if doc.record and outcome.stage != REMOVED else ""
     return {
         "id": doc.id,
-        "url": ledger_url(doc.url),
+        "url": url,
         "warc": warc,
         "offset": offset,
         "length": length,
-        "record_id": storable(doc.record.record_id) if doc.record else None,
+        "record_id": record_id,
         "outcome": outcome.outcome,
         "stage": outcome.stage or None,
         "rule": outcome.rule or None,
@@ -148,7 +160,7 @@ def _utf8_bytes(text: str) -> int:
 
 
 def ledger_url(url: str) -> str:
-    """Return a URL as ledger, corpus and samples have it: masked."""
+    """Return a URL, or the WARC-Record-ID, which is a URI too, as ledger, corpus and samples have it: masked."""
     return storable(mask_url(url))
 
 
@@ -158,6 +170,28 @@ def ledger_identity(url: str) -> str:
     So URLs that differ only in a masked address count as one.
     """
     return mask_url(url_identity(ledger_url(url.strip())))  # without its escapes, another part may be an address
+
+
+def hidden_names(url: str, record_id: str | None) -> tuple[str, str | None]:
+    """Return what a ledger has in place of the URL and the record id of a page that was taken down with `--hash-urls`.
+    Hashes stay as they are."""
+    return hidden_url(url), _hidden(record_id)
+
+
+def hidden_url(url: str) -> str:
+    """Return the hash of a URL, the same for all ways of writing it. Who knows the URL can find its row."""
+    return url if _HIDDEN.fullmatch(url) else _hidden(ledger_identity(url)) or ""
+
+
+def is_row_of(ledger_url: str, url: str) -> bool:
+    """Return True if a URL of a ledger, or its hash there, is the same as `url`."""
+    return ledger_identity(ledger_url) == ledger_identity(url) or ledger_url == hidden_url(url)
+
+
+def _hidden(text: str | None) -> str | None:
+    if not text or _HIDDEN.fullmatch(text):
+        return text
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}"
 
 
 def storable(text: str) -> str:

@@ -1,6 +1,6 @@
 """The takedown list of a run: URLs and domains that no later build of its folder brings back.
 
-Entries are stored as hashes. The ledger shows the removed pages of the run anyway. The hashes hide the other entries
+Entries are stored as hashes, and with `--hash-urls` the ledger has hashes of the removed pages, too. They hide URLs
 from readers who do not know them already, but they do not protect against guessing.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from corpus.digests import digest
 from corpus.errors import IntegrityError
-from corpus.json_data import parse_json
+from corpus.json_data import Maybe, check_shape, parse_json
 from corpus.storage.store import Store
 from corpus.tables.ledger import ledger_identity
 from corpus.tables.mask import mask_url
@@ -58,6 +58,8 @@ class Takedown:
 
     urls: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
+    hides: bool = False
+    """If True, the ledger has hashes in place of the URLs of removed pages."""
 
     @classmethod
     def of(cls, urls: Iterable[str] = (), domains: Iterable[str] = ()) -> Takedown:
@@ -80,25 +82,32 @@ class Takedown:
         return ""
 
     def __or__(self, other: Takedown) -> Takedown:
-        return Takedown(self.urls | other.urls, self.domains | other.domains)
+        return Takedown(self.urls | other.urls, self.domains | other.domains, self.hides or other.hides)
+
+    def has(self, entry: Entry) -> bool:
+        """Return True if an entry is on the list."""
+        return _hash(entry.form) in {"url": self.urls, "domain": self.domains}[entry.kind]
 
     def __bool__(self) -> bool:
         return bool(self.urls or self.domains)
 
     @property
     def digest(self) -> str:
-        return digest([sorted(self.urls), sorted(self.domains)])
+        return digest([sorted(self.urls), sorted(self.domains), *(["hides"] if self.hides else [])])
 
     def as_json(self) -> bytes:
-        return (json.dumps({"urls": sorted(self.urls), "domains": sorted(self.domains)}, indent=1) + "\n").encode()
+        hides = {"hides": True} if self.hides else {}
+        lists = {"urls": sorted(self.urls), "domains": sorted(self.domains)}
+        return (json.dumps({**lists, **hides}, indent=1) + "\n").encode()
 
 
 @lru_cache(2)
 def _read(path: str, changed: int) -> Takedown:
     try:
         data = parse_json(Path(path).read_bytes())
-        return Takedown(frozenset(data["urls"]), frozenset(data["domains"]))
-    except (ValueError, KeyError, TypeError):
+        check_shape(data, {"urls": [str], "domains": [str], "hides": Maybe(bool)})
+        return Takedown(frozenset(data["urls"]), frozenset(data["domains"]), data.get("hides") is True)
+    except ValueError:
         raise IntegrityError(f"{path} is damaged.", "Restore it: it lists the pages that were removed.") from None
 
 

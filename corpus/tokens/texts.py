@@ -14,12 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import xxhash
 
 from corpus.errors import InputChanged, InputError, IntegrityError
 from corpus.net.urls import redact
 from corpus.runs.run_files import RunFiles
+from corpus.storage.parquet_files import ParquetFile
 from corpus.storage.store import Location, local_file, open_store
 from corpus.warc.source import LocalSource, digest_of_ends, input_changed
 
@@ -146,12 +146,12 @@ def _text_file(folder: str, key: str, identity: str) -> TextFile:
         file = local_file(location)
         if not of_run:
             identity = _digest(file)
-        metadata = pq.read_metadata(file)
+        with ParquetFile(file, path) as opened:
+            metadata, schema = opened.metadata, opened.schema
     except FileNotFoundError:
         raise IntegrityError(f"{path} is missing.", "Restore it, or build again.") from None
-    except (OSError, pa.ArrowInvalid):
+    except (OSError, IntegrityError):
         raise InputError(f"{path} is not a parquet file.", "Move it away, or name another folder.") from None
-    schema = metadata.schema.to_arrow_schema()
     twice = {name for name in schema.names if schema.names.count(name) > 1}
     if twice:
         raise InputError(f"{path} has two columns `{min(twice)}`.", "Rename one of them.")
@@ -205,9 +205,8 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
     try:
         path = local_file(part.location)
         _check(part, path)
-        file = pq.ParquetFile(path, page_checksum_verification=True)
-        groups, columns = list(part.groups), sorted(wanted)
-        for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=groups, columns=columns, use_threads=False):
+        file = ParquetFile(path, shown)
+        for batch in file.batches(_ROWS_AT_ONCE, sorted(wanted), part.groups):
             ids = pa.array([f"{part.name}:{number}" for number in range(row, row + batch.num_rows)], pa.string())
             if part.has_id:
                 own = batch["id"].cast(value_type(batch["id"].type))

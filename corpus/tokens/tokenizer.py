@@ -19,6 +19,9 @@ from corpus.tokens.byte_level_bpe import to_bytes
 SEPARATORS = ("<|bos|>", "<|endoftext|>", "<|begin_of_text|>", "<bos>", "<s>")
 """The tokens that may stand before each document, in order of preference."""
 
+_SPARE, _SPARSE = 1 << 16, 16
+"""A vocabulary may have this many ids without a token, and this many for each token."""
+
 
 class TurnMarks(NamedTuple):
     """The names of the special tokens that conversations are written with:
@@ -50,6 +53,8 @@ class Tokenizer:
             added: list[dict[str, Any]] = self.content.get("added_tokens") or []
             self.specials: dict[str, int] = {token["content"]: token["id"] for token in added if token.get("special")}
             self.vocab_size = 1 + max([*vocab.values(), *(token["id"] for token in added)])
+            if min([0, *vocab.values()]) < 0 or self.vocab_size > _SPARE + _SPARSE * (len(vocab) + len(added)):
+                raise ValueError("ids far beyond the number of tokens")  # each id takes memory
             self.tokens: list[bytes | None] = [None] * self.vocab_size
             """The bytes of each id. Specials and unused ids have None."""
             for text, number in vocab.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,36 +62,44 @@ class Speaker:
         self._unused = range(len(chat.tokenizer.tokens), model.shape.vocab_size)
 
     def speak(
-        self, conversations: Sequence[Conversation], sampling: Sampling, numbers: Sequence[int] | None = None,
-        shown: int = 0,
+        self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling],
+        numbers: Sequence[int] | None = None, shown: int = 0, dropped: Collection[int] = (), calls_end: bool = False,
     ) -> Iterator[tuple[int, Drawn | Message]]:  # fmt: skip
         """Yield the tokens of all answers as they are drawn, and each complete turn: the assistant's, and the results
-        of its calls. Each comes with the place of its conversation.
+        of its calls. Each comes with the place of its conversation. An answer is also over when whoever reads puts its
+        place into `dropped`. With `calls_end` it is over after its first calls, which nobody runs here.
 
         A call's input is text that the model wrote, and a result is text for the model: neither can give a special id.
         Raises InputError if a conversation does not fit the window.
         """
-        return self.go_on([self.begin(messages) for messages in conversations], sampling, numbers, shown)
+        begun = [self.begin(messages) for messages in conversations]
+        return self.go_on(begun, sampling, numbers, shown, dropped, calls_end)
 
     def go_on(
-        self, transcripts: Sequence[Transcript], sampling: Sampling, numbers: Sequence[int] | None = None,
-        shown: int = 0,
+        self, transcripts: Sequence[Transcript], sampling: Sampling | Sequence[Sampling],
+        numbers: Sequence[int] | None = None, shown: int = 0, dropped: Collection[int] = (), calls_end: bool = False,
     ) -> Iterator[tuple[int, Drawn | Message]]:  # fmt: skip
         """Do what `speak` does, and leave the answers in transcripts that have only a prompt."""
         numbers = numbers or range(len(transcripts))
+        each = [sampling] * len(transcripts) if isinstance(sampling, Sampling) else sampling
         places = list(range(len(transcripts)))
         for left in range(MOST_ROUNDS, -1, -1):
-            banned = [*self._unused, *([] if self.tools and left else [self.chat.call])]
+            banned = [*self._unused, *([] if (self.tools or calls_end) and left else [self.chat.call])]
             own = [numbers[place] + (MOST_ROUNDS - left << 32) for place in places]
             begun = [len(transcripts[place].ids) for place in places]
             prompts = [transcripts[place].ids.copy() for place in places]
+            settings = [each[place] for place in places]
             called: list[int] = []
-            for drawn in draw(self.model, prompts, sampling, self._ends, own, shown, banned):
+            gone: set[int] = set()
+            for drawn in draw(self.model, prompts, settings, self._ends, own, shown, banned, dropped=gone):
                 place = places[drawn.row]
                 one = transcripts[place]
                 one.ids.append(drawn.id)
                 one.logs.append(drawn.log_probability)
                 yield place, replace(drawn, row=place)
+                if place in dropped:
+                    gone.add(drawn.row)
+                    continue
                 if not drawn.last:
                     continue
                 one.ended = drawn.id in self._ends
@@ -99,6 +107,8 @@ class Speaker:
                 turn = turn if one.ended else replace(turn, calls=())  # a call that was cut is none
                 one.turns.append(turn)
                 yield place, turn
+                if calls_end:
+                    continue
                 for call in turn.calls:
                     marks = len(self.chat.whole(Message("tool", ""))) + len(self.chat.opening)
                     room = self.model.shape.window * 7 // 8 - len(one.ids) - marks  # the rest is for the answer

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,14 +81,14 @@ def _message(given: Any) -> Message:
     content = "" if content is None else content
     if not isinstance(role, str) or not isinstance(content, str):
         raise BadConversation("has a message without a role or a text")
-    try:
-        content.encode()
-    except UnicodeEncodeError:
-        raise BadConversation("has half a surrogate pair, which is no text") from None
+    _check_text(content)
     role = _ROLES.get(role, role)
     if role not in ("system", "user", "assistant", "tool"):
         raise BadConversation("has a message of an unknown role")
-    return Message(role, content, tuple(_call(one) for one in given.get("tool_calls") or ()))
+    calls = given.get("tool_calls") or []
+    if not isinstance(calls, list) or (calls and role != "assistant"):
+        raise BadConversation("has tool calls that are no list, or are not of the assistant")
+    return Message(role, content, tuple(map(_call, calls)))
 
 
 def _call(given: Any) -> Call:
@@ -98,7 +98,16 @@ def _call(given: Any) -> Call:
         values = list(parse_json(arguments).values())
     except (LookupError, TypeError, ValueError, AttributeError):
         raise BadConversation("has a tool call of another form") from None
-    return Call(str(name), values[0] if len(values) == 1 and isinstance(values[0], str) else arguments)
+    given = values[0] if len(values) == 1 and isinstance(values[0], str) else arguments
+    _check_text(f"{name}{given}")
+    return Call(str(name), given)
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadConversation("has half a surrogate pair, which is no text") from None
 
 
 def check_order(messages: Sequence[Message], ends: str = "assistant") -> None:
@@ -227,7 +236,11 @@ class ChatFormat:
         return self.tokenizer.decode(ids).decode("utf-8", "replace")
 
 
+def as_data(messages: Iterable[Message], **more: Any) -> dict[str, Any]:
+    """Return a conversation in OpenAI's form."""
+    return {"messages": [message.as_dict() for message in messages], **more}
+
+
 def as_line(messages: Iterable[Message], **more: Any) -> str:
-    """Return a conversation as a line of JSONL in OpenAI's form."""
-    data: Mapping[str, Any] = {"messages": [message.as_dict() for message in messages], **more}
-    return json.dumps(data, ensure_ascii=False) + "\n"
+    """Return a conversation as a line of JSONL."""
+    return json.dumps(as_data(messages, **more), ensure_ascii=False) + "\n"

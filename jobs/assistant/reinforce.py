@@ -40,12 +40,26 @@ FIRST_STEPS, LEAST = 3, 0.02
 @dataclass(frozen=True)
 class Task:
     """What is to be learned. A run is bound to `name`. `prompts(seed, held_out)` yields problems without end, `judge`
-    gives the rewards of many answers, and `shares` has tests of answers whose share is of interest."""
+    gives the rewards of many answers, and `shares` has measures of answers whose mean is of interest."""
 
     name: str
     prompts: Callable[[int, bool], Iterator[Conversation]]
     judge: Callable[[Sequence[Conversation], Sequence[Sequence[Message]]], list[float]]
-    shares: Mapping[str, Callable[[str], bool]]
+    shares: Mapping[str, Callable[[str], float]]
+
+
+def task_of(
+    name: str,
+    prompts: Callable[[int, bool], Iterator[Conversation]],
+    reward: Callable[[Conversation, Sequence[Message]], float],
+    shares: Mapping[str, Callable[[str], float]] | None = None,
+) -> Task:
+    """Return the task of a reward for single answers."""
+
+    def judge(prompts: Sequence[Conversation], answers: Sequence[Sequence[Message]]) -> list[float]:
+        return [float(reward(prompt, turns)) for prompt, turns in zip(prompts, answers, strict=True)]
+
+    return Task(name, prompts, judge, shares or {})
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from corpus.storage.swap import JOURNAL, finish_swap
 from corpus.storage.task_commits import begin
 from corpus.tables.ledger import add_counts, balances, no_counts
 from corpus.tables.pack import ROWS_PER_LEDGER_PART, plan_pack
+from corpus.tables.takedown import takedown_of
 from corpus.tables.verdicts import Verdicts
 from corpus.version import versions
 from jobs.build.compare import Comparison, alarm
@@ -36,6 +37,7 @@ from jobs.build.compare_lines import compare_lines
 from jobs.build.inputs import check_unchanged
 from jobs.build.plan import Build, Job, Plan, chosen_units, claim_folder, make_plan, make_units
 from jobs.build.units import run_units
+from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult, Stopped, executing
 from jobs.runner.folder import open_folder
@@ -52,8 +54,10 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
     plan = make_plan(job)
     make_units(job, plan, 1 << 40)  # finds an input that is no archive before anything is written
     store = open_folder(job.out)
-    with store.only_run(), Stop() as stop:
+    with store.only_run(job.share), Stop() as stop:
         finished = claim_folder(store, plan)
+        for earlier in job.against:
+            register(earlier, "run", job.out)
         if finished is not None and finished["complete"]:
             check_unchanged(store, plan.inputs)
             if not job.keep_work:
@@ -167,6 +171,7 @@ def run_info(
         **{key: identity[key] for key in ("recipe", "resources", "versions")},
         "fingerprint": run.plan.fingerprint,
         **{key: identity[key] for key in ("inputs", "against", "removed")},
+        **({"removed_urls": "sha256"} if takedown_of(run.execution.store).hides else {}),
         "records": counts,
         "other_records": dict(sorted(others.items())),
         "columns": {name: kind.__name__ for name, kind in recipe.pipeline().columns.items()},

@@ -71,6 +71,8 @@ class Job:
     """The memory for the rows that one task of a comparison holds."""
     unit_seconds: float | None = None
     """The deadline of a unit; by default as long as its pages may take together (`GuardSettings.unit_wall_s`)."""
+    share: bool = False
+    """If True, the umask alone says who may read samples, index and intermediate files. Else only their owner may."""
     alarm_rate: float = ALARM_RATE
     """The run stops before it is packed if a comparison removes a larger share of the run or of one archive."""
 

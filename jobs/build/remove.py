@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import ConfigError
+from corpus.outcome import REMOVED
 from corpus.revise.differences import Returned, returned
 from corpus.revise.takedowns import Found, copies_of, find_entries, find_near
 from corpus.run import open_run
@@ -23,6 +24,7 @@ from corpus.url_identity import list_entry
 from filters.url.public_suffixes import is_public_suffix, registered_domains
 from jobs.build.plan import Job
 from jobs.build.replay_run import check_complete, replay
+from jobs.runner.derived import registered
 from jobs.runner.engine import Engine
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
@@ -44,6 +46,8 @@ class Removal:
     """True if these go too."""
     returned: list[Returned]
     """The pages that came in for those that went."""
+    derived: list[dict[str, str]]
+    """The outputs that were made from the run, as its register names them."""
 
     def as_dict(self) -> dict[str, Any]:
         """The removal as plain data."""
@@ -53,7 +57,8 @@ class Removal:
         ]  # fmt: skip
         returned = [{"id": one.id, "url": one.url, "lines": one.lines} for one in self.returned]
         copies = [{"id": row["id"], "url": row["url"]} for row in self.copies]
-        return {"entries": entries, "copies": copies, "copies_removed": self.copies_go, "returned": returned}
+        return {"entries": entries, "copies": copies, "copies_removed": self.copies_go, "returned": returned,
+                "derived": self.derived}  # fmt: skip
 
 
 def read_list(path: Path | None) -> list[str]:
@@ -93,16 +98,18 @@ def check_domains(entries: Sequence[Entry]) -> None:
 
 
 def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str, Any], Path], Job],
-           make_engine: Callable[[], Engine], progress: Progress, copies: bool = False) -> Removal:  # fmt: skip
+           make_engine: Callable[[], Engine], progress: Progress, copies: bool = False,
+           hash_urls: bool = False) -> Removal:  # fmt: skip
     """Take the pages of `entries` down from the run in `folder`, and with `copies` all pages that have the text of one
-    of them. Earlier takedowns stay. Where no entry finds a page, nothing changes.
+    of them. Earlier takedowns stay. Where no entry finds a page, nothing changes. With `hash_urls`, the ledger gets
+    hashes in place of the URLs and record ids of all pages that were ever removed.
 
     `make_job` makes the job for a recipe and a folder. A takedown that was cut off is finished first.
     """
     store = LocalStore(folder)
     if store.size(JOURNAL) is None:
         open_run(folder)  # raises if there is no run, before anything is written
-    with store.only_run():
+    with store.only_run(store.shared):
         finish_swap(store)
         run = open_run(folder)
         check_complete(run)  # a page may be in what is missing
@@ -111,19 +118,22 @@ def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str,
             find_near(run, found, registered_domains())
         also = copies_of(run, going) if going.num_rows else []
         copied = [Entry.url(row["url"]) for row in also if copies and row["url"]]
-        takedown = takedown_of(store) | Takedown.of_entries([*entries, *copied])
+        takedown = takedown_of(store) | Takedown.of_entries([*entries, *copied]) | Takedown(hides=hash_urls)
+        hides = takedown.hides and not takedown_of(store).hides and REMOVED in run.info["records"]["dropped"]
         if takedown.digest == run.info["removed"]:
             store.remove(".work")  # an earlier takedown may have been cut off at its very end
-        if takedown.digest == run.info["removed"] or not going.num_rows:
-            return Removal(JobResult(0, run.info, already_done=True), found, [], copies, [])
+        if takedown.digest == run.info["removed"] or not (going.num_rows or hides):
+            return Removal(JobResult(0, run.info, already_done=True), found, [], copies, [], registered(folder))
         fresh = fresh_folder(takedown.digest)
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # another takedown that was cut off
-        job = replace(make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")))
+        job = replace(
+            make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")), share=store.shared
+        )
         result = replay(run, job, takedown, make_engine, progress)
         back: list[Returned] = []
         if result.info is not None and result.exit_code == 0:
             back = list(returned(run, open_run(folder / fresh)))
             swap(store, fresh)
             store.remove(".work")  # it holds texts of the pages
-        return Removal(result, found, also, copies, back)
+        return Removal(result, found, also, copies, back, registered(folder))

@@ -26,6 +26,7 @@ from jobs.build.archives import Archives
 from jobs.build.build import carry_out, complete
 from jobs.build.inputs import Input, seen_by
 from jobs.build.plan import Build, Job, Plan, claim_folder, open_earlier
+from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult
 from jobs.runner.folder import open_folder
@@ -86,10 +87,13 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
     store = open_folder(job.out)
     if store.location == old.location:
         raise ConfigError(f"{old.store.where()} can't be written in place of itself.", "Give another folder.")
-    with store.only_run(), Stop() as stop:
+    with store.only_run(job.share), Stop() as stop:
         if takedown:
             store.put_new(TAKEDOWN_FILE, takedown.as_json())
         finished = claim_folder(store, plan)
+        if takedown.digest == old.info["removed"]:  # else this run takes the place of the old one
+            for source in (old.location, *job.against):
+                register(source, "run", job.out)
         if finished is not None:
             return JobResult(0, finished, already_done=True)
 

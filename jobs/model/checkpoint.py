@@ -13,7 +13,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ from torch.optim import Optimizer
 
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError, CorpusError, InputError, IntegrityError, OutputError
-from corpus.json_data import parse_json
+from corpus.json_data import check_shape, parse_json
 from corpus.storage.commits import sha256_of
 from corpus.storage.replacing import replacing, write_whole
 from corpus.storage.safe_join import safe_join
@@ -35,6 +38,8 @@ from jobs.model.train_settings import Shape
 
 KEPT = 2
 """Checkpoints that are kept. If the newest is damaged, the one before it is used."""
+
+_SIZES = tuple(field.name for field in fields(Shape))
 
 Optimizers = Mapping[str, Optimizer]
 
@@ -55,11 +60,11 @@ def bind(folder: Path, settings: Mapping[str, Any]) -> None:
 
 def save(folder: Path, step: int, model: GPT, optimizers: Optimizers, facts: Mapping[str, Any]) -> None:
     """Write a checkpoint of `step`, and remove all checkpoints except the last two."""
-    root = folder / "checkpoints"
+    root = safe_join(folder, "checkpoints")
     root.mkdir(exist_ok=True)
     for leftover in root.glob(".new-*"):
-        shutil.rmtree(leftover)
-    scratch = root / f".new-{step:08}"
+        shutil.rmtree(leftover, ignore_errors=True)  # a link stays, and is not followed
+    scratch = root / f".new-{uuid.uuid4().hex}"
     scratch.mkdir()
     _write_tensors(scratch / "model.safetensors", _weights(model))
     _write_tensors(scratch / "optimizer.safetensors", _moments(model, optimizers))
@@ -98,8 +103,10 @@ def resume(folder: Path, model: GPT, optimizers: Optimizers) -> dict[str, Any] |
     if not _checkpoints(folder):
         return None
     checkpoint, state = _newest(_checkpoints(folder))
-    model.load_state_dict(load_file(checkpoint / "model.safetensors"))
-    _put_moments(model, optimizers, load_file(checkpoint / "optimizer.safetensors"))
+    with _damage(checkpoint):
+        check_shape(state, {"step": int, "seconds": (int, float)})
+        model.load_state_dict(load_file(checkpoint / "model.safetensors"))
+        _put_moments(model, optimizers, load_file(checkpoint / "optimizer.safetensors"))
     return state
 
 
@@ -112,12 +119,16 @@ def load_model(folder: Path, device: torch.device, kind: type[GPT] = GPT) -> tup
     found, state = _newest(folders)
     if state.get("kind", GPT.__name__) != kind.__name__:
         raise InputError(f"{folder} has a {state.get('kind', 'GPT')}, not a {kind.__name__}.", "Name another folder.")
-    try:
-        model = kind(Shape(**state["shape"]))
-        model.load_state_dict(load_file(found / "model.safetensors"))
-    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, SafetensorError):
-        todo = "Name a folder that `corpus train` wrote."
-        raise InputError(f"{found} has weights or sizes that are no model of ours.", todo) from None
+    with _damage(found):
+        check_shape(state, {"shape": dict.fromkeys(_SIZES, int), "bos": int})
+        shape, weights = (
+            Shape(**{name: state["shape"][name] for name in _SIZES}),
+            load_file(found / "model.safetensors"),
+        )
+        if not min(asdict(shape).values()) or shape.scaling_weights > sum(map(Tensor.numel, weights.values())):
+            raise ValueError("the model is larger than its file")
+        model = kind(shape)
+        model.load_state_dict(weights)
     if not _finite(model):
         raise InputError(f"The model in {found} has weights that are not finite.", "Train again with a smaller --lr.")
     return model.to(device).eval(), state
@@ -144,7 +155,8 @@ def _newest(folders: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted((folder / "checkpoints").glob("step-*"))
+    root = safe_join(folder, "checkpoints")
+    return [safe_join(root, path.name) for path in sorted(root.glob("step-*"))]
 
 
 def _finite(model: GPT) -> bool:
@@ -202,8 +214,10 @@ def _seal(folder: Path, facts: Mapping[str, Any], names: tuple[str, ...]) -> Non
 def _checked(folder: Path) -> dict[str, Any]:
     """Return the state of a checkpoint whose files are intact. Raises IntegrityError."""
     state = _read_json(folder / "state.json")
-    if state.pop("sha256", None) != digest(state):
-        raise _damaged(folder / "state.json")
+    with _damage(folder / "state.json"):
+        check_shape(state, {"files": {str: {"bytes": int, "sha256": str}}, "sha256": str})
+        if state.pop("sha256") != digest(state):
+            raise ValueError
     for name, entry in state["files"].items():
         file = safe_join(folder, name)
         if not file.exists() or file.stat().st_size != entry["bytes"] or sha256_of(file) != entry["sha256"]:
@@ -219,6 +233,15 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise _damaged(path)
     return content
+
+
+@contextmanager
+def _damage(file: Path) -> Iterator[None]:
+    """Report everything that a damaged or hostile file of a model may cause."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, AssertionError, SafetensorError):
+        raise _damaged(file) from None
 
 
 def _damaged(file: Path) -> IntegrityError:

@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from corpus.json_data import parse_json
+from corpus.errors import IntegrityError
+from corpus.json_data import Maybe, check_shape, parse_json
 from corpus.storage.replacing import replacing, write_whole
 from jobs.runner.progress import Progress
+
+_NUMBER = (int, float)
 
 
 class Metrics:
@@ -40,7 +43,15 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the complete lines of metrics.jsonl. A crash may have cut the last line short."""
     path = folder / "metrics.jsonl"
     *complete, _ = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
-    return [parse_json(line) for line in complete]
+    try:
+        rows = [parse_json(line) for line in complete]
+        for row in rows:
+            check_shape(
+                row, {"step": int, "tokens": int, "loss": _NUMBER, "bpb": Maybe(_NUMBER), "val_loss": Maybe(_NUMBER)}
+            )
+    except ValueError:
+        raise IntegrityError(f"{path} is damaged.", "Restore it, or train again.") from None
+    return rows
 
 
 def draw_curve(folder: Path) -> Path:

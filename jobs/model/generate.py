@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from corpus.errors import InputError
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.tokenizer import Tokenizer
 from jobs.model.checkpoint import load_model, load_tokenizer
 from jobs.model.model import GPT, Cache
-from jobs.runner.terminal import plain
 
 
 @dataclass(frozen=True)
@@ -72,24 +72,28 @@ def endings(tokenizer: Tokenizer) -> set[int]:
 # the settings of one draw, for several sequences
 @torch.no_grad()
 def draw(
-    model: GPT, prompts: Sequence[Sequence[int]], sampling: Sampling, ends: Collection[int],
+    model: GPT, prompts: Sequence[Sequence[int]], sampling: Sampling | Sequence[Sampling], ends: Collection[int],
     numbers: Sequence[int] | None = None, shown: int = 0, banned: Collection[int] = (), slide: bool = False,
+    dropped: Collection[int] = (),
 ) -> Iterator[Drawn]:  # fmt: skip
     """Continue many prompts at once, and yield their tokens as they are drawn. Each sequence has a number, which with
-    the seed decides its draws, whatever the other sequences are.
+    the seed decides its draws, whatever the other sequences are. `sampling` is one for all, or one for each.
 
     A sequence is over after an id of `ends`, after `max_tokens`, or when it fills the window. With `slide` the later
-    half of a full window is read again instead.
+    half of a full window is read again instead. It is also over when whoever reads puts its row into `dropped`.
     """
     window, device = model.shape.window, model.head.weight.device
     alive = list(range(len(prompts)))
-    chances = torch.stack([_chances(sampling, number) for number in numbers or alive]).to(device)
+    each = [sampling] * len(prompts) if isinstance(sampling, Sampling) else sampling
+    chances = pad_sequence([_chances(*one) for one in zip(each, numbers or alive, strict=True)], True).to(device)
+    temperatures = torch.tensor([[one.temperature] for one in each], dtype=torch.float64, device=device)
+    top_ks = torch.tensor([[one.top_k or model.shape.vocab_size] for one in each], device=device)
     held = [list(prompt if len(prompt) <= window or not slide else prompt[-(window // 2) :]) for prompt in prompts]
     cache, ids = _read(model, held)
-    for step in range(sampling.max_tokens):
+    for step in range(max(one.max_tokens for one in each)):
         logits = model.logits(model.trunk(ids, cache)[:, -1])
         logits[:, [*banned]] = -torch.inf
-        chosen = _choose(logits, sampling, chances[alive, step])
+        chosen = _choose(logits, temperatures[alive], top_ks[alive], chances[alive, step])
         logs = logits.log_softmax(-1)
         found = logs.gather(1, chosen[:, None])[:, 0].tolist()
         top = [one.tolist() for one in logs.exp().topk(min(shown, logits.size(1)))]
@@ -97,9 +101,9 @@ def draw(
         going = []
         for at, (row, number) in enumerate(zip(alive, chosen.tolist(), strict=True)):
             held[row].append(number)
-            last = number in ends or full or step + 1 == sampling.max_tokens
+            last = number in ends or full or step + 1 == each[row].max_tokens
             yield Drawn(row, number, found[at], tuple(zip(top[1][at], top[0][at], strict=True)), last)
-            if not last:
+            if not last and row not in dropped:
                 going.append(at)
         if not going:
             return
@@ -132,33 +136,34 @@ def _chances(sampling: Sampling, number: int) -> Tensor:
     return torch.rand(sampling.max_tokens, dtype=torch.float64, generator=chance)
 
 
-def _choose(logits: Tensor, sampling: Sampling, chances: Tensor) -> Tensor:
-    """Return one id for each row of logits."""
-    if sampling.temperature == 0:
-        return logits.argmax(-1)
+def _choose(logits: Tensor, temperatures: Tensor, top_ks: Tensor, chances: Tensor) -> Tensor:
+    """Return one id for each row of logits. Temperatures and top-ks are columns."""
+    likeliest, greedy = logits.argmax(-1), temperatures == 0
+    if greedy.all():
+        return likeliest
     # as doubles, and with the likeliest at 0, since very small temperatures would give infinity
-    logits = (logits - logits.amax(-1, keepdim=True)).double() / sampling.temperature
-    if sampling.top_k:
-        least = logits.topk(min(sampling.top_k, logits.size(1))).values[:, -1:]
+    logits = (logits - logits.amax(-1, keepdim=True)).double() / temperatures.where(~greedy, 1)
+    if int(top_ks.min()) < logits.size(1):
+        most = min(int(top_ks.max()), logits.size(1))
+        least = logits.topk(most).values.gather(1, top_ks.clamp(max=most) - 1)
         logits = logits.masked_fill(logits < least, -torch.inf)
     upto = logits.softmax(-1).cumsum(-1)
-    return torch.searchsorted(upto, chances[:, None] * upto[:, -1:], right=True)[:, 0]
+    return torch.searchsorted(upto, chances[:, None] * upto[:, -1:], right=True)[:, 0].where(~greedy[:, 0], likeliest)
 
 
 class TextStream:
-    """Turns tokens into text that is safe on a terminal. Bytes wait until their character is complete. Invalid bytes
-    and control characters become U+FFFD."""
+    """Turns tokens into text. Bytes wait until their character is complete. Invalid bytes become U+FFFD."""
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
         self._tokens = tokens
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def add(self, token: int) -> str:
-        return plain(self._decoder.decode(self._tokens[token] or b""), keep_lines=True)
+        return self._decoder.decode(self._tokens[token] or b"")
 
     def end(self) -> str:
         """Return the rest of an incomplete character."""
-        return plain(self._decoder.decode(b"", final=True), keep_lines=True)
+        return self._decoder.decode(b"", final=True)
 
 
 def token_text(token: bytes | None) -> str:

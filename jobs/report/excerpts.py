@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from corpus.outcome import KEPT
 from corpus.revise.limits import Measure
 from corpus.run import Run
+from corpus.runs.row_groups import read_tables
 
 _SIGNS = {"min": "<", "max": ">", "above": "≤", "below": "≥", "one_of": "not"}
 """The sign between a value outside a bound and the bound."""
@@ -45,8 +44,8 @@ class RuleSamples:
 def read_samples(run: Run) -> Rows:
     """Read the rows of the samples. A run whose sample files are gone has none."""
     parts = [part for part in run.parts("samples") if run.store.size(part.key) is not None]
-    tables = [pq.read_table(run.store.local(part.key), page_checksum_verification=True) for part in parts]
-    return [row for table in tables for row in table.to_pylist()]
+    paths = [run.store.local(part.key) for part in parts]
+    return [row for table in read_tables(paths) for row in table.to_pylist()]
 
 
 def group_samples(rows: Rows, measures: list[Measure], ledger: dict[str, Any]) -> tuple[list[RuleSamples], Rows]:

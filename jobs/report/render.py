@@ -6,8 +6,6 @@ requests, inline handlers and style attributes. The template escapes every value
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,11 +24,12 @@ from jobs.report.scan import Tick
 _FILTERS = ("crawled", "plain", "count", "percent", "size", "value", "seconds", "limit", "breakable")
 
 
-def write_report(run: Run, out: Path, tick: Tick = lambda: None) -> int:
-    """Write the report of a run to a file, atomically; return its size in bytes. Raises OutputError."""
+def write_report(run: Run, out: Path, tick: Tick = lambda: None, share: bool = False) -> int:
+    """Write the report of a run to a file, atomically; return its size in bytes. Only its owner can read it, since it
+    has excerpts of pages, unless it is shared. Raises OutputError."""
     data = render(gather(run, tick)).encode()
     try:
-        write_whole(out, data)
+        write_whole(out, data, private=not share)
     except OSError as error:
         raise OutputError(f"{out} can't be written: {error.strerror}.", "Name another file with --out.") from None
     return len(data)
@@ -56,13 +55,8 @@ def render_page(template: str, **values: Any) -> str:
         **values,
         style=Markup(style),
         script=Markup(script),
-        policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'",
+        policy=formatting.content_policy(style, script),
     )
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _template(name: str) -> str:

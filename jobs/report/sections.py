@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from corpus.digests import differences
-from corpus.json_data import parse_json
+from corpus.json_data import Maybe, check_shape, parse_json
 from corpus.outcome import DROPPED
 from corpus.recipe import RESERVED
 from corpus.revise.limits import Measure
@@ -26,6 +26,18 @@ _CATEGORIES = 8
 """Categories of a measure that are shown by name."""
 
 _SLOWEST = 5
+
+_SECONDS = (int, float)
+_TIMINGS = {
+    "seconds": _SECONDS,
+    "host": str,
+    "cpus": int,
+    "argv": [str],
+    "dedup": Maybe({str: {"tasks": int, "seconds": _SECONDS, "cpu": _SECONDS, "peak": int}}),
+    "units": Maybe(
+        [{"warc": str, "start": Maybe(int), "end": Maybe(int), "seconds": _SECONDS, "stages": Maybe({str: _SECONDS})}]
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -207,17 +219,20 @@ def recipe_differences(recipe: dict[str, Any]) -> list[str] | None:
 
 
 def read_times(run: Run) -> Times | None:
-    """The times of a run. timings.json may be missing, as a run is complete without it."""
+    """The times of a run. A run is complete without timings.json, so that may be missing or hold anything."""
     try:
         found = parse_json(run.store.get("timings.json") or b"")
+        check_shape(found, _TIMINGS)
     except ValueError:
         return None
-    units = found.get("units", [])
+    units = found.get("units") or []
     stages = {table["name"]: 0.0 for table in run.info["recipe"]["stages"]}
     for unit in units:
-        for name, seconds in unit.get("stages", {}).items():
-            stages[name] += seconds
-    timed = [unit for unit in units if "start" in unit]  # portions of a replayed run have no byte range
+        for name, seconds in (unit.get("stages") or {}).items():
+            stages[name] = stages.get(name, 0.0) + seconds
+    timed = [
+        unit for unit in units if None not in (unit.get("start"), unit.get("end"))
+    ]  # portions of a replay have none
     return Times(
         seconds=found["seconds"],
         host=found["host"],
@@ -227,7 +242,7 @@ def read_times(run: Run) -> Times | None:
         unit_seconds=sum(unit["seconds"] for unit in timed),
         slowest=sorted(timed, key=lambda unit: (-unit["seconds"], unit["warc"], unit["start"]))[:_SLOWEST],
         stages=[(name, seconds) for name, seconds in stages.items() if seconds],
-        phases=list(found.get("dedup", {}).items()),
+        phases=list((found.get("dedup") or {}).items()),
     )
 
 

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -100,6 +100,25 @@ def _short_folder() -> Path:
                 return folder
     what = f"Ray needs a folder that can be written to, with a path of at most {_LONGEST_PARENT} characters."
     raise ConfigError(what, "Name one in TMPDIR.")
+
+
+@contextmanager
+def _loopback_alone() -> Iterator[None]:
+    """Let the processes of a cluster that starts now listen on 127.0.0.1. Ray does that on Windows and macOS, and on
+    Linux only if this variable says so; an IP address in the options changes nothing. Ray reads it once in each
+    process, and this process may join another cluster later."""
+    from ray._private import ray_constants
+
+    name = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+    before = os.environ.get(name), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before[0] is not None:
+            os.environ[name] = before[0]
+        ray_constants.ENABLE_RAY_CLUSTER = before[1]
 
 
 _PREFIX = "corpus-ray-"
@@ -196,7 +215,7 @@ class RayEngine:
                 self._temp.mkdir()
                 options["_temp_dir"] = str(self._temp)
             try:
-                with signals_kept(), _native_code_silent():
+                with signals_kept(), _native_code_silent(), nullcontext() if address else _loopback_alone():
                     self._ray.init(address=address or "local", **options)
                     return int(self._ray.cluster_resources().get("CPU", 1))
             except Exception as error:  # Ray raises all kinds, a plain Exception among them

@@ -1,9 +1,20 @@
-"""Untrusted text on a terminal."""
+"""Everything that is printed: messages on stderr, texts for people and JSON for programs on stdout. `console.py` prints
+tables and styled texts.
+
+Names of files, texts of pages and answers of servers are in all of it. Whatever a terminal would obey is replaced here,
+and a lint rule forbids `print` elsewhere.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
+from typing import Any
+
+_BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_UNSAFE_IN_JSON = re.compile(f"[\x7f-\x9f\u2028\u2029\u200e\u200f\u061c{_BIDI}]")  # JSON itself escapes those before
 
 
 def plain(text: str, keep_lines: bool = False) -> str:
@@ -14,13 +25,21 @@ def plain(text: str, keep_lines: bool = False) -> str:
     )
 
 
-_BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-
-
 def say(text: str) -> None:
-    """Print a text on stderr as a line or several. This is the only place that does, so no name of a file or of a
-    server can give the terminal orders. If stderr is closed, the work goes on in silence."""
+    """Print a text on stderr as a line or several. If stderr is closed, the work goes on in silence."""
     try:
         print(plain(text, keep_lines=True), file=sys.stderr, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def show(text: str, end: str = "\n") -> None:
+    """Print a text for people on stdout, as a line or several."""
+    print(plain(text, keep_lines=True), end=end, flush=True)
+
+
+def show_json(data: Any, before: str = "", end: str = "\n") -> None:
+    """Print data on stdout as a line of JSON. What a terminal would obey is escaped, which changes no value."""
+    ascii_only = (sys.stdout.encoding or "").lower() != "utf-8"
+    text = json.dumps(data, ensure_ascii=ascii_only)
+    print(before + _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text), end=end, flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from corpus.outcome import DROPPED
 from corpus.runs.funnel import funnel
-from jobs.runner.terminal import plain, say
+from jobs.runner.terminal import plain, say, show, show_json
 
 _TYPES = 20
 """Types of records that are listed. A hostile archive may have any number."""
@@ -53,12 +52,12 @@ def show_pages(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
     count = 0
     for count, row in enumerate(rows, 1):
         if as_json:
-            print("[" if count == 1 else ",\n", json.dumps(row, ensure_ascii=False), sep="", end="")
+            show_json(row, before="[" if count == 1 else ",\n", end="")
         else:
             value = row["detail"] or "" if row["value"] is None else _value(row["value"])
-            print(f"{row['outcome']:8}{row['rule'] or '–':32} {plain(value):>12}  {plain(row['url'] or row['id'])}")
+            show(f"{row['outcome']:8}{row['rule'] or '–':32} {plain(value):>12}  {plain(row['url'] or row['id'])}")
     if as_json:
-        print("]" if count else "[]")
+        show("]" if count else "[]")
     say(f"{count:,} pages")
 
 
@@ -94,7 +93,7 @@ def show_explanation(explained: list[dict[str, Any]], console: Console, with_tex
                 )
         console.print(table)
         if row["text"]:
-            console.print(Text(plain(row["text"], keep_lines=True)))
+            console.print(Text(row["text"]))
         elif with_text:
             console.print(Text("No text: none was found, the record can't be read, or it was taken down.", "dim"))
         console.print()

@@ -20,7 +20,7 @@ _SHOWN_URLS = 50
 def show_tuned(found: WhatIf, console: Console) -> None:
     """Print the sums, the changed rules, the moves, and URLs of pages lost, gained or open."""
     for line in found.changes or ["nothing changes: the run already has these limits"]:
-        console.print(Text(plain(line)))
+        console.print(Text(line))
     console.print()
     least, most = found.kept
     now = f"{least:,}, exactly" if found.exact else f"between {least:,} and {most:,}"
@@ -71,7 +71,7 @@ def _changed(rule: str, found: WhatIf) -> str:
 def show_diff(found: Diff, console: Console) -> None:
     """Print how many documents moved, each move with its first URL, and how many texts changed."""
     for line in found.recipe:
-        console.print(Text(plain(line)))
+        console.print(Text(line))
     (documents, others), (kept, now) = found.documents, found.kept
     console.print(Text(f"records {documents:,} → {others:,}, kept {kept:,} → {now:,}", style="bold"))
     console.print(f"{found.same:,} records end at the same rule in both runs")

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from corpus.errors import InputError, IntegrityError
+from corpus.runs.row_groups import schema_of
 from corpus.storage.commits import Commit, Part
 from corpus.storage.store import Location, Store, as_json, local_file, open_store
 from corpus.storage.task_commits import get_value, put_value
@@ -24,6 +24,7 @@ from corpus.tokens.row_files import RowsTask, plan_rows, send_rows, write_rows
 from corpus.tokens.shuffle import ROW_BYTES, Cut, fill_boxes, plan_cuts
 from corpus.tokens.texts import STRINGS, Texts, TextSlice, open_texts, value_type
 from corpus.version import TOKEN_ROOMS, versions
+from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import Execution, JobResult, Stopped, executing
 from jobs.runner.folder import claim, open_folder
@@ -51,6 +52,8 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
     store = open_folder(job.out)
     with store.only_run(), Stop() as stop:
         finished = claim(store, plan, "export.json")
+        if texts.run:
+            register(job.texts, "export", job.out)
         if finished is not None:
             store.remove(".work")
             return JobResult(0, finished, already_done=True)
@@ -77,7 +80,7 @@ def _schema(job: ExportJob, texts: Texts) -> tuple[pa.Schema, list[str]]:
     files have with the same type."""
     if job.target == "nanochat":
         return pa.schema([pa.field("text", pa.string())]), []
-    schemas = [pq.read_schema(local_file(file.location)) for file in texts.files]
+    schemas = [schema_of(local_file(file.location)) for file in texts.files]
     names = dict.fromkeys(name for schema in schemas for name in schema.names)
     found = {name: _field(name, schemas) for name in names}
     return pa.schema([field for field in found.values() if field]), [name for name in names if not found[name]]

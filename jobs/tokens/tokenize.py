@@ -31,6 +31,7 @@ from corpus.tokens.token_files import FileTask, add_data, write_file
 from corpus.tokens.token_folder import FORMAT_VERSION, SPLITS
 from corpus.tokens.tokenizer import Tokenizer
 from corpus.version import TOKEN_ROOMS, versions
+from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import Execution, JobResult, Stopped, executing
 from jobs.runner.folder import claim, open_folder
@@ -68,6 +69,8 @@ def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Prog
     store = open_folder(job.out)
     with store.only_run(), Stop() as stop:
         finished = claim(store, plan, "tokens.json")
+        if texts.run:
+            register(job.texts, "tokens", job.out)
         if finished is not None:
             store.remove(".work")
             return JobResult(0, finished, already_done=True)

@@ -23,6 +23,7 @@ from corpus.tokens.texts import Texts, open_texts, read_sample
 from corpus.tokens.token_files import add_data
 from corpus.tokens.tokenizer import Tokenizer
 from corpus.tokens.train_tokenizer import train_tokenizer
+from jobs.runner.derived import register
 from jobs.runner.folder import open_folder
 from jobs.runner.terminal import say
 
@@ -48,6 +49,8 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
     with store.only_run():
         if store.names() - _FILES - {".work"}:
             raise other
+        if texts.run:
+            register(folder, "tokenizer", out)
         made = train_tokenizer(PurePosixPath(store.location).name, _read_texts(texts, most_chars), vocab_size)
         facts = {
             "texts": texts.identity(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from itertools import islice
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from corpus.cpus import usable_cpus
 from corpus.storage.store import Location
-from jobs.runner.terminal import plain, say
+from jobs.runner.terminal import say, show, show_json
 from jobs.verbs.models import device_option, load_torch, train_here
 from jobs.verbs.options import SEED, Finite, folder_type, json_option, location_type
 
@@ -53,8 +52,8 @@ def sampling_options(command: Any) -> Any:
 @examples_option
 @index_option
 @identity_option
-@click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Windows per step.")
-@click.option("--lr", type=Finite(min=0, min_open=True), default=0.004, show_default=True,
+@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Windows per step.")
+@click.option("--lr", type=Finite(min=0, min_open=True), default=0.006, show_default=True,
               help="Peak learning rate. In pretraining it is 0.01.")  # fmt: skip
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for lessons and the order of chats.")
 @click.option("--val-share", type=Finite(0, 0.5), default=0.02, show_default=True, help="Share of chats held out.")
@@ -98,9 +97,9 @@ def finetune_command(
     settings = Settings(shape.depth, shape.window, batch, 0, lr, seed, precision, eval_every, 1 << 14)
     source = Finetuning(base, train, val, settings, epochs)
     say(f"{len(train):,} conversations, {len(val):,} more held out. {source.settings.steps:,} steps.")
-    result = train_here(out, source, TrainWorker(device, micro_batch, threads=threads or usable_cpus()))
+    result = train_here(model, out, source, TrainWorker(device, micro_batch, threads=threads or usable_cpus()))
     if as_json:
-        print(json.dumps({key: result.get(key) for key in ("step", "parameters", "loss", "val_loss", "seconds")}))
+        show_json({key: result.get(key) for key in ("step", "parameters", "loss", "val_loss", "seconds")})
     score = f", {result['val_loss']:.3f} on conversations held out" if "val_loss" in result else ""
     say(f"{out}: loss {result['loss']:.3f}{score}")
     say(f'Loss curve: {out}/loss.svg   Try it: corpus chat {out} "Hello"')
@@ -144,7 +143,7 @@ def chat_command(
 
 def _line() -> str:
     if sys.stdin.isatty():
-        print("> ", end="", flush=True)
+        show("> ", end="")
     return sys.stdin.readline().strip()
 
 
@@ -159,12 +158,12 @@ def _answer(assistant: Assistant, messages: list[Message], sampling: Any) -> lis
     for _, one in assistant.speaker.speak([tuple(messages)], sampling):
         if not isinstance(one, Message):
             shown = {chat.call: "\n[", chat.sep: ": "}.get(one.id)
-            print(stream.add(one.id) if shown is None else shown, end="", flush=True)
+            show(stream.add(one.id) if shown is None else shown, end="")
             continue
         turns.append(one)
         if one.role == "tool":
-            print(f"] = {plain(one.content, keep_lines=True)}", flush=True)
-    print(stream.end(), flush=True)
+            show(f"] = {one.content}")
+    show(stream.end())
     return turns
 
 
@@ -189,18 +188,18 @@ def lessons_command(
     Example: corpus lessons sums -n 5
     Example: corpus lessons sums --ask assistant -n 200 --temperature 0
     """
-    from jobs.assistant.conversation import as_line
+    from jobs.assistant.conversation import as_data
     from jobs.assistant.lessons import LESSONS, lesson_of
     from jobs.assistant.lessons.lesson import Given
 
     if name is None:
         for known, one in LESSONS.items():
-            print(f"{known:16} {one.about}")
+            show(f"{known:16} {one.about}")
         return
     lesson = lesson_of(name, Given(identity, index))
     if ask is None:
         for messages in islice(lesson.conversations(seed), count):
-            print(as_line(messages), end="")
+            show_json(as_data(messages))
         return
     device = load_torch(device)
     from jobs.assistant.assistant import Assistant
@@ -213,7 +212,7 @@ def lessons_command(
     for problem, turns, reward in tested(speaker, lesson, count, Sampling(max_tokens, temperature, top_k, seed)):
         rewards.append(reward)
         if as_json:
-            print(as_line([*problem, *turns], reward=reward), end="")
+            show_json(as_data([*problem, *turns], reward=reward))
     say(f"{sum(rewards) / len(rewards):.3f} of {len(rewards):,} held-out problems of {name} answered right.")
 
 
@@ -231,7 +230,7 @@ def index_command(run: Location, out: Path, as_json: bool) -> None:
 
     count = write_index(run, out)
     if as_json:
-        print(json.dumps({"passages": count}))
+        show_json({"passages": count})
     say(f"{out}: {count:,} passages.")
     say(f"Next: `corpus chat MODEL --index {out}` lets an assistant search them.")
 
@@ -280,7 +279,7 @@ def interrogate_command(
     write_whole(out.with_suffix(".facts.jsonl"), facts_found(verdicts).encode())
     result = {"all": report(verdicts), "held_out": report(held_out)}
     if as_json:
-        print(json.dumps(result))
+        show_json(result)
     for name, one in result.items():
         shares = ", ".join(f"{key.replace('_', ' ')} {one[key]}" for key in list(one)[2:] if one[key] is not None)
         say(f"{name.replace('_', ' ')}: {one['questions']:,} questions, {one['known']:,} known; {shares}")

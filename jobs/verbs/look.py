@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -15,12 +14,12 @@ from corpus.plugins import read_plugin
 from corpus.run import open_run
 from corpus.runs.listing import list_pages
 from corpus.storage.store import Location
-from corpus.tables.ledger import ledger_identity
+from corpus.tables.ledger import is_row_of
 from filters import STAGES, load_recipe, recipe_names
 from jobs.build.archives import read_texts
 from jobs.build.audit import audit
 from jobs.runner.progress import Progress
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show, show_json
 from jobs.show import catalog
 from jobs.show.runs import show_explanation, show_pages
 from jobs.verbs.options import (
@@ -30,6 +29,7 @@ from jobs.verbs.options import (
     location_type,
     modules_option,
     print_as,
+    share_option,
     text_type,
 )
 
@@ -55,7 +55,7 @@ def explain_command(
     """
     run = open_run(folder)
     rows = run.explain(url_or_id)
-    if url_or_id != rows[0]["id"] and ledger_identity(url_or_id) != ledger_identity(rows[0]["url"]):
+    if url_or_id != rows[0]["id"] and not is_row_of(rows[0]["url"], url_or_id):
         say(f"There is no record of {url_or_id}. The nearest URL:")
     if with_text:
         texts = read_texts(run, rows, inputs, list(map(read_plugin, modules)))
@@ -95,7 +95,7 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
     rows = run.verify()
     found = audit(run, inputs) if inputs else []
     if as_json:
-        print(json.dumps({**rows, "inputs": [asdict(entry) for entry in found]}))
+        show_json({**rows, "inputs": [asdict(entry) for entry in found]})
     for entry in found:
         early = ", which ends at the first damage" if entry.ended or entry.counted != entry.in_ledger else ""
         say(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by warcio{early}")
@@ -105,8 +105,9 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
 @click.command("report")
 @click.argument("folder", type=location_type)
 @click.option("-o", "--out", type=folder_type, help="File to write. Default: report.html in FOLDER.")
+@share_option
 @json_option
-def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
+def report_command(folder: Location, out: Path | None, share: bool, as_json: bool) -> None:
     """Write one HTML file that shows what a run kept and dropped, and why.
 
     \b
@@ -121,10 +122,10 @@ def report_command(folder: Location, out: Path | None, as_json: bool) -> None:
     path = out or Path(folder) / "report.html"
     progress = Progress()
     progress.start("report", batches_of(run))
-    size = write_report(run, path, progress.unit_done)
+    size = write_report(run, path, progress.unit_done, share)
     progress.end()
     if as_json:
-        print(json.dumps({"report": str(path), "bytes": size}))
+        show_json({"report": str(path), "bytes": size})
     say(f"{path}: {size:,} bytes. Open it in a browser.")
 
 
@@ -142,7 +143,7 @@ def stages_command(name: str | None, as_json: bool, markdown: bool) -> None:
         raise ConfigError(f"There is no stage '{name}'.", did_you_mean(name, STAGES))
     listed = catalog.stages(STAGES if name is None else {name: STAGES[name]})
     if markdown:
-        print(catalog.markdown(listed), end="")
+        show(catalog.markdown(listed), end="")
     else:
         print_as(listed, catalog.show_stages, as_json)
 
@@ -168,4 +169,4 @@ def recipes_show_command(name: str) -> None:
     \b
     Example: corpus recipes show default > mine.toml
     """
-    print(catalog.recipe_toml(load_recipe(name).canonical(), catalog.stages(STAGES)), end="")
+    show(catalog.recipe_toml(load_recipe(name).canonical(), catalog.stages(STAGES)), end="")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,7 +21,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job, Plan, make_plan, make_units
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show_json
 from jobs.show.runs import remarks, show_funnel
 from jobs.verbs import options
 
@@ -58,6 +57,7 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 @click.option("--no-index", is_flag=True, help="Do not write an index. Later runs cannot use --against with this run.")
 @click.option("--dedup-mb", type=click.IntRange(min=64), default=MEMORY_BYTES >> 20, show_default=True, help=_DEDUP_MB)
 @options.alarm_option
+@options.share_option
 @click.option("--keep-work", is_flag=True, help="Keep intermediate parts.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @options.json_option
@@ -66,8 +66,8 @@ def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
     limit: int | None, sample: int | None, seed: int, base: str | None, where: options.Where,
     unit_mb: float | None, guard: GuardSettings, unit_seconds: float | None,
-    against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, keep_work: bool,
-    dry_run: bool, as_json: bool,
+    against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, share: bool,
+    keep_work: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives.
 
@@ -88,6 +88,7 @@ def build_command(
         load_recipe(recipe, settings, own), list(inputs), out, unit_bytes, where.at_once, keep_work, guard,
         modules=own, limit=limit, sample=sample, seed=seed, base=base, against=tuple(map(str, against)),
         index=not no_index, dedup_memory=dedup_mb << 20, unit_seconds=unit_seconds, alarm_rate=alarm_rate,
+        share=share,
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)
@@ -107,10 +108,8 @@ def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str
         say(f"Interrupted. Run the same command again to continue. Folder: {out}")
     else:
         if as_json:
-            print(
-                json.dumps(
-                    {name: result.info[name] for name in ("records", "other_records", "quarantined")} | dict(more or {})
-                )
+            show_json(
+                {name: result.info[name] for name in ("records", "other_records", "quarantined")} | dict(more or {})
             )
         show_funnel(result.info, options.console)
         for remark in remarks(result.info):
@@ -140,7 +139,7 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
     if as_json:
         counts = {"inputs": len(plan.inputs), "bytes": size, "units": len(units)}
         identity = {"stages": stages, "fingerprint": plan.fingerprint}
-        print(json.dumps({**counts, **identity, "plan": [unit.content() for unit in units]}))
+        show_json({**counts, **identity, "plan": [unit.content() for unit in units]})
         return
     for unit in units[:_SHOWN]:
         say(f"{unit.warc}  {unit.layout}  bytes {unit.start:,} to {unit.end:,}")
@@ -186,7 +185,7 @@ def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
 
     summary = build_blocklist(list(paths), out)
     if as_json:
-        print(json.dumps(asdict(summary)))
+        show_json(asdict(summary))
     say(f"{out}: {summary.domains:,} domains, {summary.urls:,} URLs, {summary.bytes:,} bytes.")
     if summary.ignored_lines:
         say(f"{summary.ignored_lines} lines were ignored. The first: {summary.ignored_example}")

@@ -16,7 +16,7 @@ from corpus.errors import ConfigError
 from corpus.storage.store import Location
 from corpus.tokens.token_folder import open_tokens
 from jobs.model.train_settings import DEFAULTS, PRESETS, Settings, Shape, TrainWorker, plan_steps
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show, show_json
 from jobs.verbs.options import (
     SEED,
     Finite,
@@ -112,7 +112,7 @@ def train_command(
     settings = Settings(steps=steps, lr=lr, seed=seed, precision=precision, **values)
     result = _run(tokens_folder, out, settings, worker, address, insecure)
     if as_json:
-        print(json.dumps({key: result.get(key) for key in _FACTS}))
+        show_json({key: result.get(key) for key in _FACTS})
     score = f", {result['bpb']:.3f} bits per byte on validation text" if "bpb" in result else ", no validation text"
     say(f"{out}: {result['tokens']:,} tokens, loss {result['loss']:.3f}{score}")
     say(f'Loss curve: {out}/loss.svg   Try it: corpus generate {out} "Once upon"')
@@ -127,9 +127,11 @@ def _run(
     """Train here, or on Ray with several workers."""
     from jobs.model.curve import TrainingProgress
     from jobs.model.pretraining import Pretraining
+    from jobs.runner.derived import register
 
     if worker.workers == 1 and not address:
-        return train_here(out, Pretraining(open_tokens(tokens_folder), settings), worker)
+        return train_here(tokens_folder, out, Pretraining(open_tokens(tokens_folder), settings), worker)
+    register(tokens_folder, "model", out)
     with _only_run(out) as stop:
         from jobs.model.train_ray import train_on_ray
 
@@ -138,13 +140,16 @@ def _run(
     return _or_end(result, out, stop)
 
 
-def train_here(out: Path, source: Source, worker: TrainWorker) -> dict[str, Any]:
-    """Train in this process. End the program after a stop signal."""
+def train_here(made_from: Path, out: Path, source: Source, worker: TrainWorker) -> dict[str, Any]:
+    """Train in this process, and note in the folder that the source reads that `out` is made from it. End the program
+    after a stop signal."""
     import torch
 
     from jobs.model.curve import TrainingProgress
     from jobs.model.train import train
+    from jobs.runner.derived import register
 
+    register(made_from, "model", out)
     torch.set_num_threads(worker.threads)
     with _only_run(out) as stop:
         result = train(out, source, worker, stop.asked, TrainingProgress())
@@ -239,7 +244,7 @@ def probe_command(
     write_whole(out / "probe.json", (json.dumps(found, indent=1) + "\n").encode())
     write_whole(out / "probe.html", render_page("probe.html", name=model.name, found=found).encode())
     if as_json:
-        print(json.dumps(found))
+        show_json(found)
     for one in found["regurgitation"]:
         mean = f"{one['mean']:5.1f} ± {one['interval']:.1f} of {found['recited']} tokens verbatim"
         say(f"seen {one['seen']:4} times: {mean} ({one['texts']} texts)")
@@ -250,13 +255,12 @@ def probe_command(
 
 def _print_text(prompt: str, tokens: Sequence[bytes | None], found: Iterable[Drawn]) -> None:
     from jobs.model.generate import TextStream
-    from jobs.runner.terminal import plain
 
     stream = TextStream(tokens)
-    print(plain(prompt, keep_lines=True), end="", flush=True)
+    show(prompt, end="")
     for drawn in found:
-        print(stream.add(drawn.id), end="", flush=True)
-    print(stream.end() + "\n", flush=True)
+        show(stream.add(drawn.id), end="")
+    show(stream.end() + "\n")
 
 
 _SHOWN = 5
@@ -268,8 +272,8 @@ def _print_probabilities(tokens: Sequence[bytes | None], found: Iterable[Drawn])
     say(f"{'drawn':16} the model's likeliest")
     for drawn in found:
         likeliest = "  ".join(f"{share:5.1%} {token_text(tokens[token])}" for token, share in drawn.likeliest)
-        print(f"{token_text(tokens[drawn.id]):16} {likeliest}", flush=True)
-    print(flush=True)
+        show(f"{token_text(tokens[drawn.id]):16} {likeliest}")
+    show("")
 
 
 def _print_json(prompt: str, tokenizer: Tokenizer, found: Iterable[Drawn], show_probs: bool) -> None:
@@ -279,4 +283,4 @@ def _print_json(prompt: str, tokenizer: Tokenizer, found: Iterable[Drawn], show_
     row["text"] = tokenizer.decode(row["ids"]).decode("utf-8", "replace")
     if show_probs:
         row["likeliest"] = [[{"id": i, "probability": share} for i, share in drawn.likeliest] for drawn in found]
-    print(json.dumps(row), flush=True)
+    show_json(row)

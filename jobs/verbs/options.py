@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError
@@ -21,14 +18,16 @@ from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
 from corpus.storage.store import Location
 from jobs.build.compare import ALARM_RATE
+from jobs.runner.console import make_console
 from jobs.runner.local_engine import LocalEngine
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from jobs.runner.engine import Engine
 
-_WIDTH = 120  # of tables that no terminal shows
-console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
+console = make_console(stderr=True)
 
 Command = Callable[..., None]
 
@@ -114,6 +113,11 @@ address_option = click.option(
 )
 insecure_option = click.option(
     "--insecure-cluster", "insecure", is_flag=True, help="Join a Ray cluster that has no token."
+)
+share_option = click.option(
+    "--share",
+    is_flag=True,
+    help="Let others read what has excerpts of pages, as the umask says. Default: only you can.",
 )
 alarm_option = click.option(
     "--alarm-rate", type=Finite(0, 1), default=ALARM_RATE, show_default=True,
@@ -222,6 +226,6 @@ def page_options(command: Command) -> Command:
 def print_as(data: Any, show: Callable[[Any, Console], None], as_json: bool) -> None:
     """Print data on stdout: as JSON, or with `show` for people."""
     if as_json:
-        print(json.dumps(data, ensure_ascii=(sys.stdout.encoding or "").lower() != "utf-8"))
+        show_json(data)
     else:
-        show(data, Console(width=None if sys.stdout.isatty() else _WIDTH))
+        show(data, make_console())

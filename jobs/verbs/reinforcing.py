@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError, InputError, did_you_mean
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show_json
 from jobs.verbs.models import device_option, load_torch, train_here
 from jobs.verbs.options import SEED, Finite, folder_type, json_option
 
@@ -77,12 +76,12 @@ def reinforce_command(
     effort = Effort(samples, max_tokens, temperature, kl, stop_at, tested)
     found = _task(task, allow_module, reward_folder, device)
     source = Reinforcement(start, found, settings, effort, out, tools_of(None), say, save_right is not None)
-    result = train_here(out, source, TrainWorker(device, threads=threads or usable_cpus()))
+    result = train_here(model, out, source, TrainWorker(device, threads=threads or usable_cpus()))
     if save_right:
         write_whole(save_right, right_answers(out))
     shown = {key: value for key, value in result.items() if isinstance(value, int | float)}
     if as_json:
-        print(json.dumps(shown))
+        show_json(shown)
     say(f"{out}: reward {result['reward']:.3f}, held out {result['val_reward']:.3f}, "
         f"pass@1 {result['pass@1']:.3f}, pass@{samples} {result[f'pass@{samples}']:.3f}")  # fmt: skip
     say(f"Curves: {out}/loss.svg   Answers: {out}/samples/")
@@ -92,12 +91,12 @@ def _task(name: str, allow_module: bool, reward_folder: Path | None, device: str
     """Return the task of a lesson or of a file. Raises ConfigError if there is none."""
     from corpus.digests import digest
     from jobs.assistant.lessons import LESSONS, lesson_of
-    from jobs.assistant.reinforce import Task
+    from jobs.assistant.reinforce import Task, task_of
     from jobs.assistant.reward import Judge
 
     if name in LESSONS:
         lesson = lesson_of(name)
-        task = Task(name, lesson.prompts, _each(lesson.reward), lesson.shares)
+        task = task_of(name, lesson.prompts, lesson.reward, lesson.shares)
     elif not Path(name).is_file():
         raise ConfigError(f"There is no lesson and no file {name}.", did_you_mean(name, LESSONS))
     elif not allow_module:
@@ -110,17 +109,10 @@ def _task(name: str, allow_module: bool, reward_folder: Path | None, device: str
     return Task(f"{task.name} {digest(judge.found.state['files'])}", task.prompts, judge, task.shares)
 
 
-def _each(reward: Any) -> Any:
-    def judge(prompts: Sequence[Conversation], answers: Sequence[Sequence[Message]]) -> list[float]:
-        return [float(reward(prompt, turns)) for prompt, turns in zip(prompts, answers, strict=True)]
-
-    return judge
-
-
 def _own_task(path: Path) -> Task:
     """Return the task of a user's file. Its prompts that are held out are those whose hash says so."""
     from jobs.assistant.lessons.lesson import asked, is_held_out
-    from jobs.assistant.reinforce import Task
+    from jobs.assistant.reinforce import task_of
 
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
@@ -135,7 +127,7 @@ def _own_task(path: Path) -> Task:
     def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
         return float(module.reward(prompt[-1].content, turns[-1].content))
 
-    return Task(sha256(path.read_bytes()).hexdigest(), prompts, _each(reward), {})
+    return task_of(sha256(path.read_bytes()).hexdigest(), prompts, reward)
 
 
 @click.command("reward")
@@ -181,11 +173,10 @@ def reward_command(
     shape = base.model.shape
     steps = max(1, epochs * len(train) // batch)
     settings = Settings(shape.depth, shape.window, batch, steps, lr, seed, "fp32", steps, 0)
-    result = train_here(
-        out, Preferences(base, train, val, settings), TrainWorker(device, threads=threads or usable_cpus())
-    )
+    worker = TrainWorker(device, threads=threads or usable_cpus())
+    result = train_here(model, out, Preferences(base, train, val, settings), worker)
     if as_json:
-        print(json.dumps({key: result.get(key) for key in ("step", "loss", "val_loss", "accuracy", "calibration")}))
+        show_json({key: result.get(key) for key in ("step", "loss", "val_loss", "accuracy", "calibration")})
     if "accuracy" not in result:
         say(f"{out}: loss {result['loss']:.3f}, no pairs held out")
         return

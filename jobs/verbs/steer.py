@@ -51,6 +51,7 @@ _rewriting_options = functools.partial(
               help="New limit, or off. Repeatable.")  # fmt: skip
 @click.option("--write", type=options.location_type, metavar="NEWDIR", help=_WRITE)
 @options.alarm_option
+@options.share_option
 @_rewriting_options
 @options.json_option
 def tune_command(
@@ -82,6 +83,7 @@ def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
     return Job(
         recipe_from_dict(recipe, own), list(how["inputs"]), out, workers=how["where"].at_once, guard=how["guard"],
         modules=own, against=tuple(map(str, how["against"])),
+        share=how.get("share", False),  # `remove` does as the run did
         alarm_rate=how.get("alarm_rate", 1.0),  # `remove` has no alarm, as the run passed it before
     )  # fmt: skip
 
@@ -91,12 +93,15 @@ def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
 @click.option("--urls", type=options.folder_type, metavar="FILE", help="File with URLs, one per line.")
 @click.option("--domains", type=options.folder_type, metavar="FILE", help="File with domains, one per line.")
 @click.option("--copies", is_flag=True, help="Remove all pages that have the text of a removed one, too.")
+@click.option("--hash-urls", is_flag=True, help="Replace URLs and record ids of removed pages in the ledger by their "
+              "SHA-256.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Remove all sites under a public suffix, such as co.uk.")
 @_rewriting_options
 @options.json_option
 def remove_command(
-    folder: Path, urls: Path | None, domains: Path | None, copies: bool, yes: bool, as_json: bool, **how: Any
-) -> None:
+    folder: Path, urls: Path | None, domains: Path | None, copies: bool, hash_urls: bool, yes: bool, as_json: bool,
+    **how: Any,
+) -> None:  # fmt: skip
     """Remove pages from a finished run for good. Later builds of the folder leave them out.
 
     A domain covers all its subdomains. URLs are compared by what they stand for, however they are written. If an entry
@@ -105,16 +110,16 @@ def remove_command(
     \b
     Example: corpus remove out --urls takedown.txt
     """
-    if urls is None and domains is None:
+    if urls is None and domains is None and not hash_urls:
         raise click.UsageError("Nothing to remove is named. Give a list with --urls or --domains.")
     entries = [*map(Entry.url, read_list(urls)), *map(Entry.domain, read_list(domains))]
-    if not entries:
+    if not entries and not hash_urls:
         raise ConfigError("The lists name nothing.", "Write one URL or domain a line.")
     if not yes:
         check_domains(entries)
     removal = remove(
         folder, entries, lambda recipe, out: _job(recipe, out, how), lambda: how["where"].engine(folder), Progress(),
-        copies,
+        copies, hash_urls,
     )  # fmt: skip
     show_removal(removal.found, removal.copies, removal.copies_go, removal.returned, options.console)
     result = removal.result
@@ -123,6 +128,10 @@ def remove_command(
     if result.info is not None:
         removed = sum(result.info["records"]["dropped"].get(REMOVED, {}).values())
         say(f"Pages removed so far: {removed:,}.")
+    for one in removal.derived:
+        say(f"Made from this run: {one['kind']} {one['name']}")
+    if removal.derived:
+        say("What was made before a removal still holds its pages. Make it anew, and what was made from it.")
     if result.exit_code == 0 and any(one.nothing for one in removal.found):
         result = replace(result, exit_code=_NOT_ALL)
     end_build(result, folder, as_json, removal.as_dict())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 
 from corpus.errors import ConfigError
 from corpus.storage.store import Location
-from jobs.runner.terminal import say
+from jobs.runner.terminal import say, show_json
 from jobs.verbs.options import (
     SEED,
     Finite,
@@ -67,7 +66,7 @@ def train_command(folder: Location, out: Location, vocab_size: int, max_chars: i
 
     facts = train(folder, out, vocab_size, max_chars or MOST_CHARS)
     if as_json:
-        print(json.dumps({name: facts[name] for name in ("vocab_size", "specials", "sha256")}))
+        show_json({name: facts[name] for name in ("vocab_size", "specials", "sha256")})
     specials = len(facts["specials"])
     say(f"{out}/tokenizer.json: {facts['vocab_size']:,} ids, {specials} of them special")
     say(f'Look at it: corpus tokenizer show {out} "Hello world"')
@@ -91,7 +90,7 @@ def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: boo
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     found = tokens_of(load_tokenizer(tokenizer, vocab_dir), text)
     if as_json:
-        print(json.dumps([{"id": one.id, "text": one.text, "bytes": one.bytes.hex()} for one in found]))
+        show_json([{"id": one.id, "text": one.text, "bytes": one.bytes.hex()} for one in found])
     else:
         print_as(found, show_tokens, as_json)
 
@@ -162,7 +161,7 @@ def tokenize_command(
     splits = info["splits"]
     if as_json:
         counts = {name: {key: split[key] for key in ("tokens", "documents", "bytes")} for name, split in splits.items()}
-        print(json.dumps({"splits": counts, "documents": info["documents"]}))
+        show_json({"splits": counts, "documents": info["documents"]})
     for name, split in splits.items():
         summary = f"{split['tokens']:,} tokens of {split['documents']:,} documents in {len(split['files'])} files"
         per_token = split["bytes"] / max(split["tokens"] - split["documents"], 1)
@@ -200,7 +199,7 @@ def export_command(
 
     info = finished(export(ExportJob(folder, out, target, seed), lambda: where.engine(out), Progress()), out)
     if as_json:
-        print(json.dumps({name: info[name] for name in ("documents", "bytes", "row_group", "val_row_groups")}))
+        show_json({name: info[name] for name in ("documents", "bytes", "row_group", "val_row_groups")})
     counts = info["documents"]
     say(f"{out}: {counts['train']:,} documents to train on, {counts['val']:,} to validate")
     if target == "nanochat" and info["val_row_groups"] < VAL_GROUPS:
@@ -214,6 +213,6 @@ def _export_model(folder: Path, out: Location, dtype: str, as_json: bool) -> Non
 
     info = export_model(folder, out, dtype)
     if as_json:
-        print(json.dumps({"parameters": info["parameters"], "dtype": dtype}))
+        show_json({"parameters": info["parameters"], "dtype": dtype})
     say(f"{out}: {info['parameters']:,} weights in {dtype}, tokenizer and chat template")
     say(f'Load it: transformers.AutoModelForCausalLM.from_pretrained("{out}")')

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from jobs.cli import main
+from tests.browsers import ARGUMENTS, CHROMIUM
 from tests.warcs import page, write_warc
 
 
@@ -36,3 +37,15 @@ def built(tmp_path_factory):
     command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return archive, folder / "out", done
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM.exists():
+        pytest.skip("no Chromium at /usr/bin/chromium; `apt-get install chromium`")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=0)
+        yield opened
+        opened.close()

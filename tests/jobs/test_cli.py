@@ -145,13 +145,6 @@ def test_explain_by_id(corpus, built):
     assert json.loads(corpus("explain", out, row["id"], "--json")[1])[0]["url"] == row["url"]
 
 
-def test_explain_escapes_what_a_terminal_would_obey(corpus, tmp_path):
-    from jobs.runner.terminal import plain
-
-    assert plain("a\x1b[31mred\u202e\x00\nb") == "a\ufffd[31mred\ufffd\ufffd\ufffdb"
-    assert plain("a\nb", keep_lines=True) == "a\nb"
-
-
 def test_ls_lists_pages(corpus, built):
     _, out, _ = built
     code, shown, err = corpus("ls", out, "--outcome", "dropped")
@@ -499,9 +492,3 @@ def test_no_name_gives_the_terminal_orders(corpus, tmp_path, command):
     code, out, err = corpus(*(word.format(folder=tmp_path) for word in command))
     assert code in (1, 2)
     assert not set("\x1b\x07\u202e\u2066") & set(out + err)
-
-
-def test_messages_have_one_printer():
-    """`say` prints all messages, and makes them plain."""
-    files = [path for path in (ROOT / "jobs").rglob("*.py") if "file=sys.stderr" in path.read_text()]
-    assert [path.name for path in files] == ["terminal.py"]

@@ -1,9 +1,12 @@
 """The Ray cluster that a run starts on this machine is closed to all others."""
 
+import ipaddress
 import os
 import stat
 import subprocess
 import sys
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,42 @@ def test_a_running_cluster_has_no_dashboard_and_a_private_folder(ray_engine):
     assert Path(os.environ["RAY_AUTH_TOKEN_PATH"]).parent == folder.parent
 
 
+def listening(process):
+    """The addresses on which a process listens, from the tables of Linux."""
+    table = {}
+    for kind, size in (("tcp", 4), ("tcp6", 16)):
+        for line in Path(f"/proc/{process}/net/{kind}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":  # listens
+                words = bytes.fromhex(fields[1].partition(":")[0])
+                host = b"".join(words[at : at + 4][::-1] for at in range(0, size, 4))
+                table[f"socket:[{fields[9]}]"] = ipaddress.ip_address(host)
+    opened = [os.readlink(name) for name in Path(f"/proc/{process}/fd").iterdir() if name.is_symlink()]
+    return [table[name] for name in opened if name in table]
+
+
+def is_loopback(address):
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_all_processes_of_a_running_cluster_listen_on_the_loopback_alone(ray_engine):
+    import ray
+
+    engine = ray_engine()
+    own = f"{engine._temp}/".encode()  # all of Ray's processes have the folder in their arguments or environment
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if own in (process / "cmdline").read_bytes() + (process / "environ").read_bytes():
+                found[(process / "comm").read_text().strip()] = listening(process.name)
+    assert {"gcs_server", "raylet"} <= {name for name, addresses in found.items() if addresses}, found
+    assert all(map(is_loopback, chain(*found.values(), listening(os.getpid())))), found
+    assert ray.get_runtime_context().gcs_address.startswith("127.0.0.1:")
+    assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in os.environ
+
+
 CLIENT = """
 import sys, ray
 try:
@@ -65,6 +104,7 @@ else:
 def client(address, **environment):
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     own |= {"HOME": "/nonexistent", "RAY_USAGE_STATS_ENABLED": "0", **environment}
+    own["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # as for all processes of this cluster
     done = subprocess.run([sys.executable, "-c", CLIENT, address], capture_output=True, text=True, env=own, cwd=ROOT)
     return done.stdout.strip().splitlines()[-1:]
 

@@ -26,8 +26,8 @@ class Lesson:
     conversations: Callable[[int], Iterator[Conversation]]
     prompts: Callable[[int, bool], Iterator[Conversation]]
     reward: Callable[[Conversation, Sequence[Message]], float]
-    shares: Mapping[str, Callable[[str], bool]] = field(default_factory=dict)
-    """Names and tests of answers whose share is of interest."""
+    shares: Mapping[str, Callable[[str], float]] = field(default_factory=dict)
+    """Measures of answers whose mean is of interest, by name."""
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ _DO = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
 def _chain(draw: random.Random) -> list[tuple[str, int]]:
     """Return a chain of operations whose results are from 0 to 99. It begins with `+ n`."""
     while True:
-        chain = [("+", draw.randrange(1, 50))]
+        chain = [("+", draw.randrange(1, 10))]
         for _ in range(LENGTH - 1):
             sign = draw.choice("+-**")
-            chain.append((sign, draw.choice((2, 3)) if sign == "*" else draw.randrange(1, 50)))
+            chain.append((sign, draw.choice((2, 3)) if sign == "*" else draw.randrange(1, 10)))
         if all(0 <= result < 100 for result in _results(chain)):
             return chain
 

@@ -65,7 +65,7 @@ def test_an_interrupted_run_is_finished_first(tmp_path):
         RunFiles.open(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"[]", b'"x"', b'{"name": "package"}'])
+@pytest.mark.parametrize("content", [b"[]", b'"x"', b'{"name": "package"}', b'{"compared": 7}'])
 def test_another_programs_file_is_no_run(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(InputError, match="was not written by corpus"):
@@ -103,11 +103,11 @@ def test_archives_are_where_the_run_read_them(folder):
 def test_a_run_of_the_former_form_is_read(folder):
     store = LocalStore(folder)
     info = RunFiles.open(folder).info
-    data = as_json({**info, "compared": {"minhash": "signatures", "dup_lines": "lines"}})
+    data = as_json({**info, "compared": {"first": "signatures", "last": "lines"}})
     parts = RunFiles.open(folder).parts("ledger")
     store.remove("manifest")
     store.replace("run.json", data)
     write_manifest(store, parts, data)
     compared = RunFiles.open(folder).info["compared"]
-    assert compared["minhash"]["compares"] == "documents"
-    assert compared["dup_lines"] == {"compares": "lines", "kind": "lines", "measures": {}}
+    assert compared["first"]["compares"] == "documents"
+    assert compared["last"] == {"compares": "lines", "kind": "lines", "measures": {}}

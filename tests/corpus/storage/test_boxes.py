@@ -1,11 +1,14 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.errors import IntegrityError
+from corpus.storage import boxes
 from corpus.storage.boxes import Outbox, read_box, read_boxes
+from corpus.storage.commits import Part
 from corpus.storage.store import LocalStore
 
 SCHEMA = pa.schema([pa.field("number", pa.int64()), pa.field("name", pa.string())])
@@ -17,8 +20,8 @@ def batch(numbers):
     )
 
 
-def write(folder, puts, boxes=5, **options):
-    with Outbox(LocalStore(folder), "things", boxes, **options) as out:
+def write(folder, puts, **options):
+    with Outbox(LocalStore(folder), "things", 5, **options) as out:
         for box, numbers in puts:
             out.put(box, batch(numbers))
         return out.finish()
@@ -42,9 +45,9 @@ def test_every_box_holds_its_rows_in_order(tmp_path_factory, puts, hold, block):
 
 
 def test_scattered_rows_keep_their_order(tmp_path):
-    boxes = np.array([2, 0, 2, 1, 0, 2])
+    numbers = np.array([2, 0, 2, 1, 0, 2])
     with Outbox(LocalStore(tmp_path), "things", 3) as out:
-        out.scatter(boxes, batch(range(6)))
+        out.scatter(numbers, batch(range(6)))
         part = out.finish()
     assert [read(tmp_path, part, box) for box in range(3)] == [[1, 4], [3], [0, 2, 5]]
     assert read_boxes(LocalStore(tmp_path), [part, part], 2, SCHEMA)["number"].to_pylist() == [0, 2, 5, 0, 2, 5]
@@ -83,3 +86,37 @@ def test_files_of_another_length(tmp_path, harm):
         path.write_bytes(content[:-1] if harm == "short" else content + b"x")
     with pytest.raises(IntegrityError, match="missing" if harm == "missing" else "damaged"):
         read(tmp_path, part, 1)
+
+
+def by_hand(folder, block, rows):
+    """A file of one box with one block, whose hash is right, as a stranger would write it."""
+    entry = np.array([(0, rows, 0, len(block), xxhash.xxh3_64_intdigest(block))], boxes._ENTRY)
+    starts, trailer = np.array([0, 1], "<u8"), np.array([(1, 1)], boxes._TRAILER)
+    content = block + entry.tobytes() + starts.tobytes() + trailer.tobytes()
+    (folder / "things").write_bytes(content)
+    return Part("things", "things", rows, len(content), "")
+
+
+@pytest.mark.parametrize("harm", ["none", "other rows", "an offset beyond the block", "no UTF-8", "compressed", "cut"])
+def test_a_block_that_a_stranger_wrote(tmp_path, harm):
+    texts = pa.array([f"text {n} " + "z" * 100_000 for n in range(3)])
+    if harm in ("an offset beyond the block", "no UTF-8"):
+        _, offsets, data = texts.buffers()
+        starts = np.frombuffer(offsets, np.int32).copy()
+        starts[1] = 1 << 30 if harm.startswith("an") else starts[1]
+        data = data if harm.startswith("an") else pa.py_buffer(b"\xff" * data.size)
+        texts = pa.Array.from_buffers(pa.string(), 3, [None, pa.py_buffer(starts), data])
+    rows = pa.RecordBatch.from_arrays([pa.array([1, 2, 3]), texts], schema=SCHEMA)
+    options = pa.ipc.IpcWriteOptions(compression="zstd" if harm == "compressed" else None)
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, SCHEMA, options=options) as writer:
+        writer.write_batch(rows)
+    messages = pa.ipc.MessageReader.open_stream(stream.getvalue())
+    messages.read_next_message()  # the schema
+    block = messages.read_next_message().serialize().to_pybytes()
+    part = by_hand(tmp_path, block[: -len(block) // 2] if harm == "cut" else block, 4 if harm == "other rows" else 3)
+    if harm == "none":
+        assert read(tmp_path, part, 0) == [1, 2, 3]
+    else:
+        with pytest.raises(IntegrityError, match="is damaged"):
+            read(tmp_path, part, 0)

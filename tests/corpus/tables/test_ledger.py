@@ -10,6 +10,9 @@ from corpus.tables.ledger import (
     add_outcome,
     balances,
     corpus_row,
+    hidden_names,
+    hidden_url,
+    is_row_of,
     ledger_row,
     ledger_schema,
     no_counts,
@@ -34,6 +37,34 @@ def test_a_ledger_row_has_the_measures_and_no_user_name():
     assert row["words.count"] == 3
     assert row["detail"] == "length_mismatch"
     assert set(row) == set(ledger_schema({"words.count": int}).names)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("<urn:uuid:0a>", "<urn:uuid:0a>"),
+        ("<mailto:bob@mail.example>", "<mailto:<EMAIL>>"),
+        ("<urn:bob%40mail.example:7>", "<urn:<EMAIL>:7>"),
+        ("<http://bob:pw@a.example/7>", "<http://<USER>@a.example/7>"),
+        ("<http://a.example/?user=bob>", "<http://a.example/?user=<USER>"),
+        ("\ud800", "?"),
+    ],
+)
+def test_a_record_id_is_masked_as_a_url_is(written, shown):
+    found = outcome()
+    found.doc.record.headers["warc-record-id"] = written
+    assert ledger_row(found, "w.warc.gz", 7, None)["record_id"] == shown
+
+
+def test_hidden_names_are_found_by_the_url_in_any_form():
+    found = outcome(DROPPED, stage=REMOVED, rule="url")
+    row = ledger_row(found, "w.warc.gz", 7, None, hide=True)
+    assert row["url"] == hidden_url("https://bob:pw@A.example:443")
+    assert row["record_id"].startswith("sha256:")
+    assert hidden_names(row["url"], row["record_id"]) == (row["url"], row["record_id"])
+    assert is_row_of(row["url"], "https://bob:pw@A.example:443")
+    assert not is_row_of(row["url"], "https://bob:pw@a.example/x")
+    assert "a.example" in ledger_row(outcome(), "w.warc.gz", 7, None, hide=True)["url"]
 
 
 def test_the_size_of_a_text_is_null_until_all_stages_have_run():

@@ -24,6 +24,8 @@ def test_every_byte_has_an_id_and_comes_back(tokenizer):
         (lambda c: c.pop("model"), "is not a tokenizer"),
         (lambda c: c.update(model={"type": "BPE"}), "is not a tokenizer"),
         (lambda c: c["model"]["vocab"].update(A="1"), "is not a tokenizer"),
+        (lambda c: c["model"]["vocab"].update(A=300_000_000), "is not a tokenizer"),
+        (lambda c: c["model"]["vocab"].update(A=-1), "is not a tokenizer"),
     ],
 )
 def test_what_would_lose_bytes_is_refused(tokenizer, change, message):

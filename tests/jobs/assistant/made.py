@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+from corpus.tables.ledger import no_counts
+from tests.ledgers import FACTS, recipe
 from tests.reports import seal, write_part
 from tests.tiny_tokens import sentences
 
@@ -17,5 +19,5 @@ def made_run(folder, texts=None):
         (folder / kind).mkdir(parents=True)
     rows = {"id": [f"w:{n}" for n in range(len(texts))], "url": [*texts], "text": [*texts.values()]}
     write_part(folder, "corpus", pa.table(rows))
-    seal(folder, {"recipe": {}, "records": {}, "fingerprint": "f" * 64})
+    seal(folder, {**FACTS, "recipe": recipe().canonical(), "columns": {}, "records": no_counts()})
     return folder

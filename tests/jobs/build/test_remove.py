@@ -48,12 +48,12 @@ def folder(built, tmp_path):
     return tmp_path / "out"
 
 
-def take_down(folder, urls=(), domains=(), copies=False):
+def take_down(folder, urls=(), domains=(), copies=False, hash_urls=False):
     def make_job(recipe, out):
         return job([], out, recipe, workers=1)
 
     entries = [*map(Entry.url, urls), *map(Entry.domain, domains)]
-    return remove(folder, entries, make_job, lambda: InProcess(), Progress(quiet=True), copies)
+    return remove(folder, entries, make_job, lambda: InProcess(), Progress(quiet=True), copies, hash_urls)
 
 
 def remove_quietly(folder, urls=(), domains=()):
@@ -172,6 +172,54 @@ def test_lists_add_up_and_are_stored_as_hashes(folder):
     assert tree(folder) == before
 
 
+def test_hashes_take_the_place_of_names(folder, archives, tmp_path, capsys):  # noqa: F811
+    first, second, third = (row for row in rows(folder, "kept")[:3])
+    assert remove_quietly(folder, [first["url"]]).exit_code == 0
+    assert "removed_urls" not in open_run(folder).info
+    assert take_down(folder, [second["url"]], hash_urls=True).result.exit_code == 0
+    run = open_run(folder)
+    run.verify()
+    assert run.info["removed_urls"] == "sha256"
+    files = "".join(path.read_text() for path in folder.rglob("*.json"))
+    names = {row["url"] for row in rows(folder)}
+    for gone in (first, second):
+        assert gone["url"] not in names
+        assert f'"{gone["url"]}"' not in files
+        (row,) = run.explain(gone["url"].replace("http://", "HTTPS://"))
+        assert (row["id"], row["stage"]) == (gone["id"], "removed")
+        assert {row["url"][:7], row["record_id"][:7]} == {"sha256:"}
+    cli(["explain", str(folder), first["url"]], standalone_mode=False)
+    assert "nearest" not in capsys.readouterr().err
+    again = take_down(folder, [first["url"]], [second["url"].split("/")[2]])
+    assert [one.nothing for one in again.found] == [False, False]
+    assert again.found[0].before == 1
+    assert remove_quietly(folder, [third["url"]]).exit_code == 0
+    assert open_run(folder).info["removed_urls"] == "sha256"
+    assert third["url"] not in {row["url"] for row in rows(folder)}
+    open_run(folder).verify()
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    shutil.copy(folder / TAKEDOWN_FILE, fresh)
+    assert build_quietly(job([archives], fresh, STAGES)).exit_code == 0
+    assert tree(fresh) == tree(folder)
+
+
+def test_pages_that_were_removed_before_are_hashed_without_a_list(folder):
+    page = rows(folder, "kept")[0]
+    remove_quietly(folder, [page["url"]])
+    domain = page["url"].split("/")[2]
+    assert take_down(folder, hash_urls=True).result.exit_code == 0
+    assert page["url"] not in {row["url"] for row in rows(folder)}
+    assert take_down(folder, hash_urls=True).result.already_done
+    assert domain not in repr(rows(folder, "dropped")[0]["url"])
+
+
+def test_hashes_where_nothing_was_removed_change_nothing(folder):
+    before = tree(folder)
+    assert take_down(folder, hash_urls=True).result.already_done
+    assert tree(folder) == before
+
+
 def without_places(folder):
     """Let the run's archives be as if they were gone."""
     data = json.loads((folder / "timings.json").read_text())
@@ -241,10 +289,10 @@ def test_two_lists_at_once_are_both_kept(folder, monkeypatch):
     waiting = [[other]]
 
     @contextmanager
-    def only_run(self, own=LocalStore.only_run):
+    def only_run(self, share=False, own=LocalStore.only_run):
         if waiting:
             assert remove_quietly(folder, waiting.pop()).exit_code == 0
-        with own(self):
+        with own(self, share):
             yield
 
     monkeypatch.setattr(LocalStore, "only_run", only_run)

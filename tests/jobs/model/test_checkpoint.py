@@ -1,5 +1,6 @@
 """Checkpoints: bound, complete, checked, and resumed."""
 
+import json
 import math
 import shutil
 from dataclasses import replace
@@ -8,8 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from corpus.digests import digest
 from corpus.errors import CorpusError, InputError, IntegrityError, OutputError
 from jobs.model import checkpoint
+from jobs.model.curve import read_metrics
 from jobs.model.model import GPT
 from jobs.model.muon import Muon
 from jobs.model.pretraining import Pretraining
@@ -153,5 +156,58 @@ def test_weights_of_another_shape_are_no_model(whole, tmp_path, changed):
     model, state = checkpoint.load_model(folder, torch.device("cpu"))
     facts = {**state, "shape": {**state["shape"], **changed}, **{k: v for k, v in changed.items() if k == "shape"}}
     checkpoint.finish(folder, model, facts)
-    with pytest.raises(InputError, match="no model of ours"):
+    with pytest.raises(IntegrityError, match="is missing or damaged"):
         checkpoint.load_model(folder, torch.device("cpu"))
+
+
+def sealed_again(folder, **changes):
+    """Change a model's state and seal it, as a stranger would."""
+    state = json.loads((folder / "state.json").read_text()) | changes
+    state.pop("sha256")
+    (folder / "state.json").write_text(json.dumps({**state, "sha256": digest(state)}))
+
+
+SIZES = {"vocab_size": 512, "window": 8, "depth": 1, "width": 64, "heads": 1}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": {**SIZES, "depth": 10**9}},
+        {"shape": {**SIZES, "width": 1 << 40}},
+        {"shape": {**SIZES, "heads": 0}},
+        {"shape": {**SIZES, "heads": 5}},
+        {"shape": {**SIZES, "window": "x"}},
+        {"shape": {}},
+        {"shape": None},
+        {"bos": []},
+        {"files": {"../model.safetensors": {"bytes": 1, "sha256": ""}}},
+        {"files": {"model.safetensors": {}}},
+        {"files": []},
+    ],
+    ids=str,
+)
+def test_a_model_that_a_stranger_changed_is_damaged(whole, tmp_path, changes):
+    shutil.copytree(whole, tmp_path / "model")
+    sealed_again(tmp_path / "model", **changes)
+    with pytest.raises(IntegrityError):
+        checkpoint.load_model(tmp_path / "model", torch.device("cpu"))
+
+
+def test_checkpoints_behind_a_link_are_neither_read_nor_written(tokens, tmp_path):
+    (tmp_path / "victim").mkdir()
+    folder = tmp_path / "model"
+    checkpoint.bind(folder, {"a": 1})
+    (folder / "checkpoints").symlink_to(tmp_path / "victim")
+    with pytest.raises(IntegrityError, match="symbolic link"):
+        checkpoint.load_model(folder, torch.device("cpu"))
+    with pytest.raises(IntegrityError, match="symbolic link"):
+        checkpoint.save(folder, 1, None, {}, {})
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"step": 1}', '{"step": "x", "tokens": 1, "loss": 1}', "[" * 50_000])
+def test_a_damaged_line_of_metrics_is_named(tmp_path, line):
+    (tmp_path / "metrics.jsonl").write_text(f"{line}\n")
+    with pytest.raises(IntegrityError, match=r"metrics\.jsonl is damaged"):
+        read_metrics(tmp_path)

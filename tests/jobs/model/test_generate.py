@@ -200,12 +200,6 @@ def test_a_stream_holds_bytes_back_until_they_are_characters():
     assert stream.end() == "\ufffd"
 
 
-def test_a_stream_shows_nothing_that_a_terminal_obeys():
-    stream = TextStream([b"\x1b[2J", b"\r\x07\x9b"[:2], "\u202e".encode(), "\x9b31m".encode(), None])
-    shown = "".join(stream.add(token) for token in range(5)) + stream.end()
-    assert shown == "\ufffd[2J\ufffd\ufffd\ufffd\ufffd31m"
-
-
 def test_pieces_are_visible():
     assert token_text(b" the") == "' the'"
     assert token_text(b"\n\x1b") == r"'\n\x1b'"

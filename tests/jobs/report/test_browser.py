@@ -2,7 +2,6 @@
 in light and dark, and without script."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -13,21 +12,11 @@ from jobs.build.plan import Job
 from jobs.report.render import write_report
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.browsers import COLOURS, TOO_WIDE, Opened, contrast, luminance
 from tests.engines import InProcess
 from tests.reports import pages, sample, write_run
 from tests.warcs import WORDS, http, page, record
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 BAD = (
     "<script>document.title='run'; alert(1)</script>"
     "<img src=x onerror=alert(2)></script></style></title></bdi>"
@@ -36,41 +25,6 @@ BAD = (
 SHOWN = (BAD.replace("\u202e", "⟨U+202E⟩").replace("\u2066", "⟨U+2066⟩").replace("\u0000", "⟨U+0000⟩")).replace(
     "\u0007", "⟨U+0007⟩"
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip("no Chromium at /usr/bin/chromium; `apt-get install chromium`")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS, timeout=0)
-        yield opened
-        opened.close()
-
-
-class Opened:
-    """A page in a browser, with the requests, errors and dialogs that it causes."""
-
-    def __init__(self, browser, path, width=1400, scheme="light", script=True):
-        self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=script
-        )
-        self.context.set_default_timeout(0)  # a busy machine may need more than the 30 s of Playwright
-        self.page = self.context.new_page()
-        self.noted, self.requests = [], []
-        self.page.on("console", lambda message: self.noted.append(message.text))
-        self.page.on("pageerror", lambda error: self.noted.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.noted.append(dialog.message), dialog.dismiss()))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.context.close()
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +60,7 @@ def hostile(tmp_path_factory):
 
 @pytest.mark.parametrize("script", [True, False])
 def test_nothing_of_a_page_runs(browser, hostile, script):
-    with Opened(browser, hostile, script=script) as opened:
+    with Opened(browser, hostile.as_uri(), script=script) as opened:
         for details in opened.page.query_selector_all("details"):
             details.query_selector("summary").click()
         opened.page.mouse.wheel(0, 5_000)
@@ -123,42 +77,18 @@ def test_nothing_of_a_page_runs(browser, hostile, script):
 @pytest.mark.parametrize("width", [390, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_readable(browser, hostile, width, scheme):
-    with Opened(browser, hostile, width, scheme) as opened:
+    with Opened(browser, hostile.as_uri(), width, scheme) as opened:
         opened.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         across = opened.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert across[0] <= across[1], "the page scrolls sideways"
-        assert opened.page.evaluate(_TOO_WIDE) == []
-        pairs = opened.page.evaluate(_COLOURS)
+        assert opened.page.evaluate(TOO_WIDE) == []
+        pairs = opened.page.evaluate(COLOURS)
         assert len(pairs) > 5
         for what, text, ground in pairs:
             assert contrast(text, ground) >= 4.5, what
         paper = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (luminance(paper) > 0.5) == (scheme == "light")
         assert opened.noted == []
-
-
-_TOO_WIDE = """[...document.querySelectorAll('main *')]
-  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest('.scroll, svg, .sr'))
-  .map((one) => one.outerHTML.slice(0, 100))"""
-
-_COLOURS = """[...document.querySelectorAll('p, td, th, dt, dd, a, summary, b, h2, .limit, .soft, .cut')].map((one) => {
-  let ground = one;
-  while (ground && getComputedStyle(ground).backgroundColor === 'rgba(0, 0, 0, 0)') ground = ground.parentElement;
-  return [one.className + ' ' + one.tagName, getComputedStyle(one).color,
-          getComputedStyle(ground || document.body).backgroundColor];
-}).filter((pair, place, all) => all.findIndex((other) => other[1] === pair[1] && other[2] === pair[2]) === place)"""
-
-
-def luminance(colour):
-    """Relative luminance of a CSS colour `rgb(r, g, b)` (WCAG 2)."""
-    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one, other):
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +99,7 @@ def plain(tmp_path_factory):
 
 
 def test_search(browser, plain):
-    with Opened(browser, plain) as opened:
+    with Opened(browser, plain.as_uri()) as opened:
         whole = opened.page.locator("#samples article").count()
         opened.page.fill("#query", "first.words 1,001")
         shown = opened.page.locator("#samples article:visible")
@@ -186,7 +116,7 @@ def test_search(browser, plain):
 
 
 def test_keyboard(browser, plain):
-    with Opened(browser, plain) as opened:
+    with Opened(browser, plain.as_uri()) as opened:
         opened.page.keyboard.press("Tab")
         assert opened.page.evaluate("document.activeElement.className") == "skip"
         assert opened.page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
@@ -203,7 +133,7 @@ def test_keyboard(browser, plain):
 
 
 def test_a_rule_leads_to_its_samples(browser, plain):
-    with Opened(browser, plain) as opened:
+    with Opened(browser, plain.as_uri()) as opened:
         opened.page.click(".rules a[href='#samples-first.words']")
         group = opened.page.locator("[id='samples-first.words']")
         assert group.evaluate("(one) => one.open")
@@ -225,7 +155,7 @@ def test_hostile_pages_through_a_build(browser, tmp_path):
     build(made, lambda: InProcess(), Progress(quiet=True))
     out = tmp_path / "out" / "report.html"
     write_report(open_run(tmp_path / "out"), out)
-    with Opened(browser, out, width=390) as opened:
+    with Opened(browser, out.as_uri(), width=390) as opened:
         opened.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         text = opened.page.inner_text("#samples")
         assert "<script>alert(1)</script> </script><img src=x onerror=alert(2)>" in text
@@ -248,7 +178,7 @@ def test_real_run(browser, shared_data, tmp_path):
     assert write_report(open_run(tmp_path / "out"), out) < 5_000_000
     for width in (1400, 390):
         for scheme in ("light", "dark"):
-            with Opened(browser, out, width, scheme) as opened:
+            with Opened(browser, out.as_uri(), width, scheme) as opened:
                 across = opened.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
                 assert across[0] <= across[1]
                 for section in ("funnel", "rules", "measures", "samples"):

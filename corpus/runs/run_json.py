@@ -1,0 +1,66 @@
+"""The content of run.json, as far as it is read. A run folder may come from a stranger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from corpus.json_data import Maybe, check_shape
+from corpus.tables.ledger import MEASURE_TYPES
+
+_FORMER_COMPARISONS = {
+    "signatures": {
+        "compares": "documents",
+        "kind": "signatures",
+        "measures": {name: name for name in ("similarity", "exact", "cluster_size", "preferred")},
+    },
+    "lines": {"compares": "lines", "kind": "lines", "measures": {}},
+}
+
+_PLACE = {"warc": str, "start": int, "end": int}
+_COUNTS = {str: int}
+_FACTS = {
+    "compared": int,
+    "removed": _COUNTS,
+    "unverified": Maybe(int),
+    "largest": [{"id": str, "documents": int}],
+    "archives": [{"warc": str, "compared": int, "removed": int, "rate": (int, float)}],
+    "domains": {"number": int, "most_removed": [{"domain": str}]},
+}
+_RUN_JSON = {
+    "complete": bool,
+    "recipe": {"name": str, "description": str, "measures": str, "stages": [{"name": str, "stage": str}]},
+    "resources": {str: object},
+    "versions": {str: str},
+    "fingerprint": str,
+    "inputs": [{"name": str, "bytes": int, "identity": str}],
+    "against": [str],
+    "removed": str,
+    "records": {"in": int, "kept": int, "dropped": {str: _COUNTS}, "failed": _COUNTS, "skipped": _COUNTS},
+    "other_records": _COUNTS,
+    "columns": {str: str},
+    "compared": {str: {"compares": str, "kind": str, "measures": {str: str}}},
+    "dedup": Maybe(_FACTS),
+    "lines": Maybe({str: object}),
+    "comparisons": Maybe({str: object}),
+    "exceptions": [{"id": str, "stopped_by": str}],
+    "quarantined": [{**_PLACE, "record": Maybe(str), "attempts": _COUNTS, "reason": str}],
+    "index": Maybe(str),
+    "hidden": Maybe(bool),
+}
+
+
+def check_run_json(info: Any) -> None:
+    """Raise ValueError unless this is the content of a run.json. That of an older run gets its present form."""
+    if isinstance(info, dict) and isinstance(info.get("compared"), dict):
+        for name, kind in info["compared"].items():
+            if isinstance(kind, str) and kind in _FORMER_COMPARISONS:  # as runs had it until 2026-11
+                info["compared"][name] = _FORMER_COMPARISONS[kind]
+    check_shape(info, _RUN_JSON)
+    stages = {table["name"]: table for table in info["recipe"]["stages"]}
+    for column, kind in info["columns"].items():
+        stage, _, measure = column.partition(".")
+        if kind not in MEASURE_TYPES or not isinstance(stages.get(stage, {}).get(measure), dict):
+            raise ValueError(f"`columns` has {column[:100]!a}, which is no measure of the recipe")
+    for name in info["compared"]:
+        if name not in stages:
+            raise ValueError(f"`compared` has {name[:100]!a}, which is no stage of the recipe")

@@ -1,0 +1,1 @@
+"""Models in a browser and by OpenAI's interface, from one small server."""

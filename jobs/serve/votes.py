@@ -1,0 +1,107 @@
+"""Votes: which of two answers is better. A file of them, and the ranking of models that follows.
+
+Each line of the file is {"prompt": messages, "chosen": text, "rejected": text, "models": [of the chosen, of the
+rejected]}, which `corpus reward` reads. Two draws of one model say nothing about models.
+
+The ranking is by Bradley and Terry (1952): the odds that a beats b are exp(strength a - strength b).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corpus.errors import InputError
+from corpus.json_data import parse_json
+from jobs.assistant.conversation import Conversation
+
+ELO = 400 / np.log(10)
+"""The points per unit of strength. With 400 points more, a model wins ten of eleven times."""
+
+
+class Votes:
+    """A file of votes, which only its owner can read. Raises InputError if it has lines that are no votes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self.wins: Counter[tuple[str, str]] = Counter()
+        try:
+            lines = path.read_bytes().splitlines() if path.exists() else []
+        except OSError as error:
+            raise InputError(f"{path} can't be read: {error.strerror}.", "Name another file with --votes.") from None
+        for number, line in enumerate(lines, 1):
+            try:
+                better, worse = parse_json(line)["models"]
+                self.wins[str(better), str(worse)] += 1
+            except (ValueError, TypeError, LookupError):
+                raise InputError(f"Line {number} of {path} is no vote.", "Name another file with --votes.") from None
+
+    def add(self, prompt: Conversation, chosen: str, rejected: str, models: list[str]) -> None:
+        """Save a vote; `models` are those of the chosen and the rejected answer. Raises OSError, and then saves no part
+        of it."""
+        vote = {"prompt": [message.as_dict() for message in prompt], "chosen": chosen, "rejected": rejected}
+        line = (json.dumps({**vote, "models": models}, ensure_ascii=False) + "\n").encode()
+        with self._lock:
+            file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            try:
+                size = os.fstat(file).st_size
+                if os.write(file, line) < len(line):
+                    os.ftruncate(file, size)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file)
+            finally:
+                os.close(file)
+            self.wins[models[0], models[1]] += 1
+
+    def ranking(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the ranking of the models that votes link with `names`, in Elo's points around 0."""
+        with self._lock:
+            wins = {pair: count for pair, count in self.wins.items() if pair[0] != pair[1]}
+        linked = set(names)
+        while more := {name for pair in wins if linked & {*pair} for name in pair} - linked:
+            linked |= more
+        ranked = bradley_terry({pair: count for pair, count in wins.items() if linked >= {*pair}})
+        rows = [{"model": name, "points": round(at), "interval": [round(at - half), round(at + half)],
+                 "won": sum(count for pair, count in wins.items() if pair[0] == name),
+                 "lost": sum(count for pair, count in wins.items() if pair[1] == name)}
+                for name, at, half in ranked]  # fmt: skip
+        return {"votes": self.wins.total(), "ranking": rows}
+
+
+def bradley_terry(wins: Mapping[tuple[str, str], int]) -> list[tuple[str, float, float]]:
+    """Return models with their points and half of the 95% interval of these, the best first.
+
+    Each pair that met gets half a vote either way, so that 5 : 0 is no infinity; the intervals of a pair are then about
+    right from few votes on (Gart 1966). The points of models that votes link have the mean 0.
+    """
+    names = sorted({name for pair in wins for name in pair})
+    place = {name: at for at, name in enumerate(names)}
+    won = np.zeros((len(names), len(names)))
+    for (better, worse), count in wins.items():
+        won[place[better], place[worse]] += count
+    met = won + won.T
+    won[met > 0] += 0.5
+    met = won + won.T
+    strengths = np.zeros(len(names))
+    for _ in range(100):  # Newton's method, in steps of at most 1
+        odds = 1 / (1 + np.exp(strengths[None] - strengths[:, None]))
+        weights = met * odds * (1 - odds)
+        information = np.diag(weights.sum(1)) - weights
+        spread = np.linalg.pinv(information, hermitian=True)
+        step = spread @ (won - met * odds).sum(1)
+        largest = np.abs(step).max(initial=0)
+        strengths += step / max(1, largest)
+        if largest < 1e-9:
+            break
+    half = 1.96 * np.sqrt(np.diag(spread)) if names else strengths
+    order = np.argsort(-strengths, kind="stable")
+    return [(names[at], float(ELO * strengths[at]), float(ELO * half[at])) for at in order]
