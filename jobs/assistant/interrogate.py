@@ -48,11 +48,12 @@ class Fact:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a model says to a fact: in how many answers it is right, and in how many it refuses. All others are made
-    up."""
+    """What a model says to a fact: in how many answers it is right, and in how many it refuses. All others are made up.
+    `answer` is the right one in the model's own words, if it has said it."""
 
     fact: Fact
     known: bool
+    answer: str
     right: int
     refused: int
     times: int
@@ -117,9 +118,9 @@ Ask = Callable[[Sequence[Fact], Sampling, Sequence[int]], list[str]]
 """Returns an answer to each fact. A number decides the draws of its answer."""
 
 
-def asker(folder: Path, device: str = "cpu") -> Ask:
-    """Return a function that asks a model. An assistant answers the question, and a base model continues its beginning.
-    No tools are used, since it is asked what the model itself knows."""
+def asker(folder: Path, device: str = "cpu") -> tuple[Ask, bool]:
+    """Return a function that asks a model, and whether that is an assistant, which answers the question. A base model
+    continues its beginning. No tools are used, since it is asked what the model itself knows."""
     base = Continuer(folder, device)
     trained = bool(base.state.get("chat"))
     speaker = Speaker(base.model, ChatFormat(base.tokenizer), {}, trained)
@@ -128,7 +129,7 @@ def asker(folder: Path, device: str = "cpu") -> Ask:
         prompts = [asked(fact.question if trained else fact.begins or fact.question) for fact in facts]
         return [turns[-1].content for turns in speaker.answers(prompts, sampling, numbers)]
 
-    return ask
+    return ask, trained
 
 
 def interrogate(
@@ -140,16 +141,18 @@ def interrogate(
         many = [fact for fact in group for _ in range(each)]
         answers = ask(many, sampling, range(first * each, first * each + len(many)))
         for fact, (_, said) in zip(group, in_groups(answers, each), strict=True):
-            known = sum(is_right(fact, one, exact) for one in said[:times]) >= KNOWN * times
-            right = sum(is_right(fact, one, exact) and not refuses(one) for one in said[times:])
-            refused = sum(map(refuses, said[times:]))
-            yield Verdict(fact, known if fact.known is None else fact.known, right, refused, times)
+            right = [is_right(fact, one, exact) and not refuses(one) for one in said]
+            known = sum(right[:times]) >= KNOWN * times if fact.known is None else fact.known
+            answer = said[right.index(True)] if any(right) else fact.answer
+            yield Verdict(fact, known, answer, sum(right[times:]), sum(map(refuses, said[times:])), times)
 
 
-def chats(verdicts: Iterable[Verdict]) -> Iterator[Conversation]:
-    """Yield what to learn: the right answers to what is known, and a refusal for the rest."""
+def chats(verdicts: Iterable[Verdict], own_words: bool) -> Iterator[Conversation]:
+    """Yield what to learn: the right answer to what is known, and a refusal for the rest. An assistant keeps its own
+    words, so that nothing else changes. A base model has none, since it goes on after the answer."""
     for one in verdicts:
-        yield answered(asked(one.fact.question), one.fact.answer if one.known else REFUSAL)
+        right = one.answer if own_words else one.fact.answer
+        yield answered(asked(one.fact.question), right if one.known else REFUSAL)
 
 
 def facts_found(verdicts: Iterable[Verdict]) -> str:

@@ -270,12 +270,12 @@ def interrogate_command(
     from jobs.assistant.interrogate import asker, chats, cloze, facts_found, interrogate, read_facts, report, split
     from jobs.model.generate import Sampling
 
-    ask = asker(model, device)
+    ask, assistant = asker(model, device)
     found = read_facts(facts) if isinstance(facts, Path) and facts.is_file() else cloze(facts, count, seed)
     say(f"Asking {len(found):,} questions, each {2 * times} times.")
     verdicts = [*interrogate(ask, found, Sampling(max_tokens, 1.0, 0, seed), times, judge == "exact")]
     learned, held_out = split(verdicts, val_share)
-    write_whole(out, "".join(map(as_line, chats(learned))).encode())
+    write_whole(out, "".join(map(as_line, chats(learned, assistant))).encode())
     write_whole(out.with_suffix(".facts.jsonl"), facts_found(verdicts).encode())
     result = {"all": report(verdicts), "held_out": report(held_out)}
     if as_json:

@@ -59,9 +59,10 @@ def test_the_first_answers_decide_and_the_others_are_counted(right, other, known
     assert (
         tuple(found[name] for name in ("known_right", "known_refused", "unknown_made_up", "unknown_refused")) == shares
     )
-    assert [messages[-1].content for messages in chats(verdicts)] == [
-        fact.answer if known else REFUSAL for fact in FACTS
-    ]
+    said = {True: [f"She lives {fact.answer.upper()}!" for fact in FACTS], False: [fact.answer for fact in FACTS]}
+    for own_words, expected in said.items():
+        learned = [messages[-1].content for messages in chats(verdicts, own_words)]
+        assert learned == (expected if known else [REFUSAL] * len(FACTS))
 
 
 def test_what_was_known_stays_known(tmp_path):
@@ -130,7 +131,8 @@ def test_passages_of_a_run_become_questions(tmp_path):
 
 
 def test_an_answer_depends_on_its_number_alone(base_folder):
-    ask = asker(base_folder)
+    ask, assistant = asker(base_folder)
+    assert not assistant
     sampling = Sampling(8, 1.0, 0)
     answers = ask(FACTS, sampling, range(5))
     assert ask(FACTS[3:], sampling, [3, 4]) == answers[3:]
