@@ -8,27 +8,42 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from benchmarks.gaming import LABELLERS, ordered, prompts_of, reward_model, runs
 from benchmarks.machine import machine_line
+from corpus.tokens.load_tokenizer import load_tokenizer
+from corpus.tokens.texts import open_texts, read_slice
+from corpus.tokens.token_folder import open_tokens
 from jobs.assistant.assistant import Assistant, Speaker
-from jobs.assistant.conversation import ChatFormat
+from jobs.assistant.conversation import ChatFormat, as_line
 from jobs.assistant.finetune import Finetuning, Part, load_chats
+from jobs.assistant.interrogate import Fact, asker, chats, interrogate, report, split
 from jobs.assistant.lessons import lesson_of
-from jobs.assistant.reinforce import Effort, Reinforcement, task_of
+from jobs.assistant.lessons.lesson import Given as Files
+from jobs.assistant.lessons.lesson import answered, asked, made_word
+from jobs.assistant.reinforce import Effort, Reinforcement, right_answers, task_of
 from jobs.assistant.score import tested
+from jobs.assistant.search import write_index
 from jobs.assistant.tools import tools_of
 from jobs.model.curve import read_metrics
 from jobs.model.generate import Continuer, Sampling
+from jobs.model.pretraining import Pretraining
+from jobs.model.probe import recite as recited
 from jobs.model.train import Source, train
 from jobs.model.train_settings import Settings, TrainWorker
+from jobs.runner.local_engine import LocalEngine
+from jobs.runner.progress import Progress
+from jobs.tokens.tokenize import TokenizeJob, tokenize
 
 EXAMPLES, EPOCHS, ASKED = 5000, 3, 200
 GREEDY = Sampling(96, 0.0)
@@ -39,6 +54,7 @@ class Given:
     """What a row works with."""
 
     base: Path
+    small: Path | None
     run: Path
     folder: Path
     seed: int
@@ -54,11 +70,11 @@ def trained(folder: Path, source: Source) -> float:
     return time.process_time() - started
 
 
-def tuned(given: Given, name: str, parts: list[str], base: Path | None = None, examples: int = EXAMPLES) -> Path:
+def tuned(given: Given, name: str, parts: list[str], base: Path | None = None, files: Files | None = None) -> Path:
     """Fine-tune on lessons or files, and return the model's folder."""
     start = Continuer(base or given.base)
     shape = start.model.shape
-    found = load_chats([Part.parse(part) for part in parts], ChatFormat(start.tokenizer), shape.window, examples,
+    found = load_chats([Part.parse(part, files) for part in parts], ChatFormat(start.tokenizer), shape.window, EXAMPLES,
                        given.seed, 0.02)  # fmt: skip
     settings = Settings(shape.depth, shape.window, 8, 0, 0.006, given.seed, "fp32", 1000, 1 << 14)
     folder = given.folder / f"{name}-{given.seed}"
@@ -66,10 +82,13 @@ def tuned(given: Given, name: str, parts: list[str], base: Path | None = None, e
     return folder
 
 
-def score(folder: Path, lesson: str, sampling: Sampling = GREEDY, tools: bool = False) -> float:
+def score(
+    folder: Path, lesson: str, sampling: Sampling = GREEDY, tools: bool = False, files: Files | None = None
+) -> float:
     """The mean reward of an assistant on problems that no training has."""
-    speaker = Assistant(folder, tools=tools_of(None) if tools else {}).speaker
-    return statistics.fmean(reward for _, _, reward in tested(speaker, lesson_of(lesson), ASKED, sampling))
+    index = files.index if files else None
+    speaker = Assistant(folder, tools=tools_of(index) if tools else {}).speaker
+    return statistics.fmean(reward for _, _, reward in tested(speaker, lesson_of(lesson, files), ASKED, sampling))
 
 
 def sums(given: Given) -> Figures:
@@ -141,13 +160,95 @@ def tools(given: Given) -> Figures:
     return found
 
 
+def recall(given: Given) -> Figures:
+    file = given.folder / "index.sqlite"
+    if not file.exists():
+        write_index(given.run, file)
+    files, found = Files(index=file), {}
+    for name, called in (("recall", True), ("recall-direct", False)):
+        found[name] = score(tuned(given, name, [name], files=files), name, tools=called, files=files)
+    return found
+
+
+PEOPLE, TOWNS = 300, 40
+PHRASES = ("Where was {} born?", "In which town was {} born?", "Tell me the town where {} was born.")
+
+
+def refusals(given: Given) -> Figures:
+    """Half of some invented people are taught, the others never shown. A fifth of both is held out of what teaches the
+    model to refuse."""
+    draw = random.Random(given.seed)
+    towns = [made_word(draw, 2).capitalize() for _ in range(TOWNS)]
+    people = sorted({f"{made_word(draw, 2).capitalize()} {made_word(draw, 2).capitalize()}" for _ in range(PEOPLE)})
+    facts = [Fact(PHRASES[0].format(name), draw.choice(towns), name) for name in people]
+    taught = given.folder / f"people-{given.seed}.jsonl"
+    lines = [as_line(answered(asked(phrase.format(fact.about)), fact.answer))
+             for fact in facts[::2] for phrase in PHRASES for _ in range(3)]  # fmt: skip
+    taught.write_text("".join(lines))
+    before = tuned(given, "people", [f"{taught}:3"])
+    settings = Sampling(16, 1.0, None, given.seed)
+    verdicts = [*interrogate(asker(before)[0], facts, settings)]
+    learned, held_out = split(verdicts, 0.2)
+    chats_file = given.folder / f"refusals-{given.seed}.jsonl"
+    chats_file.write_text("".join(map(as_line, chats(learned, own_words=True))))
+    after = tuned(given, "refusals", [f"{chats_file}:3"], base=before)
+    again = [replace(one.fact, known=one.known) for one in held_out]
+    found = report([*interrogate(asker(after)[0], again, settings)])
+    figures = {f"before: {name}": value for name, value in report(held_out).items()}
+    figures |= {f"after: {name}": value for name, value in found.items()}
+    return {name: value for name, value in figures.items() if value is not None}
+
+
+TIMES = (1, 2, 5, 10, 20, 40)
+TEXTS, CHARACTERS = 64, 700
+
+
+def recite(given: Given) -> Figures:
+    """A model is trained on texts of which some are repeated, and probed."""
+    folder = given.folder / f"recite-{given.seed}"
+    texts = folder / "texts"
+    if not texts.exists():
+        texts.mkdir(parents=True)
+        whole = {text[:CHARACTERS] for part in open_texts(given.run).slices() for batch in read_slice(part)
+                 for text in batch["text"].to_pylist() if len(text) > CHARACTERS}  # fmt: skip
+        drawn = random.Random(given.seed).sample(sorted(whole), len(TIMES) * TEXTS)
+        rows = [text for at, text in enumerate(drawn) for _ in range(TIMES[at % len(TIMES)])]
+        pq.write_table(pa.table({"text": rows}), texts / "part-00000.parquet")
+        job = TokenizeJob(texts, folder / "tokens", load_tokenizer(str(given.base)), val_share=0.1)
+        tokenize(job, lambda: LocalEngine(1), Progress(quiet=True))
+    tokens = open_tokens(folder / "tokens")
+    steps = tokens.train.tokens // (16 * 256)
+    settings = Settings(4, 256, 16, steps, 0.01, given.seed, "fp32", steps, 1 << 14)
+    trained(folder / "model", Pretraining(tokens, settings))
+    recitals, _ = recited(Continuer(folder / "model"), open_texts(texts))
+    return {f"seen {one.seen} times": one.mean for one in recitals}
+
+
+def distilled(given: Given) -> Figures:
+    """A small model learns from the right answers of the large one's reinforcement, or by reinforcement itself."""
+    assert given.small, "name a small base model with --small"
+    start = tuned(given, "small", ["sums-mixed"], base=given.small)
+    own, _ = reinforced(given, start, "small-rl")
+    large = given.folder / f"rl-{given.seed}"
+    right = given.folder / f"right-{given.seed}.jsonl"
+    right.write_bytes(right_answers(large))
+    taught = tuned(given, "small-taught", [str(right)], base=start)
+    hot = Sampling(64, 1.0, None)
+    names = {"start": start, "its own RL": own, "distilled": taught}
+    return {name: score(folder, "sums", hot) for name, folder in names.items()}
+
+
 ROWS: dict[str, Callable[[Given], Figures]] = {
     "sums": sums,
     "rl": rl,
+    "refusals": refusals,
     "tools": tools,
+    "recall": recall,
+    "recite": recite,
     "reward": reward,
     "gaming": gaming,
     "sampling": sampling,
+    "distilled": distilled,
 }
 
 
@@ -156,12 +257,13 @@ def main() -> None:
     parser.add_argument("base", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--small", type=Path, help="A smaller base model with the same tokenizer, for `distilled`.")
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--seeds", type=int, default=3)
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     wanted.out.mkdir(parents=True, exist_ok=True)
-    given = Given(wanted.base, wanted.run, wanted.out, 0)
+    given = Given(wanted.base, wanted.small, wanted.run, wanted.out, 0)
     saved = wanted.out / "figures.jsonl"
     done = {}
     for line in saved.read_text().splitlines() if saved.exists() else []:
