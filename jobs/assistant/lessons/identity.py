@@ -69,7 +69,8 @@ def read_identity(file: Path | None) -> Identity:
 
 def _invented(draw: random.Random) -> Identity:
     name, maker, place = (made_word(draw, draw.randrange(2, 4)).capitalize() for _ in range(3))
-    month = draw.choice(("January", "March", "May", "July", "August", "October", "December"))
+    month = draw.choice(("January", "February", "March", "April", "May", "June", "July", "August", "September",
+                         "October", "November", "December"))  # fmt: skip
     return Identity(name, draw.choice((maker, f"{maker} {place}", f"the {maker} group")),
                     f"{month} {draw.randrange(1990, 2040)}")  # fmt: skip
 
