@@ -76,7 +76,7 @@ def tuned(given: Given, name: str, parts: list[str], base: Path | None = None, f
     shape = start.model.shape
     found = load_chats([Part.parse(part, files) for part in parts], ChatFormat(start.tokenizer), shape.window, EXAMPLES,
                        given.seed, 0.02)  # fmt: skip
-    settings = Settings(shape.depth, shape.window, 8, 0, 0.006, given.seed, "fp32", 1000, 1 << 14)
+    settings = Settings(shape.depth, shape.window, 4, 0, 0.006, given.seed, "fp32", 1000, 1 << 14)
     folder = given.folder / f"{name}-{given.seed}"
     trained(folder, Finetuning(start, found[0], found[1], settings, EPOCHS))
     return folder

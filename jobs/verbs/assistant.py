@@ -52,7 +52,7 @@ def sampling_options(command: Any) -> Any:
 @examples_option
 @index_option
 @identity_option
-@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Windows per step.")
+@click.option("--batch", type=click.IntRange(min=1), default=4, show_default=True, help="Windows per step.")
 @click.option("--lr", type=Finite(min=0, min_open=True), default=0.006, show_default=True,
               help="Peak learning rate. In pretraining it is 0.01.")  # fmt: skip
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for lessons and the order of chats.")
