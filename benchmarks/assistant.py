@@ -103,7 +103,7 @@ def reinforced(given: Given, start: Path, name: str, steps: int = 60) -> tuple[P
     folder.mkdir(parents=True, exist_ok=True)
     model = Continuer(start)
     shape = model.model.shape
-    settings = Settings(shape.depth, shape.window, 16, steps, 0.001, given.seed, "fp32", steps, 0)
+    settings = Settings(shape.depth, shape.window, 16, steps, 0.0003, given.seed, "fp32", steps, 0)
     task = task_of("sums", lesson.prompts, lesson.reward, lesson.shares)
     cpu = trained(folder, Reinforcement(model, task, settings, Effort(), folder, save_right=True))
     rows = read_metrics(folder)

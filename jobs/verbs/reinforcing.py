@@ -40,7 +40,7 @@ threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU
 @click.option("--kl", type=Finite(min=0), default=0.0, show_default=True,
               help="Price of each nat by which the model leaves its start.")  # fmt: skip
 @click.option("--stop-at", type=Finite(min=0, min_open=True), help="End at so many nats per answer from the start.")
-@click.option("--lr", type=Finite(min=0, min_open=True), default=0.001, show_default=True, help="Peak learning rate.")
+@click.option("--lr", type=Finite(min=0, min_open=True), default=0.0003, show_default=True, help="Peak learning rate.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for problems and answers.")
 @click.option("--eval-every", type=click.IntRange(min=1), default=20, show_default=True,
               help="Steps between validations.")  # fmt: skip
