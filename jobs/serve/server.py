@@ -47,23 +47,25 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(f"{host}:{port} can't be used: {reason}.", "Give another --port or --host.") from None
 
 
-def server(api: Api, host: str) -> uvicorn.Server:
+def server(api: Api, host: str) -> Server:
     """Return a server to run on a socket that listens. It ends with Ctrl-C."""
     config = uvicorn.Config(
         application(api, host), log_config=None, log_level="critical", access_log=False, server_header=False,
         limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=PATIENCE_S, ws="none", proxy_headers=False,
     )  # fmt: skip
-    return _Server(config, api)
+    return Server(config, api)
 
 
-class _Server(uvicorn.Server):
-    """Ends the requests of all models as soon as it is to end."""
+class Server(uvicorn.Server):
+    """Ends the requests of all models as soon as it is to end. `ended_by` is the signal that asked for it."""
 
     def __init__(self, config: uvicorn.Config, api: Api) -> None:
         super().__init__(config)
         self._api = api
+        self.ended_by = 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.ended_by = sig
         for worker in self._api.workers.values():
             worker.stop()
         super().handle_exit(sig, frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,7 +54,10 @@ def serve_command(
         address, port = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         say(f"Open http://{shown}:{port}/   OpenAI's interface: http://{shown}:{port}/v1   End: Ctrl-C")
-        server(Api(workers, [*tools_of(index)], saved), host).run([listening])
+        serving = server(Api(workers, [*tools_of(index)], saved), host)
+        serving.run([listening])
+    if serving.ended_by:  # uvicorn raises the signal again, but asyncio may miss it at its end
+        sys.exit(128 + serving.ended_by)
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
