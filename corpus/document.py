@@ -84,7 +84,8 @@ class Document:
         return self._stretches[language]
 
     def words(self, language: str = "en") -> Words:
-        """The tokens of spaCy's blank tokenizer, without whitespace: as arrays of properties, and in `strings`."""
+        """The tokens of the text by spaCy's blank tokenizer, punctuation too, but no whitespace. `strings` are the
+        tokens; the other fields are arrays with one value per token."""
         return self.stretches(language).words
 
     @property

@@ -49,7 +49,7 @@ class IntegrityError(CorpusError):
 
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-"""The errors that only writing can cause: no space, a quota, the largest file size, a read-only file system."""
+"""Errors that only a write can raise: no space, a quota, the limit of file sizes, a read-only file system."""
 
 
 def no_room(error: OSError, folder: object) -> NoRoom | None:

@@ -57,6 +57,8 @@ def stages_of(plugins: Iterable[Plugin]) -> dict[str, type[Stage]]:
         own = {cls.name: cls for cls in classes if cls.__module__ == loaded.__name__ and cls.name}
         if not own:
             raise ConfigError(f"The module {plugin.name} defines no stage.", "Derive a class with a `name` from Stage.")
+        if twice := sorted(found.keys() & own.keys()):
+            raise ConfigError(f"Two modules define a stage `{twice[0]}`.", "Give one of them another name.")
         found |= own
     return found
 

@@ -61,8 +61,11 @@ def load_recipe(name: str = "default", settings: Sequence[str] = (), modules: It
 
 
 def registry(modules: Iterable[Plugin] = ()) -> dict[str, type[Stage]]:
-    """Return our stages and those of the user's modules, by name."""
-    return {**stages_of(modules), **STAGES}
+    """Return our stages and those of the user's modules, by name. Raises ConfigError if one has a name of ours."""
+    own = stages_of(modules)
+    if taken := sorted(own.keys() & STAGES.keys()):
+        raise ConfigError(f"A module defines a stage `{taken[0]}`, which is one of ours.", "Give it another name.")
+    return {**own, **STAGES}
 
 
 def recipe_text(name: str) -> str:

@@ -44,7 +44,7 @@ class C4(Stage):
     NLTK's punkt). The rules for long words, policies, ellipses and citations come from the code; the paper does not
     mention them. With `latex`, brackets of formulas are no sign of code. FineWeb uses `terminal_punctuation = false`,
     because that rule alone removes 30% of all tokens (arXiv:2406.17557, 3.5). A page with both "lorem ipsum" and a
-    curly bracket is always dropped for the first. In datatrove the one that comes first in the text counts.
+    curly bracket is always dropped for "lorem ipsum". In datatrove the one that comes first in the text decides.
 
     Not included: C4's list of bad words, and its removal of repeated three-sentence spans.
     """

@@ -40,7 +40,7 @@ class Signed:
     site: str = ""
     """The domain, for the counts of removed documents by domain."""
     shingles: bytes | None = None
-    """Hashes of the shingles, where an exact comparison needs them."""
+    """Hashes of the shingles, if an exact comparison needs them."""
 
 
 class DocumentComparison(Collective):

@@ -73,7 +73,7 @@ class Client(AbstractContextManager["Client"]):
     def read(
         self, url: str, offset: int, length: int, expected: FileVersion | None = None
     ) -> tuple[bytearray, FileVersion]:
-        """Return `length` bytes of a file from `offset`, fewer only at its end, and the version of the file.
+        """Return up to `length` bytes from `offset` (fewer only at the end of the file), and the version of the file.
 
         Raises InputChanged if the version is not `expected`, InputUnreachable if all retries failed.
         """

@@ -23,7 +23,7 @@ class Measure:
     name: str
     limit: Limit
     collective: bool
-    """True if the stage compares documents. Only documents that passed all other stages have a value then."""
+    """True if the stage compares documents. If so, only documents that passed all other stages have a value."""
 
     @property
     def column(self) -> str:

@@ -46,7 +46,7 @@ class RunFiles:
                 f"The run in {store.where()} was interrupted, or is still going.", "Run the same `corpus build` again."
             )
         if data is None:
-            raise InputError(f"{store.where()} holds no finished run.", "Run `corpus build … -o` on it first.")
+            raise InputError(f"{store.where()} holds no finished run.", "Name the folder that `corpus build -o` wrote.")
         try:
             info = parse_json(data)
         except ValueError:

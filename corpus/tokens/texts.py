@@ -131,7 +131,7 @@ def open_texts(folder: Location) -> Texts:
         parts = [(key, "") for key in store.keys("") if key.endswith(".parquet") and not _HIDDEN.search(key)]
     where = store.where()
     if not parts:
-        raise InputError(f"{where} holds neither a finished run nor parquet files.", "Run `corpus build … -o` on it.")
+        raise InputError(f"{where} holds neither a finished run nor parquet files.", "Name the folder of a run.")
     found = Texts(tuple(_text_file(store.location, key, identity) for key, identity in parts), run)
     if not found.rows:
         raise InputError(f"{where} holds no text.", "See run.json, or `corpus explain`, for why no page was kept.")

@@ -69,7 +69,7 @@ class Member:
     end: int = 0
     size: int = 0
     content: bytes = b""
-    """The first bytes of the content, if `inflate` kept them. They are all of it if `len(content) == size`."""
+    """The first bytes of the content, if `inflate` kept them. If `len(content) == size`, this is the whole content."""
     state: str = "none"
     detail: str = ""
 

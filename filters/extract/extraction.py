@@ -62,7 +62,8 @@ class Extract(Stage):
     detailed = ("body_bytes",)
 
     http_status = Limit(min=200, max=299, of=int)
-    """Null for HTTP/0.9, and for a record that holds the page without an HTTP message."""
+    """The server's status. Only a success (2xx) has the page itself. Null for HTTP/0.9, and for a record that holds
+    the page without an HTTP message."""
     media_type = Limit(one_of=HTML, of=str)
     """Identified by the first bytes, the crawler or the server."""
     body_bytes = Limit(min=1, max=MAX_BODY_BYTES, of=int)

@@ -137,8 +137,8 @@ class Speaker:
         return turns
 
     def begin(self, messages: Sequence[Message]) -> Transcript:
-        """Return what the model answers to. The first turns of a long conversation are left out, but no system message.
-        Raises InputError if the last one does not fit the window."""
+        """Return what the model answers to. If a conversation is too long, its first turns are left out; the system
+        message stays. Raises InputError if the last one does not fit the window."""
         if not self.trained:
             return Transcript([self.chat.tokenizer.bos, *self.chat.encode(messages[-1].content)])
         try:
@@ -159,6 +159,6 @@ class Speaker:
 
 
 def in_groups(items: Sequence[_Item], size: int) -> Iterator[tuple[int, Sequence[_Item]]]:
-    """Yield the place of the first of each group, and the group."""
+    """Yield each group with the index of its first item."""
     for first in range(0, len(items), size):
         yield first, items[first : first + size]

@@ -142,7 +142,7 @@ class Faults:
         shown = []
         for what, lines in self.lines.items():
             places = ", ".join(map(str, lines[:5])) + (", …" if len(lines) > 5 else "")
-            shown.append(f"{len(lines)} {what} (line {places})")
+            shown.append(f"{'1 line' if len(lines) == 1 else f'{len(lines)} lines, each'} {what}: line {places}")
         return f"{self.file}: {'; '.join(shown)}"
 
 

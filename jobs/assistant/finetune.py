@@ -50,9 +50,11 @@ class Part:
         try:
             times = float(weight)
         except ValueError:
-            name, times = given, 1.0
+            times = -1.0
         if not 0 < times <= 1000:
             raise ConfigError(f"The weight of {given} is not between 0 and 1000.", "Write NAME:0.3, for example.")
+        if Path(name).is_dir():
+            raise ConfigError(f"{name} is a folder.", "Name JSONL files of conversations.")
         return cls(name, times, None if Path(name).is_file() else lesson_of(name, files))
 
     def conversations(self, examples: int, seed: int, faults: Faults) -> Iterable[tuple[int, Conversation]]:

@@ -39,8 +39,8 @@ FIRST_STEPS, LEAST = 3, 0.02
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned. A run is bound to `name`. `prompts(seed, held_out)` yields problems without end, `judge`
-    gives the rewards of many answers, and `shares` has measures of answers whose mean is of interest."""
+    """What is to be learned. A run is bound to `name`. `prompts(seed, held_out)` yields problems forever, `judge` gives
+    the rewards of many answers, and `shares` are measures of an answer, whose means are reported."""
 
     name: str
     prompts: Callable[[int, bool], Iterator[Conversation]]

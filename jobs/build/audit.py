@@ -33,7 +33,8 @@ class Audit:
 
 
 def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
-    """Compare each archive with the ledger. Raises IntegrityError if an archive without damage has other records."""
+    """Compare each archive with the ledger. Raises IntegrityError if the number of records of an
+    undamaged archive differs from the ledger's."""
     found = []
     for item in find_in_run(inputs, run.info["inputs"]).values():
         if is_url(item.path):

@@ -56,8 +56,8 @@ def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None
     """Return the archives that the arguments name, sorted by name.
 
     At most `limit` archives are used, the first ones in the order of the arguments, or at most `sample` archives, which
-    `seed` draws from all. A file that is given twice is read once. Files of one name in several folders are called by
-    the shortest end of their paths that tells them apart. Crawls are looked up at `base`. Raises InputError if an
+    `seed` draws from all. A file that is given twice is read once. Files with the same name in different folders are
+    named by the shortest end of their paths that differs. Crawls are looked up at `base`. Raises InputError if an
     argument names nothing readable, or if two files of the same name may be the same.
     """
     given = list(given)

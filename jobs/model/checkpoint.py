@@ -115,7 +115,7 @@ def load_model(folder: Path, device: torch.device, kind: type[GPT] = GPT) -> tup
     InputError if there is no model of this kind, and IntegrityError if it is damaged."""
     folders = [folder] if (folder / "state.json").exists() else _checkpoints(folder)
     if not folders:
-        raise InputError(f"{folder} has no trained model.", "Run `corpus train … -o` on it first.")
+        raise InputError(f"{folder} has no trained model.", "Name the folder that `corpus train … -o` wrote.")
     found, state = _newest(folders)
     if state.get("kind", GPT.__name__) != kind.__name__:
         raise InputError(f"{folder} has a {state.get('kind', 'GPT')}, not a {kind.__name__}.", "Name another folder.")
@@ -237,7 +237,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _damage(file: Path) -> Iterator[None]:
-    """Report everything that a damaged or hostile file of a model may cause."""
+    """Turn any error that a damaged or hostile model file can raise into one IntegrityError."""
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, AssertionError, SafetensorError):

@@ -1,4 +1,4 @@
-"""The source of pretraining: windows of a folder of tokens, in which every token counts."""
+"""The source of pretraining: windows of a folder of tokens, in which every token adds to the loss."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ EMBED_LR, HEAD_LR = 30.0, 3.0
 """AdamW's learning rates for embedding and head, as multiples of Muon's for the matrices."""
 
 BASE_WIDTH = 128
-"""The width (depth 4) at which the rates and DECAY were found."""
+"""The width (depth 4) at which the rates and DECAY were tuned."""
 
 DECAY = 0.1
 """Weight decay of the matrices: a step takes `lr * DECAY` off each of their weights. Tables have none."""

@@ -28,7 +28,7 @@ class Category:
 
 @dataclass(frozen=True)
 class TopCategories:
-    """The largest categories of a group, with the number of all its categories and the sums over all of them."""
+    """The largest categories of a group, with its number of categories and its totals."""
 
     rows: list[Category]
     distinct: int

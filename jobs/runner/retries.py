@@ -72,7 +72,7 @@ POLICIES = {
 }
 
 NO_ROOM = "no room"
-"""A failure that ends the run at once, as a full disk is not the fault of a payload."""
+"""A failure that ends the run at once, because a full disk is not the fault of a payload."""
 
 UNSHARED = "unshared"
 """A failure that ends the run at once: the node does not have the output folder."""

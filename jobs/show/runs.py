@@ -65,7 +65,7 @@ def show_explanation(explained: list[dict[str, Any]], console: Console, with_tex
     """Print each row with its measures, and its text, or with `with_text` that there is none. Text from pages is
     printed without markup and control characters.
 
-    A page reached the stages up to the one where it ended. It reached all if the ledger has the size of its last text.
+    A page reached the stages up to the one where it ended. It reached every stage if the ledger has `text_bytes`.
     A stage that it reached may have measured nothing: its values are null.
     """
     for row in explained:

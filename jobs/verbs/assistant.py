@@ -23,11 +23,13 @@ examples_option = click.option(
     "--examples", type=click.IntRange(min=1), default=5000, show_default=True, help="Conversations of each lesson."
 )
 index_option = click.option(
-    "--index", type=folder_type, metavar="FILE", help="Index to search, made by `corpus index`. `recall` asks about it."
-)
+    "--index", type=folder_type, metavar="FILE",
+    help="Index that the tool `search` and the lesson `recall` use, made by `corpus index`.",
+)  # fmt: skip
 identity_option = click.option(
     "--identity", type=folder_type, metavar="FILE",
-    help='For `self`: JSON such as {"name": "Ada", "maker": "Lovelace Ltd", "date": "May 2026"}.',
+    help='For `self`: JSON such as {"name": "Ada", "maker": "Lovelace Ltd", "date": "May 2026"}. Default: the name is '
+    "Corpus.",
 )  # fmt: skip
 
 

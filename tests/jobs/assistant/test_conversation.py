@@ -138,7 +138,7 @@ def test_what_is_no_conversation_is_counted_with_its_line(tmp_path, line, what):
     faults = Faults("chats.jsonl")
     assert [number for number, _ in read_chats(tmp_path / "chats.jsonl", faults)] == [1, 3]
     assert faults.lines == {what: [2, 4]}
-    assert str(faults) == f"chats.jsonl: 2 {what} (line 2, 4)"
+    assert str(faults) == f"chats.jsonl: 2 lines, each {what}: line 2, 4"
 
 
 def test_a_missing_file_is_an_error(tmp_path):

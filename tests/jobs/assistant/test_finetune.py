@@ -99,7 +99,7 @@ def test_what_is_too_long_is_counted_and_not_cut(base, tmp_path):
 
 def test_a_file_without_conversations_is_an_error(base, tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": "x"}))
-    with pytest.raises(InputError, match=r"no conversation to train on.*1 has no list `messages`"):
+    with pytest.raises(InputError, match=r"no conversation to train on.*1 line has no list `messages`"):
         load_chats([Part(str(tmp_path / "a.jsonl"), 1)], ChatFormat(base.tokenizer), WINDOW, 0, 0, 0)
 
 
