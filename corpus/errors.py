@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import traceback
 from collections.abc import Iterable
 
 
@@ -60,6 +61,27 @@ def no_room(error: OSError, folder: object) -> NoRoom | None:
         f"{folder} accepts no more data: {os.strerror(error.errno)}.",
         "Make room and run the same command again. It continues where this run stopped.",
     )
+
+
+def traced(error: BaseException) -> str:
+    """Return where an error comes from, and which errors led to it: their tracebacks and classes. Messages are left
+    out, since they may quote a page."""
+    chain = [error]
+    while (before := _led_to(chain[-1])) is not None and before not in chain:
+        chain.append(before)
+    return "\nThis led to another error:\n".join(
+        "".join(traceback.format_tb(one.__traceback__)) + f"{class_of(one)}\n" for one in reversed(chain)
+    )
+
+
+def _led_to(error: BaseException) -> BaseException | None:
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def class_of(error: BaseException) -> str:
+    """Return the class of an error, and the reason if it is one of the operating system."""
+    reason = f": {os.strerror(error.errno)}" if isinstance(error, OSError) and error.errno else ""
+    return type(error).__name__ + reason
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,6 @@ import io
 import os
 import sys
 import tempfile
-import traceback
 
 import click
 
@@ -119,14 +118,14 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:
-        from corpus.errors import ConfigError, CorpusError, no_room
+        from corpus.errors import ConfigError, CorpusError, no_room, traced
 
         expected = no_room(error, error.filename or "The disk") if isinstance(error, OSError) else error
         if isinstance(expected, CorpusError):
             say(f"Error: {expected}")
             sys.exit(2 if isinstance(expected, ConfigError) else 1)
         with tempfile.NamedTemporaryFile("w", prefix="corpus-bug-", suffix=".txt", delete=False) as file:
-            traceback.print_exc(file=file)
+            file.write(traced(error))
         say(f"This is a bug in corpus. Please report it with {file.name}")
         sys.exit(70)
 

@@ -276,9 +276,8 @@ class _Worker:
         """Return the exception for an error that the worker reports."""
         if known := _INPUT_ERRORS.get(error["class"]):
             return known(error["what"], error["todo"])
-        message = f": {error['message']}" if "message" in error else ""
         return WorkerError(
-            f"The page worker failed on {warc} with {error['class']}{message}.",
+            f"The page worker failed on {warc} with {error['class']}.",
             f"It happened at:\n{error['traceback']}",
             self._current_place(),
         )

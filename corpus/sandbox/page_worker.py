@@ -14,12 +14,11 @@ import os
 import resource
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from corpus.errors import InputError
+from corpus.errors import InputError, class_of, traced
 from corpus.net.client import Client
 from corpus.net.remote import open_source
 from corpus.pipeline import Pipeline
@@ -37,6 +36,7 @@ def main(argv: list[str]) -> None:
     """Serve jobs until IN ends, which it does when the supervisor dies."""
     fd_in, fd_out, fd_board = map(int, argv[:3])
     die_with_parent()
+    leave_no_core()
     board = Board(fd_board)
     pipeline: Pipeline | None = None
     own = 0
@@ -86,9 +86,7 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
 
 def _described(error: Exception) -> dict[str, str]:
     """Return an error as JSON data, without its message, which may quote a page."""
-    described = {"class": type(error).__name__, "traceback": "".join(traceback.format_tb(error.__traceback__))}
-    if isinstance(error, OSError) and error.errno:
-        described["message"] = os.strerror(error.errno)
+    described = {"class": class_of(error), "traceback": traced(error)}
     if isinstance(error, InputError):
         described |= {"what": error.what, "todo": error.todo}
     return described
@@ -133,6 +131,12 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit(1)
+
+
+def leave_no_core() -> None:
+    """Let a crash of this process leave no core dump, which would hold the texts of pages."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 if __name__ == "__main__":

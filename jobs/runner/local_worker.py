@@ -10,13 +10,14 @@ import os
 import sys
 from importlib import import_module
 
-from corpus.sandbox.page_worker import die_with_parent
+from corpus.sandbox.page_worker import die_with_parent, leave_no_core
 from jobs.runner.retries import Function, answer_of
 
 
 def main() -> None:
     """Run tasks until stdin ends, which it does when the driver dies."""
     die_with_parent()
+    leave_no_core()
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # what a library prints is no answer
         for line in sys.stdin.buffer:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import errno
 import socket
-import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
-from corpus.errors import CorpusError, InputChanged, InputUnreachable, NoRoom, OutputError, no_room
+from corpus.errors import CorpusError, InputChanged, InputUnreachable, NoRoom, OutputError, no_room, traced
 from corpus.sandbox.guard import Overdue, WorkerError
 from jobs.runner.nodes import sees_mark
 
@@ -158,5 +157,4 @@ def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) ->
             return {"error": full.what, "todo": full.todo, "kind": NO_ROOM}
         if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # a page worker that can't be started, say
             return _OUT_OF_MEMORY
-        where = "".join(traceback.format_tb(error.__traceback__))  # the message is left out, as it may quote a page
-        return {"error": f"{type(error).__name__} at\n{where}", "kind": USER_ERROR}
+        return {"error": f"{type(error).__name__} at\n{traced(error)}", "kind": USER_ERROR}

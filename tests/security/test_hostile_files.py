@@ -241,17 +241,6 @@ def test_no_secret_is_in_any_file_during_or_after_a_run(tmp_path):
     assert {".work", "corpus", "ledger", "run.json"} <= looked
 
 
-def test_only_corpus_and_samples_hold_text(finished):  # noqa: F811
-    """Ledger and signatures are decoded. The boxes of the index are not compressed."""
-    texts = open_run(finished).corpus.to_table(columns=["text"])["text"].to_pylist()
-    pieces = {text[at : at + 30] for text in texts for at in (0, len(text) // 2, len(text) - 30)}
-    for path in (path for path in finished.rglob("*") if path.is_file()):
-        if path.parent.name not in ("corpus", "samples"):
-            table = pq.read_table(path).to_pylist() if path.suffix == ".parquet" else ()
-            held = path.read_bytes().decode("utf-8", "replace") + repr(table)
-            assert not [piece for piece in pieces if piece in held], path
-
-
 def test_the_table_of_threats_names_tests_that_exist():
     named = re.findall(r"`(tests/[^`]*)`", (ROOT / "docs" / "reliability.md").read_text())
     assert len(named) > 20

@@ -152,28 +152,3 @@ def test_no_credential_of_a_url_in_any_output(tmp_path, tmp_path_factory):
     assert "none.warc.gz" in text
     for canary in ("canary-password", "canary-signature", "canary-sig", *KEYS.values()):
         assert canary not in text, (canary, text[max(0, text.index(canary) - 200) :][:400])
-
-
-def test_no_page_text_in_errors(tmp_path):
-    """A stage raises an error with page text. The text is in no message, no file and no report of a bug."""
-    (tmp_path / "mine.py").write_text(
-        "from corpus.stage import Limit, Stage\n"
-        "class Careless(Stage):\n"
-        "    name = 'careless'\n"
-        "    chars = Limit(min=1, of=int)\n"
-        "    def apply(self, doc):\n"
-        "        if 'short' in doc.url:\n"
-        "            raise ValueError(doc.text)\n"
-        "        yield 'chars', len(doc.text)\n"
-    )
-    recipe = "name = 'x'\n[[stages]]\nstage = 'extract'\n[[stages]]\nstage = 'careless'\n[[stages]]\nstage = 'pii'\n"
-    (tmp_path / "x.toml").write_text(recipe)
-    write_warc(tmp_path / "w.warc.gz", dict(pages()))
-    said = corpus(
-        tmp_path, "build", tmp_path / "w.warc.gz", "-o", tmp_path / "out",
-        "--recipe", tmp_path / "x.toml", "--allow-module", tmp_path / "mine.py",
-    )  # fmt: skip
-    text = "\n".join([said, *everything(tmp_path / "out"), *everything(tmp_path / "tmp")])
-    assert open_run(tmp_path / "out").info["records"]["failed"] == {"error": 1}
-    for canary in CANARIES:
-        assert canary not in text, canary
