@@ -85,7 +85,11 @@ def assert_quarantined(result, job: Job, kind: str, tries: int) -> None:
     rows = run.ledger.to_table(columns=["warc", "offset"]).to_pylist()
     assert all(row["warc"] == "a.warc.gz" or not unit["start"] <= row["offset"] < unit["end"] for row in rows)
     assert len(rows) >= PAGES + 1
-    assert json.loads((job.out / "timings.json").read_text())["failed_tries"]["run_unit_task"] == {kind: tries}
+    failed = json.loads((job.out / "timings.json").read_text())["failed_tries"]["run_unit_task"]
+    if kind == "out of memory":  # Ray may end another task than that which takes the memory
+        assert failed.pop(kind) >= tries
+        tries = 0
+    assert failed == ({kind: tries} if tries else {})
 
 
 def taken_up(job: Job, make_engine, tmp_path) -> tuple[int, int]:

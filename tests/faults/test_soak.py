@@ -16,9 +16,10 @@ from tests.faults.soak import write_archives
 from tests.jobs.build.test_real import own_pss
 from tests.processes import descendants
 
-PAGES = int(os.environ.get("CORPUS_SOAK_PAGES", "200000"))
+PAGES = int(os.environ.get("CORPUS_SOAK_PAGES", "400000"))
 GROWTH = 1.15
-"""The factor by which the memory of the last third may exceed that of the second. Caches fill in the first."""
+"""The factor by which the memory of the last third may exceed that of the second. Caches fill in the first: the memos
+of words are full after some 150,000 of these pages."""
 
 
 @dataclass
