@@ -7,7 +7,7 @@ import pytest
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.plugins import Plugin, read_plugin, stages_of
-from filters import load_recipe
+from filters import load_recipe, registry
 from tests.warcs import WORDS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -64,6 +64,13 @@ def test_modules_that_are_not_there(named):
         read_plugin(named)
 
 
-def test_a_users_stage_cannot_take_the_place_of_ours():
-    source = 'from corpus import Stage, Limit\nclass Mine(Stage):\n    name = "url"\n    x = Limit()\n'
-    assert load_recipe("fineweb", modules=[Plugin("mine", source)]).stages[0].stage.source.startswith("RefinedWeb")
+def plugin(name, stage):
+    return Plugin(name, f"from corpus.stage import Stage\n\n\nclass Own(Stage):\n    name = {stage!r}\n")
+
+
+def test_a_stage_of_ones_own_takes_no_name_that_is_taken():
+    with pytest.raises(ConfigError, match=r"defines a stage `pii`, which is one of ours"):
+        registry([plugin("one", "pii")])
+    with pytest.raises(ConfigError, match=r"Two modules define a stage `mine`"):
+        registry([plugin("one", "mine"), plugin("two", "mine")])
+    assert {"mine", "yours", "pii"} <= registry([plugin("one", "mine"), plugin("two", "yours")]).keys()
