@@ -45,7 +45,7 @@ from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens.tokenize import TokenizeJob, tokenize
 
-EXAMPLES, EPOCHS, ASKED = 5000, 3, 200
+EXAMPLES, EPOCHS, ASKED = 20_000, 1, 200
 GREEDY = Sampling(96, 0.0)
 
 
@@ -96,14 +96,14 @@ def sums(given: Given) -> Figures:
     return {name: score(tuned(given, name, [name]), name) for name in names}
 
 
-def reinforced(given: Given, start: Path, name: str, steps: int = 60) -> tuple[Path, Figures]:
+def reinforced(given: Given, start: Path, name: str, steps: int = 90) -> tuple[Path, Figures]:
     """Reinforce on sums, and return the model's folder and the figures of its curve."""
     lesson = lesson_of("sums")
     folder = given.folder / f"{name}-{given.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     model = Continuer(start)
     shape = model.model.shape
-    settings = Settings(shape.depth, shape.window, 16, steps, 0.0003, given.seed, "fp32", steps, 0)
+    settings = Settings(shape.depth, shape.window, 16, steps, 0.0006, given.seed, "fp32", steps, 0)
     task = task_of("sums", lesson.prompts, lesson.reward, lesson.shares)
     cpu = trained(folder, Reinforcement(model, task, settings, Effort(), folder, save_right=True))
     rows = read_metrics(folder)

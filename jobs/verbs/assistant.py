@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jobs.assistant.conversation import Message
 
 examples_option = click.option(
-    "--examples", type=click.IntRange(min=1), default=5000, show_default=True, help="Conversations of each lesson."
+    "--examples", type=click.IntRange(min=1), default=10_000, show_default=True, help="Conversations of each lesson."
 )
 index_option = click.option(
     "--index", type=folder_type, metavar="FILE",
@@ -50,7 +50,7 @@ def sampling_options(command: Any) -> Any:
 @click.argument("model", type=folder_type)
 @click.argument("chats", nargs=-1, required=True, metavar="CHATS…")
 @click.option("-o", "--out", required=True, type=folder_type, help="Folder to write the assistant to.")
-@click.option("--epochs", type=click.IntRange(min=1), default=3, show_default=True, help="Times to see all chats.")
+@click.option("--epochs", type=click.IntRange(min=1), default=2, show_default=True, help="Times to see all chats.")
 @examples_option
 @index_option
 @identity_option

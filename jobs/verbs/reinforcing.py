@@ -31,7 +31,7 @@ threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU
               "`prompts(seed)` and `reward(prompt, answer)`, which needs --allow-module.")  # fmt: skip
 @click.option("--allow-module", is_flag=True, help="Run the code of the file that --task names.")
 @click.option("--reward", "reward_folder", type=folder_type, help="Reward model that judges instead of the task.")
-@click.option("--steps", type=click.IntRange(min=1), default=60, show_default=True, help="Updates.")
+@click.option("--steps", type=click.IntRange(min=1), default=90, show_default=True, help="Updates.")
 @click.option("--problems", type=click.IntRange(min=1), default=16, show_default=True, help="Problems per step.")
 @click.option("--samples", type=click.IntRange(min=2), default=8, show_default=True, help="Answers to each problem.")
 @click.option("--max-tokens", type=click.IntRange(min=1), default=64, show_default=True, help="Most tokens per answer.")
@@ -40,7 +40,7 @@ threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU
 @click.option("--kl", type=Finite(min=0), default=0.0, show_default=True,
               help="Price of each nat by which the model leaves its start.")  # fmt: skip
 @click.option("--stop-at", type=Finite(min=0, min_open=True), help="End at so many nats per answer from the start.")
-@click.option("--lr", type=Finite(min=0, min_open=True), default=0.0003, show_default=True, help="Peak learning rate.")
+@click.option("--lr", type=Finite(min=0, min_open=True), default=0.0006, show_default=True, help="Peak learning rate.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for problems and answers.")
 @click.option("--eval-every", type=click.IntRange(min=1), default=20, show_default=True,
               help="Steps between validations.")  # fmt: skip
