@@ -39,7 +39,7 @@ from jobs.model.curve import read_metrics
 from jobs.model.generate import Continuer, Sampling
 from jobs.model.pretraining import Pretraining
 from jobs.model.probe import recite as recited
-from jobs.model.train import Source, train
+from jobs.model.train import Objective, train
 from jobs.model.train_settings import Settings, TrainWorker
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
@@ -63,10 +63,10 @@ class Given:
 Figures = dict[str, float]
 
 
-def trained(folder: Path, source: Source) -> float:
+def trained(folder: Path, objective: Objective) -> float:
     """Train, and return the CPU seconds."""
     started = time.process_time()
-    train(folder, source, TrainWorker())
+    train(folder, objective, TrainWorker())
     return time.process_time() - started
 
 

@@ -156,7 +156,7 @@ def _drawn(chats: Chats, seed: int, epoch: int) -> list[int]:
 
 
 class Finetuning:
-    """A `Source` over conversations, which begins with the weights of a model."""
+    """An `Objective` over conversations, which begins with the weights of a model."""
 
     def __init__(self, base: Continuer, train: Chats, val: Chats, settings: Settings, epochs: int) -> None:
         """`settings.steps` is replaced by what the epochs take."""

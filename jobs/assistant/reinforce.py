@@ -79,7 +79,7 @@ class Effort:
 
 
 class Reinforcement:
-    """A `Source` whose batches are the model's own answers. Raises ConfigError for a tokenizer without the specials."""
+    """An `Objective` whose batches are the model's own answers. Raises ConfigError if the tokenizer lacks specials."""
 
     # all that decides a reinforcement, and where its samples go
     def __init__(

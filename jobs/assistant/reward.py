@@ -118,7 +118,7 @@ class Scorer:
 
 
 class Preferences:
-    """A `Source` over pairs, which begins with the trunk of a model."""
+    """An `Objective` over pairs, which begins with the trunk of a model."""
 
     def __init__(self, base: Continuer, train: Sequence[Pair], val: Sequence[Pair], settings: Settings) -> None:
         self.base, self.settings = base, settings

@@ -1,4 +1,4 @@
-"""The source of pretraining: windows of a folder of tokens, in which every token adds to the loss."""
+"""The objective of pretraining: windows of a folder of tokens, in which every token adds to the loss."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobs.model.windows import Windows
 
 
 class Pretraining:
-    """A `Source` over tokens. Raises InputError if they are fewer than one window."""
+    """An `Objective` over tokens. Raises InputError if they are fewer than one window."""
 
     def __init__(self, tokens: Tokens, settings: Settings) -> None:
         self.tokens, self.settings = tokens, settings

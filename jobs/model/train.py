@@ -1,7 +1,7 @@
 """Train a model on tokens. Read this file, the whole loop, from top to bottom.
 
-Pretraining, fine-tuning, reinforcement and reward models are one loop over different sources: a source says with which
-weights to begin, and gives the batch of each step and how much each of its tokens counts. The source alone decides the
+Pretraining, fine-tuning, reinforcement and reward models are one loop with different objectives: an objective says with
+which weights to begin, and gives the batch of each step and how much each of its tokens counts. It alone decides the
 weights. A run can end at any moment. The same command continues from the newest checkpoint and, in fp32 on the same
 number of threads, ends with the same weights bit for bit: batches and the learning rate are functions of the step and
 of the weights.
@@ -80,7 +80,7 @@ class Batch:
     """True if the run ends with this step, whatever its settings say."""
 
 
-class Source(Protocol):
+class Objective(Protocol):
     """Where a training begins, and what it learns from."""
 
     settings: Settings
@@ -112,25 +112,25 @@ def compute_type(settings: Settings) -> torch.dtype:
 
 # long, so that the loop can be read from top to bottom
 def train(
-    folder: Path, source: Source, worker: TrainWorker,
+    folder: Path, objective: Objective, worker: TrainWorker,
     stopped: Callable[[], bool] = lambda: False, progress: TrainingProgress | None = None,
 ) -> dict[str, Any] | None:  # fmt: skip
     """Train until the last step, write the finished model, and return its facts, or None if `stopped` ended the run.
 
-    Raises OutputError if the folder is bound to another source, and CorpusError if the loss is no longer finite.
+    Raises OutputError if the folder is bound to another objective, and CorpusError if the loss is no longer finite.
     """
-    settings = source.settings
+    settings = objective.settings
     worker.check(settings.batch)
     lead = worker.rank == 0
     with together(worker):
         if lead:
-            checkpoint.bind(folder, source.bound())
-            write_whole(folder / "tokenizer.json", source.tokenizer)
+            checkpoint.bind(folder, objective.bound())
+            write_whole(folder / "tokenizer.json", objective.tokenizer)
         done = checkpoint.finished(folder)
     if done:
         return done
 
-    model = source.first()
+    model = objective.first()
     model.to(worker.device)
     optimizers = make_optimizers(model, settings.lr)
     with together(worker):
@@ -142,7 +142,7 @@ def train(
 
     facts: dict[str, Any] = {
         "shape": asdict(model.shape),
-        **source.facts(),
+        **objective.facts(),
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "versions": {"corpus": metadata.version("corpus"), "torch": torch.__version__},
     }
@@ -160,7 +160,7 @@ def train(
             progress.start_training(settings.steps, step, settings.batch * settings.window)
             ending.callback(progress.end)
         while not ended and not _any(stopped(), worker):
-            batch = source.batch(model, step, worker)
+            batch = objective.batch(model, step, worker)
             loss = backward(parallel, batch, worker)
             at = lr_share(step, settings.steps)
             for group, peak in peaks:
@@ -173,7 +173,7 @@ def train(
             row = {"step": step, "tokens": seen, "loss": loss, "lr": settings.lr * at, **batch.facts}
             ended = batch.last or step == settings.steps
             if step % settings.eval_every == 0 or ended:
-                row |= source.evaluate(model, worker)
+                row |= objective.evaluate(model, worker)
             for found in (loss, row.get("val_loss", 0.0)):
                 if not math.isfinite(found):
                     raise CorpusError(f"The loss is {found} at step {step}.", "Use another folder and a smaller --lr.")

@@ -119,8 +119,8 @@ def _worker(config: dict[str, Any]) -> None:
     torch.set_num_threads(worker.threads)
     try:
         with together(worker):
-            source = Pretraining(open_tokens(config["tokens"]), Settings(**config["settings"]))
-        train(folder, source, worker, (folder / _STOP).exists)
+            objective = Pretraining(open_tokens(config["tokens"]), Settings(**config["settings"]))
+        train(folder, objective, worker, (folder / _STOP).exists)
     except FailedElsewhere:
         return
     except CorpusError as error:

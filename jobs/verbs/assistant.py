@@ -97,9 +97,9 @@ def finetune_command(
     if precision == "auto":
         precision = "bf16" if device == "cuda" else "fp32"
     settings = Settings(shape.depth, shape.window, batch, 0, lr, seed, precision, eval_every, 1 << 14)
-    source = Finetuning(base, train, val, settings, epochs)
-    say(f"{len(train):,} conversations, {len(val):,} more held out. {source.settings.steps:,} steps.")
-    result = train_here(model, out, source, TrainWorker(device, micro_batch, threads=threads or usable_cpus()))
+    objective = Finetuning(base, train, val, settings, epochs)
+    say(f"{len(train):,} conversations, {len(val):,} more held out. {objective.settings.steps:,} steps.")
+    result = train_here(model, out, objective, TrainWorker(device, micro_batch, threads=threads or usable_cpus()))
     if as_json:
         show_json({key: result.get(key) for key in ("step", "parameters", "loss", "val_loss", "seconds")})
     score = f", {result['val_loss']:.3f} on conversations held out" if "val_loss" in result else ""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from corpus.tokens.tokenizer import Tokenizer
     from jobs.model.generate import Drawn
-    from jobs.model.train import Source
+    from jobs.model.train import Objective
     from jobs.runner.engine import Stop
 
 device_option = click.option(
@@ -140,9 +140,9 @@ def _run(
     return _or_end(result, out, stop)
 
 
-def train_here(made_from: Path, out: Path, source: Source, worker: TrainWorker) -> dict[str, Any]:
-    """Train in this process, and note in the folder that the source reads that `out` is made from it. End the program
-    after a stop signal."""
+def train_here(made_from: Path, out: Path, objective: Objective, worker: TrainWorker) -> dict[str, Any]:
+    """Train in this process, and note in the folder `made_from` that `out` is made from it. End the program after a
+    stop signal."""
     import torch
 
     from jobs.model.curve import TrainingProgress
@@ -152,7 +152,7 @@ def train_here(made_from: Path, out: Path, source: Source, worker: TrainWorker) 
     register(made_from, "model", out)
     torch.set_num_threads(worker.threads)
     with _only_run(out) as stop:
-        result = train(out, source, worker, stop.asked, TrainingProgress())
+        result = train(out, objective, worker, stop.asked, TrainingProgress())
     return _or_end(result, out, stop)
 
 

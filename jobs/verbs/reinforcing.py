@@ -75,8 +75,8 @@ def reinforce_command(
     settings = Settings(shape.depth, shape.window, problems, steps, lr, seed, "fp32", eval_every, 0)
     effort = Effort(samples, max_tokens, temperature, kl, stop_at, tested)
     found = _task(task, allow_module, reward_folder, device)
-    source = Reinforcement(start, found, settings, effort, out, tools_of(None), say, save_right is not None)
-    result = train_here(model, out, source, TrainWorker(device, threads=threads or usable_cpus()))
+    objective = Reinforcement(start, found, settings, effort, out, tools_of(None), say, save_right is not None)
+    result = train_here(model, out, objective, TrainWorker(device, threads=threads or usable_cpus()))
     if save_right:
         write_whole(save_right, right_answers(out))
     shown = {key: value for key, value in result.items() if isinstance(value, int | float)}
