@@ -69,11 +69,18 @@ class Run(RunFiles):
                 for file in (part.keys, part.texts, part.docs):
                     check_part(store, file)
 
-    def _check_books(self, rows: dict[str, int]) -> None:
+    def check_counts(self, rows: dict[str, int] | None = None) -> None:
+        """Raise IntegrityError unless the counts of run.json are the rows of the files, by default as the manifest has
+        them."""
+        rows = rows or {kind: sum(part.rows for part in self.parts(kind)) for kind in ("ledger", "corpus")}
         counts = self.info["records"]
         if not balances(counts) or counts["in"] != rows["ledger"] or counts["kept"] != rows["corpus"]:
             what = f"{self.store.where('run.json')} does not balance with its files: {counts} but {rows} rows."
             raise IntegrityError(what, "Build again.")
+
+    def _check_books(self, rows: dict[str, int]) -> None:
+        self.check_counts(rows)
+        counts = self.info["records"]
         outcomes = Counter(
             outcome
             for batch in read_batches(self.paths("ledger"), ["outcome"], _ROWS)

@@ -69,6 +69,7 @@ class Report:
 
 def gather(run: Run, tick: Tick = lambda: None) -> Report:
     """Read a run's ledger, texts, samples and run.json. `tick` is called after each batch of the ledger."""
+    run.check_counts()
     info = run.info
     samples = read_samples(run)
     largest = {entry["id"] for entry in info["dedup"]["largest"]} if info["dedup"] else set()

@@ -540,7 +540,11 @@ def test_what_was_taken_down(tmp_path):
     table = pq.read_table(folder / "ledger" / "part-00000.parquet")
     rows = table.to_pylist()
     columns = dict.fromkeys(info["columns"])
-    for row in [row for row in rows if row["outcome"] == "kept"][:2]:
+    gone = [row for row in rows if row["outcome"] == "kept"][:2]
+    kept = pq.read_table(folder / "corpus" / "part-00000.parquet")
+    ids = {row["id"] for row in gone}
+    write_part(folder, "corpus", kept.filter([one not in ids for one in kept["id"].to_pylist()]))
+    for row in gone:
         row.update({**columns, "outcome": "dropped", "stage": "removed", "rule": "url", "text_bytes": None})
         info["records"]["kept"] -= 1
     info["records"]["dropped"]["removed"] = {"url": 2}
