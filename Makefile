@@ -48,7 +48,7 @@ demo-model: $(TRAIN_STAMP)
 	$(BIN)/corpus generate demo-model/model "The town council" -n 3 --max-tokens 60 --temperature 0.5
 	$(BIN)/corpus generate demo-model/model "The town council" --show-probs --max-tokens 8
 
-# Sample crawl → text → tokens → base model → assistant with tools → reinforcement. Takes some ten minutes on two cores.
+# Sample crawl → text → tokens → base model → assistant with tools → reinforcement. Takes some six minutes on two cores.
 demo-assistant: $(TRAIN_STAMP)
 	rm -rf demo-assistant && mkdir demo-assistant
 	$(BIN)/corpus sample -o demo-assistant/sample.warc.gz --pages 1200
@@ -56,8 +56,8 @@ demo-assistant: $(TRAIN_STAMP)
 	$(BIN)/corpus tokenizer train demo-assistant/out -o demo-assistant/tok --vocab-size 1024
 	$(BIN)/corpus tokenize demo-assistant/out -o demo-assistant/tokens --tokenizer demo-assistant/tok
 	$(BIN)/corpus train demo-assistant/tokens -o demo-assistant/base --preset demo
-	$(BIN)/corpus finetune demo-assistant/base sums-mixed tools self:0.2 -o demo-assistant/chat --examples 3000
-	$(BIN)/corpus reinforce demo-assistant/chat -o demo-assistant/better --task sums --steps 30
+	$(BIN)/corpus finetune demo-assistant/base sums-mixed tools self:0.2 -o demo-assistant/chat --examples 12000 --epochs 1
+	$(BIN)/corpus reinforce demo-assistant/chat -o demo-assistant/better --task sums --steps 60
 	$(BIN)/corpus chat demo-assistant/better "7, +5, *2, -3"
 	$(BIN)/corpus chat demo-assistant/better "Calculate 1363 - 115 for me."
 	$(BIN)/corpus chat demo-assistant/better "Say, what are you called?"
