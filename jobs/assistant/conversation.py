@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from corpus.errors import InputError
 from corpus.json_data import parse_json
 from corpus.tokens.encoder import Encoder
 from corpus.tokens.tokenizer import Tokenizer
+
+_Read = TypeVar("_Read")
 
 _ROLES = {"developer": "system", "human": "user", "gpt": "assistant", "observation": "tool", "function": "tool"}
 """Other names of roles: OpenAI's newer one, and those of ShareGPT."""
@@ -146,24 +148,39 @@ class Faults:
         return f"{self.file}: {'; '.join(shown)}"
 
 
-def read_chats(path: Path, faults: Faults) -> Iterator[tuple[int, Conversation]]:
-    """Yield line numbers and conversations of a JSONL file. What is none is counted in `faults`.
+def read_lines(path: Path, faults: Faults, read: Callable[[Any], _Read], wanted: str) -> Iterator[tuple[int, _Read]]:
+    """Yield line numbers of a JSONL file, and what `read` makes of their data. Lines that are no JSON, or for which it
+    raises BadConversation, are counted in `faults`.
 
-    Raises InputError if the file can't be read.
+    Raises InputError if the file can't be read. `wanted` says what it should hold.
     """
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 try:
-                    messages = messages_of(parse_json(line))
-                    check_order(messages)
-                    yield number, messages
+                    found = read(parse_json(line))
                 except BadConversation as error:
                     faults.lines[str(error)].append(number)
                 except ValueError:
                     faults.lines["is no JSON"].append(number)
+                else:
+                    yield number, found
     except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}.", "Name a JSONL file of conversations.") from None
+        raise InputError(f"{path} can't be read: {error.strerror}.", f"Name a JSONL file of {wanted}.") from None
+
+
+def read_chats(path: Path, faults: Faults) -> Iterator[tuple[int, Conversation]]:
+    """Yield line numbers and conversations of a JSONL file. What is none is counted in `faults`.
+
+    Raises InputError if the file can't be read.
+    """
+
+    def read(data: Any) -> Conversation:
+        messages = messages_of(data)
+        check_order(messages)
+        return messages
+
+    return read_lines(path, faults, read, "conversations")
 
 
 class ChatFormat:

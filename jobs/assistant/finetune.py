@@ -21,7 +21,7 @@ from corpus.digests import digest
 from corpus.errors import ConfigError, InputError
 from jobs.assistant.conversation import ChatFormat, Conversation, Faults, read_chats
 from jobs.assistant.lessons import lesson_of
-from jobs.assistant.lessons.lesson import Given, Lesson
+from jobs.assistant.lessons.lesson import Given, Lesson, is_held_out
 from jobs.model.generate import Continuer
 from jobs.model.model import GPT
 from jobs.model.train import Batch, compute_type
@@ -118,8 +118,7 @@ def load_chats(
             if len(ids) > window:
                 faults.lines[TOO_LONG].append(number)
                 continue
-            held_out = int(hashlib.sha256(repr(ids).encode()).hexdigest()[:8], 16) < val_share * 2**32
-            (val if held_out else train).add(ids, said, part.weight)
+            (val if is_held_out(repr(ids), val_share) else train).add(ids, said, part.weight)
         all_faults.append(faults)
     if not len(train):
         shown = " ".join(str(faults) for faults in all_faults if faults.lines)

@@ -19,8 +19,15 @@ from torch import Tensor
 
 from corpus.digests import digest
 from corpus.errors import InputError
-from corpus.json_data import parse_json
-from jobs.assistant.conversation import BadConversation, ChatFormat, Conversation, Faults, Message, messages_of
+from jobs.assistant.conversation import (
+    BadConversation,
+    ChatFormat,
+    Conversation,
+    Faults,
+    Message,
+    messages_of,
+    read_lines,
+)
 from jobs.assistant.score import AT_ONCE
 from jobs.model.generate import Continuer
 from jobs.model.model import GPT, Linear
@@ -68,18 +75,7 @@ def read_pairs(path: Path, faults: Faults) -> list[Pair]:
 
     Raises InputError if the file can't be read or has no pair.
     """
-    pairs: list[Pair] = []
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    pairs += _pairs(parse_json(line))
-                except BadConversation as error:
-                    faults.lines[str(error)].append(number)
-                except ValueError:
-                    faults.lines["is no JSON"].append(number)
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}.", "Name a JSONL file of pairs.") from None
+    pairs = [pair for _, found in read_lines(path, faults, _pairs, "pairs") for pair in found]
     if not pairs:
         raise InputError(f"{path} has no pair.", f"Each line needs prompt, chosen and rejected. {faults}")
     return pairs

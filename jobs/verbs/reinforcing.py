@@ -157,6 +157,7 @@ def reward_command(
     """
     device = load_torch(device)
     from jobs.assistant.conversation import Faults
+    from jobs.assistant.lessons.lesson import is_held_out
     from jobs.assistant.reward import Preferences, read_pairs
     from jobs.model.generate import Continuer
     from jobs.model.train_settings import Settings, TrainWorker
@@ -166,7 +167,7 @@ def reward_command(
     pairs = read_pairs(pairs_file, faults)
     if faults.lines:
         say(f"Left out: {faults}")
-    held = [int(sha256(repr(pair.prompt).encode()).hexdigest()[:8], 16) < val_share * 2**32 for pair in pairs]
+    held = [is_held_out(repr(pair.prompt), val_share) for pair in pairs]
     train, val = ([pair for pair, out in zip(pairs, held, strict=True) if out == side] for side in (False, True))
     if not train:
         raise InputError(f"All {len(pairs)} pairs of {pairs_file} are held out.", "Give more pairs, or --val-share 0.")
