@@ -212,5 +212,5 @@ class GPT(nn.Module):
         there = counts.nonzero()[:, 0]
         if len(there) < len(x):
             x, targets, counts = (given.index_select(0, there) for given in (x, targets, counts))
-        loss: Tensor = CappedLoss.apply(x, self.head.weight, targets, counts)  # type: ignore[no-untyped-call]
+        loss: Tensor = CappedLoss.apply(x, self.head.weight, targets, counts)
         return loss

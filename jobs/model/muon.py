@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
         self.compute = compute
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> None:
         """Update all matrices. Those of one shape are made orthogonal together."""
         for group in self.param_groups:
             same: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}

@@ -204,7 +204,7 @@ def backward(model: nn.Module, batch: Batch, worker: TrainWorker) -> float:
     total = torch.zeros((), device=device)
     for start in range(0, rows, some):
         part = [given[start : start + some].to(device) for given in (batch.ids, batch.targets, batch.counts)]
-        with nullcontext() if start + some >= rows or worker.workers == 1 else model.no_sync():  # type: ignore[operator]
+        with nullcontext() if start + some >= rows or worker.workers == 1 else model.no_sync():
             loss = model(*part)
             loss.backward()
         total += loss.detach()
