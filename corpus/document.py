@@ -58,8 +58,15 @@ class Document:
 
     @classmethod
     def of(cls, record: Record) -> Document:
-        """Return the document of a judged record. Its text is empty until a stage extracts it."""
-        return cls(id=record.id, url=record.url, date=record.date, record=record)
+        """Return the document of a judged record. Its text is empty until a stage extracts it, unless it is a row."""
+        return cls(
+            id=record.id,
+            url=record.url,
+            date=record.date,
+            text=record.text or "",
+            record=record,
+            language=record.language,
+        )
 
     @property
     def text(self) -> str:

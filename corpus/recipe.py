@@ -35,6 +35,9 @@ from corpus.stage import BoundStage, Stage
 from corpus.warc.record import Damage, Record
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+ARCHIVE_GIVES = ("page", "url")
+"""What each record of an archive has before any stage."""
+
 RESERVED = {"stage", "name", "languages"}
 """The keys of a stage's table that no parameter and no measure may have."""
 
@@ -110,15 +113,13 @@ class Recipe:
             for name, digest in sorted(bound.stage.resources().items())
         }
 
-    def check_pages(self) -> None:
-        """Raise ConfigError if a stage reads what a page of an archive does not have there: its text or language."""
-        there: set[str] = set()
+    def check_input(self, gives: Iterable[str]) -> None:
+        """Raise ConfigError if a stage reads what an item of the input does not have there: its page, URL, text or
+        language."""
+        there = set(gives)
         for bound in self.stages:
             for what in sorted(bound.reads - there):
-                raise ConfigError(
-                    f"{bound.name} reads the {what} of a page, and no stage before it sets that.",
-                    f'Add one that does: `corpus stages` lists them. A stage of your own says `sets = ("{what}",)`.',
-                )
+                raise ConfigError(*_lacks(bound.name, what))
             there.update(bound.stage.sets)
 
     def pipeline(self) -> Pipeline:
@@ -127,6 +128,18 @@ class Recipe:
     def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
         """Yield the outcomes of all judged records and all damage of an archive, in order."""
         return self.pipeline().run(items)
+
+
+def _lacks(name: str, what: str) -> tuple[str, str]:
+    """Return what to say of a stage that reads what no item has there, and what to do."""
+    if what == "page":
+        todo = f"Take --recipe text, name a column of HTML with --html, or switch the stage off: --set {name}=off."
+        return f"{name} reads the HTML of a page, and the documents are texts.", todo
+    if what == "url":
+        todo = f"Name a column with --url, or switch the stage off: --set {name}=off."
+        return f"{name} reads the URL of a page, and the documents have none.", todo
+    todo = f'Add one that does: `corpus stages` lists them. A stage of your own says `sets = ("{what}",)`.'
+    return f"{name} reads the {what} of a page, and no stage before it sets that.", todo
 
 
 def _check_order(stages: Sequence[BoundStage]) -> None:
@@ -214,6 +227,9 @@ def _with_setting(data: dict[str, Any], setting: str) -> dict[str, Any]:
     """Change one `stage.measure.bound=value`, `stage.parameter=value` or `key=value` of canonical `data`."""
     path, value = setting_of(setting)
     first, *keys = path.split(".")
+    if value == "off" and any(table["name"] == path for table in data["stages"]):
+        data["stages"] = [table for table in data["stages"] if table["name"] != path]
+        return data
     if first in _TOP - {"stages"}:
         changed, keys = data, [first, *keys]
     else:

@@ -140,7 +140,8 @@ class Stage:
     costly: ClassVar[bool] = False
     """True: after its verdict a stage measures nothing more, because its later measures cost too much."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """What a page must have before this stage: "text", "language", or both. An archive gives neither."""
+    """What a page must have before this stage: "page" (its HTML), "url", "text", "language". An archive gives the first
+    two."""
     sets: ClassVar[tuple[str, ...]] = ()
     """What a page has after this stage: "text", "language", or both."""
     detailed: ClassVar[tuple[str, ...]] = ()

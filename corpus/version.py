@@ -9,15 +9,15 @@ from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 
 LIBRARIES = (
-    "brotli", "fasttext-predict", "idna", "lxml", "numpy", "phonenumbers", "presidio-analyzer", "pyarrow", "regex",
-    "resiliparse", "spacy", "tldextract", "trafilatura", "xxhash", "zstandard",
+    "brotli", "fasttext-predict", "idna", "lxml", "numpy", "orjson", "phonenumbers", "presidio-analyzer", "pyarrow",
+    "regex", "resiliparse", "spacy", "tldextract", "trafilatura", "xxhash", "zstandard",
 )  # fmt: skip
 """Libraries whose version can change a decision, a text or the bytes of a file."""
 
 PASS_ROOMS = (
     "corpus/collective.py", "corpus/document.py", "corpus/outcome.py", "corpus/pipeline.py", "corpus/recipe.py",
-    "corpus/stage.py", "corpus/url_identity.py", "corpus/dedup", "corpus/sandbox", "corpus/storage/boxes.py",
-    "corpus/tables", "corpus/text", "corpus/warc", "filters",
+    "corpus/stage.py", "corpus/url_identity.py", "corpus/dedup", "corpus/documents", "corpus/sandbox",
+    "corpus/storage/boxes.py", "corpus/tables", "corpus/text", "corpus/warc", "filters",
 )  # fmt: skip
 """The rooms that decide the bytes of a run. The others read, move or show what is there."""
 

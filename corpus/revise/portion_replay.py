@@ -53,8 +53,8 @@ class PageReader:
         assert self.archive is not None
         batches: list[Batch] = []
         settings, size = self.guard.settings, self.archive.end - self.archive.start
-        # an archive without members must be read from its start up to each page
-        wall_s = settings.pages_wall_s(len(places)) if self.archive.layout == "members" else settings.unit_wall_s(size)
+        # other files must be read from their start up to each page
+        wall_s = settings.pages_wall_s(len(places)) if self.archive.seekable else settings.unit_wall_s(size)
         self.guard.run(self.archive, batches.append, UnitOptions(places, self.takedown, wall_s=wall_s))
         tables = {kind: pa.concat_tables([batch.tables[kind] for batch in batches]) for kind in kinds}
         if tables["ledger"].num_rows != len(places):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from corpus.documents.columns import PARTS
 from corpus.json_data import Maybe, check_shape
 from corpus.tables.ledger import MEASURE_TYPES
 
@@ -46,6 +47,7 @@ _RUN_JSON = {
     "quarantined": [{**_PLACE, "record": Maybe(str), "attempts": _COUNTS, "reason": str}],
     "index": Maybe(str),
     "hidden": Maybe(bool),
+    "documents": Maybe({str: str}),
 }
 
 
@@ -56,6 +58,8 @@ def check_run_json(info: Any) -> None:
             if isinstance(kind, str) and kind in _FORMER_COMPARISONS:  # as runs had it until 2026-11
                 info["compared"][name] = _FORMER_COMPARISONS[kind]
     check_shape(info, _RUN_JSON)
+    if strange := set(info.get("documents") or ()) - set(PARTS):
+        raise ValueError(f"`documents` has {min(strange)[:100]!a}, which is no part of a document")
     stages = {table["name"]: table for table in info["recipe"]["stages"]}
     for column, kind in info["columns"].items():
         stage, _, measure = column.partition(".")

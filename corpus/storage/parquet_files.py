@@ -21,6 +21,7 @@ _TIMES = 64
 """A row group may take a GiB of memory and 64 times the size of its file. A ledger takes a fifth of a GiB at most, and
 web pages compress to a third, those of one template to a tenth."""
 
+_BUFFER_BYTES = 1 << 20
 _VALUE_BYTES = 8
 _ROWS = 1 << 16
 _MAY_REPEAT = {"PLAIN_DICTIONARY", "RLE_DICTIONARY", "DELTA_BYTE_ARRAY"}
@@ -32,7 +33,7 @@ class _Leaf:
 
     def __init__(self, column: pq.ColumnSchema) -> None:
         parts = column.path.split(".")
-        self.names = {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+        self.names = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
         self.value_bytes = max(_VALUE_BYTES, column.length or 0)
 
 
@@ -42,16 +43,21 @@ class ParquetFile:
     Raises IntegrityError if the file is damaged or asks for far more memory than its size, and FileNotFoundError.
     """
 
-    def __init__(self, source: Path | pa.Buffer, name: str = "") -> None:
+    def __init__(self, source: Path | pa.Buffer | pa.NativeFile, name: str = "") -> None:
         self._name = name or str(source)
-        size = source.stat().st_size if isinstance(source, Path) else source.size
+        streamed = isinstance(source, pa.NativeFile)
+        size = source.stat().st_size if isinstance(source, Path) else source.size() if streamed else source.size
         self._most = _LEAST + _TIMES * size
         with self._named_errors():
-            opened = source if isinstance(source, Path) else pa.BufferReader(source)
-            self._file = pq.ParquetFile(opened, page_checksum_verification=True)
+            opened = pa.BufferReader(source) if isinstance(source, pa.Buffer) else source
+            # a column of a row group is read as a whole, unless there is a buffer for pieces of it
+            self._file = pq.ParquetFile(
+                opened, page_checksum_verification=True, buffer_size=_BUFFER_BYTES if streamed else 0
+            )
             self.metadata = self._file.metadata
             self.schema: pa.Schema = self._file.schema_arrow
             self._leaves = [_Leaf(self.metadata.schema.column(number)) for number in range(self.metadata.num_columns)]
+            self.names = list(dict.fromkeys(name for leaf in self._leaves for name in leaf.names))
 
     def close(self) -> None:
         self._file.close()
@@ -109,7 +115,7 @@ class ParquetFile:
             group = self.metadata.row_group(index)
             asked = 0
             for number, leaf in enumerate(self._leaves):
-                if leaf.names.isdisjoint(wanted):
+                if wanted.isdisjoint(leaf.names):
                     continue
                 chunk = group.column(number)
                 size = chunk.total_uncompressed_size
@@ -122,7 +128,7 @@ class ParquetFile:
         return rows
 
     def _columns(self, columns: Sequence[str] | None) -> list[str]:
-        missing = set(columns or ()) - set(self.schema.names)
+        missing = set(columns or ()) - {*self.schema.names, *self.names}
         if missing:
             raise IntegrityError(f"{self._name} has no column `{min(missing)}`.", "Restore it.")
         return list(self.schema.names if columns is None else columns)

@@ -57,6 +57,7 @@ class Extract(Stage):
     name = "extract"
     source = "FineWeb (arXiv:2406.17557): trafilatura with favor_precision, without comments"
     sets = ("text",)
+    reads = ("page",)
     gate = True
     costly = True
     detailed = ("body_bytes",)

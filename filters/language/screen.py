@@ -64,6 +64,7 @@ class LanguageScreen(FastTextStage):
 
     name = "screen"
     source = "our own; its error is measured by benchmarks/screen.py"
+    reads = ("page",)
     gate = True
 
     label = Limit(of=str)

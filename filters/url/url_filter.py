@@ -50,6 +50,7 @@ class Url(Stage):
 
     name = "url"
     source = "RefinedWeb (arXiv:2306.01116, G.1); URLFilter of datatrove 0.10.1"
+    reads = ("url",)
     gate = True
     detailed = ("domain", "host", "url", "hard_words", "soft_words", "subwords")
 

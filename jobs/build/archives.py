@@ -18,6 +18,7 @@ from corpus.sandbox.page_worker import make_recipe
 from corpus.sandbox.unit import Unit
 from corpus.tables.takedown import TAKEDOWN_FILE
 from jobs.build.inputs import check_unchanged, find_in_run, plan_units
+from jobs.build.plan import columns_of
 
 
 class Archives:
@@ -52,7 +53,7 @@ class Archives:
                     raise InputChanged(f"{name} is not the archive that the run read.", "Give that one with --inputs.")
             check_unchanged(self._run.store, [there[name] for name in missing])
             for name in missing:
-                self.found[name] = plan_units(there[name], 1 << 60)[0]
+                self.found[name] = plan_units(there[name], 1 << 60, columns_of(self._run.info))[0]
         return {name: self.found[name] for name in names}
 
 

@@ -171,6 +171,7 @@ def run_info(
         **{key: identity[key] for key in ("recipe", "resources", "versions")},
         "fingerprint": run.plan.fingerprint,
         **{key: identity[key] for key in ("inputs", "against", "removed")},
+        **({"documents": identity["documents"]} if "documents" in identity else {}),
         **({"removed_urls": "sha256"} if takedown_of(run.execution.store).hides else {}),
         "records": counts,
         "other_records": dict(sorted(others.items())),

@@ -98,7 +98,7 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
         show_json({**rows, "inputs": [asdict(entry) for entry in found]})
     for entry in found:
         early = ", which ends at the first damage" if entry.ended or entry.counted != entry.in_ledger else ""
-        say(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by warcio{early}")
+        say(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by {entry.reader}{early}")
     say(f"{folder}: {rows['corpus']} pages and {rows['ledger']} ledger rows, all as committed.")
 
 

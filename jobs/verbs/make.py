@@ -52,6 +52,7 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 @options.engine_options
 @click.option("--unit-mb", type=options.Finite(min=0.01), help=_UNIT_MB)
 @options.page_options
+@options.column_options
 @click.option("--unit-seconds", type=options.Finite(min=0, min_open=True), help=_UNIT_SECONDS)
 @click.option("--against", multiple=True, type=options.location_type, help=_AGAINST)
 @click.option("--no-index", is_flag=True, help="Do not write an index. Later runs cannot use --against with this run.")
@@ -65,20 +66,25 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
     limit: int | None, sample: int | None, seed: int, base: str | None, where: options.Where,
-    unit_mb: float | None, guard: GuardSettings, unit_seconds: float | None,
+    unit_mb: float | None, guard: GuardSettings, columns: dict[str, str], unit_seconds: float | None,
     against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, share: bool,
     keep_work: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Build a corpus from archives.
+    """Build a corpus from archives or documents.
 
-    INPUTS are WARC, ARC or WET archives: files, globs, folders, https:// or s3:// URLs, or s3:// prefixes that end with
-    a slash. In a folder or below a prefix, only visible files with the name of an archive are read. An input can also
-    be the name of a crawl of Common Crawl, with --limit for the first archives, or --sample for a draw.
+    INPUTS are WARC, ARC or WET archives, or documents: parquet, JSON Lines (plain, gzip or zstd), or HTML files. Name
+    files, globs, folders, https:// or s3:// URLs, or s3:// prefixes that end with a slash. In a folder or below a
+    prefix, visible files with the name of an archive are read, or else those of documents. An input can also be the
+    name of a crawl of Common Crawl, with --limit for the first archives, or --sample for a draw.
+
+    Documents have their text or HTML in a column. The usual names of columns are found. The recipe `text` is for
+    documents without HTML.
 
     \b
     Example: corpus build crawl/*.warc.gz -o out --recipe fineweb --set gopher_quality.words.min=30
     Example: corpus build CC-MAIN-2026-43 --limit 2 -o out
     Example: corpus build new/*.warc.gz -o more --against out
+    Example: corpus build fineweb/*.parquet -o out --recipe text
     """
     if limit and sample:
         raise ConfigError("--limit takes the first archives, --sample draws some.", "Give one of the two.")
@@ -86,9 +92,9 @@ def build_command(
     own = tuple(map(read_plugin, modules))
     job = Job(
         load_recipe(recipe, settings, own), list(inputs), out, unit_bytes, where.at_once, keep_work, guard,
-        modules=own, limit=limit, sample=sample, seed=seed, base=base, against=tuple(map(str, against)),
-        index=not no_index, dedup_memory=dedup_mb << 20, unit_seconds=unit_seconds, alarm_rate=alarm_rate,
-        share=share,
+        modules=own, limit=limit, sample=sample, seed=seed, base=base, columns=columns,
+        against=tuple(map(str, against)), index=not no_index, dedup_memory=dedup_mb << 20,
+        unit_seconds=unit_seconds, alarm_rate=alarm_rate, share=share,
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus.cpus import usable_cpus
+from corpus.documents.columns import USUAL
 from corpus.errors import ConfigError
 from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
@@ -219,6 +220,28 @@ def page_options(command: Command) -> Command:
     def called(*, page_seconds: float, page_mb: int, **others: Any) -> None:
         guard = GuardSettings(page_cpu_s=page_seconds, page_wall_s=10 * page_seconds, memory_bytes=page_mb << 20)
         command(guard=guard, **others)
+
+    return with_options(options, called)
+
+
+_PARTS = {"text": "text", "html": "HTML", "id": "id", "url": "URL", "date": "date", "language": "language"}
+"""The parts of a document, in words."""
+
+
+def column_options(command: Command) -> Command:
+    """The options that name the columns of documents. The command gets those that were given as one argument,
+    `columns`."""
+    options = [
+        click.option(
+            f"--{part}", f"{part}_column", type=name_type, metavar="COLUMN",
+            help=f"Column with the {words} of documents. Usual: {', '.join(USUAL[part][:3])}.",
+        )
+        for part, words in _PARTS.items()
+    ]  # fmt: skip
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:
+        command(columns={part: name for part in _PARTS if (name := given.pop(f"{part}_column"))}, **given)
 
     return with_options(options, called)
 

@@ -1,0 +1,81 @@
+"""The columns that hold the parts of a document: its text or HTML, its id, URL, date and language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+
+from corpus.errors import ConfigError, did_you_mean
+
+USUAL = {
+    "text": ("text", "content", "raw_content", "document", "body"),
+    "html": ("html", "raw_html", "html_content"),
+    "id": ("id", "doc_id", "document_id", "uuid"),
+    "url": ("url", "metadata.url", "meta.url", "source_url", "uri"),
+    "date": ("date", "timestamp", "created", "metadata.date", "meta.date", "date_download"),
+    "language": ("language", "lang", "metadata.language", "meta.language"),
+}
+"""The names that a part of a document usually has, the likeliest first: those of FineWeb, Dolma, C4, RedPajama."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of the columns. An empty one says that the documents have no such part. A dot leads to a field of a
+    column: `metadata.url`. Exactly one of `text` and `html` is given."""
+
+    text: str = ""
+    html: str = ""
+    id: str = ""
+    url: str = ""
+    date: str = ""
+    language: str = ""
+
+    @property
+    def content(self) -> str:
+        return self.text or self.html
+
+    @property
+    def gives(self) -> set[str]:
+        """What each document has before any stage."""
+        parts = {"text" if self.text else "page"}
+        return parts | ({"url"} if self.url else set()) | ({"language"} if self.language and self.text else set())
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that are read, each once."""
+        return list(dict.fromkeys(self.as_dict().values()))
+
+    def as_dict(self) -> dict[str, str]:
+        return {part: name for part, name in asdict(self).items() if name}
+
+    def __str__(self) -> str:
+        return ", ".join(part if part == name else f"{part} from {name}" for part, name in self.as_dict().items())
+
+
+PARTS = [field.name for field in fields(Columns)]
+
+
+def choose_columns(there: Sequence[str], asked: Mapping[str, str], file: str) -> Columns:
+    """Return the columns that the user asked for, and the usual ones for the other parts.
+
+    `there` are the names in the file, with those of fields inside columns, such as `metadata.url`. If the user names
+    neither text nor HTML, a text is preferred. Raises ConfigError if a column is not there, or none has the content.
+    """
+    for part, name in asked.items():
+        if name not in there:
+            raise ConfigError(f"{file} has no column '{name}' for --{part}.", did_you_mean(name, there))
+    if asked.get("text") and asked.get("html"):
+        raise ConfigError("A document is read from its text or from its HTML.", "Give one of --text and --html.")
+    found = {part: next((name for name in USUAL[part] if name in there), "") for part in PARTS if part not in asked}
+    found |= asked
+    if "html" in asked or (found["html"] and not found["text"]):
+        found["text"] = ""
+    else:
+        found["html"] = ""
+    columns = Columns(**found)
+    if not columns.content:
+        names = ", ".join(there[:20]) or "none"
+        raise ConfigError(
+            f"{file} has no column that is known to hold text. Its columns: {names}.", "Give --text NAME."
+        )
+    return columns

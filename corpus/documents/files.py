@@ -1,0 +1,139 @@
+"""The formats of documents: how a file is read, and its division into units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import pairwise
+
+from corpus.documents.columns import Columns
+from corpus.documents.json_lines import LineReader, names_in
+from corpus.documents.parquet_rows import GroupReader, check_columns, group_starts, open_parquet
+from corpus.documents.row import ROW, Row
+from corpus.errors import InputChanged, InputError, IntegrityError
+from corpus.warc.plan import FilePlan, Format, Range
+from corpus.warc.reader import MAX_BLOCK
+from corpus.warc.record import Damage, Place
+from corpus.warc.source import Source, Window
+
+LINES, ROWS, PAGE = "lines", "rows", "page"
+"""The layouts of files of documents: JSON Lines, parquet, and a page of HTML."""
+
+TABLE_NAME = re.compile(r"[^.].*\.(parquet|(jsonl|ndjson|json)(\.(gz|gzip|zst|zstd))?)", re.IGNORECASE)
+PAGE_NAME = re.compile(r"[^.].*\.x?html?", re.IGNORECASE)
+
+HTML_FILE = Columns(html="file")
+"""The columns of a page of HTML: the file is all that there is."""
+
+
+def format_of(name: str) -> Format | None:
+    """Return the format of a file by its name. None if the name is not that of documents."""
+    lower = name.lower()
+    if PAGE_NAME.fullmatch(lower):
+        return Format(PAGE, "plain", "")
+    if not TABLE_NAME.fullmatch(lower):
+        return None
+    if lower.endswith(".parquet"):
+        return Format(ROWS, "parquet", "")
+    codec = "gzip" if lower.endswith(("gz", "gzip")) else "zstd" if lower.endswith(("zst", "zstd")) else "plain"
+    return Format(LINES, codec, "")
+
+
+def columns_in(source: Source, form: Format) -> list[str]:
+    """Return the names of the columns of a file, with those of fields inside them. Raises InputError."""
+    if form.layout == LINES:
+        return names_in(source, form.codec)
+    try:
+        with closing(open_parquet(source)) as file:
+            return list(file.names)
+    except IntegrityError:
+        raise InputError(f"{source.name} is no parquet file, or its footer is damaged.", "Restore it.") from None
+
+
+def plan_documents(source: Source, form: Format, columns: Columns, unit_bytes: int) -> FilePlan:
+    """Plan units of about `unit_bytes` each: lines of a plain file, or row groups. Other files are one unit.
+
+    Raises InputError if a parquet file can't be read, or has no such columns.
+    """
+    starts = [0]
+    if form.layout == ROWS and source.size:
+        try:
+            with closing(open_parquet(source)) as file:
+                groups = group_starts(file, source.size)
+                check_columns(file, source.name, columns)
+        except IntegrityError as error:
+            raise InputError(error.what, error.todo) from None
+        for start in groups[1:]:
+            if start - starts[-1] >= unit_bytes:
+                starts.append(start)
+    elif form.layout == LINES and form.codec == "plain":
+        window = Window(source)
+        for nominal in range(unit_bytes, source.size, unit_bytes):
+            if nominal > starts[-1]:
+                newline = window.find(b"\n", nominal - 1)
+                starts.append(newline + 1 if newline >= 0 else source.size)
+    ends = [*(start for start in starts[1:] if start < source.size), source.size]
+    return FilePlan(form.layout, form.codec, form.flavor, [Range(*pair) for pair in pairwise([0, *ends])])
+
+
+class PageReader(Iterator[Row]):
+    """The reader of a file that holds one page of HTML."""
+
+    offset = inner = 0
+
+    def __init__(self, source: Source) -> None:
+        self.end = source.size
+        self._source: Source | None = source
+
+    def __next__(self) -> Row:
+        source, self._source = self._source, None
+        if source is None:
+            raise StopIteration
+        self.offset = self.end
+        block = source.read(0, MAX_BLOCK)
+        return Row(source.name, 0, ROW, {"content-type": "text/html"}, block, source.size)
+
+
+Reader = LineReader | GroupReader | PageReader
+
+
+def read_part(source: Source, form: Format, part: Range, columns: Columns, resume: Place | None = None) -> Reader:
+    """Return a reader of the documents in a part of a file."""
+    if form.layout == ROWS:
+        return GroupReader(source, part, columns, resume)
+    if form.layout == PAGE:
+        return PageReader(source)
+    return LineReader(source, form.codec, part, columns, resume)
+
+
+class RowReader(Iterator[Row]):
+    """An iterator over the rows at `places`, which must be in ascending order.
+
+    Before each `next`, (`offset`, `inner`) is the place of the next row. Raises InputChanged if a place has no row.
+    """
+
+    def __init__(self, source: Source, form: Format, places: Sequence[Place], columns: Columns) -> None:
+        self.end = source.size
+        self._places = [*places, (self.end, 0)]
+        self.offset, self.inner = self._places[0]
+        self._rows = self._read(source, form, columns)
+
+    def __next__(self) -> Row:
+        return next(self._rows)
+
+    def _read(self, source: Source, form: Format, columns: Columns) -> Iterator[Row]:
+        divided = form.layout == ROWS or (form.layout == LINES and form.codec == "plain")
+        items: Iterator[Row | Damage] = iter(read_part(source, form, Range(0, self.end), columns))
+        at = None
+        for place, following in pairwise(self._places):
+            if divided and place[0] != at:
+                at = place[0]
+                items = iter(read_part(source, form, Range(at, self.end), columns, place))
+            found = (item for item in items if isinstance(item, Row) and (item.offset, item.inner) == place)
+            row = next(found, None)
+            if row is None:
+                what = f"{source.name} has no document at {place[0]}, where the run found one."
+                raise InputChanged(what, "Give the files that the run read.")
+            self.offset, self.inner = following
+            yield row

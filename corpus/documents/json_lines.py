@@ -1,0 +1,154 @@
+"""Reader of JSON Lines: one JSON object a line, plain, gzip or zstd."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from corpus.documents.columns import Columns
+from corpus.documents.row import Row, make_row
+from corpus.warc.plan import Range
+from corpus.warc.record import Damage, Place
+from corpus.warc.source import BLOCK_BYTES, Source, Window
+from corpus.warc.stream_buffer import BadChecksum, Chunks, LostBytes
+from corpus.warc.streams import open_stream
+
+MAX_LINE = 64 << 20
+"""The longest line that is read, in bytes. A longer one is a damage, and is never in memory as a whole."""
+
+_BOM = b"\xef\xbb\xbf"
+_LOOK_LINES = 100
+"""Lines at the start of a file that are searched for names of columns."""
+
+
+class LineReader(Iterator[Row | Damage]):
+    """An iterator over the rows and damage in a part of a file. Blank lines are nothing.
+
+    Before each `next`, (`offset`, `inner`) is the place of the next row, or of blank lines before it. A reader can
+    `resume` there. Only a plain file can be divided, where a line begins.
+    """
+
+    inner = 0
+
+    def __init__(self, source: Source, codec: str, part: Range, columns: Columns, resume: Place | None = None) -> None:
+        self.offset = resume[0] if resume else part.start
+        self.end = part.end
+        self._name, self._codec, self._columns = source.name, codec, columns
+        window = Window(source)
+        chunks = _plain(window, self.offset, part.end) if codec == "plain" else open_stream(window, codec, self.offset)
+        self._items = self._read(chunks)
+
+    def __next__(self) -> Row | Damage:
+        return next(self._items)
+
+    def _read(self, chunks: Chunks) -> Iterator[Row | Damage]:
+        line = _Line()
+        for chunk in chunks:
+            if isinstance(chunk, bytes):
+                *ends, rest = chunk.split(b"\n")
+                for end in ends:
+                    line.add(end, 1)
+                    yield from self._item(line)
+                    line = _Line()
+                line.add(rest)
+            else:
+                line.spoil(chunk)
+        if line.size or line.note:
+            yield from self._item(line)
+
+    def _item(self, line: _Line) -> Iterator[Row | Damage]:
+        at = self.offset
+        self.offset += line.size
+        if line.broken:
+            yield Damage(self._name, at, line.size, *line.broken)
+            return
+        content = b"".join(line.pieces).removeprefix(_BOM if at == 0 else b"")
+        if not content.strip():
+            if line.note:
+                yield Damage(self._name, at, line.size, self._codec, "the checksum of the file is wrong")
+            return
+        values = _parse(content)
+        if isinstance(values, dict):
+            item = make_row(self._name, (at, 0), line.size, values, self._columns)
+            if isinstance(item, Row):
+                item.note = line.note
+            yield item
+        else:
+            yield Damage(self._name, at, line.size, *values)
+
+
+class _Line:
+    """A line as it is read, in pieces."""
+
+    __slots__ = ("broken", "note", "pieces", "size")
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.broken: tuple[str, str] | None = None
+        """The kind of damage and its detail, if the line can't be read."""
+        self.note = ""
+
+    def add(self, piece: bytes, newline: int = 0) -> None:
+        self.size += len(piece) + newline
+        if self.size > MAX_LINE and not self.broken:
+            self.broken = "length", f"a line of more than {MAX_LINE >> 20} MiB"
+        if self.broken:
+            self.pieces.clear()
+        else:
+            self.pieces.append(piece)
+
+    def spoil(self, lost: LostBytes | BadChecksum) -> None:
+        if isinstance(lost, LostBytes):
+            self.size += lost.count
+            self.broken = self.broken or (lost.kind, lost.detail)
+            self.pieces.clear()
+        else:
+            self.note = "checksum"
+
+
+def _parse(line: bytes) -> dict[str, Any] | tuple[str, str]:
+    """Return the object of a line, or the kind of damage and its detail, which never quotes the line."""
+    try:
+        values = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        # what Python's own parser reads is read too, such as NaN and lone surrogates
+        try:
+            values = json.loads(line.decode())
+        except UnicodeDecodeError as error:
+            return "utf-8", f"not UTF-8 at byte {error.start}"
+        except json.JSONDecodeError as error:
+            return "json", f"no JSON from character {error.pos}"
+        except (ValueError, RecursionError) as error:
+            return "json", type(error).__name__
+    if not isinstance(values, dict):
+        return "json", f"of type {type(values).__name__}, not an object"
+    return values
+
+
+def _plain(window: Window, at: int, end: int) -> Chunks:
+    while at < end and (piece := window.piece(at, min(BLOCK_BYTES, end - at))):
+        yield bytes(piece)
+        at += len(piece)
+
+
+def names_in(source: Source, codec: str) -> list[str]:
+    """Return the names in the objects at the start of a file, with those of fields inside them (`metadata.url`)."""
+    data = bytearray()
+    for chunk in open_stream(Window(source), codec):
+        if not isinstance(chunk, bytes) or len(data) > MAX_LINE:
+            break
+        data += chunk
+        if len(data) >= BLOCK_BYTES and b"\n" in chunk:
+            break
+    found: dict[str, None] = {}
+    for line in data.removeprefix(_BOM).split(b"\n", _LOOK_LINES)[:_LOOK_LINES]:
+        values = _parse(bytes(line))
+        for name, value in values.items() if isinstance(values, dict) else ():
+            found[name] = None
+            if isinstance(value, dict):
+                found |= dict.fromkeys(f"{name}.{inner}" for inner in value)
+    return list(found)
