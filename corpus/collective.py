@@ -50,6 +50,10 @@ class Collective(Stage):
         """Return the signature of a document: a dataclass whose fields are columns of `signed_schema`."""
         raise TypeError(f"{type(self).__name__} has no sign()")
 
+    def compare(self, bound: BoundStage, outcomes: Sequence[Outcome]) -> None:
+        """Compare documents in memory, which passed every stage, and lay the verdicts over their outcomes."""
+        raise TypeError(f"{type(self).__name__} has no compare()")
+
     def signed_schema(self) -> pa.Schema:
         """Return the columns of a signature: `offset`, `inner`, and columns that are null if there is none."""
         raise TypeError(f"{type(self).__name__} has no signed_schema()")

@@ -41,6 +41,10 @@ class OutputError(CorpusError):
     """An output can't be written, or belongs to another recipe."""
 
 
+class AlarmError(CorpusError):
+    """Deduplication would remove more than the user allowed, so the run stopped before it was packed."""
+
+
 class NoRoom(OutputError):
     """The file system of an output accepts no more data."""
 

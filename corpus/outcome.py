@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from corpus.document import Document
+from corpus.notebook import outcome_html
 
 Value = float | int | str | None
 """The value of a measure, or None if there is nothing to measure."""
@@ -46,6 +47,9 @@ class Outcome:
     def text(self) -> str:
         """The text if the document is kept, else an empty one."""
         return self.doc.text if self.kept else ""
+
+    def _repr_html_(self) -> str:
+        return outcome_html(self)
 
     @property
     def reason(self) -> str:

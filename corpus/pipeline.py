@@ -89,10 +89,10 @@ class Pipeline:
             self.judge_all([outcome])
         return outcome
 
-    def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
-        """Yield the outcomes of all judged records and all damage, in order."""
+    def run(self, items: Iterable[Document | Record | Damage]) -> Iterator[Outcome]:
+        """Yield the outcomes of all documents, judged records and damage, in order."""
         for item in items:
-            outcome = self.judge_record(item)
+            outcome = self.judge(item) if isinstance(item, Document) else self.judge_record(item)
             if outcome is not None:
                 yield outcome
 

@@ -12,7 +12,7 @@ Settings = Iterable[str] | Mapping[str, Any]
 """`stage.measure.bound=value` as on the command line, or {"stage.measure.bound": value}. The values "off", "none" and
 None switch a bound off. Without a bound they switch off the whole rule."""
 
-_OFF = ("off", "none", None)
+OFF = ("off", "none", None)
 
 
 def changes_of(path: str, before: Mapping[str, Any], bound: str, value: Any) -> dict[str, Any]:
@@ -20,13 +20,18 @@ def changes_of(path: str, before: Mapping[str, Any], bound: str, value: Any) -> 
     the limit; `bound` is the one that the path names, or empty. Raises ConfigError if the setting names no bound."""
     if bound:
         changes = {bound: value}
-    elif value in _OFF:
+    elif value in OFF:
         changes = dict.fromkeys(before, "off")
     elif isinstance(value, Mapping):
         changes = dict(value)
     else:
         raise ConfigError(f"'{path}' names no bound.", f"Write {path}.min=…, .max=…, or {path}=off.")
-    return {name: "off" if given in _OFF else given for name, given in changes.items()}
+    return {name: "off" if given in OFF else given for name, given in changes.items()}
+
+
+def pairs_of(settings: Settings) -> list[tuple[str, Any]]:
+    """Return settings as pairs of path and value. Raises ConfigError."""
+    return list(settings.items()) if isinstance(settings, Mapping) else [setting_of(one) for one in settings]
 
 
 def setting_of(setting: str) -> tuple[str, Any]:

@@ -15,7 +15,7 @@ LIBRARIES = (
 """Libraries whose version can change a decision, a text or the bytes of a file."""
 
 PASS_ROOMS = (
-    "corpus/collective.py", "corpus/document.py", "corpus/outcome.py", "corpus/pipeline.py", "corpus/recipe.py",
+    "corpus/collective.py", "corpus/document.py", "corpus/outcome.py", "corpus/pipeline.py", "corpus/recipes.py",
     "corpus/stage.py", "corpus/url_identity.py", "corpus/dedup", "corpus/documents", "corpus/sandbox",
     "corpus/storage/boxes.py", "corpus/tables", "corpus/text", "corpus/warc", "filters",
 )  # fmt: skip

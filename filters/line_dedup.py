@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import xxhash
 
-from corpus.dedup.contract import KEEP, NOT_COMPARED, LineComparison, SignedLines
+from corpus.dedup.contract import KEEP, LineComparison, SignedLines
+from corpus.dedup.lines import NOT_COMPARED
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit
 from corpus.text.lines import SPLITS, split_lines

@@ -20,8 +20,10 @@ import pyarrow as pa
 
 from corpus.collective import Collective
 from corpus.dedup.clusters import Similarity
+from corpus.dedup.in_memory import compare_documents, compare_lines
 from corpus.document import Document
 from corpus.errors import ConfigError
+from corpus.outcome import Outcome
 from corpus.stage import BoundStage
 from corpus.text.shingles import Hashes
 
@@ -94,6 +96,9 @@ class DocumentComparison(Collective):
         """Return a function that gives the similarity of candidates, by their positions in `signatures`."""
         return lambda docs, keepers: np.zeros(len(docs))
 
+    def compare(self, bound: BoundStage, outcomes: Sequence[Outcome]) -> None:
+        compare_documents(self, bound, outcomes)
+
     def signed_schema(self) -> pa.Schema:
         signature = pa.binary(self.signature_bytes)
         return pa.schema(
@@ -114,9 +119,6 @@ class DocumentComparison(Collective):
 
 
 KEEP = ("first", "none")
-
-NOT_COMPARED = 0
-"""The hash of a line that is not compared."""
 
 LINES_SCHEMA = pa.schema(
     [
@@ -165,6 +167,9 @@ class LineComparison(Collective):
     def sign(self, doc: Document) -> SignedLines:
         """Return the hashes and lengths of a document's lines."""
         raise TypeError(f"{type(self).__name__} has no sign()")
+
+    def compare(self, bound: BoundStage, outcomes: Sequence[Outcome]) -> None:
+        compare_lines(self, bound, outcomes)
 
     def signed_schema(self) -> pa.Schema:
         return LINES_SCHEMA

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.dedup.clusters import run_starts
-from corpus.dedup.line_group import GroupLines, read_group
-from corpus.dedup.repeats import FACTS, LOSERS_SCHEMA, PLACES_SCHEMA, REPEATED_SCHEMA, evidence_of
+from corpus.dedup.line_group import read_group
+from corpus.dedup.lines import FACTS, LOSERS_SCHEMA, GroupLines, best_kept, evidence_of
+from corpus.dedup.repeats import PLACES_SCHEMA, REPEATED_SCHEMA
 from corpus.dedup.task import ComparisonTask
 from corpus.storage.boxes import Outbox, read_boxes
 from corpus.storage.task_commits import Made
@@ -44,7 +44,7 @@ def cuts(task: ComparisonTask) -> Made:
     docs = np.flatnonzero(dropped | (losses["removed"] > 0))
     names, kept_in = pa.array(task.archives, pa.string()), pa.nulls(len(docs), pa.string())
     if len(kept := np.flatnonzero(removed & (keeper >= 0))):
-        kept = kept[_best_kept(lines.doc[kept], keeper[kept], lines.chars[kept])]
+        kept = kept[best_kept(lines.doc[kept], keeper[kept], lines.chars[kept])]
         kept_in = _laid_over(docs, lines.doc[kept], record_ids(names, repeated.take(pa.array(at[kept]))))
     places = {name: getattr(lines, name)[docs] for name in ("archive", "offset", "inner")}
     gone = np.flatnonzero(removed & ~dropped[lines.doc])
@@ -70,17 +70,6 @@ def _laid_over(docs: Ints, some: Ints, values: pa.Array) -> pa.Array:
     at = np.searchsorted(some, docs)
     known = np.isin(docs, some)
     return values.take(pa.array(np.where(known, at, 0), mask=~known))
-
-
-def _best_kept(doc: Ints, keeper: Ints, chars: Ints) -> Ints:
-    """Return the index of one removed line of each document: a line whose keeper has most of the document's removed
-    lines, by characters. Of equal keepers the first counts. `doc`, `keeper` and `chars` are those of removed lines."""
-    order = np.lexsort((keeper, doc))
-    starts = run_starts(doc[order], keeper[order])
-    held = np.add.reduceat(chars[order], starts)
-    firsts = order[starts]
-    best = firsts[np.lexsort((keeper[firsts], -held, doc[firsts]))]
-    return best[run_starts(doc[best])]
 
 
 def _counts(

@@ -13,14 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup.clusters import run_starts
-from corpus.dedup.contract import LineComparison
-from corpus.dedup.line_group import GroupLines, read_group
+from corpus.dedup.line_group import read_group
+from corpus.dedup.lines import losing
 from corpus.dedup.task import ComparisonTask
-from corpus.stage import BREAKS, BoundStage
 from corpus.storage.boxes import Outbox, one_batch, range_of, read_box, read_boxes
 from corpus.storage.commits import Part
 from corpus.storage.task_commits import Made
-from corpus.text.vocabulary import Flags, Ints
+from corpus.text.vocabulary import Ints
 
 HAD_SCHEMA = pa.schema([("hash", pa.uint64()), ("documents", pa.uint32())])
 REPEATED_SCHEMA = pa.schema(
@@ -36,18 +35,6 @@ PLACES_SCHEMA = pa.schema(
         ("archive", pa.int32()),
         ("offset", pa.int64()),
         ("inner", pa.int32()),
-    ]
-)
-FACTS = ("lines", "removed", "chars", "chars_removed")
-"""The counts of a document: see `GroupLines.losses`."""
-
-LOSERS_SCHEMA = pa.schema(
-    [
-        ("doc", pa.int64()),
-        ("rule", pa.string()),
-        ("value", pa.float64()),
-        ("limit", pa.float64()),
-        *((name, pa.int64()) for name in FACTS),
     ]
 )
 
@@ -98,7 +85,7 @@ def losers(task: ComparisonTask) -> Made:
     if keep_first:
         keeper = np.append(np.where(first, lines.first_of(at, len(known)), -1), -1)
         removed &= lines.doc != keeper[at]
-    lost = _losing(lines, removed, task.bound)
+    lost = losing(lines, removed, task.bound, task.line_stage.evidence)
     with Outbox(task.store, "losers", 1) as losers_out, Outbox(task.store, "places", 1 << bits) as places_out:
         losers_out.put(0, lost)
         parts = [losers_out.finish()]
@@ -112,35 +99,6 @@ def losers(task: ComparisonTask) -> Made:
             places_out.put_sorted(range_of(known, bits), pa.RecordBatch.from_arrays(columns, schema=PLACES_SCHEMA))
         parts.append(places_out.finish())
     return parts, {"losers": lost.num_rows}
-
-
-def _losing(lines: GroupLines, removed: Flags, bound: BoundStage) -> pa.RecordBatch:
-    """Return the documents that lose too many lines, with the first limit that each breaks. `removed` has one entry per
-    line."""
-    losses = lines.losses(removed)
-    evidence, stage = evidence_of(losses), bound.stage
-    assert isinstance(stage, LineComparison)
-    rules: dict[int, tuple[str, float, float]] = {}
-    for measure, limit in reversed(bound.limits.items()):
-        values = evidence.get(stage.evidence[measure])
-        for name, breaks in reversed(BREAKS.items()):  # the first bound that breaks is written last
-            if values is not None and (number := limit.bounds.get(name)) is not None:
-                for doc in np.flatnonzero((losses["removed"] > 0) & breaks(values, number)).tolist():
-                    rules[doc] = (measure, float(values[doc]), number)
-    docs = np.array(sorted(rules), dtype=np.int64)
-    verdicts = [[rules[doc][column] for doc in docs.tolist()] for column in range(3)]
-    columns = [docs + lines.first, *verdicts, *(losses[name][docs] for name in FACTS)]
-    return pa.RecordBatch.from_arrays(columns, schema=LOSERS_SCHEMA)
-
-
-def evidence_of(losses: dict[str, Ints]) -> dict[str, np.ndarray]:
-    """Return the columns of the verdicts that can drop a document, from what each document loses."""
-    return {
-        "lines_compared": losses["lines"],
-        "lines_removed": losses["removed"],
-        "removed_ratio": losses["chars_removed"] / np.maximum(losses["chars"], 1),
-        "chars_left": losses["chars"] - losses["chars_removed"],
-    }
 
 
 def keepers(task: ComparisonTask) -> Made:

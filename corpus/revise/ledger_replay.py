@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT, REMOVED
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.revise.judge import LedgerJudge, numeric_checks, outside
 from corpus.revise.limits import TunedRule
 from corpus.revise.takedowns import failed_pages, judged_pages

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpus.errors import ConfigError, did_you_mean
-from corpus.settings import Settings, changes_of, setting_of
+from corpus.settings import Settings, changes_of, pairs_of
 from corpus.stage import Limit
 
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
@@ -52,7 +52,7 @@ def with_limits(info: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """
     recipe: dict[str, Any] = copy.deepcopy(info["recipe"])
     tables = {table["name"]: table for table in recipe["stages"]}
-    for path, value in settings.items() if isinstance(settings, Mapping) else map(setting_of, settings):
+    for path, value in pairs_of(settings):
         stage, measure, bound = _split(path, tables, info)
         before: dict[str, Any] = tables[stage][measure]
         changes = changes_of(path, before, bound, value)

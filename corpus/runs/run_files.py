@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpus.document import Document
 from corpus.errors import InputError, IntegrityError
 from corpus.json_data import parse_json
 from corpus.runs.row_groups import Columns, rows_where, schema_of
@@ -24,6 +26,8 @@ from corpus.tables.samples import SAMPLES_SCHEMA
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
+
+_ROWS = 1024
 
 _SCHEMAS = {"ledger": ledger_schema({}), "corpus": CORPUS_SCHEMA, "samples": SAMPLES_SCHEMA}
 
@@ -65,17 +69,28 @@ class RunFiles:
         """The path or URL of the run."""
         return self.store.location
 
-    @property
-    def ledger(self) -> ds.Dataset:
-        """A dataset with one row per record. Rows are read when asked for."""
-        return self._dataset("ledger")
+    def ledger(self, columns: Sequence[str] | None = None, filter: pc.Expression | None = None) -> pa.Table:
+        """Return the ledger as a table: one row per record, or those for which `filter` is true."""
+        return self.dataset("ledger").to_table(columns=columns and list(columns), filter=filter)
 
-    @property
-    def corpus(self) -> ds.Dataset:
-        """A dataset with one row per kept page. Rows are read when asked for."""
-        return self._dataset("corpus")
+    def corpus(self, columns: Sequence[str] | None = None, filter: pc.Expression | None = None) -> pa.Table:
+        """Return the corpus as a table: one row per kept page, or those for which `filter` is true."""
+        return self.dataset("corpus").to_table(columns=columns and list(columns), filter=filter)
 
-    def _dataset(self, kind: str) -> ds.Dataset:
+    def documents(self) -> Iterator[Document]:
+        """Yield the kept documents, in the order of the corpus. One row group at a time is in memory."""
+        names = ["id", "url", "date", "text", "language", "language_score"]
+        for path in self.paths("corpus"):
+            with ParquetFile(path) as file:
+                for batch in file.batches(_ROWS, names):
+                    for row in batch.to_pylist():
+                        score = row.pop("language_score")
+                        doc = Document(**row)
+                        doc.language_score = score
+                        yield doc
+
+    def dataset(self, kind: str) -> ds.Dataset:
+        """Return the "ledger" or the "corpus" as an Arrow dataset, whose rows are read when they are asked for."""
         import pyarrow.dataset as ds  # it imports pandas, which page workers must not load
 
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)

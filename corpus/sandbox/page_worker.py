@@ -23,7 +23,7 @@ from corpus.net.client import Client
 from corpus.net.remote import open_source
 from corpus.pipeline import Pipeline
 from corpus.plugins import Plugin
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.sandbox.footprint import Footprint
 from corpus.sandbox.protocol import ERROR, JOB, Board, FrameReader, send_batch, write_frame
 from corpus.sandbox.unit import Unit, UnitOptions, run_unit

@@ -37,6 +37,13 @@ class _Leaf:
         self.value_bytes = max(_VALUE_BYTES, column.length or 0)
 
 
+def _names(fields: pa.Schema | pa.StructType, before: str = "") -> Iterator[str]:
+    for field in fields:
+        yield before + field.name
+        if pa.types.is_struct(field.type):
+            yield from _names(field.type, f"{before}{field.name}.")
+
+
 class ParquetFile:
     """An open parquet file, whose page checksums are verified. `name` is what errors call it.
 
@@ -57,7 +64,8 @@ class ParquetFile:
             self.metadata = self._file.metadata
             self.schema: pa.Schema = self._file.schema_arrow
             self._leaves = [_Leaf(self.metadata.schema.column(number)) for number in range(self.metadata.num_columns)]
-            self.names = list(dict.fromkeys(name for leaf in self._leaves for name in leaf.names))
+            self.names = list(dict.fromkeys(_names(self.schema)))
+            """The names of the columns, and of the fields inside them, such as `metadata.url`."""
 
     def close(self) -> None:
         self._file.close()
@@ -128,7 +136,7 @@ class ParquetFile:
         return rows
 
     def _columns(self, columns: Sequence[str] | None) -> list[str]:
-        missing = set(columns or ()) - {*self.schema.names, *self.names}
+        missing = set(columns or ()) - set(self.names)
         if missing:
             raise IntegrityError(f"{self._name} has no column `{min(missing)}`.", "Restore it.")
         return list(self.schema.names if columns is None else columns)

@@ -100,6 +100,10 @@ class Extract(Stage):
         """Silence trafilatura, which writes a line to stderr for each page without text."""
         logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
 
+    def text(self, html: str | bytes, url: str | None = None) -> str:
+        """Return the main text of a page of HTML. It is empty if there is none, or if a limit on markup is broken."""
+        return self.check(html=html, url=url or "").text
+
     def apply(self, doc: Document) -> Iterator[Measured]:
         """Measure the page and set its text."""
         try:

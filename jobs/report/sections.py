@@ -10,7 +10,7 @@ from markupsafe import Markup
 from corpus.digests import differences
 from corpus.json_data import Maybe, check_shape, parse_json
 from corpus.outcome import DROPPED
-from corpus.recipe import RESERVED
+from corpus.recipes import RESERVED
 from corpus.revise.limits import Measure
 from corpus.run import Run
 from corpus.runs.funnel import funnel as count_funnel

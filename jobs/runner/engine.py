@@ -7,6 +7,7 @@ unpickled. `run` retries failed tasks by the class of their failure (`retries`),
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -53,6 +54,9 @@ class Stop:
         return self.signal != 0
 
     def __enter__(self) -> Stop:
+        if threading.current_thread() is not threading.main_thread():
+            self._before: dict[signal.Signals, Any] = {}  # signals reach the main thread only
+            return self
         self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from corpus.dedup.phases import run_task
 from corpus.dedup.task import ComparisonTask
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.revise.ledger_replay import LedgerReplay
 from corpus.revise.portion_replay import PageReader, add_missing_texts, replay_portion
 from corpus.revise.portions import Portion

@@ -169,4 +169,4 @@ def recipes_show_command(name: str) -> None:
     \b
     Example: corpus recipes show default > mine.toml
     """
-    show(catalog.recipe_toml(load_recipe(name).canonical(), catalog.stages(STAGES)), end="")
+    show(catalog.recipe_text(load_recipe(name).canonical(), catalog.stages(STAGES)), end="")

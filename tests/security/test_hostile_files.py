@@ -89,7 +89,7 @@ def make_place(finished, tmp_path_factory):  # noqa: F811
     (folder / "victim").mkdir()
     (folder / "victim" / "precious.txt").write_text("precious")
     (folder / "out" / "link").symlink_to(folder / "victim")
-    (folder / "takedown.txt").write_text(open_run(finished).corpus.to_table(columns=["url"])["url"][0].as_py())
+    (folder / "takedown.txt").write_text(open_run(finished).corpus(columns=["url"])["url"][0].as_py())
     return folder
 
 

@@ -166,7 +166,7 @@ def run(tmp_path, name, pages, against=(), recipe=None, **options):
 
 
 def ledger(folder):
-    rows = open_run(folder).ledger.to_table().to_pylist()
+    rows = open_run(folder).ledger().to_pylist()
     return {row["url"].removeprefix("http://").removesuffix(".example/"): row for row in rows}
 
 
@@ -186,7 +186,7 @@ def test_archives_added_to_a_run(tmp_path):
     assert rows["g"]["outcome"] == "kept"
     facts = open_run(tmp_path / "new").info
     assert facts["against"] == [open_run(tmp_path / "old").info["index"]]
-    texts = [row["text"] for name in ("old", "new") for row in open_run(tmp_path / name).corpus.to_table().to_pylist()]
+    texts = [row["text"] for name in ("old", "new") for row in open_run(tmp_path / name).corpus().to_pylist()]
     assert len(texts) == len(set(texts)) == 3
 
 

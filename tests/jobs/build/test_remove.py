@@ -61,7 +61,7 @@ def remove_quietly(folder, urls=(), domains=()):
 
 
 def rows(folder, outcome=None):
-    found = open_run(folder).ledger.to_table().to_pylist()
+    found = open_run(folder).ledger().to_pylist()
     return [row for row in found if outcome is None or row["outcome"] == outcome]
 
 
@@ -86,7 +86,7 @@ def test_a_page_is_gone_and_the_ledger_says_why(folder):
     assert (row["outcome"], row["stage"], row["rule"]) == ("dropped", "removed", "url")
     assert row["gopher_quality.words"] is row["text_bytes"] is row["detail"] is None
     assert run.text_of(page["id"]) is None
-    assert text not in run.corpus.to_table()["text"].to_pylist()
+    assert text not in run.corpus()["text"].to_pylist()
     assert run.info["records"]["dropped"]["removed"] == {"url": 1}
     assert page["id"] not in [
         one["id"] for path in run.paths("samples") for one in ds.dataset(path).to_table().to_pylist()
