@@ -13,7 +13,6 @@ from filters import STAGES, load_recipe
 from filters.gopher import GopherQuality
 from tests.warcs import WORDS, page, write_warc
 
-
 GOOD = (
     "The harbour master of the small town wrote down every boat that came in, and he had done so for thirty years. "
     "His daughter asked him why he never missed a day. He answered that the sea remembers nothing, so people must do "

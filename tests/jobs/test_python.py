@@ -3,6 +3,7 @@
 import json
 import random
 import threading
+from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
@@ -142,7 +143,7 @@ def test_errors(tmp_path, archive, recipe):
 
 
 def test_all_public_names_are_there_and_documented():
-    text = open("docs/python.md").read()
+    text = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
     for name in corpus.__all__:
         assert getattr(corpus, name)
         assert f"`{name}" in text or f"corpus.{name}" in text, name
