@@ -16,12 +16,15 @@ from corpus.text.vocabulary import Flags, Hashes, Ints, runs
 
 @dataclass(frozen=True)
 class GroupLines:
-    """The documents of a group and their lines, in order. `first` is the number of the first document, and the arrays
-    count from there. `alive` says which documents are compared, `doc` has the document of each line."""
+    """The documents of a group and their lines, in order.
+
+    `first` is the number of the first document, and the arrays count from there. `alive` is True for compared
+    documents, and `doc` has the document of each line.
+    """
 
     first: int
     ends: Ints
-    """The end of each unit: the document after its last one."""
+    """The end of each unit: its last document plus one."""
     alive: Flags
     archive: Ints
     offset: Ints
@@ -40,25 +43,32 @@ class GroupLines:
         return np.searchsorted(self.ends, docs, side="right")
 
     def had(self) -> Hashes:
-        """Return the sorted hashes of compared lines, each once per document that has it."""
+        """Return the sorted hashes of compared lines. A hash occurs once for each document that has the line."""
         at = np.flatnonzero(self.compared)
         order = at[np.argsort(self.hash[at], kind="stable")]  # documents ascend within a hash
         hashes = self.hash[order]
         return hashes[run_starts(hashes, self.doc[order])]
 
     def find(self, known: Hashes) -> Ints:
-        """Return the index of each line in `known`, sorted distinct hashes; -1 if it is not there."""
+        """Return the index of each line in `known`, or -1 if the line is not there.
+
+        `known` is sorted, without duplicates.
+        """
         if not len(known):
             return np.full(len(self.hash), -1)
         at = np.minimum(np.searchsorted(known, self.hash), len(known) - 1)
         return np.where((known[at] == self.hash) & self.compared, at, -1)
 
     def first_of(self, at: Ints, count: int) -> Ints:
-        """Return the first document that has each of `count` hashes, -1 for none. `at` has the hash index of each
-        line."""
+        """Return the first document that has each of `count` hashes, or -1 if none has it.
+
+        `at` is the index of each line's hash.
+        """
         firsts = np.full(count, -1, dtype=np.int64)
         lines = np.flatnonzero(at >= 0)[::-1]
-        firsts[at[lines]] = self.doc[lines]  # the last write to an index counts: that of the first line
+        firsts[at[lines]] = self.doc[
+            lines
+        ]  # the last write to an index counts, and the lines are written in reverse order
         return firsts
 
     def losses(self, removed: Flags) -> dict[str, Ints]:
@@ -74,7 +84,7 @@ class GroupLines:
 
 
 def read_group(task: ComparisonTask) -> GroupLines:
-    """Return the lines of a group's documents, without those of documents that earlier comparisons removed."""
+    """Return the lines of a group's documents. Documents that earlier comparisons removed have no lines here."""
     group = task.group
     batches = [batch for part in group.parts for batch in read_batches(task.store, part)]
     rows = pa.Table.from_batches(batches, LINES_SCHEMA)
@@ -99,7 +109,7 @@ def read_group(task: ComparisonTask) -> GroupLines:
 
 
 def _values(column: pa.Array, kind: str) -> tuple[Ints, np.ndarray]:
-    """Return the count of numbers in each value of a binary column, and all numbers in one row."""
+    """Return the count of numbers in each value of a binary column, and all the numbers as one array."""
     if not len(column):
         return np.zeros(0, np.int64), np.zeros(0, kind)
     bounds = np.frombuffer(column.buffers()[1], "<i4")[column.offset : column.offset + len(column) + 1]

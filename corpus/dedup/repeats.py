@@ -1,8 +1,8 @@
-"""Lines that several documents share: from signed lines to the documents that lose too much, and the keepers of lines.
+"""Find lines that several documents share, the documents that lose too much, and the keeper of each line.
 
-A line that a million documents share is one row per group. The keeper of a line is the first document that has it and
-stays. A document that is dropped frees the lines of which it was the first. Others then lose less than before, so no
-document that stayed must be judged again.
+A line that a million documents share is one row per group. The keeper of a line is the first document that has the line
+and is not dropped. When a document is dropped, the lines that it was first to have go to other documents. Those
+documents then lose less than before, so no document that stayed must be judged again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PLACES_SCHEMA = pa.schema(
     ]
 )
 FACTS = ("lines", "removed", "chars", "chars_removed")
-"""The counts of a document: see `GroupLines.losses`."""
+"""The counts for a document, as in `GroupLines.losses`."""
 
 LOSERS_SCHEMA = pa.schema(
     [
@@ -53,7 +53,10 @@ LOSERS_SCHEMA = pa.schema(
 
 
 def line_keys(task: ComparisonTask) -> Made:
-    """Write `had`: for each distinct line of the group, the number of documents that have it; a box for each range."""
+    """Write `had`: for each distinct line of the group, the number of documents that have it.
+
+    There is a box for each range.
+    """
     lines, bits, units = read_group(task), task.line_layout.bits, len(task.group.parts)
     hashes = lines.had()
     starts = run_starts(hashes)
@@ -70,7 +73,7 @@ def line_keys(task: ComparisonTask) -> Made:
 
 
 def repeats(task: ComparisonTask) -> Made:
-    """Write `repeated`: the lines of one range that enough documents have, in a box for each group that has them."""
+    """Write `repeated`: the lines of one range that enough documents have, in a box for each group with such lines."""
     rows, groups = _by_group(task, task.parts("linekeys", "had"), HAD_SCHEMA)
     order = np.argsort(rows["hash"].to_numpy(), kind="stable")
     hashes, groups = rows["hash"].to_numpy()[order], groups[order]
@@ -86,8 +89,11 @@ def repeats(task: ComparisonTask) -> Made:
 
 
 def losers(task: ComparisonTask) -> Made:
-    """Write `losers`, the documents that lose too much, with their losses. Also write `places`: for each repeated line,
-    the first document of the group that has it and stays. `places` has a box for each range."""
+    """Write `losers` and `places`.
+
+    `losers` are the documents that lose too much, with their losses. `places` has, for each repeated line, the first
+    document of the group that has the line and stays, in a box for each range.
+    """
     keep_first, bits = task.line_stage.keep == "first", task.line_layout.bits
     lines = read_group(task)
     repeated = read_boxes(task.store, task.parts("repeats", "repeated"), task.number, REPEATED_SCHEMA)
@@ -115,15 +121,19 @@ def losers(task: ComparisonTask) -> Made:
 
 
 def _losing(lines: GroupLines, removed: Flags, bound: BoundStage) -> pa.RecordBatch:
-    """Return the documents that lose too many lines, with the first limit that each breaks. `removed` has one entry per
-    line."""
+    """Return the documents that lose too many lines, with the first limit that each breaks.
+
+    `removed` has one entry per line.
+    """
     losses = lines.losses(removed)
     evidence, stage = evidence_of(losses), bound.stage
     assert isinstance(stage, LineComparison)
     rules: dict[int, tuple[str, float, float]] = {}
     for measure, limit in reversed(bound.limits.items()):
         values = evidence.get(stage.evidence[measure])
-        for name, breaks in reversed(BREAKS.items()):  # the first bound that breaks is written last
+        for name, breaks in reversed(
+            BREAKS.items()
+        ):  # in reverse order, so that the first broken bound is written last
             if values is not None and (number := limit.bounds.get(name)) is not None:
                 for doc in np.flatnonzero((losses["removed"] > 0) & breaks(values, number)).tolist():
                     rules[doc] = (measure, float(values[doc]), number)
@@ -134,7 +144,7 @@ def _losing(lines: GroupLines, removed: Flags, bound: BoundStage) -> pa.RecordBa
 
 
 def evidence_of(losses: dict[str, Ints]) -> dict[str, np.ndarray]:
-    """Return the columns of the verdicts that can drop a document, from what each document loses."""
+    """Return the columns of the verdicts that can drop a document, computed from the losses of each document."""
     return {
         "lines_compared": losses["lines"],
         "lines_removed": losses["removed"],
