@@ -32,7 +32,9 @@ TWINS_SCHEMA = pa.schema(
     [
         ("doc", pa.int64()),
         ("leader", pa.int64()),
-        pa.field("preference", pa.float64(), metadata={"is": "the leader's; -inf if an earlier run has the text"}),
+        pa.field(
+            "preference", pa.float64(), metadata={"is": "that of the leader; -inf if an earlier run has the text"}
+        ),
         pa.field("similarity", pa.float64(), metadata={"is": "below 1 if an earlier run removed the text as similar"}),
         ("exact", pa.bool_()),
     ]

@@ -106,9 +106,13 @@ class DocumentComparison(Collective):
                 ("offset", pa.int64()),
                 ("inner", pa.int32()),
                 ("text_hash", pa.binary(16)),
-                pa.field("preference", pa.float64(), metadata={"is": "the keeper rule's value; the least is kept"}),
+                pa.field(
+                    "preference",
+                    pa.float64(),
+                    metadata={"is": "the value of the keeper rule; the document with the least value is kept"},
+                ),
                 ("site", pa.string()),
-                pa.field("signature", signature, metadata={"is": "null for a text too short for one"}),
+                pa.field("signature", signature, metadata={"is": "null if the text is too short"}),
                 *self.shingle_fields(),
             ]
         )

@@ -66,9 +66,8 @@ class GroupLines:
         """
         firsts = np.full(count, -1, dtype=np.int64)
         lines = np.flatnonzero(at >= 0)[::-1]
-        firsts[at[lines]] = self.doc[
-            lines
-        ]  # the last write to an index counts, and the lines are written in reverse order
+        # the last write to an index counts, and the lines are written in reverse order
+        firsts[at[lines]] = self.doc[lines]
         return firsts
 
     def losses(self, removed: Flags) -> dict[str, Ints]:

@@ -26,13 +26,13 @@ HAD_SCHEMA = pa.schema([("hash", pa.uint64()), ("documents", pa.uint32())])
 REPEATED_SCHEMA = pa.schema(
     [
         ("hash", pa.uint64()),
-        pa.field("first", pa.bool_(), metadata={"is": "true if no group before this one has it"}),
+        pa.field("first", pa.bool_(), metadata={"is": "true if no earlier group has the line"}),
     ]
 )
 PLACES_SCHEMA = pa.schema(
     [
         ("hash", pa.uint64()),
-        pa.field("doc", pa.int64(), metadata={"is": "the first that has it and stays; -1 for none"}),
+        pa.field("doc", pa.int64(), metadata={"is": "the first document that has the line and stays; -1 for none"}),
         ("archive", pa.int32()),
         ("offset", pa.int64()),
         ("inner", pa.int32()),
@@ -131,9 +131,8 @@ def _losing(lines: GroupLines, removed: Flags, bound: BoundStage) -> pa.RecordBa
     rules: dict[int, tuple[str, float, float]] = {}
     for measure, limit in reversed(bound.limits.items()):
         values = evidence.get(stage.evidence[measure])
-        for name, breaks in reversed(
-            BREAKS.items()
-        ):  # in reverse order, so that the first broken bound is written last
+        # in reverse order, so that the first broken bound is written last
+        for name, breaks in reversed(BREAKS.items()):
             if values is not None and (number := limit.bounds.get(name)) is not None:
                 for doc in np.flatnonzero((losses["removed"] > 0) & breaks(values, number)).tolist():
                     rules[doc] = (measure, float(values[doc]), number)
