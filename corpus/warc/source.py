@@ -23,7 +23,7 @@ of a crawl of many files.
 """
 
 _BLOCKS_KEPT = 6
-"""Enough to look back 128 KiB from a position while reading ahead of it."""
+"""The number of blocks that are kept. This is enough to look back 128 KiB from a position while reading ahead of it."""
 
 
 class Source(Protocol):
