@@ -23,13 +23,13 @@ from jobs.build.inputs import find_in_run
 
 @dataclass(frozen=True)
 class Audit:
-    """The judged records of an archive, in the ledger and by warcio."""
+    """The number of judged records of an archive, by the ledger and by warcio."""
 
     warc: str
     in_ledger: int
     counted: int
     ended: str
-    """The error that stopped warcio early; "" if it read the whole file."""
+    """The error that stopped warcio early, or "" if warcio read the whole file."""
 
 
 def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
@@ -59,6 +59,6 @@ def _count(path: str) -> tuple[int, str]:
             for record in ArchiveIterator(file, no_record_parse=True, arc2warc=True):
                 headers = {name.lower(): value for name, value in reversed(record.rec_headers.headers)}
                 counted += is_judged(record.rec_type, headers)
-        except Exception as error:  # warcio lets every error of its parsers through
+        except Exception as error:  # warcio passes on every error of its parsers
             return counted, type(error).__name__
     return counted, ""
