@@ -91,7 +91,7 @@ class _Verbs(click.Group):
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="corpus")
 def cli() -> None:
-    """From Common Crawl WARC to training text in which every record is accounted for."""
+    """Turn Common Crawl archives into training text, and account for every record."""
 
 
 def _open_streams() -> None:

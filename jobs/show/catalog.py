@@ -19,7 +19,7 @@ from filters.meanings import meanings
 
 
 def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
-    """Return for every stage its name, description, source, parameters with defaults, and measures with default limits.
+    """Return the name, description, source, parameters with defaults, and measures with default limits of every stage.
 
     `meanings` has the docstrings of parameters and measures.
     """
@@ -68,7 +68,7 @@ def show_recipes(listed: list[dict[str, Any]], console: Console) -> None:
 
 
 def recipe_toml(recipe: Mapping[str, Any], listed: list[dict[str, Any]]) -> str:
-    """Return a canonical recipe as TOML that loads. A comment says what each parameter and each limit means."""
+    """Return a canonical recipe as TOML. A comment gives the meaning of each parameter and each limit."""
     meanings = {stage["stage"]: stage["meanings"] for stage in listed}
     lines = [f"{key} = {_toml(recipe[key])}" for key in ("name", "description", "measures", "output")]
     for stage in recipe["stages"]:
@@ -80,7 +80,7 @@ def recipe_toml(recipe: Mapping[str, Any], listed: list[dict[str, Any]]) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Return a value as TOML, which writes texts, numbers and lists as JSON does."""
+    """Return a value as TOML. Texts, numbers and lists are written as in JSON."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }" if value else "{}"
     return json.dumps(value, ensure_ascii=False)
