@@ -90,8 +90,10 @@ class Run(RunFiles):
                     check_part(store, file)
 
     def check_counts(self, rows: dict[str, int] | None = None) -> None:
-        """Raise IntegrityError unless the counts of run.json are the rows of the files, by default as the manifest has
-        them."""
+        """Raise IntegrityError unless the counts of run.json equal the rows of the files.
+
+        By default, the manifest gives the rows.
+        """
         rows = rows or {kind: sum(part.rows for part in self.parts(kind)) for kind in ("ledger", "corpus")}
         counts = self.info["records"]
         if not balances(counts) or counts["in"] != rows["ledger"] or counts["kept"] != rows["corpus"]:
@@ -114,5 +116,5 @@ class Run(RunFiles):
 
 
 def open_run(folder: Location) -> Run:
-    """Return the run in a folder, or under a URL. Raises InputError if there is none, or if it is not finished."""
+    """Return the run in a folder or under a URL. Raises InputError if there is no finished run."""
     return Run.open(folder)

@@ -78,7 +78,10 @@ def extract_text(html: str | bytes, url: str | None = None) -> str:
 
 
 def registry(modules: Iterable[Plugin] = ()) -> dict[str, type[Stage]]:
-    """Return our stages and those of the user's modules, by name. Raises ConfigError if one has a name of ours."""
+    """Return our stages and those of the user's modules, by name.
+
+    Raises ConfigError if a module uses a name of ours.
+    """
     own = stages_of(modules)
     if taken := sorted(own.keys() & STAGES.keys()):
         raise ConfigError(f"A module defines a stage `{taken[0]}`, which is one of ours.", "Give it another name.")

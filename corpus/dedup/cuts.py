@@ -1,5 +1,7 @@
-"""The last phase of the comparison of lines: the lines that each document loses, the documents that are dropped, and
-the evidence."""
+"""The last phase of a comparison of lines.
+
+It finds the lines that each document loses, the documents that are dropped, and the evidence.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from corpus.text.vocabulary import Ints
 
 
 def cuts(task: ComparisonTask) -> Made:
-    """Write `cuts`, a box for each unit of the group. The facts are what each unit loses."""
+    """Write `cuts`, a box for each unit of the group. The facts are the losses of each unit."""
     lines = read_group(task)
     if task.line_stage.keep == "first":
         repeated = read_boxes(task.store, task.parts("keepers", "keepers"), task.number, PLACES_SCHEMA)
@@ -31,13 +33,13 @@ def cuts(task: ComparisonTask) -> Made:
     at = lines.find(repeated["hash"].to_numpy())
     has_keepers = "doc" in repeated.schema.names
     keepers = np.append(repeated["doc"].to_numpy() if has_keepers else np.full(repeated.num_rows, -1), -1)
-    keeper = keepers[at]  # of each line; -1 if no document keeps it
+    keeper = keepers[at]  # the keeper of each line; -1 if no document keeps the line
     removed = (at >= 0) & (keeper != lines.doc + lines.first)
 
     losers = read_boxes(task.store, [task.parts("losers", "losers")[task.number]], 0, LOSERS_SCHEMA)
     dropped_docs = losers["doc"].to_numpy() - lines.first
     losses = lines.losses(removed)
-    for name in FACTS:  # a dropped document keeps the losses by which it was judged
+    for name in FACTS:  # a dropped document shows the losses by which it was judged
         losses[name][dropped_docs] = losers[name].to_numpy()
     dropped = np.zeros(len(lines.alive), dtype=np.bool_)
     dropped[dropped_docs] = True
@@ -66,7 +68,7 @@ def cuts(task: ComparisonTask) -> Made:
 
 
 def _laid_over(docs: Ints, some: Ints, values: pa.Array) -> pa.Array:
-    """Return a column for `docs` with the values of `some` of them, and null for the others."""
+    """Return a column for `docs`. The documents of `some` have the given values, the others have null."""
     at = np.searchsorted(some, docs)
     known = np.isin(docs, some)
     return values.take(pa.array(np.where(known, at, 0), mask=~known))
@@ -75,8 +77,9 @@ def _laid_over(docs: Ints, some: Ints, values: pa.Array) -> pa.Array:
 def _counts(
     lines: GroupLines, losses: dict[str, Ints], kept: Ints, dropped: Ints, rules: pa.Array
 ) -> list[dict[str, Any]]:
-    """Return, for each unit, the dropped documents by rule, the kept ones that lose lines, and the lines and characters
-    that these lose."""
+    """Return four facts for each unit: the dropped documents by rule, the kept documents that lose lines, and the lines
+    and characters that these kept documents lose.
+    """
     units, of = len(lines.ends), lines.unit_of(kept)
     columns = {
         "changed": np.bincount(of, minlength=units),

@@ -13,7 +13,7 @@ from corpus.text.vocabulary import Ints, runs
 
 
 def read_group(task: ComparisonTask) -> GroupLines:
-    """Return the lines of a group's documents, without those of documents that earlier comparisons removed."""
+    """Return the lines of a group's documents. Documents that earlier comparisons removed have no lines here."""
     group = task.group
     batches = [batch for part in group.parts for batch in read_batches(task.store, part)]
     rows = pa.Table.from_batches(batches, LINES_SCHEMA)
@@ -38,7 +38,7 @@ def read_group(task: ComparisonTask) -> GroupLines:
 
 
 def _values(column: pa.Array, kind: str) -> tuple[Ints, np.ndarray]:
-    """Return the count of numbers in each value of a binary column, and all numbers in one row."""
+    """Return the count of numbers in each value of a binary column, and all the numbers as one array."""
     if not len(column):
         return np.zeros(0, np.int64), np.zeros(0, kind)
     bounds = np.frombuffer(column.buffers()[1], "<i4")[column.offset : column.offset + len(column) + 1]

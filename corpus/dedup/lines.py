@@ -16,7 +16,7 @@ NOT_COMPARED = 0
 """The hash of a line that is not compared."""
 
 FACTS = ("lines", "removed", "chars", "chars_removed")
-"""The counts of a document: see `GroupLines.losses`."""
+"""The counts for a document, as in `GroupLines.losses`."""
 
 LOSERS_SCHEMA = pa.schema(
     [
@@ -31,12 +31,15 @@ LOSERS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class GroupLines:
-    """The documents of a group and their lines, in order. `first` is the number of the first document, and the arrays
-    count from there. `alive` says which documents are compared, `doc` has the document of each line."""
+    """The documents of a group and their lines, in order.
+
+    `first` is the number of the first document, and the arrays count from there. `alive` is True for compared
+    documents, and `doc` has the document of each line.
+    """
 
     first: int
     ends: Ints
-    """The end of each unit: the document after its last one."""
+    """The end of each unit: its last document plus one."""
     alive: Flags
     archive: Ints
     offset: Ints
@@ -55,25 +58,31 @@ class GroupLines:
         return np.searchsorted(self.ends, docs, side="right")
 
     def had(self) -> Hashes:
-        """Return the sorted hashes of compared lines, each once per document that has it."""
+        """Return the sorted hashes of compared lines. A hash occurs once for each document that has the line."""
         at = np.flatnonzero(self.compared)
         order = at[np.argsort(self.hash[at], kind="stable")]  # documents ascend within a hash
         hashes = self.hash[order]
         return hashes[run_starts(hashes, self.doc[order])]
 
     def find(self, known: Hashes) -> Ints:
-        """Return the index of each line in `known`, sorted distinct hashes; -1 if it is not there."""
+        """Return the index of each line in `known`, or -1 if the line is not there.
+
+        `known` is sorted, without duplicates.
+        """
         if not len(known):
             return np.full(len(self.hash), -1)
         at = np.minimum(np.searchsorted(known, self.hash), len(known) - 1)
         return np.where((known[at] == self.hash) & self.compared, at, -1)
 
     def first_of(self, at: Ints, count: int) -> Ints:
-        """Return the first document that has each of `count` hashes, -1 for none. `at` has the hash index of each
-        line."""
+        """Return the first document that has each of `count` hashes, or -1 if none has it.
+
+        `at` is the index of each line's hash.
+        """
         firsts = np.full(count, -1, dtype=np.int64)
         lines = np.flatnonzero(at >= 0)[::-1]
-        firsts[at[lines]] = self.doc[lines]  # the last write to an index counts: that of the first line
+        # the last write to an index counts, and the lines are written in reverse order
+        firsts[at[lines]] = self.doc[lines]
         return firsts
 
     def losses(self, removed: Flags) -> dict[str, Ints]:
@@ -89,14 +98,17 @@ class GroupLines:
 
 
 def losing(lines: GroupLines, removed: Flags, bound: BoundStage, columns: Mapping[str, str]) -> pa.RecordBatch:
-    """Return the documents that lose too many lines, with the first limit that each breaks. `removed` has one entry per
-    line. `columns` names the evidence of each measure."""
+    """Return the documents that lose too many lines, with the first limit that each breaks.
+
+    `removed` has one entry per line. `columns` names the evidence of each measure.
+    """
     losses = lines.losses(removed)
     evidence = evidence_of(losses)
     rules: dict[int, tuple[str, float, float]] = {}
     for measure, limit in reversed(bound.limits.items()):
         values = evidence.get(columns[measure])
-        for name, breaks in reversed(BREAKS.items()):  # the first bound that breaks is written last
+        # in reverse order, so that the first broken bound is written last
+        for name, breaks in reversed(BREAKS.items()):
             if values is not None and (number := limit.bounds.get(name)) is not None:
                 for doc in np.flatnonzero((losses["removed"] > 0) & breaks(values, number)).tolist():
                     rules[doc] = (measure, float(values[doc]), number)
@@ -107,7 +119,7 @@ def losing(lines: GroupLines, removed: Flags, bound: BoundStage, columns: Mappin
 
 
 def evidence_of(losses: dict[str, Ints]) -> dict[str, np.ndarray]:
-    """Return the columns of the verdicts that can drop a document, from what each document loses."""
+    """Return the columns of the verdicts that can drop a document, computed from the losses of each document."""
     return {
         "lines_compared": losses["lines"],
         "lines_removed": losses["removed"],
@@ -117,8 +129,11 @@ def evidence_of(losses: dict[str, Ints]) -> dict[str, np.ndarray]:
 
 
 def best_kept(doc: Ints, keeper: Ints, chars: Ints) -> Ints:
-    """Return the index of one removed line of each document: a line whose keeper has most of the document's removed
-    lines, by characters. Of equal keepers the first counts. `doc`, `keeper` and `chars` are those of removed lines."""
+    """Return one removed line of each document, by index. It shows where the lines are kept.
+
+    The line is one whose keeper has most of the document's removed lines, by characters. Among equal keepers the first
+    is chosen. `doc`, `keeper` and `chars` have an entry per removed line.
+    """
     order = np.lexsort((keeper, doc))
     starts = run_starts(doc[order], keeper[order])
     held = np.add.reduceat(chars[order], starts)

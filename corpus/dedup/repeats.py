@@ -1,8 +1,8 @@
-"""Lines that several documents share: from signed lines to the documents that lose too much, and the keepers of lines.
+"""Find lines that several documents share, the documents that lose too much, and the keeper of each line.
 
-A line that a million documents share is one row per group. The keeper of a line is the first document that has it and
-stays. A document that is dropped frees the lines of which it was the first. Others then lose less than before, so no
-document that stayed must be judged again.
+A line that a million documents share is one row per group. The keeper of a line is the first document that has the line
+and is not dropped. When a document is dropped, the lines that it was first to have go to other documents. Those
+documents then lose less than before, so no document that stayed must be judged again.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ HAD_SCHEMA = pa.schema([("hash", pa.uint64()), ("documents", pa.uint32())])
 REPEATED_SCHEMA = pa.schema(
     [
         ("hash", pa.uint64()),
-        pa.field("first", pa.bool_(), metadata={"is": "true if no group before this one has it"}),
+        pa.field("first", pa.bool_(), metadata={"is": "true if no earlier group has the line"}),
     ]
 )
 PLACES_SCHEMA = pa.schema(
     [
         ("hash", pa.uint64()),
-        pa.field("doc", pa.int64(), metadata={"is": "the first that has it and stays; -1 for none"}),
+        pa.field("doc", pa.int64(), metadata={"is": "the first document that has the line and stays; -1 for none"}),
         ("archive", pa.int32()),
         ("offset", pa.int64()),
         ("inner", pa.int32()),
@@ -40,7 +40,10 @@ PLACES_SCHEMA = pa.schema(
 
 
 def line_keys(task: ComparisonTask) -> Made:
-    """Write `had`: for each distinct line of the group, the number of documents that have it; a box for each range."""
+    """Write `had`: for each distinct line of the group, the number of documents that have it.
+
+    There is a box for each range.
+    """
     lines, bits, units = read_group(task), task.line_layout.bits, len(task.group.parts)
     hashes = lines.had()
     starts = run_starts(hashes)
@@ -57,7 +60,7 @@ def line_keys(task: ComparisonTask) -> Made:
 
 
 def repeats(task: ComparisonTask) -> Made:
-    """Write `repeated`: the lines of one range that enough documents have, in a box for each group that has them."""
+    """Write `repeated`: the lines of one range that enough documents have, in a box for each group with such lines."""
     rows, groups = _by_group(task, task.parts("linekeys", "had"), HAD_SCHEMA)
     order = np.argsort(rows["hash"].to_numpy(), kind="stable")
     hashes, groups = rows["hash"].to_numpy()[order], groups[order]
@@ -73,8 +76,11 @@ def repeats(task: ComparisonTask) -> Made:
 
 
 def losers(task: ComparisonTask) -> Made:
-    """Write `losers`, the documents that lose too much, with their losses. Also write `places`: for each repeated line,
-    the first document of the group that has it and stays. `places` has a box for each range."""
+    """Write `losers` and `places`.
+
+    `losers` are the documents that lose too much, with their losses. `places` has, for each repeated line, the first
+    document of the group that has the line and stays, in a box for each range.
+    """
     keep_first, bits = task.line_stage.keep == "first", task.line_layout.bits
     lines = read_group(task)
     repeated = read_boxes(task.store, task.parts("repeats", "repeated"), task.number, REPEATED_SCHEMA)

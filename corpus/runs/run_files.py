@@ -91,7 +91,7 @@ class RunFiles:
 
     def dataset(self, kind: str) -> ds.Dataset:
         """Return the "ledger" or the "corpus" as an Arrow dataset, whose rows are read when they are asked for."""
-        import pyarrow.dataset as ds  # it imports pandas, which page workers must not load
+        import pyarrow.dataset as ds  # pyarrow.dataset imports pandas, which page workers must not load
 
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
         form = ds.ParquetFileFormat(default_fragment_scan_options=options)
@@ -107,9 +107,9 @@ class RunFiles:
         return [Part(part.kind, part.key, part.rows, part.bytes, part.sha256) for part in listed]
 
     def paths(self, kind: str) -> list[Path]:
-        """Return the paths of the files of a kind, in order. A reader must check the page checksums.
+        """Return the paths of the files of a kind, in order. The caller must check the page checksums.
 
-        Raises IntegrityError for a file that is missing, or has another size or footer.
+        Raises IntegrityError for a file that is missing, or that has another size or footer.
         """
         paths = [checked_path(self.store, part) for part in read_manifest(self.store, kind)]
         for path in paths:
@@ -125,8 +125,10 @@ class RunFiles:
                 raise IntegrityError(f"{path} has a column `{field.name!a}` of {field.type}.", "Build again.")
 
     def locations(self) -> dict[str, str]:
-        """Return the locations of the run's archives by name: paths, or URLs without their secrets. Nothing vouches for
-        timings.json, so it may be missing or hold anything."""
+        """Return the locations of the run's archives by name: paths, or URLs without their secrets.
+
+        The locations come from timings.json. No digest protects this file, so it may be missing or hold anything.
+        """
         try:
             found = parse_json(self.store.get("timings.json") or b"")["inputs"].items()
             return {str(name): location for name, location in found if isinstance(location, str)}
@@ -134,7 +136,10 @@ class RunFiles:
             return {}
 
     def find(self, url_or_id: str) -> list[dict[str, Any]]:
-        """Return the ledger rows of a record id or of a URL, however it is written (`corpus/url_identity.py`)."""
+        """Return the ledger rows of a record id or of a URL.
+
+        Other ways of writing the URL count too (`corpus/url_identity.py`).
+        """
 
         def named(read: Columns) -> pa.Array:
             return pc.or_(pc.equal(read(["id"])["id"], url_or_id), is_url(read(["url"])["url"], url_or_id))

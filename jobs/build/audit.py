@@ -109,6 +109,6 @@ def _count(path: str) -> tuple[int, str]:
             for record in ArchiveIterator(file, no_record_parse=True, arc2warc=True):
                 headers = {name.lower(): value for name, value in reversed(record.rec_headers.headers)}
                 counted += is_judged(record.rec_type, headers)
-        except Exception as error:  # warcio lets every error of its parsers through
+        except Exception as error:  # warcio passes on every error of its parsers
             return counted, type(error).__name__
     return counted, ""

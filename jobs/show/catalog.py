@@ -19,7 +19,7 @@ from filters.meanings import meanings
 
 
 def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
-    """Return for every stage its name, description, source, parameters with defaults, and measures with default limits.
+    """Return the name, description, source, parameters with defaults, and measures with default limits of every stage.
 
     `meanings` has the docstrings of parameters and measures.
     """

@@ -226,7 +226,7 @@ def test_runs_that_cannot_be_compared_with(tmp_path):
     for folder, recipe, error, match in (
         ("without", stages(), InputError, "no index"),
         ("nowhere", stages(), InputError, "no index"),
-        ("lines", stages(), InputError, "no index: that run removes lines"),
+        ("lines", stages(), InputError, "no index, because that run removes repeated lines"),
         ("old", stages(scheme="datatrove"), ConfigError, "was made with"),
         ("old", stages(verify="jaccard"), ConfigError, "was made with"),
         ("old", {"stages": [{"stage": "paragraphs"}]}, ConfigError, "compares no documents"),

@@ -412,7 +412,7 @@ def test_no_alarm_where_the_run_had_passed_it(corpus_remove):
 def test_the_command_names_what_found_nothing(corpus_remove):
     code, folder, shown, err = corpus_remove(urls="http://site2.example/\nhttp://www.site3.example/\n")
     assert code == 3
-    assert "http://www.site3.example/ finds no page. Near it:\n  http://site3.example/\n" in err
+    assert "http://www.site3.example/ matches no page. Near it:\n  http://site3.example/\n" in err
     assert [(one["pages"], one["near"][:1]) for one in shown["entries"]] == [(1, []), (0, ["http://site3.example/"])]
     assert shown["records"]["dropped"]["removed"] == {"url": 1}
     assert corpus_remove(urls="http://site2.example/")[0] == 0  # it was removed before
