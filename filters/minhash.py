@@ -26,7 +26,7 @@ from filters.url.public_suffixes import registered_domains
 if TYPE_CHECKING:
     from corpus.document import Document
 
-KEEP = ("longest", "earliest", "best")
+KEEP = ("longest", "earliest", "newest", "best", "first")
 CLUSTERS = ("verified", "classic")
 VERIFY = ("signature", "jaccard", "containment")
 
@@ -96,8 +96,8 @@ class MinHash(DocumentComparison):
         self.scheme = scheme
         """The hash functions: "affine32" (from datasketch 2.0) or "datatrove"."""
         self.keep = keep
-        """The rule for the preferred document: the "longest" text, the "earliest" capture, or the "best" language
-        score. Ties go to the first document in (archive, offset) order.
+        """The rule for the preferred document: the "longest" text, the "earliest" or "newest" date, the "best" language
+        score, or the "first" document in (archive, offset) order. Ties go to the first document too.
         """
         self.clusters = clusters
         """The way in which connected documents are clustered: "verified" or "classic"."""
@@ -161,17 +161,20 @@ class MinHash(DocumentComparison):
         return site if site.isascii() else site.encode("utf-8", "replace").decode()
 
     def _preference(self, doc: Document) -> float:
+        if self.keep == "first":
+            return 0.0
         if self.keep == "longest":
             return -float(len(doc.text))
         if self.keep == "best":
             return -(doc.language_score or 0.0)
-        return _seconds(doc.date)
+        return _seconds(doc.date, newest=self.keep == "newest")
 
 
-def _seconds(date: str) -> float:
-    """Return a WARC date as seconds. An unreadable date comes last."""
+def _seconds(date: str, newest: bool) -> float:
+    """Return a date in ISO 8601 as seconds, negative if the newest is preferred. An unreadable date comes last."""
     try:
         read = datetime.fromisoformat(date)
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        seconds = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        return -seconds if newest else seconds
     except (ValueError, OverflowError):
         return float("inf")

@@ -122,6 +122,10 @@ def test_keeper_rules():
     values = [earliest.sign(Document(text="x", date=date)).preference for date in dates]
     assert values == sorted(values)
     assert len(set(values)) == 4
+    newest = [MinHash(keep="newest").sign(Document(text="x", date=date)).preference for date in dates]
+    assert newest[2] < newest[1] < newest[0] < newest[3]
+    first = MinHash(keep="first")
+    assert first.sign(Document(text=text(1))).preference == first.sign(Document(text="x", date=dates[0])).preference
 
 
 @pytest.mark.parametrize("option", ["scheme", "keep", "clusters", "verify"])

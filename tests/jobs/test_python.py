@@ -70,6 +70,31 @@ def test_comparisons_in_memory_are_those_of_a_build(tmp_path, recipe):
     assert [doc.text for doc in run.documents()] == texts
 
 
+def test_documents_against_runs_of_archives_and_of_documents(tmp_path):
+    """The first run that has a text keeps it, whatever its inputs were."""
+    one, two, three = (draw for draw in (" ".join(SENTENCES[at : at + 20]) for at in (0, 100, 200)))
+    write_warc(tmp_path / "a.warc.gz", {"https://a.example/": page(body=one)})
+    compare = {"name": "compare", "stages": [{"stage": "extract"}, {"stage": "minhash"}]}
+    corpus.build(tmp_path / "a.warc.gz", tmp_path / "archives", compare, workers=1)
+    kept = corpus.open_run(tmp_path / "archives").corpus(["text"])["text"].to_pylist()
+    write_rows(tmp_path / "b.jsonl", [two])
+    corpus.build(tmp_path / "b.jsonl", tmp_path / "rows", dedup_alone(), workers=1)
+    write_rows(tmp_path / "c.jsonl", [*kept, two, three])
+    against = [tmp_path / "archives", tmp_path / "rows"]
+    run = corpus.build(tmp_path / "c.jsonl", tmp_path / "new", dedup_alone(), against=against, alarm_rate=1, workers=1)
+    rows = run.ledger(["outcome", "detail"]).to_pylist()
+    assert [row["outcome"] for row in rows] == ["dropped", "dropped", "kept"]
+    assert [row["detail"] and row["detail"].split(":")[0] for row in rows] == ["a.warc.gz", "b.jsonl", None]
+
+
+def write_rows(path, texts):
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+
+
+def dedup_alone():
+    return {"name": "compare", "stages": [{"stage": "minhash"}]}
+
+
 @pytest.fixture
 def archive(tmp_path):
     pages = {f"https://a.example/{number}": page(body=text) for number, text in enumerate(stories(12, 3))}
