@@ -111,7 +111,11 @@ class RunFiles:
 
         Raises IntegrityError for a file that is missing, or that has another size or footer.
         """
-        paths = [checked_path(self.store, part) for part in read_manifest(self.store, kind)]
+        listed = read_manifest(self.store, kind)
+        if not listed and kind in ("ledger", "corpus"):
+            what = f"{self.store.where()}: the manifest lists no {kind}."
+            raise IntegrityError(what, "Restore the folder, or build again.")
+        paths = [checked_path(self.store, part) for part in listed]
         for path in paths:
             self._check_types(kind, path)
         return paths

@@ -56,7 +56,10 @@ def read_manifest(store: Store, kind: str) -> list[Listed]:
             try:
                 entry = parse_json(_content(store, key))
                 check_shape(entry, {"footer": str})
-                listed.append(Listed(**asdict(part_of(entry)), footer=entry["footer"]))
+                part = Listed(**asdict(part_of(entry)), footer=entry["footer"])
+                if key.rpartition("-")[0] != f"manifest/{part.kind}":
+                    raise ValueError(f"{key} lists a file of kind {part.kind[:20]!a}")
+                listed.append(part)
             except ValueError:
                 raise damaged(store, key) from None
     return [part for part in listed if part.kind == kind]

@@ -111,3 +111,11 @@ def test_a_run_of_the_former_form_is_read(folder):
     compared = RunFiles.open(folder).info["compared"]
     assert compared["first"]["compares"] == "documents"
     assert compared["last"] == {"compares": "lines", "kind": "lines", "measures": {}}
+
+
+@pytest.mark.parametrize("kind", ["ledger", "corpus"])
+def test_a_manifest_without_a_table_is_damage(folder, kind):
+    for path in (folder / "manifest").glob(f"{kind}-*.json"):
+        path.unlink()
+    with pytest.raises(IntegrityError, match=f"the manifest lists no {kind}"):
+        RunFiles(LocalStore(folder), {"columns": {}}).paths(kind)
