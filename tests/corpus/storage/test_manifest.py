@@ -1,9 +1,9 @@
 """The manifest: every change of a sealed run is found and named."""
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from corpus.errors import IntegrityError
@@ -98,5 +98,5 @@ def test_a_file_of_the_manifest_lists_its_own_kind(store):
     entry = json.loads(store.get("manifest/ledger-00000.json"))
     store.replace("manifest/ledger-00000.json", json.dumps({**entry, "kind": "corpus"}).encode())
     for kind in ("ledger", "corpus"):
-        with pytest.raises(IntegrityError, match="ledger-00000.json is damaged"):
+        with pytest.raises(IntegrityError, match=r"ledger-00000\.json is damaged"):
             read_manifest(store, kind)
