@@ -9,19 +9,19 @@ from typing import Any
 import orjson
 
 from corpus.documents.columns import Columns
-from corpus.documents.row import Row, make_row
+from corpus.documents.row import MAX_TEXT, Row, make_row
 from corpus.warc.plan import Range
 from corpus.warc.record import Damage, Place
 from corpus.warc.source import BLOCK_BYTES, Source, Window
 from corpus.warc.stream_buffer import BadChecksum, Chunks, LostBytes
 from corpus.warc.streams import open_stream
 
-MAX_LINE = 64 << 20
-"""The longest line that is read, in bytes. A longer one is a damage, and is never in memory as a whole."""
-
 _BOM = b"\xef\xbb\xbf"
-_LOOK_LINES = 100
-"""Lines at the start of a file that are searched for names of columns."""
+_LOOK_BYTES = 8 << 20
+"""Bytes at the start of a file that are searched for names of columns: some thousand documents."""
+
+_LONG_LINE, _MOST_BRACKETS = 8 << 20, 1 << 22
+"""A longer line with more brackets is a damage. A list takes 30 times the memory of its two brackets."""
 
 
 class LineReader(Iterator[Row | Damage]):
@@ -94,8 +94,8 @@ class _Line:
 
     def add(self, piece: bytes, newline: int = 0) -> None:
         self.size += len(piece) + newline
-        if self.size > MAX_LINE and not self.broken:
-            self.broken = "length", f"a line of more than {MAX_LINE >> 20} MiB"
+        if self.size > MAX_TEXT and not self.broken:
+            self.broken = "length", f"a line of more than {MAX_TEXT >> 20} MiB"
         if self.broken:
             self.pieces.clear()
         else:
@@ -112,6 +112,8 @@ class _Line:
 
 def _parse(line: bytes) -> dict[str, Any] | tuple[str, str]:
     """Return the object of a line, or the kind of damage and its detail, which never quotes the line."""
+    if len(line) > _LONG_LINE and line.count(b"[") + line.count(b"{") > _MOST_BRACKETS:
+        return "json", "far more lists and objects than a document has"
     try:
         values = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -137,18 +139,24 @@ def _plain(window: Window, at: int, end: int) -> Chunks:
 
 def names_in(source: Source, codec: str) -> list[str]:
     """Return the names in the objects at the start of a file, with those of fields inside them (`metadata.url`)."""
-    data = bytearray()
-    for chunk in open_stream(Window(source), codec):
-        if not isinstance(chunk, bytes) or len(data) > MAX_LINE:
-            break
-        data += chunk
-        if len(data) >= BLOCK_BYTES and b"\n" in chunk:
-            break
     found: dict[str, None] = {}
-    for line in data.removeprefix(_BOM).split(b"\n", _LOOK_LINES)[:_LOOK_LINES]:
-        values = _parse(bytes(line))
+    for line in head_lines(source, codec):
+        values = _parse(line)
         for name, value in values.items() if isinstance(values, dict) else ():
             found[name] = None
             if isinstance(value, dict):
                 found |= dict.fromkeys(f"{name}.{inner}" for inner in value)
     return list(found)
+
+
+def head_lines(source: Source, codec: str) -> list[bytes]:
+    """Return the whole lines at the start of a file, up to the first bytes that can't be read."""
+    data = bytearray()
+    for chunk in open_stream(Window(source), codec):
+        if not isinstance(chunk, bytes) or len(data) > MAX_TEXT:
+            break
+        data += chunk
+        if len(data) >= _LOOK_BYTES and b"\n" in chunk:
+            del data[data.rfind(b"\n") + 1 :]
+            break
+    return bytes(data).removeprefix(_BOM).split(b"\n")

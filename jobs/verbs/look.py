@@ -14,7 +14,7 @@ from corpus.plugins import read_plugin
 from corpus.run import open_run
 from corpus.runs.listing import list_pages
 from corpus.storage.store import Location
-from corpus.tables.ledger import is_row_of
+from corpus.tables.ledger import is_row_of, ledger_url
 from filters import STAGES, load_recipe, recipe_names
 from jobs.build.archives import read_texts
 from jobs.build.audit import audit
@@ -47,7 +47,8 @@ def explain_command(
 ) -> None:
     """Show why a page is in the corpus or not, and the text of a page that is.
 
-    A URL finds all records of the page, however it is written. If there are none, the nearest URL is shown or named.
+    A URL finds all records of the page, however it is written. If there are none, the nearest URL is shown or named. An
+    id is one that the ledger has, or the one that the document had in its own file.
 
     \b
     Example: corpus explain out https://example.com/page
@@ -55,7 +56,8 @@ def explain_command(
     """
     run = open_run(folder)
     rows = run.explain(url_or_id)
-    if url_or_id != rows[0]["id"] and not is_row_of(rows[0]["url"], url_or_id):
+    own_ids = (rows[0]["id"], rows[0]["record_id"])
+    if url_or_id not in own_ids and ledger_url(url_or_id) not in own_ids and not is_row_of(rows[0]["url"], url_or_id):
         say(f"There is no record of {url_or_id}. The nearest URL:")
     if with_text:
         texts = read_texts(run, rows, inputs, list(map(read_plugin, modules)))
