@@ -66,8 +66,9 @@ def columns_in(source: Source, form: Format) -> list[str]:
     """Return the names of the columns of a file, with those of fields inside them. Raises InputError if no document can
     be read at its start, and says why."""
     if form.layout == LINES:
-        found = names_in(source, form.codec)
-        if not found and (reason := _no_lines(source, form.codec)):
+        lines = head_lines(source, form.codec)
+        found = names_in(lines)
+        if reason := _no_lines([line.strip() for line in lines if line.strip()], found):
             raise InputError(f"{source.name} {reason[0]}.", reason[1])
         return found
     try:
@@ -77,16 +78,19 @@ def columns_in(source: Source, form: Format) -> list[str]:
         raise InputError(f"{source.name} is no parquet file, or its footer is damaged.", "Restore it.") from None
 
 
-def _no_lines(source: Source, codec: str) -> tuple[str, str] | None:
-    """Return why no object was found at the start of a file, and what to do. None if the file may just be empty."""
-    lines = [line for line in head_lines(source, codec) if line.strip()]
-    start = lines[0].strip() if lines else b""
+def _no_lines(lines: Sequence[bytes], found: Sequence[str]) -> tuple[str, str] | None:
+    """Return why the lines at the start of a file are no JSON Lines, and what to do. None if they are, or there are
+    none."""
+    start = lines[0] if lines else b""
     if start[:2] in (BOM_UTF16_LE, BOM_UTF16_BE, b"{\0", b"\0{"):
         return "is not in UTF-8", "Convert it: `iconv -f UTF-16 -t UTF-8`."
-    if start[:1] == b"[" or (start[:1] == b"{" and len(lines) > 1 and not start.endswith(b"}")):
+    spread = start[:1] in (b"[", b"{") and len(lines) > 1 and not start.endswith(b"}")
+    if start == b"[" or (not found and (start[:1] == b"[" or spread)):
         todo = "Convert it: `jq -c '.[]?' FILE`, or `jq -c . FILE` if it is no list."
         return "is JSON that is spread over lines, or one list, and not JSON Lines", todo
-    return ("has no line that is a JSON object", "Give JSON Lines, or a parquet file.") if lines else None
+    if lines and not found:
+        return "has no line that is a JSON object", "Give JSON Lines, or a parquet file."
+    return None
 
 
 def plan_documents(source: Source, form: Format, columns: Columns, unit_bytes: int) -> FilePlan:
@@ -98,8 +102,8 @@ def plan_documents(source: Source, form: Format, columns: Columns, unit_bytes: i
     if form.layout == ROWS and source.size:
         try:
             with closing(open_parquet(source)) as file:
-                groups = group_starts(file, source.size)
                 check_columns(file, source.name, columns)
+                groups = group_starts(file, source.size)
         except IntegrityError as error:
             raise InputError(error.what, error.todo) from None
         for start in groups[1:]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -38,7 +38,8 @@ class LineReader(Iterator[Row | Damage]):
         self.end = part.end
         self._name, self._codec, self._columns = source.name, codec, columns
         window = Window(source)
-        chunks = _plain(window, self.offset, part.end) if codec == "plain" else open_stream(window, codec, self.offset)
+        plain = codec == "plain"
+        chunks = _plain(window, self.offset, part.end) if plain else _rest(open_stream(window, codec), self.offset)
         self._items = self._read(chunks)
 
     def __next__(self) -> Row | Damage:
@@ -54,8 +55,12 @@ class LineReader(Iterator[Row | Damage]):
                     yield from self._item(line)
                     line = _Line()
                 line.add(rest)
+            elif isinstance(chunk, LostBytes):
+                line.lose(chunk)
+                yield from self._item(line)
+                line = _Line()  # a rest of a line is no object, so what is one begins a line
             else:
-                line.spoil(chunk)
+                line.note = "checksum"
         if line.size or line.note:
             yield from self._item(line)
 
@@ -101,13 +106,10 @@ class _Line:
         else:
             self.pieces.append(piece)
 
-    def spoil(self, lost: LostBytes | BadChecksum) -> None:
-        if isinstance(lost, LostBytes):
-            self.size += lost.count
-            self.broken = self.broken or (lost.kind, lost.detail)
-            self.pieces.clear()
-        else:
-            self.note = "checksum"
+    def lose(self, lost: LostBytes) -> None:
+        self.size += lost.count
+        self.broken = self.broken or (lost.kind, lost.detail)
+        self.pieces.clear()
 
 
 def _parse(line: bytes) -> dict[str, Any] | tuple[str, str]:
@@ -137,10 +139,20 @@ def _plain(window: Window, at: int, end: int) -> Chunks:
         at += len(piece)
 
 
-def names_in(source: Source, codec: str) -> list[str]:
-    """Return the names in the objects at the start of a file, with those of fields inside them (`metadata.url`)."""
+def _rest(chunks: Chunks, start: int) -> Chunks:
+    """Yield a stream from the line at `start`. A checksum that failed right before it is a note of this line."""
+    at = 0
+    for chunk in chunks:
+        size = len(chunk) if isinstance(chunk, bytes) else chunk.count if isinstance(chunk, LostBytes) else 0
+        if at + size > start or (isinstance(chunk, BadChecksum) and at == start):
+            yield chunk[max(0, start - at) :] if isinstance(chunk, bytes) else chunk
+        at += size
+
+
+def names_in(lines: Iterable[bytes]) -> list[str]:
+    """Return the names in the objects of some lines, with those of fields inside them (`metadata.url`)."""
     found: dict[str, None] = {}
-    for line in head_lines(source, codec):
+    for line in lines:
         values = _parse(line)
         for name, value in values.items() if isinstance(values, dict) else ():
             found[name] = None
