@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import zstandard
 
 from corpus.documents.columns import Columns
@@ -18,7 +19,7 @@ from corpus.documents.files import as_stored, format_of, plan_documents, read_pa
 from corpus.warc.plan import Range
 from corpus.warc.record import Damage, Record
 from tests.corpus.warc.made import Memory
-from tests.warcs import WORDS
+from tests.warcs import WORDS, write_warc
 
 KINDS = ("parquet", "jsonl", "jsonl.gz", "jsonl.zst")
 TEXT = Columns(text="text")
@@ -55,6 +56,38 @@ def write_documents(path: Path, rows: Sequence[Mapping[str, Any]], group: int = 
     else:
         path.write_bytes(packed(lines(rows), path.name))
     return path
+
+
+EVERY_INPUT = pytest.mark.parametrize("archives", ["archives", "documents"], indirect=True)
+"""For tests of runs whose fixture `archives` makes a folder of either."""
+
+
+def write_inputs(
+    folder: Path, inputs: Mapping[str, Mapping[str, bytes]], kind: str = "archives", harmed: bool = True
+) -> Path:
+    """Write pages by URL as the archives that `inputs` names, or as documents of all formats, with the pages as texts
+    and by default a harmed place in the first file."""
+    for number, (name, pages) in enumerate(inputs.items()):
+        path = folder / name
+        if kind == "archives":
+            write_warc(path, dict(pages), compressed=name.endswith("gz"))
+        else:
+            rows = [
+                {"text": page.decode(), "url": url, "id": f"{name[0]}-{at}", "meta": {"n": at, "list": [at] * (at % 3)}}
+                for at, (url, page) in enumerate(pages.items())
+            ]
+            path = write_documents(folder / f"{name[0]}.{KINDS[number % len(KINDS)]}", rows)
+        if number == 0 and harmed:
+            data = bytearray(path.read_bytes())
+            data[len(data) // 2] ^= 0xFF
+            path.write_bytes(data)
+    return folder
+
+
+def kept_columns(folder: Path | str) -> dict[str, Any]:
+    """The option of a job that keeps columns, if a folder has documents of `write_inputs`."""
+    there = isinstance(folder, Path) and (folder / "a.parquet").exists()
+    return {"keep_columns": ("meta", "meta.n")} if there else {}
 
 
 def parquet(table: pa.Table, **options: Any) -> bytes:
