@@ -20,6 +20,9 @@ _BOM = b"\xef\xbb\xbf"
 _LOOK_BYTES = 8 << 20
 """Bytes at the start of a file that are searched for names of columns: some thousand documents."""
 
+_MOST_LOOK_BYTES = 1 << 30
+"""The same, with lines that are too long."""
+
 _LONG_LINE, _MOST_BRACKETS = 8 << 20, 1 << 22
 """A longer line with more brackets is a damage. A list takes 30 times the memory of its two brackets."""
 
@@ -162,13 +165,20 @@ def names_in(lines: Iterable[bytes]) -> list[str]:
 
 
 def head_lines(source: Source, codec: str) -> list[bytes]:
-    """Return the whole lines at the start of a file, up to the first bytes that can't be read."""
-    data = bytearray()
+    """Return the whole lines at the start of a file, up to the first bytes that can't be read. Lines that are too long
+    are left out."""
+    data, passed, too_long = bytearray(), 0, False
     for chunk in open_stream(Window(source), codec):
-        if not isinstance(chunk, bytes) or len(data) > MAX_TEXT:
+        if not isinstance(chunk, bytes) or passed > _MOST_LOOK_BYTES:
             break
-        data += chunk
-        if len(data) >= _LOOK_BYTES and b"\n" in chunk:
+        passed += len(chunk)
+        if too_long and b"\n" in chunk:
+            too_long, chunk = False, chunk.partition(b"\n")[2]
+        data += b"" if too_long else chunk
+        if len(data) >= _LOOK_BYTES and b"\n" in data:
             del data[data.rfind(b"\n") + 1 :]
             break
+        if len(data) > MAX_TEXT:
+            data.clear()
+            too_long = True
     return bytes(data).removeprefix(_BOM).split(b"\n")

@@ -335,6 +335,9 @@ def find_columns(items: Sequence[Input], asked: Mapping[str, str], keep: Sequenc
         if asked or keep:
             part = min(asked, default="keep-columns")
             raise ConfigError(f"--{part} names a column, and {min(kinds.values())} has none.", f"Leave out --{part}.")
+        strange = next((item for item in items if None in kinds and not _ARCHIVE_NAME.fullmatch(item.name)), None)
+        if strange is not None:
+            _plan(strange, 1 << 60, None, None)  # raises unless it is an archive all the same
         return HTML_FILE if True in kinds else None
     unread: InputError | None = None
     for item, form in zip(items, forms, strict=True):

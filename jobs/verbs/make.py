@@ -151,7 +151,7 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
         say(f"{unit.warc}  {unit.layout}  bytes {unit.start:,} to {unit.end:,}")
     if len(units) > _SHOWN:
         say(f"… and {len(units) - _SHOWN} more")
-    say(f"{len(plan.inputs)} archives, {size:,} bytes, {len(units)} units")
+    say(f"{len(plan.inputs)} files, {size:,} bytes, {len(units)} units")
     say(f"recipe {job.recipe.name}: {' → '.join(stages)}")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError
-from corpus.recipe import Recipe
+from corpus.recipe import ARCHIVE_GIVES, Recipe
 from corpus.stage import Limit, Stage
 from filters import STAGES
 
@@ -92,7 +92,26 @@ def test_a_stage_for_some_languages_comes_after_the_language_stage():
 def test_pages_of_an_archive_need_stages_that_set_text_and_language(stages, what):
     recipe = Recipe.from_dict({"stages": stages}, STAGES)
     with pytest.raises(ConfigError, match=f"reads the {what} of a page, and no stage before it sets that"):
-        recipe.check_pages()
+        recipe.check_input(ARCHIVE_GIVES)
+
+
+@pytest.mark.parametrize(
+    ("gives", "stages", "says"),
+    [
+        (
+            {"text"},
+            ["url", "screen", "extract"],
+            "screen reads the HTML.*--recipe text.*--set screen=off --set extract=off",
+        ),
+        ({"text"}, ["url", "gopher_quality"], "url reads the URL of a page.*--url.*--set url=off"),
+        ({"page"}, ["url", "extract"], "url reads the URL of a page"),
+    ],
+)
+def test_documents_need_stages_that_read_what_they_have(gives, stages, says):
+    recipe = Recipe.from_dict({"stages": [{"stage": name} for name in stages]}, STAGES)
+    with pytest.raises(ConfigError, match=says):
+        recipe.check_input(gives)
+    recipe.check_input({*gives, "page", "url"})
 
 
 def test_a_switched_off_bound_survives_the_canonical_form():
