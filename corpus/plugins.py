@@ -1,7 +1,7 @@
-"""Plugins: Python modules with a user's own stages, which a run was explicitly allowed to execute.
+"""Plugins: Python modules with a user's own stages. The user must allow a run to execute them.
 
-The source travels with the run to every machine that judges pages, and its digest joins the fingerprint. A plugin may
-import installed packages, but no module beside it.
+The source of a plugin travels with the run to every machine that judges pages, and its digest joins the fingerprint. A
+plugin may import installed packages, but no module from its own folder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ class Plugin:
 
 
 def read_plugin(named: str) -> Plugin:
-    """Return the module in a .py file, or the one with a dotted name. Nothing is executed yet. Raises ConfigError."""
+    """Return the module from a .py file, or the module with a dotted name.
+
+    Nothing is executed yet. Raises ConfigError.
+    """
     path = Path(named)
     if path.suffix != ".py":
         try:
@@ -64,7 +67,7 @@ def stages_of(plugins: Iterable[Plugin]) -> dict[str, type[Stage]]:
 
 
 class _PluginLoader(importlib.abc.InspectLoader):
-    """Executes a module from its source text."""
+    """A loader that executes a module from its source text."""
 
     def __init__(self, plugin: Plugin) -> None:
         self._plugin = plugin

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from corpus.document import Document
+from corpus.documents.row import page_of_html
 from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import DROPPED, FAILED, KEPT, Outcome, Value
 
@@ -182,6 +183,28 @@ class Stage:
             stopped = stopped or self.gate
         return not stopped
 
+    def __new__(cls, **params: Any) -> Self:
+        wrong = sorted(cls.limits.keys() & params.keys())
+        if wrong:
+            raise ConfigError(
+                f"{wrong[0]} is a limit of {cls.__name__}, not a parameter.",
+                f'Give limits with bind: {cls.__name__}().bind({wrong[0]}={{"min": …}}), or in a recipe.',
+            )
+        return super().__new__(cls)
+
+    def bind(self, name: str = "", languages: Sequence[str] = (), **limits: Mapping[str, Any]) -> BoundStage:
+        """Return this stage with other limits, for `Recipe.of`: `GopherQuality().bind(words={"min": 30})`.
+
+        Raises ConfigError if it has no such measure or bound.
+        """
+        bound = BoundStage.of(self)
+        changed = dict(bound.limits)
+        for measure, bounds in limits.items():
+            if measure not in changed:
+                raise ConfigError(f"{bound.name} has no measure '{measure}'.", did_you_mean(measure, changed))
+            changed[measure] = changed[measure].with_bounds(f"{name or bound.name}.{measure}", dict(bounds))
+        return BoundStage(name or bound.name, self, changed, tuple(languages))
+
     def prepare(self) -> None:
         """Load models and lists once per process, into attributes that end in `_`."""
 
@@ -202,16 +225,30 @@ class Stage:
         values = {name: getattr(self, name) for name in param_names(type(self))}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
-    def check(self, text: str, **fields: Any) -> Outcome:
-        """Return the outcome of this stage alone, at its default limits, for one text. `fields` are those of Document,
-        such as `url` and `language`."""
-        outcome = Outcome(KEPT, Document(text=text, **fields))
+    def check(self, text: str = "", *, html: str | bytes | None = None, **fields: Any) -> Outcome:
+        """Return the outcome of this stage alone, at its default limits, for one text or one page of HTML. `fields` are
+        those of Document, such as `url` and `language`.
+
+        Raises ConfigError if the stage reads what is not given.
+        """
+        record = page_of_html(html, fields.get("url", "")) if html is not None else None
+        for what, given in (("page", record), ("url", fields.get("url")), ("language", fields.get("language"))):
+            if what in self.reads and not given:
+                name = {"page": "html"}.get(what, what)
+                raise ConfigError(f"{type(self).__name__} reads the {name} of a page.", f"Give it: check({name}=…).")
+        outcome = Outcome(KEPT, Document(text=text, record=record, **fields))
         self.prepare()
         outcome.finished = BoundStage.of(self).judge(outcome)
         return outcome
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if not name.endswith("_")}
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Stage) and self.params == other.params
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"

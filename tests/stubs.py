@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.stage import Limit, Stage
 
 

@@ -89,7 +89,6 @@ def choose_columns(there: Sequence[str], asked: Mapping[str, str], file: str, ke
     columns = Columns(**found, keep=tuple(dict.fromkeys(keep)))
     if not columns.content:
         names = ", ".join(there[:20]) or "none"
-        raise ConfigError(
-            f"{file} has no column that is known to hold text. Its columns: {names}.", "Give --text NAME."
-        )
+        what = f"{file} has no column of a known name for text. Its columns: {names}."
+        raise ConfigError(what, "Call the column of texts `text`, or name it with --text.")
     return columns

@@ -66,10 +66,7 @@ def make_row(name: str, place: Place, size: int, values: Mapping[str, Any], colu
         return Damage(name, place[0], size, "length", detail, headers, place[1])
     metadata = _kept(values, columns) if columns.keep else None
     if columns.html:
-        kind = "text/html; charset=utf-8" if isinstance(content, str) else "text/html"
-        block = content.encode("utf-8", "replace") if isinstance(content, str) else content
-        headers |= {"content-type": kind}
-        return Row(name, place[0], ROW, headers, block, len(block), place[1], metadata=metadata)
+        return _page(name, place, content, headers, metadata)
     if isinstance(content, bytes):
         try:
             content = content.decode()
@@ -78,6 +75,19 @@ def make_row(name: str, place: Place, size: int, values: Mapping[str, Any], colu
             return Damage(name, place[0], size, "utf-8", detail, headers, place[1])
     language = _name(column_of(values, columns.language)) or None
     return Row(name, place[0], ROW, headers, b"", size, place[1], "", content, language, metadata)
+
+
+def page_of_html(html: str | bytes, url: str = "", name: str = "") -> Row:
+    """Return a page of HTML as a record. A text is taken to be UTF-8; bytes are read as browsers do."""
+    headers = {"warc-target-uri": url} if url else {}
+    return _page(name, (0, 0), html, headers)
+
+
+def _page(name: str, place: Place, html: str | bytes, headers: dict[str, str], metadata: str | None = None) -> Row:
+    kind = "text/html; charset=utf-8" if isinstance(html, str) else "text/html"
+    block = html.encode("utf-8", "replace") if isinstance(html, str) else html
+    headers |= {"content-type": kind}
+    return Row(name, place[0], ROW, headers, block, len(block), place[1], metadata=metadata)
 
 
 def column_of(values: Mapping[str, Any], column: str) -> Any:

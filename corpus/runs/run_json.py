@@ -1,4 +1,4 @@
-"""The content of run.json, as far as it is read. A run folder may come from a stranger."""
+"""The parts of run.json that this program reads. A run folder may come from a stranger, so they are checked."""
 
 from __future__ import annotations
 
@@ -52,10 +52,13 @@ _RUN_JSON = {
 
 
 def check_run_json(info: Any) -> None:
-    """Raise ValueError unless this is the content of a run.json. That of an older run gets its present form."""
+    """Raise ValueError unless `info` is the content of a run.json.
+
+    The content of an older run is brought into the present form.
+    """
     if isinstance(info, dict) and isinstance(info.get("compared"), dict):
         for name, kind in info["compared"].items():
-            if isinstance(kind, str) and kind in _FORMER_COMPARISONS:  # as runs had it until 2026-11
+            if isinstance(kind, str) and kind in _FORMER_COMPARISONS:  # the form of runs until 2026-11
                 info["compared"][name] = _FORMER_COMPARISONS[kind]
     check_shape(info, _RUN_JSON)
     documents = dict(info.get("documents") or {})

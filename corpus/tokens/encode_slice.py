@@ -1,6 +1,6 @@
-"""The first half of tokenizing: a slice of texts becomes ids in the boxes of the shuffle.
+"""The first half of tokenizing: turn a slice of texts into ids, and put them into the boxes of the shuffle.
 
-A document is the separator and its ids. Equal texts are in the same split, train or val, for every seed.
+A document becomes the separator and its ids. Equal texts are in the same split, train or val, for every seed.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from corpus.tokens.token_folder import SPLITS
 from corpus.tokens.tokenizer import Tokenizer
 
 SCHEMA = pa.schema([KEY, WEIGHT, ("bytes", pa.int64()), ("id", pa.string()), ("tokens", pa.large_binary())])
-"""`weight` is the number of ids with the separator, `bytes` the number of bytes of the text. `tokens` holds the ids as
-the output files do."""
+"""The columns of the rows in boxes.
+
+`weight` is the number of ids, the separator included. `bytes` is the number of bytes of the text. `tokens` holds the
+ids in the form of the output files.
+"""
 
 CHECKED = 8
 """The number of documents of each slice that HF tokenizers encodes too, as a check."""
@@ -39,8 +42,11 @@ _SPLIT_SEED = 0x7A1
 
 @dataclass(frozen=True)
 class Encoding:
-    """Everything that decides the ids and their order, beside the texts. `tokenizer` is the digest of the tokenizer,
-    `seed` that of the shuffle, `val_share` the share of val, and `bits` the number of key bits that select a box."""
+    """The data that, together with the texts, decide the ids and their order.
+
+    `tokenizer` is the digest of the tokenizer, `seed` is the seed of the shuffle, `val_share` is the share of val, and
+    `bits` is the number of key bits that select a box.
+    """
 
     tokenizer: str
     seed: int
@@ -49,15 +55,18 @@ class Encoding:
 
 
 def encode_slice(store: Store, source: TextSlice, encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder) -> Commit:
-    """Encode a slice and commit one file of boxes. The facts are the tokens, documents and bytes of text of each split,
-    the tokens of each box, and the library that encoded."""
+    """Encode a slice and commit one file of boxes.
+
+    The facts are the tokens, documents and bytes of text of each split, the tokens of each box, and the name of the
+    library that encoded.
+    """
     key = commit_key("encode", source.content(), digest(asdict(encoding)))
     done = read_commit(store, key)
     if done is not None:
         return done
     reached("encode_begun")
     totals = np.zeros((len(SPLITS), 3), dtype=np.int64)
-    weights = np.zeros(len(SPLITS) << encoding.bits, dtype=np.int64)  # the boxes of train, then those of val
+    weights = np.zeros(len(SPLITS) << encoding.bits, dtype=np.int64)  # first the boxes of train, then the boxes of val
     with Outbox(store, "encoded", len(weights)) as out:
         for number, batch in enumerate(filter(len, read_slice(source))):
             texts = batch["text"].to_pylist()
@@ -80,7 +89,7 @@ def encode_slice(store: Store, source: TextSlice, encoding: Encoding, tokenizer:
 def _rows(
     batch: pa.RecordBatch, texts: Sequence[str], encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder
 ) -> pa.RecordBatch:
-    """Return the rows of some documents. Raises IntegrityError if ids do not add up to the bytes of their text."""
+    """Return the rows of some documents. Raises IntegrityError if the ids of a text do not add up to its bytes."""
     ids, lengths = encoder.encode(texts)
     sizes = pc.binary_length(batch["text"]).to_numpy().astype(np.int64)
     firsts = np.cumsum(lengths) - lengths
@@ -101,5 +110,5 @@ def _in_val(texts: Sequence[str], share: float) -> np.ndarray:
 
 
 def is_in_val(text: str, share: float) -> bool:
-    """Return True for this share of all texts, by the hash of the text."""
+    """Return True if a text belongs to val. The hash of the text decides, so that `share` of all texts are in val."""
     return xxhash.xxh3_64_intdigest(text.encode(), _SPLIT_SEED) < share * 2**64

@@ -1,8 +1,8 @@
 """Texts as files for other trainers: the layout of the rows in files, and the two halves of the shuffle.
 
-nanochat's trainer (`dataset.py` and `dataloader.py`) does not shuffle documents, so they must be shuffled here. It
-needs at least two files, and validates on the last one. Each of n GPUs reads every n-th row group, so each file needs
-enough row groups.
+nanochat's trainer (`dataset.py` and `dataloader.py`) does not shuffle documents, so they must be shuffled here. The
+trainer needs at least two files, and validates on the last one. Each of n GPUs reads every n-th row group, so each file
+needs enough row groups.
 """
 
 from __future__ import annotations
@@ -24,25 +24,30 @@ from corpus.tokens.shuffle import KEY, WEIGHT, Cut, boxes_of, in_groups, keys_of
 from corpus.tokens.texts import TextSlice, read_slice
 
 GROUP_ROWS = 1024
-"""Documents per row group, as in nanochat's own files."""
+"""The number of documents per row group, as in nanochat's own files."""
 
 FILE_BYTES = 250_000_000
-"""Bytes of text per file, some 100 MB as zstd: nanochat's shard size."""
+"""The bytes of text per file. As zstd these are some 100 MB, which is nanochat's shard size."""
 
 _FEW_GROUPS = 8
-"""The least number of row groups: a small corpus has smaller ones. The rows that fill no row group go to the last file,
-which would otherwise be a large part of the corpus."""
+"""The least number of row groups.
+
+A small corpus has smaller row groups, to reach this number. Rows that fill no row group go to the last file, which
+would otherwise hold a large part of the corpus.
+"""
 
 _VAL_SHARE = 0.01
 VAL_GROUPS = 8
-"""Row groups of the last file, if there are enough documents: one for each GPU of a usual machine."""
+"""The number of row groups of the last file, if there are enough documents: one for each GPU of a usual machine."""
 
 
 @dataclass(frozen=True)
 class RowLayout:
-    """The layout of an export. `group` is the number of documents per row group; only the very last row group may have
-    fewer. `borders` has the first row of each file, and the number of rows at the end. The last file is for
-    validation."""
+    """The layout of an export. The last file is for validation.
+
+    `group` is the number of documents per row group. Only the very last row group may have fewer. `borders` has the
+    first row of each file, followed by the number of rows.
+    """
 
     group: int
     borders: tuple[int, ...]
@@ -53,7 +58,7 @@ class RowLayout:
 
 
 def plan_rows(documents: int, text_bytes: int) -> RowLayout:
-    """Return the layout for this number of documents. Raises InputError for fewer than two."""
+    """Return the layout for this number of documents. Raises InputError for fewer than two documents."""
     if documents < 2:
         raise InputError(f"A corpus of {documents} document can't be split in two.", "Give at least two documents.")
     group = GROUP_ROWS
@@ -69,7 +74,10 @@ def plan_rows(documents: int, text_bytes: int) -> RowLayout:
 
 
 def send_rows(store: Store, texts: TextSlice, schema: pa.Schema, seed: int, bits: int) -> Commit:
-    """Put the rows of a slice into boxes, and commit. The facts are the bytes of text, and the rows of each box."""
+    """Put the rows of a slice into boxes, and commit them.
+
+    The facts are the bytes of text, and the number of rows in each box.
+    """
     key = commit_key("rows", texts.content(), digest([schema.to_string(), seed, bits]))
     done = read_commit(store, key)
     if done is not None:
@@ -81,7 +89,8 @@ def send_rows(store: Store, texts: TextSlice, schema: pa.Schema, seed: int, bits
         for batch in read_slice(texts, extra):
             keys = keys_of(batch.column(0).to_pylist(), seed)
             ones = pa.array(np.ones(len(keys), dtype=np.int64))
-            given = dict(zip(batch.schema.names, batch.columns, strict=True))  # the file's own `id` is the last one
+            # if the file has two columns `id`, its own is the last one
+            given = dict(zip(batch.schema.names, batch.columns, strict=True))
             columns = [given[field.name].cast(field.type) for field in schema]
             rows = pa.RecordBatch.from_arrays([pa.array(keys), ones, *columns], schema=boxed(schema))
             boxes = boxes_of(keys, bits)
@@ -93,15 +102,19 @@ def send_rows(store: Store, texts: TextSlice, schema: pa.Schema, seed: int, bits
 
 
 def boxed(schema: pa.Schema) -> pa.Schema:
-    """Return the schema of rows in the boxes: key, weight, and the columns of the output. These are named by number,
-    since one of them may be named `key` or `weight`."""
+    """Return the schema of rows in the boxes: key, weight, and the columns of the output.
+
+    The columns of the output are named by numbers, because one of them may be named `key` or `weight`.
+    """
     return pa.schema([KEY, WEIGHT, *(field.with_name(str(number)) for number, field in enumerate(schema))])
 
 
 @dataclass(frozen=True)
 class RowsTask:
-    """One output file: its key, its rows, and the documents per row group. A `plain` file has no statistics and no
-    dictionaries, as nanochat's own files."""
+    """One output file: its key, its rows, and the documents per row group.
+
+    A `plain` file has no statistics and no dictionaries, like nanochat's own files.
+    """
 
     key: str
     cut: Cut

@@ -25,16 +25,19 @@ from corpus.warc.stored import BLOCK_MAX, HEADER, StoredBlocks
 
 _CACHED = 100_000
 _COST_LIMIT = 128 << 20
-"""A search that cost more inflated bytes than this becomes frugal. A page could hold overlapping false members that
-inflate for long before they fail: 300,000 of them in 5 MiB, each to 256 MiB."""
+"""A search that cost more inflated bytes than this becomes frugal.
+
+A page could hold overlapping false members that inflate for a long time before they fail: 300,000 of them in 5 MiB,
+each up to 256 MiB.
+"""
 LOOK_COST = 1024
 """The cost of a look at a candidate in inflated bytes. It takes 2 to 10 µs."""
 FRUGAL_STEP = 16 << 10
-"""A frugal search continues where the last candidate failed, and at least this far ahead. So its time is linear."""
+"""A frugal search continues where the last candidate failed, and at least this far ahead. So its time stays linear."""
 _LOOK_BACK_BYTES = 1 << 20
-"""A frugal search passes over starts. So it finally looks back over this many bytes before the start that it found."""
+"""A frugal search may skip starts. So when it has found a start, it looks back over this many bytes."""
 FRUGAL_BOMB = (1 << 20, 100)
-"""The BOMB of a frugal search."""
+"""The limits of a bomb in a frugal search."""
 
 
 class Candidate(NamedTuple):
@@ -48,8 +51,10 @@ class Candidate(NamedTuple):
 
 
 class FrugalSearch(ABC):
-    """A search that counts the cost of its looks at candidates, and caches the looks to take linear time. The result
-    depends on the bytes of the file and on where the search begins, never on earlier searches."""
+    """A search that counts the cost of its looks at candidates, and caches the looks, so that its time stays linear.
+
+    The result depends on the bytes of the file and on where the search begins, never on earlier searches.
+    """
 
     def __init__(self, window: Window, magic: bytes) -> None:
         self.window = window
@@ -94,8 +99,11 @@ class FrugalSearch(ABC):
 
 
 class MemberStarts(FrugalSearch):
-    """A search for member starts in one file. Members must begin with a record's header. `any_content` lifts this rule
-    for files whose members are pieces of records."""
+    """A search for member starts in one file.
+
+    A member must begin with a record's header. `any_content` drops this rule for files whose members are pieces of
+    records.
+    """
 
     def __init__(self, window: Window, any_content: bool = False) -> None:
         super().__init__(window, MAGIC)
@@ -127,8 +135,9 @@ class MemberStarts(FrugalSearch):
             if self._is_start(offset, run_end, proven):
                 found = offset
                 break
-            # The answer for a run's first member holds for the whole run. A stored block that may hold the run holds
-            # all its members. If the run is only not proven, the rest of it is too short for a proof as well.
+            # A search result for a run's first member holds for the whole run. If a stored block may hold the run, it
+            # holds all its members. If the run is merely not proven, the rest of the run is too short for a proof as
+            # well.
             step = offset + 1
             if self.frugal and run_end == offset:
                 failed = offset
@@ -174,13 +183,16 @@ class MemberStarts(FrugalSearch):
         return Candidate(member.end if record or empty else offset, record, member.end, cost)
 
     def _worth_inflating(self, offset: int) -> bool:
-        """Return False if the first bytes show, at little cost, that no member with a record's header starts here."""
+        """Return False if the first bytes already show that no member with a record's header starts here.
+
+        This check costs little.
+        """
         skip = header_size(self.window, offset)
         if not skip:
             return False
         data = self.window.piece(offset + skip, 2048)
         if len(data) >= HEADER and not data[0] & 6 and (data[1] ^ data[3] != 0xFF or data[2] ^ data[4] != 0xFF):
-            return False  # a stored block whose length and complement differ
+            return False  # a stored block must have a length that matches its complement
         try:
             first = zlib.decompressobj(-15).decompress(data, 64)
         except zlib.error:

@@ -1,4 +1,4 @@
-"""The public suffix list in the package tldextract: no network, no cache files."""
+"""The public suffix list in the package tldextract. It is used without network and without cache files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def suffix_list_digest() -> str:
 
 
 def domain_parser() -> TLDExtract:
-    """Return a parser of hosts. It has read the list, so that no page has to wait for that."""
+    """Return a parser of hosts that has already read the list, so that no page has to wait for it."""
     from tldextract import TLDExtract  # imports requests, which takes 0.1 s
 
     parser = TLDExtract(cache_dir=None, suffix_list_urls=())
@@ -26,7 +26,7 @@ def domain_parser() -> TLDExtract:
 
 
 def is_public_suffix(host: str) -> bool:
-    """Return True if strangers have their domains below a name: `com`, `co.uk`, `github.io`, any name without a dot."""
+    """Return True if strangers own the domains below a name: `com`, `co.uk`, `github.io`, any name without a dot."""
     if host.startswith("["):
         return False
     suffix: str = domain_parser().extract_str(host, include_psl_private_domains=True).suffix

@@ -47,7 +47,7 @@ def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
         if is_url(item.path):
             raise ConfigError(f"{item.name} is not on this machine.", "Give local files, or verify where they are.")
         reader, count = _counter(item.name) if run.info.get("documents") else ("warcio", _count)
-        rows = run.ledger.to_table(columns=["length", "detail"], filter=pc.field("warc") == item.name)
+        rows = run.ledger(columns=["length", "detail"], filter=pc.field("warc") == item.name)
         damaged = len(rows) - rows["length"].null_count
         in_ledger = len(rows) - damaged
         if run.info.get("documents"):  # each broken row is one row, but not a broken row group or stretch of a stream
@@ -109,6 +109,6 @@ def _count(path: str) -> tuple[int, str]:
             for record in ArchiveIterator(file, no_record_parse=True, arc2warc=True):
                 headers = {name.lower(): value for name, value in reversed(record.rec_headers.headers)}
                 counted += is_judged(record.rec_type, headers)
-        except Exception as error:  # warcio lets every error of its parsers through
+        except Exception as error:  # warcio passes on every error of its parsers
             return counted, type(error).__name__
     return counted, ""

@@ -17,7 +17,7 @@ from corpus.errors import ConfigError
 from corpus.json_data import parse_json
 from corpus.net.urls import is_url
 from corpus.plugins import Plugin
-from corpus.recipe import ARCHIVE_GIVES, Recipe
+from corpus.recipes import ARCHIVE_GIVES, Recipe
 from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Seen, Unit
 from corpus.stage import BoundStage

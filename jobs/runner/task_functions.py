@@ -1,6 +1,6 @@
-"""The functions that run as tasks: plain data in, plain data out.
+"""The functions that run as tasks. They take and return plain data.
 
-Each process that runs tasks keeps its page worker from unit to unit, so that models and lists are loaded once.
+Each process that runs tasks keeps its page worker for the next unit, so that models and lists are loaded only once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from corpus.dedup.phases import run_task
 from corpus.dedup.task import ComparisonTask
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.revise.ledger_replay import LedgerReplay
 from corpus.revise.portion_replay import PageReader, add_missing_texts, replay_portion
 from corpus.revise.portions import Portion
@@ -31,7 +31,7 @@ from corpus.tables.verdicts import VerdictBox
 
 
 class _Kept:
-    """The page worker of this process, kept as it takes seconds to start."""
+    """The page worker of this process. It is kept, because it takes seconds to start."""
 
     guard: Guard | None = None
     key: str = ""
@@ -93,7 +93,7 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Run and commit one task of a comparison. The result also has its cost."""
+    """Run and commit one task of a comparison. The result also contains its cost."""
     bound = next(bound for bound in _recipe(payload).stages if bound.name == payload["stage"])
     task = ComparisonTask(
         store=open_store(payload["store"]), bound=bound, against=tuple(payload["against"]), payload=payload["own"],

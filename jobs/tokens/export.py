@@ -35,7 +35,7 @@ from jobs.tokens.data_card import data_card
 
 @dataclass(frozen=True)
 class ExportJob:
-    """An export as the user asked for it."""
+    """The options of an export."""
 
     texts: Location
     out: Location
@@ -44,7 +44,7 @@ class ExportJob:
 
 
 def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
-    """Export to the end, or to the first stop signal. Raises CorpusError."""
+    """Run an export to its end, or to the first stop signal. Raises CorpusError."""
     texts = open_texts(job.texts)
     schema, left_out = _schema(job, texts)
     plan = {"texts": texts.identity(), "target": job.target, "seed": job.seed, "columns": schema.names}
@@ -59,7 +59,7 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
             return JobResult(0, finished, already_done=True)
         if left_out:
             columns = ", ".join(left_out)
-            say(f"Columns left out, since their type differs or has dictionaries inside: {columns}")
+            say(f"Columns left out, because their type differs between files or contains dictionaries: {columns}")
         try:
             with executing(store, make_engine, stop, progress) as execution:
                 run = _Exporting(job, texts, schema, execution)
@@ -68,7 +68,7 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
             return JobResult(128 + stop.signal)
         if job.target == "datasets":
             info["columns_left_out"] = left_out
-            # replaced, since an earlier try may have written a card with another name of the folder
+            # replaced, because an earlier try may have written a card with another folder name
             store.replace("README.md", data_card(PurePosixPath(store.location).name, texts, info).encode())
         store.put_new("export.json", as_json(info))
         store.remove(".work")
@@ -76,8 +76,10 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
 
 
 def _schema(job: ExportJob, texts: Texts) -> tuple[pa.Schema, list[str]]:
-    """Return the columns to write, and the names of the others. The columns are the text alone, or those that all
-    files have with the same type."""
+    """Return the columns to write, and the names of the columns left out.
+
+    The columns are only the text, or all columns that have the same type in every file.
+    """
     if job.target == "nanochat":
         return pa.schema([pa.field("text", pa.string())]), []
     schemas = [schema_of(local_file(file.location)) for file in texts.files]
@@ -87,7 +89,7 @@ def _schema(job: ExportJob, texts: Texts) -> tuple[pa.Schema, list[str]]:
 
 
 def _field(name: str, schemas: Sequence[pa.Schema]) -> pa.Field | None:
-    """Return the field of a column that all files have with the same type, otherwise None."""
+    """Return the field of a column that has the same type in all files, or None."""
     if any(name not in schema.names for schema in schemas):
         return None
     fields = [schema.field(name) for schema in schemas]
@@ -101,7 +103,7 @@ def _field(name: str, schemas: Sequence[pa.Schema]) -> pa.Field | None:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Return True if the package `datasets` reads a type. It reads no map, no view, no dictionary and no extension."""
+    """Return True if the package `datasets` can read a type. It can't read maps, views, dictionaries and extensions."""
     if any(is_nested(kind) for is_nested in _NESTED):
         return all(_is_plain(kind.field(number).type) for number in range(kind.num_fields))
     return any(is_plain(kind) for is_plain in _PLAIN)
@@ -118,7 +120,7 @@ _PLAIN = (
 
 @dataclass(frozen=True)
 class _Exporting:
-    """An export that is running."""
+    """A running export."""
 
     job: ExportJob
     texts: Texts
@@ -172,7 +174,7 @@ _SCHEMA = ".work/schema"
 
 
 def _name(target: str, at: int, files: int) -> str:
-    """Return the name of a file. The last file is for validation, by name too, as nanochat wants it."""
+    """Return the name of a file. The last file is for validation. Its name says so if nanochat needs that."""
     if target == "nanochat":
         return f"shard_{at:05d}.parquet"
     if at == files - 1:

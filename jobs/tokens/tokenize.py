@@ -39,12 +39,12 @@ from jobs.runner.progress import Progress
 from jobs.runner.terminal import say
 
 FILE_TOKENS = 100_000_000
-"""Tokens per file: 200 or 400 MB."""
+"""The number of tokens per file. They take 200 or 400 MB."""
 
 
 @dataclass(frozen=True)
 class TokenizeJob:
-    """A tokenization as the user asked for it. Without `val_share`, `val_share_for` decides."""
+    """The options of a tokenization. Without `val_share`, `val_share_for` decides."""
 
     texts: Location
     out: Location
@@ -56,14 +56,17 @@ class TokenizeJob:
 
 
 def val_share_for(documents: int) -> float:
-    """Return the share of documents for validation: one in a hundred. A small corpus has a larger share, to get some
-    hundred documents, but at most one in ten. A very large corpus has a smaller share, to get 50,000 documents."""
+    """Return the share of documents for validation: one in a hundred.
+
+    A small corpus has a larger share, to get some hundred documents, but at most one in ten. A very large corpus has a
+    smaller share, which gives 50,000 documents.
+    """
     return round(min(max(0.01, min(0.1, 100 / documents)), max(50_000 / documents, 1e-6)), 6)
 
 
 def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
-    """Tokenize to the end, or to the first stop signal. Raises CorpusError."""
-    _ = job.tokenizer.bos, _encoder(job.tokenizer.data)  # raise ConfigError before any work
+    """Run a tokenization to its end, or to the first stop signal. Raises CorpusError."""
+    _ = job.tokenizer.bos, _encoder(job.tokenizer.data)  # both raise ConfigError before any work starts
     texts = open_texts(job.texts)
     plan = _plan(job, texts)
     store = open_folder(job.out)
@@ -81,7 +84,7 @@ def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Prog
                 boxes, encoded = run.encode()
                 engines = sorted({done.facts["engine"] for done in encoded})
                 if "tokenizers" in engines:
-                    say("HF tokenizers encodes: gigatoken can't, or gives other ids.")
+                    say("HF tokenizers encodes the texts, because gigatoken can't or gives other ids.")
                 totals = run.totals(encoded)
                 info = run.finish(totals, run.write(boxes, encoded, totals))
         except Stopped:
@@ -112,7 +115,7 @@ def _plan(job: TokenizeJob, texts: Texts) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Tokenizing:
-    """A tokenization that is running."""
+    """A running tokenization."""
 
     job: TokenizeJob
     plan: dict[str, Any]
@@ -123,7 +126,8 @@ class _Tokenizing:
         """Send the ids of all slices to boxes. Return the number of boxes per split, and the commits."""
         store, tokenizer = self.execution.store, self.job.tokenizer
         store.put_new(_TOKENIZER, tokenizer.data)
-        size = self.texts.bytes // 4 * tokenizer.dtype.itemsize + ROW_BYTES * self.texts.rows  # an id is some 4 bytes
+        # an id per 4 bytes of text, about
+        size = self.texts.bytes // 4 * tokenizer.dtype.itemsize + ROW_BYTES * self.texts.rows
         bits, encoded = fill_boxes(store, size, self._encode)
         return 1 << bits, encoded
 
@@ -203,8 +207,10 @@ def encode_task(payload: dict[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _encoder(data: bytes) -> tuple[Tokenizer, Encoder]:
-    """Return the tokenizer and its encoder. They are kept from slice to slice: an encoder takes a second to make, and
-    gets faster with the words that it has seen."""
+    """Return the tokenizer and its encoder.
+
+    They are cached, because an encoder takes a second to make, and becomes faster with the words that it has seen.
+    """
     tokenizer = Tokenizer("tokenizer.json", data)
     return tokenizer, Encoder(tokenizer)
 

@@ -26,14 +26,14 @@ from jobs.show.runs import remarks, show_funnel
 from jobs.verbs import options
 
 _SHOWN = 50
-"""The most units that are listed."""
+"""The most quarantined units that are listed."""
 
 _SETTING = (
     "Change the recipe: STAGE.MEASURE.BOUND=VALUE, STAGE.MEASURE=off, STAGE.PARAMETER=VALUE or measures=first. "
     "Repeatable."
 )
 _MODULE = "Python module with your own stages. Repeatable."
-_UNIT_SECONDS = "Deadline of a unit, in seconds. Default: the time that its pages may take at most."
+_UNIT_SECONDS = "Deadline of a unit, in seconds. Default: the longest time that its pages may take."
 _AGAINST = "Earlier run to compare with. Pages that repeat one of its pages are dropped. Repeatable."
 _DEDUP_MB = "Memory per deduplication task, in MiB."
 _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an archive at a URL up to 32."
@@ -46,9 +46,9 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 @click.option("--set", "settings", type=options.name_type, multiple=True, metavar="SETTING", help=_SETTING)
 @click.option("--allow-module", "modules", type=options.name_type, multiple=True, metavar="FILE", help=_MODULE)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only N archives, drawn from all.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only N archives, drawn at random.")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Seed for --sample.")
-@click.option("--base", metavar="URL", help="Where to look up crawls. Default: Common Crawl's server.")
+@click.option("--base", metavar="URL", help="Folder or URL of a copy of Common Crawl. Default: Common Crawl's server.")
 @options.engine_options
 @click.option("--unit-mb", type=options.Finite(min=0.01), help=_UNIT_MB)
 @options.page_options
@@ -107,7 +107,7 @@ def build_command(
 
 
 def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
-    """Print how a build ended, with `more` in the JSON, and leave with its exit code."""
+    """Print how a build ended, and exit with its exit code. `more` is added to the JSON."""
     if result.alarm:
         say(f"Stopped: {result.alarm}")
     elif result.info is None:
@@ -127,7 +127,7 @@ def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str
 
 
 def _show_quarantined(units: list[dict[str, Any]]) -> None:
-    """Print which units are quarantined, and what to do."""
+    """Print the quarantined units, and what to do."""
     for unit in units[:_SHOWN]:
         where = f" at {unit['record']}" if unit["record"] else ""
         tries = ", ".join(f"{kind} {times}×" for kind, times in unit["attempts"].items())
@@ -160,7 +160,9 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
 @click.option("--pages", type=click.IntRange(min=50), default=400, show_default=True, help="Number of pages.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for the text of the pages.")
 def sample_command(out: Path, pages: int, seed: int) -> None:
-    """Write the built-in sample crawl: generated pages, good and bad, in one WARC file.
+    """Write the built-in sample crawl as one WARC file.
+
+    Its pages are generated, good ones and bad ones.
 
     \b
     Example: corpus sample -o sample.warc.gz
@@ -182,7 +184,9 @@ def blocklist_group() -> None:
 @click.option("-o", "--out", required=True, type=options.folder_type, help="List file to write.")
 @options.json_option
 def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
-    """Make a memory-mapped list from files or folders: UT1's layout, tar.gz, or one domain or URL per line.
+    """Make a block list from files or folders.
+
+    The input can have UT1's layout, be a tar.gz, or have one domain or URL per line.
 
     \b
     Example: corpus blocklist build ut1/ -o adult.list

@@ -30,24 +30,34 @@ threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU
 @click.option("--task", required=True, metavar="LESSON|FILE.py", help="What to learn: a lesson, or a file with "
               "`prompts(seed)` and `reward(prompt, answer)`, which needs --allow-module.")  # fmt: skip
 @click.option("--allow-module", is_flag=True, help="Run the code of the file that --task names.")
-@click.option("--reward", "reward_folder", type=folder_type, help="Reward model that judges instead of the task.")
+@click.option(
+    "--reward", "reward_folder", type=folder_type, help="Reward model that judges the answers instead of the task."
+)
 @click.option("--steps", type=click.IntRange(min=1), default=90, show_default=True, help="Updates.")
-@click.option("--problems", type=click.IntRange(min=1), default=16, show_default=True, help="Problems per step.")
-@click.option("--samples", type=click.IntRange(min=2), default=8, show_default=True, help="Answers to each problem.")
+@click.option(
+    "--problems", type=click.IntRange(min=1), default=16, show_default=True, help="Number of problems per step."
+)
+@click.option(
+    "--samples", type=click.IntRange(min=2), default=8, show_default=True, help="Number of answers to each problem."
+)
 @click.option("--max-tokens", type=click.IntRange(min=1), default=64, show_default=True, help="Most tokens per answer.")
 @click.option("--temperature", type=Finite(min=0, min_open=True), default=1.0, show_default=True,
               help="Temperature of the answers.")  # fmt: skip
 @click.option("--kl", type=Finite(min=0), default=0.0, show_default=True,
-              help="Price of each nat by which the model leaves its start.")  # fmt: skip
-@click.option("--stop-at", type=Finite(min=0, min_open=True), help="End at so many nats per answer from the start.")
+              help="Penalty for each nat by which an answer becomes likelier than at the start.")  # fmt: skip
+@click.option(
+    "--stop-at",
+    type=Finite(min=0, min_open=True),
+    help="End when the model is this far from its start, in nats per answer.",
+)
 @click.option("--lr", type=Finite(min=0, min_open=True), default=0.0006, show_default=True, help="Peak learning rate.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for problems and answers.")
 @click.option("--eval-every", type=click.IntRange(min=1), default=20, show_default=True,
               help="Steps between validations.")  # fmt: skip
 @click.option("--tested", type=click.IntRange(min=1), default=64, show_default=True,
-              help="Held-out problems of a validation.")  # fmt: skip
+              help="Number of held-out problems in a validation.")  # fmt: skip
 @click.option("--save-right", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Write all right answers as conversations, to fine-tune another model on.")  # fmt: skip
+              help="Write all right answers as conversations, for fine-tuning another model.")  # fmt: skip
 @device_option
 @threads_option
 @json_option
@@ -57,7 +67,9 @@ def reinforce_command(
     samples: int, max_tokens: int, temperature: float, kl: float, stop_at: float | None, lr: float, seed: int,
     eval_every: int, tested: int, save_right: Path | None, device: str, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Let a model learn from the rewards of its own answers. The same command continues a stopped run.
+    """Let a model learn from the rewards of its own answers.
+
+    The same command continues a stopped run.
 
     \b
     Example: corpus reinforce assistant -o better --task sums
@@ -110,7 +122,7 @@ def _task(name: str, allow_module: bool, reward_folder: Path | None, device: str
 
 
 def _own_task(path: Path) -> Task:
-    """Return the task of a user's file. Its prompts that are held out are those whose hash says so."""
+    """Return the task of a user's file. The hash of a prompt decides whether the prompt is held out."""
     from jobs.assistant.lessons.lesson import asked, is_held_out
     from jobs.assistant.reinforce import task_of
 
@@ -134,7 +146,13 @@ def _own_task(path: Path) -> Task:
 @click.argument("model", type=folder_type)
 @click.argument("pairs_file", metavar="PAIRS", type=_file_type)
 @click.option("-o", "--out", required=True, type=folder_type, help="Folder to write the reward model to.")
-@click.option("--epochs", type=click.IntRange(min=1), default=4, show_default=True, help="Times to see all pairs.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Number of times that training reads all pairs.",
+)
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Pairs per step.")
 @click.option("--lr", type=Finite(min=0, min_open=True), default=0.002, show_default=True, help="Peak learning rate.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the order of pairs.")
@@ -147,10 +165,12 @@ def reward_command(
     model: Path, pairs_file: Path, out: Path, epochs: int, batch: int, lr: float, seed: int, val_share: float,
     device: str, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train a reward model on pairs of answers. The same command continues a stopped run.
+    """Train a reward model on pairs of answers.
 
-    PAIRS is JSONL: prompt with chosen and rejected, or with ranked, a list from best to worst. `corpus serve` writes
-    such a file.
+    The same command continues a stopped run.
+
+    PAIRS is a JSONL file. Each line has `prompt` with `chosen` and `rejected`, or `prompt` with `ranked`, a list of
+    answers from best to worst. `corpus serve` writes such a file.
 
     \b
     Example: corpus reward assistant votes.jsonl -o likes

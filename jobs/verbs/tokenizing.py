@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _VOCAB_DIR = "Folder with the vocabulary files of gpt2, cl100k and o200k, if they are not in tiktoken's cache."
 _FORMAT = "flat: .bin and document index. megatron: also Megatron-LM's .idx. parquet: id and tokens."
 _FOR = (
-    "nanochat: shards of texts, the last for validation. datasets: all columns, two splits, a data card. "
+    "nanochat: shards of texts, the last one for validation. datasets: all columns, two splits, a data card. "
     "transformers: a model, its tokenizer and a chat template."
 )
 
@@ -42,7 +42,7 @@ vocab_option = click.option("--vocab-dir", type=folder_type, envvar="CORPUS_VOCA
 
 @click.group("tokenizer")
 def tokenizer_group() -> None:
-    """Learn tokenizers, look at them, compare them.
+    """Learn, show and compare tokenizers.
 
     A tokenizer is given as a folder or file with a tokenizer.json, or as gpt2, cl100k or o200k.
     """
@@ -52,12 +52,18 @@ def tokenizer_group() -> None:
 @texts_argument
 @out_option
 @click.option(
-    "--vocab-size", type=click.IntRange(1, 2**31), default=32768, show_default=True, help="Ids, with specials."
+    "--vocab-size",
+    type=click.IntRange(1, 2**31),
+    default=32768,
+    show_default=True,
+    help="Number of ids, special ids included.",
 )
 @click.option("--max-chars", type=click.IntRange(min=1), help="Characters to learn from. Default: 2 billion.")
 @json_option
 def train_command(folder: Location, out: Location, vocab_size: int, max_chars: int | None, as_json: bool) -> None:
-    """Learn a byte-level BPE from the texts of a finished run, or of a folder of parquet with a column `text`.
+    """Learn a byte-level BPE from texts.
+
+    FOLDER is a finished run, or a folder of parquet files with a column `text`.
 
     \b
     Example: corpus tokenizer train out -o tok --vocab-size 32768
@@ -97,7 +103,7 @@ def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: boo
 
 @tokenizer_group.command("compare")
 @click.argument("tokenizers", nargs=-1, required=True)
-@click.option("--on", "folder", required=True, type=location_type, help="A finished run, or a folder of parquet.")
+@click.option("--on", "folder", required=True, type=location_type, help="Finished run, or folder of parquet files.")
 @vocab_option
 @json_option
 def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Path | None, as_json: bool) -> None:
@@ -111,13 +117,13 @@ def compare_command(tokenizers: tuple[str, ...], folder: Location, vocab_dir: Pa
 
     loaded = [load_tokenizer(name, vocab_dir) for name in tokenizers]
     if len({one.name for one in loaded}) < len(loaded):
-        raise ConfigError("Two of the tokenizers have the same name.", "Rename a folder.")
+        raise ConfigError("Two tokenizers have the same name.", "Rename a folder.")
     rows = compare(loaded, folder, report=lambda line: say(line))
     print_as(rows, show_comparison, as_json)
 
 
 def finished(result: JobResult, out: Location) -> dict[str, Any]:
-    """Print how a job ended, and return the content of its last file. Exit if the job was interrupted."""
+    """Print how a job ended, and return the content of its last file. If the job was interrupted, exit."""
     if result.exit_code:
         say(f"Interrupted. Run the same command again to continue. Folder: {out}")
         sys.exit(result.exit_code)
@@ -145,7 +151,9 @@ def tokenize_command(
     folder: Location, out: Location, tokenizer: str, layout: str, val_share: float | None, seed: int,
     file_tokens: int | None, vocab_dir: Path | None, where: Where, as_json: bool,
 ) -> None:  # fmt: skip
-    """Turn the texts of a finished run, or of a folder of parquet, into shuffled files of tokens.
+    """Turn texts into shuffled files of tokens.
+
+    FOLDER is a finished run, or a folder of parquet files with a column `text`.
 
     \b
     Example: corpus tokenize out -o tokens --tokenizer tok
@@ -182,8 +190,10 @@ def tokenize_command(
 def export_command(
     folder: Location, out: Location, target: str, seed: int, dtype: str | None, where: Where, as_json: bool
 ) -> None:
-    """Write the texts of a finished run, or of a folder of parquet, as shuffled files for other trainers. Or write a
-    trained model for `transformers`, and for all that reads its folders.
+    """Write texts or a model for other programs.
+
+    The texts of a finished run, or of a folder of parquet files, become shuffled files for other trainers. A trained
+    model becomes a folder for `transformers`, and for other programs that read such folders.
 
     \b
     Example: corpus export out -o shards --for nanochat

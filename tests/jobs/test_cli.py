@@ -112,7 +112,7 @@ def test_explain_finds_the_nearest_url(corpus, built):
 
 def test_explain_says_that_a_page_was_compared(corpus, built):
     _, out, _ = built
-    assert "compared, repeats nothing" in corpus("explain", out, "http://good.example/a")[1]
+    assert "compared, no duplicate" in corpus("explain", out, "http://good.example/a")[1]
     assert "compared" not in corpus("explain", out, "http://good.example/c")[1]
 
 

@@ -87,7 +87,7 @@ def test_books_balance(reference):
 
 @EVERY_INPUT
 def test_rows_are_in_archive_order(reference):
-    rows = open_run(reference).ledger.to_table(columns=["warc", "offset"]).to_pylist()
+    rows = open_run(reference).ledger(columns=["warc", "offset"]).to_pylist()
     places = [(row["warc"], row["offset"]) for row in rows]
     assert len(places) >= 250
     assert places == sorted(places)
@@ -186,7 +186,7 @@ def test_a_file_that_is_an_archive_by_name_only_is_a_damaged_stretch(tmp_path, c
     result = build_quietly(job([tmp_path], tmp_path / "out"))
     assert result.exit_code == 0
     assert result.info["records"]["failed"] == ({"damaged": 1} if content else {})
-    rows = open_run(tmp_path / "out").ledger.to_table(columns=["warc", "offset", "length"]).to_pylist()
+    rows = open_run(tmp_path / "out").ledger(columns=["warc", "offset", "length"]).to_pylist()
     junk = [{"warc": "w.warc.gz", "offset": 0, "length": len(content)}] if content else []
     assert [row for row in rows if row["warc"] == "w.warc.gz"] == junk
 

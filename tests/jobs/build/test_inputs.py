@@ -236,7 +236,7 @@ def test_a_run_names_two_archives_of_one_name_by_their_folders(twins, tmp_path):
     """In all that it writes; no absolute path is in it. The order of the inputs makes no difference."""
     run = open_run(twins / "out")
     assert [one["name"] for one in run.info["inputs"]] == ["2023/w.warc.gz", "2024/w.warc.gz"]
-    ids = run.corpus.to_table()["id"].to_pylist()
+    ids = run.corpus()["id"].to_pylist()
     kept = [name.rpartition(":")[0] for name in ids]
     assert kept == sorted(kept)
     assert set(kept) == {"2023/w.warc.gz", "2024/w.warc.gz"}

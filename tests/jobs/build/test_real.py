@@ -36,9 +36,9 @@ def test_every_wild_file_tiles_and_balances(shared_data, tmp_path):
     rows = run.verify()
     assert rows["ledger"] == run.info["records"]["in"] > 2000
     assert len(run.info["inputs"]) > 100
-    names = set(run.ledger.to_table(columns=["warc"])["warc"].to_pylist())
+    names = set(run.ledger(columns=["warc"])["warc"].to_pylist())
     assert len(names) > 90
-    ids = run.ledger.to_table(columns=["id"])["id"].to_pylist()
+    ids = run.ledger(columns=["id"])["id"].to_pylist()
     assert len(set(ids)) == len(ids)
 
 

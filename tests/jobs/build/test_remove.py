@@ -62,7 +62,7 @@ def remove_quietly(folder, urls=(), domains=()):
 
 
 def rows(folder, outcome=None):
-    found = open_run(folder).ledger.to_table().to_pylist()
+    found = open_run(folder).ledger().to_pylist()
     return [row for row in found if outcome is None or row["outcome"] == outcome]
 
 
@@ -87,7 +87,7 @@ def test_a_page_is_gone_and_the_ledger_says_why(folder):
     assert (row["outcome"], row["stage"], row["rule"]) == ("dropped", "removed", "url")
     assert row["gopher_quality.words"] is row["text_bytes"] is row["detail"] is None
     assert run.text_of(page["id"]) is None
-    assert text not in run.corpus.to_table()["text"].to_pylist()
+    assert text not in run.corpus()["text"].to_pylist()
     assert run.info["records"]["dropped"]["removed"] == {"url": 1}
     assert page["id"] not in [
         one["id"] for path in run.paths("samples") for one in ds.dataset(path).to_table().to_pylist()
@@ -414,7 +414,7 @@ def test_no_alarm_where_the_run_had_passed_it(corpus_remove):
 def test_the_command_names_what_found_nothing(corpus_remove):
     code, folder, shown, err = corpus_remove(urls="http://site2.example/\nhttp://www.site3.example/\n")
     assert code == 3
-    assert "http://www.site3.example/ finds no page. Near it:\n  http://site3.example/\n" in err
+    assert "http://www.site3.example/ matches no page. Near it:\n  http://site3.example/\n" in err
     assert [(one["pages"], one["near"][:1]) for one in shown["entries"]] == [(1, []), (0, ["http://site3.example/"])]
     assert shown["records"]["dropped"]["removed"] == {"url": 1}
     assert corpus_remove(urls="http://site2.example/")[0] == 0  # it was removed before

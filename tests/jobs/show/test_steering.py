@@ -151,7 +151,9 @@ def test_archives_that_moved(run, archives, tmp_path):
     with pytest.raises(InputChanged, match=r"b\.warc is not the archive"):
         write(run, recipe, tmp_path / "b", [str(moved)])
     (moved / "b.warc").unlink()
-    with pytest.raises(InputError, match=r"Some pages of b\.warc must be read again. Say with --inputs"):
+    with pytest.raises(
+        InputError, match=r"Some pages of b\.warc must be read again. Give its present place with --inputs"
+    ):
         write(run, recipe, tmp_path / "c", [str(moved)])
 
 
@@ -230,7 +232,7 @@ def test_what_was_compared_and_not_removed_is_known(tmp_path):
     base = open_run(tmp_path / "base")
     settings = ["minhash.similarity.below=0.5"]
     build_quietly(job([archive], tmp_path / "fresh", recipe_with(base, settings).canonical()))
-    assert base.ledger.to_table(columns=["minhash.cluster_size"]).column(0).to_pylist() == [1, 1]
+    assert base.ledger(columns=["minhash.cluster_size"]).column(0).to_pylist() == [1, 1]
     assert base.info["records"]["kept"] == 2
     assert open_run(tmp_path / "fresh").info["records"]["kept"] == 1
     assert base.tune(settings).kept == (0, 2)

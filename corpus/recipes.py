@@ -20,19 +20,26 @@ paths and the like are never part of a recipe.
 
 from __future__ import annotations
 
+import json
 import re
+import textwrap
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property
 from typing import Any
 
+from corpus.collective import Collective
+from corpus.documents.columns import choose_columns
+from corpus.documents.items import Item, documents_of
+from corpus.documents.tables import Table, columns_of, like
 from corpus.errors import ConfigError, did_you_mean
+from corpus.notebook import recipe_html
 from corpus.outcome import REMOVED, Outcome
 from corpus.pipeline import Pipeline
-from corpus.settings import changes_of, setting_of
+from corpus.settings import OFF, Settings, changes_of, pairs_of
 from corpus.stage import BoundStage, Stage
-from corpus.warc.record import Damage, Record
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 ARCHIVE_GIVES = ("page", "url")
@@ -85,15 +92,42 @@ class Recipe:
         return cls(str(data.get("name", "unnamed")), str(data.get("description", "")), measures, rows, stages)
 
     @classmethod
-    def from_toml(cls, text: str, registry: Mapping[str, type[Stage]], settings: Sequence[str] = ()) -> Recipe:
-        """Make a recipe from a TOML text and lay `settings` over it, such as "gopher_quality.words.min=30"."""
+    def of(
+        cls,
+        stages: Iterable[Stage | BoundStage],
+        *,
+        name: str = "mine",
+        description: str = "",
+        measures: str = "all",
+        rows_per_part: int = ROWS_PER_PART,
+    ) -> Recipe:
+        """Make a recipe from stages, such as `Recipe.of([Language(), GopherQuality().bind(words={"min": 30})])`."""
+        bound = [one if isinstance(one, BoundStage) else BoundStage.of(one) for one in stages]
+        data = {
+            "name": name,
+            "description": description,
+            "measures": measures,
+            "output": {"rows_per_part": rows_per_part},
+            "stages": [_canonical(one) for one in bound],
+        }
+        return cls.from_dict(data, {one.stage.name: type(one.stage) for one in bound})
+
+    @classmethod
+    def from_toml(cls, text: str, registry: Mapping[str, type[Stage]]) -> Recipe:
+        """Make a recipe from a TOML text. Raises ConfigError."""
         try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"The recipe is not valid TOML: {error}.", "Correct that line.") from None
-        recipe = cls.from_dict(data, registry)
-        changed = reduce(_with_setting, settings, recipe.canonical())
-        return cls.from_dict(changed, registry) if settings else recipe
+        return cls.from_dict(data, registry)
+
+    def with_settings(self, settings: Settings, registry: Mapping[str, type[Stage]]) -> Recipe:
+        """Return the recipe with settings laid over it, such as "gopher_quality.words.min=30". Raises ConfigError."""
+        pairs = pairs_of(settings)
+        changed = self.canonical()
+        for pair in pairs:
+            changed = _with_setting(changed, pair)
+        return self.from_dict(changed, registry) if pairs else self
 
     def canonical(self) -> dict[str, Any]:
         """Return every value that decides results, in one form that `from_dict` reads back."""
@@ -129,9 +163,80 @@ class Recipe:
     def pipeline(self) -> Pipeline:
         return Pipeline(self.stages, self.measures)
 
-    def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
-        """Yield the outcomes of all judged records and all damage of an archive, in order."""
-        return self.pipeline().run(items)
+    def run(self, items: Iterable[Item], *, dedup: bool = True) -> Iterator[Outcome]:
+        """Yield the outcome of each item, in order: of texts, dicts, documents, or the records of an archive.
+
+        A dict has a text or HTML, and perhaps an id, URL, date and language, under the usual names
+        (`corpus.documents.columns`). If the recipe compares documents, no outcome comes before the last item was read,
+        since what stays depends on all of them; all are in memory. The verdicts are those of a build over the same
+        documents. With `dedup=False` nothing is compared, and each outcome comes at once.
+        """
+        outcomes = self._judged.run(documents_of(items))
+        if not dedup or not self._judged.collective:
+            yield from outcomes
+            return
+        found = list(outcomes)
+        for bound in self.stages:
+            if isinstance(bound.stage, Collective):
+                kept = [one for one in found if one.kept and bound.stage.kind in one.signed]
+                bound.stage.compare(bound, kept)
+        yield from found
+
+    def batch(self, table: Table) -> Table:
+        """Return the rows of a table whose documents are kept, with their texts as the recipe leaves them.
+
+        The table is a dict of columns, a pyarrow table, or a pandas or polars data frame, and so is the result. So this
+        is a function for `datasets.Dataset.map(recipe.batch, batched=True)` and Ray Data's `map_batches`. Columns have
+        the usual names. Documents are not compared, since a batch does not know the others; the first call says so.
+        """
+        columns = columns_of(table)
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        kept = [(row, one.text) for row, one in zip(rows, self._alone.run(documents_of(rows)), strict=True) if one.kept]
+        found = {name: [row[name] for row, _ in kept] for name in columns}
+        if rows:
+            found[choose_columns(list(columns), {}, "The table").text or "text"] = [text for _, text in kept]
+        return like(table, found)
+
+    @cached_property
+    def _alone(self) -> Pipeline:
+        """The pipeline of `batch`, which says once what it leaves out."""
+        if names := [bound.name for bound in self.stages if isinstance(bound.stage, Collective)]:
+            warnings.warn(f"`batch` removes no duplicates: it leaves out {' and '.join(names)}.", stacklevel=4)
+        return self._judged
+
+    @cached_property
+    def _judged(self) -> Pipeline:
+        """The pipeline of `run` and `batch`. Its models are loaded once."""
+        return self.pipeline()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_judged", "_alone")}
+
+    def to_toml(self) -> str:
+        """Return the recipe as TOML, with every value. `from_toml` makes the same recipe from it."""
+        return recipe_toml(self.canonical())
+
+    def _repr_html_(self) -> str:
+        stages = [(bound.name, {name: limit.bounds for name, limit in bound.limits.items()}) for bound in self.stages]
+        return recipe_html(self.name, self.description, stages)
+
+
+def recipe_toml(canonical: Mapping[str, Any], meaning: Callable[[str, str], str] = lambda stage, key: "") -> str:
+    """Return a canonical recipe as TOML that loads. `meaning` gives a comment for a parameter or measure of a stage."""
+    lines = [f"{key} = {_toml(canonical[key])}" for key in ("name", "description", "measures", "output")]
+    for stage in canonical["stages"]:
+        lines += ["", "[[stages]]"]
+        for key, value in stage.items():
+            comment = textwrap.wrap(meaning(stage["stage"], key), 100)
+            lines += [*(f"# {line}" for line in comment), f"{key} = {_toml(value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """Return a value as TOML, which writes texts, numbers and lists as JSON does."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }" if value else "{}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _lacks(names: Sequence[str], what: str) -> tuple[str, str]:
@@ -228,11 +333,12 @@ def _canonical(bound: BoundStage) -> dict[str, Any]:
     return table
 
 
-def _with_setting(data: dict[str, Any], setting: str) -> dict[str, Any]:
-    """Change one `stage.measure.bound=value`, `stage.parameter=value` or `key=value` of canonical `data`."""
-    path, value = setting_of(setting)
+def _with_setting(data: dict[str, Any], setting: tuple[str, Any]) -> dict[str, Any]:
+    """Change one `stage.measure.bound=value`, `stage.parameter=value` or `key=value` of canonical `data`, or switch a
+    stage off with `stage=off`."""
+    path, value = setting
     first, *keys = path.split(".")
-    if value == "off" and any(table["name"] == path for table in data["stages"]):
+    if value in OFF and any(table["name"] == path for table in data["stages"]):
         data["stages"] = [table for table in data["stages"] if table["name"] != path]
         return data
     if first in _TOP - {"stages"}:

@@ -4,9 +4,11 @@ import pytest
 
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError
-from corpus.recipe import ARCHIVE_GIVES, Recipe
+from corpus.recipes import ARCHIVE_GIVES, Recipe
 from corpus.stage import Limit, Stage
-from filters import STAGES
+from filters import STAGES, load_recipe, recipe_names
+from filters.gopher import GopherQuality
+from filters.language import Language
 
 
 class Shape(Stage):
@@ -35,7 +37,7 @@ REGISTRY = {"shape": Shape, "other": Other}
 
 
 def recipe(toml, *settings):
-    return Recipe.from_toml(toml, REGISTRY, settings)
+    return Recipe.from_toml(toml, REGISTRY).with_settings(settings, REGISTRY)
 
 
 PLAIN = '[[stages]]\nstage = "shape"\n'
@@ -112,6 +114,57 @@ def test_documents_need_stages_that_read_what_they_have(gives, stages, says):
     with pytest.raises(ConfigError, match=says):
         recipe.check_input(gives)
     recipe.check_input({*gives, "page", "url"})
+
+
+@pytest.mark.parametrize(
+    ("stage", "gives", "what", "todo"),
+    [
+        ("url", {"text"}, "the URL of a page, and the documents have none", "--set url=off"),
+        ("screen", {"text", "url"}, "the HTML of a page, and the documents are texts", "--recipe text"),
+        ("extract", {"text"}, "the HTML of a page, and the documents are texts", "--set extract=off"),
+    ],
+)
+def test_documents_that_lack_what_a_stage_reads_are_refused(stage, gives, what, todo):
+    recipe = Recipe.from_dict({"stages": [{"stage": stage}]}, STAGES)
+    with pytest.raises(ConfigError, match=f"{stage} reads {what}") as error:
+        recipe.check_input(gives)
+    assert todo in error.value.todo
+    recipe.check_input(ARCHIVE_GIVES)
+
+
+@pytest.mark.parametrize("off", ["off", "none"])
+def test_a_stage_is_switched_off(off):
+    recipe = Recipe.from_dict({"stages": [{"stage": "url"}, {"stage": "extract"}]}, STAGES)
+    assert [bound.name for bound in recipe.with_settings([f"url={off}"], STAGES).stages] == ["extract"]
+    assert [bound.name for bound in recipe.with_settings({"url": None}, STAGES).stages] == ["extract"]
+    with pytest.raises(ConfigError, match="no stages"):
+        recipe.with_settings(["url=off", "extract=off"], STAGES)
+
+
+def test_a_recipe_from_dict_from_python_and_from_toml_is_the_same():
+    made = Recipe.of([Language(), GopherQuality().bind(words={"min": 30})], name="short")
+    assert made.stages[1].limits["words"].min == 30
+    assert Recipe.from_toml(made.to_toml(), STAGES) == made
+    assert Recipe.from_dict(made.canonical(), STAGES) == made
+    assert load_recipe({"name": "short", "stages": [{"stage": "language"}, {"stage": "gopher_quality"}]},
+                       {"gopher_quality.words.min": 30}) == made  # fmt: skip
+    assert load_recipe(made, {"gopher_quality.words.min": 50}) != made
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_named_recipes_survive_toml(name):
+    recipe = load_recipe(name)
+    assert Recipe.from_toml(recipe.to_toml(), STAGES) == recipe
+
+
+def test_limits_are_no_parameters():
+    with pytest.raises(ConfigError, match="words is a limit of GopherQuality"):
+        GopherQuality(words=30)
+    with pytest.raises(ConfigError, match="no measure 'wrods'") as error:
+        GopherQuality().bind(wrods={"min": 30})
+    assert "words" in error.value.todo
+    with pytest.raises(ConfigError, match="no bound 'least'"):
+        GopherQuality().bind(words={"least": 30})
 
 
 def test_a_switched_off_bound_survives_the_canonical_form():
