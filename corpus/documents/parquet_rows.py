@@ -183,9 +183,11 @@ class _File(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        left = self._window.size - self._at
+        left = max(self._window.size - self._at, 0)
+        length = left if size < 0 else min(size, left)
+        large = length > self._window.block_bytes  # a page that is large needs no window over it
         try:
-            data = self._window.read(self._at, left if size < 0 else min(size, left)) if left > 0 else b""
+            data = (self._window.source if large else self._window).read(self._at, length)
         except OSError as error:  # of the disk, and no damage of the file
             what = f"{self._window.source.name} can't be read: {error.strerror}."
             raise InputUnreachable(what, "Check the disk, and run the same command again.") from None
