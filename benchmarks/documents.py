@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -129,19 +130,22 @@ def main() -> None:
         folder, scale = Path(made), options.scale
         for name in ("a.jsonl", "a.jsonl.zst"):
             path = write_lines(folder / name, rows(texts), int(scale * (500 << 20)))
-            tell(f"{name}, up to the first stage", int(scale * (500 << 20)), measured(lambda: read_all(path, COLUMNS)))
+            tell(f"{name}, up to the first stage", int(scale * (500 << 20)), measured(partial(read_all, path, COLUMNS)))
             path.unlink()
         path = write_group(folder / "a.parquet", rows(texts), int(scale * (2 << 30)))
         groups = pq.read_metadata(path).num_row_groups
-        tell(f"parquet, {groups} row group of 2 GiB", path.stat().st_size, measured(lambda: read_all(path, COLUMNS)))
+        tell(f"parquet, {groups} row group of 2 GiB", path.stat().st_size, measured(partial(read_all, path, COLUMNS)))
         path.unlink()
         short = islice(({"text": f"text number {number:08d}"} for number in count()), int(scale * 10_000_000))
         path = write_lines(folder / "short.jsonl", short, 1 << 60)
-        tell("10 M rows of 20 characters", path.stat().st_size, measured(lambda: read_all(path, SHORT)))
+        tell("10 M rows of 20 characters", path.stat().st_size, measured(partial(read_all, path, SHORT)))
         path.unlink()
         path = write_lines(folder / "b.jsonl", rows(texts), int(scale * (12 << 20)))
         size = path.stat().st_size
-        reading, judging = measured(lambda: read_all(path, COLUMNS)), measured(lambda: judge_all(path, COLUMNS, "text"))
+        reading, judging = (
+            measured(partial(read_all, path, COLUMNS)),
+            measured(partial(judge_all, path, COLUMNS, "text")),
+        )
         tell("12 MiB of lines, recipe text", size, judging)
         print(f"reading is {reading[1] / judging[1]:.1%} of the CPU time of the recipe, its models' loading included")
 
