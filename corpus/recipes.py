@@ -151,10 +151,14 @@ class Recipe:
         """Raise ConfigError if a stage reads what an item of the input does not have there: its page, URL, text or
         language."""
         there = set(gives)
+        lacking: dict[str, list[str]] = {}
         for bound in self.stages:
-            for what in sorted(bound.reads - there):
-                raise ConfigError(*_lacks(bound.name, what))
+            for what in bound.reads - there:
+                lacking.setdefault(what, []).append(bound.name)
             there.update(bound.stage.sets)
+        if lacking:
+            what = min(lacking)  # the page comes first: another recipe needs no URL either
+            raise ConfigError(*_lacks(lacking[what], what))
 
     def pipeline(self) -> Pipeline:
         return Pipeline(self.stages, self.measures)
@@ -235,13 +239,14 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _lacks(name: str, what: str) -> tuple[str, str]:
-    """Return what to say of a stage that reads what no item has there, and what to do."""
+def _lacks(names: Sequence[str], what: str) -> tuple[str, str]:
+    """Return what to say of stages that read what no item has there, and what to do."""
+    name, off = names[0], " ".join(f"--set {name}=off" for name in names)
     if what == "page":
-        todo = f"Take --recipe text, name a column of HTML with --html, or switch the stage off: --set {name}=off."
+        todo = f"Take --recipe text, name a column of HTML with --html, or switch off what reads it: {off}."
         return f"{name} reads the HTML of a page, and the documents are texts.", todo
     if what == "url":
-        todo = f"Name a column with --url, or switch the stage off: --set {name}=off."
+        todo = f"Name a column with --url, or switch off what reads it: {off}."
         return f"{name} reads the URL of a page, and the documents have none.", todo
     todo = f'Add one that does: `corpus stages` lists them. A stage of your own says `sets = ("{what}",)`.'
     return f"{name} reads the {what} of a page, and no stage before it sets that.", todo

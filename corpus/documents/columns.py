@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from typing import Any
 
 from corpus.errors import ConfigError, did_you_mean
 
@@ -29,6 +30,13 @@ class Columns:
     url: str = ""
     date: str = ""
     language: str = ""
+    keep: tuple[str, ...] = ()
+    """The columns that travel along to the corpus."""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Columns:
+        """Return the columns of an `as_dict`."""
+        return cls(**{**data, "keep": tuple(data.get("keep", ()))})
 
     @property
     def content(self) -> str:
@@ -43,25 +51,31 @@ class Columns:
     @property
     def names(self) -> list[str]:
         """The columns that are read, each once."""
-        return list(dict.fromkeys(self.as_dict().values()))
+        return list(dict.fromkeys([*self._by_part.values(), *self.keep]))
 
-    def as_dict(self) -> dict[str, str]:
-        return {part: name for part, name in asdict(self).items() if name}
+    @property
+    def _by_part(self) -> dict[str, str]:
+        return {part: name for part in PARTS if (name := getattr(self, part))}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the columns as JSON data, without those that are not there."""
+        return {**self._by_part, **({"keep": list(self.keep)} if self.keep else {})}
 
     def __str__(self) -> str:
-        return ", ".join(part if part == name else f"{part} from {name}" for part, name in self.as_dict().items())
+        parts = [part if part == name else f"{part} from {name}" for part, name in self._by_part.items()]
+        return ", ".join([*parts, *(f"{name} kept" for name in self.keep)])
 
 
-PARTS = [field.name for field in fields(Columns)]
+PARTS = [field.name for field in fields(Columns) if field.name != "keep"]
 
 
-def choose_columns(there: Sequence[str], asked: Mapping[str, str], file: str) -> Columns:
+def choose_columns(there: Sequence[str], asked: Mapping[str, str], file: str, keep: Sequence[str] = ()) -> Columns:
     """Return the columns that the user asked for, and the usual ones for the other parts.
 
     `there` are the names in the file, with those of fields inside columns, such as `metadata.url`. If the user names
     neither text nor HTML, a text is preferred. Raises ConfigError if a column is not there, or none has the content.
     """
-    for part, name in asked.items():
+    for part, name in (*asked.items(), *(("keep-columns", name) for name in keep)):
         if name not in there:
             raise ConfigError(f"{file} has no column '{name}' for --{part}.", did_you_mean(name, there))
     if asked.get("text") and asked.get("html"):
@@ -72,7 +86,7 @@ def choose_columns(there: Sequence[str], asked: Mapping[str, str], file: str) ->
         found["text"] = ""
     else:
         found["html"] = ""
-    columns = Columns(**found)
+    columns = Columns(**found, keep=tuple(dict.fromkeys(keep)))
     if not columns.content:
         names = ", ".join(there[:20]) or "none"
         what = f"{file} has no column of a known name for text. Its columns: {names}."

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
 
 from corpus.documents.columns import Columns
-from corpus.documents.row import Row, make_row
+from corpus.documents.row import MAX_TEXT, Row, make_row
 from corpus.warc.plan import Range
 from corpus.warc.record import Damage, Place
 from corpus.warc.source import BLOCK_BYTES, Source, Window
 from corpus.warc.stream_buffer import BadChecksum, Chunks, LostBytes
 from corpus.warc.streams import open_stream
 
-MAX_LINE = 64 << 20
-"""The longest line that is read, in bytes. A longer one is a damage, and is never in memory as a whole."""
-
 _BOM = b"\xef\xbb\xbf"
-_LOOK_LINES = 100
-"""Lines at the start of a file that are searched for names of columns."""
+_LOOK_BYTES = 8 << 20
+"""Bytes at the start of a file that are searched for names of columns: some thousand documents."""
+
+_MOST_LOOK_BYTES = 1 << 30
+"""The same, with lines that are too long."""
+
+_LONG_LINE, _MOST_BRACKETS = 8 << 20, 1 << 22
+"""A longer line with more brackets is a damage. A list takes 30 times the memory of its two brackets."""
 
 
 class LineReader(Iterator[Row | Damage]):
@@ -38,7 +41,8 @@ class LineReader(Iterator[Row | Damage]):
         self.end = part.end
         self._name, self._codec, self._columns = source.name, codec, columns
         window = Window(source)
-        chunks = _plain(window, self.offset, part.end) if codec == "plain" else open_stream(window, codec, self.offset)
+        plain = codec == "plain"
+        chunks = _plain(window, self.offset, part.end) if plain else _rest(open_stream(window, codec), self.offset)
         self._items = self._read(chunks)
 
     def __next__(self) -> Row | Damage:
@@ -54,8 +58,12 @@ class LineReader(Iterator[Row | Damage]):
                     yield from self._item(line)
                     line = _Line()
                 line.add(rest)
+            elif isinstance(chunk, LostBytes):
+                line.lose(chunk)
+                yield from self._item(line)
+                line = _Line()  # a rest of a line is no object, so what is one begins a line
             else:
-                line.spoil(chunk)
+                line.note = "checksum"
         if line.size or line.note:
             yield from self._item(line)
 
@@ -94,24 +102,23 @@ class _Line:
 
     def add(self, piece: bytes, newline: int = 0) -> None:
         self.size += len(piece) + newline
-        if self.size > MAX_LINE and not self.broken:
-            self.broken = "length", f"a line of more than {MAX_LINE >> 20} MiB"
+        if self.size > MAX_TEXT and not self.broken:
+            self.broken = "length", f"a line of more than {MAX_TEXT >> 20} MiB"
         if self.broken:
             self.pieces.clear()
         else:
             self.pieces.append(piece)
 
-    def spoil(self, lost: LostBytes | BadChecksum) -> None:
-        if isinstance(lost, LostBytes):
-            self.size += lost.count
-            self.broken = self.broken or (lost.kind, lost.detail)
-            self.pieces.clear()
-        else:
-            self.note = "checksum"
+    def lose(self, lost: LostBytes) -> None:
+        self.size += lost.count
+        self.broken = self.broken or (lost.kind, lost.detail)
+        self.pieces.clear()
 
 
 def _parse(line: bytes) -> dict[str, Any] | tuple[str, str]:
     """Return the object of a line, or the kind of damage and its detail, which never quotes the line."""
+    if len(line) > _LONG_LINE and line.count(b"[") + line.count(b"{") > _MOST_BRACKETS:
+        return "json", "far more lists and objects than a document has"
     try:
         values = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -135,20 +142,43 @@ def _plain(window: Window, at: int, end: int) -> Chunks:
         at += len(piece)
 
 
-def names_in(source: Source, codec: str) -> list[str]:
-    """Return the names in the objects at the start of a file, with those of fields inside them (`metadata.url`)."""
-    data = bytearray()
-    for chunk in open_stream(Window(source), codec):
-        if not isinstance(chunk, bytes) or len(data) > MAX_LINE:
-            break
-        data += chunk
-        if len(data) >= BLOCK_BYTES and b"\n" in chunk:
-            break
+def _rest(chunks: Chunks, start: int) -> Chunks:
+    """Yield a stream from the line at `start`. A checksum that failed right before it is a note of this line."""
+    at = 0
+    for chunk in chunks:
+        size = len(chunk) if isinstance(chunk, bytes) else chunk.count if isinstance(chunk, LostBytes) else 0
+        if at + size > start or (isinstance(chunk, BadChecksum) and at == start):
+            yield chunk[max(0, start - at) :] if isinstance(chunk, bytes) else chunk
+        at += size
+
+
+def names_in(lines: Iterable[bytes]) -> list[str]:
+    """Return the names in the objects of some lines, with those of fields inside them (`metadata.url`)."""
     found: dict[str, None] = {}
-    for line in data.removeprefix(_BOM).split(b"\n", _LOOK_LINES)[:_LOOK_LINES]:
-        values = _parse(bytes(line))
+    for line in lines:
+        values = _parse(line)
         for name, value in values.items() if isinstance(values, dict) else ():
             found[name] = None
             if isinstance(value, dict):
                 found |= dict.fromkeys(f"{name}.{inner}" for inner in value)
     return list(found)
+
+
+def head_lines(source: Source, codec: str) -> list[bytes]:
+    """Return the whole lines at the start of a file, up to the first bytes that can't be read. Lines that are too long
+    are left out."""
+    data, passed, too_long = bytearray(), 0, False
+    for chunk in open_stream(Window(source), codec):
+        if not isinstance(chunk, bytes) or passed > _MOST_LOOK_BYTES:
+            break
+        passed += len(chunk)
+        if too_long and b"\n" in chunk:
+            too_long, chunk = False, chunk.partition(b"\n")[2]
+        data += b"" if too_long else chunk
+        if len(data) >= _LOOK_BYTES and b"\n" in data:
+            del data[data.rfind(b"\n") + 1 :]
+            break
+        if len(data) > MAX_TEXT:
+            data.clear()
+            too_long = True
+    return bytes(data).removeprefix(_BOM).split(b"\n")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from corpus.documents.columns import Columns
+from corpus.warc.head import HEAD_BYTES
 from corpus.warc.record import Damage, Place, Record
 
 ROW = "row"
 """The type of a record that is a row."""
+
+MAX_TEXT = 64 << 20
+"""The longest text, page or line that is read, in bytes. A longer one is a damage."""
 
 
 @dataclass(slots=True)
@@ -23,6 +29,7 @@ class Row(Record):
 
     text: str | None = None
     language: str | None = None
+    metadata: str | None = None
 
     @property
     def judged(self) -> bool:
@@ -54,8 +61,12 @@ def make_row(name: str, place: Place, size: int, values: Mapping[str, Any], colu
     if not isinstance(content, str | bytes):
         detail = f"{columns.content} is of type {type(content).__name__}"
         return Damage(name, place[0], size, "type", detail, headers, place[1])
+    if len(content) > MAX_TEXT:
+        detail = f"{columns.content} has more than {MAX_TEXT >> 20} MiB"
+        return Damage(name, place[0], size, "length", detail, headers, place[1])
+    metadata = _kept(values, columns) if columns.keep else None
     if columns.html:
-        return _page(name, place, content, headers)
+        return _page(name, place, content, headers, metadata)
     if isinstance(content, bytes):
         try:
             content = content.decode()
@@ -63,7 +74,7 @@ def make_row(name: str, place: Place, size: int, values: Mapping[str, Any], colu
             detail = f"{columns.content} is not UTF-8 at byte {error.start}"
             return Damage(name, place[0], size, "utf-8", detail, headers, place[1])
     language = _name(column_of(values, columns.language)) or None
-    return Row(name, place[0], ROW, headers, b"", size, place[1], "", content, language)
+    return Row(name, place[0], ROW, headers, b"", size, place[1], "", content, language, metadata)
 
 
 def page_of_html(html: str | bytes, url: str = "", name: str = "") -> Row:
@@ -72,10 +83,11 @@ def page_of_html(html: str | bytes, url: str = "", name: str = "") -> Row:
     return _page(name, (0, 0), html, headers)
 
 
-def _page(name: str, place: Place, html: str | bytes, headers: dict[str, str]) -> Row:
+def _page(name: str, place: Place, html: str | bytes, headers: dict[str, str], metadata: str | None = None) -> Row:
     kind = "text/html; charset=utf-8" if isinstance(html, str) else "text/html"
     block = html.encode("utf-8", "replace") if isinstance(html, str) else html
-    return Row(name, place[0], ROW, headers | {"content-type": kind}, block, len(block), place[1])
+    headers |= {"content-type": kind}
+    return Row(name, place[0], ROW, headers, block, len(block), place[1], metadata=metadata)
 
 
 def column_of(values: Mapping[str, Any], column: str) -> Any:
@@ -90,7 +102,31 @@ def column_of(values: Mapping[str, Any], column: str) -> Any:
 
 
 def _name(value: Any) -> str:
-    """Return a value as a name: of a document, of its place, of its language."""
+    """Return a value as a name: of a document, of its place, of its language. One as long as no header may be is none,
+    since stages search it for much."""
+    if isinstance(value, str):
+        value = value.encode("utf-8", "replace")  # JSON may have lone surrogates
+    name = value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+    if isinstance(value, int | float):
+        name = str(value)
+    return name if len(name) <= HEAD_BYTES else ""
+
+
+def _kept(values: Mapping[str, Any], columns: Columns) -> str | None:
+    """Return the columns that travel along, as a JSON object. None if they are nested too deeply to be written."""
+    try:
+        kept = {name: _json_value(column_of(values, name)) for name in columns.keep}
+        return json.dumps(kept, ensure_ascii=False).encode("utf-8", "replace").decode()
+    except RecursionError:
+        return None
+
+
+def _json_value(value: Any) -> Any:
+    """Return a value as JSON can have it: bytes as text, and NaN as null."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _json_value(inner) for name, inner in value.items()}
+    return [_json_value(inner) for inner in value] if isinstance(value, list) else value

@@ -30,7 +30,7 @@ from corpus.sandbox.guard import Guard
 from corpus.sandbox.unit import Batch, Unit, UnitFacts, UnitOptions
 from corpus.storage.commits import Commit, Part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
-from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_outcome, no_counts
+from corpus.tables.ledger import Counts, add_outcome, corpus_schema, no_counts
 from corpus.tables.overlay import put
 from corpus.tables.pack import read_part
 from corpus.tables.samples import SAMPLES_SCHEMA
@@ -92,7 +92,7 @@ def replay_portion(store: Store, folder: Location, portion: Portion, replay: Led
         return _replaced(found, again[keeps], tables.get(kind))
 
     had = pc.equal(old["outcome"], KEPT).to_numpy()
-    corpus = kept_rows("corpus", CORPUS_SCHEMA, had, portion.corpus)
+    corpus = kept_rows("corpus", corpus_schema(run.info.get("documents")), had, portion.corpus)
     made = {"ledger": ledger, "corpus": put(corpus, np.ones(corpus.num_rows, np.bool_), {"duplicates": 0})}
     passed = np.isin(actions.old, (replay.codes.kept, replay.codes.repeated))
     made |= {stage.kind: kept_rows(stage.kind, stage.signed_schema(), passed, portion.signed) for stage in stages}

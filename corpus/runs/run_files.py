@@ -21,7 +21,7 @@ from corpus.storage.manifest import SEAL, check_seal, checked_path, read_manifes
 from corpus.storage.parquet_files import ParquetFile
 from corpus.storage.store import Location, Store, open_store
 from corpus.storage.swap import check_no_swap
-from corpus.tables.ledger import CORPUS_SCHEMA, MEASURE_TYPES, ledger_schema
+from corpus.tables.ledger import MEASURE_TYPES, corpus_schema, hidden_names, ledger_schema, ledger_url
 from corpus.tables.samples import SAMPLES_SCHEMA
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _ROWS = 1024
 
-_SCHEMAS = {"ledger": ledger_schema({}), "corpus": CORPUS_SCHEMA, "samples": SAMPLES_SCHEMA}
+_SCHEMAS = {"ledger": ledger_schema({}), "corpus": corpus_schema({"keep": True}), "samples": SAMPLES_SCHEMA}
 
 
 @dataclass(frozen=True)
@@ -140,13 +140,17 @@ class RunFiles:
             return {}
 
     def find(self, url_or_id: str) -> list[dict[str, Any]]:
-        """Return the ledger rows of a record id or of a URL.
+        """Return the ledger rows of a URL or of an id.
 
-        Other ways of writing the URL count too (`corpus/url_identity.py`).
+        All ways of writing the URL count (`corpus/url_identity.py`). An id is ours, or the one that the record or
+        document had.
         """
+        stored = ledger_url(url_or_id)
+        own = pa.array([stored, hidden_names("", stored)[1]])
 
         def named(read: Columns) -> pa.Array:
-            return pc.or_(pc.equal(read(["id"])["id"], url_or_id), is_url(read(["url"])["url"], url_or_id))
+            is_id = pc.or_(pc.equal(read(["id"])["id"], url_or_id), pc.is_in(read(["record_id"])["record_id"], own))
+            return pc.or_(is_id, is_url(read(["url"])["url"], url_or_id))
 
         return [row for table in rows_where(self.paths("ledger"), named) for row in table.to_pylist()]
 

@@ -47,7 +47,7 @@ _RUN_JSON = {
     "quarantined": [{**_PLACE, "record": Maybe(str), "attempts": _COUNTS, "reason": str}],
     "index": Maybe(str),
     "hidden": Maybe(bool),
-    "documents": Maybe({str: str}),
+    "documents": Maybe({str: (str, list)}),
 }
 
 
@@ -61,7 +61,10 @@ def check_run_json(info: Any) -> None:
             if isinstance(kind, str) and kind in _FORMER_COMPARISONS:  # the form of runs until 2026-11
                 info["compared"][name] = _FORMER_COMPARISONS[kind]
     check_shape(info, _RUN_JSON)
-    if strange := set(info.get("documents") or ()) - set(PARTS):
+    documents = dict(info.get("documents") or {})
+    check_shape(documents.pop("keep", []), [str], "documents.keep")
+    check_shape(documents, {str: str}, "documents")
+    if strange := set(documents) - set(PARTS):
         raise ValueError(f"`documents` has {min(strange)[:100]!a}, which is no part of a document")
     stages = {table["name"]: table for table in info["recipe"]["stages"]}
     for column, kind in info["columns"].items():

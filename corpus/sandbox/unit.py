@@ -20,11 +20,11 @@ from corpus.documents.files import LINES, PAGE, ROWS, Reader, RowReader, read_pa
 from corpus.outcome import DROPPED, FAILED, REMOVED, Outcome
 from corpus.pipeline import Pipeline, entry
 from corpus.tables.ledger import (
-    CORPUS_SCHEMA,
     Counts,
     add_counts,
     add_outcome,
     corpus_row,
+    corpus_schema,
     ledger_row,
     ledger_schema,
     no_counts,
@@ -187,7 +187,8 @@ def run_unit(
     """Yield the batches of a unit. `grant(True)` must give the process far more memory, until `grant(False)`."""
     options = options or UnitOptions()
     takedown = read_takedown(options.takedown) if options.takedown else None
-    rows = _Rows(pipeline, options, announce, grant, hide=takedown is not None and takedown.hides)
+    schema = corpus_schema(json.loads(unit.columns or "{}"))
+    rows = _Rows(pipeline, options, announce, grant, schema, hide=takedown is not None and takedown.hides)
     reader = _reader(source, unit, options)
     announce((reader.offset, reader.inner))  # reading the first record may stop us too
     waiting: list[_Waiting] = []
@@ -210,13 +211,13 @@ class _Rows:
 
     def __init__(
         self, pipeline: Pipeline, options: UnitOptions, announce: Callable[[Place], None],
-        grant: Callable[[bool], None], hide: bool,
+        grant: Callable[[bool], None], corpus: pa.Schema, hide: bool,
     ) -> None:  # fmt: skip
         self._hide = hide
         self._pipeline, self._options, self._announce, self._grant = pipeline, options, announce, grant
         self._sampler = Sampler(pipeline.redact)
         self._collective = pipeline.collective
-        self._schemas = {"ledger": ledger_schema(pipeline.columns), "corpus": CORPUS_SCHEMA}
+        self._schemas = {"ledger": ledger_schema(pipeline.columns), "corpus": corpus}
         self._schemas |= {stage.kind: stage.signed_schema() for stage in self._collective}
 
     def judge(self, waiting: list[_Waiting], next_place: Place, done: bool = False) -> Batch:
@@ -263,7 +264,7 @@ def _reader(source: Source, unit: Unit, options: UnitOptions) -> RangeReader | P
     if unit.layout == JUNK:
         return _Junk(unit)
     if unit.layout in (LINES, ROWS, PAGE):
-        columns = Columns(**json.loads(unit.columns))
+        columns = Columns.from_dict(json.loads(unit.columns))
         if only is not None:
             return RowReader(source, form, only, columns)
         return read_part(source, form, part, columns, resume)

@@ -62,6 +62,12 @@ CORPUS_SCHEMA = pa.schema(
 )
 
 
+def corpus_schema(documents: Mapping[str, Any] | None) -> pa.Schema:
+    """Return the schema of a corpus: one column more, `metadata`, if columns of the documents were kept. `documents`
+    are their columns, as in run.json."""
+    return CORPUS_SCHEMA.append(pa.field("metadata", pa.string())) if (documents or {}).get("keep") else CORPUS_SCHEMA
+
+
 def ledger_schema(columns: Mapping[str, type]) -> pa.Schema:
     """Return the schema: the fixed columns, then one per measure. A measure is null if it was not reached."""
     measures = [pa.field(name, MEASURE_TYPES[kind.__name__]) for name, kind in columns.items()]
@@ -99,7 +105,7 @@ def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None, hid
 
 
 def corpus_row(outcome: Outcome, warc: str, offset: int) -> dict[str, Value]:
-    """Return the corpus row of a kept document."""
+    """Return the corpus row of a kept document, and its metadata, which only some corpora have."""
     doc = outcome.doc
     return {
         "id": doc.id,
@@ -111,6 +117,7 @@ def corpus_row(outcome: Outcome, warc: str, offset: int) -> dict[str, Value]:
         "duplicates": 0,
         "warc": warc,
         "offset": offset,
+        "metadata": doc.record.metadata if doc.record else None,
     }
 
 

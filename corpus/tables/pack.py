@@ -147,7 +147,7 @@ def read_part(store: Store, part: Part) -> pa.Table:
 def write_rows(tables: Iterator[pa.Table], kind: str, schema: pa.Schema, path: Path) -> int:
     """Write a parquet file with full row groups and return the number of rows."""
     group = ROW_GROUP.get(kind, ROW_GROUP["ledger"])
-    texts = {"text", "url", "excerpt"}  # long values have no dictionary and no statistics
+    texts = {"text", "url", "excerpt", "metadata"}  # long values have no dictionary and no statistics
     named = [field.name for field in schema if field.name not in texts]
     rows = 0
     with pq.ParquetWriter(

@@ -106,11 +106,14 @@ def _detect(window: Window) -> Format:
         other = next((name for magic, name in _OTHERS.items() if start.startswith(magic)), None)
         if other is not None:
             what = f"{window.source.name} has the format {other}, which can't be read."
-            raise InputError(what, "Unpack it, or compress it as gzip or zstd.")
+            todo = "Unpack it, or compress it as gzip or zstd."
+            raise InputError(what, "Its name must end with .parquet." if other == "parquet" else todo)
         found = _behind_damage(window, "gzip" if start.startswith(GZIP) else "plain")
     if found is None:
         what = f"{window.source.name} is not an archive: it holds no WARC or ARC record."
-        raise InputError(what, "Give WARC, ARC or WET files: plain, gzip or zstd.")
+        raise InputError(
+            what, "Give WARC, ARC or WET files, or documents in .parquet, .jsonl or .html: plain, gzip or zstd."
+        )
     return found
 
 

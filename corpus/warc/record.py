@@ -88,6 +88,11 @@ class Record:
         return None
 
     @property
+    def metadata(self) -> str | None:
+        """The columns of a row that travel along to the corpus, as a JSON object."""
+        return None
+
+    @property
     def is_text(self) -> bool:
         """True if the block is a text that another program took from a page, as in WET files."""
         return self.kind == "conversion" and media_type_of(self.content_type) not in HTML

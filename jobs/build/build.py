@@ -143,7 +143,8 @@ def _pack(run: Build, commits: list[Commit], verdicts: list[Verdicts]) -> list[C
     if run.keeps_signatures:
         for stage in job.recipe.pipeline().collective:
             tasks += [task for task in plan_pack(stage.kind, commits, ROWS_PER_LEDGER_PART) if task.slices]
-    payloads = [{**asdict(task), "store": store.location, "columns": columns} for task in tasks]
+    common = {"store": store.location, "columns": columns, "documents": run.plan.identity.get("documents")}
+    payloads = [{**asdict(task), **common} for task in tasks]
     return run.execution.commits("pack", pack_task, payloads)
 
 

@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from corpus.documents.columns import Columns, choose_columns
-from corpus.documents.files import HTML_FILE, PAGE, PAGE_NAME, TABLE_NAME, columns_in, format_of, plan_documents
+from corpus.documents.files import (
+    HTML_FILE,
+    JSON_NAME,
+    PAGE,
+    PAGE_NAME,
+    TABLE_NAME,
+    as_stored,
+    columns_in,
+    format_of,
+    plan_documents,
+)
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
 from corpus.json_data import parse_json
 from corpus.net.client import Client
@@ -190,10 +200,9 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _of_one_kind(found: Sequence[T], name_of: Callable[[T], str]) -> list[T]:
-    """Return the archives among some files, by their names. If there are none, the tables; if there are none, the pages
-    of HTML."""
-    kinds = ([one for one in found if kind.fullmatch(name_of(one))] for kind in (_ARCHIVE_NAME, TABLE_NAME, PAGE_NAME))
-    return next(filter(None, kinds), [])
+    """Return the files of the first kind that is there, by their names: archives, tables, pages of HTML, other JSON."""
+    kinds = (_ARCHIVE_NAME, TABLE_NAME, PAGE_NAME, JSON_NAME)
+    return next(filter(None, ([one for one in found if kind.fullmatch(name_of(one))] for kind in kinds)), [])
 
 
 def _is_visible(name: str) -> bool:
@@ -226,7 +235,10 @@ def _urls(url: str, client: Client) -> list[str]:
     bucket, _, key = rest.partition("/")
     if not key or key.endswith("/"):
         prefix = f"{scheme}://{bucket}/{key}"
-        visible = [found for found in client.list(prefix) if all(map(_is_visible, found[len(prefix) :].split("/")))]
+        listed = client.list(prefix)
+        if f"{prefix}run.json" in listed:  # of a run, the corpus is read
+            listed = [found for found in listed if found.startswith(f"{prefix}corpus/")]
+        visible = [found for found in listed if all(map(_is_visible, found[len(prefix) :].split("/")))]
         inside = _of_one_kind(visible, lambda found: found.rpartition("/")[2])
         if not inside:
             raise InputError(f"{redact(url)} holds no archive and no documents.", _NAMED)
@@ -308,10 +320,11 @@ def seen_by(store: Store) -> list[Seen]:
         return []
 
 
-def find_columns(items: Sequence[Input], asked: Mapping[str, str]) -> Columns | None:
-    """Return the columns of documents, None for archives. The first table has the names; `asked` are the user's own.
+def find_columns(items: Sequence[Input], asked: Mapping[str, str], keep: Sequence[str] = ()) -> Columns | None:
+    """Return the columns of documents, None for archives. The first table that can be read has the names; `asked` and
+    `keep` are the user's own.
 
-    Raises ConfigError if archives and documents are mixed, or a column is missing.
+    Raises ConfigError if archives and documents are mixed, or a column is missing, and InputError if no file has any.
     """
     forms = [format_of(item.name) for item in items]
     kinds = {form.layout == PAGE if form else None: item.name for form, item in zip(forms, items, strict=True)}
@@ -319,16 +332,27 @@ def find_columns(items: Sequence[Input], asked: Mapping[str, str]) -> Columns | 
         names = " and ".join(sorted(kinds.values()))
         raise ConfigError(f"A run reads archives, tables or pages of HTML, but not {names} together.", "Make two runs.")
     if None in kinds or True in kinds:
-        if asked:
-            part = min(asked)
+        if asked or keep:
+            part = min(asked, default="keep-columns")
             raise ConfigError(f"--{part} names a column, and {min(kinds.values())} has none.", f"Leave out --{part}.")
+        strange = next((item for item in items if None in kinds and not _ARCHIVE_NAME.fullmatch(item.name)), None)
+        if strange is not None:
+            _plan(strange, 1 << 60, None, None)  # raises unless it is an archive all the same
         return HTML_FILE if True in kinds else None
+    unread: InputError | None = None
     for item, form in zip(items, forms, strict=True):
         assert form is not None
         with closing(open_source(item.path, item.name, tag=item.tag)) as source:
-            if source.size and (there := columns_in(source, form)):
-                return choose_columns(there, asked, item.name)
-    raise InputError("No input holds a document.", "Give files of parquet or JSON Lines with at least one row.")
+            try:
+                if source.size and (there := columns_in(source, as_stored(source, form))):
+                    return choose_columns(there, asked, item.name, keep)
+            except (InputChanged, InputUnreachable):
+                raise
+            except InputError as error:  # a damaged file among others costs a row
+                unread = unread or error
+    raise unread or InputError(
+        "No input holds a document.", "Give files of parquet or JSON Lines with at least one row."
+    )
 
 
 def plan_all(items: Sequence[Input], unit_bytes: int, columns: Columns | None = None) -> list[Unit]:
@@ -380,7 +404,7 @@ def _plan(item: Input, unit_bytes: int, columns: Columns | None, client: Client 
     form = format_of(item.name) if columns is not None else None
     with closing(open_source(item.path, item.name, tag=item.tag, client=client)) as source:
         if columns is not None and form is not None:
-            return plan_documents(source, form, columns, unit_bytes)
+            return plan_documents(source, as_stored(source, form), columns, unit_bytes)
         return plan(source, unit_bytes)
 
 

@@ -61,14 +61,16 @@ class Job:
     factory: str = "filters:recipe_from_dict"
     modules: tuple[Plugin, ...] = ()
     limit: int | None = None
+    """The number of inputs to read."""
     sample: int | None = None
     """The number of inputs to draw, instead of the first ones."""
     seed: int = 0
-    """The number of inputs to read."""
     base: str | None = None
     """The location where crawls are looked up."""
     columns: dict[str, str] = field(default_factory=dict)
     """The columns of documents that the user named, by part: text, html, id, url, date, language."""
+    keep_columns: tuple[str, ...] = ()
+    """The columns of documents that travel along to the corpus."""
     against: tuple[str, ...] = ()
     index: bool = True
     """If True, the run writes an index, so that later runs can compare with it."""
@@ -138,7 +140,7 @@ class Build:
 def make_plan(job: Job) -> Plan:
     """Find the inputs and everything that decides the result. Raises CorpusError before any work starts."""
     inputs = find_inputs(job.inputs, job.limit, job.base, job.sample, job.seed)
-    columns = find_columns(inputs, job.columns)
+    columns = find_columns(inputs, job.columns, job.keep_columns)
     if columns is not None:
         say(f"Columns: {columns}")
     job.recipe.check_input(ARCHIVE_GIVES if columns is None else columns.gives)
@@ -157,7 +159,7 @@ def make_plan(job: Job) -> Plan:
 
 def columns_of(info: Mapping[str, Any]) -> Columns | None:
     """Return the columns of the documents of a run, by its run.json or its plan; None if it read archives."""
-    return Columns(**info["documents"]) if info.get("documents") else None
+    return Columns.from_dict(info["documents"]) if info.get("documents") else None
 
 
 def open_earlier(job: Job) -> list[EarlierRun]:

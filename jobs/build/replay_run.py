@@ -68,6 +68,7 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
                 "Build anew, or use the version and the lists that made it.",
             )
     same = {key: old.info[key] for key in ("resources", "versions", "inputs")}
+    same |= {"documents": old.info["documents"]} if old.info.get("documents") else {}
     identity = {**same, "recipe": job.recipe.canonical(), "against": earlier, "removed": takedown.digest}
     names = old.locations()
     inputs = [Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in same["inputs"]]

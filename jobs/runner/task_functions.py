@@ -23,7 +23,7 @@ from corpus.sandbox.page_worker import make_recipe
 from corpus.sandbox.unit import Unit, UnitOptions
 from corpus.storage.commits import Commit
 from corpus.storage.store import open_store
-from corpus.tables.ledger import CORPUS_SCHEMA, ledger_schema
+from corpus.tables.ledger import corpus_schema, ledger_schema
 from corpus.tables.pack import PackTask, pack_part
 from corpus.tables.samples import SAMPLES_SCHEMA
 from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
@@ -84,7 +84,11 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Write and commit one output file."""
     task = PackTask.from_dict({name: payload[name] for name in PackTask.__dataclass_fields__})
     columns = {name: {"int": int, "float": float, "str": str}[kind] for name, kind in payload["columns"].items()}
-    schemas = {"corpus": CORPUS_SCHEMA, "ledger": ledger_schema(columns), "samples": SAMPLES_SCHEMA}
+    schemas = {
+        "corpus": corpus_schema(payload["documents"]),
+        "ledger": ledger_schema(columns),
+        "samples": SAMPLES_SCHEMA,
+    }
     return pack_part(open_store(payload["store"]), task, schemas.get(task.kind)).as_dict()
 
 

@@ -14,7 +14,7 @@ from corpus.plugins import read_plugin
 from corpus.run import open_run
 from corpus.runs.listing import list_pages
 from corpus.storage.store import Location
-from corpus.tables.ledger import is_row_of
+from corpus.tables.ledger import is_row_of, ledger_url
 from filters import STAGES, load_recipe, recipe_names
 from jobs.build.archives import read_texts
 from jobs.build.audit import audit
@@ -48,7 +48,7 @@ def explain_command(
     """Show why a page is in the corpus or not.
 
     The text of a kept page is shown, too. All ways of writing a URL find its records. If there are no records, the
-    nearest URL is shown or named.
+    nearest URL is shown or named. An id is one of the ledger, or the one that the document had in its own file.
 
     \b
     Example: corpus explain out https://example.com/page
@@ -56,7 +56,8 @@ def explain_command(
     """
     run = open_run(folder)
     rows = run.explain(url_or_id)
-    if url_or_id != rows[0]["id"] and not is_row_of(rows[0]["url"], url_or_id):
+    own_ids = (rows[0]["id"], rows[0]["record_id"])
+    if url_or_id not in own_ids and ledger_url(url_or_id) not in own_ids and not is_row_of(rows[0]["url"], url_or_id):
         say(f"There is no record of {url_or_id}. The nearest URL:")
     if with_text:
         texts = read_texts(run, rows, inputs, list(map(read_plugin, modules)))

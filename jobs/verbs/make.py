@@ -66,9 +66,9 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
     limit: int | None, sample: int | None, seed: int, base: str | None, where: options.Where,
-    unit_mb: float | None, guard: GuardSettings, columns: dict[str, str], unit_seconds: float | None,
-    against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, share: bool,
-    keep_work: bool, dry_run: bool, as_json: bool,
+    unit_mb: float | None, guard: GuardSettings, columns: dict[str, str], keep_columns: tuple[str, ...],
+    unit_seconds: float | None, against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float,
+    share: bool, keep_work: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives or documents.
 
@@ -92,7 +92,7 @@ def build_command(
     own = tuple(map(read_plugin, modules))
     job = Job(
         load_recipe(recipe, settings, own), list(inputs), out, unit_bytes, where.at_once, keep_work, guard,
-        modules=own, limit=limit, sample=sample, seed=seed, base=base, columns=columns,
+        modules=own, limit=limit, sample=sample, seed=seed, base=base, columns=columns, keep_columns=keep_columns,
         against=tuple(map(str, against)), index=not no_index, dedup_memory=dedup_mb << 20,
         unit_seconds=unit_seconds, alarm_rate=alarm_rate, share=share,
     )  # fmt: skip
@@ -151,7 +151,7 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
         say(f"{unit.warc}  {unit.layout}  bytes {unit.start:,} to {unit.end:,}")
     if len(units) > _SHOWN:
         say(f"… and {len(units) - _SHOWN} more")
-    say(f"{len(plan.inputs)} archives, {size:,} bytes, {len(units)} units")
+    say(f"{len(plan.inputs)} files, {size:,} bytes, {len(units)} units")
     say(f"recipe {job.recipe.name}: {' → '.join(stages)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import math
 import os
@@ -242,12 +243,24 @@ def column_options(command: Command) -> Command:
         )
         for part, words in _PARTS.items()
     ]  # fmt: skip
+    options.append(
+        click.option(
+            "--keep-columns", "keep", type=name_type, multiple=True, metavar="NAME,…",
+            help="Columns that travel along to the corpus, as JSON in its column `metadata`. Repeatable.",
+        )
+    )  # fmt: skip
 
     @functools.wraps(command)
-    def called(**given: Any) -> None:
-        command(columns={part: name for part in _PARTS if (name := given.pop(f"{part}_column"))}, **given)
+    def called(*, keep: tuple[str, ...], **given: Any) -> None:
+        columns = {part: name for part in _PARTS if (name := given.pop(f"{part}_column"))}
+        command(columns=columns, keep_columns=_split_names(keep), **given)
 
     return with_options(options, called)
+
+
+def _split_names(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the names in lists like `a,b`. A name with a comma is written as in CSV: `"a,b"`."""
+    return tuple(name for row in csv.reader(given) for name in row if name)
 
 
 def print_as(data: Any, show: Callable[[Any, Console], None], as_json: bool) -> None:

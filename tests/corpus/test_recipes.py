@@ -98,6 +98,25 @@ def test_pages_of_an_archive_need_stages_that_set_text_and_language(stages, what
 
 
 @pytest.mark.parametrize(
+    ("gives", "stages", "says"),
+    [
+        (
+            {"text"},
+            ["url", "screen", "extract"],
+            "screen reads the HTML.*--recipe text.*--set screen=off --set extract=off",
+        ),
+        ({"text"}, ["url", "gopher_quality"], "url reads the URL of a page.*--url.*--set url=off"),
+        ({"page"}, ["url", "extract"], "url reads the URL of a page"),
+    ],
+)
+def test_documents_need_stages_that_read_what_they_have(gives, stages, says):
+    recipe = Recipe.from_dict({"stages": [{"stage": name} for name in stages]}, STAGES)
+    with pytest.raises(ConfigError, match=says):
+        recipe.check_input(gives)
+    recipe.check_input({*gives, "page", "url"})
+
+
+@pytest.mark.parametrize(
     ("stage", "gives", "what", "todo"),
     [
         ("url", {"text"}, "the URL of a page, and the documents have none", "--set url=off"),

@@ -1,6 +1,6 @@
 """A job as the command line runs it, with cheap stages and many small tasks, for tests that kill it.
 
-python -m tests.faults.killed_run build|lines|tokenize local|ray INPUT OUT
+python -m tests.faults.killed_run build|documents|lines|tokenize local|ray INPUT OUT
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from tests.bpe import small_tokenizer
 from tests.stubs import FACTORY, recipe_from_dict
 
 WORKERS = 2
-STAGES = {"build": ("paragraphs", "minhash"), "lines": ("paragraphs", "minhash", "lines")}
+STAGES = {
+    "build": ("paragraphs", "minhash"),
+    "documents": ("paragraphs", "minhash"),
+    "lines": ("paragraphs", "minhash", "lines"),
+}
 
 
 def main(kind: str, where: str, given: Path, out: Path) -> int:

@@ -28,6 +28,7 @@ from jobs.build.replay_run import replay
 from jobs.cli import cli
 from jobs.report.render import write_report
 from jobs.runner.progress import Progress
+from tests.documents import EVERY_INPUT
 from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.jobs.show.test_steering import STAGES, archives  # noqa: F401
@@ -144,6 +145,7 @@ def test_domains_cover_their_subdomains(folder):
     assert not [row for row in rows(folder, "kept") if "site4." in row["url"]]
 
 
+@EVERY_INPUT
 def test_it_equals_a_build_with_the_list_and_a_rebuild_keeps_to_it(folder, archives, tmp_path):  # noqa: F811
     keeper, _ = keeper_of_many(folder)
     remove_quietly(folder, [keeper["url"]], ["site2.example"])

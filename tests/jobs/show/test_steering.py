@@ -15,6 +15,7 @@ from corpus.tables.takedown import Takedown
 from jobs.build.replay_run import replay
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.documents import EVERY_INPUT, write_inputs
 from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.stubs import recipe_from_dict
@@ -52,15 +53,9 @@ def make_pages(archive, count, seed):
 
 
 @pytest.fixture(scope="module")
-def archives(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("archives")
-    write_warc(folder / "a.warc.gz", make_pages("a", 150, 1))
-    write_warc(folder / "b.warc", make_pages("b", 80, 2), compressed=False)
-    damaged = bytearray((folder / "a.warc.gz").read_bytes())
-    damaged[len(damaged) // 2] ^= 0xFF
-    (folder / "a.warc.gz").write_bytes(damaged)
-    write_warc(folder / "c.warc.gz", {})
-    return folder
+def archives(request, tmp_path_factory):
+    inputs = {"a.warc.gz": make_pages("a", 150, 1), "b.warc": make_pages("b", 80, 2), "c.warc.gz": {}}
+    return write_inputs(tmp_path_factory.mktemp("archives"), inputs, getattr(request, "param", "archives"))
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +103,7 @@ def changed(request, run, archives, tmp_path_factory):
     return settings, open_run(out)
 
 
+@EVERY_INPUT
 def test_a_written_run_is_that_of_a_fresh_build(run, changed, tmp_path):
     settings, fresh = changed
     result = write(run, recipe_with(run, settings), tmp_path / "out")
@@ -119,6 +115,7 @@ def test_a_written_run_is_that_of_a_fresh_build(run, changed, tmp_path):
         write(run, recipe_with(run, {}), run.location)
 
 
+@EVERY_INPUT
 def test_the_answer_holds_what_a_fresh_build_finds(run, changed):
     settings, fresh = changed
     found = run.tune(settings)
