@@ -119,7 +119,9 @@ def report(file: str, turns: dict[str, list[dict]]) -> list[str]:
     lines = [f"{file}: {found['ours'][0]['documents']} documents, {len(one)} kept by ours, {len(other)} by datatrove"]
     for name in found:
         share = statistics.median(round_["read"] / round_["cpu"] for round_ in found[name])
-        lines.append(f"  {name:<10} {statistics.median(rates[name]):8.1f} documents per CPU s, reading {share:.1%} of it")
+        lines.append(
+            f"  {name:<10} {statistics.median(rates[name]):8.1f} documents per CPU s, reading {share:.1%} of it"
+        )
     lines.append(f"  times as fast {statistics.median(times):.2f} ({min(times):.2f}–{max(times):.2f})")
     lines.append(f"  kept by ours alone {len(one - other)}, by datatrove alone {len(other - one)}")
     return lines
