@@ -25,6 +25,10 @@ class ConfigError(CorpusError):
     """A recipe, limit, option or path is wrong. Exit code 2, as for wrong usage."""
 
 
+class UndeclaredMeasure(TypeError):
+    """A stage yielded a measure that it does not declare. The page is `failed`, with this class as the detail."""
+
+
 class InputError(CorpusError):
     """An input can't be read, such as a folder without archives or a file that is no archive."""
 

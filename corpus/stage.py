@@ -24,7 +24,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from corpus.document import Document
-from corpus.errors import ConfigError, did_you_mean
+from corpus.errors import ConfigError, UndeclaredMeasure, did_you_mean
 from corpus.outcome import DROPPED, FAILED, KEPT, Outcome, Value
 
 Measured = tuple[str, Value] | tuple[str, Value, str]
@@ -160,6 +160,8 @@ class Stage:
         stages must not see it. With `first`, measuring ends at the first broken limit."""
         stopped = False
         for measure, value, *detail in self.apply(outcome.doc):
+            if measure not in bound.limits:
+                raise UndeclaredMeasure(f"{measure} is not declared. {did_you_mean(measure, bound.limits)}")
             limit = bound.limits[measure]
             if value != value:  # NaN
                 value = None

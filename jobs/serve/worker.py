@@ -22,7 +22,7 @@ from corpus.errors import InputError
 from jobs.assistant.assistant import Speaker
 from jobs.assistant.conversation import ChatFormat, Conversation, Message
 from jobs.assistant.tool import Tool
-from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings
+from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings, unused
 from jobs.runner.terminal import say
 
 ROWS = 64
@@ -163,6 +163,7 @@ class Worker:
         self.name, self.continuer, self._make_tools = name, continuer, tools
         self.tokens = continuer.tokenizer.tokens
         self.ends = endings(continuer.tokenizer)
+        self.unused = unused(continuer.model, continuer.tokenizer)
         self.chat = ChatFormat(continuer.tokenizer) if continuer.state.get("chat") else None
         self.call = self.chat.call if self.chat else None
         if self.chat:
@@ -287,9 +288,8 @@ class Worker:
             conversations = [prompt for row in rows for prompt in row.request.prompts if isinstance(prompt, tuple)]
             return self._speakers[kind].speak(conversations, samplings, numbers, 0, dropped, kind == "calls")
         ids = [row.request.ids[row.choice // row.request.n] for row in rows]
-        unused = range(len(self.tokens), self.continuer.model.shape.vocab_size)
         shown = max(row.request.shown for row in rows)
-        drawing = draw(self.continuer.model, ids, samplings, self.ends, numbers, shown, unused, True, dropped)
+        drawing = draw(self.continuer.model, ids, samplings, self.ends, numbers, shown, self.unused, True, dropped)
         return ((drawn.row, drawn) for drawn in drawing)
 
     def _hand_over(self, events: list[tuple[Request, Piece | Exception]]) -> None:

@@ -308,7 +308,7 @@ def test_measures_say_what_they_mean(tmp_path):
     seal(folder, {**info, "recipe": {**info["recipe"], "stages": stages}})
     html = report(folder)
     (meaning,) = html.xpath("//figure[@data-measure='first.words']/p[@class='meaning']")
-    assert meaning.text == "Words that are not all punctuation."
+    assert meaning.text == "The number of words, without words that are all punctuation."
     assert not html.xpath("//figure[@data-measure='first.ratio']/p[@class='meaning']")
 
 

@@ -54,6 +54,11 @@ def facts(records, others):
     [
         ({"in": 2, "kept": 2}, {}, []),
         ({"in": 2, "kept": 1, "failed": {"damaged": 1}}, {"request": 2}, ["Passed over, by type: request 2."]),
+        (
+            {"in": 2, "kept": 1, "failed": {"error": 1}},
+            {},
+            ["1 pages made a stage fail. See why: corpus ls FOLDER --rule error"],
+        ),
         ({}, {}, ["Nothing was kept: the archives hold no record."]),
         (
             {},

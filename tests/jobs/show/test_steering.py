@@ -154,7 +154,9 @@ def test_archives_that_moved(run, archives, tmp_path):
     with pytest.raises(InputChanged, match=r"b\.warc is not the archive"):
         write(run, recipe, tmp_path / "b", [str(moved)])
     (moved / "b.warc").unlink()
-    with pytest.raises(InputError, match=r"Some pages of b\.warc must be read again. Give its present place with --inputs"):
+    with pytest.raises(
+        InputError, match=r"Some pages of b\.warc must be read again. Give its present place with --inputs"
+    ):
         write(run, recipe, tmp_path / "c", [str(moved)])
 
 
