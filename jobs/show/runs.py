@@ -40,7 +40,7 @@ def remarks(info: dict[str, Any]) -> list[str]:
     records, others = info["records"], info["other_records"]
     said = [f"Passed over, by type: {_rules(others, _TYPES)}."] if others else []
     if errors := records["failed"].get("error"):
-        said.append(f"{errors:,} pages made a stage fail. See why: corpus ls FOLDER --rule error")
+        said.append(f"Pages on which a stage failed: {errors:,}. The class of the error: corpus ls FOLDER --rule error")
     if not records["in"]:
         said.append(f"Nothing was kept: the archives hold no {'page' if others else 'record'}.")
     elif not records["kept"]:

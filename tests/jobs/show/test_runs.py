@@ -57,7 +57,7 @@ def facts(records, others):
         (
             {"in": 2, "kept": 1, "failed": {"error": 1}},
             {},
-            ["1 pages made a stage fail. See why: corpus ls FOLDER --rule error"],
+            ["Pages on which a stage failed: 1. The class of the error: corpus ls FOLDER --rule error"],
         ),
         ({}, {}, ["Nothing was kept: the archives hold no record."]),
         (
