@@ -1,6 +1,6 @@
 """The last phase of a comparison of lines.
 
-It finds the lines that each document loses, the documents that are dropped, and the evidence.
+This phase finds the lines that each document loses, the documents that are dropped, and the evidence.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _laid_over(docs: Ints, some: Ints, values: pa.Array) -> pa.Array:
 
 
 def _best_kept(doc: Ints, keeper: Ints, chars: Ints) -> Ints:
-    """Return one removed line of each document, by index. It shows where the lines are kept.
+    """Return one removed line of each document, by index. This line shows where the document's lines are kept.
 
     The line is one whose keeper has most of the document's removed lines, by characters. Among equal keepers the first
     is chosen. `doc`, `keeper` and `chars` have an entry per removed line.

@@ -97,7 +97,7 @@ def diff(first: RunFiles, second: RunFiles) -> Diff:
 class Returned:
     """A page that comes back in a replay, as a whole or with lines that the run had removed.
 
-    This happens when a takedown removes the page of which it was a duplicate, or whose lines it repeated.
+    A page comes back when a takedown removes the page that it duplicated, or whose lines it repeated.
     """
 
     id: str

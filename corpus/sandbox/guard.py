@@ -97,7 +97,7 @@ class _Incident:
 class Guard:
     """A page worker with its limits.
 
-    It serves one unit after another. Not thread-safe: each thread must have its own.
+    The worker serves one unit after another. Not thread-safe: each thread must have its own.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_whole(path: Path, data: bytes, private: bool = False) -> None:
     """Write a file that is complete or absent.
 
-    It replaces an existing file. If `private` is true, only its owner can read it.
+    The file replaces an existing file. If `private` is true, only its owner can read it.
     """
     with replacing(path) as scratch, open(scratch, "xb") as file:
         if private:

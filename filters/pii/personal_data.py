@@ -80,8 +80,8 @@ class Pii(Stage):
         numbers of other kinds taken for phone numbers there       0                   6
         right of all 276 e-mail addresses in real pages            275
 
-    For the other kinds, `evidence` loses nothing except an IPv6 address in reserved space. It loses six of presidio's
-    145 right phone numbers, which stand alone, in a form that is not their country's.
+    For the other kinds, `evidence` loses nothing except an IPv6 address in reserved space. Of presidio's 145 right
+    phone numbers, `evidence` loses six, which stand alone in a form that is not their country's.
 
     Findings below `score_threshold` stay in the text. Two kinds score below the default: nine digits without
     separators, which may be an SSN (0.05), and the address "::" (0.1). Words near a finding, such as "SSN", don't

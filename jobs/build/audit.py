@@ -1,7 +1,7 @@
 """`corpus verify DIR --inputs …`: count the records of the archives again with warcio, and compare with the ledger.
 
-warcio is an independent reader, which shares no code with ours. It stops at the first damage of a file. The counts of
-such a file can't be compared.
+warcio is an independent reader, which shares no code with ours. warcio stops at the first damage of a file. The counts
+of such a file can't be compared.
 """
 
 from __future__ import annotations

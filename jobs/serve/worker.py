@@ -1,5 +1,5 @@
-"""The thread that owns a model. It continues all waiting requests in one batch, and hands their tokens to the event
-loop. New requests join the next batch.
+"""The thread that owns a model. The thread continues all waiting requests in one batch, and hands their tokens to the
+event loop. New requests join the next batch.
 
 Each row of a batch has its own sampling settings, so requests with different settings share a batch. Completions,
 conversations with tools and conversations without tools are in separate batches.
