@@ -59,7 +59,7 @@ class Document:
 
     @classmethod
     def of(cls, record: Record) -> Document:
-        """Return the document of a judged record. Its text is empty until a stage extracts it."""
+        """Return the document of a judged record. The document's text is empty until a stage extracts it."""
         return cls(id=record.id, url=record.url, date=record.date, record=record)
 
     @property

@@ -1,4 +1,4 @@
-"""Plugins: Python modules with a user's own stages. The user must allow a run to execute them.
+"""Plugins: Python modules with a user's own stages. The user must allow a run to execute plugins.
 
 The source of a plugin travels with the run to every machine that judges pages, and its digest joins the fingerprint. A
 plugin may import installed packages, but no module from its own folder.

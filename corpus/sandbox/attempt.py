@@ -36,7 +36,7 @@ read.
 
 
 class PartWriter:
-    """A writer of rows to an Arrow IPC file. Its chunks do not depend on how the rows arrived."""
+    """A writer of rows to an Arrow IPC file. The chunks of the file do not depend on how the rows arrived."""
 
     def __init__(self, path: Path, compression: str | None = "zstd") -> None:
         self.path = path

@@ -64,7 +64,7 @@ class Lease:
     def check(self) -> None:
         """Raise OutputError if another run has taken over the lease.
 
-        This happens if this run could not rewrite it for too long.
+        Another run takes over if this run could not rewrite the lease for too long.
         """
         if self._lost.is_set():
             raise self._taken()

@@ -13,7 +13,7 @@ from corpus.storage.put_if_absent import sync_folder
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield the path of a file to write. At the end it replaces `path`. After an exception it is removed.
+    """Yield the path of a file to write. At the end this file replaces `path`. After an exception it is removed.
 
     Nobody can guess its name, so no one can put a link there. A link at `path` is replaced, not followed.
     """

@@ -1,4 +1,5 @@
-"""Stores: committed bytes by key, in a folder or under a prefix of a bucket. Their basic operation is put-if-absent.
+"""Stores: committed bytes by key, in a folder or under a prefix of a bucket. The basic operation of a store is
+put-if-absent.
 
 A file or object appears whole or not at all. Each object is first made as a file on this machine, under `scratch()`.
 """

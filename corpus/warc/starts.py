@@ -1,8 +1,8 @@
 """The positions where members of a `.warc.gz` start, decided only from the bytes nearby.
 
-A magic number proves nothing: a page can be a `.warc.gz` that deflate stored uncompressed, so that the member around it
-contains its members verbatim. But deflate stores at most 65,535 bytes in one block. The 5 header bytes between two
-blocks break the embedded member that they fall into.
+A magic number proves nothing, because a page can be a `.warc.gz`. If deflate stored this page without compressing it,
+the member around the page contains the page's members verbatim. But deflate stores at most 65,535 bytes in one block.
+The 5 header bytes between two blocks break the embedded member that they fall into.
 
 So this module looks at runs. In a run, each member follows the one before it, inflates with a correct checksum and
 begins with the header of a record. A run longer than one block can't be embedded, and its first member is a *proven*

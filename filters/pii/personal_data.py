@@ -154,11 +154,17 @@ class Pii(Stage):
         The default is presidio's.
         """
         self.phone_tries = phone_tries
-        """The most numbers of a text that are tested per region. This limits the cost of a page full of numbers."""
+        """The most numbers of a text that are tested per region.
+
+        The maximum limits the cost of a page full of numbers.
+        """
         self.evidence = evidence
         """If false, presidio alone decides."""
         self.ner_model = ner_model
-        """The folder of a spaCy model for person, location, organization and nrp. Its version affects the findings."""
+        """The folder of a spaCy model for person, location, organization and nrp.
+
+        The version of the model affects the findings.
+        """
 
     def prepare(self) -> None:
         with without_heavy():  # presidio takes a second to import, so only runs with this stage do so

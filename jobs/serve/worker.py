@@ -225,7 +225,7 @@ class Worker:
     def _take(self) -> list[Request]:
         """Wait for requests.
 
-        Return the oldest with all requests that can share its batch, or an empty list at the end.
+        Return the oldest request with all requests that can share its batch, or an empty list at the end.
         """
         with self._change:
             while not self._stopped:

@@ -14,7 +14,7 @@ from corpus.runs.funnel import funnel
 from jobs.runner.terminal import plain, say, show, show_json
 
 _TYPES = 20
-"""The most types of records that are listed. A hostile archive may have any number."""
+"""The most types of records that are listed. A hostile archive may have any number of types."""
 
 
 def show_funnel(info: dict[str, Any], console: Console) -> None:
