@@ -1,4 +1,4 @@
-"""Which URLs are the same: one comparison for takedowns, block lists, `explain` and `diff --by url`.
+"""The rules for which URLs are the same, for takedowns, block lists, `explain` and `diff --by url`.
 
     url_identity("HTTPS://Bücher.example:443/%7Ea/./b#top")      # '//xn--bcher-kva.example/~a/b'
 

@@ -87,7 +87,7 @@ class _Incident:
     def add(self, kind: str) -> None:
         """Count another stop.
 
-        "killed" is a SIGKILL that we did not send. A few of these do not count against the page.
+        "killed" is a SIGKILL that we did not send. A few such kills do not count against the page.
         """
         self.kinds.append(kind)
         own = sum(kind != "killed" for kind in self.kinds)

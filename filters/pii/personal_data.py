@@ -167,7 +167,7 @@ class Pii(Stage):
         """
 
     def prepare(self) -> None:
-        with without_heavy():  # presidio takes a second to import, so only runs with this stage do so
+        with without_heavy():  # imported here, because the import takes a second
             from filters.pii.findings import Finder
             from filters.pii.names import NameFinder
 

@@ -284,8 +284,8 @@ def interrogate_command(
 ) -> None:  # fmt: skip
     """Find out what a model knows, and write what it should say.
 
-    The conversations in OUT have right answers to facts that the model knows. For all other facts, they say that the
-    assistant doesn't know.
+    The conversations in OUT have right answers to facts that the model knows. For all other facts, the conversations
+    say that the assistant doesn't know.
 
     The printed figures describe the model before any training. OUT.facts.jsonl has the facts, with a note on what is
     known. After `corpus finetune`, give this file as --facts to see what has changed.
