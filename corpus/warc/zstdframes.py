@@ -68,7 +68,7 @@ def zstd_chunks(window: Window) -> Chunks:
 class _Frame:
     """The frame at `start`.
 
-    The block headers of the frame lead to `end`. `whole` is True if they lead to the end of the frame.
+    The block headers of the frame lead to `end`. `whole` is True if the headers lead to the end of the frame.
     """
 
     def __init__(self, window: Window, start: int, dictionary: zstandard.ZstdCompressionDict | None) -> None:

@@ -241,7 +241,7 @@ def probe_command(
 ) -> None:  # fmt: skip
     """Measure what a base model has learned.
 
-    This covers texts that it knows by heart, tasks with examples in the prompt, and likely continuations.
+    The probes cover texts that the model knows by heart, tasks with examples in the prompt, and likely continuations.
 
     \b
     Example: corpus probe model --on out -o probed --prompt "The town council"
