@@ -1,6 +1,6 @@
 """The errors that this project raises on purpose. The command line turns each into an exit code.
 
-Damaged records and hostile pages never raise an error. They become rows of the ledger.
+Damaged records and hostile pages never raise an error. Such records and pages become rows of the ledger.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ class CorpusError(Exception):
 
 class ConfigError(CorpusError):
     """A recipe, limit, option or path is wrong. Exit code 2, as for wrong usage."""
+
+
+class UndeclaredMeasure(TypeError):
+    """A stage yielded a measure that it does not declare. The page is `failed`, with this class as the detail."""
 
 
 class InputError(CorpusError):
@@ -50,7 +54,10 @@ class NoRoom(OutputError):
 
 
 class IntegrityError(CorpusError):
-    """Committed data does not match its record. It is missing or changed, or its counts or ranges do not add up."""
+    """Committed data does not match its record.
+
+    The data is missing or changed, or its counts or ranges do not add up.
+    """
 
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}

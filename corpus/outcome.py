@@ -35,7 +35,7 @@ class Outcome:
     finished: bool = False
     """True if every stage is done with the document, whether it is kept or not.
 
-    Then the text is the text that a corpus would hold.
+    The text of a finished document is the text that a corpus would hold.
     """
     signed: dict[str, Any] = field(default_factory=dict)
     """The signatures of the collective stages, by kind.

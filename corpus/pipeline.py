@@ -1,4 +1,7 @@
-"""A sequence of stages with their limits. It turns one document into one outcome, without files, processes or Ray."""
+"""A sequence of stages with their limits.
+
+A pipeline turns one document into one outcome, without files, processes or Ray.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plugins: Python modules with a user's own stages. The user must allow a run to execute them.
+"""Plugins: Python modules with a user's own stages. The user must allow a run to execute plugins.
 
 The source of a plugin travels with the run to every machine that judges pages, and its digest joins the fingerprint. A
 plugin may import installed packages, but no module from its own folder.
@@ -55,7 +55,7 @@ def stages_of(plugins: Iterable[Plugin]) -> dict[str, type[Stage]]:
     """Execute plugins and return the stages that they define, by name. Raises ConfigError."""
     found: dict[str, type[Stage]] = {}
     for plugin in plugins:
-        loaded = _load(plugin)
+        loaded = load_plugin(plugin)
         classes = [value for value in vars(loaded).values() if isinstance(value, type) and issubclass(value, Stage)]
         own = {cls.name: cls for cls in classes if cls.__module__ == loaded.__name__ and cls.name}
         if not own:
@@ -76,7 +76,8 @@ class _PluginLoader(importlib.abc.InspectLoader):
         return self._plugin.source
 
 
-def _load(plugin: Plugin) -> ModuleType:
+def load_plugin(plugin: Plugin) -> ModuleType:
+    """Execute a plugin once, and return its module. Raises ConfigError."""
     name = f"corpus_user_{plugin.name}_{plugin.digest[:8]}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_loader(name, _PluginLoader(plugin))

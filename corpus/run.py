@@ -1,4 +1,4 @@
-"""A finished run: its files, and what can be asked of them.
+"""A finished run: its files, and the questions that they answer, such as `explain` and `tune`.
 
 run = open_run("out")
 run.counts["kept"]

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Self
 
 from corpus.document import Document
 from corpus.documents.row import page_of_html
-from corpus.errors import ConfigError, did_you_mean
+from corpus.errors import ConfigError, UndeclaredMeasure, did_you_mean
 from corpus.outcome import DROPPED, FAILED, KEPT, Outcome, Value
 
 Measured = tuple[str, Value] | tuple[str, Value, str]
@@ -162,6 +162,8 @@ class Stage:
         stages must not see it. With `first`, measuring ends at the first broken limit."""
         stopped = False
         for measure, value, *detail in self.apply(outcome.doc):
+            if measure not in bound.limits:
+                raise UndeclaredMeasure(f"{measure} is not declared. {did_you_mean(measure, bound.limits)}")
             limit = bound.limits[measure]
             if value != value:  # NaN
                 value = None

@@ -1,10 +1,11 @@
-"""Which URLs are the same: one comparison for takedowns, block lists, `explain` and `diff --by url`.
+"""The rules for which URLs are the same, for takedowns, block lists, `explain` and `diff --by url`.
 
     url_identity("HTTPS://Bücher.example:443/%7Ea/./b#top")      # '//xn--bcher-kva.example/~a/b'
 
-RFC 3986 (6.2.2) says which ways of writing mean one URL: letter case of scheme and host, escapes of letters, digits and
-`-._~`, dot segments, an empty path. Host names are compared as browsers look them up (UTS 46, non-transitional). Beyond
-that, http and https count as one, and so do their ports 80 and 443. `www.` and a final slash make another URL.
+RFC 3986 (6.2.2) lists differences that do not make another URL: letter case of scheme and host, escapes of letters,
+digits and `-._~`, dot segments, an empty path. Host names are compared as browsers look them up (UTS 46,
+non-transitional). Beyond that, http and https count as one, and so do their ports 80 and 443. `www.` and a final slash
+make another URL.
 
 `urlsplit` is no replacement: it raises on hostile URLs and takes five times as long.
 """

@@ -1,4 +1,4 @@
-"""The versions of the code and the libraries that made a result. They are part of every fingerprint."""
+"""The versions of the code and the libraries that made a result. The versions are part of every fingerprint."""
 
 from __future__ import annotations
 

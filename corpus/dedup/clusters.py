@@ -125,7 +125,8 @@ def verify(
     over with the rest. Repeat this at most `rounds` times. Documents that are left after the last round are kept and
     counted.
 
-    `component` has a number below n for each of n documents. Documents for which `stays` is True are not removed.
+    `component` gives the component of each of the n documents, as a number below n. Documents for which `stays` is True
+    are not removed.
     """
     kept_doc, similarities = np.arange(len(component)), np.ones(len(component))
     rest = _connected(component, rank)

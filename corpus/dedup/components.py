@@ -69,7 +69,7 @@ def large_star(task: ComparisonTask) -> Made:
 
 
 def small_star(task: ComparisonTask) -> Made:
-    """Write the edges for the large star of each span. This reads the edges whose higher end lies in the span."""
+    """Write the edges for the large star of each span. The task reads the edges whose higher end is in the span."""
     first, least = _least_neighbors(task)
     with Outbox(task.store, task.phase, task.layout.spans) as out:
         for low, high in _edges(task):

@@ -152,7 +152,8 @@ class SignedLines:
 
 
 class LineComparison(Collective):
-    """A stage that removes lines which several documents share. A document stays, unless it loses too much.
+    """A stage that removes lines which several documents share. The document itself is kept, unless it loses too many
+    lines.
 
     A line that at least `documents` documents have is removed from all of them except the first, or from all of them.
     The pack phase cuts the lines from the text, so this stage must be the last one in a recipe.
@@ -164,7 +165,7 @@ class LineComparison(Collective):
         "lines_removed": ("max", "below"),
         "removed_ratio": ("max", "below"),
         "chars_left": ("min", "above"),
-    }  # A document may lose less in the end than when it was judged, so no limit may be broken by a small loss.
+    }  # a document may lose less in the end than when it was judged, so a smaller loss must not break a limit
 
     split: str
     """The way in which a text is divided: a name in `corpus.text.lines.SPLITS`."""

@@ -1,6 +1,6 @@
 """The last phase of a comparison of lines.
 
-It finds the lines that each document loses, the documents that are dropped, and the evidence.
+This phase finds the lines that each document loses, the documents that are dropped, and the evidence.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The index of a run. It lets later runs compare their documents with this run's kept documents, without the texts.
+"""The index of a run. The index lets later runs compare their documents with this run's kept documents, without the
+texts.
 
     index/index.json      the parameters of the signatures, the number of documents, and the parts
     index/keys-00000      the band keys of kept documents, a box for each band and range

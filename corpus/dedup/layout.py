@@ -1,9 +1,9 @@
 """The numbers of documents, and the division of documents among tasks.
 
 A document's number is its row in the corpus before any comparison removes rows. So it depends on neither units nor
-tasks. Documents of earlier runs come after this run's documents. Their numbers are shifted, run by run. Keys and hashes
-are divided into 2^bits ranges by their highest bits. The division follows from the number of documents and the memory
-of a task, and it never changes a verdict.
+tasks. Documents of earlier runs come after this run's documents. Documents of earlier runs have shifted numbers, run by
+run. Keys and hashes are divided into 2^bits ranges by their highest bits. The division follows from the number of
+documents and the memory of a task, and it never changes a verdict.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def evidence_of(losses: dict[str, Ints]) -> dict[str, np.ndarray]:
 
 
 def best_kept(doc: Ints, keeper: Ints, chars: Ints) -> Ints:
-    """Return one removed line of each document, by index. It shows where the lines are kept.
+    """Return one removed line of each document, by index. This line shows where the document's lines are kept.
 
     The line is one whose keeper has most of the document's removed lines, by characters. Among equal keepers the first
     is chosen. `doc`, `keeper` and `chars` have an entry per removed line.

@@ -18,7 +18,7 @@ from corpus.storage.boxes import one_batch, read_box
 from corpus.text.vocabulary import Flags, Hashes, Ints, runs
 
 MOST_PER_KEY = 64
-"""The most earlier documents that one key can lead to. This is also the number of rounds of a component."""
+"""The most earlier documents that one key can lead to. A component has the same number of rounds."""
 
 
 def earlier_with_keys(earlier: Sequence[EarlierRun], bits: int, box: int, keys: Hashes) -> Iterator[tuple[Ints, Ints]]:

@@ -94,7 +94,10 @@ def _of_group(task: ComparisonTask) -> dict[str, Any]:
 
 
 def _of_earlier_run(task: ComparisonTask) -> dict[str, Any]:
-    """Return the columns of the members among documents of an earlier run. They come first in their components."""
+    """Return the columns of the members among documents of an earlier run.
+
+    Documents of earlier runs come first in their components.
+    """
     run = task.earlier[task.payload["earlier"]]
     labels = read_boxes(task.store, task.parts("labels", "labels"), task.number, labels_schema(task.layout))
     docs = labels["doc"].to_numpy().astype(np.int64)

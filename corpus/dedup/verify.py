@@ -46,7 +46,7 @@ FOUND_SCHEMA = pa.schema(
     ]
 )
 
-_STILL_GROWING = -1  # stands for the size of a cluster that still grows
+_STILL_GROWING = -1  # used in place of the size while a cluster still grows
 
 
 @dataclass
@@ -83,7 +83,10 @@ def verify_components(task: ComparisonTask) -> Made:
 
 
 class Verifier:
-    """A judge of components. It takes their members in order, and sends each verdict to the group of its document."""
+    """A judge of components.
+
+    A verifier takes the members in order, and sends each verdict to the group of its document.
+    """
 
     def __init__(self, task: ComparisonTask, out: Outbox) -> None:
         self.unverified = 0
@@ -166,7 +169,7 @@ class Verifier:
 class _WaitingVerdicts:
     """The verdicts of a component that is not complete.
 
-    They wait in a file until the sizes of their clusters are known.
+    The verdicts wait in a file until the sizes of their clusters are known.
     """
 
     def __init__(self, store: Store) -> None:

@@ -58,8 +58,8 @@ class RetryTimes:
 
 
 class Client(AbstractContextManager["Client"]):
-    """The client through which one process sends all its requests. It sends at most 8 requests at a time, and `rate` a
-    second.
+    """The client through which one process sends all its requests. The client sends at most 8 requests at a time, and
+    `rate` a second.
 
     If a server has too many requests, all threads wait. Threads may share a client.
     """

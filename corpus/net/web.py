@@ -38,7 +38,7 @@ _CERTIFICATES = "Set SSL_CERT_FILE if an authority of your own signs its certifi
 
 
 class WebTransport:
-    """Requests to a web server. They use the proxies and certificates of the environment.
+    """Requests to a web server. The requests use the proxies and certificates of the environment.
 
     A redirect leads from https only to https. It leads to a private network only if the first server is in a private
     network. Name and password are sent to the first server alone.

@@ -1,7 +1,7 @@
 """The documents that moved between two runs, by rule.
 
-Both ledgers are read side by side. Their rows are ordered by (archive, offset), and ids are unique, so windows that end
-at the same row hold the same documents. Runs of any length need the memory of only a few row groups.
+Both ledgers are read side by side. The rows of a ledger are ordered by (archive, offset), and ids are unique, so
+windows that end at the same row hold the same documents. Runs of any length need the memory of only a few row groups.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ABSENT = "absent"
 
 _END = ("\U0010ffff", 0)  # comes after every position
 _LEDGER_ROWS = 1 << 16
-_CORPUS_ROWS = 1 << 10  # with their texts about 5 MB
+_CORPUS_ROWS = 1 << 10  # these rows and their texts take about 5 MB
 
 
 @dataclass
@@ -97,7 +97,7 @@ def diff(first: RunFiles, second: RunFiles) -> Diff:
 class Returned:
     """A page that comes back in a replay, as a whole or with lines that the run had removed.
 
-    This happens when a takedown removes the page of which it was a duplicate, or whose lines it repeated.
+    A page comes back when a takedown removes the page that it duplicated, or whose lines it repeated.
     """
 
     id: str

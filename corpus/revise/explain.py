@@ -50,7 +50,7 @@ def _compared(run: RunFiles, row: dict[str, Any]) -> list[str]:
     """Return the stages that compared a page with others. For a kept page these are all collective stages, for others
     the stages up to the one that removed the page.
 
-    A stage that is limited to some languages may have ignored the page. The ledger does not say so.
+    A stage that is limited to some languages may have ignored the page. The ledger does not show this.
     """
     tables = {table["name"]: table for table in run.info["recipe"]["stages"]}
     names = [name for name in run.info["compared"] if name in run.info.get("comparisons", tables)]

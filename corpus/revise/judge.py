@@ -101,7 +101,7 @@ class LedgerJudge:
 
 
 def outside(limit: Limit, column: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Return True for each value outside a limit. A null value is never outside."""
+    """Return True for each value outside a limit. A null value counts as inside."""
     if limit.of is str:
         if limit.one_of is None:
             return np.zeros(len(column), np.bool_)

@@ -1,8 +1,9 @@
 """New ledger rows under other limits. Some rows stay, some follow from their measures, and some pages must be read
 again.
 
-A page is read again if its text is newly needed. It is also read again if its new row contains values that the ledger
-does not have: measures after a verdict that no longer holds, or the detail of a rule that did not drop the page before.
+A page is read again if its text is newly needed. A page is also read again if its new row contains values that the
+ledger does not have: measures after a verdict that no longer holds, or the detail of a rule that did not drop the page
+before.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from corpus.tables.takedown import Takedown
 STAYS, FOLLOWS, READ = 0, 1, 2
 """The actions for a row.
 
-It stays as it is (except for its comparison), it follows from its measures, or its page is read again.
+The row does not change (except for its comparison), the row follows from its measures, or the page is read again.
 """
 
 

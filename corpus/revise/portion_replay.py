@@ -1,9 +1,9 @@
-"""The replay of a portion. It makes the parts that a pass over the records would make under other limits, or after a
-takedown.
+"""The replay of a portion. A replay makes the parts that a pass over the records would make under other limits, or
+after a takedown.
 
-The parts are made from the files of the run. A page is read again only if these files do not have enough data. This
-takes two steps, because a page that a comparison removed has no text in the run. If the page now passes every rule,
-`replay_portion` omits its text, and the documents are compared without it. If the comparison keeps the page,
+The parts are made from the files of the run. A page is read again only if these files do not have enough data. Reading
+pages takes two steps, because a page that a comparison removed has no text in the run. If the page now passes every
+rule, `replay_portion` omits its text, and the documents are compared without it. If the comparison keeps the page,
 `add_missing_texts` reads it.
 """
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
 
 _LEDGER_ROWS = 1 << 16
-_CORPUS_ROWS = 1 << 10  # with their texts about 5 MB
+_CORPUS_ROWS = 1 << 10  # these rows and their texts take about 5 MB
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 by the golden ratio: its multiples lie far apart
 
 

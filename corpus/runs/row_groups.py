@@ -89,7 +89,7 @@ def rows_where(
 def read_batches(paths: Sequence[Path], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a table in batches of at most `rows`.
 
-    This avoids a dataset scanner, which would buffer a gigabyte.
+    A dataset scanner is not used, because it would buffer a gigabyte.
     """
     for path in paths:
         with ParquetFile(path) as file:

@@ -1,4 +1,4 @@
-"""An attempt at a unit. It runs the unit under the guard, writes its parts, and commits them."""
+"""An attempt at a unit. An attempt runs the unit under the guard, writes its parts, and commits them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from corpus.warc.source import input_changed
 ROWS_PER_CHUNK = 1024
 """The number of rows in a record batch of a part.
 
-It is fixed, so that a restarted page worker writes the same bytes.
+The number is fixed, so that a restarted page worker writes the same bytes.
 """
 
 
@@ -36,7 +36,7 @@ read.
 
 
 class PartWriter:
-    """A writer of rows to an Arrow IPC file. Its chunks do not depend on how the rows arrived."""
+    """A writer of rows to an Arrow IPC file. The chunks of the file do not depend on how the rows arrived."""
 
     def __init__(self, path: Path, compression: str | None = "zstd") -> None:
         self.path = path

@@ -17,7 +17,7 @@ _ALWAYS_STARTING = ("LC_", "PYTHON", "CORPUS_")
 _REMOTE = ("SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
 """The variables for connections.
 
-Both spellings of the proxy variables are passed. Their addresses may contain a password.
+Both spellings of the proxy variables are passed. The address of a proxy may contain a password.
 """
 
 _STORES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_", "IDENTITY_", "MSI_")}

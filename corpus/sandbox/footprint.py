@@ -1,9 +1,9 @@
 """A footprint: a small file that names the current record of an attempt. The file outlasts all processes of the
 attempt.
 
-The guard's board has the same place while the supervisor lives. If the supervisor is killed too (a lost Ray worker, a
-node out of memory, a deadline), only the footprint is left. It may be missing: if the file can't be written, no record
-is named.
+While the supervisor lives, the guard's board also shows the current record. If the supervisor is killed too (a lost Ray
+worker, a node out of memory, a deadline), only the footprint is left. The footprint may be missing: if the file can't
+be written, no record is named.
 """
 
 from __future__ import annotations

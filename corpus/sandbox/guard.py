@@ -87,7 +87,7 @@ class _Incident:
     def add(self, kind: str) -> None:
         """Count another stop.
 
-        "killed" is a SIGKILL that we did not send. A few of these do not count against the page.
+        "killed" is a SIGKILL that we did not send. A few such kills do not count against the page.
         """
         self.kinds.append(kind)
         own = sum(kind != "killed" for kind in self.kinds)
@@ -97,7 +97,7 @@ class _Incident:
 class Guard:
     """A page worker with its limits.
 
-    It serves one unit after another. Not thread-safe: each thread must have its own.
+    The worker serves one unit after another. Not thread-safe: each thread must have its own.
     """
 
     def __init__(

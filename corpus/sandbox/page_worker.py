@@ -86,7 +86,7 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
 
 
 def _described(error: Exception) -> dict[str, str]:
-    """Return an error as JSON data. Its message is left out, because it may quote a page."""
+    """Return an error as JSON data. The error's message is left out, because it may quote a page."""
     described = {"class": class_of(error), "traceback": traced(error)}
     if isinstance(error, InputError):
         described |= {"what": error.what, "todo": error.todo}

@@ -1,7 +1,8 @@
 """The protocol between supervisor and page worker: frames over pipes, and a board in shared memory.
 
 A frame has one byte for its kind, eight bytes for its length, and a payload: JSON or an Arrow IPC stream. Nothing is
-pickled. The board outlives the worker. It shows the worker's last record, and since when the worker was at this record.
+pickled. The board outlives the worker. The board shows the worker's last record, and since when the worker was at this
+record.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Outbox:
         self._path.unlink(missing_ok=True)
 
     def put(self, box: int, batch: pa.RecordBatch) -> None:
-        """Add rows to a box. They are read in the order in which they were put."""
+        """Add rows to a box. Rows are read in the order in which they were put."""
         if not batch.num_rows:
             return
         self._waiting.setdefault(box, []).append(batch)

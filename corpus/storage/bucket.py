@@ -1,8 +1,8 @@
 """A store in a bucket.
 
-It commits by conditional PUT. If many writers write the same key, one of them wins, and an object appears whole or not
-at all. The store needs no rename, and no upload in pieces that could be left behind. Scratch files are on this machine,
-in a private folder that is removed with the process.
+Such a store commits by conditional PUT. If many writers write the same key, one of them wins, and an object appears
+whole or not at all. The store needs no rename, and no upload in pieces that could be left behind. Scratch files are on
+this machine, in a private folder that is removed with the process.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The lease is an object that its holder rewrites every few seconds. A run that finds a lease watches it. If the lease is
 rewritten, another run is alive. The run takes the lease over in two cases: it is not rewritten for `EXPIRES_S`, or its
-holder was a process of this machine that has ended. It takes over by a PUT that only one run can win. No commit depends
-on the lease. It only keeps two runs from removing each other's intermediate files.
+holder was a process of this machine that has ended. A run takes over by a PUT that only one run can win. No commit
+depends on the lease. The lease only keeps two runs from removing each other's intermediate files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _LOOK_S = 1.0
 
 
 class Lease:
-    """A lease on the prefix `url`. It is held inside the `with` block. Raises OutputError if another run holds it."""
+    """A lease on the prefix `url`.
+
+    The run holds the lease inside the `with` block. Raises OutputError if another run holds it.
+    """
 
     def __init__(self, client: Client, url: str, *, renewed_s: float = RENEWED_S, expires_s: float = EXPIRES_S) -> None:
         self._client = client
@@ -61,7 +64,7 @@ class Lease:
     def check(self) -> None:
         """Raise OutputError if another run has taken over the lease.
 
-        This happens if this run could not rewrite it for too long.
+        Another run takes over if this run could not rewrite the lease for too long.
         """
         if self._lost.is_set():
             raise self._taken()
@@ -109,7 +112,7 @@ class Lease:
     def _write(self, over: str) -> bool:
         """Write the lease.
 
-        It must not exist yet, or must have the ETag `over`. Return False if another run was faster.
+        The lease must not exist yet, or must have the ETag `over`. Return False if another run was faster.
         """
         self._written += 1
         data = json.dumps({**self._content, "written": self._written}).encode()

@@ -2,7 +2,7 @@
 
 A file of 500 bytes can hold a text of a megabyte that a million rows repeat, or claim that it has a billion values. So
 the footer is checked against the size of the file before anything is read, and texts that may repeat are read a few
-rows at a time. A footer can also lie about the size of a page. This is noticed only after the page was read.
+rows at a time. A footer can also give a wrong size for a page. A wrong size is noticed only after the page was read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A folder on this machine for one process alone. It is removed when the process ends, however that happens."""
+"""A folder on this machine for one process alone. The folder is removed when the process ends, however that happens."""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ _TURNS = 1000
 def publish(scratch: Path, final: Path, lock: Path) -> bool:
     """Give `scratch` the name `final` and return True, or return False if that name exists.
 
-    `lock` is a file that all writers share. It is used only if nothing else works. Raises OSError and OutputError.
+    `lock` is a file that all writers share. The lock is used only if nothing else works. Raises OSError and
+    OutputError.
     """
     for way in (by_link, by_rename):
         made = way(scratch, final)

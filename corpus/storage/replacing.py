@@ -13,7 +13,7 @@ from corpus.storage.put_if_absent import sync_folder
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield the path of a file to write. At the end it replaces `path`. After an exception it is removed.
+    """Yield the path of a file to write. At the end this file replaces `path`. After an exception it is removed.
 
     Nobody can guess its name, so no one can put a link there. A link at `path` is replaced, not followed.
     """
@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_whole(path: Path, data: bytes, private: bool = False) -> None:
     """Write a file that is complete or absent.
 
-    It replaces an existing file. If `private` is true, only its owner can read it.
+    The file replaces an existing file. If `private` is true, only its owner can read it.
     """
     with replacing(path) as scratch, open(scratch, "xb") as file:
         if private:

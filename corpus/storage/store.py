@@ -1,6 +1,7 @@
-"""Stores: committed bytes by key, in a folder or under a prefix of a bucket. Their basic operation is put-if-absent.
+"""Stores: committed bytes by key, in a folder or under a prefix of a bucket. The basic operation of a store is
+put-if-absent.
 
-A file or object appears whole or not at all. It is first made as a file on this machine, under `scratch()`.
+A file or object appears whole or not at all. Each object is first made as a file on this machine, under `scratch()`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Location = str | Path
 
 
 class Store(Protocol):
-    """Bytes by key. Keys are relative paths with forward slashes. They are made by us, never from page data."""
+    """Bytes by key. Keys are relative paths with forward slashes. Keys are made by us, never from page data."""
 
     @property
     def location(self) -> str:

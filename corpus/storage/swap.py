@@ -2,7 +2,7 @@
 
 The new run is ready under .work/. A journal, put if absent, is the point of no return. Then files are moved one by one,
 and each step can be repeated. If this is interrupted by a kill, the same command or a build finishes the swap. Until
-then, opening the run raises an error that says so.
+then, opening the run raises an error about the unfinished swap.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def ledger_url(url: str) -> str:
 
 
 def ledger_identity(url: str) -> str:
-    """Return the identity of a URL. Its form in the crawl and its form in the ledger have the same identity.
+    """Return the identity of a URL. The forms of a URL in the crawl and in the ledger have the same identity.
 
     So URLs that differ only in a masked address count as one.
     """

@@ -53,7 +53,7 @@ class Sampler:
         self._before: list[dict[str, Any]] = []
 
     def offer(self, outcome: Outcome) -> None:
-        """Add a kept or dropped document. Its excerpt is made only if it is drawn."""
+        """Add a kept or dropped document. An excerpt is made only if the document is drawn."""
         if outcome.outcome not in (KEPT, DROPPED):
             return
         value = outcome.value if isinstance(outcome.value, int | float) else None

@@ -115,7 +115,8 @@ def removed_rows(store: Store, boxes: Iterable[VerdictBox]) -> Ints:
 def record_ids(names: pa.Array, places: pa.RecordBatch, prefix: str = "") -> pa.Array:
     """Return the ids of records, as `corpus.warc.record` makes them.
 
-    The input columns are `archive` (an index into `names`), `offset` and `inner`. Their names start with `prefix`.
+    The input columns are `archive` (an index into `names`), `offset` and `inner`. The names of the columns start with
+    `prefix`.
     """
     inner = places[f"{prefix}inner"]
     archives = names.take(places[f"{prefix}archive"])

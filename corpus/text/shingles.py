@@ -4,7 +4,7 @@
     np.intersect1d(ours, theirs)     # the shingles that two texts share
 
 The normalization is datatrove's (`utils/text.py`, `simplify_text`, 0.10.1): lower case, numbers to "0", punctuation to
-spaces, diacritics removed. With `numbers`, numbers stay as they are written, so that two price lists differ. Whitespace
+spaces, diacritics removed. With `numbers`, numbers are not changed to "0", so that two price lists differ. Whitespace
 separates all of its steps: no whitespace is case-ignorable, a digit or a mark, and none comes from lowering or
 decomposing. So each stretch can be normalized on its own, and a table from stretch to words gives the words of the
 whole text. Three differences are intended:
@@ -206,6 +206,6 @@ class _WordHashes:
 
 
 class _NumberedWordHashes(_WordHashes):
-    """The hashes of the words of a table's stretches, with numbers as they are written."""
+    """The hashes of the words of a table's stretches, with unchanged numbers."""
 
     numbers = True

@@ -29,7 +29,7 @@ _POWERS_KEPT = 1 << 17
 
 
 class Column(Generic[Kind]):
-    """An array that grows at its end. Earlier views of it stay valid."""
+    """An array that grows at its end. Earlier views of the array stay valid."""
 
     def __init__(self, dtype: type[Kind]) -> None:
         self._room: NDArray[Kind] = np.zeros(1024, dtype)

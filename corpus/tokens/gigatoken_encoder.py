@@ -1,7 +1,7 @@
 """gigatoken, used so that its ids equal those of HF tokenizers.
 
 gigatoken knows the split patterns of well-known tokenizers, but not our pattern (numbers in groups of two digits). So
-texts are cut inside longer numbers. This is exact, because no match of the pattern extends over such a cut. The two
+texts are cut inside longer numbers. Cutting is exact, because no match of the pattern extends over such a cut. The two
 libraries also have Unicode tables of different years. So each character is tried with both libraries when it is first
 seen.
 """

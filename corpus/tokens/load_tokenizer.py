@@ -1,7 +1,7 @@
 """Tokenizers by name, folder or file. Nothing is ever downloaded.
 
 OpenAI's vocabularies have names. The file for a name is searched in a folder that the user names, in tiktoken's cache,
-and in installed packages. It must have the sha256 that tiktoken demands.
+and in installed packages. The file must have the sha256 that tiktoken demands.
 """
 
 from __future__ import annotations

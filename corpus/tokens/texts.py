@@ -116,7 +116,7 @@ class Texts:
         return tuple(name for name in first if all(name in file.columns for file in self.files))
 
     def identity(self) -> dict[str, Any]:
-        """Return the identity of the texts. Their location is not a part of it."""
+        """Return the identity of the texts. The location of the texts is not a part of it."""
         made_by = {"fingerprint": self.run.info["fingerprint"]} if self.run else {}
         files = [{"name": file.name, "rows": file.rows, "identity": file.identity} for file in self.files]
         return {**made_by, "files": files}

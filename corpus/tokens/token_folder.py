@@ -4,7 +4,7 @@
     tokens.train.read(0, 1024)     # ids, across file borders
 
 Each document is stored as the separator (`bos`) and its tokens. The files `train-00000.bin`, … hold ids only, uint16 or
-uint32, little-endian, so `np.memmap` reads them too. Beside each lies its document index in datatrove's format.
+uint32, little-endian, so `np.memmap` reads them too. Next to each file is its document index, in datatrove's format.
 `tokens.json` is written last: a folder without it is not finished.
 """
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 HEAD_BYTES = 64 * 1024
-"""A longer header is damage. Real headers stay under 2 KiB, except for target URIs of some dozen KiB."""
+"""A longer header counts as damaged. Real headers stay under 2 KiB, except for target URIs of some dozen KiB."""
 ARC_LINE_BYTES = 16 * 1024
 
 _VERSION = re.compile(rb"WARC/\d{1,2}\.\d{1,2}[ \t\r]*\n")

@@ -105,7 +105,7 @@ class RecordParser:
         return self._record(buffer, head, start, block, size, "" if _closes(head, breaks) else MISMATCH)
 
     def _searched(self, buffer: StreamBuffer, head: Head, start: int) -> Record | Damage:
-        """Parse a record whose length is wrong or leads past the end. It extends to the next header."""
+        """Parse a record whose length is wrong or leads past the end. The record extends to the next header."""
         buffer.drop(head.size)
         block_start = buffer.position
         block = self._seek(buffer, self.max_block)

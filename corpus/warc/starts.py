@@ -1,12 +1,13 @@
 """The positions where members of a `.warc.gz` start, decided only from the bytes nearby.
 
-A magic number proves nothing: a page can be a `.warc.gz` that deflate stored uncompressed, so that its members lie
-verbatim in the member around it. But deflate stores at most 65,535 bytes in one block. The 5 header bytes between two
-blocks break the embedded member that they fall into.
+A magic number proves nothing, because a page can be a `.warc.gz`. If deflate stored this page without compressing it,
+the member around the page contains the page's members verbatim. But deflate stores at most 65,535 bytes in one block.
+The 5 header bytes between two blocks break the embedded member that they fall into.
 
 So this module looks at runs. In a run, each member follows the one before it, inflates with a correct checksum and
 begins with the header of a record. A run longer than one block can't be embedded, and its first member is a *proven*
-start. A shorter run ends at damage, at a block's end or at the file's end. It counts unless a stored block may hold it.
+start. A shorter run ends at damage, at a block's end or at the file's end. A shorter run counts unless a stored block
+may hold it.
 
 Files are divided at proven starts only. After damage, reading continues at the first start of either kind. So a reader
 meets every proven start, and units of any size see the same records.

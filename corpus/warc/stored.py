@@ -94,7 +94,7 @@ class StoredBlocks:
     def _goes_on(self, at: int) -> bool:
         """Return True if the bytes at `at` may follow a stored block.
 
-        They may be another block, or a trailer and the next member.
+        Such bytes may be another block, or a trailer and the next member.
         """
         if self._ends_member(at):
             return True

@@ -1,4 +1,7 @@
-"""A bounded buffer over a decompressed stream. It looks ahead as far as needed, and drops bytes that are done."""
+"""A bounded buffer over a decompressed stream.
+
+The buffer looks ahead as far as needed, and drops bytes that are done.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,10 @@ def zstd_chunks(window: Window) -> Chunks:
 
 
 class _Frame:
-    """The frame at `start`. Its block headers lead to `end`. `whole` is True if they lead to the end of the frame."""
+    """The frame at `start`.
+
+    The block headers of the frame lead to `end`. `whole` is True if the headers lead to the end of the frame.
+    """
 
     def __init__(self, window: Window, start: int, dictionary: zstandard.ZstdCompressionDict | None) -> None:
         self.window = window
@@ -160,7 +163,7 @@ class FrameStarts(FrugalSearch):
         self._dictionary = dictionary
 
     def next(self, at: int, end: int | None = None) -> int:
-        """Return the first frame from `at` up to `end` that is intact and leads to another or to the file's end.
+        """Return the first frame from `at` up to `end` that is intact and leads to another frame or to the file's end.
 
         Return the file's size if there is none.
         """

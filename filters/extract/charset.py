@@ -4,7 +4,8 @@
 
 `how` is the evidence for the charset: a byte order mark ("bom"), the HTTP header ("http"), a meta tag or XML
 declaration ("meta"), bytes that are valid UTF-8 ("utf-8"), or detection ("detected"). If it is "replaced", some bytes
-are invalid in the charset. They became U+FFFD, or the character that two surrogates in UTF-8 (CESU-8) stand for.
+are invalid in the charset. Such bytes became U+FFFD. Two surrogates in UTF-8 (CESU-8) became the character that they
+encode.
 
 Labels mean what they mean in browsers (https://encoding.spec.whatwg.org/#names-and-labels: latin1 is windows-1252).
 A browser trusts the label. This module trusts the bytes if they are valid UTF-8 beyond ASCII: no text in another
@@ -40,7 +41,7 @@ _HIGH = bytes(range(128, 256))
 _LOOK_BYTES = 2048
 """The number of bytes of a page that are searched for signs of UTF-16.
 
-They include the first tags, which are ASCII in any language.
+These bytes include the first tags, which are ASCII in any language.
 """
 _UTF16_TAG = re.compile(rb"<\0[A-Za-z!/?]\0")
 _SURROGATES = re.compile(rb"(\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf])|\xed[\xa0-\xbf][\x80-\xbf]")
@@ -236,8 +237,8 @@ def _strict(body: bytes, codec: str) -> str | None:
 
 
 def _detected(body: bytes) -> str:
-    """Return the detected codec. It is windows-1252 if none is found, or if there is little evidence for another Latin
-    codec.
+    """Return the detected codec. The codec is windows-1252 if none is found, or if there is little evidence for another
+    Latin codec.
 
     The detector named another Latin charset for 24 real pages and was right once. The other pages contained a few
     quotes, pound signs or no-break spaces.

@@ -34,7 +34,7 @@ ENGINES = ("trafilatura", "resiliparse", "rescue")
 PARSER_DEPTH = 250
 """The greatest depth that libxml2 parses in full.
 
-Without htmlMaxDepth lifted, it drops everything after an element that is nested deeper than 256.
+libxml2 drops everything after an element that is nested deeper than 256, unless its limits are lifted (htmlMaxDepth).
 """
 
 LONG_LINE = 100

@@ -31,7 +31,7 @@ _HIERARCHICAL_SOFTMAX = 1
 _NONE = np.uint16(0xFFFF)
 _TINY = 1e-5  # fastText adds this before it takes a logarithm
 _MEMO_LIMIT = 150_000
-"""The number of tokens whose rows are remembered, some 25 MB. Then all of them are forgotten."""
+"""The number of tokens whose rows are remembered, some 25 MB. When the limit is reached, all rows are forgotten."""
 
 _MEMO_BYTES = 48
 """Longer tokens, such as lines without spaces, are not remembered."""

@@ -1,7 +1,7 @@
 """The language screen: drop a page before extraction if the language stage would almost certainly drop it.
 
 Extraction is most of the cost of a run, and half of a crawl is in languages that a recipe does not keep. The screen is
-an approximation. Its threshold is in the recipe, and `python -m benchmarks.screen` prints its error.
+an approximation. The threshold of the screen is in the recipe, and `python -m benchmarks.screen` prints its error.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _FOREIGN = 0.005
 """If 1,000 characters make the wanted languages less likely than this, the page is not looked at again."""
 
 _DOUBT = (0.02, 0.1)
-"""Between these two values, resiliparse extracts the text before the decision. This happens for 67 of 3,010 pages."""
+"""Between these two values, resiliparse extracts the text before the decision.
+
+67 of 3,010 pages are between these values.
+"""
 
 _LOOKS = 6
 """Before a page is dropped, this many places in it are looked at.

@@ -80,8 +80,8 @@ class Pii(Stage):
         numbers of other kinds taken for phone numbers there       0                   6
         right of all 276 e-mail addresses in real pages            275
 
-    For the other kinds, `evidence` loses nothing except an IPv6 address in reserved space. It loses six of presidio's
-    145 right phone numbers, which stand alone, in a form that is not their country's.
+    For the other kinds, `evidence` loses nothing except an IPv6 address in reserved space. Of presidio's 145 right
+    phone numbers, `evidence` loses six, which stand alone in a form that is not their country's.
 
     Findings below `score_threshold` stay in the text. Two kinds score below the default: nine digits without
     separators, which may be an SSN (0.05), and the address "::" (0.1). Words near a finding, such as "SSN", don't
@@ -154,14 +154,20 @@ class Pii(Stage):
         The default is presidio's.
         """
         self.phone_tries = phone_tries
-        """The most numbers of a text that are tested per region. This limits the cost of a page full of numbers."""
+        """The most numbers of a text that are tested per region.
+
+        The maximum limits the cost of a page full of numbers.
+        """
         self.evidence = evidence
         """If false, presidio alone decides."""
         self.ner_model = ner_model
-        """The folder of a spaCy model for person, location, organization and nrp. Its version affects the findings."""
+        """The folder of a spaCy model for person, location, organization and nrp.
+
+        The version of the model affects the findings.
+        """
 
     def prepare(self) -> None:
-        with without_heavy():  # presidio takes a second to import, so only runs with this stage do so
+        with without_heavy():  # imported here, because the import takes a second
             from filters.pii.findings import Finder
             from filters.pii.names import NameFinder
 

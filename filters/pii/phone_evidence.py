@@ -96,7 +96,7 @@ _ATTACHED_AFTER = regex.compile(r"[\w@=]|[-._](?=\w)|/(?=[^\W\d])")
 _ROW_BEFORE, _ROW_AFTER = regex.compile(r"\d[ \t]++\Z"), regex.compile(r"[ \t]++\d")
 _EXTENSION = regex.compile(r"[\s,;]*+(?:x|ext|#)\D*+\d*+\Z", regex.I)
 _DIGITS = regex.compile(r"(?:[(+]{1,2}[ ]?)?\d[\d ().\-–/\xa0]{5,}\d(?:[ ,]{0,2}(?:x|ext\.?)[ ]?\d{1,6})?")
-"""A stretch that may contain a number of seven digits. It saves a closer look at years and prices."""
+"""A stretch that may contain a number of seven digits. This quick test saves a closer look at years and prices."""
 
 _GROUP = r"(?:\(\+?\d++\)|\d++)"
 _NUMBER = regex.compile(

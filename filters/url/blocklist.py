@@ -3,9 +3,9 @@
     build_blocklist([Path("ut1/adult"), Path("words")], Path("adult.blocklist"))
     Blocklist.open(Path("adult.blocklist")).has_domain("porn.example")      # True or False
 
-A set of 4.6 million Python strings takes 557 MB in each process. Their sorted hashes take 36.5 MB once per node. An
-entry is stored as the xxh3 hash (64 bits) of its UTF-8 form, so a lookup is wrong with probability
-4.6e6 / 2^64 = 2.5e-13.
+A set of 4.6 million Python strings takes 557 MB in each process. The sorted hashes of these strings take 36.5 MB once
+per node. An entry is stored as the xxh3 hash (64 bits) of its UTF-8 form, so a lookup is wrong with probability 4.6e6 /
+2^64 = 2.5e-13.
 
 The file has: magic (8 bytes), length of the header (uint64), sha256 of the header (32 bytes), the header (JSON, padded
 with spaces to a multiple of 64 bytes), the domain hashes, the URL hashes (uint64, ascending). Integers are

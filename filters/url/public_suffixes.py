@@ -1,4 +1,4 @@
-"""The public suffix list in the package tldextract. It is used without network and without cache files."""
+"""The public suffix list in the package tldextract. The list is used without network and without cache files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def suffix_list_digest() -> str:
-    """Return the sha256 of the list. It decides results, so it belongs to the fingerprint."""
+    """Return the sha256 of the list. The list affects results, so its digest belongs to the fingerprint."""
     return hashlib.sha256((resources.files("tldextract") / ".tld_set_snapshot").read_bytes()).hexdigest()
 
 

@@ -136,8 +136,8 @@ def _count(measure: str, found: Iterable[bytes]) -> Measured:
 
 
 def _finder(words: tuple[bytes, ...]) -> Callable[[bytes], object]:
-    """Return a function that finds out whether a text may contain any of the words. It searches a trie of their
-    beginnings.
+    """Return a function that finds out whether a text may contain any of the words. The function searches a trie of the
+    beginnings of the words.
 
     The function takes 3.7 µs for 134 sub-words in 61 characters. A plain alternation takes 17 µs, a loop of `in` 30 µs.
     """

@@ -11,7 +11,7 @@ from corpus.errors import InputError
 from jobs.assistant.conversation import BadConversation, ChatFormat, Conversation, Message, check_order
 from jobs.assistant.tool import Tool
 from jobs.assistant.tools import use
-from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings
+from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings, unused
 from jobs.model.model import GPT
 
 _Item = TypeVar("_Item")
@@ -68,7 +68,7 @@ class Speaker:
     def __init__(self, model: GPT, chat: ChatFormat, tools: Mapping[str, Tool], trained: bool = True) -> None:
         self.model, self.chat, self.tools, self.trained = model, chat, tools, trained
         self._ends = endings(chat.tokenizer) - ({chat.call, chat.sep} if trained else set())
-        self._unused = range(len(chat.tokenizer.tokens), model.shape.vocab_size)
+        self._unused = unused(model, chat.tokenizer)
 
     def speak(
         self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling],

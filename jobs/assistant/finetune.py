@@ -164,7 +164,7 @@ def _drawn(chats: Chats, seed: int, epoch: int) -> list[int]:
 
 
 class Finetuning:
-    """A training `Objective` over conversations. It begins with the weights of a model."""
+    """A training `Objective` over conversations. The training begins with the weights of a model."""
 
     def __init__(self, base: Continuer, train: Chats, val: Chats, settings: Settings, epochs: int) -> None:
         """`settings.steps` is replaced by the number of steps that the epochs take."""
@@ -209,7 +209,7 @@ class Finetuning:
 
 
 def copy_of(model: GPT, settings: Settings) -> GPT:
-    """Return a new model with the same weights. It computes in the number type of the settings."""
+    """Return a new model with the same weights. The new model computes in the number type of the settings."""
     new = GPT(model.shape, compute_type(settings))
     new.load_state_dict({name: weight.clone() for name, weight in model.state_dict().items()})
     return new

@@ -39,7 +39,7 @@ KNOWN = 0.6
 class Fact:
     """A question and its answer.
 
-    Facts about the same `thing` are held out together. `begins` is a text without its end, for a base model, which
+    Facts with the same `about` are held out together. `begins` is a text without its end, for a base model, which
     continues texts but does not answer questions. `known` is the result of an earlier interrogation.
     """
 

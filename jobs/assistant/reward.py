@@ -1,7 +1,7 @@
 """Reward models. A reward model is a trained model with a single output, a score for how much people would like a text.
 
-It learns from pairs of a chosen and a rejected text. The loss is the logistic loss of the difference of their scores
-(Bradley and Terry; arXiv:1706.03741).
+A reward model learns from pairs of a chosen and a rejected text. The loss is the logistic loss of the difference of
+their scores (Bradley and Terry; arXiv:1706.03741).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Scorer:
 
 
 class Preferences:
-    """A training `Objective` over pairs. It begins with the trunk of a model: all weights except the head."""
+    """A training `Objective` over pairs. The training begins with the trunk of a model: all weights except the head."""
 
     def __init__(self, base: Continuer, train: Sequence[Pair], val: Sequence[Pair], settings: Settings) -> None:
         self.base, self.settings = base, settings

@@ -8,7 +8,7 @@ MOST_TEXT = 600
 """The most characters of a result that the model reads."""
 
 Tool = Callable[[str], str]
-"""A tool. It raises ToolError with a text for the model."""
+"""A tool. A tool raises ToolError with a text for the model."""
 
 
 class ToolError(Exception):

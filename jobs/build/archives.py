@@ -22,7 +22,7 @@ from jobs.build.plan import columns_of
 
 
 class Archives:
-    """The archives that a run read, each as one unit. They are located only when they are needed."""
+    """The archives that a run read, each as one unit. Archives are located only when they are needed."""
 
     def __init__(self, run: Run, inputs: Sequence[str]) -> None:
         """`inputs` are the present places of the archives, if they have moved."""
@@ -68,8 +68,8 @@ def read_texts(
     run: Run, rows: Sequence[dict[str, Any]], inputs: Sequence[str], modules: Sequence[Plugin],
     factory: str = "filters:recipe_from_dict",
 ) -> dict[str, str]:  # fmt: skip
-    """Return the texts of pages that the run dropped, by id. A text is the one that the stages make if no limit ends
-    them.
+    """Return the texts of pages that the run dropped, by id. The text of a page is what the stages make if no limit
+    drops the page.
 
     `rows` are ledger rows. Pages that were taken down, and pages that no stage has judged, have no text here. Raises
     InputError if an archive is missing.

@@ -38,7 +38,7 @@ Domains raise no alarm, because many sites are one page under many addresses.
 class Comparison:
     """The comparison of one collective stage: its units, and the phases that have run.
 
-    Files that every phase has used up are removed, so that a document never takes much more space than its signature.
+    A file is removed as soon as no phase needs it, so that a document never takes much more space than its signature.
     """
 
     execution: Execution

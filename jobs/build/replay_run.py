@@ -1,7 +1,7 @@
 """Replays: a finished run under other limits, or without pages that were taken down, as a run of its own.
 
-The new run has the same files as a fresh build would have. They are made from the files of the old run. Only pages
-whose text is missing there are read again:
+The new run has the same files as a fresh build would have. The new files are made from the files of the old run. Only
+pages whose text is missing there are read again:
 
 judge the ledger again → replay its portions → compare documents → read texts that come back → pack
 """
@@ -43,7 +43,7 @@ _PAGES_PER_TASK = 200
 
 
 def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
-    """Return the plan, which decides the result. It equals that of a build, with the inputs of the run.
+    """Return the plan, which decides the result. The plan equals that of a build with the inputs of the run.
 
     Raises ConfigError if anything other than limits differs, because a build would then give other rows. A takedown
     must always be possible, so it keeps the run's own versions and lists.
@@ -117,7 +117,10 @@ class _Replay:
     archives: Archives
 
     def commits(self) -> list[Commit]:
-        """Return the commits of all portions, in order. They still lack the texts of documents that come back."""
+        """Return the commits of all portions, in order.
+
+        These commits still lack the texts of documents that come back.
+        """
         takedown = self.takedown if self.takedown.digest != self.old.info["removed"] else None
         judge = LedgerReplay(self.old.info, self.new.job.recipe, self._signed, takedown)
         share = self.old.info["records"]["in"] // (_PORTIONS_PER_WORKER * self.new.execution.engine.workers)

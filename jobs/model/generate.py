@@ -70,8 +70,8 @@ class Continuer:
         Each `number` gives another continuation. The same number, seed and device give the same continuation.
         """
         ends = endings(self.tokenizer)  # the document ends with the separator, or with any other token without text
-        unused = range(len(self.tokenizer.tokens), self.model.shape.vocab_size)
-        for drawn in draw(self.model, [prompt], sampling, ends, [number], shown, unused, slide=True):
+        banned = unused(self.model, self.tokenizer)
+        for drawn in draw(self.model, [prompt], sampling, ends, [number], shown, banned, slide=True):
             if drawn.id not in ends:
                 yield drawn
 
@@ -79,6 +79,11 @@ class Continuer:
 def endings(tokenizer: Tokenizer) -> set[int]:
     """Return the ids without text. Each of them ends a document."""
     return {number for number, token in enumerate(tokenizer.tokens) if token is None}
+
+
+def unused(model: GPT, tokenizer: Tokenizer) -> range:
+    """Return the ids of a model that its tokenizer does not have. They must never be drawn."""
+    return range(len(tokenizer.tokens), model.shape.vocab_size)
 
 
 # the parameters are the settings of one draw, for several sequences

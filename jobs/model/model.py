@@ -18,7 +18,7 @@ from jobs.model.train_settings import Shape
 SOFTCAP = 15.0
 ROPE_BASE = 10_000.0
 LOGITS_AT_ONCE, LOGITS_AT_ONCE_GPU = 2**19, 2**28
-"""The number of logits in a piece of the loss. They fit the cache of a CPU core, or take 1 GiB on a GPU."""
+"""The number of logits in a piece of the loss. This many logits fit the cache of a CPU core, or take 1 GiB on a GPU."""
 ROWS_AT_ONCE = 128
 """The least number of rows in a piece.
 
@@ -79,7 +79,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """A projection without bias. It computes in the type of its input, but its weight stays in float32."""
+    """A projection without bias. The projection computes in the type of its input, but its weight stays in float32."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)

@@ -19,7 +19,7 @@ from corpus.errors import InputError
 from corpus.json_data import parse_json
 from corpus.tokens.encode_slice import is_in_val
 from corpus.tokens.texts import Texts, read_slice
-from jobs.model.generate import Continuer, Sampling, draw
+from jobs.model.generate import Continuer, Sampling, draw, unused
 
 BEGUN, RECITED = 32, 50
 """The number of tokens of a text that the model gets, and the number of tokens that it should recite."""
@@ -111,7 +111,9 @@ def _recited(model: Continuer, group: Sequence[str], tick: Any) -> dict[str, int
 def continued(model: Continuer, prompts: Sequence[Sequence[int]], tokens: int) -> list[list[int]]:
     """Return the likeliest tokens after each prompt."""
     made: list[list[int]] = [[] for _ in prompts]
-    for drawn in draw(model.model, prompts, Sampling(tokens, 0.0), (), slide=True):
+    for drawn in draw(
+        model.model, prompts, Sampling(tokens, 0.0), (), banned=unused(model.model, model.tokenizer), slide=True
+    ):
         made[drawn.row].append(drawn.id)
     return made
 
@@ -163,7 +165,8 @@ def tree(model: Continuer, ids: Sequence[int], deep: int = DEEP) -> list[dict[st
     """
     if not deep:
         return []
-    first = next(draw(model.model, [ids], Sampling(1, 0.0), (), shown=WIDE, slide=True))
+    banned = unused(model.model, model.tokenizer)
+    first = next(draw(model.model, [ids], Sampling(1, 0.0), (), shown=WIDE, banned=banned, slide=True))
     text = model.tokenizer.decode
     return [
         {"token": text([one]).decode("utf-8", "replace"), "probability": share,

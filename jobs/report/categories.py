@@ -1,6 +1,6 @@
 """The counts of categories: domains, languages, labels.
 
-They may be too many for memory, so DuckDB adds them up and uses the disk if necessary.
+There may be too many categories for memory, so DuckDB counts them and uses the disk if necessary.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pictures: one small histogram per measure, with kept documents above the line and dropped ones below it.
 
-They are SVG without styles, because the page's security policy forbids styles. Elements have classes instead, and the
-page's style sheet gives them their colors, light and dark.
+The pictures are SVG without styles, because the page's security policy forbids styles. Elements have classes instead,
+and the page's style sheet gives them their colors, light and dark.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def crawled(text: Any, most: int = 2_000) -> Markup:
 
 
 def plain(text: Any, most: int = 200) -> str:
-    """Return the same text as plain text, for titles and labels."""
+    """Return text of a page without markup, for titles and labels."""
     whole = str(text)
     seen = _HIDDEN.sub(lambda hidden: f"⟨U+{ord(hidden.group()):04X}⟩", whole[:most])
     return seen + (f" … {len(whole) - most:,} more characters" if len(whole) > most else "")

@@ -1,7 +1,7 @@
 """The report as one HTML page that needs no other file and makes no request.
 
-Its content security policy allows only the one style sheet and the one script in the file, by their digests. It forbids
-requests, inline handlers and style attributes. The template escapes every value.
+Its content security policy allows only the one style sheet and the one script in the file, by their digests. The policy
+forbids requests, inline handlers and style attributes. The template escapes every value.
 """
 
 from __future__ import annotations

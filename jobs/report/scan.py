@@ -1,6 +1,6 @@
 """The scan of a run's ledger.
 
-It is read twice in batches: first for counts, then for histograms. The memory does not grow with the ledger.
+The ledger is read twice in batches: first for counts, then for histograms. The memory does not grow with the ledger.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Tick = Callable[[], None]
 class RuleCounts:
     """The effect of one limit: the documents outside it, and the documents that only this limit drops.
 
-    `partly` counts those of the latter that were not measured further, so their later measures are unknown.
+    `partly` counts documents of the second kind that were not measured further, so their later measures are unknown.
     """
 
     outside: int = 0

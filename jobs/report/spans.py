@@ -1,9 +1,10 @@
 """The bytes of the archives that belong to each verdict.
 
-A ledger row counts the bytes from its record to the next row's record, or to the end of the archive. This includes
-request and metadata records that follow it. The sums are therefore the size of the inputs, without the bytes before the
-first row of each archive and without quarantined bytes. In an archive that is one compressed stream, offsets count
-decompressed bytes. Its last record counts nothing, because the ledger does not say where this record ends.
+A ledger row counts the bytes from its record to the next row's record, or to the end of the archive. These bytes
+include the request and metadata records between the two rows. The sums are therefore the size of the inputs, without
+the bytes before the first row of each archive and without quarantined bytes. In an archive that is one compressed
+stream, offsets count decompressed bytes. Its last record counts nothing, because the ledger does not say where this
+record ends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The output folder of a job. It is opened, and bound to the plan of its content."""
+"""The output folder of a job. The folder is opened, and bound to the plan of its content."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Mark:
 
 
 def sees_mark(mark: Sequence[str]) -> bool:
-    """Return True if this node sees the mark at this address. Without an address, return True too."""
+    """Return True if this node sees the mark at this address. If the address is empty, return True."""
     try:
         return not mark or open_store(mark[0]).size(f"{mark[1]}/driver") is not None
     except CorpusError:

@@ -50,7 +50,7 @@ class Progress:
             self._line()
 
     def stop(self) -> None:
-        """Release the terminal. This is also called after an error."""
+        """Release the terminal. Call this method after an error, too."""
         if self._bar:
             self._bar.stop()
             self._bar = None

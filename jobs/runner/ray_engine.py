@@ -59,7 +59,7 @@ class _RayTask:
 
 
 def _stream(function: Function, payload: Payload, mark: list[str]) -> Iterator[Answer]:
-    """Run the body of a Ray task. It reports its own start, because Ray reports only when it was submitted."""
+    """Run the body of a Ray task. The task reports its own start, because Ray reports only when it was submitted."""
     import ray
 
     yield {}
@@ -96,7 +96,8 @@ def ray_folder() -> Path:
 def _short_folder() -> Path:
     """Make a private folder, because anyone who can write there can run code as this user.
 
-    It is in the folder for temporary files. If that has too long a path for Ray's sockets, it is elsewhere.
+    The private folder is in the folder for temporary files. If that has too long a path for Ray's sockets, it is
+    elsewhere.
     """
     wanted = tempfile.gettempdir()
     for parent in (wanted, "/tmp", "/var/tmp", "/dev/shm"):

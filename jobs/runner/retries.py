@@ -88,7 +88,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class PendingTask:
-    """A payload with its failed attempts so far. It must not start before the time `ready`, and takes `slots` slots."""
+    """A payload with its failed attempts so far.
+
+    The task must not start before the time `ready`, and takes `slots` slots.
+    """
 
     payload: Payload
     failures: tuple[Failure, ...] = ()

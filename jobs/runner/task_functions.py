@@ -1,4 +1,4 @@
-"""The functions that run as tasks. They take and return plain data.
+"""The functions that run as tasks. These functions take and return plain data.
 
 Each process that runs tasks keeps its page worker for the next unit, so that models and lists are loaded only once.
 """
@@ -31,7 +31,7 @@ from corpus.tables.verdicts import VerdictBox
 
 
 class _Kept:
-    """The page worker of this process. It is kept, because it takes seconds to start."""
+    """The page worker of this process. The worker is kept, because it takes seconds to start."""
 
     guard: Guard | None = None
     key: str = ""

@@ -1,5 +1,5 @@
-"""The thread that owns a model. It continues all waiting requests in one batch, and hands their tokens to the event
-loop. New requests join the next batch.
+"""The thread that owns a model. The thread continues all waiting requests in one batch, and hands their tokens to the
+event loop. New requests join the next batch.
 
 Each row of a batch has its own sampling settings, so requests with different settings share a batch. Completions,
 conversations with tools and conversations without tools are in separate batches.
@@ -22,7 +22,7 @@ from corpus.errors import InputError
 from jobs.assistant.assistant import Speaker
 from jobs.assistant.conversation import ChatFormat, Conversation, Message
 from jobs.assistant.tool import Tool
-from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings
+from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings, unused
 from jobs.runner.terminal import say
 
 ROWS = 64
@@ -163,6 +163,7 @@ class Worker:
         self.name, self.continuer, self._make_tools = name, continuer, tools
         self.tokens = continuer.tokenizer.tokens
         self.ends = endings(continuer.tokenizer)
+        self.unused = unused(continuer.model, continuer.tokenizer)
         self.chat = ChatFormat(continuer.tokenizer) if continuer.state.get("chat") else None
         self.call = self.chat.call if self.chat else None
         if self.chat:
@@ -224,7 +225,7 @@ class Worker:
     def _take(self) -> list[Request]:
         """Wait for requests.
 
-        Return the oldest with all requests that can share its batch, or an empty list at the end.
+        Return the oldest request with all requests that can share its batch, or an empty list at the end.
         """
         with self._change:
             while not self._stopped:
@@ -287,9 +288,8 @@ class Worker:
             conversations = [prompt for row in rows for prompt in row.request.prompts if isinstance(prompt, tuple)]
             return self._speakers[kind].speak(conversations, samplings, numbers, 0, dropped, kind == "calls")
         ids = [row.request.ids[row.choice // row.request.n] for row in rows]
-        unused = range(len(self.tokens), self.continuer.model.shape.vocab_size)
         shown = max(row.request.shown for row in rows)
-        drawing = draw(self.continuer.model, ids, samplings, self.ends, numbers, shown, unused, True, dropped)
+        drawing = draw(self.continuer.model, ids, samplings, self.ends, numbers, shown, self.unused, True, dropped)
         return ((drawn.row, drawn) for drawn in drawing)
 
     def _hand_over(self, events: list[tuple[Request, Piece | Exception]]) -> None:

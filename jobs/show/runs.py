@@ -14,7 +14,7 @@ from corpus.runs.funnel import funnel
 from jobs.runner.terminal import plain, say, show, show_json
 
 _TYPES = 20
-"""The most types of records that are listed. A hostile archive may have any number."""
+"""The most types of records that are listed. A hostile archive may have any number of types."""
 
 
 def show_funnel(info: dict[str, Any], console: Console) -> None:
@@ -36,9 +36,11 @@ def _rules(rules: dict[str, int], most: int = 3) -> str:
 
 
 def remarks(info: dict[str, Any]) -> list[str]:
-    """Return remarks on the funnel: the records that were passed over, and why no page is kept."""
+    """Return remarks on the funnel: records that were passed over, errors in stages, and why no page is kept."""
     records, others = info["records"], info["other_records"]
     said = [f"Passed over, by type: {_rules(others, _TYPES)}."] if others else []
+    if errors := records["failed"].get("error"):
+        said.append(f"Pages on which a stage failed: {errors:,}. The class of the error: corpus ls FOLDER --rule error")
     if not records["in"]:
         said.append(f"Nothing was kept: the archives hold no {'page' if others else 'record'}.")
     elif not records["kept"]:

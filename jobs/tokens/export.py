@@ -174,7 +174,7 @@ _SCHEMA = ".work/schema"
 
 
 def _name(target: str, at: int, files: int) -> str:
-    """Return the name of a file. The last file is for validation. Its name says so if nanochat needs that."""
+    """Return the name of a file. The last file is for validation. Its name shows this, except in nanochat's format."""
     if target == "nanochat":
         return f"shard_{at:05d}.parquet"
     if at == files - 1:

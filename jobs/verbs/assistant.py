@@ -12,7 +12,7 @@ import click
 from corpus.cpus import usable_cpus
 from corpus.storage.store import Location
 from jobs.runner.terminal import say, show, show_json
-from jobs.verbs.models import device_option, load_torch, train_here
+from jobs.verbs.models import device_option, load_torch, threads_option, train_here
 from jobs.verbs.options import SEED, Finite, folder_type, json_option, location_type
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def sampling_options(command: Any) -> Any:
 @click.option("--eval-every", type=click.IntRange(min=1), default=100, show_default=True,
               help="Steps between validations.")  # fmt: skip
 @device_option
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the usable CPUs.")
+@threads_option
 @click.option("--micro-batch", type=click.IntRange(min=1), help="Windows per forward pass.")
 @json_option
 # click passes each option as a parameter of its own
@@ -127,10 +127,11 @@ def finetune_command(
 @index_option
 @sampling_options
 @device_option
+@threads_option
 # click passes each option as a parameter of its own
 def chat_command(
     model: Path, message: str | None, system: str, no_tools: bool, index: Path | None, max_tokens: int,
-    temperature: float, top_k: int, seed: int, device: str,
+    temperature: float, top_k: int, seed: int, device: str, threads: int | None,
 ) -> None:  # fmt: skip
     """Talk with an assistant.
 
@@ -139,7 +140,7 @@ def chat_command(
     \b
     Example: corpus chat assistant "How many r are in strawberry?"
     """
-    device = load_torch(device)
+    device = load_torch(device, threads)
     from jobs.assistant.assistant import Assistant
     from jobs.assistant.conversation import Message
     from jobs.assistant.tools import tools_of
@@ -192,11 +193,12 @@ def _answer(assistant: Assistant, messages: list[Message], sampling: Any) -> lis
 @identity_option
 @sampling_options
 @device_option
+@threads_option
 @json_option
 # click passes each option as a parameter of its own
 def lessons_command(
     name: str | None, count: int, ask: Path | None, index: Path | None, identity: Path | None, max_tokens: int,
-    temperature: float, top_k: int, seed: int, device: str, as_json: bool,
+    temperature: float, top_k: int, seed: int, device: str, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """List lessons, print conversations, or test an assistant.
 
@@ -220,7 +222,7 @@ def lessons_command(
         for messages in islice(lesson.conversations(seed), count):
             show_json(as_data(messages))
         return
-    device = load_torch(device)
+    device = load_torch(device, threads)
     from jobs.assistant.assistant import Assistant
     from jobs.assistant.score import tested
     from jobs.assistant.tools import tools_of
@@ -273,16 +275,17 @@ def index_command(run: Location, out: Path, as_json: bool) -> None:
 @click.option("--max-tokens", type=click.IntRange(min=1), default=32, show_default=True, help="Most tokens.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the draws.")
 @device_option
+@threads_option
 @json_option
 # click passes each option as a parameter of its own
 def interrogate_command(
     model: Path, facts: Location, out: Path, count: int, times: int, judge: str, val_share: float, max_tokens: int,
-    seed: int, device: str, as_json: bool,
+    seed: int, device: str, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Find out what a model knows, and write what it should say.
 
-    The conversations in OUT have right answers to facts that the model knows. For all other facts, they say that the
-    assistant doesn't know.
+    The conversations in OUT have right answers to facts that the model knows. For all other facts, the conversations
+    say that the assistant doesn't know.
 
     The printed figures describe the model before any training. OUT.facts.jsonl has the facts, with a note on what is
     known. After `corpus finetune`, give this file as --facts to see what has changed.
@@ -290,7 +293,7 @@ def interrogate_command(
     \b
     Example: corpus interrogate assistant --facts facts.jsonl -o chats.jsonl
     """
-    device = load_torch(device)
+    device = load_torch(device, threads)
     from corpus.storage.replacing import write_whole
     from jobs.assistant.conversation import as_line
     from jobs.assistant.interrogate import asker, chats, cloze, facts_found, interrogate, read_facts, report, split
@@ -307,6 +310,17 @@ def interrogate_command(
     if as_json:
         show_json(result)
     for name, one in result.items():
-        shares = ", ".join(f"{key.replace('_', ' ')} {one[key]}" for key in list(one)[2:] if one[key] is not None)
-        say(f"{name.replace('_', ' ')}: {one['questions']:,} questions, {one['known']:,} known; {shares}")
+        if one["questions"]:
+            say(_knowledge("" if name == "all" else "held-out ", one))
     say(f"Next: `corpus finetune MODEL {out}` teaches it to say that it doesn't know.")
+
+
+def _knowledge(which: str, found: dict[str, Any]) -> str:
+    """Return the figures of an interrogation in words."""
+    said = [f"The model knows {found['known']:,} of {found['questions']:,} {which}answers."]
+    if found["known"]:
+        said.append(f"It gives {found['known_right']:.0%} of these right, and refuses {found['known_refused']:.0%}.")
+    if found["known"] < found["questions"]:
+        made_up, refused = found["unknown_made_up"], found["unknown_refused"]
+        said.append(f"To other questions, {made_up:.0%} of its answers are made up, and it refuses {refused:.0%}.")
+    return " ".join(said)

@@ -41,15 +41,18 @@ device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
     help="Device to compute on. With auto, CUDA if there is a device.",
 )  # fmt: skip
+threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the usable CPUs.")
 
 
-def load_torch(wanted: str) -> str:
-    """Return the device to compute on. torch gets as many threads as CPUs may be used. Raises ConfigError if torch or
-    the device is missing."""
+def load_torch(wanted: str, threads: int | None = None) -> str:
+    """Return the device to compute on, and set torch's threads, by default to the usable CPUs.
+
+    Raises ConfigError if torch or the device is missing.
+    """
     need_torch()
     import torch
 
-    torch.set_num_threads(usable_cpus())  # torch does not know the CPU quota of a cgroup
+    torch.set_num_threads(threads or usable_cpus())  # torch does not know the CPU quota of a cgroup
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("There is no CUDA device here.", "Use --device cpu.")
     return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -190,11 +193,12 @@ def _or_end(result: dict[str, Any] | None, out: Path, stop: Stop) -> dict[str, A
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the draws.")
 @click.option("--show-probs", is_flag=True, help="Print the likeliest next tokens with their probabilities.")
 @device_option
+@threads_option
 @json_option
 # click passes each option as a parameter of its own
 def generate_command(
     model: Path, prompt: str, count: int, max_tokens: int, temperature: float, top_k: int, seed: int,
-    show_probs: bool, device: str, as_json: bool,
+    show_probs: bool, device: str, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Continue a prompt, as if a page began with it.
 
@@ -202,7 +206,7 @@ def generate_command(
     Example: corpus generate model "The best way to" -n 5 --temperature 0.7
     Example: corpus generate model "The best way to" --show-probs --max-tokens 10
     """
-    device = load_torch(device)
+    device = load_torch(device, threads)
     from jobs.model.generate import Continuer, Sampling
 
     sampling = Sampling(max_tokens, temperature, top_k, seed)
@@ -228,20 +232,21 @@ def generate_command(
               "in the prompt.")  # fmt: skip
 @click.option("--prompt", "prompts", multiple=True, help="Show the tree of likeliest continuations. Repeatable.")
 @device_option
+@threads_option
 @json_option
 # click passes each option as a parameter of its own
 def probe_command(
     model: Path, texts_folder: Location, out: Path, examples: Path | None, prompts: tuple[str, ...], device: str,
-    as_json: bool,
+    threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure what a base model has learned.
 
-    This covers texts that it knows by heart, tasks with examples in the prompt, and likely continuations.
+    The probes cover texts that the model knows by heart, tasks with examples in the prompt, and likely continuations.
 
     \b
     Example: corpus probe model --on out -o probed --prompt "The town council"
     """
-    device = load_torch(device)
+    device = load_torch(device, threads)
     from corpus.storage.replacing import write_whole
     from corpus.tokens.texts import open_texts
     from jobs.model.generate import Continuer

@@ -11,7 +11,7 @@ import click
 from corpus.errors import ConfigError
 from jobs.runner.terminal import say
 from jobs.verbs.assistant import index_option
-from jobs.verbs.models import device_option, load_torch
+from jobs.verbs.models import device_option, load_torch, threads_option
 from jobs.verbs.options import folder_type
 
 
@@ -27,8 +27,16 @@ from jobs.verbs.options import folder_type
 @click.option("--votes", type=click.Path(dir_okay=False, path_type=Path), default="votes.jsonl", show_default=True,
               help="File for your votes in comparisons.")  # fmt: skip
 @device_option
+@threads_option
 def serve_command(
-    model: Path, other: Path | None, host: str, port: int, index: Path | None, votes: Path, device: str
+    model: Path,
+    other: Path | None,
+    host: str,
+    port: int,
+    index: Path | None,
+    votes: Path,
+    device: str,
+    threads: int | None,
 ) -> None:
     """Serve models in a browser, and by OpenAI's interface.
 
@@ -38,7 +46,7 @@ def serve_command(
     Example: corpus serve assistant
     Example: corpus serve assistant base --port 8080
     """
-    device = load_torch(device)
+    device = load_torch(device, threads)
     try:
         from jobs.serve.server import listen, server
     except ImportError as error:

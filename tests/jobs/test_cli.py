@@ -37,6 +37,14 @@ def test_every_verb_has_help_with_an_example(corpus, verb):
     assert f"Example: corpus {' '.join(verb)}" in out
 
 
+@pytest.mark.parametrize("group", [(), ("blocklist",), ("recipes",), ("tokenizer",)])
+def test_the_list_of_verbs_cuts_no_description(group):
+    command = cli
+    for name in group:
+        command = command.get_command(click.Context(command), name)
+    assert "..." not in click.Context(command, terminal_width=78).get_help().partition("Commands:")[2]
+
+
 FIRST_WORDS = """
 import sys
 from jobs.cli import _VERBS, main

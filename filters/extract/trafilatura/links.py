@@ -13,7 +13,7 @@ from filters.extract.trafilatura.parse import Element, delete, text_content, tex
 _BEGINNING = 1000
 """The number of characters at the beginning of a block that are tested first.
 
-They usually show that the block is long and does not consist of links.
+The beginning usually shows that the block is long and does not consist of links.
 """
 _ITEMS = frozenset(["item", "td", "th"])
 

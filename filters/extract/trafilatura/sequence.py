@@ -69,7 +69,10 @@ def extract(html: str, utf8: bytes | None = None, change: Callable[[Element], No
 
 
 def _is_forum(found: Found) -> bool:
-    """Return True if the page declares a forum thread. Then the posts are its content (`_forum_thread_page`)."""
+    """Return True if the page declares a forum thread.
+
+    The posts are the content of such a page (`_forum_thread_page`).
+    """
     return any(
         script.text and script.get("type") == "application/ld+json" and _DISCUSSION_FORUM_POSTING_RE.search(script.text)
         for script in found.get("script", ())

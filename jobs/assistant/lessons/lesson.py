@@ -49,7 +49,7 @@ class LessonFrom:
 
 
 def is_held_out(problem: str, share: float = HELD_OUT) -> bool:
-    """Return True for this share of all problems. For every seed, the same problems are held out."""
+    """Return True for a share of all problems. For every seed, the same problems are held out."""
     return int(hashlib.sha256(problem.encode()).hexdigest()[:8], 16) < share * 2**32
 
 

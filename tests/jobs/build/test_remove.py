@@ -452,7 +452,7 @@ def test_a_public_suffix_needs_yes(corpus_remove, domain):
 
 def test_a_list_without_entries_is_refused(corpus_remove):
     code, _, _, said = corpus_remove(urls="# none yet\n\n")
-    assert (code, "name nothing" in said) == (2, True)
+    assert (code, "The lists are empty" in said) == (2, True)
 
 
 def test_with_yes_all_under_a_public_suffix_goes(corpus_remove):
