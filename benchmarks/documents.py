@@ -27,6 +27,7 @@ import zstandard
 from benchmarks.machine import machine_line, shared_data
 from corpus.documents.columns import Columns
 from corpus.documents.files import as_stored, format_of, read_part
+from corpus.sandbox.page_worker import settle
 from corpus.sandbox.unit import Unit, run_unit
 from corpus.warc.plan import Range
 from corpus.warc.source import LocalSource
@@ -80,6 +81,7 @@ def measured(function: Callable[[], int]) -> tuple[int, float, float]:
     ends = os.pipe()
     child = os.fork()
     if not child:
+        settle()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.process_time()
         result = function()

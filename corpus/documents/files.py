@@ -107,7 +107,8 @@ def plan_documents(source: Source, form: Format, columns: Columns, unit_bytes: i
     if form.layout == ROWS and source.size:
         try:
             with closing(open_parquet(source)) as file:
-                check_columns(file, source.name, columns)
+                if file.metadata.num_rows:
+                    check_columns(file, source.name, columns)
                 groups = group_starts(file, source.size)
         except IntegrityError as error:
             raise InputError(error.what, error.todo) from None
