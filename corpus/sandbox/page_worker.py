@@ -18,8 +18,6 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-import pyarrow as pa
-
 from corpus.errors import InputError, class_of, traced
 from corpus.net.client import Client
 from corpus.net.remote import open_source
@@ -103,7 +101,6 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
-    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps 60 MiB more of what row groups once took
 
 
 def make_recipe(factory: str, data: dict[str, Any], modules: list[list[str]]) -> Recipe:
