@@ -42,7 +42,7 @@ def rows(texts: list[str]) -> Iterator[dict[str, str]]:
         yield {"text": text, "id": f"{number}", "url": f"http://site.example/{number}"}
 
 
-def write_lines(path: Path, made: Iterator[dict[str, str]], size: int) -> Path:
+def write_lines(path: Path, made: Iterator[dict[str, str]], size: int) -> int:
     """Write rows until there are `size` bytes of lines."""
     with open(path, "wb") as raw:
         left = size
@@ -55,16 +55,16 @@ def write_lines(path: Path, made: Iterator[dict[str, str]], size: int) -> Path:
                 break
         if packer:
             packer.close()
-    return path
+    return path.stat().st_size
 
 
-def write_group(path: Path, made: Iterator[dict[str, str]], size: int) -> Path:
+def write_group(path: Path, made: Iterator[dict[str, str]], size: int) -> int:
     """Write one row group of `size` bytes, without dictionaries."""
     schema = pa.schema([(name, pa.string()) for name in ("text", "id", "url")])
     options: dict[str, Any] = {"use_dictionary": False, "compression": "none", "write_page_checksum": True}
     with pq.ParquetWriter(path, schema, **options) as writer:
         writer.write_table(pa.Table.from_pylist(list(_until(made, size)), schema), row_group_size=1 << 40)
-    return path
+    return path.stat().st_size
 
 
 def _until(made: Iterator[dict[str, str]], size: int) -> Iterator[dict[str, str]]:
@@ -80,6 +80,7 @@ def measured(function: Callable[[], int]) -> tuple[int, float, float]:
     ends = os.pipe()
     child = os.fork()
     if not child:
+        pa.set_memory_pool(pa.system_memory_pool())  # as page workers have it
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.process_time()
         result = function()
@@ -129,23 +130,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as made:
         folder, scale = Path(made), options.scale
         for name in ("a.jsonl", "a.jsonl.zst"):
-            path = write_lines(folder / name, rows(texts), int(scale * (500 << 20)))
+            path = folder / name
+            measured(partial(write_lines, path, rows(texts), int(scale * (500 << 20))))
             tell(f"{name}, up to the first stage", int(scale * (500 << 20)), measured(partial(read_all, path, COLUMNS)))
             path.unlink()
-        path = write_group(folder / "a.parquet", rows(texts), int(scale * (2 << 30)))
+        path = folder / "a.parquet"
+        size, _, _ = measured(partial(write_group, path, rows(texts), int(scale * (2 << 30))))
         groups = pq.read_metadata(path).num_row_groups
-        tell(f"parquet, {groups} row group of 2 GiB", path.stat().st_size, measured(partial(read_all, path, COLUMNS)))
+        tell(f"parquet, {groups} row group of 2 GiB", size, measured(partial(read_all, path, COLUMNS)))
         path.unlink()
+        path = folder / "short.jsonl"
         short = islice(({"text": f"text number {number:08d}"} for number in count()), int(scale * 10_000_000))
-        path = write_lines(folder / "short.jsonl", short, 1 << 60)
-        tell("10 M rows of 20 characters", path.stat().st_size, measured(partial(read_all, path, SHORT)))
+        size, _, _ = measured(partial(write_lines, path, short, 1 << 60))
+        tell("10 M rows of 20 characters", size, measured(partial(read_all, path, SHORT)))
         path.unlink()
-        path = write_lines(folder / "b.jsonl", rows(texts), int(scale * (12 << 20)))
-        size = path.stat().st_size
-        reading, judging = (
-            measured(partial(read_all, path, COLUMNS)),
-            measured(partial(judge_all, path, COLUMNS, "text")),
-        )
+        path = folder / "b.jsonl"
+        size, _, _ = measured(partial(write_lines, path, rows(texts), int(scale * (12 << 20))))
+        reading = measured(partial(read_all, path, COLUMNS))
+        judging = measured(partial(judge_all, path, COLUMNS, "text"))
         tell("12 MiB of lines, recipe text", size, judging)
         print(f"reading is {reading[1] / judging[1]:.1%} of the CPU time of the recipe, its models' loading included")
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from corpus.documents.columns import Columns
+from corpus.documents.footers import check_footer
 from corpus.documents.json_lines import LineReader, head_lines, names_in
 from corpus.documents.parquet_rows import GroupReader, check_columns, group_starts, open_parquet
 from corpus.documents.row import ROW, Row
@@ -106,8 +107,10 @@ def plan_documents(source: Source, form: Format, columns: Columns, unit_bytes: i
     starts = [0]
     if form.layout == ROWS and source.size:
         try:
+            check_footer(source)
             with closing(open_parquet(source)) as file:
-                check_columns(file, source.name, columns)
+                if file.metadata.num_rows:
+                    check_columns(file, source.name, columns)
                 groups = group_starts(file, source.size)
         except IntegrityError as error:
             raise InputError(error.what, error.todo) from None

@@ -83,8 +83,8 @@ def open_parquet(source: Source) -> ParquetFile:
 
 def group_starts(file: ParquetFile, size: int) -> list[int]:
     """Return the offsets at which the first columns of the row groups begin. Raises IntegrityError if that can't be."""
-    found = []
-    for index in range(file.metadata.num_row_groups):
+    found: list[int] = []
+    for index in range(file.metadata.num_row_groups if file.metadata.num_rows else 0):
         group = file.metadata.row_group(index)
         columns = [group.column(number) for number in range(group.num_columns)]
         places = [(one.dictionary_page_offset, one.data_page_offset) for one in columns]

@@ -61,9 +61,12 @@ class ParquetFile:
         self._most = _LEAST + _TIMES * size
         with self._named_errors():
             opened = pa.BufferReader(source) if isinstance(source, pa.Buffer) else source
-            # a column of a row group is read as a whole, unless there is a buffer for pieces of it
+            # a column of a row group is read as a whole, unless there is a buffer for pieces of it, and nothing ahead
             self._file = pq.ParquetFile(
-                opened, page_checksum_verification=True, buffer_size=_BUFFER_BYTES if streamed else 0
+                opened,
+                page_checksum_verification=True,
+                buffer_size=_BUFFER_BYTES if streamed else 0,
+                pre_buffer=not streamed,
             )
             self.metadata = self._file.metadata
             self.schema: pa.Schema = self._file.schema_arrow
