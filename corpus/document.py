@@ -59,7 +59,7 @@ class Document:
 
     @classmethod
     def of(cls, record: Record) -> Document:
-        """Return the document of a judged record. Its text is empty until a stage extracts it, unless the record is a row."""
+        """Return the document of a judged record. The text is empty until a stage extracts it, except that of a row."""
         return cls(
             id=record.id,
             url=record.url,
