@@ -15,6 +15,7 @@ from jobs.verbs.options import (
     SEED,
     Finite,
     Where,
+    console,
     engine_options,
     folder_type,
     json_option,
@@ -25,6 +26,7 @@ from jobs.verbs.options import (
 )
 
 if TYPE_CHECKING:
+    from corpus.tokens.tokenizer import Tokenizer
     from jobs.runner.execution import JobResult
 
 _VOCAB_DIR = "Folder with the vocabulary files of gpt2, cl100k and o200k, if they are not in tiktoken's cache."
@@ -128,8 +130,8 @@ def finished(result: JobResult, out: Location) -> dict[str, Any]:
 
 
 @click.command("tokenize")
-@texts_argument
-@out_option
+@click.argument("folder", metavar="DIR|MIXTURE", type=location_type)
+@click.option("-o", "--out", type=location_type, help="Output folder, or an s3:// URL.")
 @click.option("--tokenizer", type=name_type, required=True, help="Folder or tokenizer.json, or gpt2, cl100k, o200k.")
 @click.option("--format", "layout", type=click.Choice(["flat", "megatron", "parquet"]), default="flat",
               show_default=True, help=_FORMAT)  # fmt: skip
@@ -138,35 +140,64 @@ def finished(result: JobResult, out: Location) -> dict[str, Any]:
 @shuffle_option
 @click.option("--file-tokens", type=click.IntRange(min=1), help="Tokens per file. Default: 100 million.")
 @vocab_option
+@click.option("--dry-run", is_flag=True, help="Print what a mixture would give, by its ledgers alone. Write nothing.")
 @engine_options
 @json_option
 # click passes each option as a parameter of its own
 def tokenize_command(
-    folder: Location, out: Location, tokenizer: str, layout: str, val_share: float | None, seed: int,
-    file_tokens: int | None, vocab_dir: Path | None, where: Where, as_json: bool,
+    folder: Location, out: Location | None, tokenizer: str, layout: str, val_share: float | None, seed: int,
+    file_tokens: int | None, vocab_dir: Path | None, dry_run: bool, where: Where, as_json: bool,
 ) -> None:  # fmt: skip
-    """Turn the texts of a finished run, or of a folder of parquet, into shuffled files of tokens.
+    """Turn the texts of a finished run, of a folder of parquet, or of a mixture into shuffled files of tokens.
+
+    A mixture is a .toml file with sources, weights or token budgets, repeats and filters (docs/mixtures.md).
 
     \b
     Example: corpus tokenize out -o tokens --tokenizer tok
     Example: corpus tokenize out -o tokens --tokenizer gpt2 --vocab-dir vocab --format megatron
+    Example: corpus tokenize mixture.toml --tokenizer tok --dry-run
+    Example: corpus tokenize mixture.toml -o tokens --tokenizer tok
     """
     from corpus.tokens.load_tokenizer import load_tokenizer
     from jobs.runner.progress import Progress
+    from jobs.tokens.mixing import show_mixture
     from jobs.tokens.tokenize import FILE_TOKENS, TokenizeJob, tokenize
 
+    if seed and str(folder).endswith(".toml"):
+        raise ConfigError("A mixture has its seed in its file.", "Write `seed = …` there, and leave --seed out.")
     loaded = load_tokenizer(tokenizer, vocab_dir)
+    if dry_run:
+        return _show_dry_run(folder, loaded, as_json)
+    if out is None:
+        raise click.UsageError("Missing option '-o' / '--out'.")
     job = TokenizeJob(folder, out, loaded, layout, seed, val_share, file_tokens or FILE_TOKENS)
     info = finished(tokenize(job, lambda: where.engine(out), Progress()), out)
     splits = info["splits"]
     if as_json:
         counts = {name: {key: split[key] for key in ("tokens", "documents", "bytes")} for name, split in splits.items()}
-        show_json({"splits": counts, "documents": info["documents"]})
+        mixed = {"mixture": info["mixture"]} if "mixture" in info else {}
+        show_json({"splits": counts, "documents": info["documents"], **mixed})
+    if "mixture" in info:
+        show_mixture(info["mixture"], console)
     for name, split in splits.items():
         summary = f"{split['tokens']:,} tokens of {split['documents']:,} documents in {len(split['files'])} files"
         per_token = split["bytes"] / max(split["tokens"] - split["documents"], 1)
         say(f"{name}: {summary}, {per_token:.2f} bytes per token")
     say(f"Facts: {out}/tokens.json")
+
+
+def _show_dry_run(folder: Location, tokenizer: Tokenizer, as_json: bool) -> None:
+    from jobs.tokens.mixing import dry_run, show_mixture
+    from jobs.tokens.sources import open_sources
+
+    sources = open_sources(folder, 0)
+    if sources.mixture is None:
+        raise ConfigError("--dry-run is for mixtures.", "Give a .toml file, or leave the option out.")
+    table, wrong = dry_run(sources, sources.mixture.epochs, tokenizer)
+    print_as(table, show_mixture, as_json)
+    say("Tokens are estimated from a sample of the texts, with one standard error. Documents of val are not taken out.")
+    if wrong:
+        raise wrong
 
 
 @click.command("export")
