@@ -74,10 +74,10 @@ class Choice:
         """Return the rank of each document, uint64: shares and budgets take the lowest ones."""
         return _hashes(names, self.seed ^ _RANK_SEED)
 
-    def meets(self, values: pa.RecordBatch) -> np.ndarray:
-        """Return True for each row that meets all conditions."""
+    def meets(self, values: pa.RecordBatch, rows: int) -> np.ndarray:
+        """Return True for each of the rows that meets all conditions."""
         met = [_COMPARE[one.op](values[one.column], pa.scalar(one.value)) for one in self.conditions]
-        found = reduce(pc.and_kleene, met, pa.array(np.ones(values.num_rows, dtype=bool)))
+        found = reduce(pc.and_kleene, met, pa.array(np.ones(rows, dtype=bool)))
         marks: np.ndarray = pc.fill_null(found, False).to_numpy(zero_copy_only=False)
         return marks
 
@@ -169,7 +169,8 @@ class ChosenRows:
         marks = pa.array(mask)
         names = [name for name, marked in zip(self.names, mask.tolist(), strict=True) if marked]
         arrays = (self.ranks[mask], self.places[mask], self.copies[mask])
-        return ChosenRows(self.table.filter(marks), self.ids.filter(marks), names, *arrays)
+        table = self.table.filter(marks) if self.table.num_columns else self.table
+        return ChosenRows(table, self.ids.filter(marks), names, *arrays)
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ class SourceSlice:
         names = choice.names(ids.to_pylist())
         places = (np.uint64(self.file) << _FILE_SHIFT) | rows.astype(np.uint64)
         found = ChosenRows(table, ids, names, choice.ranks(names), places, np.ones(len(names), np.int64))
-        met = choice.meets(table)
+        met = choice.meets(table, len(names))
         counts["filtered"] += int((~met).sum())
         found = found.where(met)
         if choice.share < 1:

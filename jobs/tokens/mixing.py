@@ -128,7 +128,7 @@ def table_of(sources: Sources, encoded: Sequence[tuple[int, Commit]]) -> dict[st
         if sources.mixture:
             most = train["tokens"] if source.budget is None else min(source.budget, train["tokens"])
             check_epochs(source, most, alone["tokens"], sources.mixture.epochs)
-        counts = {
+        counts: dict[str, Any] = {
             "in": source.texts.rows,
             "empty": source.texts.rows - chosen.pop("read"),
             **chosen,
@@ -140,19 +140,20 @@ def table_of(sources: Sources, encoded: Sequence[tuple[int, Commit]]) -> dict[st
             "val_documents": val["documents"],
             "val_tokens": val["tokens"],
         }
-        rows.append({"name": source.choice.name, **counts, "epochs": _epochs(counts)})
+        rows.append(
+            {"name": source.choice.name, **counts, "epochs": _epochs(counts["tokens"], counts["unique_tokens"])}
+        )
     return _with_total(rows)
 
 
-def _epochs(counts: Mapping[str, Any]) -> float:
-    tokens: int = counts["tokens"]
-    return round(tokens / max(counts["unique_tokens"], 1), 4)
+def _epochs(tokens: int, unique: int) -> float:
+    return round(tokens / max(unique, 1), 4)
 
 
 def _with_total(rows: list[dict[str, Any]]) -> dict[str, Any]:
     names = [name for name, value in rows[0].items() if isinstance(value, int)]
     total = {name: sum(row[name] for row in rows) for name in names if name != "budget"}
-    return {"sources": rows, "total": {**total, "epochs": _epochs(total)}}
+    return {"sources": rows, "total": {**total, "epochs": _epochs(total["tokens"], total["unique_tokens"])}}
 
 
 def dry_run(sources: Sources, epochs: float, tokenizer: Tokenizer) -> tuple[dict[str, Any], InputError | None]:
@@ -172,7 +173,7 @@ def dry_run(sources: Sources, epochs: float, tokenizer: Tokenizer) -> tuple[dict
             check_epochs(source, wanted, unique * reached, epochs, "about ")
         except InputError as problem:
             wrong = wrong or problem
-        counts = {
+        counts: dict[str, Any] = {
             "in": source.texts.rows,
             **{name: survey.get(name, 0) for name in REASONS[1:]},
             "budget": source.budget,
@@ -182,7 +183,14 @@ def dry_run(sources: Sources, epochs: float, tokenizer: Tokenizer) -> tuple[dict
             "unique_tokens": round(unique * reached),
             "tokens": round(wanted),
         }
-        rows.append({"name": source.choice.name, **counts, "epochs": _epochs(counts), "error": round(error, 4)})
+        rows.append(
+            {
+                "name": source.choice.name,
+                **counts,
+                "epochs": _epochs(counts["tokens"], counts["unique_tokens"]),
+                "error": round(error, 4),
+            }
+        )
     return _with_total(rows), wrong
 
 

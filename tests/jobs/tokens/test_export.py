@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import json
-import random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,13 +12,9 @@ import corpus.tokens.shuffle
 import corpus.tokens.texts
 from corpus.errors import InputError, OutputError
 from corpus.storage.store import LocalStore
-from jobs.build.build import build
-from jobs.build.plan import Job as BuildJob
 from jobs.runner.progress import Progress
 from jobs.tokens.export import ExportJob, export
-from tests.engines import InProcess, engine_of
-from tests.stubs import FACTORY, recipe_from_dict
-from tests.warcs import WORDS, page, write_warc
+from tests.engines import engine_of
 
 ROWS = 300
 
@@ -288,22 +283,6 @@ def test_another_parquet_file_would_be_trained_on(texts, tmp_path):
     (tmp_path / "stats.parquet").write_bytes(b"")
     with pytest.raises(OutputError, match=r"stats\.parquet"):
         run(texts, tmp_path, "nanochat")
-
-
-@pytest.fixture(scope="module")
-def corpus_run(tmp_path_factory):
-    """A finished run, with pages that were dropped."""
-    folder = tmp_path_factory.mktemp("run")
-    rng = random.Random(1)
-    pages = {}
-    for n in range(60):
-        words = "short" if n % 5 == 0 else " ".join(rng.choices(WORDS.split(), k=80))
-        pages[f"http://site{n}.example/"] = page(f"Page {n}", words)
-    write_warc(folder / "w.warc.gz", pages)
-    recipe = recipe_from_dict({"stages": [{"stage": "url"}, {"stage": "paragraphs", "chars": {"min": 300}}]})
-    job = BuildJob(recipe, [str(folder / "w.warc.gz")], folder / "out", factory=FACTORY)
-    assert build(job, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
-    return folder / "out"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
