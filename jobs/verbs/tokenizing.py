@@ -33,6 +33,7 @@ _VOCAB_DIR = "Folder with the vocabulary files of gpt2, cl100k and o200k, if the
 _FORMAT = "flat: .bin and document index. megatron: also Megatron-LM's .idx. parquet: id and tokens."
 _FOR = (
     "nanochat: shards of texts, the last for validation. datasets: all columns, two splits, a data card. "
+    "jsonl: JSON Lines in Dolma's form, zstd. parquet: columns of your choice. "
     "transformers: a model, its tokenizer and a chat template."
 )
 
@@ -203,36 +204,47 @@ def _show_dry_run(folder: Location, tokenizer: Tokenizer, as_json: bool) -> None
 @click.command("export")
 @texts_argument
 @out_option
-@click.option("--for", "target", type=click.Choice(["nanochat", "datasets", "transformers"]), required=True,
+@click.option("--for", "target", type=click.Choice(["nanochat", "datasets", "jsonl", "parquet", "transformers"]),
+              required=True,
               help=_FOR)  # fmt: skip
 @shuffle_option
+@click.option("--columns", metavar="NAME,…", help="Columns to write beside the text. Default: all that can be.")
+@click.option("--zstd-level", type=click.IntRange(1, 22), help="Level of compression. Default: 3.")
 @click.option("--dtype", type=click.Choice(["fp32", "bf16"]), help="Type of a model's weights. Default: fp32.")
 @engine_options
 @json_option
 # click passes each option as a parameter of its own
 def export_command(
-    folder: Location, out: Location, target: str, seed: int, dtype: str | None, where: Where, as_json: bool
-) -> None:
+    folder: Location, out: Location, target: str, seed: int, columns: str | None, zstd_level: int | None,
+    dtype: str | None, where: Where, as_json: bool,
+) -> None:  # fmt: skip
     """Write the texts of a finished run, or of a folder of parquet, as shuffled files for other trainers. Or write a
     trained model for `transformers`, and for all that reads its folders.
 
     \b
     Example: corpus export out -o shards --for nanochat
+    Example: corpus export out -o dolma --for jsonl
+    Example: corpus export out -o texts --for parquet --columns id,url,language --zstd-level 9
     Example: corpus export model -o hf --for transformers
     """
+    if target in ("transformers", "nanochat") and (columns is not None or zstd_level is not None):
+        raise ConfigError(f"--columns and --zstd-level are not for {target}.", "Leave them out.")
     if target == "transformers":
         return _export_model(folder_type.convert(folder, None, None), out, dtype or "fp32", as_json)
     if dtype:
         raise ConfigError("--dtype is for models, which --for transformers writes.", "Leave it out.")
     from corpus.tokens.row_files import VAL_GROUPS
     from jobs.runner.progress import Progress
-    from jobs.tokens.export import ExportJob, export
+    from jobs.tokens.export import SPLIT, ZSTD_LEVEL, ExportJob, export
 
-    info = finished(export(ExportJob(folder, out, target, seed), lambda: where.engine(out), Progress()), out)
+    chosen = None if columns is None else tuple(filter(None, map(str.strip, columns.split(","))))
+    job = ExportJob(folder, out, target, seed, chosen, zstd_level or ZSTD_LEVEL)
+    info = finished(export(job, lambda: where.engine(out), Progress()), out)
     if as_json:
         show_json({name: info[name] for name in ("documents", "bytes", "row_group", "val_row_groups")})
     counts = info["documents"]
-    say(f"{out}: {counts['train']:,} documents to train on, {counts['val']:,} to validate")
+    validate = f" to train on, {counts['val']:,} to validate" if target in SPLIT else ""
+    say(f"{out}: {counts['train']:,} documents{validate}")
     if target == "nanochat" and info["val_row_groups"] < VAL_GROUPS:
         groups = f"{info['val_row_groups']} row groups of {info['row_group']} documents"
         say(f"The last file has {groups}, and nanochat can use no more GPUs than that.")
