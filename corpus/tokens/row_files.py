@@ -1,19 +1,24 @@
 """Texts as files for other trainers: the layout of the rows in files, and the two halves of the shuffle.
 
-nanochat's trainer (`dataset.py` and `dataloader.py`) does not shuffle documents, so they must be shuffled here. The
-trainer needs at least two files, and validates on the last one. Each of n GPUs reads every n-th row group, so each file
-needs enough row groups.
+nanochat's trainer (`dataset.py` and `dataloader.py`) does not shuffle documents, so they must be shuffled here. It
+needs at least two files, and validates on the last one. Each of n GPUs reads every n-th row group, so each file needs
+enough row groups.
+
+JSON Lines have Dolma's form, in zstd: `id`, `text`, `source`, `created`, and all else in `metadata`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import zstandard
 
 from corpus.digests import digest
 from corpus.errors import InputError
@@ -43,18 +48,31 @@ VAL_GROUPS = 8
 
 @dataclass(frozen=True)
 class RowLayout:
-    """The layout of an export. The last file is for validation.
-
-    `group` is the number of documents per row group. Only the very last row group may have fewer. `borders` has the
-    first row of each file, followed by the number of rows.
-    """
+    """The layout of an export. `group` is the number of documents per row group; only the very last row group may have
+    fewer. `borders` has the first row of each file, and the number of rows at the end. If it is `split`, the last file
+    is for validation."""
 
     group: int
     borders: tuple[int, ...]
+    split: bool = True
+
+    @property
+    def val_rows(self) -> int:
+        return self.borders[-1] - self.borders[-2] if self.split else 0
 
     @property
     def val_groups(self) -> int:
-        return -(-(self.borders[-1] - self.borders[-2]) // self.group)
+        return -(-self.val_rows // self.group)
+
+
+def plan_whole(documents: int, text_bytes: int) -> RowLayout:
+    """Return the layout for this number of documents without a split. Raises InputError if there are none."""
+    if not documents:
+        raise InputError("No document has text.", "Give at least one.")
+    files, groups = max(round(text_bytes / FILE_BYTES), 1), -(-documents // GROUP_ROWS)
+    files = min(files, groups)
+    borders = [min(GROUP_ROWS * (groups * file // files), documents) for file in range(files + 1)]
+    return RowLayout(GROUP_ROWS, tuple(borders), split=False)
 
 
 def plan_rows(documents: int, text_bytes: int) -> RowLayout:
@@ -73,16 +91,16 @@ def plan_rows(documents: int, text_bytes: int) -> RowLayout:
     return RowLayout(group, (*borders, documents))
 
 
-def send_rows(store: Store, texts: TextSlice, schema: pa.Schema, seed: int, bits: int) -> Commit:
-    """Put the rows of a slice into boxes, and commit them.
-
-    The facts are the bytes of text, and the number of rows in each box.
-    """
-    key = commit_key("rows", texts.content(), digest([schema.to_string(), seed, bits]))
+def send_rows(
+    store: Store, texts: TextSlice, schema: pa.Schema, seed: int, bits: int, every_id: bool = False
+) -> Commit:
+    """Put the rows of a slice into boxes, and commit. The facts are the bytes of text, and the rows of each box. With
+    `every_id`, the column `id` has the names of rows without an id, too."""
+    key = commit_key("rows", texts.content(), digest([schema.to_string(), seed, bits, every_id]))
     done = read_commit(store, key)
     if done is not None:
         return done
-    extra = [name for name in schema.names if name != "text"]
+    extra = [name for name in schema.names if name != "text" and not (every_id and name == "id")]
     weights = np.zeros(1 << bits, dtype=np.int64)
     text_bytes = 0
     with Outbox(store, "rows", 1 << bits) as out:
@@ -111,15 +129,16 @@ def boxed(schema: pa.Schema) -> pa.Schema:
 
 @dataclass(frozen=True)
 class RowsTask:
-    """One output file: its key, its rows, and the documents per row group.
-
-    A `plain` file has no statistics and no dictionaries, like nanochat's own files.
-    """
+    """One output file: its key, its rows, the documents per row group, and the level of zstd. A `plain` file has no
+    statistics and no dictionaries, as nanochat's own files. With a `source`, it has JSON Lines, whose documents are
+    from there unless they say otherwise."""
 
     key: str
     cut: Cut
     group: int
     plain: bool
+    level: int
+    source: str | None = None
 
 
 def write_rows(store: Store, task: RowsTask, parts: Sequence[Part], inputs: str, schema: pa.Schema) -> Commit:
@@ -128,13 +147,40 @@ def write_rows(store: Store, task: RowsTask, parts: Sequence[Part], inputs: str,
     done = read_commit(store, key)
     if done is not None and is_there(store, done.parts[0]):
         return done
-    names = [field.name for field in schema if field.name not in ("text", "url", "id") and not task.plain]
-    options = {"compression": "zstd", "compression_level": 3, "write_page_checksum": True}
-    rows = 0
+    batches = read_cut(store, parts, boxed(schema), task.cut)
+    groups = (pa.Table.from_arrays(group.columns[2:], schema=schema) for group in in_groups(batches, task.group))
     with scratch_file(store) as scratch:
-        with pq.ParquetWriter(scratch, schema, use_dictionary=names, write_statistics=names, **options) as writer:
-            for group in in_groups(read_cut(store, parts, boxed(schema), task.cut), task.group):
-                writer.write_table(pa.Table.from_arrays(group.columns[2:], schema=schema), row_group_size=task.group)
-                rows += group.num_rows
+        write = _write_parquet if task.source is None else _write_json_lines
+        rows = write(scratch, task, groups, schema)
         part = add_part(store, "rows", scratch, rows, key=task.key)
     return commit(store, key, [part], {"documents": rows})
+
+
+def _write_parquet(file: Path, task: RowsTask, groups: Iterator[pa.Table], schema: pa.Schema) -> int:
+    names = [field.name for field in schema if field.name not in ("text", "url", "id") and not task.plain]
+    options = {"compression": "zstd", "compression_level": task.level, "write_page_checksum": True}
+    rows = 0
+    with pq.ParquetWriter(file, schema, use_dictionary=names, write_statistics=names, **options) as writer:
+        for group in groups:
+            writer.write_table(group, row_group_size=task.group)
+            rows += group.num_rows
+    return rows
+
+
+CREATED = ("created", "date")
+"""The columns that may say when a document was made, in order of preference."""
+
+
+def _write_json_lines(file: Path, task: RowsTask, groups: Iterator[pa.Table], schema: pa.Schema) -> int:
+    created = next((name for name in CREATED if name in schema.names), "")
+    rows = 0
+    with file.open("xb") as out, zstandard.ZstdCompressor(level=task.level).stream_writer(out) as writer:
+        for group in groups:
+            for row in group.to_pylist():
+                document = {"id": row.pop("id"), "text": row.pop("text")}
+                document["source"] = row.pop("source", None) or task.source
+                if (when := row.pop(created, None)) is not None:
+                    document["created"] = when
+                writer.write(orjson.dumps({**document, "metadata": row}, option=orjson.OPT_APPEND_NEWLINE))
+            rows += group.num_rows
+    return rows

@@ -127,13 +127,15 @@ class Texts:
 
 
 def open_texts(folder: Location) -> Texts:
-    """Open the texts in a folder or under a URL. Raises InputError if the folder has no texts."""
-    store = open_store(folder)
-    run = RunFiles.open(folder) if store.size("run.json") is not None else None
+    """Open the texts in a folder, in one parquet file, or under a URL. Raises InputError if there are none."""
+    above, alone = _one_file(folder)
+    store = open_store(above)
+    run = RunFiles.open(folder) if not alone and store.size("run.json") is not None else None
     if run is not None:
         parts = [(part.key, part.sha256) for part in run.parts("corpus")]
     else:
-        parts = [(key, "") for key in store.keys("") if key.endswith(".parquet") and not _HIDDEN.search(key)]
+        keys = [alone] if alone else store.keys("")
+        parts = [(key, "") for key in keys if key.endswith(".parquet") and not _HIDDEN.search(key)]
     where = store.where()
     if not parts:
         raise InputError(f"{where} holds neither a finished run nor parquet files.", "Name the folder of a run.")
@@ -141,6 +143,15 @@ def open_texts(folder: Location) -> Texts:
     if not found.rows:
         raise InputError(f"{where} holds no text.", "See run.json, or `corpus explain`, for why no page was kept.")
     return found
+
+
+def _one_file(location: Location) -> tuple[Location, str]:
+    """Return the folder and the name of a parquet file, or what was given and no name if it is a folder."""
+    above, slash, name = str(location).rpartition("/")
+    folder = above + slash if above in ("", "/") else above
+    if name.endswith(".parquet") and not open_store(location).names() and open_store(folder or ".").size(name):
+        return folder or ".", name
+    return location, ""
 
 
 def _text_file(folder: str, key: str, identity: str) -> TextFile:
@@ -202,29 +213,43 @@ def _check(part: TextSlice, file: Path) -> None:
 
 
 def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a slice that have text, in order, in batches of `id`, `text` and the extra columns.
+    """Yield the rows of a slice that have text, in order, in batches of `id`, `text` and the extra columns. As an extra
+    column, `id` comes unchanged. Raises as `read_rows` does."""
+    for batch in read_rows(part, ("text", *extra)):
+        yield pa.RecordBatch.from_arrays(batch.columns[1:], names=batch.schema.names[1:])
+
+
+def read_rows(part: TextSlice, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a slice, in order, in batches of `row` (its number in the file), `id` and the columns. With
+    `text` among the columns, only rows that have text are there. A row without an id, or with an id that is neither a
+    string nor a number, is named by file and row.
 
     A row gets a name made of file and row if it has no id, or if its id is neither a string nor a number. If `id` is an
     extra column, it is passed on unchanged. Raises InputError if a text is not UTF-8, and InputChanged or
     IntegrityError if the file has changed.
     """
-    wanted = {"text", *(["id"] if part.has_id else []), *extra}
+    wanted = {*(["id"] if part.has_id else []), *columns}
     row, shown = part.first, redact(part.location)
     try:
         path = local_file(part.location)
         _check(part, path)
         file = ParquetFile(path, shown)
         for batch in file.batches(_ROWS_AT_ONCE, sorted(wanted), part.groups):
-            ids = pa.array([f"{part.name}:{number}" for number in range(row, row + batch.num_rows)], pa.string())
+            numbers = range(row, row + batch.num_rows)
+            ids = pa.array([f"{part.name}:{number}" for number in numbers], pa.string())
             if part.has_id:
                 own = batch["id"].cast(value_type(batch["id"].type))
                 ids = pc.coalesce(own.cast(pa.string()), ids)
             row += batch.num_rows
-            texts = batch["text"].cast(pa.string())
-            texts.validate(full=True)
-            others = [batch[name].cast(value_type(batch[name].type)) for name in extra]
-            whole = pa.RecordBatch.from_arrays([ids, texts, *others], names=["id", "text", *extra])
-            yield whole.filter(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
+            given = [batch[name].cast(_read_type(name, batch)) for name in columns]
+            whole = pa.RecordBatch.from_arrays(
+                [pa.array(numbers, pa.int64()), ids, *given], names=["row", "id", *columns]
+            )
+            if "text" in columns:
+                texts = given[list(columns).index("text")]
+                texts.validate(full=True)
+                whole = whole.filter(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
+            yield whole
         _check(part, path)
     except FileNotFoundError:
         raise InputChanged(f"{shown} is gone.", "Restore it, and run the same command again.") from None
@@ -232,6 +257,10 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
         if isinstance(error, pa.ArrowInvalid) and "UTF8" in str(error):
             raise InputError(f"{shown} has a text before row {row} that is not UTF-8.", "Write it again.") from None
         raise IntegrityError(f"{shown} is damaged.", "Restore it.") from None
+
+
+def _read_type(name: str, batch: pa.RecordBatch) -> pa.DataType:
+    return pa.string() if name == "text" else value_type(batch[name].type)
 
 
 def read_sample(texts: Texts, most_bytes: int, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
