@@ -2,6 +2,7 @@
 job ran."""
 
 import hashlib
+import itertools
 import json
 import random
 from collections import Counter
@@ -226,6 +227,26 @@ def test_same_bytes_for_any_workers_slices_and_boxes(
     monkeypatch.setattr(corpus.tokens.shuffle, "BOX_BYTES", box_bytes)
     monkeypatch.setattr(corpus.tokens.count_slice, "_BOX_ROWS", box_rows)
     run(file, tmp_path / "two", workers)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_a_budget_that_is_counted_in_several_rounds_gives_the_same(folder, tmp_path, monkeypatch):
+    """The first guess of the documents that a budget needs is much too low here."""
+    file = mixture(folder, BY_HAND)
+    run(file, tmp_path / "one")
+    seen = []
+    count = corpus.tokens.count_slice.count_slice
+
+    def noted(store, source, counting, encoder):
+        seen.append((counting.start, counting.stop))
+        return count(store, source, counting, encoder)
+
+    monkeypatch.setattr("jobs.tokens.tokenize.count_slice", noted)
+    monkeypatch.setattr("jobs.tokens.mixing._BYTES_PER_TOKEN", 0.05)
+    run(file, tmp_path / "two")
+    ranges = sorted(set(seen))
+    assert len(ranges) > 2
+    assert all(stop == start for (_, stop), (start, _) in itertools.pairwise(ranges))
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
