@@ -1,4 +1,6 @@
+import gc
 import gzip
+import weakref
 
 import pyarrow.parquet as pq
 import pytest
@@ -227,3 +229,18 @@ PIECES = ["A", "b", ".", "!", "?", "...", '"', ")", "(", " ", "  ", "\n", "\t", 
 @given(st.lists(st.sampled_from(PIECES)).map("".join))
 def test_sentences_of_any_text_are_counted_as_spacy_does(english, text):
     assert count_sentences(text) == spacy_sentences(english, text)
+
+
+def test_a_table_of_words_that_was_replaced_twice_is_gone(monkeypatch):
+    """A table and its tokenizer refer to each other, and page workers rarely search for such cycles."""
+    monkeypatch.setattr(words, "TABLE_LIMIT", 3)
+    monkeypatch.setattr(words, "_tables", {})
+    texts = iter(" ".join(f"word{number}{letter}" for letter in "abc") for number in range(100))
+    first = weakref.ref(stretches_of(next(texts), "en").table)
+    gc.disable()
+    try:
+        for _ in range(3):
+            stretches_of(next(texts), "en")
+        assert first() is None
+    finally:
+        gc.enable()
