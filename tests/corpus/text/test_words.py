@@ -12,6 +12,7 @@ from corpus.errors import ConfigError
 from corpus.text import words
 from corpus.text.punctuation import PUNCTUATION, PUNCTUATION_SET, TERMINAL_PUNCTUATION
 from corpus.text.sentences import count_by_tokens as count_sentences
+from corpus.text.shingles import shingles_of
 from corpus.text.vocabulary import Words
 from corpus.text.words import NEEDS_SEGMENTER, check_language, split_words, stretches_of
 from tests.growth import assert_linear
@@ -236,7 +237,10 @@ def test_a_table_of_words_that_was_replaced_twice_is_gone(monkeypatch):
     monkeypatch.setattr(words, "TABLE_LIMIT", 3)
     monkeypatch.setattr(words, "_tables", {})
     texts = iter(" ".join(f"word{number}{letter}" for letter in "abc") for number in range(100))
-    first = weakref.ref(stretches_of(next(texts), "en").table)
+    stretches = stretches_of(next(texts), "en")
+    shingles_of(stretches)  # what is derived from a table refers to it
+    first = weakref.ref(stretches.table)
+    del stretches
     gc.disable()
     try:
         for _ in range(3):
