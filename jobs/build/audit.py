@@ -45,7 +45,7 @@ def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
     found = []
     for item in find_in_run(inputs, run.info["inputs"]).values():
         if is_url(item.path):
-            raise ConfigError(f"{item.name} is not on this machine.", "Give local files, or verify on the other machine.")
+            raise ConfigError(f"{item.name} is not on this machine.", "Give local files, or verify on that machine.")
         reader, count = _counter(item.name) if run.info.get("documents") else ("warcio", _count)
         rows = run.ledger(columns=["length", "detail"], filter=pc.field("warc") == item.name)
         damaged = len(rows) - rows["length"].null_count

@@ -46,7 +46,7 @@ def test_kept_columns_are_in_the_order_asked_each_once():
         ({"text": "txet"}, (), "a.jsonl has no column 'txet' for --text. Did you mean text?"),
         ({"url": "meta.url"}, (), "no column 'meta.url' for --url"),
         ({}, ("langauge",), "no column 'langauge' for --keep-columns. Did you mean language"),
-        ({"text": "text", "html": "url"}, (), "Give one of --text and --html"),
+        ({"text": "text", "html": "url"}, (), "Both --text and --html were given"),
     ],
 )
 def test_what_can_not_be_is_refused(asked, keep, says):

@@ -367,7 +367,7 @@ def test_another_mixture_needs_another_folder(folder, reference):
         (["filter = [\"language >= 1\"]"], ConfigError, "holds strings.*numbers"),
         (["filter = [\"score == 'x'\"]"], ConfigError, "holds numbers.*strings"),
         (["repeat = { by = 'language', 1 = 1 }"], ConfigError, "holds strings"),
-        (["filter = [\"language == 'EN'\"]"], InputError, "gives no document of 300: 300 do not meet the filter"),
+        (["filter = [\"language == 'EN'\"]"], InputError, "keeps no document of 300: 300 do not meet the filter"),
         (["repeat = 0"], InputError, "300 are taken 0 times"),
         (["share = 1e-9"], InputError, "300 are outside the share"),
     ],
