@@ -165,7 +165,7 @@ def test_errors(tmp_path, archive, recipe):
     with pytest.raises(corpus.AlarmError, match="Stopped"):
         corpus.build(tmp_path / "same.jsonl", tmp_path / "alarm", dedup(), alarm_rate=0.5, workers=1)
     for wrong, what in (
-        ({"workers": 0}, "0 is not a number of workers"),
+        ({"workers": 0}, "0 is not a number"),
         ({"columns": {"txt": "x"}}, "'txt' is not a part"),
     ):
         with pytest.raises(corpus.ConfigError, match=what):
