@@ -34,8 +34,8 @@ Measured = tuple[str, Value] | tuple[str, Value, str]
 BREAKS: dict[str, Callable[[Any, Any], Any]] = {
     "min": operator.lt, "max": operator.gt, "above": operator.le, "below": operator.ge,
 }  # fmt: skip
-"""For each bound, the comparison that is True if a number, or an array of numbers, breaks the bound. The bounds have
-the order of `Limit.broken_by`."""
+"""For each bound, the comparison that shows whether a number, or each number of an array, breaks the bound. The order
+is that of `Limit.broken_by`."""
 
 _BOUNDS = ("min", "max", "above", "below", "one_of")
 _MOST = 1 << 63

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def compare_documents(stage: DocumentComparison, bound: BoundStage, outcomes: Sequence[Outcome]) -> None:
     """Drop the documents that repeat another document, and set the measures of each cluster.
 
-    The order of the outcomes is the order of the documents. It decides between equally good documents.
+    Between equally good documents, the order of the outcomes decides.
     """
     threshold = bound.limits[stage.rule].below
     signed: list[Signed] = [outcome.signed[stage.kind] for outcome in outcomes]

@@ -37,7 +37,7 @@ from corpus.warc.record import Damage, Place, Record
 from corpus.warc.source import Source
 
 RECORDS_PER_BATCH = 192
-"""Records of all types in a batch: some 64 pages. A page that kills its worker costs this much repeated work."""
+"""Records of all types in a batch: some 64 pages. If a page kills its worker, at most one batch is judged again."""
 
 BYTES_PER_BATCH = 8 << 20
 """The size of the records in a batch, which are all in memory."""

@@ -46,7 +46,8 @@ from jobs.runner.terminal import say
 
 _ARCHIVE_NAME = re.compile(r"[^.].*\.(w?arc|wet|wat)(\.(gz|gzip|zst|zstd|bz2|xz|lz4|br|zip))?", re.IGNORECASE)
 """The name of an archive, even if the archive must be unpacked first. A folder may also have lists of digests
-(.warc.gz.md5), indexes (.cdx.gz), files that are being written (.open, .part) and hidden files. These are not read."""
+(.warc.gz.md5), indexes (.cdx.gz), files that are being written (.open, .part) and hidden files. Such files are not
+read."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -70,8 +71,8 @@ def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None
     """Return the archives that the arguments name, sorted by name.
 
     `limit` keeps only the first archives, in the order of the arguments. `sample` keeps a random draw of this many
-    archives, which `seed` decides. A file that is given twice is read once. Files with the same name in different
-    folders are named by the shortest end of their paths that differs. Crawls are looked up at `base`. Raises InputError
+    archives, which `seed` decides. A file that is given twice is read once. If files in different folders have the same
+    name, enough folders are put before each name to tell them apart. Crawls are looked up at `base`. Raises InputError
     if an argument names nothing readable, or if two files of the same name may be the same.
     """
     given = list(given)
@@ -93,7 +94,7 @@ def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None
 
 
 def _named(archives: Sequence[list[Input]]) -> list[Input]:
-    """Return the archives with one file name, each from its first place and under a name of its own.
+    """Return archives that share a file name, each with a name of its own. Each is read at its first place.
 
     The names do not depend on the order of the arguments.
     """

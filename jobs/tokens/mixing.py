@@ -79,8 +79,9 @@ def find_reach(
     source: Source, slices: Sequence[SourceSlice], survey: Survey, counting: tuple[str, float], count: Function,
     execution: Execution, epochs: float,
 ) -> Reach:  # fmt: skip
-    """Return how far the budget of a source reaches. The documents that the budget seems to need are counted, from the
-    lowest rank on. While these are too few, the number is doubled. Raises InputError if the source is too small."""
+    """Return how far the budget of a source reaches. The tokens of documents are counted, from the lowest rank on. If
+    the first estimate takes too few documents, their number is doubled until the budget is full. Raises InputError if
+    the source is too small."""
     if source.budget is None:
         return Reach()
     budget, bits = source.budget, rank_bits(source.texts.rows)
@@ -111,7 +112,7 @@ def check_epochs(source: Source, tokens: float, unique: float, epochs: float, ab
     if source.budget is not None:
         what = f"The source '{name}' {has}. The mixture needs {source.budget:,}."
         raise InputError(what, "Lower its tokens or its weight, or raise `epochs`. Later epochs teach less.")
-    what = f"The source '{name}' {has}. Its `repeat` needs {about}{round(tokens):,}."
+    what = f"The source '{name}' {has}. Its `repeat` makes them {about}{round(tokens):,}."
     raise InputError(what, "Repeat less, or raise `epochs`. Later epochs teach less.")
 
 

@@ -61,7 +61,7 @@ def test_check_says_what_a_stage_needs(stage):
     for what in stage.reads:
         others = {name: value for other in stage.reads if other != what for name, value in given[other].items()}
         if given[what]:
-            with pytest.raises(ConfigError, match="Give check"):
+            with pytest.raises(ConfigError, match="Call check"):
                 stage().check("One sentence.", **others)
     every = {name: value for what in stage.reads for name, value in given[what].items()}
     stage().check("One sentence.", **every)

@@ -55,7 +55,7 @@ def test_what_can_not_be_is_refused(asked, keep, says):
 
 
 def test_a_file_without_text_is_refused_and_its_columns_are_named():
-    with pytest.raises(ConfigError, match=r"Its columns: id, body_html\. .* --text"):
+    with pytest.raises(ConfigError, match=r"It has the columns id, body_html\. .* --text"):
         choose_columns(["id", "body_html"], {}, "a.jsonl")
 
 
