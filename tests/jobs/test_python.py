@@ -171,7 +171,7 @@ def test_errors(tmp_path, archive, recipe):
         with pytest.raises(corpus.ConfigError, match=what):
             corpus.build(archive, tmp_path / "out", recipe, **wrong)
     for texts in (["One text.\nAnother line."], [7], {"text": 1}.values()):
-        with pytest.raises(corpus.ConfigError, match="An input is no path"):
+        with pytest.raises(corpus.ConfigError, match="An input is not a path"):
             corpus.build(texts, tmp_path / "out", recipe)
     assert {"build", "recipe"} <= set(dir(corpus))
     with pytest.raises(AttributeError, match="no attribute 'biuld'"):
