@@ -1,4 +1,4 @@
-"""What a notebook shows of a run, a recipe and an outcome: short tables, in which everything is escaped."""
+"""HTML for notebooks: short tables that show a run, a recipe or an outcome. All content is escaped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST = 300
 
 
 def run_html(title: str, lines: Iterable[tuple[str, int, int, Mapping[str, int]]]) -> str:
-    """Return the funnel of a run: for each line its name, the records that end there, those left, and the rules."""
+    """Return the funnel of a run. Each line has a name, the records that end there, the records left, and the rules."""
     rows = []
     for name, records, left, rules in lines:
         named = sorted(rules.items(), key=lambda rule: -rule[1])
@@ -35,7 +35,7 @@ def recipe_html(name: str, description: str, stages: Iterable[tuple[str, Mapping
 
 
 def outcome_html(outcome: Outcome) -> str:
-    """Return where a document ended, what was measured, and the beginning of its text."""
+    """Return a table of a document's outcome and measures, and the beginning of its text."""
     doc = outcome.doc
     text = doc.text[:_MOST] + ("…" if len(doc.text) > _MOST else "")
     measured = [(name, _short(value)) for name, value in outcome.measures.items() if value is not None]

@@ -5,17 +5,17 @@
     measures = "all"                  # or "first": stop at the first broken limit
 
     [output]
-    rows_per_part = 100000            # rows of one file of corpus/
+    rows_per_part = 100000            # rows per file of corpus/
 
     [[stages]]
-    stage = "gopher_quality"          # a name of the registry
-    name = "quality"                  # its name in the ledger; by default the same
+    stage = "gopher_quality"          # the name of a stage in the registry
+    name = "quality"                  # the name in the ledger, by default the same
     language = "en"                   # a parameter
-    words = { min = 30, max = "off" } # limits of a measure; the others keep their defaults
+    words = { min = 30, max = "off" } # limits of a measure. Other measures keep their defaults
     languages = ["en"]                # documents in other languages skip this stage
 
-The canonical form has every value, defaults too. Its digest is the recipe's part of a fingerprint. Workers, unit sizes,
-paths and the like are never part of a recipe.
+The canonical form has every value, including defaults. The digest of this form is the recipe's part of a fingerprint.
+Workers, unit sizes, paths and the like are never part of a recipe.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from corpus.stage import BoundStage, Stage
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 ARCHIVE_GIVES = ("page", "url")
-"""What each record of an archive has before any stage."""
+"""The parts that each record of an archive has before any stage."""
 
 RESERVED = {"stage", "name", "languages"}
 """The keys of a stage's table that no parameter and no measure may have."""
@@ -51,7 +51,7 @@ RESERVED = {"stage", "name", "languages"}
 _TOP = {"name", "description", "measures", "output", "stages"}
 
 ROWS_PER_PART = 100_000
-"""The corpus rows of one output file: some 500 MB of text. One row group at a time is in memory."""
+"""The corpus rows of one output file: about 500 MB of text. Only one row group at a time is in memory."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,18 @@ class Recipe:
         _known(data, _TOP, "A recipe")
         measures = data.get("measures", "all")
         if measures not in ("all", "first"):
-            raise ConfigError(f"measures = {measures!r} is unknown.", 'It is "all" or "first".')
+            raise ConfigError(f"measures = {measures!r} is unknown.", 'Write "all" or "first".')
         output = data.get("output", {})
         if not isinstance(output, Mapping):
-            raise ConfigError("[output] is not a table.", "Write `[output]`, and below it rows_per_part = …")
+            raise ConfigError("[output] is not a table.", "Write `[output]`, and rows_per_part = … below this line.")
         _known(output, {"rows_per_part"}, "[output]")
         rows = output.get("rows_per_part", ROWS_PER_PART)
         if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
             what = f"output.rows_per_part = {rows!r} is not a number of rows."
-            raise ConfigError(what, "Give a whole number from 1 on.")
+            raise ConfigError(what, "Give a whole number of at least 1.")
         stages = tuple(_bind(table, registry) for table in data.get("stages", []))
         if not stages:
-            raise ConfigError("The recipe has no stages.", "Add a [[stages]] table; `corpus stages` lists them.")
+            raise ConfigError("The recipe has no stages.", "Add a [[stages]] table. `corpus stages` lists all stages.")
         names = [bound.name for bound in stages]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
@@ -105,7 +105,7 @@ class Recipe:
         given = list(stages)
         for one in given:
             if not isinstance(one, Stage | BoundStage):
-                raise ConfigError(f"{one!r} is no stage.", "Give instances, such as GopherQuality().")
+                raise ConfigError(f"{one!r} is not a stage.", "Give instances, such as GopherQuality().")
         bound = [one if isinstance(one, BoundStage) else BoundStage.of(one) for one in given]
         data = {
             "name": name,
@@ -118,7 +118,7 @@ class Recipe:
 
     @classmethod
     def from_toml(cls, text: str, registry: Mapping[str, type[Stage]]) -> Recipe:
-        """Make a recipe from a TOML text. Raises ConfigError."""
+        """Make a recipe from TOML text. Raises ConfigError."""
         try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -126,7 +126,7 @@ class Recipe:
         return cls.from_dict(data, registry)
 
     def with_settings(self, settings: Settings, registry: Mapping[str, type[Stage]]) -> Recipe:
-        """Return the recipe with settings laid over it, such as "gopher_quality.words.min=30". Raises ConfigError."""
+        """Return the recipe with some values changed, such as "gopher_quality.words.min=30". Raises ConfigError."""
         pairs = pairs_of(settings)
         changed = self.canonical()
         for pair in pairs:
@@ -152,8 +152,7 @@ class Recipe:
         }
 
     def check_input(self, gives: Iterable[str]) -> None:
-        """Raise ConfigError if a stage reads what an item of the input does not have there: its page, URL, text or
-        language."""
+        """Raise ConfigError if a stage reads a page, URL, text or language that an item does not have at this point."""
         there = set(gives)
         lacking: dict[str, list[str]] = {}
         for bound in self.stages:
@@ -161,20 +160,20 @@ class Recipe:
                 lacking.setdefault(what, []).append(bound.name)
             there.update(bound.stage.sets)
         if lacking:
-            what = min(lacking)  # the page comes first: another recipe needs no URL either
+            what = min(lacking)  # the page comes first, because a recipe without pages needs no URLs
             raise ConfigError(*_lacks(lacking[what], what))
 
     def pipeline(self) -> Pipeline:
         return Pipeline(self.stages, self.measures)
 
     def run(self, items: Iterable[Item], *, dedup: bool = True) -> Iterator[Outcome]:
-        """Yield the outcome of each item, in order: of texts, dicts, documents, or the records of an archive.
+        """Yield the outcome of each item, in order. Items are texts, dicts, documents, or the records of an archive.
 
         A dict has a text or HTML, and perhaps an id, URL, date and language, under the usual names (docs/documents.md).
-        An item without a text is failed. If the recipe compares documents, no outcome comes before the last item was
-        read, because the verdict on each document depends on all of them. So all documents are in memory. The verdicts
-        are those of a build over the same documents. With `dedup=False` nothing is compared, and each outcome comes at
-        once. Raises ConfigError if the recipe needs something that the items lack.
+        The outcome of an item without a text is `failed`. If the recipe compares documents, no outcome comes before the
+        last item was read, because the verdict on each document depends on all of them. So all documents are in memory.
+        A build over the same documents gives the same verdicts. With `dedup=False` nothing is compared, and each
+        outcome comes at once. Raises ConfigError if the recipe needs something that the items lack.
         """
         outcomes = self._judged.run(documents_of(items, self.check_input))
         if not dedup or not self._judged.collective:
@@ -188,11 +187,12 @@ class Recipe:
         yield from found
 
     def batch(self, table: Table) -> Table:
-        """Return the rows of a table whose documents are kept, with their texts as the recipe leaves them.
+        """Return the rows of a table that the recipe keeps, with the texts that the recipe makes.
 
-        The table is a dict of columns, a pyarrow table, or a pandas or polars data frame, and so is the result. So this
-        is a function for `datasets.Dataset.map(recipe.batch, batched=True)` and Ray Data's `map_batches`. Columns have
-        the usual names. Documents are not compared, since a batch does not know the others; the first call says so.
+        The table is a dict of columns, a pyarrow table, or a pandas or polars data frame. The result has the same type.
+        Use this function in `datasets.Dataset.map(recipe.batch, batched=True)` and Ray Data's `map_batches`. Columns
+        have the usual names. Documents are not compared, because each call sees one batch alone. The first call warns
+        about this.
         """
         names = names_of(table)
         columns = choose_columns(names, {}, "The table")
@@ -215,7 +215,7 @@ class Recipe:
 
     @cached_property
     def _alone(self) -> Pipeline:
-        """The pipeline of `batch`, which says once what it leaves out."""
+        """The pipeline of `batch`. The first use warns about the stages that are left out."""
         if names := [bound.name for bound in self.stages if isinstance(bound.stage, Collective)]:
             warnings.warn(f"`batch` removes no duplicates: it leaves out {' and '.join(names)}.", stacklevel=4)
         return self._judged
@@ -235,7 +235,7 @@ class Recipe:
         return f"Recipe({self.name!r}: {', '.join(bound.name for bound in self.stages)})"
 
     def to_toml(self) -> str:
-        """Return the recipe as TOML, with every value. `from_toml` makes the same recipe from it."""
+        """Return the recipe as TOML, with every value. `from_toml` turns this text into the same recipe."""
         return recipe_toml(self.canonical())
 
     def _repr_html_(self) -> str:
@@ -244,7 +244,7 @@ class Recipe:
 
 
 def recipe_toml(canonical: Mapping[str, Any], meaning: Callable[[str, str], str] = lambda stage, key: "") -> str:
-    """Return a canonical recipe as TOML that loads. `meaning` gives a comment for a parameter or measure of a stage."""
+    """Return a canonical recipe as valid TOML. `meaning` returns the comment for a parameter or measure of a stage."""
     lines = [f"{key} = {_toml(canonical[key])}" for key in ("name", "description", "measures", "output")]
     for stage in canonical["stages"]:
         lines += ["", "[[stages]]"]
@@ -262,20 +262,20 @@ def _toml(value: Any) -> str:
 
 
 def _lacks(names: Sequence[str], what: str) -> tuple[str, str]:
-    """Return what to say of stages that read what no item has there, and what to do."""
+    """Return the error for stages that read a part that no item has, and what to do."""
     name, off = names[0], " ".join(f"--set {name}=off" for name in names)
     if what == "page":
-        todo = f"Take the recipe text, name a column of HTML with --html, or switch off what reads it: {off}."
-        return f"{name} reads the HTML of a page, and the documents are texts.", todo
+        todo = f"Use the recipe text, name a column of HTML with --html, or switch these stages off: {off}."
+        return f"{name} reads the HTML of a page, but the documents are texts.", todo
     if what == "url":
-        todo = f"Name a column with --url, or switch off what reads it: {off}."
-        return f"{name} reads the URL of a page, and the documents have none.", todo
-    todo = f'Add one that does: `corpus stages` lists them. A stage of your own says `sets = ("{what}",)`.'
-    return f"{name} reads the {what} of a page, and no stage before it sets that.", todo
+        todo = f"Name a column of URLs with --url, or switch these stages off: {off}."
+        return f"{name} reads the URL of a page, but the documents have no URL.", todo
+    todo = f'Add a stage that does. `corpus stages` lists all stages. Your own stage declares `sets = ("{what}",)`.'
+    return f"{name} reads the {what} of a page, but no earlier stage sets the {what}.", todo
 
 
 def _check_order(stages: Sequence[BoundStage]) -> None:
-    """Raise ConfigError if a stage reads what only a later one sets."""
+    """Raise ConfigError if a stage reads something that only a later stage sets."""
     there: set[str] = set()
     for at, bound in enumerate(stages):
         late = [other for other in stages[at + 1 :] if bound.reads.difference(there).intersection(other.stage.sets)]
@@ -308,9 +308,9 @@ def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:
 def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> BoundStage:
     use = table.get("stage") if isinstance(table, Mapping) else None
     if not isinstance(use, str):
-        raise ConfigError("A [[stages]] table has no `stage`.", "Name the stage it uses; `corpus stages` lists them.")
+        raise ConfigError("A [[stages]] table has no `stage`.", "Name a stage. `corpus stages` lists all stages.")
     if use not in registry:
-        todo = f"{did_you_mean(use, registry)} A stage of your own comes with --allow-module, or modules=[…] in Python."
+        todo = f"{did_you_mean(use, registry)} Load your own stage with --allow-module, or modules=[…] in Python."
         raise ConfigError(f"There is no stage '{use}'.", todo)
     cls = registry[use]
     name = table.get("name", use)
@@ -368,8 +368,8 @@ def _with_setting(data: dict[str, Any], setting: tuple[str, Any]) -> dict[str, A
     else:
         tables = {table["name"]: table for table in data["stages"]}
         if first in tables and not keys:
-            what = f"{value!r} is no setting of the stage '{first}'."
-            raise ConfigError(what, f"Switch it off with {first}=off, or name a measure or parameter of it.")
+            what = f"{value!r} is not a setting of the stage '{first}'."
+            raise ConfigError(what, f"Switch it off with {first}=off, or name one of its measures or parameters.")
         if first not in tables:
             raise ConfigError(f"The recipe has no stage '{first}'.", did_you_mean(first, tables))
         changed = tables[first]

@@ -1,4 +1,4 @@
-"""The contract of a stage: measures with limits, and parameters. A stage measures; the limits decide.
+"""The contract of a stage: measures with limits, and parameters. A stage measures, and the limits decide.
 
     class Shouting(Stage):
         "Share of upper-case letters."
@@ -34,8 +34,8 @@ Measured = tuple[str, Value] | tuple[str, Value, str]
 BREAKS: dict[str, Callable[[Any, Any], Any]] = {
     "min": operator.lt, "max": operator.gt, "above": operator.le, "below": operator.ge,
 }  # fmt: skip
-"""The comparison by which a number, or an array of numbers, breaks each bound of a limit, in the order of
-`Limit.broken_by`."""
+"""For each bound, the comparison that shows whether a number, or each number of an array, breaks the bound. The order
+is that of `Limit.broken_by`."""
 
 _BOUNDS = ("min", "max", "above", "below", "one_of")
 _MOST = 1 << 63
@@ -46,8 +46,8 @@ _MOST = 1 << 63
 class Limit:
     """The allowed range of a measure: `min` and `max` inclusive, `above` and `below` strict, `one_of` for categories.
 
-    A bound of None is switched off. A value of None (there was nothing to measure) is never outside. `of` is the type
-    of the measure: int, float or str.
+    A bound of None is switched off. A value of None (there was nothing to measure) breaks no limit. `of` is the type of
+    the measure: int, float or str.
     """
 
     min: float | None = None
@@ -60,7 +60,7 @@ class Limit:
     """True: the measure is a share of a whole, so its bounds are between 0 and 1."""
 
     def __post_init__(self) -> None:
-        # one form per number, so that 10 and 10.0 make one fingerprint
+        # each number has one form, so that 10 and 10.0 give the same fingerprint
         for name in ("min", "max", "above", "below"):
             bound = getattr(self, name)
             if bound is not None:
@@ -90,7 +90,7 @@ class Limit:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if v is not None}
 
     def with_bounds(self, where: str, bounds: dict[str, Any]) -> Limit:
-        """Return this limit with other bounds; "off" switches a bound off. `where` names the limit in errors."""
+        """Return this limit with other bounds. "off" switches a bound off. `where` names the limit in errors."""
         changes: dict[str, Any] = {}
         for name, bound in bounds.items():
             if name not in _BOUNDS:
@@ -114,7 +114,7 @@ class Limit:
         lows = [bound for bound in (changed.min, changed.above) if bound is not None]
         highs = [bound for bound in (changed.max, changed.below) if bound is not None]
         if lows and highs and max(lows) > min(highs):
-            what = f"{where} allows no value: it is at least {max(lows)} and at most {min(highs)}."
+            what = f"{where} allows no value: the least is {max(lows)} and the most is {min(highs)}."
             raise ConfigError(what, 'Change one of the two bounds, or set it to "off".')
         return changed
 
@@ -127,9 +127,9 @@ def ratio(part: int, whole: int) -> float | None:
 class Stage:
     """A rule family over single documents. The constructor only stores keyword parameters.
 
-    A stage loads its models and lists in `prepare`, into attributes that end in `_`. These stay in the process; they
-    are not pickled, and two stages with the same parameters are equal without them. `resources` names the files that
-    decide results, so that their digests join the recipe's fingerprint.
+    A stage loads its models and lists in `prepare`, into attributes that end in `_`. These attributes are not pickled,
+    and are ignored when two stages are compared. `resources` names the files that decide results, so that their digests
+    join the recipe's fingerprint.
     """
 
     name: ClassVar[str] = ""
@@ -140,27 +140,28 @@ class Stage:
     gate: ClassVar[bool] = False
     """True: later stages do not measure a document that this stage drops (no text yet, or the wrong language)."""
     costly: ClassVar[bool] = False
-    """True: after its verdict a stage measures nothing more, because its later measures cost too much."""
+    """True: the stage stops measuring after its verdict, because its later measures cost too much."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """What a page must have before this stage: "page" (its HTML), "url", "text", "language". An archive gives the first
-    two."""
+    """What a page must have before this stage: "page" (its HTML), "url", "text", "language". A record of an archive has
+    the first two."""
     sets: ClassVar[tuple[str, ...]] = ()
     """What a page has after this stage: "text", "language", or both."""
     detailed: ClassVar[tuple[str, ...]] = ()
-    """The measures that may come with a detail. The ledger has the detail only of a document that such a measure drops.
-    If another limit makes it drop others, their pages must be read again."""
+    """The measures that may come with a detail. The ledger has a detail only for documents that such a measure drops.
+    If a changed limit drops other documents, their pages must be read again."""
 
     def __init_subclass__(cls) -> None:
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Limit)}
         cls.limits = {**cls.limits, **own}
 
     def apply(self, doc: Document) -> Iterator[Measured]:
-        """Yield the measures of `doc` in the order of the rules. At its end it may set `doc.text`."""
-        raise TypeError(f"{type(self).__name__} has no apply()")  # a class without rules is no stage
+        """Yield the measures of `doc` in the order of the rules. At the end, a stage may set `doc.text`."""
+        raise TypeError(f"{type(self).__name__} has no apply()")  # a class without rules is not a stage
 
     def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
-        """Measure a document into `outcome`; the first broken limit of `bound` is the verdict. Return False if later
-        stages must not see it. With `first`, measuring ends at the first broken limit."""
+        """Measure a document and store the values in `outcome`. The first broken limit of `bound` is the verdict.
+        Return False if later stages must not see the document. With `first`, measuring ends at the first broken
+        limit."""
         stopped = False
         for measure, value, *detail in self.apply(outcome.doc):
             if measure not in bound.limits:
@@ -198,7 +199,7 @@ class Stage:
     def bind(self, name: str = "", languages: Sequence[str] = (), **limits: Mapping[str, Any]) -> BoundStage:
         """Return this stage with other limits, for `Recipe.of`: `GopherQuality().bind(words={"min": 30})`.
 
-        Raises ConfigError if it has no such measure or bound.
+        Raises ConfigError if the stage has no such measure or bound.
         """
         bound = BoundStage.of(self)
         changed = dict(bound.limits)
@@ -207,7 +208,7 @@ class Stage:
                 raise ConfigError(f"{bound.name} has no measure '{measure}'.", did_you_mean(measure, changed))
             where = f"{name or bound.name}.{measure}"
             if not isinstance(bounds, Mapping):
-                raise ConfigError(f"{where} = {bounds!r} is no limit.", f'Give bounds: {measure}={{"min": …}}.')
+                raise ConfigError(f"{where} = {bounds!r} is not a limit.", f'Give bounds: {measure}={{"min": …}}.')
             changed[measure] = changed[measure].with_bounds(where, dict(bounds))
         return BoundStage(name or bound.name, self, changed, tuple(languages))
 
@@ -218,11 +219,11 @@ class Stage:
         """Raise ConfigError if this stage contradicts another one of its recipe."""
 
     def redact(self, text: str) -> str:
-        """Return the text as people may see it. Only a stage that removes personal data changes it."""
+        """Return the text as people may see it. Only a stage that removes personal data changes the text."""
         return text
 
     def resources(self) -> dict[str, str]:
-        """Return the sha256 of each file that decides results, by name. Raises ConfigError if one is missing."""
+        """Return the sha256 of each file that decides results, by name. Raises ConfigError if a file is missing."""
         return {}
 
     @property
@@ -255,8 +256,8 @@ def param_names(stage: type[Stage]) -> list[str]:
 
 @dataclass(frozen=True)
 class BoundStage:
-    """A stage under its name in the recipe, with its limits there. If `languages` are given, documents in other
-    languages skip it."""
+    """A stage with its name and its limits in a recipe. If `languages` are given, documents in other languages skip
+    it."""
 
     name: str
     stage: Stage
@@ -275,10 +276,10 @@ class BoundStage:
         return hash((self.name, self.stage, self.languages))
 
     def check(self, text: str = "", *, html: str | bytes | None = None, **fields: Any) -> Outcome:
-        """Return the outcome of this stage alone, at these limits, for one text or one page of HTML. `fields` are those
-        of Document, such as `url` and `language`.
+        """Return the outcome of this stage alone, at these limits, for one text or one page of HTML. `fields` are
+        fields of Document, such as `url` and `language`.
 
-        Raises ConfigError if the stage reads what is not given.
+        Raises ConfigError if the stage reads something that is not given.
         """
         for name, value, kinds in (("text", text, str), ("html", html, str | bytes | None)):
             if not isinstance(value, kinds):
@@ -287,7 +288,7 @@ class BoundStage:
         for what, given in (("page", record), ("url", fields.get("url")), ("language", fields.get("language"))):
             if what in self.reads and not given:
                 name = {"page": "html"}.get(what, what)
-                raise ConfigError(f"{type(self.stage).__name__} reads the {name} of a page.", f"Give check({name}=…).")
+                raise ConfigError(f"{type(self.stage).__name__} reads the {name} of a page.", f"Call check({name}=…).")
         outcome = Outcome(KEPT, Document(text=text, record=record, **fields))
         self.stage.prepare()
         outcome.finished = self.judge(outcome)
@@ -304,10 +305,10 @@ class BoundStage:
         return {*self.stage.reads, *(["language"] if self.languages else [])}
 
     def judge(self, outcome: Outcome, first: bool = False) -> bool:
-        """Run the stage over one document (`Stage.visit`). An exception in the stage is an outcome too: failed."""
+        """Run the stage over one document (`Stage.visit`). If the stage raises an exception, the outcome is failed."""
         try:
             return self.stage.visit(outcome, self, first)
-        except Exception as error:  # a page that makes a library raise fails alone, not the run
+        except Exception as error:  # if a library raises on a page, only this page fails
             kind = "memory" if isinstance(error, MemoryError) else "error"
             if outcome.outcome == KEPT or kind == "memory":
                 outcome.outcome, outcome.stage, outcome.rule = FAILED, self.name, kind
@@ -318,8 +319,8 @@ class BoundStage:
 
 
 def _of(kind: type, measure: str, value: Value) -> Value:
-    """Return the value in the type of its measure, as the ledger has it."""
+    """Return the value in the type of its measure, for the ledger."""
     found: Value = kind(value)
     if found != value:
-        raise TypeError(f"{measure} is of type {kind.__name__}, so {value!r} is no value of it")
+        raise TypeError(f"{measure} is of type {kind.__name__}, so {value!r} is not a valid value")
     return found

@@ -32,7 +32,7 @@ Location = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Step:
-    """How far a build is: units done in a phase, and in the pass the records so far."""
+    """The progress of a build: the units done in a phase and, during the pass, the records so far."""
 
     phase: str
     done: int
@@ -46,7 +46,7 @@ class Step:
 
 
 class _Told(Progress):
-    """Progress that a function is told."""
+    """Progress that calls a function after each unit."""
 
     def __init__(self, tell: Callable[[Step], object]) -> None:
         self._tell = tell
@@ -63,10 +63,10 @@ class _Told(Progress):
         self._tell(Step(self._phase, self._done, self._units, self._counts))
 
     def stop(self) -> None:
-        """Do nothing: no terminal is held."""
+        """Do nothing: no terminal is used."""
 
     def end(self) -> None:
-        """Do nothing: the last unit was told."""
+        """Do nothing: the last unit was reported."""
 
 
 def build(
@@ -91,27 +91,27 @@ def build(
 ) -> Run:
     """Build a corpus from archives or documents, as `corpus build` does, and return the run.
 
-    `inputs` are files, folders, globs, URLs or crawls, and `out` is a folder or an s3:// URL. A build that was
-    interrupted goes on, and a finished one is returned as it is. `recipe` is a name, a TOML file, a dict or a recipe.
-    `set` changes it: {"gopher_quality.words.min": 30}. `columns` names columns of documents by part: text, html, id,
-    url, date, language. `keep_columns` names columns that travel along to the corpus. `modules` are Python files with
+    `inputs` are files, folders, globs, URLs or crawls, and `out` is a folder or an s3:// URL. An interrupted build
+    continues, and a finished run is returned as it is. `recipe` is a name, a TOML file, a dict or a recipe. `set`
+    changes it: {"gopher_quality.words.min": 30}. `columns` names the column of each part of a document: text, html, id,
+    url, date, language. `keep_columns` names other columns to copy to the corpus. `modules` are Python files with
     stages of your own. `workers` defaults to the usable CPUs. `on_progress` is called with a `Step` after each unit.
 
-    Units that were given up are in `run.info["quarantined"]`. Call again to try them again. Raises ConfigError for
-    wrong arguments, AlarmError if deduplication would remove too much, and other CorpusErrors.
+    `run.info["quarantined"]` lists the units that were given up. Call `build` again to retry these units. Raises
+    ConfigError for wrong arguments, AlarmError if deduplication would remove too much, and other CorpusErrors.
     """
     own = tuple(read_plugin(os.fspath(module)) for module in modules)
     given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     for one in given:
         if not isinstance(one, str | os.PathLike) or "\n" in os.fspath(one):
             raise ConfigError(
-                "An input is no path, URL or crawl.", "Judge texts in memory with corpus.recipe(…).run(texts)."
+                "An input is not a path, URL or crawl.", "To judge texts in memory, call corpus.recipe(…).run(texts)."
             )
     for part in columns or ():
         if part not in PARTS:
-            raise ConfigError(f"'{part}' is no part of a document.", did_you_mean(part, PARTS))
+            raise ConfigError(f"'{part}' is not a part of a document.", did_you_mean(part, PARTS))
     if workers is not None and (not isinstance(workers, int) or workers < 1):
-        raise ConfigError(f"{workers!r} is no number of workers.", "Give a whole number from 1 on.")
+        raise ConfigError(f"{workers!r} is not a number of workers.", "Give a whole number of at least 1.")
     folder = os.fspath(out)
     at_once = workers or usable_cpus()
     job = Job(
@@ -133,12 +133,12 @@ def build(
     for bound in job.recipe.stages:
         if bound.stage.name not in known:
             what = f"The processes that judge pages don't know the stage {bound.stage.name or bound.name}."
-            raise ConfigError(what, "Put its class into a file, and name that with modules=[…].")
+            raise ConfigError(what, "Put the class into a file, and name the file with modules=[…].")
 
     def engine() -> Engine:
         if not ray and address is None:
             return LocalEngine(at_once)
-        from jobs.runner.ray_engine import RayEngine  # Ray's files are read only where Ray is asked for
+        from jobs.runner.ray_engine import RayEngine  # Ray is imported only if it is used
 
         return RayEngine(workers, address, job.out)
 
@@ -151,7 +151,7 @@ def build(
 
 
 class ReportPage:
-    """The report of a run. A notebook shows it; `save` writes it to a file."""
+    """The report of a run. A notebook shows the report, and `save` writes it to a file."""
 
     def __init__(self, html: str) -> None:
         self.html = html
@@ -160,11 +160,11 @@ class ReportPage:
         return f"<ReportPage of {len(self.html):,} characters: save(path) writes it, and a notebook shows it>"
 
     def save(self, path: Location) -> None:
-        """Write the page to a file that only its owner can read, since it has excerpts of pages."""
+        """Write the page to a file that only its owner can read, because the page has excerpts of web pages."""
         write_whole(Path(path), self.html.encode(), private=True)
 
     def _repr_html_(self) -> str:
-        # a page of its own, so that neither its style nor what it holds touches the notebook
+        # a separate page, so that its style and content can't affect the notebook
         style = "width:100%;height:40em;border:0"
         return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{escape(self.html)}"></iframe>'
 

@@ -1,4 +1,4 @@
-"""Comparisons of documents that are all in memory. They find what the phases of a build find for the same documents."""
+"""Comparisons of documents in memory. The verdicts are the same as in a build over the same documents."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def compare_documents(stage: DocumentComparison, bound: BoundStage, outcomes: Sequence[Outcome]) -> None:
-    """Drop the documents that repeat another one, and fill the measures of all that were compared.
+    """Drop the documents that repeat another document, and set the measures of each cluster.
 
-    Of equals, the first outcome counts as the first document.
+    Between equally good documents, the order of the outcomes decides.
     """
     threshold = bound.limits[stage.rule].below
     signed: list[Signed] = [outcome.signed[stage.kind] for outcome in outcomes]
@@ -39,7 +39,7 @@ def compare_documents(stage: DocumentComparison, bound: BoundStage, outcomes: Se
     component = _components(stage.keys(rows), has_keys)
     compared = component, preference[at], stage.compared(rows, shingles)
     found = transitive(*compared) if stage.transitive else verify(*compared, threshold)
-    place = np.searchsorted(at, leader)  # twins follow their leader
+    place = np.searchsorted(at, leader)  # documents with equal texts follow their leader
     kept = at[found.kept_doc[place]]
     similarity = np.where(kept == leader, 1.0, found.similarity[place])
     sizes = np.bincount(kept, minlength=len(signed))
@@ -136,4 +136,4 @@ def _drop(outcome: Outcome, bound: BoundStage, rule: str, value: Any, limit: flo
     broken = bound.limits[rule].broken_by(value)
     outcome.outcome, outcome.stage, outcome.rule, outcome.value = DROPPED, bound.name, rule, value
     outcome.limit, outcome.detail = limit, detail
-    outcome.bound = broken[0] if broken is not None else "below"  # the classic way removes below the limit too
+    outcome.bound = broken[0] if broken is not None else "below"  # a transitive comparison also removes below the limit

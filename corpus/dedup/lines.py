@@ -1,4 +1,4 @@
-"""Signed lines in memory, as flat arrays with one entry per line, and what documents lose if some are removed."""
+"""Signed lines in memory, as flat arrays with one entry per line, and what documents lose if lines are removed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LOSERS_SCHEMA = pa.schema(
 class GroupLines:
     """The documents of a group and their lines, in order.
 
-    `first` is the number of the first document, and the arrays count from there. `alive` is True for compared
+    `first` is the number of the first document. The arrays number documents from 0. `alive` is True for compared
     documents, and `doc` has the document of each line.
     """
 
@@ -131,8 +131,8 @@ def evidence_of(losses: dict[str, Ints]) -> dict[str, np.ndarray]:
 def best_kept(doc: Ints, keeper: Ints, chars: Ints) -> Ints:
     """Return one removed line of each document, by index. This line shows where the document's lines are kept.
 
-    The line is one whose keeper has most of the document's removed lines, by characters. Among equal keepers the first
-    is chosen. `doc`, `keeper` and `chars` have an entry per removed line.
+    The keeper of this line has most of the document's removed lines, by characters. Among equal keepers the first is
+    chosen. `doc`, `keeper` and `chars` have an entry per removed line.
     """
     order = np.lexsort((keeper, doc))
     starts = run_starts(doc[order], keeper[order])

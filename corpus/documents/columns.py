@@ -16,13 +16,13 @@ USUAL = {
     "date": ("date", "timestamp", "created", "metadata.date", "meta.date", "date_download"),
     "language": ("language", "lang", "metadata.language", "meta.language"),
 }
-"""The names that a part of a document usually has, the likeliest first: those of FineWeb, Dolma, C4, RedPajama."""
+"""The names that FineWeb, Dolma, C4, RedPajama and others use for each part of a document, the likeliest first."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the columns. An empty one says that the documents have no such part. A dot leads to a field of a
-    column: `metadata.url`. Exactly one of `text` and `html` is given."""
+    """The name of the column for each part of a document. An empty name means that the documents lack this part. A dot
+    separates a column from a field inside it: `metadata.url`. Exactly one of `text` and `html` is set."""
 
     text: str = ""
     html: str = ""
@@ -31,11 +31,11 @@ class Columns:
     date: str = ""
     language: str = ""
     keep: tuple[str, ...] = ()
-    """The columns that travel along to the corpus."""
+    """Other columns to copy to the corpus."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Columns:
-        """Return the columns of an `as_dict`."""
+        """Make Columns from the result of `as_dict`."""
         return cls(**{**data, "keep": tuple(data.get("keep", ()))})
 
     @property
@@ -44,13 +44,13 @@ class Columns:
 
     @property
     def gives(self) -> set[str]:
-        """What each document has before any stage."""
+        """The parts that each document has before any stage."""
         parts = {"text" if self.text else "page"}
         return parts | ({"url"} if self.url else set()) | ({"language"} if self.language and self.text else set())
 
     @property
     def names(self) -> list[str]:
-        """The columns that are read, each once."""
+        """The names of all columns to read, without duplicates."""
         return list(dict.fromkeys([*self._by_part.values(), *self.keep]))
 
     @property
@@ -58,7 +58,7 @@ class Columns:
         return {part: name for part in PARTS if (name := getattr(self, part))}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the columns as JSON data, without those that are not there."""
+        """Return the names as JSON data, without empty names."""
         return {**self._by_part, **({"keep": list(self.keep)} if self.keep else {})}
 
     def __str__(self) -> str:
@@ -70,16 +70,17 @@ PARTS = [field.name for field in fields(Columns) if field.name != "keep"]
 
 
 def choose_columns(there: Sequence[str], asked: Mapping[str, str], file: str, keep: Sequence[str] = ()) -> Columns:
-    """Return the columns that the user asked for, and the usual ones for the other parts.
+    """Return the columns that the user named, and columns with usual names for the other parts.
 
-    `there` are the names in the file, with those of fields inside columns, such as `metadata.url`. If the user names
-    neither text nor HTML, a text is preferred. Raises ConfigError if a column is not there, or none has the content.
+    `there` lists the names in the file, including fields inside columns, such as `metadata.url`. If the user names
+    neither text nor HTML, text is preferred. Raises ConfigError if a named column is missing, or if no column has text
+    or HTML.
     """
     for part, name in (*asked.items(), *(("keep-columns", name) for name in keep)):
         if name not in there:
             raise ConfigError(f"{file} has no column '{name}' for --{part}.", did_you_mean(name, there))
     if asked.get("text") and asked.get("html"):
-        raise ConfigError("A document is read from its text or from its HTML.", "Give one of --text and --html.")
+        raise ConfigError("Both --text and --html were given.", "Give one: a build reads either text or HTML.")
     found = {part: next((name for name in USUAL[part] if name in there), "") for part in PARTS if part not in asked}
     found |= asked
     if "html" in asked or (found["html"] and not found["text"]):
@@ -89,6 +90,6 @@ def choose_columns(there: Sequence[str], asked: Mapping[str, str], file: str, ke
     columns = Columns(**found, keep=tuple(dict.fromkeys(keep)))
     if not columns.content:
         names = ", ".join(there[:20]) or "none"
-        what = f"{file} has no column of a known name for text. Its columns: {names}."
-        raise ConfigError(what, "Call the column of texts `text`, or name it with --text.")
+        what = f"{file} has no column with a known name for text. It has the columns {names}."
+        raise ConfigError(what, "Rename the column of texts to `text`, or give its name with --text.")
     return columns

@@ -1,4 +1,4 @@
-"""The formats of documents: how a file is read, and its division into units."""
+"""The formats of files of documents: their readers, and their division into units."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ TABLE_NAME = re.compile(
     r"[^.].*\.(parquet|(jsonl|ndjson)(\.(gz|gzip|zst|zstd))?|json\.(gz|gzip|zst|zstd))", re.IGNORECASE
 )
 JSON_NAME = re.compile(r"[^.].*\.json", re.IGNORECASE)
-"""The name of a file that may be JSON Lines too. In a folder, such files mostly say something about the others."""
+"""The name of a file that may hold JSON Lines. In a folder, such files mostly describe the other files."""
 
 PAGE_NAME = re.compile(r"[^.].*\.x?html?", re.IGNORECASE)
 
 HTML_FILE = Columns(html="file")
-"""The columns of a page of HTML: the file is all that there is."""
+"""The columns of a page of HTML: the whole file is the page."""
 
 
 def format_of(name: str) -> Format | None:
-    """Return the format of a file by its name. None if the name is not that of documents."""
+    """Return the format of a file by its name, or None if a file of documents can't have this name."""
     lower = name.lower()
     if PAGE_NAME.fullmatch(lower):
         return Format(PAGE, "plain", "")
@@ -52,7 +52,7 @@ def format_of(name: str) -> Format | None:
 
 
 def as_stored(source: Source, form: Format) -> Format:
-    """Return the format with the codec that the first bytes of a file show, whatever its name says."""
+    """Return the format with the codec that the first bytes of the file show. The name of the file may be wrong."""
     if form.layout != LINES:
         return form
     start = source.read(0, 4)
@@ -64,8 +64,8 @@ def as_stored(source: Source, form: Format) -> Format:
 
 
 def columns_in(source: Source, form: Format) -> list[str]:
-    """Return the names of the columns of a file, with those of fields inside them. Raises InputError if no document can
-    be read at its start, and says why."""
+    """Return the names of the columns of a file and of the fields inside them. Raises InputError with the reason if no
+    document can be read at the start of the file."""
     if form.layout == LINES:
         lines = head_lines(source, form.codec)
         found = names_in(lines)
@@ -76,33 +76,33 @@ def columns_in(source: Source, form: Format) -> list[str]:
         with closing(open_parquet(source)) as file:
             return list(file.names)
     except IntegrityError:
-        raise InputError(f"{source.name} is no parquet file, or its footer is damaged.", "Restore it.") from None
+        raise InputError(f"{source.name} is not a parquet file, or its footer is damaged.", "Restore it.") from None
 
 
 def _no_lines(lines: Sequence[bytes], found: Sequence[str]) -> tuple[str, str] | None:
-    """Return why the lines at the start of a file are no JSON Lines, and what to do. None if they are, or there are
-    none."""
+    """Return why the lines at the start of a file are not JSON Lines, and what to do. Return None if the lines are
+    valid or the file has none."""
     start = lines[0] if lines else b""
     if start[:2] in (BOM_UTF16_LE, BOM_UTF16_BE, b"{\0", b"\0{"):
         return "is not in UTF-8", "Convert it: `iconv -f UTF-16 -t UTF-8`."
     spread = start[:1] in (b"[", b"{") and len(lines) > 1 and not start.endswith(b"}")
     if start == b"[" or (not found and (start[:1] == b"[" or spread)):
-        todo = "Convert it: `jq -c '.[]?' FILE`, or `jq -c . FILE` if it is no list."
-        return "is JSON that is spread over lines, or one list, and not JSON Lines", todo
+        todo = "Convert it: `jq -c '.[]?' FILE`, or `jq -c . FILE` if it is not a list."
+        return "is not JSON Lines, but one JSON list, or JSON that spans several lines", todo
     if lines and not found:
         return "has no line that is a JSON object", "Give JSON Lines, or a parquet file."
     return None
 
 
 def plan_documents(source: Source, form: Format, columns: Columns, unit_bytes: int) -> FilePlan:
-    """Plan units of about `unit_bytes` each: lines of a plain file, or row groups. Other files are one unit.
+    """Divide a file into units of about `unit_bytes`: lines of a plain file, or row groups. Any other file is one unit.
 
     A compressed file is one unit, even if it has many gzip members or zstd frames. The place of a line is its offset in
-    the stream, so that it is the same however the file was compressed. At the start of a member nothing says how many
-    bytes come before it, nor whether a line begins there: to know both, all members before it must be inflated, which
-    is most of the work of reading. Who needs more workers gives more files.
+    the decompressed file, so the place does not depend on the compression. The start of a member does not show how many
+    decompressed bytes precede it, or whether a line begins there. To know this, all earlier members must be inflated,
+    which is most of the work of reading. To use more workers, divide the documents among more files.
 
-    Raises InputError if a parquet file can't be read, and ConfigError if it has no such columns.
+    Raises InputError if a parquet file can't be read, and ConfigError if it has no usable column of text or HTML.
     """
     starts = [0]
     if form.layout == ROWS and source.size:

@@ -1,8 +1,8 @@
-"""Footers of parquet files, looked at by a process of its own: `python -m corpus.documents.footers`.
+"""A check of parquet footers in a separate process: `python -m corpus.documents.footers`.
 
-Some harmed footers end the process that looks at them: pyarrow 26 lets errors in the sizes of a column's levels through
-to C++, which aborts. That must not be the process of a run. So the process here looks first, and its end is a damaged
-file. It is started once, in 0.3 s, and ends with the process that started it.
+Some damaged footers abort the process that reads them: pyarrow 26 passes wrong sizes of a column's levels on to C++
+code, which aborts. A run must survive this. So a separate process reads each footer first. If this process dies, the
+file counts as damaged. The process starts once, in 0.3 s, and ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _looking: subprocess.Popen[bytes] | None = None
 
 
 def check_footer(source: Source) -> None:
-    """Raise IntegrityError if the footer of a file can't be looked at."""
+    """Raise IntegrityError if the footer of a file can't be read."""
     end = source.read(max(0, source.size - 8), 8)
     size = int.from_bytes(end[:4], "little")
     if source.size < 12 + size or end[4:] != _MAGIC:
@@ -45,12 +45,12 @@ def _ask(footer: bytes) -> bool:
     if _looking is None:
         command, pipe = [sys.executable, "-P", "-m", "corpus.documents.footers"], subprocess.PIPE
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), *sys.path]))}
-        # in a session of its own, as Ctrl-C is for the run
+        # in a separate session, so that Ctrl-C reaches only the run
         _looking = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True, env=environment
         )
         if _looking.stdout is None or _looking.stdout.read(1) != _READY:
-            raise RuntimeError("the process that looks at footers did not start")
+            raise RuntimeError("the process that checks footers did not start")
     assert _looking.stdin is not None and _looking.stdout is not None
     try:
         _looking.stdin.write(len(footer).to_bytes(8, "little") + footer)
@@ -65,7 +65,7 @@ def _ask(footer: bytes) -> bool:
 
 @atexit.register
 def end() -> None:
-    """End the process that looks at footers."""
+    """End the process that checks footers."""
     global _looking
     ended, _looking = _looking, None
     if ended is not None:
@@ -74,7 +74,7 @@ def end() -> None:
 
 
 def look(given: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer for each footer, until there are no more."""
+    """Read footers until the input ends, and answer for each one whether pyarrow can read it."""
     answers.write(_READY)
     answers.flush()
     while head := given.read(8):

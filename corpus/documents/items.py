@@ -1,4 +1,4 @@
-"""What a recipe judges in memory: texts, dicts, documents, and the records of an archive."""
+"""The items that a recipe can judge in memory: texts, dicts, documents, and the records of an archive."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ def documents_of(
 ) -> Iterator[Document | Record | Damage]:
     """Yield texts and dicts as documents, and the other items as they are.
 
-    The id of a document is its own, or else its number. The first dict has the names that all of them have. An item
-    without text or HTML, or of another type, is a damage. `check` is called once with what the texts or dicts give.
+    A document without an id gets its number as its id. The first dict decides which names are read from all dicts. An
+    item without text or HTML, or of another type, becomes a damage. `check` is called once, with the parts that the
+    first document has.
     """
     if isinstance(items, str | bytes | Mapping):
-        raise ConfigError("One document is no list of documents.", "Put it into a list: run([document]).")
+        raise ConfigError("A document is not a list of documents.", "Put the document into a list: run([document]).")
     if hasattr(items, "columns") or hasattr(items, "iloc"):
-        what = f"A {type(items).__name__} is no list of documents."
+        what = f"A {type(items).__name__} is not a list of documents."
         raise ConfigError(what, "Use batch(table), or run(table.to_dict('records')).")
     columns: Columns | None = None
     checked = False

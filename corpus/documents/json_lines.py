@@ -1,4 +1,4 @@
-"""Reader of JSON Lines: one JSON object a line, plain, gzip or zstd."""
+"""The reader of JSON Lines: one JSON object per line, in a plain, gzip or zstd file."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ _LOOK_BYTES = 8 << 20
 """Bytes at the start of a file that are searched for names of columns: some thousand documents."""
 
 _MOST_LOOK_BYTES = 1 << 30
-"""The same, with lines that are too long."""
+"""The most bytes that are searched if some lines are too long."""
 
 _LONG_LINE, _MOST_BRACKETS = 8 << 20, 1 << 22
-"""A longer line with more brackets is a damage. A list takes 30 times the memory of its two brackets."""
+"""A line that is longer and has more brackets counts as damage. A list takes 30 times the memory of its two
+brackets."""
 
 
 class LineReader(Iterator[Row | Damage]):
-    """An iterator over the rows and damage in a part of a file. Blank lines are nothing.
+    """An iterator over the rows and damage in a part of a file. Blank lines are skipped.
 
-    Before each `next`, (`offset`, `inner`) is the place of the next row, or of blank lines before it. A reader can
-    `resume` there. Only a plain file can be divided, where a line begins.
+    Before each `next`, (`offset`, `inner`) is the place of the next row or of the blank lines before that row. A reader
+    can `resume` at this place. Only a plain file can be divided, at the start of a line.
     """
 
     inner = 0
@@ -61,7 +62,7 @@ class LineReader(Iterator[Row | Damage]):
             elif isinstance(chunk, LostBytes):
                 line.lose(chunk)
                 yield from self._item(line)
-                line = _Line()  # a rest of a line is no object, so what is one begins a line
+                line = _Line()  # the rest of a broken line is not an object, so any object begins a line
             else:
                 line.note = "checksum"
         if line.size or line.note:
@@ -89,7 +90,7 @@ class LineReader(Iterator[Row | Damage]):
 
 
 class _Line:
-    """A line as it is read, in pieces."""
+    """A line that is being read, in pieces."""
 
     __slots__ = ("broken", "note", "pieces", "size")
 
@@ -116,19 +117,19 @@ class _Line:
 
 
 def _parse(line: bytes) -> dict[str, Any] | tuple[str, str]:
-    """Return the object of a line, or the kind of damage and its detail, which never quotes the line."""
+    """Return the object in a line, or the kind of damage and a detail. The detail never quotes the line."""
     if len(line) > _LONG_LINE and line.count(b"[") + line.count(b"{") > _MOST_BRACKETS:
         return "json", "far more lists and objects than a document has"
     try:
         values = orjson.loads(line)
     except orjson.JSONDecodeError:
-        # what Python's own parser reads is read too, such as NaN and lone surrogates
+        # Python's own parser also reads NaN and lone surrogates
         try:
             values = json.loads(line.decode())
         except UnicodeDecodeError as error:
             return "utf-8", f"not UTF-8 at byte {error.start}"
         except json.JSONDecodeError as error:
-            return "json", f"no JSON from character {error.pos}"
+            return "json", f"invalid JSON at character {error.pos}"
         except (ValueError, RecursionError) as error:
             return "json", type(error).__name__
     if not isinstance(values, dict):
@@ -143,7 +144,8 @@ def _plain(window: Window, at: int, end: int) -> Chunks:
 
 
 def _rest(chunks: Chunks, start: int) -> Chunks:
-    """Yield a stream from the line at `start`. A checksum that failed right before it is a note of this line."""
+    """Yield a stream from the line at `start` on. If a checksum fails right before this line, yield the failure
+    first."""
     at = 0
     for chunk in chunks:
         size = len(chunk) if isinstance(chunk, bytes) else chunk.count if isinstance(chunk, LostBytes) else 0
@@ -153,7 +155,7 @@ def _rest(chunks: Chunks, start: int) -> Chunks:
 
 
 def names_in(lines: Iterable[bytes]) -> list[str]:
-    """Return the names in the objects of some lines, with those of fields inside them (`metadata.url`)."""
+    """Return the names in the objects of some lines, including fields inside objects (`metadata.url`)."""
     found: dict[str, None] = {}
     for line in lines:
         values = _parse(line)
@@ -166,7 +168,7 @@ def names_in(lines: Iterable[bytes]) -> list[str]:
 
 def head_lines(source: Source, codec: str) -> list[bytes]:
     """Return the whole lines at the start of a file, up to the first bytes that can't be read. Lines that are too long
-    are left out."""
+    are skipped."""
     data, passed, too_long = bytearray(), 0, False
     for chunk in open_stream(Window(source), codec):
         if not isinstance(chunk, bytes) or passed > _MOST_LOOK_BYTES:

@@ -1,4 +1,4 @@
-"""Reader of the rows of a parquet file, one row group after the other."""
+"""The reader of the rows of a parquet file, one row group after another."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from corpus.warc.source import Source, Window
 
 _BATCH_BYTES = 4 << 20
 _MOST_ROWS = 512
-"""Rows that are decoded together: about 4 MiB, as the footer tells, but not more than this number, as some may be far
-longer than others."""
+"""The most rows that are decoded at once. Fewer are decoded if the footer says that they exceed 4 MiB. The footer shows
+only the average, and some rows may be far longer."""
 
 
 class GroupReader(Iterator[Row | Damage]):
     """An iterator over the rows and damage in the row groups that begin in a part of a file.
 
-    The place of a row is the offset of its row group, and its number there. Before each `next`, (`offset`, `inner`) is
-    the place of the next row, where a reader can `resume`. Memory does not grow with the size of row groups.
+    The place of a row is the offset of its row group and the number of the row in the group. Before each `next`,
+    (`offset`, `inner`) is the place of the next row. A reader can `resume` at this place. Memory does not grow with the
+    size of row groups.
     """
 
     def __init__(self, source: Source, part: Range, columns: Columns, resume: Place | None = None) -> None:
@@ -64,7 +65,7 @@ class GroupReader(Iterator[Row | Damage]):
             self.offset, self.inner = part.end, 0
 
     def _values(self, file: ParquetFile, index: int, skip: int) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a row group but for the first `skip`."""
+        """Yield the rows of a row group, without the first `skip` rows."""
         group = file.metadata.row_group(index)
         rows = max(1, min(_MOST_ROWS, _BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1)))
         there = {*file.names, *file.schema.names}
@@ -77,12 +78,12 @@ class GroupReader(Iterator[Row | Damage]):
 
 
 def open_parquet(source: Source) -> ParquetFile:
-    """Open a file behind a source. Raises IntegrityError if its footer can't be read."""
+    """Open the parquet file that a source reads. Raises IntegrityError if its footer can't be read."""
     return ParquetFile(pa.PythonFile(_File(source), "r"), source.name)
 
 
 def group_starts(file: ParquetFile, size: int) -> list[int]:
-    """Return the offsets at which the first columns of the row groups begin. Raises IntegrityError if that can't be."""
+    """Return the offset at which each row group begins. Raises IntegrityError if these offsets are impossible."""
     found: list[int] = []
     for index in range(file.metadata.num_row_groups if file.metadata.num_rows else 0):
         group = file.metadata.row_group(index)
@@ -98,15 +99,15 @@ def group_starts(file: ParquetFile, size: int) -> list[int]:
 
 
 def check_columns(file: ParquetFile, name: str, columns: Columns) -> None:
-    """Raise ConfigError if the column of text or HTML is not in a file, or not of a type that can be text."""
+    """Raise ConfigError if a file lacks the column of text or HTML, or if the column's type can't hold text."""
     path, kind = columns.content, file.schema
     for part in path.split(".") if path not in file.schema.names else [path]:
         found = kind.get_all_field_indices(part) if isinstance(kind, pa.Schema | pa.StructType) else []
         if not found:
-            todo = "Build it as a run of its own, or name a column that all files have."
-            raise ConfigError(f"{name} has no column '{path}', which is read in the other files.", todo)
+            todo = "Build this file in a separate run, or name a column that all files have."
+            raise ConfigError(f"{name} has no column '{path}', but other files have it.", todo)
         if len(found) > 1:
-            raise ConfigError(f"{name} has {len(found)} columns '{path}'.", "Rename all but one.")
+            raise ConfigError(f"{name} has {len(found)} columns named '{path}'.", "Rename all but one.")
         kind = kind.field(found[0]).type
     if isinstance(kind, pa.BaseExtensionType):
         kind = kind.storage_type
@@ -122,8 +123,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _plain(column: pa.Array) -> Sequence[Any]:
-    """Return the values of a column: texts as bytes, since they may not be UTF-8, structs as dicts, and what JSON does
-    not have, such as times, as texts."""
+    """Return the values of a column. Texts become bytes, because they may not be UTF-8. Structs become dicts. Types
+    that JSON lacks, such as times, become text."""
     kind = column.type
     if isinstance(kind, pa.UuidType):
         return [value and str(value) for value in column.to_pylist()]
@@ -175,7 +176,7 @@ class _File(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._window.size}[whence]
         if at < 0:
-            raise ValueError("a place before the start of the file")
+            raise ValueError("the position is before the start of the file")
         self._at = at
         return at
 
@@ -185,10 +186,10 @@ class _File(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         left = max(self._window.size - self._at, 0)
         length = left if size < 0 else min(size, left)
-        large = length > self._window.block_bytes  # a page that is large needs no window over it
+        large = length > self._window.block_bytes  # a large page is read without the window
         try:
             data = (self._window.source if large else self._window).read(self._at, length)
-        except OSError as error:  # of the disk, and no damage of the file
+        except OSError as error:  # the disk failed, the file is not damaged
             what = f"{self._window.source.name} can't be read: {error.strerror}."
             raise InputUnreachable(what, "Check the disk, and run the same command again.") from None
         self._at += len(data)

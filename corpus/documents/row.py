@@ -1,4 +1,4 @@
-"""A row of a table of documents, as a record that stages judge like those of an archive."""
+"""A row of a table of documents. Stages judge a row like a record of an archive."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ ROW = "row"
 """The type of a record that is a row."""
 
 MAX_TEXT = 64 << 20
-"""The longest text, page or line that is read, in bytes. A longer one is a damage."""
+"""The size of the largest text, page or line that is read, in bytes. Anything larger counts as damage."""
 
 
 @dataclass(slots=True)
 class Row(Record):
-    """A row. `offset` and `inner` are its place in the file, `block` is its HTML, if it has a page.
+    """A row. `offset` and `inner` are its place in the file. `block` is its HTML, if it has HTML.
 
-    In JSON Lines, a row's place is the offset of its line in the (decompressed) file. In parquet it is the offset of
-    its row group, and its number there.
+    In JSON Lines, the place is the offset of the line in the decompressed file. In parquet, the place is the offset of
+    the row group and the number of the row in the group.
     """
 
     text: str | None = None
@@ -42,10 +42,10 @@ class Row(Record):
 
 
 def make_row(name: str, place: Place, size: int, values: Mapping[str, Any], columns: Columns) -> Row | Damage:
-    """Return the row that holds these values, or a damage if it has neither text nor HTML.
+    """Return a row with these values, or a damage if the text or HTML is missing or can't be used.
 
-    `values` maps the names of columns to what is there: texts, or UTF-8 in bytes. `size` is the length of the row in
-    the file.
+    `values` maps the names of columns to their values. A text is a str or UTF-8 bytes. `size` is the length of the row
+    in the file.
     """
     headers = {
         header: found
@@ -79,7 +79,7 @@ def make_row(name: str, place: Place, size: int, values: Mapping[str, Any], colu
 
 
 def page_of_html(html: str | bytes, url: str = "", name: str = "") -> Row:
-    """Return a page of HTML as a record. A text is taken to be UTF-8; bytes are read as browsers do."""
+    """Return a page of HTML as a record. A str becomes UTF-8. Bytes are decoded as in a browser."""
     headers = {"warc-target-uri": url} if url else {}
     return _page(name, (0, 0), html, headers)
 
@@ -92,7 +92,7 @@ def _page(name: str, place: Place, html: str | bytes, headers: dict[str, str], m
 
 
 def column_of(values: Mapping[str, Any], column: str) -> Any:
-    """Return the value of a column, or of a field inside one, as `metadata.url`. None if it is not there."""
+    """Return the value of a column or of a field, such as `metadata.url`, or None if the row lacks it."""
     if not column:
         return None
     if column in values:
@@ -103,8 +103,8 @@ def column_of(values: Mapping[str, Any], column: str) -> Any:
 
 
 def _name(value: Any) -> str:
-    """Return a value as a name: of a document, of its place, of its language. One as long as no header may be is none,
-    since stages search it for much."""
+    """Return a value as text: an id, URL, date or language. The text is empty if the value is longer than a header may
+    be, because stages search it many times."""
     if isinstance(value, str):
         value = value.encode("utf-8", "replace")  # JSON may have lone surrogates
     name = value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
@@ -116,7 +116,7 @@ def _name(value: Any) -> str:
 
 
 def _kept(values: Mapping[str, Any], columns: Columns) -> str | None:
-    """Return the columns that travel along, as a JSON object. None if they are nested too deeply to be written."""
+    """Return the kept columns as a JSON object, or None if their values are nested too deeply."""
     try:
         kept = {name: _json_value(column_of(values, name)) for name in columns.keep}
         return json.dumps(kept, ensure_ascii=False).encode("utf-8", "replace").decode()
@@ -125,7 +125,7 @@ def _kept(values: Mapping[str, Any], columns: Columns) -> str | None:
 
 
 def _json_value(value: Any) -> Any:
-    """Return a value as JSON can have it: bytes as text, and NaN as null."""
+    """Return a value that JSON can hold: bytes become text, and NaN becomes null."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, float) and not math.isfinite(value):

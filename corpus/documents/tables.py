@@ -1,4 +1,4 @@
-"""Tables in memory, as other libraries have them: dicts of columns, pyarrow tables, pandas and polars data frames."""
+"""Tables in memory: dicts of columns, pyarrow tables, and data frames of pandas and polars."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def names_of(table: Any) -> list[str]:
             what = f"The column '{single}' is a single {type(table[single]).__name__}."
             raise ConfigError(what, "Give each column as a list. In `datasets`, map needs batched=True.")
         if len(set(lengths.values())) > 1:
-            raise ConfigError(f"The columns have different lengths: {lengths}.", "Give as many values in each.")
+            raise ConfigError(f"The columns have different lengths: {lengths}.", "Give as many values in each column.")
         return list(table)
     if type(table).__name__ == _FRAMES.get(_library(table)):
         return [str(name) for name in table.columns]
@@ -42,7 +42,7 @@ def column(table: Any, name: str) -> list[Any]:
 
 
 def with_rows(table: Table, rows: Sequence[int], name: str, values: list[str]) -> Table:
-    """Return some rows of a table, with other values in one column, which may be new. All else stays as it is."""
+    """Return some rows of a table, with new values in one column. The column is added if the table lacks it."""
     made: Any = table
     if isinstance(table, pa.Table | pa.RecordBatch):
         made = table.take(pa.array(rows, pa.int64()))

@@ -1,7 +1,7 @@
 """The unit function: it runs the records of one byte range through a pipeline and yields batches of rows.
 
-It knows nothing of processes. It calls `announce` with the place of each record before it touches the record, so that
-its caller can name a record that stops it.
+The function knows nothing about processes. It calls `announce` with the place of each record before touching the
+record, so that the caller can name a record that kills the process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from corpus.warc.record import Damage, Place, Record
 from corpus.warc.source import Source
 
 RECORDS_PER_BATCH = 192
-"""Records of all types in a batch: some 64 pages. A page that kills its worker costs this much repeated work."""
+"""Records of all types in a batch: some 64 pages. If a page kills its worker, at most one batch is judged again."""
 
 BYTES_PER_BATCH = 8 << 20
 """The size of the records in a batch, which are all in memory."""
@@ -52,7 +52,7 @@ class Unit:
 
     `warc` is the name of the file and `path` its location in this run. `identity` identifies its content on every
     machine. `tag` identifies the file at `path` during the run (see `corpus.net.remote.open_source`). `layout`, `codec`
-    and `flavor` are as in `corpus.warc.plan.Format`, or as in `corpus.documents.files`. `columns` are those of
+    and `flavor` are as in `corpus.warc.plan.Format`, or as in `corpus.documents.files`. `columns` has the columns of
     documents, as JSON. A file with the layout JUNK yields one damage.
     """
 
@@ -69,7 +69,7 @@ class Unit:
 
     @property
     def seekable(self) -> bool:
-        """True if a record can be read without those before it."""
+        """True if a record can be read without reading earlier records."""
         return self.layout in ("members", ROWS) or (self.layout == LINES and self.codec == "plain")
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class UnitOptions:
     """Options for running a unit."""
 
     only: Sequence[Place] | None = None
-    """Run these records alone. The places are in order."""
+    """The places of the only records to run, in order."""
     takedown: str = ""
     """The file of a takedown list. Pages on it are dropped before any stage sees them."""
     footprint: str = ""
@@ -97,8 +97,8 @@ class UnitOptions:
     failed: Mapping[Place, str] = field(default_factory=dict)
     """Records that must not be touched, with the kind of failure that each gets."""
     alone: Mapping[Place, str] = field(default_factory=dict)
-    """Records that stopped a worker, with the kind of stop. Each is a batch of its own: if it stops another, no work is
-    repeated."""
+    """Records that stopped a worker, with the kind of stop. Each has a batch of its own, so that no work is repeated if
+    it stops another worker."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options as JSON data, without `wall_s`, which concerns only the supervisor."""
@@ -136,7 +136,7 @@ class UnitFacts(TypedDict):
     other_records: dict[str, int]
     """Records that were not judged, by type (see `Record.counted_as`)."""
     exceptions: list[dict[str, str]]
-    """Pages that passed only with more memory or time than others get: the id, and what stopped the page first."""
+    """Pages that passed only with extra memory or time: the id of each, and what stopped the page first."""
     seconds: float
     stages: NotRequired[dict[str, float]]
     """CPU seconds by stage."""
@@ -153,7 +153,7 @@ class UnitFacts(TypedDict):
 
 @dataclass
 class Batch:
-    """Rows of consecutive records. `next` is the place after them. The other fields are as in `UnitFacts`."""
+    """Rows of consecutive records. `next` is the place after these records. The other fields are as in `UnitFacts`."""
 
     tables: dict[str, pa.Table] = field(default_factory=dict)
     """The rows by kind: ledger, corpus, samples, and the signatures of each collective stage."""
@@ -161,7 +161,7 @@ class Batch:
     other_records: dict[str, int] = field(default_factory=dict)
     exceptions: list[dict[str, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    """CPU seconds by stage. They are no part of the result."""
+    """CPU seconds by stage. They are not part of the result."""
     next: Place = (0, 0)
     done: bool = False
 
@@ -190,7 +190,7 @@ def run_unit(
     schema = corpus_schema(json.loads(unit.columns or "{}"))
     rows = _Rows(pipeline, options, announce, grant, schema, hide=takedown is not None and takedown.hides)
     reader = _reader(source, unit, options)
-    announce((reader.offset, reader.inner))  # reading the first record may stop us too
+    announce((reader.offset, reader.inner))  # reading the first record may kill the process, too
     waiting: list[_Waiting] = []
     size = 0
     for item in reader:
@@ -202,7 +202,7 @@ def run_unit(
         if place in options.alone or len(waiting) >= RECORDS_PER_BATCH or size >= BYTES_PER_BATCH:
             yield rows.judge(waiting, (reader.offset, reader.inner))
             size = 0
-        announce((reader.offset, reader.inner))  # reading the next one
+        announce((reader.offset, reader.inner))  # the next record is read now
     yield rows.judge(waiting, (reader.end, 0), done=True)
 
 
@@ -272,7 +272,7 @@ def _reader(source: Source, unit: Unit, options: UnitOptions) -> RangeReader | P
 
 
 class _Junk:
-    """The reader of a file that is no archive."""
+    """The reader of a file that is not an archive."""
 
     offset = inner = 0
 

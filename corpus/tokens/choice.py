@@ -1,7 +1,7 @@
-"""Which documents of a source are taken, and how often: filters, a share, repeats, and how far a budget reaches.
+"""The choice of documents from a source: filters, a share, repeats, and the documents that a budget covers.
 
-Everything goes by hashes of the mixture's seed, the source's name and the document's id. So a larger share contains a
-smaller one, more copies contain fewer, and nothing depends on how the files are divided.
+Hashes of the mixture's seed, the source's name and the document's id decide everything. So a larger share contains
+every document of a smaller share, and the result does not depend on how the files are divided.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from corpus.tokens.mixture import CLUSTER, ONCE, Condition, Repeat
 from corpus.tokens.texts import TextSlice, read_rows
 
 WHOLE = 1 << 64
-"""The end of the range of ranks."""
+"""The number of possible ranks."""
 
 REASONS = ("read", "filtered", "outside_share", "not_repeated", "without_value")
-"""What is counted of a slice: its rows, those that each step leaves out, and those whose column has no value for
-`repeat`, which are taken once."""
+"""The counts for a slice: its rows, the rows that each step leaves out, and the rows without a value to repeat by. Rows
+without a value are taken once."""
 
 _RANK_SEED, _DRAW_SEED = 0x4A9, 0xD4A
-"""Of the hashes that order documents for shares and budgets, and that decide about half copies. They differ from that
-of the shuffle: otherwise the first documents of a mixture would be at the beginning of the training."""
+"""The seeds of two hashes: the first orders documents for shares and budgets, the second decides about half copies. The
+shuffle has another seed. With the same seed, training would begin with the documents that are taken first."""
 
 _FILE_SHIFT = np.uint64(40)
 _COMPARE = {
@@ -45,8 +45,8 @@ _COMPARE = {
 
 @dataclass(frozen=True)
 class Choice:
-    """What decides about the documents of a source, before any budget. A corpus that is no source of a mixture has no
-    name, and gives every document once."""
+    """The settings that choose documents of a source, before any budget. Texts outside a mixture have no name, and
+    every document is taken once."""
 
     name: str = ""
     seed: int = 0
@@ -63,7 +63,7 @@ class Choice:
 
     @property
     def columns(self) -> list[str]:
-        """The columns, or measures of the ledger, that it needs."""
+        """The columns and ledger measures that the choice needs."""
         return list(dict.fromkeys([*(one.column for one in self.conditions), *filter(None, [self.repeat.by])]))
 
     def names(self, ids: Sequence[str]) -> list[str]:
@@ -71,18 +71,19 @@ class Choice:
         return [f"{self.name}\0{one}" for one in ids] if self.name else list(ids)
 
     def ranks(self, names: Sequence[str]) -> np.ndarray:
-        """Return the rank of each document, uint64: shares and budgets take the lowest ones."""
+        """Return the rank of each document, as uint64. Shares and budgets take the lowest ranks."""
         return _hashes(names, self.seed ^ _RANK_SEED)
 
     def meets(self, values: pa.RecordBatch, rows: int) -> np.ndarray:
-        """Return True for each of the rows that meets all conditions."""
+        """Return True for each row that meets all conditions."""
         met = [_COMPARE[one.op](values[one.column], pa.scalar(one.value)) for one in self.conditions]
         found = reduce(pc.and_kleene, met, pa.array(np.ones(rows, dtype=bool)))
         marks: np.ndarray = pc.fill_null(found, False).to_numpy(zero_copy_only=False)
         return marks
 
     def copies(self, names: Sequence[str], values: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
-        """Return how often each document is taken, int64, and True for those without a value that the table has."""
+        """Return how often each document is taken, as int64, and True for each document without a value to repeat
+        by."""
         repeat = self.repeat
         wanted, lacking = np.full(len(names), repeat.copies[0]), np.zeros(len(names), dtype=bool)
         if repeat.by:
@@ -104,9 +105,9 @@ def _hashes(names: Sequence[str], seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a budget reaches: `passes` times through a source, and once more through the documents before (`rank`,
-    `place`). Of the document there, `last` copies are taken. `place` is file and row: documents with one id have the
-    same rank."""
+    """The documents that a budget covers: all of a source `passes` times, then the documents before (`rank`, `place`)
+    once more, then `last` copies of the document at (`rank`, `place`). `place` is file and row, because documents with
+    the same id have the same rank."""
 
     passes: int = 1
     rank: int = 0
@@ -118,7 +119,7 @@ class Reach:
         return (ranks < np.uint64(self.rank)) | (same & (places < place)), same & (places == place)
 
     def includes(self, ranks: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Return True for each document of which something is taken."""
+        """Return True for each document that is taken at least once."""
         before, there = self._sides(ranks, places)
         return before | (there & (self.last > 0)) | (self.passes > 0)
 
@@ -130,8 +131,8 @@ class Reach:
 
 @dataclass(frozen=True)
 class LedgerRows:
-    """The ledger rows of a slice of a run: of the kept rows in some row groups, `rows` from number `skip` on. Ledger
-    and corpus have the kept documents in the same order."""
+    """The ledger rows of a slice of a run: `rows` kept rows of some row groups, after the first `skip` kept rows.
+    Ledger and corpus have the kept documents in the same order."""
 
     groups: tuple[tuple[str, int], ...]
     skip: int
@@ -149,8 +150,8 @@ class LedgerRows:
 
 @dataclass(frozen=True)
 class ChosenRows:
-    """Some documents of a slice that were chosen. `table` has the columns that were asked for, `names` are those in the
-    mixture, and `copies` is at least one."""
+    """Some chosen documents of a slice. `table` has the requested columns, `names` has the names of the documents in
+    the mixture, and all `copies` are at least one."""
 
     table: pa.RecordBatch
     ids: pa.Array
@@ -175,8 +176,8 @@ class ChosenRows:
 
 @dataclass(frozen=True)
 class SourceSlice:
-    """A slice of a source, and what chooses among its documents. `file` is the number of its file in the source. The
-    columns that are `measures` are in the ledger."""
+    """A slice of a source, and the choice of its documents. `file` is the number of its file in the source. The columns
+    in `measures` are read from the ledger."""
 
     part: TextSlice
     choice: Choice
@@ -186,20 +187,20 @@ class SourceSlice:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SourceSlice:
-        """Return the slice of `asdict`, also after JSON."""
+        """Make a slice from the result of `asdict`, even after a trip through JSON."""
         ledger = data["ledger"]
         rows = LedgerRows(tuple(map(tuple, ledger["groups"])), ledger["skip"], ledger["rows"]) if ledger else None
         choice = Choice.from_dict(data["choice"])
         return cls(TextSlice(**data["part"]), choice, data["file"], rows, tuple(data["measures"]))
 
     def content(self) -> dict[str, Any]:
-        """Return what a result depends on."""
+        """Return the data on which a result depends."""
         return {**self.part.content(), "choice": asdict(self.choice), "file": self.file}
 
     def read(self, counts: Counter[str], columns: Sequence[str] = ("text",)) -> Iterator[ChosenRows]:
-        """Yield the chosen documents, in order, with the columns. `counts` gets the sums that REASONS names.
+        """Yield the chosen documents in order, with these columns, and add the counts in REASONS to `counts`.
 
-        Raises IntegrityError if the ledger has other documents.
+        Raises IntegrityError if the ledger and the corpus have different documents.
         """
         wanted = list(dict.fromkeys([*columns, *self.choice.columns]))
         own = [name for name in wanted if name not in self.measures]
@@ -210,8 +211,8 @@ class SourceSlice:
             if judged is not None:
                 found = judged.take(pc.subtract(rows, self.part.first))
                 if found["id"] != ids:
-                    what = f"{redact(self.part.location)} and the ledger of its run have other documents."
-                    raise IntegrityError(what, "Restore them.")
+                    what = f"{redact(self.part.location)} and the ledger of its run have different documents."
+                    raise IntegrityError(what, "Restore both.")
                 values += [found[name] for name in measured]
             table = pa.RecordBatch.from_arrays(values, names=[*own, *measured])
             counts["read"] += len(ids)

@@ -1,7 +1,7 @@
-"""How far the budget of a source reaches: its documents are counted in the order of their ranks until there are enough.
+"""The reach of a source's budget: documents are counted in the order of their ranks until the budget is full.
 
-A slice leaves the rank, the copies and the tokens of each document in boxes, by the highest bits of the rank. So only
-the box in which the budget ends is read at once.
+Each slice writes the rank, copies and tokens of its documents into boxes, by the highest bits of the rank. Then only
+the box in which the budget ends must be read.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _MOST_BITS = 16
 
 
 def rank_bits(rows: int) -> int:
-    """Return the number of rank bits that select a box, for so many documents."""
+    """Return the number of rank bits that select a box, for this number of documents."""
     return min(bits_for(rows, _BOX_ROWS), _MOST_BITS)
 
 
 @dataclass(frozen=True)
 class Counting:
-    """What is counted: the documents of train with a rank in [start, stop), by a tokenizer, into boxes."""
+    """The settings of a count. It counts the tokens of train documents with a rank in [start, stop)."""
 
     tokenizer: str
     val_share: float
@@ -45,8 +45,8 @@ class Counting:
 
 
 def count_slice(store: Store, source: SourceSlice, counting: Counting, encoder: Encoder) -> Commit:
-    """Count the tokens of a slice, and commit one file of boxes. The facts are the tokens of all documents, each once,
-    and those of all copies, by box."""
+    """Count the tokens of a slice, and commit one file of boxes. The facts are the tokens of all documents, without
+    copies, and the tokens of all copies in each box."""
     key = commit_key("count", source.content(), digest(asdict(counting)))
     done = read_commit(store, key)
     if done is not None:
@@ -77,7 +77,7 @@ def count_slice(store: Store, source: SourceSlice, counting: Counting, encoder: 
 
 
 def counted_tokens(counted: Sequence[Commit]) -> tuple[int, int]:
-    """Return the tokens of all documents, each once, and those of all copies."""
+    """Return the number of tokens of all documents, without copies and with all copies."""
     return (
         sum(done.facts["unique"] for done in counted),
         sum(sum(done.facts["weights"][1]) for done in counted),
@@ -85,8 +85,8 @@ def counted_tokens(counted: Sequence[Commit]) -> tuple[int, int]:
 
 
 def reach_of(store: Store, counted: Sequence[Commit], budget: int, bits: int, complete: bool) -> Reach:
-    """Return how far a budget reaches in the documents that were counted: to the first copy with which it is full. If
-    all documents were counted (`complete`), it may go through them several times."""
+    """Return how far a budget reaches in the counted documents. The budget ends with the copy that fills it. If all
+    documents were counted (`complete`), the budget may cover them several times."""
     weights = np.zeros(1 << bits, dtype=np.int64)
     for done in counted:
         boxes, tokens = done.facts["weights"]

@@ -1,7 +1,7 @@
-"""The first half of tokenizing: turn a slice of texts into ids, and put them into the boxes of the shuffle.
+"""The first half of tokenizing: turn a slice of texts into ids, and put the ids into the boxes of the shuffle.
 
-A document is the separator and its ids. Equal texts are in the same split, train or val, for every seed. In train, a
-document of a mixture may be there several times, each time at another place; in val it is there once.
+A document is written as the separator and its ids. Equal texts are in the same split, train or val, for every seed. In
+train, a document of a mixture may have several copies, each at another place. In val, it has one.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def encode_slice(
     store: Store, source: SourceSlice, reach: Reach, encoding: Encoding, tokenizer: Tokenizer, encoder: Encoder
 ) -> Commit:
     """Encode a slice and commit one file of boxes. The facts are the tokens, documents and bytes of text of each split,
-    with all copies and without, the tokens of each box, the documents that were not chosen, and the library that
+    with and without copies, the tokens of each box, the number of documents that were not chosen, and the library that
     encoded."""
     key = commit_key("encode", source.content(), digest([asdict(encoding), asdict(reach)]))
     done = read_commit(store, key)
@@ -128,8 +128,8 @@ def _rows(
 def _repeated(
     rows: pa.RecordBatch, names: Sequence[str], times: np.ndarray, seed: int
 ) -> tuple[pa.RecordBatch, np.ndarray]:
-    """Return each row as often as `times` says, and the number of the row that each one repeats. Each copy has a key of
-    its own; the first one has that of the document."""
+    """Return each row as often as `times` says, and for each copy the number of its original row. The first copy has
+    the key of the document. Every other copy has a key of its own."""
     at = np.repeat(np.arange(len(times)), times)
     if (times == 1).all():
         return rows, at

@@ -1,24 +1,24 @@
-"""A mixture: which texts are trained on, from which sources, and how often. A TOML file, data only.
+"""A mixture: the sources of the texts to train on, and how often texts are repeated. It is TOML, with data only.
 
     seed = 0
-    tokens = 1_000_000_000                  # the whole; without it, each source has all that it gives
-    epochs = 4                              # no source is seen more often than this, on average
+    tokens = 1_000_000_000                  # in total; by default, every source is used in full
+    epochs = 4                              # the most passes through a source, on average
 
     [[sources]]
     name = "web"
-    path = "out"                            # a run, or parquet; relative to this file
-    weight = 0.7                            # its share of `tokens`
-    share = 0.5                             # this part of its documents, by hash
+    path = "out"                            # a run or parquet files, relative to this file
+    weight = 0.7                            # the source's share of `tokens`
+    share = 0.5                             # half of the documents, chosen by hash
     filter = ["language == 'en'", "gopher_quality.alpha_ratio >= 0.8"]
     repeat = { by = "duplicates", 1 = 1, 2 = 2, 3 = 3, 5 = 5, 100 = 8, 1000 = 1 }
 
     [[sources]]
     name = "books"
     path = "books.parquet"
-    tokens = 200_000_000                    # this many, instead of a weight
+    tokens = 200_000_000                    # the number of tokens, instead of a weight
     repeat = { by = "score", edges = [0.2, 0.5], repeat = [0, 1, 2.5] }
 
-The canonical form has every value and no path. Tokens are bound to it, and to the files of the sources.
+The canonical form has every value, but no paths. A folder of tokens is bound to this form and to the sources' files.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ from corpus.net.urls import is_url
 from corpus.storage.store import Location
 
 EPOCHS = 4.0
-"""Up to four epochs of a text teach a model almost as much as new text; beyond that, each one teaches less, and after
-some sixteen hardly anything (Muennighoff and others, 2023, "Scaling Data-Constrained Language Models")."""
+"""Up to four epochs of a text teach a model almost as much as new text. Each later epoch teaches less, and after about
+sixteen epochs the model learns hardly anything (Muennighoff and others, 2023, "Scaling Data-Constrained Language
+Models")."""
 
 CLUSTER = "duplicates"
-"""Repeats by this column count whole clusters: a document and its duplicates, as FineWeb-2's table does."""
+"""A `repeat` by this column counts the whole cluster, a document and its duplicates, as FineWeb-2's table does."""
 
 _TOP = {"seed", "tokens", "epochs", "sources"}
 _SOURCE = {"name", "path", "weight", "tokens", "share", "filter", "repeat"}
@@ -54,7 +55,7 @@ _MOST = 2**63 - 1
 
 @dataclass(frozen=True)
 class Condition:
-    """What a column must be: `language == "en"`. A row without a value does not meet it."""
+    """A condition on a column: `language == "en"`. A row without a value does not meet the condition."""
 
     column: str
     op: str
@@ -66,9 +67,9 @@ class Condition:
 
 @dataclass(frozen=True)
 class Repeat:
-    """How often a document is taken, by a column: `copies[n]` times if its value is at or above the first n of `edges`.
-    Without a column, all documents are taken `copies[0]` times, and so is a document without a value, unless there are
-    edges: then it is taken once. Of 1.5 copies, the half is there for every second document, by hash."""
+    """How often a document is taken. Without a column `by`, every document is taken `copies[0]` times. With a column, a
+    document is taken `copies[n]` times if n of the `edges` are at or below its value, and once if it has no value. With
+    1.5 copies, a hash selects half of the documents for a second copy."""
 
     by: str = ""
     edges: tuple[float, ...] = ()
@@ -80,7 +81,7 @@ ONCE = Repeat()
 
 @dataclass(frozen=True)
 class MixtureSource:
-    """One source of a mixture. `tokens` and `weight` are None if the file has none."""
+    """One source of a mixture. `tokens` and `weight` are None if the file does not set them."""
 
     name: str
     path: Location
@@ -91,14 +92,14 @@ class MixtureSource:
     repeat: Repeat
 
     def canonical(self) -> dict[str, Any]:
-        """Return every value that decides results, as plain data. The path decides none."""
+        """Return every value that decides results, as plain data. The path does not decide results."""
         values = asdict(self)
         return {name: values[name] for name in values if name not in ("name", "path")}
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """The sources of a mixture, and what holds for all of them."""
+    """The sources of a mixture, and the settings that apply to all of them."""
 
     seed: int
     tokens: int | None
@@ -110,8 +111,8 @@ class Mixture:
         return {"seed": self.seed, "tokens": self.tokens, "epochs": self.epochs, "sources": sources}
 
     def budgets(self) -> dict[str, int | None]:
-        """Return the tokens that each source is to give, by name, or None if it gives all that it has. The weights
-        divide what the sources with a number of their own leave of the whole."""
+        """Return the number of tokens to take from each source, by name. None means the whole source. Sources with
+        `tokens` get these, and the weights divide the rest."""
         budgets = {source.name: source.tokens for source in self.sources}
         weights = {source.name: Fraction(source.weight) for source in self.sources if source.weight is not None}
         left = (self.tokens or 0) - sum(tokens or 0 for tokens in budgets.values())
@@ -124,7 +125,7 @@ class Mixture:
 
 
 def read_mixture(file: Path) -> Mixture:
-    """Read a mixture file. Raises ConfigError, and says which line or key is wrong."""
+    """Read a mixture file. Raises ConfigError, which names the wrong line or key."""
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -164,18 +165,18 @@ def _check_budgets(tokens: int | None, sources: Sequence[MixtureSource]) -> None
     free = [source.name for source in sources if source.weight is None and source.tokens is None]
     if tokens is None:
         if weighted:
-            what = f"'{weighted[0]}' has a weight, which is a share of `tokens`, and the mixture has no `tokens`."
-            raise ConfigError(what, "Add `tokens = …` at the top, or leave the weight out.")
+            what = f"'{weighted[0]}' has a weight, which is a share of `tokens`, but the mixture has no `tokens`."
+            raise ConfigError(what, "Add `tokens = …` at the top, or remove the weight.")
         return
     if free:
-        todo = "Give it one of them, or leave `tokens` out at the top."
-        raise ConfigError(f"The mixture has `tokens`, and '{free[0]}' has neither a weight nor tokens.", todo)
+        todo = "Give the source a `weight` or `tokens`, or remove `tokens` at the top."
+        raise ConfigError(f"The mixture has `tokens`, but '{free[0]}' has neither a weight nor tokens.", todo)
     if fixed > tokens or (weighted and fixed == tokens):
-        what = f"The sources with `tokens` take {fixed:,} of {tokens:,}, and leave none for the others."
+        what = f"The sources with `tokens` take {fixed:,} of {tokens:,}, so the others get none."
         raise ConfigError(what if weighted else f"The sources take {fixed:,} of {tokens:,} tokens.", "Change a number.")
     if not weighted and fixed < tokens:
-        what = f"The sources have {fixed:,} tokens together, and the mixture {tokens:,}."
-        raise ConfigError(what, "Give a source a weight, or leave `tokens` out at the top.")
+        what = f"The sources have {fixed:,} tokens together, but the mixture has {tokens:,}."
+        raise ConfigError(what, "Give a source a weight, or remove `tokens` at the top.")
 
 
 def _source(table: Mapping[str, Any], number: int, folder: Path) -> MixtureSource:
@@ -183,14 +184,14 @@ def _source(table: Mapping[str, Any], number: int, folder: Path) -> MixtureSourc
     where = f"source {number}"
     _known(table, _SOURCE, f"A source ({name if isinstance(name, str) else number})")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        what = f"The `name` of {where} is not a name." if "name" in table else f"The {where} has no `name`."
-        raise ConfigError(what, "Give it letters, digits, dots, dashes and underscores: at most 60.")
+        what = f"The `name` of {where} is not valid." if "name" in table else f"Source {number} has no `name`."
+        raise ConfigError(what, "Use at most 60 letters, digits, dots, dashes and underscores.")
     where = f"'{name}'"
     path = table.get("path")
     if not isinstance(path, str) or not path or "\0" in path:
         raise ConfigError(f"{where} has no `path`.", "Name a finished run, or a folder or file of parquet.")
     if "weight" in table and "tokens" in table:
-        raise ConfigError(f"{where} has a weight and tokens.", "Leave one of them out.")
+        raise ConfigError(f"{where} has both a weight and tokens.", "Leave one of them out.")
     weight = _number(table, "weight", 1, 0, _MOST, where, above=True) if "weight" in table else None
     tokens = _whole(table, "tokens", 1, where) if "tokens" in table else None
     share = _number(table, "share", 1, 0, 1, where, above=True)
@@ -206,7 +207,7 @@ def _condition(text: object, where: str) -> Condition:
     todo = 'Write column, comparison and value: "language == \'en\'", "score >= 0.5". Comparisons: == != < <= > >='
     found = _CONDITION.fullmatch(text) if isinstance(text, str) else None
     if found is None:
-        raise ConfigError(f"A filter of {where} is no comparison: {_shown(text)}.", todo)
+        raise ConfigError(f"A filter of {where} is not a comparison: {_shown(text)}.", todo)
     column, op, raw = found.groups()
     try:
         values = tomllib.loads(f"value = {raw}")
@@ -215,9 +216,9 @@ def _condition(text: object, where: str) -> Condition:
     value = values.get("value")
     fits = isinstance(value, str | bool) or (isinstance(value, int | float) and _in_range(value, -_MOST, _MOST))
     if len(values) != 1 or not fits:
-        raise ConfigError(f"A filter of {where} compares with no string, number or boolean: {_shown(text)}.", todo)
+        raise ConfigError(f"The value in a filter of {where} is no string, number or boolean: {_shown(text)}.", todo)
     if isinstance(value, bool) and op not in ("==", "!="):
-        raise ConfigError(f"A filter of {where} orders by true or false: {_shown(text)}.", "Use == or !=.")
+        raise ConfigError(f"A filter of {where} uses {op} with true or false: {_shown(text)}.", "Use == or !=.")
     return Condition(column, op, value)  # type: ignore[arg-type]  # `fits` says what it is
 
 
@@ -226,22 +227,22 @@ def _repeat(given: object, where: str) -> Repeat:
         return Repeat(copies=(_copies(given, where),))
     by = given.get("by")
     if not isinstance(by, str) or not by:
-        raise ConfigError(f"The `repeat` of {where} names no column.", 'Write repeat = { by = "duplicates", 1 = 1 }.')
+        raise ConfigError(f"The `repeat` of {where} has no `by`.", 'Write repeat = { by = "duplicates", 1 = 1 }.')
     if "edges" in given or "repeat" in given:
         _known(given, {"by", "edges", "repeat"}, f"A `repeat` with edges ({where})")
         edges, repeat = given.get("edges"), given.get("repeat")
         if not isinstance(edges, list) or not isinstance(repeat, list) or len(repeat) != len(edges) + 1 or not edges:
-            what = f"The `repeat` of {where} needs `edges`, and one more number in `repeat`."
+            what = f"The `repeat` of {where} needs a list `edges`, and a list `repeat` with one more number."
             raise ConfigError(what, "Write edges = [0.2, 0.5], repeat = [0, 1, 2].")
         numbers = [_checked(edge, "An edge", -_MOST, _MOST, where) for edge in edges]
         if any(low >= high for low, high in pairwise(numbers)):
-            raise ConfigError(f"The `edges` of {where} do not rise.", "Sort them.")
+            raise ConfigError(f"The `edges` of {where} are not in ascending order.", "Sort them.")
         return Repeat(by, tuple(numbers), tuple(_copies(one, where) for one in repeat))
     keys = [key for key in given if key != "by"]
     if not keys or not all(_WHOLE.fullmatch(key) for key in keys):
         odd = next((key for key in keys if not _WHOLE.fullmatch(key)), "")
         what = f"The `repeat` of {where} has the key '{odd}'." if odd else f"The `repeat` of {where} is empty."
-        raise ConfigError(what, "Write whole numbers with their repeats, 1 = 1, 2 = 2, or `edges` and `repeat`.")
+        raise ConfigError(what, "Write whole numbers and their repeats (1 = 1, 2 = 2), or `edges` and `repeat`.")
     ordered = sorted(keys, key=int)
     if len({int(key) for key in keys}) < len(keys):
         raise ConfigError(f"The `repeat` of {where} has a number twice.", "Leave one of them out.")
@@ -265,18 +266,18 @@ def _checked(value: object, what: str, least: float, most: float, where: str, ab
     if value is None or (above and value == least):
         bounds = f"{'above' if above else 'from'} {least:g} to {most:g}" if most < _MOST else f"above {least:g}"
         bounds = "that is finite" if least == -_MOST else bounds
-        raise ConfigError(f"{what} of {where} is no number {bounds}.", "Correct it.")
+        raise ConfigError(f"{what} of {where} is not a number {bounds}.", "Correct it.")
     return float(value)
 
 
 def _in_range(value: float, least: float, most: float) -> bool:
-    return least <= value <= most  # neither for nan nor for infinity, as bounds are finite
+    return least <= value <= most  # False for nan and infinity, because the bounds are finite
 
 
 def _whole(table: Mapping[str, Any], key: str, least: int, where: str) -> int:
     value = table[key]
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-        raise ConfigError(f"`{key}` of {where} is no whole number from {least} on.", "Correct it.")
+        raise ConfigError(f"`{key}` of {where} is not a whole number of at least {least}.", "Correct it.")
     return value
 
 

@@ -1,10 +1,11 @@
 """Texts as files for other trainers: the layout of the rows in files, and the two halves of the shuffle.
 
-nanochat's trainer (`dataset.py` and `dataloader.py`) does not shuffle documents, so they must be shuffled here. It
-needs at least two files, and validates on the last one. Each of n GPUs reads every n-th row group, so each file needs
-enough row groups.
+nanochat's trainer (`dataset.py` and `dataloader.py`) does not shuffle documents, so they must be shuffled here. The
+trainer needs at least two files, and validates on the last one. Each of n GPUs reads every n-th row group, so each file
+needs enough row groups.
 
-JSON Lines have Dolma's form, in zstd: `id`, `text`, `source`, `created`, and all else in `metadata`.
+JSON Lines are compressed with zstd and have Dolma's form: `id`, `text`, `source`, `created`, and `metadata` with the
+rest.
 """
 
 from __future__ import annotations
@@ -32,24 +33,24 @@ GROUP_ROWS = 1024
 """The number of documents per row group, as in nanochat's own files."""
 
 FILE_BYTES = 250_000_000
-"""The bytes of text per file. As zstd these are some 100 MB, which is nanochat's shard size."""
+"""The bytes of text per file. With zstd, a file has about 100 MB, which is nanochat's shard size."""
 
 _FEW_GROUPS = 8
-"""The least number of row groups.
+"""The smallest number of row groups.
 
-A small corpus has smaller row groups, to reach this number. Rows that fill no row group go to the last file, which
-would otherwise hold a large part of the corpus.
+A small corpus has smaller row groups, to reach this number. Rows that do not fill a row group go to the last file. With
+large row groups, this file would hold a large part of a small corpus.
 """
 
 _VAL_SHARE = 0.01
 VAL_GROUPS = 8
-"""The number of row groups of the last file, if there are enough documents: one for each GPU of a usual machine."""
+"""The number of row groups of the last file, if there are enough documents: one for each GPU of a typical machine."""
 
 
 @dataclass(frozen=True)
 class RowLayout:
     """The layout of an export. `group` is the number of documents per row group; only the very last row group may have
-    fewer. `borders` has the first row of each file, and the number of rows at the end. If it is `split`, the last file
+    fewer. `borders` has the first row of each file, and then the number of all rows. If `split` is True, the last file
     is for validation."""
 
     group: int
@@ -66,9 +67,9 @@ class RowLayout:
 
 
 def plan_whole(documents: int, text_bytes: int) -> RowLayout:
-    """Return the layout for this number of documents without a split. Raises InputError if there are none."""
+    """Return the layout for this number of documents without a split. Raises InputError if there are no documents."""
     if not documents:
-        raise InputError("No document has text.", "Give at least one.")
+        raise InputError("No document has text.", "Give at least one document with text.")
     files, groups = max(round(text_bytes / FILE_BYTES), 1), -(-documents // GROUP_ROWS)
     files = min(files, groups)
     borders = [min(GROUP_ROWS * (groups * file // files), documents) for file in range(files + 1)]
@@ -95,7 +96,7 @@ def send_rows(
     store: Store, texts: TextSlice, schema: pa.Schema, seed: int, bits: int, every_id: bool = False
 ) -> Commit:
     """Put the rows of a slice into boxes, and commit. The facts are the bytes of text, and the rows of each box. With
-    `every_id`, the column `id` has the names of rows without an id, too."""
+    `every_id`, a row without an id gets its name as its `id`."""
     key = commit_key("rows", texts.content(), digest([schema.to_string(), seed, bits, every_id]))
     done = read_commit(store, key)
     if done is not None:
@@ -107,7 +108,7 @@ def send_rows(
         for batch in read_slice(texts, extra):
             keys = keys_of(batch.column(0).to_pylist(), seed)
             ones = pa.array(np.ones(len(keys), dtype=np.int64))
-            # if the file has two columns `id`, its own is the last one
+            # if the batch has two columns `id`, the last one is the file's own
             given = dict(zip(batch.schema.names, batch.columns, strict=True))
             columns = [given[field.name].cast(field.type) for field in schema]
             rows = pa.RecordBatch.from_arrays([pa.array(keys), ones, *columns], schema=boxed(schema))
@@ -130,8 +131,8 @@ def boxed(schema: pa.Schema) -> pa.Schema:
 @dataclass(frozen=True)
 class RowsTask:
     """One output file: its key, its rows, the documents per row group, and the level of zstd. A `plain` file has no
-    statistics and no dictionaries, as nanochat's own files. With a `source`, it has JSON Lines, whose documents are
-    from there unless they say otherwise."""
+    statistics and no dictionaries, like nanochat's own files. If `source` is set, the file has JSON Lines, and `source`
+    is the default source of its documents."""
 
     key: str
     cut: Cut
@@ -142,7 +143,7 @@ class RowsTask:
 
 
 def write_rows(store: Store, task: RowsTask, parts: Sequence[Part], inputs: str, schema: pa.Schema) -> Commit:
-    """Write one output file and commit it. `parts` are the files of boxes, `inputs` is a digest of them."""
+    """Write one output file and commit it. `parts` are the files of boxes, and `inputs` is their digest."""
     key = commit_key("write", {"key": task.key}, digest([asdict(task), inputs]))
     done = read_commit(store, key)
     if done is not None and is_there(store, done.parts[0]):

@@ -46,7 +46,7 @@ class TextSlice:
     of_run: bool
 
     def content(self) -> dict[str, Any]:
-        """Return the data on which a result depends. The location is not among them."""
+        """Return the data on which a result depends. The location is left out."""
         return {"name": self.name, "identity": self.identity, "groups": self.groups}
 
 
@@ -106,7 +106,7 @@ class Texts:
 
     @property
     def all_bytes(self) -> int:
-        """The bytes of all columns, counted in the same way."""
+        """The bytes of all columns before compression."""
         return sum(file.all_bytes for file in self.files)
 
     @property
@@ -146,7 +146,7 @@ def open_texts(folder: Location) -> Texts:
 
 
 def _one_file(location: Location) -> tuple[Location, str]:
-    """Return the folder and the name of a parquet file, or what was given and no name if it is a folder."""
+    """Return the folder and the name of a parquet file. For a folder, return the folder and an empty name."""
     above, slash, name = str(location).rpartition("/")
     folder = above + slash if above in ("", "/") else above
     if name.endswith(".parquet") and not open_store(location).names() and open_store(folder or ".").size(name):
@@ -213,19 +213,18 @@ def _check(part: TextSlice, file: Path) -> None:
 
 
 def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a slice that have text, in order, in batches of `id`, `text` and the extra columns. As an extra
-    column, `id` comes unchanged. Raises as `read_rows` does."""
+    """Yield the rows of a slice that have text, in order, in batches of `id`, `text` and the extra columns. If `id` is
+    an extra column, it is passed on unchanged. Raises the errors of `read_rows`."""
     for batch in read_rows(part, ("text", *extra)):
         yield pa.RecordBatch.from_arrays(batch.columns[1:], names=batch.schema.names[1:])
 
 
 def read_rows(part: TextSlice, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a slice, in order, in batches of `row` (its number in the file), `id` and the columns. With
-    `text` among the columns, only rows that have text are there. A row without an id, or with an id that is neither a
-    string nor a number, is named by file and row.
+    """Yield the rows of a slice, in order, in batches of `row` (its number in the file), `id` and the columns. If
+    `text` is one of the columns, rows without text are left out.
 
-    A row gets a name made of file and row if it has no id, or if its id is neither a string nor a number. If `id` is an
-    extra column, it is passed on unchanged. Raises InputError if a text is not UTF-8, and InputChanged or
+    A row gets a name made of file and row if it has no id, or if its id is neither a string nor a number. If `id` is
+    one of the columns, it is passed on unchanged. Raises InputError if a text is not UTF-8, and InputChanged or
     IntegrityError if the file has changed.
     """
     wanted = {*(["id"] if part.has_id else []), *columns}

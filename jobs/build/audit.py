@@ -40,29 +40,29 @@ class Audit:
 
 
 def audit(run: Run, inputs: Iterable[str]) -> list[Audit]:
-    """Compare each archive with the ledger. Raises IntegrityError if the number of records of an
-    undamaged archive differs from the ledger's."""
+    """Compare each input with the ledger. Raises IntegrityError if an undamaged input and the ledger have different
+    counts."""
     found = []
     for item in find_in_run(inputs, run.info["inputs"]).values():
         if is_url(item.path):
-            raise ConfigError(f"{item.name} is not on this machine.", "Give local files, or verify where they are.")
+            raise ConfigError(f"{item.name} is not on this machine.", "Give local files, or verify on that machine.")
         reader, count = _counter(item.name) if run.info.get("documents") else ("warcio", _count)
         rows = run.ledger(columns=["length", "detail"], filter=pc.field("warc") == item.name)
         damaged = len(rows) - rows["length"].null_count
         in_ledger = len(rows) - damaged
-        if run.info.get("documents"):  # each broken row is one row, but not a broken row group or stretch of a stream
+        if run.info.get("documents"):  # a broken row is one row, but a broken row group may be many
             lost = pc.sum(pc.match_substring_regex(rows["detail"], _LOST)).as_py() or 0
             damaged, in_ledger = lost, len(rows) - lost
         counted, ended = count(item.path)
         if counted != in_ledger and not damaged and not ended:
-            counts_differ = f"{item.name} holds {counted} records by {reader}'s count, and the ledger {in_ledger}."
+            counts_differ = f"{item.name} holds {counted} records by {reader}'s count, but the ledger has {in_ledger}."
             raise IntegrityError(counts_differ, "Please report this file.")
         found.append(Audit(item.name, in_ledger, counted, ended, reader))
     return found
 
 
 _LOST = "^(parquet|gzip|zstd|truncated|header|length):"
-"""The kinds of damage that may be more or less than one row."""
+"""The kinds of damage that may cover more or less than one row."""
 
 
 def _counter(name: str) -> tuple[str, Callable[[str], tuple[int, str]]]:

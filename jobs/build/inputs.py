@@ -45,8 +45,9 @@ from jobs.build.crawl import WHOLE_CRAWL, crawl_files, is_crawl
 from jobs.runner.terminal import say
 
 _ARCHIVE_NAME = re.compile(r"[^.].*\.(w?arc|wet|wat)(\.(gz|gzip|zst|zstd|bz2|xz|lz4|br|zip))?", re.IGNORECASE)
-"""The name of an archive, also of one that must be unpacked first. In a folder, nothing else is read: neither lists of
-digests (.warc.gz.md5), indexes (.cdx.gz) and files that are being written (.open, .part), nor hidden files."""
+"""The name of an archive, even if the archive must be unpacked first. A folder may also have lists of digests
+(.warc.gz.md5), indexes (.cdx.gz), files that are being written (.open, .part) and hidden files. Such files are not
+read."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -69,10 +70,10 @@ def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None
                 sample: int | None = None, seed: int = 0) -> list[Input]:  # fmt: skip
     """Return the archives that the arguments name, sorted by name.
 
-    At most `limit` archives are used, the first ones in the order of the arguments, or at most `sample` archives, which
-    `seed` draws from all. A file that is given twice is read once. Files with the same name in different folders are
-    named by the shortest end of their paths that differs. Crawls are looked up at `base`. Raises InputError if an
-    argument names nothing readable, or if two files of the same name may be the same.
+    `limit` keeps only the first archives, in the order of the arguments. `sample` keeps a random draw of this many
+    archives, which `seed` decides. A file that is given twice is read once. If files in different folders have the same
+    name, enough folders are put before each name to tell them apart. Crawls are looked up at `base`. Raises InputError
+    if an argument names nothing readable, or if two files of the same name may be the same.
     """
     given = list(given)
     if base is not None and not any(map(is_crawl, given)):
@@ -93,7 +94,7 @@ def find_inputs(given: Iterable[str], limit: int | None = None, base: str | None
 
 
 def _named(archives: Sequence[list[Input]]) -> list[Input]:
-    """Return the archives of one file name, each from the first of its places, under names that differ.
+    """Return archives that share a file name, each with a name of its own. Each is read at its first place.
 
     The names do not depend on the order of the arguments.
     """
@@ -130,10 +131,10 @@ def _not_told_apart(one: Input, other: Input) -> InputError:
 
 
 def find_in_run(given: Iterable[str], known: Iterable[Mapping[str, Any]]) -> dict[str, Input]:
-    """Return the archives that the arguments name, by the names that they have in a run with the inputs `known`.
+    """Return the archives that the arguments name, under their names in a run with the inputs `known`.
 
-    The content decides, then the path, since archives may have moved. An archive that the run does not know keeps its
-    own name.
+    Archives are matched by content first and then by path, because archives may have moved. An archive that the run
+    does not know keeps its own name.
     """
     by_file: dict[str, list[Mapping[str, Any]]] = {}
     for one in known:
@@ -172,7 +173,7 @@ def _locations(argument: str, limit: int | None, base: str | None, client: Clien
 def _matches(argument: str) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
-        # of a run, the corpus is read
+        # in the folder of a run, only the corpus is read
         found = _files_in(path / "corpus" if (path / "run.json").is_file() else path)
         inside = [file for file in _of_one_kind(found, lambda file: file.name) if _is_there(file)]
         if not inside:
@@ -200,7 +201,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _of_one_kind(found: Sequence[T], name_of: Callable[[T], str]) -> list[T]:
-    """Return the files of the first kind that is there, by their names: archives, tables, pages of HTML, other JSON."""
+    """Return the files of the first kind found by name: archives, then tables, then pages of HTML, then other JSON."""
     kinds = (_ARCHIVE_NAME, TABLE_NAME, PAGE_NAME, JSON_NAME)
     return next(filter(None, ([one for one in found if kind.fullmatch(name_of(one))] for kind in kinds)), [])
 
@@ -228,15 +229,15 @@ def _urls(url: str, client: Client) -> list[str]:
     if scheme not in OBJECT_STORES:
         path = url.split("?")[0]
         if path.endswith("/") or "*" in path:
-            raise ConfigError(f"{redact(url)} names no file, and web servers list none.", "Name single files.")
-        url_name(url)  # raises if there is none
+            raise ConfigError(f"{redact(url)} names no file, and web servers don't list files.", "Name single files.")
+        url_name(url)  # raises if the URL names no file
         return [url]
-    object_key(url.rstrip("/"))  # raises if there is none
+    object_key(url.rstrip("/"))  # raises if the URL names no bucket
     bucket, _, key = rest.partition("/")
     if not key or key.endswith("/"):
         prefix = f"{scheme}://{bucket}/{key}"
         listed = client.list(prefix)
-        if f"{prefix}run.json" in listed:  # of a run, the corpus is read
+        if f"{prefix}run.json" in listed:  # in the folder of a run, only the corpus is read
             listed = [found for found in listed if found.startswith(f"{prefix}corpus/")]
         visible = [found for found in listed if all(map(_is_visible, found[len(prefix) :].split("/")))]
         inside = _of_one_kind(visible, lambda found: found.rpartition("/")[2])
@@ -265,9 +266,9 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 def _identify(location: str, client: Client) -> Input:
-    """Look an archive up. Its identity is a digest of samples, which is the same wherever the file is."""
+    """Look up an archive. Its identity is a digest of samples, so the identity does not depend on the location."""
     if not is_utf8(location):
-        raise InputError(f"The path {location!r} is not UTF-8, and names in outputs must be.", "Rename it.")
+        raise InputError(f"The path {location!r} is not UTF-8, but names in outputs must be UTF-8.", "Rename it.")
     try:
         name = url_name(location) if is_url(location) else Path(location).name
         with closing(open_source(location, name, client=client)) as source:
@@ -299,18 +300,18 @@ def _are_same(one: Input, other: Input) -> bool:
 
 
 def check_unchanged(store: Store, items: Iterable[Input]) -> None:
-    """Raise InputChanged if an archive is not what a finished run read, though its identity is the same."""
+    """Raise InputChanged if an archive has changed since a finished run read it, even if its identity has not."""
     there = {item.name: item for item in items}
     seen = [(one, there[one["warc"]]) for one in seen_by(store) if one["warc"] in there]
     if any(must_be_read(one, item.path) for one, item in seen):
-        say("Some archives have other times than when the run read them. They are read again, to see if they changed.")
+        say("Some archives have new time stamps since the run read them. These archives are read again and checked.")
     for one, item in seen:
         if not is_unchanged(one, item.path, item.tag):
             raise input_changed(redact(item.path), "since the run read it")
 
 
 def seen_by(store: Store) -> list[Seen]:
-    """Return what the units of a finished run saw of its archives. Nothing vouches for timings.json, so it may be
+    """Return what the units of a finished run saw of its archives. timings.json has no digest, so the file may be
     missing or hold anything."""
     kinds = get_type_hints(Seen)
     try:
@@ -321,10 +322,11 @@ def seen_by(store: Store) -> list[Seen]:
 
 
 def find_columns(items: Sequence[Input], asked: Mapping[str, str], keep: Sequence[str] = ()) -> Columns | None:
-    """Return the columns of documents, None for archives. The first table that can be read has the names; `asked` and
-    `keep` are the user's own.
+    """Return the columns of documents, or None for archives. The first table that can be read decides the names.
+    `asked` and `keep` are the user's own choices.
 
-    Raises ConfigError if archives and documents are mixed, or a column is missing, and InputError if no file has any.
+    Raises ConfigError if archives and documents are mixed, or a column is missing, and InputError if no file has
+    columns.
     """
     forms = [format_of(item.name) for item in items]
     kinds = {form.layout == PAGE if form else None: item.name for form, item in zip(forms, items, strict=True)}
@@ -334,10 +336,10 @@ def find_columns(items: Sequence[Input], asked: Mapping[str, str], keep: Sequenc
     if None in kinds or True in kinds:
         if asked or keep:
             part = min(asked, default="keep-columns")
-            raise ConfigError(f"--{part} names a column, and {min(kinds.values())} has none.", f"Leave out --{part}.")
+            raise ConfigError(f"--{part} names a column, but {min(kinds.values())} has none.", f"Leave out --{part}.")
         strange = next((item for item in items if None in kinds and not _ARCHIVE_NAME.fullmatch(item.name)), None)
         if strange is not None:
-            _plan(strange, 1 << 60, None, None)  # raises unless it is an archive all the same
+            _plan(strange, 1 << 60, None, None)  # raises unless the file is an archive despite its name
         return HTML_FILE if True in kinds else None
     unread: InputError | None = None
     for item, form in zip(items, forms, strict=True):
@@ -348,7 +350,7 @@ def find_columns(items: Sequence[Input], asked: Mapping[str, str], keep: Sequenc
                     return choose_columns(there, asked, item.name, keep)
             except (InputChanged, InputUnreachable):
                 raise
-            except InputError as error:  # a damaged file among others costs a row
+            except InputError as error:  # one damaged file costs only a row
                 unread = unread or error
     raise unread or InputError(
         "No input holds a document.", "Give files of parquet or JSON Lines with at least one row."
@@ -387,7 +389,7 @@ def plan_units(
 ) -> list[Unit]:
     """Return the units of an archive, or of a file of documents.
 
-    A file that is no archive is refused, unless its name is that of one. Then it is a unit with one damaged stretch.
+    A file that is not an archive is refused unless it has an archive's name. Then the file is one unit with one damage.
     """
     try:
         planned = _plan(item, unit_bytes, columns, client)

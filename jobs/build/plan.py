@@ -30,13 +30,13 @@ from jobs.runner.execution import Execution
 from jobs.runner.folder import claim
 
 UNIT_BYTES = 8 << 20
-"""Some 250 pages of a Common Crawl WARC, a few seconds of work. A crash costs no more than that."""
+"""Some 250 pages of a Common Crawl WARC, a few seconds of work. A crash costs at most this much work."""
 
 REMOTE_UNIT_BYTES = 32 << 20
-"""The same for remote inputs. Each unit costs some requests to plan, and a MiB that its neighbor reads too."""
+"""The size for remote inputs. Each unit costs some requests to plan, and one MiB that is read twice."""
 
 SMALL_UNIT_BYTES = 256 << 10
-"""Small inputs get smaller units, so that all workers have some. Below this size a unit is mostly overhead."""
+"""Small inputs get smaller units, so that all workers have units. Below this size a unit is mostly overhead."""
 
 UNITS_PER_WORKER = 4
 
@@ -46,8 +46,8 @@ class Job:
     """A build as the user asked for it.
 
     `factory` names the function that makes a recipe from its canonical form. `modules` are the plugins that the user
-    allowed, `against` the earlier runs to compare documents with. Without `unit_bytes` the first run into a folder
-    chooses a size, and later ones keep it.
+    allowed, and `against` names earlier runs to compare documents with. Without `unit_bytes`, the first run into a
+    folder chooses a size, and later runs keep this size.
     """
 
     recipe: Recipe
@@ -62,23 +62,24 @@ class Job:
     limit: int | None = None
     """The number of inputs to read."""
     sample: int | None = None
-    """The number of inputs to draw, instead of the first ones."""
+    """The number of inputs to draw at random."""
     seed: int = 0
     base: str | None = None
     """The location where crawls are looked up."""
     columns: dict[str, str] = field(default_factory=dict)
     """The columns of documents that the user named, by part: text, html, id, url, date, language."""
     keep_columns: tuple[str, ...] = ()
-    """The columns of documents that travel along to the corpus."""
+    """Other columns of documents to copy to the corpus."""
     against: tuple[str, ...] = ()
     index: bool = True
     """If True, the run writes an index, so that later runs can compare with it."""
     dedup_memory: int = MEMORY_BYTES
     """The memory for the rows that one task of a comparison holds."""
     unit_seconds: float | None = None
-    """The deadline of a unit; by default as long as its pages may take together (`GuardSettings.unit_wall_s`)."""
+    """The deadline of a unit. The default is the time that its pages may take together
+    (`GuardSettings.unit_wall_s`)."""
     share: bool = False
-    """If True, the umask alone says who may read samples, index and intermediate files. Else only their owner may."""
+    """If True, the umask decides who may read samples, index and intermediate files. Otherwise only the owner may."""
     alarm_rate: float = ALARM_RATE
     """The run stops before it is packed if a comparison removes a larger share of the run or of one archive."""
 
@@ -99,7 +100,7 @@ class Plan:
     identity: dict[str, Any]
     against: list[EarlierRun] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
-    """What an earlier run saw of the archives, if this is a replay of it."""
+    """What an earlier run saw of the archives, if this run is a replay."""
 
     @property
     def columns(self) -> Columns | None:
@@ -123,7 +124,7 @@ class Build:
     """The time and memory of each phase of a comparison."""
 
     def payload(self) -> dict[str, Any]:
-        """Return what every task is given: where the run is, and what its recipe and page workers are made from."""
+        """Return the data for every task: the folder of the run, the recipe, and the settings of page workers."""
         job, store = self.job, self.execution.store
         modules = [[module.name, module.source] for module in job.modules]
         recipe = {"recipe": job.recipe.canonical(), "factory": job.factory, "modules": modules}
@@ -132,7 +133,7 @@ class Build:
 
     @property
     def keeps_signatures(self) -> bool:
-        """True if the run keeps its signatures. A document that loses lines is no longer what its signature says."""
+        """True if the run keeps its signatures. A signature is no longer true once its document loses lines."""
         return self.job.index and all(stage.compares == "documents" for stage in self.job.recipe.pipeline().collective)
 
 
@@ -155,16 +156,17 @@ def make_plan(job: Job) -> Plan:
 
 
 def columns_of(info: Mapping[str, Any]) -> Columns | None:
-    """Return the columns of the documents of a run, by its run.json or its plan; None if it read archives."""
+    """Return the columns of a run's documents, from its run.json or plan, or None if the run read archives."""
     return Columns.from_dict(info["documents"]) if info.get("documents") else None
 
 
 def open_earlier(job: Job) -> list[EarlierRun]:
-    """Return the indexes of the earlier runs. Raises ConfigError if the recipe can't use them, and InputError."""
+    """Return the indexes of the earlier runs. Raises ConfigError if the recipe can't use the indexes, and InputError if
+    an index can't be opened."""
     if job.against and any(stage.compares == "lines" for stage in job.recipe.pipeline().collective):
         raise ConfigError(
             "Lines are compared within one run, so this recipe can't be built against an earlier one.",
-            "Leave out --against, or that stage.",
+            "Leave out --against, or the stage that compares lines.",
         )
     against = [open_index(folder) for folder in job.against]
     bound = job.indexed
@@ -203,7 +205,7 @@ def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
 
 
 def claim_folder(store: Store, plan: Plan) -> dict[str, Any] | None:
-    """Bind the folder to this plan (see `claim`). Return its run.json if a run has ended there."""
+    """Bind the folder to this plan (see `claim`). Return the run.json of the folder if a run has ended there."""
     return claim(store, plan.identity, "run.json", _identity_of, _differences, beside={TAKEDOWN_FILE})
 
 

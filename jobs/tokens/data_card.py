@@ -24,14 +24,15 @@ configs:
 """
 
 _LICENSE = """## Licence and personal data
-The texts are from web pages and belong to their authors; this collection grants no right to them. Pages of
-Common Crawl come under its [terms of use](https://commoncrawl.org/terms-of-use). The recipe replaced
-personal data in the text. No filter finds all of it, so handle the texts with care, and remove pages on request.
+The texts are from web pages and belong to their authors. This collection grants no right to the texts. The
+[terms of use](https://commoncrawl.org/terms-of-use) of Common Crawl apply to its pages. The recipe replaced
+personal data in the text. No filter finds all personal data, so handle the texts with care, and remove pages
+on request.
 """
 
 
 def data_card(name: str, texts: Texts, info: dict[str, Any]) -> str:
-    """Return README.md. Its front matter tells `datasets` where the splits are. The text quotes no page."""
+    """Return README.md. The front matter tells `datasets` where the splits are. The text never quotes a page."""
     documents = info["documents"]
     total = documents["train"] + documents["val"]
     lines = [
@@ -64,8 +65,8 @@ def _made(info: dict[str, Any]) -> list[str]:
     size = sum(item["bytes"] for item in inputs)
     return [
         "## How it was made",
-        f"By `corpus` {versions['corpus']} (code {versions['code']}) from {len(inputs)} archives of {size:,} bytes; "
-        f"fingerprint `{info['fingerprint']}`.",
+        f"Made by `corpus` {versions['corpus']} (code {versions['code']}) from {len(inputs)} archives of {size:,} "
+        f"bytes. The fingerprint is `{info['fingerprint']}`.",
         "",
         "| records | count | left |",
         "|---|---|---|",

@@ -1,8 +1,8 @@
 """`corpus export`: a corpus as files for other trainers.
 
-rows (one task per slice) → boxes of the shuffle → write (one task per file) → export.json, and a data card. Everything
-except export.json is under .work/, or is a file that counts only once export.json names it. So the same command
-continues a run from where it ended.
+rows (one task per slice) → boxes of the shuffle → write (one task per file) → export.json, and a data card. export.json
+is written last. Until then, every other file is temporary, or counts only after export.json names it. So the same
+command continues an interrupted export.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from jobs.runner.terminal import say
 from jobs.tokens.data_card import data_card
 
 ZSTD_LEVEL = 3
-"""As in the corpus of a run, and in nanochat's own files."""
+"""The level in the corpus of a run, and in nanochat's own files."""
 
 
 @dataclass(frozen=True)
 class ExportJob:
-    """An export as the user asked for it. Without `columns`, all that can be written are."""
+    """An export as the user asked for it. Without `columns`, every column that can be written is written."""
 
     texts: Location
     out: Location
@@ -81,10 +81,11 @@ def export(job: ExportJob, make_engine: Callable[[], Engine], progress: Progress
 
 
 def _schema(job: ExportJob, texts: Texts) -> tuple[pa.Schema, list[str]]:
-    """Return the columns to write, and the names of the others. The columns are the text alone, or those that were
-    chosen, or those that all files have with the same type. The text is always among them, and in JSON Lines the id.
+    """Return the columns to write, and the names of the columns left out. nanochat gets only the text. Other targets
+    get the chosen columns, or by default every column that has the same type in all files. They always get the text,
+    and JSON Lines always get the id.
 
-    Raises ConfigError if a column that was chosen can't be written.
+    Raises ConfigError if a chosen column can't be written.
     """
     if job.target == "nanochat":
         return pa.schema([pa.field("text", pa.string())]), []
@@ -99,7 +100,7 @@ def _schema(job: ExportJob, texts: Texts) -> tuple[pa.Schema, list[str]]:
         return pa.schema(list(writable.values())), [name for name in names if name not in writable]
     for name in job.columns:
         if name in names and name not in writable:
-            what = f"The column '{name}' can't be written: its type differs from file to file, or is not for export."
+            what = f"The column '{name}' can't be written: its type differs from file to file, or is not supported."
             raise ConfigError(what, "Leave it out of --columns.")
         if name not in writable:
             raise ConfigError(f"There is no column '{name}'.", did_you_mean(name, writable))
@@ -109,7 +110,7 @@ def _schema(job: ExportJob, texts: Texts) -> tuple[pa.Schema, list[str]]:
 
 
 def _source(job: ExportJob, texts: Texts) -> str | None:
-    """Return what JSON Lines name as the source of documents that name none: the recipe of a run, or the folder."""
+    """Return the default `source` of documents in JSON Lines: the name of the run's recipe, or of the folder."""
     if job.target != "jsonl":
         return None
     return str(texts.run.info["recipe"]["name"]) if texts.run else PurePosixPath(str(job.texts)).name
@@ -130,14 +131,15 @@ def _field(name: str, schemas: Sequence[pa.Schema]) -> pa.Field | None:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Return True if the package `datasets` can read a type. It can't read maps, views, dictionaries and extensions."""
+    """Return True if the package `datasets` can read a type. `datasets` can't read maps, views, dictionaries or
+    extensions."""
     if any(is_nested(kind) for is_nested in _NESTED):
         return all(_is_plain(kind.field(number).type) for number in range(kind.num_fields))
     return any(is_plain(kind) for is_plain in _PLAIN)
 
 
 def _is_json(kind: pa.DataType) -> bool:
-    """Return True if JSON has values of a type, or a text for them as for dates."""
+    """Return True if JSON can hold the values of a type. Dates become text."""
     if any(is_nested(kind) for is_nested in _NESTED):
         return all(_is_json(kind.field(number).type) for number in range(kind.num_fields))
     return any(is_json(kind) for is_json in _JSON)
@@ -201,7 +203,7 @@ class _Exporting:
         files = [done.parts[0] for done in self.execution.commits("write", write_task, payloads)]
         written = sum(file.rows for file in files)
         if written != documents:
-            raise IntegrityError(f"{written} documents were written of {documents}.", "Please report this.")
+            raise IntegrityError(f"{written} of {documents} documents were written.", "Please report this.")
         return {
             "documents": {"in": self.texts.rows, "train": documents - layout.val_rows, "val": layout.val_rows},
             "bytes": text_bytes,
@@ -218,8 +220,8 @@ SPLIT = ("nanochat", "datasets")
 
 
 def _name(target: str, at: int, files: int) -> str:
-    """Return the name of a file. If there is a split, the last file is for validation, by name too, as nanochat wants
-    it. JSON Lines lie where Dolma's tools look for them."""
+    """Return the name of a file. With a split, the last file is for validation, and its name sorts last, as nanochat
+    requires. Dolma's tools look for JSON Lines in `documents/`."""
     if target not in SPLIT:
         return f"documents/part-{at:05d}.jsonl.zst" if target == "jsonl" else f"data/part-{at:05d}.parquet"
     if target == "nanochat":

@@ -1,4 +1,4 @@
-"""What a mixture gives: its documents by the ledgers alone, its tokens by count, and both as a table."""
+"""The contents of a mixture: its documents from the ledgers, its tokens by counting, and a table of both."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from jobs.runner.retries import Function
 from jobs.tokens.sources import TEXT_BYTES, Source, Sources
 
 _BYTES_PER_TOKEN = 5
-"""A high guess, by which the first count of a budget takes rather too many documents than too few."""
+"""A high guess, so that the first count for a budget takes too many documents rather than too few."""
 
 _SAMPLE_SLICES, _SAMPLE_ROWS = 8, 128
 
 Survey = Mapping[str, int]
-"""Sums over the documents of a source: those of REASONS, `documents`, `copies`, and the bytes of both."""
+"""Sums over the documents of a source: the counts in REASONS, `documents`, `copies`, and the bytes of both."""
 
 
 def survey_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the survey of a slice. Of a run, only the ledger and the small columns are read; of other texts, all
+    """Return the survey of a slice. For a run, only the ledger and the small columns are read. For other texts, all
     documents of a file count as equally long."""
     source = SourceSlice.from_dict(payload["source"])
     counts: Counter[str] = Counter()
@@ -57,14 +57,14 @@ def survey_payloads(source: Source, slices: Sequence[SourceSlice]) -> list[dict[
 
 
 def add_surveys(source: Source, found: Sequence[Mapping[str, int]]) -> Survey:
-    """Return the survey of a source from those of its slices. Raises InputError if no document is left."""
+    """Return the survey of a source, given the surveys of its slices. Raises InputError if no document is left."""
     total: Counter[str] = Counter()
     for one in found:
         total.update(one)
     if not total["documents"]:
         left_out = [f"{total[reason]:,} {_IN_WORDS[reason]}" for reason in _IN_WORDS if total[reason]]
-        what = f"The source '{source.choice.name}' gives no document of {source.texts.rows:,}: {', '.join(left_out)}."
-        raise InputError(what, "Change its filter, share or repeat, or leave it out.")
+        what = f"The source '{source.choice.name}' keeps no document of {source.texts.rows:,}: {', '.join(left_out)}."
+        raise InputError(what, "Change its filter, share or repeat, or remove the source.")
     return total
 
 
@@ -79,8 +79,9 @@ def find_reach(
     source: Source, slices: Sequence[SourceSlice], survey: Survey, counting: tuple[str, float], count: Function,
     execution: Execution, epochs: float,
 ) -> Reach:  # fmt: skip
-    """Return how far the budget of a source reaches. Its documents are counted from the lowest rank on, as many as the
-    budget seems to need, and then twice as many, until there are enough. Raises InputError if there never are."""
+    """Return how far the budget of a source reaches. The tokens of documents are counted, from the lowest rank on. If
+    the first estimate takes too few documents, their number is doubled until the budget is full. Raises InputError if
+    the source is too small."""
     if source.budget is None:
         return Reach()
     budget, bits = source.budget, rank_bits(source.texts.rows)
@@ -102,21 +103,21 @@ def find_reach(
 
 
 def check_epochs(source: Source, tokens: float, unique: float, epochs: float, about: str = "") -> None:
-    """Raise InputError if a source would be seen more often than the limit, on average."""
+    """Raise InputError if the documents of a source would be seen more often, on average, than the limit allows."""
     if tokens <= epochs * unique:
         return
     name = source.choice.name
     most = f"{about}{round(epochs * unique):,} in {epochs:g} epochs"
-    has = f"has {about}{round(unique):,} tokens to train on, which are {most}"
+    has = f"has {about}{round(unique):,} tokens to train on, so at most {most}"
     if source.budget is not None:
-        what = f"The source '{name}' {has}. The mixture wants {source.budget:,} of it."
-        raise InputError(what, "Give it fewer tokens or less weight, or raise `epochs`: later epochs teach less.")
-    what = f"The source '{name}' {has}. With its `repeat`, they are {about}{round(tokens):,}."
-    raise InputError(what, "Repeat less, or raise `epochs`: later epochs teach less.")
+        what = f"The source '{name}' {has}. The mixture needs {source.budget:,}."
+        raise InputError(what, "Lower its tokens or its weight, or raise `epochs`. Later epochs teach less.")
+    what = f"The source '{name}' {has}. Its `repeat` makes them {about}{round(tokens):,}."
+    raise InputError(what, "Repeat less, or raise `epochs`. Later epochs teach less.")
 
 
 def table_of(sources: Sources, encoded: Sequence[tuple[int, Commit]]) -> dict[str, Any]:
-    """Return what each source gave, and the sum. Raises InputError if one was seen too often."""
+    """Return the counts of each source, and the totals. Raises InputError if a source was seen too often."""
     rows = []
     for number, source in enumerate(sources.all):
         facts = [done.facts for at, done in encoded if at == number]
@@ -157,8 +158,9 @@ def _with_total(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def dry_run(sources: Sources, epochs: float, tokenizer: Tokenizer) -> tuple[dict[str, Any], InputError | None]:
-    """Return the table of a mixture by its ledgers, and the error that a budget or a limit would cause. Tokens are
-    estimated from a few texts of each source; `error` is the standard error of that, as a share of the tokens."""
+    """Return the table of a mixture from its ledgers, and the InputError that a budget or a limit would cause. Tokens
+    are estimated from a few texts of each source. `error` is the standard error of this estimate, as a share of the
+    tokens."""
     rows: list[dict[str, Any]] = []
     wrong: InputError | None = None
     encoder = Encoder(tokenizer)
@@ -195,8 +197,8 @@ def dry_run(sources: Sources, epochs: float, tokenizer: Tokenizer) -> tuple[dict
 
 
 def _sampled_tokens(slices: Sequence[SourceSlice], encoder: Encoder) -> tuple[float, float]:
-    """Return the tokens per byte of text, with separators, and the standard error as a share of them. Some documents
-    at the beginning of slices all over the source are encoded."""
+    """Return the tokens per byte of text, with separators, and the standard error as a share of this ratio. The sample
+    is the first documents of slices that are spread over the source."""
     step = -(-len(slices) // _SAMPLE_SLICES)
     sizes, tokens = [0.0], [0.0]
     for part in slices[::step]:
@@ -218,7 +220,7 @@ def _sampled_tokens(slices: Sequence[SourceSlice], encoder: Encoder) -> tuple[fl
 
 
 def show_mixture(table: Mapping[str, Any], console: Console) -> None:
-    """Print what each source gives, and the sum. An estimate has the error of its tokens beside it."""
+    """Print the counts of each source, and the totals. The last column of an estimate is the error of its tokens."""
     estimated = "error" in table["sources"][0]
     headings = ["documents", "copies", "unique tokens", "tokens", "share", "epochs"]
     shown = Table("source", box=None, header_style="dim")
@@ -234,5 +236,5 @@ def show_mixture(table: Mapping[str, Any], console: Console) -> None:
     for row in table["sources"]:
         if row["without_value"]:
             console.print(
-                f"{row['name']}: {row['without_value']:,} documents have no value to repeat by, and count once."
+                f"{row['name']}: {row['without_value']:,} documents have no value to repeat by, so they are taken once."
             )

@@ -1,5 +1,5 @@
-"""What is tokenized: the texts of a folder, or the sources of a mixture. A folder is a mixture of one source, of which
-every document is taken once."""
+"""The texts to tokenize: a folder, or the sources of a mixture. A folder counts as a single source, and every document
+in the folder is taken once."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from corpus.tokens.texts import STRINGS, Texts, open_texts, value_type
 from jobs.runner.derived import register
 
 TEXT_BYTES = "text_bytes"
-"""The column of the ledger that has the size of a text."""
+"""The column of the ledger with the size of a text."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Texts, and what chooses among them. `measures` are the columns that the ledger of the run has."""
+    """Texts, and the choice of documents among them. `measures` are the columns to read from the ledger of a run."""
 
     location: Location
     texts: Texts
@@ -65,13 +65,13 @@ class Source:
 
 @dataclass(frozen=True)
 class _KeptRows:
-    """The row groups of a ledger, and the number of the first kept row of each."""
+    """The row groups of a ledger, and the number of the first kept row in each group."""
 
     groups: list[tuple[str, int]]
     starts: np.ndarray
 
     def between(self, first: int, rows: int) -> LedgerRows:
-        """Return the kept rows from number `first` on."""
+        """Return `rows` kept rows, from number `first` on."""
         begin = int(np.searchsorted(self.starts, first, side="right")) - 1
         end = int(np.searchsorted(self.starts, first + rows))
         return LedgerRows(tuple(self.groups[begin:end]), first - int(self.starts[begin]), rows)
@@ -79,7 +79,7 @@ class _KeptRows:
 
 def _kept_rows(run: RunFiles, rows: int) -> _KeptRows:
     groups, counts = [], []
-    run.paths("ledger")  # raises if one is missing or has other columns
+    run.paths("ledger")  # raises if a file is missing or has other columns
     for part in run.parts("ledger"):
         location = f"{run.location}/{part.key}"
         with ParquetFile(local_file(location), redact(location)) as file:
@@ -88,13 +88,13 @@ def _kept_rows(run: RunFiles, rows: int) -> _KeptRows:
                 groups.append((location, group))
                 counts.append(pc.sum(pc.equal(outcomes, KEPT)).as_py() or 0)
     if sum(counts) != rows:
-        raise IntegrityError(f"{redact(run.location)} has a ledger of other documents than its corpus.", "Restore it.")
+        raise IntegrityError(f"Ledger and corpus of {redact(run.location)} have different documents.", "Restore both.")
     return _KeptRows(groups, np.cumsum(counts) - counts)
 
 
 @dataclass(frozen=True)
 class Sources:
-    """All that is tokenized. `mixture` is None for the texts of one folder."""
+    """All sources to tokenize. `mixture` is None for the texts of one folder."""
 
     all: tuple[Source, ...]
     seed: int
@@ -112,7 +112,7 @@ class Sources:
         return {"mixture": self.mixture.canonical(), "texts": texts}
 
     def register(self, out: Location) -> None:
-        """Note in each run that tokens are made from it."""
+        """Record in each run that these tokens are made from the run."""
         for source in self.all:
             if source.texts.run:
                 register(source.location, "tokens", out)
@@ -142,7 +142,7 @@ _NUMBER, _STRING, _BOOLEAN = "numbers", "strings", "true or false"
 
 
 def _measures(source: MixtureSource, choice: Choice, texts: Texts) -> tuple[str, ...]:
-    """Return the columns of the ledger that a source needs. Raises ConfigError if a column is missing, or holds what
+    """Return the columns of the ledger that a source needs. Raises ConfigError if a column is missing, or if its values
     can't be compared."""
     schemas = [schema_of(local_file(file.location)) for file in texts.files]
     own = {name: {_holds(schema.field(name).type) for schema in schemas} for name in texts.columns}
@@ -163,12 +163,12 @@ def _measures(source: MixtureSource, choice: Choice, texts: Texts) -> tuple[str,
 def _check_kind(name: str, column: str, known: Mapping[str, set[str]], kind: str) -> None:
     others = known[column] - {kind, ""}
     if others:
-        what = f"The column '{column}' of the source '{name}' holds {min(others)}, and is used as if it held {kind}."
-        raise ConfigError(what, "Compare it with a value of its own kind, or name another column.")
+        what = f"The column '{column}' of the source '{name}' holds {min(others)}, but the mixture expects {kind}."
+        raise ConfigError(what, "Compare the column with a value of the same type, or name another column.")
 
 
 def _holds(kind: pa.DataType) -> str:
-    """Return what a column holds, in words, or nothing if it has no values."""
+    """Return the kind of values in a column, in words. Return an empty text if the column has no values."""
     kind = value_type(kind)
     if pa.types.is_null(kind):
         return ""

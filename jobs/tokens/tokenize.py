@@ -2,8 +2,8 @@
 
 encode (one task per slice) → boxes of the shuffle → write (one task per output file) → tokens.json. For a mixture, two
 phases come first: survey (which documents its ledgers choose) and count (how far a budget of tokens reaches).
-Everything except tokens.json is under .work/, or is a file that counts only once tokens.json names it. So the same
-command continues a run from where it ended.
+tokens.json is written last. Until then, every other file is temporary, or counts only after tokens.json names it. So
+the same command continues an interrupted job.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from jobs.tokens.mixing import add_surveys, find_reach, survey_payloads, survey_
 from jobs.tokens.sources import Sources, open_sources
 
 FILE_TOKENS = 100_000_000
-"""The number of tokens per file. They take 200 or 400 MB."""
+"""The number of tokens per file. A file has 200 or 400 MB."""
 
 
 @dataclass(frozen=True)
 class TokenizeJob:
-    """A tokenization as the user asked for it. `texts` are those of a folder, or a mixture file. Without `val_share`,
-    `val_share_for` decides."""
+    """A tokenization as the user asked for it. `texts` is a folder of texts, or a mixture file. If `val_share` is None,
+    `val_share_for` chooses the share."""
 
     texts: Location
     out: Location
@@ -63,8 +63,8 @@ class TokenizeJob:
 def val_share_for(documents: int) -> float:
     """Return the share of documents for validation: one in a hundred.
 
-    A small corpus has a larger share, to get some hundred documents, but at most one in ten. A very large corpus has a
-    smaller share, which gives 50,000 documents.
+    A small corpus has a larger share, to get about a hundred documents, but at most one in ten. A very large corpus has
+    a smaller share, so that 50,000 documents are for validation.
     """
     return round(min(max(0.01, min(0.1, 100 / documents)), max(50_000 / documents, 1e-6)), 6)
 
@@ -88,7 +88,7 @@ def tokenize(job: TokenizeJob, make_engine: Callable[[], Engine], progress: Prog
                 boxes, encoded = run.encode(*run.reaches())
                 engines = sorted({done.facts["engine"] for done in encoded})
                 if "tokenizers" in engines:
-                    say("HF tokenizers encodes: gigatoken can't, or gives other ids.")
+                    say("HF tokenizers encodes, because gigatoken can't, or gives different ids.")
                 totals, mixed = run.totals(encoded)
                 info = run.finish(totals, encoded, run.write(boxes, encoded, totals)) | mixed
         except Stopped:
@@ -150,11 +150,11 @@ class _Tokenizing:
         return reaches, size
 
     def _size(self, text_bytes: int, rows: int) -> int:
-        return text_bytes // 4 * self.job.tokenizer.dtype.itemsize + ROW_BYTES * rows  # an id is some 4 bytes
+        return text_bytes // 4 * self.job.tokenizer.dtype.itemsize + ROW_BYTES * rows  # an id stands for about 4 bytes
 
     @contextmanager
     def _folder_is_free_again(self) -> Iterator[None]:
-        """Free the folder for other settings if these give no tokens. Inputs that changed are another matter."""
+        """Free the folder for other settings if these settings give no tokens, but not if an input has changed."""
         try:
             yield
         except InputError as error:
@@ -186,7 +186,7 @@ class _Tokenizing:
         with self._folder_is_free_again():
             for split, wanted in (("train", True), ("val", share > 0)):
                 if wanted and not found[split]["documents"]:
-                    what = f"No document of {self.sources.rows} is in {split}, with a share of {share} for val."
+                    what = f"None of the {self.sources.rows} documents is in {split}. The share of val is {share}."
                     raise InputError(what, "Give another --val-share, or more documents.")
             if self.sources.mixture is None:
                 return found, {}

@@ -117,7 +117,7 @@ def tokens_of(tokenizer: Tokenizer, text: str) -> list[ShownToken]:
     try:
         ids, _ = Encoder(tokenizer).encode([text])
     except (UnicodeEncodeError, TypeError):
-        raise ConfigError("The text is not valid UTF-8.", "Give text; single bytes have no encoding.") from None
+        raise ConfigError("The text is not valid UTF-8.", "Give text in UTF-8.") from None
     return [ShownToken(number, tokenizer.tokens[number] or b"") for number in ids.tolist()]
 
 

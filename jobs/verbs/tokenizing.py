@@ -47,7 +47,7 @@ vocab_option = click.option("--vocab-dir", type=folder_type, envvar="CORPUS_VOCA
 def tokenizer_group() -> None:
     """Learn, show and compare tokenizers.
 
-    A tokenizer is given as a folder or file with a tokenizer.json, or as gpt2, cl100k or o200k.
+    Name a tokenizer by its folder, by its tokenizer.json, or as gpt2, cl100k or o200k.
     """
 
 
@@ -66,7 +66,7 @@ def tokenizer_group() -> None:
 def train_command(folder: Location, out: Location, vocab_size: int, max_chars: int | None, as_json: bool) -> None:
     """Learn a byte-level BPE from texts.
 
-    FOLDER is a finished run, or a folder of parquet files with a column `text`.
+    DIR is a finished run, or a folder of parquet files with a column `text`.
 
     \b
     Example: corpus tokenizer train out -o tok --vocab-size 32768
@@ -87,7 +87,7 @@ def train_command(folder: Location, out: Location, vocab_size: int, max_chars: i
 @vocab_option
 @json_option
 def show_command(tokenizer: str, text: str, vocab_dir: Path | None, as_json: bool) -> None:
-    """Print the tokens of a text in colors, with their ids. With - as TEXT, read it from stdin.
+    """Print the tokens of a text in colors, with their ids. If TEXT is -, read the text from stdin.
 
     \b
     Example: corpus tokenizer show tok "Hello world"
@@ -131,7 +131,7 @@ def finished(result: JobResult, out: Location) -> dict[str, Any]:
         say(f"Interrupted. Run the same command again to continue. Folder: {out}")
         sys.exit(result.exit_code)
     if result.already_done:
-        say(f"{out} is complete already.")
+        say(f"{out} is already complete.")
     assert result.info is not None
     return result.info
 
@@ -147,7 +147,7 @@ def finished(result: JobResult, out: Location) -> dict[str, Any]:
 @shuffle_option
 @click.option("--file-tokens", type=click.IntRange(min=1), help="Tokens per file. Default: 100 million.")
 @vocab_option
-@click.option("--dry-run", is_flag=True, help="Print what a mixture would give, by its ledgers alone. Write nothing.")
+@click.option("--dry-run", is_flag=True, help="Print an estimate for a mixture, and write nothing.")
 @engine_options
 @json_option
 # click passes each option as a parameter of its own
@@ -171,7 +171,7 @@ def tokenize_command(
     from jobs.tokens.tokenize import FILE_TOKENS, TokenizeJob, tokenize
 
     if seed and str(folder).endswith(".toml"):
-        raise ConfigError("A mixture has its seed in its file.", "Write `seed = …` there, and leave --seed out.")
+        raise ConfigError("The seed of a mixture is in its file.", "Write `seed = …` in the file, without --seed.")
     loaded = load_tokenizer(tokenizer, vocab_dir)
     if dry_run:
         return _show_dry_run(folder, loaded, as_json)
@@ -202,7 +202,7 @@ def _show_dry_run(folder: Location, tokenizer: Tokenizer, as_json: bool) -> None
         raise ConfigError("--dry-run is for mixtures.", "Give a .toml file, or leave the option out.")
     table, wrong = dry_run(sources, sources.mixture.epochs, tokenizer)
     print_as(table, show_mixture, as_json)
-    say("Tokens are estimated from a sample of the texts, with one standard error. Documents of val are not taken out.")
+    say("Tokens are estimated from a sample of the texts. ± is one standard error. Documents of val are included.")
     if wrong:
         raise wrong
 
@@ -214,7 +214,7 @@ def _show_dry_run(folder: Location, tokenizer: Tokenizer, as_json: bool) -> None
               required=True,
               help=_FOR)  # fmt: skip
 @shuffle_option
-@click.option("--columns", metavar="NAME,…", help="Columns to write beside the text. Default: all that can be.")
+@click.option("--columns", metavar="NAME,…", help="Columns to write beside the text. Default: all possible columns.")
 @click.option("--zstd-level", type=click.IntRange(1, 22), help="Level of compression. Default: 3.")
 @click.option("--dtype", type=click.Choice(["fp32", "bf16"]), help="Type of a model's weights. Default: fp32.")
 @engine_options
@@ -224,8 +224,8 @@ def export_command(
     folder: Location, out: Location, target: str, seed: int, columns: str | None, zstd_level: int | None,
     dtype: str | None, where: Where, as_json: bool,
 ) -> None:  # fmt: skip
-    """Write the texts of a finished run, or of a folder of parquet, as shuffled files for other trainers. Or write a
-    trained model for `transformers`, and for all that reads its folders.
+    """Write the texts of a finished run, or of a folder of parquet, as shuffled files for other trainers. With --for
+    transformers, write a trained model instead.
 
     \b
     Example: corpus export out -o shards --for nanochat
@@ -238,7 +238,7 @@ def export_command(
     if target == "transformers":
         return _export_model(folder_type.convert(folder, None, None), out, dtype or "fp32", as_json)
     if dtype:
-        raise ConfigError("--dtype is for models, which --for transformers writes.", "Leave it out.")
+        raise ConfigError("--dtype is only for --for transformers.", "Leave it out.")
     from corpus.tokens.row_files import VAL_GROUPS
     from jobs.runner.progress import Progress
     from jobs.tokens.export import SPLIT, ZSTD_LEVEL, ExportJob, export
@@ -253,7 +253,7 @@ def export_command(
     say(f"{out}: {counts['train']:,} documents{validate}")
     if target == "nanochat" and info["val_row_groups"] < VAL_GROUPS:
         groups = f"{info['val_row_groups']} row groups of {info['row_group']} documents"
-        say(f"The last file has {groups}, and nanochat can use no more GPUs than that.")
+        say(f"The last file has {groups}, and nanochat can use only one GPU for each.")
 
 
 def _export_model(folder: Path, out: Location, dtype: str, as_json: bool) -> None:

@@ -93,7 +93,7 @@ def test_a_stage_for_some_languages_comes_after_the_language_stage():
 )
 def test_pages_of_an_archive_need_stages_that_set_text_and_language(stages, what):
     recipe = Recipe.from_dict({"stages": stages}, STAGES)
-    with pytest.raises(ConfigError, match=f"reads the {what} of a page, and no stage before it sets that"):
+    with pytest.raises(ConfigError, match=f"reads the {what} of a page, but no earlier stage sets the {what}"):
         recipe.check_input(ARCHIVE_GIVES)
 
 
@@ -119,9 +119,9 @@ def test_documents_need_stages_that_read_what_they_have(gives, stages, says):
 @pytest.mark.parametrize(
     ("stage", "gives", "what", "todo"),
     [
-        ("url", {"text"}, "the URL of a page, and the documents have none", "--set url=off"),
-        ("screen", {"text", "url"}, "the HTML of a page, and the documents are texts", "the recipe text"),
-        ("extract", {"text"}, "the HTML of a page, and the documents are texts", "--set extract=off"),
+        ("url", {"text"}, "the URL of a page, but the documents have no URL", "--set url=off"),
+        ("screen", {"text", "url"}, "the HTML of a page, but the documents are texts", "the recipe text"),
+        ("extract", {"text"}, "the HTML of a page, but the documents are texts", "--set extract=off"),
     ],
 )
 def test_documents_that_lack_what_a_stage_reads_are_refused(stage, gives, what, todo):
@@ -205,7 +205,7 @@ def test_settings(setting, difference):
         (
             '[[stages]]\nstage = "shap"',
             (),
-            "no stage 'shap'. Did you mean shape? A stage of your own comes with --allow-module,",
+            "no stage 'shap'. Did you mean shape? Load your own stage with --allow-module,",
         ),
         ("[[stages]]\nname = 'x'", (), "has no `stage`"),
         (PLAIN + "char = { min = 1 }", (), "no measure or parameter 'char'. Did you mean chars?"),
@@ -219,7 +219,7 @@ def test_settings(setting, difference):
         (PLAIN + "chars = { max = nan }", (), "must be a number below 2⁶³"),
         (PLAIN, ("shape.chars.max=inf",), "must be a number below 2⁶³"),
         (PLAIN, (f"shape.chars.max={2**63}",), "must be a number below 2⁶³"),
-        (PLAIN, ("shape.chars.min=101",), "allows no value: it is at least 101 and at most 100"),
+        (PLAIN, ("shape.chars.min=101",), "allows no value: the least is 101 and the most is 100"),
         (PLAIN, ("shape.chars.above=5", "shape.chars.below=4"), "allows no value"),
         (PLAIN, ("shape.upper.max=50",), "upper.max = 50 is not between 0 and 1"),
         (PLAIN, ("shape.upper.min=-0.1",), "upper.min = -0.1 is not between 0 and 1"),
@@ -233,7 +233,7 @@ def test_settings(setting, difference):
         (PLAIN, ("shap.chars.min=1",), "no stage 'shap'. Did you mean shape?"),
         (PLAIN, ("shape.char.min=1",), "no measure 'char'. Did you mean chars?"),
         (PLAIN, ("shape.chars.min",), "is not a setting"),
-        (PLAIN, ("shape=1",), "no setting of the stage 'shape'"),
+        (PLAIN, ("shape=1",), "not a setting of the stage 'shape'"),
         (PLAIN, ("shape.chars=1",), "names no bound"),
         (PLAIN, ("shape.chars.min.x=1",), "names no limit"),
         (PLAIN, (".chars.min=1",), "is not a setting"),

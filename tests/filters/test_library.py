@@ -61,7 +61,7 @@ def test_check_says_what_a_stage_needs(stage):
     for what in stage.reads:
         others = {name: value for other in stage.reads if other != what for name, value in given[other].items()}
         if given[what]:
-            with pytest.raises(ConfigError, match="Give check"):
+            with pytest.raises(ConfigError, match="Call check"):
                 stage().check("One sentence.", **others)
     every = {name: value for what in stage.reads for name, value in given[what].items()}
     stage().check("One sentence.", **every)
@@ -102,7 +102,7 @@ def test_what_is_no_list_of_documents(wrong):
                          ids=["text", "dict", "document", "document with a URL"])  # fmt: skip
 @pytest.mark.parametrize("name", ["default", "fineweb"])
 def test_recipes_for_pages_refuse_texts_in_every_form(name, item):
-    with pytest.raises(ConfigError, match="reads the HTML of a page, and the documents are texts"):
+    with pytest.raises(ConfigError, match="reads the HTML of a page, but the documents are texts"):
         list(load_recipe(name).run([item]))
     with pytest.raises(ConfigError, match="reads the text of a page"):
         list(load_recipe("text").run([{"html": page_html()}]))
@@ -165,7 +165,7 @@ def test_a_stage_of_ones_own_in_a_file(tmp_path):
         ({"text": [1, 2]}, "text is of type int"),
         ({"text": GOOD}, "a single str"),
         ({"text": [GOOD], "n": [1, 2]}, "different lengths"),
-        ({"title": [GOOD]}, "no column of a known name for text"),
+        ({"title": [GOOD]}, "no column with a known name for text"),
         (pandas.Series([GOOD]), "type Series can't be read"),
         (polars.DataFrame({"text": [GOOD]}).lazy(), "type LazyFrame can't be read"),
         (7, "type int can't be read"),
@@ -190,8 +190,8 @@ def test_a_frame_keeps_its_index_and_types():
 @pytest.mark.parametrize(
     ("wrong", "what"),
     [
-        ({"minhash": False}, "False is no setting of the stage 'minhash'"),
-        ({"gopher_quality": {"words": {"min": 3}}}, "no setting of the stage 'gopher_quality'"),
+        ({"minhash": False}, "False is not a setting of the stage 'minhash'"),
+        ({"gopher_quality": {"words": {"min": 3}}}, "not a setting of the stage 'gopher_quality'"),
         ({"language.label": ["de", "en"]}, r"language\.label\.one_of=…"),
         ("minhash", "'minhash' is not a setting"),
     ],

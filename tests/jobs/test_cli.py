@@ -208,7 +208,7 @@ def test_verify_finds_a_record_that_the_ledger_has_not(corpus, built, tmp_path):
     more.write_bytes(archive.read_bytes() + archive.read_bytes())
     code, _, err = corpus("verify", out, "--inputs", more)
     assert code == 1
-    assert "holds 6 records by warcio's count, and the ledger 3" in err
+    assert "holds 6 records by warcio's count, but the ledger has 3" in err
 
 
 def test_dry_run_writes_nothing(corpus, built, tmp_path):

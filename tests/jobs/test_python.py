@@ -164,11 +164,14 @@ def test_errors(tmp_path, archive, recipe):
     (tmp_path / "same.jsonl").write_text('{"text": "one"}\n' * 2_000)
     with pytest.raises(corpus.AlarmError, match="Stopped"):
         corpus.build(tmp_path / "same.jsonl", tmp_path / "alarm", dedup(), alarm_rate=0.5, workers=1)
-    for wrong, what in (({"workers": 0}, "0 is no number of workers"), ({"columns": {"txt": "x"}}, "'txt' is no part")):
+    for wrong, what in (
+        ({"workers": 0}, "0 is not a number"),
+        ({"columns": {"txt": "x"}}, "'txt' is not a part"),
+    ):
         with pytest.raises(corpus.ConfigError, match=what):
             corpus.build(archive, tmp_path / "out", recipe, **wrong)
     for texts in (["One text.\nAnother line."], [7], {"text": 1}.values()):
-        with pytest.raises(corpus.ConfigError, match="An input is no path"):
+        with pytest.raises(corpus.ConfigError, match="An input is not a path"):
             corpus.build(texts, tmp_path / "out", recipe)
     assert {"build", "recipe"} <= set(dir(corpus))
     with pytest.raises(AttributeError, match="no attribute 'biuld'"):

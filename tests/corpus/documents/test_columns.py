@@ -46,7 +46,7 @@ def test_kept_columns_are_in_the_order_asked_each_once():
         ({"text": "txet"}, (), "a.jsonl has no column 'txet' for --text. Did you mean text?"),
         ({"url": "meta.url"}, (), "no column 'meta.url' for --url"),
         ({}, ("langauge",), "no column 'langauge' for --keep-columns. Did you mean language"),
-        ({"text": "text", "html": "url"}, (), "Give one of --text and --html"),
+        ({"text": "text", "html": "url"}, (), "Both --text and --html were given"),
     ],
 )
 def test_what_can_not_be_is_refused(asked, keep, says):
@@ -55,7 +55,7 @@ def test_what_can_not_be_is_refused(asked, keep, says):
 
 
 def test_a_file_without_text_is_refused_and_its_columns_are_named():
-    with pytest.raises(ConfigError, match=r"Its columns: id, body_html\. .* --text"):
+    with pytest.raises(ConfigError, match=r"It has the columns id, body_html\. .* --text"):
         choose_columns(["id", "body_html"], {}, "a.jsonl")
 
 

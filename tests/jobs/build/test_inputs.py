@@ -129,7 +129,7 @@ def test_of_a_folder_the_files_of_one_kind_are_read(tmp_path):
     ("files", "asked", "error", "says"),
     [
         ({"a.jsonl": b'{"text": "t"}', "b.html": b""}, {}, ConfigError, "archives, tables or pages of HTML"),
-        ({"b.html": b"<p>"}, {"text": "t"}, ConfigError, "--text names a column, and b.html has none"),
+        ({"b.html": b"<p>"}, {"text": "t"}, ConfigError, "--text names a column, but b.html has none"),
         ({"a.jsonl": b"", "b.jsonl": b"\n"}, {}, InputError, "No input holds a document"),
         ({"a.jsonl": b"[1]"}, {}, InputError, "not JSON Lines"),
         ({"a.csv": b"text"}, {}, InputError, "a.csv is not an archive"),
@@ -427,8 +427,8 @@ def test_a_folder_that_can_not_be_read_is_named(tmp_path):
         ((["CC-MAIN-2013-20"], 1, "{local}"), InputError, "damaged"),
         ((["CC-MAIN-2013-48"], 1, "{local}"), InputError, "not a path below"),
         ((["x.warc.gz"], None, "{http}"), ConfigError, "--base"),
-        ((["{http}/bucket/"],), ConfigError, "web servers list none"),
-        ((["{http}/bucket/*.warc.gz"],), ConfigError, "web servers list none"),
+        ((["{http}/bucket/"],), ConfigError, "web servers don't list files"),
+        ((["{http}/bucket/*.warc.gz"],), ConfigError, "web servers don't list files"),
         (
             (["{http}/none.warc.gz?sig=SECRET"],),
             InputUnreachable,

@@ -213,7 +213,7 @@ def test_the_command_line_writes_the_same_bytes_again_or_refuses(model, tmp_path
     assert "holds other files" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         export("--for", "datasets", "--dtype", "bf16")
-    assert "--dtype is for models" in capsys.readouterr().err
+    assert "--dtype is only for --for transformers" in capsys.readouterr().err
 
 
 def test_killed_at_any_file_it_ends_with_the_same_bytes(model, tmp_path, monkeypatch):

@@ -324,9 +324,9 @@ def test_epochs_are_limited(folder, sizes, tmp_path):
     train = sum(sizes[row["id"]] for row in ROWS["books"] if not in_val(row))
     enough = taken(folder, tmp_path, f"tokens = {4 * train}")
     assert set(enough.values()) == {4}
-    with pytest.raises(InputError, match=rf"'books' has {train:,} tokens.*{4 * train:,} in 4 epochs.*wants"):
+    with pytest.raises(InputError, match=rf"'books' has {train:,} tokens.*{4 * train:,} in 4 epochs.*needs"):
         taken(folder, tmp_path, f"tokens = {4 * train + 1}")
-    with pytest.raises(InputError, match="With its `repeat`"):
+    with pytest.raises(InputError, match="Its `repeat` makes them"):
         taken(folder, tmp_path, "repeat = 5")
     out = tmp_path / "out"
     file = mixture(folder, source("books", "books", "repeat = 5"))
@@ -367,7 +367,7 @@ def test_another_mixture_needs_another_folder(folder, reference):
         (["filter = [\"language >= 1\"]"], ConfigError, "holds strings.*numbers"),
         (["filter = [\"score == 'x'\"]"], ConfigError, "holds numbers.*strings"),
         (["repeat = { by = 'language', 1 = 1 }"], ConfigError, "holds strings"),
-        (["filter = [\"language == 'EN'\"]"], InputError, "gives no document of 300: 300 do not meet the filter"),
+        (["filter = [\"language == 'EN'\"]"], InputError, "keeps no document of 300: 300 do not meet the filter"),
         (["repeat = 0"], InputError, "300 are taken 0 times"),
         (["share = 1e-9"], InputError, "300 are outside the share"),
     ],
@@ -456,7 +456,7 @@ def test_a_dry_run_tells_of_a_budget_that_can_not_be_met(folder):
     sources = open_sources(file, 0)
     _, wrong = dry_run(sources, 4, small_tokenizer())
     assert "about" in str(wrong)
-    assert "wants 10,000,000" in str(wrong)
+    assert "needs 10,000,000" in str(wrong)
 
 
 def test_the_verb_prints_the_table(folder, tmp_path, corpus):

@@ -244,7 +244,7 @@ def test_a_folder_of_something_else_and_a_locked_one(texts, tmp_path):
 
 
 def test_an_empty_split_says_so_and_leaves_the_folder_free(texts, tmp_path):
-    with pytest.raises(InputError, match=r"No document of .* is in val.*--val-share"):
+    with pytest.raises(InputError, match=r"None of the .* documents is in val.*--val-share"):
         run(texts, tmp_path / "out", val_share=1e-9)
     assert run(texts, tmp_path / "out", val_share=0.2).exit_code == 0
 

@@ -167,10 +167,10 @@ def test_tokenize_and_export_as_typed(texts, trained, tmp_path):
     assert printed["splits"]["train"]["tokens"] == tokens.train.tokens
     assert printed["documents"]["tokenized"] == 50
     assert f"train: {tokens.train.tokens:,} tokens" in result.stderr
-    assert "is complete already" in run("tokenize", texts, "-o", tmp_path / "tokens", *options).stderr
+    assert "is already complete" in run("tokenize", texts, "-o", tmp_path / "tokens", *options).stderr
     result = run("export", texts, "-o", tmp_path / "shards", "--for", "nanochat", "--json")
     assert json.loads(result.stdout)["documents"]["in"] == 50
-    assert "can use no more GPUs than that" in result.stderr
+    assert "can use only one GPU for each" in result.stderr
 
 
 @pytest.mark.parametrize(
