@@ -48,6 +48,19 @@ def list_pages(run: RunFiles, rule: str = "", url: str = "", outcome: str = "") 
             yield {name: ended if name == "rule" else value for name, value in row.items() if name != "stage"}
 
 
+def cut_archives(run: RunFiles) -> list[str]:
+    """Return the names of the archives that end in the middle of a record."""
+
+    def chosen(read: Columns) -> pa.Array:
+        damaged = _equal(read(["rule"])["rule"], "damaged")
+        if damaged.any():
+            damaged &= pc.fill_null(pc.starts_with(read(["detail"])["detail"], "truncated:"), False).to_numpy()
+        return pa.array(damaged)
+
+    tables = rows_where(run.paths("ledger"), chosen, ["warc"])
+    return list(dict.fromkeys(name for table in tables for name in table["warc"].to_pylist()))
+
+
 def _equal(column: pa.ChunkedArray, value: str) -> np.ndarray:
     found: np.ndarray = pc.fill_null(pc.equal(column, value), False).to_numpy()
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +15,10 @@ from jobs.runner.terminal import plain, say, show, show_json
 
 _TYPES = 20
 """The most types of records that are listed. A hostile archive may have any number of types."""
+
+
+_ARCHIVES = 5
+"""The most archives that are named for one reason."""
 
 
 def show_funnel(info: dict[str, Any], console: Console) -> None:
@@ -35,10 +39,15 @@ def _rules(rules: dict[str, int], most: int = 3) -> str:
     return shown + (f", {len(ranked) - most} more" if len(ranked) > most else "")
 
 
-def remarks(info: dict[str, Any]) -> list[str]:
-    """Return remarks on the funnel: records that were passed over, errors in stages, and why no page is kept."""
+def remarks(info: dict[str, Any], cut: Sequence[str] = ()) -> list[str]:
+    """Return remarks on the funnel: records that were passed over, empty archives and archives that are `cut` short,
+    errors in stages, and why no page is kept.
+    """
     records, others = info["records"], info["other_records"]
+    empty = [one["name"] for one in info["inputs"] if not one["bytes"]]
     said = [f"Passed over, by type: {_rules(others, _TYPES)}."] if others else []
+    said += _each(cut, "ends in the middle of a record. Is the download complete?")
+    said += _each(empty, "is empty.")
     if errors := records["failed"].get("error"):
         said.append(f"Pages on which a stage failed: {errors:,}. The class of the error: corpus ls FOLDER --rule error")
     if not records["in"]:
@@ -47,6 +56,12 @@ def remarks(info: dict[str, Any]) -> list[str]:
         ends = {f"{row.name}.{rule}": count for row in funnel(info) for rule, count in row.rules.items()}
         said.append(f"Nothing was kept. Where the records ended: {_rules(ends)}.")
     return said
+
+
+def _each(names: Sequence[str], what: str) -> list[str]:
+    """Return a sentence for each of the first archives, and one for the others."""
+    more = [f"The same is true of {len(names) - _ARCHIVES:,} more archives."] if len(names) > _ARCHIVES else []
+    return [f"{name} {what}" for name in names[:_ARCHIVES]] + more
 
 
 def show_pages(rows: Iterable[dict[str, Any]], as_json: bool) -> None:

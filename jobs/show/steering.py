@@ -12,7 +12,7 @@ from rich.text import Text
 from corpus.revise.differences import Diff, Returned
 from corpus.revise.takedowns import Found
 from corpus.revise.what_if import WhatIf
-from jobs.runner.terminal import plain
+from jobs.runner.terminal import counted, plain
 
 _SHOWN_URLS = 50
 
@@ -82,31 +82,55 @@ def show_diff(found: Diff, console: Console) -> None:
 
 
 def show_removal(
-    found: Sequence[Found], copies: Sequence[dict[str, Any]], copies_go: bool, back: Sequence[Returned],
-    console: Console,
+    found: Sequence[Found], pages: Sequence[str], copies: Sequence[dict[str, Any]], copies_go: bool,
+    back: Sequence[Returned], console: Console,
 ) -> None:  # fmt: skip
     """Print the result of a takedown.
 
-    It has each entry that found nothing, with similar URLs or domains; the copies of removed pages; and the pages that
-    come back because a removed page had displaced them.
+    It has each entry that found nothing, with similar URLs or domains; pages that stay though an entry that found
+    others may have meant them; the removed pages; their copies; and the pages that come back because a removed page had
+    displaced them.
     """
     for one in found:
         if one.nothing:
             console.print(Text(plain(f"{one.entry.text} matches no page. {'Near it:' if one.near else ''}"), "red"))
             _show_urls(one.near, console)
+        elif one.stays:
+            console.print(Text(plain(_staying(one)), "red"))
+            _show_urls(one.stays, console)
     unmatched = sum(one.nothing for one in found)
-    console.print(Text(f"{len(found):,} entries given, {unmatched:,} of them match no page.", "bold"))
+    if len(found) == 1 and not unmatched:
+        matched = "matches" if found[0].listed else f"matches {counted(found[0].pages + found[0].before, 'page')}"
+        console.print(Text(f"1 entry, and it {matched}.", "bold"))
+    elif found:
+        which = f"{unmatched:,} of them match no page" if unmatched else "each matches a page"
+        console.print(Text(f"{counted(len(found), 'entry', 'entries')}, {which}.", "bold"))
+    if pages:
+        console.print(f"{counted(len(pages), 'page')} removed:")
+        _show_urls(pages, console)
     if copies:
         end = "go too" if copies_go else "are kept, in the corpus or as duplicates"
-        console.print(f"{len(copies):,} other pages with the text of a removed page {end}:")
+        console.print(f"Other pages with the text of a removed page {end}: {len(copies):,}")
         _show_urls([row["url"] or row["id"] for row in copies], console)
     if back:
         console.print(
-            f"{len(back):,} pages come back, or get lines back, because the page that they repeated is removed:"
+            f"Pages that come back, or get lines back, because the page that they repeated is removed: {len(back):,}"
         )
         _show_urls([one.url or one.id for one in back], console)
     if back or (copies and not copies_go):
         console.print("To remove them too, give a list of their URLs. --copies removes such pages at once.")
+
+
+def _staying(one: Found) -> str:
+    """Return a hint at pages that stay though the author of an entry may have meant them."""
+    if one.wider:
+        what = f"{one.wider} has {counted(len(one.stays), 'more page')}"
+        return f"{one.entry.text} does not cover {one.wider}. {what}; list {one.wider} to remove {_them(one)} too:"
+    return f"{one.entry.text} is also written in another way. List {_them(one)} too if you mean {_them(one)}:"
+
+
+def _them(one: Found) -> str:
+    return "it" if len(one.stays) == 1 else "them"
 
 
 def _show_urls(urls: Sequence[str], console: Console) -> None:

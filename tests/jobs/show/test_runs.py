@@ -9,7 +9,7 @@ from corpus.run import open_run
 from jobs.show.runs import remarks, show_explanation
 from tests.jobs.build.test_build import build_quietly, job
 from tests.ledgers import judged, recipe, write_run
-from tests.warcs import page, record, write_warc
+from tests.warcs import WORDS, page, record, write_warc
 
 GOOD = {
     "door.label": "en", "door.score": 0.9, "dear.size": 5, "dear.depth": 3,
@@ -46,7 +46,12 @@ def test_a_stage_that_measured_nothing_was_reached(measures, not_reached, tmp_pa
 
 def facts(records, others):
     counts = {"in": 0, "kept": 0, "dropped": {}, "failed": {}, "skipped": {}} | records
-    return {"records": counts, "other_records": others, "recipe": {"stages": [{"name": "url"}, {"name": "size"}]}}
+    return {
+        "records": counts,
+        "other_records": others,
+        "inputs": [],
+        "recipe": {"stages": [{"name": "url"}, {"name": "size"}]},
+    }
 
 
 @pytest.mark.parametrize(
@@ -88,6 +93,39 @@ def test_many_types_are_cut():
     (said,) = remarks(facts({"in": 1, "kept": 1}, {f"resource image/{n}": 1 for n in range(1000)}))
     assert said.endswith(", 980 more.")
     assert len(said) < 1000
+
+
+def test_archives_that_are_cut_or_empty_are_named(tmp_path, corpus):
+    """An archive with other damage, and a whole one, are not named."""
+    pages = {f"http://a.example/{n}": page(body=f"{WORDS} {n}") for n in range(3)}
+    (tmp_path / "in").mkdir()
+    for name in ("cut.warc.gz", "cut.warc", "hurt.warc.gz", "whole.warc.gz"):
+        path = write_warc(tmp_path / "in" / name, pages, compressed=name.endswith(".gz"))
+        data = path.read_bytes()
+        if name.startswith("cut"):
+            path.write_bytes(data[:-40])
+        elif name.startswith("hurt"):
+            path.write_bytes(data[: len(data) // 2] + bytes(20) + data[len(data) // 2 + 20 :])
+    for n in range(7):
+        (tmp_path / "in" / f"none{n}.warc").touch()
+    code, _, err = corpus("build", tmp_path / "in", "-o", tmp_path / "out", "--workers", 1)
+    assert code == 0
+    cut = [line for line in err.splitlines() if "ends in the middle of a record. Is the download complete?" in line]
+    assert sorted(line.split()[0] for line in cut) == ["cut.warc", "cut.warc.gz"]
+    assert [line for line in err.splitlines() if line.endswith("is empty.")] == [
+        f"none{n}.warc is empty." for n in range(5)
+    ]
+    assert "The same is true of 2 more archives." in err
+    assert "corpus report" in err
+
+
+def test_an_empty_archive_has_no_funnel(tmp_path, corpus):
+    (tmp_path / "none.warc").touch()
+    code, _, err = corpus("build", tmp_path / "none.warc", "-o", tmp_path / "out", "--workers", 1)
+    assert code == 0
+    assert "none.warc is empty.\n" in err
+    assert "gopher_quality" not in err
+    assert "corpus report" not in err
 
 
 def test_a_run_names_what_it_passed_over(tmp_path):
