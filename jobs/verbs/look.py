@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 
 import click
@@ -82,7 +81,7 @@ def ls_command(folder: Location, rule: str, url: str, outcome: str | None, limit
     Example: corpus ls out --rule gopher_quality.words --limit 20
     Example: corpus ls out --url 'https://example.com/*' --outcome kept
     """
-    show_pages(islice(list_pages(open_run(folder), rule, url, outcome or ""), limit), as_json)
+    show_pages(list_pages(open_run(folder), rule, url, outcome or ""), as_json, limit)
 
 
 @click.command("verify")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from corpus.errors import ConfigError
+from corpus.net.urls import redact
 from corpus.plugins import read_plugin
 from corpus.revise.differences import ABSENT, diff
 from corpus.revise.limits import with_limits
@@ -161,4 +162,11 @@ def diff_command(folder_a: Location, folder_b: Location, by: str, as_json: bool)
     found = (diff if by == "place" else diff_by_url)(open_run(folder_a), open_run(folder_b))
     if by == "place" and found.documents[0] and all(ABSENT in move for move in found.moves) and not found.same:
         say("No record is at the same place in both runs. --by url compares them by URL.")
-    options.print_as(found.as_dict(), lambda _, shown: show_diff(found, shown), as_json)
+    options.print_as(found.as_dict(), lambda _, shown: show_diff(found, _names(folder_a, folder_b), shown), as_json)
+
+
+def _names(one: Location, other: Location) -> tuple[str, str]:
+    """Return the names of two runs: the last part of each place, or the whole places if these parts are equal."""
+    places = redact(str(one)), redact(str(other))
+    first, second = (place.rstrip("/").rpartition("/")[2] for place in places)
+    return (first, second) if first != second else places

@@ -3,6 +3,7 @@ stderr."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,8 +84,9 @@ def test_explain_shows_each_value_beside_its_limit(corpus, built):
     _, out, _ = built
     code, shown, _ = corpus("explain", out, "http://xxx-videos.example/b")
     assert code == 0
-    assert "dropped at url.domain" in shown
-    assert "ended here" in shown
+    assert "dropped at url.domain: 1 is above max 0 (xxx-videos.example)\n" in shown
+    assert re.search(r" domain +1 ◀ +max 0\n", shown)
+    assert "min 50, max 100000\n" in corpus("explain", out, "http://good.example/a")[1]
     assert "not reached" in shown
 
 
@@ -130,10 +132,11 @@ def test_explain_shows_the_text_of_a_dropped_page(corpus, built):
     code, shown, _ = corpus("explain", out, "http://xxx-videos.example/b", "--text")
     assert code == 0
     assert "three fishermen" in shown
+    assert json.loads(corpus("explain", out, "http://xxx-videos.example/b", "--text", "--json")[1])[0]["text"] in shown
     assert "three fishermen" not in corpus("explain", out, "http://xxx-videos.example/b")[1]
     kept, again = (corpus("explain", out, "http://good.example/a", *more, "--json")[1] for more in ([], ["--text"]))
     assert kept == again
-    assert "No text" in corpus("explain", out, "http://good.example/c", "--text")[1]
+    assert "No text was found in the page." in corpus("explain", out, "http://good.example/c", "--text")[1]
 
 
 def test_explain_needs_the_archive_for_the_text_of_a_dropped_page(corpus, built, tmp_path):
@@ -169,6 +172,9 @@ def test_ls_lists_pages(corpus, built):
         ["dropped", "extract.body_bytes", "0", "http://good.example/c"],
     ]
     assert err == "2 pages\n"
+    assert corpus("ls", out, "--outcome", "kept")[2] == "1 page\n"
+    assert corpus("ls", out, "--limit", 2)[2] == "The first 2 pages. More pages match.\n"
+    assert corpus("ls", out, "--limit", 3)[2] == "3 pages\n"
     rows = json.loads(corpus("ls", out, "--limit", 2, "--json")[1])
     assert [(row["url"], row["rule"]) for row in rows] == [
         ("http://good.example/a", None), ("http://xxx-videos.example/b", "url.domain"),

@@ -44,6 +44,51 @@ def test_a_stage_that_measured_nothing_was_reached(measures, not_reached, tmp_pa
     assert shown_first == {stage: "not" if stage in not_reached else measure for stage, measure in FIRST.items()}
 
 
+def told(row, with_text=True):
+    shown = io.StringIO()
+    nothing = {"url": "http://a.example/", "id": "w.warc.gz:0", "detail": None, "text": None, "text_bytes": None}
+    show_explanation([{**nothing, "stages": [], **row}], Console(file=shown, width=100), with_text)
+    return shown.getvalue().splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "says"),
+    [
+        (0.75, {"max": 3.0, "min": 0.8}, "0.75 is below min 0.8"),
+        (7, {"max": 3, "min": 1}, "7 is above max 3"),
+        (0.5, {"above": 0.5}, "0.5 is not above 0.5"),
+        (0.9, {"below": 0.7}, "0.9 is not below 0.7"),
+        ("de", {"one_of": ["en", "fr"]}, "de is not one of en, fr"),
+    ],
+)
+def test_the_second_line_says_which_bound_was_broken(value, limit, says):
+    broken = {"measure": "m", "value": value, "limit": limit, "ended_here": True}
+    other = {"measure": "n", "value": None, "limit": {"max": 1}, "ended_here": False}
+    stages = [{"stage": "s", "measures": [broken, other], "compared": False}]
+    verdict, *table = told({"outcome": "dropped", "stage": "s", "rule": "m", "stages": stages}, False)
+    assert verdict == f"w.warc.gz:0  dropped at s.m: {says}"
+    assert any(line.strip() == "–  not measured" for line in table)
+
+
+@pytest.mark.parametrize(
+    ("row", "verdict", "why"),
+    [
+        ({"outcome": "dropped", "stage": "removed", "rule": "url"}, "dropped at removed.url", "was taken down"),
+        ({"outcome": "failed", "stage": None, "rule": "damaged"}, "failed: damaged", "record is damaged"),
+        ({"outcome": "skipped", "stage": None, "rule": "not_http"}, "skipped: not_http", "not a page"),
+        ({"outcome": "failed", "stage": None, "rule": "timeout"}, "failed: timeout", r"page failed (timeout)"),
+    ],
+)
+def test_a_page_that_reached_no_stage_has_no_table(row, verdict, why):
+    stages = [{"stage": "s", "compared": False, "measures": [
+        {"measure": "m", "value": None, "limit": {"min": 1}, "ended_here": False}]}]  # fmt: skip
+    first, second, *rest = told({**row, "stages": stages})
+    assert first == f"w.warc.gz:0  {verdict}"
+    assert second.startswith("No text: ")
+    assert why in second
+    assert rest == [""]
+
+
 def facts(records, others):
     counts = {"in": 0, "kept": 0, "dropped": {}, "failed": {}, "skipped": {}} | records
     return {
