@@ -52,3 +52,7 @@ def __getattr__(name: str) -> Any:
         module, function = _ABOVE[name]
         return getattr(import_module(module), function)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -113,3 +113,12 @@ class Document:
             text = self._text.strip()
             self._paragraphs = _PARAGRAPH_BREAK.split(text) if "\n\n" in text else [text]
         return self._paragraphs
+
+
+def storable(text: str) -> str:
+    """Return text that UTF-8 can encode. Headers from broken crawlers may contain lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text

@@ -13,18 +13,13 @@ _MOST = 300
 """Characters of a text that are shown."""
 
 
-def run_html(location: str, info: Mapping[str, Any]) -> str:
-    """Return the counts of a run, with what each stage dropped."""
-    counts = info["records"]
-    rows: list[Sequence[object]] = [("in", counts["in"], "")]
-    for stage, rules in counts["dropped"].items():
+def run_html(title: str, lines: Iterable[tuple[str, int, int, Mapping[str, int]]]) -> str:
+    """Return the funnel of a run: for each line its name, the records that end there, those left, and the rules."""
+    rows = []
+    for name, records, left, rules in lines:
         named = sorted(rules.items(), key=lambda rule: -rule[1])
-        rows.append((stage, -sum(rules.values()), ", ".join(f"{rule} {number:,}" for rule, number in named)))
-    for outcome in ("failed", "skipped"):
-        for kind, number in counts[outcome].items():
-            rows.append((outcome, -number, kind))
-    rows.append(("kept", counts["kept"], ""))
-    return _titled(f"{location}, recipe {info['recipe']['name']}", _table(("", "records", "rules"), rows))
+        rows.append((name, -records, left, ", ".join(f"{rule} {number:,}" for rule, number in named)))
+    return _titled(title, _table(("", "records", "left", "rules"), rows))
 
 
 def recipe_html(name: str, description: str, stages: Iterable[tuple[str, Mapping[str, Any]]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from corpus.document import Document
+from corpus.document import Document, storable
 from corpus.notebook import outcome_html
 
 Value = float | int | str | None
@@ -16,7 +16,7 @@ REMOVED = "removed"
 """The stage that the ledger names for pages of a takedown. No stage of a recipe may have this name."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Outcome:
     """One ledger row in memory. `rule` is the measure that broke its limit, or the kind of failure or skip.
 
@@ -42,6 +42,8 @@ class Outcome:
 
     A stage signs only documents that passed the stages before it.
     """
+    traceback: str = ""
+    """Where a stage of the user failed, and why. It may quote the text, so nothing writes it to a file."""
     allowed: tuple[str, ...] = ()
     """The categories that the broken limit allows, if the limit is a set of categories."""
 
@@ -52,7 +54,10 @@ class Outcome:
     @property
     def text(self) -> str:
         """The text of a kept document. For other documents, an empty text."""
-        return self.doc.text if self.kept else ""
+        return storable(self.doc.text) if self.kept else ""
+
+    def __repr__(self) -> str:
+        return f"<Outcome of {self.doc.url or self.doc.id}: {self.reason or self.outcome}>"
 
     def _repr_html_(self) -> str:
         return outcome_html(self)

@@ -109,7 +109,8 @@ def entry(item: Record | Damage) -> Outcome | None:
     """
     if isinstance(item, Damage):
         doc = Document(id=item.id, url=item.url)
-        return Outcome(FAILED, doc, rule="damaged", detail=f"{item.kind}: {item.length} bytes unread")
+        detail = f"{item.kind}: {item.length} bytes unread" if item.warc else f"{item.kind}: {item.detail}"
+        return Outcome(FAILED, doc, rule="damaged", detail=detail)
     if not item.judged:
         return None
     if item.kind == "response" and not item.is_http and not is_page(item.headers):

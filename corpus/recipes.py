@@ -33,10 +33,10 @@ from typing import Any
 from corpus.collective import Collective
 from corpus.documents.columns import choose_columns
 from corpus.documents.items import Item, documents_of
-from corpus.documents.tables import Table, columns_of, like
+from corpus.documents.tables import Table, column, names_of, with_rows
 from corpus.errors import ConfigError, did_you_mean
 from corpus.notebook import recipe_html
-from corpus.outcome import REMOVED, Outcome
+from corpus.outcome import FAILED, REMOVED, Outcome
 from corpus.pipeline import Pipeline
 from corpus.settings import OFF, Settings, changes_of, pairs_of
 from corpus.stage import BoundStage, Stage
@@ -102,7 +102,11 @@ class Recipe:
         rows_per_part: int = ROWS_PER_PART,
     ) -> Recipe:
         """Make a recipe from stages, such as `Recipe.of([Language(), GopherQuality().bind(words={"min": 30})])`."""
-        bound = [one if isinstance(one, BoundStage) else BoundStage.of(one) for one in stages]
+        given = list(stages)
+        for one in given:
+            if not isinstance(one, Stage | BoundStage):
+                raise ConfigError(f"{one!r} is no stage.", "Give instances, such as GopherQuality().")
+        bound = [one if isinstance(one, BoundStage) else BoundStage.of(one) for one in given]
         data = {
             "name": name,
             "description": description,
@@ -166,12 +170,13 @@ class Recipe:
     def run(self, items: Iterable[Item], *, dedup: bool = True) -> Iterator[Outcome]:
         """Yield the outcome of each item, in order: of texts, dicts, documents, or the records of an archive.
 
-        A dict has a text or HTML, and perhaps an id, URL, date and language, under the usual names
-        (`corpus.documents.columns`). If the recipe compares documents, no outcome comes before the last item was read,
-        since what stays depends on all of them; all are in memory. The verdicts are those of a build over the same
-        documents. With `dedup=False` nothing is compared, and each outcome comes at once.
+        A dict has a text or HTML, and perhaps an id, URL, date and language, under the usual names (docs/documents.md).
+        An item without a text is failed. If the recipe compares documents, no outcome comes before the last item was
+        read, because the verdict on each document depends on all of them. So all documents are in memory. The verdicts
+        are those of a build over the same documents. With `dedup=False` nothing is compared, and each outcome comes at
+        once. Raises ConfigError if the recipe needs something that the items lack.
         """
-        outcomes = self._judged.run(documents_of(items))
+        outcomes = self._judged.run(documents_of(items, self.check_input))
         if not dedup or not self._judged.collective:
             yield from outcomes
             return
@@ -189,13 +194,24 @@ class Recipe:
         is a function for `datasets.Dataset.map(recipe.batch, batched=True)` and Ray Data's `map_batches`. Columns have
         the usual names. Documents are not compared, since a batch does not know the others; the first call says so.
         """
-        columns = columns_of(table)
-        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        kept = [(row, one.text) for row, one in zip(rows, self._alone.run(documents_of(rows)), strict=True) if one.kept]
-        found = {name: [row[name] for row, _ in kept] for name in columns}
-        if rows:
-            found[choose_columns(list(columns), {}, "The table").text or "text"] = [text for _, text in kept]
-        return like(table, found)
+        names = names_of(table)
+        columns = choose_columns(names, {}, "The table")
+        self.check_input(columns.gives)
+        wanted = {*columns.names, *(name.partition(".")[0] for name in columns.names)}
+        used = {name: column(table, name) for name in names if name in wanted}
+        rows = [dict(zip(used, row, strict=True)) for row in zip(*used.values(), strict=True)]
+        outcomes = list(self._alone.run(documents_of(rows)))
+        wrong = [one for one in outcomes if one.detail.startswith("type: ")]
+        if outcomes and len(wrong) == len(outcomes):
+            raise ConfigError(
+                f"No row of the table has a text: {wrong[0].detail[6:]}.", "Name the column of texts `text`."
+            )
+        broken = [one for one in outcomes if one.outcome == FAILED and one.rule == "error"]
+        if broken:
+            what = f"{broken[0].stage} failed on {len(broken)} of {len(outcomes)} documents"
+            warnings.warn(f"{what}, first with\n{broken[0].traceback}", stacklevel=2)
+        kept = [number for number, one in enumerate(outcomes) if one.kept]
+        return with_rows(table, kept, columns.text or "text", [outcomes[number].text for number in kept])
 
     @cached_property
     def _alone(self) -> Pipeline:
@@ -211,6 +227,12 @@ class Recipe:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in ("_judged", "_alone")}
+
+    def __hash__(self) -> int:
+        return hash(self.to_toml())
+
+    def __repr__(self) -> str:
+        return f"Recipe({self.name!r}: {', '.join(bound.name for bound in self.stages)})"
 
     def to_toml(self) -> str:
         """Return the recipe as TOML, with every value. `from_toml` makes the same recipe from it."""
@@ -243,7 +265,7 @@ def _lacks(names: Sequence[str], what: str) -> tuple[str, str]:
     """Return what to say of stages that read what no item has there, and what to do."""
     name, off = names[0], " ".join(f"--set {name}=off" for name in names)
     if what == "page":
-        todo = f"Take --recipe text, name a column of HTML with --html, or switch off what reads it: {off}."
+        todo = f"Take the recipe text, name a column of HTML with --html, or switch off what reads it: {off}."
         return f"{name} reads the HTML of a page, and the documents are texts.", todo
     if what == "url":
         todo = f"Name a column with --url, or switch off what reads it: {off}."
@@ -284,11 +306,11 @@ def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:
 
 
 def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> BoundStage:
-    use = table.get("stage")
+    use = table.get("stage") if isinstance(table, Mapping) else None
     if not isinstance(use, str):
         raise ConfigError("A [[stages]] table has no `stage`.", "Name the stage it uses; `corpus stages` lists them.")
     if use not in registry:
-        todo = f"{did_you_mean(use, registry)} A stage of your own comes with --allow-module."
+        todo = f"{did_you_mean(use, registry)} A stage of your own comes with --allow-module, or modules=[…] in Python."
         raise ConfigError(f"There is no stage '{use}'.", todo)
     cls = registry[use]
     name = table.get("name", use)
@@ -345,7 +367,10 @@ def _with_setting(data: dict[str, Any], setting: tuple[str, Any]) -> dict[str, A
         changed, keys = data, [first, *keys]
     else:
         tables = {table["name"]: table for table in data["stages"]}
-        if first not in tables or not keys:
+        if first in tables and not keys:
+            what = f"{value!r} is no setting of the stage '{first}'."
+            raise ConfigError(what, f"Switch it off with {first}=off, or name a measure or parameter of it.")
+        if first not in tables:
             raise ConfigError(f"The recipe has no stage '{first}'.", did_you_mean(first, tables))
         changed = tables[first]
     key, *bound = keys

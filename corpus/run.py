@@ -16,6 +16,7 @@ from corpus.errors import IntegrityError
 from corpus.notebook import run_html
 from corpus.revise.explain import explain as explain_page
 from corpus.revise.what_if import what_if
+from corpus.runs.funnel import funnel
 from corpus.runs.row_groups import read_batches
 from corpus.runs.run_files import RunFiles
 from corpus.storage.commits import check_part
@@ -48,7 +49,12 @@ class Run(RunFiles):
         return page
 
     def _repr_html_(self) -> str:
-        return run_html(self.location, self.info)
+        lines = [(row.name, row.records, row.left, row.rules) for row in funnel(self.info)]
+        title = f"{self.location}: {self.counts['in']:,} records, {self.counts['kept']:,} kept, recipe "
+        return run_html(title + self.info["recipe"]["name"], lines)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.location}: {self.counts['in']:,} records, {self.counts['kept']:,} kept>"
 
     def verify(self) -> dict[str, int]:
         """Read every committed file again, and return the number of rows by kind. Raises IntegrityError, which names

@@ -30,12 +30,15 @@ def changes_of(path: str, before: Mapping[str, Any], bound: str, value: Any) -> 
     elif isinstance(value, Mapping):
         changes = dict(value)
     else:
-        raise ConfigError(f"'{path}' names no bound.", f"Write {path}.min=…, .max=…, or {path}=off.")
+        names = " or ".join(f"{path}.{name}=…" for name in (before or ("min", "max")))
+        raise ConfigError(f"'{path}' names no bound.", f"Write {names}, or {path}=off.")
     return {name: "off" if given in OFF else given for name, given in changes.items()}
 
 
 def pairs_of(settings: Settings) -> list[tuple[str, Any]]:
     """Return settings as pairs of path and value. Raises ConfigError."""
+    if isinstance(settings, str):
+        settings = [settings]
     return list(settings.items()) if isinstance(settings, Mapping) else [setting_of(one) for one in settings]
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -204,7 +205,10 @@ class Stage:
         for measure, bounds in limits.items():
             if measure not in changed:
                 raise ConfigError(f"{bound.name} has no measure '{measure}'.", did_you_mean(measure, changed))
-            changed[measure] = changed[measure].with_bounds(f"{name or bound.name}.{measure}", dict(bounds))
+            where = f"{name or bound.name}.{measure}"
+            if not isinstance(bounds, Mapping):
+                raise ConfigError(f"{where} = {bounds!r} is no limit.", f'Give bounds: {measure}={{"min": …}}.')
+            changed[measure] = changed[measure].with_bounds(where, dict(bounds))
         return BoundStage(name or bound.name, self, changed, tuple(languages))
 
     def prepare(self) -> None:
@@ -228,20 +232,8 @@ class Stage:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def check(self, text: str = "", *, html: str | bytes | None = None, **fields: Any) -> Outcome:
-        """Return the outcome of this stage alone, at its default limits, for one text or one page of HTML. `fields` are
-        those of Document, such as `url` and `language`.
-
-        Raises ConfigError if the stage reads what is not given.
-        """
-        record = page_of_html(html, fields.get("url", "")) if html is not None else None
-        for what, given in (("page", record), ("url", fields.get("url")), ("language", fields.get("language"))):
-            if what in self.reads and not given:
-                name = {"page": "html"}.get(what, what)
-                raise ConfigError(f"{type(self).__name__} reads the {name} of a page.", f"Give it: check({name}=…).")
-        outcome = Outcome(KEPT, Document(text=text, record=record, **fields))
-        self.prepare()
-        outcome.finished = BoundStage.of(self).judge(outcome)
-        return outcome
+        """Return the outcome of this stage alone, at its default limits (see `BoundStage.check`)."""
+        return BoundStage.of(self).check(text, html=html, **fields)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if not name.endswith("_")}
@@ -276,6 +268,31 @@ class BoundStage:
         """The ledger column of each measure: `stage.measure`."""
         return {measure: f"{self.name}.{measure}" for measure in self.limits}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "columns"}
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.stage, self.languages))
+
+    def check(self, text: str = "", *, html: str | bytes | None = None, **fields: Any) -> Outcome:
+        """Return the outcome of this stage alone, at these limits, for one text or one page of HTML. `fields` are those
+        of Document, such as `url` and `language`.
+
+        Raises ConfigError if the stage reads what is not given.
+        """
+        for name, value, kinds in (("text", text, str), ("html", html, str | bytes | None)):
+            if not isinstance(value, kinds):
+                raise ConfigError(f"The {name} is of type {type(value).__name__}.", "Give a str.")
+        record = page_of_html(html, fields.get("url", "")) if html is not None else None
+        for what, given in (("page", record), ("url", fields.get("url")), ("language", fields.get("language"))):
+            if what in self.reads and not given:
+                name = {"page": "html"}.get(what, what)
+                raise ConfigError(f"{type(self.stage).__name__} reads the {name} of a page.", f"Give check({name}=…).")
+        outcome = Outcome(KEPT, Document(text=text, record=record, **fields))
+        self.stage.prepare()
+        outcome.finished = self.judge(outcome)
+        return outcome
+
     @classmethod
     def of(cls, stage: Stage) -> BoundStage:
         """Bind a stage to its default limits, under its own name."""
@@ -296,6 +313,7 @@ class BoundStage:
                 outcome.outcome, outcome.stage, outcome.rule = FAILED, self.name, kind
                 # only the class: a message may quote the page
                 outcome.value, outcome.limit, outcome.bound, outcome.detail = None, None, "", type(error).__name__
+                outcome.traceback = traceback.format_exc()
             return False
 
 

@@ -9,13 +9,14 @@ for outcome in load_recipe("fineweb").run(read_warc("x.warc.gz")):
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from corpus.errors import ConfigError, did_you_mean
-from corpus.plugins import Plugin, stages_of
+from corpus.plugins import Plugin, read_plugin, stages_of
 from corpus.recipes import Recipe
 from corpus.settings import Settings
 from corpus.stage import Stage
@@ -54,14 +55,17 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(
-    name: str | Mapping[str, Any] | Recipe = "default", set: Settings = (), modules: Iterable[Plugin] = ()
+    name: str | Mapping[str, Any] | Recipe = "default",
+    set: Settings = (),
+    modules: Iterable[Plugin | str | os.PathLike[str]] = (),
 ) -> Recipe:
     """Load a recipe and change it by settings such as "gopher_quality.words.min=30".
 
     `name` is a named recipe, a TOML file, a dict in the form of one, or a recipe. `set` is a list as on the command
-    line, or a dict. `modules` are executed. The recipe can then name their stages.
+    line, or a dict. `modules` are Python files with stages of your own. They are executed, and the recipe can then
+    name their stages.
     """
-    known = registry(modules)
+    known = registry([one if isinstance(one, Plugin) else read_plugin(os.fspath(one)) for one in modules])
     if isinstance(name, Recipe):
         known = {**{bound.stage.name: type(bound.stage) for bound in name.stages}, **known}
         return name.with_settings(set, known)

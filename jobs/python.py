@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from corpus.cpus import usable_cpus
-from corpus.errors import AlarmError, ConfigError
+from corpus.documents.columns import PARTS
+from corpus.errors import AlarmError, ConfigError, did_you_mean
 from corpus.net.urls import is_url
 from corpus.plugins import read_plugin
 from corpus.recipes import Recipe
@@ -50,6 +51,9 @@ class _Told(Progress):
     def __init__(self, tell: Callable[[Step], object]) -> None:
         self._tell = tell
 
+    def note(self, text: str) -> None:
+        """Do nothing: a caller can ask the run."""
+
     def start(self, phase: str, units: int, done: int = 0, brief: bool = False) -> None:
         self._phase, self._units, self._done, self._counts = phase, units, done, no_counts()
 
@@ -73,6 +77,7 @@ def build(
     set: Settings = (),
     workers: int | None = None,
     columns: Mapping[str, str] | None = None,
+    keep_columns: Iterable[str] = (),
     limit: int | None = None,
     sample: int | None = None,
     seed: int = 0,
@@ -89,14 +94,24 @@ def build(
     `inputs` are files, folders, globs, URLs or crawls, and `out` is a folder or an s3:// URL. A build that was
     interrupted goes on, and a finished one is returned as it is. `recipe` is a name, a TOML file, a dict or a recipe.
     `set` changes it: {"gopher_quality.words.min": 30}. `columns` names columns of documents by part: text, html, id,
-    url, date, language. `modules` are Python files with stages of your own. `workers` defaults to the usable CPUs.
-    `on_progress` is called with a `Step` after each unit.
+    url, date, language. `keep_columns` names columns that travel along to the corpus. `modules` are Python files with
+    stages of your own. `workers` defaults to the usable CPUs. `on_progress` is called with a `Step` after each unit.
 
     Units that were given up are in `run.info["quarantined"]`. Call again to try them again. Raises ConfigError for
     wrong arguments, AlarmError if deduplication would remove too much, and other CorpusErrors.
     """
     own = tuple(read_plugin(os.fspath(module)) for module in modules)
-    given = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    for one in given:
+        if not isinstance(one, str | os.PathLike) or "\n" in os.fspath(one):
+            raise ConfigError(
+                "An input is no path, URL or crawl.", "Judge texts in memory with corpus.recipe(…).run(texts)."
+            )
+    for part in columns or ():
+        if part not in PARTS:
+            raise ConfigError(f"'{part}' is no part of a document.", did_you_mean(part, PARTS))
+    if workers is not None and (not isinstance(workers, int) or workers < 1):
+        raise ConfigError(f"{workers!r} is no number of workers.", "Give a whole number from 1 on.")
     folder = os.fspath(out)
     at_once = workers or usable_cpus()
     job = Job(
@@ -109,6 +124,7 @@ def build(
         sample=sample,
         seed=seed,
         columns=dict(columns or {}),
+        keep_columns=tuple(keep_columns),
         against=tuple(os.fspath(one) for one in against),
         index=index,
         alarm_rate=alarm_rate,
@@ -139,6 +155,9 @@ class ReportPage:
 
     def __init__(self, html: str) -> None:
         self.html = html
+
+    def __repr__(self) -> str:
+        return f"<ReportPage of {len(self.html):,} characters: save(path) writes it, and a notebook shows it>"
 
     def save(self, path: Location) -> None:
         """Write the page to a file that only its owner can read, since it has excerpts of pages."""

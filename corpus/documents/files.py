@@ -100,7 +100,7 @@ def plan_documents(source: Source, form: Format, columns: Columns, unit_bytes: i
     A compressed file is one unit, even if it has many gzip members or zstd frames. The place of a line is its offset in
     the stream, so that it is the same however the file was compressed. At the start of a member nothing says how many
     bytes come before it, nor whether a line begins there: to know both, all members before it must be inflated, which
-    is most of the work of reading. Reading is 2% of a run. Who needs more workers gives more files.
+    is most of the work of reading. Who needs more workers gives more files.
 
     Raises InputError if a parquet file can't be read, and ConfigError if it has no such columns.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 from collections.abc import Mapping
@@ -109,6 +110,8 @@ def _name(value: Any) -> str:
     name = value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
     if isinstance(value, int | float):
         name = str(value)
+    if isinstance(value, datetime.date):
+        name = value.isoformat()
     return name if len(name) <= HEAD_BYTES else ""
 
 

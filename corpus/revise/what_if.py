@@ -27,7 +27,7 @@ _THREADS = 4
 """The number of row groups in memory at the same time. Each takes about 30 MB."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WhatIf:
     """The counts of a run under other limits, and the recipe with these limits.
 
@@ -61,6 +61,11 @@ class WhatIf:
     @property
     def exact(self) -> bool:
         return self.kept[0] == self.kept[1]
+
+    def __repr__(self) -> str:
+        least, most = self.kept
+        kept = f"{least:,}" if self.exact else f"{least:,} to {most:,}"
+        return f"<WhatIf: {self.before:,} kept before, now {kept}>"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the what-if as plain data."""

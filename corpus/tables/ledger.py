@@ -13,6 +13,7 @@ from typing import Any, TypedDict, cast
 
 import pyarrow as pa
 
+from corpus.document import storable
 from corpus.outcome import DROPPED, KEPT, REMOVED, Outcome, Value
 from corpus.tables.mask import mask_url
 from corpus.url_identity import url_identity
@@ -209,12 +210,3 @@ def _hidden(text: str | None) -> str | None:
     if not text or _HIDDEN.fullmatch(text):
         return text
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}"
-
-
-def storable(text: str) -> str:
-    """Return text that UTF-8 can encode. Headers from broken crawlers may contain lone surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text

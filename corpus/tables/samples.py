@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from corpus.document import storable
 from corpus.outcome import DROPPED, KEPT, Outcome
-from corpus.tables.ledger import ledger_url, storable
+from corpus.tables.ledger import ledger_url
 
 PER_RULE = 6
 PER_KEPT = 24

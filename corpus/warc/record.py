@@ -187,4 +187,4 @@ def target_uri(headers: Mapping[str, str]) -> str:
 
 def record_id(warc: str, offset: int, inner: int = 0) -> str:
     """Return the id of the record at a place."""
-    return f"{warc}:{offset}" + (f"+{inner}" if inner else "")
+    return (f"{warc}:{offset}" if warc else f"{offset}") + (f"+{inner}" if inner else "")

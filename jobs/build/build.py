@@ -52,6 +52,8 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
         with before.only_run():  # if a takedown was interrupted, its list is part of the plan
             finish_swap(before)
     plan = make_plan(job)
+    if plan.columns is not None:
+        progress.note(f"Columns: {plan.columns}")
     make_units(job, plan, 1 << 40)  # this finds an input that is not an archive before anything is written
     store = open_folder(job.out)
     with store.only_run(job.share), Stop() as stop:

@@ -28,7 +28,6 @@ from jobs.build.compare import ALARM_RATE
 from jobs.build.inputs import Input, find_columns, find_inputs, plan_all
 from jobs.runner.execution import Execution
 from jobs.runner.folder import claim
-from jobs.runner.terminal import say
 
 UNIT_BYTES = 8 << 20
 """Some 250 pages of a Common Crawl WARC, a few seconds of work. A crash costs no more than that."""
@@ -141,8 +140,6 @@ def make_plan(job: Job) -> Plan:
     """Find the inputs and everything that decides the result. Raises CorpusError before any work starts."""
     inputs = find_inputs(job.inputs, job.limit, job.base, job.sample, job.seed)
     columns = find_columns(inputs, job.columns, job.keep_columns)
-    if columns is not None:
-        say(f"Columns: {columns}")
     job.recipe.check_input(ARCHIVE_GIVES if columns is None else columns.gives)
     against = open_earlier(job)
     identity = {

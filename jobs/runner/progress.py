@@ -24,6 +24,10 @@ class Progress:
         self._console = Console(stderr=True)
         self._bar: Bar | None = None
 
+    def note(self, text: str) -> None:
+        """Say something once, before any phase."""
+        say(text)
+
     def start(self, phase: str, units: int, done: int = 0, brief: bool = False) -> None:
         """Start a phase of `units` units, of which `done` are done.
 

@@ -103,7 +103,7 @@ def find_reach(
 
 def check_epochs(source: Source, tokens: float, unique: float, epochs: float, about: str = "") -> None:
     """Raise InputError if a source would be seen more often than the limit, on average."""
-    if tokens <= epochs * unique and unique:
+    if tokens <= epochs * unique:
         return
     name = source.choice.name
     most = f"{about}{round(epochs * unique):,} in {epochs:g} epochs"

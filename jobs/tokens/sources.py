@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from corpus.digests import digest
 from corpus.errors import ConfigError, CorpusError, IntegrityError, did_you_mean
-from corpus.net.urls import redact
+from corpus.net.urls import is_url, redact
 from corpus.outcome import KEPT
 from corpus.runs.row_groups import schema_of
 from corpus.runs.run_files import RunFiles
@@ -120,9 +120,10 @@ class Sources:
 
 def open_sources(location: Location, seed: int) -> Sources:
     """Open a folder of texts, or the sources of a mixture file. A mixture has its own seed."""
-    if not isinstance(location, Path) or location.suffix != ".toml" or location.is_dir():
+    file = Path(location)
+    if is_url(str(location)) or file.suffix != ".toml" or file.is_dir():
         return Sources((Source(location, open_texts(location), Choice()),), seed)
-    mixture = read_mixture(location)
+    mixture = read_mixture(file)
     budgets = mixture.budgets()
     sources = tuple(_open(source, mixture.seed, budgets[source.name]) for source in mixture.sources)
     return Sources(sources, mixture.seed, mixture)

@@ -103,7 +103,7 @@ def test_pages_of_an_archive_need_stages_that_set_text_and_language(stages, what
         (
             {"text"},
             ["url", "screen", "extract"],
-            "screen reads the HTML.*--recipe text.*--set screen=off --set extract=off",
+            "screen reads the HTML.*the recipe text.*--set screen=off --set extract=off",
         ),
         ({"text"}, ["url", "gopher_quality"], "url reads the URL of a page.*--url.*--set url=off"),
         ({"page"}, ["url", "extract"], "url reads the URL of a page"),
@@ -120,7 +120,7 @@ def test_documents_need_stages_that_read_what_they_have(gives, stages, says):
     ("stage", "gives", "what", "todo"),
     [
         ("url", {"text"}, "the URL of a page, and the documents have none", "--set url=off"),
-        ("screen", {"text", "url"}, "the HTML of a page, and the documents are texts", "--recipe text"),
+        ("screen", {"text", "url"}, "the HTML of a page, and the documents are texts", "the recipe text"),
         ("extract", {"text"}, "the HTML of a page, and the documents are texts", "--set extract=off"),
     ],
 )
@@ -205,7 +205,7 @@ def test_settings(setting, difference):
         (
             '[[stages]]\nstage = "shap"',
             (),
-            "no stage 'shap'. Did you mean shape? A stage of your own comes with --allow-module.",
+            "no stage 'shap'. Did you mean shape? A stage of your own comes with --allow-module,",
         ),
         ("[[stages]]\nname = 'x'", (), "has no `stage`"),
         (PLAIN + "char = { min = 1 }", (), "no measure or parameter 'char'. Did you mean chars?"),
@@ -233,7 +233,7 @@ def test_settings(setting, difference):
         (PLAIN, ("shap.chars.min=1",), "no stage 'shap'. Did you mean shape?"),
         (PLAIN, ("shape.char.min=1",), "no measure 'char'. Did you mean chars?"),
         (PLAIN, ("shape.chars.min",), "is not a setting"),
-        (PLAIN, ("shape=1",), "no stage 'shape'"),
+        (PLAIN, ("shape=1",), "no setting of the stage 'shape'"),
         (PLAIN, ("shape.chars=1",), "names no bound"),
         (PLAIN, ("shape.chars.min.x=1",), "names no limit"),
         (PLAIN, (".chars.min=1",), "is not a setting"),

@@ -42,14 +42,35 @@ def named_points() -> set[str]:
     return {name for path in files for name in re.findall(r'\breached\("(\w+)"\)', path.read_text())}
 
 
+MIXTURE = """
+epochs = 100
+[[sources]]
+name = "some"
+path = "RUN"
+tokens = 700
+[[sources]]
+name = "often"
+path = "RUN"
+repeat = { by = "duplicates", 1 = 1.5, 2 = 3 }
+tokens = 9000
+"""
+
+
 @pytest.fixture(scope="module")
 def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]:
     """Commands on this machine, measured undisturbed."""
     folder = tmp_path_factory.mktemp("kills")
     archives, tables = write_archives(folder / "in"), write_archives(folder / "tables", "documents")
     made = {}
-    for kind in ("build", "documents", "lines", "tokenize"):
-        given = {"tokenize": folder / "build" / "whole", "documents": tables}.get(kind, archives)
+    inputs = {
+        "build": archives,
+        "documents": tables,
+        "lines": archives,
+        "tokenize": folder / "build" / "whole",
+        "mixture": folder / "m.toml",
+    }
+    inputs["mixture"].write_text(MIXTURE.replace("RUN", str(inputs["tokenize"])))
+    for kind, given in inputs.items():
         command = [sys.executable, "-m", "tests.faults.killed_run", kind, "local", str(given)]
         made[kind] = Work(kind, command, folder / kind)
         made[kind].measure()
@@ -83,7 +104,7 @@ def test_every_named_point_is_reached(works) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["build", "documents", "lines", "tokenize"])
+@pytest.mark.parametrize("kind", ["build", "documents", "lines", "tokenize", "mixture"])
 def test_killed_at_every_named_point(works, kind, record_result) -> None:
     """Kill the command at each of its points, at any of the times that it gets there, then at another point, then no
     more."""
@@ -99,7 +120,9 @@ def test_killed_at_every_named_point(works, kind, record_result) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "kills"), [("build", 12), ("documents", 10), ("lines", 6), ("tokenize", 6)])
+@pytest.mark.parametrize(
+    ("kind", "kills"), [("build", 12), ("documents", 10), ("lines", 6), ("tokenize", 6), ("mixture", 4)]
+)
 def test_driver_killed_at_any_time(works, kind, kills, record_result) -> None:
     work, chance, stories = works[kind], Random(SEED), []
     while sum(story.kills for story in stories) < kills:
@@ -124,7 +147,7 @@ def test_page_workers_killed_at_any_time(works, record_result) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "kills"), [("build", 5), ("lines", 3), ("tokenize", 3)])
+@pytest.mark.parametrize(("kind", "kills"), [("build", 5), ("lines", 3), ("tokenize", 3), ("mixture", 2)])
 def test_supervisors_killed_at_any_time(works, kind, kills, record_result) -> None:
     work, chance, stories = works[kind], Random(SEED), []
     while sum(story.kills for story in stories) < kills:

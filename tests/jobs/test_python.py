@@ -111,6 +111,7 @@ def test_a_run_from_python(tmp_path, archive, recipe):
     run = corpus.build(archive, tmp_path / "out", recipe, set={"gopher_quality.stop_words": "off"}, workers=1,
                        on_progress=steps.append)  # fmt: skip
     assert run.counts["in"] == 12 == run.ledger(columns=["id"]).num_rows
+    assert "12 records" in repr(run)
     dropped = run.ledger(columns=["url", "rule"], filter=pc.field("outcome") == "dropped").to_pylist()
     assert dropped
     assert {row["rule"] for row in dropped} <= set(run.counts["dropped"]["gopher_quality"])
@@ -163,6 +164,13 @@ def test_errors(tmp_path, archive, recipe):
     (tmp_path / "same.jsonl").write_text('{"text": "one"}\n' * 2_000)
     with pytest.raises(corpus.AlarmError, match="Stopped"):
         corpus.build(tmp_path / "same.jsonl", tmp_path / "alarm", dedup(), alarm_rate=0.5, workers=1)
+    for wrong, what in (({"workers": 0}, "0 is no number of workers"), ({"columns": {"txt": "x"}}, "'txt' is no part")):
+        with pytest.raises(corpus.ConfigError, match=what):
+            corpus.build(archive, tmp_path / "out", recipe, **wrong)
+    for texts in (["One text.\nAnother line."], [7], {"text": 1}.values()):
+        with pytest.raises(corpus.ConfigError, match="An input is no path"):
+            corpus.build(texts, tmp_path / "out", recipe)
+    assert {"build", "recipe"} <= set(dir(corpus))
     with pytest.raises(AttributeError, match="no attribute 'biuld'"):
         corpus.biuld  # noqa: B018
 

@@ -118,13 +118,16 @@ def test_the_same_rows_in_another_order_of_inputs(shared_data, tmp_path):
 
 VERDICT = ["outcome", "stage", "rule", "value", "limit", "gopher_quality.words", "minhash.cluster_size"]
 
+SAME_TEXT = ["pii=off", "c4=off"]
+"""Without the stages that change the text, a run's texts are those that its stages judged."""
+
 
 @pytest.fixture(scope="module")
 def judged(shared_data, tmp_path_factory):
     """The texts of the real pages of an archive, in order, with the verdicts of `default` on them."""
     out = tmp_path_factory.mktemp("judged") / "out"
     archive = shared_data / "warc" / "mixed-00001.warc.gz"
-    recipe = load_recipe("default", ["pii=off"])
+    recipe = load_recipe("default", SAME_TEXT)
     made = Job(recipe, [str(archive)], out, workers=2)
     assert build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code == 0
     run = open_run(out)
@@ -145,7 +148,7 @@ def test_texts_of_real_pages_get_the_verdicts_of_their_archive(judged, tmp_path,
     for number in range(files):
         some = documents[number * share : (number + 1) * share]
         write_documents(tmp_path / "in" / f"{number:03d}.{kind}", some, group)
-    made = Job(load_recipe("text", ["pii=off"]), [str(tmp_path / "in")], tmp_path / "out", workers=2, unit_bytes=99_999)
+    made = Job(load_recipe("text", SAME_TEXT), [str(tmp_path / "in")], tmp_path / "out", workers=2, unit_bytes=99_999)
     assert build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code == 0
     run = open_run(tmp_path / "out")
     rows = run.ledger(columns=["record_id", *VERDICT]).to_pylist()

@@ -2,6 +2,7 @@
 job ran."""
 
 import hashlib
+import itertools
 import json
 import random
 from collections import Counter
@@ -171,6 +172,13 @@ tokens = {BUDGET}
 """
 
 
+@pytest.fixture(scope="module")
+def reference(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("reference") / "out"
+    run(mixture(folder, BY_HAND), out)
+    return out
+
+
 def by_hand(sizes):
     return {
         "web": simulate("web", by_cluster, sizes, lambda row: row["language"] == "en" and row["duplicates"] < 4000),
@@ -218,15 +226,31 @@ def test_the_order_is_shuffled_over_all_sources_and_copies(folder, tmp_path):
     [(1, 4000, 2000, 10), (3, 1 << 20, 1 << 27, 1 << 20), pytest.param(2, 1, 500, 100, marks=pytest.mark.slow)],
 )
 def test_same_bytes_for_any_workers_slices_and_boxes(
-    folder, tmp_path, monkeypatch, workers, slice_bytes, box_bytes, box_rows
+    folder, reference, tmp_path, monkeypatch, workers, slice_bytes, box_bytes, box_rows
 ):
-    file = mixture(folder, BY_HAND)
-    run(file, tmp_path / "one")
     monkeypatch.setattr(corpus.tokens.texts, "SLICE_BYTES", slice_bytes)
     monkeypatch.setattr(corpus.tokens.shuffle, "BOX_BYTES", box_bytes)
     monkeypatch.setattr(corpus.tokens.count_slice, "_BOX_ROWS", box_rows)
-    run(file, tmp_path / "two", workers)
-    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+    run(mixture(folder, BY_HAND), tmp_path / "out", workers)
+    assert tree(tmp_path / "out") == tree(reference)
+
+
+def test_a_budget_that_is_counted_in_several_rounds_gives_the_same(folder, reference, tmp_path, monkeypatch):
+    """The first guess of the documents that a budget needs is much too low here."""
+    seen = []
+    count = corpus.tokens.count_slice.count_slice
+
+    def noted(store, source, counting, encoder):
+        seen.append((counting.start, counting.stop))
+        return count(store, source, counting, encoder)
+
+    monkeypatch.setattr("jobs.tokens.tokenize.count_slice", noted)
+    monkeypatch.setattr("jobs.tokens.mixing._BYTES_PER_TOKEN", 0.05)
+    run(mixture(folder, BY_HAND), tmp_path / "out")
+    ranges = sorted(set(seen))
+    assert len(ranges) > 2
+    assert all(stop == start for (_, stop), (start, _) in itertools.pairwise(ranges))
+    assert tree(tmp_path / "out") == tree(reference)
 
 
 class Crash(BaseException):
@@ -234,9 +258,8 @@ class Crash(BaseException):
 
 
 @pytest.mark.parametrize("point", ["encode_begun", "count_begun", "write_begun", "before_tokens_json"])
-def test_ended_at_a_point_and_run_again(folder, tmp_path, monkeypatch, point):
+def test_ended_at_a_point_and_run_again(folder, reference, tmp_path, monkeypatch, point):
     file = mixture(folder, BY_HAND)
-    run(file, tmp_path / "whole")
 
     def crash(name):
         if name == point:
@@ -249,7 +272,7 @@ def test_ended_at_a_point_and_run_again(folder, tmp_path, monkeypatch, point):
         run(file, tmp_path / "out")
     assert not (tmp_path / "out" / "tokens.json").exists()
     run(file, tmp_path / "out")
-    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+    assert tree(tmp_path / "out") == tree(reference)
 
 
 def source(name="books", path="books", *lines):
@@ -327,14 +350,13 @@ def test_documents_of_val_are_in_no_copy_of_train(folder, tmp_path):
     assert not {texts[name] for name in train} & {texts[name] for name in val}
 
 
-def test_another_mixture_needs_another_folder(folder, tmp_path):
-    run(mixture(folder, BY_HAND), tmp_path / "out")
+def test_another_mixture_needs_another_folder(folder, reference):
     assert tokenize(
-        TokenizeJob(folder / "m.toml", tmp_path / "out", small_tokenizer(), val_share=VAL, file_tokens=5000),
+        TokenizeJob(mixture(folder, BY_HAND), reference, small_tokenizer(), val_share=VAL, file_tokens=5000),
         lambda: InProcess(), Progress(quiet=True),
     ).already_done  # fmt: skip
     with pytest.raises(OutputError, match=r"mixture\.sources\.books\.share: 0\.6 → 0\.5"):
-        run(mixture(folder, BY_HAND.replace("share = 0.6", "share = 0.5")), tmp_path / "out")
+        run(mixture(folder, BY_HAND.replace("share = 0.6", "share = 0.5")), reference)
 
 
 @pytest.mark.parametrize(
