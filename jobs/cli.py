@@ -122,6 +122,7 @@ def main() -> None:
         say(shown.getvalue().rstrip("\n"))
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
+        say("\nInterrupted.")
         sys.exit(130)
     except Exception as error:
         from corpus.errors import ConfigError, CorpusError, no_room, traced

@@ -43,12 +43,12 @@ def _rules(rules: dict[str, int], most: int = 3) -> str:
 
 
 def remarks(info: dict[str, Any], cut: Sequence[str] = ()) -> list[str]:
-    """Return remarks on the funnel: records that were passed over, empty archives and archives that are `cut` short,
+    """Return remarks on the funnel: records of other types, empty archives and archives that are `cut` short,
     errors in stages, and why no page is kept.
     """
     records, others = info["records"], info["other_records"]
     empty = [one["name"] for one in info["inputs"] if not one["bytes"]]
-    said = [f"Passed over, by type: {_rules(others, _TYPES)}."] if others else []
+    said = [f"Other records, only counted: {_rules(others, _TYPES)}."] if others else []
     said += _each(cut, "ends in the middle of a record. Is the download complete?")
     said += _each(empty, "is empty.")
     if errors := records["failed"].get("error"):

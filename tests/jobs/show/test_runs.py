@@ -103,7 +103,11 @@ def facts(records, others):
     ("records", "others", "said"),
     [
         ({"in": 2, "kept": 2}, {}, []),
-        ({"in": 2, "kept": 1, "failed": {"damaged": 1}}, {"request": 2}, ["Passed over, by type: request 2."]),
+        (
+            {"in": 2, "kept": 1, "failed": {"damaged": 1}},
+            {"request": 2},
+            ["Other records, only counted: request 2."],
+        ),
         (
             {"in": 2, "kept": 1, "failed": {"error": 1}},
             {},
@@ -114,7 +118,7 @@ def facts(records, others):
             {},
             {"warcinfo": 1, "resource image/png": 3},
             [
-                "Passed over, by type: resource image/png 3, warcinfo 1.",
+                "Other records, only counted: resource image/png 3, warcinfo 1.",
                 "Nothing was kept: the archives hold no page.",
             ],
         ),
@@ -182,7 +186,9 @@ def test_a_run_names_what_it_passed_over(tmp_path):
     stages = {"stages": [{"stage": "extract"}]}
     done = build_quietly(job([archive], tmp_path / "out", stages))
     assert done.info["records"]["kept"] == 1
-    assert remarks(done.info) == ["Passed over, by type: resource image/png 2, request 1, resource text/plain 1."]
+    assert remarks(done.info) == [
+        "Other records, only counted: resource image/png 2, request 1, resource text/plain 1."
+    ]
 
 
 def test_a_run_that_keeps_nothing_ends_well_and_says_why(tmp_path):
