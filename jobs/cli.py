@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 import sys
 import tempfile
 
@@ -47,6 +48,9 @@ _VERBS = {
 }
 """The file in `jobs/verbs/` and the name of each verb."""
 
+_NEEDED = {"tune": ("--set",), "remove": ("--urls", "--domains", "--hash-urls"), "serve": ("",)}
+"""The options without which a verb only prints how it is used, if these are not `-o` and `--out`."""
+
 _FIRST_WORDS = {
     "build": "Planning…",
     "tune": "Reading the run…",
@@ -83,8 +87,14 @@ class _Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] in _FIRST_WORDS and not {"-h", "--help"} & set(args):
-            say(_FIRST_WORDS[args[0]])
+        verb, needed = args[0], _NEEDED.get(args[0], ("-o", "--out"))
+        starts = any(argument.startswith(needed) for argument in args[1:])
+        if verb in _FIRST_WORDS and starts and not {"-h", "--help"} & set(args):
+            say(_FIRST_WORDS[verb])
+        if verb not in _VERBS and not verb.startswith("-"):
+            from corpus.errors import did_you_mean
+
+            raise click.UsageError(f"There is no command '{verb}'. {did_you_mean(verb, _VERBS)}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -120,6 +130,8 @@ def main() -> None:
         shown = io.StringIO()
         error.show(file=shown)
         say(shown.getvalue().rstrip("\n"))
+        if isinstance(error, click.MissingParameter) and error.ctx:
+            say("\n".join(re.findall("Example: .*", error.ctx.command.help or "")[:1]))
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         say("\nInterrupted.")

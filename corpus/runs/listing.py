@@ -14,6 +14,7 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import DROPPED, FAILED, REMOVED, SKIPPED
 from corpus.runs.row_groups import Columns, rows_where
 from corpus.tables.ledger import ledger_url
+from corpus.tables.takedown import Entry, domains_of
 
 if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
@@ -21,15 +22,19 @@ if TYPE_CHECKING:
 _SHOWN = ["id", "url", "outcome", "stage", "rule", "value", "detail"]
 
 
-def list_pages(run: RunFiles, rule: str = "", url: str = "", outcome: str = "") -> Iterator[dict[str, Any]]:
-    """Yield the ledger rows that match a rule, a URL and an outcome, in order.
+def list_pages(
+    run: RunFiles, rule: str = "", url: str = "", outcome: str = "", domain: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Yield the ledger rows that match a rule, a URL, an outcome and a domain, in order.
 
     `rule` is `stage.rule`, a whole stage, or a kind of failure. `url` is a part of a URL. With an asterisk, which
     stands for any characters, it is a whole URL, and the scheme may be left out. Letter case does not count in URLs.
+    A domain covers its subdomains, as in a takedown.
     Each row has id, url, outcome, rule, value and detail. Raises ConfigError for a rule that the run does not have.
     """
     rules = _checked(run, rule)
     pattern = _pattern(url)
+    host = Entry.domain(domain).form if domain else ""
 
     def chosen(read: Columns) -> pa.Array:
         table = read(["outcome", "stage", "rule"])
@@ -40,6 +45,10 @@ def list_pages(run: RunFiles, rule: str = "", url: str = "", outcome: str = "") 
             found &= _equal(table[column], name)
         if pattern and found.any():
             found &= pc.match_substring_regex(read(["url"])["url"], pattern).to_numpy()
+        if host and found.any():
+            rows = np.flatnonzero(found)
+            urls = read(["url"])["url"].take(pa.array(rows)).to_pylist()
+            found[rows] = [host in domains_of(url or "") for url in urls]
         return pa.array(found)
 
     for table in rows_where(run.paths("ledger"), chosen, _SHOWN):

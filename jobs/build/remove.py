@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import ConfigError
+from corpus.errors import ConfigError, reason_of
 from corpus.outcome import REMOVED
 from corpus.revise.differences import Returned, returned
 from corpus.revise.takedowns import Found, copies_of, find_entries, find_near
@@ -76,9 +76,10 @@ def read_list(path: Path | None) -> list[str]:
     try:
         data = path.read_bytes()
         text = data.decode(_encoding(data))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no file {path}.", "Put the entries into a text file, one a line.") from None
     except (OSError, UnicodeDecodeError) as error:
-        reason = type(error).__name__
-        raise ConfigError(f"{path} can't be read ({reason}).", _LIST) from None
+        raise ConfigError(f"{path} can't be read: {reason_of(error)}.", _LIST) from None
     if "\0" in text:
         raise ConfigError(f"{path} is not a text file.", _LIST)
     return [entry for line in text.splitlines() if (entry := list_entry(line))]

@@ -71,17 +71,21 @@ def explain_command(
 @click.option(
     "--url", default="", metavar="PATTERN", help="Part of the URL, or a whole URL in which * stands for any characters."
 )
+@click.option("--domain", default="", type=text_type, help="Domain of the pages, with all its subdomains.")
 @click.option("--outcome", type=click.Choice([KEPT, DROPPED, FAILED, SKIPPED]), help="Outcome of the pages.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List only the first N pages.")
 @json_option
-def ls_command(folder: Location, rule: str, url: str, outcome: str | None, limit: int | None, as_json: bool) -> None:
+def ls_command(
+    folder: Location, rule: str, url: str, domain: str, outcome: str | None, limit: int | None, as_json: bool
+) -> None:
     """List pages with their outcome, rule, value and URL.
 
     \b
     Example: corpus ls out --rule gopher_quality.words --limit 20
     Example: corpus ls out --url 'https://example.com/*' --outcome kept
+    Example: corpus ls out --domain example.com
     """
-    show_pages(list_pages(open_run(folder), rule, url, outcome or ""), as_json, limit)
+    show_pages(list_pages(open_run(folder), rule, url, outcome or "", domain), as_json, limit)
 
 
 @click.command("verify")

@@ -65,6 +65,9 @@ main()
         (["train", "tokens", "-o", "out"], "Reading the tokens…\n"),
         (["build", "--help"], ""),
         (["sample"], ""),
+        (["build", "in"], ""),
+        (["tune", "run"], ""),
+        (["train", "tokens", "--out=out"], "Reading the tokens…\n"),
     ],
 )
 def test_a_verb_that_works_for_long_says_something_before_its_files_are_imported(verb, words):
@@ -262,8 +265,21 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
         (["ls", "{out}", "--rule", "url.domian"], 2, "Did you mean url.domain"),
         (["explain", "{empty}", "x"], 1, "no finished run"),
         (["verify", "{empty}"], 1, "no finished run"),
-        (["report", "{begun}"], 1, "was interrupted, or is still going. Run the same `corpus build` again"),
-        (["nonsense"], 2, "No such command"),
+        (["report", "{begun}"], 1, "has not ended. If it was interrupted, run the same `corpus build` again"),
+        (["biuld"], 2, "There is no command 'biuld'. Did you mean build?"),
+        (["recipes", "shwo"], 2, "Did you mean 'show'?"),
+        (["build", "{in}"], 2, "Missing option '-o' / '--out'.\nExample: corpus build "),
+        (["tune", "{out}"], 2, "Missing option '--set'.\nExample: corpus tune out --set "),
+        (["build", "{in}", "-o", "{new}", "--set", "words.min=30"], 2, "Did you mean gopher_quality.words?"),
+        (["tune", "{out}", "--set", "words.min=30"], 2, "Did you mean gopher_quality.words?"),
+        (["tune", "{out}", "--set", "gopher_quality.words.min=many"], 2, 'must be a number or "off"'),
+        (["ls", "{out}", "--rule", "alpha_ratio"], 2, "Did you mean gopher_quality.alpha_ratio?"),
+        (["ls", "{out}", "--rule", "nosuch"], 2, "screen, url, and their rules, such as c4.citations."),
+        (["build", "{in}", "-o", "{in}"], 1, "w.warc.gz is a file, not a folder"),
+        (["remove", "{out}", "--domains", "www.a.example"], 2, "There is no file www.a.example. Put the entries"),
+        (["remove", "{out}", "--urls", "{in}"], 2, "can't be read: it is not UTF-8"),
+        (["build", "{in}", "-o", "{new}", "--recipe", "{empty}"], 2, "can't be read: Is a directory"),
+        (["build", "{in}", "-o", "{new}", "--allow-module", "no.py"], 2, "can't be read: No such file or directory"),
     ],
 )
 def test_expected_failures_are_one_sentence_and_write_nothing(corpus, built, tmp_path, arguments, code, says):

@@ -22,7 +22,7 @@ from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL
 from corpus.tables.takedown import TAKEDOWN_FILE, Entry, Takedown, read_takedown, takedown_of
 from jobs.build.archives import read_texts
-from jobs.build.plan import Job
+from jobs.build.plan import Job, _differences
 from jobs.build.remove import read_list, remove, removed_pages
 from jobs.build.replay_run import replay
 from jobs.cli import cli
@@ -355,6 +355,21 @@ def test_pages_that_an_entry_may_mean_and_that_stay_are_shown(tmp_path, corpus, 
     assert "Nothing changes" in again
     assert f"0 pages removed now, {found['pages']} in all." in again
     assert "skipped" not in again  # no funnel
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (Takedown.of(["http://a.example/"]), Takedown(), ["pages were removed from this folder with `corpus remove`"]),
+        (Takedown(), Takedown.of([], ["a.example"]), ["pages were removed from the other run with `corpus remove`"]),
+        (Takedown.of([], ["b.example"]), Takedown.of([], ["a.example"]), ["other pages were removed from the other run "
+                                                                         "with `corpus remove`"]),
+        (Takedown.of([], ["b.example"]), Takedown.of([], ["b.example"]), []),
+    ],
+)  # fmt: skip
+def test_a_takedown_between_two_commands_is_named_in_words(old, new, says):
+    plan = {"recipe": {}, "resources": {}, "versions": {}, "inputs": [], "against": []}
+    assert _differences({**plan, "removed": old.digest}, {**plan, "removed": new.digest}) == says
 
 
 def test_where_no_entry_finds_a_page_nothing_changes(folder):
