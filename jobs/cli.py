@@ -1,8 +1,8 @@
 """The command line: one verb per job. Text for people goes to stderr, JSON for programs (`--json`) to stdout.
 
 Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units are quarantined, or entries of a takedown
-found no page; 4 stopped by an alarm; 70 a bug of ours (its traceback is in a file); 130 and 143 interrupted, and the
-same command continues.
+found no page; 4 stopped by an alarm; 70 a defect of corpus itself (its traceback is in a file); 130 and 143
+interrupted, and the same command continues.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class _Verbs(click.Group):
         starts = any(argument.startswith(needed) for argument in args[1:])
         if verb in _FIRST_WORDS and starts and not {"-h", "--help"} & set(args):
             say(_FIRST_WORDS[verb])
-        if verb not in _VERBS and not verb.startswith("-"):
+        if not verb.startswith("-") and verb not in _VERBS and self.get_command(ctx, verb) is None:
             from corpus.errors import did_you_mean
 
             raise click.UsageError(f"There is no command '{verb}'. {did_you_mean(verb, _VERBS)}", ctx)

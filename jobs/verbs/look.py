@@ -69,7 +69,7 @@ def explain_command(
 @click.option("--rule", default="", metavar="STAGE.RULE", help="Rule that dropped the pages, or a stage, or a kind "
               "of failure.")  # fmt: skip
 @click.option(
-    "--url", default="", metavar="PATTERN", help="Part of the URL, or a whole URL in which * stands for any characters."
+    "--url", default="", metavar="PATTERN", help="Part of the URL, or a whole URL in which * matches any characters."
 )
 @click.option("--domain", default="", type=text_type, help="Domain of the pages, with all its subdomains.")
 @click.option("--outcome", type=click.Choice([KEPT, DROPPED, FAILED, SKIPPED]), help="Outcome of the pages.")
