@@ -100,10 +100,30 @@ def class_of(error: BaseException) -> str:
     return type(error).__name__ + reason
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a sentence for the end of an error message. The sentence suggests the known names most like `name`."""
+def reason_of(error: Exception) -> str:
+    """Return why a file can't be read, without the class of the error."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it has another form"
+
+
+_LISTED = 20
+"""If there are more known names, only the stages among `stage.rule` are listed."""
+
+
+def did_you_mean(name: str, known: Iterable[str], longer: Iterable[str] = ()) -> str:
+    """Return a sentence for the end of an error message. The sentence suggests the known names most like `name`.
+
+    If `name` is the end of known names, such as `words` for `gopher_quality.words`, only these are suggested. `longer`
+    are more names for this case.
+    """
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    whole = sorted(one for one in {*known, *longer} if one.endswith(f".{name}"))
+    near = whole or difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         return f"Did you mean {' or '.join(near)}?"
+    first = [one for one in known if "." not in one]
+    if first and len(known) > max(len(first), _LISTED):
+        rule = next(one for one in known if "." in one)
+        return f"Known: {', '.join(first)}, and their rules, such as {rule}."
     return f"Known: {', '.join(known)}."

@@ -109,7 +109,7 @@ def entry(item: Record | Damage) -> Outcome | None:
     """
     if isinstance(item, Damage):
         doc = Document(id=item.id, url=item.url)
-        detail = f"{item.kind}: {item.length} bytes" if item.warc else f"{item.kind}: {item.detail}"
+        detail = f"{item.kind}: {item.length} bytes unread" if item.warc else f"{item.kind}: {item.detail}"
         return Outcome(FAILED, doc, rule="damaged", detail=detail)
     if not item.judged:
         return None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from corpus.errors import ConfigError
+from corpus.errors import ConfigError, reason_of
 from corpus.stage import Stage
 
 
@@ -48,7 +48,7 @@ def read_plugin(named: str) -> Plugin:
     try:
         return Plugin(path.stem, path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The module {path} can't be read ({type(error).__name__}).", "Give a .py file.") from None
+        raise ConfigError(f"The module {path} can't be read: {reason_of(error)}.", "Give a .py file.") from None
 
 
 def stages_of(plugins: Iterable[Plugin]) -> dict[str, type[Stage]]:

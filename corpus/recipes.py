@@ -371,7 +371,8 @@ def _with_setting(data: dict[str, Any], setting: tuple[str, Any]) -> dict[str, A
             what = f"{value!r} is not a setting of the stage '{first}'."
             raise ConfigError(what, f"Switch it off with {first}=off, or name one of its measures or parameters.")
         if first not in tables:
-            raise ConfigError(f"The recipe has no stage '{first}'.", did_you_mean(first, tables))
+            rules = [f"{name}.{key}" for name, table in tables.items() for key in table if key not in RESERVED]
+            raise ConfigError(f"The recipe has no stage '{first}'.", did_you_mean(first, tables, rules))
         changed = tables[first]
     key, *bound = keys
     if isinstance(changed.get(key), dict) and len(bound) <= 1:

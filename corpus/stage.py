@@ -17,6 +17,7 @@ value outside its limit is the verdict.
 from __future__ import annotations
 
 import inspect
+import math
 import operator
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,8 +105,10 @@ class Limit:
                 if not isinstance(bound, list) or not all(isinstance(b, str) for b in bound):
                     raise ConfigError(f"{where}.one_of must be a list of texts.", f"It is {bound!r}.")
                 changes[name] = tuple(bound)
-            elif isinstance(bound, bool) or not isinstance(bound, int | float) or not abs(bound) < _MOST:
-                raise ConfigError(f'{where}.{name} must be a number below 2⁶³ or "off".', f"It is {bound!r}.")
+            elif isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
+                raise ConfigError(f'{where}.{name} must be a number or "off".', f"It is {bound!r}.")
+            elif not abs(bound) < _MOST:
+                raise ConfigError(f"{where}.{name} = {bound} is too large.", "The ledger has numbers below 2⁶³.")
             elif self.share and not 0 <= bound <= 1:
                 raise ConfigError(f"{where}.{name} = {bound} is not between 0 and 1.", "It is a share of a whole.")
             else:

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import ConfigError, did_you_mean
+from corpus.errors import ConfigError, did_you_mean, reason_of
 from corpus.plugins import Plugin, read_plugin, stages_of
 from corpus.recipes import Recipe
 from corpus.settings import Settings
@@ -102,7 +102,7 @@ def recipe_text(name: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The recipe {name} can't be read ({type(error).__name__}).", "Give a TOML file.") from None
+        raise ConfigError(f"The recipe {name} can't be read: {reason_of(error)}.", "Give a TOML file.") from None
 
 
 def recipe_from_dict(data: dict[str, Any], modules: Iterable[Plugin] = ()) -> Recipe:

@@ -1,8 +1,8 @@
 """The command line: one verb per job. Text for people goes to stderr, JSON for programs (`--json`) to stdout.
 
 Exit codes: 0 done; 1 an expected failure; 2 wrong usage; 3 done, but units are quarantined, or entries of a takedown
-found no page; 4 stopped by an alarm; 70 a bug of ours (its traceback is in a file); 130 and 143 interrupted, and the
-same command continues.
+found no page; 4 stopped by an alarm; 70 a defect of corpus itself (its traceback is in a file); 130 and 143
+interrupted, and the same command continues.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 import sys
 import tempfile
 
@@ -47,6 +48,9 @@ _VERBS = {
 }
 """The file in `jobs/verbs/` and the name of each verb."""
 
+_NEEDED = {"tune": ("--set",), "remove": ("--urls", "--domains", "--hash-urls"), "serve": ("",)}
+"""The options without which a verb only prints how it is used, if these are not `-o` and `--out`."""
+
 _FIRST_WORDS = {
     "build": "Planning…",
     "tune": "Reading the run…",
@@ -83,8 +87,14 @@ class _Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] in _FIRST_WORDS and not {"-h", "--help"} & set(args):
-            say(_FIRST_WORDS[args[0]])
+        verb, needed = args[0], _NEEDED.get(args[0], ("-o", "--out"))
+        starts = any(argument.startswith(needed) for argument in args[1:])
+        if verb in _FIRST_WORDS and starts and not {"-h", "--help"} & set(args):
+            say(_FIRST_WORDS[verb])
+        if not verb.startswith("-") and verb not in _VERBS and self.get_command(ctx, verb) is None:
+            from corpus.errors import did_you_mean
+
+            raise click.UsageError(f"There is no command '{verb}'. {did_you_mean(verb, _VERBS)}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -120,8 +130,11 @@ def main() -> None:
         shown = io.StringIO()
         error.show(file=shown)
         say(shown.getvalue().rstrip("\n"))
+        if isinstance(error, click.MissingParameter) and error.ctx:
+            say("\n".join(re.findall("Example: .*", error.ctx.command.help or "")[:1]))
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
+        say("\nInterrupted.")
         sys.exit(130)
     except Exception as error:
         from corpus.errors import ConfigError, CorpusError, no_room, traced

@@ -116,7 +116,8 @@ def _split(path: str, tables: Mapping[str, Any], info: Mapping[str, Any]) -> tup
     if stage in ("name", "description", "measures", "output"):
         raise ConfigError(f"'{path}' is not a limit.", _NEW_RUN)
     if stage not in tables:
-        raise ConfigError(f"The recipe has no stage '{stage}'.", did_you_mean(stage, tables))
+        rules = [measure.column for measure in measures_of(info)]
+        raise ConfigError(f"The recipe has no stage '{stage}'.", did_you_mean(stage, tables, rules))
     measures = [measure.name for measure in measures_of(info) if measure.stage == stage]
     if measure not in measures:
         if measure in tables[stage]:

@@ -13,7 +13,7 @@ from xxhash import xxh3_64_intdigest
 
 from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED
 from corpus.runs.row_groups import Columns, read_batches, row_groups, rows_where
-from corpus.runs.urls import nearest_domains, nearest_urls, urls_in
+from corpus.runs.urls import nearest_domains, nearest_urls, urls_in, variant_key
 from corpus.tables.ledger import hidden_url, ledger_identity
 from corpus.tables.takedown import Entry, domains_of, takedown_of
 
@@ -42,10 +42,19 @@ class Found:
     """
     near: list[str] = field(default_factory=list)
     """If the entry found nothing: URLs or domains of the run that the author of the list may have meant."""
+    stays: list[str] = field(default_factory=list)
+    """URLs of pages that stay, though the author may have meant them: for `www.a.example` all other pages of
+    `a.example`, for a URL those that differ only in `www.`, a final slash or letter case.
+    """
 
     @property
     def nothing(self) -> bool:
         return not self.pages and not self.before and not self.listed
+
+    @property
+    def wider(self) -> str:
+        """The domain without `www.`, or "" for an entry that is no such domain."""
+        return self.entry.form[4:] if self.entry.kind == "domain" and self.entry.form.startswith("www.") else ""
 
 
 def failed_pages(read: Columns) -> np.ndarray:
@@ -79,6 +88,11 @@ def find_entries(run: RunFiles, entries: Iterable[Entry]) -> tuple[list[Found], 
         if one.entry.kind == "url":
             by_form.setdefault(("hash", hidden_url(one.entry.form)), []).append(one)
     domains = any(kind == "domain" for kind, _ in by_form)
+    by_likeness: dict[Any, list[Found]] = {}
+    for one in found:
+        if one.wider or one.entry.kind == "url":
+            by_likeness.setdefault(one.wider or variant_key(one.entry.form), []).append(one)
+    variants = any(isinstance(key, tuple) for key in by_likeness)
     going = []
     for group in row_groups(run.paths("ledger")):
         with group.open() as read:
@@ -93,6 +107,10 @@ def find_entries(run: RunFiles, entries: Iterable[Entry]) -> tuple[list[Found], 
                     one.before += int(gone[row])
                     one.pages += int(not gone[row])
                 goes[row] = bool(hits) and not gone[row]
+                if url and by_likeness and not hits and not gone[row]:
+                    keys = [*domains_of(url), *([variant_key(url)] if variants else [])]
+                    for one in (one for key in keys for one in by_likeness.get(key, ())):
+                        one.stays.append(url)
             going.append(read(_PAGE).filter(pa.array(goes)))
     return found, pa.concat_tables(going)
 

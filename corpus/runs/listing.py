@@ -14,6 +14,7 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import DROPPED, FAILED, REMOVED, SKIPPED
 from corpus.runs.row_groups import Columns, rows_where
 from corpus.tables.ledger import ledger_url
+from corpus.tables.takedown import Entry, domains_of
 
 if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
@@ -21,15 +22,19 @@ if TYPE_CHECKING:
 _SHOWN = ["id", "url", "outcome", "stage", "rule", "value", "detail"]
 
 
-def list_pages(run: RunFiles, rule: str = "", url: str = "", outcome: str = "") -> Iterator[dict[str, Any]]:
-    """Yield the ledger rows that match a rule, a URL and an outcome, in order.
+def list_pages(
+    run: RunFiles, rule: str = "", url: str = "", outcome: str = "", domain: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Yield the ledger rows that match a rule, a URL, an outcome and a domain, in order.
 
     `rule` is `stage.rule`, a whole stage, or a kind of failure. `url` is a part of a URL. With an asterisk, which
     stands for any characters, it is a whole URL, and the scheme may be left out. Letter case does not count in URLs.
+    A domain covers its subdomains, as in a takedown.
     Each row has id, url, outcome, rule, value and detail. Raises ConfigError for a rule that the run does not have.
     """
     rules = _checked(run, rule)
     pattern = _pattern(url)
+    host = Entry.domain(domain).form if domain else ""
 
     def chosen(read: Columns) -> pa.Array:
         table = read(["outcome", "stage", "rule"])
@@ -40,12 +45,29 @@ def list_pages(run: RunFiles, rule: str = "", url: str = "", outcome: str = "") 
             found &= _equal(table[column], name)
         if pattern and found.any():
             found &= pc.match_substring_regex(read(["url"])["url"], pattern).to_numpy()
+        if host and found.any():
+            rows = np.flatnonzero(found)
+            urls = read(["url"])["url"].take(pa.array(rows)).to_pylist()
+            found[rows] = [host in domains_of(url or "") for url in urls]
         return pa.array(found)
 
     for table in rows_where(run.paths("ledger"), chosen, _SHOWN):
         for row in table.to_pylist():
             ended = ".".join(filter(None, (row["stage"], row["rule"]))) or None
             yield {name: ended if name == "rule" else value for name, value in row.items() if name != "stage"}
+
+
+def cut_archives(run: RunFiles) -> list[str]:
+    """Return the names of the archives that end in the middle of a record."""
+
+    def chosen(read: Columns) -> pa.Array:
+        damaged = _equal(read(["rule"])["rule"], "damaged")
+        if damaged.any():
+            damaged &= pc.fill_null(pc.starts_with(read(["detail"])["detail"], "truncated:"), False).to_numpy()
+        return pa.array(damaged)
+
+    tables = rows_where(run.paths("ledger"), chosen, ["warc"])
+    return list(dict.fromkeys(name for table in tables for name in table["warc"].to_pylist()))
 
 
 def _equal(column: pa.ChunkedArray, value: str) -> np.ndarray:

@@ -47,7 +47,8 @@ class RunFiles:
         data = store.get("run.json")
         if data is None and store.size(".work/plan.json") is not None:
             raise InputError(
-                f"The run in {store.where()} was interrupted, or is still going.", "Run the same `corpus build` again."
+                f"The run in {store.where()} has not ended.",
+                "If it was interrupted, run the same `corpus build` again.",
             )
         if data is None:
             raise InputError(f"{store.where()} holds no finished run.", "Name the folder that `corpus build -o` wrote.")

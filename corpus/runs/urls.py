@@ -64,7 +64,12 @@ def nearest_urls(urls: Iterable[str], wanted: Iterable[str]) -> dict[str, list[s
 
 def is_variant(url: str, other: str) -> bool:
     """Return True for URLs that differ only in `www.`, final slashes and the letter case of the path."""
-    return _bare_host(url) == _bare_host(other) and _loose_path(url) == _loose_path(other)
+    return variant_key(url) == variant_key(other)
+
+
+def variant_key(url: str) -> tuple[str, str]:
+    """Return what a URL has in common with its variants (see `is_variant`)."""
+    return _bare_host(url), _loose_path(url)
 
 
 def nearest_domains(

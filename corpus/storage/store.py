@@ -256,6 +256,8 @@ class LocalStore:
             # not in .work, which belongs to the run that holds the folder
             with tempfile.TemporaryFile(prefix=_PROBE, dir=self.root):
                 pass
+        except FileExistsError:
+            raise OutputError(f"{self.root} is a file, not a folder.", "Give another folder with -o.") from None
         except OSError as error:
             raise OutputError(
                 f"{self.root} can't be written: {error.strerror}.", "Give another folder with -o."

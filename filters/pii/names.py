@@ -9,7 +9,7 @@ from pathlib import Path
 
 from presidio_analyzer.nlp_engine import NerModelConfiguration
 
-from corpus.errors import ConfigError
+from corpus.errors import ConfigError, reason_of
 from filters.pii.findings import Finding
 
 NAME_KINDS = {"person": "PERSON", "location": "LOCATION", "organization": "ORGANIZATION", "nrp": "NRP"}
@@ -37,7 +37,7 @@ class NameFinder:
             self._model = spacy.load(Path(folder))
         except (OSError, ValueError, ImportError) as error:
             raise ConfigError(
-                f"The language model {folder} can't be loaded ({type(error).__name__}).",
+                f"The language model {folder} can't be loaded: {reason_of(error)}.",
                 "Give the folder of a spaCy model with named entities. It has a config.cfg.",
             ) from None
         presidio = NerModelConfiguration()

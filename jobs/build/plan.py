@@ -22,7 +22,7 @@ from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Seen, Unit
 from corpus.stage import BoundStage
 from corpus.storage.store import Location, Store, open_store
-from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
+from corpus.tables.takedown import TAKEDOWN_FILE, Takedown, takedown_of
 from corpus.version import versions
 from jobs.build.compare import ALARM_RATE
 from jobs.build.inputs import Input, find_columns, find_inputs, plan_all
@@ -221,6 +221,11 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     lines = [line for key in ("recipe", "resources", "versions") for line in differences(old[key], new[key])]
     theirs, ours = ({item["name"]: item["identity"] for item in side["inputs"]} for side in (old, new))
     lines += [f"input {line}" for line in differences(theirs, ours)]
-    for key in ("against", "removed", "documents"):
+    for key in ("against", "documents"):
         lines += differences(old.get(key, {}), new.get(key, {}), key)
+    if old["removed"] != new["removed"]:
+        none = Takedown().digest
+        where = "from this folder" if new["removed"] == none else "from the other run"
+        how = "other pages were removed" if none not in (old["removed"], new["removed"]) else "pages were removed"
+        lines.append(f"{how} {where} with `corpus remove`")
     return lines

@@ -8,12 +8,12 @@ that the page was taken down.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import ConfigError
+from corpus.errors import ConfigError, reason_of
 from corpus.outcome import REMOVED
 from corpus.revise.differences import Returned, returned
 from corpus.revise.takedowns import Found, copies_of, find_entries, find_near
@@ -41,12 +41,16 @@ class Removal:
     result: JobResult
     found: list[Found]
     """The pages that each entry found, in the order of the lists."""
+    pages: list[str]
+    """The URLs of the pages that the entries removed now, or their ids."""
     copies: list[dict[str, Any]]
     """The ledger rows of other pages whose text equals that of a removed page."""
     copies_go: bool
     """True if these copies are removed too."""
     returned: list[Returned]
     """The pages that came back because a removed page had displaced them."""
+    removed_before: int
+    """The number of pages that earlier takedowns had removed."""
     derived: list[dict[str, str]]
     """The outputs that were made from the run, by the names in its register."""
 
@@ -54,12 +58,12 @@ class Removal:
         """Return the removal as plain data."""
         entries = [
             {"entry": one.entry.text, "kind": one.entry.kind, "pages": one.pages, "before": one.before,
-             "near": one.near} for one in self.found
+             "near": one.near, "stays": one.stays} for one in self.found
         ]  # fmt: skip
         returned = [{"id": one.id, "url": one.url, "lines": one.lines} for one in self.returned]
         copies = [{"id": row["id"], "url": row["url"]} for row in self.copies]
-        return {"entries": entries, "copies": copies, "copies_removed": self.copies_go, "returned": returned,
-                "derived": self.derived}  # fmt: skip
+        return {"entries": entries, "removed": self.pages, "copies": copies, "copies_removed": self.copies_go,
+                "returned": returned, "derived": self.derived}  # fmt: skip
 
 
 def read_list(path: Path | None) -> list[str]:
@@ -72,9 +76,10 @@ def read_list(path: Path | None) -> list[str]:
     try:
         data = path.read_bytes()
         text = data.decode(_encoding(data))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no file {path}.", "Put the entries into a text file, one a line.") from None
     except (OSError, UnicodeDecodeError) as error:
-        reason = type(error).__name__
-        raise ConfigError(f"{path} can't be read ({reason}).", _LIST) from None
+        raise ConfigError(f"{path} can't be read: {reason_of(error)}.", _LIST) from None
     if "\0" in text:
         raise ConfigError(f"{path} is not a text file.", _LIST)
     return [entry for line in text.splitlines() if (entry := list_entry(line))]
@@ -101,6 +106,11 @@ def check_domains(entries: Sequence[Entry]) -> None:
         )
 
 
+def removed_pages(info: Mapping[str, Any]) -> int:
+    """Return the number of pages that takedowns have removed from a run. `info` is its run.json."""
+    return sum(info["records"]["dropped"].get(REMOVED, {}).values())
+
+
 def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str, Any], Path], Job],
            make_engine: Callable[[], Engine], progress: Progress, copies: bool = False,
            hash_urls: bool = False) -> Removal:  # fmt: skip
@@ -121,14 +131,22 @@ def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str,
         found, going = find_entries(run, entries)
         if any(one.nothing for one in found):
             find_near(run, found, registered_domains())
+        pages = [row["url"] or row["id"] for row in going.to_pylist()]
         also = copies_of(run, going) if going.num_rows else []
         copied = [Entry.url(row["url"]) for row in also if copies and row["url"]]
+        gone = {row["url"] for row in also} if copies else set()
+        for one in (one for one in found if one.stays):
+            strangers = one.wider and is_public_suffix(one.wider)  # `www.co.uk` says nothing about other sites
+            one.stays = [] if strangers else [url for url in one.stays if url not in gone]
+        before = removed_pages(run.info)
         takedown = takedown_of(store) | Takedown.of_entries([*entries, *copied]) | Takedown(hides=hash_urls)
         hides = takedown.hides and not takedown_of(store).hides and REMOVED in run.info["records"]["dropped"]
         if takedown.digest == run.info["removed"]:
             store.remove(".work")  # an earlier takedown may have been interrupted at its very end
         if takedown.digest == run.info["removed"] or not (going.num_rows or hides):
-            return Removal(JobResult(0, run.info, already_done=True), found, [], copies, [], registered(folder))
+            return Removal(
+                JobResult(0, run.info, already_done=True), found, [], [], copies, [], before, registered(folder)
+            )
         fresh = fresh_folder(takedown.digest)
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
             store.remove(f".work/{key}")  # left by another takedown that was interrupted
@@ -141,4 +159,5 @@ def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str,
             back = list(returned(run, open_run(folder / fresh)))
             swap(store, fresh)
             store.remove(".work")  # this folder contains texts of the pages
-        return Removal(result, found, also, copies, back, registered(folder))
+        pages = pages if result.exit_code == 0 else []
+        return Removal(result, found, pages, also, copies, back, before, registered(folder))

@@ -129,7 +129,7 @@ class _Replay:
         units = self.archives.units(dict.fromkeys(one.warc for one in portions if pages.get(one.ledger)))
         archives = {name: unit.as_dict() for name, unit in units.items()}
         own = [{"portion": one.as_dict(), "archive": archives.get(one.warc)} for one in portions]
-        return self._run("judge", replay_task, own, [pages.get(one.ledger, 0) for one in portions])
+        return self._run("judging again", replay_task, own, [pages.get(one.ledger, 0) for one in portions])
 
     def _readable(self, portion: Portion, pages: dict[tuple[int, int], int]) -> Portion:
         """Return the portion. If only its further samples need a missing archive, leave these samples out."""
@@ -157,7 +157,7 @@ class _Replay:
             }
             for number in pages
         ]
-        made = dict(zip(pages, self._run("read", texts_task, own, list(pages.values())), strict=True))
+        made = dict(zip(pages, self._run("reading pages again", texts_task, own, list(pages.values())), strict=True))
         plan = self.new.plan
         plan.inputs = [replace(item, path=self.archives.found.get(item.name, item).path) for item in plan.inputs]
         return [made.get(number, done) for number, done in enumerate(commits)]

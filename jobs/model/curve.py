@@ -112,7 +112,7 @@ class TrainingProgress(Progress):
         self._done = row["step"] - 1
         self.unit_done()
 
-    def _facts(self, start: str = "") -> str:
+    def _facts(self, start: str = "", brief: bool = False) -> str:
         if not self._row:
             return ""
         if "reward" in self._row:

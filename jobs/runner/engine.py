@@ -49,10 +49,11 @@ class AtOnce(SystemExit):
 class Stop:
     """A handler of Ctrl-C and SIGTERM. After the first signal no new work starts. The second signal raises AtOnce."""
 
-    def __init__(self, promise: str = "running units are finished and committed.") -> None:
+    def __init__(self, work: str = "the units in work (some seconds)") -> None:
+        """`work` is what still ends after the first signal, in words."""
         self.signal = 0
         self.at_once = False
-        self._promise = promise
+        self._work = work
 
     def asked(self) -> bool:
         return self.signal != 0
@@ -71,9 +72,10 @@ class Stop:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.asked():
             self.at_once = True
+            say("\nInterrupted. Run the same command again to continue.")
             raise AtOnce(128 + number)
         self.signal = number
-        say(f"\nStopping: {self._promise} A second signal stops at once.")
+        say(f"\nStopping after {self._work}. Press Ctrl-C again to stop now.")
 
 
 class Engine(Protocol):

@@ -68,6 +68,7 @@ class Execution:
 def executing(store: Store, make_engine: Callable[[], Engine], stop: Stop, progress: Progress) -> Iterator[Execution]:
     """Yield the execution of a job. At the end, running tasks finish first, unless a second stop signal came."""
     engine = make_engine()
+    progress.watch(stop.asked, engine.workers)
     try:
         yield Execution(store, engine, stop, progress)
     finally:

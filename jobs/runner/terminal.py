@@ -26,6 +26,11 @@ def plain(text: str, keep_lines: bool = False) -> str:
     )
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, such as `1 page` or `2,000 pages`."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 def say(text: str) -> None:
     """Print a text on stderr, as one or more lines. If stderr is closed, print nothing."""
     try:

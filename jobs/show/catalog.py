@@ -49,7 +49,7 @@ def show_stages(listed: list[dict[str, Any]], console: Console) -> None:
         table = Table("measure", "type", "limit", "", box=None, header_style="dim", padding=(0, 2))
         for measure in stage["measures"]:
             meaning = escape(stage["meanings"].get(measure["measure"], ""))
-            table.add_row(measure["measure"], measure["type"], _limit(measure["limit"]), meaning)
+            table.add_row(measure["measure"], measure["type"], limit_text(measure["limit"]), meaning)
         console.print(table)
         for name, value in stage["params"].items():
             console.print(f"  parameter {name} = {escape(repr(value))}  {escape(stage['meanings'].get(name, ''))}")
@@ -59,12 +59,9 @@ def show_stages(listed: list[dict[str, Any]], console: Console) -> None:
 def show_recipes(listed: list[dict[str, Any]], console: Console) -> None:
     for recipe in listed:
         console.print(f"[bold]{recipe['name']}[/bold]  {escape(recipe['description'])}")
-        for stage in recipe["stages"]:
-            limits = {key: value for key, value in stage.items() if isinstance(value, dict)}
-            on = {key: {bound: v for bound, v in limit.items() if v != "off"} for key, limit in limits.items()}
-            shown = ", ".join(f"{key} {_limit(limit) or 'off'}" for key, limit in on.items())
-            console.print(f"  {stage['name']}: {escape(shown)}")
+        console.print(f"  stages: {', '.join(stage['name'] for stage in recipe['stages'])}")
         console.print()
+    console.print("`corpus recipes show NAME` prints a recipe with its limits.")
 
 
 def recipe_text(recipe: Mapping[str, Any], listed: list[dict[str, Any]]) -> str:
@@ -79,9 +76,17 @@ def markdown(listed: list[dict[str, Any]]) -> str:
 
     source = (resources.files("jobs.show") / "templates" / "filters.md").read_text(encoding="utf-8")
     template = jinja2.Template(source, trim_blocks=True, keep_trailing_newline=True)
-    text: str = template.render(stages=listed, recipes=inspect.getdoc(corpus.recipes), limit=_limit, json=json.dumps)
+    text: str = template.render(
+        stages=listed, recipes=inspect.getdoc(corpus.recipes), limit=limit_text, json=json.dumps
+    )
     return text
 
 
-def _limit(bounds: Mapping[str, Any]) -> str:
-    return " ".join(f"{bound} {', '.join(v) if isinstance(v, list) else v}" for bound, v in bounds.items())
+def limit_text(bounds: Mapping[str, Any]) -> str:
+    """Return the bounds of a limit for people, such as `min 50, max 100000`."""
+    ordered = sorted(bounds.items(), key=lambda item: item[0] != "min")  # recipes have them in alphabetical order
+    return ", ".join(f"{bound} {', '.join(v) if isinstance(v, list) else _number(v)}" for bound, v in ordered)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

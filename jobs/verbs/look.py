@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 
 import click
@@ -70,19 +69,23 @@ def explain_command(
 @click.option("--rule", default="", metavar="STAGE.RULE", help="Rule that dropped the pages, or a stage, or a kind "
               "of failure.")  # fmt: skip
 @click.option(
-    "--url", default="", metavar="PATTERN", help="Part of the URL, or a whole URL in which * stands for any characters."
+    "--url", default="", metavar="PATTERN", help="Part of the URL, or a whole URL in which * matches any characters."
 )
+@click.option("--domain", default="", type=text_type, help="Domain of the pages, with all its subdomains.")
 @click.option("--outcome", type=click.Choice([KEPT, DROPPED, FAILED, SKIPPED]), help="Outcome of the pages.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List only the first N pages.")
 @json_option
-def ls_command(folder: Location, rule: str, url: str, outcome: str | None, limit: int | None, as_json: bool) -> None:
+def ls_command(
+    folder: Location, rule: str, url: str, domain: str, outcome: str | None, limit: int | None, as_json: bool
+) -> None:
     """List pages with their outcome, rule, value and URL.
 
     \b
     Example: corpus ls out --rule gopher_quality.words --limit 20
     Example: corpus ls out --url 'https://example.com/*' --outcome kept
+    Example: corpus ls out --domain example.com
     """
-    show_pages(islice(list_pages(open_run(folder), rule, url, outcome or ""), limit), as_json)
+    show_pages(list_pages(open_run(folder), rule, url, outcome or "", domain), as_json, limit)
 
 
 @click.command("verify")

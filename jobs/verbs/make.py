@@ -13,6 +13,8 @@ import click
 from corpus.dedup.layout import MEMORY_BYTES
 from corpus.errors import ConfigError
 from corpus.plugins import read_plugin
+from corpus.run import open_run
+from corpus.runs.listing import cut_archives
 from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Unit
 from corpus.storage.store import Location
@@ -106,8 +108,11 @@ def build_command(
     end_build(result, out, as_json)
 
 
-def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
-    """Print how a build ended, and exit with its exit code. `more` is added to the JSON."""
+def end_build(
+    result: JobResult, out: Location, as_json: bool, more: Mapping[str, Any] | None = None, brief: bool = False
+) -> None:
+    """Print how a build ended, and exit with its exit code. `more` is added to the JSON. If `brief`, leave the funnel
+    out."""
     if result.alarm:
         say(f"Stopped: {result.alarm}")
     elif result.info is None:
@@ -117,12 +122,19 @@ def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str
             show_json(
                 {name: result.info[name] for name in ("records", "other_records", "quarantined")} | dict(more or {})
             )
-        show_funnel(result.info, options.console)
-        for remark in remarks(result.info):
+        if brief:
+            sys.exit(result.exit_code)
+        records = result.info["records"]
+        if records["in"]:
+            show_funnel(result.info, options.console)
+        # a ledger in a bucket would have to be downloaded for this remark
+        damaged = isinstance(out, Path) and "damaged" in records["failed"]
+        for remark in remarks(result.info, cut_archives(open_run(out)) if damaged else ()):
             say(remark)
         _show_quarantined(result.info["quarantined"])
         say(f"Corpus: {out}/corpus   Ledger: {out}/ledger   Facts: {out}/run.json")
-        say(f"Next: `corpus report {out}` shows what was kept and what was dropped.")
+        if records["in"]:
+            say(f"Next: `corpus report {out}` shows what was kept and what was dropped.")
     sys.exit(result.exit_code)
 
 

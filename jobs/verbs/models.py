@@ -169,7 +169,7 @@ def _only_run(out: Path) -> Iterator[Stop]:
     from jobs.runner.engine import Stop
     from jobs.runner.folder import open_folder
 
-    with open_folder(out).only_run(), Stop("the current step is finished, and a checkpoint is written.") as stop:
+    with open_folder(out).only_run(), Stop("the current step and a checkpoint") as stop:
         yield stop
 
 

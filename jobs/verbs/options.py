@@ -105,7 +105,7 @@ SEED = click.IntRange(0, 2**64 - 1)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 inputs_option = click.option(
-    "--inputs", multiple=True, help="Present places of the archives, if they have moved. Repeatable."
+    "--inputs", multiple=True, metavar="PLACE", help="Where the archives are now, if they have moved. Repeatable."
 )
 modules_option = click.option(
     "--allow-module", "modules", type=name_type, multiple=True, metavar="FILE", help="Python module of the run."

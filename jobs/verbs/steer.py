@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from corpus.errors import ConfigError
-from corpus.outcome import REMOVED
+from corpus.net.urls import redact
 from corpus.plugins import read_plugin
 from corpus.revise.differences import ABSENT, diff
 from corpus.revise.limits import with_limits
@@ -20,10 +20,10 @@ from corpus.storage.store import Location
 from corpus.tables.takedown import Entry, takedown_of
 from filters import STAGES, recipe_from_dict
 from jobs.build.plan import Job
-from jobs.build.remove import check_domains, read_list, remove
+from jobs.build.remove import check_domains, read_list, remove, removed_pages
 from jobs.build.replay_run import replay
 from jobs.runner.progress import Progress
-from jobs.runner.terminal import say
+from jobs.runner.terminal import counted, say
 from jobs.show.steering import show_diff, show_removal, show_tuned
 from jobs.verbs import options
 from jobs.verbs.make import end_build
@@ -125,13 +125,13 @@ def remove_command(
         folder, entries, lambda recipe, out: _job(recipe, out, how), lambda: how["where"].engine(folder), Progress(),
         copies, hash_urls,
     )  # fmt: skip
-    show_removal(removal.found, removal.copies, removal.copies_go, removal.returned, options.console)
+    show_removal(removal.found, removal.pages, removal.copies, removal.copies_go, removal.returned, options.console)
     result = removal.result
     if result.already_done:
         say("Nothing changes: these pages were already removed, or there are no such pages.")
     if result.info is not None:
-        removed = sum(result.info["records"]["dropped"].get(REMOVED, {}).values())
-        say(f"Pages removed so far: {removed:,}.")
+        in_all = removed_pages(result.info)
+        say(f"{counted(in_all - removal.removed_before, 'page')} removed now, {in_all:,} in all.")
     for one in removal.derived:
         say(f"Made from this run: {one['kind']} {one['name']}")
     if removal.derived:
@@ -141,7 +141,7 @@ def remove_command(
         )
     if result.exit_code == 0 and any(one.nothing for one in removal.found):
         result = replace(result, exit_code=_NOT_ALL)
-    end_build(result, folder, as_json, removal.as_dict())
+    end_build(result, folder, as_json, removal.as_dict(), brief=result.already_done)
 
 
 @click.command("diff")
@@ -162,4 +162,11 @@ def diff_command(folder_a: Location, folder_b: Location, by: str, as_json: bool)
     found = (diff if by == "place" else diff_by_url)(open_run(folder_a), open_run(folder_b))
     if by == "place" and found.documents[0] and all(ABSENT in move for move in found.moves) and not found.same:
         say("No record is at the same place in both runs. --by url compares them by URL.")
-    options.print_as(found.as_dict(), lambda _, shown: show_diff(found, shown), as_json)
+    options.print_as(found.as_dict(), lambda _, shown: show_diff(found, _names(folder_a, folder_b), shown), as_json)
+
+
+def _names(one: Location, other: Location) -> tuple[str, str]:
+    """Return the names of two runs: the last part of each place, or the whole places if these parts are equal."""
+    places = redact(str(one)), redact(str(other))
+    first, second = (place.rstrip("/").rpartition("/")[2] for place in places)
+    return (first, second) if first != second else places

@@ -173,7 +173,7 @@ def test_record_kinds():
     skipped, kept = (SKIPPED, "not_http"), (KEPT, "")
     ends = [skipped, (FAILED, "damaged"), kept, kept, kept, skipped, skipped]
     assert [(o.outcome, o.rule) for o in outcomes] == ends
-    assert outcomes[1].detail == "gzip: 50 bytes"
+    assert outcomes[1].detail == "gzip: 50 bytes unread"
 
 
 def test_what_is_loaded_is_not_pickled():

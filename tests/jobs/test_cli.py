@@ -3,6 +3,7 @@ stderr."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,9 @@ main()
         (["train", "tokens", "-o", "out"], "Reading the tokens…\n"),
         (["build", "--help"], ""),
         (["sample"], ""),
+        (["build", "in"], ""),
+        (["tune", "run"], ""),
+        (["train", "tokens", "--out=out"], "Reading the tokens…\n"),
     ],
 )
 def test_a_verb_that_works_for_long_says_something_before_its_files_are_imported(verb, words):
@@ -83,8 +87,9 @@ def test_explain_shows_each_value_beside_its_limit(corpus, built):
     _, out, _ = built
     code, shown, _ = corpus("explain", out, "http://xxx-videos.example/b")
     assert code == 0
-    assert "dropped at url.domain" in shown
-    assert "ended here" in shown
+    assert "dropped at url.domain: 1 is above max 0 (xxx-videos.example)\n" in shown
+    assert re.search(r" domain +1 ◀ +max 0\n", shown)
+    assert "min 50, max 100000\n" in corpus("explain", out, "http://good.example/a")[1]
     assert "not reached" in shown
 
 
@@ -130,10 +135,11 @@ def test_explain_shows_the_text_of_a_dropped_page(corpus, built):
     code, shown, _ = corpus("explain", out, "http://xxx-videos.example/b", "--text")
     assert code == 0
     assert "three fishermen" in shown
+    assert json.loads(corpus("explain", out, "http://xxx-videos.example/b", "--text", "--json")[1])[0]["text"] in shown
     assert "three fishermen" not in corpus("explain", out, "http://xxx-videos.example/b")[1]
     kept, again = (corpus("explain", out, "http://good.example/a", *more, "--json")[1] for more in ([], ["--text"]))
     assert kept == again
-    assert "No text" in corpus("explain", out, "http://good.example/c", "--text")[1]
+    assert "No text was found in the page." in corpus("explain", out, "http://good.example/c", "--text")[1]
 
 
 def test_explain_needs_the_archive_for_the_text_of_a_dropped_page(corpus, built, tmp_path):
@@ -169,6 +175,9 @@ def test_ls_lists_pages(corpus, built):
         ["dropped", "extract.body_bytes", "0", "http://good.example/c"],
     ]
     assert err == "2 pages\n"
+    assert corpus("ls", out, "--outcome", "kept")[2] == "1 page\n"
+    assert corpus("ls", out, "--limit", 2)[2] == "The first 2 pages. More pages match.\n"
+    assert corpus("ls", out, "--limit", 3)[2] == "3 pages\n"
     rows = json.loads(corpus("ls", out, "--limit", 2, "--json")[1])
     assert [(row["url"], row["rule"]) for row in rows] == [
         ("http://good.example/a", None), ("http://xxx-videos.example/b", "url.domain"),
@@ -256,8 +265,21 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
         (["ls", "{out}", "--rule", "url.domian"], 2, "Did you mean url.domain"),
         (["explain", "{empty}", "x"], 1, "no finished run"),
         (["verify", "{empty}"], 1, "no finished run"),
-        (["report", "{begun}"], 1, "was interrupted, or is still going. Run the same `corpus build` again"),
-        (["nonsense"], 2, "No such command"),
+        (["report", "{begun}"], 1, "has not ended. If it was interrupted, run the same `corpus build` again"),
+        (["biuld"], 2, "There is no command 'biuld'. Did you mean build?"),
+        (["recipes", "shwo"], 2, "Did you mean 'show'?"),
+        (["build", "{in}"], 2, "Missing option '-o' / '--out'.\nExample: corpus build "),
+        (["tune", "{out}"], 2, "Missing option '--set'.\nExample: corpus tune out --set "),
+        (["build", "{in}", "-o", "{new}", "--set", "words.min=30"], 2, "Did you mean gopher_quality.words?"),
+        (["tune", "{out}", "--set", "words.min=30"], 2, "Did you mean gopher_quality.words?"),
+        (["tune", "{out}", "--set", "gopher_quality.words.min=many"], 2, 'must be a number or "off"'),
+        (["ls", "{out}", "--rule", "alpha_ratio"], 2, "Did you mean gopher_quality.alpha_ratio?"),
+        (["ls", "{out}", "--rule", "nosuch"], 2, "screen, url, and their rules, such as c4.citations."),
+        (["build", "{in}", "-o", "{in}"], 1, "w.warc.gz is a file, not a folder"),
+        (["remove", "{out}", "--domains", "www.a.example"], 2, "There is no file www.a.example. Put the entries"),
+        (["remove", "{out}", "--urls", "{in}"], 2, "can't be read: it is not UTF-8"),
+        (["build", "{in}", "-o", "{new}", "--recipe", "{empty}"], 2, "can't be read: Is a directory"),
+        (["build", "{in}", "-o", "{new}", "--allow-module", "no.py"], 2, "can't be read: No such file or directory"),
     ],
 )
 def test_expected_failures_are_one_sentence_and_write_nothing(corpus, built, tmp_path, arguments, code, says):

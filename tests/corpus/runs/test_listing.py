@@ -55,6 +55,11 @@ def run(tmp_path_factory):
         ({"url": "a.example/*"}, [0, 1]),
         ({"url": "http://*.example/1"}, [0]),
         ({"url": "example*"}, []),
+        ({"domain": "b.example"}, [2, 3]),
+        ({"domain": "https://WWW.b.example/"}, [2]),
+        ({"domain": "*.example", "outcome": "kept"}, [0]),
+        ({"domain": "example/2"}, []),
+        ({"domain": "b.exampl"}, []),
         ({"url": "a.example", "rule": "first.words"}, [1]),
     ],
 )

@@ -61,7 +61,7 @@ def test_a_folder_without_run_json_is_no_run(tmp_path):
 
 def test_an_interrupted_run_is_finished_first(tmp_path):
     LocalStore(tmp_path).put_new(".work/plan.json", b"{}")
-    with pytest.raises(InputError, match=r"was interrupted, or is still going\. Run the same `corpus build` again"):
+    with pytest.raises(InputError, match=r"has not ended\. If it was interrupted, run the same `corpus build` again"):
         RunFiles.open(tmp_path)
 
 

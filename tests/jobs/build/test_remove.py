@@ -22,8 +22,8 @@ from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL
 from corpus.tables.takedown import TAKEDOWN_FILE, Entry, Takedown, read_takedown, takedown_of
 from jobs.build.archives import read_texts
-from jobs.build.plan import Job
-from jobs.build.remove import read_list, remove
+from jobs.build.plan import Job, _differences
+from jobs.build.remove import read_list, remove, removed_pages
 from jobs.build.replay_run import replay
 from jobs.cli import cli
 from jobs.report.render import write_report
@@ -314,7 +314,62 @@ def test_what_each_entry_finds(folder):
     assert [row["url"] for row in rows(folder) if row["stage"] == "removed"] == [first]
     removal = take_down(folder, [first, second])
     assert [(one.pages, one.before) for one in removal.found] == [(0, 1), (1, 0)]
-    assert removal.as_dict()["entries"][1] == {"entry": second, "kind": "url", "pages": 1, "before": 0, "near": []}
+    assert removal.as_dict()["entries"][1] == {
+        "entry": second, "kind": "url", "pages": 1, "before": 0, "near": [], "stays": [],
+    }  # fmt: skip
+    assert removal.pages == [second]
+    assert (removal.removed_before, removed_pages(removal.result.info)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "stays"),
+    [
+        ("domain", "www.a.example", ["http://a.example/x", "http://m.a.example/x"]),
+        ("domain", "https://www.a.example/", ["http://a.example/x", "http://m.a.example/x"]),
+        ("domain", "a.example", []),
+        ("domain", "www.github.io", []),  # a public suffix, whose sites belong to strangers
+        ("url", "http://a.example/x", ["http://www.a.example/X/", "http://www.a.example/x"]),
+        ("url", "http://www.a.example/X", []),  # finds nothing, so these pages are near it
+    ],
+)
+def test_pages_that_an_entry_may_mean_and_that_stay_are_shown(tmp_path, corpus, kind, entry, stays):
+    places = "www.a.example/x www.a.example/X/ a.example/x m.a.example/x b.example/x www.github.io/x my.github.io/x"
+    pages = {f"http://{place}": page(place, f"{WORDS} {place}") for place in places.split()}
+    archive = write_warc(tmp_path / "a.warc.gz", pages)
+    made = job([archive], tmp_path / "out", {"stages": [{"stage": "extract"}]})
+    assert build_quietly(replace(made, factory=Job.factory)).exit_code == 0
+    (tmp_path / "list.txt").write_text(entry)
+    code, shown, err = corpus("remove", tmp_path / "out", f"--{kind}s", tmp_path / "list.txt", "--json")
+    (found,) = json.loads(shown)["entries"]
+    if not found["pages"]:
+        assert (code, "matches no page" in err) == (3, True)
+        return
+    assert sorted(found["stays"]) == stays
+    assert all(f"  {url}\n" in err for url in stays)
+    assert ("a.example has 2 more pages; list a.example to remove them too:" in err) == (
+        kind == "domain" and bool(stays)
+    )
+    assert all(f"  {url}\n" in err for url in json.loads(shown)["removed"])
+    assert f"1 entry, and it matches {found['pages']} page" in err
+    _, _, again = corpus("remove", tmp_path / "out", f"--{kind}s", tmp_path / "list.txt")
+    assert "Nothing changes" in again
+    assert f"0 pages removed now, {found['pages']} in all." in again
+    assert "skipped" not in again  # no funnel
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (Takedown.of(["http://a.example/"]), Takedown(), ["pages were removed from this folder with `corpus remove`"]),
+        (Takedown(), Takedown.of([], ["a.example"]), ["pages were removed from the other run with `corpus remove`"]),
+        (Takedown.of([], ["b.example"]), Takedown.of([], ["a.example"]), ["other pages were removed from the other run "
+                                                                         "with `corpus remove`"]),
+        (Takedown.of([], ["b.example"]), Takedown.of([], ["b.example"]), []),
+    ],
+)  # fmt: skip
+def test_a_takedown_between_two_commands_is_named_in_words(old, new, says):
+    plan = {"recipe": {}, "resources": {}, "versions": {}, "inputs": [], "against": []}
+    assert _differences({**plan, "removed": old.digest}, {**plan, "removed": new.digest}) == says
 
 
 def test_where_no_entry_finds_a_page_nothing_changes(folder):

@@ -295,6 +295,20 @@ def test_a_name_that_is_no_text(tmp_path):
     assert lxml.html.fromstring(page).xpath("//h1")[0].text_content() == "n⟨U+DCE4⟩me"
 
 
+@pytest.mark.parametrize(
+    ("count", "says"),
+    [(1, "From a0.warc, 7 B."), (3, "From a0.warc, a1.warc, a2.warc, 21 B."),
+     (5, "From a0.warc, a1.warc, a2.warc and 2 more, 35 B.")],
+)  # fmt: skip
+def test_the_head_names_the_recipe_and_the_inputs(tmp_path, count, says):
+    """Two runs in folders of the same name are told apart."""
+    found = gather(open_run(write_run(tmp_path / "out", pages(60))))
+    inputs = [{**found.info["inputs"][0], "name": f"a{n}.warc", "bytes": 7} for n in range(count)]
+    html = lxml.html.fromstring(render(replace(found, info={**found.info, "inputs": inputs})))
+    assert says in html.xpath("//header")[0].text_content()
+    assert f"out – {found.info['recipe']['name']} – " in html.xpath("//title")[0].text
+
+
 def test_measures_say_what_they_mean(tmp_path):
     """Those of our stages do. A user's module, and a stage that only has the name of ours, are not asked."""
     made = recipe()

@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from corpus.errors import CorpusError
-from jobs.runner.engine import Stop, run
+from jobs.runner.engine import AtOnce, Stop, run
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.retries import CRASH, DEADLINE, MEMORY, POLICIES, RetryPolicy, by_class
 from tests.processes import command_line, state
@@ -52,6 +52,16 @@ def fifo(tmp_path):
     """A file for which a task waits until a test opens it for writing."""
     os.mkfifo(tmp_path / "fifo")
     return str(tmp_path / "fifo")
+
+
+def test_each_stop_signal_says_what_happens(capsys):
+    with pytest.raises(AtOnce) as ended, Stop("the step") as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.asked()
+        assert capsys.readouterr().err == "\nStopping after the step. Press Ctrl-C again to stop now.\n"
+        signal.raise_signal(signal.SIGINT)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "\nInterrupted. Run the same command again to continue.\n"
 
 
 def play(engine, *payloads):

@@ -10,7 +10,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from jobs.runner.console import make_console
+from jobs.runner.console import make_console, print_line, print_text
 from jobs.runner.terminal import plain, say, show, show_json
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -64,6 +64,42 @@ def test_a_console_keeps_its_own_styles(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     make_console().print(Text("red\x1b[2J", style="red"))
     assert "\x1b[31mred\ufffd[2J\x1b[0m" in out.getvalue()
+
+
+def shown_on(width, monkeypatch, tty=True, columns=None):
+    """A table and a line with long names, as printed."""
+    out = io.StringIO()
+    out.isatty = lambda: tty
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    console = make_console()
+    if tty:
+        console.width = width
+    made = Table("stage", "measure", "value", box=None)
+    made.add_row("Q" * 70, "Z" * 70, "")
+    console.print(made)
+    print_line(console, "http://a.example/" + "c" * 200)
+    print_text(console, "\ta page  \nwith blanks" + " d" * 200)
+    return out.getvalue()
+
+
+def test_a_terminal_shows_names_whole(monkeypatch):
+    """In a table they go on in the next line, and a URL is one line, which the terminal wraps."""
+    shown = shown_on(80, monkeypatch)
+    assert "…" not in shown
+    assert (shown.count("Q"), shown.count("Z")) == (70, 70)
+    assert "c" * 200 in shown
+
+
+@pytest.mark.parametrize(("columns", "whole"), [(None, True), ("60", False)])
+def test_a_pipe_gets_whole_lines_without_blanks_at_the_end(monkeypatch, columns, whole):
+    shown = shown_on(80, monkeypatch, tty=False, columns=columns)
+    assert ("Q" * 70 in shown, "…" in shown) == (whole, False)
+    assert "\ta page  \nwith blanks" + " d" * 200 + "\n" in shown
+    assert all(line == line.rstrip() for line in shown.splitlines() if "page" not in line)
 
 
 def test_nothing_else_prints():

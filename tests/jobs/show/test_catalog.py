@@ -32,6 +32,13 @@ def test_recipes_are_listed():
     assert [recipe["name"] for recipe in json.loads(run("recipes", "--json").stdout)] == recipe_names()
 
 
+def test_the_list_of_recipes_has_their_stages_and_no_limits():
+    shown = run("recipes").stdout
+    assert "  stages: url, screen, extract, language, " in shown
+    assert not {"min", "max"} & set(shown.split())
+    assert "gopher_quality_de, gopher_quality_fr" in shown  # in one line
+
+
 def test_one_stage_is_shown_alone():
     (stage,) = json.loads(run("stages", "gopher_quality", "--json").stdout)
     assert stage["stage"] == "gopher_quality"
