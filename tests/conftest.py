@@ -14,6 +14,7 @@ settings.register_profile("corpus", deadline=None, suppress_health_check=[Health
 settings.load_profile("corpus")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook, too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the tests of a file run in one process, and all files that need Ray in the same process, which starts Ray
     once."""

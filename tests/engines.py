@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 from collections import Counter
 from typing import Any
 
+from corpus.sandbox.guard import Guard, _Worker
 from jobs.runner import task_functions
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.retries import Answer, Function, Payload, answer_of
 
+_SHARED = ("filters:recipe_from_dict", "tests.stubs:recipe_from_dict")
+"""The factories whose page workers go from build to build. Others change the process that they are called in."""
+
+_MOST = 3
+"""Page workers that wait for a next build. One with models takes 300 MB."""
+
+_left: dict[str, tuple[_Worker, dict[str, Any]]] = {}
+"""The page workers that builds left, the latest last, with the recipes that they have. The key says what code is loaded
+in them."""
+
 
 class InProcess:
-    """Runs tasks one after the other in this process, where a test can patch what they call."""
+    """Runs tasks one after the other in this process, where a test can patch what they call.
+
+    A build leaves its page worker for the next one, which gives it another recipe. A new one takes more than a second
+    to start.
+    """
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = self.most_slots = workers
@@ -33,8 +50,44 @@ class InProcess:
         raise NotImplementedError
 
     def close(self, wait: bool = True) -> None:
-        if guard := task_functions._kept.guard:
+        guard = task_functions._kept.guard
+        if guard is not None and guard._worker is not None and guard.factory in _SHARED:
+            _end(_left.pop(_code(guard), None))
+            _left[_code(guard)] = guard._worker, guard.recipe
+            guard._worker = None
+            while len(_left) > _MOST:
+                _end(_left.pop(next(iter(_left))))
+        elif guard is not None:
             guard.close()
+
+
+class _Taking(Guard):
+    """A guard that takes the page worker that another one left."""
+
+    def _ready_worker(self, archive: str) -> _Worker:
+        if self._worker is None and (left := _left.pop(_code(self), None)):
+            self._worker, recipe = left
+            self._worker._settings = self.settings
+            self._worker._recipe = None if recipe == self.recipe else self.recipe
+        return super()._ready_worker(archive)
+
+
+task_functions.Guard = _Taking
+
+
+def _code(guard: Guard) -> str:
+    return json.dumps([guard.factory, guard.recipe["modules"]])
+
+
+def _end(left: tuple[_Worker, dict[str, Any]] | None) -> None:
+    if left is not None:
+        left[0].close()
+
+
+@atexit.register
+def _end_all() -> None:
+    while _left:
+        _end(_left.popitem()[1])
 
 
 def engine_of(workers: int) -> InProcess | LocalEngine:

@@ -5,22 +5,17 @@ import sys
 
 import pytest
 
-from jobs.cli import main
 from tests.browsers import ARGUMENTS, CHROMIUM
+from tests.commands import run_command
 from tests.warcs import page, write_warc
 
 
 @pytest.fixture
-def corpus(monkeypatch, capsys):
+def corpus(capsys):
     """Run the command line in this process: (exit code, stdout, stderr)."""
 
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["corpus", *map(str, args)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
+    def run(*words):
+        code = run_command(*words)
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
