@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Threads that spin while they wait for each other make small models ten times as slow on a busy machine. Read when torch
+# is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # A busy machine makes an example slow, not wrong. So no property test fails by the clock.
 settings.register_profile("corpus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("corpus")

@@ -34,6 +34,39 @@ def built(tmp_path_factory):
     return archive, folder / "out", done
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other make small models slow on a busy machine. A test of a command may have set
+    another number."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tokens_folder(tmp_path_factory):
+    from tests.tiny_tokens import make_tokens
+
+    return make_tokens(tmp_path_factory.mktemp("tokens"))
+
+
+@pytest.fixture(scope="session")
+def base_folder(tokens_folder, tmp_path_factory):
+    """A small base model, with a window of 96 tokens."""
+    import torch
+
+    from corpus.tokens.token_folder import open_tokens
+    from jobs.model.pretraining import Pretraining
+    from jobs.model.train import train
+    from jobs.model.train_settings import Settings, TrainWorker
+
+    settings = Settings(depth=1, window=96, batch=8, steps=20, lr=0.01, seed=0, precision="fp32", eval_every=1000,
+                        eval_tokens=100)  # fmt: skip
+    folder = tmp_path_factory.mktemp("base") / "base"
+    torch.set_num_threads(1)
+    train(folder, Pretraining(open_tokens(tokens_folder), settings), TrainWorker())
+    return folder
+
+
 @pytest.fixture(scope="module")
 def browser():
     if not CHROMIUM.exists():

@@ -14,15 +14,13 @@ from jobs.model.generate import Continuer, Sampling, TextStream, draw, token_tex
 from jobs.model.pretraining import Pretraining
 from jobs.model.train import train
 from jobs.model.train_settings import Settings, TrainWorker
-from tests.tiny_tokens import make_tokens
 
 WINDOW = 48
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tokens, tmp_path_factory):
     folder = tmp_path_factory.mktemp("generate")
-    tokens = open_tokens(make_tokens(folder))
     torch.set_num_threads(1)
     settings = Settings(depth=1, window=WINDOW, batch=8, steps=60, lr=0.01, seed=0, precision="fp32", eval_every=60,
                         eval_tokens=1000)  # fmt: skip
