@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Threads that spin while they wait for each other make small models ten times as slow on a busy machine. torch reads this
-# when it is imported.
+# Threads that spin while they wait for each other make small models ten times as slow on a busy machine. torch reads
+# this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A busy machine makes an example slow, not wrong. So no property test fails by the clock.
