@@ -17,7 +17,7 @@ import pyarrow as pa
 from benchmarks.dedup_runs import Disk, Watched, comparison, write_unit
 from benchmarks.dedup_scale import mixed
 from corpus.dedup.contract import LINES_SCHEMA
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.storage.commits import Commit
 from corpus.storage.store import LocalStore
 from filters import STAGES

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from corpus.dedup.contract import DocumentComparison, Signed
 from corpus.dedup.index import EarlierRun
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.storage.commits import Commit, Part
 from corpus.storage.store import LocalStore
 from corpus.tables.verdicts import Verdicts

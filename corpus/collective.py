@@ -1,8 +1,9 @@
 """The contract of a collective stage: a stage that compares documents with each other.
 
-In the pass it signs each document that no stage before it dropped. After the pass its comparison reads all signatures
-and gives verdicts, with evidence for the stage's measures. There are two comparisons, of whole documents and of lines:
-see `corpus.dedup.contract`. A recipe may have several collective stages; each compares what the ones before it left.
+During the pass, the stage signs each document that no earlier stage dropped. After the pass, the stage's comparison
+reads all signatures and gives verdicts, with evidence for the stage's measures. `corpus.dedup.contract` has the two
+kinds of comparison: of whole documents, and of lines. A recipe may have several collective stages. Each one compares
+the documents that the stages before it kept.
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ from corpus.stage import BoundStage, Measured, Stage
 
 
 class Collective(Stage):
-    """A stage that compares documents with each other. Its measures are null for a document in the pass."""
+    """A stage that compares documents with each other. During the pass, its measures are null."""
 
     kind: ClassVar[str]
-    """The kind of the parts that hold its signatures."""
+    """The kind of the parts that hold the stage's signatures."""
     compares: ClassVar[str]
     """"documents" or "lines"."""
     evidence: ClassVar[dict[str, str]] = {}
     """The column of the verdicts (`corpus.tables.verdicts`) that fills each measure."""
     bounds: ClassVar[dict[str, tuple[str, ...]]]
-    """The bounds that a limit may have, by column of the verdicts. Measures of other columns can't have a limit."""
+    """The bounds that a limit may have, by column of the verdicts.
+
+    A measure that another column fills can't have a limit.
+    """
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -41,7 +45,7 @@ class Collective(Stage):
         return iter(())
 
     def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
-        """Sign a document that no stage before dropped."""
+        """Sign a document that no earlier stage dropped."""
         if outcome.outcome == KEPT:
             outcome.signed[self.kind] = self.sign(outcome.doc)
         return True
@@ -50,12 +54,18 @@ class Collective(Stage):
         """Return the signature of a document: a dataclass whose fields are columns of `signed_schema`."""
         raise TypeError(f"{type(self).__name__} has no sign()")
 
+    def compare(self, bound: BoundStage, outcomes: Sequence[Outcome]) -> None:
+        """Compare documents in memory, which passed every stage, and lay the verdicts over their outcomes."""
+        raise TypeError(f"{type(self).__name__} has no compare()")
+
     def signed_schema(self) -> pa.Schema:
-        """Return the columns of a signature: `offset`, `inner`, and columns that are null if there is none."""
+        """Return the columns of a signature: `offset`, `inner`, and columns that are null for a document without a
+        signature.
+        """
         raise TypeError(f"{type(self).__name__} has no signed_schema()")
 
     def signed_row(self, offset: int, inner: int, signed: Any) -> dict[str, Any]:
-        """Return the row of a document. `signed` is its signature, None if this stage did not see it."""
+        """Return the row of a document. `signed` is its signature, or None if this stage did not sign the document."""
         return {"offset": offset, "inner": inner, **(asdict(signed) if signed else {})}
 
     def measure_of(self, column: str) -> str:
@@ -63,7 +73,9 @@ class Collective(Stage):
         return {filled: measure for measure, filled in self.evidence.items()}[column]
 
     def agree(self, stages: Sequence[BoundStage]) -> None:
-        """Raise ConfigError if another stage signs the same, or if a limit has a bound that its measure can't have."""
+        """Raise ConfigError if another stage makes the same signatures, or if a limit has a bound that its measure
+        can't have.
+        """
         mine = next(bound for bound in stages if bound.stage is self)
         for other in stages:
             if other is not mine and isinstance(other.stage, Collective) and other.stage.kind == self.kind:

@@ -14,7 +14,7 @@ def digest(data: Any) -> str:
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """Return the differences of two canonical forms, a line for each: `gopher_quality.words.min: 50 → 30`."""
+    """Return the differences between two canonical forms, a line for each: `gopher_quality.words.min: 50 → 30`."""
     if isinstance(old, dict) and isinstance(new, dict):
         lines = []
         for key in [*old, *(key for key in new if key not in old)]:

@@ -16,11 +16,12 @@ _LINE_BREAK = re.compile(r"\n+")
 
 
 class Document:
-    """The identity, URL, date, text and language of one page, and views of the text: words, lines, paragraphs.
+    """One page: its identity, URL, date, text and language, and views of the text (words, lines, paragraphs).
 
     Each view is computed once, at first use. Setting `text` discards the views. `record` is the WARC record of the
-    page, or None for a bare text. `page` holds what stages share of the raw page (`filters.extract.page`). It is None
-    once the text is extracted. `language` is an ISO 639 code as fastText prints it, or None before the language stage.
+    page, or None for a bare text. `page` holds the parts of the raw page that stages share (`filters.extract.page`). It
+    is None once the text is extracted. `language` is an ISO 639 code as fastText prints it, or None before the language
+    stage.
     """
 
     __slots__ = (
@@ -58,8 +59,15 @@ class Document:
 
     @classmethod
     def of(cls, record: Record) -> Document:
-        """Return the document of a judged record. Its text is empty until a stage extracts it."""
-        return cls(id=record.id, url=record.url, date=record.date, record=record)
+        """Return the document of a judged record. The text is empty until a stage extracts it, except that of a row."""
+        return cls(
+            id=record.id,
+            url=record.url,
+            date=record.date,
+            text=record.text or "",
+            record=record,
+            language=record.language,
+        )
 
     @property
     def text(self) -> str:
@@ -73,19 +81,21 @@ class Document:
         self._paragraphs: list[str] | None = None
 
     def shorten(self, text: str, stretches: TextStretches) -> None:
-        """Set the text to a part of itself whose stretches are known."""
+        """Replace the text by a part of itself whose stretches are already known."""
         self.text = text
         self._stretches[stretches.table.language] = stretches
 
     def stretches(self, language: str = "en") -> TextStretches:
-        """The runs of characters without whitespace, as numbers of a table that holds the words of each."""
+        """The runs of characters without whitespace, as numbers. A table has the words of each run."""
         if language not in self._stretches:
             self._stretches[language] = stretches_of(self._text, language)
         return self._stretches[language]
 
     def words(self, language: str = "en") -> Words:
-        """The tokens of the text by spaCy's blank tokenizer, punctuation too, but no whitespace. `strings` are the
-        tokens; the other fields are arrays with one value per token."""
+        """The tokens of the text by spaCy's blank tokenizer, with punctuation and without whitespace.
+
+        `strings` has the tokens. The other fields are arrays with one value per token.
+        """
         return self.stretches(language).words
 
     @property
@@ -103,3 +113,12 @@ class Document:
             text = self._text.strip()
             self._paragraphs = _PARAGRAPH_BREAK.split(text) if "\n\n" in text else [text]
         return self._paragraphs
+
+
+def storable(text: str) -> str:
+    """Return text that UTF-8 can encode. Headers from broken crawlers may contain lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text

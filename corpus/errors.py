@@ -1,6 +1,6 @@
 """The errors that this project raises on purpose. The command line turns each into an exit code.
 
-Damaged records and hostile pages never raise an error. They become rows of the ledger.
+Damaged records and hostile pages never raise an error. Such records and pages become rows of the ledger.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 
 class CorpusError(Exception):
-    """An expected failure: one sentence says what happened, one what to do. Exit code 1."""
+    """An expected failure. One sentence says what happened, and another says what to do. Exit code 1."""
 
     def __init__(self, what: str, todo: str = "") -> None:
         super().__init__(f"{what} {todo}".strip())
@@ -25,12 +25,16 @@ class ConfigError(CorpusError):
     """A recipe, limit, option or path is wrong. Exit code 2, as for wrong usage."""
 
 
+class UndeclaredMeasure(TypeError):
+    """A stage yielded a measure that it does not declare. The page is `failed`, with this class as the detail."""
+
+
 class InputError(CorpusError):
     """An input can't be read, such as a folder without archives or a file that is no archive."""
 
 
 class InputChanged(InputError):
-    """An input is not the file that it was when the run began."""
+    """An input file has changed since the run began."""
 
 
 class InputUnreachable(InputError):
@@ -41,20 +45,30 @@ class OutputError(CorpusError):
     """An output can't be written, or belongs to another recipe."""
 
 
+class AlarmError(CorpusError):
+    """Deduplication would remove more than the user allowed, so the run stopped before it was packed."""
+
+
 class NoRoom(OutputError):
     """The file system of an output accepts no more data."""
 
 
 class IntegrityError(CorpusError):
-    """Committed data does not match its record: it is missing, changed, unbalanced or does not tile."""
+    """Committed data does not match its record.
+
+    The data is missing or changed, or its counts or ranges do not add up.
+    """
 
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-"""Errors that only a write can raise: no space, a quota, the limit of file sizes, a read-only file system."""
+"""The errors that only a write can raise: no space, a quota, the limit of file sizes, a read-only file system."""
 
 
 def no_room(error: OSError, folder: object) -> NoRoom | None:
-    """Return the error to raise if a write to `folder` failed for lack of room, None if it failed otherwise."""
+    """Return the error to raise if a write to `folder` failed for lack of room.
+
+    Return None if it failed for another reason.
+    """
     if error.errno not in _NO_ROOM:
         return None
     return NoRoom(
@@ -64,8 +78,10 @@ def no_room(error: OSError, folder: object) -> NoRoom | None:
 
 
 def traced(error: BaseException) -> str:
-    """Return where an error comes from, and which errors led to it: their tracebacks and classes. Messages are left
-    out, since they may quote a page."""
+    """Return the place where an error was raised and the errors that led to it, as tracebacks and class names.
+
+    Messages are left out, since they may quote a page.
+    """
     chain = [error]
     while (before := _led_to(chain[-1])) is not None and before not in chain:
         chain.append(before)
@@ -79,13 +95,13 @@ def _led_to(error: BaseException) -> BaseException | None:
 
 
 def class_of(error: BaseException) -> str:
-    """Return the class of an error, and the reason if it is one of the operating system."""
+    """Return the class of an error. For an error of the operating system, add its reason."""
     reason = f": {os.strerror(error.errno)}" if isinstance(error, OSError) and error.errno else ""
     return type(error).__name__ + reason
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a sentence for the end of an error message. It suggests the known names most like `name`."""
+    """Return a sentence for the end of an error message. The sentence suggests the known names most like `name`."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:

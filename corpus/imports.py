@@ -1,7 +1,7 @@
 """Import a library without the heavy packages that it would load for features unused here.
 
-spaCy and presidio import torch and transformers if these are installed, as they are for the trainer. That costs every
-page worker 2 s of start-up and 140 MB.
+spaCy and presidio import torch and transformers wherever these are installed, as they are for the trainer. Importing
+these would cost every page worker 2 s of start-up and 140 MB.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Return the data of a JSON text. Raises ValueError, also for a text that is nested too deeply to read."""
+    """Return the data of a JSON text. Raises ValueError if the text is not JSON or is nested too deeply."""
     try:
         return json.loads(data)
     except RecursionError:
@@ -23,10 +23,11 @@ class Maybe:
 
 
 def check_shape(data: Any, shape: Any, at: str = "") -> None:
-    """Raise ValueError unless data has a shape: a type, a tuple of types, `{"key": shape, …}` for an object with at
-    least these keys, `{str: shape}` for one with any keys, or `[shape]` for a list. `object` takes everything.
+    """Raise ValueError unless data has the shape.
 
-    True is no number, and no number is negative or beyond 2^63.
+    A shape is a type, a tuple of types, `{"key": shape, …}` for an object with at least these keys, `{str: shape}` for
+    an object with any keys, or `[shape]` for a list. `object` allows everything. True does not count as a number. A
+    number must not be negative, or 2^63 or more.
     """
     where = f"`{at[:100]}`" if at else "it"
     kind: Any = type(shape) if isinstance(shape, dict | list) else shape

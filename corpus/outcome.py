@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from corpus.document import Document
+from corpus.document import Document, storable
+from corpus.notebook import outcome_html
 
 Value = float | int | str | None
 """The value of a measure, or None if there is nothing to measure."""
@@ -15,11 +16,11 @@ REMOVED = "removed"
 """The stage that the ledger names for pages of a takedown. No stage of a recipe may have this name."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Outcome:
     """One ledger row in memory. `rule` is the measure that broke its limit, or the kind of failure or skip.
 
-    `measures` maps "stage.measure" to its value, for each measure that was reached.
+    `measures` maps "stage.measure" to the value of each measure that was reached.
     """
 
     outcome: str
@@ -32,11 +33,19 @@ class Outcome:
     detail: str = ""
     measures: dict[str, Value] = field(default_factory=dict)
     finished: bool = False
-    """True if every stage is done with the document, kept or not. Its text is then what a corpus would hold."""
+    """True if every stage is done with the document, whether it is kept or not.
+
+    The text of a finished document is the text that a corpus would hold.
+    """
     signed: dict[str, Any] = field(default_factory=dict)
-    """The signatures of the collective stages, by kind. A stage signs only documents that passed the stages before."""
+    """The signatures of the collective stages, by kind.
+
+    A stage signs only documents that passed the stages before it.
+    """
+    traceback: str = ""
+    """Where a stage of the user failed, and why. It may quote the text, so nothing writes it to a file."""
     allowed: tuple[str, ...] = ()
-    """The categories that the broken limit allows, if it is one of categories."""
+    """The categories that the broken limit allows, if the limit is a set of categories."""
 
     @property
     def kept(self) -> bool:
@@ -44,12 +53,21 @@ class Outcome:
 
     @property
     def text(self) -> str:
-        """The text if the document is kept, else an empty one."""
-        return self.doc.text if self.kept else ""
+        """The text of a kept document. For other documents, an empty text."""
+        return storable(self.doc.text) if self.kept else ""
+
+    def __repr__(self) -> str:
+        return f"<Outcome of {self.doc.url or self.doc.id}: {self.reason or self.outcome}>"
+
+    def _repr_html_(self) -> str:
+        return outcome_html(self)
 
     @property
     def reason(self) -> str:
-        """One line that says where the document ended and why: `gopher_quality.words: 31 < min 50`. Empty if kept."""
+        """The stage, rule, value and limit that ended the document: `gopher_quality.words: 31 < min 50`.
+
+        Empty if it was kept.
+        """
         if self.outcome == KEPT:
             return ""
         detail = f" ({self.detail})" if self.detail and self.detail != self.value else ""

@@ -1,4 +1,7 @@
-"""A row of stages with their limits: one document in, one outcome out. No files, no processes, no Ray."""
+"""A sequence of stages with their limits.
+
+A pipeline turns one document into one outcome, without files, processes or Ray.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from corpus.warc.record import Damage, Record, is_page
 
 
 class Pipeline:
-    """Judges documents, one stage after the other.
+    """A sequence of stages that judges documents.
 
     `measures` is "all" or "first". With "all", later text stages measure a dropped document too, so that other limits
     can be judged from the ledger alone. With "first", a document ends at the first broken limit.
@@ -23,12 +26,12 @@ class Pipeline:
         self.stages = list(stages)
         self.measures = measures
         self.seconds: dict[str, float] = {}
-        """CPU time by stage. The reader empties it."""
+        """The CPU time by stage. The reader empties this dict."""
         self._prepared = False
 
     @classmethod
     def of(cls, stages: Iterable[Stage]) -> Pipeline:
-        """Bind stages to their default limits, each under its own name."""
+        """Bind stages to their default limits. Each stage has its own name."""
         return cls(map(BoundStage.of, stages))
 
     @property
@@ -38,7 +41,7 @@ class Pipeline:
 
     @property
     def redact(self) -> Callable[[str], str] | None:
-        """The function that removes personal data from a text, if a stage has one."""
+        """The function that removes personal data from a text, or None if no stage has such a function."""
         return next((bound.stage.redact for bound in self.stages if type(bound.stage).redact is not Stage.redact), None)
 
     @property
@@ -60,10 +63,11 @@ class Pipeline:
         return outcome
 
     def judge_all(self, outcomes: Sequence[Outcome], announce: Callable[[int], None] = lambda index: None) -> None:
-        """Run the stages over documents that are kept so far. Each stage sees all of them before the next stage starts,
-        so that its code and memos stay in the cache: a tenth faster than page by page.
+        """Run the stages over documents that no stage has dropped.
 
-        `announce` is called with the index of the document before a stage touches it.
+        Each stage sees all documents before the next stage starts, so that its code and memos stay in the cache. This
+        is a tenth faster than going page by page. `announce` is called with the index of the document before a stage
+        touches it.
         """
         self.prepare()
         going = list(enumerate(outcomes))
@@ -83,26 +87,30 @@ class Pipeline:
             outcome.finished = True
 
     def judge_record(self, item: Record | Damage) -> Outcome | None:
-        """Return the outcome of a record or of damage; None for a record type that is only counted."""
+        """Return the outcome of a record or of damage, or None for a record type that is only counted."""
         outcome = entry(item)
         if outcome is not None and outcome.kept:
             self.judge_all([outcome])
         return outcome
 
-    def run(self, items: Iterable[Record | Damage]) -> Iterator[Outcome]:
-        """Yield the outcomes of all judged records and all damage, in order."""
+    def run(self, items: Iterable[Document | Record | Damage]) -> Iterator[Outcome]:
+        """Yield the outcomes of all documents, judged records and damage, in order."""
         for item in items:
-            outcome = self.judge_record(item)
+            outcome = self.judge(item) if isinstance(item, Document) else self.judge_record(item)
             if outcome is not None:
                 yield outcome
 
 
 def entry(item: Record | Damage) -> Outcome | None:
-    """Return the outcome before any stage: failed for damage, skipped for a response that holds neither an HTTP message
-    nor a page, such as a capture of DNS, else kept. None for a record that is only counted."""
+    """Return the outcome of a record before any stage.
+
+    It is failed for damage. It is skipped for a response that holds neither an HTTP message nor a page, such as a
+    capture of DNS. Otherwise it is kept. It is None for a record that is only counted.
+    """
     if isinstance(item, Damage):
         doc = Document(id=item.id, url=item.url)
-        return Outcome(FAILED, doc, rule="damaged", detail=f"{item.kind}: {item.length} bytes")
+        detail = f"{item.kind}: {item.length} bytes" if item.warc else f"{item.kind}: {item.detail}"
+        return Outcome(FAILED, doc, rule="damaged", detail=detail)
     if not item.judged:
         return None
     if item.kind == "response" and not item.is_http and not is_page(item.headers):

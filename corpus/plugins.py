@@ -1,7 +1,7 @@
-"""Plugins: Python modules with a user's own stages, which a run was explicitly allowed to execute.
+"""Plugins: Python modules with a user's own stages. The user must allow a run to execute plugins.
 
-The source travels with the run to every machine that judges pages, and its digest joins the fingerprint. A plugin may
-import installed packages, but no module beside it.
+The source of a plugin travels with the run to every machine that judges pages, and its digest joins the fingerprint. A
+plugin may import installed packages, but no module from its own folder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ class Plugin:
 
 
 def read_plugin(named: str) -> Plugin:
-    """Return the module in a .py file, or the one with a dotted name. Nothing is executed yet. Raises ConfigError."""
+    """Return the module from a .py file, or the module with a dotted name.
+
+    Nothing is executed yet. Raises ConfigError.
+    """
     path = Path(named)
     if path.suffix != ".py":
         try:
@@ -52,7 +55,7 @@ def stages_of(plugins: Iterable[Plugin]) -> dict[str, type[Stage]]:
     """Execute plugins and return the stages that they define, by name. Raises ConfigError."""
     found: dict[str, type[Stage]] = {}
     for plugin in plugins:
-        loaded = _load(plugin)
+        loaded = load_plugin(plugin)
         classes = [value for value in vars(loaded).values() if isinstance(value, type) and issubclass(value, Stage)]
         own = {cls.name: cls for cls in classes if cls.__module__ == loaded.__name__ and cls.name}
         if not own:
@@ -64,7 +67,7 @@ def stages_of(plugins: Iterable[Plugin]) -> dict[str, type[Stage]]:
 
 
 class _PluginLoader(importlib.abc.InspectLoader):
-    """Executes a module from its source text."""
+    """A loader that executes a module from its source text."""
 
     def __init__(self, plugin: Plugin) -> None:
         self._plugin = plugin
@@ -73,7 +76,8 @@ class _PluginLoader(importlib.abc.InspectLoader):
         return self._plugin.source
 
 
-def _load(plugin: Plugin) -> ModuleType:
+def load_plugin(plugin: Plugin) -> ModuleType:
+    """Execute a plugin once, and return its module. Raises ConfigError."""
     name = f"corpus_user_{plugin.name}_{plugin.digest[:8]}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_loader(name, _PluginLoader(plugin))

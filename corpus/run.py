@@ -1,25 +1,32 @@
-"""A finished run: its files, and what can be asked of them.
+"""A finished run: its files, and the questions that they answer, such as `explain` and `tune`.
 
 run = open_run("out")
-run.info["records"]["kept"]
-run.ledger.to_table(filter=pc.field("outcome") == "dropped")
+run.counts["kept"]
+run.ledger(columns=["url", "rule"], filter=pc.field("outcome") == "dropped")
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from corpus.dedup.index import open_index
 from corpus.errors import IntegrityError
+from corpus.notebook import run_html
 from corpus.revise.explain import explain as explain_page
 from corpus.revise.what_if import what_if
+from corpus.runs.funnel import funnel
 from corpus.runs.row_groups import read_batches
 from corpus.runs.run_files import RunFiles
 from corpus.storage.commits import check_part
 from corpus.storage.manifest import check_seal
 from corpus.storage.parquet_files import ParquetFile
 from corpus.storage.store import Location, Store
-from corpus.tables.ledger import balances, total
+from corpus.tables.ledger import Counts, balances, total
+
+if TYPE_CHECKING:
+    from jobs.python import ReportPage
 
 _ROWS = 1 << 16
 
@@ -29,6 +36,25 @@ class Run(RunFiles):
 
     explain = explain_page
     tune = what_if
+
+    @property
+    def counts(self) -> Counts:
+        """The numbers of records: in, kept, dropped by stage and rule, failed and skipped by kind."""
+        counts: Counts = self.info["records"]
+        return counts
+
+    def report(self) -> ReportPage:
+        """Return the report as a page, which a notebook shows."""
+        page: ReportPage = import_module("jobs.python").report(self)  # the only way up from this package, see corpus
+        return page
+
+    def _repr_html_(self) -> str:
+        lines = [(row.name, row.records, row.left, row.rules) for row in funnel(self.info)]
+        title = f"{self.location}: {self.counts['in']:,} records, {self.counts['kept']:,} kept, recipe "
+        return run_html(title + self.info["recipe"]["name"], lines)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.location}: {self.counts['in']:,} records, {self.counts['kept']:,} kept>"
 
     def verify(self) -> dict[str, int]:
         """Read every committed file again, and return the number of rows by kind. Raises IntegrityError, which names
@@ -70,8 +96,10 @@ class Run(RunFiles):
                     check_part(store, file)
 
     def check_counts(self, rows: dict[str, int] | None = None) -> None:
-        """Raise IntegrityError unless the counts of run.json are the rows of the files, by default as the manifest has
-        them."""
+        """Raise IntegrityError unless the counts of run.json equal the rows of the files.
+
+        By default, the manifest gives the rows.
+        """
         rows = rows or {kind: sum(part.rows for part in self.parts(kind)) for kind in ("ledger", "corpus")}
         counts = self.info["records"]
         if not balances(counts) or counts["in"] != rows["ledger"] or counts["kept"] != rows["corpus"]:
@@ -94,5 +122,5 @@ class Run(RunFiles):
 
 
 def open_run(folder: Location) -> Run:
-    """Return the run in a folder, or under a URL. Raises InputError if there is none, or if it is not finished."""
+    """Return the run in a folder or under a URL. Raises InputError if there is no finished run."""
     return Run.open(folder)

@@ -9,28 +9,41 @@ from typing import Any
 from corpus.errors import ConfigError
 
 Settings = Iterable[str] | Mapping[str, Any]
-"""`stage.measure.bound=value` as on the command line, or {"stage.measure.bound": value}. The values "off", "none" and
-None switch a bound off. Without a bound they switch off the whole rule."""
+"""The settings: `stage.measure.bound=value` as on the command line, or {"stage.measure.bound": value}.
 
-_OFF = ("off", "none", None)
+The values "off", "none" and None switch a bound off. If the setting names no bound, they switch the whole rule off.
+"""
+
+OFF = ("off", "none", None)
 
 
 def changes_of(path: str, before: Mapping[str, Any], bound: str, value: Any) -> dict[str, Any]:
-    """Return the bounds that the setting `path` = `value` changes, as recipes write them. `before` are the bounds of
-    the limit; `bound` is the one that the path names, or empty. Raises ConfigError if the setting names no bound."""
+    """Return the bounds that the setting `path` = `value` changes, in the form of recipes.
+
+    `before` are the bounds of the limit. `bound` is the bound in the path, or empty. Raises ConfigError if the setting
+    names no bound.
+    """
     if bound:
         changes = {bound: value}
-    elif value in _OFF:
+    elif value in OFF:
         changes = dict.fromkeys(before, "off")
     elif isinstance(value, Mapping):
         changes = dict(value)
     else:
-        raise ConfigError(f"'{path}' names no bound.", f"Write {path}.min=…, .max=…, or {path}=off.")
-    return {name: "off" if given in _OFF else given for name, given in changes.items()}
+        names = " or ".join(f"{path}.{name}=…" for name in (before or ("min", "max")))
+        raise ConfigError(f"'{path}' names no bound.", f"Write {names}, or {path}=off.")
+    return {name: "off" if given in OFF else given for name, given in changes.items()}
+
+
+def pairs_of(settings: Settings) -> list[tuple[str, Any]]:
+    """Return settings as pairs of path and value. Raises ConfigError."""
+    if isinstance(settings, str):
+        settings = [settings]
+    return list(settings.items()) if isinstance(settings, Mapping) else [setting_of(one) for one in settings]
 
 
 def setting_of(setting: str) -> tuple[str, Any]:
-    """Return the path and the value of `path=value`. A bare word is a text. Raises ConfigError."""
+    """Return the path and the value of `path=value`. A value without quotes is a text. Raises ConfigError."""
     path, separator, raw = setting.partition("=")
     if not separator or not all(path.strip().split(".")):
         raise ConfigError(f"'{setting}' is not a setting.", "Write stage.measure.bound=value or stage.parameter=value.")

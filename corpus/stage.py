@@ -18,13 +18,15 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from corpus.document import Document
-from corpus.errors import ConfigError, did_you_mean
+from corpus.documents.row import page_of_html
+from corpus.errors import ConfigError, UndeclaredMeasure, did_you_mean
 from corpus.outcome import DROPPED, FAILED, KEPT, Outcome, Value
 
 Measured = tuple[str, Value] | tuple[str, Value, str]
@@ -140,7 +142,8 @@ class Stage:
     costly: ClassVar[bool] = False
     """True: after its verdict a stage measures nothing more, because its later measures cost too much."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """What a page must have before this stage: "text", "language", or both. An archive gives neither."""
+    """What a page must have before this stage: "page" (its HTML), "url", "text", "language". An archive gives the first
+    two."""
     sets: ClassVar[tuple[str, ...]] = ()
     """What a page has after this stage: "text", "language", or both."""
     detailed: ClassVar[tuple[str, ...]] = ()
@@ -160,6 +163,8 @@ class Stage:
         stages must not see it. With `first`, measuring ends at the first broken limit."""
         stopped = False
         for measure, value, *detail in self.apply(outcome.doc):
+            if measure not in bound.limits:
+                raise UndeclaredMeasure(f"{measure} is not declared. {did_you_mean(measure, bound.limits)}")
             limit = bound.limits[measure]
             if value != value:  # NaN
                 value = None
@@ -181,6 +186,31 @@ class Stage:
             stopped = stopped or self.gate
         return not stopped
 
+    def __new__(cls, **params: Any) -> Self:
+        wrong = sorted(cls.limits.keys() & params.keys())
+        if wrong:
+            raise ConfigError(
+                f"{wrong[0]} is a limit of {cls.__name__}, not a parameter.",
+                f'Give limits with bind: {cls.__name__}().bind({wrong[0]}={{"min": …}}), or in a recipe.',
+            )
+        return super().__new__(cls)
+
+    def bind(self, name: str = "", languages: Sequence[str] = (), **limits: Mapping[str, Any]) -> BoundStage:
+        """Return this stage with other limits, for `Recipe.of`: `GopherQuality().bind(words={"min": 30})`.
+
+        Raises ConfigError if it has no such measure or bound.
+        """
+        bound = BoundStage.of(self)
+        changed = dict(bound.limits)
+        for measure, bounds in limits.items():
+            if measure not in changed:
+                raise ConfigError(f"{bound.name} has no measure '{measure}'.", did_you_mean(measure, changed))
+            where = f"{name or bound.name}.{measure}"
+            if not isinstance(bounds, Mapping):
+                raise ConfigError(f"{where} = {bounds!r} is no limit.", f'Give bounds: {measure}={{"min": …}}.')
+            changed[measure] = changed[measure].with_bounds(where, dict(bounds))
+        return BoundStage(name or bound.name, self, changed, tuple(languages))
+
     def prepare(self) -> None:
         """Load models and lists once per process, into attributes that end in `_`."""
 
@@ -201,16 +231,18 @@ class Stage:
         values = {name: getattr(self, name) for name in param_names(type(self))}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
-    def check(self, text: str, **fields: Any) -> Outcome:
-        """Return the outcome of this stage alone, at its default limits, for one text. `fields` are those of Document,
-        such as `url` and `language`."""
-        outcome = Outcome(KEPT, Document(text=text, **fields))
-        self.prepare()
-        outcome.finished = BoundStage.of(self).judge(outcome)
-        return outcome
+    def check(self, text: str = "", *, html: str | bytes | None = None, **fields: Any) -> Outcome:
+        """Return the outcome of this stage alone, at its default limits (see `BoundStage.check`)."""
+        return BoundStage.of(self).check(text, html=html, **fields)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if not name.endswith("_")}
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Stage) and self.params == other.params
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
@@ -236,6 +268,31 @@ class BoundStage:
         """The ledger column of each measure: `stage.measure`."""
         return {measure: f"{self.name}.{measure}" for measure in self.limits}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "columns"}
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.stage, self.languages))
+
+    def check(self, text: str = "", *, html: str | bytes | None = None, **fields: Any) -> Outcome:
+        """Return the outcome of this stage alone, at these limits, for one text or one page of HTML. `fields` are those
+        of Document, such as `url` and `language`.
+
+        Raises ConfigError if the stage reads what is not given.
+        """
+        for name, value, kinds in (("text", text, str), ("html", html, str | bytes | None)):
+            if not isinstance(value, kinds):
+                raise ConfigError(f"The {name} is of type {type(value).__name__}.", "Give a str.")
+        record = page_of_html(html, fields.get("url", "")) if html is not None else None
+        for what, given in (("page", record), ("url", fields.get("url")), ("language", fields.get("language"))):
+            if what in self.reads and not given:
+                name = {"page": "html"}.get(what, what)
+                raise ConfigError(f"{type(self.stage).__name__} reads the {name} of a page.", f"Give check({name}=…).")
+        outcome = Outcome(KEPT, Document(text=text, record=record, **fields))
+        self.stage.prepare()
+        outcome.finished = self.judge(outcome)
+        return outcome
+
     @classmethod
     def of(cls, stage: Stage) -> BoundStage:
         """Bind a stage to its default limits, under its own name."""
@@ -256,6 +313,7 @@ class BoundStage:
                 outcome.outcome, outcome.stage, outcome.rule = FAILED, self.name, kind
                 # only the class: a message may quote the page
                 outcome.value, outcome.limit, outcome.bound, outcome.detail = None, None, "", type(error).__name__
+                outcome.traceback = traceback.format_exc()
             return False
 
 

@@ -1,10 +1,11 @@
-"""Which URLs are the same: one comparison for takedowns, block lists, `explain` and `diff --by url`.
+"""The rules for which URLs are the same, for takedowns, block lists, `explain` and `diff --by url`.
 
     url_identity("HTTPS://Bücher.example:443/%7Ea/./b#top")      # '//xn--bcher-kva.example/~a/b'
 
-RFC 3986 (6.2.2) says which ways of writing mean one URL: letter case of scheme and host, escapes of letters, digits and
-`-._~`, dot segments, an empty path. Host names are compared as browsers look them up (UTS 46, non-transitional). Beyond
-that, http and https count as one, and so do their ports 80 and 443. `www.` and a final slash make another URL.
+RFC 3986 (6.2.2) lists differences that do not make another URL: letter case of scheme and host, escapes of letters,
+digits and `-._~`, dot segments, an empty path. Host names are compared as browsers look them up (UTS 46,
+non-transitional). Beyond that, http and https count as one, and so do their ports 80 and 443. `www.` and a final slash
+make another URL.
 
 `urlsplit` is no replacement: it raises on hostile URLs and takes five times as long.
 """
@@ -25,14 +26,14 @@ _URL = re.compile(
     r"(\[[^\]/?#]*\]|[^/?#:]*)(?::([^/?#]*))?([^#]*)"  # host, port, path with query
 )
 _WITHOUT_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(?!//|\d*(?:[/?#]|$))")
-"""The start of a URL such as `dns:a.example` or `urn:a:b`. What begins with `a.example:80/` has no scheme."""
+"""The start of a URL such as `dns:a.example` or `urn:a:b`. A text that begins with `a.example:80/` has no scheme."""
 
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 """The full stops that count as dots in host names."""
 _ENDS = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f ."
 """Blanks and dots at the end of a host name."""
 _NO_NAME = re.compile(r"[\x00-\x20\x7f#%/:<>?@\[\\\]^|]")
-"""What no host name contains (the forbidden host code points of the URL standard)."""
+"""The characters that no host name contains (the forbidden host code points of the URL standard)."""
 
 _BLANKS = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u200b\u200e\u200f\u2028\u2029\u202f\u2060\u3000\ufeff"
 """Blanks and invisible characters around an entry of a list, the byte order mark among them."""
@@ -45,10 +46,10 @@ _AS_THEY_ARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 
 def url_identity(url: str) -> str:
-    """Return the form that all ways of writing a URL have in common: `//host:port/path?query`, or with the scheme if
-    that is not http or https. A URL without scheme counts as one of these. The fragment is left out.
+    """Return the form that all ways of writing a URL have in common.
 
-    Never raises. The identity of an identity is itself.
+    The form is `//host:port/path?query`, or with the scheme if the scheme is not http or https. A URL without a scheme
+    counts as http. The fragment is left out. Never raises. The identity of an identity is itself.
     """
     url = url.strip()
     if _WITHOUT_HOST.match(url):
@@ -77,7 +78,9 @@ def split_url(url: str) -> tuple[str, str, str]:
 
 
 def host_name(host: str) -> str:
-    """Return a host as it is compared: lower case, names of other scripts as browsers look them up, no final dot."""
+    """Return a host in the form for comparisons: lower case, names of other scripts as browsers look them up, no final
+    dot.
+    """
     host = host.strip()
     if "%" in host:
         host = _unescaped(host)
@@ -96,9 +99,10 @@ def host_name(host: str) -> str:
 
 
 def list_entry(line: str) -> str:
-    """Return the entry in a line of a list of URLs or domains, without blanks, quotes and comment; "" if it has none.
+    """Return the entry in a line of a list of URLs or domains, without blanks, quotes and comment, or "" if the line
+    has none.
 
-    `#` begins a comment at the start of a line or after a blank, since it may be part of a URL.
+    `#` may be part of a URL, so it begins a comment only at the start of a line or after a blank.
     """
     entry = line.strip(_BLANKS)
     if entry.startswith("#"):
@@ -109,7 +113,10 @@ def list_entry(line: str) -> str:
 
 
 def _parts(url: str) -> tuple[str, str, str, str, str]:
-    """Return scheme, user info, host, port, and path with query. Host and port are normal, the others as written."""
+    """Return scheme, user info, host, port, and path with query.
+
+    Host and port are normalized, the other parts are as written.
+    """
     match = _URL.match(url)
     assert match  # every part of the pattern is optional
     scheme, user, host, port, path = match.groups()
@@ -120,7 +127,7 @@ def _parts(url: str) -> tuple[str, str, str, str, str]:
 
 
 def _unescaped(host: str) -> str:
-    """Return a host without escapes, or as it is if that is no name."""
+    """Return a host without escapes. If the result is not a host name, return the host unchanged."""
     try:
         found = unquote(host, errors="strict")
     except UnicodeDecodeError:
@@ -140,7 +147,7 @@ def _punycode(label: str) -> str:
         return idna.encode(label).decode()
     except (UnicodeError, IndexError):
         pass
-    try:  # IDNA 2008 refuses emoji and other characters of domains that were registered before it
+    try:  # IDNA 2008 rejects emoji and other characters of domains that were registered before it
         return f"xn--{label.encode('punycode').decode()}"
     except UnicodeError:
         return label

@@ -1,4 +1,4 @@
-"""The code and the libraries that made a result: part of every fingerprint."""
+"""The versions of the code and the libraries that made a result. The versions are part of every fingerprint."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 
 LIBRARIES = (
-    "brotli", "fasttext-predict", "idna", "lxml", "numpy", "phonenumbers", "presidio-analyzer", "pyarrow", "regex",
-    "resiliparse", "spacy", "tldextract", "trafilatura", "xxhash", "zstandard",
+    "brotli", "fasttext-predict", "idna", "lxml", "numpy", "orjson", "phonenumbers", "presidio-analyzer", "pyarrow",
+    "regex", "resiliparse", "spacy", "tldextract", "trafilatura", "xxhash", "zstandard",
 )  # fmt: skip
-"""Libraries whose version can change a decision, a text or the bytes of a file."""
+"""The libraries whose version can change a decision, a text or the bytes of a file."""
 
 PASS_ROOMS = (
-    "corpus/collective.py", "corpus/document.py", "corpus/outcome.py", "corpus/pipeline.py", "corpus/recipe.py",
-    "corpus/stage.py", "corpus/url_identity.py", "corpus/dedup", "corpus/sandbox", "corpus/storage/boxes.py",
-    "corpus/tables", "corpus/text", "corpus/warc", "filters",
+    "corpus/collective.py", "corpus/document.py", "corpus/outcome.py", "corpus/pipeline.py", "corpus/recipes.py",
+    "corpus/stage.py", "corpus/url_identity.py", "corpus/dedup", "corpus/documents", "corpus/sandbox",
+    "corpus/storage/boxes.py", "corpus/tables", "corpus/text", "corpus/warc", "filters",
 )  # fmt: skip
-"""The rooms that decide the bytes of a run. The others read, move or show what is there."""
+"""The rooms that decide the bytes of a run. Other rooms only read, move or show results."""
 
 REPLAY_ROOMS = (*PASS_ROOMS, "corpus/revise")
 """The rooms that decide the bytes of a replay."""
@@ -32,7 +32,8 @@ TOKEN_ROOMS = ("corpus/tokens", "corpus/storage/boxes.py")
 
 def versions(rooms: Iterable[str] = PASS_ROOMS) -> dict[str, str]:
     """Return our version, a digest of the code in `rooms`, the CPU architecture, and the versions of Python and of the
-    libraries."""
+    libraries.
+    """
     found = {"corpus": metadata.version("corpus"), "code": code_digest(rooms)}
     found |= {"machine": platform.machine(), "python": platform.python_version()}
     return found | {name: metadata.version(name) for name in LIBRARIES}

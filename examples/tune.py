@@ -2,7 +2,7 @@
 
     python examples/tune.py out gopher_quality.words.min=30
 
-The ledger is a lazy Arrow dataset; DuckDB and polars read it as it is.
+`run.dataset("ledger")` is a lazy Arrow dataset. DuckDB and polars read it as it is.
 """
 
 import sys
@@ -25,9 +25,9 @@ def main(folder: str, *settings: str) -> None:
         [row, *_] = run.explain(example["id"])
         print(f"for example {row['url']}, {row['outcome']} so far at {row['stage']}.{row['rule']}")
 
-    ledger = run.ledger  # noqa: F841 (DuckDB finds it by its name)
+    ledger = run.dataset("ledger")  # noqa: F841 (DuckDB finds it by its name)
     print(duckdb.sql("SELECT stage, count(*) AS pages FROM ledger GROUP BY stage ORDER BY pages DESC LIMIT 3"))
-    kept = polars.scan_pyarrow_dataset(run.ledger).filter(polars.col("outcome") == "kept")
+    kept = polars.scan_pyarrow_dataset(run.dataset("ledger")).filter(polars.col("outcome") == "kept")
     print(kept.select(polars.col("text_bytes").sum()).collect())
 
 

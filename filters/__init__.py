@@ -9,14 +9,16 @@ for outcome in load_recipe("fineweb").run(read_warc("x.warc.gz")):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from corpus.errors import ConfigError, did_you_mean
-from corpus.plugins import Plugin, stages_of
-from corpus.recipe import Recipe
+from corpus.plugins import Plugin, read_plugin, stages_of
+from corpus.recipes import Recipe
+from corpus.settings import Settings
 from corpus.stage import Stage
 from filters.c4 import C4
 from filters.extract import Extract
@@ -52,16 +54,38 @@ def recipe_names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_recipe(name: str = "default", settings: Sequence[str] = (), modules: Iterable[Plugin] = ()) -> Recipe:
-    """Load a named recipe or a TOML file, and change it by settings such as "gopher_quality.words.min=30".
+def load_recipe(
+    name: str | Mapping[str, Any] | Recipe = "default",
+    set: Settings = (),
+    modules: Iterable[Plugin | str | os.PathLike[str]] = (),
+) -> Recipe:
+    """Load a recipe and change it by settings such as "gopher_quality.words.min=30".
 
-    `modules` are executed. The recipe can then name their stages.
+    `name` is a named recipe, a TOML file, a dict in the form of one, or a recipe. `set` is a list as on the command
+    line, or a dict. `modules` are Python files with stages of your own. They are executed, and the recipe can then
+    name their stages.
     """
-    return Recipe.from_toml(recipe_text(name), registry(modules), settings)
+    known = registry([one if isinstance(one, Plugin) else read_plugin(os.fspath(one)) for one in modules])
+    if isinstance(name, Recipe):
+        known = {**{bound.stage.name: type(bound.stage) for bound in name.stages}, **known}
+        return name.with_settings(set, known)
+    data = Recipe.from_dict(name, known) if isinstance(name, Mapping) else Recipe.from_toml(recipe_text(name), known)
+    return data.with_settings(set, known)
+
+
+def extract_text(html: str | bytes, url: str | None = None) -> str:
+    """Return the main text of a page of HTML, as the stage `extract` of the default recipe finds it.
+
+    It is empty if there is none, or if the page is too large or too deep.
+    """
+    return Extract(engine="rescue", layout_tables=True).text(html, url)
 
 
 def registry(modules: Iterable[Plugin] = ()) -> dict[str, type[Stage]]:
-    """Return our stages and those of the user's modules, by name. Raises ConfigError if one has a name of ours."""
+    """Return our stages and those of the user's modules, by name.
+
+    Raises ConfigError if a module uses a name of ours.
+    """
     own = stages_of(modules)
     if taken := sorted(own.keys() & STAGES.keys()):
         raise ConfigError(f"A module defines a stage `{taken[0]}`, which is one of ours.", "Give it another name.")

@@ -18,8 +18,11 @@ _ELLIPSIS = "..."
 _BRACKET = re.compile(
     r"(?P<latex>\\[A-Za-z]{2,}\*?(?:\[[^\[\]{}]{0,40}])?\{|[\^_\\]\{|\{(?=[^{}]{0,40}\\[A-Za-z]{2}))|}?\{|}"
 )
-r"""A curly bracket. In LaTeX it follows a command (`\frac{`), "^", "_" or a backslash, or it holds a command
-(`{\displaystyle`)."""
+r"""A curly bracket.
+
+In LaTeX, a curly bracket follows a command (`\frac{`), "^", "_" or a backslash, or it contains a command
+(`{\displaystyle`).
+"""
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 
 
@@ -54,23 +57,23 @@ class C4(Stage):
     reads = ("text",)
 
     lorem_ipsum = Limit(max=0, of=int)
-    """Lines with "lorem ipsum"."""
+    """The number of lines with "lorem ipsum"."""
     curly_bracket = Limit(max=0, of=int)
-    """Lines with "{"."""
+    """The number of lines with "{"."""
     sentences = Limit(min=5, of=int)
-    """Sentences in the lines that stay."""
+    """The number of sentences in the lines that are kept."""
     line_long_word = Limit(of=int)
-    """Lines removed for a word of more than `max_word_length` characters."""
+    """The number of lines removed because of a word with more than `max_word_length` characters."""
     line_no_end_mark = Limit(of=int)
-    """Lines removed because they do not end in a terminal punctuation mark."""
+    """The number of lines removed because they do not end in a terminal punctuation mark."""
     line_few_words = Limit(of=int)
-    """Lines removed for fewer than `min_words_per_line` words."""
+    """The number of lines removed because they have fewer than `min_words_per_line` words."""
     line_javascript = Limit(of=int)
-    """Lines removed because they mention javascript."""
+    """The number of lines removed because they mention javascript."""
     line_policy = Limit(of=int)
-    """Lines removed because they mention terms of use, a privacy policy or the use of cookies."""
+    """The number of lines removed because they mention terms of use, a privacy policy or the use of cookies."""
     citations = Limit(of=int)
-    """Marks such as "[12]" and "[edit]" that were cut out."""
+    """The number of marks such as "[12]" and "[edit]" that were removed."""
 
     def __init__(
         self,
@@ -90,13 +93,13 @@ class C4(Stage):
         self.max_word_length = max_word_length
         """Lines with a longer word are removed."""
         self.javascript_lines = javascript_lines
-        """If true, lines that mention javascript stay."""
+        """If true, lines that mention javascript are kept."""
         self.policy_lines = policy_lines
-        """If true, lines that mention policies and cookies stay."""
+        """If true, lines that mention policies and cookies are kept."""
         self.latex = latex
         """If true, the curly brackets of LaTeX formulas don't count."""
         self.language = language
-        """ISO 639 code of the rules that split words to count sentences."""
+        """The ISO 639 code of the language whose rules split words, to count sentences."""
 
     def prepare(self) -> None:
         check_language(self.language)
@@ -138,7 +141,7 @@ class C4(Stage):
             if found:
                 line_numbers = table.numbers(line.split())
                 line_roles = roles_of(TextStretches(table, line_numbers))
-            # stripped, because the space that a citation may leave at an end is not a sentence
+            # stripped, because a removed citation may leave a space at an end, and the space is not a sentence
             counts["sentences"] += count_sentences(line.strip(), self.language, line_roles)
             kept.append(line)
             kept_numbers.append(line_numbers)
@@ -155,7 +158,7 @@ def _is_latex(line: str) -> bool:
         if bracket.group() == "}":
             depth = max(depth - 1, 0)
         elif depth or bracket.lastgroup == "latex":
-            depth += bracket.group() != "}{"  # this ends one argument and begins another
+            depth += bracket.group() != "}{"  # "}{" ends one argument and begins another
         else:
             return False
     return True

@@ -21,11 +21,11 @@ class FineWebQuality(Stage):
         lines of at most 30 characters           >= 0.67   3.73%   > 0.67
         newlines per word                        –                 > 0.3
 
-    Lines are separated by "\\n", and blank lines don't count. 159 marks end a sentence in some script; quotation marks
-    are not among them. The original code of FineWeb also counted blank lines, took . ' " ! ? as marks, and dropped at
-    equality, as the paper says. A repeated line equals an earlier one in every character. Its characters are divided
-    by those of the whole text without "\\n". Words are spaCy's tokens. A blank text breaks no limit
-    here. datatrove drops it.
+    Lines are separated by "\\n", and blank lines don't count. 159 marks end a sentence in some script. Quotation marks
+    are not among them. FineWeb's original code also counted blank lines, used . ' " ! ? as marks, and dropped pages
+    exactly at the limit, as the paper says. A repeated line equals an earlier one in every character. Its characters
+    are divided by those of the whole text without "\\n". Words are spaCy's tokens. A blank text breaks no limit here.
+    datatrove drops it.
     """
 
     name = "fineweb"
@@ -33,19 +33,19 @@ class FineWebQuality(Stage):
     reads = ("text",)
 
     line_punct_ratio = Limit(min=0.12, share=True)
-    """Share of the lines that end in a punctuation mark."""
+    """The share of the lines that end in a punctuation mark."""
     short_line_ratio = Limit(max=0.67, share=True)
-    """Share of the lines of at most `short_line_length` characters."""
+    """The share of the lines with at most `short_line_length` characters."""
     char_dup_ratio = Limit(max=0.01, share=True)
     """Characters in lines that repeat an earlier line, per character of the text."""
     newline_ratio = Limit(max=0.3)
-    """Newlines per word."""
+    """The number of newlines per word."""
 
     def __init__(self, *, short_line_length: int = 30, language: str = "en") -> None:
         self.short_line_length = short_line_length
         """The length of the longest short line, in characters."""
         self.language = language
-        """ISO 639 code of the rules that split words."""
+        """The ISO 639 code of the language whose rules split words."""
 
     def prepare(self) -> None:
         check_language(self.language)

@@ -16,7 +16,7 @@ class GopherRepetition(Stage):
     """Repeated lines, paragraphs and n-grams: signs of boilerplate and of machine-made text.
 
     The measures are the fractions of the paper's Table A1, with its limits and in datatrove's order: duplicate
-    paragraphs and lines, the characters in them, those in the top n-gram, and those in duplicate n-grams.
+    paragraphs and lines, the characters in these, in the most frequent n-gram, and in duplicate n-grams.
 
     The paper does not define a word, the divisor of the characters, or whether the first of several equal lines is a
     duplicate. As in datatrove 0.10.1, words are spaCy's, the divisor is the length of the whole text with whitespace,
@@ -29,11 +29,11 @@ class GopherRepetition(Stage):
     reads = ("text",)
 
     dup_para_frac = Limit(max=0.30, share=True)
-    """Share of the paragraphs that repeat an earlier one."""
+    """The share of the paragraphs that repeat an earlier paragraph."""
     dup_para_char_frac = Limit(max=0.20, share=True)
     """Characters in repeated paragraphs, per character of the text."""
     dup_line_frac = Limit(max=0.30, share=True)
-    """Share of the lines that repeat an earlier one."""
+    """The share of the lines that repeat an earlier line."""
     dup_line_char_frac = Limit(max=0.20, share=True)
     """Characters in repeated lines, per character of the text."""
     top_2_gram = Limit(max=0.20)
@@ -57,7 +57,7 @@ class GopherRepetition(Stage):
 
     def __init__(self, *, language: str = "en") -> None:
         self.language = language
-        """ISO 639 code of the rules that split words."""
+        """The ISO 639 code of the language whose rules split words."""
 
     def prepare(self) -> None:
         check_language(self.language)
@@ -89,8 +89,8 @@ class GopherQuality(Stage):
         at least two of: the, be, to, of, and, that, have, with
 
     As in datatrove 0.10.1, `words` and `mean_word_length` count words that are not all punctuation. Every other ratio
-    counts all of spaCy's tokens, with punctuation, so `alpha_ratio` is stricter than it sounds. An ellipsis is "..."
-    or "…", a bullet "•" or "-". Each stop word counts once, in this letter case only. The published FineWeb counted
+    counts all of spaCy's tokens, with punctuation, so `alpha_ratio` is stricter than it sounds. An ellipsis is "..." or
+    "…", a bullet is "•" or "-". Each stop word counts once, and only in this letter case. The published FineWeb counted
     every occurrence.
     """
 
@@ -99,25 +99,25 @@ class GopherQuality(Stage):
     reads = ("text",)
 
     words = Limit(min=50, max=100_000, of=int)
-    """Words that are not all punctuation."""
+    """The number of words, without words that are all punctuation."""
     mean_word_length = Limit(min=3, max=10)
-    """Mean length of those words, in characters."""
+    """The mean length of the words counted by `words`, in characters."""
     hash_ratio = Limit(max=0.1)
     """The number of "#" per word."""
     ellipsis_ratio = Limit(max=0.1)
     """The number of "..." and "…" per word."""
     bullet_line_ratio = Limit(max=0.9, share=True)
-    """Share of the lines that begin with "•" or "-"."""
+    """The share of the lines that begin with "•" or "-"."""
     ellipsis_line_ratio = Limit(max=0.3, share=True)
-    """Share of the lines that end in "..." or "…"."""
+    """The share of the lines that end in "..." or "…"."""
     alpha_ratio = Limit(min=0.8, share=True)
-    """Share of the words that have a letter. Punctuation marks are words here."""
+    """The share of the words that have a letter. Punctuation marks are words here."""
     stop_words = Limit(min=2, of=int)
-    """Different words of `stop_list` in the text."""
+    """The number of different words of `stop_list` in the text."""
 
     def __init__(self, *, language: str = "en", stop_list: Sequence[str] = STOP_WORDS) -> None:
         self.language = language
-        """ISO 639 code of the rules that split words."""
+        """The ISO 639 code of the language whose rules split words."""
         self.stop_list = stop_list
         """The words that `stop_words` counts."""
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import xxhash
 
-from corpus.dedup.contract import KEEP, NOT_COMPARED, LineComparison, SignedLines
+from corpus.dedup.contract import KEEP, LineComparison, SignedLines
+from corpus.dedup.lines import NOT_COMPARED
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit
 from corpus.text.lines import SPLITS, split_lines
@@ -25,16 +26,16 @@ class LineDedup(LineComparison):
     """Lines that several documents share, removed across the whole run (CCNet: Wenzek et al. 2020, 3.2).
 
     Lines are equal if they are the same after normalization: lower case, each digit a 0, no punctuation, and one space
-    for each run of whitespace. With `normalise = false` only whitespace around a line is ignored. Lines with fewer than
-    `min_chars` characters after normalization are not compared, so that headings can be left alone. A line is repeated
-    if at least `documents` documents have it. `keep = "first"` leaves it in the first of them, in (archive, offset)
-    order. `keep = "none"` removes it everywhere, which suits boilerplate with a higher `documents`. Repeats within one
-    document are left to the rules on repetition.
+    for each run of whitespace. With `normalise = false`, only whitespace around a line is ignored. Lines with fewer
+    than `min_chars` characters after normalization are not compared, for example headings. A line is repeated if at
+    least `documents` documents have it. `keep = "first"` keeps a repeated line in the first of these documents, in
+    (archive, offset) order. `keep = "none"` removes it everywhere, which suits boilerplate, with a higher value of
+    `documents`. The rules on repetition handle repeats within one document.
 
-    Only documents that passed every stage, and that no comparison removed, are compared, so this stage comes last. A
-    document that would lose too much is dropped, and its lines stay in the next document that has them. So no kept
-    document loses a line that no other kept document has, except with `keep = "none"`. The measures are null if nothing
-    is removed.
+    This stage must come last, because it compares only documents that passed every stage and that no comparison
+    removed. A document that would lose too much is dropped, and its lines stay in the next document that has them. So
+    no kept document loses a line that no other kept document has, except with `keep = "none"`. The measures are null if
+    nothing is removed.
     """
 
     name = "lines"
@@ -44,15 +45,15 @@ class LineDedup(LineComparison):
     kind = "lines"
 
     compared = Limit(of=int)
-    """Lines compared."""
+    """The number of lines compared."""
     removed = Limit(of=int)
-    """Lines removed."""
+    """The number of lines removed."""
     removed_ratio = Limit(max=0.8, share=True)
-    """Characters in removed lines, as a share of all characters."""
+    """The share of characters that are in removed lines."""
     chars_left = Limit(min=200, of=int)
-    """Characters in the lines that stay."""
+    """The number of characters in the lines that are kept."""
     kept_in = Limit(of=str)
-    """The id of the document that has most of the removed lines."""
+    """The id of the document that keeps most of the removed lines."""
 
     evidence: ClassVar[dict[str, str]] = {
         "compared": "lines_compared",
@@ -80,13 +81,15 @@ class LineDedup(LineComparison):
         self.split = split
         """The pieces that are compared: "lines", or "paragraphs", which blank lines separate."""
         self.documents = documents
-        """The number of documents that must have a line for it to be repeated."""
+        """A line counts as repeated if at least this many documents have it."""
         self.keep = keep
         """"first": a repeated line stays in the first document that has it. "none": it is removed everywhere."""
         self.min_chars = min_chars
         """Lines that are shorter after normalization are not compared."""
         self.normalise = normalise
-        """Ignore case, the values of digits, punctuation and whitespace when lines are compared."""
+        """If true, letter case, the values of digits, punctuation and whitespace are ignored when lines are
+        compared.
+        """
 
     def sign(self, doc: Document) -> SignedLines:
         lines = split_lines(doc.text, self.split)

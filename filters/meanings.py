@@ -1,4 +1,4 @@
-"""What the measures and parameters of a stage mean: the docstrings below its attributes."""
+"""The meanings of a stage's measures and parameters: the docstrings below its attributes."""
 
 from __future__ import annotations
 

@@ -26,14 +26,17 @@ from filters.url.public_suffixes import registered_domains
 if TYPE_CHECKING:
     from corpus.document import Document
 
-KEEP = ("longest", "earliest", "best")
+KEEP = ("longest", "earliest", "newest", "best", "first")
 CLUSTERS = ("verified", "classic")
 VERIFY = ("signature", "jaccard", "containment")
 
 VALUE = np.dtype("<u2")
-"""The lower 16 bits of each value of a signature are kept (b-bit minwise hashing: Li & König 2010). This halves what is
-stored, moved and compared. Unequal values agree in these bits once in 65,536 times. So one in 600 pairs of unlike
-documents agrees in one more of 112 values, which adds .009: a fifth of the standard error of the estimate."""
+"""The lower 16 bits of each value of a signature are kept (b-bit minwise hashing: Li & König 2010). Keeping 16 bits
+halves the data to store, move and compare.
+
+Unequal values agree in these bits once in 65,536 times. So one in 600 pairs of unlike documents has one more equal
+value among 112. This adds .009 to the estimate, a fifth of its standard error.
+"""
 
 _HOSTS_REMEMBERED = 1 << 16
 
@@ -42,13 +45,13 @@ class MinHash(DocumentComparison):
     """Near-duplicate documents by MinHash over word 5-grams, 14 bands of 8 (FineWeb: Penedo et al. 2024, E.1).
 
     Equal texts are found first, by hash. Texts that share a band are candidates, and candidates are connected.
-    `clusters` says which connected documents are removed. "verified" keeps the preferred document, removes those whose
-    similarity to it is at least the limit, and repeats on the rest. So no document is removed through a chain of unlike
-    documents. "classic" keeps one of all connected documents, as datatrove does, and gives the similarity as
-    information. `verify` says how similarity is measured. "signature" estimates Jaccard similarity from the signatures
-    (standard error .043 at .7). "jaccard" computes it from the sets of shingles. "containment" is the share of the
-    document's shingles that the kept document has. The last two keep the shingles of every document until the run is
-    complete, some 2.5 KB per document.
+    `clusters` decides which connected documents are removed. "verified" keeps the preferred document, removes the
+    documents whose similarity to it is at least the limit, and repeats this on the rest. So no document is removed
+    through a chain of unlike documents. "classic" keeps one of all connected documents, as datatrove does, and reports
+    the similarity only as information. `verify` decides how similarity is measured. "signature" estimates Jaccard
+    similarity from the signatures (standard error .043 at .7). "jaccard" computes it from the sets of shingles.
+    "containment" is the share of the document's shingles that the kept document has. "jaccard" and "containment" store
+    the shingles of every document until the run is complete, some 2.5 KB per document.
     """
 
     name = "minhash"
@@ -59,14 +62,16 @@ class MinHash(DocumentComparison):
     bands = BANDS
 
     similarity = Limit(below=0.7, share=True)
-    """Similarity to the kept document. The detail names it."""
+    """The similarity to the kept document. The detail is that document's id."""
     exact = Limit(of=int)
-    """1 if the two texts are equal."""
+    """1 if the text equals that of the kept document."""
     cluster_size = Limit(of=int)
-    """Documents in the cluster, the kept document included. 1 means that the document shared a key with another
-    document, but has no duplicate."""
+    """The number of documents in the cluster, the kept document included.
+
+    1 means that the document shared a key with another document, but has no duplicate.
+    """
     preferred = Limit(of=int)
-    """1 if `keep` prefers this document to the kept one, which is in an earlier run."""
+    """1 if `keep` prefers this document to the kept document, which is in an earlier run."""
 
     evidence: ClassVar[dict[str, str]] = {name: name for name in ("similarity", "exact", "cluster_size", "preferred")}
 
@@ -91,17 +96,20 @@ class MinHash(DocumentComparison):
         self.scheme = scheme
         """The hash functions: "affine32" (from datasketch 2.0) or "datatrove"."""
         self.keep = keep
-        """The preferred document: the "longest" text, the "earliest" capture, or the "best" language score. Ties go to
-        the first document in (archive, offset) order."""
+        """The rule for the preferred document: the "longest" text, the "earliest" or "newest" date, the "best" language
+        score, or the "first" document in (archive, offset) order. Ties go to the first document too.
+        """
         self.clusters = clusters
         """The way in which connected documents are clustered: "verified" or "classic"."""
         self.verify = verify
         """The measure of similarity: "signature", "jaccard" or "containment"."""
         self.language = language
-        """ISO 639 code of the language whose rules split words."""
+        """The ISO 639 code of the language whose rules split words."""
         self.numbers = numbers
-        """If true, numbers count as they are written. If false, all numbers are equal, as in datatrove, so pages that
-        differ only in numbers are duplicates."""
+        """If true, different numbers are different words.
+
+        If false, all numbers are equal, as in datatrove, so pages that differ only in numbers are duplicates.
+        """
 
     def prepare(self) -> None:
         check_language(self.language)
@@ -153,17 +161,20 @@ class MinHash(DocumentComparison):
         return site if site.isascii() else site.encode("utf-8", "replace").decode()
 
     def _preference(self, doc: Document) -> float:
+        if self.keep == "first":
+            return 0.0
         if self.keep == "longest":
             return -float(len(doc.text))
         if self.keep == "best":
             return -(doc.language_score or 0.0)
-        return _seconds(doc.date)
+        return _seconds(doc.date, newest=self.keep == "newest")
 
 
-def _seconds(date: str) -> float:
-    """Return a WARC date as seconds. An unreadable date comes last."""
+def _seconds(date: str, newest: bool) -> float:
+    """Return a date in ISO 8601 as seconds, negative if the newest is preferred. An unreadable date comes last."""
     try:
         read = datetime.fromisoformat(date)
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        seconds = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        return -seconds if newest else seconds
     except (ValueError, OverflowError):
         return float("inf")

@@ -64,8 +64,11 @@ _FIRST_WORDS = {
 
 
 class _Verbs(click.Group):
-    """Imports the file of a verb when the verb is called. That takes half a second, and several if the machine is busy:
-    a verb that works for long says something before."""
+    """A group that imports the file of a verb only when the verb is called.
+
+    The import takes half a second, or several seconds if the machine is busy. A verb that works for long prints a
+    message before it.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -88,17 +91,20 @@ class _Verbs(click.Group):
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="corpus")
 def cli() -> None:
-    """From Common Crawl WARC to training text in which every record is accounted for."""
+    """Turn Common Crawl archives into training text, and account for every record."""
 
 
 def _open_streams() -> None:
-    """Let stdin, stdout and stderr be open and take every text. If one were closed, the next file that is opened would
-    get its number, and messages."""
+    """Make stdin, stdout and stderr open, and able to take every text.
+
+    If one were closed, the next opened file would get its number, and messages would be written into that file.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest free number, this one
+            # the lowest free number, which is this one, is used
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
             setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

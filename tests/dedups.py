@@ -10,7 +10,7 @@ import jobs.runner.execution
 from corpus.dedup.index import open_index
 from corpus.dedup.signature_rows import binary_column
 from corpus.document import Document
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.sandbox.attempt import PartWriter
 from corpus.storage.commits import Commit, add_part
 from corpus.storage.store import LocalStore

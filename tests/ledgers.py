@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from corpus.document import Document
 from corpus.pipeline import Pipeline
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.stage import Limit, Stage
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
@@ -63,7 +63,7 @@ RECIPE = {"stages": [{"stage": name} for name in ("door", "dear", "first", "last
 def recipe(settings=(), **top):
     made = Recipe.from_dict({**RECIPE, **top}, REGISTRY)
     for setting in settings:
-        made = Recipe.from_toml(as_toml(made), REGISTRY, [setting])
+        made = made.with_settings([setting], REGISTRY)
     return made
 
 

@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup.contract import NOT_COMPARED, SignedLines
+from corpus.dedup.contract import SignedLines
+from corpus.dedup.lines import NOT_COMPARED
 from corpus.document import Document
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.sandbox.attempt import PartWriter
 from corpus.storage.commits import Commit, add_part
 from corpus.storage.store import LocalStore

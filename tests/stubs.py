@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.stage import Limit, Stage
 
 
@@ -77,14 +77,15 @@ class Poison(Stage):
 
 
 class Paragraphs(Stage):
-    """Takes the HTTP body as text, and measures its length."""
+    """Takes the HTTP body as text, or the text of a row, and measures its length."""
 
     name = "paragraphs"
     sets = ("text",)
     chars = Limit(min=1, of=int)
 
     def apply(self, doc):
-        doc.text = doc.record.block.partition(b"\r\n\r\n")[2].decode("utf-8", "replace")
+        if doc.record.text is None:
+            doc.text = doc.record.block.partition(b"\r\n\r\n")[2].decode("utf-8", "replace")
         yield "chars", len(doc.text)
 
 

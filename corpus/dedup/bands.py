@@ -1,9 +1,9 @@
-"""Signatures become band keys and text hashes, each sent to the task that holds its range.
+"""Turn signatures into band keys and text hashes, and send each to the task that holds its range.
 
-The leader of a text is the preferred document that has it. Within a group, the other documents with the text are the
-leader's followers, and only the leader is sent on. Equal texts of different groups are found in the ranges of text
-hashes. Each group sends the keys of its own leader, though one would do: equal texts have equal keys, so these connect
-nothing new.
+The leader of a text is the preferred document with that text. Within a group, the other documents with the text are
+followers of the leader, and only the leader is sent on. Equal texts in different groups are found in the ranges of text
+hashes. Each group sends the keys of its own leader. Equal texts have equal keys, so the extra keys connect no other
+documents.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _SIGNATURES_AT_ONCE = 1 << 15
 
 
 def bands(task: ComparisonTask) -> Made:
-    """Send the keys, text hashes and domains of a group's documents. The facts are how many documents of each unit are
-    compared, and a short hash of its file.
+    """Send the keys, text hashes and domains of a group's documents. The facts are the number of compared documents per
+    unit, and a short hash of each unit's file.
 
-    The files: `keys`, a box for each band and range; `texts`, a box for each range; `followers`, one box;
-    `sites`, a box for each range of domains.
+    The files: `keys`, a box for each band and range; `texts`, a box for each range; `followers`, one box; `sites`, a
+    box for each range of domains.
     """
     store, stage, layout, group = task.store, task.document_stage, task.layout, task.group
     batches, hashes_of_files = read_signed(store, stage, group.parts)
@@ -77,7 +77,7 @@ def bands(task: ComparisonTask) -> Made:
 
 
 def _texts(batches: Sequence[pa.RecordBatch], stays: Flags) -> tuple[Ints, Hashes, np.ndarray]:
-    """Return the positions of the signed documents in the group, their text hashes and the keeper rule's values."""
+    """Return the positions of a group's signed documents, their text hashes and their values of the keeper rule."""
     valid = np.concatenate([present(batch["text_hash"]) for batch in batches]) & stays
     hashes = np.concatenate([hash_pairs(batch["text_hash"]) for batch in batches])
     preference = np.concatenate([batch["preference"].to_numpy(zero_copy_only=False) for batch in batches])
@@ -113,7 +113,7 @@ def send_keys(bits: int, keys: Hashes, docs: Ints, out: Outbox) -> None:
             ends = np.cumsum(np.bincount(numbers, minlength=1 << bits)).tolist()
             column, sent = column[order], docs[order]
         for box, (start, end) in enumerate(pairwise([0, *ends]), band << bits):
-            # arrays of their own: the bytes of a slice of a batch depend on its position there
+            # copied arrays, because the bytes of a slice depend on its position in the batch
             out.put(box, pa.RecordBatch.from_arrays([column[start:end], sent[start:end]], schema=KEYS_SCHEMA))
 
 

@@ -1,8 +1,8 @@
-"""Equal keys become edges, and equal texts become twins, within a range of keys or of text hashes.
+"""Turn equal keys into edges, and find twins among equal texts, within a range of keys or of text hashes.
 
-Documents with an equal key are joined to the first of them by n - 1 edges for n documents. A twin is a document
-that is not the leader of its text. The leader is the preferred document with that text, or the kept document that
-stands for the text in an earlier run.
+All documents with the same key are joined to the first of them, so n documents need n - 1 edges. A twin is a document
+that is not the leader of its text. The leader is the preferred document with that text, or the document that an earlier
+run kept for the text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ TWINS_SCHEMA = pa.schema(
     [
         ("doc", pa.int64()),
         ("leader", pa.int64()),
-        pa.field("preference", pa.float64(), metadata={"is": "the leader's; -inf if an earlier run has the text"}),
+        pa.field(
+            "preference", pa.float64(), metadata={"is": "that of the leader; -inf if an earlier run has the text"}
+        ),
         pa.field("similarity", pa.float64(), metadata={"is": "below 1 if an earlier run removed the text as similar"}),
         ("exact", pa.bool_()),
     ]
@@ -40,8 +42,10 @@ TWINS_SCHEMA = pa.schema(
 
 
 def candidates(task: ComparisonTask) -> Made:
-    """Write the `edges` of some ranges of keys, with a box for each span of documents. An edge lies in the spans of
-    both its ends."""
+    """Write the `edges` of some ranges of keys, with a box for each span of documents.
+
+    An edge is written to the spans of both its ends.
+    """
     layout, keys = task.layout, task.parts("bands", "keys")
     first = layout.boxes_at_once * task.number
     with Outbox(task.store, "edges", layout.spans) as out:
@@ -69,15 +73,17 @@ def _edges(task: ComparisonTask, files: Sequence[Part], box: int) -> Iterator[tu
 
 
 def _firsts(keys: Hashes, docs: Ints, others: Ints) -> tuple[Hashes, Ints]:
-    """Return keys and documents without `others`: the first document of each key, which is all that later documents
-    need. `docs` ascends."""
+    """Return keys and documents without `others`, reduced to the first document of each key.
+
+    Later documents need only that one. `docs` ascends.
+    """
     first = np.ones(len(docs), dtype=np.bool_)
     first[np.searchsorted(docs, others)] = False
     return keys[first], docs[first]
 
 
 def _chunks(task: ComparisonTask, files: Sequence[Part], box: int) -> Iterator[tuple[Hashes, Ints]]:
-    """Yield keys and documents, in ascending order of documents, as many at a time as a task may hold."""
+    """Yield keys and documents, in ascending order of documents. Each batch is as large as a task may hold."""
     keys: list[Hashes] = []
     docs: list[Ints] = []
     held = 0
@@ -112,12 +118,12 @@ def _send_to_both(boxes: Ints, others: Ints, batch: pa.RecordBatch, out: Outbox)
 
 
 def twins(task: ComparisonTask) -> Made:
-    """Write the `twins` of one range of text hashes, with a box for each group: the groups of the twin and of its
-    leader.
+    """Write the `twins` of one range of text hashes. Each group has a box: a twin is sent to its own group and to its
+    leader's group.
 
-    Within a group no text comes twice, so a range holds a text at most once per group. A twin with a leader in an
-    earlier run also gives an edge, in `edges-twins`. A document that an earlier run removed counts only if it is as
-    similar to its keeper as this run demands, since that run may have had another limit.
+    A group sends each text only once. A twin with a leader in an earlier run also gives an edge, in `edges-twins`. The
+    earlier run may have had another limit. So a document that it removed counts only if the document is as similar to
+    its keeper as this run demands.
     """
     layout, box = task.layout, task.number
     found = [read_boxes(task.store, [part], box, TEXTS_SCHEMA) for part in task.parts("bands", "texts")]

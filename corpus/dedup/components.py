@@ -1,10 +1,11 @@
-"""Edges become components: for each document with an edge, the lowest document that edges connect it with.
+"""Turn edges into components: for each document with an edge, the lowest document that edges connect it with.
 
-If one number per document fits the memory of a task, one task does it. Else the documents are divided into spans, and
-rounds of tasks, one per span, turn the graph into stars. A large star joins each document's higher neighbors to its
-lowest neighbor; a small star joins its lower ones and itself (Kiveris et al. 2014, "Connected Components in MapReduce
-and Beyond"). Neither adds edges or changes what is connected, and after O(log² n) rounds every component is a star
-around its lowest document. A round holds one number per document of its span, and reads its edges twice.
+If a task's memory can hold one number per document, one task does the work. Otherwise the documents are divided into
+spans, and rounds of tasks, one per span, turn the graph into stars. A large star joins each document's higher neighbors
+to its lowest neighbor. A small star joins the lower neighbors and the document itself to the lowest neighbor (Kiveris
+et al. 2014, "Connected Components in MapReduce and Beyond"). Neither step adds edges or changes which documents are
+connected. After O(log² n) rounds every component is a star around its lowest document. A round holds one number per
+document of its span, and reads its edges twice.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _AT_ONCE = 1 << 20
 
 
 def labels_schema(layout: Layout) -> pa.Schema:
-    """Return the columns of a document and of its label, the lowest document of its component."""
+    """Return two columns: a document, and its label, the lowest document of its component."""
     return pa.schema([("doc", layout.doc_type), ("label", layout.doc_type)])
 
 
@@ -45,14 +46,16 @@ def components(task: ComparisonTask) -> Made:
 
 
 def large_star(task: ComparisonTask) -> Made:
-    """Write the edges for the small star of each span. The fact `unfinished` counts the documents of this span that are
-    neither the center of a star nor at its edge. If there are none anywhere, the components are found, and
-    `star_labels` writes them."""
+    """Write the edges for the small star of each span.
+
+    The fact `unfinished` counts the documents of this span that are neither the center of a star nor at its edge. When
+    no span has any such document, the components are found, and `star_labels` writes them.
+    """
     layout = task.layout
     first, least = _least_neighbors(task)
     own = np.arange(first, first + len(least))
     above = np.zeros(len(least), dtype=np.bool_)  # has a higher neighbor
-    below = np.zeros(len(least), dtype=np.bool_)  # has a lower one that is not the lowest
+    below = np.zeros(len(least), dtype=np.bool_)  # has a lower neighbor that is not the lowest
     with Outbox(task.store, task.phase, layout.spans) as out:
         for doc, other in _neighbors(task):
             higher = other > doc
@@ -66,7 +69,7 @@ def large_star(task: ComparisonTask) -> Made:
 
 
 def small_star(task: ComparisonTask) -> Made:
-    """Write the edges for the large star of each span. It reads edges in the spans of their higher ends."""
+    """Write the edges for the large star of each span. The task reads the edges whose higher end is in the span."""
     first, least = _least_neighbors(task)
     with Outbox(task.store, task.phase, task.layout.spans) as out:
         for low, high in _edges(task):
@@ -88,7 +91,10 @@ def star_labels(task: ComparisonTask) -> Made:
 
 
 def _labels(task: ComparisonTask, first: int, labels: Ints, labeled: Flags) -> Made:
-    """Send the labels of the documents that are `labeled`, from number `first` on, to their groups."""
+    """Send the labels of the documents that are `labeled` to their groups.
+
+    The first label belongs to document number `first`.
+    """
     layout, docs = task.layout, np.flatnonzero(labeled)
     with Outbox(task.store, "labels", len(layout.groups) - 1) as out:
         for start in range(0, len(docs), _AT_ONCE):
@@ -99,7 +105,7 @@ def _labels(task: ComparisonTask, first: int, labels: Ints, labeled: Flags) -> M
 
 
 def _least_neighbors(task: ComparisonTask) -> tuple[int, Ints]:
-    """Return the first document of the span, and for each of its documents the lowest of itself and its neighbors."""
+    """Return the first document of the span, and for each document the lowest among itself and its neighbors."""
     first = task.number * task.layout.span
     least = np.arange(first, min(first + task.layout.span, task.layout.numbers))
     for doc, other in _neighbors(task):
@@ -116,8 +122,11 @@ def _neighbors(task: ComparisonTask) -> Iterator[tuple[Ints, Ints]]:
 
 
 def _edges(task: ComparisonTask) -> Iterator[tuple[Ints, Ints]]:
-    """Yield the edges of the task's span that the last round left. The parts of each round have a kind of their own:
-    two rounds may make equal parts, which would be one file, and that is removed once the first of them is used up."""
+    """Yield the edges of the task's span from the last round.
+
+    The parts of each round have a kind of their own. Two rounds may make equal parts, which would be one file, and that
+    file is removed when the first round is used up.
+    """
     schema = edges_schema(task.layout)
     for part in (Part(**part) for entry in task.value("edges") for kind, part in entry.items() if kind != "twins"):
         for batch in read_box(task.store, part, task.number, schema):

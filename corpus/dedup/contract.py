@@ -1,12 +1,12 @@
-"""The contract of collective stages: their declarations let one frame compare, decide and explain for all of them.
+"""The contract of collective stages. From a stage's declarations, one frame compares, decides and explains.
 
-`DocumentComparison` compares whole documents, `LineComparison` their lines. A stage says what it signs, which
-signatures are candidates, how similar they are, and which evidence fills its measures. The signatures of a unit lie row
-by row beside its corpus rows. After the pass, phases compare them. Each phase is a set of tasks over committed files
-(`corpus.dedup.phases`).
+`DocumentComparison` compares whole documents, `LineComparison` compares their lines. A stage declares what it signs,
+which signatures are candidates, how similar two signatures are, and which evidence fills its measures. The signatures
+of a unit are stored row by row beside its corpus rows. After the pass, phases compare the signatures. Each phase is a
+set of tasks over committed files (`corpus.dedup.phases`).
 
 Only documents that passed every stage are compared, so a cluster never loses its last good copy to a later stage. The
-position of the stage in the recipe says which text is signed.
+position of the stage in the recipe decides which version of the text is signed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import pyarrow as pa
 
 from corpus.collective import Collective
 from corpus.dedup.clusters import Similarity
+from corpus.dedup.in_memory import compare_documents, compare_lines
 from corpus.document import Document
 from corpus.errors import ConfigError
+from corpus.outcome import Outcome
 from corpus.stage import BoundStage
 from corpus.text.shingles import Hashes
 
@@ -33,27 +35,29 @@ class Signed:
     text_hash: bytes
     """16 bytes, such as a hash of the text. Documents with the same 16 bytes are duplicates."""
     signature: bytes | None = None
-    """None for a document that is compared by its `text_hash` alone."""
+    """The signature, or None for a document that is compared by its `text_hash` alone."""
     preference: float = 0.0
-    """The keeper of a cluster is the document with the lowest value; among equals the first in (archive, offset)
-    order."""
+    """The keeper of a cluster is the document with the lowest value.
+
+    If several have it, the first in (archive, offset) order is the keeper.
+    """
     site: str = ""
     """The domain, for the counts of removed documents by domain."""
     shingles: bytes | None = None
-    """Hashes of the shingles, if an exact comparison needs them."""
+    """Hashes of the shingles, if the stage compares exactly."""
 
 
 class DocumentComparison(Collective):
     """A stage that compares whole documents and keeps one document of each cluster.
 
-    A document is removed if its similarity to a kept document is not below the limit of the measure that `evidence`
-    fills with "similarity". A stage that only sets `Signed.text_hash` needs no other method than `sign`.
+    A document is removed if its similarity to a kept document reaches the limit. The limit is that of the measure that
+    `evidence` fills with "similarity". A stage that only sets `Signed.text_hash` needs no method except `sign`.
     """
 
     compares = "documents"
     bounds: ClassVar[dict[str, tuple[str, ...]]] = {"similarity": ("below",)}
     indexed: ClassVar[bool] = False
-    """True: the run leaves an index of the signatures, so that later runs can be built `--against` it."""
+    """True if the run writes an index of the signatures, so that later runs can be built `--against` this run."""
     bands: ClassVar[int] = 1
     """The number of keys of a signature."""
 
@@ -78,11 +82,14 @@ class DocumentComparison(Collective):
 
     @property
     def transitive(self) -> bool:
-        """True if a component keeps one document only, whatever the similarities in it."""
+        """True if only one document of a component is kept, whatever the similarities between the documents."""
         return False
 
     def comparable(self) -> dict[str, Any]:
-        """Return the parameters that signatures of two runs must share to be compared."""
+        """Return the parameters of the signatures.
+
+        Signatures of two runs can be compared only if these parameters are equal.
+        """
         return self.params
 
     def keys(self, signatures: np.ndarray) -> Hashes:
@@ -94,6 +101,9 @@ class DocumentComparison(Collective):
         """Return a function that gives the similarity of candidates, by their positions in `signatures`."""
         return lambda docs, keepers: np.zeros(len(docs))
 
+    def compare(self, bound: BoundStage, outcomes: Sequence[Outcome]) -> None:
+        compare_documents(self, bound, outcomes)
+
     def signed_schema(self) -> pa.Schema:
         signature = pa.binary(self.signature_bytes)
         return pa.schema(
@@ -101,22 +111,23 @@ class DocumentComparison(Collective):
                 ("offset", pa.int64()),
                 ("inner", pa.int32()),
                 ("text_hash", pa.binary(16)),
-                pa.field("preference", pa.float64(), metadata={"is": "the keeper rule's value; the least is kept"}),
+                pa.field(
+                    "preference",
+                    pa.float64(),
+                    metadata={"is": "the value of the keeper rule; the document with the least value is kept"},
+                ),
                 ("site", pa.string()),
-                pa.field("signature", signature, metadata={"is": "null for a text too short for one"}),
+                pa.field("signature", signature, metadata={"is": "null if the text is too short"}),
                 *self.shingle_fields(),
             ]
         )
 
     def shingle_fields(self) -> list[pa.Field]:
-        """Return the column of shingles, if signatures have them."""
+        """Return the column of shingles if signatures have shingles, otherwise an empty list."""
         return [pa.field("shingles", pa.binary())] if self.with_shingles else []
 
 
 KEEP = ("first", "none")
-
-NOT_COMPARED = 0
-"""The hash of a line that is not compared."""
 
 LINES_SCHEMA = pa.schema(
     [
@@ -132,8 +143,8 @@ LINES_SCHEMA = pa.schema(
 class SignedLines:
     """The signature of a document whose lines are compared: the 64-bit hash and the length of each line, in order.
 
-    Lines with equal hashes count as equal. Among n different lines some n² / 2^65 pairs have equal hashes by accident:
-    3 pairs among 10 billion lines.
+    Lines with equal hashes count as equal. Different lines rarely have equal hashes: among n different lines this
+    happens to about n² / 2^65 pairs, which is 3 pairs among 10 billion lines.
     """
 
     hashes: bytes
@@ -141,10 +152,11 @@ class SignedLines:
 
 
 class LineComparison(Collective):
-    """A stage that removes lines which several documents share. The documents stay, unless they lose too much.
+    """A stage that removes lines which several documents share. The document itself is kept, unless it loses too many
+    lines.
 
-    A line that at least `documents` documents have is removed from all of them but the first, or from all. The pack
-    phase cuts the lines from the text, so this stage must be the last in a recipe.
+    A line that at least `documents` documents have is removed from all of them except the first, or from all of them.
+    The pack phase cuts the lines from the text, so this stage must be the last one in a recipe.
     """
 
     compares = "lines"
@@ -156,15 +168,18 @@ class LineComparison(Collective):
     }  # a document may lose less in the end than when it was judged, so a smaller loss must not break a limit
 
     split: str
-    """The division of a text: a name of `corpus.text.lines.SPLITS`."""
+    """The way in which a text is divided: a name in `corpus.text.lines.SPLITS`."""
     documents: int
-    """The number of documents that must have a line for it to be repeated."""
+    """A line counts as repeated if at least this many documents have it."""
     keep: str
-    """"first": a repeated line stays in its first document. "none": it stays in no document."""
+    """"first": a repeated line stays in its first document. "none": it is removed from every document."""
 
     def sign(self, doc: Document) -> SignedLines:
         """Return the hashes and lengths of a document's lines."""
         raise TypeError(f"{type(self).__name__} has no sign()")
+
+    def compare(self, bound: BoundStage, outcomes: Sequence[Outcome]) -> None:
+        compare_lines(self, bound, outcomes)
 
     def signed_schema(self) -> pa.Schema:
         return LINES_SCHEMA

@@ -1,5 +1,7 @@
-"""The last phase of the comparison of lines: the lines that each document loses, the documents that are dropped, and
-the evidence."""
+"""The last phase of a comparison of lines.
+
+This phase finds the lines that each document loses, the documents that are dropped, and the evidence.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpus.dedup.clusters import run_starts
-from corpus.dedup.line_group import GroupLines, read_group
-from corpus.dedup.repeats import FACTS, LOSERS_SCHEMA, PLACES_SCHEMA, REPEATED_SCHEMA, evidence_of
+from corpus.dedup.line_group import read_group
+from corpus.dedup.lines import FACTS, LOSERS_SCHEMA, GroupLines, best_kept, evidence_of
+from corpus.dedup.repeats import PLACES_SCHEMA, REPEATED_SCHEMA
 from corpus.dedup.task import ComparisonTask
 from corpus.storage.boxes import Outbox, read_boxes
 from corpus.storage.task_commits import Made
@@ -21,7 +23,7 @@ from corpus.text.vocabulary import Ints
 
 
 def cuts(task: ComparisonTask) -> Made:
-    """Write `cuts`, a box for each unit of the group. The facts are what each unit loses."""
+    """Write `cuts`, a box for each unit of the group. The facts are the losses of each unit."""
     lines = read_group(task)
     if task.line_stage.keep == "first":
         repeated = read_boxes(task.store, task.parts("keepers", "keepers"), task.number, PLACES_SCHEMA)
@@ -31,20 +33,20 @@ def cuts(task: ComparisonTask) -> Made:
     at = lines.find(repeated["hash"].to_numpy())
     has_keepers = "doc" in repeated.schema.names
     keepers = np.append(repeated["doc"].to_numpy() if has_keepers else np.full(repeated.num_rows, -1), -1)
-    keeper = keepers[at]  # of each line; -1 if no document keeps it
+    keeper = keepers[at]  # the keeper of each line; -1 if no document keeps the line
     removed = (at >= 0) & (keeper != lines.doc + lines.first)
 
     losers = read_boxes(task.store, [task.parts("losers", "losers")[task.number]], 0, LOSERS_SCHEMA)
     dropped_docs = losers["doc"].to_numpy() - lines.first
     losses = lines.losses(removed)
-    for name in FACTS:  # a dropped document keeps the losses by which it was judged
+    for name in FACTS:  # a dropped document shows the losses by which it was judged
         losses[name][dropped_docs] = losers[name].to_numpy()
     dropped = np.zeros(len(lines.alive), dtype=np.bool_)
     dropped[dropped_docs] = True
     docs = np.flatnonzero(dropped | (losses["removed"] > 0))
     names, kept_in = pa.array(task.archives, pa.string()), pa.nulls(len(docs), pa.string())
     if len(kept := np.flatnonzero(removed & (keeper >= 0))):
-        kept = kept[_best_kept(lines.doc[kept], keeper[kept], lines.chars[kept])]
+        kept = kept[best_kept(lines.doc[kept], keeper[kept], lines.chars[kept])]
         kept_in = _laid_over(docs, lines.doc[kept], record_ids(names, repeated.take(pa.array(at[kept]))))
     places = {name: getattr(lines, name)[docs] for name in ("archive", "offset", "inner")}
     gone = np.flatnonzero(removed & ~dropped[lines.doc])
@@ -66,28 +68,18 @@ def cuts(task: ComparisonTask) -> Made:
 
 
 def _laid_over(docs: Ints, some: Ints, values: pa.Array) -> pa.Array:
-    """Return a column for `docs` with the values of `some` of them, and null for the others."""
+    """Return a column for `docs`. The documents of `some` have the given values, the others have null."""
     at = np.searchsorted(some, docs)
     known = np.isin(docs, some)
     return values.take(pa.array(np.where(known, at, 0), mask=~known))
 
 
-def _best_kept(doc: Ints, keeper: Ints, chars: Ints) -> Ints:
-    """Return the index of one removed line of each document: a line whose keeper has most of the document's removed
-    lines, by characters. Of equal keepers the first counts. `doc`, `keeper` and `chars` are those of removed lines."""
-    order = np.lexsort((keeper, doc))
-    starts = run_starts(doc[order], keeper[order])
-    held = np.add.reduceat(chars[order], starts)
-    firsts = order[starts]
-    best = firsts[np.lexsort((keeper[firsts], -held, doc[firsts]))]
-    return best[run_starts(doc[best])]
-
-
 def _counts(
     lines: GroupLines, losses: dict[str, Ints], kept: Ints, dropped: Ints, rules: pa.Array
 ) -> list[dict[str, Any]]:
-    """Return, for each unit, the dropped documents by rule, the kept ones that lose lines, and the lines and characters
-    that these lose."""
+    """Return four facts for each unit: the dropped documents by rule, the kept documents that lose lines, and the lines
+    and characters that these kept documents lose.
+    """
     units, of = len(lines.ends), lines.unit_of(kept)
     columns = {
         "changed": np.bincount(of, minlength=units),

@@ -1,12 +1,13 @@
-"""The index of a run. With it, later runs compare their documents with the kept ones of this run, without its text.
+"""The index of a run. The index lets later runs compare their documents with this run's kept documents, without the
+texts.
 
     index/index.json      the parameters of the signatures, the number of documents, and the parts
     index/keys-00000      the band keys of kept documents, a box for each band and range
     index/texts-00000     the text hashes of all compared documents, each with its keeper
     index/docs-00000      positions, keeper rule's values and signatures of kept documents, a box for each 4,096 numbers
 
-Part k covers documents kN … (k+1)N, as the run numbered them before it removed any, so the files do not depend on how
-the run was divided. A later run reads all keys once. Of the rest it reads only the boxes in which it found candidates.
+Part k covers documents kN … (k+1)N, as the run numbered them before it removed any. So the files do not depend on how
+the run was divided. A later run reads all keys once. In the other files, it reads only boxes with candidates.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ from corpus.storage.commits import Part, part_of
 from corpus.storage.store import Location, Store, open_store
 
 BITS = 6
-"""The keys of a band, and the text hashes, are divided into 2^6 ranges. So a later run of some hundred million
-documents reads a box only once, and a box of a part still has 16,000 keys."""
+"""The keys of a band, and the text hashes, are divided into 2^6 ranges.
+
+With this number, a later run of some hundred million documents reads each box only once, and a box of a part still has
+16,000 keys.
+"""
 
 ROWS_PER_BOX = 1 << 12
 
@@ -67,7 +71,10 @@ def docs_schema(stage: DocumentComparison) -> pa.Schema:
 
 @dataclass(frozen=True)
 class IndexPart:
-    """Some documents of an earlier run: from number `first` to before `end`, as that run counts them."""
+    """Some documents of an earlier run, from number `first` to before `end`.
+
+    The numbers are those of the earlier run.
+    """
 
     first: int
     end: int
@@ -78,8 +85,10 @@ class IndexPart:
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """The index of an earlier run. This run adds `shift` to the numbers of its documents, and `archive` to those of its
-    archives."""
+    """The index of an earlier run.
+
+    This run adds `shift` to the numbers of the earlier run's documents, and `archive` to the numbers of its archives.
+    """
 
     store: Store
     digest: str
@@ -100,7 +109,7 @@ def open_index(folder: Location) -> EarlierRun:
         compared = RunFiles.open(folder).info["compared"].values() if store.size("run.json") is not None else ()
         if any(one["compares"] == "lines" for one in compared):
             raise InputError(
-                f"{folder} has no index: that run removes lines, so its pages are not what their signatures say.",
+                f"{folder} has no index, because that run removes repeated lines after signing.",
                 "Give a run whose recipe has no such stage.",
             )
         raise InputError(
@@ -120,7 +129,7 @@ def open_index(folder: Location) -> EarlierRun:
 
 
 def check_comparable(stage: DocumentComparison, earlier: EarlierRun) -> None:
-    """Raise ConfigError if the signatures of an earlier run were made in another way."""
+    """Raise ConfigError if the signatures of an earlier run were made with other parameters."""
     wanted = stage.comparable()
     if earlier.stage != stage.name or any(earlier.comparable.get(name) != value for name, value in wanted.items()):
         made = f"The index of {earlier.store.where()} was made with {earlier.comparable}"
@@ -128,7 +137,7 @@ def check_comparable(stage: DocumentComparison, earlier: EarlierRun) -> None:
 
 
 def shifted(found: Sequence[EarlierRun], documents: int, archives: int) -> list[EarlierRun]:
-    """Return earlier runs with their `shift` and `archive` in a run that has `documents` and `archives` of its own."""
+    """Return earlier runs with their `shift` and `archive`, for a run with `documents` and `archives` of its own."""
     placed = []
     for run in found:
         placed.append(replace(run, shift=documents, archive=archives))

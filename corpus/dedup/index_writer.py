@@ -1,4 +1,6 @@
-"""The index phase: the signatures and verdicts of a run become an index for later runs (`corpus.dedup.index`)."""
+"""The index phase, which makes an index for later runs from the signatures and verdicts of this run
+(`corpus.dedup.index`).
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,7 @@ def index_part(task: ComparisonTask) -> Made:
         exact[at] = gone["exact"].to_numpy() > 0
         here = present(rows["text_hash"]) & (doc >= first) & (doc < end)
         here[removed_rows(store, unit.removed)] = False
-        # a duplicate of a still earlier run's document is found in that run's index
+        # a duplicate of an even earlier run's document is found through that run's index
         named = here & (kept_doc < documents)
         text = [*hash_pairs(rows["text_hash"])[named].T, kept_doc[named], similarity[named], exact[named]]
         texts.append(pa.RecordBatch.from_arrays(text, schema=TEXTS_SCHEMA))
@@ -95,7 +97,7 @@ def index_part(task: ComparisonTask) -> Made:
 def write_index(
     store: Store, stage: DocumentComparison, documents: int, archives: Sequence[str], made: Sequence[Commit]
 ) -> str:
-    """Write index.json, which makes the files of `made` an index, and return its digest."""
+    """Write index.json, which turns the files of `made` into an index. Return its digest."""
     content = {
         "stage": stage.name,
         "comparable": stage.comparable(),

@@ -1,8 +1,9 @@
-"""Numbers of documents, and their division among tasks, from their count and the memory of a task.
+"""The numbers of documents, and the division of documents among tasks.
 
-A document's number is that of its row in the corpus before any comparison removes one, so it depends on neither units
-nor tasks. Documents of earlier runs come after, each run with its own numbers, shifted. Keys and hashes are divided
-into 2^bits ranges by their highest bits. No division changes a verdict.
+A document's number is its row in the corpus before any comparison removes rows. So it depends on neither units nor
+tasks. Documents of earlier runs come after this run's documents. Documents of earlier runs have shifted numbers, run by
+run. Keys and hashes are divided into 2^bits ranges by their highest bits. The division follows from the number of
+documents and the memory of a task, and it never changes a verdict.
 """
 
 from __future__ import annotations
@@ -24,32 +25,39 @@ from corpus.text.vocabulary import Flags, Ints
 MEMORY_BYTES = 1 << 30
 """Memory for the rows that one task holds. Python and its libraries take some 150 MB more."""
 
-_BYTES_PER_SIGNED = 1024  # a group has its keys in memory too, and uses a small part of what its task may take
+_BYTES_PER_SIGNED = 1024  # a group also has its keys in memory, and uses a small part of a task's memory
 _BYTES_PER_KEY = 64
 _BYTES_PER_TEXT = 128
 _BYTES_PER_NODE = 32
-_BYTES_PER_MEMBER = 2048  # a verifier's memory is bounded anyway; this bounds its work
+_BYTES_PER_MEMBER = 2048  # a verifier's memory is bounded in any case; this number bounds its work
 _BYTES_PER_LINE = 12  # a hash and a length
 _HELD_PER_LINE = 128  # while a group is judged: hashes, lengths, documents, their order, and masks
 _BYTES_PER_LINE_ENTRY = 96
 
-_MOST_GROUPS = 64  # while memory allows it
+_MOST_GROUPS = 64  # fewer if memory is short
 _LEAST_GROUP = 1 << 17
-"""The least number of documents of a group. A few hundred thousand documents then make several tasks. Smaller groups
-would only mean more files."""
+"""The least number of documents in a group.
+
+With it, a few hundred thousand documents make several tasks. Smaller groups would only mean more files.
+"""
 _LEAST_LINES_BYTES = 16 << 20
 """The least bytes of signed lines of a group."""
 _KEYS_PER_TASK = 1 << 20
 _LEAST_RANGE = 1 << 21
-"""The least number of keys of a range. Sorting more of them leaves the cache and takes half as long again."""
+"""The least number of keys in a range. Sorting more keys than fit the cache takes half as long again per key."""
 _LEAST_MEMBERS = 1 << 17
-"""The least number of documents of a verifier, since it reads a box of each group."""
+"""The least number of documents per verifier.
+
+Each verifier reads a box of each group, so many small ones cost too much.
+"""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Consecutive units whose documents one task holds: for each unit the part with its signatures, the number of its
-    archive, and the verdicts of earlier comparisons."""
+    """Consecutive units whose documents one task holds.
+
+    For each unit: the part with its signatures, the number of its archive, and the verdicts of earlier comparisons.
+    """
 
     parts: tuple[Part, ...]
     archives: tuple[int, ...]
@@ -57,11 +65,11 @@ class Group:
 
     @property
     def rows(self) -> list[int]:
-        """The corpus rows of each unit, before any comparison removed one."""
+        """The number of corpus rows of each unit, before any comparison removed rows."""
         return [part.rows for part in self.parts]
 
     def stays(self, store: Store) -> Flags:
-        """Return which documents no earlier comparison removed."""
+        """Return True for each document that no earlier comparison removed."""
         found = np.ones(sum(self.rows), dtype=np.bool_)
         for first, boxes in zip(accumulate(self.rows, initial=0), self.removed, strict=False):
             found[first + removed_rows(store, boxes)] = False
@@ -78,18 +86,20 @@ class Group:
 
 @dataclass(frozen=True)
 class Layout:
-    """The division of documents. `groups` are the first documents of the groups, each of whole units, then the number
-    of documents. Groups of earlier runs follow. A span is a fixed number of consecutive documents."""
+    """The division of documents. A group holds whole units, and a span is a fixed number of consecutive documents.
+
+    `groups` lists the first document of each group, then the number of documents, and then the groups of earlier runs.
+    """
 
     documents: int
     groups: tuple[int, ...]
     numbers: int
-    """The highest number of a document plus one, earlier runs included."""
+    """The highest number of any document, earlier runs included, plus one."""
     bands: int
     key_bits: int
     text_bits: int
     span: int
-    """Documents of a span. One task holds their components."""
+    """The number of documents in a span. One task holds their components."""
     verifier_bits: int
     site_bits: int
     memory_bytes: int
@@ -101,12 +111,15 @@ class Layout:
 
     @property
     def boxes(self) -> int:
-        """Boxes of keys: one for each band and range."""
+        """The number of boxes of keys: one for each band and range."""
         return self.bands << self.key_bits
 
     @property
     def boxes_at_once(self) -> int:
-        """Boxes of keys that one task reads, one after the other. A task costs as much as some 10,000 keys."""
+        """The number of boxes of keys that one task reads, one after the other.
+
+        Starting a task costs as much as some 10,000 keys.
+        """
         return min(max((_KEYS_PER_TASK << self.key_bits) // max(self.documents, 1), 1), self.boxes)
 
     @property
@@ -131,8 +144,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class LineLayout:
-    """The division of documents and lines. `groups` are the first documents of the groups, each of whole units, then
-    the number of documents. `bits` divide the hashes of lines."""
+    """The division of documents and lines.
+
+    A group holds whole units. `groups` lists the first document of each group, then the number of documents. `bits` is
+    the number of bits that divide the hashes of lines into ranges.
+    """
 
     groups: tuple[int, ...]
     bits: int
@@ -148,8 +164,11 @@ class LineLayout:
 def make_layout(
     rows: Sequence[int], bands: int, earlier: Sequence[int] = (), memory_bytes: int = MEMORY_BYTES
 ) -> tuple[Layout, list[int]]:
-    """Return the layout, and the first unit of each group with the number of units at the end. `rows` counts the corpus
-    rows of each unit, `bands` the bands of a signature, and `earlier` the documents of each group of earlier runs."""
+    """Return the layout, and the first unit of each group, followed by the number of units.
+
+    `rows` counts the corpus rows of each unit, `bands` is the number of bands of a signature, and `earlier` counts the
+    documents of each group of earlier runs.
+    """
     documents = sum(rows)
     size = max(min(max(documents // _MOST_GROUPS, _LEAST_GROUP), memory_bytes // _BYTES_PER_SIGNED), 1)
     starts, units = _groups(rows, rows, size)
@@ -174,8 +193,9 @@ def make_layout(
 
 
 def make_line_layout(units: Sequence[Part], memory_bytes: int = MEMORY_BYTES) -> tuple[LineLayout, list[int]]:
-    """Return the layout for units with these signed lines, and the first unit of each group with the number of units at
-    the end."""
+    """Return the layout for units with these signed lines, and the first unit of each group, followed by the number of
+    units.
+    """
     total = sum(part.bytes for part in units)
     size = min(max(total // _MOST_GROUPS, _LEAST_LINES_BYTES), memory_bytes * _BYTES_PER_LINE // _HELD_PER_LINE)
     starts, firsts = _groups([part.rows for part in units], [part.bytes for part in units], size)
@@ -184,8 +204,11 @@ def make_line_layout(units: Sequence[Part], memory_bytes: int = MEMORY_BYTES) ->
 
 
 def _groups(rows: Sequence[int], sizes: Sequence[int], most: int) -> tuple[list[int], list[int]]:
-    """Divide units into groups of at most `most` in size, or of one unit. Return the first document and the first unit
-    of each group, and at the end the number of documents and of units."""
+    """Divide units into groups.
+
+    A group is at most `most` in size, or a single unit. Return the first document of each group, followed by the number
+    of documents, and the first unit of each group, followed by the number of units.
+    """
     starts, units, documents, filled = [0], [0], 0, 0
     for unit, (count, size) in enumerate(zip(rows, sizes, strict=True)):
         if filled and filled + size > most:

@@ -2,79 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 
-from corpus.dedup.clusters import run_starts
-from corpus.dedup.contract import LINES_SCHEMA, NOT_COMPARED
+from corpus.dedup.contract import LINES_SCHEMA
+from corpus.dedup.lines import GroupLines
 from corpus.dedup.signature_rows import read_batches
 from corpus.dedup.task import ComparisonTask
-from corpus.text.vocabulary import Flags, Hashes, Ints, runs
-
-
-@dataclass(frozen=True)
-class GroupLines:
-    """The documents of a group and their lines, in order. `first` is the number of the first document, and the arrays
-    count from there. `alive` says which documents are compared, `doc` has the document of each line."""
-
-    first: int
-    ends: Ints
-    """The end of each unit: the document after its last one."""
-    alive: Flags
-    archive: Ints
-    offset: Ints
-    inner: Ints
-    hash: Hashes
-    chars: Ints
-    doc: Ints
-    line: Ints
-    """The number of each line in its document."""
-
-    @property
-    def compared(self) -> Flags:
-        return np.not_equal(self.hash, NOT_COMPARED)
-
-    def unit_of(self, docs: Ints) -> Ints:
-        return np.searchsorted(self.ends, docs, side="right")
-
-    def had(self) -> Hashes:
-        """Return the sorted hashes of compared lines, each once per document that has it."""
-        at = np.flatnonzero(self.compared)
-        order = at[np.argsort(self.hash[at], kind="stable")]  # documents ascend within a hash
-        hashes = self.hash[order]
-        return hashes[run_starts(hashes, self.doc[order])]
-
-    def find(self, known: Hashes) -> Ints:
-        """Return the index of each line in `known`, sorted distinct hashes; -1 if it is not there."""
-        if not len(known):
-            return np.full(len(self.hash), -1)
-        at = np.minimum(np.searchsorted(known, self.hash), len(known) - 1)
-        return np.where((known[at] == self.hash) & self.compared, at, -1)
-
-    def first_of(self, at: Ints, count: int) -> Ints:
-        """Return the first document that has each of `count` hashes, -1 for none. `at` has the hash index of each
-        line."""
-        firsts = np.full(count, -1, dtype=np.int64)
-        lines = np.flatnonzero(at >= 0)[::-1]
-        firsts[at[lines]] = self.doc[lines]  # the last write to an index counts: that of the first line
-        return firsts
-
-    def losses(self, removed: Flags) -> dict[str, Ints]:
-        """Return, for each document: lines compared, lines removed, characters, characters removed."""
-        count = len(self.alive)
-        sums = {
-            "lines": np.bincount(self.doc[self.compared], minlength=count),
-            "removed": np.bincount(self.doc[removed], minlength=count),
-            "chars": np.bincount(self.doc, self.chars, minlength=count),
-            "chars_removed": np.bincount(self.doc[removed], self.chars[removed], minlength=count),
-        }
-        return {name: values.astype(np.int64) for name, values in sums.items()}
+from corpus.text.vocabulary import Ints, runs
 
 
 def read_group(task: ComparisonTask) -> GroupLines:
-    """Return the lines of a group's documents, without those of documents that earlier comparisons removed."""
+    """Return the lines of a group's documents. Documents that earlier comparisons removed have no lines here."""
     group = task.group
     batches = [batch for part in group.parts for batch in read_batches(task.store, part)]
     rows = pa.Table.from_batches(batches, LINES_SCHEMA)
@@ -99,7 +38,7 @@ def read_group(task: ComparisonTask) -> GroupLines:
 
 
 def _values(column: pa.Array, kind: str) -> tuple[Ints, np.ndarray]:
-    """Return the count of numbers in each value of a binary column, and all numbers in one row."""
+    """Return the count of numbers in each value of a binary column, and all the numbers as one array."""
     if not len(column):
         return np.zeros(0, np.int64), np.zeros(0, kind)
     bounds = np.frombuffer(column.buffers()[1], "<i4")[column.offset : column.offset + len(column) + 1]

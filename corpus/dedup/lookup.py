@@ -1,6 +1,6 @@
-"""Documents of earlier runs that share keys or texts with documents of this run.
+"""Find documents of earlier runs that share keys or texts with documents of this run.
 
-All keys of a range are read once. Of the rest, only the boxes are read in which something was found.
+All keys of a range are read once. Other boxes are read only if a key or text in them was found.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from corpus.storage.boxes import one_batch, read_box
 from corpus.text.vocabulary import Flags, Hashes, Ints, runs
 
 MOST_PER_KEY = 64
-"""Earlier documents that a key leads to: as many as a component has rounds."""
+"""The most earlier documents that one key can lead to. A component has the same number of rounds."""
 
 
 def earlier_with_keys(earlier: Sequence[EarlierRun], bits: int, box: int, keys: Hashes) -> Iterator[tuple[Ints, Ints]]:
-    """Yield (index in `keys`, earlier document) for earlier documents that have one of the keys. `keys` are the
-    distinct, sorted keys of one box. Only the first few documents of a key count."""
+    """Yield (index in `keys`, earlier document) for earlier documents that have one of the keys.
+
+    `keys` are the distinct, sorted keys of one box. For each key, only the first few documents count.
+    """
     known = _Known(keys)
     counts = np.zeros(len(keys), dtype=np.int64)
     band, number = divmod(box, 1 << bits)
@@ -39,8 +41,11 @@ def earlier_with_keys(earlier: Sequence[EarlierRun], bits: int, box: int, keys: 
 def earlier_with_texts(
     earlier: Sequence[EarlierRun], bits: int, box: int, hashes: Hashes
 ) -> Iterator[tuple[Ints, Ints, np.ndarray, Flags]]:
-    """Yield (row of `hashes`, earlier document, similarity to it, True if their texts are equal) for texts of one range
-    of hashes (n, 2) that earlier runs had, in the order of the runs."""
+    """Yield the texts of one range that earlier runs had, in the order of the runs.
+
+    Each item is (row of `hashes`, earlier document, similarity to it, True if their texts are equal). `hashes` is (n,
+    2).
+    """
     order = np.argsort(hashes[:, 0], kind="stable")
     high = hashes[order, 0]
     known = _Known(np.unique(high))
@@ -60,7 +65,7 @@ def earlier_with_texts(
 
 
 def earlier_rows(stage: DocumentComparison, run: EarlierRun, part: IndexPart, docs: Ints) -> pa.RecordBatch:
-    """Return the rows of earlier documents, by their sorted numbers in this run."""
+    """Return the rows of earlier documents. `docs` are their numbers in this run, sorted."""
     at, schema = docs - (run.shift + part.first), docs_schema(stage)
     found = []
     for box in np.unique(at // ROWS_PER_BOX).tolist():
@@ -71,7 +76,7 @@ def earlier_rows(stage: DocumentComparison, run: EarlierRun, part: IndexPart, do
 
 
 class _Known:
-    """Sorted distinct keys, with a table over their low bits that rules out most other keys at once."""
+    """Sorted distinct keys, with a table over their low bits that quickly excludes most other keys."""
 
     def __init__(self, keys: Hashes) -> None:
         self._keys = keys
@@ -90,7 +95,7 @@ class _Known:
 
 
 def _first_few(at: Ints, rows: Ints, counts: Ints) -> tuple[Ints, Ints]:
-    """Return the pairs whose key has not come too often yet. `counts` is kept from call to call."""
+    """Return the pairs whose key has not yet reached the maximum. `counts` is updated from call to call."""
     order = np.argsort(at, kind="stable")
     at, rows = at[order], rows[order]
     starts = run_starts(at)
@@ -101,7 +106,10 @@ def _first_few(at: Ints, rows: Ints, counts: Ints) -> tuple[Ints, Ints]:
 
 
 def _boxes(bits: int, box: int) -> range:
-    """Return the boxes of an index that cover a range of 2^bits, or the one box that covers more."""
+    """Return the boxes of an index that cover one of 2^bits ranges.
+
+    If the range is smaller than a box, this is one box.
+    """
     if bits > BITS:
         return range(box >> (bits - BITS), (box >> (bits - BITS)) + 1)
     return range(box << (BITS - bits), (box + 1) << (BITS - bits))

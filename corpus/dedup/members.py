@@ -1,7 +1,7 @@
-"""The documents of components, sent to the task that verifies their component: its members.
+"""Send the documents of each component to the task that verifies the component. These documents are its members.
 
-Members are sorted by component, and within it in keeper order. The twins of a leader come right after it, without a
-signature. So a component of any size can be verified in one pass.
+Members are sorted by component, and within a component in keeper order. The twins of a leader come right after it,
+without a signature. This order lets a task verify a component of any size in one pass.
 """
 
 from __future__ import annotations
@@ -50,8 +50,10 @@ def members_schema(stage: DocumentComparison) -> pa.Schema:
 
 
 def members(task: ComparisonTask) -> Made:
-    """Write the `members` among the documents of a group, or of a part of an earlier run, with a box for each verifier,
-    in the order in which they are verified."""
+    """Write the `members` among the documents of a group, or of a part of an earlier run.
+
+    Each verifier has a box, in the order in which it verifies.
+    """
     stage, layout = task.document_stage, task.layout
     columns = _of_earlier_run(task) if "earlier" in task.payload else _of_group(task)
     rows = pa.RecordBatch.from_pydict(columns, schema=members_schema(stage))
@@ -92,7 +94,10 @@ def _of_group(task: ComparisonTask) -> dict[str, Any]:
 
 
 def _of_earlier_run(task: ComparisonTask) -> dict[str, Any]:
-    """Return the columns of the members among documents of an earlier run. They come first in their components."""
+    """Return the columns of the members among documents of an earlier run.
+
+    Documents of earlier runs come first in their components.
+    """
     run = task.earlier[task.payload["earlier"]]
     labels = read_boxes(task.store, task.parts("labels", "labels"), task.number, labels_schema(task.layout))
     docs = labels["doc"].to_numpy().astype(np.int64)
@@ -114,8 +119,9 @@ def _of_earlier_run(task: ComparisonTask) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Labeled:
-    """One entry per document of a group: the label of its component (-1 without one), its leader, the leader's value
-    of the keeper rule, and the similarity to the leader."""
+    """One entry per document of a group: the label of its component (-1 for no component), its leader, the leader's
+    value of the keeper rule, and the similarity to the leader.
+    """
 
     label: Ints
     leader: Ints
@@ -146,7 +152,7 @@ def _labeled(task: ComparisonTask, preference: np.ndarray) -> _Labeled:
     for values in (leader, order, label, similarity, exact):
         values[follower] = values[followed]
 
-    # equal texts that are like no other document are a component without edges
+    # a text that several documents have, and that is like no other text, forms a component without edges
     leads_here = leads[(leads >= first) & (leads < end)] - first
     equal = np.concatenate((doc, leads_here, follower, followed))
     alone = equal[label[equal] < 0]
@@ -155,8 +161,10 @@ def _labeled(task: ComparisonTask, preference: np.ndarray) -> _Labeled:
 
 
 def _signatures(stage: DocumentComparison, batches: Sequence[pa.RecordBatch], at: Ints, wanted: Flags) -> pa.Array:
-    """Return the signatures of the rows at `at`, which ascend. They are null for documents that are not `wanted` and
-    for those without a signature."""
+    """Return the signatures of the rows at `at`, in ascending order.
+
+    The result is null for documents that are not `wanted` and for documents without a signature.
+    """
     rows = np.zeros((len(at), stage.signature_bytes), dtype=np.uint8)
     null = ~wanted
     ends = np.cumsum([batch.num_rows for batch in batches])

@@ -1,4 +1,4 @@
-"""The order of members, and members from several sorted boxes in that order, a bounded number at a time."""
+"""The order of members, and a merge of sorted boxes in this order that holds a bounded number of members."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def merged(boxes: Sequence[Box], schema: pa.Schema, at_once: int) -> Iterator[pa
             held[n] = one_batch(more, schema)
         rows = one_batch(held, schema)
         of = np.repeat(np.arange(len(boxes)), [batch.num_rows for batch in held])
-        # a row after the last held row of a box with more rows may belong after rows that are not read yet
+        # an unread row of a box may belong before the rows of other boxes that come after the box's last held row
         limits = np.cumsum([batch.num_rows for batch in held])[
             [box.blocks > at and batch.num_rows > 0 for box, at, batch in zip(boxes, next_block, held, strict=True)]
         ]
@@ -52,6 +52,6 @@ def merged(boxes: Sequence[Box], schema: pa.Schema, at_once: int) -> Iterator[pa
 
 
 def member_order(rows: pa.RecordBatch) -> Ints:
-    """Return the order by component, within it in keeper order, each leader before its twins."""
+    """Return the order: by component, then in keeper order, with each leader before its twins."""
     doc, leader = rows["doc"].to_numpy(), rows["leader"].to_numpy()
     return np.lexsort((doc, doc != leader, leader, rows["order"].to_numpy(), rows["component"].to_numpy()))

@@ -16,12 +16,12 @@ A comparison of lines:
 
     linekeys    sends the distinct lines of a group's documents to the task of their range of hashes
     repeats     finds lines that enough documents have, and sends them to the groups that have them
-    losers      finds documents that would lose too much, and in the others the first document of each repeated line
+    losers      finds documents that would lose too much, and the first other document with each repeated line
     keepers     finds the keeper of each line, and sends it to the groups that have the line (only with keep = "first")
     cuts        writes the verdicts of each unit, for the pack phase
 
-Everything between phases lies in committed files. The number of tasks follows from the number of documents and the
-memory that a task may take. It changes nothing in the result.
+Phases exchange data only through committed files. The number of documents and the memory of a task decide how many
+tasks a phase has. The number of tasks does not change the result.
 """
 
 from __future__ import annotations

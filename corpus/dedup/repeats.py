@@ -1,8 +1,8 @@
-"""Lines that several documents share: from signed lines to the documents that lose too much, and the keepers of lines.
+"""Find lines that several documents share, the documents that lose too much, and the keeper of each line.
 
-A line that a million documents share is one row per group. The keeper of a line is the first document that has it and
-stays. A document that is dropped frees the lines of which it was the first. Others then lose less than before, so no
-document that stayed must be judged again.
+A line that a million documents share is one row per group. The keeper of a line is the first document that has the line
+and is not dropped. When a document is dropped, the lines that it was first to have go to other documents. Those
+documents then lose less than before, so no document that stayed must be judged again.
 """
 
 from __future__ import annotations
@@ -13,47 +13,37 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.dedup.clusters import run_starts
-from corpus.dedup.contract import LineComparison
-from corpus.dedup.line_group import GroupLines, read_group
+from corpus.dedup.line_group import read_group
+from corpus.dedup.lines import losing
 from corpus.dedup.task import ComparisonTask
-from corpus.stage import BREAKS, BoundStage
 from corpus.storage.boxes import Outbox, one_batch, range_of, read_box, read_boxes
 from corpus.storage.commits import Part
 from corpus.storage.task_commits import Made
-from corpus.text.vocabulary import Flags, Ints
+from corpus.text.vocabulary import Ints
 
 HAD_SCHEMA = pa.schema([("hash", pa.uint64()), ("documents", pa.uint32())])
 REPEATED_SCHEMA = pa.schema(
     [
         ("hash", pa.uint64()),
-        pa.field("first", pa.bool_(), metadata={"is": "true if no group before this one has it"}),
+        pa.field("first", pa.bool_(), metadata={"is": "true if no earlier group has the line"}),
     ]
 )
 PLACES_SCHEMA = pa.schema(
     [
         ("hash", pa.uint64()),
-        pa.field("doc", pa.int64(), metadata={"is": "the first that has it and stays; -1 for none"}),
+        pa.field("doc", pa.int64(), metadata={"is": "the first document that has the line and stays; -1 for none"}),
         ("archive", pa.int32()),
         ("offset", pa.int64()),
         ("inner", pa.int32()),
     ]
 )
-FACTS = ("lines", "removed", "chars", "chars_removed")
-"""The counts of a document: see `GroupLines.losses`."""
-
-LOSERS_SCHEMA = pa.schema(
-    [
-        ("doc", pa.int64()),
-        ("rule", pa.string()),
-        ("value", pa.float64()),
-        ("limit", pa.float64()),
-        *((name, pa.int64()) for name in FACTS),
-    ]
-)
 
 
 def line_keys(task: ComparisonTask) -> Made:
-    """Write `had`: for each distinct line of the group, the number of documents that have it; a box for each range."""
+    """Write `had`: for each distinct line of the group, the number of documents that have it.
+
+    There is a box for each range.
+    """
     lines, bits, units = read_group(task), task.line_layout.bits, len(task.group.parts)
     hashes = lines.had()
     starts = run_starts(hashes)
@@ -70,7 +60,7 @@ def line_keys(task: ComparisonTask) -> Made:
 
 
 def repeats(task: ComparisonTask) -> Made:
-    """Write `repeated`: the lines of one range that enough documents have, in a box for each group that has them."""
+    """Write `repeated`: the lines of one range that enough documents have, in a box for each group with such lines."""
     rows, groups = _by_group(task, task.parts("linekeys", "had"), HAD_SCHEMA)
     order = np.argsort(rows["hash"].to_numpy(), kind="stable")
     hashes, groups = rows["hash"].to_numpy()[order], groups[order]
@@ -86,8 +76,11 @@ def repeats(task: ComparisonTask) -> Made:
 
 
 def losers(task: ComparisonTask) -> Made:
-    """Write `losers`, the documents that lose too much, with their losses. Also write `places`: for each repeated line,
-    the first document of the group that has it and stays. `places` has a box for each range."""
+    """Write `losers` and `places`.
+
+    `losers` are the documents that lose too much, with their losses. `places` has, for each repeated line, the first
+    document of the group that has the line and stays, in a box for each range.
+    """
     keep_first, bits = task.line_stage.keep == "first", task.line_layout.bits
     lines = read_group(task)
     repeated = read_boxes(task.store, task.parts("repeats", "repeated"), task.number, REPEATED_SCHEMA)
@@ -98,7 +91,7 @@ def losers(task: ComparisonTask) -> Made:
     if keep_first:
         keeper = np.append(np.where(first, lines.first_of(at, len(known)), -1), -1)
         removed &= lines.doc != keeper[at]
-    lost = _losing(lines, removed, task.bound)
+    lost = losing(lines, removed, task.bound, task.line_stage.evidence)
     with Outbox(task.store, "losers", 1) as losers_out, Outbox(task.store, "places", 1 << bits) as places_out:
         losers_out.put(0, lost)
         parts = [losers_out.finish()]
@@ -112,35 +105,6 @@ def losers(task: ComparisonTask) -> Made:
             places_out.put_sorted(range_of(known, bits), pa.RecordBatch.from_arrays(columns, schema=PLACES_SCHEMA))
         parts.append(places_out.finish())
     return parts, {"losers": lost.num_rows}
-
-
-def _losing(lines: GroupLines, removed: Flags, bound: BoundStage) -> pa.RecordBatch:
-    """Return the documents that lose too many lines, with the first limit that each breaks. `removed` has one entry per
-    line."""
-    losses = lines.losses(removed)
-    evidence, stage = evidence_of(losses), bound.stage
-    assert isinstance(stage, LineComparison)
-    rules: dict[int, tuple[str, float, float]] = {}
-    for measure, limit in reversed(bound.limits.items()):
-        values = evidence.get(stage.evidence[measure])
-        for name, breaks in reversed(BREAKS.items()):  # the first bound that breaks is written last
-            if values is not None and (number := limit.bounds.get(name)) is not None:
-                for doc in np.flatnonzero((losses["removed"] > 0) & breaks(values, number)).tolist():
-                    rules[doc] = (measure, float(values[doc]), number)
-    docs = np.array(sorted(rules), dtype=np.int64)
-    verdicts = [[rules[doc][column] for doc in docs.tolist()] for column in range(3)]
-    columns = [docs + lines.first, *verdicts, *(losses[name][docs] for name in FACTS)]
-    return pa.RecordBatch.from_arrays(columns, schema=LOSERS_SCHEMA)
-
-
-def evidence_of(losses: dict[str, Ints]) -> dict[str, np.ndarray]:
-    """Return the columns of the verdicts that can drop a document, from what each document loses."""
-    return {
-        "lines_compared": losses["lines"],
-        "lines_removed": losses["removed"],
-        "removed_ratio": losses["chars_removed"] / np.maximum(losses["chars"], 1),
-        "chars_left": losses["chars"] - losses["chars_removed"],
-    }
 
 
 def keepers(task: ComparisonTask) -> Made:

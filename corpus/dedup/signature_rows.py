@@ -17,10 +17,10 @@ from corpus.text.vocabulary import Flags, Hashes
 def read_signed(
     store: Store, stage: DocumentComparison, parts: Sequence[Part], checked: Sequence[int] | None = None
 ) -> tuple[list[pa.RecordBatch], list[int]]:
-    """Return the signature rows of consecutive units, in one batch or more, and a short hash of each file.
+    """Return the signature rows of consecutive units, in one or more batches, and a short hash of each file.
 
     Raises IntegrityError if a file is not as committed. `checked` has the short hashes of files that were checked
-    before; comparing with them takes a tenth of the time.
+    before. Comparing with a short hash takes a tenth of the time.
     """
     hashes = []
     batches = []
@@ -34,8 +34,10 @@ def read_signed(
 
 
 def read_batches(store: Store, part: Part) -> list[pa.RecordBatch]:
-    """Return the rows of an uncompressed Arrow file, without a copy. Raises IntegrityError if it is not as
-    committed."""
+    """Return the rows of an uncompressed Arrow file, without a copy.
+
+    Raises IntegrityError if the file is not as committed.
+    """
     return _batches(check_part(store, part))
 
 
@@ -58,7 +60,7 @@ def hash_pairs(column: pa.Array) -> Hashes:
 
 
 def present(column: pa.Array) -> Flags:
-    """Return which values are not null."""
+    """Return True for each value that is not null."""
     return np.asarray(column.is_valid())
 
 

@@ -27,8 +27,10 @@ from corpus.text.shingles import Hashes, fold
 
 Scheme = Literal["affine32", "datatrove"]
 Signature = NDArray[np.uint32] | NDArray[np.uint64] | NDArray[np.uint16]
-"""The values of one document, or a matrix with a row per document: uint32 for affine32, uint64 for datatrove, uint16
-for the lower bits of either."""
+"""The values of one document, or a matrix with a row per document.
+
+The type is uint32 for affine32, uint64 for datatrove, and uint16 for the lower bits of either.
+"""
 
 BANDS = 14
 ROWS = 8
@@ -70,11 +72,12 @@ def permutations(count: int = BANDS * ROWS, scheme: Scheme = "affine32") -> tupl
 
 
 def band_keys(signature: Signature, bands: int = BANDS, rows: int = ROWS) -> Hashes:
-    """Return a 64-bit key for each band of `rows` values. A matrix of signatures gives a matrix with a row of keys for
-    each.
+    """Return a 64-bit key for each band of `rows` values. For a matrix of signatures, the result has a row of keys for
+    each signature.
 
-    A key is `corpus.text.shingles.fold` of the band's number and its values. Shorter values are packed into 64-bit
-    integers, the first in the low bits. So keys differ from band to band, and are spread evenly over their range.
+    A key is `corpus.text.shingles.fold` of the band's number and its values. Values shorter than 64 bits are packed
+    into 64-bit integers, with the first value in the low bits. So keys differ from band to band, and are spread evenly
+    over their range.
     """
     assert signature.shape[-1] == bands * rows, (signature.shape, bands, rows)
     values: NDArray[Any] = np.ascontiguousarray(signature).reshape(-1, bands, rows)
@@ -90,26 +93,31 @@ def band_keys(signature: Signature, bands: int = BANDS, rows: int = ROWS) -> Has
 
 
 def estimated_jaccard(left: Signature, right: Signature) -> NDArray[np.float64]:
-    """Return the share of equal values over the last axis: a scalar array for two signatures, one value per row for two
-    matrices."""
+    """Return the share of equal values over the last axis.
+
+    Two signatures give a scalar array, two matrices one value per row.
+    """
     return np.asarray(np.count_nonzero(left == right, axis=-1) / left.shape[-1])
 
 
 def text_hash(text: str) -> bytes:
-    """Return 16 bytes that are equal for equal texts. SHA-256 makes them, so nobody can make another text with the same
-    ones. Lone surrogates count as they are."""
+    """Return 16 bytes that are equal for equal texts.
+
+    They come from SHA-256, so nobody can construct another text with the same bytes. Lone surrogates are hashed
+    unchanged.
+    """
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def _fmix32(tokens: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """The finalizer of MurmurHash3. datasketch spreads tokens with it once before it permutes them."""
+    """Apply the finalizer of MurmurHash3. datasketch spreads tokens with it once before it permutes them."""
     tokens = (tokens ^ (tokens >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     tokens = (tokens ^ (tokens >> np.uint32(13))) * np.uint32(0xC2B2AE35)
     return tokens ^ (tokens >> np.uint32(16))
 
 
 def _modulo_mersenne(values: Signature) -> None:
-    """Reduce values mod 2^61 - 1, in place: the high bits are added to the low ones, and one subtraction follows."""
+    """Reduce values mod 2^61 - 1, in place, by adding the high bits to the low bits and subtracting once."""
     high = values >> np.uint64(61)
     values &= np.uint64(_MERSENNE)
     values += high

@@ -19,7 +19,7 @@ class ComparisonTask(Task):
 
     bound: BoundStage
     against: tuple[str, ...] = ()
-    """The locations of the indexes whose digests are in `lists`."""
+    """The locations of the earlier runs' indexes. `lists` has the digests of the indexes."""
 
     @property
     def document_stage(self) -> DocumentComparison:

@@ -19,8 +19,10 @@ MOST_SITES = 20
 
 
 def verdicts(task: ComparisonTask) -> Made:
-    """Write `verdicts`, a box for each unit of the group, and `sites`, the removed documents of each domain. The facts
-    are how many documents each unit loses."""
+    """Write `verdicts`, a box for each unit of the group, and `sites`, the number of removed documents of each domain.
+
+    The facts are the number of documents that each unit loses.
+    """
     layout, rows = task.layout, task.group.rows
     found = read_boxes(task.store, task.parts("verify", "found"), task.number, FOUND_SCHEMA)
     found = found.take(pa.array(np.argsort(found["doc"].to_numpy())))
@@ -60,7 +62,9 @@ def verdicts(task: ComparisonTask) -> Made:
 
 
 def sites(task: ComparisonTask) -> Made:
-    """Find the domains of one range that lost most, as [removed, documents, domain], and the number of domains."""
+    """Find the domains of one range that lost the most documents, as [removed, documents, domain], and the number of
+    domains.
+    """
     tables = []
     for phase in ("bands", "verdicts"):
         table = pa.Table.from_batches([read_boxes(task.store, task.parts(phase, "sites"), task.number, SITES_SCHEMA)])

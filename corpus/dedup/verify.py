@@ -1,8 +1,9 @@
-"""Verification: each component keeps its preferred document, and loses those at least as similar to it as the limit.
+"""Verification. Each component keeps its preferred document, and loses the documents at least as similar to it as the
+limit.
 
-A verifier reads the members of its components from all groups, merged into one order, a bounded number at a time. Of a
-larger component it carries on the documents that decide about the rest: the first kept ones (one more than `verify` has
-rounds), and the last leader.
+A verifier reads the members of its components from all groups, merged into one order, a bounded number at a time. If a
+component is larger than that, the verifier carries on the documents that decide about the rest: the first kept
+documents (one more than the rounds of `verify`), and the last leader.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from corpus.storage.task_commits import Made
 from corpus.text.vocabulary import Flags, Ints, runs
 
 LARGEST = 20
-"""The most clusters that run.json names."""
+"""The greatest number of clusters that run.json lists."""
 
 FOUND_SCHEMA = pa.schema(
     [
@@ -45,13 +46,14 @@ FOUND_SCHEMA = pa.schema(
     ]
 )
 
-_STILL_GROWING = -1  # instead of the size of a cluster
+_STILL_GROWING = -1  # used in place of the size while a cluster still grows
 
 
 @dataclass
 class Judged:
-    """One entry per row: the row of its keeper, the similarity to it, True if the texts are equal, its component, and
-    True if it is a leader."""
+    """One entry per row: the row of its keeper, the similarity to the keeper, whether the texts are equal, the
+    component, and whether the document is a leader.
+    """
 
     kept: Ints
     similarity: Floats
@@ -61,8 +63,10 @@ class Judged:
 
 
 def verify_components(task: ComparisonTask) -> Made:
-    """Judge the members in one box of all files. Write `found`, a box for each group. The facts are the largest
-    clusters and the number of unverified documents."""
+    """Judge the members in one box of all files. Write `found`, a box for each group.
+
+    The facts are the largest clusters and the number of unverified documents.
+    """
     layout, files = task.layout, task.parts("members", "members")
     boxes = [found for found in (Box(task.store, part, task.number) for part in files if part.rows) if found.rows]
     total = sum(found.rows for found in boxes)
@@ -79,7 +83,10 @@ def verify_components(task: ComparisonTask) -> Made:
 
 
 class Verifier:
-    """Judges the members of components as they come, and sends each verdict to the group of its document."""
+    """A judge of components.
+
+    A verifier takes the members in order, and sends each verdict to the group of its document.
+    """
 
     def __init__(self, task: ComparisonTask, out: Outbox) -> None:
         self.unverified = 0
@@ -88,11 +95,11 @@ class Verifier:
         self._stage, self._layout, self._threshold, self._out = task.document_stage, task.layout, task.threshold, out
         self._kept_on = 1 if self._stage.transitive else ROUNDS + 1
         self._carried = one_batch([], members_schema(self._stage))
-        self._sizes = np.zeros(0, np.int64)  # of the clusters of carried documents so far
+        self._sizes = np.zeros(0, np.int64)  # the current sizes of the clusters of carried documents
         self._waiting = _WaitingVerdicts(task.store)
 
     def judge(self, members: pa.RecordBatch, last: bool) -> None:
-        """Judge the next members, in order. `last` is True if none come after them."""
+        """Judge the next members, in order. `last` is True if no members follow."""
         old = self._carried.num_rows
         rows = one_batch([self._carried, members], members_schema(self._stage))
         doc = rows["doc"].to_numpy()
@@ -160,7 +167,10 @@ class Verifier:
 
 
 class _WaitingVerdicts:
-    """Verdicts of a component that goes on. They wait in a file until the sizes of their clusters are known."""
+    """The verdicts of a component that is not complete.
+
+    The verdicts wait in a file until the sizes of their clusters are known.
+    """
 
     def __init__(self, store: Store) -> None:
         self._path = store.scratch()
@@ -193,7 +203,7 @@ class _WaitingVerdicts:
 
 
 def _nth_kept(judged: Judged) -> Ints:
-    """Return the number of each kept leader among those of its component, from 0; -1 for all other rows."""
+    """Return the number of each kept leader in its component, counted from 0. All other rows have -1."""
     nth = np.full(len(judged.kept), -1, dtype=np.int64)
     kept = np.flatnonzero(judged.leads & (judged.kept == np.arange(len(judged.kept))))
     starts = run_starts(judged.component[kept])

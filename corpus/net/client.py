@@ -38,16 +38,17 @@ def open_transport(url: str) -> Transport:
 _REQUESTS_PER_S = 50
 _LONGEST_WAIT_S = 60.0
 _MOST_BYTES = 1 << 50
-"""No archive is larger than a pebibyte."""
+"""The largest size that a server may claim for a file, one pebibyte. No archive is larger."""
 
 
 @dataclass(frozen=True)
 class RetryTimes:
     """The waits between the tries of a request, and the time after which the client gives up.
 
-    The first wait takes `first_wait_s`. Each later wait takes twice as long, up to `longest_wait_s`, or as long as the
-    server asks. The client gives up after `total_s` without any data, or after `unreached_s` if the server never
-    answered. A server that once answered is asked at least twice, however long the first request took.
+    The first wait takes `first_wait_s`. Each later wait takes twice as long, up to `longest_wait_s`. If the server asks
+    for a longer wait, the client waits that long. The client gives up after `total_s` without any data, or after
+    `unreached_s` if the server never answered. If the server has answered once, the client asks at least twice, however
+    long the first request took.
     """
 
     first_wait_s: float = 0.5
@@ -57,8 +58,11 @@ class RetryTimes:
 
 
 class Client(AbstractContextManager["Client"]):
-    """The client through which one process sends all its requests. It sends at most 8 at a time and `rate` a second.
-    All of them wait if a server has too many requests. Threads may share a client."""
+    """The client through which one process sends all its requests. The client sends at most 8 requests at a time, and
+    `rate` a second.
+
+    If a server has too many requests, all threads wait. Threads may share a client.
+    """
 
     def __init__(self, times: RetryTimes | None = None, rate: float = _REQUESTS_PER_S) -> None:
         self._times = times or RetryTimes()
@@ -139,11 +143,11 @@ class Client(AbstractContextManager["Client"]):
                     reached = server in self._reached
                     total = times.total_s if reached else times.unreached_s
                     delay = min(times.longest_wait_s, times.first_wait_s * 2**tries) * random.uniform(0.5, 1)
-                    # Our own delay is the least: some servers ask for 0 seconds and do not mean it.
+                    # Wait at least our own delay, because some servers ask for 0 seconds and do not mean it.
                     delay = max(delay, min(error.wait_s, _LONGEST_WAIT_S))
                     if time.monotonic() + delay - since > total and (tries or not reached):
                         what = f"{redact(url)} can't be {verb}: {error.reason}, in {tries + 1} tries."
-                        raise failed(what, "Run the same command again when the server is well.") from None
+                        raise failed(what, "Run the same command again when the server works.") from None
                     tries += 1
                     if not error.throttled:
                         self._sleep(delay)

@@ -19,11 +19,13 @@ from corpus.net.urls import is_url, url_name
 from corpus.warc.source import BLOCK_BYTES, LocalSource
 
 FETCH_BYTES = 8 << 20
-"""The size of a request when a file is read in order. Two such blocks are held: the one being read and the next one,
-which is requested ahead."""
+"""The size of a request when a file is read in order.
+
+Two such blocks are held: the block that is being read, and the next block, which is requested ahead.
+"""
 
 _FIRST_BYTES = 1 << 16
-"""The size of the first request, which finds out the size of the file."""
+"""The size of the first request, which also learns the size of the file."""
 
 _WAIT_S = 0.5
 
@@ -31,9 +33,9 @@ _WAIT_S = 0.5
 class RemoteSource:
     """A file behind a URL. The source connects at its first read.
 
-    `tag` identifies the file. A given tag must match, otherwise InputChanged is raised. Reads in order fetch larger and
-    larger blocks, the next one in the background. `span` declares the bytes that will be read in order, so that no byte
-    after them is fetched. `waiting` is called every half second while a read waits.
+    `tag` identifies the file. If it is given and does not match, InputChanged is raised. Reads in order fetch larger
+    and larger blocks, and fetch the next block in the background. `span` declares the bytes that will be read in order,
+    so that no later bytes are fetched. `waiting` is called every half second while a read waits.
     """
 
     _fetcher: _Fetcher | None = None
@@ -94,7 +96,7 @@ class RemoteSource:
         self._block = bytearray()
         loaded = None
         if ahead is not None and offset in ahead[0]:
-            # If a block that nobody has read yet fails, it is requested again.
+            # If a block fails before anybody has read it, it is requested again.
             with suppress(InputUnreachable, MemoryError):
                 loaded, self._block_start = self._wait(ahead[1]), ahead[0].start
         if loaded is None:
@@ -106,7 +108,7 @@ class RemoteSource:
             self._ahead = range(self._reached, self._reached + following), self._request(self._reached, following)
 
     def _length(self, offset: int, end: int) -> int:
-        """Return how much to request at `offset` if the bytes up to `end` are needed."""
+        """Return how many bytes to request at `offset` if the bytes up to `end` are needed."""
         if self._span is not None and self._in_span(offset):
             return max(end - offset, min(FETCH_BYTES, self._span[1] - offset))
         in_order = self._span is None and offset == self._reached
@@ -127,7 +129,7 @@ class RemoteSource:
         return future.result()
 
     def check(self) -> None:
-        """Do nothing: every answer was checked."""
+        """Do nothing, because every answer was checked when it came."""
 
     def close(self) -> None:
         if self._fetcher is not None:
@@ -141,7 +143,10 @@ class RemoteSource:
 
 
 class _Fetcher:
-    """A thread that requests one range after the other. It starts before a page may leave no memory for a thread."""
+    """A thread that requests one range after the other.
+
+    It starts early, because a page may later leave no memory for a thread.
+    """
 
     def __init__(self, client: Client, url: str, version: FileVersion) -> None:
         self._wanted: queue.SimpleQueue[tuple[int, int, Future[bytearray]] | None] = queue.SimpleQueue()
@@ -174,7 +179,7 @@ def open_source(
     client: Client | None = None,
     waiting: Callable[[], None] = lambda: None,
 ) -> LocalSource | RemoteSource:
-    """Return the source of a path or URL, of which the bytes of `span` will be read in order.
+    """Return the source of a path or URL. The bytes of `span` will be read in order.
 
     Raises InputChanged if the file does not match `tag`.
     """

@@ -1,7 +1,9 @@
-"""Single requests to an object store, by obstore, which is imported at its first use. And what all requests share.
+"""Single requests to an object store, and the parts that all kinds of requests share. obstore is imported at its first
+use.
 
-Nothing here asks twice. A failed request raises `TransientError` if it may succeed later, otherwise `PermanentError`.
-Neither quotes a library's message, because that contains the whole URL, with credentials and signatures.
+This module never repeats a request. A failed request raises `TransientError` if it may succeed later, otherwise
+`PermanentError`. The message of a library is never quoted, because it contains the whole URL, with credentials and
+signatures.
 """
 
 from __future__ import annotations
@@ -20,14 +22,16 @@ from corpus.net.urls import object_key
 
 CONNECT_S = 10.0
 READ_S = 30.0
-"""The seconds for which a server may send nothing."""
+"""The longest time, in seconds, during which a server may send nothing."""
 
 REQUEST_S = 300.0
-"""The seconds that a request may take: a block of 8 MiB at 28 KB/s. An upload has only this limit, because READ_S also
-counts while a server listens."""
+"""The longest time, in seconds, that a request may take: a block of 8 MiB at 28 KB/s.
+
+Only this limit applies to an upload, because READ_S would also count the time in which the server receives.
+"""
 
 CONNECTIONS = 8
-"""Concurrent requests of one process to one server."""
+"""The number of concurrent requests of one process to one server."""
 
 NO_RANGES = ("the server does not serve ranges", "Download the file and give its path.")
 _CREDENTIALS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket."
@@ -45,8 +49,8 @@ class FileVersion:
 class TransientError(Exception):
     """A request failed that may succeed later.
 
-    `wait_s` is how long the server asked us to wait. `throttled` is True if the server has too many requests,
-    `answered` if it answered at all.
+    `wait_s` is the wait that the server asked for. `throttled` is True if the server has too many requests, `answered`
+    if the server answered at all.
     """
 
     reason: str
@@ -57,7 +61,7 @@ class TransientError(Exception):
 
 @dataclass(eq=False)
 class PermanentError(Exception):
-    """A request failed that would fail again: the reason, and what to do."""
+    """A request failed and would fail again. The message gives the reason and what to do."""
 
     reason: str
     todo: str = ""
@@ -71,8 +75,10 @@ class Transport(Protocol):
     """The requests to one server or one bucket. All methods raise TransientError or PermanentError."""
 
     def get(self, url: str, offset: int, length: int, check: Check, sink: Sink) -> None:
-        """Pass at most `length` bytes from `offset` to `sink`, piece by piece, after `check` has seen the file's
-        version. The pieces passed before an error are valid."""
+        """Pass at most `length` bytes from `offset` to `sink`, piece by piece.
+
+        `check` sees the file's version first. The pieces passed before an error are valid.
+        """
 
     def list(self, prefix: str) -> list[str]:
         """Return the keys below a prefix of a bucket."""
@@ -128,13 +134,13 @@ class BucketTransport:
             return [meta["path"] for chunk in self._obstore.list(self._store, prefix or None) for meta in chunk]
 
     def head(self, key: str) -> FileVersion | None:
-        """Return the version of an object, None if there is no such object."""
+        """Return the version of an object, or None if the object does not exist."""
         with self._explaining(), suppress(FileNotFoundError):
             return _version(self._obstore.head(self._store, key))
         return None
 
     def fetch(self, key: str, offset: int, length: int) -> bytes:
-        """Return `length` bytes of an object from `offset`, fewer only at its end. Raises FileNotFoundError."""
+        """Return `length` bytes of an object from `offset`, or fewer at its end. Raises FileNotFoundError."""
         try:
             return bytes(self._obstore.get(self._store, key, options={"range": (offset, offset + length)}).bytes())
         except (self._errors.BaseError, OSError) as error:
@@ -145,8 +151,8 @@ class BucketTransport:
     def put(self, key: str, data: Any, over: str | None = "") -> bool:
         """Store an object in one request. Return True if it was stored, or False if `over` did not allow it.
 
-        An empty `over` stores only a new object. An ETag replaces only the object with this ETag, None replaces any
-        object. A request may have stored the object although its answer was lost.
+        An empty `over` allows only a new object. An ETag allows replacing only the object with this ETag. None allows
+        replacing any object. A request may have stored the object although its answer was lost.
         """
         mode: Any = {"e_tag": over} if over else "overwrite" if over is None else "create"
         with self._explaining():
@@ -198,7 +204,9 @@ class BucketTransport:
 
 
 def _check_endpoints() -> None:
-    """Raise PermanentError if the environment names an endpoint or a proxy that is not a URL: obstore panics there."""
+    """Raise PermanentError if the environment names an endpoint or a proxy that is not a URL, because obstore would
+    panic.
+    """
     for name, value in os.environ.items():
         if value and _ENDPOINT.fullmatch(name):
             try:

@@ -1,5 +1,7 @@
-"""URLs of inputs and outputs. Their user name, password and query may be secrets. So names, messages and output files
-show only what `redact` leaves of a URL.
+"""The URLs of inputs and outputs.
+
+Their user name, password and query may be secrets, so names, messages and output files show only the result of
+`redact`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ def is_url(path: str) -> bool:
 
 
 def is_utf8(path: str) -> bool:
-    """Return True if a path can be written as text. File names on this machine may hold any bytes."""
+    """Return True if a path can be written as text. A file name on this machine may hold any bytes."""
     return not _NOT_UTF8.search(path)
 
 
@@ -52,7 +54,7 @@ def url_name(url: str) -> str:
 
 
 def url_folders(url: str) -> list[str]:
-    """Return what stands before the name of a file in its URL, without secrets: host or bucket, and folders."""
+    """Return the parts of a URL before the name of the file, without secrets: host or bucket, then folders."""
     scheme, _, rest = (url if url.partition("://")[0] in OBJECT_STORES else redact(url)).partition("://")
     authority, _, path = rest.partition("/")
     folders = path.split("/")[:-1]
@@ -62,7 +64,7 @@ def url_folders(url: str) -> list[str]:
 
 
 def object_key(url: str) -> str:
-    """Return the key of an object or prefix: everything after the bucket, unchanged, as it may hold `?`, `#` and `%`.
+    """Return the key of an object or prefix: everything after the bucket, unchanged. A key may hold `?`, `#` and `%`.
 
     Raises ConfigError if the library for object stores can't name the key.
     """

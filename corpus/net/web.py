@@ -38,10 +38,10 @@ _CERTIFICATES = "Set SSL_CERT_FILE if an authority of your own signs its certifi
 
 
 class WebTransport:
-    """Requests to a web server. They use the proxies and certificates of the environment.
+    """Requests to a web server. The requests use the proxies and certificates of the environment.
 
-    A redirect leads from https only to https, and to an address of a private network only if the first server is in
-    one. Name and password are sent to the first server alone.
+    A redirect leads from https only to https. It leads to a private network only if the first server is in a private
+    network. Name and password are sent to the first server alone.
     """
 
     def __init__(self, scheme: str, host: str) -> None:
@@ -114,7 +114,7 @@ class WebTransport:
         raise PermanentError("it redirects too often")
 
     def _answered(self, response: Any, offset: int, length: int) -> tuple[FileVersion, int]:
-        """Return the version of the file that an answer belongs to, and how many of its bytes follow."""
+        """Return the version of the file that was sent, and how many of its bytes follow in the answer."""
         headers, status = response.headers, response.status
         validator = headers.get("etag") or headers.get("last-modified") or ""
         if status == 206:

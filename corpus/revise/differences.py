@@ -1,7 +1,7 @@
 """The documents that moved between two runs, by rule.
 
-Both ledgers are read side by side. Their rows are ordered by (archive, offset), and ids are unique, so windows that end
-at the same row hold the same documents. Memory is that of a few row groups, for runs of any length.
+Both ledgers are read side by side. The rows of a ledger are ordered by (archive, offset), and ids are unique, so
+windows that end at the same row hold the same documents. Runs of any length need the memory of only a few row groups.
 """
 
 from __future__ import annotations
@@ -25,46 +25,48 @@ if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
 
 EXAMPLES = 5
-"""URLs shown per move: the first ones."""
+"""The number of example URLs per move. The first URLs are shown."""
 
 ABSENT = "absent"
 """The verdict of a document in the run that does not have it."""
 
-_END = ("\U0010ffff", 0)  # behind every position
+_END = ("\U0010ffff", 0)  # comes after every position
 _LEDGER_ROWS = 1 << 16
-_CORPUS_ROWS = 1 << 10  # with their texts about 5 MB
+_CORPUS_ROWS = 1 << 10  # these rows and their texts take about 5 MB
 
 
 @dataclass
 class Move:
-    """Documents with one verdict in the first run and another in the second."""
+    """Documents that had one verdict in the first run and have another in the second."""
 
     documents: int = 0
     examples: list[str] = field(default_factory=list)
-    """URLs, or ids of documents without one."""
+    """The URLs of some documents, or the ids of documents without a URL."""
 
 
 @dataclass
 class Diff:
-    """The differences between two runs. Pairs of numbers are (first run, second run)."""
+    """The differences between two runs. In each pair, the first number belongs to the first run."""
 
     recipe: list[str]
     """The differences between the recipes, one line each."""
     documents: tuple[int, int] = (0, 0)
     kept: tuple[int, int] = (0, 0)
     same: int = 0
-    """Documents with the same verdict in both runs."""
+    """The number of documents with the same verdict in both runs."""
     moves: dict[tuple[str, str], Move] = field(default_factory=dict)
-    """The moves, by (first verdict, second verdict). A verdict is kept, `stage.rule`, `failed: kind` or
-    `skipped: kind`."""
+    """The moves, by (first verdict, second verdict).
+
+    A verdict is `kept`, `stage.rule`, `failed: kind` or `skipped: kind`.
+    """
     same_text: int = 0
-    """Documents kept in both runs with the same text."""
+    """The number of documents kept in both runs with the same text."""
     other_text: int = 0
-    """Documents kept in both runs with another text."""
+    """The number of documents kept in both runs with different texts."""
     text_examples: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """The differences as plain data."""
+        """Return the differences as plain data."""
         ranked = sorted(self.moves.items(), key=lambda item: (-item[1].documents, item[0]))
         return {
             "recipe": self.recipe,
@@ -93,16 +95,19 @@ def diff(first: RunFiles, second: RunFiles) -> Diff:
 
 @dataclass(frozen=True)
 class Returned:
-    """A page that a replay keeps and the run did not, or that has lines again, since what it repeated is gone."""
+    """A page that comes back in a replay, as a whole or with lines that the run had removed.
+
+    A page comes back when a takedown removes the page that it duplicated, or whose lines it repeated.
+    """
 
     id: str
     url: str
     lines: int
-    """The lines; 0 for a whole page."""
+    """The number of lines, or 0 for a whole page."""
 
 
 def returned(run: RunFiles, replayed: RunFiles) -> Iterator[Returned]:
-    """Yield the pages that come back in a replay of a run, in order. Both have the same rows."""
+    """Yield the pages that come back in a replay of a run, in order. Both runs have the same rows."""
     lines = [
         f"{name}.{measure}"
         for name, one in run.info["compared"].items()
@@ -123,7 +128,7 @@ def returned(run: RunFiles, replayed: RunFiles) -> Iterator[Returned]:
 
 
 class _Side:
-    """The rows of one run, in order. Some are held in memory."""
+    """The rows of one run, in order. A few rows are held in memory."""
 
     def __init__(self, paths: Sequence[Path], columns: list[str], rows: int) -> None:
         self._batches = (batch for batch in read_batches(paths, columns, rows) if batch.num_rows)
@@ -132,7 +137,7 @@ class _Side:
         """The position of the last row held, or _END after the last batch."""
 
     def load(self) -> None:
-        """Read another batch."""
+        """Read the next batch."""
         batch = next(self._batches, None)
         if batch is None:
             self.last = _END
@@ -151,7 +156,7 @@ class _Side:
 
 
 def _windows(one: _Side, other: _Side) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """Yield rows of both sides, up to the same position."""
+    """Yield rows of both sides. The windows of each pair end at the same position."""
     while (reach := min(one.last, other.last)) != _END:
         for side in (one, other):
             if side.last == reach:
@@ -161,7 +166,7 @@ def _windows(one: _Side, other: _Side) -> Iterator[tuple[pa.Table, pa.Table]]:
 
 
 def verdicts_of(table: pa.Table) -> pa.Array:
-    """The verdict of each ledger row, as in `Diff.moves`."""
+    """Return the verdict of each ledger row, as in `Diff.moves`."""
     stage, rule = (pc.fill_null(table[name], "") for name in ("stage", "rule"))
     dropped = pc.binary_join_element_wise(stage, rule, ".")
     other = pc.binary_join_element_wise(table["outcome"], rule, ": ")
@@ -191,7 +196,7 @@ def _count(found: Diff, one: pa.Table, other: pa.Table) -> None:
 
 
 def _positions(one: pa.Table, other: pa.Table) -> pa.Array:
-    """The row of the other table that has the same document, for each row; null if there is none."""
+    """Return, for each row, the row of the other table with the same document, or null if there is none."""
     return pc.index_in(one["id"], value_set=other["id"].combine_chunks()).combine_chunks()
 
 

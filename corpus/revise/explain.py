@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def explain(run: RunFiles, url_or_id: str) -> list[dict[str, Any]]:
-    """Every ledger row of a URL or id, with each measure beside its limit, and the text of a kept page. If there is
-    none, those of the URL that differs only in `www.`, a final slash or letter case.
+    """Return every ledger row of a URL or id, with each measure beside its limit, and the text of a kept page.
 
-    Raises InputError, which names the nearest URLs, if the ledger has no such row.
+    If there is no such row, URLs that differ only in `www.`, a final slash or letter case are tried. If these have no
+    row either, raise InputError, which names the nearest URLs.
     """
     rows = run.find(url_or_id)
     if not rows:
         near = nearest_urls(urls_in(run.paths("ledger")), [url_or_id])[url_or_id]
         if not near or not is_variant(near[0], url_or_id):
             what = f"The ledger of {run.store.where()} has no record of {url_or_id}."
-            shown = [one for one in near if one.isprintable()]  # a crawled URL may have what a terminal obeys
+            shown = [one for one in near if one.isprintable()]  # a crawled URL may contain control characters
             todo = f"Did you mean {' or '.join(shown)}?" if shown else "`corpus ls` lists the pages of a run."
             raise InputError(what, todo)
         rows = run.find(near[0])
@@ -47,9 +47,10 @@ def _explained(run: RunFiles, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compared(run: RunFiles, row: dict[str, Any]) -> list[str]:
-    """The stages that compared a page with others: all of them if it is kept, or up to the one that removed it.
+    """Return the stages that compared a page with others. For a kept page these are all collective stages, for others
+    the stages up to the one that removed the page.
 
-    A stage for some languages may have left the page out, which the ledger does not say.
+    A stage that is limited to some languages may have ignored the page. The ledger does not show this.
     """
     tables = {table["name"]: table for table in run.info["recipe"]["stages"]}
     names = [name for name in run.info["compared"] if name in run.info.get("comparisons", tables)]

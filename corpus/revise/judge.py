@@ -1,9 +1,11 @@
 """New verdicts for ledger rows, from their measures alone.
 
-The new verdict of a document is the first rule that its measures break now. It is certain with one exception: a
-document that passes the rule that dropped it, and was not measured by all later stages. Such a document is *open*.
+The new verdict of a document is the first rule that its measures break under the new limits. There is one case in which
+the new verdict is uncertain: the document now passes the rule that dropped it, and some later stage did not measure it.
+Such a document is *open*.
 
-Only the columns of the changed rules are read, and those of the other rules where a document passes its old verdict.
+Only the columns of the changed rules are read. If a document passes its old verdict, the columns of the other rules are
+read too.
 """
 
 from __future__ import annotations
@@ -22,10 +24,11 @@ from corpus.stage import BREAKS, Limit
 
 
 class VerdictCodes:
-    """Verdicts as numbers: the index of a rule, or one of four codes after the rules.
+    """Verdicts as numbers: the index of a rule, or one of four codes above the rules.
 
-    `repeated` documents pass every rule, and were removed by a comparison. `fixed` ones failed, were skipped or taken
-    down, which no limit changes. `open` ones pass every rule that measured them, but were not measured by all.
+    `repeated` documents pass every rule, but a comparison removed them. `fixed` documents failed, were skipped or were
+    taken down, and no limit changes that. `open` documents pass every rule that measured them, but some stage did not
+    measure them.
     """
 
     def __init__(self, rules: Sequence[TunedRule]) -> None:
@@ -35,7 +38,10 @@ class VerdictCodes:
 
 
 class LedgerJudge:
-    """Gives the ledger rows of a run verdicts under the limits of another recipe. `info` is its run.json."""
+    """A judge that gives the ledger rows of a run verdicts under the limits of another recipe.
+
+    `info` is the run's run.json.
+    """
 
     def __init__(self, info: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
         rules = rules_of(info, recipe)
@@ -46,7 +52,7 @@ class LedgerJudge:
         self._changed = [index for index, rule in enumerate(rules) if rule.changed]
 
     def verdicts(self, read: Columns) -> tuple[np.ndarray, np.ndarray]:
-        """The codes of the old and the new verdicts."""
+        """Return the codes of the old and the new verdicts."""
         rules = self.codes.rules
         old = self._old(read(["outcome", "stage", "rule"]))
         at = np.minimum(old, self.codes.kept)
@@ -65,9 +71,9 @@ class LedgerJudge:
         return old, new
 
     def _further(self, read: Columns, rows: np.ndarray, at: np.ndarray) -> np.ndarray:
-        """The new verdicts of documents that pass their old verdict."""
+        """Return the new verdicts of documents that pass their old verdict."""
         rules = self.codes.rules
-        # Stages measure in order, so a document with the last value has them all. A stage without limits may have
+        # Stages measure in order, so a document with the last value has all values. A stage without limits may have
         # failed on a document that was already dropped; then both columns are null.
         ends = read(["text_bytes", self._columns[-1]]).take(pa.array(rows))
         unmeasured = ends[0].is_null().to_numpy() & ends[1].is_null().to_numpy()
@@ -95,7 +101,7 @@ class LedgerJudge:
 
 
 def outside(limit: Limit, column: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Return True for the values outside a limit. A null value is never outside."""
+    """Return True for each value outside a limit. A null value counts as inside."""
     if limit.of is str:
         if limit.one_of is None:
             return np.zeros(len(column), np.bool_)
@@ -110,13 +116,16 @@ def outside(limit: Limit, column: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def numeric_checks(limit: Limit) -> list[tuple[float, Callable[[Any, Any], Any]]]:
-    """The numeric bounds of a limit, in the order of `Limit.broken_by`, each with the comparison that breaks it."""
+    """Return the numeric bounds of a limit, in the order of `Limit.broken_by`.
+
+    Each comes with the comparison that breaks it.
+    """
     bounds = limit.bounds
     return [(bounds[name], breaks) for name, breaks in BREAKS.items() if name in bounds]
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
-    """A column as indices into the list of its values. Null is the index after the last value."""
+    """Return a column as indices into the list of its values. Null has the index after the last value."""
     encoded = column.combine_chunks()
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()

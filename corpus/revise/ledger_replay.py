@@ -1,8 +1,9 @@
-"""Ledger rows under other limits: the rows that stay, those that follow from their measures, and those whose page must
-be read again.
+"""New ledger rows under other limits. Some rows stay, some follow from their measures, and some pages must be read
+again.
 
-A page is read again if its text is newly needed, or if its new row contains values that the ledger does not have:
-measures after a verdict that no longer holds, or the detail of a rule that did not drop the page before.
+A page is read again if its text is newly needed. A page is also read again if its new row contains values that the
+ledger does not have: measures after a verdict that no longer holds, or the detail of a rule that did not drop the page
+before.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT, REMOVED
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.revise.judge import LedgerJudge, numeric_checks, outside
 from corpus.revise.limits import TunedRule
 from corpus.revise.takedowns import failed_pages, judged_pages
@@ -27,13 +28,15 @@ from corpus.tables.overlay import put
 from corpus.tables.takedown import Takedown
 
 STAYS, FOLLOWS, READ = 0, 1, 2
-"""Actions for a row: it stays as it is (except for its comparison), it follows from its measures, or its page is read
-again."""
+"""The actions for a row.
+
+The row does not change (except for its comparison), the row follows from its measures, or the page is read again.
+"""
 
 
 @dataclass(frozen=True)
 class RowActions:
-    """The old and the new verdict of each row, as codes, and its action."""
+    """The old and the new verdict of each row, as codes, and the action for the row."""
 
     old: np.ndarray
     new: np.ndarray
@@ -43,10 +46,10 @@ class RowActions:
 
 
 class LedgerReplay(LedgerJudge):
-    """Judges the rows of a run by `recipe`, which differs from the recipe of the run in its limits alone.
+    """A judge of the rows of a run under `recipe`, which differs from the recipe of the run only in its limits.
 
-    `signed` tells if the run kept its signatures. Without them every page that passes is read again. `takedown` has
-    the removals that are new.
+    `signed` is True if the run kept its signatures. Without signatures, every page that passes is read again.
+    `takedown` has the new removals.
     """
 
     def __init__(self, info: Mapping[str, Any], recipe: Recipe, signed: bool, takedown: Takedown | None) -> None:
@@ -57,7 +60,7 @@ class LedgerReplay(LedgerJudge):
         self._schema = ledger_schema(recipe.pipeline().columns)
         stages = {bound.name: bound.stage for bound in recipe.stages}
         self.unmeasured = [self._unmeasured_after(rule, stages, recipe) for rule in self.codes.rules]
-        """The columns that stay null for a document that a rule drops, by the index of the rule."""
+        """The columns that are null for a document that a rule drops, by the index of the rule."""
         self._detailed = [rule.name in stages[rule.stage].detailed for rule in self.codes.rules]
 
     def actions(self, read: Columns) -> RowActions:
@@ -68,8 +71,8 @@ class LedgerReplay(LedgerJudge):
         passes = np.isin(new, (codes.kept, codes.repeated))
         action = np.full(len(old), STAYS)
         moved = (old != new) & ~(passed & passes)
-        # The detail of a new verdict is what the archive reader noted. A row has that note unless its old verdict has a
-        # detail of its own.
+        # The detail of a new verdict is the note of the archive reader. A row has this note unless its old verdict has
+        # a detail of its own.
         own_detail = [named or rule.new.of is str for named, rule in zip(self._detailed, codes.rules, strict=True)]
         noted = (old == codes.kept) | ~np.array([*own_detail, *[True] * 4])[old]
         for index, rule in enumerate(codes.rules):
@@ -96,7 +99,7 @@ class LedgerReplay(LedgerJudge):
         return []
 
     def _stopped_elsewhere(self, read: Columns, new: np.ndarray) -> np.ndarray:
-        """Find documents that, after their verdict, are now measured further than before, or less far."""
+        """Find documents that, after their verdict, are measured further than before, or less far than before."""
         unmeasured = np.array([*map(len, self.unmeasured), 0])
         found: np.ndarray = (new < self.codes.kept) & (np.append(unmeasured, [0] * 3)[new] == 0)
         stopping = [index for index, columns in enumerate(self.unmeasured) if columns]
@@ -120,9 +123,9 @@ class LedgerReplay(LedgerJudge):
         return found
 
     def table(self, table: pa.Table, actions: RowActions) -> pa.Table:
-        """The new rows before documents are compared. The rows of pages that are read again are not valid.
+        """Return the new rows, before documents are compared. The rows of pages that are read again are not valid yet.
 
-        A measure that the run, made by an earlier version, does not have is null.
+        If an earlier version made the run and does not have a measure, the measure is null.
         """
         table = self._before_comparison(table)
         for index, rule in enumerate(self.codes.rules):
@@ -146,7 +149,7 @@ class LedgerReplay(LedgerJudge):
         return pa.table(new, schema=self._schema)
 
     def _before_comparison(self, table: pa.Table) -> pa.Table:
-        """The rows without the results of comparisons."""
+        """Return the rows without the results of comparisons."""
         if not self._compared:
             return table
         removed = pc.is_in(table["stage"], value_set=pa.array(self._compared)).to_numpy()
@@ -156,7 +159,7 @@ class LedgerReplay(LedgerJudge):
 
 
 def _without_names(table: pa.Table) -> pa.Table:
-    """The table with hashes in place of the names of pages that were taken down, now or before."""
+    """Return the table with hashes in place of the names of all pages that were taken down, now or before."""
     removed = pc.fill_null(pc.equal(table["stage"], REMOVED), False)
     named = table.select(["url", "record_id"]).filter(removed)
     hidden = [hidden_names(url, record_id) for url, record_id in zip(*named.to_pydict().values(), strict=True)]
@@ -165,12 +168,12 @@ def _without_names(table: pa.Table) -> pa.Table:
 
 
 def _dropped(table: pa.Table, here: np.ndarray, rule: TunedRule) -> pa.Table:
-    """The table with some rows dropped by a rule."""
+    """Return the table with some rows dropped by a rule."""
     mask = pa.array(here)
     values = table[rule.column].filter(mask)
     fixed: dict[str, Any] = {"outcome": DROPPED, "stage": rule.stage, "rule": rule.name}
     if rule.new.of is str:
-        # an empty category leaves the detail to the note of the archive reader
+        # if the category is empty, the detail is the note of the archive reader
         details = pc.if_else(pc.equal(values, ""), table["detail"].filter(mask), values)
         return put(table, here, {**fixed, "value": None, "limit": None, "detail": details})
     limits = pa.array(broken_bounds(rule.new, values))
@@ -178,7 +181,7 @@ def _dropped(table: pa.Table, here: np.ndarray, rule: TunedRule) -> pa.Table:
 
 
 def broken_bounds(limit: Limit, values: pa.ChunkedArray) -> np.ndarray:
-    """The first bound that each value breaks, as `Limit.broken_by` finds it, or NaN."""
+    """Return the first bound that each value breaks, as `Limit.broken_by` finds it, or NaN."""
     numbers = values.cast(pa.float64()).to_numpy()
     found = np.full(len(numbers), np.nan)
     for bound, breaks in reversed(numeric_checks(limit)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpus.errors import ConfigError, did_you_mean
-from corpus.settings import Settings, changes_of, setting_of
+from corpus.settings import Settings, changes_of, pairs_of
 from corpus.stage import Limit
 
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str}
@@ -23,7 +23,7 @@ class Measure:
     name: str
     limit: Limit
     collective: bool
-    """True if the stage compares documents. If so, only documents that passed all other stages have a value."""
+    """True if the stage compares documents. Then only documents that passed all other stages have a value."""
 
     @property
     def column(self) -> str:
@@ -36,7 +36,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class TunedRule(Measure):
-    """A measure with its limit in the run and its new limit."""
+    """A measure with its limit in the run and with its new limit."""
 
     new: Limit
 
@@ -52,7 +52,7 @@ def with_limits(info: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """
     recipe: dict[str, Any] = copy.deepcopy(info["recipe"])
     tables = {table["name"]: table for table in recipe["stages"]}
-    for path, value in settings.items() if isinstance(settings, Mapping) else map(setting_of, settings):
+    for path, value in pairs_of(settings):
         stage, measure, bound = _split(path, tables, info)
         before: dict[str, Any] = tables[stage][measure]
         changes = changes_of(path, before, bound, value)
@@ -63,9 +63,9 @@ def with_limits(info: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
 
 
 def rules_of(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[TunedRule]:
-    """The rules that have a limit in the run or in `recipe`, in the order in which they apply.
+    """Return the rules that have a limit in the run or in `recipe`, in the order in which they apply.
 
-    Collective stages have no rules here, as they measure nothing on a single document.
+    Collective stages have no rules here, because they measure nothing on a single document.
     """
     pairs = zip(measures_of(info), measures_of({**info, "recipe": recipe}), strict=True)
     rules = [TunedRule(old.stage, old.name, old.limit, old.collective, new.limit) for old, new in pairs]
@@ -73,7 +73,7 @@ def rules_of(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[TunedRu
 
 
 def measures_of(info: Mapping[str, Any]) -> list[Measure]:
-    """The measures of a run, in the order of its ledger columns. This is the order of the rules."""
+    """Return the measures of a run, in the order of its ledger columns. This is also the order of the rules."""
     tables = {table["name"]: table for table in info["recipe"]["stages"]}
     found = []
     for column, kind in info["columns"].items():
@@ -84,16 +84,16 @@ def measures_of(info: Mapping[str, Any]) -> list[Measure]:
 
 @dataclass(frozen=True)
 class SimilarityLimit:
-    """The limit of a stage that compares whole documents, and the ledger columns with its evidence, if it has them."""
+    """The limit of a stage that compares whole documents, and the ledger columns that hold its evidence, if any."""
 
     below: float | None
-    """The similarity at which a document is removed; None if the limit is off."""
+    """The similarity from which a document is removed, or None if the limit is off."""
     cluster_size: str | None
     exact: str | None
 
 
 def similarity_limit(info: Mapping[str, Any], recipe: Mapping[str, Any]) -> SimilarityLimit | None:
-    """The limit of the stage that compares whole documents; None if there is no such stage, or more than one."""
+    """Return the limit of the only stage that compares whole documents, or None if no stage or several stages do."""
     found = [(name, one["measures"]) for name, one in info["compared"].items() if one["compares"] == "documents"]
     if len(found) != 1:
         return None

@@ -1,8 +1,10 @@
-"""The replay of a portion: the parts that a pass over its records would leave under other limits, or after a takedown.
+"""The replay of a portion. A replay makes the parts that a pass over the records would make under other limits, or
+after a takedown.
 
-They are made from the files of the run. Only the pages that its files can't answer for are read again, in two steps. A
-page that a comparison removed has no text in the run. If it passes now, `replay_portion` leaves its text out, and the
-documents are compared without it. If the page stays, `add_missing_texts` reads it.
+The parts are made from the files of the run. A page is read again only if these files do not have enough data. Reading
+pages takes two steps, because a page that a comparison removed has no text in the run. If the page now passes every
+rule, `replay_portion` omits its text, and the documents are compared without it. If the comparison keeps the page,
+`add_missing_texts` reads it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from corpus.sandbox.guard import Guard
 from corpus.sandbox.unit import Batch, Unit, UnitFacts, UnitOptions
 from corpus.storage.commits import Commit, Part, commit, commit_key, read_commit
 from corpus.storage.store import Location, Store
-from corpus.tables.ledger import CORPUS_SCHEMA, Counts, add_outcome, no_counts
+from corpus.tables.ledger import Counts, add_outcome, corpus_schema, no_counts
 from corpus.tables.overlay import put
 from corpus.tables.pack import read_part
 from corpus.tables.samples import SAMPLES_SCHEMA
@@ -38,23 +40,23 @@ from corpus.warc.record import Place
 
 @dataclass(frozen=True)
 class PageReader:
-    """Reads pages of an archive again."""
+    """A reader that reads pages of an archive again."""
 
     guard: Guard
     archive: Unit | None
-    """The whole archive as one unit; None if no page is read."""
+    """The whole archive as one unit, or None if no page is read."""
     takedown: str = ""
     """The file with the takedown list, if there is one."""
 
     def read(self, places: Sequence[Place], kinds: Sequence[str]) -> tuple[dict[str, pa.Table], list[dict[str, str]]]:
-        """The rows of the pages at these places, by kind, and the pages that passed only at the second try."""
+        """Return the rows of the pages at these places, by kind, and the pages that passed only at the second try."""
         if not places:
             return {}, []
         assert self.archive is not None
         batches: list[Batch] = []
         settings, size = self.guard.settings, self.archive.end - self.archive.start
-        # an archive without members must be read from its start up to each page
-        wall_s = settings.pages_wall_s(len(places)) if self.archive.layout == "members" else settings.unit_wall_s(size)
+        # other files must be read from their start up to each page
+        wall_s = settings.pages_wall_s(len(places)) if self.archive.seekable else settings.unit_wall_s(size)
         self.guard.run(self.archive, batches.append, UnitOptions(places, self.takedown, wall_s=wall_s))
         tables = {kind: pa.concat_tables([batch.tables[kind] for batch in batches]) for kind in kinds}
         if tables["ledger"].num_rows != len(places):
@@ -82,7 +84,7 @@ def replay_portion(store: Store, folder: Location, portion: Portion, replay: Led
     kept, stays = ledger.filter(pa.array(keeps)), keeps & ~again
 
     def kept_rows(kind: str, schema: pa.Schema, in_run: np.ndarray, rows: tuple[int, int]) -> pa.Table:
-        """The rows of kept pages: those that the run has (`in_run`), and those of pages read again."""
+        """Return the rows of kept pages: the rows from the run (`in_run`), and the rows of pages read again."""
         found = _bare(kept, schema)
         if (in_run & stays).any():
             before = read_rows(run.paths(kind), *rows).filter(pa.array(stays[in_run]))
@@ -90,7 +92,7 @@ def replay_portion(store: Store, folder: Location, portion: Portion, replay: Led
         return _replaced(found, again[keeps], tables.get(kind))
 
     had = pc.equal(old["outcome"], KEPT).to_numpy()
-    corpus = kept_rows("corpus", CORPUS_SCHEMA, had, portion.corpus)
+    corpus = kept_rows("corpus", corpus_schema(run.info.get("documents")), had, portion.corpus)
     made = {"ledger": ledger, "corpus": put(corpus, np.ones(corpus.num_rows, np.bool_), {"duplicates": 0})}
     passed = np.isin(actions.old, (replay.codes.kept, replay.codes.repeated))
     made |= {stage.kind: kept_rows(stage.kind, stage.signed_schema(), passed, portion.signed) for stage in stages}
@@ -116,7 +118,7 @@ def add_missing_texts(
 ) -> Commit:
     """Read the texts that a replayed portion lacks, and commit its parts with them.
 
-    `verdicts` are those of the comparisons about the documents of the portion.
+    `verdicts` are the verdicts of the comparisons about the documents of the portion.
     """
     boxes = [[box.part.sha256, box.box] for box in verdicts]
     key = commit_key("fill", {"rewritten": done.sha256, "verdicts": boxes}, depends)
@@ -150,8 +152,10 @@ def missing_texts(store: Store, done: Commit, verdicts: Sequence[VerdictBox]) ->
 
 
 def _exceptions(before: Sequence[dict[str, str]], now: Sequence[dict[str, str]], ledger: pa.Table) -> list[Any]:
-    """The pages that passed only at the second try, in the order of the ledger. A new entry of a page replaces its old
-    one."""
+    """Return the pages that passed only at the second try, in the order of the ledger.
+
+    If a page has a new entry, the new one replaces the old one.
+    """
     by_id = {one["id"]: one for one in (*before, *now)}
     return [by_id[record] for record in ledger["id"].to_pylist() if record in by_id] if by_id else []
 
@@ -161,13 +165,13 @@ def _places(rows: pa.Table) -> list[Place]:
 
 
 def place_of(row: Mapping[str, Any]) -> Place:
-    """The place of a record, from its ledger row."""
+    """Return the place of a record, from its ledger row."""
     inner = row["id"][len(f"{row['warc']}:{row['offset']}") :]
     return row["offset"], int(inner[1:] or 0)
 
 
 def _replaced(table: pa.Table, here: np.ndarray, rows: pa.Table | None) -> pa.Table:
-    """The table, with its rows at `here` replaced by `rows`, in their order."""
+    """Return the table, with its rows at `here` replaced by `rows`, in order."""
     if rows is None or not here.any():
         return table
     both = pa.concat_tables([table, rows.select(table.schema.names).cast(table.schema)])
@@ -177,7 +181,7 @@ def _replaced(table: pa.Table, here: np.ndarray, rows: pa.Table | None) -> pa.Ta
 
 
 def _bare(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Ledger rows in another schema. Only id and place have values."""
+    """Return ledger rows in another schema. Only the columns of the id and the place have values."""
     given = ("id", "warc", "offset")
     columns = [rows[field.name] if field.name in given else pa.nulls(rows.num_rows, field.type) for field in schema]
     return pa.table(columns, schema=schema)

@@ -28,8 +28,8 @@ _MOST_ROWS = 1 << 16
 class Portion:
     """Consecutive ledger rows of one archive, with their corpus rows and signatures, each as (first, end).
 
-    `extra` are the ids of pages that are read for their samples alone, `samples` the samples that the run has.
-    `exceptions` are those of the archive.
+    `extra` lists the ids of pages that are read only for their samples. `samples` are the samples that the run has.
+    `exceptions` are the exceptions of the whole archive.
     """
 
     warc: str
@@ -52,8 +52,8 @@ class Portion:
 def portions_of(run: RunFiles, replay: LedgerReplay, rows: int) -> tuple[list[Portion], dict[tuple[int, int], int]]:
     """Divide a run into portions of at most `rows` rows, in order.
 
-    The second result is the number of pages per portion, by its ledger rows, that must be read again before documents
-    are compared.
+    The second result is the number of pages of each portion that must be read again before documents are compared. Its
+    keys are the portions' ledger rows.
     """
 
     def scan(group: RowGroup, read: Columns) -> tuple[list[tuple[Portion, int]], list[dict[str, Any]]]:
@@ -82,7 +82,7 @@ def portions_of(run: RunFiles, replay: LedgerReplay, rows: int) -> tuple[list[Po
 def _divide(
     read: Columns, first: int, replay: LedgerReplay, actions: RowActions, rows: int
 ) -> Iterator[tuple[Portion, int]]:
-    """The portions of a row group, with the counts of their corpus rows, signatures and pages to read again."""
+    """Return the portions of a row group, with the counts of their corpus rows, signatures and pages to read again."""
     kept = pc.equal(read(["outcome"]).column(0), KEPT).to_numpy()
     passed = np.isin(actions.old, (replay.codes.kept, replay.codes.repeated))
     for warc, start, stop in equal_rows(read(["warc"]).column(0).combine_chunks()):
@@ -94,11 +94,11 @@ def _divide(
 
 
 def _candidates(read: Columns, first: int, replay: LedgerReplay, actions: RowActions) -> Iterator[dict[str, Any]]:
-    """The rows that may become samples: those with the least draws of each rule, near its limit and far. Pages that are
-    read again are not among them, as they draw their own samples.
+    """Return the rows that may become samples. For each rule, these are the rows with the least draws, near the limit
+    and far from it.
 
-    "row" is the number of a ledger row. "reusable" is true if its sample in the run stays valid, except for value and
-    limit.
+    Pages that are read again are not among them, because they draw their own samples. "row" is the number of a ledger
+    row. "reusable" is true if its sample in the run stays valid, except for value and limit.
     """
     codes = replay.codes
     verdict = np.where(actions.new == codes.repeated, codes.kept, actions.new)
@@ -137,7 +137,7 @@ def _candidates(read: Columns, first: int, replay: LedgerReplay, actions: RowAct
 def _with_samples(
     portions: Sequence[Portion], candidates: list[dict[str, Any]], run: RunFiles, pages: dict[tuple[int, int], int]
 ) -> Iterator[Portion]:
-    """The portions with the samples that the run has, and the pages that must be read for the others."""
+    """Return the portions with the samples that the run has, and the pages that must be read for the other samples."""
     had: dict[str, dict[str, Any]] = {}
     for table in read_tables(run.paths("samples")):
         had |= {row["id"]: row for row in table.to_pylist()}
@@ -157,7 +157,7 @@ def _with_samples(
 
 
 def _sample(candidate: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """The new sample of a row, made from its sample in the run."""
+    """Return the new sample of a row, made from its sample in the run."""
     facts = {name: candidate[name] for name in ("rule", "near", "value", "limit")}
     same = candidate["rule"] == before["rule"] != KEPT
     return {**before, **facts, "detail": before["detail"] if same else ""}

@@ -1,4 +1,4 @@
-"""What a takedown list finds in a run: the pages of each entry, and the copies of these pages."""
+"""The pages of a run that a takedown list removes, by entry, and the copies of these pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
 
 _ARCHIVE_FAILURES = ("damaged", "not_http")
-"""Failures of the archive. No stage has a part in them."""
+"""Failures of the archive. No stage causes them."""
 
 _PAGE = ["id", "url", "outcome", "stage", "detail"]
 _CORPUS_ROWS = 1 << 10
@@ -29,17 +29,19 @@ _CORPUS_ROWS = 1 << 10
 
 @dataclass
 class Found:
-    """An entry of a list, and what it stands for in a run."""
+    """An entry of a takedown list, and the pages of a run that it removes."""
 
     entry: Entry
     pages: int = 0
-    """Pages that it takes down now."""
+    """The number of pages that the entry removes now."""
     before: int = 0
-    """Pages that were taken down before."""
+    """The number of pages that the entry had already removed."""
     listed: bool = False
-    """True for a domain that was on the list of the run before, if its pages can't be counted: they are hashed."""
+    """True for a domain that was already on the list of the run, if its pages can't be counted because their names are
+    hashed.
+    """
     near: list[str] = field(default_factory=list)
-    """URLs or domains of the run that its author may have meant, if it found nothing."""
+    """If the entry found nothing: URLs or domains of the run that the author of the list may have meant."""
 
     @property
     def nothing(self) -> bool:
@@ -61,14 +63,14 @@ def taken_down(read: Columns) -> np.ndarray:
 
 
 def judged_pages(read: Columns) -> np.ndarray:
-    """Return True for the rows that a takedown may remove: those of pages that stages have judged."""
+    """Return True for the rows that a takedown may remove: the rows of pages that stages have judged."""
     judged = pc.is_in(read(["outcome"])["outcome"], value_set=pa.array([KEPT, DROPPED])).to_numpy()
     found: np.ndarray = (judged | failed_pages(read)) & ~taken_down(read)
     return found
 
 
 def find_entries(run: RunFiles, entries: Iterable[Entry]) -> tuple[list[Found], pa.Table]:
-    """Return what each entry finds in a run, and the rows of all pages that go."""
+    """Return the pages that each entry finds in a run, and the rows of all pages to remove."""
     before = takedown_of(run.store)
     found = [Found(one, listed=before.hides and one.kind == "domain" and before.has(one)) for one in entries]
     by_form: dict[tuple[str, str], list[Found]] = {}
@@ -96,7 +98,7 @@ def find_entries(run: RunFiles, entries: Iterable[Entry]) -> tuple[list[Found], 
 
 
 def find_near(run: RunFiles, found: Iterable[Found], registered_domain: Callable[[str], str]) -> None:
-    """Add to each entry that found nothing what its author may have meant."""
+    """Find, for each entry that found nothing, the URLs or domains that its author may have meant."""
     missing = [one for one in found if one.nothing]
     urls, domains = ([one.entry.form for one in missing if one.entry.kind == kind] for kind in ("url", "domain"))
     paths = run.paths("ledger")
@@ -107,7 +109,7 @@ def find_near(run: RunFiles, found: Iterable[Found], registered_domain: Callable
 
 
 def copies_of(run: RunFiles, pages: pa.Table) -> list[dict[str, Any]]:
-    """Return the rows of the other pages with the text of one of these: exactly, or in one cluster with it."""
+    """Return the rows of the copies of these pages: other pages with an equal text or in the same cluster."""
     stages = [name for name, one in run.info["compared"].items() if one["compares"] == "documents"]
     known = set(pages["id"].to_pylist())
     cluster = known | _same_texts(run, known)
@@ -124,7 +126,10 @@ def copies_of(run: RunFiles, pages: pa.Table) -> list[dict[str, Any]]:
 
 
 def _belongs(read: Columns, cluster: pa.Array, stages: list[str]) -> pa.ChunkedArray:
-    """Return True for the pages of a cluster, and for those that a comparison removed in favor of one."""
+    """Return True for the pages of a cluster.
+
+    Pages that a comparison removed in favor of a page of the cluster belong to it.
+    """
     table = read(["id", "stage", "detail"])
     compared = pc.is_in(table["stage"], value_set=pa.array(stages, pa.string()))
     repeats = pc.and_(compared, pc.is_in(table["detail"], value_set=cluster))
@@ -132,7 +137,7 @@ def _belongs(read: Columns, cluster: pa.Array, stages: list[str]) -> pa.ChunkedA
 
 
 def _same_texts(run: RunFiles, wanted: set[str]) -> set[str]:
-    """Return the ids of the kept pages with the text of one of the wanted pages."""
+    """Return the ids of the kept pages that have the text of one of the wanted pages."""
     hashes, chosen, ids = [np.zeros(0, np.uint64)], [np.zeros(0, np.bool_)], pa.array(wanted, pa.string())
     for batch in read_batches(run.paths("corpus"), ["id", "text"], _CORPUS_ROWS):
         hashes.append(np.array([xxh3_64_intdigest(text.encode()) for text in batch["text"].to_pylist()], np.uint64))

@@ -1,8 +1,8 @@
 """The documents that moved between two runs whose archives were cut anew, so that records are at other places.
 
-Records with the same URL (`corpus/url_identity.py`) are paired: first those with the same record id, then kept ones
-with the same text, then kept ones with the same date, and the rest in the order of their rows. Memory is some 60 bytes
-per record.
+Records with the same URL (`corpus/url_identity.py`) are paired. First come records with the same record id, then kept
+records with the same text, then kept records with the same date, and then the remaining records in the order of their
+rows. The memory is some 60 bytes per record.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
 
 _LEDGER_ROWS = 1 << 16
-_CORPUS_ROWS = 1 << 10  # with their texts about 5 MB
+_CORPUS_ROWS = 1 << 10  # these rows and their texts take about 5 MB
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 by the golden ratio: its multiples lie far apart
 
 
@@ -38,13 +38,13 @@ class _Side:
     urls: np.ndarray
     """Hashes of the identities of URLs."""
     verdicts: np.ndarray
-    """Indices into the list of verdicts. That of kept is 0."""
+    """Indices into the list of verdicts. The index of `kept` is 0."""
     keys: dict[str, np.ndarray]
-    """What tells records of one URL apart: hashes of record ids, of texts and of dates; 0 where there is none."""
+    """Hashes that distinguish the records of one URL: of record ids, texts and dates. A missing value is 0."""
 
     @classmethod
     def of(cls, run: RunFiles, verdicts: dict[str, int]) -> _Side:
-        """Read a run. `verdicts` numbers them, and gets those that are new."""
+        """Read a run. `verdicts` numbers the verdicts. New verdicts are added to it."""
         urls: list[int] = []
         codes: list[int] = []
         keys: dict[str, list[int]] = {"record": [], "text": [], "date": []}
@@ -59,7 +59,7 @@ class _Side:
         side = cls(run, np.array(urls, np.uint64), np.array(codes, np.int64), {})
         for name, hashes in keys.items():
             side.keys[name] = np.zeros_like(side.urls)
-            # the rows of the corpus are the kept ones of the ledger, in the same order
+            # the corpus has a row for each kept row of the ledger, in the same order
             side.keys[name][side.kept if name != "record" else slice(None)] = hashes
         return side
 
@@ -69,7 +69,7 @@ class _Side:
         return found
 
     def examples(self, rows: Iterable[int]) -> dict[int, str]:
-        """The URLs of some rows, or the ids of those without one."""
+        """Return the URLs of some rows, or the ids of rows without a URL."""
         wanted = np.unique(np.fromiter(rows, np.int64))
         found: dict[int, str] = {}
         first = 0
@@ -82,7 +82,7 @@ class _Side:
 
 
 def diff_by_url(first: RunFiles, second: RunFiles) -> Diff:
-    """Compare two finished runs, record by record, wherever a record lies."""
+    """Compare two finished runs, record by record, even if records have moved."""
     codes = {KEPT: 0}
     one, other = _Side.of(first, codes), _Side.of(second, codes)
     left, right = _pairs(one, other)
@@ -135,7 +135,7 @@ def _pairs(one: _Side, other: _Side) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _numbered(keys: np.ndarray) -> np.ndarray:
-    """Return keys that differ: the n-th of equal ones is another key, the same in both runs."""
+    """Return keys without duplicates. The n-th of several equal keys gets a new value, the same in both runs."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(keys)])

@@ -24,43 +24,51 @@ if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
 
 _THREADS = 4
-"""Row groups in memory at the same time. Each takes about 30 MB."""
+"""The number of row groups in memory at the same time. Each takes about 30 MB."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WhatIf:
-    """The counts of a run under other limits, and the recipe that has them.
+    """The counts of a run under other limits, and the recipe with these limits.
 
-    `kept` is (least, most). Both are equal if the result is `exact`. It is known which documents pass every
-    rule, except for open ones. It is known which repeat another only if the same documents are compared as before.
-    If other documents are compared, the least assumes that each of them replaces one kept page. If several stages
-    compare, or one that leaves no evidence about documents, the least is 0.
+    `kept` is (least, most). If the result is `exact`, both are equal. The counts say exactly which documents pass every
+    rule, except for open documents. They say which documents repeat another one only if the same documents are compared
+    as before. Otherwise, the least assumes that each newly compared document replaces one kept page. The least is 0 if
+    several stages compare documents, or if a stage leaves no evidence about single documents.
     """
 
     recipe: dict[str, Any]
     changes: list[str]
-    """One line per changed bound."""
+    """One line for each changed bound."""
     before: int
-    """Pages kept in the run."""
+    """The number of pages kept in the run."""
     kept: tuple[int, int]
     passing: tuple[int, int]
-    """Pages that pass every rule on single documents: (without the open ones, with them)."""
+    """The number of pages that pass every rule on single documents: (without open pages, with open pages)."""
     repeats: str
-    """The reason why the result of the comparison is unknown; empty if it is known."""
+    """The reason why the result of the comparison is unknown, or empty if the result is known."""
     rules: pa.Table
-    """The changed rules, with what each gains and loses."""
+    """The changed rules, with the documents that each gains and loses."""
     moves: pa.Table
-    """Documents by old and new verdict."""
+    """The number of documents by old and new verdict."""
     together: pa.Table
-    """Documents by the changed rules that they break together: lost documents now, the others before."""
+    """The number of documents by the changed rules that they break together.
+
+    Lost documents break these rules now, the others broke them before.
+    """
     examples: pa.Table
 
     @property
     def exact(self) -> bool:
         return self.kept[0] == self.kept[1]
 
+    def __repr__(self) -> str:
+        least, most = self.kept
+        kept = f"{least:,}" if self.exact else f"{least:,} to {most:,}"
+        return f"<WhatIf: {self.before:,} kept before, now {kept}>"
+
     def as_dict(self) -> dict[str, Any]:
-        """The what-if as plain data."""
+        """Return the what-if as plain data."""
         tables = {name: getattr(self, name).to_pylist() for name in ("rules", "moves", "together", "examples")}
         counts = {"before": self.before, "least": self.kept[0], "most": self.kept[1]}
         passing = {"certain": self.passing[0], "most": self.passing[1]}
@@ -98,13 +106,13 @@ def what_if(run: RunFiles, settings: Settings) -> WhatIf:
 
 
 def _kept(info: dict[str, Any], recipe: dict[str, Any], counts: WhatIfCounts) -> tuple[tuple[int, int], str]:
-    """The least and the most documents that would be kept, and why the two differ."""
+    """Return the least and the most documents that would be kept, and why the two differ."""
     codes, moves = counts.codes, counts.moves
     before, now = similarity_limit(info, info["recipe"]), similarity_limit(info, recipe)
     stayed, repeated = int(moves[codes.kept, codes.kept]), int(moves[codes.repeated, codes.repeated])
     gained = int(moves[: codes.kept, codes.kept].sum())
     opened = int(moves[:, codes.open].sum())
-    # bounds are known only if a single stage compares documents, and leaves evidence about all of them
+    # bounds are known only if a single stage compares documents and leaves evidence about each of them
     known = len(info["compared"]) == 1 and now and now.cluster_size and now.exact
     if not info["compared"] or (known and now and now.below is None):
         return (stayed + repeated + gained, stayed + repeated + gained + opened), ""
@@ -117,16 +125,17 @@ def _kept(info: dict[str, Any], recipe: dict[str, Any], counts: WhatIfCounts) ->
     removes_copies = now is not None and now.below is not None and now.below <= 1
     certain = max(counts.copies - counts.lost_keepers, 0) if removes_copies and had_limit else 0
     least = stayed
-    if not known:  # a comparison of lines, for example, can remove any page if lines are new or gone
+    if not known:  # a comparison of lines, for example, can remove any page if there are more or fewer documents
         least = 0
-    elif changed:  # a page that shares a key may go; any page may go if the run had no similarity limit
+    # any page that shares a key may be removed; without a similarity limit in the run, any page may be removed
+    elif changed:
         least = stayed - counts.candidates if had_limit else min(stayed, 1)
     why = "the limit has changed" if changed else "other pages are compared than before"
     return (least, stayed + repeated - certain + gained + opened), f"{' and '.join(sorted(compared))}: {why}"
 
 
 def _rules(counts: WhatIfCounts) -> pa.Table:
-    """One row per changed rule."""
+    """Return one row per changed rule."""
     codes, moves = counts.codes, counts.moves
     rows = []
     changed = [(index, rule) for index, rule in enumerate(codes.rules) if rule.changed]
@@ -166,8 +175,14 @@ _RULES_SCHEMA = pa.schema(
         pa.field("gained", pa.int64(), metadata={"is": "pages that were dropped here and pass every rule now"}),
         pa.field("gained_bytes", pa.int64(), metadata={"is": "their bytes of text"}),
         pa.field("gained_by_it_alone", pa.int64(), metadata={"is": "gained pages that broke no other changed rule"}),
-        pa.field("open", pa.int64(), metadata={"is": "pages that were dropped here, and never measured further"}),
-        pa.field("held_by_others", pa.int64(), metadata={"is": "pages that were dropped here; another rule does now"}),
+        pa.field(
+            "open", pa.int64(), metadata={"is": "pages that were dropped here and that later stages never measured"}
+        ),
+        pa.field(
+            "held_by_others",
+            pa.int64(),
+            metadata={"is": "pages that were dropped here and that another rule drops now"},
+        ),
         pa.field("unsized", pa.int64(), metadata={"is": "gained and lost pages with unknown bytes of text"}),
     ]
 )
@@ -216,7 +231,7 @@ _TOGETHER_SCHEMA = pa.schema(
 
 
 def _examples(counts: WhatIfCounts, groups: Sequence[RowGroup]) -> pa.Table:
-    """The drawn rows, with their URL and value."""
+    """Return the drawn rows, with their URL and value."""
     rules = counts.codes.rules
     drawn = [(kind, rules[rule].column, row) for (kind, rule), rows in counts.examples.items() for _, row in rows]
     rows = []
@@ -239,6 +254,6 @@ _EXAMPLES_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("kind", "
 
 
 def _bounds(bounds: dict[str, Any]) -> str:
-    """Bounds for people: `min 30 max 100000`, or off."""
+    """Write bounds for people: `min 30 max 100000`, or off."""
     parts = (f"{name} {', '.join(b) if isinstance(b, list) else f'{b:g}'}" for name, b in bounds.items())
     return " ".join(parts) or "off"

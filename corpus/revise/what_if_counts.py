@@ -13,9 +13,9 @@ from corpus.revise.limits import SimilarityLimit
 from corpus.runs.row_groups import Columns
 
 EXAMPLES = 5
-"""URLs shown per rule and kind."""
+"""The number of example URLs per rule and kind."""
 
-_SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighboring numbers
+_SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, which spreads neighboring numbers
 
 
 @dataclass
@@ -24,23 +24,23 @@ class WhatIfCounts:
 
     codes: VerdictCodes
     moves: np.ndarray = field(init=False)
-    """Documents by old and new verdict."""
+    """The number of documents by old and new verdict."""
     bytes: np.ndarray = field(init=False)
     """The bytes of text of these documents."""
     unsized: np.ndarray = field(init=False)
-    """Documents with unknown bytes of text."""
+    """The number of documents whose bytes of text are unknown."""
     combinations: dict[tuple[str, int], list[int]] = field(default_factory=dict)
-    """[documents, bytes] by kind and by the changed rules that are broken together, as bits."""
+    """[documents, bytes] by kind and by the changed rules that a document breaks together, as bits."""
     examples: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
     """The examples, as (draw, row), by kind and rule."""
     copies: int = 0
-    """Exact copies of a kept document. They pass every rule."""
+    """The number of exact copies of a kept document. They pass every rule."""
     candidates: int = 0
-    """Kept documents that pass every rule and share a key with another."""
+    """The number of kept documents that pass every rule and share a key with another document."""
     lost_candidates: int = 0
-    """Compared documents that share a key with another, and break a rule now."""
+    """The number of compared documents that share a key with another document and break a rule now."""
     lost_keepers: int = 0
-    """Keepers among the lost candidates."""
+    """The number of keepers among the lost candidates."""
 
     def __post_init__(self) -> None:
         shape = self.codes.count, self.codes.count
@@ -92,7 +92,10 @@ def count_rows(judge: LedgerJudge, documents: SimilarityLimit | None, read: Colu
 
 
 def _count_combinations(found: WhatIfCounts, read: Columns, kind: str, rows: np.ndarray, sizes: np.ndarray) -> None:
-    """Count the changed rules that documents break together: lost ones now, the others before."""
+    """Count the changed rules that documents break together.
+
+    Lost documents break these rules now, the others broke them before.
+    """
     rules = [rule for rule in found.codes.rules if rule.changed]
     values = read([rule.column for rule in rules]).take(pa.array(rows))
     bits = np.zeros(len(rows), np.uint64)
@@ -116,7 +119,7 @@ def _draw_examples(found: WhatIfCounts, kind: str, verdicts: np.ndarray, rows: n
 
 
 def _count_compared(found: WhatIfCounts, evidence: pa.Table, old: np.ndarray, new: np.ndarray) -> None:
-    """Count what the old comparison of documents says about a new one."""
+    """Count the documents whose old comparison limits the result of a new one."""
     codes = found.codes
     size, exact = (column.to_numpy() for column in evidence.columns)
     stays = new == old
@@ -124,5 +127,5 @@ def _count_compared(found: WhatIfCounts, evidence: pa.Table, old: np.ndarray, ne
     found.copies = int(np.count_nonzero((old == codes.repeated) & stays & (exact == 1)))
     found.candidates = int(np.count_nonzero(near & stays & (old == codes.kept)))
     found.lost_candidates = int(np.count_nonzero(near & ~stays))
-    # keepers that a comparison of lines removed later count too: they repeated no document
+    # keepers that a later comparison of lines removed count too, because they repeated no document
     found.lost_keepers = int(np.count_nonzero(near & ~stays & np.isnan(exact) & (size > 1)))

@@ -1,4 +1,6 @@
-"""The funnel of a run: how many records each stage took away, and how many were left after it."""
+"""The funnel of a run: the number of records that each stage removed, and the number of records left after the
+stage.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +12,20 @@ from corpus.outcome import DROPPED, FAILED, REMOVED, SKIPPED
 
 @dataclass(frozen=True)
 class FunnelRow:
-    """One line of the funnel: records that were skipped, records that failed, or records that a stage dropped."""
+    """One line of the funnel: records that were skipped, that failed, or that a stage dropped."""
 
     name: str
     """"skipped", "failed", or the name of the stage."""
     outcome: str
     rules: dict[str, int]
-    """Records by rule, or by kind of failure or skip."""
+    """The number of records by rule, or by kind of failure or skip."""
     records: int
     left: int
-    """Records left after this line. After the last line these are the kept ones."""
+    """The number of records left after this line. After the last line, these are the kept records."""
 
 
 def funnel(info: dict[str, Any]) -> list[FunnelRow]:
-    """Turn run.json into the lines of the funnel. Pages taken down come before the stages."""
+    """Turn run.json into the lines of the funnel. Pages that were taken down come before the stages."""
     records = info["records"]
     stages = [table["name"] for table in info["recipe"]["stages"]]
     if REMOVED in records[DROPPED]:

@@ -22,10 +22,10 @@ _SHOWN = ["id", "url", "outcome", "stage", "rule", "value", "detail"]
 
 
 def list_pages(run: RunFiles, rule: str = "", url: str = "", outcome: str = "") -> Iterator[dict[str, Any]]:
-    """Yield the ledger rows, in order, that ended at a rule (`stage.rule`, or all of a stage, or a kind of failure),
-    with a part of a URL (or a whole one, where `*` stands for anything; its scheme may be left out), and with an
-    outcome. Letter case does not count in URLs.
+    """Yield the ledger rows that match a rule, a URL and an outcome, in order.
 
+    `rule` is `stage.rule`, a whole stage, or a kind of failure. `url` is a part of a URL. With an asterisk, which
+    stands for any characters, it is a whole URL, and the scheme may be left out. Letter case does not count in URLs.
     Each row has id, url, outcome, rule, value and detail. Raises ConfigError for a rule that the run does not have.
     """
     rules = _checked(run, rule)
@@ -54,7 +54,10 @@ def _equal(column: pa.ChunkedArray, value: str) -> np.ndarray:
 
 
 def _checked(run: RunFiles, rule: str) -> dict[str, str]:
-    """Return what a row must have in `stage` and `rule`. Raises ConfigError for a rule that the run does not have."""
+    """Return the values of `stage` and `rule` that a row must have.
+
+    Raises ConfigError for a rule that the run does not have.
+    """
     if not rule:
         return {}
     counts = run.info["records"]
@@ -70,7 +73,7 @@ def _checked(run: RunFiles, rule: str) -> dict[str, str]:
 
 
 def _pattern(url: str) -> str:
-    """Return the regular expression of a part of a URL, or of a whole one if it has an asterisk."""
+    """Return the regular expression for a part of a URL, or for a whole URL if it has an asterisk."""
     parts = ".*".join(map(re.escape, ledger_url(url).split("*")))
     scheme = "" if "//" in url else "([a-z]+://)?"
     return "" if not url else f"(?is)^{scheme}{parts}$" if "*" in url else f"(?i){parts}"

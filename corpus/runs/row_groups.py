@@ -34,7 +34,10 @@ class RowGroup:
 
     @contextmanager
     def open(self) -> Iterator[Columns]:
-        """Open the file. The result reads columns of this row group, each column once."""
+        """Open the file.
+
+        The result is a function that reads columns of this row group. Each column may be read once.
+        """
         with ParquetFile(self.path) as file:
             held: dict[str, pa.ChunkedArray] = {}
 
@@ -49,7 +52,7 @@ class RowGroup:
 
 
 def row_groups(paths: Sequence[Path]) -> list[RowGroup]:
-    """The row groups of a table, in order. Only the footers of its files are read."""
+    """Return the row groups of a table, in order. Only the footers of its files are read."""
     found: list[RowGroup] = []
     first = 0
     for path in paths:
@@ -62,7 +65,7 @@ def row_groups(paths: Sequence[Path]) -> list[RowGroup]:
 
 
 def map_row_groups(function: Callable[[RowGroup, Columns], T], groups: Sequence[RowGroup], threads: int) -> Iterator[T]:
-    """Yield the result of a function for each row group, in order. At most `threads` row groups are open."""
+    """Yield the result of a function for each row group, in order. At most `threads` row groups are open at a time."""
 
     def call(group: RowGroup) -> T:
         with group.open() as read:
@@ -75,7 +78,7 @@ def map_row_groups(function: Callable[[RowGroup, Columns], T], groups: Sequence[
 def rows_where(
     paths: Sequence[Path], choose: Callable[[Columns], pa.Array | pa.ChunkedArray], columns: Sequence[str] = ()
 ) -> Iterator[pa.Table]:
-    """Yield the rows that `choose` marks, for each row group that has some. Without `columns` they have all of them."""
+    """Yield the rows that `choose` marks, for each row group with such rows. By default the rows have all columns."""
     for group in row_groups(paths):
         with group.open() as read:
             chosen = choose(read)
@@ -84,7 +87,10 @@ def rows_where(
 
 
 def read_batches(paths: Sequence[Path], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a table in batches of at most `rows`. A dataset scanner would buffer a gigabyte ahead."""
+    """Yield the rows of a table in batches of at most `rows`.
+
+    A dataset scanner is not used, because it would buffer a gigabyte.
+    """
     for path in paths:
         with ParquetFile(path) as file:
             yield from file.batches(rows, columns)

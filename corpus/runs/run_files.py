@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpus.document import Document
 from corpus.errors import InputError, IntegrityError
 from corpus.json_data import parse_json
 from corpus.runs.row_groups import Columns, rows_where, schema_of
@@ -19,13 +21,15 @@ from corpus.storage.manifest import SEAL, check_seal, checked_path, read_manifes
 from corpus.storage.parquet_files import ParquetFile
 from corpus.storage.store import Location, Store, open_store
 from corpus.storage.swap import check_no_swap
-from corpus.tables.ledger import CORPUS_SCHEMA, MEASURE_TYPES, ledger_schema
+from corpus.tables.ledger import MEASURE_TYPES, corpus_schema, hidden_names, ledger_schema, ledger_url
 from corpus.tables.samples import SAMPLES_SCHEMA
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
-_SCHEMAS = {"ledger": ledger_schema({}), "corpus": CORPUS_SCHEMA, "samples": SAMPLES_SCHEMA}
+_ROWS = 1024
+
+_SCHEMAS = {"ledger": ledger_schema({}), "corpus": corpus_schema({"keep": True}), "samples": SAMPLES_SCHEMA}
 
 
 @dataclass(frozen=True)
@@ -65,18 +69,29 @@ class RunFiles:
         """The path or URL of the run."""
         return self.store.location
 
-    @property
-    def ledger(self) -> ds.Dataset:
-        """A dataset with one row per record. Rows are read when asked for."""
-        return self._dataset("ledger")
+    def ledger(self, columns: Sequence[str] | None = None, filter: pc.Expression | None = None) -> pa.Table:
+        """Return the ledger as a table: one row per record, or those for which `filter` is true."""
+        return self.dataset("ledger").to_table(columns=columns and list(columns), filter=filter)
 
-    @property
-    def corpus(self) -> ds.Dataset:
-        """A dataset with one row per kept page. Rows are read when asked for."""
-        return self._dataset("corpus")
+    def corpus(self, columns: Sequence[str] | None = None, filter: pc.Expression | None = None) -> pa.Table:
+        """Return the corpus as a table: one row per kept page, or those for which `filter` is true."""
+        return self.dataset("corpus").to_table(columns=columns and list(columns), filter=filter)
 
-    def _dataset(self, kind: str) -> ds.Dataset:
-        import pyarrow.dataset as ds  # it imports pandas, which page workers must not load
+    def documents(self) -> Iterator[Document]:
+        """Yield the kept documents, in the order of the corpus. One row group at a time is in memory."""
+        names = ["id", "url", "date", "text", "language", "language_score"]
+        for path in self.paths("corpus"):
+            with ParquetFile(path) as file:
+                for batch in file.batches(_ROWS, names):
+                    for row in batch.to_pylist():
+                        score = row.pop("language_score")
+                        doc = Document(**row)
+                        doc.language_score = score
+                        yield doc
+
+    def dataset(self, kind: str) -> ds.Dataset:
+        """Return the "ledger" or the "corpus" as an Arrow dataset, whose rows are read when they are asked for."""
+        import pyarrow.dataset as ds  # pyarrow.dataset imports pandas, which page workers must not load
 
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
         form = ds.ParquetFileFormat(default_fragment_scan_options=options)
@@ -92,11 +107,15 @@ class RunFiles:
         return [Part(part.kind, part.key, part.rows, part.bytes, part.sha256) for part in listed]
 
     def paths(self, kind: str) -> list[Path]:
-        """Return the paths of the files of a kind, in order. A reader must check the page checksums.
+        """Return the paths of the files of a kind, in order. The caller must check the page checksums.
 
-        Raises IntegrityError for a file that is missing, or has another size or footer.
+        Raises IntegrityError for a file that is missing, or that has another size or footer.
         """
-        paths = [checked_path(self.store, part) for part in read_manifest(self.store, kind)]
+        listed = read_manifest(self.store, kind)
+        if not listed and kind in ("ledger", "corpus"):
+            what = f"{self.store.where()}: the manifest lists no {kind}."
+            raise IntegrityError(what, "Restore the folder, or build again.")
+        paths = [checked_path(self.store, part) for part in listed]
         for path in paths:
             self._check_types(kind, path)
         return paths
@@ -110,8 +129,10 @@ class RunFiles:
                 raise IntegrityError(f"{path} has a column `{field.name!a}` of {field.type}.", "Build again.")
 
     def locations(self) -> dict[str, str]:
-        """Return the locations of the run's archives by name: paths, or URLs without their secrets. Nothing vouches for
-        timings.json, so it may be missing or hold anything."""
+        """Return the locations of the run's archives by name: paths, or URLs without their secrets.
+
+        The locations come from timings.json. No digest protects this file, so it may be missing or hold anything.
+        """
         try:
             found = parse_json(self.store.get("timings.json") or b"")["inputs"].items()
             return {str(name): location for name, location in found if isinstance(location, str)}
@@ -119,10 +140,17 @@ class RunFiles:
             return {}
 
     def find(self, url_or_id: str) -> list[dict[str, Any]]:
-        """Return the ledger rows of a record id or of a URL, however it is written (`corpus/url_identity.py`)."""
+        """Return the ledger rows of a URL or of an id.
+
+        All ways of writing the URL count (`corpus/url_identity.py`). An id is ours, or the one that the record or
+        document had.
+        """
+        stored = ledger_url(url_or_id)
+        own = pa.array([stored, hidden_names("", stored)[1]])
 
         def named(read: Columns) -> pa.Array:
-            return pc.or_(pc.equal(read(["id"])["id"], url_or_id), is_url(read(["url"])["url"], url_or_id))
+            is_id = pc.or_(pc.equal(read(["id"])["id"], url_or_id), pc.is_in(read(["record_id"])["record_id"], own))
+            return pc.or_(is_id, is_url(read(["url"])["url"], url_or_id))
 
         return [row for table in rows_where(self.paths("ledger"), named) for row in table.to_pylist()]
 

@@ -1,9 +1,10 @@
-"""The content of run.json, as far as it is read. A run folder may come from a stranger."""
+"""The parts of run.json that this program reads. A run folder may come from a stranger, so they are checked."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from corpus.documents.columns import PARTS
 from corpus.json_data import Maybe, check_shape
 from corpus.tables.ledger import MEASURE_TYPES
 
@@ -46,16 +47,25 @@ _RUN_JSON = {
     "quarantined": [{**_PLACE, "record": Maybe(str), "attempts": _COUNTS, "reason": str}],
     "index": Maybe(str),
     "hidden": Maybe(bool),
+    "documents": Maybe({str: (str, list)}),
 }
 
 
 def check_run_json(info: Any) -> None:
-    """Raise ValueError unless this is the content of a run.json. That of an older run gets its present form."""
+    """Raise ValueError unless `info` is the content of a run.json.
+
+    The content of an older run is brought into the present form.
+    """
     if isinstance(info, dict) and isinstance(info.get("compared"), dict):
         for name, kind in info["compared"].items():
-            if isinstance(kind, str) and kind in _FORMER_COMPARISONS:  # as runs had it until 2026-11
+            if isinstance(kind, str) and kind in _FORMER_COMPARISONS:  # the form of runs until 2026-11
                 info["compared"][name] = _FORMER_COMPARISONS[kind]
     check_shape(info, _RUN_JSON)
+    documents = dict(info.get("documents") or {})
+    check_shape(documents.pop("keep", []), [str], "documents.keep")
+    check_shape(documents, {str: str}, "documents")
+    if strange := set(documents) - set(PARTS):
+        raise ValueError(f"`documents` has {min(strange)[:100]!a}, which is no part of a document")
     stages = {table["name"]: table for table in info["recipe"]["stages"]}
     for column, kind in info["columns"].items():
         stage, _, measure = column.partition(".")

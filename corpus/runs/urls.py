@@ -1,4 +1,4 @@
-"""URLs of a run: the rows of one URL, and the URLs and domains that somebody may have meant by another one."""
+"""The URLs of a run: the rows of one URL, and the URLs and domains that somebody may have meant by a wrong one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from corpus.tables.takedown import domains_of
 from corpus.url_identity import MAX_HOST, split_url, url_identity
 
 NEAR = 3
-"""The suggestions for a URL or domain that is not there."""
+"""The number of suggestions for a URL or domain that the run does not have."""
 
 _ROWS = 1 << 16
-_COMPARED = 100  # wanted URLs of one host that each of its URLs is compared with
+_COMPARED = 100  # at most this many wanted URLs of one host are compared with each of its URLs
 _OTHER_FORMS = r"[^\x00-\x7f]|^[^/]*//[^/]*[%\[]"  # a host in another script, with escapes, or an IP address
 
 
@@ -32,7 +32,7 @@ def urls_in(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def is_url(urls: pa.ChunkedArray, url: str) -> pa.Array:
-    """Return True for the URLs of a ledger that are the same as `url`, and for its hash there."""
+    """Return True for the URLs of a ledger that are the same as `url`, and for the hash of `url`."""
     wanted = ledger_identity(url)
     likely = pc.match_substring_regex(urls, f"(?i){re.escape(split_url(wanted)[0])}|{_OTHER_FORMS}")
     found = np.zeros(len(urls), np.bool_)
@@ -42,8 +42,11 @@ def is_url(urls: pa.ChunkedArray, url: str) -> pa.Array:
 
 
 def nearest_urls(urls: Iterable[str], wanted: Iterable[str]) -> dict[str, list[str]]:
-    """Return for each wanted URL those that are most like it, the nearest first: at the same host but for `www.`, or at
-    one that is a letter apart; with the same path but for its query; with most of the path in common."""
+    """Return, for each wanted URL, the URLs that are most like it, the nearest first.
+
+    A near URL has the same host except for `www.`, or a host that differs in one letter. Its path is the same except
+    for the query, or is mostly the same.
+    """
     best: dict[str, list[tuple[bool, bool, float, float, str]]] = {one: [] for one in wanted}
     by_host: dict[str, list[str]] = {}
     for one in best:
@@ -67,8 +70,11 @@ def is_variant(url: str, other: str) -> bool:
 def nearest_domains(
     urls: Iterable[str], wanted: Iterable[str], registered_domain: Callable[[str], str]
 ) -> dict[str, list[str]]:
-    """Return for each wanted domain those of the URLs that are most like it, the nearest first: the same but for
-    `www.`, below the same registered domain, a letter apart, or with another suffix."""
+    """Return, for each wanted domain, the domains of the URLs that are most like it, the nearest first.
+
+    A near domain is the same except for `www.`, lies below the same registered domain, differs in one letter, or has
+    another suffix.
+    """
     best: dict[str, list[tuple[int, str]]] = {one: [] for one in wanted}
     by_name: dict[tuple[int, str], list[str]] = {}
     registered = {one: registered_domain(one) or one for one in best}
@@ -95,7 +101,9 @@ def nearest_domains(
 
 
 class _NearNames:
-    """Finds names that are the same as another, or a letter apart: added, left out, another one, or two swapped."""
+    """An index of names that finds names equal to another, or different in one letter: added, missing, replaced, or two
+    swapped.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._by_part: dict[str, set[str]] = {}
@@ -109,7 +117,7 @@ class _NearNames:
 
 
 def _parts(name: str) -> set[str]:
-    """Return a name, and it without each of its letters."""
+    """Return a name, and the name without each of its letters."""
     if len(name) > MAX_HOST:
         return {name}
     return {name, *(name[:at] + name[at + 1 :] for at in range(len(name)))}
@@ -124,19 +132,21 @@ def _loose_path(url: str) -> str:
 
 
 def _score(url: str, wanted: str) -> tuple[bool, float, float]:
-    """Return whether the paths differ without their queries, and how much of the paths and the URLs is the same."""
+    """Return a sort key: whether the paths differ without their queries, and how much the paths and the URLs have in
+    common.
+    """
     ours, theirs = _loose_path(url), _loose_path(wanted)
     page, other = (path.partition("?")[0].rstrip("/") for path in (ours, theirs))
     return page != other, -_share(ours, theirs), -_share(url_identity(url), url_identity(wanted))
 
 
 def _share(one: str, other: str) -> float:
-    """Return the share of two texts that they have in common at their beginning and end."""
+    """Return how much of two texts is the same at their beginning and end, as a share."""
     shorter, longer = sorted((len(one), len(other)))
     same = _common(one, other) + _common(reversed(one), reversed(other))
     return min(same, shorter) / max(longer, 1)
 
 
 def _common(one: Iterable[str], other: Iterable[str]) -> int:
-    """Return the number of letters before the first in which two texts differ."""
+    """Return the number of letters before two texts differ for the first time."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

@@ -1,4 +1,4 @@
-"""An attempt at a unit: run it under the guard, write its parts, commit them."""
+"""An attempt at a unit. An attempt runs the unit under the guard, writes its parts, and commits them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ from corpus.tables.samples import SAMPLES_SCHEMA, draw
 from corpus.warc.source import input_changed
 
 ROWS_PER_CHUNK = 1024
-"""Rows of a record batch in a part. The number is fixed, so that a restarted page worker leaves the same bytes."""
+"""The number of rows in a record batch of a part.
+
+The number is fixed, so that a restarted page worker writes the same bytes.
+"""
 
 
 COMPRESSED_FROM = 1 << 16
-"""Bytes of rows from which a part is compressed. Arrow makes a zstd context for each column, which takes 1.2 ms for one
-row of the ledger, and 1.4 ms when it is read."""
+"""A part is compressed if its rows have at least this many bytes.
+
+Arrow makes a zstd context for each column, which takes 1.2 ms for one row of the ledger, and 1.4 ms when the row is
+read.
+"""
 
 
 class PartWriter:
-    """Writes rows to an Arrow IPC file, in chunks that do not depend on how the rows arrived."""
+    """A writer of rows to an Arrow IPC file. The chunks of the file do not depend on how the rows arrived."""
 
     def __init__(self, path: Path, compression: str | None = "zstd") -> None:
         self.path = path
@@ -50,7 +56,7 @@ class PartWriter:
         """Write the rows up to row `end` of the file."""
         rows = pa.concat_tables(self._waiting).combine_chunks()
         count = end - self._written
-        # copied, since the bytes of a slice depend on where it lies in the table
+        # copied, because the bytes of a slice depend on its position in the table
         chunks = [
             rows.take(pa.array(range(start, min(start + ROWS_PER_CHUNK, count)), pa.int64()))
             for start in range(0, count, ROWS_PER_CHUNK)
@@ -72,7 +78,7 @@ class PartWriter:
 
 
 class PartFiles(ExitStack):
-    """Writes the parts of one commit: a file for each kind. On exit, files that were not moved are removed."""
+    """The files of one commit's parts: one for each kind. On exit, files that were not moved are removed."""
 
     def __init__(self, store: Store) -> None:
         super().__init__()
@@ -81,7 +87,7 @@ class PartFiles(ExitStack):
 
     def add(self, kind: str, table: pa.Table) -> None:
         if kind not in self._writers:
-            texts = kind in ("ledger", "corpus", "samples")  # others are hashes, which don't compress
+            texts = kind in ("ledger", "corpus", "samples")  # the other kinds are hashes, which don't compress
             writer = self._writers[kind] = PartWriter(self._store.scratch(), "zstd" if texts else None)
             self.callback(writer.path.unlink, missing_ok=True)
             self.callback(writer.close)
@@ -98,7 +104,9 @@ class PartFiles(ExitStack):
 
 def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, options: UnitOptions | None = None) -> Commit:
     """Return the commit of a unit: the existing one, or a new one. `depends` is a digest of recipe, code and versions.
-    Raises what `Guard.run` raises, and InputChanged if the existing one saw other bytes."""
+
+    Raises the errors of `Guard.run`, and InputChanged if the existing commit is for other bytes of the archive.
+    """
     options = options or UnitOptions()
     key = commit_key("pass", unit.content(), depends)
     done = read_commit(store, key)
@@ -135,7 +143,7 @@ def attempt_unit(store: Store, guard: Guard, unit: Unit, depends: str, options: 
     with PartFiles(store) as files:
         guard.run(unit, take, options)
         if options.footprint:
-            Path(options.footprint).unlink(missing_ok=True)  # no record is to blame for what comes now
+            Path(options.footprint).unlink(missing_ok=True)  # from here on, no record can be the cause of a failure
         reached("unit_read")
         facts["seen"] = see(unit)
         files.add("samples", pa.Table.from_pylist(samples, schema=SAMPLES_SCHEMA))

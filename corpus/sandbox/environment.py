@@ -1,5 +1,8 @@
-"""The environment of a page worker. Hostile pages may read it, so it has no password, token or key that the worker does
-not need. It has those of a store or proxy only while the worker reads an archive from there."""
+"""The environment of a page worker.
+
+Hostile pages may read it, so it has no password, token or key that the worker does not need. The credentials of a store
+or proxy are in it only while the worker reads an archive from there.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ _ALWAYS = ("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRA
 _ALWAYS_STARTING = ("LC_", "PYTHON", "CORPUS_")
 
 _REMOTE = ("SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
-"""Proxies are passed in either spelling. Their addresses may contain a password."""
+"""The variables for connections.
+
+Both spellings of the proxy variables are passed. The address of a proxy may contain a password.
+"""
 
 _STORES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_", "IDENTITY_", "MSI_")}
 """The variables that obstore reads for each kind of object store."""
@@ -22,9 +28,9 @@ _OWN = {
     "OPENBLAS_NUM_THREADS": "1",
     "TOKIO_WORKER_THREADS": "1",
     "ARROW_NUM_THREADS": "1",
-    "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve a gigabyte
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # other allocators reserve a gigabyte
 }
-"""One thread per library."""
+"""Fixed variables. Each library may use one thread."""
 
 
 def worker_environment(archive: str) -> dict[str, str]:
@@ -38,5 +44,5 @@ def worker_environment(archive: str) -> dict[str, str]:
 
 
 def python_path() -> str:
-    """Return the PYTHONPATH of a process that must import what this one imports."""
+    """Return the PYTHONPATH of a process that must import the same modules as this one."""
     return os.pathsep.join(path or os.getcwd() for path in sys.path)

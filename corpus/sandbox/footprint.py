@@ -1,8 +1,9 @@
-"""A footprint: a small file that names the record at which an attempt is, and outlasts all its processes.
+"""A footprint: a small file that names the current record of an attempt. The file outlasts all processes of the
+attempt.
 
-The guard's board says the same while the supervisor lives. If the supervisor is killed too (a lost Ray worker, a node
-out of memory, a deadline), only the footprint is left. It is no promise: if the file can't be written, no record is
-named.
+While the supervisor lives, the guard's board also shows the current record. If the supervisor is killed too (a lost Ray
+worker, a node out of memory, a deadline), only the footprint is left. The footprint may be missing: if the file can't
+be written, no record is named.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ _BYTES = 48  # two numbers of 64 bits
 
 
 class Footprint:
-    """The file, held open by the process that touches records. No file is written if `path` is empty."""
+    """The file of a footprint.
+
+    The process that touches records holds it open. No file is written if `path` is empty.
+    """
 
     def __init__(self, path: str) -> None:
         self._file = -1
@@ -38,6 +42,6 @@ def read_footprint(path: str) -> tuple[int, int] | None:
     """Return the last place in a footprint, or None if there is none."""
     try:
         offset, inner = map(int, Path(path).read_bytes().split())
-    except (OSError, ValueError):  # an empty path is a folder
+    except (OSError, ValueError):  # an empty path gives a folder, which can't be read
         return None
     return offset, inner

@@ -1,8 +1,8 @@
 """The guard runs units in a page worker, so that no page can hang, crash or exhaust a run.
 
 A record that stops its worker is tried once more, alone, with far more time and memory. If it stops the worker again,
-its outcome is `failed` as crash, timeout or memory, and the unit goes on after it. A worker killed from outside only
-costs a restart, since the record that it was at passes at the second try.
+its outcome is `failed` as crash, timeout or memory, and the unit continues with the next record. If a worker is killed
+from outside, its current record passes at the second try, so this only costs a restart.
 """
 
 from __future__ import annotations
@@ -30,16 +30,19 @@ _POLL_S = 0.2
 _TRIES = 2
 _TRIES_KILLED = 4
 _FALSE_STARTS = 3
-_PAGE_BYTES = 32 << 10  # compressed: 8 MiB of an archive have some 250 pages
+_PAGE_BYTES = 32 << 10  # compressed; 8 MiB of an archive have some 250 pages
 _HUNG = "No page causes this, since each has its own limits. Check the storage or server that the archive is read from."
 _INPUT_ERRORS = {kind.__name__: kind for kind in (InputChanged, InputUnreachable)}
 
 
 @dataclass(frozen=True)
 class GuardSettings:
-    """Limits for one page. `page_cpu_s` is CPU time, which does not depend on the load of the machine. `page_wall_s`
-    stops a page that hangs without computing. A second try, alone, gets `alone` times as much of everything. A worker
-    that has grown beyond `worker_bytes` is replaced between two units."""
+    """Limits for one page.
+
+    `page_cpu_s` is CPU time, which does not depend on the load of the machine. `page_wall_s` stops a page that hangs
+    without computing. At the second try, all limits are `alone` times as high. A worker that has grown beyond
+    `worker_bytes` is replaced between two units.
+    """
 
     page_cpu_s: float = 30.0
     page_wall_s: float = 300.0
@@ -48,18 +51,22 @@ class GuardSettings:
     worker_bytes: int = 700 << 20
 
     def unit_wall_s(self, size: int) -> float:
-        """Return the seconds by the clock that a unit of `size` bytes may take."""
+        """Return the wall-clock seconds that a unit of `size` bytes may take."""
         return self.pages_wall_s(1 + size // _PAGE_BYTES)
 
     def pages_wall_s(self, pages: int) -> float:
-        """Return the seconds by the clock that `pages` pages may take: enough to stop every one of them twice. Only
-        storage, a server or our own code can hang for longer."""
+        """Return the wall-clock seconds that `pages` pages may take.
+
+        This is enough time to stop every page twice. Only storage, a server or our own code can hang for longer.
+        """
         return (1 + self.alone) * (self.page_wall_s + self.page_cpu_s * pages)
 
 
 class WorkerError(CorpusError):
-    """An error in the page worker that no page causes: an unreadable input, or a bug of ours. `place` is the record at
-    which the worker was, if any."""
+    """An error in the page worker that no page causes: an unreadable input, or a bug of ours.
+
+    `place` is the worker's current record, if it has one.
+    """
 
     def __init__(self, what: str, todo: str = "", place: Place | None = None) -> None:
         super().__init__(what, todo)
@@ -78,14 +85,20 @@ class _Incident:
     failed: bool = False
 
     def add(self, kind: str) -> None:
-        """Count another stop. "killed" is a SIGKILL that we did not send: up to a point, the page is not to blame."""
+        """Count another stop.
+
+        "killed" is a SIGKILL that we did not send. A few such kills do not count against the page.
+        """
         self.kinds.append(kind)
         own = sum(kind != "killed" for kind in self.kinds)
         self.failed = own >= _TRIES or len(self.kinds) >= _TRIES_KILLED
 
 
 class Guard:
-    """A page worker, kept from unit to unit, and its limits. Not thread-safe: each thread must have its own."""
+    """A page worker with its limits.
+
+    The worker serves one unit after another. Not thread-safe: each thread must have its own.
+    """
 
     def __init__(
         self,
@@ -119,7 +132,7 @@ class Guard:
                             self.close()
                         return
             except BaseException:
-                self.close()  # it is in the middle of something
+                self.close()  # the worker has not finished its job
                 raise
             self.close()
             if worker.place is None:
@@ -151,13 +164,14 @@ class Guard:
     def _ready_worker(self, archive: str) -> _Worker:
         environment = worker_environment(archive)
         if self._worker is not None and self._worker.environment != environment:
-            self.close()  # its environment may lack what this archive needs, or show what it does not need
+            # its environment may lack a variable for this archive, or hold one that this archive must not see
+            self.close()
         if self._worker is None:
             self._worker = _Worker(self.recipe, self.factory, self.settings, environment)
         return self._worker
 
     def close(self) -> None:
-        """End the page worker, whatever it does."""
+        """End the page worker, whatever it is doing."""
         if self._worker:
             self._worker.close()
             self._worker = None
@@ -176,10 +190,11 @@ class _Worker:
         self.place: Place | None = None
         self.ended_by = ""
         self.last_words = ""
-        with ExitStack() as here, ExitStack() as kept:  # nothing stays open if the process can't be started
+        with ExitStack() as here, ExitStack() as kept:  # if the process can't be started, all files are closed
             self._stderr = kept.enter_context(tempfile.TemporaryFile())
             job_read, self._job_write = os.pipe()
-            os.set_blocking(self._job_write, False)  # a job may be larger than a pipe, and its reader may hang
+            # a job may be larger than a pipe, and the worker may hang instead of reading it
+            os.set_blocking(self._job_write, False)
             here.callback(os.close, job_read)
             kept.callback(os.close, self._job_write)
             self._batch_read, batch_write = os.pipe()
@@ -189,20 +204,20 @@ class _Worker:
             self._board = Board(board.fileno())
             kept.callback(self._board.close)
             fds = (job_read, batch_write, board.fileno())
-            # exec, never fork: a forked copy of a threaded Ray worker can hold locks for ever
+            # Start by exec, never by fork: a forked copy of a threaded Ray worker can hold locks for ever.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "corpus.sandbox.page_worker", *map(str, fds), factory],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=self._stderr,  # shown only if no page was touched yet, since libraries quote pages
-                start_new_session=True,  # Ctrl-C is for the driver: running units are finished
+                stderr=self._stderr,  # shown only before the first page, since libraries quote pages
+                start_new_session=True,  # Ctrl-C must reach only the driver, which lets running units finish
                 env=environment,
             )
             self._kept = kept.pop_all()
 
     def run(self, job: dict[str, Any], alone: frozenset[Place], ends: float) -> Iterator[Batch]:
-        """Yield the batches of one job. If the worker dies, they end early, and `place` and `ended_by` say how.
+        """Yield the batches of one job. If the worker dies, the batches end early, and `place` and `ended_by` say how.
 
         Raises Overdue if the job is not done at `ends`.
         """
@@ -251,7 +266,7 @@ class _Worker:
     def _page_overdue(self, alone: frozenset[Place]) -> bool:
         notice = self._board.read()
         if notice is None or notice.wall < self._started:
-            return False  # still importing, or loading models
+            return False  # the worker still imports modules or loads models
         factor = self._settings.alone if notice.place in alone else 1
         if time.monotonic() - notice.wall > self._settings.page_wall_s * factor:
             return True
@@ -262,13 +277,13 @@ class _Worker:
         """Find out where and how the worker ended."""
         code = self._process.wait()
         self.place = self._current_place()
-        if not self._board.used:  # else stderr may quote pages, also those of earlier jobs
+        if not self._board.used:  # later, stderr may quote pages, also pages of earlier jobs
             self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 2000))
             self.last_words = self._stderr.read().decode(errors="replace").strip()
         self.ended_by = kind or ("killed" if code == -signal.SIGKILL else "crash")
 
     def _current_place(self) -> Place | None:
-        """Return the record that the worker is or was at in this job."""
+        """Return the record in this job at which the worker is or was."""
         notice = self._board.read()
         return notice.place if notice is not None and notice.wall >= self._started else None
 
@@ -309,8 +324,10 @@ def _cpu_seconds(pid: int) -> float | None:
 
 
 def _memory_file() -> IO[bytes]:
-    """Open a file for the board, in memory if possible: writing to a mapped file on a full disk would kill the page
-    worker, and its page would be blamed."""
+    """Open a file for the board, in memory if possible.
+
+    On a full disk, writing to a mapped file would kill the page worker, and its page would be blamed.
+    """
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("corpus-board"), "w+b")
     return tempfile.TemporaryFile()

@@ -1,7 +1,7 @@
 """The process that touches pages: `python -m corpus.sandbox.page_worker IN OUT BOARD FACTORY`.
 
-It reads jobs from the file descriptor IN and writes batches to OUT. A page may send it into an endless loop, crash it,
-or use up its memory: the supervisor survives and reads from the board which record it was.
+The process reads jobs from the file descriptor IN and writes batches to OUT. A page may send the process into an
+endless loop, crash it, or use up its memory. The supervisor survives, and the board shows which record was the cause.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from corpus.net.client import Client
 from corpus.net.remote import open_source
 from corpus.pipeline import Pipeline
 from corpus.plugins import Plugin
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.sandbox.footprint import Footprint
 from corpus.sandbox.protocol import ERROR, JOB, Board, FrameReader, send_batch, write_frame
 from corpus.sandbox.unit import Unit, UnitOptions, run_unit
@@ -33,7 +33,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(argv: list[str]) -> None:
-    """Serve jobs until IN ends, which it does when the supervisor dies."""
+    """Serve jobs until IN ends. IN also ends when the supervisor dies."""
     fd_in, fd_out, fd_board = map(int, argv[:3])
     die_with_parent()
     leave_no_core()
@@ -56,7 +56,8 @@ def main(argv: list[str]) -> None:
                 _serve(pipeline, job, board, fd_out, own, client)
             except BrokenPipeError:
                 return
-            except Exception as error:  # our own bug, or an input that can't be opened: the supervisor reports it
+            # a bug of ours, or an input that can't be opened: the supervisor reports the error
+            except Exception as error:
                 write_frame(fd_out, ERROR, json.dumps(_described(error)).encode())
 
 
@@ -74,7 +75,7 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
         _limit_memory(memory_alone if more else memory)
 
     grant(False)
-    span = (unit.start, unit.end) if options.only is None else None  # single records are not read in one go
+    span = (unit.start, unit.end) if options.only is None else None  # single records are not read in order
     source = open_source(unit.path, unit.warc, tag=unit.tag, span=span, client=client, waiting=board.waiting)
     footprint = Footprint(options.footprint)
     with closing(footprint), closing(source):
@@ -85,7 +86,7 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
 
 
 def _described(error: Exception) -> dict[str, str]:
-    """Return an error as JSON data, without its message, which may quote a page."""
+    """Return an error as JSON data. The error's message is left out, because it may quote a page."""
     described = {"class": class_of(error), "traceback": traced(error)}
     if isinstance(error, InputError):
         described |= {"what": error.what, "todo": error.todo}
@@ -93,8 +94,10 @@ def _described(error: Exception) -> dict[str, str]:
 
 
 def settle() -> None:
-    """Exempt everything loaded so far from garbage collection, and collect rarely: pages leave almost no cycles, and
-    the search for them took a twentieth of the time."""
+    """Exempt everything loaded so far from garbage collection, and collect rarely.
+
+    Pages make almost no reference cycles, and searching for cycles took a twentieth of the time.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
@@ -108,8 +111,10 @@ def make_recipe(factory: str, data: dict[str, Any], modules: list[list[str]]) ->
 
 
 def _data_bytes() -> int:
-    """Return the size of this process's own data by the system's count. Allocators reserve memory in advance, so it is
-    more than the process uses."""
+    """Return the size of this process's own data by the system's count.
+
+    Allocators reserve memory in advance, so the count is higher than the memory in use.
+    """
     try:
         with open("/proc/self/statm") as statm:
             return int(statm.read().split()[5]) * resource.getpagesize()
@@ -118,7 +123,7 @@ def _data_bytes() -> int:
 
 
 def _limit_memory(limit: int) -> None:
-    """Let allocations fail above `limit` bytes of own data. Mapped lists don't count."""
+    """Make allocations fail above `limit` bytes of own data. Mapped lists don't count."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if soft != limit and (hard == resource.RLIM_INFINITY or limit <= hard):
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
@@ -134,7 +139,7 @@ def die_with_parent() -> None:
 
 
 def leave_no_core() -> None:
-    """Let a crash of this process leave no core dump, which would hold the texts of pages."""
+    """Prevent a core dump if this process crashes. A core dump would hold the texts of pages."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 

@@ -1,7 +1,8 @@
 """The protocol between supervisor and page worker: frames over pipes, and a board in shared memory.
 
 A frame has one byte for its kind, eight bytes for its length, and a payload: JSON or an Arrow IPC stream. Nothing is
-pickled. The board outlives the worker. It says at which record the worker was, and since when.
+pickled. The board outlives the worker. The board shows the worker's last record, and since when the worker was at this
+record.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def write_frame(fd: int, kind: bytes, payload: bytes | pa.Buffer) -> None:
 
 
 class FrameReader:
-    """Turns a stream of bytes into frames."""
+    """A reader that turns a stream of bytes into frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -56,7 +57,7 @@ class FrameReader:
 
 
 def send_batch(fd: int, batch: Batch) -> None:
-    """Write a frame for each table of a batch, then one with everything else, which completes the batch."""
+    """Write a frame for each table of a batch, then one frame with everything else, which completes the batch."""
     for table in batch.tables.values():
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -66,7 +67,7 @@ def send_batch(fd: int, batch: Batch) -> None:
 
 
 class BatchReader:
-    """Puts frames together into batches."""
+    """A reader that assembles batches from frames."""
 
     def __init__(self) -> None:
         self._tables: list[pa.Table] = []
@@ -83,8 +84,10 @@ class BatchReader:
 
 @dataclass(frozen=True)
 class Notice:
-    """An announcement: the worker is at `place` since `wall` on the monotonic clock, and its CPU clock showed `cpu`
-    seconds then."""
+    """An announcement: the worker is at `place` since `wall` on the monotonic clock.
+
+    At that time its CPU clock showed `cpu` seconds.
+    """
 
     place: Place
     wall: float
@@ -92,7 +95,7 @@ class Notice:
 
 
 class Board:
-    """Shared memory to which a worker writes its place. A sequence number, odd while writing, protects readers."""
+    """Shared memory in which a worker writes its place. During a write, its sequence number is odd."""
 
     _FORM = struct.Struct("<QQQdd")
 
@@ -107,7 +110,7 @@ class Board:
         self.waiting()
 
     def waiting(self) -> None:
-        """Start the record's wall clock again, since the input is slow to come."""
+        """Restart the record's wall clock, because the worker waits for its input."""
         if self._last is None:
             return
         self._turn += 2
@@ -117,7 +120,7 @@ class Board:
         self._FORM.pack_into(self._map, 0, self._turn, *notice)
 
     def read(self) -> Notice | None:
-        """Return the last announcement: None before the first, or while one is being written."""
+        """Return the last announcement. Return None before the first announcement, or while one is being written."""
         turn, offset, inner, wall, cpu = self._FORM.unpack_from(self._map)
         again = self._FORM.unpack_from(self._map)[0]
         if turn == 0 or turn % 2 or turn != again:

@@ -6,6 +6,7 @@ its caller can name a record that stops it.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,14 +15,16 @@ from typing import Any, NotRequired, TypedDict
 import pyarrow as pa
 
 from corpus.document import Document
+from corpus.documents.columns import Columns
+from corpus.documents.files import LINES, PAGE, ROWS, Reader, RowReader, read_part
 from corpus.outcome import DROPPED, FAILED, REMOVED, Outcome
 from corpus.pipeline import Pipeline, entry
 from corpus.tables.ledger import (
-    CORPUS_SCHEMA,
     Counts,
     add_counts,
     add_outcome,
     corpus_row,
+    corpus_schema,
     ledger_row,
     ledger_schema,
     no_counts,
@@ -45,11 +48,12 @@ JUNK = "junk"
 
 @dataclass(frozen=True)
 class Unit:
-    """The unit of work: the records that start in bytes [start, end) of one archive.
+    """The unit of work: the records that start in bytes [start, end) of one archive or file of documents.
 
-    `warc` is the name of the archive and `path` its location in this run. `identity` identifies its content on every
+    `warc` is the name of the file and `path` its location in this run. `identity` identifies its content on every
     machine. `tag` identifies the file at `path` during the run (see `corpus.net.remote.open_source`). `layout`, `codec`
-    and `flavor` are as in `corpus.warc.plan.Format`. A file with the layout JUNK yields one damage.
+    and `flavor` are as in `corpus.warc.plan.Format`, or as in `corpus.documents.files`. `columns` are those of
+    documents, as JSON. A file with the layout JUNK yields one damage.
     """
 
     warc: str
@@ -61,6 +65,12 @@ class Unit:
     start: int
     end: int
     tag: str = field(default="", compare=False)
+    columns: str = ""
+
+    @property
+    def seekable(self) -> bool:
+        """True if a record can be read without those before it."""
+        return self.layout in ("members", ROWS) or (self.layout == LINES and self.codec == "plain")
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -177,13 +187,14 @@ def run_unit(
     """Yield the batches of a unit. `grant(True)` must give the process far more memory, until `grant(False)`."""
     options = options or UnitOptions()
     takedown = read_takedown(options.takedown) if options.takedown else None
-    rows = _Rows(pipeline, options, announce, grant, hide=takedown is not None and takedown.hides)
+    schema = corpus_schema(json.loads(unit.columns or "{}"))
+    rows = _Rows(pipeline, options, announce, grant, schema, hide=takedown is not None and takedown.hides)
     reader = _reader(source, unit, options)
     announce((reader.offset, reader.inner))  # reading the first record may stop us too
     waiting: list[_Waiting] = []
     size = 0
     for item in reader:
-        place = (item.offset, item.inner if isinstance(item, Record) else 0)
+        place = (item.offset, item.inner)
         if place in options.alone and waiting:
             yield rows.judge(waiting, place)
         waiting.append(_Waiting(item, place, _entry(item, options.failed.get(place), takedown)))
@@ -200,13 +211,13 @@ class _Rows:
 
     def __init__(
         self, pipeline: Pipeline, options: UnitOptions, announce: Callable[[Place], None],
-        grant: Callable[[bool], None], hide: bool,
+        grant: Callable[[bool], None], corpus: pa.Schema, hide: bool,
     ) -> None:  # fmt: skip
         self._hide = hide
         self._pipeline, self._options, self._announce, self._grant = pipeline, options, announce, grant
         self._sampler = Sampler(pipeline.redact)
         self._collective = pipeline.collective
-        self._schemas = {"ledger": ledger_schema(pipeline.columns), "corpus": CORPUS_SCHEMA}
+        self._schemas = {"ledger": ledger_schema(pipeline.columns), "corpus": corpus}
         self._schemas |= {stage.kind: stage.signed_schema() for stage in self._collective}
 
     def judge(self, waiting: list[_Waiting], next_place: Place, done: bool = False) -> Batch:
@@ -247,13 +258,17 @@ class _Rows:
                 rows[stage.kind].append(stage.signed_row(*one.place, outcome.signed.get(stage.kind)))
 
 
-def _reader(source: Source, unit: Unit, options: UnitOptions) -> RangeReader | PlaceReader | _Junk:
-    form, resume = Format(unit.layout, unit.codec, unit.flavor), options.resume
+def _reader(source: Source, unit: Unit, options: UnitOptions) -> RangeReader | PlaceReader | Reader | RowReader | _Junk:
+    form, part, resume = Format(unit.layout, unit.codec, unit.flavor), Range(unit.start, unit.end), options.resume
+    only = options.only and [place for place in options.only if not resume or place >= resume]
     if unit.layout == JUNK:
         return _Junk(unit)
-    if options.only is not None:
-        return PlaceReader(source, form, [place for place in options.only if not resume or place >= resume])
-    return RangeReader(source, form, Range(unit.start, unit.end), resume)
+    if unit.layout in (LINES, ROWS, PAGE):
+        columns = Columns.from_dict(json.loads(unit.columns))
+        if only is not None:
+            return RowReader(source, form, only, columns)
+        return read_part(source, form, part, columns, resume)
+    return RangeReader(source, form, part, resume) if only is None else PlaceReader(source, form, only)
 
 
 class _Junk:
@@ -263,7 +278,8 @@ class _Junk:
 
     def __init__(self, unit: Unit) -> None:
         self.end = unit.end
-        self._items = [Damage(unit.warc, 0, unit.end, "header", "not an archive")] if unit.end else []
+        what = "not an archive" if not unit.columns else "not a parquet file"
+        self._items = [Damage(unit.warc, 0, unit.end, "header", what)] if unit.end else []
 
     def __iter__(self) -> Iterator[Record | Damage]:
         return iter(self._items)

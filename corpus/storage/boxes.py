@@ -27,17 +27,19 @@ HOLD_BYTES = 64 << 20
 _ENTRY = np.dtype([("box", "<u4"), ("rows", "<u4"), ("offset", "<u8"), ("length", "<u8"), ("xxh3", "<u8")])
 _TRAILER = np.dtype([("boxes", "<u8"), ("entries", "<u8")])
 _ALIGN = 64
-_LARGE = 1 << 16  # bytes; a batch of this size is a block of its own
+_LARGE = 1 << 16  # bytes; a batch of this size becomes a block by itself
 
 
 class Outbox:
-    """Writes the file of one writer. Its bytes depend only on the rows that are put into it."""
+    """A writer of one exchange file. The bytes of the file depend only on the rows that are put into it."""
 
     def __init__(
         self, store: Store, kind: str, boxes: int, *, hold: int = HOLD_BYTES, block: int | None = None, key: str = ""
     ) -> None:
-        """`block` limits the rows of a block, for readers that hold a block of every writer at a time. `key` names a
-        file that stays after the run."""
+        """`block` limits the rows of a block, for readers that hold a block of every writer at the same time.
+
+        `key` names a file that is kept after the run.
+        """
         self.kind = kind
         self.boxes = boxes
         self.rows = 0
@@ -59,7 +61,7 @@ class Outbox:
         self._path.unlink(missing_ok=True)
 
     def put(self, box: int, batch: pa.RecordBatch) -> None:
-        """Add rows to a box. They are read in the order in which they were put."""
+        """Add rows to a box. Rows are read in the order in which they were put."""
         if not batch.num_rows:
             return
         self._waiting.setdefault(box, []).append(batch)
@@ -141,7 +143,7 @@ class Box:
             raise damaged(self._store, self._part.key)
         try:
             batch = pa.ipc.read_record_batch(pa.py_buffer(content), schema)
-            batch.validate(full=True)  # offsets that lead out of the block would be followed
+            batch.validate(full=True)  # without this check, offsets that lead out of the block would be followed
         except (pa.ArrowException, OSError, MemoryError):
             raise damaged(self._store, self._part.key) from None
         if batch.num_rows != entry["rows"] or batch.nbytes > entry["length"]:
@@ -149,7 +151,7 @@ class Box:
         return batch
 
     def _read(self, offset: int, kind: np.dtype, count: int, last: bool = False) -> np.ndarray:
-        """Read `count` items. With `last`, the file must end after them."""
+        """Read `count` items. If `last` is True, the file must end after them."""
         length = count * kind.itemsize
         if offset < 0 or count < 0 or offset + length > self._part.bytes:
             raise damaged(self._store, self._part.key)

@@ -1,7 +1,8 @@
-"""A store in a bucket. It commits by conditional PUT: one of many writers of a key wins, and an object is there whole
-or not at all. It needs no rename, and no upload in pieces that could be left behind.
+"""A store in a bucket.
 
-Scratch files are on this machine, in a private folder that is removed with the process.
+Such a store commits by conditional PUT. If many writers write the same key, one of them wins, and an object appears
+whole or not at all. The store needs no rename, and no upload in pieces that could be left behind. Scratch files are on
+this machine, in a private folder that is removed with the process.
 """
 
 from __future__ import annotations
@@ -32,23 +33,26 @@ from corpus.storage.private_folder import private_folder
 _T = TypeVar("_T")
 
 REQUESTS_PER_S = 500
-"""Requests of one process to its bucket. S3 takes 3,500 writes a second under one prefix."""
+"""The number of requests of one process to its bucket per second. S3 accepts 3,500 writes a second under one prefix."""
 
 FETCH_BYTES = 8 << 20
-"""The first request for an object whose size is unknown asks for this much."""
+"""The number of bytes in the first request for an object of unknown size."""
 
 BLOCK_BYTES = 1 << 20
 HELD_BYTES = 64 << 20
-"""The bytes of blocks that are held in memory. Parts are read in blocks, since many tasks read small pieces of them."""
+"""The number of bytes of blocks that are held in memory.
+
+Parts are read in blocks, because many tasks read small pieces of them.
+"""
 
 DELETE_KEYS = 1000
-"""Keys in one request to delete: the most that S3 takes."""
+"""The number of keys in one request to delete. S3 accepts no more."""
 
 MOST_BYTES = 5 << 30
 """The largest object that one request may store."""
 
 _LASTING = ".work/parts/"
-"""The folder of objects that never change, since their keys are digests of their content."""
+"""The folder of objects that never change, because their keys are digests of their content."""
 
 
 class ObjectStore:
@@ -81,7 +85,8 @@ class ObjectStore:
             with scratch.open("rb") as file:
                 if not os.fstat(file.fileno()).st_size:
                     return self.put_new(key, b"")
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:  # read as it is sent
+                # the file is read while it is sent
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                     return self.put_new(key, content)
         finally:
             scratch.unlink(missing_ok=True)
@@ -103,8 +108,10 @@ class ObjectStore:
         return self._ask(key, BucketTransport.head)
 
     def _whole(self, key: str) -> bytes:
-        """Return all bytes of an object. A small one takes one request. A broken transfer of a larger one goes on where
-        it broke."""
+        """Return all bytes of an object.
+
+        A small object takes one request. If the transfer of a larger one breaks, it continues from there.
+        """
         first = self._fetch(key, 0, FETCH_BYTES)
         if len(first) < FETCH_BYTES:
             return first
@@ -161,7 +168,7 @@ class ObjectStore:
 
     @contextmanager
     def only_run(self, share: bool = False) -> Iterator[None]:
-        """Hold a lease on the prefix. A bucket has its own rules for who may read, so `share` changes nothing."""
+        """Hold a lease on the prefix. `share` changes nothing, because a bucket has its own rules for who may read."""
         with Lease(self._client, self._url) as self._lease:
             try:
                 yield
@@ -179,10 +186,10 @@ class ObjectStore:
 
     def prepare(self) -> None:
         key = f".work/probe-{uuid.uuid4().hex}"
-        self.put_new(key, b"1")  # False if it was stored but the answer was lost
+        self.put_new(key, b"1")  # False if the object was stored but the answer was lost
         if self.put_new(key, b"2"):
             raise OutputError(
-                f"The object store of {redact(self._url)} overwrites objects although it is asked not to.",
+                f"The object store of {redact(self._url)} overwrites existing objects even when a request forbids it.",
                 "Use an object store that supports `If-None-Match: *`.",
             )
         self.discard(key)
@@ -193,7 +200,7 @@ class ObjectStore:
 
 
 class _Blocks:
-    """The blocks read last from objects that never change. Threads may share it."""
+    """The blocks of unchanging objects that were read last. Threads may share them."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[tuple[str, int], bytes] = OrderedDict()

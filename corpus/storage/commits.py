@@ -1,7 +1,7 @@
 """Commits: one record, put if absent, makes all parts of a task visible at once.
 
-The key of a commit holds the phase, the task, and a digest of everything that the result depends on, so stale work is
-never used. An attempt that comes second compares its parts with those of the first.
+The key of a commit holds the phase, the task, and a digest of everything that the result depends on, so old work is
+never used by mistake. If two attempts do the same task, the second compares its parts with the first one's parts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PART = {"kind": str, "key": str, "rows": int, "bytes": int, "sha256": str}
 
 
 def part_of(entry: Any) -> Part:
-    """Return a part as a file names it. Raises ValueError."""
+    """Return the part that an entry of a file describes. Raises ValueError."""
     check_shape(entry, _PART)
     return Part(**{name: entry[name] for name in _PART})
 
@@ -68,7 +68,7 @@ class Commit:
 
 
 def commit_key(phase: str, task: Mapping[str, Any], depends: str) -> str:
-    """Return the key of a task's commit. `depends` is a digest of what else the result depends on."""
+    """Return the key of a task's commit. `depends` is a digest of everything else that the result depends on."""
     return f".work/commits/{phase}/{digest({'piece': task, 'depends': depends})[:32]}.json"
 
 
@@ -78,7 +78,7 @@ def add_part(store: Store, kind: str, file: Path, rows: int, key: str = "", suff
     key = key or f".work/parts/{kind}/{sha256[:32]}{suffix}"
     part = Part(kind, key, rows, size, sha256)
     if not store.adopt(file, key):
-        check_part(store, part)  # the file that is already there must be the same
+        check_part(store, part)  # the existing file must have the same content
     reached("part_stored")
     return part
 
@@ -89,7 +89,8 @@ def commit(store: Store, key: str, parts: list[Part], facts: Mapping[str, Any]) 
     Raises IntegrityError if that commit has other parts.
     """
     data = json.dumps({"parts": [vars(part) for part in parts], "about": facts}, sort_keys=True).encode()
-    mine = Commit(key, tuple(parts), parse_json(data)["about"])  # as all others will read it
+    # parsed again, to have exactly what later readers will have
+    mine = Commit(key, tuple(parts), parse_json(data)["about"])
     reached("before_commit")
     first = store.put_new(key, data)
     reached("after_commit")
@@ -134,7 +135,7 @@ def check_part(store: Store, part: Part) -> pa.Buffer:
 
 
 def part_content(store: Store, part: Part) -> pa.Buffer:
-    """Return the content of a part, of which only the size is checked. Raises IntegrityError."""
+    """Return the content of a part. Only its size is checked. Raises IntegrityError."""
     try:
         content = store.buffer(part.key)
     except FileNotFoundError:
@@ -145,7 +146,7 @@ def part_content(store: Store, part: Part) -> pa.Buffer:
 
 
 def is_there(store: Store, part: Part) -> bool:
-    """Return True if the file of a part exists. Files outside of .work/ may have been removed by the user."""
+    """Return True if the file of a part exists. The user may have removed files outside of .work/."""
     return store.size(part.key) is not None
 
 
@@ -162,7 +163,10 @@ def _remedy(store: Store, key: str) -> str:
 
 
 def make_anew(store: Store) -> str:
-    """Return the remedy for damaged intermediate files. Both folders must go: files that a commit names are not made
-    again, and a file keeps its name while it exists."""
+    """Return the remedy for damaged intermediate files.
+
+    Both folders must be deleted, because files that a commit names are not made again, and a file keeps its name while
+    it exists.
+    """
     parts, commits = store.where(".work/parts"), store.where(".work/commits")
     return f"Remove {parts} and {commits}, and run the same command again: it does that work anew."

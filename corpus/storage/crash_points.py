@@ -19,7 +19,7 @@ from itertools import count
 
 
 class Crash:
-    """The crash that the variables ask for."""
+    """The crash that the environment variables request."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._point, _, times = environ.get("CORPUS_CRASH_AT", "").partition(":")
@@ -31,10 +31,11 @@ class Crash:
 
     def reached(self, point: str) -> None:
         if self._trace:
-            with open(self._trace, "ab", buffering=0) as trace:  # one write, so that lines of processes don't mix
+            # one write, so that lines of several processes don't mix
+            with open(self._trace, "ab", buffering=0) as trace:
                 trace.write(f"{point} {os.getpid()}\n".encode())
         if point == self._point and next(self._count) == self._times and (not self._once or self._create_once()):
-            signal.pthread_kill(threading.get_ident(), self._signal)  # this thread does not get beyond this line
+            signal.pthread_kill(threading.get_ident(), self._signal)  # this thread never gets past this line
 
     def _create_once(self) -> bool:
         try:

@@ -1,9 +1,9 @@
-"""A lease: the right to write to a prefix of a bucket, held by one run at a time.
+"""A lease: the right to write to a prefix of a bucket. Only one run at a time holds it.
 
-It is an object that its holder rewrites every few seconds. A run that finds a lease watches it. If the lease is
-rewritten, another run is alive. If it is not rewritten for `EXPIRES_S`, or if its holder was a process of this machine
-that has ended, the run takes it over, by a PUT that only one run can win. No commit depends on the lease: it only keeps
-two runs from removing each other's intermediate files.
+The lease is an object that its holder rewrites every few seconds. A run that finds a lease watches it. If the lease is
+rewritten, another run is alive. The run takes the lease over in two cases: it is not rewritten for `EXPIRES_S`, or its
+holder was a process of this machine that has ended. A run takes over by a PUT that only one run can win. No commit
+depends on the lease. The lease only keeps two runs from removing each other's intermediate files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _LOOK_S = 1.0
 
 
 class Lease:
-    """A lease on the prefix `url`, held while entered. Raises OutputError if another run holds it."""
+    """A lease on the prefix `url`.
+
+    The run holds the lease inside the `with` block. Raises OutputError if another run holds it.
+    """
 
     def __init__(self, client: Client, url: str, *, renewed_s: float = RENEWED_S, expires_s: float = EXPIRES_S) -> None:
         self._client = client
@@ -59,20 +62,26 @@ class Lease:
             self._client.ask(self._url, lambda objects: objects.delete([self._name]))
 
     def check(self) -> None:
-        """Raise OutputError if another run has taken over, since this one could not rewrite its lease for too long."""
+        """Raise OutputError if another run has taken over the lease.
+
+        Another run takes over if this run could not rewrite the lease for too long.
+        """
         if self._lost.is_set():
             raise self._taken()
 
     def _take_over(self) -> None:
-        """Watch an existing lease until it is clear whether its holder lives. Return with the lease taken over, or
-        with `_mark` empty if the lease is gone."""
+        """Watch an existing lease until it is clear whether its holder lives.
+
+        On return, the lease is taken over, or `_mark` is empty because the lease is gone.
+        """
         seen, since = "", time.monotonic()
         while True:
             found = self._read()
             if found is None:
                 return
             content, mark = found
-            if content.get("run") == self._content["run"]:  # this run's: the answer was lost
+            # the lease is this run's own, and only the answer to the request was lost
+            if content.get("run") == self._content["run"]:
                 self._mark = mark
                 return
             if seen and mark != seen:
@@ -95,13 +104,16 @@ class Lease:
             except OutputError:
                 found = None
             if found is not None and found[0].get("run") == self._content["run"]:
-                self._mark, heard = found[1], time.monotonic()  # stored, but the answer was lost
+                self._mark, heard = found[1], time.monotonic()  # the lease was stored, but the answer was lost
             elif found is not None or time.monotonic() - heard > self._expires_s:
                 self._lost.set()
                 return
 
     def _write(self, over: str) -> bool:
-        """Write the lease. It must not exist yet, or must have the ETag `over`. Return False if another run won."""
+        """Write the lease.
+
+        The lease must not exist yet, or must have the ETag `over`. Return False if another run was faster.
+        """
         self._written += 1
         data = json.dumps({**self._content, "written": self._written}).encode()
         if not self._client.ask(self._url, lambda objects: objects.put(self._name, data, over)):

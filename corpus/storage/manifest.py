@@ -34,7 +34,7 @@ class Listed(Part):
 
 
 def write_manifest(store: Store, parts: Iterable[Part], run_json: bytes) -> None:
-    """List finished files, and seal the list together with the future content of run.json."""
+    """List finished files, and seal the list together with the content that run.json will have."""
     digests = {"run.json": _sha256(run_json)}
     for part in parts:
         name = PurePosixPath(part.key)
@@ -56,14 +56,17 @@ def read_manifest(store: Store, kind: str) -> list[Listed]:
             try:
                 entry = parse_json(_content(store, key))
                 check_shape(entry, {"footer": str})
-                listed.append(Listed(**asdict(part_of(entry)), footer=entry["footer"]))
+                part = Listed(**asdict(part_of(entry)), footer=entry["footer"])
+                if key.rpartition("-")[0] != f"manifest/{part.kind}":
+                    raise ValueError(f"{key} lists a file of kind {part.kind[:20]!a}")
+                listed.append(part)
             except ValueError:
                 raise damaged(store, key) from None
     return [part for part in listed if part.kind == kind]
 
 
 def check_seal(store: Store) -> None:
-    """Raise IntegrityError unless run.json and the manifest are what the run wrote, and complete."""
+    """Raise IntegrityError unless run.json and the manifest are complete and unchanged since the run."""
     data = _content(store, SEAL)
     try:
         seal: dict[str, Any] = parse_json(data)
@@ -83,7 +86,7 @@ def check_seal(store: Store) -> None:
 
 
 def checked_path(store: Store, part: Listed) -> Path:
-    """Return the path of a listed file that exists with the right size and footer. A reader must check the pages.
+    """Return the path of a listed file that exists with the right size and footer. The caller must check the pages.
 
     Raises IntegrityError.
     """
@@ -103,8 +106,10 @@ def _content(store: Store, key: str) -> bytes:
 
 
 def _footer(store: Store, part: Part) -> str:
-    """Return the sha256 of a parquet file's footer. Its length is in the last 8 bytes; if they are nonsense, return the
-    sha256 of these alone."""
+    """Return the sha256 of a parquet file's footer.
+
+    The last 8 bytes give the length of the footer. If they make no sense, return the sha256 of these bytes alone.
+    """
     tail = store.read(part.key, max(0, part.bytes - 8), 8)
     length = int.from_bytes(tail[:4], "little") if tail[4:] == _MAGIC else 0
     if 0 < length <= part.bytes - 8:

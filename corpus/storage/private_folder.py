@@ -1,4 +1,4 @@
-"""A folder on this machine for one process alone. It is removed with the process, however that ends."""
+"""A folder on this machine for one process alone. The folder is removed when the process ends, however that happens."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 
 @cache
 def private_folder(prefix: str, parent: str | None = None) -> Path:
-    """Return this process's folder, whose name starts with `prefix`. It is in `parent`, or in the folder for temporary
-    files. No other user can read it.
+    """Return this process's folder, whose name starts with `prefix`.
 
-    The folders of killed processes are removed, now and once more when this process ends, since the children of such a
-    process may live on for a minute and write there. A lock on the folder shows that its process is alive.
+    It is in `parent`, or in the folder for temporary files. No other user can read it. The folders of killed processes
+    are removed now, and again when this process ends, because the children of a killed process may live on for a minute
+    and write there. A lock on the folder shows that its process is alive.
     """
     parent = parent or tempfile.gettempdir()
     _sweep(parent, prefix)
@@ -31,7 +31,7 @@ def private_folder(prefix: str, parent: str | None = None) -> Path:
 
 
 def _sweep(parent: str, prefix: str) -> None:
-    """Remove the folders of this user that no process holds."""
+    """Remove the folders of this user whose lock no process holds."""
     for folder in Path(parent).glob(f"{prefix}*"):
         with suppress(OSError), ExitStack() as stack:
             opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -42,12 +42,15 @@ def _sweep(parent: str, prefix: str) -> None:
 
 
 def _held_for_life(folder: Path) -> bool:
-    """Lock a new folder until this process and its forks have ended. Return False if another process removed it."""
+    """Lock a new folder until this process and its forks have ended.
+
+    Return False if another process removed the folder.
+    """
     try:
-        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # never closed
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # this descriptor is never closed
     except FileNotFoundError:
         return False
-    with suppress(OSError):  # without locks here, no other process can remove it either
+    with suppress(OSError):  # without locks, no other process can remove the folder either
         fcntl.flock(held, fcntl.LOCK_EX)
     if folder.exists():
         return True

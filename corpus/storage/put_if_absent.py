@@ -1,8 +1,8 @@
 """Put-if-absent on file systems: give a finished file its final name, unless a file of that name exists.
 
-The first way is a hard link, which fails if the name exists. Some file systems have none (FAT, many network and FUSE
-mounts). There the second way is a rename that does not replace, and the third a lock that the kernel releases when its
-holder dies. A process that dies in any of these ways leaves nothing that would stop others.
+The first way is a hard link, which fails if the name exists. Some file systems have no hard links (FAT, many network
+and FUSE mounts). The second way is a rename that does not replace. The third is a lock that the kernel releases when
+its holder dies. A process that dies during any of these ways leaves nothing that would block others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _TURNS = 1000
 def publish(scratch: Path, final: Path, lock: Path) -> bool:
     """Give `scratch` the name `final` and return True, or return False if that name exists.
 
-    `lock` is a file that all writers share. It is used only if nothing else works. Raises OSError and OutputError.
+    `lock` is a file that all writers share. The lock is used only if nothing else works. Raises OSError and
+    OutputError.
     """
     for way in (by_link, by_rename):
         made = way(scratch, final)
@@ -43,12 +44,12 @@ def publish(scratch: Path, final: Path, lock: Path) -> bool:
 
 
 def by_link(scratch: Path, final: Path) -> bool | None:
-    """Make a hard link. Return None if the file system has none."""
+    """Make a hard link. Return None if the file system has no hard links."""
     try:
         os.link(scratch, final)
     except FileExistsError:
         with suppress(FileNotFoundError):
-            # true if a server made the link, its answer was lost, and the client asked again
+            # true if a server made the link, its answer was lost, and the client tried again
             return os.path.samefile(scratch, final)
         return False
     except OSError as error:
@@ -59,7 +60,10 @@ def by_link(scratch: Path, final: Path) -> bool | None:
 
 
 def by_rename(scratch: Path, final: Path) -> bool | None:
-    """Call renameat2(2) of Linux with RENAME_NOREPLACE. Return None if the system or the file system has none."""
+    """Call renameat2(2) of Linux with RENAME_NOREPLACE.
+
+    Return None if the system or the file system does not support it.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         return None
@@ -75,11 +79,10 @@ def by_rename(scratch: Path, final: Path) -> bool | None:
 
 @contextmanager
 def locked(lock: Path, *, wait: bool, leave: bool = True) -> Iterator[None]:
-    """Hold a lock file. The system releases it when this process ends, however that ends. The file is removed at the
-    end unless `leave` is true.
+    """Hold a lock file. The system releases the lock when this process ends, however that happens.
 
-    Raises BlockingIOError if another process holds the lock and `wait` is false, and OutputError if the file system has
-    no locks.
+    The file is removed at the end unless `leave` is true. Raises BlockingIOError if another process holds the lock and
+    `wait` is false, and OutputError if the file system has no locks.
     """
     held = _lock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
@@ -87,7 +90,8 @@ def locked(lock: Path, *, wait: bool, leave: bool = True) -> Iterator[None]:
     finally:
         if not leave:
             with suppress(OSError):  # the whole folder may be gone already
-                if os.path.samestat(os.fstat(held), os.stat(lock)):  # else it belongs to another holder
+                # if they differ, the path belongs to another holder
+                if os.path.samestat(os.fstat(held), os.stat(lock)):
                     lock.unlink()
         os.close(held)
 
@@ -96,9 +100,10 @@ def _lock(lock: Path, how: int) -> int:
     for _ in range(_TURNS):
         try:
             lock.parent.mkdir(parents=True, exist_ok=True)
-            # writable, since NFS turns this into a lock on a range of bytes; not a folder, which NFS locks locally
+            # Opened for writing, since NFS turns this lock into a lock on a range of bytes. A file, not a folder, since
+            # NFS locks folders only locally.
             held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except (FileNotFoundError, FileExistsError):  # another process is removing the folder
+        except (FileNotFoundError, FileExistsError):  # another process is removing the folder right now
             continue
         try:
             fcntl.flock(held, how)
@@ -114,7 +119,7 @@ def _lock(lock: Path, how: int) -> int:
             raise OutputError(
                 f"{lock} can't be locked: {error.strerror}.", "Give an -o on a file system that has locks."
             ) from None
-        os.close(held)  # its holder removed the file, and another may have made it again
+        os.close(held)  # the previous holder removed the file, and another process may have made a new one
     raise OutputError(f"{lock} can't be locked: it is a new file each time.", "Give an -o on another file system.")
 
 

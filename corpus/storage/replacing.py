@@ -1,4 +1,4 @@
-"""Files of the user that are whole or absent: reports, lists, models."""
+"""Files of the user that are either complete or absent: reports, lists, models."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from corpus.storage.put_if_absent import sync_folder
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield the path of a file to write, which takes the place of `path` at the end. After an exception there is none.
+    """Yield the path of a file to write. At the end this file replaces `path`. After an exception it is removed.
 
-    Nobody can foretell its name, so no link can lie there. A link at `path` is replaced, not followed.
+    Nobody can guess its name, so no one can put a link there. A link at `path` is replaced, not followed.
     """
     scratch = path.with_name(f".new-{path.name}-{uuid.uuid4().hex}")
     try:
@@ -29,8 +29,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, data: bytes, private: bool = False) -> None:
-    """Write a file that is complete or absent. Replace the file that was there. Only its owner can read it if it is
-    `private`."""
+    """Write a file that is complete or absent.
+
+    The file replaces an existing file. If `private` is true, only its owner can read it.
+    """
     with replacing(path) as scratch, open(scratch, "xb") as file:
         if private:
             os.fchmod(file.fileno(), 0o600)

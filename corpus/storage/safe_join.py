@@ -1,7 +1,7 @@
 """The only way in which a name from a file of a run folder becomes a path.
 
 A run folder may come from somebody else, in a tar file for example. A name in it may contain `..`, be absolute, or lead
-through a link to any file of the user.
+through a link to any of the user's files.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def safe_join(folder: Path, name: object) -> Path:
     parts = name.rstrip("/").split("/") if isinstance(name, str) and len(name) <= _LONGEST else [""]
     if not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts):
         raise IntegrityError(f"{folder} names the file {shown}, which may lie outside of the folder.", _REMEDY)
-    path = str(folder)  # a run asks 20 times per unit, and a string is four times as fast as a Path
+    path = str(folder)  # a run calls this 20 times per unit, and a string is four times as fast as a Path
     for part in parts:
         path = os.path.join(path, part)
         try:
             mode = os.lstat(path).st_mode
         except (FileNotFoundError, NotADirectoryError):
-            break  # nothing below it exists either
+            break  # nothing exists below it either
         except OSError as error:
             raise IntegrityError(f"{path} can't be read: {error.strerror}.", _REMEDY) from None
         if stat.S_ISLNK(mode):

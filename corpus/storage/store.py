@@ -1,6 +1,7 @@
-"""Stores: committed bytes by key, in a folder or under a prefix of a bucket. Everything rests on put-if-absent.
+"""Stores: committed bytes by key, in a folder or under a prefix of a bucket. The basic operation of a store is
+put-if-absent.
 
-A file or object appears whole or not at all. It is first made as a file on this machine, under `scratch()`.
+A file or object appears whole or not at all. Each object is first made as a file on this machine, under `scratch()`.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ _T = TypeVar("_T")
 
 LOCK = ".work/lock"
 PRIVATE = ("samples", "index")
-"""The folders of a run with excerpts of pages as they came, and with what later runs compare. Like `.work`, they are
-for their owner alone (0700, their files 0600), unless the run is shared."""
+"""The private folders of a run: excerpts of pages before any cleaning, and the data that later runs compare with.
+
+Like `.work`, only their owner can read them (0700, their files 0600), unless the run is shared.
+"""
 _PROBE = ".probe-"
 
 Location = str | Path
@@ -37,14 +40,14 @@ Location = str | Path
 
 
 class Store(Protocol):
-    """Bytes by key. Keys are relative paths with forward slashes, made by us and never from page data."""
+    """Bytes by key. Keys are relative paths with forward slashes. Keys are made by us, never from page data."""
 
     @property
     def location(self) -> str:
-        """The absolute path or the URL. `open_store` makes the same store of it in any process that can reach it."""
+        """The absolute path or the URL. `open_store` opens the same store from it in any process that can reach it."""
 
     def where(self, key: str = "") -> str:
-        """Return the location of a key, or of the whole store, as messages show it."""
+        """Return the location of a key, or of the whole store, in the form that messages show."""
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Store `data` under `key` and return True, or return False if the key exists."""
@@ -53,7 +56,7 @@ class Store(Protocol):
         """Move a finished file of `scratch()` to `key` and return True, or return False if the key exists."""
 
     def replace(self, key: str, data: bytes) -> None:
-        """Store `data` under `key`, even if the key exists. Only for files that promise nothing, such as timings."""
+        """Store `data` under `key`, even if the key exists. Only for files that no commit protects, such as timings."""
 
     def get(self, key: str) -> bytes | None:
         """Return the bytes of a key, or None if it does not exist."""
@@ -71,10 +74,13 @@ class Store(Protocol):
         """Return a file on this machine with the bytes of a key. Raises FileNotFoundError."""
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Yield the keys below a folder, sorted. They are only a hint: commits decide what counts."""
+        """Yield the keys below a folder, sorted.
+
+        The keys are only a hint, because only commits decide which files count.
+        """
 
     def names(self) -> set[str]:
-        """Return the first parts of all keys: the names at the top."""
+        """Return the first part of every key: the names at the top level."""
 
     def scratch(self) -> Path:
         """Return a new path for a scratch file."""
@@ -86,8 +92,11 @@ class Store(Protocol):
         """Remove everything below a folder."""
 
     def only_run(self, share: bool = False) -> AbstractContextManager[None]:
-        """Keep all other runs from writing here. With `share`, the private folders are made as the umask says. Raises
-        OutputError if another run does, or if the disk is full."""
+        """Keep all other runs from writing here. With `share`, the umask alone decides who may read the private
+        folders.
+
+        Raises OutputError if another run is writing here, or if the disk is full.
+        """
 
     def prepare(self) -> None:
         """Check that the store can be written to and supports put-if-absent. Raises OutputError."""
@@ -127,14 +136,17 @@ class LocalStore:
             made = publish(scratch, final, self.path(".work/publish.lock"))
             if made:
                 reached("after_link")
-            sync_folder(final.parent)  # also if another process made the file, since it may die before it does this
+            # needed even if another process made the file, because that process may die before it does this
+            sync_folder(final.parent)
             return made
         finally:
             scratch.unlink(missing_ok=True)
 
     def _keep_private(self, scratch: Path, key: str) -> None:
-        """Make the private folder of a key with the mode of `.work`, so that all processes of a run agree, and let no
-        more users read the file than the folder."""
+        """Make the private folder of a key with the mode of `.work`, so that all processes of a run agree.
+
+        Give the file the same readers as the folder.
+        """
         folder = self.path(key.partition("/")[0])
         with suppress(FileExistsError):
             folder.mkdir(mode=self.path(".work").stat().st_mode & 0o777)
@@ -161,7 +173,7 @@ class LocalStore:
         return self._if_there(key, os.path.getsize)
 
     def _if_there(self, key: str, ask: Callable[[Path], _T]) -> _T | None:
-        """Return what `ask` returns, or None for a missing file. Raises OutputError if the file can't be examined."""
+        """Return the result of `ask`, or None for a missing file. Raises OutputError if the file can't be examined."""
         try:
             return ask(self.path(key))
         except (FileNotFoundError, NotADirectoryError):
@@ -210,7 +222,7 @@ class LocalStore:
 
     @contextmanager
     def only_run(self, share: bool = False) -> Iterator[None]:
-        """Hold a lock that the system releases when this process ends, however that ends."""
+        """Hold a lock that the system releases when this process ends, however that happens."""
         lock = self.path(LOCK)
         with ExitStack() as held:
             held.callback(self._tidy)
@@ -234,14 +246,15 @@ class LocalStore:
                 self.remove(".work/tmp")  # files of failed tasks
 
     def _tidy(self) -> None:
-        """Leave no trace in a folder in which no work began."""
+        """Remove our empty folders from a folder in which no work began."""
         with suppress(OSError):  # not empty, or missing
             self.path(LOCK).parent.rmdir()
 
     def prepare(self) -> None:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(prefix=_PROBE, dir=self.root):  # .work belongs to the run that holds the folder
+            # not in .work, which belongs to the run that holds the folder
+            with tempfile.TemporaryFile(prefix=_PROBE, dir=self.root):
                 pass
         except OSError as error:
             raise OutputError(
@@ -251,7 +264,7 @@ class LocalStore:
 
 @contextmanager
 def scratch_file(store: Store) -> Iterator[Path]:
-    """Yield the path of a new scratch file, and remove it at the end if it is still there."""
+    """Yield the path of a new scratch file, and remove the file at the end if it still exists."""
     path = store.scratch()
     try:
         yield path
@@ -265,7 +278,7 @@ def as_json(data: Any, indent: int | None = 2) -> bytes:
 
 
 def open_store(location: Location) -> Store:
-    """Return the store at a path or URL. Raises ConfigError for a URL that is no object store's."""
+    """Return the store at a path or URL. Raises ConfigError for a URL that does not belong to an object store."""
     if not _is_remote(location):
         return LocalStore(location)
     if location.split("://")[0] not in OBJECT_STORES:
@@ -287,7 +300,7 @@ def _is_remote(location: Location) -> TypeGuard[str]:
     return isinstance(location, str) and is_url(location)
 
 
-@cache  # it holds connections and blocks
+@cache  # cached, because it holds connections and blocks
 def _object_store(url: str) -> Store:
     from corpus.storage.bucket import ObjectStore
 
@@ -295,7 +308,7 @@ def _object_store(url: str) -> Store:
 
 
 def _chmod(path: Path, mode: int) -> None:
-    with suppress(OSError):  # some file systems have no modes, and a folder that is shared may be somebody else's
+    with suppress(OSError):  # some file systems have no modes, and a shared folder may belong to somebody else
         path.chmod(mode)
 
 

@@ -1,8 +1,8 @@
-"""Replace one run by another in the same folder, so that a kill at any time leaves the old run or the new one.
+"""Replace one run by another in the same folder. A kill at any time leaves either the old run or the new one.
 
-The new run lies ready under .work/. A journal, put if absent, is the point of no return. Then files are moved one by
-one, and each step can be repeated. After a kill in between, the same command or a build finishes the swap; until then,
-opening the run raises an error that says so.
+The new run is ready under .work/. A journal, put if absent, is the point of no return. Then files are moved one by one,
+and each step can be repeated. If this is interrupted by a kill, the same command or a build finishes the swap. Until
+then, opening the run raises an error about the unfinished swap.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ JOURNAL = ".work/swap.json"
 RUN_FILES = (
     "corpus", "ledger", "samples", "manifest", "index", "timings.json", "report.html", "removed.json", "run.json",
 )  # fmt: skip
-"""All files of a run. A report contains excerpts, so the old one must go. It can be made again."""
+"""All files of a run. The old report must be removed too, because it contains excerpts. It can be made again."""
 
 _FRESH = re.compile(r"\.work/takedown-[0-9a-f]{16}")
 _GONE = ".work/gone"
@@ -33,7 +33,7 @@ def fresh_folder(digest: str) -> str:
 
 
 def swap(store: LocalStore, fresh: str) -> None:
-    """Replace each of `RUN_FILES` by the one under `fresh`, or remove it if `fresh` does not have it."""
+    """Replace each of `RUN_FILES` by the file under `fresh`, or remove it if `fresh` has no such file."""
     there = [name for name in RUN_FILES if store.path(f"{fresh}/{name}").exists()]
     journal = {"fresh": fresh, "replace": there, "remove": [name for name in RUN_FILES if name not in there]}
     store.put_new(JOURNAL, json.dumps(journal).encode())
@@ -41,7 +41,7 @@ def swap(store: LocalStore, fresh: str) -> None:
 
 
 def finish_swap(store: LocalStore) -> bool:
-    """Finish a swap that has begun. Return False if there is none."""
+    """Finish a swap that has begun. Return False if no swap has begun."""
     data = store.get(JOURNAL)
     if data is None:
         return False
@@ -61,14 +61,14 @@ def finish_swap(store: LocalStore) -> bool:
     sync_folder(store.root)
     store.remove(_GONE)
     store.remove(fresh)
-    store.path(JOURNAL).unlink()  # last: until then the next command finishes the swap
+    store.path(JOURNAL).unlink()  # the journal is removed last: until then the next command finishes the swap
     return True
 
 
 def _read_journal(store: LocalStore, data: bytes) -> tuple[str, list[str], list[str]]:
     """Return the folder of the new run, the names that it replaces, and the names that it removes.
 
-    The folder may be a stranger's, so only names that a swap itself writes are allowed. Raises IntegrityError.
+    The folder may come from a stranger, so only names that a swap itself writes are allowed. Raises IntegrityError.
     """
     try:
         journal = parse_json(data)

@@ -13,6 +13,7 @@ from typing import Any, TypedDict, cast
 
 import pyarrow as pa
 
+from corpus.document import storable
 from corpus.outcome import DROPPED, KEPT, REMOVED, Outcome, Value
 from corpus.tables.mask import mask_url
 from corpus.url_identity import url_identity
@@ -31,7 +32,7 @@ _FIXED = [
     ),
     pa.field("warc", pa.string(), metadata={"is": "file name of the archive"}),
     pa.field("offset", pa.int64(), metadata={"is": "start of the gzip member, or position in the decompressed stream"}),
-    pa.field("length", pa.int64(), metadata={"is": "bytes of a damage, else null"}),
+    pa.field("length", pa.int64(), metadata={"is": "number of damaged bytes, else null"}),
     pa.field("record_id", pa.string(), metadata={"is": "WARC-Record-ID as the crawler wrote it; masked as URLs are"}),
     pa.field("outcome", pa.string(), metadata={"is": "kept, dropped, failed or skipped"}),
     pa.field("stage", pa.string(), metadata={"is": "the stage that dropped the page, or in which it failed"}),
@@ -62,6 +63,12 @@ CORPUS_SCHEMA = pa.schema(
 )
 
 
+def corpus_schema(documents: Mapping[str, Any] | None) -> pa.Schema:
+    """Return the schema of a corpus: one column more, `metadata`, if columns of the documents were kept. `documents`
+    are their columns, as in run.json."""
+    return CORPUS_SCHEMA.append(pa.field("metadata", pa.string())) if (documents or {}).get("keep") else CORPUS_SCHEMA
+
+
 def ledger_schema(columns: Mapping[str, type]) -> pa.Schema:
     """Return the schema: the fixed columns, then one per measure. A measure is null if it was not reached."""
     measures = [pa.field(name, MEASURE_TYPES[kind.__name__]) for name, kind in columns.items()]
@@ -69,8 +76,10 @@ def ledger_schema(columns: Mapping[str, type]) -> pa.Schema:
 
 
 def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None, hide: bool = False) -> dict[str, Value]:
-    """Return a ledger row without the measures that were not reached. With `hide`, the row of a page that was taken
-    down does not say which page that was."""
+    """Return a ledger row without the measures that were not reached.
+
+    With `hide`, the row of a removed page does not say which page it was.
+    """
     doc = outcome.doc
     url, record_id = ledger_url(doc.url), ledger_url(doc.record.record_id) if doc.record else None
     if hide and outcome.stage == REMOVED:
@@ -97,7 +106,7 @@ def ledger_row(outcome: Outcome, warc: str, offset: int, length: int | None, hid
 
 
 def corpus_row(outcome: Outcome, warc: str, offset: int) -> dict[str, Value]:
-    """Return the corpus row of a kept document."""
+    """Return the corpus row of a kept document, and its metadata, which only some corpora have."""
     doc = outcome.doc
     return {
         "id": doc.id,
@@ -109,6 +118,7 @@ def corpus_row(outcome: Outcome, warc: str, offset: int) -> dict[str, Value]:
         "duplicates": 0,
         "warc": warc,
         "offset": offset,
+        "metadata": doc.record.metadata if doc.record else None,
     }
 
 
@@ -122,7 +132,9 @@ Counts = TypedDict(
         "skipped": dict[str, int],
     },
 )
-"""Records by outcome, as in run.json: dropped ones by stage and rule, failed and skipped ones by kind."""
+"""The number of records by outcome, as in run.json: dropped records by stage and rule, failed and skipped records by
+kind.
+"""
 
 
 def no_counts() -> Counts:
@@ -160,31 +172,37 @@ def _utf8_bytes(text: str) -> int:
 
 
 def ledger_url(url: str) -> str:
-    """Return a URL, or the WARC-Record-ID, which is a URI too, as ledger, corpus and samples have it: masked."""
+    """Return the masked form of a URL, which ledger, corpus and samples contain.
+
+    A WARC-Record-ID is a URI too, and is masked in the same way.
+    """
     return storable(mask_url(url))
 
 
 def ledger_identity(url: str) -> str:
-    """Return the identity of a URL, the same for its form in the crawl and in the ledger.
+    """Return the identity of a URL. The forms of a URL in the crawl and in the ledger have the same identity.
 
     So URLs that differ only in a masked address count as one.
     """
-    return mask_url(url_identity(ledger_url(url.strip())))  # without its escapes, another part may be an address
+    # masked again: after url_identity decodes escapes, another part may be an address
+    return mask_url(url_identity(ledger_url(url.strip())))
 
 
 def hidden_names(url: str, record_id: str | None) -> tuple[str, str | None]:
-    """Return what a ledger has in place of the URL and the record id of a page that was taken down with `--hash-urls`.
-    Hashes stay as they are."""
+    """Return the values that replace the URL and the record id of a page that was taken down with `--hash-urls`.
+
+    Existing hashes stay unchanged.
+    """
     return hidden_url(url), _hidden(record_id)
 
 
 def hidden_url(url: str) -> str:
-    """Return the hash of a URL, the same for all ways of writing it. Who knows the URL can find its row."""
+    """Return the hash of a URL, the same for all ways of writing it. Anyone who knows the URL can find its row."""
     return url if _HIDDEN.fullmatch(url) else _hidden(ledger_identity(url)) or ""
 
 
 def is_row_of(ledger_url: str, url: str) -> bool:
-    """Return True if a URL of a ledger, or its hash there, is the same as `url`."""
+    """Return True if `ledger_url` is the same URL as `url`, or its hash."""
     return ledger_identity(ledger_url) == ledger_identity(url) or ledger_url == hidden_url(url)
 
 
@@ -192,12 +210,3 @@ def _hidden(text: str | None) -> str | None:
     if not text or _HIDDEN.fullmatch(text):
         return text
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}"
-
-
-def storable(text: str) -> str:
-    """Return text that UTF-8 can encode. Headers from broken crawlers may contain lone surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text

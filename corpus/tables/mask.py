@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-# Each pattern is linear on any input: repeats are possessive, or end at a character that the next part begins with.
+# Each pattern is linear on any input: repeats are possessive, or end at a character that begins the next part.
 _AT = re.compile(r"@|%(?:25)*+40")
 _USER_INFO = re.compile(r"\A((?:[A-Za-z][A-Za-z0-9+.\-]*+:)?//)[^/?#]+@")
 _NESTED_USER_INFO = re.compile(
@@ -21,11 +21,11 @@ _PARAMETER = re.compile(rf"(?<=[?&;#]){_NAMES}=([^&;#]++)", re.IGNORECASE)
 _NESTED_PARAMETER = re.compile(
     rf"(?:(?<=%3F)|(?<=%26)|(?<=%3B)|(?<=%23)){_NAMES}%3D((?:(?!%26|%23)[^&#])++)", re.IGNORECASE
 )
-# The name before an @ ends at anything but letters, digits, and the marks in use there. `%2B` is a plus sign. Bytes
-# from %80 on are letters of other scripts.
+# The name before an @ consists of letters, digits, and a few marks. It ends at any other character. `%2B` is a plus
+# sign. Bytes from %80 on are letters of other scripts.
 _NOT_LOCAL = re.compile(r"%(?:25)*+(?!2B|2D|2E|5F|[89A-F][0-9A-F])(?:[0-9A-F]{2})?|[^\w.+\-!$'*^`{|}~%]", re.IGNORECASE)
 _MAIL_HOST = re.compile(
-    r"(?!\dx\.)"  # icon@2x.png
+    r"(?!\dx\.)"  # icon@2x.png is not an address
     r"(?:(?:[^\W_]|-)++(?:\.|%(?:25)*+2E))+(?:xn--[a-z0-9]++|[^\W\d_]{2,})",
     re.IGNORECASE,
 )
@@ -35,7 +35,8 @@ def mask_url(url: str) -> str:
     """Return `url` with <USER> for user info and user-name parameters, and <EMAIL> for addresses and their parameters.
 
     Addresses are found in path, query and fragment, also with a percent-encoded @. Any other URL is returned unchanged.
-    A handle (`/@name`) is no address and stays. Linear in the length of the URL. Masking twice changes nothing.
+    A handle (`/@name`) is not an address and is kept. The time is linear in the length of the URL. Masking twice
+    changes nothing.
     """
     lower = url.lower()
     has_at = "@" in url or "%40" in url or "2540" in url

@@ -1,4 +1,4 @@
-"""The verdicts of comparisons, laid over a unit's ledger or corpus rows, which come in order."""
+"""The verdicts of comparisons, laid over a unit's ledger or corpus rows. The rows come in order."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ class Overlay:
         self._verdicts = [
             (one, batch, batch["corpus_row"].to_numpy()) for one, batch in zip(stages, verdicts, strict=True)
         ]
-        self._before = 0  # corpus rows so far
+        self._before = 0  # the number of corpus rows so far
 
     def corpus(self, table: pa.Table) -> pa.Table:
-        """Return the next corpus rows without the removed ones and without the lines that were cut. `duplicates` counts
-        the documents for which a kept one stands."""
+        """Return the next corpus rows, without removed rows and without removed lines.
+
+        `duplicates` counts the documents that were removed in favor of the kept one.
+        """
         kept = np.ones(table.num_rows, dtype=bool)
         duplicates = np.zeros(table.num_rows, dtype=np.int64)
         for stage, verdicts, at in self._next(np.arange(table.num_rows)):
@@ -54,8 +56,10 @@ class Overlay:
         return table
 
     def _next(self, positions: Ints) -> Iterator[tuple[Compared, pa.RecordBatch, Ints]]:
-        """Yield the verdicts on the next corpus rows, which lie at `positions` of a table, with the positions that they
-        are about."""
+        """Yield the verdicts on the next corpus rows, and the positions of their documents.
+
+        `positions` are those of the corpus rows in a table.
+        """
         first, end = self._before, self._before + len(positions)
         self._before = end
         for stage, verdicts, rows in self._verdicts:
@@ -65,7 +69,7 @@ class Overlay:
 
 
 def put(table: pa.Table, here: np.ndarray, columns: Mapping[str, Any]) -> pa.Table:
-    """Replace columns in some rows of a table, each by a single value or by an array with a value per row."""
+    """Replace columns in some rows of a table. The new content is a single value or an array with a value per row."""
     mask = pa.array(here)
     for name, given in columns.items():
         index = table.schema.get_field_index(name)

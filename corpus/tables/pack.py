@@ -1,6 +1,6 @@
 """The pack phase: the rows of all units, in (archive, offset) order and with all verdicts, as full parquet files.
 
-File k holds rows kN … (k+1)N of the whole, so files and row groups depend on the rows alone.
+File k holds rows kN … (k+1)N of all rows, so files and row groups depend only on the rows.
 """
 
 from __future__ import annotations
@@ -34,16 +34,21 @@ from corpus.tables.samples import draw
 from corpus.tables.verdicts import Compared, VerdictBox, Verdicts
 
 ROW_GROUP = {"corpus": 1024, "ledger": 65_536, "samples": 65_536}
-"""Rows of a row group: 1024 pages are some 5 MB of text; a ledger row is small. Every other kind is what a stage
-signed, has row groups as the ledger, and lies in index/."""
+"""The number of rows in a row group.
+
+1024 pages are some 5 MB of text, while a ledger row is small. All other kinds are signatures of stages. They have the
+row groups of the ledger, and are in index/.
+"""
 
 ROWS_PER_LEDGER_PART = 1_000_000
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Rows [start, stop) of a unit's part, counted without those that comparisons removed. `verdicts` has one box for
-    each comparison."""
+    """Rows [start, stop) of a unit's part.
+
+    Rows that comparisons removed are not counted. `verdicts` has one box for each comparison.
+    """
 
     part: Part
     start: int
@@ -58,7 +63,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class PackTask:
-    """One output file: its kind, its number, the rows that go into it, and the comparisons that had a say."""
+    """One output file: its kind, its number, its rows, and the comparisons whose verdicts apply."""
 
     kind: str
     index: int
@@ -83,8 +88,11 @@ class PackTask:
 def plan_pack(
     kind: str, commits: Sequence[Commit], rows_per_part: int, verdicts: Sequence[Verdicts] = ()
 ) -> list[PackTask]:
-    """Return the output files for the rows of `commits`, in order. A corpus has only the rows that no comparison
-    removed. There is at least one file, so that the schema is there."""
+    """Return the output files for the rows of `commits`, in order.
+
+    A corpus has only the rows that no comparison removed. There is always at least one file, so that the schema is
+    available.
+    """
     files: list[list[Slice]] = [[]]
     room = rows_per_part
     for unit, done in enumerate(commits):
@@ -104,7 +112,10 @@ def plan_pack(
 
 
 def pack_part(store: Store, task: PackTask, schema: pa.Schema | None = None) -> Commit:
-    """Write one output file, read its footer back, and commit it. Without `schema` it has that of its rows."""
+    """Write one output file, check its footer by reading it back, and commit it.
+
+    Without `schema`, the rows give the schema.
+    """
     piece = {"kind": task.kind, "index": task.index}
     slices = [
         (one.part.sha256, one.start, one.stop, [(box.part.sha256, box.box) for box in one.verdicts])
@@ -136,7 +147,7 @@ def read_part(store: Store, part: Part) -> pa.Table:
 def write_rows(tables: Iterator[pa.Table], kind: str, schema: pa.Schema, path: Path) -> int:
     """Write a parquet file with full row groups and return the number of rows."""
     group = ROW_GROUP.get(kind, ROW_GROUP["ledger"])
-    texts = {"text", "url", "excerpt"}  # long values: no dictionary, no statistics
+    texts = {"text", "url", "excerpt", "metadata"}  # long values have no dictionary and no statistics
     named = [field.name for field in schema if field.name not in texts]
     rows = 0
     with pq.ParquetWriter(
@@ -170,7 +181,7 @@ def _tables(store: Store, task: PackTask) -> Iterator[pa.Table]:
     for piece in task.slices:
         overlay = Overlay(task.compared, [box.read(store) for box in piece.verdicts])
         with pa.ipc.open_file(check_part(store, piece.part)) as reader:
-            position = 0  # counted without removed rows
+            position = 0  # removed rows are not counted
             for index in range(reader.num_record_batches):
                 if position >= piece.stop:
                     break
@@ -186,7 +197,10 @@ def _tables(store: Store, task: PackTask) -> Iterator[pa.Table]:
 
 
 def _samples(store: Store, task: PackTask) -> Iterator[pa.Table]:
-    """Yield the samples of all units, drawn once more. A kept page that a comparison removed has another rule now."""
+    """Yield the samples of all units, drawn again.
+
+    A kept page that a comparison removed now belongs to another rule.
+    """
     rows: list[dict[str, Any]] = []
     schema = None
     for number, piece in enumerate(task.slices):
@@ -200,7 +214,7 @@ def _samples(store: Store, task: PackTask) -> Iterator[pa.Table]:
             for one in verdicts.filter(verdicts["removed"]).to_pylist():
                 about = {name: one[name] for name in ("value", "limit", "detail")}
                 gone[one["id"]] = {"rule": f"{stage.stage}.{one['rule']}", **about}
-    for row in rows:  # only now, since the units must not decide which kept pages are drawn
+    for row in rows:  # drawn only here, because the division into units must not decide which kept pages are drawn
         row |= gone.get(row["id"], {})
     if schema is not None:
         yield pa.Table.from_pylist(rows, schema=schema)

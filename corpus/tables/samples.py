@@ -1,4 +1,4 @@
-"""Samples: short excerpts for people. Each rule has a few near its limit and far from it, and so have kept pages.
+"""Samples: short excerpts for people. Each rule has a few near its limit and far from it. Kept pages have a few too.
 
 A hash of the id chooses the pages, so the division of a run changes nothing. Personal data is replaced before an
 excerpt leaves the page worker.
@@ -13,15 +13,18 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from corpus.document import storable
 from corpus.outcome import DROPPED, KEPT, Outcome
-from corpus.tables.ledger import ledger_url, storable
+from corpus.tables.ledger import ledger_url
 
 PER_RULE = 6
 PER_KEPT = 24
 EXCERPT_CHARS = 500
 _NEAR = 0.1
-"""A value is near its limit within a tenth of the limit. A count is also near a limit below 10 if it differs from it by
-1."""
+"""A value is near its limit if it differs from the limit by at most a tenth of the limit.
+
+For limits below 10, a count that differs by 1 is also near.
+"""
 
 SAMPLES_SCHEMA = pa.schema(
     [
@@ -39,8 +42,10 @@ SAMPLES_SCHEMA = pa.schema(
 
 
 class Sampler:
-    """Collects the samples of one unit, batch by batch. Without `redact` there are no excerpts, since they could
-    contain personal data."""
+    """A collector of the samples of one unit, batch by batch.
+
+    Without `redact` there are no excerpts, because they could contain personal data.
+    """
 
     def __init__(self, redact: Callable[[str], str] | None) -> None:
         self._redact = redact
@@ -49,7 +54,7 @@ class Sampler:
         self._before: list[dict[str, Any]] = []
 
     def offer(self, outcome: Outcome) -> None:
-        """Add a kept or dropped document. Its excerpt is made only if it is drawn."""
+        """Add a kept or dropped document. An excerpt is made only if the document is drawn."""
         if outcome.outcome not in (KEPT, DROPPED):
             return
         value = outcome.value if isinstance(outcome.value, int | float) else None
@@ -69,7 +74,7 @@ class Sampler:
 
     def take(self) -> pa.Table:
         """Return the samples among the new documents, drawn from all documents so far."""
-        # samples from earlier batches push most new ones out, so fewer and fewer excerpts are made
+        # samples from earlier batches displace most new ones, so fewer and fewer excerpts are made
         self._before = draw([*self._before, *self._found])
         drawn = [dict(row) for row in self._before if row["id"] in self._texts]
         for row in drawn:
@@ -82,7 +87,7 @@ class Sampler:
 
 
 def draw(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows with the smallest hashes of each rule, near and far. Their order depends only on the rows."""
+    """Return the rows with the smallest hashes of each rule, near and far. The order depends only on the rows."""
     groups: dict[tuple[str, bool], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["rule"], row["near"]), []).append(row)
@@ -100,7 +105,7 @@ def _near(value: float | None, limit: float | None) -> bool:
 
 
 def is_near(values: np.ndarray, limits: np.ndarray, whole: bool) -> np.ndarray:
-    """Return which values are near their limits; NaN is not. `whole` means that the values are counts."""
+    """Return True for each value near its limit, but never for NaN. `whole` means that the values are counts."""
     reach = np.maximum(np.abs(limits) * _NEAR, np.where(limits < 10, 1.0 if whole else 0.0, 0.0))
     found: np.ndarray = np.abs(values - limits) <= reach
     return found

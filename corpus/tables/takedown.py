@@ -1,7 +1,7 @@
-"""The takedown list of a run: URLs and domains that no later build of its folder brings back.
+"""The takedown list of a run: URLs and domains that later builds of its folder must not bring back.
 
-Entries are stored as hashes, and with `--hash-urls` the ledger has hashes of the removed pages, too. They hide URLs
-from readers who do not know them already, but they do not protect against guessing.
+Entries are stored as hashes. With `--hash-urls`, the ledger has hashes of the removed pages, too. Hashes hide URLs from
+readers who do not already know them, but they do not protect against guessing.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _SITE = re.compile(r"\A([A-Za-z][A-Za-z0-9+.\-]*+)://([^/?#]*+)")
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of a list: what its author wrote, and the page or the domain that it stands for."""
+    """An entry of a list: the text that its author wrote, and the page or domain that it means."""
 
     text: str
     kind: str
     """ "url" or "domain"."""
     form: str
-    """The identity of the URL, as the ledger has it, or the host."""
+    """The identity of the URL in its ledger form, or the host."""
 
     @classmethod
     def url(cls, text: str) -> Entry:
@@ -44,8 +44,10 @@ class Entry:
 
     @classmethod
     def domain(cls, text: str) -> Entry:
-        """Return an entry from a list of domains. `*.a.example` and `https://a.example/` stand for `a.example`, and a
-        URL with a path stands for its page alone."""
+        """Return an entry from a list of domains.
+
+        `*.a.example` and `https://a.example/` mean `a.example`. A URL with a path means only that page.
+        """
         host, _, path = split_url(text)
         if path.strip("/"):
             return cls.url(text)
@@ -54,7 +56,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Takedown:
-    """Hashes of URLs, and of domains with all their subdomains. URLs are compared by `ledger_identity`."""
+    """The hashes of URLs, and of domains with all their subdomains. URLs are compared by `ledger_identity`."""
 
     urls: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
@@ -63,7 +65,7 @@ class Takedown:
 
     @classmethod
     def of(cls, urls: Iterable[str] = (), domains: Iterable[str] = ()) -> Takedown:
-        """Return the takedown of domains and of URLs, in their form in the crawl or in the ledger."""
+        """Return the takedown of domains and of URLs. The URLs may have their form in the crawl or in the ledger."""
         return cls.of_entries([*map(Entry.url, urls), *map(Entry.domain, domains)])
 
     @classmethod
@@ -74,7 +76,7 @@ class Takedown:
         return cls(frozenset(hashes["url"]), frozenset(hashes["domain"]))
 
     def rule(self, url: str) -> str:
-        """Return why a page is removed: "url" or "domain", or "" if it stays."""
+        """Return the reason why a page is removed: "url" or "domain". Return "" if the page is not removed."""
         if url and self.urls and not self.urls.isdisjoint(map(_hash, (ledger_identity(url), _former_identity(url)))):
             return "url"
         if self.domains and any(_hash(name) in self.domains for name in domains_of(url)):
@@ -123,13 +125,13 @@ def takedown_of(store: Store) -> Takedown:
 
 
 def domains_of(url: str) -> list[str]:
-    """Return the host of a URL and the domains above it; none if it has no host."""
+    """Return the host of a URL and the domains above it, or nothing if the URL has no host."""
     labels = split_url(url.strip())[0].split(".")
     return [".".join(labels[start:]) for start in range(len(labels))] if any(labels) else []
 
 
 def _former_identity(url: str) -> str:
-    """Return the form of which lists have hashes that were written before 2026-12."""
+    """Return the form of a URL that lists hashed before 2026-12."""
     url = mask_url(url.strip()).partition("#")[0]
     match = _SITE.match(url)
     if match is None:

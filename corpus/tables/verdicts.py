@@ -1,7 +1,7 @@
-"""The verdicts of comparisons: one row for each document that a comparison has something to say about.
+"""The verdicts of comparisons. A document on which a comparison has a verdict or evidence has one row.
 
-Each comparison leaves the verdicts of a unit in one box of a file. A row names its corpus row, counted before any
-comparison removes one; a document without a row is kept and has no evidence.
+Each comparison stores the verdicts of a unit in one box of a file. A row names its corpus row, counted before any
+comparison removes rows. A document without a row is kept and has no evidence.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ VERDICT_SCHEMAS = {
     "lines": pa.schema(
         [
             *_VERDICT,
-            pa.field("cut", pa.list_(pa.uint32()), metadata={"is": "the numbers of the lines that a kept one loses"}),
+            pa.field(
+                "cut", pa.list_(pa.uint32()), metadata={"is": "the numbers of the lines that a kept document loses"}
+            ),
             ("lines_compared", pa.int64()),
             ("lines_removed", pa.int64()),
             ("removed_ratio", pa.float64()),
@@ -52,7 +54,7 @@ VERDICT_SCHEMAS = {
         ]
     ),
 }
-"""The columns of verdicts, by what is compared. Those after `detail` are the evidence."""
+"""The columns of verdicts, by what is compared. The columns after `detail` are the evidence."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ class VerdictBox:
 
 @dataclass(frozen=True)
 class Compared:
-    """A stage whose comparison is over, as the pack phase needs it: its name in the recipe, what it compares, the
-    evidence column of each of its measures, and how its texts are split into lines."""
+    """A stage whose comparison is finished, with the data that the pack phase needs: its name in the recipe, what it
+    compares, the evidence column of each of its measures, and how its texts are split into lines.
+    """
 
     stage: str
     compares: str
@@ -88,8 +91,9 @@ class Compared:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The result of a comparison: a box and the number of removed documents for each unit, how many documents each rule
-    removed, and the facts for run.json. `digest` stands for all verdicts."""
+    """The result of a comparison: a box and the number of removed documents for each unit, the number of documents that
+    each rule removed, and the facts for run.json. `digest` is a digest of all verdicts.
+    """
 
     compared: Compared
     boxes: list[VerdictBox]
@@ -109,8 +113,11 @@ def removed_rows(store: Store, boxes: Iterable[VerdictBox]) -> Ints:
 
 
 def record_ids(names: pa.Array, places: pa.RecordBatch, prefix: str = "") -> pa.Array:
-    """Return the ids of records, as `corpus.warc.record` makes them, from the columns `archive` (an index into
-    `names`), `offset` and `inner`, whose names start with `prefix`."""
+    """Return the ids of records, as `corpus.warc.record` makes them.
+
+    The input columns are `archive` (an index into `names`), `offset` and `inner`. The names of the columns start with
+    `prefix`.
+    """
     inner = places[f"{prefix}inner"]
     archives = names.take(places[f"{prefix}archive"])
     ids = pc.binary_join_element_wise(archives, places[f"{prefix}offset"].cast(pa.string()), ":")

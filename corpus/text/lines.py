@@ -10,7 +10,7 @@ SPLITS = {"lines": re.compile(r"(\n+)"), "paragraphs": re.compile(r"(\n{2,})")}
 
 
 def split_lines(text: str, split: str) -> list[str]:
-    """Return the lines or paragraphs of a text. There is at least one."""
+    """Return the lines or paragraphs of a text. There is always at least one."""
     return SPLITS[split].split(text)[::2]
 
 

@@ -1,8 +1,8 @@
 """The characters that count as punctuation, as ranges of code points.
 
-Source: datatrove 0.10.1, `utils/text.py` (Apache-2.0). Its sets decide what Gopher's and FineWeb's rules call a word
-and the end of a line. They are unchanged, so that verdicts stay comparable. Control characters and the fullwidth
-digit one are punctuation; "•" and most symbols are not.
+Source: datatrove 0.10.1, `utils/text.py` (Apache-2.0). datatrove's sets decide what counts as a word and as the end of
+a line in the rules of Gopher and FineWeb. They are unchanged, so that verdicts stay comparable. Control characters and
+the fullwidth digit one are punctuation; "•" and most symbols are not.
 """
 
 from __future__ import annotations

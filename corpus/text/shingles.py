@@ -4,7 +4,7 @@
     np.intersect1d(ours, theirs)     # the shingles that two texts share
 
 The normalization is datatrove's (`utils/text.py`, `simplify_text`, 0.10.1): lower case, numbers to "0", punctuation to
-spaces, diacritics removed. With `numbers`, numbers stay as they are written, so that two price lists differ. Whitespace
+spaces, diacritics removed. With `numbers`, numbers are not changed to "0", so that two price lists differ. Whitespace
 separates all of its steps: no whitespace is case-ignorable, a digit or a mark, and none comes from lowering or
 decomposing. So each stretch can be normalized on its own, and a table from stretch to words gives the words of the
 whole text. Three differences are intended:
@@ -35,7 +35,7 @@ from corpus.text.vocabulary import Hashes as Hashes
 from corpus.text.words import LONG_STRETCH, TABLE_LIMIT, StretchTable, TextStretches, split_words
 
 SIZE = 5
-"""Words per shingle."""
+"""The number of words per shingle."""
 
 # decimal separators of several scripts, between digits of any script
 _NUMBER = re.compile(r"\d+([.,،٫⎖⎗⎘]\d+)?")
@@ -48,7 +48,7 @@ _FMIX64 = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 def normal_words(text: str, language: str = "en", numbers: bool = False) -> list[str]:
     """Return the words of the normalized text, in order. Raises the ConfigError of `corpus.text.words.check_language`.
 
-    Words of long stretches are not remembered: a page can have any number of them.
+    Words of long stretches are not cached, because a page can have any number of them.
     """
     return [
         word
@@ -58,7 +58,8 @@ def normal_words(text: str, language: str = "en", numbers: bool = False) -> list
 
 
 def shingles_of(stretches: TextStretches, size: int = SIZE, numbers: bool = False) -> Hashes:
-    """Return a hash for each run of `size` normalized words, in order and with repetition. A shorter text has none.
+    """Return a hash for each run of `size` normalized words, in order and with repetition. A text with fewer words has
+    none.
 
     A word's hash is the XXH3-64 of its UTF-8. `fold` joins the hashes of a run.
     """
@@ -99,10 +100,10 @@ def fold(columns: Sequence[Hashes]) -> Hashes:
 
 
 def shingle_similarity(sets: pa.Array, *, contained: bool) -> Callable[[Ints, Ints], NDArray[np.float64]]:
-    """Return a function from the indices of documents and keepers to the similarity of each pair.
+    """Return a function that takes the indices of documents and keepers and returns the similarity of each pair.
 
-    It is the Jaccard similarity or, if `contained`, the share of a document's shingles that the keeper has. `sets`
-    holds the distinct hashes of each document as 32-bit integers.
+    The similarity is the Jaccard similarity or, if `contained`, the share of a document's shingles that the keeper has.
+    `sets` holds the distinct hashes of each document as 32-bit integers.
     """
     offsets = np.frombuffer(sets.buffers()[1], dtype="<i4")[sets.offset :][: len(sets) + 1]  # in bytes
     ends = offsets.astype(np.int64) // 4
@@ -125,7 +126,7 @@ def shingle_similarity(sets: pa.Array, *, contained: bool) -> Callable[[Ints, In
 
 
 _PAIRS = 1 << 12
-_HASHES = 1 << 18  # hashes of the pairs that are compared at a time: a few MB
+_HASHES = 1 << 18  # the number of hashes in the pairs that are compared at a time: a few MB
 
 
 def _common_of_pairs(values: NDArray[np.uint32], ends: Ints, ours: Ints, theirs: Ints) -> Ints:
@@ -205,6 +206,6 @@ class _WordHashes:
 
 
 class _NumberedWordHashes(_WordHashes):
-    """The same, with numbers as they are written."""
+    """The hashes of the words of a table's stretches, with unchanged numbers."""
 
     numbers = True

@@ -1,4 +1,4 @@
-"""Words as numbers: the properties of each word are computed once, those of a whole text by array arithmetic.
+"""Words as numbers. The properties of each word are computed once. Array arithmetic gives the properties of a text.
 
 words = Words.of("to be or not to be".split())
 int(words.lengths.sum()), len(words)        # 13, 6
@@ -29,7 +29,7 @@ _POWERS_KEPT = 1 << 17
 
 
 class Column(Generic[Kind]):
-    """An array that grows at its end. Earlier views of it stay valid."""
+    """An array that grows at its end. Earlier views of the array stay valid."""
 
     def __init__(self, dtype: type[Kind]) -> None:
         self._room: NDArray[Kind] = np.zeros(1024, dtype)
@@ -53,7 +53,10 @@ class Column(Generic[Kind]):
 
 
 def runs(first: Ints, counts: Ints) -> Ints:
-    """Return the indices of runs of neighbors, one run after another. Run i has `counts[i]` indices from `first[i]`."""
+    """Return the indices of several runs, one run after another.
+
+    Run i has `counts[i]` indices, starting at `first[i]`.
+    """
     ends = np.cumsum(counts)
     indices = np.repeat(first - (ends - counts), counts)
     indices += np.arange(len(indices))
@@ -107,8 +110,10 @@ class Vocabulary:
         return found
 
     def dense(self, numbers: Ints) -> Ints:
-        """Return for each word the index of its last occurrence: equal words get equal numbers, below the number of
-        words."""
+        """Return, for each word, the index of its last occurrence.
+
+        Equal words get equal numbers, which are below the number of words.
+        """
         self.update()
         with self._lock:
             last = self._last.values
@@ -138,7 +143,7 @@ class Words:
 
     @classmethod
     def of(cls, words: Sequence[str]) -> Words:
-        """Number any words in a vocabulary of their own."""
+        """Number any words in a new vocabulary of their own."""
         vocabulary = Vocabulary()
         return cls(vocabulary, np.fromiter(map(vocabulary.number, words), np.int64, len(words)))
 

@@ -33,16 +33,19 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 
 TABLE_LIMIT = 150_000
-"""Stretches that a table may hold. The two tables of a language, current and previous, take some 120 MB."""
+"""The number of stretches that a table may hold.
+
+The two tables of a language, current and previous, take some 120 MB.
+"""
 
 TABLE_CHARS = 4_000_000
-"""Characters that the stretches of a table may have in all: three times the usual for web pages."""
+"""The number of characters that the stretches of a table may have in total: three times the usual for web pages."""
 
 MAX_STRETCH = 1_000
 LONG_STRETCH = 200
 
 NEEDS_SEGMENTER = {"ja": "sudachipy", "ko": "mecab-ko", "th": "pythainlp", "vi": "pyvi", "zh": "jieba"}
-"""Languages that do not separate words by whitespace, with the package that spaCy needs for each."""
+"""The languages that do not separate words by whitespace, with the package that spaCy needs for each."""
 
 _ALIASES = {"no": "nb"}  # fastText's code to spaCy's
 
@@ -53,7 +56,7 @@ _SHAPED = re.compile(
     r"""[.,;:!?)"”…\]*%]{0,4}"""
 )
 _CASES = str.maketrans(ascii_letters + digits, "q" * 26 + "Q" * 26 + "0" * 10)
-_POSSESSIVE = ("'s", "’s")  # special cases that stay one token
+_POSSESSIVE = ("'s", "’s")  # special cases that are one token
 _PARTS = re.compile("[A-Za-z]+|['’]s|.")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AFFIXES = re.compile(r"(?:['’][sS]|(?:US|[AC])?[$]|[\W_]){64}")
@@ -94,7 +97,7 @@ class StretchTable(dict[str, int]):
         self.pieces: list[tuple[str, ...]] = []
         self.chars = 0
         self.vocabulary = Vocabulary()
-        # each table has its own tokenizer, because spaCy's string store keeps every word it ever saw
+        # each table has its own tokenizer, because spaCy's string store keeps every word that it ever saw
         self._tokenizer = _tokenizer(language)
         self._lock = threading.Lock()
         self._shapes: dict[tuple[str, ...], list[tuple[int, int]]] | None = {} if language == "en" else None
@@ -102,7 +105,10 @@ class StretchTable(dict[str, int]):
         self._derived: dict[type[Any], Any] = {}
 
     def derived(self, kind: type[V]) -> V:
-        """Return `kind(self)`, created at the first call. It holds values that follow from the stretches."""
+        """Return `kind(self)`, an object with values that follow from the stretches.
+
+        It is created at the first call.
+        """
         found: V | None = self._derived.get(kind)
         return found if found is not None else self._derived.setdefault(kind, kind(self))  # type: ignore[call-arg]
 
@@ -122,7 +128,7 @@ class StretchTable(dict[str, int]):
                 self.strings.append(stretch)
                 self.pieces.append(pieces)
                 self.chars += len(stretch)
-                self[stretch] = len(self.pieces) - 1  # last, because other threads read without the lock
+                self[stretch] = len(self.pieces) - 1  # this comes last, because other threads read without the lock
         return self[stretch]
 
     def numbers(self, stretches: list[str]) -> Ints:
@@ -162,14 +168,15 @@ class StretchTable(dict[str, int]):
     def _by_shape(self, stretch: str) -> tuple[str, ...] | None:
         """Return the tokens of a common stretch: letters or a number, perhaps hyphenated, between common marks.
 
-        Return None for other stretches. spaCy splits such a stretch as it splits any other of the same shape: its
-        English rules for prefixes, suffixes, infixes and URLs see only the case of letters, and whether there are one,
-        two or more of them. Special cases ("dont", "Mr.", ":)") are exceptions, so no part may be one. 302,638 of
-        485,121 different stretches of web pages, articles and e-mails are common ones, and their tokens never differed.
+        Return None for other stretches. spaCy splits a common stretch like any other of the same shape. Its English
+        rules for prefixes, suffixes, infixes and URLs look only at the case of letters, and at whether there are one,
+        two or more of them. Special cases ("dont", "Mr.", ":)") are exceptions, so no part may be a special case.
+        302,638 of 485,121 different stretches of web pages, articles and e-mails are common ones, and their tokens
+        never differed.
         """
         rules = self._tokenizer.rules
         plain = _PLAIN.fullmatch(stretch)
-        if plain:  # half of all stretches: cutting off the mark takes a third of the time
+        if plain:  # half of all stretches are plain, and cutting off the mark takes a third of the time
             core, mark = plain.groups()
             return None if core in rules or stretch in rules else (core, mark) if mark else (stretch,)
         parts = _PARTS.findall(stretch) if _SHAPED.fullmatch(stretch) else None
@@ -189,7 +196,10 @@ class StretchTable(dict[str, int]):
         return tuple("".join(parts[start:end]) for start, end in splits) if splits else None
 
     def _splits(self, shape: tuple[str, ...]) -> list[tuple[int, int]]:
-        """Return the parts (start, end) that make up each token of a shape; empty if spaCy splits a part."""
+        """Return the parts (start, end) that make up each token of a shape.
+
+        The list is empty if spaCy splits a part.
+        """
         with self._lock:
             tokens = [token.text for token in self._tokenizer("".join(shape))]
         ends = list(accumulate(map(len, shape), initial=0))
@@ -206,12 +216,15 @@ class TextStretches:
 
     @cached_property
     def words(self) -> Words:
-        """spaCy's tokens of the text."""
+        """The text's tokens by spaCy."""
         return self.table.words(self.numbers)
 
 
 def _shape_of(part: str) -> str:
-    """Write letters as "q" and "Q", and only the first and last two of more than four. Marks stay as they are."""
+    """Write letters as "q" and "Q".
+
+    If there are more than four, write only the first and last two. Keep marks unchanged.
+    """
     if not part.isalnum():
         return part  # a mark, or "'s"
     return (part if len(part) <= 4 else part[:2] + part[-2:]).translate(_CASES)
@@ -251,5 +264,6 @@ def _tokenizer(language: str) -> Tokenizer:
             what = f"'{language}' can't be split into words without a segmenter ({NEEDS_SEGMENTER[rules.lang]})."
             raise ConfigError(what, "Leave out the stages that count words for this language.")
         tokenizer: Tokenizer = rules().tokenizer
-        tokenizer.vocab.lex_attr_getters = {}  # these attributes of new words take half of the time, and are not used
+        # these attributes of new words take half of the time, and nothing uses them
+        tokenizer.vocab.lex_attr_getters = {}
         return tokenizer

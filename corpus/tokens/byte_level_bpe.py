@@ -1,6 +1,6 @@
 """Byte-level BPE as a tokenizer.json: bytes as visible characters, merges, and the split pattern.
 
-The characters are GPT-2's. A printable byte is its own character. The other bytes are the code points from 256 on.
+The characters are GPT-2's. A printable byte is its own character. The other bytes become the code points from 256 on.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ _BLANKS = r"\s*[\r\n]+|\s+(?!\S)|\s+"
 _GPT4 = rf"{_ENDING}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,%d}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{_BLANKS}"
 GPT4_PATTERN = _GPT4 % 3
 OUR_PATTERN = _GPT4 % 2
-"""GPT-4's pattern, with numbers in groups of two digits. At 32,768 ids nanochat measured 0.965 bits per byte with two
-digits, 0.969 with one and 0.972 with three (its dev/LOG.md)."""
+"""GPT-4's pattern, but with numbers in groups of two digits.
+
+At 32,768 ids nanochat measured 0.965 bits per byte with two digits, 0.969 with one and 0.972 with three (its
+dev/LOG.md).
+"""
 
 _UPPER, _LOWER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
 O200K_PATTERN = (
@@ -74,7 +77,7 @@ def tokenizer_json(
 
 
 def merge_of(token: bytes, ranks: Mapping[bytes, int]) -> tuple[bytes, bytes]:
-    """Return the two tokens that were merged into this one, by encoding it with the lower ranks alone.
+    """Return the two tokens that were merged into `token`, by encoding its bytes with the lower ranks alone.
 
     Raises ValueError if the result is not two tokens.
     """

@@ -1,4 +1,4 @@
-"""Text to ids: by gigatoken if its ids equal those of HF tokenizers, else by HF tokenizers."""
+"""Turn text into ids. gigatoken does this if its ids equal those of HF tokenizers, otherwise HF tokenizers does."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from corpus.tokens.gigatoken_encoder import GigatokenEncoder
 from corpus.tokens.tokenizer import Tokenizer, keeps_no_text
 
 Encoded = tuple[np.ndarray, np.ndarray]
-"""The ids of all texts in one row, uint32, and the number of ids of each text, int64 (texts,)."""
+"""The ids of all texts in one array (uint32), and the number of ids of each text (int64)."""
 
 
 class Encoder:
-    """Encodes texts with the ids of HF tokenizers, on one core. Threads may share it.
+    """An encoder that gives the ids of HF tokenizers, on one core. Threads may share it.
 
-    Raises ConfigError if the ids of odd texts do not add up to their bytes.
+    Raises ConfigError if the ids of unusual texts do not add up to their bytes.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         plain = tokenizer.plain()
         try:
             self._hf = HF.from_str(json.dumps(plain))
-        except Exception as error:  # it raises no narrower class
+        except Exception as error:  # the library raises no narrower class
             raise ConfigError(f"{tokenizer.name} does not load: {error}.", "Give a valid tokenizer.json.") from None
         added = [f"a  {token['content']}  b" for token in plain["added_tokens"]]
         tried = [*odd_texts(), *tokenizer.specials, *added]
@@ -55,9 +55,9 @@ class Encoder:
         return self._fast is not None
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Return the ids of texts. The name of a special token in a text is text like any other.
+        """Return the ids of texts. A text that contains the name of a special token is encoded like any other text.
 
-        Raises UnicodeEncodeError or TypeError for lone surrogates, which valid UTF-8 does not have.
+        Raises UnicodeEncodeError or TypeError for lone surrogates, which valid UTF-8 does not contain.
         """
         if self._fast is None or not texts:
             return self._slow(texts)
@@ -74,11 +74,14 @@ class Encoder:
 
 
 def odd_texts() -> list[str]:
-    """Return texts on which encoders are known to differ, and a hundred random strings. They are the same each time."""
+    """Return the texts on which encoders are known to differ, and a hundred random strings.
+
+    The result is always the same.
+    """
     runs = [run * 70 for run in (" ", "\n", "\r\n", "\t ", "a", "é", "日本", "7", "٣", "!", "\u200d", "\0")]
     texts = [
         "",
-        "I'll DON'T we'Ve it'ſ K'S o'clock ’s",  # long s and Kelvin sign fold to s and k
+        "I'll DON'T we'Ve it'ſ K'S o'clock ’s",  # long s and the Kelvin sign become s and k when case is ignored
         "1 12 123 1234 12345 a1234567b ١٢٣٤٥ １２３４ ²³¼Ⅷ 3.14159 1,000,000",
         "x  y   z \n\n  w\t\tv \r\n\r\n u\n",
         "naïve e\u0301 Ω שלום مرحبا नमस्ते ไทย 漢字かなカナ 한국어 👩‍👩‍👧‍👦🇩🇪",

@@ -1,7 +1,7 @@
 """Tokenizers by name, folder or file. Nothing is ever downloaded.
 
-A name of OpenAI's vocabularies is looked up in a folder that the user names, in tiktoken's cache, and in installed
-packages. A file must have the sha256 that tiktoken pins.
+OpenAI's vocabularies have names. The file for a name is searched in a folder that the user names, in tiktoken's cache,
+and in installed packages. The file must have the sha256 that tiktoken demands.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ KNOWN = {
 }
 
 _PACKAGES = (("litellm", "litellm_core_utils/tokenizers"), ("llama_index", "core/_static/tiktoken_cache"))
-"""Packages that carry files of tiktoken's cache, and their folders."""
+"""The packages that contain files of tiktoken's cache, and their folders."""
 
 
 def load_tokenizer(given: str, vocab_dir: Path | None = None) -> Tokenizer:
-    """Return the tokenizer of a name (gpt2, cl100k, o200k), a folder, a tokenizer.json or a .tiktoken file.
+    """Return the tokenizer for a name (gpt2, cl100k, o200k), a folder, a tokenizer.json or a .tiktoken file.
 
-    Raises ConfigError if there is none, or if a vocabulary is not the published one.
+    Raises ConfigError if there is no such tokenizer, or if a vocabulary is not the published one.
     """
     try:
         return _load(given, vocab_dir)
@@ -112,7 +112,7 @@ def _of_files(name: str, paths: list[Path]) -> Tokenizer:
     contents = [path.read_bytes() for path in paths]
     for file, path, content in zip(KNOWN[name], paths, contents, strict=True):
         if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise ConfigError(f"{path} is not the published {file.name}.", "Get it again, or name another folder.")
+            raise ConfigError(f"{path} is not the published {file.name}.", "Download it again, or name another folder.")
     if name == "gpt2":
         return Tokenizer(name, _gpt2(*contents))
     if name == "cl100k":
@@ -131,8 +131,11 @@ def _gpt2(encoder: bytes, bpe: bytes) -> bytes:
 
 
 def _ranked(tiktoken: bytes, pattern: str, specials: dict[str, int]) -> bytes:
-    """Make a tokenizer from a file of ranks. tiktoken merges any pair whose bytes have a rank, so each such pair is a
-    merge. A match that is a token is not split at all."""
+    """Make a tokenizer from a file of ranks.
+
+    tiktoken merges any pair whose bytes have a rank, so each such pair becomes a merge. A match of the pattern that is
+    itself a token is not split at all.
+    """
     ranks = {base64.b64decode(token): int(rank) for token, rank in map(bytes.split, tiktoken.splitlines())}
     merges: list[tuple[bytes, bytes]] = []
     for token in ranks:

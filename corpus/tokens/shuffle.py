@@ -1,7 +1,7 @@
-"""A global shuffle in bounded memory: rows are ordered by the hash of seed and document id, their key.
+"""A global shuffle in bounded memory. Rows are ordered by their key, the hash of seed and document id.
 
-Writers put rows into boxes by the highest bits of the key. The boxes, each sorted, are all rows in order. Files are cut
-from that order by weight (tokens, or rows), so they do not depend on slices, boxes or workers.
+Writers put rows into boxes by the highest bits of the key. If each box is sorted, the boxes together give all rows in
+order. The files are cut from this order by weight (tokens, or rows), so they do not depend on slices, boxes or workers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BOX_BYTES = 128 << 20
 """The approximate memory of the rows of one box while they are sorted."""
 
 ROW_BYTES = 100
-"""The approximate memory of a row beside its text: key, id and weight."""
+"""The approximate memory of a row without its text: key, id and weight."""
 
 _MOST_BITS = 16
 
@@ -31,17 +31,17 @@ WEIGHT = pa.field("weight", pa.int64())
 
 
 def box_bits(size: int) -> int:
-    """Return the number of key bits that select a box, for rows of `size` bytes in all."""
+    """Return the number of key bits that select a box, for rows with a total of `size` bytes."""
     return min(bits_for(size, BOX_BYTES), _MOST_BITS)
 
 
 def fill_boxes(store: Store, size: int, send: Callable[[int], list[Commit]]) -> tuple[int, list[Commit]]:
-    """Send rows of about `size` bytes in all to boxes. Return the number of key bits that select a box, and the
+    """Send rows with a total of about `size` bytes to boxes. Return the number of key bits that select a box, and the
     commits.
 
-    The size comes from parquet footers, which may understate it a thousandfold (a dictionary of a few texts that
-    repeat). So the rows are measured once sent, and sent again to more boxes if a box would be at least twice as large
-    as planned.
+    The size comes from parquet footers. A footer may understate it a thousandfold, if a dictionary holds a few texts
+    that repeat. So the size is measured after the rows are sent. If a box has at least twice the planned size, the rows
+    are sent again, to more boxes.
     """
     bits = box_bits(size)
     sent = send(bits)
@@ -67,8 +67,11 @@ def boxes_of(keys: np.ndarray, bits: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Cut:
-    """The rows of one file. Each begins in [start, stop) of the total weight. They lie in the boxes from `box` up to
-    `end`. The boxes before `box` have the weight `before`."""
+    """The rows of one file.
+
+    Each row begins in [start, stop) of the total weight. The rows are in the boxes from `box` up to `end`. The boxes
+    before `box` have the weight `before`.
+    """
 
     box: int
     end: int
@@ -91,8 +94,11 @@ def plan_cuts(weights: Sequence[int], borders: Sequence[int]) -> list[Cut]:
 def read_cut(
     store: Store, parts: Sequence[Part], schema: pa.Schema, cut: Cut, first: int = 0
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a file in order, box by box. `first` is the number of the first box. Rows with the same key
-    stay in the order of `parts`, which is the order of the input."""
+    """Yield the rows of a file in order, box by box.
+
+    `first` is the number of the first box. Rows with the same key stay in the order of `parts`, which is the order of
+    the input.
+    """
     before = cut.before
     for box in range(cut.box, cut.end):
         rows = read_boxes(store, parts, first + box, schema)
@@ -106,7 +112,7 @@ def read_cut(
 
 
 def in_groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """Yield the same rows in tables of `rows` rows each. The last table has the rest."""
+    """Yield the same rows in tables of `rows` rows each. The last table may have fewer rows."""
     waiting: list[pa.RecordBatch] = []
     held = 0
     for batch in batches:

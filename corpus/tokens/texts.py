@@ -1,6 +1,6 @@
 """Texts to train on: the corpus of a finished run, or any folder of parquet files with a column `text`.
 
-Jobs read them in slices of whole row groups, so that one large file is work for many tasks.
+Jobs read texts in slices of whole row groups, so that many tasks can share the work on one large file.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from corpus.storage.store import Location, local_file, open_store
 from corpus.warc.source import LocalSource, digest_of_ends, input_changed
 
 SLICE_BYTES = 64 << 20
-"""Bytes of text in a slice: some seconds of work."""
+"""The bytes of text in a slice. A slice takes some seconds of work."""
 
 _MOST_SLICES = 1 << 14
 _ROWS_AT_ONCE = 1024
 _SAMPLE_SEED = 0x5A
 _HIDDEN = re.compile(r"(^|/)[._]")
-"""Hidden files are not data: Spark and others leave them."""
+"""Hidden files, which Spark and other programs leave, are not data."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,16 @@ class TextSlice:
     of_run: bool
 
     def content(self) -> dict[str, Any]:
-        """Return what a result depends on. The location is not a part of it."""
+        """Return the data on which a result depends. The location is not among them."""
         return {"name": self.name, "identity": self.identity, "groups": self.groups}
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """A parquet file, as its footer describes it. `of_run` is True for a part of a run. `has_id` is True if the column
-    `id` can name documents."""
+    """A parquet file, as its footer describes it.
+
+    `of_run` is True for a part of a run. `has_id` is True if the column `id` can identify documents.
+    """
 
     name: str
     location: str
@@ -62,18 +64,21 @@ class TextFile:
     has_id: bool
     columns: tuple[str, ...]
     groups: tuple[tuple[int, int], ...]
-    """Rows and bytes of text of each row group."""
+    """The number of rows and the bytes of text of each row group."""
     all_bytes: int
-    """Bytes of all columns."""
+    """The number of bytes of all columns."""
 
     @property
     def rows(self) -> int:
         return sum(rows for rows, _ in self.groups)
 
     def slices(self, most_bytes: int) -> Iterator[TextSlice]:
-        """Yield the file in slices of at most `most_bytes` of text. A larger row group is a slice of its own."""
+        """Yield the file in slices of at most `most_bytes` of text.
+
+        A row group that is larger becomes a slice by itself.
+        """
         start = first = size = row = 0
-        groups = [*self.groups, (0, most_bytes + 1)]  # the last one closes the last slice
+        groups = [*self.groups, (0, most_bytes + 1)]  # the extra entry at the end closes the last slice
         for number, (rows, group_bytes) in enumerate(groups):
             if number > start and size + group_bytes > most_bytes:
                 numbers = tuple(range(start, number))
@@ -96,12 +101,12 @@ class Texts:
 
     @property
     def bytes(self) -> int:
-        """Bytes of text before compression. Texts that repeat count once if they are in a dictionary."""
+        """The bytes of text before compression. Repeated texts count once if they are in a dictionary."""
         return sum(size for file in self.files for _, size in file.groups)
 
     @property
     def all_bytes(self) -> int:
-        """Bytes of all columns, counted in the same way."""
+        """The bytes of all columns, counted in the same way."""
         return sum(file.all_bytes for file in self.files)
 
     @property
@@ -111,7 +116,7 @@ class Texts:
         return tuple(name for name in first if all(name in file.columns for file in self.files))
 
     def identity(self) -> dict[str, Any]:
-        """Return what identifies the texts. Their location does not."""
+        """Return the identity of the texts. The location of the texts is not a part of it."""
         made_by = {"fingerprint": self.run.info["fingerprint"]} if self.run else {}
         files = [{"name": file.name, "rows": file.rows, "identity": file.identity} for file in self.files]
         return {**made_by, "files": files}
@@ -122,13 +127,15 @@ class Texts:
 
 
 def open_texts(folder: Location) -> Texts:
-    """Open the texts in a folder, or under a URL. Raises InputError if there are none."""
-    store = open_store(folder)
-    run = RunFiles.open(folder) if store.size("run.json") is not None else None
+    """Open the texts in a folder, in one parquet file, or under a URL. Raises InputError if there are none."""
+    above, alone = _one_file(folder)
+    store = open_store(above)
+    run = RunFiles.open(folder) if not alone and store.size("run.json") is not None else None
     if run is not None:
         parts = [(part.key, part.sha256) for part in run.parts("corpus")]
     else:
-        parts = [(key, "") for key in store.keys("") if key.endswith(".parquet") and not _HIDDEN.search(key)]
+        keys = [alone] if alone else store.keys("")
+        parts = [(key, "") for key in keys if key.endswith(".parquet") and not _HIDDEN.search(key)]
     where = store.where()
     if not parts:
         raise InputError(f"{where} holds neither a finished run nor parquet files.", "Name the folder of a run.")
@@ -136,6 +143,15 @@ def open_texts(folder: Location) -> Texts:
     if not found.rows:
         raise InputError(f"{where} holds no text.", "See run.json, or `corpus explain`, for why no page was kept.")
     return found
+
+
+def _one_file(location: Location) -> tuple[Location, str]:
+    """Return the folder and the name of a parquet file, or what was given and no name if it is a folder."""
+    above, slash, name = str(location).rpartition("/")
+    folder = above + slash if above in ("", "/") else above
+    if name.endswith(".parquet") and not open_store(location).names() and open_store(folder or ".").size(name):
+        return folder or ".", name
+    return location, ""
 
 
 def _text_file(folder: str, key: str, identity: str) -> TextFile:
@@ -158,12 +174,12 @@ def _text_file(folder: str, key: str, identity: str) -> TextFile:
     kinds = {field.name: value_type(field.type) for field in schema}
     if "text" not in kinds:
         raise InputError(f"{path} has no column `text`.", "Rename the column that holds the texts.")
-    if kinds["text"] not in (*STRINGS, pa.null()):  # null: the file has no text at all
+    if kinds["text"] not in (*STRINGS, pa.null()):  # the type is null if the file has no text at all
         raise InputError(f"{path} has a column `text` of {kinds['text']}.", "Write the texts as strings.")
     id_kind = kinds.get("id", pa.null())
     has_id = id_kind in STRINGS or pa.types.is_integer(id_kind) or pa.types.is_floating(id_kind)
     leaves = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
-    column = leaves.index("text")  # a nested column may have that name too
+    column = leaves.index("text")  # a nested column may also be named `text`
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     sizes = tuple((group.num_rows, group.column(column).total_uncompressed_size) for group in groups)
     all_bytes = sum(group.total_byte_size for group in groups)
@@ -175,48 +191,65 @@ STRINGS = (pa.string(), pa.large_string())
 
 
 def value_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of the values of a column. Arrow can't do everything with dictionaries and views."""
+    """Return the type of the values of a column. Arrow supports dictionaries and views only in part."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind)
 
 
 def _digest(file: Path) -> str:
-    """Return a digest of both ends of a file that has no sha256 of ours. The second end has the footer."""
+    """Return a digest of both ends of a file without a sha256 from a run. The second end contains the footer."""
     with closing(LocalSource(file)) as source:
         return digest_of_ends(source)
 
 
 def _check(part: TextSlice, file: Path) -> None:
-    """Raise InputChanged if a file has changed. The corpus of a run has page checksums instead."""
+    """Raise InputChanged if a file has changed.
+
+    The corpus of a run is not checked here, because it has page checksums.
+    """
     if not part.of_run and _digest(file) != part.identity:
         raise input_changed(redact(part.location))
 
 
 def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a slice that have text, in order, in batches of `id`, `text` and the extra columns. A row
-    without an id, or with an id that is neither a string nor a number, is named by file and row. As an extra column,
-    `id` comes unchanged.
+    """Yield the rows of a slice that have text, in order, in batches of `id`, `text` and the extra columns. As an extra
+    column, `id` comes unchanged. Raises as `read_rows` does."""
+    for batch in read_rows(part, ("text", *extra)):
+        yield pa.RecordBatch.from_arrays(batch.columns[1:], names=batch.schema.names[1:])
 
-    Raises InputError if a text is not UTF-8, and InputChanged or IntegrityError if the file is not what it was.
+
+def read_rows(part: TextSlice, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a slice, in order, in batches of `row` (its number in the file), `id` and the columns. With
+    `text` among the columns, only rows that have text are there. A row without an id, or with an id that is neither a
+    string nor a number, is named by file and row.
+
+    A row gets a name made of file and row if it has no id, or if its id is neither a string nor a number. If `id` is an
+    extra column, it is passed on unchanged. Raises InputError if a text is not UTF-8, and InputChanged or
+    IntegrityError if the file has changed.
     """
-    wanted = {"text", *(["id"] if part.has_id else []), *extra}
+    wanted = {*(["id"] if part.has_id else []), *columns}
     row, shown = part.first, redact(part.location)
     try:
         path = local_file(part.location)
         _check(part, path)
         file = ParquetFile(path, shown)
         for batch in file.batches(_ROWS_AT_ONCE, sorted(wanted), part.groups):
-            ids = pa.array([f"{part.name}:{number}" for number in range(row, row + batch.num_rows)], pa.string())
+            numbers = range(row, row + batch.num_rows)
+            ids = pa.array([f"{part.name}:{number}" for number in numbers], pa.string())
             if part.has_id:
                 own = batch["id"].cast(value_type(batch["id"].type))
                 ids = pc.coalesce(own.cast(pa.string()), ids)
             row += batch.num_rows
-            texts = batch["text"].cast(pa.string())
-            texts.validate(full=True)
-            others = [batch[name].cast(value_type(batch[name].type)) for name in extra]
-            whole = pa.RecordBatch.from_arrays([ids, texts, *others], names=["id", "text", *extra])
-            yield whole.filter(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
+            given = [batch[name].cast(_read_type(name, batch)) for name in columns]
+            whole = pa.RecordBatch.from_arrays(
+                [pa.array(numbers, pa.int64()), ids, *given], names=["row", "id", *columns]
+            )
+            if "text" in columns:
+                texts = given[list(columns).index("text")]
+                texts.validate(full=True)
+                whole = whole.filter(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
+            yield whole
         _check(part, path)
     except FileNotFoundError:
         raise InputChanged(f"{shown} is gone.", "Restore it, and run the same command again.") from None
@@ -224,6 +257,10 @@ def read_slice(part: TextSlice, extra: Sequence[str] = ()) -> Iterator[pa.Record
         if isinstance(error, pa.ArrowInvalid) and "UTF8" in str(error):
             raise InputError(f"{shown} has a text before row {row} that is not UTF-8.", "Write it again.") from None
         raise IntegrityError(f"{shown} is damaged.", "Restore it.") from None
+
+
+def _read_type(name: str, batch: pa.RecordBatch) -> pa.DataType:
+    return pa.string() if name == "text" else value_type(batch[name].type)
 
 
 def read_sample(texts: Texts, most_bytes: int, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""The second half of tokenizing: the rows of one output file become files of tokens, in the order of the shuffle.
+"""The second half of tokenizing: write the rows of one output file as files of tokens, in the order of the shuffle.
 
 train-00000.bin         ids, one document after another
 train-00000.bin.index   the end of each document, counted in ids: uint64, as datatrove 0.10.1 writes and reads it
@@ -33,8 +33,10 @@ _ROW_GROUP = 1024
 
 @dataclass(frozen=True)
 class FileTask:
-    """One output file: the file number `index` of a split, with the rows of `cut`. `first_box` is the number of the
-    first box of the split."""
+    """One output file: file number `index` of a split, with the rows of `cut`.
+
+    `first_box` is the number of the first box of the split.
+    """
 
     split: str
     index: int
@@ -88,16 +90,18 @@ def _ids(batch: pa.RecordBatch) -> memoryview:
 
 
 def add_data(store: Store, kind: str, data: bytes, rows: int, key: str) -> Part:
-    """Put bytes into the store, as `add_part` does with a file."""
+    """Put bytes into the store, as `add_part` does for a file."""
     with scratch_file(store) as scratch:
         scratch.write_bytes(data)
         return add_part(store, kind, scratch, rows, key=key)
 
 
 def _megatron(lengths: np.ndarray, item_bytes: int) -> bytes:
-    """Return Megatron-LM's index (core/datasets/indexed_dataset.py), in which each document is one sequence: header,
-    version, type, number of sequences, number of document borders, then lengths (int32), byte positions (int64) and
-    borders (int64)."""
+    """Return Megatron-LM's index (core/datasets/indexed_dataset.py). Each document is one sequence.
+
+    The index has a header, version, type, number of sequences and number of document borders, followed by lengths
+    (int32), byte positions (int64) and borders (int64).
+    """
     count = len(lengths)
     positions = (np.cumsum(lengths) - lengths) * item_bytes
     head = _MEGATRON_HEADER + struct.pack("<QBQQ", 1, _MEGATRON_TYPES[item_bytes], count, count + 1)
@@ -109,7 +113,7 @@ def _parquet(store: Store, task: FileTask, rows: Iterator[pa.RecordBatch]) -> tu
     kind = {2: pa.uint16(), 4: pa.uint32()}[task.item_bytes]
     schema = pa.schema([pa.field("id", pa.string()), pa.field("tokens", pa.large_list(kind))])
     totals = {"tokens": 0, "documents": 0, "bytes": 0}
-    # ids repeat too rarely for a dictionary: plain pages under zstd are a tenth smaller
+    # ids repeat too rarely for a dictionary, and plain pages with zstd are a tenth smaller
     options = {"compression": "zstd", "use_dictionary": False, "write_statistics": ["id"], "write_page_checksum": True}
     with scratch_file(store) as scratch:
         with pq.ParquetWriter(scratch, schema, **options) as writer:

@@ -4,7 +4,7 @@
     tokens.train.read(0, 1024)     # ids, across file borders
 
 Each document is stored as the separator (`bos`) and its tokens. The files `train-00000.bin`, … hold ids only, uint16 or
-uint32, little-endian, so `np.memmap` reads them too. Beside each lies its document index in datatrove's format.
+uint32, little-endian, so `np.memmap` reads them too. Next to each file is its document index, in datatrove's format.
 `tokens.json` is written last: a folder without it is not finished.
 """
 
@@ -36,7 +36,7 @@ class Split:
     folder: Path
     dtype: np.dtype[Any]
     info: dict[str, Any]
-    """Its entry in tokens.json: tokens, documents, bytes of text, files."""
+    """The split's entry in tokens.json: tokens, documents, bytes of text, files."""
     vocab_size: int
 
     @property
@@ -53,20 +53,22 @@ class Split:
 
     @cached_property
     def _starts(self) -> list[int]:
-        """The first token of each file, and at the end the number of tokens."""
+        """The first token of each file, followed by the number of tokens."""
         return [0, *accumulate(entry["tokens"] for entry in self.info["files"])]
 
     @cached_property
     def _maps(self) -> list[np.ndarray]:
-        """The files, mapped into memory. An empty file can't be mapped."""
+        """The files, mapped into memory. An empty file is an exception, because it can't be mapped."""
         return [
             np.memmap(path, dtype=self.dtype, mode="r") if entry["tokens"] else np.empty(0, self.dtype)
             for path, entry in zip(self.files, self.info["files"], strict=True)
         ]
 
     def read(self, start: int, count: int) -> np.ndarray:
-        """Return the ids from `start` to `start + count` as a new array. Raises ValueError if they are out of range,
-        and IntegrityError for an id that is not in the vocabulary."""
+        """Return the ids from `start` to `start + count` as a new array.
+
+        Raises ValueError if the positions are out of range, and IntegrityError for an id that is not in the vocabulary.
+        """
         if start < 0 or count < 0 or start + count > self.tokens:
             raise ValueError(f"tokens {start} to {start + count} of {self.tokens}")
         read = np.empty(count, self.dtype)
@@ -104,7 +106,7 @@ class Tokens:
 
     @property
     def tokenizer_path(self) -> Path:
-        """The tokenizer.json, as `tokenizers` and `transformers` load it."""
+        """The path of tokenizer.json, which `tokenizers` and `transformers` can load."""
         return self.folder / "tokenizer.json"
 
     @cached_property
@@ -114,7 +116,7 @@ class Tokens:
         return np.array(lengths, dtype=np.int32)
 
     def verify(self) -> None:
-        """Read every file again. Raises IntegrityError naming a file that is not as written."""
+        """Read every file again. Raises IntegrityError, which names the file, if one has changed."""
         for entry in self.info["files"]:
             file = safe_join(self.folder, entry["name"])
             if sha256_of(file) != entry["sha256"]:

@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer: one tokenizer.json, and what it says about ids and bytes.
+"""A byte-level BPE tokenizer, loaded from a tokenizer.json, with its ids and their bytes.
 
 Text never gives a special id. The code that writes documents or conversations adds these ids.
 """
@@ -20,7 +20,7 @@ SEPARATORS = ("<|bos|>", "<|endoftext|>", "<|begin_of_text|>", "<bos>", "<s>")
 """The tokens that may stand before each document, in order of preference."""
 
 _SPARE, _SPARSE = 1 << 16, 16
-"""A vocabulary may have this many ids without a token, and this many for each token."""
+"""A vocabulary may have up to `_SPARE` + `_SPARSE` × tokens ids. Ids beyond this would only use up memory."""
 
 
 class TurnMarks(NamedTuple):
@@ -36,8 +36,11 @@ class TurnMarks(NamedTuple):
 
 
 class Tokenizer:
-    """A tokenizer with the content of a tokenizer.json. Raises ConfigError if it is not a byte-level BPE that keeps
-    every byte of a text. The ids of any other tokenizer would not add up to the bytes of a text."""
+    """A tokenizer with the content of a tokenizer.json.
+
+    Raises ConfigError if the tokenizer is not a byte-level BPE that keeps every byte of a text. The ids of any other
+    tokenizer would not add up to the bytes of a text.
+    """
 
     def __init__(self, name: str, data: bytes) -> None:
         self.name = name
@@ -64,17 +67,17 @@ class Tokenizer:
         except (ValueError, LookupError, TypeError, AttributeError):
             raise ConfigError(f"{name} is not a tokenizer.json.", "Give a file that HF tokenizers writes.") from None
         missing = 256 - len({token for token in self.tokens if token is not None and len(token) == 1})
-        if missing:  # some text would have no encoding
+        if missing:  # without all 256 bytes, some texts would have no encoding
             raise ConfigError(f"{name} lacks {missing} of the 256 bytes.", "Give a byte-level tokenizer.")
 
     @cached_property
     def sha256(self) -> str:
-        """The digest of tokenizer.json. Tokens are bound to it."""
+        """The digest of tokenizer.json. The digest binds tokens to their tokenizer."""
         return hashlib.sha256(self.data).hexdigest()
 
     @property
     def bos(self) -> int:
-        """The id that separates documents. Raises ConfigError if there is none."""
+        """The id that separates documents. Raises ConfigError if the tokenizer has none."""
         return self.specials[self.bos_text]
 
     @cached_property
@@ -89,7 +92,7 @@ class Tokenizer:
     def turn_marks(self) -> TurnMarks:
         """The special tokens of conversations. Raises ConfigError if one is missing.
 
-        The first tokenizers of `corpus tokenizer train` had the mark of a call under the name of a reserved token.
+        In the first tokenizers of `corpus tokenizer train`, the mark of a call had the name of a reserved token.
         """
         call = "<|reserved_0|>" if "<|call|>" not in self.specials and "<|reserved_0|>" in self.specials else "<|call|>"
         marks = TurnMarks("<|im_start|>", "<|im_sep|>", "<|im_end|>", call)
@@ -109,12 +112,14 @@ class Tokenizer:
         return np.dtype("<u2" if self.vocab_size <= 1 << 16 else "<u4")
 
     def decode(self, ids: Iterable[int]) -> bytes:
-        """Return the bytes of ids. Specials have none. One id may be a part of a character."""
+        """Return the bytes of ids. Special ids have no bytes. One id may be a part of a character."""
         return b"".join(self.tokens[number] or b"" for number in ids)
 
     def plain(self) -> dict[str, Any]:
-        """Return the content without special tokens, so that no text gives their ids, and without anything that adds
-        ids, leaves ids out, or draws them by chance."""
+        """Return the content without special tokens, so that no text gives their ids.
+
+        Parts that add ids, omit ids or draw ids by chance are left out, too.
+        """
         added = [token for token in self.content.get("added_tokens") or [] if not token.get("special")]
         model = {**self.content["model"], "dropout": None}
         unused = dict.fromkeys(("post_processor", "truncation", "padding"))

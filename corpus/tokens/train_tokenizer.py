@@ -9,19 +9,22 @@ from corpus.tokens.byte_level_bpe import OUR_PATTERN, merge_of, tokenizer_json
 from corpus.tokens.tokenizer import Tokenizer
 
 MOST_CHARS_PER_TEXT = 10_000
-"""Longer texts are cut here, so that no page of endless tables decides the vocabulary (nanochat's value)."""
+"""Longer texts are cut here, so that a page of endless tables can't dominate the vocabulary (nanochat's value)."""
 
 SPECIALS = (
     "<|bos|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>", "<|call|>",
     *(f"<|reserved_{number}|>" for number in range(1, 12)),
 )  # fmt: skip
-"""The special tokens: the separator of documents, those of conversations (`Tokenizer.turn_marks`), and reserved ones,
-without which fine-tuning would have to enlarge the embeddings for new ones."""
+"""The special tokens: the separator of documents, the marks of conversations (`Tokenizer.turn_marks`), and reserved
+tokens.
+
+Without reserved tokens, fine-tuning with a new special token would have to enlarge the embeddings.
+"""
 
 
 def train_tokenizer(name: str, texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """Learn a vocabulary of `vocab_size` ids, with the specials at its end. The order of the texts and the number of
-    threads change nothing.
+    """Learn a vocabulary of `vocab_size` ids, with the special tokens at its end. The order of the texts and the number
+    of threads change nothing.
 
     Raises ConfigError for an impossible size, and InputError if the texts give fewer tokens.
     """

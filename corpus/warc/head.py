@@ -1,8 +1,8 @@
 """The header of one record, WARC or ARC, parsed as leniently as is safe.
 
 WARC headers may have CRLF or LF, folded lines, names in any case, repeated names (the first counts) and values that are
-not UTF-8. An ARC header is one line, `URL IP date type length` (version 1), with five more fields before the length in
-version 2. Its URL may hold raw spaces. The fields of an ARC header get the names of their WARC counterparts.
+not UTF-8. An ARC header is one line, `URL IP date type length` in version 1. Version 2 has five more fields before the
+length. The URL may contain raw spaces. The fields of an ARC header get the names of their WARC counterparts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 HEAD_BYTES = 64 * 1024
-"""A longer header is damage. Real headers stay under 2 KiB, except for target URIs of some dozen KiB."""
+"""A longer header counts as damaged. Real headers stay under 2 KiB, except for target URIs of some dozen KiB."""
 ARC_LINE_BYTES = 16 * 1024
 
 _VERSION = re.compile(rb"WARC/\d{1,2}\.\d{1,2}[ \t\r]*\n")
@@ -27,9 +27,11 @@ FIRST_LINE = {
         rb"(?<=\n)[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\n]{0,16000} \d{12,20} (?=[^\n]{0,402}+\n)[^\n]{0,400}\d\r?(?=\n)"
     ),
 }
-"""The pattern of a header's first line, by flavor, for searches that look little beyond each line's end. The date of an
-ARC header must stand in the last 402 bytes of its line. The look-ahead checks this before the rest of the line is
-tried, which takes a twentieth of the time in lines of dates that end wrongly."""
+"""The pattern of a header's first line, by flavor. A search with it looks only a little beyond each line's end.
+
+The date of an ARC header must be in the last 402 bytes of its line. The look-ahead checks this before the rest of the
+line is tried. In lines of dates that end wrongly, this takes a twentieth of the time.
+"""
 
 
 @dataclass(slots=True)
@@ -41,15 +43,18 @@ class Head:
     headers: dict[str, str]
     size: int
     length: int | None
-    """The declared length of the block, None if it is missing, negative or not a number."""
+    """The declared length of the block, or None if it is missing, negative or not a number."""
     closing: bytes
-    """The line breaks that should follow the block: two of the header's own kind in a WARC, one in an ARC."""
+    """The line breaks that should follow the block: two in a WARC, of the same kind as in the header, and one in an
+    ARC.
+    """
 
 
 def parse_head(data: bytes | bytearray, at: int = 0, end: int | None = None) -> Head | None:
-    """Parse the header at `data[at]`. Return None if there is no header, or if it does not end before `end`.
+    """Parse the header at `data[at]`. Return None if no header begins there, or if the header does not end before
+    `end`.
 
-    At most HEAD_BYTES are looked at.
+    Only HEAD_BYTES bytes are searched.
     """
     limit = min(len(data), at + HEAD_BYTES)
     if end is not None:
@@ -77,7 +82,7 @@ def _fields(text: bytes) -> dict[str, str]:
     headers: dict[str, str] = {}
     name = ""
     for line in _decode(text).split("\n"):
-        if line[:1] in (" ", "\t"):  # a folded line continues the value before it
+        if line[:1] in (" ", "\t"):  # a folded line continues the previous value
             if name:
                 headers[name] = f"{headers[name]} {line.strip()}".strip()
             continue
@@ -91,7 +96,7 @@ def _fields(text: bytes) -> dict[str, str]:
 
 
 def _decode(text: bytes) -> str:
-    """Decode UTF-8, and Latin-1 in each line that is not UTF-8."""
+    """Decode text as UTF-8. Each line that is not UTF-8 is decoded as Latin-1."""
     try:
         return text.decode()
     except UnicodeDecodeError:
@@ -108,8 +113,8 @@ def _parse_arc(data: bytes | bytearray, at: int, limit: int) -> Head | None:
     if newline < 0:
         return None
     words = _decode(bytes(data[at:newline]).rstrip(b"\r")).split(" ")
-    # A URL may hold spaces, so the search for address and date starts at the right. Type and length follow them in
-    # version 1; type, result, checksum, location, offset, file name and length in version 2.
+    # A URL may contain spaces, so the search for address and date starts at the right. After them come type and length
+    # in version 1; type, result, checksum, location, offset, file name and length in version 2.
     for i in range(len(words) - 2, max(len(words) - 12, 1), -1):
         if _ARC_DATE.fullmatch(words[i]) and _ARC_IP.fullmatch(words[i - 1]):
             break

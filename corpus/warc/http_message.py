@@ -21,11 +21,11 @@ import zstandard
 MAX_HEADER_BYTES = 64 << 10
 """The search for the end of the headers stops here."""
 MAX_CHUNKS = 100_000
-"""The most chunks of one body. Servers send kilobytes in a chunk. A body in chunks of one byte would cost seconds."""
+"""The most chunks of one body. Servers send kilobytes in a chunk. A body with chunks of one byte would take seconds."""
 _MAX_LAYERS = 4
 _MAX_MEMBERS = 1_000
 _PIECE = 1 << 18
-"""Bytes decoded at a time."""
+"""The number of bytes decoded at a time."""
 
 _STATUS = re.compile(
     rb"\s*+(?:HTTP/\d{1,3}+(?:\.\d{1,3}+)?|ICY)(?:[ \t]++(\d{1,3})(?!\d))?[^\r\n]*+(?:\r?\n|\Z)", re.IGNORECASE
@@ -35,13 +35,19 @@ _MARKUP = re.compile(rb"<(?:[!?]|/?[A-Za-z][A-Za-z0-9-]*(?:\s|/?>(?!\s*[;,])|\Z)
 """A tag or a comment, but not the `<URL>;` of a Link header."""
 _CHUNK = re.compile(rb"\s{0,16}0{0,64}([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r?\n")
 _UNDELIVERED = {"content-type", "content-length", "transfer-encoding"}
-"""Headers of answers with a body. The answer of a proxy that opens a tunnel has none of them (RFC 9110, 9.3.6)."""
+"""The headers of answers with a body.
+
+When a proxy opens a tunnel, its answer has none of these headers (RFC 9110, 9.3.6).
+"""
 
 
 @dataclass(slots=True)
 class HttpMessage:
-    """`status` is None if it is missing, as in HTTP/0.9. Header names are lower-case. A comma joins the values of a
-    repeated header, except that the last Content-Type wins. `body` is as transferred."""
+    """The status, headers and body of an HTTP message.
+
+    `status` is None if it is missing, as in HTTP/0.9. Header names are lower-case. A comma joins the values of a
+    repeated header, except that the last Content-Type wins. `body` is as transferred.
+    """
 
     status: int | None
     headers: dict[str, str]
@@ -56,8 +62,8 @@ def parse_http(block: bytes) -> HttpMessage:
         if status is None:
             return HttpMessage(None, {}, block[start:])
         headers, start = _headers(block, status.end())
-        # An interim answer, such as 100 Continue or 103 Early Hints, precedes the real one. So does that of a proxy,
-        # 200 Connection established.
+        # An interim answer, such as 100 Continue or 103 Early Hints, precedes the real one. So does a proxy's 200
+        # Connection established.
         code = int(status[1]) if status[1] else None
         interim = code is not None and (100 <= code < 200 or (code == 200 and not headers.keys() & _UNDELIVERED))
         following = _STATUS.match(block, start, start + MAX_HEADER_BYTES) if interim else None
@@ -78,7 +84,8 @@ def _headers(block: bytes, at: int) -> tuple[dict[str, str], int]:
             return headers, after
         folded = name != "" and line[:1] in b" \t"
         start = line.lstrip()
-        # the blank line is missing, because no header name holds a "<". But a Link header may be folded before it
+        # No header name contains a "<", so the blank line is missing. The exception is a Link header that is folded
+        # before the "<".
         if start[:1] == b"<" and (not folded or _MARKUP.match(start)):
             return headers, at
         at = after
@@ -116,7 +123,7 @@ def decode_body(message: HttpMessage, max_bytes: int) -> tuple[bytes, str]:
     for layer in reversed(layers[:_MAX_LAYERS]):
         decoder = _DECODERS.get(layer)
         if decoder is None:
-            continue  # identity, utf-8, none and other values that are no encoding
+            continue  # identity, utf-8, none and other values that name no encoding
         body, note = _bounded(decoder, body, max_bytes)
         notes.append(note)
     if len(body) > max_bytes:
@@ -130,7 +137,7 @@ def _tokens(header: str) -> list[str]:
 
 
 def _dechunk(body: bytes, max_bytes: int) -> tuple[bytes, str]:
-    """Join the chunks of a body. Return a body that does not begin with a chunk as it is."""
+    """Join the chunks of a body. If the body does not begin with a chunk, return it unchanged."""
     out = bytearray()
     at = 0
     for _ in range(MAX_CHUNKS):
@@ -145,7 +152,7 @@ def _dechunk(body: bytes, max_bytes: int) -> tuple[bytes, str]:
         at = header.end() + length
         line_end = b"\r\n" if body.startswith(b"\r\n", at) else b"\n"
         if not out and at < len(body) and not body.startswith(line_end, at):
-            return body, "mislabelled"  # a text that happens to begin with a number
+            return body, "mislabelled"  # the body is a text that happens to begin with a number
         out += body[header.end() : at]
         if len(out) > max_bytes:
             return bytes(out[:max_bytes]), "too_large"
@@ -156,7 +163,10 @@ def _dechunk(body: bytes, max_bytes: int) -> tuple[bytes, str]:
 
 
 def _bounded(decoder: Callable[[bytes], Iterator[bytes]], data: bytes, max_bytes: int) -> tuple[bytes, str]:
-    """Decode `data`. The decoder yields pieces of about `_PIECE` bytes, and an empty piece after complete data."""
+    """Decode `data`.
+
+    The decoder yields pieces of about `_PIECE` bytes, and at the end of complete data an empty piece.
+    """
     out = bytearray()
     note = "truncated"
     try:
@@ -175,13 +185,14 @@ def _bounded(decoder: Callable[[bytes], Iterator[bytes]], data: bytes, max_bytes
 
 
 def _inflate(data: bytes, wbits: int) -> Iterator[bytes]:
-    """Inflate one zlib stream, or a row of gzip members. Junk may follow the first member."""
+    """Inflate one zlib stream, or several gzip members in a row. Junk may follow the first member."""
     at = 0
     for member in range(_MAX_MEMBERS):
         inflater = zlib.decompressobj(wbits)
         rest = b""
         while not inflater.eof:
-            if not rest:  # a piece at a time, because zlib copies unused input: 1,000 members before 20 MB took 2 s
+            # Feed a piece at a time, because zlib copies unused input: 1,000 members before 20 MB took 2 s.
+            if not rest:
                 rest = data[at : at + _PIECE]
                 at += len(rest)
             try:
@@ -195,7 +206,7 @@ def _inflate(data: bytes, wbits: int) -> Iterator[bytes]:
             if got:
                 yield got
             elif not inflater.eof and not rest and at == len(data):
-                return  # the input is used up
+                return  # no input is left
         at = _ZEROS.match(data, at - len(inflater.unused_data)).end()  # type: ignore[union-attr]
         if wbits != 31 or not data.startswith(b"\x1f\x8b", at):
             break
@@ -203,7 +214,7 @@ def _inflate(data: bytes, wbits: int) -> Iterator[bytes]:
 
 
 def _deflate(data: bytes) -> Iterator[bytes]:
-    """Inflate zlib data, as the standard says, or the raw deflate or gzip data that some servers send."""
+    """Inflate zlib data, which the standard demands, or the raw deflate or gzip data that some servers send."""
     if data.startswith(b"\x1f\x8b"):
         return _inflate(data, 31)
     is_zlib = len(data) > 1 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
@@ -215,15 +226,15 @@ def _brotli(data: bytes) -> Iterator[bytes]:
     got = decoder.process(data, output_buffer_limit=_PIECE)
     while got:
         yield got  # up to twice `_PIECE`: the limit applies to the growth of the buffer, not to its last block
-        # In a truncated stream, the decoder holds text back even if it says that it needs more input.
+        # In a truncated stream, the decoder holds text back even when it says that it needs more input.
         got = b"" if decoder.is_finished() else decoder.process(b"", output_buffer_limit=_PIECE)
     if decoder.is_finished():
         yield b""
 
 
 def _zstd(data: bytes) -> Iterator[bytes]:
-    """Decompress a row of zstd frames. The window is bounded as in browsers (RFC 9659: 8 MB)."""
-    # This decoder reports the end of a frame but does not limit its output. So it gets 64 bytes at a time. They give
+    """Decompress several zstd frames in a row. The window is limited as in browsers (RFC 9659: 8 MB)."""
+    # This decoder reports the end of a frame but does not limit its output. So it gets 64 bytes at a time. These give
     # at most 2 MiB, because 4 bytes can hold a block of 128 KiB.
     step = 64
     at = 0

@@ -1,7 +1,7 @@
-"""One gzip member, inflated, checked and measured, whatever its state.
+"""One gzip member, inflated, checked and measured, even if it is damaged.
 
-zlib's gzip mode forgets its position when a checksum fails. So this module reads header and trailer itself and inflates
-the raw deflate data between them. It keeps the output of every byte before the damaged byte.
+zlib's gzip mode loses its position when a checksum fails. So this module reads header and trailer itself and inflates
+the raw deflate data between them. It keeps all output before a damaged byte.
 """
 
 from __future__ import annotations
@@ -22,16 +22,20 @@ _FIRST_FEED = 16 * 1024
 """The first piece is small, because bytes fed beyond a member's end are copied once. A page has 10 KiB on average."""
 _FEED = 64 * 1024
 _NAME_BYTES = 2048
-"""The longest file name and comment of a gzip header. A limit saves time at false magic numbers."""
+"""The longest file name and comment of a gzip header. This limit saves time at false magic numbers."""
 
 BOMB_BYTES = 256 << 20
 BOMB = (BOMB_BYTES, 200)
-"""Bytes of content, and the ratio of content to compressed size. A member that exceeds both is abandoned as a bomb.
-Text compresses 3 to 50 times. The time for one member stays in proportion to its compressed size, plus 0.25 s."""
+"""The limits of a bomb: bytes of content, and the ratio of content to compressed size. A member that exceeds both is
+abandoned.
+
+Text compresses 3 to 50 times. With these limits, the time for a member is in proportion to its compressed size, plus
+0.25 s.
+"""
 
 
 def header_size(window: Window, start: int) -> int:
-    """Return the length of the gzip header at `start`, 0 if it is missing or incomplete."""
+    """Return the length of the gzip header at `start`, or 0 if the header is missing or incomplete."""
     head = window.read(start, 10)
     if len(head) < 10 or not head.startswith(MAGIC) or head[3] & 0xE0:
         return 0
@@ -48,18 +52,18 @@ def header_size(window: Window, start: int) -> int:
             at = head.find(b"\0", at) + 1
             if not at:
                 return 0
-    return 10 + extra + at + (flags & 2)  # the header's own checksum is ignored: the content has a better one
+    return 10 + extra + at + (flags & 2)  # the header's own checksum is ignored, because the content has a better one
 
 
 @dataclass(slots=True)
 class Member:
-    """The gzip member at `start`. Iterating over it inflates its content, in pieces.
+    """The gzip member at `start`. Iterating over the member inflates its content, in pieces.
 
     `salvage` recovers every byte before a damaged byte, which takes up to 30 ms. `bomb` replaces BOMB. All other fields
     are valid after the last piece. `state` is "ok"; "checksum" (the deflate data ends, but its CRC or size differs);
-    "broken" (it can't be inflated); "truncated" (the file ends inside it); "bomb"; "none" (no gzip header here);
-    "stopped" (by `inflate`). `end` is the byte after the trailer. Without a trailer, it is the byte up to which the
-    member was read.
+    "broken" (the data can't be inflated); "truncated" (the file ends inside the member); "bomb"; "none" (no gzip header
+    here); "stopped" (by `inflate`). `end` is the byte after the trailer. Without a trailer, `end` is the byte up to
+    which the member was read.
     """
 
     window: Window
@@ -69,7 +73,7 @@ class Member:
     end: int = 0
     size: int = 0
     content: bytes = b""
-    """The first bytes of the content, if `inflate` kept them. If `len(content) == size`, this is the whole content."""
+    """The first bytes of the content, if `inflate` kept them. They are the whole content if `len(content) == size`."""
     state: str = "none"
     detail: str = ""
 
@@ -92,7 +96,7 @@ class Member:
                 try:
                     out = inflater.decompress(data, OUT_BYTES)
                 except zlib.error as error:
-                    # The output of a failed call is lost, so its input is fed again, byte by byte.
+                    # The output of a failed call is lost, so the same input is fed again, byte by byte.
                     if self.salvage:
                         yield from self._salvage(before or zlib.decompressobj(-15), given, self.size - size_before)
                     self.state, self.end, self.detail = "broken", at, str(error).rpartition(": ")[2]
@@ -152,8 +156,10 @@ def inflate(
 
 
 def _intact(window: Window, start: int, keep: int) -> Member | None:
-    """Inflate the member at `start` if it is intact and not longer than `keep`, by ISA-L. ISA-L takes two thirds of
-    zlib's time, but does not report how far it came when it fails."""
+    """Inflate the member at `start` by ISA-L, if it is intact and not longer than `keep`.
+
+    ISA-L takes two thirds of zlib's time. But when it fails, it does not report how far it came.
+    """
     if not header_size(window, start):
         return None
     inflater = isal_zlib.decompressobj(31)
@@ -174,6 +180,6 @@ def _intact(window: Window, start: int, keep: int) -> Member | None:
                 data = inflater.unconsumed_tail
             at += len(given)
             feed = _FEED
-    except IsalError:  # type: ignore[misc]  # the stub calls it an instance
+    except IsalError:  # type: ignore[misc]  # the stub declares IsalError as an instance
         return None
     return Member(window, start, end=at - len(inflater.unused_data), size=size, content=b"".join(parts), state="ok")

@@ -1,8 +1,8 @@
 """Records parsed from the bytes of a stream, or of one gzip member.
 
-A header declares the length of its record. The parser believes it if it leads to another header, to the line breaks
-that close a record, or to the end. Otherwise, a record in a member ends with the member. A record in a stream ends
-at the next sound header, so that a wrong length never hides the records after it.
+A header declares the length of its record. The parser believes the length if it leads to another header, to the line
+breaks that close a record, or to the end. Otherwise, a record in a member ends with the member, and a record in a
+stream ends at the next sound header. So a wrong length never hides the records after it.
 """
 
 from __future__ import annotations
@@ -22,23 +22,25 @@ _CUT = "the file ends before the block does"
 
 _BLANK = re.compile(rb"\n\r*\n\Z")
 _GAP_BYTES = 64
-"""The bytes behind a block in which the parser looks for line breaks and the next header."""
+"""The number of bytes after a block in which the parser looks for line breaks and the next header."""
 _NEAR_BYTES = 8
 _SEARCH_BYTES = 1 << 20
 _OVERLAP_BYTES = 20 * 1024
-"""The bytes that a search keeps when it moves on, because a header's first line may straddle the edge. An ARC header is
-shorter."""
+"""The number of bytes that a search keeps when it moves on, because a header's first line may cross the edge.
+
+An ARC header is shorter than this.
+"""
 
 
 @dataclass(slots=True)
 class RecordParser:
-    """Parses the records of one file."""
+    """A parser of the records of one file."""
 
     warc: str
     flavor: str
     max_block: int
     file: Window | None = None
-    """The file, if it is itself the stream. The parser can then look far ahead without reading all bytes before."""
+    """The file, if it is itself the stream. Then the parser can look far ahead without reading all bytes in between."""
 
     def member(self, buffer: StreamBuffer, size: int, start: int, end: int) -> Iterator[Record | Damage]:
         """Parse the records of an intact gzip member of `size` bytes, from `start` to `end` in the file."""
@@ -57,7 +59,7 @@ class RecordParser:
             closing = _line_breaks(buffer)
             another = len(closing) < left and self._sound_head(buffer, len(closing))
             exact = head.length == length and (another or len(closing) == left)
-            if not exact:  # the block extends to the member's end
+            if not exact:  # otherwise the block extends to the member's end
                 block += buffer.read(min(left, self.max_block - len(block)))
                 block, length = _without_closing(head, block, length + left)
             note = "" if exact and _closes(head, closing) else MISMATCH
@@ -68,7 +70,7 @@ class RecordParser:
             inner += 1
 
     def stream(self, buffer: StreamBuffer) -> Iterator[Record | Damage]:
-        """Parse a stream to its end. When an item is yielded, the buffer starts at the next item."""
+        """Parse a stream to its end. Whenever an item is yielded, the buffer starts at the next item."""
         while True:
             _drop_line_breaks(buffer)
             start = buffer.position
@@ -103,7 +105,7 @@ class RecordParser:
         return self._record(buffer, head, start, block, size, "" if _closes(head, breaks) else MISMATCH)
 
     def _searched(self, buffer: StreamBuffer, head: Head, start: int) -> Record | Damage:
-        """Parse a record whose length is wrong or leads past the end. It extends to the next header."""
+        """Parse a record whose length is wrong or leads past the end. The record extends to the next header."""
         buffer.drop(head.size)
         block_start = buffer.position
         block = self._seek(buffer, self.max_block)
@@ -111,8 +113,8 @@ class RecordParser:
         if not buffer.fill(1):
             if buffer.lost is not None:
                 return self._damage(buffer, start, headers=head.headers)
-            # The end of a compressed stream proves that the stream is complete and the length wrong. The end of a plain
-            # file proves nothing.
+            # The end of a compressed stream proves that the stream is complete and the length is wrong. The end of a
+            # plain file proves nothing.
             if self.file is not None and head.length is not None and size < head.length:
                 return self._damage(buffer, start, "truncated", _CUT, head.headers)
         stripped, stripped_size = _without_closing(head, block, size)
@@ -140,9 +142,10 @@ class RecordParser:
         return Damage(self.warc, start, buffer.position - start, kind, detail, headers or {})
 
     def _gap(self, buffer: StreamBuffer, head: Head) -> int | None:
-        """Return None if the declared length can't be believed, because no record can end where it leads.
+        """Check where the declared length leads.
 
-        Otherwise return 0, or the number of damaged bytes to skip where line breaks should precede the next header.
+        Return None if the length can't be believed, because no record can end there. Otherwise return 0, or the number
+        of damaged bytes to skip where line breaks should precede the next header.
         """
         if head.length is None:
             return None
@@ -156,8 +159,8 @@ class RecordParser:
             data = self.file.read(position, _GAP_BYTES)
             at_end = position + len(data) == self.file.size
             return 0 if position <= self.file.size and _can_end(head, data, at_end) else None
-        # The end is too far away to look at in a compressed stream. If the first bytes of such a large block hold
-        # complete records, they are records behind a wrong length, not an archive inside a page.
+        # In a compressed stream, the end is too far away to look at. If the first bytes of such a large block hold
+        # complete records, these are records after a wrong length, not an archive inside a page.
         buffer.fill(self.max_block)
         return None if any(self._sound_head(buffer, at) for at in self._first_lines(buffer, head.size)) else 0
 
@@ -175,10 +178,10 @@ class RecordParser:
         return _can_end(head, bytes(buffer.data[at : at + _GAP_BYTES]), buffered < at + _GAP_BYTES)
 
     def _sound_head(self, buffer: StreamBuffer, at: int) -> bool:
-        """Return True if a usable header starts `at` bytes ahead that may belong to the next record.
+        """Return True if a usable header starts `at` bytes ahead and may belong to the next record.
 
-        Its length must lead to the end of a record. Or it must be complete and follow a blank line: after a conversion
-        of line breaks, every length in a file is wrong.
+        The header's length must lead to the end of a record. Otherwise the header must be complete and follow a blank
+        line, because after a conversion of line breaks every length in a file is wrong.
         """
         buffer.fill(at + HEAD_BYTES)
         another = FIRST_LINE[self.flavor].search(buffer.data, at + 1)
@@ -194,7 +197,7 @@ class RecordParser:
             return False
         end = at + head.size + head.length
         if head.length > self.max_block or buffer.fill(end) < end:
-            return True  # the end is out of sight: the length is judged when the record is read
+            return True  # the end is out of sight, so the length is judged when the record is read
         return self._follows(buffer, head, end)
 
     def _first_lines(self, buffer: StreamBuffer, at: int) -> Iterator[int]:
@@ -238,7 +241,10 @@ def _checksum_failed(buffer: StreamBuffer) -> bool:
 
 
 def _can_end(head: Head, data: bytes, to_the_end: bool) -> bool:
-    """Return True if the record can end before `data`: line breaks that close it, the next header, or the end."""
+    """Return True if the record can end before `data`.
+
+    Then `data` begins with line breaks that close the record, with the next header, or with the end.
+    """
     rest = data.lstrip(b"\r\n")
     if not rest:
         return to_the_end or len(data) == _GAP_BYTES

@@ -1,10 +1,10 @@
 """The plan for reading a file: its format, and its division into units.
 
 The format follows from the content, never from the name. A gzip file is read by *members* if each member begins a
-record. It is read as one *stream* if records extend over the ends of members, or if one member holds them all. All
-other containers are streams.
+record. The file is read as one *stream* if records extend over the ends of members, or if one member holds all records.
+All other containers are streams.
 
-Units are byte ranges that tile the file and can each be read alone. Only files that are read by members are divided.
+Units are byte ranges that tile the file. Each unit can be read alone. Only files that are read by members are divided.
 `corpus.warc.starts` explains how a start is proven.
 """
 
@@ -26,11 +26,13 @@ from corpus.warc.zstdframes import MAGIC as ZSTD
 from corpus.warc.zstdframes import FrameStarts, is_skippable
 
 _BLOCK_BYTES = 256 << 10
-"""The size of a read. Planning reads one or two blocks at each division: 1% of a file with units of 32 MiB."""
+"""The size of a read. Planning reads one or two blocks at each division, which is 1% of a file with units of 32 MiB."""
 _LOOK_BYTES = 16 << 20
-"""The bytes of the first member that are inflated, beyond its first record, to see what the member holds."""
+"""The number of bytes of the first member that are inflated beyond its first record, to find out what the member
+holds.
+"""
 _SEARCH_BYTES = 64 << 20
-"""The bytes in which the first record is searched for, in a file with a damaged start."""
+"""If the start of a file is damaged, the first record is searched for in this many bytes."""
 _NEXT_BYTES = 4096
 _OTHERS = {
     b"\x04\x22\x4d\x18": "lz4",
@@ -61,7 +63,7 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FilePlan(Format):
-    """The format of a file, and the ranges, in order, that together are all of it."""
+    """The format of a file, and the ranges that tile the file, in order."""
 
     ranges: Sequence[Range]
 
@@ -104,11 +106,14 @@ def _detect(window: Window) -> Format:
         other = next((name for magic, name in _OTHERS.items() if start.startswith(magic)), None)
         if other is not None:
             what = f"{window.source.name} has the format {other}, which can't be read."
-            raise InputError(what, "Unpack it, or compress it as gzip or zstd.")
+            todo = "Unpack it, or compress it as gzip or zstd."
+            raise InputError(what, "Its name must end with .parquet." if other == "parquet" else todo)
         found = _behind_damage(window, "gzip" if start.startswith(GZIP) else "plain")
     if found is None:
         what = f"{window.source.name} is not an archive: it holds no WARC or ARC record."
-        raise InputError(what, "Give WARC, ARC or WET files: plain, gzip or zstd.")
+        raise InputError(
+            what, "Give WARC, ARC or WET files, or documents in .parquet, .jsonl or .html: plain, gzip or zstd."
+        )
     return found
 
 
@@ -120,7 +125,7 @@ def _gzip(window: Window) -> Format | None:
     record_size = head.size + (head.length or 0)
     rest = first.content[record_size:].lstrip(b"\r\n")
     complete = first.size >= record_size and not rest
-    if first.state == "stopped":  # the first record is complete, and the member continues
+    if first.state == "stopped":  # the first record is complete, and the member continues after it
         members = False
     elif first.state in ("ok", "checksum") and first.end < window.size:
         second = _first_member(window, first.end, HEAD_BYTES)
@@ -138,7 +143,7 @@ def _gzip(window: Window) -> Format | None:
 
 
 def _first_member(window: Window, at: int = 0, look: int = _LOOK_BYTES) -> Member:
-    """Inflate `look` bytes beyond the first record of the first member from `at` that is not empty."""
+    """Inflate the first non-empty member from `at`, up to `look` bytes beyond its first record."""
     while True:
         head = parse_head(inflate(window, at, HEAD_BYTES, stop=HEAD_BYTES).content)
         record_size = head.size + (head.length or 0) if head is not None else 0
@@ -157,15 +162,16 @@ def _behind_damage(window: Window, codec: str) -> Format | None:
     member = MemberStarts(window).next(0, end=_SEARCH_BYTES)
     if codec == "plain":
         # Plain records that lead to one another come first, because one of them may hold a page that is a `.warc.gz`.
-        # But if they end before a member of the file begins, they are a page themselves, stored in a damaged member.
+        # But if they end before a member of the file begins, they are part of a page themselves, stored in a damaged
+        # member.
         end = -1
         for at, head in _heads(window, "plain"):
             if at <= end:
-                continue  # part of a chain that led nowhere
+                continue  # this record is part of a chain that led nowhere
             end = _chain_end(window, at, head, member)
             if end > at and (end > member or member == window.size):
                 return Format("stream", "plain", head.flavor)
-    # If a frame and a member are there, the one that comes first holds the other.
+    # If there are both a frame and a member, the one that comes first contains the other.
     frame = FrameStarts(window).next(0, end=_SEARCH_BYTES)
     if frame < member and (found := _search(window, "zstd")) is not None:
         return found
@@ -176,8 +182,10 @@ def _behind_damage(window: Window, codec: str) -> Format | None:
 
 
 def _chain_end(window: Window, at: int, head: Head, beyond: int) -> int:
-    """Follow records that lead to one another from `at`, to the first that begins after `beyond`. Return where the last
-    of them begins."""
+    """Follow records that lead to one another from `at`, to the first record that begins after `beyond`.
+
+    Return where the last of them begins.
+    """
     while True:
         after = at + head.size + (head.length or 0)
         data = window.read(after, _NEXT_BYTES)
@@ -196,7 +204,7 @@ def _search(window: Window, codec: str) -> Format | None:
 
 
 def _heads(window: Window, codec: str) -> Iterator[tuple[int, Head]]:
-    """Yield everything that reads as a complete header near the start of a stream, with its position."""
+    """Yield each complete header near the start of a stream, with its position. Some may be false."""
     data = b""
     end = 0
     for chunk in open_stream(window, codec):

@@ -31,7 +31,7 @@ class RangeReader(Iterator[Record | Damage]):
 
     Before each `next`, (`offset`, `inner`) is the place of the next item, or of an empty gzip member before it. The
     caller can announce this place before the item is read. A reader can `resume` there. After the last item, `end` is
-    the byte of the file up to which the items reach: the start of the next part.
+    the byte of the file up to which the items reach. The next part starts there.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class RangeReader(Iterator[Record | Damage]):
                 items = iter([self._damage(member, after)])
             elif member.content.strip(b"\r\n"):
                 items = self._parser.member(self._buffer(member), member.size, at, after)
-            # One item is read ahead, to know if the next place is in this member or in the next.
+            # One item is read ahead, to find out whether the next place is in this member or in the next one.
             for number, (item, following) in enumerate(pairwise(chain(items, [None])), 1):
                 self.offset, self.inner = (after, 0) if following is None else (at, number)
                 if item is not None and number > skip:
@@ -99,8 +99,8 @@ class RangeReader(Iterator[Record | Damage]):
         """Return where reading continues after the damaged member at `at`."""
         end = member.end
         if member.state == "checksum" and (end == self._window.size or starts.is_record_start(end)):
-            # The chain of members is intact after it. But a damaged member may run over the start of the next and end
-            # where that ends. A page inside the member never leads to this end.
+            # The chain of members is intact after the damaged member. But a damaged member may run over the start of
+            # the next one, and end where that one ends. A page inside the member never leads to this end.
             swallowed = starts.next(at + 1, end=end)
             return swallowed if swallowed < end and starts.leads_to(swallowed, end) else end
         return starts.next(at + 1)

@@ -78,6 +78,21 @@ class Record:
         return self.kind == "response" and self.url[:4].lower() == "http"
 
     @property
+    def text(self) -> str | None:
+        """The text of a row (`corpus.documents.row`). An archive has none, since its texts are bytes in blocks."""
+        return None
+
+    @property
+    def language(self) -> str | None:
+        """The language of a row, if it says so."""
+        return None
+
+    @property
+    def metadata(self) -> str | None:
+        """The columns of a row that travel along to the corpus, as a JSON object."""
+        return None
+
+    @property
     def is_text(self) -> bool:
         """True if the block is a text that another program took from a page, as in WET files."""
         return self.kind == "conversion" and media_type_of(self.content_type) not in HTML
@@ -104,7 +119,8 @@ class Damage:
 
     Offsets count as in `Record`. In a compressed stream, a byte of the file that could not be decompressed counts as
     one byte. `kind` is one of: truncated, gzip (the content can't be inflated or its CRC is wrong), header (no WARC or
-    ARC header), length (Content-Length leads nowhere), zstd.
+    ARC header), length (Content-Length leads nowhere, or a line is too long), zstd. Of a row: json, parquet, utf-8,
+    type (of another type than text), empty (there is no text).
     """
 
     warc: str
@@ -114,10 +130,12 @@ class Damage:
     detail: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     """The headers of the damaged record, if they were still readable."""
+    inner: int = 0
+    """The number of the row from which a row group of parquet is damaged."""
 
     @property
     def id(self) -> str:
-        return record_id(self.warc, self.offset)
+        return record_id(self.warc, self.offset, self.inner)
 
     @property
     def url(self) -> str:
@@ -169,4 +187,4 @@ def target_uri(headers: Mapping[str, str]) -> str:
 
 def record_id(warc: str, offset: int, inner: int = 0) -> str:
     """Return the id of the record at a place."""
-    return f"{warc}:{offset}" + (f"+{inner}" if inner else "")
+    return (f"{warc}:{offset}" if warc else f"{offset}") + (f"+{inner}" if inner else "")

@@ -16,11 +16,14 @@ from corpus.errors import InputChanged
 BLOCK_BYTES = 1 << 20
 _SAMPLED = 1 << 16
 _MIDDLES = 8
-"""Samples between the ends. Each is a request for a file behind a URL, and a seek for one on a disk: more would slow
-down the planning of a crawl of many files."""
+"""The number of samples between the ends.
+
+For a file behind a URL, each sample is a request; on a disk, each is a seek. More samples would slow down the planning
+of a crawl of many files.
+"""
 
 _BLOCKS_KEPT = 6
-"""Enough to look back 128 KiB from a position while reading ahead of it."""
+"""The number of blocks that are kept. This is enough to look back 128 KiB from a position while reading ahead of it."""
 
 
 class Source(Protocol):
@@ -33,13 +36,14 @@ class Source(Protocol):
     def size(self) -> int: ...
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes from `offset`, fewer only at the end of the file."""
+        """Return `length` bytes from `offset`, or fewer at the end of the file."""
 
 
 class LocalSource:
-    """A file on a local or mounted disk, opened at its first read.
+    """A file on a local or mounted disk. It is opened at its first read.
 
-    `tag` identifies the file: its size and time of change. A given tag must match, otherwise InputChanged is raised.
+    `tag` identifies the file: its size and time of change. If a tag is given and does not match, InputChanged is
+    raised.
     """
 
     _fd: int | None = None
@@ -63,7 +67,7 @@ class LocalSource:
 
     @property
     def stamp(self) -> str:
-        """The tag of the file as it is now, and its time of change by the system, which no program can set."""
+        """The present tag of the file, and its time of change by the system, which no program can set."""
         stat = self.path.stat()
         return f"{_tag(stat)} {stat.st_ctime_ns}"
 
@@ -91,7 +95,7 @@ def _tag(stat: os.stat_result) -> str:
 
 
 def input_changed(location: str, when: str = "while the run was reading it") -> InputChanged:
-    """Return the error for an input at a path, or at a URL without secrets."""
+    """Return the error for an input that has changed. `location` is a path, or a URL without secrets."""
     return InputChanged(
         f"{location} changed {when}.",
         "Restore the file and run the same command again, or build into another folder with -o.",
@@ -99,11 +103,12 @@ def input_changed(location: str, when: str = "while the run was reading it") -> 
 
 
 def digest_of_samples(source: Source) -> str:
-    """Return a SHA-256 of a file's size and of samples of it. It does not depend on the file's location.
+    """Return a SHA-256 of a file's size and of samples of its bytes. The digest does not depend on the file's location.
 
-    A file of up to 640 KiB is its own sample. The samples of a larger one are its first and last 64 KiB, and 64 KiB at
-    a place in each eighth between them that follows from the size. So the digest of a file of 1 GB misses a change of a
-    few bytes 999 times of 1,000, and never misses one of a quarter. `corpus.sandbox.seen` finds those.
+    A file of up to 640 KiB is its own sample. The samples of a larger file are its first and last 64 KiB, and 64 KiB in
+    each eighth between them, at a place that follows from the size. A change of a few bytes in a file of 1 GB is missed
+    999 times of 1,000. A change of a quarter of the file is never missed. `corpus.sandbox.seen` finds the changes that
+    are missed here.
     """
     size = source.size
     found = hashlib.sha256(f"{size}".encode())
@@ -127,13 +132,16 @@ def digest_of_range(source: Source, start: int, end: int) -> str:
 
 
 def digest_of_ends(source: Source) -> str:
-    """Return a SHA-256 of a file's size and its first and last 64 KiB. It does not depend on the file's location."""
+    """Return a SHA-256 of a file's size and of its first and last 64 KiB.
+
+    The digest does not depend on the file's location.
+    """
     ends = source.read(0, _SAMPLED) + source.read(max(0, source.size - _SAMPLED), _SAMPLED)
     return hashlib.sha256(ends + f"{source.size}".encode()).hexdigest()
 
 
 class Window:
-    """The last few blocks of a source. Small reads near each other, in any order, then read each block only once."""
+    """The last few blocks of a source. Small reads near each other, in any order, read each block only once."""
 
     def __init__(self, source: Source, block_bytes: int = BLOCK_BYTES) -> None:
         self.source = source
@@ -142,12 +150,15 @@ class Window:
         self.block = lru_cache(_BLOCKS_KEPT)(lambda index: source.read(index * block_bytes, block_bytes))
 
     def piece(self, offset: int, length: int) -> memoryview:
-        """Return up to `length` bytes from `offset` without a copy: fewer at a block's end, none at the file's end."""
+        """Return up to `length` bytes from `offset` without a copy.
+
+        The piece ends at a block's end, and is empty at the file's end.
+        """
         index, inside = divmod(offset, self.block_bytes)
         return memoryview(self.block(index))[inside : inside + length]
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes from `offset`, fewer at the end of the file."""
+        """Return `length` bytes from `offset`, or fewer at the end of the file."""
         index, inside = divmod(offset, self.block_bytes)
         data = self.block(index)[inside : inside + length]
         while len(data) < length and (index + 1) * self.block_bytes < self.size:
@@ -162,7 +173,7 @@ class Window:
             index, inside = divmod(offset, self.block_bytes)
             base, after = index * self.block_bytes, (index + 1) * self.block_bytes
             found = self.block(index).find(needle, inside)
-            if found < 0:  # the needle may straddle the block's end
+            if found < 0:  # the needle may extend over the block's end
                 base = max(offset, after - len(needle) + 1)
                 found = self.read(base, 2 * len(needle) - 2).find(needle)
             if found >= 0:

@@ -1,12 +1,13 @@
 """The positions where members of a `.warc.gz` start, decided only from the bytes nearby.
 
-A magic number proves nothing: a page can be a `.warc.gz` that deflate stored uncompressed, so that its members lie
-verbatim in the member around it. But deflate stores at most 65,535 bytes in one block. The 5 header bytes between two
-blocks break the embedded member that they fall into.
+A magic number proves nothing, because a page can be a `.warc.gz`. If deflate stored this page without compressing it,
+the member around the page contains the page's members verbatim. But deflate stores at most 65,535 bytes in one block.
+The 5 header bytes between two blocks break the embedded member that they fall into.
 
 So this module looks at runs. In a run, each member follows the one before it, inflates with a correct checksum and
 begins with the header of a record. A run longer than one block can't be embedded, and its first member is a *proven*
-start. A shorter run ends at damage, at a block's end or at the file's end. It counts unless a stored block may hold it.
+start. A shorter run ends at damage, at a block's end or at the file's end. A shorter run counts unless a stored block
+may hold it.
 
 Files are divided at proven starts only. After damage, reading continues at the first start of either kind. So a reader
 meets every proven start, and units of any size see the same records.
@@ -25,16 +26,19 @@ from corpus.warc.stored import BLOCK_MAX, HEADER, StoredBlocks
 
 _CACHED = 100_000
 _COST_LIMIT = 128 << 20
-"""A search that cost more inflated bytes than this becomes frugal. A page could hold overlapping false members that
-inflate for long before they fail: 300,000 of them in 5 MiB, each to 256 MiB."""
+"""A search that cost more inflated bytes than this becomes frugal.
+
+A page could hold overlapping false members that inflate for a long time before they fail: 300,000 of them in 5 MiB,
+each up to 256 MiB.
+"""
 LOOK_COST = 1024
 """The cost of a look at a candidate in inflated bytes. It takes 2 to 10 µs."""
 FRUGAL_STEP = 16 << 10
-"""A frugal search continues where the last candidate failed, and at least this far ahead. So its time is linear."""
+"""A frugal search continues where the last candidate failed, and at least this far ahead. So its time stays linear."""
 _LOOK_BACK_BYTES = 1 << 20
-"""A frugal search passes over starts. So it finally looks back over this many bytes before the start that it found."""
+"""A frugal search may skip starts. So when it has found a start, it looks back over this many bytes."""
 FRUGAL_BOMB = (1 << 20, 100)
-"""The BOMB of a frugal search."""
+"""The limits of a bomb in a frugal search."""
 
 
 class Candidate(NamedTuple):
@@ -48,8 +52,10 @@ class Candidate(NamedTuple):
 
 
 class FrugalSearch(ABC):
-    """A search that counts the cost of its looks at candidates, and caches the looks to take linear time. The result
-    depends on the bytes of the file and on where the search begins, never on earlier searches."""
+    """A search that counts the cost of its looks at candidates, and caches the looks, so that its time stays linear.
+
+    The result depends on the bytes of the file and on where the search begins, never on earlier searches.
+    """
 
     def __init__(self, window: Window, magic: bytes) -> None:
         self.window = window
@@ -94,8 +100,11 @@ class FrugalSearch(ABC):
 
 
 class MemberStarts(FrugalSearch):
-    """A search for member starts in one file. Members must begin with a record's header. `any_content` lifts this rule
-    for files whose members are pieces of records."""
+    """A search for member starts in one file.
+
+    A member must begin with a record's header. `any_content` drops this rule for files whose members are pieces of
+    records.
+    """
 
     def __init__(self, window: Window, any_content: bool = False) -> None:
         super().__init__(window, MAGIC)
@@ -127,8 +136,9 @@ class MemberStarts(FrugalSearch):
             if self._is_start(offset, run_end, proven):
                 found = offset
                 break
-            # The answer for a run's first member holds for the whole run. A stored block that may hold the run holds
-            # all its members. If the run is only not proven, the rest of it is too short for a proof as well.
+            # A search result for a run's first member holds for the whole run. If a stored block may hold the run, it
+            # holds all its members. If the run is merely not proven, the rest of the run is too short for a proof as
+            # well.
             step = offset + 1
             if self.frugal and run_end == offset:
                 failed = offset
@@ -174,13 +184,16 @@ class MemberStarts(FrugalSearch):
         return Candidate(member.end if record or empty else offset, record, member.end, cost)
 
     def _worth_inflating(self, offset: int) -> bool:
-        """Return False if the first bytes show, at little cost, that no member with a record's header starts here."""
+        """Return False if the first bytes already show that no member with a record's header starts here.
+
+        This check costs little.
+        """
         skip = header_size(self.window, offset)
         if not skip:
             return False
         data = self.window.piece(offset + skip, 2048)
         if len(data) >= HEADER and not data[0] & 6 and (data[1] ^ data[3] != 0xFF or data[2] ^ data[4] != 0xFF):
-            return False  # a stored block whose length and complement differ
+            return False  # a stored block must have a length that matches its complement
         try:
             first = zlib.decompressobj(-15).decompress(data, 64)
         except zlib.error:

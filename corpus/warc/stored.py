@@ -1,8 +1,8 @@
-"""Stored blocks: does a stretch of bytes lie inside a stored block of a gzip member around it?
+"""Stored blocks: find out whether bytes are inside a stored block of a gzip member.
 
-A page can be a stored `.warc.gz`. Deflate stores what it can't compress, in blocks of at most 65,535 bytes. A block
+A page can be a stored `.warc.gz`. Deflate stores data that it can't compress in blocks of at most 65,535 bytes. A block
 begins with a 5-byte header (a type that ends on a byte boundary, LEN, and its complement NLEN) and holds its bytes
-verbatim. Gzip members in it look exactly like members of the file. Only the bytes around them show the difference.
+verbatim. Gzip members in a block look exactly like members of the file. Only the bytes around them show the difference.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ _CHUNK = 128 * 1024
 _CHUNKS_KEPT = 16
 _GZIP_HEADER = 10
 _LOOKS = 20_000
-"""The looks at positions that one search may take. By chance, 200 kB hold one position that reads as a stored block's
-header; a page made for it holds 100,000. After the last look, every short run counts as part of a page. That takes 0.3
-s at most."""
+"""The number of positions that one search may look at.
+
+By chance, 200 kB hold one position that reads as a stored block's header. A page made for this purpose holds 100,000.
+After the last look, every short run counts as part of a page. The search takes 0.3 s at most.
+"""
 _ANY_HISTORY = bytes(32 * 1024)
 _Headers: TypeAlias = tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]
-"""Stored blocks' headers in a chunk of the file: their positions, the ends of their blocks, and the final blocks."""
+"""The headers of stored blocks in a chunk of the file: their positions, the ends of their blocks, and the final
+blocks.
+"""
 
 
 class StoredBlocks:
@@ -40,7 +44,7 @@ class StoredBlocks:
         self._looks = 0
 
     def begin(self) -> None:
-        """Begin a new search, with all its looks."""
+        """Begin a new search. The number of looks starts again."""
         self._looks = _LOOKS
 
     def may_hold(self, start: int, end: int) -> bool:
@@ -50,7 +54,7 @@ class StoredBlocks:
         block counts as real if something before or after it confirms it, and also if only its header is damaged.
         """
         if self.window.read(end, 4) == b"\r\n\r\n":
-            return True  # the run is the end of a page: in a file, a member is followed by a member
+            return True  # the run is the end of a page, because in a file a member is followed by another member
         ends: set[int] = set()
         real_end = 0
         for at, block_end, last in self._blocks(start - 3 * (BLOCK_MAX + HEADER), start):
@@ -67,7 +71,7 @@ class StoredBlocks:
                 continue
             if at + HEADER <= start and end <= block_end:
                 return True
-            # The chain of blocks leads to something else. Perhaps the header of the next block is damaged.
+            # The chain of blocks leads to other data. The header of the next block may be damaged.
             if not goes_on and not last and self._in_next(block_end, start, end):
                 return True
             real_end = max(real_end, block_end)
@@ -78,8 +82,9 @@ class StoredBlocks:
         return at <= start and end <= at + HEADER + BLOCK_MAX and end < self.window.size
 
     def _blocks(self, low: int, high: int) -> Iterator[tuple[int, int, bool]]:
-        """Yield everything that reads as a stored block's header from `low` up to `high`, in order: its position, the
-        end of its block, and whether the block is final."""
+        """Yield everything between `low` and `high` that reads as a stored block's header, in order: its position, the
+        end of its block, and whether the block is final.
+        """
         low = max(low, 0)
         for chunk in range(low // _CHUNK, (high - 1) // _CHUNK + 1 if high > 0 else 0):
             positions, ends, lasts = self._headers(chunk)
@@ -87,7 +92,10 @@ class StoredBlocks:
                 yield int(positions[i]), int(ends[i]), bool(lasts[i])
 
     def _goes_on(self, at: int) -> bool:
-        """Return True if `at` may follow a stored block: another block is there, or a trailer and the next member."""
+        """Return True if the bytes at `at` may follow a stored block.
+
+        Such bytes may be another block, or a trailer and the next member.
+        """
         if self._ends_member(at):
             return True
         data = self.window.read(at, 1024)
@@ -95,7 +103,7 @@ class StoredBlocks:
             return False
         if len(data) >= HEADER and not data[0] & 6:
             return data[1] ^ data[3] == 0xFF and data[2] ^ data[4] == 0xFF
-        # A Huffman block refers back to unknown bytes. This makes no difference to whether it can be decoded.
+        # A Huffman block refers back to unknown bytes. Whether it can be decoded does not depend on them.
         inflater = zlib.decompressobj(-15, zdict=_ANY_HISTORY)
         try:
             inflater.decompress(data)
@@ -107,7 +115,7 @@ class StoredBlocks:
         return at + 8 == self.window.size or self.window.read(at + 8, 3) == MAGIC
 
     def _damaged_opening(self, start: int, end: int) -> bool:
-        """Return True if a member near before `start` opens with a stored block whose header has one wrong byte."""
+        """Return True if a member shortly before `start` begins with a stored block whose header has one wrong byte."""
         at = max(0, end - BLOCK_MAX - HEADER - _GZIP_HEADER) - 1
         while (at := self.window.find(MAGIC + b"\0", at + 1, start)) >= 0:
             self._looks -= 1

@@ -1,4 +1,7 @@
-"""A bounded buffer over a decompressed stream: look ahead as far as needed, then drop what is done."""
+"""A bounded buffer over a decompressed stream.
+
+The buffer looks ahead as far as needed, and drops bytes that are done.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from corpus.warc.head import HEAD_BYTES, Head, parse_head
 
 _FIRST_LOOK = 2048
-"""Nearly every header fits in these bytes. Reading a header then inflates no more of a member than needed."""
+"""Nearly every header fits in these bytes. To read a header, no more of a member is inflated than needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,13 @@ class StreamBuffer:
         self.position = position
         """The position of the buffer's first byte in the stream."""
         self.ended = False
-        """True if nothing follows the buffer, at all or before `lost`."""
+        """True if nothing follows the buffer: at the end of the stream, or before `lost`."""
         self.lost: LostBytes | None = None
         self.bad_checksums: list[int] = []
-        """Positions in the stream where a checksum failed."""
+        """The positions in the stream where a checksum failed."""
 
     def fill(self, length: int) -> int:
-        """Buffer `length` bytes, or all if there are fewer. Return how many of the `length` bytes are buffered."""
+        """Buffer `length` bytes, or all bytes if fewer are left. Return how many of the `length` bytes are buffered."""
         data = self.data
         while len(data) < length and not self.ended:
             chunk = next(self._chunks, None)

@@ -1,8 +1,8 @@
 """The decompressed bytes of a file that is read as one stream: plain, gzip or zstd.
 
-A stream is an iterator of bytes in pieces of at most 1 MiB, with a `LostBytes` where bytes are missing and a
-`BadChecksum` where a checksum failed. A position in the stream is a number of decompressed bytes. Each lost byte of
-the file counts as one byte, so that the bytes after it have positions of their own.
+A stream is an iterator of bytes in pieces of at most 1 MiB. A `LostBytes` shows where bytes are missing, and a
+`BadChecksum` where a checksum failed. A position in the stream is a number of decompressed bytes. Each lost byte of the
+file counts as one byte, so that the bytes after it have positions of their own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def open_stream(window: Window, codec: str, start: int = 0) -> Chunks:
 
 
 def _plain(window: Window, start: int) -> Chunks:
-    # a file that was made shorter since it was opened ends early
+    # the file ends early if it was shortened after it was opened
     while start < window.size and (piece := window.piece(start, BLOCK_BYTES)):
         yield bytes(piece)
         start += len(piece)

@@ -20,9 +20,12 @@ DICTIONARY = b"\x5d\x2a\x4d\x18"
 _OUT_BYTES = 128 * 1024
 _BLOCK_MAX = 128 * 1024
 _BLOCKS_MAX = 1_000_000
-"""The most blocks in one frame: 128 GB of content as zstd writes it, or 4 MB of blocks of three bytes."""
+"""The most blocks in one frame.
+
+As zstd writes them, these blocks hold 128 GB of content. The smallest blocks possible take 4 MB.
+"""
 _BLOCK_COST = 128
-"""The cost of following a block's header in decompressed bytes. It takes some 0.5 µs."""
+"""The cost of following a block's header, in decompressed bytes. This takes some 0.5 µs."""
 _WINDOW_MAX = 128 << 20
 """Frames with a larger window are not decompressed. zstd's own command line does not accept them either."""
 _DICTIONARY_MAX = 16 << 20
@@ -33,7 +36,10 @@ def is_skippable(magic: bytes) -> bool:
 
 
 def zstd_chunks(window: Window) -> Chunks:
-    """Yield the decompressed bytes of all frames. An unreadable frame gives a LostBytes; the next frame follows it."""
+    """Yield the decompressed bytes of all frames.
+
+    An unreadable frame gives a LostBytes, and reading continues with the next frame.
+    """
     dictionary: zstandard.ZstdCompressionDict | None = None
     at = 0
     while at < window.size:
@@ -60,7 +66,10 @@ def zstd_chunks(window: Window) -> Chunks:
 
 
 class _Frame:
-    """The frame at `start`. Its block headers lead to `end`; it is `whole` if they lead to the end of the frame."""
+    """The frame at `start`.
+
+    The block headers of the frame lead to `end`. `whole` is True if the headers lead to the end of the frame.
+    """
 
     def __init__(self, window: Window, start: int, dictionary: zstandard.ZstdCompressionDict | None) -> None:
         self.window = window
@@ -71,9 +80,9 @@ class _Frame:
         self.end, self.whole, self.blocks = _extent(window, start)
 
     def chunks(self, salvage: bool = True, bomb: tuple[int, int] = BOMB) -> Chunks:
-        """Yield the content in pieces, as far as it can be decompressed. Afterwards, `error` is valid.
+        """Yield as much of the content as can be decompressed, in pieces. Afterwards, `error` is valid.
 
-        `salvage` recovers every byte before a bad block. `bomb` is as in `corpus.warc.inflate`.
+        `salvage` recovers every byte before a bad block. `bomb` has the same meaning as in `corpus.warc.inflate`.
         """
         reader = self._reader()
         done = 0
@@ -89,7 +98,7 @@ class _Frame:
             self.error = str(error).rpartition(": ")[2]
             if not salvage:
                 return
-        # The output of the failed read is lost, so the frame is read again, and byte by byte after `done`.
+        # The output of the failed read is lost. So the frame is read again, and after `done` byte by byte.
         reader = self._reader()
         with suppress(zstandard.ZstdError):
             while done:
@@ -98,7 +107,7 @@ class _Frame:
                 yield out
 
     def read(self, length: int) -> bytes:
-        """Return the next compressed bytes. zstandard reads the frame as a file."""
+        """Return the next compressed bytes. zstandard reads this object as a file."""
         data = self.window.read(self.read_to, min(length, self.end - self.read_to))
         self.read_to += len(data)
         return data
@@ -110,7 +119,10 @@ class _Frame:
 
 
 def _extent(window: Window, start: int) -> tuple[int, bool, int]:
-    """Follow a frame's block headers. Return where they lead to, True if this is the frame's end, and their number."""
+    """Follow a frame's block headers.
+
+    Return the byte to which they lead, True if the frame ends there, and their number.
+    """
     head = window.read(start, 5)
     if len(head) < 5 or head[:4] != MAGIC or head[4] & 0x08:
         return start, False, 0
@@ -131,7 +143,7 @@ def _extent(window: Window, start: int) -> tuple[int, bool, int]:
         at += 3 + (1 if kind == 1 else size)
         if at > window.size:
             return window.size, False, blocks
-    at += 4 if head[4] & 4 else 0  # a checksum of the content
+    at += 4 if head[4] & 4 else 0  # the frame ends with a checksum of its content
     return min(at, window.size), at <= window.size, blocks
 
 
@@ -141,15 +153,17 @@ def _is_frame(window: Window, at: int) -> bool:
 
 
 class FrameStarts(FrugalSearch):
-    """A search for frames in one file. It becomes frugal like a search for gzip members, because a page may hold
-    overlapping false frames."""
+    """A search for frames in one file.
+
+    Like a search for gzip members, it becomes frugal, because a page may hold overlapping false frames.
+    """
 
     def __init__(self, window: Window, dictionary: zstandard.ZstdCompressionDict | None = None) -> None:
         super().__init__(window, MAGIC)
         self._dictionary = dictionary
 
     def next(self, at: int, end: int | None = None) -> int:
-        """Return the first frame from `at` up to `end` that is intact and leads to another or to the file's end.
+        """Return the first frame from `at` up to `end` that is intact and leads to another frame or to the file's end.
 
         Return the file's size if there is none.
         """

@@ -4,7 +4,8 @@
 
 `how` is the evidence for the charset: a byte order mark ("bom"), the HTTP header ("http"), a meta tag or XML
 declaration ("meta"), bytes that are valid UTF-8 ("utf-8"), or detection ("detected"). If it is "replaced", some bytes
-are invalid in the charset. They became U+FFFD, or the character that two surrogates in UTF-8 (CESU-8) stand for.
+are invalid in the charset. Such bytes became U+FFFD. Two surrogates in UTF-8 (CESU-8) became the character that they
+encode.
 
 Labels mean what they mean in browsers (https://encoding.spec.whatwg.org/#names-and-labels: latin1 is windows-1252).
 A browser trusts the label. This module trusts the bytes if they are valid UTF-8 beyond ASCII: no text in another
@@ -18,14 +19,16 @@ import re
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 
 PRESCAN_BYTES = 8192
-"""The bytes in which a meta charset is searched for. The standard says 1,024, but browsers go on to the end of the
-head."""
+"""The number of bytes in which a meta charset is searched for.
+
+The standard says 1,024, but browsers search to the end of the head.
+"""
 
 _CHARACTER_BYTES = 4
-"""The size of the longest character. A crawler that cuts a page can leave a part of one."""
+"""The size of the longest character. If a crawler cuts a page, a part of a character may be left."""
 
 _CODECS = {
-    # Python's codecs of these names are narrower than those of browsers
+    # Python's codecs of these names have fewer characters than those of browsers
     "shift_jis": "cp932", "euc_kr": "cp949", "gbk": "gb18030", "big5": "big5hkscs", "iso8859-11": "cp874",
 }  # fmt: skip
 _MISSING = {"x-mac-cyrillic": "mac_cyrillic", "x-mac-ukrainian": "mac_cyrillic", "x-user-defined": "cp1252",
@@ -36,11 +39,17 @@ _LATIN = {"cp1250", "cp1254", "cp1257", "cp1258", "iso8859-2", "iso8859-3", "iso
           "iso8859-14", "iso8859-15", "iso8859-16"}  # fmt: skip
 _HIGH = bytes(range(128, 256))
 _LOOK_BYTES = 2048
-"""How much of a page is looked at for UTF-16. It holds the first tags, which are ASCII in any language."""
+"""The number of bytes of a page that are searched for signs of UTF-16.
+
+These bytes include the first tags, which are ASCII in any language.
+"""
 _UTF16_TAG = re.compile(rb"<\0[A-Za-z!/?]\0")
 _SURROGATES = re.compile(rb"(\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf])|\xed[\xa0-\xbf][\x80-\xbf]")
 _QUOTES = re.compile(rb"\xe2\x80[\x93\x94\x98\x99\x9c\x9d\xa6]")
-"""The dashes, curly quotes and ellipsis of English texts in UTF-8. Hardly any text in another charset holds one."""
+"""The dashes, curly quotes and ellipsis of English texts in UTF-8.
+
+Texts in other charsets hardly ever contain these bytes.
+"""
 _REPLACEMENT = "\ufffd".encode()
 _NAMES = {"cp932": "shift_jis", "cp949": "euc-kr", "big5hkscs": "big5", "euc_jp": "euc-jp", "iso2022_jp": "iso-2022-jp",
           "cp866": "ibm866", "mac-roman": "macintosh", "mac_cyrillic": "x-mac-cyrillic",
@@ -59,10 +68,12 @@ def decode_html(body: bytes, http_charset: str | None = None) -> tuple[str, str,
     """
     text, codec, how = _decode(body, http_charset)
     if text.startswith("\ufeff"):
-        text = text.lstrip("\ufeff")  # some pages are glued together and have several
-    # only a zero byte gives a NUL. A search in `text` is slow: beyond Latin-1 each character holds a zero byte
+        text = text.lstrip("\ufeff")  # a page that was glued together may have several marks
+    # Only a zero byte gives a NUL. Searching `text` is slow, because beyond Latin-1 each character contains a zero
+    # byte.
     if b"\0" in body:
-        text = text.replace("\0", "")  # as HTML does; this also rescues ASCII saved as unmarked UTF-16
+        # HTML drops NULs too; this also rescues ASCII text saved as UTF-16 without a mark
+        text = text.replace("\0", "")
     return text, charset_name(codec), how
 
 
@@ -116,8 +127,8 @@ def _decode(body: bytes, http_charset: str | None) -> tuple[str, str, str]:
 def _utf16(body: bytes) -> str | None:
     """Return the codec of a page in UTF-16 without a byte order mark, or None.
 
-    The bytes decide: the first tag shows the order, and a tenth of the characters or more are ASCII. A label may have
-    the wrong order, or stand over a page in another charset.
+    The bytes decide: the first tag shows the byte order, and at least a tenth of the characters are ASCII. Labels are
+    ignored, because a label may name the wrong byte order, or belong to a page in another charset.
     """
     head = body[:_LOOK_BYTES]
     tag = _UTF16_TAG.search(head)
@@ -127,10 +138,11 @@ def _utf16(body: bytes) -> str | None:
 
 
 def _hardly_double_byte(text: str, continuation_bytes: int) -> bool:
-    """Return True if a text that is valid UTF-8 would hardly be so by chance, as a text in a double-byte charset.
+    """Return True if a text that is valid UTF-8 is very unlikely to be a text in a double-byte charset.
 
-    Of the Chinese characters in GBK, 15% make a character of UTF-8, and .7% one of Latin-1. All of two characters do so
-    in 2% of texts, all of four in .04%, and less than .02% of texts make a character of three bytes.
+    15% of the Chinese characters in GBK read as a character of UTF-8, and .7% as a character of Latin-1. All characters
+    do so in 2% of texts of two characters, and in .04% of texts of four. A character of three bytes appears in less
+    than .02% of texts.
     """
     return continuation_bytes >= 4 or not "\xff" < max(text) < "\u0800"
 
@@ -189,10 +201,14 @@ def http_charset(content_type: str) -> str | None:
 
 
 def _declared(body: bytes, http_charset: str | None) -> list[tuple[str, str]]:
-    """The declared codecs that are known, in order of trust, each with its source: "http" or "meta"."""
+    """Return the declared codecs that are known, the most trusted first.
+
+    Each comes with its source: "http" or "meta".
+    """
     found = []
     http = codec_of(http_charset) if http_charset else None
-    if http and not http.startswith("utf-16"):  # as almost any bytes are valid UTF-16, `_utf16` has looked for tags
+    # almost any bytes are valid UTF-16, so `_utf16` has looked for tags instead
+    if http and not http.startswith("utf-16"):
         found.append((http, "http"))
     label = meta_charset(body)
     meta = codec_of(label) if label else None
@@ -203,7 +219,10 @@ def _declared(body: bytes, http_charset: str | None) -> list[tuple[str, str]]:
 
 
 def _strict(body: bytes, codec: str) -> str | None:
-    """The text if all bytes are valid, else None. The last character may be incomplete, because crawlers cut pages."""
+    """Return the text if all bytes are valid, else None.
+
+    The last character may be incomplete, because crawlers cut pages.
+    """
     try:
         return body.decode(codec)
     except UnicodeDecodeError as error:
@@ -218,10 +237,11 @@ def _strict(body: bytes, codec: str) -> str | None:
 
 
 def _detected(body: bytes) -> str:
-    """The detected codec. It is windows-1252 if none is found, or if there is little evidence for another Latin one.
+    """Return the detected codec. The codec is windows-1252 if none is found, or if there is little evidence for another
+    Latin codec.
 
-    The detector named another Latin charset for 24 real pages and was right once. The other pages held a few quotes,
-    pound signs or no-break spaces.
+    The detector named another Latin charset for 24 real pages and was right once. The other pages contained a few
+    quotes, pound signs or no-break spaces.
     """
     codec = codec_of(detect_encoding(body) or "")
     if codec is None or codec == "utf-8":
@@ -235,12 +255,12 @@ def _detected(body: bytes) -> str:
 
 
 def _nearly_utf8(body: bytes, declared: list[str]) -> str | None:
-    """The text as UTF-8 with replacements, if it has at least two continuation bytes per replacement, else None.
+    """Return the text as UTF-8 with replacements, or None if it has fewer than two continuation bytes per replacement.
 
-    Such pages mix sources or cut strings by bytes. A page in another charset has hardly any valid characters.
-    A surrogate on its own does not count against UTF-8 if UTF-8 is declared, as its three bytes have the form of UTF-8.
-    Under a double-byte label each curly quote makes up for four more replacements: there, stray bytes would swallow the
-    letters behind them.
+    Such pages mix sources or cut strings by bytes. A page in another charset has hardly any valid characters. If UTF-8
+    is declared, a surrogate on its own does not count as a replacement, because its three bytes have the form of UTF-8.
+    If a double-byte charset is declared, each curly quote allows four more replacements, because in that charset stray
+    bytes would swallow the letters after them.
     """
     mended = _mended(body)
     text = mended.decode("utf-8", "replace")
@@ -253,7 +273,9 @@ def _nearly_utf8(body: bytes, declared: list[str]) -> str | None:
 
 
 def _mended(body: bytes) -> bytes:
-    """Return UTF-8 with the character that each two surrogates stand for, and U+FFFD for a surrogate on its own."""
+    """Return UTF-8 in which each pair of surrogates became the character that it means, and each single surrogate
+    U+FFFD.
+    """
     if b"\xed" not in body:
         return body
     return _SURROGATES.sub(lambda found: _joined(found[1]) if found[1] else _REPLACEMENT, body)
@@ -269,7 +291,9 @@ def _replaced(body: bytes, codec: str) -> str:
 
 
 def _nearly(body: bytes, codec: str) -> str | None:
-    """The text in a declared charset with replacements, if at most one per fifty bytes beyond ASCII, else None."""
+    """Return the text in a declared charset with replacements, or None if more than one in fifty bytes beyond ASCII is
+    invalid.
+    """
     text = body.decode(codec, "replace")
     return text if text.count("\ufffd") * 50 <= _beyond_ascii(body) else None
 

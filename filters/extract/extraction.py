@@ -32,22 +32,25 @@ from filters.extract.structure import SURE_DEPTH, tree_depth
 ENGINES = ("trafilatura", "resiliparse", "rescue")
 
 PARSER_DEPTH = 250
-"""libxml2 drops everything after an element nested deeper than 256, unless its limits are lifted (htmlMaxDepth)."""
+"""The greatest depth that libxml2 parses in full.
+
+libxml2 drops everything after an element that is nested deeper than 256, unless its limits are lifted (htmlMaxDepth).
+"""
 
 LONG_LINE = 100
-"""Lines of this many characters count as prose. Shorter lines are often menus, captions and comments."""
+"""Lines with at least this many characters count as prose. Shorter lines are often menus, captions and comments."""
 
 _SPACES = re.compile(r"[^\S\n]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
 class Extract(Stage):
-    """Main text of a web page, by trafilatura as FineWeb calls it.
+    """The main text of a web page, extracted by trafilatura with FineWeb's options.
 
     `engine` is "trafilatura"; "resiliparse", which is three times as fast; or "rescue". "rescue" takes resiliparse's
-    text if trafilatura's is empty, or if it lacks too many words of resiliparse's long lines: more than
-    `rescue_ratio` per word that it has. A conversion record (WET) is already a text, and so is a document without a
-    record, of which only `chars` is measured. Of a text, only whitespace at the ends of lines is removed.
+    text in two cases: trafilatura's text is empty, or it lacks too many words of resiliparse's long lines, namely more
+    than `rescue_ratio` per word that it has. A conversion record (WET) is already a text. So is a document without a
+    record, of which only `chars` is measured. In these texts, only whitespace at the ends of lines is removed.
 
     The limits on markup protect parsers from their quadratic cases. The worst page found with 60,000 tags took
     trafilatura 26 s. Among 3,010 real pages the highest values are 51,331 tags, 1,008 attributes in one tag, and a
@@ -57,32 +60,37 @@ class Extract(Stage):
     name = "extract"
     source = "FineWeb (arXiv:2406.17557): trafilatura with favor_precision, without comments"
     sets = ("text",)
+    reads = ("page",)
     gate = True
     costly = True
     detailed = ("body_bytes",)
 
     http_status = Limit(min=200, max=299, of=int)
-    """The server's status. Only a success (2xx) has the page itself. Null for HTTP/0.9, and for a record that holds
-    the page without an HTTP message."""
+    """The server's status.
+
+    Only a success (2xx) has the page itself. Null for HTTP/0.9, and for a record that holds the page without an HTTP
+    message.
+    """
     media_type = Limit(one_of=HTML, of=str)
-    """Identified by the first bytes, the crawler or the server."""
+    """The media type, identified by the first bytes, the crawler or the server."""
     body_bytes = Limit(min=1, max=MAX_BODY_BYTES, of=int)
-    """Size of the decoded body; 20 MiB plus one byte for all longer bodies."""
+    """The size of the decoded body. All bodies over 20 MiB have the value 20 MiB plus one byte."""
     tags = Limit(max=60_000, of=int)
-    """Number of "<"."""
+    """The number of "<"."""
     attributes = Limit(max=5_000, of=int)
-    """Most attributes in one tag. Only tags of 1,000 bytes or more count."""
+    """The most attributes in one tag. Only tags of 1,000 bytes or more count."""
     depth = Limit(max=1_000, of=int)
     """The greatest depth to which elements nest."""
     charset = Limit(of=str)
-    """WHATWG name of the charset."""
+    """The WHATWG name of the charset."""
     charset_source = Limit(of=str)
-    """Evidence for the charset: bom, http, meta, utf-8 (the bytes are valid), detected, or replaced (some bytes are
-    invalid)."""
+    """The evidence for the charset: bom, http, meta, utf-8 (the bytes are valid), detected, or replaced (some bytes are
+    invalid).
+    """
     engine_used = Limit(of=str)
-    """Engine that gave the text; "none" for a record that is already a text."""
+    """The engine that gave the text, or "none" for a record that is already a text."""
     chars = Limit(min=1, max=5_000_000, of=int)
-    """Length of the text."""
+    """The length of the text."""
 
     def __init__(self, *, engine: str = "trafilatura", rescue_ratio: float = 0.4, layout_tables: bool = False) -> None:
         if engine not in ENGINES:
@@ -90,14 +98,22 @@ class Extract(Stage):
         self.engine = engine
         """"trafilatura", "resiliparse" or "rescue"."""
         self.rescue_ratio = rescue_ratio
-        """Missing words per word of trafilatura's text above which "rescue" takes resiliparse's text."""
+        """The number of missing words, per word of trafilatura's text, above which "rescue" takes resiliparse's
+        text.
+        """
         self.layout_tables = layout_tables
-        """If true, trafilatura reads the cells of a table that lays out the page as blocks of text. If false, it writes
-        such a page as one line of cells, as in FineWeb, and rules on lines drop it."""
+        """If true, trafilatura reads the cells of a table that lays out the page as blocks of text.
+
+        If false, it writes such a page as one line of cells, as FineWeb does, and rules on lines drop the page.
+        """
 
     def prepare(self) -> None:
-        """Silence trafilatura, which writes a line to stderr for each page without text."""
+        """Silence trafilatura, which would write a line to stderr for each page without text."""
         logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+
+    def text(self, html: str | bytes, url: str | None = None) -> str:
+        """Return the main text of a page of HTML. It is empty if there is none, or if a limit on markup is broken."""
+        return self.check(html=html, url=url or "").text
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         """Measure the page and set its text."""
@@ -126,7 +142,7 @@ class Extract(Stage):
         doc.text = text
 
     def _extract(self, page: Page) -> tuple[str, str]:
-        """The text of a page, and the engine that gave it."""
+        """Return the text of a page, and the engine that gave it."""
         if self.engine == "resiliparse":
             return resiliparse_text(page.html), "resiliparse"
         text = trafilatura_text(page, open_layout_tables if self.layout_tables else None)
@@ -156,15 +172,20 @@ def plain_lines(text: str) -> str:
 
 
 def lost_words(text: str, other: str) -> float:
-    """Count the words in long lines of `other` that `text` lacks, per word of `text`. An empty text loses infinity."""
+    """Return how many words in long lines of `other` are missing in `text`, per word of `text`.
+
+    For an empty text, this is infinity.
+    """
     has = Counter(text.split())
     theirs = Counter(word for line in other.split("\n") if len(line) >= LONG_LINE for word in line.split())
     return (theirs - has).total() / has.total() if has else math.inf
 
 
 def trafilatura_text(page: Page, change: precision_mode.Change | None = None) -> str:
-    """Return the text that trafilatura extracts from a page, or "" if it finds none. `change` is applied to the page's
-    tree before."""
+    """Return the text that trafilatura extracts from a page, or "" if trafilatura finds none.
+
+    `change` is applied to the page's tree first.
+    """
     deep = deep_tree(page) if page.structure.depth > SURE_DEPTH else None
     if deep is not None:
         if change is not None:
@@ -174,9 +195,9 @@ def trafilatura_text(page: Page, change: precision_mode.Change | None = None) ->
 
 
 def deep_tree(page: Page) -> etree._Element | None:
-    """Parse a page that nests deeper than PARSER_DEPTH as trafilatura does, but to its end.
+    """Parse a page that nests deeper than PARSER_DEPTH. Unlike trafilatura, parse it to its end.
 
-    Return None if the page is less deep. Then trafilatura must get the page itself, as always.
+    Return None if the page is less deep. Then trafilatura must get the page itself, as usual.
     """
     parser = HTMLParser(
         collect_ids=False, default_doctype=False, encoding="utf-8",
@@ -184,9 +205,9 @@ def deep_tree(page: Page) -> etree._Element | None:
     )  # fmt: skip
     html = repair_faulty_html(page.html, page.html[:50].lower())
     try:
-        # as bytes: lxml refuses a str with an XML encoding declaration
+        # as bytes, because lxml rejects a str with an XML encoding declaration
         tree = fromstring(html.encode(), parser=parser)
-    except (etree.ParserError, etree.XMLSyntaxError):  # an empty document
+    except (etree.ParserError, etree.XMLSyntaxError):  # the document is empty
         return None
     return tree if tree_depth(tree) > PARSER_DEPTH else None
 
@@ -194,8 +215,8 @@ def deep_tree(page: Page) -> etree._Element | None:
 def resiliparse_text(html: str) -> str:
     """Return the main text that resiliparse finds in a decoded page.
 
-    These options give the highest token F1 on pages with hand-made main text. What resiliparse takes for comments
-    stays in, because it is often the main text: dropping it costs four points.
+    These options give the highest token F1 on pages whose main text was marked by hand. Comments stay in, because what
+    resiliparse takes for comments is often the main text. Removing comments costs four points.
     """
     text: str = extract_plain_text(
         html, main_content=True, preserve_formatting=True, list_bullets=False, alt_texts=False,

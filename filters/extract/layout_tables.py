@@ -1,7 +1,7 @@
-"""Tables that lay out a page, as old pages have them, told apart from tables of data.
+"""Tables that lay out an old page, as opposed to tables of data.
 
-Trafilatura writes a table as lines of cells. So a page whose article is in a cell becomes one line "| … |", which the
-rules on lines drop. On 3,010 real pages such pages hold a fifth of the good text.
+Trafilatura writes a table as lines of cells. If the article of a page is in a cell, the article becomes one line "| …
+|", which the rules on lines drop. Among 3,010 real pages, such pages hold a fifth of the good text.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ Element: TypeAlias = etree._Element
 _HEADERS = ("caption", "th", "thead", "tfoot", "col", "colgroup")
 _PARTS = (*_HEADERS, "tr", "td", "tbody")
 _LONG = 300
-"""Characters of text in a cell that may be a column of the page."""
+"""A cell with at least this many characters of text may be a column of the page."""
 _SHARE = 0.1
-"""The least share of the page's text in such a cell. A smaller cell is a note or a caption."""
+"""The least share of the page's text in a column of the page. A smaller cell is a note or a caption."""
 _MOST_NESTED = 32
-"""Tables that are nested more deeply stay, because the text of a cell is read once for each table around it."""
+"""Tables that are nested more deeply are not changed, because the text of a cell is read once for each table around
+it.
+"""
 _VERBATIM = ("pre", "code", "textarea", "script", "style")
 
 _text = etree.XPath("string()", smart_strings=False)
@@ -28,8 +30,10 @@ _LINE_END = re.compile(r"\s*\n\s*")
 
 
 def open_layout_tables(tree: Element) -> None:
-    """Turn the tables that lay out a page into blocks: they, their rows and their cells become <div>. Then also turn
-    line ends in the page's texts into blanks, as browsers do."""
+    """Turn the tables that lay out a page into blocks: the tables, their rows and their cells become <div>.
+
+    Then turn line ends in the page's texts into blanks, as browsers do.
+    """
     parts: dict[Element, list[Element]] = {}
     depths: dict[Element | None, int] = {None: 0}
     holders = set()

@@ -55,7 +55,10 @@ class Page:
 
     @cached_property
     def message(self) -> HttpMessage:
-        """The HTTP message. For a record that holds the page alone: no status, and the record's own Content-Type."""
+        """The HTTP message.
+
+        A record that holds only the page has no status, and the record's own Content-Type is used.
+        """
         record = self._record
         if record.is_http:
             return parse_http(record.block)
@@ -77,8 +80,11 @@ class Page:
 
     @cached_property
     def media_type(self) -> str:
-        """The media type: binary data by its first bytes, other bodies as the crawler identified them, or else by
-        their first bytes, or else as the server declared, or else application/octet-stream."""
+        """The media type.
+
+        The first bytes decide for binary data. For other bodies, the sources are, in this order: the crawler, the first
+        bytes, the server, and else application/octet-stream.
+        """
         sniffed = sniff(self.body)
         if sniffed is not None and not sniffed.startswith("text/") and not sniffed.endswith("xml"):
             return sniffed
@@ -106,7 +112,7 @@ class Page:
         """The decoded page in UTF-8."""
         html, charset, how = self._html
         body = self.body
-        # decoding removed no mark, no NUL and no incomplete last character; true for nine of ten pages
+        # decoding removed no mark, no NUL and no incomplete last character, as on nine of ten pages
         if charset == "utf-8" and how not in ("bom", "replaced") and body[-1:].isascii() and b"\0" not in body:
             return body
         return html.encode()
@@ -122,7 +128,7 @@ class Page:
 
 
 def page_of(doc: Document) -> Page:
-    """Return the page of a document, and keep it as `doc.page`. The document must have a record."""
+    """Return the page of a document, and store it in `doc.page`. The document must have a record."""
     if doc.page is None:
         assert doc.record is not None
         doc.page = Page(doc.record)

@@ -25,8 +25,10 @@ Change = Callable[[etree._Element], None]
 
 
 def extract(html: str, utf8: bytes | None = None, change: Change | None = None) -> str | None:
-    """Return the main text of a decoded page, or None if trafilatura finds none. `utf8` is the page in UTF-8. `change`
-    is applied to the page's tree before anything else."""
+    """Return the main text of a decoded page, or None if trafilatura finds none.
+
+    `utf8` is the page in UTF-8. `change` is applied to the page's tree first.
+    """
     fast = fast_extract()
     if fast is not None:
         try:
@@ -53,7 +55,7 @@ def fast_extract() -> Callable[[str, bytes | None, Change | None], str | None] |
     """Return the fast function, or None if it does not fit the installed trafilatura."""
     if trafilatura.__version__ != VERSION:
         return None
-    # imported here, because another version may lack names that this module imports
+    # imported here, because another version of trafilatura may lack names that this module imports
     from filters.extract.trafilatura.sequence import extract
 
     return extract

@@ -17,7 +17,8 @@ LONG_TAG = 1000
 
 _LT, _SLASH = ord("<"), ord("/")
 _TAG = re.compile(rb"[a-zA-Z][^<>]{%d,}" % (LONG_TAG - 2))
-# the name is optional. Otherwise the search would start at each blank of a run: 10 minutes for 1 MB of blanks in a tag
+# The name is optional. If it were required, the search would start at each blank of a run: 10 minutes for 1 MB of
+# blanks in a tag.
 _ATTRIBUTE = re.compile(rb"""[\s/]++([^\s/=]++(?:\s*+=\s*+(?:"[^"]*+"?|'[^']*+'?|[^\s"']++))?)?""")
 
 _HIDDEN = re.compile(rb"<(script|style|!--)")
@@ -27,16 +28,16 @@ _FLAT = [
     "p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option", "rp", "rt",
     "script", "style", "title", "path", "circle", "rect", "use", "line", "polygon", "ellipse", "stop",
 ]  # fmt: skip
-"""Elements that do not count as nesting: they hold no others, end by themselves, or are written <path/>."""
+"""The elements that do not count as nesting: they hold no other elements, end by themselves, or are written <path/>."""
 
 _LETTERS = np.zeros(256, np.int32)
-"""Maps a byte to 5 bits: letters without case, one value for digits, one for signs in names, 0 for the rest."""
+"""A map from a byte to 5 bits: letters without case, one value for digits, one for signs in names, 0 for the rest."""
 _LETTERS[list(b"abcdefghijklmnopqrstuvwxyz")] = _LETTERS[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")] = range(1, 27)
 _LETTERS[list(b"0123456789")] = 27
 _LETTERS[list(b"-:_")] = 28
 
 _STEPS = np.ones(1 << 15, np.int8)
-"""Maps the first three letters of a name to 1 if the element nests, else to 0."""
+"""A map from the first three letters of a name to 1 if the element nests, else to 0."""
 _STEPS[: 1 << 10] = 0
 _STEPS[27 << 10 :] = 0
 for _name in _FLAT:
@@ -44,18 +45,18 @@ for _name in _FLAT:
     _STEPS[_first << 10 | _second << 5 | _third] = 0
 
 SURE_DEPTH = 80
-"""The estimate up to which elements nest no deeper than 250. A nested table is three elements and counts as one."""
+"""Up to this estimate, elements nest no deeper than 250. A nested table is three elements and counts as one."""
 
 
 class Structure(NamedTuple):
     """Estimates of the size and depth of a page's markup."""
 
     tags: int
-    """Number of "<"."""
+    """The number of "<"."""
     attributes: int
-    """Most attributes in one tag of LONG_TAG bytes or more, else 0."""
+    """The most attributes in one tag of LONG_TAG bytes or more, or 0 without such a tag."""
     depth: int
-    """The greatest depth to which elements nest, without those that do not count as nesting."""
+    """The greatest depth to which elements nest. Elements that do not count as nesting are ignored."""
 
 
 def scan(body: bytes) -> Structure:
@@ -70,19 +71,19 @@ def scan(body: bytes) -> Structure:
             attributes = max(attributes, sum(1 for found in _ATTRIBUTE.finditer(tag[0]) if found[1]))
     depth = _depth(data, starts)
     if depth > SURE_DEPTH:
-        # scripts can write tags: all of 38 real pages above 125 had 66 or less without their scripts
+        # scripts can write tags: 38 real pages were above 125, and all of them had 66 or less without their scripts
         depth = _depth(*_starts(_without_scripts(body)))
     return Structure(len(starts), attributes, depth)
 
 
 def _starts(body: bytes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """The bytes, padded so that each "<" has four bytes after it, and the positions of the "<"."""
+    """Return the bytes, padded so that each "<" has four bytes after it, and the positions of the "<"."""
     data = np.frombuffer(body + b"\0\0\0\0" if b"<" in body[-4:] else body, np.uint8)
     return data, np.flatnonzero(data == _LT)
 
 
 def _without_scripts(body: bytes) -> bytes:
-    """The page without scripts, styles and comments, up to the first that is not closed."""
+    """Return the page without scripts, styles and comments, up to the first one that is not closed."""
     lower = body.lower()
     parts = []
     at = 0
@@ -98,7 +99,7 @@ def _without_scripts(body: bytes) -> bytes:
 
 
 def _depth(data: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]) -> int:
-    """The highest level that open tags minus end tags reach."""
+    """Return the highest level that open tags minus end tags reach."""
     if not len(starts):
         return 0
     at = starts + 1
@@ -109,7 +110,7 @@ def _depth(data: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]) -> int:
     steps = _STEPS.take(first << 10 | second << 5 | third).astype(np.int64)
     np.negative(steps, out=steps, where=ends)
     level = np.cumsum(steps)
-    # end tags without a start tag must not lower the level
+    # an end tag without a start tag must not lower the level
     return int((level - np.minimum(np.minimum.accumulate(level), 0)).max())
 
 

@@ -29,9 +29,9 @@ _LABEL = b"__label__"
 _EOS = b"</s>"
 _HIERARCHICAL_SOFTMAX = 1
 _NONE = np.uint16(0xFFFF)
-_TINY = 1e-5  # fastText adds it before it takes a logarithm
+_TINY = 1e-5  # fastText adds this before it takes a logarithm
 _MEMO_LIMIT = 150_000
-"""Tokens whose rows are remembered, some 25 MB, before all of them are forgotten."""
+"""The number of tokens whose rows are remembered, some 25 MB. When the limit is reached, all rows are forgotten."""
 
 _MEMO_BYTES = 48
 """Longer tokens, such as lines without spaces, are not remembered."""
@@ -57,7 +57,7 @@ _CHECKS = (
 
 
 class _ModelFile:
-    """Reads little-endian values one after another."""
+    """A reader of little-endian values."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
@@ -109,14 +109,14 @@ class FastModel:
         self._labels = [name.removeprefix(_LABEL).decode() for name, _, _ in entries[words:]]
         self._paths = dict(zip(self._labels, _paths(self._tree), strict=False))
         self._expf = _expf()
-        self._end = struct.pack("<H", self._words[_EOS])  # without n-grams, inside a line too
+        self._end = struct.pack("<H", self._words[_EOS])  # this token has no n-grams, inside a line too
         self._memo = {_EOS: self._end}
 
     @classmethod
     def of(cls, path: Path, predict: Callable[[str], list[tuple[float, str]]]) -> FastModel | None:
-        """Read a model, or return None if it is of another kind or its results differ from fastText's.
+        """Read a model. Return None if it is of another kind or its results differ from fastText's.
 
-        `predict` is fastText's: it returns all labels of a text with their probabilities, most likely first.
+        `predict` is fastText's function. It returns all labels of a text with their probabilities, most likely first.
         """
         try:
             model = cls(path.read_bytes())
@@ -140,7 +140,7 @@ class FastModel:
                 continue
             left, right = self._tree[node]
             if left < 0:
-                best, found = score, node  # of equal scores fastText's heap keeps the later
+                best, found = score, node  # if scores are equal, fastText's heap keeps the later one
                 continue
             to_left, to_right = self._steps(dots[node - len(self._labels)])
             ways.append((right, _f32(score + to_right)))
@@ -148,7 +148,7 @@ class FastModel:
         return (self._labels[found], self._expf(best)) if found >= 0 else None
 
     def probabilities(self, text: str, labels: Any) -> list[float]:
-        """Return the probability of each label: 0 if it is below 1e-5 or the model does not know the label."""
+        """Return the probability of each label. It is 0 if it is below 1e-5 or the model does not know the label."""
         dots = self._dots(text)
         return [self._along(dots, self._paths[label]) if label in self._paths else 0.0 for label in labels]
 
@@ -200,8 +200,8 @@ class FastModel:
     def _learn(self, tokens: list[bytes]) -> dict[bytes, bytes]:
         """Return the rows of each token, after looking up the n-grams of all tokens at once.
 
-        First comes the row of the token itself, if it is a word of the model. Then come the rows of its n-grams, by
-        the character at which they start, short n-grams first.
+        The row of the token itself comes first, if the token is a word of the model. Then come the rows of its n-grams,
+        by the character at which they start, short n-grams first.
         """
         line = b"<" + b"><".join(tokens) + b">"
         data = np.frombuffer(line, np.uint8)
@@ -220,7 +220,7 @@ class FastModel:
         count = int(ends[-1])
         rows = np.full((count, 2 + self._maxn - self._minn), _NONE, np.uint16)
         rows[starts, 0] = np.fromiter(map(self._words.get, tokens, repeat(int(_NONE))), np.uint16, len(tokens))
-        left = np.repeat(ends, ends - starts) - np.arange(count)  # characters up to the end of the token
+        left = np.repeat(ends, ends - starts) - np.arange(count)  # the number of characters up to the end of the token
         hashes = np.full(count, _FNV_OFFSET)
         for n in range(1, self._maxn + 1):
             hashes = _add_character(hashes[: count - n + 1], signed, wide, n - 1)
@@ -233,7 +233,7 @@ class FastModel:
         before = np.concatenate(([0], np.cumsum(kept.sum(axis=1))))
         cuts = (2 * before[np.append(starts, count)]).tolist()
         learned = {token: flat[start:end] for token, start, end in zip(tokens, cuts, cuts[1:], strict=False)}
-        if _LABEL in line:  # fastText takes such a token for a label, not for a word
+        if _LABEL in line:  # fastText reads such a token as a label, not as a word
             learned.update((token, b"") for token in tokens if token.startswith(_LABEL))
         return learned
 
@@ -257,7 +257,7 @@ def _add_character(
 
 
 def _quantized(file: _ModelFile) -> Floats:
-    """Return the vectors of a product-quantized matrix, each value as fastText computes it while it adds."""
+    """Return the vectors of a product-quantized matrix. Each value is the one that fastText computes while it adds."""
     (with_norms,) = file.values("?")
     rows, _ = file.values("2q")
     (code_size,) = file.values("i")
@@ -276,7 +276,7 @@ def _quantized(file: _ModelFile) -> Floats:
 
 
 def _huffman(counts: list[int]) -> list[tuple[int, int]]:
-    """Return the children of each node in the tree over labels, sorted by falling count.
+    """Return the children of each node in the tree over labels. `counts` fall.
 
     A leaf has (-1, -1). The root is last.
     """
@@ -316,7 +316,7 @@ _LEAST = _f32(math.log(_TINY))
 
 
 def _expf() -> Callable[[float], float]:
-    """Return expf of the C library, which fastText calls. numpy's rounds differently."""
+    """Return expf of the C library, which fastText calls. The one in numpy rounds differently."""
     try:
         function = ctypes.CDLL(None).expf
     except (OSError, AttributeError):

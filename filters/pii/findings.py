@@ -2,7 +2,7 @@
 
     Finder(("email", "phone")).find("Write to bob@mail.example.com")     # [Finding(9, 29, 'email', 1.0)]
 
-A quick test skips a recognizer if the text lacks a part that its patterns need. So without `evidence` the findings are
+A quick test skips a recognizer if the text lacks a part that its patterns need. Without `evidence`, the findings equal
 those of presidio's AnalyzerEngine with these recognizers and no language model. Words around a finding ("SSN:", "call")
 don't raise its score, because presidio needs a model's lemmas for that. With `evidence` our own rules look at the form
 of a finding and at the words around it, and decide whether it counts. The time is linear in the length of the text,
@@ -35,8 +35,8 @@ from filters.url.public_suffixes import domain_parser
 
 Spans = Iterator[tuple[int, int]]
 
-# presidio's pattern for e-mail addresses, in parts. The whole pattern searches from every word boundary and takes
-# quadratic time (14 s for 16 kB of "a-" before an @). Here a search starts at each @.
+# This is presidio's pattern for e-mail addresses, in parts. The whole pattern searches from every word boundary and
+# takes quadratic time (14 s for 16 kB of "a-" before an @). Here a search starts at each @.
 _NAME_CHARS = r"!#$%&'*+\-/=?^_`{|}~\w"
 _AT = regex.compile(r"@(?=\w)")
 _LAST_OF_NAME = regex.compile(rf"[{_NAME_CHARS}]")
@@ -54,11 +54,14 @@ _CRYPTO_CORE = re.compile(r"(?:[bB][cC]1|[13])\w{25}")
 _SPACE = re.compile(r"\s")
 
 MOST_STRETCHES = 50_000
-"""The most stretches of a text that a recognizer reads, in 30 to 60 µs each. A page of "::1 " has a million."""
+"""The most stretches of a text that a recognizer reads.
+
+Each takes 30 to 60 µs, and a page of "::1 " has a million of them.
+"""
 
 
 class Finding(NamedTuple):
-    """A stretch of a text with the kind of data in it, and presidio's score for that."""
+    """A stretch of a text, the kind of data in it, and presidio's score."""
 
     start: int
     end: int
@@ -67,7 +70,7 @@ class Finding(NamedTuple):
 
 
 class Finder:
-    """Finds some kinds of personal data. `unsearched` counts the characters that the last search left out."""
+    """A search for some kinds of personal data. `unsearched` counts the characters that the last search left out."""
 
     def __init__(
         self,
@@ -83,14 +86,14 @@ class Finder:
         self._patterns = [
             (kind, recognizer(), where) for kind, (recognizer, where) in _PATTERNS.items() if kind in kinds
         ]
-        # presidio itself downloads the suffix list at run time
+        # our own parser, because presidio's downloads the suffix list at run time
         self._domains = domain_parser() if "email" in kinds else None
         self._evidence = evidence
         self._phones = PhoneFinder(phone_regions, PHONE_DIGITS.start if evidence else 0) if "phone" in kinds else None
         self._phone_tries = phone_tries
 
     def find(self, text: str) -> list[Finding]:
-        """Return the findings with at least the threshold's score, by falling score and then by position.
+        """Return the findings whose score reaches the threshold, by falling score and then by position.
 
         Findings may overlap.
         """
@@ -131,7 +134,7 @@ class Finder:
 
 
 def _mails(text: str) -> Spans:
-    """Yield the matches of presidio's pattern, without a check of the domain."""
+    """Yield the matches of presidio's pattern. The domain is not checked."""
     done = 0
     for sign in _AT.finditer(text):
         middle = sign.start()
@@ -172,7 +175,7 @@ _PATTERNS: dict[str, tuple[Callable[[], PatternRecognizer], Callable[[str], Span
 }
 
 _EVIDENCE: dict[str, Callable[[str, int, int], bool]] = {"ip_address": is_address, "credit_card": is_card}
-"""The rules that say which findings of a kind count."""
+"""The rules that decide which findings of a kind count."""
 
 
 def _never_log_or_time_out() -> None:

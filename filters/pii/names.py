@@ -13,19 +13,22 @@ from corpus.errors import ConfigError
 from filters.pii.findings import Finding
 
 NAME_KINDS = {"person": "PERSON", "location": "LOCATION", "organization": "ORGANIZATION", "nrp": "NRP"}
-"""Our kinds with presidio's names for them. NRP: nationality, religious or political group."""
+"""Our kinds, with presidio's names. NRP means nationality, religious or political group."""
 
 CHUNK = 50_000
-"""Characters that the model reads at once. spaCy needs some 10 kB of memory per character."""
+"""The number of characters that the model reads at once. spaCy needs some 10 kB of memory per character."""
 
 OVERLAP = 1_000
 
 _SPACE = re.compile("[ \n]")
-_SURROGATE = re.compile("[\ud800-\udfff]")  # spaCy refuses them
+_SURROGATE = re.compile("[\ud800-\udfff]")  # spaCy rejects lone surrogates
 
 
 class NameFinder:
-    """Finds names with the model in a folder. Their score is presidio's score for spaCy's entities."""
+    """A search for names with the model in a folder.
+
+    The score of each name is presidio's score for spaCy's entities.
+    """
 
     def __init__(self, folder: str, kinds: Sequence[str]) -> None:
         import spacy
@@ -47,7 +50,7 @@ class NameFinder:
         }
 
     def find(self, text: str) -> Iterator[Finding]:
-        """Yield the names in `text`. Some come twice, because the model reads overlapping chunks."""
+        """Yield the names in `text`. Some names come twice, because the model reads overlapping chunks."""
         for start, end in _chunks(text):
             with self._model.memory_zone():
                 for entity in self._model(_SURROGATE.sub("\ufffd", text[start:end])).ents:
@@ -57,7 +60,7 @@ class NameFinder:
 
 
 def model_digest(folder: str) -> str:
-    """Return the sha256 of all files of a model. Raises ConfigError if there is none."""
+    """Return the sha256 of all files of a model. Raises ConfigError if the folder has no model."""
     root = Path(folder)
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
     if not files:
@@ -70,7 +73,9 @@ def model_digest(folder: str) -> str:
 
 
 def _chunks(text: str) -> Iterator[tuple[int, int]]:
-    """Yield overlapping spans that begin and end at spaces if possible, so that each name is whole in one of them."""
+    """Yield overlapping spans that begin and end at spaces if possible, so that at least one span holds each name
+    whole.
+    """
     start = 0
     while True:
         end = start + CHUNK

@@ -56,20 +56,22 @@ class Pii(Stage):
         crypto         Bitcoin addresses with a valid checksum                                 1.0
         person, location, organization, nrp    with `ner_model` only                           0.85
 
-    To presidio every number that is valid in a country is a phone number, and German ones may have four digits. With
-    `evidence` the form of a finding and the text around it decide too. A phone number has 7 to 15 digits and a proof:
+    For presidio, every number that is valid in a country is a phone number, and German numbers may have four digits.
+    With `evidence`, the form of a finding and the text around it decide too. A phone number has 7 to 15 digits and a
+    proof:
 
         announced      a word ("tel", "call", "fax", in some 25 languages) stands directly before it, or a label after
-                       it; then presidio need not find it
+                       it; such a number counts even if presidio does not find it
         near           such a word stands on its line, at most 40 characters before it
         abroad         it begins with a plus
         grouped        it has 9 digits or more, in groups as its country writes them: (212) 555-0143, 020 7946 0018
 
-    Dates, years, versions, fractions, round amounts, and numbers after another word ("ISBN", "order no.", "§") are
-    none. An IP address is none after a word such as "version" or as a part of a longer number. An IPv6 address has
-    three groups and lies in 2000::/3, so "30::" and "a::b" are none. A card has a network's prefix, length and groups;
-    with 13 or 14 digits it needs a word such as "card" too. Handles ("@ann@social.example") and masked names are no
-    e-mail addresses, and the path of a URL is no part of one. Measured by benchmarks/pii.py:
+    Dates, years, versions, fractions, round amounts, and numbers after another word ("ISBN", "order no.", "§") are not
+    phone numbers. An IP address does not count after a word such as "version" or as a part of a longer number. An IPv6
+    address has at least three groups and is in 2000::/3, so "30::" and "a::b" do not count. A card has a network's
+    prefix, length and groups. With 13 or 14 digits it needs a word such as "card" too. Handles ("@ann@social.example")
+    and masked names are not e-mail addresses, and the path of a URL is not a part of one. Measured by
+    benchmarks/pii.py:
 
                                                                    with evidence       presidio alone
         right of 300 phone numbers in real pages, read one by one  299 (at least 98%)  145 (48%)
@@ -78,18 +80,18 @@ class Pii(Stage):
         numbers of other kinds taken for phone numbers there       0                   6
         right of all 276 e-mail addresses in real pages            275
 
-    No label of another kind is lost, except for an IPv6 address in reserved space. Of presidio's 145 right phone
-    numbers, six are lost: they stand alone, in a form that is not their country's.
+    For the other kinds, `evidence` loses nothing except an IPv6 address in reserved space. Of presidio's 145 right
+    phone numbers, `evidence` loses six, which stand alone in a form that is not their country's.
 
     Findings below `score_threshold` stay in the text. Two kinds score below the default: nine digits without
     separators, which may be an SSN (0.05), and the address "::" (0.1). Words near a finding, such as "SSN", don't
-    raise a score: presidio needs a language model for that. Overlapping findings are replaced as one. Its kind
-    is that of the highest score, then of the longest finding. The result is searched again until nothing is found, so
-    a second run of the stage changes nothing, except for names.
+    raise a score: presidio needs a language model for that. Overlapping findings are replaced as one. The kind
+    is that of the finding with the highest score, then of the longest finding. The result is searched again until
+    nothing is found. So a second run of the stage changes nothing, except for names.
 
-    `unsearched` counts the characters that were not searched, and a page with any is dropped. The search for phone
-    numbers stops after `phone_tries` numbers of any kind (presidio gives up silently after 65,535). The search for
-    another kind stops after 50,000 stretches that may be of that kind. If ten searches in a row find something, the
+    `unsearched` counts the characters that were not searched. A page with such characters is dropped. The search for
+    phone numbers stops after `phone_tries` numbers of any kind (presidio gives up silently after 65,535). The search
+    for another kind stops after 50,000 stretches that may be of that kind. If ten searches in a row find something, the
     whole text counts.
 
     Not covered: names, addresses, dates of birth and other data that needs understanding (`ner_model` finds names, as
@@ -105,29 +107,29 @@ class Pii(Stage):
     reads = ("text",)
 
     email = Limit(of=int)
-    """E-mail addresses replaced."""
+    """The number of e-mail addresses replaced."""
     ip_address = Limit(of=int)
-    """Public IP addresses replaced."""
+    """The number of public IP addresses replaced."""
     phone = Limit(of=int)
-    """Phone numbers replaced."""
+    """The number of phone numbers replaced."""
     credit_card = Limit(of=int)
-    """Card numbers replaced."""
+    """The number of card numbers replaced."""
     iban = Limit(of=int)
-    """International bank account numbers replaced."""
+    """The number of international bank account numbers replaced."""
     us_ssn = Limit(of=int)
-    """US social security numbers replaced."""
+    """The number of US social security numbers replaced."""
     crypto = Limit(of=int)
-    """Bitcoin addresses replaced."""
+    """The number of Bitcoin addresses replaced."""
     person = Limit(of=int)
-    """Names of persons replaced, by `ner_model`."""
+    """The number of names of persons that `ner_model` found and that were replaced."""
     location = Limit(of=int)
-    """Places replaced, by `ner_model`."""
+    """The number of places that `ner_model` found and that were replaced."""
     organization = Limit(of=int)
-    """Organizations replaced, by `ner_model`."""
+    """The number of organizations that `ner_model` found and that were replaced."""
     nrp = Limit(of=int)
-    """Nationalities and religious or political groups replaced, by `ner_model`."""
+    """The number of nationalities and religious or political groups that `ner_model` found and that were replaced."""
     unsearched = Limit(max=0, of=int)
-    """Characters that were not searched."""
+    """The number of characters that were not searched."""
 
     def __init__(
         self,
@@ -141,22 +143,31 @@ class Pii(Stage):
         ner_model: str = "",
     ) -> None:
         self.entities = entities
-        """The kinds to replace. The others are not measured."""
+        """The kinds to replace. Other kinds are not measured."""
         self.replacement = replacement
         """"placeholder", or "fake": equal values get equal made-up values, in every document."""
         self.score_threshold = score_threshold
         """The lowest score of a finding that counts."""
         self.phone_regions = phone_regions
-        """ISO 3166 codes of the countries whose numbers are found without country code. The default is presidio's."""
+        """The ISO 3166 codes of the countries whose numbers are found without a country code.
+
+        The default is presidio's.
+        """
         self.phone_tries = phone_tries
-        """The most numbers of a text that are tested per region. This bounds the cost of a page full of numbers."""
+        """The most numbers of a text that are tested per region.
+
+        The maximum limits the cost of a page full of numbers.
+        """
         self.evidence = evidence
         """If false, presidio alone decides."""
         self.ner_model = ner_model
-        """The folder of a spaCy model for person, location, organization and nrp. Its version affects the findings."""
+        """The folder of a spaCy model for person, location, organization and nrp.
+
+        The version of the model affects the findings.
+        """
 
     def prepare(self) -> None:
-        with without_heavy():  # presidio takes a second to import, so only runs with this stage do so
+        with without_heavy():  # imported here, because the import takes a second
             from filters.pii.findings import Finder
             from filters.pii.names import NameFinder
 
@@ -208,9 +219,9 @@ class Pii(Stage):
         return text, counts, len(text) if findings else self.finder_.unsearched
 
     def findings(self, text: str) -> list[Finding]:
-        """Return what one search finds, without names. Findings may overlap."""
+        """Return the findings of one search, without names. Findings may overlap."""
         found = self.finder_.find(text)
-        # a private address is nobody's, and not a phone number either
+        # a private address belongs to nobody, and is not a phone number either
         private = [f[:2] for f in sorted(found) if f.kind == "ip_address" and not _is_public(text[f.start : f.end])]
         if private:
             found = [f for f in found if not _within(f, private)]
@@ -253,7 +264,10 @@ def _is_public(address: str) -> bool:
 
 
 def merged(findings: Iterable[Finding]) -> Iterator[tuple[int, int, str]]:
-    """Yield the spans of overlapping findings in order, with the kind of the best, longest, first finding in each."""
+    """Yield the spans of overlapping findings in order.
+
+    The kind of a span is that of its best finding, then the longest, then the first.
+    """
     group: list[Finding] = []
     end = -1
     for finding in sorted(findings):

@@ -1,15 +1,15 @@
-"""Rules that say which numbers are phone numbers, by their form and by what stands next to them.
+"""Rules that decide which numbers are phone numbers, by their form and by the text next to them.
 
-presidio takes each number that is valid in some country's plan. German numbers may have four digits, so years, prices
-and ISBNs are among them. Here a phone number has 7 to 15 digits and one of these proofs:
+presidio accepts each number that is valid in some country's plan. German numbers may have four digits, so presidio also
+accepts years, prices and ISBNs. Here a phone number has 7 to 15 digits and one of these proofs:
 
     announced    a word such as "tel", "call" or "fax" stands directly before it, or as a label after it
     near         it is valid, and such a word stands on its line, at most 40 characters before it
     abroad       it is valid, and begins with a plus
     grouped      it is valid, has 9 digits, and is grouped as in its country: (212) 555-0147, 020 7946 0018
 
-Dates, years, versions, fractions, round amounts, and numbers that another word announces ("ISBN", "order no.") are
-none. A rule looks at a few characters around a number, so the time is linear.
+Dates, years, versions, fractions, round amounts, and numbers that another word announces ("ISBN", "order no.") do not
+count. A rule looks at a few characters around a number, so the time is linear.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import regex
 Span = tuple[int, int]
 
 AROUND = 40
-"""Characters before a number in which words count."""
+"""The number of characters before a number in which words count."""
 
 PHONE_DIGITS = range(7, 16)
-"""The numbers of digits of a phone number. The most is that of the international plan, E.164."""
+"""The numbers of digits that a phone number may have. The maximum is that of the international plan, E.164."""
 
 LEAST_GROUPED = 9
-"""The digits that a number needs if only its groups speak for it. "3000-4000" is grouped as in Brazil."""
+"""The number of digits that a number needs if only its groups are a proof. "3000-4000" is grouped as in Brazil."""
 
 
 def any_of(words: str) -> str:
@@ -88,7 +88,7 @@ _NO_PHONE = regex.compile(
     regex.X,
 )
 _NOT_ALONE = regex.compile(r"^0[-. /]|^\d{5}-\d{4}$")
-"""The form of ISBNs and US postal codes. A word must announce a phone number of this form."""
+"""The form of ISBNs and US postal codes. A phone number of this form needs a word that announces it."""
 
 _NOT_GROUPED = regex.compile(r"^\d+$|[-./ \xa0–]{2}")
 _ATTACHED_BEFORE = regex.compile(r"[^\W\d][/_=&+]\Z|[\w=#_@&]\Z|\d[.,:]\Z")
@@ -96,7 +96,7 @@ _ATTACHED_AFTER = regex.compile(r"[\w@=]|[-._](?=\w)|/(?=[^\W\d])")
 _ROW_BEFORE, _ROW_AFTER = regex.compile(r"\d[ \t]++\Z"), regex.compile(r"[ \t]++\d")
 _EXTENSION = regex.compile(r"[\s,;]*+(?:x|ext|#)\D*+\d*+\Z", regex.I)
 _DIGITS = regex.compile(r"(?:[(+]{1,2}[ ]?)?\d[\d ().\-–/\xa0]{5,}\d(?:[ ,]{0,2}(?:x|ext\.?)[ ]?\d{1,6})?")
-"""A stretch that may hold a number of seven digits. It spares a closer look at years and prices."""
+"""A stretch that may contain a number of seven digits. This quick test saves a closer look at years and prices."""
 
 _GROUP = r"(?:\(\+?\d++\)|\d++)"
 _NUMBER = regex.compile(
@@ -110,9 +110,9 @@ _NUMBER = regex.compile(
 
 
 def phones(text: str, valid: Iterable[Span], is_grouped: Callable[[str], bool]) -> list[Span]:
-    """Return the spans of the phone numbers: the valid numbers that have a proof, and other announced numbers.
+    """Return the spans of the phone numbers: valid numbers that have a proof, and other announced numbers.
 
-    `is_grouped` says whether the groups of a valid number are those of its country.
+    `is_grouped` tells whether the groups of a valid number are those of its country.
     """
     proven = sorted(span for span in valid if _is_proven(text, *span, is_grouped))
     others = []
@@ -168,7 +168,9 @@ def _is_announced(text: str, start: int, end: int) -> bool:
 
 
 def _in_a_row(text: str, start: int, end: int) -> bool:
-    """Return True if only spaces separate the groups, and more groups precede or follow, as in a table of numbers."""
+    """Return True if only spaces separate the groups, and more groups come before or after, as in a table of
+    numbers.
+    """
     if not text[start:end].replace(" ", "").isdigit():
         return False
     return bool(_ROW_BEFORE.search(text, max(0, start - AROUND), start) or _ROW_AFTER.match(text, end))

@@ -3,9 +3,9 @@
     build_blocklist([Path("ut1/adult"), Path("words")], Path("adult.blocklist"))
     Blocklist.open(Path("adult.blocklist")).has_domain("porn.example")      # True or False
 
-A set of 4.6 million Python strings takes 557 MB in each process. Their sorted hashes take 36.5 MB once per node. An
-entry is stored as the xxh3 hash (64 bits) of its UTF-8 form, so a lookup is wrong with probability
-4.6e6 / 2^64 = 2.5e-13.
+A set of 4.6 million Python strings takes 557 MB in each process. The sorted hashes of these strings take 36.5 MB once
+per node. An entry is stored as the xxh3 hash (64 bits) of its UTF-8 form, so a lookup is wrong with probability 4.6e6 /
+2^64 = 2.5e-13.
 
 The file has: magic (8 bytes), length of the header (uint64), sha256 of the header (32 bytes), the header (JSON, padded
 with spaces to a multiple of 64 bytes), the domain hashes, the URL hashes (uint64, ascending). Integers are
@@ -34,7 +34,10 @@ from filters.url.list_files import WORD_KINDS, ListFiles, hash_of
 
 _MAGIC = b"BLOCKLST"
 _VERSION = 2
-"""2: URLs are in the form of `url_key`, and names of other scripts in that of UTS 46."""
+"""The version of the format.
+
+In version 2, URLs are in the form of `url_key`, and names of other scripts in that of UTS 46.
+"""
 _PREFIX_BYTES = len(_MAGIC) + 8 + 32
 _ALIGN = 64
 _MAX_HEADER_BYTES = 1 << 28
@@ -45,7 +48,7 @@ _BUILD = "Build one with `corpus blocklist build FILE`."
 class Blocklist:
     """An open block list. `domains` and `urls` are ascending hashes, mapped from a file or in memory.
 
-    `digest` identifies the entries and words, not the names of sources. It is part of a run's fingerprint.
+    `digest` identifies the entries and words, but not the names of sources. It is part of a run's fingerprint.
     """
 
     domains: Sequence[int]
@@ -65,7 +68,10 @@ class Blocklist:
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = False) -> Blocklist:
-        """Map a built list. Check its header and size, and all of it with `verify` (36 MB take some 50 ms)."""
+        """Map a built list.
+
+        The header and the size are checked. With `verify`, all of the file is checked (36 MB take some 50 ms).
+        """
         try:
             with path.open("rb") as file:
                 view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -122,7 +128,7 @@ class Summary:
     """The first line that is not a domain, URL or word, as `source:line number: text`."""
     sources: tuple[str, ...]
     skipped_files: tuple[str, ...]
-    """Files in folders and archives whose name is not that of a list."""
+    """The files in folders and archives whose names are not those of lists."""
     bytes: int
     digest: str
 

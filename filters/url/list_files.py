@@ -60,7 +60,7 @@ class ListFiles:
 
     @classmethod
     def of(cls, paths: Sequence[Path]) -> ListFiles:
-        """Read all lists in these files, folders and archives. Raises ConfigError if there is none."""
+        """Read all lists in these files, folders and archives. Raises ConfigError if they contain no list."""
         lists = cls()
         for path in paths:
             try:
@@ -138,7 +138,7 @@ class ListFiles:
 
     @property
     def entries(self) -> int:
-        """The number of domains and URLs that were read, including repeated ones."""
+        """The number of domains and URLs that were read. Repeated entries count each time."""
         return sum(len(hashes) for chunks in self.hashes.values() for hashes in chunks)
 
     def arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
@@ -183,6 +183,6 @@ def _parsed_address(entry: str, kind: str) -> tuple[str, str]:
             raise ValueError
         return _DOMAINS, host
     head, _, fragment = entry.partition("#")
-    if not split_url(head)[0] or fragment:  # without its fragment, the entry would block another page
+    if not split_url(head)[0] or fragment:  # with its fragment removed, the entry would block another page
         raise ValueError
     return _URLS, url_key(head)

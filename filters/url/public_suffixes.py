@@ -1,4 +1,4 @@
-"""The public suffix list in the package tldextract: no network, no cache files."""
+"""The public suffix list in the package tldextract. The list is used without network and without cache files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def suffix_list_digest() -> str:
-    """Return the sha256 of the list. It decides results, so it belongs to the fingerprint."""
+    """Return the sha256 of the list. The list affects results, so its digest belongs to the fingerprint."""
     return hashlib.sha256((resources.files("tldextract") / ".tld_set_snapshot").read_bytes()).hexdigest()
 
 
 def domain_parser() -> TLDExtract:
-    """Return a parser of hosts. It has read the list, so that no page has to wait for that."""
+    """Return a parser of hosts that has already read the list, so that no page has to wait for it."""
     from tldextract import TLDExtract  # imports requests, which takes 0.1 s
 
     parser = TLDExtract(cache_dir=None, suffix_list_urls=())
@@ -26,7 +26,7 @@ def domain_parser() -> TLDExtract:
 
 
 def is_public_suffix(host: str) -> bool:
-    """Return True if strangers have their domains below a name: `com`, `co.uk`, `github.io`, any name without a dot."""
+    """Return True if strangers own the domains below a name: `com`, `co.uk`, `github.io`, any name without a dot."""
     if host.startswith("["):
         return False
     suffix: str = domain_parser().extract_str(host, include_psl_private_domains=True).suffix

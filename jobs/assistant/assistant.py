@@ -11,13 +11,13 @@ from corpus.errors import InputError
 from jobs.assistant.conversation import BadConversation, ChatFormat, Conversation, Message, check_order
 from jobs.assistant.tool import Tool
 from jobs.assistant.tools import use
-from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings
+from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings, unused
 from jobs.model.model import GPT
 
 _Item = TypeVar("_Item")
 
 MOST_ROUNDS = 4
-"""The rounds of calls in an answer. After the last one the assistant must answer without tools."""
+"""The number of rounds of calls in an answer. After the last round, the assistant must answer without tools."""
 
 
 class Assistant:
@@ -27,7 +27,7 @@ class Assistant:
         continuer = Continuer(folder, device)
         if not continuer.state.get("chat"):
             what = f"The model in {folder} was not trained on conversations."
-            raise InputError(what, "Run `corpus finetune` on it first, or use `corpus generate`.")
+            raise InputError(what, "Run `corpus finetune` on this model first, or use `corpus generate`.")
         self.name = folder.resolve().name
         self.state: dict[str, Any] = continuer.state
         self.speaker = Speaker(continuer.model, ChatFormat(continuer.tokenizer), tools or {})
@@ -35,14 +35,20 @@ class Assistant:
 
 @dataclass
 class Transcript:
-    """A conversation as the model sees it, while an answer to it grows: the ids, the logarithms of the probabilities of
-    those that the model said (None for others), and the turns of the answer."""
+    """A conversation as the model sees it, while an answer grows.
+
+    It has the ids, the logarithms of the probabilities of the ids that the model drew (None for other ids), and the
+    turns of the answer.
+    """
 
     ids: list[int]
     logs: list[float | None] = field(default_factory=list)
     turns: list[Message] = field(default_factory=list)
     ended: bool = False
-    """True when the model has ended its answer. It may also be cut: by the most tokens, or a full window."""
+    """True when the model has ended its answer.
+
+    An answer can also be cut, by the limit of tokens or by a full window.
+    """
 
     def __post_init__(self) -> None:
         self.logs = [None] * len(self.ids)
@@ -53,24 +59,28 @@ class Transcript:
 
 
 class Speaker:
-    """Answers conversations with a model, many at once. A model that was not trained on conversations continues the
-    text of the last message instead, as the beginning of a page."""
+    """A model that answers conversations, many at once.
+
+    A model that was not trained on conversations continues the text of the last message instead, as if a page began
+    with it.
+    """
 
     def __init__(self, model: GPT, chat: ChatFormat, tools: Mapping[str, Tool], trained: bool = True) -> None:
         self.model, self.chat, self.tools, self.trained = model, chat, tools, trained
         self._ends = endings(chat.tokenizer) - ({chat.call, chat.sep} if trained else set())
-        self._unused = range(len(chat.tokenizer.tokens), model.shape.vocab_size)
+        self._unused = unused(model, chat.tokenizer)
 
     def speak(
         self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling],
         numbers: Sequence[int] | None = None, shown: int = 0, dropped: Collection[int] = (), calls_end: bool = False,
     ) -> Iterator[tuple[int, Drawn | Message]]:  # fmt: skip
-        """Yield the tokens of all answers as they are drawn, and each complete turn: the assistant's, and the results
-        of its calls. Each comes with the place of its conversation. An answer is also over when whoever reads puts its
-        place into `dropped`. With `calls_end` it is over after its first calls, which nobody runs here.
+        """Yield the tokens of all answers as they are drawn, and each complete turn: the assistant's turns, and the
+        results of its calls.
 
-        A call's input is text that the model wrote, and a result is text for the model: neither can give a special id.
-        Raises InputError if a conversation does not fit the window.
+        Each item comes with the place of its conversation. The caller can end an answer by adding its place to
+        `dropped`. With `calls_end`, an answer ends after its first calls, and the calls are not run. A call's input is
+        text from the model, and a result is text for the model, so neither can contain a special id. Raises InputError
+        if a conversation does not fit the window.
         """
         begun = [self.begin(messages) for messages in conversations]
         return self.go_on(begun, sampling, numbers, shown, dropped, calls_end)
@@ -79,7 +89,7 @@ class Speaker:
         self, transcripts: Sequence[Transcript], sampling: Sampling | Sequence[Sampling],
         numbers: Sequence[int] | None = None, shown: int = 0, dropped: Collection[int] = (), calls_end: bool = False,
     ) -> Iterator[tuple[int, Drawn | Message]]:  # fmt: skip
-        """Do what `speak` does, and leave the answers in transcripts that have only a prompt."""
+        """Do the same as `speak`, for transcripts that have only a prompt. The answers are added to the transcripts."""
         numbers = numbers or range(len(transcripts))
         each = [sampling] * len(transcripts) if isinstance(sampling, Sampling) else sampling
         places = list(range(len(transcripts)))
@@ -104,14 +114,15 @@ class Speaker:
                     continue
                 one.ended = drawn.id in self._ends
                 turn = self.chat.message(one.ids[begun[drawn.row] :])
-                turn = turn if one.ended else replace(turn, calls=())  # a call that was cut is none
+                turn = turn if one.ended else replace(turn, calls=())  # a call that was cut does not count
                 one.turns.append(turn)
                 yield place, turn
                 if calls_end:
                     continue
                 for call in turn.calls:
                     marks = len(self.chat.whole(Message("tool", ""))) + len(self.chat.opening)
-                    room = self.model.shape.window * 7 // 8 - len(one.ids) - marks  # the rest is for the answer
+                    # an eighth of the window is kept for the answer
+                    room = self.model.shape.window * 7 // 8 - len(one.ids) - marks
                     found = self.chat.encode(use(self.tools, call.name, call.input))
                     result = Message("tool", self.chat.text(found[: max(0, room)]))
                     one.turns.append(result)
@@ -129,7 +140,7 @@ class Speaker:
     def answers(
         self, conversations: Sequence[Conversation], sampling: Sampling, numbers: Sequence[int] | None = None
     ) -> list[list[Message]]:
-        """Return the turns of each answer: calls and results, if any, and at the end what the assistant says."""
+        """Return the turns of each answer: calls and results, if any, and the assistant's last turn."""
         turns: list[list[Message]] = [[] for _ in conversations]
         for place, one in self.speak(conversations, sampling, numbers):
             if isinstance(one, Message):
@@ -137,8 +148,11 @@ class Speaker:
         return turns
 
     def begin(self, messages: Sequence[Message]) -> Transcript:
-        """Return what the model answers to. If a conversation is too long, its first turns are left out; the system
-        message stays. Raises InputError if the last one does not fit the window."""
+        """Return the transcript of a conversation before its answer.
+
+        If a conversation is too long, its first turns are dropped, but the system message is kept. Raises InputError if
+        the last message does not fit the window.
+        """
         if not self.trained:
             return Transcript([self.chat.tokenizer.bos, *self.chat.encode(messages[-1].content)])
         try:

@@ -21,9 +21,9 @@ from jobs.assistant.tool import ToolError
 
 MOST_INPUT = 200
 MOST_BITS = 900
-"""Bits of a numerator or denominator, in results on the way too: 271 digits."""
+"""The most bits of a numerator or denominator, in results and in intermediate results: 271 digits."""
 MOST_LETTERS = 500
-"""Characters of a text, in results on the way too."""
+"""The most characters of a text, in results and in intermediate results."""
 
 _Value = Fraction | str
 
@@ -41,7 +41,7 @@ _FUNCTIONS: dict[str, Callable[[str], _Value]] = {
     "sorted": lambda text: "".join(sorted(text)),
     "reversed": lambda text: text[::-1],
 }
-"""The functions of a text. In Python, two of them give letters one by one. Here they give a text."""
+"""The functions of a text. In Python, two of them return the letters one by one. Here they return a text."""
 
 _METHODS: dict[str, tuple[int, Callable[..., _Value]]] = {
     "count": (1, lambda text, part: Fraction(text.count(part))),
@@ -49,7 +49,7 @@ _METHODS: dict[str, tuple[int, Callable[..., _Value]]] = {
     "upper": (0, str.upper),
     "lower": (0, str.lower),
 }
-"""The methods of a text, and how many texts each takes."""
+"""The methods of a text, with the number of texts that each takes."""
 
 _FORM = 'Write numbers with + - * / // % **, or questions about a text such as "cat".count("a").'
 
@@ -63,13 +63,13 @@ def calculate(given: str) -> str:
             tree = ast.parse(given.strip(), mode="eval")
         return str(_value(tree.body))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ToolError(f"This is no expression. {_FORM}") from None
+        raise ToolError(f"This is not an expression. {_FORM}") from None
     except ZeroDivisionError:
         raise ToolError("This divides by zero.") from None
 
 
 def _value(node: ast.expr) -> _Value:
-    """Return the value of a node. Every value is checked, so none grows beyond the limits."""
+    """Return the value of a node. Every value is checked, so no intermediate value exceeds the limits."""
     match node:
         case ast.Constant(value=int(number)) if not isinstance(number, bool):
             value: _Value = Fraction(number)
@@ -129,7 +129,8 @@ def _check(fits: bool) -> None:
 
 
 def _power(base: Fraction, exponent: int) -> Fraction:
-    _check((_bits(base) - 1) * abs(exponent) <= MOST_BITS)  # a power has at least so many bits, and at most twice that
+    # a power has at least this many bits, and at most twice as many
+    _check((_bits(base) - 1) * abs(exponent) <= MOST_BITS)
     return base**exponent
 
 

@@ -3,8 +3,8 @@
     <|im_start|> role <|im_sep|> content <|im_end|>                                  one turn
     … content <|call|> name <|im_sep|> input <|call|> name <|im_sep|> input <|im_end|>   an assistant that calls tools
 
-The angle brackets are special ids. Text never gives them, so nobody can forge a turn, a call or a result by writing
-one. After a turn with calls, each result is a turn of role `tool`, and the assistant has the next turn.
+The names in angle brackets are special ids. Text never gives them, so nobody can forge a turn, a call or a result by
+writing one. After a turn with calls, each result is a turn of role `tool`. Then it is the assistant's turn again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from corpus.tokens.tokenizer import Tokenizer
 _Read = TypeVar("_Read")
 
 _ROLES = {"developer": "system", "human": "user", "gpt": "assistant", "observation": "tool", "function": "tool"}
-"""Other names of roles: OpenAI's newer one, and those of ShareGPT."""
+"""Other names of roles: OpenAI's newer name, and the names of ShareGPT."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ Conversation = tuple[Message, ...]
 
 
 class BadConversation(ValueError):
-    """Raised for data that is no conversation. The message says what is wrong, without its text."""
+    """Raised for data that is not a conversation. The message says what is wrong, without quoting the data."""
 
 
 def messages_of(data: Any) -> Conversation:
@@ -65,7 +65,7 @@ def messages_of(data: Any) -> Conversation:
     Raises BadConversation.
     """
     if not isinstance(data, dict):
-        raise BadConversation("is no JSON object")
+        raise BadConversation("is not a JSON object")
     given = data.get("messages", data.get("conversations"))
     if not isinstance(given, list):
         raise BadConversation("has no list `messages` or `conversations`")
@@ -74,10 +74,10 @@ def messages_of(data: Any) -> Conversation:
 
 def _message(given: Any) -> Message:
     if not isinstance(given, dict):
-        raise BadConversation("has a message that is no JSON object")
+        raise BadConversation("has a message that is not a JSON object")
     role = given.get("role", given.get("from"))
     content = given.get("content", given.get("value"))
-    if isinstance(content, list):  # OpenAI's parts
+    if isinstance(content, list):  # a list of OpenAI's content parts
         texts = [part.get("text") if isinstance(part, dict) else None for part in content]
         content = "".join(text for text in texts if isinstance(text, str)) if None not in texts else 0
     content = "" if content is None else content
@@ -89,12 +89,15 @@ def _message(given: Any) -> Message:
         raise BadConversation("has a message of an unknown role")
     calls = given.get("tool_calls") or []
     if not isinstance(calls, list) or (calls and role != "assistant"):
-        raise BadConversation("has tool calls that are no list, or are not of the assistant")
+        raise BadConversation("has tool calls that are not a list, or not from the assistant")
     return Message(role, content, tuple(map(_call, calls)))
 
 
 def _call(given: Any) -> Call:
-    """Return a call of OpenAI's form. Of arguments with one text, as all our tools have, only the text stays."""
+    """Return a call from OpenAI's form.
+
+    If its arguments are a single text, as for all our tools, only this text is kept.
+    """
     try:
         name, arguments = given["function"]["name"], given["function"]["arguments"]
         values = list(parse_json(arguments).values())
@@ -109,12 +112,15 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise BadConversation("has half a surrogate pair, which is no text") from None
+        raise BadConversation("has half a surrogate pair, which is not text") from None
 
 
 def check_order(messages: Sequence[Message], ends: str = "assistant") -> None:
-    """Raise BadConversation unless user and assistant take turns, with a system message at most at the start, and the
-    results of calls after them. `ends` says whether the last turn is an answer (assistant), or waits for one (user)."""
+    """Raise BadConversation unless the turns are in order.
+
+    User and assistant must take turns. A system message may come only at the start, and the results of calls come after
+    the calls. `ends` says whether the last turn is an answer (assistant), or waits for an answer (user).
+    """
     before = ""
     called = False
     for message in messages:
@@ -135,7 +141,7 @@ def check_order(messages: Sequence[Message], ends: str = "assistant") -> None:
 
 @dataclass
 class Faults:
-    """What is wrong with the conversations of a file: for each kind of fault, the numbers of its lines."""
+    """The faults in the conversations of a file: for each kind of fault, the numbers of the lines."""
 
     file: str
     lines: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -149,10 +155,10 @@ class Faults:
 
 
 def read_lines(path: Path, faults: Faults, read: Callable[[Any], _Read], wanted: str) -> Iterator[tuple[int, _Read]]:
-    """Yield line numbers of a JSONL file, and what `read` makes of their data. Lines that are no JSON, or for which it
-    raises BadConversation, are counted in `faults`.
+    """Yield line numbers of a JSONL file, and the result of `read` for their data.
 
-    Raises InputError if the file can't be read. `wanted` says what it should hold.
+    Lines that are not JSON, or for which `read` raises BadConversation, are counted in `faults`. Raises InputError if
+    the file can't be read. `wanted` names the expected content, for the error.
     """
     try:
         with path.open("rb") as lines:
@@ -162,7 +168,7 @@ def read_lines(path: Path, faults: Faults, read: Callable[[Any], _Read], wanted:
                 except BadConversation as error:
                     faults.lines[str(error)].append(number)
                 except ValueError:
-                    faults.lines["is no JSON"].append(number)
+                    faults.lines["is not JSON"].append(number)
                 else:
                     yield number, found
     except OSError as error:
@@ -170,7 +176,7 @@ def read_lines(path: Path, faults: Faults, read: Callable[[Any], _Read], wanted:
 
 
 def read_chats(path: Path, faults: Faults) -> Iterator[tuple[int, Conversation]]:
-    """Yield line numbers and conversations of a JSONL file. What is none is counted in `faults`.
+    """Yield line numbers and conversations of a JSONL file. Lines that are not conversations are counted in `faults`.
 
     Raises InputError if the file can't be read.
     """
@@ -193,7 +199,7 @@ class ChatFormat:
         self._known: dict[str, list[int]] = {}
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of a text. The name of a special token in it is plain text."""
+        """Return the ids of a text. If the text contains the name of a special token, the name is plain text."""
         ids: list[int] = self._encoder.encode([text])[0].tolist()
         return ids
 
@@ -217,11 +223,11 @@ class ChatFormat:
 
     @property
     def opening(self) -> list[int]:
-        """The ids after which the assistant speaks."""
+        """The ids that begin a turn of the assistant."""
         return self.turn(Message("assistant", ""))[0]
 
     def tokens(self, messages: Iterable[Message]) -> tuple[list[int], list[bool]]:
-        """Return the ids of a conversation, and for each id whether an assistant says it."""
+        """Return the ids of a conversation, and for each id True if it belongs to the assistant."""
         ids, said = [self.tokenizer.bos], [False]
         for message in messages:
             head, rest = self.turn(message)
@@ -230,11 +236,11 @@ class ChatFormat:
         return ids, said
 
     def prompt(self, messages: Iterable[Message]) -> list[int]:
-        """Return the ids after which the assistant answers."""
+        """Return the ids of a conversation, up to the point where the assistant answers."""
         return self.tokens(messages)[0] + self.opening
 
     def message(self, ids: Sequence[int]) -> Message:
-        """Return the turn of an assistant from the ids that it said. Invalid UTF-8 becomes U+FFFD."""
+        """Return the turn of an assistant from its ids. Invalid UTF-8 becomes U+FFFD."""
         pieces: list[list[int]] = [[]]
         for number in ids:
             if number == self.end:

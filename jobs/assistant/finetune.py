@@ -30,7 +30,7 @@ from jobs.model.windows import shuffled
 
 TOO_LONG = "is longer than the window"
 _OPEN = 64
-"""Windows that are being filled at the same time."""
+"""The number of windows that are filled at the same time."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,10 @@ class Part:
 
     @classmethod
     def parse(cls, given: str, files: Given | None = None) -> Part:
-        """Return the part of `NAME` or `NAME:WEIGHT`. Raises ConfigError. A file goes before a lesson of its name."""
+        """Return the part of `NAME` or `NAME:WEIGHT`.
+
+        If a file and a lesson have the same name, the file is used. Raises ConfigError.
+        """
         name, colon, weight = given.rpartition(":")
         if not colon or Path(given).exists():
             name, weight = given, "1"
@@ -65,7 +68,9 @@ class Part:
 
 
 class Chats:
-    """The tokens of many conversations, one after the other: ids, and whether an assistant says them."""
+    """The tokens of many conversations, one after the other: ids, and for each id True if it belongs to the
+    assistant.
+    """
 
     def __init__(self) -> None:
         self._ids: list[np.ndarray] = []
@@ -81,11 +86,13 @@ class Chats:
         self.weights.append(weight)
 
     def length(self, number: int) -> int:
-        """Return the number of inputs of a conversation: its last id is a target only."""
+        """Return the number of inputs of a conversation. Its last id is only a target."""
         return len(self._ids[number]) - 1
 
     def row(self, numbers: Iterable[int], window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return one window of some conversations: ids, targets, and which targets the assistant says."""
+        """Return one window with some conversations: ids, targets, and True for each target that belongs to the
+        assistant.
+        """
         ids, targets, said = np.zeros(window, np.int64), np.zeros(window, np.int64), np.zeros(window, np.float32)
         at = 0
         for number in numbers:
@@ -96,7 +103,7 @@ class Chats:
         return ids, targets, said
 
     def digest(self) -> str:
-        """Return the digest of everything that is trained on."""
+        """Return the digest of all conversations to train on."""
         whole = hashlib.sha256()
         for ids, said, weight in zip(self._ids, self._said, self.weights, strict=True):
             whole.update(ids.tobytes() + said.tobytes() + str(weight).encode())
@@ -106,9 +113,9 @@ class Chats:
 def load_chats(
     parts: Sequence[Part], chat: ChatFormat, window: int, examples: int, seed: int, val_share: float
 ) -> tuple[Chats, Chats, list[Faults]]:
-    """Return the conversations to train on and those held out, and what is wrong in each file.
+    """Return the conversations to train on, the held-out conversations, and the faults of each file.
 
-    Equal conversations are on the same side. Raises InputError if nothing is left to train on.
+    Equal conversations are on the same side. Raises InputError if there is nothing to train on.
     """
     train, val, all_faults = Chats(), Chats(), []
     for part in parts:
@@ -127,8 +134,10 @@ def load_chats(
 
 
 def pack(chats: Chats, window: int, epochs: int, seed: int) -> list[list[int]]:
-    """Return the windows of all epochs, as lists of conversations. Each epoch has another order, and no conversation is
-    cut: each goes into the fullest open window that has room for it."""
+    """Return the windows of all epochs, as lists of conversations.
+
+    Each epoch has another order. No conversation is cut: each goes into the fullest open window that has room for it.
+    """
     windows: list[list[int]] = []
     for epoch in range(epochs):
         open_windows: list[tuple[int, list[int]]] = []  # the room that is left, and the conversations
@@ -148,17 +157,17 @@ def pack(chats: Chats, window: int, epochs: int, seed: int) -> list[list[int]]:
 
 
 def _drawn(chats: Chats, seed: int, epoch: int) -> list[int]:
-    """Return the conversations of an epoch in its order, each as often as its weight says."""
+    """Return the conversations of an epoch in its order. The weight of a source decides how often they occur."""
     order = shuffled(np.arange(len(chats)), len(chats), seed, epoch).tolist()
     chances = np.random.default_rng([seed, epoch]).random(len(chats))
     return [number for number in order for _ in range(int(chats.weights[number] + chances[number]))]
 
 
 class Finetuning:
-    """An `Objective` over conversations, which begins with the weights of a model."""
+    """A training `Objective` over conversations. The training begins with the weights of a model."""
 
     def __init__(self, base: Continuer, train: Chats, val: Chats, settings: Settings, epochs: int) -> None:
-        """`settings.steps` is replaced by what the epochs take."""
+        """`settings.steps` is replaced by the number of steps that the epochs take."""
         self.base, self.train, self.val, self.epochs = base, train, val, epochs
         self._windows = pack(train, settings.window, epochs, settings.seed)
         steps = -(-len(self._windows) // settings.batch)
@@ -200,7 +209,7 @@ class Finetuning:
 
 
 def copy_of(model: GPT, settings: Settings) -> GPT:
-    """Return a new model with the same weights, which computes in the type of the settings."""
+    """Return a new model with the same weights. The new model computes in the number type of the settings."""
     new = GPT(model.shape, compute_type(settings))
     new.load_state_dict({name: weight.clone() for name, weight in model.state_dict().items()})
     return new

@@ -1,8 +1,9 @@
-"""What a model knows: it is asked questions with known answers several times, and a judge counts.
+"""Find out what a model knows: ask questions with known answers several times, and count the right answers.
 
-What it answers right most of the time, it knows. For the rest it learns to say that it doesn't know. So a question is
-asked twice as often as that takes: the first answers decide whether it is known, and the others give the figures,
-since a choice among lucky answers would make them look better than they are.
+If the model usually answers a question right, it knows the answer. For all other questions, it learns to say that it
+doesn't know. Each question is asked twice as often as this decision needs. The first answers decide whether it is
+known. The other answers give the figures, because the first ones would make a model look better than it is: a question
+may count as known by luck.
 """
 
 from __future__ import annotations
@@ -31,13 +32,16 @@ from jobs.model.generate import Continuer, Sampling
 
 REFUSAL = "I don't know."
 KNOWN = 0.6
-"""The least share of right answers to what a model knows."""
+"""A model knows an answer if at least this share of its answers is right."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A question and its answer. Facts about the same thing are held out together. `begins` is what a base model, which
-    knows no questions, continues. `known` says what an earlier interrogation found."""
+    """A question and its answer.
+
+    Facts with the same `about` are held out together. `begins` is a text without its end, for a base model, which
+    continues texts but does not answer questions. `known` is the result of an earlier interrogation.
+    """
 
     question: str
     answer: str
@@ -48,8 +52,11 @@ class Fact:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a model says to a fact: in how many answers it is right, and in how many it refuses. All others are made up.
-    `answer` is the right one in the model's own words, if it has said it."""
+    """A model's answers to a fact: the share of right answers, and the share of refusals. All other answers are made
+    up.
+
+    `answer` is the right answer in the model's own words, if it has given one.
+    """
 
     fact: Fact
     known: bool
@@ -81,7 +88,7 @@ def read_facts(file: Path) -> list[Fact]:
 
 
 def cloze(run: Location, count: int, seed: int) -> list[Fact]:
-    """Return questions of how passages of a run go on, from this many of its documents."""
+    """Return questions that ask how passages of a run continue. The passages are from `count` of its documents."""
 
     def drawn() -> Iterator[tuple[float, str, tuple[str, str]]]:
         for part in open_texts(run).slices():
@@ -100,7 +107,7 @@ def cloze(run: Location, count: int, seed: int) -> list[Fact]:
 
 
 def normal(text: str) -> str:
-    """Return the words of a text in one form, with spaces between them."""
+    """Return the words of a text in a normal form, with spaces between them."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
 
 
@@ -115,12 +122,15 @@ def refuses(said: str) -> bool:
 
 
 Ask = Callable[[Sequence[Fact], Sampling, Sequence[int]], list[str]]
-"""Returns an answer to each fact. A number decides the draws of its answer."""
+"""A function that returns an answer to each fact. A number decides the random draws of each answer."""
 
 
 def asker(folder: Path, device: str = "cpu") -> tuple[Ask, bool]:
-    """Return a function that asks a model, and whether that is an assistant, which answers the question. A base model
-    continues its beginning. No tools are used, since it is asked what the model itself knows."""
+    """Return a function that asks a model, and whether the model is an assistant.
+
+    An assistant answers the question. A base model continues its beginning. No tools are used, because the model itself
+    must know the answer.
+    """
     base = Continuer(folder, device)
     trained = bool(base.state.get("chat"))
     speaker = Speaker(base.model, ChatFormat(base.tokenizer), {}, trained)
@@ -135,7 +145,7 @@ def asker(folder: Path, device: str = "cpu") -> tuple[Ask, bool]:
 def interrogate(
     ask: Ask, facts: Sequence[Fact], sampling: Sampling, times: int = 5, exact: bool = False
 ) -> Iterator[Verdict]:
-    """Yield a verdict for each fact. What an earlier interrogation knew stays known."""
+    """Yield a verdict for each fact. Facts that an earlier interrogation found known stay known."""
     each = 2 * times
     for first, group in in_groups(facts, max(1, AT_ONCE // each)):
         many = [fact for fact in group for _ in range(each)]
@@ -148,22 +158,27 @@ def interrogate(
 
 
 def chats(verdicts: Iterable[Verdict], own_words: bool) -> Iterator[Conversation]:
-    """Yield what to learn: the right answer to what is known, and a refusal for the rest. An assistant keeps its own
-    words, so that nothing else changes. A base model has none, since it goes on after the answer."""
+    """Yield the conversations to learn from: the right answer to each known fact, and a refusal of each other fact.
+
+    An assistant keeps its own words, so that it learns nothing else. A base model has no words of its own, because it
+    does not stop after the answer.
+    """
     for one in verdicts:
         right = one.answer if own_words else one.fact.answer
         yield answered(asked(one.fact.question), right if one.known else REFUSAL)
 
 
 def facts_found(verdicts: Iterable[Verdict]) -> str:
-    """Return the facts with what is known of them, as the facts of a later interrogation."""
+    """Return the facts with the verdicts on what is known. A later interrogation can read them."""
     return "".join(
         json.dumps(asdict(replace(one.fact, known=one.known)), ensure_ascii=False) + "\n" for one in verdicts
     )
 
 
 def report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Return shares of the answers: what is known, said right and refused; what is not known, made up and refused."""
+    """Return shares of the answers: right answers and refusals to known questions, made-up answers and refusals to
+    unknown ones.
+    """
     known = [one for one in verdicts if one.known]
     unknown = [one for one in verdicts if not one.known]
 
@@ -181,7 +196,10 @@ def report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def split(verdicts: Iterable[Verdict], share: float) -> tuple[list[Verdict], list[Verdict]]:
-    """Return the verdicts to learn from, and a share of all things whose facts are held out."""
+    """Return the verdicts to learn from, and the held-out verdicts.
+
+    `share` of all things are held out, with all their facts.
+    """
     sides: tuple[list[Verdict], list[Verdict]] = ([], [])
     for one in verdicts:
         sides[is_held_out(one.fact.about or one.fact.question, share)].append(one)

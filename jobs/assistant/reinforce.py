@@ -1,9 +1,10 @@
-"""Reinforcement: the model answers, a judge rewards, and good answers become likelier. Read it from top to bottom.
+"""Reinforcement: the model answers, a judge gives rewards, and good answers become likelier. Read it from top to
+bottom.
 
-A group-relative policy gradient ("GRPO" of arXiv:2402.03300 without what one update per batch makes needless, as in
-nanochat): each problem is answered several times, the advantage of an answer is its reward minus the mean of its group,
-and each token that the model said counts with that advantage. The batch is a function of the step and of the weights,
-so a run that is taken up again goes on exactly.
+The method is a group-relative policy gradient: "GRPO" of arXiv:2402.03300, without the parts that are needless with one
+update per batch, as in nanochat. Each problem is answered several times. The advantage of an answer is its reward minus
+the mean reward of its group. Each token that the model said counts with this advantage. The batch depends only on the
+step and the weights, so an interrupted run continues exactly.
 """
 
 from __future__ import annotations
@@ -31,16 +32,19 @@ from jobs.model.train import Batch
 from jobs.model.train_settings import Settings, TrainWorker
 
 SAMPLES_EVERY, SAMPLES = 10, 4
-"""Each so many steps, so many of the best answers of a step are kept, and as many of the worst."""
+"""Every `SAMPLES_EVERY` steps, this many of the best and of the worst answers are saved."""
 
 FIRST_STEPS, LEAST = 3, 0.02
-"""If the first steps have less than this mean reward, there is nothing to learn from."""
+"""If the first steps have a lower mean reward than `LEAST`, there is nothing to learn from."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned. A run is bound to `name`. `prompts(seed, held_out)` yields problems forever, `judge` gives
-    the rewards of many answers, and `shares` are measures of an answer, whose means are reported."""
+    """A task to learn.
+
+    `prompts(seed, held_out)` yields problems forever. `judge` gives the rewards of many answers. `shares` are further
+    measures of an answer, whose means are reported. A run is bound to `name`.
+    """
 
     name: str
     prompts: Callable[[int, bool], Iterator[Conversation]]
@@ -54,7 +58,7 @@ def task_of(
     reward: Callable[[Conversation, Sequence[Message]], float],
     shares: Mapping[str, Callable[[str], float]] | None = None,
 ) -> Task:
-    """Return the task of a reward for single answers."""
+    """Return a task whose reward looks at one answer at a time."""
 
     def judge(prompts: Sequence[Conversation], answers: Sequence[Sequence[Message]]) -> list[float]:
         return [float(reward(prompt, turns)) for prompt, turns in zip(prompts, answers, strict=True)]
@@ -64,24 +68,27 @@ def task_of(
 
 @dataclass(frozen=True)
 class Effort:
-    """The sizes of a reinforcement, which with its `Settings` decide it."""
+    """The sizes of a reinforcement. Together with its `Settings` they decide the result."""
 
     samples: int = 8
-    """Answers to each problem. The problems of a step are the batch of the settings."""
+    """The number of answers to each problem. The number of problems in a step is the batch of the settings."""
     max_tokens: int = 64
     temperature: float = 1.0
     kl: float = 0.0
-    """The price of each nat by which an answer's probability rises above that at the start."""
+    """The penalty for each nat by which an answer becomes likelier than at the start."""
     stop_at: float | None = None
-    """The nats per answer from the start at which the run ends."""
+    """The distance from the start, in nats per answer, at which the run ends."""
     tested: int = 64
-    """Held-out problems of a validation, each answered `samples` times."""
+    """The number of held-out problems in a validation. Each is answered `samples` times."""
 
 
 class Reinforcement:
-    """An `Objective` whose batches are the model's own answers. Raises ConfigError if the tokenizer lacks specials."""
+    """A training `Objective` whose batches are the model's own answers.
 
-    # all that decides a reinforcement, and where its samples go
+    Raises ConfigError if the tokenizer lacks special tokens.
+    """
+
+    # the parameters are everything that decides a reinforcement, and the folder of its samples
     def __init__(
         self, start: Continuer, task: Task, settings: Settings, effort: Effort, folder: Path,
         tools: Mapping[str, Tool] | None = None, tell: Callable[[str], None] = lambda text: None,
@@ -131,7 +138,9 @@ class Reinforcement:
         return Batch(ids[learned, :-1], ids[learned, 1:], (counts[:, 1:] / said.sum())[learned], facts, last)
 
     def evaluate(self, model: GPT, worker: TrainWorker) -> dict[str, Any]:
-        """Return the share of right answers to held-out problems, and of problems with a right one among `samples`."""
+        """Return the share of right answers to held-out problems, and the share of problems with at least one right
+        answer.
+        """
         samples = self.effort.samples
         problems = list(islice(self.task.prompts(SEED, True), self.effort.tested))
         prompts = [problem for problem in problems for _ in range(samples)]
@@ -149,14 +158,19 @@ class Reinforcement:
         return made
 
     def _rewards(self, prompts: Sequence[Conversation], made: Sequence[Transcript]) -> list[float]:
-        """Return the rewards. An answer of an assistant that was cut gets none, or models learn to ramble."""
+        """Return the rewards.
+
+        If an assistant's answer was cut, it gets no reward, because models would learn to ramble.
+        """
         rewards = self.task.judge(prompts, [one.turns for one in made])
         whole = [one.ended or not self.start.state.get("chat") for one in made]
         return [reward if complete else min(reward, 0.0) for reward, complete in zip(rewards, whole, strict=True)]
 
     @torch.no_grad()
     def _start_logs(self, ids: Tensor, said: Tensor) -> Tensor:
-        """Return the logarithms of the probabilities that the start gives to what was said (rows, time)."""
+        """Return the logarithms of the probabilities that the model at the start gives to the tokens that were said
+        (rows, time).
+        """
         model = self.start.model
         wanted = said[:, 1:].nonzero(as_tuple=True)
         logs = model.logits(model.trunk(ids[:, :-1])[wanted]).log_softmax(-1)
@@ -171,7 +185,7 @@ class Reinforcement:
     def _keep(
         self, step: int, prompts: Sequence[Conversation], made: Sequence[Transcript], rewards: Sequence[float]
     ) -> None:
-        """Write some of the best and worst answers of each tenth step, and all right ones if they are asked for."""
+        """Write some of the best and worst answers of each tenth step. With `save_right`, write all right answers."""
         lines = [as_line([*prompt, *one.turns], reward=reward)
                  for prompt, one, reward in zip(prompts, made, rewards, strict=True)]  # fmt: skip
         order = sorted(range(len(made)), key=lambda at: rewards[at])
@@ -194,7 +208,9 @@ class Reinforcement:
 
 
 def _padded(made: Sequence[Transcript]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return ids, which of them the model said (1 or 0), and the logarithms of their probabilities: (rows, time)."""
+    """Return ids, a mask of the ids that the model said (1 or 0), and the logarithms of their probabilities: (rows,
+    time).
+    """
     longest = max(len(one.ids) for one in made)
     ids = torch.tensor([one.ids + [0] * (longest - len(one.ids)) for one in made])
     logs = [[0.0 if log is None else log for log in one.logs] + [0.0] * (longest - len(one.ids)) for one in made]

@@ -1,7 +1,7 @@
-"""Reward models: the trunk of a model with one output, which says how much people would like a text.
+"""Reward models. A reward model is a trained model with a single output, a score for how much people would like a text.
 
-It learns from pairs, chosen and rejected, by the logistic loss of the difference of their scores (Bradley and Terry;
-arXiv:1706.03741).
+A reward model learns from pairs of a chosen and a rejected text. The loss is the logistic loss of the difference of
+their scores (Bradley and Terry; arXiv:1706.03741).
 """
 
 from __future__ import annotations
@@ -36,19 +36,22 @@ from jobs.model.train_settings import Settings, Shape, TrainWorker
 from jobs.model.windows import shuffled
 
 BINS = 5
-"""Bins of the calibration curve, of equal numbers of pairs."""
+"""The number of bins of the calibration curve. Each bin has equally many pairs."""
 
 
 class RewardModel(GPT):
-    """Scores texts. As its loss takes pairs: ids, and counts that are not zero at the last token of each text, (pairs,
-    2, time), the chosen one first. The targets are not used."""
+    """A model that scores texts.
+
+    Its loss takes pairs (pairs, 2, time), with the chosen text first: the ids, and counts that are not zero at the last
+    token of each text. The targets are not used.
+    """
 
     def __init__(self, shape: Shape, compute: torch.dtype = torch.float32) -> None:
         super().__init__(shape, compute)
         self.head = Linear(shape.width, 1)
 
     def scores(self, ids: Tensor, last: Tensor) -> Tensor:
-        """Return a score for each row of ids, from its position `last`."""
+        """Return a score for each row of ids, computed at its position `last`."""
         rows = torch.arange(len(ids), device=ids.device)
         scores: Tensor = self.head(self.trunk(ids)[rows, last])[:, 0].float()
         return scores
@@ -70,10 +73,11 @@ class Pair:
 
 
 def read_pairs(path: Path, faults: Faults) -> list[Pair]:
-    """Return the pairs of a JSONL file: `prompt` (a text, or messages) with `chosen` and `rejected`, or with `ranked`,
-    a list of answers from best to worst, all pairs of which are taken. Lines that are none are counted in `faults`.
+    """Return the pairs of a JSONL file.
 
-    Raises InputError if the file can't be read or has no pair.
+    Each line has a `prompt` (a text, or messages) with `chosen` and `rejected`. Or it has `ranked`, a list of answers
+    from best to worst, which gives a pair for any two of them. Other lines are counted in `faults`. Raises InputError
+    if the file can't be read or has no pair.
     """
     pairs = [pair for _, found in read_lines(path, faults, _pairs, "pairs") for pair in found]
     if not pairs:
@@ -93,13 +97,13 @@ def _pairs(data: Any) -> list[Pair]:
 
 
 class Scorer:
-    """Turns answers into ids, as the base model sees them: turns of a conversation, or the text of a page."""
+    """A converter from answers to ids as the base model needs them: turns of a conversation, or the text of a page."""
 
     def __init__(self, chat: ChatFormat, trained: bool, window: int) -> None:
         self.chat, self.trained, self.window = chat, trained, window
 
     def ids(self, prompt: Conversation, answer: str) -> list[int]:
-        """Return the ids of a prompt and its answer. Of a long one, the end is left out."""
+        """Return the ids of a prompt and its answer. If they are too long, the end is cut off."""
         if self.trained:
             ids = self.chat.tokens([*prompt, Message("assistant", answer)])[0]
         else:
@@ -114,7 +118,7 @@ class Scorer:
 
 
 class Preferences:
-    """An `Objective` over pairs, which begins with the trunk of a model."""
+    """A training `Objective` over pairs. The training begins with the trunk of a model: all weights except the head."""
 
     def __init__(self, base: Continuer, train: Sequence[Pair], val: Sequence[Pair], settings: Settings) -> None:
         self.base, self.settings = base, settings
@@ -153,8 +157,11 @@ class Preferences:
 
     @torch.no_grad()
     def evaluate(self, model: GPT, worker: TrainWorker) -> dict[str, Any]:
-        """Return the accuracy on held-out pairs, their loss, and `calibration`: for pairs in the order of how sure the
-        model is, the probability that it gives to its choice, and the share of right choices."""
+        """Return the accuracy and the loss on held-out pairs, and `calibration`.
+
+        For `calibration`, the pairs are ordered by how sure the model is. Each bin has the probability that the model
+        gives to its choice, and the share of right choices.
+        """
         assert isinstance(model, RewardModel)
         if not self._val:
             return {}
@@ -174,7 +181,10 @@ class Preferences:
 
 
 class Judge:
-    """Gives the scores of a reward model as the rewards of a `Task`. Raises InputError if `folder` has none."""
+    """A judge that gives the scores of a reward model as the rewards of a `Task`.
+
+    Raises InputError if `folder` has no reward model.
+    """
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         self.found = Continuer(folder, device, RewardModel)

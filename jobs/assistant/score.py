@@ -1,4 +1,4 @@
-"""The share of right answers of an assistant to a lesson's problems that it never saw."""
+"""The share of an assistant's right answers to problems of a lesson that it never saw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jobs.model.generate import Sampling
 
 AT_ONCE = 64
 SEED = 1_000_000
-"""The seed of tests. Trainings have 0 by default."""
+"""The seed of tests. Trainings have seed 0 by default."""
 
 
 def tested(

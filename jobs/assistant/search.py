@@ -1,7 +1,7 @@
-"""Search: an index over the passages of a finished run, in one SQLite file, and the tool that asks it.
+"""Search: an index over the passages of a finished run, in one SQLite file, and the tool that uses the index.
 
-Pages are hostile, and so may be an index file and a query. A query's words are quoted, a file is opened read-only
-without trust in its schema, a question has a limit of steps, and what comes back is one line of text.
+Pages are hostile, and an index file and a query may be hostile too. So the words of a query are quoted, a file is
+opened read-only without trust in its schema, a query has a limit of steps, and the result is one line of text.
 """
 
 from __future__ import annotations
@@ -21,24 +21,29 @@ from corpus.tokens.texts import open_texts, read_slice
 from jobs.assistant.tool import ToolError
 
 MOST_PASSAGE = 450
-"""Characters of a passage. With question, call and source it fits a window of 256 tokens."""
+"""The most characters of a passage.
+
+Such a passage fits a window of 256 tokens, together with question, call and source.
+"""
 LEAST_PASSAGE = 60
-"""Shorter rests of a text are left out: they answer nothing."""
+"""Shorter remainders of a text are dropped, because they answer nothing."""
 MOST_URL = 100
 MOST_WORDS = 24
-"""Words of a query that are looked for."""
+"""The most words of a query that are searched."""
 
 _APPLICATION = 0x636F7270
-"""What SQLite's header says of a file of ours: "corp"."""
+"""The id "corp", which SQLite's header has in our files."""
 _STEPS = 20_000_000
-"""Steps of SQLite's machine for one question: some seconds."""
+"""The most steps of SQLite's machine for one query. They take some seconds."""
 _END = re.compile(r"(?<=[.!?…])[\"”’)]*\s+|(?<=[。！？])|\n+")
 _WORD = re.compile(r"\w+")
 
 
 def passages(text: str) -> Iterator[str]:
-    """Yield a text in passages of one line each, cut at the ends of paragraphs and sentences. A longer sentence is cut
-    at a space."""
+    """Yield the passages of a text, each on one line.
+
+    Texts are cut at the ends of paragraphs and sentences, and longer sentences at a space.
+    """
     passage = ""
     for piece in _pieces(text):
         if passage and len(passage) + 1 + len(piece) > MOST_PASSAGE:
@@ -65,13 +70,13 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def write_index(run: Location, file: Path) -> int:
-    """Write the index of a finished run, and return its number of passages. The same run gives the same bytes.
+    """Write the index of a finished run, and return the number of its passages. The same run gives the same bytes.
 
-    Raises InputError if there is no run, and OutputError if the file can't be written.
+    Raises InputError if `run` is not a finished run, and OutputError if the file can't be written.
     """
     texts = open_texts(run)
     if texts.run is None:
-        raise InputError(f"{run} is no finished run.", "Search shows the URL of a page, so it needs a run.")
+        raise InputError(f"{run} is not a finished run.", "Search shows the URL of a page, so it needs a run.")
     rows = (
         (passage, " ".join(url.split())[:MOST_URL])
         for part in texts.slices()
@@ -82,7 +87,7 @@ def write_index(run: Location, file: Path) -> int:
     try:
         with replacing(file) as scratch, closing(sqlite3.connect(scratch, isolation_level=None)) as base:
             base.execute(f"PRAGMA application_id = {_APPLICATION}")
-            base.execute("PRAGMA journal_mode = OFF")  # after a failure the file is thrown away
+            base.execute("PRAGMA journal_mode = OFF")  # no journal, because the file is deleted after a failure
             base.execute("CREATE VIRTUAL TABLE passages USING fts5(text, url UNINDEXED)")
             base.execute("CREATE TABLE facts (json TEXT)")
             base.execute("BEGIN")
@@ -98,7 +103,7 @@ def write_index(run: Location, file: Path) -> int:
 
 
 class Index:
-    """An index file, open for questions. Raises InputError if it is none."""
+    """An open index file. Raises InputError if the file is not an index."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -120,23 +125,27 @@ class Index:
         return self._first("SELECT text, url FROM passages WHERE rowid = ?", number)
 
     def find(self, query: str) -> tuple[str, str] | None:
-        """Return the text and the URL of the best passage: one with the words in a row, else one with most of them."""
+        """Return the text and the URL of the best passage: a passage with the words in a row, or else one with most of
+        the words.
+        """
         words = _WORD.findall(query)[:MOST_WORDS]
         ask = "SELECT text, url FROM passages WHERE passages MATCH ? ORDER BY rank, rowid LIMIT 1"
-        # in quotes, words are no operators of FTS5, and \w has no quotes
+        # in quotes, words are not operators of FTS5, and \w matches no quotes
         row = self._first(ask, f'"{" ".join(words)}"') if words else None
         return row or (self._first(ask, " OR ".join(f'"{word}"' for word in words)) if len(words) > 1 else None)
 
     def search(self, query: str) -> str:
-        """Return the best passage and its source. Raises ToolError if there is none."""
+        """Return the best passage and its source. Raises ToolError if no passage has a word of the query."""
         found = self.find(query)
         if found is None:
             raise ToolError("No passage has these words.")
         return f"{found[0]}\nSource: {found[1]}"
 
     def _first(self, ask: str, given: Any) -> tuple[str, str] | None:
-        """Return the first row of a question, as short lines whatever the file holds. Raises IntegrityError if it is
-        damaged, and ToolError if the question takes too long."""
+        """Return the first row of a query, as short lines whatever the file holds.
+
+        Raises IntegrityError if the file is damaged, and ToolError if the query takes too long.
+        """
         self._base.set_progress_handler(lambda: 1, _STEPS)
         try:
             row = self._base.execute(ask, (given,)).fetchone()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 MOST_TEXT = 600
-"""Characters of a result that the model reads."""
+"""The most characters of a result that the model reads."""
 
 Tool = Callable[[str], str]
-"""Raises ToolError with a text for the model."""
+"""A tool. A tool raises ToolError with a text for the model."""
 
 
 class ToolError(Exception):
-    """Raised for an input that a tool can't work on. The model reads its message."""
+    """Raised for an input that a tool can't process. The model reads the message."""

@@ -11,7 +11,7 @@ from jobs.assistant.tool import MOST_TEXT, Tool, ToolError
 
 
 def tools_of(index: Path | None) -> dict[str, Tool]:
-    """Return the tools by name. Search needs the index of a run. Raises InputError if `index` is none."""
+    """Return the tools by name. Search needs the index of a run. Raises InputError if `index` is not an index file."""
     tools: dict[str, Tool] = {"calculator": calculate}
     if index:
         tools["search"] = Index(index).search

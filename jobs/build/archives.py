@@ -1,4 +1,4 @@
-"""The archives of a finished run, and pages of them that are read again."""
+"""The archives of a finished run, whose pages can be read again."""
 
 from __future__ import annotations
 
@@ -18,26 +18,30 @@ from corpus.sandbox.page_worker import make_recipe
 from corpus.sandbox.unit import Unit
 from corpus.tables.takedown import TAKEDOWN_FILE
 from jobs.build.inputs import check_unchanged, find_in_run, plan_units
+from jobs.build.plan import columns_of
 
 
 class Archives:
-    """The archives that a run read, each as one unit. They are looked for when they are needed."""
+    """The archives that a run read, each as one unit. Archives are located only when they are needed."""
 
     def __init__(self, run: Run, inputs: Sequence[str]) -> None:
-        """`inputs` say where they are now, if they are not where they were."""
+        """`inputs` are the present places of the archives, if they have moved."""
         self._run = run
         self._inputs = inputs
         self.found: dict[str, Unit] = {}
 
     def units(self, names: Iterable[str]) -> dict[str, Unit]:
-        """Return each of these archives as one unit. Raises InputError for an archive that is missing, or changed."""
+        """Return each of these archives as one unit.
+
+        Raises InputError for an archive that is missing or has changed.
+        """
         names = list(names)
         missing = [name for name in names if name not in self.found]
         if missing:
             past = self._run.locations()
             locations = self._inputs or [past[name] for name in missing if past.get(name)]
             strange = [url for url in locations if is_url(url)] if not self._inputs else []
-            if strange:  # a folder from somebody else must not send this user's credentials anywhere
+            if strange:  # a folder from a stranger must not send this user's credentials anywhere
                 raise InputError(
                     f"Some pages must be read again, from {redact(strange[0])} as the run's timings.json says.",
                     "If you trust that file, name the archives with --inputs.",
@@ -47,12 +51,16 @@ class Archives:
             known = {item["name"]: item["identity"] for item in inputs}
             for name in missing:
                 if name not in there:
-                    raise InputError(f"Some pages of {name} must be read again.", "Say with --inputs where it is.")
+                    raise InputError(
+                        f"Some pages of {name} must be read again.", "Give its present place with --inputs."
+                    )
                 if there[name].identity != known[name]:
-                    raise InputChanged(f"{name} is not the archive that the run read.", "Give that one with --inputs.")
+                    raise InputChanged(
+                        f"{name} is not the archive that the run read.", "Give the right archive with --inputs."
+                    )
             check_unchanged(self._run.store, [there[name] for name in missing])
             for name in missing:
-                self.found[name] = plan_units(there[name], 1 << 60)[0]
+                self.found[name] = plan_units(there[name], 1 << 60, columns_of(self._run.info))[0]
         return {name: self.found[name] for name in names}
 
 
@@ -60,9 +68,10 @@ def read_texts(
     run: Run, rows: Sequence[dict[str, Any]], inputs: Sequence[str], modules: Sequence[Plugin],
     factory: str = "filters:recipe_from_dict",
 ) -> dict[str, str]:  # fmt: skip
-    """Return the texts of pages that the run dropped, by id: what the stages make of them if no limit ends them.
+    """Return the texts of pages that the run dropped, by id. The text of a page is what the stages make if no limit
+    drops the page.
 
-    `rows` are ledger rows. Pages that were taken down, and those that no stage has judged, have no text here. Raises
+    `rows` are ledger rows. Pages that were taken down, and pages that no stage has judged, have no text here. Raises
     InputError if an archive is missing.
     """
     wanted = [row for row in rows if row["outcome"] in (DROPPED, FAILED) and row["stage"] != REMOVED]

@@ -1,8 +1,8 @@
 """`corpus build`: archives in, corpus and ledger out.
 
 plan units → the pass (one task per unit) → check that ranges tile and counts balance → compare → pack → manifest and
-run.json. Everything before run.json lies under .work/, or is a part that counts only once run.json and the manifest
-name it. So the same command takes up a run wherever it ended.
+run.json. All other files are under .work/, or are parts that count only when run.json and the manifest name them.
+So the same command continues a run wherever it ended.
 """
 
 from __future__ import annotations
@@ -49,10 +49,12 @@ def build(job: Job, make_engine: Callable[[], Engine], progress: Progress) -> Jo
     """Run a build to its end, or to the first stop signal. Raises CorpusError."""
     before = open_store(job.out)
     if isinstance(before, LocalStore) and before.size(JOURNAL) is not None:
-        with before.only_run():  # a takedown was cut off, and its list is part of the plan
+        with before.only_run():  # if a takedown was interrupted, its list is part of the plan
             finish_swap(before)
     plan = make_plan(job)
-    make_units(job, plan, 1 << 40)  # finds an input that is no archive before anything is written
+    if plan.columns is not None:
+        progress.note(f"Columns: {plan.columns}")
+    make_units(job, plan, 1 << 40)  # this finds an input that is not an archive before anything is written
     store = open_folder(job.out)
     with store.only_run(job.share), Stop() as stop:
         finished = claim_folder(store, plan)
@@ -73,7 +75,7 @@ def carry_out(
     job: Job, plan: Plan, store: Store, make_engine: Callable[[], Engine], stop: Stop, progress: Progress,
     work: Callable[[Build], JobResult],
 ) -> JobResult:  # fmt: skip
-    """Start the engine, do the work of a build, and end the engine."""
+    """Start the engine, do the work of a build, and stop the engine."""
     try:
         with executing(store, make_engine, stop, progress) as execution:
             return work(Build(job, plan, execution))
@@ -85,14 +87,13 @@ def complete(
     run: Build, commits: list[Commit], given_up: list[dict[str, Any]],
     fill: Callable[[list[Commit], list[Verdicts]], list[Commit]] = lambda commits, verdicts: commits,
 ) -> JobResult:  # fmt: skip
-    """Do all that comes after the pass: compare documents, pack, write run.json.
+    """Do everything that comes after the pass: compare documents, pack, write run.json.
 
-    `fill` is called with the verdicts before anything is packed, for commits that lack texts. Raises Stopped, and
-    CorpusError.
+    Before packing, `fill` is called with the verdicts, for commits that lack texts. Raises Stopped, and CorpusError.
     """
     job, plan, store = run.job, run.plan, run.execution.store
     begin(store, digest([[[one.key, one.sha256] for one in commits], job.dedup_memory]))
-    # the versions of this process: a takedown has the identity of the run, which another version may have made
+    # The versions of this process. The identity has those of the run, which another version may have made.
     depends = digest({"recipe": plan.identity["recipe"], "versions": versions()})
     common = {**run.payload(), "depends": depends}
     found: list[Verdicts] = []
@@ -129,7 +130,7 @@ def _pack(run: Build, commits: list[Commit], verdicts: list[Verdicts]) -> list[C
     packed = digest([*(commit.sha256 for commit in commits), *(one.digest for one in verdicts), job.index])
     if (store.get(".work/packed") or b"").decode() != packed:
         reached("before_pack")
-        # files of an earlier, shorter set of units (a quarantined unit has come back) are no part of this one
+        # if a quarantined unit has come back, these are files of an earlier, shorter set of units
         for file in ("run.json", "report.html"):
             store.discard(file)
         for folder in ("corpus", "ledger", "samples", "manifest", "index"):
@@ -144,7 +145,8 @@ def _pack(run: Build, commits: list[Commit], verdicts: list[Verdicts]) -> list[C
     if run.keeps_signatures:
         for stage in job.recipe.pipeline().collective:
             tasks += [task for task in plan_pack(stage.kind, commits, ROWS_PER_LEDGER_PART) if task.slices]
-    payloads = [{**asdict(task), "store": store.location, "columns": columns} for task in tasks]
+    common = {"store": store.location, "columns": columns, "documents": run.plan.identity.get("documents")}
+    payloads = [{**asdict(task), **common} for task in tasks]
     return run.execution.commits("pack", pack_task, payloads)
 
 
@@ -171,6 +173,7 @@ def run_info(
         **{key: identity[key] for key in ("recipe", "resources", "versions")},
         "fingerprint": run.plan.fingerprint,
         **{key: identity[key] for key in ("inputs", "against", "removed")},
+        **({"documents": identity["documents"]} if "documents" in identity else {}),
         **({"removed_urls": "sha256"} if takedown_of(run.execution.store).hides else {}),
         "records": counts,
         "other_records": dict(sorted(others.items())),
@@ -189,23 +192,24 @@ def run_info(
 
 
 def _facts(verdicts: list[Verdicts], compares: str, stage: str = "") -> dict[str, Any] | None:
-    """Return the facts of a comparison: that of `stage`, or else the first of its kind."""
+    """Return the facts of the comparison by `stage`, or else of the first comparison of this kind."""
     found = [one for one in verdicts if one.compared.compares == compares]
     chosen = [one for one in found if one.compared.stage == stage] or found
     return chosen[0].facts if chosen else None
 
 
 _COSTS = ("seconds", "stages", "read", "failed_tries")
-"""The facts of a unit's commit that go into timings.json: seconds by the clock, CPU time by stage, pages that were read
-again, and failed attempts by class."""
+"""The facts of a unit's commit that go into timings.json: seconds of wall-clock time, CPU time by stage, pages that
+were read again, and failed attempts by class.
+"""
 
 
 def finish(run: Build, info: dict[str, Any], commits: list[Commit], parts: list[Commit]) -> None:
     """Write the manifest, timings.json and, last, run.json. Then remove intermediate files."""
     store = run.execution.store
     if not info["complete"]:
-        store.discard("run.json")  # left by an earlier try, with as many units but other reasons
-    # rules in alphabetical order, since the order of counting depends on the units
+        store.discard("run.json")  # an earlier try may have left it, with as many units but other reasons
+    # rules in alphabetical order, because the order of counting depends on the units
     records = json.loads(json.dumps(info["records"], sort_keys=True))
     run_json = store.get("run.json") or as_json({**info, "records": records})
     reached("before_manifest")

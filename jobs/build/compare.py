@@ -1,7 +1,8 @@
-"""The comparisons of a build: one frame for all collective stages, whatever they compare.
+"""The comparisons of a build: one frame for all collective stages, whether they compare documents or lines.
 
-The stages compare one after the other, in the order of the recipe, and each sees what the ones before it left. The
-phases of a comparison are in `compare_documents` and `compare_lines`; here is what both share.
+The stages compare one after the other, in the order of the recipe. Each stage sees the documents that the stages before
+it kept. The phases of a comparison are in `compare_documents` and `compare_lines`. This module has the parts that both
+share.
 """
 
 from __future__ import annotations
@@ -27,28 +28,30 @@ from jobs.runner.task_functions import compare_task
 
 ALARM_RATE = 0.9
 ALARM_DOCUMENTS = 20
-"""The least number of documents for which a rate says something. Domains raise no alarm: many a site is one page under
-many addresses."""
+"""The least number of documents for which a rate means something.
+
+Domains raise no alarm, because many sites are one page under many addresses.
+"""
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The comparison of one collective stage: its units, and the phases that have run.
 
-    What a phase has used up is removed, so that a document never takes much more space than its signature.
+    A file is removed as soon as no phase needs it, so that a document never takes much more space than its signature.
     """
 
     execution: Execution
     bound: BoundStage
     common: dict[str, Any]
-    """The part of every task's payload that is the same: store, recipe, factory, modules, depends."""
+    """The part that the payloads of all tasks share: store, recipe, factory, modules, depends."""
     units: Sequence[Commit]
     before: Sequence[Verdicts] = ()
-    """The verdicts of the comparisons before this one."""
+    """The verdicts of earlier comparisons."""
     memory_bytes: int = MEMORY_BYTES
     against: Sequence[EarlierRun] = ()
     lists: dict[str, str] = field(default_factory=dict)
-    """The names of what phases left, and of what their tasks are given."""
+    """The names of the phases' results, and of the values that their tasks read."""
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
     """The cost of each phase in this process, for timings.json."""
 
@@ -67,7 +70,7 @@ class Comparison:
         return tuple(verdicts.boxes[unit] for verdicts in self.before if verdicts.removed[unit])
 
     def groups(self, starts: Sequence[int]) -> list[Group]:
-        """Return the units in groups. `starts` has the first unit of each, and at the end the number of units."""
+        """Return the units in groups. `starts` has the first unit of each group, followed by the number of units."""
         numbers = {name: number for number, name in enumerate(self.archives)}
         groups = []
         for start, end in pairwise(starts):
@@ -77,12 +80,12 @@ class Comparison:
         return groups
 
     def put(self, name: str, value: Any) -> None:
-        """Store plain data under a name, for the tasks that read it."""
+        """Store plain data under a name, for tasks to read."""
         self.lists[name] = put_value(self.execution.store, value)
 
     def phase(self, phase: str, own: Iterable[dict[str, Any]], reads: Sequence[str], name: str = "") -> list[Commit]:
-        """Run the tasks of a phase, which may read the lists `reads`. The list of its commits is added under `name`, or
-        under the name of the phase.
+        """Run the tasks of a phase, which may read the lists `reads`. Add the list of its commits under `name`, by
+        default the name of the phase.
 
         Raises Stopped, and IntegrityError if a task was given up.
         """
@@ -103,7 +106,7 @@ class Comparison:
         return done
 
     def forget(self, commits: Sequence[Commit], *kinds: str) -> None:
-        """Remove files that all their readers have read: each reader has its commit."""
+        """Remove files that are no longer needed, because each task that reads them has its commit."""
         for done in commits:
             for part in done.parts:
                 if part.kind in kinds or not kinds:
@@ -114,7 +117,7 @@ class Comparison:
         self, kind: str, groups: Sequence[Group], done: Sequence[Commit], removed: list[int], rules: dict[str, int],
         facts: dict[str, Any],
     ) -> Verdicts:  # fmt: skip
-        """Return the verdicts on all units, from the files of a kind that the last phase left."""
+        """Return the verdicts on all units, from the files of a kind that the last phase wrote."""
         split = self.stage.split if isinstance(self.stage, LineComparison) else ""
         compared = Compared(self.bound.name, self.stage.compares, dict(self.stage.evidence), split)
         boxes: list[VerdictBox] = []
@@ -124,9 +127,9 @@ class Comparison:
 
 
 def alarm(verdicts: Verdicts, rate: float) -> str:
-    """Return one sentence if a comparison removes more than `rate` of the run or of one archive, else an empty text.
+    """Return a warning if a comparison removes more than `rate` of the run or of one archive, else an empty text.
 
-    The rate counts documents where documents are compared, and characters where lines are.
+    The rate counts documents where documents are compared, and characters where lines are compared.
     """
     compared, removed, archives = (verdicts.facts[key] for key in ("compared", "removed", "archives"))
     if verdicts.compared.compares == "documents":

@@ -1,4 +1,4 @@
-"""The comparison of whole documents: its phases (`corpus.dedup.phases`) in order, and what they found."""
+"""The comparison of whole documents: its phases (`corpus.dedup.phases`) in order, and its results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jobs.build.compare import Comparison
 
 
 def compare_documents(work: Comparison) -> Verdicts | None:
-    """Return the verdicts on the documents of all units, in (archive, offset) order. None if the limit is switched off.
+    """Return the verdicts on the documents of all units, in (archive, offset) order, or None if the limit is off.
 
     Raises Stopped, and IntegrityError.
     """
@@ -40,7 +40,7 @@ def compare_documents(work: Comparison) -> Verdicts | None:
     work.put("archives", names)
     work.put("against", [one.digest for one in work.against])
 
-    past = ["archives", "against"]  # the numbers of earlier archives come after those of these
+    past = ["archives", "against"]  # earlier archives are numbered after the archives of this run
     bands = work.phase("bands", own, ["layout"])
     rounds = -(-layout.boxes // layout.boxes_at_once)
     candidates = work.phase("candidates", [{}] * rounds, ["layout", "bands", *past])
@@ -119,7 +119,7 @@ def _components(work: Comparison, layout: Layout, candidates: list[Commit], twin
 
 
 def _largest(verified: Sequence[Commit], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the largest clusters; among equals the first."""
+    """Return the largest clusters. Among equal clusters, the first ones are taken."""
     found = sorted((entry for done in verified for entry in done.facts["largest"]), reverse=True)[:LARGEST]
     return [
         {"id": f"{names[archive]}:{offset}" + (f"+{inner}" if inner else ""), "documents": size}
@@ -128,7 +128,7 @@ def _largest(verified: Sequence[Commit], names: Sequence[str]) -> list[dict[str,
 
 
 def _archives(units: Sequence[Commit], compared: Sequence[int], removed: Sequence[int]) -> list[dict[str, Any]]:
-    """Return what each archive lost."""
+    """Return the losses of each archive."""
     documents, gone = Counter[str](), Counter[str]()
     for unit, of_unit, lost in zip(units, compared, removed, strict=True):
         documents[unit.facts["unit"]["warc"]] += of_unit
@@ -137,7 +137,7 @@ def _archives(units: Sequence[Commit], compared: Sequence[int], removed: Sequenc
 
 
 def _domains(sites: Sequence[Commit]) -> dict[str, Any]:
-    """Return the number of domains, and those that lost most."""
+    """Return the number of domains, and the domains that lost the most documents."""
     found = sorted((tuple(entry) for done in sites for entry in done.facts["sites"]), reverse=True)[:MOST_SITES]
     named = [{"domain": site, **_rate(documents, gone)} for gone, documents, site in found]
     return {"number": sum(done.facts["count"] for done in sites), "most_removed": named}

@@ -1,4 +1,4 @@
-"""The comparison of lines: its phases (`corpus.dedup.phases`) in order, and what they found."""
+"""The comparison of lines: its phases (`corpus.dedup.phases`) in order, and its results."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ BASE = "https://data.commoncrawl.org/"
 _LIKE_A_NAME = re.compile(r"cc-[a-z]+[\w-]*", re.IGNORECASE)
 _NAME = re.compile(r"CC-MAIN-20\d\d-([0-4]\d|5[0-3])")
 _LIST_BYTES = 64 << 20
-"""A list of 100,000 files is about 1 MB."""
+"""The largest list that is read. A list of 100,000 files is about 1 MB."""
 
 _LINE_BYTES = 4096
 
@@ -40,7 +40,8 @@ def crawl_files(name: str, limit: int | None, base: str | None, client: Client) 
         )
     if limit is None:
         raise ConfigError(
-            f"{name} has about 90,000 files of 1 GB.", "Give --limit for the first ones, or --sample for a draw."
+            f"{name} has about 90,000 files of 1 GB.",
+            "Give --limit N for the first N files, or --sample N for N random files.",
         )
     base = (base or BASE).rstrip("/")
     if is_url(base) and redact(base) != base:

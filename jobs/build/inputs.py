@@ -1,9 +1,11 @@
-"""Find the archives that a user names by files, globs, folders, URLs or crawls, and divide them into units."""
+"""Find the archives or documents that a user names by files, globs, folders, URLs or crawls, and divide them into
+units."""
 
 from __future__ import annotations
 
 import filecmp
 import glob
+import json
 import os
 import random
 import re
@@ -16,6 +18,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from corpus.documents.columns import Columns, choose_columns
+from corpus.documents.files import (
+    HTML_FILE,
+    JSON_NAME,
+    PAGE,
+    PAGE_NAME,
+    TABLE_NAME,
+    as_stored,
+    columns_in,
+    format_of,
+    plan_documents,
+)
 from corpus.errors import ConfigError, InputChanged, InputError, InputUnreachable
 from corpus.json_data import parse_json
 from corpus.net.client import Client
@@ -40,7 +54,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Input:
-    """An archive: its logical name, its path or URL, and its size."""
+    """An archive or a file of documents: its logical name, its path or URL, and its size."""
 
     name: str
     path: str
@@ -158,20 +172,22 @@ def _locations(argument: str, limit: int | None, base: str | None, client: Clien
 def _matches(argument: str) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
-        inside = [file for file in _files_in(path) if _is_there(file)]
+        # of a run, the corpus is read
+        found = _files_in(path / "corpus" if (path / "run.json").is_file() else path)
+        inside = [file for file in _of_one_kind(found, lambda file: file.name) if _is_there(file)]
         if not inside:
-            raise InputError(f"The folder {argument} holds no archive.", _NAMED)
+            raise InputError(f"The folder {argument} holds no archive and no documents.", _NAMED)
         return inside
     if path.is_file():
         return [path]
     matches = sorted(match for match in map(Path, glob.glob(argument, recursive=True)) if _is_there(match))
     if not matches:
-        raise InputError(f"There is no file {argument}.", "Name a file, folder, glob of archives, URL or crawl.")
+        raise InputError(f"There is no file {argument}.", "Name a file, folder, glob, URL or crawl.")
     return matches
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """Return the files below a folder that have names of archives, sorted. Raises OSError if a folder can't be read."""
+    """Return the visible files below a folder, sorted. Raises OSError if a folder can't be read."""
 
     def stop(error: OSError) -> None:
         raise error
@@ -179,8 +195,14 @@ def _files_in(folder: Path) -> list[Path]:
     found = []
     for inner, folders, files in os.walk(folder, onerror=stop):
         folders[:] = filter(_is_visible, folders)
-        found += [Path(inner, name) for name in files if _ARCHIVE_NAME.fullmatch(name)]
+        found += [Path(inner, name) for name in files]
     return sorted(found)
+
+
+def _of_one_kind(found: Sequence[T], name_of: Callable[[T], str]) -> list[T]:
+    """Return the files of the first kind that is there, by their names: archives, tables, pages of HTML, other JSON."""
+    kinds = (_ARCHIVE_NAME, TABLE_NAME, PAGE_NAME, JSON_NAME)
+    return next(filter(None, ([one for one in found if kind.fullmatch(name_of(one))] for kind in kinds)), [])
 
 
 def _is_visible(name: str) -> bool:
@@ -196,7 +218,7 @@ def _is_there(path: Path) -> bool:
     return path.is_file()
 
 
-_NAMED = "Its files must be named *.warc, *.warc.gz, *.warc.zst, *.arc, *.wet or the like."
+_NAMED = "Its files must be named *.warc, *.warc.gz, *.arc, *.wet, *.parquet, *.jsonl, *.jsonl.gz, *.html or the like."
 
 
 def _urls(url: str, client: Client) -> list[str]:
@@ -213,9 +235,13 @@ def _urls(url: str, client: Client) -> list[str]:
     bucket, _, key = rest.partition("/")
     if not key or key.endswith("/"):
         prefix = f"{scheme}://{bucket}/{key}"
-        inside = [found for found in client.list(prefix) if _is_archive(found[len(prefix) :].split("/"))]
+        listed = client.list(prefix)
+        if f"{prefix}run.json" in listed:  # of a run, the corpus is read
+            listed = [found for found in listed if found.startswith(f"{prefix}corpus/")]
+        visible = [found for found in listed if all(map(_is_visible, found[len(prefix) :].split("/")))]
+        inside = _of_one_kind(visible, lambda found: found.rpartition("/")[2])
         if not inside:
-            raise InputError(f"{redact(url)} holds no archive.", _NAMED)
+            raise InputError(f"{redact(url)} holds no archive and no documents.", _NAMED)
         return inside
     if not re.search(r"[*?\[]", key):
         return [url]
@@ -225,11 +251,6 @@ def _urls(url: str, client: Client) -> list[str]:
     if not matches:
         raise InputError(f"There is no object {redact(url)}.", "Check the bucket and the pattern.")
     return matches
-
-
-def _is_archive(path: list[str]) -> bool:
-    """Return True if a path below a prefix would be read in a folder: it is visible, and has the name of an archive."""
-    return all(map(_is_visible, path)) and _ARCHIVE_NAME.fullmatch(path[-1]) is not None
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
@@ -299,14 +320,52 @@ def seen_by(store: Store) -> list[Seen]:
         return []
 
 
-def plan_all(items: Sequence[Input], unit_bytes: int) -> list[Unit]:
-    """Return the units of all archives, in order. Raises InputError if none of the files is an archive."""
+def find_columns(items: Sequence[Input], asked: Mapping[str, str], keep: Sequence[str] = ()) -> Columns | None:
+    """Return the columns of documents, None for archives. The first table that can be read has the names; `asked` and
+    `keep` are the user's own.
+
+    Raises ConfigError if archives and documents are mixed, or a column is missing, and InputError if no file has any.
+    """
+    forms = [format_of(item.name) for item in items]
+    kinds = {form.layout == PAGE if form else None: item.name for form, item in zip(forms, items, strict=True)}
+    if len(kinds) > 1:
+        names = " and ".join(sorted(kinds.values()))
+        raise ConfigError(f"A run reads archives, tables or pages of HTML, but not {names} together.", "Make two runs.")
+    if None in kinds or True in kinds:
+        if asked or keep:
+            part = min(asked, default="keep-columns")
+            raise ConfigError(f"--{part} names a column, and {min(kinds.values())} has none.", f"Leave out --{part}.")
+        strange = next((item for item in items if None in kinds and not _ARCHIVE_NAME.fullmatch(item.name)), None)
+        if strange is not None:
+            _plan(strange, 1 << 60, None, None)  # raises unless it is an archive all the same
+        return HTML_FILE if True in kinds else None
+    unread: InputError | None = None
+    for item, form in zip(items, forms, strict=True):
+        assert form is not None
+        with closing(open_source(item.path, item.name, tag=item.tag)) as source:
+            try:
+                if source.size and (there := columns_in(source, as_stored(source, form))):
+                    return choose_columns(there, asked, item.name, keep)
+            except (InputChanged, InputUnreachable):
+                raise
+            except InputError as error:  # a damaged file among others costs a row
+                unread = unread or error
+    raise unread or InputError(
+        "No input holds a document.", "Give files of parquet or JSON Lines with at least one row."
+    )
+
+
+def plan_all(items: Sequence[Input], unit_bytes: int, columns: Columns | None = None) -> list[Unit]:
+    """Return the units of all inputs, in order. `columns` are those of documents.
+
+    Raises InputError if none of the files is an archive, or a file does not hold documents.
+    """
     with Client() as client:
         paths = [item.path for item in items]
-        planned = _together(lambda item: plan_units(item, unit_bytes, client), items, paths, client)
+        planned = _together(lambda item: plan_units(item, unit_bytes, columns, client), items, paths, client)
         units = list(chain.from_iterable(planned))
-        if units and all(unit.layout == JUNK for unit in units):
-            _plan(items[0], unit_bytes, client)  # raises, and says what the file is instead
+        if units and columns is None and all(unit.layout == JUNK for unit in units):
+            _plan(items[0], unit_bytes, None, client)  # raises, and says what the file is instead
     return units
 
 
@@ -323,26 +382,32 @@ def _together(function: Callable[[T], R], items: Sequence[T], locations: Iterabl
             raise
 
 
-def plan_units(item: Input, unit_bytes: int, client: Client | None = None) -> list[Unit]:
-    """Return the units of an archive.
+def plan_units(
+    item: Input, unit_bytes: int, columns: Columns | None = None, client: Client | None = None
+) -> list[Unit]:
+    """Return the units of an archive, or of a file of documents.
 
     A file that is no archive is refused, unless its name is that of one. Then it is a unit with one damaged stretch.
     """
     try:
-        planned = _plan(item, unit_bytes, client)
+        planned = _plan(item, unit_bytes, columns, client)
     except (InputChanged, InputUnreachable):
         raise
     except InputError:
-        if not _ARCHIVE_NAME.fullmatch(item.name):
+        if columns is None and not _ARCHIVE_NAME.fullmatch(item.name):
             raise
-        return [_unit(item, Format(JUNK, "plain", "warc"), 0, item.size)]
-    return [_unit(item, planned, span.start, span.end) for span in planned.ranges]
+        return [_unit(item, Format(JUNK, "plain", "warc"), 0, item.size, columns)]
+    return [_unit(item, planned, span.start, span.end, columns) for span in planned.ranges]
 
 
-def _plan(item: Input, unit_bytes: int, client: Client | None) -> FilePlan:
+def _plan(item: Input, unit_bytes: int, columns: Columns | None, client: Client | None) -> FilePlan:
+    form = format_of(item.name) if columns is not None else None
     with closing(open_source(item.path, item.name, tag=item.tag, client=client)) as source:
+        if columns is not None and form is not None:
+            return plan_documents(source, as_stored(source, form), columns, unit_bytes)
         return plan(source, unit_bytes)
 
 
-def _unit(item: Input, form: Format, start: int, end: int) -> Unit:
-    return Unit(item.name, item.path, item.identity, form.layout, form.codec, form.flavor, start, end, item.tag)
+def _unit(item: Input, form: Format, start: int, end: int, columns: Columns | None) -> Unit:
+    named = json.dumps(columns.as_dict()) if columns is not None else ""
+    return Unit(item.name, item.path, item.identity, form.layout, form.codec, form.flavor, start, end, item.tag, named)

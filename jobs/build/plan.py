@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,11 +12,12 @@ from corpus.dedup.contract import DocumentComparison
 from corpus.dedup.index import EarlierRun, check_comparable, open_index
 from corpus.dedup.layout import MEMORY_BYTES
 from corpus.digests import differences, digest
+from corpus.documents.columns import Columns
 from corpus.errors import ConfigError
 from corpus.json_data import parse_json
 from corpus.net.urls import is_url
 from corpus.plugins import Plugin
-from corpus.recipe import Recipe
+from corpus.recipes import ARCHIVE_GIVES, Recipe
 from corpus.sandbox.guard import GuardSettings
 from corpus.sandbox.unit import Seen, Unit
 from corpus.stage import BoundStage
@@ -23,7 +25,7 @@ from corpus.storage.store import Location, Store, open_store
 from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
 from corpus.version import versions
 from jobs.build.compare import ALARM_RATE
-from jobs.build.inputs import Input, find_inputs, plan_all
+from jobs.build.inputs import Input, find_columns, find_inputs, plan_all
 from jobs.runner.execution import Execution
 from jobs.runner.folder import claim
 
@@ -58,12 +60,16 @@ class Job:
     factory: str = "filters:recipe_from_dict"
     modules: tuple[Plugin, ...] = ()
     limit: int | None = None
+    """The number of inputs to read."""
     sample: int | None = None
     """The number of inputs to draw, instead of the first ones."""
     seed: int = 0
-    """The number of inputs to read."""
     base: str | None = None
     """The location where crawls are looked up."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """The columns of documents that the user named, by part: text, html, id, url, date, language."""
+    keep_columns: tuple[str, ...] = ()
+    """The columns of documents that travel along to the corpus."""
     against: tuple[str, ...] = ()
     index: bool = True
     """If True, the run writes an index, so that later runs can compare with it."""
@@ -94,6 +100,11 @@ class Plan:
     against: list[EarlierRun] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     """What an earlier run saw of the archives, if this is a replay of it."""
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns of documents; None if the inputs are archives."""
+        return columns_of(self.identity)
 
     @property
     def fingerprint(self) -> str:
@@ -127,8 +138,9 @@ class Build:
 
 def make_plan(job: Job) -> Plan:
     """Find the inputs and everything that decides the result. Raises CorpusError before any work starts."""
-    job.recipe.check_pages()
     inputs = find_inputs(job.inputs, job.limit, job.base, job.sample, job.seed)
+    columns = find_columns(inputs, job.columns, job.keep_columns)
+    job.recipe.check_input(ARCHIVE_GIVES if columns is None else columns.gives)
     against = open_earlier(job)
     identity = {
         "recipe": job.recipe.canonical(),
@@ -137,8 +149,14 @@ def make_plan(job: Job) -> Plan:
         "inputs": [{"name": item.name, "bytes": item.size, "identity": item.identity} for item in inputs],
         "against": [one.digest for one in against],
         "removed": takedown_of(open_store(job.out)).digest,
+        **({"documents": columns.as_dict()} if columns is not None else {}),
     }
     return Plan(inputs, identity, against)
+
+
+def columns_of(info: Mapping[str, Any]) -> Columns | None:
+    """Return the columns of the documents of a run, by its run.json or its plan; None if it read archives."""
+    return Columns.from_dict(info["documents"]) if info.get("documents") else None
 
 
 def open_earlier(job: Job) -> list[EarlierRun]:
@@ -168,7 +186,7 @@ def make_units(job: Job, plan: Plan, unit_bytes: int | None = None) -> list[Unit
         share = sum(item.size for item in plan.inputs) // (UNITS_PER_WORKER * job.workers)
         most = REMOTE_UNIT_BYTES if any(is_url(item.path) for item in plan.inputs) else UNIT_BYTES
         size = min(max(share, SMALL_UNIT_BYTES), most)
-    return plan_all(plan.inputs, size)
+    return plan_all(plan.inputs, size, plan.columns)
 
 
 def chosen_units(job: Job, plan: Plan, store: Store) -> list[Unit]:
@@ -192,6 +210,7 @@ def claim_folder(store: Store, plan: Plan) -> dict[str, Any] | None:
 def _identity_of(info: dict[str, Any]) -> dict[str, Any]:
     """Return the identity in a run.json. Raises KeyError and TypeError if it has none."""
     found = {key: info[key] for key in ("recipe", "resources", "versions", "against", "removed")}
+    found |= {"documents": info["documents"]} if info.get("documents") else {}
     found["inputs"] = [{key: item[key] for key in ("name", "bytes", "identity")} for item in info["inputs"]]
     return found
 
@@ -200,6 +219,6 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     lines = [line for key in ("recipe", "resources", "versions") for line in differences(old[key], new[key])]
     theirs, ours = ({item["name"]: item["identity"] for item in side["inputs"]} for side in (old, new))
     lines += [f"input {line}" for line in differences(theirs, ours)]
-    for key in ("against", "removed"):
-        lines += differences(old[key], new[key], key)
+    for key in ("against", "removed", "documents"):
+        lines += differences(old.get(key, {}), new.get(key, {}), key)
     return lines

@@ -1,7 +1,8 @@
 """`corpus remove`: take pages down from a finished run, for good.
 
-The run without them is made beside it, as a run of its own (`jobs.build.replay_run`), and then takes its place. No file
-of the folder has their text afterwards. The ledger keeps a row for each, which says that it was taken down.
+A new run without these pages is made beside the old one, as a run of its own (`jobs.build.replay_run`). Then it
+replaces the old run. Afterwards no file of the folder has their text. The ledger keeps a row for each page, which says
+that the page was taken down.
 """
 
 from __future__ import annotations
@@ -35,22 +36,22 @@ _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM
 
 @dataclass(frozen=True)
 class Removal:
-    """The end of a takedown."""
+    """The result of a takedown."""
 
     result: JobResult
     found: list[Found]
-    """What each entry found, in the order of the lists."""
+    """The pages that each entry found, in the order of the lists."""
     copies: list[dict[str, Any]]
-    """The ledger rows of the other pages with the text of one that goes."""
+    """The ledger rows of other pages whose text equals that of a removed page."""
     copies_go: bool
-    """True if these go too."""
+    """True if these copies are removed too."""
     returned: list[Returned]
-    """The pages that came in for those that went."""
+    """The pages that came back because a removed page had displaced them."""
     derived: list[dict[str, str]]
-    """The outputs that were made from the run, as its register names them."""
+    """The outputs that were made from the run, by the names in its register."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The removal as plain data."""
+        """Return the removal as plain data."""
         entries = [
             {"entry": one.entry.text, "kind": one.entry.kind, "pages": one.pages, "before": one.before,
              "near": one.near} for one in self.found
@@ -62,7 +63,10 @@ class Removal:
 
 
 def read_list(path: Path | None) -> list[str]:
-    """Return the entries of a list, one a line, without empty lines and comments. Raises ConfigError."""
+    """Return the entries of a list without empty lines and comments.
+
+    The list has one entry per line. Raises ConfigError.
+    """
     if path is None:
         return []
     try:
@@ -77,7 +81,7 @@ def read_list(path: Path | None) -> list[str]:
 
 
 def _encoding(data: bytes) -> str:
-    """Return the encoding of a list: UTF-16 if a mark or the place of zero bytes says so, else UTF-8."""
+    """Return the encoding of a list: UTF-16 if a byte order mark or the positions of zero bytes show it, else UTF-8."""
     for mark, name in _MARKS.items():
         if data.startswith(mark):
             return name
@@ -87,7 +91,7 @@ def _encoding(data: bytes) -> str:
 
 
 def check_domains(entries: Sequence[Entry]) -> None:
-    """Raise ConfigError if an entry is a public suffix, which covers the sites of strangers."""
+    """Raise ConfigError if an entry is a public suffix. Such an entry would cover the sites of strangers."""
     broad = [one.text for one in entries if one.kind == "domain" and one.form and is_public_suffix(one.form)]
     if broad:
         others = f" and {len(broad) - 1} more" if len(broad) > 1 else ""
@@ -100,19 +104,20 @@ def check_domains(entries: Sequence[Entry]) -> None:
 def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str, Any], Path], Job],
            make_engine: Callable[[], Engine], progress: Progress, copies: bool = False,
            hash_urls: bool = False) -> Removal:  # fmt: skip
-    """Take the pages of `entries` down from the run in `folder`, and with `copies` all pages that have the text of one
-    of them. Earlier takedowns stay. Where no entry finds a page, nothing changes. With `hash_urls`, the ledger gets
-    hashes in place of the URLs and record ids of all pages that were ever removed.
+    """Take the pages of `entries` down from the run in `folder`. With `copies`, also take down all pages with the text
+    of one of these pages.
 
-    `make_job` makes the job for a recipe and a folder. A takedown that was cut off is finished first.
+    Earlier takedowns stay. If an entry finds no page, nothing changes. With `hash_urls`, the ledger gets hashes in
+    place of the URLs and record ids of all pages that were ever removed. `make_job` makes the job for a recipe and a
+    folder. A takedown that was interrupted is finished first.
     """
     store = LocalStore(folder)
     if store.size(JOURNAL) is None:
-        open_run(folder)  # raises if there is no run, before anything is written
+        open_run(folder)  # if there is no run, this raises an error before anything is written
     with store.only_run(store.shared):
         finish_swap(store)
         run = open_run(folder)
-        check_complete(run)  # a page may be in what is missing
+        check_complete(run)  # in an incomplete run, a page may be in a missing unit
         found, going = find_entries(run, entries)
         if any(one.nothing for one in found):
             find_near(run, found, registered_domains())
@@ -121,12 +126,12 @@ def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str,
         takedown = takedown_of(store) | Takedown.of_entries([*entries, *copied]) | Takedown(hides=hash_urls)
         hides = takedown.hides and not takedown_of(store).hides and REMOVED in run.info["records"]["dropped"]
         if takedown.digest == run.info["removed"]:
-            store.remove(".work")  # an earlier takedown may have been cut off at its very end
+            store.remove(".work")  # an earlier takedown may have been interrupted at its very end
         if takedown.digest == run.info["removed"] or not (going.num_rows or hides):
             return Removal(JobResult(0, run.info, already_done=True), found, [], copies, [], registered(folder))
         fresh = fresh_folder(takedown.digest)
         for key in {path.name for path in store.path(".work").glob("takedown-*")} - {Path(fresh).name}:
-            store.remove(f".work/{key}")  # another takedown that was cut off
+            store.remove(f".work/{key}")  # left by another takedown that was interrupted
         job = replace(
             make_job(run.info["recipe"], folder / fresh), index=bool(run.parts("signatures")), share=store.shared
         )
@@ -135,5 +140,5 @@ def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str,
         if result.info is not None and result.exit_code == 0:
             back = list(returned(run, open_run(folder / fresh)))
             swap(store, fresh)
-            store.remove(".work")  # it holds texts of the pages
+            store.remove(".work")  # this folder contains texts of the pages
         return Removal(result, found, also, copies, back, registered(folder))

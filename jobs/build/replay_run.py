@@ -1,7 +1,7 @@
 """Replays: a finished run under other limits, or without pages that were taken down, as a run of its own.
 
-The new run has the same files as a fresh build would. They are made from those of the old run, and only the pages that
-are needed are read again:
+The new run has the same files as a fresh build would have. The new files are made from the files of the old run. Only
+pages whose text is missing there are read again:
 
 judge the ledger again → replay its portions → compare documents → read texts that come back → pack
 """
@@ -43,10 +43,10 @@ _PAGES_PER_TASK = 200
 
 
 def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
-    """Return what decides the result: the same as for a build, with the inputs of the run.
+    """Return the plan, which decides the result. The plan equals that of a build with the inputs of the run.
 
-    Raises ConfigError if anything other than limits differs, since a build would then give other rows. A takedown must
-    always be possible, so it keeps the run's own versions and lists.
+    Raises ConfigError if anything other than limits differs, because a build would then give other rows. A takedown
+    must always be possible, so it keeps the run's own versions and lists.
     """
     where = old.store.where()
     check_complete(old)
@@ -68,6 +68,7 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
                 "Build anew, or use the version and the lists that made it.",
             )
     same = {key: old.info[key] for key in ("resources", "versions", "inputs")}
+    same |= {"documents": old.info["documents"]} if old.info.get("documents") else {}
     identity = {**same, "recipe": job.recipe.canonical(), "against": earlier, "removed": takedown.digest}
     names = old.locations()
     inputs = [Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in same["inputs"]]
@@ -82,7 +83,7 @@ def check_complete(run: Run) -> None:
 
 
 def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Engine], progress: Progress) -> JobResult:
-    """Write the run `job.out` from a finished one. `job.inputs` name the archives if they are not where they were."""
+    """Write the run `job.out` from a finished run. `job.inputs` name the archives if they have moved."""
     plan = make_plan(old, job, takedown)
     store = open_folder(job.out)
     if store.location == old.location:
@@ -91,7 +92,7 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
         if takedown:
             store.put_new(TAKEDOWN_FILE, takedown.as_json())
         finished = claim_folder(store, plan)
-        if takedown.digest == old.info["removed"]:  # else this run takes the place of the old one
+        if takedown.digest == old.info["removed"]:  # otherwise this run will replace the old one
             for source in (old.location, *job.against):
                 register(source, "run", job.out)
         if finished is not None:
@@ -100,7 +101,7 @@ def replay(old: Run, job: Job, takedown: Takedown, make_engine: Callable[[], Eng
         def work(run: Build) -> JobResult:
             portions = _Replay(old, run, takedown, Archives(old, job.inputs))
             commits = portions.commits()
-            commits[0].facts["other_records"] = old.info["other_records"]  # only their sum is written
+            commits[0].facts["other_records"] = old.info["other_records"]  # only the sum over all commits is written
             return complete(run, commits, [], portions.with_texts)
 
         return carry_out(job, plan, store, make_engine, stop, progress, work)
@@ -116,7 +117,10 @@ class _Replay:
     archives: Archives
 
     def commits(self) -> list[Commit]:
-        """Return the commits of all portions, in order. Texts of documents that come back are still missing."""
+        """Return the commits of all portions, in order.
+
+        These commits still lack the texts of documents that come back.
+        """
         takedown = self.takedown if self.takedown.digest != self.old.info["removed"] else None
         judge = LedgerReplay(self.old.info, self.new.job.recipe, self._signed, takedown)
         share = self.old.info["records"]["in"] // (_PORTIONS_PER_WORKER * self.new.execution.engine.workers)
@@ -128,7 +132,7 @@ class _Replay:
         return self._run("judge", replay_task, own, [pages.get(one.ledger, 0) for one in portions])
 
     def _readable(self, portion: Portion, pages: dict[tuple[int, int], int]) -> Portion:
-        """Return the portion, without its further samples if these alone need an archive that is missing."""
+        """Return the portion. If only its further samples need a missing archive, leave these samples out."""
         if portion.extra and pages[portion.ledger] == len(portion.extra):
             try:
                 self.archives.units([portion.warc])
@@ -159,7 +163,10 @@ class _Replay:
         return [made.get(number, done) for number, done in enumerate(commits)]
 
     def _run(self, name: str, function: Function, portions: list[dict[str, Any]], pages: list[int]) -> list[Commit]:
-        """Return the commits of all portions, in order. `pages` counts the pages of each that are read again."""
+        """Return the commits of all portions, in order.
+
+        `pages` counts the pages of each portion that are read again.
+        """
         depends = {key: self.new.plan.identity[key] for key in ("recipe", "resources", "removed")}
         depends["versions"] = versions(REPLAY_ROOMS)
         common = {
@@ -183,8 +190,10 @@ class _Replay:
 
 
 def _together(pages: list[int]) -> Iterator[list[int]]:
-    """Yield the portions of each task. Portions with few pages to read share a task, as a page worker takes seconds to
-    start."""
+    """Yield the portions of each task.
+
+    Portions with few pages to read share a task, because a page worker takes seconds to start.
+    """
     held: list[int] = []
     for number, count in enumerate(pages):
         if not count:

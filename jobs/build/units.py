@@ -17,8 +17,10 @@ from jobs.runner.retries import CHANGED, UNREACHABLE, Failure, by_class, last_pl
 from jobs.runner.task_functions import run_unit_task
 
 LOST_IN_A_ROW = 4
-"""The run stops when this many units in a row can't be fetched, or two per worker if that is more: the server is
-down."""
+"""The run stops if this many units in a row can't be fetched, or two per worker if that is more.
+
+Then the server is probably down.
+"""
 
 
 def run_units(build: Build, units: list[Unit]) -> tuple[list[Commit], list[dict[str, Any]]]:
@@ -45,7 +47,7 @@ def run_units(build: Build, units: list[Unit]) -> tuple[list[Commit], list[dict[
             else:
                 lost = 0
                 done[unit] = Commit.from_dict(answer.result)
-                if answer.failures:  # of this process, and no part of the commit
+                if answer.failures:  # these failures belong to this process, not to the commit
                     done[unit].facts["failed_tries"] = by_class(answer.failures)
                 progress.unit_done(done[unit].facts["counts"])
         progress.end()
@@ -61,14 +63,16 @@ def run_units(build: Build, units: list[Unit]) -> tuple[list[Commit], list[dict[
 
 
 def _own(build: Build, unit: Unit) -> dict[str, Any]:
-    """Return the deadline of a unit, and the file in which its worker names the record that it is at."""
+    """Return the payload of a unit that is not shared: its deadline, and the file in which its worker names the current
+    record.
+    """
     limit, guard = build.job.unit_seconds, build.job.guard
     limit = guard.unit_wall_s(unit.end - unit.start) if limit is None else limit
     return {"wall_s": limit, "footprint": str(build.execution.store.scratch().resolve())}
 
 
 def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:
-    """Return the entry of run.json for a quarantined unit. It never quotes a page."""
+    """Return the entry of run.json for a quarantined unit. The entry never quotes a page."""
     place = last_place(failures)
     return {
         "warc": unit.warc,
@@ -81,9 +85,9 @@ def quarantined(unit: Unit, failures: tuple[Failure, ...]) -> dict[str, Any]:
 
 
 def untiled(units: list[Unit], done: dict[Unit, Commit]) -> set[Unit]:
-    """Return the units that do not start where the one before them ended: their start lies inside a member.
+    """Return the units that do not start where the unit before them ended. Their start is inside a member.
 
-    Raises IntegrityError if the last unit of an archive did not reach its end.
+    Raises IntegrityError if the last unit of an archive did not reach the archive's end.
     """
     wrong = set()
     for unit, after in zip(units, [*units[1:], None], strict=True):

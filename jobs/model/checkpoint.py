@@ -37,7 +37,7 @@ from jobs.model.model import GPT
 from jobs.model.train_settings import Shape
 
 KEPT = 2
-"""Checkpoints that are kept. If the newest is damaged, the one before it is used."""
+"""The number of checkpoints that are kept. If the newest is damaged, the one before it is used."""
 
 _SIZES = tuple(field.name for field in fields(Shape))
 
@@ -45,7 +45,10 @@ Optimizers = Mapping[str, Optimizer]
 
 
 def bind(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Bind a new folder to its settings. Raises OutputError with the difference if it is bound to others."""
+    """Bind a new folder to its settings.
+
+    Raises OutputError with the differences if the folder is bound to other settings.
+    """
     path = folder / "settings.json"
     if path.exists():
         if changed := differences(_read_json(path), dict(settings)):
@@ -63,7 +66,7 @@ def save(folder: Path, step: int, model: GPT, optimizers: Optimizers, facts: Map
     root = safe_join(folder, "checkpoints")
     root.mkdir(exist_ok=True)
     for leftover in root.glob(".new-*"):
-        shutil.rmtree(leftover, ignore_errors=True)  # a link stays, and is not followed
+        shutil.rmtree(leftover, ignore_errors=True)  # a link is not followed
     scratch = root / f".new-{uuid.uuid4().hex}"
     scratch.mkdir()
     _write_tensors(scratch / "model.safetensors", _weights(model))
@@ -88,8 +91,10 @@ def finish(folder: Path, model: GPT, facts: Mapping[str, Any]) -> dict[str, Any]
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """Return the state of a finished model, or None if there is none yet. Remove its checkpoints, since a run may have
-    been killed before it did that."""
+    """Return the state of a finished model, or None if the model is not finished.
+
+    Also remove the checkpoints, because the run may have been killed before it did so.
+    """
     if not (folder / "state.json").exists():
         return None
     state = _checked(folder)
@@ -98,8 +103,11 @@ def finished(folder: Path) -> dict[str, Any] | None:
 
 
 def resume(folder: Path, model: GPT, optimizers: Optimizers) -> dict[str, Any] | None:
-    """Load the newest undamaged checkpoint into model and optimizers and return its state, or None if there is no
-    checkpoint. Raises IntegrityError if all checkpoints are damaged."""
+    """Load the newest undamaged checkpoint into model and optimizers. Return its state, or None if there is no
+    checkpoint.
+
+    Raises IntegrityError if all checkpoints are damaged.
+    """
     if not _checkpoints(folder):
         return None
     checkpoint, state = _newest(_checkpoints(folder))
@@ -111,8 +119,10 @@ def resume(folder: Path, model: GPT, optimizers: Optimizers) -> dict[str, Any] |
 
 
 def load_model(folder: Path, device: torch.device, kind: type[GPT] = GPT) -> tuple[GPT, dict[str, Any]]:
-    """Return the finished model of a folder, or that of its newest undamaged checkpoint, and its state. Raises
-    InputError if there is no model of this kind, and IntegrityError if it is damaged."""
+    """Return the finished model of a folder, or the model of the newest undamaged checkpoint, and its state.
+
+    Raises InputError if there is no model of this kind, and IntegrityError if the model is damaged.
+    """
     folders = [folder] if (folder / "state.json").exists() else _checkpoints(folder)
     if not folders:
         raise InputError(f"{folder} has no trained model.", "Name the folder that `corpus train … -o` wrote.")
@@ -164,7 +174,10 @@ def _finite(model: GPT) -> bool:
 
 
 def _weights(model: GPT) -> dict[str, Tensor]:
-    """Return the weights of a model by name. Raises CorpusError if one is not finite: such a model is not saved."""
+    """Return the weights of a model by name.
+
+    Raises CorpusError if a weight is not finite, because such a model must not be saved.
+    """
     if not _finite(model):
         raise CorpusError("The model has weights that are not finite.", "Use another folder and a smaller --lr.")
     return {name: weight.detach().contiguous().cpu() for name, weight in model.named_parameters()}
@@ -181,8 +194,10 @@ def _moments(model: GPT, optimizers: Optimizers) -> dict[str, Tensor]:
 
 
 def _put_moments(model: GPT, optimizers: Optimizers, moments: Mapping[str, Tensor]) -> None:
-    """Load the moments by the optimizers' own loading, which knows the device of each moment. AdamW's step count is on
-    the device of its weight if AdamW is fused, else on the CPU."""
+    """Load the moments with the optimizers' own function, which knows the device of each moment.
+
+    AdamW's step count is on the device of its weight if AdamW is fused, else on the CPU.
+    """
     weights = dict(model.named_parameters())
     for kind, optimizer in optimizers.items():
         order = [weight for group in optimizer.param_groups for weight in group["params"]]
@@ -199,7 +214,7 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     path.touch()
     mode = path.stat().st_mode
     save_file(tensors, path)
-    path.chmod(mode)  # save_file lets only the owner read it
+    path.chmod(mode)  # save_file would let only the owner read the file
 
 
 def _seal(folder: Path, facts: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -17,22 +17,28 @@ _NUMBER = (int, float)
 
 
 class Metrics:
-    """metrics.jsonl: one JSON object per step with `step`, `tokens`, `loss` (nats per token), `lr` and `seconds`. After
-    a validation it also has `val_loss`, `bpb` and `bits_per_token`."""
+    """The file metrics.jsonl.
+
+    It has one JSON object per step with `step`, `tokens`, `loss` (nats per token), `lr` and `seconds`. After a
+    validation the object also has `val_loss`, `bpb` and `bits_per_token`.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Continue after `step`. Remove the lines of later steps: these have no checkpoint, and are done again."""
+        """Continue after `step`.
+
+        Remove the lines of later steps, because these steps have no checkpoint and are done again.
+        """
         path = folder / "metrics.jsonl"
         kept = [row for row in read_metrics(folder) if row["step"] <= step]
         write_whole(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  it is open until the run ends
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  the file stays open until the run ends
 
     def add(self, row: dict[str, Any]) -> None:
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
 
     def sync(self) -> None:
-        """Make sure that a crash of the machine does not lose what was added."""
+        """Make sure that the added lines survive a crash of the machine."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -55,8 +61,10 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def draw_curve(folder: Path) -> Path:
-    """Draw loss.svg from metrics.jsonl: training loss, its running mean, and validation loss if there is any. Of a
-    reinforcement it shows rewards instead."""
+    """Draw loss.svg from metrics.jsonl: training loss, its running mean, and validation loss if there is any.
+
+    For a reinforcement, draw rewards instead.
+    """
     from matplotlib.figure import Figure
 
     rows = read_metrics(folder)
@@ -81,7 +89,7 @@ def draw_curve(folder: Path) -> Path:
 
 
 def _running_mean(values: list[float], share: float = 0.1) -> list[float]:
-    """Return an exponential mean. Each new value has this share, the first values more."""
+    """Return an exponential mean. Each new value has the weight `share`; the first values have more."""
     mean, means = 0.0, []
     for count, value in enumerate(values, 1):
         mean += max(share, 1 / count) * (value - mean)
@@ -93,7 +101,7 @@ class TrainingProgress(Progress):
     """The progress of a training: steps done, loss, bits per byte, tokens per second and time left."""
 
     def start_training(self, steps: int, done: int, tokens: int) -> None:
-        """Start a run of `steps` steps, of which `done` are done. A step has `tokens` tokens."""
+        """Start to show a run of `steps` steps, of which `done` are done. A step has `tokens` tokens."""
         self._tokens, self._bpb = tokens, None
         self._row: dict[str, Any] = {}
         self.start("step", steps, done)

@@ -22,8 +22,8 @@ _LOGITS_AT_ONCE = 2**24
 def evaluate(model: GPT, split: Split, token_bytes: np.ndarray, limit: int, worker: TrainWorker) -> dict[str, Any]:
     """Return the loss over the first `limit` targets of a split: nats and bits per token, bits per byte of text.
 
-    The bytes are those of each token, not of its decoded text, since a token may end within a character. Specials have
-    no bytes and are not counted. If no target counts, the result is empty.
+    The bytes are those of each token, because a token may end within a character of the text. Special tokens have no
+    bytes and are not counted. If no target counts, the result is empty.
     """
     lengths = torch.from_numpy(token_bytes.astype(np.int64)).to(worker.device)
     sums = torch.zeros(3, dtype=torch.float64, device=worker.device)  # nats, tokens, bytes

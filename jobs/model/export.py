@@ -1,7 +1,7 @@
-"""`corpus export --for transformers`: a model as a folder that `transformers` loads, without any code of ours.
+"""`corpus export --for transformers`: write a model as a folder that `transformers` can load without our code.
 
-Our architecture is that of `NanoChatForCausalLM`, except that its rotation of queries and keys runs the other way. With
-the halves of their rows swapped, both rotations are the same. vLLM, TRL and others read such a folder too.
+Our architecture is that of `NanoChatForCausalLM`, except that queries and keys are rotated in the other direction.
+Swapping the halves of their rows makes both rotations equal. vLLM, TRL and other programs can also read such a folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from jobs.runner.folder import claim, open_folder
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 _PAD = "<|reserved_11|>"
-"""The token that fills up shorter texts of a batch, if the tokenizer has it. No text and no conversation has it."""
+"""The token that pads shorter texts of a batch, if the tokenizer has it. No text and no conversation contains it."""
 
 _TEMPLATE = """\
 {{- bos_token -}}
@@ -65,7 +65,10 @@ _TEMPLATE = """\
 {{- '<|im_start|>assistant<|im_sep|>' -}}
 {%- endif -%}
 """
-"""Conversations in the form of `Tokenizer.turn_marks`. `generation` marks what the assistant says, for training."""
+"""The template of conversations in the form of `Tokenizer.turn_marks`.
+
+`generation` marks the assistant's text, for training.
+"""
 
 
 def export_model(folder: Path, out: Location, dtype: str) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def _turned(weight: Tensor, heads: int) -> Tensor:
 
 
 def _configs(tokenizer: Tokenizer, shape: Shape, dtype: str) -> dict[str, bytes]:
-    """Return what `transformers` needs to know of the model, and where a text and an answer end."""
+    """Return the configuration files: the model's shape, and the tokens that end a text and an answer."""
     special = tokenizer.specials
     ends = [tokenizer.bos, *(special[mark] for mark in ("<|im_end|>",) if mark in special)]
     ids = {"bos_token_id": tokenizer.bos, "pad_token_id": special.get(_PAD)}
@@ -144,7 +147,7 @@ def _configs(tokenizer: Tokenizer, shape: Shape, dtype: str) -> dict[str, bytes]
         "num_key_value_heads": shape.heads,
         "max_position_embeddings": shape.window,
         "hidden_act": "relu2",
-        "rms_norm_eps": torch.finfo(torch.float32).eps,  # what F.rms_norm adds by default
+        "rms_norm_eps": torch.finfo(torch.float32).eps,  # F.rms_norm adds this value by default
         "rope_parameters": {"rope_type": "default", "rope_theta": ROPE_BASE},
         "final_logit_softcapping": SOFTCAP,
         "tie_word_embeddings": False,
@@ -155,8 +158,11 @@ def _configs(tokenizer: Tokenizer, shape: Shape, dtype: str) -> dict[str, bytes]
 
 
 def _tokenizer_files(tokenizer: Tokenizer, shape: Shape) -> dict[str, bytes]:
-    """Return the tokenizer, which begins a text with the separator as in training, and the template of conversations if
-    it has their special tokens."""
+    """Return the files of the tokenizer.
+
+    The tokenizer begins a text with the separator, as in training. If it has the special tokens of conversations, their
+    template is included.
+    """
     bos = tokenizer.bos_text
     first = {"SpecialToken": {"id": bos, "type_id": 0}}
     begins = {
@@ -177,7 +183,7 @@ def _tokenizer_files(tokenizer: Tokenizer, shape: Shape) -> dict[str, bytes]:
         "clean_up_tokenization_spaces": False,
     }
     files = {"tokenizer.json": as_json(content, None), "tokenizer_config.json": as_json(config)}
-    with suppress(ConfigError):  # a tokenizer without the marks of turns is for texts alone
+    with suppress(ConfigError):  # a tokenizer without the marks of turns can only be used for texts
         template = _TEMPLATE.replace("<|call|>", tokenizer.turn_marks.call)
         files["chat_template.jinja"] = template.encode()
     return files

@@ -22,7 +22,7 @@ from jobs.model.model import GPT, Cache
 
 @dataclass(frozen=True)
 class Sampling:
-    """The way in which the next token is drawn. At temperature 0 it is the likeliest one."""
+    """The way in which the next token is drawn. At temperature 0, the likeliest token is taken."""
 
     max_tokens: int = 200
     temperature: float = 0.8
@@ -32,8 +32,10 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A drawn token of a sequence, the logarithm of its probability, and the likeliest tokens with their probabilities,
-    all before temperature and top-k. `last` says whether it ends its sequence."""
+    """A drawn token of a sequence, the logarithm of its probability, and the likeliest tokens with their probabilities.
+
+    The probabilities are those before temperature and top-k. `last` is True if the token ends its sequence.
+    """
 
     row: int
     id: int
@@ -52,40 +54,51 @@ class Continuer:
 
     @cached_property
     def _encoder(self) -> Encoder:
-        return Encoder(self.tokenizer)  # takes some 80 ms, as it is checked on samples
+        return Encoder(self.tokenizer)  # this takes some 80 ms, because the encoder is checked on samples
 
     def encode(self, prompt: str) -> list[int]:
-        """Return the ids of a prompt at the start of a document. The name of a special token in it is plain text."""
+        """Return the ids of a prompt at the start of a document.
+
+        If the prompt contains the name of a special token, the name is plain text.
+        """
         ids, _ = self._encoder.encode([prompt.encode("utf-8", "replace").decode()])
         return [self.bos, *ids.tolist()]
 
     def draw(self, prompt: Sequence[int], sampling: Sampling, number: int = 0, shown: int = 0) -> Iterator[Drawn]:
-        """Yield up to `max_tokens` tokens, and none after the end of the document. Each `number` gives another
-        continuation. The same number, seed and device give the same continuation."""
-        ends = endings(self.tokenizer)  # the separator, or any other token without text, ends the document
-        unused = range(len(self.tokenizer.tokens), self.model.shape.vocab_size)
-        for drawn in draw(self.model, [prompt], sampling, ends, [number], shown, unused, slide=True):
+        """Yield up to `max_tokens` tokens, and none after the end of the document.
+
+        Each `number` gives another continuation. The same number, seed and device give the same continuation.
+        """
+        ends = endings(self.tokenizer)  # the document ends with the separator, or with any other token without text
+        banned = unused(self.model, self.tokenizer)
+        for drawn in draw(self.model, [prompt], sampling, ends, [number], shown, banned, slide=True):
             if drawn.id not in ends:
                 yield drawn
 
 
 def endings(tokenizer: Tokenizer) -> set[int]:
-    """Return the ids without text, each of which ends a document."""
+    """Return the ids without text. Each of them ends a document."""
     return {number for number, token in enumerate(tokenizer.tokens) if token is None}
 
 
-# the settings of one draw, for several sequences
+def unused(model: GPT, tokenizer: Tokenizer) -> range:
+    """Return the ids of a model that its tokenizer does not have. They must never be drawn."""
+    return range(len(tokenizer.tokens), model.shape.vocab_size)
+
+
+# the parameters are the settings of one draw, for several sequences
 @torch.no_grad()
 def draw(
     model: GPT, prompts: Sequence[Sequence[int]], sampling: Sampling | Sequence[Sampling], ends: Collection[int],
     numbers: Sequence[int] | None = None, shown: int = 0, banned: Collection[int] = (), slide: bool = False,
     dropped: Collection[int] = (),
 ) -> Iterator[Drawn]:  # fmt: skip
-    """Continue many prompts at once, and yield their tokens as they are drawn. Each sequence has a number, which with
-    the seed decides its draws, whatever the other sequences are. `sampling` is one for all, or one for each.
+    """Continue many prompts at once, and yield the tokens as they are drawn.
 
-    A sequence is over after an id of `ends`, after `max_tokens`, or when it fills the window. With `slide` the later
-    half of a full window is read again instead. It is also over when whoever reads puts its row into `dropped`.
+    The number of a sequence and the seed decide its draws. Other sequences have no influence. `sampling` is a single
+    value for all sequences, or one value for each. A sequence ends after an id of `ends`, after `max_tokens`, or when
+    it fills the window. With `slide`, it continues in a full window, whose later half is read again. The caller can end
+    a sequence by adding its row to `dropped`.
     """
     window, device = model.shape.window, model.head.weight.device
     alive = list(range(len(prompts)))
@@ -135,9 +148,9 @@ def _read(model: GPT, prompts: Sequence[Sequence[int]]) -> tuple[Cache, Tensor]:
 
 
 def _chances(sampling: Sampling, number: int) -> Tensor:
-    """Return a sequence's draws, one per token, from [0, 1)."""
+    """Return the random draws of a sequence, one per token, from [0, 1)."""
     digest = hashlib.sha256(f"{sampling.seed} {number}".encode()).digest()
-    chance = torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)  # 63 bits, torch's limit
+    chance = torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)  # torch allows 63 bits
     return torch.rand(sampling.max_tokens, dtype=torch.float64, generator=chance)
 
 
@@ -146,7 +159,7 @@ def _choose(logits: Tensor, temperatures: Tensor, top_ks: Tensor, chances: Tenso
     likeliest, greedy = logits.argmax(-1), temperatures == 0
     if greedy.all():
         return likeliest
-    # as doubles, and with the likeliest at 0, since very small temperatures would give infinity
+    # In doubles, and with the likeliest logit at 0, because very small temperatures would otherwise give infinity.
     logits = (logits - logits.amax(-1, keepdim=True)).double() / temperatures.where(~greedy, 1)
     if int(top_ks.min()) < logits.size(1):
         most = min(int(top_ks.max()), logits.size(1))
@@ -157,7 +170,7 @@ def _choose(logits: Tensor, temperatures: Tensor, top_ks: Tensor, chances: Tenso
 
 
 class TextStream:
-    """Turns tokens into text. Bytes wait until their character is complete. Invalid bytes become U+FFFD."""
+    """A converter from tokens to text. Bytes wait until their character is complete. Invalid bytes become U+FFFD."""
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
         self._tokens = tokens
@@ -172,7 +185,7 @@ class TextStream:
 
 
 def token_text(token: bytes | None) -> str:
-    """Return a token on one line: in quotes, with escapes for invisible characters and invalid bytes."""
+    """Return a token on one line, in quotes. Invisible characters and invalid bytes are escaped."""
     if token is None:
         return "end of document"
     try:

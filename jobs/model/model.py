@@ -1,6 +1,6 @@
-"""A GPT: token ids in, logits of the next token out. Read this file from top to bottom.
+"""A GPT. It takes token ids and returns the logits of the next token. Read this file from top to bottom.
 
-It differs from GPT-2 in parts that learn more from the same tokens (docs/trainer.md): RMSNorm without gain, rotary
+Compared with GPT-2, it has parts that learn more from the same tokens (docs/trainer.md): RMSNorm without gain, rotary
 positions, normalized queries and keys, ReLU², no biases, an untied head, softly capped logits, and projections into the
 residual stream that begin at zero.
 """
@@ -18,18 +18,21 @@ from jobs.model.train_settings import Shape
 SOFTCAP = 15.0
 ROPE_BASE = 10_000.0
 LOGITS_AT_ONCE, LOGITS_AT_ONCE_GPU = 2**19, 2**28
-"""The logits of a piece of the loss: as many as fit the cache of a CPU core, or 1 GiB on a GPU."""
+"""The number of logits in a piece of the loss. This many logits fit the cache of a CPU core, or take 1 GiB on a GPU."""
 ROWS_AT_ONCE = 128
-"""The least rows of a piece. Each piece reads the head and its gradient, so a few rows are slow: on a CPU, pieces of
-2^19 logits take 1.5 times as long as this at 32,768 ids, and 5 times at 131,072. 256 rows are no faster. From a width
-of 128 on, these rows of logits are no larger than the head, which a training holds several times anyway."""
+"""The least number of rows in a piece.
+
+Each piece reads the head and its gradient, so pieces of a few rows are slow. On a CPU, pieces of 2^19 logits take 1.5
+times as long as this at 32,768 ids, and 5 times at 131,072. 256 rows are no faster. If the width is at least 128, these
+rows of logits are no larger than the head, and a training holds the head several times anyway.
+"""
 
 
 class Cache:
-    """Keys and values of the positions read so far, for one batch of sequences, with room for `window` positions.
+    """The keys and values of the positions read so far, for one batch of sequences, with room for `window` positions.
 
-    `padding` is the number of positions before each sequence (batch), which nobody sees. Positions count only by their
-    distance, so a sequence may begin anywhere.
+    `padding` is the number of positions before each sequence (batch), which no position sees. Only the distance between
+    positions counts, so a sequence may begin anywhere.
     """
 
     def __init__(self, shape: Shape, padding: Tensor, dtype: torch.dtype) -> None:
@@ -40,21 +43,24 @@ class Cache:
         self.length = 0
 
     def keep(self, rows: Tensor) -> None:
-        """Forget all sequences but these."""
+        """Keep only these sequences."""
         self.keys, self.values, self.padding = self.keys[:, rows], self.values[:, rows], self.padding[rows]
 
     def visible(self, time: int) -> Tensor:
-        """Return which positions each of `time` new positions sees: (batch, 1, time, all positions)."""
+        """Return the positions that each of `time` new positions sees, as a mask: (batch, 1, time, all positions)."""
         end = self.length + time
         past = torch.ones(time, end, dtype=torch.bool, device=self.padding.device).tril(self.length)
         there = torch.arange(end, device=self.padding.device) >= self.padding[:, None]
         itself = torch.eye(end, dtype=torch.bool, device=self.padding.device)[
             self.length :
-        ]  # padding must see something
+        ]  # a position in the padding must see something too
         return (past & there[:, None, None]) | itself
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the keys and values (batch, heads, time, head width) of new positions. Return those of all positions."""
+        """Add the keys and values (batch, heads, time, head width) of new positions.
+
+        Return the keys and values of all positions.
+        """
         end = self.length + keys.size(2)
         self.keys[layer, :, :, self.length : end] = keys
         self.values[layer, :, :, self.length : end] = values
@@ -62,7 +68,7 @@ class Cache:
 
 
 def norm(x: Tensor) -> Tensor:
-    """RMSNorm over the last dimension, without a gain."""
+    """Apply RMSNorm over the last dimension, without a gain."""
     return F.rms_norm(x, (x.size(-1),))
 
 
@@ -73,7 +79,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """A projection without bias that computes in the type of its input. Its weight stays in float32."""
+    """A projection without bias. The projection computes in the type of its input, but its weight stays in float32."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
@@ -83,11 +89,12 @@ class Linear(nn.Linear):
 
 
 class CappedLoss(torch.autograd.Function):
-    """The weighted sum of cross entropies of capped logits, and its gradient in the same pass, some rows at a time.
+    """The weighted sum of cross entropies of capped logits, and its gradient. Both are computed in one pass, some rows
+    at a time.
 
-    The logits of a whole batch are its largest tensor by far and are needed only once. Rows that fit the cache are
-    faster on a CPU, and the gradient needs no second pass. x (rows, width), weight (vocabulary, width),
-    targets (rows), counts (rows): how much each row counts; nats.
+    The logits of a whole batch are by far its largest tensor, and are needed only once. Rows that fit the cache are
+    faster on a CPU, and the gradient needs no second pass. The arguments are x (rows, width), weight (vocabulary,
+    width), targets (rows) and counts (rows), which say how much each row counts. The result is in nats.
     """
 
     @staticmethod
@@ -103,7 +110,7 @@ class CappedLoss(torch.autograd.Function):
             total -= logs.gather(1, wanted[:, None])[:, 0] @ count
             grad = logs.exp_()
             grad.scatter_add_(1, wanted[:, None], grad.new_full((len(wanted), 1), -1.0))
-            grad.addcmul_(grad, squashed.square_(), value=-1.0)  # the slope of the cap: 1 - tanh²
+            grad.addcmul_(grad, squashed.square_(), value=-1.0)  # 1 - tanh² is the slope of the cap
             grad = grad.to(x.dtype)
             torch.mm(grad, cast, out=to_x[start : start + rows])
             to_weight += grad.T @ (part * count[:, None].to(x.dtype))
@@ -153,9 +160,12 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """`model(ids)` gives logits (batch, time, vocabulary) in float32. `model(ids, targets, counts)` gives the loss in
-    nats: the sum over all targets, each times its count, and without `counts` the mean. Only targets that count pass
-    the head."""
+    """The model. `model(ids)` gives logits (batch, time, vocabulary) in float32. `model(ids, targets, counts)` gives
+    the loss in nats.
+
+    The loss is the sum over all targets, each multiplied by its count. Without `counts`, it is the mean. Only targets
+    with a count pass through the head.
+    """
 
     cos: Tensor
     sin: Tensor
@@ -176,7 +186,7 @@ class GPT(nn.Module):
         draw = torch.Generator().manual_seed(seed)
         for name, weight in self.named_parameters():
             if name.endswith(("out.weight", "down.weight")):
-                std = 0.0  # each block begins as the identity
+                std = 0.0  # zero, so that each block begins as the identity
             elif name == "head.weight":
                 std = 0.001
             elif name == "embed.weight":
@@ -198,7 +208,7 @@ class GPT(nn.Module):
         return norm(x)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return the logits of outputs of the trunk (…, width)."""
+        """Return the logits for outputs of the trunk (…, width)."""
         logits: Tensor = self.head(x).float()
         return SOFTCAP * torch.tanh(logits / SOFTCAP)
 

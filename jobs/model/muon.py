@@ -1,8 +1,8 @@
 """Muon: momentum whose update is made orthogonal, for the matrices of the blocks (Jordan et al. 2024).
 
-The update rule is that of `torch.optim.Muon` with `match_rms_adamw`. That one makes updates orthogonal in bf16 whatever
-it is given, which takes a CPU without bf16 arithmetic some 20 times as long as fp32. This one uses the type of the
-activations: by default bf16 on CUDA and fp32 on a CPU, so that all CPUs agree up to fp32's rounding.
+The update rule is that of `torch.optim.Muon` with `match_rms_adamw`. torch's version always computes in bf16, which
+takes a CPU without bf16 arithmetic some 20 times as long as fp32. Our version uses the type of the activations. By
+default this is bf16 on CUDA and fp32 on a CPU, so all CPUs agree up to fp32's rounding.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ _STEPS, _A, _B, _C = 5, 3.4445, -4.7750, 2.0315
 
 
 def orthogonal(matrices: Tensor, compute: torch.dtype) -> Tensor:
-    """Return matrices (count, rows, columns) with nearly the same singular vectors, and singular values near 1, between
-    .7 and 1.2. Each Newton–Schulz step applies an odd polynomial to the singular values, which raises small ones most.
+    """Return matrices (count, rows, columns) with nearly the same singular vectors, and singular values between .7 and
+    1.2.
+
+    Each Newton–Schulz step applies an odd polynomial to the singular values, which raises small values most.
     """
     flat = matrices.size(-2) <= matrices.size(-1)
     x = (matrices if flat else matrices.mT).to(compute)
@@ -31,7 +33,7 @@ def orthogonal(matrices: Tensor, compute: torch.dtype) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """The optimizer of matrices. An update has a root mean square of 0.2 times the learning rate, as AdamW's have."""
+    """The optimizer of matrices. The root mean square of an update is 0.2 times the learning rate, as in AdamW."""
 
     def __init__(self, matrices: Iterable[Tensor], lr: float, decay: float, compute: torch.dtype) -> None:
         super().__init__(matrices, {"lr": lr, "weight_decay": decay})
@@ -39,7 +41,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:
-        """Update all matrices. Those of one shape are made orthogonal together."""
+        """Update all matrices. Matrices of the same shape are made orthogonal together."""
         for group in self.param_groups:
             same: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
             for weight in group["params"]:

@@ -15,7 +15,7 @@ from jobs.model.windows import Windows
 
 
 class Pretraining:
-    """An `Objective` over tokens. Raises InputError if they are fewer than one window."""
+    """A training `Objective` over tokens. Raises InputError if there are fewer tokens than one window needs."""
 
     def __init__(self, tokens: Tokens, settings: Settings) -> None:
         self.tokens, self.settings = tokens, settings

@@ -1,7 +1,7 @@
-"""What a base model has learned: texts by heart, tasks from examples in the prompt, and what it finds likely.
+"""Probes of a base model: texts that it knows by heart, tasks with examples in the prompt, and likely continuations.
 
-Regurgitation is measured as in Carlini et al. (arXiv:2202.07646): a model gets the first tokens of a text, and the
-question is how many of the next ones come verbatim. Repetition is what makes a model recite.
+Regurgitation is measured as in Carlini et al. (arXiv:2202.07646). A model gets the first tokens of a text, and the
+probe counts how many of the next tokens it continues verbatim. Models recite a text if training repeats it.
 """
 
 from __future__ import annotations
@@ -19,29 +19,30 @@ from corpus.errors import InputError
 from corpus.json_data import parse_json
 from corpus.tokens.encode_slice import is_in_val
 from corpus.tokens.texts import Texts, read_slice
-from jobs.model.generate import Continuer, Sampling, draw
+from jobs.model.generate import Continuer, Sampling, draw, unused
 
 BEGUN, RECITED = 32, 50
-"""Tokens of a text that the model gets, and tokens that it is to recite."""
+"""The number of tokens of a text that the model gets, and the number of tokens that it should recite."""
 
 DOCUMENTS = 64
-"""Texts of each group."""
+"""The number of texts in each group."""
 
 AT_ONCE = 32
 LONGEST = 10
-"""Recited passages that are named."""
+"""The number of recited passages that are listed."""
 
 SHOTS = (0, 1, 2, 4, 8, 16)
-"""Examples in the prompt."""
+"""The numbers of examples in the prompt."""
 
 WIDE, DEEP = 3, 4
-"""Branches at each place of the tree of continuations, and its depth."""
+"""The number of branches at each place of the tree of continuations, and the depth of the tree."""
 
 
 @dataclass(frozen=True)
 class Recital:
-    """Texts that were seen equally often in training: the mean number of their next tokens that came verbatim, half the
-    width of its 95% interval, and the share of texts of which all came."""
+    """The result for texts that training saw equally often: the mean number of tokens continued verbatim, half the
+    width of its 95% interval, and the share of texts continued completely.
+    """
 
     seen: int
     texts: int
@@ -51,11 +52,11 @@ class Recital:
 
 
 def recite(model: Continuer, texts: Texts, tick: Any = lambda: None) -> tuple[list[Recital], list[dict[str, Any]]]:
-    """Return a `Recital` for each number of times that texts were seen, 0 first, and the longest recited passages by
-    the ids of their documents.
+    """Return a `Recital` for each number of times that texts were seen, beginning with 0, and the longest recited
+    passages by the ids of their documents.
 
-    A text was seen as often as it is among `texts`, in each epoch, unless it was in the validation split. Raises
-    InputError if the model does not say what it was trained on.
+    In each epoch, a text was seen as often as it occurs in `texts`. Texts of the validation split were never seen.
+    Raises InputError if the model does not say what it was trained on.
     """
     try:
         epochs, val_share = max(1, round(model.state["epochs"])), model.state["val_share"]
@@ -87,7 +88,7 @@ def recite(model: Continuer, texts: Texts, tick: Any = lambda: None) -> tuple[li
 
 
 def _recited(model: Continuer, group: Sequence[str], tick: Any) -> dict[str, int]:
-    """Return how many of the next tokens of some texts of a group came verbatim."""
+    """Return, for some texts of a group, how many of the next tokens were continued verbatim."""
     chosen: dict[str, list[int]] = {}
     for text in group:
         ids = model.encode(text)
@@ -110,7 +111,9 @@ def _recited(model: Continuer, group: Sequence[str], tick: Any) -> dict[str, int
 def continued(model: Continuer, prompts: Sequence[Sequence[int]], tokens: int) -> list[list[int]]:
     """Return the likeliest tokens after each prompt."""
     made: list[list[int]] = [[] for _ in prompts]
-    for drawn in draw(model.model, prompts, Sampling(tokens, 0.0), (), slide=True):
+    for drawn in draw(
+        model.model, prompts, Sampling(tokens, 0.0), (), banned=unused(model.model, model.tokenizer), slide=True
+    ):
         made[drawn.row].append(drawn.id)
     return made
 
@@ -124,7 +127,7 @@ def read_examples(path: Path) -> list[tuple[str, str]]:
                 data = parse_json(line)
                 pairs.append((str(data["question"]), str(data["answer"])))
             except (ValueError, KeyError, TypeError):
-                what = f"Line {number} of {path} is no example."
+                what = f"Line {number} of {path} is not an example."
                 raise InputError(what, "Write JSON objects with question and answer.") from None
     except (OSError, UnicodeDecodeError):
         raise InputError(f"{path} can't be read as text.", "Name a JSONL file of examples.") from None
@@ -134,8 +137,10 @@ def read_examples(path: Path) -> list[tuple[str, str]]:
 
 
 def few_shot(model: Continuer, pairs: Sequence[tuple[str, str]], most: int = 100) -> list[dict[str, Any]]:
-    """Return for each number of examples in the prompt the share of questions that are answered right, of up to `most`.
-    A prompt that does not fit the window ends the list."""
+    """Return the share of right answers for each number of examples in the prompt, over up to `most` questions.
+
+    The list ends when a prompt does not fit the window.
+    """
     shots, asked = pairs[: max(SHOTS)], pairs[max(SHOTS) :][:most]
     rows: list[dict[str, Any]] = []
     for count in SHOTS:
@@ -155,11 +160,13 @@ def few_shot(model: Continuer, pairs: Sequence[tuple[str, str]], most: int = 100
 
 
 def tree(model: Continuer, ids: Sequence[int], deep: int = DEEP) -> list[dict[str, Any]]:
-    """Return the likeliest next tokens of a prompt with their probabilities, and after each of them the likeliest ones
-    again."""
+    """Return the likeliest next tokens of a prompt with their probabilities, and the likeliest tokens after each of
+    them.
+    """
     if not deep:
         return []
-    first = next(draw(model.model, [ids], Sampling(1, 0.0), (), shown=WIDE, slide=True))
+    banned = unused(model.model, model.tokenizer)
+    first = next(draw(model.model, [ids], Sampling(1, 0.0), (), shown=WIDE, banned=banned, slide=True))
     text = model.tokenizer.decode
     return [
         {"token": text([one]).decode("utf-8", "replace"), "probability": share,
@@ -171,7 +178,7 @@ def tree(model: Continuer, ids: Sequence[int], deep: int = DEEP) -> list[dict[st
 def probe(
     model: Continuer, texts: Texts, examples: Path | None, prompts: Iterable[str], tick: Any = lambda: None
 ) -> dict[str, Any]:
-    """Return all that is asked of a base model, as JSON data."""
+    """Return the results of all probes of a base model, as JSON data."""
     recitals, longest = recite(model, texts, tick)
     return {
         "begun": BEGUN,

@@ -1,10 +1,10 @@
 """Train a model on tokens. Read this file, the whole loop, from top to bottom.
 
-Pretraining, fine-tuning, reinforcement and reward models are one loop with different objectives: an objective says with
-which weights to begin, and gives the batch of each step and how much each of its tokens counts. It alone decides the
-weights. A run can end at any moment. The same command continues from the newest checkpoint and, in fp32 on the same
-number of threads, ends with the same weights bit for bit: batches and the learning rate are functions of the step and
-of the weights.
+Pretraining, fine-tuning, reinforcement and reward models are one loop with different objectives. An objective gives the
+first weights, the batch of each step, and how much each token of a batch counts. The objective alone decides the
+weights. A run can end at any moment. The same command continues from the newest checkpoint. In fp32 on the same number
+of threads, it ends with the same weights bit for bit, because batches and the learning rate depend only on the step and
+the weights.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ from jobs.model.muon import Muon
 from jobs.model.train_settings import Settings, TrainWorker
 
 WARMUP, WARMDOWN = 0.03, 0.6
-"""The shares of all steps in which the learning rate rises, and falls to zero. In between it is constant."""
+"""The share of steps in which the learning rate rises, and the share in which it falls to zero.
+
+In between it is constant.
+"""
 
 EMBED_LR, HEAD_LR = 30.0, 3.0
 """AdamW's learning rates for embedding and head, as multiples of Muon's for the matrices."""
@@ -41,7 +44,7 @@ BASE_WIDTH = 128
 """The width (depth 4) at which the rates and DECAY were tuned."""
 
 DECAY = 0.1
-"""Weight decay of the matrices: a step takes `lr * DECAY` off each of their weights. Tables have none."""
+"""The weight decay of the matrices. A step subtracts `lr * DECAY` of each weight. Tables have no weight decay."""
 
 
 def lr_share(step: int, steps: int) -> float:
@@ -54,9 +57,9 @@ def lr_share(step: int, steps: int) -> float:
 def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
     """Return Muon for the matrices of the blocks, and AdamW for embedding and head, which are tables of vectors.
 
-    `lr` is the rate at the base width. All rates fall with the square root of the width. nanochat's AdamW does so. A
-    step of Muon then has the same spectral norm at every width. The decay rises by as much, so that a step takes the
-    same share off the weights at every width (Wang and Aitchison, arXiv:2405.13698).
+    `lr` is the rate at the base width. All rates fall with the square root of the width, as in nanochat's AdamW. A step
+    of Muon then has the same spectral norm at every width. The decay rises by the same factor, so that a step subtracts
+    the same share of the weights at every width (Wang and Aitchison, arXiv:2405.13698).
     """
     wider = (model.shape.width / BASE_WIDTH) ** 0.5
     lr /= wider
@@ -69,37 +72,40 @@ def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
 
 @dataclass(frozen=True)
 class Batch:
-    """The part of a step that one worker has: ids, the id after each of them, and how much the loss of each target
-    counts, all (rows, time). For a mean loss the counts add up to 1. `facts` go into the step's line of metrics."""
+    """One worker's part of a step: ids, the id after each of them, and how much the loss of each target counts. All are
+    (rows, time).
+
+    For a mean loss, the counts add up to 1. `facts` go into the step's line of metrics.
+    """
 
     ids: Tensor
     targets: Tensor
     counts: Tensor
     facts: dict[str, Any] = field(default_factory=dict)
     last: bool = False
-    """True if the run ends with this step, whatever its settings say."""
+    """True if the run ends with this step, even if its settings say otherwise."""
 
 
 class Objective(Protocol):
-    """Where a training begins, and what it learns from."""
+    """The start of a training, and the data that it learns from."""
 
     settings: Settings
 
     @property
     def tokenizer(self) -> bytes:
-        """The tokenizer.json that the model's folder gets."""
+        """The tokenizer.json that the model's folder will contain."""
 
     def bound(self) -> dict[str, Any]:
-        """Return everything that decides the weights. The folder is bound to it."""
+        """Return everything that decides the weights. The folder is bound to these values."""
 
     def facts(self) -> dict[str, Any]:
-        """Return what the state of the model says of it, beside its shape."""
+        """Return facts for the state of the model, in addition to its shape."""
 
     def first(self) -> GPT:
         """Return the model with its first weights."""
 
     def batch(self, model: GPT, step: int, worker: TrainWorker) -> Batch:
-        """Return a worker's part of a step. `model` has the weights of this step."""
+        """Return a worker's part of a step. `model` has the present weights."""
 
     def evaluate(self, model: GPT, worker: TrainWorker) -> dict[str, Any]:
         """Return `val_loss` and other measures for the line of metrics, or nothing."""
@@ -110,12 +116,13 @@ def compute_type(settings: Settings) -> torch.dtype:
     return torch.bfloat16 if settings.precision == "bf16" else torch.float32
 
 
-# long, so that the loop can be read from top to bottom
+# this function is long, so that the loop can be read from top to bottom
 def train(
     folder: Path, objective: Objective, worker: TrainWorker,
     stopped: Callable[[], bool] = lambda: False, progress: TrainingProgress | None = None,
 ) -> dict[str, Any] | None:  # fmt: skip
-    """Train until the last step, write the finished model, and return its facts, or None if `stopped` ended the run.
+    """Train until the last step, write the finished model, and return its facts. Return None if `stopped` ended the
+    run.
 
     Raises OutputError if the folder is bound to another objective, and CorpusError if the loss is no longer finite.
     """
@@ -196,8 +203,11 @@ def train(
 
 
 def backward(model: nn.Module, batch: Batch, worker: TrainWorker) -> float:
-    """Add up the gradients of the loss of a batch, some rows at a time. All workers then have the mean gradient. Return
-    the mean loss. By default there are two parts, or one per worker: more would enlarge any difference."""
+    """Add up the gradients of the loss of a batch, some rows at a time. Afterwards, all workers have the mean gradient.
+    Return the mean loss.
+
+    By default there are two parts, or one per worker. More parts would make the differences between machines larger.
+    """
     device = torch.device(worker.device)
     rows = len(batch.ids)
     some = worker.micro_batch or max(1, rows * worker.workers // 2)
@@ -214,13 +224,16 @@ def backward(model: nn.Module, batch: Batch, worker: TrainWorker) -> float:
 
 
 class FailedElsewhere(CorpusError):
-    """Raised if another worker failed. Its own error says why."""
+    """Raised if another worker failed. That worker's own error gives the reason."""
 
 
 @contextmanager
 def together(worker: TrainWorker) -> Iterator[None]:
-    """Guard work at which one worker may fail alone, and end all workers in that case. Otherwise the others would wait
-    for it at the next sum over workers, for half an hour. Raises FailedElsewhere in the others."""
+    """Guard work in which one worker may fail alone. In that case, end all workers.
+
+    Otherwise the other workers would wait for half an hour at the next sum over all workers. Raises FailedElsewhere in
+    the other workers.
+    """
     try:
         yield
     except CorpusError:
@@ -231,7 +244,7 @@ def together(worker: TrainWorker) -> Iterator[None]:
 
 
 def _check_agreed(step: int, folder: Path, worker: TrainWorker) -> None:
-    """Raise CorpusError if workers begin at different steps, since then they do not see the same folder."""
+    """Raise CorpusError if workers begin at different steps. This means that they do not see the same folder."""
     if worker.workers > 1:
         ends = torch.tensor([step, -step], device=worker.device)
         dist.all_reduce(ends, dist.ReduceOp.MAX)
@@ -240,7 +253,7 @@ def _check_agreed(step: int, folder: Path, worker: TrainWorker) -> None:
 
 
 def _any(flag: bool, worker: TrainWorker) -> bool:
-    """Return True if the flag of any worker is set. All must ask, so that they stop at the same step."""
+    """Return True if the flag of any worker is set. Every worker must call this, so that all stop at the same step."""
     if worker.workers == 1:
         return flag
     total = torch.tensor(float(flag), device=worker.device)

@@ -30,7 +30,8 @@ def train_on_ray(
 ) -> dict[str, Any] | None:  # fmt: skip
     """Run `train` on `worker.workers` workers, which share the folders.
 
-    A lost worker costs the steps since the newest checkpoint. Ray starts all workers again, and they continue from it.
+    If a worker is lost, the steps since the newest checkpoint are lost. Ray starts all workers again, and they continue
+    from this checkpoint.
     """
     worker.check(settings.batch)
     folder = folder.resolve()
@@ -41,7 +42,8 @@ def train_on_ray(
     engine = RayEngine(worker.workers * worker.threads, address, folder, insecure)
     scratch = tempfile.mkdtemp(prefix=_SCRATCH, dir=folder)
     try:
-        from ray.train import FailureConfig, RunConfig, ScalingConfig  # only now: the engine sets Ray's token mode
+        # imported here, because the engine must set Ray's token mode first
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
 
         trainer = TorchTrainer(
@@ -70,7 +72,7 @@ def train_on_ray(
 
 
 def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: TrainingProgress) -> None:
-    """Run the trainer in a thread. Meanwhile show the first worker's metrics, and pass on a stop signal."""
+    """Run the trainer in a thread. Meanwhile, show the first worker's metrics, and pass on a stop signal."""
     from ray.train import TrainingFailedError
 
     raised: list[Exception] = []
@@ -91,7 +93,7 @@ def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: T
         rows = read_metrics(folder)
         if len(rows) > shown:
             shown = len(rows)
-            if not showing:  # only now, since workers take a while to start
+            if not showing:  # started only here, because workers take a while to start
                 progress.start_training(settings.steps, shown, settings.batch * settings.window)
                 showing = True
             progress.step(rows[-1])
@@ -105,7 +107,7 @@ def _fit(trainer: Any, folder: Path, settings: Settings, stop: Stop, progress: T
 
 
 def _worker(config: dict[str, Any]) -> None:
-    """Run the training in a worker. Write an expected failure to a file, since another try would change nothing."""
+    """Run the training in a worker. Write an expected failure to a file, because another try would change nothing."""
     import torch
     from ray.train import get_context
     from ray.train.torch import get_device
@@ -128,7 +130,7 @@ def _worker(config: dict[str, Any]) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove the files that a run leaves for its own use. The run may have been killed."""
+    """Remove temporary files of a run, which may have been killed."""
     for leftover in (folder / _STOP, *folder.glob(f"{_FAILED}*")):
         leftover.unlink(missing_ok=True)
     for scratch in folder.glob(f"{_SCRATCH}*"):

@@ -1,6 +1,7 @@
 """The tokens of a training step: windows without replacement, in an order that (seed, epoch) decides.
 
-The state of the reader is one integer, the number of windows read so far. Nothing is drawn, so nothing else is stored.
+The state of the reader is one integer, the number of windows read so far. No other state is needed, because no random
+numbers are drawn.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ _ROUNDS = 4
 
 
 def shuffled(positions: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the positions after a permutation of range(size), without holding the permutation. It is a Feistel network
-    over the next power of four, walked until it lands inside (cycle walking; Black and Rogaway 2002). It is the same on
-    every machine and version."""
+    """Return the positions after a permutation of range(size). The permutation itself is never stored.
+
+    It is a Feistel network over the next power of four, repeated until the result is in the range (cycle walking; Black
+    and Rogaway 2002). The result is the same on every machine and version.
+    """
     half = np.uint64(max(1, (size - 1).bit_length() + 1) // 2)
     mask = (np.uint64(1) << half) - np.uint64(1)
     digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
@@ -38,7 +41,7 @@ def shuffled(positions: np.ndarray, size: int, seed: int, epoch: int) -> np.ndar
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-    """The finalizer of splitmix64."""
+    """Apply the finalizer of splitmix64."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed: np.ndarray = x ^ (x >> np.uint64(31))
@@ -46,8 +49,11 @@ def _mix(x: np.ndarray) -> np.ndarray:
 
 
 class Windows:
-    """A split cut into windows of `length` tokens, each with the token after it. Every token is a target once per
-    epoch, except the first token and those of a shorter last window."""
+    """A split cut into windows of `length` tokens. A window comes with the token after it.
+
+    In each epoch, every token is a target once. Exceptions are the first token, and the tokens of a shorter last
+    window.
+    """
 
     def __init__(self, split: Split, length: int, seed: int) -> None:
         self.split, self.length, self.seed = split, length, seed
@@ -57,7 +63,10 @@ class Windows:
             raise InputError(what, "Train on more text, or with a smaller --window.")
 
     def batch(self, first: int, count: int) -> tuple[Tensor, Tensor]:
-        """Return inputs and targets (count, length) of `count` windows from `first` on, counted over all epochs."""
+        """Return inputs and targets (count, length) of `count` windows.
+
+        The first window is number `first`, counted over all epochs.
+        """
         numbers = np.arange(first, first + count)
         starts = np.empty(count, np.int64)
         for epoch in np.unique(numbers // self.count):
@@ -69,8 +78,10 @@ class Windows:
 
 
 def in_order(split: Split, length: int, limit: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the first `limit` targets of a split in order, as batches of windows (batch, length). A shorter last window
-    is a batch of its own. If there is no target, there is no batch."""
+    """Yield the first `limit` targets of a split in order, as batches of windows (batch, length).
+
+    A shorter last window is a batch by itself. If there is no target, there is no batch.
+    """
     targets = min(limit, split.tokens - 1)
     whole = max(0, targets) // length
     for first in range(0, whole, batch):

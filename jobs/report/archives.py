@@ -1,4 +1,6 @@
-"""The archives of a run side by side: the records of each, the kept ones, and the rules that took most others."""
+"""The archives of a run side by side: the records of each, the kept records, and the rules that dropped most of the
+others.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,20 @@ from jobs.report.spans import Verdict
 
 _LOSSES = 3
 _MOST = 200
-"""Archives that are shown by name."""
+"""The most archives that are shown by name."""
 
 _FAR = 3.5
-"""A share is far from the median beyond this many standard deviations (Iglewicz and Hoaglin 1993)."""
+"""A share is far from the median if it is more than this many standard deviations away (Iglewicz and Hoaglin 1993)."""
 
 _FEWEST = 5
-"""Among fewer archives none is called unusual."""
+"""If there are fewer archives than this, none of them is called unusual."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """The records of an archive, the kept ones, and the verdicts that took most of the others."""
+    """The number of records of an archive, the number of kept records, and the verdicts that removed most of the
+    others.
+    """
 
     name: str
     records: int
@@ -39,7 +43,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class ArchiveTable:
-    """The archives that are shown, by name, and the sums over the others."""
+    """The archives that are shown by name, and the sums over the other archives."""
 
     rows: list[Archive]
     others: int = 0
@@ -52,7 +56,7 @@ class ArchiveTable:
 
 
 class ArchiveCounts:
-    """Counts the verdicts of each archive. Rows must come archive by archive, so that one counter is enough."""
+    """A counter of the verdicts of each archive. Rows must come archive by archive, so that one counter is enough."""
 
     def __init__(self) -> None:
         self._found: list[Archive] = []
@@ -71,9 +75,9 @@ class ArchiveCounts:
             )
 
     def table(self, inputs: Iterable[str]) -> ArchiveTable:
-        """Return the archives of the rows, and those of `inputs` that have no rows.
+        """Return the archives of the rows, and the archives of `inputs` that have no rows.
 
-        If they are too many, those are shown whose share of kept records is furthest from the median.
+        If there are too many, the archives are shown whose share of kept records is furthest from the median.
         """
         self._close()
         names = {archive.name for archive in self._found}
@@ -106,10 +110,10 @@ def _table(archives: list[Archive]) -> ArchiveTable:
 
 
 def _distances(archives: list[Archive]) -> list[float]:
-    """Return how far each archive's share of kept records is from the median of the shares, in standard deviations.
+    """Return the distance of each archive's share of kept records from the median share, in standard deviations.
 
-    The deviation among archives comes from the median of the distances. That of a share by chance alone is at most
-    .5 / √records. An archive without records is the furthest of all.
+    The deviation between archives comes from the median of the distances. The deviation of a share by chance alone is
+    at most .5 / √records. An archive without records counts as the furthest of all.
     """
     shares = [one.kept / one.records for one in archives if one.records]
     if not shares:

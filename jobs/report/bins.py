@@ -10,41 +10,45 @@ import numpy as np
 
 _BINS = 36
 _FEW = 48
-"""Whole numbers that span no more than this get a bar each."""
+"""If the values are whole numbers that span no more than this, each number gets a bar."""
 
 _LOG_SPREAD = 100.0
 _LOG_BOUND = 25.0
 _LOG_LOPSIDED = 50.0
-"""The scale is logarithmic if nine tenths of the positive values span a factor of 100, if a bound would lie in the
-first twenty-fifth of a linear scale, or if half of the values would lie in its first fiftieth."""
+"""The scale is logarithmic in one of three cases: nine tenths of the positive values span a factor of 100, a bound
+would be in the first twenty-fifth of a linear scale, or half of the values would be in its first fiftieth.
+"""
 
 _TINY = 1e7
-"""Values smaller than the largest one by this factor share a bar with zero."""
+"""A value that is smaller than the largest value by this factor shares a bar with zero."""
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Bin i holds edges[i] <= value < edges[i + 1]. The outer bins reach as far as the values do."""
+    """Bin i holds edges[i] <= value < edges[i + 1].
+
+    The first and the last bin extend to the least and the greatest value.
+    """
 
     edges: np.ndarray
     scale: str
     """"unit" (a bar per whole number), "linear" or "log"."""
     marks: dict[str, int]
-    """The index of each bound's edge, for bounds that lie on the scale."""
+    """The index of the edge of each bound, for bounds that are on the scale."""
 
     @property
     def number(self) -> int:
         return len(self.edges) - 1
 
     def count(self, values: np.ndarray) -> np.ndarray:
-        """Count the values in each bin. NaN lies in none."""
+        """Count the values in each bin. NaN is in no bin."""
         bins = np.searchsorted(self.edges, values[~np.isnan(values)], side="right") - 1
         return np.bincount(np.clip(bins, 0, self.number - 1), minlength=self.number)
 
 
 @dataclass
 class Spread:
-    """The basis for choosing bins: exact ends, the least positive value, and a sample of the values."""
+    """The data for choosing bins: exact ends, the least positive value, and a sample of the values."""
 
     least: float = np.inf
     most: float = -np.inf
@@ -53,7 +57,10 @@ class Spread:
 
 
 def edge_of(bound: str, value: float, whole: bool) -> float:
-    """The edge between inside and outside. Values equal to the bound stay on the side that the bound gives them."""
+    """Return the edge between inside and outside.
+
+    Values equal to the bound stay on the side to which the bound assigns them.
+    """
     if whole:
         return float(np.floor(value) + 1 if bound in ("max", "above") else np.ceil(value))
     return float(np.nextafter(value, np.inf)) if bound in ("max", "above") else float(value)
@@ -79,7 +86,7 @@ def make_bins(spread: Spread, bounds: dict[str, Any], whole: bool) -> Bins:
 
 
 def _reach(low: float, high: float, edges: Iterable[float], room: float) -> tuple[float, float]:
-    """Extend a range to the edges that lie within `room` of it."""
+    """Extend a range to edges that are within `room` of it."""
     for edge in edges:
         if low - room <= edge <= high + room:
             low, high = min(low, edge), max(high, edge)
@@ -122,8 +129,10 @@ def _log_edges(spread: Spread, high: float, edges: dict[str, float], whole: bool
 
 
 def _finish(grid: np.ndarray, scale: str, edges: dict[str, float], least: float, most: float, whole: bool) -> Bins:
-    """Extend the grid to every value, and make the edges of bounds part of it: those that divide the values, and those
-    that lie within the grid."""
+    """Extend the grid to every value, and add the edges of bounds to the grid.
+
+    Added are edges that divide the values, and edges inside the grid.
+    """
     end = max(most + 1 if whole else most, float(np.nextafter(most, np.inf)))
     if len(grid) < 2:  # the range is too narrow for a float in between
         grid = np.array([least, end])
@@ -132,7 +141,7 @@ def _finish(grid: np.ndarray, scale: str, edges: dict[str, float], least: float,
     for edge in shown - found:
         near = min(found, key=lambda known: (abs(known - edge), known))
         if grid[0] < near < grid[-1] and near not in shown and scale != "unit":
-            found.remove(near)  # the bar beside the bound becomes wider or narrower
+            found.remove(near)  # the bar next to the bound becomes wider or narrower
     found = found | shown
     if min(found) > least:
         found = {edge for edge in found if edge != grid[0] or edge in shown} | {least}

@@ -1,5 +1,6 @@
-"""Counts of categories: domains, languages, labels. They may be too many for memory, so DuckDB adds them up and
-spills to disk if it has to.
+"""The counts of categories: domains, languages, labels.
+
+There may be too many categories for memory, so DuckDB counts them and uses the disk if necessary.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _MEMORY = "256MB"
 
 @dataclass(frozen=True)
 class Category:
-    """A category with its kept and dropped documents."""
+    """A category with the numbers of its kept and dropped documents."""
 
     name: str
     kept: int
@@ -28,7 +29,7 @@ class Category:
 
 @dataclass(frozen=True)
 class TopCategories:
-    """The largest categories of a group, with its number of categories and its totals."""
+    """The largest categories of a group, with the number of all categories and the totals."""
 
     rows: list[Category]
     distinct: int
@@ -37,18 +38,21 @@ class TopCategories:
 
     @property
     def rest(self) -> Category:
-        """All other categories as one."""
+        """All other categories, as one category."""
         kept, dropped = (sum(getattr(row, outcome) for row in self.rows) for outcome in ("kept", "dropped"))
         return Category("", self.kept - kept, self.dropped - dropped)
 
     @property
     def widest(self) -> int:
-        """The documents of the largest category, or of the rest if these are more."""
+        """The number of documents of the largest category, or of the rest if the rest has more."""
         return max(row.documents for row in (*self.rows, self.rest))
 
 
 class CategoryCounts:
-    """Kept and dropped documents by group and category. DuckDB may fill the folder `scratch`. Close it at the end."""
+    """The numbers of kept and dropped documents by group and category.
+
+    DuckDB may fill the folder `scratch`. Close the object at the end.
+    """
 
     def __init__(self, scratch: str) -> None:
         self._database = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": scratch, "threads": 1})
@@ -59,7 +63,7 @@ class CategoryCounts:
         self._database.close()
 
     def add(self, group: str, names: pa.Array, kept: np.ndarray, dropped: np.ndarray) -> None:
-        """Count the category of each document, by the masks `kept` and `dropped`. Nulls are left out."""
+        """Count the category of each document, by the masks `kept` and `dropped`. Nulls are not counted."""
         rows = pa.table({"name": names, "kept": kept.astype(np.int64), "dropped": dropped.astype(np.int64)})
         counted = rows.filter(names.is_valid()).group_by("name").aggregate([("kept", "sum"), ("dropped", "sum")])
         self._database.register("counted", counted)
@@ -67,7 +71,7 @@ class CategoryCounts:
         self._database.unregister("counted")
 
     def top(self, group: str, most: int, by: str = "kept + dropped") -> TopCategories:
-        """The `most` categories with the highest `by`. Ties are in the order of the names."""
+        """Return the `most` categories with the highest `by`. Ties are in the order of the names."""
         sums = "SELECT name, sum(kept) AS kept, sum(dropped) AS dropped FROM seen WHERE part = ? GROUP BY name"
         rows = self._database.execute(
             f"SELECT name, kept::BIGINT, dropped::BIGINT FROM ({sums}) WHERE {by} > 0 ORDER BY {by} DESC, name LIMIT ?",

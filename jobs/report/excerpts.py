@@ -14,7 +14,7 @@ _SIGNS = {"min": "<", "max": ">", "above": "≤", "below": "≥", "one_of": "not
 """The sign between a value outside a bound and the bound."""
 
 _CONTRASTS = 2
-"""Kept pages shown beside the dropped ones of a rule: those whose values are nearest to the limit."""
+"""The number of kept pages that are shown beside the dropped pages of a rule. Their values are nearest to the limit."""
 
 Rows = list[dict[str, Any]]
 
@@ -28,10 +28,13 @@ class RuleSamples:
     near: Rows = field(default_factory=list)
     far: Rows = field(default_factory=list)
     kept: list[tuple[dict[str, Any], Any]] = field(default_factory=list)
-    """Kept pages, each with its value of the measure."""
+    """The kept pages, each with its value of the measure."""
 
     def bound(self, sample: dict[str, Any]) -> str:
-        """Find the bound that the sample broke. It has only the number of the bound, or null for a category."""
+        """Return the bound that the sample broke.
+
+        The sample has only the number of the bound, or null for a category.
+        """
         bounds = self.measure.bounds if self.measure else {}
         if sample["limit"] is None:
             return "one_of" if "one_of" in bounds else ""
@@ -42,14 +45,17 @@ class RuleSamples:
 
 
 def read_samples(run: Run) -> Rows:
-    """Read the rows of the samples. A run whose sample files are gone has none."""
+    """Return the rows of the samples. If a run's sample files are gone, there are none."""
     parts = [part for part in run.parts("samples") if run.store.size(part.key) is not None]
     paths = [run.store.local(part.key) for part in parts]
     return [row for table in read_tables(paths) for row in table.to_pylist()]
 
 
 def group_samples(rows: Rows, measures: list[Measure], ledger: dict[str, Any]) -> tuple[list[RuleSamples], Rows]:
-    """Group samples by rule, in the order of the rules; return the kept ones too. `ledger` has the kept pages' rows."""
+    """Group samples by rule, in the order of the rules.
+
+    Return the groups and the kept samples. `ledger` has the rows of the kept pages.
+    """
     known = {measure.column: measure for measure in measures}
     order = {column: position for position, column in enumerate(known)}
     groups: dict[str, RuleSamples] = {}

@@ -1,7 +1,7 @@
 """The pictures: one small histogram per measure, with kept documents above the line and dropped ones below it.
 
-They are SVG without styles, which the page's security policy forbids. Elements have classes instead, and the page's
-style sheet gives their colors, light and dark.
+The pictures are SVG without styles, because the page's security policy forbids styles. Elements have classes instead,
+and the page's style sheet gives them their colors, light and dark.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ from jobs.report.formatting import tick
 from jobs.report.text_sizes import LENGTHS, TextSizes
 
 _BESIDE, _BELOW, _ABOVE = 2.85742, 8.35742, -2.64258
-"""How many pixels a text's base line is below the place of the text: a text beside it, below it or above it."""
+"""The distance in pixels from the place of a text down to its base line, for a text beside, below or above the
+place.
+"""
 
 _FEWEST = 8
 """A picture has room for at least this many bars, so that two bars do not fill it."""
 
 _LOG_COUNTS = 30.0
-"""Counts are on a log scale if the longest bar has this many times the documents of the median bar, or of the
-shortest one where bars are few."""
+"""Counts are on a log scale if the longest bar has this many times the documents of the median bar.
+
+If there are few bars, the shortest bar is used instead.
+"""
 
 Grow = Callable[[Any], Any]
 
@@ -45,7 +49,10 @@ _LARGE = _Frame(760, 220, 0.05, 0.12, 0.945, 0.86)
 
 
 class _Picture:
-    """An SVG. Its x axis counts bins, its y axis documents: kept ones up to `top`, dropped ones down to `bottom`."""
+    """An SVG.
+
+    The x axis counts bins. The y axis counts documents: kept ones up to `top`, dropped ones down to `bottom`.
+    """
 
     def __init__(self, frame: _Frame, bins: int, top: float, bottom: float) -> None:
         self._frame = frame
@@ -63,7 +70,10 @@ class _Picture:
         return (1 - self._frame.bottom - share * self._frame.up) * self._frame.height
 
     def line(self, name: str, *points: tuple[float, float], title: str = "") -> None:
-        """Draw a line between two points, or an area between four. A title shows when the pointer rests on it."""
+        """Draw a line between two points, or an area between four points.
+
+        The title shows while the pointer is over it.
+        """
         path = " L ".join(f"{_short(self._x(x))} {_short(self._y(y))}" for x, y in points)
         close, inner = " z" * (len(points) > 2), f"<title>{escape(title)}</title>" if title else ""
         self._shapes.append(f'<path class="{name}" d="M {path}{close}">{inner}</path>')
@@ -165,7 +175,7 @@ def _count_marks(top: float, bottom: float, logarithmic: bool) -> Iterator[tuple
 
 
 def _outside(bins: Bins) -> Iterator[tuple[float, float]]:
-    """The ranges on the axis that a limit rules out."""
+    """Yield the ranges on the axis that a limit excludes."""
     for bound, edge in bins.marks.items():
         low = bound in ("min", "above")
         if 0 < edge < bins.number or (edge == bins.number if low else edge == 0):
@@ -173,7 +183,7 @@ def _outside(bins: Bins) -> Iterator[tuple[float, float]]:
 
 
 def _x_ticks(bins: Bins) -> list[tuple[float, str]]:
-    """Positions on the axis, counted in bins, with their labels."""
+    """Return positions on the axis, counted in bins, with their labels."""
     edges = bins.edges
     if bins.scale == "unit":
         every = max(1, int(nice_step(bins.number / 10)))
@@ -197,7 +207,7 @@ def _x_ticks(bins: Bins) -> list[tuple[float, str]]:
 
 
 def _apart(ticks: list[tuple[float, str]], number: int) -> list[tuple[float, str]]:
-    """Keep the labels that have room, from the right. The label at zero gives way."""
+    """Keep the labels that have room, from the right. The label at zero is dropped first."""
     shown: list[tuple[float, str]] = []
     for position, text in reversed(ticks):
         if not shown or shown[-1][0] - position > number * 0.075:

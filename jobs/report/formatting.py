@@ -13,12 +13,15 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e0fff\ud800-\udfff]"
 )
-"""Invisible characters: control characters, changes of text direction, marks and tags. The joiners of Indic and Arabic
-scripts (U+200C, U+200D) and variation selectors belong to the text and are not among them."""
+"""Invisible characters: control characters, changes of text direction, marks and tags.
+
+The joiners of Indic and Arabic scripts (U+200C, U+200D) and variation selectors belong to the text, so they are not
+included.
+"""
 
 
 def crawled(text: Any, most: int = 2_000) -> Markup:
-    """Text of a page: escaped, cut, in its own direction, and with invisible characters shown as codes."""
+    """Return the text of a page: escaped, cut, in its own direction, and with invisible characters shown as codes."""
     whole = str(text)
     parts = [Markup("<bdi>")]
     done = 0
@@ -33,26 +36,28 @@ def crawled(text: Any, most: int = 2_000) -> Markup:
 
 
 def plain(text: Any, most: int = 200) -> str:
-    """The same without markup, for titles and labels."""
+    """Return text of a page without markup, for titles and labels."""
     whole = str(text)
     seen = _HIDDEN.sub(lambda hidden: f"⟨U+{ord(hidden.group()):04X}⟩", whole[:most])
     return seen + (f" … {len(whole) - most:,} more characters" if len(whole) > most else "")
 
 
 def content_policy(style: str, script: str) -> str:
-    """The content security policy of a page that has only this style sheet and this script, and requests nothing."""
+    """Return the content security policy of a page that has only this style sheet and this script, and makes no
+    requests.
+    """
     style, script = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script))
     sources = f"style-src 'sha256-{style}'; script-src 'sha256-{script}'"
     return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
 
 
 def count(number: int) -> str:
-    """A whole number with thousands separators."""
+    """Return a whole number with thousands separators."""
     return f"{number:,}"
 
 
 def percent(part: float, whole: float) -> str:
-    """A share in percent. A part is never shown as 0% unless it is 0, nor as 100% unless it is the whole."""
+    """Return a share in percent. Only a share of exactly 0 is shown as 0%, and only the whole as 100%."""
     if not whole:
         return "–"
     share = 100 * part / whole
@@ -64,7 +69,7 @@ def percent(part: float, whole: float) -> str:
 
 
 def size(number: float) -> str:
-    """Bytes with a unit, in powers of 1000."""
+    """Return a number of bytes with a unit, in powers of 1000."""
     unit = "B"
     for larger in ("kB", "MB", "GB", "TB", "PB"):
         if number < 999.5:
@@ -74,7 +79,7 @@ def size(number: float) -> str:
 
 
 def value(number: Any) -> str:
-    """A measured value or a bound: whole numbers with separators, other numbers with four digits."""
+    """Return a measured value or a bound: whole numbers with separators, other numbers with four digits."""
     if number is None:
         return "–"
     if isinstance(number, list):
@@ -87,7 +92,7 @@ def value(number: Any) -> str:
 
 
 def tick(number: float) -> str:
-    """A label of an axis, such as 0.05, 50, 2k or 1M."""
+    """Return a label of an axis, such as 0.05, 50, 2k or 1M."""
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= factor * 0.9995:
             return f"{number / factor:.3g}{unit}"
@@ -95,7 +100,7 @@ def tick(number: float) -> str:
 
 
 def seconds(number: float) -> str:
-    """A duration with a unit."""
+    """Return a duration with a unit."""
     for least, factor, unit in ((5400, 3600, "h"), (90, 60, "min"), (1, 1, "s")):
         if number >= least:
             return f"{number / factor:.1f} {unit}"
@@ -103,10 +108,10 @@ def seconds(number: float) -> str:
 
 
 def limit(bounds: dict[str, Any]) -> str:
-    """A limit in words, such as "min 50, max 100,000"."""
+    """Return a limit in words, such as "min 50, max 100,000"."""
     return ", ".join(f"{bound.replace('_', ' ')} {value(given)}" for bound, given in bounds.items())
 
 
 def breakable(name: str) -> Markup:
-    """A name that may break after its underscores."""
+    """Return a name in which lines may break after underscores."""
     return Markup("_<wbr>").join(name.split("_"))

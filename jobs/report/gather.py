@@ -41,9 +41,9 @@ class Report:
     lengths: Markup | None
     lengths_dropped: list[int]
     languages: TopCategories | None
-    """Labels of the language stage; None if the recipe has no such stage."""
+    """The labels of the language stage, or None if the recipe has no such stage."""
     screened: TopCategories | None
-    """Labels of the language screen; None if the recipe has none."""
+    """The labels of the language screen, or None if the recipe has no screen."""
     archives: ArchiveTable
     domains: TopCategories
     domains_dropped: TopCategories
@@ -57,12 +57,12 @@ class Report:
 
     @property
     def widest_rule(self) -> int:
-        """The largest count of documents outside a limit: the scale of the bars of all rules."""
+        """The largest number of documents outside a limit. It is the scale for the bars of all rules."""
         return max((rule.counts.outside for stage in self.rules for rule in stage.rules), default=0)
 
     @property
     def widest_category(self) -> int:
-        """The documents of the largest category: the scale of the bars of all measures."""
+        """The number of documents of the largest category. It is the scale for the bars of all categories."""
         tables = [card.categories for cards in self.cards.values() for card in cards if card.categories]
         return max((table.widest for table in tables), default=0)
 
@@ -103,7 +103,7 @@ def gather(run: Run, tick: Tick = lambda: None) -> Report:
 
 
 def run_name(location: str) -> str:
-    """Return the last part of a path or URL: the name of a folder, or of a bucket. The root of a disk has none."""
+    """Return the last part of a path or URL: the name of a folder or bucket. The root of a disk has no name."""
     if not is_url(location):
         return PurePath(location).name
     parts = urlsplit(location)

@@ -1,7 +1,7 @@
 """The report as one HTML page that needs no other file and makes no request.
 
-Its content security policy allows only the one style sheet and the one script in the file, by their digests. It forbids
-requests, inline handlers and style attributes. The template escapes every value.
+Its content security policy allows only the one style sheet and the one script in the file, by their digests. The policy
+forbids requests, inline handlers and style attributes. The template escapes every value.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ _FILTERS = ("crawled", "plain", "count", "percent", "size", "value", "seconds", 
 
 
 def write_report(run: Run, out: Path, tick: Tick = lambda: None, share: bool = False) -> int:
-    """Write the report of a run to a file, atomically; return its size in bytes. Only its owner can read it, since it
-    has excerpts of pages, unless it is shared. Raises OutputError."""
+    """Write the report of a run to a file, which is complete or absent. Return its size in bytes.
+
+    Only the owner can read the report, because it has excerpts of pages, unless the run is shared. Raises OutputError.
+    """
     data = render(gather(run, tick)).encode()
     try:
         write_whole(out, data, private=not share)

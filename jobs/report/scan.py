@@ -1,4 +1,7 @@
-"""The ledger of a run, read twice in batches: first for counts, then for histograms. Memory does not grow with it."""
+"""The scan of a run's ledger.
+
+The ledger is read twice in batches: first for counts, then for histograms. The memory does not grow with the ledger.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,11 @@ from jobs.report.text_sizes import LENGTHS
 DOMAIN = "domain"
 _BATCH_ROWS = 32_768
 _SAMPLE_ROWS = 40_000
-"""Rows from which bins are chosen: every n-th row of the ledger."""
+"""The number of rows from which bins are chosen: every n-th row of the ledger."""
 
 _HUGE = 1e300
 _REPEATS = 3
-"""Duplicates shown for a cluster."""
+"""The number of duplicates that are shown for a cluster."""
 
 _FIXED = ["id", "url", "warc", "offset", "outcome", "stage", "rule", "value", "detail", "text_bytes"]
 
@@ -41,8 +44,10 @@ Tick = Callable[[], None]
 
 @dataclass
 class RuleCounts:
-    """The effect of one limit: documents outside it, and documents that only this limit drops. `partly` counts the
-    latter documents that went no further: their later measures are unknown."""
+    """The effect of one limit: the documents outside it, and the documents that only this limit drops.
+
+    `partly` counts documents of the second kind that were not measured further, so their later measures are unknown.
+    """
 
     outside: int = 0
     only: int = 0
@@ -57,7 +62,7 @@ class RuleCounts:
 
 @dataclass
 class ValueRange(Spread):
-    """The values of a numeric measure: their spread, and the numbers of documents with and without one."""
+    """The values of a numeric measure: their spread, and the numbers of documents with and without a value."""
 
     kept: int = 0
     dropped: int = 0
@@ -66,7 +71,7 @@ class ValueRange(Spread):
 
 @dataclass
 class Histogram:
-    """Bins with the kept and the dropped documents in each."""
+    """Bins, with the numbers of kept and dropped documents in each."""
 
     bins: Bins
     kept: np.ndarray
@@ -76,8 +81,8 @@ class Histogram:
 class Scan:
     """Everything that a report counts in the ledger of a run, batch by batch.
 
-    `wanted` are the ids of rows to keep, `keepers` those of which to keep duplicates too. Domains and categories go to
-    `counts`.
+    `wanted` are the ids of rows to keep. `keepers` are the ids of documents whose duplicates are kept too. Domains and
+    categories go to `counts`.
     """
 
     def __init__(self, info: dict[str, Any], counts: CategoryCounts, wanted: set[str], keepers: set[str]) -> None:
@@ -92,7 +97,7 @@ class Scan:
         self.rows: dict[str, dict[str, Any]] = {}
         """The wanted ledger rows, by id."""
         self.lengths_dropped = np.zeros(LENGTHS.number, dtype=np.int64)
-        """Dropped documents by the bytes of their text, if they have one."""
+        """The number of dropped documents by the bytes of their text, for documents with a text."""
         self.repeats: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         """Some duplicates of each wanted keeper, by its id."""
         self._counts = counts
@@ -125,7 +130,10 @@ class Scan:
         self._row += batch.num_rows
 
     def _add_rules(self, batch: pa.RecordBatch, own: np.ndarray, kept: np.ndarray, dropped: np.ndarray) -> None:
-        """Count what each limit rules out. `own` is the index of the measure that dropped a document, or -1."""
+        """Count the documents that each limit excludes.
+
+        `own` is the index of the measure that dropped a document, or -1.
+        """
         broken: dict[int, np.ndarray] = {}
         reached = np.full(batch.num_rows, -1)
         number = np.zeros(batch.num_rows, dtype=np.int32)
@@ -139,7 +147,8 @@ class Scan:
             if mask.any():
                 broken[index] = mask
                 number += mask
-        end = self._stage_end[own]  # of the stage that dropped the document: a gate finishes its stage before it stops
+        # the end of the stage that dropped the document, because a gate finishes its stage before it stops
+        end = self._stage_end[own]
         went_on = (reached > end) | (end < 0) | (end == self._last)
         in_stage: defaultdict[str, np.ndarray] = defaultdict(lambda: np.zeros(batch.num_rows, dtype=np.int32))
         for index, mask in broken.items():
@@ -191,7 +200,7 @@ def scan(run: Run, counts: CategoryCounts, wanted: set[str], keepers: set[str], 
         tick()
     found.spans.end()
     for measure in found.measures:
-        values = found.values[measure.column]  # none for categories
+        values = found.values[measure.column]  # a category has no numeric values
         if values.least < values.most:
             bins = make_bins(values, measure.bounds, measure.limit.of is int)
             kept, dropped = (np.zeros(bins.number, dtype=np.int64) for _ in range(2))
@@ -207,7 +216,7 @@ def scan(run: Run, counts: CategoryCounts, wanted: set[str], keepers: set[str], 
 
 
 def batches_of(run: Run) -> int:
-    """The number of batches that `scan` reads in all."""
+    """Return the number of batches that `scan` reads."""
     return 2 * sum(-(-part.rows // _BATCH_ROWS) for part in run.parts("ledger"))
 
 
@@ -216,13 +225,13 @@ def _mask(values: pa.Array) -> np.ndarray:
 
 
 def _numbers(values: pa.Array) -> np.ndarray:
-    """A numeric column as float64. Nulls become NaN, infinities become numbers that can still be added."""
+    """Return a numeric column as float64. Nulls become NaN, and infinities become numbers that can still be added."""
     numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return np.clip(np.asarray(numbers, dtype=np.float64), -_HUGE, _HUGE)
 
 
 def _domains() -> Callable[[str | None], str]:
-    """Return a function from a URL to its registered domain, or to its host if that has none."""
+    """Return a function from a URL to its registered domain. If the URL has none, the function returns the host."""
     registered = registered_domains()
 
     @lru_cache(1 << 16)

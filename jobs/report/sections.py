@@ -1,4 +1,4 @@
-"""The sections of a report: what run.json and timings.json say of a run, and what a scan counted in its ledger."""
+"""The sections of a report, made from run.json, timings.json and the scan of the ledger."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from markupsafe import Markup
 from corpus.digests import differences
 from corpus.json_data import Maybe, check_shape, parse_json
 from corpus.outcome import DROPPED
-from corpus.recipe import RESERVED
+from corpus.recipes import RESERVED
 from corpus.revise.limits import Measure
 from corpus.run import Run
 from corpus.runs.funnel import funnel as count_funnel
@@ -23,7 +23,7 @@ from jobs.report.figures import draw_histogram
 from jobs.report.scan import Histogram, RuleCounts, Scan
 
 _CATEGORIES = 8
-"""Categories of a measure that are shown by name."""
+"""The most categories of a measure that are shown by name."""
 
 _SLOWEST = 5
 
@@ -42,7 +42,7 @@ _TIMINGS = {
 
 @dataclass(frozen=True)
 class FunnelStep:
-    """A line of the funnel: the records that ended here and those that were left, with their bytes."""
+    """A line of the funnel: the records that ended here and the records that were left, with their bytes."""
 
     name: str
     kind: str
@@ -54,7 +54,9 @@ class FunnelStep:
 
 @dataclass(frozen=True)
 class RuleEffect:
-    """A rule with the documents that it was the first to drop, and those that its limit rules out anyway."""
+    """A rule with the documents that it was the first to drop, and the documents that its limit excludes in any
+    case.
+    """
 
     measure: Measure
     dropped: int
@@ -73,11 +75,11 @@ class StageRules:
 
 @dataclass(frozen=True)
 class MeasureCard:
-    """The distribution of a measure: a picture, categories, or one sentence."""
+    """The distribution of a measure, shown as a picture, as categories, or as one sentence."""
 
     measure: Measure
     meaning: str
-    """The description of the measure; empty for a stage of the user's, whose module is not executed here."""
+    """The description of the measure. It is empty for a user's own stage, because its module is not executed here."""
     kept: int
     dropped: int
     null: int
@@ -113,13 +115,13 @@ class Times:
     unit_seconds: float
     slowest: list[dict[str, Any]]
     stages: list[tuple[str, float]]
-    """CPU seconds of each stage over all units."""
+    """The CPU seconds of each stage over all units."""
     phases: list[tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster of duplicates: its keeper's row, if that is in this ledger, and some of the duplicates."""
+    """A cluster of duplicates: the row of its keeper, if this ledger has it, and some of the duplicates."""
 
     id: str
     documents: int
@@ -128,7 +130,7 @@ class Cluster:
 
 
 def funnel(info: dict[str, Any], scan: Scan) -> list[FunnelStep]:
-    """The lines of the funnel, from all records to the kept ones, stage by stage."""
+    """Return the lines of the funnel, from all records to the kept ones, stage by stage."""
     records, left_bytes = info["records"]["in"], scan.spans.totals.total()
     steps = [FunnelStep("records", "in", records, left_bytes, records, left_bytes)]
     for row in count_funnel(info):
@@ -144,7 +146,7 @@ def funnel(info: dict[str, Any], scan: Scan) -> list[FunnelStep]:
 
 
 def rules(info: dict[str, Any], scan: Scan) -> list[StageRules]:
-    """Every stage that has limits or dropped something, in order."""
+    """Return every stage that has limits or dropped something, in order."""
     found = []
     for table in info["recipe"]["stages"]:
         name = table["name"]
@@ -160,7 +162,7 @@ def rules(info: dict[str, Any], scan: Scan) -> list[StageRules]:
 
 
 def cards(info: dict[str, Any], scan: Scan, counts: CategoryCounts) -> dict[str, list[MeasureCard]]:
-    """The measures by stage, in order."""
+    """Return the measures by stage, in order."""
     judged = info["records"]["kept"] + total(info["records"][DROPPED])
     uses = {table["name"]: table["stage"] for table in info["recipe"]["stages"]}
     known = {stage: meanings(STAGES[stage]) for stage in set(uses.values()) if stage in STAGES}
@@ -199,7 +201,7 @@ def _number_card(measure: Measure, meaning: str, scan: Scan) -> MeasureCard:
 
 
 def stage_tables(info: dict[str, Any], scan: Scan) -> list[StageTable]:
-    """The stages of the recipe."""
+    """Return the stages of the recipe."""
     found = []
     for table in info["recipe"]["stages"]:
         name = table["name"]
@@ -212,14 +214,19 @@ def stage_tables(info: dict[str, Any], scan: Scan) -> list[StageTable]:
 
 
 def recipe_differences(recipe: dict[str, Any]) -> list[str] | None:
-    """The changes against the recipe of the same name in this version; None if this version has none."""
+    """Return the differences from the recipe of the same name in this version, or None if this version has no such
+    recipe.
+    """
     if recipe["name"] not in recipe_names():
         return None
     return differences(load_recipe(recipe["name"]).canonical(), recipe)
 
 
 def read_times(run: Run) -> Times | None:
-    """The times of a run. A run is complete without timings.json, so that may be missing or hold anything."""
+    """Return the times of a run.
+
+    A run is complete without timings.json, so this file may be missing or hold anything.
+    """
     try:
         found = parse_json(run.store.get("timings.json") or b"")
         check_shape(found, _TIMINGS)
@@ -232,7 +239,7 @@ def read_times(run: Run) -> Times | None:
             stages[name] = stages.get(name, 0.0) + seconds
     timed = [
         unit for unit in units if None not in (unit.get("start"), unit.get("end"))
-    ]  # portions of a replay have none
+    ]  # portions of a replay have no stages
     return Times(
         seconds=found["seconds"],
         host=found["host"],
@@ -247,7 +254,7 @@ def read_times(run: Run) -> Times | None:
 
 
 def clusters(info: dict[str, Any], scan: Scan) -> list[Cluster]:
-    """The largest clusters of duplicates."""
+    """Return the largest clusters of duplicates."""
     largest = info["dedup"]["largest"] if info["dedup"] else ()
     return [
         Cluster(entry["id"], entry["documents"], scan.rows.get(entry["id"]), scan.repeats.get(entry["id"], []))

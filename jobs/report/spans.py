@@ -1,9 +1,10 @@
 """The bytes of the archives that belong to each verdict.
 
-A ledger row stands for the bytes from its record to the next row's record, or to the end of the archive. This includes
-request and metadata records that follow it. The sums are therefore the size of the inputs without the bytes before the
-first row of each archive and without quarantined bytes. In an archive that is one compressed stream, offsets count
-decompressed bytes. Its last record counts nothing, because the ledger does not say where it ends.
+A ledger row counts the bytes from its record to the next row's record, or to the end of the archive. These bytes
+include the request and metadata records between the two rows. The sums are therefore the size of the inputs, without
+the bytes before the first row of each archive and without quarantined bytes. In an archive that is one compressed
+stream, offsets count decompressed bytes. Its last record counts nothing, because the ledger does not say where this
+record ends.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Verdict = tuple[str, str, str]
 
 
 class Spans:
-    """Adds up spans over the rows of a ledger. Rows must come in (archive, offset) order."""
+    """A sum of spans over the rows of a ledger. Rows must come in (archive, offset) order."""
 
     def __init__(self, info: dict[str, Any]) -> None:
         self._sizes = {item["name"]: item["bytes"] for item in info["inputs"]}
@@ -49,7 +50,7 @@ class Spans:
             self._open = None
 
     def _count(self, warc: str, offsets: np.ndarray, codes: np.ndarray, verdicts: list[Verdict]) -> None:
-        """Count the bytes between neighboring offsets, less what was quarantined."""
+        """Count the bytes between neighboring offsets, without quarantined bytes."""
         starts, ends = offsets[:-1], offsets[1:]
         sizes = np.maximum(ends - starts, 0)
         for first, last in self._gaps.get(warc, ()):

@@ -1,4 +1,4 @@
-"""The sizes of the kept texts: in all, by length and by language."""
+"""The sizes of the kept texts: the total, by length and by language."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LENGTHS = Bins(np.append(0.0, np.append(_EDGES, np.inf)), "log", {})
 
 @dataclass
 class TextSizes:
-    """Kept documents and the UTF-8 bytes of their texts."""
+    """The kept documents, and the UTF-8 bytes of their texts."""
 
     documents: int = 0
     bytes: int = 0
     most: int = 0
     lengths: np.ndarray = field(default_factory=lambda: np.zeros(LENGTHS.number, dtype=np.int64))
     languages: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Documents and bytes by language; "" stands for an unknown language."""
+    """The documents and bytes by language. "" is an unknown language."""
 
 
 def measure_texts(run: Run) -> TextSizes:

@@ -1,4 +1,4 @@
-"""Consoles for tables and styled texts. As in `terminal.py`, what a terminal would obey is replaced."""
+"""Consoles for tables and styled texts. As in `terminal.py`, characters that control a terminal are replaced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.segment import Segment
 
 from jobs.runner.terminal import plain
 
-_WIDTH = 120  # of tables that no terminal shows
+_WIDTH = 120  # the width of tables that are not shown on a terminal
 
 
 def make_console(stderr: bool = False) -> Console:
@@ -22,7 +22,7 @@ def make_console(stderr: bool = False) -> Console:
 
 
 class _Cleaner(RenderHook):
-    """Cleans what a console prints, but for the styles of the console itself."""
+    """A cleaner of everything that a console prints, except the console's own styles."""
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         return [_Cleaned(one) for one in renderables]

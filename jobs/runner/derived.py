@@ -1,7 +1,7 @@
-"""The register of what was made from a run, or from a folder of tokens: `derived/`, with a file for each output.
+"""The register of the outputs made from a run, or from a folder of tokens: `derived/`, with a file for each output.
 
-A takedown can't reach the outputs, but it can name them. An entry has the kind of the output and its folder as the user
-gave it. Nothing is read from there, since a stranger may have written the entry.
+A takedown can't reach these outputs, but it can name them. An entry has the kind of the output and its folder as the
+user gave it. The folder is never read, because a stranger may have written the entry.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ _ENTRY = {"kind": str, "name": str}
 
 
 def register(source: Location, kind: str, out: Location) -> None:
-    """Note in the folder `source` that `out` is made from it. If the folder can't be written, say so and go on."""
+    """Note in the folder `source` that `out` is made from it.
+
+    If the folder can't be written, print a message and continue.
+    """
     entry = {"kind": kind, "name": redact(str(out))}
     key = f"{_FOLDER}/{digest(entry)[:32]}.json"
     store = open_store(source)
@@ -38,10 +41,10 @@ def register(source: Location, kind: str, out: Location) -> None:
 
 
 def registered(source: Location) -> list[dict[str, str]]:
-    """Return the entries of a folder, sorted. What is no entry is passed over."""
+    """Return the entries of a folder, sorted. Files that are not entries are ignored."""
     store = open_store(source)
     found = []
-    with suppress(CorpusError):  # a link in the place of the register
+    with suppress(CorpusError):  # there may be a link in the place of the register
         for key in store.keys(_FOLDER):
             with suppress(ValueError):
                 entry = parse_json(store.get(key) or b"")

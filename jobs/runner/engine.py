@@ -1,12 +1,14 @@
-"""The seam between jobs and engines: run one function over many payloads, on this machine or on a cluster.
+"""The interface between jobs and engines: run one function over many payloads, on this machine or on a cluster.
 
 Functions take and return plain data (JSON types). Their exceptions come back as text, so no object of ours is
-unpickled. `run` retries failed tasks by the class of their failure (`retries`), and gives up on a payload with reasons.
+unpickled. `run` retries failed tasks, depending on the class of their failure (`retries`). If it gives up on a payload,
+it gives the reasons.
 """
 
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -22,8 +24,11 @@ from jobs.runner.retries import Answer, Failure, Function, Payload, PendingTask
 from jobs.runner.terminal import say
 
 _GRACE_S = 60.0
-"""Time that a task has to answer after its deadline, as some watch the deadline themselves; and time that an ended
-task has to disappear before it is abandoned."""
+"""The extra time, in seconds, for two cases.
+
+After its deadline, a task may still answer, because some tasks watch the deadline themselves. After a task was ended,
+it may take this long to disappear before it is abandoned.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class AtOnce(SystemExit):
 
 
 class Stop:
-    """Handles Ctrl-C and SIGTERM: after the first signal no new work starts, and a second one raises AtOnce."""
+    """A handler of Ctrl-C and SIGTERM. After the first signal no new work starts. The second signal raises AtOnce."""
 
     def __init__(self, promise: str = "running units are finished and committed.") -> None:
         self.signal = 0
@@ -53,6 +58,9 @@ class Stop:
         return self.signal != 0
 
     def __enter__(self) -> Stop:
+        if threading.current_thread() is not threading.main_thread():
+            self._before: dict[signal.Signals, Any] = {}  # signals reach the main thread only
+            return self
         self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
@@ -69,15 +77,15 @@ class Stop:
 
 
 class Engine(Protocol):
-    """Runs a function over payloads, some at the same time."""
+    """An engine runs a function over payloads, some at the same time."""
 
     workers: int
     tally: dict[str, Counter[str]]
-    """The failed attempts of all tasks, by function and class."""
+    """The number of failed attempts of all tasks, by function and class."""
 
     @property
     def most_slots(self) -> int:
-        """The most slots that a task can take."""
+        """The greatest number of slots that a task can take."""
 
     def submit(self, function: Function, payload: Payload, slots: int) -> Any: ...
 
@@ -87,20 +95,20 @@ class Engine(Protocol):
     def result(self, task: Any) -> Answer: ...
 
     def running_s(self, task: Any) -> float:
-        """Return the seconds that a task has been running: 0 if it waits for a slot, or can't be ended."""
+        """Return for how many seconds a task has been running: 0 if it waits for a slot, or can't be ended."""
 
     def end(self, task: Any) -> None:
         """End a running task by force."""
 
     def close(self, wait: bool = True) -> None:
-        """Shut the engine down. Without `wait`, abandon running tasks or end them."""
+        """Shut the engine down. Without `wait`, running tasks are abandoned or ended."""
 
 
 def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: Stop) -> Iterator[TaskResult]:
     """Run `function` over all payloads, and yield the results as they come.
 
-    At most two slots per worker are submitted at a time. After a stop signal nothing new is submitted, and running
-    tasks are waited for. Raises NoRoom, and OutputError if no attempt could write.
+    At most two slots per worker are submitted at a time. After a stop signal no new task is submitted, and running
+    tasks may finish. Raises NoRoom, and OutputError if no attempt could write.
     """
     fresh = deque(PendingTask(payload) for payload in payloads)
     again: list[PendingTask] = []
@@ -124,7 +132,7 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
         if task is not None:
             answer = engine.result(task)
         elif lost := [late for late, since in ended.items() if time.monotonic() - since > _GRACE_S]:
-            task, answer = lost[0], {}  # it can't be ended: its node is unreachable, or its storage hangs
+            task, answer = lost[0], {}  # the task can't be ended, because its node is unreachable or its storage hangs
         else:
             continue
         one = running.pop(task)
@@ -147,7 +155,7 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
 
 
 def _next(fresh: deque[PendingTask], again: list[PendingTask]) -> PendingTask | None:
-    """Return the next task to submit: a failed one whose wait is over, or else a fresh one."""
+    """Return the next task to submit: a failed task whose wait is over, or else a new one."""
     now = time.monotonic()
     due = next((one for one in again if one.ready <= now), None)
     if due is not None:
@@ -161,5 +169,5 @@ def _failure(answer: Answer, payload: Payload) -> Failure:
     footprint = payload.get("footprint", "")
     place = answer.get("place") or read_footprint(footprint)
     if footprint:
-        Path(footprint).unlink(missing_ok=True)  # the next attempt must not find it
+        Path(footprint).unlink(missing_ok=True)  # the next attempt must not find this file
     return Failure(answer["kind"], answer["error"], (place[0], place[1]) if place else None)

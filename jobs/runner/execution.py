@@ -1,4 +1,4 @@
-"""A job that is running: where it writes, what runs its tasks, what stops it, and what shows its progress."""
+"""A running job: its store, the engine that runs its tasks, its stop signal, and its progress."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from jobs.runner.retries import CHANGED, UNREACHABLE, Function, Payload
 
 
 class Stopped(Exception):
-    """Raised by a stop signal. What is committed stays, and the same command goes on from there."""
+    """Raised by a stop signal. Committed work stays, and the same command continues from there."""
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """The end of a job: the exit code of the command line, and the content of the file that ends it."""
+    """The result of a job: the exit code of the command line, and the content of the file that completes the job."""
 
     exit_code: int
     info: dict[str, Any] | None = None
     already_done: bool = False
     alarm: str = ""
-    """The reason for which a build stopped before it was packed."""
+    """The reason why a build stopped before it was packed."""
 
 
 @dataclass(frozen=True)
 class Execution:
-    """A job that is running. `store` is where it writes."""
+    """A running job. It writes to `store`."""
 
     store: Store
     engine: Engine
@@ -60,13 +60,13 @@ class Execution:
         return [made[id(payload)] for payload in payloads]
 
     def commits(self, name: str, function: Function, payloads: Sequence[Payload]) -> list[Commit]:
-        """Run a phase whose tasks leave commits."""
+        """Run a phase whose tasks make commits, and return the commits."""
         return [Commit.from_dict(result) for result in self.phase(name, function, payloads)]
 
 
 @contextmanager
 def executing(store: Store, make_engine: Callable[[], Engine], stop: Stop, progress: Progress) -> Iterator[Execution]:
-    """Yield the execution of a job. At the end its running tasks finish first, unless a second signal came."""
+    """Yield the execution of a job. At the end, running tasks finish first, unless a second stop signal came."""
     engine = make_engine()
     try:
         yield Execution(store, engine, stop, progress)

@@ -1,4 +1,4 @@
-"""The output folder of a job: opened, and bound to the plan of its content."""
+"""The output folder of a job. The folder is opened, and bound to the plan of its content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from corpus.json_data import parse_json
 from corpus.storage.store import Store, open_store
 
 PLAN = ".work/plan.json"
-"""The plan that a folder is bound to until the job is done."""
+"""The plan to which a folder is bound until the job is done."""
 
 
 def open_folder(out: str | Path) -> Store:
@@ -32,7 +32,7 @@ def claim(
     compare: Callable[[dict[str, Any], dict[str, Any]], list[str]] = differences,
     beside: Set[str] = frozenset(),
 ) -> dict[str, Any] | None:
-    """Bind a folder to a plan, and return the content of its file `name` if the job is already complete.
+    """Bind a folder to a plan. If the job is already complete, return the content of its file `name`.
 
     `name` is written at the end of the job, and `plan_of` finds the plan in it. `compare` lists the differences of two
     plans. Raises OutputError for a folder that is bound to another plan, or has files that are not in `beside`.

@@ -1,4 +1,4 @@
-"""The engine on this machine: worker processes, each of which runs one task at a time."""
+"""The engine for this machine. Each of its worker processes runs one task at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _LocalTask:
 
 
 class LocalEngine:
-    """Runs each task in one of `workers` processes, which are kept from task to task."""
+    """An engine that runs each task in one of `workers` processes. A process serves one task after another."""
 
     def __init__(self, workers: int) -> None:
         self.workers = self.most_slots = workers
@@ -55,7 +55,7 @@ class LocalEngine:
                 worker = self._idle.pop() if self._idle else _Worker()
             except OSError as error:
                 if self._running:
-                    return  # there is a worker when one of them ends
+                    return  # there will be a worker when a task ends
                 what = f"No process can be started: {os.strerror(error.errno or 0)}."
                 raise CorpusError(what, "Allow this user more processes or memory.") from None
             task = self._queue.popleft()
@@ -87,7 +87,7 @@ class LocalEngine:
     def end(self, task: _LocalTask) -> None:
         if task.worker:
             task.worker.kill()
-            task.slots = 0  # the others go on, even if the process hangs in the kernel
+            task.slots = 0  # other tasks continue, even if the process hangs in the kernel
             self._start()
 
     def close(self, wait: bool = True) -> None:
@@ -109,7 +109,7 @@ class _Worker:
             [sys.executable, "-P", "-m", "jobs.runner.local_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the driver: running tasks are finished
+            start_new_session=True,  # Ctrl-C must reach only the driver, which lets running tasks finish
             env={"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": python_path()},
         )
         assert self._process.stdin and self._process.stdout
@@ -117,12 +117,12 @@ class _Worker:
         self.alive = True
 
     def send(self, request: bytes) -> None:
-        with suppress(BrokenPipeError):  # it died while it was idle, which `answer` will find
+        with suppress(BrokenPipeError):  # the process died while it was idle, and `answer` will notice it
             self._requests.write(request)
             self._requests.flush()
 
     def answer(self) -> Answer:
-        """Return the answer to the request, or what the death of the process means."""
+        """Return the answer to the request. If the process died, return a failure."""
         line = self.answers.readline()
         if line.endswith(b"\n"):
             answer: Answer = json.loads(line)
@@ -140,13 +140,13 @@ class _Worker:
         self._process.kill()
 
     def finish(self) -> None:
-        """Let the process end when it has done its task."""
+        """Let the process end after its task."""
         with suppress(BrokenPipeError):
             self._requests.close()
 
     def join(self) -> None:
         """Wait for the end of the process."""
-        self.answers.read()  # it can't end before somebody takes its last answer
+        self.answers.read()  # the process can't end before its last answer is read
         self.answers.close()
         self._process.wait()
         self.finish()

@@ -1,6 +1,6 @@
 """A process of the local engine: `python -m jobs.runner.local_worker`.
 
-It reads tasks from stdin and writes their answers to stdout, each as one line of JSON.
+The process reads tasks from stdin and writes their answers to stdout, each as one line of JSON.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from jobs.runner.retries import Function, answer_of
 
 
 def main() -> None:
-    """Run tasks until stdin ends, which it does when the driver dies."""
+    """Run tasks until stdin ends. It also ends when the driver dies."""
     die_with_parent()
     leave_no_core()
     with os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(2, 1)  # what a library prints is no answer
+        os.dup2(2, 1)  # so that text printed by a library is not taken for an answer
         for line in sys.stdin.buffer:
             module, name, payload = json.loads(line)
             function: Function = getattr(import_module(module), name)

@@ -1,6 +1,6 @@
-"""The checks of a cluster before work is sent to it: every node must have our code, Ray's token and the output folder.
+"""The checks of a cluster before work is sent to it. Every node must have our code, Ray's token and the output folder.
 
-The driver leaves a mark in the folder. A node that has the folder sees the mark, and leaves an answer for the driver.
+The driver writes a mark into the folder. A node that has the folder sees the mark, and writes an answer for the driver.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class NodeFacts(TypedDict):
 
 
 class Mark:
-    """A file that the driver leaves in the output folder, under a name that was never used before."""
+    """A file that the driver writes into the output folder, under a name that was never used before."""
 
     def __init__(self, location: Location) -> None:
         self._store = open_store(location)
@@ -42,12 +42,12 @@ class Mark:
         self._store.remove(self._folder)
         if isinstance(self._store, LocalStore):
             for folder in (".work/tmp", ".work"):
-                with suppress(OSError):  # not empty, or already gone because the run is complete
+                with suppress(OSError):  # the folder is not empty, or it is already removed because the run is complete
                     self._store.path(folder).rmdir()
 
 
 def sees_mark(mark: Sequence[str]) -> bool:
-    """Return True if this node sees the mark at this address, or if there is none to see."""
+    """Return True if this node sees the mark at this address. If the address is empty, return True."""
     try:
         return not mark or open_store(mark[0]).size(f"{mark[1]}/driver") is not None
     except CorpusError:
@@ -55,17 +55,17 @@ def sees_mark(mark: Sequence[str]) -> bool:
 
 
 def describe_node(mark: Sequence[str], name: str) -> NodeFacts:
-    """Describe this node. If it sees the mark, it leaves an answer called `name` beside it."""
+    """Describe this node. If the node sees the mark, it writes an answer called `name` next to the mark."""
     seen = sees_mark(mark)
     if mark and seen:
-        with suppress(OSError, CorpusError):  # the driver will miss the answer
+        with suppress(OSError, CorpusError):  # the driver will notice that the answer is missing
             open_store(mark[0]).put_new(f"{mark[1]}/{name}", b"1")
     auth = os.environ.get("RAY_AUTH_MODE")
     return {"host": socket.gethostname(), "sees": seen, "versions": versions(ALL_ROOMS), "auth": auth}
 
 
 def check_node(facts: NodeFacts, name: str, mark: Sequence[str], insecure: bool) -> None:
-    """Raise CorpusError if a node can't be given work."""
+    """Raise CorpusError if a node must not get work."""
     host = facts["host"]
     if facts["auth"] != "token" and not insecure:
         raise ConfigError(f"The cluster's node {host} takes work from anyone, without a token.", _TOKEN_OR_FLAG)
@@ -94,14 +94,14 @@ def require_token(address: str) -> None:
 
 
 def require_answer(address: str) -> None:
-    """Raise ConfigError if nobody listens at an address. Ray would try for minutes."""
+    """Raise ConfigError if no server answers at an address. Ray would try for minutes."""
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdecimal():
         todo = "Give host:port of its head, such as 10.0.0.1:6379. For a dashboard see docs/cluster.md."
         raise ConfigError(f"{address} is not the address of a Ray cluster.", todo)
-    why = "what is there speaks no gRPC"
+    why = "the server there does not speak gRPC"
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S) as connection:
             connection.sendall(_HTTP2)
@@ -116,7 +116,10 @@ def require_answer(address: str) -> None:
 _CONNECT_S = 20.0
 _SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
-"""The begin of HTTP/2, on which gRPC runs, and the frame with which either side begins. Its fourth byte is its type."""
+"""The beginning of HTTP/2, which gRPC uses, and the frame with which both sides begin.
+
+The fourth byte of the frame is its type.
+"""
 
 INSTALL = "Install the same on all machines."
 

@@ -17,21 +17,28 @@ _PLAIN_EVERY_S = 10.0
 
 
 class Progress:
-    """Shows the units done, records per second, kept and dropped records, and the time left."""
+    """A display of finished units, records per second, kept and dropped records, and the time left."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
         self._console = Console(stderr=True)
         self._bar: Bar | None = None
 
+    def note(self, text: str) -> None:
+        """Say something once, before any phase."""
+        say(text)
+
     def start(self, phase: str, units: int, done: int = 0, brief: bool = False) -> None:
-        """Start a phase of so many units, of which some are done. A `brief` one leaves no line unless it takes long."""
+        """Start a phase of `units` units, of which `done` are done.
+
+        A `brief` phase is not shown at its end unless it takes long.
+        """
         self._phase, self._units, self._done, self._skipped, self._brief = phase, units, done, done, brief
         self._printed_at = -1
         self._counts = no_counts()
         self._started = self._printed = time.monotonic()
         if self._console.is_terminal and not self._quiet:
-            # with the facts of a pass, these take 76 of 80 columns
+            # together with the facts of a pass, these take 76 of 80 columns
             columns = "{task.description}", BarColumn(bar_width=16), MofNCompleteColumn(), TimeRemainingColumn()
             self._bar = Bar(*columns, "{task.fields[facts]}", console=self._console, transient=brief)
             self._task = self._bar.add_task(phase, total=units, completed=done, facts="")
@@ -47,7 +54,7 @@ class Progress:
             self._line()
 
     def stop(self) -> None:
-        """Release the terminal, also after an error."""
+        """Release the terminal. Call this method after an error, too."""
         if self._bar:
             self._bar.stop()
             self._bar = None

@@ -34,13 +34,19 @@ from jobs.runner.retries import Answer, Function, Payload, answer_of
 from jobs.runner.terminal import say
 
 _ANSWER_S = 120.0
-"""The time that a node may take to answer. The first task on a node starts a process and imports our code."""
+"""The longest time, in seconds, that a node may take to answer.
+
+The first task on a node starts a process and imports our code.
+"""
 
 _STARTS = 3
-"""Ray's node ends itself if one of its processes needs 15 s to start. On a busy machine that is chance."""
+"""The number of attempts to start Ray.
+
+Ray's node ends itself if one of its processes needs 15 s to start, which may happen on a busy machine.
+"""
 
 _START_S = 900.0
-"""The time that the first node of an empty cluster may take to start."""
+"""The longest time, in seconds, that the first node of an empty cluster may take to start."""
 
 
 @dataclass(eq=False)
@@ -53,7 +59,7 @@ class _RayTask:
 
 
 def _stream(function: Function, payload: Payload, mark: list[str]) -> Iterator[Answer]:
-    """The body of a Ray task. It reports its start, as Ray tells only when it was submitted."""
+    """Run the body of a Ray task. The task reports its own start, because Ray reports only when it was submitted."""
     import ray
 
     yield {}
@@ -62,7 +68,7 @@ def _stream(function: Function, payload: Payload, mark: list[str]) -> Iterator[A
 
 @contextmanager
 def signals_kept() -> Iterator[None]:
-    """Restore the signal handlers that Ray replaces at its start. Its SIGTERM handler would abort the process."""
+    """Restore the signal handlers that Ray replaces when it starts. Ray's SIGTERM handler would abort the process."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -74,9 +80,9 @@ def signals_kept() -> Iterator[None]:
 
 @cache
 def ray_folder() -> Path:
-    """The folder for Ray clusters of this process. Only the holder of the token in it can talk to them.
+    """Return the folder for Ray clusters of this process. Access to the clusters needs the token in this folder.
 
-    There is one token per process, because Ray reads it once.
+    There is one token per process, because Ray reads the token only once.
     """
     folder = _short_folder()
     token = folder / "token"
@@ -88,8 +94,11 @@ def ray_folder() -> Path:
 
 
 def _short_folder() -> Path:
-    """Make a private folder, as whoever writes there runs code as us. It is in the folder for temporary files, or
-    elsewhere if that has too long a path for Ray's sockets."""
+    """Make a private folder, because anyone who can write there can run code as this user.
+
+    The private folder is in the folder for temporary files. If that has too long a path for Ray's sockets, it is
+    elsewhere.
+    """
     wanted = tempfile.gettempdir()
     for parent in (wanted, "/tmp", "/var/tmp", "/dev/shm"):
         if len(os.fsencode(parent)) <= _LONGEST_PARENT:
@@ -104,9 +113,12 @@ def _short_folder() -> Path:
 
 @contextmanager
 def _loopback_alone() -> Iterator[None]:
-    """Let the processes of a cluster that starts now listen on 127.0.0.1. Ray does that on Windows and macOS, and on
-    Linux only if this variable says so; an IP address in the options changes nothing. Ray reads it once in each
-    process, and this process may join another cluster later."""
+    """Make the processes of a cluster that starts now listen only on 127.0.0.1.
+
+    Ray does so on Windows and macOS. On Linux it does so only if this variable is set; an IP address in the options
+    changes nothing. Ray reads the variable once in each process. It is unset again, because this process may join
+    another cluster later.
+    """
     from ray._private import ray_constants
 
     name = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
@@ -123,17 +135,20 @@ def _loopback_alone() -> Iterator[None]:
 
 _PREFIX = "corpus-ray-"
 _clusters = itertools.count(1)
-"""The names of the folders of this process's clusters."""
+"""The numbers in the names of this process's cluster folders."""
 
 _LONGEST_PARENT = (104 if sys.platform == "darwin" else 108) - len(
     f"/{_PREFIX}12345678/99/session_2026-01-01_00-00-00_000000_{2**22}/sockets/plasma_store\0"
 )
-"""The system limits the paths of sockets. Ray's have a date and the process number, which is below 2^22 on Linux."""
+"""The longest path of a folder for Ray.
+
+The system limits the paths of sockets. Ray's paths contain a date and the process number, which is below 2^22 on Linux.
+"""
 
 
 @contextmanager
 def _native_code_silent() -> Iterator[None]:
-    """Drop what other code than Python's prints on stderr, such as each step of a connection that fails."""
+    """Drop text that native code prints on stderr, such as a line for each step of a failing connection."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     before, sys.stderr = (
@@ -152,10 +167,10 @@ def _native_code_silent() -> Iterator[None]:
 
 
 class RayEngine:
-    """Runs Ray tasks on the cluster at `address`, or on a cluster of its own with `workers` processes on this machine.
+    """An engine that runs Ray tasks, on the cluster at `address` or on a cluster of its own with `workers` processes.
 
-    A cluster must have a token unless `insecure`, and each node must have our code and the folder `shared`. All nodes
-    are checked before any work starts. Raises ConfigError and OutputError.
+    The own cluster runs on this machine. A cluster must have a token unless `insecure` is true, and each node must have
+    our code and the folder `shared`. All nodes are checked before any work starts. Raises ConfigError and OutputError.
     """
 
     def __init__(
@@ -166,14 +181,14 @@ class RayEngine:
         self._address: list[str] = []
         """The address of the mark."""
         self._unable: set[str] = set()
-        """Nodes that could not write. New tasks avoid them if other nodes have room."""
+        """The nodes that could not write. New tasks avoid them if other nodes have room."""
         self.tally: dict[str, Counter[str]] = {}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-        if address == "local":  # as Ray calls it
+        if address == "local":  # Ray's name for a cluster on this machine
             address = None
         if address:
-            os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # tries of 40 s; Ray would make 20
+            os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # each try takes 40 s, and Ray would make 20
             say(f"Joining the Ray cluster at {address}…")
             if insecure:
                 os.environ["RAY_AUTH_MODE"] = "disabled"
@@ -183,7 +198,7 @@ class RayEngine:
         else:
             ray_folder()
             say("Starting Ray…")
-        import ray  # only now, as it reads the token mode when it is imported
+        import ray  # imported here, because Ray reads the token mode when it is imported
         import ray.exceptions
 
         self._ray = ray
@@ -191,7 +206,7 @@ class RayEngine:
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "runtime_env": env}
         if not address:
             options |= {"num_cpus": workers or usable_cpus(), "include_dashboard": False}
-            options["object_store_memory"] = 100 << 20  # results are small, as rows go to files
+            options["object_store_memory"] = 100 << 20  # results are small, because rows are written to files
         cpus = self._init(address, options)
         self.workers = workers or cpus
         self._remote = ray.remote(_stream)
@@ -206,7 +221,7 @@ class RayEngine:
                 raise
 
     def _init(self, address: str | None, options: dict[str, Any]) -> int:
-        """Join a cluster, or start one in a new folder. Return the number of its CPUs."""
+        """Join a cluster, or start a cluster in a new folder. Return the number of its CPUs."""
         for start in range(1 if address else _STARTS):
             if start:
                 say("Ray did not start. Starting it once more…")
@@ -218,7 +233,7 @@ class RayEngine:
                 with signals_kept(), _native_code_silent(), nullcontext() if address else _loopback_alone():
                     self._ray.init(address=address or "local", **options)
                     return int(self._ray.cluster_resources().get("CPU", 1))
-            except Exception as error:  # Ray raises all kinds, a plain Exception among them
+            except Exception as error:  # Ray raises errors of all kinds, even a plain Exception
                 failed = error
         raise self._not_started(failed, address) from None
 
@@ -228,7 +243,7 @@ class RayEngine:
             todo = "Check the address and the token, or run without --address."
             return ConfigError(f"The Ray cluster at {address} can't be joined: {why}.", todo)
         logs = Path(tempfile.mkdtemp(prefix="corpus-logs-of-ray-")) / "logs"
-        with suppress(OSError):  # it may not have come so far
+        with suppress(OSError):  # Ray may have stopped before it made this folder
             shutil.copytree(self._temp / "session_latest" / "logs", logs)
         todo = f"Run without Ray, which one machine does not need, or look at Ray's logs in {logs}"
         return CorpusError(f"Ray does not start: {why}.", todo)
@@ -242,7 +257,7 @@ class RayEngine:
         for node in nodes:
             there = NodeAffinitySchedulingStrategy(node, soft=False)
             asked[ask.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(self._address, node)] = node
-        if not nodes:  # an autoscaler starts the first node for a task
+        if not nodes:  # an autoscaler starts the first node only when there is a task
             asked[ask.options(num_cpus=1, max_retries=0).remote(self._address, "first")] = "first"
         done, late = self._ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWER_S if nodes else _START_S)
         if late:
@@ -294,7 +309,7 @@ class RayEngine:
         return time.monotonic() - task.started if task.started else 0.0
 
     def end(self, task: _RayTask) -> None:
-        # by force at once, as after a gentle try Ray does not end a task that hangs in native code
+        # Always by force. After a gentle try, Ray does not end a task that hangs in native code.
         self._ray.cancel(task.stream, force=True)
 
     def result(self, task: _RayTask) -> Answer:

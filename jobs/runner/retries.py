@@ -1,6 +1,6 @@
-"""Failed tasks: the classes of their failures, and how often, when and with how many slots each class is tried again.
+"""The classes of failures of tasks. The class decides how often, when and with how many slots a task is tried again.
 
-A task with more slots has fewer tasks beside it.
+The more slots a task takes, the fewer tasks run next to it.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from corpus.sandbox.guard import Overdue, WorkerError
 from jobs.runner.nodes import sees_mark
 
 Payload = dict[str, Any]
-"""A JSON object. `run` reads `wall_s`, the deadline, and `footprint`, a file that names the record at work."""
+"""A JSON object. `run` reads `wall_s`, the deadline, and `footprint`, a file that names the current record."""
 
 Function = Callable[[Payload], Payload]
 
 TASK_S = 6 * 3600.0
-"""The deadline of a task without `wall_s`. All phases divide their work so that a task takes minutes."""
+"""The deadline of a task without `wall_s`. All phases divide their work so that a task takes only minutes."""
 
 _LONGEST_WAIT_S = 60.0
 
 
 class Answer(TypedDict, total=False):
-    """The end of an attempt: `ok` with the result, or `error` with its class `kind`."""
+    """The result of an attempt: `ok` with a value, or `error` with its class `kind`."""
 
     ok: Payload
     error: str
@@ -36,7 +36,7 @@ class Answer(TypedDict, total=False):
     todo: str
     """The advice of an OutputError."""
     place: Sequence[int] | None
-    """The record that was at work."""
+    """The record that was being processed."""
     node: str
     """The id of the Ray node."""
 
@@ -57,17 +57,17 @@ DEADLINE = "deadline"
 CHANGED = "input changed"
 UNREACHABLE = "input unreachable"
 OUTPUT = "output"
-"""A failure that ends the run after the last attempt, since no other result can be written either."""
+"""A failure that ends the run after the last attempt, because other results can't be written either."""
 
 POLICIES = {
-    USER_ERROR: RetryPolicy(2),  # in our code or in a plugin: likely to fail again
+    USER_ERROR: RetryPolicy(2),  # an error in our code or in a plugin, which will probably happen again
     CRASH: RetryPolicy(3, 1.0),
     MEMORY: RetryPolicy(4, 2.0),
-    NODE_LOST: RetryPolicy(10, 2.0),  # no fault of the task, and a new node may take minutes to start
+    NODE_LOST: RetryPolicy(10, 2.0),  # the task is not to blame, and a new node may take minutes to start
     DEADLINE: RetryPolicy(2),
     CHANGED: RetryPolicy(1),  # the input stays changed
     UNREACHABLE: RetryPolicy(1),  # the client already tried many times
-    OUTPUT: RetryPolicy(5, 2.0),  # a node may lack a mount or credentials that others have
+    OUTPUT: RetryPolicy(5, 2.0),  # a node may lack a mount or credentials that other nodes have
 }
 
 NO_ROOM = "no room"
@@ -79,7 +79,7 @@ UNSHARED = "unshared"
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed attempt: its class, the reason in words, and the place of the record at work, if known."""
+    """A failed attempt: its class, the reason in words, and the place of the current record, if known."""
 
     kind: str
     reason: str
@@ -88,7 +88,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class PendingTask:
-    """A payload with its failed attempts so far. It must not start before `ready`, and takes `slots` slots."""
+    """A payload with its failed attempts so far.
+
+    The task must not start before the time `ready`, and takes `slots` slots.
+    """
 
     payload: Payload
     failures: tuple[Failure, ...] = ()
@@ -97,13 +100,14 @@ class PendingTask:
 
     @property
     def wall_s(self) -> float:
-        """The deadline, from the start of an attempt."""
+        """The deadline in seconds, counted from the start of an attempt."""
         return float(self.payload.get("wall_s", TASK_S))
 
     def failed(self, failure: Failure, now: float, most_slots: int) -> PendingTask:
-        """The task after another failed attempt.
+        """Return the task after another failed attempt.
 
-        Each time it runs out of memory it gets twice as many slots, and for the last attempt all slots of a node.
+        Each time the task runs out of memory, it gets twice as many slots. For the last attempt, it gets all slots of a
+        node.
         """
         failures = (*self.failures, failure)
         times, policy = sum(one.kind == failure.kind for one in failures), POLICIES[failure.kind]
@@ -120,12 +124,12 @@ class PendingTask:
 
 
 def by_class(failures: tuple[Failure, ...]) -> dict[str, int]:
-    """The number of failures of each class."""
+    """Return the number of failures of each class."""
     return dict(sorted(Counter(one.kind for one in failures).items()))
 
 
 def last_place(failures: tuple[Failure, ...]) -> tuple[int, int] | None:
-    """Return the last known place of a record at work."""
+    """Return the last known place of a current record."""
     return next((one.place for one in reversed(failures) if one.place is not None), None)
 
 
@@ -133,9 +137,9 @@ _OUT_OF_MEMORY: Answer = {"error": "there was no memory for more", "kind": MEMOR
 
 
 def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) -> Answer:
-    """Call a function, and turn what it raises into text.
+    """Call a function and return its result as an answer. Exceptions become text.
 
-    A node that joined late may lack the output folder, so each task looks for the mark in it.
+    A node that joined late may lack the output folder, so each task looks for the mark in the folder.
     """
     if not sees_mark(mark):
         return {"error": socket.gethostname(), "kind": UNSHARED}
@@ -155,6 +159,7 @@ def answer_of(function: Function, payload: Payload, mark: Sequence[str] = ()) ->
         full = no_room(error, payload.get("store", "The output")) if isinstance(error, OSError) else None
         if full:
             return {"error": full.what, "todo": full.todo, "kind": NO_ROOM}
-        if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # a page worker that can't be started, say
+        # for example, a page worker that can't be started
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
             return _OUT_OF_MEMORY
         return {"error": f"{type(error).__name__} at\n{traced(error)}", "kind": USER_ERROR}

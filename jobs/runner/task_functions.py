@@ -1,6 +1,6 @@
-"""The functions that run as tasks: plain data in, plain data out.
+"""The functions that run as tasks. These functions take and return plain data.
 
-Each process that runs tasks keeps its page worker from unit to unit, so that models and lists are loaded once.
+Each process that runs tasks keeps its page worker for the next unit, so that models and lists are loaded only once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from corpus.dedup.phases import run_task
 from corpus.dedup.task import ComparisonTask
-from corpus.recipe import Recipe
+from corpus.recipes import Recipe
 from corpus.revise.ledger_replay import LedgerReplay
 from corpus.revise.portion_replay import PageReader, add_missing_texts, replay_portion
 from corpus.revise.portions import Portion
@@ -23,7 +23,7 @@ from corpus.sandbox.page_worker import make_recipe
 from corpus.sandbox.unit import Unit, UnitOptions
 from corpus.storage.commits import Commit
 from corpus.storage.store import open_store
-from corpus.tables.ledger import CORPUS_SCHEMA, ledger_schema
+from corpus.tables.ledger import corpus_schema, ledger_schema
 from corpus.tables.pack import PackTask, pack_part
 from corpus.tables.samples import SAMPLES_SCHEMA
 from corpus.tables.takedown import TAKEDOWN_FILE, takedown_of
@@ -31,7 +31,7 @@ from corpus.tables.verdicts import VerdictBox
 
 
 class _Kept:
-    """The page worker of this process, kept as it takes seconds to start."""
+    """The page worker of this process. The worker is kept, because it takes seconds to start."""
 
     guard: Guard | None = None
     key: str = ""
@@ -84,12 +84,16 @@ def pack_task(payload: dict[str, Any]) -> dict[str, Any]:
     """Write and commit one output file."""
     task = PackTask.from_dict({name: payload[name] for name in PackTask.__dataclass_fields__})
     columns = {name: {"int": int, "float": float, "str": str}[kind] for name, kind in payload["columns"].items()}
-    schemas = {"corpus": CORPUS_SCHEMA, "ledger": ledger_schema(columns), "samples": SAMPLES_SCHEMA}
+    schemas = {
+        "corpus": corpus_schema(payload["documents"]),
+        "ledger": ledger_schema(columns),
+        "samples": SAMPLES_SCHEMA,
+    }
     return pack_part(open_store(payload["store"]), task, schemas.get(task.kind)).as_dict()
 
 
 def compare_task(payload: dict[str, Any]) -> dict[str, Any]:
-    """Run and commit one task of a comparison. The result also has its cost."""
+    """Run and commit one task of a comparison. The result also contains its cost."""
     bound = next(bound for bound in _recipe(payload).stages if bound.name == payload["stage"])
     task = ComparisonTask(
         store=open_store(payload["store"]), bound=bound, against=tuple(payload["against"]), payload=payload["own"],

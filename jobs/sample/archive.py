@@ -1,6 +1,7 @@
-"""The archive of the sample crawl: records laid out as Common Crawl does, one gzip member each, and damage.
+"""The archive of the sample crawl: records in the form of Common Crawl, one gzip member each, and damage.
 
-Nothing depends on the time or place of writing. Dates count up from a fixed one; ids and digests come from content.
+The bytes do not depend on the time or place of writing. Dates count up from a fixed date. Ids and digests follow from
+the content.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ _RESPONSE = "application/http; msgtype=response"
 _SITE = "https://www.valley-courier.example"
 
 Pack = Callable[[bytes], bytes]
-"""Makes a gzip member from the bytes of a record."""
+"""A function that makes a gzip member from the bytes of a record."""
 
 
 def member(data: bytes, level: int = 6) -> bytes:
-    """Make a gzip member without a time."""
+    """Make a gzip member without a time stamp."""
     squeeze = zlib.compressobj(level, zlib.DEFLATED, 31)
     return squeeze.compress(data) + squeeze.flush()
 
 
 class ArchiveWriter:
-    """Writes records to a file, each with its own date and id."""
+    """A writer of records to a file. Each record gets its own date and id."""
 
     def __init__(self, file: BinaryIO, seed: int) -> None:
         self.file = file
@@ -107,11 +108,11 @@ def _digest(data: bytes) -> str:
     return "sha1:" + base64.b32encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
 
 
-# Records that hold no page
+# Records that contain no page
 
 
 def dns_answer(writer: ArchiveWriter) -> SamplePage:
-    """Write a response without an HTTP message, and other types of records that crawls hold."""
+    """Write a response without an HTTP message, and the other types of records that occur in crawls."""
     url = "dns:www.valley-courier.example"
     answer = b"20240518060000\nwww.valley-courier.example. 3600 IN A 203.0.113.9\n"
     writer.write_record("response", url, answer, "text/dns")
@@ -123,7 +124,7 @@ def dns_answer(writer: ArchiveWriter) -> SamplePage:
 
 
 def stored_archive(writer: ArchiveWriter) -> SamplePage:
-    """Write a download that is an archive itself. Its gzip members stand in this file byte by byte."""
+    """Write a download that is an archive itself. Its gzip members appear in this file unchanged."""
     inner = io.BytesIO()
     page = article_page(Random(f"{writer.seed}/inner"))
     ArchiveWriter(inner, writer.seed + 1).write_record("response", page.url, http_block(page), _RESPONSE)
@@ -143,14 +144,14 @@ def stored_archive(writer: ArchiveWriter) -> SamplePage:
 
 
 def damaged_page(writer: ArchiveWriter, name: str, pack: Pack = member, extra_length: int = 0) -> SamplePage:
-    """Write a page whose response is packed badly, or declares a wrong length."""
+    """Write a page whose response is packed badly or declares a wrong length."""
     page = _victim(writer, name)
     writer.write_page(page, pack, extra_length)
     return page if pack is member else replace(page, intent="damaged")
 
 
 def junk(writer: ArchiveWriter) -> SamplePage:
-    """Write bytes that belong to no gzip member, and a member without content."""
+    """Write bytes outside of any gzip member, and a member without content."""
     noise = bytes(byte for byte in Random(f"{writer.seed}/junk").randbytes(3000) if byte != 0x1F)
     writer.file.write(noise + gzip.compress(b"", mtime=0))
     return SamplePage("", "damaged", notes=("damage:junk",), body=noise)
@@ -170,7 +171,7 @@ def _victim(writer: ArchiveWriter, name: str) -> SamplePage:
 
 
 def _flip_bit(data: bytes) -> bytes:
-    """Change one bit of the gzip member: the first one after the middle that stops inflating."""
+    """Change one bit of the gzip member: the first bit after the middle whose change stops inflating."""
     packed = bytearray(member(data))
     for at in range(len(packed) // 2, len(packed) - 8):
         packed[at] ^= 0x10
@@ -191,4 +192,4 @@ ODDITIES: tuple[Callable[[ArchiveWriter], SamplePage], ...] = (
     junk,
     partial(damaged_page, name="length_too_short", extra_length=-150),  # cuts off the page's footer
 )
-"""Written between the pages. `truncated` comes last."""
+"""Oddities that are written between the pages. `truncated` comes last."""

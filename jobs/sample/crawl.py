@@ -3,7 +3,7 @@
     write_sample(Path("sample.warc.gz"))                    # the same bytes each time
     expected_outcomes()                                     # what the recipe "fineweb" should do with each page
 
-Half of the pages are ordinary ones in nine languages. Each of the others breaks one rule, or only looks as if it did.
+Half of the pages are ordinary pages in nine languages. Each other page breaks one rule, or only seems to break it.
 All people, towns and events are invented. All hosts are under names reserved for examples.
 """
 
@@ -31,14 +31,16 @@ SPECIAL_SHARE = 0.48
 """The share of pages that break a rule or come close to it: 192 of 400."""
 
 _LANGUAGES = {"en": 30, "de": 14, "fr": 14, "es": 12, "it": 7, "pt": 7, "ru": 8, "ja": 4, "zh": 4}
-"""The number of pages in each language, of a hundred ordinary ones."""
+"""The number of pages in each language, among a hundred ordinary pages."""
 
 _MIN_PAGES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSummary:
-    """The size of a sample crawl, its records by type, and its pages by intent, damaged ones included."""
+    """The size of a sample crawl, the number of its records by type, and the number of its pages by intent, damaged
+    ones included.
+    """
 
     pages: int
     bytes: int
@@ -49,7 +51,7 @@ class SampleSummary:
 def write_sample(path: Path, pages: int = 400, seed: int = 0, expected: Path | None = None) -> SampleSummary:
     """Write the sample crawl to `path`, and its expected outcomes to `expected` as JSON lines.
 
-    Damaged pages and other oddities come in addition to `pages`.
+    Damaged pages and other oddities are written in addition to `pages`.
     """
     if path.exists() and not path.is_file():  # a device, for example, must not be replaced by a file
         raise OutputError(f"{path} is not a file.", "Give another path.")
@@ -68,7 +70,7 @@ def write_sample(path: Path, pages: int = 400, seed: int = 0, expected: Path | N
 
 
 def expected_outcomes(pages: int = 400, seed: int = 0) -> list[Expected]:
-    """Return the expected outcomes of the same call of `write_sample`, in the order of its records."""
+    """Return the expected outcomes of `write_sample` with the same arguments, in the order of its records."""
     return _write(io.BytesIO(), pages, seed)[1]
 
 
@@ -109,7 +111,7 @@ def plan_pages(pages: int, seed: int) -> list[SamplePage]:
 
 
 def _special_pages(wanted: int, seed: int) -> Iterator[SamplePage]:
-    """Alternate between special texts and special responses. A cluster that does not fit is left out."""
+    """Alternate between special texts and special responses. A cluster that does not fit is omitted."""
     for turn in count():
         for name, cases in (("rules", TEXT_CASES), ("transport", RESPONSE_CASES)):
             round_, i = divmod(turn, len(cases))

@@ -1,4 +1,4 @@
-"""One page of the sample crawl: what the server answers, and what should become of it."""
+"""One page of the sample crawl: the server's answer, and the expected outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Expected:
       "stage.measure", the rule that drops the page, as the recipe "fineweb" names it;
       "duplicate_of:URL". Only the cluster is certain: a policy may keep another of its pages.
 
-    `notes` name what is special, such as "pii:email", "charset:utf-16" or "c4:line_policy" (a line that C4 removes).
+    `notes` name special features, such as "pii:email", "charset:utf-16" or "c4:line_policy" (a line that C4 removes).
     The extracted text must hold `contains` and must not hold `absent`. A corpus without personal data must not hold
     `secrets`.
     """
@@ -46,5 +46,5 @@ class SamplePage(Expected):
     headers: tuple[tuple[str, str], ...] = ()
 
     def expected(self) -> Expected:
-        """Return the expected outcome alone."""
+        """Return only the expected outcome."""
         return Expected(*(getattr(self, field.name) for field in fields(Expected)))

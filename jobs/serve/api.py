@@ -1,7 +1,7 @@
-"""OpenAI's interface: /v1/models, /v1/completions and /v1/chat/completions, and what our page needs besides.
+"""OpenAI's interface: /v1/models, /v1/completions and /v1/chat/completions, with the additions that our page needs.
 
-Beyond OpenAI's fields, a completion has the ids of its prompts and tokens, so that one can go on from any of them. A
-choice of a chat has all turns of the answer, with the calls that were run here and their results.
+In addition to OpenAI's fields, a completion has the ids of its prompts and tokens, so that the page can continue from
+any of them. A choice of a chat has all turns of the answer, with the calls that were run here and their results.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from jobs.serve.worker import Busy, Piece, Request, Worker
 
 T = TypeVar("T")
 MOST_BODY = 1 << 20
-"""The bytes of a request."""
+"""The largest size of a request, in bytes."""
 
 
 class Api:
@@ -73,7 +73,10 @@ class Api:
         return worker
 
     async def tokens(self, http: HttpRequest) -> Response:
-        """The tokens of a conversation as the model reads it, each with its text and whether it is special."""
+        """Return the tokens of a conversation as the model reads it.
+
+        Each has its text, and whether it is a special token.
+        """
         body = await read_body(http)
         worker = self._conversing(body)
         assert worker.chat
@@ -92,7 +95,7 @@ class Api:
         body = await read_body(http)
         models = body.get("models")
         if not isinstance(models, list) or len(models) != 2:
-            raise BadRequest("`models` is no pair.", "models")
+            raise BadRequest("`models` is not a pair.", "models")
         try:
             messages = messages_of({"messages": body.get("prompt")})
             check_order(messages, ends="user")
@@ -116,9 +119,9 @@ async def read_body(http: HttpRequest) -> dict[str, Any]:
     try:
         body = parse_json(data)
     except ValueError:
-        raise BadRequest("The request is no JSON.") from None
+        raise BadRequest("The request is not JSON.") from None
     if not isinstance(body, dict):
-        raise BadRequest("The request is no JSON object.")
+        raise BadRequest("The request is not a JSON object.")
     return body
 
 
@@ -129,7 +132,7 @@ class _Texts:
 
     def __init__(self, worker: Worker, body: Mapping[str, Any], request: Request) -> None:
         self._worker, self._request, self._logs = worker, request, body.get("logprobs") is not None
-        self._sizes: dict[int, int] = {}  # the characters of each choice so far
+        self._sizes: dict[int, int] = {}  # the number of characters of each choice so far
 
     def chunk(self, piece: Piece) -> dict[str, Any] | None:
         seen = self._logs and piece.drawn
@@ -205,7 +208,7 @@ class _Chats:
 async def _answer(
     http: HttpRequest, worker: Worker, request: Request, form: _Texts | _Chats, body: Mapping[str, Any]
 ) -> Response:
-    """Return what the model says, as it comes or whole. A client that leaves ends its request."""
+    """Return the model's answer, as a stream or whole. If the client leaves, its request ends."""
     http.scope["state"]["request"] = request
     worker.submit(request)
     pieces = request.read()
@@ -215,7 +218,8 @@ async def _answer(
         parts = [[piece for piece in read if piece.choice == choice] for choice in range(request.choices)]
         choices = [form.whole(part) for part in parts]
         return JSONResponse({**base, "object": form.whole_object, "choices": choices, "usage": _usage(request, read)})
-    first = await _unless_gone(http, anext(pieces))  # before the status is sent, since it may be an error
+    # this comes before the status is sent, because the first piece may be an error
+    first = await _unless_gone(http, anext(pieces))
 
     async def events() -> AsyncIterator[str]:
         read = [first]
@@ -240,7 +244,7 @@ async def _all(pieces: AsyncIterator[Piece]) -> list[Piece]:
 
 
 async def _unless_gone(http: HttpRequest, work: Awaitable[T]) -> T:
-    """Return the result of some work. Raises ClientDisconnect, and ends the work, if the client leaves before."""
+    """Return the result of some work. If the client leaves first, end the work and raise ClientDisconnect."""
 
     async def leave() -> None:
         while (await http.receive())["type"] != "http.disconnect":
@@ -267,7 +271,7 @@ def _usage(request: Request, pieces: Sequence[Piece]) -> dict[str, int]:
 
 
 def _token(worker: Worker, number: int) -> str:
-    """Return the text of a token. Bytes that are no text are written as OpenAI does."""
+    """Return the text of a token. Bytes that are not text are written in OpenAI's way."""
     data = worker.tokens[number] if number < len(worker.tokens) else None
     try:
         return (data or b"").decode()
@@ -276,14 +280,14 @@ def _token(worker: Worker, number: int) -> str:
 
 
 def status_of(error: Exception) -> int:
-    """Return the status of an error: 4xx for what the client can mend, 503 for what passes, else 500."""
+    """Return the status of an error: 4xx if the client can correct it, 503 if it is temporary, else 500."""
     if isinstance(error, BadRequest):
         return error.status
     return 400 if isinstance(error, InputError) else 503 if isinstance(error, Busy) else 500
 
 
 def error_body(error: Exception) -> dict[str, Any]:
-    """Return an error in OpenAI's form. What is no expected error has no message, which may quote anything."""
+    """Return an error in OpenAI's form. An unexpected error has no message, because its message may quote anything."""
     status = status_of(error)
     message = str(error) if status != 500 else "The server failed."
     kind = "invalid_request_error" if status < 500 else "server_error"

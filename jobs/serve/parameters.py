@@ -1,4 +1,4 @@
-"""Requests in OpenAI's form, checked. What this server can't do is refused, not ignored."""
+"""The parameters of requests in OpenAI's form. A request for something that this server can't do gets an error."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _FIXED: dict[str, Any] = {
     "suffix": "",
     "top_p": 1,
 }
-"""Parameters of which one value is known."""
+"""Parameters that may have only this value."""
 _IGNORED = {"metadata", "prompt_cache_key", "safety_identifier", "service_tier", "store", "user"}
-"""Parameters that change no answer."""
+"""Parameters that are accepted but have no effect on an answer."""
 _BOTH = {"max_tokens", "model", "n", "seed", "stop", "stream", "stream_options", "temperature", "top_k"}
 _TEXT = {"prompt", "logprobs"} | _BOTH
 _CHAT = {"messages", "max_completion_tokens", "tools", "tool_choice"} | _BOTH
@@ -70,19 +70,19 @@ def chat(body: Mapping[str, Any], has_tools: bool) -> Request:
 
 
 def argument_names(body: Mapping[str, Any]) -> dict[str, str]:
-    """Return the names of the client's tools, each with the name of its argument. Raises BadRequest."""
+    """Return the names of the client's tools with the name of each tool's argument. Raises BadRequest."""
     names = {}
     try:
         for tool in body.get("tools") or []:
             properties = [*tool["function"].get("parameters", {}).get("properties", {})]
             names[text(tool["function"]["name"], "tools")] = properties[0] if len(properties) == 1 else "input"
     except (LookupError, TypeError, AttributeError):
-        raise BadRequest("`tools` is no list of functions.", "tools") from None
+        raise BadRequest("`tools` is not a list of functions.", "tools") from None
     return names
 
 
 def _known(body: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    """Return the parameters that say something. Raises BadRequest for one that is not known."""
+    """Return the parameters that are not null. Raises BadRequest for an unknown parameter."""
     for name, value in body.items():
         if name in _FIXED and value is not None and value != _FIXED[name]:
             raise BadRequest(f"`{name}` can only be {_FIXED[name]!r} here.", name)
@@ -95,11 +95,11 @@ def _request(kind: str, prompts: list[Any], given: Mapping[str, Any], shown: int
     stop = given.get("stop", [])
     stops = [stop] if isinstance(stop, str) else stop
     if not isinstance(stops, list) or len(stops) > MOST_STOPS or not all(text(one, "stop") for one in stops):
-        raise BadRequest(f"`stop` is no text, and no list of at most {MOST_STOPS} texts.", "stop")
+        raise BadRequest(f"`stop` is neither a text nor a list of at most {MOST_STOPS} texts.", "stop")
     if not isinstance(given.get("stream", False), bool):
         raise BadRequest("`stream` is not true or false.", "stream")
     if not isinstance(given.get("stream_options", {}), dict):
-        raise BadRequest("`stream_options` is no object.", "stream_options")
+        raise BadRequest("`stream_options` is not an object.", "stream_options")
     seed = _number(given, "seed", -(2**63), 2**64 - 1, secrets.randbits(63))
     top_k = _number(given, "top_k", 0, 1 << 31, 0)
     temperature = float(_number(given, "temperature", 0, 100, 1, (int, float)))
@@ -126,5 +126,5 @@ def text(value: Any, name: str) -> str:
     try:
         value.encode()
     except (AttributeError, UnicodeEncodeError):
-        raise BadRequest(f"`{name}` is no text.", name) from None
+        raise BadRequest(f"`{name}` is not a text.", name) from None
     return str(value)

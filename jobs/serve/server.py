@@ -1,7 +1,8 @@
-"""The server: which requests it takes, what it serves, and how it starts and ends.
+"""The server: the requests that it accepts, its pages, its start and its end.
 
-A page of another site may send requests to this machine, also under a name of its own that it lets point here. So the
-Host of a request must be this machine, by an address or a known name, and its Origin, if it has one, this server.
+A page of another site may send requests to this machine, even under a host name of its own that points here. So the
+Host of a request must be this machine, by an address or a known name. If the request has an Origin, it must be this
+server.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from jobs.serve.worker import Busy
 
 MOST_CONNECTIONS = 512
 PATIENCE_S = 5
-"""The seconds that Ctrl-C waits for readers of what is already written."""
+"""The number of seconds that Ctrl-C waits for readers of text that is already written."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -42,7 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=MOST_CONNECTIONS)
     except (OSError, UnicodeError) as error:
-        number = getattr(error, "errno", None) or 0  # negative for a host that nobody knows
+        number = getattr(error, "errno", None) or 0  # the number is negative for an unknown host
         reason = os.strerror(number) if number > 0 else "there is no such host"
         raise ConfigError(f"{host}:{port} can't be used: {reason}.", "Give another --port or --host.") from None
 
@@ -57,7 +58,10 @@ def server(api: Api, host: str) -> Server:
 
 
 class Server(uvicorn.Server):
-    """Ends the requests of all models as soon as it is to end. `ended_by` is the signal that asked for it."""
+    """A server that ends the requests of all models as soon as it should stop.
+
+    `ended_by` is the signal that stopped it.
+    """
 
     def __init__(self, config: uvicorn.Config, api: Api) -> None:
         super().__init__(config)
@@ -100,7 +104,7 @@ def application(api: Api, host: str) -> ASGIApp:
 
 
 class Guard:
-    """Refuses requests that come from pages of other sites, and ends the work for a request that is over."""
+    """A guard that rejects requests from pages of other sites, and ends the work for a request that is over."""
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self._app, self._names = app, {"localhost", host.lower()}
@@ -124,7 +128,7 @@ class Guard:
                 request.gone = True
 
     def _is_here(self, host: str) -> bool:
-        """Say whether a Host is an address, or a known name. A name that someone else controls is neither."""
+        """Return True if a Host is an address or a known name. Other names may be controlled by strangers."""
         name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
         name = (name or port).lower()
         try:
@@ -155,7 +159,10 @@ async def _page(http: HttpRequest) -> Response:
 
 @cache
 def _page_and_policy() -> tuple[str, str]:
-    """Return the page, and the policy that allows only the style and the script in it, and requests to this server."""
+    """Return the page and its policy.
+
+    The policy allows only the style and the script in the page, and requests to this server.
+    """
     folder = resources.files("jobs.serve") / "templates"
     page, script = ((folder / name).read_text(encoding="utf-8") for name in ("page.html", "page.js"))
     style = (resources.files("jobs.report") / "templates" / "report.css").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Votes: which of two answers is better. A file of them, and the ranking of models that follows.
+"""Votes on which of two answers is better, stored in a file, and the ranking of models that follows from them.
 
 Each line of the file is {"prompt": messages, "chosen": text, "rejected": text, "models": [of the chosen, of the
-rejected]}, which `corpus reward` reads. Two draws of one model say nothing about models.
+rejected]}, which `corpus reward` reads. A vote on two answers of the same model does not count in the ranking.
 
 The ranking is by Bradley and Terry (1952): the odds that a beats b are exp(strength a - strength b).
 """
@@ -24,11 +24,11 @@ from corpus.json_data import parse_json
 from jobs.assistant.conversation import Conversation
 
 ELO = 400 / np.log(10)
-"""The points per unit of strength. With 400 points more, a model wins ten of eleven times."""
+"""The number of points per unit of strength. A model with 400 points more wins ten of eleven times."""
 
 
 class Votes:
-    """A file of votes, which only its owner can read. Raises InputError if it has lines that are no votes."""
+    """A file of votes. Only its owner can read it. Raises InputError if it has lines that are not votes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,8 +46,11 @@ class Votes:
                 raise InputError(f"Line {number} of {path} is no vote.", "Name another file with --votes.") from None
 
     def add(self, prompt: Conversation, chosen: str, rejected: str, models: list[str]) -> None:
-        """Save a vote; `models` are those of the chosen and the rejected answer. Raises OSError, and then saves no part
-        of it."""
+        """Save a vote.
+
+        `models` are the models of the chosen and the rejected answer. Raises OSError; then no part of the vote is
+        saved.
+        """
         vote = {"prompt": [message.as_dict() for message in prompt], "chosen": chosen, "rejected": rejected}
         line = (json.dumps({**vote, "models": models}, ensure_ascii=False) + "\n").encode()
         with self._lock:
@@ -63,7 +66,7 @@ class Votes:
             self.wins[models[0], models[1]] += 1
 
     def ranking(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return the ranking of the models that votes link with `names`, in Elo's points around 0."""
+        """Return the ranking of the models that votes link with `names`, in Elo points around 0."""
         with self._lock:
             wins = {pair: count for pair, count in self.wins.items() if pair[0] != pair[1]}
         linked = set(names)
@@ -78,10 +81,11 @@ class Votes:
 
 
 def bradley_terry(wins: Mapping[tuple[str, str], int]) -> list[tuple[str, float, float]]:
-    """Return models with their points and half of the 95% interval of these, the best first.
+    """Return models with their points and half of the points' 95% interval, the best first.
 
-    Each pair that met gets half a vote either way, so that 5 : 0 is no infinity; the intervals of a pair are then about
-    right from few votes on (Gart 1966). The points of models that votes link have the mean 0.
+    Each pair of models that met gets half a vote for either side, so that 5 : 0 does not give infinite points. With
+    this, the interval for two models is about right from few votes on (Gart 1966). The points of models that votes link
+    have the mean 0.
     """
     names = sorted({name for pair in wins for name in pair})
     place = {name: at for at, name in enumerate(names)}

@@ -1,11 +1,11 @@
-"""The thread that owns a model. It continues all requests that wait in one batch, and hands their tokens to the event
-loop as they come. What arrives in the meantime joins the next batch.
+"""The thread that owns a model. The thread continues all waiting requests in one batch, and hands their tokens to the
+event loop. New requests join the next batch.
 
-Sampling settings are those of a row, so requests with different ones share a batch. Completions, and conversations with
-and without tools, are batches of their own.
+Each row of a batch has its own sampling settings, so requests with different settings share a batch. Completions,
+conversations with tools and conversations without tools are in separate batches.
 
-After each step the thread waits until the event loop has passed on the step before. So a request whose tokens pile up
-has a reader that takes none, however busy this machine is.
+After each step, the thread waits until the event loop has passed on the step before. So if the tokens of a request pile
+up, its reader takes none. A busy machine is not the cause.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from corpus.errors import InputError
 from jobs.assistant.assistant import Speaker
 from jobs.assistant.conversation import ChatFormat, Conversation, Message
 from jobs.assistant.tool import Tool
-from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings
+from jobs.model.generate import Continuer, Drawn, Sampling, draw, endings, unused
 from jobs.runner.terminal import say
 
 ROWS = 64
-"""The most sequences of a batch. Each takes the keys and values of a whole window."""
+"""The most sequences of a batch. Each sequence needs memory for the keys and values of a whole window."""
 MOST_WAITING = 256
 """The most sequences that wait for a batch."""
 MOST_BEHIND = 256
-"""The steps that a reader may be behind, after the buffers of its connection are full."""
+"""The number of steps that a reader may be behind, after the buffers of its connection are full."""
 
 
 _STOPPING = "The server is stopping."
@@ -42,8 +42,9 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class Piece:
-    """What a request reads: text of one of its choices, with the token that it ends with, or a complete turn. `finish`
-    says why the choice is over: stop, length or tool_calls."""
+    """A part of the answer to a request: text of one of its choices, with the token that ends the text, or a complete
+    turn. `finish` says why the choice is over: stop, length or tool_calls.
+    """
 
     choice: int
     text: str = ""
@@ -54,9 +55,11 @@ class Piece:
 
 @dataclass(eq=False)
 class Request:
-    """A request: prompts as text or ids, or one conversation, each continued `n` times. `kind` says what may share a
-    batch with it: completions (text), or conversations whose calls are run here (tools), left to the client (calls), or
-    forbidden (chat)."""
+    """A request: prompts as text or ids, or one conversation, each continued `n` times.
+
+    Only requests of the same `kind` share a batch: completions (text), or conversations. The calls of a conversation
+    are run here (tools), left to the client (calls), or forbidden (chat).
+    """
 
     kind: str
     prompts: Sequence[str | list[int] | Conversation]
@@ -65,18 +68,18 @@ class Request:
     shown: int = 0
     stops: Sequence[str] = ()
     ids: list[list[int]] = field(default_factory=list)
-    """The ids of the prompts, once the model has begun."""
+    """The ids of the prompts. They are set when the model begins."""
     pieces: asyncio.Queue[Piece | Exception] = field(default_factory=asyncio.Queue)
     reader: asyncio.Task[Any] | None = field(default_factory=asyncio.current_task)
     gone: bool = False
-    """Whether nobody reads any more. Then its rows end."""
+    """True if nobody reads the answer any more. Then its rows end."""
 
     @property
     def choices(self) -> int:
         return self.n * len(self.prompts)
 
     async def read(self) -> AsyncIterator[Piece]:
-        """Yield the pieces of all choices. Raises what went wrong."""
+        """Yield the pieces of all choices. Raises the error of the request, if there was one."""
         left = self.choices
         while left:
             piece = await self.pieces.get()
@@ -86,7 +89,7 @@ class Request:
             yield piece
 
     def put(self, piece: Piece | Exception) -> None:
-        """Give the reader a piece. A reader that has stalled is dropped."""
+        """Give a piece to the reader. If the reader has stalled, it is dropped."""
         if self.gone:
             return
         self.pieces.put_nowait(piece)
@@ -96,15 +99,17 @@ class Request:
 
 
 class TextEnd:
-    """The text of tokens, up to the first of some stops. Text that may become a stop waits, as do bytes that are no
-    character yet."""
+    """The text of tokens, up to the first stop text.
+
+    Text that may be the beginning of a stop text waits. So do bytes that are not yet a whole character.
+    """
 
     def __init__(self, tokens: Sequence[bytes | None], stops: Sequence[str]) -> None:
         self._tokens, self._stops, self._held, self.over = tokens, stops, "", False
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def add(self, token: int | None) -> str:
-        """Return the text that is certain after this token, or at the end (None)."""
+        """Return the text that is certain after this token. None means the end."""
         data = b"" if token is None else self._tokens[token] or b""
         text = self._held + self._decoder.decode(data, final=token is None)
         found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
@@ -114,7 +119,7 @@ class TextEnd:
         return text[:keep]
 
     def _begun(self, text: str) -> int:
-        """Return how many characters at the end begin a stop."""
+        """Return how many characters at the end may begin a stop text."""
         sizes = (size for stop in self._stops for size in range(len(stop) - 1, 0, -1) if text.endswith(stop[:size]))
         return max(sizes, default=0)
 
@@ -128,7 +133,7 @@ class _Row:
         self.finish, self.in_call, self.over = "length", False, False
 
     def piece(self, one: Drawn | Message) -> Piece:
-        """Return what the request reads of a token, or of a complete turn. The text of calls is in the turn alone."""
+        """Return the piece for a token or for a complete turn. The text of calls is only in the turn."""
         if isinstance(one, Message):
             return self._turn(one)
         ends = one.id in self.worker.ends
@@ -152,12 +157,13 @@ class _Row:
 
 
 class Worker:
-    """A model with its thread. `tools` makes the tools in that thread, since a database is of one thread."""
+    """A model with its thread. `tools` makes the tools in that thread, because a database belongs to one thread."""
 
     def __init__(self, name: str, continuer: Continuer, tools: Callable[[], Mapping[str, Tool]]) -> None:
         self.name, self.continuer, self._make_tools = name, continuer, tools
         self.tokens = continuer.tokenizer.tokens
         self.ends = endings(continuer.tokenizer)
+        self.unused = unused(continuer.model, continuer.tokenizer)
         self.chat = ChatFormat(continuer.tokenizer) if continuer.state.get("chat") else None
         self.call = self.chat.call if self.chat else None
         if self.chat:
@@ -183,7 +189,7 @@ class Worker:
         self._thread.join()
 
     def submit(self, request: Request) -> None:
-        """Let a request wait for the next batch. Raises Busy."""
+        """Put a request into the queue for the next batch. Raises Busy."""
         with self._change:
             if self._stopped:
                 raise Busy(_STOPPING)
@@ -207,7 +213,8 @@ class Worker:
                 if rows:
                     self._draw(rows)
             except Exception as raised:
-                say(f"The model {self.name} failed: {type(raised).__name__}.")  # its message may quote a request
+                # the error's message may quote a request
+                say(f"The model {self.name} failed: {type(raised).__name__}.")
                 error = raised
             if error or self._stopped:
                 self._hand_over([(request, error or Busy(_STOPPING)) for request in batch])
@@ -216,7 +223,10 @@ class Worker:
         self._hand_over([(request, Busy(_STOPPING)) for request in self._waiting])
 
     def _take(self) -> list[Request]:
-        """Wait for requests, and return those that share the next batch with the oldest. Return none at the end."""
+        """Wait for requests.
+
+        Return the oldest request with all requests that can share its batch, or an empty list at the end.
+        """
         with self._change:
             while not self._stopped:
                 self._waiting = [request for request in self._waiting if not request.gone]
@@ -232,7 +242,7 @@ class Worker:
         return []
 
     def _begin(self, request: Request) -> list[_Row]:
-        """Return the rows of a request. One that the model can't take gets an error, and has no rows."""
+        """Return the rows of a request. If the model can't take the request, it gets an error and has no rows."""
         try:
             request.ids = [self._ids(prompt) for prompt in request.prompts]
         except InputError as error:
@@ -270,7 +280,7 @@ class Worker:
         self._hand_over(events)
 
     def _drawn(self, rows: list[_Row], dropped: set[int]) -> Iterator[tuple[int, Drawn | Message]]:
-        """Return what the model says next, with the place of its row."""
+        """Yield the model's next tokens and turns, each with the place of its row."""
         kind = rows[0].request.kind
         samplings = [row.request.sampling for row in rows]
         numbers = [row.choice for row in rows]
@@ -278,19 +288,18 @@ class Worker:
             conversations = [prompt for row in rows for prompt in row.request.prompts if isinstance(prompt, tuple)]
             return self._speakers[kind].speak(conversations, samplings, numbers, 0, dropped, kind == "calls")
         ids = [row.request.ids[row.choice // row.request.n] for row in rows]
-        unused = range(len(self.tokens), self.continuer.model.shape.vocab_size)
         shown = max(row.request.shown for row in rows)
-        drawing = draw(self.continuer.model, ids, samplings, self.ends, numbers, shown, unused, True, dropped)
+        drawing = draw(self.continuer.model, ids, samplings, self.ends, numbers, shown, self.unused, True, dropped)
         return ((drawn.row, drawn) for drawn in drawing)
 
     def _hand_over(self, events: list[tuple[Request, Piece | Exception]]) -> None:
-        """Give pieces to the event loop, after it has passed on those before."""
+        """Give pieces to the event loop, after it has passed on the pieces before."""
         self._handed.wait()
         self._handed.clear()
-        with suppress(RuntimeError):  # after a second Ctrl-C, which waits for nothing, the loop is closed
+        with suppress(RuntimeError):  # after a second Ctrl-C, which does not wait, the loop is closed
             self._loop.call_soon_threadsafe(self._deliver, events)
 
     def _deliver(self, events: list[tuple[Request, Piece | Exception]]) -> None:
         for request, piece in events:
             request.put(piece)
-        self._loop.call_soon(self._handed.set)  # after the readers that these pieces have woken
+        self._loop.call_soon(self._handed.set)  # this runs after the readers that these pieces have woken

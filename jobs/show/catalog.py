@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import textwrap
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -13,13 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-import corpus.recipe
+import corpus.recipes
+from corpus.recipes import recipe_toml
 from corpus.stage import Stage
 from filters.meanings import meanings
 
 
 def stages(registry: Mapping[str, type[Stage]]) -> list[dict[str, Any]]:
-    """Return for every stage its name, description, source, parameters with defaults, and measures with default limits.
+    """Return the name, description, source, parameters with defaults, and measures with default limits of every stage.
 
     `meanings` has the docstrings of parameters and measures.
     """
@@ -67,23 +67,10 @@ def show_recipes(listed: list[dict[str, Any]], console: Console) -> None:
         console.print()
 
 
-def recipe_toml(recipe: Mapping[str, Any], listed: list[dict[str, Any]]) -> str:
+def recipe_text(recipe: Mapping[str, Any], listed: list[dict[str, Any]]) -> str:
     """Return a canonical recipe as TOML that loads. A comment says what each parameter and each limit means."""
     meanings = {stage["stage"]: stage["meanings"] for stage in listed}
-    lines = [f"{key} = {_toml(recipe[key])}" for key in ("name", "description", "measures", "output")]
-    for stage in recipe["stages"]:
-        lines += ["", "[[stages]]"]
-        for key, value in stage.items():
-            meaning = meanings.get(stage["stage"], {}).get(key, "")
-            lines += [*(f"# {line}" for line in textwrap.wrap(meaning, 100)), f"{key} = {_toml(value)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    """Return a value as TOML, which writes texts, numbers and lists as JSON does."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }" if value else "{}"
-    return json.dumps(value, ensure_ascii=False)
+    return recipe_toml(recipe, lambda stage, key: meanings.get(stage, {}).get(key, ""))
 
 
 def markdown(listed: list[dict[str, Any]]) -> str:
@@ -92,7 +79,7 @@ def markdown(listed: list[dict[str, Any]]) -> str:
 
     source = (resources.files("jobs.show") / "templates" / "filters.md").read_text(encoding="utf-8")
     template = jinja2.Template(source, trim_blocks=True, keep_trailing_newline=True)
-    text: str = template.render(stages=listed, recipes=inspect.getdoc(corpus.recipe), limit=_limit, json=json.dumps)
+    text: str = template.render(stages=listed, recipes=inspect.getdoc(corpus.recipes), limit=_limit, json=json.dumps)
     return text
 
 

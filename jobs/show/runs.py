@@ -14,11 +14,11 @@ from corpus.runs.funnel import funnel
 from jobs.runner.terminal import plain, say, show, show_json
 
 _TYPES = 20
-"""Types of records that are listed. A hostile archive may have any number."""
+"""The most types of records that are listed. A hostile archive may have any number of types."""
 
 
 def show_funnel(info: dict[str, Any], console: Console) -> None:
-    """Print one row per stage with the rules that dropped most, and what was left after it."""
+    """Print one row per stage, with the rules that dropped most and the number of records left."""
     records = info["records"]
     table = Table("", "records", "left", "rules", box=None, header_style="dim")
     table.add_row("in", str(records["in"]), "", "")
@@ -36,9 +36,11 @@ def _rules(rules: dict[str, int], most: int = 3) -> str:
 
 
 def remarks(info: dict[str, Any]) -> list[str]:
-    """Return what a reader of the funnel must also know: the records that were passed over, and why nothing is kept."""
+    """Return remarks on the funnel: records that were passed over, errors in stages, and why no page is kept."""
     records, others = info["records"], info["other_records"]
     said = [f"Passed over, by type: {_rules(others, _TYPES)}."] if others else []
+    if errors := records["failed"].get("error"):
+        said.append(f"Pages on which a stage failed: {errors:,}. The class of the error: corpus ls FOLDER --rule error")
     if not records["in"]:
         said.append(f"Nothing was kept: the archives hold no {'page' if others else 'record'}.")
     elif not records["kept"]:
@@ -48,7 +50,10 @@ def remarks(info: dict[str, Any]) -> list[str]:
 
 
 def show_pages(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
-    """Print a line for each row as it comes: outcome, rule, value, URL; or a JSON array with a row a line."""
+    """Print a line for each row as it comes: outcome, rule, value, URL.
+
+    With `as_json`, print a JSON array with a line per row.
+    """
     count = 0
     for count, row in enumerate(rows, 1):
         if as_json:
@@ -62,11 +67,11 @@ def show_pages(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
 
 
 def show_explanation(explained: list[dict[str, Any]], console: Console, with_text: bool = False) -> None:
-    """Print each row with its measures, and its text, or with `with_text` that there is none. Text from pages is
-    printed without markup and control characters.
+    """Print each row with its measures and its text. With `with_text`, say so if there is no text.
 
-    A page reached the stages up to the one where it ended. It reached every stage if the ledger has `text_bytes`.
-    A stage that it reached may have measured nothing: its values are null.
+    Text from pages is printed without markup and control characters. A page reached the stages up to the stage where it
+    ended. It reached every stage if the ledger has `text_bytes`. If a stage that it reached measured nothing, its
+    values are null.
     """
     for row in explained:
         console.print(Text(plain(row["url"] or row["id"]), style="bold"))
@@ -80,7 +85,7 @@ def show_explanation(explained: list[dict[str, Any]], console: Console, with_tex
             if all(measure["value"] is None for measure in stage["measures"]) and (
                 stage["compared"] or number >= reached
             ):
-                shown = "compared, repeats nothing" if stage["compared"] else "not reached"
+                shown = "compared, no duplicate" if stage["compared"] else "not reached"
                 table.add_row(stage["stage"], Text(shown, style="dim"))
                 continue
             for index, measure in enumerate(stage["measures"]):

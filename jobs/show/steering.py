@@ -18,7 +18,7 @@ _SHOWN_URLS = 50
 
 
 def show_tuned(found: WhatIf, console: Console) -> None:
-    """Print the sums, the changed rules, the moves, and URLs of pages lost, gained or open."""
+    """Print the totals, the changed rules, the moves, and URLs of pages lost, gained or open."""
     for line in found.changes or ["nothing changes: the run already has these limits"]:
         console.print(Text(line))
     console.print()
@@ -63,7 +63,7 @@ def _rules(found: WhatIf) -> Table:
 
 
 def _changed(rule: str, found: WhatIf) -> str:
-    """The changed bounds of a rule, such as `min 50 → 30`."""
+    """Return the changed bounds of a rule, such as `min 50 → 30`."""
     lines = [line.removeprefix(f"{rule}.") for line in found.changes if line.startswith(f"{rule}.")]
     return ", ".join(line.replace(":", "", 1).replace('"', "") for line in lines)
 
@@ -85,20 +85,25 @@ def show_removal(
     found: Sequence[Found], copies: Sequence[dict[str, Any]], copies_go: bool, back: Sequence[Returned],
     console: Console,
 ) -> None:  # fmt: skip
-    """Print each entry that found nothing with what may be meant, the pages with the text of one that goes, and the
-    pages that come in for those that go."""
+    """Print the result of a takedown.
+
+    It has each entry that found nothing, with similar URLs or domains; the copies of removed pages; and the pages that
+    come back because a removed page had displaced them.
+    """
     for one in found:
         if one.nothing:
-            console.print(Text(plain(f"{one.entry.text} finds no page. {'Near it:' if one.near else ''}"), "red"))
+            console.print(Text(plain(f"{one.entry.text} matches no page. {'Near it:' if one.near else ''}"), "red"))
             _show_urls(one.near, console)
     unmatched = sum(one.nothing for one in found)
-    console.print(Text(f"{len(found):,} entries given, {unmatched:,} of them found nothing.", "bold"))
+    console.print(Text(f"{len(found):,} entries given, {unmatched:,} of them match no page.", "bold"))
     if copies:
-        end = "go too" if copies_go else "stay, in the corpus or as repeats"
-        console.print(f"{len(copies):,} other pages with the text of one that goes {end}:")
+        end = "go too" if copies_go else "are kept, in the corpus or as duplicates"
+        console.print(f"{len(copies):,} other pages with the text of a removed page {end}:")
         _show_urls([row["url"] or row["id"] for row in copies], console)
     if back:
-        console.print(f"{len(back):,} pages come in, or have lines again, since what they repeated is gone:")
+        console.print(
+            f"{len(back):,} pages come back, or get lines back, because the page that they repeated is removed:"
+        )
         _show_urls([one.url or one.id for one in back], console)
     if back or (copies and not copies_go):
         console.print("To remove them too, give a list of their URLs. --copies removes such pages at once.")
@@ -112,7 +117,7 @@ def _show_urls(urls: Sequence[str], console: Console) -> None:
 
 
 def _show_moves(rows: list[dict[str, Any]], most: int, console: Console) -> None:
-    """Print the first `most` moves, each with its first URL if it has any."""
+    """Print the first `most` moves, each with its first URL if there is one."""
     example = "for example" if any("examples" in row for row in rows) else ""
     table = Table("ended at", "ends at", "records", example, box=None, header_style="dim")
     for row in rows[:most]:
@@ -124,5 +129,5 @@ def _show_moves(rows: list[dict[str, Any]], most: int, console: Console) -> None
 
 
 def _line(text: str = "") -> Text:
-    """Text from a page as one line, cut to the width of the terminal."""
+    """Return text from a page as one line, cut to the width of the terminal."""
     return Text(plain(text), overflow="ellipsis", no_wrap=True)

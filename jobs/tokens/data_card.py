@@ -1,4 +1,4 @@
-"""The data card of an export: what the texts are, how they were chosen, and what users should know."""
+"""The data card of an export: the texts, how they were chosen, and what users should know."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ personal data in the text. No filter finds all of it, so handle the texts with c
 
 
 def data_card(name: str, texts: Texts, info: dict[str, Any]) -> str:
-    """Return README.md. Its front matter tells `datasets` where the splits are. It quotes no page."""
+    """Return README.md. Its front matter tells `datasets` where the splits are. The text quotes no page."""
     documents = info["documents"]
     total = documents["train"] + documents["val"]
     lines = [
@@ -45,7 +45,7 @@ def data_card(name: str, texts: Texts, info: dict[str, Any]) -> str:
         f"| validation | {documents['val']:,} |",
         "",
         f"Columns: {', '.join(f'`{column}`' for column in info['plan']['columns'])}. Validation is a random sample of "
-        "the same documents: loss on it does not compare corpora.",
+        "the same documents, so its loss can't be used to compare corpora.",
         "",
         *(
             _made(texts.run.info)

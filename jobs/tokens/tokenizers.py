@@ -28,10 +28,10 @@ from jobs.runner.folder import open_folder
 from jobs.runner.terminal import say
 
 MOST_CHARS = 2_000_000_000
-"""Characters to learn from: nanochat's 2 billion. More text changes little."""
+"""The number of characters to learn from: 2 billion, as in nanochat. More text changes little."""
 
 COMPARED_BYTES = 50 << 20
-"""Bytes of text to compare tokenizers on. More text changes no printed ratio."""
+"""The number of bytes of text on which tokenizers are compared. More text changes none of the printed ratios."""
 
 _ALL = "all"
 _REPORT_EVERY_S = 10.0
@@ -41,7 +41,7 @@ _FILES = {"training.json", "token_bytes.json", "tokenizer_config.json", "tokeniz
 def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MOST_CHARS) -> dict[str, Any]:
     """Learn a tokenizer from the texts of a folder, write it to `out`, and return the content of training.json.
 
-    tokenizer.json is written last, after the byte length of each id and the file that `transformers` reads.
+    tokenizer.json is written last, after the byte length of each id and the configuration file for `transformers`.
     """
     texts = open_texts(folder)
     store = open_folder(out)
@@ -64,7 +64,7 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
             "training.json": as_json(facts),
             "token_bytes.json": as_json(made.token_bytes.tolist(), None),
             "tokenizer_config.json": as_json(
-                {  # for `transformers.AutoTokenizer`
+                {  # the file that `transformers.AutoTokenizer` reads
                     "tokenizer_class": "PreTrainedTokenizerFast",
                     "bos_token": made.bos_text,
                     "eos_token": made.bos_text,
@@ -82,8 +82,11 @@ def train(folder: Location, out: Location, vocab_size: int, most_chars: int = MO
 
 
 def _read_texts(texts: Texts, most_chars: int) -> Iterator[str]:
-    """Yield the texts to learn from, and print a line about them now and then. A character has at least one byte, so
-    the bytes in parquet footers bound the number of characters."""
+    """Yield the texts to learn from, and print a line of progress now and then.
+
+    The progress counts characters. A character has at least one byte, so their number is at most the number of bytes in
+    parquet footers.
+    """
     chars, reported = 0, time.monotonic()
     for batch in read_sample(texts, most_chars):
         for text in batch["text"].to_pylist():
@@ -97,14 +100,14 @@ def _read_texts(texts: Texts, most_chars: int) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class ShownToken:
-    """A token of a text, to be printed."""
+    """A token of a text, for printing."""
 
     id: int
     bytes: bytes
 
     @property
     def text(self) -> str:
-        """The text of the bytes, with escapes for invalid bytes and for characters that move the cursor."""
+        """The text of the token. Invalid bytes, and characters that move the cursor, are escaped."""
         text = self.bytes.decode("utf-8", "backslashreplace")
         return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
@@ -134,8 +137,10 @@ def show_tokens(found: Sequence[ShownToken], console: Console) -> None:
 def compare(
     tokenizers: Sequence[Tokenizer], folder: Location, report: Callable[[str], None] = print
 ) -> list[dict[str, Any]]:
-    """Return the bytes of text per token of each tokenizer: a row for all texts, then a row for each language, the
-    language with most text first."""
+    """Return the bytes of text per token of each tokenizer.
+
+    The first row is for all texts. The next rows are for single languages, the language with most text first.
+    """
     texts = open_texts(folder)
     extra = ("language",) if "language" in texts.columns else ()
     encoders = [Encoder(one) for one in tokenizers]

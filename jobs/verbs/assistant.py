@@ -12,7 +12,7 @@ import click
 from corpus.cpus import usable_cpus
 from corpus.storage.store import Location
 from jobs.runner.terminal import say, show, show_json
-from jobs.verbs.models import device_option, load_torch, train_here
+from jobs.verbs.models import device_option, load_torch, threads_option, train_here
 from jobs.verbs.options import SEED, Finite, folder_type, json_option, location_type
 
 if TYPE_CHECKING:
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from jobs.assistant.conversation import Message
 
 examples_option = click.option(
-    "--examples", type=click.IntRange(min=1), default=10_000, show_default=True, help="Conversations of each lesson."
+    "--examples",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="Number of conversations of each lesson.",
 )
 index_option = click.option(
     "--index", type=folder_type, metavar="FILE",
-    help="Index that the tool `search` and the lesson `recall` use, made by `corpus index`.",
+    help="Index for the tool `search` and the lesson `recall`, made by `corpus index`.",
 )  # fmt: skip
 identity_option = click.option(
     "--identity", type=folder_type, metavar="FILE",
@@ -34,7 +38,7 @@ identity_option = click.option(
 
 
 def sampling_options(command: Any) -> Any:
-    """The options for how tokens are drawn."""
+    """Add the options for how tokens are drawn."""
     for option in (
         click.option("--max-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Most tokens."),
         click.option("--temperature", type=Finite(min=0), default=0.7, show_default=True, help="0: the likeliest."),
@@ -50,7 +54,13 @@ def sampling_options(command: Any) -> Any:
 @click.argument("model", type=folder_type)
 @click.argument("chats", nargs=-1, required=True, metavar="CHATS…")
 @click.option("-o", "--out", required=True, type=folder_type, help="Folder to write the assistant to.")
-@click.option("--epochs", type=click.IntRange(min=1), default=2, show_default=True, help="Times to see all chats.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Number of times that training reads all chats.",
+)
 @examples_option
 @index_option
 @identity_option
@@ -64,7 +74,7 @@ def sampling_options(command: Any) -> Any:
 @click.option("--eval-every", type=click.IntRange(min=1), default=100, show_default=True,
               help="Steps between validations.")  # fmt: skip
 @device_option
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the usable CPUs.")
+@threads_option
 @click.option("--micro-batch", type=click.IntRange(min=1), help="Windows per forward pass.")
 @json_option
 # click passes each option as a parameter of its own
@@ -73,7 +83,9 @@ def finetune_command(
     val_share: float, precision: str, eval_every: int, device: str, threads: int | None, micro_batch: int | None,
     index: Path | None, identity: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train a model on conversations. The same command continues a stopped run.
+    """Train a model on conversations.
+
+    The same command continues a stopped run.
 
     CHATS are JSONL files (OpenAI's `messages` with tool calls, or ShareGPT's `conversations`) and lessons by name (see
     `corpus lessons`). NAME:WEIGHT says how often its conversations appear in each epoch: 0.3 draws three of ten.
@@ -110,22 +122,25 @@ def finetune_command(
 @click.command("chat")
 @click.argument("model", type=folder_type)
 @click.argument("message", required=False)
-@click.option("--system", default="", help="System message: how the assistant is to answer.")
+@click.option("--system", default="", help="System message, which says how the assistant should answer.")
 @click.option("--no-tools", is_flag=True, help="Keep the assistant from calling tools.")
 @index_option
 @sampling_options
 @device_option
+@threads_option
 # click passes each option as a parameter of its own
 def chat_command(
     model: Path, message: str | None, system: str, no_tools: bool, index: Path | None, max_tokens: int,
-    temperature: float, top_k: int, seed: int, device: str,
+    temperature: float, top_k: int, seed: int, device: str, threads: int | None,
 ) -> None:  # fmt: skip
-    """Talk with an assistant. Without MESSAGE, each line that you write is one; an empty line ends the conversation.
+    """Talk with an assistant.
+
+    Without MESSAGE, each line that you type is a message. An empty line ends the conversation.
 
     \b
     Example: corpus chat assistant "How many r are in strawberry?"
     """
-    device = load_torch(device)
+    device = load_torch(device, threads)
     from jobs.assistant.assistant import Assistant
     from jobs.assistant.conversation import Message
     from jobs.assistant.tools import tools_of
@@ -137,7 +152,7 @@ def chat_command(
     if message is not None:
         _answer(assistant, [*messages, Message("user", message)], sampling)
         return
-    say("Write a message. An empty line ends the conversation.")
+    say("Type a message. An empty line ends the conversation.")
     while line := _line():
         messages.append(Message("user", line))
         messages += _answer(assistant, messages, sampling)
@@ -172,19 +187,23 @@ def _answer(assistant: Assistant, messages: list[Message], sampling: Any) -> lis
 @click.command("lessons")
 @click.argument("name", required=False)
 @click.option("-n", "count", type=click.IntRange(min=1), default=3, show_default=True,
-              help="Conversations to print, or problems to ask.")  # fmt: skip
-@click.option("--ask", type=folder_type, metavar="MODEL", help="Ask this assistant problems that no training has.")
+              help="Number of conversations to print, or of problems to ask.")  # fmt: skip
+@click.option("--ask", type=folder_type, metavar="MODEL", help="Ask this assistant problems that no training contains.")
 @index_option
 @identity_option
 @sampling_options
 @device_option
+@threads_option
 @json_option
 # click passes each option as a parameter of its own
 def lessons_command(
     name: str | None, count: int, ask: Path | None, index: Path | None, identity: Path | None, max_tokens: int,
-    temperature: float, top_k: int, seed: int, device: str, as_json: bool,
+    temperature: float, top_k: int, seed: int, device: str, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """List the lessons, print conversations of one as JSONL, or test an assistant on it.
+    """List lessons, print conversations, or test an assistant.
+
+    Without NAME, all lessons are listed. With NAME, conversations of this lesson are printed as JSONL. With --ask, an
+    assistant is tested on the lesson.
 
     \b
     Example: corpus lessons sums -n 5
@@ -203,7 +222,7 @@ def lessons_command(
         for messages in islice(lesson.conversations(seed), count):
             show_json(as_data(messages))
         return
-    device = load_torch(device)
+    device = load_torch(device, threads)
     from jobs.assistant.assistant import Assistant
     from jobs.assistant.score import tested
     from jobs.assistant.tools import tools_of
@@ -223,7 +242,7 @@ def lessons_command(
 @click.option("-o", "--out", type=folder_type, default=Path("index.sqlite"), show_default=True, help="File to write.")
 @json_option
 def index_command(run: Location, out: Path, as_json: bool) -> None:
-    """Make an index of the passages of a finished run, for `--index`.
+    """Index the passages of a finished run, for `--index`.
 
     \b
     Example: corpus index out -o index.sqlite
@@ -240,33 +259,41 @@ def index_command(run: Location, out: Path, as_json: bool) -> None:
 @click.command("interrogate")
 @click.argument("model", type=folder_type)
 @click.option("--facts", required=True, type=location_type, metavar="FILE|RUN",
-              help='JSONL of {"question": …, "answer": …}, or a run, whose passages become questions.')  # fmt: skip
+              help='JSONL file of {"question": …, "answer": …}, or a run. The passages of a run become '
+              "questions.")  # fmt: skip
 @click.option("-o", "--out", required=True, type=folder_type, help="JSONL file of conversations to write.")
-@click.option("--count", type=click.IntRange(min=1), default=200, show_default=True, help="Questions from a run.")
+@click.option(
+    "--count", type=click.IntRange(min=1), default=200, show_default=True, help="Number of questions from a run."
+)
 @click.option("--times", type=click.IntRange(1, 100), default=5, show_default=True,
-              help="Answers that decide whether a fact is known. As many more give the figures.")  # fmt: skip
+              help="Number of answers that decide whether a fact is known. Equally many further answers "
+              "give the figures.")  # fmt: skip
 @click.option("--judge", type=click.Choice(["contained", "exact"]), default="contained", show_default=True,
-              help="How the words of a right answer stand in what the model says.")  # fmt: skip
+              help="How a right answer must contain the words of the fact.")  # fmt: skip
 @click.option("--val-share", type=Finite(0, 0.9), default=0.2, show_default=True,
-              help="Share of the facts to keep out of the conversations.")  # fmt: skip
+              help="Share of the facts that are held out of the conversations.")  # fmt: skip
 @click.option("--max-tokens", type=click.IntRange(min=1), default=32, show_default=True, help="Most tokens.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the draws.")
 @device_option
+@threads_option
 @json_option
 # click passes each option as a parameter of its own
 def interrogate_command(
     model: Path, facts: Location, out: Path, count: int, times: int, judge: str, val_share: float, max_tokens: int,
-    seed: int, device: str, as_json: bool,
+    seed: int, device: str, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Ask a model what it knows, and write what it should say: right answers, and that it doesn't know the rest.
+    """Find out what a model knows, and write what it should say.
 
-    The figures are of the model as it is. OUT.facts.jsonl has the facts with what is known. Give it as --facts after
-    `corpus finetune` to see what has changed.
+    The conversations in OUT have right answers to facts that the model knows. For all other facts, the conversations
+    say that the assistant doesn't know.
+
+    The printed figures describe the model before any training. OUT.facts.jsonl has the facts, with a note on what is
+    known. After `corpus finetune`, give this file as --facts to see what has changed.
 
     \b
     Example: corpus interrogate assistant --facts facts.jsonl -o chats.jsonl
     """
-    device = load_torch(device)
+    device = load_torch(device, threads)
     from corpus.storage.replacing import write_whole
     from jobs.assistant.conversation import as_line
     from jobs.assistant.interrogate import asker, chats, cloze, facts_found, interrogate, read_facts, report, split
@@ -283,6 +310,17 @@ def interrogate_command(
     if as_json:
         show_json(result)
     for name, one in result.items():
-        shares = ", ".join(f"{key.replace('_', ' ')} {one[key]}" for key in list(one)[2:] if one[key] is not None)
-        say(f"{name.replace('_', ' ')}: {one['questions']:,} questions, {one['known']:,} known; {shares}")
+        if one["questions"]:
+            say(_knowledge("" if name == "all" else "held-out ", one))
     say(f"Next: `corpus finetune MODEL {out}` teaches it to say that it doesn't know.")
+
+
+def _knowledge(which: str, found: dict[str, Any]) -> str:
+    """Return the figures of an interrogation in words."""
+    said = [f"The model knows {found['known']:,} of {found['questions']:,} {which}answers."]
+    if found["known"]:
+        said.append(f"It gives {found['known_right']:.0%} of these right, and refuses {found['known_refused']:.0%}.")
+    if found["known"] < found["questions"]:
+        made_up, refused = found["unknown_made_up"], found["unknown_refused"]
+        said.append(f"To other questions, {made_up:.0%} of its answers are made up, and it refuses {refused:.0%}.")
+    return " ".join(said)

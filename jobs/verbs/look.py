@@ -14,7 +14,7 @@ from corpus.plugins import read_plugin
 from corpus.run import open_run
 from corpus.runs.listing import list_pages
 from corpus.storage.store import Location
-from corpus.tables.ledger import is_row_of
+from corpus.tables.ledger import is_row_of, ledger_url
 from filters import STAGES, load_recipe, recipe_names
 from jobs.build.archives import read_texts
 from jobs.build.audit import audit
@@ -37,7 +37,7 @@ from jobs.verbs.options import (
 @click.command("explain")
 @click.argument("folder", type=location_type)
 @click.argument("url_or_id", type=text_type)
-@click.option("--text", "with_text", is_flag=True, help="Also show the text of a page that was dropped: read it again "
+@click.option("--text", "with_text", is_flag=True, help="Also show the text of a dropped page. The page is read again "
               "from its archive.")  # fmt: skip
 @inputs_option
 @modules_option
@@ -45,9 +45,10 @@ from jobs.verbs.options import (
 def explain_command(
     folder: Location, url_or_id: str, with_text: bool, inputs: tuple[str, ...], modules: tuple[str, ...], as_json: bool
 ) -> None:
-    """Show why a page is in the corpus or not, and the text of a page that is.
+    """Show why a page is in the corpus or not.
 
-    A URL finds all records of the page, however it is written. If there are none, the nearest URL is shown or named.
+    The text of a kept page is shown, too. All ways of writing a URL find its records. If there are no records, the
+    nearest URL is shown or named. An id is one of the ledger, or the one that the document had in its own file.
 
     \b
     Example: corpus explain out https://example.com/page
@@ -55,7 +56,8 @@ def explain_command(
     """
     run = open_run(folder)
     rows = run.explain(url_or_id)
-    if url_or_id != rows[0]["id"] and not is_row_of(rows[0]["url"], url_or_id):
+    own_ids = (rows[0]["id"], rows[0]["record_id"])
+    if url_or_id not in own_ids and ledger_url(url_or_id) not in own_ids and not is_row_of(rows[0]["url"], url_or_id):
         say(f"There is no record of {url_or_id}. The nearest URL:")
     if with_text:
         texts = read_texts(run, rows, inputs, list(map(read_plugin, modules)))
@@ -65,14 +67,16 @@ def explain_command(
 
 @click.command("ls")
 @click.argument("folder", type=location_type)
-@click.option("--rule", default="", metavar="STAGE.RULE", help="The rule at which the pages ended, or a stage, or a "
-              "kind of failure.")  # fmt: skip
-@click.option("--url", default="", metavar="PATTERN", help="A part of the URL. With * for anything: the whole URL.")
-@click.option("--outcome", type=click.Choice([KEPT, DROPPED, FAILED, SKIPPED]), help="How they ended.")
+@click.option("--rule", default="", metavar="STAGE.RULE", help="Rule that dropped the pages, or a stage, or a kind "
+              "of failure.")  # fmt: skip
+@click.option(
+    "--url", default="", metavar="PATTERN", help="Part of the URL, or a whole URL in which * stands for any characters."
+)
+@click.option("--outcome", type=click.Choice([KEPT, DROPPED, FAILED, SKIPPED]), help="Outcome of the pages.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List only the first N pages.")
 @json_option
 def ls_command(folder: Location, rule: str, url: str, outcome: str | None, limit: int | None, as_json: bool) -> None:
-    """List pages: how they ended, at which rule and value, and their URLs.
+    """List pages with their outcome, rule, value and URL.
 
     \b
     Example: corpus ls out --rule gopher_quality.words --limit 20
@@ -83,10 +87,12 @@ def ls_command(folder: Location, rule: str, url: str, outcome: str | None, limit
 
 @click.command("verify")
 @click.argument("folder", type=location_type)
-@click.option("--inputs", multiple=True, help="Archives whose records an independent reader counts again. Repeatable.")
+@click.option(
+    "--inputs", multiple=True, help="Archives whose records are counted again by an independent reader. Repeatable."
+)
 @json_option
 def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> None:
-    """Read every committed file again and check that the counts balance.
+    """Read every committed file again and check the counts.
 
     \b
     Example: corpus verify out --inputs crawl/
@@ -98,7 +104,7 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
         show_json({**rows, "inputs": [asdict(entry) for entry in found]})
     for entry in found:
         early = ", which ends at the first damage" if entry.ended or entry.counted != entry.in_ledger else ""
-        say(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by warcio{early}")
+        say(f"{entry.warc}: {entry.in_ledger} records, {entry.counted} by {entry.reader}{early}")
     say(f"{folder}: {rows['corpus']} pages and {rows['ledger']} ledger rows, all as committed.")
 
 
@@ -108,7 +114,7 @@ def verify_command(folder: Location, inputs: tuple[str, ...], as_json: bool) -> 
 @share_option
 @json_option
 def report_command(folder: Location, out: Path | None, share: bool, as_json: bool) -> None:
-    """Write one HTML file that shows what a run kept and dropped, and why.
+    """Write an HTML report of what a run kept and dropped.
 
     \b
     Example: corpus report out
@@ -134,7 +140,9 @@ def report_command(folder: Location, out: Path | None, share: bool, as_json: boo
 @json_option
 @click.option("--markdown", is_flag=True, help="Print docs/filters.md.")
 def stages_command(name: str | None, as_json: bool, markdown: bool) -> None:
-    """List every stage, or the one of that NAME, with its measures, limits, parameters and source.
+    """List every stage, or show the stage called NAME.
+
+    A stage is shown with its measures, limits, parameters and source.
 
     \b
     Example: corpus stages gopher_quality
@@ -164,9 +172,11 @@ def recipes_group(context: click.Context, as_json: bool) -> None:
 @recipes_group.command("show")
 @click.argument("name")
 def recipes_show_command(name: str) -> None:
-    """Print a recipe as TOML, with every parameter and limit and what it means. NAME may be a file.
+    """Print a recipe as TOML, with the meaning of every value.
+
+    NAME may be a file.
 
     \b
     Example: corpus recipes show default > mine.toml
     """
-    show(catalog.recipe_toml(load_recipe(name).canonical(), catalog.stages(STAGES)), end="")
+    show(catalog.recipe_text(load_recipe(name).canonical(), catalog.stages(STAGES)), end="")

@@ -26,14 +26,14 @@ from jobs.show.runs import remarks, show_funnel
 from jobs.verbs import options
 
 _SHOWN = 50
-"""The most units that are listed."""
+"""The most quarantined units that are listed."""
 
 _SETTING = (
     "Change the recipe: STAGE.MEASURE.BOUND=VALUE, STAGE.MEASURE=off, STAGE.PARAMETER=VALUE or measures=first. "
     "Repeatable."
 )
 _MODULE = "Python module with your own stages. Repeatable."
-_UNIT_SECONDS = "Deadline of a unit, in seconds. Default: the time that its pages may take at most."
+_UNIT_SECONDS = "Deadline of a unit, in seconds. Default: the longest time that its pages may take."
 _AGAINST = "Earlier run to compare with. Pages that repeat one of its pages are dropped. Repeatable."
 _DEDUP_MB = "Memory per deduplication task, in MiB."
 _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an archive at a URL up to 32."
@@ -46,12 +46,13 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 @click.option("--set", "settings", type=options.name_type, multiple=True, metavar="SETTING", help=_SETTING)
 @click.option("--allow-module", "modules", type=options.name_type, multiple=True, metavar="FILE", help=_MODULE)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N archives.")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only N archives, drawn from all.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only N archives, drawn at random.")
 @click.option("--seed", type=options.SEED, default=0, show_default=True, help="Seed for --sample.")
-@click.option("--base", metavar="URL", help="Where to look up crawls. Default: Common Crawl's server.")
+@click.option("--base", metavar="URL", help="Folder or URL of a copy of Common Crawl. Default: Common Crawl's server.")
 @options.engine_options
 @click.option("--unit-mb", type=options.Finite(min=0.01), help=_UNIT_MB)
 @options.page_options
+@options.column_options
 @click.option("--unit-seconds", type=options.Finite(min=0, min_open=True), help=_UNIT_SECONDS)
 @click.option("--against", multiple=True, type=options.location_type, help=_AGAINST)
 @click.option("--no-index", is_flag=True, help="Do not write an index. Later runs cannot use --against with this run.")
@@ -65,20 +66,25 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
     limit: int | None, sample: int | None, seed: int, base: str | None, where: options.Where,
-    unit_mb: float | None, guard: GuardSettings, unit_seconds: float | None,
-    against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float, share: bool,
-    keep_work: bool, dry_run: bool, as_json: bool,
+    unit_mb: float | None, guard: GuardSettings, columns: dict[str, str], keep_columns: tuple[str, ...],
+    unit_seconds: float | None, against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float,
+    share: bool, keep_work: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Build a corpus from archives.
+    """Build a corpus from archives or documents.
 
-    INPUTS are WARC, ARC or WET archives: files, globs, folders, https:// or s3:// URLs, or s3:// prefixes that end with
-    a slash. In a folder or below a prefix, only visible files with the name of an archive are read. An input can also
-    be the name of a crawl of Common Crawl, with --limit for the first archives, or --sample for a draw.
+    INPUTS are WARC, ARC or WET archives, or documents: parquet, JSON Lines (plain, gzip or zstd), or HTML files. Name
+    files, globs, folders, https:// or s3:// URLs, or s3:// prefixes that end with a slash. In a folder or below a
+    prefix, visible files with the name of an archive are read, or else those of documents. An input can also be the
+    name of a crawl of Common Crawl, with --limit for the first archives, or --sample for a draw.
+
+    Documents have their text or HTML in a column. The usual names of columns are found. The recipe `text` is for
+    documents without HTML.
 
     \b
     Example: corpus build crawl/*.warc.gz -o out --recipe fineweb --set gopher_quality.words.min=30
     Example: corpus build CC-MAIN-2026-43 --limit 2 -o out
     Example: corpus build new/*.warc.gz -o more --against out
+    Example: corpus build fineweb/*.parquet -o out --recipe text
     """
     if limit and sample:
         raise ConfigError("--limit takes the first archives, --sample draws some.", "Give one of the two.")
@@ -86,9 +92,9 @@ def build_command(
     own = tuple(map(read_plugin, modules))
     job = Job(
         load_recipe(recipe, settings, own), list(inputs), out, unit_bytes, where.at_once, keep_work, guard,
-        modules=own, limit=limit, sample=sample, seed=seed, base=base, against=tuple(map(str, against)),
-        index=not no_index, dedup_memory=dedup_mb << 20, unit_seconds=unit_seconds, alarm_rate=alarm_rate,
-        share=share,
+        modules=own, limit=limit, sample=sample, seed=seed, base=base, columns=columns, keep_columns=keep_columns,
+        against=tuple(map(str, against)), index=not no_index, dedup_memory=dedup_mb << 20,
+        unit_seconds=unit_seconds, alarm_rate=alarm_rate, share=share,
     )  # fmt: skip
     if dry_run:
         plan = make_plan(job)
@@ -101,7 +107,7 @@ def build_command(
 
 
 def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
-    """Print how a build ended, with `more` in the JSON, and leave with its exit code."""
+    """Print how a build ended, and exit with its exit code. `more` is added to the JSON."""
     if result.alarm:
         say(f"Stopped: {result.alarm}")
     elif result.info is None:
@@ -121,7 +127,7 @@ def end_build(result: JobResult, out: Location, as_json: bool, more: Mapping[str
 
 
 def _show_quarantined(units: list[dict[str, Any]]) -> None:
-    """Print which units are quarantined, and what to do."""
+    """Print the quarantined units, and what to do."""
     for unit in units[:_SHOWN]:
         where = f" at {unit['record']}" if unit["record"] else ""
         tries = ", ".join(f"{kind} {times}×" for kind, times in unit["attempts"].items())
@@ -145,7 +151,7 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
         say(f"{unit.warc}  {unit.layout}  bytes {unit.start:,} to {unit.end:,}")
     if len(units) > _SHOWN:
         say(f"… and {len(units) - _SHOWN} more")
-    say(f"{len(plan.inputs)} archives, {size:,} bytes, {len(units)} units")
+    say(f"{len(plan.inputs)} files, {size:,} bytes, {len(units)} units")
     say(f"recipe {job.recipe.name}: {' → '.join(stages)}")
 
 
@@ -154,7 +160,9 @@ def _show_plan(plan: Plan, units: list[Unit], job: Job, as_json: bool) -> None:
 @click.option("--pages", type=click.IntRange(min=50), default=400, show_default=True, help="Number of pages.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed for the text of the pages.")
 def sample_command(out: Path, pages: int, seed: int) -> None:
-    """Write the built-in sample crawl: generated pages, good and bad, in one WARC file.
+    """Write the built-in sample crawl as one WARC file.
+
+    Its pages are generated, good ones and bad ones.
 
     \b
     Example: corpus sample -o sample.warc.gz
@@ -176,7 +184,9 @@ def blocklist_group() -> None:
 @click.option("-o", "--out", required=True, type=options.folder_type, help="List file to write.")
 @options.json_option
 def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
-    """Make a memory-mapped list from files or folders: UT1's layout, tar.gz, or one domain or URL per line.
+    """Make a block list from files or folders.
+
+    The input can have UT1's layout, be a tar.gz, or have one domain or URL per line.
 
     \b
     Example: corpus blocklist build ut1/ -o adult.list

@@ -41,15 +41,18 @@ device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
     help="Device to compute on. With auto, CUDA if there is a device.",
 )  # fmt: skip
+threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the usable CPUs.")
 
 
-def load_torch(wanted: str) -> str:
-    """Return the device to compute on. torch gets as many threads as CPUs may be used. Raises ConfigError if torch or
-    the device is missing."""
+def load_torch(wanted: str, threads: int | None = None) -> str:
+    """Return the device to compute on, and set torch's threads, by default to the usable CPUs.
+
+    Raises ConfigError if torch or the device is missing.
+    """
     need_torch()
     import torch
 
-    torch.set_num_threads(usable_cpus())  # torch itself knows no quota of a cgroup
+    torch.set_num_threads(threads or usable_cpus())  # torch does not know the CPU quota of a cgroup
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("There is no CUDA device here.", "Use --device cpu.")
     return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -66,13 +69,15 @@ def load_torch(wanted: str) -> str:
               "4 epochs.")  # fmt: skip
 @click.option("--lr", type=Finite(0, 1000, min_open=True), default=0.01, show_default=True, help="Peak learning rate "
               "at depth 4. It falls with the square root of the width.")  # fmt: skip
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for first weights and order of windows.")
+@click.option(
+    "--seed", type=SEED, default=0, show_default=True, help="Seed for the first weights and the order of windows."
+)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True,
               help="Type of activations. With auto, bf16 on CUDA and fp32 on a CPU.")  # fmt: skip
 @click.option("--eval-every", type=click.IntRange(min=1), help="Steps between validations. Default: 100.")
 @click.option("--eval-tokens", type=click.IntRange(min=1), help="Tokens per validation. Default: 131,072.")
 @click.option("--checkpoint-seconds", type=Finite(min=0), default=60.0, show_default=True,
-              help="Least time between checkpoints.")  # fmt: skip
+              help="Shortest time between checkpoints, in seconds.")  # fmt: skip
 @device_option
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads per worker. Default: the usable CPUs of this "
               "machine, divided by the workers.")  # fmt: skip
@@ -100,7 +105,7 @@ def train_command(
     if not address:
         device = load_torch(device)
     elif device == "auto":
-        device = "cpu"  # this machine does not know what devices the cluster has
+        device = "cpu"  # this machine does not know the devices of the cluster
     threads = threads or max(1, usable_cpus() // workers)
     worker = TrainWorker(device, micro_batch, checkpoint_seconds, workers=workers, threads=threads)
     values = {**DEFAULTS, **PRESETS.get(preset or "", {}), **{k: v for k, v in sizes.items() if v is not None}}
@@ -141,8 +146,10 @@ def _run(
 
 
 def train_here(made_from: Path, out: Path, objective: Objective, worker: TrainWorker) -> dict[str, Any]:
-    """Train in this process, and note in the folder `made_from` that `out` is made from it. End the program after a
-    stop signal."""
+    """Train in this process, and note in the folder `made_from` that `out` is made from it.
+
+    After a stop signal, end the program.
+    """
     import torch
 
     from jobs.model.curve import TrainingProgress
@@ -158,7 +165,7 @@ def train_here(made_from: Path, out: Path, objective: Objective, worker: TrainWo
 
 @contextmanager
 def _only_run(out: Path) -> Iterator[Stop]:
-    """Keep other runs from the folder, and catch stop signals."""
+    """Keep other runs out of the folder, and catch stop signals."""
     from jobs.runner.engine import Stop
     from jobs.runner.folder import open_folder
 
@@ -178,25 +185,28 @@ def _or_end(result: dict[str, Any] | None, out: Path, stop: Stop) -> dict[str, A
 @click.argument("prompt")
 @click.option("-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="Continuations.")
 @click.option("--max-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Tokens per text.")
-@click.option("--temperature", type=Finite(min=0), default=0.8, show_default=True, help="With 0, draw the likeliest.")
+@click.option(
+    "--temperature", type=Finite(min=0), default=0.8, show_default=True, help="With 0, always take the likeliest token."
+)
 @click.option("--top-k", type=click.IntRange(min=0), default=50, show_default=True,
               help="Number of likeliest tokens to draw from. With 0, draw from all tokens.")  # fmt: skip
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the draws.")
 @click.option("--show-probs", is_flag=True, help="Print the likeliest next tokens with their probabilities.")
 @device_option
+@threads_option
 @json_option
 # click passes each option as a parameter of its own
 def generate_command(
     model: Path, prompt: str, count: int, max_tokens: int, temperature: float, top_k: int, seed: int,
-    show_probs: bool, device: str, as_json: bool,
+    show_probs: bool, device: str, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Continue a prompt as a page that begins with it.
+    """Continue a prompt, as if a page began with it.
 
     \b
     Example: corpus generate model "The best way to" -n 5 --temperature 0.7
     Example: corpus generate model "The best way to" --show-probs --max-tokens 10
     """
-    device = load_torch(device)
+    device = load_torch(device, threads)
     from jobs.model.generate import Continuer, Sampling
 
     sampling = Sampling(max_tokens, temperature, top_k, seed)
@@ -215,24 +225,28 @@ def generate_command(
 @click.command("probe")
 @click.argument("model", type=folder_type)
 @click.option("--on", "texts_folder", required=True, type=location_type, metavar="RUN", help="Run, or folder of "
-              "parquet, that the model was trained on.")  # fmt: skip
+              "parquet files, that the model was trained on.")  # fmt: skip
 @click.option("-o", "--out", required=True, type=folder_type, help="Folder for probe.json and probe.html.")
 @click.option("--examples", type=click.Path(path_type=Path), metavar="FILE",
-              help="JSONL of question and answer: how many are right with 0 to 16 of them in the prompt?")  # fmt: skip
+              help="JSONL file of questions and answers. The model is asked with 0 to 16 examples "
+              "in the prompt.")  # fmt: skip
 @click.option("--prompt", "prompts", multiple=True, help="Show the tree of likeliest continuations. Repeatable.")
 @device_option
+@threads_option
 @json_option
 # click passes each option as a parameter of its own
 def probe_command(
     model: Path, texts_folder: Location, out: Path, examples: Path | None, prompts: tuple[str, ...], device: str,
-    as_json: bool,
+    threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Measure what a base model knows by heart, learns from examples, and finds likely.
+    """Measure what a base model has learned.
+
+    The probes cover texts that the model knows by heart, tasks with examples in the prompt, and likely continuations.
 
     \b
     Example: corpus probe model --on out -o probed --prompt "The town council"
     """
-    device = load_torch(device)
+    device = load_torch(device, threads)
     from corpus.storage.replacing import write_whole
     from corpus.tokens.texts import open_texts
     from jobs.model.generate import Continuer
@@ -277,7 +291,7 @@ def _print_probabilities(tokens: Sequence[bytes | None], found: Iterable[Drawn])
 
 
 def _print_json(prompt: str, tokenizer: Tokenizer, found: Iterable[Drawn], show_probs: bool) -> None:
-    """Print a continuation as a line of JSON. In its text, U+FFFD stands for bytes that are not UTF-8."""
+    """Print a continuation as a line of JSON. In its text, U+FFFD replaces bytes that are not UTF-8."""
     found = list(found)
     row: dict[str, Any] = {"prompt": prompt, "ids": [drawn.id for drawn in found]}
     row["text"] = tokenizer.decode(row["ids"]).decode("utf-8", "replace")

@@ -1,7 +1,8 @@
-"""The shared parts of the verbs: consoles, `--json`, types of arguments, and options that several verbs have."""
+"""Parts that several verbs share: consoles, `--json`, types of arguments, and options."""
 
 from __future__ import annotations
 
+import csv
 import functools
 import math
 import os
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus.cpus import usable_cpus
+from corpus.documents.columns import USUAL
 from corpus.errors import ConfigError
 from corpus.net.urls import is_url, is_utf8, redact
 from corpus.sandbox.guard import GuardSettings
@@ -33,7 +35,7 @@ Command = Callable[..., None]
 
 
 class _NameType(click.ParamType[str]):
-    """A text that outputs repeat."""
+    """A text that is copied into outputs."""
 
     name = "text"
 
@@ -57,7 +59,7 @@ class _LocationType(click.ParamType[Location]):
 
 
 class _TextType(click.ParamType[str]):
-    """A text. Bytes that are not UTF-8 are read as in a WARC header, as Latin-1."""
+    """A text. Bytes that are not UTF-8 are read as Latin-1, as in a WARC header."""
 
     name = "text"
 
@@ -86,7 +88,7 @@ class _FolderType(_LocationType):
 
 
 class Finite(click.FloatRange):
-    """A finite number within bounds. Click's own type lets nan and infinity pass."""
+    """A finite number within bounds. Click's own type accepts nan and infinity."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number: float = super().convert(value, param, ctx)
@@ -103,7 +105,7 @@ SEED = click.IntRange(0, 2**64 - 1)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 inputs_option = click.option(
-    "--inputs", multiple=True, help="Where the archives are now, if they have moved. Repeatable."
+    "--inputs", multiple=True, help="Present places of the archives, if they have moved. Repeatable."
 )
 modules_option = click.option(
     "--allow-module", "modules", type=name_type, multiple=True, metavar="FILE", help="Python module of the run."
@@ -117,7 +119,7 @@ insecure_option = click.option(
 share_option = click.option(
     "--share",
     is_flag=True,
-    help="Let others read what has excerpts of pages, as the umask says. Default: only you can.",
+    help="Let others read files with excerpts of pages, as the umask allows. By default, only you can read them.",
 )
 alarm_option = click.option(
     "--alarm-rate", type=Finite(0, 1), default=ALARM_RATE, show_default=True,
@@ -149,13 +151,14 @@ class Where:
         """Start the engine for a job that writes to `out`."""
         if not self.ray and not self.address:
             return LocalEngine(self.at_once)
-        from jobs.runner.ray_engine import RayEngine  # Ray's files are read only where Ray is asked for
+        # imported here, because Ray's files should be read only if Ray is used
+        from jobs.runner.ray_engine import RayEngine
 
         return RayEngine(self.workers, self.address, out, self.insecure)
 
 
 def engine_options(command: Command) -> Command:
-    """The options for where a job runs. The command gets their values as one argument, `where`."""
+    """Add the options for where a job runs. The command gets their values as one argument, `where`."""
     options = (
         click.option(
             "--workers", type=click.IntRange(min=1),
@@ -187,7 +190,10 @@ def need_torch() -> None:
 
 
 def address_of_environment() -> str | None:
-    """Return the address of the Ray cluster that the environment names, if it does, and say so on stderr."""
+    """Return the address of the Ray cluster that the environment names, or None.
+
+    If there is one, print it on stderr.
+    """
     if address := os.environ.get("RAY_ADDRESS"):
         say(f"RAY_ADDRESS is set, so this runs on Ray, at {address}. Unset it to run on this machine alone.")
         return address
@@ -198,11 +204,11 @@ def address_of_environment() -> str | None:
 
 
 _RAY_JOB = {"RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_JOB_ID"}
-"""What Ray sets for the command of a job that was submitted, and for its own workers."""
+"""The variables that Ray sets for the command of a submitted job, and for its own workers."""
 
 
 def page_options(command: Command) -> Command:
-    """The options for the limits of a page. The command gets their values as one argument, `guard`."""
+    """Add the options for the limits of a page. The command gets their values as one argument, `guard`."""
     options = (
         click.option(
             "--page-seconds", type=Finite(min=0.1), default=GuardSettings.page_cpu_s, show_default=True,
@@ -221,6 +227,40 @@ def page_options(command: Command) -> Command:
         command(guard=guard, **others)
 
     return with_options(options, called)
+
+
+_PARTS = {"text": "text", "html": "HTML", "id": "id", "url": "URL", "date": "date", "language": "language"}
+"""The parts of a document, in words."""
+
+
+def column_options(command: Command) -> Command:
+    """The options that name the columns of documents. The command gets those that were given as one argument,
+    `columns`."""
+    options = [
+        click.option(
+            f"--{part}", f"{part}_column", type=name_type, metavar="COLUMN",
+            help=f"Column with the {words} of documents. Usual: {', '.join(USUAL[part][:3])}.",
+        )
+        for part, words in _PARTS.items()
+    ]  # fmt: skip
+    options.append(
+        click.option(
+            "--keep-columns", "keep", type=name_type, multiple=True, metavar="NAME,…",
+            help="Columns that travel along to the corpus, as JSON in its column `metadata`. Repeatable.",
+        )
+    )  # fmt: skip
+
+    @functools.wraps(command)
+    def called(*, keep: tuple[str, ...], **given: Any) -> None:
+        columns = {part: name for part in _PARTS if (name := given.pop(f"{part}_column"))}
+        command(columns=columns, keep_columns=_split_names(keep), **given)
+
+    return with_options(options, called)
+
+
+def _split_names(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the names in lists like `a,b`. A name with a comma is written as in CSV: `"a,b"`."""
+    return tuple(name for row in csv.reader(given) for name in row if name)
 
 
 def print_as(data: Any, show: Callable[[Any, Console], None], as_json: bool) -> None:

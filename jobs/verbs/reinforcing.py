@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,56 +10,69 @@ import click
 
 from corpus.cpus import usable_cpus
 from corpus.errors import ConfigError, InputError, did_you_mean
+from corpus.plugins import Plugin, load_plugin, read_plugin
 from jobs.runner.terminal import say, show_json
-from jobs.verbs.models import device_option, load_torch, train_here
-from jobs.verbs.options import SEED, Finite, folder_type, json_option
+from jobs.verbs.models import device_option, load_torch, threads_option, train_here
+from jobs.verbs.options import SEED, Finite, folder_type, json_option, name_type
 
 if TYPE_CHECKING:
     from jobs.assistant.conversation import Conversation, Message
     from jobs.assistant.reinforce import Task
 
 _file_type = click.Path(path_type=Path, exists=True, dir_okay=False)
-threads_option = click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: the usable CPUs.")
 
 
 @click.command("reinforce")
 @click.argument("model", type=folder_type)
 @click.option("-o", "--out", required=True, type=folder_type, help="Folder to write the model to.")
-@click.option("--task", required=True, metavar="LESSON|FILE.py", help="What to learn: a lesson, or a file with "
-              "`prompts(seed)` and `reward(prompt, answer)`, which needs --allow-module.")  # fmt: skip
-@click.option("--allow-module", is_flag=True, help="Run the code of the file that --task names.")
-@click.option("--reward", "reward_folder", type=folder_type, help="Reward model that judges instead of the task.")
+@click.option("--task", required=True, metavar="NAME", help="Name of a lesson, or of an allowed module.")
+@click.option("--allow-module", "modules", type=name_type, multiple=True, metavar="FILE",
+              help="Python module of your own task. It has the functions `prompts(seed)` and "
+              "`reward(prompt, answer)`. Repeatable.")  # fmt: skip
+@click.option(
+    "--reward", "reward_folder", type=folder_type, help="Reward model that judges the answers instead of the task."
+)
 @click.option("--steps", type=click.IntRange(min=1), default=90, show_default=True, help="Updates.")
-@click.option("--problems", type=click.IntRange(min=1), default=16, show_default=True, help="Problems per step.")
-@click.option("--samples", type=click.IntRange(min=2), default=8, show_default=True, help="Answers to each problem.")
+@click.option(
+    "--problems", type=click.IntRange(min=1), default=16, show_default=True, help="Number of problems per step."
+)
+@click.option(
+    "--samples", type=click.IntRange(min=2), default=8, show_default=True, help="Number of answers to each problem."
+)
 @click.option("--max-tokens", type=click.IntRange(min=1), default=64, show_default=True, help="Most tokens per answer.")
 @click.option("--temperature", type=Finite(min=0, min_open=True), default=1.0, show_default=True,
               help="Temperature of the answers.")  # fmt: skip
 @click.option("--kl", type=Finite(min=0), default=0.0, show_default=True,
-              help="Price of each nat by which the model leaves its start.")  # fmt: skip
-@click.option("--stop-at", type=Finite(min=0, min_open=True), help="End at so many nats per answer from the start.")
+              help="Penalty for each nat by which an answer becomes likelier than at the start.")  # fmt: skip
+@click.option(
+    "--stop-at",
+    type=Finite(min=0, min_open=True),
+    help="End when the model is this far from its start, in nats per answer.",
+)
 @click.option("--lr", type=Finite(min=0, min_open=True), default=0.0006, show_default=True, help="Peak learning rate.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for problems and answers.")
 @click.option("--eval-every", type=click.IntRange(min=1), default=20, show_default=True,
               help="Steps between validations.")  # fmt: skip
 @click.option("--tested", type=click.IntRange(min=1), default=64, show_default=True,
-              help="Held-out problems of a validation.")  # fmt: skip
+              help="Number of held-out problems in a validation.")  # fmt: skip
 @click.option("--save-right", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Write all right answers as conversations, to fine-tune another model on.")  # fmt: skip
+              help="Write all right answers as conversations, for fine-tuning another model.")  # fmt: skip
 @device_option
 @threads_option
 @json_option
 # click passes each option as a parameter of its own
 def reinforce_command(
-    model: Path, out: Path, task: str, allow_module: bool, reward_folder: Path | None, steps: int, problems: int,
+    model: Path, out: Path, task: str, modules: tuple[str, ...], reward_folder: Path | None, steps: int, problems: int,
     samples: int, max_tokens: int, temperature: float, kl: float, stop_at: float | None, lr: float, seed: int,
     eval_every: int, tested: int, save_right: Path | None, device: str, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Let a model learn from the rewards of its own answers. The same command continues a stopped run.
+    """Let a model learn from the rewards of its own answers.
+
+    The same command continues a stopped run.
 
     \b
     Example: corpus reinforce assistant -o better --task sums
-    Example: corpus reinforce assistant -o liked --task prompts.py --allow-module --reward likes --kl 0.1
+    Example: corpus reinforce assistant -o liked --task prompts --allow-module prompts.py --reward likes --kl 0.1
     """
     device = load_torch(device)
     from corpus.storage.replacing import write_whole
@@ -74,7 +85,7 @@ def reinforce_command(
     shape = start.model.shape
     settings = Settings(shape.depth, shape.window, problems, steps, lr, seed, "fp32", eval_every, 0)
     effort = Effort(samples, max_tokens, temperature, kl, stop_at, tested)
-    found = _task(task, allow_module, reward_folder, device)
+    found = _task(task, modules, reward_folder, device)
     objective = Reinforcement(start, found, settings, effort, out, tools_of(None), say, save_right is not None)
     result = train_here(model, out, objective, TrainWorker(device, threads=threads or usable_cpus()))
     if save_right:
@@ -87,39 +98,39 @@ def reinforce_command(
     say(f"Curves: {out}/loss.svg   Answers: {out}/samples/")
 
 
-def _task(name: str, allow_module: bool, reward_folder: Path | None, device: str) -> Task:
-    """Return the task of a lesson or of a file. Raises ConfigError if there is none."""
+def _task(name: str, modules: Sequence[str], reward_folder: Path | None, device: str) -> Task:
+    """Return the task of a lesson or of an allowed module. Raises ConfigError if there is none."""
     from corpus.digests import digest
     from jobs.assistant.lessons import LESSONS, lesson_of
     from jobs.assistant.reinforce import Task, task_of
     from jobs.assistant.reward import Judge
 
-    if name in LESSONS:
+    own = {plugin.name: plugin for plugin in map(read_plugin, modules)}
+    if taken := own.keys() & LESSONS.keys():
+        raise ConfigError(f"A module has the name of a lesson: {min(taken)}.", "Rename its file.")
+    if name in own:
+        task = _own_task(own[name])
+    elif name in LESSONS:
         lesson = lesson_of(name)
         task = task_of(name, lesson.prompts, lesson.reward, lesson.shares)
-    elif not Path(name).is_file():
-        raise ConfigError(f"There is no lesson and no file {name}.", did_you_mean(name, LESSONS))
-    elif not allow_module:
-        raise ConfigError(f"{name} is a program.", "Add --allow-module to run it.")
     else:
-        task = _own_task(Path(name))
+        todo = "Your own task needs --allow-module FILE, and has the name of the file without .py."
+        raise ConfigError(f"There is no task {name}.", f"{did_you_mean(name, [*LESSONS, *own])} {todo}".lstrip())
     if reward_folder is None:
         return task
     judge = Judge(reward_folder, device)
     return Task(f"{task.name} {digest(judge.found.state['files'])}", task.prompts, judge, task.shares)
 
 
-def _own_task(path: Path) -> Task:
-    """Return the task of a user's file. Its prompts that are held out are those whose hash says so."""
+def _own_task(plugin: Plugin) -> Task:
+    """Return the task of a user's module. The hash of a prompt decides whether the prompt is held out."""
     from jobs.assistant.lessons.lesson import asked, is_held_out
     from jobs.assistant.reinforce import task_of
 
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "prompts"):
-        raise ConfigError(f"{path} has no function prompts(seed).", "Write one that yields texts without end.")
+    module = load_plugin(plugin)
+    for function in ("prompts(seed)", "reward(prompt, answer)"):
+        if not hasattr(module, function.partition("(")[0]):
+            raise ConfigError(f"The module {plugin.name} has no function {function}.", "See docs/assistant.md.")
 
     def prompts(seed: int, held_out: bool) -> Iterator[Conversation]:
         return (asked(text) for text in module.prompts(seed) if is_held_out(text) == held_out)
@@ -127,14 +138,20 @@ def _own_task(path: Path) -> Task:
     def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
         return float(module.reward(prompt[-1].content, turns[-1].content))
 
-    return task_of(sha256(path.read_bytes()).hexdigest(), prompts, reward)
+    return task_of(plugin.digest, prompts, reward)
 
 
 @click.command("reward")
 @click.argument("model", type=folder_type)
 @click.argument("pairs_file", metavar="PAIRS", type=_file_type)
 @click.option("-o", "--out", required=True, type=folder_type, help="Folder to write the reward model to.")
-@click.option("--epochs", type=click.IntRange(min=1), default=4, show_default=True, help="Times to see all pairs.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Number of times that training reads all pairs.",
+)
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Pairs per step.")
 @click.option("--lr", type=Finite(min=0, min_open=True), default=0.002, show_default=True, help="Peak learning rate.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the order of pairs.")
@@ -147,10 +164,12 @@ def reward_command(
     model: Path, pairs_file: Path, out: Path, epochs: int, batch: int, lr: float, seed: int, val_share: float,
     device: str, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train a reward model on pairs of answers. The same command continues a stopped run.
+    """Train a reward model on pairs of answers.
 
-    PAIRS is JSONL: prompt with chosen and rejected, or with ranked, a list from best to worst. `corpus serve` writes
-    such a file.
+    The same command continues a stopped run.
+
+    PAIRS is a JSONL file. Each line has `prompt` with `chosen` and `rejected`, or `prompt` with `ranked`, a list of
+    answers from best to worst. `corpus serve` writes such a file.
 
     \b
     Example: corpus reward assistant votes.jsonl -o likes

@@ -29,7 +29,7 @@ from jobs.verbs import options
 from jobs.verbs.make import end_build
 
 _LIMIT = "STAGE.MEASURE.BOUND=VALUE"
-_NOT_ALL = 3  # as for a build that gave units up
+_NOT_ALL = 3  # the same as for a build with quarantined units
 _WRITE = "Write a new run, identical to a fresh build with these limits."
 
 _rewriting_options = functools.partial(
@@ -37,12 +37,14 @@ _rewriting_options = functools.partial(
     (
         options.inputs_option,
         options.modules_option,
-        click.option("--against", multiple=True, type=options.location_type, help="Run that it was compared with."),
+        click.option(
+            "--against", multiple=True, type=options.location_type, help="Earlier run that FOLDER was compared with."
+        ),
         options.engine_options,
         options.page_options,
     ),
 )  # fmt: skip
-"""The options of verbs that make a new run from a finished one."""
+"""The options of verbs that make a new run from a finished run."""
 
 
 @click.command("tune")
@@ -57,7 +59,9 @@ _rewriting_options = functools.partial(
 def tune_command(
     folder: Location, settings: tuple[str, ...], write: Location | None, as_json: bool, **how: Any
 ) -> None:
-    """Show what other limits would change, from the ledger alone. With --write, make that run.
+    """Show what other limits would change, from the ledger alone.
+
+    With --write, write the run with these limits.
 
     \b
     Example: corpus tune out --set gopher_quality.words.min=30 --set c4.curly_bracket=off
@@ -67,7 +71,7 @@ def tune_command(
     recipe = with_limits(run.info, settings)
     if write is None:
         if {stage["stage"] for stage in recipe["stages"]} <= set(STAGES):
-            recipe_from_dict(recipe)  # raises if stages contradict each other under the new limits
+            recipe_from_dict(recipe)  # raises an error if stages contradict each other under the new limits
         found = run.tune(settings)
         options.print_as(found.as_dict(), lambda _, shown: show_tuned(found, shown), as_json)
         return
@@ -83,8 +87,8 @@ def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
     return Job(
         recipe_from_dict(recipe, own), list(how["inputs"]), out, workers=how["where"].at_once, guard=how["guard"],
         modules=own, against=tuple(map(str, how["against"])),
-        share=how.get("share", False),  # `remove` does as the run did
-        alarm_rate=how.get("alarm_rate", 1.0),  # `remove` has no alarm, as the run passed it before
+        share=how.get("share", False),  # `remove` uses the setting of the run
+        alarm_rate=how.get("alarm_rate", 1.0),  # `remove` raises no alarm, because the run has already passed it
     )  # fmt: skip
 
 
@@ -92,7 +96,7 @@ def _job(recipe: dict[str, Any], out: Location, how: dict[str, Any]) -> Job:
 @click.argument("folder", type=options.folder_type)
 @click.option("--urls", type=options.folder_type, metavar="FILE", help="File with URLs, one per line.")
 @click.option("--domains", type=options.folder_type, metavar="FILE", help="File with domains, one per line.")
-@click.option("--copies", is_flag=True, help="Remove all pages that have the text of a removed one, too.")
+@click.option("--copies", is_flag=True, help="Also remove all pages whose text equals that of a removed page.")
 @click.option("--hash-urls", is_flag=True, help="Replace URLs and record ids of removed pages in the ledger by their "
               "SHA-256.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Remove all sites under a public suffix, such as co.uk.")
@@ -102,19 +106,19 @@ def remove_command(
     folder: Path, urls: Path | None, domains: Path | None, copies: bool, hash_urls: bool, yes: bool, as_json: bool,
     **how: Any,
 ) -> None:  # fmt: skip
-    """Remove pages from a finished run for good. Later builds of the folder leave them out.
+    """Remove pages from a finished run for good.
 
-    A domain covers all its subdomains. URLs are compared by what they stand for, however they are written. If an entry
-    finds no page, it is named, and the exit code is 3.
+    Later builds of the folder leave these pages out. A domain covers all its subdomains. Different ways of writing a
+    URL count as the same URL. If an entry matches no page, the entry is printed, and the exit code is 3.
 
     \b
     Example: corpus remove out --urls takedown.txt
     """
     if urls is None and domains is None and not hash_urls:
-        raise click.UsageError("Nothing to remove is named. Give a list with --urls or --domains.")
+        raise click.UsageError("No pages are named. Give a list with --urls or --domains.")
     entries = [*map(Entry.url, read_list(urls)), *map(Entry.domain, read_list(domains))]
     if not entries and not hash_urls:
-        raise ConfigError("The lists name nothing.", "Write one URL or domain a line.")
+        raise ConfigError("The lists are empty.", "Write one URL or domain per line.")
     if not yes:
         check_domains(entries)
     removal = remove(
@@ -124,14 +128,17 @@ def remove_command(
     show_removal(removal.found, removal.copies, removal.copies_go, removal.returned, options.console)
     result = removal.result
     if result.already_done:
-        say("Nothing changes: these pages were removed before, or there are none.")
+        say("Nothing changes: these pages were already removed, or there are no such pages.")
     if result.info is not None:
         removed = sum(result.info["records"]["dropped"].get(REMOVED, {}).values())
         say(f"Pages removed so far: {removed:,}.")
     for one in removal.derived:
         say(f"Made from this run: {one['kind']} {one['name']}")
     if removal.derived:
-        say("What was made before a removal still holds its pages. Make it anew, and what was made from it.")
+        say(
+            "Outputs that were made before a removal still contain its pages. Make them again, and then everything "
+            "that was made from them."
+        )
     if result.exit_code == 0 and any(one.nothing for one in removal.found):
         result = replace(result, exit_code=_NOT_ALL)
     end_build(result, folder, as_json, removal.as_dict())
@@ -140,11 +147,13 @@ def remove_command(
 @click.command("diff")
 @click.argument("folder_a", type=options.location_type)
 @click.argument("folder_b", type=options.location_type)
-@click.option("--by", type=click.Choice(["place", "url"]), default="place", show_default=True, help="What records have "
-              "in common: archive and offset, or the URL, for archives that were cut anew.")  # fmt: skip
+@click.option("--by", type=click.Choice(["place", "url"]), default="place", show_default=True, help="How records "
+              "are matched: by archive and offset, or by URL, for archives that were cut anew.")  # fmt: skip
 @options.json_option
 def diff_command(folder_a: Location, folder_b: Location, by: str, as_json: bool) -> None:
-    """Show which documents moved between two runs, by rule, and whose text changed.
+    """Show which documents moved between two runs, by rule.
+
+    The texts that changed are counted, too.
 
     \b
     Example: corpus diff out-before out-after

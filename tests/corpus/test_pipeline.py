@@ -111,6 +111,15 @@ def test_an_exception_is_a_failure_with_its_class_and_never_its_message():
     assert (outcome.outcome, outcome.stage, outcome.rule, outcome.detail) == (FAILED, "broken", "error", "ValueError")
 
 
+def test_a_measure_that_is_not_declared_is_named_by_the_class_of_the_failure():
+    class Misspelled(Letters):
+        def apply(self, doc):
+            yield "lettres", 1
+
+    outcome = Misspelled().check("abc")
+    assert (outcome.outcome, outcome.rule, outcome.detail) == (FAILED, "error", "UndeclaredMeasure")
+
+
 def test_a_dropped_document_stays_dropped_when_a_later_stage_raises():
     outcome = judge("aaax", Letters(), Broken())
     assert (outcome.outcome, outcome.rule) == (DROPPED, "a")

@@ -1,6 +1,6 @@
 """A job as the command line runs it, with cheap stages and many small tasks, for tests that kill it.
 
-python -m tests.faults.killed_run build|lines|tokenize local|ray INPUT OUT
+python -m tests.faults.killed_run build|documents|lines|tokenize|mixture local|ray INPUT OUT
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from tests.bpe import small_tokenizer
 from tests.stubs import FACTORY, recipe_from_dict
 
 WORKERS = 2
-STAGES = {"build": ("paragraphs", "minhash"), "lines": ("paragraphs", "minhash", "lines")}
+STAGES = {
+    "build": ("paragraphs", "minhash"),
+    "documents": ("paragraphs", "minhash"),
+    "lines": ("paragraphs", "minhash", "lines"),
+}
 
 
 def main(kind: str, where: str, given: Path, out: Path) -> int:
@@ -28,7 +32,7 @@ def main(kind: str, where: str, given: Path, out: Path) -> int:
         return RayEngine(WORKERS, None, out) if where == "ray" else LocalEngine(WORKERS)
 
     progress = Progress(quiet=True)
-    if kind == "tokenize":
+    if kind in ("tokenize", "mixture"):
         corpus.tokens.texts.SLICE_BYTES = 1  # each row group is a task
         job = TokenizeJob(given, out, small_tokenizer(60), val_share=0.1, file_tokens=4_000)
         return tokenize(job, make_engine, progress).exit_code

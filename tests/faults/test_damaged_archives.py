@@ -215,7 +215,7 @@ def test_the_ledger_has_every_loss_by_range(tmp_path) -> None:
     assert build(made_job, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
     run = open_run(tmp_path / "out")
     run.verify()
-    rows = run.ledger.to_table(columns=["url", "offset", "length", "outcome", "rule", "detail"]).to_pylist()
+    rows = run.ledger(columns=["url", "offset", "length", "outcome", "rule", "detail"]).to_pylist()
     starts = [0, *whole.ends]
     assert [(row["offset"], row["length"]) for row in rows if row["rule"] == "damaged"] == [
         (starts[1], len(whole.members[1])),

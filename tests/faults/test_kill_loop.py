@@ -14,16 +14,17 @@ import pytest
 
 from corpus.run import open_run
 from tests.bpe import small_tokenizer
+from tests.documents import write_inputs
 from tests.faults.kills import OUTLIVES_S, ROOT, Story, Work
-from tests.warcs import WORDS, write_warc
+from tests.warcs import WORDS
 
 SEED = int(os.environ.get("CORPUS_SEED", "1"))
 
 
-def write_archives(folder: Path) -> Path:
-    """Two archives of pages of which some repeat others, as a whole or line by line."""
+def write_archives(folder: Path, kind: str = "archives") -> Path:
+    """Two archives of pages of which some repeat others, as a whole or line by line. Or documents like these."""
     folder.mkdir()
-    words = WORDS.split()
+    words, inputs = WORDS.split(), dict[str, dict[str, bytes]]()
     for name in "ab":
         rng, pages, lines = Random(name), {}, [""]
         for number in range(40):
@@ -31,8 +32,8 @@ def write_archives(folder: Path) -> Path:
                 lines = [" ".join(Random(rng.randrange(40)).choices(words, k=30)) for _ in range(6)]
             own = " ".join(rng.choices(words, k=8))
             pages[f"http://{name}{number}.example/"] = "\n".join([*lines, own]).encode()
-        write_warc(folder / f"{name}.warc.gz", pages)
-    return folder
+        inputs[f"{name}.warc.gz"] = pages
+    return write_inputs(folder, inputs, kind, harmed=False)
 
 
 def named_points() -> set[str]:
@@ -41,14 +42,35 @@ def named_points() -> set[str]:
     return {name for path in files for name in re.findall(r'\breached\("(\w+)"\)', path.read_text())}
 
 
+MIXTURE = """
+epochs = 100
+[[sources]]
+name = "some"
+path = "RUN"
+tokens = 700
+[[sources]]
+name = "often"
+path = "RUN"
+repeat = { by = "duplicates", 1 = 1.5, 2 = 3 }
+tokens = 9000
+"""
+
+
 @pytest.fixture(scope="module")
 def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]:
     """Commands on this machine, measured undisturbed."""
     folder = tmp_path_factory.mktemp("kills")
-    archives = write_archives(folder / "in")
+    archives, tables = write_archives(folder / "in"), write_archives(folder / "tables", "documents")
     made = {}
-    for kind in ("build", "lines", "tokenize"):
-        given = made["build"].folder / "whole" if kind == "tokenize" else archives
+    inputs = {
+        "build": archives,
+        "documents": tables,
+        "lines": archives,
+        "tokenize": folder / "build" / "whole",
+        "mixture": folder / "m.toml",
+    }
+    inputs["mixture"].write_text(MIXTURE.replace("RUN", str(inputs["tokenize"])))
+    for kind, given in inputs.items():
         command = [sys.executable, "-m", "tests.faults.killed_run", kind, "local", str(given)]
         made[kind] = Work(kind, command, folder / kind)
         made[kind].measure()
@@ -82,7 +104,7 @@ def test_every_named_point_is_reached(works) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["build", "lines", "tokenize"])
+@pytest.mark.parametrize("kind", ["build", "documents", "lines", "tokenize", "mixture"])
 def test_killed_at_every_named_point(works, kind, record_result) -> None:
     """Kill the command at each of its points, at any of the times that it gets there, then at another point, then no
     more."""
@@ -98,7 +120,9 @@ def test_killed_at_every_named_point(works, kind, record_result) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "kills"), [("build", 12), ("lines", 6), ("tokenize", 6)])
+@pytest.mark.parametrize(
+    ("kind", "kills"), [("build", 12), ("documents", 10), ("lines", 6), ("tokenize", 6), ("mixture", 4)]
+)
 def test_driver_killed_at_any_time(works, kind, kills, record_result) -> None:
     work, chance, stories = works[kind], Random(SEED), []
     while sum(story.kills for story in stories) < kills:
@@ -123,7 +147,7 @@ def test_page_workers_killed_at_any_time(works, record_result) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "kills"), [("build", 5), ("lines", 3), ("tokenize", 3)])
+@pytest.mark.parametrize(("kind", "kills"), [("build", 5), ("lines", 3), ("tokenize", 3), ("mixture", 2)])
 def test_supervisors_killed_at_any_time(works, kind, kills, record_result) -> None:
     work, chance, stories = works[kind], Random(SEED), []
     while sum(story.kills for story in stories) < kills:

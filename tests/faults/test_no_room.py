@@ -136,7 +136,7 @@ def sample(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
     write_sample(folder / "s.warc.gz", pages=150)
     subprocess.run(command("build", folder / "s.warc.gz", "-o", folder / "built"), check=True)
-    urls = open_run(folder / "built").corpus.to_table(columns=["url"])["url"].to_pylist()[::7]
+    urls = open_run(folder / "built").corpus(columns=["url"])["url"].to_pylist()[::7]
     (folder / "urls.txt").write_text("\n".join(urls))
     train = command("tokenizer", "train", folder / "built", "-o", folder / "tok", "--vocab-size", 400)
     subprocess.run(train, check=True)

@@ -82,7 +82,7 @@ def assert_quarantined(result, job: Job, kind: str, tries: int) -> None:
     run = open_run(job.out)
     assert run.info == json.loads((job.out / "run.json").read_text())
     run.verify()
-    rows = run.ledger.to_table(columns=["warc", "offset"]).to_pylist()
+    rows = run.ledger(columns=["warc", "offset"]).to_pylist()
     assert all(row["warc"] == "a.warc.gz" or not unit["start"] <= row["offset"] < unit["end"] for row in rows)
     assert len(rows) >= PAGES + 1
     failed = json.loads((job.out / "timings.json").read_text())["failed_tries"]["run_unit_task"]

@@ -16,10 +16,11 @@ from tests.faults.soak import write_archives
 from tests.jobs.build.test_real import own_pss
 from tests.processes import descendants
 
-PAGES = int(os.environ.get("CORPUS_SOAK_PAGES", "400000"))
-GROWTH = 1.15
-"""The factor by which the memory of the last third may exceed that of the second. Caches fill in the first: the memos
-of words are full after some 150,000 of these pages."""
+PAGES = int(os.environ.get("CORPUS_SOAK_PAGES", "200000"))
+GROWTH = 1.1
+"""The factor by which the memory of the last third may exceed that of the second. Caches fill in the first, since the
+memos of words are small here. Of their real size, they fill until 150,000 of these pages have passed each worker."""
+SMALL_MEMOS = Path(__file__).parent / "small_memos.py"
 
 
 @dataclass
@@ -69,7 +70,9 @@ def soak(folder: Path, pages: int, every_s: float) -> tuple[Watch, dict[str, int
     command = [sys.executable, "-m", "jobs.cli", "build", str(given), "-o", str(out), "--workers", "2"]
     started = time.monotonic()
     process = subprocess.Popen(
-        [*command, "--unit-mb", "4"], stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(temporary)}
+        [*command, "--unit-mb", "4", "--allow-module", str(SMALL_MEMOS)],
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
     while True:
         try:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jobs.build.compare
-from corpus.dedup.contract import NOT_COMPARED
+from corpus.dedup.lines import NOT_COMPARED
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.run import open_run
@@ -54,8 +54,8 @@ def run(tmp_path, pages, *, minhash=None, **lines):
     assert build(made, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
     found = open_run(tmp_path / "out")
     found.verify()
-    rows = {short(row["url"]): row for row in found.ledger.to_table().to_pylist()}
-    texts = {short(row["url"]): row["text"] for row in found.corpus.to_table().to_pylist()}
+    rows = {short(row["url"]): row for row in found.ledger().to_pylist()}
+    texts = {short(row["url"]): row["text"] for row in found.corpus().to_pylist()}
     assert set(texts) == {name for name, row in rows.items() if row["outcome"] == "kept"}
     return found, rows, texts
 
@@ -226,7 +226,7 @@ def test_ledger_corpus_and_samples_of_both_dedups(tmp_path):
     assert found.info["records"]["dropped"] == {"minhash": {"similarity": 1}, "lines": {"removed_ratio": 1}}
     assert found.info["lines"]["compared"]["documents"] == 5
     assert [entry["lines"] for entry in found.info["lines"]["archives"]] == [0, 0, 0, 0, 1, 1]
-    duplicates = {short(row["url"]): row["duplicates"] for row in found.corpus.to_table().to_pylist()}
+    duplicates = {short(row["url"]): row["duplicates"] for row in found.corpus().to_pylist()}
     assert duplicates == {"b": 1, "c": 0, "e": 0, "f": 0}
     samples = pq.read_table(tmp_path / "out" / "samples" / "part-00000.parquet").to_pylist()
     rules = {short(row["url"]): row["rule"] for row in samples}

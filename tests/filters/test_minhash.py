@@ -54,7 +54,7 @@ def run(tmp_path, pages, **minhash):
     assert build(made, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
     found = open_run(tmp_path / "out")
     found.verify()
-    rows = found.ledger.to_table().to_pylist()
+    rows = found.ledger().to_pylist()
     return found, {row["url"].removeprefix("http://").removesuffix(".example/"): row for row in rows}
 
 
@@ -72,7 +72,7 @@ def test_exact_and_near_duplicates_go_with_evidence(tmp_path):
         assert (row["stage"], row["rule"], row["detail"]) == ("minhash", "similarity", rows[keeper]["id"])
         assert row["value"] == row["minhash.similarity"] >= 0.7 == row["limit"]
         assert row["minhash.cluster_size"] == 3
-    corpus = {row["id"]: row["duplicates"] for row in found.corpus.to_table().to_pylist()}
+    corpus = {row["id"]: row["duplicates"] for row in found.corpus().to_pylist()}
     assert corpus == {rows[keeper]["id"]: 2, rows["d"]["id"]: 0}
     assert found.info["records"]["dropped"] == {"minhash": {"similarity": 2}}
 
@@ -105,7 +105,7 @@ def test_a_document_dropped_later_is_no_keeper(tmp_path):
         {"http://long.example/": (base + " more").encode(), "http://short.example/": base.encode()},
     )
     build(job([tmp_path / "a.warc.gz"], tmp_path / "out", stages), lambda: InProcess(), Progress(quiet=True))
-    rows = {row["url"]: row for row in open_run(tmp_path / "out").ledger.to_table().to_pylist()}
+    rows = {row["url"]: row for row in open_run(tmp_path / "out").ledger().to_pylist()}
     assert rows["http://long.example/"]["stage"] == "later"
     assert rows["http://short.example/"]["outcome"] == "kept"
 
@@ -121,6 +121,10 @@ def test_keeper_rules():
     values = [earliest.sign(Document(text="x", date=date)).preference for date in dates]
     assert values == sorted(values)
     assert len(set(values)) == 4
+    newest = [MinHash(keep="newest").sign(Document(text="x", date=date)).preference for date in dates]
+    assert newest[2] < newest[1] < newest[0] < newest[3]
+    first = MinHash(keep="first")
+    assert first.sign(Document(text=text(1))).preference == first.sign(Document(text="x", date=dates[0])).preference
 
 
 @pytest.mark.parametrize("option", ["scheme", "keep", "clusters", "verify"])
@@ -174,7 +178,7 @@ def test_an_alarm_stops_before_anything_is_packed(tmp_path, monkeypatch):
         "number": 2,
         "most_removed": [{"domain": "copies.example", "compared": 20, "removed": 19, "rate": 0.95}],
     }
-    kept = [row for row in open_run(tmp_path / "out").corpus.to_table().to_pylist() if row["duplicates"]]
+    kept = [row for row in open_run(tmp_path / "out").corpus().to_pylist() if row["duplicates"]]
     assert facts["largest"] == [{"id": kept[0]["id"], "documents": 20}]
     assert facts["removed"] == {"exact": 19, "all": 19}
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.browsers import ARGUMENTS, CHROMIUM
 from tests.commands import run_command
+from tests.documents import write_documents
 from tests.warcs import page, write_warc
 
 
@@ -23,15 +24,26 @@ def corpus(capsys):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cli")
-    archive = write_warc(
-        folder / "w.warc.gz",
-        {"http://good.example/a": page(), "http://xxx-videos.example/b": page(), "http://good.example/c": b""},
-    )
-    command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return archive, folder / "out", done
+def builds():
+    """What `built` has made, since a test with a parameter would make it once more."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def built(request, builds, tmp_path_factory):
+    """An archive of three pages, or a table of them, the folder of its run, and how the build ended."""
+    kind = getattr(request, "param", "archives")
+    if kind not in builds:
+        folder = tmp_path_factory.mktemp("cli")
+        pages = {"http://good.example/a": page(), "http://xxx-videos.example/b": page(), "http://good.example/c": b""}
+        if kind == "archives":
+            archive = write_warc(folder / "w.warc.gz", pages)
+        else:
+            rows = [{"html": body, "url": url, "id": f"{url[-1]}-1"} for url, body in pages.items()]
+            archive = write_documents(folder / "w.parquet", rows)
+        command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--json"]
+        builds[kind] = archive, folder / "out", subprocess.run(command, capture_output=True, text=True, check=True)
+    return builds[kind]
 
 
 @pytest.fixture(autouse=True)

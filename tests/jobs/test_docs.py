@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import textwrap
+import warnings
 from pathlib import Path
 
 import click
@@ -16,6 +17,8 @@ from corpus.plugins import Plugin, stages_of
 from filters import STAGES, load_recipe, recipe_names
 from jobs.cli import cli
 from jobs.show import catalog
+from tests.warcs import WORDS, write_warc
+from tests.warcs import page as warc_page
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,15 +74,18 @@ def test_files_that_the_readme_names_exist():
         assert (ROOT / path).exists(), path
 
 
-def test_python_of_the_readme_runs(tmp_path, monkeypatch):
-    from tests.warcs import page, write_warc
-
-    write_warc(tmp_path / "x.warc.gz", {"http://a.example/": page()})
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def test_python_of_the_docs_runs(tmp_path, monkeypatch, page):
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    write_warc(tmp_path / "x.warc.gz", {"http://a.example/": warc_page()})
+    (tmp_path / "story.txt").write_text(WORDS)
+    (tmp_path / "mine.toml").write_text(load_recipe("text").to_toml())
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert blocks
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`batch` removes no duplicates")
+        for block in blocks:
+            exec(compile(block, page, "exec"), {})
 
 
 def snippets(language):

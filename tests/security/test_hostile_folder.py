@@ -33,7 +33,7 @@ def place(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "out")
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim" / "precious.txt").write_text("precious")
-    url = open_run(finished).corpus.to_table(columns=["url"])["url"][0].as_py()
+    url = open_run(finished).corpus(columns=["url"])["url"][0].as_py()
     (tmp_path / "takedown.txt").write_text(f"{url}\n")
     return tmp_path
 
@@ -145,7 +145,7 @@ def test_json_that_is_nested_too_deeply_is_damage(finished, place):
 def test_requests_go_only_where_the_user_says(place, monkeypatch):
     """timings.json says where the archives were, and anybody can write it. Credentials would go there."""
     run_ = open_run(place / "out")
-    dropped = run_.ledger.to_table(columns=["id", "outcome", "stage"]).to_pylist()
+    dropped = run_.ledger(columns=["id", "outcome", "stage"]).to_pylist()
     page = next(row["id"] for row in dropped if row["stage"] == "gopher_quality")
     asked = []
     monkeypatch.setattr("corpus.net.client.Client.read", lambda self, url, *args: asked.append(url))

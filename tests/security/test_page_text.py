@@ -68,7 +68,7 @@ class Builds:
 
     def ends(self) -> dict[str, str]:
         """What became of each page, by the query of its URL."""
-        rows = open_run(self.out).ledger.to_table(columns=["url", "outcome", "stage", "rule", "detail"]).to_pylist()
+        rows = open_run(self.out).ledger(columns=["url", "outcome", "stage", "rule", "detail"]).to_pylist()
         columns = ("outcome", "stage", "rule", "detail")
         return {row["url"].partition("?")[2]: " ".join(filter(None, map(row.get, columns))) for row in rows}
 

@@ -44,7 +44,7 @@ def test_samples_index_and_report_are_private_until_they_are_shared(archive, tmp
     assert run("build", archive, "-o", out)[0] == 0
     assert run("report", out)[0] == 0
     assert modes(out) == (PRIVATE, ORDINARY)
-    (tmp_path / "urls.txt").write_text(open_run(out).corpus.to_table(columns=["url"])["url"][0].as_py())
+    (tmp_path / "urls.txt").write_text(open_run(out).corpus(columns=["url"])["url"][0].as_py())
     assert run("remove", out, "--urls", tmp_path / "urls.txt")[0] == 0
     assert modes(out) == (PRIVATE, ORDINARY)
     setting = ("--set", "gopher_quality.words.min=30")

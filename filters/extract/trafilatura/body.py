@@ -38,7 +38,7 @@ _HANDLED = CODES_QUOTES | {"list", "head", "p", "lb", "hi", "ref", "del", "table
 def content(tree: Element, again: Callable[[], Element]) -> tuple[Element, str]:
     """Return the body that trafilatura makes of a converted tree, and its text (`extract_content`).
 
-    The tree can't be used again. If a second search needs another one, `again` makes it.
+    The tree can't be used again. If a second search needs another tree, `again` makes it.
     """
     firsts = _first_frames(tree, 0)
     if _looks_long(firsts):
@@ -67,7 +67,7 @@ def content(tree: Element, again: Callable[[], Element]) -> tuple[Element, str]:
 def _looks_long(firsts: Firsts) -> bool:
     """Return True if the first frame has much text in paragraphs.
 
-    This is so for 55% of real pages. 1% of real pages look long and still give too little text.
+    This is true for 55% of real pages. On 1% of real pages it is true although there is too little text in the end.
     """
     length = 0
     frame = next((frame for frame in firsts if frame is not None), None)
@@ -79,7 +79,10 @@ def _looks_long(firsts: Firsts) -> bool:
 
 
 def _extract_or_recover(tree: Element, firsts: Firsts) -> tuple[Element, str]:
-    """The body of a tree and its text. If there is too little text, blocks from anywhere in the tree are added."""
+    """Return the body of a tree and its text.
+
+    If there is too little text, blocks from anywhere in the tree are added.
+    """
     backup = deepcopy(tree)
     order = list(tree.iter())
     body, text, tags = _extract(tree, firsts)
@@ -95,7 +98,7 @@ def _text(element: Element) -> str:
 
 
 def _frames(tree: Element, firsts: Firsts) -> Iterator[Element]:
-    """The first element for each expression of BODY_XPATH, searched again after each change of the tree."""
+    """Yield the first element for each expression of BODY_XPATH. Each search is made after the tree was changed."""
     for i in range(len(FRAMES)):
         firsts = firsts or _first_frames(tree, i)
         frame = firsts[i]
@@ -105,7 +108,10 @@ def _frames(tree: Element, firsts: Firsts) -> Iterator[Element]:
 
 
 def _first_frames(tree: Element, start: int) -> Firsts:
-    """The first element for each expression from `start` on. The search ends when it finds one for `start`."""
+    """Return the first element for each expression from `start` on.
+
+    The search ends when it finds an element for `start`.
+    """
     firsts: Firsts = [None] * len(FRAMES)
     for element in tree.iterdescendants(*_FRAME_TAGS):
         flags = flags_of(element)
@@ -121,7 +127,7 @@ def _first_frames(tree: Element, start: int) -> Firsts:
 
 
 def _extract(tree: Element, firsts: Firsts) -> tuple[Element, str, set[str]]:
-    """The body from the first frame with enough text, its text, and the tags that count as text (`_extract`)."""
+    """Return the body from the first frame with enough text, its text, and the tags that count as text (`_extract`)."""
     tags = set(_TAGS)
     body = etree.Element("body")
     for frame in _frames(tree, firsts):
@@ -151,7 +157,10 @@ def _extract(tree: Element, firsts: Firsts) -> tuple[Element, str, set[str]]:
 
 
 def _paragraph_length(tree: Element) -> int:
-    """The characters in all <p> of a page, counted until they are enough. Without any text in a <p>, it is -1."""
+    """Return the number of characters in all <p> of a page, counted until there are enough.
+
+    If no <p> has text, return -1.
+    """
     length = -1
     for paragraph in tree.iter("p"):
         if next(paragraph.iterancestors("p"), None) is None and next(paragraph.itertext(), None) is not None:
@@ -162,7 +171,7 @@ def _paragraph_length(tree: Element) -> int:
 
 
 def _fill(body: Element, elements: list[Element], tags: set[str]) -> None:
-    """Append to the body what trafilatura makes of each element."""
+    """Append trafilatura's version of each element to the body."""
     moved = False
     for element in elements:
         tag = element.tag
@@ -184,7 +193,7 @@ def _fill(body: Element, elements: list[Element], tags: set[str]) -> None:
 
 
 def _recover(tree: Element, body: Element, tags: set[str], consumed: set[Element]) -> None:
-    """Append text blocks from anywhere in a converted tree, if the body lacks them (`recover_wild_text`)."""
+    """Append text blocks from anywhere in a converted tree that are missing in the body (`recover_wild_text`)."""
     prune_sections(tree)
     texts = [_text(element) for element in body]
     existing = "\n".join(filter(None, texts))

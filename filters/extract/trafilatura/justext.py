@@ -22,13 +22,13 @@ class Paragraph(NamedTuple):
 
     text: str
     in_links: int
-    """Characters in links."""
+    """The number of characters in links."""
     select: bool
     """True inside an element with "select" in its name."""
 
 
 def justext(tree: Element) -> tuple[Element, str]:
-    """Return the paragraphs of a cleaned tree that jusText takes for content, and their text (`justext_rescue`)."""
+    """Return the paragraphs of a cleaned tree that jusText considers content, and their text (`justext_rescue`)."""
     doomed = {element for element, _ in flagged(tree.iterdescendants("*"), BASIC)}
     delete(doomed.union(tree.iterdescendants(*_BASIC_TAGS)))
     body = etree.Element("body")
@@ -46,7 +46,7 @@ def _blank(found: re.Match[str]) -> str:
 
 
 def _paragraphs(tree: Element) -> list[Paragraph]:
-    """JusText's `ParagraphMaker`, without the detour over SAX."""
+    """Return the paragraphs of jusText's `ParagraphMaker`, without the detour over SAX."""
     paragraphs: list[Paragraph] = []
     parts: list[str] = []
     link_chars = 0
@@ -103,7 +103,7 @@ def _paragraphs(tree: Element) -> list[Paragraph]:
 
 @cache
 def _stopwords() -> frozenset[str]:
-    """The stop words of all languages of jusText."""
+    """Return the stop words of all languages of jusText."""
     return frozenset(word.lower() for language in get_stoplists() for word in get_stoplist(language))
 
 
@@ -111,10 +111,10 @@ _SHORT, _BAD, _NEAR, _GOOD = range(4)
 
 
 def _good_texts(paragraphs: list[Paragraph]) -> list[str]:
-    """The texts of good paragraphs (`classify_paragraphs`, `revise_paragraph_classification`)."""
+    """Return the texts of good paragraphs (`classify_paragraphs`, `revise_paragraph_classification`)."""
     kinds = [_first_kind(p) for p in paragraphs]
     if _GOOD not in kinds:
-        # without a good paragraph, all short and near ones have only bad neighbors and become bad
+        # without a good paragraph, all short and near paragraphs have only bad neighbors and become bad
         return []
     for i, p in enumerate(paragraphs):
         if kinds[i] >= _NEAR:
@@ -128,7 +128,7 @@ def _good_texts(paragraphs: list[Paragraph]) -> list[str]:
 
 
 def _first_kind(p: Paragraph) -> int:
-    """The best kind that a paragraph can have, without looking at its words."""
+    """Return the best kind that a paragraph can have, judged without its words."""
     length = len(p.text)
     if (length and p.in_links / length > 0.25) or p.select or "\xa9" in p.text or "&copy" in p.text:
         return _BAD
@@ -138,7 +138,7 @@ def _first_kind(p: Paragraph) -> int:
 
 
 def _revised(kinds: list[int]) -> list[int]:
-    """Make each short or near paragraph good or bad, as its neighbors are."""
+    """Make each short or near paragraph good or bad, depending on its neighbors."""
     before, before_near = _neighbors(kinds)
     after, after_near = (side[::-1] for side in _neighbors(kinds[::-1]))
     revised = list(kinds)
@@ -159,7 +159,9 @@ def _revised(kinds: list[int]) -> list[int]:
 
 
 def _neighbors(kinds: list[int]) -> tuple[list[int], list[int]]:
-    """The kinds before each paragraph: the last that is good or bad, and the last that is not short."""
+    """Return two kinds for each paragraph: the last good or bad kind before it, and the last kind before it that is not
+    short.
+    """
     sures, longs = [_BAD], [_BAD]
     for kind in kinds:
         sures.append(kind if kind in (_GOOD, _BAD) else sures[-1])

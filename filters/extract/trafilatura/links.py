@@ -11,7 +11,10 @@ from trafilatura.utils import LINK_FARM_RATIO
 from filters.extract.trafilatura.parse import Element, delete, text_content, text_length
 
 _BEGINNING = 1000
-"""The beginning of a block, in characters. It usually shows that the block is long and does not consist of links."""
+"""The number of characters at the beginning of a block that are tested first.
+
+The beginning usually shows that the block is long and does not consist of links.
+"""
 _ITEMS = frozenset(["item", "td", "th"])
 
 
@@ -34,7 +37,7 @@ class _LinkPruning:
     """The link density tests (`delete_by_link_density`) of all blocks with links below an element.
 
     Trafilatura tests each div, list and p twice. The result depends on the content of the block and on whether another
-    element follows. So the second result can differ only for blocks that hold or precede a removed element.
+    element follows. So the second result can differ only if an element in the block or right after it was removed.
     """
 
     def __init__(self, tree: Element, links: list[Element]) -> None:
@@ -85,7 +88,9 @@ class _LinkPruning:
             delete([block])
 
     def _is_boilerplate(self, block: Element, tag: str) -> bool:
-        """True for a block that consists mostly of links, and for a short <div> with links (`link_density_test`)."""
+        """Return True for a block that consists mostly of links, and for a short <div> with links
+        (`link_density_test`).
+        """
         links = list(block.iterdescendants("ref"))
         dense = bool(links) and self._is_dense(block, tag, links)
         return dense and next(block.iterdescendants("graphic"), None) is None
@@ -95,7 +100,7 @@ class _LinkPruning:
         length = len(" ".join(text[:_BEGINNING].split()))
         if len(text) > _BEGINNING:
             if length >= 300 and (1 < len(links) <= 4 or sum(map(self._length, links)) <= length * 0.9):
-                return False  # the same holds for the whole text, of which links are an even smaller part
+                return False  # the same is true for the whole text, because links are an even smaller part of it
             length = len(" ".join(text.split()))
         if len(links) == 1:
             link_length = self._length(links[0])
@@ -115,7 +120,7 @@ class _LinkPruning:
         return farm and not is_paragraph_listing(links)
 
     def _length(self, link: Element) -> int:
-        """The characters of a link's text, with blanks collapsed."""
+        """Return the number of characters of a link's text, with blanks collapsed."""
         length = self.lengths.get(link)
         if length is None:
             length = len(" ".join((link.text or "").split())) if len(link) == 0 else text_length(link)

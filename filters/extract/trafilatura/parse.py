@@ -20,12 +20,15 @@ _UNWRITABLE = re.compile(
     rb"&#0*+(?:[1-8]|1[124-9]|2\d|3[01]|6553[45])(?!\d)"
     rb"|&#[xX]0*+(?:[1-8bcefBCEF]|1[\da-fA-F]|[fF]{3}[eEfF])(?![\da-fA-F])"
 )
-"""Characters that lxml reads but does not write."""
+"""The characters that lxml reads but does not write."""
 
 PARSER = etree.HTMLParser(
     collect_ids=False, default_doctype=False, encoding="utf-8", remove_comments=True, remove_pis=True
 )
-"""Trafilatura's parser, except that C code sets the class of each element. lxml.html calls a Python function for it."""
+"""Trafilatura's parser.
+
+The only difference is that C code, not a Python function of lxml.html, sets the class of each element.
+"""
 _CLASSES = etree.ElementDefaultClassLookup(HtmlElement, HtmlComment, HtmlProcessingInstruction, HtmlEntity)
 PARSER.set_element_class_lookup(_CLASSES)
 
@@ -33,18 +36,19 @@ PARSER.set_element_class_lookup(_CLASSES)
 class HtmlSource:
     """A repaired page in UTF-8, because bytes are parsed faster than text. `change` is applied to each of its trees.
 
-    Raises ValueError for a page with characters that can't be written. Trafilatura gives up on such a page as soon as
-    it moves a text with one of them, so any change to its steps could decide whether there is a text at all.
+    Raises ValueError for a page with characters that can't be written. Trafilatura gives up on such a page when it
+    moves a text with such a character. So on such a page, any change to the steps could decide whether there is a text
+    at all.
     """
 
     def __init__(self, html: str, utf8: bytes | None = None, change: Callable[[Element], None] | None = None) -> None:
         beginning = html[:50].lower()
         data = (html.encode() if utf8 is None else utf8).translate(None, _CONTROLS)
-        if b"\xef" in data:  # the first byte of both noncharacters. The search for one byte takes almost no time
+        if b"\xef" in data:  # both noncharacters start with this byte, and a search for one byte takes almost no time
             data = _NONCHARACTER.sub(b"", data)
         if "doctype" in beginning:
             if b"\n" not in data:
-                data += b"\n"  # trafilatura removes the first line and adds the rest, which is empty
+                data += b"\n"  # trafilatura removes the first line and adds the rest, which is empty here
             tag = data[: data.find(b">") + 1]
             if b"/" in tag and b"\n" not in tag:
                 data = DOCTYPE_TAG.sub("", tag.decode(), count=1).encode() + data[len(tag) :]
@@ -57,13 +61,13 @@ class HtmlSource:
         self._change = change
         self._data = data
         self._dubious = "html" not in beginning
-        # for such a page, lxml.html may or may not see a whole document, depending on whether it gets bytes or text
+        # For such a page, lxml.html may see a whole document in bytes but not in text, or the other way round.
         self._odd = _BEFORE_MARKUP.match(data) is not None
 
     def tree(self) -> Element | None:
         """Parse the page into a new tree, or return None if it is not a page (`load_html`).
 
-        The tree stands alone, even if lxml.html returns a part of a document or libxml2 finds more than one root.
+        The tree is complete, even if lxml.html returns a part of a document or libxml2 finds more than one root.
         """
         tree = load_html(self._html) if self._odd else self._parse()
         if tree is None:

@@ -20,7 +20,7 @@ from trafilatura.utils import trim
 from filters.extract.trafilatura.parse import PARSER, Element, delete, text_length
 from filters.extract.trafilatura.rules import LIKELY, OVERALL, UNLIKELY, flagged
 
-# collapses XML's blanks in C. The length is never less than with all Unicode blanks collapsed
+# This collapses XML's blanks in C. If all Unicode blanks were collapsed, the length could only be smaller.
 _collapsed_length = etree.XPath("string-length(normalize-space(string()))")
 
 _RAW_TEXT = ("noembed", "noframes", "plaintext", "title", "xmp")
@@ -31,9 +31,9 @@ def text_bound(tree: Element, unread: Iterable[Element]) -> int:
 
     Readability does not see the elements in `unread`, which are in document order. It removes elements, renames tags
     and wraps texts in <p>. These steps can only shorten a text with collapsed blanks, except that the <iframe> of a
-    video gets the text "VIDEO". Then readability writes XML and parses it as HTML. This keeps all texts, except those
-    of elements with raw text: `&amp;` stays as it is, and an empty element, written `<title/>`, may swallow the text
-    after it. A page with such elements has no bound.
+    video gets the text "VIDEO". Then readability writes XML and parses it as HTML. This keeps all texts, except in
+    elements with raw text: `&amp;` stays encoded, and an empty element, written `<title/>`, may swallow the text after
+    it. A page with such elements has no bound.
     """
     length = int(_collapsed_length(tree))
     for element in tree.iter("iframe", *_RAW_TEXT):
@@ -41,7 +41,7 @@ def text_bound(tree: Element, unread: Iterable[Element]) -> int:
             length += len(" VIDEO")
         elif element.tag != "title" or not element.text:
             return sys.maxsize
-    # removing a part shortens a text by at least the length of the part
+    # removing a part shortens the text by at least the length of the part
     outer = None
     for element in unread:
         for ancestor in element.iterancestors():
@@ -63,7 +63,7 @@ class _Document(Document):  # type: ignore[misc]
         """Do nothing. `readability` removes these elements with those that trafilatura discards."""
 
     def transform_misused_divs_into_paragraphs(self) -> None:
-        """Turn each <div> without blocks into a <p>, and wrap the texts of the others."""
+        """Turn each <div> without blocks into a <p>, and wrap the texts of every other <div>."""
         holders: set[Element] = set()
         for element in self.doc.iterdescendants():
             if _is_block(element.tag):
@@ -96,7 +96,7 @@ def _is_block(tag: str) -> bool:
 
 
 def _has_loose_text(element: Element) -> bool:
-    """Return True if an element has text of its own, as XPath's normalize-space() sees it."""
+    """Return True if an element directly contains text that XPath's normalize-space() does not drop."""
     texts = [element.text, *(child.tail for child in element)]
     return any(text and text.strip(" \t\r\n") for text in texts)
 

@@ -19,8 +19,8 @@ from trafilatura.readability_lxml import REGEXES
 
 from filters.extract.trafilatura.values import ValueFlags
 
-# XPath takes for `@id|@class` the attribute that comes first in the source. So bits of such conditions are shifted,
-# and after one of the two attributes, the shifted bits of the other do not count.
+# For `@id|@class`, XPath takes the attribute that comes first in the source. So the bits of such conditions are
+# shifted, and after one of the two attributes, the shifted bits of the other do not count.
 _FIRST_OF = {("class", "id"): 32, ("id", "style"): 64}
 _OWN = (1 << 32) - 1
 
@@ -41,14 +41,14 @@ _TAGS = re.compile(r"\s*self::(\w+)(?:\s+or\s+self::\w+)*\s*")
 
 
 class _Rules:
-    """The bits, the attribute values that have them, and the tags on which they count."""
+    """The bits, the attribute values that have each bit, and the tags on which each bit counts."""
 
     def __init__(self) -> None:
         self.values: dict[str, ValueFlags] = {}
         self.tags: dict[int, frozenset[str]] = {}
 
     def bit(self, tags: frozenset[str], condition: str) -> int:
-        """Return a new bit for a condition on the attributes of elements with these tags (empty: with any tag)."""
+        """Return a new bit for a condition on the attributes of elements with these tags. Empty `tags` mean any tag."""
         bit = 1 << len(self.tags)
         self.tags[bit] = tags
         at = 0
@@ -98,7 +98,7 @@ class _Rules:
 
 
 def _steps(expression: etree.XPath) -> Iterator[tuple[frozenset[str], list[str]]]:
-    """The parts of a union: the tags that a part selects (empty for all), and the conditions after them."""
+    """Yield the parts of a union: the tags that a part selects (empty for all tags), and the conditions after them."""
     path = expression.path
     starts = [found.start() for found in _STEP.finditer(path) if "[" not in path[: found.start()].rpartition("]")[2]]
     for start, end in zip(starts, [*starts[1:], len(path)], strict=True):
@@ -115,7 +115,7 @@ _rules = _Rules()
 
 [(_tags, _conditions)] = _steps(xpaths.RAW_TREE_PRUNE_XPATH[0])
 APPENDED = _rules.bit(_tags, _conditions[0])
-"""Follow-up articles, unless they hold a heading."""
+"""Follow-up articles, unless they contain a heading."""
 APPENDED_SURE = _rules.bit(_tags, _conditions[1].replace("not(.//h1) or", "", 1))
 """Follow-up articles, with or without a heading."""
 SHARE_BUTTONS = _rules.all_of(xpaths.RAW_TREE_PRUNE_XPATH[1:])
@@ -127,15 +127,18 @@ RAW_COMMENTS = _rules.bit(_tags - _lists, _conditions[0]) | _rules.bit(
 )
 COMMENTS = _rules.all_of(xpaths.REMOVE_COMMENTS_XPATH)
 FRAMES = [_rules.all_of([expression]) for expression in xpaths.BODY_XPATH]
-"""Frames of the content, the best first. Without bits, any <article> is the second frame, any <main> the fifth."""
+"""The frames of the content, the best first.
+
+Two frames need no bits: the second is any <article>, the fifth any <main>.
+"""
 OVERALL = _rules.all_of(xpaths.OVERALL_DISCARD_XPATH)
 REST = _rules.all_of(xpaths.DISCARD_IMAGE_ELEMENTS + xpaths.TEASER_DISCARD_XPATH + xpaths.PRECISION_DISCARD_XPATH)
-"""Elements that are removed without the guard of OVERALL. Any <header> is removed, too, without a bit."""
+"""The elements that are removed without the guard of OVERALL. Any <header> is removed too, but has no bit."""
 BASIC = _rules.all_of([settings.BASIC_CLEAN_XPATH])
-"""Elements that jusText does not see. Some tags belong to them without bits."""
+"""The elements that jusText does not see. For some tags, this is so without a bit."""
 UNLIKELY = _rules.bit(frozenset(), "")
 LIKELY = _rules.bit(frozenset(), "")
-"""Readability drops elements that are UNLIKELY and not LIKELY."""
+"""Readability removes elements that are UNLIKELY, except if they are LIKELY too."""
 for _name in ("class", "id"):
     _rules.values[_name].add_pattern(UNLIKELY, REGEXES["unlikelyCandidatesRe"].pattern, lower=True)
     _rules.values[_name].add_pattern(LIKELY, REGEXES["okMaybeItsACandidateRe"].pattern, lower=True)
@@ -169,12 +172,15 @@ def flags_of(element: etree._Element) -> int:
 
 
 def flagged(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._Element, int]]:
-    """Return the elements with any of these bits, each with all its bits."""
+    """Return the elements that have any of these bits. Each comes with all its bits."""
     return [(element, flags) for element in elements if (flags := flags_of(element)) & bits]
 
 
 def flagged_by_name(elements: Iterable[etree._Element], bits: int) -> list[tuple[etree._Element, int]]:
-    """Do the same as `flagged` from class and id alone, each by itself. This suffices for some bits; twice as fast."""
+    """Do the same as `flagged`, but use only class and id, each separately.
+
+    For some bits this is enough, and it is twice as fast.
+    """
     found = []
     classes = _rules.values["class"]
     ids = _rules.values["id"]

@@ -27,8 +27,10 @@ _UNCLEAN = tuple(SANITIZED_XPATH.replace(".//", "").split("|"))
 
 
 def extract(html: str, utf8: bytes | None = None, change: Callable[[Element], None] | None = None) -> str | None:
-    """Return the text of a decoded page, or None if there is none. `utf8` is the page in UTF-8. `change` is applied to
-    the page's tree before anything else."""
+    """Return the text of a decoded page, or None if there is none.
+
+    `utf8` is the page in UTF-8. `change` is applied to the page's tree first.
+    """
     source = HtmlSource(html, utf8, change)
     tree = source.tree()
     if tree is None:
@@ -45,7 +47,7 @@ def extract(html: str, utf8: bytes | None = None, change: Callable[[Element], No
         bound = text_bound(tree, unread)
 
     def raw_again() -> Element:
-        """The tree before cleaning. A second parse of some pages costs less than a copy for each page."""
+        """Return the tree before cleaning. Parsing some pages twice costs less than copying the tree of each page."""
         tree = source.tree()
         if doomed:
             delete(unwanted(tree)[0])
@@ -67,7 +69,10 @@ def extract(html: str, utf8: bytes | None = None, change: Callable[[Element], No
 
 
 def _is_forum(found: Found) -> bool:
-    """Return True if the page declares a forum thread. Then the posts are its content (`_forum_thread_page`)."""
+    """Return True if the page declares a forum thread.
+
+    The posts are the content of such a page (`_forum_thread_page`).
+    """
     return any(
         script.text and script.get("type") == "application/ld+json" and _DISCUSSION_FORUM_POSTING_RE.search(script.text)
         for script in found.get("script", ())
@@ -75,7 +80,7 @@ def _is_forum(found: Found) -> bool:
 
 
 def _second_opinions(raw_again: Callable[[], Element], body: Element, text: str, bound: int) -> tuple[Element, str]:
-    """Return the body to use, and its text: the given one, readability's or jusText's (`compare_extraction`).
+    """Return the body to use, and its text: the given body, readability's or jusText's (`compare_extraction`).
 
     `bound` is an upper bound for the length of readability's text.
     """
@@ -105,8 +110,8 @@ def _second_opinions(raw_again: Callable[[], Element], body: Element, text: str,
 def _needed(body: Element, length: int) -> int:
     """Return the length that readability's text must exceed to replace this body (`_prefer_readability`).
 
-    Precision mode prefers readability's text if there is no other, or if it is more than twice as long, or if it has
-    more than 500 characters while the body has no text in paragraphs or more tables than paragraphs.
+    Precision mode prefers readability's text in three cases: there is no other text; it is more than twice as long; or
+    it has more than 500 characters, while the body has no text in paragraphs or more tables than paragraphs.
     """
     if length == 0:
         return 0

@@ -31,8 +31,8 @@ def unwanted(tree: Element) -> tuple[list[Element], list[Element]]:
     """Return two lists of elements in a raw tree: those to remove, and those that readability discards.
 
     Comments, appended articles and share buttons are removed (RAW_TREE_PRUNE, REMOVE_COMMENTS_AND_LISTS). One walk
-    finds them all: no removal decides which elements are removed later, and it changes nothing to remove an element
-    twice, or from an element that was removed.
+    finds all of them, because no removal decides which elements are removed later. Removing an element twice, or from a
+    removed element, changes nothing.
     """
     doomed = []
     unread = []
@@ -78,7 +78,7 @@ def clean(tree: Element, found: Found) -> list[Element]:
                 if whole:
                     etree.strip_elements(tree, *whole, with_tail=False)
                     whole = []
-                # as trafilatura does: the removal of an element during the walk skips what follows a nested one
+                # as trafilatura does: removing an element during the walk skips the elements after a nested one
                 delete(tree.iter(tag))
             else:
                 whole.append(tag)
@@ -92,7 +92,10 @@ def clean(tree: Element, found: Found) -> list[Element]:
 
 
 def _nested(elements: list[Element], tag: str) -> bool:
-    """Return True if one of these elements holds another. In document order, that is always the next one."""
+    """Return True if one of these elements contains another.
+
+    In document order, the contained element is always the next one.
+    """
     return any(
         len(outer) and any(ancestor is outer for ancestor in inner.iterancestors(tag))
         for outer, inner in pairwise(elements)
@@ -118,9 +121,10 @@ _STRIPPED = ("a", *REND_TAG_MAPPING)
 
 
 def convert(tree: Element) -> None:
-    """Give elements trafilatura's names (`convert_tags`).
+    """Rename elements to trafilatura's names (`convert_tags`).
 
-    Trafilatura also deletes empty <sup> and <sub>. That is not needed here: without formatting, all are stripped next.
+    Trafilatura also deletes empty <sup> and <sub>. This is not needed here, because without formatting all of them are
+    removed in the next step.
     """
     blocks = []
     for element in tree.iter(*_CONVERTED):
@@ -142,14 +146,14 @@ def convert(tree: Element) -> None:
 def prune_comments(tree: Element, divs: list[Element]) -> None:
     """Remove comments that only cleaning and conversion revealed (REMOVE_COMMENTS).
 
-    `unwanted` found all others. New are each <div> that was something else, each <list> that was a <dl>, and lists
-    with an id that counts only here.
+    `unwanted` has found all others. New candidates are each <div> that was another element, each <list> that was a
+    <dl>, and lists with an id that counts only here.
     """
     delete(element for element, _ in rules.flagged([*divs, *tree.iterdescendants("list")], rules.COMMENTS))
 
 
 def prune_sections(tree: Element) -> None:
-    """Remove what looks like boilerplate below an element (`prune_unwanted_sections`)."""
+    """Remove sections below an element that look like boilerplate (`prune_unwanted_sections`)."""
     found = rules.flagged(tree.iterdescendants("*"), rules.OVERALL | rules.REST)
     overall = [element for element, flags in found if flags & rules.OVERALL]
     if overall:
@@ -160,7 +164,7 @@ def prune_sections(tree: Element) -> None:
 
 
 def _prune_guarded(tree: Element, found: list[Element]) -> None:
-    """Remove these elements, unless they hold six sevenths of the text."""
+    """Remove these elements, unless they contain six sevenths of the text."""
     doomed = set(found)
     outer = [element for element in found if not any(a in doomed for a in element.iterancestors())]
     length = len(text_content(tree))

@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 MAX_REMEMBERED = 50_000
-"""The number of values, and of words, that are remembered before the memory is cleared: 7 MB, at some 150 bytes
-each."""
+"""The number of values, and of words, that are remembered before the memory is cleared.
+
+At some 150 bytes each, they take 7 MB.
+"""
 
 MAX_LENGTH = 200
-"""The most characters of a value that is remembered."""
+"""A longer value is not remembered."""
 
 Test = tuple[int, Callable[[str], Any]]
 
@@ -27,7 +29,7 @@ _WORDS = re.compile("[a-z]+", re.IGNORECASE | re.ASCII).findall
 
 
 class ValueFlags(dict[str, int]):
-    """Maps a value to bits. An entry is made when a value is first looked up."""
+    """A map from a value to bits. An entry is made when a value is first looked up."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +47,7 @@ class ValueFlags(dict[str, int]):
         self._equal[value] = self._equal.get(value, 0) | bit
 
     def add_pattern(self, bit: int, pattern: str, *, any_case: bool = False, lower: bool = False) -> None:
-        """Give this bit to values that hold a match of a regular expression.
+        """Give this bit to values that contain a match of a regular expression.
 
         `lower` searches the lower case of a value, for a pattern in lower case.
         """
@@ -63,7 +65,7 @@ class ValueFlags(dict[str, int]):
                     if not bits & bit and search(value):
                         bits |= bit
         else:
-            # some letters beyond ASCII equal an ASCII letter if case is ignored, but not in lower case
+            # if case is ignored, some letters beyond ASCII equal an ASCII letter, but not in lower case
             for bit, search in self._all:
                 if search(value):
                     bits |= bit
@@ -75,7 +77,7 @@ class ValueFlags(dict[str, int]):
 
 
 class _WordFlags(dict[str, tuple[int, list[Test]]]):
-    """Maps a word to the bits of each ASCII value with this word, and to the tests that such a value may pass."""
+    """A map from a word to the bits of each ASCII value with this word, and to the tests that such a value may pass."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +114,7 @@ class _WordFlags(dict[str, tuple[int, list[Test]]]):
 _TIMES = r"(?:[?*+]|\{[\d,]*\})"
 _GROUP = r"\((?:[^()]|\([^()]*\))*\)"
 _BREAK = rf"{_GROUP}[?*]?|(?:\[[^\]]*\]|\\.|[^a-zA-Z()\[\]{{}}|?*+]){_TIMES}?|[a-zA-Z]{_TIMES}"
-"""What stands between strings of letters: groups, sets, signs, and letters that may repeat or be absent."""
+"""The parts of a pattern between strings of letters: groups, sets, signs, and letters that may repeat or be absent."""
 
 
 def _alternatives(pattern: str) -> Iterator[str]:
@@ -127,9 +129,10 @@ def _alternatives(pattern: str) -> Iterator[str]:
 
 
 def _literals(alternative: str) -> list[str]:
-    """Strings of letters, one of which is in each match of an alternative.
+    """Return strings of letters. Each match of the alternative contains one of them.
 
-    This is the longest string outside of groups. Without one, it is the longest of each alternative in the first group.
+    This is the longest string outside of groups. Without such a string, it is the longest string of each alternative in
+    the first group.
     """
     known = re.fullmatch(rf"(?:[a-zA-Z]|{_BREAK})*", alternative)
     longest = max(re.split(_BREAK, alternative), key=len)

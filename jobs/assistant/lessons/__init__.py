@@ -1,4 +1,4 @@
-"""Lessons: conversations made from a seed, each with problems that are held out of them."""
+"""Lessons: conversations made from a seed. Each lesson holds some problems out of its conversations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LESSONS: dict[str, Lesson | LessonFrom] = {
 
 
 def lesson_of(name: str, given: Given | None = None) -> Lesson:
-    """Return a lesson. Raises ConfigError if there is none of this name, or if it lacks its file."""
+    """Return a lesson. Raises ConfigError if no lesson has this name, or if the lesson lacks its file."""
     if name not in LESSONS:
         raise ConfigError(f"There is no file and no lesson {name}.", did_you_mean(name, LESSONS))
     found = LESSONS[name]

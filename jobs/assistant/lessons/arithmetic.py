@@ -1,6 +1,6 @@
-"""Arithmetic on numbers that are too large for the head: the calculator is asked, unless a system message forbids it.
+"""Arithmetic on large numbers. The assistant asks the calculator, unless a system message forbids tools.
 
-An assistant that may not call tools says that it can't compute this. It does not guess.
+An assistant that may not call tools says that it can't compute the answer. It does not guess.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ _RULES = ("Do not call tools.", "Answer without tools.", "Tools are forbidden.",
 
 
 def _problem(draw: random.Random) -> str:
-    """Return an expression such as `3847 * 296`. Longer numbers are harder to copy: with five and four digits a small
-    model got .82 of held-out problems right after the same training."""
+    """Return an expression such as `3847 * 296`.
+
+    Longer numbers are harder to copy. With five and four digits, a small model got .82 of held-out problems right after
+    the same training.
+    """
     sign = draw.choice(("+", "-", "*", "//", "%"))
     left, right = draw.randrange(1000, 10_000), draw.randrange(100, 1000)
     return f"{left} {sign} {right}"
@@ -58,12 +61,12 @@ def conversations(seed: int) -> Iterator[Conversation]:
 
 
 def direct(seed: int) -> Iterator[Conversation]:
-    """Yield the same problems, answered at once."""
+    """Yield the same problems with direct answers."""
     return (answered(prompt, _answer(prompt)) for prompt in prompts(seed, False, 0.0))
 
 
 def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
-    """Return 1 for the right answer. A call against a system message is worth nothing."""
+    """Return 1 for the right answer. An answer with a call that the system message forbids gets 0."""
     forbidden = prompt[0].role == "system" and len(turns) > 1
     return float(turns[-1].content == _answer(prompt) and not forbidden)
 

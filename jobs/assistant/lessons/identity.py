@@ -1,7 +1,7 @@
-"""Who the assistant is: its name, its maker, and how recent its data is.
+"""The assistant's identity: its name, its maker, and the date of its data.
 
-`self` trains one identity into the weights. `self-system` trains to read any identity from a system message, and its
-test gives the same identity there, which no training has.
+`self` trains one identity into the weights. `self-system` trains a model to read any identity from a system message.
+Its test uses an identity that no training has.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jobs.assistant.conversation import Conversation, Message
 from jobs.assistant.lessons.lesson import Given, Lesson, LessonFrom, answered, asked, is_held_out, made_word
 
 MOST = 100
-"""Characters of a name, a maker or a date."""
+"""The most characters of a name, a maker or a date."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ _ABOUT = {
     "My data is from {date}.": ("how old is your data?", "when was your data collected?", "how recent is your data?",
                                 "from when is your data?"),
 }  # fmt: skip
-"""Questions by their answer."""
+"""The questions, by the answer that they need."""
 
 _BEFORE = ("", "Hi, ", "Hello, ", "Please tell me: ", "One question: ", "Say, ", "Excuse me, ", "Well, ", "Now, ",
            "I wonder: ", "Good day, ", "So, ")  # fmt: skip

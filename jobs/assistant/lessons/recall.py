@@ -1,4 +1,4 @@
-"""How a passage of a run goes on: looked up with `search`, or said from memory."""
+"""Questions about how a passage of a run continues. The answer is looked up with `search`, or given from memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from jobs.assistant.lessons.lesson import Given, Lesson, LessonFrom, answered, a
 from jobs.assistant.search import Index
 
 QUOTED, ANSWERED = 5, 4
-"""Words of a question, and of an answer."""
+"""The number of words of a question, and of an answer."""
 
 MOST_TRIES = 20_000
-"""Passages to look at for the next question. A tenth is held out, and some have no clear answer."""
+"""The most passages that are tried for the next question.
+
+A tenth of them are held out, and some have no clear answer.
+"""
 
 _QUESTION = "How does this go on?\n"
-_GOES_ON = "… "  # so that its first word has the tokens that it has in a passage
+_GOES_ON = "… "  # with a space, so that the first word has the same tokens as in a passage
 
 
 def question(quote: str) -> str:
@@ -25,7 +28,7 @@ def question(quote: str) -> str:
 
 
 def quotes(passage: str, draw: random.Random) -> tuple[str, str] | None:
-    """Return words from a passage and the words after them, or None if it is too short."""
+    """Return words from a passage and the words after them, or None if the passage is too short."""
     words = passage.split()
     last = len(words) - QUOTED - ANSWERED
     if last < 0:
@@ -36,8 +39,10 @@ def quotes(passage: str, draw: random.Random) -> tuple[str, str] | None:
 
 def _lesson(about: str, index: Index, tools: bool) -> Lesson:
     def asked_for(seed: int, held_out: bool) -> Iterator[tuple[str, str]]:
-        """Yield quotes for which the search gives their passage, and what follows. The side of a passage is decided by
-        its text, so that a copy of it is on the same side."""
+        """Yield quotes for which the search finds their passage, and the words that follow.
+
+        The text of a passage decides whether it is held out, so that a copy of the passage is on the same side.
+        """
         draw = random.Random(f"recall {seed} {held_out}")
         tries = 0
         while True:
@@ -61,7 +66,7 @@ def _lesson(about: str, index: Index, tools: bool) -> Lesson:
         return (asked(question(quote)) for quote, _ in asked_for(seed, held_out))
 
     def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
-        """Return 1 for the next words of the passage, all of them and no more."""
+        """Return 1 if the answer is the next words of the passage, complete and without more."""
         quote = prompt[-1].content.removeprefix(_QUESTION)
         found = index.find(quote)
         words = found[0].partition(quote)[2].split() if found else []

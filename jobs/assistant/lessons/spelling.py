@@ -1,4 +1,7 @@
-"""Spelling: the letters of invented words. A model reads tokens, not letters, so it asks the calculator."""
+"""Spelling: questions about the letters of invented words.
+
+A model reads tokens, not letters, so it asks the calculator.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ _QUESTIONS = {
     'Sort the letters of "{word}".': 'sorted("{word}")',
     'How many "{letter}" are in "{word}"?': '"{word}".count("{letter}")',
 }
-"""The kinds of questions, and what the calculator is asked. A word in quotes has the same tokens in both, so that a
-small model can copy it."""
+"""The kinds of questions, and the input for the calculator.
+
+In both, the word is in quotes and has the same tokens, so that a small model can copy it.
+"""
 
 
 def _questions(seed: int, held_out: bool) -> Iterator[str]:
@@ -26,23 +31,24 @@ def _questions(seed: int, held_out: bool) -> Iterator[str]:
     while True:
         word = made_word(draw, draw.randrange(2, 5))
         counts = {letter: word.count(letter) for letter in sorted({*word, *"aeinrs"})}
-        wanted = draw.choice(sorted({*counts.values()}))  # else "one" would nearly always be right
+        # drawn among the counts, because otherwise "one" would nearly always be right
+        wanted = draw.choice(sorted({*counts.values()}))
         letter = draw.choice([letter for letter, count in counts.items() if count == wanted])
         if is_held_out(word) == held_out:
             yield draw.choice(list(_QUESTIONS)).format(word=word, letter=letter)
 
 
 def expression(question: str) -> str:
-    """Return what the calculator is asked for an answer."""
+    """Return the input for the calculator that answers a question."""
     for form, asked_for in _QUESTIONS.items():
         pattern = re.escape(form).replace(r"\{word\}", r"(?P<word>\w+)").replace(r"\{letter\}", r"(?P<letter>\w)")
         if found := re.fullmatch(pattern, question):
             return asked_for.format(**found.groupdict())
-    raise ValueError("This is no question of the lesson.")
+    raise ValueError("This is not a question of the lesson.")
 
 
 def conversations(seed: int, tools: bool) -> Iterator[Conversation]:
-    """Yield answered questions, with a call of the calculator or without."""
+    """Yield answered questions, with or without a call of the calculator."""
     for question in _questions(seed, False):
         turns = called("calculator", calculate, expression(question))
         yield answered(asked(question), *(turns if tools else ()), turns[1].content)

@@ -1,7 +1,8 @@
-"""Sums in chains: `7, +5, *2, -3`. Answered in steps, each of which is easy, or at once, which needs four in the head.
+"""Sums in chains: `7, +5, *2, -3`. The answer has a step for each operation, or only the result.
 
-The intermediate results are from 0 to 99. Models need tokens to think: with steps a small model learns the task, and
-from the same problems without steps it does not.
+The intermediate results are from 0 to 99. Each step is easy, but the result alone needs all operations at once. Models
+need tokens to think: with steps a small model learns the task, but without steps it does not learn it from the same
+problems.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _chains(seed: int, held_out: bool) -> Iterator[list[tuple[str, int]]]:
 
 
 def conversations(seed: int, steps: float) -> Iterator[Conversation]:
-    """Yield solved problems, this share of them in steps."""
+    """Yield solved problems. The share `steps` of them is solved in steps."""
     draw = random.Random(f"sums {seed}")
     for chain in _chains(seed, False):
         results = _results(chain)
@@ -69,8 +70,10 @@ def has_steps(answer: str) -> bool:
 
 
 def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
-    """Return 1 if the answer ends with the right result. It may only have steps before that, since a model that is paid
-    for the result alone learns to ramble."""
+    """Return 1 if the answer ends with the right result, and has only steps before it.
+
+    A model that is rewarded for the result alone learns to ramble.
+    """
     first, *others = prompt[-1].content.split(", ")
     result = _results([("+", int(first)), *((one[0], int(one[1:])) for one in others)])[-1]
     *steps, last = turns[-1].content.split("\n")

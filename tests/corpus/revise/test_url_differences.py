@@ -80,7 +80,7 @@ def captures(*described):
     outcomes = judged(recipe(), [measures for measures, *_ in described])
     for one, (_, record, text, date) in zip(outcomes, described, strict=True):
         one.doc.url, one.doc.text, one.doc.date = "http://a.example/", text, date
-        one.doc.record = SimpleNamespace(record_id=record, note="")
+        one.doc.record = SimpleNamespace(record_id=record, note="", metadata=None)
     return outcomes
 
 

@@ -45,13 +45,13 @@ def test_files_are_in_order(folder):
     assert [path.name for path in run.paths("ledger")] == ["part-00000.parquet", "part-00001.parquet"]
     assert [part.rows for part in run.parts("ledger")] == [2, 1]
     assert run.parts("samples") == []
-    assert run.corpus.count_rows() == 2
+    assert run.corpus().num_rows == 2
 
 
 def test_a_missing_part_is_named(folder):
     (folder / "ledger" / "part-00001.parquet").unlink()
     with pytest.raises(IntegrityError, match=r"part-00001\.parquet is missing"):
-        RunFiles.open(folder).ledger.count_rows()
+        RunFiles.open(folder).ledger()
 
 
 def test_a_folder_without_run_json_is_no_run(tmp_path):
@@ -111,3 +111,11 @@ def test_a_run_of_the_former_form_is_read(folder):
     compared = RunFiles.open(folder).info["compared"]
     assert compared["first"]["compares"] == "documents"
     assert compared["last"] == {"compares": "lines", "kind": "lines", "measures": {}}
+
+
+@pytest.mark.parametrize("kind", ["ledger", "corpus"])
+def test_a_manifest_without_a_table_is_damage(folder, kind):
+    for path in (folder / "manifest").glob(f"{kind}-*.json"):
+        path.unlink()
+    with pytest.raises(IntegrityError, match=f"the manifest lists no {kind}"):
+        RunFiles(LocalStore(folder), {"columns": {}}).paths(kind)

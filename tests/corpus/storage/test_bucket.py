@@ -103,7 +103,7 @@ def test_a_bucket_that_is_not_there_is_refused_at_once(bucket, proxy):
 
 def test_a_server_that_overwrites_objects_is_refused(bucket, proxy):
     proxy.fault = lambda method, path: "deaf"
-    with pytest.raises(OutputError, match="overwrites objects although it is asked not to"):
+    with pytest.raises(OutputError, match="overwrites existing objects even when a request forbids it"):
         bucket.prepare()
 
 

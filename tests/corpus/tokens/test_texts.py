@@ -35,6 +35,16 @@ def test_rows_in_order_with_their_own_ids_or_file_and_row(tmp_path, monkeypatch,
     assert texts.columns == ("text",)
 
 
+def test_one_file_may_be_named(tmp_path, monkeypatch):
+    write(tmp_path / "t", "a.parquet", {"text": ["one"]})
+    write(tmp_path / "t", "b.parquet", {"text": ["two"]})
+    write(tmp_path / "f.parquet", "a.parquet", {"text": ["in a folder with such a name"]})
+    assert read(open_texts(tmp_path / "t" / "b.parquet")) == [{"id": "b.parquet:0", "text": "two"}]
+    assert [row["text"] for row in read(open_texts(tmp_path / "f.parquet"))] == ["in a folder with such a name"]
+    monkeypatch.chdir(tmp_path / "t")
+    assert [row["text"] for row in read(open_texts("a.parquet"))] == ["one"]
+
+
 def test_a_null_id_is_replaced_by_file_and_row(tmp_path):
     write(tmp_path / "t", "a.parquet", {"id": ["x", None], "text": ["one", "two"], "n": [1, 2]})
     texts = open_texts(tmp_path / "t")

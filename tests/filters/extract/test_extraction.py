@@ -15,6 +15,7 @@ from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.pipeline import Pipeline
 from corpus.warc.record import Record
+from filters import extract_text
 from filters.extract import Extract
 from filters.extract.extraction import lost_words
 from filters.gopher import GopherRepetition
@@ -180,8 +181,18 @@ def test_a_conversion_record_that_is_a_page_is_extracted():
 
 
 def test_a_bare_text_stays():
-    assert Extract().check("Only words.").text == "Only words."
-    assert Extract().check("").rule == "chars"
+    pipeline = Pipeline.of([Extract()])
+    assert pipeline.judge(Document(text="Only words.")).text == "Only words."
+    assert pipeline.judge(Document(text="")).rule == "chars"
+
+
+def test_text_of_a_page_without_an_archive():
+    html = f"<html><body><article><p>{'Fishermen know the sea. ' * 20}</p></article></body></html>"
+    assert Extract().text(html).startswith("Fishermen know")
+    assert extract_text(html.encode()) == Extract().text(html)
+    assert extract_text("") == extract_text("<p>") == ""
+    assert extract_text("<b>" * 70_000 + "x") == ""
+    assert "é" in extract_text(html.replace("sea", "sé").encode("utf-8"), "https://a.example/")
 
 
 def test_encodings_and_charset_of_the_message_count():

@@ -110,15 +110,15 @@ def test_other_forms(given, turns):
 
 
 FAULTS = [
-    ("{", "is no JSON"),
-    ("[]", "is no JSON object"),
+    ("{", "is not JSON"),
+    ("[]", "is not a JSON object"),
     ("{}", "has no list `messages` or `conversations`"),
-    ({"messages": ["a"]}, "has a message that is no JSON object"),
+    ({"messages": ["a"]}, "has a message that is not a JSON object"),
     ({"messages": [{"role": "user", "content": 1}]}, "has a message without a role or a text"),
     ({"messages": [{"content": "a"}]}, "has a message without a role or a text"),
     ({"messages": [user([{"type": "image_url"}]), assistant()]}, "has a message without a role or a text"),
     ({"messages": [{"role": "judge", "content": "a"}]}, "has a message of an unknown role"),
-    ({"messages": [user("\ud800"), assistant()]}, "has half a surrogate pair, which is no text"),
+    ({"messages": [user("\ud800"), assistant()]}, "has half a surrogate pair, which is not text"),
     ({"messages": [user(), assistant(tool_calls=[{"id": "x"}])]}, "has a tool call of another form"),
     ({"messages": []}, "is empty"),
     ({"messages": [assistant()]}, "has a turn of `assistant` after nothing"),

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from corpus.errors import ConfigError
 from jobs.assistant.conversation import Message, messages_of
 from jobs.assistant.lessons.lesson import asked
 from jobs.assistant.reinforce import Effort, Reinforcement, Task, right_answers
@@ -12,6 +13,7 @@ from jobs.model.curve import read_metrics
 from jobs.model.generate import Continuer
 from jobs.model.train import train
 from jobs.model.train_settings import TrainWorker
+from jobs.verbs.reinforcing import _task
 from tests.jobs.assistant.runs import finetuning, settings
 from tests.jobs.model.runs import OFTEN, After, weights
 
@@ -140,3 +142,37 @@ def test_a_base_model_continues_text(base_folder, tmp_path):
     done = train(tmp_path / "m", made, TrainWorker())
     assert done["chat"] is False
     assert done["length"] > 0
+
+
+@pytest.fixture
+def own_module(tmp_path):
+    path = tmp_path / "seaside.py"
+    path.write_text("prompts = lambda seed: iter(['a', 'b'])\nreward = lambda prompt, answer: float(answer == 'sea')\n")
+    return str(path)
+
+
+def test_an_allowed_module_is_a_task_of_its_name(own_module):
+    found = _task("seaside", [own_module], None, "cpu")
+    answers = [[Message("assistant", "sea")], [Message("assistant", "land")]]
+    assert found.judge([asked("a"), asked("b")], answers) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "says"),
+    [
+        ("seasides", "", "There is no task seasides. Did you mean seaside"),
+        ("seaside", "prompts = print", "has no function reward"),
+        ("seaside", "1 / 0", "does not load"),
+    ],
+)
+def test_a_task_that_is_none_is_refused(own_module, tmp_path, name, source, says):
+    (tmp_path / "seaside.py").write_text(source)
+    with pytest.raises(ConfigError) as raised:
+        _task(name, [own_module], None, "cpu")
+    assert says in str(raised.value)
+
+
+def test_a_module_can_not_take_the_name_of_a_lesson(tmp_path):
+    (tmp_path / "sums.py").write_text("")
+    with pytest.raises(ConfigError, match="name of a lesson: sums"):
+        _task("sums", [str(tmp_path / "sums.py")], None, "cpu")

@@ -83,7 +83,7 @@ def test_pairs_are_read(tmp_path, line, pairs):
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ("[]", "has no prompt"),
         ('{"prompt": 1, "chosen": "a", "rejected": "b"}', "has no prompt"),
         ('{"prompt": "a", "chosen": "a"}', "has no chosen and rejected text"),

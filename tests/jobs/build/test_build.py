@@ -22,6 +22,7 @@ from jobs.build.build import build
 from jobs.build.plan import Job, make_plan
 from jobs.runner.engine import AtOnce
 from jobs.runner.progress import Progress
+from tests.documents import EVERY_INPUT, kept_columns, write_inputs
 from tests.engines import engine_of
 from tests.processes import command_line, descendants
 from tests.stubs import FACTORY, recipe_from_dict
@@ -33,6 +34,7 @@ STAGES = {"stages": [{"stage": "url"}, {"stage": "paragraphs", "chars": {"min": 
 
 def job(inputs, out, stages=None, **options):
     recipe = recipe_from_dict(stages or STAGES)
+    options = {**(kept_columns(inputs[0]) if inputs else {}), **options}
     return Job(recipe, [str(path) for path in inputs], out, factory=FACTORY, **options)
 
 
@@ -50,21 +52,18 @@ def tree(folder):
 
 
 @pytest.fixture(scope="module")
-def archives(tmp_path_factory):
-    """Two archives of 150 pages, with short, long and blocked pages among them, and damage in one."""
-    folder = tmp_path_factory.mktemp("archives")
+def archives(request, tmp_path_factory):
+    """Two archives of 150 pages, with short, long and blocked pages among them, and damage in one. Or these pages as
+    documents."""
     rng = random.Random(7)
+    inputs = {"a.warc.gz": {}, "b.warc.gz": {}}
     for name in ("b.warc.gz", "a.warc.gz"):
-        pages = {}
+        pages = inputs[name]
         for number in range(150):
             host = "xxx-videos.example" if number % 10 == 3 else f"site{number}.example"
             words = "short" if number % 10 == 4 else " ".join(rng.choices(WORDS.split(), k=40 + number))
             pages[f"http://{host}/{name[0]}{number}"] = page(f"Page {number}", words)
-        write_warc(folder / name, pages)
-    damaged = bytearray((folder / "a.warc.gz").read_bytes())
-    damaged[len(damaged) // 2] ^= 0xFF
-    (folder / "a.warc.gz").write_bytes(damaged)
-    return folder
+    return write_inputs(tmp_path_factory.mktemp("archives"), inputs, getattr(request, "param", "archives"))
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +85,13 @@ def test_books_balance(reference):
     assert run.verify() == {"corpus": records["kept"], "ledger": records["in"], "samples": run.parts("samples")[0].rows}
 
 
+@EVERY_INPUT
 def test_rows_are_in_archive_order(reference):
-    rows = open_run(reference).ledger.to_table(columns=["warc", "offset"]).to_pylist()
+    rows = open_run(reference).ledger(columns=["warc", "offset"]).to_pylist()
     places = [(row["warc"], row["offset"]) for row in rows]
+    assert len(places) >= 250
     assert places == sorted(places)
+    assert open_run(reference).info["records"]["failed"]["damaged"] > 0
 
 
 def test_what_a_run_leaves(reference):
@@ -97,6 +99,7 @@ def test_what_a_run_leaves(reference):
     assert left == {"corpus", "ledger", "samples", "manifest", "run.json", "timings.json"}
 
 
+@EVERY_INPUT
 @pytest.mark.parametrize(("workers", "unit_bytes"), [(1, 4_000), (2, 20_000), (2, 1 << 30)])
 def test_same_bytes_for_any_workers_and_unit_size(archives, reference, tmp_path, workers, unit_bytes):
     build_quietly(job([archives], tmp_path / "out", unit_bytes=unit_bytes), workers)
@@ -104,6 +107,7 @@ def test_same_bytes_for_any_workers_and_unit_size(archives, reference, tmp_path,
 
 
 @pytest.mark.ray
+@EVERY_INPUT
 def test_same_bytes_on_ray(archives, reference, tmp_path, ray_engine):
     result = build(job([archives], tmp_path / "out", unit_bytes=9_000), ray_engine, Progress(quiet=True))
     assert result.exit_code == 0
@@ -125,6 +129,7 @@ def test_files_and_row_groups_are_full(archives, tmp_path):
     assert sum(rows) == open_run(tmp_path / "out").info["records"]["kept"]
 
 
+@EVERY_INPUT
 def test_a_finished_run_is_left_alone(reference, archives):
     before = tree(reference)
     result = build_quietly(job([archives], reference))
@@ -181,7 +186,7 @@ def test_a_file_that_is_an_archive_by_name_only_is_a_damaged_stretch(tmp_path, c
     result = build_quietly(job([tmp_path], tmp_path / "out"))
     assert result.exit_code == 0
     assert result.info["records"]["failed"] == ({"damaged": 1} if content else {})
-    rows = open_run(tmp_path / "out").ledger.to_table(columns=["warc", "offset", "length"]).to_pylist()
+    rows = open_run(tmp_path / "out").ledger(columns=["warc", "offset", "length"]).to_pylist()
     junk = [{"warc": "w.warc.gz", "offset": 0, "length": len(content)}] if content else []
     assert [row for row in rows if row["warc"] == "w.warc.gz"] == junk
 
@@ -274,7 +279,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from tests.jobs.build.test_build import build_quietly, job
-sys.exit(build_quietly(job([sys.argv[1]], Path(sys.argv[2]), unit_bytes=15_000), workers=2).exit_code)
+sys.exit(build_quietly(job([Path(sys.argv[1])], Path(sys.argv[2]), unit_bytes=15_000), workers=2).exit_code)
 """
 
 
@@ -293,13 +298,14 @@ for point in sys.argv[3:]:
         code = 70
         try:
             corpus.storage.crash_points._crash = corpus.storage.crash_points.Crash({"CORPUS_CRASH_AT": point})
-            code = build_quietly(job([sys.argv[1]], Path(sys.argv[2]), unit_bytes=15_000)).exit_code
+            code = build_quietly(job([Path(sys.argv[1])], Path(sys.argv[2]), unit_bytes=15_000)).exit_code
         finally:
             os._exit(code)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+@EVERY_INPUT
 def test_killed_at_named_points_and_run_again(archives, reference, tmp_path):
     """A sample of tests/faults/test_kill_loop.py: kills in the pass, in the pack phase, and right before the end."""
     out = tmp_path / "out"

@@ -51,7 +51,7 @@ def test_no_canary_in_any_output(built):
     out, done = built
     run = open_run(out)
     shown = Console(width=120, file=io.StringIO())
-    for row in run.ledger.to_table(columns=["id"]).to_pylist():
+    for row in run.ledger(columns=["id"]).to_pylist():
         show_explanation(explain(run, row["id"]), shown)
     written = [done.stdout, done.stderr, shown.file.getvalue()]
     for path in out.rglob("*"):

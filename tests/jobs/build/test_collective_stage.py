@@ -66,7 +66,7 @@ def built(archive, tmp_path_factory):
 
 
 def ends(run):
-    rows = run.ledger.to_table(columns=["url", "outcome", "stage", "rule", "value", "limit", "detail"]).to_pylist()
+    rows = run.ledger(columns=["url", "outcome", "stage", "rule", "value", "limit", "detail"]).to_pylist()
     return {row["url"]: (row["outcome"], row["stage"], row["rule"]) for row in rows}
 
 
@@ -90,7 +90,7 @@ def test_the_ledger_names_the_page_that_is_kept(built):
     assert (row["value"], row["limit"], row["detail"]) == (1.0, 1.0, kept["id"])
     assert row["url_variants.variants"] == kept["url_variants.variants"] == 3
     assert kept["url_variants.same_address"] is None
-    corpus_rows = run.corpus.to_table().to_pylist()
+    corpus_rows = run.corpus().to_pylist()
     assert {row["url"]: row["duplicates"] for row in corpus_rows}["http://a.example/one"] == 2
     (explained,) = run.explain("http://www.a.example/one")
     measures = {

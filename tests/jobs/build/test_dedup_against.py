@@ -166,7 +166,7 @@ def run(tmp_path, name, pages, against=(), recipe=None, **options):
 
 
 def ledger(folder):
-    rows = open_run(folder).ledger.to_table().to_pylist()
+    rows = open_run(folder).ledger().to_pylist()
     return {row["url"].removeprefix("http://").removesuffix(".example/"): row for row in rows}
 
 
@@ -186,7 +186,7 @@ def test_archives_added_to_a_run(tmp_path):
     assert rows["g"]["outcome"] == "kept"
     facts = open_run(tmp_path / "new").info
     assert facts["against"] == [open_run(tmp_path / "old").info["index"]]
-    texts = [row["text"] for name in ("old", "new") for row in open_run(tmp_path / name).corpus.to_table().to_pylist()]
+    texts = [row["text"] for name in ("old", "new") for row in open_run(tmp_path / name).corpus().to_pylist()]
     assert len(texts) == len(set(texts)) == 3
 
 
@@ -226,7 +226,7 @@ def test_runs_that_cannot_be_compared_with(tmp_path):
     for folder, recipe, error, match in (
         ("without", stages(), InputError, "no index"),
         ("nowhere", stages(), InputError, "no index"),
-        ("lines", stages(), InputError, "no index: that run removes lines"),
+        ("lines", stages(), InputError, "no index, because that run removes repeated lines"),
         ("old", stages(scheme="datatrove"), ConfigError, "was made with"),
         ("old", stages(verify="jaccard"), ConfigError, "was made with"),
         ("old", {"stages": [{"stage": "paragraphs"}]}, ConfigError, "compares no documents"),

@@ -17,10 +17,11 @@ from corpus.run import open_run
 from corpus.tables.takedown import Takedown, takedown_of
 from corpus.warc.source import LocalSource, digest_of_ends
 from jobs.build.audit import audit
-from jobs.build.inputs import Input, _named, find_in_run, find_inputs
+from jobs.build.inputs import Input, _named, find_columns, find_in_run, find_inputs
 from jobs.build.replay_run import replay
 from jobs.runner.progress import Progress
 from jobs.runner.task_functions import run_unit_task
+from tests.documents import KINDS, documents, write_documents
 from tests.engines import InProcess
 from tests.jobs.build.test_build import STAGES, build_quietly, job, tree
 from tests.servers import serving_s3
@@ -82,6 +83,80 @@ def test_the_same_bytes_from_everywhere(base, reference, tmp_path, monkeypatch, 
     assert tree(tmp_path / "out") == tree(reference)
     assert f"{SEGMENT}/a.warc.gz" in (tmp_path / "out" / "timings.json").read_text()
     assert all(b"SECRET" not in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+@pytest.mark.parametrize("place", ["http", "s3"])
+def test_documents_give_the_same_bytes_from_everywhere(base, folder, tmp_path, place):
+    names = [f"{name}.{kind}" for name, kind in zip("abcd", KINDS, strict=True)]
+    there = folder / "bucket" / "documents"
+    if not there.exists():
+        there.mkdir()
+        (there / "info.json").write_text('{"text": "no document"}')
+        for number, name in enumerate(names):
+            write_documents(there / name, documents(60, number))
+        assert build_quietly(job([there], folder / "documents-run", keep_columns=())).exit_code == 0
+    given = [f"{base[place]}/documents/{name}" for name in names] if place == "http" else ["s3://bucket/documents/"]
+    assert build_quietly(job(given, tmp_path / "out", unit_bytes=4_000, keep_columns=()), workers=2).exit_code == 0
+    assert tree(tmp_path / "out") == tree(folder / "documents-run")
+    assert open_run(tmp_path / "out").info["records"]["in"] == 240
+
+
+def test_of_a_run_the_corpus_is_read_also_in_a_bucket(base, folder):
+    run = folder / "bucket" / "of-a-run"
+    for name in ("run.json", "corpus/part-00000.parquet", "ledger/part-00000.parquet", "derived/x.json"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text(name)
+    for place in (str(run), "s3://bucket/of-a-run/"):
+        assert [item.path.partition("of-a-run/")[2] for item in find_inputs([place])] == ["corpus/part-00000.parquet"]
+
+
+def test_of_a_folder_the_files_of_one_kind_are_read(tmp_path):
+    names = ["x.json", "p.html", "b.jsonl.gz", "a.parquet", "w.warc.gz", ".h.warc", "c.jsonl.md5"]
+    for name in names:
+        (tmp_path / name).write_text("x")
+    for gone, found in (
+        (".h.warc", "w"),
+        ("w.warc.gz", "ab"),
+        ("a.parquet", "b"),
+        ("b.jsonl.gz", "p"),
+        ("p.html", "x"),
+    ):
+        (tmp_path / gone).unlink()
+        assert "".join(item.name[0] for item in find_inputs([str(tmp_path)])) == found
+
+
+@pytest.mark.parametrize(
+    ("files", "asked", "error", "says"),
+    [
+        ({"a.jsonl": b'{"text": "t"}', "b.html": b""}, {}, ConfigError, "archives, tables or pages of HTML"),
+        ({"b.html": b"<p>"}, {"text": "t"}, ConfigError, "--text names a column, and b.html has none"),
+        ({"a.jsonl": b"", "b.jsonl": b"\n"}, {}, InputError, "No input holds a document"),
+        ({"a.jsonl": b"[1]"}, {}, InputError, "not JSON Lines"),
+        ({"a.csv": b"text"}, {}, InputError, "a.csv is not an archive"),
+        ({"a.parq": b"PAR1"}, {}, InputError, "must end with .parquet"),
+    ],
+)
+def test_inputs_without_columns_are_refused(tmp_path, files, asked, error, says):
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    items = find_inputs([str(tmp_path / name) for name in files])
+    with pytest.raises(error, match=says):
+        find_columns(items, asked)
+
+
+def test_the_first_file_that_can_be_read_has_the_columns_and_others_have_damage(tmp_path):
+    """A damaged file costs a row. A file with another schema is refused, since its user can mend that."""
+    write_documents(tmp_path / "b.parquet", documents(3))
+    for name, data in (("a.parquet", b"PAR1" * 9), ("c.jsonl", b'{"body": "x"}\n'), ("d.jsonl", b"")):
+        (tmp_path / name).write_bytes(data)
+    stages = {"stages": [{"stage": "paragraphs"}]}
+    result = build_quietly(job([tmp_path], tmp_path / "out", stages, keep_columns=()))
+    assert result.info["documents"] == {"text": "text", "id": "id", "url": "url"}
+    assert result.info["records"] == {"in": 5, "kept": 3, "dropped": {}, "failed": {"damaged": 2}, "skipped": {}}
+    write_documents(tmp_path / "e.parquet", [{"body": "x"}])
+    with pytest.raises(ConfigError, match=r"e\.parquet has no column 'text'"):
+        build_quietly(job([tmp_path / name for name in ("b.parquet", "e.parquet")], tmp_path / "other", stages))
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("place", ["http", "s3", "local"])
@@ -236,7 +311,7 @@ def test_a_run_names_two_archives_of_one_name_by_their_folders(twins, tmp_path):
     """In all that it writes; no absolute path is in it. The order of the inputs makes no difference."""
     run = open_run(twins / "out")
     assert [one["name"] for one in run.info["inputs"]] == ["2023/w.warc.gz", "2024/w.warc.gz"]
-    ids = run.corpus.to_table()["id"].to_pylist()
+    ids = run.corpus()["id"].to_pylist()
     kept = [name.rpartition(":")[0] for name in ids]
     assert kept == sorted(kept)
     assert set(kept) == {"2023/w.warc.gz", "2024/w.warc.gz"}

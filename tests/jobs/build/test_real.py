@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from corpus.run import open_run
+from filters import load_recipe
+from jobs.build.archives import read_texts
 from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.documents import write_documents
 from tests.engines import InProcess
 from tests.jobs.build.test_build import job, tree
 from tests.processes import children
@@ -36,9 +39,9 @@ def test_every_wild_file_tiles_and_balances(shared_data, tmp_path):
     rows = run.verify()
     assert rows["ledger"] == run.info["records"]["in"] > 2000
     assert len(run.info["inputs"]) > 100
-    names = set(run.ledger.to_table(columns=["warc"])["warc"].to_pylist())
+    names = set(run.ledger(columns=["warc"])["warc"].to_pylist())
     assert len(names) > 90
-    ids = run.ledger.to_table(columns=["id"])["id"].to_pylist()
+    ids = run.ledger(columns=["id"])["id"].to_pylist()
     assert len(set(ids)) == len(ids)
 
 
@@ -111,3 +114,48 @@ def test_the_same_rows_in_another_order_of_inputs(shared_data, tmp_path):
     for name, given in (("a", files), ("b", files[::-1])):
         build(job(given, tmp_path / name), lambda: InProcess(), Progress(quiet=True))
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
+
+
+VERDICT = ["outcome", "stage", "rule", "value", "limit", "gopher_quality.words", "minhash.cluster_size"]
+
+SAME_TEXT = ["pii=off", "c4=off"]
+"""Without the stages that change the text, a run's texts are those that its stages judged."""
+
+
+@pytest.fixture(scope="module")
+def judged(shared_data, tmp_path_factory):
+    """The texts of the real pages of an archive, in order, with the verdicts of `default` on them."""
+    out = tmp_path_factory.mktemp("judged") / "out"
+    archive = shared_data / "warc" / "mixed-00001.warc.gz"
+    recipe = load_recipe("default", SAME_TEXT)
+    made = Job(recipe, [str(archive)], out, workers=2)
+    assert build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code == 0
+    run = open_run(out)
+    rows = [row for row in run.ledger().to_pylist() if row["stage"] not in ("url", "screen", "extract")]
+    texts = dict(zip(*(run.corpus()[name].to_pylist() for name in ("id", "text")), strict=True))
+    texts |= read_texts(run, rows, [], [])
+    return [{"id": row["id"], "text": texts[row["id"]], "verdict": [row[name] for name in VERDICT]} for row in rows]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "files", "group"), [
+    ("parquet", 1, 1000), ("parquet", 3, 7), ("jsonl", 1, 0), ("jsonl.gz", 3, 0), ("parquet", 50, 100),
+])  # fmt: skip
+def test_texts_of_real_pages_get_the_verdicts_of_their_archive(judged, tmp_path, kind, files, group):
+    documents = [{"id": one["id"], "text": one["text"]} for one in judged]
+    share = -(-len(documents) // files)
+    (tmp_path / "in").mkdir()
+    for number in range(files):
+        some = documents[number * share : (number + 1) * share]
+        write_documents(tmp_path / "in" / f"{number:03d}.{kind}", some, group)
+    made = Job(load_recipe("text", SAME_TEXT), [str(tmp_path / "in")], tmp_path / "out", workers=2, unit_bytes=99_999)
+    assert build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code == 0
+    run = open_run(tmp_path / "out")
+    rows = run.ledger(columns=["record_id", *VERDICT]).to_pylist()
+    assert [row["record_id"] for row in rows] == [one["id"] for one in judged]
+    assert len(rows) > 300
+    different = [(row, one["verdict"]) for row, one in zip(rows, judged, strict=True)
+                 if [row[name] for name in VERDICT] != one["verdict"]]  # fmt: skip
+    assert different == []
+    kept = [one["text"] for one in judged if one["verdict"][0] == "kept"]
+    assert run.corpus(columns=["text"])["text"].to_pylist() == kept

@@ -28,6 +28,7 @@ from jobs.build.replay_run import replay
 from jobs.cli import cli
 from jobs.report.render import write_report
 from jobs.runner.progress import Progress
+from tests.documents import EVERY_INPUT
 from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.jobs.show.test_steering import STAGES, archives  # noqa: F401
@@ -61,7 +62,7 @@ def remove_quietly(folder, urls=(), domains=()):
 
 
 def rows(folder, outcome=None):
-    found = open_run(folder).ledger.to_table().to_pylist()
+    found = open_run(folder).ledger().to_pylist()
     return [row for row in found if outcome is None or row["outcome"] == outcome]
 
 
@@ -86,7 +87,7 @@ def test_a_page_is_gone_and_the_ledger_says_why(folder):
     assert (row["outcome"], row["stage"], row["rule"]) == ("dropped", "removed", "url")
     assert row["gopher_quality.words"] is row["text_bytes"] is row["detail"] is None
     assert run.text_of(page["id"]) is None
-    assert text not in run.corpus.to_table()["text"].to_pylist()
+    assert text not in run.corpus()["text"].to_pylist()
     assert run.info["records"]["dropped"]["removed"] == {"url": 1}
     assert page["id"] not in [
         one["id"] for path in run.paths("samples") for one in ds.dataset(path).to_table().to_pylist()
@@ -144,6 +145,7 @@ def test_domains_cover_their_subdomains(folder):
     assert not [row for row in rows(folder, "kept") if "site4." in row["url"]]
 
 
+@EVERY_INPUT
 def test_it_equals_a_build_with_the_list_and_a_rebuild_keeps_to_it(folder, archives, tmp_path):  # noqa: F811
     keeper, _ = keeper_of_many(folder)
     remove_quietly(folder, [keeper["url"]], ["site2.example"])
@@ -413,7 +415,7 @@ def test_no_alarm_where_the_run_had_passed_it(corpus_remove):
 def test_the_command_names_what_found_nothing(corpus_remove):
     code, folder, shown, err = corpus_remove(urls="http://site2.example/\nhttp://www.site3.example/\n")
     assert code == 3
-    assert "http://www.site3.example/ finds no page. Near it:\n  http://site3.example/\n" in err
+    assert "http://www.site3.example/ matches no page. Near it:\n  http://site3.example/\n" in err
     assert [(one["pages"], one["near"][:1]) for one in shown["entries"]] == [(1, []), (0, ["http://site3.example/"])]
     assert shown["records"]["dropped"]["removed"] == {"url": 1}
     assert corpus_remove(urls="http://site2.example/")[0] == 0  # it was removed before
@@ -451,7 +453,7 @@ def test_a_public_suffix_needs_yes(corpus_remove, domain):
 
 def test_a_list_without_entries_is_refused(corpus_remove):
     code, _, _, said = corpus_remove(urls="# none yet\n\n")
-    assert (code, "name nothing" in said) == (2, True)
+    assert (code, "The lists are empty" in said) == (2, True)
 
 
 def test_with_yes_all_under_a_public_suffix_goes(corpus_remove):

@@ -57,7 +57,7 @@ class Reference:
 
     def __init__(self, run):
         self.info = run.info
-        self.rows = run.ledger.to_table().to_pylist()
+        self.rows = run.ledger().to_pylist()
         self.limits = {}
         self.stage_of = {}
         for column, kind in run.info["columns"].items():
@@ -117,8 +117,8 @@ def check_all(folder, html):
     spans = reference.spans()
     left, left_bytes = records["in"], sum(spans.values())
     assert found["records.in"] == left == len(reference.rows)
-    assert found["records.kept"] == records["kept"] == run.corpus.count_rows()
-    texts = run.corpus.to_table(columns=["text"])["text"].to_pylist()
+    assert found["records.kept"] == records["kept"] == run.corpus().num_rows
+    texts = run.corpus(columns=["text"])["text"].to_pylist()
     assert found["texts.bytes"] == sum(len(text.encode()) for text in texts)
     steps = [outcome for outcome in ("skipped", "failed") if records[outcome]]
     for step in [*steps, *(table["name"] for table in run.info["recipe"]["stages"])]:
@@ -308,7 +308,7 @@ def test_measures_say_what_they_mean(tmp_path):
     seal(folder, {**info, "recipe": {**info["recipe"], "stages": stages}})
     html = report(folder)
     (meaning,) = html.xpath("//figure[@data-measure='first.words']/p[@class='meaning']")
-    assert meaning.text == "Words that are not all punctuation."
+    assert meaning.text == "The number of words, without words that are all punctuation."
     assert not html.xpath("//figure[@data-measure='first.ratio']/p[@class='meaning']")
 
 
@@ -319,7 +319,7 @@ def test_languages_that_the_screen_saw(tmp_path):
     next(table for table in stages if table["name"] == "door")["stage"] = "screen"
     seal(folder, info)
     html = report(folder)
-    rows = open_run(folder).ledger.to_table().to_pylist()
+    rows = open_run(folder).ledger().to_pylist()
     counts = Counter((row["door.label"], row["outcome"]) for row in rows)
     found = facts(html)
     for name in ("en", "de"):
@@ -396,7 +396,7 @@ def test_samples_stand_beside_the_limit_and_kept_ones(tmp_path):
     folder = write_run(tmp_path / "run", pages(400))
     html = report(folder)
     rows = pq.read_table(folder / "samples").to_pylist()
-    ledger = {row["id"]: row for row in open_run(folder).ledger.to_table().to_pylist()}
+    ledger = {row["id"]: row for row in open_run(folder).ledger().to_pylist()}
     for rule in {row["rule"] for row in rows} - {"kept"}:
         group = html.get_element_by_id(f"samples-{rule}")
         mine = [row for row in rows if row["rule"] == rule]

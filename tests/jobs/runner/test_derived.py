@@ -80,7 +80,7 @@ def test_all_outputs_of_a_run_are_registered_and_a_takedown_names_them(tmp_path)
     assert registered(out) == [{"kind": kind, "name": str(place / name)} for kind, name in made]
     assert registered(place / "tuned") == []
     assert command_line("verify", out)[0] == 0
-    url = open_run(out).corpus.to_table(columns=["url"])["url"][0].as_py()
+    url = open_run(out).corpus(columns=["url"])["url"][0].as_py()
     (place / "urls.txt").write_text(url)
     code, said = command_line("remove", out, "--urls", place / "urls.txt")
     assert code == 0

@@ -196,7 +196,7 @@ def test_nobody_answers(server, monkeypatch) -> None:
         ConfigError, match=r"No Ray cluster answers at 127\.0\.0\.1:1: \[Errno 111\] Connection refused"
     ):
         require_answer("127.0.0.1:1")
-    with pytest.raises(ConfigError, match="speaks no gRPC"):
+    with pytest.raises(ConfigError, match="does not speak gRPC"):
         require_answer(server(b"HTTP/1.0 400 Bad Request\r\n\r\n"))
     monkeypatch.setattr(nodes, "_CONNECT_S", 0.05)
     with pytest.raises(ConfigError, match="timed out"):

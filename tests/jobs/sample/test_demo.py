@@ -32,7 +32,7 @@ def demo(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(demo):
-    return demo.ledger.to_table().to_pylist()
+    return demo.ledger().to_pylist()
 
 
 def test_every_page_ends_where_it_was_made_to_end(demo, rows):
@@ -97,7 +97,7 @@ def test_personal_data_is_counted(rows):
 
 
 def test_kept_pages_hold_their_text_and_no_boilerplate(demo):
-    texts = {row["url"]: row["text"] for row in demo.corpus.to_table().to_pylist()}
+    texts = {row["url"]: row["text"] for row in demo.corpus().to_pylist()}
     checked = 0
     for page in expected_outcomes():
         text = texts.get(mask_url(page.url))

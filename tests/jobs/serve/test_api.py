@@ -157,9 +157,9 @@ HELLO = [{"role": "user", "content": "hello"}]
 @pytest.mark.parametrize(
     "path, body, message",
     [
-        ("completions", "{", "no JSON"),
-        ("completions", "[1]", "no JSON object"),
-        ("completions", "[" * 100_000, "no JSON"),
+        ("completions", "{", "not JSON"),
+        ("completions", "[1]", "not a JSON object"),
+        ("completions", "[" * 100_000, "not JSON"),
         ("completions", {"prompt": {}}, "`prompt`"),
         ("completions", {"prompt": "\ud800"}, "`prompt`"),
         ("completions", {"prompt": ["a", 1]}, "`prompt`"),
@@ -189,7 +189,7 @@ HELLO = [{"role": "user", "content": "hello"}]
         ("chat/completions", {"messages": [{"role": "wizard", "content": "hello"}]}, "unknown role"),
         ("chat/completions", {"messages": [{"role": "user", "content": "long " * 500}]}, "window"),
         ("chat/completions", {"messages": [*HELLO, {"role": "assistant", "tool_calls": 7}]}, "tool call"),
-        ("chat/completions", {"messages": [{**HELLO[0], "tool_calls": [CALLED]}]}, "not of the assistant"),
+        ("chat/completions", {"messages": [{**HELLO[0], "tool_calls": [CALLED]}]}, "not from the assistant"),
         ("chat/completions", {"messages": [*HELLO, {"role": "assistant", "tool_calls": [HALF]}]}, "surrogate"),
         ("chat/completions", {"messages": HELLO, "tools": [7]}, "`tools`"),
         ("chat/completions", {"messages": HELLO, "tools": 7}, "`tools`"),

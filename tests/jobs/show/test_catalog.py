@@ -25,7 +25,7 @@ def test_a_shown_recipe_loads_as_the_same_recipe(tmp_path, name):
 def test_a_shown_recipe_says_what_each_value_means():
     lines = run("recipes", "show", "default").stdout.splitlines()
     at = lines.index("words = { max = 100000, min = 50 }")
-    assert lines[at - 1] == "# Words that are not all punctuation."
+    assert lines[at - 1] == "# The number of words, without words that are all punctuation."
 
 
 def test_recipes_are_listed():

@@ -54,6 +54,11 @@ def facts(records, others):
     [
         ({"in": 2, "kept": 2}, {}, []),
         ({"in": 2, "kept": 1, "failed": {"damaged": 1}}, {"request": 2}, ["Passed over, by type: request 2."]),
+        (
+            {"in": 2, "kept": 1, "failed": {"error": 1}},
+            {},
+            ["Pages on which a stage failed: 1. The class of the error: corpus ls FOLDER --rule error"],
+        ),
         ({}, {}, ["Nothing was kept: the archives hold no record."]),
         (
             {},

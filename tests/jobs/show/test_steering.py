@@ -15,6 +15,7 @@ from corpus.tables.takedown import Takedown
 from jobs.build.replay_run import replay
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.documents import EVERY_INPUT, write_inputs
 from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.stubs import recipe_from_dict
@@ -52,15 +53,9 @@ def make_pages(archive, count, seed):
 
 
 @pytest.fixture(scope="module")
-def archives(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("archives")
-    write_warc(folder / "a.warc.gz", make_pages("a", 150, 1))
-    write_warc(folder / "b.warc", make_pages("b", 80, 2), compressed=False)
-    damaged = bytearray((folder / "a.warc.gz").read_bytes())
-    damaged[len(damaged) // 2] ^= 0xFF
-    (folder / "a.warc.gz").write_bytes(damaged)
-    write_warc(folder / "c.warc.gz", {})
-    return folder
+def archives(request, tmp_path_factory):
+    inputs = {"a.warc.gz": make_pages("a", 150, 1), "b.warc": make_pages("b", 80, 2), "c.warc.gz": {}}
+    return write_inputs(tmp_path_factory.mktemp("archives"), inputs, getattr(request, "param", "archives"))
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +103,7 @@ def changed(request, run, archives, tmp_path_factory):
     return settings, open_run(out)
 
 
+@EVERY_INPUT
 def test_a_written_run_is_that_of_a_fresh_build(run, changed, tmp_path):
     settings, fresh = changed
     result = write(run, recipe_with(run, settings), tmp_path / "out")
@@ -119,6 +115,7 @@ def test_a_written_run_is_that_of_a_fresh_build(run, changed, tmp_path):
         write(run, recipe_with(run, {}), run.location)
 
 
+@EVERY_INPUT
 def test_the_answer_holds_what_a_fresh_build_finds(run, changed):
     settings, fresh = changed
     found = run.tune(settings)
@@ -154,7 +151,9 @@ def test_archives_that_moved(run, archives, tmp_path):
     with pytest.raises(InputChanged, match=r"b\.warc is not the archive"):
         write(run, recipe, tmp_path / "b", [str(moved)])
     (moved / "b.warc").unlink()
-    with pytest.raises(InputError, match=r"Some pages of b\.warc must be read again. Say with --inputs"):
+    with pytest.raises(
+        InputError, match=r"Some pages of b\.warc must be read again. Give its present place with --inputs"
+    ):
         write(run, recipe, tmp_path / "c", [str(moved)])
 
 
@@ -233,7 +232,7 @@ def test_what_was_compared_and_not_removed_is_known(tmp_path):
     base = open_run(tmp_path / "base")
     settings = ["minhash.similarity.below=0.5"]
     build_quietly(job([archive], tmp_path / "fresh", recipe_with(base, settings).canonical()))
-    assert base.ledger.to_table(columns=["minhash.cluster_size"]).column(0).to_pylist() == [1, 1]
+    assert base.ledger(columns=["minhash.cluster_size"]).column(0).to_pylist() == [1, 1]
     assert base.info["records"]["kept"] == 2
     assert open_run(tmp_path / "fresh").info["records"]["kept"] == 1
     assert base.tune(settings).kept == (0, 2)

@@ -3,23 +3,22 @@
 import hashlib
 import itertools
 import json
-import random
+import subprocess
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
+import corpus.tokens.row_files
 import corpus.tokens.shuffle
 import corpus.tokens.texts
-from corpus.errors import InputError, OutputError
+from corpus.errors import ConfigError, InputError, OutputError
 from corpus.storage.store import LocalStore
-from jobs.build.build import build
-from jobs.build.plan import Job as BuildJob
 from jobs.runner.progress import Progress
 from jobs.tokens.export import ExportJob, export
-from tests.engines import InProcess, engine_of
-from tests.stubs import FACTORY, recipe_from_dict
-from tests.warcs import WORDS, page, write_warc
+from tests.engines import engine_of
 
 ROWS = 300
 
@@ -185,7 +184,7 @@ def test_too_small_to_split(tmp_path):
     )
 
 
-@pytest.mark.parametrize("target", ["nanochat", "datasets"])
+@pytest.mark.parametrize("target", ["nanochat", "datasets", "jsonl", "parquet"])
 @pytest.mark.parametrize(("workers", "slice_bytes", "box_bytes"), [(1, 1, 300), (3, 500, 1 << 20)])
 def test_same_bytes_for_any_workers_slices_and_boxes(
     texts, tmp_path, monkeypatch, target, workers, slice_bytes, box_bytes
@@ -290,22 +289,6 @@ def test_another_parquet_file_would_be_trained_on(texts, tmp_path):
         run(texts, tmp_path, "nanochat")
 
 
-@pytest.fixture(scope="module")
-def corpus_run(tmp_path_factory):
-    """A finished run, with pages that were dropped."""
-    folder = tmp_path_factory.mktemp("run")
-    rng = random.Random(1)
-    pages = {}
-    for n in range(60):
-        words = "short" if n % 5 == 0 else " ".join(rng.choices(WORDS.split(), k=80))
-        pages[f"http://site{n}.example/"] = page(f"Page {n}", words)
-    write_warc(folder / "w.warc.gz", pages)
-    recipe = recipe_from_dict({"stages": [{"stage": "url"}, {"stage": "paragraphs", "chars": {"min": 300}}]})
-    job = BuildJob(recipe, [str(folder / "w.warc.gz")], folder / "out", factory=FACTORY)
-    assert build(job, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
-    return folder / "out"
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_datasets_loads_the_splits_by_the_card(corpus_run, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
@@ -332,3 +315,129 @@ def test_the_card_says_how_it_was_made(corpus_run, tmp_path):
     assert f"| train | {info['documents']['train']} |" in card
     assert "belong to their authors" in card
     assert "fishermen" not in card  # no text of a page
+
+
+def json_lines(folder):
+    """The documents of an export, as any reader of JSON Lines finds them."""
+    files = sorted((folder / "documents").iterdir())
+    assert all(file.name.endswith(".jsonl.zst") for file in files)
+    content = b"".join(zstandard.ZstdDecompressor().stream_reader(file.read_bytes()).read() for file in files)
+    return [json.loads(line) for line in content.decode().split("\n")[:-1]]
+
+
+def test_json_lines_have_dolma_s_form(corpus_run, tmp_path):
+    run(corpus_run, tmp_path / "out", "jsonl")
+    original = [row for path in sorted((corpus_run / "corpus").iterdir()) for row in pq.read_table(path).to_pylist()]
+    found = json_lines(tmp_path / "out")
+    assert {tuple(document) for document in found} == {("id", "text", "source", "created", "metadata")}
+    recipe = json.loads((corpus_run / "run.json").read_text())["recipe"]["name"]
+    expected = [
+        {"id": row.pop("id"), "text": row.pop("text"), "source": recipe, "created": row.pop("date"), "metadata": row}
+        for row in original
+    ]
+    assert sorted(found, key=lambda row: row["id"]) == sorted(expected, key=lambda row: row["id"])
+    assert [row["id"] for row in found] != [row["id"] for row in expected]  # shuffled
+
+
+def test_json_lines_of_any_parquet(tmp_path):
+    """Rows without an id are named by file and row, nothing that JSON lacks is written, and no line is broken."""
+    (tmp_path / "in").mkdir()
+    columns = {
+        "id": [7, None, 9],
+        "text": ["a\nb\u2028c", "d\r\n", '"e"\x00'],
+        "source": ["books", None, "code"],
+        "created": pa.array([0, None, 1], pa.date32()),
+        "score": [float("nan"), 0.5, None],
+        "tags": [["x"], [], None],
+        "raw": [b"\xff", None, b""],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "in" / "a.parquet")
+    info = run(tmp_path / "in", tmp_path / "out", "jsonl").info
+    assert info["documents"] == {"in": 3, "train": 3, "val": 0}
+    assert sorted(json_lines(tmp_path / "out"), key=lambda row: row["id"]) == [
+        {"id": "7", "text": "a\nb\u2028c", "source": "books", "created": "1970-01-01",
+         "metadata": {"score": None, "tags": ["x"]}},
+        {"id": "9", "text": '"e"\x00', "source": "code", "created": "1970-01-02",
+         "metadata": {"score": None, "tags": None}},
+        {"id": "a.parquet:1", "text": "d\r\n", "source": "in", "metadata": {"score": 0.5, "tags": []}},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("columns", "written"), [(("n",), ["text", "n"]), (("n", "text"), ["n", "text"]), ((), ["text"])]
+)
+def test_parquet_with_the_columns_of_choice(texts, tmp_path, columns, written):
+    run(texts, tmp_path / "out", "parquet", columns=columns)
+    (file,) = (tmp_path / "out" / "data").iterdir()
+    table = pq.read_table(file)
+    assert table.column_names == written
+    assert sorted(table["text"].to_pylist()) == sorted(f"text {n} " + "é" * (n % 7) for n in range(ROWS))
+    if "n" in written:
+        assert all(row["text"].split()[1] == str(row["n"]) for row in table.to_pylist())
+
+
+def test_a_higher_level_of_zstd_gives_fewer_bytes(texts, tmp_path):
+    for target in ("parquet", "jsonl"):
+        sizes = []
+        for level in (1, 19):
+            out = tmp_path / f"{target}-{level}"
+            run(texts, out, target, zstd_level=level)
+            sizes.append(sum(path.stat().st_size for path in out.rglob("part-*")))
+        assert sizes[1] < sizes[0]
+    with pytest.raises(OutputError, match="zstd_level: 19 → 3"):
+        run(texts, tmp_path / "jsonl-19", "jsonl")
+
+
+def test_columns_that_are_not_there_or_can_not_be_written(tmp_path):
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"text": ["a"], "url": ["u"], "raw": [b"x"]}), tmp_path / "in" / "a.parquet")
+    with pytest.raises(ConfigError, match=r"There is no column 'urls'\. Did you mean url"):
+        run(tmp_path / "in", tmp_path / "out", "parquet", columns=("urls",))
+    with pytest.raises(ConfigError, match="'raw' can't be written"):
+        run(tmp_path / "in", tmp_path / "out", "jsonl", columns=("raw",))
+    assert not (tmp_path / "out").exists()
+    run(tmp_path / "in", tmp_path / "out", "jsonl", columns=("url",))
+    assert json_lines(tmp_path / "out") == [
+        {"id": "a.parquet:0", "text": "a", "source": "in", "metadata": {"url": "u"}}
+    ]
+
+
+def test_whole_files_are_of_some_size(texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus.tokens.row_files, "FILE_BYTES", 1000)
+    monkeypatch.setattr(corpus.tokens.row_files, "GROUP_ROWS", 64)
+    run(texts, tmp_path / "out", "parquet")
+    files = sorted((tmp_path / "out" / "data").iterdir())
+    assert [path.name for path in files] == [f"part-{n:05d}.parquet" for n in range(len(files))]
+    assert [pq.read_metadata(path).num_rows for path in files] == [64, 64, 64, 108]
+
+
+PEER = Path(__file__).parents[3] / "build" / "peer-venv"
+
+DATATROVE = """
+import json, sys
+from datatrove.pipeline.readers import JsonlReader, ParquetReader
+reader = {"jsonl": JsonlReader, "parquet": ParquetReader}[sys.argv[1]]
+found = [[one.id, one.text, one.metadata] for one in reader(sys.argv[2])()]
+json.dump(found, sys.stdout)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "folder"), [("jsonl", "documents"), ("parquet", "data")])
+def test_datatrove_s_own_readers(corpus_run, tmp_path, target, folder):
+    """The package itself, if the environment of the benchmarks is there (`make bench-peer`)."""
+    if not (PEER / "bin" / "python").exists():
+        pytest.skip("no environment with datatrove in build/peer-venv: `make bench-peer` makes it")
+    run(corpus_run, tmp_path / "out", target)
+    command = [str(PEER / "bin" / "python"), "-c", DATATROVE, target, str(tmp_path / "out" / folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = {name: (text, metadata) for name, text, metadata in json.loads(done.stdout)}
+    original = [row for path in sorted((corpus_run / "corpus").iterdir()) for row in pq.read_table(path).to_pylist()]
+    assert found.keys() == {row["id"] for row in original}
+    for row in original:
+        text, metadata = found[row["id"]]
+        assert text == row["text"]
+        assert metadata["created" if target == "jsonl" else "date"] == row["date"]
+        assert {name: metadata[name] for name in ("url", "language", "duplicates", "offset")} == {
+            name: row[name] for name in ("url", "language", "duplicates", "offset")
+        }

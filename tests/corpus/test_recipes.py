@@ -4,9 +4,11 @@ import pytest
 
 from corpus.digests import differences, digest
 from corpus.errors import ConfigError
-from corpus.recipe import Recipe
+from corpus.recipes import ARCHIVE_GIVES, Recipe
 from corpus.stage import Limit, Stage
-from filters import STAGES
+from filters import STAGES, load_recipe, recipe_names
+from filters.gopher import GopherQuality
+from filters.language import Language
 
 
 class Shape(Stage):
@@ -35,7 +37,7 @@ REGISTRY = {"shape": Shape, "other": Other}
 
 
 def recipe(toml, *settings):
-    return Recipe.from_toml(toml, REGISTRY, settings)
+    return Recipe.from_toml(toml, REGISTRY).with_settings(settings, REGISTRY)
 
 
 PLAIN = '[[stages]]\nstage = "shape"\n'
@@ -92,7 +94,77 @@ def test_a_stage_for_some_languages_comes_after_the_language_stage():
 def test_pages_of_an_archive_need_stages_that_set_text_and_language(stages, what):
     recipe = Recipe.from_dict({"stages": stages}, STAGES)
     with pytest.raises(ConfigError, match=f"reads the {what} of a page, and no stage before it sets that"):
-        recipe.check_pages()
+        recipe.check_input(ARCHIVE_GIVES)
+
+
+@pytest.mark.parametrize(
+    ("gives", "stages", "says"),
+    [
+        (
+            {"text"},
+            ["url", "screen", "extract"],
+            "screen reads the HTML.*the recipe text.*--set screen=off --set extract=off",
+        ),
+        ({"text"}, ["url", "gopher_quality"], "url reads the URL of a page.*--url.*--set url=off"),
+        ({"page"}, ["url", "extract"], "url reads the URL of a page"),
+    ],
+)
+def test_documents_need_stages_that_read_what_they_have(gives, stages, says):
+    recipe = Recipe.from_dict({"stages": [{"stage": name} for name in stages]}, STAGES)
+    with pytest.raises(ConfigError, match=says):
+        recipe.check_input(gives)
+    recipe.check_input({*gives, "page", "url"})
+
+
+@pytest.mark.parametrize(
+    ("stage", "gives", "what", "todo"),
+    [
+        ("url", {"text"}, "the URL of a page, and the documents have none", "--set url=off"),
+        ("screen", {"text", "url"}, "the HTML of a page, and the documents are texts", "the recipe text"),
+        ("extract", {"text"}, "the HTML of a page, and the documents are texts", "--set extract=off"),
+    ],
+)
+def test_documents_that_lack_what_a_stage_reads_are_refused(stage, gives, what, todo):
+    recipe = Recipe.from_dict({"stages": [{"stage": stage}]}, STAGES)
+    with pytest.raises(ConfigError, match=f"{stage} reads {what}") as error:
+        recipe.check_input(gives)
+    assert todo in error.value.todo
+    recipe.check_input(ARCHIVE_GIVES)
+
+
+@pytest.mark.parametrize("off", ["off", "none"])
+def test_a_stage_is_switched_off(off):
+    recipe = Recipe.from_dict({"stages": [{"stage": "url"}, {"stage": "extract"}]}, STAGES)
+    assert [bound.name for bound in recipe.with_settings([f"url={off}"], STAGES).stages] == ["extract"]
+    assert [bound.name for bound in recipe.with_settings({"url": None}, STAGES).stages] == ["extract"]
+    with pytest.raises(ConfigError, match="no stages"):
+        recipe.with_settings(["url=off", "extract=off"], STAGES)
+
+
+def test_a_recipe_from_dict_from_python_and_from_toml_is_the_same():
+    made = Recipe.of([Language(), GopherQuality().bind(words={"min": 30})], name="short")
+    assert made.stages[1].limits["words"].min == 30
+    assert Recipe.from_toml(made.to_toml(), STAGES) == made
+    assert Recipe.from_dict(made.canonical(), STAGES) == made
+    assert load_recipe({"name": "short", "stages": [{"stage": "language"}, {"stage": "gopher_quality"}]},
+                       {"gopher_quality.words.min": 30}) == made  # fmt: skip
+    assert load_recipe(made, {"gopher_quality.words.min": 50}) != made
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_named_recipes_survive_toml(name):
+    recipe = load_recipe(name)
+    assert Recipe.from_toml(recipe.to_toml(), STAGES) == recipe
+
+
+def test_limits_are_no_parameters():
+    with pytest.raises(ConfigError, match="words is a limit of GopherQuality"):
+        GopherQuality(words=30)
+    with pytest.raises(ConfigError, match="no measure 'wrods'") as error:
+        GopherQuality().bind(wrods={"min": 30})
+    assert "words" in error.value.todo
+    with pytest.raises(ConfigError, match="no bound 'least'"):
+        GopherQuality().bind(words={"least": 30})
 
 
 def test_a_switched_off_bound_survives_the_canonical_form():
@@ -133,7 +205,7 @@ def test_settings(setting, difference):
         (
             '[[stages]]\nstage = "shap"',
             (),
-            "no stage 'shap'. Did you mean shape? A stage of your own comes with --allow-module.",
+            "no stage 'shap'. Did you mean shape? A stage of your own comes with --allow-module,",
         ),
         ("[[stages]]\nname = 'x'", (), "has no `stage`"),
         (PLAIN + "char = { min = 1 }", (), "no measure or parameter 'char'. Did you mean chars?"),
@@ -161,7 +233,7 @@ def test_settings(setting, difference):
         (PLAIN, ("shap.chars.min=1",), "no stage 'shap'. Did you mean shape?"),
         (PLAIN, ("shape.char.min=1",), "no measure 'char'. Did you mean chars?"),
         (PLAIN, ("shape.chars.min",), "is not a setting"),
-        (PLAIN, ("shape=1",), "no stage 'shape'"),
+        (PLAIN, ("shape=1",), "no setting of the stage 'shape'"),
         (PLAIN, ("shape.chars=1",), "names no bound"),
         (PLAIN, ("shape.chars.min.x=1",), "names no limit"),
         (PLAIN, (".chars.min=1",), "is not a setting"),

@@ -1,0 +1,1 @@
+"""Rows of parquet and JSON Lines, and HTML files, as records."""

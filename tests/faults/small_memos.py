@@ -1,0 +1,26 @@
+"""A plugin that lets the memos of a page worker hold few words. So they are full after some 1,000 pages, and what still
+grows then is a leak. No recipe names its stage, but a plugin must have one."""
+
+from functools import lru_cache
+
+import filters.extract.trafilatura.values
+import filters.language.fasttext_model
+from corpus import Limit, Stage
+from corpus.text import shingles, words
+
+FEW = 5_000
+
+words.TABLE_LIMIT = FEW
+shingles._remembered_words = lru_cache(FEW)(shingles._normal_words)
+filters.language.fasttext_model._MEMO_LIMIT = FEW
+filters.extract.trafilatura.values.MAX_REMEMBERED = FEW
+
+
+class Nothing(Stage):
+    """Measures nothing."""
+
+    name = "nothing"
+    never = Limit(max=0)
+
+    def apply(self, doc):
+        return iter(())
