@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
+import jobs.build.archives
+from corpus.sandbox.guard import Guard, _Worker
+from corpus.sandbox.unit import Batch, Unit, UnitOptions
 from jobs.runner import task_functions
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.retries import Answer, Function, Payload, answer_of
 
+_SHARED = ("filters:recipe_from_dict", "tests.stubs:recipe_from_dict")
+"""The factories whose page workers go from build to build. Others change the process that they are called in."""
+
+_MOST = 3
+"""Page workers that wait for a next build. One with models takes 300 MB."""
+
+_left: dict[str, tuple[_Worker, dict[str, Any]]] = {}
+"""The page workers that builds left, the latest last, with the recipes that they have. The key says what code is loaded
+in them."""
+
 
 class InProcess:
-    """Runs tasks one after the other in this process, where a test can patch what they call."""
+    """Runs tasks one after the other in this process, where a test can patch what they call.
+
+    A build leaves its page worker for the next one, which gives it another recipe. A new one takes more than a second
+    to start.
+    """
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = self.most_slots = workers
         self.tally: dict[str, Counter[str]] = {}
 
     def submit(self, function: Function, payload: Payload, slots: int) -> Any:
-        return lambda: answer_of(function, payload)
+        return lambda: _through_json(answer_of(function, _through_json(payload)))
 
     def wait(self, running: list[Any]) -> Any:
         return running[0]
@@ -35,6 +55,56 @@ class InProcess:
     def close(self, wait: bool = True) -> None:
         if guard := task_functions._kept.guard:
             guard.close()
+
+
+class SharingGuard(Guard):
+    """A guard that leaves its page worker to the next one, if the worker is in the middle of nothing."""
+
+    _busy = False
+
+    def run(self, unit: Unit, take: Callable[[Batch], None], options: UnitOptions | None = None) -> None:
+        self._busy = True
+        super().run(unit, take, options)
+        self._busy = False
+
+    def close(self) -> None:
+        if self._worker is None or self._busy or self.factory not in _SHARED:
+            super().close()
+            return
+        _end(_left.pop(self._code(), None))
+        _left[self._code()] = self._worker, self.recipe
+        self._worker = None
+        while len(_left) > _MOST:
+            _end(_left.pop(next(iter(_left))))
+
+    def _ready_worker(self, archive: str) -> _Worker:
+        if self._worker is None and (left := _left.pop(self._code(), None)):
+            self._worker, recipe = left
+            self._worker._settings = self.settings
+            self._worker._recipe = None if recipe == self.recipe else self.recipe
+        return super()._ready_worker(archive)
+
+    def _code(self) -> str:
+        return json.dumps([self.factory, self.recipe["modules"]])
+
+
+task_functions.Guard = jobs.build.archives.Guard = SharingGuard
+
+
+def _end(left: tuple[_Worker, dict[str, Any]] | None) -> None:
+    if left is not None:
+        left[0].close()
+
+
+@atexit.register
+def _end_all() -> None:
+    while _left:
+        _end(_left.popitem()[1])
+
+
+def _through_json(data: Any) -> Any:
+    """Return plain data as another process gets it."""
+    return json.loads(json.dumps(data))
 
 
 def engine_of(workers: int) -> InProcess | LocalEngine:

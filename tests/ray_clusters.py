@@ -22,7 +22,7 @@ def environment(token: Path | None) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     own |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "HOME": "/nonexistent"}
     own["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), own["PATH"]])
-    own["RAY_raylet_start_wait_time_s"] = "180"  # 30 are not enough on a loaded machine
+    own["RAY_raylet_start_wait_time_s"] = "86400"  # Ray gives up after 30, which a loaded machine may need
     if token:
         own |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
     return own

@@ -10,9 +10,8 @@ from corpus.errors import ConfigError
 from corpus.run import open_run
 from filters.minhash import MinHash
 from jobs.build.build import build
-from jobs.cli import main
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
+from tests.commands import run_command
 from tests.dedups import of_texts
 from tests.engines import InProcess
 from tests.jobs.build.test_build import job, tree
@@ -152,7 +151,7 @@ def test_the_same_documents_whatever_the_units(tmp_path, scheme):
     stages = {"stages": [{"stage": "paragraphs"}, {"stage": "minhash", "scheme": scheme}]}
     for out, unit_bytes in (("x", None), ("y", 3_000)):
         made = job([tmp_path / "a.warc.gz"], tmp_path / out, stages, unit_bytes=unit_bytes)
-        build(made, lambda: LocalEngine(2), Progress(quiet=True))
+        build(made, lambda: InProcess(), Progress(quiet=True))
     assert tree(tmp_path / "x") == tree(tmp_path / "y")
     assert open_run(tmp_path / "x").info["records"]["dropped"]["minhash"]["similarity"] > 2
 
@@ -187,14 +186,11 @@ def test_an_alarm_stops_before_anything_is_packed(tmp_path, monkeypatch):
 def test_the_alarm_on_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(jobs.build.compare, "ALARM_DOCUMENTS", 4)
     write_warc(tmp_path / "w.warc.gz", {f"http://{n}.example/": page("Page", text(1)) for n in range(5)})
-    command = ["corpus", "build", str(tmp_path / "w.warc.gz"), "-o", str(tmp_path / "out"), "--alarm-rate"]
+    command = ["build", tmp_path / "w.warc.gz", "-o", tmp_path / "out", "--alarm-rate"]
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('[[stages]]\nstage = "extract"\n[[stages]]\nstage = "minhash"\n')
     for rate, code in (("0.5", 4), ("1", 0)):
-        monkeypatch.setattr("sys.argv", [*command, rate, "--recipe", str(recipe)])
-        with pytest.raises(SystemExit) as exit:
-            main()
-        assert exit.value.code == code
+        assert run_command(*command, rate, "--recipe", recipe) == code
         said = capsys.readouterr().err
         assert ("Stopped: Dedup would remove 4 of the 5 documents of the run" in said) == (code == 4)
 

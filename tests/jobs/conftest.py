@@ -5,23 +5,18 @@ import sys
 
 import pytest
 
-from jobs.cli import main
 from tests.browsers import ARGUMENTS, CHROMIUM
+from tests.commands import run_command
 from tests.documents import write_documents
 from tests.warcs import page, write_warc
 
 
 @pytest.fixture
-def corpus(monkeypatch, capsys):
+def corpus(capsys):
     """Run the command line in this process: (exit code, stdout, stderr)."""
 
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["corpus", *map(str, args)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
+    def run(*words):
+        code = run_command(*words)
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
@@ -49,6 +44,39 @@ def built(request, builds, tmp_path_factory):
         command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--json"]
         builds[kind] = archive, folder / "out", subprocess.run(command, capture_output=True, text=True, check=True)
     return builds[kind]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other make small models slow on a busy machine. A test of a command may have set
+    another number."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tokens_folder(tmp_path_factory):
+    from tests.tiny_tokens import make_tokens
+
+    return make_tokens(tmp_path_factory.mktemp("tokens"))
+
+
+@pytest.fixture(scope="session")
+def base_folder(tokens_folder, tmp_path_factory):
+    """A small base model, with a window of 96 tokens."""
+    import torch
+
+    from corpus.tokens.token_folder import open_tokens
+    from jobs.model.pretraining import Pretraining
+    from jobs.model.train import train
+    from jobs.model.train_settings import Settings, TrainWorker
+
+    settings = Settings(depth=1, window=96, batch=8, steps=20, lr=0.01, seed=0, precision="fp32", eval_every=1000,
+                        eval_tokens=100)  # fmt: skip
+    folder = tmp_path_factory.mktemp("base") / "base"
+    torch.set_num_threads(1)
+    train(folder, Pretraining(open_tokens(tokens_folder), settings), TrainWorker())
+    return folder
 
 
 @pytest.fixture(scope="module")

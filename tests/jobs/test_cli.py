@@ -1,6 +1,7 @@
 """The command line: exit codes, one-sentence errors, help with examples, JSON on stdout and text for people on
 stderr."""
 
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 
 from jobs.cli import cli
 from jobs.runner.progress import Progress
+from tests.commands import run_command
 from tests.jobs.build.test_build import tree
 from tests.warcs import http, page, record
 
@@ -354,13 +356,28 @@ NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
 @pytest.mark.parametrize(
-    ("verb", "environment"),
+    "verb",
     [
-        ("stages", NO_UTF8), ("stages", ASCII), ("recipes", ASCII), ("explain {out} http://good.example/a", ASCII),
-        ("tune {out} --set gopher_quality.words.min=30", ASCII), ("diff {out} {out}", ASCII),
-        ("report {out} -o {tmp}/report.html", ASCII), ("verify {out}", ASCII), ("build {in} -o {out}", NO_UTF8),
+        "recipes", "explain {out} http://good.example/a", "tune {out} --set gopher_quality.words.min=30",
+        "diff {out} {out}", "report {out} -o {tmp}/report.html", "verify {out}",
     ],
 )  # fmt: skip
+def test_what_ascii_has_not_is_replaced(built, tmp_path, monkeypatch, verb):
+    _, out, _ = built
+    shown = {name: io.TextIOWrapper(io.BytesIO(), encoding="ascii") for name in ("stdout", "stderr")}
+    with monkeypatch.context() as patched:
+        for name, stream in shown.items():
+            patched.setattr(sys, name, stream)
+        code = run_command(*verb.format(out=out, tmp=tmp_path).split())
+        for stream in shown.values():
+            stream.flush()
+    assert code == 0, shown["stderr"].buffer.getvalue()
+    assert any(stream.buffer.getvalue() for stream in shown.values())
+
+
+@pytest.mark.parametrize(
+    ("verb", "environment"), [("stages", NO_UTF8), ("stages", ASCII), ("build {in} -o {out}", NO_UTF8)]
+)
 def test_what_the_terminal_can_not_show_is_replaced(built, tmp_path, verb, environment):
     archive, out, _ = built
     done = shell(f"{{corpus}} {verb}", archive, out, tmp_path, **environment)

@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL, RUN_FILES, finish_swap, fresh_folder
 from corpus.tokens.token_folder import open_tokens
-from jobs.cli import main
+from tests.commands import run_command
 from tests.security.test_stays_inside import snapshot
 from tests.tiny_tokens import make_tokens
 
@@ -42,13 +41,9 @@ def place(finished, tmp_path):
 def run(*command):
     """Return the exit code and the output of a verb. A bug of ours would be exit code 70."""
     said = io.StringIO()
-    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        patched.setattr(sys, "argv", ["corpus", *map(str, command)])
-        try:
-            main()
-        except SystemExit as ended:
-            return ended.code or 0, said.getvalue()
-    return 0, said.getvalue()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = run_command(*command)
+    return code, said.getvalue()
 
 
 def verbs(place):

@@ -43,7 +43,7 @@ def test_native_code_is_closed():
 
 
 def test_the_sample_crawl_is_judged_without_sockets(tmp_path):
-    write_sample(tmp_path / "sample.warc.gz", pages=120)
+    write_sample(tmp_path / "sample.warc.gz", pages=60)
     for name, factory in (("open", "filters:recipe_from_dict"), ("closed", FACTORY)):
         job = Job(load_recipe("default"), [str(tmp_path / "sample.warc.gz")], tmp_path / name, factory=factory)
         assert build(job, lambda: InProcess(), Progress(quiet=True)).exit_code == 0

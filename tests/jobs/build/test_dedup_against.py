@@ -101,7 +101,7 @@ def run_of(folder, archive, documents, **options):
     return {"texts": texts, "signatures": signatures, "signed": signed, "found": found}
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 @pytest.mark.parametrize(("memory", "small"), [(WHOLE, False), (TIGHT, False), (WHOLE, True), (TIGHT, True)])
 def test_new_documents_against_two_earlier_runs(tmp_path, monkeypatch, seed, memory, small):
     if small:  # parts and boxes of few documents

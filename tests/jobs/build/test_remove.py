@@ -442,9 +442,10 @@ def copied_pages(tmp_path_factory):
 
 
 @pytest.fixture
-def corpus_remove(copied_pages, tmp_path, capsys):
+def corpus_remove(copied_pages, tmp_path, capsys, monkeypatch):
     """Run the command on a copy of that run: (exit code, folder, JSON, text for people)."""
     shutil.copytree(copied_pages, tmp_path / "out")
+    monkeypatch.setattr("jobs.verbs.options.LocalEngine", InProcess)
 
     def run(*options, **lists):
         for name, content in lists.items():

@@ -8,21 +8,18 @@ import pytest
 import torch
 
 from corpus.errors import InputError, IntegrityError
-from corpus.tokens.token_folder import open_tokens
 from jobs.cli import main
 from jobs.model.generate import Continuer, Sampling, TextStream, draw, token_text
 from jobs.model.pretraining import Pretraining
 from jobs.model.train import train
 from jobs.model.train_settings import Settings, TrainWorker
-from tests.tiny_tokens import make_tokens
 
 WINDOW = 48
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tokens, tmp_path_factory):
     folder = tmp_path_factory.mktemp("generate")
-    tokens = open_tokens(make_tokens(folder))
     torch.set_num_threads(1)
     settings = Settings(depth=1, window=WINDOW, batch=8, steps=60, lr=0.01, seed=0, precision="fp32", eval_every=60,
                         eval_tokens=1000)  # fmt: skip
@@ -261,8 +258,7 @@ def test_there_are_as_many_threads_as_cpus_that_may_be_used(run, monkeypatch):
     assert torch.get_num_threads() == 3
 
 
-def test_an_unfinished_model_can_speak(tmp_path, model):
-    tokens = open_tokens(model.parent / "tokens")
+def test_an_unfinished_model_can_speak(tmp_path, tokens):
     steps = iter([False] * 3 + [True])
     settings = Settings(depth=1, window=16, batch=2, steps=9, lr=0.01, seed=0, precision="fp32", eval_every=9,
                         eval_tokens=100)  # fmt: skip

@@ -16,10 +16,10 @@ from corpus.tables.samples import EXCERPT_CHARS
 from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job
-from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.sample.crawl import expected_outcomes, write_sample
 from jobs.show.runs import remarks, show_funnel
+from tests.engines import InProcess
 
 
 @pytest.fixture(scope="module", params=["default", "fineweb"])
@@ -27,7 +27,7 @@ def demo(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     write_sample(folder / "sample.warc.gz")
     job = Job(load_recipe(request.param), [str(folder / "sample.warc.gz")], folder / "out", workers=2)
-    assert build(job, lambda: LocalEngine(2), Progress(quiet=True)).exit_code == 0
+    assert build(job, lambda: InProcess(), Progress(quiet=True)).exit_code == 0
     return open_run(folder / "out")
 
 

@@ -7,20 +7,16 @@ from types import SimpleNamespace
 
 import openai
 import pytest
-import torch
 
-from corpus.tokens.token_folder import open_tokens
 from jobs.assistant.conversation import ChatFormat
 from jobs.assistant.finetune import Finetuning, Part, load_chats
 from jobs.model.generate import Continuer
-from jobs.model.pretraining import Pretraining
 from jobs.model.train import train
 from jobs.model.train_settings import Settings, TrainWorker
 from jobs.serve.api import Api
 from jobs.serve.server import listen, server
 from jobs.serve.votes import Votes
 from jobs.serve.worker import Worker
-from tests.tiny_tokens import make_tokens
 
 WINDOW = 96
 CALL = {"type": "function", "function": {"name": "shout", "arguments": json.dumps({"input": "a dog"})}}
@@ -35,32 +31,19 @@ CHATS = (
 )
 
 
-def settings(steps):
-    return Settings(depth=1, window=WINDOW, batch=8, steps=steps, lr=0.01, seed=0, precision="fp32", eval_every=1000,
-                    eval_tokens=100)  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
-def models(tmp_path_factory):
+def models(base_folder, tmp_path_factory):
     """The folders of a base model, and of an assistant that has learned two conversations by heart. Its twin is the
     same under another name."""
     folder = tmp_path_factory.mktemp("serve")
-    torch.set_num_threads(1)
-    train(folder / "base", Pretraining(open_tokens(make_tokens(folder)), settings(20)), TrainWorker())
     (folder / "chats.jsonl").write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in CHATS))
-    base = Continuer(folder / "base")
+    base = Continuer(base_folder)
     parts = [Part(str(folder / "chats.jsonl"), 8)]
     chats, val, _ = load_chats(parts, ChatFormat(base.tokenizer), WINDOW, 1, 0, 0.0)
-    train(folder / "assistant", Finetuning(base, chats, val, settings(0), 40), TrainWorker())
-    return SimpleNamespace(base=folder / "base", assistant=folder / "assistant", twin=folder / "assistant")
+    settings = Settings(depth=1, window=WINDOW, batch=8, steps=0, lr=0.01, seed=0, precision="fp32", eval_every=1000,
+                        eval_tokens=100)  # fmt: skip
+    train(folder / "assistant", Finetuning(base, chats, val, settings, 40), TrainWorker())
+    return SimpleNamespace(base=base_folder, assistant=folder / "assistant", twin=folder / "assistant")
 
 
 @pytest.fixture(scope="session")

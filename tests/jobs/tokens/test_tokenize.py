@@ -130,7 +130,10 @@ def test_equal_texts_are_on_one_side_whatever_the_seed(texts, reference, tmp_pat
     assert stored(open_tokens(reference).train) != stored(open_tokens(tmp_path / "other").train)
 
 
-@pytest.mark.parametrize(("workers", "slice_bytes", "box_bytes"), [(1, 1, 1 << 27), (3, 1, 500), (2, 5000, 200)])
+@pytest.mark.parametrize(
+    ("workers", "slice_bytes", "box_bytes"),
+    [(1, 1, 1 << 27), (3, 1, 500), pytest.param(2, 5000, 200, marks=pytest.mark.slow)],
+)
 def test_same_bytes_for_any_workers_slices_and_boxes(
     texts, reference, tmp_path, monkeypatch, workers, slice_bytes, box_bytes
 ):
