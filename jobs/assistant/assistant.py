@@ -106,7 +106,7 @@ class Speaker:
                 one = transcripts[place]
                 one.ids.append(drawn.id)
                 one.logs.append(drawn.log_probability)
-                yield place, replace(drawn, row=place)
+                yield place, drawn if drawn.row == place else replace(drawn, row=place)
                 if place in dropped:
                     gone.add(drawn.row)
                     continue

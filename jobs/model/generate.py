@@ -87,7 +87,6 @@ def unused(model: GPT, tokenizer: Tokenizer) -> range:
 
 
 # the parameters are the settings of one draw, for several sequences
-@torch.no_grad()
 def draw(
     model: GPT, prompts: Sequence[Sequence[int]], sampling: Sampling | Sequence[Sampling], ends: Collection[int],
     numbers: Sequence[int] | None = None, shown: int = 0, banned: Collection[int] = (), slide: bool = False,
@@ -107,20 +106,26 @@ def draw(
     temperatures = torch.tensor([[one.temperature] for one in each], dtype=torch.float64, device=device)
     top_ks = torch.tensor([[one.top_k or model.shape.vocab_size] for one in each], device=device)
     held = [list(prompt if len(prompt) <= window or not slide else prompt[-(window // 2) :]) for prompt in prompts]
-    cache, ids = _read(model, held)
-    for step in range(max(one.max_tokens for one in each)):
-        logits = model.logits(model.trunk(ids, cache)[:, -1])
-        logits[:, [*banned]] = -torch.inf
-        chosen = _choose(logits, temperatures[alive], top_ks[alive], chances[alive, step])
-        logs = logits.log_softmax(-1)
+    never = torch.tensor([*banned], dtype=torch.int64, device=device)
+    most = max(one.max_tokens for one in each)
+    cache, ids = _read(model, held, most)
+    for step in range(most):
+        with torch.no_grad():  # as a decorator, it would be entered for each token
+            logits = model.logits(model.trunk(ids, cache)[:, -1])
+            logits[:, never] = -torch.inf
+            chosen = _choose(logits, temperatures[alive], top_ks[alive], chances[alive, step])
+            logs = logits.log_softmax(-1)
+            top = logs.topk(min(shown, logits.size(1)))
         found = logs.gather(1, chosen[:, None])[:, 0].tolist()
-        top = [one.tolist() for one in logs.exp().topk(min(shown, logits.size(1)))]
+        likeliest = [
+            tuple(zip(*row, strict=True)) for row in zip(top.indices.tolist(), top.values.exp().tolist(), strict=True)
+        ]
         full = cache.length == window and not slide
         going = []
         for at, (row, number) in enumerate(zip(alive, chosen.tolist(), strict=True)):
             held[row].append(number)
             last = number in ends or full or step + 1 == each[row].max_tokens
-            yield Drawn(row, number, found[at], tuple(zip(top[1][at], top[0][at], strict=True)), last)
+            yield Drawn(row, number, found[at], likeliest[at], last)
             if not last and row not in dropped:
                 going.append(at)
         if not going:
@@ -132,11 +137,12 @@ def draw(
             chosen = chosen[kept]
         ids = chosen[:, None]
         if cache.length == window:
-            cache, ids = _read(model, [held[row][-(window // 2) :] for row in alive])
+            cache, ids = _read(model, [held[row][-(window // 2) :] for row in alive], most)
 
 
-def _read(model: GPT, prompts: Sequence[Sequence[int]]) -> tuple[Cache, Tensor]:
-    """Return an empty cache, and the ids of prompts (batch, time) with padding on their left."""
+def _read(model: GPT, prompts: Sequence[Sequence[int]], most: int) -> tuple[Cache, Tensor]:
+    """Return an empty cache with room for `most` more tokens, and the ids of prompts (batch, time) with padding on
+    their left."""
     device = model.head.weight.device
     longest = max(map(len, prompts))
     if longest > model.shape.window:
@@ -144,7 +150,9 @@ def _read(model: GPT, prompts: Sequence[Sequence[int]]) -> tuple[Cache, Tensor]:
         raise InputError(what, "Shorten it, or train a model with a larger --window.")
     padding = [longest - len(prompt) for prompt in prompts]
     ids = [[0] * missing + list(prompt) for missing, prompt in zip(padding, prompts, strict=True)]
-    return Cache(model.shape, torch.tensor(padding, device=device), model.compute), torch.tensor(ids, device=device)
+    room = min(model.shape.window, longest + most)  # sequences that go on are copied, with all their room
+    cache = Cache(model.shape, room, torch.tensor(padding, device=device), model.compute)
+    return cache, torch.tensor(ids, device=device)
 
 
 def _chances(sampling: Sampling, number: int) -> Tensor:
@@ -156,17 +164,18 @@ def _chances(sampling: Sampling, number: int) -> Tensor:
 
 def _choose(logits: Tensor, temperatures: Tensor, top_ks: Tensor, chances: Tensor) -> Tensor:
     """Return one id for each row of logits. Temperatures and top-ks are columns."""
-    likeliest, greedy = logits.argmax(-1), temperatures == 0
+    greedy = temperatures == 0
     if greedy.all():
-        return likeliest
-    # In doubles, and with the likeliest logit at 0, because very small temperatures would otherwise give infinity.
-    logits = (logits - logits.amax(-1, keepdim=True)).double() / temperatures.where(~greedy, 1)
+        return logits.argmax(-1)
+    # with the likeliest at 0, since very small temperatures would give infinity
+    most, likeliest = logits.max(-1, keepdim=True)
+    logits = (logits - most) / temperatures.where(~greedy, 1).clamp(min=1e-30).float()
     if int(top_ks.min()) < logits.size(1):
-        most = min(int(top_ks.max()), logits.size(1))
-        least = logits.topk(most).values.gather(1, top_ks.clamp(max=most) - 1)
+        count = min(int(top_ks.max()), logits.size(1))
+        least = logits.topk(count).values.gather(1, top_ks.clamp(max=count) - 1)
         logits = logits.masked_fill(logits < least, -torch.inf)
-    upto = logits.softmax(-1).cumsum(-1)
-    return torch.searchsorted(upto, chances[:, None] * upto[:, -1:], right=True)[:, 0].where(~greedy[:, 0], likeliest)
+    upto = logits.exp_().cumsum(-1, dtype=torch.float64)
+    return torch.searchsorted(upto, chances[:, None] * upto[:, -1:], right=True).where(~greedy, likeliest)[:, 0]
 
 
 class TextStream:

@@ -29,14 +29,14 @@ rows of logits are no larger than the head, and a training holds the head severa
 
 
 class Cache:
-    """The keys and values of the positions read so far, for one batch of sequences, with room for `window` positions.
+    """Keys and values of the positions read so far, for one batch of sequences, with room for `positions`.
 
     `padding` is the number of positions before each sequence (batch), which no position sees. Only the distance between
     positions counts, so a sequence may begin anywhere.
     """
 
-    def __init__(self, shape: Shape, padding: Tensor, dtype: torch.dtype) -> None:
-        size = (shape.depth, len(padding), shape.heads, shape.window, shape.width // shape.heads)
+    def __init__(self, shape: Shape, positions: int, padding: Tensor, dtype: torch.dtype) -> None:
+        size = (shape.depth, len(padding), shape.heads, positions, shape.width // shape.heads)
         self.keys = torch.zeros(size, device=padding.device, dtype=dtype)
         self.values = torch.zeros(size, device=padding.device, dtype=dtype)
         self.padding = padding
@@ -51,9 +51,7 @@ class Cache:
         end = self.length + time
         past = torch.ones(time, end, dtype=torch.bool, device=self.padding.device).tril(self.length)
         there = torch.arange(end, device=self.padding.device) >= self.padding[:, None]
-        itself = torch.eye(end, dtype=torch.bool, device=self.padding.device)[
-            self.length :
-        ]  # a position in the padding must see something too
+        itself = torch.eye(end, dtype=torch.bool, device=self.padding.device)[self.length :]  # padding must see some
         return (past & there[:, None, None]) | itself
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

@@ -56,7 +56,7 @@ def test_a_token_changes_no_logits_before_it_and_those_at_it(at):
 @pytest.mark.parametrize("cuts", [[1] * SHAPE.window, [10, 1, 1, 12], [SHAPE.window]])
 def test_logits_with_a_cache_are_those_without(cuts):
     model, ids = made(stir=0.3), some_ids()
-    cache = Cache(SHAPE, torch.zeros(len(ids), dtype=torch.int64), torch.float32)
+    cache = Cache(SHAPE, SHAPE.window, torch.zeros(len(ids), dtype=torch.int64), torch.float32)
     with torch.no_grad():
         parts = [model.logits(model.trunk(part, cache)) for part in ids.split(cuts, dim=1)]
         torch.testing.assert_close(torch.cat(parts, dim=1), model(ids), rtol=1e-5, atol=1e-5)
