@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
+import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -32,6 +33,8 @@ from jobs.model.train_settings import Settings, TrainWorker
 PROMPTS, ANSWERS, TOKENS = 300, 5, 40
 KL = 0.1
 """The price of a nat in the second run."""
+STOP_AT = 8.0
+"""The nats per answer at which the first run would end early."""
 
 Labeller = Callable[[str], float]
 
@@ -106,6 +109,11 @@ def gamed(
     return read_metrics(folder)
 
 
+def smooth(values: list[float]) -> list[float]:
+    """Return the means of each value and the four before it."""
+    return [statistics.fmean(values[max(0, at - 4) : at + 1]) for at in range(len(values))]
+
+
 def runs(model: Path, run: Path, folder: Path, seed: int, steps: int) -> dict[str, Any]:
     """The reward model, and the reinforcement without and with KL."""
     torch.set_num_threads(1)
@@ -146,8 +154,7 @@ if __name__ == "__main__":
     draw(result, given.out / "gaming.svg")
     print(f"reward model: {result['accuracy']:.1%} of held-out pairs right")
     for name in ("without KL", "with KL"):
-        liked = [row["liked"] for row in result[name]]
-        smooth = [sum(liked[max(0, at - 4) : at + 1]) / min(5, at + 1) for at in range(len(liked))]
-        print(f"{name}: liked {smooth[0]:.2f}, at most {max(smooth):.2f}, at the end {smooth[-1]:.2f}; "
+        liked = smooth([row["liked"] for row in result[name]])
+        print(f"{name}: liked {liked[0]:.2f}, at most {max(liked):.2f}, at the end {liked[-1]:.2f}; "
               f"reward {result[name][0]['reward']:.2f} → {result[name][-1]['reward']:.2f}")  # fmt: skip
     print(f"Look at {given.out}/gaming.svg")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from corpus.errors import ConfigError, did_you_mean
-from jobs.assistant.lessons import arithmetic, identity, recall, spelling, sums
+from jobs.assistant.lessons import arithmetic, copying, identity, recall, spelling, sums
 from jobs.assistant.lessons.lesson import Given, Lesson, LessonFrom
 
 LESSONS: dict[str, Lesson | LessonFrom] = {
@@ -16,6 +16,7 @@ LESSONS: dict[str, Lesson | LessonFrom] = {
     "tools-direct": arithmetic.DIRECT,
     "self": identity.SELF,
     "self-system": identity.SYSTEM,
+    "copying": copying.COPYING,
     "recall": recall.RECALL,
     "recall-direct": recall.DIRECT,
 }

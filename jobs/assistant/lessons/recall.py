@@ -1,26 +1,25 @@
-"""Questions about how a passage of a run continues. The answer is looked up with `search`, or given from memory."""
+"""How a passage of a run goes on: looked up with `search`, or said from memory."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from corpus.errors import ConfigError, InputError
 from jobs.assistant.conversation import Conversation, Message
 from jobs.assistant.lessons.lesson import Given, Lesson, LessonFrom, answered, asked, called, is_held_out
 from jobs.assistant.search import Index
 
-QUOTED, ANSWERED = 5, 4
-"""The number of words of a question, and of an answer."""
+_Made = TypeVar("_Made")
+
+QUOTED, ANSWERED, LEAST = 5, 4, 3
+"""Words of a question, the words after them in a conversation to learn from, and how many of them an answer needs."""
 
 MOST_TRIES = 20_000
-"""The most passages that are tried for the next question.
-
-A tenth of them are held out, and some have no clear answer.
-"""
+"""Passages to look at for the next question. A tenth is held out, and some have no clear answer."""
 
 _QUESTION = "How does this go on?\n"
-_GOES_ON = "… "  # with a space, so that the first word has the same tokens as in a passage
 
 
 def question(quote: str) -> str:
@@ -28,7 +27,7 @@ def question(quote: str) -> str:
 
 
 def quotes(passage: str, draw: random.Random) -> tuple[str, str] | None:
-    """Return words from a passage and the words after them, or None if the passage is too short."""
+    """Return words from a passage and the words after them, or None if it is too short."""
     words = passage.split()
     last = len(words) - QUOTED - ANSWERED
     if last < 0:
@@ -37,52 +36,67 @@ def quotes(passage: str, draw: random.Random) -> tuple[str, str] | None:
     return " ".join(words[at : at + QUOTED]), " ".join(words[at + QUOTED : at + QUOTED + ANSWERED])
 
 
+def drawn(
+    index: Index, draw: random.Random, held_out: bool, make: Callable[[tuple[str, str]], _Made | None]
+) -> Iterator[_Made]:
+    """Yield what `make` makes of passages (text and URL), without None. The side of a passage is decided by its text,
+    so that a copy of it is on the same side."""
+    tries = 0
+    while True:
+        tries += 1
+        if tries > MOST_TRIES:
+            raise InputError(f"{index.file} has too few passages to ask about.", "Index a larger run.")
+        found = index.passage(draw.randint(1, max(1, index.count)))
+        made = make(found) if found is not None and is_held_out(found[0]) == held_out else None
+        if made is not None:
+            tries = 0
+            yield made
+
+
 def _lesson(about: str, index: Index, tools: bool) -> Lesson:
     def asked_for(seed: int, held_out: bool) -> Iterator[tuple[str, str]]:
-        """Yield quotes for which the search finds their passage, and the words that follow.
-
-        The text of a passage decides whether it is held out, so that a copy of the passage is on the same side.
-        """
+        """Yield quotes for which the search gives their passage, and what follows."""
         draw = random.Random(f"recall {seed} {held_out}")
-        tries = 0
-        while True:
-            tries += 1
-            if tries > MOST_TRIES:
-                raise InputError(f"{index.file} has too few passages to ask about.", "Index a larger run.")
-            found = index.passage(draw.randint(1, max(1, index.count)))
-            if found is None or is_held_out(found[0]) != held_out:
-                continue
+
+        def pair(found: tuple[str, str]) -> tuple[str, str] | None:
             pair = quotes(found[0], draw)
-            if pair is not None and found[0].count(pair[0]) == 1 and index.find(pair[0]) == found:
-                tries = 0
-                yield pair
+            return pair if pair and found[0].count(pair[0]) == 1 and index.find(pair[0]) == found else None
+
+        return drawn(index, draw, held_out, pair)
 
     def conversations(seed: int) -> Iterator[Conversation]:
         for quote, after in asked_for(seed, False):
             turns = called("search", index.search, quote) if tools else ()
-            yield answered(asked(question(quote)), *turns, _GOES_ON + after)
+            # the quote again, since a small model finds its place in a passage by what it has just said
+            yield answered(asked(question(quote)), *turns, f"{quote} {after}")
 
     def prompts(seed: int, held_out: bool) -> Iterator[Conversation]:
         return (asked(question(quote)) for quote, _ in asked_for(seed, held_out))
 
     def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
-        """Return 1 if the answer is the next words of the passage, complete and without more."""
+        """Return 1 for the quote and at least three words that follow it in the passage, without any other."""
         quote = prompt[-1].content.removeprefix(_QUESTION)
         found = index.find(quote)
-        words = found[0].partition(quote)[2].split() if found else []
-        return float(turns[-1].content == _GOES_ON + " ".join(words[:ANSWERED]))
+        words = (quote + found[0].partition(quote)[2]).split() if found else []
+        said = turns[-1].content
+        count = len(said.split())
+        return float(count >= QUOTED + LEAST and said == " ".join(words[:count]))
 
     return Lesson(about, conversations, prompts, reward)
 
 
-def _lesson_from(about: str, tools: bool) -> LessonFrom:
-    def make(given: Given) -> Lesson:
+def lesson_from(about: str, make: Callable[[Index], Lesson]) -> LessonFrom:
+    """Return a lesson that is made from the index of a run."""
+
+    def opened(given: Given) -> Lesson:
         if given.index is None:
             raise ConfigError("This lesson needs the index of a run.", "Give --index FILE, made by `corpus index RUN`.")
-        return _lesson(about, Index(given.index), tools)
+        return make(Index(given.index))
 
-    return LessonFrom(about, make)
+    return LessonFrom(about, opened)
 
 
-RECALL = _lesson_from("how a passage of a run goes on, looked up (needs --index)", True)
-DIRECT = _lesson_from("the same questions, answered from memory (needs --index)", False)
+_ABOUT = "how a passage of a run goes on, looked up (needs --index)"
+_DIRECT = "the same questions, answered from memory (needs --index)"
+RECALL = lesson_from(_ABOUT, lambda index: _lesson(_ABOUT, index, True))
+DIRECT = lesson_from(_DIRECT, lambda index: _lesson(_DIRECT, index, False))

@@ -103,6 +103,17 @@ def test_a_passage_is_on_one_side(given):
     assert len(learned) > 10
 
 
+def test_an_answer_goes_on_as_the_passage_does(given):
+    """Three words are enough, and more are no fault."""
+    lesson = lesson_of("recall", given)
+    prompt, *_, answer = next(lesson.conversations(0))
+    passage, _, _ = tools_of(given.index)["search"](prompt.content.split("\n")[1]).partition("\nSource: ")
+    words = passage[passage.index(answer.content) :].split()
+    rewards = [lesson.reward((prompt,), [Message("assistant", " ".join(words[:count]))]) for count in range(12)]
+    assert rewards == [0] * 8 + [1] * 4
+    assert len(words) >= 11
+
+
 def test_a_forbidden_call_is_worth_nothing(given):
     lesson = lesson_of("tools", given)
     prompt = next(one for one in lesson.prompts(0, True) if one[0].role == "system")
