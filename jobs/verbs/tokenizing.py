@@ -155,9 +155,10 @@ def tokenize_command(
     folder: Location, out: Location | None, tokenizer: str, layout: str, val_share: float | None, seed: int,
     file_tokens: int | None, vocab_dir: Path | None, dry_run: bool, where: Where, as_json: bool,
 ) -> None:  # fmt: skip
-    """Turn the texts of a finished run, of a folder of parquet, or of a mixture into shuffled files of tokens.
+    """Turn texts into shuffled files of tokens.
 
-    A mixture is a .toml file with sources, weights or token budgets, repeats and filters (docs/mixtures.md).
+    The texts are those of a finished run, of a folder of parquet, or of a mixture. A mixture is a .toml
+    file with sources, weights or token budgets, repeats and filters (docs/mixtures.md).
 
     \b
     Example: corpus tokenize out -o tokens --tokenizer tok
@@ -224,8 +225,10 @@ def export_command(
     folder: Location, out: Location, target: str, seed: int, columns: str | None, zstd_level: int | None,
     dtype: str | None, where: Where, as_json: bool,
 ) -> None:  # fmt: skip
-    """Write the texts of a finished run, or of a folder of parquet, as shuffled files for other trainers. With --for
-    transformers, write a trained model instead.
+    """Write texts or a model for other programs.
+
+    The texts of a finished run, or of a folder of parquet, become shuffled files for other trainers. With --for
+    transformers, a trained model becomes a folder for that library.
 
     \b
     Example: corpus export out -o shards --for nanochat
