@@ -93,7 +93,9 @@ class Comparison:
         common |= {"phase": phase, "lists": {read: self.lists[read] for read in reads}}
         payloads = [{**common, "number": number, "own": payload} for number, payload in enumerate(own)]
         started = time.monotonic()
-        results = self.execution.phase(f"comparing ({self.bound.name})", compare_task, payloads)
+        results = self.execution.phase(
+            f"{self.bound.name} {phase}", compare_task, payloads, f"comparing ({self.bound.name})"
+        )
         self.costs[phase] = {
             "tasks": len(results),
             "seconds": round(time.monotonic() - started, 3),

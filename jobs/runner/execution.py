@@ -39,13 +39,14 @@ class Execution:
     stop: Stop
     progress: Progress
 
-    def phase(self, name: str, function: Function, payloads: Sequence[Payload]) -> list[Payload]:
-        """Run one function over all payloads and return the results in the order of the payloads.
+    def phase(self, name: str, function: Function, payloads: Sequence[Payload], shown: str = "") -> list[Payload]:
+        """Run one function over all payloads and return the results in the order of the payloads. Progress has the name
+        `shown`, errors have `name`.
 
         Raises Stopped, and InputChanged, InputUnreachable or IntegrityError if a task was given up.
         """
         made: dict[int, Payload] = {}
-        self.progress.start(name, len(payloads), brief=True)
+        self.progress.start(shown or name, len(payloads), brief=True)
         for answer in run(self.engine, function, payloads, self.stop):
             if answer.result is None:
                 self.progress.end()

@@ -151,7 +151,7 @@ def test_the_command_says_it_and_exits_1(whole, tmp_path) -> None:
 
 
 def read(folder: Path, kind: str) -> pa.Table:
-    return open_run(folder)._dataset(kind).to_table()
+    return open_run(folder).dataset(kind).to_table()
 
 
 def refused(whole: Path, tmp_path: Path, times: int) -> Counter[str]:

@@ -85,7 +85,7 @@ def test_all_outputs_of_a_run_are_registered_and_a_takedown_names_them(tmp_path)
     code, said = command_line("remove", out, "--urls", place / "urls.txt")
     assert code == 0
     assert all(f"Made from this run: {kind} {place / name}\n" in said for kind, name in made)
-    assert "still holds its pages" in said
+    assert "still contain its pages" in said
     assert len(registered(out)) == 4
     assert command_line("verify", out)[0] == 0
     assert not (out / ".work").exists()

@@ -470,7 +470,7 @@ def test_the_verb_prints_the_table(folder, tmp_path, corpus):
     assert code == 0, err
     assert open_tokens(tmp_path / "out").info["mixture"] == table
     assert [row["name"] for row in table["sources"]] == ["books", "code"]
-    assert "val documents" in err
+    assert "documents" in err
     assert corpus("tokenize", *given, "-o", str(tmp_path / "out"), "--seed", "3")[0] == 2
     assert corpus("tokenize", *given)[0] == 2
     code, _, err = corpus("tokenize", str(folder / "books"), *given[1:], "--dry-run")
