@@ -32,7 +32,7 @@ def test_tune_answers_without_the_code_of_the_stages(corpus, run):
     assert "their later measures are unknown" in out
     shown = " ".join(corpus("tune", run, "--set", "first.words.min=30", "--set", "last.share=off")[1].split())
     assert "first.words.min: 50 → 30 " in shown
-    assert "last.share below 0.5 → off " in shown
+    assert 'last.share.below: 0.5 → "off" ' in shown
 
 
 def test_tune_writes_only_with_the_code_of_the_stages(corpus, run, tmp_path):
