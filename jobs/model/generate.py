@@ -19,6 +19,9 @@ from corpus.tokens.tokenizer import Tokenizer
 from jobs.model.checkpoint import load_model, load_tokenizer
 from jobs.model.model import GPT, Cache
 
+MOST_KEPT = 0.8
+"""If no more than this share of a batch goes on, the others are forgotten. That copies the whole cache."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -107,6 +110,7 @@ def draw(
     top_ks = torch.tensor([[one.top_k or model.shape.vocab_size] for one in each], device=device)
     held = [list(prompt if len(prompt) <= window or not slide else prompt[-(window // 2) :]) for prompt in prompts]
     never = torch.tensor([*banned], dtype=torch.int64, device=device)
+    over: set[int] = set()
     most = max(one.max_tokens for one in each)
     cache, ids = _read(model, held, most)
     for step in range(most):
@@ -121,16 +125,18 @@ def draw(
             tuple(zip(*row, strict=True)) for row in zip(top.indices.tolist(), top.values.exp().tolist(), strict=True)
         ]
         full = cache.length == window and not slide
-        going = []
         for at, (row, number) in enumerate(zip(alive, chosen.tolist(), strict=True)):
+            if row in over:
+                continue
             held[row].append(number)
             last = number in ends or full or step + 1 == each[row].max_tokens
             yield Drawn(row, number, found[at], likeliest[at], last)
-            if not last and row not in dropped:
-                going.append(at)
-        if not going:
+            if last or row in dropped:
+                over.add(row)
+        if len(over) == len(prompts):
             return
-        if len(going) < len(alive):
+        going = [at for at, row in enumerate(alive) if row not in over]
+        if len(going) <= MOST_KEPT * len(alive):
             alive = [alive[at] for at in going]
             kept = torch.tensor(going, device=device)
             cache.keep(kept)
