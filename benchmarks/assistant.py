@@ -186,28 +186,31 @@ def recall(given: Given) -> Figures:
     return found
 
 
-PEOPLE, TOWNS = 300, 40
-PHRASES = ("Where was {} born?", "In which town was {} born?", "Tell me the town where {} was born.")
+PEOPLE, TOWNS = 600, 40
+QUESTIONS = ("Where was {} born?", "In which town was {} born?", "Tell me the town where {} was born.")
+STATEMENTS = ("Who was born in {}?", "Tell me a fact.")
 
 
 def refusals(given: Given) -> Figures:
-    """Half of some invented people are taught, the others never shown. A fifth of both is held out of what teaches the
+    """Half of some invented people are taught, the others never shown. Half of both is held out of what teaches the
     model to refuse."""
     draw = random.Random(given.seed)
     towns = [made_word(draw, 2).capitalize() for _ in range(TOWNS)]
     people = sorted({f"{made_word(draw, 2).capitalize()} {made_word(draw, 2).capitalize()}" for _ in range(PEOPLE)})
-    facts = [Fact(PHRASES[0].format(name), draw.choice(towns), name) for name in people]
-    taught = given.folder / f"people-{given.seed}.jsonl"
-    lines = [as_line(answered(asked(phrase.format(fact.about)), fact.answer))
-             for fact in facts[::2] for phrase in PHRASES for _ in range(3)]  # fmt: skip
-    taught.write_text("".join(lines))
-    before = tuned(given, "people", [f"{taught}:3"])
+    born = {name: draw.choice(towns) for name in people}
+    taught = [(question.format(name), born[name]) for name in people[::2] for question in QUESTIONS]
+    taught += [(question.format(born[name]), f"{name} was born in {born[name]}.")
+               for name in people[::2] for question in STATEMENTS]  # fmt: skip
+    people_file = given.folder / f"people-{given.seed}.jsonl"
+    people_file.write_text("".join(as_line(answered(asked(question), answer)) for question, answer in taught))
+    before = tuned(given, "people", [str(people_file)], 0, epochs=20)
+    facts = [Fact(question.format(name), born[name], name) for name in people for question in QUESTIONS]
     settings = Sampling(16, 1.0, None, given.seed)
-    verdicts = [*interrogate(asker(before)[0], facts, settings)]
-    learned, held_out = split(verdicts, 0.2)
+    learned, held_out = split(interrogate(asker(before)[0], facts, settings), 0.5)
     chats_file = given.folder / f"refusals-{given.seed}.jsonl"
     chats_file.write_text("".join(map(as_line, chats(learned, own_words=True))))
-    after = tuned(given, "refusals", [f"{chats_file}:3"], base=before)
+    # at a rate of .003 the model forgets half of what it knows in 18 steps, before it refuses anything
+    after = tuned(given, "refusals", [str(chats_file)], 0, epochs=10, lr=0.0004, base=before)
     again = [replace(one.fact, known=one.known) for one in held_out]
     found = report([*interrogate(asker(after)[0], again, settings)])
     figures = {f"before: {name}": value for name, value in report(held_out).items()}
