@@ -1,0 +1,52 @@
+#include "block_extractor.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+namespace kernels {
+
+Chance Calibration::operator()(std::int32_t sum) const {
+  const auto size = static_cast<std::int64_t>(table.size());
+  const std::int64_t place = (std::int64_t{sum} + size / 2 * step) / step;
+  return table[static_cast<std::size_t>(std::clamp<std::int64_t>(place, 0, size - 1))];
+}
+
+std::vector<Chance> BlockExtractor::chances(const Page& page, const std::vector<TextCounts>& counts, std::string_view html,
+                                            std::string_view url) const {
+  const Features features = features_of(page, counts, lexicon_, html, url);
+  if (features.page.size() != page_features_ || (!page.blocks.empty() && features.columns != block_features_)) {
+    throw std::invalid_argument("the model was made for other features");
+  }
+  std::vector<Chance> chances(page.blocks.size());
+  for (std::size_t i = 0; i < chances.size(); ++i) {
+    const std::int32_t* row = features.blocks.data() + i * features.columns;
+    const auto value = [&](std::size_t feature) {
+      return feature < block_features_ ? row[feature] : features.page[feature - block_features_];
+    };
+    chances[i] = calibration_(trees_.sum(value));
+  }
+  return chances;
+}
+
+std::vector<char> choose(const std::vector<Chance>& chances, const std::vector<TextCounts>& counts) {
+  std::vector<std::size_t> order(chances.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return chances[a] > chances[b]; });
+  std::uint64_t all = 0;
+  for (std::size_t i = 0; i < chances.size(); ++i) all += std::uint64_t{chances[i]} * counts[i].words;
+  // F1 of the first k blocks is 2 * right / (4096 * words + all). It is compared by cross products, which fit 128 bits.
+  using Wide = unsigned __int128;
+  std::uint64_t right = 0, size = all, best_right = 0, best_size = 1;
+  std::size_t best = 0;
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    right += std::uint64_t{chances[order[k]]} * counts[order[k]].words;
+    size += std::uint64_t{4096} * counts[order[k]].words;
+    if (Wide{right} * best_size >= Wide{best_right} * size) best_right = right, best_size = size, best = k + 1;
+  }
+  std::vector<char> taken(chances.size(), 0);
+  for (std::size_t k = 0; k < best; ++k) taken[order[k]] = chances[order[k]] > 0;
+  return taken;
+}
+
+}  // namespace kernels

@@ -1,0 +1,59 @@
+// The tags and texts of a page, as the HTML standard's tokenizer finds them (13.2.5). One pass over the bytes.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "html_tags.hpp"
+
+namespace kernels {
+
+struct Attribute {
+  std::string_view name;   // as written
+  std::string_view value;  // as written, with its references
+};
+
+enum class TokenKind : std::uint8_t { kText, kStartTag, kEndTag, kEnd };
+
+struct Token {
+  TokenKind kind = TokenKind::kEnd;
+  Tag tag = Tag::kUnknown;
+  bool self_closing = false;
+  bool has_references = false;           // a text with character references
+  std::string_view text;                 // of a text; of a raw element, its content
+  const std::vector<Attribute>* attributes = nullptr;  // of a start tag, until the next token
+};
+
+// Reads UTF-8. Comments, declarations and processing instructions are passed over. A raw element (script, style, title …)
+// is one start tag whose `text` is the element's content; it has no end tag.
+class Tokenizer {
+ public:
+  explicit Tokenizer(std::string_view page) : page_(page) {}
+
+  Token next();
+
+ private:
+  Token text_token(std::size_t end);
+  bool read_tag(Token& token);
+  void read_attributes(Token& token);
+  void pass_comment();
+  void pass_until(char end);
+  std::string_view raw_content(std::string_view name);
+  std::size_t end_of_script(std::size_t from) const;
+  std::size_t find_end_tag(std::string_view name, std::size_t from) const;
+  bool at_end_tag(std::string_view name, std::size_t at) const;
+
+  std::string_view page_;
+  std::size_t at_ = 0;
+  std::vector<Attribute> attributes_;
+};
+
+// Compares with a name in lower case, whatever the case of `text`.
+bool equals_ignoring_case(std::string_view text, std::string_view lower);
+
+inline bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f'; }
+
+inline bool is_letter(char c) { return static_cast<unsigned char>((c | 32) - 'a') < 26; }
+
+}  // namespace kernels

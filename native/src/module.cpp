@@ -1,0 +1,160 @@
+// What Python sees of the kernels. The signatures are in native/kernels.pyi.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+#include <nanobind/stl/vector.h>
+
+#include "block_extractor.hpp"
+#include "block_features.hpp"
+#include "page.hpp"
+#include "render.hpp"
+
+namespace nb = nanobind;
+using namespace kernels;
+
+namespace {
+
+template <typename T>
+using Array = nb::ndarray<nb::numpy, T, nb::c_contig>;
+
+template <typename T, typename... Shape>
+Array<T> as_array(std::vector<T> values, Shape... shape) {
+  auto* kept = new std::vector<T>(std::move(values));
+  nb::capsule owner(kept, [](void* vector) noexcept { delete static_cast<std::vector<T>*>(vector); });
+  return Array<T>(kept->data(), {static_cast<std::size_t>(shape)...}, owner);
+}
+
+std::string_view view(nb::bytes bytes) { return {bytes.c_str(), bytes.size()}; }
+
+// A page that was read, for training and for people who look at its blocks.
+class ReadPage {
+ public:
+  explicit ReadPage(nb::bytes html) : html_(view(html)), page_(read_page(html_)), counts_(count_texts(page_)) {}
+
+  std::vector<std::string> texts() const {
+    std::vector<std::string> texts;
+    for (const Block& block : page_.blocks) texts.push_back(page_.text.substr(block.begin, block.end - block.begin));
+    return texts;
+  }
+
+  nb::tuple features(std::string_view url, const Lexicon& lexicon) const {
+    Features features = features_of(page_, counts_, lexicon, html_, url);
+    const std::size_t columns = features.columns;
+    const std::size_t page_columns = features.page.size();
+    return nb::make_tuple(as_array(std::move(features.blocks), page_.blocks.size(), columns), as_array(std::move(features.page), page_columns));
+  }
+
+  std::vector<std::string> feature_names() const {
+    std::vector<std::string> names;
+    features_of(page_, counts_, Lexicon(), html_, "", &names);
+    return names;
+  }
+
+  nb::list words() const {
+    PageWords words = words_of(page_, counts_);
+    nb::list kinds;
+    for (std::size_t kind = 0; kind < kWordKinds; ++kind) {
+      const std::size_t size = words.rows[kind].size();
+      kinds.append(nb::make_tuple(as_array(std::move(words.rows[kind]), size), as_array(std::move(words.keys[kind]), size)));
+    }
+    return kinds;
+  }
+
+  Array<std::int32_t> parents() const {
+    std::vector<std::int32_t> parents;
+    for (const Node& node : page_.nodes) parents.push_back(node.parent);
+    return as_array(std::move(parents), page_.nodes.size());
+  }
+
+  Array<std::int32_t> block_nodes() const {
+    std::vector<std::int32_t> nodes;
+    for (const Block& block : page_.blocks) nodes.push_back(block.node);
+    return as_array(std::move(nodes), page_.blocks.size());
+  }
+
+  std::string render(const std::vector<bool>& taken) const {
+    if (taken.size() != page_.blocks.size()) throw nb::value_error("one truth value for each block is needed");
+    return render_text(page_, std::vector<char>(taken.begin(), taken.end()));
+  }
+
+ private:
+  std::string html_;
+  Page page_;
+  std::vector<TextCounts> counts_;
+};
+
+}  // namespace
+
+NB_MODULE(kernels, m) {
+  nb::class_<Lexicon>(m, "Lexicon")
+      .def(nb::init<>())
+      .def("fill", [](Lexicon& lexicon, int kind, const std::vector<std::uint32_t>& keys, const std::vector<std::int8_t>& values) {
+        if (kind < 0 || kind >= static_cast<int>(kWordKinds)) throw nb::value_error("the kind of words is unknown");
+        lexicon.fill(static_cast<WordKind>(kind), keys, values);
+      });
+
+  nb::class_<ReadPage>(m, "Page")
+      .def(nb::init<nb::bytes>(), nb::arg("html"))
+      .def("texts", &ReadPage::texts)
+      .def("features", &ReadPage::features, nb::arg("url"), nb::arg("lexicon"))
+      .def("feature_names", &ReadPage::feature_names)
+      .def("words", &ReadPage::words)
+      .def("parents", &ReadPage::parents)
+      .def("block_nodes", &ReadPage::block_nodes)
+      .def("render", &ReadPage::render, nb::arg("taken"));
+
+  nb::class_<BlockExtractor>(m, "BlockExtractor")
+      .def(
+          "__init__",
+          [](BlockExtractor* self, const std::vector<std::vector<std::int32_t>>& nodes, const std::vector<std::int16_t>& leaves,
+             const std::vector<std::int32_t>& roots, const std::vector<std::uint16_t>& table, std::int32_t step,
+             const Lexicon& lexicon, std::size_t block_features, std::size_t page_features) {
+            std::vector<TreeNode> trees;
+            for (const auto& node : nodes) {
+              if (node.size() != 4) throw nb::value_error("a node of a tree has four numbers");
+              trees.push_back({node[0], node[1], node[2], node[3]});
+            }
+            if (table.empty() || step < 1) throw nb::value_error("the table of chances is empty");
+            new (self) BlockExtractor(BoostedTrees(std::move(trees), leaves, roots, block_features + page_features),
+                                      Calibration{table, step}, lexicon, block_features, page_features);
+          },
+          nb::arg("nodes"), nb::arg("leaves"), nb::arg("roots"), nb::arg("table"), nb::arg("step"), nb::arg("lexicon"),
+          nb::arg("block_features"), nb::arg("page_features"))
+      .def(
+          "text",
+          [](const BlockExtractor& self, nb::bytes html, std::string_view url) {
+            const std::string_view bytes = view(html);
+            nb::gil_scoped_release release;
+            const Page page = read_page(bytes);
+            const auto counts = count_texts(page);
+            return render_text(page, choose(self.chances(page, counts, bytes, url), counts));
+          },
+          nb::arg("html"), nb::arg("url"))
+      .def(
+          "blocks",
+          [](const BlockExtractor& self, nb::bytes html, std::string_view url) {
+            const std::string_view bytes = view(html);
+            const Page page = read_page(bytes);
+            const auto counts = count_texts(page);
+            const auto chances = self.chances(page, counts, bytes, url);
+            const auto taken = choose(chances, counts);
+            nb::list rows;
+            for (std::size_t i = 0; i < chances.size(); ++i) {
+              const Block& block = page.blocks[i];
+              const std::string text = page.text.substr(block.begin, block.end - block.begin);
+              rows.append(nb::make_tuple(text, name_of(page.nodes[static_cast<std::size_t>(block.node)].tag), chances[i], taken[i] != 0));
+            }
+            return rows;
+          },
+          nb::arg("html"), nb::arg("url"));
+
+  m.def("choose", [](const std::vector<std::uint16_t>& chances, const std::vector<std::uint32_t>& words) {
+    if (chances.size() != words.size()) throw nb::value_error("each block needs a chance and a number of words");
+    std::vector<TextCounts> counts(words.size());
+    for (std::size_t i = 0; i < words.size(); ++i) counts[i].words = words[i];
+    const auto taken = choose(chances, counts);
+    return std::vector<bool>(taken.begin(), taken.end());
+  });
+}

@@ -1,0 +1,132 @@
+#include "page_features.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "html_tokenizer.hpp"
+#include "phrase_matcher.hpp"
+
+namespace kernels {
+namespace {
+
+using Found = std::vector<std::pair<const char*, std::int64_t>>;
+
+constexpr std::array kTypes = {
+    "Product", "Offer", "Review", "NewsArticle", "Article", "BlogPosting", "ItemList", "CollectionPage", "FAQPage", "QAPage",
+    "DiscussionForumPosting", "Organization", "BreadcrumbList", "Recipe", "WebSite", "WebPage", "LocalBusiness", "Person",
+    "TechArticle", "ListItem", "Event", "JobPosting", "SoftwareApplication", "VideoObject",
+};
+
+constexpr std::array kTagsCounted = {Tag::kArticle, Tag::kForm, Tag::kImg, Tag::kLi, Tag::kTable, Tag::kPre, Tag::kCode, Tag::kH1,
+                                     Tag::kH2, Tag::kH3, Tag::kP, Tag::kA, Tag::kButton, Tag::kScript, Tag::kTd, Tag::kBr,
+                                     Tag::kDd, Tag::kTime, Tag::kSection, Tag::kInput, Tag::kIframe, Tag::kDetails};
+
+// Phrases of a page's text, or of its tags, by what they speak for.
+constexpr std::array kPhrases = {
+    "$", "€", "£", "add to cart", "add to bag", "add to basket", "reply", "replies", "posted", "quote", "in stock",
+    "free shipping", "sku", "comment", "read more", "learn more", "get started", "contact us", "price", "review", "rating", "faq",
+    "breadcrumb", "discourse", "phpbb", "vbulletin", "xenforo", "invision", "docusaurus", "sphinx", "mkdocs", "readthedocs",
+    "doxygen", "javadoc", "shopify", "woocommerce", "magento", "wp-content", "rel=\"next\"", "itemprop=", "schema.org/product",
+    "pagination", "author", "answer", "thread", "topic", "gallery", "sidebar", "related", "cart",
+};
+
+constexpr std::array<std::pair<const char*, std::array<std::string_view, 10>>, 7> kPaths = {{
+    {"url.product", {"product", "/p/", "/dp/", "shop", "store", "item"}},
+    {"url.forum", {"forum", "thread", "topic", "viewtopic", "/t/", "question", "discussion", "community"}},
+    {"url.docs", {"docs.", "docs/", "documentation", "reference", "manual", "guide", "api", "help", "wiki"}},
+    {"url.listing", {"categor", "collection", "/tag", "/c/", "browse", "archive", "topics", "search", "list"}},
+    {"url.article", {"blog", "news", "article", "story", "post"}},
+    {"url.service", {"about", "service", "solution", "pricing", "feature", "contact"}},
+    {"url.page", {"page=", "/page/", "?p=", "id="}},
+}};
+
+constexpr std::size_t kMostBytes = 400'000;  // of a page that are searched for phrases
+
+void add_types(const Page& page, Found& found) {
+  std::array<std::int64_t, kTypes.size()> counts{};
+  constexpr std::string_view kKey = "\"@type\"";
+  for (const std::string_view data : page.linked_data) {
+    for (std::size_t at = data.find(kKey); at != std::string_view::npos; at = data.find(kKey, at + kKey.size())) {
+      std::size_t begin = at + kKey.size();
+      while (begin < data.size() && (is_space(data[begin]) || data[begin] == ':' || data[begin] == '[')) ++begin;
+      if (begin >= data.size() || data[begin] != '"') continue;
+      const std::string_view type = data.substr(begin + 1, std::min(data.find('"', begin + 1), data.size()) - begin - 1);
+      const auto known = std::find(kTypes.begin(), kTypes.end(), type);
+      if (known != kTypes.end()) ++counts[static_cast<std::size_t>(known - kTypes.begin())];
+    }
+  }
+  for (std::size_t i = 0; i < kTypes.size(); ++i) found.emplace_back(kTypes[i], std::min<std::int64_t>(counts[i], 5));
+  const std::string_view og = page.og_type;
+  const auto says = [&](std::string_view type) { return og.find(type) != std::string_view::npos; };
+  found.emplace_back("og:type", says("article") ? 1 : says("product") ? 2 : says("website") ? 3 : og.empty() ? 0 : 4);
+}
+
+void add_phrases(const Page& page, std::string_view html, Found& found) {
+  static const PhraseMatcher matcher = [] {
+    std::vector<PhraseMatcher::Phrase> phrases;
+    for (std::size_t i = 0; i < kPhrases.size(); ++i) phrases.push_back({kPhrases[i], static_cast<std::uint8_t>(i)});
+    return PhraseMatcher(phrases);
+  }();
+  std::array<std::int64_t, kPhrases.size()> counts{};
+  Tokenizer tokenizer(html.substr(0, kMostBytes));
+  const char* begin = html.data();
+  for (Token token = tokenizer.next(); token.kind != TokenKind::kEnd; token = tokenizer.next()) {
+    (void)begin;
+    if (token.kind == TokenKind::kText) matcher.each(token.text, [&](std::uint8_t id) { ++counts[id]; });
+    if (token.kind != TokenKind::kStartTag) continue;
+    for (const Attribute& attribute : *token.attributes) {
+      matcher.each(attribute.value.substr(0, 200), [&](std::uint8_t id) { ++counts[id]; });
+    }
+  }
+  (void)page;
+  for (std::size_t i = 0; i < kPhrases.size(); ++i) found.emplace_back(kPhrases[i], counts[i]);
+}
+
+void add_url(std::string_view url, Found& found) {
+  std::string lower(url.substr(0, 2000));
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 32) : c;
+  const std::size_t scheme = lower.find("://");
+  std::string_view rest = lower;
+  if (scheme != std::string::npos) rest.remove_prefix(scheme + 3);
+  const std::string_view path = rest.substr(std::min(rest.find('/'), rest.size()));
+  const std::size_t query = std::min(path.find('?'), path.size());
+  const std::string_view folders = path.substr(0, query);
+  std::string_view last = folders;
+  while (!last.empty() && last.back() == '/') last.remove_suffix(1);
+  last.remove_prefix(std::min(last.rfind('/') + 1, last.size()));
+  std::int64_t segments = 0;
+  for (std::size_t i = 0; i < folders.size(); ++i) segments += folders[i] != '/' && (i == 0 || folders[i - 1] == '/') ? 1 : 0;
+  found.emplace_back("url.segments", segments);
+  found.emplace_back("url.last", static_cast<std::int64_t>(last.size()));
+  found.emplace_back("url.dashes", std::count(last.begin(), last.end(), '-') + std::count(last.begin(), last.end(), '_'));
+  found.emplace_back("url.digits", std::count_if(last.begin(), last.end(), [](char c) { return c >= '0' && c <= '9'; }));
+  found.emplace_back("url.query", query + 1 < path.size());
+  found.emplace_back("url.extension", last.find('.') != std::string_view::npos);
+  bool year = false;
+  for (std::size_t at = path.find('/'); at != std::string_view::npos; at = path.find('/', at + 1)) {
+    const std::string_view part = path.substr(at, 6);
+    year |= part.size() == 6 && (part.substr(1, 2) == "20" || part.substr(1, 2) == "19") && part[5] == '/';
+  }
+  found.emplace_back("url.year", year);
+  for (const auto& [name, words] : kPaths) {
+    const bool any = std::any_of(words.begin(), words.end(), [&](std::string_view word) {
+      return !word.empty() && rest.find(word) != std::string_view::npos;
+    });
+    found.emplace_back(name, any);
+  }
+}
+
+}  // namespace
+
+Found page_features_of(const Page& page, std::string_view html, std::string_view url) {
+  Found found;
+  add_types(page, found);
+  for (const Tag tag : kTagsCounted) found.emplace_back(name_of(tag).data(), page.tag_counts[static_cast<std::size_t>(tag)]);
+  add_phrases(page, html, found);
+  add_url(url, found);
+  found.emplace_back("bytes", static_cast<std::int64_t>(html.size()));
+  return found;
+}
+
+}  // namespace kernels

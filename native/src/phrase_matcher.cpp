@@ -1,0 +1,59 @@
+#include "phrase_matcher.hpp"
+
+#include <queue>
+
+namespace kernels {
+
+PhraseMatcher::PhraseMatcher(const std::vector<Phrase>& phrases) {
+  for (const Phrase& phrase : phrases) {
+    for (const char c : phrase.text) {
+      auto& known = class_of_[static_cast<unsigned char>(c)];
+      if (known == 0) known = static_cast<std::uint8_t>(classes_++);
+    }
+  }
+  for (int c = 'a'; c <= 'z'; ++c) class_of_[static_cast<std::size_t>(c - 32)] = class_of_[static_cast<std::size_t>(c)];
+
+  next_.assign(classes_, 0);
+  std::vector<std::vector<std::uint8_t>> ends(1);
+  for (const Phrase& phrase : phrases) {
+    std::uint32_t state = 0;
+    for (const char c : phrase.text) {
+      const std::size_t edge = state * classes_ + class_of_[static_cast<unsigned char>(c)];
+      if (next_[edge] == 0) {
+        next_[edge] = static_cast<std::uint32_t>(ends.size());
+        next_.insert(next_.end(), classes_, 0);
+        ends.emplace_back();
+      }
+      state = next_[edge];
+    }
+    ends[state].push_back(phrase.id);
+  }
+
+  // Each state takes the missing edges, and the phrases, of the longest suffix that is a state too.
+  std::vector<std::uint32_t> suffix(ends.size(), 0);
+  std::queue<std::uint32_t> states;
+  states.push(0);
+  while (!states.empty()) {
+    const std::uint32_t state = states.front();
+    states.pop();
+    for (std::uint32_t c = 0; c < classes_; ++c) {
+      std::uint32_t& to = next_[state * classes_ + c];
+      const std::uint32_t other = state == 0 ? 0 : next_[suffix[state] * classes_ + c];
+      if (to == 0) {
+        to = other;
+        continue;
+      }
+      suffix[to] = other;
+      ends[to].insert(ends[to].end(), ends[other].begin(), ends[other].end());
+      states.push(to);
+    }
+  }
+
+  for (const auto& found : ends) {
+    first_.push_back(static_cast<std::uint32_t>(ids_.size()));
+    ids_.insert(ids_.end(), found.begin(), found.end());
+  }
+  first_.push_back(static_cast<std::uint32_t>(ids_.size()));
+}
+
+}  // namespace kernels

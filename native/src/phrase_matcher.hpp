@@ -1,0 +1,47 @@
+// Finds many short phrases in one pass over a text (Aho and Corasick 1975).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+#include <vector>
+
+namespace kernels {
+
+// Phrases are in lower case; letters of the text count as their lower case.
+class PhraseMatcher {
+ public:
+  struct Phrase {
+    std::string_view text;
+    std::uint8_t id;  // several phrases may share an id
+  };
+
+  explicit PhraseMatcher(const std::vector<Phrase>& phrases);
+
+  // Calls `found(id)` for each place where a phrase ends.
+  template <typename Found>
+  void each(std::string_view text, Found found) const {
+    std::uint32_t state = 0;
+    for (const char c : text) {
+      state = next_[state * classes_ + class_of_[static_cast<unsigned char>(c)]];
+      for (std::uint32_t at = first_[state]; at < first_[state + 1]; ++at) found(ids_[at]);
+    }
+  }
+
+  // Returns the ids that are found, as bits. Ids are below 32.
+  std::uint32_t mask(std::string_view text) const {
+    std::uint32_t bits = 0;
+    each(text, [&](std::uint8_t id) { bits |= 1U << id; });
+    return bits;
+  }
+
+ private:
+  std::array<std::uint8_t, 256> class_of_{};  // the bytes that no phrase has are class 0
+  std::uint32_t classes_ = 1;
+  std::vector<std::uint32_t> next_;   // [state * classes + class]
+  std::vector<std::uint32_t> first_;  // for each state, the place of its ids
+  std::vector<std::uint8_t> ids_;
+};
+
+}  // namespace kernels

@@ -1,0 +1,152 @@
+#include <algorithm>
+
+#include "block_features.hpp"
+#include "html_tokenizer.hpp"
+
+namespace kernels {
+namespace {
+
+constexpr std::uint32_t kSeed = 2166136261U;
+constexpr std::uint32_t kPrime = 16777619U;
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Signs of 3 bytes that end a sentence, or part one, in scripts other than Latin, Greek and Cyrillic.
+bool ends_sentence(std::string_view sign) {
+  return sign == "。" || sign == "！" || sign == "？" || sign == "।" || sign == "။" || sign == "។" || sign == "።";
+}
+
+bool parts_sentence(std::string_view sign) { return sign == "、" || sign == "，" || sign == "፣"; }
+
+// Calls `word(text, hash)` for each word. Two characters of Chinese or Japanese count as one word, as their words are not
+// apart. `other(at)` is called for each byte of ASCII that is in no word.
+template <typename Word, typename Sign, typename Other>
+void each_word(std::string_view text, Word word, Sign sign, Other other) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t begin = at;
+    std::uint32_t hash = kSeed;
+    while (at < text.size()) {
+      const char c = text[at];
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte >= 0xE0 && byte <= 0xEF && at + 3 <= text.size()) {
+        const std::string_view character = text.substr(at, 3);
+        if (byte == 0xE2 || byte == 0xEF || (byte == 0xE3 && static_cast<unsigned char>(text[at + 1]) == 0x80) ||
+            ends_sentence(character) || parts_sentence(character)) {
+          break;  // punctuation
+        }
+        if (byte >= 0xE3 && byte <= 0xE9 && at > begin) {
+          const auto before = static_cast<unsigned char>(text[begin]);
+          if (before < 0xE3 || before > 0xE9 || at - begin >= 6) break;
+        }
+        for (const char b : character) hash = (hash ^ static_cast<unsigned char>(b)) * kPrime;
+        at += 3;
+        continue;
+      }
+      if (!is_letter(c) && !is_digit(c) && byte < 128) break;
+      hash = (hash ^ static_cast<unsigned char>(c >= 'A' && c <= 'Z' ? c | 32 : c)) * kPrime;
+      ++at;
+    }
+    if (at > begin) {
+      word(text.substr(begin, at - begin), hash);
+    } else if (static_cast<unsigned char>(text[at]) >= 0xE0 && at + 3 <= text.size()) {
+      sign(text.substr(at, 3));
+      at += 3;
+    } else {
+      other(at++);
+    }
+  }
+}
+
+TextCounts count_text(std::string_view text, const std::vector<std::uint32_t>& title) {
+  TextCounts counts;
+  counts.hash = kSeed;
+  for (const char c : text) {
+    counts.hash = (counts.hash ^ static_cast<unsigned char>(c)) * kPrime;
+    counts.upper += c >= 'A' && c <= 'Z' ? 1 : 0;
+    counts.digits += is_digit(c) ? 1 : 0;
+  }
+  each_word(
+      text,
+      [&](std::string_view word, std::uint32_t hash) {
+        ++counts.words;
+        const auto first = static_cast<unsigned char>(word[0]);
+        counts.lower_words += (first >= 'a' && first <= 'z') || first >= 128 ? 1 : 0;
+        counts.capital_words += first >= 'A' && first <= 'Z' ? 1 : 0;
+        counts.long_words += word.size() >= 7 ? 1 : 0;
+        counts.title_words += std::binary_search(title.begin(), title.end(), hash) ? 1 : 0;
+      },
+      [&](std::string_view sign) {
+        counts.sentence_ends += ends_sentence(sign) ? 1 : 0;
+        counts.commas += parts_sentence(sign) ? 1 : 0;
+      },
+      [&](std::size_t at) {
+        const char c = text[at];
+        if (c == ',') ++counts.commas;
+        const bool end = at + 1 >= text.size() || is_space(text[at + 1]) || text[at + 1] == '"';
+        if ((c == '.' || c == '!' || c == '?') && end) ++counts.sentence_ends;
+      });
+  return counts;
+}
+
+}  // namespace
+
+std::vector<TextCounts> count_texts(const Page& page) {
+  std::vector<std::uint32_t> title;
+  const auto ignore = [](auto) {};
+  each_word(page.title, [&](std::string_view, std::uint32_t hash) { title.push_back(hash); }, ignore, ignore);
+  std::sort(title.begin(), title.end());
+  std::vector<TextCounts> counts;
+  counts.reserve(page.blocks.size());
+  for (const Block& block : page.blocks) {
+    counts.push_back(count_text(std::string_view(page.text).substr(block.begin, block.end - block.begin), title));
+  }
+  return counts;
+}
+
+PageWords words_of(const Page& page, const std::vector<TextCounts>& counts) {
+  constexpr std::uint32_t kMostWords = 30, kMostOfText = 6;  // of a block
+  constexpr std::size_t kMostOfHeading = 8, kReach = 60;     // words, and blocks below the heading
+  PageWords found;
+  const auto add = [&](WordKind kind, std::size_t row, std::uint32_t key) {
+    found.rows[static_cast<std::size_t>(kind)].push_back(static_cast<std::uint32_t>(row));
+    found.keys[static_cast<std::size_t>(kind)].push_back(key);
+  };
+  for (std::size_t node = 0; node < page.nodes.size(); ++node) {
+    for (std::uint32_t i = page.nodes[node].first_token; i < page.nodes[node].last_token; ++i) add(WordKind::kToken, node, page.tokens[i]);
+  }
+  const auto ignore = [](auto) {};
+  std::vector<std::uint32_t> heading, words;
+  std::size_t below = 0;
+  for (std::size_t i = 0; i < page.blocks.size(); ++i) {
+    const Block& block = page.blocks[i];
+    for (const std::uint32_t key : heading) {
+      if (below <= kReach) add(WordKind::kHeading, i, key);
+    }
+    ++below;
+    const bool is_heading = has(page.nodes[static_cast<std::size_t>(block.node)].tag, kHeading);
+    if (counts[i].words == 0 || (counts[i].words > kMostWords && !is_heading)) continue;
+    const std::string_view text = std::string_view(page.text).substr(block.begin, block.end - block.begin);
+    words.clear();
+    std::uint32_t whole = kSeed;
+    each_word(
+        text,
+        [&](std::string_view word, std::uint32_t hash) {
+          const bool number = std::all_of(word.begin(), word.end(), is_digit);
+          whole = (whole ^ (number ? 0 : hash)) * kPrime;
+          if (!number && std::find(words.begin(), words.end(), hash) == words.end() && words.size() < kMostWords) words.push_back(hash);
+        },
+        ignore, ignore);
+    if (counts[i].words <= kMostWords) {
+      for (const std::uint32_t key : words) add(WordKind::kWord, i, key);
+    }
+    if (counts[i].words <= kMostOfText) add(WordKind::kText, i, whole);
+    if (is_heading) {
+      heading.assign(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(std::min(words.size(), kMostOfHeading)));
+      below = 1;
+    }
+  }
+  return found;
+}
+
+}  // namespace kernels
