@@ -17,7 +17,7 @@ import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -38,12 +38,13 @@ OWN, FAST, OTHER = "trafilatura's own call", "filters.extract.precision_mode", "
 STAGES = {
     "rescue": Extract(engine="rescue"),
     "rescue, layout tables as blocks": Extract(engine="rescue", layout_tables=True),
+    "blocks": Extract(engine="blocks"),
 }
 SHARES = tuple(round(0.1 * n, 1) for n in range(1, 11))
 LINE_CHARS = (0, 40, 60, 80, 100)
 
-_MARKS = re.compile(r"<(?:h|p|l)>|\A\s*URL:[^\n]*", re.IGNORECASE)  # CleanEval's
-_WORD = re.compile(r"\w+")
+MARKS = re.compile(r"<(?:h|p|l)>|\A\s*URL:[^\n]*", re.IGNORECASE)  # CleanEval's
+WORD = re.compile(r"\w+")
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Page:
 
 
 def words(text: str) -> Counter:
-    return Counter(_WORD.findall(text.lower()))
+    return Counter(WORD.findall(text.lower()))
 
 
 def quality(text: str, truth: Counter) -> tuple[float, float, float]:
@@ -103,37 +104,43 @@ def own_call(html: str) -> str | None:
     return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)
 
 
-def read_pages(limit: int | None) -> list[Page]:
-    """All annotated pages, with the text of every engine."""
+def marked_records() -> Iterator[tuple[Record, str, str]]:
+    """Records of the shared archives, with the sha1 of the page and its hand-made text."""
     with gzip.open(shared_data() / "truth" / "main_text.jsonl.gz", "rt", encoding="utf-8") as lines:
         truths = {row["sha1"]: row["text"] for row in map(json.loads, lines)}
-    next(iter(STAGES.values())).prepare()
-    pages: list[Page] = []
     for archive in sorted((shared_data() / "warc").glob("*.warc.gz")):
         for item in read_warc(archive):
-            if not isinstance(item, Record) or item.kind != "response":
-                continue
+            if isinstance(item, Record) and item.kind == "response":
+                sha1 = hashlib.sha1(page_of(Document.of(item)).body).hexdigest()
+                if text := MARKS.sub(" ", truths.pop(sha1, "")):
+                    yield item, sha1, text
+
+
+def read_pages(limit: int | None) -> list[Page]:
+    """All annotated pages, with the text of every engine."""
+    for stage in STAGES.values():
+        stage.prepare()
+    pages: list[Page] = []
+    for item, sha1, text in marked_records():
+        html, truth = page_of(Document.of(item)).html, words(text)
+        if not truth:
+            continue
+        everything = words(extract_plain_text(html, main_content=False))
+        page = Page(sha1, truth, (everything & truth).total() * 2 >= truth.total())
+        for name, extract in ((OWN, own_call), (FAST, precision_mode.extract), (OTHER, resiliparse_text)):
+            started = time.process_time()
+            text = extract(html) or ""
+            page.add(name, text, time.process_time() - started)
+        for name, stage in STAGES.items():
             doc = Document.of(item)
-            html, sha1 = page_of(doc).html, hashlib.sha1(page_of(doc).body).hexdigest()
-            truth = words(_MARKS.sub(" ", truths.pop(sha1, "")))
-            if not truth:
-                continue
-            everything = words(extract_plain_text(html, main_content=False))
-            page = Page(sha1, truth, (everything & truth).total() * 2 >= truth.total())
-            for name, extract in ((OWN, own_call), (FAST, precision_mode.extract), (OTHER, resiliparse_text)):
-                started = time.process_time()
-                text = extract(html)
-                page.add(name, text or "", time.process_time() - started)
-            for name, stage in STAGES.items():
-                doc = Document.of(item)
-                _ = page_of(doc).html, page_of(doc).structure  # these are the same for all
-                started = time.process_time()
-                for _ in stage.apply(doc):
-                    pass
-                page.add(name, doc.text, time.process_time() - started)
-            pages.append(page)
-            if limit and len(pages) == limit:
-                return pages
+            _ = page_of(doc).utf8, page_of(doc).structure  # these are the same for all
+            started = time.process_time()
+            for _ in stage.apply(doc):
+                pass
+            page.add(name, doc.text, time.process_time() - started)
+        pages.append(page)
+        if len(pages) == limit:
+            return pages
     return pages
 
 
