@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PACKAGES := $(VENV)/.packages
 STAMP := $(VENV)/.installed
 TRAIN_STAMP := $(VENV)/.installed-train
 # The version that pyproject.toml's extra `train` names; requirements.lock has the rest of that extra. The CPU build is
@@ -15,11 +16,15 @@ PIP_TRAIN := $(BIN)/pip install --quiet --disable-pip-version-check --require-ha
 
 setup: $(STAMP)
 
-$(STAMP): requirements.lock pyproject.toml
+$(PACKAGES): requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@echo 'Installing into $(VENV): 2.2 GB, about a minute…'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $(PACKAGES)
+
+# Builds the kernels into native/, and makes the packages importable where they are.
+$(STAMP): $(PACKAGES) pyproject.toml setup.py $(wildcard native/*.py native/*.txt native/src/*)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 

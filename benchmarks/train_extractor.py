@@ -103,7 +103,7 @@ class Page:
 def labelled(source: str, kind: str, url: str, html: str, truth: str) -> Page | None:
     """Cut a page and label its blocks. Return None if nothing is marked."""
     utf8 = html.encode("utf-8", "replace")
-    blocks = [WORD.findall(text.lower()) for text in kernels.Page(utf8).texts()]
+    blocks = [WORD.findall(text.lower()) for text in kernels.Page(utf8, url).texts()]
     marked = WORD.findall(truth.lower())
     if not marked:
         return None
@@ -164,10 +164,10 @@ class WordTable:
 
 
 def word_tables(pages: Sequence[Page], hosts: np.ndarray) -> list[WordTable]:
-    """Count the words of classes and ids, of short blocks, of headings, and short texts as a whole."""
-    parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in range(4)]
+    """Count the words of classes and ids, of short blocks, of headings, short texts as a whole, and the words of links."""
+    parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in range(5)]
     for page, host in zip(pages, hosts, strict=True):
-        cut = kernels.Page(page.html)
+        cut = kernels.Page(page.html, page.url)
         parents, nodes = cut.parents(), cut.block_nodes()
         mass, main = np.zeros(len(parents)), np.zeros(len(parents))
         np.add.at(mass, nodes, page.weights)
@@ -209,7 +209,7 @@ def table_of(pages: Sequence[Page], hosts: np.ndarray, tables: Sequence[WordTabl
     for host in np.unique(hosts):
         lexicon = lexicon_of(tables, host)
         for index in np.flatnonzero(hosts == host):
-            blocks, page = kernels.Page(pages[index].html).features(pages[index].url, lexicon)
+            blocks, page = kernels.Page(pages[index].html, pages[index].url).features(lexicon)
             if len(blocks):
                 columns = (blocks.shape[1], len(page))
                 rows[index] = np.hstack([blocks, np.broadcast_to(page, (len(blocks), len(page)))])

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 class Lexicon:
-    """Values of words, by kind: 0 of classes and ids, 1 of blocks, 2 of headings, 3 of whole texts."""
+    """Values of words, by kind: 0 of classes and ids, 1 of blocks, 2 of headings, 3 of whole texts, 4 of links."""
 
     def __init__(self) -> None: ...
     def fill(self, kind: int, keys: Sequence[int], values: Sequence[int]) -> None: ...
@@ -14,9 +14,9 @@ class Lexicon:
 class Page:
     """A page of UTF-8 that was cut into blocks."""
 
-    def __init__(self, html: bytes) -> None: ...
+    def __init__(self, html: bytes, url: str) -> None: ...
     def texts(self) -> list[str]: ...
-    def features(self, url: str, lexicon: Lexicon) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    def features(self, lexicon: Lexicon) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Return the features of the blocks [blocks, columns], and those of the page."""
 
     def feature_names(self) -> list[str]: ...

@@ -24,7 +24,7 @@ def load_model(file: Traversable | Path = MODEL) -> kernels.BlockExtractor:
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as model:
             lexicon = kernels.Lexicon()
-            for kind in range(4):
+            for kind in range(5):
                 lexicon.fill(kind, model[f"words{kind}"].tolist(), model[f"values{kind}"].tolist())
             return kernels.BlockExtractor(
                 nodes=model["nodes"].tolist(),

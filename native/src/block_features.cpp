@@ -79,6 +79,9 @@ class Measures {
     row.add("page.blocks", static_cast<Number>(blocks().size()));
     row.add("page.prose_blocks", prose_blocks_);
     row.add("page.prose_share", share(prose_total_, total_));
+    Number described = 0;
+    for (const TextCounts& counts : counts_) described += counts.described_pairs;
+    row.add("page.described", described);
     row.add("page.longest_prose", blocks().empty() ? 0 : blocks()[longest_prose_].chars);
   }
 
@@ -235,6 +238,10 @@ class Measures {
     row.add("first", kind_of_first(page_.text[block.begin]));
     row.add("same_text", same_text_.at(counts.hash));
     row.add("title_share", share(counts.title_words, words));
+    row.add("described", counts.described_pairs);
+    row.add("described_share", share(counts.described_pairs, words));
+    row.add("outward_share", share(block.outward_links, std::max(block.links, 1U)));
+    row.add("inward_links", block.inward_links);
     row.add("all_capital", counts.capital_words == counts.words);
     row.add("tag", static_cast<Number>(node(block.node).tag));
     row.add("preformatted", block.preformatted);
@@ -423,7 +430,7 @@ class Measures {
     row.add("tokens.least", least);
     row.add("tokens.most", most);
     for (int place = 0; place < 3; ++place) row.add("tokens.nearest.", nearest[static_cast<std::size_t>(place)], place);
-    const auto& [words, heading, whole] = block_values_[i];
+    const auto& [words, heading, whole, links] = block_values_[i];
     row.add("words.sum", words.sum);
     row.add("words.mean", words.mean());
     row.add("words.least", words.least);
@@ -432,6 +439,17 @@ class Measures {
     row.add("heading.least", heading.least);
     row.add("heading.most", heading.most);
     row.add("text.value", whole.sum);
+    row.add("link_words.sum", links.sum);
+    row.add("link_words.mean", links.mean());
+    row.add("link_words.least", links.least);
+    row.add("link_words.most", links.most);
+    int before = 0, after = 0;  // what the links around say
+    for (std::size_t j = i < 4 ? 0 : i - 4; j < i; ++j) before += block_values_[j][3].sum;
+    for (std::size_t j = i + 1; j < std::min(i + 5, blocks().size()); ++j) after += block_values_[j][3].sum;
+    row.add("link_words.before", before);
+    row.add("link_words.after", after);
+    row.add("described.before", i > 0 ? counts_[i - 1].described_pairs : 0);
+    row.add("described.after", i + 1 < blocks().size() ? counts_[i + 1].described_pairs : 0);
   }
 
   const Page& page_;
@@ -439,7 +457,7 @@ class Measures {
   const Lexicon& lexicon_;
   std::vector<Sums> sums_;
   std::vector<Learned> node_values_;
-  std::vector<std::array<Learned, 3>> block_values_;
+  std::vector<std::array<Learned, kWordKinds - 1>> block_values_;
   std::vector<char> is_prose_, in_best_;
   std::vector<int> previous_prose_, next_prose_, above_best_, since_comment_cue_;
   std::vector<Number> chars_before_, prose_before_;

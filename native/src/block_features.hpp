@@ -16,7 +16,8 @@ namespace kernels {
 struct TextCounts {
   std::uint32_t words = 0, upper = 0, digits = 0, commas = 0, sentence_ends = 0;
   std::uint32_t lower_words = 0, capital_words = 0, long_words = 0;
-  std::uint32_t title_words = 0;  // words that the page's title has too
+  std::uint32_t title_words = 0;      // words that the page's title has too
+  std::uint32_t described_pairs = 0;  // pairs of words that the page's descriptions of itself have too
   std::uint32_t hash = 0;
 };
 

@@ -7,8 +7,9 @@
 
 namespace kernels {
 
-enum class WordKind : std::uint8_t { kToken, kWord, kHeading, kText };  // of a class or id, a block, a heading; a whole text
-constexpr std::size_t kWordKinds = 4;
+// Words of a class or id, of a block, of a heading; a whole text; words of the address, class or rel of a link.
+enum class WordKind : std::uint8_t { kToken, kWord, kHeading, kText, kLink };
+constexpr std::size_t kWordKinds = 5;
 
 // Maps hashes of words to small integers, 16 times the log-odds. A word that is unknown has 0.
 class Lexicon {

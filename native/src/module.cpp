@@ -31,7 +31,8 @@ std::string_view view(nb::bytes bytes) { return {bytes.c_str(), bytes.size()}; }
 // A page that was read, for training and for people who look at its blocks.
 class ReadPage {
  public:
-  explicit ReadPage(nb::bytes html) : html_(view(html)), page_(read_page(html_)), counts_(count_texts(page_)) {}
+  ReadPage(nb::bytes html, std::string url)
+      : html_(view(html)), url_(std::move(url)), page_(read_page(html_, url_)), counts_(count_texts(page_)) {}
 
   std::vector<std::string> texts() const {
     std::vector<std::string> texts;
@@ -39,8 +40,8 @@ class ReadPage {
     return texts;
   }
 
-  nb::tuple features(std::string_view url, const Lexicon& lexicon) const {
-    Features features = features_of(page_, counts_, lexicon, html_, url);
+  nb::tuple features(const Lexicon& lexicon) const {
+    Features features = features_of(page_, counts_, lexicon, html_, url_);
     const std::size_t columns = features.columns;
     const std::size_t page_columns = features.page.size();
     return nb::make_tuple(as_array(std::move(features.blocks), page_.blocks.size(), columns), as_array(std::move(features.page), page_columns));
@@ -48,7 +49,7 @@ class ReadPage {
 
   std::vector<std::string> feature_names() const {
     std::vector<std::string> names;
-    features_of(page_, counts_, Lexicon(), html_, "", &names);
+    features_of(page_, counts_, Lexicon(), html_, url_, &names);
     return names;
   }
 
@@ -80,7 +81,7 @@ class ReadPage {
   }
 
  private:
-  std::string html_;
+  std::string html_, url_;
   Page page_;
   std::vector<TextCounts> counts_;
 };
@@ -96,9 +97,9 @@ NB_MODULE(kernels, m) {
       });
 
   nb::class_<ReadPage>(m, "Page")
-      .def(nb::init<nb::bytes>(), nb::arg("html"))
+      .def(nb::init<nb::bytes, std::string>(), nb::arg("html"), nb::arg("url"))
       .def("texts", &ReadPage::texts)
-      .def("features", &ReadPage::features, nb::arg("url"), nb::arg("lexicon"))
+      .def("features", &ReadPage::features, nb::arg("lexicon"))
       .def("feature_names", &ReadPage::feature_names)
       .def("words", &ReadPage::words)
       .def("parents", &ReadPage::parents)
@@ -127,7 +128,7 @@ NB_MODULE(kernels, m) {
           [](const BlockExtractor& self, nb::bytes html, std::string_view url) {
             const std::string_view bytes = view(html);
             nb::gil_scoped_release release;
-            const Page page = read_page(bytes);
+            const Page page = read_page(bytes, url);
             const auto counts = count_texts(page);
             return render_text(page, choose(self.chances(page, counts, bytes, url), counts));
           },
@@ -136,7 +137,7 @@ NB_MODULE(kernels, m) {
           "blocks",
           [](const BlockExtractor& self, nb::bytes html, std::string_view url) {
             const std::string_view bytes = view(html);
-            const Page page = read_page(bytes);
+            const Page page = read_page(bytes, url);
             const auto counts = count_texts(page);
             const auto chances = self.chances(page, counts, bytes, url);
             const auto taken = choose(chances, counts);

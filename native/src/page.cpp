@@ -55,7 +55,7 @@ struct Attributes {
   std::uint32_t categories = 0;
   bool link = false;
   bool hidden = false;
-  std::string_view href, type, encoding, alttext, name, property, content;
+  std::string_view href, type, encoding, alttext, name, property, content, classes, rel;
 };
 
 bool displays_none(std::string_view style) {
@@ -64,6 +64,21 @@ bool displays_none(std::string_view style) {
   std::string_view value = style.substr(at + 7);
   while (!value.empty() && (is_space(value[0]) || value[0] == ':')) value.remove_prefix(1);
   return equals_ignoring_case(value.substr(0, 4), "none");
+}
+
+// The open link. Its words are those of the block in which its text begins.
+struct Link {
+  std::vector<std::uint32_t> words;
+  bool outward = false, inward = false, counted = true;
+};
+
+std::string_view host_of(std::string_view url) {
+  const std::size_t scheme = url.substr(0, 10).find("//");
+  if (scheme == std::string_view::npos) return {};
+  const std::string_view rest = url.substr(scheme + 2);
+  std::string_view host = rest.substr(0, rest.find_first_of("/?#"));
+  if (host.substr(0, 4) == "www.") host.remove_prefix(4);
+  return host;
 }
 
 // The text of a formula in MathML.
@@ -75,7 +90,7 @@ struct Formula {
 
 class Reader {
  public:
-  explicit Reader(std::string_view html) : html_(html), tokenizer_(html) {
+  Reader(std::string_view html, std::string_view url) : html_(html), host_(host_of(url)), tokenizer_(html) {
     page_.tag_counts.assign(static_cast<std::size_t>(Tag::kCount), 0);
     page_.text.reserve(html.size() / 4);
     push(Tag::kHtml, {}, false);
@@ -180,7 +195,13 @@ class Reader {
     breaks_in_a_row_ = 0;
     page_.text.append(word);
     block.chars += static_cast<std::uint32_t>(word.size());
-    if (in_link_) block.link_chars += static_cast<std::uint32_t>(word.size());
+    if (!in_link_) return;
+    block.link_chars += static_cast<std::uint32_t>(word.size());
+    if (link_.counted) return;
+    link_.counted = true;
+    block.outward_links += link_.outward ? 1 : 0;
+    block.inward_links += link_.inward ? 1 : 0;
+    for (const std::uint32_t hash : link_.words) page_.link_words.push_back({static_cast<std::uint32_t>(block_), hash});
   }
 
   void begin_block() {
@@ -251,6 +272,10 @@ class Reader {
         found.hidden |= displays_none(attribute.value);
       } else if (is("hidden") || (is("aria-hidden") && equals_ignoring_case(attribute.value, "true"))) {
         found.hidden = true;
+      } else if (is("class")) {
+        found.classes = attribute.value;
+      } else if (is("rel")) {
+        found.rel = attribute.value;
       } else if (is("href")) {
         found.link = true, found.href = attribute.value;
       } else if (is("type")) {
@@ -274,13 +299,22 @@ class Reader {
   // Reads the words of a class or id. In a word, all numbers count as 0.
   std::uint32_t read_words(std::string_view value, bool is_id) {
     std::uint32_t categories = 0;
+    each_word(value, is_space, is_id ? 1 : 0, [&](std::string_view word, std::uint32_t hash) {
+      categories |= category_words().mask(word);
+      page_.tokens.push_back(hash);
+    });
+    return categories;
+  }
+
+  template <typename Ends, typename Found>
+  static void each_word(std::string_view value, Ends ends, std::uint64_t kind, Found found) {
     std::array<char, kMostWordBytes> word;
     for (std::size_t at = 0, count = 0; at < value.size() && count < kMostWords; ++count) {
-      while (at < value.size() && is_space(value[at])) ++at;
+      while (at < value.size() && ends(value[at])) ++at;
       std::size_t length = 0;
-      std::uint64_t hash = 1469598103934665603ULL ^ static_cast<std::uint64_t>(is_id);
+      std::uint64_t hash = 1469598103934665603ULL ^ kind;
       bool after_digit = false;
-      for (; at < value.size() && !is_space(value[at]); ++at) {
+      for (; at < value.size() && !ends(value[at]); ++at) {
         char c = value[at];
         const bool digit = c >= '0' && c <= '9';
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 32);
@@ -289,11 +323,24 @@ class Reader {
         word[length++] = digit ? '0' : c;
         hash = (hash ^ static_cast<unsigned char>(word[length - 1])) * 1099511628211ULL;
       }
-      if (length == 0) break;
-      categories |= category_words().mask({word.data(), length});
-      page_.tokens.push_back(static_cast<std::uint32_t>(hash ^ hash >> 32));
+      if (length > 0) found({word.data(), length}, static_cast<std::uint32_t>(hash ^ hash >> 32));
     }
-    return categories;
+  }
+
+  // Reads what a link says about itself: the parts of its address, its classes and its rel.
+  void open_link(const Attributes& attributes) {
+    link_.words.clear();
+    link_.counted = false;
+    const auto add = [&](std::string_view, std::uint32_t hash) { link_.words.push_back(hash); };
+    each_word(attributes.classes, is_space, 2, add);
+    each_word(attributes.rel, is_space, 3, add);
+    const std::string_view host = host_of(attributes.href);
+    link_.inward = attributes.href.substr(0, 1) == "#";
+    link_.outward = !host.empty() && host != host_;
+    const auto is_part = [](char c) { return c == '/' || c == '?' || c == '&' || c == '='; };
+    std::string_view path = attributes.href.substr(0, 200);
+    if (!host.empty() && !link_.outward) path.remove_prefix(std::min(path.size(), path.find(host) + host.size()));
+    each_word(path, is_part, 4, add);
   }
 
   void raw_element(const Token& token, const Attributes& attributes) {
@@ -308,6 +355,9 @@ class Reader {
   void meta(const Attributes& attributes) {
     if (equals_ignoring_case(attributes.property, "og:type") && page_.og_type.empty()) {
       page_.og_type = without_references(attributes.content, true);
+    }
+    if (equals_ignoring_case(attributes.property, "og:description") || equals_ignoring_case(attributes.name, "description")) {
+      if (page_.descriptions.size() < 4) page_.descriptions.push_back(without_references(attributes.content, true));
     }
   }
 
@@ -329,6 +379,7 @@ class Reader {
       in_link_ = attributes.link;
       if (!in_link_) return;
       if (block_ >= 0) ++page_.blocks.back().links;
+      open_link(attributes);
       mark(MarkKind::kLink, true);
       page_.marks.back().href = static_cast<std::uint32_t>(attributes.href.data() - html_.data());
       page_.marks.back().href_length = static_cast<std::uint32_t>(attributes.href.size());
@@ -489,12 +540,13 @@ class Reader {
     add(latex.empty() ? std::string_view(formula.characters) : latex);
   }
 
-  std::string_view html_;
+  std::string_view html_, host_;
   Tokenizer tokenizer_;
   Page page_;
   std::vector<std::int32_t> stack_;
   std::optional<Formula> formula_;
   std::string scratch_;
+  Link link_;
   int block_ = -1;  // the block under way
   int hiding_ = 0, preformatted_ = 0;
   int breaks_in_a_row_ = 0;
@@ -504,6 +556,6 @@ class Reader {
 
 }  // namespace
 
-Page read_page(std::string_view html) { return Reader(html).read(); }
+Page read_page(std::string_view html, std::string_view url) { return Reader(html, url).read(); }
 
 }  // namespace kernels

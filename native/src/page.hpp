@@ -44,22 +44,31 @@ struct Block {
   std::uint32_t chars = 0;           // bytes without the spaces between words
   std::uint32_t link_chars = 0;      // those of them that are links
   std::uint32_t links = 0, breaks = 0, formats = 0, images = 0;
+  std::uint32_t outward_links = 0, inward_links = 0;  // to other hosts, and to places in this page
   bool preformatted = false;
+};
+
+// A word in the address, class or rel of a link in a block.
+struct LinkWord {
+  std::uint32_t block;
+  std::uint32_t hash;
 };
 
 struct Page {
   std::vector<Node> nodes;           // the root is first; parents come before their children
   std::vector<Block> blocks;         // in the order of the page
   std::vector<Mark> marks;
+  std::vector<LinkWord> link_words;
   std::string text;                  // of all blocks, each ended by a newline
   std::vector<std::uint32_t> tokens; // hashes of the words in class, id, role and itemprop
   std::string title;
   std::string og_type;
+  std::vector<std::string> descriptions;  // of meta elements
   std::vector<std::string_view> linked_data;  // the content of scripts of JSON-LD, in the page's bytes
   std::vector<std::uint32_t> tag_counts;      // by Tag
 };
 
-// Reads a page of UTF-8. The views in the result are of `html`.
-Page read_page(std::string_view html);
+// Reads a page of UTF-8, which came from `url`. The views in the result are of `html`.
+Page read_page(std::string_view html, std::string_view url);
 
 }  // namespace kernels

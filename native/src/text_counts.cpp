@@ -58,6 +58,41 @@ void each_word(std::string_view text, Word word, Sign sign, Other other) {
   }
 }
 
+// Calls `pair(hash)` for each two neighboring words.
+template <typename Pair>
+void each_pair(std::string_view text, Pair pair) {
+  std::uint32_t before = 0;
+  const auto ignore = [](auto) {};
+  each_word(
+      text,
+      [&](std::string_view, std::uint32_t hash) {
+        if (before != 0) pair((before ^ hash >> 15) * kPrime ^ hash);
+        before = hash;
+      },
+      ignore, ignore);
+}
+
+// Returns the pairs of words, in order, of the texts in which the page describes itself to programs: the texts of JSON-LD
+// with at least 60 bytes, and descriptions of meta elements.
+std::vector<std::uint32_t> pairs_of_descriptions(const Page& page) {
+  constexpr std::size_t kLeastBytes = 60;
+  std::vector<std::uint32_t> pairs;
+  const auto add = [&](std::uint32_t pair) { pairs.push_back(pair); };
+  for (const std::string& description : page.descriptions) each_pair(description, add);
+  for (const std::string_view data : page.linked_data) {
+    for (std::size_t at = data.find('"'); at < data.size(); at = data.find('"', at + 1)) {
+      std::size_t end = at + 1;
+      while (end < data.size() && data[end] != '"') end += data[end] == '\\' ? 2 : 1;
+      end = std::min(end, data.size());
+      if (end - at > kLeastBytes) each_pair(data.substr(at + 1, end - at - 1), add);
+      at = end;
+    }
+  }
+  std::sort(pairs.begin(), pairs.end());
+  pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+  return pairs;
+}
+
 TextCounts count_text(std::string_view text, const std::vector<std::uint32_t>& title) {
   TextCounts counts;
   counts.hash = kSeed;
@@ -96,10 +131,16 @@ std::vector<TextCounts> count_texts(const Page& page) {
   const auto ignore = [](auto) {};
   each_word(page.title, [&](std::string_view, std::uint32_t hash) { title.push_back(hash); }, ignore, ignore);
   std::sort(title.begin(), title.end());
+  const std::vector<std::uint32_t> described = pairs_of_descriptions(page);
   std::vector<TextCounts> counts;
   counts.reserve(page.blocks.size());
   for (const Block& block : page.blocks) {
-    counts.push_back(count_text(std::string_view(page.text).substr(block.begin, block.end - block.begin), title));
+    const std::string_view text = std::string_view(page.text).substr(block.begin, block.end - block.begin);
+    counts.push_back(count_text(text, title));
+    if (described.empty()) continue;
+    each_pair(text, [&](std::uint32_t pair) {
+      counts.back().described_pairs += std::binary_search(described.begin(), described.end(), pair) ? 1 : 0;
+    });
   }
   return counts;
 }
@@ -115,6 +156,7 @@ PageWords words_of(const Page& page, const std::vector<TextCounts>& counts) {
   for (std::size_t node = 0; node < page.nodes.size(); ++node) {
     for (std::uint32_t i = page.nodes[node].first_token; i < page.nodes[node].last_token; ++i) add(WordKind::kToken, node, page.tokens[i]);
   }
+  for (const LinkWord& word : page.link_words) add(WordKind::kLink, word.block, word.hash);
   const auto ignore = [](auto) {};
   std::vector<std::uint32_t> heading, words;
   std::size_t below = 0;
