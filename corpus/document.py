@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from corpus.text.vocabulary import Words
-from corpus.text.words import TextStretches, stretches_of
+from corpus.text.words import PAGE, TextStretches, stretches_of
 
 if TYPE_CHECKING:
     from corpus.warc.record import Record
@@ -87,9 +87,14 @@ class Document:
 
     def stretches(self, language: str = "en") -> TextStretches:
         """The runs of characters without whitespace, as numbers. A table has the words of each run."""
+        language = self.rules(language)
         if language not in self._stretches:
             self._stretches[language] = stretches_of(self._text, language)
         return self._stretches[language]
+
+    def rules(self, language: str) -> str:
+        """Return the language whose rules split words: that of the page for `PAGE`, otherwise the given one."""
+        return (self.language or "xx") if language == PAGE else language
 
     def words(self, language: str = "en") -> Words:
         """The tokens of the text by spaCy's blank tokenizer, with punctuation and without whitespace.

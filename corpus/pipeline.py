@@ -53,7 +53,7 @@ class Pipeline:
         """Load the models and lists of all stages, once per process."""
         if not self._prepared:
             for bound in self.stages:
-                bound.stage.prepare()
+                bound.prepare()
             self._prepared = True
 
     def judge(self, doc: Document) -> Outcome:

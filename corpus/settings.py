@@ -51,3 +51,15 @@ def setting_of(setting: str) -> tuple[str, Any]:
         return path.strip(), tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:
         return path.strip(), raw.strip()
+
+
+def part_of(table: dict[str, Any], keys: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the part of a stage's table that the path of a setting leads to, and the rest of the path.
+
+    A path may name a language before a measure or parameter: `gopher_quality.de.words.min`. Then the part is what this
+    language changes.
+    """
+    if len(keys) > 1 and keys[0] not in table and keys[1] in table:
+        own: dict[str, Any] = table.setdefault("by_language", {}).setdefault(keys[0], {})
+        return own, keys[1:]
+    return table, keys

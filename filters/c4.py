@@ -99,7 +99,8 @@ class C4(Stage):
         self.latex = latex
         """If true, the curly brackets of LaTeX formulas don't count."""
         self.language = language
-        """The ISO 639 code of the language whose rules split words, to count sentences."""
+        """The ISO 639 code of the language whose rules split words, to count sentences, or "page" for the language of
+        each page."""
 
     def prepare(self) -> None:
         check_language(self.language)
@@ -142,7 +143,7 @@ class C4(Stage):
                 line_numbers = table.numbers(line.split())
                 line_roles = roles_of(TextStretches(table, line_numbers))
             # stripped, because a removed citation may leave a space at an end, and the space is not a sentence
-            counts["sentences"] += count_sentences(line.strip(), self.language, line_roles)
+            counts["sentences"] += count_sentences(line.strip(), table.language, line_roles)
             kept.append(line)
             kept_numbers.append(line_numbers)
         yield from counts.items()

@@ -104,7 +104,7 @@ class MinHash(DocumentComparison):
         self.verify = verify
         """The measure of similarity: "signature", "jaccard" or "containment"."""
         self.language = language
-        """The ISO 639 code of the language whose rules split words."""
+        """The ISO 639 code of the language whose rules split words, or "page" for the language of each page."""
         self.numbers = numbers
         """If true, different numbers are different words.
 
@@ -117,7 +117,7 @@ class MinHash(DocumentComparison):
 
     def sign(self, doc: Document) -> Signed:
         if self.scheme == "datatrove":
-            hashes = joined_shingles(doc.text, self.language, numbers=self.numbers)
+            hashes = joined_shingles(doc.text, doc.rules(self.language), numbers=self.numbers)
         else:
             hashes = shingles_of(doc.stretches(self.language), numbers=self.numbers)
         values = sign(hashes, BANDS * ROWS, self.scheme)

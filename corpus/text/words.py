@@ -48,6 +48,9 @@ LONG_STRETCH = 200
 NEEDS_SEGMENTER = {"ja": "sudachipy", "ko": "mecab-ko", "th": "pythainlp", "vi": "pyvi", "zh": "jieba"}
 """The languages that do not separate words by whitespace, with the package that spaCy needs for each."""
 
+PAGE = "page"
+"""As the language of a stage: the language of each page, as an earlier stage found it."""
+
 _ALIASES = {"no": "nb"}  # fastText's code to spaCy's
 
 _PLAIN = re.compile(r"([A-Za-z]*[a-z])([,.!?;:]?)")
@@ -82,7 +85,8 @@ def stretches_of(text: str, language: str = "en") -> TextStretches:
 
 def check_language(language: str) -> None:
     """Raise ConfigError if rules alone can't find the words of a language (Chinese, Japanese, Thai …)."""
-    _table_for(language)
+    if language != PAGE:
+        _table_for(language)
 
 
 class StretchTable(dict[str, int]):

@@ -94,8 +94,8 @@ def read_texts(
 def _without_limits(recipe: dict[str, Any]) -> dict[str, Any]:
     """Return a recipe whose limits are all switched off."""
     changed = copy.deepcopy(recipe)
-    for stage in changed["stages"]:
-        for limit in stage.values():
-            if isinstance(limit, dict):
-                limit.update(dict.fromkeys(limit, "off"))
+    tables = [own for stage in changed["stages"] for own in (stage, *stage.get("by_language", {}).values())]
+    for key, limit in [pair for table in tables for pair in table.items()]:
+        if isinstance(limit, dict) and key != "by_language":
+            limit.update(dict.fromkeys(limit, "off"))
     return changed

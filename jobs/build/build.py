@@ -20,6 +20,7 @@ from corpus.cpus import usable_cpus
 from corpus.digests import digest
 from corpus.errors import IntegrityError
 from corpus.net.urls import redact
+from corpus.recipes import language_column
 from corpus.storage.commits import Commit
 from corpus.storage.crash_points import reached
 from corpus.storage.manifest import write_manifest
@@ -178,6 +179,7 @@ def run_info(
         "records": counts,
         "other_records": dict(sorted(others.items())),
         "columns": {name: kind.__name__ for name, kind in recipe.pipeline().columns.items()},
+        "language": language_column(recipe.stages),
         "compared": {
             bound.name: {"compares": bound.stage.compares, "kind": bound.stage.kind, "measures": bound.stage.evidence}
             for bound in recipe.stages

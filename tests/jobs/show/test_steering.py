@@ -183,6 +183,11 @@ def test_the_same_command_goes_on(run, tmp_path, monkeypatch):
 
 
 HOSTILE = {"stages": [{"stage": "hostile"}, *STAGES["stages"]]}
+LANGUAGE = {"stage": "language", "label": {"one_of": "off"}, "score": {"above": "off"}}
+QUALITY = {"stage": "gopher_quality", "stop_words": {"min": 1}, "by_language": {"en": {"words": {"min": 60}}}}
+OF_LANGUAGES = {"stages": [*STAGES["stages"][:2], LANGUAGE, QUALITY, *STAGES["stages"][3:]]}
+"""Short texts of random words are found to be in many languages."""
+
 KINDS = {
     "stops at the first": (
         {**STAGES, "measures": "first"},
@@ -193,6 +198,7 @@ KINDS = {
     "by lines": ({"stages": [*STAGES["stages"], {"stage": "lines"}]}, {}, ["gopher_quality.words.min=70"]),
     "pages that fail": (HOSTILE, {}, ["hostile.survived.max=0"]),
     "pages that fail still": (HOSTILE, {}, ["gopher_quality.words.min=30"]),
+    "by language": (OF_LANGUAGES, {}, ["gopher_quality.en.words.min=40", "gopher_quality.words.min=10"]),
     "small parts": ({**STAGES, "output": {"rows_per_part": 20}}, {}, ["gopher_quality.words.min=40"]),
 }
 
