@@ -54,6 +54,9 @@ class Collective(Stage):
         """Return the signature of a document: a dataclass whose fields are columns of `signed_schema`."""
         raise TypeError(f"{type(self).__name__} has no sign()")
 
+    def complete(self, outcome: Outcome) -> None:
+        """Add to the signature of a document what only the measures of all stages can tell."""
+
     def compare(self, bound: BoundStage, outcomes: Sequence[Outcome]) -> None:
         """Compare documents in memory, which passed every stage, and lay the verdicts over their outcomes."""
         raise TypeError(f"{type(self).__name__} has no compare()")

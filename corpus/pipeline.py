@@ -83,8 +83,11 @@ class Pipeline:
                     still.append((index, outcome))
             going = still
             self.seconds[bound.name] = self.seconds.get(bound.name, 0.0) + time.process_time() - started
+        collective = self.collective
         for _, outcome in going:
             outcome.finished = True
+            for stage in collective:
+                stage.complete(outcome)
 
     def judge_record(self, item: Record | Damage) -> Outcome | None:
         """Return the outcome of a record or of damage, or None for a record type that is only counted."""

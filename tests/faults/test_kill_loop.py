@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
+import pyarrow.parquet as pq
 import pytest
 
 from corpus.run import open_run
 from tests.bpe import small_tokenizer
 from tests.documents import write_inputs
 from tests.faults.kills import OUTLIVES_S, ROOT, Story, Work
+from tests.other_programs import polars_lines
 from tests.warcs import WORDS
 
 SEED = int(os.environ.get("CORPUS_SEED", "1"))
@@ -132,6 +134,27 @@ def test_driver_killed_at_any_time(works, kind, kills, record_result) -> None:
         story.finish()
         stories.append(story)
     tell(record_result, f"kill the driver: {kind}, without Ray", stories)
+
+
+@pytest.mark.slow
+def test_documents_of_real_pages_killed_at_any_time(shared_data, tmp_path, record_result) -> None:
+    """The command line with the whole recipe, on texts that another program wrote."""
+    table = pq.read_table(shared_data / "parity" / "datatrove_0.10.1.parquet", columns=["id", "url", "text"])
+    rows = [row for row in table.to_pylist()[:500] if row["text"]]
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        polars_lines(rows[number::3], tmp_path / "in" / str(number), 0)
+    options = ["--recipe", "text", "--unit-mb", "0.1", "--workers", "2", "-o"]
+    command = [sys.executable, "-m", "jobs.cli", "build", str(tmp_path / "in"), *options]
+    work, chance, stories = Work("real", command, tmp_path / "real"), Random(SEED), list[Story]()
+    work.measure()
+    while sum(story.kills for story in stories) < 10:
+        story = Story(work, f"driver-{len(stories)}")
+        while story.kill_driver(chance.randint(1, len(work.lines) // 2)):
+            pass
+        story.finish()
+        stories.append(story)
+    tell(record_result, "kill the driver: texts of real pages, recipe `text`, without Ray", stories)
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ STAGES = {
         {"stage": "url"},
         {"stage": "paragraphs"},
         {"stage": "gopher_quality", "stop_words": {"min": 1}},
-        {"stage": "minhash"},
+        {"stage": "minhash", "prefer": "fineweb.char_dup_ratio"},
         {"stage": "c4", "terminal_punctuation": False, "sentences": {"min": 2}},
         {"stage": "fineweb", "line_punct_ratio": {"min": "off"}, "char_dup_ratio": {"max": 0.5}},
     ]
