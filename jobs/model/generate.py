@@ -180,8 +180,10 @@ def _choose(logits: Tensor, temperatures: Tensor, top_ks: Tensor, chances: Tenso
         count = min(int(top_ks.max()), logits.size(1))
         least = logits.topk(count).values.gather(1, top_ks.clamp(max=count) - 1)
         logits = logits.masked_fill(logits < least, -torch.inf)
-    upto = logits.exp_().cumsum(-1, dtype=torch.float64)
-    return torch.searchsorted(upto, chances[:, None] * upto[:, -1:], right=True).where(~greedy, likeliest)[:, 0]
+    upto = logits.exp_().cumsum(-1)  # in float64, this takes as long as a block of the model
+    total = upto[:, -1:]
+    wanted = torch.minimum(chances[:, None].float() * total, total.nextafter(-total))  # rounding may give the total
+    return torch.searchsorted(upto, wanted, right=True).where(~greedy, likeliest)[:, 0]
 
 
 class TextStream:

@@ -1,4 +1,4 @@
-"""Sums in chains: `7, +5, *2, -3`. The answer has a step for each operation, or only the result.
+"""Sums in chains: `7, +5, *2, -3, *3, +8`. The answer has a step for each operation, or only the result.
 
 The intermediate results are from 0 to 99. Each step is easy, but the result alone needs all operations at once. Models
 need tokens to think: with steps a small model learns the task, but without steps it does not learn it from the same
@@ -16,7 +16,10 @@ from itertools import accumulate
 from jobs.assistant.conversation import Conversation, Message
 from jobs.assistant.lessons.lesson import Lesson, answered, asked, is_held_out
 
-LENGTH = 4
+LENGTH = 6
+"""The numbers of a chain. After the same training, a small model gave the result of four numbers at once in .44 of
+held-out chains, and of six in .07.
+"""
 _DO = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
 
 
