@@ -46,16 +46,16 @@ def signals_of(
     header.
     """
     found = {("header", *one) for one in _header_directives(headers.get(_HEADER, ""))}
-    reserved = {"site": site, "header": _reservation(headers.get(RESERVATION, "")), "meta": None}
+    tags = []
     for name, content in metas:
         if name == _HEADER:
             found |= {("meta", *one) for one in _header_directives(content)}
         elif name == RESERVATION:
-            now = _reservation(content)
-            reserved["meta"] = max(filter(lambda one: one is not None, (reserved["meta"], now)), default=None)
+            tags.append(content)
         else:
             agent = EVERYONE if name == "robots" else name
             found |= {("meta", agent, DIRECTIVES[word]) for word in _words(content) if word in DIRECTIVES}
+    reserved = {"site": site, "header": _reservation(headers.get(RESERVATION, "")), "meta": _reservation(*tags)}
     found = {one for one in found if one[1] in agents or one[1] == EVERYONE}
     declared = [f"{where} {agent}: {word}" for where, agent, word in sorted(found)]
     declared += [f"{where} {RESERVATION}: {value}" for where, value in reserved.items() if value is not None]
@@ -79,7 +79,8 @@ def _header_directives(values: str) -> Iterator[tuple[str, str]]:
                 yield agent, DIRECTIVES[word]
 
 
-def _reservation(value: str) -> int | None:
-    """Return a value of tdm-reservation. Values other than 0 and 1 count as none, as the specification says."""
-    found = [int(word) for word in _words(value) if word in ("0", "1")]
+def _reservation(*values: str) -> int | None:
+    """Return the value of tdm-reservation: 1 if any value is 1. Values other than 0 and 1 do not count, as the
+    specification says."""
+    found = [int(word) for value in values for word in _words(value) if word in ("0", "1")]
     return max(found, default=None)

@@ -5,7 +5,10 @@ The rules are in `page_signals` (opt-outs), `licenses`, and `robots` (the record
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
 
 from corpus.document import Document
 from corpus.stage import Limit, Measured, Stage
@@ -14,6 +17,7 @@ from filters.extract.page import page_of
 from filters.rights.licenses import license_of
 from filters.rights.markup import is_parsable, may_license, may_opt_out, opt_out_metas
 from filters.rights.page_signals import EVERYONE, signals_of
+from filters.rights.robots import RobotsIndex
 
 AGENTS = ("CCBot", "GPTBot", "Google-Extended", "ClaudeBot", "*")
 
@@ -53,34 +57,52 @@ class Rights(Stage):
     declared = Limit(of=str)
     """The declarations on which the measures before this one rest, each with its place: header, meta, or site. Null if
     there are none."""
+    robots = Limit(of=int)
+    """The number of `agents` that the site's robots.txt keeps from this page. Null without an index, or if the site is
+    not in it."""
+    robots_agents = Limit(of=str)
+    """The names of these agents."""
     license = Limit(of=str)
     """The licences that the page declares, such as CC-BY-4.0, joined by " AND ". "other" is a licence that we do not
     know. Null if the page declares none."""
     license_source = Limit(of=str)
     """How the licences are declared: rel (rel=license), meta, schema (schema.org), or link (to Creative Commons)."""
 
-    def __init__(self, *, agents: Sequence[str] = AGENTS) -> None:
+    def __init__(self, *, agents: Sequence[str] = AGENTS, robots_index: str = "") -> None:
         self.agents = agents
         """The robots whose directives and rules count. "*" stands for all others."""
+        self.robots_index = robots_index
+        """The folder of an index made by `corpus robots index`, or by `corpus build --robots`."""
 
     def prepare(self) -> None:
+        self.index_ = RobotsIndex(Path(self.robots_index)) if self.robots_index else None
         self.agents_ = frozenset(map(str.lower, self.agents))
         self.names_ = (b"robots", b"tdm-", *sorted(agent.encode() for agent in self.agents_ - {EVERYONE}))
+
+    def resources(self) -> dict[str, str]:
+        if not self.robots_index:
+            return {}
+        parser = hashlib.sha256(version("protego").encode()).hexdigest()
+        return {"robots": RobotsIndex(Path(self.robots_index)).digest, "robots_parser": parser}
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         if doc.record is None or doc.record.is_text:
             yield from ((measure, None) for measure in self.limits)
             return
-        page = page_of(doc)
+        page, index = page_of(doc), self.index_
+        site = index.reservation(doc.url) if index else None
         is_html = page.media_type in HTML and bool(page.body)
         metas = (
             list(opt_out_metas(page.tree)) if is_html and may_opt_out(page, self.names_) and is_parsable(page) else []
         )
-        signals = signals_of(page.message.headers, metas, self.agents_)
+        signals = signals_of(page.message.headers, metas, self.agents_, site)
         for directive in ("noai", "noimageai", "noindex"):
             yield directive, int(directive in signals.directives)
         yield "tdm_reservation", signals.reservation
         yield "declared", signals.declared or None
+        kept_out = index.disallowed(doc.url, self.agents) if index else None
+        yield "robots", None if kept_out is None else len(kept_out)
+        yield "robots_agents", None if kept_out is None else ", ".join(kept_out)
         licensed = is_html and may_license(page) and is_parsable(page)
         license, source = license_of(page.tree) if licensed else ("", "")
         doc.license = license or None
