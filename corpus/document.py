@@ -21,7 +21,7 @@ class Document:
     Each view is computed once, at first use. Setting `text` discards the views. `record` is the WARC record of the
     page, or None for a bare text. `page` holds the parts of the raw page that stages share (`filters.extract.page`). It
     is None once the text is extracted. `language` is an ISO 639 code as fastText prints it, or None before the language
-    stage.
+    stage. `license` is the licence that the page declares, or None.
     """
 
     __slots__ = (
@@ -33,6 +33,7 @@ class Document:
         "id",
         "language",
         "language_score",
+        "license",
         "page",
         "record",
         "url",
@@ -54,6 +55,7 @@ class Document:
         self.record = record
         self.language = language
         self.language_score: float | None = None
+        self.license: str | None = None
         self.page: Any = None
         self.text = text
 

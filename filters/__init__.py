@@ -28,6 +28,7 @@ from filters.language import Language, LanguageScreen
 from filters.line_dedup import LineDedup
 from filters.minhash import MinHash
 from filters.pii import Pii
+from filters.rights import Rights
 from filters.url import Url
 
 STAGES: dict[str, type[Stage]] = {
@@ -35,6 +36,7 @@ STAGES: dict[str, type[Stage]] = {
     for stage in (
         Url,
         LanguageScreen,
+        Rights,
         Extract,
         Language,
         GopherRepetition,

@@ -22,6 +22,7 @@ _VERBS = {
     "build": "make:build_command",
     "sample": "make:sample_command",
     "blocklist": "make:blocklist_group",
+    "robots": "make:robots_group",
     "explain": "look:explain_command",
     "ls": "look:ls_command",
     "verify": "look:verify_command",

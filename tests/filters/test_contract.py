@@ -160,7 +160,7 @@ def test_named_recipes_load_and_say_what_they_are(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.description
-    first = ["url", "screen", "extract"] if name != "text" else []
+    first = {"text": [], "fineweb": ["url", "screen", "extract"]}.get(name, ["url", "screen", "rights", "extract"])
     assert [bound.name for bound in recipe.stages][: len(first) + 2] == [*first, "language", "gopher_repetition"]
 
 

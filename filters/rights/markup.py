@@ -1,0 +1,81 @@
+"""The tags of a page that may speak about rights.
+
+Few pages have such tags, so bytes are searched first, and only a page that may say something is parsed. The parser is
+that of browsers without scripts. So a tag in a comment, a script, a title or a template does not count, and a tag in
+`noscript` does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from resiliparse.parse.html import HTMLTree
+
+from filters.extract.extraction import Extract
+from filters.extract.page import Page
+
+if TYPE_CHECKING:
+    from resiliparse.parse.html import ElementNode
+
+_META = re.compile(rb"<[mM][eE][tT][aA][\s/]")
+_CODED_NAME = re.compile(rb"""(?:name|equiv|property)\s*=\s*["']?[^"'<>]{0,60}&#""")
+"""A name with numbers for characters, in lower case. It may be any name."""
+_VALUES = re.compile(rb"noai|noml|noimageai|noindex|none|tdm-|&#")
+_BEFORE = re.compile(
+    rb"""(?:\b(?:rel|itemprop|property|name)\s*=\s*["']?[^"'<>]{0,60}|creativecommons\.org/)l\Z""", re.IGNORECASE
+)
+"""The beginning of a tag that declares a licence, up to the first letter of `license` or `License`."""
+_KEY = re.compile(rb'"license"\s{0,9}:')
+_LOOK_BACK = 100
+_TAGS, _DEPTH = Extract.limits["tags"].max or 0, Extract.limits["depth"].max or 0
+_OPT_OUTS = ",".join(
+    [f'meta[content*="{word}" i]' for word in ("noai", "noml", "noimageai", "noindex", "none")]
+    + [f'meta[{name}*="tdm-" i]' for name in ("name", "http-equiv", "property")]
+)
+
+
+def is_parsable(page: Page) -> bool:
+    """Return False for a page with so many tags that the extraction drops it, since parsers can be slow on it."""
+    return page.structure.tags <= _TAGS and page.structure.depth <= _DEPTH
+
+
+def opt_out_metas(tree: HTMLTree) -> Iterator[tuple[str, str]]:
+    """Yield the name, in lower case, and the content of each meta tag that may opt out."""
+    for tag in select(tree, _OPT_OUTS):
+        for attribute in ("name", "http-equiv", "property"):
+            if name := attribute_of(tag, attribute):
+                yield name.strip().lower(), attribute_of(tag, "content")
+
+
+def select(tree: HTMLTree, css: str) -> Iterator[ElementNode]:
+    """Yield the elements that a selector finds."""
+    if tree.document is not None:
+        yield from tree.document.query_selector_all(css)
+
+
+def attribute_of(tag: ElementNode, name: str) -> str:
+    """Return the value of an attribute, or ""."""
+    return tag.getattr(name) or ""
+
+
+def may_opt_out(page: Page, names: Sequence[bytes]) -> bool:
+    """Return False if no meta tag can be an opt-out. `names` has a part of each name that such a tag may have."""
+    markup = page.markup
+    for found in _META.finditer(markup):
+        end = markup.find(b"<", found.end())
+        tag = markup[found.end() : end if end >= 0 else len(markup)].lower()
+        named = any(name in tag for name in names) or (b"&#" in tag and _CODED_NAME.search(tag))
+        if named and _VALUES.search(tag):
+            return True
+    return False
+
+
+def may_license(page: Page) -> bool:
+    """Return False if no tag can declare a licence."""
+    markup = page.markup
+    at = markup.find(b"icense")
+    while at >= 0 and not _BEFORE.search(markup, max(0, at - _LOOK_BACK), at) and not _KEY.match(markup, at - 2):
+        at = markup.find(b"icense", at + 6)
+    return at >= 0
