@@ -44,7 +44,7 @@ class Collective(Stage):
         """Yield nothing: no measure can be taken on one document alone."""
         return iter(())
 
-    def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
+    def visit(self, outcome: Outcome, bound: BoundStage, first: bool, given: object = None) -> bool:
         """Sign a document that no earlier stage dropped."""
         if outcome.outcome == KEPT:
             outcome.signed[self.kind] = self.sign(outcome.doc)

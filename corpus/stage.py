@@ -20,7 +20,7 @@ import inspect
 import math
 import operator
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -162,18 +162,26 @@ class Stage:
         """Yield the measures of `doc` in the order of the rules. At the end, a stage may set `doc.text`."""
         raise TypeError(f"{type(self).__name__} has no apply()")  # a class without rules is not a stage
 
-    def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
+    def apply_batch(self, docs: Sequence[Document]) -> list[list[Measured]]:
+        """Return the measures of several documents, as `apply` yields them. A stage implements this method, too, if its
+        model is faster with many documents at once. The measures of a document must not depend on the others."""
+        return [list(self.apply(doc)) for doc in docs]
+
+    @property
+    def wants_batches(self) -> bool:
+        """True if the stage implements `apply_batch`."""
+        return type(self).apply_batch is not Stage.apply_batch
+
+    def visit(self, outcome: Outcome, bound: BoundStage, first: bool, given: Iterable[Measured] | None = None) -> bool:
         """Measure a document and store the values in `outcome`. The first broken limit of `bound` is the verdict.
         Return False if later stages must not see the document. With `first`, measuring ends at the first broken
-        limit."""
+        limit. `given` has the measures if `apply_batch` made them."""
         stopped = False
         limits = bound.limits
-        for measure, value, *detail in self.apply(outcome.doc):
+        for measure, value, *detail in self.apply(outcome.doc) if given is None else given:
             if measure not in limits:
                 raise UndeclaredMeasure(f"{measure} is not declared. {did_you_mean(measure, limits)}")
-            if (
-                bound.by_language
-            ):  # looked up after each measure, because the stage may be the one that sets the language
+            if bound.by_language:  # looked up after each measure: the stage itself may set the language
                 limits = bound.of_language(outcome.doc.language).limits
             limit = limits[measure]
             if value != value:  # NaN
@@ -378,10 +386,10 @@ class BoundStage:
         chosen = "language" not in self.stage.sets and (self.by_language or self.stage.params.get("language") == PAGE)
         return {*self.stage.reads, *(["language"] if self.languages or chosen else [])}
 
-    def judge(self, outcome: Outcome, first: bool = False) -> bool:
+    def judge(self, outcome: Outcome, first: bool = False, given: Iterable[Measured] | None = None) -> bool:
         """Run the stage over one document (`Stage.visit`). If the stage raises an exception, the outcome is failed."""
         try:
-            return self.of_language(outcome.doc.language).stage.visit(outcome, self, first)
+            return self.of_language(outcome.doc.language).stage.visit(outcome, self, first, given)
         except Exception as error:  # if a library raises on a page, only this page fails
             kind = "memory" if isinstance(error, MemoryError) else "error"
             if outcome.outcome == KEPT or kind == "memory":

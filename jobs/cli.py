@@ -32,6 +32,7 @@ _VERBS = {
     "tune": "steer:tune_command",
     "diff": "steer:diff_command",
     "remove": "steer:remove_command",
+    "classifier": "classifying:classifier_group",
     "tokenizer": "tokenizing:tokenizer_group",
     "tokenize": "tokenizing:tokenize_command",
     "export": "tokenizing:export_command",

@@ -22,10 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from filters.fasttext_file import LABEL, ModelFile, Predict
+
 Floats = NDArray[np.float32]
 
 _FNV_OFFSET, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
-_LABEL = b"__label__"
+_LABEL = LABEL.encode()
 _EOS = b"</s>"
 _HIERARCHICAL_SOFTMAX = 1
 _NONE = np.uint16(0xFFFF)
@@ -56,34 +58,11 @@ _CHECKS = (
 """The texts on which a model is compared with fastText before it is used."""
 
 
-class _ModelFile:
-    """A reader of little-endian values."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at = data, 0
-
-    def values(self, form: str) -> tuple[Any, ...]:
-        found = struct.unpack_from(f"<{form}", self.data, self.at)
-        self.at += struct.calcsize(f"<{form}")
-        return found
-
-    def array(self, kind: str, count: int) -> NDArray[Any]:
-        found = np.frombuffer(self.data, kind, count, self.at)
-        self.at += found.nbytes
-        return found
-
-    def string(self) -> bytes:
-        end = self.data.index(b"\0", self.at)
-        found = self.data[self.at : end]
-        self.at = end + 1
-        return found
-
-
 class FastModel:
     """A quantized fastText classifier with hierarchical softmax. Newlines in a text count as spaces."""
 
     def __init__(self, data: bytes) -> None:
-        file = _ModelFile(data)
+        file = ModelFile(data)
         file.values("2i")
         _, _, _, _, _, word_ngrams, loss, _, bucket, minn, maxn, _ = file.values("12i")
         file.values("d")
@@ -113,17 +92,15 @@ class FastModel:
         self._memo = {_EOS: self._end}
 
     @classmethod
-    def of(cls, path: Path, predict: Callable[[str], list[tuple[float, str]]]) -> FastModel | None:
-        """Read a model. Return None if it is of another kind or its results differ from fastText's.
-
-        `predict` is fastText's function. It returns all labels of a text with their probabilities, most likely first.
-        """
+    def of(cls, path: Path, predict: Predict) -> FastModel | None:
+        """Read a model. Return None if it is of another kind or its results differ from those of fastText's
+        `predict`."""
         try:
             model = cls(path.read_bytes())
         except (ValueError, struct.error, OSError):
             return None
         for text in _CHECKS:
-            own = {label.removeprefix(_LABEL.decode()): probability for probability, label in predict(text)}
+            own = dict(predict(text, -1))
             best = model.predict(text)
             if best != next(iter(own.items()), None) or model.probabilities(text, own) != list(own.values()):
                 return None
@@ -256,7 +233,7 @@ def _add_character(
     return hashes
 
 
-def _quantized(file: _ModelFile) -> Floats:
+def _quantized(file: ModelFile) -> Floats:
     """Return the vectors of a product-quantized matrix. Each value is the one that fastText computes while it adds."""
     (with_norms,) = file.values("?")
     rows, _ = file.values("2q")

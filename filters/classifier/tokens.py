@@ -1,0 +1,161 @@
+"""The tokens that a classifier sees of a document. Training and prediction call the same function, `line_of`.
+
+A model says in its classifier.json which parts of a document it sees:
+
+    words     the words of the beginning, in lower case, with digits as zeros and punctuation as words
+    unique    the same, but each word counts once
+    layout    classes of size: lines, their lengths, prices, questions, dates, lists and the like
+    url       the words of the URL's path, without the host, and its form
+    page      what the HTML says about itself: og:type, types of schema.org, classes of the body, and its tags
+
+The last three are the same for many pages of one site, so a model of quality should see only words: it would learn
+where a page comes from. A token of these parts has a mark (`u:shop`) that no word has, so no text can forge it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from corpus.document import Document
+from corpus.url_identity import split_url
+from filters.extract.page import Page
+
+CHARS = 5_000
+
+Words = Sequence[str]
+
+_NO_SPACES = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
+"""Scripts without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, Japanese, Chinese. Each character is a
+token. Bigrams of tokens then do the work of words."""
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_DIGITS = re.compile(r"[0-9]+")
+
+_COUNTED: dict[str, Sequence[str]] = {
+    "price": "$€£¥", "question": "?", "year": ("0000",), "code": "{}();=<>",
+    "talk": ("ago", "reply", "replied", "posted", "joined", "like", "likes", "wrote"),
+    "you": ("you", "your"), "i": ("i", "my"),
+}  # fmt: skip
+"""The tokens that `layout` counts."""
+
+_LIST_LINE = re.compile(r"\s*(?:[-*•·–]|\d{1,3}[.)])")
+_PART_OF_PATH = re.compile(r"[a-z]+|\d+")
+_URL_CHARS = 500
+
+_PAGE_BYTES = 400_000
+_META = re.compile(rb"<meta\b[^>]{0,500}", re.IGNORECASE)
+_OG_TYPE = re.compile(rb"""property\s*=\s*["']?og:type["'\s>]""", re.IGNORECASE)
+_GENERATOR = re.compile(rb"""name\s*=\s*["']?generator["'\s>]""", re.IGNORECASE)
+_CONTENT = re.compile(rb"""content\s*=\s*["']?([\w.:-]{1,40})""", re.IGNORECASE)
+_SCHEMA = re.compile(
+    rb"""["']@type["']\s{0,9}:\s{0,9}\[?\s{0,9}["']([\w:/.]{1,60})["']|itemtype=["']?https?://schema\.org/(\w{1,60})"""
+)
+_BODY = re.compile(rb"<body\b[^>]{0,3000}", re.IGNORECASE)
+_CLASS = re.compile(rb"""\bclass\s{0,9}=\s{0,9}["']([^"']{0,1500})""", re.IGNORECASE)
+_TAG = re.compile(rb"<([a-zA-Z][a-zA-Z0-9]{0,9})")
+_TAGS = (
+    "a", "article", "aside", "blockquote", "button", "code", "div", "dl", "figure", "form", "h1", "h2", "h3", "iframe",
+    "img", "input", "li", "main", "nav", "option", "p", "pre", "script", "section", "select", "span", "svg", "table",
+    "time", "tr", "video",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class View:
+    """The parts of a document that a model sees, and the number of characters of its text."""
+
+    parts: tuple[str, ...] = ("words",)
+    chars: int = CHARS
+
+
+def line_of(doc: Document, view: View) -> str:
+    """Return the tokens of a document, joined by spaces. The line has no newline."""
+    words = _words(doc.text[: view.chars])
+    return " ".join(token for part in view.parts for token in PARTS[part](doc, words, view.chars))
+
+
+def _words(text: str) -> list[str]:
+    text = text.lower().replace("_", " ")  # so no text can give `__label__`, which fastText reads as a label
+    for digit in "123456789":
+        text = text.replace(digit, "0")  # a third of the time of a pattern
+    if _NO_SPACES.search(text):
+        text = _NO_SPACES.sub(r" \g<0> ", text)
+    return _TOKEN.findall(text)
+
+
+def _layout(doc: Document, words: Words, chars: int) -> Iterator[str]:
+    lines = [line for line in doc.text[:chars].split("\n") if line and not line.isspace()]
+    lengths = sorted(map(len, lines)) or [0]
+    yield _size("l:chars", len(doc.text))
+    yield _size("l:lines", len(lines))
+    yield _size("l:median", lengths[len(lengths) // 2])
+    yield _size("l:longest", lengths[-1])
+    yield _tenths("l:short", sum(length < 40 for length in lengths), len(lengths))
+    yield _tenths("l:stops", sum(line.rstrip()[-1:] in '.!?"”' for line in lines), len(lines))
+    yield _size("l:repeated", len(lines) - len(set(lines)))
+    yield _size("l:listed", sum(map(bool, map(_LIST_LINE.match, lines))))
+    counts = Counter(words)
+    for name, tokens in _COUNTED.items():
+        yield _size(f"l:{name}", 1000 * sum(counts[token] for token in tokens) // max(len(words), 1))
+
+
+def _url(doc: Document, words: Words, chars: int) -> Iterator[str]:
+    _, _, rest = split_url(doc.url[:_URL_CHARS])
+    path, _, query = rest.lower().partition("?")
+    parts = [part for part in path.split("/") if part]
+    last = parts[-1] if parts else ""
+    yield f"u:{min(len(parts), 6)}"
+    for part in parts:
+        for piece in _PART_OF_PATH.findall(part):
+            yield f"u:{piece}" if piece.isalpha() else f"u:#{min(len(piece), 9)}"
+    yield f"u:last{min(len(re.findall('[a-z]+', last)), 8)}"
+    if query:
+        yield "u:query"
+    if path.endswith("/"):
+        yield "u:slash"
+
+
+def _page(doc: Document, words: Words, chars: int) -> Iterator[str]:
+    if doc.record is None or doc.record.is_text:
+        return
+    body = (doc.page or Page(doc.record)).body[:_PAGE_BYTES]
+    for meta in (found.group() for found in islice(_META.finditer(body), 100)):
+        name = "h:og" if _OG_TYPE.search(meta) else "h:made" if _GENERATOR.search(meta) else ""
+        content = _CONTENT.search(meta)
+        if name and content:
+            yield f"{name}={_ascii(content.group(1))}"
+    kinds = {_ascii(one or other) for one, other in _SCHEMA.findall(body)}
+    yield from (f"h:is={kind.rpartition('/')[2]}" for kind in sorted(kinds))
+    start = _BODY.search(body)
+    if start and (found := _CLASS.search(start.group())):
+        yield from (f"h:body={_DIGITS.sub('0', _ascii(name))}" for name in found.group(1).split()[:40])
+    tags = Counter(map(bytes.lower, _TAG.findall(body)))
+    total = sum(tags.values())
+    yield _size("h:tags", total)
+    for tag in _TAGS:
+        yield _size(f"h:{tag}", tags[tag.encode()])
+        yield f"h:{tag}%{(100 * tags[tag.encode()] // max(total, 1)).bit_length()}"
+
+
+def _size(name: str, number: int) -> str:
+    """Return a token for a number: one for 0, one for 1, then one for each doubling."""
+    return f"{name}{number.bit_length()}"
+
+
+def _tenths(name: str, part: int, whole: int) -> str:
+    return f"{name}{10 * part // max(whole, 1)}"
+
+
+def _ascii(data: bytes) -> str:
+    return data.decode("ascii", "replace").lower()
+
+
+PARTS: dict[str, Callable[[Document, Words, int], Iterable[str]]] = {
+    "words": lambda doc, words, chars: words, "unique": lambda doc, words, chars: dict.fromkeys(words),
+    "layout": _layout, "url": _url, "page": _page,
+}  # fmt: skip
+"""The parts of a document by name."""

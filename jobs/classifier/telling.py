@@ -1,0 +1,87 @@
+"""The n-grams that tell labels apart, as a trained model weighs them.
+
+A supervised fastText model adds up the vectors of the words and n-grams of a page, and divides by their number. So the
+lead of a label over the mean of all labels is a sum over n-grams, and each n-gram's part in it can be told.
+
+Source: fastText 0.9.2, dictionary.cc (`hash`, `addWordNgrams`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from jobs.classifier.pages import Page
+from jobs.classifier.train import Settings, need_fasttext
+
+TOLD = 20
+_LEAST_SITES = 3
+"""An n-gram of fewer sites tells more about these sites than about the label."""
+
+_MOST_PAGES = 20_000
+_EOS = "</s>"
+_NGRAM_BASE = 116049371
+
+
+def telling(pages: Sequence[Page], model: Path, settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """Return the most telling n-grams of each label, with the mean part that each has in the label's lead, and the
+    share of the label's pages that have it."""
+    loaded = need_fasttext().load_model(str(model))
+    words = {word: number for number, word in enumerate(loaded.get_words(on_unicode_error="replace"))}
+    inputs, outputs = loaded.get_input_matrix(), loaded.get_output_matrix()
+    lead = outputs - outputs.mean(axis=0)
+    names = [label.removeprefix("__label__") for label in loaded.get_labels(on_unicode_error="replace")]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for number, label in enumerate(names):
+        own = [page for page in pages if page.label == label][:_MOST_PAGES]
+        parts: dict[str, float] = {}
+        there: Counter[str] = Counter()
+        sites: dict[str, set[str]] = {}
+        rows: dict[str, int] = {}
+        for page in own:
+            grams = Counter(ngrams(page.line, words, settings, rows))
+            total = sum(grams.values())
+            there.update(grams.keys())
+            for gram, count in grams.items():
+                parts[gram] = parts.get(gram, 0.0) + count / total
+                known = sites.setdefault(gram, set())
+                if len(known) < _LEAST_SITES:
+                    known.add(page.site)
+        usual = [gram for gram in parts if len(sites[gram]) >= _LEAST_SITES and gram != _EOS]
+        if not usual:
+            found[label] = []
+            continue
+        weights = inputs[[rows[gram] for gram in usual]] @ lead[number]
+        scored = ((round(parts[g] * float(w) / len(own), 6), g) for g, w in zip(usual, weights, strict=True))
+        best = sorted(scored, key=lambda one: (-one[0], one[1]))[:TOLD]
+        found[label] = [
+            {"ngram": gram, "part": part, "pages": round(there[gram] / len(own), 4)} for part, gram in best if part > 0
+        ]
+    return found
+
+
+def ngrams(line: str, words: dict[str, int], settings: Settings, rows: dict[str, int]) -> Iterator[str]:
+    """Yield the words and n-grams of a line that have a vector. `rows` gets the number of the vector of each."""
+    tokens = [*line.split(), _EOS]
+    hashes = [_hash(token) for token in tokens]
+    for start, token in enumerate(tokens):
+        if token in words:
+            rows[token] = words[token]
+            yield token
+        value = hashes[start]
+        for end in range(start + 1, min(start + settings.ngrams, len(tokens))):
+            value = (value * _NGRAM_BASE + hashes[end]) % (1 << 64)
+            gram = " ".join(tokens[start : end + 1])
+            rows[gram] = len(words) + value % settings.buckets
+            yield gram
+
+
+def _hash(token: str) -> int:
+    """Return fastText's hash of a word, an FNV-1a hash over signed bytes, as a signed number of 32 bits modulo 2⁶⁴."""
+    value = 2166136261
+    for byte in token.encode("utf-8", "replace"):
+        signed = byte - 256 if byte > 127 else byte
+        value = ((value ^ (signed & 0xFFFFFFFF)) * 16777619) & 0xFFFFFFFF
+    return value if value < 1 << 31 else value - (1 << 32) + (1 << 64)
