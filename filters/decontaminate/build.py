@@ -1,0 +1,205 @@
+"""Make an index from benchmark items: choose the texts that are looked for, and the n-grams that count."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from corpus.text.shingles import word_hashes
+from corpus.text.vocabulary import Flags, Hashes, Ints
+from filters.decontaminate.index import (
+    COMMON,
+    GRAM,
+    LEAST_GRAM,
+    MOST_WORDS,
+    Benchmark,
+    EvalIndex,
+    grams_of,
+    starts_of,
+    write_index,
+)
+from filters.decontaminate.normalise import joined_words_of, words_of
+
+LONG = 13
+"""A question with fewer words that count is looked for together with an answer."""
+
+ALONE = 8
+"""A question of fewer words is not looked for at all if it has no answer."""
+
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item of a benchmark. `answers` are its right answer and all choices."""
+
+    benchmark: str
+    question: str
+    answers: tuple[str, ...] = ()
+
+
+@dataclass
+class _Text:
+    """A text to look for. `links` are pairs of an item and a partner."""
+
+    words: Hashes
+    counts: Flags
+    whole: bool
+    links: dict[tuple[int, Words], None] = field(default_factory=dict)
+
+
+def build_index(items: Iterable[Item], folder: Path, boilerplate: Iterable[str] = ()) -> EvalIndex:
+    """Write the index of some items. The same items in the same order give the same bytes.
+
+    The n-grams that two of the texts in `boilerplate` share do not count, nor do those of our own list.
+    """
+    by_name: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        by_name[item.benchmark].append(item)
+    ordered = [item for name in sorted(by_name) for item in by_name[name]]
+    questions: dict[Words, list[int]] = defaultdict(list)
+    for number, item in enumerate(ordered):
+        questions[_last(words_of(item.question))].append(number)
+    questions.pop((), None)
+    common = _common(questions, ordered, boilerplate)
+    texts: dict[Words, _Text] = {}
+    for question, numbers in questions.items():
+        _add(texts, question, numbers, ordered, common)
+    found = {item for text in texts.values() for item, _ in text.links}
+    firsts = starts_of([len(by_name[name]) for name in sorted(by_name)])
+    benchmarks = [
+        Benchmark(name, len(by_name[name]), sum(first + at not in found for at in range(len(by_name[name]))))
+        for name, first in zip(sorted(by_name), firsts.tolist(), strict=False)
+    ]
+    return _write(folder, list(texts.values()), benchmarks, common)
+
+
+class _Common:
+    """The n-grams that do not count."""
+
+    def __init__(self, hashes: Hashes) -> None:
+        self._hashes = hashes
+
+    def rare(self, words: Hashes) -> tuple[Flags, Flags]:
+        """Return whether each n-gram of a text counts, and whether each word is in an n-gram that counts."""
+        size = max(min(GRAM, len(words)), LEAST_GRAM)
+        grams = grams_of(words, size)
+        at = np.searchsorted(self._hashes, grams)
+        rare = self._hashes[np.minimum(at, len(self._hashes) - 1)] != grams
+        counts = np.zeros(len(words), np.bool_)
+        for shift in range(size if len(grams) else 0):
+            counts[shift : shift + len(grams)] |= rare
+        return rare, counts
+
+
+def _common(questions: dict[Words, list[int]], items: Sequence[Item], boilerplate: Iterable[str]) -> _Common:
+    """Find the n-grams in too many questions with their answers, and in boilerplate.
+
+    A question that several benchmarks have counts once.
+    """
+    own = (resources.files("filters.decontaminate") / "boilerplate.txt").read_text(encoding="utf-8")
+    of_questions = _counted(
+        np.unique(np.concatenate([_all_grams(question), *(_all_grams(words) for words in _answers(numbers, items))]))
+        for question, numbers in questions.items()
+    )
+    of_texts = _counted(np.unique(_all_grams(words_of(text))) for text in boilerplate)
+    return _Common(np.unique(np.concatenate([of_questions(COMMON), of_texts(1), _all_grams(words_of(own))])))
+
+
+def _counted(sets: Iterator[Hashes]):  # type: ignore[no-untyped-def]
+    values, counts = np.unique(np.concatenate([np.zeros(0, np.uint64), *sets]), return_counts=True)
+    return lambda most: values[counts > most]
+
+
+def _all_grams(words: Sequence[str]) -> Hashes:
+    hashes = _hashes(words)
+    return np.concatenate([grams_of(hashes, LEAST_GRAM), grams_of(hashes, GRAM)])
+
+
+def _hashes(words: Sequence[str]) -> Hashes:
+    return np.array(word_hashes(words), np.uint64)
+
+
+def _last(words: Sequence[str]) -> Words:
+    return tuple(words[-MOST_WORDS:])
+
+
+def _answers(numbers: Sequence[int], items: Sequence[Item]) -> set[Words]:
+    return {_last(words_of(answer)) for number in numbers for answer in items[number].answers} - {()}
+
+
+def _forms(text: str) -> set[Words]:
+    """Return the words of a text, and those that it has if its punctuation is deleted."""
+    return {_last(words_of(text)), _last(joined_words_of(text))} - {()}
+
+
+def _add(
+    texts: dict[Words, _Text], question: Words, numbers: Sequence[int], items: Sequence[Item], common: _Common
+) -> None:
+    """Add the texts by which the items with this question are found."""
+    alike = len({items[number].benchmark for number in numbers}) < len(numbers)
+    forms = set().union(*(_forms(items[number].question) for number in numbers))
+    rare, counts = common.rare(_hashes(question))
+    if counts.sum() >= LONG and not alike:
+        for form in sorted(forms):
+            _link(texts, form, common, False, [(number, ()) for number in numbers])
+        return
+    pairs = [(number, form) for number in numbers for answer in items[number].answers for form in _forms(answer)]
+    if not pairs and len(question) >= ALONE and rare.any():
+        for form in sorted(forms):
+            _link(texts, form, common, True, [(number, ()) for number in numbers])
+    elif pairs and rare.any():
+        for form in sorted(forms):
+            _link(texts, form, common, True, pairs)
+    for number, answer in pairs:
+        if not rare.any():
+            _link(texts, answer, common, True, [(number, form) for form in sorted(forms)])
+
+
+def _link(
+    texts: dict[Words, _Text], words: Words, common: _Common, whole: bool, links: Sequence[tuple[int, Words]]
+) -> None:
+    hashes = _hashes(words)
+    rare, counts = common.rare(hashes)
+    if not rare.any():
+        return
+    text = texts.setdefault(words, _Text(hashes, np.ones_like(counts) if whole else counts, whole))
+    text.links |= dict.fromkeys(links)
+
+
+def _write(folder: Path, texts: Sequence[_Text], benchmarks: Sequence[Benchmark], common: _Common) -> EvalIndex:
+    partners: dict[Words, int] = {(): 0}
+    links = []
+    for text in texts:
+        for item, partner in text.links:
+            links.append((item, partners.setdefault(partner, len(partners))))
+    words = np.concatenate([np.zeros(0, np.uint64), *(text.words for text in texts)])
+    counts = np.concatenate([np.zeros(0, np.bool_), *(text.counts for text in texts)])
+    arrays = {
+        "words": (words.astype(np.uint32) & np.uint32(0xFFFFFFFE)) | counts,
+        "text_starts": starts_of([len(text.words) for text in texts]),
+        "text_counted": np.array([text.counts.sum() for text in texts], np.uint16),
+        "text_whole": np.array([text.whole for text in texts], np.uint8),
+        "text_links": starts_of([len(text.links) for text in texts]),
+        "links": np.array(links, np.uint32).reshape(-1),
+        "partner_starts": starts_of([len(words) for words in partners if words]),
+        "partners": _hashes(list(chain.from_iterable(partners))).astype(np.uint32) | np.uint32(1),
+    }
+    return write_index(folder, arrays, _grams(texts, arrays["text_starts"].tolist(), common), benchmarks)
+
+
+def _grams(texts: Sequence[_Text], starts: Sequence[int], common: _Common) -> tuple[Hashes, Ints]:
+    """Return the n-grams that count, each at its first place in its text."""
+    hashes, places = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+    for text, start in zip(texts, starts, strict=False):
+        grams, first = np.unique(grams_of(text.words, min(GRAM, len(text.words))), return_index=True)
+        rare = common.rare(text.words)[0][first]
+        hashes.append(grams[rare])
+        places.append(first[rare] + start)
+    return np.concatenate(hashes), np.concatenate(places)

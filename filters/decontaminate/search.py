@@ -1,0 +1,175 @@
+"""Find benchmark items in a text, in time linear in its length.
+
+The n-grams of the text that the index has are *hits*. Hits of one index text whose distances between text and page are
+nearly equal form a *cluster*: a copy of the index text, perhaps with a few words more or fewer. Each word of the index
+text is compared with the word of the page at the distance of the nearest hit before it, and of the nearest one after
+it. So a changed word costs one word, and not all n-grams that it is in. All clusters of a page are compared at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus.text.shingles import WordHashes as WordHashes
+from corpus.text.vocabulary import Flags, Hashes, Ints, runs
+from filters.decontaminate.index import GRAM, LEAST_GRAM, MOST_WORDS, EvalIndex, grams_of
+
+LEAST = 0.5
+"""A smaller overlap counts as 0."""
+
+WINDOW = 50
+"""The most words between a text and its partner."""
+
+_BLOCK = 1 << 16
+"""The words of a page that are searched at a time."""
+
+_GAP, _DRIFT = 12, 16
+"""A cluster ends where the distance jumps by more words, and its distances differ by fewer words."""
+
+_HITS_EACH = 8
+"""Words of a text for which there must be a hit. Without this, clusters of chance would be compared."""
+
+_MISSES_EACH = 8
+"""Of a text that must be found whole, one word in 8 may differ."""
+
+_PLACES = 16
+"""The most places in a block where a text is looked at. A hostile page may repeat it any number of times."""
+
+_SHORT_PARTNER = 4
+"""A partner of more words is near if half of its words are there in their places."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An item in a text: its number in the index, the overlap, and the words [start, end) of the text."""
+
+    item: int
+    overlap: float
+    start: int
+    end: int
+
+
+def search(index: EvalIndex, words: Hashes) -> list[Found]:
+    """Return the items of an index in a text with these words, in order."""
+    found: dict[Found, None] = {}
+    for start in range(0, max(len(words) - 2 * MOST_WORDS, 1), _BLOCK - 2 * MOST_WORDS):
+        found |= dict.fromkeys(_search(index, words[start : start + _BLOCK], start))
+    return list(found)
+
+
+def _search(index: EvalIndex, words: Hashes, shift: int) -> Iterator[Found]:
+    hits, places = index.grams(grams_of(words, GRAM))
+    if index.has_least:
+        more, where = index.grams(grams_of(words, LEAST_GRAM))
+        hits, places = np.concatenate([hits, more]), np.concatenate([places, where])
+    if not len(hits):
+        return
+    starts = index.arrays["text_starts"]
+    texts = np.searchsorted(starts, places, "right") - 1
+    clusters = _clusters(index, texts, places, hits - places)
+    if not len(clusters.text):
+        return
+    compared = _compare(index, clusters, words.astype(np.uint32) | np.uint32(1))
+    links, first = index.arrays["links"], index.arrays["text_links"]
+    page = words.astype(np.uint32) | np.uint32(1)
+    for text, overlap, start, end in compared:
+        for link in range(int(first[text]), int(first[text + 1])):
+            item, partner = links[2 * link : 2 * link + 2].tolist()
+            place = (start, end) if not partner else _near(index, page, partner - 1, start, end)
+            if place is not None:
+                yield Found(item, overlap, place[0] + shift, place[1] + shift)
+
+
+@dataclass(frozen=True)
+class _Clusters:
+    """Clusters, ordered: the text of each, and its hits one cluster after another."""
+
+    text: Ints
+    first: Ints
+    """Where the hits of each cluster begin, and their number."""
+    places: Ints
+    distances: Ints
+
+
+def _clusters(index: EvalIndex, texts: Ints, places: Ints, distances: Ints) -> _Clusters:
+    """Return the clusters of some hits that have enough of them."""
+    order = np.lexsort((places, distances, texts))
+    texts, places, distances = texts[order], places[order], distances[order]
+    new = np.ones(len(texts), np.bool_)
+    new[1:] = (texts[1:] != texts[:-1]) | (distances[1:] - distances[:-1] > _GAP)
+    begin = np.flatnonzero(new)
+    # a repeated phrase gives hits at all distances, so a long cluster is divided
+    parts = (distances - np.repeat(distances[begin], np.diff(begin, append=len(new)))) // _DRIFT
+    new[1:] |= parts[1:] != parts[:-1]
+    begin = np.flatnonzero(new)
+    sizes = np.diff(begin, append=len(new))
+    of = texts[begin]
+    needed = np.where(index.arrays["text_whole"][of], 1, index.arrays["text_counted"][of] // _HITS_EACH)
+    enough = sizes >= needed
+    begin, sizes, of = begin[enough], sizes[enough], of[enough]
+    chosen = runs(begin, sizes)
+    numbers = np.repeat(np.arange(len(of)), sizes)
+    order = chosen[np.lexsort((places[chosen], numbers))]
+    first = np.zeros(len(of) + 1, np.int64)
+    np.cumsum(sizes, out=first[1:])
+    return _Clusters(of, first, places[order], distances[order])
+
+
+def _compare(index: EvalIndex, clusters: _Clusters, page: NDArray[np.uint32]) -> Iterator[tuple[int, float, int, int]]:
+    """Yield the text, the overlap and the place of each cluster that is a copy of its text."""
+    text_starts = index.arrays["text_starts"].astype(np.int64)
+    starts = text_starts[clusters.text]
+    sizes = text_starts[clusters.text + 1] - starts
+    words = runs(starts, sizes)
+    numbers = np.repeat(np.arange(len(sizes)), sizes)
+    step = np.int64(len(index.arrays["words"]) + 1)
+    hit_numbers = np.repeat(np.arange(len(sizes)), np.diff(clusters.first))
+    after = np.searchsorted(hit_numbers * step + clusters.places, numbers * step + words, "right")
+    before = np.maximum(after - 1, clusters.first[numbers])
+    after = np.minimum(after, clusters.first[numbers + 1] - 1)
+    wanted = index.arrays["words"][words]
+    place, same = _same(page, words + clusters.distances[before], wanted)
+    other, same_after = _same(page, words + clusters.distances[after], wanted)
+    place = np.where(same, place, other)
+    same |= same_after
+    counts = (wanted & np.uint32(1)).astype(np.bool_)
+    begins = np.cumsum(sizes) - sizes
+    overlaps = np.add.reduceat((same & counts).astype(np.int64), begins) / np.add.reduceat(counts.astype(np.int64), begins)
+    misses = sizes - np.add.reduceat(same.astype(np.int64), begins)
+    whole = index.arrays["text_whole"][clusters.text].astype(np.bool_)
+    good = np.where(whole, misses <= sizes // _MISSES_EACH, overlaps >= LEAST)
+    start = np.minimum.reduceat(np.where(same, place, len(page)), begins)
+    end = np.maximum.reduceat(np.where(same, place, -1), begins) + 1
+    seen: dict[int, int] = {}
+    for number in np.flatnonzero(good).tolist():
+        text = int(clusters.text[number])
+        seen[text] = seen.get(text, 0) + 1
+        if seen[text] <= _PLACES:
+            yield text, float(overlaps[number]), int(start[number]), int(end[number])
+
+
+def _same(page: NDArray[np.uint32], places: Ints, wanted: NDArray[np.uint32]) -> tuple[Ints, Flags]:
+    """Return the places inside the page, and whether each holds the wanted word."""
+    inside = np.clip(places, 0, len(page) - 1)
+    return inside, (page[inside] == wanted | np.uint32(1)) & (inside == places)
+
+
+def _near(index: EvalIndex, page: NDArray[np.uint32], partner: int, start: int, end: int) -> tuple[int, int] | None:
+    """Return the place of a text together with its partner, or None if the partner is not near."""
+    first, last = index.arrays["partner_starts"][partner : partner + 2].tolist()
+    wanted = index.arrays["partners"][first:last]
+    size = len(wanted)
+    for low, high in ((end, end + WINDOW + size), (start - WINDOW - size, start)):
+        low, high = max(low, 0), min(high, len(page))
+        if high - low < size:
+            continue
+        same = np.lib.stride_tricks.sliding_window_view(page[low:high], size) == wanted
+        counts = same.sum(1)
+        best = int(counts.argmax())
+        if counts[best] >= (size if size <= _SHORT_PARTNER else (size + 1) // 2):
+            return min(start, low + best), max(end, low + best + size)
+    return None
