@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -24,13 +24,16 @@ from filters.decontaminate.index import (
     starts_of,
     write_index,
 )
-from filters.decontaminate.normalise import joined_words_of, words_of
+from filters.decontaminate.normalise import APOSTROPHE, joined_words_of, words_of
 
 LONG = 13
 """A question with fewer words that count is looked for together with an answer."""
 
 ALONE = 8
 """A question of fewer words is not looked for at all if it has no answer."""
+
+SIDE = 16
+"""The words of an answer, and of a question that stands beside an answer. More words do not prove more."""
 
 Words = tuple[str, ...]
 
@@ -131,35 +134,48 @@ def _last(words: Sequence[str]) -> Words:
 
 
 def _answers(numbers: Sequence[int], items: Sequence[Item]) -> set[Words]:
-    return {_last(words_of(answer)) for number in numbers for answer in items[number].answers} - {()}
+    return {_first(words_of(answer)) for number in numbers for answer in items[number].answers} - {()}
 
 
-def _forms(text: str) -> set[Words]:
-    """Return the words of a text, and those that it has if its punctuation is deleted."""
-    return {_last(words_of(text)), _last(joined_words_of(text))} - {()}
+def _first(words: Sequence[str]) -> Words:
+    return tuple(words[:SIDE])
+
+
+def _forms(text: str) -> list[Words]:
+    """Return the words of a text, and those that it has if its punctuation is deleted, or replaced by spaces."""
+    forms = words_of(text), joined_words_of(text), words_of(APOSTROPHE.sub(" ", text))
+    return list(dict.fromkeys(_last(form) for form in forms if form))
 
 
 def _add(
     texts: dict[Words, _Text], question: Words, numbers: Sequence[int], items: Sequence[Item], common: _Common
 ) -> None:
     """Add the texts by which the items with this question are found."""
-    alike = len({items[number].benchmark for number in numbers}) < len(numbers)
-    forms = set().union(*(_forms(items[number].question) for number in numbers))
+    forms = _forms(items[numbers[0]].question)
     rare, counts = common.rare(_hashes(question))
-    if counts.sum() >= LONG and not alike:
-        for form in sorted(forms):
-            _link(texts, form, common, False, [(number, ()) for number in numbers])
+    alone = [(number, ()) for number in numbers]
+    if counts.sum() >= LONG and len({items[number].benchmark for number in numbers}) == len(numbers):
+        for form in forms:
+            if form is forms[0] or _lacking(form, forms[0]) > len(forms[0]) // 16:
+                _link(texts, form, common, False, alone)
         return
-    pairs = [(number, form) for number in numbers for answer in items[number].answers for form in _forms(answer)]
-    if not pairs and len(question) >= ALONE and rare.any():
-        for form in sorted(forms):
-            _link(texts, form, common, True, [(number, ()) for number in numbers])
-    elif pairs and rare.any():
-        for form in sorted(forms):
-            _link(texts, form, common, True, pairs)
+    pairs = [(number, answer) for number in numbers for answer in _answer_forms(items[number])]
+    if not pairs and len(question) >= ALONE:
+        pairs = alone
+    for form in forms:
+        _link(texts, form, common, True, pairs)
     for number, answer in pairs:
-        if not rare.any():
-            _link(texts, answer, common, True, [(number, form) for form in sorted(forms)])
+        if not rare.any() or len(answer) >= GRAM:
+            _link(texts, answer, common, True, [(number, _first(form)) for form in forms])
+
+
+def _answer_forms(item: Item) -> list[Words]:
+    return list(dict.fromkeys(_first(form) for answer in item.answers for form in _forms(answer)))
+
+
+def _lacking(form: Words, words: Words) -> int:
+    """Return how many of some words another form of their text lacks."""
+    return (Counter(words) - Counter(form)).total()
 
 
 def _link(
@@ -167,7 +183,7 @@ def _link(
 ) -> None:
     hashes = _hashes(words)
     rare, counts = common.rare(hashes)
-    if not rare.any():
+    if not rare.any() or not links:
         return
     text = texts.setdefault(words, _Text(hashes, np.ones_like(counts) if whole else counts, whole))
     text.links |= dict.fromkeys(links)

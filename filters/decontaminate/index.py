@@ -14,7 +14,7 @@ answer, or the question. The index has no words, only hashes of words, so it can
     text_links     where the links of each text begin
     links          pairs of an item and a partner + 1, or of an item and 0
     partner_starts, partners     the words of each partner
-    keys, places   the n-grams of the texts, in the order of their hashes: 32 bits of the hash, and the place in `words`
+    keys, places   the n-grams of the texts, in the order of their hashes: 16 bits of the hash, and the place in `words`
     buckets        where the n-grams with the same first bits begin
     filter         a bit for the first bits of each n-gram
 
@@ -69,7 +69,7 @@ _TYPES = {
     "links": "<u4",
     "partner_starts": "<u4",
     "partners": "<u4",
-    "keys": "<u4",
+    "keys": "<u2",
     "places": "<u4",
     "buckets": "<u4",
     "filter": "u1",
@@ -189,7 +189,7 @@ def _tables(hashes: Hashes, places: Ints) -> dict[str, NDArray[Any]]:
     bucket_bits = min(max(_bits(len(hashes)) - 2, _BUCKET_BITS[0]), _BUCKET_BITS[1])
     firsts = np.arange((1 << bucket_bits) + 1, dtype=np.uint64)
     numbers = hashes >> np.uint64(64 - bucket_bits)
-    filter_bits = min(max(_bits(12 * len(hashes)), _FILTER_BITS[0]), _FILTER_BITS[1])
+    filter_bits = min(max(_bits(8 * len(hashes)), _FILTER_BITS[0]), _FILTER_BITS[1])
     flags = np.zeros(1 << filter_bits, np.bool_)
     flags[hashes >> np.uint64(64 - filter_bits)] = True
     return {
@@ -200,9 +200,10 @@ def _tables(hashes: Hashes, places: Ints) -> dict[str, NDArray[Any]]:
     }
 
 
-def _key(hashes: Hashes) -> NDArray[np.uint32]:
-    """Return 32 bits of each hash that the bits of the bucket and of the filter leave."""
-    return (hashes & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+def _key(hashes: Hashes) -> NDArray[np.uint16]:
+    """Return 16 bits of each hash that the bits of the bucket and of the filter leave. A false hit is rare, and harmless,
+    because words are compared afterwards."""
+    return hashes.astype(np.uint16)
 
 
 def _bits(count: int) -> int:

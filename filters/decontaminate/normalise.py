@@ -20,7 +20,7 @@ _UNSPACED = (
 
 _WORD = re.compile(rf"(?=[^\W_])[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 _DROPPED = frozenset({"Mn", "Mc", "Me", "Cf"})
-_APOSTROPHES = str.maketrans(dict.fromkeys("'’‘ʼ", ""))
+APOSTROPHE = re.compile("['’‘ʼ]")
 
 
 def words_of(text: str) -> list[str]:
@@ -44,7 +44,7 @@ def words_of_stretch(stretch: str) -> list[str]:
     # in slices, because sorting thousands of marks takes quadratic time; all of them are dropped anyway
     slices = (stretch[i : i + LONG_STRETCH] for i in range(0, len(stretch), LONG_STRETCH))
     folded = "".join(_letters(unicodedata.normalize("NFKD", part)) for part in slices).casefold()
-    return _WORD.findall(_letters(folded).translate(_APOSTROPHES))
+    return _WORD.findall(APOSTROPHE.sub("", _letters(folded)))
 
 
 def _letters(text: str) -> str:

@@ -40,7 +40,7 @@ _PLACES = 16
 """The most places in a block where a text is looked at. A hostile page may repeat it any number of times."""
 
 _SHORT_PARTNER = 4
-"""A partner of more words is near if half of its words are there in their places."""
+"""A partner of more words is near if three in four of its words are there in their places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,9 @@ def _search(index: EvalIndex, words: Hashes, shift: int) -> Iterator[Found]:
     clusters = _clusters(index, texts, places, hits - places)
     if not len(clusters.text):
         return
-    compared = _compare(index, clusters, words.astype(np.uint32) | np.uint32(1))
-    links, first = index.arrays["links"], index.arrays["text_links"]
     page = words.astype(np.uint32) | np.uint32(1)
-    for text, overlap, start, end in compared:
+    links, first = index.arrays["links"], index.arrays["text_links"]
+    for text, overlap, start, end in _compare(index, clusters, page):
         for link in range(int(first[text]), int(first[text + 1])):
             item, partner = links[2 * link : 2 * link + 2].tolist()
             place = (start, end) if not partner else _near(index, page, partner - 1, start, end)
@@ -93,6 +92,8 @@ class _Clusters:
     """Where the hits of each cluster begin, and their number."""
     places: Ints
     distances: Ints
+    main: Ints
+    """The distance of the most hits of each cluster."""
 
 
 def _clusters(index: EvalIndex, texts: Ints, places: Ints, distances: Ints) -> _Clusters:
@@ -113,10 +114,22 @@ def _clusters(index: EvalIndex, texts: Ints, places: Ints, distances: Ints) -> _
     begin, sizes, of = begin[enough], sizes[enough], of[enough]
     chosen = runs(begin, sizes)
     numbers = np.repeat(np.arange(len(of)), sizes)
-    order = chosen[np.lexsort((places[chosen], numbers))]
     first = np.zeros(len(of) + 1, np.int64)
     np.cumsum(sizes, out=first[1:])
-    return _Clusters(of, first, places[order], distances[order])
+    places, distances = places[chosen], distances[chosen]
+    order = np.lexsort((places, numbers))
+    return _Clusters(of, first, places[order], distances[order], _main(numbers, distances))
+
+
+def _main(numbers: Ints, distances: Ints) -> Ints:
+    """Return the most frequent distance of each cluster, the least if several are."""
+    new = np.ones(len(numbers), np.bool_)
+    new[1:] = (numbers[1:] != numbers[:-1]) | (distances[1:] != distances[:-1])
+    begin = np.flatnonzero(new)
+    order = np.lexsort((-np.diff(begin, append=len(new)), numbers[begin]))
+    clusters = numbers[begin[order]]
+    firsts = np.flatnonzero(np.diff(clusters, prepend=-1))
+    return distances[begin[order[firsts]]]
 
 
 def _compare(index: EvalIndex, clusters: _Clusters, page: NDArray[np.uint32]) -> Iterator[tuple[int, float, int, int]]:
@@ -132,16 +145,17 @@ def _compare(index: EvalIndex, clusters: _Clusters, page: NDArray[np.uint32]) ->
     before = np.maximum(after - 1, clusters.first[numbers])
     after = np.minimum(after, clusters.first[numbers + 1] - 1)
     wanted = index.arrays["words"][words]
-    place, same = _same(page, words + clusters.distances[before], wanted)
-    other, same_after = _same(page, words + clusters.distances[after], wanted)
-    place = np.where(same, place, other)
-    same |= same_after
+    place, same = _same(page, words + clusters.main[numbers], wanted)
+    for nearest in (before, after):
+        other, also = _same(page, words + clusters.distances[nearest], wanted)
+        place = np.where(same, place, other)
+        same |= also
     counts = (wanted & np.uint32(1)).astype(np.bool_)
     begins = np.cumsum(sizes) - sizes
     overlaps = np.add.reduceat((same & counts).astype(np.int64), begins) / np.add.reduceat(counts.astype(np.int64), begins)
     misses = sizes - np.add.reduceat(same.astype(np.int64), begins)
     whole = index.arrays["text_whole"][clusters.text].astype(np.bool_)
-    good = np.where(whole, misses <= sizes // _MISSES_EACH, overlaps >= LEAST)
+    good = np.where(whole, misses <= (sizes + 2) // _MISSES_EACH, overlaps >= LEAST)
     start = np.minimum.reduceat(np.where(same, place, len(page)), begins)
     end = np.maximum.reduceat(np.where(same, place, -1), begins) + 1
     seen: dict[int, int] = {}
@@ -168,8 +182,10 @@ def _near(index: EvalIndex, page: NDArray[np.uint32], partner: int, start: int, 
         if high - low < size:
             continue
         same = np.lib.stride_tricks.sliding_window_view(page[low:high], size) == wanted
+        if size > _SHORT_PARTNER:  # a word more or fewer moves the words after it
+            same = same | np.roll(same, 1, 0) | np.roll(same, -1, 0)
         counts = same.sum(1)
         best = int(counts.argmax())
-        if counts[best] >= (size if size <= _SHORT_PARTNER else (size + 1) // 2):
+        if counts[best] >= (size if size <= _SHORT_PARTNER else size - size // 4):
             return min(start, low + best), max(end, low + best + size)
     return None
