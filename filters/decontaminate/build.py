@@ -21,6 +21,7 @@ from filters.decontaminate.index import (
     Benchmark,
     EvalIndex,
     grams_of,
+    most_misses,
     starts_of,
     write_index,
 )
@@ -34,6 +35,9 @@ ALONE = 8
 
 SIDE = 16
 """The words of an answer, and of a question that stands beside an answer. More words do not prove more."""
+
+_HITS_EACH = 8
+"""Words that count, for which one n-gram must be found. With fewer, chance hits would be compared."""
 
 Words = tuple[str, ...]
 
@@ -197,25 +201,32 @@ def _write(folder: Path, texts: Sequence[_Text], benchmarks: Sequence[Benchmark]
             links.append((item, partners.setdefault(partner, len(partners))))
     words = np.concatenate([np.zeros(0, np.uint64), *(text.words for text in texts)])
     counts = np.concatenate([np.zeros(0, np.bool_), *(text.counts for text in texts)])
+    starts = starts_of([len(text.words) for text in texts])
+    grams = [_rare_grams(text, common) for text in texts]
     arrays = {
         "words": (words.astype(np.uint32) & np.uint32(0xFFFFFFFE)) | counts,
-        "text_starts": starts_of([len(text.words) for text in texts]),
-        "text_counted": np.array([text.counts.sum() for text in texts], np.uint16),
+        "text_starts": starts,
+        "text_needed": np.array([_needed(text, len(one[0])) for text, one in zip(texts, grams, strict=True)], np.uint16),
         "text_whole": np.array([text.whole for text in texts], np.uint8),
         "text_links": starts_of([len(text.links) for text in texts]),
         "links": np.array(links, np.uint32).reshape(-1),
         "partner_starts": starts_of([len(words) for words in partners if words]),
         "partners": _hashes(list(chain.from_iterable(partners))).astype(np.uint32) | np.uint32(1),
     }
-    return write_index(folder, arrays, _grams(texts, arrays["text_starts"].tolist(), common), benchmarks)
+    hashes = np.concatenate([np.zeros(0, np.uint64), *(one[0] for one in grams)])
+    places = np.concatenate([np.zeros(0, np.int64), *(one[1] + start for one, start in zip(grams, starts, strict=False))])
+    return write_index(folder, arrays, (hashes, places), benchmarks)
 
 
-def _grams(texts: Sequence[_Text], starts: Sequence[int], common: _Common) -> tuple[Hashes, Ints]:
-    """Return the n-grams that count, each at its first place in its text."""
-    hashes, places = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for text, start in zip(texts, starts, strict=False):
-        grams, first = np.unique(grams_of(text.words, min(GRAM, len(text.words))), return_index=True)
-        rare = common.rare(text.words)[0][first]
-        hashes.append(grams[rare])
-        places.append(first[rare] + start)
-    return np.concatenate(hashes), np.concatenate(places)
+def _rare_grams(text: _Text, common: _Common) -> tuple[Hashes, Ints]:
+    """Return the n-grams of a text that count, and the first place of each."""
+    grams, first = np.unique(grams_of(text.words, min(GRAM, len(text.words))), return_index=True)
+    rare = common.rare(text.words)[0][first]
+    return grams[rare], first[rare]
+
+
+def _needed(text: _Text, grams: int) -> int:
+    """Return how many n-grams of a text are left at least if as many of its words differ as may."""
+    if text.whole:
+        return max(grams - GRAM * int(most_misses(np.int64(len(text.words)))), 1)
+    return max(int(text.counts.sum()) // _HITS_EACH, 1)

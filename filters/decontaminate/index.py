@@ -9,7 +9,7 @@ answer, or the question. The index has no words, only hashes of words, so it can
 
     words          32 bits of the hash of each word of all texts, one text after another; bit 0: the word counts
     text_starts    where each text begins in `words`, and at last their number
-    text_counted   the number of words of each text that count
+    text_needed    the number of hits without which a text is not looked at
     text_whole     1 if all words of a text must be found, and not only most of them
     text_links     where the links of each text begin
     links          pairs of an item and a partner + 1, or of an item and 0
@@ -63,7 +63,7 @@ NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TYPES = {
     "words": "<u4",
     "text_starts": "<u4",
-    "text_counted": "<u2",
+    "text_needed": "<u2",
     "text_whole": "u1",
     "text_links": "<u4",
     "links": "<u4",
@@ -79,6 +79,7 @@ _SHAPE = {
     "benchmarks": [{"name": str, "items": int, "left_out": int}],
     "arrays": {name: {"values": int, "sha256": str} for name in _TYPES},
 }
+_THREE, _SEVEN = np.uint64(3), np.uint64(7)
 _MOST_VALUES = 1 << 31
 _MOST_IN_BUCKET = 1 << 12
 _FILTER_BITS = (10, 32)
@@ -121,24 +122,35 @@ class EvalIndex:
             raise ConfigError(f"'{folder}' is no index of benchmark items, or is damaged: {error}.", _BUILD) from None
         return cls(arrays, benchmarks, digest(content))
 
-    def grams(self, hashes: Hashes) -> tuple[Ints, Ints]:
-        """Return the n-grams of the index among some hashes: the number of the hash, and the place in `words`."""
-        bits = self.arrays["filter"]
-        slots = hashes >> np.uint64(64 - _bits(8 * len(bits)))
-        passed = np.flatnonzero(bits[slots >> np.uint64(3)] >> (slots & np.uint64(7)).astype(np.uint8) & 1)
-        hashes = hashes[passed]
-        buckets = self.arrays["buckets"]
-        numbers = (hashes >> np.uint64(64 - _bits(len(buckets) - 1))).astype(np.int64)
-        first = buckets[numbers].astype(np.int64)
-        counts = buckets[numbers + 1] - first
+    def grams(self, words: Hashes) -> tuple[Ints, Ints]:
+        """Return the hits of a text: the word of the text at which an n-gram of the index begins, and its place in
+        `words`."""
+        sizes = (GRAM, LEAST_GRAM) if self._has_least else (GRAM,)
+        grams = [grams_of(words, size) for size in sizes]
+        hashes = np.concatenate(grams)
+        slots = hashes >> self._filter_shift
+        passed = self.arrays["filter"][slots >> _THREE] >> (slots & _SEVEN).astype(np.uint8) & 1
+        at = passed.nonzero()[0]
+        hashes = hashes[at]
+        at[at >= len(grams[0])] -= len(grams[0])
+        numbers = (hashes >> self._bucket_shift).astype(np.int64)
+        first = self.arrays["buckets"][numbers].astype(np.int64)
+        counts = self.arrays["buckets"][numbers + 1] - first
         entries = runs(first, counts)
-        same = self.arrays["keys"][entries] == np.repeat(_key(hashes), counts)
-        return np.repeat(passed, counts)[same], self.arrays["places"][entries[same]].astype(np.int64)
+        same = (self.arrays["keys"][entries] == np.repeat(_key(hashes), counts)).nonzero()[0]
+        return np.repeat(at, counts)[same], self.arrays["places"][entries[same]].astype(np.int64)
 
     @cached_property
-    def has_least(self) -> bool:
-        """True if there is a text of `LEAST_GRAM` words."""
-        return bool((np.diff(self.arrays["text_starts"]) == LEAST_GRAM).any())
+    def _has_least(self) -> bool:
+        return bool((self.arrays["text_starts"][1:] - self.arrays["text_starts"][:-1] == LEAST_GRAM).any())
+
+    @cached_property
+    def _filter_shift(self) -> np.uint64:
+        return np.uint64(64 - _bits(8 * len(self.arrays["filter"])))
+
+    @cached_property
+    def _bucket_shift(self) -> np.uint64:
+        return np.uint64(64 - _bits(len(self.arrays["buckets"]) - 1))
 
     @property
     def bytes(self) -> int:
@@ -152,6 +164,11 @@ class EvalIndex:
                 return one.name, item
             item -= one.items
         raise IndexError(item)
+
+
+def most_misses(sizes: Ints) -> Ints:
+    """Return the most words of a text that may differ if it must be found whole: none of 5, 1 of 6 to 13."""
+    return (sizes + 2) // 8
 
 
 def grams_of(words: Hashes, size: int) -> Hashes:
@@ -241,7 +258,7 @@ def _check(arrays: Mapping[str, NDArray[Any]], benchmarks: Sequence[Benchmark], 
         _cuts(arrays["buckets"], len(arrays["buckets"]) - 1, len(arrays["keys"]), 0, _MOST_IN_BUCKET),
         _is_power(len(arrays["buckets"]) - 1, _BUCKET_BITS),
         _is_power(8 * len(arrays["filter"]), _FILTER_BITS),
-        len(arrays["text_counted"]) == texts and bool((arrays["text_counted"] > 0).all()),
+        len(arrays["text_needed"]) == texts and bool((arrays["text_needed"] > 0).all()),
         len(links) % 2 == 0 and _below(links[::2], sum(one.items for one in benchmarks)),
         _below(links[1::2], partners + 1),
         len(arrays["places"]) == len(arrays["keys"]) and _below(arrays["places"], len(arrays["words"])),

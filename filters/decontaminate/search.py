@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.text.shingles import WordHashes as WordHashes
 from corpus.text.vocabulary import Flags, Hashes, Ints, runs
-from filters.decontaminate.index import GRAM, LEAST_GRAM, MOST_WORDS, EvalIndex, grams_of
+from filters.decontaminate.index import MOST_WORDS, EvalIndex, most_misses
 
 LEAST = 0.5
 """A smaller overlap counts as 0."""
@@ -29,12 +28,6 @@ _BLOCK = 1 << 16
 
 _GAP, _DRIFT = 12, 16
 """A cluster ends where the distance jumps by more words, and its distances differ by fewer words."""
-
-_HITS_EACH = 8
-"""Words of a text for which there must be a hit. Without this, clusters of chance would be compared."""
-
-_MISSES_EACH = 8
-"""Of a text that must be found whole, one word in 8 may differ."""
 
 _PLACES = 16
 """The most places in a block where a text is looked at. A hostile page may repeat it any number of times."""
@@ -62,25 +55,48 @@ def search(index: EvalIndex, words: Hashes) -> list[Found]:
 
 
 def _search(index: EvalIndex, words: Hashes, shift: int) -> Iterator[Found]:
-    hits, places = index.grams(grams_of(words, GRAM))
-    if index.has_least:
-        more, where = index.grams(grams_of(words, LEAST_GRAM))
-        hits, places = np.concatenate([hits, more]), np.concatenate([places, where])
-    if not len(hits):
-        return
-    starts = index.arrays["text_starts"]
-    texts = np.searchsorted(starts, places, "right") - 1
-    clusters = _clusters(index, texts, places, hits - places)
-    if not len(clusters.text):
+    hits, places = index.grams(words)
+    texts, hits, places = _enough(index, hits, places)
+    if not len(texts):
         return
     page = words.astype(np.uint32) | np.uint32(1)
     links, first = index.arrays["links"], index.arrays["text_links"]
-    for text, overlap, start, end in _compare(index, clusters, page):
+    for text, overlap, start, end in _compare(index, _clusters(index, texts, places, hits - places), page):
         for link in range(int(first[text]), int(first[text + 1])):
             item, partner = links[2 * link : 2 * link + 2].tolist()
             place = (start, end) if not partner else _near(index, page, partner - 1, start, end)
             if place is not None:
                 yield Found(item, overlap, place[0] + shift, place[1] + shift)
+
+
+def _enough(index: EvalIndex, hits: Ints, places: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return the texts, the hits and the places of the hits in texts that have enough hits. Most pages have none."""
+    # of one type, because searchsorted would convert the whole array
+    texts = index.arrays["text_starts"].searchsorted(places.astype(np.uint32), "right") - 1
+    order = texts.argsort(kind="stable")
+    texts = texts[order]
+    begin = _changes(texts)
+    sizes = _sizes(begin, len(texts))
+    enough = sizes >= index.arrays["text_needed"][texts[begin]]
+    chosen = order[runs(begin[enough], sizes[enough])]
+    return np.repeat(texts[begin[enough]], sizes[enough]), hits[chosen], places[chosen]
+
+
+def _changes(*columns: Ints) -> Ints:
+    """Return where the rows of some columns differ from the row before them. The first row does."""
+    new = np.zeros(len(columns[0]), np.bool_)
+    new[:1] = True
+    for column in columns:
+        new[1:] |= column[1:] != column[:-1]
+    return new.nonzero()[0]
+
+
+def _sizes(begin: Ints, end: int) -> Ints:
+    """Return the sizes of pieces that begin at `begin`."""
+    sizes = np.empty(len(begin), np.int64)
+    sizes[:-1] = begin[1:] - begin[:-1]
+    sizes[-1:] = end - begin[-1:]
+    return sizes
 
 
 @dataclass(frozen=True)
@@ -100,47 +116,41 @@ def _clusters(index: EvalIndex, texts: Ints, places: Ints, distances: Ints) -> _
     """Return the clusters of some hits that have enough of them."""
     order = np.lexsort((places, distances, texts))
     texts, places, distances = texts[order], places[order], distances[order]
-    new = np.ones(len(texts), np.bool_)
-    new[1:] = (texts[1:] != texts[:-1]) | (distances[1:] - distances[:-1] > _GAP)
-    begin = np.flatnonzero(new)
+    jumps = np.zeros(len(texts), np.int64)
+    np.cumsum(distances[1:] - distances[:-1] > _GAP, out=jumps[1:])
+    begin = _changes(texts, jumps)
     # a repeated phrase gives hits at all distances, so a long cluster is divided
-    parts = (distances - np.repeat(distances[begin], np.diff(begin, append=len(new)))) // _DRIFT
-    new[1:] |= parts[1:] != parts[:-1]
-    begin = np.flatnonzero(new)
-    sizes = np.diff(begin, append=len(new))
-    of = texts[begin]
-    needed = np.where(index.arrays["text_whole"][of], 1, index.arrays["text_counted"][of] // _HITS_EACH)
-    enough = sizes >= needed
-    begin, sizes, of = begin[enough], sizes[enough], of[enough]
+    parts = (distances - np.repeat(distances[begin], _sizes(begin, len(texts)))) // _DRIFT
+    begin = _changes(texts, jumps, parts)
+    sizes = _sizes(begin, len(texts))
+    enough = sizes >= index.arrays["text_needed"][texts[begin]]
+    begin, sizes = begin[enough], sizes[enough]
     chosen = runs(begin, sizes)
-    numbers = np.repeat(np.arange(len(of)), sizes)
-    first = np.zeros(len(of) + 1, np.int64)
+    numbers = np.repeat(np.arange(len(begin)), sizes)
+    first = np.zeros(len(begin) + 1, np.int64)
     np.cumsum(sizes, out=first[1:])
     places, distances = places[chosen], distances[chosen]
     order = np.lexsort((places, numbers))
-    return _Clusters(of, first, places[order], distances[order], _main(numbers, distances))
+    return _Clusters(texts[begin], first, places[order], distances[order], _main(numbers, distances))
 
 
 def _main(numbers: Ints, distances: Ints) -> Ints:
     """Return the most frequent distance of each cluster, the least if several are."""
-    new = np.ones(len(numbers), np.bool_)
-    new[1:] = (numbers[1:] != numbers[:-1]) | (distances[1:] != distances[:-1])
-    begin = np.flatnonzero(new)
-    order = np.lexsort((-np.diff(begin, append=len(new)), numbers[begin]))
-    clusters = numbers[begin[order]]
-    firsts = np.flatnonzero(np.diff(clusters, prepend=-1))
-    return distances[begin[order[firsts]]]
+    begin = _changes(numbers, distances)
+    order = begin[np.lexsort((-_sizes(begin, len(numbers)), numbers[begin]))]
+    return distances[order[_changes(numbers[order])]]
 
 
 def _compare(index: EvalIndex, clusters: _Clusters, page: NDArray[np.uint32]) -> Iterator[tuple[int, float, int, int]]:
     """Yield the text, the overlap and the place of each cluster that is a copy of its text."""
-    text_starts = index.arrays["text_starts"].astype(np.int64)
-    starts = text_starts[clusters.text]
-    sizes = text_starts[clusters.text + 1] - starts
+    if not len(clusters.text):
+        return
+    starts = index.arrays["text_starts"][clusters.text].astype(np.int64)
+    sizes = index.arrays["text_starts"][clusters.text + 1] - starts
     words = runs(starts, sizes)
     numbers = np.repeat(np.arange(len(sizes)), sizes)
     step = np.int64(len(index.arrays["words"]) + 1)
-    hit_numbers = np.repeat(np.arange(len(sizes)), np.diff(clusters.first))
+    hit_numbers = np.repeat(np.arange(len(sizes)), clusters.first[1:] - clusters.first[:-1])
     after = np.searchsorted(hit_numbers * step + clusters.places, numbers * step + words, "right")
     before = np.maximum(after - 1, clusters.first[numbers])
     after = np.minimum(after, clusters.first[numbers + 1] - 1)
@@ -155,7 +165,7 @@ def _compare(index: EvalIndex, clusters: _Clusters, page: NDArray[np.uint32]) ->
     overlaps = np.add.reduceat((same & counts).astype(np.int64), begins) / np.add.reduceat(counts.astype(np.int64), begins)
     misses = sizes - np.add.reduceat(same.astype(np.int64), begins)
     whole = index.arrays["text_whole"][clusters.text].astype(np.bool_)
-    good = np.where(whole, misses <= (sizes + 2) // _MISSES_EACH, overlaps >= LEAST)
+    good = np.where(whole, misses <= most_misses(sizes), overlaps >= LEAST)
     start = np.minimum.reduceat(np.where(same, place, len(page)), begins)
     end = np.maximum.reduceat(np.where(same, place, -1), begins) + 1
     seen: dict[int, int] = {}
