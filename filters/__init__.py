@@ -27,7 +27,9 @@ from filters.gopher import GopherQuality, GopherRepetition
 from filters.language import Language, LanguageScreen
 from filters.line_dedup import LineDedup
 from filters.minhash import MinHash
+from filters.mojibake import Mojibake
 from filters.pii import Pii
+from filters.symbol_lines import SymbolLines
 from filters.url import Url
 
 STAGES: dict[str, type[Stage]] = {
@@ -42,7 +44,9 @@ STAGES: dict[str, type[Stage]] = {
         MinHash,
         C4,
         FineWebQuality,
+        Mojibake,
         Pii,
+        SymbolLines,
         LineDedup,
     )
 }

