@@ -81,6 +81,16 @@ stage = "symbol_lines"
 """
 
 
+_CHANGED = {
+    "ko": (
+        "# FineWeb-2 counts morphemes of Korean, of which a word has 2.1. Its stop words are no words of their own.",
+        "words = { min = 23 }",
+        'stop_words = { min = "off" }',
+    )
+}
+"""The limits that are ours."""
+
+
 def write(configs: dict[str, dict[str, Any]]) -> str:
     """Return the recipe."""
     listed = f"[{', '.join(map(_quoted, configs))}]"
@@ -101,7 +111,7 @@ def write(configs: dict[str, dict[str, Any]]) -> str:
         lengths = f"{{ min = {one['min_avg_word_length']:g}, max = {one['max_avg_word_length']:g} }}"
         words = f"stop_list = [{', '.join(map(_quoted, one['stopwords']))}]"
         letters = f"alpha_ratio = {{ min = {one['max_non_alpha_words_ratio']:g} }}"
-        parts.append(_own(code, f"mean_word_length = {lengths}", letters, words))
+        parts.append(_own(code, *_CHANGED.get(code, ()), f"mean_word_length = {lengths}", letters, words))
     return "".join([*parts, _END])
 
 

@@ -169,7 +169,6 @@ class Recipe:
     def check_input(self, gives: Iterable[str]) -> None:
         """Raise ConfigError if a stage reads a page, URL, text or language that an item does not have at this point, or
         if the words of a language can't be found."""
-        check_segmenter(self._languages_of_words)
         there = set(gives)
         lacking: dict[str, list[str]] = {}
         for bound in self.stages:
@@ -179,6 +178,7 @@ class Recipe:
         if lacking:
             what = min(lacking)  # the page comes first, because a recipe without pages needs no URLs
             raise ConfigError(*_lacks(lacking[what], what))
+        check_segmenter(self._languages_of_words)
 
     def pipeline(self) -> Pipeline:
         return Pipeline(self.stages, self.measures)

@@ -320,17 +320,25 @@ def _segmenter(language: str) -> Callable[[str], tuple[str, ...]]:
     return split
 
 
+def rules_of(language: str) -> str:
+    """Return the code of spaCy's rules for a language ("xx" are its common rules), or "ICU"."""
+    return "ICU" if _segmented(language) else str(_spacy_rules(language).lang)
+
+
+def _spacy_rules(language: str) -> Any:
+    """Return spaCy's class for a language, or the one with its common rules."""
+    from spacy.util import get_lang_class  # takes a second, so only when words are split
+
+    try:
+        rules = get_lang_class(_ALIASES.get(language, language))
+    except ImportError:  # spaCy's error for an unknown language
+        return get_lang_class("xx")
+    return get_lang_class("xx") if rules.lang in _NEEDS_PACKAGE else rules
+
+
 def _tokenizer(language: str) -> Tokenizer:
     with without_heavy():  # spaCy also loads the plugins of other packages
-        from spacy.util import get_lang_class  # takes a second, so only when words are split
-
-        try:
-            rules = get_lang_class(_ALIASES.get(language, language))
-        except ImportError:  # spaCy's error for an unknown language
-            rules = get_lang_class("xx")
-        if rules.lang in _NEEDS_PACKAGE:
-            rules = get_lang_class("xx")
-        tokenizer: Tokenizer = rules().tokenizer
+        tokenizer: Tokenizer = _spacy_rules(language)().tokenizer
         # these attributes of new words take half of the time, and nothing uses them
         tokenizer.vocab.lex_attr_getters = {}
         return tokenizer

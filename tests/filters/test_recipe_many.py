@@ -39,7 +39,9 @@ def test_each_language_has_its_limits(configs):
         assert quality.limits["alpha_ratio"].min == config["max_non_alpha_words_ratio"]
         lengths = config["min_avg_word_length"], config["max_avg_word_length"]
         assert (quality.limits["mean_word_length"].min, quality.limits["mean_word_length"].max) == lengths
-        assert quality.limits["words"].min == 50
+        assert (quality.limits["words"].min, quality.limits["stop_words"].min) == (
+            (23, None) if code == "ko" else (50, 2)
+        )
         lines = of["fineweb"].limits
         assert (lines["line_punct_ratio"].min, lines["newline_ratio"].max) == (
             config["line_punct_thr"], config["new_line_ratio"],
