@@ -428,7 +428,7 @@ def _with_setting(data: dict[str, Any], setting: tuple[str, Any]) -> dict[str, A
             raise ConfigError(f"The recipe has no stage '{first}'.", did_you_mean(first, tables, rules))
         changed = tables[first]
     everywhere = changed
-    changed, (key, *bound) = part_of(changed, keys)
+    changed, (key, *bound) = part_of(changed, keys, data["stages"])
     if isinstance(everywhere.get(key), dict) and key not in RESERVED and len(bound) <= 1:
         before = everywhere[key] | changed.get(key, {})
         changed[key] = changed.get(key, {}) | changes_of(path, before, "".join(bound), value)

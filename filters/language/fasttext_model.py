@@ -15,6 +15,7 @@ import ctypes
 import math
 import struct
 from collections.abc import Callable
+from functools import cache
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -151,12 +152,13 @@ class FastModel:
     def probabilities(self, text: str, labels: Any) -> list[float]:
         """Return the probability of each label. It is 0 if it is below 1e-5 or the model does not know the label."""
         dots = self._dots(text)
-        return [self._along(dots, self._paths[label]) if label in self._paths else 0.0 for label in labels]
+        steps = cache(lambda node: self._steps(dots[node - len(self.labels)]))  # paths have nodes in common
+        return [self._along(steps, self._paths[label]) if label in self._paths else 0.0 for label in labels]
 
-    def _along(self, dots: list[float], path: list[tuple[int, bool]]) -> float:
+    def _along(self, steps: Callable[[int], tuple[float, float]], path: list[tuple[int, bool]]) -> float:
         score = 0.0
         for node, right in path:
-            score = _f32(score + self._steps(dots[node - len(self.labels)])[right])
+            score = _f32(score + steps(node)[right])
             if score < _LEAST:
                 return 0.0
         return self._expf(score)
