@@ -44,6 +44,7 @@ from corpus.outcome import FAILED, REMOVED, Outcome
 from corpus.pipeline import Pipeline
 from corpus.settings import OFF, Settings, changes_of, pairs_of, part_of
 from corpus.stage import BoundStage, Limit, Stage, read_table
+from corpus.text.words import PAGE, check_segmenter
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
@@ -151,10 +152,23 @@ class Recipe:
 
     def resources(self) -> dict[str, str]:
         """Return the sha256 of every file that decides results, by `stage.file`."""
-        return {f"{bound.name}.{name}": digest for bound in self.stages for name, digest in bound.resources().items()}
+        found = check_segmenter(self._languages_of_words)
+        for bound in self.stages:
+            found |= {f"{bound.name}.{name}": digest for name, digest in bound.resources().items()}
+        return found
+
+    @property
+    def _languages_of_words(self) -> set[str] | None:
+        """The languages of pages whose words are split by the rules of their language, or None for any language."""
+        if not any(bound.stage.params.get("language") == PAGE for bound in self.stages):
+            return set()
+        labels = [bound.limits.get("label") for bound in self.stages if "language" in bound.stage.sets]
+        known = [set(limit.one_of) for limit in labels if limit is not None and limit.one_of is not None]
+        return set.intersection(*known) if known else None
 
     def check_input(self, gives: Iterable[str]) -> None:
-        """Raise ConfigError if a stage reads a page, URL, text or language that an item does not have at this point."""
+        """Raise ConfigError if a stage reads a page, URL, text or language that an item does not have at this point, or
+        if the words of a language can't be found."""
         there = set(gives)
         lacking: dict[str, list[str]] = {}
         for bound in self.stages:
@@ -164,6 +178,7 @@ class Recipe:
         if lacking:
             what = min(lacking)  # the page comes first, because a recipe without pages needs no URLs
             raise ConfigError(*_lacks(lacking[what], what))
+        check_segmenter(self._languages_of_words)
 
     def pipeline(self) -> Pipeline:
         return Pipeline(self.stages, self.measures)
@@ -413,7 +428,7 @@ def _with_setting(data: dict[str, Any], setting: tuple[str, Any]) -> dict[str, A
             raise ConfigError(f"The recipe has no stage '{first}'.", did_you_mean(first, tables, rules))
         changed = tables[first]
     everywhere = changed
-    changed, (key, *bound) = part_of(changed, keys)
+    changed, (key, *bound) = part_of(changed, keys, data["stages"])
     if isinstance(everywhere.get(key), dict) and key not in RESERVED and len(bound) <= 1:
         before = everywhere[key] | changed.get(key, {})
         changed[key] = changed.get(key, {}) | changes_of(path, before, "".join(bound), value)

@@ -28,8 +28,10 @@ from filters.gopher import GopherQuality, GopherRepetition
 from filters.language import Language, LanguageScreen
 from filters.line_dedup import LineDedup
 from filters.minhash import MinHash
+from filters.mojibake import Mojibake
 from filters.pii import Pii
 from filters.rights import Rights
+from filters.symbol_lines import SymbolLines
 from filters.url import Url
 
 STAGES: dict[str, type[Stage]] = {
@@ -46,7 +48,9 @@ STAGES: dict[str, type[Stage]] = {
         C4,
         FineWebQuality,
         Classifier,
+        Mojibake,
         Pii,
+        SymbolLines,
         LineDedup,
     )
 }

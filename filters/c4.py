@@ -13,7 +13,7 @@ from corpus.text.sentences import count_sentences, roles_of
 from corpus.text.words import TextStretches, check_language
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
-_END_MARKS = (".", "?", "!", '"', "'")
+END_MARKS = (".", "?", "!", '"', "'")
 _ELLIPSIS = "..."
 _BRACKET = re.compile(
     r"(?P<latex>\\[A-Za-z]{2,}\*?(?:\[[^\[\]{}]{0,40}])?\{|[\^_\\]\{|\{(?=[^{}]{0,40}\\[A-Za-z]{2}))|}?\{|}"
@@ -123,7 +123,7 @@ class C4(Stage):
             if "[" in line:
                 line, found = _CITATION.subn("", line)
                 counts["citations"] += found
-            if self.terminal_punctuation and (not line.endswith(_END_MARKS) or line.endswith(_ELLIPSIS)):
+            if self.terminal_punctuation and (not line.endswith(END_MARKS) or line.endswith(_ELLIPSIS)):
                 counts["line_no_end_mark"] += 1
                 continue
             if len(words) < self.min_words_per_line:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 
 from corpus.collective import Collective
 from corpus.dedup.clusters import Similarity, signature_similarity
@@ -21,7 +22,7 @@ from corpus.dedup.signatures import BANDS, ROWS, Scheme, band_keys, sign, text_h
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit
 from corpus.text.shingles import Hashes, joined_shingles, shingle_similarity, shingles_of
-from corpus.text.words import check_language
+from corpus.text.words import PAGE, check_language
 from corpus.url_identity import MAX_HOST, split_url
 from filters.url.public_suffixes import registered_domains
 
@@ -116,7 +117,8 @@ class MinHash(DocumentComparison):
         self.verify = verify
         """The measure of similarity: "signature", "jaccard" or "containment"."""
         self.language = language
-        """The ISO 639 code of the language whose rules split words, or "page" for the language of each page."""
+        """The ISO 639 code of the language whose rules split words, or "page" for the language of each page. With
+        "page", documents of different languages are never compared."""
         self.numbers = numbers
         """If true, different numbers are different words.
 
@@ -132,9 +134,13 @@ class MinHash(DocumentComparison):
             hashes = joined_shingles(doc.text, doc.rules(self.language), numbers=self.numbers)
         else:
             hashes = shingles_of(doc.stretches(self.language), numbers=self.numbers)
+        text = doc.text
+        if self.language == PAGE:  # other hashes for each language, so that no two of its documents meet another's
+            text = f"{doc.language}\n{text}"
+            hashes = hashes ^ np.uint64(xxhash.xxh3_64_intdigest((doc.language or "").encode()))
         values = sign(hashes, BANDS * ROWS, self.scheme)
         return Signed(
-            text_hash(doc.text),
+            text_hash(text),
             None if values is None else values.astype(VALUE).tobytes(),
             self._preference(doc),
             self._site(doc.url),

@@ -135,7 +135,7 @@ def with_limits(info: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     tables = {table["name"]: table for table in recipe["stages"]}
     for path, value in pairs_of(settings):
         stage, keys = _split(path, tables, info)
-        part, (measure, *bound) = part_of(tables[stage], keys)
+        part, (measure, *bound) = part_of(tables[stage], keys, tables.values())
         kind, before, own = info["columns"][f"{stage}.{measure}"], tables[stage][measure], part.get(measure, {})
         changes = changes_of(path, before | own, "".join(bound), value)
         limit = _limit(kind, before | own).with_bounds(f"{stage}.{'.'.join(keys[: len(keys) - len(bound)])}", changes)
@@ -204,7 +204,7 @@ def _split(path: str, tables: Mapping[str, Any], info: Mapping[str, Any]) -> tup
         rules = [measure.column for measure in measures_of(info)]
         raise ConfigError(f"The recipe has no stage '{stage}'.", did_you_mean(stage, tables, rules))
     measures = [measure.name for measure in measures_of(info) if measure.stage == stage]
-    measure = "".join(part_of(dict(tables[stage]), keys)[1][:1])
+    measure = "".join(part_of(dict(tables[stage]), keys, tables.values())[1][:1])
     if measure not in measures:
         if measure in tables[stage]:
             raise ConfigError(f"{stage}.{measure} is a parameter, not a limit. Changing it changes the text.", _NEW_RUN)

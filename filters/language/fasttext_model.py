@@ -15,6 +15,7 @@ import ctypes
 import math
 import struct
 from collections.abc import Callable
+from functools import cache
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,9 @@ class FastModel:
         output = file.array("<f4", rows * columns).reshape(rows, columns)
         self._output = np.ascontiguousarray(output[: labels - 1].T)  # by dimension, to add in fastText's order
         self._tree = _huffman([count for _, count, _ in entries[words:]])
-        self._labels = [name.removeprefix(_LABEL).decode() for name, _, _ in entries[words:]]
-        self._paths = dict(zip(self._labels, _paths(self._tree), strict=False))
+        self.labels = [name.removeprefix(_LABEL).decode() for name, _, _ in entries[words:]]
+        """The labels of the model, without the prefix."""
+        self._paths = dict(zip(self.labels, _paths(self._tree), strict=False))
         self._expf = _expf()
         self._end = struct.pack("<H", self._words[_EOS])  # this token has no n-grams, inside a line too
         self._memo = {_EOS: self._end}
@@ -119,20 +121,21 @@ class FastModel:
             if left < 0:
                 best, found = score, node  # if scores are equal, fastText's heap keeps the later one
                 continue
-            to_left, to_right = self._steps(dots[node - len(self._labels)])
+            to_left, to_right = self._steps(dots[node - len(self.labels)])
             ways.append((right, _f32(score + to_right)))
             ways.append((left, _f32(score + to_left)))
-        return (self._labels[found], self._expf(best)) if found >= 0 else None
+        return (self.labels[found], self._expf(best)) if found >= 0 else None
 
     def probabilities(self, text: str, labels: Any) -> list[float]:
         """Return the probability of each label. It is 0 if it is below 1e-5 or the model does not know the label."""
         dots = self._dots(text)
-        return [self._along(dots, self._paths[label]) if label in self._paths else 0.0 for label in labels]
+        steps = cache(lambda node: self._steps(dots[node - len(self.labels)]))  # paths have nodes in common
+        return [self._along(steps, self._paths[label]) if label in self._paths else 0.0 for label in labels]
 
-    def _along(self, dots: list[float], path: list[tuple[int, bool]]) -> float:
+    def _along(self, steps: Callable[[int], tuple[float, float]], path: list[tuple[int, bool]]) -> float:
         score = 0.0
         for node, right in path:
-            score = _f32(score + self._steps(dots[node - len(self._labels)])[right])
+            score = _f32(score + steps(node)[right])
             if score < _LEAST:
                 return 0.0
         return self._expf(score)

@@ -298,7 +298,7 @@ def test_limits_and_parameters_of_a_language():
         ("shape.fr.chars=off", ['shape.fr.chars.min: 7 → "off"']),
         ("shape.fr.upper.max=0.2", ['shape.fr.upper: none → {"max": 0.2}']),
         ("shape.de.factor=3.0", ["shape.de.factor: 2.0 → 3.0"]),
-        ("shape.sv_Latn.factor=3.0", ["shape.sv_Latn.factor: none → 3.0"]),
+        ("shape.kind={ one_of = ['a'] }", ['shape.kind.one_of: ["prose"] → ["a"]']),
         ("shape.fr.chars.below=50", ["shape.fr.chars.below: none → 50"]),
     ],
 )
@@ -311,6 +311,7 @@ def test_settings_of_a_language(setting, found):
     [
         (LANGUAGES, ("shape.fr.chars.mim=1",), "no bound 'mim'. Did you mean min?"),
         (LANGUAGES, ("shape.fr.char.min=1",), "the stage has no measure 'fr'"),
+        (LANGUAGES, ("shape.frr.chars.min=1",), "'frr' is no language of the recipe. Did you mean fr?"),
         (LANGUAGES, ("shape.fr.chars.max=5",), "shape.fr.chars allows no value: the least is 7 and the most is 5"),
         (LANGUAGES, ("shape.de.chars.max=15",), "shape.de.chars allows no value: the least is 20 and the most is 15"),
         (LANGUAGES, ("shape.fr.factor=much",), "shape.fr.factor = 'much' has the wrong type"),
@@ -328,9 +329,17 @@ def test_errors_about_limits_of_languages(toml, settings, message):
     assert message in str(error.value)
 
 
+def test_a_language_that_the_recipe_keeps_gets_limits_by_a_setting():
+    stages = load_recipe("multilingual", ["gopher_quality.en.words.min=30"]).stages
+    quality = next(bound for bound in stages if bound.name == "gopher_quality")
+    assert [quality.of_language(code).limits["words"].min for code in ("en", "de")] == [30, 50]
+    with pytest.raises(ConfigError, match="'it' is no language of the recipe"):
+        load_recipe("multilingual", ["gopher_quality.it.words.min=30"])
+
+
 def test_stages_that_compare_have_no_limits_by_language():
     with pytest.raises(ConfigError, match="minhash has limits by language, but compares documents"):
-        load_recipe("text", ["minhash.de.similarity.below=0.5"])
+        load_recipe("text", ["minhash.en.similarity.below=0.5"])
 
 
 def test_order_of_stages_is_a_difference():

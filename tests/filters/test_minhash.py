@@ -252,3 +252,29 @@ def test_what_similarity_is(tmp_path, verify):
     exact = {"jaccard": 796 / 996, "containment": 1.0}.get(verify)
     assert rows["part"]["similarity"] == (round(exact, 6) if exact else pytest.approx(0.8, abs=0.13))
     assert rows["part"]["exact"] == 0
+
+
+class Said(Stage):
+    """Takes the language from the id."""
+
+    name = "said"
+    sets = ("language",)
+    label = Limit(one_of=("hr", "bs"), of=str)
+
+    def apply(self, doc):
+        doc.language = doc.id[:2]
+        yield "label", doc.language
+
+
+@pytest.mark.parametrize("scheme", ["affine32", "datatrove"])
+@pytest.mark.parametrize(("language", "left"), [("en", ["hr1"]), ("page", ["hr1", "bs1"])])
+def test_documents_of_different_languages_are_not_compared(scheme, language, left):
+    same, near = text(1), edited(text(1), 0.05)
+    docs = [Document(id=id, text=one) for id, one in (("hr1", same), ("bs1", same), ("hr2", same), ("bs2", near))]
+    made = Recipe.of([Said(), MinHash(scheme=scheme, language=language, keep="first")])
+    assert [one.doc.id for one in made.run(docs) if one.kept] == left
+
+
+def test_the_language_of_the_page_is_read():
+    with pytest.raises(ConfigError, match="minhash reads the language"):
+        Recipe.of([MinHash(language="page")]).check_input({"text"})

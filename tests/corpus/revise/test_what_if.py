@@ -45,7 +45,7 @@ OF_LANGUAGES = [
     "first.fr.words=off",
     "first.words.min=120",
     'first.de.note.one_of=["a", "b"]',
-    "first.es.words.min=399",
+    "first.en.words.min=399",
     "last.fr.share.max=0.2",
     "last.fr.share=off",
     "last.de.sentences.min=20",
@@ -235,7 +235,8 @@ def test_ways_to_switch_a_rule_off(tmp_path, settings):
         ("output.rows_per_part=3", "Only limits can be judged"),
         ("door.label.min=3", "has no bound 'min'"),
         ("first.words.min", "is not a setting"),
-        ("first.de.words.min=3", "the run has no limits by language"),
+        ("first.en.words.min=3", "the run has no limits by language"),
+        ("first.de.words.min=3", "'de' is no language of the recipe"),
         ("first.de.wrds.min=3", "no measure 'de'"),
     ],
 )
