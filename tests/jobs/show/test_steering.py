@@ -138,11 +138,12 @@ def test_the_answer_holds_what_a_fresh_build_finds(run, changed):
 def test_report_and_differences_count_every_row(run, changed):
     _, fresh = changed
     check_all(run.location, lxml.html.fromstring(run.report().html))
-    ends = []
-    for one in (run, fresh):
-        rows = one.ledger(columns=["id", "outcome", "stage", "rule"]).to_pylist()
-        ends.append({row["id"]: row["outcome"] if row["outcome"] == "kept" else
-                     f"{row['stage']}.{row['rule']}" if row["stage"] else f"failed: {row['rule']}" for row in rows})  # fmt: skip
+
+    def end(row):
+        dropped = f"{row['stage']}.{row['rule']}" if row["stage"] else f"{row['outcome']}: {row['rule']}"
+        return "kept" if row["outcome"] == "kept" else dropped
+
+    ends = [{row["id"]: end(row) for row in one.ledger().to_pylist()} for one in (run, fresh)]
     assert ends[0].keys() == ends[1].keys()
     moves = Counter((ends[0][id], ends[1][id]) for id in ends[0] if ends[0][id] != ends[1][id])
     for compare in (diff, diff_by_url):
