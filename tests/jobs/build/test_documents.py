@@ -54,7 +54,7 @@ def test_the_shapes_of_fineweb_and_dolma(tmp_path):
         wanted |= {"url": inner.get("metadata.url", wanted.get("url")), **inner}
         assert row["url"] == ledger["url"] == wanted["url"]
         assert json.loads(row["metadata"]) == {name: wanted[name] for name in keep}
-    with pytest.raises(ConfigError, match="fine.parquet has no column 'missing'"):
+    with pytest.raises(ConfigError, match=r"fine\.parquet has no column 'missing'"):
         build_quietly(job([tmp_path / "fine.parquet"], tmp_path / "out", STAGES, keep_columns=("missing",)))
 
 
@@ -82,6 +82,20 @@ def test_every_odd_line_has_one_row(tmp_path):
         ("kept", ""): 4, ("dropped", ""): 2, ("failed", "type"): 4, ("failed", "empty"): 3, ("failed", "json"): 3,
         ("failed", "utf-8"): 1,
     }  # fmt: skip
+
+
+def test_addresses_in_names_are_masked(tmp_path):
+    """Kept columns are the user's own choice, and stay as they are."""
+    person = "joe.bloggs@people.example"
+    row = {"text": WORDS, "id": f"mailto:{person}", "url": f"http://a.example/?mail={person}", "author": person}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    made = job([tmp_path / "a.jsonl"], tmp_path / "out", STAGES, keep_columns=("author",))
+    assert build_quietly(made).exit_code == 0
+    run = open_run(tmp_path / "out")
+    (ledger,), (document,) = run.ledger().to_pylist(), run.corpus().to_pylist()
+    assert person not in repr(ledger)
+    assert json.loads(document.pop("metadata")) == {"author": person}
+    assert person not in repr(document)
 
 
 def command(inputs, out, *options):
