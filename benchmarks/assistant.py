@@ -49,7 +49,7 @@ from jobs.tokens.tokenize import TokenizeJob, tokenize
 FIGURES = Path(__file__).parent / "figures" / "assistant.txt"
 ASKED = 200
 GREEDY = Sampling(96, 0.0)
-SUMS = (5000, 4)
+SUMS = (5000, 3)
 """Problems and epochs. The models without steps know more of the results after four times as many problems."""
 
 

@@ -51,10 +51,7 @@ class RewardModel(GPT):
         self.head = Linear(shape.width, 1)
 
     def scores(self, ids: Tensor, last: Tensor) -> Tensor:
-        """Return a score for each row of ids: the mean over its positions up to `last`.
-
-        From the last position alone, a small model learns less: it has to collect there what it has noticed before.
-        """
+        """Return a score for each row of ids: the mean over its positions up to `last`."""
         there = torch.arange(ids.size(1), device=ids.device) <= last[:, None]
         scores: Tensor = (self.head(self.trunk(ids))[..., 0].float() * there).sum(1) / (last + 1)
         return scores

@@ -17,9 +17,7 @@ from jobs.assistant.conversation import Conversation, Message
 from jobs.assistant.lessons.lesson import Lesson, answered, asked, is_held_out
 
 LENGTH = 6
-"""The numbers of a chain. After the same training, a small model gave the result of four numbers at once in .44 of
-held-out chains, and of six in .07.
-"""
+"""The numbers of a chain. A small model said the results of .44 of chains of four at once, and of .07 of six."""
 _DO = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
 
 
