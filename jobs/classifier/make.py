@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.digests import differences, digest
-from corpus.errors import OutputError
+from corpus.errors import ConfigError, OutputError, did_you_mean
 from corpus.json_data import parse_json
 from corpus.storage.replacing import replacing, write_whole
 from corpus.storage.store import as_json
@@ -50,6 +50,8 @@ def make_classifier(task: Task, out: Path, how: Reading) -> dict[str, Any]:
         _register(task, out)
         found = read_pages(task.sources, how)
         counts = check_pages(found.pages, task.settings)
+        if task.wanted and task.wanted not in counts:
+            raise ConfigError(f"No page has the label '{task.wanted}'.", did_you_mean(task.wanted, counts))
         how.progress.start("folds", task.settings.folds)
         held = judge_held_out(found.pages, task.settings, how.progress.unit_done)
         how.progress.end()

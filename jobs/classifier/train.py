@@ -20,8 +20,8 @@ from jobs.classifier.pages import Page, draw
 
 FILE = "model.bin"
 _MOST_COPIES = 10
-_BYTES_PER_ROW = 40
-"""The size of a word or n-gram in a quantized model with 16 dimensions: its codes and its text."""
+_BYTES_PER_ROW = 45
+"""The size of a word in a quantized model with 16 dimensions: 9 bytes of codes, and some 30 for itself."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Settings:
     ngrams: int = 2
     dim: int = 16
     epochs: int = 10
-    rate: float = 0.5
-    min_count: int = 2
+    rate: float = 1.0
+    min_count: int = 3
     buckets: int = 1 << 18
     max_kb: int = 0
 
