@@ -61,11 +61,9 @@ class Classifier(Stage):
     def apply(self, doc: Document) -> Iterator[Measured]:
         label = score = None
         if doc.text and not doc.text.isspace():
-            found = self.scorer_.probabilities(doc)
-            label = next(iter(found))
-            score = round(found[self.wanted_ or label], 6)
+            label, score = self.scorer_.judge(doc, self.wanted_)
         yield "label", label
-        yield "score", score
+        yield "score", None if score is None else round(score, 6)
 
     def _check(self, model: Model, labels: Sequence[str]) -> None:
         for label in filter(None, labels):

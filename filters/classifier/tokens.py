@@ -57,7 +57,14 @@ _SCHEMA = re.compile(
 _TITLE = re.compile(rb"<title[^>]{0,200}>([^<]{0,300})", re.IGNORECASE)
 _CLASS = re.compile(rb"""\bclass\s?=\s?["']([^"']{0,200})""", re.IGNORECASE)
 _CLASS_WORD = re.compile(rb"[a-z]{3,20}|[A-Z][a-z]{2,20}")
-_TAG = re.compile(rb"<([a-zA-Z][a-zA-Z0-9]{0,9})")
+_TAG = re.compile(rb"<([a-z][a-z0-9]{0,9})")
+_SAID = (
+    "author", "cart", "category", "comment", "contents", "datepublished", "docs", "filter", "forum", "hero", "joined",
+    "posts", "price", "product", "published", "quantity", "reply", "review", "share", "sidebar", "sku", "sort", "stock",
+    "thread", "version", "wishlist",
+)  # fmt: skip
+"""Words that pages of one type have more often than others, anywhere in the HTML: text, names and data."""
+
 _TAGS = (
     "a", "article", "aside", "blockquote", "button", "code", "div", "dl", "figure", "form", "h1", "h2", "h3", "iframe",
     "img", "input", "li", "main", "nav", "option", "p", "pre", "script", "section", "select", "span", "svg", "table",
@@ -136,7 +143,9 @@ def _page(doc: Document, words: Words, chars: int) -> Iterator[str]:
         yield from (f"h:t={word}" for word in _words(title.group(1).decode("utf-8", "replace")))
     names = b" ".join(_CLASS.findall(body))
     yield from (f"h:c={name}" for name in sorted({_ascii(word) for word in _CLASS_WORD.findall(names)}))
-    tags = Counter(map(bytes.lower, _TAG.findall(body)))
+    lower = body.lower()
+    yield from (_size(f"h:w={word}", lower.count(word.encode())) for word in _SAID)
+    tags = Counter(_TAG.findall(lower))
     total = sum(tags.values())
     yield _size("h:tags", total)
     for tag in _TAGS:

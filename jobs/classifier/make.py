@@ -97,11 +97,11 @@ def _write(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Train on all pages, and write the model and report.json. Return the content of classifier.json and of the
     report."""
+    told: dict[str, Any] = {}
     with replacing(out / FILE) as scratch:
-        train(found.pages, task.settings, scratch, quantize=False)
-        told = telling(found.pages, scratch, task.settings)
-        if task.settings.max_kb:
-            train(found.pages, task.settings, scratch)
+        train(
+            found.pages, task.settings, scratch, lambda model: told.update(telling(found.pages, model, task.settings))
+        )
     judgement = figures(one)
     facts = {
         "labels": one.labels,

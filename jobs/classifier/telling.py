@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from jobs.classifier.pages import Page
-from jobs.classifier.train import Settings, need_fasttext
+from jobs.classifier.train import Settings
 
 TOLD = 20
 _LEAST_SITES = 3
@@ -25,14 +24,13 @@ _EOS = "</s>"
 _NGRAM_BASE = 116049371
 
 
-def telling(pages: Sequence[Page], model: Path, settings: Settings) -> dict[str, list[dict[str, Any]]]:
+def telling(pages: Sequence[Page], model: Any, settings: Settings) -> dict[str, list[dict[str, Any]]]:
     """Return the most telling n-grams of each label, with the mean part that each has in the label's lead, and the
-    share of the label's pages that have it."""
-    loaded = need_fasttext().load_model(str(model))
-    words = {word: number for number, word in enumerate(loaded.get_words(on_unicode_error="replace"))}
-    inputs, outputs = loaded.get_input_matrix(), loaded.get_output_matrix()
+    share of the label's pages that have it. `model` is fastText's, not quantized."""
+    words = {word: number for number, word in enumerate(model.get_words(on_unicode_error="replace"))}
+    inputs, outputs = model.get_input_matrix(), model.get_output_matrix()
     lead = outputs - outputs.mean(axis=0)
-    names = [label.removeprefix("__label__") for label in loaded.get_labels(on_unicode_error="replace")]
+    names = [label.removeprefix("__label__") for label in model.get_labels(on_unicode_error="replace")]
     found: dict[str, list[dict[str, Any]]] = {}
     for number, label in enumerate(names):
         own = [page for page in pages if page.label == label][:_MOST_PAGES]

@@ -91,8 +91,8 @@ def test_ngrams_are_the_rows_that_fasttext_adds_up(tmp_path, line):
 @needs_training
 def test_the_telling_ngrams_are_the_words_of_the_label(tmp_path):
     all_pages = pages("good", "bad")
-    train(all_pages, SMALL, tmp_path / "model.bin")
-    found = telling(all_pages, tmp_path / "model.bin", SMALL)
+    found = {}
+    train(all_pages, SMALL, tmp_path / "model.bin", lambda model: found.update(telling(all_pages, model, SMALL)))
     assert {one["ngram"] for one in found["bad"]} & {"casino", "bonus", "prize"}
     assert all(len(rows) <= 20 for rows in found.values())
     assert not {one["ngram"] for one in found["bad"]} & {one["ngram"] for one in found["good"]}
