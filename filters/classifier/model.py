@@ -77,14 +77,16 @@ class Scorer:
     model: Model
     predict: Predict
 
-    def probabilities(self, doc: Document) -> dict[str, float]:
-        """Return the probability of each label, the most likely one first. The order is that of fastText, before the
-        calibration."""
+    def judge(self, doc: Document, wanted: str = "") -> tuple[str | None, float | None]:
+        """Return the most likely label, and the calibrated probability of the wanted label, or of the most likely one.
+        Both are None if the model knows nothing of the document. fastText's order decides, before the calibration."""
         view = self.model.view
-        found = self.predict(line_of(doc, view) if view else doc.text, -1)
-        one = Calibration()
-        known = {label: self.model.calibration.get(label, one)(value) for label, value in found}
-        return known | {label: 0.0 for label in self.model.labels if label not in known}
+        found = self.predict(line_of(doc, view) if view else doc.text, -1 if wanted else 1)
+        if not found:
+            return None, None
+        label = found[0][0]
+        name = wanted or label
+        return label, self.model.calibration.get(name, Calibration())(dict(found).get(name, 0.0))
 
 
 def open_model(name: str) -> Model:

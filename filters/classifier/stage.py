@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from corpus.document import Document
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit, Measured, Stage
-from filters.classifier.model import open_model
+from filters.classifier.model import Model, open_model
 
 if TYPE_CHECKING:
     from corpus.stage import BoundStage
@@ -43,28 +43,30 @@ class Classifier(Stage):
 
     def agree(self, stages: Sequence[BoundStage]) -> None:
         try:
-            labels = open_model(self.model).labels
+            model = open_model(self.model)
         except ConfigError:
             return  # `resources` raises it before work starts; a finished run can be read without its model
         own = next(bound for bound in stages if bound.stage is self)
-        for label in [*([self.wanted] if self.wanted else []), *(own.limits["label"].one_of or ())]:
-            if label not in labels:
-                what = f"The model of {own.name} has no label '{label}'."
-                raise ConfigError(what, did_you_mean(label, labels))
+        self._check(model, (self.wanted, *(own.limits["label"].one_of or ())))
 
     def resources(self) -> dict[str, str]:
         return dict(open_model(self.model).digests)
 
     def prepare(self) -> None:
         model = open_model(self.model)
+        self._check(model, (self.wanted,))
         self.scorer_ = model.load()
         self.wanted_ = self.wanted or model.wanted
 
     def apply(self, doc: Document) -> Iterator[Measured]:
         label = score = None
         if doc.text and not doc.text.isspace():
-            found = self.scorer_.probabilities(doc)
-            label = next(iter(found))
-            score = round(found[self.wanted_ or label], 6)
+            label, score = self.scorer_.judge(doc, self.wanted_)
         yield "label", label
-        yield "score", score
+        yield "score", None if score is None else round(score, 6)
+
+    def _check(self, model: Model, labels: Sequence[str]) -> None:
+        for label in filter(None, labels):
+            if label not in model.labels:
+                known = did_you_mean(label, model.labels)
+                raise ConfigError(f"The model {self.model} has no label '{label}'.", known)

@@ -6,10 +6,11 @@ A model says in its classifier.json which parts of a document it sees:
     unique    the same, but each word counts once
     layout    classes of size: lines, their lengths, prices, questions, dates, lists and the like
     url       the words of the URL's path, without the host, and its form
-    page      what the HTML says about itself: og:type, types of schema.org, classes of the body, and its tags
+    page      what the HTML says about itself: title, og:type, types of schema.org, names of classes, and its tags
 
-The last three are the same for many pages of one site, so a model of quality should see only words: it would learn
-where a page comes from. A token of these parts has a mark (`u:shop`) that no word has, so no text can forge it.
+A model is an average over tokens, so a part that is named twice has twice the weight. The last three parts are alike on
+all pages of a site, so a model of quality should see only words: it would learn where a page comes from. A token of
+these parts has a mark (`u:shop`) that no word has, so no text can forge it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ _NO_SPACES = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 token. Bigrams of tokens then do the work of words."""
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_DIGITS = re.compile(r"[0-9]+")
 
 _COUNTED: dict[str, Sequence[str]] = {
     "price": "$€£¥", "question": "?", "year": ("0000",), "code": "{}();=<>",
@@ -54,9 +54,17 @@ _CONTENT = re.compile(rb"""content\s*=\s*["']?([\w.:-]{1,40})""", re.IGNORECASE)
 _SCHEMA = re.compile(
     rb"""["']@type["']\s{0,9}:\s{0,9}\[?\s{0,9}["']([\w:/.]{1,60})["']|itemtype=["']?https?://schema\.org/(\w{1,60})"""
 )
-_BODY = re.compile(rb"<body\b[^>]{0,3000}", re.IGNORECASE)
-_CLASS = re.compile(rb"""\bclass\s{0,9}=\s{0,9}["']([^"']{0,1500})""", re.IGNORECASE)
-_TAG = re.compile(rb"<([a-zA-Z][a-zA-Z0-9]{0,9})")
+_TITLE = re.compile(rb"<title[^>]{0,200}>([^<]{0,300})", re.IGNORECASE)
+_CLASS = re.compile(rb"""\bclass\s?=\s?["']([^"']{0,200})""", re.IGNORECASE)
+_CLASS_WORD = re.compile(rb"[a-z]{3,20}|[A-Z][a-z]{2,20}")
+_TAG = re.compile(rb"<([a-z][a-z0-9]{0,9})")
+_SAID = (
+    "author", "cart", "category", "comment", "contents", "datepublished", "docs", "filter", "forum", "hero", "joined",
+    "posts", "price", "product", "published", "quantity", "reply", "review", "share", "sidebar", "sku", "sort", "stock",
+    "thread", "version", "wishlist",
+)  # fmt: skip
+"""Words that pages of one type have more often than others, anywhere in the HTML: text, names and data."""
+
 _TAGS = (
     "a", "article", "aside", "blockquote", "button", "code", "div", "dl", "figure", "form", "h1", "h2", "h3", "iframe",
     "img", "input", "li", "main", "nav", "option", "p", "pre", "script", "section", "select", "span", "svg", "table",
@@ -75,7 +83,8 @@ class View:
 def line_of(doc: Document, view: View) -> str:
     """Return the tokens of a document, joined by spaces. The line has no newline."""
     words = _words(doc.text[: view.chars])
-    return " ".join(token for part in view.parts for token in PARTS[part](doc, words, view.chars))
+    made = {part: " ".join(PARTS[part](doc, words, view.chars)) for part in dict.fromkeys(view.parts)}
+    return " ".join(made[part] for part in view.parts if made[part])
 
 
 def _words(text: str) -> list[str]:
@@ -130,10 +139,13 @@ def _page(doc: Document, words: Words, chars: int) -> Iterator[str]:
             yield f"{name}={_ascii(content.group(1))}"
     kinds = {_ascii(one or other) for one, other in _SCHEMA.findall(body)}
     yield from (f"h:is={kind.rpartition('/')[2]}" for kind in sorted(kinds))
-    start = _BODY.search(body)
-    if start and (found := _CLASS.search(start.group())):
-        yield from (f"h:body={_DIGITS.sub('0', _ascii(name))}" for name in found.group(1).split()[:40])
-    tags = Counter(map(bytes.lower, _TAG.findall(body)))
+    if title := _TITLE.search(body):
+        yield from (f"h:t={word}" for word in _words(title.group(1).decode("utf-8", "replace")))
+    names = b" ".join(_CLASS.findall(body))
+    yield from (f"h:c={name}" for name in sorted({_ascii(word) for word in _CLASS_WORD.findall(names)}))
+    lower = body.lower()
+    yield from (_size(f"h:w={word}", lower.count(word.encode())) for word in _SAID)
+    tags = Counter(_TAG.findall(lower))
     total = sum(tags.values())
     yield _size("h:tags", total)
     for tag in _TAGS:

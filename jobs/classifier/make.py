@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus.digests import differences, digest
-from corpus.errors import OutputError
+from corpus.errors import ConfigError, OutputError, did_you_mean
 from corpus.json_data import parse_json
 from corpus.storage.replacing import replacing, write_whole
 from corpus.storage.store import as_json
@@ -50,6 +50,8 @@ def make_classifier(task: Task, out: Path, how: Reading) -> dict[str, Any]:
         _register(task, out)
         found = read_pages(task.sources, how)
         counts = check_pages(found.pages, task.settings)
+        if task.wanted and task.wanted not in counts:
+            raise ConfigError(f"No page has the label '{task.wanted}'.", did_you_mean(task.wanted, counts))
         how.progress.start("folds", task.settings.folds)
         held = judge_held_out(found.pages, task.settings, how.progress.unit_done)
         how.progress.end()
@@ -95,11 +97,11 @@ def _write(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Train on all pages, and write the model and report.json. Return the content of classifier.json and of the
     report."""
+    told: dict[str, Any] = {}
     with replacing(out / FILE) as scratch:
-        train(found.pages, task.settings, scratch, quantize=False)
-        told = telling(found.pages, scratch, task.settings)
-        if task.settings.max_kb:
-            train(found.pages, task.settings, scratch)
+        train(
+            found.pages, task.settings, scratch, lambda model: told.update(telling(found.pages, model, task.settings))
+        )
     judgement = figures(one)
     facts = {
         "labels": one.labels,

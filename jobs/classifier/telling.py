@@ -10,56 +10,76 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
+from filters.fasttext_file import LABEL
 from jobs.classifier.pages import Page
-from jobs.classifier.train import Settings, need_fasttext
+from jobs.classifier.train import Settings
 
 TOLD = 20
 _LEAST_SITES = 3
 """An n-gram of fewer sites tells more about these sites than about the label."""
 
-_MOST_PAGES = 20_000
+_MOST_PAGES = 2_000
 _EOS = "</s>"
 _NGRAM_BASE = 116049371
 
 
-def telling(pages: Sequence[Page], model: Path, settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    """Return the most telling n-grams of each label, with the mean part that each has in the label's lead, and the
-    share of the label's pages that have it."""
-    loaded = need_fasttext().load_model(str(model))
-    words = {word: number for number, word in enumerate(loaded.get_words(on_unicode_error="replace"))}
-    inputs, outputs = loaded.get_input_matrix(), loaded.get_output_matrix()
+def telling(pages: Sequence[Page], model: Any, settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """Return the most telling n-grams of each label, most telling first: those whose part in the label's lead differs
+    most between pages with the label and other pages. Each comes with the difference, and with the share of the label's
+    pages that have it. `model` is fastText's, not quantized."""
+    words = {word: number for number, word in enumerate(model.get_words(on_unicode_error="replace"))}
+    inputs, outputs = model.get_input_matrix(), model.get_output_matrix()
     lead = outputs - outputs.mean(axis=0)
-    names = [label.removeprefix("__label__") for label in loaded.get_labels(on_unicode_error="replace")]
-    found: dict[str, list[dict[str, Any]]] = {}
-    for number, label in enumerate(names):
-        own = [page for page in pages if page.label == label][:_MOST_PAGES]
-        parts: dict[str, float] = {}
-        there: Counter[str] = Counter()
-        sites: dict[str, set[str]] = {}
-        rows: dict[str, int] = {}
-        for page in own:
-            grams = Counter(ngrams(page.line, words, settings, rows))
-            total = sum(grams.values())
-            there.update(grams.keys())
-            for gram, count in grams.items():
-                parts[gram] = parts.get(gram, 0.0) + count / total
-                known = sites.setdefault(gram, set())
-                if len(known) < _LEAST_SITES:
-                    known.add(page.site)
-        usual = [gram for gram in parts if len(sites[gram]) >= _LEAST_SITES and gram != _EOS]
-        if not usual:
-            found[label] = []
-            continue
-        weights = inputs[[rows[gram] for gram in usual]] @ lead[number]
-        scored = ((round(parts[g] * float(w) / len(own), 6), g) for g, w in zip(usual, weights, strict=True))
+    rows: dict[str, int] = {}
+    labels = {page.label: _Usage() for page in pages}
+    for page in pages:
+        usage = labels[page.label]
+        if usage.pages < _MOST_PAGES:
+            usage.add(page, Counter(ngrams(page.line, words, settings, rows)))
+    found = {}
+    for number, name in enumerate(model.get_labels(on_unicode_error="replace")):
+        label = name.removeprefix(LABEL)
+        own = labels[label]
+        others = [usage for usage in labels.values() if usage is not own]
+        apart = sum(usage.pages for usage in others)
+        scored = []
+        for gram in own.usual():
+            more = own.shares[gram] / own.pages - sum(usage.shares.get(gram, 0.0) for usage in others) / apart
+            if more > 0:
+                scored.append((round(more * float(inputs[rows[gram]] @ lead[number]), 6), gram))
         best = sorted(scored, key=lambda one: (-one[0], one[1]))[:TOLD]
         found[label] = [
-            {"ngram": gram, "part": part, "pages": round(there[gram] / len(own), 4)} for part, gram in best if part > 0
+            {"ngram": gram, "part": part, "pages": round(own.there[gram] / own.pages, 4)}
+            for part, gram in best
+            if part > 0
         ]
     return found
+
+
+@dataclass
+class _Usage:
+    """The n-grams of the pages of a label: the sum of their shares of a page, the number of pages, and some sites."""
+
+    pages: int = 0
+    shares: dict[str, float] = field(default_factory=dict)
+    there: Counter[str] = field(default_factory=Counter)
+    sites: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, page: Page, grams: Counter[str]) -> None:
+        self.pages += 1
+        total = grams.total()
+        self.there.update(grams.keys())
+        for gram, count in grams.items():
+            self.shares[gram] = self.shares.get(gram, 0.0) + count / total
+            known = self.sites.setdefault(gram, set())
+            if len(known) < _LEAST_SITES:
+                known.add(page.site)
+
+    def usual(self) -> list[str]:
+        return [gram for gram, known in self.sites.items() if len(known) >= _LEAST_SITES and gram != _EOS]
 
 
 def ngrams(line: str, words: dict[str, int], settings: Settings, rows: dict[str, int]) -> Iterator[str]:

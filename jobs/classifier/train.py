@@ -19,9 +19,9 @@ from filters.fasttext_file import LABEL, load_fasttext
 from jobs.classifier.pages import Page, draw
 
 FILE = "model.bin"
-_MOST_COPIES = 10
-_BYTES_PER_ROW = 40
-"""The size of a word or n-gram in a quantized model with 16 dimensions: its codes and its text."""
+_MOST_COPIES = 4
+_BYTES_PER_ROW = 45
+"""The size of a word in a quantized model with 16 dimensions: 9 bytes of codes, and some 30 for itself."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Settings:
     ngrams: int = 2
     dim: int = 16
     epochs: int = 10
-    rate: float = 0.5
-    min_count: int = 2
+    rate: float = 1.0
+    min_count: int = 3
     buckets: int = 1 << 18
     max_kb: int = 0
 
@@ -89,10 +89,13 @@ def folds_of(pages: Sequence[Page], settings: Settings) -> list[int]:
     return [fold[page.site] for page in pages]
 
 
-def train(pages: Sequence[Page], settings: Settings, out: Path, quantize: bool = True) -> None:
-    """Train a model and write it to `out`. The same pages and settings give the same bytes.
+def train(
+    pages: Sequence[Page], settings: Settings, out: Path, look: Callable[[Any], object] = lambda model: None
+) -> None:
+    """Train a model and write it to `out`. The same pages and settings give the same bytes. `look` is called with the
+    model before it is quantized.
 
-    All labels count the same: pages of rare labels are repeated, each at most ten times.
+    All labels count the same: pages of rare labels are repeated, each at most four times.
     """
     fasttext = need_fasttext()
     with tempfile.TemporaryDirectory(prefix="corpus-classifier-") as folder:
@@ -102,10 +105,14 @@ def train(pages: Sequence[Page], settings: Settings, out: Path, quantize: bool =
             input=str(lines), lr=settings.rate, dim=settings.dim, epoch=settings.epochs, wordNgrams=settings.ngrams,
             minCount=settings.min_count, bucket=settings.buckets, thread=1, seed=settings.seed % (1 << 31), verbose=0,
         )  # fmt: skip
-        if settings.max_kb and quantize:
+        look(model)
+        if settings.max_kb:
             rows = 1000 * settings.max_kb // _BYTES_PER_ROW
             model.quantize(input=str(lines), cutoff=rows, retrain=True, qnorm=True, thread=1, verbose=0)
         model.save_model(str(out))
+    if settings.max_kb and out.stat().st_size > 1000 * settings.max_kb:
+        what = f"The model has {out.stat().st_size:,} bytes, although it was quantized."
+        raise ConfigError(what, "Raise --max-kb, or lower --ngrams.")
 
 
 def _lines(pages: Sequence[Page], settings: Settings) -> Iterator[bytes]:

@@ -50,6 +50,9 @@ def classifier_group() -> None:
     help="Passes through the pages.",
 )
 @click.option(
+    "--rate", type=options.Finite(min=0, min_open=True), default=_DEFAULT.rate, show_default=True, help="Learning rate."
+)
+@click.option(
     "--folds",
     type=click.IntRange(2, 20),
     default=_DEFAULT.folds,
@@ -68,7 +71,7 @@ def classifier_group() -> None:
 # click passes each option as a parameter of its own
 def train_command(
     good: tuple[str, ...], bad: tuple[str, ...], labelled: tuple[str, ...], label: str, wanted: str, out: Path,
-    see: str, chars: int, ngrams: int, epochs: int, folds: int, max_kb: int | None, most: int, seed: int,
+    see: str, chars: int, ngrams: int, epochs: int, rate: float, folds: int, max_kb: int | None, most: int, seed: int,
     inputs: tuple[str, ...], modules: tuple[str, ...], columns: dict[str, str], keep_columns: tuple[str, ...],
     where: options.Where, share: bool, as_json: bool,
 ) -> None:  # fmt: skip
@@ -84,7 +87,7 @@ def train_command(
     Example: corpus classifier train --labelled pages.jsonl --label topic -o topic --see words,url
     """
     sources = _sources(good, bad, labelled, label)
-    settings = Settings(seed=seed, folds=folds, ngrams=ngrams, epochs=epochs, max_kb=max_kb or 0)
+    settings = Settings(seed=seed, folds=folds, ngrams=ngrams, epochs=epochs, rate=rate, max_kb=max_kb or 0)
     view = View(tuple(filter(None, see.split(","))), chars)
     for part in view.parts:
         if part not in PARTS:
