@@ -14,6 +14,7 @@ import numpy as np
 from corpus.text.shingles import word_hashes
 from corpus.text.vocabulary import Flags, Hashes, Ints
 from filters.decontaminate.index import (
+    ANY,
     COMMON,
     GRAM,
     LEAST_GRAM,
@@ -21,7 +22,6 @@ from filters.decontaminate.index import (
     Benchmark,
     EvalIndex,
     grams_of,
-    most_misses,
     starts_of,
     write_index,
 )
@@ -36,7 +36,7 @@ ALONE = 8
 SIDE = 16
 """The words of an answer, and of a question that stands beside an answer. More words do not prove more."""
 
-_HITS_EACH = 8
+_HITS_EACH = 6
 """Words that count, for which one n-gram must be found. With fewer, chance hits would be compared."""
 
 Words = tuple[str, ...]
@@ -57,7 +57,7 @@ class _Text:
 
     words: Hashes
     counts: Flags
-    whole: bool
+    misses: int
     links: dict[tuple[int, Words], None] = field(default_factory=dict)
 
 
@@ -161,16 +161,16 @@ def _add(
     if counts.sum() >= LONG and len({items[number].benchmark for number in numbers}) == len(numbers):
         for form in forms:
             if form is forms[0] or _lacking(form, forms[0]) > len(forms[0]) // 16:
-                _link(texts, form, common, False, alone)
+                _link(texts, form, common, ANY, alone)
         return
     pairs = [(number, answer) for number in numbers for answer in _answer_forms(items[number])]
     if not pairs and len(question) >= ALONE:
         pairs = alone
     for form in forms:
-        _link(texts, form, common, True, pairs)
+        _link(texts, form, common, (len(form) + 2) // 8, pairs)
     for number, answer in pairs:
         if not rare.any() or len(answer) >= GRAM:
-            _link(texts, answer, common, True, [(number, _first(form)) for form in forms])
+            _link(texts, answer, common, len(answer) // 9, [(number, _first(form)) for form in forms])
 
 
 def _answer_forms(item: Item) -> list[Words]:
@@ -183,13 +183,13 @@ def _lacking(form: Words, words: Words) -> int:
 
 
 def _link(
-    texts: dict[Words, _Text], words: Words, common: _Common, whole: bool, links: Sequence[tuple[int, Words]]
+    texts: dict[Words, _Text], words: Words, common: _Common, misses: int, links: Sequence[tuple[int, Words]]
 ) -> None:
     hashes = _hashes(words)
     rare, counts = common.rare(hashes)
     if not rare.any() or not links:
         return
-    text = texts.setdefault(words, _Text(hashes, np.ones_like(counts) if whole else counts, whole))
+    text = texts.setdefault(words, _Text(hashes, counts if misses == ANY else np.ones_like(counts), misses))
     text.links |= dict.fromkeys(links)
 
 
@@ -207,7 +207,7 @@ def _write(folder: Path, texts: Sequence[_Text], benchmarks: Sequence[Benchmark]
         "words": (words.astype(np.uint32) & np.uint32(0xFFFFFFFE)) | counts,
         "text_starts": starts,
         "text_needed": np.array([_needed(text, len(one[0])) for text, one in zip(texts, grams, strict=True)], np.uint16),
-        "text_whole": np.array([text.whole for text in texts], np.uint8),
+        "text_misses": np.array([text.misses for text in texts], np.uint8),
         "text_links": starts_of([len(text.links) for text in texts]),
         "links": np.array(links, np.uint32).reshape(-1),
         "partner_starts": starts_of([len(words) for words in partners if words]),
@@ -227,6 +227,4 @@ def _rare_grams(text: _Text, common: _Common) -> tuple[Hashes, Ints]:
 
 def _needed(text: _Text, grams: int) -> int:
     """Return how many n-grams of a text are left at least if as many of its words differ as may."""
-    if text.whole:
-        return max(grams - GRAM * int(most_misses(np.int64(len(text.words)))), 1)
-    return max(int(text.counts.sum()) // _HITS_EACH, 1)
+    return max(int(text.counts.sum()) // _HITS_EACH if text.misses == ANY else grams - GRAM * text.misses, 1)

@@ -10,7 +10,7 @@ answer, or the question. The index has no words, only hashes of words, so it can
     words          32 bits of the hash of each word of all texts, one text after another; bit 0: the word counts
     text_starts    where each text begins in `words`, and at last their number
     text_needed    the number of hits without which a text is not looked at
-    text_whole     1 if all words of a text must be found, and not only most of them
+    text_misses    the most words of each text that may differ; 255: all, because the overlap decides
     text_links     where the links of each text begin
     links          pairs of an item and a partner + 1, or of an item and 0
     partner_starts, partners     the words of each partner
@@ -54,6 +54,9 @@ LEAST_GRAM = 3
 MOST_WORDS = 1_000
 """The most words of a text. Of a longer text, only the last ones are looked for: there the question stands."""
 
+ANY = 255
+"""In `text_misses`: the overlap alone decides."""
+
 COMMON = 30
 """An n-gram in more questions is common, and does not count."""
 
@@ -64,7 +67,7 @@ _TYPES = {
     "words": "<u4",
     "text_starts": "<u4",
     "text_needed": "<u2",
-    "text_whole": "u1",
+    "text_misses": "u1",
     "text_links": "<u4",
     "links": "<u4",
     "partner_starts": "<u4",
@@ -166,11 +169,6 @@ class EvalIndex:
         raise IndexError(item)
 
 
-def most_misses(sizes: Ints) -> Ints:
-    """Return the most words of a text that may differ if it must be found whole: none of 5, 1 of 6 to 13."""
-    return (sizes + 2) // 8
-
-
 def grams_of(words: Hashes, size: int) -> Hashes:
     """Return the hash of each n-gram of `size` words."""
     count = len(words) - size + 1
@@ -249,7 +247,7 @@ def _check(arrays: Mapping[str, NDArray[Any]], benchmarks: Sequence[Benchmark], 
     names = [one.name for one in benchmarks]
     if not all(map(NAME.fullmatch, names)) or len(set(names)) != len(names):
         raise ValueError("the name of a benchmark is not valid")
-    texts, partners = len(arrays["text_whole"]), len(arrays["partner_starts"]) - 1
+    texts, partners = len(arrays["text_misses"]), len(arrays["partner_starts"]) - 1
     links = arrays["links"]
     right = (
         _cuts(arrays["text_starts"], texts, len(arrays["words"]), 1, MOST_WORDS),
