@@ -151,6 +151,11 @@ class Recipe:
             for name, digest in sorted(bound.stage.resources().items())
         }
 
+    def checked(self) -> dict[str, Any]:
+        """Return what stages look for in pages, by stage (see `Stage.checked`)."""
+        found = {bound.name: bound.stage.checked() for bound in self.stages}
+        return {name: content for name, content in found.items() if content}
+
     def check_input(self, gives: Iterable[str]) -> None:
         """Raise ConfigError if a stage reads a page, URL, text or language that an item does not have at this point."""
         there = set(gives)

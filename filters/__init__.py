@@ -21,6 +21,7 @@ from corpus.recipes import Recipe
 from corpus.settings import Settings
 from corpus.stage import Stage
 from filters.c4 import C4
+from filters.decontaminate import Decontaminate
 from filters.extract import Extract
 from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
@@ -42,6 +43,7 @@ STAGES: dict[str, type[Stage]] = {
         MinHash,
         C4,
         FineWebQuality,
+        Decontaminate,
         Pii,
         LineDedup,
     )

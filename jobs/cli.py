@@ -22,6 +22,7 @@ _VERBS = {
     "build": "make:build_command",
     "sample": "make:sample_command",
     "blocklist": "make:blocklist_group",
+    "evals": "evals:evals_group",
     "explain": "look:explain_command",
     "ls": "look:ls_command",
     "verify": "look:verify_command",

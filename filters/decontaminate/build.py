@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from corpus.storage.replacing import write_whole
 from corpus.text.shingles import word_hashes
 from corpus.text.vocabulary import Flags, Hashes, Ints
 from filters.decontaminate.index import (
@@ -26,6 +28,9 @@ from filters.decontaminate.index import (
     write_index,
 )
 from filters.decontaminate.normalise import APOSTROPHE, joined_words_of, words_of
+
+ITEMS = "items.jsonl"
+"""The file in an index with the source of each item. Only people read it."""
 
 LONG = 13
 """A question with fewer words that count is looked for together with an answer."""
@@ -49,6 +54,8 @@ class Item:
     benchmark: str
     question: str
     answers: tuple[str, ...] = ()
+    source: str = ""
+    """Where the item stands: its file and row, and its id if it has one."""
 
 
 @dataclass
@@ -84,7 +91,11 @@ def build_index(items: Iterable[Item], folder: Path, boilerplate: Iterable[str] 
         Benchmark(name, len(by_name[name]), sum(first + at not in found for at in range(len(by_name[name]))))
         for name, first in zip(sorted(by_name), firsts.tolist(), strict=False)
     ]
-    return _write(folder, list(texts.values()), benchmarks, common)
+    index = _write(folder, list(texts.values()), benchmarks, common)
+    names = ("{}:{}".format(*index.name_of(number)) for number in range(len(ordered)))
+    lines = [json.dumps({"item": name, "source": item.source}) for name, item in zip(names, ordered, strict=True)]
+    write_whole(folder / ITEMS, "\n".join([*lines, ""]).encode())
+    return index
 
 
 class _Common:
@@ -111,17 +122,19 @@ def _common(questions: dict[Words, list[int]], items: Sequence[Item], boilerplat
     A question that several benchmarks have counts once.
     """
     own = (resources.files("filters.decontaminate") / "boilerplate.txt").read_text(encoding="utf-8")
-    of_questions = _counted(
+    of_questions = (
         np.unique(np.concatenate([_all_grams(question), *(_all_grams(words) for words in _answers(numbers, items))]))
         for question, numbers in questions.items()
     )
-    of_texts = _counted(np.unique(_all_grams(words_of(text))) for text in boilerplate)
-    return _Common(np.unique(np.concatenate([of_questions(COMMON), of_texts(1), _all_grams(words_of(own))])))
+    of_texts = (np.unique(_all_grams(words_of(text))) for text in boilerplate)
+    found = _in_more_than(COMMON, of_questions), _in_more_than(1, of_texts), _all_grams(words_of(own))
+    return _Common(np.unique(np.concatenate(found)))
 
 
-def _counted(sets: Iterator[Hashes]):  # type: ignore[no-untyped-def]
+def _in_more_than(most: int, sets: Iterator[Hashes]) -> Hashes:
+    """Return the hashes that more than `most` of the sets have."""
     values, counts = np.unique(np.concatenate([np.zeros(0, np.uint64), *sets]), return_counts=True)
-    return lambda most: values[counts > most]
+    return values[counts > most]
 
 
 def _all_grams(words: Sequence[str]) -> Hashes:
@@ -157,7 +170,7 @@ def _add(
     """Add the texts by which the items with this question are found."""
     forms = _forms(items[numbers[0]].question)
     rare, counts = common.rare(_hashes(question))
-    alone = [(number, ()) for number in numbers]
+    alone: list[tuple[int, Words]] = [(number, ()) for number in numbers]
     if counts.sum() >= LONG and len({items[number].benchmark for number in numbers}) == len(numbers):
         for form in forms:
             if form is forms[0] or _lacking(form, forms[0]) > len(forms[0]) // 16:
@@ -206,15 +219,16 @@ def _write(folder: Path, texts: Sequence[_Text], benchmarks: Sequence[Benchmark]
     arrays = {
         "words": (words.astype(np.uint32) & np.uint32(0xFFFFFFFE)) | counts,
         "text_starts": starts,
-        "text_needed": np.array([_needed(text, len(one[0])) for text, one in zip(texts, grams, strict=True)], np.uint16),
+        "text_needed": np.array(list(map(_needed, texts, (len(one) for one, _ in grams))), np.uint16),
         "text_misses": np.array([text.misses for text in texts], np.uint8),
         "text_links": starts_of([len(text.links) for text in texts]),
         "links": np.array(links, np.uint32).reshape(-1),
         "partner_starts": starts_of([len(words) for words in partners if words]),
         "partners": _hashes(list(chain.from_iterable(partners))).astype(np.uint32) | np.uint32(1),
     }
-    hashes = np.concatenate([np.zeros(0, np.uint64), *(one[0] for one in grams)])
-    places = np.concatenate([np.zeros(0, np.int64), *(one[1] + start for one, start in zip(grams, starts, strict=False))])
+    hashes = np.concatenate([np.zeros(0, np.uint64), *(hashes for hashes, _ in grams)])
+    moved = (first + start for (_, first), start in zip(grams, starts, strict=False))
+    places = np.concatenate([np.zeros(0, np.int64), *moved])
     return write_index(folder, arrays, (hashes, places), benchmarks)
 
 

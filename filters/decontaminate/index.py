@@ -45,8 +45,8 @@ from corpus.text.vocabulary import Hashes, Ints, runs
 
 FORMAT = 1
 GRAM = 4
-"""The number of words of an n-gram. If 5% of the words of a text are changed, 81% of its 4-grams are left, but only half
-of its 13-grams."""
+"""The words of an n-gram. If 5% of the words of a text are changed, 81% of its 4-grams are left, but only half of its
+13-grams."""
 
 LEAST_GRAM = 3
 """A text of 3 words has one n-gram: the whole text."""
@@ -216,8 +216,7 @@ def _tables(hashes: Hashes, places: Ints) -> dict[str, NDArray[Any]]:
 
 
 def _key(hashes: Hashes) -> NDArray[np.uint16]:
-    """Return 16 bits of each hash that the bits of the bucket and of the filter leave. A false hit is rare, and harmless,
-    because words are compared afterwards."""
+    """Return 16 bits of each hash, which the buckets do not use. A false hit is rare, and words are compared later."""
     return hashes.astype(np.uint16)
 
 
