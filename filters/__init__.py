@@ -40,10 +40,10 @@ STAGES: dict[str, type[Stage]] = {
         Language,
         GopherRepetition,
         GopherQuality,
+        Decontaminate,
         MinHash,
         C4,
         FineWebQuality,
-        Decontaminate,
         Pii,
         LineDedup,
     )

@@ -61,6 +61,7 @@ _FIRST_WORDS = {
     "train": "Reading the tokens…",
     "probe": "Reading the model…",
     "finetune": "Reading the model…",
+    "evals": "Reading the items…",
     "index": "Reading the texts…",
     "reinforce": "Reading the model…",
     "reward": "Reading the model…",
