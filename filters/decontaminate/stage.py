@@ -155,23 +155,18 @@ def _stretches(doc: Document, words: Sequence[tuple[int, int]]) -> list[tuple[in
 def _without(doc: Document, words: Sequence[tuple[int, int]]) -> str:
     """Return the text without the sentences that have these words. A sentence never crosses the end of a line."""
     text, spans = doc.text, _spans(doc.text)
-    ends = [
-        end or "\n" in text[span[1] : after]
-        for end, span, (after, _) in zip(
-            sentence_ends(doc.stretches(_LANGUAGE)), spans, [*spans[1:], (len(text), 0)], strict=True
-        )
-    ]
-    ends[-1:] = [True]
-    kept = np.ones(len(spans), np.bool_)
-    sentence = np.cumsum([False, *ends[:-1]])
-    last_of = np.flatnonzero(ends)
-    for first, last in _stretches(doc, words):
-        begin = int(np.searchsorted(sentence, sentence[first]))
-        kept[begin : last_of[sentence[last]] + 1] = False
-    pieces, at = [], 0
-    while at < len(spans):
-        stop = at + int(np.argmax(np.append(kept[at:] != kept[at], True)))
-        if kept[at]:
-            pieces.append(text[spans[at][0] : spans[stop][0] if stop < len(spans) else len(text)])
-        at = stop
-    return "".join(pieces).rstrip() if pieces else ""
+    starts = [start for start, _ in spans[1:]]
+    broken = ["\n" in text[end:start] for (_, end), start in zip(spans, starts, strict=False)]
+    ends = np.array(sentence_ends(doc.stretches(_LANGUAGE)))
+    ends[:-1] |= np.array(broken, np.bool_)
+    ends[-1] = True
+    sentences = np.cumsum(ends) - ends  # the number of the sentence of each stretch
+    edges = sentences[np.array(_stretches(doc, words))]
+    kept = np.ones(int(sentences[-1]) + 1, np.bool_)
+    for first, last in edges.tolist():
+        kept[first : last + 1] = False
+    flags = np.concatenate([[False], kept[sentences], [False]])
+    changes = np.flatnonzero(flags[1:] != flags[:-1]).tolist()
+    after = [*starts, len(text)]  # where the stretch after each one begins
+    pieces = [text[spans[at][0] : after[stop - 1]] for at, stop in zip(changes[::2], changes[1::2], strict=True)]
+    return "".join(pieces).rstrip()

@@ -38,7 +38,7 @@ _BOILERPLATE = (
 
 @click.group("evals")
 def evals_group() -> None:
-    """Make an index of benchmark items, and report those that a run has found."""
+    """Find items of benchmarks in pages."""
 
 
 @evals_group.command("index")
