@@ -166,6 +166,11 @@ class Recipe:
         known = [set(limit.one_of) for limit in labels if limit is not None and limit.one_of is not None]
         return set.intersection(*known) if known else None
 
+    def checked(self) -> dict[str, Any]:
+        """Return what stages look for in pages, by stage (see `Stage.checked`)."""
+        found = {bound.name: bound.stage.checked() for bound in self.stages}
+        return {name: content for name, content in found.items() if content}
+
     def check_input(self, gives: Iterable[str]) -> None:
         """Raise ConfigError if a stage reads a page, URL, text or language that an item does not have at this point, or
         if the words of a language can't be found."""

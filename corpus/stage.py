@@ -251,6 +251,10 @@ class Stage:
         """Return the sha256 of each file that decides results, by name. Raises ConfigError if a file is missing."""
         return {}
 
+    def checked(self) -> dict[str, Any]:
+        """Return what the stage looks for in pages, as JSON data for run.json, if a list of the user says so."""
+        return {}
+
     @property
     def params(self) -> dict[str, Any]:
         """The constructor's parameters with their values, in order and as recipes write them."""

@@ -22,6 +22,7 @@ from corpus.settings import Settings
 from corpus.stage import Stage
 from filters.c4 import C4
 from filters.classifier import Classifier
+from filters.decontaminate import Decontaminate
 from filters.extract import Extract
 from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
@@ -44,6 +45,7 @@ STAGES: dict[str, type[Stage]] = {
         Language,
         GopherRepetition,
         GopherQuality,
+        Decontaminate,
         MinHash,
         C4,
         FineWebQuality,

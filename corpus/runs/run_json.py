@@ -49,6 +49,7 @@ _RUN_JSON = {
     "index": Maybe(str),
     "hidden": Maybe(bool),
     "documents": Maybe({str: (str, list)}),
+    "checked": Maybe({str: {"index": str, "benchmarks": [{"name": str, "items": int, "left_out": int}]}}),
 }
 
 

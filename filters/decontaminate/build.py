@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from corpus.storage.replacing import write_whole
 from corpus.text.shingles import word_hashes
 from corpus.text.vocabulary import Flags, Hashes, Ints
 from filters.decontaminate.index import (
+    ANY,
     COMMON,
     GRAM,
     LEAST_GRAM,
@@ -21,11 +24,13 @@ from filters.decontaminate.index import (
     Benchmark,
     EvalIndex,
     grams_of,
-    most_misses,
     starts_of,
     write_index,
 )
 from filters.decontaminate.normalise import APOSTROPHE, joined_words_of, words_of
+
+ITEMS = "items.jsonl"
+"""The file in an index with the source of each item. Only people read it."""
 
 LONG = 13
 """A question with fewer words that count is looked for together with an answer."""
@@ -36,7 +41,7 @@ ALONE = 8
 SIDE = 16
 """The words of an answer, and of a question that stands beside an answer. More words do not prove more."""
 
-_HITS_EACH = 8
+_HITS_EACH = 6
 """Words that count, for which one n-gram must be found. With fewer, chance hits would be compared."""
 
 Words = tuple[str, ...]
@@ -49,6 +54,8 @@ class Item:
     benchmark: str
     question: str
     answers: tuple[str, ...] = ()
+    source: str = ""
+    """Where the item stands: its file and row, and its id if it has one."""
 
 
 @dataclass
@@ -57,7 +64,7 @@ class _Text:
 
     words: Hashes
     counts: Flags
-    whole: bool
+    misses: int
     links: dict[tuple[int, Words], None] = field(default_factory=dict)
 
 
@@ -84,7 +91,11 @@ def build_index(items: Iterable[Item], folder: Path, boilerplate: Iterable[str] 
         Benchmark(name, len(by_name[name]), sum(first + at not in found for at in range(len(by_name[name]))))
         for name, first in zip(sorted(by_name), firsts.tolist(), strict=False)
     ]
-    return _write(folder, list(texts.values()), benchmarks, common)
+    index = _write(folder, list(texts.values()), benchmarks, common)
+    names = ("{}:{}".format(*index.name_of(number)) for number in range(len(ordered)))
+    lines = [json.dumps({"item": name, "source": item.source}) for name, item in zip(names, ordered, strict=True)]
+    write_whole(folder / ITEMS, "\n".join([*lines, ""]).encode())
+    return index
 
 
 class _Common:
@@ -111,17 +122,19 @@ def _common(questions: dict[Words, list[int]], items: Sequence[Item], boilerplat
     A question that several benchmarks have counts once.
     """
     own = (resources.files("filters.decontaminate") / "boilerplate.txt").read_text(encoding="utf-8")
-    of_questions = _counted(
+    of_questions = (
         np.unique(np.concatenate([_all_grams(question), *(_all_grams(words) for words in _answers(numbers, items))]))
         for question, numbers in questions.items()
     )
-    of_texts = _counted(np.unique(_all_grams(words_of(text))) for text in boilerplate)
-    return _Common(np.unique(np.concatenate([of_questions(COMMON), of_texts(1), _all_grams(words_of(own))])))
+    of_texts = (np.unique(_all_grams(words_of(text))) for text in boilerplate)
+    found = _in_more_than(COMMON, of_questions), _in_more_than(1, of_texts), _all_grams(words_of(own))
+    return _Common(np.unique(np.concatenate(found)))
 
 
-def _counted(sets: Iterator[Hashes]):  # type: ignore[no-untyped-def]
+def _in_more_than(most: int, sets: Iterator[Hashes]) -> Hashes:
+    """Return the hashes that more than `most` of the sets have."""
     values, counts = np.unique(np.concatenate([np.zeros(0, np.uint64), *sets]), return_counts=True)
-    return lambda most: values[counts > most]
+    return values[counts > most]
 
 
 def _all_grams(words: Sequence[str]) -> Hashes:
@@ -157,20 +170,20 @@ def _add(
     """Add the texts by which the items with this question are found."""
     forms = _forms(items[numbers[0]].question)
     rare, counts = common.rare(_hashes(question))
-    alone = [(number, ()) for number in numbers]
+    alone: list[tuple[int, Words]] = [(number, ()) for number in numbers]
     if counts.sum() >= LONG and len({items[number].benchmark for number in numbers}) == len(numbers):
         for form in forms:
             if form is forms[0] or _lacking(form, forms[0]) > len(forms[0]) // 16:
-                _link(texts, form, common, False, alone)
+                _link(texts, form, common, ANY, alone)
         return
     pairs = [(number, answer) for number in numbers for answer in _answer_forms(items[number])]
     if not pairs and len(question) >= ALONE:
         pairs = alone
     for form in forms:
-        _link(texts, form, common, True, pairs)
+        _link(texts, form, common, (len(form) + 2) // 8, pairs)
     for number, answer in pairs:
         if not rare.any() or len(answer) >= GRAM:
-            _link(texts, answer, common, True, [(number, _first(form)) for form in forms])
+            _link(texts, answer, common, len(answer) // 9, [(number, _first(form)) for form in forms])
 
 
 def _answer_forms(item: Item) -> list[Words]:
@@ -183,13 +196,13 @@ def _lacking(form: Words, words: Words) -> int:
 
 
 def _link(
-    texts: dict[Words, _Text], words: Words, common: _Common, whole: bool, links: Sequence[tuple[int, Words]]
+    texts: dict[Words, _Text], words: Words, common: _Common, misses: int, links: Sequence[tuple[int, Words]]
 ) -> None:
     hashes = _hashes(words)
     rare, counts = common.rare(hashes)
     if not rare.any() or not links:
         return
-    text = texts.setdefault(words, _Text(hashes, np.ones_like(counts) if whole else counts, whole))
+    text = texts.setdefault(words, _Text(hashes, counts if misses == ANY else np.ones_like(counts), misses))
     text.links |= dict.fromkeys(links)
 
 
@@ -206,15 +219,16 @@ def _write(folder: Path, texts: Sequence[_Text], benchmarks: Sequence[Benchmark]
     arrays = {
         "words": (words.astype(np.uint32) & np.uint32(0xFFFFFFFE)) | counts,
         "text_starts": starts,
-        "text_needed": np.array([_needed(text, len(one[0])) for text, one in zip(texts, grams, strict=True)], np.uint16),
-        "text_whole": np.array([text.whole for text in texts], np.uint8),
+        "text_needed": np.array(list(map(_needed, texts, (len(one) for one, _ in grams))), np.uint16),
+        "text_misses": np.array([text.misses for text in texts], np.uint8),
         "text_links": starts_of([len(text.links) for text in texts]),
         "links": np.array(links, np.uint32).reshape(-1),
         "partner_starts": starts_of([len(words) for words in partners if words]),
         "partners": _hashes(list(chain.from_iterable(partners))).astype(np.uint32) | np.uint32(1),
     }
-    hashes = np.concatenate([np.zeros(0, np.uint64), *(one[0] for one in grams)])
-    places = np.concatenate([np.zeros(0, np.int64), *(one[1] + start for one, start in zip(grams, starts, strict=False))])
+    hashes = np.concatenate([np.zeros(0, np.uint64), *(hashes for hashes, _ in grams)])
+    moved = (first + start for (_, first), start in zip(grams, starts, strict=False))
+    places = np.concatenate([np.zeros(0, np.int64), *moved])
     return write_index(folder, arrays, (hashes, places), benchmarks)
 
 
@@ -227,6 +241,4 @@ def _rare_grams(text: _Text, common: _Common) -> tuple[Hashes, Ints]:
 
 def _needed(text: _Text, grams: int) -> int:
     """Return how many n-grams of a text are left at least if as many of its words differ as may."""
-    if text.whole:
-        return max(grams - GRAM * int(most_misses(np.int64(len(text.words)))), 1)
-    return max(int(text.counts.sum()) // _HITS_EACH, 1)
+    return max(int(text.counts.sum()) // _HITS_EACH if text.misses == ANY else grams - GRAM * text.misses, 1)

@@ -10,7 +10,7 @@ answer, or the question. The index has no words, only hashes of words, so it can
     words          32 bits of the hash of each word of all texts, one text after another; bit 0: the word counts
     text_starts    where each text begins in `words`, and at last their number
     text_needed    the number of hits without which a text is not looked at
-    text_whole     1 if all words of a text must be found, and not only most of them
+    text_misses    the most words of each text that may differ; 255: all, because the overlap decides
     text_links     where the links of each text begin
     links          pairs of an item and a partner + 1, or of an item and 0
     partner_starts, partners     the words of each partner
@@ -45,14 +45,17 @@ from corpus.text.vocabulary import Hashes, Ints, runs
 
 FORMAT = 1
 GRAM = 4
-"""The number of words of an n-gram. If 5% of the words of a text are changed, 81% of its 4-grams are left, but only half
-of its 13-grams."""
+"""The words of an n-gram. If 5% of the words of a text are changed, 81% of its 4-grams are left, but only half of its
+13-grams."""
 
 LEAST_GRAM = 3
 """A text of 3 words has one n-gram: the whole text."""
 
 MOST_WORDS = 1_000
 """The most words of a text. Of a longer text, only the last ones are looked for: there the question stands."""
+
+ANY = 255
+"""In `text_misses`: the overlap alone decides."""
 
 COMMON = 30
 """An n-gram in more questions is common, and does not count."""
@@ -64,7 +67,7 @@ _TYPES = {
     "words": "<u4",
     "text_starts": "<u4",
     "text_needed": "<u2",
-    "text_whole": "u1",
+    "text_misses": "u1",
     "text_links": "<u4",
     "links": "<u4",
     "partner_starts": "<u4",
@@ -166,11 +169,6 @@ class EvalIndex:
         raise IndexError(item)
 
 
-def most_misses(sizes: Ints) -> Ints:
-    """Return the most words of a text that may differ if it must be found whole: none of 5, 1 of 6 to 13."""
-    return (sizes + 2) // 8
-
-
 def grams_of(words: Hashes, size: int) -> Hashes:
     """Return the hash of each n-gram of `size` words."""
     count = len(words) - size + 1
@@ -218,8 +216,7 @@ def _tables(hashes: Hashes, places: Ints) -> dict[str, NDArray[Any]]:
 
 
 def _key(hashes: Hashes) -> NDArray[np.uint16]:
-    """Return 16 bits of each hash that the bits of the bucket and of the filter leave. A false hit is rare, and harmless,
-    because words are compared afterwards."""
+    """Return 16 bits of each hash, which the buckets do not use. A false hit is rare, and words are compared later."""
     return hashes.astype(np.uint16)
 
 
@@ -249,7 +246,7 @@ def _check(arrays: Mapping[str, NDArray[Any]], benchmarks: Sequence[Benchmark], 
     names = [one.name for one in benchmarks]
     if not all(map(NAME.fullmatch, names)) or len(set(names)) != len(names):
         raise ValueError("the name of a benchmark is not valid")
-    texts, partners = len(arrays["text_whole"]), len(arrays["partner_starts"]) - 1
+    texts, partners = len(arrays["text_misses"]), len(arrays["partner_starts"]) - 1
     links = arrays["links"]
     right = (
         _cuts(arrays["text_starts"], texts, len(arrays["words"]), 1, MOST_WORDS),

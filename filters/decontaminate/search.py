@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.text.vocabulary import Flags, Hashes, Ints, runs
-from filters.decontaminate.index import MOST_WORDS, EvalIndex, most_misses
+from filters.decontaminate.index import ANY, MOST_WORDS, EvalIndex
 
 LEAST = 0.5
 """A smaller overlap counts as 0."""
@@ -160,12 +160,12 @@ def _compare(index: EvalIndex, clusters: _Clusters, page: NDArray[np.uint32]) ->
         other, also = _same(page, words + clusters.distances[nearest], wanted)
         place = np.where(same, place, other)
         same |= also
-    counts = (wanted & np.uint32(1)).astype(np.bool_)
     begins = np.cumsum(sizes) - sizes
-    overlaps = np.add.reduceat((same & counts).astype(np.int64), begins) / np.add.reduceat(counts.astype(np.int64), begins)
+    counts = (wanted & np.uint32(1)).astype(np.int64)
+    overlaps = np.add.reduceat(same * counts, begins) / np.maximum(np.add.reduceat(counts, begins), 1)
     misses = sizes - np.add.reduceat(same.astype(np.int64), begins)
-    whole = index.arrays["text_whole"][clusters.text].astype(np.bool_)
-    good = np.where(whole, misses <= most_misses(sizes), overlaps >= LEAST)
+    allowed = index.arrays["text_misses"][clusters.text]
+    good = (overlaps >= LEAST) & ((allowed == ANY) | (misses <= allowed))
     start = np.minimum.reduceat(np.where(same, place, len(page)), begins)
     end = np.maximum.reduceat(np.where(same, place, -1), begins) + 1
     seen: dict[int, int] = {}
