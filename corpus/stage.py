@@ -171,9 +171,7 @@ class Stage:
         for measure, value, *detail in self.apply(outcome.doc):
             if measure not in limits:
                 raise UndeclaredMeasure(f"{measure} is not declared. {did_you_mean(measure, limits)}")
-            if (
-                bound.by_language
-            ):  # looked up after each measure, because the stage may be the one that sets the language
+            if bound.by_language:  # asked after each measure, because the stage may be the one that sets the language
                 limits = bound.of_language(outcome.doc.language).limits
             limit = limits[measure]
             if value != value:  # NaN
