@@ -312,6 +312,7 @@ def _table_for(language: str, count: int = 0, chars: int = 0) -> StretchTable:
 
 def _segmenter(language: str) -> Callable[[str], tuple[str, ...]]:
     """Return ICU's function from a stretch to its words and punctuation marks."""
+    check_segmenter([language])
     from icu4py.breakers import WordBreaker
 
     def split(stretch: str) -> tuple[str, ...]:
