@@ -76,6 +76,9 @@ def check_run_json(info: Any) -> None:
     chosen = [name for name, table in stages.items() if table.get("by_language")]
     for name in chosen:
         check_shape(stages[name]["by_language"], {str: {str: object}}, f"{name}.by_language")
+        for changes in stages[name]["by_language"].values():
+            limits = {key: one for key, one in changes.items() if f"{name}.{key}" in info["columns"]}
+            check_shape(limits, {str: {str: object}}, f"{name}.by_language")
     if (chosen or info.get("language")) and info["columns"].get(info.get("language", "")) != "str":
         raise ValueError("`language` is no column with the language of a page, but a limit depends on the language")
     for name in info["compared"]:

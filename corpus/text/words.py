@@ -294,7 +294,7 @@ def _table_for(language: str, count: int = 0, chars: int = 0) -> StretchTable:
     if count > TABLE_LIMIT or chars > TABLE_CHARS:
         return StretchTable(language)  # a huge text would displace the words of all other texts
     with _tables_lock:
-        table = _tables.pop(language, None) or StretchTable(language)
+        table = _tables.pop(language) if language in _tables else StretchTable(language)
         dropped = len(table) >= TABLE_LIMIT or table.chars >= TABLE_CHARS
         if dropped:
             table.previous = None
@@ -312,6 +312,7 @@ def _table_for(language: str, count: int = 0, chars: int = 0) -> StretchTable:
 
 def _segmenter(language: str) -> Callable[[str], tuple[str, ...]]:
     """Return ICU's function from a stretch to its words and punctuation marks."""
+    check_segmenter([language])
     from icu4py.breakers import WordBreaker
 
     def split(stretch: str) -> tuple[str, ...]:

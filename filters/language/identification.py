@@ -9,7 +9,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from corpus.document import Document
+from corpus.document import Document, storable
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit, Measured, Stage
 from filters.fasttext_file import Predict, digest_of_model, load_fasttext
@@ -70,12 +70,14 @@ class Language(FastTextStage):
     score = Limit(above=0.65, share=True)
     """The probability of that language. Null with heliport."""
 
-    def __init__(self, *, model: str = "", sha256: str = "", engine: str = "fasttext") -> None:
+    def __init__(self, *, model: str = "", sha256: str = "", engine: str = "fasttext", given: bool = False) -> None:
         if engine not in ENGINES:
             raise ConfigError(f"language.engine = {engine!r} is unknown.", did_you_mean(engine, ENGINES))
         super().__init__(model=model, sha256=sha256)
         self.engine = engine
         """"fasttext" for `model`, or "heliport" for the package of this name, which you install yourself."""
+        self.given = given
+        """If true, a document whose file names its language has this language, and `score` is null."""
 
     def prepare(self) -> None:
         if self.engine == "fasttext":
@@ -90,7 +92,10 @@ class Language(FastTextStage):
         return {"heliport": hashlib.sha256(metadata.version("heliport").encode()).hexdigest()}
 
     def apply(self, doc: Document) -> Iterator[Measured]:
-        if self.engine == "fasttext":
+        if self.given and doc.language:
+            said = storable(doc.language)
+            doc.language = code_of(said) if "_" in said else code_of_iso(said)
+        elif self.engine == "fasttext":
             doc.language, probability = self.predictor_.best(doc.text)
             doc.language_score = round(probability, 6)
         else:

@@ -7,7 +7,7 @@ which codes are the same language, and which script is the usual one of a langua
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 from babel.core import get_global
 
@@ -17,7 +17,7 @@ _OURS = {"nb": "no", "fil": "tl"}
 _SAME_SCRIPT = {("Hani", "Hans"), ("Hani", "Hant"), ("Hang", "Kore")}
 
 
-@cache
+@lru_cache(1 << 12)
 def code_of(label: str) -> str:
     """Return the code of a model's label. A label without a script stays as it is, because it may be lid.176's: its
     `als` is Alemannic, while `als` in ISO 639-3 is Tosk Albanian.

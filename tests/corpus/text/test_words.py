@@ -224,6 +224,11 @@ def test_languages_with_spaces_need_no_package(language):
     assert split_words("나는 학교에 간다. Việt Nam!", language) == ["나는", "학교에", "간다", ".", "Việt", "Nam", "!"]
 
 
+def test_an_empty_table_is_used_again(monkeypatch):
+    monkeypatch.setattr(words, "_tables", {})
+    assert words._table_for("de") is words._table_for("de")
+
+
 def test_the_tables_of_many_languages_are_bounded_together(monkeypatch):
     monkeypatch.setattr(words, "TABLES_LIMIT", 50)
     monkeypatch.setattr(words, "_tables", {})

@@ -115,7 +115,7 @@ def test_a_damaged_missing_or_foreign_model_stops_before_any_page(tmp_path):
 
 def test_the_model_is_not_pickled(language):
     copy = pickle.loads(pickle.dumps(language))  # noqa: S301
-    assert copy.params == language.params == {"model": "", "sha256": "", "engine": "fasttext"}
+    assert copy.params == language.params == {"model": "", "sha256": "", "engine": "fasttext", "given": False}
     assert not hasattr(copy, "model_")
 
 
@@ -178,3 +178,14 @@ def test_heliport_gives_our_codes_and_no_score():
     assert (outcome.kept, outcome.doc.language, outcome.measures["language.score"]) == (True, "de", None)
     assert Language(engine="heliport").check("\ud800 12").rule == "label"
     assert len(Language(engine="heliport").resources()["heliport"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("given", "code"), [("de", "de"), ("deu", "de"), ("deu_Latn", "de"), ("als", "sq"), (None, "en")]
+)
+def test_a_language_that_the_file_names_is_taken(given, code):
+    stage = Language(given=True).bind(label={"one_of": ["de", "sq", "en"]})
+    outcome = stage.check(ENGLISH, language=given)
+    assert (outcome.kept, outcome.doc.language, outcome.measures["language.label"]) == (True, code, code)
+    assert (outcome.measures["language.score"] is None) == (given is not None)
+    assert Language().check(ENGLISH, language=given).doc.language == "en"
