@@ -121,6 +121,6 @@ def _split(path: str, tables: Mapping[str, Any], info: Mapping[str, Any]) -> tup
     measures = [measure.name for measure in measures_of(info) if measure.stage == stage]
     if measure not in measures:
         if measure in tables[stage]:
-            raise ConfigError(f"{stage}.{measure} is a parameter, not a limit. Changing it changes the text.", _NEW_RUN)
+            raise ConfigError(f"{stage}.{measure} is a parameter, not a limit.", _NEW_RUN)
         raise ConfigError(f"The stage '{stage}' has no measure '{measure}'.", did_you_mean(measure, measures))
     return stage, measure, bound
