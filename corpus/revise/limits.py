@@ -207,7 +207,7 @@ def _split(path: str, tables: Mapping[str, Any], info: Mapping[str, Any]) -> tup
     measure = "".join(part_of(dict(tables[stage]), keys, tables.values())[1][:1])
     if measure not in measures:
         if measure in tables[stage]:
-            raise ConfigError(f"{stage}.{measure} is a parameter, not a limit. Changing it changes the text.", _NEW_RUN)
+            raise ConfigError(f"{stage}.{measure} is a parameter, not a limit.", _NEW_RUN)
         raise ConfigError(f"The stage '{stage}' has no measure '{measure}'.", did_you_mean(measure, measures))
     if keys[0] != measure and not info.get("language"):
         raise ConfigError(f"'{path}' names a language, but the run has no limits by language.", _NEW_RUN)

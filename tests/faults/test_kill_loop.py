@@ -170,7 +170,9 @@ def test_page_workers_killed_at_any_time(works, record_result) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "kills"), [("build", 5), ("lines", 3), ("tokenize", 3), ("mixture", 2)])
+@pytest.mark.parametrize(
+    ("kind", "kills"), [("build", 5), ("documents", 3), ("lines", 3), ("tokenize", 3), ("mixture", 2)]
+)
 def test_supervisors_killed_at_any_time(works, kind, kills, record_result) -> None:
     work, chance, stories = works[kind], Random(SEED), []
     while sum(story.kills for story in stories) < kills:
