@@ -29,7 +29,7 @@ _BEFORE = re.compile(
 """The beginning of a tag that declares a licence, up to the first letter of `license` or `License`."""
 _KEY = re.compile(rb'"license"\s{0,9}:')
 _LOOK_BACK = 100
-_TAGS, _DEPTH = Extract.limits["tags"].max or 0, Extract.limits["depth"].max or 0
+_MOST = {name: Extract.limits[name].max or 0 for name in ("tags", "attributes", "depth")}
 _OPT_OUTS = ",".join(
     [f'meta[content*="{word}" i]' for word in ("noai", "noml", "noimageai", "noindex", "none")]
     + [f'meta[{name}*="tdm-" i]' for name in ("name", "http-equiv", "property")]
@@ -37,8 +37,9 @@ _OPT_OUTS = ",".join(
 
 
 def is_parsable(page: Page) -> bool:
-    """Return False for a page with so many tags that the extraction drops it, since parsers can be slow on it."""
-    return page.structure.tags <= _TAGS and page.structure.depth <= _DEPTH
+    """Return False for a page whose markup is so large that the extraction drops it, since parsers can be slow on it:
+    200,000 attributes in one tag take minutes."""
+    return all(getattr(page.structure, name) <= most for name, most in _MOST.items())
 
 
 def opt_out_metas(tree: HTMLTree) -> Iterator[tuple[str, str]]:

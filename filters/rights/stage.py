@@ -47,7 +47,7 @@ class Rights(Stage):
     reads = ("page",)
 
     noai = Limit(max=0, of=int)
-    """1 if the page opts out of AI by the directive `noai` or `noml`."""
+    """1 if the page opts out of AI by the directive `noai` or `noml`. Null if its tags are not read."""
     noimageai = Limit(of=int)
     """1 if the page opts its pictures out of AI by the directive `noimageai`."""
     noindex = Limit(of=int)
@@ -92,12 +92,12 @@ class Rights(Stage):
         page, index = page_of(doc), self.index_
         site = index.reservation(doc.url) if index else None
         is_html = page.media_type in HTML and bool(page.body)
-        metas = (
-            list(opt_out_metas(page.tree)) if is_html and may_opt_out(page, self.names_) and is_parsable(page) else []
-        )
+        speaks = is_html and may_opt_out(page, self.names_)
+        unread = speaks and not is_parsable(page)
+        metas = opt_out_metas(page.tree) if speaks and not unread else ()
         signals = signals_of(page.message.headers, metas, self.agents_, site)
         for directive in ("noai", "noimageai", "noindex"):
-            yield directive, int(directive in signals.directives)
+            yield directive, 1 if directive in signals.directives else None if unread else 0
         yield "tdm_reservation", signals.reservation
         yield "declared", signals.declared or None
         kept_out = index.disallowed(doc.url, self.agents) if index else None

@@ -171,6 +171,8 @@ def _processing(info: Mapping[str, Any]) -> Iterator[str]:
     records, names = info["records"], [table["name"] for table in info["recipe"]["stages"]]
     yield f"The recipe {plain(info['recipe']['name'])} has the stages {', '.join(map(plain, names))}."
     yield f"Of {records['in']:,} records, {records['kept']:,} were kept and {total(records[DROPPED]):,} dropped."
+    if given_up := info.get("quarantined"):
+        yield f"The run is not complete: {len(given_up):,} parts of its inputs could not be read."
     if any(_stages(info, "pii")):
         yield "Personal data that was recognised in the texts was replaced."
     yield f"The fingerprint of the run is {info['fingerprint']}."

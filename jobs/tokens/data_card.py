@@ -21,9 +21,8 @@ _NO_MORE: dict[str, list[str]] = {}
 
 _LICENSE = """## Licence and personal data
 The texts are from web pages and belong to their authors. This collection grants no right to the texts. The
-[terms of use](https://commoncrawl.org/terms-of-use) of Common Crawl apply to its pages. The recipe replaced
-personal data in the text. No filter finds all personal data, so handle the texts with care, and remove pages
-on request.
+[terms of use](https://commoncrawl.org/terms-of-use) of Common Crawl apply to its pages. {personal} No filter finds all
+personal data, so handle the texts with care, and remove pages on request.
 """
 
 
@@ -50,7 +49,7 @@ def data_card(name: str, texts: Texts, info: dict[str, Any]) -> str:
             else [f"Made from {len(texts.files)} parquet files without a known recipe."]
         ),
         "",
-        _LICENSE,
+        _license_note(texts.run.info if texts.run else None),
     ]
     return _front_matter(_SPLITS) + "\n".join(lines)
 
@@ -67,10 +66,16 @@ def hub_card(name: str, run: Run, documents: int, size: int, languages: Sequence
         "",
         *_made(run.info),
         "",
-        _LICENSE,
+        _license_note(run.info),
     ]
     more = {"language": languages, "size_categories": [_size_category(documents)]}
     return _front_matter({"train": "corpus/*.parquet"}, license, more) + "\n".join(lines)
+
+
+def _license_note(info: Mapping[str, Any] | None) -> str:
+    stages = [table["stage"] for table in info["recipe"]["stages"]] if info else []
+    replaced = "The recipe replaced personal data in the text."
+    return _LICENSE.format(personal=replaced if "pii" in stages else "No stage that replaces personal data is known.")
 
 
 def _front_matter(

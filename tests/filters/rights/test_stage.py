@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from corpus.document import Document
 from corpus.warc.record import Record
 from filters import load_recipe
+from filters.extract import Extract
 from filters.rights import Rights
 from tests.warcs import WORDS, http
 
@@ -181,9 +182,19 @@ def test_nothing_is_known_about_a_text():
         assert {value for _, value in Rights().apply(doc)} == {None}
 
 
-def test_a_page_that_the_extraction_drops_is_not_parsed():
-    found = of_page(html(NOAI + "<i>" * 70_000))
-    assert (found["noai"], found["license"]) == (0, None)
+@pytest.mark.parametrize(
+    "rest",
+    ["<i>" * 70_000, "<p>" + "<div>" * 2_000, "<p " + " ".join(f"a{number}=1" for number in range(200_000)) + ">"],
+    ids=["tags", "depth", "attributes"],
+)
+def test_a_page_that_the_extraction_drops_is_not_parsed(rest):
+    """A parser may need minutes for it."""
+    page = html(NOAI + '<a rel="license" href="/x">x</a>' + rest)
+    found = of_page(page)
+    assert (found["noai"], found["noindex"], found["license"]) == (None, None, None)
+    assert of_page(page, "X-Robots-Tag: noai\r\n")["noai"] == 1
+    assert of_page(html(rest))["noai"] == 0
+    assert Extract().check(html=page).rule in ("tags", "depth", "attributes")
 
 
 def test_a_page_without_headers_is_read_too():

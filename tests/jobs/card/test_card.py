@@ -16,6 +16,7 @@ from jobs.card.facts import DomainSizes, read_facts
 from jobs.card.questions import QUESTIONS, questions_toml
 from jobs.card.training_content import Line, as_csv, summary_lines
 from jobs.runner.derived import registered
+from jobs.tokens.data_card import _license_note
 from tests.commands import run_command
 from tests.documents import write_documents
 from tests.s3 import BUCKET
@@ -159,6 +160,19 @@ def test_a_run_of_documents_says_only_what_it_knows(documents, tmp_path):
     assert lines["Measures to avoid or remove illegal content"][0] == "The recipe has no block list."
     assert "Common Crawl" not in lines["Large publicly available datasets, with links and periods of collection"][0]
     assert b"from 1 files of" in papers["README.md"]
+    assert b"The recipe replaced personal data in the text." in papers["README.md"]
+
+
+def test_a_recipe_without_a_stage_for_personal_data_claims_none(documents):
+    info = open_run(documents).info
+    info["recipe"]["stages"] = [table for table in info["recipe"]["stages"] if table["stage"] != "pii"]
+    info["quarantined"] = [{}]
+    assert "replaced personal data in" not in _license_note(info) + _license_note(None)
+    with read_facts(open_run(documents)) as (facts, _):
+        lines = summary_lines(info, {}, facts, "", {})
+    said = next(line.run for line in lines if line.section == "3.3")
+    assert "Personal data" not in said
+    assert "1 parts of its inputs could not be read" in said
 
 
 def test_pages_that_were_taken_down_are_gone_and_counted(crawl, tmp_path):
