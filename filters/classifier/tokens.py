@@ -59,11 +59,13 @@ _CLASS = re.compile(rb"""\bclass\s?=\s?["']([^"']{0,200})""", re.IGNORECASE)
 _CLASS_WORD = re.compile(rb"[a-z]{3,20}|[A-Z][a-z]{2,20}")
 _TAG = re.compile(rb"<([a-z][a-z0-9]{0,9})")
 _SAID = (
-    "author", "cart", "category", "comment", "contents", "datepublished", "docs", "filter", "forum", "hero", "joined",
-    "posts", "price", "product", "published", "quantity", "reply", "review", "share", "sidebar", "sku", "sort", "stock",
-    "thread", "version", "wishlist",
+    "add to cart", "add-to-cart", "addtocart", "api", "author", "breadcrumb", "category", "comment", "contact us",
+    "datepublished", "docs", "edit this page", "faq", "filter", "forum", "free consultation", "get a quote", "hero",
+    "in stock", "joined", "on this page", "our services", "pagination", "posts", "prev", "price", "pricing", "product",
+    "published", "quantity", "read more", 'rel="next"', "related products", "reply", "review", "share", "sidebar",
+    "sku", "sort by", "table of contents", "testimonials", "thread", "version", "wishlist",
 )  # fmt: skip
-"""Words that pages of one type have more often than others, anywhere in the HTML: text, names and data."""
+"""What pages of one type have more often than others, anywhere in the HTML: in texts, names and data."""
 
 _TAGS = (
     "a", "article", "aside", "blockquote", "button", "code", "div", "dl", "figure", "form", "h1", "h2", "h3", "iframe",
@@ -144,7 +146,9 @@ def _page(doc: Document, words: Words, chars: int) -> Iterator[str]:
     names = b" ".join(_CLASS.findall(body))
     yield from (f"h:c={name}" for name in sorted({_ascii(word) for word in _CLASS_WORD.findall(names)}))
     lower = body.lower()
-    yield from (_size(f"h:w={word}", lower.count(word.encode())) for word in _SAID)
+    for said in _SAID:
+        if count := lower.count(said.encode()):
+            yield f"h:w={said.replace(' ', '_')}{min(count.bit_length(), 4)}"
     tags = Counter(_TAG.findall(lower))
     total = sum(tags.values())
     yield _size("h:tags", total)

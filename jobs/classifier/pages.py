@@ -140,6 +140,9 @@ def _read_files(source: Source, how: Reading, folder: Path) -> Run:
     result = build(job, how.make_engine, how.progress)
     if result.info is None:
         raise StoppedReading(result.exit_code)
+    for unit in result.info["quarantined"]:
+        what = f"{unit['warc']} can't be read to its end: {unit['reason'].splitlines()[0]}"
+        raise InputError(what, "Run the same command to try again, or leave the file out.")
     return open_run(folder)
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from corpus.errors import ConfigError
 from corpus.run import open_run
+from filters.classifier.tokens import View
+from jobs.classifier.make import Task, make_classifier
+from jobs.classifier.pages import Page, Pages, Reading
+from jobs.classifier.train import Settings
+from jobs.runner.local_engine import LocalEngine
+from jobs.runner.progress import Progress
 from tests.jobs.classifier.pages import OWN, documents, needs_training, write_lines
 from tests.warcs import page, write_warc
 
@@ -88,11 +95,10 @@ def test_labels_of_a_column_and_the_files_of_a_model(corpus, tmp_path):
 
 @needs_training
 def test_nothing_of_a_page_gets_into_the_report_unescaped_or_unmasked(corpus, tmp_path):
-    two_folders(tmp_path)
-    evil = [
-        dict(row, text=f"<script>alert(1)</script> mail bob@mail.com {row['text']}") for row in documents("bad", 40)
-    ]
-    write_lines(tmp_path / "bad" / "pages.jsonl", evil)
+    for label in ("good", "bad"):
+        start = "<script>alert(1)</script> mail bob@mail.com"
+        evil = [dict(row, text=f"{start} {row['text']}") for row in documents(label, 24)]
+        write_lines(tmp_path / label / "pages.jsonl", evil)
     out = tmp_path / "model"
     code, _, said = corpus(
         "classifier", "train", "--good", tmp_path / "good", "--bad", tmp_path / "bad", "-o", out, *FAST
@@ -143,7 +149,6 @@ def test_pages_of_a_run_by_their_rule_are_read_again(corpus, tmp_path):
         (("--labelled", "good", "--good", "good"), 2, "labels of its own"),
         (("--good", "good", "--bad", "bad", "--see", "wrds"), 2, "Did you mean words"),
         (("--good", "good", "--bad", "none"), 1, "There is no file"),
-        (("--good", "good", "--bad", "bad", "--wanted", "god"), 2, "No page has the label 'god'"),
         (("--labelled", "good", "--label", "topc"), 2, "no column 'topc'"),
         (("--good", "good", "--bad", "bad", "-o", "."), 1, "holds other files"),
     ],
@@ -155,6 +160,16 @@ def test_mistakes_are_named(corpus, tmp_path, monkeypatch, words, code, what):
     out = () if "-o" in words else ("-o", "model")
     found, _, said = corpus("classifier", "train", *words, *out)
     assert (found, what in said) == (code, True), said
+
+
+@needs_training
+def test_a_wanted_label_that_no_page_has_is_named(tmp_path, monkeypatch):
+    rows = [row for label in ("good", "bad") for row in documents(label, 24)]
+    pages = [Page(row["id"], row["url"], row["url"], row["label"], row["text"], "") for row in rows]
+    monkeypatch.setattr("jobs.classifier.make.read_pages", lambda sources, how: Pages(pages, {}, []))
+    how = Reading(tmp_path, LocalEngine, Progress(), {}, View(), 0, 100)
+    with pytest.raises(ConfigError, match="No page has the label 'god'"):
+        make_classifier(Task((), "god", Settings()), tmp_path / "m", how)
 
 
 def test_without_the_package_that_trains_the_error_says_what_to_install(corpus, tmp_path, monkeypatch):
