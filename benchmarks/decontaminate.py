@@ -2,9 +2,9 @@
 `python -m benchmarks.decontaminate [--save]`.
 
 Each item of the real benchmarks is put into a real page: its question and, in the next line, one of its answers, as
-they are or changed. The page counts as right if the stage drops it and names the item. Then the stage reads real pages into
-which nothing was put. Each page that it drops is printed, to be read by a person. Time and memory are those of the real
-index, and of one of 100,000 items, most of which are made of stretches of real pages.
+they are or changed. The page counts as right if the stage drops it and names the item. Then the stage reads real pages
+into which nothing was put. Each page that it drops is printed, to be read by a person. Time and memory are those of the
+real index, and of one of 100,000 items, most of which are made of stretches of real pages.
 """
 
 import argparse
