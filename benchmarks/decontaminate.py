@@ -1,10 +1,10 @@
 """How many benchmark items the stage `decontaminate` finds in pages, what it takes for one, its time and its memory:
-`python -m benchmarks.decontaminate [--save]`.
+`python -m benchmarks.decontaminate [--items N] [--save]`.
 
 Each item of the real benchmarks is put into a real page: its question and, in the next line, one of its answers, as
-they are or changed. The page counts as right if the stage drops it and names the item. Then the stage reads real pages into
-which nothing was put. Each page that it drops is printed, to be read by a person. Time and memory are those of the real
-index, and of one of 100,000 items, most of which are made of stretches of real pages.
+they are or changed. The page counts as right if the stage drops it and names the item. Then the stage reads real pages
+into which nothing was put. Each page that it drops is printed, to be read by a person. Time and memory are those of the
+real index, and of one of 100,000 items, most of which are made of stretches of real pages.
 """
 
 import argparse
@@ -187,32 +187,46 @@ def pieces(pages: list[str], count: int) -> list[Item]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--save", action="store_true")
-    options = parser.parse_args()
+def lines_of(count: int) -> Iterator[str]:
+    """The figures, one line after another."""
+    yield machine_line()
     pages, items = clean_pages(), real_items()
     some = [page for page in pages if len(page) in SOME_5_KB]
-    lines = [machine_line()]
     with tempfile.TemporaryDirectory() as scratch:
         folders = [Path(scratch) / name for name in ("real", "many")]
         started = time.process_time()
         index = build_index(items, folders[0])
-        seconds = time.process_time() - started
-        # the pages that are timed give no items
-        build_index([*items, *pieces([page for page in pages if page not in set(some)], MANY - len(items))], folders[1])
-        lines += [f"index of {len(items):,} items of {len(index.benchmarks)} benchmarks, made in {seconds:.1f} s:"]
-        lines += [f"  {one.name}: {one.items:,} items, {one.left_out} can't be looked for" for one in index.benchmarks]
-        lines += [f"cost on {len(some)} pages of 4,000 to 6,000 characters:"]
-        lines += [cost("real items", folders[0], some, len(items)), cost("and made ones", folders[1], some, MANY)]
-        off = Decontaminate()
-        off.prepare()
-        lines += [f"  without an index{1e3 * milliseconds(off, some):60.2f} µs a page"]
+        yield f"index of {len(items):,} items, made in {time.process_time() - started:.1f} s:"
+        yield from (
+            f"  {one.name}: {one.items:,} items, {one.left_out} can't be looked for" for one in index.benchmarks
+        )
         bound = BoundStage.of(Decontaminate(index=str(folders[0])))
         bound.stage.prepare()
-        lines += ["clean pages:", *alarms(bound, pages)]
-        lines += ["share of items that are found in pages:", *recall(bound, named_items(items, index), some)]
-    print("\n".join(lines))
+        yield "clean pages:"
+        yield from alarms(bound, pages)
+        there = named_items(items, index)
+        count = min(count, len(there))
+        yield f"share of {count:,} items that are found in pages:"
+        yield from recall(bound, random.Random(1).sample(there, count), some)
+        yield f"cost on {len(some)} pages of 4,000 to 6,000 characters:"
+        yield cost("real items", folders[0], some, len(items))
+        # the pages that are timed give no items
+        build_index([*items, *pieces([page for page in pages if page not in set(some)], MANY - len(items))], folders[1])
+        yield cost("and made ones", folders[1], some, MANY)
+        off = Decontaminate()
+        off.prepare()
+        yield f"  without an index{1e3 * milliseconds(off, some):60.2f} µs a page"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--items", type=int, default=3_000, help="items that are put into pages, drawn at random")
+    parser.add_argument("--save", action="store_true")
+    options = parser.parse_args()
+    lines = []
+    for line in lines_of(options.items):
+        print(line, flush=True)
+        lines.append(line)
     if options.save:
         FIGURES.write_text("\n".join(lines) + "\n")
 

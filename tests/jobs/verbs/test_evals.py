@@ -110,6 +110,7 @@ def test_items_are_cut_from_the_corpus(items, pages, tmp_path, capfd):
 
 def test_a_run_without_an_index_has_no_report(pages, tmp_path, capfd):
     assert build(pages, tmp_path / "out") == 0
+    assert " decontaminate  0        4     off\n" in capfd.readouterr().err
     assert "checked" not in json.loads((tmp_path / "out" / "run.json").read_text())
     assert run_command("evals", "report", tmp_path / "out") == 2
     assert "looked for benchmark items. Build with --set decontaminate.index=DIR" in capfd.readouterr().err
