@@ -169,7 +169,8 @@ def test_named_recipes_load_and_say_what_they_are(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.description
-    first = {"text": [], "fineweb": ["url", "screen", "extract"]}.get(name, ["url", "screen", "rights", "extract"])
+    plain = ["url", "screen", "extract"]
+    first = {"text": [], "fineweb": plain, "many": plain}.get(name, ["url", "screen", "rights", "extract"])
     assert [bound.name for bound in recipe.stages][: len(first) + 2] == [*first, "language", "gopher_repetition"]
 
 

@@ -271,7 +271,7 @@ class Said(Stage):
 def test_documents_of_different_languages_are_not_compared(scheme, language, left):
     same, near = text(1), edited(text(1), 0.05)
     docs = [Document(id=id, text=one) for id, one in (("hr1", same), ("bs1", same), ("hr2", same), ("bs2", near))]
-    made = Recipe.of([Said(), MinHash(scheme=scheme, language=language, keep="first")])
+    made = Recipe.of([Said(), MinHash(scheme=scheme, language=language, prefer="first")])
     assert [one.doc.id for one in made.run(docs) if one.kept] == left
 
 
