@@ -30,6 +30,10 @@ _CC = re.compile(
     r"creativecommons\.org/(?:licenses|licences|publicdomain|choose)/([a-z+-]+)(?:/(\d\.\d))?(?:/([a-z]{2,3}|scotland)(?![a-z]))?"
 )
 _CC_NAME = re.compile(r"\bcc[\s_-]*(by(?:[\s_-]+(?:nc|nd|sa))*)(?:[\s_-]+(\d\.\d))?\b")
+_CC_LONG_NAME = re.compile(
+    r"creative[\s_-]*commons[\s_-]+attribution((?:[\s_-]+(?:non-?commercial|share-?alike|no-?deriv[a-z]*))*)(?:[\s_-]+(\d\.\d))?"
+)
+"""The name in words, as in the address of Wikipedia's copy of its licence."""
 _CC_ZERO = re.compile(r"\bcc[\s_-]*(?:0|zero)\b")
 _PARTS = ("by", "nc", "nd", "sa")
 _KNOWN = [
@@ -94,6 +98,9 @@ def license_name(text: str) -> str:
             return name
     if found := _CC_NAME.search(text):
         return _cc_name(re.sub(r"[\s_]+", "-", found[1]), found[2] or "", "")
+    if found := _CC_LONG_NAME.search(text):
+        parts = [part for word, part in (("commercial", "nc"), ("deriv", "nd"), ("alike", "sa")) if word in found[1]]
+        return _cc_name("-".join(["by", *parts]), found[2] or "", "")
     return "CC0-1.0" if _CC_ZERO.search(text) else OTHER
 
 

@@ -147,10 +147,11 @@ def report_command(folder: Location, out: Path | None, share: bool, as_json: boo
 def card_command(
     folder: Location | None, out: Path | None, answers: Path | None, questions: bool, as_json: bool
 ) -> None:
-    """Write the papers of a run: Croissant metadata, a card for the Hub, and the summary of training content.
+    """Write the papers of a run, ready to be published.
 
-    The summary follows the template for Article 53(1)(d) of the EU AI Act. Everything in it comes from the run or from
-    your answers. A question that neither answers is shown as not answered.
+    They are Croissant metadata, a card for the Hub, and the public summary of training content. The summary follows
+    the template for Article 53(1)(d) of the EU AI Act. Everything in it comes from the run or from your answers. A
+    question that neither answers is shown as not answered.
 
     \b
     Example: corpus card --questions > answers.toml

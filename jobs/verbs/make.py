@@ -225,7 +225,7 @@ def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
 
 @click.group("robots")
 def robots_group() -> None:
-    """Read what sites say about their use in robots.txt and tdmrep.json."""
+    """Read what sites say about their use."""
 
 
 @robots_group.command("index")

@@ -38,6 +38,12 @@ def json_ld(data):
         ("https://creativecommons.org/licenses/", "other"),
         ("CC BY-SA 3.0", "CC-BY-SA-3.0"),
         ("cc-by", "CC-BY"),
+        ("Creative Commons Attribution 4.0 International", "CC-BY-4.0"),
+        ("Creative Commons Attribution-NonCommercial-NoDerivatives", "CC-BY-NC-ND"),
+        (
+            "//en.wikipedia.org/wiki/Wikipedia:Text_of_the_Creative_Commons_Attribution-ShareAlike_3.0_Unported_License",
+            "CC-BY-SA-3.0",
+        ),
         ("CC0", "CC0-1.0"),
         ("http://www.gnu.org/copyleft/fdl.html", "GFDL"),
         ("https://opensource.org/licenses/MIT", "MIT"),

@@ -127,7 +127,7 @@ def judged(shared_data, tmp_path_factory):
     """The texts of the real pages of an archive, in order, with the verdicts of `default` on them."""
     out = tmp_path_factory.mktemp("judged") / "out"
     archive = shared_data / "warc" / "mixed-00001.warc.gz"
-    recipe = load_recipe("default", SAME_TEXT)
+    recipe = load_recipe("default", [*SAME_TEXT, "rights=off"])  # a text can't opt out
     made = Job(recipe, [str(archive)], out, workers=2)
     assert build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code == 0
     run = open_run(out)
