@@ -56,6 +56,7 @@ _FIRST_WORDS = {
     "build": "Planning…",
     "tune": "Reading the run…",
     "remove": "Reading the run…",
+    "classifier": "Reading the pages…",
     "tokenize": "Reading the texts…",
     "export": "Reading the texts…",
     "train": "Reading the tokens…",
