@@ -31,7 +31,7 @@ from jobs.runner.progress import Progress
 PAGES = shared_data() / "wcxb" / "dev.jsonl.zst"
 WEIGHTED = ("url", "layout", "page")
 VIEW = View(("unique", *WEIGHTED, *WEIGHTED))
-SETTINGS = Settings(ngrams=1, dim=8, rate=2.0, max_kb=490)
+SETTINGS = Settings(ngrams=1, dim=8, epochs=8, rate=2.0, max_kb=490)
 SHIPPED = MODELS / "page_type"
 CHARS = 5_000
 

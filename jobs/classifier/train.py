@@ -19,7 +19,7 @@ from filters.fasttext_file import LABEL, load_fasttext
 from jobs.classifier.pages import Page, draw
 
 FILE = "model.bin"
-_MOST_COPIES = 4
+_MOST_COPIES = 10
 _BYTES_PER_WORD = 26
 """The size of a word in a quantized model, beside its codes, which have half a byte for each dimension."""
 
@@ -95,7 +95,7 @@ def train(
     """Train a model and write it to `out`. The same pages and settings give the same bytes. `look` is called with the
     model before it is quantized.
 
-    All labels count the same: pages of rare labels are repeated, each at most four times.
+    All labels count the same: pages of rare labels are repeated, each at most ten times.
     """
     fasttext = need_fasttext()
     with tempfile.TemporaryDirectory(prefix="corpus-classifier-") as folder:
