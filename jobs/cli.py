@@ -60,6 +60,7 @@ _FIRST_WORDS = {
     "tune": "Reading the run…",
     "remove": "Reading the run…",
     "card": "Reading the corpus…",
+    "classifier": "Reading the pages…",
     "tokenize": "Reading the texts…",
     "export": "Reading the texts…",
     "train": "Reading the tokens…",

@@ -19,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 from corpus.document import Document
@@ -26,8 +27,6 @@ from corpus.url_identity import split_url
 from filters.extract.page import Page
 
 CHARS = 5_000
-
-Words = Sequence[str]
 
 _NO_SPACES = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
 """Scripts without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, Japanese, Chinese. Each character is a
@@ -84,9 +83,20 @@ class View:
 
 def line_of(doc: Document, view: View) -> str:
     """Return the tokens of a document, joined by spaces. The line has no newline."""
-    words = _words(doc.text[: view.chars])
+    words = Words(doc.text[: view.chars])
     made = {part: " ".join(PARTS[part](doc, words, view.chars)) for part in dict.fromkeys(view.parts)}
     return " ".join(made[part] for part in view.parts if made[part])
+
+
+class Words:
+    """The words of a text: `tokens` in order, and `counts`, which has each word once, in the order of first use."""
+
+    def __init__(self, text: str) -> None:
+        self.tokens = _words(text)
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        return Counter(self.tokens)
 
 
 def _words(text: str) -> list[str]:
@@ -109,9 +119,9 @@ def _layout(doc: Document, words: Words, chars: int) -> Iterator[str]:
     yield _tenths("l:stops", sum(line.rstrip()[-1:] in '.!?"”' for line in lines), len(lines))
     yield _size("l:repeated", len(lines) - len(set(lines)))
     yield _size("l:listed", sum(map(bool, map(_LIST_LINE.match, lines))))
-    counts = Counter(words)
+    get, number = words.counts.get, max(len(words.tokens), 1)
     for name, tokens in _COUNTED.items():
-        yield _size(f"l:{name}", 1000 * sum(counts[token] for token in tokens) // max(len(words), 1))
+        yield _size(f"l:{name}", 1000 * sum(get(token, 0) for token in tokens) // number)
 
 
 def _url(doc: Document, words: Words, chars: int) -> Iterator[str]:
@@ -171,7 +181,7 @@ def _ascii(data: bytes) -> str:
 
 
 PARTS: dict[str, Callable[[Document, Words, int], Iterable[str]]] = {
-    "words": lambda doc, words, chars: words, "unique": lambda doc, words, chars: dict.fromkeys(words),
+    "words": lambda doc, words, chars: words.tokens, "unique": lambda doc, words, chars: words.counts,
     "layout": _layout, "url": _url, "page": _page,
 }  # fmt: skip
 """The parts of a document by name."""

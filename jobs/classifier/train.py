@@ -19,9 +19,9 @@ from filters.fasttext_file import LABEL, load_fasttext
 from jobs.classifier.pages import Page, draw
 
 FILE = "model.bin"
-_MOST_COPIES = 4
-_BYTES_PER_ROW = 45
-"""The size of a word in a quantized model with 16 dimensions: 9 bytes of codes, and some 30 for itself."""
+_MOST_COPIES = 10
+_BYTES_PER_WORD = 26
+"""The size of a word in a quantized model, beside its codes, which have half a byte for each dimension."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def train(
     """Train a model and write it to `out`. The same pages and settings give the same bytes. `look` is called with the
     model before it is quantized.
 
-    All labels count the same: pages of rare labels are repeated, each at most four times.
+    All labels count the same: pages of rare labels are repeated, each at most ten times.
     """
     fasttext = need_fasttext()
     with tempfile.TemporaryDirectory(prefix="corpus-classifier-") as folder:
@@ -107,7 +107,7 @@ def train(
         )  # fmt: skip
         look(model)
         if settings.max_kb:
-            rows = 1000 * settings.max_kb // _BYTES_PER_ROW
+            rows = 1000 * settings.max_kb // (_BYTES_PER_WORD + settings.dim // 2)
             model.quantize(input=str(lines), cutoff=rows, retrain=True, qnorm=True, thread=1, verbose=0)
         model.save_model(str(out))
     if settings.max_kb and out.stat().st_size > 1000 * settings.max_kb:
