@@ -19,7 +19,7 @@ from filters.fasttext_file import digest_of_model
 from jobs.classifier.judge import Judged, figures, judged, shown_pages
 from jobs.classifier.pages import Page, Pages, Reading, Source, read_pages
 from jobs.classifier.telling import telling
-from jobs.classifier.train import FILE, Settings, check_pages, folds_of, judge_held_out, need_fasttext, train
+from jobs.classifier.train import FILE, Settings, check_pages, folds_of, judge_held_out, train
 from jobs.report.figures import draw_curve
 from jobs.report.render import render_page
 from jobs.runner.derived import register
@@ -42,7 +42,6 @@ class Task:
 
 def make_classifier(task: Task, out: Path, how: Reading) -> dict[str, Any]:
     """Train a classifier and write its folder. Return the content of classifier.json, which is written last."""
-    need_fasttext()
     store = open_folder(out)
     with store.only_run(task.share):
         plan = _plan(task, how)

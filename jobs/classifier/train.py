@@ -42,18 +42,6 @@ class Settings:
         return asdict(self)
 
 
-def need_fasttext() -> Any:
-    """Return the module that trains. Raises ConfigError if only the one that predicts is installed."""
-    import fasttext
-
-    if not hasattr(fasttext, "train_supervised"):
-        raise ConfigError(
-            "Training needs the package fasttext-community, and another one that only predicts is installed.",
-            "Run `pip uninstall fasttext-predict` and `pip install fasttext-community==0.11.9`.",
-        )
-    return fasttext
-
-
 def check_pages(pages: Sequence[Page], settings: Settings) -> dict[str, int]:
     """Return the number of pages of each label, the most frequent label first. Raises InputError if there are too few
     labels, or too few sites of a label."""
@@ -97,7 +85,8 @@ def train(
 
     All labels count the same: pages of rare labels are repeated, each at most ten times.
     """
-    fasttext = need_fasttext()
+    import fasttext
+
     with tempfile.TemporaryDirectory(prefix="corpus-classifier-") as folder:
         lines = Path(folder, "lines.txt")
         lines.write_bytes(b"".join(_lines(pages, settings)))

@@ -4,15 +4,8 @@ import json
 import random
 from pathlib import Path
 
-import fasttext
-import pytest
-
 from tests.warcs import WORDS
 
-needs_training = pytest.mark.skipif(
-    not hasattr(fasttext, "train_supervised"),
-    reason="the package fasttext-community is not installed, and another one that only predicts is",
-)
 OWN = {
     "good": "theorem evidence chapter river history science measured author explains therefore",
     "bad": "casino bonus click buy cheap offer subscribe winner prize limited",

@@ -15,7 +15,7 @@ from jobs.classifier.pages import Page, Pages, Reading
 from jobs.classifier.train import Settings
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from tests.jobs.classifier.pages import OWN, documents, needs_training, write_lines
+from tests.jobs.classifier.pages import OWN, documents, write_lines
 from tests.warcs import page, write_warc
 
 ROOT = Path(__file__).parents[3]
@@ -31,7 +31,6 @@ def two_folders(folder, count=40):
         write_lines(folder / label / "pages.jsonl", documents(label, count))
 
 
-@needs_training
 def test_the_example_of_the_docs_runs_and_its_score_is_a_measure_like_others(corpus, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     two_folders(tmp_path, 60)
@@ -64,7 +63,6 @@ def test_the_example_of_the_docs_runs_and_its_score_is_a_measure_like_others(cor
     assert re.search(rf'"copies": {copies}\b', out), out
 
 
-@needs_training
 def test_labels_of_a_column_and_the_files_of_a_model(corpus, tmp_path):
     rows = [row for label in ("good", "bad", "other") for row in documents(label, 30)]
     rows += [
@@ -93,7 +91,6 @@ def test_labels_of_a_column_and_the_files_of_a_model(corpus, tmp_path):
     assert (code, "another model: settings.seed: 0 → 1" in said) == (1, True)
 
 
-@needs_training
 def test_nothing_of_a_page_gets_into_the_report_unescaped_or_unmasked(corpus, tmp_path):
     for label in ("good", "bad"):
         start = "<script>alert(1)</script> mail bob@mail.com"
@@ -110,7 +107,6 @@ def test_nothing_of_a_page_gets_into_the_report_unescaped_or_unmasked(corpus, tm
     assert "bob@mail.com" not in html
 
 
-@needs_training
 def test_pages_of_a_run_by_their_rule_are_read_again(corpus, tmp_path):
     words = [*OWN["bad"].split(), *OWN["other"].split()]
     pages = {f"http://site{number}.example/a": page(word, f"{word} is short.") for number, word in enumerate(words)}
@@ -153,7 +149,6 @@ def test_pages_of_a_run_by_their_rule_are_read_again(corpus, tmp_path):
         (("--good", "good", "--bad", "bad", "-o", "."), 1, "holds other files"),
     ],
 )
-@needs_training
 def test_mistakes_are_named(corpus, tmp_path, monkeypatch, words, code, what):
     monkeypatch.chdir(tmp_path)
     two_folders(tmp_path, 24)
@@ -162,7 +157,6 @@ def test_mistakes_are_named(corpus, tmp_path, monkeypatch, words, code, what):
     assert (found, what in said) == (code, True), said
 
 
-@needs_training
 def test_a_wanted_label_that_no_page_has_is_named(tmp_path, monkeypatch):
     rows = [row for label in ("good", "bad") for row in documents(label, 24)]
     pages = [Page(row["id"], row["url"], row["url"], row["label"], row["text"], "") for row in rows]
@@ -170,14 +164,3 @@ def test_a_wanted_label_that_no_page_has_is_named(tmp_path, monkeypatch):
     how = Reading(tmp_path, LocalEngine, Progress(), {}, View(), 0, 100)
     with pytest.raises(ConfigError, match="No page has the label 'god'"):
         make_classifier(Task((), "god", Settings()), tmp_path / "m", how)
-
-
-def test_without_the_package_that_trains_the_error_says_what_to_install(corpus, tmp_path, monkeypatch):
-    import fasttext
-
-    monkeypatch.delattr(fasttext, "train_supervised", raising=False)
-    two_folders(tmp_path, 4)
-    code, _, said = corpus(
-        "classifier", "train", "--good", tmp_path / "good", "--bad", tmp_path / "bad", "-o", tmp_path / "m"
-    )
-    assert (code, "pip install fasttext-community==0.11.9" in said) == (2, True)

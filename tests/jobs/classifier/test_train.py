@@ -12,7 +12,7 @@ from jobs.classifier.judge import fit, judged, reliability, roc
 from jobs.classifier.pages import Page
 from jobs.classifier.telling import ngrams, telling
 from jobs.classifier.train import Settings, check_pages, folds_of, judge_held_out, train
-from tests.jobs.classifier.pages import documents, needs_training
+from tests.jobs.classifier.pages import documents
 
 SMALL = Settings(epochs=5, buckets=1 << 12, folds=3)
 
@@ -22,7 +22,6 @@ def pages(*labels, count=60, **how):
     return [Page(r["id"], r["url"], r["url"].split("/")[2], r["label"], r["text"].lower(), r["text"]) for r in rows]
 
 
-@needs_training
 @pytest.mark.parametrize("max_kb", [0, 50])
 def test_twice_gives_the_same_bytes(tmp_path, max_kb):
     settings = Settings(epochs=3, buckets=1 << 12, max_kb=max_kb)
@@ -33,7 +32,6 @@ def test_twice_gives_the_same_bytes(tmp_path, max_kb):
         assert (tmp_path / "a").stat().st_size <= 1000 * max_kb
 
 
-@needs_training
 def test_held_out_pages_are_judged_by_models_that_have_not_seen_their_site(monkeypatch):
     seen = []
     monkeypatch.setattr(
@@ -76,7 +74,6 @@ def test_pages_that_teach_nothing_are_refused(found, what):
         check_pages(found, SMALL)
 
 
-@needs_training
 @pytest.mark.parametrize("line", ["a b c", "casino bonus ünïcödé 日 本", "one"])
 def test_ngrams_are_the_rows_that_fasttext_adds_up(tmp_path, line):
     train(pages("good", "bad"), SMALL, tmp_path / "model.bin")
@@ -88,7 +85,6 @@ def test_ngrams_are_the_rows_that_fasttext_adds_up(tmp_path, line):
     assert np.allclose(mean, model.get_sentence_vector(line), atol=1e-6)
 
 
-@needs_training
 def test_the_telling_ngrams_are_the_words_of_the_label(tmp_path):
     all_pages = pages("good", "bad")
     found = {}
