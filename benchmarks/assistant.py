@@ -49,8 +49,8 @@ from jobs.tokens.tokenize import TokenizeJob, tokenize
 FIGURES = Path(__file__).parent / "figures" / "assistant.txt"
 ASKED = 200
 GREEDY = Sampling(96, 0.0)
-SUMS = (5000, 3)
-"""Problems and epochs. The models without steps know more of the results after four times as many problems."""
+SUMS = (12_000, 1)
+"""Problems and epochs. From 5,000 problems in three epochs, a model with steps learns .77 of the sums."""
 
 
 @dataclass(frozen=True)

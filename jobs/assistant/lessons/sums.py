@@ -54,7 +54,7 @@ def conversations(seed: int, steps: float) -> Iterator[Conversation]:
     for chain in _chains(seed, False):
         results = _results(chain)
         before = list(zip(results, chain[1:], results[1:], strict=False))
-        shown = "".join(f"{left} {sign} {number} = {right}\n" for left, (sign, number), right in before)
+        shown = "".join(f"{left}{sign}{number}={right}\n" for left, (sign, number), right in before)
         yield answered(asked(_problem(chain)), (shown if draw.random() < steps else "") + _last(results[-1]))
 
 
@@ -78,7 +78,7 @@ def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
     first, *others = prompt[-1].content.split(", ")
     result = _results([("+", int(first)), *((one[0], int(one[1:])) for one in others)])[-1]
     *steps, last = turns[-1].content.split("\n")
-    return float(last == _last(result) and all(re.fullmatch(r"-?\d+ [+*-] \d+ = -?\d+", step) for step in steps))
+    return float(last == _last(result) and all(re.fullmatch(r"-?\d+[+*-]\d+=-?\d+", step) for step in steps))
 
 
 _SHARES = {"steps": has_steps}
