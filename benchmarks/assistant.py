@@ -50,7 +50,7 @@ FIGURES = Path(__file__).parent / "figures" / "assistant.txt"
 ASKED = 200
 GREEDY = Sampling(96, 0.0)
 SUMS = (12_000, 1)
-"""Problems and epochs. From 5,000 problems in three epochs, a model with steps learns .77 of the sums."""
+"""Problems and epochs."""
 
 
 @dataclass(frozen=True)
