@@ -107,12 +107,6 @@ def sums(given: Given) -> Figures:
     return {name: score(tuned(given, name, [name], *SUMS), name) for name in ("sums", "sums-direct")}
 
 
-def both_ways(given: Given, name: str, base: Path) -> Path:
-    """A model that learned sums in steps, and then to answer half of them at once."""
-    solving = tuned(given, name, ["sums"], *SUMS, base=base)
-    return tuned(given, f"{name}-mixed", ["sums-mixed"], 3000, lr=0.003, base=solving)
-
-
 def reinforced(given: Given, start: Path, name: str, steps: int = 50) -> tuple[Path, Figures]:
     """Reinforce on sums, and return the model's folder and the figures of its curve."""
     lesson = lesson_of("sums")
@@ -128,7 +122,8 @@ def reinforced(given: Given, start: Path, name: str, steps: int = 50) -> tuple[P
 
 
 def rl(given: Given) -> Figures:
-    start = both_ways(given, "sums", given.base)
+    solving = tuned(given, "sums", ["sums"], *SUMS)
+    start = tuned(given, "sums-mixed", ["sums-mixed"], 3000, lr=0.003, base=solving)  # half with steps, half at once
     hot = Sampling(64, 1.0, None)
     folder, found = reinforced(given, start, "rl")
     return {"before": score(start, "sums", hot), "after": score(folder, "sums", hot), **found}
@@ -262,7 +257,7 @@ def recite(given: Given) -> Figures:
 def distilled(given: Given) -> Figures:
     """A small model learns from the right answers of the large one's reinforcement, or by reinforcement itself."""
     assert given.small, "name a small base model with --small"
-    start = both_ways(given, "small", given.small)
+    start = tuned(given, "small", ["sums-mixed"], 4000, base=given.small)
     own, _ = reinforced(given, start, "small-rl")
     right = given.folder / f"right-{given.seed}.jsonl"
     right.write_bytes(right_answers(given.folder / f"rl-{given.seed}"))
