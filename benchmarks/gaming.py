@@ -31,7 +31,7 @@ from jobs.model.generate import Continuer, Sampling
 from jobs.model.train import train
 from jobs.model.train_settings import Settings, TrainWorker
 
-PROMPTS, ANSWERS, TOKENS = 700, 5, 40
+PROMPTS, ANSWERS, TOKENS = 500, 5, 40
 KL = 0.1
 """The price of a nat in the second run."""
 STOP_AT = 8.0
@@ -72,7 +72,7 @@ def prompts_of(run: Path) -> Callable[[int, bool], Iterator[Conversation]]:
 
 
 def continued(base: Continuer, prompts: Any, seed: int) -> list[tuple[Conversation, list[str]]]:
-    """Five continuations of each of 700 prompts."""
+    """Five continuations of each of 500 prompts."""
     speaker = Speaker(base.model, ChatFormat(base.tokenizer), {}, trained=False)
     drawn = [prompt for prompt in islice(prompts(seed, False), PROMPTS) for _ in range(ANSWERS)]
     sampling, texts = Sampling(TOKENS, 1.0, None, seed), []

@@ -1,6 +1,6 @@
-"""Sums in chains: `7, +5, *2, -3, *3, +8`. The answer has a step for each operation, or only the result.
+"""Sums in chains: `7, +5, *2, -3, +8, -6`. The answer has a step for each operation, or only the result.
 
-The intermediate results are from 0 to 99. Each step is easy, but the result alone needs all operations at once. Models
+The intermediate results are from 0 to 30. Each step is easy, but the result alone needs all operations at once. Models
 need tokens to think: with steps a small model learns the task, but without steps it does not learn it from the same
 problems.
 """
@@ -16,20 +16,25 @@ from itertools import accumulate
 from jobs.assistant.conversation import Conversation, Message
 from jobs.assistant.lessons.lesson import Lesson, answered, asked, is_held_out
 
+MOST = 30
 LENGTH = 6
-"""The numbers of a chain. A small model said the results of .44 of chains of four at once, and of .07 of six."""
+"""The largest result, and the numbers of a chain.
+
+Our tokenizers have a token for each number up to about 30. With results up to 99, the same training taught .78 of the
+sums in steps, but 1.0 with results up to 30. Small models say the results of many chains of four numbers at once.
+"""
 _DO = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
 
 
 def _chain(draw: random.Random) -> list[tuple[str, int]]:
-    """Return a chain of operations whose results are from 0 to 99. It begins with `+ n`."""
-    while True:
-        chain = [("+", draw.randrange(1, 10))]
-        for _ in range(LENGTH - 1):
-            sign = draw.choice("+-**")
-            chain.append((sign, draw.choice((2, 3)) if sign == "*" else draw.randrange(1, 10)))
-        if all(0 <= result < 100 for result in _results(chain)):
-            return chain
+    """Return a chain of operations whose results are from 0 to MOST. It begins with `+ n`."""
+    chain = [("+", draw.randrange(1, 10))]
+    while len(chain) < LENGTH:
+        sign = draw.choice("+-**")
+        step = (sign, draw.choice((2, 3)) if sign == "*" else draw.randrange(1, 10))
+        if 0 <= _results([*chain, step])[-1] <= MOST:
+            chain.append(step)
+    return chain
 
 
 def _results(chain: Sequence[tuple[str, int]]) -> list[int]:
@@ -54,7 +59,7 @@ def conversations(seed: int, steps: float) -> Iterator[Conversation]:
     for chain in _chains(seed, False):
         results = _results(chain)
         before = list(zip(results, chain[1:], results[1:], strict=False))
-        shown = "".join(f"{left} {sign} {number} = {right}\n" for left, (sign, number), right in before)
+        shown = "".join(f"{left}{sign}{number}={right}\n" for left, (sign, number), right in before)
         yield answered(asked(_problem(chain)), (shown if draw.random() < steps else "") + _last(results[-1]))
 
 
@@ -78,7 +83,7 @@ def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
     first, *others = prompt[-1].content.split(", ")
     result = _results([("+", int(first)), *((one[0], int(one[1:])) for one in others)])[-1]
     *steps, last = turns[-1].content.split("\n")
-    return float(last == _last(result) and all(re.fullmatch(r"-?\d+ [+*-] \d+ = -?\d+", step) for step in steps))
+    return float(last == _last(result) and all(re.fullmatch(r"-?\d+[+*-]\d+=-?\d+", step) for step in steps))
 
 
 _SHARES = {"steps": has_steps}
