@@ -34,7 +34,7 @@ from jobs.model.train_settings import Settings, TrainWorker
 PROMPTS, ANSWERS, TOKENS = 500, 5, 40
 KL = 0.1
 """The price of a nat in the second run."""
-STOP_AT = 8.0
+STOP_AT = 40.0
 """The nats per answer at which the first run would end early."""
 
 Labeller = Callable[[str], float]
