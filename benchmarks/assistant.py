@@ -123,7 +123,7 @@ def reinforced(given: Given, start: Path, name: str, steps: int = 50) -> tuple[P
 
 def rl(given: Given) -> Figures:
     solving = tuned(given, "sums", ["sums"], *SUMS)
-    start = tuned(given, "sums-mixed", ["sums-mixed"], 3000, lr=0.003, base=solving)  # half with steps, half at once
+    start = tuned(given, "sums-mixed", ["sums-mixed"], 6000, base=solving)  # half with steps, half at once
     hot = Sampling(64, 1.0, None)
     folder, found = reinforced(given, start, "rl")
     return {"before": score(start, "sums", hot), "after": score(folder, "sums", hot), **found}
