@@ -4,8 +4,8 @@ The stages take turns over batches of pages, as in a run. The first stage that n
 shown apart. The first archive is judged once before anything is counted, so that models are loaded. Each archive is
 then judged twice: at first sight, when many of its words are new, and again, when all are known, as nearly all are in a
 long run. For kept pages of some 5 kB of text (4,000 to 6,000 characters) the time of each group of stages after
-extraction is printed too. `--save` keeps what is printed (benchmarks/figures/stages_fineweb.txt) and the figures that the
-next run prints beside its own (stages_fineweb.json).
+extraction is printed too. `--save` keeps what is printed (benchmarks/figures/stages_fineweb.txt) and the
+figures that the next run prints beside its own (stages_fineweb.json).
 """
 
 import argparse
