@@ -146,10 +146,10 @@ class Stage:
     costly: ClassVar[bool] = False
     """True: the stage stops measuring after its verdict, because its later measures cost too much."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """What a page must have before this stage: "page" (its HTML), "url", "text", "language". A record of an archive has
-    the first two."""
+    """The parts that a page must have before this stage: "page" (its HTML), "url", "text", "language". A record of an
+    archive has the first two."""
     sets: ClassVar[tuple[str, ...]] = ()
-    """What a page has after this stage: "text", "language", or both."""
+    """The parts that a page has after this stage: "text", "language", or both."""
     detailed: ClassVar[tuple[str, ...]] = ()
     """The measures that may come with a detail. The ledger has a detail only for documents that such a measure drops.
     If a changed limit drops other documents, their pages must be read again."""
@@ -318,7 +318,7 @@ class BoundStage:
     limits: dict[str, Limit]
     languages: tuple[str, ...] = ()
     by_language: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What single languages change, by code: parameters, and bounds of limits, as recipes write them. A bound that a
+    """The changes of single languages, by code: parameters, and bounds of limits, as recipes write them. A bound that a
     language does not name is the bound of all languages."""
 
     @cached_property
@@ -386,7 +386,7 @@ class BoundStage:
 
     @property
     def reads(self) -> set[str]:
-        """What a page must have before this stage."""
+        """The parts that a page must have before this stage."""
         chosen = "language" not in self.stage.sets and (self.by_language or self.stage.params.get("language") == PAGE)
         return {*self.stage.reads, *(["language"] if self.languages or chosen else [])}
 

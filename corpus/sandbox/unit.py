@@ -121,7 +121,7 @@ class UnitOptions:
 
 
 class Seen(TypedDict):
-    """What a unit has seen of its archive (see `corpus.sandbox.seen`): the bytes from `start` up to `end`."""
+    """The part of its archive that a unit has seen (see `corpus.sandbox.seen`): the bytes from `start` up to `end`."""
 
     warc: str
     start: int

@@ -63,7 +63,7 @@ _SAID = (
     "published", "quantity", "read more", 'rel="next"', "related products", "reply", "review", "share", "sidebar",
     "sku", "sort by", "table of contents", "testimonials", "thread", "version", "wishlist",
 )  # fmt: skip
-"""What pages of one type have more often than others, anywhere in the HTML: in texts, names and data."""
+"""Strings that pages of one type have more often than others, anywhere in the HTML: in texts, names and data."""
 
 _TAGS = (
     "a", "article", "aside", "blockquote", "button", "code", "div", "dl", "figure", "form", "h1", "h2", "h3", "iframe",

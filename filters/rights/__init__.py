@@ -1,4 +1,4 @@
-"""What a page, its server and its site say about its use: opt-outs and licences."""
+"""Opt-outs and licences that a page, its server and its site declare."""
 
 from filters.rights.stage import Rights
 

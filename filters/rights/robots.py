@@ -1,4 +1,4 @@
-"""What sites say about their use: robots.txt and /.well-known/tdmrep.json, from archives of a crawl.
+"""The rules of sites for their use: robots.txt and /.well-known/tdmrep.json, from archives of a crawl.
 
 Common Crawl publishes the answers to its requests for robots.txt beside the pages of each crawl (`robotstxt/`). An
 index of such archives is a folder with the newest file of each site. Workers map it, so they share its memory.

@@ -66,7 +66,7 @@ class Rights(Stage):
     """The licences that the page declares, such as CC-BY-4.0, joined by " AND ". "other" is a licence that we do not
     know. Null if the page declares none."""
     license_source = Limit(of=str)
-    """How the licences are declared: rel (rel=license), meta, schema (schema.org), or link (to Creative Commons)."""
+    """The forms of the declarations: rel (rel=license), meta, schema (schema.org), or link (to Creative Commons)."""
 
     def __init__(self, *, agents: Sequence[str] = AGENTS, robots_index: str = "") -> None:
         self.agents = agents

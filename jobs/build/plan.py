@@ -100,7 +100,7 @@ class Plan:
     identity: dict[str, Any]
     against: list[EarlierRun] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
-    """What an earlier run saw of the archives, if this run is a replay."""
+    """The parts of the archives that an earlier run saw, if this run is a replay."""
 
     @property
     def columns(self) -> Columns | None:

@@ -1,4 +1,4 @@
-"""What the corpus of a run says about itself: sizes by language, licence and domain, and the dates of the pages.
+"""Facts that the corpus of a run gives: sizes by language, licence and domain, and the dates of the pages.
 
 Texts are measured and not looked at. DuckDB sums up the domains, which may be too many for memory.
 """

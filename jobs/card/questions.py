@@ -1,4 +1,4 @@
-"""What a run can't know: the questions of the template of the AI Office, and those of the other papers.
+"""Questions that a run can't answer: those of the template of the AI Office, and those of the other papers.
 
 The public summary follows the template in the annex to C(2025) 5235 of 24 July 2025, which Article 53(1)(d) of
 Regulation (EU) 2024/1689 asks for. The numbers of its sections are those of the template.

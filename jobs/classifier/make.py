@@ -13,9 +13,9 @@ from corpus.errors import ConfigError, OutputError, did_you_mean
 from corpus.json_data import parse_json
 from corpus.storage.replacing import replacing, write_whole
 from corpus.storage.store import as_json
-from filters import load_recipe
 from filters.classifier.model import FACTS
 from filters.fasttext_file import digest_of_model
+from filters.pii import Pii
 from jobs.classifier.judge import Judged, figures, judged, shown_pages
 from jobs.classifier.pages import Page, Pages, Reading, Source, read_pages
 from jobs.classifier.telling import telling
@@ -123,14 +123,13 @@ def _write(
 def _write_page(
     out: Path, facts: dict[str, Any], report: dict[str, Any], pages: Sequence[Page], one: Judged, share: bool
 ) -> None:
-    redact = load_recipe("default").pipeline()
-    redact.prepare()
-    hide = redact.redact or (lambda text: "")
+    pii = Pii()
+    pii.prepare()
     shown = {
         kind: [
             {
                 "url": page.url,
-                "excerpt": hide(page.excerpt)[:_EXCERPT],
+                "excerpt": pii.redact(page.excerpt)[:_EXCERPT],
                 "label": page.label,
                 "said": said,
                 "score": score,

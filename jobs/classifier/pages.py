@@ -61,8 +61,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Reading:
-    """How pages are read: the scratch folder, the engine, the columns of documents, what the model sees of a page, the
-    seed, and the most pages of a label. `moved` has the present places of a run's archives."""
+    """The way in which pages are read: the scratch folder, the engine, the columns of documents, what the model sees of
+    a page, the seed, and the most pages of a label. `moved` has the present places of a run's archives."""
 
     scratch: Path
     make_engine: Callable[[], Engine]
@@ -99,17 +99,17 @@ def read_pages(sources: Sequence[Source], how: Reading) -> Pages:
     found: list[Page] = []
     inputs: list[dict[str, Any]] = []
     for number, source in enumerate(sources):
-        queries = [one for one in source.inputs if _is_query(one)]
-        files = [one for one in source.inputs if not _is_query(one)]
+        asked = [(one, _query(one)) for one in source.inputs]
+        files = [one for one, match in asked if match is None]
+        queries = [(one, match) for one, match in asked if match is not None]
         if queries and source.column:
-            raise ConfigError(f"{queries[0]} has no labels.", "Give it with --good or --bad, or name labelled files.")
+            what = f"{queries[0][0]} has no labels."
+            raise ConfigError(what, "Give it with --good or --bad, or name labelled files.")
         if files:
             run = _read_files(replace(source, inputs=tuple(files)), how, how.scratch / f"pages-{number}")
             inputs += [{"label": source.label, **one} for one in run.info["inputs"]]
             found += _rows(_corpus(run), source)
-        for query in queries:
-            match = _QUERY.fullmatch(query)
-            assert match is not None
+        for query, match in queries:
             run = open_run(Path(match["folder"]))
             inputs.append({"label": source.label, "name": query, "identity": run.info["fingerprint"]})
             found += _rows(_answer(run, match["key"], match["value"], how), source)
@@ -121,9 +121,11 @@ def draw(seed: int, text: str) -> int:
     return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"), seed)
 
 
-def _is_query(given: str) -> bool:
+def _query(given: str) -> re.Match[str] | None:
+    """Return the parts of a query, or None if the input is something else."""
     match = _QUERY.fullmatch(given)
-    return match is not None and not Path(given).exists() and Path(match["folder"], "run.json").is_file()
+    asks = match is not None and not Path(given).exists() and Path(match["folder"], "run.json").is_file()
+    return match if asks else None
 
 
 def _read_files(source: Source, how: Reading, folder: Path) -> Run:

@@ -102,7 +102,7 @@ class StageTable:
     limits: dict[str, str]
     unlimited: list[str]
     by_language: dict[str, str]
-    """What single languages change, in words, by code."""
+    """The changes of single languages, in words, by code."""
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def _no_text(row: dict[str, Any]) -> str:
 
 
 _BROKEN = {"min": "below min", "max": "above max", "above": "not above", "below": "not below"}
-"""What is wrong with a value that breaks a bound."""
+"""The fault of a value that breaks a bound, in words."""
 
 
 def _verdict(row: dict[str, Any]) -> str:
