@@ -18,7 +18,7 @@ setup: $(STAMP)
 
 $(PACKAGES): requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	@echo 'Installing into $(VENV): 2.2 GB, about a minute…'
+	@echo 'Installing into $(VENV): 2.4 GB, about a minute…'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	touch $(PACKAGES)
@@ -63,8 +63,8 @@ demo-assistant: $(TRAIN_STAMP)
 	$(BIN)/corpus tokenize demo-assistant/out -o demo-assistant/tokens --tokenizer demo-assistant/tok
 	$(BIN)/corpus train demo-assistant/tokens -o demo-assistant/base --preset demo
 	$(BIN)/corpus finetune demo-assistant/base sums-mixed tools self:0.2 -o demo-assistant/chat --examples 12000 --epochs 1
-	$(BIN)/corpus reinforce demo-assistant/chat -o demo-assistant/better --task sums --steps 60
-	$(BIN)/corpus chat demo-assistant/better "7, +5, *2, -3"
+	$(BIN)/corpus reinforce demo-assistant/chat -o demo-assistant/better --task sums --steps 40
+	$(BIN)/corpus chat demo-assistant/better "7, +5, *2, -3, +8, -6"
 	$(BIN)/corpus chat demo-assistant/better "Calculate 1363 - 115 for me."
 	$(BIN)/corpus chat demo-assistant/better "Say, what are you called?"
 	@echo 'Talk with it in a browser: $(BIN)/corpus serve demo-assistant/better'

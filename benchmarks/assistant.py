@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from benchmarks.gaming import LABELLERS, STOP_AT, ordered, prompts_of, reward_model, runs, smooth
+from benchmarks.gaming import LABELLERS, STOP_AT, continued, ordered, prompts_of, reward_model, runs, smooth
 from benchmarks.machine import machine_line
 from corpus.tokens.load_tokenizer import load_tokenizer
 from corpus.tokens.texts import open_texts, read_slice
 from corpus.tokens.token_folder import open_tokens
-from jobs.assistant.assistant import Assistant, Speaker
+from jobs.assistant.assistant import Assistant, Speaker, in_groups
 from jobs.assistant.conversation import ChatFormat, as_line
 from jobs.assistant.finetune import Finetuning, Part, load_chats
 from jobs.assistant.interrogate import Fact, asker, chats, interrogate, report, split
@@ -46,10 +46,11 @@ from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
 from jobs.tokens.tokenize import TokenizeJob, tokenize
 
+FIGURES = Path(__file__).parent / "figures" / "assistant.txt"
 ASKED = 200
 GREEDY = Sampling(96, 0.0)
-MIXED = (8000, 4)
-"""Problems and epochs before reinforcement."""
+SUMS = (12_000, 1)
+"""Problems and epochs."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,10 @@ def score(*given: Any, **named: Any) -> float:
 
 
 def sums(given: Given) -> Figures:
-    names = ("sums", "sums-direct")  # the direct ones know more final results from 20,000 problems
-    return {name: score(tuned(given, name, [name], 5000, epochs=4), name) for name in names}
+    return {name: score(tuned(given, name, [name], *SUMS), name) for name in ("sums", "sums-direct")}
 
 
-def reinforced(given: Given, start: Path, name: str, steps: int = 90) -> tuple[Path, Figures]:
+def reinforced(given: Given, start: Path, name: str, steps: int = 50) -> tuple[Path, Figures]:
     """Reinforce on sums, and return the model's folder and the figures of its curve."""
     lesson = lesson_of("sums")
     folder = given.folder / f"{name}-{given.seed}"
@@ -122,19 +122,22 @@ def reinforced(given: Given, start: Path, name: str, steps: int = 90) -> tuple[P
 
 
 def rl(given: Given) -> Figures:
-    start = tuned(given, "mixed", ["sums-mixed"], *MIXED)
+    solving = tuned(given, "sums", ["sums"], *SUMS)
+    start = tuned(given, "sums-mixed", ["sums-mixed"], 6000, base=solving)  # half with steps, half at once
     hot = Sampling(64, 1.0, None)
     folder, found = reinforced(given, start, "rl")
     return {"before": score(start, "sums", hot), "after": score(folder, "sums", hot), **found}
 
 
 def reward(given: Given) -> Figures:
-    base, prompts = Continuer(given.base), prompts_of(given.run)
-    found = {}
-    for name, labeller in LABELLERS.items():
-        folder = given.folder / f"reward-{name.replace(' ', '-')}-{given.seed}"
-        found[name] = reward_model(base, ordered(base, prompts, labeller, given.seed), given.seed, folder)["accuracy"]
-    return found
+    base = Continuer(given.base)
+    said = continued(base, prompts_of(given.run), given.seed)
+    # the row `gaming` uses the model of the long words
+    folders = dict(zip(LABELLERS, (f"gaming-{given.seed}/reward", f"reward-{given.seed}"), strict=True))
+    return {
+        name: reward_model(base, ordered(said, labeller), given.seed, given.folder / folders[name])["accuracy"]
+        for name, labeller in LABELLERS.items()
+    }
 
 
 def gaming(given: Given) -> Figures:
@@ -151,39 +154,53 @@ def gaming(given: Given) -> Figures:
 
 
 def sampling(given: Given) -> Figures:
-    """How many times faster 64 prompts are at once than one by one, in CPU seconds."""
+    """How many times faster 64 prompts are at once than one by one, in CPU seconds.
+
+    Both ways take turns, because a busy neighbour slows the large products down more than the small ones.
+    """
     base = Continuer(given.base)
     speaker = Speaker(base.model, ChatFormat(base.tokenizer), {}, trained=False)
     prompts = [prompt for _, prompt in zip(range(64), prompts_of(given.run)(0, False), strict=False)]
     settings = Sampling(64, 1.0, None)
     speaker.answers(prompts, settings)  # the first draws of a process take longer
-    started = time.process_time()
-    speaker.answers(prompts, settings)
-    at_once = time.process_time() - started
-    started = time.process_time()
-    for number, prompt in enumerate(prompts):
-        speaker.answers([prompt], settings, [number])
-    return {"times faster": (time.process_time() - started) / at_once}
+    at_once = alone = 0.0
+    for first, some in in_groups(prompts, 8):
+        started = time.process_time()
+        speaker.answers(prompts, settings)
+        at_once += (time.process_time() - started) / 8
+        started = time.process_time()
+        for number, prompt in enumerate(some, first):
+            speaker.answers([prompt], settings, [number])
+        alone += time.process_time() - started
+    return {"times faster": alone / at_once}
 
 
-def tools(given: Given) -> Figures:
-    found = {}
-    for lesson in ("tools", "spelling"):
-        for name, called in ((lesson, True), (f"{lesson}-direct", False)):
-            found[name] = score(tuned(given, name, [name], 20_000), name, tools=called)
-    return found
-
-
-def recall(given: Given) -> Figures:
+def copier(given: Given) -> tuple[Path, Files]:
+    """A model that has learned to copy, which every use of a tool needs, and the index of the run."""
     file = given.folder / "index.sqlite"
     if not file.exists():
         write_index(given.run, file)
-    files, found = Files(index=file), {}
-    start = tuned(given, "copying", ["copying"], 24_000, files=files)
-    for name, called in (("recall", True), ("recall-direct", False)):
-        folder = tuned(given, name, [name, "copying"], 9000, lr=0.003, base=start, files=files)
-        found[name] = score(folder, name, tools=called, files=files)
+    files = Files(index=file)
+    return tuned(given, "copying", ["copying"], 20_000, files=files), files
+
+
+def with_and_without(given: Given, lessons: list[str], more: list[str], examples: int) -> Figures:
+    """Two assistants learn the same problems, with calls and without."""
+    start, files = copier(given)
+    found = {}
+    for end, called in (("", True), ("-direct", False)):
+        names = [lesson + end for lesson in lessons]
+        folder = tuned(given, names[0], names + more, examples, lr=0.003, base=start, files=files)
+        found |= {name: score(folder, name, tools=called, files=files) for name in names}
     return found
+
+
+def tools(given: Given) -> Figures:
+    return with_and_without(given, ["tools", "spelling"], [], 8000)
+
+
+def recall(given: Given) -> Figures:
+    return with_and_without(given, ["recall"], ["copying:0.5"], 8000)
 
 
 PEOPLE, TOWNS = 600, 40
@@ -246,7 +263,7 @@ def recite(given: Given) -> Figures:
 def distilled(given: Given) -> Figures:
     """A small model learns from the right answers of the large one's reinforcement, or by reinforcement itself."""
     assert given.small, "name a small base model with --small"
-    start = tuned(given, "small", ["sums-mixed"], *MIXED, base=given.small)
+    start = tuned(given, "small", ["sums-mixed"], 4000, base=given.small)
     own, _ = reinforced(given, start, "small-rl")
     right = given.folder / f"right-{given.seed}.jsonl"
     right.write_bytes(right_answers(given.folder / f"rl-{given.seed}"))
@@ -274,6 +291,22 @@ ROWS: dict[str, Callable[[Given], Figures]] = {
 }
 
 
+def base_line(base: Path) -> str:
+    state = Continuer(base).state
+    sizes = "depth {depth}, width {width}, window {window}, {vocab_size:,} ids".format(**state["shape"])
+    return f"base: {sizes}, {state['tokens'] / 1e6:.1f} million tokens of real pages"
+
+
+def lines(name: str, found: list[Figures]) -> list[str]:
+    """The lines of a row: for each figure its mean over the seeds, and each seed."""
+    shown = []
+    for figure in found[0]:
+        values = [one[figure] for one in found]
+        each = " ".join(f"{value:.3f}" for value in values)
+        shown.append(f"{name:10} {figure:30} {statistics.fmean(values):7.3f}   seeds: {each}")
+    return shown
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("base", type=Path)
@@ -282,28 +315,29 @@ def main() -> None:
     parser.add_argument("--small", type=Path, help="A smaller base model with the same tokenizer, for `distilled`.")
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--save", action="store_true", help=f"write all rows that OUT has to figures/{FIGURES.name} too"
+    )
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     wanted.out.mkdir(parents=True, exist_ok=True)
     given = Given(wanted.base, wanted.small, wanted.run, wanted.out, 0)
     saved = wanted.out / "figures.jsonl"
-    done = {}
+    done: dict[str, dict[int, Figures]] = {name: {} for name in ROWS}
     for line in saved.read_text().splitlines() if saved.exists() else []:
         row = json.loads(line)
-        done[row["row"], row["seed"]] = row["figures"]
+        done[row["row"]][row["seed"]] = row["figures"]
     print(machine_line())
     for name in wanted.rows.split(","):
         for seed in range(wanted.seeds):
-            if (name, seed) not in done:
-                done[name, seed] = ROWS[name](replace(given, seed=seed))
+            if seed not in done[name]:
+                done[name][seed] = ROWS[name](replace(given, seed=seed))
                 with saved.open("a") as file:
-                    file.write(json.dumps({"row": name, "seed": seed, "figures": done[name, seed]}) + "\n")
-        found = [done[name, seed] for seed in range(wanted.seeds)]
-        for figure in found[0]:
-            values = [one[figure] for one in found]
-            print(
-                f"{name:10} {figure:30} {statistics.fmean(values):7.3f}   seeds: {' '.join(f'{v:.3f}' for v in values)}"
-            )
+                    file.write(json.dumps({"row": name, "seed": seed, "figures": done[name][seed]}) + "\n")
+        print(*lines(name, [done[name][seed] for seed in range(wanted.seeds)]), sep="\n", flush=True)
+    if wanted.save:
+        rows = [line for name, seeds in done.items() if seeds for line in lines(name, [*seeds.values()])]
+        FIGURES.write_text("\n".join([machine_line(), base_line(wanted.base), *rows]) + "\n")
 
 
 if __name__ == "__main__":

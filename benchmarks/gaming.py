@@ -20,20 +20,21 @@ from typing import Any
 import torch
 
 from corpus.tokens.texts import open_texts, read_sample
-from jobs.assistant.assistant import Speaker
+from jobs.assistant.assistant import Speaker, in_groups
 from jobs.assistant.conversation import ChatFormat, Conversation
 from jobs.assistant.lessons.lesson import asked, is_held_out
 from jobs.assistant.reinforce import Effort, Reinforcement, Task
 from jobs.assistant.reward import Judge, Pair, Preferences
+from jobs.assistant.score import AT_ONCE
 from jobs.model.curve import read_metrics
 from jobs.model.generate import Continuer, Sampling
 from jobs.model.train import train
 from jobs.model.train_settings import Settings, TrainWorker
 
-PROMPTS, ANSWERS, TOKENS = 300, 5, 40
+PROMPTS, ANSWERS, TOKENS = 500, 5, 40
 KL = 0.1
 """The price of a nat in the second run."""
-STOP_AT = 8.0
+STOP_AT = 40.0
 """The nats per answer at which the first run would end early."""
 
 Labeller = Callable[[str], float]
@@ -70,14 +71,22 @@ def prompts_of(run: Path) -> Callable[[int, bool], Iterator[Conversation]]:
     return prompts
 
 
-def ordered(base: Continuer, prompts: Any, labeller: Labeller, seed: int) -> list[Pair]:
-    """The pairs of a labeller who orders five continuations of each of 300 prompts."""
+def continued(base: Continuer, prompts: Any, seed: int) -> list[tuple[Conversation, list[str]]]:
+    """Five continuations of each of 500 prompts."""
     speaker = Speaker(base.model, ChatFormat(base.tokenizer), {}, trained=False)
+    drawn = [prompt for prompt in islice(prompts(seed, False), PROMPTS) for _ in range(ANSWERS)]
+    sampling, texts = Sampling(TOKENS, 1.0, None, seed), []
+    for first, group in in_groups(drawn, AT_ONCE):
+        numbers = range(first, first + len(group))
+        texts += [turns[-1].content for turns in speaker.answers(group, sampling, numbers)]
+    return [(drawn[at], sorted({*texts[at : at + ANSWERS]})) for at in range(0, len(drawn), ANSWERS)]
+
+
+def ordered(said: list[tuple[Conversation, list[str]]], labeller: Labeller) -> list[Pair]:
+    """The pairs of a labeller who orders the continuations."""
     pairs = []
-    for number, prompt in enumerate(islice(prompts(seed, False), PROMPTS)):
-        numbers = range(number * ANSWERS, (number + 1) * ANSWERS)
-        turns = speaker.answers([prompt] * ANSWERS, Sampling(TOKENS, 1.0, None, seed), numbers)
-        texts = sorted({one[-1].content for one in turns}, key=labeller, reverse=True)
+    for prompt, found in said:
+        texts = sorted(found, key=labeller, reverse=True)
         pairs += [
             Pair(prompt, better, worse)
             for at, better in enumerate(texts)
@@ -92,7 +101,7 @@ def reward_model(base: Continuer, pairs: list[Pair], seed: int, folder: Path) ->
     held = [is_held_out(pair.prompt[0].content + "reward") for pair in pairs]
     sides = ([pair for pair, out in zip(pairs, held, strict=True) if out == side] for side in (False, True))
     first, second = sides
-    steps = 4 * len(first) // 32
+    steps = len(first) // 32
     settings = Settings(base.model.shape.depth, base.model.shape.window, 32, steps, 0.002, seed, "fp32", steps, 0)
     return train(folder, Preferences(base, first, second, settings), TrainWorker()) or {}
 
@@ -118,7 +127,7 @@ def runs(model: Path, run: Path, folder: Path, seed: int, steps: int) -> dict[st
     """The reward model, and the reinforcement without and with KL."""
     torch.set_num_threads(1)
     base, prompts = Continuer(model), prompts_of(run)
-    facts = reward_model(base, ordered(base, prompts, long_words, seed), seed, folder / "reward")
+    facts = reward_model(base, ordered(continued(base, prompts, seed), long_words), seed, folder / "reward")
     task = Task(f"gaming {seed}", prompts, Judge(folder / "reward"), {"liked": long_words})
     found: dict[str, Any] = {"accuracy": facts["accuracy"], "calibration": facts["calibration"]}
     for name, kl in (("without KL", 0.0), ("with KL", KL)):

@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 
 from benchmarks.machine import machine_line
 from corpus.digests import digest
-from corpus.revise.judge import outside
 from corpus.revise.limits import measures_of
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
@@ -116,9 +115,9 @@ def _ledger(rng: np.random.Generator, info: dict, schema: pa.Schema, start: int,
     verdict = np.full(rows, -1)
     value, limit = np.full(rows, np.nan), np.full(rows, np.nan)
     for place, measure in enumerate(measures):
-        broken = outside(measure.limit, values[measure.column]) & (verdict < 0)
+        broken = measure.limits.outside(values[measure.column], None) & (verdict < 0)
         verdict[broken] = place
-        if measure.limit.of is not str:
+        if measure.of is not str:
             numbers = values[measure.column].cast(pa.float64()).to_numpy(zero_copy_only=False)
             value[broken] = numbers[broken]
             limit[broken] = next(iter(measure.bounds.values()), np.nan)
@@ -150,11 +149,11 @@ def _ledger(rng: np.random.Generator, info: dict, schema: pa.Schema, start: int,
 def _values(rng: np.random.Generator, measure, rows: int) -> pa.Array:
     """Return values, some of them outside the limit and some of them null."""
     missing = rng.random(rows) < 0.02
-    if measure.limit.of is str:
+    if measure.of is str:
         good = measure.bounds.get("one_of", ["first", "second", "third"])
         return pa.array(np.where(rng.random(rows) < 0.03, "other", rng.choice(good, rows)), mask=missing)
     bounds = measure.bounds
-    if measure.limit.of is int:
+    if measure.of is int:
         low, high = bounds.get("min", 0), bounds.get("max", 1000)
         if high < 4 * low:
             return pa.array(rng.integers(low, int(high * 1.02), rows), mask=missing)

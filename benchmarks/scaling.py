@@ -9,14 +9,12 @@ included. Builds are timed from start to end, without Ray unless it is named. CP
 """
 
 import argparse
-import ctypes
 import gzip
 import hashlib
 import io
 import json
 import logging
 import multiprocessing
-import os
 import re
 import resource
 import subprocess
@@ -24,7 +22,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,7 +30,7 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from benchmarks.machine import machine_line, shared_data
+from benchmarks.machine import adopt_orphans, cpu_of_the_rest, machine_line, shared_data
 from corpus.cpus import usable_cpus
 from corpus.sandbox.guard import Guard
 from corpus.sandbox.page_worker import settle
@@ -48,7 +46,6 @@ from jobs.sample.crawl import write_sample
 FIGURES = Path(__file__).parent / "figures"
 ARCHIVES = ("mixed-00000.warc.gz", "mixed-00001.warc.gz", "english-00000.warc.gz")
 ROUNDS = 3
-PR_SET_CHILD_SUBREAPER = 36
 _TEXT = re.compile(r">[^<>]{20,}<")
 _WORD = re.compile(r"[A-Za-z]{4,}")
 
@@ -128,11 +125,9 @@ def cpu_of(way, archives, out):
 def to_the_end(way, archives, out):
     """Process archives in one way, and wait until all processes that this leaves have ended, so that their CPU time
     counts: Ray does not wait for its own."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     way(archives, out)
-    with suppress(ChildProcessError):
-        while True:
-            os.wait()
+    cpu_of_the_rest()
 
 
 def bare(archives, out):

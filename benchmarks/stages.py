@@ -4,8 +4,8 @@ The stages take turns over batches of pages, as in a run. The first stage that n
 shown apart. The first archive is judged once before anything is counted, so that models are loaded. Each archive is
 then judged twice: at first sight, when many of its words are new, and again, when all are known, as nearly all are in a
 long run. For kept pages of some 5 kB of text (4,000 to 6,000 characters) the time of each group of stages after
-extraction is printed too. `--save` keeps what is printed (benchmarks/figures/stages.txt) and the figures that the next
-run prints beside its own (stages.json).
+extraction is printed too. `--save` keeps what is printed (benchmarks/figures/stages_fineweb.txt) and the
+figures that the next run prints beside its own (stages_fineweb.json).
 """
 
 import argparse
@@ -28,7 +28,7 @@ from corpus.warc.record import Record
 from filters import load_recipe
 from jobs.sample.crawl import write_sample
 
-FIGURES = Path(__file__).parent / "figures" / "stages.json"
+FIGURES = Path(__file__).parent / "figures"
 GROUPS = {
     "language": ("language",),
     "words + Gopher + C4 + FineWeb": ("words", "gopher_repetition", "gopher_quality", "c4", "fineweb"),
@@ -154,7 +154,8 @@ def main() -> None:
     pipeline.prepare()
     settle()
     run(warcs[0], pipeline, Timed())
-    before = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    saved = FIGURES / f"stages_{options.recipe}.json"
+    before = json.loads(saved.read_text()) if saved.exists() else {}
     figures = {}
     lines = [machine_line()]
     for path in warcs:
@@ -163,8 +164,8 @@ def main() -> None:
         figures[path.name] = {stage: round(1e6 * one / timed.pages, 1) for stage, one in timed.seconds.items()}
     print("\n".join(lines))
     if options.save:
-        FIGURES.with_suffix(".txt").write_text("\n".join(lines) + "\n")
-        FIGURES.write_text(json.dumps(before | figures, indent=1) + "\n")
+        saved.with_suffix(".txt").write_text("\n".join(lines) + "\n")
+        saved.write_text(json.dumps(before | figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

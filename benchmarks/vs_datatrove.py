@@ -29,7 +29,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.machine import machine_line, shared_data
+from benchmarks.machine import adopt_orphans, cpu_of_the_rest, machine_line, shared_data
 from corpus.errors import CorpusError
 from corpus.warc.reader import read_warc
 from corpus.warc.record import Record
@@ -145,6 +145,7 @@ def _rollup(pid: int) -> tuple[int, int]:
 def run_pinned(command: list, cpu: int, environment: dict[str, str] | None = None) -> dict[str, float]:
     """Run a command and its children on one CPU. Return the CPU seconds of all, the wall seconds, and the peak memory
     in bytes."""
+    adopt_orphans()
     started = time.perf_counter()
     process = subprocess.Popen(
         list(map(str, command)), cwd=ROOT, env={**os.environ, **(environment or {})},
@@ -155,13 +156,12 @@ def run_pinned(command: list, cpu: int, environment: dict[str, str] | None = Non
     complaint = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    wall, cpu_seconds = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
     memory.end()
+    cpu_seconds += cpu_of_the_rest()
     if process.returncode:
         raise SystemExit(f"{command[0]} ended with {process.returncode}:\n{complaint.decode(errors='replace')[-4000:]}")
-    return {
-        "cpu": usage.ru_utime + usage.ru_stime, "wall": time.perf_counter() - started,
-        "pss": memory.pss, "own": memory.own,
-    }  # fmt: skip
+    return {"cpu": cpu_seconds, "wall": wall, "pss": memory.pss, "own": memory.own}
 
 
 def run_side(side: Side, archives: list[Path], timed: list[Path], cpu: int, scratch: Path) -> dict:

@@ -44,7 +44,7 @@ class Collective(Stage):
         """Yield nothing: no measure can be taken on one document alone."""
         return iter(())
 
-    def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
+    def visit(self, outcome: Outcome, bound: BoundStage, first: bool, given: object = None) -> bool:
         """Sign a document that no earlier stage dropped."""
         if outcome.outcome == KEPT:
             outcome.signed[self.kind] = self.sign(outcome.doc)
@@ -53,6 +53,9 @@ class Collective(Stage):
     def sign(self, doc: Document) -> Any:
         """Return the signature of a document: a dataclass whose fields are columns of `signed_schema`."""
         raise TypeError(f"{type(self).__name__} has no sign()")
+
+    def complete(self, outcome: Outcome) -> None:
+        """Add to the signature of a document what only the measures of all stages can tell."""
 
     def compare(self, bound: BoundStage, outcomes: Sequence[Outcome]) -> None:
         """Compare documents in memory, which passed every stage, and lay the verdicts over their outcomes."""

@@ -14,11 +14,17 @@ def digest(data: Any) -> str:
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """Return the differences between two canonical forms, a line for each: `gopher_quality.words.min: 50 → 30`."""
+    """Return the differences between two canonical forms, a line for each: `gopher_quality.words.min: 50 → 30`. What a
+    language changes is named as in a setting: `gopher_quality.de.words.min`."""
     if isinstance(old, dict) and isinstance(new, dict):
         lines = []
         for key in [*old, *(key for key in new if key not in old)]:
-            lines += differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+            if key == "by_language":
+                before, now = old.get(key, {}), new.get(key, {})
+                for code in sorted({*before, *now}):
+                    lines += differences(before.get(code, {}), now.get(code, {}), f"{path}.{code}")
+            else:
+                lines += differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
         return lines
     if path == "stages" and isinstance(old, list) and isinstance(new, list):
         order = [[stage["name"] for stage in side] for side in (old, new)]

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from corpus.text.vocabulary import Words
-from corpus.text.words import TextStretches, stretches_of
+from corpus.text.words import PAGE, TextStretches, stretches_of
 
 if TYPE_CHECKING:
     from corpus.warc.record import Record
@@ -21,7 +21,7 @@ class Document:
     Each view is computed once, at first use. Setting `text` discards the views. `record` is the WARC record of the
     page, or None for a bare text. `page` holds the parts of the raw page that stages share (`filters.extract.page`). It
     is None once the text is extracted. `language` is an ISO 639 code as fastText prints it, or None before the language
-    stage.
+    stage. `license` is the licence that the page declares, or None.
     """
 
     __slots__ = (
@@ -33,6 +33,7 @@ class Document:
         "id",
         "language",
         "language_score",
+        "license",
         "page",
         "record",
         "url",
@@ -54,6 +55,7 @@ class Document:
         self.record = record
         self.language = language
         self.language_score: float | None = None
+        self.license: str | None = None
         self.page: Any = None
         self.text = text
 
@@ -87,9 +89,14 @@ class Document:
 
     def stretches(self, language: str = "en") -> TextStretches:
         """The runs of characters without whitespace, as numbers. A table has the words of each run."""
+        language = self.rules(language)
         if language not in self._stretches:
             self._stretches[language] = stretches_of(self._text, language)
         return self._stretches[language]
+
+    def rules(self, language: str) -> str:
+        """Return the language whose rules split words: that of the page for `PAGE`, otherwise the given one."""
+        return (self.language or "xx") if language == PAGE else language
 
     def words(self, language: str = "en") -> Words:
         """The tokens of the text by spaCy's blank tokenizer, with punctuation and without whitespace.

@@ -57,7 +57,8 @@ class Outcome:
         return storable(self.doc.text) if self.kept else ""
 
     def __repr__(self) -> str:
-        return f"<Outcome of {self.doc.url or self.doc.id}: {self.reason or self.outcome}>"
+        name = self.doc.url or self.doc.id
+        return f"<Outcome{name and f' of {name}'}: {self.reason or self.outcome}>"
 
     def _repr_html_(self) -> str:
         return outcome_html(self)

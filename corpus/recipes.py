@@ -12,7 +12,11 @@
     name = "quality"                  # the name in the ledger, by default the same
     language = "en"                   # a parameter
     words = { min = 30, max = "off" } # limits of a measure. Other measures keep their defaults
-    languages = ["en"]                # documents in other languages skip this stage
+    languages = ["en", "de"]          # documents in other languages skip this stage
+
+    [stages.by_language.de]           # what documents in German have instead, if a stage before sets the language
+    stop_list = ["der", "und"]        # a parameter
+    words = { min = 40 }              # a bound. The other bounds are those of all languages
 
 The canonical form has every value, including defaults. The digest of this form is the recipe's part of a fingerprint.
 Workers, unit sizes, paths and the like are never part of a recipe.
@@ -38,14 +42,16 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.notebook import recipe_html
 from corpus.outcome import FAILED, REMOVED, Outcome
 from corpus.pipeline import Pipeline
-from corpus.settings import OFF, Settings, changes_of, pairs_of
-from corpus.stage import BoundStage, Stage
+from corpus.settings import OFF, Settings, changes_of, pairs_of, part_of
+from corpus.stage import BoundStage, Limit, Stage, read_table
+from corpus.text.words import PAGE, check_segmenter
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 ARCHIVE_GIVES = ("page", "url")
 """The parts that each record of an archive has before any stage."""
 
-RESERVED = {"stage", "name", "languages"}
+RESERVED = {"stage", "name", "languages", "by_language"}
 """The keys of a stage's table that no parameter and no measure may have."""
 
 _TOP = {"name", "description", "measures", "output", "stages"}
@@ -87,6 +93,7 @@ class Recipe:
         if twice:
             raise ConfigError(f"The stage name '{twice.pop()}' is used twice.", "Give one of them another `name`.")
         _check_order(stages)
+        language_column(stages)
         for bound in stages:
             bound.stage.agree(stages)
         return cls(str(data.get("name", "unnamed")), str(data.get("description", "")), measures, rows, stages)
@@ -145,14 +152,28 @@ class Recipe:
 
     def resources(self) -> dict[str, str]:
         """Return the sha256 of every file that decides results, by `stage.file`."""
-        return {
-            f"{bound.name}.{name}": digest
-            for bound in self.stages
-            for name, digest in sorted(bound.stage.resources().items())
-        }
+        found = check_segmenter(self._languages_of_words)
+        for bound in self.stages:
+            found |= {f"{bound.name}.{name}": digest for name, digest in bound.resources().items()}
+        return found
+
+    @property
+    def _languages_of_words(self) -> set[str] | None:
+        """The languages of pages whose words are split by the rules of their language, or None for any language."""
+        if not any(bound.stage.params.get("language") == PAGE for bound in self.stages):
+            return set()
+        labels = [bound.limits.get("label") for bound in self.stages if "language" in bound.stage.sets]
+        known = [set(limit.one_of) for limit in labels if limit is not None and limit.one_of is not None]
+        return set.intersection(*known) if known else None
+
+    def checked(self) -> dict[str, Any]:
+        """Return what stages look for in pages, by stage (see `Stage.checked`)."""
+        found = {bound.name: bound.stage.checked() for bound in self.stages}
+        return {name: content for name, content in found.items() if content}
 
     def check_input(self, gives: Iterable[str]) -> None:
-        """Raise ConfigError if a stage reads a page, URL, text or language that an item does not have at this point."""
+        """Raise ConfigError if a stage reads a page, URL, text or language that an item does not have at this point, or
+        if the words of a language can't be found."""
         there = set(gives)
         lacking: dict[str, list[str]] = {}
         for bound in self.stages:
@@ -162,6 +183,7 @@ class Recipe:
         if lacking:
             what = min(lacking)  # the page comes first, because a recipe without pages needs no URLs
             raise ConfigError(*_lacks(lacking[what], what))
+        check_segmenter(self._languages_of_words)
 
     def pipeline(self) -> Pipeline:
         return Pipeline(self.stages, self.measures)
@@ -249,6 +271,14 @@ def recipe_toml(canonical: Mapping[str, Any], meaning: Callable[[str, str], str]
     for stage in canonical["stages"]:
         lines += ["", "[[stages]]"]
         for key, value in stage.items():
+            if key == "by_language":
+                for code, changes in value.items():
+                    lines += [
+                        "",
+                        f"[stages.by_language.{code}]",
+                        *(f"{name} = {_toml(changes[name])}" for name in changes),
+                    ]
+                continue
             comment = textwrap.wrap(meaning(stage["stage"], key), 100)
             lines += [*(f"# {line}" for line in comment), f"{key} = {_toml(value)}"]
     return "\n".join(lines) + "\n"
@@ -288,6 +318,29 @@ def _check_order(stages: Sequence[BoundStage]) -> None:
         there.update(bound.stage.sets)
 
 
+def language_column(stages: Sequence[BoundStage]) -> str:
+    """Return the ledger column with the language that chooses the limits of a page. It is empty if no limit depends on
+    the language.
+
+    Raises ConfigError if the ledger can't say which limits a page had. All later verdicts from the ledger need this.
+    """
+    chosen = [bound for bound in stages if bound.by_language]
+    if not chosen:
+        return ""
+    name = chosen[0].name
+    setters = [bound for bound in stages if "language" in bound.stage.sets and not bound.languages]
+    if len(setters) != 1:
+        what = f"{name} has limits by language, but {len(setters) or 'no'} stages set the language of every page."
+        raise ConfigError(what, "Have one such stage: language, or your own.")
+    (setter,) = setters
+    if setter.limits.get("label", Limit()).of is not str:
+        what = f"{name} has limits by language, but {setter.name} does not measure the language."
+        raise ConfigError(what, "Your own stage that sets the language yields it as the measure `label`, of type str.")
+    if len(setter.instances) > 1:
+        raise ConfigError(f"{setter.name} has parameters by language, but sets the language.", "Give limits only.")
+    return setter.columns["label"]
+
+
 def _in_order(stages: Sequence[BoundStage]) -> list[str]:
     """Return the names of the stages in an order in which each stage finds what it reads."""
     left, names = list(stages), []
@@ -321,26 +374,19 @@ def _bind(table: Mapping[str, Any], registry: Mapping[str, type[Stage]]) -> Boun
     languages = table.get("languages", [])
     if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
         raise ConfigError(f"{name}.languages = {languages!r} is not a list of language codes.", 'Write ["en", "de"].')
-    params: dict[str, Any] = {}
-    limits, defaults = dict(cls.limits), cls().params
-    for key, value in table.items():
-        if key in RESERVED:
-            continue
-        if key in limits:
-            if not isinstance(value, dict):
-                todo = "Write { min = …, max = … } or one bound."
-                raise ConfigError(f"{name}.{key} = {value!r} is not a limit.", todo)
-            limits[key] = limits[key].with_bounds(f"{name}.{key}", value)
-        elif key in defaults:
-            kind = type(defaults[key])
-            nested = isinstance(value, list) and any(isinstance(one, list | dict) for one in value)
-            if nested or (type(value) is not kind and not (kind is float and type(value) is int)):
-                raise ConfigError(f"{name}.{key} = {value!r} has the wrong type.", f"It takes a {kind.__name__}.")
-            params[key] = value
-        else:
-            known = {*limits, *defaults}
-            raise ConfigError(f"The stage '{name}' has no measure or parameter '{key}'.", did_you_mean(key, known))
-    return BoundStage(name, cls(**params), limits, tuple(languages))
+    own = table.get("by_language", {})
+    if not isinstance(own, dict) or not all(isinstance(changes, dict) for changes in own.values()):
+        raise ConfigError(
+            f"{name}.by_language is not a table of tables.", f"Write [stages.by_language.de] below {name}."
+        )
+    if wrong := [code for code in own if not _LANGUAGE.fullmatch(code)]:
+        raise ConfigError(f"{name}.by_language has {wrong[0]!r}, which is no language code.", "Write codes such as de.")
+    if own and issubclass(cls, Collective):
+        raise ConfigError(f"{name} has limits by language, but compares documents.", "It takes one limit for all.")
+    params, limits = read_table(cls, name, {k: v for k, v in table.items() if k not in RESERVED}, cls.limits)
+    bound = BoundStage(name, cls(**params), limits, tuple(languages), own)
+    bound.of_language(None)  # reads the changes of all languages, so that an error comes now
+    return bound
 
 
 def _canonical(bound: BoundStage) -> dict[str, Any]:
@@ -349,10 +395,22 @@ def _canonical(bound: BoundStage) -> dict[str, Any]:
         table["languages"] = list(bound.languages)
     table |= bound.stage.params
     for measure, limit in bound.limits.items():
-        default = type(bound.stage).limits[measure]
-        shown = {bound: limit.bounds.get(bound, "off") for bound in {**default.bounds, **limit.bounds}}
-        table[measure] = dict(sorted(shown.items()))
+        table[measure] = _shown(limit, {**type(bound.stage).limits[measure].bounds, **limit.bounds})
+    if bound.by_language:
+        table["by_language"] = {code: _own_canonical(bound, code) for code in sorted(bound.by_language)}
     return table
+
+
+def _own_canonical(bound: BoundStage, code: str) -> dict[str, Any]:
+    """Return what a language changes, in the order of the stage's table."""
+    changes, own = bound.by_language[code], bound.of_language(code)
+    table = {name: value for name, value in own.stage.params.items() if name in changes}
+    return table | {name: _shown(limit, changes[name]) for name, limit in own.limits.items() if name in changes}
+
+
+def _shown(limit: Limit, names: Iterable[str]) -> dict[str, Any]:
+    """Return the named bounds of a limit, as recipes write them."""
+    return {name: limit.bounds.get(name, "off") for name in sorted(names)}
 
 
 def _with_setting(data: dict[str, Any], setting: tuple[str, Any]) -> dict[str, Any]:
@@ -374,11 +432,13 @@ def _with_setting(data: dict[str, Any], setting: tuple[str, Any]) -> dict[str, A
             rules = [f"{name}.{key}" for name, table in tables.items() for key in table if key not in RESERVED]
             raise ConfigError(f"The recipe has no stage '{first}'.", did_you_mean(first, tables, rules))
         changed = tables[first]
-    key, *bound = keys
-    if isinstance(changed.get(key), dict) and len(bound) <= 1:
-        changed[key] |= changes_of(path, changed[key], "".join(bound), value)
+    everywhere = changed
+    changed, (key, *bound) = part_of(changed, keys, data["stages"])
+    if isinstance(everywhere.get(key), dict) and key not in RESERVED and len(bound) <= 1:
+        before = everywhere[key] | changed.get(key, {})
+        changed[key] = changed.get(key, {}) | changes_of(path, before, "".join(bound), value)
     elif bound:
-        known = [name for name, inner in changed.items() if isinstance(inner, dict)]
+        known = [name for name, inner in everywhere.items() if isinstance(inner, dict) and name not in RESERVED]
         raise ConfigError(f"'{path}' names no limit: the stage has no measure '{key}'.", did_you_mean(key, known))
     else:
         changed[key] = value

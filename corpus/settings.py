@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from corpus.errors import ConfigError
+from corpus.errors import ConfigError, did_you_mean
 
 Settings = Iterable[str] | Mapping[str, Any]
 """The settings: `stage.measure.bound=value` as on the command line, or {"stage.measure.bound": value}.
@@ -51,3 +51,27 @@ def setting_of(setting: str) -> tuple[str, Any]:
         return path.strip(), tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:
         return path.strip(), raw.strip()
+
+
+def part_of(
+    table: dict[str, Any], keys: list[str], tables: Iterable[Mapping[str, Any]]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the part of a stage's table that the path of a setting leads to, and the rest of the path.
+
+    A path may name a language before a measure or parameter: `gopher_quality.de.words.min`. Then the part is what this
+    language changes. `tables` are those of all stages. Raises ConfigError for a language that they don't name.
+    """
+    if len(keys) > 1 and keys[0] not in table and keys[1] in table:
+        known = {code for one in tables for code in (*one.get("by_language", ()), *_labels(one))}
+        if known and keys[0] not in known:
+            what = f"'{keys[0]}.{keys[1]}' names no measure, and '{keys[0]}' is no language of the recipe."
+            raise ConfigError(what, did_you_mean(keys[0], sorted(known), (keys[1],)))
+        own: dict[str, Any] = table.setdefault("by_language", {}).setdefault(keys[0], {})
+        return own, keys[1:]
+    return table, keys
+
+
+def _labels(table: Mapping[str, Any]) -> Iterable[str]:
+    """Return the languages that a stage keeps, if it measures the language as `label`."""
+    allowed = table.get("label", {}).get("one_of", ())
+    return allowed if isinstance(allowed, list) else ()

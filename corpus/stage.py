@@ -20,8 +20,8 @@ import inspect
 import math
 import operator
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -29,6 +29,7 @@ from corpus.document import Document
 from corpus.documents.row import page_of_html
 from corpus.errors import ConfigError, UndeclaredMeasure, did_you_mean
 from corpus.outcome import DROPPED, FAILED, KEPT, Outcome, Value
+from corpus.text.words import PAGE
 
 Measured = tuple[str, Value] | tuple[str, Value, str]
 
@@ -145,10 +146,10 @@ class Stage:
     costly: ClassVar[bool] = False
     """True: the stage stops measuring after its verdict, because its later measures cost too much."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """What a page must have before this stage: "page" (its HTML), "url", "text", "language". A record of an archive has
-    the first two."""
+    """The parts that a page must have before this stage: "page" (its HTML), "url", "text", "language". A record of an
+    archive has the first two."""
     sets: ClassVar[tuple[str, ...]] = ()
-    """What a page has after this stage: "text", "language", or both."""
+    """The parts that a page has after this stage: "text", "language", or both."""
     detailed: ClassVar[tuple[str, ...]] = ()
     """The measures that may come with a detail. The ledger has a detail only for documents that such a measure drops.
     If a changed limit drops other documents, their pages must be read again."""
@@ -161,15 +162,28 @@ class Stage:
         """Yield the measures of `doc` in the order of the rules. At the end, a stage may set `doc.text`."""
         raise TypeError(f"{type(self).__name__} has no apply()")  # a class without rules is not a stage
 
-    def visit(self, outcome: Outcome, bound: BoundStage, first: bool) -> bool:
+    def apply_batch(self, docs: Sequence[Document]) -> list[list[Measured]]:
+        """Return the measures of several documents, as `apply` yields them. A stage implements this method, too, if its
+        model is faster with many documents at once. The measures of a document must not depend on the others."""
+        return [list(self.apply(doc)) for doc in docs]
+
+    @property
+    def wants_batches(self) -> bool:
+        """True if the stage implements `apply_batch`."""
+        return type(self).apply_batch is not Stage.apply_batch
+
+    def visit(self, outcome: Outcome, bound: BoundStage, first: bool, given: Iterable[Measured] | None = None) -> bool:
         """Measure a document and store the values in `outcome`. The first broken limit of `bound` is the verdict.
         Return False if later stages must not see the document. With `first`, measuring ends at the first broken
-        limit."""
+        limit. `given` has the measures if `apply_batch` made them."""
         stopped = False
-        for measure, value, *detail in self.apply(outcome.doc):
-            if measure not in bound.limits:
-                raise UndeclaredMeasure(f"{measure} is not declared. {did_you_mean(measure, bound.limits)}")
-            limit = bound.limits[measure]
+        limits = bound.limits
+        for measure, value, *detail in self.apply(outcome.doc) if given is None else given:
+            if measure not in limits:
+                raise UndeclaredMeasure(f"{measure} is not declared. {did_you_mean(measure, limits)}")
+            if bound.by_language:  # looked up after each measure: the stage itself may set the language
+                limits = bound.of_language(outcome.doc.language).limits
+            limit = limits[measure]
             if value != value:  # NaN
                 value = None
             if type(value) is not limit.of and value is not None:
@@ -199,10 +213,17 @@ class Stage:
             )
         return super().__new__(cls)
 
-    def bind(self, name: str = "", languages: Sequence[str] = (), **limits: Mapping[str, Any]) -> BoundStage:
+    def bind(
+        self,
+        name: str = "",
+        languages: Sequence[str] = (),
+        by_language: Mapping[str, Mapping[str, Any]] | None = None,
+        **limits: Mapping[str, Any],
+    ) -> BoundStage:
         """Return this stage with other limits, for `Recipe.of`: `GopherQuality().bind(words={"min": 30})`.
 
-        Raises ConfigError if the stage has no such measure or bound.
+        `by_language` has what single languages change: `{"de": {"mean_word_length": {"max": 12}}}`. Raises ConfigError
+        if the stage has no such measure or bound.
         """
         bound = BoundStage.of(self)
         changed = dict(bound.limits)
@@ -213,7 +234,8 @@ class Stage:
             if not isinstance(bounds, Mapping):
                 raise ConfigError(f"{where} = {bounds!r} is not a limit.", f'Give bounds: {measure}={{"min": …}}.')
             changed[measure] = changed[measure].with_bounds(where, dict(bounds))
-        return BoundStage(name or bound.name, self, changed, tuple(languages))
+        own = {language: dict(table) for language, table in (by_language or {}).items()}
+        return BoundStage(name or bound.name, self, changed, tuple(languages), own)
 
     def prepare(self) -> None:
         """Load models and lists once per process, into attributes that end in `_`."""
@@ -227,6 +249,10 @@ class Stage:
 
     def resources(self) -> dict[str, str]:
         """Return the sha256 of each file that decides results, by name. Raises ConfigError if a file is missing."""
+        return {}
+
+    def checked(self) -> dict[str, Any]:
+        """Return what the stage looks for in pages, as JSON data for run.json, if a list of the user says so."""
         return {}
 
     @property
@@ -252,6 +278,31 @@ class Stage:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
 
 
+def read_table(
+    cls: type[Stage], where: str, table: Mapping[str, Any], limits: Mapping[str, Limit]
+) -> tuple[dict[str, Any], dict[str, Limit]]:
+    """Return the parameters in the table of a stage, and `limits` with the bounds in the table. `where` names the stage
+    in errors. Raises ConfigError."""
+    params: dict[str, Any] = {}
+    changed, defaults = dict(limits), cls().params
+    for key, value in table.items():
+        if key in changed:
+            if not isinstance(value, dict):
+                todo = "Write { min = …, max = … } or one bound."
+                raise ConfigError(f"{where}.{key} = {value!r} is not a limit.", todo)
+            changed[key] = changed[key].with_bounds(f"{where}.{key}", value)
+        elif key in defaults:
+            kind = type(defaults[key])
+            nested = isinstance(value, list) and any(isinstance(one, list | dict) for one in value)
+            if nested or (type(value) is not kind and not (kind is float and type(value) is int)):
+                raise ConfigError(f"{where}.{key} = {value!r} has the wrong type.", f"It takes a {kind.__name__}.")
+            params[key] = value
+        else:
+            known = {*changed, *defaults}
+            raise ConfigError(f"The stage '{where}' has no measure or parameter '{key}'.", did_you_mean(key, known))
+    return params, changed
+
+
 def param_names(stage: type[Stage]) -> list[str]:
     """Return the names of the parameters of a stage class."""
     return [] if stage.__init__ is object.__init__ else list(inspect.signature(stage).parameters)
@@ -266,6 +317,37 @@ class BoundStage:
     stage: Stage
     limits: dict[str, Limit]
     languages: tuple[str, ...] = ()
+    by_language: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The changes of single languages, by code: parameters, and bounds of limits, as recipes write them. A bound that a
+    language does not name is the bound of all languages."""
+
+    @cached_property
+    def _own(self) -> dict[str, BoundStage]:
+        """This stage as it is for the languages with changes. Raises ConfigError."""
+        return {code: self._with(f"{self.name}.{code}", table) for code, table in self.by_language.items()}
+
+    def _with(self, where: str, table: Mapping[str, Any]) -> BoundStage:
+        params, limits = read_table(type(self.stage), where, table, self.limits)
+        stage = type(self.stage)(**{**self.stage.params, **params}) if params else self.stage
+        return BoundStage(self.name, stage, limits)
+
+    def of_language(self, language: str | None) -> BoundStage:
+        """Return this stage with the parameters and limits for documents in a language."""
+        return self._own.get(language or "", self)
+
+    def prepare(self) -> None:
+        """Load the models and lists of the stage, for all languages."""
+        for stage in self.instances:
+            stage.prepare()
+
+    def resources(self) -> dict[str, str]:
+        """Return the sha256 of each file that decides results, by name."""
+        return {name: digest for stage in self.instances for name, digest in sorted(stage.resources().items())}
+
+    @property
+    def instances(self) -> list[Stage]:
+        """The stage, and one more for each language that has parameters of its own."""
+        return [self.stage, *(bound.stage for bound in self._own.values() if bound.stage is not self.stage)]
 
     @cached_property
     def columns(self) -> dict[str, str]:
@@ -273,7 +355,7 @@ class BoundStage:
         return {measure: f"{self.name}.{measure}" for measure in self.limits}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "columns"}
+        return {name: value for name, value in vars(self).items() if name not in ("columns", "_own")}
 
     def __hash__(self) -> int:
         return hash((self.name, self.stage, self.languages))
@@ -293,7 +375,7 @@ class BoundStage:
                 name = {"page": "html"}.get(what, what)
                 raise ConfigError(f"{type(self.stage).__name__} reads the {name} of a page.", f"Call check({name}=…).")
         outcome = Outcome(KEPT, Document(text=text, record=record, **fields))
-        self.stage.prepare()
+        self.prepare()
         outcome.finished = self.judge(outcome)
         return outcome
 
@@ -304,13 +386,14 @@ class BoundStage:
 
     @property
     def reads(self) -> set[str]:
-        """What a page must have before this stage."""
-        return {*self.stage.reads, *(["language"] if self.languages else [])}
+        """The parts that a page must have before this stage."""
+        chosen = "language" not in self.stage.sets and (self.by_language or self.stage.params.get("language") == PAGE)
+        return {*self.stage.reads, *(["language"] if self.languages or chosen else [])}
 
-    def judge(self, outcome: Outcome, first: bool = False) -> bool:
+    def judge(self, outcome: Outcome, first: bool = False, given: Iterable[Measured] | None = None) -> bool:
         """Run the stage over one document (`Stage.visit`). If the stage raises an exception, the outcome is failed."""
         try:
-            return self.stage.visit(outcome, self, first)
+            return self.of_language(outcome.doc.language).stage.visit(outcome, self, first, given)
         except Exception as error:  # if a library raises on a page, only this page fails
             kind = "memory" if isinstance(error, MemoryError) else "error"
             if outcome.outcome == KEPT or kind == "memory":

@@ -9,8 +9,8 @@ from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 
 LIBRARIES = (
-    "brotli", "fasttext-predict", "idna", "lxml", "numpy", "orjson", "phonenumbers", "presidio-analyzer", "pyarrow",
-    "regex", "resiliparse", "spacy", "tldextract", "trafilatura", "xxhash", "zstandard",
+    "babel", "brotli", "fasttext-community", "ftfy", "idna", "lxml", "numpy", "orjson", "phonenumbers",
+    "presidio-analyzer", "pyarrow", "regex", "resiliparse", "spacy", "tldextract", "trafilatura", "xxhash", "zstandard",
 )  # fmt: skip
 """The libraries whose version can change a decision, a text or the bytes of a file."""
 

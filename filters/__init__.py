@@ -21,13 +21,18 @@ from corpus.recipes import Recipe
 from corpus.settings import Settings
 from corpus.stage import Stage
 from filters.c4 import C4
+from filters.classifier import Classifier
+from filters.decontaminate import Decontaminate
 from filters.extract import Extract
 from filters.fineweb import FineWebQuality
 from filters.gopher import GopherQuality, GopherRepetition
 from filters.language import Language, LanguageScreen
 from filters.line_dedup import LineDedup
 from filters.minhash import MinHash
+from filters.mojibake import Mojibake
 from filters.pii import Pii
+from filters.rights import Rights
+from filters.symbol_lines import SymbolLines
 from filters.url import Url
 
 STAGES: dict[str, type[Stage]] = {
@@ -35,14 +40,19 @@ STAGES: dict[str, type[Stage]] = {
     for stage in (
         Url,
         LanguageScreen,
+        Rights,
         Extract,
         Language,
         GopherRepetition,
         GopherQuality,
+        Decontaminate,
         MinHash,
         C4,
         FineWebQuality,
+        Classifier,
+        Mojibake,
         Pii,
+        SymbolLines,
         LineDedup,
     )
 }

@@ -13,7 +13,7 @@ from corpus.text.sentences import count_sentences, roles_of
 from corpus.text.words import TextStretches, check_language
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
-_END_MARKS = (".", "?", "!", '"', "'")
+END_MARKS = (".", "?", "!", '"', "'")
 _ELLIPSIS = "..."
 _BRACKET = re.compile(
     r"(?P<latex>\\[A-Za-z]{2,}\*?(?:\[[^\[\]{}]{0,40}])?\{|[\^_\\]\{|\{(?=[^{}]{0,40}\\[A-Za-z]{2}))|}?\{|}"
@@ -99,7 +99,8 @@ class C4(Stage):
         self.latex = latex
         """If true, the curly brackets of LaTeX formulas don't count."""
         self.language = language
-        """The ISO 639 code of the language whose rules split words, to count sentences."""
+        """The ISO 639 code of the language whose rules split words, to count sentences, or "page" for the language of
+        each page."""
 
     def prepare(self) -> None:
         check_language(self.language)
@@ -122,7 +123,7 @@ class C4(Stage):
             if "[" in line:
                 line, found = _CITATION.subn("", line)
                 counts["citations"] += found
-            if self.terminal_punctuation and (not line.endswith(_END_MARKS) or line.endswith(_ELLIPSIS)):
+            if self.terminal_punctuation and (not line.endswith(END_MARKS) or line.endswith(_ELLIPSIS)):
                 counts["line_no_end_mark"] += 1
                 continue
             if len(words) < self.min_words_per_line:
@@ -142,7 +143,7 @@ class C4(Stage):
                 line_numbers = table.numbers(line.split())
                 line_roles = roles_of(TextStretches(table, line_numbers))
             # stripped, because a removed citation may leave a space at an end, and the space is not a sentence
-            counts["sentences"] += count_sentences(line.strip(), self.language, line_roles)
+            counts["sentences"] += count_sentences(line.strip(), table.language, line_roles)
             kept.append(line)
             kept_numbers.append(line_numbers)
         yield from counts.items()

@@ -45,7 +45,7 @@ class FineWebQuality(Stage):
         self.short_line_length = short_line_length
         """The length of the longest short line, in characters."""
         self.language = language
-        """The ISO 639 code of the language whose rules split words."""
+        """The ISO 639 code of the language whose rules split words, or "page" for the language of each page."""
 
     def prepare(self) -> None:
         check_language(self.language)

@@ -57,7 +57,7 @@ class GopherRepetition(Stage):
 
     def __init__(self, *, language: str = "en") -> None:
         self.language = language
-        """The ISO 639 code of the language whose rules split words."""
+        """The ISO 639 code of the language whose rules split words, or "page" for the language of each page."""
 
     def prepare(self) -> None:
         check_language(self.language)
@@ -117,7 +117,7 @@ class GopherQuality(Stage):
 
     def __init__(self, *, language: str = "en", stop_list: Sequence[str] = STOP_WORDS) -> None:
         self.language = language
-        """The ISO 639 code of the language whose rules split words."""
+        """The ISO 639 code of the language whose rules split words, or "page" for the language of each page."""
         self.stop_list = stop_list
         """The words that `stop_words` counts."""
 

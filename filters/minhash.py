@@ -1,32 +1,39 @@
 """Near-duplicates of whole documents by MinHash, verified before one is removed.
 
-minhash = MinHash(keep="earliest")
+minhash = MinHash(prefer="earliest")
 signed = minhash.sign(doc)
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 
+from corpus.collective import Collective
 from corpus.dedup.clusters import Similarity, signature_similarity
 from corpus.dedup.contract import DocumentComparison, Signed
 from corpus.dedup.signatures import BANDS, ROWS, Scheme, band_keys, sign, text_hash
 from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit
 from corpus.text.shingles import Hashes, joined_shingles, shingle_similarity, shingles_of
-from corpus.text.words import check_language
+from corpus.text.words import PAGE, check_language
 from corpus.url_identity import MAX_HOST, split_url
 from filters.url.public_suffixes import registered_domains
 
 if TYPE_CHECKING:
-    from corpus.document import Document
+    from collections.abc import Sequence
 
-KEEP = ("longest", "earliest", "newest", "best", "first")
+    from corpus.document import Document
+    from corpus.outcome import Outcome
+    from corpus.stage import BoundStage
+
+PREFER = ("longest", "earliest", "newest", "first")
 CLUSTERS = ("verified", "classic")
 VERIFY = ("signature", "jaccard", "containment")
 
@@ -71,7 +78,10 @@ class MinHash(DocumentComparison):
     1 means that the document shared a key with another document, but has no duplicate.
     """
     preferred = Limit(of=int)
-    """1 if `keep` prefers this document to the kept document, which is in an earlier run."""
+    """1 if `prefer` prefers this document to the kept document, which is in an earlier run.
+
+    Null if that run has another `prefer`.
+    """
 
     evidence: ClassVar[dict[str, str]] = {name: name for name in ("similarity", "exact", "cluster_size", "preferred")}
 
@@ -79,7 +89,7 @@ class MinHash(DocumentComparison):
         self,
         *,
         scheme: Scheme = "affine32",
-        keep: str = "longest",
+        prefer: str = "longest",
         clusters: str = "verified",
         verify: str = "signature",
         language: str = "en",
@@ -87,24 +97,28 @@ class MinHash(DocumentComparison):
     ) -> None:
         for what, value, known in (
             ("scheme", scheme, get_args(Scheme)),
-            ("keep", keep, KEEP),
             ("clusters", clusters, CLUSTERS),
             ("verify", verify, VERIFY),
         ):
             if value not in known:
                 raise ConfigError(f"minhash.{what} = {value!r} is unknown.", did_you_mean(str(value), known))
+        if prefer not in PREFER and "." not in prefer:
+            todo = f"{did_you_mean(prefer, PREFER)} A measure has the form STAGE.MEASURE, such as language.score."
+            raise ConfigError(f"minhash.prefer = {prefer!r} is unknown.", todo)
         self.scheme = scheme
         """The hash functions: "affine32" (from datasketch 2.0) or "datatrove"."""
-        self.keep = keep
-        """The rule for the preferred document: the "longest" text, the "earliest" or "newest" date, the "best" language
-        score, or the "first" document in (archive, offset) order. Ties go to the first document too.
+        self.prefer = prefer
+        """The rule for the preferred document: the "longest" text, the "earliest" or "newest" date, the "first"
+        document in (archive, offset) order, or the highest value of a measure, such as "language.score". A document
+        without a value comes last. Ties go to the first document.
         """
         self.clusters = clusters
         """The way in which connected documents are clustered: "verified" or "classic"."""
         self.verify = verify
         """The measure of similarity: "signature", "jaccard" or "containment"."""
         self.language = language
-        """The ISO 639 code of the language whose rules split words."""
+        """The ISO 639 code of the language whose rules split words, or "page" for the language of each page. With
+        "page", documents of different languages are never compared."""
         self.numbers = numbers
         """If true, different numbers are different words.
 
@@ -117,17 +131,36 @@ class MinHash(DocumentComparison):
 
     def sign(self, doc: Document) -> Signed:
         if self.scheme == "datatrove":
-            hashes = joined_shingles(doc.text, self.language, numbers=self.numbers)
+            hashes = joined_shingles(doc.text, doc.rules(self.language), numbers=self.numbers)
         else:
             hashes = shingles_of(doc.stretches(self.language), numbers=self.numbers)
+        text = doc.text
+        if self.language == PAGE:  # other hashes for each language, so that no two of its documents meet another's
+            text = f"{doc.language}\n{text}"
+            hashes = hashes ^ np.uint64(xxhash.xxh3_64_intdigest((doc.language or "").encode()))
         values = sign(hashes, BANDS * ROWS, self.scheme)
         return Signed(
-            text_hash(doc.text),
+            text_hash(text),
             None if values is None else values.astype(VALUE).tobytes(),
             self._preference(doc),
             self._site(doc.url),
             np.unique(hashes.astype("<u4")).tobytes() if self.with_shingles else None,
         )
+
+    def complete(self, outcome: Outcome) -> None:
+        """Set the preference by a measure. The measure may be that of a later stage."""
+        if "." in self.prefer and self.kind in outcome.signed:
+            value = outcome.measures.get(self.prefer)
+            preference = float("inf") if value is None else -float(value)
+            outcome.signed[self.kind] = replace(outcome.signed[self.kind], preference=preference)
+
+    def agree(self, stages: Sequence[BoundStage]) -> None:
+        super().agree(stages)
+        single = [bound for bound in stages if not isinstance(bound.stage, Collective)]
+        names = [bound.columns[name] for bound in single for name, limit in bound.limits.items() if limit.of is not str]
+        if "." in self.prefer and self.prefer not in names:
+            what = f"minhash.prefer = {self.prefer!r} names no measure of this recipe whose values are numbers."
+            raise ConfigError(what, did_you_mean(self.prefer, [*PREFER, *names]))
 
     @property
     def signature_bytes(self) -> int:
@@ -161,13 +194,11 @@ class MinHash(DocumentComparison):
         return site if site.isascii() else site.encode("utf-8", "replace").decode()
 
     def _preference(self, doc: Document) -> float:
-        if self.keep == "first":
-            return 0.0
-        if self.keep == "longest":
+        if self.prefer == "longest":
             return -float(len(doc.text))
-        if self.keep == "best":
-            return -(doc.language_score or 0.0)
-        return _seconds(doc.date, newest=self.keep == "newest")
+        if self.prefer in ("earliest", "newest"):
+            return _seconds(doc.date, newest=self.prefer == "newest")
+        return 0.0
 
 
 def _seconds(date: str, newest: bool) -> float:

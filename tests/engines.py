@@ -40,6 +40,9 @@ class InProcess:
     def submit(self, function: Function, payload: Payload, slots: int) -> Any:
         return lambda: _through_json(answer_of(function, _through_json(payload)))
 
+    def withdraw(self) -> list[Any]:
+        return []
+
     def wait(self, running: list[Any]) -> Any:
         return running[0]
 

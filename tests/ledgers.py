@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from corpus.document import Document
 from corpus.pipeline import Pipeline
-from corpus.recipes import Recipe
+from corpus.recipes import Recipe, language_column
 from corpus.stage import Limit, Stage
 from corpus.storage.commits import Part, sha256_of
 from corpus.storage.manifest import write_manifest
@@ -25,12 +25,15 @@ class Given(Stage):
             value = doc.page[f"{self.name}.{name}"]
             if value == "raise":
                 raise ValueError
+            if "language" in self.sets and name == "label":
+                doc.language = value
             yield name, value
 
 
 class Door(Given):
     name = "door"
     gate = True
+    sets = ("language",)
     label = Limit(one_of=("en",), of=str)
     score = Limit(above=0.65)
 
@@ -58,10 +61,22 @@ class Last(Given):
 
 REGISTRY = {stage.name: stage for stage in (Door, Dear, First, Last)}
 RECIPE = {"stages": [{"stage": name} for name in ("door", "dear", "first", "last")]}
+BY_LANGUAGE = {
+    "door": {"de": {"score": {"above": 0.4}}, "fr": {"label": {"one_of": ["fr"]}}},
+    "dear": {"de": {"size": {"max": 150}}},
+    "first": {"de": {"words": {"min": 90, "max": "off"}, "note": {"one_of": ["a"]}}, "fr": {"ratio": {"above": 0.05}}},
+    "last": {"fr": {"share": {"below": "off", "max": 0.4}, "sentences": {"min": 12}}},
+}
+"""Limits of two languages: bounds that are other, more or off. Pages in French pass the door only with these."""
 
 
-def recipe(settings=(), **top):
-    made = Recipe.from_dict({**RECIPE, **top}, REGISTRY)
+def recipe(settings=(), by_language=False, **top):
+    data = {**RECIPE, **top}
+    if by_language:
+        names = [one["stage"] for one in data["stages"]]
+        there = {name: {"by_language": BY_LANGUAGE[name]} for name in names[names.index("door") :]}
+        data["stages"] = [{**one, **there.get(one["stage"], {})} for one in data["stages"]]
+    made = Recipe.from_dict(data, REGISTRY)
     for setting in settings:
         made = made.with_settings([setting], REGISTRY)
     return made
@@ -133,6 +148,7 @@ def write_run(folder: Path, made, outcomes, rows_per_part=None):
         **FACTS,
         "recipe": made.canonical(),
         "columns": {name: kind.__name__ for name, kind in columns.items()},
+        "language": language_column(made.stages),
         "records": counts,
     }
     data = json.dumps(info).encode()

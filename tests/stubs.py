@@ -47,6 +47,16 @@ class Hostile(Stage):
         yield "survived", 1
 
 
+class Together(Hostile):
+    """Does the same with many pages at once. The number of each page's batch is the measure `of`."""
+
+    name = "together"
+    of = Limit(of=int)
+
+    def apply_batch(self, docs):
+        return [[*self.apply(doc), ("of", len(docs))] for doc in docs]
+
+
 class Poison(Stage):
     """Does what the query of the URL says while the file `flag` exists: ?poison-sleep, ?poison-supervisor (kills it),
     ?poison-memory (takes `gigabytes`, and hangs). A search for personal data in a text with REDACT fails then."""
@@ -89,7 +99,7 @@ class Paragraphs(Stage):
         yield "chars", len(doc.text)
 
 
-OWN = {Hostile.name: Hostile, Poison.name: Poison, Paragraphs.name: Paragraphs}
+OWN = {Hostile.name: Hostile, Together.name: Together, Poison.name: Poison, Paragraphs.name: Paragraphs}
 
 
 def recipe_from_dict(data, modules=()):

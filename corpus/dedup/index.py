@@ -97,6 +97,8 @@ class EarlierRun:
     comparable: dict[str, Any]
     documents: int
     archives: list[str]
+    prefer: str | None = None
+    """The keeper rule of the earlier run."""
     shift: int = 0
     archive: int = 0
 
@@ -123,7 +125,7 @@ def open_index(folder: Location) -> EarlierRun:
             for entry in content["parts"]
         )
         facts = {name: content[name] for name in ("stage", "comparable", "documents", "archives")}
-        return EarlierRun(store, digest(content), parts, **facts)
+        return EarlierRun(store, digest(content), parts, **facts, prefer=content.get("prefer"))
     except ValueError:
         raise IntegrityError(f"{store.where(INDEX_FILE)} is damaged.", "Restore it, or build that run again.") from None
 

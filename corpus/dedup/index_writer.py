@@ -101,7 +101,7 @@ def write_index(
     content = {
         "stage": stage.name,
         "comparable": stage.comparable(),
-        "keep": stage.params.get("keep"),
+        "prefer": stage.params.get("prefer"),
         "documents": documents,
         "archives": list(archives),
         "parts": [{**done.facts, **{part.kind: asdict(part) for part in done.parts}} for done in made],

@@ -114,6 +114,8 @@ def _of_earlier_run(task: ComparisonTask) -> dict[str, Any]:
         "archive": (rows["archive"].to_numpy() + run.archive).astype(np.int32),
         "site": pa.nulls(len(docs), pa.string()),
     }
+    if run.prefer != task.document_stage.params.get("prefer"):  # the values of two rules can't be compared
+        columns["preference"] = np.full(len(docs), np.nan)
     return {name: rows[name] for name in rows.schema.names} | columns
 
 

@@ -41,7 +41,11 @@ FOUND_SCHEMA = pa.schema(
         ("kept_inner", pa.int32()),
         ("similarity", pa.float64()),
         ("exact", pa.bool_()),
-        pa.field("preferred", pa.bool_(), metadata={"is": "true if the keeper rule prefers it to the kept one"}),
+        pa.field(
+            "preferred",
+            pa.bool_(),
+            metadata={"is": "true if the keeper rule prefers it to the kept one; null if their rules differ"},
+        ),
         ("cluster_size", pa.int64()),
     ]
 )
@@ -217,5 +221,6 @@ def _verdicts(rows: pa.RecordBatch, judged: Judged, sizes: Ints) -> pa.RecordBat
     columns = {name: rows[name] for name in ("doc", "archive", "offset", "inner", "site")}
     columns |= {f"kept_{name}": kept[name] for name in ("doc", "archive", "offset", "inner")}
     columns |= {"similarity": judged.similarity, "exact": judged.exact, "cluster_size": sizes}
-    columns["preferred"] = rows["preference"].to_numpy() < kept["preference"].to_numpy()
+    preference = kept["preference"].to_numpy()
+    columns["preferred"] = pa.array(rows["preference"].to_numpy() < preference, mask=np.isnan(preference))
     return pa.RecordBatch.from_pydict(columns, schema=FOUND_SCHEMA)

@@ -76,13 +76,11 @@ def choose_columns(there: Sequence[str], asked: Mapping[str, str], file: str, ke
     neither text nor HTML, text is preferred. Raises ConfigError if a named column is missing, or if no column has text
     or HTML.
     """
-    for part, name in (*asked.items(), *(("keep-columns", name) for name in keep)):
-        if name not in there:
-            raise ConfigError(f"{file} has no column '{name}' for --{part}.", did_you_mean(name, there))
+    for name in keep:
+        choose_names(there, {"keep-columns": name}, {}, file)
+    found = choose_names(there, asked, USUAL, file)
     if asked.get("text") and asked.get("html"):
         raise ConfigError("Both --text and --html were given.", "Give one: a build reads either text or HTML.")
-    found = {part: next((name for name in USUAL[part] if name in there), "") for part in PARTS if part not in asked}
-    found |= asked
     if "html" in asked or (found["html"] and not found["text"]):
         found["text"] = ""
     else:
@@ -93,3 +91,16 @@ def choose_columns(there: Sequence[str], asked: Mapping[str, str], file: str, ke
         what = f"{file} has no column with a known name for text. It has the columns {names}."
         raise ConfigError(what, "Rename the column of texts to `text`, or give its name with --text.")
     return columns
+
+
+def choose_names(
+    there: Sequence[str], asked: Mapping[str, str], usual: Mapping[str, Sequence[str]], file: str
+) -> dict[str, str]:
+    """Return the column for each part: the one that the user named, or one with a usual name, or "".
+
+    Raises ConfigError if a named column is missing.
+    """
+    for part, name in asked.items():
+        if name not in there:
+            raise ConfigError(f"{file} has no column '{name}' for --{part}.", did_you_mean(name, there))
+    return {part: next((name for name in names if name in there), "") for part, names in usual.items()} | dict(asked)

@@ -27,9 +27,10 @@ def documents_of(
     """
     if isinstance(items, str | bytes | Mapping):
         raise ConfigError("A document is not a list of documents.", "Put the document into a list: run([document]).")
-    if hasattr(items, "columns") or hasattr(items, "iloc"):
+    if hasattr(items, "columns"):
         what = f"A {type(items).__name__} is not a list of documents."
-        raise ConfigError(what, "Use batch(table), or run(table.to_dict('records')).")
+        raise ConfigError(what, "Use batch(table), or run(table['text']) with the column of texts.")
+    items = items.to_pylist() if hasattr(items, "to_pylist") else items  # pyarrow's own iteration gives no str
     columns: Columns | None = None
     checked = False
     for number, item in enumerate(items):

@@ -34,11 +34,12 @@ def explain(run: RunFiles, url_or_id: str) -> list[dict[str, Any]]:
 def _explained(run: RunFiles, row: dict[str, Any]) -> dict[str, Any]:
     stages = []
     compared, every = _compared(run, row), measures_of(run.info)
+    language = row[run.info["language"]] if run.info.get("language") else None
     for stage in run.info["recipe"]["stages"]:
         measures = []
         for one in (measure for measure in every if measure.stage == stage["name"]):
             ended = row["outcome"] == DROPPED and (row["stage"], row["rule"]) == (one.stage, one.name)
-            limit = {bound: value for bound, value in stage[one.name].items() if value != "off"}
+            limit = one.limits.of_language(language).bounds
             measures.append({"measure": one.name, "value": row[one.column], "limit": limit, "ended_here": ended})
         stages.append({"stage": stage["name"], "measures": measures, "compared": stage["name"] in compared})
     fixed = {key: value for key, value in row.items() if key not in run.info["columns"]}

@@ -10,17 +10,15 @@ read too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT
 from corpus.revise.limits import TunedRule, rules_of
 from corpus.runs.row_groups import Columns
-from corpus.stage import BREAKS, Limit
 
 
 class VerdictCodes:
@@ -49,6 +47,7 @@ class LedgerJudge:
         self._compared = list(info["compared"])
         self._columns = [column for column in info["columns"] if column.split(".")[0] not in self._compared]
         self._index = {(rule.stage, rule.name): index for index, rule in enumerate(rules)}
+        self._language = info.get("language")
         self._changed = [index for index, rule in enumerate(rules) if rule.changed]
 
     def verdicts(self, read: Columns) -> tuple[np.ndarray, np.ndarray]:
@@ -57,10 +56,11 @@ class LedgerJudge:
         old = self._old(read(["outcome", "stage", "rule"]))
         at = np.minimum(old, self.codes.kept)
         new = old.copy()
-        values = read([rules[index].column for index in self._changed])
+        values = self.measured(read, [rules[index].column for index in self._changed])
+        languages = self.languages(values)
         freed = np.zeros(len(old), np.bool_)
         for index in reversed(self._changed):
-            broken = outside(rules[index].new, values[rules[index].column])
+            broken = rules[index].new.outside(values[rules[index].column], languages)
             freed |= (at == index) & ~broken
             earlier = broken & (at > index)
             new[earlier] = index
@@ -78,11 +78,20 @@ class LedgerJudge:
         ends = read(["text_bytes", self._columns[-1]]).take(pa.array(rows))
         unmeasured = ends[0].is_null().to_numpy() & ends[1].is_null().to_numpy()
         new = np.where(unmeasured, self.codes.open, self.codes.kept)
-        later = [index for index in range(int(at.min()) + 1, len(rules)) if rules[index].new.bounds]
-        table = read([rules[index].column for index in later]).take(pa.array(rows))
+        later = [index for index in range(int(at.min()) + 1, len(rules)) if rules[index].new.on]
+        table = self.measured(read, [rules[index].column for index in later]).take(pa.array(rows))
         for index in reversed(later):
-            new[(at < index) & outside(rules[index].new, table[rules[index].column])] = index
+            broken = rules[index].new.outside(table[rules[index].column], self.languages(table))
+            new[(at < index) & broken] = index
         return new
+
+    def measured(self, read: Columns, columns: Sequence[str]) -> pa.Table:
+        """Return columns of the ledger, and the column of `languages`, if there is one, after them."""
+        return read(list(dict.fromkeys([*columns, *([self._language] if self._language else [])])))
+
+    def languages(self, table: pa.Table) -> pa.ChunkedArray | None:
+        """Return the languages that choose the limits of rows, or None if no limit depends on the language."""
+        return table[self._language] if self._language else None
 
     def _old(self, table: pa.Table) -> np.ndarray:
         outcome, stage, rule = (_encoded(table[name]) for name in ("outcome", "stage", "rule"))
@@ -98,30 +107,6 @@ class LedgerJudge:
                         lookup[o, s, r] = self._index.get((at, measure), lookup[o, s, r])
         found: np.ndarray = lookup[outcome[0], stage[0], rule[0]]
         return found
-
-
-def outside(limit: Limit, column: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Return True for each value outside a limit. A null value counts as inside."""
-    if limit.of is str:
-        if limit.one_of is None:
-            return np.zeros(len(column), np.bool_)
-        inside = pc.is_in(column, value_set=pa.array(limit.one_of, pa.string()))
-        found: np.ndarray = pc.and_(pc.invert(inside), column.is_valid()).to_numpy(zero_copy_only=False)
-        return found
-    values = column.to_numpy(zero_copy_only=False)  # null becomes NaN, and every comparison with NaN is false
-    broken = np.zeros(len(values), np.bool_)
-    for bound, breaks in numeric_checks(limit):
-        broken |= breaks(values, bound)
-    return broken
-
-
-def numeric_checks(limit: Limit) -> list[tuple[float, Callable[[Any, Any], Any]]]:
-    """Return the numeric bounds of a limit, in the order of `Limit.broken_by`.
-
-    Each comes with the comparison that breaks it.
-    """
-    bounds = limit.bounds
-    return [(bounds[name], breaks) for name, breaks in BREAKS.items() if name in bounds]
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:

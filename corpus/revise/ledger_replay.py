@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT, REMOVED
 from corpus.recipes import Recipe
-from corpus.revise.judge import LedgerJudge, numeric_checks, outside
+from corpus.revise.judge import LedgerJudge
 from corpus.revise.limits import TunedRule
 from corpus.revise.takedowns import failed_pages, judged_pages
 from corpus.runs.row_groups import Columns
-from corpus.stage import Limit, Stage
+from corpus.stage import Stage
 from corpus.tables.ledger import hidden_names, ledger_schema
 from corpus.tables.overlay import put
 from corpus.tables.takedown import Takedown
@@ -73,7 +73,7 @@ class LedgerReplay(LedgerJudge):
         moved = (old != new) & ~(passed & passes)
         # The detail of a new verdict is the note of the archive reader. A row has this note unless its old verdict has
         # a detail of its own.
-        own_detail = [named or rule.new.of is str for named, rule in zip(self._detailed, codes.rules, strict=True)]
+        own_detail = [named or rule.of is str for named, rule in zip(self._detailed, codes.rules, strict=True)]
         noted = (old == codes.kept) | ~np.array([*own_detail, *[True] * 4])[old]
         for index, rule in enumerate(codes.rules):
             here = new == index
@@ -108,9 +108,10 @@ class LedgerReplay(LedgerJudge):
         was, now = (np.full(len(new), self.codes.kept) for _ in range(2))
         for index in reversed(stopping):
             rule = self.codes.rules[index]
-            values = read([rule.column]).column(0)
-            was[outside(rule.limit, values)] = index
-            now[outside(rule.new, values)] = index
+            table = self.measured(read, [rule.column])
+            values, languages = table.column(0), self.languages(table)
+            was[rule.limits.outside(values, languages)] = index
+            now[rule.new.outside(values, languages)] = index
         found &= unmeasured[was] != unmeasured[now]
         return found
 
@@ -131,7 +132,7 @@ class LedgerReplay(LedgerJudge):
         for index, rule in enumerate(self.codes.rules):
             here = (actions.action == FOLLOWS) & (actions.new == index) & ~actions.taken_down
             if here.any():
-                table = _dropped(table, here, rule)
+                table = self._dropped(table, here, rule)
                 table = put(table, here & (actions.old != index), dict.fromkeys(self.unmeasured[index]))
         if actions.taken_down.any():
             assert self._takedown is not None
@@ -147,6 +148,18 @@ class LedgerReplay(LedgerJudge):
             table[field.name] if field.name in there else pa.nulls(table.num_rows, field.type) for field in self._schema
         ]
         return pa.table(new, schema=self._schema)
+
+    def _dropped(self, table: pa.Table, here: np.ndarray, rule: TunedRule) -> pa.Table:
+        """Return the table with some rows dropped by a rule."""
+        rows = table.filter(pa.array(here))
+        values = rows[rule.column]
+        fixed: dict[str, Any] = {"outcome": DROPPED, "stage": rule.stage, "rule": rule.name}
+        if rule.of is str:
+            # if the category is empty, the detail is the note of the archive reader
+            details = pc.if_else(pc.equal(values, ""), rows["detail"], values)
+            return put(table, here, {**fixed, "value": None, "limit": None, "detail": details})
+        limits = pa.array(rule.new.broken(values, self.languages(rows)))
+        return put(table, here, {**fixed, "value": values.cast(pa.float64()), "limit": limits})
 
     def _before_comparison(self, table: pa.Table) -> pa.Table:
         """Return the rows without the results of comparisons."""
@@ -165,25 +178,3 @@ def _without_names(table: pa.Table) -> pa.Table:
     hidden = [hidden_names(url, record_id) for url, record_id in zip(*named.to_pydict().values(), strict=True)]
     columns = {name: pa.array([row[at] for row in hidden], pa.string()) for at, name in enumerate(named.column_names)}
     return put(table, removed.to_numpy(), columns)
-
-
-def _dropped(table: pa.Table, here: np.ndarray, rule: TunedRule) -> pa.Table:
-    """Return the table with some rows dropped by a rule."""
-    mask = pa.array(here)
-    values = table[rule.column].filter(mask)
-    fixed: dict[str, Any] = {"outcome": DROPPED, "stage": rule.stage, "rule": rule.name}
-    if rule.new.of is str:
-        # if the category is empty, the detail is the note of the archive reader
-        details = pc.if_else(pc.equal(values, ""), table["detail"].filter(mask), values)
-        return put(table, here, {**fixed, "value": None, "limit": None, "detail": details})
-    limits = pa.array(broken_bounds(rule.new, values))
-    return put(table, here, {**fixed, "value": values.cast(pa.float64()), "limit": limits})
-
-
-def broken_bounds(limit: Limit, values: pa.ChunkedArray) -> np.ndarray:
-    """Return the first bound that each value breaks, as `Limit.broken_by` finds it, or NaN."""
-    numbers = values.cast(pa.float64()).to_numpy()
-    found = np.full(len(numbers), np.nan)
-    for bound, breaks in reversed(numeric_checks(limit)):
-        found[breaks(numbers, bound)] = bound
-    return found

@@ -174,7 +174,9 @@ def _replaced(table: pa.Table, here: np.ndarray, rows: pa.Table | None) -> pa.Ta
     """Return the table, with its rows at `here` replaced by `rows`, in order."""
     if rows is None or not here.any():
         return table
-    both = pa.concat_tables([table, rows.select(table.schema.names).cast(table.schema)])
+    there = set(rows.schema.names)  # a run of an earlier version may lack a column
+    same = [rows[field.name] if field.name in there else pa.nulls(len(rows), field.type) for field in table.schema]
+    both = pa.concat_tables([table, pa.table(same, names=table.schema.names).cast(table.schema)])
     order = np.arange(table.num_rows)
     order[here] = table.num_rows + np.arange(rows.num_rows)
     return both.take(pa.array(order)).combine_chunks()

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from corpus.outcome import KEPT
-from corpus.revise.ledger_replay import FOLLOWS, READ, LedgerReplay, RowActions, broken_bounds
+from corpus.revise.ledger_replay import FOLLOWS, READ, LedgerReplay, RowActions
 from corpus.runs.row_groups import Columns, RowGroup, equal_rows, map_row_groups, read_tables, row_groups
 from corpus.runs.run_files import RunFiles
 from corpus.tables.samples import PER_KEPT, PER_RULE, draw, is_near
@@ -116,11 +116,11 @@ def _candidates(read: Columns, first: int, replay: LedgerReplay, actions: RowAct
         here = verdicts == index
         follows = here & (actions.action[rows] == FOLLOWS)
         if follows.any():
-            measured = read([rule.column]).column(0).take(pa.array(rows[follows]))
-            worded = rule.new.of is str
+            there = replay.measured(read, [rule.column]).take(pa.array(rows[follows]))
+            measured, worded = there.column(0), rule.of is str
             values[follows] = np.nan if worded else measured.cast(pa.float64()).to_numpy()
-            limits[follows] = np.nan if worded else broken_bounds(rule.new, measured)
-        near[here] = is_near(values[here], limits[here], rule.new.of is int)
+            limits[follows] = np.nan if worded else rule.new.broken(measured, replay.languages(there))
+        near[here] = is_near(values[here], limits[here], rule.of is int)
     order = np.lexsort((draws, near, verdicts))
     names = [*(rule.column for rule in codes.rules), KEPT]
     for group, start, stop in equal_rows(pa.array(verdicts[order] * 2 + near[order])):
@@ -128,7 +128,7 @@ def _candidates(read: Columns, first: int, replay: LedgerReplay, actions: RowAct
         for at in order[start : min(stop, start + most)].tolist():
             index, row = int(verdicts[at]), int(rows[at])
             moved = actions.old[row] != actions.new[row] and index < codes.kept
-            reusable = not (moved and (replay.unmeasured[index] or replay.codes.rules[index].new.of is str))
+            reusable = not (moved and (replay.unmeasured[index] or replay.codes.rules[index].of is str))
             value, limit = (None if np.isnan(numbers[at]) else float(numbers[at]) for numbers in (values, limits))
             sample = {"rule": names[index], "near": bool(near[at]), "draw": int(draws[at]), "id": ids[at]}
             yield {**sample, "value": value, "limit": limit, "row": first + row, "reusable": reusable}

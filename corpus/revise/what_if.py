@@ -15,7 +15,7 @@ import pyarrow as pa
 from corpus.digests import differences
 from corpus.outcome import KEPT
 from corpus.revise.judge import LedgerJudge
-from corpus.revise.limits import similarity_limit, with_limits
+from corpus.revise.limits import Limits, similarity_limit, with_limits
 from corpus.revise.what_if_counts import WhatIfCounts, count_rows
 from corpus.runs.row_groups import RowGroup, map_row_groups, row_groups
 from corpus.settings import Settings
@@ -144,8 +144,8 @@ def _rules(counts: WhatIfCounts) -> pa.Table:
         rows.append(
             {
                 "rule": rule.column,
-                "before": _bounds(rule.limit.bounds),
-                "now": _bounds(rule.new.bounds),
+                "before": _limits(rule.limits, rule.new),
+                "now": _limits(rule.new, rule.limits),
                 "dropped_before": int(moves[index].sum()),
                 "dropped_now": int(moves[:, index].sum()),
                 "lost": int(moves[codes.kept, index]),
@@ -251,6 +251,14 @@ def _examples(counts: WhatIfCounts, groups: Sequence[RowGroup]) -> pa.Table:
 
 
 _EXAMPLES_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("kind", "rule", "id", "url", "value")])
+
+
+def _limits(limits: Limits, other: Limits) -> str:
+    """Write limits for people. Of the languages with limits of their own, only those that differ in `other` are
+    named."""
+    differ = [code for code in {**limits.own, **other.own} if limits.of_language(code) != other.of_language(code)]
+    base = [_bounds(limits.base.bounds)] if limits.base != other.base or not differ else []
+    return "; ".join([*base, *(f"{code}: {_bounds(limits.of_language(code).bounds)}" for code in sorted(differ))])
 
 
 def _bounds(bounds: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from corpus.revise.judge import LedgerJudge, VerdictCodes, outside
+from corpus.revise.judge import LedgerJudge, VerdictCodes
 from corpus.revise.limits import SimilarityLimit
 from corpus.runs.row_groups import Columns
 
@@ -84,23 +84,26 @@ def count_rows(judge: LedgerJudge, documents: SimilarityLimit | None, read: Colu
     }
     for kind, rows in kinds.items():
         if len(rows):
-            _count_combinations(found, read, kind, rows, sizes[rows])
+            _count_combinations(found, judge, read, kind, rows, sizes[rows])
             _draw_examples(found, kind, (new if kind == "lost" else old)[rows], rows + first)
     if documents and documents.cluster_size and documents.exact:
         _count_compared(found, read([documents.cluster_size, documents.exact]), old, new)
     return found
 
 
-def _count_combinations(found: WhatIfCounts, read: Columns, kind: str, rows: np.ndarray, sizes: np.ndarray) -> None:
+def _count_combinations(
+    found: WhatIfCounts, judge: LedgerJudge, read: Columns, kind: str, rows: np.ndarray, sizes: np.ndarray
+) -> None:
     """Count the changed rules that documents break together.
 
     Lost documents break these rules now, the others broke them before.
     """
     rules = [rule for rule in found.codes.rules if rule.changed]
-    values = read([rule.column for rule in rules]).take(pa.array(rows))
+    values = judge.measured(read, [rule.column for rule in rules]).take(pa.array(rows))
+    languages = judge.languages(values)
     bits = np.zeros(len(rows), np.uint64)
     for bit, rule in enumerate(rules[:64]):
-        broken = outside(rule.new if kind == "lost" else rule.limit, values[rule.column])
+        broken = (rule.new if kind == "lost" else rule.limits).outside(values[rule.column], languages)
         bits |= broken.astype(np.uint64) << np.uint64(bit)
     for mask in np.unique(bits).tolist():
         same = bits == mask

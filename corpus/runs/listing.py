@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,12 +25,21 @@ _SHOWN = ["id", "url", "outcome", "stage", "rule", "value", "detail"]
 def list_pages(
     run: RunFiles, rule: str = "", url: str = "", outcome: str = "", domain: str = ""
 ) -> Iterator[dict[str, Any]]:
-    """Yield the ledger rows that match a rule, a URL, an outcome and a domain, in order.
+    """Yield the ledger rows that `find_pages` finds, in order. Each has id, url, outcome, rule, value and detail."""
+    for table in find_pages(run, _SHOWN, rule, url, outcome, domain):
+        for row in table.to_pylist():
+            ended = ".".join(filter(None, (row["stage"], row["rule"]))) or None
+            yield {name: ended if name == "rule" else value for name, value in row.items() if name != "stage"}
+
+
+def find_pages(
+    run: RunFiles, columns: Sequence[str], rule: str = "", url: str = "", outcome: str = "", domain: str = ""
+) -> Iterator[pa.Table]:
+    """Yield columns of the ledger rows that match a rule, a URL, an outcome and a domain, in order.
 
     `rule` is `stage.rule`, a whole stage, or a kind of failure. `url` is a part of a URL. With an asterisk, which
     stands for any characters, it is a whole URL, and the scheme may be left out. Letter case does not count in URLs.
-    A domain covers its subdomains, as in a takedown.
-    Each row has id, url, outcome, rule, value and detail. Raises ConfigError for a rule that the run does not have.
+    A domain covers its subdomains, as in a takedown. Raises ConfigError for a rule that the run does not have.
     """
     rules = _checked(run, rule)
     pattern = _pattern(url)
@@ -51,10 +60,7 @@ def list_pages(
             found[rows] = [host in domains_of(url or "") for url in urls]
         return pa.array(found)
 
-    for table in rows_where(run.paths("ledger"), chosen, _SHOWN):
-        for row in table.to_pylist():
-            ended = ".".join(filter(None, (row["stage"], row["rule"]))) or None
-            yield {name: ended if name == "rule" else value for name, value in row.items() if name != "stage"}
+    yield from rows_where(run.paths("ledger"), chosen, columns)
 
 
 def cut_archives(run: RunFiles) -> list[str]:

@@ -39,6 +39,7 @@ _RUN_JSON = {
     "records": {"in": int, "kept": int, "dropped": {str: _COUNTS}, "failed": _COUNTS, "skipped": _COUNTS},
     "other_records": _COUNTS,
     "columns": {str: str},
+    "language": Maybe(str),
     "compared": {str: {"compares": str, "kind": str, "measures": {str: str}}},
     "dedup": Maybe(_FACTS),
     "lines": Maybe({str: object}),
@@ -48,6 +49,7 @@ _RUN_JSON = {
     "index": Maybe(str),
     "hidden": Maybe(bool),
     "documents": Maybe({str: (str, list)}),
+    "checked": Maybe({str: {"index": str, "benchmarks": [{"name": str, "items": int, "left_out": int}]}}),
 }
 
 
@@ -71,6 +73,14 @@ def check_run_json(info: Any) -> None:
         stage, _, measure = column.partition(".")
         if kind not in MEASURE_TYPES or not isinstance(stages.get(stage, {}).get(measure), dict):
             raise ValueError(f"`columns` has {column[:100]!a}, which is no measure of the recipe")
+    chosen = [name for name, table in stages.items() if table.get("by_language")]
+    for name in chosen:
+        check_shape(stages[name]["by_language"], {str: {str: object}}, f"{name}.by_language")
+        for changes in stages[name]["by_language"].values():
+            limits = {key: one for key, one in changes.items() if f"{name}.{key}" in info["columns"]}
+            check_shape(limits, {str: {str: object}}, f"{name}.by_language")
+    if (chosen or info.get("language")) and info["columns"].get(info.get("language", "")) != "str":
+        raise ValueError("`language` is no column with the language of a page, but a limit depends on the language")
     for name in info["compared"]:
         if name not in stages:
             raise ValueError(f"`compared` has {name[:100]!a}, which is no stage of the recipe")

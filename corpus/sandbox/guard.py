@@ -2,7 +2,8 @@
 
 A record that stops its worker is tried once more, alone, with far more time and memory. If it stops the worker again,
 its outcome is `failed` as crash, timeout or memory, and the unit continues with the next record. If a worker is killed
-from outside, its current record passes at the second try, so this only costs a restart.
+from outside, its current record passes at the second try, so this only costs a restart. If a worker stops while a stage
+works on several records at once, no record is blamed, and the rest of the unit is judged record by record.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import IO, Any
 from corpus.errors import CorpusError, InputChanged, InputUnreachable
 from corpus.sandbox.environment import worker_environment
 from corpus.sandbox.protocol import ERROR, JOB, BatchReader, Board, FrameReader, frame_head
-from corpus.sandbox.unit import Batch, Unit, UnitOptions
+from corpus.sandbox.unit import SEVERAL, Batch, Unit, UnitOptions
 from corpus.warc.record import Place
 
 _POLL_S = 0.2
@@ -139,6 +140,9 @@ class Guard:
                 false_starts += 1
                 if false_starts > _FALSE_STARTS:
                     raise WorkerError("The page worker did not start.", worker.last_words or "It printed nothing.")
+                continue
+            if worker.place == SEVERAL:
+                options = replace(options, single=True)  # one by one, the page that stops the worker shows itself
                 continue
             incident = incidents.setdefault(worker.place, _Incident())
             if incident.failed:

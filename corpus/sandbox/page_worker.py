@@ -26,7 +26,7 @@ from corpus.plugins import Plugin
 from corpus.recipes import Recipe
 from corpus.sandbox.footprint import Footprint
 from corpus.sandbox.protocol import ERROR, JOB, Board, FrameReader, send_batch, write_frame
-from corpus.sandbox.unit import Unit, UnitOptions, run_unit
+from corpus.sandbox.unit import SEVERAL, Unit, UnitOptions, run_unit
 from corpus.warc.record import Place
 
 _PR_SET_PDEATHSIG = 1
@@ -67,7 +67,8 @@ def _serve(pipeline: Pipeline, job: dict[str, Any], board: Board, fd_out: int, o
 
     def announce(place: Place) -> None:
         board.announce(place)
-        footprint.leave(place)
+        if place != SEVERAL:
+            footprint.leave(place)
         if options.alone:
             _limit_memory(memory_alone if place in options.alone else memory)
 

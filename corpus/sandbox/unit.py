@@ -18,7 +18,7 @@ from corpus.document import Document
 from corpus.documents.columns import Columns
 from corpus.documents.files import LINES, PAGE, ROWS, Reader, RowReader, read_part
 from corpus.outcome import DROPPED, FAILED, REMOVED, Outcome
-from corpus.pipeline import Pipeline, entry
+from corpus.pipeline import TOGETHER, Pipeline, entry
 from corpus.tables.ledger import (
     Counts,
     add_counts,
@@ -41,6 +41,9 @@ RECORDS_PER_BATCH = 192
 
 BYTES_PER_BATCH = 8 << 20
 """The size of the records in a batch, which are all in memory."""
+
+SEVERAL: Place = ((1 << 64) - 1, 0)
+"""Announced instead of a place while a stage works on several records at once."""
 
 JUNK = "junk"
 """The layout of a file that is an archive only by its name."""
@@ -94,6 +97,8 @@ class UnitOptions:
     """Seconds by the clock that the unit may take."""
     resume: Place | None = None
     """The place to start from, if earlier records are done."""
+    single: bool = False
+    """True: no stage works on several pages at once. A worker stopped while one did, and nobody knows at which page."""
     failed: Mapping[Place, str] = field(default_factory=dict)
     """Records that must not be touched, with the kind of failure that each gets."""
     alone: Mapping[Place, str] = field(default_factory=dict)
@@ -103,18 +108,20 @@ class UnitOptions:
     def as_dict(self) -> dict[str, Any]:
         """Return the options as JSON data, without `wall_s`, which concerns only the supervisor."""
         places = {name: [(*place, kind) for place, kind in getattr(self, name).items()] for name in ("failed", "alone")}
-        return {name: getattr(self, name) for name in ("only", "takedown", "footprint", "resume")} | places
+        return {name: getattr(self, name) for name in ("only", "takedown", "footprint", "resume", "single")} | places
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> UnitOptions:
         failed, alone = ({(offset, inner): kind for offset, inner, kind in data[name]} for name in ("failed", "alone"))
         only = [(offset, inner) for offset, inner in data["only"]] if data["only"] is not None else None
         resume = tuple(data["resume"]) if data["resume"] else None
-        return cls(only, data["takedown"], data["footprint"], resume=resume, failed=failed, alone=alone)
+        return cls(
+            only, data["takedown"], data["footprint"], resume=resume, single=data["single"], failed=failed, alone=alone
+        )
 
 
 class Seen(TypedDict):
-    """What a unit has seen of its archive (see `corpus.sandbox.seen`): the bytes from `start` up to `end`."""
+    """The part of its archive that a unit has seen (see `corpus.sandbox.seen`): the bytes from `start` up to `end`."""
 
     warc: str
     start: int
@@ -225,7 +232,11 @@ class _Rows:
         batch = Batch(next=next_place, done=done)
         rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in self._schemas}
         todo = [one for one in waiting if one.outcome is not None and one.outcome.kept]
-        self._pipeline.judge_all([one.outcome for one in todo if one.outcome], lambda i: self._announce(todo[i].place))
+        self._pipeline.judge_all(
+            [one.outcome for one in todo if one.outcome],
+            lambda i: self._announce(SEVERAL if i == TOGETHER else todo[i].place),
+            self._options.single,
+        )
         for one in waiting:
             self._announce(one.place)  # its excerpt is searched for personal data
             stopped_by = self._options.alone.get(one.place, "")

@@ -20,6 +20,7 @@ from corpus.errors import IntegrityError
 from corpus.json_data import check_shape, parse_json
 from corpus.storage.commits import Part, damaged, missing, part_of
 from corpus.storage.crash_points import reached
+from corpus.storage.safe_join import is_plain
 from corpus.storage.store import Store, as_json
 
 SEAL = "manifest/seal.json"
@@ -59,6 +60,8 @@ def read_manifest(store: Store, kind: str) -> list[Listed]:
                 part = Listed(**asdict(part_of(entry)), footer=entry["footer"])
                 if key.rpartition("-")[0] != f"manifest/{part.kind}":
                     raise ValueError(f"{key} lists a file of kind {part.kind[:20]!a}")
+                if not is_plain(part.key):  # not every reader of a part opens it through the store
+                    raise ValueError(f"{key} lists a file that may lie outside of the run")
                 listed.append(part)
             except ValueError:
                 raise damaged(store, key) from None

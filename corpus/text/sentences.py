@@ -42,6 +42,11 @@ def roles_of(stretches: TextStretches) -> bytes:
     return stretches.table.derived(_Roles).of(stretches)
 
 
+def sentence_ends(stretches: TextStretches) -> list[bool]:
+    """Return whether a sentence ends in each stretch. The end of a line is none."""
+    return [role in (_END, _OTHER) for role in roles_of(stretches)]
+
+
 def count_by_tokens(text: str, language: str = "en") -> int:
     """Return the number of sentences that spaCy's rule-based sentencizer finds in `text`, or 0 for an empty text.
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain, compress, repeat
@@ -63,9 +64,14 @@ def shingles_of(stretches: TextStretches, size: int = SIZE, numbers: bool = Fals
 
     A word's hash is the XXH3-64 of its UTF-8. `fold` joins the hashes of a run.
     """
-    words = stretches.table.derived(_NumberedWordHashes if numbers else _WordHashes).of(stretches.numbers)
+    words = stretches.table.derived(_NumberedWordHashes if numbers else _PlainWordHashes).of(stretches.numbers)
     count = len(words) - size + 1
     return fold([words[i : i + count] for i in range(size)]) if count > 0 else np.zeros(0, np.uint64)
+
+
+def word_hashes(words: Sequence[str]) -> list[int]:
+    """Return the XXH3-64 of the UTF-8 of each word."""
+    return [xxhash.xxh3_64_intdigest(word.encode()) for word in words]
 
 
 def joined_shingles(text: str, language: str = "en", size: int = SIZE, numbers: bool = False) -> Hashes:
@@ -154,21 +160,23 @@ def _normal_words(stretch: str, language: str, numbers: bool) -> list[str]:
 _remembered_words = lru_cache(TABLE_LIMIT)(_normal_words)
 
 
-class _WordHashes:
+class WordHashes(ABC):
     """The hashes of the normalized words of a table's stretches, computed at first use and kept in one pool."""
 
-    numbers = False
+    @abstractmethod
+    def words(self, stretch: str) -> list[str]:
+        """Return the normalized words of a stretch. They must not depend on other stretches."""
 
     def __init__(self, table: StretchTable) -> None:
-        self._table = table
+        self.table = table
         self._first, self._counts, self._pool = Column(np.int64), Column(np.int64), Column(np.uint64)
         self._lock = threading.Lock()
 
     def of(self, numbers: Ints) -> Hashes:
         """Return the hashes of the stretches with these numbers, in order."""
-        if len(self._first) < len(self._table.strings):
+        if len(self._first) < len(self.table.strings):
             with self._lock:
-                more = len(self._table.strings) - len(self._first)
+                more = len(self.table.strings) - len(self._first)
                 self._counts.extend(np.zeros(more, np.int64))
                 self._first.extend(np.full(more, -1))
         first = self._first.values[numbers]
@@ -178,10 +186,14 @@ class _WordHashes:
         hashes: Hashes = self._pool.values[runs(first, self._counts.values[numbers])]
         return hashes
 
+    def counts(self, numbers: Ints) -> Ints:
+        """Return the number of words of each stretch, if `of` has seen these numbers."""
+        return self._counts.values[numbers]
+
     def _learn(self, numbers: Ints) -> None:
         """Copy the hashes of stretches from the previous table, or compute them."""
-        strings = [self._table.strings[number] for number in numbers.tolist()]
-        previous = self._table.previous
+        strings = [self.table.strings[number] for number in numbers.tolist()]
+        previous = self.table.previous
         if previous is not None:
             old = previous.derived(type(self))
             old_numbers = np.fromiter(map(previous.get, strings, repeat(-1)), np.int64, len(strings))
@@ -191,9 +203,7 @@ class _WordHashes:
             counts = old._counts.values[old_numbers[known]]
             self._add(numbers[known], counts, old._pool.values[runs(first[known], counts)])
             numbers, strings = numbers[~known], list(compress(strings, ~known))
-        language, hash_of = self._table.language, xxhash.xxh3_64_intdigest
-        words = [_normal_words(stretch, language, self.numbers) for stretch in strings]
-        hashes = [[hash_of(word.encode()) for word in of] for of in words]
+        hashes = [word_hashes(self.words(stretch)) for stretch in strings]
         counts = np.fromiter(map(len, hashes), np.int64, len(hashes))
         self._add(numbers, counts, np.array(list(chain.from_iterable(hashes)), np.uint64))
 
@@ -205,7 +215,15 @@ class _WordHashes:
             self._first.values[numbers] = first
 
 
-class _NumberedWordHashes(_WordHashes):
-    """The hashes of the words of a table's stretches, with unchanged numbers."""
+class _PlainWordHashes(WordHashes):
+    """The hashes of normalized words."""
 
-    numbers = True
+    def words(self, stretch: str) -> list[str]:
+        return _normal_words(stretch, self.table.language, False)
+
+
+class _NumberedWordHashes(WordHashes):
+    """The hashes of normalized words, with unchanged numbers."""
+
+    def words(self, stretch: str) -> list[str]:
+        return _normal_words(stretch, self.table.language, True)

@@ -14,10 +14,13 @@ differed, and a filled table takes a twentieth of the time. Three differences fr
 from __future__ import annotations
 
 import gc
+import hashlib
 import re
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import metadata
 from itertools import accumulate, chain, pairwise
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,10 +48,27 @@ TABLE_CHARS = 4_000_000
 MAX_STRETCH = 1_000
 LONG_STRETCH = 200
 
-NEEDS_SEGMENTER = {"ja": "sudachipy", "ko": "mecab-ko", "th": "pythainlp", "vi": "pyvi", "zh": "jieba"}
-"""The languages that do not separate words by whitespace, with the package that spaCy needs for each."""
+TABLES_LIMIT = 3 * TABLE_LIMIT
+"""The number of stretches that the tables of all languages may hold together, some 200 MB. Then the tables of languages
+that were not used for longest are dropped."""
 
-_ALIASES = {"no": "nb"}  # fastText's code to spaCy's
+SEGMENTED = frozenset({"zh", "yue", "wuu", "ja", "th", "lo", "km", "my", "bo"})
+"""The languages without spaces between words. ICU finds their words: by dictionaries, and in Tibetan by syllables."""
+
+SEGMENTER = "icu4py"
+"""The package that brings ICU, without its dependencies on the system."""
+
+PAGE = "page"
+"""As the language of a stage: the language of each page, as an earlier stage found it."""
+
+_ALIASES = {"no": "nb", "bs": "sr", "sw": "tn"}
+"""fastText's code of a language to spaCy's, and the languages that FineWeb-2 splits by the rules of another."""
+
+_NEEDS_PACKAGE = {"ja", "ko", "th", "vi", "zh"}
+"""The languages for which spaCy needs a package. Its common rules split Korean and Vietnamese, because these have
+spaces between words or syllables."""
+
+_ISO = {"zho": "zh", "cmn": "zh", "jpn": "ja", "tha": "th", "lao": "lo", "khm": "km", "mya": "my", "bod": "bo"}
 
 _PLAIN = re.compile(r"([A-Za-z]*[a-z])([,.!?;:]?)")
 _SHAPED = re.compile(
@@ -66,8 +86,9 @@ _AFFIXES = re.compile(r"(?:['’][sS]|(?:US|[AC])?[$]|[\W_]){64}")
 def split_words(text: str, language: str = "en") -> list[str]:
     """Return the tokens of spaCy's blank tokenizer for `language`, in order and without whitespace.
 
-    `language` is an ISO 639 code. Languages that spaCy does not know are split by its multi-language rules ("xx").
-    New stretches are not added to the table. Raises the ConfigError of `check_language`.
+    `language` is an ISO 639 code. Languages that spaCy does not know are split by its multi-language rules ("xx"), and
+    languages without spaces between words by ICU. New stretches are not added to the table. Raises the ConfigError of
+    `check_language`.
     """
     stretches = text.split()
     return list(chain.from_iterable(map(_table_for(language, len(stretches), len(text)).look_up, stretches)))
@@ -81,8 +102,32 @@ def stretches_of(text: str, language: str = "en") -> TextStretches:
 
 
 def check_language(language: str) -> None:
-    """Raise ConfigError if rules alone can't find the words of a language (Chinese, Japanese, Thai …)."""
-    _table_for(language)
+    """Raise ConfigError if the words of a language can't be found, because ICU is not installed."""
+    if language != PAGE:
+        check_segmenter([language])
+        _table_for(language)
+
+
+def check_segmenter(languages: Iterable[str] | None) -> dict[str, str]:
+    """Return a digest of the version of ICU if one of the languages needs it. None stands for any languages. Raises
+    ConfigError if it is not installed."""
+    needy = sorted(SEGMENTED if languages is None else {one for one in languages if _segmented(one)})
+    if not needy:
+        return {}
+    try:
+        version = metadata.version(SEGMENTER)
+    except metadata.PackageNotFoundError:
+        what = f"Words of these languages have no spaces between them, and ICU is not installed: {', '.join(needy)}."
+        todo = "Install it with `pip install 'corpus[languages]'`, or leave these languages out."
+        raise ConfigError(what, todo) from None
+    return {f"words.{SEGMENTER}": hashlib.sha256(version.encode()).hexdigest()}
+
+
+def _segmented(language: str) -> str:
+    """Return the code by which ICU knows a language without spaces between words, or an empty text."""
+    code = language.partition("_")[0]
+    code = _ISO.get(code, code)
+    return code if code in SEGMENTED else ""
 
 
 class StretchTable(dict[str, int]):
@@ -99,7 +144,8 @@ class StretchTable(dict[str, int]):
         self.chars = 0
         self.vocabulary = Vocabulary()
         # each table has its own tokenizer, because spaCy's string store keeps every word that it ever saw
-        self._tokenizer = _tokenizer(language)
+        self._segmenter = _segmenter(_segmented(language)) if _segmented(language) else None
+        self._tokenizer = _tokenizer("xx" if self._segmenter else language)
         self._lock = threading.Lock()
         self._shapes: dict[tuple[str, ...], list[tuple[int, int]]] | None = {} if language == "en" else None
         self._first, self._counts, self._pool = Column(np.int64), Column(np.int64), Column(np.int64)
@@ -163,6 +209,8 @@ class StretchTable(dict[str, int]):
                 return split
         if not stretch.isascii():
             stretch = _SURROGATE.sub("\ufffd", stretch)
+            if self._segmenter is not None:
+                return self._segmenter(stretch)
         with self._lock:
             return tuple(token.text for token in self._tokenizer(stretch))
 
@@ -238,36 +286,60 @@ def _cut(stretch: str) -> list[str]:
 
 
 _tables: dict[str, StretchTable] = {}
+_tables_lock = threading.Lock()
 
 
 def _table_for(language: str, count: int = 0, chars: int = 0) -> StretchTable:
     """Return the language's table, with room for a text of `count` stretches and `chars` characters."""
     if count > TABLE_LIMIT or chars > TABLE_CHARS:
         return StretchTable(language)  # a huge text would displace the words of all other texts
-    table = _tables.get(language)
-    if table is None:
-        table = _tables[language] = StretchTable(language)
-    elif len(table) >= TABLE_LIMIT or table.chars >= TABLE_CHARS:
-        table.previous = None
-        table = _tables[language] = StretchTable(language, table)
+    with _tables_lock:
+        table = _tables.pop(language) if language in _tables else StretchTable(language)
+        dropped = len(table) >= TABLE_LIMIT or table.chars >= TABLE_CHARS
+        if dropped:
+            table.previous = None
+            table = StretchTable(language, table)
+        _tables[language] = table  # in the order of their last use
+        while len(_tables) > 1 and sum(map(len, _tables.values())) > TABLES_LIMIT:
+            del _tables[next(iter(_tables))]
+            dropped = True
+    if dropped:
         # A table and its tokenizer refer to each other, and page workers collect such cycles rarely. Without this line,
         # the tables before the last two stay in memory: 3 KB for each page.
         gc.collect()
     return table
 
 
+def _segmenter(language: str) -> Callable[[str], tuple[str, ...]]:
+    """Return ICU's function from a stretch to its words and punctuation marks."""
+    check_segmenter([language])
+    from icu4py.breakers import WordBreaker
+
+    def split(stretch: str) -> tuple[str, ...]:
+        return tuple(WordBreaker(stretch, language))
+
+    return split
+
+
+def rules_of(language: str) -> str:
+    """Return the code of spaCy's rules for a language ("xx" are its common rules), or "ICU"."""
+    return "ICU" if _segmented(language) else str(_spacy_rules(language).lang)
+
+
+def _spacy_rules(language: str) -> Any:
+    """Return spaCy's class for a language, or the one with its common rules."""
+    from spacy.util import get_lang_class  # takes a second, so only when words are split
+
+    try:
+        rules = get_lang_class(_ALIASES.get(language, language))
+    except ImportError:  # spaCy's error for an unknown language
+        return get_lang_class("xx")
+    return get_lang_class("xx") if rules.lang in _NEEDS_PACKAGE else rules
+
+
 def _tokenizer(language: str) -> Tokenizer:
     with without_heavy():  # spaCy also loads the plugins of other packages
-        from spacy.util import get_lang_class  # takes a second, so only when words are split
-
-        try:
-            rules = get_lang_class(_ALIASES.get(language, language))
-        except ImportError:  # spaCy's error for an unknown language
-            rules = get_lang_class("xx")
-        if rules.lang in NEEDS_SEGMENTER:
-            what = f"'{language}' can't be split into words without a segmenter ({NEEDS_SEGMENTER[rules.lang]})."
-            raise ConfigError(what, "Leave out the stages that count words for this language.")
-        tokenizer: Tokenizer = rules().tokenizer
+        tokenizer: Tokenizer = _spacy_rules(language)().tokenizer
         # these attributes of new words take half of the time, and nothing uses them
         tokenizer.vocab.lex_attr_getters = {}
         return tokenizer

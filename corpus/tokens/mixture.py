@@ -67,9 +67,9 @@ class Condition:
 
 @dataclass(frozen=True)
 class Repeat:
-    """How often a document is taken. Without a column `by`, every document is taken `copies[0]` times. With a column, a
-    document is taken `copies[n]` times if n of the `edges` are at or below its value, and once if it has no value. With
-    1.5 copies, a hash selects half of the documents for a second copy."""
+    """The number of times that a document is taken. Without a column `by`, every document is taken `copies[0]` times.
+    With a column, a document is taken `copies[n]` times if n of the `edges` are at or below its value, and once if it
+    has no value. With 1.5 copies, a hash selects half of the documents for a second copy."""
 
     by: str = ""
     edges: tuple[float, ...] = ()

@@ -34,6 +34,7 @@ _ZEROS = re.compile(rb"\0*+")
 _MARKUP = re.compile(rb"<(?:[!?]|/?[A-Za-z][A-Za-z0-9-]*(?:\s|/?>(?!\s*[;,])|\Z))")
 """A tag or a comment, but not the `<URL>;` of a Link header."""
 _CHUNK = re.compile(rb"\s{0,16}0{0,64}([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r?\n")
+_SEPARATORS = {"x-robots-tag": "\n"}
 _UNDELIVERED = {"content-type", "content-length", "transfer-encoding"}
 """The headers of answers with a body.
 
@@ -46,7 +47,8 @@ class HttpMessage:
     """The status, headers and body of an HTTP message.
 
     `status` is None if it is missing, as in HTTP/0.9. Header names are lower-case. A comma joins the values of a
-    repeated header, except that the last Content-Type wins. `body` is as transferred.
+    repeated header. There are two exceptions: the last Content-Type wins, and each value of X-Robots-Tag has a line of
+    its own, because a robot that one value names must not apply to the next value. `body` is as transferred.
     """
 
     status: int | None
@@ -97,7 +99,7 @@ def _headers(block: bytes, at: int) -> tuple[dict[str, str], int]:
         key, colon, value = text.partition(":")
         name, value = key.strip().lower() if colon else "", value.strip()
         if name in headers and name != "content-type":
-            value = f"{headers[name]}, {value}"
+            value = f"{headers[name]}{_SEPARATORS.get(name, ', ')}{value}"
         if name:
             headers[name] = value or headers.get(name, "")
     return headers, at

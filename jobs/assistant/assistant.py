@@ -82,8 +82,7 @@ class Speaker:
         text from the model, and a result is text for the model, so neither can contain a special id. Raises InputError
         if a conversation does not fit the window.
         """
-        begun = [self.begin(messages) for messages in conversations]
-        return self.go_on(begun, sampling, numbers, shown, dropped, calls_end)
+        return self.go_on([*map(self.begin, conversations)], sampling, numbers, shown, dropped, calls_end)
 
     def go_on(
         self, transcripts: Sequence[Transcript], sampling: Sampling | Sequence[Sampling],

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import InputError
-from corpus.json_data import parse_json
 from corpus.storage.store import Location
 from corpus.tokens.texts import open_texts, read_slice
 from jobs.assistant.assistant import Speaker, in_groups
-from jobs.assistant.conversation import ChatFormat, Conversation
+from jobs.assistant.conversation import BadConversation, ChatFormat, Conversation, Faults, read_lines
 from jobs.assistant.lessons import recall
 from jobs.assistant.lessons.lesson import answered, asked, is_held_out
 from jobs.assistant.score import AT_ONCE
@@ -67,24 +66,24 @@ class Verdict:
 
 
 def read_facts(file: Path) -> list[Fact]:
-    """Return the facts of a JSONL file. Raises InputError, which names the line."""
-    facts: list[Fact] = []
-    try:
-        with file.open("rb") as lines:
-            for line in lines:
-                fact = Fact(**parse_json(line))
-                "".join((fact.question, fact.answer, fact.about, fact.begins)).encode()
-                if fact.known not in (None, True, False) or not fact.question.strip() or not normal(fact.answer):
-                    raise ValueError
-                facts.append(fact)
-    except OSError as error:
-        raise InputError(f"{file} can't be read: {error.strerror}.", "Name a JSONL file of facts, or a run.") from None
-    except (ValueError, TypeError):
-        todo = 'Write {"question": …, "answer": …} on each line.'
-        raise InputError(f"Line {len(facts) + 1} of {file} is no fact.", todo) from None
-    if not facts:
-        raise InputError(f"{file} has no facts.", 'Write {"question": …, "answer": …} on each line.')
+    """Return the facts of a JSONL file. Raises InputError, which names the lines that are no facts."""
+    faults = Faults(str(file))
+    facts = [fact for _, fact in read_lines(file, faults, _fact, "facts, or a run")]
+    if faults.lines or not facts:
+        what = f"{faults}." if faults.lines else f"{file} has no facts."
+        raise InputError(what, 'Write {"question": …, "answer": …} on each line.')
     return facts
+
+
+def _fact(data: Any) -> Fact:
+    try:
+        fact = Fact(**data)
+        "".join((fact.question, fact.answer, fact.about, fact.begins)).encode()
+    except (TypeError, UnicodeError):
+        raise BadConversation("is no fact") from None
+    if fact.known not in (None, True, False) or not fact.question.strip() or not normal(fact.answer):
+        raise BadConversation("is no fact")
+    return fact
 
 
 def cloze(run: Location, count: int, seed: int) -> list[Fact]:

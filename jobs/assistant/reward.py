@@ -51,9 +51,9 @@ class RewardModel(GPT):
         self.head = Linear(shape.width, 1)
 
     def scores(self, ids: Tensor, last: Tensor) -> Tensor:
-        """Return a score for each row of ids, computed at its position `last`."""
-        rows = torch.arange(len(ids), device=ids.device)
-        scores: Tensor = self.head(self.trunk(ids)[rows, last])[:, 0].float()
+        """Return a score for each row of ids: the mean over its positions up to `last`."""
+        there = torch.arange(ids.size(1), device=ids.device) <= last[:, None]
+        scores: Tensor = (self.head(self.trunk(ids))[..., 0].float() * there).sum(1) / (last + 1)
         return scores
 
     def forward(self, ids: Tensor, targets: Tensor | None = None, counts: Tensor | None = None) -> Tensor:

@@ -20,7 +20,7 @@ from corpus.storage.store import Location
 from corpus.tokens.texts import open_texts, read_slice
 from jobs.assistant.tool import ToolError
 
-MOST_PASSAGE = 450
+MOST_PASSAGE = 300
 """The most characters of a passage.
 
 Such a passage fits a window of 256 tokens, together with question, call and source.

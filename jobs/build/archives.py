@@ -76,26 +76,35 @@ def read_texts(
     """
     wanted = [row for row in rows if row["outcome"] in (DROPPED, FAILED) and row["stage"] != REMOVED]
     wanted = [row for row in wanted if row["rule"] != "damaged"]
-    if not wanted:
+    return read_again(run, wanted, inputs, without_limits(run.info["recipe"]), modules, factory)
+
+
+def read_again(
+    run: Run, rows: Sequence[dict[str, Any]], inputs: Sequence[str], recipe: dict[str, Any],
+    modules: Sequence[Plugin], factory: str,
+) -> dict[str, str]:  # fmt: skip
+    """Return the texts that a recipe makes of pages of a run, by id. `rows` are ledger rows of judged pages. Raises
+    InputError if an archive is missing."""
+    if not rows:
         return {}
-    units = Archives(run, inputs).units(dict.fromkeys(row["warc"] for row in wanted))
+    units = Archives(run, inputs).units(dict.fromkeys(row["warc"] for row in rows))
     own = [[module.name, module.source] for module in modules]
-    recipe = make_recipe(factory, _without_limits(run.info["recipe"]), own).canonical()
+    recipe = make_recipe(factory, recipe, own).canonical()
     removed = str(run.store.local(TAKEDOWN_FILE)) if run.store.size(TAKEDOWN_FILE) is not None else ""
     texts: dict[str, str] = {}
     with closing(Guard(recipe, factory, modules=own)) as guard:
         for name, unit in units.items():
-            places = sorted(place_of(row) for row in wanted if row["warc"] == name)
+            places = sorted(place_of(row) for row in rows if row["warc"] == name)
             tables, _ = PageReader(guard, unit, removed).read(places, ["ledger", "corpus"])
             texts |= {row["id"]: row["text"] for row in tables["corpus"].select(["id", "text"]).to_pylist()}
     return texts
 
 
-def _without_limits(recipe: dict[str, Any]) -> dict[str, Any]:
+def without_limits(recipe: dict[str, Any]) -> dict[str, Any]:
     """Return a recipe whose limits are all switched off."""
     changed = copy.deepcopy(recipe)
-    for stage in changed["stages"]:
-        for limit in stage.values():
-            if isinstance(limit, dict):
-                limit.update(dict.fromkeys(limit, "off"))
+    tables = [own for stage in changed["stages"] for own in (stage, *stage.get("by_language", {}).values())]
+    for key, limit in [pair for table in tables for pair in table.items()]:
+        if isinstance(limit, dict) and key != "by_language":
+            limit.update(dict.fromkeys(limit, "off"))
     return changed

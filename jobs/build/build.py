@@ -20,6 +20,7 @@ from corpus.cpus import usable_cpus
 from corpus.digests import digest
 from corpus.errors import IntegrityError
 from corpus.net.urls import redact
+from corpus.recipes import language_column
 from corpus.storage.commits import Commit
 from corpus.storage.crash_points import reached
 from corpus.storage.manifest import write_manifest
@@ -35,7 +36,7 @@ from jobs.build.compare import Comparison, alarm
 from jobs.build.compare_documents import compare_documents, make_index
 from jobs.build.compare_lines import compare_lines
 from jobs.build.inputs import check_unchanged
-from jobs.build.plan import Build, Job, Plan, chosen_units, claim_folder, make_plan, make_units
+from jobs.build.plan import OPTIONAL, Build, Job, Plan, chosen_units, claim_folder, make_plan, make_units
 from jobs.build.units import run_units
 from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
@@ -173,11 +174,12 @@ def run_info(
         **{key: identity[key] for key in ("recipe", "resources", "versions")},
         "fingerprint": run.plan.fingerprint,
         **{key: identity[key] for key in ("inputs", "against", "removed")},
-        **({"documents": identity["documents"]} if "documents" in identity else {}),
+        **{key: identity[key] for key in OPTIONAL if key in identity},
         **({"removed_urls": "sha256"} if takedown_of(run.execution.store).hides else {}),
         "records": counts,
         "other_records": dict(sorted(others.items())),
         "columns": {name: kind.__name__ for name, kind in recipe.pipeline().columns.items()},
+        "language": language_column(recipe.stages),
         "compared": {
             bound.name: {"compares": bound.stage.compares, "kind": bound.stage.kind, "measures": bound.stage.evidence}
             for bound in recipe.stages

@@ -100,7 +100,7 @@ class Plan:
     identity: dict[str, Any]
     against: list[EarlierRun] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
-    """What an earlier run saw of the archives, if this run is a replay."""
+    """The parts of the archives that an earlier run saw, if this run is a replay."""
 
     @property
     def columns(self) -> Columns | None:
@@ -143,6 +143,7 @@ def make_plan(job: Job) -> Plan:
     columns = find_columns(inputs, job.columns, job.keep_columns)
     job.recipe.check_input(ARCHIVE_GIVES if columns is None else columns.gives)
     against = open_earlier(job)
+    checked = job.recipe.checked()
     identity = {
         "recipe": job.recipe.canonical(),
         "resources": job.recipe.resources() | {f"module.{module.name}": module.digest for module in job.modules},
@@ -151,8 +152,13 @@ def make_plan(job: Job) -> Plan:
         "against": [one.digest for one in against],
         "removed": takedown_of(open_store(job.out)).digest,
         **({"documents": columns.as_dict()} if columns is not None else {}),
+        **({"checked": checked} if checked else {}),
     }
     return Plan(inputs, identity, against)
+
+
+OPTIONAL = ("documents", "checked")
+"""The parts of an identity that only some runs have: the columns of documents, and what stages look for in pages."""
 
 
 def columns_of(info: Mapping[str, Any]) -> Columns | None:
@@ -212,7 +218,7 @@ def claim_folder(store: Store, plan: Plan) -> dict[str, Any] | None:
 def _identity_of(info: dict[str, Any]) -> dict[str, Any]:
     """Return the identity in a run.json. Raises KeyError and TypeError if it has none."""
     found = {key: info[key] for key in ("recipe", "resources", "versions", "against", "removed")}
-    found |= {"documents": info["documents"]} if info.get("documents") else {}
+    found |= {key: info[key] for key in OPTIONAL if info.get(key)}
     found["inputs"] = [{key: item[key] for key in ("name", "bytes", "identity")} for item in info["inputs"]]
     return found
 

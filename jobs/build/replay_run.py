@@ -25,7 +25,7 @@ from corpus.version import REPLAY_ROOMS, versions
 from jobs.build.archives import Archives
 from jobs.build.build import carry_out, complete
 from jobs.build.inputs import Input, seen_by
-from jobs.build.plan import Build, Job, Plan, claim_folder, open_earlier
+from jobs.build.plan import OPTIONAL, Build, Job, Plan, claim_folder, open_earlier
 from jobs.runner.derived import register
 from jobs.runner.engine import Engine, Stop
 from jobs.runner.execution import JobResult
@@ -68,7 +68,7 @@ def make_plan(old: Run, job: Job, takedown: Takedown) -> Plan:
                 "Build anew, or use the version and the lists that made it.",
             )
     same = {key: old.info[key] for key in ("resources", "versions", "inputs")}
-    same |= {"documents": old.info["documents"]} if old.info.get("documents") else {}
+    same |= {key: old.info[key] for key in OPTIONAL if old.info.get(key)}
     identity = {**same, "recipe": job.recipe.canonical(), "against": earlier, "removed": takedown.digest}
     names = old.locations()
     inputs = [Input(one["name"], names.get(one["name"], ""), one["bytes"], one["identity"]) for one in same["inputs"]]

@@ -171,17 +171,20 @@ def _chances(sampling: Sampling, number: int) -> Tensor:
 def _choose(logits: Tensor, temperatures: Tensor, top_ks: Tensor, chances: Tensor) -> Tensor:
     """Return one id for each row of logits. Temperatures and top-ks are columns."""
     greedy = temperatures == 0
-    if greedy.all():
-        return logits.argmax(-1)
+    likeliest = logits.argmax(-1) if greedy.any() else None  # this takes longer than the maximum alone
+    if likeliest is not None and greedy.all():
+        return likeliest
     # with the likeliest at 0, since very small temperatures would give infinity
-    most, likeliest = logits.max(-1, keepdim=True)
-    logits = (logits - most) / temperatures.where(~greedy, 1).clamp(min=1e-30).float()
+    logits = (logits - logits.amax(-1, keepdim=True)) / temperatures.where(~greedy, 1).clamp(min=1e-30).float()
     if int(top_ks.min()) < logits.size(1):
         count = min(int(top_ks.max()), logits.size(1))
         least = logits.topk(count).values.gather(1, top_ks.clamp(max=count) - 1)
         logits = logits.masked_fill(logits < least, -torch.inf)
-    upto = logits.exp_().cumsum(-1, dtype=torch.float64)
-    return torch.searchsorted(upto, chances[:, None] * upto[:, -1:], right=True).where(~greedy, likeliest)[:, 0]
+    upto = logits.exp_().cumsum(-1)  # in float64, this takes as long as a block of the model
+    total = upto[:, -1:]
+    wanted = torch.minimum(chances[:, None].float() * total, total.nextafter(-total))  # rounding may give the total
+    drawn = torch.searchsorted(upto, wanted, right=True)[:, 0]
+    return drawn if likeliest is None else likeliest.where(greedy[:, 0], drawn)
 
 
 class TextStream:

@@ -35,10 +35,11 @@ class RuleSamples:
 
         The sample has only the number of the bound, or null for a category.
         """
-        bounds = self.measure.bounds if self.measure else {}
+        limits = [self.measure.limits.base, *self.measure.limits.own.values()] if self.measure else []
+        bounds = [pair for limit in limits for pair in limit.bounds.items()]
         if sample["limit"] is None:
-            return "one_of" if "one_of" in bounds else ""
-        return next((bound for bound, given in bounds.items() if given == sample["limit"]), "")
+            return "one_of" if any(bound == "one_of" for bound, _ in bounds) else ""
+        return next((bound for bound, given in bounds if given == sample["limit"]), "")
 
     def sign(self, sample: dict[str, Any]) -> str:
         return _SIGNS.get(self.bound(sample), "at")

@@ -6,7 +6,7 @@ and the page's style sheet gives them their colors, light and dark.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,6 +102,25 @@ def draw_histogram(
     logarithmic = _wants_log(np.concatenate([kept, dropped]))
     grow = np.log1p if logarithmic else np.asarray
     return _draw(_SMALL, bins, kept, dropped, bounds, whole, grow).svg("histogram", label), logarithmic
+
+
+def draw_curve(points: Sequence[Sequence[float]], label: str, across: str, up: str, dots: bool = False) -> Markup:
+    """Draw points between 0 and 1, joined by lines or as dots, above the diagonal of chance or of a true score."""
+    picture = _Picture(_SMALL, 10, 10.0, 0.0)
+    for tenth in (0, 5, 10):
+        picture.line("grid", (0, tenth), (10, tenth))
+        picture.text("count", picture.left, tenth, _BESIDE, "end", tick(tenth / 10))
+        picture.text("tick", tenth, -0.75, _BELOW, "middle", tick(tenth / 10))
+    picture.line("limit", (0, 0), (10, 10))
+    scaled = [(10 * x, 10 * y) for x, y in points]
+    if dots:
+        for x, y in scaled:
+            picture.box("kept", x - 0.12, x + 0.12, y - 0.25, y + 0.25, f"{across} {x / 10:.2f}, {up} {y / 10:.2f}")
+    else:
+        picture.line("kept curve", *scaled, (10, 0), (0, 0))
+    picture.text("bound", 10, 10, _ABOVE, "end", up)
+    picture.text("bound", 10, 0, _ABOVE, "end", across)
+    return picture.svg("histogram", label)
 
 
 def draw_lengths(texts: TextSizes, dropped: np.ndarray) -> Markup | None:

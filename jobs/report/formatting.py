@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from corpus.revise.limits import Limits
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -110,6 +113,21 @@ def seconds(number: float) -> str:
 def limit(bounds: dict[str, Any]) -> str:
     """Return a limit in words, such as "min 50, max 100,000"."""
     return ", ".join(f"{bound.replace('_', ' ')} {value(given)}" for bound, given in bounds.items())
+
+
+def limits(given: Limits) -> str:
+    """Return the limits of a measure in words. Of a bound that depends on the language, return the least and the
+    most.
+    """
+    every = [one.bounds for one in (given.base, *given.own.values())]
+    if all(bounds == every[0] for bounds in every):
+        return limit(every[0])
+    parts = []
+    for bound in dict.fromkeys(bound for bounds in every for bound in bounds):
+        values = [bounds[bound] for bounds in every if bound in bounds]
+        ends = dict.fromkeys(map(value, (min(values), max(values))))
+        parts.append(f"{bound.replace('_', ' ')} {' to '.join(ends)}")
+    return f"{', '.join(parts)} (by language)"
 
 
 def breakable(name: str) -> Markup:

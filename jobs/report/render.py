@@ -21,7 +21,7 @@ from jobs.report import formatting
 from jobs.report.gather import Report, gather
 from jobs.report.scan import Tick
 
-_FILTERS = ("crawled", "plain", "count", "percent", "size", "value", "seconds", "limit", "breakable")
+_FILTERS = ("crawled", "plain", "count", "percent", "size", "value", "seconds", "limit", "limits", "breakable")
 
 
 def write_report(run: Run, out: Path, tick: Tick = lambda: None, share: bool = False) -> int:

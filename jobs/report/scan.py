@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.outcome import DROPPED, KEPT
-from corpus.revise.judge import outside
-from corpus.revise.limits import measures_of
+from corpus.revise.limits import Measure, measures_of
 from corpus.run import Run
 from corpus.runs.row_groups import read_batches
 from corpus.url_identity import MAX_HOST, split_url
@@ -87,6 +86,7 @@ class Scan:
 
     def __init__(self, info: dict[str, Any], counts: CategoryCounts, wanted: set[str], keepers: set[str]) -> None:
         self.measures = measures_of(info)
+        self._language = info.get("language")
         self.spans = Spans(info)
         self.archives = ArchiveCounts()
         self.rules: defaultdict[str, RuleCounts] = defaultdict(RuleCounts)
@@ -135,6 +135,7 @@ class Scan:
         `own` is the index of the measure that dropped a document, or -1.
         """
         broken: dict[int, np.ndarray] = {}
+        languages = batch[self._language] if self._language else None
         reached = np.full(batch.num_rows, -1)
         number = np.zeros(batch.num_rows, dtype=np.int32)
         for index, measure in enumerate(self.measures):
@@ -142,8 +143,8 @@ class Scan:
             if not measure.collective:
                 reached[_mask(values.is_valid())] = index
             mask = own == index
-            if measure.bounds:
-                mask |= outside(measure.limit, values) & dropped
+            if measure.limits.on:
+                mask |= measure.limits.outside(values, languages) & dropped
             if mask.any():
                 broken[index] = mask
                 number += mask
@@ -163,7 +164,7 @@ class Scan:
         judged = kept | dropped
         for measure in self.measures:
             values = batch[measure.column]
-            if measure.limit.of is str:
+            if measure.of is str:
                 self._counts.add(measure.column, values, kept, dropped)
                 continue
             seen = self.values[measure.column]
@@ -202,7 +203,7 @@ def scan(run: Run, counts: CategoryCounts, wanted: set[str], keepers: set[str], 
     for measure in found.measures:
         values = found.values[measure.column]  # a category has no numeric values
         if values.least < values.most:
-            bins = make_bins(values, measure.bounds, measure.limit.of is int)
+            bins = make_bins(values, drawn_bounds(measure), measure.of is int)
             kept, dropped = (np.zeros(bins.number, dtype=np.int64) for _ in range(2))
             found.histograms[measure.column] = Histogram(bins, kept, dropped)
     for batch in read_batches(run.paths("ledger"), ["outcome", *found.histograms], _BATCH_ROWS):
@@ -213,6 +214,11 @@ def scan(run: Run, counts: CategoryCounts, wanted: set[str], keepers: set[str], 
             histogram.dropped += histogram.bins.count(numbers[dropped])
         tick()
     return found
+
+
+def drawn_bounds(measure: Measure) -> dict[str, Any]:
+    """Return the bounds that a histogram shows: none if they depend on the language."""
+    return {} if measure.limits.own else measure.bounds
 
 
 def batches_of(run: Run) -> int:

@@ -20,7 +20,7 @@ from filters.meanings import meanings
 from jobs.report import formatting
 from jobs.report.categories import CategoryCounts, TopCategories
 from jobs.report.figures import draw_histogram
-from jobs.report.scan import Histogram, RuleCounts, Scan
+from jobs.report.scan import Histogram, RuleCounts, Scan, drawn_bounds
 
 _CATEGORIES = 8
 """The most categories of a measure that are shown by name."""
@@ -101,6 +101,8 @@ class StageTable:
     params: dict[str, Any]
     limits: dict[str, str]
     unlimited: list[str]
+    by_language: dict[str, str]
+    """The changes of single languages, in words, by code."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def rules(info: dict[str, Any], scan: Scan) -> list[StageRules]:
         own = [
             RuleEffect(measure, dropped.get(measure.name, 0), scan.rules[measure.column])
             for measure in scan.measures
-            if measure.stage == name and (measure.bounds or measure.name in dropped)
+            if measure.stage == name and (measure.limits.on or measure.name in dropped)
         ]
         if own:
             found.append(StageRules(name, total(dropped), scan.stages[name], own))
@@ -169,7 +171,7 @@ def cards(info: dict[str, Any], scan: Scan, counts: CategoryCounts) -> dict[str,
     found: dict[str, list[MeasureCard]] = {}
     for measure in scan.measures:
         meaning = known.get(uses[measure.stage], {}).get(measure.name, "").replace("`", "")
-        if measure.limit.of is str:
+        if measure.of is str:
             top = counts.top(measure.column, _CATEGORIES)
             null, outside = judged - top.kept - top.dropped, scan.rules[measure.column].outside
             sentence = "" if top.distinct else "never measured"
@@ -190,12 +192,12 @@ def _number_card(measure: Measure, meaning: str, scan: Scan) -> MeasureCard:
     found = scan.histograms.get(measure.column)
     if found is None:
         return MeasureCard(*counts, f"always {least}")
-    words = {bound: formatting.limit({bound: given}) for bound, given in measure.bounds.items()}
+    words = {bound: formatting.limit({bound: given}) for bound, given in drawn_bounds(measure).items()}
     label = (
         f"{measure.column}: from {least} to {most} "
         f"in {values.kept:,} kept and {values.dropped:,} dropped documents; {outside:,} outside the limit"
     )
-    whole = measure.limit.of is int
+    whole = measure.of is int
     picture, logarithmic = draw_histogram(found.bins, found.kept, found.dropped, words, label, whole=whole)
     return MeasureCard(*counts, picture=picture, logarithmic=logarithmic, histogram=found)
 
@@ -205,12 +207,21 @@ def stage_tables(info: dict[str, Any], scan: Scan) -> list[StageTable]:
     found = []
     for table in info["recipe"]["stages"]:
         name = table["name"]
-        limits = {measure.name: measure.bounds for measure in scan.measures if measure.stage == name}
+        limits = {measure.name: formatting.limits(measure.limits) for measure in scan.measures if measure.stage == name}
         params = {key: given for key, given in table.items() if key not in limits and key not in RESERVED}
-        limited = {key: formatting.limit(bounds) for key, bounds in limits.items() if bounds}
+        limited = {key: words for key, words in limits.items() if words}
         unlimited = [key for key in limits if key not in limited]
-        found.append(StageTable(name, table["stage"], table.get("languages", []), params, limited, unlimited))
+        own = {code: _changes(changes) for code, changes in table.get("by_language", {}).items()}
+        found.append(StageTable(name, table["stage"], table.get("languages", []), params, limited, unlimited, own))
     return found
+
+
+def _changes(changes: dict[str, Any]) -> str:
+    """Return what a language changes, in words."""
+    shown = {
+        name: formatting.limit(to) if isinstance(to, dict) else formatting.value(to) for name, to in changes.items()
+    }
+    return "; ".join(f"{name} {words}" for name, words in shown.items())
 
 
 def recipe_differences(recipe: dict[str, Any]) -> list[str] | None:

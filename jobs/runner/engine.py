@@ -91,6 +91,9 @@ class Engine(Protocol):
 
     def submit(self, function: Function, payload: Payload, slots: int) -> Any: ...
 
+    def withdraw(self) -> list[Any]:
+        """Take back the tasks that certainly have not started, and return them."""
+
     def wait(self, running: list[Any]) -> Any | None:
         """Return a finished task, or None after about a second."""
 
@@ -109,8 +112,8 @@ class Engine(Protocol):
 def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: Stop) -> Iterator[TaskResult]:
     """Run `function` over all payloads, and yield the results as they come.
 
-    At most two slots per worker are submitted at a time. After a stop signal no new task is submitted, and running
-    tasks may finish. Raises NoRoom, and OutputError if no attempt could write.
+    At most two slots per worker are submitted at a time. After a stop signal no new task starts, and running tasks may
+    finish. Raises NoRoom, and OutputError if no attempt could write.
     """
     fresh = deque(PendingTask(payload) for payload in payloads)
     again: list[PendingTask] = []
@@ -121,6 +124,8 @@ def run(engine: Engine, function: Function, payloads: Iterable[Payload], stop: S
         while room > 0 and not stop.asked() and (due := _next(fresh, again)):
             running[engine.submit(function, due.payload, due.slots)] = due
             room -= due.slots
+        for task in engine.withdraw() if stop.asked() else ():
+            del running[task]
         if not running:
             if stop.asked():
                 return

@@ -63,6 +63,11 @@ class LocalEngine:
             self._running.append(task)
             worker.send(task.request)
 
+    def withdraw(self) -> list[_LocalTask]:
+        withdrawn = list(self._queue)
+        self._queue.clear()
+        return withdrawn
+
     def wait(self, running: list[_LocalTask]) -> _LocalTask | None:
         at_work: dict[Any, tuple[_LocalTask, _Worker]]
         at_work = {task.worker.answers.fileno(): (task, task.worker) for task in running if task.worker}

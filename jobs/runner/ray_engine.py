@@ -285,6 +285,9 @@ class RayEngine:
         task = self._remote.options(max_retries=0, num_returns="streaming", num_cpus=slots, scheduling_strategy=where)
         return _RayTask(task.remote(function, payload, self._address))
 
+    def withdraw(self) -> list[_RayTask]:
+        return []  # Ray may be starting any task at this moment, and canceling it then would lose its work
+
     def wait(self, running: list[_RayTask]) -> _RayTask | None:
         tasks = {task.stream: task for task in running}
         until = time.monotonic() + 1

@@ -29,9 +29,11 @@ def show_funnel(info: dict[str, Any], console: Console) -> None:
     records = info["records"]
     table = Table("", "records", "left", "rules", box=None, header_style="dim")
     table.add_row("in", str(records["in"]), "", "")
+    off = {stage["name"] for stage in info["recipe"]["stages"] if stage.get("index") == ""}
     for row in funnel(info):
         if row.records or row.outcome == DROPPED:
-            table.add_row(row.name, f"-{row.records}" if row.records else "0", str(row.left), _rules(row.rules))
+            rules = "off" if row.name in off else _rules(row.rules)
+            table.add_row(row.name, f"-{row.records}" if row.records else "0", str(row.left), rules)
     table.add_row("kept", str(records["kept"]), "", "", style="bold")
     console.print(table)
 
@@ -149,7 +151,7 @@ def _no_text(row: dict[str, Any]) -> str:
 
 
 _BROKEN = {"min": "below min", "max": "above max", "above": "not above", "below": "not below"}
-"""What is wrong with a value that breaks a bound."""
+"""The fault of a value that breaks a bound, in words."""
 
 
 def _verdict(row: dict[str, Any]) -> str:

@@ -58,7 +58,7 @@ _LEGEND = (
     "open: dropped here before, and what later rules say is unknown",
     "held: dropped here before, and another rule drops them now",
 )
-"""What the columns of the changed rules mean."""
+"""The meanings of the columns of the changed rules."""
 
 
 def _rules(found: WhatIf) -> Table:

@@ -1,4 +1,4 @@
-"""`explain`, `ls`, `verify`, `report`, `stages`, `recipes`: verbs that change no run."""
+"""`explain`, `ls`, `verify`, `report`, `card`, `stages`, `recipes`: verbs that change no run."""
 
 from __future__ import annotations
 
@@ -136,6 +136,43 @@ def report_command(folder: Location, out: Path | None, share: bool, as_json: boo
     if as_json:
         show_json({"report": str(path), "bytes": size})
     say(f"{path}: {size:,} bytes. Open it in a browser.")
+
+
+@click.command("card")
+@click.argument("folder", type=location_type, required=False)
+@click.option("-o", "--out", type=folder_type, help="Folder for the papers.")
+@click.option("--answers", type=folder_type, metavar="FILE", help="TOML file with what a run can't know.")
+@click.option("--questions", is_flag=True, help="Print the form for --answers, and stop.")
+@json_option
+def card_command(
+    folder: Location | None, out: Path | None, answers: Path | None, questions: bool, as_json: bool
+) -> None:
+    """Write the papers of a run, ready to be published.
+
+    They are Croissant metadata, a card for the Hub, and the public summary of training content. The summary follows
+    the template for Article 53(1)(d) of the EU AI Act. Everything in it comes from the run or from your answers. A
+    question that neither answers is shown as not answered.
+
+    \b
+    Example: corpus card --questions > answers.toml
+    Example: corpus card out -o card --answers answers.toml
+    """
+    from jobs.card.card import write_card
+    from jobs.card.questions import questions_toml, read_answers
+
+    if questions:
+        show(questions_toml(), end="")
+        return
+    if folder is None or out is None:
+        raise click.UsageError("Name the run, and with -o the folder for its papers.")
+    facts = write_card(open_run(folder), out, read_answers(answers))
+    if as_json:
+        show_json(facts)
+    say(f"{out}: croissant.json, README.md, training_content.md, training_content.csv, domains.csv")
+    if not facts["linked"]:
+        say(f"The corpus is in a bucket. Copy its files to {out / 'corpus'} before you publish the folder.")
+    if facts["not_answered"]:
+        say(f"{len(facts['not_answered'])} questions are not answered. `corpus card --questions` prints the form.")
 
 
 @click.command("stages")

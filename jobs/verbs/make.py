@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from corpus.storage.store import Location
 from filters import load_recipe
 from jobs.build.build import build
 from jobs.build.plan import Job, Plan, make_plan, make_units
+from jobs.build.robots import index_robots, robots_setting
 from jobs.runner.execution import JobResult
 from jobs.runner.progress import Progress
 from jobs.runner.terminal import say, show_json
@@ -36,6 +38,10 @@ _SETTING = (
 )
 _MODULE = "Python module with your own stages. Repeatable."
 _UNIT_SECONDS = "Deadline of a unit, in seconds. Default: the longest time that its pages may take."
+_ROBOTS = (
+    "Archives with the robots.txt of sites, from the folders robotstxt/ of a crawl, or an index of them, made by "
+    "`corpus robots index`. Repeatable."
+)
 _AGAINST = "Earlier run to compare with. Pages that repeat one of its pages are dropped. Repeatable."
 _DEDUP_MB = "Memory per deduplication task, in MiB."
 _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an archive at a URL up to 32."
@@ -55,6 +61,7 @@ _UNIT_MB = "MiB of an archive per unit, as stored. Default: up to 8, for an arch
 @click.option("--unit-mb", type=options.Finite(min=0.01), help=_UNIT_MB)
 @options.page_options
 @options.column_options
+@click.option("--robots", multiple=True, metavar="PLACE", help=_ROBOTS)
 @click.option("--unit-seconds", type=options.Finite(min=0, min_open=True), help=_UNIT_SECONDS)
 @click.option("--against", multiple=True, type=options.location_type, help=_AGAINST)
 @click.option("--no-index", is_flag=True, help="Do not write an index. Later runs cannot use --against with this run.")
@@ -69,8 +76,8 @@ def build_command(
     inputs: tuple[str, ...], out: Location, recipe: str, settings: tuple[str, ...], modules: tuple[str, ...],
     limit: int | None, sample: int | None, seed: int, base: str | None, where: options.Where,
     unit_mb: float | None, guard: GuardSettings, columns: dict[str, str], keep_columns: tuple[str, ...],
-    unit_seconds: float | None, against: tuple[Location, ...], no_index: bool, dedup_mb: int, alarm_rate: float,
-    share: bool, keep_work: bool, dry_run: bool, as_json: bool,
+    robots: tuple[str, ...], unit_seconds: float | None, against: tuple[Location, ...], no_index: bool, dedup_mb: int,
+    alarm_rate: float, share: bool, keep_work: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build a corpus from archives or documents.
 
@@ -90,6 +97,8 @@ def build_command(
     """
     if limit and sample:
         raise ConfigError("--limit takes the first archives, --sample draws some.", "Give one of the two.")
+    if robots:
+        settings = (*settings, f"rights.robots_index={json.dumps(robots_setting(robots, out, Progress()))}")
     unit_bytes = int(unit_mb * 2**20) if unit_mb else None
     own = tuple(map(read_plugin, modules))
     job = Job(
@@ -212,3 +221,28 @@ def blocklist_build(paths: tuple[Path, ...], out: Path, as_json: bool) -> None:
     if summary.ignored_lines:
         say(f"{summary.ignored_lines} lines were ignored. The first: {summary.ignored_example}")
     say(f"Use it with --set url.blocklist={out}")
+
+
+@click.group("robots")
+def robots_group() -> None:
+    """Read what sites say about their use."""
+
+
+@robots_group.command("index")
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("-o", "--out", required=True, type=options.folder_type, help="Folder of the index.")
+@options.json_option
+def robots_index(inputs: tuple[str, ...], out: Path, as_json: bool) -> None:
+    """Make an index of robots.txt and tdmrep.json from archives.
+
+    Common Crawl has such archives in the folders robotstxt/ of each crawl. If a site was asked several times, the
+    newest answer counts.
+
+    \b
+    Example: corpus robots index robotstxt/*.warc.gz -o robots
+    """
+    facts = index_robots(inputs, out, Progress())
+    if as_json:
+        show_json({name: facts[name] for name in ("sites", "bytes", "sha256")})
+    say(f"{out}: {facts['sites']:,} sites, {facts['bytes']:,} bytes.")
+    say(f"Use it with `corpus build --robots {out}`.")

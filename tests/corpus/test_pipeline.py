@@ -5,8 +5,8 @@ import pickle
 import pytest
 
 from corpus.document import Document
-from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED
-from corpus.pipeline import Pipeline
+from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED, Outcome
+from corpus.pipeline import TOGETHER, Pipeline
 from corpus.stage import BoundStage, Limit, Stage, ratio
 from corpus.warc.record import Damage, Record
 
@@ -186,3 +186,38 @@ def test_what_is_loaded_is_not_pickled():
 def test_ratio():
     assert ratio(1, 3) == 1 / 3
     assert ratio(0, 0) is None
+
+
+class Counted(Stage):
+    """Says how many documents it got at once."""
+
+    name = "counted"
+    reads = ("text",)
+    together = Limit(max=2, of=int)
+    broken = Limit(of=int)
+
+    def apply(self, doc):
+        yield from self.apply_batch([doc])[0]
+
+    def apply_batch(self, docs):
+        if any(doc.text == "raise" for doc in docs):
+            raise ValueError("page text")
+        return [[("together", len(docs)), ("broken", 0)] for _ in docs]
+
+
+def test_a_stage_that_wants_batches_gets_all_documents_at_once_and_each_has_a_verdict():
+    outcomes = [Outcome(KEPT, Document(text=text)) for text in "abc"]
+    announced = []
+    Pipeline.of([Counted()]).judge_all(outcomes, announced.append)
+    assert announced == [TOGETHER, 0, 1, 2]
+    assert [(one.rule, one.value) for one in outcomes] == [("together", 3)] * 3
+    alone = [Outcome(KEPT, Document(text=text)) for text in "abc"]
+    Pipeline.of([Counted()]).judge_all(alone, single=True)
+    assert [one.measures["counted.together"] for one in alone] == [1, 1, 1]
+    assert Counted().check("a").measures["counted.together"] == 1
+
+
+def test_if_a_batch_raises_only_its_page_fails():
+    outcomes = [Outcome(KEPT, Document(text=text)) for text in ("a", "raise", "c")]
+    Pipeline.of([Counted()]).judge_all(outcomes)
+    assert [one.outcome for one in outcomes] == [KEPT, "failed", KEPT]

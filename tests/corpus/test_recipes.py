@@ -245,6 +245,103 @@ def test_errors_say_what_was_meant(toml, settings, message):
     assert message in str(error.value)
 
 
+LANGUAGES = """
+[[stages]]
+stage = "tongue"
+[[stages]]
+stage = "shape"
+chars = { min = 20 }
+[stages.by_language.fr]
+chars = { max = "off", min = 7 }
+[stages.by_language.de]
+kind = { one_of = ["poem"] }
+factor = 2.0
+"""
+
+
+class Tongue(Stage):
+    """Takes the language from the first word."""
+
+    name = "tongue"
+    sets = ("language",)
+    label = Limit(of=str)
+
+    def apply(self, doc):
+        doc.language = doc.text.split()[0]
+        yield "label", doc.language
+
+
+def tongues(toml=LANGUAGES, *settings):
+    registry = {**REGISTRY, "tongue": Tongue}
+    return Recipe.from_toml(toml, registry).with_settings(settings, registry)
+
+
+def test_limits_and_parameters_of_a_language():
+    made = tongues()
+    assert Recipe.from_toml(made.to_toml(), {**REGISTRY, "tongue": Tongue}) == made
+    assert list(made.canonical()["stages"][1]["by_language"]) == ["de", "fr"]
+    shape = made.stages[1]
+    assert shape.of_language("fr").limits["chars"] == Limit(min=7, of=int)
+    assert shape.of_language("de").limits["chars"] == Limit(min=20, max=100, of=int)
+    assert shape.of_language("de").stage.factor == 2.0
+    assert shape.of_language(None) is shape.of_language("es") is shape
+    assert [one.reason for one in made.run(["fr " + "x" * 200, "de " + "x" * 9, "fr x", "es " + "x" * 9])] == [
+        "", "shape.chars: 12 < min 20", "shape.chars: 4 < min 7", "shape.chars: 12 < min 20",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("setting", "found"),
+    [
+        ("shape.chars.min=30", ["shape.chars.min: 20 → 30"]),  # a language with its own bound keeps it
+        ("shape.fr.chars.min=8", ["shape.fr.chars.min: 7 → 8"]),
+        ("shape.fr.chars=off", ['shape.fr.chars.min: 7 → "off"']),
+        ("shape.fr.upper.max=0.2", ['shape.fr.upper: none → {"max": 0.2}']),
+        ("shape.de.factor=3.0", ["shape.de.factor: 2.0 → 3.0"]),
+        ("shape.kind={ one_of = ['a'] }", ['shape.kind.one_of: ["prose"] → ["a"]']),
+        ("shape.fr.chars.below=50", ["shape.fr.chars.below: none → 50"]),
+    ],
+)
+def test_settings_of_a_language(setting, found):
+    assert differences(tongues().canonical(), tongues(LANGUAGES, setting).canonical()) == found
+
+
+@pytest.mark.parametrize(
+    ("toml", "settings", "message"),
+    [
+        (LANGUAGES, ("shape.fr.chars.mim=1",), "no bound 'mim'. Did you mean min?"),
+        (LANGUAGES, ("shape.fr.char.min=1",), "the stage has no measure 'fr'"),
+        (LANGUAGES, ("shape.frr.chars.min=1",), "'frr' is no language of the recipe. Did you mean fr?"),
+        (LANGUAGES, ("shape.fr.chars.max=5",), "shape.fr.chars allows no value: the least is 7 and the most is 5"),
+        (LANGUAGES, ("shape.de.chars.max=15",), "shape.de.chars allows no value: the least is 20 and the most is 15"),
+        (LANGUAGES, ("shape.fr.factor=much",), "shape.fr.factor = 'much' has the wrong type"),
+        (LANGUAGES + "chrs = { min = 1 }", (), "The stage 'shape.de' has no measure or parameter 'chrs'."),
+        (LANGUAGES + "[stages.by_language.'d e']", (), "'d e', which is no language code"),
+        (LANGUAGES + "[stages.by_language]\nes = 1", (), "by_language"),
+        (LANGUAGES.replace("tongue", "other"), (), "but no stages set the language"),
+        (LANGUAGES + '[[stages]]\nstage = "tongue"\nname = "again"', (), "but 2 stages set the language"),
+        (PLAIN.replace("shape", "tongue") + "by_language = { de = { label = {} } }\n", ("tongue=off",), "no stages"),
+    ],
+)
+def test_errors_about_limits_of_languages(toml, settings, message):
+    with pytest.raises(ConfigError) as error:
+        tongues(toml, *settings)
+    assert message in str(error.value)
+
+
+def test_a_language_that_the_recipe_keeps_gets_limits_by_a_setting():
+    stages = load_recipe("multilingual", ["gopher_quality.en.words.min=30"]).stages
+    quality = next(bound for bound in stages if bound.name == "gopher_quality")
+    assert [quality.of_language(code).limits["words"].min for code in ("en", "de")] == [30, 50]
+    with pytest.raises(ConfigError, match="'it' is no language of the recipe"):
+        load_recipe("multilingual", ["gopher_quality.it.words.min=30"])
+
+
+def test_stages_that_compare_have_no_limits_by_language():
+    with pytest.raises(ConfigError, match="minhash has limits by language, but compares documents"):
+        load_recipe("text", ["minhash.en.similarity.below=0.5"])
+
+
 def test_order_of_stages_is_a_difference():
     one = recipe('[[stages]]\nstage = "shape"\n[[stages]]\nstage = "other"').canonical()
     two = recipe('[[stages]]\nstage = "other"\n[[stages]]\nstage = "shape"').canonical()

@@ -1,4 +1,5 @@
-"""Archives with any damage: no hang, no invented record, no loss outside the damage, every loss in the ledger."""
+"""Archives and files of documents with any damage: no hang, no invented record, no loss outside the damage, every loss
+in the ledger."""
 
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.runner.progress import Progress
 from tests.corpus.warc.made import Item, Memory, damages, gz, noise, page, read_units, record, records, urls
+from tests.documents import KINDS as KINDS_OF_DOCUMENTS
 from tests.engines import InProcess
-from tests.faults.archives import MOST_SECONDS, Tally, Whole, cut_from, made
+from tests.faults.archives import MOST_SECONDS, Tally, Whole, cut_from, documents_of, made
 from tests.growth import assert_linear
 from tests.stubs import FACTORY, recipe_from_dict
 
@@ -76,6 +78,33 @@ def test_sampled_damage_to_a_real_archive(shared_data) -> None:
     for change in CHANGES.values():
         every(whole, change, tally, sample=60)
     judge(tally)
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_DOCUMENTS)
+def test_sampled_damage_to_documents(kind: str) -> None:
+    tally = Tally()
+    for change in CHANGES.values():
+        every(documents_of(kind), change, tally, sample=60)
+    assert tally.tried > 200
+    judge(tally)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS_OF_DOCUMENTS)
+def test_every_byte_of_documents(record_result, kind: str) -> None:
+    """Of parquet only some bytes, because each try takes a hundredth of a second."""
+    sample = 1_000 if kind == "parquet" else None
+    for name, change in CHANGES.items():
+        tally = Tally()
+        every(documents_of(kind), change, tally, sample)
+        judge(tally)
+        assert tally.slowest < MOST_SECONDS
+        record_result(
+            f"documents, {kind}, {'some bytes' if sample else 'every byte'}: {name}",
+            tried=tally.tried,
+            measured=f"slowest {tally.slowest:.2f} s",
+            limit=f"{MOST_SECONDS:.0f} s",
+        )
 
 
 @pytest.mark.slow

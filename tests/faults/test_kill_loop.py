@@ -10,12 +10,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
+import pyarrow.parquet as pq
 import pytest
 
 from corpus.run import open_run
+from filters import recipe_text
+from filters.decontaminate.build import build_index
+from jobs.sample.crawl import write_sample
 from tests.bpe import small_tokenizer
 from tests.documents import write_inputs
 from tests.faults.kills import OUTLIVES_S, ROOT, Story, Work
+from tests.filters.decontaminate.items import ITEMS
+from tests.other_programs import polars_lines
 from tests.warcs import WORDS
 
 SEED = int(os.environ.get("CORPUS_SEED", "1"))
@@ -124,14 +130,60 @@ def test_killed_at_every_named_point(works, kind, record_result) -> None:
     ("kind", "kills"), [("build", 12), ("documents", 10), ("lines", 6), ("tokenize", 6), ("mixture", 4)]
 )
 def test_driver_killed_at_any_time(works, kind, kills, record_result) -> None:
-    work, chance, stories = works[kind], Random(SEED), []
+    tell(record_result, f"kill the driver: {kind}, without Ray", killed_drivers(works[kind], kills))
+
+
+@pytest.mark.slow
+def test_documents_of_real_pages_killed_at_any_time(shared_data, tmp_path, record_result) -> None:
+    """The command line with the whole recipe, on texts that another program wrote."""
+    table = pq.read_table(shared_data / "parity" / "datatrove_0.10.1.parquet", columns=["id", "url", "text"])
+    rows = [row for row in table.to_pylist()[:500] if row["text"]]
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        polars_lines(rows[number::3], tmp_path / "in" / str(number), 0)
+    options = ["--recipe", "text", "--unit-mb", "0.1", "--workers", "2", "-o"]
+    command = [sys.executable, "-m", "jobs.cli", "build", str(tmp_path / "in"), *options]
+    work = Work("real", command, tmp_path / "real")
+    work.measure()
+    stories = killed_drivers(work, 10)
+    tell(record_result, "kill the driver: texts of real pages, recipe `text`, without Ray", stories)
+
+
+@pytest.mark.slow
+def test_every_stage_killed_at_any_time(tmp_path, record_result) -> None:
+    """The command line with opt-outs, a classifier, an index of benchmark items, limits by language, and keepers by the
+    score of the classifier."""
+    write_sample(tmp_path / "sample.warc.gz", pages=200)
+    build_index(ITEMS, tmp_path / "evals")
+    settings = {
+        "decontaminate.index": tmp_path / "evals",
+        "minhash.prefer": "classifier.score",
+        "gopher_quality.de.words.min": 20,
+        "language.label.one_of": ["en", "de", "fr", "es"],
+    }
+    recipe = recipe_text("multilingual") + '\n[[stages]]\nstage = "classifier"\n'
+    (tmp_path / "mine.toml").write_text(recipe)
+    options = [option for name, value in settings.items() for option in ("--set", f"{name}={value}")]
+    options += ["--recipe", str(tmp_path / "mine.toml"), "--unit-mb", "0.03", "--workers", "2", "-o"]
+    command = [sys.executable, "-m", "jobs.cli", "build", str(tmp_path / "sample.warc.gz"), *options]
+    work = Work("stages", command, tmp_path / "stages")
+    work.measure()
+    run = open_run(work.folder / "whole")
+    assert "minhash" in run.info["records"]["dropped"]
+    stories = killed_drivers(work, 10)
+    tell(record_result, "kill the driver: sample crawl, every stage, without Ray", stories)
+
+
+def killed_drivers(work: Work, kills: int) -> list[Story]:
+    """Kill the driver of a command at any time and run it again, until it was killed so often."""
+    chance, stories = Random(SEED), list[Story]()
     while sum(story.kills for story in stories) < kills:
         story = Story(work, f"driver-{len(stories)}")
         while story.kill_driver(chance.randint(1, len(work.lines) // 2)):
             pass
         story.finish()
         stories.append(story)
-    tell(record_result, f"kill the driver: {kind}, without Ray", stories)
+    return stories
 
 
 @pytest.mark.slow
@@ -147,7 +199,9 @@ def test_page_workers_killed_at_any_time(works, record_result) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "kills"), [("build", 5), ("lines", 3), ("tokenize", 3), ("mixture", 2)])
+@pytest.mark.parametrize(
+    ("kind", "kills"), [("build", 5), ("documents", 3), ("lines", 3), ("tokenize", 3), ("mixture", 2)]
+)
 def test_supervisors_killed_at_any_time(works, kind, kills, record_result) -> None:
     work, chance, stories = works[kind], Random(SEED), []
     while sum(story.kills for story in stories) < kills:
@@ -162,8 +216,6 @@ def test_supervisors_killed_at_any_time(works, kind, kills, record_result) -> No
 def on_ray(works, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work]]:
     """The command line on Ray: the default recipe on the sample crawl, and tokens from the output of the cheap
     build."""
-    from jobs.sample.crawl import write_sample
-
     folder = tmp_path_factory.mktemp("ray")
     write_sample(folder / "sample.warc.gz", pages=120)
     (folder / "tokenizer.json").write_bytes(small_tokenizer(60).data)

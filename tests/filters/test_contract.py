@@ -93,6 +93,15 @@ def test_any_url(stage, url):
     measure(stage, Document(url=url, text=WORDS))
 
 
+def test_a_batch_gives_the_measures_of_single_documents(stage):
+    """So a verdict does not depend on the documents that happen to be judged together."""
+    if isinstance(stage, Collective):
+        return
+    made = [make for text in TEXTS.values() for make in documents(text)]
+    together = [[(name, value) for name, value, *_ in one] for one in stage.apply_batch([make() for make in made])]
+    assert together == [measure(stage, make()) for make in made]
+
+
 def test_measures_come_once_and_in_the_order_declared(stage):
     declared = list(type(stage).limits)
     for text in TEXTS.values():
@@ -160,7 +169,8 @@ def test_named_recipes_load_and_say_what_they_are(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.description
-    first = ["url", "screen", "extract"] if name != "text" else []
+    plain = ["url", "screen", "extract"]
+    first = {"text": [], "fineweb": plain, "many": plain}.get(name, ["url", "screen", "rights", "extract"])
     assert [bound.name for bound in recipe.stages][: len(first) + 2] == [*first, "language", "gopher_repetition"]
 
 

@@ -266,6 +266,29 @@ def test_a_batch_of_any_table(kind):
         recipe.batch({"text": ["said once"]})
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pandas.Series,
+        polars.Series,
+        pa.array,
+        lambda texts: pa.chunked_array([texts]),
+        lambda texts: datasets.Dataset.from_dict({"text": texts})["text"],
+    ],
+    ids=["pandas", "polars", "array", "chunked array", "datasets"],
+)
+def test_the_column_of_a_table_is_a_list_of_texts(column):
+    recipe = Recipe.of([GopherQuality()])
+    found = list(recipe.run(column([GOOD, "Too short.", None])))
+    assert [one.outcome for one in found] == ["kept", "dropped", "failed"]
+
+
+@pytest.mark.parametrize("table", [pandas.DataFrame, polars.DataFrame, pa.table], ids=["pandas", "polars", "pyarrow"])
+def test_a_table_is_no_list_of_texts(table):
+    with pytest.raises(ConfigError, match=r"is not a list of documents.*run\(table\['text'\]\)"):
+        list(Recipe.of([GopherQuality()]).run(table({"text": [GOOD]})))
+
+
 def test_a_batch_without_rows():
     assert load_recipe("text", {"minhash": "off"}).batch({"text": [], "n": []}) == {"text": [], "n": []}
 

@@ -7,7 +7,9 @@ import pytest
 import jobs.build.compare
 from corpus.document import Document
 from corpus.errors import ConfigError
+from corpus.recipes import Recipe
 from corpus.run import open_run
+from corpus.stage import Limit, Stage
 from filters.minhash import MinHash
 from jobs.build.build import build
 from jobs.runner.progress import Progress
@@ -111,23 +113,52 @@ def test_a_document_dropped_later_is_no_keeper(tmp_path):
 
 
 def test_keeper_rules():
-    longest, best = MinHash(), MinHash(keep="best")
+    longest = MinHash()
     assert longest.sign(Document(text=text(1))).preference < longest.sign(Document(text=text(1, 50))).preference
-    sure, unsure = Document(text="x"), Document(text="x")
-    sure.language_score, unsure.language_score = 0.99, 0.7
-    assert best.sign(sure).preference < best.sign(unsure).preference
-    earliest = MinHash(keep="earliest")
+    earliest = MinHash(prefer="earliest")
     dates = ["2020-01-01T00:00:00Z", "2020-01-01T00:00:01Z", "2026-01-01T00:00:00+02:00", "no date"]
     values = [earliest.sign(Document(text="x", date=date)).preference for date in dates]
     assert values == sorted(values)
     assert len(set(values)) == 4
-    newest = [MinHash(keep="newest").sign(Document(text="x", date=date)).preference for date in dates]
+    newest = [MinHash(prefer="newest").sign(Document(text="x", date=date)).preference for date in dates]
     assert newest[2] < newest[1] < newest[0] < newest[3]
-    first = MinHash(keep="first")
+    first = MinHash(prefer="first")
     assert first.sign(Document(text=text(1))).preference == first.sign(Document(text="x", date=dates[0])).preference
 
 
-@pytest.mark.parametrize("option", ["scheme", "keep", "clusters", "verify"])
+class Given(Stage):
+    """A number that the text ends with, or nothing."""
+
+    name = "given"
+    number = Limit(of=int)
+    word = Limit(of=str)
+
+    def apply(self, doc):
+        end = doc.text.split()[-1]
+        yield "number", int(end) if end.isdecimal() else None
+        yield "word", end
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_measure_prefers_the_highest_and_then_the_first(later):
+    """The stage of the measure may come after the comparison. A document without a value comes last."""
+    stages = [Given(), MinHash(prefer="given.number", numbers=False)]
+    made = Recipe.of(stages[::-1] if later else stages)
+    base = text(1)
+    for ends, keeper in ((("3", "17", "5"), 1), (("none", "0", "other"), 1), (("4", "x", "4"), 0), (("a", "b"), 0)):
+        found = list(made.run([{"id": str(at), "text": f"{base} {end}"} for at, end in enumerate(ends)]))
+        assert [one.kept for one in found] == [at == keeper for at in range(len(ends))], ends
+        assert {one.detail for one in found if not one.kept} == {str(keeper)}
+
+
+@pytest.mark.parametrize("prefer", ["given.nubmer", "given.word", "minhash.cluster_size", "other.number"])
+def test_a_measure_that_can_prefer_nothing_is_refused(prefer):
+    with pytest.raises(ConfigError, match=f"minhash.prefer = '{prefer}' names no measure") as error:
+        Recipe.of([Given(), MinHash(prefer=prefer)])
+    assert "given.number" in error.value.todo
+
+
+@pytest.mark.parametrize("option", ["scheme", "prefer", "clusters", "verify"])
 def test_unknown_options(option):
     with pytest.raises(ConfigError, match=option):
         MinHash(**{option: "nonsense"})
@@ -221,3 +252,29 @@ def test_what_similarity_is(tmp_path, verify):
     exact = {"jaccard": 796 / 996, "containment": 1.0}.get(verify)
     assert rows["part"]["similarity"] == (round(exact, 6) if exact else pytest.approx(0.8, abs=0.13))
     assert rows["part"]["exact"] == 0
+
+
+class Said(Stage):
+    """Takes the language from the id."""
+
+    name = "said"
+    sets = ("language",)
+    label = Limit(one_of=("hr", "bs"), of=str)
+
+    def apply(self, doc):
+        doc.language = doc.id[:2]
+        yield "label", doc.language
+
+
+@pytest.mark.parametrize("scheme", ["affine32", "datatrove"])
+@pytest.mark.parametrize(("language", "left"), [("en", ["hr1"]), ("page", ["hr1", "bs1"])])
+def test_documents_of_different_languages_are_not_compared(scheme, language, left):
+    same, near = text(1), edited(text(1), 0.05)
+    docs = [Document(id=id, text=one) for id, one in (("hr1", same), ("bs1", same), ("hr2", same), ("bs2", near))]
+    made = Recipe.of([Said(), MinHash(scheme=scheme, language=language, prefer="first")])
+    assert [one.doc.id for one in made.run(docs) if one.kept] == left
+
+
+def test_the_language_of_the_page_is_read():
+    with pytest.raises(ConfigError, match="minhash reads the language"):
+        Recipe.of([MinHash(language="page")]).check_input({"text"})

@@ -40,7 +40,7 @@ def test_every_verb_has_help_with_an_example(corpus, verb):
     assert f"Example: corpus {' '.join(verb)}" in out
 
 
-@pytest.mark.parametrize("group", [(), ("blocklist",), ("recipes",), ("tokenizer",)])
+@pytest.mark.parametrize("group", [(), ("blocklist",), ("recipes",), ("robots",), ("tokenizer",)])
 def test_the_list_of_verbs_cuts_no_description(group):
     command = cli
     for name in group:
@@ -231,7 +231,9 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
     assert plan["bytes"] == archive.stat().st_size
     assert plan["plan"][0]["end"] == archive.stat().st_size
     assert not (tmp_path / "new").exists()
-    assert "url → screen → extract → language" in corpus("build", archive, "-o", tmp_path / "new", "--dry-run")[2]
+    assert (
+        "url → screen → rights → extract → language" in corpus("build", archive, "-o", tmp_path / "new", "--dry-run")[2]
+    )
 
 
 @pytest.mark.parametrize(

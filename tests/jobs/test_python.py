@@ -39,19 +39,28 @@ def dedup(**params):
     return {"name": "dedup", "stages": [{"stage": "minhash", **params}, {"stage": "lines", "chars_left": {"min": 80}}]}
 
 
+def preferring(prefer):
+    """A recipe that measures words after it compares documents."""
+    quality = {"stage": "gopher_quality", "name": "quality", "words": {"min": 20}, "stop_words": {"min": "off"}}
+    return {"name": "preferring", "stages": [{"stage": "minhash", "prefer": prefer}, quality]}
+
+
 @pytest.mark.parametrize(
     "recipe",
     [
         dedup(),
         dedup(clusters="classic", scheme="datatrove"),
-        dedup(verify="containment", keep="earliest", numbers=True),
+        dedup(verify="containment", prefer="earliest", numbers=True),
+        preferring("quality.mean_word_length"),
+        preferring("newest"),
         {"name": "lines", "stages": [{"stage": "lines", "keep": "none", "documents": 3}]},
     ],
-    ids=["verified", "classic", "containment", "lines"],
+    ids=["verified", "classic", "containment", "by a later measure", "newest", "lines"],
 )
 def test_comparisons_in_memory_are_those_of_a_build(tmp_path, recipe):
     rows = [
-        {"text": text, "url": f"https://s{number % 7}.example/{number}"} for number, text in enumerate(stories(250, 1))
+        {"text": text, "url": f"https://s{number % 7}.example/{number}", "date": f"2026-01-{number % 28 + 1:02}"}
+        for number, text in enumerate(stories(250, 1))
     ]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     run = corpus.build(tmp_path / "in.jsonl", tmp_path / "out", recipe, alarm_rate=1, workers=1)
@@ -68,31 +77,6 @@ def test_comparisons_in_memory_are_those_of_a_build(tmp_path, recipe):
             assert row[name] == (value if not name.endswith("kept_in") else None) or ids[row[name]] == value, name
     texts = [outcome.text for outcome in found if outcome.kept]
     assert [doc.text for doc in run.documents()] == texts
-
-
-def test_documents_against_runs_of_archives_and_of_documents(tmp_path):
-    """The first run that has a text keeps it, whatever its inputs were."""
-    one, two, three = (draw for draw in (" ".join(SENTENCES[at : at + 20]) for at in (0, 100, 200)))
-    write_warc(tmp_path / "a.warc.gz", {"https://a.example/": page(body=one)})
-    compare = {"name": "compare", "stages": [{"stage": "extract"}, {"stage": "minhash"}]}
-    corpus.build(tmp_path / "a.warc.gz", tmp_path / "archives", compare, workers=1)
-    kept = corpus.open_run(tmp_path / "archives").corpus(["text"])["text"].to_pylist()
-    write_rows(tmp_path / "b.jsonl", [two])
-    corpus.build(tmp_path / "b.jsonl", tmp_path / "rows", dedup_alone(), workers=1)
-    write_rows(tmp_path / "c.jsonl", [*kept, two, three])
-    against = [tmp_path / "archives", tmp_path / "rows"]
-    run = corpus.build(tmp_path / "c.jsonl", tmp_path / "new", dedup_alone(), against=against, alarm_rate=1, workers=1)
-    rows = run.ledger(["outcome", "detail"]).to_pylist()
-    assert [row["outcome"] for row in rows] == ["dropped", "dropped", "kept"]
-    assert [row["detail"] and row["detail"].split(":")[0] for row in rows] == ["a.warc.gz", "b.jsonl", None]
-
-
-def write_rows(path, texts):
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-
-
-def dedup_alone():
-    return {"name": "compare", "stages": [{"stage": "minhash"}]}
 
 
 @pytest.fixture

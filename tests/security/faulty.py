@@ -33,7 +33,7 @@ def fail(act, text):
 def after(method):
     """Return a stage's `visit` that does its work, and then what the URL of the page says."""
 
-    def visit(self, outcome, bound, first):
+    def visit(self, outcome, bound, first, given=None):
         doc = outcome.doc
         before = f"{doc.text} {doc.record.block.decode()}"
         goes_on = method(self, outcome, bound, first)

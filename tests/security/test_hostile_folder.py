@@ -99,7 +99,7 @@ def test_our_own_swap_through_links_moves_nothing(place):
     assert after == before
 
 
-@pytest.mark.parametrize("name", ["/etc/hostname", "../victim/precious.txt", "corpus/../run.json", 7])
+@pytest.mark.parametrize("name", ["/etc/hostname", "../victim/precious.txt", "corpus/../run.json", 7, "\ud800"])
 def test_a_manifest_that_names_others(place, name):
     entry = next((place / "out" / "manifest").glob("corpus-*.json"))
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "key": name}))

@@ -19,6 +19,7 @@ from corpus.dedup.index import BITS, ROWS_PER_BOX, TEXTS_SCHEMA, docs_schema, op
 from corpus.run import open_run
 from corpus.storage.boxes import read_box
 from filters import load_recipe
+from tests.documents import write_documents
 from tests.warcs import WORDS, page, write_warc
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,18 +32,40 @@ TEXTS = ("corpus/", "samples/", ".work/parts/corpus/", ".work/parts/samples/")
 """Where texts of pages may be."""
 
 
+BROKEN_LINES = (
+    "\n".join(
+        [
+            f'{{"html": "{MARKS[0]}"',
+            f'{{"html": ["{MARKS[0]}"], "url": "http://b.example/"}}',
+            f'{{"html": null, "{MARKS[1]}": "{MARKS[2]}"}}',
+            f'"{MARKS[0]}"',
+            f"{MARKS[1]} {MARKS[2]}",
+        ]
+    ).encode()
+    + f"\n{MARKS[0]}".encode()
+    + b"\xff\n"
+)
+"""Lines that can't be read, each with a text that no message may have."""
+
+
 class Builds:
     """The command `corpus build` with the plugin that fails, and everything that it leaves."""
 
-    def __init__(self, folder: Path, pages: dict[str, str]) -> None:
-        """`pages` are the texts of pages, by the query of the URL."""
+    def __init__(self, folder: Path, pages: dict[str, str], kind: str = "archives") -> None:
+        """`pages` are the texts of pages, by the query of the URL, in archives or as documents."""
         self.out, self._given, self._here, self._tmp = (folder / name for name in ("out", "in", "here", "tmp"))
         for made in (self._given, self._here, self._tmp):
             made.mkdir()
         ordinary = {"kept": TEXT, "again": TEXT, "short": SENTENCE}
         for name, texts in (("a", ordinary | pages), ("b", {"other": TEXT})):
             bodies = {f"http://{name}.example/?{query}": page(MARKS[0], text) for query, text in texts.items()}
-            write_warc(self._given / f"{name}.warc.gz", bodies)
+            if kind == "archives":
+                write_warc(self._given / f"{name}.warc.gz", bodies)
+            else:
+                rows = [{"html": body.decode(), "url": url} for url, body in bodies.items()]
+                path = write_documents(self._given / f"{name}.{'jsonl' if name == 'a' else 'parquet'}", rows)
+                if name == "a":
+                    path.write_bytes(path.read_bytes() + BROKEN_LINES)
 
     def run(self, fault: str = "", *options: str) -> tuple[int, str]:
         """Build, and return the exit code and what was printed. Assert that no text of a page is where none belongs."""
@@ -125,11 +148,14 @@ def assert_texts_are_found(out: Path) -> None:
         assert held == set(MARKS[:2]), folder
 
 
-def test_no_page_text_after_faults_in_every_stage(tmp_path) -> None:
-    """Each stage raises an error with the text of a page, one crashes, and an excerpt can't be made."""
+@pytest.mark.parametrize("kind", ["archives", "documents"])
+def test_no_page_text_after_faults_in_every_stage(tmp_path, kind: str) -> None:
+    """Each stage raises an error with the text of a page, one crashes, and an excerpt can't be made. Lines of documents
+    can't be read."""
     acts = [*(f"{stage}-raise" for stage in STAGES), "c4-crash"]
-    builds = Builds(tmp_path, dict.fromkeys(acts, TEXT))
+    builds = Builds(tmp_path, dict.fromkeys(acts, TEXT), kind)
     assert builds.run()[0] == 0
+    assert open_run(builds.out).counts["failed"].get("damaged", 0) == (0 if kind == "archives" else 6)
     ends = builds.ends()
     assert {act: ends[act] for act in acts} == {
         act: f"failed {act.partition('-')[0]} error ValueError" if act.endswith("raise") else "failed crash"

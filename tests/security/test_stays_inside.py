@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -57,6 +58,15 @@ def archive(target):
     return b"".join(gzip.compress(record.encode(), mtime=0) for record in records)
 
 
+def documents(target):
+    """The same claims as rows of documents, also in a column that is kept and in the name of a column."""
+    rows = []
+    for number, (url, name, *_) in enumerate(claims(target)):
+        html = page(f"Page {number} {target}", f"{number}. {target} {WORDS[number:]}").decode()
+        rows.append({"html": html, "url": url, "id": name, "path": f"{UP}{target}", f"{UP}{target}": "x"})
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
 def snapshot(folder, *without):
     """Return all files and folders below, with the content of the files. Links are not followed."""
     found = {}
@@ -86,20 +96,26 @@ def corpus(place, *arguments):
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=place / "work")
 
 
-NAMES = ("..%2f..%2fhit.warc.gz", "-o hit.warc.gz", "hit;touch hit.warc.gz", "$(touch hit).warc.gz", "....warc.gz")
+NAMES = ("..%2f..%2fhit", "-o hit", "hit;touch hit", "$(touch hit)", "...")
 
 
-def test_nothing_is_written_outside(place):
-    for number, name in enumerate(NAMES):
-        (place / "in" / name).write_bytes(archive(place / "work" / f"hit-{number}"))
+@pytest.mark.parametrize(
+    ("ending", "make"), [(".warc.gz", archive), (".jsonl", documents)], ids=["archives", "documents"]
+)
+def test_nothing_is_written_outside(place, ending, make):
+    archives = [place / "in" / f"{name}{ending}" for name in NAMES]
+    for number, path in enumerate(archives):  # a folder would pass over those that begin with a dot
+        path.write_bytes(make(place / "work" / f"hit-{number}"))
+    if make is documents:
+        archives = [path for path in archives if not path.name.startswith(".")]  # the name of no file of documents
     before = snapshot(place)
     out = place / "work" / "out"
-    archives = [place / "in" / name for name in NAMES]  # a folder would pass over those that begin with a dot
-    done = corpus(place, "build", *archives, "-o", out, "--alarm-rate", 1)  # all pages are alike
+    options = ["--keep-columns", "path"] if make is documents else []
+    done = corpus(place, "build", *archives, "-o", out, "--alarm-rate", 1, *options)  # all pages are alike
     assert done.returncode == 0, done.stderr
     records = open_run(out).info["records"]
     assert records["kept"] > 0, records
-    assert records["in"] >= len(NAMES) * 9
+    assert records["in"] >= len(archives) * 9
     assert snapshot(place, out) == before
     assert all(path.resolve().is_relative_to(out) for path in out.rglob("*"))
     left = {path.name for path in out.iterdir()}

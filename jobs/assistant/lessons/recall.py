@@ -1,4 +1,4 @@
-"""How a passage of a run goes on: looked up with `search`, or said from memory."""
+"""The continuation of a passage of a run: looked up with `search`, or said from memory."""
 
 from __future__ import annotations
 

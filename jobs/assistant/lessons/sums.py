@@ -1,6 +1,6 @@
-"""Sums in chains: `7, +5, *2, -3`. The answer has a step for each operation, or only the result.
+"""Sums in chains: `7, +5, *2, -3, +8, -6`. The answer has a step for each operation, or only the result.
 
-The intermediate results are from 0 to 99. Each step is easy, but the result alone needs all operations at once. Models
+The intermediate results are from 0 to 30. Each step is easy, but the result alone needs all operations at once. Models
 need tokens to think: with steps a small model learns the task, but without steps it does not learn it from the same
 problems.
 """
@@ -16,19 +16,21 @@ from itertools import accumulate
 from jobs.assistant.conversation import Conversation, Message
 from jobs.assistant.lessons.lesson import Lesson, answered, asked, is_held_out
 
-LENGTH = 4
+MOST = 30
+LENGTH = 6
+"""The largest result, and the numbers of a chain. Tokenizers have one token for most numbers up to about 30."""
 _DO = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
 
 
 def _chain(draw: random.Random) -> list[tuple[str, int]]:
-    """Return a chain of operations whose results are from 0 to 99. It begins with `+ n`."""
-    while True:
-        chain = [("+", draw.randrange(1, 10))]
-        for _ in range(LENGTH - 1):
-            sign = draw.choice("+-**")
-            chain.append((sign, draw.choice((2, 3)) if sign == "*" else draw.randrange(1, 10)))
-        if all(0 <= result < 100 for result in _results(chain)):
-            return chain
+    """Return a chain of operations whose results are from 0 to MOST. It begins with `+ n`."""
+    chain = [("+", draw.randrange(1, 10))]
+    while len(chain) < LENGTH:
+        sign = draw.choice("+-**")
+        step = (sign, draw.choice((2, 3)) if sign == "*" else draw.randrange(1, 10))
+        if 0 <= _results([*chain, step])[-1] <= MOST:
+            chain.append(step)
+    return chain
 
 
 def _results(chain: Sequence[tuple[str, int]]) -> list[int]:
@@ -53,7 +55,7 @@ def conversations(seed: int, steps: float) -> Iterator[Conversation]:
     for chain in _chains(seed, False):
         results = _results(chain)
         before = list(zip(results, chain[1:], results[1:], strict=False))
-        shown = "".join(f"{left} {sign} {number} = {right}\n" for left, (sign, number), right in before)
+        shown = "".join(f"{left}{sign}{number}={right}\n" for left, (sign, number), right in before)
         yield answered(asked(_problem(chain)), (shown if draw.random() < steps else "") + _last(results[-1]))
 
 
@@ -77,7 +79,7 @@ def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
     first, *others = prompt[-1].content.split(", ")
     result = _results([("+", int(first)), *((one[0], int(one[1:])) for one in others)])[-1]
     *steps, last = turns[-1].content.split("\n")
-    return float(last == _last(result) and all(re.fullmatch(r"-?\d+ [+*-] \d+ = -?\d+", step) for step in steps))
+    return float(last == _last(result) and all(re.fullmatch(r"-?\d+[+*-]\d+=-?\d+", step) for step in steps))
 
 
 _SHARES = {"steps": has_steps}

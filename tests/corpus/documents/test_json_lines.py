@@ -13,7 +13,7 @@ from corpus.documents import json_lines
 from corpus.documents.files import as_stored, columns_in, format_of
 from corpus.errors import InputError
 from corpus.warc.record import Damage
-from tests.corpus.warc.made import Memory
+from tests.corpus.warc.made import Memory, gz
 from tests.documents import TEXT, check_resumed, lines, packed, read_documents, texts
 
 BOM = b"\xef\xbb\xbf"
@@ -93,8 +93,8 @@ def test_skippable_frames_are_nothing():
     [
         ("a.jsonl.gz", packed(A, "gz") + b"garbage", ["a", "gzip"]),
         ("a.jsonl.gz", packed(A, "gz") + bytes(600) + packed(B, "gz"), ["a", "gzip", "b"]),
-        ("a.jsonl.gz", gzip.compress(A + B)[:-4], ["a", "b", "truncated"]),
-        ("a.jsonl.gz", gzip.compress(A + B)[:-5] + b"\0\0\0\0\0", ["a", "b", "gzip"]),
+        ("a.jsonl.gz", gzip.compress(A + B, mtime=0)[:-4], ["a", "b", "truncated"]),
+        ("a.jsonl.gz", gzip.compress(A + B, mtime=0)[:-5] + b"\0\0\0\0\0", ["a", "b", "gzip"]),
         ("a.jsonl.zst", packed(A, "zst") + b"garbage", ["a", "truncated"]),
         ("a.jsonl.zst", packed(A, "zst")[:-2] + packed(B, "zst"), ["zstd", "b"]),
     ],
@@ -102,6 +102,21 @@ def test_skippable_frames_are_nothing():
 def test_damage_of_a_stream_is_one_item_and_reading_goes_on(name, data, found):
     assert texts(read_documents(data, name)) == found
     check_resumed(data, name)
+
+
+@pytest.mark.parametrize("reach", [20, 30, "all but a trailer"])
+def test_a_damaged_member_that_swallows_the_next_one(reach):
+    """The length of its stored block is wrong. So it ends inside of the next member, or where this one ends."""
+    greedy, after = bytearray(gz(A, 0)), gz(B, 0)
+    length = len(A) + 8 + (len(after) - 8 if reach == "all but a trailer" else reach)
+    greedy[11:15] = length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little")
+    for rest, found in (([], ["b"]), ([gz(A)], ["b", "a"])):
+        data = b"".join([bytes(greedy), after, *rest])
+        items = read_documents(data, "a.jsonl.gz")
+        assert texts(items)[0] == "a"
+        assert texts(items)[-len(found) :] == found
+        assert any(isinstance(item, Damage) for item in items)
+        check_resumed(data, "a.jsonl.gz")
 
 
 @pytest.mark.parametrize("kind", ["", ".gz", ".zst"])

@@ -38,6 +38,25 @@ SETTINGS = [
 ]
 
 
+OF_LANGUAGES = [
+    "first.de.words.min=30",
+    "first.de.words.min=150",
+    "first.de.words.max=300",
+    "first.fr.words=off",
+    "first.words.min=120",
+    'first.de.note.one_of=["a", "b"]',
+    "first.en.words.min=399",
+    "last.fr.share.max=0.2",
+    "last.fr.share=off",
+    "last.de.sentences.min=20",
+    "door.de.score.above=0.7",
+    "door.de.score.above=0.1",
+    'door.label.one_of=["en", "de"]',
+    "dear.de.size.max=120",
+    "dear.fr.depth.max=2",
+]
+
+
 def pages(count, seed, failing=0.0):
     """Measures around their limits, null ones among them, and some where the stage fails."""
     rng = random.Random(seed)
@@ -70,18 +89,19 @@ def verdicts_of(outcomes, judge):
     return [rules[one.stage, one.rule] if one.outcome == DROPPED else by_outcome[one.outcome](one) for one in outcomes]
 
 
+@pytest.mark.parametrize("by_language", [False, True])
 @pytest.mark.parametrize("measures", ["all", "first"])
 @pytest.mark.parametrize("seed", range(10))
-def test_verdicts_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, seed):
+def test_verdicts_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, seed, by_language):
     rng = random.Random(seed)
-    settings = rng.sample(SETTINGS, rng.choice([1, 1, 2, 4]))
-    old = recipe(measures=measures)
+    settings = rng.sample(OF_LANGUAGES if by_language else SETTINGS, rng.choice([1, 1, 2, 4]))
+    old = recipe(measures=measures, by_language=by_language)
     measured = pages(500, seed, failing=0.01)
     run = open_run(write_run(tmp_path / "run", old, judged(old, measured)))
     judge = LedgerJudge(run.info, with_limits(run.info, settings))
     with row_groups(run.paths("ledger"))[0].open() as read:
         before, found = judge.verdicts(read)
-    fresh = judged(recipe(settings, measures=measures), measured)
+    fresh = judged(recipe(settings, by_language, measures=measures), measured)
     assert before.tolist() == verdicts_of(judged(old, measured), judge)
     expected = np.array(verdicts_of(fresh, judge))
     known = found != judge.codes.open
@@ -89,6 +109,13 @@ def test_verdicts_are_those_of_a_pass_with_the_new_limits(tmp_path, measures, se
     assert found[known].tolist() == expected[known].tolist()
     # open documents are those that went no further in the old run
     assert all(not one.finished for one, is_known in zip(judged(old, measured), known, strict=True) if not is_known)
+
+
+@pytest.mark.parametrize("settings", [OF_LANGUAGES[:4], OF_LANGUAGES[4:9], OF_LANGUAGES[9:]])
+def test_a_tuned_recipe_is_the_recipe_with_the_settings(tmp_path, settings):
+    old = recipe(by_language=True)
+    run = open_run(write_run(tmp_path / "run", old, judged(old, pages(5, 1))))
+    assert with_limits(run.info, settings) == recipe(settings, by_language=True).canonical()
 
 
 def test_open_is_only_what_was_not_measured(tmp_path):
@@ -208,6 +235,9 @@ def test_ways_to_switch_a_rule_off(tmp_path, settings):
         ("output.rows_per_part=3", "Only limits can be judged"),
         ("door.label.min=3", "has no bound 'min'"),
         ("first.words.min", "is not a setting"),
+        ("first.en.words.min=3", "the run has no limits by language"),
+        ("first.de.words.min=3", "'de' is no language of the recipe"),
+        ("first.de.wrds.min=3", "no measure 'de'"),
     ],
 )
 def test_what_is_no_limit_is_refused(tmp_path, setting, says):

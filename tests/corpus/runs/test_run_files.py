@@ -1,11 +1,14 @@
 """A finished run as it is opened for reading."""
 
+import json
+
 import pytest
 
 from corpus.document import Document
 from corpus.errors import InputError, IntegrityError
 from corpus.pipeline import Pipeline
 from corpus.runs.run_files import RunFiles
+from corpus.runs.run_json import check_run_json
 from corpus.storage.manifest import SEAL, write_manifest
 from corpus.storage.store import LocalStore, as_json
 from corpus.storage.swap import JOURNAL
@@ -119,3 +122,22 @@ def test_a_manifest_without_a_table_is_damage(folder, kind):
         path.unlink()
     with pytest.raises(IntegrityError, match=f"the manifest lists no {kind}"):
         RunFiles(LocalStore(folder), {"columns": {}}).paths(kind)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda info: info.pop("language"),
+        lambda info: info.update(language="first.words"),
+        lambda info: info.update(language="no.column"),
+        lambda info: info["recipe"]["stages"][2].update(by_language={"de": 3}),
+        lambda info: info["recipe"]["stages"][2].update(by_language={"de": {"words": 3}}),
+    ],
+)
+def test_limits_by_language_from_a_stranger_are_checked(tmp_path, change):
+    folder = write_run(tmp_path / "run", recipe(by_language=True), [])
+    info = json.loads((folder / "run.json").read_text())
+    check_run_json(info)
+    change(info)
+    with pytest.raises(ValueError, match="language"):
+        check_run_json(info)

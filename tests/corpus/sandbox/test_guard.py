@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
@@ -106,6 +107,29 @@ def test_a_page_that_hangs_without_computing_costs_one_row(guard, tmp_path, monk
     done = GuardedRun(guard, path)
     assert done.ends == ["kept", "timeout", "kept"]
     assert done.exceptions == []
+
+
+@pytest.mark.parametrize(("act", "kind"), [("segfault", "crash"), ("allocate", "memory")])
+def test_a_page_that_stops_a_batch_costs_one_row_and_no_other_page_is_blamed(tmp_path, act, kind):
+    stages = [{"stage": "together"}, {"stage": "paragraphs"}]
+    with closing(Guard(recipe_from_dict({"stages": stages}).canonical(), FACTORY, SETTINGS)) as guard:
+        run = GuardedRun(guard, crawl(tmp_path / "x.warc.gz", "good", "good", act, "good"))
+    assert run.ends == ["kept", "kept", kind, "kept"]
+    assert run.exceptions == []
+
+
+def test_a_batch_sees_all_pages_and_a_killed_worker_changes_no_verdict(tmp_path):
+    path = crawl(tmp_path / "x.warc.gz", "good", "kill-once", "good")
+    rows = {}
+    for flag in ("there", "new"):
+        (tmp_path / "there").touch()
+        stages = [{"stage": "together", "memory": str(tmp_path / flag)}, {"stage": "paragraphs"}]
+        with closing(Guard(recipe_from_dict({"stages": stages}).canonical(), FACTORY, SETTINGS)) as guard:
+            run = GuardedRun(guard, path)
+        assert run.ends == ["kept", "kept", "kept"]
+        assert run.exceptions == []
+        rows[flag] = [row["together.survived"] for row in run.rows]
+    assert rows["there"] == rows["new"]
 
 
 @pytest.mark.slow

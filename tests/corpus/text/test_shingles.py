@@ -178,8 +178,10 @@ def test_lone_surrogates_have_shingles():
     assert len(shingles(text)) == len(joined_shingles(text)) == 1
 
 
-def test_languages_without_spaces_are_refused():
-    with pytest.raises(ConfigError, match="without a segmenter"):
+def test_languages_without_spaces_are_refused_without_icu(monkeypatch):
+    monkeypatch.setattr("corpus.text.words.SEGMENTER", "no-such-package")
+    monkeypatch.setattr("corpus.text.words._tables", {})
+    with pytest.raises(ConfigError, match="ICU is not installed: ja"):
         shingles("a b c d e", "ja")
 
 

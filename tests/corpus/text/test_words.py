@@ -14,7 +14,7 @@ from corpus.text.punctuation import PUNCTUATION, PUNCTUATION_SET, TERMINAL_PUNCT
 from corpus.text.sentences import count_by_tokens as count_sentences
 from corpus.text.shingles import shingles_of
 from corpus.text.vocabulary import Words
-from corpus.text.words import NEEDS_SEGMENTER, check_language, split_words, stretches_of
+from corpus.text.words import SEGMENTED, check_language, check_segmenter, split_words, stretches_of
 from tests.growth import assert_linear
 
 TEXTS = [
@@ -179,10 +179,62 @@ def test_a_text_of_more_stretches_than_a_table_holds_leaves_no_trace(monkeypatch
     assert not words._tables
 
 
-@pytest.mark.parametrize("language", [*NEEDS_SEGMENTER, "zho", "jpn"])
-def test_languages_without_spaces_are_refused_in_words(language):
-    with pytest.raises(ConfigError, match="without a segmenter"):
+@pytest.mark.parametrize("language", [*sorted(SEGMENTED), "zho", "jpn", "zh_Hant"])
+def test_languages_without_spaces_are_refused_without_icu(language, monkeypatch):
+    monkeypatch.setattr(words, "SEGMENTER", "no-such-package")
+    with pytest.raises(ConfigError, match="ICU is not installed") as error:
         check_language(language)
+    assert "corpus[languages]" in error.value.todo
+    assert check_segmenter(["de", "ko"]) == {}
+    with pytest.raises(ConfigError, match="zh"):
+        check_segmenter(None)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("zh", "我们 今天 去 北京 大学 。 Hello ! 12.5"),
+        ("yue", "我们 今天"),
+        ("ja", "東京 に 住 んで いる 。"),
+        ("th", "ฉัน กำลัง เรียน ภาษา ไทย"),
+        ("lo", "ຂ້ອຍ ກຳລັງ ຮຽນ ພາສາ ລາວ"),
+        ("km", "ខ្ញុំ កំពុង រៀន"),
+        ("my", "မြန်မာ စာ"),
+        ("zh", "😀 北京 😀"),
+    ],
+)
+def test_words_without_spaces_are_found_by_icu(language, words):
+    pytest.importorskip("icu4py")
+    text = words.replace(" ", "")
+    assert split_words(text, language) == words.split()
+    assert stretches_of(text, language).words.strings == words.split()
+
+
+@settings(max_examples=50)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), st.sampled_from(["zh", "th", "bo"]))
+def test_words_found_by_icu_are_the_stretch(text, language):
+    pytest.importorskip("icu4py")
+    words = split_words(text, language)
+    assert "".join(words) == "".join(text.split())
+    assert all(words)
+
+
+@pytest.mark.parametrize("language", ["ko", "vi", "kor", "vie"])
+def test_languages_with_spaces_need_no_package(language):
+    assert split_words("나는 학교에 간다. Việt Nam!", language) == ["나는", "학교에", "간다", ".", "Việt", "Nam", "!"]
+
+
+def test_an_empty_table_is_used_again(monkeypatch):
+    monkeypatch.setattr(words, "_tables", {})
+    assert words._table_for("de") is words._table_for("de")
+
+
+def test_the_tables_of_many_languages_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(words, "TABLES_LIMIT", 50)
+    monkeypatch.setattr(words, "_tables", {})
+    for language in ("de", "fr", "es", "de", "it"):
+        stretches_of(" ".join(f"{language}{number}" for number in range(20)), language)
+    assert list(words._tables) == ["es", "de", "it"]
 
 
 def test_an_unknown_language_is_split_by_the_common_rules():

@@ -58,6 +58,7 @@ def decoded(body, max_bytes=MAX, **headers):
         (b"HTTP/1.1 200 OK\r\njunk\r\n: x\r\n=?\r\nA: b\r\n\r\n<p>", 200, {"a": "b"}, b"<p>"),
         (b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n<p>", 200, {"a": "b c"}, b"<p>"),
         (b"HTTP/1.1 200 OK\r\nV: a\r\nv: b\r\n\r\n<p>", 200, {"v": "a, b"}, b"<p>"),
+        (b"HTTP/1.1 200\r\nX-Robots-Tag: a: b\r\nx-robots-tag: c\r\n\r\n", 200, {"x-robots-tag": "a: b\nc"}, b""),
         (
             b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\ncontent-type: c/d\r\n\r\n<p>",
             200,

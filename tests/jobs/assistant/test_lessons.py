@@ -62,7 +62,7 @@ def test_held_out_problems_are_in_no_training(name, given):
 @pytest.mark.parametrize(
     ("answer", "worth"),
     [
-        ("7 + 5 = 12\n12 * 2 = 24\n24 - 3 = 21\nThe answer is 21.", 1),
+        ("7+5=12\n12*2=24\n24-3=21\nThe answer is 21.", 1),
         ("The answer is 21.", 1),
         ("The answer is 22.", 0),
         ("I think so.\nThe answer is 21.", 0),

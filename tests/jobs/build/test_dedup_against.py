@@ -16,9 +16,10 @@ from corpus.storage.store import LocalStore
 from jobs.build.build import build
 from jobs.runner.progress import Progress
 from tests.dedups import Found, distinct_texts, phases, place, random_signatures, write_units
+from tests.documents import write_documents
 from tests.engines import InProcess
 from tests.filters.test_minhash import edited, text
-from tests.jobs.build.test_build import job, tree
+from tests.jobs.build.test_build import build_quietly, job, tree
 from tests.jobs.build.test_compare_documents import TIGHT, WHOLE, made, of_units
 from tests.reference.clusters import THRESHOLD, components
 from tests.warcs import write_warc
@@ -165,7 +166,7 @@ def run(tmp_path, name, pages, against=(), recipe=None, **options):
     return made
 
 
-def ledger(folder):
+def ledger_of(folder):
     rows = open_run(folder).ledger().to_pylist()
     return {row["url"].removeprefix("http://").removesuffix(".example/"): row for row in rows}
 
@@ -173,10 +174,10 @@ def ledger(folder):
 def test_archives_added_to_a_run(tmp_path):
     base = text(1)
     run(tmp_path, "old", {"a": base, "b": edited(base, 0.1), "c": text(2)})
-    kept = [row for row in ledger(tmp_path / "old").values() if row["outcome"] == "kept"]
+    kept = [row for row in ledger_of(tmp_path / "old").values() if row["outcome"] == "kept"]
     pages = {"d": base, "e": edited(base, 0.1), "f": edited(base, 0.05) + " and more" * 5, "g": text(3), "h": text(3)}
     run(tmp_path, "new", pages, [tmp_path / "old"])
-    rows = ledger(tmp_path / "new")
+    rows = ledger_of(tmp_path / "new")
     keeper = next(row["id"] for row in kept if row["url"] != "http://c.example/")
     for name in ("d", "e", "f"):
         assert (rows[name]["rule"], rows[name]["detail"]) == ("similarity", keeper)
@@ -190,16 +191,28 @@ def test_archives_added_to_a_run(tmp_path):
     assert len(texts) == len(set(texts)) == 3
 
 
+def test_whether_a_document_is_preferred_is_known_if_both_runs_have_the_same_rule(tmp_path):
+    base = text(1)
+    by_measure = stages(prefer="paragraphs.chars")
+    run(tmp_path, "old", {"a": base, "b": text(2)}, recipe=by_measure)
+    for name, recipe, preferred in (("same", by_measure, [0, 1]), ("other", stages(prefer="first"), [None, None])):
+        pages = {"c": edited(base, 0.05)[:-40], "d": base + " and more" * 5}
+        run(tmp_path, name, pages, [tmp_path / "old"], recipe)
+        rows = ledger_of(tmp_path / name)
+        assert [rows[page]["rule"] for page in "cd"] == ["similarity"] * 2
+        assert [rows[page]["minhash.preferred"] for page in "cd"] == preferred
+
+
 @pytest.mark.slow
 def test_what_an_earlier_run_removed_counts_by_the_limit_of_this_one(tmp_path):
     base = text(1)
     run(tmp_path, "old", {"a": base, "b": edited(base, 0.03)[: len(base) - 40]})
-    gone = ledger(tmp_path / "old")["b"]
+    gone = ledger_of(tmp_path / "old")["b"]
     assert 0.7 <= gone["value"] < 0.99
     for below, outcome in ((0.99, "kept"), (0.7, "dropped")):
         run(tmp_path, f"at{below}", {"c": edited(base, 0.03)[: len(base) - 40]}, [tmp_path / "old"],
             stages(similarity={"below": below}))  # fmt: skip
-        assert ledger(tmp_path / f"at{below}")["c"]["outcome"] == outcome
+        assert ledger_of(tmp_path / f"at{below}")["c"]["outcome"] == outcome
 
 
 @pytest.mark.slow
@@ -257,6 +270,48 @@ def test_shingles_of_earlier_documents(tmp_path, verify):
     recipe = stages(verify=verify)
     run(tmp_path, "old", {"whole": " ".join(words)}, recipe=recipe)
     run(tmp_path, "new", {"part": " ".join(words[:800]), "other": text(9, 1000)}, [tmp_path / "old"], recipe)
-    rows = ledger(tmp_path / "new")
+    rows = ledger_of(tmp_path / "new")
     assert rows["part"]["value"] == (round(796 / 996, 6) if verify == "jaccard" else 1)
     assert rows["other"]["outcome"] == "kept"
+
+
+def run_of_rows(tmp_path, name, texts, against=(), **minhash):
+    """Build documents that are texts."""
+    path = write_documents(tmp_path / f"{name}.jsonl", [{"text": one} for one in texts])
+    return run_of_inputs([path], tmp_path / name, against, **minhash)
+
+
+def run_of_inputs(inputs, out, against=(), **minhash):
+    recipe = {"stages": [{"stage": "minhash", **minhash}]}
+    assert build_quietly(job(inputs, out, recipe, against=tuple(map(str, against)))).exit_code == 0
+    found = open_run(out)
+    found.verify()
+    return found
+
+
+def test_the_first_earlier_run_that_has_a_text_keeps_it_whatever_its_inputs_were(tmp_path):
+    one, two, three = (text(number, 100) for number in (1, 2, 3))
+    archives, rows = tmp_path / "archives", tmp_path / "rows"
+    run(tmp_path, "archives", {"a": one})
+    run_of_rows(tmp_path, "rows", [two, one])
+    for number, (order, of_both) in enumerate(
+        (([archives, rows], "archives.warc.gz"), ([rows, archives], "rows.jsonl"))
+    ):
+        found = run_of_rows(tmp_path, f"new{number}", [one, edited(one, 0.05), two, three], order, prefer="newest")
+        ledger = found.ledger(["outcome", "detail"]).to_pylist()
+        assert [row["outcome"] for row in ledger] == ["dropped", "dropped", "dropped", "kept"]
+        kept_in = [row["detail"] and row["detail"].split(":")[0] for row in ledger]
+        assert kept_in == [of_both, of_both, "rows.jsonl", None]
+    run(tmp_path, "later", {"b": three, "c": two, "d": text(4, 100)}, [rows, tmp_path / "new0", archives])
+    rows_of_later = {name: row["detail"] for name, row in ledger_of(tmp_path / "later").items()}
+    assert [where and where.split(":")[0] for where in rows_of_later.values()] == ["new0.jsonl", "rows.jsonl", None]
+
+
+def test_a_build_over_runs_keeps_the_text_that_is_preferred(tmp_path):
+    """The corpora of runs are documents, whatever the inputs of these runs were."""
+    short, other = text(1, 100), text(2, 100)
+    run(tmp_path, "archives", {"a": short})
+    run_of_rows(tmp_path, "rows", [short + " and more", other])
+    runs = [tmp_path / "archives", tmp_path / "rows"]
+    for prefer, texts in (("longest", [short + " and more", other]), ("first", [short, other])):
+        assert run_of_inputs(runs, tmp_path / prefer, prefer=prefer).corpus(["text"])["text"].to_pylist() == texts

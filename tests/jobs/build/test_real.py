@@ -16,9 +16,9 @@ from jobs.build.build import build
 from jobs.build.plan import Job
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.progress import Progress
-from tests.documents import write_documents
 from tests.engines import InProcess
 from tests.jobs.build.test_build import job, tree
+from tests.other_programs import WRITERS
 from tests.processes import children
 from tests.stubs import FACTORY, recipe_from_dict
 
@@ -127,7 +127,7 @@ def judged(shared_data, tmp_path_factory):
     """The texts of the real pages of an archive, in order, with the verdicts of `default` on them."""
     out = tmp_path_factory.mktemp("judged") / "out"
     archive = shared_data / "warc" / "mixed-00001.warc.gz"
-    recipe = load_recipe("default", SAME_TEXT)
+    recipe = load_recipe("default", [*SAME_TEXT, "rights=off"])  # a text can't opt out
     made = Job(recipe, [str(archive)], out, workers=2)
     assert build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code == 0
     run = open_run(out)
@@ -137,20 +137,30 @@ def judged(shared_data, tmp_path_factory):
     return [{"id": row["id"], "text": texts[row["id"]], "verdict": [row[name] for name in VERDICT]} for row in rows]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "files", "group"), [
-    ("parquet", 1, 1000), ("parquet", 3, 7), ("jsonl", 1, 0), ("jsonl.gz", 3, 0), ("parquet", 50, 100),
-])  # fmt: skip
-def test_texts_of_real_pages_get_the_verdicts_of_their_archive(judged, tmp_path, kind, files, group):
+def write_judged(judged, folder, program, files, group):
+    """Write the texts as files of documents by another program, and return the folder."""
     documents = [{"id": one["id"], "text": one["text"]} for one in judged]
     share = -(-len(documents) // files)
-    (tmp_path / "in").mkdir()
+    folder.mkdir()
     for number in range(files):
-        some = documents[number * share : (number + 1) * share]
-        write_documents(tmp_path / "in" / f"{number:03d}.{kind}", some, group)
-    made = Job(load_recipe("text", SAME_TEXT), [str(tmp_path / "in")], tmp_path / "out", workers=2, unit_bytes=99_999)
-    assert build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code == 0
-    run = open_run(tmp_path / "out")
+        WRITERS[program](documents[number * share : (number + 1) * share], folder / f"{number:03d}", group)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("program", "files", "group"), [
+    ("pandas_parquet", 1, 1000), ("polars_parquet", 3, 7), ("duckdb_parquet", 1, 2048), ("datasets_parquet", 50, 5),
+    ("polars_lines", 1, 0), ("datasets_lines", 3, 0), ("pandas_gzip", 3, 0), ("gzip_tool", 50, 4), ("zstd_tool", 1, 0),
+])  # fmt: skip
+def test_texts_of_real_pages_get_the_verdicts_of_their_archive(judged, tmp_path, program, files, group):
+    """The texts, as other programs write them, in any number of files, on one worker or two."""
+    given = write_judged(judged, tmp_path / "in", program, files, group)
+    for workers, unit_bytes in ((2, 99_999), (1, 1 << 30)):
+        out = tmp_path / f"out{workers}"
+        made = Job(load_recipe("text", SAME_TEXT), [str(given)], out, workers=workers, unit_bytes=unit_bytes)
+        assert build(made, lambda workers=workers: LocalEngine(workers), Progress(quiet=True)).exit_code == 0
+    assert tree(tmp_path / "out1") == tree(tmp_path / "out2")
+    run = open_run(tmp_path / "out1")
     rows = run.ledger(columns=["record_id", *VERDICT]).to_pylist()
     assert [row["record_id"] for row in rows] == [one["id"] for one in judged]
     assert len(rows) > 300

@@ -115,6 +115,17 @@ def test_a_run_from_before_a_measure_was_added(folder):
     open_run(folder).verify()
 
 
+def test_a_run_from_before_a_column_was_added(folder):
+    """The column of the corpus is null where a page is not read again."""
+    for path in (folder / "corpus").iterdir():
+        pq.write_table(pq.read_table(path).drop_columns(["license"]), path, write_page_checksum=True)
+    seal(folder, open_run(folder).info)
+    kept = rows(folder, "kept")
+    assert remove_quietly(folder, [kept[0]["url"]]).exit_code == 0
+    assert open_run(folder).corpus(["license"])["license"].null_count == len(rows(folder, "kept"))
+    open_run(folder).verify()
+
+
 def test_a_cluster_elects_another_keeper(folder):
     keeper, others = keeper_of_many(folder)
     assert len(others) > 2

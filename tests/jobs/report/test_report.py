@@ -58,18 +58,22 @@ class Reference:
     def __init__(self, run):
         self.info = run.info
         self.rows = run.ledger().to_pylist()
-        self.limits = {}
+        self.limits, self.limits_of = {}, {}
         self.stage_of = {}
         for column, kind in run.info["columns"].items():
             stage, _, measure = column.partition(".")
             table = next(one for one in run.info["recipe"]["stages"] if one["name"] == stage)
             self.limits[column] = Limit(of=KINDS[kind]).with_bounds(column, table[measure])
+            for code, changes in table.get("by_language", {}).items():
+                own = self.limits[column].with_bounds(column, changes.get(measure, {}))
+                self.limits_of.setdefault(code, {})[column] = own
             self.stage_of[column] = stage
         self.stages = list(dict.fromkeys(self.stage_of.values()))
         self.dropped = [row for row in self.rows if row["outcome"] == "dropped"]
 
     def broken(self, row):
-        found = {column for column, limit in self.limits.items() if limit.broken_by(row[column])}
+        limits = {**self.limits, **self.limits_of.get(row.get(self.info["language"]), {})}
+        found = {column for column, limit in limits.items() if limit.broken_by(row[column])}
         return found | {f"{row['stage']}.{row['rule']}"}
 
     def went_on(self, row):
@@ -112,8 +116,6 @@ def check_all(folder, html):
     records = run.info["records"]
     reference = Reference(run)
     found = facts(html)
-    shown = {**found, **partly(html)}
-    rules = reference.rules()
     spans = reference.spans()
     left, left_bytes = records["in"], sum(spans.values())
     assert found["records.in"] == left == len(reference.rows)
@@ -135,14 +137,19 @@ def check_all(folder, html):
         assert found[f"stage.{stage}.dropped"] == total(dropped)
         for rule, count in dropped.items():
             assert found[f"records.dropped.{stage}.{rule}"] == count
+    check_rules(reference, html)
+    check_measures(reference, html)
+    check_domains(reference, html)
+    check_archives(reference, html)
+
+
+def check_rules(reference, html):
+    rules, shown = reference.rules(), {**facts(html), **partly(html)}
     for name, count in rules.items():
         assert shown[name] == count, name
     for name, count in shown.items():
         if name.startswith(("rule.", "stage.")) and not name.endswith(".dropped"):
             assert rules[name] == count, name
-    check_measures(reference, html)
-    check_domains(reference, html)
-    check_archives(reference, html)
 
 
 def partly(html):
@@ -194,6 +201,21 @@ def check_archives(reference, html):
     for row in rows:
         name = row.get("data-archive")
         assert (int(row.get("data-records")), int(row.get("data-kept"))) == (records[name], kept[name])
+
+
+def test_limits_of_languages_count_and_are_shown(tmp_path):
+    found = [
+        {**row, "door.label": "fr" if number % 3 == 0 else row["door.label"]} for number, row in enumerate(pages(800))
+    ]
+    made = recipe(["door.label=off", "door.fr.label=off"], by_language=True)
+    folder = write_run(tmp_path / "run", found, made)
+    html = report(folder)
+    check_rules(Reference(open_run(folder)), html)
+    card = html.xpath("//figure[@data-measure='first.words']")[0]
+    assert not card.xpath(".//*[@class='limit' and local-name()='path']")  # no line is right for every language
+    assert "min 50 to 90, max 1,000 (by language)" in " ".join(card.text_content().split())
+    shown = " ".join(html.get_element_by_id("recipe").text_content().split())
+    assert "by language (2)de words max off, min 90; note one of a" in shown
 
 
 @pytest.mark.parametrize("measures", ["all", "first"])

@@ -125,6 +125,32 @@ def test_a_task_with_more_slots_waits_for_them_and_is_not_overtaken(engine, fifo
             assert done is order.pop(0)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_after_a_stop_signal_only_the_tasks_at_work_are_finished(tmp_path, workers, monkeypatch) -> None:
+    fifos = [str(tmp_path / f"fifo{number}") for number in range(workers)]
+    for fifo in fifos:
+        os.mkfifo(fifo)
+    with contextlib.closing(LocalEngine(workers)) as engine:
+        wait = engine.wait
+
+        def stopped(running):
+            if not stop.asked():
+                signal.raise_signal(signal.SIGINT)
+                return None  # the tasks work on for a second
+            if len(running) == workers:
+                for fifo in fifos:
+                    with open(fifo, "w"):
+                        pass
+            return wait(running)
+
+        monkeypatch.setattr(engine, "wait", stopped)
+        with Stop() as stop:
+            done = list(run(engine, act, [*({"waits": fifo} for fifo in fifos), *[{}] * 5], stop))
+        assert sorted(one.payload.get("waits", "") for one in done) == fifos
+        monkeypatch.undo()
+        assert len(play(engine, {})) == 1  # the engine goes on
+
+
 def test_a_running_task_is_finished_at_the_end_even_if_its_answer_is_longer_than_a_pipe(fifo) -> None:
     engine = LocalEngine(1)
     task = engine.submit(act, {"waits": fifo, "chars": 1 << 20}, 1)

@@ -62,7 +62,9 @@ def test_every_page_ends_where_it_was_made_to_end(demo, rows):
 
 def test_every_stage_drops_something(demo):
     dropped = set(demo.info["records"]["dropped"])
-    assert dropped == {bound["name"] for bound in demo.info["recipe"]["stages"]} - {"pii"}
+    # the intents of the pages are those of `fineweb`, which keeps pages that opt out, so no page does
+    idle = {"pii", "rights", "decontaminate"}  # without an index, decontaminate is off
+    assert dropped == {bound["name"] for bound in demo.info["recipe"]["stages"]} - idle
     assert demo.info["records"]["failed"] == {"damaged": 4}
     assert demo.info["records"]["skipped"] == {"not_http": 1}
 

@@ -4,12 +4,16 @@ import json
 import random
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
+import lxml.html
 import pytest
 
 from corpus.errors import ConfigError, InputChanged, InputError
+from corpus.revise.differences import diff
 from corpus.revise.limits import with_limits
+from corpus.revise.url_differences import diff_by_url
 from corpus.run import open_run
 from corpus.tables.takedown import Takedown
 from jobs.build.replay_run import replay
@@ -18,6 +22,7 @@ from jobs.runner.progress import Progress
 from tests.documents import EVERY_INPUT, write_inputs
 from tests.engines import InProcess
 from tests.jobs.build.test_build import build_quietly, job, tree
+from tests.jobs.report.test_report import check_all
 from tests.stubs import recipe_from_dict
 from tests.warcs import WORDS, page, write_warc
 
@@ -26,7 +31,7 @@ STAGES = {
         {"stage": "url"},
         {"stage": "paragraphs"},
         {"stage": "gopher_quality", "stop_words": {"min": 1}},
-        {"stage": "minhash"},
+        {"stage": "minhash", "prefer": "fineweb.char_dup_ratio"},
         {"stage": "c4", "terminal_punctuation": False, "sentences": {"min": 2}},
         {"stage": "fineweb", "line_punct_ratio": {"min": "off"}, "char_dup_ratio": {"max": 0.5}},
     ]
@@ -129,6 +134,24 @@ def test_the_answer_holds_what_a_fresh_build_finds(run, changed):
             assert row["dropped_now"] == dropped.get(stage, {}).get(measure, 0)
 
 
+@EVERY_INPUT
+def test_report_and_differences_count_every_row(run, changed):
+    _, fresh = changed
+    check_all(run.location, lxml.html.fromstring(run.report().html))
+
+    def end(row):
+        dropped = f"{row['stage']}.{row['rule']}" if row["stage"] else f"{row['outcome']}: {row['rule']}"
+        return "kept" if row["outcome"] == "kept" else dropped
+
+    ends = [{row["id"]: end(row) for row in one.ledger().to_pylist()} for one in (run, fresh)]
+    assert ends[0].keys() == ends[1].keys()
+    moves = Counter((ends[0][id], ends[1][id]) for id in ends[0] if ends[0][id] != ends[1][id])
+    for compare in (diff, diff_by_url):
+        found = compare(run, fresh)
+        assert {pair: move.documents for pair, move in found.moves.items()} == moves
+        assert found.same == len(ends[0]) - moves.total()
+
+
 @pytest.mark.slow
 def test_few_pages_are_read(run, tmp_path):
     """A tighter limit reads only pages that are new in the samples."""
@@ -183,6 +206,11 @@ def test_the_same_command_goes_on(run, tmp_path, monkeypatch):
 
 
 HOSTILE = {"stages": [{"stage": "hostile"}, *STAGES["stages"]]}
+LANGUAGE = {"stage": "language", "label": {"one_of": "off"}, "score": {"above": "off"}}
+QUALITY = {"stage": "gopher_quality", "stop_words": {"min": 1}, "by_language": {"en": {"words": {"min": 60}}}}
+OF_LANGUAGES = {"stages": [*STAGES["stages"][:2], LANGUAGE, QUALITY, *STAGES["stages"][3:]]}
+"""Short texts of random words are found to be in many languages."""
+
 KINDS = {
     "stops at the first": (
         {**STAGES, "measures": "first"},
@@ -193,6 +221,7 @@ KINDS = {
     "by lines": ({"stages": [*STAGES["stages"], {"stage": "lines"}]}, {}, ["gopher_quality.words.min=70"]),
     "pages that fail": (HOSTILE, {}, ["hostile.survived.max=0"]),
     "pages that fail still": (HOSTILE, {}, ["gopher_quality.words.min=30"]),
+    "by language": (OF_LANGUAGES, {}, ["gopher_quality.en.words.min=40", "gopher_quality.words.min=10"]),
     "small parts": ({**STAGES, "output": {"rows_per_part": 20}}, {}, ["gopher_quality.words.min=40"]),
 }
 
