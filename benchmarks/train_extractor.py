@@ -51,6 +51,9 @@ LEAF_SCALE = 4096
 STEP = 64
 """The width of an entry in the table of chances, in units of `1 / LEAF_SCALE`."""
 
+LEAST_F1 = 0.5
+"""A page is trained on if its blocks can reach this F1. The marked text of some pages is that of another page."""
+
 HOSTS = 6
 """The lexicon has words of at least so many hosts."""
 PRIOR_SHARE, PRIOR_HOSTS = 0.45, 2.0
@@ -129,7 +132,7 @@ def wcxb_pages(file: Path) -> Iterator[Page | None]:
         reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(packed)
         for line in io.TextIOWrapper(reader, encoding="utf-8"):
             row = json.loads(line)
-            yield labelled("wcxb", row["page_type"], row["url"], row["html"], row["main_content"] or "")
+            yield labelled("wcxb", row["page_type"], row["url"] or "", row["html"], row["main_content"] or "")
 
 
 class WordTable:
@@ -217,7 +220,8 @@ def table_of(pages: Sequence[Page], hosts: np.ndarray, tables: Sequence[WordTabl
     of_page = np.repeat(np.arange(len(pages)), counts)
     chance = np.minimum(1, BLOCKS_A_PAGE / np.maximum(counts, 1))[of_page]
     weights = np.concatenate([page.weights for page in pages]) / chance
-    drawn = (np.random.RandomState(0).rand(len(of_page)) < chance) & (weights > 0)
+    fits = np.array([page.f1((page.shares > 0.4).tolist()) >= LEAST_F1 for page in pages])
+    drawn = (np.random.RandomState(0).rand(len(of_page)) < chance) & (weights > 0) & fits[of_page]
     features = np.concatenate([row for row in rows if len(row)]).astype(np.float32)
     return Table(features, np.concatenate([page.shares for page in pages]), weights, of_page, drawn, columns)
 

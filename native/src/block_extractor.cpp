@@ -29,6 +29,18 @@ std::vector<Chance> BlockExtractor::chances(const Page& page, const std::vector<
   return chances;
 }
 
+void set_comments(const Page& page, const std::vector<TextCounts>& counts, Comments comments, std::vector<char>& taken) {
+  constexpr std::uint32_t kLeastWords = 4;  // shorter texts are names, dates and buttons
+  if (comments == Comments::kAuto) return;
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    const Block& block = page.blocks[i];
+    const Node& node = page.nodes[static_cast<std::size_t>(block.node)];
+    if ((node.all_categories >> kCommentCategory & 1) == 0) continue;
+    const bool written = counts[i].words >= kLeastWords && block.link_chars * 3 < block.chars && !has(node.tag, kHeading);
+    taken[i] = comments == Comments::kKeep && (taken[i] || written);
+  }
+}
+
 std::vector<char> choose(const std::vector<Chance>& chances, const std::vector<TextCounts>& counts) {
   std::vector<std::size_t> order(chances.size());
   std::iota(order.begin(), order.end(), 0);

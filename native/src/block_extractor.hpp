@@ -15,6 +15,12 @@ namespace kernels {
 // The chance that a block is main text, in 4096ths.
 using Chance = std::uint16_t;
 
+// What happens to readers' comments: the model decides, or all of their text is taken, or none.
+enum class Comments : std::uint8_t { kAuto, kKeep, kDrop };
+
+// Takes or leaves the blocks of comments.
+void set_comments(const Page& page, const std::vector<TextCounts>& counts, Comments comments, std::vector<char>& taken);
+
 // Returns the blocks with the highest expected F1 over words: those above half of the F1 that can be reached.
 std::vector<char> choose(const std::vector<Chance>& chances, const std::vector<TextCounts>& counts);
 

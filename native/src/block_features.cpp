@@ -482,7 +482,7 @@ Features features_of(const Page& page, const std::vector<TextCounts>& counts, co
   }
   Row row(features.page, names);
   measures.add_page(row);
-  for (const auto& [name, value] : page_features_of(page, html, url)) row.add(name, value);
+  for (const auto& [name, value] : page_features_of(page, html.size(), url)) row.add(name, value);
   return features;
 }
 

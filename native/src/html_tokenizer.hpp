@@ -33,6 +33,9 @@ class Tokenizer {
 
   Token next();
 
+  // The number of bytes that were read.
+  std::size_t position() const { return at_; }
+
  private:
   Token text_token(std::size_t end);
   bool read_tag(Token& token);

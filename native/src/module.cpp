@@ -3,11 +3,14 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "block_extractor.hpp"
 #include "block_features.hpp"
+#include "html_references.hpp"
 #include "page.hpp"
 #include "render.hpp"
 
@@ -27,6 +30,17 @@ Array<T> as_array(std::vector<T> values, Shape... shape) {
 }
 
 std::string_view view(nb::bytes bytes) { return {bytes.c_str(), bytes.size()}; }
+
+Comments comments_of(std::string_view name) {
+  if (name == "auto") return Comments::kAuto;
+  if (name == "keep") return Comments::kKeep;
+  if (name == "drop") return Comments::kDrop;
+  throw nb::value_error("comments is \"auto\", \"keep\" or \"drop\"");
+}
+
+std::string render_page(const Page& page, const std::vector<char>& taken, bool markdown, bool links, std::string_view html, std::string_view url) {
+  return markdown ? render_markdown(page, taken, links, html, url) : render_text(page, taken);
+}
 
 // A page that was read, for training and for people who look at its blocks.
 class ReadPage {
@@ -75,9 +89,30 @@ class ReadPage {
     return as_array(std::move(nodes), page_.blocks.size());
   }
 
-  std::string render(const std::vector<bool>& taken) const {
+  std::string title() const { return page_.title; }
+
+  std::vector<std::pair<std::string, std::string>> statements() const {
+    std::vector<std::pair<std::string, std::string>> found;
+    for (const Statement& one : page_.statements) found.emplace_back(one.name, without_references(one.content, true));
+    return found;
+  }
+
+  std::vector<std::string> times() const { return {page_.times.begin(), page_.times.end()}; }
+
+  std::vector<std::string> linked_data() const { return {page_.linked_data.begin(), page_.linked_data.end()}; }
+
+  std::vector<std::pair<int, std::string>> headings() const {
+    std::vector<std::pair<int, std::string>> found;
+    for (const Block& block : page_.blocks) {
+      const int level = static_cast<int>(page_.nodes[static_cast<std::size_t>(block.node)].tag) - static_cast<int>(Tag::kH1) + 1;
+      if (level >= 1 && level <= 6) found.emplace_back(level, page_.text.substr(block.begin, block.end - block.begin));
+    }
+    return found;
+  }
+
+  std::string render(const std::vector<bool>& taken, bool markdown, bool links) const {
     if (taken.size() != page_.blocks.size()) throw nb::value_error("one truth value for each block is needed");
-    return render_text(page_, std::vector<char>(taken.begin(), taken.end()));
+    return render_page(page_, {taken.begin(), taken.end()}, markdown, links, html_, url_);
   }
 
  private:
@@ -104,7 +139,12 @@ NB_MODULE(kernels, m) {
       .def("words", &ReadPage::words)
       .def("parents", &ReadPage::parents)
       .def("block_nodes", &ReadPage::block_nodes)
-      .def("render", &ReadPage::render, nb::arg("taken"));
+      .def("render", &ReadPage::render, nb::arg("taken"), nb::arg("markdown") = false, nb::arg("links") = false)
+      .def("title", &ReadPage::title)
+      .def("statements", &ReadPage::statements)
+      .def("times", &ReadPage::times)
+      .def("linked_data", &ReadPage::linked_data)
+      .def("headings", &ReadPage::headings);
 
   nb::class_<BlockExtractor>(m, "BlockExtractor")
       .def(
@@ -124,15 +164,20 @@ NB_MODULE(kernels, m) {
           nb::arg("nodes"), nb::arg("leaves"), nb::arg("roots"), nb::arg("table"), nb::arg("step"), nb::arg("lexicon"),
           nb::arg("block_features"), nb::arg("page_features"))
       .def(
-          "text",
-          [](const BlockExtractor& self, nb::bytes html, std::string_view url) {
+          "extract",
+          [](const BlockExtractor& self, nb::bytes html, std::string_view url, std::string_view comments, bool markdown, bool links) {
             const std::string_view bytes = view(html);
+            const Comments wanted = comments_of(comments);
             nb::gil_scoped_release release;
             const Page page = read_page(bytes, url);
             const auto counts = count_texts(page);
-            return render_text(page, choose(self.chances(page, counts, bytes, url), counts));
+            auto taken = choose(self.chances(page, counts, bytes, url), counts);
+            set_comments(page, counts, wanted, taken);
+            std::uint64_t chars = 0, taken_chars = 0;
+            for (std::size_t i = 0; i < taken.size(); ++i) chars += page.blocks[i].chars, taken_chars += taken[i] ? page.blocks[i].chars : 0;
+            return std::make_tuple(render_page(page, taken, markdown, links, bytes, url), taken_chars, chars);
           },
-          nb::arg("html"), nb::arg("url"))
+          nb::arg("html"), nb::arg("url"), nb::arg("comments") = "auto", nb::arg("markdown") = false, nb::arg("links") = false)
       .def(
           "blocks",
           [](const BlockExtractor& self, nb::bytes html, std::string_view url) {

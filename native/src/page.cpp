@@ -6,6 +6,7 @@
 
 #include "html_references.hpp"
 #include "html_tokenizer.hpp"
+#include "page_phrases.hpp"
 #include "phrase_matcher.hpp"
 
 namespace kernels {
@@ -15,6 +16,8 @@ constexpr std::size_t kMostDepth = 400;       // browsers stop at 512
 constexpr std::size_t kMostNodes = 2'000'000;
 constexpr std::size_t kMostWords = 12;        // of one class or id attribute
 constexpr std::size_t kMostWordBytes = 60;
+constexpr std::size_t kMostSearched = 400'000;  // bytes of a page that are searched for phrases
+constexpr std::size_t kMostStatements = 256;
 
 // Parts of words in class and id attributes, after the lists of readability and trafilatura.
 const PhraseMatcher& category_words() {
@@ -45,7 +48,9 @@ const PhraseMatcher& category_words() {
       {"grid", kListCategory}, {"teaser", kTeaser}, {"summary", kTeaser}, {"excerpt", kTeaser}, {"intro", kTeaser},
       {"lead", kTeaser}, {"desc", kTeaser}, {"cookie", kCookie}, {"consent", kCookie}, {"gdpr", kCookie}, {"popup", kPopup},
       {"modal", kPopup}, {"overlay", kPopup}, {"tooltip", kPopup}, {"widget", kWidget}, {"module", kWidget}, {"block", kWidget},
-      {"box", kWidget}, {"panel", kWidget}, {"portlet", kWidget}, {"tool", kWidget},
+      {"box", kWidget}, {"panel", kWidget}, {"portlet", kWidget}, {"tool", kWidget}, {"lineno", kLineNumbers},
+      {"line-num", kLineNumbers}, {"linenum", kLineNumbers}, {"line_num", kLineNumbers}, {"ln-num", kLineNumbers},
+      {"blob-num", kLineNumbers}, {"gutter", kLineNumbers},
   });
   return matcher;
 }
@@ -55,7 +60,7 @@ struct Attributes {
   std::uint32_t categories = 0;
   bool link = false;
   bool hidden = false;
-  std::string_view href, type, encoding, alttext, name, property, content, classes, rel;
+  std::string_view href, type, encoding, alttext, name, property, content, classes, rel, itemprop, datetime;
 };
 
 bool displays_none(std::string_view style) {
@@ -92,12 +97,14 @@ class Reader {
  public:
   Reader(std::string_view html, std::string_view url) : html_(html), host_(host_of(url)), tokenizer_(html) {
     page_.tag_counts.assign(static_cast<std::size_t>(Tag::kCount), 0);
+    page_.phrase_counts.assign(kPhrases.size(), 0);
     page_.text.reserve(html.size() / 4);
     push(Tag::kHtml, {}, false);
   }
 
   Page read() {
     for (Token token = tokenizer_.next(); token.kind != TokenKind::kEnd; token = tokenizer_.next()) {
+      count_phrases(token);
       if (formula_ && in_formula(token)) continue;
       if (token.kind == TokenKind::kText) {
         if (hiding_ == 0) text(token);
@@ -114,6 +121,13 @@ class Reader {
 
  private:
   enum class Break : std::uint8_t { kNone, kSpace, kLine };
+
+  void count_phrases(const Token& token) {
+    if (tokenizer_.position() > kMostSearched || token.kind == TokenKind::kEndTag) return;
+    const auto count = [&](std::uint8_t phrase) { ++page_.phrase_counts[phrase]; };
+    if (token.kind == TokenKind::kText) return page_phrases().each(token.text, count);
+    for (const Attribute& attribute : *token.attributes) page_phrases().each(attribute.value.substr(0, 200), count);
+  }
 
   // --- text
 
@@ -180,8 +194,9 @@ class Reader {
   }
 
   void space(char c) {
-    if (preformatted_ > 0 && block_ >= 0) {
-      if (c == '\n' || c == ' ' || c == '\t') page_.text.push_back(c);
+    if (preformatted_ > 0) {
+      if (c == '\n' && block_ < 0) indent_.clear();
+      else if (c == '\n' || c == ' ' || c == '\t') (block_ < 0 ? indent_ : page_.text).push_back(c);
       return;
     }
     if (break_ == Break::kNone) break_ = Break::kSpace;
@@ -207,7 +222,10 @@ class Reader {
   void begin_block() {
     Block block;
     block.node = stack_.back();
+    page_.text += indent_;
     block.begin = static_cast<std::uint32_t>(page_.text.size());
+    block.indent = static_cast<std::uint32_t>(indent_.size());
+    indent_.clear();
     block.links = in_link_ ? 1 : 0;
     block.preformatted = preformatted_ > 0;
     page_.blocks.push_back(block);
@@ -219,12 +237,28 @@ class Reader {
     if (block_ >= 0) {
       std::string& text = page_.text;
       while (is_space(text.back())) text.pop_back();  // of preformatted text
-      page_.blocks.back().end = static_cast<std::uint32_t>(text.size());
-      text.push_back('\n');
+      Block& block = page_.blocks.back();
+      block.end = static_cast<std::uint32_t>(text.size());
+      if (numbers_lines(block)) {
+        text.resize(block.begin - block.indent);
+        page_.blocks.pop_back();
+        while (!page_.link_words.empty() && page_.link_words.back().block == page_.blocks.size()) page_.link_words.pop_back();
+      } else {
+        text.push_back('\n');
+      }
       block_ = -1;
     }
+    indent_.clear();
     break_ = Break::kNone;
     breaks_in_a_row_ = 0;
+  }
+
+  // Whether a block has nothing but the numbers of lines of code.
+  bool numbers_lines(const Block& block) const {
+    const Node& node = page_.nodes[static_cast<std::size_t>(block.node)];
+    if ((node.all_categories >> kLineNumbers & 1) == 0) return false;
+    const auto is_number = [](char c) { return is_space(c) || (c >= '0' && c <= '9'); };
+    return std::all_of(page_.text.begin() + block.begin, page_.text.begin() + block.end, is_number);
   }
 
   // --- tags
@@ -234,6 +268,7 @@ class Reader {
     ++page_.tag_counts[static_cast<std::size_t>(tag)];
     const std::size_t first_token = page_.tokens.size();
     const Attributes attributes = read_attributes(token);
+    add_statement(attributes);
     if (tag == Tag::kMath) return begin_formula(attributes);
     if (has(tag, kRaw | kEscapable)) return raw_element(token, attributes);
     if (hiding_ > 0) {
@@ -242,6 +277,7 @@ class Reader {
     }
     if (tag == Tag::kBr) return line_break();
     if (tag == Tag::kMeta) return meta(attributes);
+    if (tag == Tag::kBase && page_.base.empty()) page_.base = attributes.href;
     if (tag == Tag::kImg && block_ >= 0) ++page_.blocks.back().images;
     if (has(tag, kBlock)) end_block();
     if (tag == Tag::kPlaintext) return add(token.text);
@@ -252,7 +288,8 @@ class Reader {
       push(tag, attributes, false);  // what the root says about itself holds for the whole page, and so says nothing
       page_.nodes.back().all_categories = 0;
     } else if (!(has(tag, kHiddenContent) && token.self_closing)) {
-      const bool unseen = attributes.hidden && !has(tag, kBlock);
+      const bool number = preformatted_ > 0 && (attributes.categories >> kLineNumbers & 1) != 0;
+      const bool unseen = (attributes.hidden && !has(tag, kBlock)) || (number && tag == Tag::kSpan);
       push(tag, attributes, has(tag, kHiddenContent) || unseen);
     }
     if (!page_.nodes.empty() && stack_.back() == static_cast<std::int32_t>(page_.nodes.size()) - 1) {
@@ -261,11 +298,20 @@ class Reader {
     }
   }
 
+  void add_statement(const Attributes& attributes) {
+    if (!attributes.datetime.empty() && page_.times.size() < kMostStatements) page_.times.push_back(attributes.datetime);
+    for (const std::string_view name : {attributes.property, attributes.name, attributes.itemprop}) {
+      const std::string_view content = attributes.content.empty() ? attributes.datetime : attributes.content;
+      if (!name.empty() && !content.empty() && page_.statements.size() < kMostStatements) page_.statements.push_back({name, content});
+    }
+  }
+
   Attributes read_attributes(const Token& token) {
     Attributes found;
     const bool makes_node = !has(token.tag, kFormatting | kVoid) && hiding_ == 0;
     for (const Attribute& attribute : *token.attributes) {
       const auto is = [&](std::string_view name) { return equals_ignoring_case(attribute.name, name); };
+      if (is("itemprop")) found.itemprop = attribute.value;
       if (makes_node && (is("class") || is("id") || is("role") || is("itemprop"))) {
         found.categories |= read_words(attribute.value, is("id"));
       } else if (is("style")) {
@@ -290,6 +336,8 @@ class Reader {
         found.property = attribute.value;
       } else if (is("content")) {
         found.content = attribute.value;
+      } else if (is("datetime")) {
+        found.datetime = attribute.value;
       }
     }
     if (found.hidden) found.categories |= 1U << kHidden;
@@ -546,6 +594,7 @@ class Reader {
   std::vector<std::int32_t> stack_;
   std::optional<Formula> formula_;
   std::string scratch_;
+  std::string indent_;  // of preformatted text whose block has not begun
   Link link_;
   int block_ = -1;  // the block under way
   int hiding_ = 0, preformatted_ = 0;

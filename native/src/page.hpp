@@ -15,6 +15,7 @@ enum Category : std::uint8_t {
   kCommentCategory, kNavigation, kHeaderCategory, kFooterCategory, kSidebar, kShare, kRelated, kAdvertisement, kMetadata,
   kTags, kArticleCategory, kContent, kMedia, kFormCategory, kBreadcrumb, kPager, kHidden, kCopyright, kTitleCategory,
   kListCategory, kTeaser, kCookie, kPopup, kAuthor, kBodyText, kWidget, kCategories,
+  kLineNumbers = 31,  // of code; decides which text is read, and is no feature
 };
 
 // An element of the page that may hold blocks. Formatting (b, a, code …) has none.
@@ -41,6 +42,7 @@ struct Mark {
 struct Block {
   std::int32_t node = 0;
   std::uint32_t begin = 0, end = 0;  // its part of Page::text
+  std::uint32_t indent = 0;          // spaces and tabs before `begin`, of preformatted text
   std::uint32_t chars = 0;           // bytes without the spaces between words
   std::uint32_t link_chars = 0;      // those of them that are links
   std::uint32_t links = 0, breaks = 0, formats = 0, images = 0;
@@ -54,6 +56,11 @@ struct LinkWord {
   std::uint32_t hash;
 };
 
+// What the page says about itself in a meta element, or in an element with itemprop="datePublished".
+struct Statement {
+  std::string_view name, content;  // as written, with their references
+};
+
 struct Page {
   std::vector<Node> nodes;           // the root is first; parents come before their children
   std::vector<Block> blocks;         // in the order of the page
@@ -62,10 +69,14 @@ struct Page {
   std::string text;                  // of all blocks, each ended by a newline
   std::vector<std::uint32_t> tokens; // hashes of the words in class, id, role and itemprop
   std::string title;
+  std::string_view base;  // the address in the first base element
+  std::vector<Statement> statements;
+  std::vector<std::string_view> times;  // the values of datetime attributes
   std::string og_type;
   std::vector<std::string> descriptions;  // of meta elements
   std::vector<std::string_view> linked_data;  // the content of scripts of JSON-LD, in the page's bytes
   std::vector<std::uint32_t> tag_counts;      // by Tag
+  std::vector<std::uint32_t> phrase_counts;   // by place in kPhrases
 };
 
 // Reads a page of UTF-8, which came from `url`. The views in the result are of `html`.

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "html_tokenizer.hpp"
-#include "phrase_matcher.hpp"
+#include "page_phrases.hpp"
 
 namespace kernels {
 namespace {
@@ -22,15 +22,6 @@ constexpr std::array kTagsCounted = {Tag::kArticle, Tag::kForm, Tag::kImg, Tag::
                                      Tag::kH2, Tag::kH3, Tag::kP, Tag::kA, Tag::kButton, Tag::kScript, Tag::kTd, Tag::kBr,
                                      Tag::kDd, Tag::kTime, Tag::kSection, Tag::kInput, Tag::kIframe, Tag::kDetails};
 
-// Phrases of a page's text, or of its tags, by what they speak for.
-constexpr std::array kPhrases = {
-    "$", "€", "£", "add to cart", "add to bag", "add to basket", "reply", "replies", "posted", "quote", "in stock",
-    "free shipping", "sku", "comment", "read more", "learn more", "get started", "contact us", "price", "review", "rating", "faq",
-    "breadcrumb", "discourse", "phpbb", "vbulletin", "xenforo", "invision", "docusaurus", "sphinx", "mkdocs", "readthedocs",
-    "doxygen", "javadoc", "shopify", "woocommerce", "magento", "wp-content", "rel=\"next\"", "itemprop=", "schema.org/product",
-    "pagination", "author", "answer", "thread", "topic", "gallery", "sidebar", "related", "cart",
-};
-
 constexpr std::array<std::pair<const char*, std::array<std::string_view, 10>>, 7> kPaths = {{
     {"url.product", {"product", "/p/", "/dp/", "shop", "store", "item"}},
     {"url.forum", {"forum", "thread", "topic", "viewtopic", "/t/", "question", "discussion", "community"}},
@@ -40,8 +31,6 @@ constexpr std::array<std::pair<const char*, std::array<std::string_view, 10>>, 7
     {"url.service", {"about", "service", "solution", "pricing", "feature", "contact"}},
     {"url.page", {"page=", "/page/", "?p=", "id="}},
 }};
-
-constexpr std::size_t kMostBytes = 400'000;  // of a page that are searched for phrases
 
 void add_types(const Page& page, Found& found) {
   std::array<std::int64_t, kTypes.size()> counts{};
@@ -60,27 +49,6 @@ void add_types(const Page& page, Found& found) {
   const std::string_view og = page.og_type;
   const auto says = [&](std::string_view type) { return og.find(type) != std::string_view::npos; };
   found.emplace_back("og:type", says("article") ? 1 : says("product") ? 2 : says("website") ? 3 : og.empty() ? 0 : 4);
-}
-
-void add_phrases(const Page& page, std::string_view html, Found& found) {
-  static const PhraseMatcher matcher = [] {
-    std::vector<PhraseMatcher::Phrase> phrases;
-    for (std::size_t i = 0; i < kPhrases.size(); ++i) phrases.push_back({kPhrases[i], static_cast<std::uint8_t>(i)});
-    return PhraseMatcher(phrases);
-  }();
-  std::array<std::int64_t, kPhrases.size()> counts{};
-  Tokenizer tokenizer(html.substr(0, kMostBytes));
-  const char* begin = html.data();
-  for (Token token = tokenizer.next(); token.kind != TokenKind::kEnd; token = tokenizer.next()) {
-    (void)begin;
-    if (token.kind == TokenKind::kText) matcher.each(token.text, [&](std::uint8_t id) { ++counts[id]; });
-    if (token.kind != TokenKind::kStartTag) continue;
-    for (const Attribute& attribute : *token.attributes) {
-      matcher.each(attribute.value.substr(0, 200), [&](std::uint8_t id) { ++counts[id]; });
-    }
-  }
-  (void)page;
-  for (std::size_t i = 0; i < kPhrases.size(); ++i) found.emplace_back(kPhrases[i], counts[i]);
 }
 
 void add_url(std::string_view url, Found& found) {
@@ -119,13 +87,13 @@ void add_url(std::string_view url, Found& found) {
 
 }  // namespace
 
-Found page_features_of(const Page& page, std::string_view html, std::string_view url) {
+Found page_features_of(const Page& page, std::size_t bytes, std::string_view url) {
   Found found;
   add_types(page, found);
   for (const Tag tag : kTagsCounted) found.emplace_back(name_of(tag).data(), page.tag_counts[static_cast<std::size_t>(tag)]);
-  add_phrases(page, html, found);
+  for (std::size_t i = 0; i < kPhrases.size(); ++i) found.emplace_back(kPhrases[i], page.phrase_counts[i]);
   add_url(url, found);
-  found.emplace_back("bytes", static_cast<std::int64_t>(html.size()));
+  found.emplace_back("bytes", static_cast<std::int64_t>(bytes));
   return found;
 }
 

@@ -10,7 +10,7 @@
 
 namespace kernels {
 
-// Names and values, the same names for every page.
-std::vector<std::pair<const char*, std::int64_t>> page_features_of(const Page& page, std::string_view html, std::string_view url);
+// Returns names and values for a page of so many bytes. The names are the same for every page.
+std::vector<std::pair<const char*, std::int64_t>> page_features_of(const Page& page, std::size_t bytes, std::string_view url);
 
 }  // namespace kernels
