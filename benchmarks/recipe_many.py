@@ -29,13 +29,8 @@ description = "67 languages with FineWeb-2's limits for each, duplicates by lang
 stage = "url"
 
 [[stages]]
-stage = "screen"
-wanted = {languages}
-
-[[stages]]
 stage = "extract"
-engine = "rescue"
-layout_tables = true
+engine = "blocks"
 
 [[stages]]
 stage = "language"

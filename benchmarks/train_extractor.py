@@ -2,10 +2,11 @@
 
     python -m benchmarks.train_extractor [--save]
 
-It reads pages whose main text people have marked: those of the shared archives, and the development split of WCXB. A
-block's label is the share of its words that the marked text has in the same order. Five trainings, each without a fifth
-of the hosts, give the printed word F1 on pages of hosts that no training had. `--save` trains on all pages and writes
-the model that ships, the same bytes each time. Other people's pages in the form of WCXB: `--pages FILE.jsonl.zst`.
+It reads pages whose main text people have marked: those of the shared archives, the development split of WCXB, and
+trafilatura's own pages, most of them German, of which only some pieces are marked as wanted or unwanted. A block's label
+is the share of its words that the marked text has in the same order. Five trainings, each without a fifth of the hosts,
+give the printed word F1 on pages of hosts that no training had. `--save` trains on all pages and writes the model that
+ships, the same bytes each time. Other people's pages in the form of WCXB: `--pages FILE.jsonl.zst`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -54,6 +56,9 @@ STEP = 64
 LEAST_F1 = 0.5
 """A page is trained on if its blocks can reach this F1. The marked text of some pages is that of another page."""
 
+PIECES_WEIGHT = 0.5
+"""The weight of a page of which only pieces are marked. Other pages have 1.2 on average."""
+
 HOSTS = 6
 """The lexicon has words of at least so many hosts."""
 PRIOR_SHARE, PRIOR_HOSTS = 0.45, 2.0
@@ -78,6 +83,10 @@ class Page:
     """The number of words of each block."""
     found: np.ndarray
     """How many of them the marked text has in the same order."""
+    pieces: tuple[list[str], list[str]] | None = None
+    """Pieces of text that are wanted and unwanted, of a page whose main text is not marked as a whole."""
+    marked: np.ndarray | None = None
+    """Which blocks have such a piece."""
 
     @property
     def host(self) -> str:
@@ -87,6 +96,9 @@ class Page:
     @property
     def weights(self) -> np.ndarray:
         """The weight of each block: a page counts by the root of its size, a block by its share of the words."""
+        if self.marked is not None:
+            words = self.words * self.marked
+            return words * (PIECES_WEIGHT / max(1, words.sum()))
         return self.words / max(1.0, (self.words.sum() * self.truth.total()) ** 0.5)
 
     @property
@@ -127,12 +139,27 @@ def own_pages() -> Iterator[Page | None]:
         yield labelled("own", "own", record.url, page_of(Document.of(record)).html, text)
 
 
-def wcxb_pages(file: Path) -> Iterator[Page | None]:
+def rows_of(file: Path) -> Iterator[dict[str, Any]]:
     with open(file, "rb") as packed:
         reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(packed)
-        for line in io.TextIOWrapper(reader, encoding="utf-8"):
-            row = json.loads(line)
-            yield labelled("wcxb", row["page_type"], row["url"] or "", row["html"], row["main_content"] or "")
+        yield from map(json.loads, io.TextIOWrapper(reader, encoding="utf-8"))
+
+
+def pages_in_pieces(file: Path) -> Iterator[Page]:
+    for row in rows_of(file):
+        html, url = row["html"].encode("utf-8", "replace"), row["url"] or ""
+        wanted, unwanted = row["with"] or [], row["without"] or []
+        texts = kernels.Page(html, url).texts()
+        blocks = [Counter(WORD.findall(text.lower())) for text in texts]
+        words = np.array([block.total() for block in blocks], np.int64)
+        yes = np.array([any(piece in text for piece in wanted) for text in texts], bool)
+        no = np.array([any(piece in text for piece in unwanted) for text in texts], bool)
+        yield Page("pieces", "pieces", url, html, Counter(), blocks, words, words * yes, (wanted, unwanted), yes | no)
+
+
+def wcxb_pages(file: Path) -> Iterator[Page | None]:
+    for row in rows_of(file):
+        yield labelled("wcxb", row["page_type"], row["url"] or "", row["html"], row["main_content"] or "")
 
 
 class WordTable:
@@ -220,7 +247,7 @@ def table_of(pages: Sequence[Page], hosts: np.ndarray, tables: Sequence[WordTabl
     of_page = np.repeat(np.arange(len(pages)), counts)
     chance = np.minimum(1, BLOCKS_A_PAGE / np.maximum(counts, 1))[of_page]
     weights = np.concatenate([page.weights for page in pages]) / chance
-    fits = np.array([page.f1((page.shares > 0.4).tolist()) >= LEAST_F1 for page in pages])
+    fits = np.array([page.pieces is not None or page.f1((page.shares > 0.4).tolist()) >= LEAST_F1 for page in pages])
     drawn = (np.random.RandomState(0).rand(len(of_page)) < chance) & (weights > 0) & fits[of_page]
     features = np.concatenate([row for row in rows if len(row)]).astype(np.float32)
     return Table(features, np.concatenate([page.shares for page in pages]), weights, of_page, drawn, columns)
@@ -266,27 +293,37 @@ def model_of(booster: lightgbm.Booster, tables: Sequence[WordTable], columns: tu
     return model
 
 
-def cross_validate(pages: Sequence[Page], table: Table) -> np.ndarray:
-    """Return the F1 of each page by a model that had no page of its host."""
+def cross_validate(pages: Sequence[Page], table: Table) -> list[list[bool]]:
+    """Return the choice for each page by a model that had no page of its host."""
     folds = np.array([int(hashlib.md5(page.host.encode()).hexdigest()[:8], 16) % FOLDS for page in pages])
     chances = np.zeros(len(table.page))
     for fold in range(FOLDS):
         held = folds[table.page] == fold
         chances[held] = fit(table, ~held).predict(table.features[held], num_threads=1)
     ends = np.cumsum([len(page.words) for page in pages])
-    scores = []
+    chosen = []
     for page, end in zip(pages, ends, strict=True):
         own = np.round(chances[end - len(page.words) : end] * CHANCES).astype(int)
-        scores.append(page.f1(kernels.choose(own.tolist(), page.words.tolist())))
-    return np.array(scores)
+        chosen.append(kernels.choose(own.tolist(), page.words.tolist()))
+    return chosen
 
 
-def lines_of(pages: Sequence[Page], scores: np.ndarray) -> Iterable[str]:
+def lines_of(pages: Sequence[Page], chosen: Sequence[list[bool]]) -> Iterable[str]:
     groups: dict[str, list[float]] = defaultdict(list)
-    for page, score in zip(pages, scores, strict=True):
-        groups[page.source].append(score)
+    found: Counter[tuple[bool, bool]] = Counter()
+    for page, taken in zip(pages, chosen, strict=True):
+        if page.pieces is not None:
+            text = kernels.Page(page.html, page.url).render(taken)
+            found.update((wanted, piece in text) for wanted in (True, False) for piece in page.pieces[not wanted])
+            continue
+        groups[page.source].append(page.f1(taken))
         if page.kind != page.source:
-            groups[f"{page.source}, {page.kind}"].append(score)
+            groups[f"{page.source}, {page.kind}"].append(page.f1(taken))
+    if found:
+        recall = found[True, True] / (found[True, True] + found[True, False])
+        unwanted = found[False, True] / (found[False, True] + found[False, False])
+        f1 = 2 * found[True, True] / (2 * found[True, True] + found[True, False] + found[False, True])
+        yield f"pieces of text: found {recall:.3f}, unwanted {unwanted:.3f}   F1 {f1:.4f}"
     for name, values in sorted(groups.items()):
         error = np.std(values) / len(values) ** 0.5
         yield f"{name:<24} {len(values):>6} pages   F1 {np.mean(values):.4f} ± {error:.4f}"
@@ -299,6 +336,7 @@ def main() -> None:
     args = parser.parse_args()
     files = args.pages or [shared_data() / "wcxb" / "dev.jsonl.zst"]
     found = [*own_pages(), *(page for file in files for page in wcxb_pages(file))]
+    found += pages_in_pieces(shared_data() / "snippets" / "pages.jsonl.zst")
     pages = [page for page in found if page is not None]
     hosts = np.unique([page.host for page in pages], return_inverse=True)[1]
     tables = word_tables(pages, hosts)

@@ -21,7 +21,8 @@ class Document:
     Each view is computed once, at first use. Setting `text` discards the views. `record` is the WARC record of the
     page, or None for a bare text. `page` holds the parts of the raw page that stages share (`filters.extract.page`). It
     is None once the text is extracted. `language` is an ISO 639 code as fastText prints it, or None before the language
-    stage. `license` is the licence that the page declares, or None.
+    stage. `license` is the licence that the page declares, or None. `title` and `published` (YYYY-MM-DD) are what the
+    page says of itself, if the stage that extracts its text was asked for them.
     """
 
     __slots__ = (
@@ -35,7 +36,9 @@ class Document:
         "language_score",
         "license",
         "page",
+        "published",
         "record",
+        "title",
         "url",
     )  # fmt: skip
 
@@ -56,6 +59,8 @@ class Document:
         self.language = language
         self.language_score: float | None = None
         self.license: str | None = None
+        self.title: str | None = None
+        self.published: str | None = None
         self.page: Any = None
         self.text = text
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 
+from native import kernels
+
 LIBRARIES = (
     "babel", "brotli", "fasttext-community", "ftfy", "idna", "lxml", "numpy", "orjson", "phonenumbers",
     "presidio-analyzer", "pyarrow", "regex", "resiliparse", "spacy", "tldextract", "trafilatura", "xxhash", "zstandard",
@@ -31,10 +33,10 @@ TOKEN_ROOMS = ("corpus/tokens", "corpus/storage/boxes.py")
 
 
 def versions(rooms: Iterable[str] = PASS_ROOMS) -> dict[str, str]:
-    """Return our version, a digest of the code in `rooms`, the CPU architecture, and the versions of Python and of the
-    libraries.
+    """Return our version, digests of the code in `rooms` and of the kernels, the CPU architecture, and the versions of
+    Python and of the libraries.
     """
-    found = {"corpus": metadata.version("corpus"), "code": code_digest(rooms)}
+    found = {"corpus": metadata.version("corpus"), "code": code_digest(rooms), "kernels": kernels.SOURCE_DIGEST}
     found |= {"machine": platform.machine(), "python": platform.python_version()}
     return found | {name: metadata.version(name) for name in LIBRARIES}
 

@@ -88,7 +88,7 @@ def extract_text(html: str | bytes, url: str | None = None) -> str:
 
     It is empty if there is none, or if the page is too large or too deep.
     """
-    return Extract(engine="rescue", layout_tables=True).text(html, url)
+    return Extract().text(html, url)
 
 
 def registry(modules: Iterable[Plugin] = ()) -> dict[str, type[Stage]]:

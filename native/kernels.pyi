@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+SOURCE_DIGEST: str
+"""The digest of the sources that the kernels were built from."""
+
 class Lexicon:
     """Values of words, by kind: 0 of classes and ids, 1 of blocks, 2 of headings, 3 of whole texts, 4 of links."""
 
@@ -25,7 +28,20 @@ class Page:
 
     def parents(self) -> npt.NDArray[np.int32]: ...
     def block_nodes(self) -> npt.NDArray[np.int32]: ...
-    def render(self, taken: Sequence[bool]) -> str: ...
+    def title(self) -> str: ...
+    def headings(self) -> list[tuple[int, str]]:
+        """Return the level and the text of each heading."""
+
+    def statements(self) -> list[tuple[str, str]]:
+        """Return the names and contents of meta elements, and of elements with a name and a content or a datetime."""
+
+    def times(self) -> list[str]:
+        """Return the values of datetime attributes."""
+
+    def linked_data(self) -> list[str]:
+        """Return the scripts of JSON-LD."""
+
+    def render(self, taken: Sequence[bool], markdown: bool = False, links: bool = False) -> str: ...
 
 class BlockExtractor:
     """The main text of pages, by a model of boosted trees."""
@@ -41,7 +57,11 @@ class BlockExtractor:
         block_features: int,
         page_features: int,
     ) -> None: ...
-    def text(self, html: bytes, url: str) -> str: ...
+    def extract(
+        self, html: bytes, url: str, comments: str = "auto", markdown: bool = False, links: bool = False
+    ) -> tuple[str, int, int, str | None]:
+        """Return the text, its size and that of the whole page in bytes without spaces, and the page's declared type."""
+
     def blocks(self, html: bytes, url: str) -> list[tuple[str, str, int, bool]]:
         """Return text, tag, chance in 4096ths, and whether it is taken, of each block."""
 

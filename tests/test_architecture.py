@@ -38,7 +38,7 @@ def test_every_room_has_its_sentence(room):
     ],
 )
 def test_an_upward_import_fails(tmp_path, file, line):
-    for package in ("corpus", "filters", "jobs"):
+    for package in ("corpus", "filters", "jobs", "native"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     if file:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -19,6 +20,7 @@ CHANCES = 4096
 """A chance of 1, as the model writes it."""
 
 
+@cache
 def load_model(file: Traversable | Path = MODEL) -> kernels.BlockExtractor:
     """Load a model. Raises ConfigError if the file is missing or is no such model."""
     try:

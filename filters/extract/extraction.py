@@ -9,6 +9,7 @@ The steps before extraction (bytes, charset, media type) are in `filters.extract
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import math
 import re
@@ -24,15 +25,22 @@ from trafilatura.utils import repair_faulty_html
 
 from corpus.document import Document
 from corpus.errors import ConfigError, did_you_mean
-from corpus.stage import Limit, Measured, Stage
+from corpus.stage import Limit, Measured, Stage, ratio
 from corpus.warc.record import HTML
 from filters.extract import precision_mode
 from filters.extract.blocks import MODEL, load_model
 from filters.extract.layout_tables import open_layout_tables
+from filters.extract.metadata import article_body, metadata_of
 from filters.extract.page import MAX_BODY_BYTES, Page, page_of
 from filters.extract.structure import SURE_DEPTH, tree_depth
+from native import kernels
 
-ENGINES = ("trafilatura", "resiliparse", "rescue", "blocks")
+ENGINES = ("blocks", "trafilatura", "resiliparse", "rescue")
+COMMENTS = ("auto", "keep", "drop")
+FORMATS = ("text", "markdown", "blocks")
+
+LITTLE_TEXT = 1_000
+"""A page with less text, in bytes without spaces, may hold its article in a script alone: one of twice that size."""
 
 PARSER_DEPTH = 250
 """The greatest depth that libxml2 parses in full.
@@ -48,10 +56,10 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 
 
 class Extract(Stage):
-    """The main text of a web page, extracted by trafilatura with FineWeb's options.
+    """The main text of a web page.
 
-    `engine` is "trafilatura"; "resiliparse", which is three times as fast; "rescue"; or "blocks", a trained choice
-    among the blocks of a page. "rescue" takes resiliparse's text in two cases: trafilatura's text is empty, or it lacks
+    `engine` is "blocks", a trained choice among the blocks of a page (docs/extraction.md); "trafilatura";
+    "resiliparse"; or "rescue". "rescue" takes resiliparse's text in two cases: trafilatura's text is empty, or it lacks
     too many words of resiliparse's long lines, namely more than `rescue_ratio` per word that it has. A conversion
     record (WET) is already a text. So is a document without a record, of which only `chars` is measured. In these
     texts, only whitespace at the ends of lines is removed.
@@ -62,7 +70,7 @@ class Extract(Stage):
     """
 
     name = "extract"
-    source = "FineWeb (arXiv:2406.17557): trafilatura with favor_precision, without comments"
+    source = "blocks: our own. trafilatura: with FineWeb's options (arXiv:2406.17557): favor_precision, no comments"
     sets = ("text",)
     reads = ("page",)
     gate = True
@@ -92,15 +100,28 @@ class Extract(Stage):
     invalid).
     """
     engine_used = Limit(of=str)
-    """The engine that gave the text, or "none" for a record that is already a text."""
+    """The engine that gave the text, "linked data" for an article that only a script of the page holds, or "none" for a
+    record that is already a text."""
+    taken = Limit(share=True)
+    """The share of the page's text that the engine "blocks" took. Null for other engines, and for a page without text."""
+    page_type = Limit(of=str)
+    """What the page says it is, in JSON-LD or by og:type: article, forum, product, documentation, collection, recipe,
+    event or job. Null if it does not say. Only the engine "blocks" reads it."""
     chars = Limit(min=1, max=5_000_000, of=int)
     """The length of the text."""
 
-    def __init__(self, *, engine: str = "trafilatura", rescue_ratio: float = 0.4, layout_tables: bool = False) -> None:
-        if engine not in ENGINES:
-            raise ConfigError(f"extract.engine = {engine!r} is unknown.", did_you_mean(str(engine), ENGINES))
+    def __init__(
+        self, *, engine: str = "blocks", rescue_ratio: float = 0.4, layout_tables: bool = False,
+        comments: str = "auto", format: str = "text", links: bool = False, metadata: bool = False,
+    ) -> None:  # fmt: skip
+        for name, value, known in (("engine", engine, ENGINES), ("comments", comments, COMMENTS), ("format", format, FORMATS)):
+            if value not in known:
+                raise ConfigError(f"extract.{name} = {value!r} is unknown.", did_you_mean(str(value), known))
+        if engine != "blocks" and (comments, format, links, metadata) != ("auto", "text", False, False):
+            what = f"extract: {engine} does not know comments, format, links and metadata."
+            raise ConfigError(what, 'Set extract.engine to "blocks".')
         self.engine = engine
-        """"trafilatura", "resiliparse", "rescue" or "blocks"."""
+        """"blocks", "trafilatura", "resiliparse" or "rescue"."""
         self.rescue_ratio = rescue_ratio
         """The number of missing words, per word of trafilatura's text, above which "rescue" takes resiliparse's
         text.
@@ -110,6 +131,18 @@ class Extract(Stage):
 
         If false, it writes such a page as one line of cells, as FineWeb does, and rules on lines drop the page.
         """
+        self.comments = comments
+        """What "blocks" does with readers' comments: "auto" takes them where they are the page's content, "keep" takes
+        all, "drop" takes none. It knows them by the words in classes and ids, such as "comment" and "reply".
+        """
+        self.format = format
+        """What "blocks" writes: "text"; "markdown" (headings, lists, quotations, code, tables, emphasis); or "blocks", a
+        line of JSON for each block of the page with its tag, its score and whether it is taken.
+        """
+        self.links = links
+        """If true, links are written as Markdown."""
+        self.metadata = metadata
+        """If true, the columns `title` and `published` of the corpus have what the page says of itself."""
 
     def prepare(self) -> None:
         """Silence trafilatura, which would write a line to stderr for each page without text."""
@@ -147,14 +180,32 @@ class Extract(Stage):
         yield "depth", page.structure.depth
         yield "charset", page.charset
         yield "charset_source", page.charset_source
-        text, engine = self._extract(page, doc.url)
+        if self.engine == "blocks":
+            yield from self._blocks(doc, page)
+            return
+        text, engine = self._extract(page)
         yield "engine_used", engine
         doc.text = text
 
-    def _extract(self, page: Page, url: str) -> tuple[str, str]:
+    def _blocks(self, doc: Document, page: Page) -> Iterator[Measured]:
+        html = page.utf8
+        if self.format == "blocks":
+            doc.text = "\n".join(json.dumps(block, ensure_ascii=False) for block in self.blocks_.blocks(html, doc.url))
+            yield "engine_used", "blocks"
+            return
+        text, taken, size, kind = self.blocks_.extract(html, doc.url, self.comments, self.format == "markdown", self.links)
+        engine = "blocks"
+        if size < LITTLE_TEXT and b"articleBody" in html and len(body := article_body(html)) > 2 * size:
+            text, engine = body, "linked data"
+        if self.metadata:
+            doc.title, doc.published = metadata_of(kernels.Page(html, doc.url), doc.url)
+        doc.text = unicodedata.normalize("NFC", text)
+        yield "engine_used", engine
+        yield "taken", ratio(taken, size)
+        yield "page_type", kind
+
+    def _extract(self, page: Page) -> tuple[str, str]:
         """Return the text of a page, and the engine that gave it."""
-        if self.engine == "blocks":
-            return self.blocks_.text(page.utf8, url), "blocks"
         if self.engine == "resiliparse":
             return resiliparse_text(page.tree), "resiliparse"
         text = trafilatura_text(page, open_layout_tables if self.layout_tables else None)

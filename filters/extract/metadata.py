@@ -1,9 +1,10 @@
-"""What a page says about itself: its title and the day on which it was published."""
+"""What a page says about itself: its title, the day on which it was published, and the article in its scripts."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
@@ -11,16 +12,19 @@ from typing import Any, NamedTuple
 from native import kernels
 
 MOST_TITLE_CHARS = 500
-MOST_BLOCKS = 150
+LEAST_WORDS = 3
+"""A heading of at least so many words is the title if the page's title has half of them."""
+MOST_BLOCKS = 400
 MOST_DAY_CHARS = 90
 """A day is looked for in short texts of the first part of the page, if the page does not state one to programs."""
+
 _SEPARATOR = re.compile(r"\s+[|–—·•»:›-]+\s+|\s*[|»›]\s*|: ")
 _SPACES = re.compile(r"\s+")
 _DAY = re.compile(r"\s*(\d{4})[-/.]?(\d{2})[-/.]?(\d{2})(?!\d)")
 _URL_DAY = re.compile(r"/(\d{4})[/-]?(\d{1,2})[/-]?(\d{1,2})(?:/|-|$)")
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _NAMED_DAY = re.compile(
-    rf"\b(?:(?P<month>{'|'.join(_MONTHS)})[a-z]*\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year>\d{{4}})"
+    rf"\b(?:(?P<iso>\d{{4}}-\d\d-\d\d)|(?P<month>{'|'.join(_MONTHS)})[a-z]*\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year>\d{{4}})"
     rf"|(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?\.? (?P<month2>{'|'.join(_MONTHS)})[a-z]*\.?,? (?P<year2>\d{{4}}))\b",
     re.IGNORECASE,
 )
@@ -29,9 +33,11 @@ _STATED = (
     "article:published", "publish-date", "publish_date", "published_time", "published-date", "pubdate", "publishdate",
     "parsely-pub-date", "sailthru.date", "dc.date.issued", "dc.date.created", "dcterms.created", "dcterms.issued", "dc.date",
     "dcterms.date", "citation_publication_date", "citation_date", "date", "datecreated", "uploaddate", "cludo:date",
-    "created", "article.published", "article.created", "release_date", "shareaholic:article_published_time",
+    "ms.date", "created", "article.published", "article.created", "release_date", "shareaholic:article_published_time",
 )  # fmt: skip
 """The names under which pages state the day, the surest first."""
+_CHANGED = ("article:modified_time", "datemodified", "og:updated_time", "last-modified", "dcterms.modified")
+"""The names under which pages state the day of their last change, which is often that of publication."""
 _LINKED = ("datePublished", "dateCreated", "uploadDate")
 
 
@@ -50,25 +56,32 @@ def _title(page: kernels.Page) -> str:
     """Return the heading that the page's title has too, or else the title without the name of the site."""
     stated = {name.lower(): text for name, text in reversed(page.statements())}
     title, shared = _plain(page.title()), _plain(stated.get("og:title", "") or stated.get("twitter:title", ""))
-    headings = [text for level, text in page.headings() if level == 1]
     site = _plain(stated.get("og:site_name", ""))
-    known = f"{_key(title)} {_key(shared)}"
-    for heading in map(_plain, headings):
-        if heading and _key(heading) and _key(heading) in known and _key(heading) != _key(site):
+    headings = [_plain(text) for level, text in page.headings() if level == 1]
+    known = set(_key(f"{title} {shared}").split())
+    for heading in headings:
+        words = _key(heading).split()
+        if len(words) >= LEAST_WORDS and 2 * sum(word in known for word in words) >= len(words) and words != _key(site).split():
             return heading
-    shared = _without_site(shared, site, shared if title == shared else title)
-    return shared or _without_site(title, site, title) or (_plain(headings[0]) if headings else "")
+    for heading in headings:  # a short heading must be a part of the title as it is
+        if _key(heading) and _key(heading) in _key(f"{title} {shared}") and _key(heading) != _key(site):
+            return heading
+    return _without_site(shared or title, site) or next(filter(None, headings), "")
+
+
+def _plain_line(text: str) -> str:
+    return _SPACES.sub(" ", text).strip()
 
 
 def _plain(text: str) -> str:
-    return _SPACES.sub(" ", text).strip()[:MOST_TITLE_CHARS]
+    return _plain_line(text)[:MOST_TITLE_CHARS]
 
 
 def _key(text: str) -> str:
     return re.sub(r"\W+", " ", text.lower()).strip()
 
 
-def _without_site(text: str, site: str, title: str) -> str:
+def _without_site(text: str, site: str) -> str:
     """Remove the name of the site after the last separator: the part that `site` names, or the shorter end."""
     parts = _SEPARATOR.split(text)
     if len(parts) < 2:
@@ -94,36 +107,47 @@ def _published(page: kernels.Page, url: str) -> str | None:
     days += [_day(text) for text in page.texts()[:MOST_BLOCKS] if len(text) <= MOST_DAY_CHARS and _NAMED_DAY.search(text)]
     if found := _URL_DAY.search(url):
         days.append(_valid(*map(int, found.groups())))
+    days += [_day(stated[name]) for name in _CHANGED if name in stated]
     return next(filter(None, days), None)
+
+
+def article_body(html: bytes) -> str:
+    """Return the longest article that the page's JSON-LD holds, or ""."""
+    bodies = [body for script in kernels.Page(html, "").linked_data() for body in _values(script, ("articleBody",))]
+    body = max((text for _, text in bodies), key=len, default="")
+    # the article may be HTML itself
+    page = kernels.Page(body.encode("utf-8", "replace"), "")
+    return page.render([True] * len(page.texts())) if "<" in body else "\n".join(filter(None, map(_plain_line, body.split("\n"))))
 
 
 def _linked_days(scripts: Sequence[str]) -> Iterator[str]:
     """Yield the days that JSON-LD states, those of the first name first."""
-    found: dict[str, list[str]] = {name: [] for name in _LINKED}
-    for script in scripts:
-        try:
-            waiting: list[Any] = [json.loads(script, strict=False)]
-        except (ValueError, RecursionError):
-            for name in _LINKED:
-                found[name] += re.findall(rf'"{name}"\s*:\s*"([^"]{{8,40}})"', script)
-            continue
-        while waiting:
-            item = waiting.pop(0)
-            if isinstance(item, dict):
-                for name in _LINKED:
-                    if isinstance(item.get(name), str):
-                        found[name].append(item[name])
-                waiting += item.values()
-            elif isinstance(item, list):
-                waiting += item
+    found = [entry for script in scripts for entry in _values(script, _LINKED)]
     for name in _LINKED:
-        yield from found[name]
+        yield from (text for key, text in found if key == name)
+
+
+def _values(script: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the texts that a script of JSON-LD has under some names, those of outer objects first."""
+    try:
+        waiting: deque[Any] = deque([json.loads(script, strict=False)])
+    except (ValueError, RecursionError):
+        return
+    while waiting:
+        item = waiting.popleft()
+        if isinstance(item, dict):
+            yield from ((name, item[name]) for name in names if isinstance(item.get(name), str))
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
 
 
 def _day(text: str) -> str | None:
     if found := _DAY.match(text):
         return _valid(*map(int, found.groups()))
     if found := _NAMED_DAY.search(text):
+        if found["iso"]:
+            return _valid(*map(int, found["iso"].split("-")))
         month = found["month"] or found["month2"]
         return _valid(int(found["year"] or found["year2"]), _MONTHS.index(month[:3].lower()) + 1, int(found["day"] or found["day2"]))
     return None

@@ -191,6 +191,8 @@ class Pii(Stage):
         yield "unsearched", unsearched
         if counts:
             doc.text = text
+        if doc.title:
+            doc.title = self.redact(doc.title)
 
     def redact(self, text: str) -> str:
         return self._replaced(text)[0]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
-from corpus.errors import InputChanged, InputError
+from corpus.errors import ConfigError, InputChanged, InputError
 from corpus.net.urls import is_url, redact
-from corpus.outcome import DROPPED, FAILED, REMOVED
+from corpus.outcome import DROPPED, FAILED, REMOVED, SKIPPED
 from corpus.plugins import Plugin
 from corpus.revise.portion_replay import PageReader, place_of
 from corpus.run import Run
@@ -64,6 +65,15 @@ class Archives:
         return {name: self.found[name] for name in names}
 
 
+class PageBlock(NamedTuple):
+    """A block of text of a page, with its tag, the chance in 4096ths that it is main text, and whether it was taken."""
+
+    text: str
+    tag: str
+    chance: int
+    taken: bool
+
+
 def read_texts(
     run: Run, rows: Sequence[dict[str, Any]], inputs: Sequence[str], modules: Sequence[Plugin],
     factory: str = "filters:recipe_from_dict",
@@ -77,6 +87,21 @@ def read_texts(
     wanted = [row for row in rows if row["outcome"] in (DROPPED, FAILED) and row["stage"] != REMOVED]
     wanted = [row for row in wanted if row["rule"] != "damaged"]
     return read_again(run, wanted, inputs, without_limits(run.info["recipe"]), modules, factory)
+
+
+def read_blocks(run: Run, rows: Sequence[dict[str, Any]], inputs: Sequence[str]) -> dict[str, list[PageBlock]]:
+    """Return all blocks of text of each page whose main text was chosen among them, by the page's id.
+
+    `rows` are ledger rows. Raises ConfigError if the run's engine of extraction is another one, and InputError if an
+    archive is missing.
+    """
+    stages = [stage for stage in run.info["recipe"]["stages"] if stage.get("engine") == "blocks"]
+    if not stages:
+        raise ConfigError("This run did not choose its texts by blocks.", 'Build a run with extract.engine = "blocks".')
+    recipe = without_limits({"name": "blocks", "stages": [stages[0] | {"format": "blocks", "metadata": False, "links": False}]})
+    wanted = [row for row in rows if row["outcome"] != SKIPPED and row["rule"] != "damaged" and row["stage"] != REMOVED]
+    texts = read_again(run, wanted, inputs, recipe, (), "filters:recipe_from_dict")
+    return {name: [PageBlock(*json.loads(line)) for line in text.splitlines()] for name, text in texts.items()}
 
 
 def read_again(

@@ -107,11 +107,23 @@ def show_explanation(explained: list[dict[str, Any]], console: Console, with_tex
         values = [measure["value"] for stage in row["stages"] for measure in stage["measures"]]
         if reached or any(value is not None for value in values):
             _show_measures(row["stages"], reached, console)
-        if row["text"]:
+        if "blocks" in row:
+            _show_blocks(row["blocks"], console)
+        elif row["text"]:
             print_text(console, row["text"])
         elif with_text:
             print_line(console, _no_text(row), "dim")
         console.print()
+
+
+def _show_blocks(blocks: list[dict[str, Any]], console: Console) -> None:
+    """Print the blocks of a page in its order, with the chance of each to be main text. "✓": it was taken."""
+    table = Table("", "chance", "tag", "text", box=None, header_style="dim")
+    for block in blocks:
+        mark = Text("✓" if block["taken"] else "", style="green")
+        style = "" if block["taken"] else "dim"
+        table.add_row(mark, f"{block['chance'] / 4096:.2f}", block["tag"], Text(plain(block["text"]), style=style))
+    console.print(table)
 
 
 def _show_measures(stages: list[dict[str, Any]], reached: int, console: Console) -> None:

@@ -15,7 +15,7 @@ from corpus.runs.listing import list_pages
 from corpus.storage.store import Location
 from corpus.tables.ledger import is_row_of, ledger_url
 from filters import STAGES, load_recipe, recipe_names
-from jobs.build.archives import read_texts
+from jobs.build.archives import read_blocks, read_texts
 from jobs.build.audit import audit
 from jobs.runner.progress import Progress
 from jobs.runner.terminal import say, show, show_json
@@ -38,12 +38,15 @@ from jobs.verbs.options import (
 @click.argument("url_or_id", type=text_type)
 @click.option("--text", "with_text", is_flag=True, help="Also show the text of a dropped page. The page is read again "
               "from its archive.")  # fmt: skip
+@click.option("--blocks", "with_blocks", is_flag=True, help="Also show all blocks of text of the page, their scores, "
+              "and which of them were taken as its main text. The page is read again.")  # fmt: skip
 @inputs_option
 @modules_option
 @json_option
 def explain_command(
-    folder: Location, url_or_id: str, with_text: bool, inputs: tuple[str, ...], modules: tuple[str, ...], as_json: bool
-) -> None:
+    folder: Location, url_or_id: str, with_text: bool, with_blocks: bool, inputs: tuple[str, ...],
+    modules: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
     """Show why a page is in the corpus or not.
 
     The text of a kept page is shown, too. All ways of writing a URL find its records. If there are no records, the
@@ -52,6 +55,7 @@ def explain_command(
     \b
     Example: corpus explain out https://example.com/page
     Example: corpus explain out https://example.com/dropped --text
+    Example: corpus explain out https://example.com/page --blocks
     """
     run = open_run(folder)
     rows = run.explain(url_or_id)
@@ -61,6 +65,9 @@ def explain_command(
     if with_text:
         texts = read_texts(run, rows, inputs, list(map(read_plugin, modules)))
         rows = [{**row, "text": texts.get(row["id"], row["text"])} for row in rows]
+    if with_blocks:
+        blocks = read_blocks(run, rows, inputs)
+        rows = [{**row, "blocks": [block._asdict() for block in blocks.get(row["id"], [])]} for row in rows]
     print_as(rows, lambda shown, console: show_explanation(shown, console, with_text), as_json)
 
 

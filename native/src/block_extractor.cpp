@@ -15,17 +15,13 @@ Chance Calibration::operator()(std::int32_t sum) const {
 std::vector<Chance> BlockExtractor::chances(const Page& page, const std::vector<TextCounts>& counts, std::string_view html,
                                             std::string_view url) const {
   const Features features = features_of(page, counts, lexicon_, html, url);
-  if (features.page.size() != page_features_ || (!page.blocks.empty() && features.columns != block_features_)) {
+  if (features.page.size() != trees_.shared_features() || (!page.blocks.empty() && features.columns != trees_.row_features())) {
     throw std::invalid_argument("the model was made for other features");
   }
-  std::vector<Chance> chances(page.blocks.size());
-  for (std::size_t i = 0; i < chances.size(); ++i) {
-    const std::int32_t* row = features.blocks.data() + i * features.columns;
-    const auto value = [&](std::size_t feature) {
-      return feature < block_features_ ? row[feature] : features.page[feature - block_features_];
-    };
-    chances[i] = calibration_(trees_.sum(value));
-  }
+  const std::vector<std::int32_t> sums = trees_.sums(features.blocks, features.page);
+  std::vector<Chance> chances;
+  chances.reserve(sums.size());
+  for (const std::int32_t sum : sums) chances.push_back(calibration_(sum));
   return chances;
 }
 

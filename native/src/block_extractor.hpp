@@ -33,9 +33,8 @@ struct Calibration {
 
 class BlockExtractor {
  public:
-  BlockExtractor(BoostedTrees trees, Calibration calibration, Lexicon lexicon, std::size_t block_features, std::size_t page_features)
-      : trees_(std::move(trees)), calibration_(std::move(calibration)), lexicon_(std::move(lexicon)),
-        block_features_(block_features), page_features_(page_features) {}
+  BlockExtractor(BoostedTrees trees, Calibration calibration, Lexicon lexicon)
+      : trees_(std::move(trees)), calibration_(std::move(calibration)), lexicon_(std::move(lexicon)) {}
 
   std::vector<Chance> chances(const Page& page, const std::vector<TextCounts>& counts, std::string_view html, std::string_view url) const;
 
@@ -43,7 +42,6 @@ class BlockExtractor {
   BoostedTrees trees_;
   Calibration calibration_;
   Lexicon lexicon_;
-  std::size_t block_features_, page_features_;
 };
 
 }  // namespace kernels

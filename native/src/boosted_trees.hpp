@@ -14,27 +14,32 @@ struct TreeNode {
 
 class BoostedTrees {
  public:
-  // Children come after their parents. Throws std::invalid_argument if a place is out of range.
-  BoostedTrees(std::vector<TreeNode> nodes, std::vector<std::int16_t> leaves, std::vector<std::int32_t> roots, std::size_t features);
+  // A row has `row_features` features of its own, and all rows share `shared_features` more, which are numbered after them.
+  // Children come after their parents. Throws std::invalid_argument if the trees do not fit together.
+  BoostedTrees(const std::vector<TreeNode>& nodes, const std::vector<std::int16_t>& leaves, const std::vector<std::int32_t>& roots,
+               std::size_t row_features, std::size_t shared_features);
 
-  // `value(feature)` gives a feature. Returns the sum of the leaves.
-  template <typename Value>
-  std::int32_t sum(Value value) const {
-    std::int32_t total = 0;
-    for (std::int32_t place : roots_) {
-      while (place >= 0) {
-        const TreeNode& node = nodes_[static_cast<std::size_t>(place)];
-        place = value(static_cast<std::size_t>(node.feature)) <= node.threshold ? node.left : node.right;
-      }
-      total += leaves_[static_cast<std::size_t>(~place)];
-    }
-    return total;
-  }
+  // Returns the sum of the leaves of each row. `rows` is [row][feature].
+  std::vector<std::int32_t> sums(const std::vector<std::int32_t>& rows, const std::vector<std::int32_t>& shared) const;
+
+  std::size_t row_features() const { return row_features_; }
+  std::size_t shared_features() const { return shared_features_; }
 
  private:
-  std::vector<TreeNode> nodes_;
-  std::vector<std::int16_t> leaves_;
-  std::vector<std::int32_t> roots_;
+  // A leaf leads to itself, so that the walks of several rows may take the same number of steps.
+  struct Step {
+    std::int32_t threshold;
+    std::uint16_t feature;
+    std::uint16_t next[2];
+  };
+  struct Tree {
+    std::uint16_t root = 0, depth = 0;
+  };
+
+  std::vector<Step> steps_;
+  std::vector<std::int16_t> values_;  // of the leaf at each step
+  std::vector<Tree> trees_;
+  std::size_t row_features_, shared_features_;
 };
 
 }  // namespace kernels

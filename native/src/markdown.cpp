@@ -87,7 +87,8 @@ class Inline {
         continue;
       }
       const bool starts_line = i == 0 || (text_[i - 1] == '\n' && !one_line_);
-      if (means_something(i) || (starts_line && starts_something(i))) {
+      const bool beside_marker = (c == '\\' && i + 1 == end) || ((c == '*' || c == '_') && (i == begin || i + 1 == end));
+      if (beside_marker || means_something(i) || (starts_line && starts_something(i))) {
         if (is_digit(c)) {  // "1." would number an item: the sign after the number is escaped
           while (i < end && is_digit(text_[i])) out += text_[i++];
           if (i == end) return;

@@ -12,6 +12,7 @@
 #include "block_features.hpp"
 #include "html_references.hpp"
 #include "page.hpp"
+#include "page_features.hpp"
 #include "render.hpp"
 
 namespace nb = nanobind;
@@ -124,6 +125,10 @@ class ReadPage {
 }  // namespace
 
 NB_MODULE(kernels, m) {
+  m.attr("SOURCE_DIGEST") =
+#include "source_digest.inc"
+      ;
+
   nb::class_<Lexicon>(m, "Lexicon")
       .def(nb::init<>())
       .def("fill", [](Lexicon& lexicon, int kind, const std::vector<std::uint32_t>& keys, const std::vector<std::int8_t>& values) {
@@ -158,8 +163,7 @@ NB_MODULE(kernels, m) {
               trees.push_back({node[0], node[1], node[2], node[3]});
             }
             if (table.empty() || step < 1) throw nb::value_error("the table of chances is empty");
-            new (self) BlockExtractor(BoostedTrees(std::move(trees), leaves, roots, block_features + page_features),
-                                      Calibration{table, step}, lexicon, block_features, page_features);
+            new (self) BlockExtractor(BoostedTrees(trees, leaves, roots, block_features, page_features), Calibration{table, step}, lexicon);
           },
           nb::arg("nodes"), nb::arg("leaves"), nb::arg("roots"), nb::arg("table"), nb::arg("step"), nb::arg("lexicon"),
           nb::arg("block_features"), nb::arg("page_features"))
@@ -175,7 +179,7 @@ NB_MODULE(kernels, m) {
             set_comments(page, counts, wanted, taken);
             std::uint64_t chars = 0, taken_chars = 0;
             for (std::size_t i = 0; i < taken.size(); ++i) chars += page.blocks[i].chars, taken_chars += taken[i] ? page.blocks[i].chars : 0;
-            return std::make_tuple(render_page(page, taken, markdown, links, bytes, url), taken_chars, chars);
+            return std::make_tuple(render_page(page, taken, markdown, links, bytes, url), taken_chars, chars, declared_type(page));
           },
           nb::arg("html"), nb::arg("url"), nb::arg("comments") = "auto", nb::arg("markdown") = false, nb::arg("links") = false)
       .def(

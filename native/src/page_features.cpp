@@ -32,7 +32,7 @@ constexpr std::array<std::pair<const char*, std::array<std::string_view, 10>>, 7
     {"url.page", {"page=", "/page/", "?p=", "id="}},
 }};
 
-void add_types(const Page& page, Found& found) {
+std::array<std::int64_t, kTypes.size()> count_types(const Page& page) {
   std::array<std::int64_t, kTypes.size()> counts{};
   constexpr std::string_view kKey = "\"@type\"";
   for (const std::string_view data : page.linked_data) {
@@ -45,10 +45,15 @@ void add_types(const Page& page, Found& found) {
       if (known != kTypes.end()) ++counts[static_cast<std::size_t>(known - kTypes.begin())];
     }
   }
+  return counts;
+}
+
+bool og_type_has(const Page& page, std::string_view type) { return page.og_type.find(type) != std::string::npos; }
+
+void add_types(const Page& page, Found& found) {
+  const auto counts = count_types(page);
   for (std::size_t i = 0; i < kTypes.size(); ++i) found.emplace_back(kTypes[i], std::min<std::int64_t>(counts[i], 5));
-  const std::string_view og = page.og_type;
-  const auto says = [&](std::string_view type) { return og.find(type) != std::string_view::npos; };
-  found.emplace_back("og:type", says("article") ? 1 : says("product") ? 2 : says("website") ? 3 : og.empty() ? 0 : 4);
+  found.emplace_back("og:type", og_type_has(page, "article") ? 1 : og_type_has(page, "product") ? 2 : og_type_has(page, "website") ? 3 : page.og_type.empty() ? 0 : 4);
 }
 
 void add_url(std::string_view url, Found& found) {
@@ -86,6 +91,21 @@ void add_url(std::string_view url, Found& found) {
 }
 
 }  // namespace
+
+const char* declared_type(const Page& page) {
+  // what a page is made for comes before what it also has, such as the list of other products on a product's page
+  static constexpr std::array<std::pair<const char*, const char*>, 12> kMeanings = {{
+      {"DiscussionForumPosting", "forum"}, {"QAPage", "forum"}, {"TechArticle", "documentation"}, {"JobPosting", "job"},
+      {"Recipe", "recipe"}, {"Event", "event"}, {"Product", "product"}, {"NewsArticle", "article"}, {"BlogPosting", "article"},
+      {"Article", "article"}, {"CollectionPage", "collection"}, {"ItemList", "collection"},
+  }};
+  const auto counts = count_types(page);
+  for (const auto& [type, meaning] : kMeanings) {
+    const auto known = std::find(kTypes.begin(), kTypes.end(), std::string_view(type));
+    if (counts[static_cast<std::size_t>(known - kTypes.begin())] > 0) return meaning;
+  }
+  return og_type_has(page, "article") ? "article" : og_type_has(page, "product") ? "product" : nullptr;
+}
 
 Found page_features_of(const Page& page, std::size_t bytes, std::string_view url) {
   Found found;

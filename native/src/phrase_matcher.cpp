@@ -1,6 +1,7 @@
 #include "phrase_matcher.hpp"
 
 #include <queue>
+#include <stdexcept>
 
 namespace kernels {
 
@@ -13,18 +14,18 @@ PhraseMatcher::PhraseMatcher(const std::vector<Phrase>& phrases) {
   }
   for (int c = 'a'; c <= 'z'; ++c) class_of_[static_cast<std::size_t>(c - 32)] = class_of_[static_cast<std::size_t>(c)];
 
-  next_.assign(classes_, 0);
+  std::vector<std::uint32_t> next(classes_, 0);  // [state * classes + class]: the next state
   std::vector<std::vector<std::uint8_t>> ends(1);
   for (const Phrase& phrase : phrases) {
     std::uint32_t state = 0;
     for (const char c : phrase.text) {
       const std::size_t edge = state * classes_ + class_of_[static_cast<unsigned char>(c)];
-      if (next_[edge] == 0) {
-        next_[edge] = static_cast<std::uint32_t>(ends.size());
-        next_.insert(next_.end(), classes_, 0);
+      if (next[edge] == 0) {
+        next[edge] = static_cast<std::uint32_t>(ends.size());
+        next.insert(next.end(), classes_, 0);
         ends.emplace_back();
       }
-      state = next_[edge];
+      state = next[edge];
     }
     ends[state].push_back(phrase.id);
   }
@@ -37,8 +38,8 @@ PhraseMatcher::PhraseMatcher(const std::vector<Phrase>& phrases) {
     const std::uint32_t state = states.front();
     states.pop();
     for (std::uint32_t c = 0; c < classes_; ++c) {
-      std::uint32_t& to = next_[state * classes_ + c];
-      const std::uint32_t other = state == 0 ? 0 : next_[suffix[state] * classes_ + c];
+      std::uint32_t& to = next[state * classes_ + c];
+      const std::uint32_t other = state == 0 ? 0 : next[suffix[state] * classes_ + c];
       if (to == 0) {
         to = other;
         continue;
@@ -54,6 +55,10 @@ PhraseMatcher::PhraseMatcher(const std::vector<Phrase>& phrases) {
     ids_.insert(ids_.end(), found.begin(), found.end());
   }
   first_.push_back(static_cast<std::uint32_t>(ids_.size()));
+  if (next.size() > kRow) throw std::length_error("too many phrases");
+  for (const std::uint32_t state : next) {
+    next_.push_back(static_cast<std::uint16_t>(state * classes_ | (ends[state].empty() ? 0U : kEnds)));
+  }
 }
 
 }  // namespace kernels

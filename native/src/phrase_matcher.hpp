@@ -22,9 +22,12 @@ class PhraseMatcher {
   // Calls `found(id)` for each place where a phrase ends.
   template <typename Found>
   void each(std::string_view text, Found found) const {
-    std::uint32_t state = 0;
+    std::uint32_t row = 0;  // of the state, in next_
     for (const char c : text) {
-      state = next_[state * classes_ + class_of_[static_cast<unsigned char>(c)]];
+      const std::uint32_t next = next_[row + class_of_[static_cast<unsigned char>(c)]];
+      row = next & kRow;
+      if (next == row) continue;  // no phrase ends here
+      const std::uint32_t state = row / classes_;
       for (std::uint32_t at = first_[state]; at < first_[state + 1]; ++at) found(ids_[at]);
     }
   }
@@ -37,9 +40,12 @@ class PhraseMatcher {
   }
 
  private:
+  static constexpr std::uint16_t kEnds = 0x8000, kRow = 0x7FFF;
+
   std::array<std::uint8_t, 256> class_of_{};  // the bytes that no phrase has are class 0
   std::uint32_t classes_ = 1;
-  std::vector<std::uint32_t> next_;   // [state * classes + class]
+  // [state * classes + class]: the row of the next state, and kEnds if a phrase ends there
+  std::vector<std::uint16_t> next_;
   std::vector<std::uint32_t> first_;  // for each state, the place of its ids
   std::vector<std::uint8_t> ids_;
 };

@@ -58,6 +58,32 @@ void each_word(std::string_view text, Word word, Sign sign, Other other) {
   }
 }
 
+std::uint32_t pair_of(std::uint32_t before, std::uint32_t hash) { return (before ^ hash >> 15) * kPrime ^ hash; }
+
+// Hashes that can be found fast. Most that are not in it are known by one bit.
+class HashSet {
+ public:
+  void add(std::uint32_t hash) { hashes_.push_back(hash); }
+
+  void sort() {
+    std::sort(hashes_.begin(), hashes_.end());
+    hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
+    bits_.assign(hashes_.empty() ? 0 : kBits / 64, 0);
+    for (const std::uint32_t hash : hashes_) bits_[hash % kBits / 64] |= std::uint64_t{1} << hash % 64;
+  }
+
+  bool empty() const { return hashes_.empty(); }
+
+  bool has(std::uint32_t hash) const {
+    return !bits_.empty() && (bits_[hash % kBits / 64] >> hash % 64 & 1) != 0 && std::binary_search(hashes_.begin(), hashes_.end(), hash);
+  }
+
+ private:
+  static constexpr std::uint32_t kBits = 1 << 14;
+  std::vector<std::uint32_t> hashes_;
+  std::vector<std::uint64_t> bits_;
+};
+
 // Calls `pair(hash)` for each two neighboring words.
 template <typename Pair>
 void each_pair(std::string_view text, Pair pair) {
@@ -66,18 +92,18 @@ void each_pair(std::string_view text, Pair pair) {
   each_word(
       text,
       [&](std::string_view, std::uint32_t hash) {
-        if (before != 0) pair((before ^ hash >> 15) * kPrime ^ hash);
+        if (before != 0) pair(pair_of(before, hash));
         before = hash;
       },
       ignore, ignore);
 }
 
-// Returns the pairs of words, in order, of the texts in which the page describes itself to programs: the texts of JSON-LD
+// Returns the pairs of words of the texts in which the page describes itself to programs: the texts of JSON-LD
 // with at least 60 bytes, and descriptions of meta elements.
-std::vector<std::uint32_t> pairs_of_descriptions(const Page& page) {
+HashSet pairs_of_descriptions(const Page& page) {
   constexpr std::size_t kLeastBytes = 60;
-  std::vector<std::uint32_t> pairs;
-  const auto add = [&](std::uint32_t pair) { pairs.push_back(pair); };
+  HashSet pairs;
+  const auto add = [&](std::uint32_t pair) { pairs.add(pair); };
   for (const std::string& description : page.descriptions) each_pair(description, add);
   for (const std::string_view data : page.linked_data) {
     for (std::size_t at = data.find('"'); at < data.size(); at = data.find('"', at + 1)) {
@@ -88,13 +114,13 @@ std::vector<std::uint32_t> pairs_of_descriptions(const Page& page) {
       at = end;
     }
   }
-  std::sort(pairs.begin(), pairs.end());
-  pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+  pairs.sort();
   return pairs;
 }
 
-TextCounts count_text(std::string_view text, const std::vector<std::uint32_t>& title) {
+TextCounts count_text(std::string_view text, const HashSet& title, const HashSet& described) {
   TextCounts counts;
+  std::uint32_t before = 0;
   counts.hash = kSeed;
   for (const char c : text) {
     counts.hash = (counts.hash ^ static_cast<unsigned char>(c)) * kPrime;
@@ -109,7 +135,9 @@ TextCounts count_text(std::string_view text, const std::vector<std::uint32_t>& t
         counts.lower_words += (first >= 'a' && first <= 'z') || first >= 128 ? 1 : 0;
         counts.capital_words += first >= 'A' && first <= 'Z' ? 1 : 0;
         counts.long_words += word.size() >= 7 ? 1 : 0;
-        counts.title_words += std::binary_search(title.begin(), title.end(), hash) ? 1 : 0;
+        counts.title_words += title.has(hash) ? 1 : 0;
+        counts.described_pairs += before != 0 && described.has(pair_of(before, hash)) ? 1 : 0;
+        before = hash;
       },
       [&](std::string_view sign) {
         counts.sentence_ends += ends_sentence(sign) ? 1 : 0;
@@ -127,20 +155,15 @@ TextCounts count_text(std::string_view text, const std::vector<std::uint32_t>& t
 }  // namespace
 
 std::vector<TextCounts> count_texts(const Page& page) {
-  std::vector<std::uint32_t> title;
+  HashSet title;
   const auto ignore = [](auto) {};
-  each_word(page.title, [&](std::string_view, std::uint32_t hash) { title.push_back(hash); }, ignore, ignore);
-  std::sort(title.begin(), title.end());
-  const std::vector<std::uint32_t> described = pairs_of_descriptions(page);
+  each_word(page.title, [&](std::string_view, std::uint32_t hash) { title.add(hash); }, ignore, ignore);
+  title.sort();
+  const HashSet described = pairs_of_descriptions(page);
   std::vector<TextCounts> counts;
   counts.reserve(page.blocks.size());
   for (const Block& block : page.blocks) {
-    const std::string_view text = std::string_view(page.text).substr(block.begin, block.end - block.begin);
-    counts.push_back(count_text(text, title));
-    if (described.empty()) continue;
-    each_pair(text, [&](std::uint32_t pair) {
-      counts.back().described_pairs += std::binary_search(described.begin(), described.end(), pair) ? 1 : 0;
-    });
+    counts.push_back(count_text(std::string_view(page.text).substr(block.begin, block.end - block.begin), title, described));
   }
   return counts;
 }

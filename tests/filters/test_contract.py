@@ -170,7 +170,7 @@ def test_named_recipes_load_and_say_what_they_are(name):
     assert recipe.name == name
     assert recipe.description
     plain = ["url", "screen", "extract"]
-    first = {"text": [], "fineweb": plain, "many": plain}.get(name, ["url", "screen", "rights", "extract"])
+    first = {"text": [], "fineweb": plain, "many": ["url", "extract"]}.get(name, ["url", "rights", "extract"])
     assert [bound.name for bound in recipe.stages][: len(first) + 2] == [*first, "language", "gopher_repetition"]
 
 

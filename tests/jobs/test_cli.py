@@ -232,7 +232,7 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
     assert plan["plan"][0]["end"] == archive.stat().st_size
     assert not (tmp_path / "new").exists()
     assert (
-        "url → screen → rights → extract → language" in corpus("build", archive, "-o", tmp_path / "new", "--dry-run")[2]
+        "url → rights → extract → language" in corpus("build", archive, "-o", tmp_path / "new", "--dry-run")[2]
     )
 
 
@@ -278,7 +278,7 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
         (["tune", "{out}", "--set", "words.min=30"], 2, "Did you mean gopher_quality.words?"),
         (["tune", "{out}", "--set", "gopher_quality.words.min=many"], 2, 'must be a number or "off"'),
         (["ls", "{out}", "--rule", "alpha_ratio"], 2, "Did you mean gopher_quality.alpha_ratio?"),
-        (["ls", "{out}", "--rule", "nosuch"], 2, "screen, url, and their rules, such as c4.citations."),
+        (["ls", "{out}", "--rule", "nosuch"], 2, "rights, url, and their rules, such as c4.citations."),
         (["build", "{in}", "-o", "{in}"], 1, "w.warc.gz is a file, not a folder"),
         (["remove", "{out}", "--domains", "www.a.example"], 2, "There is no file www.a.example. Put the entries"),
         (["remove", "{out}", "--urls", "{in}"], 2, "can't be read: it is not UTF-8"),

@@ -20,6 +20,7 @@ from filters.extract import Extract
 from filters.extract.extraction import lost_words
 from filters.gopher import GopherRepetition
 
+TRAFILATURA = Extract(engine="trafilatura")
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it goes home to sleep. "
 PARAGRAPHS = "".join(f"<p>Part {i}. {SENTENCE * 3}</p>" for i in range(9))
 ARTICLE = f"<article><h1>A story</h1>{PARAGRAPHS}</article>"
@@ -35,7 +36,7 @@ def record(body=PAGE, *, status=b"200 OK", headers=(), warc=(), kind="response")
 
 
 def judge(item, stage=None):
-    return Pipeline.of([stage or Extract()]).judge_record(item)
+    return Pipeline.of([stage or TRAFILATURA]).judge_record(item)
 
 
 def measured(item, stage=None):
@@ -143,7 +144,7 @@ def test_a_page_without_a_message_is_judged_whatever_the_record_is():
 def test_a_resource_that_turns_out_to_be_no_page_is_dropped(own, kind):
     warc = [("content-type", own), ("warc-target-uri", "http://a.example/"), ("warc-identified-payload-type", "")]
     item = record("words only", kind="resource", warc=warc)
-    outcome = Pipeline.of([Extract()]).judge(Document.of(item))
+    outcome = Pipeline.of([TRAFILATURA]).judge(Document.of(item))
     assert (outcome.rule, outcome.value) == ("media_type", kind)
 
 
@@ -159,7 +160,7 @@ def test_a_resource_that_turns_out_to_be_no_page_is_dropped(own, kind):
 )
 def test_blank_lines_of_a_text_are_empty(text, lines):
     assert judge(record(text, kind="conversion")).text == lines
-    pipeline = Pipeline.of([Extract(), GopherRepetition()])
+    pipeline = Pipeline.of([TRAFILATURA, GopherRepetition()])
     outcome = pipeline.judge(Document(text=text))
     assert outcome.doc.text == lines
     if lines:
@@ -181,15 +182,15 @@ def test_a_conversion_record_that_is_a_page_is_extracted():
 
 
 def test_a_bare_text_stays():
-    pipeline = Pipeline.of([Extract()])
+    pipeline = Pipeline.of([TRAFILATURA])
     assert pipeline.judge(Document(text="Only words.")).text == "Only words."
     assert pipeline.judge(Document(text="")).rule == "chars"
 
 
 def test_text_of_a_page_without_an_archive():
     html = f"<html><body><article><p>{'Fishermen know the sea. ' * 20}</p></article></body></html>"
-    assert Extract().text(html).startswith("Fishermen know")
-    assert extract_text(html.encode()) == Extract().text(html)
+    assert TRAFILATURA.text(html).startswith("Fishermen know")
+    assert extract_text(html.encode()) == TRAFILATURA.text(html)
     assert extract_text("") == extract_text("<p>") == ""
     assert extract_text("<b>" * 70_000 + "x") == ""
     assert "é" in extract_text(html.replace("sea", "sé").encode("utf-8"), "https://a.example/")
@@ -273,7 +274,7 @@ def test_an_unknown_engine_is_refused():
 
 def test_it_can_be_pickled_and_shown():
     stage = pickle.loads(pickle.dumps(Extract(engine="rescue", rescue_ratio=0.4)))  # noqa: S301
-    assert repr(stage) == "Extract(engine='rescue', rescue_ratio=0.4, layout_tables=False)"
+    assert repr(stage).startswith("Extract(engine='rescue', rescue_ratio=0.4, layout_tables=False")
 
 
 def test_an_exception_in_an_engine_is_a_failure(monkeypatch):

@@ -5,7 +5,6 @@ from lxml import etree, html
 
 from corpus.document import Document
 from corpus.warc.record import Record
-from filters import load_recipe
 from filters.extract import Extract
 from filters.extract.layout_tables import open_layout_tables
 
@@ -84,11 +83,3 @@ def test_an_article_in_a_table_is_lines_of_text():
         assert [line for line in found.split("\n") if "valley" in line] == texts
         assert "Archive" not in found
     assert all(found.startswith("| ") for _, found in pages(layout_tables=False))
-
-
-def test_the_recipes_of_our_own_read_layout_tables():
-    found = {
-        name: next(bound.stage.layout_tables for bound in load_recipe(name).stages if bound.name == "extract")
-        for name in ("default", "multilingual", "fineweb")
-    }
-    assert found == {"default": True, "multilingual": True, "fineweb": False}

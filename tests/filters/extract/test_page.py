@@ -42,7 +42,7 @@ def test_the_page_is_decoded_once(monkeypatch):
     page = page_of(doc)
     assert page.html == PAGE
     monkeypatch.setattr("filters.extract.page.decode_html", None)
-    list(Extract().apply(doc))
+    list(Extract(engine="trafilatura").apply(doc))
     assert doc.text
 
 
