@@ -60,7 +60,7 @@ class BlockExtractor:
     def extract(
         self, html: bytes, url: str, comments: str = "auto", markdown: bool = False, links: bool = False
     ) -> tuple[str, int, int, str | None]:
-        """Return the text, its size and that of the whole page in bytes without spaces, and the page's declared type."""
+        """Return the text, its size and that of the page in bytes without spaces, and the page's declared type."""
 
     def blocks(self, html: bytes, url: str) -> list[tuple[str, str, int, bool]]:
         """Return text, tag, chance in 4096ths, and whether it is taken, of each block."""

@@ -1,5 +1,7 @@
-"""Writes a digest of the kernels' sources as a text of C++: `python source_digest.py > FILE`. It joins the fingerprint of
-each run."""
+"""Writes a digest of the kernels' sources as a text of C++: `python source_digest.py > FILE`.
+
+The digest joins the fingerprint of each run.
+"""
 
 import hashlib
 import sys

@@ -103,7 +103,7 @@ class Extract(Stage):
     """The engine that gave the text, "linked data" for an article that only a script of the page holds, or "none" for a
     record that is already a text."""
     taken = Limit(share=True)
-    """The share of the page's text that the engine "blocks" took. Null for other engines, and for a page without text."""
+    """The share of the page's text that the engine "blocks" took. Null for other engines, and if there is no text."""
     page_type = Limit(of=str)
     """What the page says it is, in JSON-LD or by og:type: article, forum, product, documentation, collection, recipe,
     event or job. Null if it does not say. Only the engine "blocks" reads it."""
@@ -114,7 +114,8 @@ class Extract(Stage):
         self, *, engine: str = "blocks", rescue_ratio: float = 0.4, layout_tables: bool = False,
         comments: str = "auto", format: str = "text", links: bool = False, metadata: bool = False,
     ) -> None:  # fmt: skip
-        for name, value, known in (("engine", engine, ENGINES), ("comments", comments, COMMENTS), ("format", format, FORMATS)):
+        choices = (("engine", engine, ENGINES), ("comments", comments, COMMENTS), ("format", format, FORMATS))
+        for name, value, known in choices:
             if value not in known:
                 raise ConfigError(f"extract.{name} = {value!r} is unknown.", did_you_mean(str(value), known))
         if engine != "blocks" and (comments, format, links, metadata) != ("auto", "text", False, False):
@@ -136,8 +137,8 @@ class Extract(Stage):
         all, "drop" takes none. It knows them by the words in classes and ids, such as "comment" and "reply".
         """
         self.format = format
-        """What "blocks" writes: "text"; "markdown" (headings, lists, quotations, code, tables, emphasis); or "blocks", a
-        line of JSON for each block of the page with its tag, its score and whether it is taken.
+        """What "blocks" writes: "text"; "markdown" (headings, lists, quotations, code, tables, emphasis); or "blocks",
+        a line of JSON for each block of the page with its tag, its score and whether it is taken.
         """
         self.links = links
         """If true, links are written as Markdown."""
@@ -193,7 +194,8 @@ class Extract(Stage):
             doc.text = "\n".join(json.dumps(block, ensure_ascii=False) for block in self.blocks_.blocks(html, doc.url))
             yield "engine_used", "blocks"
             return
-        text, taken, size, kind = self.blocks_.extract(html, doc.url, self.comments, self.format == "markdown", self.links)
+        markdown = self.format == "markdown"
+        text, taken, size, kind = self.blocks_.extract(html, doc.url, self.comments, markdown, self.links)
         engine = "blocks"
         if size < LITTLE_TEXT and b"articleBody" in html and len(body := article_body(html)) > 2 * size:
             text, engine = body, "linked data"

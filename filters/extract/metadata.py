@@ -22,17 +22,19 @@ _SEPARATOR = re.compile(r"\s+[|–—·•»:›-]+\s+|\s*[|»›]\s*|: ")
 _SPACES = re.compile(r"\s+")
 _DAY = re.compile(r"\s*(\d{4})[-/.]?(\d{2})[-/.]?(\d{2})(?!\d)")
 _URL_DAY = re.compile(r"/(\d{4})[/-]?(\d{1,2})[/-]?(\d{1,2})(?:/|-|$)")
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _NAMED_DAY = re.compile(
-    rf"\b(?:(?P<iso>\d{{4}}-\d\d-\d\d)|(?P<month>{'|'.join(_MONTHS)})[a-z]*\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year>\d{{4}})"
+    rf"\b(?:(?P<iso>\d{{4}}-\d\d-\d\d)"
+    rf"|(?P<month>{'|'.join(_MONTHS)})[a-z]*\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year>\d{{4}})"
     rf"|(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?\.? (?P<month2>{'|'.join(_MONTHS)})[a-z]*\.?,? (?P<year2>\d{{4}}))\b",
     re.IGNORECASE,
 )
 _STATED = (
     "article:published_time", "datepublished", "date.published", "og:published_time", "og:article:published_time",
     "article:published", "publish-date", "publish_date", "published_time", "published-date", "pubdate", "publishdate",
-    "parsely-pub-date", "sailthru.date", "dc.date.issued", "dc.date.created", "dcterms.created", "dcterms.issued", "dc.date",
-    "dcterms.date", "citation_publication_date", "citation_date", "date", "datecreated", "uploaddate", "cludo:date",
+    "parsely-pub-date", "sailthru.date", "dc.date.issued", "dc.date.created", "dcterms.created", "dcterms.issued",
+    "dc.date", "dcterms.date", "citation_publication_date", "citation_date", "date", "datecreated", "uploaddate",
+    "cludo:date",
     "ms.date", "created", "article.published", "article.created", "release_date", "shareaholic:article_published_time",
 )  # fmt: skip
 """The names under which pages state the day, the surest first."""
@@ -61,7 +63,11 @@ def _title(page: kernels.Page) -> str:
     known = set(_key(f"{title} {shared}").split())
     for heading in headings:
         words = _key(heading).split()
-        if len(words) >= LEAST_WORDS and 2 * sum(word in known for word in words) >= len(words) and words != _key(site).split():
+        if (
+            len(words) >= LEAST_WORDS
+            and 2 * sum(word in known for word in words) >= len(words)
+            and words != _key(site).split()
+        ):
             return heading
     for heading in headings:  # a short heading must be a part of the title as it is
         if _key(heading) and _key(heading) in _key(f"{title} {shared}") and _key(heading) != _key(site):
@@ -104,7 +110,9 @@ def _published(page: kernels.Page, url: str) -> str | None:
     days += [_day(text) for text in _linked_days(page.linked_data())]
     days += [_day(stated[name]) for name in _STATED if name in stated]
     days += [_day(text) for text in page.times()[:1]]
-    days += [_day(text) for text in page.texts()[:MOST_BLOCKS] if len(text) <= MOST_DAY_CHARS and _NAMED_DAY.search(text)]
+    days += [
+        _day(text) for text in page.texts()[:MOST_BLOCKS] if len(text) <= MOST_DAY_CHARS and _NAMED_DAY.search(text)
+    ]
     if found := _URL_DAY.search(url):
         days.append(_valid(*map(int, found.groups())))
     days += [_day(stated[name]) for name in _CHANGED if name in stated]
@@ -117,7 +125,11 @@ def article_body(html: bytes) -> str:
     body = max((text for _, text in bodies), key=len, default="")
     # the article may be HTML itself
     page = kernels.Page(body.encode("utf-8", "replace"), "")
-    return page.render([True] * len(page.texts())) if "<" in body else "\n".join(filter(None, map(_plain_line, body.split("\n"))))
+    return (
+        page.render([True] * len(page.texts()))
+        if "<" in body
+        else "\n".join(filter(None, map(_plain_line, body.split("\n"))))
+    )
 
 
 def _linked_days(scripts: Sequence[str]) -> Iterator[str]:
@@ -149,7 +161,11 @@ def _day(text: str) -> str | None:
         if found["iso"]:
             return _valid(*map(int, found["iso"].split("-")))
         month = found["month"] or found["month2"]
-        return _valid(int(found["year"] or found["year2"]), _MONTHS.index(month[:3].lower()) + 1, int(found["day"] or found["day2"]))
+        return _valid(
+            int(found["year"] or found["year2"]),
+            _MONTHS.index(month[:3].lower()) + 1,
+            int(found["day"] or found["day2"]),
+        )
     return None
 
 

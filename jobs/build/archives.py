@@ -98,7 +98,9 @@ def read_blocks(run: Run, rows: Sequence[dict[str, Any]], inputs: Sequence[str])
     stages = [stage for stage in run.info["recipe"]["stages"] if stage.get("engine") == "blocks"]
     if not stages:
         raise ConfigError("This run did not choose its texts by blocks.", 'Build a run with extract.engine = "blocks".')
-    recipe = without_limits({"name": "blocks", "stages": [stages[0] | {"format": "blocks", "metadata": False, "links": False}]})
+    recipe = without_limits(
+        {"name": "blocks", "stages": [stages[0] | {"format": "blocks", "metadata": False, "links": False}]}
+    )
     wanted = [row for row in rows if row["outcome"] != SKIPPED and row["rule"] != "damaged" and row["stage"] != REMOVED]
     texts = read_again(run, wanted, inputs, recipe, (), "filters:recipe_from_dict")
     return {name: [PageBlock(*json.loads(line)) for line in text.splitlines()] for name, text in texts.items()}

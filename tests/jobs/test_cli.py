@@ -144,6 +144,23 @@ def test_explain_shows_the_text_of_a_dropped_page(corpus, built):
     assert "No text was found in the page." in corpus("explain", out, "http://good.example/c", "--text")[1]
 
 
+@EVERY_BUILT
+def test_explain_shows_the_blocks_of_a_page(corpus, built):
+    _, out, _ = built
+    code, shown, _ = corpus("explain", out, "http://good.example/a", "--blocks")
+    text = json.loads(corpus("explain", out, "http://good.example/a", "--json")[1])[0]["text"]
+    blocks = json.loads(corpus("explain", out, "http://good.example/a", "--blocks", "--json")[1])[0]["blocks"]
+    assert (code, "chance" in shown) == (0, True)
+    assert text in "\n".join(block["text"] for block in blocks if block["taken"])  # c4 cut the heading
+    assert {tuple(block) for block in blocks} == {("text", "tag", "chance", "taken")}
+
+
+def test_only_texts_that_were_chosen_by_blocks_have_blocks(corpus, built, tmp_path):
+    corpus("build", built[0], "-o", tmp_path / "out", "--set", "extract.engine=resiliparse")
+    code, _, err = corpus("explain", tmp_path / "out", "http://good.example/a", "--blocks")
+    assert (code, 'extract.engine = "blocks"' in err) == (2, True)
+
+
 def test_explain_needs_the_archive_for_the_text_of_a_dropped_page(corpus, built, tmp_path):
     archive, out, _ = built
     there = archive.rename(tmp_path / archive.name)
@@ -231,9 +248,7 @@ def test_dry_run_writes_nothing(corpus, built, tmp_path):
     assert plan["bytes"] == archive.stat().st_size
     assert plan["plan"][0]["end"] == archive.stat().st_size
     assert not (tmp_path / "new").exists()
-    assert (
-        "url → rights → extract → language" in corpus("build", archive, "-o", tmp_path / "new", "--dry-run")[2]
-    )
+    assert "url → rights → extract → language" in corpus("build", archive, "-o", tmp_path / "new", "--dry-run")[2]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,8 @@ CASES = {
         "<table><tr><td>a<td>b<td>c<tr><td>d<td>e</table>", "| a | b | c |\n| --- | --- | --- |\n| d | e |  |",
     ),
     "a table that lays out the page": ("<table><tr><td>a<p>b</table>", "a\n\nb"),
-    "what would be a list": ("<p>1. a<p>- b<p>+ c<p>* d<p>12) e<p>-5", "1\\. a\n\n\\- b\n\n\\+ c\n\n\\* d\n\n12\\) e\n\n-5"),
+    "what would be a list": ("<p>1. a<p>- b<p>+ c<p>* d", "1\\. a\n\n\\- b\n\n\\+ c\n\n\\* d"),
+    "what would be no list": ("<p>12) e<p>-5<p>1.5", "12\\) e\n\n-5\n\n1.5"),
     "what would be a heading": ("# a<br>b<br>===<br>---", "\\# a  \nb  \n\\===  \n\\---"),
     "what would be a quotation or HTML": ("&gt; a &lt;b> 1 &lt; 2", "\\> a \\<b> 1 < 2"),
     "what would be emphasis": ("*a* _b_ c_d 2 * 3", "\\*a\\* \\_b\\_ c_d 2 * 3"),
@@ -95,7 +96,9 @@ def test_links_that_nobody_can_open_are_text(href):
 
 
 def test_links_of_a_page_with_a_base():
-    assert markdown("<base href='https://b.example/c/'><p><a href='d'>a</a>", links=True) == "[a](https://b.example/c/d)"
+    assert (
+        markdown("<base href='https://b.example/c/'><p><a href='d'>a</a>", links=True) == "[a](https://b.example/c/d)"
+    )
 
 
 SEGMENTS = st.lists(st.sampled_from(["..", ".", "a", "b"]), max_size=5).map("/".join)
@@ -113,16 +116,18 @@ def test_addresses_are_resolved_as_python_does(base, reference):
 SIGNS = st.text("ab1 *_`[]()<>#+-=|~\\!&;:.\n'\"é中", min_size=1, max_size=12)
 INLINE = st.recursive(
     SIGNS.map(lambda text: text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", "<br>")),
-    lambda inner: st.tuples(st.sampled_from(["b", "i", "code", "a href=x", "span"]), st.lists(inner, min_size=1, max_size=3)).map(
-        lambda made: f"<{made[0]}>{''.join(made[1])}</{made[0].split()[0]}>"
-    ),
+    lambda inner: st.tuples(
+        st.sampled_from(["b", "i", "code", "a href=x", "span"]), st.lists(inner, min_size=1, max_size=3)
+    ).map(lambda made: f"<{made[0]}>{''.join(made[1])}</{made[0].split()[0]}>"),
     max_leaves=6,
 )
-BLOCK = st.tuples(st.sampled_from(["p", "h2", "li", "blockquote", "td", "div"]), INLINE).map(lambda made: f"<{made[0]}>{made[1]}</{made[0]}>")
+BLOCK = st.tuples(st.sampled_from(["p", "h2", "li", "blockquote", "td", "div"]), INLINE).map(
+    lambda made: f"<{made[0]}>{made[1]}</{made[0]}>"
+)
 WRAPPED = st.lists(BLOCK, min_size=1, max_size=4).flatmap(
-    lambda blocks: st.sampled_from(["{}", "<ul>{}</ul>", "<ol><li>{}</ol>", "<blockquote>{}</blockquote>", "<table><tr>{}<tr>{}</table>"]).map(
-        lambda frame: frame.replace("{}", "".join(blocks))
-    )
+    lambda blocks: st.sampled_from(
+        ["{}", "<ul>{}</ul>", "<ol><li>{}</ol>", "<blockquote>{}</blockquote>", "<table><tr>{}<tr>{}</table>"]
+    ).map(lambda frame: frame.replace("{}", "".join(blocks)))
 )
 
 

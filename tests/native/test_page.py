@@ -40,7 +40,10 @@ CASES = {
     "a template": ("<template><p>a</p></template>b", ["b"]),
     "drawings": ("<svg><text>a</text></svg>b", ["b"]),
     "without scripts": ("<noscript><p>a</p></noscript>b", ["a", "b"]),
-    "references": ("&lt;b&gt; &amp;amp; &#8217; &#x27; &eacute; &copy 2 &notit; &unknown;", ["<b> &amp; ’ ' é © 2 ¬it; &unknown;"]),
+    "references": (
+        "&lt;b&gt; &amp;amp; &#8217; &#x27; &eacute; &copy 2 &notit; &unknown;",
+        ["<b> &amp; ’ ' é © 2 ¬it; &unknown;"],
+    ),
     "numbers of windows-1252": ("&#147;a&#148; &#0;&#xD800;&#99999999;", ["“a” \ufffd\ufffd\ufffd"]),
     "signs that nobody sees": ("a\u00adb\u200bc\u202ed\ufeffe", ["abcde"]),
     "joiners stay": ("می\u200cخواهم", ["می\u200cخواهم"]),
@@ -69,11 +72,31 @@ def test_blocks(case):
     assert blocks(html) == expected
 
 
-TAGS = ["p", "div", "b", "span", "li", "ul", "td", "tr", "table", "h2", "br", "a", "script", "pre", "math", "svg", "select"]
+TAGS = [
+    "p",
+    "div",
+    "b",
+    "span",
+    "li",
+    "ul",
+    "td",
+    "tr",
+    "table",
+    "h2",
+    "br",
+    "a",
+    "script",
+    "pre",
+    "math",
+    "svg",
+    "select",
+]
 HTML = st.lists(
     st.one_of(
         st.sampled_from([f"<{tag}>" for tag in TAGS] + [f"</{tag}>" for tag in TAGS]),
-        st.sampled_from(["<!--", "-->", "<", ">", "&", "&amp", "&#x", "'", '"', "=", "<p class=", "<a href='", "\0", "]]>"]),
+        st.sampled_from(
+            ["<!--", "-->", "<", ">", "&", "&amp", "&#x", "'", '"', "=", "<p class=", "<a href='", "\0", "]]>"]
+        ),
         st.text(max_size=8),
     ),
     max_size=40,
@@ -102,7 +125,13 @@ def test_any_bytes(data):
 WORDS = st.text("abcé中", min_size=1, max_size=5)
 
 
-@given(st.recursive(WORDS, lambda inner: st.tuples(st.sampled_from(["div", "p", "b", "em", "ul"]), st.lists(inner, max_size=4)), max_leaves=12))
+@given(
+    st.recursive(
+        WORDS,
+        lambda inner: st.tuples(st.sampled_from(["div", "p", "b", "em", "ul"]), st.lists(inner, max_size=4)),
+        max_leaves=12,
+    )
+)
 def test_all_text_and_nothing_else(tree):
     def written(node) -> str:
         return node if isinstance(node, str) else f"<{node[0]}>" + " ".join(map(written, node[1])) + f"</{node[0]}>"
