@@ -12,7 +12,7 @@ TRAIN_STAMP := $(VENV)/.installed-train
 TORCH ?= torch==2.13.0
 PIP_TRAIN := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -c requirements-train.lock
 
-.PHONY: setup setup-train demo demo-model demo-assistant demo-gaming test test-slow fuzz lint audit sbom docs bench bench-peer lock clean
+.PHONY: setup setup-train wheel demo demo-model demo-assistant demo-gaming test test-slow fuzz lint audit sbom docs bench bench-peer lock clean
 
 setup: $(STAMP)
 
@@ -23,8 +23,12 @@ $(PACKAGES): requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	touch $(PACKAGES)
 
-# Builds the kernels into native/, and makes the packages importable where they are.
+# Builds the kernels into native/, and makes the packages importable where they are. A machine without a C++ compiler gets
+# one from the package index.
 $(STAMP): $(PACKAGES) pyproject.toml setup.py $(wildcard native/*.py native/*.txt native/src/*)
+	command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { \
+	  echo 'There is no C++ compiler. Installing one into $(VENV) (ziglang, 400 MB). The first build takes four minutes…'; \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-compiler.lock; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 
@@ -33,6 +37,14 @@ setup-train: $(TRAIN_STAMP)
 $(TRAIN_STAMP): $(STAMP) requirements-train.lock
 	$(PIP_TRAIN) '$(TORCH)+cpu' 2>/dev/null || $(PIP_TRAIN) '$(TORCH)'
 	touch $(TRAIN_STAMP)
+
+# A wheel that needs no compiler, for the Python of .venv and every Linux since glibc 2.17.
+wheel: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-compiler.lock
+	rm -rf build/wheel && mkdir -p build/wheel
+	CXX='$(CURDIR)/$(BIN)/python -m ziglang c++ -target $(shell uname -m)-linux-gnu.2.17' \
+	  SKBUILD_BUILD_DIR=build/wheel/native $(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w build/wheel .
+	$(BIN)/python -m wheel tags --remove --platform-tag manylinux_2_17_$(shell uname -m) build/wheel/*.whl
 
 demo: $(STAMP)
 	rm -rf demo && mkdir demo
@@ -89,6 +101,7 @@ fuzz: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror native/src/*.?pp
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
@@ -119,6 +132,7 @@ lock:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes -r .ci/pip-tools.txt
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements.lock pyproject.toml
+	echo 'ziglang' | $(BIN)/pip-compile --quiet --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements-compiler.lock -
 	echo '$(TORCH)' | $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements.lock -o requirements-train.lock -
 
 clean:

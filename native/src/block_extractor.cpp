@@ -12,10 +12,11 @@ Chance Calibration::operator()(std::int32_t sum) const {
   return table[static_cast<std::size_t>(std::clamp<std::int64_t>(place, 0, size - 1))];
 }
 
-std::vector<Chance> BlockExtractor::chances(const Page& page, const std::vector<TextCounts>& counts, std::string_view html,
-                                            std::string_view url) const {
+std::vector<Chance> BlockExtractor::chances(const Page& page, const std::vector<TextCounts>& counts,
+                                            std::string_view html, std::string_view url) const {
   const Features features = features_of(page, counts, lexicon_, html, url);
-  if (features.page.size() != trees_.shared_features() || (!page.blocks.empty() && features.columns != trees_.row_features())) {
+  if (features.page.size() != trees_.shared_features() ||
+      (!page.blocks.empty() && features.columns != trees_.row_features())) {
     throw std::invalid_argument("the model was made for other features");
   }
   const std::vector<std::int32_t> sums = trees_.sums(features.blocks, features.page);
@@ -25,14 +26,16 @@ std::vector<Chance> BlockExtractor::chances(const Page& page, const std::vector<
   return chances;
 }
 
-void set_comments(const Page& page, const std::vector<TextCounts>& counts, Comments comments, std::vector<char>& taken) {
+void set_comments(const Page& page, const std::vector<TextCounts>& counts, Comments comments,
+                  std::vector<char>& taken) {
   constexpr std::uint32_t kLeastWords = 4;  // shorter texts are names, dates and buttons
   if (comments == Comments::kAuto) return;
   for (std::size_t i = 0; i < taken.size(); ++i) {
     const Block& block = page.blocks[i];
     const Node& node = page.nodes[static_cast<std::size_t>(block.node)];
     if ((node.all_categories >> kCommentCategory & 1) == 0) continue;
-    const bool written = counts[i].words >= kLeastWords && block.link_chars * 3 < block.chars && !has(node.tag, kHeading);
+    const bool written =
+        counts[i].words >= kLeastWords && block.link_chars * 3 < block.chars && !has(node.tag, kHeading);
     taken[i] = comments == Comments::kKeep && (taken[i] || written);
   }
 }

@@ -36,7 +36,8 @@ class BlockExtractor {
   BlockExtractor(BoostedTrees trees, Calibration calibration, Lexicon lexicon)
       : trees_(std::move(trees)), calibration_(std::move(calibration)), lexicon_(std::move(lexicon)) {}
 
-  std::vector<Chance> chances(const Page& page, const std::vector<TextCounts>& counts, std::string_view html, std::string_view url) const;
+  std::vector<Chance> chances(const Page& page, const std::vector<TextCounts>& counts, std::string_view html,
+                              std::string_view url) const;
 
  private:
   BoostedTrees trees_;

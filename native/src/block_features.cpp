@@ -17,12 +17,14 @@ Number share(Number part, Number whole) { return whole > 0 ? part * 1024 / whole
 std::size_t at(std::int32_t place) { return static_cast<std::size_t>(place); }
 
 // Words at the start of a short block that say what the block is.
+// clang-format off
 const PhraseMatcher& cue_words() {
   static const PhraseMatcher matcher({{"comment", 0}, {"repl", 1}, {"respon", 2}, {"posted", 3}, {"share", 4}, {"copyright", 5},
                                       {"rights reserved", 6}, {"subscri", 7}, {"cookie", 8}, {"more", 9}, {"click", 10},
                                       {"sign", 11}, {"photo", 12}, {"by ", 13}, {"says", 14}, {"related", 15}, {"tag", 16}});
   return matcher;
 }
+// clang-format on
 constexpr int kCues = 17;
 constexpr std::uint32_t kCommentCues = 0b111;
 
@@ -114,7 +116,9 @@ class Measures {
       total_links_ += block.link_chars;
       ++same_text_[counts_[i].hash];
       if (first_h1_ < 0 && node(block.node).tag == Tag::kH1) first_h1_ = static_cast<int>(i);
-      if (counts_[i].words <= 40) cues_[i] = cue_words().mask(std::string_view(page_.text).substr(block.begin, std::min(block.end - block.begin, 250U)));
+      if (counts_[i].words <= 40)
+        cues_[i] =
+            cue_words().mask(std::string_view(page_.text).substr(block.begin, std::min(block.end - block.begin, 250U)));
       if (last_cue >= 0) since_comment_cue_[i] = std::min(static_cast<int>(i) - last_cue, 98);
       if (counts_[i].words <= 8 && (cues_[i] & kCommentCues) != 0) last_cue = static_cast<int>(i);
     }
@@ -163,7 +167,8 @@ class Measures {
   void find_best_container() {
     Number best = -1;
     for (std::size_t j = 0; j < sums_.size(); ++j) {
-      const Number score = sums_[j].chars > 0 ? sums_[j].score * (1024 - share(sums_[j].link_chars, sums_[j].chars)) : 0;
+      const Number score =
+          sums_[j].chars > 0 ? sums_[j].score * (1024 - share(sums_[j].link_chars, sums_[j].chars)) : 0;
       if (score > best) best = score, best_ = static_cast<std::int32_t>(j);
     }
     in_best_.assign(sums_.size(), false), above_best_.assign(sums_.size(), -1);
@@ -263,10 +268,13 @@ class Measures {
   // The kinds of elements that are counted among the ancestors.
   static int group_of(Tag tag) {
     switch (tag) {
-      case Tag::kUl: case Tag::kOl: case Tag::kMenu: return 0;
+      case Tag::kUl:
+      case Tag::kOl:
+      case Tag::kMenu: return 0;
       case Tag::kLi: return 1;
       case Tag::kTable: return 2;
-      case Tag::kTd: case Tag::kTh: return 3;
+      case Tag::kTd:
+      case Tag::kTh: return 3;
       case Tag::kNav: return 4;
       case Tag::kHeader: return 5;
       case Tag::kFooter: return 6;
@@ -275,13 +283,20 @@ class Measures {
       case Tag::kMain: return 9;
       case Tag::kSection: return 10;
       case Tag::kForm: return 11;
-      case Tag::kFigure: case Tag::kFigcaption: case Tag::kCaption: return 12;
-      case Tag::kBlockquote: case Tag::kPre: return 13;
+      case Tag::kFigure:
+      case Tag::kFigcaption:
+      case Tag::kCaption: return 12;
+      case Tag::kBlockquote:
+      case Tag::kPre: return 13;
       case Tag::kP: return 14;
       case Tag::kDl: return 15;
-      case Tag::kSelect: case Tag::kOption: case Tag::kButton: case Tag::kLabel: return 16;
+      case Tag::kSelect:
+      case Tag::kOption:
+      case Tag::kButton:
+      case Tag::kLabel: return 16;
       case Tag::kNoscript: return 17;
-      case Tag::kDetails: case Tag::kSummary: return 18;
+      case Tag::kDetails:
+      case Tag::kSummary: return 18;
       default: return -1;
     }
   }
@@ -308,7 +323,8 @@ class Measures {
 
   void containers(std::size_t i, Row& row) const {
     std::int32_t place = blocks()[i].node;
-    if ((node(place).tag == Tag::kSpan || node(place).tag == Tag::kP) && node(place).parent >= 0) place = node(place).parent;
+    if ((node(place).tag == Tag::kSpan || node(place).tag == Tag::kP) && node(place).parent >= 0)
+      place = node(place).parent;
     for (int level = 0; level < 4; ++level) {
       const bool none = place < 0;
       const Sums sums = none ? Sums{} : sums_[at(place)];
@@ -471,14 +487,15 @@ class Measures {
 
 }  // namespace
 
-Features features_of(const Page& page, const std::vector<TextCounts>& counts, const Lexicon& lexicon, std::string_view html,
-                     std::string_view url, std::vector<std::string>* names) {
+Features features_of(const Page& page, const std::vector<TextCounts>& counts, const Lexicon& lexicon,
+                     std::string_view html, std::string_view url, std::vector<std::string>* names) {
   Features features;
   const Measures measures(page, counts, lexicon);
   for (std::size_t i = 0; i < page.blocks.size(); ++i) {
     Row row(features.blocks, i == 0 ? names : nullptr);
     measures.add_row(i, row);
-    if (i == 0) features.columns = features.blocks.size(), features.blocks.reserve(features.columns * page.blocks.size());
+    if (i == 0)
+      features.columns = features.blocks.size(), features.blocks.reserve(features.columns * page.blocks.size());
   }
   Row row(features.page, names);
   measures.add_page(row);

@@ -1,5 +1,5 @@
-// What can be said about the blocks of a page without knowing which of them are its main text. All features are integers,
-// so that they are the same on every machine: counts, and shares in 1024ths.
+// What can be said about the blocks of a page without knowing which of them are its main text. All features are
+// integers, so that they are the same on every machine: counts, and shares in 1024ths.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ std::vector<TextCounts> count_texts(const Page& page);
 PageWords words_of(const Page& page, const std::vector<TextCounts>& counts);
 
 // With `names`, the names of the columns of a block and of the page are appended to it.
-Features features_of(const Page& page, const std::vector<TextCounts>& counts, const Lexicon& lexicon, std::string_view html,
-                     std::string_view url, std::vector<std::string>* names = nullptr);
+Features features_of(const Page& page, const std::vector<TextCounts>& counts, const Lexicon& lexicon,
+                     std::string_view html, std::string_view url, std::vector<std::string>* names = nullptr);
 
 }  // namespace kernels

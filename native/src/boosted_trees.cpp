@@ -5,8 +5,9 @@
 
 namespace kernels {
 
-BoostedTrees::BoostedTrees(const std::vector<TreeNode>& nodes, const std::vector<std::int16_t>& leaves, const std::vector<std::int32_t>& roots,
-                           std::size_t row_features, std::size_t shared_features)
+BoostedTrees::BoostedTrees(const std::vector<TreeNode>& nodes, const std::vector<std::int16_t>& leaves,
+                           const std::vector<std::int32_t>& roots, std::size_t row_features,
+                           std::size_t shared_features)
     : row_features_(row_features), shared_features_(shared_features) {
   const auto known = [&](std::int32_t place, std::int32_t after) {
     if (place >= 0) return place > after && static_cast<std::size_t>(place) < nodes.size();
@@ -24,9 +25,13 @@ BoostedTrees::BoostedTrees(const std::vector<TreeNode>& nodes, const std::vector
   if (!whole) throw std::invalid_argument("the trees of the model do not fit together");
 
   // step i is node i, and leaves come after the nodes; the depth of a node is known before its children are
-  const auto step_of = [&](std::int32_t place) { return static_cast<std::uint16_t>(place >= 0 ? static_cast<std::size_t>(place) : nodes.size() + static_cast<std::size_t>(~place)); };
+  const auto step_of = [&](std::int32_t place) {
+    return static_cast<std::uint16_t>(place >= 0 ? static_cast<std::size_t>(place)
+                                                 : nodes.size() + static_cast<std::size_t>(~place));
+  };
   for (const TreeNode& node : nodes) {
-    steps_.push_back({node.threshold, static_cast<std::uint16_t>(node.feature), {step_of(node.left), step_of(node.right)}});
+    steps_.push_back(
+        {node.threshold, static_cast<std::uint16_t>(node.feature), {step_of(node.left), step_of(node.right)}});
   }
   for (std::size_t i = 0; i < leaves.size(); ++i) {
     const auto self = static_cast<std::uint16_t>(nodes.size() + i);
@@ -41,7 +46,8 @@ BoostedTrees::BoostedTrees(const std::vector<TreeNode>& nodes, const std::vector
   for (const std::int32_t root : roots) trees_.push_back({step_of(root), height[step_of(root)]});
 }
 
-std::vector<std::int32_t> BoostedTrees::sums(const std::vector<std::int32_t>& rows, const std::vector<std::int32_t>& shared) const {
+std::vector<std::int32_t> BoostedTrees::sums(const std::vector<std::int32_t>& rows,
+                                             const std::vector<std::int32_t>& shared) const {
   const std::size_t count = rows.size() / row_features_;
   std::vector<std::int32_t> sums(count, 0);
   // what the shared features decide is decided once

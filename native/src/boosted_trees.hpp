@@ -14,10 +14,10 @@ struct TreeNode {
 
 class BoostedTrees {
  public:
-  // A row has `row_features` features of its own, and all rows share `shared_features` more, which are numbered after them.
-  // Children come after their parents. Throws std::invalid_argument if the trees do not fit together.
-  BoostedTrees(const std::vector<TreeNode>& nodes, const std::vector<std::int16_t>& leaves, const std::vector<std::int32_t>& roots,
-               std::size_t row_features, std::size_t shared_features);
+  // A row has `row_features` features of its own, and all rows share `shared_features` more, which are numbered after
+  // them. Children come after their parents. Throws std::invalid_argument if the trees do not fit together.
+  BoostedTrees(const std::vector<TreeNode>& nodes, const std::vector<std::int16_t>& leaves,
+               const std::vector<std::int32_t>& roots, std::size_t row_features, std::size_t shared_features);
 
   // Returns the sum of the leaves of each row. `rows` is [row][feature].
   std::vector<std::int32_t> sums(const std::vector<std::int32_t>& rows, const std::vector<std::int32_t>& shared) const;

@@ -23,7 +23,9 @@ class DataTables {
   struct Table {
     std::uint32_t cells = 0, rows = 0, blocks = 0, longest = 0;
     bool nested = false;
-    bool holds_data() const { return rows >= 2 && 2 * cells >= 3 * rows && !nested && longest <= 400 && blocks <= 2 * cells; }
+    bool holds_data() const {
+      return rows >= 2 && 2 * cells >= 3 * rows && !nested && longest <= 400 && blocks <= 2 * cells;
+    }
   };
 
   const Page& page_;

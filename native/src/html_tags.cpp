@@ -172,8 +172,12 @@ Tag tag_of(std::string_view name) {
   return found == last ? Tag::kUnknown : found->tag;
 }
 
-std::uint16_t traits_of(Tag tag) { return tag == Tag::kUnknown ? 0 : kElements[kByTag[static_cast<std::size_t>(tag)]].traits; }
+std::uint16_t traits_of(Tag tag) {
+  return tag == Tag::kUnknown ? 0 : kElements[kByTag[static_cast<std::size_t>(tag)]].traits;
+}
 
-std::string_view name_of(Tag tag) { return tag == Tag::kUnknown ? "?" : kElements[kByTag[static_cast<std::size_t>(tag)]].name; }
+std::string_view name_of(Tag tag) {
+  return tag == Tag::kUnknown ? "?" : kElements[kByTag[static_cast<std::size_t>(tag)]].name;
+}
 
 }  // namespace kernels

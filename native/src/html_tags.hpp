@@ -6,6 +6,7 @@
 
 namespace kernels {
 
+// clang-format off
 enum class Tag : std::uint8_t {
   kUnknown, kA, kAbbr, kAddress, kAnnotation, kArea, kArticle, kAside, kAudio, kB, kBase, kBig, kBlockquote, kBody, kBr,
   kButton, kCaption, kCenter, kCite, kCode, kCol, kDd, kDel, kDetails, kDfn, kDialog, kDiv, kDl, kDt, kEm, kEmbed,
@@ -16,17 +17,18 @@ enum class Tag : std::uint8_t {
   kSvg, kTable, kTbody, kTd, kTemplate, kTextarea, kTfoot, kTh, kThead, kTime, kTitle, kTr, kTrack, kTt, kU, kUl, kVar,
   kVideo, kWbr, kXmp, kCount,
 };
+// clang-format on
 
 // What an element does. The flags of a tag are combined with |.
 enum Trait : std::uint16_t {
-  kBlock = 1,        // its text is apart from the text around it
-  kVoid = 2,         // it has no content and no end tag
-  kFormatting = 4,   // it marks words within a text and makes no node
-  kRaw = 8,          // its content is text up to its end tag
-  kEscapable = 16,   // like kRaw, but with character references
-  kClosesP = 32,     // its start tag ends an open paragraph
+  kBlock = 1,       // its text is apart from the text around it
+  kVoid = 2,        // it has no content and no end tag
+  kFormatting = 4,  // it marks words within a text and makes no node
+  kRaw = 8,         // its content is text up to its end tag
+  kEscapable = 16,  // like kRaw, but with character references
+  kClosesP = 32,    // its start tag ends an open paragraph
   kHeading = 64,
-  kScope = 128,      // implied end tags stop at it
+  kScope = 128,          // implied end tags stop at it
   kHiddenContent = 256,  // no text of the page is in it
 };
 

@@ -99,7 +99,8 @@ void Tokenizer::read_attributes(Token& token) {
       continue;
     }
     const std::size_t name = at_++;  // a "=" at the start belongs to the name
-    while (at_ < page_.size() && page_[at_] != '=' && page_[at_] != '>' && page_[at_] != '/' && !is_space(page_[at_])) ++at_;
+    while (at_ < page_.size() && page_[at_] != '=' && page_[at_] != '>' && page_[at_] != '/' && !is_space(page_[at_]))
+      ++at_;
     Attribute attribute{page_.substr(name, at_ - name), {}};
     std::size_t after = at_;
     while (after < page_.size() && is_space(page_[after])) ++after;

@@ -20,13 +20,13 @@ struct Token {
   TokenKind kind = TokenKind::kEnd;
   Tag tag = Tag::kUnknown;
   bool self_closing = false;
-  bool has_references = false;           // a text with character references
-  std::string_view text;                 // of a text; of a raw element, its content
+  bool has_references = false;                         // a text with character references
+  std::string_view text;                               // of a text; of a raw element, its content
   const std::vector<Attribute>* attributes = nullptr;  // of a start tag, until the next token
 };
 
-// Reads UTF-8. Comments, declarations and processing instructions are passed over. A raw element (script, style, title …)
-// is one start tag whose `text` is the element's content; it has no end tag.
+// Reads UTF-8. Comments, declarations and processing instructions are passed over. A raw element (script, style, title
+// …) is one start tag whose `text` is the element's content; it has no end tag.
 class Tokenizer {
  public:
   explicit Tokenizer(std::string_view page) : page_(page) {}

@@ -30,7 +30,8 @@ struct Container {
 // The text of one block with its formatting.
 class Inline {
  public:
-  Inline(std::string_view text, const std::vector<Span>& spans, const std::vector<std::string>& urls, bool one_line, bool in_cell)
+  Inline(std::string_view text, const std::vector<Span>& spans, const std::vector<std::string>& urls, bool one_line,
+         bool in_cell)
       : text_(text), one_line_(one_line), in_cell_(in_cell) {
     write(0, static_cast<std::uint32_t>(text.size()), spans, urls, 0, spans.size());
   }
@@ -39,7 +40,8 @@ class Inline {
 
  private:
   // Writes a part of the text, in which the spans from `from` to `to` are. Outer spans are before inner ones.
-  void write(std::uint32_t at, std::uint32_t end, const std::vector<Span>& spans, const std::vector<std::string>& urls, std::size_t from, std::size_t to) {
+  void write(std::uint32_t at, std::uint32_t end, const std::vector<Span>& spans, const std::vector<std::string>& urls,
+             std::size_t from, std::size_t to) {
     while (from < to) {
       const Span& span = spans[from];
       std::size_t inner = from + 1;
@@ -55,8 +57,10 @@ class Inline {
         out += sign;
         write(span.begin, span.end, spans, urls, from + 1, inner);
         links_ -= link ? 1 : 0;
-        if (link) out.append("](").append(urls[from]).append(")");
-        else out += sign;
+        if (link)
+          out.append("](").append(urls[from]).append(")");
+        else
+          out += sign;
       }
       at = span.end, from = inner;
     }
@@ -87,7 +91,8 @@ class Inline {
         continue;
       }
       const bool starts_line = i == 0 || (text_[i - 1] == '\n' && !one_line_);
-      const bool beside_marker = (c == '\\' && i + 1 == end) || ((c == '*' || c == '_') && (i == begin || i + 1 == end));
+      const bool beside_marker =
+          (c == '\\' && i + 1 == end) || ((c == '*' || c == '_') && (i == begin || i + 1 == end));
       if (beside_marker || means_something(i) || (starts_line && starts_something(i))) {
         if (is_digit(c)) {  // "1." would number an item: the sign after the number is escaped
           while (i < end && is_digit(text_[i])) out += text_[i++];
@@ -104,7 +109,8 @@ class Inline {
   bool means_something(std::uint32_t i) const {
     const char before = i > 0 ? text_[i - 1] : ' ', after = at(i + 1);
     switch (text_[i]) {
-      case '`': case '[': return true;
+      case '`':
+      case '[': return true;
       case ']': return links_ > 0;
       case '*': return !(is_space(before) && is_space(after));
       case '_': return !(is_word(before) && is_word(after));
@@ -125,7 +131,8 @@ class Inline {
   bool starts_something(std::uint32_t i) const {
     const char c = text_[i], after = at(i + 1);
     if (c == '>' || c == '|') return true;
-    if (c == '-' || c == '+' || c == '*' || c == '=' || c == ':') return is_space(after) || after == c || after == '-' || after == ':';
+    if (c == '-' || c == '+' || c == '*' || c == '=' || c == ':')
+      return is_space(after) || after == c || after == '-' || after == ':';
     std::size_t end = i;
     if (c == '#') {
       while (at(end) == '#') ++end;
@@ -153,7 +160,8 @@ class Markdown {
       const Block& block = page_.blocks[i];
       std::size_t after = next(i + 1);
       if (const Cell cell = tables_.cell_of(block.node); cell.table >= 0) {
-        while (after < page_.blocks.size() && tables_.cell_of(page_.blocks[after].node).table == cell.table) after = next(after + 1);
+        while (after < page_.blocks.size() && tables_.cell_of(page_.blocks[after].node).table == cell.table)
+          after = next(after + 1);
         add_table(i, after, cell.table);
       } else if (const std::int32_t pre = pre_of(block); pre >= 0) {
         while (after < page_.blocks.size() && pre_of(page_.blocks[after]) == pre) after = next(after + 1);
@@ -161,7 +169,8 @@ class Markdown {
       } else {
         const Tag tag = heading_of(block.node);
         const bool is_heading = tag != Tag::kUnknown;
-        const std::string signs(is_heading ? static_cast<std::size_t>(tag) - static_cast<std::size_t>(Tag::kH1) + 1 : 0, '#');
+        const std::string signs(is_heading ? static_cast<std::size_t>(tag) - static_cast<std::size_t>(Tag::kH1) + 1 : 0,
+                                '#');
         add(block.node, (is_heading ? signs + " " : "") + inline_text(block, is_heading, false), !is_heading);
       }
       i = after;
@@ -221,7 +230,8 @@ class Markdown {
     for (std::size_t i = 0; i < common; ++i) here[i].further = open_[i].further, further += here[i].further;
     if (!out_.empty()) {
       const bool items = common < here.size() && here.back().list >= 0 && !open_.empty() && open_.back().list >= 0 &&
-                         here.size() > common && here[common].list >= 0 && (common > 0 || here[0].list == open_[0].list);
+                         here.size() > common && here[common].list >= 0 &&
+                         (common > 0 || here[0].list == open_[0].list);
       out_ += '\n';
       if (!(items && paragraph && after_paragraph_)) out_.append(without_end(further)).push_back('\n');
     }
@@ -268,7 +278,8 @@ class Markdown {
     Cell before;
     for (std::size_t i = from; i < to; i = next(i + 1)) {
       const Cell cell = tables_.cell_of(page_.blocks[i].node);
-      if (rows.empty() || cell.row != before.row || cell.row < 0) rows.emplace_back();
+      if (rows.empty() || cell.row != before.row || cell.row < 0)
+        rows.emplace_back();
       else if (cell.cell == before.cell) {
         rows.back().back().append(" ").append(inline_text(page_.blocks[i], true, true));
         continue;
@@ -281,7 +292,8 @@ class Markdown {
     std::string lines;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       lines += i > 0 ? "\n|" : "|";
-      for (std::size_t j = 0; j < columns; ++j) lines.append(" ").append(j < rows[i].size() ? rows[i][j] : "").append(" |");
+      for (std::size_t j = 0; j < columns; ++j)
+        lines.append(" ").append(j < rows[i].size() ? rows[i][j] : "").append(" |");
       if (i > 0) continue;
       lines += "\n|";
       for (std::size_t j = 0; j < columns; ++j) lines += " --- |";
@@ -327,7 +339,8 @@ class Markdown {
         open.push_back(&mark);
         continue;
       }
-      const auto opened = std::find_if(open.rbegin(), open.rend(), [&](const Mark* other) { return other->kind == mark.kind; });
+      const auto opened =
+          std::find_if(open.rbegin(), open.rend(), [&](const Mark* other) { return other->kind == mark.kind; });
       if (opened == open.rend()) continue;
       Span span{(*opened)->at - block.begin, mark.at - block.begin, *opened};
       open.erase(std::next(opened).base());
@@ -335,22 +348,26 @@ class Markdown {
       while (span.begin < span.end && is_space(text[span.end - 1])) --span.end;
       if (span.begin < span.end && is_wanted(span, text)) found.push_back(span);
     }
-    std::stable_sort(found.begin(), found.end(), [](const Span& a, const Span& b) { return a.begin != b.begin ? a.begin < b.begin : a.end > b.end; });
+    std::stable_sort(found.begin(), found.end(), [](const Span& a, const Span& b) {
+      return a.begin != b.begin ? a.begin < b.begin : a.end > b.end;
+    });
     return nested(found, text);
   }
 
   bool is_wanted(const Span& span, std::string_view text) const {
     if (span.mark->kind != MarkKind::kLink) return true;
-    return links_ && span.mark->href_length > 0 && !url_of(*span.mark).empty() && text.substr(span.begin, span.end - span.begin).find('\n') == std::string_view::npos;
+    return links_ && span.mark->href_length > 0 && !url_of(*span.mark).empty() &&
+           text.substr(span.begin, span.end - span.begin).find('\n') == std::string_view::npos;
   }
 
-  // Leaves out what would not be read as it was meant: spans that cross, that are in code, that touch, or whose signs stand
-  // between letters and punctuation.
+  // Leaves out what would not be read as it was meant: spans that cross, that are in code, that touch, or whose signs
+  // stand between letters and punctuation.
   static std::vector<Span> nested(const std::vector<Span>& spans, std::string_view text) {
     std::vector<Span> kept, open;
     std::uint32_t last_end = 0;
     for (const Span& span : spans) {
-      while (!open.empty() && open.back().end <= span.begin) last_end = std::max(last_end, open.back().end), open.pop_back();
+      while (!open.empty() && open.back().end <= span.begin)
+        last_end = std::max(last_end, open.back().end), open.pop_back();
       const auto same = [&](const Span& other) { return other.mark->kind == span.mark->kind; };
       const bool crosses = !open.empty() && span.end > open.back().end;
       const bool in_code = !open.empty() && open.back().mark->kind == MarkKind::kCode;
@@ -394,7 +411,8 @@ class Markdown {
 
 }  // namespace
 
-std::string render_markdown(const Page& page, const std::vector<char>& taken, bool links, std::string_view html, std::string_view url) {
+std::string render_markdown(const Page& page, const std::vector<char>& taken, bool links, std::string_view html,
+                            std::string_view url) {
   return Markdown(page, taken, links, html, url).render();
 }
 

@@ -2,8 +2,8 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/string.h>
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -39,7 +39,8 @@ Comments comments_of(std::string_view name) {
   throw nb::value_error("comments is \"auto\", \"keep\" or \"drop\"");
 }
 
-std::string render_page(const Page& page, const std::vector<char>& taken, bool markdown, bool links, std::string_view html, std::string_view url) {
+std::string render_page(const Page& page, const std::vector<char>& taken, bool markdown, bool links,
+                        std::string_view html, std::string_view url) {
   return markdown ? render_markdown(page, taken, links, html, url) : render_text(page, taken);
 }
 
@@ -59,7 +60,8 @@ class ReadPage {
     Features features = features_of(page_, counts_, lexicon, html_, url_);
     const std::size_t columns = features.columns;
     const std::size_t page_columns = features.page.size();
-    return nb::make_tuple(as_array(std::move(features.blocks), page_.blocks.size(), columns), as_array(std::move(features.page), page_columns));
+    return nb::make_tuple(as_array(std::move(features.blocks), page_.blocks.size(), columns),
+                          as_array(std::move(features.page), page_columns));
   }
 
   std::vector<std::string> feature_names() const {
@@ -73,7 +75,8 @@ class ReadPage {
     nb::list kinds;
     for (std::size_t kind = 0; kind < kWordKinds; ++kind) {
       const std::size_t size = words.rows[kind].size();
-      kinds.append(nb::make_tuple(as_array(std::move(words.rows[kind]), size), as_array(std::move(words.keys[kind]), size)));
+      kinds.append(
+          nb::make_tuple(as_array(std::move(words.rows[kind]), size), as_array(std::move(words.keys[kind]), size)));
     }
     return kinds;
   }
@@ -105,7 +108,8 @@ class ReadPage {
   std::vector<std::pair<int, std::string>> headings() const {
     std::vector<std::pair<int, std::string>> found;
     for (const Block& block : page_.blocks) {
-      const int level = static_cast<int>(page_.nodes[static_cast<std::size_t>(block.node)].tag) - static_cast<int>(Tag::kH1) + 1;
+      const int level =
+          static_cast<int>(page_.nodes[static_cast<std::size_t>(block.node)].tag) - static_cast<int>(Tag::kH1) + 1;
       if (level >= 1 && level <= 6) found.emplace_back(level, page_.text.substr(block.begin, block.end - block.begin));
     }
     return found;
@@ -131,7 +135,8 @@ NB_MODULE(kernels, m) {
 
   nb::class_<Lexicon>(m, "Lexicon")
       .def(nb::init<>())
-      .def("fill", [](Lexicon& lexicon, int kind, const std::vector<std::uint32_t>& keys, const std::vector<std::int8_t>& values) {
+      .def("fill", [](Lexicon& lexicon, int kind, const std::vector<std::uint32_t>& keys,
+                      const std::vector<std::int8_t>& values) {
         if (kind < 0 || kind >= static_cast<int>(kWordKinds)) throw nb::value_error("the kind of words is unknown");
         lexicon.fill(static_cast<WordKind>(kind), keys, values);
       });
@@ -154,22 +159,25 @@ NB_MODULE(kernels, m) {
   nb::class_<BlockExtractor>(m, "BlockExtractor")
       .def(
           "__init__",
-          [](BlockExtractor* self, const std::vector<std::vector<std::int32_t>>& nodes, const std::vector<std::int16_t>& leaves,
-             const std::vector<std::int32_t>& roots, const std::vector<std::uint16_t>& table, std::int32_t step,
-             const Lexicon& lexicon, std::size_t block_features, std::size_t page_features) {
+          [](BlockExtractor* self, const std::vector<std::vector<std::int32_t>>& nodes,
+             const std::vector<std::int16_t>& leaves, const std::vector<std::int32_t>& roots,
+             const std::vector<std::uint16_t>& table, std::int32_t step, const Lexicon& lexicon,
+             std::size_t block_features, std::size_t page_features) {
             std::vector<TreeNode> trees;
             for (const auto& node : nodes) {
               if (node.size() != 4) throw nb::value_error("a node of a tree has four numbers");
               trees.push_back({node[0], node[1], node[2], node[3]});
             }
             if (table.empty() || step < 1) throw nb::value_error("the table of chances is empty");
-            new (self) BlockExtractor(BoostedTrees(trees, leaves, roots, block_features, page_features), Calibration{table, step}, lexicon);
+            new (self) BlockExtractor(BoostedTrees(trees, leaves, roots, block_features, page_features),
+                                      Calibration{table, step}, lexicon);
           },
           nb::arg("nodes"), nb::arg("leaves"), nb::arg("roots"), nb::arg("table"), nb::arg("step"), nb::arg("lexicon"),
           nb::arg("block_features"), nb::arg("page_features"))
       .def(
           "extract",
-          [](const BlockExtractor& self, nb::bytes html, std::string_view url, std::string_view comments, bool markdown, bool links) {
+          [](const BlockExtractor& self, nb::bytes html, std::string_view url, std::string_view comments, bool markdown,
+             bool links) {
             const std::string_view bytes = view(html);
             const Comments wanted = comments_of(comments);
             nb::gil_scoped_release release;
@@ -178,10 +186,13 @@ NB_MODULE(kernels, m) {
             auto taken = choose(self.chances(page, counts, bytes, url), counts);
             set_comments(page, counts, wanted, taken);
             std::uint64_t chars = 0, taken_chars = 0;
-            for (std::size_t i = 0; i < taken.size(); ++i) chars += page.blocks[i].chars, taken_chars += taken[i] ? page.blocks[i].chars : 0;
-            return std::make_tuple(render_page(page, taken, markdown, links, bytes, url), taken_chars, chars, declared_type(page));
+            for (std::size_t i = 0; i < taken.size(); ++i)
+              chars += page.blocks[i].chars, taken_chars += taken[i] ? page.blocks[i].chars : 0;
+            return std::make_tuple(render_page(page, taken, markdown, links, bytes, url), taken_chars, chars,
+                                   declared_type(page));
           },
-          nb::arg("html"), nb::arg("url"), nb::arg("comments") = "auto", nb::arg("markdown") = false, nb::arg("links") = false)
+          nb::arg("html"), nb::arg("url"), nb::arg("comments") = "auto", nb::arg("markdown") = false,
+          nb::arg("links") = false)
       .def(
           "blocks",
           [](const BlockExtractor& self, nb::bytes html, std::string_view url) {
@@ -194,7 +205,8 @@ NB_MODULE(kernels, m) {
             for (std::size_t i = 0; i < chances.size(); ++i) {
               const Block& block = page.blocks[i];
               const std::string text = page.text.substr(block.begin, block.end - block.begin);
-              rows.append(nb::make_tuple(text, name_of(page.nodes[static_cast<std::size_t>(block.node)].tag), chances[i], taken[i] != 0));
+              rows.append(nb::make_tuple(text, name_of(page.nodes[static_cast<std::size_t>(block.node)].tag),
+                                         chances[i], taken[i] != 0));
             }
             return rows;
           },

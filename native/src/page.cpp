@@ -12,14 +12,15 @@
 namespace kernels {
 namespace {
 
-constexpr std::size_t kMostDepth = 400;       // browsers stop at 512
+constexpr std::size_t kMostDepth = 400;  // browsers stop at 512
 constexpr std::size_t kMostNodes = 2'000'000;
-constexpr std::size_t kMostWords = 12;        // of one class or id attribute
+constexpr std::size_t kMostWords = 12;  // of one class or id attribute
 constexpr std::size_t kMostWordBytes = 60;
 constexpr std::size_t kMostSearched = 400'000;  // bytes of a page that are searched for phrases
 constexpr std::size_t kMostStatements = 256;
 
 // Parts of words in class and id attributes, after the lists of readability and trafilatura.
+// clang-format off
 const PhraseMatcher& category_words() {
   static const PhraseMatcher matcher({
       {"comment", kCommentCategory}, {"disqus", kCommentCategory}, {"respon", kCommentCategory}, {"reply", kCommentCategory},
@@ -54,6 +55,7 @@ const PhraseMatcher& category_words() {
   });
   return matcher;
 }
+// clang-format on
 
 // What an element says about itself in its attributes.
 struct Attributes {
@@ -178,8 +180,10 @@ class Reader {
       return 1;
     }
     if (c == 0xC2) {
-      if (byte(1) == 0xA0) space(' ');
-      else if (byte(1) != 0xAD) put(text.substr(0, 2));  // soft hyphen
+      if (byte(1) == 0xA0)
+        space(' ');
+      else if (byte(1) != 0xAD)
+        put(text.substr(0, 2));  // soft hyphen
       return 2;
     }
     const unsigned point = (c & 15) << 12 | (byte(1) & 63) << 6 | (byte(2) & 63);
@@ -188,15 +192,19 @@ class Reader {
     // zero width, and marks of direction; but not the joiners, which words of some languages need
     const bool unseen = point == 0x200B || point == 0x200E || point == 0x200F || (point >= 0x202A && point <= 0x202E) ||
                         (point >= 0x2060 && point <= 0x2069) || point == 0xFEFF || point == 0x180E || point == 0x061C;
-    if (wide) space(' ');
-    else if (!unseen) put(text.substr(0, 3));
+    if (wide)
+      space(' ');
+    else if (!unseen)
+      put(text.substr(0, 3));
     return 3;
   }
 
   void space(char c) {
     if (preformatted_ > 0) {
-      if (c == '\n' && block_ < 0) indent_.clear();
-      else if (c == '\n' || c == ' ' || c == '\t') (block_ < 0 ? indent_ : page_.text).push_back(c);
+      if (c == '\n' && block_ < 0)
+        indent_.clear();
+      else if (c == '\n' || c == ' ' || c == '\t')
+        (block_ < 0 ? indent_ : page_.text).push_back(c);
       return;
     }
     if (break_ == Break::kNone) break_ = Break::kSpace;
@@ -205,7 +213,8 @@ class Reader {
   void put(std::string_view word) {
     if (block_ < 0) begin_block();
     Block& block = page_.blocks.back();
-    if (break_ != Break::kNone && page_.text.size() > block.begin) page_.text.push_back(break_ == Break::kLine ? '\n' : ' ');
+    if (break_ != Break::kNone && page_.text.size() > block.begin)
+      page_.text.push_back(break_ == Break::kLine ? '\n' : ' ');
     break_ = Break::kNone;
     breaks_in_a_row_ = 0;
     page_.text.append(word);
@@ -242,7 +251,8 @@ class Reader {
       if (numbers_lines(block)) {
         text.resize(block.begin - block.indent);
         page_.blocks.pop_back();
-        while (!page_.link_words.empty() && page_.link_words.back().block == page_.blocks.size()) page_.link_words.pop_back();
+        while (!page_.link_words.empty() && page_.link_words.back().block == page_.blocks.size())
+          page_.link_words.pop_back();
       } else {
         text.push_back('\n');
       }
@@ -299,10 +309,12 @@ class Reader {
   }
 
   void add_statement(const Attributes& attributes) {
-    if (!attributes.datetime.empty() && page_.times.size() < kMostStatements) page_.times.push_back(attributes.datetime);
+    if (!attributes.datetime.empty() && page_.times.size() < kMostStatements)
+      page_.times.push_back(attributes.datetime);
     for (const std::string_view name : {attributes.property, attributes.name, attributes.itemprop}) {
       const std::string_view content = attributes.content.empty() ? attributes.datetime : attributes.content;
-      if (!name.empty() && !content.empty() && page_.statements.size() < kMostStatements) page_.statements.push_back({name, content});
+      if (!name.empty() && !content.empty() && page_.statements.size() < kMostStatements)
+        page_.statements.push_back({name, content});
     }
   }
 
@@ -393,7 +405,8 @@ class Reader {
 
   void raw_element(const Token& token, const Attributes& attributes) {
     if (has(token.tag, kBlock)) end_block();
-    if (token.tag == Tag::kTitle && page_.title.empty() && hiding_ == 0) page_.title = without_references(token.text, false);
+    if (token.tag == Tag::kTitle && page_.title.empty() && hiding_ == 0)
+      page_.title = without_references(token.text, false);
     if (token.tag == Tag::kXmp && hiding_ == 0) add(token.text);
     if (token.tag != Tag::kScript) return;
     if (equals_ignoring_case(attributes.type, "application/ld+json")) page_.linked_data.push_back(token.text);
@@ -404,7 +417,8 @@ class Reader {
     if (equals_ignoring_case(attributes.property, "og:type") && page_.og_type.empty()) {
       page_.og_type = without_references(attributes.content, true);
     }
-    if (equals_ignoring_case(attributes.property, "og:description") || equals_ignoring_case(attributes.name, "description")) {
+    if (equals_ignoring_case(attributes.property, "og:description") ||
+        equals_ignoring_case(attributes.name, "description")) {
       if (page_.descriptions.size() < 4) page_.descriptions.push_back(without_references(attributes.content, true));
     }
   }
@@ -440,9 +454,14 @@ class Reader {
 
   static std::optional<MarkKind> mark_of(Tag tag) {
     switch (tag) {
-      case Tag::kB: case Tag::kStrong: return MarkKind::kStrong;
-      case Tag::kI: case Tag::kEm: return MarkKind::kEmphasis;
-      case Tag::kCode: case Tag::kTt: case Tag::kSamp: case Tag::kKbd: return MarkKind::kCode;
+      case Tag::kB:
+      case Tag::kStrong: return MarkKind::kStrong;
+      case Tag::kI:
+      case Tag::kEm: return MarkKind::kEmphasis;
+      case Tag::kCode:
+      case Tag::kTt:
+      case Tag::kSamp:
+      case Tag::kKbd: return MarkKind::kCode;
       default: return std::nullopt;
     }
   }
@@ -479,7 +498,8 @@ class Reader {
     node.hides = hides;
     node.depth = static_cast<std::uint16_t>(stack_.size());
     node.categories = attributes.categories;
-    node.all_categories = node.categories | (stack_.empty() ? 0 : page_.nodes[static_cast<std::size_t>(stack_.back())].all_categories);
+    node.all_categories =
+        node.categories | (stack_.empty() ? 0 : page_.nodes[static_cast<std::size_t>(stack_.back())].all_categories);
     hiding_ += hides ? 1 : 0;
     preformatted_ += tag == Tag::kPre ? 1 : 0;
     stack_.push_back(static_cast<std::int32_t>(page_.nodes.size()));
@@ -502,7 +522,9 @@ class Reader {
   static bool is_paragraph_scope(Tag tag) {
     return is_cell(tag) || tag == Tag::kTable || tag == Tag::kCaption || tag == Tag::kButton || tag == Tag::kSelect;
   }
-  static bool is_list_scope(Tag tag) { return is_list(tag) || is_cell(tag) || tag == Tag::kTable || tag == Tag::kCaption; }
+  static bool is_list_scope(Tag tag) {
+    return is_list(tag) || is_cell(tag) || tag == Tag::kTable || tag == Tag::kCaption;
+  }
   static bool is_description_scope(Tag tag) { return tag == Tag::kDl || is_cell(tag) || tag == Tag::kTable; }
   static bool is_table(Tag tag) { return tag == Tag::kTable; }
   static bool is_select(Tag tag) { return tag == Tag::kSelect; }
@@ -566,7 +588,8 @@ class Reader {
     } else if (token.tag == Tag::kAnnotation) {
       const bool opens = token.kind == TokenKind::kStartTag;
       formula.annotations += opens ? 1 : -1;
-      formula.in_latex = opens && formula.latex.empty() && read_attributes(token).encoding.find("tex") != std::string_view::npos;
+      formula.in_latex =
+          opens && formula.latex.empty() && read_attributes(token).encoding.find("tex") != std::string_view::npos;
     } else if (token.tag == Tag::kMath) {
       if (token.kind == TokenKind::kEndTag) end_formula();
     } else if (formula.annotations <= 0 && has(token.tag, kBlock)) {  // HTML ends a formula that was left open

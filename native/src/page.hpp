@@ -11,12 +11,14 @@
 namespace kernels {
 
 // What class and id attributes say about the content of an element, by the words in them.
+// clang-format off
 enum Category : std::uint8_t {
   kCommentCategory, kNavigation, kHeaderCategory, kFooterCategory, kSidebar, kShare, kRelated, kAdvertisement, kMetadata,
   kTags, kArticleCategory, kContent, kMedia, kFormCategory, kBreadcrumb, kPager, kHidden, kCopyright, kTitleCategory,
   kListCategory, kTeaser, kCookie, kPopup, kAuthor, kBodyText, kWidget, kCategories,
   kLineNumbers = 31,  // of code; decides which text is read, and is no feature
 };
+// clang-format on
 
 // An element of the page that may hold blocks. Formatting (b, a, code …) has none.
 struct Node {
@@ -24,8 +26,8 @@ struct Node {
   Tag tag = Tag::kUnknown;
   bool hides = false;  // its text is no part of the page
   std::uint16_t depth = 0;
-  std::uint32_t categories = 0;      // of its own class, id, role and style, a bit for each Category
-  std::uint32_t all_categories = 0;  // with those of its ancestors
+  std::uint32_t categories = 0;                   // of its own class, id, role and style, a bit for each Category
+  std::uint32_t all_categories = 0;               // with those of its ancestors
   std::uint32_t first_token = 0, last_token = 0;  // its part of Page::tokens
 };
 
@@ -62,18 +64,18 @@ struct Statement {
 };
 
 struct Page {
-  std::vector<Node> nodes;           // the root is first; parents come before their children
-  std::vector<Block> blocks;         // in the order of the page
+  std::vector<Node> nodes;    // the root is first; parents come before their children
+  std::vector<Block> blocks;  // in the order of the page
   std::vector<Mark> marks;
   std::vector<LinkWord> link_words;
-  std::string text;                  // of all blocks, each ended by a newline
-  std::vector<std::uint32_t> tokens; // hashes of the words in class, id, role and itemprop
+  std::string text;                   // of all blocks, each ended by a newline
+  std::vector<std::uint32_t> tokens;  // hashes of the words in class, id, role and itemprop
   std::string title;
   std::string_view base;  // the address in the first base element
   std::vector<Statement> statements;
   std::vector<std::string_view> times;  // the values of datetime attributes
   std::string og_type;
-  std::vector<std::string> descriptions;  // of meta elements
+  std::vector<std::string> descriptions;      // of meta elements
   std::vector<std::string_view> linked_data;  // the content of scripts of JSON-LD, in the page's bytes
   std::vector<std::uint32_t> tag_counts;      // by Tag
   std::vector<std::uint32_t> phrase_counts;   // by place in kPhrases

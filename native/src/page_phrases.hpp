@@ -9,6 +9,7 @@
 
 namespace kernels {
 
+// clang-format off
 constexpr std::array kPhrases = {
     "$", "€", "£", "add to cart", "add to bag", "add to basket", "reply", "replies", "posted", "quote", "in stock",
     "free shipping", "sku", "comment", "read more", "learn more", "get started", "contact us", "price", "review", "rating", "faq",
@@ -16,6 +17,7 @@ constexpr std::array kPhrases = {
     "doxygen", "javadoc", "shopify", "woocommerce", "magento", "wp-content", "rel=\"next\"", "itemprop=", "schema.org/product",
     "pagination", "author", "answer", "thread", "topic", "gallery", "sidebar", "related", "cart",
 };
+// clang-format on
 
 // Finds places in kPhrases.
 inline const PhraseMatcher& page_phrases() {

@@ -18,8 +18,8 @@ bool ends_sentence(std::string_view sign) {
 
 bool parts_sentence(std::string_view sign) { return sign == "、" || sign == "，" || sign == "፣"; }
 
-// Calls `word(text, hash)` for each word. Two characters of Chinese or Japanese count as one word, as their words are not
-// apart. `other(at)` is called for each byte of ASCII that is in no word.
+// Calls `word(text, hash)` for each word. Two characters of Chinese or Japanese count as one word, as their words are
+// not apart. `other(at)` is called for each byte of ASCII that is in no word.
 template <typename Word, typename Sign, typename Other>
 void each_word(std::string_view text, Word word, Sign sign, Other other) {
   std::size_t at = 0;
@@ -75,7 +75,8 @@ class HashSet {
   bool empty() const { return hashes_.empty(); }
 
   bool has(std::uint32_t hash) const {
-    return !bits_.empty() && (bits_[hash % kBits / 64] >> hash % 64 & 1) != 0 && std::binary_search(hashes_.begin(), hashes_.end(), hash);
+    return !bits_.empty() && (bits_[hash % kBits / 64] >> hash % 64 & 1) != 0 &&
+           std::binary_search(hashes_.begin(), hashes_.end(), hash);
   }
 
  private:
@@ -163,7 +164,8 @@ std::vector<TextCounts> count_texts(const Page& page) {
   std::vector<TextCounts> counts;
   counts.reserve(page.blocks.size());
   for (const Block& block : page.blocks) {
-    counts.push_back(count_text(std::string_view(page.text).substr(block.begin, block.end - block.begin), title, described));
+    counts.push_back(
+        count_text(std::string_view(page.text).substr(block.begin, block.end - block.begin), title, described));
   }
   return counts;
 }
@@ -177,7 +179,8 @@ PageWords words_of(const Page& page, const std::vector<TextCounts>& counts) {
     found.keys[static_cast<std::size_t>(kind)].push_back(key);
   };
   for (std::size_t node = 0; node < page.nodes.size(); ++node) {
-    for (std::uint32_t i = page.nodes[node].first_token; i < page.nodes[node].last_token; ++i) add(WordKind::kToken, node, page.tokens[i]);
+    for (std::uint32_t i = page.nodes[node].first_token; i < page.nodes[node].last_token; ++i)
+      add(WordKind::kToken, node, page.tokens[i]);
   }
   for (const LinkWord& word : page.link_words) add(WordKind::kLink, word.block, word.hash);
   const auto ignore = [](auto) {};
@@ -199,7 +202,8 @@ PageWords words_of(const Page& page, const std::vector<TextCounts>& counts) {
         [&](std::string_view word, std::uint32_t hash) {
           const bool number = std::all_of(word.begin(), word.end(), is_digit);
           whole = (whole ^ (number ? 0 : hash)) * kPrime;
-          if (!number && std::find(words.begin(), words.end(), hash) == words.end() && words.size() < kMostWords) words.push_back(hash);
+          if (!number && std::find(words.begin(), words.end(), hash) == words.end() && words.size() < kMostWords)
+            words.push_back(hash);
         },
         ignore, ignore);
     if (counts[i].words <= kMostWords) {
@@ -207,7 +211,8 @@ PageWords words_of(const Page& page, const std::vector<TextCounts>& counts) {
     }
     if (counts[i].words <= kMostOfText) add(WordKind::kText, i, whole);
     if (is_heading) {
-      heading.assign(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(std::min(words.size(), kMostOfHeading)));
+      heading.assign(words.begin(),
+                     words.begin() + static_cast<std::ptrdiff_t>(std::min(words.size(), kMostOfHeading)));
       below = 1;
     }
   }

@@ -30,7 +30,8 @@ std::string without_dots(std::string_view path) {
 }
 
 bool opens(std::string_view scheme) {
-  return equals_ignoring_case(scheme, "http:") || equals_ignoring_case(scheme, "https:") || equals_ignoring_case(scheme, "mailto:");
+  return equals_ignoring_case(scheme, "http:") || equals_ignoring_case(scheme, "https:") ||
+         equals_ignoring_case(scheme, "mailto:");
 }
 
 }  // namespace
@@ -38,7 +39,8 @@ bool opens(std::string_view scheme) {
 std::string resolve(std::string_view base, std::string_view reference) {
   while (!reference.empty() && static_cast<unsigned char>(reference.front()) <= ' ') reference.remove_prefix(1);
   while (!reference.empty() && static_cast<unsigned char>(reference.back()) <= ' ') reference.remove_suffix(1);
-  if (const std::string_view scheme = scheme_of(reference); !scheme.empty()) return opens(scheme) ? std::string(reference) : "";
+  if (const std::string_view scheme = scheme_of(reference); !scheme.empty())
+    return opens(scheme) ? std::string(reference) : "";
   const std::string_view scheme = scheme_of(base);
   if (!opens(scheme) || base.substr(scheme.size(), 2) != "//") return "";
   if (reference.substr(0, 2) == "//") return std::string(scheme).append(reference);
