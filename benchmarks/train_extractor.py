@@ -44,9 +44,9 @@ MODEL = Path(__file__).parents[1] / "filters" / "extract" / "blocks.npz"
 FIGURES = Path(__file__).parent / "figures" / "train_extractor.txt"
 
 FOLDS = 5
-TREES = 110
+TREES = 250
 SETTINGS = {
-    "objective": "cross_entropy", "num_leaves": 31, "learning_rate": 0.1, "min_data_in_leaf": 40, "max_bin": 63,
+    "objective": "cross_entropy", "num_leaves": 31, "learning_rate": 0.06, "min_data_in_leaf": 40, "max_bin": 63,
     "feature_fraction": 0.4, "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 5,
     # one thread and fixed seeds give the same trees each time
     "num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": 1, "verbose": -1,
@@ -62,7 +62,7 @@ STEP = 64
 LEAST_F1 = 0.5
 """A page is trained on if its blocks can reach this F1. The marked text of some pages is that of another page."""
 
-PIECES_WEIGHT = 1.0
+PIECES_WEIGHT = 0.5
 """The weight of a page of which only pieces are marked. Other pages have 1.2 on average."""
 
 HOSTS = 6

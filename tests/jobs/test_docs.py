@@ -29,9 +29,9 @@ def test_filters_md_is_generated():
 
 def test_a_failing_command_leaves_filters_md_as_it_was(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("requirements.lock", "pyproject.toml"):
+    for age, name in enumerate(("requirements.lock", "pyproject.toml", "setup.py", "packages"), start=1):
         (tmp_path / name).touch()
-        os.utime(tmp_path / name, (1, 1))  # older than the stamp
+        os.utime(tmp_path / name, (age, age))  # older than the stamp
     (tmp_path / "stamp").touch()
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "filters.md").write_text("the old text")
@@ -39,7 +39,7 @@ def test_a_failing_command_leaves_filters_md_as_it_was(tmp_path):
     program.write_text('#!/bin/sh\necho "# Stages"\nexit $STATUS\n')
     program.chmod(0o755)
     for status, text in (("1", "the old text"), ("0", "# Stages\n")):
-        command = ["make", "docs", "STAMP=stamp", f"BIN={tmp_path}", f"STATUS={status}"]
+        command = ["make", "docs", "STAMP=stamp", "PACKAGES=packages", f"BIN={tmp_path}", f"STATUS={status}"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
         assert bool(done.returncode) == (status == "1"), done.stderr
         assert (tmp_path / "docs" / "filters.md").read_text() == text

@@ -52,7 +52,7 @@ def sample(tmp_path_factory):
 def outcomes(sample):
     """The outcomes of the records of each URL, by the stages that judge pages one by one."""
     stages = [
-        Url(), Extract(), Language(), GopherRepetition(), GopherQuality(), C4(terminal_punctuation=False),
+        Url(), Extract(engine="trafilatura"), Language(), GopherRepetition(), GopherQuality(), C4(terminal_punctuation=False),
         FineWebQuality(),
     ]  # fmt: skip
     found = defaultdict(list)
