@@ -10,9 +10,7 @@ from pathlib import Path
 from setuptools import setup
 
 if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
-    sys.exit(
-        "The kernels need Python's headers: install python3-dev (Debian, Ubuntu) or python3-devel (Fedora)."
-    )
+    sys.exit("The kernels need Python's headers: install python3-dev (Debian, Ubuntu) or python3-devel (Fedora).")
 if "CXX" not in os.environ and not any(map(shutil.which, ("c++", "g++", "clang++"))):
     if importlib.util.find_spec("ziglang") is None:
         sys.exit("The kernels need a C++ compiler: install g++, or `pip install ziglang`.")

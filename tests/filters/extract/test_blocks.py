@@ -79,8 +79,16 @@ def test_measures_of_the_choice():
     assert (empty["extract.taken"], empty["extract.page_type"]) == (None, None)
 
 
-TYPES = {"DiscussionForumPosting": "forum", "QAPage": "forum", "Product": "product", "BlogPosting": "article",
-         "Recipe": "recipe", "ItemList": "collection", "TechArticle": "documentation", "Organization": None}  # fmt: skip
+TYPES = {
+    "DiscussionForumPosting": "forum",
+    "QAPage": "forum",
+    "Product": "product",
+    "BlogPosting": "article",
+    "Recipe": "recipe",
+    "ItemList": "collection",
+    "TechArticle": "documentation",
+    "WebSite": None,
+}
 
 
 @pytest.mark.parametrize("kind", TYPES)

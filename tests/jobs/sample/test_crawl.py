@@ -52,8 +52,8 @@ def sample(tmp_path_factory):
 def outcomes(sample):
     """The outcomes of the records of each URL, by the stages that judge pages one by one."""
     stages = [
-        Url(), Extract(engine="trafilatura"), Language(), GopherRepetition(), GopherQuality(), C4(terminal_punctuation=False),
-        FineWebQuality(),
+        Url(), Extract(engine="trafilatura"), Language(), GopherRepetition(), GopherQuality(),
+        C4(terminal_punctuation=False), FineWebQuality(),
     ]  # fmt: skip
     found = defaultdict(list)
     for outcome in Pipeline.of(stages).run(read_warc(sample[0])):
