@@ -26,6 +26,17 @@ std::vector<Chance> BlockExtractor::chances(const Page& page, const std::vector<
   return chances;
 }
 
+void leave_consent(const Page& page, const std::vector<TextCounts>& counts, std::vector<char>& taken) {
+  const auto asks = [&](std::size_t i) {
+    return (page.nodes[static_cast<std::size_t>(page.blocks[i].node)].all_categories >> kConsent & 1) != 0;
+  };
+  std::uint64_t asking = 0, other = 0;
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    if (taken[i]) (asks(i) ? asking : other) += counts[i].words;
+  }
+  for (std::size_t i = 0; i < taken.size() && other > asking; ++i) taken[i] = taken[i] && !asks(i);
+}
+
 void set_comments(const Page& page, const std::vector<TextCounts>& counts, Comments comments,
                   std::vector<char>& taken) {
   constexpr std::uint32_t kLeastWords = 4;  // shorter texts are names, dates and buttons

@@ -18,6 +18,10 @@ using Chance = std::uint16_t;
 // What happens to readers' comments: the model decides, or all of their text is taken, or none.
 enum class Comments : std::uint8_t { kAuto, kKeep, kDrop };
 
+// Leaves out the texts that ask for consent to cookies, if there is more text elsewhere. They are known by the words in
+// classes and ids. The model knows those of its training pages, which are nearly all English.
+void leave_consent(const Page& page, const std::vector<TextCounts>& counts, std::vector<char>& taken);
+
 // Takes or leaves the blocks of comments.
 void set_comments(const Page& page, const std::vector<TextCounts>& counts, Comments comments, std::vector<char>& taken);
 

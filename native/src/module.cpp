@@ -184,6 +184,7 @@ NB_MODULE(kernels, m) {
             const Page page = read_page(bytes, url);
             const auto counts = count_texts(page);
             auto taken = choose(self.chances(page, counts, bytes, url), counts);
+            leave_consent(page, counts, taken);
             set_comments(page, counts, wanted, taken);
             std::uint64_t chars = 0, taken_chars = 0;
             for (std::size_t i = 0; i < taken.size(); ++i)
@@ -200,7 +201,8 @@ NB_MODULE(kernels, m) {
             const Page page = read_page(bytes, url);
             const auto counts = count_texts(page);
             const auto chances = self.chances(page, counts, bytes, url);
-            const auto taken = choose(chances, counts);
+            auto taken = choose(chances, counts);
+            leave_consent(page, counts, taken);
             nb::list rows;
             for (std::size_t i = 0; i < chances.size(); ++i) {
               const Block& block = page.blocks[i];

@@ -51,7 +51,10 @@ const PhraseMatcher& category_words() {
       {"modal", kPopup}, {"overlay", kPopup}, {"tooltip", kPopup}, {"widget", kWidget}, {"module", kWidget}, {"block", kWidget},
       {"box", kWidget}, {"panel", kWidget}, {"portlet", kWidget}, {"tool", kWidget}, {"lineno", kLineNumbers},
       {"line-num", kLineNumbers}, {"linenum", kLineNumbers}, {"line_num", kLineNumbers}, {"ln-num", kLineNumbers},
-      {"blob-num", kLineNumbers}, {"gutter", kLineNumbers},
+      {"blob-num", kLineNumbers}, {"gutter", kLineNumbers}, {"cookie-", kConsent},
+      {"cookie_", kConsent}, {"-cookie", kConsent}, {"_cookie", kConsent}, {"cookieb", kConsent}, {"cookiec", kConsent},
+      {"cookiel", kConsent}, {"cookiem", kConsent}, {"cookien", kConsent}, {"cookiep", kConsent}, {"consent", kConsent},
+      {"gdpr", kConsent},
   });
   return matcher;
 }

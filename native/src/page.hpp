@@ -16,7 +16,9 @@ enum Category : std::uint8_t {
   kCommentCategory, kNavigation, kHeaderCategory, kFooterCategory, kSidebar, kShare, kRelated, kAdvertisement, kMetadata,
   kTags, kArticleCategory, kContent, kMedia, kFormCategory, kBreadcrumb, kPager, kHidden, kCopyright, kTitleCategory,
   kListCategory, kTeaser, kCookie, kPopup, kAuthor, kBodyText, kWidget, kCategories,
-  kLineNumbers = 31,  // of code; decides which text is read, and is no feature
+  // two that are no features
+  kConsent = 30,      // asks for consent to cookies; a section about cookies does not
+  kLineNumbers = 31,  // of code
 };
 // clang-format on
 

@@ -62,6 +62,17 @@ def test_comments():
     assert all(paragraph.strip() in text for paragraph in PARAGRAPHS for text in texts.values())
 
 
+CONSENT = "<p>Wir verwenden auf unserer Webseite Cookies. Einige von ihnen sind unbedingt notwendig, andere helfen uns."
+
+
+def test_a_text_that_asks_for_consent():
+    box = f"<div id=cookie-box>{CONSENT * 3}</div>"
+    assert "Cookies" not in text_of(page(box + "<main>" + "".join(f"<p>{text}" for text in PARAGRAPHS) + "</main>"))
+    assert "Cookies" in text_of(page(f"<main class=cookie-recipes>{CONSENT * 9}</main>"))  # it is the page's content
+    about = f"<section id=cookies>{''.join(f'<p>Cookies {i}: {text}' for i, text in enumerate(PARAGRAPHS))}</section>"
+    assert "Cookies 3: " in text_of(page(f"<main>{''.join(f'<p>{text}' for text in PARAGRAPHS * 2)}{about}</main>"))
+
+
 def test_formats():
     assert text_of(ARTICLE, format="markdown", comments="drop").startswith("# The mill\n\nThe mill stood")
     blocks = [json.loads(line) for line in text_of(ARTICLE, format="blocks").split("\n")]
