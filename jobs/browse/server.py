@@ -32,6 +32,12 @@ POLICY = (
 """What our page may do: load its own scripts and styles, ask this server, and show its frames. No script may make
 markup of a text, whatever a page says."""
 
+FRAME_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
+"""What a crawled page may do in its frame: have a style."""
+
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _AT_ONCE = 4
 """The number of questions that are answered at the same time. More would take memory, but no less time."""
@@ -83,6 +89,13 @@ def application(desk: Desk, host: str, token: str) -> ASGIApp:
 
     routes = [Route(f"/{name}", asked(answer)) for name, answer in _QUESTIONS.items()]
     routes += [Route(f"/{name}", told(*how), methods=["POST"]) for name, how in _ORDERS.items()]
+
+    async def original(http: HttpRequest) -> Response:
+        shown = await in_thread(lambda: desk.trace(desk.row(http.query_params)).shown)
+        headers = {**PAGE_HEADERS, "Content-Security-Policy": FRAME_POLICY, "X-DNS-Prefetch-Control": "off"}
+        return Response(shown or "This page has no HTML.", media_type="text/html", headers=headers)
+
+    routes += [Route("/original", original)]
     routes += [Route("/", _file), Route("/{name}", _file)]
     failed = {kind: _failed for kind in (BadRequest, CorpusError, HTTPException, Exception)}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=failed)
@@ -95,6 +108,13 @@ _QUESTIONS: dict[str, Answer] = {
     "decide": lambda desk, asked: desk.decide(asked.getlist("set")),
     "recipe": lambda desk, asked: desk.recipe(asked.getlist("set"), asked.get("name", "")),
     "writing": lambda desk, asked: desk.writing.state(),
+    "pages": Desk.pages,
+    "count": Desk.count,
+    "page": Desk.page,
+    "text": Desk.text,
+    "steps": Desk.steps,
+    "pair": Desk.pair,
+    "source": Desk.source,
 }
 """The answer to each GET. They change nothing."""
 

@@ -2,9 +2,11 @@
 // The views, and which of them is shown.
 import { $, ask, count, fail } from "./dom.js";
 import * as limits from "./limits.js";
+import * as page from "./page.js";
+import * as pages from "./pages.js";
 
 /** @type {Record<string, {show: (parameters: URLSearchParams) => void}>} */
-const VIEWS = { limits };
+const VIEWS = { limits, pages, page };
 
 const show = () => {
   const [name, query = ""] = location.hash.slice(1).split("?");
@@ -31,6 +33,8 @@ const begin = async () => {
   $("about").textContent = `${count(run.records.in)} records, ${count(run.records.kept)} kept, recipe ${run.recipe}`;
   showCopy(run.copy);
   limits.start(run);
+  pages.begin(run);
+  page.begin();
   addEventListener("hashchange", show);
   show();
 };

@@ -169,7 +169,21 @@ let now = null;
 /** @param {any[]} rows @param {string} kind */
 const examples = (rows, kind) => {
   const found = rows.filter((row) => row.kind === kind);
-  return found.map((row) => make("li", "", "", link(row.url || row.id, `#page?id=${encodeURIComponent(row.id)}`), make("span", "limit", ` ${row.rule} ${row.value}`)));
+  return found.map((row) => {
+    const summary = make("summary", "", "", crawled(row.url || row.id), make("span", "limit", ` ${row.rule} ${row.value}`));
+    const made = make("details", "", "", summary);
+    made.addEventListener("toggle", async () => {
+      if (!made.open || made.children.length > 1) return;
+      const text = make("div", "text", "Reading…");
+      made.append(text, link("The page", `#page?id=${encodeURIComponent(row.id)}`));
+      try {
+        text.replaceChildren(crawled((await ask("text", { id: row.id })).text));
+      } catch (error) {
+        text.textContent = /** @type {Error} */ (error).message;
+      }
+    });
+    return make("li", "", "", made);
+  });
 };
 
 const showDecision = () => {

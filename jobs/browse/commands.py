@@ -1,4 +1,4 @@
-"""`tune --write`, started from the page: the command, and its progress."""
+"""Commands that are started from the page, such as `tune --write`, and their progress."""
 
 from __future__ import annotations
 
@@ -21,18 +21,12 @@ _LINES = 30
 _EVERY_S = "0.5"
 
 
-def command(location: str, settings: Sequence[str], out: str, how: Sequence[str] = ()) -> list[str]:
-    """Return the words of the command, after `corpus`. `how` has further options."""
-    given = [word for setting in settings for word in ("--set", setting)]
-    return ["tune", location, *given, "--write", out, *how]
-
-
 def shown(words: Sequence[str]) -> str:
     """Return a command as a person types it."""
     return shlex.join(["corpus", *words])
 
 
-class Writing:
+class Started:
     """The newest command that was started. It is a process of its own, so it goes on if the server is killed."""
 
     def __init__(self) -> None:
@@ -43,10 +37,13 @@ class Writing:
         self._done = self._units = 0
 
     def start(self, words: Sequence[str], out: str) -> None:
-        """Start a command. Raises BadRequest while another one runs."""
+        """Start a command, given by its words after `corpus`, which makes `out`.
+
+        Raises BadRequest while another one runs.
+        """
         with self._lock:
             if self._process is not None and self._process.poll() is None:
-                raise BadRequest(f"{self._out} is still being written.", status=409)
+                raise BadRequest(f"{self._out} is still being made.", status=409)
             self._lines.clear()
             self._out, self._phase, self._done, self._units = out, "", 0, 0
             self._process = subprocess.Popen(

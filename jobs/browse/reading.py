@@ -1,0 +1,78 @@
+"""Pages of a run, read again from their archives in a page worker that lives as long as the server."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from corpus.errors import CorpusError, InputError
+from corpus.json_data import check_shape, parse_json
+from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED
+from corpus.plugins import read_plugin
+from corpus.run import Run
+from jobs.browse.trace import FACTORY, traced
+from jobs.build.archives import PagesAgain
+
+_TRACE = {"texts": [[object]], "source": str, "source_chars": int, "shown": str}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The way of a page: its texts with the stage before each, its source, and the page without what could run."""
+
+    texts: list[tuple[str, str]]
+    source: str
+    source_chars: int
+    shown: str
+
+    @property
+    def text(self) -> str:
+        """The text after the last stage."""
+        return self.texts[-1][1] if self.texts else ""
+
+
+class Reader:
+    """Reads one page at a time. `inputs` are the present places of the archives, `modules` those of the run."""
+
+    def __init__(self, run: Run, inputs: tuple[str, ...], modules: tuple[str, ...]) -> None:
+        self._run, self._inputs, self._modules = run, inputs, [*map(read_plugin, modules)]
+        self._lock = threading.Lock()
+        self._pages: PagesAgain | None = None
+
+    def trace(self, row: dict[str, Any]) -> Trace:
+        """Return the way of a page. Raises InputError if it can't be read again."""
+        if row["stage"] == REMOVED:
+            raise InputError("The page was taken down.", "It is never shown.")
+        if row["outcome"] not in (KEPT, DROPPED, FAILED) or row["rule"] == "damaged":
+            raise InputError("The record is no page that can be read.", "Its ledger row says why.")
+        with self._lock:
+            try:
+                texts = self._reader().texts([row])
+            except BaseException:
+                self._close()
+                raise
+        if row["id"] not in texts:
+            raise InputError("The page failed when it was read again.", "Its ledger row says why.")
+        told = parse_json(texts[row["id"]])
+        check_shape(told, _TRACE)
+        return Trace([(stage, text) for stage, text, _ in told["texts"]], told["source"], told["source_chars"],
+                     told["shown"])  # fmt: skip
+
+    def _reader(self) -> PagesAgain:
+        if self._pages is None:
+            documents = self._run.info.get("documents")
+            recipe = traced(self._run.info["recipe"], self._modules, not documents or "html" in documents)
+            self._pages = PagesAgain(self._run, self._inputs, recipe, self._modules, FACTORY)
+        return self._pages
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._pages is not None:
+            with suppress(CorpusError, OSError):
+                self._pages.close()
+            self._pages = None
