@@ -11,9 +11,13 @@ from corpus.errors import CorpusError, InputError
 from corpus.json_data import check_shape, parse_json
 from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED
 from corpus.plugins import read_plugin
-from corpus.run import Run
+from jobs.browse.answers import Answers
+from jobs.browse.served_run import ServedRun
 from jobs.browse.trace import FACTORY, traced
 from jobs.build.archives import PagesAgain
+
+_TRACES = 64
+"""The number of pages that are kept after they were read again. Each takes up to a few MB."""
 
 _TRACE = {"texts": [[object]], "source": str, "source_chars": int, "shown": str}
 
@@ -36,13 +40,23 @@ class Trace:
 class Reader:
     """Reads one page at a time. `inputs` are the present places of the archives, `modules` those of the run."""
 
-    def __init__(self, run: Run, inputs: tuple[str, ...], modules: tuple[str, ...]) -> None:
+    def __init__(self, run: ServedRun, inputs: tuple[str, ...], modules: tuple[str, ...]) -> None:
         self._run, self._inputs, self._modules = run, inputs, [*map(read_plugin, modules)]
         self._lock = threading.Lock()
+        self._traces = Answers(_TRACES)
         self._pages: PagesAgain | None = None
 
-    def trace(self, row: dict[str, Any]) -> Trace:
+    def text(self, number: int) -> str:
+        """Return the text of a page: as kept, or as the stages make it if no limit drops the page. `number` is its row
+        in the ledger. Raises InputError if it can't be read."""
+        kept = self._run.kept_text(number)
+        return str(kept["text"]) if kept else self.trace(number).text
+
+    def trace(self, number: int) -> Trace:
         """Return the way of a page. Raises InputError if it can't be read again."""
+        return self._traces.get(number, lambda: self._trace(self._run.row(number)))
+
+    def _trace(self, row: dict[str, Any]) -> Trace:
         if row["stage"] == REMOVED:
             raise InputError("The page was taken down.", "It is never shown.")
         if row["outcome"] not in (KEPT, DROPPED, FAILED) or row["rule"] == "damaged":

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from corpus.errors import CorpusError, traced
 from corpus.json_data import check_shape
-from jobs.browse.desk import Desk
+from jobs.browse.desk import Desk, Served
 from jobs.runner.terminal import say
 from jobs.web.requests import BadRequest, read_body
 from jobs.web.server import PAGE_HEADERS, Guard, Server
@@ -45,24 +45,22 @@ _AT_ONCE = 4
 Answer = Callable[[Desk, QueryParams], Any]
 
 
-def server(desk: Desk, host: str, token: str) -> Server:
+def server(served: Served, host: str, token: str) -> Server:
     """Return a server to run on a socket that listens. It ends with Ctrl-C."""
-    return Server(application(desk, host, token), desk.stopping.set)
+    return Server(application(served, host, token), served.stopping.set)
 
 
 def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def application(desk: Desk, host: str, token: str) -> ASGIApp:
+def application(served: Served, host: str, token: str) -> ASGIApp:
     """Return the application of a server that listens on this host."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        desk.start()
         yield
-        desk.stopping.set()
-        await asyncio.to_thread(desk.close)
+        await asyncio.to_thread(served.close)
 
     at_once = asyncio.Semaphore(_AT_ONCE)
 
@@ -70,9 +68,17 @@ def application(desk: Desk, host: str, token: str) -> ASGIApp:
         async with at_once:
             return await asyncio.to_thread(work)
 
+    async def state(http: HttpRequest) -> Response:
+        return _json(await in_thread(served.state))
+
+    async def original(http: HttpRequest) -> Response:
+        shown = await in_thread(lambda: served.desk().original(http.query_params))
+        headers = {**PAGE_HEADERS, "Content-Security-Policy": FRAME_POLICY, "X-DNS-Prefetch-Control": "off"}
+        return Response(shown or "This page has no HTML.", media_type="text/html", headers=headers)
+
     def asked(answer: Answer) -> Callable[[HttpRequest], Awaitable[Response]]:
         async def get(http: HttpRequest) -> Response:
-            return _json(await in_thread(lambda: answer(desk, http.query_params)))
+            return _json(await in_thread(lambda: answer(served.desk(), http.query_params)))
 
         return get
 
@@ -83,28 +89,23 @@ def application(desk: Desk, host: str, token: str) -> ASGIApp:
                 check_shape(body, shape)
             except ValueError as error:
                 raise BadRequest(f"The request can't be read: {error}.") from None
-            return _json(await in_thread(lambda: answer(desk, body)))
+            return _json(await in_thread(lambda: answer(served.desk(), body)))
 
         return post
 
-    routes = [Route(f"/{name}", asked(answer)) for name, answer in _QUESTIONS.items()]
+    routes = [Route("/state", state), Route("/original", original)]
+    routes += [Route(f"/{name}", asked(answer)) for name, answer in _QUESTIONS.items()]
     routes += [Route(f"/{name}", told(*how), methods=["POST"]) for name, how in _ORDERS.items()]
-
-    async def original(http: HttpRequest) -> Response:
-        shown = await in_thread(lambda: desk.trace(desk.row(http.query_params)).shown)
-        headers = {**PAGE_HEADERS, "Content-Security-Policy": FRAME_POLICY, "X-DNS-Prefetch-Control": "off"}
-        return Response(shown or "This page has no HTML.", media_type="text/html", headers=headers)
-
-    routes += [Route("/original", original)]
     routes += [Route("/", _file), Route("/{name}", _file)]
-    failed = {kind: _failed for kind in (BadRequest, CorpusError, HTTPException, Exception)}
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=failed)
-    return Guard(_Token(app, token), host, _failed)
+    failed: dict[Any, Callable[..., Any]] = {
+        kind: _failed for kind in (BadRequest, CorpusError, HTTPException, Exception)
+    }
+    return Guard(_Token(Starlette(routes=routes, lifespan=lifespan, exception_handlers=failed), token), host, _failed)
 
 
 _QUESTIONS: dict[str, Answer] = {
     "run": lambda desk, asked: desk.overview(),
-    "distribution": lambda desk, asked: desk.distribution(asked.get("column", "")),
+    "distribution": Desk.distribution,
     "decide": lambda desk, asked: desk.decide(asked.getlist("set")),
     "recipe": lambda desk, asked: desk.recipe(asked.getlist("set"), asked.get("name", "")),
     "writing": lambda desk, asked: desk.writing.state(),
@@ -113,13 +114,21 @@ _QUESTIONS: dict[str, Answer] = {
     "page": Desk.page,
     "text": Desk.text,
     "steps": Desk.steps,
-    "pair": Desk.pair,
     "source": Desk.source,
+    "pair": Desk.pair,
+    "differences": lambda desk, asked: desk.differences(),
+    "both": Desk.both,
+    "draw": Desk.draw,
+    "agreement": lambda desk, asked: desk.agreement(),
 }
-"""The answer to each GET. They change nothing."""
+"""The answer to each GET. They change nothing but what can be made again."""
 
 _ORDERS: dict[str, tuple[dict[str, Any], Callable[[Desk, dict[str, Any]], Any]]] = {
     "write": ({"set": [str], "out": str}, lambda desk, body: desk.write(body["set"], body["out"])),
+    "label": (
+        {"row": int, "label": str, "near": str},
+        lambda desk, body: desk.label(body["row"], body["label"], body["near"]),
+    ),
 }
 """The shape and the answer of each POST."""
 

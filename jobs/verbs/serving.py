@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus.errors import ConfigError
+from corpus.json_data import parse_json
 from corpus.net.urls import redact
-from corpus.storage.store import Location
+from corpus.storage.store import Location, open_store
 from jobs.runner.terminal import say
 from jobs.verbs.assistant import index_option
 from jobs.verbs.models import device_option, load_torch, threads_option
@@ -83,23 +84,28 @@ def serve_command(
 
 def is_run(place: Location) -> bool:
     """Return True for a run, finished or under way, and False for a model and everything else."""
-    if not isinstance(place, Path):
+    store = open_store(place)
+    if store.size("run.json") is not None:
         return True
-    return (place / "run.json").exists() or (place / ".work" / "units.json").exists()
+    try:
+        return "inputs" in parse_json(store.get(".work/plan.json") or b"{}")
+    except (ValueError, TypeError):
+        return False
 
 
 def _serve_run(
     place: Location, other: Location | None, listening: socket, host: str, given: dict[str, Any]
 ) -> Server:  # fmt: skip
-    from jobs.browse.desk import Given, open_desk
+    from jobs.browse.desk import Given, Served
     from jobs.browse.server import new_token, server
     from jobs.web.server import url_of
 
     how = tuple(word for one in given["against"] for word in ("--against", str(one)))
-    desk = open_desk(Given(place, other, given["inputs"], given["modules"], how, given["labels"]))
+    served = Served(Given(place, other, given["inputs"], given["modules"], how, given["labels"]))
+    served.state()  # raises an error if there is no run
     token = new_token()
     say(f"Open {url_of(listening)}/{token}/   End: Ctrl-C")
-    serving = server(desk, host, token)
+    serving = server(served, host, token)
     serving.run([listening])
     return serving
 

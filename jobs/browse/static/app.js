@@ -1,12 +1,15 @@
 // @ts-check
 // The views, and which of them is shown.
 import { $, ask, count, fail } from "./dom.js";
+import * as compare from "./compare.js";
+import * as judge from "./judge.js";
 import * as limits from "./limits.js";
 import * as page from "./page.js";
 import * as pages from "./pages.js";
+import { watch } from "./underway.js";
 
 /** @type {Record<string, {show: (parameters: URLSearchParams) => void}>} */
-const VIEWS = { limits, pages, page };
+const VIEWS = { limits, pages, page, compare, judge };
 
 const show = () => {
   const [name, query = ""] = location.hash.slice(1).split("?");
@@ -27,14 +30,24 @@ const showCopy = (copy) => {
 };
 
 const begin = async () => {
+  const state = await ask("state");
+  $("underway").hidden = state.ended;
+  for (const one of document.querySelectorAll("nav li")) /** @type {HTMLElement} */ (one).hidden = !state.ended;
+  if (!state.ended) {
+    $("limits").hidden = true;
+    watch(state, () => location.reload());
+    return;
+  }
   const run = await ask("run");
   document.title = `${run.name} – corpus serve`;
   $("name").textContent = run.name;
-  $("about").textContent = `${count(run.records.in)} records, ${count(run.records.kept)} kept, recipe ${run.recipe}`;
+  $("about").textContent = `${count(run.records.in)} records, ${count(run.records.kept)} kept, recipe ${run.recipe}${run.other ? `; beside it ${run.other}` : ""}`;
+  document.querySelectorAll("nav .two").forEach((one) => one.toggleAttribute("hidden", !run.other));
   showCopy(run.copy);
   limits.start(run);
   pages.begin(run);
   page.begin();
+  judge.begin(run);
   addEventListener("hashchange", show);
   show();
 };
