@@ -52,7 +52,7 @@ class ServedRun(Run):
         return super().groups("corpus")
 
     def groups(self, kind: str) -> Sequence[Rows]:
-        return {"ledger": self.copy.groups, "corpus": self._texts}[kind]
+        return self.copy.groups if kind == "ledger" else self._texts
 
     @cached_property
     def _kept_before(self) -> list[int]:
