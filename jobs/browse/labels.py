@@ -211,7 +211,7 @@ def interval(part: int, whole: int, z: float = _Z) -> list[float] | None:
     share = part / whole
     middle = (share + z * z / (2 * whole)) / (1 + z * z / whole)
     half = z * math.sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole)) / (1 + z * z / whole)
-    return [share, max(middle - half, 0.0), min(middle + half, 1.0)]
+    return [share, min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share)]  # rounding
 
 
 def weighted_recall(run: Run, kept: tuple[int, int], dropped: tuple[int, int]) -> list[float] | None:

@@ -10,7 +10,7 @@ let tab = "text";
 
 /** Shows pieces of a text: [text, kind, stage]. @param {Array<[string, string, string]>} pieces @param {string[]} [personal] */
 export const pieces = (pieces, personal = []) => make("div", "text", "", ...pieces.map(([text, kind, by]) => {
-  const name = personal.includes(by) ? `${kind} personal` : kind;
+  const name = personal.includes(by) ? "personal" : "";
   const made = kind === "cut" ? make("del", name) : kind === "added" ? make("ins", name) : kind === "shared" ? make("mark") : make("span");
   made.append(crawled(text));
   if (by) made.title = `${kind} by ${by}`;
