@@ -9,12 +9,13 @@ from typing import Any
 from corpus.errors import CorpusError
 from corpus.json_data import check_shape, parse_json
 from corpus.runs.funnel import funnel
+from corpus.storage.commits import read_commit
 from corpus.storage.store import Store
 from corpus.tables.ledger import Counts, add_counts, no_counts, total
 
 _PLAN = {"recipe": {"name": str, "stages": [{"name": str, "stage": str}]}, "inputs": [{"name": str, "bytes": int}]}
 _COUNTS = {"in": int, "kept": int, "dropped": {str: {str: int}}, "failed": {str: int}, "skipped": {str: int}}
-_FACTS = {"facts": {"counts": _COUNTS, "seconds": (int, float)}}
+_FACTS = {"counts": _COUNTS, "seconds": (int, float)}
 
 
 class UnderWay:
@@ -64,11 +65,12 @@ class UnderWay:
     def _add(self, key: str) -> None:
         phase = key.removeprefix(".work/commits/").partition("/")[0]
         try:
-            commit = parse_json(self._store.get(key) or b"")
+            commit = read_commit(self._store, key)
+            facts = commit.facts if commit else {}
             if phase in ("pass", "rewrite"):
-                check_shape(commit, _FACTS)
-                add_counts(self._counts, commit["facts"]["counts"])
-                self._seconds += commit["facts"]["seconds"]
+                check_shape(facts, _FACTS)
+                add_counts(self._counts, facts["counts"])
+                self._seconds += facts["seconds"]
         except (ValueError, CorpusError):
             return
         self._seen.add(key)
