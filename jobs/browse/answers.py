@@ -27,7 +27,12 @@ class Answers:
                 if question in self._found:
                     self._found.move_to_end(question)
                     return self._found[question]
-            found = answer()
+            try:
+                found = answer()
+            except BaseException:
+                with self._lock:
+                    self._asked.pop(question, None)
+                raise
             with self._lock:
                 self._found[question] = found
                 while len(self._found) > self._most:

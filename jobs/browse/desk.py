@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -121,6 +120,8 @@ class Desk:
 
     def start(self) -> None:
         """Copy the ledgers, while questions are answered from the ledgers themselves."""
+        if self.run.folder.name != "view":  # a takedown does not reach it
+            register(self.given.place, "copy", self.run.folder)
         threading.Thread(target=self._copy, daemon=True).start()
 
     def _copy(self) -> None:
@@ -341,7 +342,7 @@ class Desk:
         except OSError as error:
             raise BadRequest(f"{self.labels.path} can't be written: {error.strerror}.", status=507) from None
         if first:
-            register(self.given.place, "labels", shlex.quote(str(self.labels.path)))
+            register(self.given.place, "labels", self.labels.path)
         return self.agreement()
 
 

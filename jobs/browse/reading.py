@@ -64,11 +64,11 @@ class Reader:
         with self._lock:
             try:
                 texts = self._reader().texts([row])
+                if row["id"] not in texts:
+                    raise InputError("The page failed when it was read again.", "Its ledger row says why.")
             except BaseException:
-                self._close()
+                self._close()  # the worker may still hold a part of the trace
                 raise
-        if row["id"] not in texts:
-            raise InputError("The page failed when it was read again.", "Its ledger row says why.")
         told = parse_json(texts[row["id"]])
         check_shape(told, _TRACE)
         return Trace([(stage, text) for stage, text, _ in told["texts"]], told["source"], told["source_chars"],

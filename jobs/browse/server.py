@@ -42,6 +42,9 @@ _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _AT_ONCE = 4
 """The number of questions that are answered at the same time. More would take memory, but no less time."""
 
+_SLOW = ("text", "steps", "source", "original", "pair", "both", "differences", "label")
+"""Questions that may read pages or texts again for long. Others do not wait for them."""
+
 Answer = Callable[[Desk, QueryParams], Any]
 
 
@@ -62,40 +65,40 @@ def application(served: Served, host: str, token: str) -> ASGIApp:
         yield
         await asyncio.to_thread(served.close)
 
-    at_once = asyncio.Semaphore(_AT_ONCE)
+    quick, slow = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(_AT_ONCE)
 
-    async def in_thread(work: Callable[[], Any]) -> Any:
-        async with at_once:
+    async def in_thread(work: Callable[[], Any], name: str = "") -> Any:
+        async with slow if name in _SLOW else quick:
             return await asyncio.to_thread(work)
 
     async def state(http: HttpRequest) -> Response:
         return _json(await in_thread(served.state))
 
     async def original(http: HttpRequest) -> Response:
-        shown = await in_thread(lambda: served.desk().original(http.query_params))
+        shown = await in_thread(lambda: served.desk().original(http.query_params), "original")
         headers = {**PAGE_HEADERS, "Content-Security-Policy": FRAME_POLICY, "X-DNS-Prefetch-Control": "off"}
         return Response(shown or "This page has no HTML.", media_type="text/html", headers=headers)
 
-    def asked(answer: Answer) -> Callable[[HttpRequest], Awaitable[Response]]:
+    def asked(name: str, answer: Answer) -> Callable[[HttpRequest], Awaitable[Response]]:
         async def get(http: HttpRequest) -> Response:
-            return _json(await in_thread(lambda: answer(served.desk(), http.query_params)))
+            return _json(await in_thread(lambda: answer(served.desk(), http.query_params), name))
 
         return get
 
-    def told(shape: Mapping[str, Any], answer: Callable[[Desk, dict[str, Any]], Any]) -> Callable[..., Any]:
+    def told(name: str, shape: Mapping[str, Any], answer: Callable[[Desk, dict[str, Any]], Any]) -> Callable[..., Any]:
         async def post(http: HttpRequest) -> Response:
             body = await read_body(http)
             try:
                 check_shape(body, shape)
             except ValueError as error:
                 raise BadRequest(f"The request can't be read: {error}.") from None
-            return _json(await in_thread(lambda: answer(served.desk(), body)))
+            return _json(await in_thread(lambda: answer(served.desk(), body), name))
 
         return post
 
     routes = [Route("/state", state), Route("/original", original)]
-    routes += [Route(f"/{name}", asked(answer)) for name, answer in _QUESTIONS.items()]
-    routes += [Route(f"/{name}", told(*how), methods=["POST"]) for name, how in _ORDERS.items()]
+    routes += [Route(f"/{name}", asked(name, answer)) for name, answer in _QUESTIONS.items()]
+    routes += [Route(f"/{name}", told(name, *how), methods=["POST"]) for name, how in _ORDERS.items()]
     routes += [Route("/", _file), Route("/{name}", _file)]
     failed: dict[Any, Callable[..., Any]] = {
         kind: _failed for kind in (BadRequest, CorpusError, HTTPException, Exception)

@@ -6,8 +6,10 @@ import pytest
 
 from corpus.run import open_run
 from tests.browsers import COLOURS, TOO_WIDE, Opened, contrast, luminance
-from tests.jobs.browse.conftest import CUT, HOSTILE
+from tests.commands import run_command
+from tests.jobs.browse.conftest import CUT, HOSTILE, RECIPE, html, sentences
 from tests.servers import serving as site
+from tests.warcs import write_warc
 
 WORDS = "#m-gopher_quality\\.words"
 HANDLE = f"{WORDS} .handle[data-bound=min]"
@@ -230,3 +232,19 @@ def test_another_site_can_not_read_or_write(browser, browsed):
         assert framed
         assert not any("judged" in frame.content() for frame in page.frames if frame != page.main_frame)
     assert browsed.served.desk().writing.state()["out"] == ""
+
+
+@pytest.mark.slow
+def test_a_page_of_one_line_of_five_megabytes(browser, serving, tmp_path):
+    words = " ".join(sentences(1, 60_000)).replace(". ", " ")
+    assert len(words) > 5_000_000
+    write_warc(tmp_path / "w.warc.gz", {"http://long.example/": html([words]).encode()})
+    (tmp_path / "r.toml").write_text(RECIPE)
+    inputs = ("build", tmp_path / "w.warc.gz", "-o", tmp_path / "out", "--recipe", tmp_path / "r.toml")
+    assert run_command(*inputs, "--workers", 1) == 0
+    with serving(tmp_path / "out") as made, Opened(browser, made.url) as opened:
+        opened.page.wait_for_selector("#limits[data-decided='']")
+        for tab in ("text", "steps", "original", "copies", "source"):
+            show(opened.page, made, 0, tab)
+        assert opened.page.text_content("#panel .what").startswith("The first 400,000 of 5,")
+        assert opened.noted == []

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from corpus.run import open_run
+from corpus.storage.store import open_store
 from filters.classifier.tokens import View
 from jobs.browse.server import POLICY
 from jobs.classifier.pages import Reading, Source, read_pages
@@ -313,3 +314,21 @@ def test_a_read_only_run_is_copied_elsewhere(serving, run_folder, tmp_path, monk
     with serving(run_folder, labels=tmp_path / "l") as made:
         wait_until(lambda: not ask(made, "run").json()["copy"]["missing"])
     assert [path.suffix for path in tmp_path.rglob("ledger-*/*")] == [".arrow"]
+
+
+@pytest.mark.slow
+def test_a_run_in_a_bucket(serving, folder, proxy, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = open_store("s3://bucket/out")
+    for path in sorted((folder / "out").rglob("*")):
+        key = path.relative_to(folder / "out").as_posix()
+        if path.is_file() and not key.startswith(("view", "derived")):
+            store.put_new(key, path.read_bytes())
+    given = {"inputs": (str(folder / "crawl.warc.gz"),), "labels": tmp_path / "l"}
+    with serving("s3://bucket/out", **given) as made, serving(folder / "out", **given) as local:
+        for path in ("decide?set=gopher_quality.words.min=200", "pages?rule=c4", "text?row=0", "steps?row=50"):
+            assert ask(made, path).json() == ask(local, path).json()
+        wait_until(lambda: not ask(made, "run").json()["copy"]["missing"])
+        (copied,) = [json.loads(store.get(key)) for key in store.keys("derived")]
+        assert copied == {"kind": "copy", "name": str(made.served.desk().run.folder)}
+    assert str(made.served.desk().run.folder).startswith(str(tmp_path / "cache"))
