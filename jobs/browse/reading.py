@@ -16,6 +16,9 @@ from jobs.browse.served_run import ServedRun
 from jobs.browse.trace import FACTORY, traced
 from jobs.build.archives import PagesAgain
 
+_PATIENCE_S = 3.0
+"""The seconds that the end of the server waits for a page."""
+
 _TRACES = 64
 """The number of pages that are kept after they were read again. Each takes up to a few MB."""
 
@@ -82,8 +85,11 @@ class Reader:
         return self._pages
 
     def close(self) -> None:
-        with self._lock:
-            self._close()
+        """End the page worker, even while it reads."""
+        waited = self._lock.acquire(timeout=_PATIENCE_S)
+        self._close()
+        if waited:
+            self._lock.release()
 
     def _close(self) -> None:
         if self._pages is not None:

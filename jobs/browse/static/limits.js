@@ -48,7 +48,7 @@ const boundInput = (measure, bound, redo) => {
   input.setAttribute("aria-label", `${measure.column} ${bound}`);
   redraws.push(() => {
     const now = boundNow(measure, bound);
-    if (document.activeElement !== input || Number(input.value) !== now) input.value = now === null ? "" : String(now);
+    if (document.activeElement !== input) input.value = now === null ? "" : String(now); // nobody is typing there
     off.disabled = now === null;
   });
   redo(make("span", "", "", made, off));
