@@ -158,7 +158,7 @@ class Desk:
         state = {"groups": len(copy.groups), "missing": copy.missing, "slow": self.slow}
         other = run_name(self.other.location) if self.other else None
         more = {"copy": state, "writing": self.writing.state(), "other": other, "labels": str(self.labels.path)}
-        return {**limits.overview(self.run), **more}
+        return {**self.answers.get("overview", lambda: limits.overview(self.run)), **more}
 
     def distribution(self, asked: QueryParams) -> dict[str, Any]:
         column = asked.get("column", "")
@@ -173,7 +173,8 @@ class Desk:
     def recipe(self, settings: Sequence[str], name: str) -> dict[str, Any]:
         """Return the setting as the command that writes it, and as a recipe."""
         words = self._command(settings, name)
-        return {"command": shown(words), "recipe": limits.recipe_text(self.run, settings, name)}
+        text = self.answers.get(("recipe", name, *settings), lambda: limits.recipe_text(self.run, settings, name))
+        return {"command": shown(words), "recipe": text}
 
     def write(self, settings: Sequence[str], out: str) -> dict[str, Any]:
         """Start to write the run with these limits. Raises ConfigError for settings that are none."""

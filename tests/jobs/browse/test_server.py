@@ -291,7 +291,7 @@ def test_a_run_that_changed_is_not_shown_any_more(serving, folder, tmp_path):
 
 def test_twenty_people_at_once(browsed):
     """Each gets the answers that one alone gets."""
-    paths = ["run", "pages?outcome=kept", "page?row=5", "distribution?column=gopher_quality.words"]
+    paths = ["run", "recipe", "pages?outcome=kept", "page?row=5", "distribution?column=gopher_quality.words"]
     paths += [f"decide?set=gopher_quality.words.min={least}" for least in (100, 150, 200)]
     alone = {path: ask(browsed, path).json() for path in paths}
     start = threading.Barrier(20)
