@@ -245,7 +245,9 @@ def lessons_command(
 )
 @json_option
 def index_command(run: Location, out: Path, most_bytes: int | None, as_json: bool) -> None:
-    """Index the passages of a finished run, for `--index` and for the search of `corpus serve RUN`.
+    """Index the passages of a finished run, for searches.
+
+    The tool `search` of an assistant uses the index, and so does the page of `corpus serve RUN`.
 
     \b
     Example: corpus index out -o index.sqlite

@@ -191,6 +191,7 @@ const showDecision = () => {
   const range = now.exact ? count(least) : `${count(least)} to ${count(most)}`;
   const text = `${size(now.text.before)} → ${size(now.text.now)} of text${now.exact ? "" : " that passes every rule"}`;
   $("kept").textContent = `Kept ${count(before)} → ${range}. ${text}.`;
+  $("short").textContent = `${count(before)} → ${range}`;
   const open = now.passing.most - now.passing.certain;
   $("unknown").textContent = [
     now.exact ? "This is exact." : "These are bounds; writing the run gives the exact number.",

@@ -1,5 +1,8 @@
 """The page of a run in a real browser: what a person does with pointer and keyboard, and what no page can do."""
 
+import signal
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -7,7 +10,9 @@ import pytest
 from corpus.run import open_run
 from tests.browsers import COLOURS, TOO_WIDE, Opened, contrast, luminance
 from tests.commands import run_command
+from tests.corpus.revise.test_what_if import pages as pages_around_limits
 from tests.jobs.browse.conftest import CUT, HOSTILE, RECIPE, html, sentences
+from tests.ledgers import judged, recipe, write_run
 from tests.servers import serving as site
 from tests.warcs import write_warc
 
@@ -251,3 +256,40 @@ def test_a_page_of_one_line_of_five_megabytes(browser, serving, tmp_path):
             show(opened.page, made, 0, tab)
         assert opened.page.text_content("#panel .what").startswith("The first 400,000 of 5,")
         assert opened.noted == []
+
+
+@pytest.mark.slow
+def test_the_limits_of_one_language(browser, serving, tmp_path):
+    """For stages of a user, whose module the server does not load."""
+    made = recipe(by_language=True)
+    write_run(tmp_path / "run", made, judged(made, pages_around_limits(200, 1)))
+    with serving(tmp_path / "run") as made, Opened(browser, made.url) as opened:
+        page = opened.page
+        page.wait_for_selector("#limits[data-decided='']")
+        page.select_option("#for-language select", "de")
+        field = "input[aria-label='first.words min']"
+        assert page.input_value(field) == "90"
+        page.fill(field, "30")
+        page.keyboard.press("Tab")
+        decided(page, "first.de.words.min=30")
+        tuned = made.served.desk().run.tune(["first.de.words.min=30"])
+        assert f"Kept {tuned.before} → " in page.text_content("#kept")
+        page.select_option("#for-language select", "")
+        assert page.input_value(field) == "50"
+        one_of = "input[aria-label^='door.label']"
+        page.fill(one_of, "en, de")
+        page.keyboard.press("Tab")
+        decided(page, 'first.de.words.min=30 door.label.one_of=["en","de"]')
+        assert opened.noted == []
+
+
+@pytest.mark.slow
+def test_the_command_prints_the_address(browser, run_folder, tmp_path):
+    command = [sys.executable, "-m", "jobs.cli", "serve", run_folder, "--port", "0", "--labels", tmp_path / "labels"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        url = next(word for line in server.stderr for word in line.split() if word.startswith("http"))
+        with Opened(browser, url) as opened:
+            opened.page.wait_for_selector("#limits[data-decided='']")
+        server.send_signal(signal.SIGINT)
+        assert server.wait() == 130
+    assert len(url.rstrip("/").rpartition("/")[2]) >= 32

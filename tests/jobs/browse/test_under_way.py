@@ -1,6 +1,7 @@
 """A run that has not ended: what its commits say so far."""
 
 import json
+import shutil
 
 import pytest
 
@@ -10,6 +11,7 @@ from corpus.storage.store import open_store
 from jobs.browse.desk import Given, Served
 from jobs.browse.under_way import UnderWay
 from jobs.verbs.serving import is_run
+from tests.browsers import Opened
 from tests.commands import run_command
 from tests.jobs.browse.conftest import RECIPE, html, sentences
 from tests.warcs import write_warc
@@ -31,8 +33,6 @@ def begun(tmp_path_factory):
 
 @pytest.fixture
 def stopped(begun, tmp_path):
-    import shutil
-
     shutil.copytree(begun / "out", tmp_path / "out")
     (tmp_path / "out" / "run.json").unlink()
     return tmp_path / "out"
@@ -84,6 +84,19 @@ def test_the_server_shows_it_until_it_ends(begun, stopped):
     assert served.state() == {"ended": True}
     assert served.desk().overview()["records"] == open_run(stopped).info["records"]
     served.close()
+
+
+@pytest.mark.slow
+def test_the_page_shows_it_until_it_ends(browser, serving, begun, stopped):
+    with serving(stopped) as made, Opened(browser, made.url) as opened:
+        opened.page.wait_for_selector("#underway-said:has-text('2 of 2 units')")
+        assert opened.page.text_content("#underway-said").startswith("2 of 2 units, 16 records")
+        assert not opened.page.is_visible("#limits")
+        assert "none" in opened.page.text_content("#underway-facts")
+        (stopped / "run.json").write_bytes((begun / "out" / "run.json").read_bytes())
+        opened.page.wait_for_selector("#limits[data-decided='']")
+        assert not opened.page.is_visible("#underway")
+        assert opened.noted == []
 
 
 def test_what_is_a_run(begun, stopped, tmp_path):
