@@ -26,8 +26,8 @@ from corpus.tables.ledger import Counts, add_outcome
 if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
 
-OPEN = "open"
-"""The stage and the rule of open pages in counts."""
+OPEN = "open pages"
+"""The stage and the rule of open pages in counts. No stage can have this name."""
 
 _TABLES = ("rules", "moves", "together", "languages", "examples")
 _THREADS = 4

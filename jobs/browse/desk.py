@@ -114,9 +114,9 @@ class Desk:
     def __post_init__(self) -> None:
         self.labels = labels.Labels(self.given.labels_file)
         self.reader = Reader(self.run, self.given.inputs, self.given.modules)
-        self._stamp = self._stamped()
         self._rows_of_labels: dict[str, int] | None = None
         self.other = ServedRun.open(self.given.other) if self.given.other else None
+        self._stamps = self._stamped()
 
     def start(self) -> None:
         """Copy the ledgers, while questions are answered from the ledgers themselves."""
@@ -136,16 +136,16 @@ class Desk:
         if self.other is not None:
             self._other_reader.close()
 
-    def _stamped(self) -> tuple[int, int] | None:
-        if not isinstance(self.run.store, LocalStore):
-            return None
-        found = self.run.store.path("run.json").stat()
-        return found.st_ino, found.st_mtime_ns
+    def _stamped(self) -> list[tuple[int, int]]:
+        """Return what tells whether the runs on this machine have changed."""
+        stores = [run.store for run in (self.run, self.other) if run is not None]
+        found = [store.path("run.json").stat() for store in stores if isinstance(store, LocalStore)]
+        return [(one.st_ino, one.st_mtime_ns) for one in found]
 
     def check(self) -> None:
-        """Raise InputError if the run has changed since it was opened, as by a takedown."""
+        """Raise InputError if a run has changed since it was opened, as by a takedown."""
         try:
-            same = self._stamped() == self._stamp
+            same = self._stamped() == self._stamps
         except OSError:
             same = False
         if not same:

@@ -13,11 +13,11 @@ from corpus.errors import ConfigError
 from corpus.net.urls import redact
 from corpus.outcome import DROPPED, KEPT
 from corpus.revise.limits import Measure, measures_of, with_limits
-from corpus.revise.what_if import OPEN, WhatIf, what_if
+from corpus.revise.what_if import OPEN, what_if
 from corpus.run import Run
 from corpus.runs.funnel import funnel
 from corpus.runs.run_json import language_label
-from corpus.tables.ledger import total
+from corpus.tables.ledger import Counts, total
 from filters import STAGES, recipe_from_dict
 from filters.meanings import meanings
 from jobs.report.figures import wants_log, x_ticks
@@ -55,6 +55,7 @@ def overview(run: Run) -> dict[str, Any]:
         "recipe": info["recipe"]["name"],
         "records": info["records"],
         "compared": [*info["compared"]],
+        "funnel": _funnel(info, info["records"]),
         "language": language_label(info),
         "by_language": bool(info.get("language")),
         "stages": [
@@ -106,7 +107,11 @@ def decide(run: Run, settings: Sequence[str]) -> dict[str, Any]:
     """Return a run under other limits, as `corpus tune` judges it, with its funnel. Raises ConfigError for a setting
     that is none."""
     found = what_if(run, settings, EXAMPLES)
-    return {**found.as_dict(), "funnel": _funnel(run.info, found), "contradiction": _contradiction(found.recipe)}
+    return {
+        **found.as_dict(),
+        "funnel": _funnel(run.info, found.counts(run.info["records"])),
+        "contradiction": _contradiction(found.recipe),
+    }
 
 
 def recipe_text(run: Run, settings: Sequence[str], name: str) -> str:
@@ -126,12 +131,11 @@ def _contradiction(recipe: dict[str, Any]) -> str:
     return ""
 
 
-def _funnel(info: dict[str, Any], found: WhatIf) -> list[dict[str, Any]]:
-    """Return the lines of the funnel, each with the records that end there in the run, and now."""
-    now = {**info, "records": found.counts(info["records"])}
-    opened = total(now["records"][DROPPED].pop(OPEN, {}))
+def _funnel(info: dict[str, Any], counts: Counts) -> list[dict[str, Any]]:
+    """Return the lines of the funnel, each with the records that end there in the run, and now, by `counts`."""
+    opened = total(counts["dropped"].pop(OPEN, {}))
     rows: list[dict[str, Any]] = []
-    for old, new in zip(funnel(info), funnel(now), strict=True):
+    for old, new in zip(funnel(info), funnel({**info, "records": counts}), strict=True):
         rules = {name: [old.rules.get(name, 0), new.rules.get(name, 0)] for name in {**old.rules, **new.rules}}
         line: dict[str, Any] = {"name": old.name, "outcome": old.outcome, "rules": rules}
         rows.append({**line, "before": old.records, "now": new.records, "left_before": old.left, "left_now": new.left})

@@ -186,6 +186,19 @@ const examples = (rows, kind) => {
   });
 };
 
+/** @param {any[]} rows */
+const drawFunnel = (rows) => {
+  const all = run.records.in || 1;
+  $("funnel").tBodies[0].replaceChildren(...rows.map((/** @type {any} */ row) => {
+    const bar = make("span", "left-bar");
+    bar.style.width = `${(100 * row.left_now) / all}%`;
+    const made = make("tr", row.before === row.now ? "" : "changed", "", make("th", "", "", row.outcome === "dropped" ? link(row.name, `#pages?rule=${row.name}`) : row.name),
+      make("td", "n", count(row.before)), make("td", "n", count(row.now)), make("td", "n", count(row.left_now)), make("td", "picture", "", bar));
+    made.firstElementChild.scope = "row";
+    return made;
+  }));
+};
+
 const showDecision = () => {
   const { before, least, most } = now.kept;
   const range = now.exact ? count(least) : `${count(least)} to ${count(most)}`;
@@ -200,15 +213,7 @@ const showDecision = () => {
     now.contradiction ? `This setting can't be built: ${now.contradiction}` : "",
   ].filter(Boolean).join(" ");
   $("changes").replaceChildren(...now.changes.map((/** @type {string} */ line) => make("li", "", "", make("code", "", line))));
-  const all = run.records.in || 1;
-  $("funnel").tBodies[0].replaceChildren(...now.funnel.map((/** @type {any} */ row) => {
-    const bar = make("span", "left-bar");
-    bar.style.width = `${(100 * row.left_now) / all}%`;
-    const made = make("tr", row.before === row.now ? "" : "changed", "", make("th", "", "", row.outcome === "dropped" ? link(row.name, `#pages?rule=${row.name}`) : row.name),
-      make("td", "n", count(row.before)), make("td", "n", count(row.now)), make("td", "n", count(row.left_now)), make("td", "picture", "", bar));
-    made.firstElementChild.scope = "row";
-    return made;
-  }));
+  drawFunnel(now.funnel);
   $("languages").tBodies[0].replaceChildren(...now.languages.slice(0, 30).map((/** @type {any} */ row) =>
     make("tr", row.before === row.now ? "" : "changed", "", make("th", "", row.language || "none"), make("td", "n", count(row.before)), make("td", "n", count(row.now)), make("td", "n", size(row.bytes_now)))));
   $("languages").hidden = !now.languages.length;
@@ -319,6 +324,8 @@ export const start = (overview) => {
   drawSaved();
   drawStages();
   showWriting(run.writing);
+  drawFunnel(run.funnel);
+  $("kept").textContent = `Kept ${count(run.records.kept)}.`;
   decide();
 };
 

@@ -15,8 +15,10 @@ from jobs.classifier.pages import Reading, Source, read_pages
 from jobs.runner.progress import Progress
 from jobs.web.requests import MOST_BODY
 from tests.commands import run_command
+from tests.corpus.revise.test_what_if import pages as pages_around_limits
 from tests.engines import InProcess
 from tests.jobs.browse.conftest import CUT, HOSTILE, TOKEN
+from tests.ledgers import judged, recipe, write_run
 from tests.waiting import wait_until
 
 PATHS = ("", "app.js", "style.css", "run", "decide", "page?row=0", "original?row=0", "state")
@@ -332,3 +334,18 @@ def test_a_run_in_a_bucket(serving, folder, proxy, tmp_path, monkeypatch):
         (copied,) = [json.loads(store.get(key)) for key in store.keys("derived")]
         assert copied == {"kind": "copy", "name": str(made.served.desk().run.folder)}
     assert str(made.served.desk().run.folder).startswith(str(tmp_path / "cache"))
+
+
+def test_open_pages_have_a_line_of_the_funnel(serving, tmp_path):
+    """A page that a gate stopped was not measured further, so nobody knows where it would end."""
+    made = recipe()
+    write_run(tmp_path / "run", made, judged(made, pages_around_limits(300, 5)))
+    with serving(tmp_path / "run") as served:
+        answer = ask(served, "decide", set=["door.score.above=0.1"]).json()
+        certain, most = answer["passing"]["certain"], answer["passing"]["most"]
+        (last,) = [line for line in answer["funnel"] if line["outcome"] == "open pages"]
+        assert last["now"] == most - certain > 0
+        assert last["left_now"] == certain
+        assert not answer["exact"]
+        found = ask(served, "count", moved="open", set="door.score.above=0.1").json()
+        assert found["count"] == most - certain
