@@ -20,6 +20,7 @@ class Answers:
         self._asked: dict[Hashable, threading.Lock] = {}
 
     def get(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """Return the answer to a question, which `answer` finds if nobody has asked before."""
         with self._lock:
             asked = self._asked.setdefault(question, threading.Lock())
         with asked:

@@ -48,9 +48,7 @@ def serve_command(
     port: int,
     index: Path | None,
     votes: Path,
-    device: str,
-    threads: int | None,
-    **of_run: Any,
+    **how: Any,
 ) -> None:
     """Serve a run or models in a browser.
 
@@ -70,11 +68,11 @@ def serve_command(
         raise ConfigError(f"The server needs {error.name}, which is not installed.", todo) from None
     if is_run(place):
         with listen(host, port) as listening:
-            served = _serve_run(place, other, listening, host, of_run)
+            served = _serve_run(place, other, listening, host, how)
     elif not isinstance(place, Path) or not (other is None or isinstance(other, Path)):
         raise ConfigError(f"{redact(str(other))} is a URL, and models are folders.", "Name a folder on this machine.")
     else:
-        device = load_torch(device, threads)
+        device = load_torch(how["device"], how["threads"])
         with listen(host, port) as listening:
             folders = [place] if other is None else [place, other]
             served = _serve_models(folders, listening, host, (index, votes, device))
