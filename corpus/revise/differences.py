@@ -42,8 +42,8 @@ class Move:
     documents: int = 0
     examples: list[str] = field(default_factory=list)
     """The URLs of some documents, or the ids of documents without a URL."""
-    ids: list[str] = field(default_factory=list)
-    """The ids of these documents, if both runs have the same ids."""
+    ids: list[tuple[str, str]] = field(default_factory=list)
+    """The ids of these documents in both runs, "" in the run that does not have the document."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Diff:
     other_text: int = 0
     """The number of documents kept in both runs with different texts."""
     text_examples: list[str] = field(default_factory=list)
-    text_ids: list[str] = field(default_factory=list)
+    text_ids: list[tuple[str, str]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the differences as plain data."""
@@ -195,7 +195,8 @@ def _count(found: Diff, one: pa.Table, other: pa.Table, most: int) -> None:
         move.documents += pair["count_all"]
         if len(move.examples) < most:
             same = pc.and_(pc.equal(moved["old"], pair["old"]), pc.equal(moved["new"], pair["new"]))
-            _add_examples(move.examples, move.ids, moved.filter(same), most)
+            there = pair["old"] != ABSENT, pair["new"] != ABSENT
+            _add_examples(move.examples, move.ids, moved.filter(same), there, most)
 
 
 def _positions(one: pa.Table, other: pa.Table) -> pa.Array:
@@ -210,11 +211,13 @@ def _compare_texts(found: Diff, one: pa.Table, other: pa.Table, most: int) -> No
     count = pc.sum(same).as_py() or 0
     found.same_text += count
     found.other_text += both.num_rows - count
-    _add_examples(found.text_examples, found.text_ids, both.filter(pc.invert(same)), most)
+    _add_examples(found.text_examples, found.text_ids, both.filter(pc.invert(same)), (True, True), most)
 
 
-def _add_examples(examples: list[str], ids: list[str], rows: pa.Table, most: int) -> None:
-    """Add the URLs of rows, or their ids, and the ids, until there are enough."""
+def _add_examples(
+    examples: list[str], ids: list[tuple[str, str]], rows: pa.Table, there: tuple[bool, bool], most: int
+) -> None:
+    """Add the URLs of rows, or their ids, and the ids in each run that has them, until there are enough."""
     for row in rows.select(["url", "id"]).slice(0, most - len(examples)).to_pylist():
         examples.append(row["url"] or row["id"])
-        ids.append(row["id"])
+        ids.append((row["id"] if there[0] else "", row["id"] if there[1] else ""))

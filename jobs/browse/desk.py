@@ -12,8 +12,9 @@ from typing import Any
 from starlette.datastructures import QueryParams
 
 from corpus.errors import ConfigError, InputError
-from corpus.revise.differences import diff
+from corpus.revise.differences import ABSENT, diff
 from corpus.revise.explain import explained
+from corpus.revise.url_differences import diff_by_url
 from corpus.storage.store import LocalStore, Location, Store, open_store
 from jobs.assistant.search import Index
 from jobs.assistant.tool import ToolError
@@ -295,23 +296,24 @@ class Desk:
         return self.other
 
     def differences(self) -> dict[str, Any]:
-        """Return the pages that moved between the two runs."""
+        """Return the pages that moved between the two runs, paired by URL if none is at the same place in both."""
         return self.answers.get("differences", self._differences)
 
     def _differences(self) -> dict[str, Any]:
-        found = diff(self.run, self._second(), _MOVED)
+        found, by = diff(self.run, self._second(), _MOVED), "place"
+        if not found.same and all(ABSENT in move for move in found.moves):
+            found, by = diff_by_url(self.run, self._second(), _MOVED), "url"
         data = found.as_dict()
         for move in data["moves"]:
             move["ids"] = found.moves[move["from"], move["to"]].ids
-        return {**data, "texts": {**data["texts"], "ids": found.text_ids}, "names": [
-            run_name(one.location) for one in (self.run, self._second())]}  # fmt: skip
+        texts_of = {**data["texts"], "ids": found.text_ids}
+        names = [run_name(one.location) for one in (self.run, self._second())]
+        return {**data, "texts": texts_of, "names": names, "by": by}
 
     def both(self, asked: QueryParams) -> dict[str, Any]:
-        """Return a page in both runs: where it ended, and its texts with their differences."""
-        record = asked.get("id", "")
-        (one, text, why), (other, second, why_not) = (
-            _side(self.run, self.reader, record), _side(self._second(), self._other_reader, record)
-        )  # fmt: skip
+        """Return a page in both runs, named by its two ids: where it ended, and its texts with their differences."""
+        one, text, why = _side(self.run, self.reader, asked.get("one", ""))
+        other, second, why_not = _side(self._second(), self._other_reader, asked.get("other", ""))
         sides = [{"row": one, "why": why}, {"row": other, "why": why_not}]
         return {"sides": sides, "texts": texts.differences(text, second)}
 

@@ -7,9 +7,9 @@ const load = newest();
 /** @type {any} */
 let found = null;
 
-/** @param {string} id */
-const showBoth = async (id) => {
-  const both = await ask("both", { id });
+/** @param {[string, string]} ids */
+const showBoth = async ([one, other]) => {
+  const both = await ask("both", { one, other });
   const columns = both.sides.map((/** @type {any} */ side, /** @type {number} */ at) => {
     const row = side.row;
     const where = row ? `${row.outcome} ${[row.stage, row.rule].filter(Boolean).join(".")}` : "not in this run";
@@ -18,15 +18,15 @@ const showBoth = async (id) => {
     return made;
   });
   $("both").replaceChildren(make("div", "columns", "", ...columns));
-  $("both").setAttribute("data-shown", id);
+  $("both").setAttribute("data-shown", `${one} ${other}`);
 };
 
-/** @param {string} title @param {string[]} ids @param {string[]} urls */
+/** @param {string} title @param {Array<[string, string]>} ids @param {string[]} urls */
 const list = (title, ids, urls) => {
   $("moved-title").textContent = title;
   $("both").replaceChildren();
-  $("moved-pages").replaceChildren(...ids.map((id, at) => {
-    const show = button("", () => showBoth(id).catch(fail));
+  $("moved-pages").replaceChildren(...ids.map((pair, at) => {
+    const show = button("", () => showBoth(pair).catch(fail));
     show.append(crawled(urls[at]));
     return make("li", "", "", show);
   }));
@@ -39,6 +39,7 @@ export const show = () => load(async () => {
   const [kept, now] = found.kept;
   $("compared").textContent = `Kept ${count(kept)} → ${count(now)}. ${count(found.same)} records ended at the same rule in both. ` +
     `Of the pages kept in both, ${count(found.texts.same)} have the same text, ${count(found.texts.other)} another one.`;
+  if (found.by === "url") $("compared").textContent += " No record is at the same place in both, so they are paired by their URLs.";
   $("recipe-changes").replaceChildren(...found.recipe.map((/** @type {string} */ line) => make("li", "", "", make("code", "", line))));
   const rows = found.moves.map((/** @type {any} */ move) => {
     const open = button(count(move.documents), () => list(`${move.from} → ${move.to}`, move.ids, move.examples));

@@ -20,6 +20,7 @@ from tests.engines import InProcess
 from tests.jobs.browse.conftest import CUT, HOSTILE, TOKEN
 from tests.ledgers import judged, recipe, write_run
 from tests.waiting import wait_until
+from tests.warcs import write_warc
 
 PATHS = ("", "app.js", "style.css", "run", "decide", "page?row=0", "original?row=0", "state")
 
@@ -237,9 +238,27 @@ def test_two_runs(browsed):
     assert {move["from"] for move in moved} == {"kept", "c4.sentences"}
     (gone,) = [move for move in moved if move["from"] == "kept"]
     assert len(gone["ids"]) == gone["documents"]
-    both = ask(browsed, "both", id=gone["ids"][0]).json()
+    one, other = gone["ids"][0]
+    assert one == other
+    both = ask(browsed, "both", one=one, other=other).json()
     assert [side["row"]["outcome"] for side in both["sides"]] == ["kept", "dropped"]
     assert "".join(piece[0] for piece in both["texts"][0]) == "".join(piece[0] for piece in both["texts"][1])
+
+
+def test_two_runs_of_archives_that_were_cut_anew(serving, pages, run_folder, tmp_path):
+    """Records are at other places, and are paired by their URLs."""
+    write_warc(tmp_path / "anew.warc.gz", dict(sorted(pages.items(), reverse=True)))
+    words = ("build", tmp_path / "anew.warc.gz", "-o", tmp_path / "anew", "--workers", 1)
+    assert run_command(*words, "--recipe", run_folder.parent / "r.toml", "--set", "c4.sentences.min=9") == 0
+    with serving(run_folder, tmp_path / "anew", labels=tmp_path / "l") as made:
+        found = ask(made, "differences").json()
+        assert (found["by"], found["documents"]) == ("url", [len(pages), len(pages)])
+        (gone,) = [one for one in found["moves"] if (one["from"], one["to"]) == ("kept", "c4.sentences")]
+        one, other = gone["ids"][0]
+        assert one != other
+        both = ask(made, "both", one=one, other=other).json()
+        assert [side["row"]["url"] for side in both["sides"]] == [gone["examples"][0]] * 2
+        assert [side["row"]["outcome"] for side in both["sides"]] == ["kept", "dropped"]
 
 
 @pytest.fixture(scope="module")
