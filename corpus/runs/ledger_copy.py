@@ -40,10 +40,12 @@ class CopiedGroup:
         there = set(table.column_names)
 
         def read(names: Sequence[str]) -> pa.Table:
-            if there.issuperset(names):
+            missing = [name for name in names if name not in there]
+            if not missing:
                 return table.select(list(names))
             with self._group.open() as read_ledger:
-                return read_ledger(names)
+                more = read_ledger(missing)
+            return pa.table({name: (table if name in there else more)[name] for name in names})
 
         yield read
 
