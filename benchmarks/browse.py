@@ -8,6 +8,7 @@ are by the wall clock and in CPU seconds, which say more on a machine that does 
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import tempfile
@@ -95,6 +96,7 @@ def search(folder: Path, count: int) -> None:
     write_texts(folder, count)
     wall, cpu = time.monotonic(), time.process_time()
     run = ServedRun.open(folder)
+    run.folder.mkdir(parents=True)
     write_index(folder, run.folder / "passages.sqlite")
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     size = (run.folder / "passages.sqlite").stat().st_size
@@ -161,8 +163,10 @@ def main() -> None:
     print(machine_line())
     for records in options.records:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            os.environ["XDG_CACHE_HOME"] = folder
             decide(Path(folder) / "run", records)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
         search(Path(folder) / "texts", min(MOST_TEXTS, max(options.records)))
 
 

@@ -79,14 +79,10 @@ class LedgerJudge:
         unmeasured = ends[0].is_null().to_numpy() & ends[1].is_null().to_numpy()
         new = np.where(unmeasured, self.codes.open, self.codes.kept)
         later = [index for index in range(int(at.min()) + 1, len(rules)) if rules[index].new.on]
-        table = self.measured(read, [rules[index].column for index in later])
-        left = np.arange(len(rows))
-        for index in later:  # a document that breaks a rule needs no later values
-            here = left[at[left] < index]
-            values = self.measured(table.select, [rules[index].column]).take(pa.array(rows[here]))
-            broken = rules[index].new.outside(values[0], self.languages(values))
-            new[here[broken]] = index
-            left = np.setdiff1d(left, here[broken], assume_unique=True)
+        table = self.measured(read, [rules[index].column for index in later]).take(pa.array(rows))
+        for index in reversed(later):
+            broken = rules[index].new.outside(table[rules[index].column], self.languages(table))
+            new[(at < index) & broken] = index
         return new
 
     def measured(self, read: Columns, columns: Sequence[str]) -> pa.Table:

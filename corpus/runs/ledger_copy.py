@@ -8,6 +8,7 @@ continued, and a group that has no copy yet is read from the ledger.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpus.digests import digest
+from corpus.errors import IntegrityError
 from corpus.runs.row_groups import Columns, RowGroup, Rows, row_groups
 from corpus.runs.run_files import RunFiles
 from corpus.storage.replacing import replacing
+
+_FORMAT = 1
+"""The form of the files. Another form has another number."""
 
 _FEW_VALUES = ("warc", "outcome", "stage", "rule")
 _SMALL = 1 << 31
@@ -35,8 +40,14 @@ class CopiedGroup:
 
     @contextmanager
     def open(self) -> Iterator[Columns]:
+        """Open the copy. Raises IntegrityError if it is damaged."""
         # mapped anew each time, so that pages that were read once do not stay in the memory of this process
-        table = pa.ipc.open_file(pa.memory_map(str(self._path))).read_all()
+        try:
+            table = pa.ipc.open_file(pa.memory_map(str(self._path))).read_all()
+        except (pa.ArrowException, OSError):
+            table = pa.table({})
+        if table.num_rows != self.rows:
+            raise IntegrityError(f"{self._path} is damaged.", "Delete this file. It is made anew.")
         there = set(table.column_names)
 
         def read(names: Sequence[str]) -> pa.Table:
@@ -50,12 +61,21 @@ class CopiedGroup:
         yield read
 
 
+def cache_folder(location: str) -> Path:
+    """Return the folder in the user's cache for what is made from a run, and can be made again.
+
+    It is not in the run's folder, which may come from a stranger: mapped files of a stranger could crash this process.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    return base / "corpus" / f"run-{digest(location)[:16]}"
+
+
 class LedgerCopy:
-    """The row groups of a ledger, each of them copied or not. `folder` holds the copies of this ledger only."""
+    """The row groups of a ledger, each of them copied or not. In `folder` are the copies of this run."""
 
     def __init__(self, run: RunFiles, folder: Path) -> None:
         parts = [part.sha256 for part in run.parts("ledger")]
-        self.folder = folder / f"ledger-{digest(parts)[:16]}"
+        self.folder = folder / f"ledger-{digest([_FORMAT, parts])[:16]}"
         self.groups: list[Rows] = []
         self._missing: list[tuple[int, RowGroup, Path]] = []
         for number, group in enumerate(row_groups(run.paths("ledger"))):
@@ -70,10 +90,17 @@ class LedgerCopy:
         return len(self._missing)
 
     def make(self, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Copy the row groups that have no copy yet. Each is used as soon as it is copied. Raises OSError."""
+        """Copy the row groups that have no copy yet. Each is used as soon as it is copied.
+
+        Copies of an earlier ledger of the run are deleted. Raises OSError.
+        """
+        for other in self.folder.parent.glob("ledger-*"):
+            if other != self.folder:
+                shutil.rmtree(other, ignore_errors=True)
         while self._missing and not stopping():
             number, group, path = self._missing[0]
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.folder.parent, self.folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             names = [name for name in group.names if name not in _LEFT_OUT]
             with group.open() as read:
                 table = _encoded(read(names))

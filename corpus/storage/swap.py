@@ -19,12 +19,9 @@ from corpus.storage.store import LocalStore, Store
 
 JOURNAL = ".work/swap.json"
 RUN_FILES = (
-    "corpus", "ledger", "samples", "manifest", "index", "timings.json", "report.html", "view", "removed.json",
-    "run.json",
+    "corpus", "ledger", "samples", "manifest", "index", "timings.json", "report.html", "removed.json", "run.json",
 )  # fmt: skip
-"""All files of a run. The old report, and the copies that `corpus serve` made in `view`, must be removed too, because
-they contain URLs and excerpts. They can be made again.
-"""
+"""All files of a run. The old report must be removed too, because it contains excerpts. It can be made again."""
 
 _FRESH = re.compile(r"\.work/takedown-[0-9a-f]{16}")
 _GONE = ".work/gone"

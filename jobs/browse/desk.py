@@ -121,8 +121,6 @@ class Desk:
 
     def start(self) -> None:
         """Copy the ledgers, while questions are answered from the ledgers themselves."""
-        if self.run.folder.name != "view":  # a takedown does not reach it
-            register(self.given.place, "copy", self.run.folder)
         threading.Thread(target=self._copy, daemon=True).start()
 
     def _copy(self) -> None:
@@ -225,8 +223,11 @@ class Desk:
         if state["code"]:
             raise InputError("The index for words could not be made.", " ".join(state["lines"][-1:]))
         if not state["out"]:
-            out = str(self._index_file)
-            most = str(MOST_INDEXED)
+            out, most = str(self._index_file), str(MOST_INDEXED)
+            try:
+                self.run.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise BadRequest(f"{self.run.folder} can't be made: {error.strerror}.", status=507) from None
             self.indexing.start(["index", str(self.given.place), "-o", out, "--most-bytes", most], out)
 
     def _found(self, words: str) -> dict[int, str]:

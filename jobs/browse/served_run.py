@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,31 +16,18 @@ import pyarrow.compute as pc
 from corpus.errors import InputError
 from corpus.outcome import KEPT
 from corpus.run import Run
-from corpus.runs.ledger_copy import LedgerCopy
+from corpus.runs.ledger_copy import LedgerCopy, cache_folder
 from corpus.runs.row_groups import Rows
-from corpus.storage.store import LocalStore
 
 
 @dataclass(frozen=True)
 class ServedRun(Run):
     """A finished run that answers many questions."""
 
-    @cached_property
+    @property
     def folder(self) -> Path:
-        """The folder for what can be made again: `view` in the run's folder, or, if that can't be written, a folder
-        in the user's cache."""
-        if isinstance(self.store, LocalStore):
-            folder = self.store.path("view")
-            try:
-                folder.mkdir(mode=0o700, exist_ok=True)
-                if os.access(folder, os.W_OK):
-                    return folder
-            except OSError:
-                pass
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folder = base / "corpus" / f"view-{self.info['fingerprint'][:16]}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder
+        """The folder for what is made from the run, and can be made again."""
+        return cache_folder(self.location)
 
     @cached_property
     def copy(self) -> LedgerCopy:

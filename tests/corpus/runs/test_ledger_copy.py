@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from corpus.errors import IntegrityError
 from corpus.run import Run
 from corpus.runs.ledger_copy import LedgerCopy
 from corpus.runs.listing import PageQuery, list_pages
@@ -92,13 +93,15 @@ def test_an_interrupted_copy_is_continued_and_used_before_it_is_complete(tmp_pat
     assert again.tune(SETTINGS[:2]).as_dict() == run.tune(SETTINGS[:2]).as_dict()
 
 
-def test_only_the_owner_can_read_it_and_another_ledger_has_another_copy(tmp_path):
+def test_only_the_owner_can_read_it_and_another_ledger_of_the_run_has_another_copy(tmp_path):
     made = recipe()
     folders = [write_run(tmp_path / f"run{seed}", made, judged(made, pages(50, seed))) for seed in (1, 2)]
-    copies = [opened(folder, tmp_path / "view").copied for folder in folders]
+    old = opened(folders[0], tmp_path / "view").copied
+    old.make()
+    copies = [opened(folders[1], tmp_path / "view").copied]
+    assert copies[0].missing == 1
     copies[0].make()
-    assert copies[1].folder != copies[0].folder
-    assert copies[1].missing == 1
+    assert list((tmp_path / "view").iterdir()) == [copies[0].folder]
     assert stat.S_IMODE(copies[0].folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in copies[0].folder.iterdir()} == {0o600}
 
@@ -115,3 +118,15 @@ def test_numbers_that_need_eight_bytes_stay_whole(tmp_path):
     for setting in (f"first.words.max={(1 << 31) + 1}", "first.words.max=off"):
         assert copied.tune([setting]).as_dict() == run.tune([setting]).as_dict()
     assert copied.tune([f"first.words.max={(1 << 31) + 1}"]).rules["dropped_now"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize("harm", [lambda data: b"", lambda data: data[:-9], lambda data: data.replace(b"ARROW1", b"x")])
+def test_a_damaged_copy_is_named(tmp_path, harm):
+    made = recipe()
+    write_run(tmp_path / "run", made, judged(made, pages(50, 1)))
+    copied = opened(tmp_path / "run", tmp_path / "view")
+    copied.copied.make()
+    (file,) = copied.copied.folder.iterdir()
+    file.write_bytes(harm(file.read_bytes()))
+    with pytest.raises(IntegrityError, match="is damaged"):
+        copied.tune(SETTINGS[:1])

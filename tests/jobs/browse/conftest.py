@@ -77,6 +77,15 @@ def html(lines, extra="", title="A page"):
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """The user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def pages():
     """Pages by URL: of 1 to 40 sentences, two duplicates, one with a line that C4 cuts and an address, hostile ones."""

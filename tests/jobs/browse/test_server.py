@@ -293,15 +293,16 @@ def test_labels_are_documents_for_a_classifier(labelled, tmp_path):
 
 def test_a_run_that_changed_is_not_shown_any_more(serving, folder, tmp_path):
     shutil.copytree(folder / "out", tmp_path / "out")
-    shutil.rmtree(tmp_path / "out" / "view", ignore_errors=True)
     (tmp_path / "urls").write_text("http://cut.example/a\n")
     with serving(tmp_path / "out") as made:
         row = row_of(made, "http://cut.example/a")
         assert "say that you have" in ask(made, "text", row=row).text
         wait_until(lambda: not ask(made, "run").json()["copy"]["missing"])
+        copies = made.served.desk().run.folder
+        assert copies.exists()
         words = ("remove", tmp_path / "out", "--urls", tmp_path / "urls", "--inputs", folder / "crawl.warc.gz")
         assert run_command(*words, "--workers", 1) == 0
-        assert not (tmp_path / "out" / "view").exists()
+        assert not copies.exists()
         for path in ("run", f"text?row={row}", f"original?row={row}", "decide"):
             assert "has changed since it was opened" in ask(made, path).json()["error"]
     with serving(tmp_path / "out") as made:
@@ -329,30 +330,32 @@ def test_twenty_people_at_once(browsed):
             }
 
 
-def test_a_read_only_run_is_copied_elsewhere(serving, run_folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("jobs.browse.served_run.os.access", lambda *_: False)
+def test_a_copy_that_can_not_be_made_is_said(serving, run_folder, tmp_path, monkeypatch):
+    (tmp_path / "cache").write_text("a file")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with serving(run_folder, labels=tmp_path / "l") as made:
-        wait_until(lambda: not ask(made, "run").json()["copy"]["missing"])
-    assert [path.suffix for path in tmp_path.rglob("ledger-*/*")] == [".arrow"]
+        wait_until(lambda: "can't be copied" in ask(made, "run").json()["copy"]["slow"])
+        assert ask(made, "decide").json()["kept"]["before"] == open_run(run_folder).counts["kept"]
+        assert ask(made, "pages", words="Write").status_code == 507
+
+
+def test_nothing_is_written_into_the_run(browsed, run_folder):
+    assert not {path.name for path in run_folder.iterdir()} - {"corpus", "derived", "index", "ledger", "manifest",
+                "run.json", "samples", "timings.json"}  # fmt: skip
 
 
 @pytest.mark.slow
-def test_a_run_in_a_bucket(serving, folder, proxy, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_a_run_in_a_bucket(serving, folder, proxy, tmp_path):
     store = open_store("s3://bucket/out")
     for path in sorted((folder / "out").rglob("*")):
         key = path.relative_to(folder / "out").as_posix()
-        if path.is_file() and not key.startswith(("view", "derived")):
+        if path.is_file() and not key.startswith("derived"):
             store.put_new(key, path.read_bytes())
     given = {"inputs": (str(folder / "crawl.warc.gz"),), "labels": tmp_path / "l"}
     with serving("s3://bucket/out", **given) as made, serving(folder / "out", **given) as local:
         for path in ("decide?set=gopher_quality.words.min=200", "pages?rule=c4", "text?row=0", "steps?row=50"):
             assert ask(made, path).json() == ask(local, path).json()
         wait_until(lambda: not ask(made, "run").json()["copy"]["missing"])
-        (copied,) = [json.loads(store.get(key)) for key in store.keys("derived")]
-        assert copied == {"kind": "copy", "name": str(made.served.desk().run.folder)}
-    assert str(made.served.desk().run.folder).startswith(str(tmp_path / "cache"))
 
 
 def test_open_pages_have_a_line_of_the_funnel(serving, tmp_path):
