@@ -19,7 +19,7 @@ from jobs.build.archives import PagesAgain
 _PATIENCE_S = 3.0
 """The seconds that the end of the server waits for a page."""
 
-_TRACES = 64
+_TRACES = 16
 """The number of pages that are kept after they were read again. Each takes up to a few MB."""
 
 _TRACE = {"texts": [[object]], "source": str, "source_chars": int, "shown": str}
