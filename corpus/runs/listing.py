@@ -15,6 +15,7 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import DROPPED, FAILED, REMOVED, SKIPPED
 from corpus.runs.row_groups import Columns, rows_where
 from corpus.runs.run_json import language_label
+from corpus.runs.urls import OTHER_FORMS
 from corpus.tables.ledger import ledger_url
 from corpus.tables.takedown import Entry, domains_of
 
@@ -96,9 +97,11 @@ def chooser(run: RunFiles, query: PageQuery) -> Callable[[Columns], np.ndarray]:
             urls = read(["url"])["url"].take(pa.array(rows))
             found[rows] = pc.match_substring_regex(urls, pattern).to_numpy()
         if host and found.any():
-            rows = np.flatnonzero(found)
-            urls = read(["url"])["url"].take(pa.array(rows)).to_pylist()
-            found[rows] = [host in domains_of(url or "") for url in urls]
+            urls = read(["url"])["url"]
+            likely = pc.match_substring_regex(urls, f"(?i){re.escape(host)}|{OTHER_FORMS}")
+            rows = np.flatnonzero(found & pc.fill_null(likely, False).to_numpy())
+            found[:] = False
+            found[rows] = [host in domains_of(url or "") for url in urls.take(pa.array(rows)).to_pylist()]
         return found
 
     return choose

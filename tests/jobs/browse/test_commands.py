@@ -12,6 +12,7 @@ import pytest
 from corpus.storage.commits import sha256_of
 from jobs.browse.commands import Started, shown
 from jobs.web.requests import BadRequest
+from tests.browsers import Opened
 from tests.waiting import wait_until
 
 SETTINGS = ["gopher_quality.words.min=30", "c4.sentences.min=3", "minhash.similarity.below=0.9"]
@@ -50,18 +51,24 @@ def expected(run_folder, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_page_writes_the_same_run(browsed, expected, tmp_path):
+def test_the_page_writes_the_same_run(browser, browsed, expected, tmp_path):
     out = tmp_path / "written"
-    browsed.client.post(f"{browsed.url}write", json={"set": SETTINGS, "out": str(out)})
-    states = []
-
-    def ended():
-        states.append(browsed.client.get(f"{browsed.url}writing").json())
-        return states[-1]["code"] is not None
-
-    wait_until(ended)
-    assert states[-1]["code"] == 0, states[-1]["lines"]
-    assert any(state["units"] for state in states)
+    with Opened(browser, browsed.url) as opened:
+        page = opened.page
+        page.wait_for_selector("#limits[data-decided='']")
+        for setting in SETTINGS:
+            path, _, value = setting.partition("=")
+            measure, _, bound = path.rpartition(".")
+            page.fill(f"input[aria-label='{measure} {bound}']", value)
+            page.keyboard.press("Tab")
+        page.wait_for_selector(f"#limits[data-decided='{' '.join(SETTINGS)}']")
+        page.fill("#setting-name", str(out))
+        page.click("#write")
+        page.wait_for_selector("#writing-said:has-text('is written.')")
+        assert page.input_value("#setting-name") == str(out)
+        assert page.evaluate("document.getElementById('writing-bar').position") == 1
+        assert opened.noted == []
+    assert browsed.served.desk().writing.state()["units"]
     assert files(out) == expected
 
 
