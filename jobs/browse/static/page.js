@@ -40,6 +40,7 @@ const PANELS = {
   },
   source: async () => {
     const found = await ask("source", { row: page.row });
+    if (!found.source) return [make("p", "what", "There is no HTML here.")];
     const more = found.chars > found.source.length ? [make("p", "what", `The first ${count(found.source.length)} of ${count(found.chars)} characters.`)] : [];
     return [...more, make("pre", "", "", crawled(found.source))];
   },

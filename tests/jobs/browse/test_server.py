@@ -16,8 +16,9 @@ from jobs.runner.progress import Progress
 from jobs.web.requests import MOST_BODY
 from tests.commands import run_command
 from tests.corpus.revise.test_what_if import pages as pages_around_limits
+from tests.documents import write_documents
 from tests.engines import InProcess
-from tests.jobs.browse.conftest import CUT, HOSTILE, TOKEN
+from tests.jobs.browse.conftest import CUT, HOSTILE, TOKEN, sentences
 from tests.ledgers import judged, recipe, write_run
 from tests.waiting import wait_until
 from tests.warcs import write_warc
@@ -356,6 +357,24 @@ def test_a_run_in_a_bucket(serving, folder, proxy, tmp_path):
         for path in ("decide?set=gopher_quality.words.min=200", "pages?rule=c4", "text?row=0", "steps?row=50"):
             assert ask(made, path).json() == ask(local, path).json()
         wait_until(lambda: not ask(made, "run").json()["copy"]["missing"])
+
+
+@pytest.mark.slow
+def test_documents_and_lines_that_are_cut_after_the_pass(serving, tmp_path):
+    """Documents are texts without pages, and the stage `lines` cuts what many of them have in common."""
+    common = "This line of the footer stands on all of the pages, and it is in the way."
+    texts = {f"http://a.example/{number}": "\n".join([*sentences(number, 30), common]) for number in range(6)}
+    write_documents(tmp_path / "d.jsonl", [{"url": url, "text": text} for url, text in texts.items()])
+    (tmp_path / "r.toml").write_text('name = "t"\n[[stages]]\nstage = "gopher_quality"\n[[stages]]\nstage = "lines"\n')
+    words = ("build", tmp_path / "d.jsonl", "-o", tmp_path / "out", "--recipe", tmp_path / "r.toml", "--workers", 1)
+    assert run_command(*words) == 0
+    with serving(tmp_path / "out") as made:
+        pieces = ask(made, "steps", row=3).json()["pieces"]
+        assert "".join(text for text, kind, _ in pieces if kind != "added") == texts["http://a.example/3"]
+        (cut,) = [(text.strip(), by) for text, kind, by in pieces if kind == "cut"]
+        assert cut == (common, "lines")
+        assert ask(made, "source", row=3).json()["source"] == ""
+        assert "no HTML" in ask(made, "original", row=3).text
 
 
 def test_open_pages_have_a_line_of_the_funnel(serving, tmp_path):
