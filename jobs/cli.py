@@ -70,7 +70,7 @@ _FIRST_WORDS = {
     "index": "Reading the texts…",
     "reinforce": "Reading the model…",
     "reward": "Reading the model…",
-    "serve": "Reading the model…",
+    "serve": "Reading the folder…",
 }
 
 

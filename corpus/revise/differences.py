@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
 
 EXAMPLES = 5
-"""The number of example URLs per move. The first URLs are shown."""
+"""The usual number of example URLs per move. The first URLs are shown."""
 
 ABSENT = "absent"
 """The verdict of a document in the run that does not have it."""
@@ -42,6 +42,8 @@ class Move:
     documents: int = 0
     examples: list[str] = field(default_factory=list)
     """The URLs of some documents, or the ids of documents without a URL."""
+    ids: list[tuple[str, str]] = field(default_factory=list)
+    """The ids of these documents in both runs, "" in the run that does not have the document."""
 
 
 @dataclass
@@ -64,6 +66,7 @@ class Diff:
     other_text: int = 0
     """The number of documents kept in both runs with different texts."""
     text_examples: list[str] = field(default_factory=list)
+    text_ids: list[tuple[str, str]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the differences as plain data."""
@@ -81,15 +84,15 @@ class Diff:
         }
 
 
-def diff(first: RunFiles, second: RunFiles) -> Diff:
-    """Compare two finished runs, document by document."""
+def diff(first: RunFiles, second: RunFiles, examples: int = EXAMPLES) -> Diff:
+    """Compare two finished runs, document by document. `examples` is the most examples per move."""
     found = Diff(differences(first.info["recipe"], second.info["recipe"]))
     columns = ["id", "url", "warc", "offset", "outcome", "stage", "rule"]
     for one, other in _windows(*(_Side(run.paths("ledger"), columns, _LEDGER_ROWS) for run in (first, second))):
-        _count(found, one, other)
+        _count(found, one, other, examples)
     columns = ["id", "url", "warc", "offset", "text"]
     for one, other in _windows(*(_Side(run.paths("corpus"), columns, _CORPUS_ROWS) for run in (first, second))):
-        _compare_texts(found, one, other)
+        _compare_texts(found, one, other, examples)
     return found
 
 
@@ -174,7 +177,7 @@ def verdicts_of(table: pa.Table) -> pa.Array:
     return pc.if_else(pc.equal(table["outcome"], KEPT), KEPT, found).combine_chunks()
 
 
-def _count(found: Diff, one: pa.Table, other: pa.Table) -> None:
+def _count(found: Diff, one: pa.Table, other: pa.Table, most: int) -> None:
     verdicts = verdicts_of(one), verdicts_of(other)
     kept = [pc.sum(pc.equal(side, KEPT)).as_py() or 0 for side in verdicts]
     found.documents = (found.documents[0] + one.num_rows, found.documents[1] + other.num_rows)
@@ -190,9 +193,10 @@ def _count(found: Diff, one: pa.Table, other: pa.Table) -> None:
     for pair in moved.group_by(["old", "new"]).aggregate([([], "count_all")]).to_pylist():
         move = found.moves.setdefault((pair["old"], pair["new"]), Move())
         move.documents += pair["count_all"]
-        if len(move.examples) < EXAMPLES:
+        if len(move.examples) < most:
             same = pc.and_(pc.equal(moved["old"], pair["old"]), pc.equal(moved["new"], pair["new"]))
-            _add_examples(move.examples, moved, same)
+            there = pair["old"] != ABSENT, pair["new"] != ABSENT
+            _add_examples(move.examples, move.ids, moved.filter(same), there, most)
 
 
 def _positions(one: pa.Table, other: pa.Table) -> pa.Array:
@@ -200,18 +204,20 @@ def _positions(one: pa.Table, other: pa.Table) -> pa.Array:
     return pc.index_in(one["id"], value_set=other["id"].combine_chunks()).combine_chunks()
 
 
-def _compare_texts(found: Diff, one: pa.Table, other: pa.Table) -> None:
+def _compare_texts(found: Diff, one: pa.Table, other: pa.Table, most: int) -> None:
     at = _positions(one, other)
     both = one.filter(at.is_valid())
     same = pc.equal(both["text"], other["text"].combine_chunks().take(at.drop_null()))
     count = pc.sum(same).as_py() or 0
     found.same_text += count
     found.other_text += both.num_rows - count
-    _add_examples(found.text_examples, both, pc.invert(same))
+    _add_examples(found.text_examples, found.text_ids, both.filter(pc.invert(same)), (True, True), most)
 
 
-def _add_examples(examples: list[str], rows: pa.Table, chosen: pa.Array) -> None:
-    """Add the URLs of chosen rows, or their ids, until there are enough."""
-    if len(examples) < EXAMPLES:
-        wanted = rows.select(["url", "id"]).filter(chosen).slice(0, EXAMPLES - len(examples))
-        examples += [row["url"] or row["id"] for row in wanted.to_pylist()]
+def _add_examples(
+    examples: list[str], ids: list[tuple[str, str]], rows: pa.Table, there: tuple[bool, bool], most: int
+) -> None:
+    """Add the URLs of rows, or their ids, and the ids in each run that has them, until there are enough."""
+    for row in rows.select(["url", "id"]).slice(0, most - len(examples)).to_pylist():
+        examples.append(row["url"] or row["id"])
+        ids.append((row["id"] if there[0] else "", row["id"] if there[1] else ""))

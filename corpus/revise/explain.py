@@ -28,10 +28,11 @@ def explain(run: RunFiles, url_or_id: str) -> list[dict[str, Any]]:
             todo = f"Did you mean {' or '.join(shown)}?" if shown else "`corpus ls` lists the pages of a run."
             raise InputError(what, todo)
         rows = run.find(near[0])
-    return [_explained(run, row) for row in rows]
+    return [{**explained(run, row), "text": _text(run, row)} for row in rows]
 
 
-def _explained(run: RunFiles, row: dict[str, Any]) -> dict[str, Any]:
+def explained(run: RunFiles, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a ledger row with each measure beside its limit."""
     stages = []
     compared, every = _compared(run, row), measures_of(run.info)
     language = row[run.info["language"]] if run.info.get("language") else None
@@ -43,8 +44,11 @@ def _explained(run: RunFiles, row: dict[str, Any]) -> dict[str, Any]:
             measures.append({"measure": one.name, "value": row[one.column], "limit": limit, "ended_here": ended})
         stages.append({"stage": stage["name"], "measures": measures, "compared": stage["name"] in compared})
     fixed = {key: value for key, value in row.items() if key not in run.info["columns"]}
-    text = run.text_of(row["id"]) if row["outcome"] == KEPT else None
-    return {**fixed, "stages": stages, "text": text}
+    return {**fixed, "stages": stages}
+
+
+def _text(run: RunFiles, row: dict[str, Any]) -> str | None:
+    return run.text_of(row["id"]) if row["outcome"] == KEPT else None
 
 
 def _compared(run: RunFiles, row: dict[str, Any]) -> list[str]:

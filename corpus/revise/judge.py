@@ -94,7 +94,7 @@ class LedgerJudge:
         return table[self._language] if self._language else None
 
     def _old(self, table: pa.Table) -> np.ndarray:
-        outcome, stage, rule = (_encoded(table[name]) for name in ("outcome", "stage", "rule"))
+        outcome, stage, rule = (encoded(table[name]) for name in ("outcome", "stage", "rule"))
         lookup = np.full((len(outcome[1]) + 1, len(stage[1]) + 1, len(rule[1]) + 1), self.codes.fixed)
         for o, name in enumerate(outcome[1]):
             if name == KEPT:
@@ -109,7 +109,7 @@ class LedgerJudge:
         return found
 
 
-def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
+def encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
     """Return a column as indices into the list of its values. Null has the index after the last value."""
     encoded = column.combine_chunks()
     if not pa.types.is_dictionary(encoded.type):

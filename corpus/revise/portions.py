@@ -16,7 +16,7 @@ import xxhash
 
 from corpus.outcome import KEPT
 from corpus.revise.ledger_replay import FOLLOWS, READ, LedgerReplay, RowActions
-from corpus.runs.row_groups import Columns, RowGroup, equal_rows, map_row_groups, read_tables, row_groups
+from corpus.runs.row_groups import Columns, Rows, equal_rows, map_row_groups, read_tables
 from corpus.runs.run_files import RunFiles
 from corpus.tables.samples import PER_KEPT, PER_RULE, draw, is_near
 
@@ -56,7 +56,7 @@ def portions_of(run: RunFiles, replay: LedgerReplay, rows: int) -> tuple[list[Po
     keys are the portions' ledger rows.
     """
 
-    def scan(group: RowGroup, read: Columns) -> tuple[list[tuple[Portion, int]], list[dict[str, Any]]]:
+    def scan(group: Rows, read: Columns) -> tuple[list[tuple[Portion, int]], list[dict[str, Any]]]:
         actions = replay.actions(read)
         divided = _divide(read, group.first, replay, actions, min(rows, _MOST_ROWS))
         return list(divided), list(_candidates(read, group.first, replay, actions))
@@ -65,7 +65,7 @@ def portions_of(run: RunFiles, replay: LedgerReplay, rows: int) -> tuple[list[Po
     pages: dict[tuple[int, int], int] = {}
     by_archive: defaultdict[str, list[Portion]] = defaultdict(list)
     corpus = signed = 0
-    for divided, more in map_row_groups(scan, row_groups(run.paths("ledger")), _THREADS):
+    for divided, more in map_row_groups(scan, run.groups("ledger"), _THREADS):
         candidates += more
         for counted, again in divided:
             ends = corpus + counted.corpus[1], signed + counted.signed[1]

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from xxhash import xxh3_64_intdigest
 
 from corpus.outcome import DROPPED, FAILED, KEPT, REMOVED
-from corpus.runs.row_groups import Columns, read_batches, row_groups, rows_where
+from corpus.runs.row_groups import Columns, read_batches, rows_where
 from corpus.runs.urls import nearest_domains, nearest_urls, urls_in, variant_key
 from corpus.tables.ledger import hidden_url, ledger_identity
 from corpus.tables.takedown import Entry, domains_of, takedown_of
@@ -94,7 +94,7 @@ def find_entries(run: RunFiles, entries: Iterable[Entry]) -> tuple[list[Found], 
             by_likeness.setdefault(one.wider or variant_key(one.entry.form), []).append(one)
     variants = any(isinstance(key, tuple) for key in by_likeness)
     going = []
-    for group in row_groups(run.paths("ledger")):
+    for group in run.groups("ledger"):
         with group.open() as read:
             gone = taken_down(read)
             rows = np.flatnonzero(judged_pages(read) | gone)
@@ -136,7 +136,7 @@ def copies_of(run: RunFiles, pages: pa.Table) -> list[dict[str, Any]]:
     while new:
         cluster |= {row["id"] for row in new} | {row["detail"] for row in new if row["stage"] in stages}
         marked = pa.array(cluster, pa.string())
-        found = rows_where(run.paths("ledger"), lambda read: _belongs(read, marked, stages), _PAGE)  # noqa: B023
+        found = rows_where(run.groups("ledger"), lambda read: _belongs(read, marked, stages), _PAGE)  # noqa: B023
         new = [row for table in found for row in table.to_pylist() if row["id"] not in known]
         known |= {row["id"] for row in new}
         copies += new

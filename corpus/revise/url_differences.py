@@ -68,21 +68,22 @@ class _Side:
         found: np.ndarray = self.verdicts == 0
         return found
 
-    def examples(self, rows: Iterable[int]) -> dict[int, str]:
-        """Return the URLs of some rows, or the ids of rows without a URL."""
+    def examples(self, rows: Iterable[int]) -> dict[int, tuple[str, str]]:
+        """Return the URLs of some rows, or the ids of rows without a URL, and the ids."""
         wanted = np.unique(np.fromiter(rows, np.int64))
-        found: dict[int, str] = {}
+        found: dict[int, tuple[str, str]] = {}
         first = 0
         for batch in read_batches(self.run.paths("ledger"), ["url", "id"], _LEDGER_ROWS):
             here = wanted[(wanted >= first) & (wanted < first + batch.num_rows)]
             for row, one in zip(here.tolist(), batch.take(pa.array(here - first)).to_pylist(), strict=True):
-                found[row] = one["url"] or one["id"]
+                found[row] = one["url"] or one["id"], one["id"]
             first += batch.num_rows
         return found
 
 
-def diff_by_url(first: RunFiles, second: RunFiles) -> Diff:
-    """Compare two finished runs, record by record, even if records have moved."""
+def diff_by_url(first: RunFiles, second: RunFiles, examples: int = EXAMPLES) -> Diff:
+    """Compare two finished runs, record by record, even if records have moved. `examples` is the most examples per
+    move."""
     codes = {KEPT: 0}
     one, other = _Side.of(first, codes), _Side.of(second, codes)
     left, right = _pairs(one, other)
@@ -100,14 +101,25 @@ def diff_by_url(first: RunFiles, second: RunFiles) -> Diff:
     names = [*codes, ABSENT]
     moves = _moves(left[moved], old[moved], new[moved])
     moves |= _moves(gone, one.verdicts[gone], np.full(len(gone), absent))
-    texts = left[changed][:EXAMPLES].tolist()
-    urls = one.examples([*texts, *(row for rows in moves.values() for row in rows[:EXAMPLES].tolist())])
-    found.text_examples = [urls[row] for row in texts]
     more = _moves(added, np.full(len(added), absent), other.verdicts[added])
-    others = other.examples(row for rows in more.values() for row in rows[:EXAMPLES].tolist())
-    for some, shown in ((moves, urls), (more, others)):
-        for (was, now), rows in some.items():
-            found.moves[names[was], names[now]] = Move(len(rows), [shown[row] for row in rows[:EXAMPLES].tolist()])
+    chosen = {(names[was], names[now]): rows[:examples].tolist() for (was, now), rows in moves.items()}
+    only_new = {(names[was], names[now]): rows[:examples].tolist() for (was, now), rows in more.items()}
+    texts = left[changed][:examples].tolist()
+    partners = dict(zip(left.tolist(), right.tolist(), strict=True))
+    shown = one.examples([*texts, *(row for rows in chosen.values() for row in rows)])
+    new_rows = [row for rows in only_new.values() for row in rows]
+    others = other.examples([*new_rows, *(partners[row] for row in shown if row in partners)])
+
+    def ids(row: int) -> tuple[str, str]:
+        return shown[row][1], others[partners[row]][1] if row in partners else ""
+
+    found.text_examples, found.text_ids = [shown[row][0] for row in texts], [ids(row) for row in texts]
+    for (was, now), rows in moves.items():
+        own = chosen[names[was], names[now]]
+        found.moves[names[was], names[now]] = Move(len(rows), [shown[row][0] for row in own], [ids(row) for row in own])
+    for (was, now), rows in more.items():
+        own = [others[row] for row in only_new[names[was], names[now]]]
+        found.moves[names[was], names[now]] = Move(len(rows), [url for url, _ in own], [("", name) for _, name in own])
     return found
 
 

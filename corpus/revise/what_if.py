@@ -5,6 +5,7 @@ print(open_run("out").tune({"gopher_quality.words.min": 30}).rules)
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,16 +14,22 @@ import numpy as np
 import pyarrow as pa
 
 from corpus.digests import differences
-from corpus.outcome import KEPT
+from corpus.outcome import DROPPED, KEPT
 from corpus.revise.judge import LedgerJudge
 from corpus.revise.limits import Limits, similarity_limit, with_limits
-from corpus.revise.what_if_counts import WhatIfCounts, count_rows
-from corpus.runs.row_groups import RowGroup, map_row_groups, row_groups
+from corpus.revise.what_if_counts import EXAMPLES, Evidence, WhatIfCounts, count_rows
+from corpus.runs.row_groups import Columns, Rows, map_row_groups
+from corpus.runs.run_json import language_label
 from corpus.settings import Settings
+from corpus.tables.ledger import Counts, add_outcome
 
 if TYPE_CHECKING:
     from corpus.runs.run_files import RunFiles
 
+OPEN = "open pages"
+"""The stage and the rule of open pages in counts. No stage can have this name."""
+
+_TABLES = ("rules", "moves", "together", "languages", "examples")
 _THREADS = 4
 """The number of row groups in memory at the same time. Each takes about 30 MB."""
 
@@ -38,6 +45,8 @@ class WhatIf:
     """
 
     recipe: dict[str, Any]
+    compared: tuple[str, ...]
+    """The names of the stages that compare documents."""
     changes: list[str]
     """One line for each changed bound."""
     before: int
@@ -56,7 +65,27 @@ class WhatIf:
 
     Lost documents break these rules now, the others broke them before.
     """
+    languages: pa.Table
+    """The kept pages by language before, and now if no comparison removes them."""
+    text: tuple[int, int]
+    """The bytes of text of the pages kept before, and of those that are kept now if no comparison removes them."""
     examples: pa.Table
+
+    def counts(self, before: Counts) -> Counts:
+        """Return the counts of the run's records under the new limits, as in run.json. `before` are those of the run.
+
+        Open pages are dropped at the stage OPEN. A page that passes every rule counts as kept. Pages that move from or
+        to a comparison are counted at the first one.
+        """
+        now = copy.deepcopy(before)
+        compared = next(iter(self.compared), "")
+        rule = next(iter(before["dropped"].get(compared, {})), "")
+        places = {"repeated": f"{compared}.{rule}", "open": f"{OPEN}.{OPEN}"}
+        for row in self.moves.to_pylist():
+            for name, number in ((row["from"], -row["documents"]), (row["to"], row["documents"])):
+                stage, _, measure = places.get(name, name).partition(".")
+                add_outcome(now, DROPPED if measure else stage, stage, measure, number)
+        return now
 
     @property
     def exact(self) -> bool:
@@ -69,30 +98,37 @@ class WhatIf:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the what-if as plain data."""
-        tables = {name: getattr(self, name).to_pylist() for name in ("rules", "moves", "together", "examples")}
+        tables = {name: getattr(self, name).to_pylist() for name in _TABLES}
         counts = {"before": self.before, "least": self.kept[0], "most": self.kept[1]}
         passing = {"certain": self.passing[0], "most": self.passing[1]}
         facts = {"changes": self.changes, "exact": self.exact, "kept": counts, "passing": passing}
+        facts["text"] = dict(zip(("before", "now"), self.text, strict=True))
         return {**facts, "repeats": self.repeats, **tables}
 
 
-def what_if(run: RunFiles, settings: Settings) -> WhatIf:
-    """Judge the ledger of a run under other limits, such as {"gopher_quality.words.min": 30}.
+def what_if(run: RunFiles, settings: Settings, examples: int = EXAMPLES) -> WhatIf:
+    """Judge the ledger of a run under other limits, such as {"gopher_quality.words.min": 30}. `examples` is the most
+    example URLs per rule and kind.
 
     Raises ConfigError for a setting that names no limit of the recipe.
     """
     info = run.info
     recipe = with_limits(info, settings)
     judge = LedgerJudge(info, recipe)
-    documents = similarity_limit(info, recipe)
-    groups = row_groups(run.paths("ledger"))
-    codes, counts = judge.codes, WhatIfCounts(judge.codes)
-    for part in map_row_groups(lambda group, read: count_rows(judge, documents, read, group.first), groups, _THREADS):
+    evidence = Evidence(similarity_limit(info, recipe), language_label(info))
+    groups = run.groups("ledger")
+    codes, counts = judge.codes, WhatIfCounts(judge.codes, examples)
+
+    def count(group: Rows, read: Columns) -> WhatIfCounts:
+        return count_rows(judge, evidence, read, group.first, examples)
+
+    for part in map_row_groups(count, groups, _THREADS):
         counts.add(part)
     certain = int(counts.moves[:, [codes.kept, codes.repeated]].sum())
     kept, repeats = _kept(info, recipe, counts)
     return WhatIf(
         recipe=recipe,
+        compared=tuple(info["compared"]),
         changes=differences(info["recipe"], recipe),
         before=int(counts.moves[codes.kept].sum()),
         kept=kept,
@@ -101,6 +137,8 @@ def what_if(run: RunFiles, settings: Settings) -> WhatIf:
         rules=_rules(counts),
         moves=_moves(counts),
         together=_together(counts),
+        languages=_languages(counts),
+        text=(int(counts.bytes[codes.kept].sum()), int(counts.bytes[:, codes.kept].sum())),
         examples=_examples(counts, groups),
     )
 
@@ -230,7 +268,25 @@ _TOGETHER_SCHEMA = pa.schema(
 )
 
 
-def _examples(counts: WhatIfCounts, groups: Sequence[RowGroup]) -> pa.Table:
+def _languages(counts: WhatIfCounts) -> pa.Table:
+    rows = [dict(zip(_LANGUAGES_SCHEMA.names, (name, *row.tolist()), strict=True))
+            for name, row in counts.languages.items()]  # fmt: skip
+    rows.sort(key=lambda row: (-row["before"], -row["now"], row["language"]))
+    return pa.Table.from_pylist(rows, schema=_LANGUAGES_SCHEMA)
+
+
+_LANGUAGES_SCHEMA = pa.schema(
+    [
+        pa.field("language", pa.string(), metadata={"is": "the label of the page, or empty if it has none"}),
+        ("before", pa.int64()),
+        ("bytes_before", pa.int64()),
+        ("now", pa.int64()),
+        ("bytes_now", pa.int64()),
+    ]
+)
+
+
+def _examples(counts: WhatIfCounts, groups: Sequence[Rows]) -> pa.Table:
     """Return the drawn rows, with their URL and value."""
     rules = counts.codes.rules
     drawn = [(kind, rules[rule].column, row) for (kind, rule), rows in counts.examples.items() for _, row in rows]

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from corpus.revise.judge import LedgerJudge, VerdictCodes
+from corpus.revise.judge import LedgerJudge, VerdictCodes, encoded
 from corpus.revise.limits import SimilarityLimit
 from corpus.runs.row_groups import Columns
 
 EXAMPLES = 5
-"""The number of example URLs per rule and kind."""
+"""The usual number of example URLs per rule and kind."""
 
 _SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, which spreads neighboring numbers
 
@@ -23,6 +23,7 @@ class WhatIfCounts:
     """Counts over some row groups. `kind` below is "lost", "gained" or "open"."""
 
     codes: VerdictCodes
+    most_examples: int = EXAMPLES
     moves: np.ndarray = field(init=False)
     """The number of documents by old and new verdict."""
     bytes: np.ndarray = field(init=False)
@@ -33,6 +34,8 @@ class WhatIfCounts:
     """[documents, bytes] by kind and by the changed rules that a document breaks together, as bits."""
     examples: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
     """The examples, as (draw, row), by kind and rule."""
+    languages: dict[str, np.ndarray] = field(default_factory=dict)
+    """[kept before, their bytes, kept or passing every rule now, their bytes] by language."""
     copies: int = 0
     """The number of exact copies of a kept document. They pass every rule."""
     candidates: int = 0
@@ -55,19 +58,30 @@ class WhatIfCounts:
             mine[0] += documents
             mine[1] += size
         for key, drawn in other.examples.items():
-            self.examples[key] = sorted([*self.examples.get(key, []), *drawn])[:EXAMPLES]
+            self.examples[key] = sorted([*self.examples.get(key, []), *drawn])[: self.most_examples]
+        for language, numbers in other.languages.items():
+            self.languages[language] = self.languages.get(language, 0) + numbers
         self.copies += other.copies
         self.candidates += other.candidates
         self.lost_candidates += other.lost_candidates
         self.lost_keepers += other.lost_keepers
 
 
-def count_rows(judge: LedgerJudge, documents: SimilarityLimit | None, read: Columns, first: int) -> WhatIfCounts:
-    """Count the rows of a row group. `first` is the number of its first row in the ledger.
+@dataclass(frozen=True)
+class Evidence:
+    """Columns that are counted in addition to the rules."""
 
-    `documents` names the columns with the evidence of the old comparison of documents.
-    """
-    codes, found = judge.codes, WhatIfCounts(judge.codes)
+    documents: SimilarityLimit | None
+    """The columns with the evidence of the old comparison of documents."""
+    language: str
+    """The column with the language of a page, if there is one."""
+
+
+def count_rows(
+    judge: LedgerJudge, evidence: Evidence, read: Columns, first: int, examples: int = EXAMPLES
+) -> WhatIfCounts:
+    """Count the rows of a row group. `first` is the number of its first row in the ledger."""
+    codes, found = judge.codes, WhatIfCounts(judge.codes, examples)
     old, new = judge.verdicts(read)
     sizes = read(["text_bytes"])["text_bytes"].to_numpy()
     known = ~np.isnan(sizes)
@@ -86,9 +100,26 @@ def count_rows(judge: LedgerJudge, documents: SimilarityLimit | None, read: Colu
         if len(rows):
             _count_combinations(found, judge, read, kind, rows, sizes[rows])
             _draw_examples(found, kind, (new if kind == "lost" else old)[rows], rows + first)
+    if evidence.language:
+        _count_languages(found, read([evidence.language])[evidence.language], (old, new), sizes)
+    documents = evidence.documents
     if documents and documents.cluster_size and documents.exact:
         _count_compared(found, read([documents.cluster_size, documents.exact]), old, new)
     return found
+
+
+def _count_languages(
+    found: WhatIfCounts, column: pa.ChunkedArray, verdicts: tuple[np.ndarray, np.ndarray], sizes: np.ndarray
+) -> None:
+    """Count the documents kept before, and those kept or passing every rule now, with their bytes, by language."""
+    numbers, names = encoded(column)
+    counts = []
+    for codes in verdicts:
+        kept = np.flatnonzero(codes == found.codes.kept)
+        own, least = numbers[kept], len(names) + 1
+        counts += [np.bincount(own, minlength=least), np.bincount(own, np.nan_to_num(sizes[kept]), least)]
+    table = np.array(counts, np.int64).T
+    found.languages = {name: row for name, row in zip([*names, ""], table, strict=True) if row.any()}
 
 
 def _count_combinations(
@@ -116,7 +147,7 @@ def _draw_examples(found: WhatIfCounts, kind: str, verdicts: np.ndarray, rows: n
     by_rule: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for at in np.argsort(draws).tolist():
         drawn = by_rule[int(verdicts[at])]
-        if len(drawn) < EXAMPLES:
+        if len(drawn) < found.most_examples:
             drawn.append((int(draws[at]), int(rows[at])))
     found.examples |= {(kind, rule): drawn for rule, drawn in by_rule.items()}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import pyarrow.compute as pc
 from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import DROPPED, FAILED, REMOVED, SKIPPED
 from corpus.runs.row_groups import Columns, rows_where
+from corpus.runs.run_json import language_label
+from corpus.runs.urls import OTHER_FORMS
 from corpus.tables.ledger import ledger_url
 from corpus.tables.takedown import Entry, domains_of
 
@@ -22,45 +25,90 @@ if TYPE_CHECKING:
 _SHOWN = ["id", "url", "outcome", "stage", "rule", "value", "detail"]
 
 
-def list_pages(
-    run: RunFiles, rule: str = "", url: str = "", outcome: str = "", domain: str = ""
-) -> Iterator[dict[str, Any]]:
-    """Yield the ledger rows that `find_pages` finds, in order. Each has id, url, outcome, rule, value and detail."""
-    for table in find_pages(run, _SHOWN, rule, url, outcome, domain):
+@dataclass(frozen=True)
+class PageQuery:
+    """A question for the pages of a run. Parts that are empty or None match every page."""
+
+    rule: str = ""
+    """`stage.rule`, a whole stage, or a kind of failure."""
+    url: str = ""
+    """A part of a URL. With an asterisk, which stands for any characters, it is a whole URL, and the scheme may be left
+    out. Letter case does not count."""
+    outcome: str = ""
+    domain: str = ""
+    """A domain, which covers its subdomains, as in a takedown."""
+    language: str = ""
+    measure: str = ""
+    """The ledger column of a measure with numbers. Its value must be known, and lie between `least` and `most`."""
+    least: float | None = None
+    most: float | None = None
+    cluster: str = ""
+    """The id of a keeper: the keeper itself, and the documents that repeat it."""
+
+
+def list_pages(run: RunFiles, query: PageQuery) -> Iterator[dict[str, Any]]:
+    """Yield the ledger rows of a query, in order. Each has id, url, outcome, rule, value and detail."""
+    for table in find_pages(run, _SHOWN, query):
         for row in table.to_pylist():
-            ended = ".".join(filter(None, (row["stage"], row["rule"]))) or None
-            yield {name: ended if name == "rule" else value for name, value in row.items() if name != "stage"}
+            yield {name: ended_at(row) if name == "rule" else value for name, value in row.items() if name != "stage"}
 
 
-def find_pages(
-    run: RunFiles, columns: Sequence[str], rule: str = "", url: str = "", outcome: str = "", domain: str = ""
-) -> Iterator[pa.Table]:
-    """Yield columns of the ledger rows that match a rule, a URL, an outcome and a domain, in order.
+def ended_at(row: dict[str, Any]) -> str | None:
+    """Return where a ledger row ended: `stage.rule`, or the kind of a failure or skip, or None for a kept page."""
+    return ".".join(filter(None, (row["stage"], row["rule"]))) or None
 
-    `rule` is `stage.rule`, a whole stage, or a kind of failure. `url` is a part of a URL. With an asterisk, which
-    stands for any characters, it is a whole URL, and the scheme may be left out. Letter case does not count in URLs.
-    A domain covers its subdomains, as in a takedown. Raises ConfigError for a rule that the run does not have.
+
+def find_pages(run: RunFiles, columns: Sequence[str], query: PageQuery) -> Iterator[pa.Table]:
+    """Yield columns of the ledger rows of a query, in order.
+
+    Raises ConfigError for a rule or a measure that the run does not have.
     """
-    rules = _checked(run, rule)
-    pattern = _pattern(url)
-    host = Entry.domain(domain).form if domain else ""
+    choose = chooser(run, query)
+    yield from rows_where(run.groups("ledger"), lambda read: pa.array(choose(read)), columns)
 
-    def chosen(read: Columns) -> pa.Array:
-        table = read(["outcome", "stage", "rule"])
-        found = np.ones(table.num_rows, np.bool_)
-        if outcome:
-            found &= _equal(table["outcome"], outcome)
-        for column, name in rules.items():
-            found &= _equal(table[column], name)
+
+def chooser(run: RunFiles, query: PageQuery) -> Callable[[Columns], np.ndarray]:
+    """Return a function that marks the ledger rows of a query.
+
+    Raises ConfigError for a rule or a measure that the run does not have.
+    """
+    equal = _checked(run, query.rule) | ({"outcome": query.outcome} if query.outcome else {})
+    if query.language:
+        equal[language_label(run.info) or _none("language of pages")] = query.language
+    if query.measure and run.info["columns"].get(query.measure, "str") == "str":
+        numbers = [name for name, kind in run.info["columns"].items() if kind != "str"]
+        raise ConfigError(f"The run has no numbers '{query.measure}'.", did_you_mean(query.measure, numbers))
+    pattern = _pattern(query.url)
+    host = Entry.domain(query.domain).form if query.domain else ""
+
+    def choose(read: Columns) -> np.ndarray:
+        found = np.ones(read(["outcome"]).num_rows, np.bool_)
+        for column, name in equal.items():
+            found &= _equal(read([column])[column], name)
+        if query.measure and found.any():
+            values = pc.cast(read([query.measure])[query.measure], pa.float64()).to_numpy()
+            found &= ~np.isnan(values)
+            found &= ~(values < query.least) if query.least is not None else True
+            found &= ~(values > query.most) if query.most is not None else True
+        if query.cluster and found.any():
+            found &= _equal(read(["detail"])["detail"], query.cluster) | _equal(read(["id"])["id"], query.cluster)
         if pattern and found.any():
-            found &= pc.match_substring_regex(read(["url"])["url"], pattern).to_numpy()
-        if host and found.any():
             rows = np.flatnonzero(found)
-            urls = read(["url"])["url"].take(pa.array(rows)).to_pylist()
-            found[rows] = [host in domains_of(url or "") for url in urls]
-        return pa.array(found)
+            urls = read(["url"])["url"].take(pa.array(rows))
+            found[rows] = pc.match_substring_regex(urls, pattern).to_numpy()
+        if host and found.any():
+            urls = read(["url"])["url"]
+            likely = pc.match_substring_regex(urls, f"(?i){re.escape(host)}|{OTHER_FORMS}")
+            rows = np.flatnonzero(found & pc.fill_null(likely, False).to_numpy())
+            found[:] = False
+            found[rows] = [host in domains_of(url or "") for url in urls.take(pa.array(rows)).to_pylist()]
+        return found
 
-    yield from rows_where(run.paths("ledger"), chosen, columns)
+    return choose
+
+
+def _none(what: str) -> str:
+    raise ConfigError(f"The run does not say the {what}.", "Leave that part of the question out.")
 
 
 def cut_archives(run: RunFiles) -> list[str]:
@@ -72,7 +120,7 @@ def cut_archives(run: RunFiles) -> list[str]:
             damaged &= pc.fill_null(pc.starts_with(read(["detail"])["detail"], "truncated:"), False).to_numpy()
         return pa.array(damaged)
 
-    tables = rows_where(run.paths("ledger"), chosen, ["warc"])
+    tables = rows_where(run.groups("ledger"), chosen, ["warc"])
     return list(dict.fromkeys(name for table in tables for name in table["warc"].to_pylist()))
 
 

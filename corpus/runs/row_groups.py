@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +21,25 @@ Columns = Callable[[Sequence[str]], pa.Table]
 T = TypeVar("T")
 
 
+class Rows(Protocol):
+    """Consecutive rows of a table."""
+
+    @property
+    def first(self) -> int:
+        """The number of the first row in the table."""
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+
+    def open(self) -> AbstractContextManager[Columns]:
+        """Open the rows. The result is a function that returns columns of these rows."""
+
+
 @dataclass(frozen=True)
 class RowGroup:
     """A row group of a table."""
@@ -31,6 +50,10 @@ class RowGroup:
     first: int
     """The number of the first row in the table."""
     rows: int
+
+    @property
+    def names(self) -> list[str]:
+        return list(schema_of(self.path).names)
 
     @contextmanager
     def open(self) -> Iterator[Columns]:
@@ -64,10 +87,10 @@ def row_groups(paths: Sequence[Path]) -> list[RowGroup]:
     return found
 
 
-def map_row_groups(function: Callable[[RowGroup, Columns], T], groups: Sequence[RowGroup], threads: int) -> Iterator[T]:
+def map_row_groups(function: Callable[[Rows, Columns], T], groups: Sequence[Rows], threads: int) -> Iterator[T]:
     """Yield the result of a function for each row group, in order. At most `threads` row groups are open at a time."""
 
-    def call(group: RowGroup) -> T:
+    def call(group: Rows) -> T:
         with group.open() as read:
             return function(group, read)
 
@@ -76,14 +99,14 @@ def map_row_groups(function: Callable[[RowGroup, Columns], T], groups: Sequence[
 
 
 def rows_where(
-    paths: Sequence[Path], choose: Callable[[Columns], pa.Array | pa.ChunkedArray], columns: Sequence[str] = ()
+    groups: Sequence[Rows], choose: Callable[[Columns], pa.Array | pa.ChunkedArray], columns: Sequence[str] = ()
 ) -> Iterator[pa.Table]:
     """Yield the rows that `choose` marks, for each row group with such rows. By default the rows have all columns."""
-    for group in row_groups(paths):
+    for group in groups:
         with group.open() as read:
             chosen = choose(read)
             if pc.any(chosen).as_py():
-                yield read(columns or schema_of(group.path).names).filter(chosen)
+                yield read(columns or group.names).filter(chosen)
 
 
 def read_batches(paths: Sequence[Path], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:

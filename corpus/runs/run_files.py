@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from corpus.document import Document
 from corpus.errors import InputError, IntegrityError
 from corpus.json_data import parse_json
-from corpus.runs.row_groups import Columns, rows_where, schema_of
+from corpus.runs.row_groups import Columns, Rows, row_groups, rows_where, schema_of
 from corpus.runs.run_json import check_run_json
 from corpus.runs.urls import is_url
 from corpus.storage.commits import Part
@@ -121,6 +121,10 @@ class RunFiles:
             self._check_types(kind, path)
         return paths
 
+    def groups(self, kind: str) -> Sequence[Rows]:
+        """Return the row groups of a kind, in order."""
+        return row_groups(self.paths(kind))
+
     def _check_types(self, kind: str, path: Path) -> None:
         known = {field.name: field.type for field in _SCHEMAS.get(kind, ())}
         if kind == "ledger":
@@ -153,9 +157,9 @@ class RunFiles:
             is_id = pc.or_(pc.equal(read(["id"])["id"], url_or_id), pc.is_in(read(["record_id"])["record_id"], own))
             return pc.or_(is_id, is_url(read(["url"])["url"], url_or_id))
 
-        return [row for table in rows_where(self.paths("ledger"), named) for row in table.to_pylist()]
+        return [row for table in rows_where(self.groups("ledger"), named) for row in table.to_pylist()]
 
     def text_of(self, record_id: str) -> str | None:
         """Return the text of a kept record, or None."""
-        found = rows_where(self.paths("corpus"), lambda read: pc.equal(read(["id"])["id"], record_id), ["text"])
+        found = rows_where(self.groups("corpus"), lambda read: pc.equal(read(["id"])["id"], record_id), ["text"])
         return next((table["text"][0].as_py() for table in found), None)

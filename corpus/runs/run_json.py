@@ -53,6 +53,13 @@ _RUN_JSON = {
 }
 
 
+def language_label(info: dict[str, Any]) -> str:
+    """Return the ledger column with the language of a page, or "" if the run has none. It is the column that chooses
+    limits, or else the label of the stage `language`."""
+    labels = [f"{table['name']}.label" for table in info["recipe"]["stages"] if table["stage"] == "language"]
+    return info.get("language") or next((name for name in labels if name in info["columns"]), "")
+
+
 def check_run_json(info: Any) -> None:
     """Raise ValueError unless `info` is the content of a run.json.
 

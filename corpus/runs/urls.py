@@ -22,7 +22,7 @@ NEAR = 3
 
 _ROWS = 1 << 16
 _COMPARED = 100  # at most this many wanted URLs of one host are compared with each of its URLs
-_OTHER_FORMS = r"[^\x00-\x7f]|^[^/]*//[^/]*[%\[]"  # a host in another script, with escapes, or an IP address
+OTHER_FORMS = r"[^\x00-\x7f]|^[^/]*//[^/]*[%\[]"  # a host in another script, with escapes, or an IP address
 
 
 def urls_in(paths: Sequence[Path]) -> Iterator[str]:
@@ -34,7 +34,7 @@ def urls_in(paths: Sequence[Path]) -> Iterator[str]:
 def is_url(urls: pa.ChunkedArray, url: str) -> pa.Array:
     """Return True for the URLs of a ledger that are the same as `url`, and for the hash of `url`."""
     wanted = ledger_identity(url)
-    likely = pc.match_substring_regex(urls, f"(?i){re.escape(split_url(wanted)[0])}|{_OTHER_FORMS}")
+    likely = pc.match_substring_regex(urls, f"(?i){re.escape(split_url(wanted)[0])}|{OTHER_FORMS}")
     found = np.zeros(len(urls), np.bool_)
     rows = np.flatnonzero(likely.to_numpy())
     found[rows] = [ledger_identity(one) == wanted for one in urls.take(pa.array(rows)).to_pylist()]

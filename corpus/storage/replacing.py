@@ -1,7 +1,9 @@
-"""Files of the user that are either complete or absent: reports, lists, models."""
+"""Files of the user that are either complete or absent, such as reports, lists and models, and files that grow line by
+line."""
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -26,6 +28,19 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         scratch.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append a line to a file that only its owner can read. Raises OSError; then no part of the line is written."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    try:
+        size = os.fstat(file).st_size
+        if os.write(file, line) < len(line):
+            os.ftruncate(file, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def write_whole(path: Path, data: bytes, private: bool = False) -> None:

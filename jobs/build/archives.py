@@ -106,25 +106,43 @@ def read_blocks(run: Run, rows: Sequence[dict[str, Any]], inputs: Sequence[str])
     return {name: [PageBlock(*json.loads(line)) for line in text.splitlines()] for name, text in texts.items()}
 
 
+class PagesAgain:
+    """A reader of pages of a finished run, by a recipe of its own. Its page worker lives until `close`.
+
+    Not thread-safe.
+    """
+
+    def __init__(
+        self, run: Run, inputs: Sequence[str], recipe: dict[str, Any], modules: Sequence[Plugin], factory: str
+    ) -> None:
+        own = [[module.name, module.source] for module in modules]
+        self._archives = Archives(run, inputs)
+        self._removed = str(run.store.local(TAKEDOWN_FILE)) if run.store.size(TAKEDOWN_FILE) is not None else ""
+        self._guard = Guard(make_recipe(factory, recipe, own).canonical(), factory, modules=own)
+
+    def texts(self, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+        """Return the texts that the recipe makes of pages, by id. `rows` are ledger rows of judged pages. Raises
+        InputError if an archive is missing."""
+        texts: dict[str, str] = {}
+        for name, unit in self._archives.units(dict.fromkeys(row["warc"] for row in rows)).items():
+            places = sorted(place_of(row) for row in rows if row["warc"] == name)
+            tables, _ = PageReader(self._guard, unit, self._removed).read(places, ["ledger", "corpus"])
+            texts |= {row["id"]: row["text"] for row in tables["corpus"].select(["id", "text"]).to_pylist()}
+        return texts
+
+    def close(self) -> None:
+        self._guard.close()
+
+
 def read_again(
     run: Run, rows: Sequence[dict[str, Any]], inputs: Sequence[str], recipe: dict[str, Any],
     modules: Sequence[Plugin], factory: str,
 ) -> dict[str, str]:  # fmt: skip
-    """Return the texts that a recipe makes of pages of a run, by id. `rows` are ledger rows of judged pages. Raises
-    InputError if an archive is missing."""
+    """Return the texts that a recipe makes of pages of a run, by id (see `PagesAgain.texts`)."""
     if not rows:
         return {}
-    units = Archives(run, inputs).units(dict.fromkeys(row["warc"] for row in rows))
-    own = [[module.name, module.source] for module in modules]
-    recipe = make_recipe(factory, recipe, own).canonical()
-    removed = str(run.store.local(TAKEDOWN_FILE)) if run.store.size(TAKEDOWN_FILE) is not None else ""
-    texts: dict[str, str] = {}
-    with closing(Guard(recipe, factory, modules=own)) as guard:
-        for name, unit in units.items():
-            places = sorted(place_of(row) for row in rows if row["warc"] == name)
-            tables, _ = PageReader(guard, unit, removed).read(places, ["ledger", "corpus"])
-            texts |= {row["id"]: row["text"] for row in tables["corpus"].select(["id", "text"]).to_pylist()}
-    return texts
+    with closing(PagesAgain(run, inputs, recipe, modules, factory)) as pages:
+        return pages.texts(rows)
 
 
 def without_limits(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ that the page was taken down.
 from __future__ import annotations
 
 import codecs
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from corpus.outcome import REMOVED
 from corpus.revise.differences import Returned, returned
 from corpus.revise.takedowns import Found, copies_of, find_entries, find_near
 from corpus.run import open_run
+from corpus.runs.ledger_copy import cache_folder
 from corpus.storage.store import LocalStore
 from corpus.storage.swap import JOURNAL, finish_swap, fresh_folder, swap
 from corpus.tables.takedown import Entry, Takedown, takedown_of
@@ -159,5 +161,6 @@ def remove(folder: Path, entries: Sequence[Entry], make_job: Callable[[dict[str,
             back = list(returned(run, open_run(folder / fresh)))
             swap(store, fresh)
             store.remove(".work")  # this folder contains texts of the pages
+            shutil.rmtree(cache_folder(store.location), ignore_errors=True)  # what `corpus serve` made for this user
         pages = pages if result.exit_code == 0 else []
         return Removal(result, found, pages, also, copies, back, before, registered(folder))

@@ -20,7 +20,7 @@ from corpus.errors import ConfigError, InputError
 from corpus.outcome import DROPPED, KEPT
 from corpus.plugins import Plugin
 from corpus.run import Run, open_run
-from corpus.runs.listing import find_pages
+from corpus.runs.listing import PageQuery, find_pages
 from corpus.runs.row_groups import read_tables
 from corpus.stage import Stage
 from corpus.tables.ledger import ledger_url
@@ -158,7 +158,8 @@ def _corpus(run: Run) -> Iterator[dict[str, Any]]:
 def _answer(run: Run, key: str, value: str, how: Reading) -> Iterator[dict[str, Any]]:
     """Yield the pages of a run that a query names, with their tokens. The pages are read again from their archives."""
     columns = ["id", "url", "outcome", "stage", "rule", "warc", "offset"]
-    rows = [row for rows in find_pages(run, columns, **{key: value}) for row in rows.to_pylist()]
+    asked: dict[str, Any] = {key: value}
+    rows = [row for rows in find_pages(run, columns, PageQuery(**asked)) for row in rows.to_pylist()]
     rows = [row for row in rows if row["outcome"] in (KEPT, DROPPED)]
     if not rows:
         raise InputError(f"No kept or dropped page of {run.location} has {key}={value}.", "`corpus ls` lists pages.")

@@ -99,7 +99,7 @@ def draw_histogram(
 
     `bounds` has the words for the bounds of `bins.marks`.
     """
-    logarithmic = _wants_log(np.concatenate([kept, dropped]))
+    logarithmic = wants_log(np.concatenate([kept, dropped]))
     grow = np.log1p if logarithmic else np.asarray
     return _draw(_SMALL, bins, kept, dropped, bounds, whole, grow).svg("histogram", label), logarithmic
 
@@ -157,7 +157,7 @@ def _draw(
                 picture.box(name, index + 0.07, index + 0.93, 0, height, title)
     picture.line("base", (picture.left, 0), (picture.right, 0))
     below = picture.low - 0.035 * (picture.high - picture.low)
-    for position, text in _x_ticks(bins):
+    for position, text in x_ticks(bins):
         picture.text("tick", position, below, _BELOW, "middle", text)
     limits = sorted((edge, bounds[bound]) for bound, edge in bins.marks.items())
     for index, (edge, text) in enumerate(limits):
@@ -168,7 +168,8 @@ def _draw(
     return picture
 
 
-def _wants_log(counts: np.ndarray) -> bool:
+def wants_log(counts: np.ndarray) -> bool:
+    """Return True if the counts of a histogram are shown on a log scale."""
     there = counts[counts > 0]
     if not len(there):
         return False
@@ -201,7 +202,7 @@ def _outside(bins: Bins) -> Iterator[tuple[float, float]]:
             yield (-0.4, edge) if low else (edge, max(bins.number, _FEWEST) + 0.4)
 
 
-def _x_ticks(bins: Bins) -> list[tuple[float, str]]:
+def x_ticks(bins: Bins) -> list[tuple[float, str]]:
     """Return positions on the axis, counted in bins, with their labels."""
     edges = bins.edges
     if bins.scale == "unit":

@@ -67,6 +67,22 @@ class ValueRange(Spread):
     dropped: int = 0
     null: int = 0
 
+    def add(self, values: pa.Array, kept: np.ndarray, dropped: np.ndarray, sample: slice) -> None:
+        """Add the values of the next documents, by the masks `kept` and `dropped`. `sample` chooses some of them."""
+        judged = kept | dropped
+        numbers = np.where(judged, _numbers(values), np.nan)
+        valid = ~np.isnan(numbers)
+        self.kept += int((valid & kept).sum())
+        self.dropped += int((valid & dropped).sum())
+        self.null += int((judged & ~valid).sum())
+        there = numbers[valid]
+        if len(there):
+            self.least, self.most = min(self.least, there.min()), max(self.most, there.max())
+            positive = there[there > 0]
+            self.least_positive = min(self.least_positive, positive.min(initial=np.inf))
+        every = numbers[sample]
+        self.sample = np.append(self.sample, every[~np.isnan(every)])
+
 
 @dataclass
 class Histogram:
@@ -75,6 +91,20 @@ class Histogram:
     bins: Bins
     kept: np.ndarray
     dropped: np.ndarray
+
+    @classmethod
+    def of(cls, values: ValueRange, measure: Measure) -> Histogram | None:
+        """Return an empty histogram for these values, or None if there are no two different values."""
+        if not values.least < values.most:
+            return None
+        bins = make_bins(values, drawn_bounds(measure), measure.of is int)
+        return cls(bins, *(np.zeros(bins.number, dtype=np.int64) for _ in range(2)))
+
+    def add(self, values: pa.Array, outcomes: pa.Array) -> None:
+        """Count the values of the next documents."""
+        numbers = _numbers(values)
+        self.kept += self.bins.count(numbers[_mask(pc.equal(outcomes, KEPT))])
+        self.dropped += self.bins.count(numbers[_mask(pc.equal(outcomes, DROPPED))])
 
 
 class Scan:
@@ -103,7 +133,7 @@ class Scan:
         self._counts = counts
         self._wanted = pa.array(sorted(wanted), pa.string())
         self._keepers = pa.array(sorted(keepers), pa.string())
-        self._stride = -(-max(info["records"]["in"], 1) // _SAMPLE_ROWS)
+        self._stride = sample_stride(info)
         self._row = 0
         self._domain = _domains()
         self._index = {(measure.stage, measure.name): index for index, measure in enumerate(self.measures)}
@@ -160,26 +190,13 @@ class Scan:
             self.stages[stage].add(count > 0, (count > 0) & (count == number), went_on)
 
     def _add_values(self, batch: pa.RecordBatch, kept: np.ndarray, dropped: np.ndarray) -> None:
-        first = -self._row % self._stride
-        judged = kept | dropped
+        sample = slice(-self._row % self._stride, None, self._stride)
         for measure in self.measures:
             values = batch[measure.column]
             if measure.of is str:
                 self._counts.add(measure.column, values, kept, dropped)
-                continue
-            seen = self.values[measure.column]
-            numbers = np.where(judged, _numbers(values), np.nan)
-            valid = ~np.isnan(numbers)
-            seen.kept += int((valid & kept).sum())
-            seen.dropped += int((valid & dropped).sum())
-            seen.null += int((judged & ~valid).sum())
-            there = numbers[valid]
-            if len(there):
-                seen.least, seen.most = min(seen.least, there.min()), max(seen.most, there.max())
-                positive = there[there > 0]
-                seen.least_positive = min(seen.least_positive, positive.min(initial=np.inf))
-            every = numbers[first :: self._stride]
-            seen.sample = np.append(seen.sample, every[~np.isnan(every)])
+            else:
+                self.values[measure.column].add(values, kept, dropped, sample)
 
     def _add_rows(self, batch: pa.RecordBatch) -> None:
         if len(self._wanted):
@@ -201,19 +218,38 @@ def scan(run: Run, counts: CategoryCounts, wanted: set[str], keepers: set[str], 
         tick()
     found.spans.end()
     for measure in found.measures:
-        values = found.values[measure.column]  # a category has no numeric values
-        if values.least < values.most:
-            bins = make_bins(values, drawn_bounds(measure), measure.of is int)
-            kept, dropped = (np.zeros(bins.number, dtype=np.int64) for _ in range(2))
-            found.histograms[measure.column] = Histogram(bins, kept, dropped)
+        # a category has no numeric values
+        if histogram := Histogram.of(found.values[measure.column], measure):
+            found.histograms[measure.column] = histogram
     for batch in read_batches(run.paths("ledger"), ["outcome", *found.histograms], _BATCH_ROWS):
-        kept, dropped = (_mask(pc.equal(batch["outcome"], which)) for which in (KEPT, DROPPED))
         for column, histogram in found.histograms.items():
-            numbers = _numbers(batch[column])
-            histogram.kept += histogram.bins.count(numbers[kept])
-            histogram.dropped += histogram.bins.count(numbers[dropped])
+            histogram.add(batch[column], batch["outcome"])
         tick()
     return found
+
+
+def histogram_of(run: Run, measure: Measure) -> tuple[ValueRange, Histogram | None]:
+    """Return the values of one numeric measure, and their histogram. Only its column is read."""
+    values = ValueRange()
+    stride = sample_stride(run.info)
+    groups = run.groups("ledger")
+    for group in groups:
+        with group.open() as read:
+            outcome, column = read(["outcome", measure.column]).columns
+            kept, dropped = (_mask(pc.equal(outcome, which)) for which in (KEPT, DROPPED))
+            values.add(column, kept, dropped, slice(-group.first % stride, None, stride))
+    histogram = Histogram.of(values, measure)
+    if histogram is not None:
+        for group in groups:
+            with group.open() as read:
+                outcome, column = read(["outcome", measure.column]).columns
+                histogram.add(column, outcome)
+    return values, histogram
+
+
+def sample_stride(info: dict[str, Any]) -> int:
+    """Return n if every n-th row of a ledger is enough to choose bins."""
+    return -(-max(int(info["records"]["in"]), 1) // _SAMPLE_ROWS)
 
 
 def drawn_bounds(measure: Measure) -> dict[str, Any]:

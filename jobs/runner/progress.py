@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +15,8 @@ from rich.text import Text
 from corpus.tables.ledger import add_counts, no_counts, total
 from jobs.runner.terminal import say
 
-_PLAIN_EVERY_S = 10.0
+_PLAIN_EVERY_S = float(os.environ.get("CORPUS_PROGRESS_S", "10"))
+"""Seconds between plain lines. `corpus serve` sets the variable for the commands that it starts."""
 _MINUTES_FROM_S = 120.0
 
 

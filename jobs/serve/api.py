@@ -19,16 +19,13 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from corpus.errors import InputError, did_you_mean
-from corpus.json_data import parse_json
 from jobs.assistant.conversation import BadConversation, check_order, messages_of
 from jobs.serve import parameters
-from jobs.serve.parameters import BadRequest
 from jobs.serve.votes import Votes
 from jobs.serve.worker import Busy, Piece, Request, Worker
+from jobs.web.requests import BadRequest, read_body
 
 T = TypeVar("T")
-MOST_BODY = 1 << 20
-"""The largest size of a request, in bytes."""
 
 
 class Api:
@@ -107,22 +104,6 @@ class Api:
         except OSError as error:
             raise BadRequest(f"{self.votes.path} can't be written: {error.strerror}.", status=507) from None
         return await self.read_votes(http)
-
-
-async def read_body(http: HttpRequest) -> dict[str, Any]:
-    """Return the JSON object of a request. Raises BadRequest."""
-    data = b""
-    async for chunk in http.stream():
-        data += chunk
-        if len(data) > MOST_BODY:
-            raise BadRequest(f"The request has more than {MOST_BODY:,} bytes.", status=413)
-    try:
-        body = parse_json(data)
-    except ValueError:
-        raise BadRequest("The request is not JSON.") from None
-    if not isinstance(body, dict):
-        raise BadRequest("The request is not a JSON object.")
-    return body
 
 
 class _Texts:

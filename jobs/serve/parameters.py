@@ -10,6 +10,7 @@ from corpus.errors import did_you_mean
 from jobs.assistant.conversation import BadConversation, messages_of
 from jobs.model.generate import Sampling
 from jobs.serve.worker import ROWS, Request
+from jobs.web.requests import BadRequest
 
 MOST_TOKENS = 4096
 MOST_SHOWN = 20
@@ -32,14 +33,6 @@ _IGNORED = {"metadata", "prompt_cache_key", "safety_identifier", "service_tier",
 _BOTH = {"max_tokens", "model", "n", "seed", "stop", "stream", "stream_options", "temperature", "top_k"}
 _TEXT = {"prompt", "logprobs"} | _BOTH
 _CHAT = {"messages", "max_completion_tokens", "tools", "tool_choice"} | _BOTH
-
-
-class BadRequest(Exception):
-    """Raised for a request that can't be answered: a sentence for the client, the parameter, and the status."""
-
-    def __init__(self, what: str, parameter: str | None = None, status: int = 400) -> None:
-        super().__init__(what)
-        self.parameter, self.status = parameter, status
 
 
 def completion(body: Mapping[str, Any]) -> Request:

@@ -8,9 +8,7 @@ The ranking is by Bradley and Terry (1952): the odds that a beats b are exp(stre
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +19,7 @@ import numpy as np
 
 from corpus.errors import InputError
 from corpus.json_data import parse_json
+from corpus.storage.replacing import append_line
 from jobs.assistant.conversation import Conversation
 
 ELO = 400 / np.log(10)
@@ -54,15 +53,7 @@ class Votes:
         vote = {"prompt": [message.as_dict() for message in prompt], "chosen": chosen, "rejected": rejected}
         line = (json.dumps({**vote, "models": models}, ensure_ascii=False) + "\n").encode()
         with self._lock:
-            file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-            try:
-                size = os.fstat(file).st_size
-                if os.write(file, line) < len(line):
-                    os.ftruncate(file, size)
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(file)
-            finally:
-                os.close(file)
+            append_line(self.path, line)
             self.wins[models[0], models[1]] += 1
 
     def ranking(self, names: Sequence[str]) -> dict[str, Any]:

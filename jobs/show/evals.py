@@ -48,7 +48,7 @@ def _of_stage(run: Run, stage: str, content: Mapping[str, Any]) -> dict[str, Any
     ranges: dict[tuple[str, bool], Ranges] = {}
     holding: dict[tuple[str, bool], int] = {}
     unnamed = 0
-    for table in rows_where(run.paths("ledger"), chosen, [*_FIXED, *columns]):
+    for table in rows_where(run.groups("ledger"), chosen, [*_FIXED, *columns]):
         for row in table.to_pylist():
             items, more = parsed(row[columns[2]])
             kept = row["outcome"] == KEPT

@@ -240,16 +240,26 @@ def lessons_command(
 @click.command("index")
 @click.argument("run", type=location_type)
 @click.option("-o", "--out", type=folder_type, default=Path("index.sqlite"), show_default=True, help="File to write.")
+@click.option(
+    "--most-bytes", type=click.IntRange(min=1), metavar="N", help="Index only the first texts, up to about N bytes."
+)
 @json_option
-def index_command(run: Location, out: Path, as_json: bool) -> None:
-    """Index the passages of a finished run, for `--index`.
+def index_command(run: Location, out: Path, most_bytes: int | None, as_json: bool) -> None:
+    """Index the passages of a finished run, for searches.
+
+    The tool `search` of an assistant uses the index, and so does the page of `corpus serve RUN`.
 
     \b
     Example: corpus index out -o index.sqlite
     """
+    from corpus.tokens.texts import open_texts
     from jobs.assistant.search import write_index
+    from jobs.runner.progress import Progress
 
-    count = write_index(run, out)
+    progress = Progress()
+    progress.start("index", len(open_texts(run).slices()), brief=True)
+    count = write_index(run, out, most_bytes, progress.unit_done)
+    progress.end()
     if as_json:
         show_json({"passages": count})
     say(f"{out}: {count:,} passages.")

@@ -11,7 +11,7 @@ from corpus.errors import ConfigError, did_you_mean
 from corpus.outcome import DROPPED, FAILED, KEPT, SKIPPED
 from corpus.plugins import read_plugin
 from corpus.run import open_run
-from corpus.runs.listing import list_pages
+from corpus.runs.listing import PageQuery, list_pages
 from corpus.storage.store import Location
 from corpus.tables.ledger import is_row_of, ledger_url
 from filters import STAGES, load_recipe, recipe_names
@@ -92,7 +92,7 @@ def ls_command(
     Example: corpus ls out --url 'https://example.com/*' --outcome kept
     Example: corpus ls out --domain example.com
     """
-    show_pages(list_pages(open_run(folder), rule, url, outcome or "", domain), as_json, limit)
+    show_pages(list_pages(open_run(folder), PageQuery(rule, url, outcome or "", domain)), as_json, limit)
 
 
 @click.command("verify")

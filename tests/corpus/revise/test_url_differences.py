@@ -65,7 +65,8 @@ def test_moves_are_those_of_dictionaries(compare, monkeypatch, seed, rows):
     assert (found.same_text, found.other_text) == (same, len(kept[0].keys() & kept[1].keys()) - same)
     assert len(found.text_examples) == min(5, found.other_text)
     for (old, new), move in found.moves.items():
-        assert len(move.examples) == min(5, move.documents)
+        assert len(move.examples) == len(move.ids) == min(5, move.documents)
+        assert all((one == "", another == "") == (old == "absent", new == "absent") for one, another in move.ids)
         if old != "absent":
             assert {(old, new, url) for url in move.examples} <= urls
 

@@ -6,7 +6,7 @@ from corpus.document import Document
 from corpus.errors import ConfigError
 from corpus.pipeline import Pipeline
 from corpus.run import open_run
-from corpus.runs.listing import list_pages
+from corpus.runs.listing import PageQuery, list_pages
 from corpus.storage.parquet_files import ParquetFile
 from tests.corpus.runs.test_run_files import MEASURES
 from tests.ledgers import recipe, write_run
@@ -64,17 +64,17 @@ def run(tmp_path_factory):
     ],
 )
 def test_chosen_pages(run, query, numbers):
-    assert [int(row["id"].rpartition(":")[2]) for row in list_pages(run, **query)] == numbers
+    assert [int(row["id"].rpartition(":")[2]) for row in list_pages(run, PageQuery(**query))] == numbers
 
 
 def test_a_row(run):
-    assert list(list_pages(run, "first.words")) == [
+    assert list(list_pages(run, PageQuery("first.words"))) == [
         {"id": "w.warc.gz:1", "url": "http://a.example/2?Q=x", "outcome": "dropped", "rule": "first.words",
          "value": 3.0, "detail": None}
     ]  # fmt: skip
-    (dropped,) = list_pages(run, "door.label")
+    (dropped,) = list_pages(run, PageQuery("door.label"))
     assert (dropped["value"], dropped["detail"]) == (None, "de")
-    (kept,) = list_pages(run, outcome="kept")
+    (kept,) = list_pages(run, PageQuery(outcome="kept"))
     assert kept["rule"] is None
 
 
@@ -83,14 +83,14 @@ def test_a_row(run):
 )
 def test_an_unknown_rule_is_refused(run, rule, says):
     with pytest.raises(ConfigError, match=says):
-        list(list_pages(run, rule))
+        list(list_pages(run, PageQuery(rule)))
 
 
 def test_row_groups_are_read_when_they_are_asked_for(run, monkeypatch):
     read = []
     group = ParquetFile.group
     monkeypatch.setattr(ParquetFile, "group", lambda file, *given: read.append(file) or group(file, *given))
-    rows = list_pages(run)
+    rows = list_pages(run, PageQuery())
     next(rows)
     first = len(set(read))
     assert len(list(rows)) == 4

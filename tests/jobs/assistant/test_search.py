@@ -151,7 +151,7 @@ def test_a_text_that_is_no_utf8_is_one_sentence(file, tmp_path):
 
 def test_an_index_is_not_written_to(file):
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        Index(file)._base.execute("INSERT INTO facts VALUES ('x')")
+        Index(file)._base.execute("INSERT INTO facts VALUES ('x', NULL)")
 
 
 def test_a_hostile_page_in_a_result_is_text(file, chat):

@@ -14,9 +14,10 @@ from jobs.model.generate import Continuer
 from jobs.model.train import train
 from jobs.model.train_settings import Settings, TrainWorker
 from jobs.serve.api import Api
-from jobs.serve.server import listen, server
+from jobs.serve.server import server
 from jobs.serve.votes import Votes
 from jobs.serve.worker import Worker
+from jobs.web.server import listen
 
 WINDOW = 96
 CALL = {"type": "function", "function": {"name": "shout", "arguments": json.dumps({"input": "a dog"})}}

@@ -37,7 +37,7 @@ def test_what_is_no_model_is_said(corpus, tmp_path, models):
 
 
 def test_a_missing_package_is_said(corpus, models, monkeypatch):
-    monkeypatch.delitem(sys.modules, "jobs.serve.server")
+    monkeypatch.delitem(sys.modules, "jobs.web.server")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     code, _, said = corpus("serve", models.base)
     assert (code, "needs uvicorn, which is not installed. Run `make setup`" in said) == (2, True)

@@ -11,8 +11,8 @@ import pytest
 
 from jobs.model.generate import Continuer, Sampling, draw
 from jobs.serve import worker as worker_file
-from jobs.serve.api import MOST_BODY
 from jobs.serve.worker import MOST_WAITING, ROWS, TextEnd
+from jobs.web.requests import MOST_BODY
 from tests.waiting import wait_until
 
 PROMPT = "the old dog"
