@@ -3,7 +3,6 @@
 import importlib.util
 import random
 import sys
-from pathlib import Path
 
 import native
 
