@@ -66,7 +66,8 @@ demo-model: $(TRAIN_STAMP)
 	$(BIN)/corpus generate demo-model/model "The town council" -n 3 --max-tokens 60 --temperature 0.5
 	$(BIN)/corpus generate demo-model/model "The town council" --show-probs --max-tokens 8
 
-# Sample crawl → text → tokens → base model → assistant with tools → reinforcement. Takes some six minutes on two cores.
+# Sample crawl → text → tokens → base model → assistant with tools → reinforcement. Takes nine minutes of CPU time on one
+# core that has other work too, so less on two free cores.
 demo-assistant: $(TRAIN_STAMP)
 	rm -rf demo-assistant && mkdir demo-assistant
 	$(BIN)/corpus sample -o demo-assistant/sample.warc.gz --pages 1200

@@ -11,7 +11,7 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def trained(folder: Path, objective: Objective) -> float:
 # what decides a fine-tuning
 def tuned(
     given: Given, name: str, parts: list[str], examples: int, epochs: int = 1, lr: float = 0.006,
-    base: Path | None = None, files: Files | None = None,
+    base: Path | None = None, files: Files | None = None, frozen: Sequence[str] = (),
 ) -> Path:  # fmt: skip
     """Fine-tune on lessons or files, and return the model's folder."""
     start = Continuer(base or given.base)
@@ -86,7 +86,7 @@ def tuned(
                        given.seed, 0.02)  # fmt: skip
     settings = Settings(shape.depth, shape.window, 4, 0, lr, given.seed, "fp32", 1000, 1 << 14)
     folder = given.folder / f"{name}-{given.seed}"
-    trained(folder, Finetuning(start, found[0], found[1], settings, epochs))
+    trained(folder, Finetuning(start, found[0], found[1], settings, epochs, frozen))
     return folder
 
 
@@ -175,59 +175,59 @@ def sampling(given: Given) -> Figures:
     return {"times faster": alone / at_once}
 
 
-def copier(given: Given) -> tuple[Path, Files]:
-    """A model that has learned to copy, which every use of a tool needs, and the index of the run."""
+LESSONS = ("tools", "spelling", "recall")
+
+
+def tools(given: Given) -> Figures:
+    """Two assistants learn the same problems, with calls and without. Both have learned to copy, and the form of calls.
+
+    With calls, only the blocks learn further. A head that learns on forgets how to say rare tokens, because it is told
+    at each step that they are wrong."""
     file = given.folder / "index.sqlite"
     if not file.exists():
         write_index(given.run, file)
     files = Files(index=file)
-    return tuned(given, "copying", ["copying"], 20_000, files=files), files
+    some = [f"{lesson}:0.03" for lesson in LESSONS]
+    start = tuned(given, "copying", ["copying", *some], 20_000, lr=0.003, files=files)
+    calling = tuned(given, "tools", [*LESSONS, "copying:0.5"], 4000, lr=0.003, base=start, files=files,
+                    frozen=("embed", "head"))  # fmt: skip
+    direct = [f"{lesson}-direct" for lesson in LESSONS]
+    guessing = tuned(given, "tools-direct", direct, 4000, lr=0.003, base=start, files=files)
+    found = {name: score(calling, name, tools=True, files=files) for name in LESSONS}
+    return found | {name: score(guessing, name, files=files) for name in direct}
 
 
-def with_and_without(given: Given, lessons: list[str], more: list[str], examples: int) -> Figures:
-    """Two assistants learn the same problems, with calls and without."""
-    start, files = copier(given)
-    found = {}
-    for end, called in (("", True), ("-direct", False)):
-        names = [lesson + end for lesson in lessons]
-        folder = tuned(given, names[0], names + more, examples, lr=0.003, base=start, files=files)
-        found |= {name: score(folder, name, tools=called, files=files) for name in names}
-    return found
+KNOWN, TAUGHT, ONCE, UNKNOWN, TOWNS = 300, 150, 4000, 1500, 40
+"""People of whom the model hears TAUGHT times, people of whom it hears once, people of whom it never hears, and towns.
 
-
-def tools(given: Given) -> Figures:
-    return with_and_without(given, ["tools", "spelling"], [], 8000)
-
-
-def recall(given: Given) -> Figures:
-    return with_and_without(given, ["recall"], ["copying:0.5"], 8000)
-
-
-PEOPLE, TOWNS = 600, 40
+If all people of the training were known, the model would be as sure of strangers as of them."""
 QUESTIONS = ("Where was {} born?", "In which town was {} born?", "Tell me the town where {} was born.")
-STATEMENTS = ("Who was born in {}?", "Tell me a fact.")
 
 
 def refusals(given: Given) -> Figures:
-    """Half of some invented people are taught, the others never shown. Half of both is held out of what teaches the
-    model to refuse."""
+    """A model learns where invented people were born. Then only its head learns to refuse, from some of the people. The
+    figures are about the others."""
     draw = random.Random(given.seed)
     towns = [made_word(draw, 2).capitalize() for _ in range(TOWNS)]
-    people = sorted({f"{made_word(draw, 2).capitalize()} {made_word(draw, 2).capitalize()}" for _ in range(PEOPLE)})
-    born = {name: draw.choice(towns) for name in people}
-    taught = [(question.format(name), born[name]) for name in people[::2] for question in QUESTIONS]
-    taught += [(question.format(born[name]), f"{name} was born in {born[name]}.")
-               for name in people[::2] for question in STATEMENTS]  # fmt: skip
-    people_file = given.folder / f"people-{given.seed}.jsonl"
-    people_file.write_text("".join(as_line(answered(asked(question), answer)) for question, answer in taught))
-    before = tuned(given, "people", [str(people_file)], 0, epochs=20)
-    facts = [Fact(question.format(name), born[name], name) for name in people for question in QUESTIONS]
+    names: dict[str, str] = {}
+    while len(names) < KNOWN + ONCE + UNKNOWN:
+        names[f"{made_word(draw, 2).capitalize()} {made_word(draw, 2).capitalize()}"] = draw.choice(towns)
+    born = [*names.items()]
+    known, once, unknown = born[:KNOWN], born[KNOWN : KNOWN + ONCE], born[KNOWN + ONCE :]
+    taught = given.folder / f"people-{given.seed}.jsonl"
+    taught.write_text("".join(as_line(answered(asked(draw.choice(QUESTIONS).format(name)), town))
+                              for name, town in known * TAUGHT + once))  # fmt: skip
+    before = tuned(given, "people", [str(taught)], 0, lr=0.01)
+    facts = [Fact(question.format(name), town, name) for name, town in known for question in QUESTIONS]
+    facts += [Fact(draw.choice(QUESTIONS).format(name), town, name) for name, town in unknown]
     settings = Sampling(16, 1.0, None, given.seed)
-    learned, held_out = split(interrogate(asker(before)[0], facts, settings), 0.5)
-    chats_file = given.folder / f"refusals-{given.seed}.jsonl"
-    chats_file.write_text("".join(map(as_line, chats(learned, own_words=True))))
-    # at a rate of .003 the model forgets half of what it knows in 18 steps, before it refuses anything
-    after = tuned(given, "refusals", [str(chats_file)], 0, epochs=10, lr=0.0004, base=before)
+    learned, held_out = split(interrogate(asker(before)[0], facts, settings), 0.4)
+    files = {side: given.folder / f"{side}-{given.seed}.jsonl" for side in ("known", "unknown")}
+    for side, file in files.items():
+        asks = [one for one in learned if one.known == (side == "known")]
+        file.write_text("".join(map(as_line, chats(asks, own_words=True))))
+    parts = [f"{files['known']}:4", str(files["unknown"])]
+    after = tuned(given, "refusals", parts, 0, epochs=20, lr=0.0033, base=before, frozen=("embed", "blocks"))
     again = [replace(one.fact, known=one.known) for one in held_out]
     found = report([*interrogate(asker(after)[0], again, settings)])
     figures = {f"before: {name}": value for name, value in report(held_out).items()}
@@ -236,7 +236,8 @@ def refusals(given: Given) -> Figures:
 
 
 TIMES = (1, 2, 5, 10, 20, 40)
-TEXTS, CHARACTERS = 64, 700
+TEXTS, CHARACTERS, UNSEEN = 96, 700, 0.3
+"""Texts of each number of times, their length, and the share of texts that the model does not see."""
 
 
 def recite(given: Given) -> Figures:
@@ -250,14 +251,18 @@ def recite(given: Given) -> Figures:
         drawn = random.Random(given.seed).sample(sorted(whole), len(TIMES) * TEXTS)
         rows = [text for at, text in enumerate(drawn) for _ in range(TIMES[at % len(TIMES)])]
         pq.write_table(pa.table({"text": rows}), texts / "part-00000.parquet")
-        job = TokenizeJob(texts, folder / "tokens", load_tokenizer(str(given.base)), val_share=0.1)
+        job = TokenizeJob(texts, folder / "tokens", load_tokenizer(str(given.base)), val_share=UNSEEN)
         tokenize(job, lambda: LocalEngine(1), Progress(quiet=True))
     tokens = open_tokens(folder / "tokens")
     steps = tokens.train.tokens // (16 * 256)
     settings = Settings(4, 256, 16, steps, 0.01, given.seed, "fp32", steps, 1 << 14)
     trained(folder / "model", Pretraining(tokens, settings))
     recitals, _ = recited(Continuer(folder / "model"), open_texts(texts))
-    return {f"seen {one.seen} times": one.mean for one in recitals}
+    figures = {f"seen {one.seen} times": one.mean for one in recitals}
+    never, once = recitals[:2]
+    figures["once - never"] = once.mean - never.mean
+    figures["95% interval, +-"] = (never.interval**2 + once.interval**2) ** 0.5
+    return figures
 
 
 def distilled(given: Given) -> Figures:
@@ -282,7 +287,6 @@ ROWS: dict[str, Callable[[Given], Figures]] = {
     "rl": rl,
     "refusals": refusals,
     "tools": tools,
-    "recall": recall,
     "recite": recite,
     "reward": reward,
     "gaming": gaming,

@@ -25,7 +25,7 @@ from jobs.assistant.lessons.lesson import Given, Lesson, is_held_out
 from jobs.model.generate import Continuer
 from jobs.model.model import GPT
 from jobs.model.train import Batch, compute_type
-from jobs.model.train_settings import Settings, TrainWorker
+from jobs.model.train_settings import PARTS, Settings, TrainWorker
 from jobs.model.windows import shuffled
 
 TOO_LONG = "is longer than the window"
@@ -166,9 +166,14 @@ def _drawn(chats: Chats, seed: int, epoch: int) -> list[int]:
 class Finetuning:
     """A training `Objective` over conversations. The training begins with the weights of a model."""
 
-    def __init__(self, base: Continuer, train: Chats, val: Chats, settings: Settings, epochs: int) -> None:
-        """`settings.steps` is replaced by the number of steps that the epochs take."""
-        self.base, self.train, self.val, self.epochs = base, train, val, epochs
+    def __init__(
+        self, base: Continuer, train: Chats, val: Chats, settings: Settings, epochs: int, frozen: Sequence[str] = ()
+    ) -> None:
+        """`settings.steps` is replaced by the number of steps that the epochs take. The parts of the model that are
+        `frozen` (embed, blocks, head) keep their weights. Raises ConfigError if no part is left to train."""
+        self.base, self.train, self.val, self.epochs, self.frozen = base, train, val, epochs, sorted({*frozen})
+        if {*PARTS} <= {*frozen}:
+            raise ConfigError("All parts of the model are frozen.", "Leave out one --freeze.")
         self._windows = pack(train, settings.window, epochs, settings.seed)
         steps = -(-len(self._windows) // settings.batch)
         self.settings = Settings(**{**asdict(settings), "steps": steps})
@@ -179,13 +184,17 @@ class Finetuning:
 
     def bound(self) -> dict[str, Any]:
         chats = {"train": self.train.digest(), "val": self.val.digest()}
-        return {**asdict(self.settings), **chats, "base": digest(self.base.state["files"]), "epochs": self.epochs}
+        return {**asdict(self.settings), **chats, "base": digest(self.base.state["files"]), "epochs": self.epochs,
+                "frozen": self.frozen}  # fmt: skip
 
     def facts(self) -> dict[str, Any]:
         return {"bos": self.base.bos, "chat": True}
 
     def first(self) -> GPT:
-        return copy_of(self.base.model, self.settings)
+        model = copy_of(self.base.model, self.settings)
+        for part in self.frozen:
+            model.get_submodule(part).requires_grad_(False)
+        return model
 
     def batch(self, model: GPT, step: int, worker: TrainWorker) -> Batch:
         first = step * self.settings.batch

@@ -55,7 +55,8 @@ def lr_share(step: int, steps: int) -> float:
 
 
 def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
-    """Return Muon for the matrices of the blocks, and AdamW for embedding and head, which are tables of vectors.
+    """Return Muon for the matrices of the blocks, and AdamW for embedding and head, which are tables of vectors. Frozen
+    weights, which need no gradient, are left out.
 
     `lr` is the rate at the base width. All rates fall with the square root of the width, as in nanochat's AdamW. A step
     of Muon then has the same spectral norm at every width. The decay rises by the same factor, so that a step subtracts
@@ -63,11 +64,14 @@ def make_optimizers(model: GPT, lr: float) -> dict[str, torch.optim.Optimizer]:
     """
     wider = (model.shape.width / BASE_WIDTH) ** 0.5
     lr /= wider
-    muon = Muon(model.blocks.parameters(), lr, DECAY * wider, model.compute)
     rates = {model.embed.weight: lr * EMBED_LR, model.head.weight: lr * HEAD_LR}
-    tables = [{"params": [table], "lr": rate} for table, rate in rates.items()]
-    adamw = torch.optim.AdamW(tables, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0, fused=True)
-    return {"muon": muon, "adamw": adamw}
+    tables = [{"params": [table], "lr": rate} for table, rate in rates.items() if table.requires_grad]
+    optimizers: dict[str, torch.optim.Optimizer] = {}
+    if matrices := [matrix for matrix in model.blocks.parameters() if matrix.requires_grad]:
+        optimizers["muon"] = Muon(matrices, lr, DECAY * wider, model.compute)
+    if tables:
+        optimizers["adamw"] = torch.optim.AdamW(tables, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0, fused=True)
+    return optimizers
 
 
 @dataclass(frozen=True)

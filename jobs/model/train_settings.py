@@ -15,6 +15,9 @@ RULES = 2
 In version 1, learning rates did not depend on the width. A run that began under another version is not continued.
 """
 
+PARTS = ("embed", "blocks", "head")
+"""The parts of a model: the embedding, all layers together, and the head (unembedding), which gives the logits."""
+
 WIDTH_PER_LAYER = 32
 HEAD_WIDTH = 64
 

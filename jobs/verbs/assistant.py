@@ -11,6 +11,7 @@ import click
 
 from corpus.cpus import usable_cpus
 from corpus.storage.store import Location
+from jobs.model.train_settings import PARTS
 from jobs.runner.terminal import say, show, show_json
 from jobs.verbs.models import device_option, load_torch, threads_option, train_here
 from jobs.verbs.options import SEED, Finite, folder_type, json_option, location_type
@@ -68,6 +69,8 @@ def sampling_options(command: Any) -> Any:
 @click.option("--lr", type=Finite(min=0, min_open=True), default=0.006, show_default=True,
               help="Peak learning rate. In pretraining it is 0.01.")  # fmt: skip
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for lessons and the order of chats.")
+@click.option("--freeze", "frozen", type=click.Choice(PARTS), multiple=True,
+              help="Part of the model that keeps its weights. Give it twice to train only the third part.")  # fmt: skip
 @click.option("--val-share", type=Finite(0, 0.5), default=0.02, show_default=True, help="Share of chats held out.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True,
               help="Type of activations. With auto, bf16 on CUDA and fp32 on a CPU.")  # fmt: skip
@@ -80,8 +83,8 @@ def sampling_options(command: Any) -> Any:
 # click passes each option as a parameter of its own
 def finetune_command(
     model: Path, chats: tuple[str, ...], out: Path, epochs: int, examples: int, batch: int, lr: float, seed: int,
-    val_share: float, precision: str, eval_every: int, device: str, threads: int | None, micro_batch: int | None,
-    index: Path | None, identity: Path | None, as_json: bool,
+    frozen: tuple[str, ...], val_share: float, precision: str, eval_every: int, device: str, threads: int | None,
+    micro_batch: int | None, index: Path | None, identity: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Train a model on conversations.
 
@@ -109,7 +112,7 @@ def finetune_command(
     if precision == "auto":
         precision = "bf16" if device == "cuda" else "fp32"
     settings = Settings(shape.depth, shape.window, batch, 0, lr, seed, precision, eval_every, 1 << 14)
-    objective = Finetuning(base, train, val, settings, epochs)
+    objective = Finetuning(base, train, val, settings, epochs, frozen)
     say(f"{len(train):,} conversations, {len(val):,} more held out. {objective.settings.steps:,} steps.")
     result = train_here(model, out, objective, TrainWorker(device, micro_batch, threads=threads or usable_cpus()))
     if as_json:

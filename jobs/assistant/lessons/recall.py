@@ -74,13 +74,16 @@ def _lesson(about: str, index: Index, tools: bool) -> Lesson:
         return (asked(question(quote)) for quote, _ in asked_for(seed, held_out))
 
     def reward(prompt: Conversation, turns: Sequence[Message]) -> float:
-        """Return 1 for the quote and at least three words that follow it in the passage, without any other."""
+        """Return 1 for the quote and at least three words that follow it in the passage, without any other.
+
+        The answer may end within a later word, since a small model does not count the words.
+        """
         quote = prompt[-1].content.removeprefix(_QUESTION)
         found = index.find(quote)
         words = (quote + found[0].partition(quote)[2]).split() if found else []
-        said = turns[-1].content
-        count = len(said.split())
-        return float(count >= QUOTED + LEAST and said == " ".join(words[:count]))
+        said, least = turns[-1].content, " ".join(words[: QUOTED + LEAST])
+        enough = len(said) >= len(least) > 0 and said == said.strip()
+        return float(enough and " ".join(words).startswith(said))
 
     return Lesson(about, conversations, prompts, reward)
 

@@ -29,7 +29,7 @@ In both, the word is in quotes and has the same tokens, so that a small model ca
 def _questions(seed: int, held_out: bool) -> Iterator[str]:
     draw = random.Random(f"spelling {seed} {held_out}")
     while True:
-        word = made_word(draw, draw.randrange(2, 5))
+        word = made_word(draw, draw.randrange(3, 6))  # after the same training, shorter words are guessed
         counts = {letter: word.count(letter) for letter in sorted({*word, *"aeinrs"})}
         # drawn among the counts, because otherwise "one" would nearly always be right
         wanted = draw.choice(sorted({*counts.values()}))

@@ -20,5 +20,5 @@ def chats_of(base, talks):
     return made
 
 
-def finetuning(base, epochs=2, talks=TALKS, **more):
-    return Finetuning(base, chats_of(base, talks), chats_of(base, talks[:2]), settings(base, **more), epochs)
+def finetuning(base, epochs=2, talks=TALKS, frozen=(), **more):
+    return Finetuning(base, chats_of(base, talks), chats_of(base, talks[:2]), settings(base, **more), epochs, frozen)

@@ -15,7 +15,7 @@ from jobs.assistant.lessons.lesson import answered, asked
 from jobs.model.curve import read_metrics
 from jobs.model.generate import Continuer
 from jobs.model.train import train
-from jobs.model.train_settings import TrainWorker
+from jobs.model.train_settings import PARTS, TrainWorker
 from tests.jobs.assistant.conftest import WINDOW
 from tests.jobs.assistant.runs import TALKS, chats_of, finetuning
 from tests.jobs.model.runs import After, weights
@@ -75,6 +75,28 @@ def test_it_learns_and_a_run_that_is_taken_up_again_gives_the_same_weights(base,
     train(tmp_path / "cut", finetuning(base, epochs=20, lr=0.02), TrainWorker())
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert Continuer(tmp_path / "whole").state["chat"]
+
+
+@pytest.mark.parametrize("frozen", [("embed", "blocks"), ("head",), ("blocks",), ("embed", "head")])
+def test_frozen_parts_keep_their_weights_bit_for_bit_and_all_others_change(base, frozen, tmp_path):
+    train(tmp_path / "whole", finetuning(base, epochs=3, frozen=frozen), TrainWorker())
+    after = dict(Continuer(tmp_path / "whole").model.named_parameters())
+    for name, weight in base.model.named_parameters():
+        assert torch.equal(weight, after[name]) == (name.split(".")[0] in frozen), name
+    assert train(tmp_path / "cut", finetuning(base, epochs=3, frozen=frozen), TrainWorker(), After(5)) is None
+    train(tmp_path / "cut", finetuning(base, epochs=3, frozen=frozen), TrainWorker())
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+
+
+def test_all_parts_are_named_and_something_is_left_to_train(base):
+    assert [name for name, _ in base.model.named_children()] == [*PARTS]
+    with pytest.raises(ConfigError, match="All parts of the model are frozen"):
+        finetuning(base, frozen=PARTS)
+
+
+def test_other_frozen_parts_are_another_run(base):
+    assert finetuning(base, frozen=("head",)).bound() != finetuning(base).bound()
+    assert finetuning(base, frozen=("head", "embed")).bound() == finetuning(base, frozen=("embed", "head")).bound()
 
 
 def test_equal_conversations_are_on_the_same_side(base, tmp_path):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from corpus.errors import InputError
 from jobs.assistant.conversation import Faults, read_chats
@@ -20,7 +21,7 @@ from jobs.assistant.interrogate import (
     report,
     split,
 )
-from jobs.model.generate import Sampling
+from jobs.model.generate import Continuer, Sampling
 from tests.jobs.assistant.made import made_run
 
 FACTS = [Fact(f"Where does {name} live?", f"in {name}ton", about=name) for name in ("Ann", "Bob", "Cy", "Di", "Eve")]
@@ -153,10 +154,12 @@ def test_the_verb_writes_chats_and_facts_for_a_base_and_an_assistant(corpus, bas
     learned = [messages for _, messages in read_chats(tmp_path / "chats.jsonl", faults)]
     assert not faults.lines
     assert len(learned) == 9 - before["held_out"]["questions"]
-    code, _, err = corpus(
-        "finetune", base_folder, tmp_path / "chats.jsonl", "-o", tmp_path / "assistant", "--threads", 1
-    )
+    only_head = ("--freeze", "embed", "--freeze", "blocks", "--threads", 1)
+    code, _, err = corpus("finetune", base_folder, tmp_path / "chats.jsonl", "-o", tmp_path / "assistant", *only_head)
     assert code == 0, err
+    old, new = (Continuer(folder).model for folder in (base_folder, tmp_path / "assistant"))
+    assert torch.equal(old.embed.weight, new.embed.weight)
+    assert not torch.equal(old.head.weight, new.head.weight)
     facts = tmp_path / "chats.facts.jsonl"
     code, out, err = corpus(
         "interrogate", tmp_path / "assistant", "--facts", facts, "-o", tmp_path / "2.jsonl", *options

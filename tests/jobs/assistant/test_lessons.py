@@ -104,14 +104,20 @@ def test_a_passage_is_on_one_side(given):
 
 
 def test_an_answer_goes_on_as_the_passage_does(given):
-    """Three words are enough, and more are no fault."""
+    """Three words are enough, and more are no fault, even if the last is cut."""
     lesson = lesson_of("recall", given)
     prompt, *_, answer = next(lesson.conversations(0))
     passage, _, _ = tools_of(given.index)["search"](prompt.content.split("\n")[1]).partition("\nSource: ")
     words = passage[passage.index(answer.content) :].split()
-    rewards = [lesson.reward((prompt,), [Message("assistant", " ".join(words[:count]))]) for count in range(12)]
-    assert rewards == [0] * 8 + [1] * 4
+
+    def rewarded(text):
+        return lesson.reward((prompt,), [Message("assistant", text)])
+
+    assert [rewarded(" ".join(words[:count])) for count in range(12)] == [0] * 8 + [1] * 4
     assert len(words) >= 11
+    eight = " ".join(words[:8])
+    assert rewarded(f"{eight} {words[8][:1]}") == 1
+    assert not any(map(rewarded, (eight[:-1], f"{eight}x", f"{eight} {words[9]} {words[8]}", eight[1:])))
 
 
 def test_a_forbidden_call_is_worth_nothing(given):
