@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +15,7 @@ from corpus.sandbox.guard import Guard, _Worker
 from corpus.sandbox.unit import Batch, Unit, UnitOptions
 from jobs.runner import task_functions
 from jobs.runner.local_engine import LocalEngine
+from jobs.runner.local_engine import _Worker as _Process
 from jobs.runner.retries import Answer, Function, Payload, answer_of
 
 _SHARED = ("filters:recipe_from_dict", "tests.stubs:recipe_from_dict")
@@ -99,10 +102,45 @@ def _end(left: tuple[_Worker, dict[str, Any]] | None) -> None:
         left[0].close()
 
 
+_idle: dict[str, list[_Process]] = {}
+"""The processes that engines left, by the surroundings that they were started in. Only the latest are kept."""
+
+
+class SharingEngine(LocalEngine):
+    """An engine that leaves its idle processes to the next one. A process takes half a second to start."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        left = _idle.get(_surroundings(), [])
+        self._idle += left[:workers]
+        del left[:workers]
+
+    def close(self, wait: bool = True) -> None:
+        if wait and not self._running:
+            left = _idle.pop(_surroundings(), [])
+            _end_idle()
+            _idle[_surroundings()] = left + self._idle
+            self._idle = []
+        super().close(wait)
+
+
+def _surroundings() -> str:
+    own = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    return json.dumps([own, os.getcwd(), sys.path])
+
+
+def _end_idle() -> None:
+    for process in [process for left in _idle.values() for process in left]:
+        process.finish()
+        process.join()
+    _idle.clear()
+
+
 @atexit.register
 def _end_all() -> None:
     while _left:
         _end(_left.popitem()[1])
+    _end_idle()
 
 
 def _through_json(data: Any) -> Any:
@@ -112,4 +150,4 @@ def _through_json(data: Any) -> Any:
 
 def engine_of(workers: int) -> InProcess | LocalEngine:
     """One worker is this process. Several are processes, as the command line has them."""
-    return InProcess() if workers == 1 else LocalEngine(workers)
+    return InProcess() if workers == 1 else SharingEngine(workers)

@@ -42,6 +42,7 @@ def built(request, builds, tmp_path_factory):
             rows = [{"html": body, "url": url, "id": f"{url[-1]}-1"} for url, body in pages.items()]
             archive = write_documents(folder / "w.parquet", rows)
         command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--json"]
+        command += ["--workers", "1"]
         builds[kind] = archive, folder / "out", subprocess.run(command, capture_output=True, text=True, check=True)
     return builds[kind]
 

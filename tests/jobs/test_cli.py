@@ -400,9 +400,8 @@ def test_json_is_complete_in_any_encoding(built, tmp_path):
 @pytest.mark.parametrize(
     ("verb", "closed"),
     [
-        ("stages", ">&-"), ("stages", "2>&-"), ("stages", "<&- >&- 2>&-"), ("recipes --json", ">&-"),
-        ("explain {out} http://good.example/a", ">&-"), ("tune {out} --set url.domain=off", "<&- >&- 2>&-"),
-        ("report {out} -o {tmp}/report.html", "2>&-"), ("build --help", ">&-"),
+        ("recipes --json", ">&-"), ("explain {out} http://good.example/a", ">&-"), ("build --help", ">&-"),
+        ("tune {out} --set url.domain=off", "<&- >&- 2>&-"), ("report {out} -o {tmp}/report.html", "2>&-"),
     ],
 )  # fmt: skip
 def test_closed_streams(built, tmp_path, verb, closed):

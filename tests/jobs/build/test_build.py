@@ -276,18 +276,6 @@ def test_verify_finds_harm(reference, tmp_path, harm):
         open_run(out).verify()
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from tests.jobs.build.test_build import build_quietly, job
-sys.exit(build_quietly(job([Path(sys.argv[1])], Path(sys.argv[2]), unit_bytes=15_000), workers=2).exit_code)
-"""
-
-
-def start(archives, out):
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(archives), str(out)], stderr=subprocess.DEVNULL)
-
-
 CRASHES = """
 import os, sys
 from pathlib import Path
@@ -306,7 +294,6 @@ for point in sys.argv[3:]:
 """
 
 
-@EVERY_INPUT
 def test_killed_at_named_points_and_run_again(archives, reference, tmp_path):
     """A sample of tests/faults/test_kill_loop.py: kills in the pass, in the pack phase, and right before the end."""
     out = tmp_path / "out"
@@ -317,14 +304,25 @@ def test_killed_at_named_points_and_run_again(archives, reference, tmp_path):
     assert tree(out) == tree(reference)
 
 
+SCRIPT = """
+import sys
+from pathlib import Path
+from jobs.runner.local_engine import LocalEngine
+from tests.jobs.build.test_build import Progress, build, job
+made = job([Path(sys.argv[1])], Path(sys.argv[2]), unit_bytes=15_000)
+sys.exit(build(made, lambda: LocalEngine(1), Progress(quiet=True)).exit_code)
+"""
+
+
 def test_sigterm_finishes_units_under_way(archives, reference, tmp_path):
     out = tmp_path / "out"
-    process = start(archives, out)
+    command = [sys.executable, "-c", SCRIPT, str(archives), str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     wait_until(lambda: list(out.glob(".work/commits/pass/*")) or process.poll() is not None)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 143
     assert not (out / "run.json").exists()
-    assert start(archives, out).wait() == 0
+    assert build_quietly(job([archives], out, unit_bytes=15_000)).exit_code == 0
     assert tree(out) == tree(reference)
 
 
