@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jobs.build.archives
+from corpus.sandbox.environment import worker_environment
 from corpus.sandbox.guard import Guard, _Worker
 from corpus.sandbox.unit import Batch, Unit, UnitOptions
 from jobs.runner import task_functions
@@ -26,7 +27,7 @@ _MOST = 3
 
 _left: dict[str, tuple[_Worker, dict[str, Any]]] = {}
 """The page workers that builds left, the latest last, with the recipes that they have. The key says what code is loaded
-in them."""
+in them, and their environment."""
 
 
 class InProcess:
@@ -76,22 +77,29 @@ class SharingGuard(Guard):
     def close(self) -> None:
         if self._worker is None or self._busy or self.factory not in _SHARED:
             super().close()
-            return
-        _end(_left.pop(self._code(), None))
-        _left[self._code()] = self._worker, self.recipe
+        else:
+            self._leave(self._worker)
+
+    def _leave(self, worker: _Worker) -> None:
+        key = self._key(worker.environment)
+        _end(_left.pop(key, None))
+        _left[key] = worker, self.recipe
         self._worker = None
         while len(_left) > _MOST:
             _end(_left.pop(next(iter(_left))))
 
     def _ready_worker(self, archive: str) -> _Worker:
-        if self._worker is None and (left := _left.pop(self._code(), None)):
+        environment = worker_environment(archive)
+        if self._worker and self._worker.environment != environment and self.factory in _SHARED:
+            self._leave(self._worker)
+        if self._worker is None and (left := _left.pop(self._key(environment), None)):
             self._worker, recipe = left
             self._worker._settings = self.settings
             self._worker._recipe = None if recipe == self.recipe else self.recipe
         return super()._ready_worker(archive)
 
-    def _code(self) -> str:
-        return json.dumps([self.factory, self.recipe["modules"]])
+    def _key(self, environment: dict[str, str]) -> str:
+        return json.dumps([self.factory, self.recipe["modules"], environment])
 
 
 task_functions.Guard = jobs.build.archives.Guard = SharingGuard
