@@ -44,11 +44,12 @@ def build_quietly(made, workers=1):
 
 
 def tree(folder):
-    """The sha256 of every promised file."""
+    """The sha256 of every promised file, without the register of what was made of the run later."""
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "timings.json"
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in files.items()
+        if path.name != "timings.json" and not name.startswith("derived/")
     }
 
 
