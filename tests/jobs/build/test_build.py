@@ -109,7 +109,7 @@ def test_same_bytes_for_any_workers_and_unit_size(archives, reference, tmp_path,
 
 
 @pytest.mark.ray
-@EVERY_INPUT
+@pytest.mark.parametrize("archives", ["archives", pytest.param("documents", marks=pytest.mark.slow)], indirect=True)
 def test_same_bytes_on_ray(archives, reference, tmp_path, ray_engine):
     result = build(job([archives], tmp_path / "out", unit_bytes=9_000), ray_engine, Progress(quiet=True))
     assert result.exit_code == 0
