@@ -46,16 +46,9 @@ def render(report: Report) -> str:
 def render_page(template: str, **values: Any) -> str:
     """Render a page in the report's style."""
     style, script = _template("report.css"), _template("report.js")
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            **values,
-            style=Markup(style),
-            script=Markup(script),
-            policy=formatting.content_policy(style, script),
-        )
-    )
+    page = _environment().get_template(template)
+    policy = formatting.content_policy(style, script)
+    return page.render(**values, style=Markup(style), script=Markup(script), policy=policy)
 
 
 @cache
