@@ -22,7 +22,7 @@ import operator
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, Self
 
 from corpus.document import Document
@@ -303,9 +303,14 @@ def read_table(
     return params, changed
 
 
-def param_names(stage: type[Stage]) -> list[str]:
+def param_names(stage: type[Stage]) -> tuple[str, ...]:
     """Return the names of the parameters of a stage class."""
-    return [] if stage.__init__ is object.__init__ else list(inspect.signature(stage).parameters)
+    return () if stage.__init__ is object.__init__ else _parameters(stage.__init__)
+
+
+@cache  # each task of a comparison makes its recipe
+def _parameters(init: Callable[..., None]) -> tuple[str, ...]:
+    return tuple(inspect.signature(init).parameters)[1:]
 
 
 @dataclass(frozen=True)

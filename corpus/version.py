@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable
+from functools import cache
 from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 
@@ -38,7 +39,12 @@ def versions(rooms: Iterable[str] = PASS_ROOMS) -> dict[str, str]:
     """
     found = {"corpus": metadata.version("corpus"), "code": code_digest(rooms), "kernels": kernels.SOURCE_DIGEST}
     found |= {"machine": platform.machine(), "python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in LIBRARIES}
+    return found | _library_versions()
+
+
+@cache
+def _library_versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in LIBRARIES}
 
 
 def code_digest(rooms: Iterable[str], root: Traversable | None = None) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import os
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,10 @@ from hypothesis import HealthCheck, settings
 # Threads that spin while they wait for each other make small models ten times as slow on a busy machine. torch reads
 # this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# Each of some hundred processes would compile our code again, which is a quarter of what it takes to start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A busy machine makes an example slow, not wrong. So no property test fails by the clock.
 settings.register_profile("corpus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,11 +35,8 @@ def pytest_collection() -> Generator[None, None, None]:
         return (yield)
     finally:
         gc.freeze()
+        atexit.register(gc.unfreeze)  # nanobind looks for leaks when Python ends
         gc.enable()
-
-
-def pytest_unconfigure() -> None:
-    gc.unfreeze()  # nanobind looks for leaks when Python ends
 
 
 @pytest.hookimpl(optionalhook=True)

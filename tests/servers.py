@@ -162,6 +162,11 @@ def serving(folder: Path) -> Iterator[Server]:
 def serving_s3(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Serve a folder of buckets, where `s3://` paths are read from."""
     with serving(folder) as server:
-        monkeypatch.setenv("AWS_ENDPOINT", server.url)
-        monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+        read_from(server, monkeypatch)
         yield server
+
+
+def read_from(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `s3://` paths be read from this server."""
+    monkeypatch.setenv("AWS_ENDPOINT", server.url)
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")

@@ -23,7 +23,7 @@ from corpus.errors import ConfigError, OutputError, no_room
 from corpus.net.urls import OBJECT_STORES, is_url, redact
 from corpus.storage.crash_points import reached
 from corpus.storage.put_if_absent import locked, make_folders, publish, sync_folder
-from corpus.storage.safe_join import safe_join
+from corpus.storage.safe_join import safe_join, safe_name
 
 _T = TypeVar("_T")
 
@@ -184,8 +184,11 @@ class LocalStore:
             ) from None
 
     def read(self, key: str, offset: int, length: int) -> bytes:
-        with self.path(key).open("rb", buffering=0) as file:
-            return os.pread(file.fileno(), length, offset)
+        file = os.open(safe_name(self.root, key), os.O_RDONLY)
+        try:
+            return os.pread(file, length, offset)
+        finally:
+            os.close(file)
 
     def buffer(self, key: str) -> pa.Buffer:
         with pa.memory_map(str(self.path(key))) as source:

@@ -1,7 +1,9 @@
 """Fixtures for tests of the command line."""
 
+import io
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
@@ -41,8 +43,11 @@ def built(request, builds, tmp_path_factory):
         else:
             rows = [{"html": body, "url": url, "id": f"{url[-1]}-1"} for url, body in pages.items()]
             archive = write_documents(folder / "w.parquet", rows)
-        command = [sys.executable, "-m", "jobs.cli", "build", str(archive), "-o", str(folder / "out"), "--json"]
-        builds[kind] = archive, folder / "out", subprocess.run(command, capture_output=True, text=True, check=True)
+        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+            code = run_command("build", archive, "-o", folder / "out", "--json")
+        assert code == 0, err.getvalue()
+        done = subprocess.CompletedProcess("build", code, out.getvalue(), err.getvalue())
+        builds[kind] = archive, folder / "out", done
     return builds[kind]
 
 

@@ -415,9 +415,8 @@ def test_json_is_complete_in_any_encoding(built, tmp_path):
 @pytest.mark.parametrize(
     ("verb", "closed"),
     [
-        ("stages", ">&-"), ("stages", "2>&-"), ("stages", "<&- >&- 2>&-"), ("recipes --json", ">&-"),
-        ("explain {out} http://good.example/a", ">&-"), ("tune {out} --set url.domain=off", "<&- >&- 2>&-"),
-        ("report {out} -o {tmp}/report.html", "2>&-"), ("build --help", ">&-"),
+        ("recipes --json", ">&-"), ("explain {out} http://good.example/a", ">&-"), ("build --help", ">&-"),
+        ("tune {out} --set url.domain=off", "<&- >&- 2>&-"), ("report {out} -o {tmp}/report.html", "2>&-"),
     ],
 )  # fmt: skip
 def test_closed_streams(built, tmp_path, verb, closed):
@@ -428,7 +427,7 @@ def test_closed_streams(built, tmp_path, verb, closed):
 
 
 def test_a_build_without_streams_leaves_the_same_bytes(built, tmp_path):
-    """The files that it opens get no message of its own or of its processes."""
+    """The files that it opens get no message of its own or of its processes. `built` had no processes."""
     archive, out, _ = built
     assert shell("{corpus} build {in} -o {tmp}/out --json <&- >&- 2>&-", archive, out, tmp_path).returncode == 0
     assert tree(tmp_path / "out") == tree(out)
@@ -496,7 +495,7 @@ def test_no_file_of_the_current_folder_is_imported(built, tmp_path):
     archive, out, _ = built
     for name in ("json", "jobs", "corpus", "filters"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')")
-    line = f"cd {{tmp}} && {sys.executable} -P -m jobs.cli build {{in}} -o {{tmp}}/out"
+    line = f"cd {{tmp}} && {sys.executable} -P -m jobs.cli build {{in}} -o {{tmp}}/out --workers 1"
     done = shell(line, archive, out, tmp_path)
     assert done.returncode == 0, done.stderr
 

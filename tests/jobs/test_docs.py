@@ -17,6 +17,7 @@ from corpus.plugins import Plugin, stages_of
 from filters import STAGES, load_recipe, recipe_names
 from jobs.cli import cli
 from jobs.show import catalog
+from tests.engines import InProcess
 from tests.warcs import WORDS, write_warc
 from tests.warcs import page as warc_page
 
@@ -77,6 +78,7 @@ def test_files_that_the_readme_names_exist():
 @pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
 def test_python_of_the_docs_runs(tmp_path, monkeypatch, page):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jobs.python.LocalEngine", InProcess)
     write_warc(tmp_path / "x.warc.gz", {"http://a.example/": warc_page()})
     (tmp_path / "story.txt").write_text(WORDS)
     (tmp_path / "mine.toml").write_text(load_recipe("text").to_toml())

@@ -10,6 +10,7 @@ import pytest
 
 import corpus
 from corpus.stage import Stage
+from tests.engines import InProcess
 from tests.warcs import page, write_warc
 
 _WORDS = random.Random(0)
@@ -57,7 +58,8 @@ def preferring(prefer):
     ],
     ids=["verified", "classic", "containment", "by a later measure", "newest", "lines"],
 )
-def test_comparisons_in_memory_are_those_of_a_build(tmp_path, recipe):
+def test_comparisons_in_memory_are_those_of_a_build(tmp_path, recipe, monkeypatch):
+    monkeypatch.setattr("jobs.python.LocalEngine", InProcess)
     rows = [
         {"text": text, "url": f"https://s{number % 7}.example/{number}", "date": f"2026-01-{number % 28 + 1:02}"}
         for number, text in enumerate(stories(250, 1))
@@ -119,7 +121,8 @@ def test_in_a_thread(tmp_path, archive, recipe):
     assert found[0].counts["in"] == 12
 
 
-def test_what_a_notebook_shows_of_a_run(tmp_path, archive, recipe):
+def test_what_a_notebook_shows_of_a_run(tmp_path, archive, recipe, monkeypatch):
+    monkeypatch.setattr("jobs.python.LocalEngine", InProcess)
     run = corpus.build([archive], tmp_path / "out", {**recipe, "name": "<b>bold"}, workers=1)
     assert "<b>bold" not in run._repr_html_()
     assert "gopher_quality" in run._repr_html_()
@@ -130,7 +133,9 @@ def test_what_a_notebook_shows_of_a_run(tmp_path, archive, recipe):
     assert (tmp_path / "report.html").read_text() == shown.html
 
 
-def test_errors(tmp_path, archive, recipe):
+def test_errors(tmp_path, archive, recipe, monkeypatch):
+    monkeypatch.setattr("jobs.python.LocalEngine", InProcess)
+
     class Own(Stage):
         name = "own"
 

@@ -148,7 +148,7 @@ def assert_texts_are_found(out: Path) -> None:
         assert held == set(MARKS[:2]), folder
 
 
-@pytest.mark.parametrize("kind", ["archives", "documents"])
+@pytest.mark.parametrize("kind", [pytest.param("archives", marks=pytest.mark.slow), "documents"])
 def test_no_page_text_after_faults_in_every_stage(tmp_path, kind: str) -> None:
     """Each stage raises an error with the text of a page, one crashes, and an excerpt can't be made. Lines of documents
     can't be read."""

@@ -111,7 +111,8 @@ def test_nothing_is_written_outside(place, ending, make):
     before = snapshot(place)
     out = place / "work" / "out"
     options = ["--keep-columns", "path"] if make is documents else []
-    done = corpus(place, "build", *archives, "-o", out, "--alarm-rate", 1, *options)  # all pages are alike
+    options += ["--workers", 1, "--alarm-rate", 1]  # all pages are alike
+    done = corpus(place, "build", *archives, "-o", out, *options)
     assert done.returncode == 0, done.stderr
     records = open_run(out).info["records"]
     assert records["kept"] > 0, records
@@ -128,7 +129,7 @@ def test_the_name_of_a_url_leads_nowhere_else(place):
     before = snapshot(place)
     out = place / "work" / "out"
     with serving(place / "in" / "x") as server:
-        done = corpus(place, "build", f"{server.url}/..%2f..%2fhit.warc.gz", "-o", out)
+        done = corpus(place, "build", f"{server.url}/..%2f..%2fhit.warc.gz", "-o", out, "--workers", 1)
     assert done.returncode == 0, done.stderr
     assert [item["name"] for item in open_run(out).info["inputs"]] == ["hit.warc.gz"]
     assert snapshot(place, out) == before

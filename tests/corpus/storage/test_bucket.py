@@ -209,7 +209,7 @@ def test_a_build_leaves_the_same_bytes(archive, bucket, bucket_server, monkeypat
     objects.put_new("a.warc.gz", archive.read_bytes())
     build_quietly(job([archive], tmp_path / "out", stages, unit_bytes=3000, alarm_rate=1))
     made = job(["s3://runs/in/a.warc.gz"], bucket.location, stages, unit_bytes=6000, alarm_rate=1)
-    assert build(made, lambda: LocalEngine(2), Progress(quiet=True)).exit_code == 0
+    assert build(made, lambda: LocalEngine(1), Progress(quiet=True)).exit_code == 0
     keys = fetched(bucket)
     for key in keys:
         (tmp_path / "copy" / key).parent.mkdir(parents=True, exist_ok=True)

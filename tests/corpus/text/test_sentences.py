@@ -37,9 +37,10 @@ def test_equal_to_going_through_all_tokens(text, language):
     assert count_sentences(text, language) == count_by_tokens(text, language)
 
 
-def test_equal_on_real_lines(shared_data):
+@pytest.mark.parametrize("step", [pytest.param(10, marks=pytest.mark.slow), 30])
+def test_equal_on_real_lines(shared_data, step):
     texts = pq.read_table(shared_data / "parity" / "datatrove_0.10.1.parquet", columns=["text"])["text"].to_pylist()
-    lines = [line for text in filter(None, texts[::10]) for line in (text, *text.splitlines())]
+    lines = [line for text in filter(None, texts[::step]) for line in (text, *text.splitlines())]
     assert [count_sentences(line) for line in lines] == [count_by_tokens(line) for line in lines]
 
 

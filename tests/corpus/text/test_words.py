@@ -47,9 +47,10 @@ def test_words_are_spacys(english, text):
     assert split_words(text) == spacy_words(english, text)
 
 
-def test_words_and_sentences_are_spacys_on_real_pages(english, shared_data):
+@pytest.mark.parametrize("step", [pytest.param(80, marks=pytest.mark.slow), 240])
+def test_words_and_sentences_are_spacys_on_real_pages(english, shared_data, step):
     texts = pq.read_table(shared_data / "parity" / "datatrove_0.10.1.parquet", columns=["text"])["text"].to_pylist()
-    for text in filter(None, texts[::80]):
+    for text in filter(None, texts[::step]):
         assert split_words(text) == spacy_words(english, text)
         for line in text.splitlines()[:20]:
             assert count_sentences(line) == spacy_sentences(english, line)

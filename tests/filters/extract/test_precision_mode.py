@@ -122,7 +122,9 @@ def tree_of(elements):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("form", ["{}", "{} x", "x {}", "x-{}", "x {} y", "x{}y", "X{}", "{}s"])
 def test_each_value_on_each_tag(name, form):
-    texts = [form.format(value) for value in VALUES] + [form.format(value).upper() for value in VALUES]
+    texts = [form.format(value) for value in VALUES]
+    if form in ("{}", "x {} y"):
+        texts += [text.upper() for text in texts]
     for tag in TAGS:
         assert_same_elements(tree_of([(0, tag, [(name, text)]) for text in texts]))
 

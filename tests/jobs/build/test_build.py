@@ -44,11 +44,12 @@ def build_quietly(made, workers=1):
 
 
 def tree(folder):
-    """The sha256 of every promised file."""
+    """The sha256 of every promised file, without the register of what was made of the run later."""
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "timings.json"
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in files.items()
+        if path.name != "timings.json" and not name.startswith("derived/")
     }
 
 
@@ -108,7 +109,7 @@ def test_same_bytes_for_any_workers_and_unit_size(archives, reference, tmp_path,
 
 
 @pytest.mark.ray
-@EVERY_INPUT
+@pytest.mark.parametrize("archives", ["archives", pytest.param("documents", marks=pytest.mark.slow)], indirect=True)
 def test_same_bytes_on_ray(archives, reference, tmp_path, ray_engine):
     result = build(job([archives], tmp_path / "out", unit_bytes=9_000), ray_engine, Progress(quiet=True))
     assert result.exit_code == 0
@@ -276,18 +277,6 @@ def test_verify_finds_harm(reference, tmp_path, harm):
         open_run(out).verify()
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from tests.jobs.build.test_build import build_quietly, job
-sys.exit(build_quietly(job([Path(sys.argv[1])], Path(sys.argv[2]), unit_bytes=15_000), workers=2).exit_code)
-"""
-
-
-def start(archives, out):
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(archives), str(out)], stderr=subprocess.DEVNULL)
-
-
 CRASHES = """
 import os, sys
 from pathlib import Path
@@ -306,7 +295,6 @@ for point in sys.argv[3:]:
 """
 
 
-@EVERY_INPUT
 def test_killed_at_named_points_and_run_again(archives, reference, tmp_path):
     """A sample of tests/faults/test_kill_loop.py: kills in the pass, in the pack phase, and right before the end."""
     out = tmp_path / "out"
@@ -317,14 +305,25 @@ def test_killed_at_named_points_and_run_again(archives, reference, tmp_path):
     assert tree(out) == tree(reference)
 
 
+SCRIPT = """
+import sys
+from pathlib import Path
+from jobs.runner.local_engine import LocalEngine
+from tests.jobs.build.test_build import Progress, build, job
+made = job([Path(sys.argv[1])], Path(sys.argv[2]), unit_bytes=15_000)
+sys.exit(build(made, lambda: LocalEngine(1), Progress(quiet=True)).exit_code)
+"""
+
+
 def test_sigterm_finishes_units_under_way(archives, reference, tmp_path):
     out = tmp_path / "out"
-    process = start(archives, out)
+    command = [sys.executable, "-c", SCRIPT, str(archives), str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     wait_until(lambda: list(out.glob(".work/commits/pass/*")) or process.poll() is not None)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 143
     assert not (out / "run.json").exists()
-    assert start(archives, out).wait() == 0
+    assert build_quietly(job([archives], out, unit_bytes=15_000)).exit_code == 0
     assert tree(out) == tree(reference)
 
 

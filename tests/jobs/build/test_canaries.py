@@ -43,7 +43,7 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("canaries")
     write_warc(folder / "w.warc.gz", dict(pages()))
     command = [sys.executable, "-m", "jobs.cli", "build", str(folder / "w.warc.gz"), "-o", str(folder / "out")]
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    done = subprocess.run([*command, "--workers", "1", "--json"], capture_output=True, text=True, check=True)
     return folder / "out", done
 
 
@@ -143,7 +143,7 @@ def test_no_credential_of_a_url_in_any_output(tmp_path, tmp_path_factory):
     with serving(folder) as server:
         query = "X-Amz-Signature=canary-signature&sig=canary-sig"
         url = f"http://user:canary-password@{server.url.removeprefix('http://')}/w.warc.gz?{query}"
-        said = [corpus(tmp_path, "build", url, "-o", tmp_path / "out", "--keep-work")]
+        said = [corpus(tmp_path, "build", url, "-o", tmp_path / "out", "--keep-work", "--workers", 1)]
         assert any("canary-signature" in asked for asked, _, _ in server.asked)  # it was sent
         said += [corpus(tmp_path, "build", url, "-o", tmp_path / "dry", "--dry-run")]
         gone = url.replace("w.warc.gz", "none.warc.gz")

@@ -259,8 +259,8 @@ def undisturbed(tmp_path_factory):
     @cache
     def run(memory):
         store = LocalStore(tmp_path_factory.mktemp("whole"))
-        texts, signatures, signed, rank = made(1_500, 2)
-        units = write_units(store, of_units(1_500, 250), texts, signatures, signed, rank)
+        texts, signatures, signed, rank = made(1_000, 2)
+        units = write_units(store, of_units(1_000, 250), texts, signatures, signed, rank)
         phases(store, units, memory=memory, index=True)
         return store.root
 
@@ -277,12 +277,12 @@ def undisturbed(tmp_path_factory):
     ],
 )
 def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, undisturbed, phase, after):
-    memory = WHOLE if phase == "components" else TIGHT // 2  # one task finds all components, or rounds of tasks do
+    memory = WHOLE if phase == "components" else TIGHT // 3  # one task finds all components, or rounds of tasks do
     monkeypatch.setattr(corpus.dedup.index_writer, "ROWS_PER_PART", 500)
     monkeypatch.setattr(corpus.dedup.layout, "_KEYS_PER_TASK", 1 << 12)
-    texts, signatures, signed, rank = made(1_500, 2)
+    texts, signatures, signed, rank = made(1_000, 2)
     expected = compare(texts, signatures, signed=signed, rank=rank)
-    sizes = of_units(1_500, 250)
+    sizes = of_units(1_000, 250)
     store = LocalStore(tmp_path / "killed")
     units = write_units(store, sizes, texts, signatures, signed, rank)
     calls = failing(after, monkeypatch, phase)
@@ -291,7 +291,7 @@ def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, undisturbed, ph
     assert len(calls) > after
     monkeypatch.setattr(jobs.build.compare, "compare_task", calls.real)
     before = committed(tmp_path / "killed")
-    Found(store, sizes, phases(store, units, memory=memory, index=True), 1_500).same_as(expected)
+    Found(store, sizes, phases(store, units, memory=memory, index=True), 1_000).same_as(expected)
     after_all = committed(tmp_path / "killed")
     assert before.items() <= after_all.items()  # nothing was done again
     whole = undisturbed(memory)
@@ -300,13 +300,13 @@ def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, undisturbed, ph
 
 
 def test_tasks_run_twice_and_in_any_order_leave_the_same(tmp_path, monkeypatch):
-    texts, signatures, signed, rank = made(2_500, 3)
-    sizes = of_units(2_500, 250)
+    texts, signatures, signed, rank = made(1_500, 3)
+    sizes = of_units(1_500, 250)
 
     store = LocalStore(tmp_path / "twice")
     units = write_units(store, sizes, texts, signatures, signed, rank)
     found = Found(
-        store, sizes, phases(store, units, memory=TIGHT, engine=Twice(tmp_path / "twice", monkeypatch)), 2_500
+        store, sizes, phases(store, units, memory=TIGHT, engine=Twice(tmp_path / "twice", monkeypatch)), 1_500
     )
     monkeypatch.undo()
     found.same_as(compare(texts, signatures, signed=signed, rank=rank))

@@ -72,13 +72,13 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("ours", "plain"), OPTIONS)
 def test_the_verdicts_are_those_of_the_rules_however_they_are_divided(tmp_path, ours, plain):
-    documents = made(300, 1)
+    documents = made(150, 1)
     expected = expected_of(documents, **plain)
     infos = []
-    for number, (memory, sizes) in enumerate(((WHOLE, [300]), (TIGHT, of_units(300, 40)), (TIGHT * 4, [15] * 20))):
+    for number, (memory, sizes) in enumerate(((WHOLE, [150]), (TIGHT, of_units(150, 40)), (TIGHT * 4, [15] * 10))):
         store = LocalStore(tmp_path / str(number))
         compared = phases(store, write_units(store, sizes, signed_of(documents)), memory=memory, made=recipe(**ours))
-        rows = verdict_rows(store, sizes, compared, 300)
+        rows = verdict_rows(store, sizes, compared, 150)
         assert facts_of(rows) == expected
         assert [row and row["cut"] for row in rows] == cut_of(documents, **plain)
         infos.append(compared.facts)
@@ -142,7 +142,7 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("phase", ["linekeys", "repeats", "losers", "keepers", "cuts"])
-@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("after", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_killed_in_any_phase_and_taken_up(tmp_path, monkeypatch, undisturbed, phase, after):
     documents, sizes = made(250, 2), of_units(250, 50)
     store = LocalStore(tmp_path / "killed")

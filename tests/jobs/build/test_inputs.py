@@ -24,7 +24,7 @@ from jobs.runner.task_functions import run_unit_task
 from tests.documents import KINDS, documents, write_documents
 from tests.engines import InProcess
 from tests.jobs.build.test_build import STAGES, build_quietly, job, tree
-from tests.servers import serving_s3
+from tests.servers import read_from, serving, serving_s3
 from tests.waiting import wait_until
 from tests.warcs import WORDS, http, page, record, write_warc
 
@@ -52,10 +52,18 @@ def folder(tmp_path_factory):
     return made
 
 
-@pytest.fixture
-def server(folder, monkeypatch):
-    with serving_s3(folder, monkeypatch) as made:
+@pytest.fixture(scope="module")
+def www(folder):
+    with serving(folder) as made:
         yield made
+
+
+@pytest.fixture
+def server(www, monkeypatch):
+    """The same server for all tests, since page workers are kept only as long as the address is the same."""
+    read_from(www, monkeypatch)
+    yield www
+    www.etags, www.before = True, lambda path: None
 
 
 @pytest.fixture
@@ -78,7 +86,7 @@ def test_the_same_bytes_from_everywhere(base, reference, tmp_path, monkeypatch, 
     if place == "http":
         urls = [url.replace("//", "//me:SECRET@") + "?sig=SECRET" for url in urls]
     monkeypatch.setattr(sys, "argv", ["corpus", "build", *urls])
-    done = build_quietly(job(urls, tmp_path / "out", unit_bytes=15_000), workers=2)
+    done = build_quietly(job(urls, tmp_path / "out", unit_bytes=15_000))
     assert done.exit_code == 0
     assert tree(tmp_path / "out") == tree(reference)
     assert f"{SEGMENT}/a.warc.gz" in (tmp_path / "out" / "timings.json").read_text()
@@ -96,7 +104,7 @@ def test_documents_give_the_same_bytes_from_everywhere(base, folder, tmp_path, p
             write_documents(there / name, documents(60, number))
         assert build_quietly(job([there], folder / "documents-run", keep_columns=())).exit_code == 0
     given = [f"{base[place]}/documents/{name}" for name in names] if place == "http" else ["s3://bucket/documents/"]
-    assert build_quietly(job(given, tmp_path / "out", unit_bytes=4_000, keep_columns=()), workers=2).exit_code == 0
+    assert build_quietly(job(given, tmp_path / "out", unit_bytes=4_000, keep_columns=())).exit_code == 0
     assert tree(tmp_path / "out") == tree(folder / "documents-run")
     assert open_run(tmp_path / "out").info["records"]["in"] == 240
 

@@ -19,7 +19,7 @@ from tests.jobs.classifier.pages import OWN, documents, write_lines
 from tests.warcs import page, write_warc
 
 ROOT = Path(__file__).parents[3]
-FAST = ("--epochs", "3", "--folds", "3", "--workers", "1")
+FAST = ("--epochs", "3", "--folds", "2", "--workers", "1")
 
 
 def blocks(language=""):

@@ -9,6 +9,7 @@ from corpus.run import open_run
 from corpus.storage.store import LocalStore
 from jobs.runner.derived import register, registered
 from tests.bpe import small_tokenizer
+from tests.jobs.build.test_build import tree
 from tests.ledgers import judged, recipe, write_run
 from tests.security.test_hostile_folder import run as command_line
 
@@ -55,9 +56,10 @@ def test_a_link_in_its_place_is_not_followed(run, capsys):
 
 
 def test_the_run_stays_whole(run):
-    before = json.loads((run / "run.json").read_text())
+    before, files = json.loads((run / "run.json").read_text()), tree(run)
     register(run, "tokens", "t")
     assert open_run(run).info == before
+    assert tree(run) == files
     assert stat.S_ISDIR((run / "derived").stat().st_mode)
     assert "derived" in LocalStore(run).names()
 

@@ -13,32 +13,14 @@ from corpus.errors import CorpusError
 from jobs.runner.engine import AtOnce, Stop, run
 from jobs.runner.local_engine import LocalEngine
 from jobs.runner.retries import CRASH, DEADLINE, MEMORY, POLICIES, RetryPolicy, by_class
+from tests.jobs.runner.acts import act
 from tests.processes import command_line, state
-
-
-def act(payload):
-    """Do what the payload says, and return the process that did."""
-    if number := payload.get("signal"):
-        os.kill(os.getpid(), number)
-    if "exit" in payload:
-        os._exit(payload["exit"])
-    if "prints" in payload:
-        print(payload["prints"])
-        os.write(1, payload["prints"].encode())
-    if "hangs" in payload:
-        import ctypes
-
-        ctypes.PyDLL(None).sleep(3600)  # with the interpreter's lock held: no Python code runs any more
-    if fifo := payload.get("waits"):
-        with open(fifo) as told:
-            told.read()
-    return {"pid": os.getpid(), "long": "x" * payload.get("chars", 0)}
 
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     for kind, policy in list(POLICIES.items()):
-        monkeypatch.setitem(POLICIES, kind, RetryPolicy(policy.attempts, 0.0))
+        monkeypatch.setitem(POLICIES, kind, RetryPolicy(min(policy.attempts, 2), 0.0))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from corpus.tokens.tokenizer import Tokenizer
 from jobs.cli import cli
 from jobs.tokens import tokenizers as job
 from tests.bpe import TEXTS, small_tokenizer
+from tests.engines import InProcess
 
 LANGUAGES = ("en", "de", None, "ru", "en")
 
@@ -159,7 +160,8 @@ def test_compare_as_a_table_and_as_json(texts, trained):
         run("tokenizer", "compare", trained, trained, "--on", texts)
 
 
-def test_tokenize_and_export_as_typed(texts, trained, tmp_path):
+def test_tokenize_and_export_as_typed(texts, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("jobs.verbs.options.LocalEngine", InProcess)
     options = ["--tokenizer", trained, "--val-share", 0.5, "--json"]
     result = run("tokenize", texts, "-o", tmp_path / "tokens", *options)
     printed = json.loads(result.stdout)
