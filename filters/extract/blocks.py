@@ -24,7 +24,7 @@ CHANCES = 4096
 def load_model(file: Traversable | Path = MODEL) -> kernels.BlockExtractor:
     """Load a model. Raises ConfigError if the file is missing or is no such model."""
     try:
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as model:
+        with file.open("rb") as opened, np.load(opened) as model:
             lexicon = kernels.Lexicon()
             for kind in range(5):
                 lexicon.fill(kind, model[f"words{kind}"].tolist(), model[f"values{kind}"].tolist())

@@ -64,5 +64,5 @@ def test_without_icu_the_recipe_says_what_to_install(monkeypatch):
         recipe.check_input({"page", "url"})
     with pytest.raises(ConfigError, match="not installed"):
         recipe.resources()
-    fewer = load_recipe("many", {"screen": "off", "language.label.one_of": ["de", "ko", "vi"]})
+    fewer = load_recipe("many", {"language.label.one_of": ["de", "ko", "vi"]})
     fewer.check_input({"page", "url"})

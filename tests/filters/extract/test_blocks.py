@@ -156,7 +156,7 @@ def test_the_model_is_the_one_that_recipes_are_bound_to():
 
 
 def arrays() -> dict[str, np.ndarray]:
-    with MODEL.open("rb") as file, np.load(file, allow_pickle=False) as model:
+    with MODEL.open("rb") as file, np.load(file) as model:
         return dict(model)
 
 

@@ -25,7 +25,7 @@ def archives(tmp_path):
 
 
 def build(crawl, out, *more):
-    options = ("--workers", "1", "--set", "screen=off", "--set", "language=off", "--set", "minhash=off")
+    options = ("--workers", "1", "--set", "language=off", "--set", "minhash=off")
     return run_command("build", crawl, "-o", out, *options, *more)
 
 

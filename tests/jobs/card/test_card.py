@@ -23,7 +23,7 @@ from tests.s3 import BUCKET
 from tests.warcs import WORDS, page, write_warc
 
 FILES = ("README.md", "croissant.json", "domains.csv", "training_content.csv", "training_content.md")
-OFF = [f"{name}=off" for name in ("screen", "language", "gopher_repetition", "fineweb", "minhash")]
+OFF = [f"{name}=off" for name in ("language", "gopher_repetition", "fineweb", "minhash")]
 BY = '<a rel="license" href="https://creativecommons.org/licenses/by/4.0/">x</a>'
 NOAI = '<meta name="robots" content="noai">'
 

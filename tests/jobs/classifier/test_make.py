@@ -113,7 +113,7 @@ def test_pages_of_a_run_by_their_rule_are_read_again(corpus, tmp_path):
     archive = write_warc(tmp_path / "w.warc.gz", pages)
     assert (
         corpus(
-            "build", archive, "-o", tmp_path / "run", "--set", "url=off", "--set", "screen=off", "--set", "language=off"
+            "build", archive, "-o", tmp_path / "run", "--set", "url=off", "--set", "language=off"
         )[0]
         == 0
     )

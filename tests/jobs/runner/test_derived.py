@@ -69,7 +69,7 @@ def test_all_outputs_of_a_run_are_registered_and_a_takedown_names_them(tmp_path)
     (place / "tok").mkdir()
     (place / "tok" / "tokenizer.json").write_bytes(small_tokenizer().data)
     commands = [
-        ("sample", "-o", place / "s.warc.gz", "--pages", 60),
+        ("sample", "-o", place / "s.warc.gz", "--pages", 120),
         ("build", place / "s.warc.gz", "-o", out),
         ("tokenize", out, "-o", place / "t", "--tokenizer", place / "tok"),
         ("export", out, "-o", place / "e", "--for", "datasets"),
@@ -77,7 +77,8 @@ def test_all_outputs_of_a_run_are_registered_and_a_takedown_names_them(tmp_path)
         ("tune", out, "--set", "gopher_quality.words.min=30", "--write", place / "tuned"),
     ]
     for command in commands:
-        assert command_line(*command)[0] == 0, command
+        done = command_line(*command)
+        assert done[0] == 0, done
     made = [("export", "e"), ("run", "later"), ("run", "tuned"), ("tokens", "t")]
     assert registered(out) == [{"kind": kind, "name": str(place / name)} for kind, name in made]
     assert registered(place / "tuned") == []
