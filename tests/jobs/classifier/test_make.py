@@ -111,12 +111,7 @@ def test_pages_of_a_run_by_their_rule_are_read_again(corpus, tmp_path):
     words = [*OWN["bad"].split(), *OWN["other"].split()]
     pages = {f"http://site{number}.example/a": page(word, f"{word} is short.") for number, word in enumerate(words)}
     archive = write_warc(tmp_path / "w.warc.gz", pages)
-    assert (
-        corpus(
-            "build", archive, "-o", tmp_path / "run", "--set", "url=off", "--set", "language=off"
-        )[0]
-        == 0
-    )
+    assert corpus("build", archive, "-o", tmp_path / "run", "--set", "url=off", "--set", "language=off")[0] == 0
     dropped = open_run(tmp_path / "run").counts["dropped"]
     (stage, rules), *_ = dropped.items()
     rule = f"{stage}.{next(iter(rules))}"

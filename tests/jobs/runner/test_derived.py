@@ -69,9 +69,9 @@ def test_all_outputs_of_a_run_are_registered_and_a_takedown_names_them(tmp_path)
     (place / "tok").mkdir()
     (place / "tok" / "tokenizer.json").write_bytes(small_tokenizer().data)
     commands = [
-        ("sample", "-o", place / "s.warc.gz", "--pages", 120),
+        ("sample", "-o", place / "s.warc.gz", "--pages", 60),
         ("build", place / "s.warc.gz", "-o", out),
-        ("tokenize", out, "-o", place / "t", "--tokenizer", place / "tok"),
+        ("tokenize", out, "-o", place / "t", "--tokenizer", place / "tok", "--val-share", 0.5),
         ("export", out, "-o", place / "e", "--for", "datasets"),
         ("build", place / "s.warc.gz", "-o", place / "later", "--against", out),
         ("tune", out, "--set", "gopher_quality.words.min=30", "--write", place / "tuned"),
