@@ -1,5 +1,9 @@
-"""Sends mutated pages through kernels that were built with sanitizers: `python sanitized.py KERNELS.so SEED COUNT`."""
+"""Sends mutated pages through kernels, which may have been built with sanitizers, and prints a digest of their results:
 
+python -m tests.native.sanitized KERNELS.so SEED COUNT
+"""
+
+import hashlib
 import importlib.util
 import random
 import sys
@@ -24,7 +28,7 @@ def main(seed: int, count: int) -> None:
 
     extractor = load_model()
     chance = random.Random(seed)
-    pages = real_pages([])
+    pages, total = real_pages([]), hashlib.sha256()
     for _ in range(count):
         page, other = chance.choice(pages), chance.choice(pages)
         html, _ = mutated(chance, page[: chance.choice((300, 3_000, 30_000))], other)
@@ -33,13 +37,14 @@ def main(seed: int, count: int) -> None:
         try:
             for markdown in (False, True):
                 comments = chance.choice(("auto", "keep", "drop"))
-                extractor.extract(html, "https://site.example/a", comments, markdown, True)
+                total.update(repr(extractor.extract(html, "https://site.example/a", comments, markdown, True)).encode())
+            total.update(repr(extractor.blocks(html, "https://site.example/a")).encode())
             read = kernels.Page(html, "https://site.example/a")
             for part in (read.title, read.headings, read.statements, read.times, read.linked_data, read.texts):
-                part()
+                total.update(repr(part()).encode())
         except UnicodeDecodeError:  # bytes that are no UTF-8 give text that is none
             pass
-    sys.stdout.write(f"{count} pages\n")
+    sys.stdout.write(f"{count} pages {total.hexdigest()}\n")
 
 
 if __name__ == "__main__":
