@@ -129,6 +129,8 @@ class ReadPage {
 }  // namespace
 
 NB_MODULE(kernels, m) {
+  // A model is kept to the end of the process. A line on stderr about it would help nobody.
+  nb::set_leak_warnings(false);
   m.attr("SOURCE_DIGEST") =
 #include "source_digest.inc"
       ;
