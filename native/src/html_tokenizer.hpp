@@ -33,6 +33,9 @@ class Tokenizer {
 
   Token next();
 
+  // In drawings and formulas, no element is raw: a <title> there may be left open.
+  void set_foreign(bool foreign) { foreign_ = foreign; }
+
   // The number of bytes that were read.
   std::size_t position() const { return at_; }
 
@@ -49,6 +52,7 @@ class Tokenizer {
 
   std::string_view page_;
   std::size_t at_ = 0;
+  bool foreign_ = false;
   std::vector<Attribute> attributes_;
 };
 

@@ -283,7 +283,25 @@ class Reader {
     const Attributes attributes = read_attributes(token);
     add_statement(attributes);
     if (tag == Tag::kMath) return begin_formula(attributes);
-    if (has(tag, kRaw | kEscapable)) return raw_element(token, attributes);
+    if (drawings_ > 0 && ends_drawing(tag)) {
+      while (drawings_ > 0) pop();
+      return start_tag_of_page(token, attributes, first_token);
+    }
+    if (drawings_ == 0 && has(tag, kRaw | kEscapable)) return raw_element(token, attributes);
+    start_tag_of_page(token, attributes, first_token);
+  }
+
+  // HTML ends a drawing that was left open (13.2.6.5).
+  static bool ends_drawing(Tag tag) {
+    constexpr std::array kEnding = {Tag::kBlockquote, Tag::kBody,  Tag::kCenter, Tag::kDd,   Tag::kDiv, Tag::kDl,
+                                    Tag::kDt,         Tag::kH1,    Tag::kH2,     Tag::kH3,   Tag::kH4,  Tag::kH5,
+                                    Tag::kH6,         Tag::kHr,    Tag::kLi,     Tag::kMenu, Tag::kOl,  Tag::kP,
+                                    Tag::kPre,        Tag::kTable, Tag::kUl};
+    return std::find(kEnding.begin(), kEnding.end(), tag) != kEnding.end();
+  }
+
+  void start_tag_of_page(const Token& token, const Attributes& attributes, std::size_t first_token) {
+    const Tag tag = token.tag;
     if (hiding_ > 0) {
       if (!has(tag, kVoid | kFormatting) && !token.self_closing) push(tag, {}, false);
       return;
@@ -504,6 +522,8 @@ class Reader {
     node.all_categories =
         node.categories | (stack_.empty() ? 0 : page_.nodes[static_cast<std::size_t>(stack_.back())].all_categories);
     hiding_ += hides ? 1 : 0;
+    drawings_ += tag == Tag::kSvg ? 1 : 0;
+    tokenizer_.set_foreign(drawings_ > 0);
     preformatted_ += tag == Tag::kPre ? 1 : 0;
     stack_.push_back(static_cast<std::int32_t>(page_.nodes.size()));
     page_.nodes.push_back(node);
@@ -512,6 +532,8 @@ class Reader {
   void pop() {
     const Node& node = open(stack_.size() - 1);
     hiding_ -= node.hides ? 1 : 0;
+    drawings_ -= node.tag == Tag::kSvg ? 1 : 0;
+    tokenizer_.set_foreign(drawings_ > 0);
     preformatted_ -= node.tag == Tag::kPre ? 1 : 0;
     stack_.pop_back();
   }
@@ -623,7 +645,7 @@ class Reader {
   std::string indent_;  // of preformatted text whose block has not begun
   Link link_;
   int block_ = -1;  // the block under way
-  int hiding_ = 0, preformatted_ = 0;
+  int hiding_ = 0, preformatted_ = 0, drawings_ = 0;
   int breaks_in_a_row_ = 0;
   bool in_link_ = false;
   Break break_ = Break::kNone;

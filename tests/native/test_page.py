@@ -39,6 +39,11 @@ CASES = {
     "fields": ("<textarea>a</textarea><iframe>b</iframe>c", ["c"]),
     "a template": ("<template><p>a</p></template>b", ["b"]),
     "drawings": ("<svg><text>a</text></svg>b", ["b"]),
+    "a title in a drawing that is left open": ("<svg><title>a<g></g></svg>b<p>c", ["b", "c"]),
+    "a title in a drawing that ends itself": ("<svg><title/><text>a</text></svg>b", ["b"]),
+    "a style in a drawing": ("<svg><style>a</style><script>b</script></svg>c", ["c"]),
+    "a drawing that is left open": ("<svg><g><p>a</p>b", ["a", "b"]),
+    "a drawing in a drawing": ("<svg><svg></svg><title>a</svg>b", ["b"]),
     "without scripts": ("<noscript><p>a</p></noscript>b", ["a", "b"]),
     "references": (
         "&lt;b&gt; &amp;amp; &#8217; &#x27; &eacute; &copy 2 &notit; &unknown;",
