@@ -83,7 +83,8 @@ bool Tokenizer::read_tag(Token& token) {
   if (at_ >= page_.size()) return false;
   ++at_;  // ">"
   token.attributes = &attributes_;
-  if (token.kind == TokenKind::kStartTag && has(token.tag, kRaw | kEscapable) && !foreign_) token.text = raw_content(name);
+  if (token.kind == TokenKind::kStartTag && has(token.tag, kRaw | kEscapable) && !foreign_)
+    token.text = raw_content(name);
   if (token.kind == TokenKind::kStartTag && token.tag == Tag::kPlaintext) {
     token.text = page_.substr(at_);
     at_ = page_.size();
