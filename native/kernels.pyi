@@ -62,7 +62,7 @@ class BlockExtractor:
     ) -> tuple[str, int, int, str | None]:
         """Return the text, its size and that of the page in bytes without spaces, and the page's declared type."""
 
-    def blocks(self, html: bytes, url: str) -> list[tuple[str, str, int, bool]]:
+    def blocks(self, html: bytes, url: str, comments: str = "auto") -> list[tuple[str, str, int, bool]]:
         """Return text, tag, chance in 4096ths, and whether it is taken, of each block."""
 
 def choose(chances: Sequence[int], words: Sequence[int]) -> list[bool]:

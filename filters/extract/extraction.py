@@ -191,7 +191,8 @@ class Extract(Stage):
     def _blocks(self, doc: Document, page: Page) -> Iterator[Measured]:
         html = page.utf8
         if self.format == "blocks":
-            doc.text = "\n".join(json.dumps(block, ensure_ascii=False) for block in self.blocks_.blocks(html, doc.url))
+            blocks = self.blocks_.blocks(html, doc.url, self.comments)
+            doc.text = "\n".join(json.dumps(block, ensure_ascii=False) for block in blocks)
             yield "engine_used", "blocks"
             return
         markdown = self.format == "markdown"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -106,30 +106,30 @@ def _published(page: kernels.Page, url: str) -> str | None:
     stated: dict[str, str] = {}
     for name, text in page.statements():
         stated.setdefault(name.lower(), text)
-    days: list[str | None] = [_day(stated[name]) for name in _STATED[:1] if name in stated]
-    days += [_day(text) for text in _linked_days(page.linked_data())]
-    days += [_day(stated[name]) for name in _STATED if name in stated]
-    days += [_day(text) for text in page.times()[:1]]
-    days += [
-        _day(text) for text in page.texts()[:MOST_BLOCKS] if len(text) <= MOST_DAY_CHARS and _NAMED_DAY.search(text)
-    ]
+    return next(filter(None, _days(page, stated, url)), None)
+
+
+def _days(page: kernels.Page, stated: Mapping[str, str], url: str) -> Iterator[str | None]:
+    """Yield the days that a page gives, the surest first."""
+    yield from (_day(stated[name]) for name in _STATED[:1] if name in stated)
+    yield from map(_day, _linked_days(page.linked_data()))
+    yield from (_day(stated[name]) for name in _STATED[1:] if name in stated)
+    yield from map(_day, page.times()[:1])
+    short = (text for text in page.texts()[:MOST_BLOCKS] if len(text) <= MOST_DAY_CHARS)
+    yield from (_day(text) for text in short if _NAMED_DAY.search(text))
     if found := _URL_DAY.search(url):
-        days.append(_valid(*map(int, found.groups())))
-    days += [_day(stated[name]) for name in _CHANGED if name in stated]
-    return next(filter(None, days), None)
+        yield _valid(*map(int, found.groups()))
+    yield from (_day(stated[name]) for name in _CHANGED if name in stated)
 
 
 def article_body(html: bytes) -> str:
     """Return the longest article that the page's JSON-LD holds, or ""."""
     bodies = [body for script in kernels.Page(html, "").linked_data() for body in _values(script, ("articleBody",))]
     body = max((text for _, text in bodies), key=len, default="")
-    # the article may be HTML itself
-    page = kernels.Page(body.encode("utf-8", "replace"), "")
-    return (
-        page.render([True] * len(page.texts()))
-        if "<" in body
-        else "\n".join(filter(None, map(_plain_line, body.split("\n"))))
-    )
+    if "<" in body:  # the article may be HTML itself
+        page = kernels.Page(body.encode("utf-8", "replace"), "")
+        return page.render([True] * len(page.texts()))
+    return "\n".join(filter(None, map(_plain_line, body.split("\n"))))
 
 
 def _linked_days(scripts: Sequence[str]) -> Iterator[str]:

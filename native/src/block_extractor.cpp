@@ -5,6 +5,37 @@
 #include <stdexcept>
 
 namespace kernels {
+namespace {
+
+// Leaves out the texts that ask for consent to cookies, if there is more text elsewhere. They are known by the words in
+// classes and ids. The model knows those of its training pages, which are nearly all English.
+void leave_consent(const Page& page, const std::vector<TextCounts>& counts, std::vector<char>& taken) {
+  const auto asks = [&](std::size_t i) {
+    return (page.nodes[static_cast<std::size_t>(page.blocks[i].node)].all_categories >> kConsent & 1) != 0;
+  };
+  std::uint64_t asking = 0, other = 0;
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    if (taken[i]) (asks(i) ? asking : other) += counts[i].words;
+  }
+  for (std::size_t i = 0; i < taken.size() && other > asking; ++i) taken[i] = taken[i] && !asks(i);
+}
+
+// Takes or leaves the blocks of comments.
+void set_comments(const Page& page, const std::vector<TextCounts>& counts, Comments comments,
+                  std::vector<char>& taken) {
+  constexpr std::uint32_t kLeastWords = 4;  // shorter texts are names, dates and buttons
+  if (comments == Comments::kAuto) return;
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    const Block& block = page.blocks[i];
+    const Node& node = page.nodes[static_cast<std::size_t>(block.node)];
+    if ((node.all_categories >> kCommentCategory & 1) == 0) continue;
+    const bool written =
+        counts[i].words >= kLeastWords && block.link_chars * 3 < block.chars && !has(node.tag, kHeading);
+    taken[i] = comments == Comments::kKeep && (taken[i] || written);
+  }
+}
+
+}  // namespace
 
 Chance Calibration::operator()(std::int32_t sum) const {
   const auto size = static_cast<std::int64_t>(table.size());
@@ -26,31 +57,6 @@ std::vector<Chance> BlockExtractor::chances(const Page& page, const std::vector<
   return chances;
 }
 
-void leave_consent(const Page& page, const std::vector<TextCounts>& counts, std::vector<char>& taken) {
-  const auto asks = [&](std::size_t i) {
-    return (page.nodes[static_cast<std::size_t>(page.blocks[i].node)].all_categories >> kConsent & 1) != 0;
-  };
-  std::uint64_t asking = 0, other = 0;
-  for (std::size_t i = 0; i < taken.size(); ++i) {
-    if (taken[i]) (asks(i) ? asking : other) += counts[i].words;
-  }
-  for (std::size_t i = 0; i < taken.size() && other > asking; ++i) taken[i] = taken[i] && !asks(i);
-}
-
-void set_comments(const Page& page, const std::vector<TextCounts>& counts, Comments comments,
-                  std::vector<char>& taken) {
-  constexpr std::uint32_t kLeastWords = 4;  // shorter texts are names, dates and buttons
-  if (comments == Comments::kAuto) return;
-  for (std::size_t i = 0; i < taken.size(); ++i) {
-    const Block& block = page.blocks[i];
-    const Node& node = page.nodes[static_cast<std::size_t>(block.node)];
-    if ((node.all_categories >> kCommentCategory & 1) == 0) continue;
-    const bool written =
-        counts[i].words >= kLeastWords && block.link_chars * 3 < block.chars && !has(node.tag, kHeading);
-    taken[i] = comments == Comments::kKeep && (taken[i] || written);
-  }
-}
-
 std::vector<char> choose(const std::vector<Chance>& chances, const std::vector<TextCounts>& counts) {
   std::vector<std::size_t> order(chances.size());
   std::iota(order.begin(), order.end(), 0);
@@ -68,6 +74,14 @@ std::vector<char> choose(const std::vector<Chance>& chances, const std::vector<T
   }
   std::vector<char> taken(chances.size(), 0);
   for (std::size_t k = 0; k < best; ++k) taken[order[k]] = chances[order[k]] > 0;
+  return taken;
+}
+
+std::vector<char> take(const Page& page, const std::vector<TextCounts>& counts, const std::vector<Chance>& chances,
+                       Comments comments) {
+  std::vector<char> taken = choose(chances, counts);
+  leave_consent(page, counts, taken);
+  set_comments(page, counts, comments, taken);
   return taken;
 }
 

@@ -18,15 +18,13 @@ using Chance = std::uint16_t;
 // What happens to readers' comments: the model decides, or all of their text is taken, or none.
 enum class Comments : std::uint8_t { kAuto, kKeep, kDrop };
 
-// Leaves out the texts that ask for consent to cookies, if there is more text elsewhere. They are known by the words in
-// classes and ids. The model knows those of its training pages, which are nearly all English.
-void leave_consent(const Page& page, const std::vector<TextCounts>& counts, std::vector<char>& taken);
-
-// Takes or leaves the blocks of comments.
-void set_comments(const Page& page, const std::vector<TextCounts>& counts, Comments comments, std::vector<char>& taken);
-
 // Returns the blocks with the highest expected F1 over words: those above half of the F1 that can be reached.
 std::vector<char> choose(const std::vector<Chance>& chances, const std::vector<TextCounts>& counts);
+
+// Returns the blocks that make the text: those with the highest expected F1, without texts that ask for consent, and
+// with or without comments.
+std::vector<char> take(const Page& page, const std::vector<TextCounts>& counts, const std::vector<Chance>& chances,
+                       Comments comments);
 
 // Turns a sum of leaves into a chance. `table[i]` is the chance of the sums from (i - size / 2) * step on.
 struct Calibration {

@@ -185,9 +185,7 @@ NB_MODULE(kernels, m) {
             nb::gil_scoped_release release;
             const Page page = read_page(bytes, url);
             const auto counts = count_texts(page);
-            auto taken = choose(self.chances(page, counts, bytes, url), counts);
-            leave_consent(page, counts, taken);
-            set_comments(page, counts, wanted, taken);
+            const auto taken = take(page, counts, self.chances(page, counts, bytes, url), wanted);
             std::uint64_t chars = 0, taken_chars = 0;
             for (std::size_t i = 0; i < taken.size(); ++i)
               chars += page.blocks[i].chars, taken_chars += taken[i] ? page.blocks[i].chars : 0;
@@ -198,13 +196,12 @@ NB_MODULE(kernels, m) {
           nb::arg("links") = false)
       .def(
           "blocks",
-          [](const BlockExtractor& self, nb::bytes html, std::string_view url) {
+          [](const BlockExtractor& self, nb::bytes html, std::string_view url, std::string_view comments) {
             const std::string_view bytes = view(html);
             const Page page = read_page(bytes, url);
             const auto counts = count_texts(page);
             const auto chances = self.chances(page, counts, bytes, url);
-            auto taken = choose(chances, counts);
-            leave_consent(page, counts, taken);
+            const auto taken = take(page, counts, chances, comments_of(comments));
             nb::list rows;
             for (std::size_t i = 0; i < chances.size(); ++i) {
               const Block& block = page.blocks[i];
@@ -214,7 +211,7 @@ NB_MODULE(kernels, m) {
             }
             return rows;
           },
-          nb::arg("html"), nb::arg("url"));
+          nb::arg("html"), nb::arg("url"), nb::arg("comments") = "auto");
 
   m.def("choose", [](const std::vector<std::uint16_t>& chances, const std::vector<std::uint32_t>& words) {
     if (chances.size() != words.size()) throw nb::value_error("each block needs a chance and a number of words");

@@ -283,25 +283,8 @@ class Reader {
     const Attributes attributes = read_attributes(token);
     add_statement(attributes);
     if (tag == Tag::kMath) return begin_formula(attributes);
-    if (drawings_ > 0 && ends_drawing(tag)) {
-      while (drawings_ > 0) pop();
-      return start_tag_of_page(token, attributes, first_token);
-    }
+    while (drawings_ > 0 && ends_drawing(tag)) pop();
     if (drawings_ == 0 && has(tag, kRaw | kEscapable)) return raw_element(token, attributes);
-    start_tag_of_page(token, attributes, first_token);
-  }
-
-  // HTML ends a drawing that was left open (13.2.6.5).
-  static bool ends_drawing(Tag tag) {
-    constexpr std::array kEnding = {Tag::kBlockquote, Tag::kBody,  Tag::kCenter, Tag::kDd,   Tag::kDiv, Tag::kDl,
-                                    Tag::kDt,         Tag::kH1,    Tag::kH2,     Tag::kH3,   Tag::kH4,  Tag::kH5,
-                                    Tag::kH6,         Tag::kHr,    Tag::kLi,     Tag::kMenu, Tag::kOl,  Tag::kP,
-                                    Tag::kPre,        Tag::kTable, Tag::kUl};
-    return std::find(kEnding.begin(), kEnding.end(), tag) != kEnding.end();
-  }
-
-  void start_tag_of_page(const Token& token, const Attributes& attributes, std::size_t first_token) {
-    const Tag tag = token.tag;
     if (hiding_ > 0) {
       if (!has(tag, kVoid | kFormatting) && !token.self_closing) push(tag, {}, false);
       return;
@@ -327,6 +310,15 @@ class Reader {
       page_.nodes.back().first_token = static_cast<std::uint32_t>(first_token);
       page_.nodes.back().last_token = static_cast<std::uint32_t>(page_.tokens.size());
     }
+  }
+
+  // HTML ends a drawing that was left open (13.2.6.5).
+  static bool ends_drawing(Tag tag) {
+    constexpr std::array kEnding = {Tag::kBlockquote, Tag::kBody,  Tag::kCenter, Tag::kDd,   Tag::kDiv, Tag::kDl,
+                                    Tag::kDt,         Tag::kH1,    Tag::kH2,     Tag::kH3,   Tag::kH4,  Tag::kH5,
+                                    Tag::kH6,         Tag::kHr,    Tag::kLi,     Tag::kMenu, Tag::kOl,  Tag::kP,
+                                    Tag::kPre,        Tag::kTable, Tag::kUl};
+    return std::find(kEnding.begin(), kEnding.end(), tag) != kEnding.end();
   }
 
   void add_statement(const Attributes& attributes) {

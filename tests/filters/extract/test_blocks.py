@@ -81,6 +81,13 @@ def test_formats():
     assert all(0 <= chance <= 4096 for _, _, chance, _ in blocks)
 
 
+@pytest.mark.parametrize("comments", ["auto", "keep", "drop"])
+def test_blocks_are_shown_as_they_were_taken(comments):
+    blocks = [json.loads(line) for line in text_of(ARTICLE, format="blocks", comments=comments).split("\n")]
+    taken = [text for text, _, _, is_taken in blocks if is_taken]
+    assert [line.removeprefix("- ") for line in text_of(ARTICLE, comments=comments).split("\n")] == taken
+
+
 def test_measures_of_the_choice():
     html = page("".join(f"<p>{text}" for text in PARAGRAPHS), "<meta property='og:type' content='article'>")
     found = Extract().check(html=html, url="https://site.example/mill").measures
